@@ -1,0 +1,58 @@
+import { z } from "zod";
+
+/**
+ * Names that people choose (hosts, VMs): what DNS labels, libvirt and AWS queue names all accept.
+ * 1 to 63 characters of `a-z 0-9 -`, not starting or ending with `-`.
+ */
+const name = z
+  .string()
+  .regex(
+    /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/,
+    "expected 1 to 63 characters of a-z, 0-9 and -, not starting or ending with -",
+  );
+
+export const HostId = name.brand<"HostId">();
+export type HostId = z.infer<typeof HostId>;
+
+export const VmId = name.brand<"VmId">();
+export type VmId = z.infer<typeof VmId>;
+
+/** `mig_` and 26 characters of Crockford base 32 that sort by time of creation (a ULID). */
+export const MigrationId = z
+  .string()
+  .regex(/^mig_[0-9A-HJKMNP-TV-Z]{26}$/, "expected a migration id such as mig_01J9Z3…")
+  .brand<"MigrationId">();
+export type MigrationId = z.infer<typeof MigrationId>;
+
+/**
+ * The name of one step's command: a repeated step sends the same id, so that an agent answers it
+ * from its journal instead of doing it twice. `<owner id>.<step>.<attempt>`.
+ */
+export const CommandId = z
+  .string()
+  .regex(/^[A-Za-z0-9_-]{1,80}\.[a-z0-9-]{1,40}\.[0-9]{1,4}$/)
+  .brand<"CommandId">();
+export type CommandId = z.infer<typeof CommandId>;
+
+const CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+
+/**
+ * A ULID from a time and ten random bytes; both come from the caller, this folder has no clock and
+ * no source of randomness.
+ *
+ * @throws RangeError when `random` has fewer than ten bytes or the time does not fit 48 bits.
+ */
+export function ulid(timeMs: number, random: Uint8Array): string {
+  if (random.length < 10) throw new RangeError("Expected `random` to have at least 10 bytes");
+  if (!Number.isInteger(timeMs) || timeMs < 0 || timeMs >= 2 ** 48) {
+    throw new RangeError(`Expected \`timeMs\` to be an integer below 2^48, got ${timeMs}`);
+  }
+  let value = BigInt(timeMs);
+  for (const byte of random.subarray(0, 10)) value = (value << 8n) | BigInt(byte);
+  let text = "";
+  for (let index = 0; index < 26; index += 1) {
+    text = CROCKFORD.charAt(Number(value & 31n)) + text;
+    value >>= 5n;
+  }
+  return text;
+}

@@ -1,0 +1,113 @@
+import { z } from "zod";
+import { AckEvidence, FinalFigures, Progress } from "./event.ts";
+import { HostId, MigrationId, VmId } from "./id.ts";
+import { AckMode, Agreement } from "./negotiation.ts";
+import { MigrationPolicy } from "./policy.ts";
+
+/** In the order they happen; the way back may begin after any of the forward ones. */
+export const forwardPhases = [
+  "admit",
+  "probe",
+  "negotiate",
+  "prepare",
+  "precopy",
+  "await-ack",
+  "switchover",
+  "confirm",
+] as const;
+export const wayBackPhases = ["reconcile", "undo", "release"] as const;
+
+export const Phase = z.enum([...forwardPhases, ...wayBackPhases]);
+export type Phase = z.infer<typeof Phase>;
+
+export const MigrationStatus = z.enum([
+  "running",
+  "completed",
+  "failed",
+  "cancelled",
+  /** Nobody can say where the guest runs without a person; nothing is touched. */
+  "unknown",
+]);
+export type MigrationStatus = z.infer<typeof MigrationStatus>;
+
+/** Legal next phases. `reconcile` may go on to `confirm`: the migration had in fact completed. */
+export function nextPhases(phase: Phase): readonly Phase[] {
+  if (phase === "reconcile") return ["confirm", "undo", "release"];
+  if (phase === "undo") return ["reconcile", "release"];
+  if (phase === "release") return [];
+  if (phase === "confirm") return ["release", "reconcile"];
+  const next = forwardPhases[forwardPhases.indexOf(phase) + 1];
+  return next === undefined ? ["reconcile"] : [next, "reconcile"];
+}
+
+export function isFinal(status: MigrationStatus): boolean {
+  return status !== "running";
+}
+
+/** Why a migration did not complete. */
+export const Failure = z.strictObject({
+  code: z.string().regex(/^[a-z0-9-]+$/),
+  message: z.string(),
+  /** What state things are in now. */
+  state: z.string(),
+  /** What to do about it. */
+  cure: z.string(),
+  phase: Phase,
+});
+export type Failure = z.infer<typeof Failure>;
+
+const instant = z.iso.datetime();
+
+export const Migration = z.strictObject({
+  id: MigrationId,
+  vm: VmId,
+  source: HostId,
+  target: HostId,
+  policy: MigrationPolicy,
+  epoch: z.int().positive(),
+  status: MigrationStatus,
+  phase: Phase,
+  /** Entered phases with the cloud's clock; a phase ends when the next begins. */
+  phases: z.array(z.strictObject({ name: Phase, startedAt: instant })),
+  agreement: Agreement.optional(),
+  ack: z
+    .strictObject({
+      mode: AckMode,
+      evidence: AckEvidence.optional(),
+      pendingDevices: z.array(z.string()),
+      ackedAtMs: z.number().optional(),
+    })
+    .optional(),
+  progress: Progress.optional(),
+  /** Host clocks, ms since the epoch: when QEMU did these things. */
+  startedAtMs: z.number().optional(),
+  stoppedAtMs: z.number().optional(),
+  sourceCompletedAtMs: z.number().optional(),
+  targetRunningAtMs: z.number().optional(),
+  figures: FinalFigures.optional(),
+  /** From spawning the target's QEMU to its QMP being usable, ms. */
+  targetStartMs: z.number().nonnegative().optional(),
+  /** Where the guest runs after the end; absent while running and when unknown. */
+  runningOn: HostId.optional(),
+  failure: Failure.optional(),
+  cancelRequestedAt: instant.optional(),
+  executionArn: z.string().optional(),
+  createdAt: instant,
+  updatedAt: instant,
+  endedAt: instant.optional(),
+});
+export type Migration = z.infer<typeof Migration>;
+
+/** One line of a migration's timeline. */
+export const TimelineEntry = z.strictObject({
+  at: instant,
+  /** `cloud` or the host that told it. */
+  origin: z.string(),
+  type: z.string(),
+  detail: z.record(z.string(), z.unknown()),
+});
+export type TimelineEntry = z.infer<typeof TimelineEntry>;
+
+/** One progress sample. */
+export const Sample = z.strictObject({ at: instant, progress: Progress });
+export type Sample = z.infer<typeof Sample>;

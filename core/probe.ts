@@ -1,0 +1,94 @@
+import { z } from "zod";
+
+/** JSON scalars that QEMU uses for migration parameters. Integers above 2^53 come as strings. */
+export const ParameterValue = z.union([z.string(), z.number(), z.boolean(), z.null()]);
+export type ParameterValue = z.infer<typeof ParameterValue>;
+
+export const QemuVersion = z.strictObject({
+  major: z.int().nonnegative(),
+  minor: z.int().nonnegative(),
+  micro: z.int().nonnegative(),
+  /** The distribution's package string; may be empty. */
+  package: z.string().default(""),
+});
+export type QemuVersion = z.infer<typeof QemuVersion>;
+
+export const MachineType = z.strictObject({
+  name: z.string(),
+  alias: z.string().optional(),
+  deprecated: z.boolean().default(false),
+  /**
+   * The effective default of `migration.switchover-ack-legacy` for this machine type, from
+   * `query-machines compat-props` (QEMU 9.1+); absent when QEMU cannot tell.
+   */
+  switchoverAckLegacy: z.boolean().optional(),
+});
+export type MachineType = z.infer<typeof MachineType>;
+
+/** What a QEMU binary can do; the same for each process of it, so it is cached by file identity. */
+export const QemuProbe = z.strictObject({
+  /** Path, size and modification time of the binary: the cache key. */
+  binary: z.string(),
+  version: QemuVersion,
+  /** `query-target`, e.g. `x86_64`. */
+  architecture: z.string(),
+  capabilities: z.array(z.string()),
+  /** Names of the migration parameters with the values `query-migrate-parameters` reports. */
+  parameters: z.record(z.string(), ParameterValue),
+  machines: z.array(MachineType),
+  /** Values `multifd-compression` accepts in this build (query-qmp-schema). */
+  multifdCompression: z.array(z.string()),
+  /** `migrate-incoming` knows `exit-on-error` (9.1+). */
+  exitOnError: z.boolean(),
+  /** Properties of `vfio-pci` in this build; empty when the device does not exist. */
+  vfioProperties: z.array(z.string()),
+  /** The `log` trace backend is built in, so trace events can be read from a file. */
+  traceLog: z.boolean(),
+});
+export type QemuProbe = z.infer<typeof QemuProbe>;
+
+export const VfioDevice = z.strictObject({
+  /** The device's id, or its QOM path when it has none. */
+  id: z.string(),
+  type: z.string(),
+  /** Values read by qom-get; only the migration related ones. */
+  properties: z.record(z.string(), ParameterValue),
+});
+export type VfioDevice = z.infer<typeof VfioDevice>;
+
+/** The running guest as the source agent sees it. */
+export const SourceProbe = z.strictObject({
+  qemu: QemuProbe,
+  /** The resolved machine type, e.g. `pc-i440fx-10.0`; never an alias. */
+  machineType: z.string(),
+  accelerator: z.enum(["tcg", "kvm"]),
+  /** KVM's dirty-ring-size is set (needed by the capability dirty-limit). */
+  dirtyRing: z.boolean(),
+  /** query-status, e.g. `running`. */
+  runState: z.string(),
+  /** query-migrate status, `none` before the first migration. */
+  migrationStatus: z.string(),
+  memoryBytes: z.int().nonnegative(),
+  cpus: z.int().positive(),
+  cpuModel: z.string().optional(),
+  uuid: z.string().optional(),
+  vfioDevices: z.array(VfioDevice),
+  /** `blocked-reasons` of query-migrate; not empty means `migrate` would be refused. */
+  blockers: z.array(z.string()),
+});
+export type SourceProbe = z.infer<typeof SourceProbe>;
+
+/** The target host as its agent sees it, without a guest. */
+export const TargetProbe = z.strictObject({
+  qemu: QemuProbe,
+  /** Memory that may still be given to guests on this host. */
+  memoryFreeBytes: z.int().nonnegative(),
+  accelerators: z.array(z.enum(["tcg", "kvm"])),
+  /** The host already has a process for this VM (left-over or running). */
+  vmPresent: z.boolean(),
+  /** userfaultfd is usable (needed by postcopy-ram on the target). */
+  userfaultfd: z.boolean(),
+  /** The CPU model of the guest is fully available; absent when QEMU cannot tell. */
+  cpuModelAvailable: z.boolean().optional(),
+});
+export type TargetProbe = z.infer<typeof TargetProbe>;

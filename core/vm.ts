@@ -1,0 +1,62 @@
+import { z } from "zod";
+import { HostId, MigrationId, VmId } from "./id.ts";
+
+/** A QAPI object given to QEMU as JSON (`-device`, `-blockdev`, `-object`). */
+const qapiObject = z.record(z.string().regex(/^[a-z0-9][a-z0-9._-]*$/i), z.json());
+
+/**
+ * What a guest is made of. The same definition starts it on any host: everything in it must mean
+ * the same there (shared disks, device properties). Values go to QEMU as JSON, never through a shell.
+ */
+export const VmDefinition = z.strictObject({
+  /** Machine type. An alias (`pc`, `q35`) is resolved to its versioned name when the guest starts. */
+  machine: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9._-]*$/i)
+    .max(64)
+    .default("pc"),
+  /** `tcg` works everywhere; `kvm` needs /dev/kvm. */
+  accelerator: z.enum(["tcg", "kvm"]).default("tcg"),
+  /** QEMU CPU model; the machine type's default when absent. */
+  cpuModel: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9._,+=-]*$/i)
+    .max(256)
+    .optional(),
+  cpus: z.int().min(1).max(1024).default(1),
+  memoryBytes: z
+    .int()
+    .min(1 << 20)
+    .max(2 ** 46)
+    .multipleOf(1 << 20, "expected a multiple of 1 MiB"),
+  uuid: z.uuid().optional(),
+  blockdevs: z.array(qapiObject).max(64).default([]),
+  devices: z
+    .array(qapiObject.refine((device) => typeof device.driver === "string", "expected a `driver`"))
+    .max(256)
+    .default([]),
+  objects: z.array(qapiObject).max(64).default([]),
+  /** `-global driver.property=value` */
+  globals: z
+    .array(z.string().regex(/^[A-Za-z0-9_.-]+\.[A-Za-z0-9_.-]+=[A-Za-z0-9_.,:-]*$/))
+    .max(64)
+    .default([]),
+});
+export type VmDefinition = z.infer<typeof VmDefinition>;
+
+/** Where a VM runs, and which migration holds it. */
+export const Vm = z.strictObject({
+  id: VmId,
+  definition: VmDefinition,
+  host: HostId,
+  /** `unknown`: only a person may decide; nothing is started, stopped or resumed. */
+  state: z.enum(["starting", "running", "migrating", "stopped", "failed", "unknown"]),
+  /** Fencing number: grows with each taking of the lock; agents refuse commands of older ones. */
+  epoch: z.int().nonnegative(),
+  lockedBy: MigrationId.optional(),
+  /** Why the state is `failed` or `unknown`. */
+  detail: z.string().optional(),
+  createdAt: z.iso.datetime(),
+  updatedAt: z.iso.datetime(),
+});
+export type Vm = z.infer<typeof Vm>;
