@@ -52,7 +52,7 @@ main() {
     fi
     echo "$suite carries QEMU ${offered:-none}, not $version"
   done
-  fail "found no QEMU $version in: $suites"
+  fail "found no QEMU${version:+ $version} in: $suites"
 }
 
 # Where to look for a version, likeliest first. Only sid and testing move on; the others keep their version.
