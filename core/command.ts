@@ -66,6 +66,8 @@ export const verbs = {
   "source.cancel": { args: z.strictObject({}), result: ProcessReport },
   /** Lets the target run: only sent when the source is known to have completed or to be gone. */
   "target.resume": { args: z.strictObject({}), result: ProcessReport },
+  /** Lets the source's guest run again: only sent when no other copy exists. */
+  "source.resume": { args: z.strictObject({}), result: ProcessReport },
   /** Ends the target's process; refused when its guest has ever run. */
   "target.discard": { args: z.strictObject({}), result: z.strictObject({ gone: z.literal(true) }) },
   /** Ends the finished source process; refused unless its migration completed. */

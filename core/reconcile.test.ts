@@ -1,0 +1,140 @@
+import { describe, expect, it } from "vitest";
+import { LOOKS_MAX, type ReconcileAction, reconcile, type Sighting } from "./reconcile.ts";
+import type { ProcessReport } from "./report.ts";
+
+function report(role: ProcessReport["role"], rest: Partial<ProcessReport>): ProcessReport {
+  return { role, process: "running", everRan: role === "source", linkUp: false, ...rest };
+}
+const source = (runState: string, migrationStatus?: string) =>
+  report("source", { runState, ...(migrationStatus ? { migrationStatus } : {}) });
+const target = (rest: Partial<ProcessReport>) => report("target", rest);
+
+const sources: Record<string, Sighting> = {
+  idle: source("running"),
+  failed: source("running", "failed"),
+  cancelled: source("running", "cancelled"),
+  active: source("running", "active"),
+  setup: source("running", "setup"),
+  cancelling: source("running", "cancelling"),
+  "unknown status": source("running", "brand-new-state"),
+  "pre-switchover": source("finish-migrate", "pre-switchover"),
+  device: source("finish-migrate", "device"),
+  failing: source("finish-migrate", "failing"),
+  "stopped and failed": source("finish-migrate", "failed"),
+  completed: source("postmigrate", "completed"),
+  postcopy: source("finish-migrate", "postcopy-active"),
+  gone: report("source", { process: "gone" }),
+  "QMP silent": report("source", { process: "silent" }),
+  "agent silent": "unreachable",
+  none: report("source", { process: "none" }),
+};
+const targets: Record<string, Sighting> = {
+  none: target({ process: "none" }),
+  gone: target({ process: "gone" }),
+  "gone after it ran": target({ process: "gone", everRan: true }),
+  waiting: target({ runState: "inmigrate" }),
+  loading: target({ runState: "inmigrate", migrationStatus: "active" }),
+  failed: target({ runState: "inmigrate", migrationStatus: "failed" }),
+  loaded: target({ runState: "paused", migrationStatus: "completed" }),
+  running: target({ runState: "running", migrationStatus: "completed", everRan: true }),
+  "paused after it ran": target({
+    runState: "paused",
+    migrationStatus: "completed",
+    everRan: true,
+  }),
+  postcopy: target({ runState: "running", migrationStatus: "postcopy-active", everRan: true }),
+  "QMP silent": target({ process: "silent" }),
+  "agent silent": "unreachable",
+};
+
+/** Rows: source; columns: target, in the order of `targets`. */
+const table: Record<keyof typeof sources, string> = {
+  idle: "R R F D D D D F F F W W",
+  failed: "R R F D D D D F F F W W",
+  cancelled: "R R F D D D D F F F W W",
+  active: "C C F C C C C F F F C C",
+  setup: "C C F C C C C F F F C C",
+  cancelling: "C C F C C C C F F F C C",
+  "unknown status": "C C F C C C C F F F C C",
+  "pre-switchover": "C C L C C C C ✓ ✓ ✓ C C",
+  device: "C C L C C C C ✓ ✓ ✓ C C",
+  failing: "C C L C C C C ✓ ✓ ✓ C C",
+  "stopped and failed": "S S L D D D D ✓ ✓ ✓ W W",
+  completed: "S S L D W D T ✓ ✓ ✓ W W",
+  postcopy: "F F L F F F F ✓ ✓ ✓ F F",
+  gone: "L L L L W L T ✓ ✓ ✓ W W",
+  "QMP silent": "W W L W W W W ✓ ✓ ✓ W W",
+  "agent silent": "W W L W W W W ✓ ✓ ✓ W W",
+  none: "W W L W W W W ✓ ✓ ✓ W W",
+};
+const letters: Record<string, ReconcileAction> = {
+  R: "release",
+  D: "discard-target",
+  C: "cancel-source",
+  S: "resume-source",
+  T: "resume-target",
+  "✓": "complete",
+  L: "lost",
+  W: "wait",
+  F: "freeze",
+};
+
+const pairs = Object.entries(table).flatMap(([from, row]) =>
+  row.split(" ").map((letter, column) => {
+    const to = Object.keys(targets)[column] ?? "";
+    return { from, to, action: letters[letter] };
+  }),
+);
+
+describe("reconcile decides each pair of sightings", () => {
+  it.each(pairs)("source $from, target $to → $action", ({ from, to, action }) => {
+    const input = { look: 1, wasRunning: true };
+    const decision = reconcile({
+      ...input,
+      source: sources[from] ?? "unreachable",
+      target: targets[to] ?? "unreachable",
+    });
+    expect(decision.action).toBe(action);
+    expect(decision.reason).not.toBe("");
+  });
+
+  it("covers the whole table", () => {
+    expect(pairs).toHaveLength(Object.keys(sources).length * Object.keys(targets).length);
+  });
+});
+
+describe("reconcile never guesses", () => {
+  it.each(pairs.filter((pair) => pair.action === "wait"))(
+    "source $from, target $to ends with a person, or where the guest is seen to run",
+    ({ from, to }) => {
+      const decision = reconcile({
+        source: sources[from] ?? "unreachable",
+        target: targets[to] ?? "unreachable",
+        look: LOOKS_MAX,
+        wasRunning: true,
+      });
+      const seen = ["idle", "failed", "cancelled"].includes(from);
+      expect(decision.action).toBe(seen ? "release" : "freeze");
+    },
+  );
+
+  it("a guest that was paused before stays paused", () => {
+    const decision = reconcile({
+      source: source("paused", "failed"),
+      target: target({ process: "none" }),
+      look: 1,
+      wasRunning: false,
+    });
+    expect(decision.action).toBe("release");
+  });
+
+  it("the source is never resumed after the guest has run on the target", () => {
+    for (const sighting of Object.values(sources)) {
+      for (const ran of ["gone after it ran", "running", "paused after it ran", "postcopy"]) {
+        const to = targets[ran] ?? "unreachable";
+        const { action } = reconcile({ source: sighting, target: to, look: 1, wasRunning: true });
+        expect(["complete", "freeze", "lost"]).toContain(action);
+      }
+    }
+  });
+});

@@ -1,0 +1,185 @@
+import type { ProcessReport } from "./report.ts";
+
+/** What one end said when asked; `unreachable`: its agent did not answer within the deadline. */
+export type Sighting = ProcessReport | "unreachable";
+
+export type ReconcileInput = {
+  source: Sighting;
+  target: Sighting;
+  /** 1 for the first look; after {@link LOOKS_MAX} looks `wait` becomes `freeze`. */
+  look: number;
+  /** The guest was running when the migration began (a paused guest is never started). */
+  wasRunning: boolean;
+};
+
+export type ReconcileAction =
+  /** The guest runs on the target: write that down. */
+  | "complete"
+  /** The target holds the whole guest, the source has given it up: let the target run. */
+  | "resume-target"
+  /** The migration is still going: end it on the source, then look again. */
+  | "cancel-source"
+  /** The guest is at the source: end the target's process, then look again. */
+  | "discard-target"
+  /** The source holds the only copy, stopped: let it run. */
+  | "resume-source"
+  /** The guest is at the source and the target is gone: the migration has failed, nothing else. */
+  | "release"
+  /** No copy of the guest is left. */
+  | "lost"
+  /** Look again later. */
+  | "wait"
+  /** Nobody can tell without a person: touch nothing. */
+  | "freeze";
+
+export type Decision = { action: ReconcileAction; reason: string };
+
+/** Looks at both ends before a person is called. */
+export const LOOKS_MAX = 6;
+
+type SourceState =
+  | "running" // guest runs here, no migration under way
+  | "migrating" // guest runs here, migration under way
+  | "switching" // guest stopped by the switchover, not over yet
+  | "stopped" // guest stopped here, migration over and not completed
+  | "completed" // QEMU says the target has the guest
+  | "postcopy"
+  | "gone"
+  | "unclear";
+
+type TargetState =
+  | "absent" // no process, and the guest never ran in it
+  | "empty" // process without a whole guest in it
+  | "loading" // the stream is still coming in
+  | "loaded" // the whole guest is here and has never run
+  | "ran" // the guest runs here, or has run in the process that is still here
+  | "died" // the guest ran here and its process has ended
+  | "postcopy"
+  | "unclear";
+
+const OVER = new Set(["none", "failed", "cancelled", "completed"]);
+const POSTCOPY = /^postcopy-/;
+
+/** Both ends' words for one state each. Exported for the table of tests and docs. */
+export function sourceState(sighting: Sighting): SourceState {
+  if (sighting === "unreachable" || sighting.process === "silent") return "unclear";
+  if (sighting.process === "none") return "unclear";
+  if (sighting.process === "gone") return "gone";
+  const status = sighting.migrationStatus ?? "none";
+  if (POSTCOPY.test(status)) return "postcopy";
+  if (status === "completed" && sighting.runState !== "running") return "completed";
+  const over = OVER.has(status);
+  if (sighting.runState === "running") return over ? "running" : "migrating";
+  if (sighting.runState === undefined) return "unclear";
+  return over ? "stopped" : "switching";
+}
+
+export function targetState(sighting: Sighting): TargetState {
+  if (sighting === "unreachable") return "unclear";
+  if (sighting.process === "none") return "absent";
+  if (sighting.process === "gone") return sighting.everRan ? "died" : "absent";
+  if (sighting.everRan || sighting.runState === "running") return "ran";
+  if (sighting.process === "silent") return "unclear";
+  const status = sighting.migrationStatus ?? "none";
+  if (POSTCOPY.test(status)) return "postcopy";
+  if (status === "completed") return "loaded";
+  if (OVER.has(status)) return "empty";
+  return "loading";
+}
+
+/**
+ * Decides the next single step after a failure, from what both ends see. It never guesses: an end
+ * that does not answer is asked again, and in the end a person is called. The order of the rules is
+ * the order of certainty: first what the target has already done, then what the source still has.
+ */
+export function reconcile(input: ReconcileInput): Decision {
+  const source = sourceState(input.source);
+  const target = targetState(input.target);
+  const decision = decide(source, target, input.wasRunning);
+  if (decision.action !== "wait" || input.look < LOOKS_MAX) return decision;
+  // A target that is silent cannot run the guest: it was started paused, and only the word that the
+  // source has completed lets it run. So a guest seen running on the source is not in doubt.
+  return {
+    action: source === "running" ? "release" : "freeze",
+    reason: `${decision.reason}; ${input.look} looks did not change that`,
+  };
+}
+
+function decide(source: SourceState, target: TargetState, wasRunning: boolean): Decision {
+  if (target === "ran") return targetRan(source);
+  if (target === "died") {
+    return source === "running" || source === "migrating"
+      ? { action: "freeze", reason: "the guest ran on the target and runs on the source" }
+      : { action: "lost", reason: "the guest ran on the target and its process has ended there" };
+  }
+  if (source === "postcopy" || target === "postcopy") {
+    return { action: "freeze", reason: "postcopy has begun: neither end has the whole guest" };
+  }
+  switch (source) {
+    case "running":
+      return sourceKeeps(target, "the guest runs on the source");
+    case "migrating":
+      return { action: "cancel-source", reason: "the migration is still going on the source" };
+    case "switching":
+      return {
+        action: "cancel-source",
+        reason: "the source has stopped the guest but not completed; the target has not run it",
+      };
+    case "stopped":
+      return sourceStopped(target, wasRunning);
+    case "completed":
+      return sourceCompleted(target, wasRunning);
+    case "gone":
+      return sourceGone(target);
+    case "unclear":
+      return { action: "wait", reason: "the source does not say what it sees" };
+  }
+}
+
+function targetRan(source: SourceState): Decision {
+  if (source === "running" || source === "migrating") {
+    return { action: "freeze", reason: "the guest runs on both ends" };
+  }
+  return { action: "complete", reason: "the guest runs on the target" };
+}
+
+function sourceKeeps(target: TargetState, why: string): Decision {
+  if (target === "absent") return { action: "release", reason: `${why} and the target is gone` };
+  if (target === "unclear") {
+    return { action: "wait", reason: `${why}; the target does not say what it sees` };
+  }
+  return { action: "discard-target", reason: `${why}; the target never ran it` };
+}
+
+function sourceStopped(target: TargetState, wasRunning: boolean): Decision {
+  if (target !== "absent") return sourceKeeps(target, "the source holds the guest, stopped");
+  return wasRunning
+    ? { action: "resume-source", reason: "the source holds the only copy, stopped" }
+    : { action: "release", reason: "the source holds the guest, stopped as it was before" };
+}
+
+function sourceCompleted(target: TargetState, wasRunning: boolean): Decision {
+  switch (target) {
+    case "loaded":
+      return { action: "resume-target", reason: "the source completed, the target waits to run" };
+    case "absent":
+    case "empty":
+      return target === "empty"
+        ? { action: "discard-target", reason: "the target's process has no guest in it" }
+        : sourceStopped("absent", wasRunning);
+    default:
+      return { action: "wait", reason: "the source completed; the target is not ready or silent" };
+  }
+}
+
+function sourceGone(target: TargetState): Decision {
+  switch (target) {
+    case "loaded":
+      return { action: "resume-target", reason: "the source is gone; the target has it all" };
+    case "loading":
+    case "unclear":
+      return { action: "wait", reason: "the source is gone; the target does not have it all yet" };
+    default:
+      return { action: "lost", reason: "the source's process ended before the target had it all" };
+  }
+}

@@ -1,0 +1,312 @@
+import {
+  type Catcher,
+  type Definition,
+  type Expression,
+  INVOKE,
+  INVOKE_WITH_TOKEN,
+  type Refs,
+  type Retrier,
+  retryTransient,
+  type State,
+} from "./asl.ts";
+
+/** The functions a migration calls: an ARN each, or a reference that resolves to one. */
+export type MigrationRefs<Ref> = Refs<
+  "admit" | "relay" | "negotiate" | "awaitSignal" | "complete" | "reconcile" | "release",
+  Ref
+>;
+
+const MIGRATION_ID: Expression = "{% $states.context.Execution.Input.migrationId %}";
+const TOKEN: Expression = "{% $states.context.Task.Token %}";
+
+/** Longest life of one migration: 8 days, a day more than the longest precopy deadline. */
+const MACHINE_SECONDS = 8 * 24 * 3600;
+/** Answers to a command come within seconds; QEMU may be silent for some. */
+const COMMAND_SECONDS = 120;
+/** Agents beat every few seconds while a migration runs. */
+const HEARTBEAT_SECONDS = 60;
+
+/**
+ * One migration. Forward: Admit → Probe → Negotiate → Prepare → Precopy → AwaitAck → Switchover →
+ * Confirm → Complete → Discard. Any failure once the target exists leads to Observe → Reconcile,
+ * which undoes step by step until core/reconcile.ts says how things stand.
+ *
+ * Nothing polls: every wait is a task token, so a migration takes 11 transitions forward whatever it
+ * lasts. A missed heartbeat is not a failure: the state is tried again (same command ids, so nothing
+ * is done twice) and only then looked into.
+ */
+export function migrationDefinition<Ref>(refs: MigrationRefs<Ref>): Definition {
+  return {
+    Comment: "Moves one running guest from one host to another",
+    QueryLanguage: "JSONata",
+    StartAt: "Admit",
+    TimeoutSeconds: MACHINE_SECONDS,
+    States: { ...forward(refs), ...wayBack(refs) },
+  };
+}
+
+function forward<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
+  const relay = (commands: Commands, rest: object) =>
+    payload(refs.relay, { commands, attempt: 1, interruptible: true, ...rest });
+  const awaitSignal = (signal: string, phase: string) =>
+    payload(refs.awaitSignal, { signal, phase });
+  return {
+    Admit: {
+      Type: "Task",
+      Comment: "Slots and memory; waits its turn when hosts are full",
+      Resource: INVOKE_WITH_TOKEN,
+      Arguments: payload(refs.admit, { phase: "admit" }),
+      TimeoutSeconds: 3600,
+      HeartbeatSeconds: 900,
+      // Nobody beats for a migration that waits its turn: asking again every 15 minutes also heals
+      // a lost wake-up.
+      Retry: [retryTransient, retrySilence(3)],
+      Catch: [nothingStarted],
+      Next: "Probe",
+    },
+    Probe: {
+      Type: "Task",
+      Comment: "Both ends at once",
+      Resource: INVOKE_WITH_TOKEN,
+      Arguments: relay(
+        [
+          { step: "probe-source", verb: "source.probe", side: "source" },
+          { step: "probe-target", verb: "target.probe", side: "target" },
+        ],
+        { phase: "probe" },
+      ),
+      ...commandLimits,
+      Retry: [retryTransient],
+      Catch: [nothingStarted],
+      Next: "Negotiate",
+    },
+    Negotiate: {
+      Type: "Task",
+      Resource: INVOKE,
+      Arguments: { FunctionName: refs.negotiate, Payload: { migrationId: MIGRATION_ID } },
+      TimeoutSeconds: 60,
+      Retry: [retryTransient],
+      Catch: [nothingStarted],
+      Next: "Prepare",
+    },
+    Prepare: {
+      Type: "Task",
+      Comment: "Target QEMU started paused and listening",
+      Resource: INVOKE_WITH_TOKEN,
+      Arguments: relay([{ step: "prepare", verb: "target.prepare", side: "target" }], {
+        phase: "prepare",
+      }),
+      ...commandLimits,
+      Retry: [retryTransient],
+      Catch: [failed],
+      Next: "Precopy",
+    },
+    Precopy: {
+      Type: "Task",
+      Comment: "Starts the source; over when what is left fits the downtime limit",
+      Resource: INVOKE_WITH_TOKEN,
+      Arguments: relay([{ step: "start", verb: "source.start", side: "source" }], {
+        phase: "precopy",
+        awaits: "converged",
+      }),
+      TimeoutSeconds: "{% $states.context.Execution.Input.precopySeconds + 60 %}",
+      HeartbeatSeconds: HEARTBEAT_SECONDS,
+      Retry: [retryTransient, retrySilence(5)],
+      Catch: [failed],
+      Next: "AwaitAck",
+    },
+    AwaitAck: {
+      Type: "Task",
+      Comment: "The target's switchover ACK; passes at once when none is expected",
+      Resource: INVOKE_WITH_TOKEN,
+      Arguments: awaitSignal("acked", "await-ack"),
+      TimeoutSeconds: "{% $states.context.Execution.Input.ackSeconds + 60 %}",
+      HeartbeatSeconds: HEARTBEAT_SECONDS,
+      Retry: [retryTransient, retrySilence(5)],
+      Catch: [failed],
+      Next: "Switchover",
+    },
+    Switchover: {
+      Type: "Task",
+      Comment: "The agents act by themselves; the source says when it has completed",
+      Resource: INVOKE_WITH_TOKEN,
+      Arguments: awaitSignal("source-completed", "switchover"),
+      TimeoutSeconds: "{% $states.context.Execution.Input.precopySeconds + 60 %}",
+      HeartbeatSeconds: HEARTBEAT_SECONDS,
+      Retry: [retryTransient, retrySilence(5)],
+      Catch: [failed],
+      Next: "Confirm",
+    },
+    Confirm: {
+      Type: "Task",
+      Comment: "The target was let run over the handover link",
+      Resource: INVOKE_WITH_TOKEN,
+      Arguments: awaitSignal("target-running", "confirm"),
+      TimeoutSeconds: 30,
+      HeartbeatSeconds: 20,
+      Retry: [retryTransient],
+      Catch: [failed],
+      Next: "Complete",
+    },
+    Complete: {
+      Type: "Task",
+      Comment: "Where the VM runs, the downtime; slots and lock released",
+      Resource: INVOKE,
+      Arguments: { FunctionName: refs.complete, Payload: { migrationId: MIGRATION_ID } },
+      TimeoutSeconds: 60,
+      Retry: [retryTransient, retryAlways],
+      Next: "Discard",
+    },
+    Discard: {
+      Type: "Task",
+      Comment: "The finished source process, last; a left-over does no harm",
+      Resource: INVOKE_WITH_TOKEN,
+      Arguments: relay([{ step: "discard-source", verb: "source.discard", side: "source" }], {
+        interruptible: false,
+      }),
+      ...commandLimits,
+      Retry: [retryTransient],
+      Catch: [{ ErrorEquals: ["States.ALL"], Next: "Completed" }],
+      Next: "Completed",
+    },
+    Completed: { Type: "Succeed" },
+  };
+}
+
+function wayBack<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
+  return {
+    Observe: {
+      Type: "Task",
+      Comment: "Asks both ends what they see; an end that does not answer is unreachable",
+      Resource: INVOKE_WITH_TOKEN,
+      Arguments: payload(refs.relay, {
+        commands: [
+          { step: "observe-source", verb: "migration.observe", side: "source" },
+          { step: "observe-target", verb: "migration.observe", side: "target" },
+        ],
+        attempt: "{% $look %}",
+        interruptible: false,
+        phase: "reconcile",
+      }),
+      TimeoutSeconds: 20,
+      HeartbeatSeconds: 15,
+      Retry: [retryTransient],
+      Catch: [{ ErrorEquals: ["States.ALL"], Next: "Reconcile" }],
+      Next: "Reconcile",
+    },
+    Reconcile: {
+      Type: "Task",
+      Resource: INVOKE,
+      Arguments: {
+        FunctionName: refs.reconcile,
+        Payload: { migrationId: MIGRATION_ID, look: "{% $look %}" },
+      },
+      TimeoutSeconds: 60,
+      Retry: [retryTransient, retryAlways],
+      Assign: {
+        look: "{% $look + 1 %}",
+        action: "{% $states.result.Payload.action %}",
+        reason: "{% $states.result.Payload.reason %}",
+        undo: "{% $exists($states.result.Payload.undo) ? [$states.result.Payload.undo] : [] %}",
+      },
+      Next: "Decide",
+    },
+    Decide: {
+      Type: "Choice",
+      Choices: [
+        { Condition: "{% $action = 'complete' %}", Next: "Complete" },
+        { Condition: "{% $action = 'wait' %}", Next: "LookLater" },
+        { Condition: "{% $count($undo) > 0 %}", Next: "Undo" },
+      ],
+      Default: "Release",
+    },
+    LookLater: { Type: "Wait", Seconds: 5, Next: "Observe" },
+    Undo: {
+      Type: "Task",
+      Comment: "One step back, then what it found is looked at again",
+      Resource: INVOKE_WITH_TOKEN,
+      Arguments: payload(refs.relay, {
+        commands: "{% $undo %}",
+        attempt: "{% $look %}",
+        interruptible: false,
+        phase: "undo",
+      }),
+      ...commandLimits,
+      Retry: [retryTransient],
+      Catch: [{ ErrorEquals: ["States.ALL"], Next: "LookLater" }],
+      Next: "Reconcile",
+    },
+    Release: {
+      Type: "Task",
+      Comment: "Writes the end; slots and lock released (the lock stays when nobody knows)",
+      Resource: INVOKE,
+      Arguments: {
+        FunctionName: refs.release,
+        Payload: {
+          migrationId: MIGRATION_ID,
+          action: "{% $action %}",
+          reason: "{% $reason %}",
+          error: "{% $error %}",
+          cause: "{% $cause %}",
+        },
+      },
+      TimeoutSeconds: 60,
+      Retry: [retryTransient, retryAlways],
+      Next: "NotCompleted",
+    },
+    NotCompleted: {
+      Type: "Fail",
+      Error: "{% $error %}",
+      Cause: "{% $reason %}",
+    },
+  };
+}
+
+type Commands = { step: string; verb: string; side: "source" | "target" }[];
+
+function payload<Ref>(functionName: Ref, rest: object) {
+  return {
+    FunctionName: functionName,
+    Payload: { migrationId: MIGRATION_ID, taskToken: TOKEN, ...rest },
+  };
+}
+
+const commandLimits = { TimeoutSeconds: COMMAND_SECONDS, HeartbeatSeconds: COMMAND_SECONDS - 1 };
+
+/** No beat for a while: ask again under the same ids before anybody calls it a failure. */
+function retrySilence(times: number): Retrier {
+  return {
+    ErrorEquals: ["States.HeartbeatTimeout"],
+    IntervalSeconds: 1,
+    MaxAttempts: times,
+    BackoffRate: 1,
+  };
+}
+
+/** The end of a migration must be written down: tried for a day before it is given up. */
+const retryAlways: Retrier = {
+  ErrorEquals: ["States.ALL"],
+  IntervalSeconds: 2,
+  MaxAttempts: 300,
+  BackoffRate: 2,
+  MaxDelaySeconds: 300,
+  JitterStrategy: "FULL",
+};
+
+const errorOutput = {
+  error: "{% $states.errorOutput.Error %}",
+  cause: "{% $exists($states.errorOutput.Cause) ? $states.errorOutput.Cause : '' %}",
+};
+
+/** Before Prepare no host has been changed: there is nothing to look into. */
+const nothingStarted: Catcher = {
+  ErrorEquals: ["States.ALL"],
+  Assign: { ...errorOutput, action: "release", reason: "nothing had been started on the hosts" },
+  Next: "Release",
+};
+
+const failed: Catcher = {
+  ErrorEquals: ["States.ALL"],
+  Assign: { ...errorOutput, look: 1 },
+  Next: "Observe",
+};
