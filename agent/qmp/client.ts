@@ -1,0 +1,331 @@
+import type { Socket } from "node:net";
+import { CallQueue } from "./call-queue.ts";
+import {
+  type ArgumentsOf,
+  commands,
+  type ExecuteArguments,
+  isOobCommand,
+  type QmpCommandName,
+  type ReturnOf,
+} from "./commands.ts";
+import { createCounters, type QmpCounters } from "./counters.ts";
+import { QmpConnectError, QmpDisconnectedError, QmpError, QmpProtocolError } from "./error.ts";
+import { EventHub, type QmpEventListener, type WaitForOptions } from "./event-hub.ts";
+import { type QmpEvent, type QmpEventName, readEvent } from "./events.ts";
+import { LineSplitter } from "./line-splitter.ts";
+import { decodeMessage, type QmpGreeting, type QmpVersion, type WireEvent } from "./message.ts";
+import { describeAddress, openSocket, type QmpAddress } from "./open-socket.ts";
+import { isPassLine, PassCoalescer } from "./pass-coalescer.ts";
+
+export interface QmpConnectOptions {
+  /** Until connected, greeted and negotiated, in milliseconds. Default 10,000. */
+  readonly connectTimeoutMs?: number;
+  /** For each call that names no `timeoutMs`, in milliseconds. Default 10,000. */
+  readonly defaultTimeoutMs?: number;
+  /** Keep trying until `connectTimeoutMs` while the socket is absent or refuses. Default true. */
+  readonly retry?: boolean;
+  /** Negotiate out-of-band execution if QEMU offers it. Default true. */
+  readonly oob?: boolean;
+  /** Ends the attempt to connect, not the session. */
+  readonly signal?: AbortSignal;
+  /** Hears every event from the very first; the same as `on("*")`, but nothing can come before it. */
+  readonly onEvent?: QmpEventListener;
+  /** Gets what listeners throw or reject with. Default: a process warning. */
+  readonly onListenerError?: (error: unknown, event: QmpEvent) => void;
+  /** Least time between two deliveries of MIGRATION_PASS, in milliseconds. Default 100. */
+  readonly passIntervalMs?: number;
+  /** In-band commands in flight, 1..7: at 8 QEMU stops reading and out-of-band is lost. Default 7. */
+  readonly inFlightMax?: number;
+  /** Calls that may wait for their turn; more throw QmpBusyError. Default 1,000. */
+  readonly waitingMax?: number;
+  /** Longest line accepted, in bytes. Default 64 MiB. */
+  readonly lineBytesMax?: number;
+}
+
+export interface ExecuteOptions {
+  /** From call to answer, queueing included, in milliseconds. Default: `defaultTimeoutMs`. */
+  readonly timeoutMs?: number;
+  /** Rejects the call with the signal's reason; a command already sent is not taken back. */
+  readonly signal?: AbortSignal;
+  /**
+   * Run out-of-band, overtaking all that waits. Default: yes for the commands QEMU allows it for
+   * (yank, query-yank, migrate-pause, migrate-recover), if negotiated.
+   */
+  readonly oob?: boolean;
+}
+
+export type QmpState = "connecting" | "running" | "closing" | "closed";
+
+/**
+ * One QMP session with one QEMU.
+ *
+ * A silent peer is not a failed one: QEMU answers nothing during most of the downtime, so there is no
+ * keepalive. Calls have deadlines instead; after one the session is as usable as before.
+ *
+ * @example
+ * const qmp = await QmpClient.connect({ path: "/run/vm7/qmp.sock" });
+ * qmp.on("MIGRATION", (event) => console.log(event.timestampMs, event.data.status));
+ * const { status } = await qmp.execute("query-status");
+ * await qmp.execute("yank", { instances: [{ type: "migration" }] }, { timeoutMs: 2_000 });
+ * await qmp.close();
+ */
+export class QmpClient {
+  readonly address: QmpAddress;
+  /**
+   * Resolves once when the session is over, never rejects: undefined after `close()`, else the root
+   * cause (QmpDisconnectedError: QEMU went away; QmpProtocolError: it was not understood).
+   */
+  readonly closed: Promise<QmpError | undefined>;
+
+  readonly #socket: Socket;
+  readonly #splitter: LineSplitter;
+  readonly #calls: CallQueue;
+  readonly #hub: EventHub;
+  readonly #passes: PassCoalescer;
+  readonly #counters = createCounters();
+  readonly #defaultTimeoutMs: number;
+  readonly #greeted = Promise.withResolvers<QmpGreeting>();
+  readonly #over = Promise.withResolvers<QmpError | undefined>();
+  #greeting: QmpGreeting | undefined;
+  #state: QmpState = "connecting";
+  #cause: QmpError | undefined;
+  #oobEnabled = false;
+
+  /**
+   * Connects, waits for the greeting and negotiates. Throws QmpConnectError (nobody there, or nobody
+   * answered: QEMU serves one client per monitor), QmpProtocolError, or the signal's reason.
+   */
+  static async connect(address: QmpAddress, options: QmpConnectOptions = {}): Promise<QmpClient> {
+    const { connectTimeoutMs = 10_000, retry = true, signal } = options;
+    const deadlineAtMs = performance.now() + connectTimeoutMs;
+    const socket = await openSocket(address, { deadlineAtMs, retry, signal });
+    const client = new QmpClient(address, socket, options);
+    try {
+      await client.#negotiate(deadlineAtMs, options);
+      return client;
+    } catch (error) {
+      const cause = client.#cause ?? error;
+      await client.close();
+      if (signal?.aborted || cause instanceof QmpProtocolError) throw cause;
+      const why = cause instanceof Error ? cause.message : "unknown reason";
+      throw new QmpConnectError(describeAddress(address), 1, why, { cause });
+    }
+  }
+
+  private constructor(address: QmpAddress, socket: Socket, options: QmpConnectOptions) {
+    const { inFlightMax = 7, waitingMax = 1_000, lineBytesMax = 64 * 1024 * 1024 } = options;
+    if (!(inFlightMax >= 1 && inFlightMax <= 7)) {
+      throw new RangeError(`Expected \`inFlightMax\` to be 1..7, got ${inFlightMax}`);
+    }
+    this.address = address;
+    this.closed = this.#over.promise;
+    this.#socket = socket;
+    this.#defaultTimeoutMs = options.defaultTimeoutMs ?? 10_000;
+    this.#splitter = new LineSplitter(lineBytesMax);
+    this.#hub = new EventHub(this.#counters, options.onListenerError);
+    this.#passes = new PassCoalescer({
+      intervalMs: options.passIntervalMs ?? 100,
+      counters: this.#counters,
+      deliver: (line, count) => this.#deliverPass(line, count),
+    });
+    this.#calls = new CallQueue({
+      write: (line) => this.#socket.write(line),
+      counters: this.#counters,
+      inBandMax: inFlightMax,
+      waitingMax,
+    });
+    if (options.onEvent) this.#hub.on("*", options.onEvent);
+    this.#greeted.promise.catch(() => undefined);
+    this.#listen();
+  }
+
+  get state(): QmpState {
+    return this.#state;
+  }
+
+  /** From the greeting. */
+  get version(): QmpVersion {
+    if (!this.#greeting) throw new QmpProtocolError("Expected a greeting first");
+    return this.#greeting.version;
+  }
+
+  /** True when out-of-band execution was negotiated. */
+  get oobEnabled(): boolean {
+    return this.#oobEnabled;
+  }
+
+  /** A snapshot. */
+  get counters(): Readonly<QmpCounters> {
+    return { ...this.#counters };
+  }
+
+  /**
+   * Runs a command and checks the answer. Throws QmpCommandError, QmpTimeoutError, QmpBusyError,
+   * QmpDisconnectedError, the signal's reason, or QmpProtocolError (answer of an unexpected shape, or
+   * `oob: true` without having negotiated it; the session goes on).
+   *
+   * Events in the same packet as the answer reach listeners before the caller: subscribe first.
+   */
+  async execute<Name extends QmpCommandName>(
+    command: Name,
+    ...[args, options]: ExecuteArguments<ArgumentsOf<Name>, ExecuteOptions>
+  ): Promise<ReturnOf<Name>> {
+    const value = await this.executeAny(command, args, options);
+    const result = commands[command].returns.safeParse(value);
+    if (result.success) return result.data as ReturnOf<Name>;
+    throw new QmpProtocolError(`Failed to read the answer to \`${command}\``, {
+      cause: result.error,
+    });
+  }
+
+  /** Runs a command by name, known to this client or not; the answer is not checked. */
+  async executeAny(command: string, args?: object, options: ExecuteOptions = {}): Promise<unknown> {
+    if (this.#state !== "running") throw this.#notRunning(command);
+    return this.#run(command, args, options);
+  }
+
+  /** Subscribes to one event, or to all with "*". Returns the way to unsubscribe. */
+  on(name: "*", listener: QmpEventListener): () => void;
+  on<Name extends QmpEventName>(name: Name, listener: QmpEventListener<Name>): () => void;
+  on(name: string, listener: QmpEventListener): () => void;
+  on<Name extends string>(name: Name, listener: QmpEventListener<Name>): () => void {
+    return this.#hub.on(name, listener);
+  }
+
+  /**
+   * Resolves with the first event from now on that satisfies `predicate` (see `isQmpEvent`). Throws
+   * QmpTimeoutError, QmpDisconnectedError, the signal's reason, or what the predicate throws.
+   */
+  waitFor(predicate: (event: QmpEvent) => boolean, options: WaitForOptions): Promise<QmpEvent> {
+    return this.#hub.waitFor(predicate, options);
+  }
+
+  /** Ends the session; pending calls get QmpDisconnectedError. QEMU runs on. May be called again. */
+  async close(): Promise<void> {
+    this.#end(undefined);
+    await this.closed;
+  }
+
+  #listen(): void {
+    const gone = (why: string, options?: ErrorOptions) =>
+      this.#end(new QmpDisconnectedError(why, options));
+    this.#socket
+      .on("data", (chunk: Buffer) => this.#receive(chunk))
+      .on("drain", () => this.#calls.resume())
+      .on("error", (cause) => gone("The QMP connection broke", { cause }))
+      .on("end", () => {
+        const where = this.#splitter.isMidLine ? " in the middle of a message" : "";
+        gone(`QEMU closed the QMP connection${where}`);
+      })
+      .on("close", () => {
+        gone("The QMP connection was closed");
+        this.#state = "closed";
+        this.#over.resolve(this.#cause);
+      });
+  }
+
+  async #negotiate(deadlineAtMs: number, options: QmpConnectOptions): Promise<void> {
+    const { signal, oob = true } = options;
+    const greeting = await this.#waitForGreeting(deadlineAtMs, signal);
+    this.#greeting = greeting;
+    const useOob = oob && greeting.capabilities.includes("oob");
+    const timeoutMs = Math.max(1, deadlineAtMs - performance.now());
+    const call = { timeoutMs, oob: false, ...(signal && { signal }) };
+    await this.#run("qmp_capabilities", useOob ? { enable: ["oob"] } : undefined, call);
+    this.#oobEnabled = useOob;
+    if (this.#state === "connecting") this.#state = "running";
+  }
+
+  async #waitForGreeting(
+    deadlineAtMs: number,
+    signal: AbortSignal | undefined,
+  ): Promise<QmpGreeting> {
+    const { promise, reject } = this.#greeted;
+    const onAbort = () => reject(signal?.reason);
+    const onTimeout = () => reject(new QmpError("no greeting, the monitor may be in use"));
+    const timer = setTimeout(
+      () => setImmediate(onTimeout),
+      Math.max(1, deadlineAtMs - performance.now()),
+    );
+    signal?.addEventListener("abort", onAbort, { once: true });
+    if (signal?.aborted) onAbort();
+    return promise.finally(() => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", onAbort);
+    });
+  }
+
+  #run(command: string, args: object | undefined, options: ExecuteOptions): Promise<unknown> {
+    const { timeoutMs = this.#defaultTimeoutMs, signal } = options;
+    const oob = options.oob ?? (this.#oobEnabled && isOobCommand(command));
+    if (oob && !this.#oobEnabled) {
+      const why = "out-of-band execution was not negotiated";
+      return Promise.reject(new QmpProtocolError(`Failed to run \`${command}\`: ${why}`));
+    }
+    return this.#calls.run(command, args, { timeoutMs, signal, oob });
+  }
+
+  #receive(chunk: Buffer): void {
+    this.#counters.bytesReceived += chunk.length;
+    try {
+      for (const line of this.#splitter.push(chunk)) {
+        if (this.#state === "closing" || this.#state === "closed") return;
+        if (isPassLine(line)) this.#passes.add(line);
+        else this.#receiveLine(line);
+      }
+    } catch (error) {
+      this.#end(asProtocolError(error));
+    }
+  }
+
+  #receiveLine(line: Buffer): void {
+    if (line.length === 1 && line[0] === 0x0d) return;
+    const message = decodeMessage(line);
+    if (message.kind === "event") this.#receiveEvent(message.event, line);
+    else if (message.kind !== "greeting") this.#calls.settle(message);
+    else if (this.#greeting) throw new QmpProtocolError("Expected one greeting, got another");
+    else this.#greeted.resolve(message.greeting);
+  }
+
+  #receiveEvent(wire: WireEvent, line: Buffer): void {
+    if (wire.event === "MIGRATION_PASS") {
+      this.#passes.add(line);
+      return;
+    }
+    this.#counters.eventsReceived += 1;
+    this.#passes.flush();
+    this.#hub.deliver(readEvent(wire));
+  }
+
+  #deliverPass(line: Buffer, count: number): void {
+    try {
+      const message = decodeMessage(line);
+      if (message.kind === "event") this.#hub.deliver(readEvent(message.event, count));
+    } catch (error) {
+      this.#end(asProtocolError(error));
+    }
+  }
+
+  /** The one way out: the first cause wins, everything pending is settled once. */
+  #end(cause: QmpError | undefined): void {
+    if (this.#state === "closing" || this.#state === "closed") return;
+    this.#state = "closing";
+    this.#cause = cause;
+    this.#passes.flush();
+    this.#greeted.reject(cause ?? new QmpDisconnectedError("The QMP session was closed"));
+    this.#calls.end(cause);
+    this.#hub.end(cause);
+    this.#socket.destroy();
+  }
+
+  #notRunning(command: string): QmpDisconnectedError {
+    const message = `Failed to run \`${command}\`: the QMP session is ${this.#state}`;
+    const cause = this.#cause && { cause: this.#cause };
+    return new QmpDisconnectedError(message, { command, sent: false, ...cause });
+  }
+}
+
+function asProtocolError(error: unknown): QmpError {
+  if (error instanceof QmpError) return error;
+  return new QmpProtocolError("Failed to read from QEMU", { cause: error });
+}

@@ -1,0 +1,192 @@
+import { z } from "zod";
+import * as device from "./device.ts";
+import * as machine from "./machine.ts";
+import { QmpVersion } from "./message.ts";
+import * as migration from "./migration.ts";
+
+/**
+ * Commands a migration coordinator needs: argument types and the schema of the answer. Answers are
+ * read loosely: members beyond the schema pass, and so do unknown values of QEMU's enumerations.
+ * Whether a QEMU has a command or an argument, ask `query-qmp-schema`.
+ */
+export const commands = {
+  // Session
+  qmp_capabilities: takes<{ readonly enable?: readonly "oob"[] }>().returns(nothing()),
+  "query-version": takes<None>().returns(QmpVersion),
+  "query-commands": takes<None>().returns(z.array(z.looseObject({ name: z.string() }))),
+  /** 240 kB and more; entries by `meta-type`. */
+  "query-qmp-schema": takes<None>().returns(
+    z.array(z.looseObject({ name: z.string(), "meta-type": z.string() })),
+  ),
+  quit: takes<None>().returns(nothing()),
+
+  // Run state
+  "query-status": takes<None>().returns(machine.StatusInfo),
+  cont: takes<None>().returns(nothing()),
+  stop: takes<None>().returns(nothing()),
+  system_powerdown: takes<None>().returns(nothing()),
+
+  // Migration
+  "query-migrate": takes<None>().returns(migration.MigrationInfo),
+  "query-migrate-capabilities": takes<None>().returns(z.array(migration.MigrationCapability)),
+  /** All or nothing; on the target strictly before `migrate-incoming`. */
+  "migrate-set-capabilities": takes<{
+    readonly capabilities: readonly { readonly capability: string; readonly state: boolean }[];
+  }>().returns(nothing()),
+  "query-migrate-parameters": takes<None>().returns(migration.MigrationParameters),
+  "migrate-set-parameters": takes<migration.MigrationParametersUpdate>().returns(nothing()),
+  /** Answers at once also when the connection fails: that comes as status `failed`. */
+  migrate: takes<migration.MigrationEndpoint & { readonly resume?: boolean }>().returns(nothing()),
+  /** `exit-on-error`: 9.1+, default true. */
+  "migrate-incoming": takes<
+    migration.MigrationEndpoint & { readonly "exit-on-error"?: boolean }
+  >().returns(nothing()),
+  /** Never in postcopy: 7.2 accepts it there and destroys the VM. */
+  migrate_cancel: takes<None>().returns(nothing()),
+  "migrate-continue": takes<{ readonly state: "pre-switchover" }>().returns(nothing()),
+  "migrate-start-postcopy": takes<None>().returns(nothing()),
+  "migrate-pause": takes<None>().returns(nothing()),
+  "migrate-recover": takes<{ readonly uri: string }>().returns(nothing()),
+  /** Milliseconds but for `rounds`. */
+  "announce-self": takes<{
+    readonly initial: number;
+    readonly max: number;
+    readonly rounds: number;
+    readonly step: number;
+    readonly interfaces?: readonly string[];
+    readonly id?: string;
+  }>().returns(nothing()),
+  "query-yank": takes<None>().returns(z.array(device.YankInstance)),
+  yank: takes<{ readonly instances: readonly device.YankInstance[] }>().returns(nothing()),
+
+  // Dirty rate; `calc-time` in seconds
+  "calc-dirty-rate": takes<{
+    readonly "calc-time": number;
+    readonly mode?: "page-sampling" | "dirty-bitmap" | "dirty-ring";
+    readonly "sample-pages"?: number;
+  }>().returns(nothing()),
+  "query-dirty-rate": takes<None>().returns(machine.DirtyRate),
+  "set-vcpu-dirty-limit": takes<{
+    readonly "dirty-rate": number;
+    readonly "cpu-index"?: number;
+  }>().returns(nothing()),
+  "cancel-vcpu-dirty-limit": takes<{ readonly "cpu-index"?: number }>().returns(nothing()),
+  "query-vcpu-dirty-limit": takes<None>().returns(z.array(machine.VcpuDirtyLimit)),
+
+  // Machine
+  /** `compat-props`: 9.1+, unstable. */
+  "query-machines": takes<{ readonly "compat-props"?: boolean }>().returns(
+    z.array(machine.MachineInfo),
+  ),
+  "query-memory-size-summary": takes<None>().returns(machine.MemorySizeSummary),
+  "query-memory-devices": takes<None>().returns(z.array(machine.MemoryDevice)),
+  "query-cpus-fast": takes<None>().returns(z.array(machine.CpuFast)),
+  "query-cpu-definitions": takes<None>().returns(z.array(machine.CpuDefinition)),
+  "query-cpu-model-expansion": takes<{
+    readonly type: "static" | "full";
+    readonly model: { readonly name: string; readonly props?: Readonly<Record<string, unknown>> };
+  }>().returns(z.looseObject({ model: machine.CpuModel })),
+  "query-target": takes<None>().returns(z.looseObject({ arch: z.string() })),
+  "query-uuid": takes<None>().returns(z.looseObject({ UUID: z.string() })),
+  "query-name": takes<None>().returns(z.looseObject({ name: z.string().optional() })),
+  "query-kvm": takes<None>().returns(z.looseObject({ enabled: z.boolean(), present: z.boolean() })),
+
+  // Objects, devices
+  "qom-list": takes<{ readonly path: string }>().returns(z.array(device.ObjectProperty)),
+  "qom-get": takes<{ readonly path: string; readonly property: string }>().returns(z.unknown()),
+  "qom-set": takes<{
+    readonly path: string;
+    readonly property: string;
+    readonly value: unknown;
+  }>().returns(nothing()),
+  "qom-list-types": takes<{
+    readonly implements?: string;
+    readonly abstract?: boolean;
+  }>().returns(z.array(device.ObjectType)),
+  "device-list-properties": takes<{ readonly typename: string }>().returns(
+    z.array(device.ObjectProperty),
+  ),
+  "object-add": takes<device.ObjectOptions>().returns(nothing()),
+  "object-del": takes<{ readonly id: string }>().returns(nothing()),
+  device_add: takes<device.DeviceOptions>().returns(nothing()),
+  /** Answers before the device is gone: wait for DEVICE_DELETED. */
+  device_del: takes<{ readonly id: string }>().returns(nothing()),
+  "query-chardev": takes<None>().returns(z.array(device.Chardev)),
+
+  // Block
+  "query-block": takes<None>().returns(z.array(device.BlockDevice)),
+  "query-named-block-nodes": takes<{ readonly flat?: boolean }>().returns(
+    z.array(device.BlockNode),
+  ),
+  "query-jobs": takes<None>().returns(z.array(device.Job)),
+  "blockdev-add": takes<device.BlockdevOptions>().returns(nothing()),
+  "blockdev-del": takes<{ readonly "node-name": string }>().returns(nothing()),
+  "block-dirty-bitmap-add": takes<{
+    readonly node: string;
+    readonly name: string;
+    readonly granularity?: number;
+    readonly persistent?: boolean;
+    readonly disabled?: boolean;
+  }>().returns(nothing()),
+  "block-dirty-bitmap-remove": takes<{ readonly node: string; readonly name: string }>().returns(
+    nothing(),
+  ),
+
+  // Trace
+  /** `name` may hold wildcards; an exact name this QEMU does not know is an error. */
+  "trace-event-get-state": takes<{ readonly name: string }>().returns(z.array(device.TraceEvent)),
+  "trace-event-set-state": takes<{
+    readonly name: string;
+    readonly enable: boolean;
+    readonly "ignore-unavailable"?: boolean;
+  }>().returns(nothing()),
+  /** Only `logfile`, to send a running QEMU's trace to a file: HMP is no interface for programs. */
+  "human-monitor-command": takes<{
+    readonly "command-line": `logfile ${string}`;
+  }>().returns(z.string()),
+} as const;
+
+export type QmpCommandName = keyof typeof commands;
+export type ArgumentsOf<Name extends QmpCommandName> =
+  (typeof commands)[Name] extends CommandDefinition<infer Arguments, z.ZodType> ? Arguments : never;
+export type ReturnOf<Name extends QmpCommandName> = z.output<(typeof commands)[Name]["returns"]>;
+
+/** The typed map by name, for code that is generic over commands. */
+export type QmpCommandMap = {
+  readonly [Name in QmpCommandName]: {
+    readonly arguments: ArgumentsOf<Name>;
+    readonly returns: ReturnOf<Name>;
+  };
+};
+
+/** Arguments may be left out where all of them are optional. */
+export type ExecuteArguments<Arguments extends object, Options> =
+  Partial<Arguments> extends Arguments
+    ? [args?: Arguments | undefined, options?: Options | undefined]
+    : [args: Arguments, options?: Options | undefined];
+
+/** Marked `allow-oob` in QEMU's schema, 7.2 to 11.1. */
+export function isOobCommand(command: string): boolean {
+  return oobCommands.has(command);
+}
+const oobCommands = new Set(["yank", "query-yank", "migrate-pause", "migrate-recover"]);
+
+type None = Readonly<Record<string, never>>;
+
+interface CommandDefinition<Arguments extends object, Returns extends z.ZodType> {
+  readonly returns: Returns;
+  /** Carries the type only; never set. */
+  readonly arguments?: Arguments;
+}
+
+function takes<Arguments extends object>() {
+  return {
+    returns: <Returns extends z.ZodType>(
+      returns: Returns,
+    ): CommandDefinition<Arguments, Returns> => ({ returns }),
+  };
+}
+
+function nothing() {
+  return z.looseObject({});
+}

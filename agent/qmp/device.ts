@@ -1,0 +1,92 @@
+import { z } from "zod";
+import { figure } from "./integer.ts";
+
+/** A property of an object (`qom-list`) or of a device type (`device-list-properties`). */
+export const ObjectProperty = z.looseObject({
+  name: z.string(),
+  type: z.string(),
+  description: z.string().optional(),
+  "default-value": z.unknown().optional(),
+});
+export type ObjectProperty = z.infer<typeof ObjectProperty>;
+
+export const ObjectType = z.looseObject({
+  name: z.string(),
+  abstract: z.boolean().optional(),
+  parent: z.string().optional(),
+});
+export type ObjectType = z.infer<typeof ObjectType>;
+
+export const TraceEvent = z.looseObject({ name: z.string(), state: z.string() });
+export type TraceEvent = z.infer<typeof TraceEvent>;
+
+export const BlockDevice = z.looseObject({
+  device: z.string(),
+  qdev: z.string().optional(),
+  inserted: z.looseObject({ "node-name": z.string().optional() }).optional(),
+});
+export type BlockDevice = z.infer<typeof BlockDevice>;
+
+export const DirtyBitmap = z.looseObject({
+  name: z.string().optional(),
+  count: figure,
+  granularity: figure,
+  recording: z.boolean(),
+  busy: z.boolean(),
+  persistent: z.boolean(),
+});
+
+export const BlockNode = z.looseObject({
+  "node-name": z.string().optional(),
+  drv: z.string(),
+  file: z.string(),
+  ro: z.boolean(),
+  "dirty-bitmaps": z.array(DirtyBitmap).optional(),
+});
+export type BlockNode = z.infer<typeof BlockNode>;
+
+export const Chardev = z.looseObject({
+  label: z.string(),
+  filename: z.string(),
+  "frontend-open": z.boolean(),
+});
+export type Chardev = z.infer<typeof Chardev>;
+
+export const Job = z.looseObject({
+  id: z.string(),
+  type: z.string(),
+  status: z.string(),
+  "current-progress": figure,
+  "total-progress": figure,
+  error: z.string().optional(),
+});
+export type Job = z.infer<typeof Job>;
+
+/** What `yank` can cut: `{ type: "migration" }`, a block node's or a chardev's connection. */
+export const YankInstance = z.looseObject({
+  type: z.string(),
+  id: z.string().optional(),
+  "node-name": z.string().optional(),
+});
+export type YankInstance =
+  | { readonly type: "migration" }
+  | { readonly type: "block-node"; readonly "node-name": string }
+  | { readonly type: "chardev"; readonly id: string };
+
+/** A backend, device, or block node to make: its type plus whatever properties it takes. */
+export interface DeviceOptions {
+  readonly driver: string;
+  readonly id?: string;
+  readonly bus?: string;
+  readonly [property: string]: unknown;
+}
+export interface BlockdevOptions {
+  readonly driver: string;
+  readonly "node-name": string;
+  readonly [property: string]: unknown;
+}
+export interface ObjectOptions {
+  readonly "qom-type": string;
+  readonly id: string;
+  readonly [property: string]: unknown;
+}

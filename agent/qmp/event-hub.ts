@@ -1,0 +1,105 @@
+import type { QmpCounters } from "./counters.ts";
+import { QmpDisconnectedError, type QmpError, QmpTimeoutError } from "./error.ts";
+import type { QmpEvent } from "./events.ts";
+
+/** May be async; what it throws or rejects with goes to `onListenerError` and stops nobody else. */
+export type QmpEventListener<Name extends string = string> = (
+  event: QmpEvent<Name>,
+) => void | Promise<void>;
+
+export interface WaitForOptions {
+  /** How long to wait, in milliseconds. No default: an event has no natural deadline. */
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+type Listener = (event: QmpEvent) => void | Promise<void>;
+
+/** Hands events to listeners, in order, one event to all before the next. */
+export class EventHub {
+  readonly #counters: QmpCounters;
+  readonly #onListenerError: (error: unknown, event: QmpEvent) => void;
+  // One record per subscription, so that the same function may subscribe twice.
+  readonly #subscriptions = new Set<{ readonly name: string; readonly listener: Listener }>();
+  readonly #waiters = new Set<(error: QmpError) => void>();
+  #ended: QmpError | "closed" | undefined;
+
+  constructor(
+    counters: QmpCounters,
+    onListenerError: (error: unknown, event: QmpEvent) => void = warn,
+  ) {
+    this.#counters = counters;
+    this.#onListenerError = onListenerError;
+  }
+
+  on<Name extends string>(name: Name, listener: QmpEventListener<Name>): () => void {
+    const subscription = { name, listener: listener as Listener };
+    this.#subscriptions.add(subscription);
+    return () => void this.#subscriptions.delete(subscription);
+  }
+
+  deliver(event: QmpEvent): void {
+    this.#counters.eventsDelivered += 1;
+    // A copy: listeners added meanwhile start with the next event, removed ones are skipped.
+    for (const subscription of [...this.#subscriptions]) {
+      if (subscription.name !== "*" && subscription.name !== event.name) continue;
+      if (this.#subscriptions.has(subscription)) this.#call(subscription.listener, event);
+    }
+  }
+
+  waitFor(predicate: (event: QmpEvent) => boolean, options: WaitForOptions): Promise<QmpEvent> {
+    const { timeoutMs, signal } = options;
+    const { promise, resolve, reject } = Promise.withResolvers<QmpEvent>();
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    if (this.#ended !== undefined) return Promise.reject(waitCutOff(this.#ended));
+    const unsubscribe = this.on("*", (event) => {
+      try {
+        if (predicate(event)) resolve(event);
+      } catch (error) {
+        reject(error);
+      }
+    });
+    const onAbort = () => reject(signal?.reason);
+    const timer = setTimeout(() => {
+      // One more turn of the event loop: what already lies in the socket is not late.
+      setImmediate(() => reject(new QmpTimeoutError("waitFor", timeoutMs, false)));
+    }, timeoutMs);
+    signal?.addEventListener("abort", onAbort, { once: true });
+    this.#waiters.add(reject);
+    return promise.finally(() => {
+      unsubscribe();
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", onAbort);
+      this.#waiters.delete(reject);
+    });
+  }
+
+  /** Ends every wait; listeners hear nothing more. */
+  end(cause: QmpError | undefined): void {
+    this.#ended = cause ?? "closed";
+    this.#subscriptions.clear();
+    for (const reject of this.#waiters) reject(waitCutOff(this.#ended));
+  }
+
+  #call(listener: Listener, event: QmpEvent): void {
+    const onError = (error: unknown) => {
+      this.#counters.listenerErrors += 1;
+      this.#onListenerError(error, event);
+    };
+    try {
+      listener(event)?.catch(onError);
+    } catch (error) {
+      onError(error);
+    }
+  }
+}
+
+function waitCutOff(ended: QmpError | "closed"): QmpDisconnectedError {
+  const options = ended === "closed" ? {} : { cause: ended };
+  return new QmpDisconnectedError("The QMP session ended before the awaited event", options);
+}
+
+function warn(error: unknown, event: QmpEvent): void {
+  const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  process.emitWarning(`A listener of QMP event ${event.name} failed: ${reason}`, "QmpWarning");
+}
