@@ -1,0 +1,16 @@
+import type { Generation } from "./generation.ts";
+import type { Stage } from "./stage.ts";
+
+/**
+ * One conversation with one or two QEMUs, and what each step of it must bring. The title is a claim about QEMU; the
+ * name finds it from the command line and in the list of known differences.
+ */
+export type Dialogue = {
+  name: string;
+  claim: string;
+  /** Generations it applies to; default all. */
+  versions?: readonly Generation[];
+  /** Part of the quick slice that runs with the unit tests. */
+  quick?: true;
+  play: (stage: Stage) => Promise<void>;
+};

@@ -1,0 +1,71 @@
+/**
+ * What the guest does. It starts at the CPU's reset vector from an image given by `-bios`, so it runs at once, needs
+ * no disk and no firmware, and is the same in every QEMU version.
+ *
+ * - `idle`: halts with interrupts off; its memory stays zero.
+ * - `filled`: writes a number into every page of its memory once, then halts: there is something to send, nothing to send again.
+ * - `busy`: writes into every page of its memory for ever.
+ */
+export type GuestKind = "idle" | "filled" | "busy";
+
+/** QEMU takes firmware in multiples of 64 KiB and maps the last 64 KiB below 1 MiB as well. */
+const imageBytes = 0x10000;
+const imageBase = 0xf0000;
+const resetVector = 0xfff0;
+const pageBytes = 0x1000;
+const firstByte = 0x100000;
+
+const descriptors = 0x100;
+const pointer = 0x180;
+const protectedMode = 0x40;
+
+/** The firmware image of a guest that writes its memory from 1 MiB up to `memoryBytes`. */
+export function guestImage(kind: GuestKind, memoryBytes: number): Uint8Array {
+  const image = new Uint8Array(imageBytes).fill(0xf4);
+  image.set([0xea, ...word(0), ...word(0xf000)], resetVector); // jmp 0xf000:0
+  image.set(kind === "idle" ? haltForEver : enterProtectedMode, 0);
+  image.set(writePages(kind, memoryBytes), protectedMode);
+  image.set(flatSegments, descriptors);
+  image.set([...word(flatSegments.length - 1), ...double(imageBase + descriptors)], pointer);
+  return image;
+}
+
+const haltForEver = [0xfa, 0xf4, 0xeb, 0xfd]; // cli; hlt; jmp to hlt
+
+const enterProtectedMode = [
+  0xfa, // cli
+  ...[0x66, 0x2e, 0x0f, 0x01, 0x16, ...word(pointer)], // lgdt cs:[pointer]
+  ...[0x0f, 0x20, 0xc0], // mov eax, cr0
+  ...[0x0c, 0x01], // or al, 1
+  ...[0x0f, 0x22, 0xc0], // mov cr0, eax
+  ...[0x66, 0xea, ...double(imageBase + protectedMode), ...word(8)], // jmp 8:protectedMode
+];
+
+/** Null, code and data segments of 4 GiB at 0. */
+const flatSegments = [
+  ...[0, 0, 0, 0, 0, 0, 0, 0],
+  ...[0xff, 0xff, 0, 0, 0, 0x9a, 0xcf, 0],
+  ...[0xff, 0xff, 0, 0, 0, 0x92, 0xcf, 0],
+];
+
+function writePages(kind: GuestKind, memoryBytes: number): number[] {
+  const start = [0xbf, ...double(firstByte)]; // mov edi, firstByte
+  const page = [
+    ...[0xff, 0x07], // inc dword [edi]
+    ...[0x81, 0xc7, ...double(pageBytes)], // add edi, pageBytes
+    ...[0x81, 0xff, ...double(memoryBytes)], // cmp edi, memoryBytes
+  ];
+  const again = [0x72, 256 - (page.length + 2)]; // jb to page
+  const pass = [...start, ...page, ...again];
+  const end = kind === "busy" ? [0xeb, 256 - (pass.length + 2)] : [0xf4, 0xeb, 0xfd]; // jmp to start, or halt
+  const data = [0x66, 0xb8, 0x10, 0x00, 0x8e, 0xd8]; // mov ax, 16; mov ds, ax
+  return [...data, ...pass, ...end];
+}
+
+function word(value: number): number[] {
+  return [value & 0xff, (value >> 8) & 0xff];
+}
+
+function double(value: number): number[] {
+  return [...word(value & 0xffff), ...word(value >>> 16)];
+}

@@ -1,0 +1,112 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describeExpected, type Expected, isAsExpected, type Json } from "./expectation.ts";
+import { type Generation, pick } from "./generation.ts";
+import { type GuestKind, guestImage } from "./guest.ts";
+import { Pair, type PairOptions } from "./pair.ts";
+import { Relay, type Verdict } from "./relay.ts";
+import type { Subject } from "./subject.ts";
+import { Vm } from "./vm.ts";
+
+export type VmOptions = {
+  /** Default `idle`. */
+  guest?: GuestKind;
+  /** Default 32. */
+  memoryMebibytes?: number;
+  /** Default `pc`, the newest of the binary. */
+  machine?: string;
+  /** `-incoming defer`. */
+  incoming?: boolean;
+  /** `-S`. */
+  paused?: boolean;
+  /** Trace events switched on from the start. */
+  traces?: string[];
+  /** More of the command line. */
+  more?: string[];
+};
+
+export type Step = { step: string; actual: Json; expected: string; ok: boolean };
+
+const mebibyte = 1024 * 1024;
+
+/** What a dialogue plays on: starts QEMUs, takes down each step, and clears everything away at the end. */
+export class Stage {
+  readonly steps: Step[] = [];
+  readonly generation: Generation;
+  readonly #subject: Subject;
+  readonly #folder: string;
+  readonly #vms: Promise<Vm>[] = [];
+  readonly #relays: Relay[] = [];
+  #closed = false;
+
+  private constructor(subject: Subject, folder: string) {
+    this.#subject = subject;
+    this.generation = subject.generation;
+    this.#folder = folder;
+  }
+
+  static async open(subject: Subject): Promise<Stage> {
+    return new Stage(subject, await mkdtemp(join(tmpdir(), "conformance-")));
+  }
+
+  /** Takes down a step, and returns what there was. */
+  async expect(step: string, actual: Json | Promise<Json>, expected: Expected): Promise<Json> {
+    const value = await actual;
+    if (!this.#closed) {
+      const ok = isAsExpected(value, expected);
+      this.steps.push({ step, actual: value, expected: describeExpected(expected), ok });
+    }
+    return value;
+  }
+
+  /** The value for this QEMU's generation: that of the newest listed one that is not newer. */
+  pick<T>(values: { "7.2": T } & Partial<Record<Generation, T>>): T {
+    return pick(this.generation, values);
+  }
+
+  async vm(name: string, options: VmOptions = {}): Promise<Vm> {
+    if (this.#closed) throw new Error(`Failed to start ${name}: the dialogue is over`);
+    const { guest = "idle", memoryMebibytes = 32, machine = "pc" } = options;
+    const image = join(this.#folder, `${name}.bin`);
+    await writeFile(image, guestImage(guest, memoryMebibytes * mebibyte));
+    const flags = ["-no-user-config", "-nodefaults", "-display", "none", "-accel", "tcg"];
+    flags.push("-machine", machine, "-m", String(memoryMebibytes), "-bios", image);
+    if (options.incoming) flags.push("-incoming", "defer");
+    if (options.paused) flags.push("-S");
+    for (const trace of options.traces ?? []) flags.push("-trace", trace);
+    flags.push(...(options.more ?? []));
+    const folder = await mkdtemp(join(this.#folder, "vm-"));
+    const { command, environment } = this.#subject;
+    const start = { name, folder, command, arguments: flags, environment: environment(guest) };
+    const vm = Vm.start(start);
+    this.#vms.push(vm);
+    return await vm;
+  }
+
+  /** A source and a target that listens, with the options set; the migration itself is not begun. */
+  async pair(options: PairOptions = {}): Promise<Pair> {
+    const { source, target, ...both } = options;
+    const [left, right] = await Promise.all([
+      this.vm("source", { ...both, ...source }),
+      this.vm("target", { ...both, incoming: true, ...target }),
+    ]);
+    const pair = new Pair(left, right);
+    await pair.prepare(this, options);
+    return pair;
+  }
+
+  async relay(port: number, judge?: (type: number) => Verdict): Promise<Relay> {
+    const relay = await Relay.start(port, judge);
+    this.#relays.push(relay);
+    return relay;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (const relay of this.#relays) relay.close();
+    const started = await Promise.allSettled(this.#vms);
+    await Promise.all(started.map((vm) => vm.status === "fulfilled" && vm.value.kill()));
+    await rm(this.#folder, { recursive: true, force: true });
+  }
+}
