@@ -1,0 +1,12 @@
+declare module "asl-validator" {
+  interface AslValidatorError {
+    "Error code": string;
+    Message: string;
+  }
+  /** Adds QueryLanguage to the states it is given: pass a copy. */
+  function validate(
+    definition: unknown,
+    options?: { checkPaths: boolean; checkArn: boolean },
+  ): { isValid: boolean; errors: AslValidatorError[] };
+  export = validate;
+}
