@@ -1,0 +1,36 @@
+interface AwsErrorOptions {
+  /** Full shape name, such as `com.amazonaws.sqs#QueueDoesNotExist`. SDKs read what follows the `#`. */
+  type: string;
+  message: string;
+  /** HTTP status, 400 unless told. */
+  statusCode?: number;
+  /** Further members of the error shape, such as `CancellationReasons`. */
+  members?: Record<string, unknown>;
+  /** Further response headers, such as `x-amzn-query-error`. */
+  headers?: Record<string, string>;
+}
+
+/** An answer a local service gives on purpose: the server sends it as an AWS JSON error. */
+export class AwsError extends Error {
+  override name = "AwsError";
+  readonly type: string;
+  readonly statusCode: number;
+  readonly members: Record<string, unknown>;
+  readonly headers: Record<string, string>;
+
+  constructor(options: AwsErrorOptions) {
+    super(options.message);
+    this.type = options.type;
+    this.statusCode = options.statusCode ?? 400;
+    this.members = options.members ?? {};
+    this.headers = options.headers ?? {};
+  }
+}
+
+export function unknownOperation(message: string): AwsError {
+  return new AwsError({ type: "com.amazon.coral.service#UnknownOperationException", message });
+}
+
+export function serializationError(message: string): AwsError {
+  return new AwsError({ type: "com.amazon.coral.service#SerializationException", message });
+}

@@ -1,0 +1,97 @@
+import { type ServiceLogger, startJsonServer } from "../aws-json/server.ts";
+import { openDatabase } from "../sqlite/open-database.ts";
+import { createIdempotencyTokens, idempotencyTokensSchema } from "./idempotency-tokens.ts";
+import { rowsSchema } from "./rows.ts";
+import { answer } from "./service.ts";
+import { createStore } from "./store.ts";
+import { createTimeToLive, type TimeToLive } from "./time-to-live.ts";
+
+export interface DynamodbOptions {
+  /** A loopback address, `127.0.0.1` unless told. */
+  host?: string;
+  /** 0 (the default) takes any free port. */
+  port?: number;
+  /** Where the data is kept; in memory without it. */
+  dataDir?: string;
+  /** Milliseconds since 1970, for time to live and idempotency tokens. */
+  now?: () => number;
+  /** Pause between two sweeps for expired items, 30 s unless told (AWS takes up to days). */
+  ttlSweepMs?: number;
+  logger?: ServiceLogger;
+}
+
+export interface Dynamodb {
+  endpoint: string;
+  close(): Promise<void>;
+}
+
+// DynamoDB's own limit, that of a batch write.
+const bodyBytesMax = 16 * 1024 * 1024;
+const ttlSweepMsDefault = 30_000;
+
+/**
+ * DynamoDB on loopback, for the AWS SDK's own clients: tables with secondary indexes, all reads and
+ * writes by key, queries, scans, batches, transactions, time to live. Streams, PartiQL, backups,
+ * tags and changes of a table are refused with UnknownOperationException; a member that is not
+ * supported with a ValidationException that names it. Credentials are not checked.
+ *
+ * Writes are atomic, secondary indexes included, and with `dataDir` survive the death of the
+ * process. All reads are consistent.
+ *
+ * @throws Error when `host` is not loopback, the port is taken or another process uses `dataDir`.
+ */
+export async function startDynamodb(options: DynamodbOptions = {}): Promise<Dynamodb> {
+  const { host, port, dataDir, logger, now = Date.now } = options;
+  const schema = `${rowsSchema}; ${idempotencyTokensSchema}`;
+  const database = openDatabase({ dataDir, name: "dynamodb", schema });
+  const store = createStore(database, process.env.AWS_REGION ?? "us-east-1");
+  const timeToLive = createTimeToLive({ database, store, now });
+  const service = { database, store, timeToLive, tokens: createIdempotencyTokens(database, now) };
+
+  try {
+    const server = await startJsonServer({
+      target: "DynamoDB_20120810",
+      host,
+      port,
+      bodyBytesMax,
+      logger,
+      handle: ({ operation, input }) => answer(service, operation, input),
+    });
+    const sweeper = startSweeper(timeToLive, options.ttlSweepMs ?? ttlSweepMsDefault, logger);
+    return {
+      endpoint: server.endpoint,
+      async close() {
+        await server.close();
+        await sweeper.stop();
+        if (database.isOpen) database.close();
+      },
+    };
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
+
+function startSweeper(timeToLive: TimeToLive, pauseMs: number, logger: ServiceLogger | undefined) {
+  const stopped = new AbortController();
+  let sweeping = Promise.resolve();
+  const sweep = async () => {
+    await timeToLive.sweep(stopped.signal).catch((error) => {
+      logger?.error({ err: error }, "Failed to sweep expired items");
+    });
+    if (!stopped.signal.aborted) timer = start();
+  };
+  const start = () =>
+    setTimeout(() => {
+      sweeping = sweep();
+    }, pauseMs).unref();
+  let timer = start();
+
+  return {
+    stop(): Promise<void> {
+      stopped.abort();
+      clearTimeout(timer);
+      return sweeping;
+    },
+  };
+}

@@ -1,0 +1,138 @@
+import type { DatabaseSync } from "node:sqlite";
+import { AwsError, unknownOperation } from "../aws-json/aws-error.ts";
+import { inTransaction } from "../sqlite/open-database.ts";
+import { errorName } from "./errors.ts";
+import type { IdempotencyTokens } from "./idempotency-tokens.ts";
+import {
+  checkInput,
+  type Input,
+  type OperationName,
+  type Output,
+  run,
+  runNow,
+} from "./operations.ts";
+import type { Item, Store, Table } from "./store.ts";
+import type { TimeToLive } from "./time-to-live.ts";
+import { transactGetItems, transactWriteItems } from "./transact.ts";
+
+export interface DynamodbService {
+  database: DatabaseSync;
+  store: Store;
+  timeToLive: TimeToLive;
+  tokens: IdempotencyTokens;
+}
+
+type Done = (error: Error | null) => void;
+type Answer = (service: DynamodbService, input: Input) => Output | Promise<Output>;
+
+const answers: Record<string, Answer> = {
+  BatchGetItem: (service, input) => read(service, "BatchGetItem", input),
+  BatchWriteItem: (service, input) => write(service, "BatchWriteItem", input),
+  CreateTable: createTable,
+  DeleteItem: (service, input) => writeItem(service, "DeleteItem", input),
+  DeleteTable: deleteTable,
+  DescribeTable: (service, input) => read(service, "DescribeTable", input),
+  DescribeTimeToLive: ({ timeToLive }, input) => timeToLive.describe(input),
+  GetItem: (service, input) => read(service, "GetItem", input),
+  ListTables: (service, input) => read(service, "ListTables", input),
+  PutItem: (service, input) => writeItem(service, "PutItem", input),
+  Query: (service, input) => walk(service, "Query", input),
+  Scan: (service, input) => walk(service, "Scan", input),
+  TransactGetItems: ({ store }, input) => transactGetItems(store, input),
+  TransactWriteItems: transactWriteItems,
+  UpdateItem: (service, input) => writeItem(service, "UpdateItem", input),
+  UpdateTimeToLive: ({ timeToLive }, input) => timeToLive.update(input),
+};
+
+/** @throws AwsError as DynamoDB would, or UnknownOperationException for what is not supported. */
+export async function answer(service: DynamodbService, operation: string, input: Input) {
+  const handler = Object.hasOwn(answers, operation) ? answers[operation] : undefined;
+  if (!handler) throw unknownOperation(`${operation} is not supported by the local DynamoDB`);
+  return handler(service, input);
+}
+
+function read({ store }: DynamodbService, name: OperationName, input: Input): Promise<Output> {
+  return run(store, name, checkInput(store, name, input));
+}
+
+function walk({ store }: DynamodbService, name: OperationName, input: Input): Promise<Output> {
+  const checked = checkInput(store, name, input);
+  const start = checked.ExclusiveStartKey as Item | undefined;
+  const startKey = start && store.keyOf(String(checked.TableName), start);
+  return run(startKey === undefined ? store : store.startingAfter(startKey), name, checked);
+}
+
+function write({ store, database }: DynamodbService, name: OperationName, input: Input): Output {
+  const checked = checkInput(store, name, input);
+  return inTransaction(database, () => runNow(store, name, checked));
+}
+
+function writeItem(service: DynamodbService, name: OperationName, input: Input): Output {
+  try {
+    return write(service, name, input);
+  } catch (error) {
+    if (input.ReturnValuesOnConditionCheckFailure !== "ALL_OLD") throw error;
+    if (!(error instanceof AwsError)) throw error;
+    if (errorName(error) !== "ConditionalCheckFailedException") throw error;
+    const Item = readItem(service.store, input);
+    throw new AwsError({ type: error.type, message: error.message, members: Item ? { Item } : {} });
+  }
+}
+
+function readItem(store: Store, input: Input): Item | undefined {
+  const tableName = String(input.TableName);
+  const key = store.keyOf(tableName, (input.Key ?? input.Item) as Item);
+  return key === undefined ? undefined : store.readItem(tableName, key);
+}
+
+/** The answer says CREATING, as on AWS; the table is there with it. */
+function createTable({ store, database }: DynamodbService, input: Input): Output {
+  const checked = checkInput(store, "CreateTable", input);
+  return inTransaction(database, () =>
+    structuredClone(runNow(settling(store), "CreateTable", checked)),
+  );
+}
+
+function deleteTable({ store, database, timeToLive }: DynamodbService, input: Input): Output {
+  const checked = checkInput(store, "DeleteTable", input);
+  return inTransaction(database, () => {
+    const output = structuredClone(runNow(settling(store), "DeleteTable", checked));
+    const tableName = String(checked.TableName);
+    store.tableDb.del(tableName, () => {});
+    timeToLive.forget(tableName);
+    return output;
+  });
+}
+
+/**
+ * dynalite writes a table first as CREATING or DELETING and, from a timer, as settled. A crash
+ * between the two would leave it unsettled for ever, and a late timer could bring a deleted table
+ * back. So the first write is made settled, and those of the timer are dropped.
+ */
+function settling(store: Store): Store {
+  let open = true;
+  queueMicrotask(() => {
+    open = false;
+  });
+  return {
+    ...store,
+    tableDb: {
+      ...store.tableDb,
+      put: (name: string, table: unknown, done: Done) =>
+        open ? store.tableDb.put(name, settled(table as Table), done) : done(null),
+      del: (name: string, done: Done) => (open ? store.tableDb.del(name, done) : done(null)),
+    },
+  };
+}
+
+function settled(table: Table): Table {
+  const settledTable = { ...table, TableStatus: "ACTIVE" };
+  if (!table.GlobalSecondaryIndexes) return settledTable;
+  return {
+    ...settledTable,
+    GlobalSecondaryIndexes: table.GlobalSecondaryIndexes.map((index) => ({
+      ...index,
+      IndexStatus: "ACTIVE",
+    })),
+  };
+}

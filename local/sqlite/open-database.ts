@@ -1,0 +1,50 @@
+import { mkdirSync } from "node:fs";
+import path from "node:path";
+import { DatabaseSync } from "node:sqlite";
+
+interface OpenDatabaseOptions {
+  /** Directory of the file, created if need be; without it the data lives in memory. */
+  dataDir?: string | undefined;
+  /** File name without its ending. */
+  name: string;
+  /** Data definition run at every start: `CREATE TABLE IF NOT EXISTS ...`. */
+  schema: string;
+}
+
+/**
+ * Opens the SQLite database of one local service.
+ *
+ * A committed transaction survives the death of the process (`kill -9`): the log has been handed to
+ * the operating system by then. It may be lost with the machine (no fsync at each commit), without
+ * damage to older data. The file is locked for this process, so two services cannot share it.
+ *
+ * @throws Error when another process holds the file, or it is no database.
+ */
+export function openDatabase({ dataDir, name, schema }: OpenDatabaseOptions): DatabaseSync {
+  if (dataDir !== undefined) mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  const file = dataDir === undefined ? ":memory:" : path.join(dataDir, `${name}.sqlite`);
+  const database = new DatabaseSync(file);
+  try {
+    database.exec("PRAGMA locking_mode = EXCLUSIVE");
+    database.exec("PRAGMA journal_mode = WAL");
+    database.exec("PRAGMA synchronous = NORMAL");
+    database.exec(schema);
+  } catch (cause) {
+    database.close();
+    throw new Error(`Failed to open ${file}`, { cause });
+  }
+  return database;
+}
+
+/** Runs `work` in one transaction: all of its writes are kept, or, if it throws, none. */
+export function inTransaction<T>(database: DatabaseSync, work: () => T): T {
+  database.exec("BEGIN IMMEDIATE");
+  try {
+    const result = work();
+    database.exec("COMMIT");
+    return result;
+  } catch (error) {
+    if (database.isTransaction) database.exec("ROLLBACK");
+    throw error;
+  }
+}
