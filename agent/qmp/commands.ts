@@ -160,10 +160,9 @@ export type QmpCommandMap = {
 };
 
 /** Arguments may be left out where all of them are optional. */
-export type ExecuteArguments<Arguments extends object, Options> =
-  Partial<Arguments> extends Arguments
-    ? [args?: Arguments | undefined, options?: Options | undefined]
-    : [args: Arguments, options?: Options | undefined];
+export type ExecuteArguments<Arguments extends object, Options> = None extends Arguments
+  ? [args?: Arguments | undefined, options?: Options | undefined]
+  : [args: Arguments, options?: Options | undefined];
 
 /** Marked `allow-oob` in QEMU's schema, 7.2 to 11.1. */
 export function isOobCommand(command: string): boolean {
