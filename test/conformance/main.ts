@@ -48,7 +48,7 @@ async function main(options: Options): Promise<void> {
 }
 
 async function subjectsOf({ qemu, model }: Options): Promise<Subject[]> {
-  const standard = process.env["SWITCHYARD_QEMU"] ?? "qemu-system-x86_64";
+  const standard = process.env.SWITCHYARD_QEMU ?? "qemu-system-x86_64";
   const paths = qemu.length + model.length === 0 ? [standard] : qemu;
   return [...(await Promise.all(paths.map(realQemu))), ...model.map(modelQemu)];
 }

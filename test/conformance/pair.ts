@@ -75,7 +75,7 @@ export class Pair {
   order(...texts: string[]): string[] {
     return [this.source, this.target]
       .flatMap((vm) => vm.events.map((event) => ({ ...event, text: `${vm.name} ${event.text}` })))
-      .sort((left, right) => left.atMicroseconds - right.atMicroseconds)
+      .sort((left, right) => left.atMs - right.atMs)
       .map((event) => event.text)
       .filter((text) => texts.includes(text));
   }

@@ -69,7 +69,8 @@ export class Stage {
     if (this.#closed) throw new Error(`Failed to start ${name}: the dialogue is over`);
     const { guest = "idle", memoryMebibytes = 32, machine = "pc" } = options;
     const image = join(this.#folder, `${name}.bin`);
-    await writeFile(image, guestImage(guest, memoryMebibytes * mebibyte));
+    const memoryBytes = memoryMebibytes * mebibyte;
+    await writeFile(image, guestImage(guest, memoryBytes));
     const flags = ["-no-user-config", "-nodefaults", "-display", "none", "-accel", "tcg"];
     flags.push("-machine", machine, "-m", String(memoryMebibytes), "-bios", image);
     if (options.incoming) flags.push("-incoming", "defer");
@@ -78,7 +79,13 @@ export class Stage {
     flags.push(...(options.more ?? []));
     const folder = await mkdtemp(join(this.#folder, "vm-"));
     const { command, environment } = this.#subject;
-    const start = { name, folder, command, arguments: flags, environment: environment(guest) };
+    const start = {
+      name,
+      folder,
+      command,
+      arguments: flags,
+      environment: environment(guest, memoryBytes),
+    };
     const vm = Vm.start(start);
     this.#vms.push(vm);
     return await vm;

@@ -12,7 +12,7 @@ export type Subject = {
   version: string;
   generation: Generation;
   command: string;
-  environment: (guest: GuestKind) => Record<string, string>;
+  environment: (guest: GuestKind, memoryBytes: number) => Record<string, string>;
 };
 
 const modelCommand = fileURLToPath(new URL("../../sim/bin/qemu-system-model", import.meta.url));
@@ -42,8 +42,8 @@ export function modelQemu(version: string): Subject {
   const generation = generationOf(version);
   if (generation === undefined)
     throw new Error(`Expected a model version of 7.2 or later, got \`${version}\``);
-  const environment = (guest: GuestKind) => ({
-    SWITCHYARD_MODEL: JSON.stringify({ version, guest }),
+  const environment = (guest: GuestKind, memoryBytes: number) => ({
+    SWITCHYARD_MODEL: JSON.stringify({ version, ...modelGuest(guest, memoryBytes) }),
   });
   return {
     name: `model ${version}`,
@@ -53,4 +53,18 @@ export function modelQemu(version: string): Subject {
     command: modelCommand,
     environment,
   };
+}
+
+/** The model runs no guest code, so it is told what the guest image would do. */
+function modelGuest(guest: GuestKind, memoryBytes: number): Record<string, number> {
+  const writtenBytes = memoryBytes - 1024 * 1024;
+  const used = { usedBytes: writtenBytes, workingSetBytes: writtenBytes };
+  switch (guest) {
+    case "idle":
+      return { usedBytes: 0, workingSetBytes: 0, dirtyBytesPerSecond: 0 };
+    case "filled":
+      return { ...used, dirtyBytesPerSecond: 0 };
+    case "busy":
+      return { ...used, dirtyBytesPerSecond: 4e9 };
+  }
 }

@@ -2,16 +2,13 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { QmpClient } from "../../agent/qmp/client.ts";
+import { QmpCommandError, QmpDisconnectedError, QmpTimeoutError } from "../../agent/qmp/error.ts";
+import { isQmpEvent, type QmpEvent } from "../../agent/qmp/events.ts";
 import type { Json } from "./expectation.ts";
-import { type QmpLine, type QmpReply, QmpSocket } from "./qmp-socket.ts";
 
 /** An event as a dialogue sees it: a migration state in QEMU's own word, or the name of any other event. */
-export type SeenEvent = { text: string; atMicroseconds: number; data: Record<string, unknown> };
-
-const answerTimeoutMs = 5_000;
-const startTimeoutMs = 8_000;
-const pollMs = 10;
-const stderrBytesMax = 64 * 1024;
+export type SeenEvent = { text: string; atMs: number; data: Readonly<Record<string, unknown>> };
 
 export type VmStart = {
   name: string;
@@ -21,63 +18,61 @@ export type VmStart = {
   environment: Record<string, string>;
 };
 
+const answerTimeoutMs = 5_000;
+const startTimeoutMs = 8_000;
+const pollMs = 10;
+const stderrBytesMax = 64 * 1024;
+
 /** One QEMU process (or model of one) that a dialogue talks to over QMP, with out-of-band commands enabled. */
 export class Vm {
   readonly name: string;
   /** All but MIGRATION_PASS, in order of arrival. */
   readonly events: SeenEvent[] = [];
-  /** MIGRATION_PASS is counted only: there can be thousands a second. */
+  /** MIGRATION_PASS: how many, and the number in the first. */
   readonly passes: { count: number; first: number } = { count: 0, first: 0 };
-  greeting: QmpLine["QMP"];
   #stderr = "";
   #exit: string | number | undefined;
-  #qmp: QmpSocket | undefined;
+  #qmp: QmpClient | undefined;
+  readonly #gone = new AbortController();
   readonly #process: ChildProcess;
   readonly #folder: string;
 
   private constructor(start: VmStart) {
     this.name = start.name;
     this.#folder = start.folder;
-    this.#process = spawn(
-      start.command,
-      [
-        ...start.arguments,
-        "-D",
-        this.#path("log"),
-        "-qmp",
-        `unix:${this.#path("qmp")},server=on,wait=off`,
-      ],
-      { stdio: ["ignore", "ignore", "pipe"], env: { ...process.env, ...start.environment } },
-    );
+    const qmp = `unix:${this.#path("qmp")},server=on,wait=off`;
+    const all = [...start.arguments, "-D", this.#path("log"), "-qmp", qmp];
+    const env = { ...process.env, ...start.environment };
+    this.#process = spawn(start.command, all, { stdio: ["ignore", "ignore", "pipe"], env });
     this.#process.stderr?.setEncoding("utf8").on("data", (text: string) => {
       this.#stderr = (this.#stderr + text).slice(-stderrBytesMax);
     });
-    this.#process.on("error", (error) => {
-      this.#stderr += String(error);
-      this.#exit = "not started";
-    });
-    this.#process.on("exit", (code, signal) => {
-      this.#exit = signal ?? code ?? "unknown";
-    });
+    this.#process.on("error", (error) => this.#end(`not started: ${error.message}`));
+    this.#process.on("exit", (code, signal) => this.#end(signal ?? code ?? "unknown"));
   }
 
-  /** Resolves when QMP is ready; when the process ends before that, `exit()` tells how and every command says `closed`. */
+  /** Resolves when QMP is ready, or when the process has ended before: then every command says `closed`. */
   static async start(start: VmStart): Promise<Vm> {
     const vm = new Vm(start);
-    const deadline = performance.now() + startTimeoutMs;
-    while (vm.#qmp === undefined && vm.#exit === undefined && performance.now() < deadline) {
-      vm.#qmp = await QmpSocket.connect(vm.#path("qmp"), (event) => vm.#see(event)).catch(
-        () => undefined,
+    try {
+      vm.#qmp = await QmpClient.connect(
+        { path: vm.#path("qmp") },
+        {
+          connectTimeoutMs: startTimeoutMs,
+          signal: vm.#gone.signal,
+          onEvent: (event) => vm.#see(event),
+        },
       );
-      if (vm.#qmp === undefined) await sleep(pollMs);
-    }
-    const negotiated = await vm.ask("qmp_capabilities", { enable: ["oob"] });
-    if (negotiated !== "ok" && vm.#exit === undefined) {
+    } catch (error) {
+      if (vm.#exit !== undefined) return vm;
       await vm.kill();
-      throw new Error(`Failed to start ${vm.name}: ${JSON.stringify(negotiated)} ${vm.#stderr}`);
+      throw new Error(`Failed to start ${vm.name}: ${vm.#stderr}`, { cause: error });
     }
-    vm.greeting = vm.#qmp?.greeting;
     return vm;
+  }
+
+  get oobEnabled(): boolean {
+    return this.#qmp?.oobEnabled ?? false;
   }
 
   /** The answer in one value: `ok` for `{}`, what was returned, `<class>: <text>` for an error, `no answer`, `closed`. */
@@ -88,7 +83,15 @@ export class Vm {
   ): Promise<Json> {
     if (this.#qmp === undefined) return "closed";
     const { timeoutMs = answerTimeoutMs, outOfBand = false } = options;
-    return inOneValue(await this.#qmp.ask(command, parameters, { timeoutMs, outOfBand }));
+    try {
+      const value = await this.#qmp.executeAny(command, parameters, { timeoutMs, oob: outOfBand });
+      return inOneValue(value);
+    } catch (error) {
+      if (error instanceof QmpCommandError) return `${error.class}: ${error.desc}`;
+      if (error instanceof QmpTimeoutError) return "no answer";
+      if (error instanceof QmpDisconnectedError) return "closed";
+      throw error;
+    }
   }
 
   /** Sets capabilities in one command: on for a plain name, off for a name with `-` in front. */
@@ -124,12 +127,12 @@ export class Vm {
   async status(): Promise<string> {
     const answer = await this.ask("query-migrate");
     if (answer === "closed" || answer === "no answer") return answer;
-    return String((answer as Record<string, Json>)["status"] ?? "none");
+    return String((answer as Record<string, Json>).status ?? "none");
   }
 
   async runState(): Promise<Json> {
     const answer = await this.ask("query-status");
-    return (answer as Record<string, Json>)["status"] ?? answer;
+    return (answer as Record<string, Json>).status ?? answer;
   }
 
   /** Waits for one of the migration statuses and returns it, or `still <status>`. */
@@ -183,7 +186,7 @@ export class Vm {
   async kill(): Promise<void> {
     this.#process.kill("SIGKILL");
     await this.exit();
-    this.#qmp?.close();
+    await this.#qmp?.close();
   }
 
   async waitFor(condition: () => boolean | Promise<boolean>, timeoutMs: number): Promise<boolean> {
@@ -199,23 +202,26 @@ export class Vm {
     return join(this.#folder, `${this.name}.${kind}`);
   }
 
-  #see(line: QmpLine): void {
-    const { event = "", data = {}, timestamp } = line;
-    if (event === "MIGRATION_PASS") {
-      this.passes.count += 1;
-      if (this.passes.count === 1) this.passes.first = Number(data["pass"]);
+  #end(how: string | number): void {
+    this.#exit ??= how;
+    this.#gone.abort();
+  }
+
+  #see(event: QmpEvent): void {
+    if (isQmpEvent(event, "MIGRATION_PASS")) {
+      if (this.passes.count === 0) this.passes.first = event.data.pass;
+      this.passes.count += event.count;
       return;
     }
-    const text = event === "MIGRATION" ? String(data["status"]) : event;
-    const atMicroseconds = (timestamp?.seconds ?? 0) * 1e6 + (timestamp?.microseconds ?? 0);
-    this.events.push({ text, atMicroseconds, data });
+    const text = isQmpEvent(event, "MIGRATION") ? event.data.status : event.name;
+    this.events.push({ text, atMs: event.timestampMs, data: event.data });
   }
 }
 
-function inOneValue(reply: QmpReply): Json {
-  if (typeof reply === "string") return reply;
-  if (reply.error !== undefined) return `${reply.error.class}: ${reply.error.desc}`;
-  const value = reply.return as Json;
-  const isEmpty = typeof value === "object" && value !== null && Object.keys(value).length === 0;
-  return isEmpty && !Array.isArray(value) ? "ok" : value;
+/** Integers that JavaScript's numbers cannot hold become text. */
+function inOneValue(value: unknown): Json {
+  const text = JSON.stringify(value, (_key, member: unknown) =>
+    typeof member === "bigint" ? String(member) : member,
+  );
+  return text === "{}" ? "ok" : (JSON.parse(text) as Json);
 }
