@@ -1,0 +1,58 @@
+import { z } from "zod";
+import type { AgentEvent } from "../../core/event.ts";
+import type { HostFacts } from "../../core/host.ts";
+import type { HostId } from "../../core/id.ts";
+
+const Registered = z.object({ queueUrl: z.string(), lastSeq: z.int().nonnegative() });
+const Accepted = z.object({ acceptedSeq: z.int().nonnegative() });
+
+/** The cloud refused for a reason that trying again does not cure, such as a wrong host key. */
+export class CloudRefusedError extends Error {
+  override name = "CloudRefusedError";
+}
+
+/** The two calls an agent makes; it dials out only. */
+export class CloudApi {
+  readonly #base: string;
+  readonly #host: HostId;
+  readonly #key: string;
+  readonly #timeoutMs: number;
+
+  constructor(options: { apiUrl: string; host: HostId; key: string; timeoutMs?: number }) {
+    this.#base = options.apiUrl.replace(/\/$/, "");
+    this.#host = options.host;
+    this.#key = options.key;
+    this.#timeoutMs = options.timeoutMs ?? 10_000;
+  }
+
+  /** Tells what this host is; answers with its queue and the last event the cloud has. */
+  register(facts: HostFacts, signal: AbortSignal): Promise<z.infer<typeof Registered>> {
+    return this.#post("/agent/v1/register", { host: this.#host, facts }, Registered, signal);
+  }
+
+  /** Answers with the number of the last event the cloud has taken. */
+  async postEvents(events: AgentEvent[], signal: AbortSignal): Promise<number> {
+    const body = { version: 1, host: this.#host, events };
+    const { acceptedSeq } = await this.#post("/agent/v1/events", body, Accepted, signal);
+    return acceptedSeq;
+  }
+
+  async #post<T>(
+    path: string,
+    body: object,
+    schema: z.ZodType<T>,
+    signal: AbortSignal,
+  ): Promise<T> {
+    const response = await fetch(`${this.#base}${path}`, {
+      method: "POST",
+      headers: { "content-type": "application/json", authorization: `Bearer ${this.#key}` },
+      body: JSON.stringify(body),
+      signal: AbortSignal.any([signal, AbortSignal.timeout(this.#timeoutMs)]),
+    });
+    const text = await response.text();
+    if (response.ok) return schema.parse(JSON.parse(text));
+    const message = `Failed to post to ${path}: ${response.status} ${text.slice(0, 500)}`;
+    const final = [400, 401, 403, 404, 413, 422].includes(response.status);
+    throw final ? new CloudRefusedError(message) : new Error(message);
+  }
+}

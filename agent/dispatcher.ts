@@ -1,0 +1,129 @@
+import { type Command, type Verb, verbs } from "../core/command.ts";
+import type { EventBody } from "../core/event.ts";
+import type { CommandId, HostId, VmId } from "../core/id.ts";
+import { CommandRefusedError, toCommandError } from "./command-error.ts";
+import type { Answer, CommandLog } from "./command-log.ts";
+import type { Log } from "./log.ts";
+
+/** Carries out one verb; its answer is checked against the verb's result schema. */
+export type Handler = (command: Command, args: unknown) => Promise<unknown>;
+export type Handlers = { [V in Verb]: Handler };
+
+/** Verbs that only look may be carried out again when the agent died over them. */
+const LOOKS = new Set<Verb>(["source.probe", "target.probe", "migration.observe"]);
+const WAITING_MAX = 100;
+
+/**
+ * Takes commands, in order per VM, each at most once: a repeated id gets the recorded answer, an older
+ * epoch, a wrong host and an expired command are refused. Every command is answered by an event.
+ */
+export class Dispatcher {
+  readonly #host: HostId;
+  readonly #handlers: Handlers;
+  readonly #commands: CommandLog;
+  readonly #put: (body: EventBody) => void;
+  readonly #log: Log;
+  readonly #now: () => number;
+  readonly #queues = new Map<VmId, Promise<void>>();
+  readonly #atWork = new Set<CommandId>();
+
+  constructor(options: {
+    host: HostId;
+    handlers: Handlers;
+    commands: CommandLog;
+    put: (body: EventBody) => void;
+    log: Log;
+    now?: () => number;
+  }) {
+    this.#host = options.host;
+    this.#handlers = options.handlers;
+    this.#commands = options.commands;
+    this.#put = options.put;
+    this.#log = options.log;
+    this.#now = options.now ?? Date.now;
+  }
+
+  /** Resolves when the command's answer is durable. A copy of one at work is left to that one. */
+  async take(command: Command): Promise<void> {
+    if (command.host !== this.#host) {
+      this.#log.error({ commandId: command.id, host: command.host }, "a command for another host");
+      return;
+    }
+    if (this.#atWork.has(command.id)) return;
+    if (this.#atWork.size >= WAITING_MAX) throw new Error("Too many commands are waiting");
+    this.#atWork.add(command.id);
+    // Looking must be possible while something else takes its time.
+    const before = LOOKS.has(command.verb) ? undefined : this.#queues.get(command.vm);
+    const work = (before ?? Promise.resolve()).then(() => this.#carryOut(command));
+    if (!LOOKS.has(command.verb)) this.#queues.set(command.vm, work);
+    try {
+      await work;
+    } finally {
+      this.#atWork.delete(command.id);
+      if (this.#queues.get(command.vm) === work) this.#queues.delete(command.vm);
+    }
+  }
+
+  async #carryOut(command: Command): Promise<void> {
+    const recorded = this.#commands.answerOf(command.id);
+    const answer = recorded ?? (await this.#answer(command));
+    const { id } = command;
+    if ("error" in answer) {
+      this.#log.warn({ commandId: id, verb: command.verb, error: answer.error }, "command failed");
+      this.#put({ type: "command.failed", commandId: id, error: answer.error });
+    } else {
+      this.#put({ type: "command.completed", commandId: id, result: answer.result });
+    }
+  }
+
+  async #answer(command: Command): Promise<Answer> {
+    let answer: Answer;
+    try {
+      this.#admit(command);
+      this.#commands.begin(command);
+      const args = parseArgs(command);
+      const result = await this.#handlers[command.verb](command, args);
+      answer = { result: verbs[command.verb].result.parse(result) };
+    } catch (error) {
+      answer = { error: toCommandError(error) };
+      this.#log.debug({ error, commandId: command.id }, "command failed");
+    }
+    try {
+      this.#commands.answer(command.id, answer);
+    } catch (error) {
+      // What was done is done; if this answer is lost as well, the cloud looks at both ends.
+      this.#log.error({ error, commandId: command.id }, "the answer could not be recorded");
+    }
+    return answer;
+  }
+
+  #admit(command: Command): void {
+    const { id, verb, epoch, vm } = command;
+    const known = this.#commands.epochOf(vm);
+    if (epoch < known) {
+      throw new CommandRefusedError(
+        "stale-epoch",
+        `The command has epoch ${epoch} of ${vm}, but ${known} has been seen`,
+      );
+    }
+    if (Date.parse(command.expiresAt) < this.#now()) {
+      throw new CommandRefusedError("expired", `The command expired at ${command.expiresAt}`);
+    }
+    if (this.#commands.isInDoubt(id) && !LOOKS.has(verb)) {
+      throw new CommandRefusedError(
+        "refused",
+        "The agent was restarted while it carried this command out; look before trying again",
+      );
+    }
+  }
+}
+
+function parseArgs(command: Command): unknown {
+  const parsed = verbs[command.verb].args.safeParse(command.args);
+  if (parsed.success) return parsed.data;
+  const problems = parsed.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`);
+  throw new CommandRefusedError(
+    "invalid",
+    `Bad arguments for ${command.verb}: ${problems.join("; ")}`,
+  );
+}

@@ -1,0 +1,72 @@
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { z } from "zod";
+import { MigrationId, VmId } from "../../core/id.ts";
+import { VmDefinition } from "../../core/vm.ts";
+
+/** The agent's durable memory of one QEMU process: enough to take it over again after a restart. */
+export const Manifest = z.strictObject({
+  vm: VmId,
+  /** Taken over, not started: the agent never kills it. */
+  adopted: z.boolean(),
+  pid: z.int().positive(),
+  /** Start time of the process in clock ticks since boot: pids are reused. */
+  startTicks: z.string(),
+  qmpPath: z.string(),
+  definition: VmDefinition,
+  /** The guest has run in this process, or leave to run has been written down. */
+  everRan: z.boolean(),
+  /** The last migration this process took part in. */
+  migration: z
+    .strictObject({
+      id: MigrationId,
+      epoch: z.int().nonnegative(),
+      role: z.enum(["source", "target"]),
+      /** Nothing more is to be reported or done for it. */
+      over: z.boolean(),
+      /** Needed to take up the handover link again; the file is readable by its owner only. */
+      handover: z.strictObject({ address: z.string(), port: z.int(), key: z.string() }).optional(),
+      /** Source: what is needed to go on watching. */
+      ackExpected: z.boolean().optional(),
+      downtimeLimitMs: z.number().optional(),
+      deadlineAtMs: z.number().optional(),
+    })
+    .optional(),
+});
+export type Manifest = z.infer<typeof Manifest>;
+
+const NAME = "guest.json";
+
+/** Atomic: a reader sees the old or the new one. */
+export function writeManifest(folder: string, manifest: Manifest): void {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const path = join(folder, NAME);
+  writeFileSync(`${path}.new`, JSON.stringify(manifest), { mode: 0o600 });
+  renameSync(`${path}.new`, path);
+}
+
+/** All manifests under the run directory; an unreadable one is reported, not guessed at. */
+export function readManifests(
+  runDir: string,
+  onUnreadable: (folder: string, error: unknown) => void,
+): { folder: string; manifest: Manifest }[] {
+  if (!existsSync(runDir)) return [];
+  return readdirSync(runDir).flatMap((name) => {
+    const folder = join(runDir, name);
+    if (!existsSync(join(folder, NAME))) return [];
+    try {
+      const manifest = Manifest.parse(JSON.parse(readFileSync(join(folder, NAME), "utf8")));
+      return [{ folder, manifest }];
+    } catch (error) {
+      onUnreadable(folder, error);
+      return [];
+    }
+  });
+}

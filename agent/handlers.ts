@@ -1,0 +1,278 @@
+import { existsSync } from "node:fs";
+import type { ArgsOf, Command, ResultOf, Verb } from "../core/command.ts";
+import type { EventBody } from "../core/event.ts";
+import type { ProcessReport } from "../core/report.ts";
+import { CommandRefusedError } from "./command-error.ts";
+import type { AgentConfig } from "./config.ts";
+import type { Handlers } from "./dispatcher.ts";
+import { Guest } from "./guest/guest.ts";
+import type { Manifest } from "./guest/manifest.ts";
+import { waitForEnd } from "./guest/process.ts";
+import type { Guests } from "./guests.ts";
+import type { Log } from "./log.ts";
+import { SourceMigration } from "./migrate/source.ts";
+import { TargetMigration } from "./migrate/target.ts";
+import { probeBinary } from "./probe/binary.ts";
+import { machineType, probeGuest } from "./probe/guest.ts";
+import { accelerators, userfaultfd } from "./probe/host.ts";
+
+type Context = {
+  config: AgentConfig;
+  guests: Guests;
+  put: (body: EventBody, atMs?: number) => void;
+  log: Log;
+};
+
+/** QEMU must say what it sees within this, or it is called silent. */
+const LOOK_MS = 5_000;
+const POWERDOWN_MS = 90_000;
+
+type Typed = { [V in Verb]: (command: Command, args: ArgsOf<V>) => Promise<ResultOf<V>> };
+
+/** What each verb does on this host. The dispatcher has checked the arguments. */
+export function createHandlers(context: Context): Handlers {
+  const { guests } = context;
+  const typed: Typed = {
+    "guest.start": (command, args) => startGuest(context, command, args),
+    "guest.adopt": (command, args) => adoptGuest(context, command, args),
+    "guest.stop": (command, args) => stopGuest(context, command, args),
+    "source.probe": (command) => probeGuest(guests.get(command.vm)),
+    "target.probe": (command, args) => probeTarget(context, command, args),
+    "target.prepare": (command, args) => prepareTarget(context, command, args),
+    "source.start": (command, args) => startSource(context, command, args),
+    "migration.observe": (command) => observe(context, command),
+    "source.cancel": (command) => cancelSource(context, command),
+    "source.resume": (command) => resumeSource(context, command),
+    "target.resume": (command) => resumeTarget(context, command),
+    "target.discard": (command) => discardTarget(context, command),
+    "source.discard": (command) => discardSource(context, command),
+  };
+  return typed as Handlers;
+}
+
+async function startGuest(
+  { config, guests }: Context,
+  { vm }: Command,
+  { definition }: ArgsOf<"guest.start">,
+): Promise<ResultOf<"guest.start">> {
+  refuseIfPresent(guests, vm);
+  const guest = await Guest.start({
+    vm,
+    definition,
+    qemu: config.qemu,
+    runDir: config.runDir,
+    incoming: false,
+  });
+  guests.add(guest);
+  return finishDefinition(guest);
+}
+
+async function adoptGuest(
+  { guests }: Context,
+  { vm }: Command,
+  { definition, qmpPath }: ArgsOf<"guest.adopt">,
+): Promise<ResultOf<"guest.adopt">> {
+  refuseIfPresent(guests, vm);
+  if (!existsSync(qmpPath)) {
+    throw new CommandRefusedError("not-found", `There is no socket at ${qmpPath}`);
+  }
+  const guest = await Guest.adopt({ vm, definition, qmpPath, runDir: guests.runDir });
+  guests.add(guest);
+  return finishDefinition(guest);
+}
+
+/** The machine type is written down as what it really is: an alias means another one elsewhere. */
+async function finishDefinition(guest: Guest): Promise<ResultOf<"guest.start">> {
+  const machine = await machineType(guest.qmp);
+  guest.note({ definition: { ...guest.manifest.definition, machine } });
+  // Asked now, so that the first migration need not wait for it.
+  await guest.probe();
+  return { definition: guest.manifest.definition, pid: guest.manifest.pid };
+}
+
+async function stopGuest(
+  { guests, log }: Context,
+  { vm }: Command,
+  { mode }: ArgsOf<"guest.stop">,
+): Promise<ResultOf<"guest.stop">> {
+  const guest = guests.find(vm);
+  if (!guest) return { stopped: true };
+  if (isUnderWay(guest.manifest)) {
+    throw new CommandRefusedError("refused", `The guest ${vm} is being migrated`);
+  }
+  if (mode === "powerdown") {
+    await guest.qmp.execute("system_powerdown");
+    if (!(await waitForEnd(guest.manifest, POWERDOWN_MS))) {
+      throw new CommandRefusedError("timeout", `The guest ${vm} has not powered down`);
+    }
+  }
+  await guests.end(guest);
+  log.info({ vm, mode }, "guest stopped");
+  return { stopped: true };
+}
+
+async function probeTarget(
+  { config, guests }: Context,
+  { vm }: Command,
+  _args: ArgsOf<"target.probe">,
+): Promise<ResultOf<"target.probe">> {
+  return {
+    qemu: await probeBinary(config.qemu, config.stateDir),
+    memoryFreeBytes: Math.max(0, config.memoryBytes - guests.memoryBytes),
+    accelerators: accelerators(),
+    vmPresent: guests.find(vm) !== undefined,
+    userfaultfd: userfaultfd(),
+  };
+}
+
+async function prepareTarget(
+  { config, guests, put, log }: Context,
+  command: Command,
+  args: ArgsOf<"target.prepare">,
+): Promise<ResultOf<"target.prepare">> {
+  const { vm, epoch } = command;
+  refuseIfPresent(guests, vm);
+  const guest = await Guest.start({
+    vm,
+    definition: args.definition,
+    qemu: config.qemu,
+    runDir: config.runDir,
+    incoming: true,
+  });
+  guests.add(guest);
+  const address = config.migrationAddress;
+  const id = migrationOf(command);
+  const migration = new TargetMigration({ guest, id, epoch, emit: put, log, address });
+  guests.setMigrating(vm, migration);
+  try {
+    return await migration.prepare(args);
+  } catch (error) {
+    await guests.end(guest);
+    throw error;
+  }
+}
+
+async function startSource(
+  { config, guests, put, log }: Context,
+  command: Command,
+  args: ArgsOf<"source.start">,
+): Promise<ResultOf<"source.start">> {
+  const { vm, epoch } = command;
+  const guest = guests.get(vm);
+  const { progressIntervalMs } = config;
+  const id = migrationOf(command);
+  const migration = new SourceMigration({ guest, id, epoch, emit: put, log, progressIntervalMs });
+  guests.setMigrating(vm, migration);
+  await migration.start(args);
+  return { startedAtMs: Date.now() };
+}
+
+async function observe({ guests }: Context, command: Command): Promise<ProcessReport> {
+  const { vm, migrationId } = command;
+  const guest = guests.find(vm);
+  const manifest = guest?.manifest ?? guests.gone(vm);
+  const memory = manifest?.migration;
+  const base = {
+    // A process that took no part in this migration can only be the guest where it always was.
+    role: memory !== undefined && memory.id === migrationId ? memory.role : "source",
+    everRan: manifest?.everRan ?? false,
+    linkUp: guests.migrating(vm)?.linkUp ?? false,
+    ...(memory ? { migrationId: memory.id } : {}),
+  } as const;
+  if (!guest) return { ...base, process: manifest ? "gone" : "none" };
+  if (!guest.isAlive) return { ...base, process: "gone" };
+  try {
+    const [status, info] = await Promise.all([
+      guest.qmp.execute("query-status", {}, { timeoutMs: LOOK_MS }),
+      guest.qmp.execute("query-migrate", {}, { timeoutMs: LOOK_MS }),
+    ]);
+    const errorDescription = info["error-desc"];
+    return {
+      ...base,
+      process: "running",
+      runState: status.status,
+      ...(info.status === undefined ? {} : { migrationStatus: info.status }),
+      ...(errorDescription === undefined ? {} : { errorDescription }),
+    };
+  } catch {
+    return { ...base, process: guest.isAlive ? "silent" : "gone" };
+  }
+}
+
+async function cancelSource(context: Context, command: Command): Promise<ProcessReport> {
+  const migrating = context.guests.migrating(command.vm);
+  if (migrating instanceof SourceMigration) await migrating.cancel();
+  return observe(context, command);
+}
+
+async function resumeSource(context: Context, command: Command): Promise<ProcessReport> {
+  const guest = context.guests.get(command.vm);
+  const info = await guest.qmp.execute("query-migrate");
+  if (isUnderWay(guest.manifest)) {
+    throw new CommandRefusedError("refused", `The migration is not over (${info.status})`);
+  }
+  await guest.qmp.execute("cont");
+  return observe(context, command);
+}
+
+async function resumeTarget(context: Context, command: Command): Promise<ProcessReport> {
+  const migrating = context.guests.migrating(command.vm);
+  if (!(migrating instanceof TargetMigration)) {
+    throw new CommandRefusedError("refused", `${command.vm} is not the target of a migration here`);
+  }
+  const { status } = await context.guests.get(command.vm).qmp.execute("query-migrate");
+  if (status !== "completed") {
+    throw new CommandRefusedError("refused", `The target does not have the guest yet (${status})`);
+  }
+  await migrating.run();
+  return observe(context, command);
+}
+
+async function discardTarget(
+  { guests }: Context,
+  { vm }: Command,
+): Promise<ResultOf<"target.discard">> {
+  const guest = guests.find(vm);
+  if (!guest) return { gone: true };
+  if (guest.manifest.everRan) {
+    throw new CommandRefusedError("refused", `The guest ${vm} has run on this host`);
+  }
+  await guests.end(guest);
+  return { gone: true };
+}
+
+async function discardSource(
+  { guests }: Context,
+  command: Command,
+): Promise<ResultOf<"source.discard">> {
+  const guest = guests.find(command.vm);
+  if (!guest) return { gone: true };
+  const [info, status] = await Promise.all([
+    guest.qmp.execute("query-migrate"),
+    guest.qmp.execute("query-status"),
+  ]);
+  const isFinished = info.status === "completed" && !status.running;
+  if (!isFinished || guest.manifest.migration?.id !== command.migrationId) {
+    throw new CommandRefusedError(
+      "refused",
+      `The source is not finished: migration ${info.status ?? "none"}, guest ${status.status}`,
+    );
+  }
+  await guests.end(guest);
+  return { gone: true };
+}
+
+function isUnderWay(manifest: Manifest): boolean {
+  return manifest.migration !== undefined && !manifest.migration.over;
+}
+
+function refuseIfPresent(guests: Guests, vm: Command["vm"]): void {
+  if (guests.find(vm)) {
+    throw new CommandRefusedError("refused", `This host already has a process for ${vm}`);
+  }
+}
+
+function migrationOf(command: Command) {
+  if (command.migrationId) return command.migrationId;
+  throw new CommandRefusedError("invalid", `${command.verb} needs a migration`);
+}

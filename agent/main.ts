@@ -1,0 +1,27 @@
+import { Command } from "commander";
+import { AGENT_VERSION, Agent } from "./agent.ts";
+import { readConfig } from "./config.ts";
+import { createLog } from "./log.ts";
+
+const program = new Command("switchyard-agent")
+  .description("Runs on each host: starts and adopts QEMU guests and carries out migrations")
+  .version(AGENT_VERSION)
+  .requiredOption("-c, --config <file>", "configuration file (JSON; see docs/agent.md)")
+  .addHelpText(
+    "after",
+    "\nSIGTERM or SIGINT stops the agent; its guests run on and are taken over at the next start.",
+  )
+  .parse();
+
+const log = createLog("switchyard-agent");
+try {
+  const agent = new Agent(readConfig(program.opts<{ config: string }>().config), log);
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    process.once(signal, () => void agent.stop());
+  }
+  await agent.start();
+} catch (error) {
+  log.fatal({ error }, error instanceof Error ? error.message : String(error));
+  process.exitCode = 1;
+  process.exit();
+}

@@ -1,0 +1,41 @@
+import type { Progress } from "../../core/event.ts";
+import type { MigrationInfo } from "../qmp/migration.ts";
+
+/** query-migrate in the words of the record. */
+export function toProgress(info: MigrationInfo): Progress {
+  const { ram } = info;
+  const pageSize = number(ram?.["page-size"]) ?? 4096;
+  const dirtyPages = number(ram?.["dirty-pages-rate"]);
+  return compact({
+    status: info.status ?? "none",
+    totalTimeMs: number(info["total-time"]),
+    ramTotalBytes: number(ram?.total),
+    ramTransferredBytes: number(ram?.transferred),
+    ramRemainingBytes: number(ram?.remaining),
+    dirtyBytesPerSecond: dirtyPages === undefined ? undefined : dirtyPages * pageSize,
+    dirtySyncCount: number(ram?.["dirty-sync-count"]),
+    // QEMU says megabits per second; 1 Mbit = 10^6 bit.
+    bandwidthBytesPerSecond: ram?.mbps === undefined ? undefined : Math.round(ram.mbps * 125_000),
+    expectedDowntimeMs: number(info["expected-downtime"]),
+    vfioTransferredBytes: number(info.vfio?.transferred),
+  });
+}
+
+/**
+ * What is left would fit the downtime limit, as QEMU itself reckons: remaining / bandwidth. Never
+ * before the first full pass, in which QEMU's figures mean nothing.
+ */
+export function hasConverged(progress: Progress, downtimeLimitMs: number): boolean {
+  if ((progress.dirtySyncCount ?? 0) < 2) return false;
+  const { ramRemainingBytes: remaining, bandwidthBytesPerSecond: bandwidth } = progress;
+  if (remaining === undefined || bandwidth === undefined) return false;
+  return remaining === 0 || remaining <= (bandwidth * downtimeLimitMs) / 1000;
+}
+
+function number(value: number | bigint | undefined): number | undefined {
+  return value === undefined ? undefined : Math.max(0, Number(value));
+}
+
+function compact<T extends object>(value: { [K in keyof T]: T[K] | undefined }): T {
+  return Object.fromEntries(Object.entries(value).filter(([, entry]) => entry !== undefined)) as T;
+}

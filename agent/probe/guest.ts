@@ -1,0 +1,99 @@
+import type { ParameterValue, SourceProbe, VfioDevice } from "../../core/probe.ts";
+import type { Guest } from "../guest/guest.ts";
+import type { QmpClient } from "../qmp/client.ts";
+import { QmpCommandError } from "../qmp/error.ts";
+
+/** What negotiation needs to know of a running guest. */
+export async function probeGuest(guest: Guest): Promise<SourceProbe> {
+  const { qmp } = guest;
+  const [qemu, machine, status, migration, memory, cpus, kvm, uuid, devices] = await Promise.all([
+    guest.probe(),
+    machineType(qmp),
+    qmp.execute("query-status"),
+    qmp.execute("query-migrate"),
+    qmp.execute("query-memory-size-summary"),
+    qmp.execute("query-cpus-fast"),
+    qmp.execute("query-kvm"),
+    qmp.execute("query-uuid"),
+    vfioDevices(qmp),
+  ]);
+  const { cpuModel } = guest.manifest.definition;
+  return {
+    qemu,
+    machineType: machine,
+    accelerator: kvm.enabled ? "kvm" : "tcg",
+    dirtyRing: kvm.enabled && (await dirtyRing(qmp)),
+    runState: status.status,
+    migrationStatus: migration.status ?? "none",
+    memoryBytes: Number(memory["base-memory"]) + Number(memory["plugged-memory"] ?? 0),
+    cpus: cpus.length,
+    ...(cpuModel === undefined ? {} : { cpuModel }),
+    uuid: uuid.UUID,
+    vfioDevices: devices,
+    blockers: migration["blocked-reasons"] ?? [],
+  };
+}
+
+/** `pc-q35-10.0-machine` → `pc-q35-10.0`: always the resolved name, never the alias. */
+export async function machineType(qmp: QmpClient): Promise<string> {
+  const type = await qmp.execute("qom-get", { path: "/machine", property: "type" });
+  return String(type).replace(/-machine$/, "");
+}
+
+async function dirtyRing(qmp: QmpClient): Promise<boolean> {
+  try {
+    const size = await qmp.execute("qom-get", {
+      path: "/machine/accel",
+      property: "dirty-ring-size",
+    });
+    return Number(size) > 0;
+  } catch (error) {
+    if (error instanceof QmpCommandError) return false; // No such path before 11.
+    throw error;
+  }
+}
+
+const VFIO_TYPE = /^child<(vfio-pci[a-z-]*|vfio-user-pci)>$/;
+/** Those that decide how, and whether, the device's state travels (facts for 7.2 to 11.1). */
+const VFIO_PROPERTIES = [
+  "enable-migration",
+  "x-enable-migration",
+  "x-pre-copy-dirty-page-tracking",
+  "x-device-dirty-page-tracking",
+  "x-migration-multifd-transfer",
+  "x-migration-load-config-after-iter",
+  "x-migration-max-queued-buffers-size",
+  "migration-events",
+];
+
+async function vfioDevices(qmp: QmpClient): Promise<VfioDevice[]> {
+  const found: VfioDevice[] = [];
+  for (const parent of ["/machine/peripheral", "/machine/peripheral-anon"]) {
+    for (const child of await qmp.execute("qom-list", { path: parent })) {
+      const type = VFIO_TYPE.exec(child.type)?.[1];
+      if (type === undefined) continue;
+      const path = `${parent}/${child.name}`;
+      const id = parent.endsWith("-anon") ? path : child.name;
+      found.push({ id, type, properties: await readProperties(qmp, path) });
+    }
+  }
+  return found;
+}
+
+async function readProperties(
+  qmp: QmpClient,
+  path: string,
+): Promise<Record<string, ParameterValue>> {
+  const listed = await qmp.execute("qom-list", { path });
+  const names = VFIO_PROPERTIES.filter((name) => listed.some((entry) => entry.name === name));
+  const values = await Promise.all(
+    names.map((property) => qmp.execute("qom-get", { path, property })),
+  );
+  return Object.fromEntries(
+    names.map((name, index) => {
+      const value = values[index];
+      const isScalar = ["string", "number", "boolean"].includes(typeof value);
+      return [name, isScalar ? (value as ParameterValue) : String(value)];
+    }),
+  );
+}

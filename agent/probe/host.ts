@@ -1,0 +1,28 @@
+import { accessSync, constants, readFileSync } from "node:fs";
+
+/** KVM can be used by this process. */
+export function accelerators(): ("tcg" | "kvm")[] {
+  return canUse("/dev/kvm") ? ["tcg", "kvm"] : ["tcg"];
+}
+
+/**
+ * userfaultfd(2) can be used for kernel faults: by root, by /dev/userfaultfd, or when
+ * vm.unprivileged_userfaultfd is 1.
+ */
+export function userfaultfd(): boolean {
+  if (process.getuid?.() === 0 || canUse("/dev/userfaultfd")) return true;
+  try {
+    return readFileSync("/proc/sys/vm/unprivileged_userfaultfd", "utf8").trim() === "1";
+  } catch {
+    return false;
+  }
+}
+
+function canUse(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK | constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
