@@ -61,7 +61,10 @@ export class QmpClient {
    * answered: QEMU serves one client per monitor), QmpProtocolError, or the signal's reason.
    */
   static async connect(address: QmpAddress, options: QmpConnectOptions = {}): Promise<QmpClient> {
-    const { connectTimeoutMs = 10_000, retry = true, signal } = options;
+    const { connectTimeoutMs = 10_000, retry = true, inFlightMax = 7, signal } = options;
+    if (!(inFlightMax >= 1 && inFlightMax <= 7)) {
+      throw new RangeError(`Expected \`inFlightMax\` to be 1..7, got ${inFlightMax}`);
+    }
     const deadlineAtMs = performance.now() + connectTimeoutMs;
     const socket = await openSocket(address, { deadlineAtMs, retry, signal });
     const client = new QmpClient(address, socket, options);
@@ -79,9 +82,6 @@ export class QmpClient {
 
   private constructor(address: QmpAddress, socket: Socket, options: QmpConnectOptions) {
     const { inFlightMax = 7, waitingMax = 1_000, lineBytesMax = 64 * 1024 * 1024 } = options;
-    if (!(inFlightMax >= 1 && inFlightMax <= 7)) {
-      throw new RangeError(`Expected \`inFlightMax\` to be 1..7, got ${inFlightMax}`);
-    }
     this.address = address;
     this.closed = this.#over.promise;
     this.#socket = socket;
