@@ -27,10 +27,10 @@ export async function writeBootDisk(path: string, load: GuestLoad): Promise<void
   }
 }
 
-/** The `-blockdev` and `-device` arguments of one disk, as QEMU's JSON. */
+/** The part of a VM definition that is one disk: arguments of `-blockdev` and `-device`. */
 export interface BootDiskDefinition {
-  readonly blockdevs: readonly Readonly<Record<string, unknown>>[];
-  readonly devices: readonly Readonly<Record<string, unknown>>[];
+  readonly blockdevs: Record<string, unknown>[];
+  readonly devices: Record<string, unknown>[];
 }
 
 /**
