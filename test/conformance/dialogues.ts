@@ -1,6 +1,11 @@
 import type { Dialogue } from "./dialogue.ts";
+import { ackDialogues } from "./dialogues/ack.ts";
 import { capabilityDialogues } from "./dialogues/capabilities.ts";
+import { commandDialogues } from "./dialogues/commands.ts";
 import { failureDialogues } from "./dialogues/failure.ts";
+import { handoverDialogues } from "./dialogues/handover.ts";
+import { memberDialogues } from "./dialogues/members.ts";
+import { mismatchDialogues } from "./dialogues/mismatch.ts";
 import { parameterDialogues } from "./dialogues/parameters.ts";
 import { successDialogues } from "./dialogues/success.ts";
 
@@ -8,6 +13,11 @@ import { successDialogues } from "./dialogues/success.ts";
 export const dialogues: readonly Dialogue[] = [
   ...capabilityDialogues,
   ...parameterDialogues,
+  ...commandDialogues,
   ...successDialogues,
   ...failureDialogues,
+  ...handoverDialogues,
+  ...ackDialogues,
+  ...mismatchDialogues,
+  ...memberDialogues,
 ];
