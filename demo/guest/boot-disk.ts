@@ -29,8 +29,8 @@ export async function writeBootDisk(path: string, load: GuestLoad): Promise<void
 
 /** The part of a VM definition that is one disk: arguments of `-blockdev` and `-device`. */
 export interface BootDiskDefinition {
-  readonly blockdevs: Record<string, unknown>[];
-  readonly devices: Record<string, unknown>[];
+  readonly blockdevs: Record<string, string | number | boolean>[];
+  readonly devices: Record<string, string | number | boolean>[];
 }
 
 /**
