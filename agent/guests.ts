@@ -59,8 +59,12 @@ export class Guests {
   add(guest: Guest): void {
     this.#gone.delete(guest.vm);
     this.#guests.set(guest.vm, guest);
-    void guest.qmp.closed.then(async () => {
-      if (this.#guests.get(guest.vm) !== guest || guest.isAlive) return;
+    void guest.ended.then(async (ended) => {
+      if (this.#guests.get(guest.vm) !== guest) return;
+      if (!ended) {
+        this.#log.error({ vm: guest.vm }, "QEMU's monitor is lost, its process lives");
+        return;
+      }
       this.#gone.set(guest.vm, guest.manifest);
       this.#guests.delete(guest.vm);
       const detail = guest.lastWords();

@@ -16,6 +16,8 @@ import { isAlive, type ProcessIdentity, sendSignal, startTicks, waitForEnd } fro
 const START_MS = 30_000;
 /** QEMU must have ended within this after `quit`, then after SIGTERM. */
 const QUIT_MS = 5_000;
+/** From the end of the QMP session to the end of the process, when the process is dying. */
+const DYING_MS = 2_000;
 
 /** One QEMU process in the agent's care, and the QMP session with it. */
 export class Guest {
@@ -23,6 +25,11 @@ export class Guest {
   readonly qmp: QmpClient;
   /** From spawning QEMU to its QMP being usable, ms; 0 for one that was taken over. */
   readonly startMs: number;
+  /**
+   * Resolves when the QMP session is over: true when the process has ended, false when it lives on
+   * (the agent let go of it, or its monitor broke).
+   */
+  readonly ended: Promise<boolean>;
   #manifest: Manifest;
   #probe: Promise<QemuProbe> | undefined;
 
@@ -31,6 +38,8 @@ export class Guest {
     this.qmp = qmp;
     this.startMs = startMs;
     this.#manifest = manifest;
+    // A dying process closes its sockets a moment before it is gone.
+    this.ended = qmp.closed.then((cause) => cause !== undefined && waitForEnd(manifest, DYING_MS));
   }
 
   /** Starts QEMU as a process of its own, which outlives the agent. */

@@ -187,7 +187,7 @@ export class SourceMigration {
       qmp.on("MIGRATION", (event) => this.#onStatus(event.data.status, event)),
       qmp.on("STOP", (event) => this.#onStop(event.timestampMs)),
     );
-    void qmp.closed.then(() => this.#onGone());
+    void this.#guest.ended.then((ended) => ended && this.#onGone());
   }
 
   #onStop(atMs: number): void {
@@ -249,7 +249,7 @@ export class SourceMigration {
   }
 
   #onGone(): void {
-    if (this.ended || this.#guest.isAlive) return;
+    if (this.ended) return;
     this.#said.ended = true;
     const errorDescription = `The source's QEMU has ended: ${this.#guest.lastWords()}`;
     this.#tell({ type: "migration.failed", role: "source", status: "gone", errorDescription });

@@ -146,9 +146,7 @@ export class TargetMigration {
         if (event.data.status === "failed") void this.#onFailed("failed");
       }),
     );
-    void qmp.closed.then(() => {
-      if (!this.#guest.isAlive) void this.#onFailed("gone");
-    });
+    void this.#guest.ended.then((ended) => ended && void this.#onFailed("gone"));
   }
 
   async #onFailed(status: string): Promise<void> {

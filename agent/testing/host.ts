@@ -1,0 +1,113 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { ArgsOf, Command, ResultOf, Verb } from "../../core/command.ts";
+import type { EventBody } from "../../core/event.ts";
+import { CommandId, HostId, type MigrationId, VmId } from "../../core/id.ts";
+import { CommandLog } from "../command-log.ts";
+import { AgentConfig } from "../config.ts";
+import { Dispatcher } from "../dispatcher.ts";
+import { Guests } from "../guests.ts";
+import { createHandlers } from "../handlers.ts";
+import { createLog } from "../log.ts";
+
+/** A host's agent without a cloud: commands go in by `run`, events come out in `events`. */
+export class TestHost {
+  readonly id: HostId;
+  readonly folder: string;
+  readonly config: AgentConfig;
+  readonly guests: Guests;
+  readonly dispatcher: Dispatcher;
+  readonly commands: CommandLog;
+  readonly events: { body: EventBody; atMs: number }[] = [];
+  #next = 1;
+
+  constructor(name: string, options: { qemu?: string; folder?: string } = {}) {
+    this.id = HostId.parse(name);
+    this.folder = options.folder ?? mkdtempSync(join(tmpdir(), "sy-"));
+    this.config = AgentConfig.parse({
+      host: name,
+      apiUrl: "http://127.0.0.1:9",
+      keyFile: "/nonexistent",
+      runDir: join(this.folder, "r"),
+      stateDir: join(this.folder, "s"),
+      memoryBytes: 2 ** 30,
+      progressIntervalMs: 200,
+      ...(options.qemu === undefined ? {} : { qemu: options.qemu }),
+    });
+    const log = createLog(name);
+    log.level = process.env.LOG_LEVEL ?? "silent";
+    const put = (body: EventBody, atMs = Date.now()) => void this.events.push({ body, atMs });
+    this.guests = new Guests({
+      runDir: this.config.runDir,
+      log,
+      onExit: (vm, detail) => put({ type: "guest.exited", vm, detail }),
+    });
+    this.commands = new CommandLog(this.config.stateDir);
+    this.dispatcher = new Dispatcher({
+      host: this.id,
+      handlers: createHandlers({ config: this.config, guests: this.guests, put, log }),
+      commands: this.commands,
+      put,
+      log,
+    });
+  }
+
+  command<V extends Verb>(
+    verb: V,
+    vm: string,
+    args: ArgsOf<V>,
+    rest: { migrationId?: MigrationId; epoch?: number; id?: string } = {},
+  ): Command {
+    const now = Date.now();
+    this.#next += 1;
+    return {
+      id: CommandId.parse(rest.id ?? `test.${verb.replace(".", "-")}.${this.#next}`),
+      host: this.id,
+      vm: VmId.parse(vm),
+      epoch: rest.epoch ?? 1,
+      verb,
+      args,
+      issuedAt: new Date(now).toISOString(),
+      expiresAt: new Date(now + 60_000).toISOString(),
+      ...(rest.migrationId ? { migrationId: rest.migrationId } : {}),
+    };
+  }
+
+  /** Runs a command to its answer. @throws Error with the code and message of a refused one. */
+  async run<V extends Verb>(
+    verb: V,
+    vm: string,
+    args: ArgsOf<V>,
+    rest: { migrationId?: MigrationId; epoch?: number; id?: string } = {},
+  ): Promise<ResultOf<V>> {
+    const command = this.command(verb, vm, args, rest);
+    await this.dispatcher.take(command);
+    const answer = this.commands.answerOf(command.id);
+    if (answer === undefined) throw new Error(`No answer to ${command.id}`);
+    if ("error" in answer) throw new Error(`${answer.error.code}: ${answer.error.message}`);
+    return answer.result as ResultOf<V>;
+  }
+
+  typesOf(): string[] {
+    return this.events.map((event) => event.body.type);
+  }
+
+  /** Ends all QEMUs of this host and removes its folder. */
+  async close(): Promise<void> {
+    for (const vm of [...this.vms()]) {
+      const guest = this.guests.find(vm);
+      if (guest) await this.guests.end(guest);
+    }
+    await this.guests.close();
+    this.commands.close();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  *vms(): Iterable<VmId> {
+    for (const { body } of this.events) {
+      if (body.type !== "command.completed") continue;
+      yield VmId.parse("vm1");
+    }
+  }
+}
