@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { QmpClient } from "./client.ts";
 import type { QmpConnectOptions } from "./client-options.ts";
 import { QmpTimeoutError } from "./error.ts";
@@ -105,6 +105,7 @@ describe("on", () => {
     await fake.send(Buffer.concat([event("STOP"), event("RESUME"), Buffer.from("garbage\n")]));
     expect(await qmp.closed).toBeUndefined();
     expect(heard).toEqual(["STOP"]);
+    expect(qmp.counters.eventsReceived).toBe(1);
   });
 });
 
@@ -146,6 +147,7 @@ describe("a flood of MIGRATION_PASS", () => {
     const qmp = await connect({ passIntervalMs: 50 });
     const passes: { pass: number; count: number }[] = [];
     qmp.on("MIGRATION_PASS", ({ data, count }) => void passes.push({ pass: data.pass, count }));
+    const parse = vi.spyOn(JSON, "parse");
     const startedAtMs = performance.now();
     const flood = fake.floodPass(200_000);
     let answeredDuringFlood = 0;
@@ -160,11 +162,16 @@ describe("a flood of MIGRATION_PASS", () => {
     await fake.emit("STOP");
     await eventually(() => expect(qmp.counters.eventsReceived).toBe(200_001));
     const elapsedMs = performance.now() - startedAtMs;
+    const parsed = parse.mock.calls.length;
+    parse.mockRestore();
 
     expect(answeredDuringFlood).toBeGreaterThan(5);
+    // Request and answer of each command (the fake runs in this process), and what was delivered.
+    expect(parsed).toBeLessThanOrEqual(2 * (answeredDuringFlood + 1) + passes.length + 1);
     expect(passes.reduce((sum, { count }) => sum + count, 0)).toBe(200_000);
     expect(passes.at(-1)?.pass).toBe(200_000);
     expect(passes.length).toBeLessThanOrEqual(elapsedMs / 50 + 3);
+    expect(qmp.counters.floodRests).toBeGreaterThan(0);
     expect(qmp.counters).toMatchObject({
       passEventsReceived: 200_000,
       passEventsCoalesced: 200_000 - passes.length,
@@ -189,6 +196,7 @@ describe("a flood of MIGRATION_PASS", () => {
       "MIGRATION_PASS 13 3",
       "RESUME  1",
     ]);
+    expect(qmp.counters.floodRests).toBe(0);
   });
 
   it("is coalesced also when QEMU spells the line in another way", async () => {

@@ -25,6 +25,8 @@ async function connectTo(fake: FakeQmpServer, options = {}): Promise<QmpClient> 
 
 const status = { running: true, status: "running" };
 const commands = { "query-status": () => status };
+const qemu = { major: 10, minor: 0, micro: 2 };
+const secondGreeting = `${JSON.stringify({ QMP: { version: { qemu, package: "" }, capabilities: [] } })}\n`;
 
 describe("connect", () => {
   it("greets and negotiates out-of-band execution", async () => {
@@ -141,7 +143,7 @@ describe("the byte stream", () => {
   it.each([
     ["text that is not JSON", "oops\n"],
     ["an array", "[]\n"],
-    ["a second greeting", '{"QMP": {"version": {"qemu": {}}}}\n'],
+    ["a second greeting", secondGreeting],
     ["a malformed known event", '{"event": "MIGRATION", "timestamp": {"seconds": 1}}\n'],
     ["an error without id", '{"error": {"class": "GenericError", "desc": "parse error"}}\n'],
     ["a line beyond the limit", `"${"x".repeat(2_000)}`],

@@ -238,9 +238,20 @@ export class QmpClient {
         if (isPassLine(line)) this.#passes.add(line);
         else this.#receiveLine(line);
       }
+      if (this.#passes.isFlooded) this.#rest();
     } catch (error) {
       this.#end(asProtocolError(error));
     }
+  }
+
+  /**
+   * QEMU writes every MIGRATION_PASS by itself, and waking up for each costs more than all the rest.
+   * A rest of one millisecond lets them gather; it is also the most that it delays anything else.
+   */
+  #rest(): void {
+    this.#counters.floodRests += 1;
+    this.#socket.pause();
+    setTimeout(() => this.#socket.resume(), 1);
   }
 
   #receiveLine(line: Buffer): void {

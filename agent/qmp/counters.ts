@@ -14,6 +14,8 @@ export interface QmpCounters {
   passEventsReceived: number;
   /** MIGRATION_PASS events that a newer one replaced before delivery. */
   passEventsCoalesced: number;
+  /** Pauses in reading that let a flood of MIGRATION_PASS gather. */
+  floodRests: number;
   /** Events handed to listeners (also when there are none). */
   eventsDelivered: number;
   /** Listeners that threw or rejected. */
@@ -31,6 +33,7 @@ export function createCounters(): QmpCounters {
     eventsReceived: 0,
     passEventsReceived: 0,
     passEventsCoalesced: 0,
+    floodRests: 0,
     eventsDelivered: 0,
     listenerErrors: 0,
   };

@@ -1,4 +1,4 @@
-import { connect, type Socket } from "node:net";
+import { connect, type NetConnectOpts, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { QmpConnectError } from "./error.ts";
 
@@ -46,9 +46,12 @@ export async function openSocket(address: QmpAddress, options: OpenSocketOptions
   }
 }
 
+// A paused socket reads on until its buffer is full; this makes it stop after the next chunk.
+const readStopsAtOnce = { readableHighWaterMark: 1 };
+
 function tryOnce(address: QmpAddress, timeoutMs: number, signal: AbortSignal | undefined) {
   return new Promise<Socket | Error>((resolve) => {
-    const socket = "path" in address ? connect(address) : connect({ ...address, noDelay: true });
+    const socket = connect({ ...address, noDelay: true, ...readStopsAtOnce } as NetConnectOpts);
     const onConnect = () => settle(socket);
     const settle = (result: Socket | Error) => {
       clearTimeout(timer);

@@ -70,6 +70,16 @@ describe("PassCoalescer", () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
+  it("is flooded by many since the last delivery only", () => {
+    const { add, coalescer } = create();
+    for (let index = 0; index < 32; index++) add("x");
+    expect(coalescer.isFlooded).toBe(false);
+    add("x");
+    expect(coalescer.isFlooded).toBe(true);
+    coalescer.flush();
+    expect(coalescer.isFlooded).toBe(false);
+  });
+
   it("flushes what waits, once", () => {
     const { delivered, add, coalescer } = create();
     for (const text of ["1", "2"]) add(text);

@@ -5,6 +5,8 @@ const prefix = '{"timestamp": {';
 const needle = '}, "event": "MIGRATION_PASS"';
 const needleOffsetMax = 100;
 
+const floodCount = 32;
+
 /**
  * Recognises the line QEMU writes for MIGRATION_PASS without reading it as JSON. The brace before
  * "event" closes the timestamp, so the match is at the top level and not inside a string. A line that
@@ -38,6 +40,11 @@ export class PassCoalescer {
     this.#intervalMs = options.intervalMs;
     this.#counters = options.counters;
     this.#deliver = options.deliver;
+  }
+
+  /** True when many came since the last delivery, and nothing but them. */
+  get isFlooded(): boolean {
+    return this.#count >= floodCount;
   }
 
   add(line: Buffer): void {
