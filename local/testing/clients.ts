@@ -1,0 +1,31 @@
+import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { SQSClient } from "@aws-sdk/client-sqs";
+import { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
+
+/** Settings of an SDK client for a local service. One attempt, so that no failure is hidden. */
+export function clientConfig(endpoint: string) {
+  const credentials = { accessKeyId: "local", secretAccessKey: "local" };
+  return { endpoint, region: "us-east-1", credentials, maxAttempts: 1 };
+}
+
+export function dynamodbClient(endpoint: string): DynamoDBClient {
+  return new DynamoDBClient(clientConfig(endpoint));
+}
+
+export function documentClient(endpoint: string): DynamoDBDocumentClient {
+  return DynamoDBDocumentClient.from(dynamodbClient(endpoint));
+}
+
+export function sqsClient(endpoint: string): SQSClient {
+  return new SQSClient(clientConfig(endpoint));
+}
+
+/** The error a promise fails with; a promise that does not fail is the test's failure. */
+export async function errorOf<T extends Error = Error>(promise: Promise<unknown>): Promise<T> {
+  try {
+    await promise;
+  } catch (error) {
+    return error as T;
+  }
+  throw new Error("Expected a failure");
+}
