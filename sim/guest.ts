@@ -1,0 +1,85 @@
+import type { Clock, Timer } from "./clock.ts";
+
+/** The guest: it counts while it runs, and prints each number on its serial line. */
+export interface Guest {
+  readonly isRunning: boolean;
+  /** The last number printed. */
+  readonly counter: number;
+  /** Time for which the guest ran, less what throttling took from it. */
+  workMs(): number;
+  start(): void;
+  stop(): void;
+  /** Continues after `counter`, as a guest does that was loaded from a stream. */
+  load(counter: number): void;
+  /** Takes `percent` (0..99) of the guest's time away. */
+  throttle(percent: number): void;
+}
+
+export interface GuestOptions {
+  readonly clock: Clock;
+  readonly counterPerSecond: number;
+  /** Gets `counter=<n>\r\n`. Without it the counter only moves when it is asked for. */
+  readonly onSerial: ((text: string) => void) | undefined;
+}
+
+export function createGuest({ clock, counterPerSecond, onSerial }: GuestOptions): Guest {
+  const periodMs = 1000 / counterPerSecond;
+  let runningSinceMs: number | undefined;
+  let ranMs = 0;
+  let workedMs = 0;
+  let share = 1;
+  let printed = 0;
+  let base = 0;
+  let timer: Timer | undefined;
+
+  const settle = (): void => {
+    if (runningSinceMs === undefined) return;
+    const passedMs = clock.nowMs() - runningSinceMs;
+    ranMs += passedMs;
+    workedMs += passedMs * share;
+    runningSinceMs += passedMs;
+  };
+  const reach = (): void => {
+    settle();
+    const counter = base + Math.floor(ranMs / periodMs + 1e-9);
+    while (printed < counter) onSerial?.(`counter=${++printed}\r\n`);
+  };
+  const tick = (): void => {
+    reach();
+    const restMs = periodMs - (ranMs % periodMs);
+    timer = clock.after(Math.max(restMs, 0.01), tick);
+  };
+  return {
+    get isRunning() {
+      return runningSinceMs !== undefined;
+    },
+    get counter() {
+      reach();
+      return printed;
+    },
+    workMs() {
+      settle();
+      return workedMs;
+    },
+    start() {
+      if (runningSinceMs !== undefined) return;
+      runningSinceMs = clock.nowMs();
+      if (onSerial) tick();
+    },
+    stop() {
+      if (runningSinceMs === undefined) return;
+      reach();
+      runningSinceMs = undefined;
+      timer?.cancel();
+    },
+    load(counter) {
+      base = counter;
+      printed = counter;
+      ranMs = 0;
+    },
+    throttle(percent) {
+      settle();
+      share = 1 - percent / 100;
+    },
+  };
+}

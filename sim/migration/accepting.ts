@@ -1,0 +1,125 @@
+import { atLeast } from "../catalog/version.ts";
+import { holdMainLoop, type Qemu, releaseMainLoop, reportError } from "../qemu.ts";
+import { createInlet } from "../stream/endpoint.ts";
+import type { Frame } from "../stream/frame.ts";
+import type { Address, Channel } from "../stream/network.ts";
+import type { Inbox } from "./incoming-state.ts";
+import { loadMigration } from "./loading.ts";
+import { receiveMultifd } from "./multifd-target.ts";
+import { findCredentials } from "./tls.ts";
+import { setStatus } from "./transition.ts";
+
+/** Opens the target's listener; `done` gets the text of what went wrong. */
+export function listenForMigration(
+  qemu: Qemu,
+  address: Address,
+  done: (error: string | undefined) => void,
+): void {
+  qemu.network.listen(
+    address,
+    (channel) => accept(qemu, channel),
+    (outcome) => {
+      if ("error" in outcome) {
+        done(outcome.error);
+        return;
+      }
+      qemu.incoming.listener = outcome.value;
+      qemu.incoming.addresses = [outcome.value.address];
+      done(undefined);
+    },
+  );
+}
+
+/** What a started target waits for, and its first state. */
+export function awaitSource(qemu: Qemu): void {
+  qemu.incoming.isStarted = true;
+  setStatus(qemu, "incoming", "setup");
+}
+
+function accept(qemu: Qemu, channel: Channel): void {
+  const { incoming } = qemu;
+  if (qemu.isExited) {
+    channel.close();
+    return;
+  }
+  incoming.closers.add(channel.close);
+  const frames: Frame[] = [];
+  const inlet = createInlet(channel, qemu.clock, qemu.knobs.linkLatencyMs, {
+    onFrame(frame) {
+      if (frame.type === "hello") place(qemu, inbox, frame);
+      else frames.push(frame);
+      qemu.tasks.poke();
+    },
+    onClose() {
+      inbox.isClosed = true;
+      incoming.closers.delete(channel.close);
+      releaseMainLoop(qemu, "multifd");
+      qemu.tasks.poke();
+    },
+  });
+  const inbox: Inbox = { inlet, frames, isClosed: false };
+}
+
+/** The first frame of a connection says what it is for. */
+function place(qemu: Qemu, inbox: Inbox, hello: Extract<Frame, { type: "hello" }>): void {
+  const { incoming, capabilities } = qemu;
+  if (!shakeHands(qemu, hello.tls)) {
+    inbox.inlet.close();
+    return;
+  }
+  const isRecovering = incoming.status === "postcopy-paused";
+  if (hello.channel === "main") {
+    if (incoming.main && !isRecovering) {
+      refuse(qemu, inbox);
+      return;
+    }
+    incoming.main = inbox;
+    inbox.inlet.credit(hello);
+  } else {
+    const channels = Number(qemu.parameters["multifd-channels"]);
+    if (!capabilities.multifd) {
+      refuse(qemu, inbox);
+      return;
+    }
+    if (incoming.multifd.length >= channels) {
+      // 10.0 and later wait for this channel in the main loop, for ever; 7.2 turns it away.
+      if (atLeast(qemu.version, "8.0")) holdMainLoop(qemu, "multifd");
+      else refuse(qemu, inbox);
+      return;
+    }
+    incoming.multifd.push(inbox);
+    inbox.inlet.credit(hello);
+  }
+  if (!isRecovering) startWhenComplete(qemu);
+}
+
+function startWhenComplete(qemu: Qemu): void {
+  const { incoming, capabilities } = qemu;
+  const channels = capabilities.multifd ? Number(qemu.parameters["multifd-channels"]) : 0;
+  if (!incoming.main || incoming.multifd.length < channels || incoming.status !== "setup") return;
+  setStatus(qemu, "incoming", "active");
+  for (const inbox of incoming.multifd) receiveMultifd(qemu, inbox);
+  loadMigration(qemu);
+}
+
+function refuse(qemu: Qemu, inbox: Inbox): void {
+  reportError(
+    qemu,
+    "socket_accept_incoming_migration: Extra incoming migration connection; ignoring",
+  );
+  inbox.inlet.close();
+}
+
+/** Both ends have TLS with the same secret, or neither has TLS. */
+function shakeHands(qemu: Qemu, secret: string | undefined): boolean {
+  const own = findCredentials(qemu, "server");
+  if (own.kind === "missing") {
+    reportError(qemu, own.error);
+    return false;
+  }
+  const isSame = own.kind === "on" ? own.secret === secret : secret === undefined;
+  if (!isSame) {
+    reportError(qemu, own.kind === "on" ? "TLS handshake failed" : "Not a migration stream");
+  }
+  return isSame;
+}

@@ -1,0 +1,84 @@
+import { atLeast, parseVersion } from "../catalog/version.ts";
+import { holdMainLoop, type Qemu, releaseMainLoop, stopGuest } from "../qemu.ts";
+import type { DeviceState } from "../stream/frame.ts";
+import type { Task } from "../task.ts";
+import { endWell } from "./ending.ts";
+import type { Attempt } from "./outgoing-state.ts";
+import { syncDirty } from "./pending.ts";
+import { sendRam } from "./ram-source.ts";
+import { linkBytesPerSecond, StreamError, sendNow, transmit, waitOnStream } from "./sending.ts";
+import { setStatus } from "./transition.ts";
+import { askedDuringSwitchover, saveVfio } from "./vfio-source.ts";
+
+/** What QEMU itself needs to stop a guest, and to save the devices that it emulates. */
+const stopMs = 1;
+const saveDevicesMs = 0.5;
+const deviceBytes = 200_000;
+
+/** Stops the guest, sends the rest, and waits until the target says that it has everything. */
+export function* completePrecopy(qemu: Qemu, attempt: Attempt): Task {
+  yield* stopForSwitchover(qemu, attempt);
+  if (showsDevice(qemu)) setStatus(qemu, "outgoing", "device");
+  holdMainLoop(qemu, "switchover");
+  const machine = qemu.machineType.release;
+  if (atLeast(qemu.version, "10.0") && machine && atLeast(parseVersion(machine), "10.0")) {
+    qemu.trace("savevm_send_switchover_start");
+    sendNow(attempt, { type: "switchover-start" });
+  }
+  syncDirty(qemu, attempt);
+  const asked = askedDuringSwitchover(qemu, attempt);
+  if (asked > 0) {
+    throw new StreamError(`Switchover ACK was requested by ${asked} devices during switchover`);
+  }
+  const saving = saveVfio(qemu, attempt);
+  yield* sendAllRam(qemu, attempt);
+  yield* saving.finish();
+  if (attempt.bitmaps.length > 0) sendNow(attempt, { type: "bitmaps", names: attempt.bitmaps });
+  const state = deviceState(qemu, attempt);
+  if (attempt.main) {
+    const frame = { type: "devices", state, bytes: deviceBytes } as const;
+    yield* transmit(qemu, attempt, attempt.main, frame, saveDevicesMs);
+  }
+  sendNow(attempt, { type: "end" });
+  releaseMainLoop(qemu, "switchover");
+  if (qemu.capabilities["return-path"]) {
+    yield* waitOnStream(attempt, { until: () => attempt.shut === true });
+  }
+  endWell(qemu, attempt);
+}
+
+/** Stops the guest; with pause-before-switchover, waits for migrate-continue then. */
+export function* stopForSwitchover(qemu: Qemu, attempt: Attempt): Task {
+  attempt.wasRunning = qemu.guest.isRunning;
+  attempt.stoppedMs = qemu.clock.nowMs();
+  attempt.stoppedState = qemu.runState;
+  holdMainLoop(qemu, "switchover");
+  stopGuest(qemu, "finish-migrate");
+  yield { deadlineMs: qemu.clock.nowMs() + stopMs };
+  releaseMainLoop(qemu, "switchover");
+  if (!qemu.capabilities["pause-before-switchover"]) return;
+  setStatus(qemu, "outgoing", "pre-switchover");
+  // Nobody looks at the stream here: a target that dies is noticed after the wait only.
+  yield { until: () => attempt.isContinued || attempt.isCancelled };
+  if (attempt.isCancelled) throw new StreamError("cancelled");
+}
+
+/** What the target must be told to be the same machine. */
+export function deviceState(qemu: Qemu, attempt: Attempt): DeviceState {
+  return {
+    counter: qemu.guest.counter,
+    runState: attempt.stoppedState ?? "running",
+    devices: qemu.devices.map(({ driver, id }) => `${id ?? ""}/${driver}`),
+  };
+}
+
+function* sendAllRam(qemu: Qemu, attempt: Attempt): Task {
+  // There is no rate limit any more.
+  const sliceBytes = linkBytesPerSecond(qemu, attempt) / 100;
+  while (yield* sendRam(qemu, attempt, sliceBytes));
+}
+
+/** Which releases show `device` between the switchover and the end. */
+function showsDevice(qemu: Qemu): boolean {
+  return atLeast(qemu.version, "10.0") || qemu.capabilities["pause-before-switchover"] === true;
+}

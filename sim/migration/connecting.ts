@@ -1,0 +1,130 @@
+import { atLeast } from "../catalog/version.ts";
+import type { Qemu } from "../qemu.ts";
+import { createOutlet, type Outlet } from "../stream/endpoint.ts";
+import { returnType } from "../stream/frame.ts";
+import type { Channel } from "../stream/network.ts";
+import type { Task } from "../task.ts";
+import type { Attempt } from "./outgoing-state.ts";
+import { StreamError, sendNow, waitOnStream } from "./sending.ts";
+import { findCredentials } from "./tls.ts";
+
+/** Connects the main channel and the multifd channels of a migration that begins. */
+export function* connectStreams(qemu: Qemu, attempt: Attempt): Task {
+  const credentials = findCredentials(qemu, "client");
+  if (credentials.kind === "missing") throw new StreamError(credentials.error);
+  const tls = credentials.kind === "on" ? credentials.secret : undefined;
+  attempt.main = yield* open(qemu, attempt, true);
+  sendNow(attempt, { type: "hello", channel: "main", index: 0, tls });
+  if (!qemu.capabilities.multifd) return;
+  const channels = Number(qemu.parameters["multifd-channels"]);
+  for (let index = 0; index < channels; index++) {
+    const outlet = yield* open(qemu, attempt, false);
+    outlet.send({ type: "hello", channel: "multifd", index, tls });
+    attempt.multifd.push(outlet);
+  }
+  // A target with fewer channels never takes up the last of these: the source stays in setup.
+  const areAccepted = (): boolean => attempt.multifd.every((outlet) => outlet.isAccepted());
+  yield* waitOnStream(attempt, { until: areAccepted });
+}
+
+/** Connects the main channel anew, for a postcopy migration that was paused. */
+export function* reconnect(qemu: Qemu, attempt: Attempt): Task {
+  const credentials = findCredentials(qemu, "client");
+  const tls = credentials.kind === "on" ? credentials.secret : undefined;
+  attempt.main = yield* open(qemu, attempt, true);
+  sendNow(attempt, { type: "hello", channel: "main", index: 0, tls });
+}
+
+function* open(qemu: Qemu, attempt: Attempt, isMain: boolean): Task<Outlet> {
+  let channel: Channel | undefined;
+  let error: string | undefined;
+  qemu.network.connect(attempt.address, (outcome) => {
+    if ("error" in outcome) error = outcome.error;
+    else if (attempt.brokenBy !== undefined || qemu.isExited) outcome.value.close();
+    else channel = outcome.value;
+    qemu.tasks.poke();
+  });
+  yield* waitOnStream(attempt, { until: () => channel !== undefined || error !== undefined });
+  if (!channel) throw new StreamError(error ?? "Failed to connect");
+  const close = channel.close;
+  qemu.outgoing.closers.add(close);
+  return createOutlet(channel, qemu.clock, qemu.knobs.linkLatencyMs, {
+    onReturn: (type, payload) => {
+      if (isMain) takeReturn(qemu, attempt, type, payload);
+      qemu.tasks.poke();
+    },
+    onClose: () => {
+      qemu.outgoing.closers.delete(close);
+      breakStream(qemu, attempt, lostText(qemu, isMain));
+    },
+    onCredit: () => qemu.tasks.poke(),
+  });
+}
+
+/** The stream cannot go on. 10.0 and later tell so at once, whatever the state. */
+export function breakStream(qemu: Qemu, attempt: Attempt, reason: string): void {
+  const { outgoing } = qemu;
+  if (attempt.endedMs !== undefined || outgoing.attempt !== attempt) return;
+  if (attempt.shut === true) return;
+  attempt.brokenBy ??= reason;
+  if (atLeast(qemu.version, "10.0")) outgoing.errorDesc ??= attempt.brokenBy;
+  qemu.tasks.poke();
+}
+
+function lostText(qemu: Qemu, isMain: boolean): string {
+  if (isMain && qemu.capabilities["return-path"]) return "Channel error: Input/output error";
+  return "Unable to write to socket: Connection reset by peer";
+}
+
+/** The return path: what the target says. */
+function takeReturn(qemu: Qemu, attempt: Attempt, type: number, payload: Buffer): void {
+  switch (type) {
+    case returnType.shut:
+      qemu.trace("source_return_path_thread_shut", `0x${payload.readUInt32BE().toString(16)}`);
+      if (payload.readUInt32BE() === 0) attempt.shut = true;
+      else {
+        attempt.shut = false;
+        breakStream(qemu, attempt, `Sibling indicated error ${payload.readUInt32BE()}`);
+      }
+      return;
+    case returnType.pong:
+      attempt.pongs += 1;
+      qemu.trace("source_return_path_thread_pong", `0x${payload.readUInt32BE().toString(16)}`);
+      return;
+    case returnType.resumeAck:
+      attempt.isResumeAcked = true;
+      return;
+    case returnType.switchoverAck:
+      if (atLeast(qemu.version, "8.1")) takeAck(qemu, attempt);
+      else breakStream(qemu, attempt, "RP: Received invalid message 0x0007 length 0x0000");
+      return;
+    default:
+      breakStream(
+        qemu,
+        attempt,
+        `RP: Received invalid message 0x${type.toString(16).padStart(4, "0")}`,
+      );
+  }
+}
+
+function takeAck(qemu: Qemu, attempt: Attempt): void {
+  if (qemu.isAckLegacy) {
+    attempt.isAcked = true;
+    const isNew = atLeast(qemu.version, "11.1");
+    qemu.trace(
+      "source_return_path_thread_switchover_acked",
+      isNew ? "switchover_ack_pending_num 0" : "",
+    );
+    return;
+  }
+  attempt.ackPending -= 1;
+  if (attempt.ackPending < 0) {
+    attempt.ackPending = 0;
+    qemu.outgoing.errorDesc ??= "Switchover ack pending num underflowed";
+    return;
+  }
+  qemu.trace(
+    "source_return_path_thread_switchover_acked",
+    `switchover_ack_pending_num ${attempt.ackPending}`,
+  );
+}

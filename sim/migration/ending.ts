@@ -1,0 +1,63 @@
+import { listBitmaps } from "../block.ts";
+import { atLeast } from "../catalog/version.ts";
+import { findFault } from "../faults.ts";
+import { type Qemu, releaseMainLoop, reportError, startGuest } from "../qemu.ts";
+import type { Attempt } from "./outgoing-state.ts";
+import { StreamError } from "./sending.ts";
+import { setStatus } from "./transition.ts";
+
+/** The source is done: the target has everything. */
+export function endWell(qemu: Qemu, attempt: Attempt): void {
+  attempt.endedMs = qemu.clock.nowMs();
+  attempt.downtimeMs ??= attempt.endedMs - (attempt.stoppedMs ?? attempt.endedMs);
+  qemu.runState = "postmigrate";
+  release(qemu);
+  setStatus(qemu, "outgoing", "completed");
+}
+
+/**
+ * The migration failed or was cancelled. A guest that ran at the moment of the switchover runs
+ * again: QEMU does that by itself, and nothing said in between prevents it.
+ */
+export function endBadly(qemu: Qemu, attempt: Attempt, error: unknown): void {
+  if (!(error instanceof StreamError)) throw error;
+  attempt.endedMs = qemu.clock.nowMs();
+  releaseMainLoop(qemu, "switchover");
+  release(qemu);
+  if (attempt.isCancelled) {
+    resume(qemu, attempt);
+    setStatus(qemu, "outgoing", "cancelled");
+    return;
+  }
+  qemu.outgoing.errorDesc ??= error.message;
+  reportError(qemu, qemu.outgoing.errorDesc);
+  if (!atLeast(qemu.version, "11.0")) {
+    setStatus(qemu, "outgoing", "failed");
+    resume(qemu, attempt);
+    return;
+  }
+  setStatus(qemu, "outgoing", "failing");
+  resume(qemu, attempt);
+  setStatus(qemu, "outgoing", "failed");
+}
+
+function resume(qemu: Qemu, attempt: Attempt): void {
+  if (qemu.runState !== "finish-migrate") return;
+  if (!attempt.wasRunning) {
+    qemu.runState = atLeast(qemu.version, "8.0") ? "paused" : "postmigrate";
+    return;
+  }
+  // Without the lock on its disk the guest must not run; 10.1 and older start it all the same.
+  if (findFault(qemu.faults, "disk-lock")) {
+    reportError(qemu, 'Failed to get "write" lock');
+    if (atLeast(qemu.version, "10.2")) return;
+  }
+  startGuest(qemu);
+}
+
+function release(qemu: Qemu): void {
+  qemu.guest.throttle(0);
+  for (const { bitmap } of listBitmaps(qemu.block)) bitmap.isBusy = false;
+  for (const close of qemu.outgoing.closers) close();
+  qemu.outgoing.closers.clear();
+}

@@ -1,0 +1,154 @@
+import type { Outlet } from "../stream/endpoint.ts";
+import type { Address } from "../stream/network.ts";
+import type { MigrationStatus } from "./status.ts";
+
+/** The source side of migration. */
+export interface Outgoing {
+  status: MigrationStatus;
+  errorDesc: string | undefined;
+  /** The last migration, while it runs and afterwards. */
+  attempt: Attempt | undefined;
+  /** Close every connection of the running migration. */
+  readonly closers: Set<() => void>;
+}
+
+/** One migration. Times are milliseconds of the clock. */
+export interface Attempt {
+  readonly startedMs: number;
+  address: Address;
+  setupMs: number | undefined;
+  endedMs: number | undefined;
+  /** The guest was running at the moment of the switchover. */
+  wasRunning: boolean;
+  /** The run state from which it was stopped. */
+  stoppedState: string | undefined;
+  /** The guest stopped then. */
+  stoppedMs: number | undefined;
+  downtimeMs: number | undefined;
+  main: Outlet | undefined;
+  multifd: Outlet[];
+  /** Why the stream cannot go on: the next step of the migration fails with it. */
+  brokenBy: string | undefined;
+  isCancelled: boolean;
+  isContinued: boolean;
+  isPostcopyRequested: boolean;
+  isResumed: boolean;
+  /** The target said that it has everything; false: that it failed. */
+  shut: boolean | undefined;
+  /** Legacy ACK: it has come. */
+  isAcked: boolean;
+  /** New ACK: devices that still need one. */
+  ackPending: number;
+  isResumeAcked: boolean;
+  pongs: number;
+  readonly bitmaps: readonly string[];
+  readonly rate: Rate;
+  readonly statistics: Statistics;
+}
+
+/** How much is sent, how fast, and what follows from it. */
+export interface Rate {
+  /** The link has sent everything up to then. */
+  linkFreeMs: number;
+  /** The current period of 100 ms of the rate limit. */
+  limitStartMs: number;
+  limitBytes: number;
+  /** The current period of 100 ms of the bandwidth measurement. */
+  measureStartMs: number;
+  measureBytes: number;
+  measuredBytesPerSecond: number;
+  thresholdBytes: number;
+  expectedDowntimeMs: number;
+  mbps: number;
+  pagesPerSecond: number;
+  measurePages: number;
+  /** The dirty log is read again and again with nothing to send, since then. */
+  idleSinceMs: number | undefined;
+}
+
+export interface Statistics {
+  transferredBytes: number;
+  precopyBytes: number;
+  downtimeBytes: number;
+  postcopyBytes: number;
+  multifdBytes: number;
+  vfioBytes: number;
+  normalPages: number;
+  zeroPages: number;
+  syncs: number;
+  dirtyPagesPerSecond: number;
+  syncedMs: number;
+  /** Pending at the last reading of the dirty log. */
+  pendingAtSyncBytes: number;
+  postcopyRequests: number;
+  throttlePercent: number;
+  syncsOverThreshold: number;
+  bytesAtSync: number;
+}
+
+export function createOutgoing(): Outgoing {
+  return { status: "none", errorDesc: undefined, attempt: undefined, closers: new Set() };
+}
+
+export function createAttempt(
+  nowMs: number,
+  address: Address,
+  bitmaps: readonly string[],
+  downtimeLimitMs: number,
+): Attempt {
+  return {
+    startedMs: nowMs,
+    address,
+    setupMs: undefined,
+    endedMs: undefined,
+    wasRunning: false,
+    stoppedState: undefined,
+    stoppedMs: undefined,
+    downtimeMs: undefined,
+    main: undefined,
+    multifd: [],
+    brokenBy: undefined,
+    isCancelled: false,
+    isContinued: false,
+    isPostcopyRequested: false,
+    isResumed: false,
+    shut: undefined,
+    isAcked: false,
+    ackPending: 0,
+    isResumeAcked: false,
+    pongs: 0,
+    bitmaps,
+    rate: {
+      linkFreeMs: nowMs,
+      limitStartMs: nowMs,
+      limitBytes: 0,
+      measureStartMs: nowMs,
+      measureBytes: 0,
+      measuredBytesPerSecond: 0,
+      thresholdBytes: 0,
+      expectedDowntimeMs: downtimeLimitMs,
+      mbps: 0,
+      pagesPerSecond: 0,
+      measurePages: 0,
+      idleSinceMs: undefined,
+    },
+    statistics: {
+      transferredBytes: 0,
+      precopyBytes: 0,
+      downtimeBytes: 0,
+      postcopyBytes: 0,
+      multifdBytes: 0,
+      vfioBytes: 0,
+      normalPages: 0,
+      zeroPages: 0,
+      syncs: 0,
+      dirtyPagesPerSecond: 0,
+      syncedMs: nowMs,
+      pendingAtSyncBytes: 0,
+      postcopyRequests: 0,
+      throttlePercent: 0,
+      syncsOverThreshold: 0,
+      bytesAtSync: 0,
+    },
+  };
+}

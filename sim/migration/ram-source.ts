@@ -1,0 +1,40 @@
+import type { Qemu } from "../qemu.ts";
+import { pageBytes } from "../ram.ts";
+import type { Task } from "../task.ts";
+import type { Attempt } from "./outgoing-state.ts";
+import { transmit } from "./sending.ts";
+
+/** A slice of RAM takes the sender for so long at most: the grain of everything that reacts. */
+export const sliceMs = 10;
+
+/** Sends RAM of at most `sliceBytes` in the stream; false when there was none. */
+export function* sendRam(qemu: Qemu, attempt: Attempt, sliceBytes: number): Task<boolean> {
+  const { statistics } = attempt;
+  const scanPages = (qemu.knobs.scanBytesPerSecond * sliceMs) / 1000 / pageBytes;
+  const slice = qemu.ram.take(sliceBytes, Math.max(1, Math.floor(scanPages)));
+  const pages = slice.normalPages + slice.zeroPages;
+  if (pages === 0 || !attempt.main) return false;
+  statistics.normalPages += slice.normalPages;
+  statistics.zeroPages += slice.zeroPages;
+  if (attempt.stoppedMs !== undefined) statistics.downtimeBytes += slice.wireBytes;
+  else statistics.precopyBytes += slice.wireBytes;
+  const costMs = ((pages * pageBytes) / qemu.knobs.scanBytesPerSecond) * 1000;
+  const outlet = nextOutlet(attempt);
+  if (outlet !== attempt.main) statistics.multifdBytes += slice.wireBytes;
+  yield* transmit(
+    qemu,
+    attempt,
+    outlet ?? attempt.main,
+    { type: "ram", bytes: slice.wireBytes },
+    costMs,
+  );
+  return true;
+}
+
+/** multifd channels take turns; the one with the least on its way is next. */
+function nextOutlet(attempt: Attempt): Attempt["main"] {
+  if (attempt.multifd.length === 0) return attempt.main;
+  return attempt.multifd.reduce((best, outlet) =>
+    outlet.inFlightBytes() < best.inFlightBytes() ? outlet : best,
+  );
+}

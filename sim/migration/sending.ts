@@ -1,0 +1,109 @@
+import type { Qemu } from "../qemu.ts";
+import { frameBytes, type Outlet } from "../stream/endpoint.ts";
+import type { Frame } from "../stream/frame.ts";
+import type { Task, Wait } from "../task.ts";
+import type { Attempt } from "./outgoing-state.ts";
+
+/** The stream broke, or someone ended it: the migration cannot go on as it is. */
+export class StreamError extends Error {
+  override name = "StreamError";
+}
+
+/** QEMU limits and measures its rate over periods of this length. */
+export const periodMs = 100;
+
+/** How much may be on its way before sending waits: socket buffers, and what the link holds. */
+const bufferBytes = 8 << 20;
+const bufferMs = 50;
+
+/** A link that was idle catches up with this much at most. */
+const slackMs = 20;
+
+/** The rate at which this migration's stream can go out. */
+export function linkBytesPerSecond(qemu: Qemu, attempt: Attempt): number {
+  const { knobs } = qemu;
+  const channels = Math.max(1, attempt.multifd.length);
+  const channel = Math.min(
+    knobs.channelBytesPerSecond ?? knobs.linkBytesPerSecond,
+    knobs.linkBytesPerSecond,
+  );
+  const perChannel = qemu.parameters["tls-creds"]
+    ? 1 / (1 / channel + 1 / knobs.tlsBytesPerSecond)
+    : channel;
+  return Math.min(knobs.linkBytesPerSecond, perChannel * channels);
+}
+
+/** Ends the calling task's work when the stream is broken or the migration was cancelled. */
+export function checkStream(attempt: Attempt): void {
+  if (attempt.brokenBy !== undefined) throw new StreamError(attempt.brokenBy);
+}
+
+/** Waits, but not for a stream that is broken. */
+export function* waitOnStream(attempt: Attempt, wait: Wait): Task {
+  const isBroken = (): boolean => attempt.brokenBy !== undefined;
+  const { until } = wait;
+  yield { ...wait, until: () => isBroken() || (until?.() ?? false) };
+  checkStream(attempt);
+}
+
+/**
+ * Sends a frame on `outlet` and takes the time that the link needs for it. `costMs` is what the
+ * sender itself needs for the data, and what is spent beside the link.
+ */
+export function* transmit(
+  qemu: Qemu,
+  attempt: Attempt,
+  outlet: Outlet,
+  frame: Frame,
+  costMs = 0,
+): Task {
+  const bytes = frameBytes(frame);
+  const linkRate = linkBytesPerSecond(qemu, attempt);
+  yield* waitForRoom(qemu, attempt, outlet, bytes, linkRate);
+  outlet.send(frame);
+  const { rate, statistics } = attempt;
+  statistics.transferredBytes += bytes;
+  rate.limitBytes += bytes;
+  rate.measureBytes += bytes;
+  const nowMs = qemu.clock.nowMs();
+  const startMs = Math.max(rate.linkFreeMs, nowMs - slackMs);
+  rate.linkFreeMs = startMs + Math.max((bytes / linkRate) * 1000, costMs);
+  if (rate.linkFreeMs > nowMs) yield* waitOnStream(attempt, { deadlineMs: rate.linkFreeMs });
+}
+
+/** Sends without waiting for anything: for what is small. */
+export function sendNow(attempt: Attempt, frame: Frame): void {
+  checkStream(attempt);
+  attempt.main?.send(frame);
+  attempt.statistics.transferredBytes += frameBytes(frame);
+}
+
+/** Waits until the network has room for `bytes` more; a link that stands still has none. */
+export function* waitForRoom(
+  qemu: Qemu,
+  attempt: Attempt,
+  outlet: Outlet,
+  bytes: number,
+  linkRate: number,
+): Task {
+  const delayMs = Math.max(bufferMs, 2 * qemu.knobs.linkLatencyMs);
+  const roomBytes = Math.max(bufferBytes, (linkRate * delayMs) / 1000);
+  const hasRoom = (): boolean =>
+    qemu.stalls === 0 &&
+    (outlet.inFlightBytes() === 0 || outlet.inFlightBytes() + bytes <= roomBytes);
+  if (!hasRoom()) yield* waitOnStream(attempt, { until: hasRoom });
+  checkStream(attempt);
+}
+
+/** Bytes that the rate limit still allows in this period. */
+export function limitLeftBytes(qemu: Qemu, attempt: Attempt, isPostcopy: boolean): number {
+  const limit = Number(qemu.parameters[isPostcopy ? "max-postcopy-bandwidth" : "max-bandwidth"]);
+  const { rate } = attempt;
+  const nowMs = qemu.clock.nowMs();
+  if (nowMs - rate.limitStartMs >= periodMs) {
+    rate.limitStartMs = nowMs;
+    rate.limitBytes = 0;
+  }
+  if (limit === 0) return Number.POSITIVE_INFINITY;
+  return Math.max(0, (limit * periodMs) / 1000 - rate.limitBytes);
+}

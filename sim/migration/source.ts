@@ -1,0 +1,175 @@
+/**
+ * The source's migration thread.
+ *
+ *   setup -> active -> [pre-switchover ->] [device ->] completed
+ *   any   -> failed (11.0+: failing -> failed) | cancelling -> cancelled
+ *
+ * It is a task: it waits on the clock and on the stream, and a broken stream ends it.
+ */
+import { listBitmaps } from "../block.ts";
+import { emit, type Qemu } from "../qemu.ts";
+import type { Address } from "../stream/network.ts";
+import type { Task } from "../task.ts";
+import { beginSave } from "../vfio.ts";
+import { completePrecopy } from "./completion.ts";
+import { connectStreams } from "./connecting.ts";
+import { endBadly } from "./ending.ts";
+import { type Attempt, createAttempt } from "./outgoing-state.ts";
+import {
+  asksAnew,
+  estimatePending,
+  exactPending,
+  idlePassMs,
+  sumPending,
+  updateRate,
+} from "./pending.ts";
+import { runPostcopy } from "./postcopy-source.ts";
+import { sendRam, sliceMs } from "./ram-source.ts";
+import {
+  checkStream,
+  limitLeftBytes,
+  linkBytesPerSecond,
+  periodMs,
+  sendNow,
+  waitOnStream,
+} from "./sending.ts";
+import { setStatus } from "./transition.ts";
+import { iterateVfio, sendInitialAcks } from "./vfio-source.ts";
+
+const setupMs = 2;
+const sliceBytesMax = 64 << 20;
+
+/** Starts a migration to `address`; everything that goes wrong is told by its status. */
+export function startMigration(qemu: Qemu, address: Address): void {
+  const { outgoing } = qemu;
+  const bitmaps = claimBitmaps(qemu);
+  const attempt = createAttempt(
+    qemu.clock.nowMs(),
+    address,
+    bitmaps,
+    Number(qemu.parameters["downtime-limit"]),
+  );
+  outgoing.attempt = attempt;
+  outgoing.errorDesc = undefined;
+  setStatus(qemu, "outgoing", "setup");
+  qemu.tasks.spawn(migrate(qemu, attempt), (error) => {
+    if (error !== undefined) endBadly(qemu, attempt, error);
+  });
+}
+
+function* migrate(qemu: Qemu, attempt: Attempt): Task {
+  yield* connectStreams(qemu, attempt);
+  yield* setUp(qemu, attempt);
+  const next = yield* iterate(qemu, attempt);
+  if (next === "postcopy") yield* runPostcopy(qemu, attempt);
+  else yield* completePrecopy(qemu, attempt);
+}
+
+function* setUp(qemu: Qemu, attempt: Attempt): Task {
+  const { capabilities, parameters } = qemu;
+  sendNow(attempt, {
+    type: "configuration",
+    machine: qemu.machineType.name,
+    uuid: capabilities["validate-uuid"] ? qemu.options.uuid : undefined,
+  });
+  if (capabilities["return-path"]) sendNow(attempt, { type: "open-return-path" });
+  if (capabilities["postcopy-ram"]) sendNow(attempt, { type: "postcopy-advise" });
+  qemu.ram.begin();
+  for (const vfio of qemu.vfio) {
+    beginSave(vfio, qemu.clock.nowMs());
+    qemu.trace("vfio_save_setup", `(${vfio.name}) data buffer size 0x100000`);
+  }
+  sendNow(attempt, {
+    type: "setup",
+    ramBytes: qemu.ram.totalBytes,
+    compression: String(parameters["multifd-compression"]),
+    ack: capabilities["switchover-ack"] === true,
+  });
+  // Handlers set themselves up meanwhile; a legacy ACK that needs no device comes in that time.
+  yield* waitOnStream(attempt, { deadlineMs: qemu.clock.nowMs() + setupMs });
+  attempt.statistics.syncs = 1;
+  attempt.statistics.pendingAtSyncBytes = qemu.ram.pendingBytes();
+  if (!asksAnew(qemu) && capabilities.events) emit(qemu, "MIGRATION_PASS", { pass: 1 });
+  attempt.setupMs = qemu.clock.nowMs() - attempt.startedMs;
+  Object.assign(attempt.rate, {
+    limitStartMs: qemu.clock.nowMs(),
+    measureStartMs: qemu.clock.nowMs(),
+  });
+  setStatus(qemu, "outgoing", "active");
+  checkStream(attempt);
+}
+
+/** Sends and looks, until little enough is left. */
+function* iterate(qemu: Qemu, attempt: Attempt): Task<"completion" | "postcopy"> {
+  const isInclusive = asksAnew(qemu);
+  for (;;) {
+    checkStream(attempt);
+    updateRate(qemu, attempt);
+    const { thresholdBytes } = attempt.rate;
+    const isLow = (bytes: number): boolean =>
+      isInclusive ? bytes <= thresholdBytes : bytes < thresholdBytes;
+    let pending = estimatePending(qemu, attempt);
+    qemu.trace("migrate_pending_estimate", pendingText(pending));
+    const mustLookForRam = isInclusive && qemu.ram.pendingBytes() <= thresholdBytes;
+    if (mustLookForRam || isLow(sumPending(pending))) {
+      pending = exactPending(qemu, attempt);
+      qemu.trace("migrate_pending_exact", pendingText(pending));
+      sendInitialAcks(qemu, attempt);
+    }
+    const isFree = canSwitchover(qemu, attempt);
+    if ((sumPending(pending) === 0 || isLow(sumPending(pending))) && isFree) {
+      qemu.trace("migration_thread_low_pending", `${sumPending(pending)}`);
+      return "completion";
+    }
+    const canPostcopy = qemu.capabilities["postcopy-ram"] && attempt.isPostcopyRequested;
+    if (canPostcopy && pending.precopyBytes <= thresholdBytes && isFree) return "postcopy";
+    yield* sendSlice(qemu, attempt);
+  }
+}
+
+/** ACK rules: without the capability, or with the guest stopped, there is nothing to wait for. */
+function canSwitchover(qemu: Qemu, attempt: Attempt): boolean {
+  if (!qemu.capabilities["switchover-ack"] || !qemu.guest.isRunning) return true;
+  return qemu.isAckLegacy ? attempt.isAcked : attempt.ackPending <= 0;
+}
+
+function* sendSlice(qemu: Qemu, attempt: Attempt): Task {
+  const { rate } = attempt;
+  const leftBytes = limitLeftBytes(qemu, attempt, false);
+  if (leftBytes <= 0) {
+    yield* waitOnStream(attempt, { deadlineMs: rate.limitStartMs + periodMs });
+    return;
+  }
+  const linkRate = linkBytesPerSecond(qemu, attempt);
+  const sliceBytes = Math.min(leftBytes, (linkRate * sliceMs) / 1000, sliceBytesMax);
+  const sentRam = yield* sendRam(qemu, attempt, sliceBytes);
+  const sentVfio = yield* iterateVfio(qemu, attempt, sliceBytes);
+  if (sentRam || sentVfio) {
+    rate.idleSinceMs = undefined;
+    return;
+  }
+  rate.idleSinceMs ??= qemu.clock.nowMs();
+  yield* waitOnStream(attempt, { deadlineMs: qemu.clock.nowMs() + Math.max(2, idlePassMs(qemu)) });
+}
+
+/** With the capability every dirty bitmap of a node is part of the migration, and busy for it. */
+function claimBitmaps(qemu: Qemu): string[] {
+  if (!qemu.capabilities["dirty-bitmaps"]) return [];
+  const mapping = qemu.parameters["block-bitmap-mapping"];
+  const mapped = Array.isArray(mapping)
+    ? new Set(mapping.map((entry: { "node-name": string }) => entry["node-name"]))
+    : undefined;
+  const claimed = listBitmaps(qemu.block).filter(({ node }) => mapped?.has(node) ?? true);
+  for (const { bitmap } of claimed) bitmap.isBusy = true;
+  return claimed.map(({ node }) => node);
+}
+
+function pendingText({
+  precopyBytes,
+  postcopyBytes,
+}: {
+  precopyBytes: number;
+  postcopyBytes: number;
+}): string {
+  return `${precopyBytes + postcopyBytes} (pre = ${precopyBytes} post=${postcopyBytes})`;
+}

@@ -1,0 +1,159 @@
+import type { BlockLayer } from "./block.ts";
+import type { CapabilitySet } from "./catalog/capabilities.ts";
+import type { CompatProperty, MachineType } from "./catalog/machine-types.ts";
+import type { Parameters } from "./catalog/parameters.ts";
+import type { Version } from "./catalog/version.ts";
+import type { Clock } from "./clock.ts";
+import type { Fault } from "./faults.ts";
+import type { Guest } from "./guest.ts";
+import type { Knobs } from "./knobs.ts";
+import type { Incoming } from "./migration/incoming-state.ts";
+import type { Outgoing } from "./migration/outgoing-state.ts";
+import type { Options } from "./options.ts";
+import { type JsonObject, toText } from "./qmp/text.ts";
+import type { Ram } from "./ram.ts";
+import type { Random } from "./random.ts";
+import type { Network } from "./stream/network.ts";
+import type { TaskRunner } from "./task.ts";
+import type { Trace } from "./trace.ts";
+import type { VfioDevice } from "./vfio.ts";
+
+export type RunState =
+  | "inmigrate"
+  | "prelaunch"
+  | "running"
+  | "paused"
+  | "finish-migrate"
+  | "postmigrate"
+  | "shutdown";
+
+/** What a model needs from the world around it. Everything else it gets from clock and network. */
+export interface Host {
+  readonly pid: number;
+  /** The guest's serial line; undefined = it has none. */
+  readonly onSerial: ((text: string) => void) | undefined;
+  onStderr(line: string): void;
+  /** A line of the trace log; `path` is the file of the last `logfile`, else that of -D. */
+  onLog(line: string, path: string | undefined): void;
+  /** The process ends with this code. The model does nothing after it. */
+  onExit(code: number): void;
+  /** Undefined when the file cannot be read. */
+  readFile(path: string): string | undefined;
+}
+
+/** An object of object-add. */
+export interface UserObject {
+  readonly type: string;
+  readonly properties: JsonObject;
+}
+
+export interface Device {
+  readonly id: string | undefined;
+  readonly driver: string;
+  readonly properties: Readonly<Record<string, unknown>>;
+}
+
+/** A connected monitor, as the rest of the model sees it. */
+export interface MonitorPort {
+  /** Sends an event, at once or when the main loop runs again. */
+  event(text: string): void;
+  /** The main loop runs again: work off what waited for it. */
+  wake(): void;
+  close(): void;
+}
+
+/** One model process: all of its state. Behaviour lives in functions over it. */
+export interface Qemu {
+  readonly version: Version;
+  readonly knobs: Knobs;
+  readonly options: Options;
+  readonly machineType: MachineType;
+  /** What the machine type sets for compatibility. */
+  readonly compat: readonly CompatProperty[];
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly network: Network;
+  readonly host: Host;
+  readonly tasks: TaskRunner;
+  readonly trace: Trace;
+  readonly guest: Guest;
+  readonly ram: Ram;
+  readonly block: BlockLayer;
+  readonly devices: Device[];
+  readonly vfio: VfioDevice[];
+  readonly objects: Map<string, UserObject>;
+  readonly monitors: Set<MonitorPort>;
+  readonly outgoing: Outgoing;
+  readonly incoming: Incoming;
+  /** Faults that have not struck yet. */
+  readonly faults: Fault[];
+  /** Why the main loop does not run now; empty: it runs. */
+  readonly mainLoopHolders: Set<string>;
+  runState: RunState;
+  capabilities: CapabilitySet;
+  parameters: Parameters;
+  /** One ACK for the whole migration (8.1 to 11.0, and older machine types on 11.1). */
+  readonly isAckLegacy: boolean;
+  /** Start the guest once it is loaded. */
+  isAutostart: boolean;
+  isExited: boolean;
+  isFrozen: boolean;
+  /** A frozen process continues with its guest running. */
+  thawRunning: boolean;
+  /** More than 0: nothing goes through the migration connections. */
+  stalls: number;
+}
+
+/** Sends an event to every monitor, stamped with the time at which it happened. */
+export function emit(qemu: Qemu, event: string, data?: JsonObject): void {
+  const epochUs = Math.floor(qemu.clock.epochMs() * 1000);
+  const timestamp = {
+    seconds: Math.floor(epochUs / 1_000_000),
+    microseconds: epochUs % 1_000_000,
+  };
+  const message = data ? { timestamp, event, data } : { timestamp, event };
+  const text = toText(message);
+  for (const monitor of qemu.monitors) monitor.event(text);
+}
+
+/** The guest starts to run. */
+export function startGuest(qemu: Qemu): void {
+  qemu.runState = "running";
+  qemu.guest.start();
+  emit(qemu, "RESUME");
+}
+
+/** The guest stops, if it runs; the run state becomes `next` in any case. */
+export function stopGuest(qemu: Qemu, next: RunState): void {
+  const wasRunning = qemu.guest.isRunning;
+  qemu.guest.stop();
+  qemu.runState = next;
+  if (wasRunning) emit(qemu, "STOP");
+}
+
+/** Keeps the main loop (and so QMP, except out of band) from running, for the named reason. */
+export function holdMainLoop(qemu: Qemu, reason: string): void {
+  qemu.mainLoopHolders.add(reason);
+}
+
+export function releaseMainLoop(qemu: Qemu, reason: string): void {
+  if (!qemu.mainLoopHolders.delete(reason) || qemu.mainLoopHolders.size > 0) return;
+  for (const monitor of qemu.monitors) monitor.wake();
+}
+
+/** A line on standard error, with the program's name before it. */
+export function reportError(qemu: Qemu, text: string): void {
+  qemu.host.onStderr(`${qemu.options.program}: ${text}`);
+}
+
+/** The process ends, without another word to anyone. */
+export function exitProcess(qemu: Qemu, code: number): void {
+  if (qemu.isExited) return;
+  qemu.isExited = true;
+  qemu.guest.stop();
+  qemu.tasks.halt();
+  for (const channel of [...qemu.outgoing.closers, ...qemu.incoming.closers]) channel();
+  qemu.incoming.listener?.close();
+  for (const monitor of [...qemu.monitors]) monitor.close();
+  qemu.host.onExit(code);
+}

@@ -1,0 +1,94 @@
+import type { Guest } from "./guest.ts";
+
+export const pageBytes = 4096;
+/** ROMs and the like, which QEMU migrates with the RAM. */
+const romBytes = 532480;
+/** A page's header in the stream; a zero page is no more than that. */
+const headerBytes = 9;
+
+/** The guest's memory as migration sees it: how much of it is dirty. No content. */
+export interface Ram {
+  readonly totalBytes: number;
+  /** Marks everything dirty: the start of a migration. */
+  begin(): void;
+  /** Reads the dirty log; returns the pages that were dirtied since the last time. */
+  sync(): number;
+  pendingBytes(): number;
+  /** Takes pages to send, as many as fit into `wireBytes` and at most `pagesMax`. */
+  take(wireBytes: number, pagesMax: number): RamSlice;
+}
+
+export interface RamSlice {
+  readonly normalPages: number;
+  readonly zeroPages: number;
+  /** What they take in the stream. */
+  readonly wireBytes: number;
+}
+
+export interface RamOptions {
+  readonly memoryBytes: number;
+  readonly usedBytes: number | undefined;
+  readonly workingSetBytes: number | undefined;
+  readonly dirtyBytesPerSecond: number;
+}
+
+/** Writes fall on the working set at random, so that dirty pages grow towards it and not beyond. */
+export function createRam(guest: Guest, options: RamOptions): Ram {
+  const { memoryBytes, dirtyBytesPerSecond } = options;
+  const usedBytes = Math.min(
+    options.usedBytes ?? Math.min(memoryBytes / 16, 256 << 20),
+    memoryBytes,
+  );
+  const totalPages = Math.ceil((memoryBytes + romBytes) / pageBytes);
+  const setPages = Math.floor(
+    Math.min(options.workingSetBytes ?? usedBytes / 4, usedBytes) / pageBytes,
+  );
+  const usedPages = Math.floor(usedBytes / pageBytes);
+  let zeroPages = 0;
+  let restPages = 0;
+  // With a fraction: thousands of reads of the log per second must not lose what they find.
+  let dirtyPages = 0;
+  let syncedMs = 0;
+
+  return {
+    totalBytes: totalPages * pageBytes,
+    begin() {
+      zeroPages = totalPages - usedPages;
+      restPages = usedPages - setPages;
+      dirtyPages = setPages;
+      syncedMs = guest.workMs();
+    },
+    sync() {
+      const nowMs = guest.workMs();
+      const writtenPages = (dirtyBytesPerSecond * (nowMs - syncedMs)) / 1000 / pageBytes;
+      syncedMs = nowMs;
+      if (setPages === 0) return 0;
+      const touchedPages = setPages * (1 - Math.exp(-writtenPages / setPages));
+      dirtyPages += (setPages - dirtyPages) * (touchedPages / setPages);
+      return touchedPages;
+    },
+    pendingBytes: () => (zeroPages + restPages + Math.floor(dirtyPages)) * pageBytes,
+    take(wireBytes, pagesMax) {
+      const normalLeft = restPages + Math.floor(dirtyPages);
+      const left = normalLeft + zeroPages;
+      if (left === 0) return { normalPages: 0, zeroPages: 0, wireBytes: 0 };
+      // Zero and other pages lie mixed: a slice takes its share of both.
+      const bytesPerPage = headerBytes + (pageBytes * normalLeft) / left;
+      const pages = Math.min(left, pagesMax, Math.max(1, Math.floor(wireBytes / bytesPerPage)));
+      const normalPages = Math.min(normalLeft, Math.round((pages * normalLeft) / left));
+      const zeros = Math.min(zeroPages, pages - normalPages);
+      const fromRest = Math.min(
+        restPages,
+        Math.ceil((normalPages * restPages) / Math.max(1, normalLeft)),
+      );
+      restPages -= fromRest;
+      dirtyPages -= normalPages - fromRest;
+      zeroPages -= zeros;
+      return {
+        normalPages,
+        zeroPages: zeros,
+        wireBytes: normalPages * (pageBytes + headerBytes) + zeros * headerBytes,
+      };
+    },
+  };
+}

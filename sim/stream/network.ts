@@ -1,0 +1,52 @@
+/** Where a migration stream goes. */
+export type Address =
+  | { readonly type: "inet"; readonly host: string; readonly port: number }
+  | { readonly type: "unix"; readonly path: string };
+
+/** One connection: bytes in order, both ways. */
+export interface Channel {
+  send(bytes: Buffer): void;
+  /** Ends the connection at once; bytes on the way may be lost. */
+  close(): void;
+  /** From now on data goes to the receiver; what came before is kept until then. */
+  receive(receiver: Receiver): void;
+}
+
+export interface Receiver {
+  onData(bytes: Buffer): void;
+  /** The other end is gone, or this one was closed. Called once. */
+  onClose(): void;
+}
+
+export interface Listener {
+  /** With the real port. */
+  readonly address: Address;
+  close(): void;
+}
+
+export type Outcome<Value> = { readonly value: Value } | { readonly error: string };
+
+/** Connects model processes: over TCP, or in memory. */
+export interface Network {
+  connect(address: Address, done: (outcome: Outcome<Channel>) => void): void;
+  listen(
+    address: Address,
+    onChannel: (channel: Channel) => void,
+    done: (outcome: Outcome<Listener>) => void,
+  ): void;
+}
+
+export function addressText(address: Address): string {
+  return address.type === "unix" ? address.path : `${address.host}:${address.port}`;
+}
+
+/**
+ * Parses `tcp:host:port`, `tcp:[v6]:port` or `unix:path`; undefined for another protocol.
+ */
+export function parseUri(uri: string): Address | undefined {
+  const unix = /^unix:(.+)$/.exec(uri);
+  if (unix?.[1]) return { type: "unix", path: unix[1].split(",")[0] ?? unix[1] };
+  const inet = /^tcp:(?:\[([^\]]*)\]|([^:]*)):(\d+)(?:,.*)?$/.exec(uri);
+  if (!inet) return undefined;
+  return { type: "inet", host: inet[1] ?? inet[2] ?? "", port: Number(inet[3]) };
+}

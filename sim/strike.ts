@@ -1,0 +1,74 @@
+import type { Fault } from "./faults.ts";
+import type { MigrationStatus } from "./migration/status.ts";
+import { exitProcess, holdMainLoop, type Qemu, releaseMainLoop } from "./qemu.ts";
+
+/** Takes a fault; what it is about to do happens now, or when its moment comes. */
+export function addFault(qemu: Qemu, fault: Fault): void {
+  qemu.faults.push(fault);
+  const { status } = qemu.outgoing;
+  strikeFaults(qemu, status === "none" ? qemu.incoming.status : status);
+}
+
+/** Lets every fault strike whose moment is `status`. */
+export function strikeFaults(qemu: Qemu, status: MigrationStatus | undefined): void {
+  for (const fault of [...qemu.faults]) {
+    if (fault.at !== undefined && fault.at !== status) continue;
+    if (isLasting(fault)) continue;
+    qemu.faults.splice(qemu.faults.indexOf(fault), 1);
+    qemu.clock.after(fault.afterMs ?? 0, () => strike(qemu, fault));
+  }
+}
+
+/** These are looked up where they matter. */
+function isLasting(fault: Fault): boolean {
+  return ["drop-shut", "fail-load", "disk-lock"].includes(fault.kind);
+}
+
+function strike(qemu: Qemu, fault: Fault): void {
+  if (qemu.isExited) return;
+  switch (fault.kind) {
+    case "exit":
+      exitProcess(qemu, fault.code ?? 137);
+      return;
+    case "freeze":
+      freeze(qemu, true);
+      if (fault.forMs !== undefined) qemu.clock.after(fault.forMs, () => freeze(qemu, false));
+      return;
+    case "qmp-stall":
+      holdMainLoop(qemu, "fault");
+      if (fault.forMs !== undefined) {
+        qemu.clock.after(fault.forMs, () => releaseMainLoop(qemu, "fault"));
+      }
+      return;
+    case "cut":
+      for (const close of [...qemu.outgoing.closers, ...qemu.incoming.closers]) close();
+      return;
+    case "stall":
+      qemu.stalls += 1;
+      if (fault.forMs !== undefined) {
+        qemu.clock.after(fault.forMs, () => {
+          qemu.stalls -= 1;
+          qemu.tasks.poke();
+        });
+      }
+      return;
+    case "drop-shut":
+    case "fail-load":
+    case "disk-lock":
+      return;
+  }
+}
+
+function freeze(qemu: Qemu, isFrozen: boolean): void {
+  if (qemu.isExited) return;
+  qemu.isFrozen = isFrozen;
+  if (isFrozen) {
+    if (qemu.guest.isRunning) qemu.thawRunning = true;
+    qemu.guest.stop();
+  } else if (qemu.thawRunning) {
+    qemu.thawRunning = false;
+    qemu.guest.start();
+  }
+  qemu.tasks.freeze(isFrozen);
+  if (!isFrozen) for (const monitor of qemu.monitors) monitor.wake();
+}

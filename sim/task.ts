@@ -1,0 +1,110 @@
+import type { Clock, Timer } from "./clock.ts";
+
+/** What a task waits for: a condition, a point in time (ms of the clock), or whichever is first. */
+export interface Wait {
+  until?: () => boolean;
+  deadlineMs?: number;
+}
+
+/**
+ * A thread of the model, written as a generator: it yields what it waits for. Tasks run without
+ * promises, so a virtual clock drives them synchronously and in one order only.
+ */
+export type Task<Result = void> = Generator<Wait, Result, void>;
+
+/** Runs the tasks of one model process. */
+export interface TaskRunner {
+  /** Starts a task; it runs until its first wait at once. `onEnd` gets the error it ended with. */
+  spawn(task: Task, onEnd?: (error: unknown) => void): void;
+  /** Looks again at every condition that is waited for. Call it after changing state. */
+  poke(): void;
+  /** Stops everything for good, as the end of a process does. */
+  halt(): void;
+  /** Suspends (or continues) all tasks, as SIGSTOP does. */
+  freeze(frozen: boolean): void;
+}
+
+interface Running {
+  readonly task: Task;
+  readonly onEnd: ((error: unknown) => void) | undefined;
+  wait: Wait;
+  timer: Timer | undefined;
+}
+
+export function createTaskRunner(clock: Clock): TaskRunner {
+  const parked = new Set<Running>();
+  let state: "idle" | "running" | "frozen" | "halted" = "idle";
+  let again = false;
+
+  const step = (running: Running): void => {
+    running.timer?.cancel();
+    running.timer = undefined;
+    try {
+      const result = running.task.next();
+      if (result.done) {
+        parked.delete(running);
+        running.onEnd?.(undefined);
+        return;
+      }
+      running.wait = result.value;
+    } catch (error) {
+      parked.delete(running);
+      if (!running.onEnd) throw error;
+      running.onEnd(error);
+      return;
+    }
+    const { deadlineMs } = running.wait;
+    if (deadlineMs === undefined || isReady(running.wait, clock)) return;
+    running.timer = clock.after(deadlineMs - clock.nowMs(), poke);
+  };
+
+  const poke = (): void => {
+    again = true;
+    if (state !== "idle") return;
+    state = "running";
+    try {
+      while (again) {
+        again = false;
+        for (const running of [...parked]) {
+          if (!parked.has(running) || !isReady(running.wait, clock)) continue;
+          step(running);
+          again = true;
+        }
+      }
+    } finally {
+      if (state === "running") state = "idle";
+    }
+  };
+
+  const halt = (): void => {
+    state = "halted";
+    for (const running of parked) running.timer?.cancel();
+    parked.clear();
+  };
+
+  return {
+    spawn(task, onEnd) {
+      if (state === "halted") return;
+      parked.add({ task, onEnd, wait: { deadlineMs: 0 }, timer: undefined });
+      poke();
+    },
+    poke,
+    halt,
+    freeze(frozen) {
+      if (state === "halted") return;
+      state = frozen ? "frozen" : "idle";
+      if (!frozen) poke();
+    },
+  };
+}
+
+/** Waits `durationMs`. */
+export function* sleep(clock: Clock, durationMs: number): Task {
+  if (durationMs > 0) yield { deadlineMs: clock.nowMs() + durationMs };
+}
+
+function isReady(wait: Wait, clock: Clock): boolean {
+  // A timer may fire a fraction of a millisecond early: that is on time.
+  if (wait.deadlineMs !== undefined && clock.nowMs() >= wait.deadlineMs - 0.5e-3) return true;
+  return wait.until?.() ?? false;
+}
