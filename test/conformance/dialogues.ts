@@ -4,13 +4,17 @@ import { capabilityDialogues } from "./dialogues/capabilities.ts";
 import { commandDialogues } from "./dialogues/commands.ts";
 import { failureDialogues } from "./dialogues/failure.ts";
 import { handoverDialogues } from "./dialogues/handover.ts";
+import { holdDialogues } from "./dialogues/hold.ts";
+import { machineDialogues } from "./dialogues/machine.ts";
 import { memberDialogues } from "./dialogues/members.ts";
 import { mismatchDialogues } from "./dialogues/mismatch.ts";
 import { parameterDialogues } from "./dialogues/parameters.ts";
+import { postcopyDialogues } from "./dialogues/postcopy.ts";
 import { successDialogues } from "./dialogues/success.ts";
 
 /** Every dialogue, in the order they are played. */
 export const dialogues: readonly Dialogue[] = [
+  ...machineDialogues,
   ...capabilityDialogues,
   ...parameterDialogues,
   ...commandDialogues,
@@ -18,6 +22,8 @@ export const dialogues: readonly Dialogue[] = [
   ...failureDialogues,
   ...handoverDialogues,
   ...ackDialogues,
+  ...holdDialogues,
   ...mismatchDialogues,
   ...memberDialogues,
+  ...postcopyDialogues,
 ];
