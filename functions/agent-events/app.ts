@@ -1,0 +1,66 @@
+import type { Context } from "hono";
+import { Hono } from "hono";
+import { z } from "zod";
+import { EventBatch } from "../../core/event.ts";
+import { HostFacts } from "../../core/host.ts";
+import { HostId } from "../../core/id.ts";
+import { limitBody, requireJson } from "../api/body.ts";
+import { invalid } from "../api/invalid.ts";
+import { answerError, answerNotFound, Problem } from "../api/problem.ts";
+import { requireStorable } from "../api/storable.ts";
+import { bearerMatches, hashSecret } from "../auth.ts";
+import { findHost, registerHost, type StoredHost } from "../store/hosts.ts";
+import { acceptBatch } from "./batch.ts";
+
+const Registration = z.strictObject({ host: HostId, facts: HostFacts });
+
+/** Latest moment a Date can hold: a clock beyond it is broken. */
+const AT_MS_MAX = 8.64e15;
+
+/** What agents call. The host is named in the body and proved by its key. */
+export const app = new Hono();
+app.onError(answerError);
+app.notFound(answerNotFound);
+app.use(limitBody, requireJson);
+
+app.post("/agent/v1/register", async (context) => {
+  const { host, facts } = await read(context, Registration);
+  const known = await authenticate(context, host);
+  await registerHost(host, facts);
+  return context.json({ host, queueUrl: known.queueUrl, acceptedSeq: known.lastSeq });
+});
+
+app.post("/agent/v1/events", async (context) => {
+  const { host, events } = await read(context, EventBatch);
+  const known = await authenticate(context, host);
+  const late = events.find(({ atMs }) => atMs > AT_MS_MAX);
+  if (late !== undefined) {
+    throw new Problem(422, "invalid", `Expected \`atMs\` of event ${late.seq} to be a date`);
+  }
+  const accepted = await acceptBatch(known, events);
+  if ("acceptedSeq" in accepted) return context.json(accepted);
+  const detail = `Expected the next event of ${host} to be number ${accepted.expectedSeq}`;
+  throw new Problem(409, "event-gap", detail, accepted);
+});
+
+async function read<T>(context: Context, schema: z.ZodType<T>): Promise<T> {
+  let body: unknown;
+  try {
+    body = await context.req.json();
+  } catch (cause) {
+    if (cause instanceof Problem) throw cause;
+    throw new Problem(400, "malformed-json", "The body is not valid JSON");
+  }
+  requireStorable(body);
+  const parsed = schema.safeParse(body);
+  if (!parsed.success) throw invalid(parsed.error.issues, body);
+  return parsed.data;
+}
+
+/** An unknown host is answered like a wrong key, and takes as long. */
+async function authenticate(context: Context, id: HostId): Promise<StoredHost> {
+  const host = await findHost(id);
+  const hash = host?.keyHash ?? hashSecret("");
+  if (bearerMatches(context.req.header("authorization"), hash) && host !== undefined) return host;
+  throw new Problem(401, "unauthorized", "The host's key is missing or wrong");
+}

@@ -1,0 +1,87 @@
+import { type CommandError, verbs } from "../../core/command.ts";
+import type { AgentEvent, EventBody } from "../../core/event.ts";
+import type { HostId } from "../../core/id.ts";
+import { type Answer, answerCommand, findCommand, type StoredCommand } from "../store/commands.ts";
+import type { EventKey } from "../store/keys.ts";
+import { recordPrepared } from "../store/migrations.ts";
+import { addEntry } from "../store/timeline.ts";
+import { recordEnded, recordStarted } from "../store/vms.ts";
+import { happen } from "./signals.ts";
+
+type CommandBody = Extract<EventBody, { type: "command.completed" | "command.failed" }>;
+
+/** A host's item may not grow beyond what the table holds. */
+const RESULT_BYTES_MAX = 256 * 1024;
+
+/**
+ * A host has answered a command. Nothing changes for a command that was not sent to this host, or
+ * that was answered before.
+ */
+export async function commandAnswered(
+  host: HostId,
+  event: AgentEvent,
+  body: CommandBody,
+): Promise<void> {
+  const asked = await findCommand(body.commandId);
+  if (asked === undefined || asked.host !== host) return;
+  const command = await answerCommand(asked.id, host, answerOf(asked, body));
+  if (command === undefined) return;
+  if (command.migrationId === undefined) return vmCommandAnswered(command);
+  const at = { atMs: event.atMs, host, seq: event.seq };
+  await migrationCommandAnswered(command, command.migrationId, at);
+}
+
+async function migrationCommandAnswered(
+  command: StoredCommand,
+  id: NonNullable<StoredCommand["migrationId"]>,
+  at: EventKey,
+): Promise<void> {
+  if (command.verb === "target.prepare" && command.state === "completed") {
+    await recordPrepared(id, at.host, verbs["target.prepare"].result.parse(command.result));
+  }
+  const failure = command.error === undefined ? {} : { error: errorOf(command.error) };
+  await Promise.all([
+    happen(id, [`cmd.${command.id.slice(id.length + 1)}`], {
+      at: new Date().toISOString(),
+      by: `${at.host}#${at.seq}`,
+      ...failure,
+    }),
+    addEntry(id, at, {
+      type: `command.${command.state}`,
+      detail: { verb: command.verb, ...(command.error === undefined ? {} : command.error) },
+    }),
+  ]);
+}
+
+async function vmCommandAnswered(command: StoredCommand): Promise<void> {
+  const { verb, vm, host, error } = command;
+  if (verb === "guest.start" || verb === "guest.adopt") {
+    if (error === undefined) {
+      const { definition } = verbs[verb].result.parse(command.result);
+      return recordStarted(vm, host, definition);
+    }
+    await recordEnded(vm, host, { state: "failed", detail: `${error.code}: ${error.message}` });
+  }
+  if (verb === "guest.stop" && (error === undefined || error.code === "not-found")) {
+    await recordEnded(vm, host, { state: "stopped" });
+  }
+}
+
+/** An answer that does not fit its verb is a failed one: what it says cannot be used. */
+function answerOf(asked: StoredCommand, body: CommandBody): Answer {
+  if (body.type === "command.failed") return { state: "failed", error: body.error };
+  const result = verbs[asked.verb].result.safeParse(body.result);
+  if (!result.success) return invalid(`${asked.verb} was answered with ${result.error.message}`);
+  if (JSON.stringify(result.data).length > RESULT_BYTES_MAX) {
+    return invalid(`${asked.verb} was answered with more than ${RESULT_BYTES_MAX} bytes`);
+  }
+  return { state: "completed", result: result.data };
+}
+
+function invalid(message: string): Answer {
+  return { state: "failed", error: { code: "invalid", message: message.slice(0, 4_000) } };
+}
+
+function errorOf({ code, message }: CommandError) {
+  return { name: "CommandFailed", message: `${code}: ${message}` };
+}

@@ -1,0 +1,27 @@
+import type { HostId, VmId } from "../../core/id.ts";
+import { findMigration } from "../store/migrations.ts";
+import { findVm, recordEnded } from "../store/vms.ts";
+import { interrupt } from "./signals.ts";
+
+/**
+ * A guest's QEMU process has ended on a host. Of a VM in a migration nothing is concluded here: the
+ * migration is interrupted and both ends are asked. The source's process after `completed` may end.
+ */
+export async function guestExited(host: HostId, vm: VmId, detail: string): Promise<void> {
+  const known = await findVm(vm);
+  if (known === undefined) return;
+  if (known.lockedBy === undefined) {
+    await recordEnded(vm, host, { state: "failed", detail: detail.slice(0, 4_000) });
+    return;
+  }
+  const migration = await findMigration(known.lockedBy);
+  if (migration === undefined || migration.status !== "running") return;
+  const side = host === migration.source ? "source" : "target";
+  if (host !== migration[side]) return;
+  if (side === "source" && migration.sourceCompletedAtMs !== undefined) return;
+  await interrupt(migration.id, {
+    kind: "failed",
+    at: new Date().toISOString(),
+    detail: `the ${side}'s QEMU process ended: ${detail.slice(0, 2_000)}`,
+  });
+}

@@ -1,0 +1,92 @@
+import type { AgentEvent, EventBody } from "../../core/event.ts";
+import type { HostId } from "../../core/id.ts";
+import { changeByEvent, type EventChange } from "../store/event-changes.ts";
+import { addEntry, addSample } from "../store/timeline.ts";
+import { beat, happen, interrupt } from "./signals.ts";
+
+export type MigrationBody = Extract<EventBody, { migrationId: unknown }>;
+
+type Effect = EventChange & { signals: string[] };
+
+/**
+ * A host tells of a migration. Nothing changes when it plays no such part in it, when the epoch is
+ * not the migration's, or when the migration is over.
+ */
+export async function migrationEvent(
+  host: HostId,
+  event: AgentEvent,
+  body: MigrationBody,
+): Promise<void> {
+  const { migrationId: id, vm, epoch } = body;
+  const { signals, ...change } = effectOf(body, event.atMs);
+  if (!(await changeByEvent({ id, vm, epoch, host }, change))) return;
+  const at = { atMs: event.atMs, host, seq: event.seq };
+  if (body.type === "migration.progress") {
+    await Promise.all([addSample(id, at, body.progress), beat(id)]);
+    return;
+  }
+  const now = new Date().toISOString();
+  await Promise.all([
+    addEntry(id, at, { type: body.type, detail: detailOf(body) }),
+    signals.length === 0 ? undefined : happen(id, signals, { at: now, by: `${host}#${event.seq}` }),
+    body.type === "migration.failed"
+      ? interrupt(id, {
+          kind: "failed",
+          at: now,
+          detail: `${body.role} (${body.status}): ${body.errorDescription}`,
+        })
+      : undefined,
+  ]);
+}
+
+/**
+ * What each event does to the record, and what it says that a workflow may wait for. QEMU stops the
+ * guest only after it has converged and, where one is asked for, after the ACK: so STOP stands for
+ * both, in case their own events were lost with a restarted agent.
+ */
+function effectOf(body: MigrationBody, atMs: number): Effect {
+  const nothing = { side: "source", first: {}, newest: {}, signals: [] } as const;
+  const acked = { ackEvidence: "implied", ackedAtMs: atMs };
+  switch (body.type) {
+    case "migration.started":
+      return { ...nothing, first: { startedAtMs: atMs }, signals: [] };
+    case "migration.progress":
+      return { ...nothing, newest: { progress: body.progress }, signals: [] };
+    case "migration.converged":
+      return { ...nothing, signals: ["converged"] };
+    case "migration.acked":
+      if ((body.pending ?? 0) > 0) return { ...nothing, signals: [] };
+      return {
+        ...nothing,
+        first: { ackEvidence: body.evidence, ackedAtMs: atMs },
+        signals: ["acked"],
+      };
+    case "migration.stopped":
+      return {
+        ...nothing,
+        first: { ...acked, stoppedAtMs: atMs },
+        signals: ["converged", "acked"],
+      };
+    case "migration.source-completed":
+      return {
+        ...nothing,
+        first: { ...acked, sourceCompletedAtMs: atMs, figures: body.figures },
+        newest: { progress: body.figures.progress },
+        signals: ["converged", "acked", "source-completed"],
+      };
+    case "migration.target-running":
+      return {
+        ...nothing,
+        side: "target",
+        first: { targetRunningAtMs: atMs },
+        signals: ["target-running"],
+      };
+    case "migration.failed":
+      return { ...nothing, side: body.role, signals: [] };
+  }
+}
+
+function detailOf(body: Exclude<MigrationBody, { type: "migration.progress" }>) {
+  const { type: _type, migrationId: _id, vm: _vm, epoch: _epoch, ...detail } = body;
+  return detail;
+}

@@ -1,0 +1,42 @@
+import { OpenAPIHono } from "@hono/zod-openapi";
+import type { MiddlewareHandler } from "hono";
+import { bearerMatches } from "../auth.ts";
+import { config } from "../config.ts";
+import { limitBody, requireJson } from "./body.ts";
+import { health } from "./health.ts";
+import { hosts } from "./hosts.ts";
+import { migrations } from "./migrations.ts";
+import { answerError, answerNotFound, Problem } from "./problem.ts";
+import { vms } from "./vms.ts";
+
+/** Paths that say nothing of the fleet. */
+const open = new Set(["/v1/health", "/v1/openapi.json"]);
+
+const authenticate: MiddlewareHandler = async (context, next) => {
+  const { operatorTokenSha256 } = config();
+  const header = context.req.header("authorization");
+  if (!open.has(context.req.path) && !bearerMatches(header, operatorTokenSha256)) {
+    throw new Problem(401, "unauthorized", "The operator's token is missing or wrong");
+  }
+  await next();
+};
+
+const base = new OpenAPIHono();
+base.onError(answerError);
+base.notFound(answerNotFound);
+base.use(authenticate, limitBody, requireJson);
+
+/** What operators call. */
+export const app = base.route("/", health).route("/", hosts).route("/", vms).route("/", migrations);
+
+app.openAPIRegistry.registerComponent("securitySchemes", "operator", {
+  type: "http",
+  scheme: "bearer",
+});
+app.doc31("/v1/openapi.json", {
+  openapi: "3.1.0",
+  info: { title: "Switchyard", version: "1" },
+  security: [{ operator: [] }],
+});
+
+export type Routes = typeof app;

@@ -1,0 +1,94 @@
+import { randomBytes } from "node:crypto";
+import { setTimeout as delay } from "node:timers/promises";
+import { CommandId, ulid } from "../../core/id.ts";
+import type { Agreement, Blocker } from "../../core/negotiation.ts";
+import { SourceProbe, TargetProbe } from "../../core/probe.ts";
+import { dispatch } from "../dispatch.ts";
+import { negotiate } from "../negotiation.ts";
+import { findCommands, removeCommand, type StoredCommand } from "../store/commands.ts";
+import { type Ends, type MigrationRequest, readEnds } from "./create-migration.ts";
+import { Problem } from "./problem.ts";
+
+/** Longest wait for both probes, below the 30 s of API Gateway. */
+const DEADLINE_MS = 20_000;
+const PAUSE_MS_MIN = 20;
+const PAUSE_MS_MAX = 250;
+
+export type DryRun = {
+  dryRun: true;
+  agreed: boolean;
+  agreement?: Agreement;
+  blockers: Blocker[];
+};
+
+/**
+ * Probes both ends and negotiates, as a migration would, and leaves nothing: no record, no lock,
+ * and the two commands are removed.
+ *
+ * @throws Problem as a migration would be refused, and host-silent, probe-failed
+ */
+export async function dryRun(request: MigrationRequest): Promise<DryRun> {
+  const ends = await readEnds(request);
+  const owner = `dry_${ulid(Date.now(), randomBytes(10))}`;
+  const ids = {
+    source: CommandId.parse(`${owner}.probe-source.1`),
+    target: CommandId.parse(`${owner}.probe-target.1`),
+  };
+  try {
+    await sendProbes(ends, ids);
+    const [source, target] = await answersOf(ids);
+    const negotiated = await negotiate({
+      source: SourceProbe.parse(source.result),
+      target: TargetProbe.parse(target.result),
+      policy: request.policy,
+      definition: ends.vm.definition,
+    });
+    if (!negotiated.agreed) return { dryRun: true, ...negotiated };
+    return { dryRun: true, ...negotiated, blockers: [] };
+  } finally {
+    await Promise.all([removeCommand(ids.source), removeCommand(ids.target)]);
+  }
+}
+
+type Ids = { source: CommandId; target: CommandId };
+
+async function sendProbes({ vm, source, target }: Ends, ids: Ids): Promise<void> {
+  const about = { vm: vm.id, epoch: vm.epoch };
+  await Promise.all([
+    dispatch({
+      ...about,
+      id: ids.source,
+      host: source.id,
+      queueUrl: source.queueUrl,
+      verb: "source.probe",
+      args: {},
+    }),
+    dispatch({
+      ...about,
+      id: ids.target,
+      host: target.id,
+      queueUrl: target.queueUrl,
+      verb: "target.probe",
+      args: { definition: vm.definition },
+    }),
+  ]);
+}
+
+/** The caller waits for this answer, so the table is asked until both are there. */
+async function answersOf(ids: Ids): Promise<[StoredCommand, StoredCommand]> {
+  const deadline = Date.now() + DEADLINE_MS;
+  for (let pause = PAUSE_MS_MIN; Date.now() < deadline; pause = Math.min(pause * 2, PAUSE_MS_MAX)) {
+    await delay(pause);
+    const found = await findCommands([ids.source, ids.target]);
+    const source = found.get(ids.source);
+    const target = found.get(ids.target);
+    for (const probe of [source, target]) if (probe?.state === "failed") throw probeFailed(probe);
+    if (source?.state === "completed" && target?.state === "completed") return [source, target];
+  }
+  throw new Problem(503, "host-silent", "A host did not answer its probe in time");
+}
+
+function probeFailed({ host, error }: StoredCommand): Problem {
+  const detail = `Probing on ${host} failed: ${error?.code}: ${error?.message}`;
+  return new Problem(409, "probe-failed", detail);
+}

@@ -1,0 +1,124 @@
+import type { ArgsOf } from "../../core/command.ts";
+import { CommandId, type HostId, type VmId } from "../../core/id.ts";
+import type { VmDefinition } from "../../core/vm.ts";
+import { dispatch } from "../dispatch.ts";
+import { log } from "../log.ts";
+import { findHost } from "../store/hosts.ts";
+import {
+  createVm,
+  findVm,
+  findVmAndPast,
+  recordEnded,
+  removeVm,
+  type StoredVm,
+  takeCommandNumber,
+} from "../store/vms.ts";
+import { Problem } from "./problem.ts";
+
+export type NewVm = {
+  id: VmId;
+  host: HostId;
+  definition: VmDefinition;
+  adopt?: { qmpPath: string } | undefined;
+};
+
+/**
+ * Writes the VM, holds its memory, and sends the command that starts or adopts it.
+ *
+ * @throws Problem host-not-found, host-not-active, vm-exists, host-full, host-unreachable
+ */
+export async function startVm(wanted: NewVm): Promise<StoredVm> {
+  const [{ vm: existing, past }, host] = await Promise.all([
+    findVmAndPast(wanted.id),
+    findHost(wanted.host),
+  ]);
+  if (host === undefined) {
+    throw new Problem(404, "host-not-found", `There is no host ${wanted.host}`);
+  }
+  if (existing !== undefined) throw vmExists(wanted.id);
+  if (host.state !== "active") {
+    throw new Problem(409, "host-not-active", `The agent of ${host.id} has not registered yet`);
+  }
+  const vm = newVm(wanted, past);
+  const { memoryBytes } = wanted.definition;
+  const limit = wanted.adopt === undefined ? (host.memoryBytes ?? 0) - memoryBytes : undefined;
+  const outcome = await createVm(vm, limit);
+  if (outcome === "exists") throw vmExists(wanted.id);
+  if (outcome === "host-full") {
+    const detail = `Host ${host.id} has less than ${memoryBytes} bytes left`;
+    throw new Problem(409, "host-full", detail);
+  }
+  const { definition, adopt } = wanted;
+  const order: VmOrder =
+    adopt === undefined
+      ? { verb: "guest.start", args: { definition } }
+      : { verb: "guest.adopt", args: { definition, ...adopt } };
+  await sendToVm(vm, host.queueUrl, order).catch(async (error: unknown) => {
+    await recordEnded(vm.id, vm.host, { state: "failed", detail: "its host could not be reached" });
+    throw error;
+  });
+  return vm;
+}
+
+/**
+ * Asks a guest to stop, and returns its VM; removes the record of one that has ended.
+ *
+ * @throws Problem vm-not-found, vm-locked, vm-unknown, vm-changed, host-unreachable
+ */
+export async function stopVm(id: VmId, mode: "powerdown" | "quit"): Promise<StoredVm | undefined> {
+  const vm = await findVm(id);
+  if (vm === undefined) throw new Problem(404, "vm-not-found", `There is no VM ${id}`);
+  if (vm.lockedBy !== undefined) throw vmLocked(vm);
+  if (vm.state === "stopped" || vm.state === "failed") {
+    if (await removeVm(vm)) return undefined;
+    throw new Problem(409, "vm-changed", `VM ${id} is being changed by someone else`);
+  }
+  const [numbered, host] = await Promise.all([takeCommandNumber(id), findHost(vm.host)]);
+  if (numbered === undefined || host === undefined) {
+    throw new Problem(409, "vm-changed", `VM ${id} is being changed by someone else`);
+  }
+  await sendToVm(numbered, host.queueUrl, { verb: "guest.stop", args: { mode } });
+  return numbered;
+}
+
+export function vmLocked(vm: StoredVm): Problem {
+  if (vm.state === "unknown") {
+    const detail = `Nobody knows where VM ${vm.id} runs: a person must decide`;
+    return new Problem(409, "vm-unknown", detail, { migration: vm.lockedBy });
+  }
+  const detail = `VM ${vm.id} is held by migration ${vm.lockedBy}`;
+  return new Problem(409, "vm-locked", detail, { migration: vm.lockedBy });
+}
+
+function vmExists(id: VmId): Problem {
+  return new Problem(409, "vm-exists", `VM ${id} exists already`);
+}
+
+function newVm({ id, host, definition }: NewVm, past: { epoch: number; commands: number }) {
+  const now = new Date().toISOString();
+  return {
+    id,
+    host,
+    definition,
+    state: "starting",
+    epoch: past.epoch + 1,
+    heldBytes: definition.memoryBytes,
+    commands: past.commands + 1,
+    createdAt: now,
+    updatedAt: now,
+  } satisfies StoredVm;
+}
+
+type VmVerb = "guest.start" | "guest.adopt" | "guest.stop";
+type VmOrder = { [V in VmVerb]: { verb: V; args: ArgsOf<V> } }[VmVerb];
+
+async function sendToVm(vm: StoredVm, queueUrl: string, order: VmOrder): Promise<void> {
+  const { id, host, epoch, commands } = vm;
+  const name = CommandId.parse(`${id}.${order.verb.replace(".", "-")}.${commands}`);
+  try {
+    await dispatch({ id: name, host, queueUrl, vm: id, epoch, ...order });
+  } catch (cause) {
+    log().error({ err: cause, vm: id }, "failed to send a command");
+    throw new Problem(503, "host-unreachable", `Failed to send a command to host ${host}`);
+  }
+}

@@ -1,0 +1,31 @@
+import { z } from "zod";
+import { MigrationId } from "../core/id.ts";
+import { Phase } from "../core/migration.ts";
+import { enterPhase } from "./store/migrations.ts";
+import { waitFor } from "./wait.ts";
+
+const AwaitSignalInput = z.object({
+  migrationId: MigrationId,
+  taskToken: z.string().min(1),
+  signal: z.enum(["acked", "source-completed", "target-running"]),
+  phase: Phase,
+  interruptible: z.boolean().default(true),
+});
+
+/**
+ * Workflow task with token: enters a phase and waits for a signal of it.
+ *
+ * @throws StaleMigration when the migration is over or has turned back
+ */
+export async function handler(event: unknown): Promise<Record<string, never>> {
+  const input = AwaitSignalInput.parse(event);
+  const { signal, taskToken: token, interruptible } = input;
+  await enterPhase(input.migrationId, input.phase);
+  await waitFor(input.migrationId, signal, {
+    token,
+    names: [signal],
+    failOn: [signal],
+    interruptible,
+  });
+  return {};
+}

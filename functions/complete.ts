@@ -1,0 +1,28 @@
+import { z } from "zod";
+import { StaleMigration } from "../core/errors.ts";
+import { MigrationId } from "../core/id.ts";
+import { admitWaiting } from "./admit-waiting.ts";
+import { endCompleted } from "./store/endings.ts";
+import { readMigration } from "./store/migrations.ts";
+
+const CompleteInput = z.object({ migrationId: MigrationId });
+
+/**
+ * Workflow task: the guest runs on the target. Writes that down, gives lock and slots back, and
+ * lets in who waited for them.
+ *
+ * @throws StaleMigration when the migration has ended in another way
+ */
+export async function handler(event: unknown): Promise<{ status: "completed" }> {
+  const { migrationId } = CompleteInput.parse(event);
+  const migration = await readMigration(migrationId);
+  const ended = migration.status === "running" && (await endCompleted(migration));
+  if (!ended) {
+    const { status } = await readMigration(migrationId);
+    if (status !== "completed") {
+      throw new StaleMigration(`Failed to complete ${migrationId}: it is ${status}`);
+    }
+  }
+  await admitWaiting([migration.source, migration.target]);
+  return { status: "completed" };
+}

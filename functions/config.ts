@@ -1,0 +1,48 @@
+import { z } from "zod";
+
+const Config = z.object({
+  TABLE_NAME: z.string().min(3),
+  MIGRATION_STATE_MACHINE_ARN: z.string().regex(/^arn:[^:]+:states:[^:]*:[^:]*:stateMachine:.+$/),
+  /** Name or ARN of the function agent-events: the only one that may complete task tokens. */
+  AGENT_EVENTS_FUNCTION: z.string().min(1),
+  /** SHA-256 (hex) of the operators' bearer token; the token itself is nowhere in the cloud. */
+  OPERATOR_TOKEN_SHA256: z.string().regex(/^[0-9a-f]{64}$/),
+  HOST_QUEUE_PREFIX: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]{0,16}$/)
+    .default("switchyard-host-"),
+  LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"]).default("info"),
+});
+
+export type Config = {
+  tableName: string;
+  migrationStateMachineArn: string;
+  agentEventsFunction: string;
+  operatorTokenSha256: string;
+  hostQueuePrefix: string;
+  logLevel: string;
+};
+
+let cached: Config | undefined;
+
+/**
+ * The environment of this process, read and checked once, at the first call.
+ *
+ * @throws ZodError naming each variable that is missing or malformed
+ */
+export function config(): Config {
+  cached ??= read(process.env);
+  return cached;
+}
+
+function read(environment: NodeJS.ProcessEnv): Config {
+  const checked = Config.parse(environment);
+  return {
+    tableName: checked.TABLE_NAME,
+    migrationStateMachineArn: checked.MIGRATION_STATE_MACHINE_ARN,
+    agentEventsFunction: checked.AGENT_EVENTS_FUNCTION,
+    operatorTokenSha256: checked.OPERATOR_TOKEN_SHA256,
+    hostQueuePrefix: checked.HOST_QUEUE_PREFIX,
+    logLevel: checked.LOG_LEVEL,
+  };
+}

@@ -1,0 +1,64 @@
+import type { ArgsOf, Verb } from "../../core/command.ts";
+import { StaleMigration } from "../../core/errors.ts";
+import type { StoredMigration } from "../store/migrations.ts";
+
+type Builders = {
+  [V in Verb]?: (migration: StoredMigration, handoverKey: string | undefined) => ArgsOf<V>;
+};
+
+/** What each command of a migration says; verbs without an entry are no part of a migration. */
+const builders: Builders = {
+  "source.probe": () => ({}),
+  "target.probe": ({ definition }) => ({ definition }),
+  "target.prepare": (migration, handoverKey) => {
+    const agreement = known(migration, "agreement");
+    return {
+      definition: { ...migration.definition, machine: agreement.machineType },
+      settings: agreement.target,
+      handoverKey: secret(migration, handoverKey),
+    };
+  },
+  "source.start": (migration, handoverKey) => {
+    const agreement = known(migration, "agreement");
+    return {
+      settings: agreement.source,
+      ...known(migration, "prepared"),
+      handoverKey: secret(migration, handoverKey),
+      ackExpected: agreement.ackMode !== "none",
+      precopyDeadlineMs: migration.policy.precopyDeadlineMs,
+    };
+  },
+  "migration.observe": () => ({}),
+  "source.cancel": () => ({}),
+  "source.resume": () => ({}),
+  "target.resume": () => ({}),
+  "target.discard": () => ({}),
+  "source.discard": () => ({}),
+};
+
+/**
+ * The arguments of one command, from the record alone.
+ *
+ * @throws StaleMigration when an earlier step has not left what this one needs
+ * @throws TypeError for a verb that is no part of a migration
+ */
+export function argsFor(
+  verb: Verb,
+  migration: StoredMigration,
+  handoverKey: string | undefined,
+): ArgsOf<Verb> {
+  const build = builders[verb];
+  if (build === undefined) throw new TypeError(`Expected a migration's verb, got ${verb}`);
+  return build(migration, handoverKey);
+}
+
+function known<K extends "agreement" | "prepared">(migration: StoredMigration, field: K) {
+  const value = migration[field];
+  if (value !== undefined) return value as NonNullable<StoredMigration[K]>;
+  throw new StaleMigration(`Expected migration ${migration.id} to have its ${field} by now`);
+}
+
+function secret(migration: StoredMigration, handoverKey: string | undefined): string {
+  if (handoverKey !== undefined) return handoverKey;
+  throw new StaleMigration(`Expected migration ${migration.id} to have its handover key still`);
+}

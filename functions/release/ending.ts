@@ -1,0 +1,71 @@
+import type { Failure, Phase } from "../../core/migration.ts";
+import { forwardPhases } from "../../core/migration.ts";
+import type { NotCompleted } from "../store/endings.ts";
+import type { StoredMigration } from "../store/migrations.ts";
+
+export type Release = {
+  action: "release" | "lost" | "freeze";
+  reason: string;
+  error: string;
+  cause: string;
+};
+
+/** The words for an end: what happened, how things stand, what to do about it. */
+export function endingOf(migration: StoredMigration, release: Release): NotCompleted {
+  const cancelled = release.error === "MigrationCancelled";
+  const first = migration.failure ?? failureOf(migration, release);
+  switch (release.action) {
+    case "release":
+      return {
+        status: cancelled ? "cancelled" : "failed",
+        vm: "runs-on-source",
+        failure: { ...first, state: `the guest is on ${migration.source}; ${release.reason}` },
+      };
+    case "lost":
+      return {
+        status: "failed",
+        vm: "lost",
+        failure: {
+          ...first,
+          code: "guest-lost",
+          state: release.reason,
+          cure: `start ${migration.vm} again from its disks`,
+        },
+      };
+    case "freeze":
+      return {
+        status: "unknown",
+        vm: "unknown",
+        failure: {
+          ...first,
+          code: "unknown-state",
+          state: release.reason,
+          cure: `look at ${migration.vm} on ${migration.source} and ${migration.target}: nothing is started, stopped or resumed until a person decides`,
+        },
+      };
+  }
+}
+
+function failureOf(migration: StoredMigration, { error, cause, reason }: Release): Failure {
+  return {
+    code: codeOf(error),
+    message: cause === "" ? `${error}: ${reason}` : cause.slice(0, 4_000),
+    state: reason,
+    cure:
+      error === "MigrationCancelled"
+        ? "none needed: it was asked for"
+        : "see the timeline, then try again",
+    phase: lastForwardPhase(migration),
+  };
+}
+
+function lastForwardPhase(migration: StoredMigration): Phase {
+  const forward: readonly string[] = forwardPhases;
+  return migration.phases.findLast(({ name }) => forward.includes(name))?.name ?? "admit";
+}
+
+/** `States.HeartbeatTimeout` and `MigrationFailed` become `states-heartbeat-timeout`, `migration-failed`. */
+function codeOf(error: string): string {
+  const words = error.match(/[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+/g) ?? ["failed"];
+  return words.join("-").toLowerCase();
+}

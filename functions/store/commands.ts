@@ -1,0 +1,77 @@
+import { z } from "zod";
+import { CommandError, Verb } from "../../core/command.ts";
+import { CommandId, HostId, MigrationId, VmId } from "../../core/id.ts";
+import { keys } from "./keys.ts";
+import { deleteItem, expiresIn, getItem, getItems, putItem, updateItem } from "./table.ts";
+
+/** Kept for a week: long past any repeat of an answer. */
+const KEPT_SECONDS = 7 * 86_400;
+
+/** What was asked of a host, and its answer. Arguments are not kept: they may hold a secret. */
+const StoredCommand = z.object({
+  id: CommandId,
+  host: HostId,
+  vm: VmId,
+  migrationId: MigrationId.optional(),
+  verb: Verb,
+  state: z.enum(["sent", "completed", "failed"]),
+  issuedAt: z.string(),
+  expiresAt: z.string(),
+  result: z.unknown().optional(),
+  error: CommandError.optional(),
+});
+export type StoredCommand = z.infer<typeof StoredCommand>;
+
+export type Answer =
+  | { state: "completed"; result: unknown }
+  | { state: "failed"; error: CommandError };
+
+/** False when a command of that id was stored before. */
+export async function createCommand(command: StoredCommand): Promise<boolean> {
+  return putItem(
+    { ...keys.command(command.id), ...command, ttl: expiresIn(KEPT_SECONDS) },
+    "attribute_not_exists(pk)",
+  );
+}
+
+export async function findCommand(id: CommandId): Promise<StoredCommand | undefined> {
+  const item = await getItem(keys.command(id));
+  return item === undefined ? undefined : StoredCommand.parse(item);
+}
+
+export async function findCommands(ids: CommandId[]): Promise<Map<string, StoredCommand>> {
+  const items = await getItems(ids.map((id) => keys.command(id)));
+  return new Map(
+    items.map((item) => {
+      const command = StoredCommand.parse(item);
+      return [command.id, command];
+    }),
+  );
+}
+
+/**
+ * Takes a host's answer to a command sent to it. The first answer stays; a repeated one gets the
+ * command as it was answered. Undefined for a command unknown or sent to another host.
+ */
+export async function answerCommand(
+  id: CommandId,
+  host: HostId,
+  answer: Answer,
+): Promise<StoredCommand | undefined> {
+  const [field, value] =
+    answer.state === "completed" ? ["result", answer.result] : ["error", answer.error];
+  const item = await updateItem({
+    key: keys.command(id),
+    update: "SET #state = :state, #answer = :answer",
+    condition: "#state = :sent AND #host = :host",
+    names: { "#answer": String(field) },
+    values: { ":state": answer.state, ":answer": value, ":sent": "sent", ":host": host },
+  });
+  if (item !== undefined) return StoredCommand.parse(item);
+  const before = await findCommand(id);
+  return before?.host === host && before.state !== "sent" ? before : undefined;
+}
+
+export async function removeCommand(id: CommandId): Promise<void> {
+  await deleteItem(keys.command(id));
+}

@@ -1,0 +1,83 @@
+import { z } from "zod";
+import { Host, type HostFacts } from "../../core/host.ts";
+import type { HostId } from "../../core/id.ts";
+import { keys } from "./keys.ts";
+import { type Page, pageOf } from "./page.ts";
+import { getItem, getItems, putItem, transact, updateItem, write } from "./table.ts";
+
+const StoredHost = z.object({
+  ...Host.shape,
+  keyHash: z.string(),
+  /** Highest event sequence whose effects are done. */
+  lastSeq: z.int().nonnegative(),
+  /** Memory promised to guests that run here or are on their way. */
+  reservedBytes: z.int(),
+  /** Of the facts, kept beside the counters that are checked against it. */
+  memoryBytes: z.int().nonnegative().optional(),
+});
+export type StoredHost = z.infer<typeof StoredHost>;
+
+/** False when the host exists. */
+export async function createHost(host: Host, keyHash: string): Promise<boolean> {
+  return putItem(
+    {
+      ...keys.host(host.id),
+      ...host,
+      keyHash,
+      lastSeq: 0,
+      reservedBytes: 0,
+      gsi1pk: "HOSTS",
+      gsi1sk: host.id,
+    },
+    "attribute_not_exists(pk)",
+  );
+}
+
+/** Without its facts, which are long; see {@link findHostWithFacts}. */
+export async function findHost(id: HostId): Promise<StoredHost | undefined> {
+  const item = await getItem(keys.host(id));
+  return item === undefined ? undefined : StoredHost.parse(item);
+}
+
+export async function findHostWithFacts(id: HostId): Promise<Host | undefined> {
+  const rows = await getItems([keys.host(id), keys.hostFacts(id)]);
+  const meta = rows.find((row) => row.sk === "META");
+  const facts = rows.find((row) => row.sk === "FACTS")?.facts;
+  return meta === undefined ? undefined : toHost({ ...meta, facts });
+}
+
+/** By name. Facts are left out; `GET /v1/hosts/{id}` has them. */
+export async function listHosts(page: Page) {
+  return pageOf({ partition: "HOSTS", keyOf: keys.host, read: toHost, page });
+}
+
+/** What the agent says of its host replaces what was known; the host is active from now on. */
+export async function registerHost(id: HostId, facts: HostFacts): Promise<void> {
+  const now = new Date().toISOString();
+  await transact([
+    write.update({
+      key: keys.host(id),
+      update: "SET #state = :active, #memoryBytes = :memoryBytes, #lastEventAt = :now",
+      condition: "attribute_exists(pk)",
+      values: { ":active": "active", ":memoryBytes": facts.memoryBytes, ":now": now },
+    }),
+    write.put({ ...keys.hostFacts(id), facts }),
+  ]);
+}
+
+/** False when another delivery of the same events was faster. */
+export async function acceptEvents(id: HostId, from: number, to: number): Promise<boolean> {
+  const moved = await updateItem({
+    key: keys.host(id),
+    update: "SET #lastSeq = :to, #lastEventAt = :now",
+    condition: "#lastSeq = :from",
+    values: { ":from": from, ":to": to, ":now": new Date().toISOString() },
+  });
+  return moved !== undefined;
+}
+
+const PublicHost = z.object(Host.shape);
+
+function toHost(item: unknown): Host {
+  return PublicHost.parse(item);
+}

@@ -1,0 +1,43 @@
+import { createHash } from "node:crypto";
+import { z } from "zod";
+import { MigrationId } from "../../core/id.ts";
+import { keys } from "./keys.ts";
+import { expiresIn, getItem, write } from "./table.ts";
+
+/** A key may be used for something else a day later. */
+const KEPT_SECONDS = 86_400;
+
+const Used = z.object({ bodyHash: z.string(), migrationId: MigrationId, ttl: z.int() });
+export type Used = z.infer<typeof Used>;
+
+/** What a caller's Idempotency-Key was used for within the last day. */
+export async function findUse(key: string): Promise<Used | undefined> {
+  const item = await getItem(keys.idempotency(key));
+  const used = item === undefined ? undefined : Used.parse(item);
+  return used !== undefined && used.ttl * 1000 > Date.now() ? used : undefined;
+}
+
+/** The write that takes the key, as part of what it is used for. */
+export function takeKey(key: string, use: Omit<Used, "ttl">) {
+  return write.put(
+    { ...keys.idempotency(key), ...use, ttl: expiresIn(KEPT_SECONDS) },
+    {
+      condition: "attribute_not_exists(pk) OR #ttl <= :now",
+      values: { ":now": Math.floor(Date.now() / 1000) },
+    },
+  );
+}
+
+/** Equal for equal requests, whatever the order of their fields. */
+export function hashRequest(value: unknown): string {
+  return createHash("sha256")
+    .update(JSON.stringify(sorted(value)))
+    .digest("hex");
+}
+
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (typeof value !== "object" || value === null) return value;
+  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  return Object.fromEntries(entries.map(([name, inner]) => [name, sorted(inner)]));
+}

@@ -1,0 +1,32 @@
+import { createHash } from "node:crypto";
+import type { CommandId, HostId, MigrationId, VmId } from "../../core/id.ts";
+import type { Key } from "./table.ts";
+
+/** Every key of the table is made here. docs/data.md says which question each one answers. */
+export const keys = {
+  host: (id: HostId): Key => ({ pk: `HOST#${id}`, sk: "META" }),
+  hostFacts: (id: HostId): Key => ({ pk: `HOST#${id}`, sk: "FACTS" }),
+  /** Migration ids sort by creation, so the row does too. */
+  waiting: (host: HostId, id: MigrationId): Key => ({ pk: `HOST#${host}`, sk: `WAITING#${id}` }),
+  vm: (id: VmId): Key => ({ pk: `VM#${id}`, sk: "META" }),
+  vmPast: (id: VmId): Key => ({ pk: `VM#${id}`, sk: "PAST" }),
+  vmMigration: (vm: VmId, id: MigrationId): Key => ({ pk: `VM#${vm}`, sk: `MIG#${id}` }),
+  migration: (id: MigrationId): Key => ({ pk: `MIG#${id}`, sk: "META" }),
+  signals: (id: MigrationId): Key => ({ pk: `MIG#${id}`, sk: "SIGNALS" }),
+  secret: (id: MigrationId): Key => ({ pk: `MIG#${id}`, sk: "SECRET" }),
+  event: (id: MigrationId, at: EventKey): Key => ({ pk: `MIG#${id}`, sk: `EVENT#${sorted(at)}` }),
+  sample: (id: MigrationId, at: EventKey): Key => ({ pk: `MIG#${id}`, sk: `SAMPLE#${sorted(at)}` }),
+  command: (id: CommandId): Key => ({ pk: `CMD#${id}`, sk: "META" }),
+  idempotency: (key: string): Key => ({
+    pk: `IDEMPOTENCY#${createHash("sha256").update(key).digest("hex")}`,
+    sk: "META",
+  }),
+};
+
+/** When, by whose clock, and which event of that host: the same event always has the same key. */
+export type EventKey = { atMs: number; host: HostId; seq: number };
+
+function sorted({ atMs, host, seq }: EventKey): string {
+  const at = Math.floor(atMs).toString().padStart(16, "0");
+  return `${at}#${host}#${seq.toString().padStart(16, "0")}`;
+}

@@ -1,0 +1,239 @@
+import { z } from "zod";
+import { verbs } from "../../core/command.ts";
+import { StaleMigration } from "../../core/errors.ts";
+import { AckEvidence } from "../../core/event.ts";
+import type { HostId, MigrationId, VmId } from "../../core/id.ts";
+import {
+  type Failure,
+  isFinal,
+  Migration,
+  type MigrationStatus,
+  nextPhases,
+  Phase,
+} from "../../core/migration.ts";
+import type { Agreement } from "../../core/negotiation.ts";
+import { ProcessReport } from "../../core/report.ts";
+import { VmDefinition } from "../../core/vm.ts";
+import { keys } from "./keys.ts";
+import { type Listed, type Page, pageOf } from "./page.ts";
+import { getItem, getItems, queryItems, updateItem } from "./table.ts";
+
+const { migrationUri, handover } = verbs["target.prepare"].result.shape;
+
+const StoredDecision = z.object({
+  look: z.int().positive(),
+  at: z.string(),
+  action: z.string(),
+  reason: z.string(),
+});
+
+/** The record, with what the steps need and the API does not show. */
+const StoredMigration = z.object({
+  ...Migration.omit({ ack: true }).shape,
+  /** As it was when the lock was taken: the lock keeps it from changing. */
+  definition: VmDefinition,
+  queueUrls: z.object({ source: z.string(), target: z.string() }),
+  /** Memory of the guest: held on both ends while it moves. */
+  heldBytes: z.int().nonnegative(),
+  slots: z.enum(["held", "released"]).optional(),
+  wasRunning: z.boolean().optional(),
+  ackEvidence: AckEvidence.optional(),
+  ackedAtMs: z.number().optional(),
+  prepared: z.object({ migrationUri, handover }).optional(),
+  decisions: z.array(StoredDecision),
+  sightings: z
+    .object({ source: ProcessReport.optional(), target: ProcessReport.optional() })
+    .optional(),
+});
+export type StoredMigration = z.infer<typeof StoredMigration>;
+
+export function parseMigration(item: unknown): StoredMigration {
+  return StoredMigration.parse(item);
+}
+
+/** The record as the API shows it. */
+export function publicMigration(stored: StoredMigration): Migration {
+  const { agreement, ackEvidence, ackedAtMs } = stored;
+  return PublicMigration.parse({
+    ...stored,
+    ...(agreement === undefined
+      ? {}
+      : {
+          ack: {
+            mode: agreement.ackMode,
+            pendingDevices: ackEvidence === undefined ? agreement.ackDevices : [],
+            ...(agreement.ackMode === "none"
+              ? {}
+              : { evidence: ackEvidence, ackedAtMs: ackedAtMs }),
+          },
+        }),
+  });
+}
+
+const PublicMigration = z.object(Migration.shape);
+
+export async function findMigration(id: MigrationId): Promise<StoredMigration | undefined> {
+  const item = await getItem(keys.migration(id));
+  return item === undefined ? undefined : parseMigration(item);
+}
+
+/** @throws StaleMigration when there is none of that id */
+export async function readMigration(id: MigrationId): Promise<StoredMigration> {
+  const migration = await findMigration(id);
+  if (migration === undefined) throw new StaleMigration(`Failed to find migration ${id}`);
+  return migration;
+}
+
+/** Newest first. */
+export async function listMigrations(
+  filter: { vm?: VmId | undefined; status?: MigrationStatus | undefined },
+  page: Page,
+): Promise<Listed<Migration>> {
+  if (filter.vm !== undefined) return listOfVm(filter.vm, filter.status, page);
+  return pageOf({
+    partition: "MIGRATIONS",
+    keyOf: keys.migration,
+    read: (item) => publicMigration(parseMigration(item)),
+    page,
+    newestFirst: true,
+    ...(filter.status === undefined
+      ? {}
+      : { filter: "#status = :status", values: { ":status": filter.status } }),
+  });
+}
+
+async function listOfVm(
+  vm: VmId,
+  status: MigrationStatus | undefined,
+  page: Page,
+): Promise<Listed<Migration>> {
+  const { items, more, last } = await queryItems({
+    partition: ["pk", `VM#${vm}`],
+    prefix: ["sk", "MIG#"],
+    limit: page.limit,
+    newestFirst: true,
+    ...(page.after === undefined ? {} : { after: keys.vmMigration(vm, page.after as MigrationId) }),
+  });
+  const ids = items.map((item) => String(item.sk).slice("MIG#".length) as MigrationId);
+  const records = await getItems(ids.map((id) => keys.migration(id)));
+  return {
+    items: records
+      .map((item) => publicMigration(parseMigration(item)))
+      .filter((migration) => status === undefined || migration.status === status)
+      .sort((a, b) => (a.id < b.id ? 1 : -1)),
+    ...(more && last !== undefined ? { next: last.slice("MIG#".length) } : {}),
+  };
+}
+
+/**
+ * Enters a phase and returns the record, in one write. A phase entered before stays as it is: a
+ * repeated task reads the record and goes on.
+ *
+ * @throws StaleMigration when the migration is over, or on its way back and the phase is not
+ */
+export async function enterPhase(id: MigrationId, phase: Phase): Promise<StoredMigration> {
+  const now = new Date().toISOString();
+  const before = Phase.options.filter((other) => nextPhases(other).includes(phase));
+  const item = await updateItem({
+    key: keys.migration(id),
+    update: "SET #phase = :phase, #phases = list_append(#phases, :entry), #updatedAt = :now",
+    condition: `#status = :running AND #phase IN (${before.map((_, i) => `:p${i}`).join(", ") || ":none"})`,
+    values: {
+      ":phase": phase,
+      ":entry": [{ name: phase, startedAt: now }],
+      ":now": now,
+      ":running": "running",
+      ...(before.length === 0 ? { ":none": "none" } : {}),
+      ...Object.fromEntries(before.map((other, i) => [`:p${i}`, other])),
+    },
+  });
+  if (item !== undefined) return parseMigration(item);
+  const migration = await readMigration(id);
+  if (isFinal(migration.status)) {
+    throw new StaleMigration(`Failed to enter ${phase}: migration ${id} is ${migration.status}`);
+  }
+  if (onWayBack(migration.phase) && !onWayBack(phase)) {
+    throw new StaleMigration(`Failed to enter ${phase}: migration ${id} is in ${migration.phase}`);
+  }
+  return migration;
+}
+
+function onWayBack(phase: Phase): boolean {
+  return phase === "reconcile" || phase === "undo" || phase === "release";
+}
+
+/** What both ends agreed on; the first agreement stays. */
+export async function recordAgreement(
+  id: MigrationId,
+  agreement: Agreement,
+  wasRunning: boolean,
+): Promise<void> {
+  await change(id, {
+    update: "#agreement = if_not_exists(#agreement, :agreement), #wasRunning = :wasRunning",
+    values: { ":agreement": agreement, ":wasRunning": wasRunning },
+  });
+}
+
+/** Why it will not complete; the first cause stays. */
+export async function recordFailure(id: MigrationId, failure: Failure): Promise<void> {
+  await change(id, {
+    update: "#failure = if_not_exists(#failure, :failure)",
+    values: { ":failure": failure },
+  });
+}
+
+/** Where the prepared target listens. Only the target of a running migration may say so. */
+export async function recordPrepared(
+  id: MigrationId,
+  host: HostId,
+  prepared: { migrationUri: string; handover: { address: string; port: number }; startMs: number },
+): Promise<void> {
+  const { startMs, ...where } = prepared;
+  await change(id, {
+    update: "#prepared = if_not_exists(#prepared, :where), #targetStartMs = :startMs",
+    condition: "#target = :host",
+    values: {
+      ":where": { migrationUri: where.migrationUri, handover: where.handover },
+      ":startMs": startMs,
+      ":host": host,
+    },
+  });
+}
+
+/** What both ends said and what follows from it; the same look again changes nothing. */
+export async function recordDecision(
+  id: MigrationId,
+  decision: z.infer<typeof StoredDecision>,
+  sightings: { source?: ProcessReport | undefined; target?: ProcessReport | undefined },
+): Promise<void> {
+  await change(id, {
+    update: "#decisions = list_append(#decisions, :decision), #sightings = :sightings",
+    condition: "size(#decisions) < :look",
+    values: { ":decision": [decision], ":sightings": sightings, ":look": decision.look },
+  });
+}
+
+/** Undefined when it is over, or when its guest has stopped on the source: no way back from there. */
+export async function requestCancel(id: MigrationId): Promise<StoredMigration | undefined> {
+  const item = await change(id, {
+    update: "#cancelRequestedAt = if_not_exists(#cancelRequestedAt, :now)",
+    condition:
+      "attribute_not_exists(#stoppedAtMs) AND attribute_not_exists(#sourceCompletedAtMs) AND #phase <> :confirm",
+    values: { ":confirm": "confirm" },
+  });
+  return item === undefined ? undefined : parseMigration(item);
+}
+
+/** A change of a running migration: undefined, and nothing changed, once it is over. */
+export async function change(
+  id: MigrationId,
+  what: { update: string; condition?: string; values: Record<string, unknown> },
+) {
+  const also = what.condition === undefined ? "" : ` AND (${what.condition})`;
+  return updateItem({
+    key: keys.migration(id),
+    update: `SET ${what.update}, #updatedAt = :now`,
+    condition: `#status = :running${also}`,
+    values: { ...what.values, ":running": "running", ":now": new Date().toISOString() },
+  });
+}

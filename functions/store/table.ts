@@ -1,0 +1,239 @@
+import { setTimeout as delay } from "node:timers/promises";
+import {
+  ConditionalCheckFailedException,
+  TransactionCanceledException,
+} from "@aws-sdk/client-dynamodb";
+import {
+  BatchGetCommand,
+  DeleteCommand,
+  GetCommand,
+  PutCommand,
+  QueryCommand,
+  TransactWriteCommand,
+  type TransactWriteCommandInput,
+  UpdateCommand,
+} from "@aws-sdk/lib-dynamodb";
+import { TableBusy } from "../../core/errors.ts";
+import { documents } from "../clients.ts";
+import { config } from "../config.ts";
+
+/**
+ * The few calls the store makes. Attribute names are written `#name` in every expression and need
+ * no declaration; names that are not identifiers are given in `names`.
+ */
+export type Item = Record<string, unknown>;
+export type Key = { pk: string; sk: string };
+type TransactItem = NonNullable<TransactWriteCommandInput["TransactItems"]>[number];
+
+type Expressions = {
+  condition?: string;
+  names?: Record<string, string>;
+  values?: Record<string, unknown>;
+};
+export type Update = Expressions & { key: Key; update: string };
+
+/** Longest wait for other writers of the same items: about a second in all. */
+const CONFLICT_RETRIES = 6;
+const BATCH_GET_MAX = 100;
+
+/** Reads what was written last, never an older copy. */
+export async function getItem(key: Key): Promise<Item | undefined> {
+  const { Item } = await documents().send(
+    new GetCommand({ TableName: config().tableName, Key: key, ConsistentRead: true }),
+  );
+  return Item;
+}
+
+/** Items in any order; missing ones are left out. At most 100 keys. */
+export async function getItems(keys: Key[]): Promise<Item[]> {
+  if (keys.length === 0) return [];
+  if (keys.length > BATCH_GET_MAX) throw new RangeError(`Expected at most ${BATCH_GET_MAX} keys`);
+  const table = config().tableName;
+  const found: Item[] = [];
+  let wanted: Record<string, unknown>[] = keys;
+  for (let attempt = 0; wanted.length > 0; attempt += 1) {
+    if (attempt > CONFLICT_RETRIES) throw new TableBusy("Failed to read a batch of items");
+    if (attempt > 0) await backOff(attempt);
+    const { Responses, UnprocessedKeys } = await documents().send(
+      new BatchGetCommand({ RequestItems: { [table]: { Keys: wanted, ConsistentRead: true } } }),
+    );
+    found.push(...(Responses?.[table] ?? []));
+    wanted = UnprocessedKeys?.[table]?.Keys ?? [];
+  }
+  return found;
+}
+
+/** Returns false when the condition does not hold. */
+export async function putItem(item: Item, condition?: string): Promise<boolean> {
+  return holds(
+    documents().send(
+      new PutCommand({
+        TableName: config().tableName,
+        Item: item,
+        ...(condition === undefined ? {} : { ...expressions({ condition }) }),
+      }),
+    ),
+  );
+}
+
+export async function deleteItem(key: Key): Promise<void> {
+  await documents().send(new DeleteCommand({ TableName: config().tableName, Key: key }));
+}
+
+/** Returns the whole item as it is now, or undefined when the condition does not hold. */
+export async function updateItem(change: Update): Promise<Item | undefined> {
+  try {
+    const { Attributes } = await documents().send(
+      new UpdateCommand({
+        TableName: config().tableName,
+        Key: change.key,
+        UpdateExpression: change.update,
+        ...expressions(change),
+        ReturnValues: "ALL_NEW",
+      }),
+    );
+    return Attributes ?? {};
+  } catch (error) {
+    if (error instanceof ConditionalCheckFailedException) return undefined;
+    throw error;
+  }
+}
+
+/** A put, update, delete or check as part of {@link transact}. */
+export const write = {
+  put: (item: Item, rest: Expressions = {}): TransactItem => ({
+    Put: { TableName: config().tableName, Item: item, ...expressions(rest) },
+  }),
+  update: (change: Update): TransactItem => ({
+    Update: {
+      TableName: config().tableName,
+      Key: change.key,
+      UpdateExpression: change.update,
+      ...expressions(change),
+    },
+  }),
+  delete: (key: Key, rest: Expressions = {}): TransactItem => ({
+    Delete: { TableName: config().tableName, Key: key, ...expressions(rest) },
+  }),
+};
+
+/**
+ * All writes or none. Resolves to the places (from 0) of the writes whose condition did not hold:
+ * an empty list means done. Writers of the same items are waited for, within bounds.
+ *
+ * @throws TableBusy when others hold the items for longer than about a second
+ */
+export async function transact(items: TransactItem[]): Promise<number[]> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await documents().send(new TransactWriteCommand({ TransactItems: items }));
+      return [];
+    } catch (error) {
+      if (!(error instanceof TransactionCanceledException)) throw error;
+      const codes = (error.CancellationReasons ?? []).map((reason) => reason.Code);
+      if (codes.includes("ConditionalCheckFailed")) {
+        return codes.flatMap((code, place) => (code === "ConditionalCheckFailed" ? [place] : []));
+      }
+      const conflict = codes.some(
+        (code) => code === "TransactionConflict" || code === "ThrottlingError",
+      );
+      if (!conflict) throw error;
+      if (attempt > CONFLICT_RETRIES) {
+        throw new TableBusy("Failed to write several items together", { cause: error });
+      }
+      await backOff(attempt);
+    }
+  }
+}
+
+export type Query = {
+  index?: string;
+  /** Name and value of the partition key. */
+  partition: [name: string, value: string];
+  /** Sort keys that begin so. */
+  prefix?: [name: string, value: string];
+  filter?: string;
+  values?: Record<string, unknown>;
+  limit: number;
+  newestFirst?: boolean;
+  /** The key to go on after. */
+  after?: Record<string, string>;
+};
+
+export type Queried = { items: Item[]; more: boolean; last: string | undefined };
+
+/**
+ * One page. `more` says that there may be another, after the index's sort key `last`. An index may
+ * lag behind the table by a moment.
+ */
+export async function queryItems(query: Query): Promise<Queried> {
+  const [name, value] = query.partition;
+  const sorted = query.prefix === undefined ? "" : ` AND begins_with(#${query.prefix[0]}, :prefix)`;
+  const condition = `#${name} = :partition${sorted}`;
+  const { Items, LastEvaluatedKey } = await documents().send(
+    new QueryCommand({
+      TableName: config().tableName,
+      ...(query.index === undefined ? { ConsistentRead: true } : { IndexName: query.index }),
+      KeyConditionExpression: condition,
+      ...(query.filter === undefined ? {} : { FilterExpression: query.filter }),
+      ExpressionAttributeNames: placeholders(`${condition} ${query.filter ?? ""}`, {}),
+      ExpressionAttributeValues: {
+        ":partition": value,
+        ...(query.prefix === undefined ? {} : { ":prefix": query.prefix[1] }),
+        ...query.values,
+      },
+      Limit: query.limit,
+      ScanIndexForward: query.newestFirst !== true,
+      ...(query.after === undefined ? {} : { ExclusiveStartKey: query.after }),
+    }),
+  );
+  const last = LastEvaluatedKey?.[query.index === undefined ? "sk" : "gsi1sk"];
+  return {
+    items: Items ?? [],
+    more: LastEvaluatedKey !== undefined,
+    last: typeof last === "string" ? last : undefined,
+  };
+}
+
+/** `ttl` of an item that may go after so many seconds. */
+export function expiresIn(seconds: number): number {
+  return Math.floor(Date.now() / 1000) + seconds;
+}
+
+function expressions(parts: Expressions & { update?: string }) {
+  const names = placeholders(`${parts.update ?? ""} ${parts.condition ?? ""}`, parts.names ?? {});
+  return {
+    ...(parts.condition === undefined ? {} : { ConditionExpression: parts.condition }),
+    ...(Object.keys(names).length === 0 ? {} : { ExpressionAttributeNames: names }),
+    ...(parts.values === undefined ? {} : { ExpressionAttributeValues: parts.values }),
+  };
+}
+
+function placeholders(text: string, given: Record<string, string>): Record<string, string> {
+  const words = new Set(text.match(/#\w+/g) ?? []);
+  return Object.fromEntries([...words].map((word) => [word, given[word] ?? word.slice(1)]));
+}
+
+async function holds(call: Promise<unknown>): Promise<boolean> {
+  try {
+    await call;
+    return true;
+  } catch (error) {
+    if (error instanceof ConditionalCheckFailedException) return false;
+    throw error;
+  }
+}
+
+async function backOff(attempt: number): Promise<void> {
+  await delay(Math.random() * Math.min(400, 10 * 2 ** attempt));
+}
+
+/** True when the table can be read. */
+export async function tableAnswers(): Promise<boolean> {
+  try {
+    await getItem({ pk: "HEALTH", sk: "META" });
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,64 @@
+import type { Progress } from "../../core/event.ts";
+import type { MigrationId } from "../../core/id.ts";
+import { Sample, TimelineEntry } from "../../core/migration.ts";
+import { type EventKey, keys } from "./keys.ts";
+import { expiresIn, type Item, putItem, queryItems } from "./table.ts";
+
+const ENTRIES_MAX = 1_000;
+const SAMPLES_KEPT_SECONDS = 30 * 86_400;
+
+/** One line told by a host. The same event again writes the same row. */
+export async function addEntry(
+  id: MigrationId,
+  at: EventKey,
+  entry: Pick<TimelineEntry, "type" | "detail">,
+): Promise<void> {
+  await putItem({
+    ...keys.event(id, at),
+    at: new Date(at.atMs).toISOString(),
+    origin: at.host,
+    ...entry,
+  });
+}
+
+export async function addSample(id: MigrationId, at: EventKey, progress: Progress): Promise<void> {
+  await putItem({
+    ...keys.sample(id, at),
+    at: new Date(at.atMs).toISOString(),
+    progress,
+    ttl: expiresIn(SAMPLES_KEPT_SECONDS),
+  });
+}
+
+/** What hosts told, oldest first; at most 1,000 lines. */
+export async function listEntries(id: MigrationId): Promise<TimelineEntry[]> {
+  const { items } = await queryItems({
+    partition: ["pk", `MIG#${id}`],
+    prefix: ["sk", "EVENT#"],
+    limit: ENTRIES_MAX,
+  });
+  return items.map(({ at, origin, type, detail }) =>
+    TimelineEntry.parse({ at, origin, type, detail }),
+  );
+}
+
+/** Progress samples, oldest first; `next` is the cursor of the following page. */
+export async function listSamples(
+  id: MigrationId,
+  page: { limit: number; after?: string | undefined },
+): Promise<{ items: Sample[]; next?: string }> {
+  const { items, more, last } = await queryItems({
+    partition: ["pk", `MIG#${id}`],
+    prefix: ["sk", "SAMPLE#"],
+    limit: page.limit,
+    ...(page.after === undefined ? {} : { after: { pk: `MIG#${id}`, sk: `SAMPLE#${page.after}` } }),
+  });
+  return {
+    items: items.map(toSample),
+    ...(more && last !== undefined ? { next: last.slice("SAMPLE#".length) } : {}),
+  };
+}
+
+function toSample({ at, progress }: Item): Sample {
+  return Sample.parse({ at, progress });
+}

@@ -1,0 +1,154 @@
+import { z } from "zod";
+import type { HostId, VmId } from "../../core/id.ts";
+import { Vm, type VmDefinition } from "../../core/vm.ts";
+import { keys } from "./keys.ts";
+import { type Page, pageOf } from "./page.ts";
+import { getItem, getItems, transact, updateItem, write } from "./table.ts";
+
+const StoredVm = z.object({
+  ...Vm.shape,
+  /** Memory held on its host; 0 once it has ended. */
+  heldBytes: z.int().nonnegative(),
+  /** Commands sent for this VM outside of migrations. */
+  commands: z.int().nonnegative(),
+});
+export type StoredVm = z.infer<typeof StoredVm>;
+
+/** What outlives a VM's record, so that a later VM of that name is not taken for the old one. */
+const Past = z.object({ epoch: z.int().nonnegative(), commands: z.int().nonnegative() });
+export type Past = z.infer<typeof Past>;
+
+export async function findVm(id: VmId): Promise<StoredVm | undefined> {
+  const item = await getItem(keys.vm(id));
+  return item === undefined ? undefined : StoredVm.parse(item);
+}
+
+/** The VM, if there is one, and what is left of an earlier one of that name. */
+export async function findVmAndPast(id: VmId): Promise<{ vm?: StoredVm; past: Past }> {
+  const rows = await getItems([keys.vm(id), keys.vmPast(id)]);
+  const vm = rows.find((row) => row.sk === "META");
+  const past = rows.find((row) => row.sk === "PAST");
+  return {
+    ...(vm === undefined ? {} : { vm: StoredVm.parse(vm) }),
+    past: past === undefined ? { epoch: 0, commands: 0 } : Past.parse(past),
+  };
+}
+
+export async function listVms(page: Page) {
+  return pageOf({ partition: "VMS", keyOf: keys.vm, read: (item) => publicVm(item), page });
+}
+
+const PublicVm = z.object(Vm.shape);
+
+export function publicVm(item: unknown): Vm {
+  return PublicVm.parse(item);
+}
+
+/**
+ * Writes a new VM and holds its memory on the host, both or neither.
+ *
+ * @param limitBytes what the host may have promised before; absent: the guest runs there already
+ */
+export async function createVm(
+  vm: StoredVm,
+  limitBytes: number | undefined,
+): Promise<"created" | "exists" | "host-full"> {
+  const fits = limitBytes === undefined ? "" : " AND #reservedBytes <= :limit";
+  const [failed] = await transact([
+    write.put(
+      { ...keys.vm(vm.id), ...vm, gsi1pk: "VMS", gsi1sk: vm.id },
+      { condition: "attribute_not_exists(pk)" },
+    ),
+    write.update({
+      key: keys.host(vm.host),
+      update: "ADD #reservedBytes :held",
+      condition: `attribute_exists(pk)${fits}`,
+      values: {
+        ":held": vm.heldBytes,
+        ...(limitBytes === undefined ? {} : { ":limit": limitBytes }),
+      },
+    }),
+  ]);
+  if (failed === undefined) return "created";
+  return failed === 0 ? "exists" : "host-full";
+}
+
+/** The number of the VM's next command outside of migrations; undefined when it is gone or locked. */
+export async function takeCommandNumber(id: VmId): Promise<StoredVm | undefined> {
+  const item = await updateItem({
+    key: keys.vm(id),
+    update: "ADD #commands :one",
+    condition: "attribute_exists(pk) AND attribute_not_exists(#lockedBy)",
+    values: { ":one": 1 },
+  });
+  return item === undefined ? undefined : StoredVm.parse(item);
+}
+
+/** The guest runs; its definition is the one the agent started, with the machine type resolved. */
+export async function recordStarted(
+  id: VmId,
+  host: HostId,
+  definition: VmDefinition,
+): Promise<void> {
+  await updateItem({
+    key: keys.vm(id),
+    update: "SET #state = :running, #definition = :definition, #updatedAt = :now REMOVE #detail",
+    condition: "#state = :starting AND #host = :host AND attribute_not_exists(#lockedBy)",
+    values: {
+      ":running": "running",
+      ":starting": "starting",
+      ":definition": definition,
+      ":host": host,
+      ":now": new Date().toISOString(),
+    },
+  });
+}
+
+/**
+ * The guest has ended on that host; its memory is given back. Changes nothing for a VM that has
+ * moved away or that a migration holds: then the migration's ends are asked.
+ */
+export async function recordEnded(
+  id: VmId,
+  host: HostId,
+  end: { state: "stopped" | "failed"; detail?: string },
+): Promise<StoredVm | undefined> {
+  const vm = await findVm(id);
+  if (vm === undefined || vm.host !== host) return undefined;
+  if (vm.lockedBy !== undefined || vm.state === "unknown" || vm.state === "stopped") return vm;
+  await transact([
+    write.update({
+      key: keys.vm(id),
+      update: `SET #state = :state, #heldBytes = :none, #updatedAt = :now${end.detail === undefined ? " REMOVE #detail" : ", #detail = :detail"}`,
+      condition:
+        "#host = :host AND attribute_not_exists(#lockedBy) AND #state = :before AND #heldBytes = :held",
+      values: {
+        ":state": end.state,
+        ":none": 0,
+        ":now": new Date().toISOString(),
+        ":host": host,
+        ":before": vm.state,
+        ":held": vm.heldBytes,
+        ...(end.detail === undefined ? {} : { ":detail": end.detail }),
+      },
+    }),
+    write.update({
+      key: keys.host(host),
+      update: "ADD #reservedBytes :back",
+      values: { ":back": -vm.heldBytes },
+    }),
+  ]);
+  return vm;
+}
+
+/** Removes the record of a guest that has ended; false when it has not. */
+export async function removeVm(vm: StoredVm): Promise<boolean> {
+  const failed = await transact([
+    write.delete(keys.vm(vm.id), {
+      condition: "#state IN (:stopped, :failed) AND attribute_not_exists(#lockedBy)",
+      values: { ":stopped": "stopped", ":failed": "failed" },
+    }),
+    write.put({ ...keys.vmPast(vm.id), epoch: vm.epoch, commands: vm.commands }),
+  ]);
+  return failed.length === 0;
+}
