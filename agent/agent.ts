@@ -27,7 +27,7 @@ export class Agent {
   readonly #commands: CommandLog;
   readonly #guests: Guests;
   readonly #dispatcher: Dispatcher;
-  readonly #sqs = new SQSClient({});
+  readonly #sqs = new SQSClient({ useQueueUrlAsEndpoint: false });
   readonly #stop = new AbortController();
   #source: CommandSource | undefined;
 
@@ -70,7 +70,7 @@ export class Agent {
     };
     const registered = await this.#register(facts);
     if (!registered) return;
-    this.#outbox.start(registered.lastSeq);
+    this.#outbox.start(registered.acceptedSeq);
     this.#source = new CommandSource({
       sqs: this.#sqs,
       queueUrl: registered.queueUrl,

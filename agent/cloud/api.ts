@@ -3,12 +3,24 @@ import type { AgentEvent } from "../../core/event.ts";
 import type { HostFacts } from "../../core/host.ts";
 import type { HostId } from "../../core/id.ts";
 
-const Registered = z.object({ queueUrl: z.string(), lastSeq: z.int().nonnegative() });
+const Registered = z.object({ queueUrl: z.string(), acceptedSeq: z.int().nonnegative() });
+const Gap = z.object({ code: z.literal("event-gap"), expectedSeq: z.int().positive() });
 const Accepted = z.object({ acceptedSeq: z.int().nonnegative() });
 
 /** The cloud refused for a reason that trying again does not cure, such as a wrong host key. */
 export class CloudRefusedError extends Error {
   override name = "CloudRefusedError";
+}
+
+/** The cloud has fewer events of this host than the host believes (it was restored, or set up anew). */
+export class EventGapError extends Error {
+  override name = "EventGapError";
+  readonly expectedSeq: number;
+
+  constructor(expectedSeq: number) {
+    super(`The cloud expects event ${expectedSeq} next`);
+    this.expectedSeq = expectedSeq;
+  }
 }
 
 /** The two calls an agent makes; it dials out only. */
@@ -51,8 +63,18 @@ export class CloudApi {
     });
     const text = await response.text();
     if (response.ok) return schema.parse(JSON.parse(text));
+    const gap = response.status === 409 ? Gap.safeParse(parseJson(text)) : undefined;
+    if (gap?.success) throw new EventGapError(gap.data.expectedSeq);
     const message = `Failed to post to ${path}: ${response.status} ${text.slice(0, 500)}`;
     const final = [400, 401, 403, 404, 413, 422].includes(response.status);
     throw final ? new CloudRefusedError(message) : new Error(message);
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
   }
 }

@@ -2,10 +2,15 @@ import { join } from "node:path";
 import type { AgentEvent, EventBody } from "../../core/event.ts";
 import { JournalFile } from "../journal.ts";
 import type { Log } from "../log.ts";
-import type { CloudApi } from "./api.ts";
+import { type CloudApi, EventGapError } from "./api.ts";
 
 type Queued = { id: number; atMs: number; body: EventBody; seq?: number };
-type Entry = { put: Queued } | { seq: number; of: number } | { accepted: number };
+type Entry =
+  | { put: Queued }
+  | { seq: number; of: number }
+  | { accepted: number }
+  /** All that waits is numbered anew after this one. */
+  | { renumberFrom: number };
 
 const BATCH_MAX = 50;
 /** More waiting events than this means that the cloud has been away for long: progress is dropped. */
@@ -85,6 +90,7 @@ export class Outbox {
         delayMs = RETRY_MS.first;
       } catch (error) {
         if (this.#stop.signal.aborted) return;
+        if (error instanceof EventGapError) this.#renumber(error.expectedSeq - 1);
         this.#log.warn({ error, delayMs }, "events could not be delivered, trying again");
         await this.#sleep(delayMs);
         delayMs = Math.min(delayMs * 2, RETRY_MS.max);
@@ -114,6 +120,12 @@ export class Outbox {
     this.#journal.append({ accepted: seq });
   }
 
+  #renumber(lastSeq: number): void {
+    this.#journal.append({ renumberFrom: lastSeq });
+    this.#lastSeq = lastSeq;
+    for (const queued of this.#queue) delete queued.seq;
+  }
+
   /** The newest progress takes the place of one that has not been sent yet. */
   #replaceProgress(body: EventBody & { type: "migration.progress" }, atMs: number): boolean {
     const waiting = this.#queue.find(
@@ -138,6 +150,10 @@ export class Outbox {
         const queued = byId.get(entry.of);
         if (queued) queued.seq = entry.seq;
         this.#lastSeq = Math.max(this.#lastSeq, entry.seq);
+      }
+      if ("renumberFrom" in entry) {
+        this.#lastSeq = entry.renumberFrom;
+        for (const queued of byId.values()) delete queued.seq;
       }
       if ("accepted" in entry) {
         this.#lastSeq = Math.max(this.#lastSeq, entry.accepted);

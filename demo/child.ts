@@ -1,0 +1,64 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { closeSync, openSync, readFileSync } from "node:fs";
+
+export type ChildOptions = {
+  name: string;
+  /** Script and its arguments, run by this very Node. */
+  args: string[];
+  environment: Record<string, string>;
+  /** Its stdout and stderr. */
+  logFile: string;
+};
+
+/** A process of ours: its log goes to a file, its end is awaited. */
+export class Child {
+  readonly name: string;
+  readonly #child: ChildProcess;
+  readonly #logFile: string;
+  readonly exited: Promise<void>;
+
+  constructor(options: ChildOptions) {
+    this.name = options.name;
+    this.#logFile = options.logFile;
+    const log = openSync(options.logFile, "a", 0o600);
+    this.#child = spawn(process.execPath, options.args, {
+      env: { ...process.env, ...options.environment },
+      stdio: ["ignore", log, log],
+    });
+    closeSync(log);
+    this.exited = new Promise((resolve) => {
+      this.#child.once("exit", () => resolve());
+      this.#child.once("error", () => resolve());
+    });
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
+  get isRunning(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    if (this.isRunning) this.#child.kill(signal);
+  }
+
+  /** SIGTERM, and SIGKILL after `graceMs`. */
+  async stop(graceMs = 10_000): Promise<void> {
+    if (!this.isRunning) return;
+    this.kill("SIGTERM");
+    const timer = setTimeout(() => this.kill("SIGKILL"), graceMs);
+    await this.exited;
+    clearTimeout(timer);
+  }
+
+  /** The end of its log, for error messages. */
+  lastWords(): string {
+    try {
+      return readFileSync(this.#logFile, "utf8").slice(-3_000);
+    } catch {
+      return "";
+    }
+  }
+}

@@ -1,0 +1,190 @@
+import { join } from "node:path";
+import { Command, InvalidArgumentError } from "commander";
+import type { Host } from "../core/host.ts";
+import type { Migration } from "../core/migration.ts";
+import { VmDefinition } from "../core/vm.ts";
+import { Fleet } from "./fleet.ts";
+import { bootDiskDefinition, writeBootDisk } from "./guest/boot-disk.ts";
+import { readCounter, waitForCounter } from "./guest/serial.ts";
+import { chooseQemu, type Qemu } from "./qemu.ts";
+import { countTransitions, printSummary, type Summary, summarize } from "./summary.ts";
+import { waitUntil } from "./wait-until.ts";
+
+const MIB = 2 ** 20;
+const VM = "demo";
+const BOOT_MS = 60_000;
+/** Ten lines a second: the guest has truly run on when it printed this much more. */
+const TICKS_MORE = 50;
+
+const program = new Command("switchyard-demo")
+  .description("Moves a running guest from one host to another by an HTTP call, on this machine")
+  .option("--json", "print one JSON object as the last line in place of the summary")
+  .option("--qemu <path>", "QEMU of the source, and of the target unless told otherwise")
+  .option("--target-qemu <path>", "QEMU of the target")
+  .option("--memory <MiB>", "memory of the guest", whole(16, 65_536), 128)
+  .option("--dirty-rate <MiB/s>", "how fast the guest dirties memory", whole(0, 1024), 4)
+  .option("--machine <type>", "machine type; default: the newest pc that both QEMUs have")
+  .option("--keep", "stay up after the migration and print the API's address")
+  .parse();
+type Options = {
+  json?: true;
+  qemu?: string;
+  targetQemu?: string;
+  memory: number;
+  dirtyRate: number;
+  machine?: string;
+  keep?: true;
+};
+const options = program.opts<Options>();
+const say = (text: string) => {
+  if (!options.json) console.log(text);
+};
+
+let fleet: Fleet | undefined;
+let stopping: Promise<void> | undefined;
+const stop = () => {
+  stopping ??= fleet?.stop();
+  return stopping;
+};
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.once(signal, () => void stop()?.then(() => process.exit(130)));
+}
+
+try {
+  const source = chooseQemu(options.qemu);
+  const target = options.targetQemu === undefined ? source : chooseQemu(options.targetQemu);
+  say(describe(source, target));
+  const summary = await run(source, target);
+  if (options.json) console.log(JSON.stringify(summary));
+  else printSummary(summary);
+  if (options.keep) await stayUp();
+  if (summary.status !== "completed") process.exitCode = 1;
+} catch (error) {
+  if (!stopping) {
+    console.error(error instanceof Error ? error.message : error);
+    process.exitCode = 1;
+  }
+} finally {
+  await stop();
+}
+
+async function run(source: Qemu, target: Qemu): Promise<Summary> {
+  say("Starting the local cloud and two host agents …");
+  fleet = await Fleet.start({ hosts: { "host-a": source.path, "host-b": target.path } });
+  const hosts = await Promise.all([fleet.api.host("host-a"), fleet.api.host("host-b")]);
+  const disk = join(fleet.folder, "boot.img");
+  const memoryBytes = options.memory * MIB;
+  await writeBootDisk(disk, {
+    dirtyBytesPerSecond: options.dirtyRate * MIB,
+    workingSetBytes: Math.min(memoryBytes / 4, 64 * MIB),
+  });
+  const machine = options.machine ?? commonMachine(...hosts);
+  const definition = VmDefinition.parse({ machine, memoryBytes, ...bootDiskDefinition(disk) });
+  say(`Starting the guest (${options.memory} MiB, ${machine}) on host-a …`);
+  await fleet.startVm(VM, "host-a", definition);
+  const from = fleet.serialLog("host-a", VM);
+  const to = fleet.serialLog("host-b", VM);
+  const counting = { timeoutMs: BOOT_MS };
+  const { counter } = await waitForCounter(from, (reading) => reading.counter > 20, counting);
+  say(`It counts: ${counter}. POST /v1/migrations …`);
+
+  const { id } = await fleet.api.migrate(VM, "host-b", { idempotencyKey: `demo-${Date.now()}` });
+  const watching = new AbortController();
+  const before = lastCounter(from, watching.signal);
+  const ended = await fleet.waitForMigration(id, { onChange: showChange() });
+  watching.abort();
+  const left = await before;
+  if (ended.status !== "completed") {
+    const transitions = await transitionsOf(ended);
+    const guest = { counterBefore: left.counter, counterAfter: left.counter, memoryErrors: 0 };
+    return summarize(ended, { source, target, transitions, guest });
+  }
+  const goal = left.counter + TICKS_MORE;
+  const after = await waitForCounter(to, (reading) => reading.counter >= goal, counting);
+  const { guestPid } = fleet;
+  await waitUntil("the source's process to be gone", () =>
+    guestPid.call(fleet, "host-a", VM) === undefined ? true : undefined,
+  );
+  return summarize(await fleet.api.migration(id), {
+    source,
+    target,
+    transitions: await transitionsOf(ended),
+    guest: {
+      counterBefore: left.counter,
+      counterAfter: after.counter,
+      memoryErrors: left.errors + after.errors,
+    },
+  });
+}
+
+/** The newest versioned `pc` that both ends have: an alias means another machine elsewhere. */
+function commonMachine(source: Host, target: Host): string {
+  const names = (host: Host) => (host.facts?.qemu.machines ?? []).map(({ name }) => name);
+  const there = new Set(names(target));
+  const version = (name: string) => name.replace("pc-i440fx-", "").split(".").map(Number);
+  const common = names(source)
+    .filter((name) => /^pc-i440fx-\d+\.\d+$/.test(name) && there.has(name))
+    .sort((a, b) => {
+      const [majorA = 0, minorA = 0] = version(a);
+      const [majorB = 0, minorB = 0] = version(b);
+      return majorB - majorA || minorB - minorA;
+    });
+  const newest = common[0];
+  if (newest === undefined) throw new Error("The two QEMUs have no machine type in common");
+  return newest;
+}
+
+/** Follows the source's serial log, which goes away with the source. */
+async function lastCounter(path: string, signal: AbortSignal) {
+  let last = { counter: 0, errors: 0 };
+  while (!signal.aborted) {
+    last = (await readCounter(path).catch(() => undefined)) ?? last;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  return last;
+}
+
+async function transitionsOf(migration: Migration): Promise<number> {
+  if (migration.executionArn === undefined || !fleet) return 0;
+  return countTransitions(migration.executionArn, fleet.environment);
+}
+
+function showChange(): (migration: Migration) => void {
+  const shown = new Set<string>();
+  return (migration) => {
+    for (const { name } of migration.phases) {
+      if (!shown.has(name)) say(`  ${name}`);
+      shown.add(name);
+    }
+  };
+}
+
+function describe(source: Qemu, target: Qemu): string {
+  const versions = `${source.version} to ${target.version}`;
+  return source.real && target.real
+    ? `Real QEMU, ${versions}, software emulation (TCG).`
+    : `No QEMU found: running on the MODEL of QEMU (${versions}). See the README for how to install it.`;
+}
+
+async function stayUp(): Promise<void> {
+  console.log(`\nAPI: ${fleet?.api.url} (files: ${fleet?.folder}). Press Ctrl-C to stop.`);
+  await new Promise<void>((resolve) => {
+    const idle = setInterval(() => undefined, 60_000);
+    for (const signal of ["SIGINT", "SIGTERM"] as const) {
+      process.once(signal, () => {
+        clearInterval(idle);
+        resolve();
+      });
+    }
+  });
+}
+
+function whole(min: number, max: number) {
+  return (text: string): number => {
+    const value = Number(text);
+    if (Number.isInteger(value) && value >= min && value <= max) return value;
+    throw new InvalidArgumentError(
+      `Expected a whole number from ${min} to ${max}, got \`${text}\`.`,
+    );
+  };
+}

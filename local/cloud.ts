@@ -1,0 +1,212 @@
+import { createHash } from "node:crypto";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import {
+  CreateTableCommand,
+  DynamoDBClient,
+  ResourceInUseException,
+  UpdateTimeToLiveCommand,
+} from "@aws-sdk/client-dynamodb";
+import {
+  CreateStateMachineCommand,
+  SFNClient,
+  UpdateStateMachineCommand,
+} from "@aws-sdk/client-sfn";
+import type { Logger } from "pino";
+import { migrationDefinition } from "../workflows/migration.ts";
+import { startDynamodb } from "./dynamodb/dynamodb.ts";
+import { type Gateway, startGateway } from "./gateway.ts";
+import { startLambda } from "./lambda/lambda.ts";
+import { createRegistry } from "./lambda/registry.ts";
+import { startStepFunctions } from "./sfn/step-functions.ts";
+import { startSqs } from "./sqs/sqs.ts";
+
+const ACCOUNT = "000000000000";
+const REGION = "us-east-1";
+const TABLE = "switchyard";
+const MACHINE = "switchyard-migration";
+const MACHINE_ARN = `arn:aws:states:${REGION}:${ACCOUNT}:stateMachine:${MACHINE}`;
+
+export type LocalCloudOptions = {
+  /** Port of the API; the services take the next four. 0 (default): any free ports. */
+  port?: number;
+  /** Folder that holds all state; in memory without it. */
+  dataDir?: string;
+  /** What operators authenticate with. */
+  operatorToken: string;
+  log: Logger;
+};
+
+export type LocalCloud = {
+  /** Base URL of the API, for operators and agents. */
+  apiUrl: string;
+  /** What the AWS SDK of an agent needs in its environment. */
+  agentEnvironment: Record<string, string>;
+  /** What the AWS SDK of anybody who wants to look inside needs in its environment. */
+  environment: Record<string, string>;
+  close(): Promise<void>;
+};
+
+/**
+ * The cloud on one machine: DynamoDB, SQS, Step Functions and Lambda on loopback, and the project's
+ * own functions behind them, unchanged. A service whose AWS_ENDPOINT_URL_* is set already is not
+ * started: that endpoint is used.
+ *
+ * Sets AWS_* and the functions' configuration in `process.env`: one local cloud per process.
+ */
+export async function startLocalCloud(options: LocalCloudOptions): Promise<LocalCloud> {
+  const { port = 0, dataDir, log } = options;
+  const parts: { close(): Promise<void> }[] = [];
+  const close = async () => {
+    for (const part of parts.splice(0).reverse()) await part.close();
+  };
+  const place = (offset: number, name: string) => ({
+    port: port === 0 ? 0 : port + offset,
+    logger: log,
+    ...(dataDir === undefined ? {} : { dataDir: folder(dataDir, name) }),
+  });
+  try {
+    setDefaults(options.operatorToken);
+    const registry = createRegistry();
+    const run = async (
+      service: string,
+      start: () => Promise<{ endpoint: string; close(): Promise<void> }>,
+    ) => {
+      const variable = `AWS_ENDPOINT_URL_${service}`;
+      if (process.env[variable] !== undefined) return;
+      const part = await start();
+      parts.push({
+        close: async () => {
+          delete process.env[variable];
+          await part.close();
+        },
+      });
+      process.env[variable] = part.endpoint;
+    };
+    await run("SQS", () => startSqs(place(1, "sqs")));
+    await run("DYNAMODB", () => startDynamodb(place(2, "dynamodb")));
+    await run("LAMBDA", () => startLambda({ registry, ...place(4, "lambda") }));
+    await createTable();
+    const gateway = await register(registry, { port, log });
+    parts.push(gateway);
+    await run("SFN", () =>
+      startStepFunctions({ invoke: registry.invoke, ...place(3, "step-functions") }),
+    );
+    await createStateMachine();
+    return {
+      apiUrl: gateway.url,
+      agentEnvironment: pick(["AWS_ENDPOINT_URL_SQS"]),
+      environment: pick([
+        "AWS_ENDPOINT_URL_SQS",
+        "AWS_ENDPOINT_URL_DYNAMODB",
+        "AWS_ENDPOINT_URL_SFN",
+        "AWS_ENDPOINT_URL_LAMBDA",
+      ]),
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** The emulators take any credentials; a region must be there for the SDK to start at all. */
+function setDefaults(operatorToken: string): void {
+  process.env.AWS_REGION ??= REGION;
+  process.env.AWS_ACCESS_KEY_ID ??= "local";
+  process.env.AWS_SECRET_ACCESS_KEY ??= "local";
+  process.env.TABLE_NAME = TABLE;
+  process.env.MIGRATION_STATE_MACHINE_ARN = MACHINE_ARN;
+  process.env.AGENT_EVENTS_FUNCTION = "agent-events";
+  process.env.OPERATOR_TOKEN_SHA256 = createHash("sha256").update(operatorToken).digest("hex");
+}
+
+/** The functions read their configuration when they are loaded, so they are loaded now. */
+async function register(
+  registry: ReturnType<typeof createRegistry>,
+  options: { port: number; log: Logger },
+): Promise<Gateway> {
+  const functions = {
+    admit: await import("../functions/admit.ts"),
+    relay: await import("../functions/relay.ts"),
+    negotiate: await import("../functions/negotiate.ts"),
+    "await-signal": await import("../functions/await-signal.ts"),
+    complete: await import("../functions/complete.ts"),
+    reconcile: await import("../functions/reconcile.ts"),
+    release: await import("../functions/release.ts"),
+    "agent-events": await import("../functions/agent-events.ts"),
+  };
+  for (const [name, { handler }] of Object.entries(functions)) registry.register(name, handler);
+  const { app: api } = await import("../functions/api/app.ts");
+  const { closeClients } = await import("../functions/clients.ts");
+  const gateway = await startGateway({ api, agents: functions["agent-events"].app, ...options });
+  return {
+    ...gateway,
+    close: async () => {
+      await gateway.close();
+      closeClients();
+    },
+  };
+}
+
+async function createTable(): Promise<void> {
+  const { tableSchema, TTL_ATTRIBUTE } = await import("../functions/table-schema.ts");
+  const dynamodb = new DynamoDBClient({});
+  try {
+    await dynamodb.send(
+      new CreateTableCommand({ TableName: TABLE, ...structuredClone(tableSchema) }),
+    );
+    await dynamodb.send(
+      new UpdateTimeToLiveCommand({
+        TableName: TABLE,
+        TimeToLiveSpecification: { Enabled: true, AttributeName: TTL_ATTRIBUTE },
+      }),
+    );
+  } catch (error) {
+    if (!(error instanceof ResourceInUseException)) throw error;
+  } finally {
+    dynamodb.destroy();
+  }
+}
+
+/** Made, or brought up to date: executions under way go on by the definition they began with. */
+async function createStateMachine(): Promise<void> {
+  const arn = (name: string) => `arn:aws:lambda:${REGION}:${ACCOUNT}:function:${name}`;
+  const definition = JSON.stringify(
+    migrationDefinition({
+      admit: arn("admit"),
+      relay: arn("relay"),
+      negotiate: arn("negotiate"),
+      awaitSignal: arn("await-signal"),
+      complete: arn("complete"),
+      reconcile: arn("reconcile"),
+      release: arn("release"),
+    }),
+  );
+  const roleArn = `arn:aws:iam::${ACCOUNT}:role/local`;
+  const sfn = new SFNClient({});
+  try {
+    await sfn.send(new CreateStateMachineCommand({ name: MACHINE, definition, roleArn }));
+  } catch (error) {
+    if (!(error instanceof Error) || error.name !== "StateMachineAlreadyExists") throw error;
+    await sfn.send(new UpdateStateMachineCommand({ stateMachineArn: MACHINE_ARN, definition }));
+  } finally {
+    sfn.destroy();
+  }
+}
+
+function folder(dataDir: string, name: string): string {
+  const path = join(dataDir, name);
+  mkdirSync(path, { recursive: true, mode: 0o700 });
+  return path;
+}
+
+function pick(names: string[]): Record<string, string> {
+  const shared = ["AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
+  return Object.fromEntries(
+    [...names, ...shared].flatMap((name) => {
+      const value = process.env[name];
+      return value === undefined ? [] : [[name, value]];
+    }),
+  );
+}
