@@ -8,6 +8,7 @@ import type { JsonObject } from "./json.ts";
 /** An error of the Amazon States Language: what `ErrorEquals` is compared with. */
 export class StatesError extends Error {
   override name = "StatesError";
+  /** Empty only for a Fail state without Error. */
   readonly code: string;
   /** Absent where AWS gives none, for example when a task stayed silent. */
   readonly reason: string | undefined;
@@ -23,7 +24,10 @@ export class StatesError extends Error {
 
   /** As `$states.errorOutput` and as a state's output after Catch. */
   get output(): JsonObject {
-    return { Error: this.code, ...(this.reason !== undefined && { Cause: this.reason }) };
+    return {
+      ...(this.code !== "" && { Error: this.code }),
+      ...(this.reason !== undefined && { Cause: this.reason }),
+    };
   }
 }
 

@@ -1,0 +1,171 @@
+import { randomUUID } from "node:crypto";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { ServiceLogger } from "../aws-json/server.ts";
+import { BodyTooLargeError, listenOnLoopback, readBody } from "./loopback-server.ts";
+import { type FunctionRegistry, LambdaServiceError, PAYLOAD_BYTES_MAX } from "./registry.ts";
+
+export interface LambdaOptions {
+  readonly registry: FunctionRegistry;
+  /** A loopback address. Default `127.0.0.1`. */
+  readonly host?: string;
+  /** Default 0: any free port. */
+  readonly port?: number;
+  readonly logger?: ServiceLogger;
+}
+
+export interface Lambda {
+  /** `http://host:port`, for `AWS_ENDPOINT_URL_LAMBDA` or a client's `endpoint`. */
+  readonly endpoint: string;
+  /** Stops listening and waits, for a few seconds, for events that are still worked on. */
+  close(): Promise<void>;
+}
+
+/** Lambda's limit for an asynchronous request. */
+const EVENT_BYTES_MAX = 1024 * 1024;
+/** Asynchronous invocations under way; more are refused as Lambda refuses them. */
+const EVENTS_MAX = 1000;
+const DRAIN_MS = 5000;
+
+/**
+ * Serves Lambda's Invoke on loopback, with RequestResponse and Event, for an unmodified AWS SDK and
+ * for other Step Functions engines.
+ *
+ * An asynchronous invocation is tried once: Lambda's two retries and dead letters are not offered.
+ *
+ * @throws Error if the port is taken
+ */
+export async function startLambda(options: LambdaOptions): Promise<Lambda> {
+  const events = new Set<Promise<void>>();
+  const handle = async (request: IncomingMessage, response: ServerResponse) => {
+    try {
+      await answer(request, response, options, events);
+    } catch (error) {
+      sendError(response, error, options.logger);
+    }
+  };
+  const server = await listenOnLoopback({ ...options, handle });
+  return {
+    endpoint: server.endpoint,
+    close: async () => {
+      await server.close();
+      await drain(events);
+    },
+  };
+}
+
+const PATH = /^\/2015-03-31\/functions\/([^/?]+)\/invocations$/;
+
+async function answer(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { registry, logger }: LambdaOptions,
+  events: Set<Promise<void>>,
+): Promise<void> {
+  const url = new URL(request.url ?? "/", "http://localhost");
+  const name = PATH.exec(url.pathname)?.[1];
+  if (request.method !== "POST" || name === undefined) {
+    const message = `${request.method} ${url.pathname} is not supported: only Invoke is`;
+    throw new LambdaServiceError("ResourceNotFoundException", 404, message);
+  }
+  const functionName = decodeURIComponent(name);
+  registry.require(functionName);
+  const event = await readEvent(request);
+  const type = request.headers["x-amz-invocation-type"] ?? "RequestResponse";
+  switch (type) {
+    case "RequestResponse": {
+      const gone = new AbortController();
+      response.once("close", () => gone.abort());
+      const { payload, functionError } = await registry.invoke(functionName, event, gone.signal);
+      const headers = functionError && { "x-amz-function-error": functionError };
+      return send(response, 200, JSON.stringify(payload), headers);
+    }
+    case "Event": {
+      if (events.size >= EVENTS_MAX) {
+        throw new LambdaServiceError("TooManyRequestsException", 429, "Rate exceeded");
+      }
+      const work = invokeLater(registry, functionName, event, logger);
+      events.add(work);
+      void work.finally(() => events.delete(work));
+      return send(response, 202, "");
+    }
+    case "DryRun":
+      return send(response, 204, "");
+    default:
+      throw invalid(`Value '${type}' at 'invocationType' is not RequestResponse, Event or DryRun`);
+  }
+}
+
+async function readEvent(request: IncomingMessage): Promise<unknown> {
+  const isEvent = request.headers["x-amz-invocation-type"] === "Event";
+  const text = await readBody(request, isEvent ? EVENT_BYTES_MAX : PAYLOAD_BYTES_MAX);
+  if (text === "") return {};
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    const message = `Could not parse request body into json: ${(error as Error).message}`;
+    throw new LambdaServiceError("InvalidRequestContentException", 400, message);
+  }
+}
+
+async function invokeLater(
+  registry: FunctionRegistry,
+  name: string,
+  event: unknown,
+  logger: ServiceLogger | undefined,
+): Promise<void> {
+  try {
+    const { payload, functionError } = await registry.invoke(name, event);
+    if (functionError) logger?.error({ name, payload }, "asynchronous invocation failed");
+  } catch (error) {
+    logger?.error({ name, err: error }, "asynchronous invocation failed");
+  }
+}
+
+function sendError(
+  response: ServerResponse,
+  error: unknown,
+  logger: ServiceLogger | undefined,
+): void {
+  const known = error instanceof BodyTooLargeError ? tooLarge(error) : error;
+  if (known instanceof LambdaServiceError) {
+    const body = JSON.stringify({ Type: "User", Message: known.message, message: known.message });
+    send(response, known.statusCode, body, { "x-amzn-errortype": known.name });
+    return;
+  }
+  logger?.error({ err: error }, "request failed");
+  const body = JSON.stringify({ Type: "Service", Message: "Internal server error" });
+  send(response, 500, body, { "x-amzn-errortype": "ServiceException" });
+}
+
+function send(
+  response: ServerResponse,
+  status: number,
+  body: string,
+  headers: Record<string, string> | undefined = {},
+): void {
+  if (response.destroyed) return;
+  response.writeHead(status, {
+    "content-type": "application/json",
+    "x-amzn-requestid": randomUUID(),
+    "x-amz-executed-version": "$LATEST",
+    ...headers,
+  });
+  response.end(body);
+}
+
+function invalid(message: string): LambdaServiceError {
+  return new LambdaServiceError("InvalidParameterValueException", 400, message);
+}
+
+function tooLarge(error: BodyTooLargeError): LambdaServiceError {
+  return new LambdaServiceError("RequestTooLargeException", 413, error.message);
+}
+
+async function drain(events: ReadonlySet<Promise<void>>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const deadline = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, DRAIN_MS);
+  });
+  await Promise.race([Promise.all(events), deadline]);
+  clearTimeout(timer);
+}

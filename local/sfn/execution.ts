@@ -1,0 +1,353 @@
+import type { Timer } from "../clock.ts";
+import { itemArn } from "./arn.ts";
+import type { Definition } from "./definition.ts";
+import type { StatesError } from "./errors.ts";
+import type { ExecutionHeader, ExecutionRecord, StartedBy } from "./execution-record.ts";
+import { type Frame, isWaiting, type TaskStep } from "./frame.ts";
+import type { HistoryEvent } from "./history.ts";
+import type { ExecutionHost } from "./host.ts";
+import type { Json } from "./json.ts";
+import { type Change, Ledger } from "./ledger.ts";
+import { Mailbox } from "./mailbox.ts";
+import type { Outside } from "./outside.ts";
+import { Progress } from "./progress.ts";
+
+/** How a task came out. */
+export type TaskResult =
+  | { readonly output: Json; readonly error?: undefined }
+  | { readonly error: StatesError };
+
+/** States a frame passes before others have their turn. */
+const STEPS_PER_TURN = 32;
+
+/**
+ * One execution at work. What comes to it (answers, timers, API calls) is taken one at a time: the
+ * transitions are made, the change is stored, and only then anything is let out: calls, answers, news
+ * for other executions.
+ */
+export class Execution {
+  readonly #host: ExecutionHost;
+  readonly #ledger: Ledger;
+  readonly #progress: Progress;
+  readonly #mailbox: Mailbox;
+  readonly #timers = new Map<number, Timer>();
+  readonly #calls = new Map<number, AbortController>();
+  #effects: (() => void)[] = [];
+  /** Taken from the ledger, but not yet accepted by the store. */
+  #unstored: Change | undefined;
+  #deadlineTimer: Timer | undefined;
+  #endIsTold: boolean;
+
+  constructor(host: ExecutionHost, record: ExecutionRecord, definition: Definition) {
+    this.#host = host;
+    this.#ledger = new Ledger(record, () => host.clock.now());
+    this.#endIsTold = record.header.status !== "RUNNING";
+    this.#progress = new Progress({
+      ledger: this.#ledger,
+      definition,
+      outside: this.#outside(),
+      functions: host.functions,
+    });
+    this.#mailbox = new Mailbox({
+      hasWork: () => this.#progress.isReady,
+      work: () => this.#progress.advance(STEPS_PER_TURN),
+      settle: () => this.#settle(),
+      onFault: (error) => host.logger.error({ err: error, arn: this.header.arn }, "turn failed"),
+    });
+  }
+
+  get header(): Readonly<ExecutionHeader> {
+    return this.#ledger.header;
+  }
+
+  get record(): ExecutionRecord {
+    return this.#ledger.record;
+  }
+
+  get events(): readonly HistoryEvent[] {
+    return this.record.events;
+  }
+
+  /** Makes the new execution known to the store, and goes. */
+  begin(): void {
+    const { input, roleArn, scope } = this.header;
+    const inputDetails = { truncated: false };
+    const lastEventId = this.#ledger.append("ExecutionStarted", 0, {
+      input,
+      inputDetails,
+      roleArn,
+    });
+    this.#progress.addFrame({
+      parent: null,
+      index: 0,
+      scope,
+      input: JSON.parse(input) as Json,
+      lastEventId,
+    });
+    this.#host.store.createExecution(this.record);
+    this.#ledger.take();
+    this.#armDeadline();
+    this.#mailbox.wake();
+  }
+
+  /** Goes on where a process that was killed had come to. */
+  async resume(): Promise<void> {
+    this.#armDeadline();
+    await this.#mailbox.post(async () => {
+      for (const frame of [...this.record.frames.values()]) await this.#resumeFrame(frame);
+    });
+  }
+
+  stop(failure: { error: string | undefined; cause: string | undefined }): Promise<void> {
+    return this.#mailbox.post(async () => {
+      if (!this.#progress.isRunning) return;
+      const { error, cause } = failure;
+      this.#progress.end("ABORTED", { error: { code: error ?? "", reason: cause ?? null } });
+    });
+  }
+
+  /** Goes on after a failure, from the states that did not succeed. */
+  redrive(clientToken: string | undefined): Promise<void> {
+    return this.#mailbox.post(async () => {
+      const now = this.#host.clock.now();
+      const timeoutMs = this.#host.timeoutMs(this.header);
+      const last = this.record.events.length;
+      this.#ledger.updateHeader({
+        status: "RUNNING",
+        stoppedAt: null,
+        output: null,
+        error: null,
+        cause: null,
+        redriveCount: this.header.redriveCount + 1,
+        redrivenAt: now,
+        redriveClientToken: clientToken ?? null,
+        deadline: timeoutMs === undefined ? null : now + timeoutMs,
+      });
+      this.#endIsTold = false;
+      const { redriveCount } = this.header;
+      this.#ledger.append("ExecutionRedriven", last, { redriveCount });
+      this.#armDeadline();
+      for (const frame of [...this.record.frames.values()]) await this.#redriveFrame(frame);
+    });
+  }
+
+  /**
+   * Finishes the task that has this token.
+   *
+   * @returns whether the task still waited for it
+   */
+  finishTask(frameId: number, token: string, result: TaskResult): Promise<boolean> {
+    return this.#withToken(frameId, token, (frame) => this.#finish(frame, result));
+  }
+
+  /** @returns whether the task still waits for its token */
+  heartbeat(frameId: number, token: string): Promise<boolean> {
+    return this.#withToken(frameId, token, async (frame, step) =>
+      this.#progress.tasks.heartbeat(frame, step),
+    );
+  }
+
+  /** An execution that this one waits for has ended, with so many redrives. */
+  childEnded(startedBy: StartedBy, arn: string, redriveCount: number): void {
+    this.#post(async () => {
+      const ended = this.#host.find(arn);
+      // It may have been redriven while the news was on its way.
+      if (!ended || ended.status === "RUNNING" || ended.redriveCount !== redriveCount) return;
+      if (!this.#progress.isRunning) return;
+      const frame = this.#waitingFrame(startedBy.frame, startedBy.serial);
+      if (frame?.step.at === "task") await this.#progress.tasks.executionEnded(frame, ended);
+      if (frame?.step.at === "mapRun") {
+        await this.#progress.children.mapRuns.itemEnded(frame, ended.status);
+      }
+    });
+  }
+
+  /** Whether the execution waits for one that says it was started by it. */
+  awaits({ frame, serial }: StartedBy): boolean {
+    return this.#progress.isRunning && this.#waitingFrame(frame, serial) !== undefined;
+  }
+
+  /** Whether nothing is under way: the execution has ended and nobody has asked it for anything. */
+  get isIdle(): boolean {
+    return !this.#progress.isRunning && this.#mailbox.isIdle;
+  }
+
+  /** Stops everything without a trace in the record: the process is going to end. */
+  async close(): Promise<void> {
+    const closed = this.#mailbox.close();
+    this.#deadlineTimer?.clear();
+    for (const timer of this.#timers.values()) timer.clear();
+    for (const controller of this.#calls.values()) controller.abort();
+    await closed;
+  }
+
+  #post(work: () => Promise<void>): void {
+    // What cannot be done because the engine closes is done by the next one.
+    this.#mailbox.post(work).catch(() => {});
+  }
+
+  #withToken(
+    frameId: number,
+    token: string,
+    work: (frame: Frame, step: TaskStep) => Promise<void>,
+  ): Promise<boolean> {
+    return this.#mailbox.post(async () => {
+      const frame = this.#progress.isRunning ? this.#progress.frame(frameId) : undefined;
+      if (frame?.step.at !== "task" || frame.step.token !== token) return false;
+      await work(frame, frame.step);
+      return true;
+    });
+  }
+
+  #waitingFrame(frameId: number, serial: number): Frame | undefined {
+    const frame = this.#progress.frame(frameId);
+    return frame && isWaiting(frame.step) && frame.step.serial === serial ? frame : undefined;
+  }
+
+  async #finish(frame: Frame, result: TaskResult): Promise<void> {
+    if (result.error) return this.#progress.tasks.fail(frame, result.error);
+    return this.#progress.tasks.succeed(frame, result.output);
+  }
+
+  async #resumeFrame(frame: Frame): Promise<void> {
+    const { step } = frame;
+    if (step.at === "enter" || step.at === "work") return this.#progress.makeReady(frame);
+    if (step.at === "mapRun") return this.#progress.children.mapRuns.resume(frame);
+    if (step.at !== "task" && step.at !== "wait" && step.at !== "backoff") return;
+    this.#arm(frame);
+    if (step.at !== "task") return;
+    // At least once: a call that was under way is made again, with the same token.
+    if (!step.submitted || (step.call.kind === "execution" && step.call.sync)) this.#call(frame);
+  }
+
+  async #redriveFrame(frame: Frame): Promise<void> {
+    const { at } = frame.step;
+    if (at === "children") return this.#progress.attempt(frame, () => this.#refill(frame));
+    if (at === "mapRun") return this.#progress.children.mapRuns.redrive(frame);
+    if (at === "done") return;
+    this.#ledger.update(frame, { retries: {}, retryCount: 0 });
+    this.#progress.makeReady(frame);
+  }
+
+  #refill(frame: Frame): Promise<void> {
+    return this.#progress.children.fill(frame);
+  }
+
+  async #onTimer(frameId: number, serial: number): Promise<void> {
+    const frame = this.#waitingFrame(frameId, serial);
+    if (!frame || !this.#progress.isRunning) return;
+    const { step } = frame;
+    if (step.at === "task") return this.#progress.tasks.onTimer(frame, step);
+    if (step.at !== "wait" && step.at !== "backoff") return;
+    // A timer may be shorter than the wait: see TIMER_DELAY_MS_MAX.
+    if (this.#host.clock.now() < step.until) return this.#arm(frame);
+    if (step.at === "backoff") return this.#progress.makeReady(frame);
+    return this.#progress.finishState(frame);
+  }
+
+  #outside(): Outside {
+    const host = this.#host;
+    return {
+      now: () => host.clock.now(),
+      region: host.region,
+      arm: (frame) => this.#arm(frame),
+      cancel: (frame) => this.#cancel(frame),
+      call: (frame) => this.#call(frame),
+      startItem: (item) => host.startItem(this.header, item),
+      findItem: (mapRunArn, index) => host.find(itemArn(mapRunArn, index)),
+      stopAwaited: (frame) => this.#stopAwaited(frame),
+      redriveItem: (mapRunArn, index) => {
+        this.#effects.push(() => host.redriveItem(mapRunArn, index));
+      },
+    };
+  }
+
+  #arm(frame: Frame): void {
+    this.#timers.get(frame.id)?.clear();
+    const { step } = frame;
+    const due = dueAt(step);
+    if (due === undefined || !isWaiting(step)) return;
+    const { clock } = this.#host;
+    const fire = () => this.#post(() => this.#onTimer(frame.id, step.serial));
+    this.#timers.set(frame.id, clock.setTimeout(fire, due - clock.now()));
+  }
+
+  #armDeadline(): void {
+    const { deadline } = this.header;
+    this.#deadlineTimer?.clear();
+    if (deadline === null) return;
+    const { clock } = this.#host;
+    this.#deadlineTimer = clock.setTimeout(() => {
+      this.#post(async () => {
+        if (!this.#progress.isRunning) return;
+        if (clock.now() < deadline) return this.#armDeadline();
+        this.#progress.end("TIMED_OUT", { error: { code: "States.Timeout", reason: null } });
+      });
+    }, deadline - clock.now());
+  }
+
+  #cancel(frame: Frame): void {
+    this.#timers.get(frame.id)?.clear();
+    this.#timers.delete(frame.id);
+    if (frame.step.at !== "task") return;
+    this.#calls.get(frame.step.serial)?.abort();
+    this.#calls.delete(frame.step.serial);
+  }
+
+  #call(frame: Frame): void {
+    const { step } = frame;
+    if (step.at !== "task") return;
+    this.#effects.push(() => {
+      if (this.#waitingFrame(frame.id, step.serial) !== frame) return;
+      const controller = new AbortController();
+      this.#calls.set(step.serial, controller);
+      void this.#host
+        .perform({ header: this.header, frame, step, signal: controller.signal })
+        .then((result) => this.#post(() => this.#onResult(frame.id, step.serial, result)));
+    });
+  }
+
+  async #onResult(frameId: number, serial: number, result: TaskResult): Promise<void> {
+    this.#calls.delete(serial);
+    const frame = this.#waitingFrame(frameId, serial);
+    if (!this.#progress.isRunning || frame?.step.at !== "task") return;
+    const { step } = frame;
+    if (result.error) return this.#finish(frame, result);
+    const nested = step.call.kind === "execution" && step.call.sync ? step.call : undefined;
+    if (step.token === undefined && !nested) return this.#finish(frame, result);
+    if (!step.submitted) this.#progress.tasks.submitted(frame, step, result.output);
+    const ended = nested && this.#host.findNested(nested.stateMachineArn, nested.name);
+    if (ended && ended.status !== "RUNNING")
+      await this.#progress.tasks.executionEnded(frame, ended);
+  }
+
+  #stopAwaited(frame: Frame): void {
+    const { step } = frame;
+    if (step.at !== "mapRun" && step.at !== "task") return;
+    if (step.at === "task" && !(step.call.kind === "execution" && step.call.sync)) return;
+    const { serial } = step;
+    this.#effects.push(() =>
+      this.#host.stopStartedBy(this.header.arn, { frame: frame.id, serial }),
+    );
+  }
+
+  /** Stores the change, then lets out what depends on it. */
+  async #settle(): Promise<void> {
+    this.#unstored ??= this.#ledger.take();
+    if (this.#unstored) this.#host.store.appendChange(this.record, this.#unstored);
+    this.#unstored = undefined;
+    const effects = this.#effects;
+    this.#effects = [];
+    for (const effect of effects) effect();
+    if (this.#progress.isRunning || this.#endIsTold) return;
+    this.#endIsTold = true;
+    this.#deadlineTimer?.clear();
+    this.#host.onEnded(this);
+  }
+}
+
+function dueAt(step: Frame["step"]): number | undefined {
+  if (step.at === "wait" || step.at === "backoff") return step.until;
+  if (step.at !== "task") return undefined;
+  return Math.min(step.deadline, step.heartbeatDeadline ?? step.deadline);
+}

@@ -1,0 +1,542 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import {
+  type Fixture,
+  functionArn,
+  invoke,
+  machine,
+  outputOf,
+  startFixture,
+  tokenTray,
+  waitForToken,
+} from "./testing/fixture.ts";
+
+class NamedError extends Error {
+  constructor(name: string, message: string) {
+    super(message);
+    this.name = name;
+  }
+}
+
+const tray = tokenTray();
+const items = new Map<string, unknown>();
+let tries = 0;
+let fixture: Fixture;
+
+beforeAll(async () => {
+  fixture = await startFixture(
+    {
+      echo: async (event) => ({ echoed: event }),
+      answer: async () => ({ n: 42 }),
+      flaky: async () => {
+        tries += 1;
+        if (tries < 3) throw new NamedError("Transient", `try ${tries}`);
+        return { tries };
+      },
+      refuse: async () => {
+        throw new NamedError("MigrationRefused", "no");
+      },
+      failOn2: async (event) => {
+        if (event === 2) throw new NamedError("Boom", "2");
+        return event;
+      },
+      keepToken: tray.handler,
+      silent: async () => ({}),
+      large: async () => "x".repeat(262_145),
+    },
+    {
+      integrations: {
+        "dynamodb:putItem": async ({ Item }) => {
+          items.set(JSON.stringify((Item as { pk: unknown }).pk), Item);
+          return {};
+        },
+        "dynamodb:getItem": async ({ Key }) => ({
+          Item: items.get(JSON.stringify((Key as { pk: unknown }).pk)),
+        }),
+        "dynamodb:updateItem": async () => {
+          throw new NamedError("ConditionalCheckFailedException", "The conditional request failed");
+        },
+      },
+    },
+  );
+});
+afterAll(() => fixture.close());
+
+const done = { Type: "Pass", End: true };
+
+describe("Task", () => {
+  it("gives lambda:invoke's payload to Output", async () => {
+    const execution = await fixture.run(machine({ A: invoke("echo", "{% $states.input %}") }), {
+      a: 1,
+    });
+    expect(outputOf(execution)).toEqual({ echoed: { a: 1 } });
+  });
+
+  it("passes its input to a function that is the resource itself", async () => {
+    const states = { A: { Type: "Task", Resource: functionArn("echo"), End: true } };
+    expect(outputOf(await fixture.run(machine(states), { a: 1 }))).toEqual({ echoed: { a: 1 } });
+  });
+
+  it("assigns and puts out from the values at its entry", async () => {
+    const states = {
+      Set: { Type: "Pass", Assign: { n: 1 }, Next: "A" },
+      A: invoke(
+        "answer",
+        {},
+        {
+          Assign: { n: "{% $states.result.Payload.n %}", before: "{% $n %}" },
+          Output: { vm: "{% $states.input.vm %}", seen: "{% $n %}" },
+          Next: "B",
+        },
+      ),
+      B: {
+        Type: "Pass",
+        Output: "{% $merge([$states.input, {'doubled': $n * 2, 'before': $before}]) %}",
+        End: true,
+      },
+    };
+    const execution = await fixture.run(machine(states), { vm: 'say "hi"' });
+    expect(outputOf(execution)).toEqual({ vm: 'say "hi"', seen: 1, doubled: 84, before: 1 });
+  });
+
+  it("is retried until it succeeds", async () => {
+    tries = 0;
+    const Retry = [
+      { ErrorEquals: ["Transient"], IntervalSeconds: 1, MaxDelaySeconds: 1, MaxAttempts: 3 },
+    ];
+    const execution = await fixture.run(machine({ A: invoke("flaky", {}, { Retry, End: true }) }));
+    expect(outputOf(execution)).toEqual({ tries: 3 });
+  });
+
+  it("gives a function's error document to Catch, as text", async () => {
+    const states = {
+      A: invoke(
+        "refuse",
+        {},
+        {
+          Catch: [
+            {
+              ErrorEquals: ["MigrationRefused"],
+              Assign: { failed: true },
+              Output: {
+                error: "{% $states.errorOutput.Error %}",
+                message: "{% $parse($states.errorOutput.Cause).errorMessage %}",
+                vm: "{% $states.input.vm %}",
+              },
+              Next: "C",
+            },
+          ],
+          End: true,
+        },
+      ),
+      C: {
+        Type: "Pass",
+        Output: "{% $merge([$states.input, {'failed': $failed}]) %}",
+        End: true,
+      },
+    };
+    expect(outputOf(await fixture.run(machine(states), { vm: 1 }))).toEqual({
+      error: "MigrationRefused",
+      message: "no",
+      vm: 1,
+      failed: true,
+    });
+  });
+
+  it("names a function that does not exist", async () => {
+    const { status, error } = await fixture.run(machine({ A: invoke("missing", {}) }));
+    expect({ status, error }).toEqual({
+      status: "FAILED",
+      error: "Lambda.ResourceNotFoundException",
+    });
+  });
+
+  it("refuses a result of more than 256 KiB, which States.ALL does not catch", async () => {
+    const Catch = [{ ErrorEquals: ["States.ALL"], Next: "C" }];
+    const states = { A: invoke("large", {}, { Catch, End: true }), C: done };
+    const { status, error } = await fixture.run(machine(states));
+    expect({ status, error }).toEqual({ status: "FAILED", error: "States.DataLimitExceeded" });
+  });
+
+  it("uses DynamoDB through the integrations given", async () => {
+    const key = { pk: { S: "{% $states.input.id %}" } };
+    const states = {
+      Put: {
+        Type: "Task",
+        Resource: "arn:aws:states:::dynamodb:putItem",
+        Arguments: { TableName: "T", Item: { ...key, state: { S: "NEW" } } },
+        Output: "{% $states.input %}",
+        Next: "Get",
+      },
+      Get: {
+        Type: "Task",
+        Resource: "arn:aws:states:::dynamodb:getItem",
+        Arguments: { TableName: "T", Key: key },
+        End: true,
+      },
+    };
+    expect(outputOf(await fixture.run(machine(states), { id: "m1" }))).toEqual({
+      Item: { pk: { S: "m1" }, state: { S: "NEW" } },
+    });
+  });
+
+  it("sees a failed condition as DynamoDB.ConditionalCheckFailedException", async () => {
+    const states = {
+      Update: {
+        Type: "Task",
+        Resource: "arn:aws:states:::dynamodb:updateItem",
+        Arguments: { TableName: "T" },
+        Catch: [{ ErrorEquals: ["DynamoDB.ConditionalCheckFailedException"], Next: "C" }],
+        End: true,
+      },
+      C: done,
+    };
+    expect(outputOf(await fixture.run(machine(states)))).toEqual({
+      Error: "DynamoDB.ConditionalCheckFailedException",
+      Cause: "The conditional request failed",
+    });
+  });
+});
+
+describe("a task token", () => {
+  async function startWaiting(fields: object): Promise<{ arn: string; token: string }> {
+    const states = { A: waitForToken("keepToken", { End: true, ...fields }), C: done };
+    const caught = "Catch" in fields ? states : { A: states.A };
+    const arn = await fixture.start(await fixture.create(machine(caught)));
+    return { arn, token: await tray.next() };
+  }
+
+  it("finishes the task with the output sent", async () => {
+    const { arn, token } = await startWaiting({ Output: { ack: "{% $states.result %}" } });
+    await fixture.succeed(token, { target: "h2" });
+    expect(outputOf(await fixture.ended(arn))).toEqual({ ack: { target: "h2" } });
+  });
+
+  it("fails the task with error and cause", async () => {
+    const { arn, token } = await startWaiting({
+      Catch: [{ ErrorEquals: ["TargetRejected"], Next: "C" }],
+    });
+    await fixture.fail(token, "TargetRejected", "cpu mismatch");
+    expect(outputOf(await fixture.ended(arn))).toEqual({
+      Error: "TargetRejected",
+      Cause: "cpu mismatch",
+    });
+  });
+
+  it("that is silent for HeartbeatSeconds raises States.HeartbeatTimeout", async () => {
+    const { arn } = await startWaiting({
+      HeartbeatSeconds: 1,
+      TimeoutSeconds: 20,
+      Catch: [{ ErrorEquals: ["States.HeartbeatTimeout"], Next: "C" }],
+    });
+    expect(outputOf(await fixture.ended(arn))).toEqual({ Error: "States.HeartbeatTimeout" });
+  });
+
+  it("that is silent for TimeoutSeconds raises States.Timeout", async () => {
+    const { arn } = await startWaiting({
+      TimeoutSeconds: "{% 0 + 1 %}",
+      Catch: [{ ErrorEquals: ["States.Timeout"], Next: "C" }],
+    });
+    expect(outputOf(await fixture.ended(arn))).toEqual({ Error: "States.Timeout" });
+  });
+
+  it("can be used before the function that was given it has answered", async () => {
+    let release = () => {};
+    const released = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const own = await startFixture({
+      slow: async (event) => {
+        await own.succeed((event as { token: string }).token, "early");
+        await released;
+        return {};
+      },
+    });
+    try {
+      const execution = await own.run(machine({ A: waitForToken("slow") }));
+      expect(outputOf(execution)).toBe("early");
+    } finally {
+      release();
+      await own.close();
+    }
+  });
+});
+
+describe("flow", () => {
+  it("loops with Choice, Wait and variables", async () => {
+    const states = {
+      Init: { Type: "Pass", Assign: { i: 0 }, Next: "Loop" },
+      Loop: {
+        Type: "Choice",
+        Choices: [{ Condition: "{% $i < 3 %}", Next: "Inc" }],
+        Default: "Done",
+      },
+      Inc: { Type: "Wait", Seconds: "{% 1 - 1 %}", Assign: { i: "{% $i + 1 %}" }, Next: "Loop" },
+      Done: { Type: "Succeed", Output: { i: "{% $i %}" } },
+    };
+    expect(outputOf(await fixture.run(machine(states)))).toEqual({ i: 3 });
+  });
+
+  it("takes Assign and Output from the rule that matched", async () => {
+    const states = {
+      C: {
+        Type: "Choice",
+        Choices: [
+          {
+            Condition: "{% $states.input.x = 1 %}",
+            Assign: { y: 1 },
+            Output: { was: "one" },
+            Next: "D",
+          },
+        ],
+        Default: "D",
+        Assign: { y: 2 },
+        Output: { was: "other" },
+      },
+      D: { Type: "Pass", Output: { was: "{% $states.input.was %}", y: "{% $y %}" }, End: true },
+    };
+    expect(outputOf(await fixture.run(machine(states), { x: 1 }))).toEqual({ was: "one", y: 1 });
+    expect(outputOf(await fixture.run(machine(states), { x: 5 }))).toEqual({ was: "other", y: 2 });
+  });
+
+  it("fails with States.NoChoiceMatched without a Default", async () => {
+    const states = {
+      C: { Type: "Choice", Choices: [{ Condition: "{% false %}", Next: "D" }] },
+      D: done,
+    };
+    expect((await fixture.run(machine(states))).error).toBe("States.NoChoiceMatched");
+  });
+
+  it("ends in Fail with evaluated error and cause", async () => {
+    const states = {
+      F: { Type: "Fail", Error: "E", Cause: "{% 'because of ' & $states.input.x %}" },
+    };
+    const { status, error, cause } = await fixture.run(machine(states), { x: "y" });
+    expect({ status, error, cause }).toEqual({
+      status: "FAILED",
+      error: "E",
+      cause: "because of y",
+    });
+  });
+
+  it("times out after the machine's TimeoutSeconds", async () => {
+    const states = { W: { Type: "Wait", Seconds: 60, End: true } };
+    const { status, error } = await fixture.run(machine(states, { TimeoutSeconds: 1 }));
+    expect({ status, error }).toEqual({ status: "TIMED_OUT", error: "States.Timeout" });
+  });
+
+  it("gives the context object to expressions", async () => {
+    const states = { A: { Type: "Pass", Output: "{% $states.context %}", End: true } };
+    const execution = await fixture.run(machine(states), { a: 1 });
+    expect(outputOf(execution)).toMatchObject({
+      Execution: { Id: execution.executionArn, Name: execution.name, Input: { a: 1 } },
+      State: { Name: "A", RetryCount: 0 },
+      StateMachine: { Id: execution.stateMachineArn },
+    });
+  });
+});
+
+describe("Parallel", () => {
+  it("joins its branches in their order", async () => {
+    const states = {
+      P: {
+        Type: "Parallel",
+        Arguments: { x: "{% $states.input.x + 1 %}" },
+        Branches: [
+          { StartAt: "A", States: { A: invoke("echo", "{% $states.input.x %}") } },
+          { StartAt: "B", States: { B: { Type: "Pass", Output: "b", End: true } } },
+        ],
+        End: true,
+      },
+    };
+    expect(outputOf(await fixture.run(machine(states), { x: 1 }))).toEqual([{ echoed: 2 }, "b"]);
+  });
+
+  it("stops its other branches when one fails, and catches its error", async () => {
+    const states = {
+      P: {
+        Type: "Parallel",
+        Branches: [
+          { StartAt: "Fails", States: { Fails: { Type: "Fail", Error: "E", Cause: "c" } } },
+          { StartAt: "Waits", States: { Waits: { Type: "Wait", Seconds: 600, End: true } } },
+        ],
+        Catch: [{ ErrorEquals: ["E"], Next: "C" }],
+        End: true,
+      },
+      C: done,
+    };
+    const execution = await fixture.run(machine(states));
+    expect(outputOf(execution)).toEqual({ Error: "E", Cause: "c" });
+    const types = (await fixture.events(String(execution.executionArn))).map(({ type }) => type);
+    expect(types).toEqual([
+      "ExecutionStarted",
+      "ParallelStateEntered",
+      "ParallelStateStarted",
+      "FailStateEntered",
+      "ParallelStateFailed",
+      "ParallelStateExited",
+      "PassStateEntered",
+      "PassStateExited",
+      "ExecutionSucceeded",
+    ]);
+  });
+});
+
+describe("Map", () => {
+  const processor = (state: object, config: object = { Mode: "INLINE" }) => ({
+    ProcessorConfig: config,
+    StartAt: "Item",
+    States: { Item: state },
+  });
+  const distributed = { Mode: "DISTRIBUTED", ExecutionType: "STANDARD" };
+
+  it("runs its items with ItemSelector, and sees outer variables", async () => {
+    const states = {
+      Set: { Type: "Pass", Assign: { base: 10 }, Next: "M" },
+      M: {
+        Type: "Map",
+        Items: "{% $states.input.xs %}",
+        ItemSelector: {
+          v: "{% $states.context.Map.Item.Value %}",
+          i: "{% $states.context.Map.Item.Index %}",
+        },
+        MaxConcurrency: 2,
+        ItemProcessor: processor({
+          Type: "Pass",
+          Output: "{% {'sum': $base + $states.input.v, 'at': $states.context.Map.Item.Index} %}",
+          End: true,
+        }),
+        End: true,
+      },
+    };
+    expect(outputOf(await fixture.run(machine(states), { xs: [1, 2, 3] }))).toEqual([
+      { sum: 11, at: 0 },
+      { sum: 12, at: 1 },
+      { sum: 13, at: 2 },
+    ]);
+  });
+
+  it("of no items gives no results", async () => {
+    const states = { M: { Type: "Map", Items: [], ItemProcessor: processor(done), End: true } };
+    expect(outputOf(await fixture.run(machine(states)))).toEqual([]);
+  });
+
+  it("fails with the first item that fails when inline", async () => {
+    const states = {
+      M: {
+        Type: "Map",
+        Items: [1, 2, 3],
+        ItemProcessor: processor(invoke("failOn2", "{% $states.input %}")),
+        End: true,
+      },
+    };
+    expect((await fixture.run(machine(states))).error).toBe("Boom");
+  });
+
+  it("tolerates failed items up to the percentage when distributed", async () => {
+    const map = (ToleratedFailurePercentage: number) =>
+      machine({
+        M: {
+          Type: "Map",
+          Label: "Evacuate",
+          Items: "{% $states.input %}",
+          MaxConcurrency: 2,
+          ToleratedFailurePercentage,
+          ItemProcessor: processor(invoke("failOn2", "{% $states.input %}"), distributed),
+          End: true,
+        },
+      });
+    expect(outputOf(await fixture.run(map(25), [1, 2, 3, 4]))).toEqual([1, 3, 4]);
+    expect((await fixture.run(map(24), [1, 2, 3, 4])).error).toBe(
+      "States.ExceedToleratedFailureThreshold",
+    );
+  });
+});
+
+describe("a nested execution", () => {
+  const start = (pattern: string, child: string, fields: object = {}) => ({
+    Type: "Task",
+    Resource: `arn:aws:states:::states:startExecution${pattern}`,
+    Arguments: { StateMachineArn: child, Input: { a: 1 } },
+    End: true,
+    ...fields,
+  });
+
+  it("is waited for with .sync:2, its output arriving as JSON", async () => {
+    const child = await fixture.create(
+      machine({ P: { Type: "Pass", Output: { child: "{% $states.input.a %}" }, End: true } }),
+    );
+    const execution = await fixture.run(machine({ N: start(".sync:2", child) }));
+    expect(outputOf(execution)).toMatchObject({ Status: "SUCCEEDED", Output: { child: 1 } });
+  });
+
+  it("that fails raises States.TaskFailed with its description as cause", async () => {
+    const child = await fixture.create(machine({ F: { Type: "Fail", Error: "E", Cause: "c" } }));
+    const { error, cause } = await fixture.run(machine({ N: start(".sync:2", child) }));
+    expect(error).toBe("States.TaskFailed");
+    expect(JSON.parse(String(cause))).toMatchObject({ Status: "FAILED", Error: "E", Cause: "c" });
+  });
+
+  it("is only started without .sync:2", async () => {
+    const child = await fixture.create(machine({ W: { Type: "Wait", Seconds: 600, End: true } }));
+    const output = outputOf(await fixture.run(machine({ N: start("", child) })));
+    const { ExecutionArn } = output as { ExecutionArn: string };
+    expect((await fixture.describe(ExecutionArn)).status).toBe("RUNNING");
+  });
+});
+
+describe("JSONata", () => {
+  async function evaluate(expression: string): Promise<unknown> {
+    const states = { A: { Type: "Pass", Output: { is: `{% ${expression} %}` }, End: true } };
+    return (outputOf(await fixture.run(machine(states))) as { is: unknown }).is;
+  }
+
+  it.each([
+    ["$partition([1,2,3,4,5], 2)", [[1, 2], [3, 4], [5]]],
+    ["$range(0, 10, 5)", [0, 5, 10]],
+    ["$hash('abc', 'SHA-256')", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"],
+    ["$random(7) = $random(7)", true],
+    ["$length($uuid())", 36],
+    ["$parse('{\"a\":[1]}').a[0]", 1],
+    ["$map([1,2], function($x) { $x * 2 })", [2, 4]],
+    ["$millis() > 0", true],
+  ])("evaluates %s", async (expression, value) => {
+    expect(await evaluate(expression)).toEqual(value);
+  });
+
+  it.each([
+    ["$states.input.nothing", "returned nothing (undefined)"],
+    ["$parse('{')", "threw an error"],
+    ["1 + 'a'", "T2002"],
+    ["function($x) { $x }", "returned a function"],
+  ])("refuses %s with States.QueryEvaluationError", async (expression, reason) => {
+    const states = { A: { Type: "Pass", Output: { is: `{% ${expression} %}` }, End: true } };
+    const { error, cause } = await fixture.run(machine(states));
+    expect(error).toBe("States.QueryEvaluationError");
+    expect(cause).toContain(reason);
+    expect(cause).toContain("field 'Output/is'");
+  });
+
+  it("is stopped when it does not come to an end", async () => {
+    const endless = "($f := function($x) { $f($x + 1) }; $f(0))";
+    const states = { A: { Type: "Pass", Output: `{% ${endless} %}`, End: true } };
+    const { cause } = await fixture.run(machine(states));
+    expect(cause).toContain("evaluation steps");
+  });
+});
+
+it("costs about a millisecond for each transition", async () => {
+  const states = {
+    Init: { Type: "Pass", Assign: { i: 0 }, Next: "Loop" },
+    Loop: {
+      Type: "Choice",
+      Choices: [{ Condition: "{% $i < 500 %}", Next: "Inc" }],
+      Default: "Done",
+    },
+    Inc: { Type: "Pass", Assign: { i: "{% $i + 1 %}" }, Next: "Loop" },
+    Done: { Type: "Succeed" },
+  };
+  const { startDate, stopDate, status } = await fixture.run(machine(states));
+  expect(status).toBe("SUCCEEDED");
+  // 1,000 transitions; the bound leaves room for a busy machine.
+  expect(Number(stopDate) - Number(startDate)).toBeLessThan(10_000);
+});

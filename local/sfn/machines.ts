@@ -1,0 +1,141 @@
+import { randomUUID } from "node:crypto";
+import { type Account, keyOf, stateMachineArn } from "./arn.ts";
+import type { Definition } from "./definition.ts";
+import { ServiceError } from "./errors.ts";
+import type { Json } from "./json.ts";
+import type { MachineRecord, Store } from "./store/store.ts";
+
+export interface MachineInput {
+  readonly name: string;
+  readonly roleArn: string;
+  readonly definition: string;
+  readonly loggingConfiguration: Json;
+  readonly tracingConfiguration: Json;
+}
+
+export type MachineUpdate = Partial<Omit<MachineInput, "name">>;
+
+/** The state machines and the definitions that they, and running executions, go by. */
+export class Machines {
+  readonly #store: Store;
+  readonly #account: Account;
+  readonly #machines: Map<string, MachineRecord>;
+  readonly #definitions = new Map<string, Definition>();
+
+  constructor(store: Store, account: Account) {
+    this.#store = store;
+    this.#account = account;
+    this.#machines = new Map(store.loadMachines().map((machine) => [machine.arn, machine]));
+  }
+
+  list(): MachineRecord[] {
+    return [...this.#machines.values()];
+  }
+
+  find(arn: string): MachineRecord | undefined {
+    return this.#machines.get(arn);
+  }
+
+  /** @throws ServiceError `StateMachineDoesNotExist` */
+  get(arn: string): MachineRecord {
+    const machine = this.#machines.get(arn);
+    if (machine) return machine;
+    const message = `State Machine Does Not Exist: '${arn}'`;
+    throw new ServiceError("StateMachineDoesNotExist", message);
+  }
+
+  /**
+   * Creates a machine, or finds it if it is there with the same definition and configuration.
+   *
+   * @throws ServiceError `StateMachineAlreadyExists` if it is there with another one
+   */
+  create(input: MachineInput, now: number): MachineRecord {
+    const arn = stateMachineArn(this.#account, input.name);
+    const definitionId = keyOf(input.definition);
+    const { loggingConfiguration, tracingConfiguration } = input;
+    const existing = this.#machines.get(arn);
+    if (existing?.status === "DELETING") throw deleting(arn);
+    if (existing) {
+      if (isSame(existing, { ...input, definitionId })) return existing;
+      const message = `State Machine Already Exists: '${arn}'`;
+      throw new ServiceError("StateMachineAlreadyExists", message);
+    }
+    this.#store.saveDefinition(definitionId, input.definition);
+    return this.#save({
+      arn,
+      name: input.name,
+      roleArn: input.roleArn,
+      definitionId,
+      revisionId: "INITIAL",
+      createdAt: now,
+      status: "ACTIVE",
+      loggingConfiguration,
+      tracingConfiguration,
+    });
+  }
+
+  /** Changes a machine; executions under way keep the definition they began with. */
+  update(arn: string, update: MachineUpdate): MachineRecord {
+    const machine = this.get(arn);
+    if (machine.status === "DELETING") throw deleting(arn);
+    const { definition, ...rest } = update;
+    if (definition !== undefined) this.#store.saveDefinition(keyOf(definition), definition);
+    return this.#save({
+      ...machine,
+      ...rest,
+      ...(definition !== undefined && { definitionId: keyOf(definition) }),
+      revisionId: randomUUID(),
+    });
+  }
+
+  markDeleting(arn: string): void {
+    this.#save({ ...this.get(arn), status: "DELETING" });
+  }
+
+  remove(arn: string): void {
+    if (this.#machines.delete(arn)) this.#store.saveMachines(this.list());
+  }
+
+  definitionText(id: string): string {
+    const text = this.#store.loadDefinition(id);
+    if (text === undefined) throw new Error(`Definition ${id} is missing`);
+    return text;
+  }
+
+  definition(id: string): Definition {
+    const known = this.#definitions.get(id);
+    if (known) return known;
+    const definition = JSON.parse(this.definitionText(id)) as Definition;
+    this.#definitions.set(id, definition);
+    return definition;
+  }
+
+  /** Forgets definitions that neither a machine nor one of these executions uses. */
+  tidy(usedByExecutions: Iterable<string>): void {
+    const used = new Set(usedByExecutions);
+    for (const { definitionId } of this.#machines.values()) used.add(definitionId);
+    this.#store.keepDefinitions(used);
+    for (const id of this.#definitions.keys()) if (!used.has(id)) this.#definitions.delete(id);
+  }
+
+  #save(machine: MachineRecord): MachineRecord {
+    this.#machines.set(machine.arn, machine);
+    this.#store.saveMachines(this.list());
+    return machine;
+  }
+}
+
+export function deleting(arn: string): ServiceError {
+  return new ServiceError("StateMachineDeleting", `State Machine is being deleted: '${arn}'`);
+}
+
+function isSame(
+  machine: MachineRecord,
+  input: Pick<MachineRecord, "definitionId" | "loggingConfiguration" | "tracingConfiguration">,
+): boolean {
+  const configuration = (each: typeof input) =>
+    JSON.stringify([each.loggingConfiguration, each.tracingConfiguration]);
+  return (
+    machine.definitionId === input.definitionId && configuration(machine) === configuration(input)
+  );
+}

@@ -1,0 +1,50 @@
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+/**
+ * Claims a folder for this process, so that two engines never write the same journals. The claim of
+ * a process that is gone does not count: it is known by its id and start time.
+ *
+ * @returns a function that gives the folder back
+ * @throws Error if a live process holds it
+ */
+export function lockFolder(folder: string): () => void {
+  const path = join(folder, "lock");
+  const mine = identityOf(process.pid);
+  const holder = read(path);
+  if (holder !== undefined && isAlive(holder)) {
+    throw new Error(`Failed to open ${folder}: process ${holder.split(" ")[0]} uses it`);
+  }
+  // Only one of two processes that find a stale claim at once may win: "wx" fails for the other.
+  rmSync(path, { force: true });
+  writeFileSync(path, mine, { flag: "wx", mode: 0o600 });
+  return () => {
+    if (read(path) === mine) rmSync(path, { force: true });
+  };
+}
+
+function read(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return undefined;
+  }
+}
+
+function isAlive(identity: string): boolean {
+  const pid = Number(identity.split(" ")[0]);
+  if (!Number.isInteger(pid) || pid <= 0) return false;
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM" && identityOf(pid) === identity;
+  }
+  return identityOf(pid) === identity;
+}
+
+/** Process id and, on Linux, its start time (field 22 of /proc/pid/stat, after the name's ")"). */
+function identityOf(pid: number): string {
+  const stat = read(`/proc/${pid}/stat`);
+  const startedAt = stat?.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
+  return startedAt === undefined ? `${pid}` : `${pid} ${startedAt}`;
+}

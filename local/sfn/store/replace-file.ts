@@ -1,0 +1,38 @@
+import {
+  closeSync,
+  fsyncSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
+import { join } from "node:path";
+
+const SUFFIX = ".tmp";
+
+/**
+ * Writes a file so that a reader finds its old content or all of its new one, never a part, wherever
+ * this process is killed.
+ *
+ * @param options.flush also wait for the disk, so that a power failure cannot undo it
+ */
+export function replaceFile(path: string, content: string, options: { flush: boolean }): void {
+  const temporary = `${path}${SUFFIX}`;
+  const file = openSync(temporary, "w", 0o600);
+  try {
+    const bytes = Buffer.from(content);
+    for (let offset = 0; offset < bytes.length; ) offset += writeSync(file, bytes, offset);
+    if (options.flush) fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+  renameSync(temporary, path);
+}
+
+/** Removes what a process left that was killed inside `replaceFile`. */
+export function removeLeftovers(folder: string): void {
+  for (const name of readdirSync(folder)) {
+    if (name.endsWith(SUFFIX)) rmSync(join(folder, name), { force: true });
+  }
+}
