@@ -1,0 +1,17 @@
+import { RigUnavailableError } from "./errors.ts";
+import { buildRig, type Rig } from "./rig.ts";
+
+/**
+ * The rig, built if need be; undefined, after one line that says why, on a machine that cannot have
+ * it. With SWITCHYARD_VFIO_REQUIRED=1 that is an error instead, so that nothing is skipped unseen.
+ */
+export async function ensureRig(): Promise<Rig | undefined> {
+  try {
+    return await buildRig({ onProgress: (line) => process.stdout.write(`vfio rig: ${line}\n`) });
+  } catch (error) {
+    const required = process.env.SWITCHYARD_VFIO_REQUIRED === "1";
+    if (required || !(error instanceof RigUnavailableError)) throw error;
+    process.stdout.write(`vfio rig: skipped: ${error.message}\n`);
+    return undefined;
+  }
+}

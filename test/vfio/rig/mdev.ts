@@ -1,0 +1,70 @@
+import { MTTY_MODULES } from "./kernel-module.ts";
+import type { L1 } from "./l1.ts";
+
+const DEADLINE_MS = 10_000;
+const PARENT = "/sys/devices/virtual/mtty/mtty/mdev_supported_types";
+const DEVICES = "/sys/bus/mdev/devices";
+
+/** See mtty-knobs.ts. All 0 by default; a change is for migrations that start after it. */
+export interface MttyKnobs {
+  initKib?: number;
+  finalKib?: number;
+  loadInitMs?: number;
+  loadFinalMs?: number;
+}
+
+/** Loads the module that makes mtty devices, in the place of any that is loaded. */
+export async function loadMtty(l1: L1, variant: keyof typeof MTTY_MODULES): Promise<void> {
+  const script = `if [ -d /sys/module/mtty ]; then rmmod mtty; fi; insmod /modules/${MTTY_MODULES[variant]}`;
+  await shell(l1, script);
+}
+
+/** Sets all four knobs, those not named to 0. Needs the module's variant `knobs`. */
+export async function setMttyKnobs(l1: L1, knobs: MttyKnobs): Promise<void> {
+  const values: Record<string, number> = {
+    init_kb: knobs.initKib ?? 0,
+    final_kb: knobs.finalKib ?? 0,
+    load_init_ms: knobs.loadInitMs ?? 0,
+    load_final_ms: knobs.loadFinalMs ?? 0,
+  };
+  for (const [name, value] of Object.entries(values)) {
+    await l1.writeFile(`/sys/module/mtty/parameters/${name}`, `${value}`);
+  }
+}
+
+/**
+ * Makes a device with two ports anew and returns the path that `vfio-pci,sysfsdev=` takes. Every
+ * migration needs new devices on both sides: one keeps the migration state (RESUMING, STOP) in which
+ * its last user left it, and the next user cannot start from there.
+ */
+export async function createMttyDevice(l1: L1, uuid: string): Promise<string> {
+  await removeMttyDevice(l1, uuid);
+  await l1.writeFile(`${PARENT}/mtty-2/create`, uuid);
+  return mttyDevicePath(uuid);
+}
+
+/** Removes a device if there is one; waits for a user that is still closing it. */
+export async function removeMttyDevice(l1: L1, uuid: string): Promise<void> {
+  const remove = `${mttyDevicePath(uuid)}/remove`;
+  await shell(l1, `if [ -e ${remove} ]; then echo 1 >${remove}; fi`);
+}
+
+/** The option that gives the device to a QEMU: the kernel has no IOMMUFD, so its own dirty log is out. */
+export function vfioDeviceOption(uuid: string): string {
+  return [
+    "vfio-pci",
+    `id=vfio-${uuid}`,
+    `sysfsdev=${mttyDevicePath(uuid)}`,
+    "enable-migration=on",
+    "x-device-dirty-page-tracking=off",
+  ].join(",");
+}
+
+function mttyDevicePath(uuid: string): string {
+  return `${DEVICES}/${uuid}`;
+}
+
+async function shell(l1: L1, script: string): Promise<void> {
+  const { exitCode, stderr } = await l1.run(["sh", "-c", script], { deadlineMs: DEADLINE_MS });
+  if (exitCode !== 0) throw new Error(`Failed to run "${script}" in L1 (${exitCode}): ${stderr}`);
+}

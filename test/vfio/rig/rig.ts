@@ -1,0 +1,97 @@
+import { existsSync } from "node:fs";
+import { mkdir, open, readFile, rm } from "node:fs/promises";
+import path from "node:path";
+import { RigUnavailableError } from "./errors.ts";
+import { BOOT_FILES, initrdStage } from "./initrd.ts";
+import { mttyModulesStage, mttySourceStage, readMttyUpstream } from "./kernel-module.ts";
+import { packagesStage, ROOT } from "./packages.ts";
+import { runStage } from "./stage.ts";
+
+/** The repository: also what L1 sees, read-only, as /project. */
+export const PROJECT_DIR = path.resolve(import.meta.dirname, "../../..");
+
+/** Programs the build and L1 need on this machine, each with the Debian package that has it. */
+const PROGRAMS: Readonly<Record<string, string>> = {
+  "apt-get": "apt",
+  chroot: "coreutils",
+  "dpkg-deb": "dpkg",
+  "qemu-system-x86_64": "qemu-system-x86",
+  tar: "tar",
+  xz: "xz-utils",
+};
+
+/** What L1 boots from. */
+export interface Rig {
+  kernel: string;
+  initrd: string;
+  /** Folder of unpacked packages that L1 has as /packages and /usr, read-only. */
+  packages: string;
+}
+
+export interface RigOptions {
+  /** Default: SWITCHYARD_VFIO_CACHE, else `.cache/vfio-rig` in the repository. */
+  cacheDir?: string;
+  /** Called with one line for each step. Default: silent. */
+  onProgress?: (line: string) => void;
+}
+
+/**
+ * Builds what is missing or out of date in the cache folder: about a minute and 1.5 GB the first
+ * time, a moment afterwards.
+ *
+ * @throws RigUnavailableError when this machine cannot build it; other errors are faults of the rig.
+ */
+export async function buildRig(options: RigOptions = {}): Promise<Rig> {
+  const reason = whyUnavailable();
+  if (reason !== undefined) throw new RigUnavailableError(reason);
+  const cacheDir = options.cacheDir ?? defaultCacheDir();
+  const context = { cacheDir, onProgress: options.onProgress ?? (() => {}) };
+  await mkdir(cacheDir, { recursive: true });
+  const unlock = await lock(cacheDir);
+  try {
+    const packagesKey = await runStage(context, packagesStage(context));
+    const sourceKey = await runStage(context, mttySourceStage(cacheDir, packagesKey));
+    const upstream = await readMttyUpstream(cacheDir);
+    const modulesKey = await runStage(context, mttyModulesStage(cacheDir, sourceKey, upstream));
+    await runStage(context, await initrdStage(cacheDir, modulesKey));
+  } finally {
+    await unlock();
+  }
+  return {
+    kernel: path.join(cacheDir, BOOT_FILES.kernel),
+    initrd: path.join(cacheDir, BOOT_FILES.initrd),
+    packages: path.join(cacheDir, ROOT),
+  };
+}
+
+/** Why the rig cannot be built here, on one line; undefined when nothing speaks against it. */
+export function whyUnavailable(): string | undefined {
+  if (process.platform !== "linux" || process.arch !== "x64") return "not an x86-64 Linux machine";
+  if (process.getuid?.() !== 0) return "not root (the kernel module is built in a chroot)";
+  const folders = (process.env.PATH ?? "").split(path.delimiter);
+  const absent = Object.entries(PROGRAMS).filter(
+    ([program]) => !folders.some((folder) => existsSync(path.join(folder, program))),
+  );
+  if (absent.length === 0) return undefined;
+  const names = absent.map(([program]) => program).join(", ");
+  return `no ${names} (apt-get install ${absent.map(([, name]) => name).join(" ")})`;
+}
+
+export function defaultCacheDir(): string {
+  const chosen = process.env.SWITCHYARD_VFIO_CACHE;
+  if (chosen !== undefined && chosen !== "") return path.resolve(chosen);
+  return path.join(PROJECT_DIR, ".cache/vfio-rig");
+}
+
+/** One builder at a time: a second one is told who is at work instead of waiting. */
+async function lock(cacheDir: string): Promise<() => Promise<void>> {
+  const file = path.join(cacheDir, "lock");
+  const owner = Number(await readFile(file, "utf8").catch(() => "0"));
+  if (owner > 0 && !existsSync(`/proc/${owner}`)) await rm(file, { force: true });
+  const handle = await open(file, "wx").catch((cause: unknown) => {
+    throw new Error(`Failed to lock ${cacheDir}: process ${owner} builds in it`, { cause });
+  });
+  await handle.writeFile(String(process.pid));
+  await handle.close();
+  return async () => await rm(file, { force: true });
+}
