@@ -3,6 +3,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import {
   CreateTableCommand,
+  type CreateTableCommandInput,
   DynamoDBClient,
   ResourceInUseException,
   UpdateTimeToLiveCommand,
@@ -13,12 +14,13 @@ import {
   UpdateStateMachineCommand,
 } from "@aws-sdk/client-sfn";
 import type { Logger } from "pino";
+import { TTL_ATTRIBUTE, tableSchema } from "../functions/table-schema.ts";
 import { migrationDefinition } from "../workflows/migration.ts";
 import { startDynamodb } from "./dynamodb/dynamodb.ts";
 import { type Gateway, startGateway } from "./gateway.ts";
-import { startLambda } from "./lambda/lambda.ts";
-import { createRegistry } from "./lambda/registry.ts";
-import { startStepFunctions } from "./sfn/step-functions.ts";
+import { type FunctionRegistry, functionRegistry } from "./lambda/registry.ts";
+import { startLambda } from "./lambda/server.ts";
+import { startStepFunctions } from "./sfn/server.ts";
 import { startSqs } from "./sqs/sqs.ts";
 
 const ACCOUNT = "000000000000";
@@ -67,7 +69,7 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
   });
   try {
     setDefaults(options.operatorToken);
-    const registry = createRegistry();
+    const registry = functionRegistry({ region: REGION, accountId: ACCOUNT });
     const run = async (
       service: string,
       start: () => Promise<{ endpoint: string; close(): Promise<void> }>,
@@ -90,7 +92,12 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
     const gateway = await register(registry, { port, log });
     parts.push(gateway);
     await run("SFN", () =>
-      startStepFunctions({ invoke: registry.invoke, ...place(3, "step-functions") }),
+      startStepFunctions({
+        invoke: registry.invoke,
+        region: REGION,
+        accountId: ACCOUNT,
+        ...place(3, "step-functions"),
+      }),
     );
     await createStateMachine();
     return {
@@ -123,7 +130,7 @@ function setDefaults(operatorToken: string): void {
 
 /** The functions read their configuration when they are loaded, so they are loaded now. */
 async function register(
-  registry: ReturnType<typeof createRegistry>,
+  registry: FunctionRegistry,
   options: { port: number; log: Logger },
 ): Promise<Gateway> {
   const functions = {
@@ -150,12 +157,9 @@ async function register(
 }
 
 async function createTable(): Promise<void> {
-  const { tableSchema, TTL_ATTRIBUTE } = await import("../functions/table-schema.ts");
   const dynamodb = new DynamoDBClient({});
   try {
-    await dynamodb.send(
-      new CreateTableCommand({ TableName: TABLE, ...structuredClone(tableSchema) }),
-    );
+    await dynamodb.send(new CreateTableCommand({ TableName: TABLE, ...mutable(tableSchema) }));
     await dynamodb.send(
       new UpdateTimeToLiveCommand({
         TableName: TABLE,
@@ -193,6 +197,11 @@ async function createStateMachine(): Promise<void> {
   } finally {
     sfn.destroy();
   }
+}
+
+/** The SDK's types want arrays that may be changed. */
+function mutable(schema: typeof tableSchema): Omit<CreateTableCommandInput, "TableName"> {
+  return JSON.parse(JSON.stringify(schema)) as Omit<CreateTableCommandInput, "TableName">;
 }
 
 function folder(dataDir: string, name: string): string {

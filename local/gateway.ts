@@ -1,12 +1,11 @@
 import { once } from "node:events";
 import type { Server } from "node:http";
 import { createAdaptorServer } from "@hono/node-server";
-import type { Hono } from "hono";
 import type { Logger } from "pino";
 
 export type Gateway = { url: string; close(): Promise<void> };
 
-type Fetch = Pick<Hono, "fetch">;
+type Fetch = { fetch(request: Request): Response | Promise<Response> };
 
 /** What API Gateway does in the cloud: agents' calls go to one function, all others to the API. */
 export async function startGateway(options: {

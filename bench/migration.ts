@@ -1,0 +1,124 @@
+import { cpus } from "node:os";
+import { join } from "node:path";
+import { Command, InvalidArgumentError } from "commander";
+import type { VmDefinition } from "../core/vm.ts";
+import { VmDefinition as Definition } from "../core/vm.ts";
+import { Fleet } from "../demo/fleet.ts";
+import { bootDiskDefinition, writeBootDisk } from "../demo/guest/boot-disk.ts";
+import { waitForCounter } from "../demo/guest/serial.ts";
+import { chooseQemu } from "../demo/qemu.ts";
+import { waitUntil } from "../demo/wait-until.ts";
+import { type BareRun, bareMigration } from "./bare.ts";
+import { round, spread } from "./statistics.ts";
+
+const MIB = 2 ** 20;
+const VM = "bench";
+const HOSTS = ["host-a", "host-b"] as const;
+
+const program = new Command("bench:migration")
+  .description("Our migration beside a bare QMP script: the same guest, alternating, in one run")
+  .option("--json", "print one JSON object as the last line")
+  .option("--runs <number>", "migrations of each kind", runs, 10)
+  .option("--qemu <path>", "QEMU of both ends")
+  .parse();
+const options = program.opts<{ json?: true; runs: number; qemu?: string }>();
+
+type OurRun = BareRun & { totalMs: number; targetStartMs: number };
+
+const qemu = chooseQemu(options.qemu);
+const fleet = await Fleet.start({ hosts: { [HOSTS[0]]: qemu.path, [HOSTS[1]]: qemu.path } });
+try {
+  const disk = join(fleet.folder, "boot.img");
+  await writeBootDisk(disk, { dirtyBytesPerSecond: MIB, workingSetBytes: 8 * MIB });
+  const definition = Definition.parse({ memoryBytes: 128 * MIB, ...bootDiskDefinition(disk) });
+  await fleet.startVm(VM, HOSTS[0], definition);
+  await waitForCounter(fleet.serialLog(HOSTS[0], VM), ({ counter }) => counter > 20, {
+    timeoutMs: 60_000,
+  });
+  const ours: OurRun[] = [];
+  const bare: BareRun[] = [];
+  // One of each to warm up: caches of the file system, of the compiler, of QEMU's probe.
+  await both(definition, 0);
+  for (let run = 1; run <= options.runs; run += 1) {
+    const pair = await both(definition, run);
+    ours.push(pair.ours);
+    bare.push(pair.bare);
+    if (!options.json) console.error(`run ${run} of ${options.runs}`);
+  }
+  report(ours, bare);
+} finally {
+  await fleet.stop();
+}
+
+async function both(definition: VmDefinition, run: number) {
+  const bare = await bareMigration(qemu.path, definition);
+  const ours = await ourMigration(HOSTS[run % 2] ?? HOSTS[0], HOSTS[(run + 1) % 2] ?? HOSTS[1]);
+  return { bare, ours };
+}
+
+async function ourMigration(source: string, target: string): Promise<OurRun> {
+  const { id } = await fleet.api.migrate(VM, target);
+  const migration = await fleet.waitForMigration(id);
+  const { figures, targetStartMs, stoppedAtMs, targetRunningAtMs, endedAt, createdAt } = migration;
+  if (
+    !figures ||
+    targetStartMs === undefined ||
+    stoppedAtMs === undefined ||
+    targetRunningAtMs === undefined ||
+    endedAt === undefined
+  ) {
+    throw new Error(
+      `The migration ended ${migration.status}: ${JSON.stringify(migration.failure)}`,
+    );
+  }
+  // The way back needs the source to be gone.
+  await waitUntil("the source's process to be gone", () =>
+    fleet.guestPid(source, VM) === undefined ? true : undefined,
+  );
+  const totalMs = Date.parse(endedAt) - Date.parse(createdAt);
+  return {
+    downtimeMs: figures.downtimeMs,
+    blackoutMs: targetRunningAtMs - stoppedAtMs,
+    qemuTotalMs: figures.totalTimeMs,
+    overheadMs: totalMs - figures.totalTimeMs - targetStartMs,
+    totalMs,
+    targetStartMs,
+  };
+}
+
+function report(ours: OurRun[], bare: BareRun[]): void {
+  const figures = (list: BareRun[]) => ({
+    downtimeMs: spread(list.map((run) => run.downtimeMs)),
+    blackoutMs: spread(list.map((run) => run.blackoutMs)),
+    qemuTotalMs: spread(list.map((run) => run.qemuTotalMs)),
+    overheadMs: spread(list.map((run) => run.overheadMs)),
+  });
+  const summary = {
+    setup: {
+      qemu: qemu.version,
+      real: qemu.real,
+      cpu: cpus()[0]?.model ?? "unknown",
+      cores: cpus().length,
+      guest: "128 MiB, TCG, 1 MiB/s dirtied",
+    },
+    bare: figures(bare),
+    switchyard: {
+      ...figures(ours),
+      totalMs: spread(ours.map((run) => run.totalMs)),
+      targetStartMs: spread(ours.map((run) => run.targetStartMs)),
+    },
+  };
+  const difference = {
+    downtimeMs: round(summary.switchyard.downtimeMs.median - summary.bare.downtimeMs.median),
+    blackoutMs: round(summary.switchyard.blackoutMs.median - summary.bare.blackoutMs.median),
+    downtimeRatio: round(summary.switchyard.downtimeMs.median / summary.bare.downtimeMs.median),
+  };
+  if (options.json) console.log(JSON.stringify({ ...summary, difference }));
+  else console.log(JSON.stringify({ ...summary, difference }, null, 2));
+}
+
+function runs(text: string): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value >= 1 && value <= 1000) return value;
+  throw new InvalidArgumentError(`Expected a whole number from 1 to 1000, got \`${text}\`.`);
+}
