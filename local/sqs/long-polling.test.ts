@@ -1,0 +1,121 @@
+import {
+  ChangeMessageVisibilityCommand,
+  CreateQueueCommand,
+  DeleteQueueCommand,
+  ReceiveMessageCommand,
+  SendMessageBatchCommand,
+  SendMessageCommand,
+  type SQSClient,
+} from "@aws-sdk/client-sqs";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { errorOf, sqsClient } from "../testing/clients.ts";
+import { type Sqs, startSqs } from "./sqs.ts";
+
+let service: Sqs;
+let sqs: SQSClient;
+let QueueUrl: string;
+
+beforeEach(async () => {
+  service = await startSqs();
+  sqs = sqsClient(service.endpoint);
+  const { QueueUrl: url = "" } = await sqs.send(new CreateQueueCommand({ QueueName: "commands" }));
+  QueueUrl = url;
+});
+
+afterEach(async () => {
+  sqs.destroy();
+  await service.close();
+});
+
+const send = (MessageBody: string, DelaySeconds?: number) =>
+  sqs.send(new SendMessageCommand({ QueueUrl, MessageBody, DelaySeconds }));
+const receive = async (WaitTimeSeconds: number, abortSignal?: AbortSignal) => {
+  const command = new ReceiveMessageCommand({ QueueUrl, WaitTimeSeconds });
+  const options = abortSignal ? { abortSignal } : {};
+  return (await sqs.send(command, options)).Messages ?? [];
+};
+const bodies = async (WaitTimeSeconds: number) =>
+  (await receive(WaitTimeSeconds)).map((message) => message.Body);
+
+/** Requests arrive in order on the loopback, so an answered one shows that earlier ones have come. */
+const waitersHaveCome = () => receive(0);
+
+test("a receiver that waits gets what is sent, long before its time is up", async () => {
+  const waiting = bodies(20);
+  await waitersHaveCome();
+  const startedMs = performance.now();
+  await send("now");
+  expect(await waiting).toEqual(["now"]);
+  // Far above what it takes, far below the wait; testing/latency.ts measures the latency itself.
+  expect(performance.now() - startedMs).toBeLessThan(5_000);
+});
+
+test("the longest waiting receiver is served first, and each message goes to one", async () => {
+  const first = bodies(20);
+  await waitersHaveCome();
+  const second = bodies(20);
+  await waitersHaveCome();
+  await send("1");
+  expect(await first).toEqual(["1"]);
+  await send("2");
+  expect(await second).toEqual(["2"]);
+});
+
+test("a batch serves several receivers", async () => {
+  const waiting = [bodies(20), bodies(20)];
+  await waitersHaveCome();
+  const Entries = ["a", "b"].map((Id) => ({ Id, MessageBody: Id }));
+  await sqs.send(new SendMessageBatchCommand({ QueueUrl, Entries }));
+  expect((await Promise.all(waiting)).flat().toSorted()).toEqual(["a", "b"]);
+});
+
+test("a wait without a message ends empty after its time", async () => {
+  const startedMs = performance.now();
+  expect(await bodies(1)).toEqual([]);
+  expect(performance.now() - startedMs).toBeGreaterThan(990);
+});
+
+test("a receiver is woken when a delay is over", async () => {
+  await send("later", 1);
+  expect(await bodies(20)).toEqual(["later"]);
+});
+
+test("a receiver is woken when a message is given up", async () => {
+  await send("again");
+  const [message] = await receive(0);
+  const waiting = bodies(20);
+  await waitersHaveCome();
+  const { ReceiptHandle } = message ?? {};
+  await sqs.send(
+    new ChangeMessageVisibilityCommand({ QueueUrl, ReceiptHandle, VisibilityTimeout: 0 }),
+  );
+  expect(await waiting).toEqual(["again"]);
+});
+
+test("a receiver that has hung up takes no message with it", async () => {
+  const hangUp = new AbortController();
+  const lost = receive(20, hangUp.signal);
+  await waitersHaveCome();
+  hangUp.abort();
+  expect((await errorOf(lost)).name).toBe("AbortError");
+  // A new connection is needed after the abort, so the server has seen the old one close.
+  await waitersHaveCome();
+  await send("kept");
+  expect(await bodies(5)).toEqual(["kept"]);
+});
+
+test("a receiver learns that its queue was deleted", async () => {
+  const waiting = errorOf(receive(20));
+  await waitersHaveCome();
+  await sqs.send(new DeleteQueueCommand({ QueueUrl }));
+  expect((await waiting).name).toBe("QueueDoesNotExist");
+});
+
+test("closing the service ends all waits at once", async () => {
+  const waiting = Promise.all([bodies(20), bodies(20)]);
+  await waitersHaveCome();
+  const startedMs = performance.now();
+  await service.close();
+  expect(await waiting).toEqual([[], []]);
+  expect(performance.now() - startedMs).toBeLessThan(4_000);
+});
