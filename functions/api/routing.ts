@@ -4,8 +4,10 @@ import { VmDefinition } from "../../core/vm.ts";
 import { invalid } from "./invalid.ts";
 import { ProblemBody } from "./problem.ts";
 
-// zod's JSON value contains itself: the generator of the OpenAPI document needs a name for it.
-z.globalRegistry.add(VmDefinition.shape.blockdevs.unwrap().element.valueType, { id: "JsonValue" });
+// zod's JSON value contains itself, so the generator of the OpenAPI document needs a name for it.
+// The method is taken from the prototype: schemas made before this library was loaded lack it.
+const jsonValue = VmDefinition.shape.blockdevs.unwrap().element.valueType;
+Reflect.apply(z.ZodType.prototype.openapi, jsonValue, ["JsonValue"]);
 
 /** An app for one noun; requests that do not fit their schema are refused in one way. */
 export function routes(): OpenAPIHono {
@@ -21,7 +23,7 @@ export function routes(): OpenAPIHono {
 async function given(target: string, context: Context): Promise<unknown> {
   switch (target) {
     case "json":
-      return context.req.json();
+      return context.req.json().catch(() => undefined);
     case "query":
       return context.req.query();
     case "param":
