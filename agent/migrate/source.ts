@@ -7,6 +7,7 @@ import type { Log } from "../log.ts";
 import { QmpTimeoutError } from "../qmp/error.ts";
 import type { QmpEvent } from "../qmp/events.ts";
 import { ACK_TRACE, AckWatch } from "./ack-watch.ts";
+import { FloodControl } from "./flood-control.ts";
 import { HandoverClient } from "./handover.ts";
 import { hasConverged, toProgress } from "./progress.ts";
 import { applySettings } from "./settings.ts";
@@ -50,12 +51,14 @@ export class SourceMigration {
   readonly #emit: Emit;
   readonly #log: Log;
   readonly #progressIntervalMs: number;
+  readonly #flood: FloodControl;
   readonly #over = Promise.withResolvers<string>();
   readonly #unsubscribe: (() => void)[] = [];
   #link: HandoverClient | undefined;
   #ackWatch: AckWatch | undefined;
   #timers: NodeJS.Timeout[] = [];
   #lastProgressMs = 0;
+  #bestBytesPerSecond: number | undefined;
   #asking = false;
   #said = { converged: false, stopped: false, ended: false };
 
@@ -66,6 +69,7 @@ export class SourceMigration {
     this.#emit = options.emit;
     this.#log = options.log.child({ migrationId: options.id, role: "source" });
     this.#progressIntervalMs = options.progressIntervalMs;
+    this.#flood = new FloodControl(options.guest.qmp, this.#log);
   }
 
   get linkUp(): boolean {
@@ -173,6 +177,7 @@ export class SourceMigration {
       }
       await qmp.execute("trace-event-set-state", { name: ACK_TRACE, enable: true });
       this.#ackWatch = new AckWatch(logPath, ({ pending, atMs }) => {
+        if (pending === 0) this.#releaseFlood();
         this.#tell({ type: "migration.acked", evidence: "trace", pending }, atMs);
       });
     } catch (error) {
@@ -185,9 +190,18 @@ export class SourceMigration {
     const { qmp } = this.#guest;
     this.#unsubscribe.push(
       qmp.on("MIGRATION", (event) => this.#onStatus(event.data.status, event)),
+      qmp.on("MIGRATION_PASS", (event) => {
+        this.#flood.onPasses(event.count, this.#bestBytesPerSecond);
+      }),
       qmp.on("STOP", (event) => this.#onStop(event.timestampMs)),
     );
     void this.#guest.ended.then((ended) => ended && this.#onGone());
+  }
+
+  #releaseFlood(): void {
+    this.#flood.release().catch((error: unknown) => {
+      this.#log.error({ error }, "the bandwidth cannot be restored");
+    });
   }
 
   #onStop(atMs: number): void {
@@ -284,6 +298,8 @@ export class SourceMigration {
       // Events can be missed while the agent was away; the status cannot.
       if (OVER.has(progress.status)) return this.#onMissedEnd(progress.status);
       if (progress.status === "pre-switchover") this.#continue();
+      const rate = progress.bandwidthBytesPerSecond ?? 0;
+      if (rate > (this.#bestBytesPerSecond ?? 0)) this.#bestBytesPerSecond = rate;
       const limit = this.#guest.manifest.migration?.downtimeLimitMs ?? DOWNTIME_LIMIT_MS;
       if (!this.#said.converged && hasConverged(progress, limit)) {
         this.#said.converged = true;
