@@ -377,6 +377,24 @@ describe("refusals", () => {
     expect(error.message).toMatch(message);
   });
 
+  test.each<[string, unknown, string]>([
+    ["a = :v", { b: 1 }, "`=` with a value of type M"],
+    ["NOT (a <> :v)", [1], "`<>` with a value of type L"],
+    ["attribute_exists(a) AND a IN (:v)", { b: 1 }, "`in` with a value of type M"],
+    ["contains(a, :v)", true, "`contains` with a value of type BOOL"],
+  ])("what dynalite would compare wrongly is refused: %s", async (expression, value, message) => {
+    await put({ ...key, a: value });
+    const command = new DeleteCommand({
+      TableName,
+      Key: key,
+      ConditionExpression: expression,
+      ExpressionAttributeValues: { ":v": value },
+    });
+    const error = await errorOf(items.send(command));
+    expect(error.name).toBe("ValidationException");
+    expect(error.message).toContain(message);
+  });
+
   test.each([
     ["ExecuteStatement", () => new ExecuteStatementCommand({ Statement: "SELECT * FROM x" })],
     ["UpdateTable", () => new UpdateTableCommand({ TableName, BillingMode: "PROVISIONED" })],

@@ -25,7 +25,7 @@ import queryChecks from "dynalite/validations/query.js";
 import scanChecks from "dynalite/validations/scan.js";
 import updateItemChecks from "dynalite/validations/updateItem.js";
 import { fromDynalite } from "./errors.ts";
-import { requireSupported } from "./refusals.ts";
+import { requireComparable, requireSupported } from "./refusals.ts";
 import type { Store } from "./store.ts";
 
 export type Input = Record<string, unknown>;
@@ -60,6 +60,7 @@ export function checkInput(store: Store, name: OperationName, input: Input): Inp
   try {
     const checked = validations.checkTypes(structuredClone(input), types);
     validations.checkValidations(checked, types, custom, store);
+    requireComparable(name, checked);
     return checked;
   } catch (error) {
     throw fromDynalite(error);

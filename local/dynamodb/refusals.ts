@@ -51,3 +51,45 @@ function isSwitchedOff(name: string, value: unknown): boolean {
     return (value as Record<string, unknown>).StreamEnabled === false;
   return false;
 }
+
+interface Expression {
+  type: string;
+  name?: string;
+  /** Of a path: its names. Of a value: its type and content. */
+  args?: unknown[];
+}
+
+/**
+ * Refuses what dynalite would compare wrongly: to it two maps or lists are never equal, and nothing
+ * but text, numbers and bytes is contained in anything.
+ *
+ * @param checked the input as dynalite's checks return it, with parsed expressions.
+ * @throws AwsError (ValidationException) naming the operator.
+ */
+export function requireComparable(operation: string, checked: Record<string, unknown>): void {
+  for (const name of ["_condition", "_filter"]) {
+    const parsed = checked[name] as { expression: Expression } | undefined;
+    if (parsed) requireComparableArgs(operation, parsed.expression);
+  }
+}
+
+function requireComparableArgs(operation: string, { type, name, args = [] }: Expression): void {
+  const operator = type === "function" ? (name ?? "") : type;
+  const refused = refusedTypes[operator] ?? [];
+  for (const arg of args) {
+    if (typeof arg !== "object" || arg === null || Array.isArray(arg)) continue;
+    if ("type" in arg) requireComparableArgs(operation, arg as Expression);
+    const found = refused.find((valueType) => valueType in arg);
+    if (found === undefined) continue;
+    throw validationError(
+      `${operation}: \`${operator}\` with a value of type ${found} is not supported by the local DynamoDB`,
+    );
+  }
+}
+
+const refusedTypes: Record<string, readonly string[]> = {
+  "=": ["M", "L"],
+  "<>": ["M", "L"],
+  in: ["M", "L", "BOOL"],
+  contains: ["M", "L", "BOOL", "NULL", "SS", "NS", "BS"],
+};
