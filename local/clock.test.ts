@@ -1,0 +1,41 @@
+import { expect, it } from "vitest";
+import { ManualClock, systemClock, TIMER_DELAY_MS_MAX } from "./clock.ts";
+
+it("a manual clock fires timers in the order they are due, at their time", async () => {
+  const clock = new ManualClock(0);
+  const fired: [string, number][] = [];
+  const note = (name: string) => () => fired.push([name, clock.now()]);
+  clock.setTimeout(note("late"), 20);
+  clock.setTimeout(note("early"), 10);
+  clock.setTimeout(note("early too"), 10);
+  clock.setTimeout(note("cleared"), 15).clear();
+  await clock.advance(19);
+  expect(fired).toEqual([
+    ["early", 10],
+    ["early too", 10],
+  ]);
+  await clock.advance(1);
+  expect(fired.at(-1)).toEqual(["late", 20]);
+  expect(clock.now()).toBe(20);
+});
+
+it("a timer set by a timer fires within the same advance, at its own time", async () => {
+  const clock = new ManualClock(0);
+  const at: number[] = [];
+  clock.setTimeout(() => {
+    at.push(clock.now());
+    Promise.resolve().then(() => clock.setTimeout(() => at.push(clock.now()), 5));
+  }, 5);
+  await clock.advance(100);
+  expect(at).toEqual([5, 10]);
+});
+
+it("the system's clock does not fire at once for a delay Node cannot hold", async () => {
+  let fired = false;
+  const timer = systemClock.setTimeout(() => {
+    fired = true;
+  }, TIMER_DELAY_MS_MAX * 2);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  timer.clear();
+  expect(fired).toBe(false);
+});
