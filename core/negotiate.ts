@@ -1,0 +1,119 @@
+import { planAck } from "./negotiate/ack.ts";
+import { findBlockers } from "./negotiate/blockers.ts";
+import { explainCapabilities } from "./negotiate/choices.ts";
+import { type ChosenParameters, chooseParameters } from "./negotiate/choose-parameters.ts";
+import { findMachine } from "./negotiate/machine.ts";
+import { type Settlement, settle } from "./negotiate/settle.ts";
+import { onAt, type Side } from "./negotiate/sides.ts";
+import { multifdTransferBlockers } from "./negotiate/vfio.ts";
+import { readWishes, type Wishes } from "./negotiate/wishes.ts";
+import type { Blocker, Choice, NegotiationResult, SideSettings } from "./negotiation.ts";
+import type { MigrationPolicy } from "./policy.ts";
+import { checkPolicy } from "./policy-check.ts";
+import type { SourceProbe, TargetProbe } from "./probe.ts";
+import type { VmDefinition } from "./vm.ts";
+
+export type NegotiationInput = {
+  source: SourceProbe;
+  target: TargetProbe;
+  policy: MigrationPolicy;
+  definition: VmDefinition;
+};
+
+/**
+ * From what both ends can and what the policy wants to what is switched on at each end, each choice
+ * with its reason; or every blocker, each with its cure. Pure: the same input gives the same result.
+ *
+ * What it promises of an agreement: QEMU's `migrate_caps_check` accepts both sets; a capability that
+ * must be on at both ends is on at both or at none; every capability that an end has is listed.
+ */
+export function negotiate(input: NegotiationInput): NegotiationResult {
+  const { source, target, policy, definition } = input;
+  const wishes = readWishes(policy);
+  const settlement = settle({ source, target, definition, wishes });
+  const { on } = settlement;
+  const parameters = chooseParameters({ source, target, policy, wishes, on });
+  const compression = parameters.source["multifd-compression"];
+  const blockers = [
+    ...checkPolicy(policy),
+    ...findBlockers(input),
+    ...settlement.blockers,
+    ...parameters.blockers,
+    ...multifdTransferBlockers(input, on, compression),
+    ...uuidBlockers(input, on),
+  ];
+  if (blockers.length > 0) return { agreed: false, blockers: unique(blockers) };
+  const ack = planAck(input, on.has("switchover-ack"));
+  return {
+    agreed: true,
+    agreement: {
+      source: settingsOf("source", input, on, parameters),
+      target: settingsOf("target", input, on, parameters),
+      transport: wishes.transport,
+      ackMode: ack.mode,
+      ackDevices: ack.devices,
+      machineType: source.machineType,
+      choices: [
+        { subject: "ack", value: ack.mode, reason: ack.reason },
+        ...explainTransport(wishes),
+        ...explainMachine(input),
+        ...explainCapabilities(settlement, wishes),
+        ...parameters.choices,
+      ],
+    },
+  };
+}
+
+function settingsOf(
+  side: Side,
+  input: NegotiationInput,
+  on: Settlement["on"],
+  parameters: ChosenParameters,
+): SideSettings {
+  const here = onAt(side, on);
+  const names = input[side].qemu.capabilities;
+  return {
+    capabilities: Object.fromEntries(names.map((name) => [name, here.has(name)])),
+    parameters: parameters[side],
+  };
+}
+
+function uuidBlockers({ source, definition }: NegotiationInput, on: Settlement["on"]): Blocker[] {
+  const { uuid = NO_UUID } = definition;
+  if (!on.has("validate-uuid") || source.uuid === undefined || source.uuid === uuid) return [];
+  return [
+    {
+      code: "uuid-differs",
+      field: "definition.uuid",
+      message: `The guest's UUID is ${source.uuid}, and its definition says ${uuid}`,
+      cure: "Correct the definition, or leave out `validate-uuid`",
+    },
+  ];
+}
+
+/** What QEMU reports of a guest without one. */
+const NO_UUID = "00000000-0000-0000-0000-000000000000";
+
+function explainTransport({ transport }: Wishes): Choice[] {
+  const reason =
+    transport === "tcp"
+      ? "QEMU connects to QEMU over the migration network"
+      : "asked for: the stream goes through the agents and has no return path";
+  return [{ subject: "transport", value: transport, reason }];
+}
+
+function explainMachine({ source, target }: NegotiationInput): Choice[] {
+  const { machineType: value } = source;
+  const isDeprecated = findMachine(target.qemu.machines, value)?.deprecated === true;
+  const reason = isDeprecated
+    ? "the guest's own; the target's QEMU still has it and calls it deprecated: plan a restart with a newer one"
+    : "the guest's own, as both ends must build the same machine";
+  return [{ subject: "machine-type", value, reason }];
+}
+
+function unique(blockers: Blocker[]): Blocker[] {
+  const byText = new Map(
+    blockers.map((blocker) => [`${blocker.field}\n${blocker.message}`, blocker]),
+  );
+  return [...byText.values()];
+}

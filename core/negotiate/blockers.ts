@@ -1,0 +1,97 @@
+import type { Blocker } from "../negotiation.ts";
+import type { SourceProbe, TargetProbe } from "../probe.ts";
+import type { VmDefinition } from "../vm.ts";
+import { cureOfBlockedReason } from "./blocked-reasons.ts";
+import { machineBlockers } from "./machine.ts";
+
+export type Ends = { source: SourceProbe; target: TargetProbe; definition: VmDefinition };
+
+/** What the two ends themselves have against this move, whatever the policy says. */
+export function findBlockers(ends: Ends): Blocker[] {
+  return [
+    ...stateBlockers(ends.source),
+    ...blockedReasons(ends.source),
+    ...machineBlockers(ends),
+    ...resourceBlockers(ends),
+  ];
+}
+
+const runStateCures: Record<string, string> = {
+  inmigrate: "Wait until the migration into this host has ended",
+  postmigrate: "The guest has moved already: look where it runs, and migrate it from there",
+  prelaunch: "Start the guest (`cont`) first",
+  "finish-migrate": "Wait until the migration that is under way has ended",
+};
+
+function stateBlockers({ runState, migrationStatus }: SourceProbe): Blocker[] {
+  const found: Blocker[] = [];
+  if (runState !== "running" && runState !== "paused") {
+    found.push({
+      code: "run-state",
+      field: "source.runState",
+      message: `Expected the guest to be running or paused, got \`${runState}\``,
+      cure: runStateCures[runState] ?? "Bring the guest to `running` or `paused` first",
+    });
+  }
+  // A status of a newer QEMU that is not known here means a migration under way.
+  if (!["none", "completed", "failed", "cancelled"].includes(migrationStatus)) {
+    found.push({
+      code: "migration-in-progress",
+      field: "source.migrationStatus",
+      message: `Expected no migration to be in progress at the source, got \`${migrationStatus}\``,
+      cure: "Wait until it has ended, or cancel it",
+    });
+  }
+  return found;
+}
+
+function blockedReasons({ blockers }: SourceProbe): Blocker[] {
+  return blockers.map((reason) => ({
+    code: "blocked",
+    field: "source.blockers",
+    message: `QEMU refuses to migrate this guest: ${reason}`,
+    cure: cureOfBlockedReason(reason),
+  }));
+}
+
+function resourceBlockers({ source, target, definition }: Ends): Blocker[] {
+  const found: Blocker[] = [];
+  const neededBytes = Math.max(definition.memoryBytes, source.memoryBytes);
+  if (target.memoryFreeBytes < neededBytes) {
+    found.push({
+      code: "memory-short",
+      field: "target.memoryFreeBytes",
+      message: `Expected ${neededBytes} bytes of memory to be free on the target, got ${target.memoryFreeBytes}`,
+      cure: `Free ${neededBytes - target.memoryFreeBytes} bytes on the target, or choose another host`,
+    });
+  }
+  if (target.vmPresent) {
+    found.push({
+      code: "vm-present",
+      field: "target.vmPresent",
+      message: "The target already has a process for this VM",
+      cure: "Let a person look at that process and end it; it may be a copy left from an earlier move",
+    });
+  }
+  if (!target.accelerators.includes(source.accelerator)) {
+    found.push({
+      code: "accelerator-missing",
+      field: "target.accelerators",
+      message: `The guest runs with ${source.accelerator}, and the target has ${target.accelerators.join(", ") || "none"}`,
+      cure:
+        source.accelerator === "kvm"
+          ? "Give the target's agent access to /dev/kvm, or choose another host"
+          : `Install QEMU's ${source.accelerator} on the target, or choose another host`,
+    });
+  }
+  if (target.cpuModelAvailable === false) {
+    found.push({
+      code: "cpu-model-unavailable",
+      field: "target.cpuModelAvailable",
+      message:
+        `The target's CPU cannot give the guest its CPU model ${source.cpuModel ?? definition.cpuModel ?? ""}`.trim(),
+      cure: "Choose a host whose CPU has all of its features; later start the guest with a model that all hosts have",
+    });
+  }
+  return found;
+}

@@ -1,0 +1,32 @@
+import { capabilities, findCapability } from "../capabilities.ts";
+import type { Choice } from "../negotiation.ts";
+import type { Settlement } from "./settle.ts";
+import type { Wishes } from "./wishes.ts";
+
+/** Why each capability that matters is on or off. */
+export function explainCapabilities({ on, off }: Settlement, wishes: Wishes): Choice[] {
+  return capabilities.flatMap(({ name }): Choice[] => {
+    const wish = wishes.capabilities.get(name);
+    if (on.has(name)) return [{ subject: name, value: true, reason: whyOn(name, wish?.strength) }];
+    const why = off.get(name);
+    if (why !== undefined) return [{ subject: name, value: false, reason: `off: ${why}` }];
+    if (wish?.strength === "forbid") {
+      return [{ subject: name, value: false, reason: `off: ${wish.field} forbids it` }];
+    }
+    return [];
+  });
+}
+
+const strengths: Record<string, string> = {
+  default: "on by default",
+  ask: "asked for, and both ends can",
+  require: "required, and both ends can",
+};
+
+function whyOn(name: string, strength = "default"): string {
+  const effect = findCapability(name)?.effect ?? name;
+  const start = strengths[strength] ?? strength;
+  const unstarted =
+    name === "postcopy-ram" ? "; it is made possible, not begun: somebody has to begin it" : "";
+  return `${start}: ${effect}${unstarted}`;
+}

@@ -1,0 +1,73 @@
+import type { Blocker } from "../negotiation.ts";
+import type { MachineType } from "../probe.ts";
+import { isAtLeast, type Release, versionText } from "../qemu-version.ts";
+import type { Ends } from "./blockers.ts";
+import { vfioBlockers } from "./vfio.ts";
+
+/** What differs between the virtual machine at the source and what the target would build. */
+export function machineBlockers(ends: Ends): Blocker[] {
+  const { source, target, definition } = ends;
+  const found: Blocker[] = [];
+  if (source.qemu.architecture !== target.qemu.architecture) {
+    found.push({
+      code: "architecture-differs",
+      field: "target.qemu.architecture",
+      message: `The guest is ${source.qemu.architecture}, and the target's QEMU is ${target.qemu.architecture}`,
+      cure: "Choose a host with the guest's architecture",
+    });
+  } else if (findMachine(target.qemu.machines, source.machineType) === undefined) {
+    found.push(machineUnknown(ends));
+  }
+  if (source.accelerator !== definition.accelerator) {
+    found.push({
+      code: "accelerator-differs",
+      field: "definition.accelerator",
+      message: `The guest runs with ${source.accelerator}, and its definition says ${definition.accelerator}`,
+      cure: "Correct the definition: the target is started from it",
+    });
+  }
+  if (source.memoryBytes !== definition.memoryBytes) {
+    found.push({
+      code: "memory-differs",
+      field: "definition.memoryBytes",
+      message: `The guest has ${source.memoryBytes} bytes of memory, and its definition says ${definition.memoryBytes}`,
+      cure: "Correct the definition: the target is started from it, and QEMU refuses another size",
+    });
+  }
+  if (source.cpus !== definition.cpus) {
+    found.push({
+      code: "cpus-differ",
+      field: "definition.cpus",
+      message: `The guest has ${source.cpus} vCPUs, and its definition says ${definition.cpus}`,
+      cure: "Correct the definition: the target is started from it, and QEMU refuses another number",
+    });
+  }
+  return [...found, ...vfioBlockers(ends)];
+}
+
+export function findMachine(machines: readonly MachineType[], name: string) {
+  return machines.find((machine) => machine.name === name || machine.alias === name);
+}
+
+/** `pc-q35-10.0` → `10.0`; undefined for unversioned ones such as `microvm`. */
+function releaseOf(machine: string): Release | undefined {
+  return /-(\d+\.\d+)$/.exec(machine)?.[1] as Release | undefined;
+}
+
+function machineUnknown({ source, target }: Ends): Blocker {
+  const { machineType } = source;
+  const release = releaseOf(machineType);
+  const { version } = target.qemu;
+  let cure = `Choose a host whose QEMU has the machine type ${machineType}`;
+  if (release !== undefined) {
+    cure = isAtLeast(version, release)
+      ? `Choose a host with a QEMU between ${release} and one older than ${versionText(version)}, which has dropped it; later restart the guest with a newer machine type`
+      : `Choose a host with QEMU ${release} or newer: a machine type exists from the version it is named after`;
+  }
+  return {
+    code: "machine-type-unknown",
+    field: "source.machineType",
+    message: `The target's QEMU ${versionText(version)} does not have the guest's machine type ${machineType}`,
+    cure,
+  };
+}

@@ -1,0 +1,188 @@
+import { type Capability, capabilities } from "../capabilities.ts";
+import { checkCapabilities, type Violation } from "../capability-rules.ts";
+import type { Blocker } from "../negotiation.ts";
+import type { ParameterValue, QemuProbe, SourceProbe, TargetProbe } from "../probe.ts";
+import { versionText } from "../qemu-version.ts";
+import type { VmDefinition } from "../vm.ts";
+import { ackDisagreement } from "./ack.ts";
+import { onAt, type Side } from "./sides.ts";
+import { isStronger, type Wish, type Wishes } from "./wishes.ts";
+
+export type SettleInput = {
+  source: SourceProbe;
+  target: TargetProbe;
+  definition: VmDefinition;
+  wishes: Wishes;
+};
+
+export type Settlement = {
+  /** On for the migration; which end switches it on is told by the capability's side. */
+  on: ReadonlySet<string>;
+  /** Wanted, yet off, and why. */
+  off: ReadonlyMap<string, string>;
+  blockers: Blocker[];
+};
+
+type Why = { code: string; reason: string; cure: string };
+
+/** Given up first when two wishes of one strength do not go together. */
+const givenUpFirst = [
+  "postcopy-blocktime",
+  "postcopy-preempt",
+  "zero-copy-send",
+  "xbzrle",
+  "dirty-limit",
+  "multifd",
+];
+
+/**
+ * From wishes to a set that both QEMUs accept: what one end cannot do is left out, then what QEMU's
+ * rules forbid together, the weaker wish first. What is required and cannot be had is a blocker.
+ */
+export function settle(input: SettleInput): Settlement {
+  const { wishes } = input;
+  const on = new Set<string>();
+  const off = new Map<string, string>();
+  const blockers: Blocker[] = [];
+  const giveUp = (name: string, { code, reason, cure }: Why) => {
+    const wish = wishes.capabilities.get(name);
+    on.delete(name);
+    off.set(name, reason);
+    if (wish?.strength !== "require") return;
+    const message = `\`${name}\` is required and cannot be had: ${reason}`;
+    blockers.push({ code, ...(wish.field ? { field: wish.field } : {}), message, cure });
+  };
+  for (const capability of capabilities) {
+    const wish = wishes.capabilities.get(capability.name);
+    if (wish === undefined || wish.strength === "forbid") continue;
+    const why = impossible(capability, input);
+    if (why) giveUp(capability.name, why);
+    else on.add(capability.name);
+  }
+  for (let round = 0; round < capabilities.length; round += 1) {
+    const violation = firstViolation(on, input);
+    if (violation === undefined) break;
+    const loser = loserOf(violation, wishes);
+    giveUp(loser, ruleBroken(loser, violation, wishes));
+  }
+  return { on, off, blockers };
+}
+
+/** Why a capability cannot be on, whatever the others are. */
+function impossible(capability: Capability, input: SettleInput): Why | undefined {
+  const { name } = capability;
+  const { source, target, wishes } = input;
+  const lacking = lackingSide(capability, source.qemu, target.qemu);
+  if (lacking) return lacking;
+  if (wishes.transport === "tunnelled" && needsOwnConnection.has(name)) {
+    const reason = `a tunnelled stream has ${name === "multifd" ? "one connection only" : "no return path"}`;
+    return { code: "excluded-capability", reason, cure: "Use the transport `tcp`" };
+  }
+  if (name === "postcopy-ram" && source.vfioDevices.length > 0) {
+    const devices = source.vfioDevices.map((device) => device.id).join(", ");
+    const reason = `QEMU refuses postcopy with VFIO devices (${devices})`;
+    return { code: "excluded-capability", reason, cure: "Move this guest without `postcopy-ram`" };
+  }
+  if (name === "postcopy-ram" && !target.userfaultfd) {
+    const reason = "userfaultfd cannot be used on the target host";
+    const cure =
+      "Set the target's sysctl vm.unprivileged_userfaultfd to 1 or give its agent /dev/userfaultfd";
+    return { code: "userfaultfd-missing", reason, cure };
+  }
+  if (name === "switchover-ack") return impossibleAck(input);
+  return undefined;
+}
+
+const needsOwnConnection = new Set(["return-path", "switchover-ack", "multifd", "postcopy-ram"]);
+
+function impossibleAck(input: SettleInput): Why | undefined {
+  const reason = ackDisagreement(input);
+  if (reason === undefined) return undefined;
+  const cure = "Use the same QEMU on both hosts, or a machine type of up to 11.0";
+  return { code: "ack-differs", reason, cure };
+}
+
+function lackingSide(
+  { name, side, since, removed }: Capability,
+  source: QemuProbe,
+  target: QemuProbe,
+): Why | undefined {
+  const ends: [Side, QemuProbe][] = [
+    ["source", source],
+    ["target", target],
+  ];
+  const needed = side === "both" || side === "each" ? ends : ends.filter(([end]) => end === side);
+  const lacking = needed.filter(([, qemu]) => !qemu.capabilities.includes(name));
+  if (lacking.length === 0) return undefined;
+  const who = lacking
+    .map(([end, qemu]) => `the ${end}'s QEMU ${versionText(qemu.version)}`)
+    .join(" and ");
+  const life = `${since} and newer${removed ? `, before ${removed},` : ""}`;
+  return {
+    code: "capability-absent",
+    reason: `${who} ${lacking.length > 1 ? "do" : "does"} not have it`,
+    cure: `Use hosts with a QEMU that has \`${name}\` (${life} can have it), or only ask for it`,
+  };
+}
+
+function firstViolation(on: ReadonlySet<string>, input: SettleInput): Violation | undefined {
+  const { source, target } = input;
+  const parameters = givenValues(input.wishes);
+  const { accelerator, dirtyRing } = source;
+  const host = { accelerator, dirtyRing, parameters };
+  const atSource = checkCapabilities(onAt("source", on), {
+    version: source.qemu.version,
+    ...host,
+  });
+  const atTarget = checkCapabilities(onAt("target", on), { version: target.qemu.version, ...host });
+  return atSource[0] ?? atTarget[0];
+}
+
+function givenValues({ parameters }: Wishes): Record<string, ParameterValue> {
+  return Object.fromEntries([...parameters].map(([name, { value }]) => [name, value]));
+}
+
+/** Of two that exclude each other, the one that is wanted less. */
+function loserOf({ kind, capability, other }: Violation, { capabilities: wishes }: Wishes): string {
+  if (kind !== "excludes" || other === undefined) return capability;
+  const one = wishes.get(capability) ?? { strength: "default" };
+  const two = wishes.get(other) ?? { strength: "default" };
+  if (isStronger(one, two)) return other;
+  if (isStronger(two, one)) return capability;
+  return rank(other) > rank(capability) ? other : capability;
+}
+
+/** Higher: given up earlier. */
+function rank(name: string): number {
+  const index = givenUpFirst.indexOf(name);
+  return index === -1 ? 0 : givenUpFirst.length - index;
+}
+
+function ruleBroken(loser: string, violation: Violation, wishes: Wishes): Why {
+  const { kind, capability, other, error } = violation;
+  const partner = loser === capability ? other : capability;
+  const reason = `QEMU says "${error}"`;
+  if (kind === "requires") {
+    const cure = `Ask for \`${other}\` as well, or leave \`${loser}\` out`;
+    return { code: "missing-prerequisite", reason, cure };
+  }
+  if (kind === "condition") return { code: "unmet-condition", reason, cure: conditionCure(loser) };
+  if (kind === "absent") {
+    return { code: "capability-absent", reason, cure: `Leave \`${loser}\` out` };
+  }
+  const field = partnerField(partner, wishes);
+  const cure = `Choose one of \`${loser}\` and \`${partner}\`${field}`;
+  return { code: "excluded-capability", reason, cure };
+}
+
+function partnerField(partner: string | undefined, { capabilities: wishes }: Wishes): string {
+  const wish: Wish | undefined = partner === undefined ? undefined : wishes.get(partner);
+  return wish?.field ? ` (${wish.field})` : "";
+}
+
+function conditionCure(name: string): string {
+  if (name === "dirty-limit") {
+    return "Start the guest with `-accel kvm,dirty-ring-size=4096`, or use `auto-converge`";
+  }
+  return `Leave out multifd-compression and tls-creds, or \`${name}\``;
+}

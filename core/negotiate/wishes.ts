@@ -1,0 +1,102 @@
+import { capabilities } from "../capabilities.ts";
+import { capabilityRules } from "../capability-rules.ts";
+import { findFlag, flagName } from "../libvirt-flags.ts";
+import type { MigrationPolicy } from "../policy.ts";
+import type { ParameterValue } from "../probe.ts";
+
+/** How much a capability is wanted; `default`: nobody said anything, and it is on if possible. */
+export type Wish = {
+  readonly strength: "forbid" | "default" | "ask" | "require";
+  /** Policy field that says so; absent for a default. */
+  readonly field?: string;
+};
+
+export type Wishes = {
+  readonly capabilities: ReadonlyMap<string, Wish>;
+  readonly transport: MigrationPolicy["transport"];
+  /** Given parameters, as they were given. */
+  readonly parameters: ReadonlyMap<string, { value: ParameterValue; field: string }>;
+};
+
+const STRENGTHS = ["forbid", "default", "ask", "require"] as const;
+
+/** Of two wishes, whether the first one is the stronger. `forbid` is not compared. */
+export function isStronger(one: Wish, other: Wish): boolean {
+  return STRENGTHS.indexOf(one.strength) > STRENGTHS.indexOf(other.strength);
+}
+
+const onByDefault = ["events", "return-path", "switchover-ack"];
+
+/** Everything the policy says, by libvirt's flags or by QEMU's names, in one form. */
+export function readWishes(policy: MigrationPolicy): Wishes {
+  const wishes = new Map<string, Wish>(
+    onByDefault.map((name) => [name, { strength: "default" as const }]),
+  );
+  const add = (name: string, wish: Wish) => {
+    const known = wishes.get(name);
+    if (known?.strength === "forbid") return;
+    if (!known || wish.strength === "forbid" || isStronger(wish, known)) wishes.set(name, wish);
+  };
+  for (const [name, strength] of Object.entries(policy.capabilities)) {
+    add(name, { strength, field: `policy.capabilities.${name}` });
+  }
+  for (const [name, wish] of flagWishes(policy)) add(name, wish);
+  return {
+    capabilities: passOn(wishes),
+    transport: isTunnelled(policy) ? "tunnelled" : policy.transport,
+    parameters: readParameters(policy),
+  };
+}
+
+/** The wishes that the flags stand for. */
+export function flagWishes({ flags, parameters }: MigrationPolicy): [string, Wish][] {
+  const isParallel = flags.some((flag) => flagName(flag) === "PARALLEL");
+  const isCompressedByMultifd =
+    isParallel && (parameters["multifd-compression"] ?? "none") !== "none";
+  return flags.flatMap((text) => {
+    const flag = findFlag(text);
+    if (flag?.name === "COMPRESSED" && isCompressedByMultifd) return [];
+    return Object.entries(flag?.wishes ?? {}).map(([name, strength]): [string, Wish] => [
+      name,
+      { strength, field: `policy.flags.${flag?.name}` },
+    ]);
+  });
+}
+
+export function isTunnelled({ flags, transport }: MigrationPolicy): boolean {
+  return transport === "tunnelled" || flags.some((flag) => findFlag(flag)?.tunnelled === true);
+}
+
+/** Whoever requires a capability requires what that one needs, as far as it was asked for. */
+function passOn(wishes: ReadonlyMap<string, Wish>): ReadonlyMap<string, Wish> {
+  const passed = new Map(wishes);
+  for (let round = 0; round < capabilities.length; round += 1) {
+    for (const rule of capabilityRules) {
+      const wish = passed.get(rule.capability);
+      const needed = passed.get(rule.other);
+      if (rule.kind !== "requires" || wish?.strength !== "require") continue;
+      if (needed && needed.strength !== "forbid") passed.set(rule.other, maxOf(needed, wish));
+    }
+  }
+  return passed;
+}
+
+function maxOf(one: Wish, other: Wish): Wish {
+  return isStronger(other, one) ? other : one;
+}
+
+function readParameters(policy: MigrationPolicy): Wishes["parameters"] {
+  const given = new Map(
+    Object.entries(policy.parameters).map(([name, value]) => [
+      name,
+      { value, field: `policy.parameters.${name}` },
+    ]),
+  );
+  if (policy.downtimeLimitMs !== undefined) {
+    given.set("downtime-limit", {
+      value: policy.downtimeLimitMs,
+      field: "policy.downtimeLimitMs",
+    });
+  }
+  return given;
+}

@@ -1,0 +1,341 @@
+import type { Refusal } from "./capabilities.ts";
+import type { ParameterValue } from "./probe.ts";
+import type { Lifetime, Release } from "./qemu-version.ts";
+
+/**
+ * One of QEMU's migration parameters. Source: the QAPI schema of QEMU 7.2 to 11.1, boundary values
+ * tried on 7.2.22, 10.0 and 11.1.3. QEMU takes each of them at any time.
+ */
+export type Parameter = Lifetime & {
+  readonly name: string;
+  readonly since: Release;
+  readonly deprecated?: Release;
+  readonly unstable?: true;
+  readonly type: "integer" | "boolean" | "text" | "enum" | "list";
+  readonly unit: string;
+  readonly min?: number;
+  /** A bigint where a JavaScript number would lose digits. */
+  readonly max?: number | bigint;
+  readonly powerOfTwo?: true;
+  readonly values?: readonly string[];
+  /** QEMU's default. */
+  readonly default: ParameterValue;
+  /** What is set when nobody asks for anything, where QEMU's default serves a move badly. */
+  readonly ours?: { readonly value: ParameterValue; readonly reason: string };
+  readonly side: "source" | "target" | "both";
+  /** Both ends must have it, with one value. */
+  readonly mustMatch: boolean;
+  /** Means nothing unless this capability is on. */
+  readonly tunes?: string;
+  /** A value that QEMU takes and that does something else than it says. */
+  readonly trap?: { readonly from: number; readonly to: number; readonly why: string };
+  readonly refusal?: Refusal;
+};
+
+const UINT64_MAX = 2n ** 64n - 1n;
+
+const bytesPerSecond = { type: "integer", unit: "B/s", min: 0, max: UINT64_MAX } as const;
+const percent = { type: "integer", unit: "%", min: 1, max: 99 } as const;
+const onSource = { side: "source", mustMatch: false } as const;
+const onTarget = { side: "target", mustMatch: false } as const;
+const onBoth = { side: "both", mustMatch: true } as const;
+const text = { type: "text", unit: "name", default: "" } as const;
+
+/** QEMU's parameters that can mean something when a guest moves over the network. */
+const usable: readonly Parameter[] = [
+  {
+    name: "announce-initial",
+    since: "4.0",
+    ...onTarget,
+    type: "integer",
+    unit: "ms",
+    min: 0,
+    max: 100_000,
+    default: 50,
+  },
+  {
+    name: "announce-max",
+    since: "4.0",
+    ...onTarget,
+    type: "integer",
+    unit: "ms",
+    min: 0,
+    max: 100_000,
+    default: 550,
+  },
+  {
+    name: "announce-rounds",
+    since: "4.0",
+    ...onTarget,
+    type: "integer",
+    unit: "packets",
+    min: 0,
+    max: 1000,
+    default: 5,
+  },
+  {
+    name: "announce-step",
+    since: "4.0",
+    ...onTarget,
+    type: "integer",
+    unit: "ms",
+    min: 1,
+    max: 10_000,
+    default: 100,
+  },
+  {
+    name: "throttle-trigger-threshold",
+    since: "5.0",
+    ...onSource,
+    ...percent,
+    max: 100,
+    default: 50,
+    tunes: "auto-converge",
+  },
+  {
+    name: "cpu-throttle-initial",
+    since: "2.7",
+    ...onSource,
+    ...percent,
+    default: 20,
+    tunes: "auto-converge",
+  },
+  {
+    name: "cpu-throttle-increment",
+    since: "2.7",
+    ...onSource,
+    ...percent,
+    default: 10,
+    tunes: "auto-converge",
+  },
+  {
+    name: "cpu-throttle-tailslow",
+    since: "5.1",
+    ...onSource,
+    type: "boolean",
+    unit: "true or false",
+    default: false,
+    tunes: "auto-converge",
+  },
+  {
+    name: "max-cpu-throttle",
+    since: "3.1",
+    ...onSource,
+    ...percent,
+    default: 99,
+    tunes: "auto-converge",
+  },
+  { name: "tls-creds", since: "2.7", ...onBoth, ...text },
+  { name: "tls-hostname", since: "2.7", ...onSource, ...text },
+  { name: "tls-authz", since: "4.0", ...onTarget, ...text },
+  {
+    name: "max-bandwidth",
+    since: "2.8",
+    ...onSource,
+    ...bytesPerSecond,
+    default: 134_217_728,
+    ours: {
+      value: 0,
+      reason: "unlimited: QEMU's default of 128 MiB/s would leave most of today's links idle",
+    },
+  },
+  {
+    name: "avail-switchover-bandwidth",
+    since: "8.2",
+    ...onSource,
+    ...bytesPerSecond,
+    default: 0,
+    trap: {
+      from: 1,
+      to: 999,
+      why: "QEMU 10.0 counts in thousands and would take it for no bandwidth at all",
+    },
+  },
+  {
+    name: "downtime-limit",
+    since: "2.8",
+    ...onSource,
+    type: "integer",
+    unit: "ms",
+    min: 0,
+    max: 2_000_000,
+    default: 300,
+    trap: {
+      from: 0,
+      to: 0,
+      why: "QEMU 7.2 to 10.2 switch over after the first pass with everything dirty, however long that takes",
+    },
+  },
+  {
+    name: "multifd-channels",
+    since: "4.0",
+    ...onBoth,
+    type: "integer",
+    unit: "connections",
+    min: 1,
+    max: 255,
+    default: 2,
+    tunes: "multifd",
+  },
+  {
+    name: "xbzrle-cache-size",
+    since: "2.11",
+    ...onSource,
+    type: "integer",
+    unit: "B",
+    min: 4096,
+    max: 2 ** 46,
+    powerOfTwo: true,
+    default: 67_108_864,
+    tunes: "xbzrle",
+  },
+  {
+    name: "max-postcopy-bandwidth",
+    since: "3.0",
+    ...onSource,
+    ...bytesPerSecond,
+    default: 0,
+    tunes: "postcopy-ram",
+  },
+  {
+    name: "multifd-compression",
+    since: "5.0",
+    ...onBoth,
+    type: "enum",
+    unit: "method",
+    values: ["none", "zlib", "zstd", "qpl", "uadk", "qatzip"],
+    default: "none",
+    tunes: "multifd",
+  },
+  {
+    name: "multifd-zlib-level",
+    since: "5.0",
+    side: "both",
+    mustMatch: false,
+    type: "integer",
+    unit: "level",
+    min: 0,
+    max: 9,
+    default: 1,
+    tunes: "multifd",
+  },
+  {
+    name: "multifd-zstd-level",
+    since: "5.0",
+    side: "both",
+    mustMatch: false,
+    type: "integer",
+    unit: "level",
+    min: 0,
+    max: 20,
+    default: 1,
+    tunes: "multifd",
+  },
+  {
+    name: "multifd-qatzip-level",
+    since: "9.2",
+    side: "both",
+    mustMatch: false,
+    type: "integer",
+    unit: "level",
+    min: 1,
+    max: 9,
+    default: 1,
+    tunes: "multifd",
+  },
+  {
+    name: "vcpu-dirty-limit",
+    since: "8.1",
+    ...onSource,
+    type: "integer",
+    unit: "MB/s",
+    min: 1,
+    max: 2 ** 43,
+    default: 1,
+    tunes: "dirty-limit",
+  },
+  {
+    name: "x-vcpu-dirty-limit-period",
+    since: "8.1",
+    unstable: true,
+    ...onSource,
+    type: "integer",
+    unit: "ms",
+    min: 1,
+    max: 1000,
+    default: 1000,
+    tunes: "dirty-limit",
+  },
+  {
+    name: "mode",
+    since: "8.2",
+    ...onSource,
+    type: "enum",
+    unit: "mode",
+    values: ["normal"],
+    default: "normal",
+  },
+  {
+    name: "zero-page-detection",
+    since: "9.0",
+    ...onSource,
+    type: "enum",
+    unit: "method",
+    values: ["none", "legacy", "multifd"],
+    default: "multifd",
+  },
+];
+
+const refused = (
+  name: string,
+  life: Lifetime & { since: Release; deprecated?: Release },
+  why: string,
+  cure = `Leave \`${name}\` out of the policy`,
+): Parameter => ({
+  name,
+  ...life,
+  ...onSource,
+  type: "text",
+  unit: "",
+  default: null,
+  refusal: { why, cure },
+});
+
+const ofCompress = { removed: "9.1", deprecated: "8.2" } as const;
+const compressed = "it belongs to the capability `compress`, which QEMU removed in 9.1";
+const compression = "Ask for `multifd` with the parameter `multifd-compression` instead";
+
+/** QEMU's parameters that mean nothing, or harm, when a guest moves over the network. */
+const unusable: readonly Parameter[] = [
+  refused("x-checkpoint-delay", { since: "2.8" }, "it belongs to COLO, which is not a move"),
+  refused("direct-io", { since: "9.1" }, "it only means something when migrating to a file"),
+  refused("x-rdma-chunk-size", { since: "11.1" }, "the rdma transport is not used here"),
+  refused(
+    "cpr-exec-command",
+    { since: "10.2" },
+    "it restarts QEMU on the same host, which is not a move",
+  ),
+  refused(
+    "block-bitmap-mapping",
+    { since: "5.2" },
+    "it is a list, and both ends use the same node names here",
+  ),
+  refused("compress-level", { since: "2.4", ...ofCompress }, compressed, compression),
+  refused("compress-threads", { since: "2.4", ...ofCompress }, compressed, compression),
+  refused("compress-wait-thread", { since: "3.1", ...ofCompress }, compressed, compression),
+  refused("decompress-threads", { since: "2.4", ...ofCompress }, compressed, compression),
+  refused(
+    "block-incremental",
+    { since: "2.10", ...ofCompress },
+    "it belongs to the capability `block`, which QEMU removed in 9.1",
+    "Put the disks on storage that both hosts share",
+  ),
+];
+
+export const parameters: readonly Parameter[] = [...usable, ...unusable];
+
+const byName = new Map(parameters.map((parameter) => [parameter.name, parameter]));
+
+export function findParameter(name: string): Parameter | undefined {
+  return byName.get(name);
+}
