@@ -2,9 +2,9 @@ import { z } from "zod";
 import { NegotiationRefused, StaleMigration } from "../core/errors.ts";
 import { CommandId, MigrationId } from "../core/id.ts";
 import type { Failure } from "../core/migration.ts";
+import { negotiate } from "../core/negotiate.ts";
 import type { AckMode, Blocker } from "../core/negotiation.ts";
 import { SourceProbe, TargetProbe } from "../core/probe.ts";
-import { negotiate } from "./negotiation.ts";
 import { raise } from "./raise.ts";
 import { findCommands } from "./store/commands.ts";
 import { enterPhase, recordAgreement, recordFailure } from "./store/migrations.ts";
@@ -25,7 +25,7 @@ export async function handler(event: unknown): Promise<{ ackMode: AckMode }> {
     readProbes(migrationId),
   ]);
   const { policy, definition } = migration;
-  const negotiated = await negotiate({ ...probes, policy, definition });
+  const negotiated = negotiate({ ...probes, policy, definition });
   if (!negotiated.agreed) {
     const failure = refusal(negotiated.blockers, migration.source);
     await recordFailure(migrationId, failure);

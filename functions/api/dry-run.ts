@@ -1,10 +1,10 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { CommandId, ulid } from "../../core/id.ts";
+import { negotiate } from "../../core/negotiate.ts";
 import type { Agreement, Blocker } from "../../core/negotiation.ts";
 import { SourceProbe, TargetProbe } from "../../core/probe.ts";
 import { dispatch } from "../dispatch.ts";
-import { negotiate } from "../negotiation.ts";
 import { findCommands, removeCommand, type StoredCommand } from "../store/commands.ts";
 import { type Ends, type MigrationRequest, readEnds } from "./create-migration.ts";
 import { Problem } from "./problem.ts";
@@ -37,7 +37,7 @@ export async function dryRun(request: MigrationRequest): Promise<DryRun> {
   try {
     await sendProbes(ends, ids);
     const [source, target] = await answersOf(ids);
-    const negotiated = await negotiate({
+    const negotiated = negotiate({
       source: SourceProbe.parse(source.result),
       target: TargetProbe.parse(target.result),
       policy: request.policy,
