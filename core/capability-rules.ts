@@ -66,6 +66,7 @@ const unlikeSnapshot = [
 
 /** In QEMU's order: the first one that is broken is the one QEMU reports. */
 export const capabilityRules: readonly CapabilityRule[] = [
+  needs("x-colo", "return-path", { since: "11.1" }),
   excludes("postcopy-ram", "x-ignore-shared", "Postcopy is not compatible with ignore-shared"),
   excludes("postcopy-ram", "multifd", "Postcopy is not yet compatible with multifd", {
     since: "8.0",
@@ -87,9 +88,9 @@ export const capabilityRules: readonly CapabilityRule[] = [
     "dirty-limit conflicts with auto-converge either of then available currently",
   ),
   excludes("multifd", "xbzrle", "Multifd is not compatible with xbzrle", { since: "8.2" }),
+  excludes("compress", "xbzrle", "Compression is not compatible with xbzrle", { since: "8.2" }),
   excludes("mapped-ram", "xbzrle", "Mapped-ram migration is incompatible with xbzrle"),
   excludes("mapped-ram", "postcopy-ram", "Mapped-ram migration is incompatible with postcopy"),
-  needs("x-colo", "return-path", { since: "11.1" }),
 ];
 
 /**
