@@ -1,0 +1,29 @@
+import { describe, expect, it } from "vitest";
+import { bearerMatches, hashSecret } from "./auth.ts";
+
+describe("bearerMatches", () => {
+  const hash = hashSecret("secret");
+
+  it("takes the secret whose hash is known", () => {
+    expect(bearerMatches("Bearer secret", hash)).toBe(true);
+  });
+
+  it.each([
+    undefined,
+    "",
+    "Bearer",
+    "Bearer ",
+    "bearer secret",
+    "Bearer secret ",
+    "Bearer  secret",
+    "Bearer Secret",
+    `Bearer ${hash}`,
+    "Basic secret",
+  ])("refuses %j", (authorization) => {
+    expect(bearerMatches(authorization, hash)).toBe(false);
+  });
+
+  it("refuses everything when the known hash is malformed", () => {
+    expect(bearerMatches("Bearer secret", "")).toBe(false);
+  });
+});

@@ -1,0 +1,38 @@
+import { describe, expect, it, vi } from "vitest";
+
+const complete = {
+  TABLE_NAME: "switchyard",
+  MIGRATION_STATE_MACHINE_ARN: "arn:aws:states:eu-central-1:123456789012:stateMachine:migration",
+  AGENT_EVENTS_FUNCTION: "agent-events",
+  OPERATOR_TOKEN_SHA256: "0".repeat(64),
+};
+
+async function read(environment: Record<string, string | undefined>) {
+  vi.resetModules();
+  for (const [name, value] of Object.entries({ ...complete, ...environment })) {
+    vi.stubEnv(name, value);
+  }
+  const { config } = await import("./config.ts");
+  return config();
+}
+
+describe("config", () => {
+  it("has defaults for what is not said", async () => {
+    const defaults = { HOST_QUEUE_PREFIX: undefined, LOG_LEVEL: undefined };
+    expect(await read(defaults)).toMatchObject({
+      hostQueuePrefix: "switchyard-host-",
+      logLevel: "info",
+    });
+  });
+
+  it.each([
+    ["TABLE_NAME", undefined],
+    ["MIGRATION_STATE_MACHINE_ARN", "arn:aws:lambda:eu-central-1:123456789012:function:f"],
+    ["AGENT_EVENTS_FUNCTION", ""],
+    ["OPERATOR_TOKEN_SHA256", "the token itself"],
+    ["HOST_QUEUE_PREFIX", "with space "],
+    ["LOG_LEVEL", "loud"],
+  ])("names %s when it is missing or malformed", async (name, value) => {
+    await expect(read({ [name]: value })).rejects.toThrow(name);
+  });
+});
