@@ -6,6 +6,7 @@ import type { ChildrenStep, Frame } from "./frame.ts";
 import type { Json, JsonObject } from "./json.ts";
 import { HISTORY_EVENTS_MAX } from "./limits.ts";
 import { MapRuns } from "./map-runs.ts";
+import { requireSize } from "./payload-size.ts";
 import type { Progress } from "./progress.ts";
 import type { Outcome } from "./states/state-run.ts";
 
@@ -80,7 +81,10 @@ export class Children {
     const { ItemSelector } = this.#progress.stateOf(frame) as MapState;
     const value = frame.items?.[index] ?? null;
     if (ItemSelector === undefined) return value;
-    return this.#progress.evaluate(frame, ItemSelector, "ItemSelector", { item: { index, value } });
+    const item = { index, value };
+    const input = await this.#progress.evaluate(frame, ItemSelector, "ItemSelector", { item });
+    requireSize(input, { state: frame.state, what: "an item" });
+    return input;
   }
 
   /** A branch or an iteration has come to its end. */

@@ -2,13 +2,14 @@ import type { ServiceLogger } from "../aws-json/server.ts";
 import type { Clock } from "../clock.ts";
 import { type Account, executionArn, itemArn, itemMachineArn, nameOf } from "./arn.ts";
 import { itemProcessorPath } from "./definition.ts";
-import { ServiceError } from "./errors.ts";
+import { ServiceError, StatesError } from "./errors.ts";
 import { Execution, type TaskResult } from "./execution.ts";
 import type { ExecutionHeader, ExecutionRecord, StartedBy } from "./execution-record.ts";
 import { Executions } from "./executions.ts";
 import type { CallJob, ExecutionHost } from "./host.ts";
 import { jsonataFunctions } from "./jsonata-functions.ts";
 import { deleting, Machines } from "./machines.ts";
+import { requireName } from "./names.ts";
 import type { ItemStart } from "./outside.ts";
 import {
   callFunction,
@@ -62,19 +63,24 @@ export class Engine {
     });
   }
 
-  /** Goes on with what the store holds. Resolves once every execution is under way again. */
-  async resume(): Promise<void> {
+  /** Reads what the store holds, without going on with it yet. */
+  load(): void {
     const { logger, store } = this.#options;
-    const running: Execution[] = [];
     for (const found of inOrderOfEnd(store.findExecutions())) {
       const header = found.running ? found.record.header : found.header;
       try {
-        if (found.running) running.push(this.executions.add(this.#load(found.record)));
+        if (found.running) this.executions.add(this.#load(found.record));
         else this.executions.addEnded(found.header);
       } catch (error) {
         logger.error({ err: error, arn: header.arn }, "execution cannot go on");
       }
     }
+    this.machines.tidy(this.executions.headers().map(({ definitionId }) => definitionId));
+  }
+
+  /** Goes on with what was loaded. Resolves once every execution is under way again. */
+  async resume(): Promise<void> {
+    const running = this.executions.open();
     await Promise.all(running.map((execution) => execution.resume()));
     for (const { header } of running) {
       const { startedBy } = header;
@@ -82,18 +88,17 @@ export class Engine {
       const starter = this.executions.live(startedBy.executionArn);
       if (!starter?.awaits(startedBy)) await this.stop(header.arn, {});
     }
-    this.machines.tidy(this.executions.headers().map(({ definitionId }) => definitionId));
   }
 
   /**
    * Starts an execution, or finds it if it runs under this name with the same input.
    *
-   * @throws ServiceError `StateMachineDoesNotExist`, `StateMachineDeleting`,
+   * @throws ServiceError `InvalidName`, `StateMachineDoesNotExist`, `StateMachineDeleting`,
    *   `ExecutionAlreadyExists`, `ExecutionLimitExceeded`
    */
   start(input: StartInput): Readonly<ExecutionHeader> {
     const machine = this.machines.get(input.stateMachineArn);
-    const arn = executionArn(machine.arn, input.name);
+    const arn = executionArn(machine.arn, requireName(input.name));
     const existing = this.executions.find(arn);
     if (existing) {
       if (isStartedBy(existing, input.startedBy)) return existing;
@@ -126,7 +131,7 @@ export class Engine {
   }
 
   async redrive(arn: string, clientToken?: string): Promise<void> {
-    await this.executions.open(arn).redrive(clientToken);
+    await this.executions.reopen(arn).redrive(clientToken);
   }
 
   /** Deletes a machine; if executions of it run, as soon as the last of them has ended. */
@@ -209,10 +214,9 @@ export class Engine {
       });
       return { output: { ExecutionArn: arn, StartDate: new Date(startedAt).toISOString() } };
     } catch (error) {
+      const { message } = error as Error;
       const name = error instanceof ServiceError ? `${error.code}Exception` : "SdkClientException";
-      return {
-        error: serviceError("StepFunctions", Object.assign(error as Error, { name }), name),
-      };
+      return { error: new StatesError(`StepFunctions.${name}`, message) };
     }
   }
 
@@ -247,6 +251,8 @@ export class Engine {
 
   #onEnded(execution: Execution): void {
     const { header } = execution;
+    const { arn, status, error, cause } = header;
+    this.#options.logger.debug({ arn, status, error, cause }, "execution has ended");
     this.executions.ended(execution);
     const { startedBy } = header;
     if (startedBy?.awaited) {
@@ -277,6 +283,7 @@ function newHeader(now: number): Omit<ExecutionHeader, FixedAtStart> {
     output: null,
     error: null,
     cause: null,
+    eventCount: 0,
     deadline: null,
     redriveCount: 0,
     redrivenAt: null,

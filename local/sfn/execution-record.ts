@@ -40,6 +40,8 @@ export interface ExecutionHeader {
   output: string | null;
   error: string | null;
   cause: string | null;
+  /** Events of its history, once it has ended. */
+  eventCount: number;
   /** When TimeoutSeconds of the machine runs out. */
   deadline: number | null;
   redriveCount: number;

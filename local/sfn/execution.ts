@@ -1,4 +1,3 @@
-import type { Timer } from "../clock.ts";
 import { itemArn } from "./arn.ts";
 import type { Definition } from "./definition.ts";
 import type { StatesError } from "./errors.ts";
@@ -11,6 +10,7 @@ import { type Change, Ledger } from "./ledger.ts";
 import { Mailbox } from "./mailbox.ts";
 import type { Outside } from "./outside.ts";
 import { Progress } from "./progress.ts";
+import { Timers } from "./timers.ts";
 
 /** How a task came out. */
 export type TaskResult =
@@ -19,6 +19,8 @@ export type TaskResult =
 
 /** States a frame passes before others have their turn. */
 const STEPS_PER_TURN = 32;
+/** Stands for the whole execution among timers of frames, whose numbers begin at 1. */
+const DEADLINE = 0;
 
 /**
  * One execution at work. What comes to it (answers, timers, API calls) is taken one at a time: the
@@ -30,18 +32,18 @@ export class Execution {
   readonly #ledger: Ledger;
   readonly #progress: Progress;
   readonly #mailbox: Mailbox;
-  readonly #timers = new Map<number, Timer>();
+  readonly #timers: Timers;
   readonly #calls = new Map<number, AbortController>();
   #effects: (() => void)[] = [];
   /** Taken from the ledger, but not yet accepted by the store. */
   #unstored: Change | undefined;
-  #deadlineTimer: Timer | undefined;
   #endIsTold: boolean;
 
   constructor(host: ExecutionHost, record: ExecutionRecord, definition: Definition) {
     this.#host = host;
     this.#ledger = new Ledger(record, () => host.clock.now());
     this.#endIsTold = record.header.status !== "RUNNING";
+    this.#timers = new Timers(host.clock);
     this.#progress = new Progress({
       ledger: this.#ledger,
       definition,
@@ -52,7 +54,10 @@ export class Execution {
       hasWork: () => this.#progress.isReady,
       work: () => this.#progress.advance(STEPS_PER_TURN),
       settle: () => this.#settle(),
-      onFault: (error) => host.logger.error({ err: error, arn: this.header.arn }, "turn failed"),
+      onFault: (error) => this.#onFault(error),
+      onSettleFault: (error) => {
+        host.logger.error({ err: error, arn: this.header.arn }, "change was not stored");
+      },
     });
   }
 
@@ -175,8 +180,7 @@ export class Execution {
   /** Stops everything without a trace in the record: the process is going to end. */
   async close(): Promise<void> {
     const closed = this.#mailbox.close();
-    this.#deadlineTimer?.clear();
-    for (const timer of this.#timers.values()) timer.clear();
+    this.#timers.clearAll();
     for (const controller of this.#calls.values()) controller.abort();
     await closed;
   }
@@ -263,32 +267,28 @@ export class Execution {
   }
 
   #arm(frame: Frame): void {
-    this.#timers.get(frame.id)?.clear();
     const { step } = frame;
     const due = dueAt(step);
     if (due === undefined || !isWaiting(step)) return;
-    const { clock } = this.#host;
-    const fire = () => this.#post(() => this.#onTimer(frame.id, step.serial));
-    this.#timers.set(frame.id, clock.setTimeout(fire, due - clock.now()));
+    this.#timers.set(frame.id, due, () => {
+      this.#post(() => this.#onTimer(frame.id, step.serial));
+    });
   }
 
   #armDeadline(): void {
     const { deadline } = this.header;
-    this.#deadlineTimer?.clear();
     if (deadline === null) return;
-    const { clock } = this.#host;
-    this.#deadlineTimer = clock.setTimeout(() => {
+    this.#timers.set(DEADLINE, deadline, () => {
       this.#post(async () => {
-        if (!this.#progress.isRunning) return;
-        if (clock.now() < deadline) return this.#armDeadline();
+        if (!this.#progress.isRunning || this.header.deadline === null) return;
+        if (this.#host.clock.now() < this.header.deadline) return this.#armDeadline();
         this.#progress.end("TIMED_OUT", { error: { code: "States.Timeout", reason: null } });
       });
-    }, deadline - clock.now());
+    });
   }
 
   #cancel(frame: Frame): void {
-    this.#timers.get(frame.id)?.clear();
-    this.#timers.delete(frame.id);
+    this.#timers.clear(frame.id);
     if (frame.step.at !== "task") return;
     this.#calls.get(frame.step.serial)?.abort();
     this.#calls.delete(frame.step.serial);
@@ -331,6 +331,14 @@ export class Execution {
     );
   }
 
+  /** A fault of the engine itself: the execution cannot be trusted to go on. */
+  #onFault(error: unknown): void {
+    this.#host.logger.error({ err: error, arn: this.header.arn }, "execution met a fault");
+    if (!this.#progress.isRunning) return;
+    const reason = error instanceof Error ? error.message : String(error);
+    this.#progress.end("FAILED", { error: { code: "States.Runtime", reason } });
+  }
+
   /** Stores the change, then lets out what depends on it. */
   async #settle(): Promise<void> {
     this.#unstored ??= this.#ledger.take();
@@ -341,7 +349,7 @@ export class Execution {
     for (const effect of effects) effect();
     if (this.#progress.isRunning || this.#endIsTold) return;
     this.#endIsTold = true;
-    this.#deadlineTimer?.clear();
+    this.#timers.clear(DEADLINE);
     this.#host.onEnded(this);
   }
 }

@@ -17,8 +17,8 @@ interface ExecutionsOptions {
   readonly load: (record: ExecutionRecord) => Execution;
 }
 
-/** Ended executions that are kept; AWS keeps them for 90 days. */
-const ENDED_MAX = 10_000;
+/** Ended executions that are kept, in the store or in memory; AWS keeps them for 90 days. */
+const ENDED_MAX = { durable: 10_000, memory: 1000 };
 
 /** All executions there are: open ones in memory, ended ones in the store if it is durable. */
 export class Executions {
@@ -51,6 +51,11 @@ export class Executions {
 
   headers(): Readonly<ExecutionHeader>[] {
     return [...this.#entries.values()].map(({ header, live }) => live?.header ?? header);
+  }
+
+  /** Executions under way. */
+  open(): Execution[] {
+    return [...this.#open].flatMap((arn) => this.live(arn) ?? []);
   }
 
   live(arn: string): Execution | undefined {
@@ -100,7 +105,7 @@ export class Executions {
   }
 
   /** Brings an ended execution back as a whole, to be redriven. */
-  open(arn: string): Execution {
+  reopen(arn: string): Execution {
     const header = this.get(arn);
     const execution =
       this.live(arn) ?? this.#options.load(this.#options.store.loadExecution(header.arn));
@@ -130,8 +135,9 @@ export class Executions {
   }
 
   #evict(): void {
+    const max = this.#options.isDurable ? ENDED_MAX.durable : ENDED_MAX.memory;
     for (const arn of this.#ended) {
-      if (this.#ended.size <= ENDED_MAX) return;
+      if (this.#ended.size <= max) return;
       const starter = this.find(arn)?.startedBy?.executionArn;
       // Items of a Map Run are its result until it has ended.
       if (starter !== undefined && this.#open.has(starter)) continue;

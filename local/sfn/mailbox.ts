@@ -10,7 +10,9 @@ interface MailboxOptions {
   readonly work: () => Promise<void>;
   /** Called after each turn, before letters are answered; tried again until it succeeds. */
   readonly settle: () => Promise<void>;
+  /** Told what a letter or the work threw. */
   readonly onFault: (error: unknown) => void;
+  readonly onSettleFault: (error: unknown) => void;
 }
 
 /** The engine closes: what was asked for is not done, and was not stored. */
@@ -93,7 +95,11 @@ export class Mailbox {
         this.#options.onFault(error);
       }
     }
-    await this.#options.work();
+    try {
+      await this.#options.work();
+    } catch (error) {
+      this.#options.onFault(error);
+    }
     if (await this.#settle()) for (const answer of answers) answer();
     else for (const letter of letters) letter.reject(new ClosingError("The engine is closing"));
   }
@@ -105,7 +111,7 @@ export class Mailbox {
         await this.#options.settle();
         return true;
       } catch (error) {
-        this.#options.onFault(error);
+        this.#options.onSettleFault(error);
       }
       if (this.#isClosed) return false;
       await new Promise<void>((resolve) => {

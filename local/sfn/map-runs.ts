@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { setImmediate } from "node:timers/promises";
 import { keyOf, mapRunArn } from "./arn.ts";
 import type { MapState } from "./definition.ts";
 import { StatesError } from "./errors.ts";
@@ -8,6 +9,8 @@ import type { Json } from "./json.ts";
 import type { Progress } from "./progress.ts";
 import type { Outcome } from "./states/state-run.ts";
 import { errorOf } from "./task-events.ts";
+
+const STARTS_IN_A_ROW = 50;
 
 /** Distributed Maps: each item is an execution of its own, and some may fail. */
 export class MapRuns {
@@ -88,6 +91,8 @@ export class MapRuns {
       const input = await children.itemInput(frame, index);
       const value = frame.items?.[index] ?? null;
       ledger.update(frame, { step: { ...step, started: index + 1 } });
+      // Each start is a write; others shall have their turn between.
+      if (index % STARTS_IN_A_ROW === STARTS_IN_A_ROW - 1) await setImmediate();
       outside.startItem({ frame, mapRunArn: arn, serial, index, value, input });
     }
     await this.#join(frame);

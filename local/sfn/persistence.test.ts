@@ -5,6 +5,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { RedriveExecutionCommand } from "@aws-sdk/client-sfn";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { startStepFunctions } from "./server.ts";
 import {
@@ -239,7 +240,6 @@ describe("after SIGKILL", () => {
     await restart();
     expect(await fixture.events(arn)).toEqual(before);
     heal();
-    const { RedriveExecutionCommand } = await import("@aws-sdk/client-sfn");
     await fixture.client.send(new RedriveExecutionCommand({ executionArn: arn }));
     expect(outputOf(await fixture.ended(arn))).toBe("healed");
     expect(calls("echo")).toHaveLength(1);

@@ -7,10 +7,11 @@ import { runtimeError, StatesError } from "./errors.ts";
 import type { ExecutionStatus } from "./execution-record.ts";
 import type { Bindings } from "./expression.ts";
 import type { Failure, Frame } from "./frame.ts";
-import { type Json, type JsonObject, utf8Bytes } from "./json.ts";
+import type { Json, JsonObject } from "./json.ts";
 import type { Ledger } from "./ledger.ts";
-import { ASSIGN_BYTES_MAX, PAYLOAD_BYTES_MAX, VARIABLES_BYTES_MAX } from "./limits.ts";
+import { ASSIGN_BYTES_MAX, VARIABLES_BYTES_MAX } from "./limits.ts";
 import type { Outside } from "./outside.ts";
+import { requireSize } from "./payload-size.ts";
 import { findCatcher, nextRetry } from "./retry.ts";
 import { evaluateValues, type Outcome, type StateRun } from "./states/state-run.ts";
 import { workOn } from "./states/work.ts";
@@ -127,7 +128,7 @@ export class Progress {
   async finishState(frame: Frame, result?: Json): Promise<void> {
     const state = this.stateOf(frame);
     await this.attempt(frame, async () => {
-      if (result !== undefined) requireSize(result, PAYLOAD_BYTES_MAX, "result", frame.state);
+      if (result !== undefined) requireSize(result, { state: frame.state, what: "a result" });
       const values = await evaluateValues(
         this.#runOf(frame, state),
         "Output" in state || "Assign" in state ? state : {},
@@ -205,6 +206,7 @@ export class Progress {
       output: output === undefined ? null : JSON.stringify(output),
       error: error && error.code !== "" ? error.code : null,
       cause: error?.reason ?? null,
+      eventCount: this.ledger.record.events.length,
       deadline: null,
     });
   }
@@ -256,7 +258,7 @@ export class Progress {
 
   async #leave(frame: Frame, values: Leave): Promise<void> {
     const state = this.stateOf(frame);
-    const output = requireSize(values.output, PAYLOAD_BYTES_MAX, "output", frame.state);
+    const output = requireSize(values.output, { state: frame.state, what: "an output" });
     const variables = this.#assign(frame, values.assign);
     this.outside.cancel(frame);
     this.ledger.appendFor(frame, exitedEvent(state), {
@@ -266,7 +268,12 @@ export class Progress {
       ...assignedVariables(values.assign),
     });
     this.children.discard(frame);
-    this.ledger.update(frame, { variables, input: values.output, items: null });
+    // Only what is new is written down once more.
+    this.ledger.update(frame, {
+      items: null,
+      ...(variables !== frame.variables && { variables }),
+      ...(values.output !== frame.input && { input: values.output }),
+    });
     if (values.next !== undefined) {
       this.ledger.update(frame, { state: values.next, step: { at: "enter" } });
       this.#ready.add(frame);
@@ -281,10 +288,11 @@ export class Progress {
 
   #assign(frame: Frame, assign: JsonObject): JsonObject {
     if (Object.keys(assign).length === 0) return frame.variables;
-    requireSize(assign, ASSIGN_BYTES_MAX, "assigned variables", frame.state);
+    const { state } = frame;
+    requireSize(assign, { state, what: "assigned variables" }, ASSIGN_BYTES_MAX);
     const variables = { ...frame.variables, ...assign };
     const visible = { ...visibleVariables(this.ledger.record, frame), ...assign };
-    requireSize(visible, VARIABLES_BYTES_MAX, "variables", frame.state);
+    requireSize(visible, { state, what: "variables" }, VARIABLES_BYTES_MAX);
     return variables;
   }
 
@@ -345,16 +353,6 @@ function assignedVariables(assign: JsonObject): JsonObject {
     ),
     assignedVariablesDetails: { truncated: false },
   };
-}
-
-/** @throws StatesError `States.DataLimitExceeded` */
-function requireSize(value: Json, bytesMax: number, what: string, state: string): string {
-  const text = JSON.stringify(value);
-  if (utf8Bytes(text) <= bytesMax) return text;
-  throw new StatesError(
-    "States.DataLimitExceeded",
-    `The state '${state}' has ${what} of more than ${bytesMax} bytes.`,
-  );
 }
 
 /** An error that no state raised is a fault of this engine: it ends the execution and says so. */

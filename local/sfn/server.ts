@@ -1,9 +1,11 @@
+import { setImmediate } from "node:timers/promises";
 import { unknownOperation } from "../aws-json/aws-error.ts";
 import type { JsonRequest, ServiceLogger } from "../aws-json/server.ts";
 import { startJsonServer } from "../aws-json/server.ts";
 import { type Clock, systemClock } from "../clock.ts";
 import { Engine } from "./engine.ts";
 import { REQUEST_BYTES_MAX } from "./limits.ts";
+import { ClosingError } from "./mailbox.ts";
 import {
   describeExecution,
   describeStateMachineForExecution,
@@ -75,30 +77,26 @@ export async function startStepFunctions(options: StepFunctionsOptions): Promise
     integrations: { ...options.integrations },
     logger,
   });
-  const resumed = Promise.withResolvers<void>();
   try {
-    // Listening first: functions called again by resumed executions send their tokens at once.
+    engine.load();
+    const listening = Promise.withResolvers<void>();
+    const resumed = listening.promise.then(() => resumeSoon(engine, logger));
     const server = await startJsonServer({
       target: "AWSStepFunctions",
       host: options.host,
       port: options.port,
       bodyBytesMax: REQUEST_BYTES_MAX,
       handle: async (request) => {
-        await resumed.promise;
+        await resumed;
         return handle(engine, request);
       },
       logger,
     });
+    listening.resolve();
     const close = async () => {
       await engine.close();
       await server.close();
     };
-    await engine.resume().catch(async (error: unknown) => {
-      resumed.resolve();
-      await server.close();
-      throw error;
-    });
-    resumed.resolve();
     return { endpoint: server.endpoint, close };
   } catch (error) {
     await engine.close();
@@ -107,6 +105,19 @@ export async function startStepFunctions(options: StepFunctionsOptions): Promise
 }
 
 const silentLogger: ServiceLogger = { debug: () => {}, error: () => {} };
+
+/**
+ * Goes on with the executions once the server listens and its caller knows the endpoint: functions
+ * that are called again may send their task tokens at once.
+ */
+async function resumeSoon(engine: Engine, logger: ServiceLogger): Promise<void> {
+  try {
+    await setImmediate();
+    await engine.resume();
+  } catch (error) {
+    if (!(error instanceof ClosingError)) logger.error({ err: error }, "executions cannot go on");
+  }
+}
 
 type Operation = (engine: Engine, input: unknown) => object | Promise<object>;
 

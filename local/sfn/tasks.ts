@@ -2,8 +2,9 @@ import type { TaskState } from "./definition.ts";
 import { StatesError } from "./errors.ts";
 import type { ExecutionHeader } from "./execution-record.ts";
 import type { Frame, TaskStep } from "./frame.ts";
-import { type Json, type JsonObject, utf8Bytes } from "./json.ts";
-import { PAYLOAD_BYTES_MAX, SECONDS_MAX } from "./limits.ts";
+import type { Json, JsonObject } from "./json.ts";
+import { SECONDS_MAX } from "./limits.ts";
+import { requireSize } from "./payload-size.ts";
 import type { Progress } from "./progress.ts";
 import { parseResource, type Resource } from "./resource.ts";
 import type { TaskOutcome } from "./states/state-run.ts";
@@ -26,6 +27,7 @@ export class Tasks {
 
   async start(frame: Frame, task: TaskOutcome): Promise<void> {
     const { ledger, outside } = this.#progress;
+    requireSize(task.parameters, { state: frame.state, what: "arguments" });
     for (const event of scheduledEvents(task, outside.region)) this.#append(frame, event);
     const now = outside.now();
     const { call, token, heartbeatSeconds } = task;
@@ -55,7 +57,7 @@ export class Tasks {
 
   async succeed(frame: Frame, output: Json): Promise<void> {
     await this.#progress.attempt(frame, async () => {
-      requireResultSize(output, this.#resourceText(frame));
+      requireSize(output, { state: frame.state, what: "a result" });
       this.#append(frame, succeededEvent(this.#resourceOf(frame), output));
       await this.#progress.finishState(frame, output);
     });
@@ -104,23 +106,10 @@ export class Tasks {
     this.#progress.ledger.appendFor(frame, type, details);
   }
 
-  #resourceText(frame: Frame): string {
-    return (this.#progress.stateOf(frame) as TaskState).Resource;
-  }
-
   #resourceOf(frame: Frame): Resource {
-    const text = this.#resourceText(frame);
+    const text = (this.#progress.stateOf(frame) as TaskState).Resource;
     return parseResource(text) ?? { kind: "function", arn: text };
   }
-}
-
-function requireResultSize(output: Json, resource: string): void {
-  if (utf8Bytes(JSON.stringify(output)) <= PAYLOAD_BYTES_MAX) return;
-  throw new StatesError(
-    "States.DataLimitExceeded",
-    `The state/task '${resource}' returned a result with a size exceeding the maximum number of ` +
-      "bytes service limit.",
-  );
 }
 
 /** As `.sync:2` gives it: like DescribeExecution, with JSON in place of text. */

@@ -13,7 +13,7 @@ import {
   REDRIVE_PERIOD_MS,
   REDRIVES_MAX,
 } from "../limits.ts";
-import { arn, maxResults, nextToken, parseInput, requireName } from "./input.ts";
+import { arn, maxResults, nextToken, parseInput } from "./input.ts";
 import { ascending, descending, pageOf } from "./page.ts";
 
 const StartInput = z.strictObject({
@@ -26,7 +26,6 @@ const StartInput = z.strictObject({
 
 export function startExecution(engine: Engine, raw: unknown): object {
   const { stateMachineArn, name, input = "{}" } = parseInput(StartInput, raw);
-  if (name !== undefined) requireName(name);
   requireJson(input, "InvalidExecutionInput", "Invalid State Machine Execution Input");
   const header = engine.start({ stateMachineArn, name: name ?? randomUUID(), input });
   return { executionArn: header.arn, startDate: header.startedAt / 1000 };
@@ -209,7 +208,7 @@ function redriveStatus(engine: Engine, header: Readonly<ExecutionHeader>): Redri
   if (header.redriveCount >= REDRIVES_MAX) {
     return refuse(`Execution has been redriven ${REDRIVES_MAX} times`);
   }
-  if (engine.executions.events(header.arn).length >= REDRIVE_EVENTS_MAX) {
+  if (header.eventCount >= REDRIVE_EVENTS_MAX) {
     return refuse(`Execution has ${REDRIVE_EVENTS_MAX} events or more in its history`);
   }
   return { redriveStatus: "REDRIVABLE" };

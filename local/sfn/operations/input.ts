@@ -1,7 +1,6 @@
 import { z } from "zod";
 import { ServiceError } from "../errors.ts";
 import { isObject } from "../json.ts";
-import { NAME_LENGTH_MAX } from "../limits.ts";
 
 /**
  * Reads an operation's input.
@@ -23,19 +22,6 @@ export const nextToken = z.string().min(1).max(1024).optional();
 /** 0 stands for the default. */
 export const maxResults = z.int().min(0).max(1000).optional();
 export const PAGE_SIZE = 100;
-
-/**
- * @throws ServiceError `InvalidName`
- */
-export function requireName(name: string): string {
-  const isTooLong = name.length === 0 || name.length > NAME_LENGTH_MAX;
-  if (!isTooLong && !FORBIDDEN.test(name)) return name;
-  throw new ServiceError("InvalidName", `Invalid Name: '${name}'`);
-}
-
-/** White space, brackets, wildcards, special and control characters (API reference). */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is forbidden
-const FORBIDDEN = /[\s<>{}[\]?*"#%\\^|~`$&,;:/\u0000-\u001f\u007f-\u009f\ufffe\uffff\ud800-\udfff]/;
 
 function describe(issue: z.core.$ZodIssue, input: unknown): string[] {
   const member = issue.path.join(".");

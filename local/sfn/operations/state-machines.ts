@@ -3,9 +3,10 @@ import type { Engine } from "../engine.ts";
 import { ServiceError } from "../errors.ts";
 import type { Json } from "../json.ts";
 import type { MachineUpdate } from "../machines.ts";
+import { requireName } from "../names.ts";
 import type { Diagnostic } from "../validate/diagnostic.ts";
 import { validateDefinition } from "../validate/validate.ts";
-import { arn, maxResults, nextToken, parseInput, requireName } from "./input.ts";
+import { arn, maxResults, nextToken, parseInput } from "./input.ts";
 import { ascending, pageOf } from "./page.ts";
 
 // Logging and tracing have nothing to go to here; the configuration is kept and given back.

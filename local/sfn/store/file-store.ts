@@ -8,7 +8,7 @@ import { lockFolder } from "./lock-folder.ts";
 import { removeLeftovers, replaceFile } from "./replace-file.ts";
 import type { FoundExecution, MachineRecord, Store } from "./store.ts";
 
-/** A journal this much longer than its last snapshot is written afresh. */
+/** A journal that has grown by this much, and has doubled, since its snapshot is written afresh. */
 const COMPACT_AFTER_BYTES = 4 * 1024 * 1024;
 
 /**
@@ -84,7 +84,8 @@ export function fileStore(folder: string, logger: ServiceLogger): Store {
         return;
       }
       size.sizeBytes += appendLine(pathOf(record.header.arn), change, size.sizeBytes);
-      if (size.sizeBytes - size.snapshotBytes > COMPACT_AFTER_BYTES) snapshot(record);
+      const grownBytes = size.sizeBytes - size.snapshotBytes;
+      if (grownBytes > Math.max(COMPACT_AFTER_BYTES, size.snapshotBytes)) snapshot(record);
     },
     loadExecution: (arn) => readJournal(pathOf(arn)).record,
     removeExecution: (arn) => {

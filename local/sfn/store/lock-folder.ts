@@ -1,4 +1,4 @@
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 /**
@@ -15,12 +15,24 @@ export function lockFolder(folder: string): () => void {
   if (holder !== undefined && isAlive(holder)) {
     throw new Error(`Failed to open ${folder}: process ${holder.split(" ")[0]} uses it`);
   }
-  // Only one of two processes that find a stale claim at once may win: "wx" fails for the other.
-  rmSync(path, { force: true });
+  if (holder !== undefined) removeStale(path, holder);
+  // Fails for all but one of several processes that come this far at once.
   writeFileSync(path, mine, { flag: "wx", mode: 0o600 });
   return () => {
     if (read(path) === mine) rmSync(path, { force: true });
   };
+}
+
+/** Takes away the claim that was read, and no newer one that another process put in its place. */
+function removeStale(path: string, holder: string): void {
+  const aside = `${path}.${process.pid}`;
+  renameSync(path, aside);
+  const taken = read(aside);
+  if (taken !== holder) {
+    renameSync(aside, path);
+    throw new Error(`Failed to lock ${path}: another process was faster`);
+  }
+  rmSync(aside, { force: true });
 }
 
 function read(path: string): string | undefined {

@@ -1,4 +1,5 @@
 import aslValidator from "asl-validator";
+import { keyOf } from "../arn.ts";
 import { isObject } from "../json.ts";
 import type { Diagnostics } from "./diagnostic.ts";
 
@@ -10,11 +11,21 @@ import type { Diagnostics } from "./diagnostic.ts";
  * Output) and takes a key `States` inside a template for a state machine.
  */
 export function checkWithAslValidator(definition: unknown, diagnostics: Diagnostics): void {
-  const { errors } = aslValidator(blank(definition), { checkPaths: false, checkArn: false });
+  const blanked = blank(definition);
+  const key = keyOf(JSON.stringify(blanked));
+  if (passed.has(key)) return;
+  const { errors } = aslValidator(blanked, { checkPaths: false, checkArn: false });
+  const [oldest] = passed;
+  if (passed.size >= PASSED_MAX && oldest !== undefined) passed.delete(oldest);
+  if (errors.length === 0) passed.add(key);
   for (const error of errors) {
     diagnostics.add("/", error.Message, error["Error code"]);
   }
 }
+
+/** Structures found good before: the validator compiles its schemas anew each time, for 100 ms. */
+const passed = new Set<string>();
+const PASSED_MAX = 1000;
 
 const BLANKS: Readonly<Record<string, unknown>> = {
   Assign: {},
