@@ -10,7 +10,5 @@ export type Dialogue = {
   claim: string;
   /** Generations it applies to; default all. */
   versions?: readonly Generation[];
-  /** Part of the quick slice that runs with the unit tests. */
-  quick?: true;
   play: (stage: Stage) => Promise<void>;
 };

@@ -3,6 +3,9 @@ import { connect, createServer, type Server, type Socket } from "node:net";
 /** Return-path message types (QEMU migration/migration.h). */
 export const returnPathTypes = { shut: 1, pong: 2, switchoverAck: 7 } as const;
 
+/** Types above are a model's own, for flow control. */
+const lastQemuType = 7;
+
 export type Verdict = "pass" | "drop" | "hold";
 
 /**
@@ -86,7 +89,7 @@ export class Relay {
 
   #pass(frame: Buffer, to: Socket): void {
     const type = frame.readUInt16BE(0);
-    this.seenTypes.push(type);
+    if (type <= lastQemuType) this.seenTypes.push(type);
     const verdict = this.#judge(type);
     if (verdict === "hold") this.#held.push({ frame: Buffer.from(frame), to });
     if (verdict === "pass") to.write(frame);

@@ -5,7 +5,7 @@ import { Stage, type Step } from "./stage.ts";
 import type { Subject } from "./subject.ts";
 
 /** Longer than any dialogue needs on a busy machine; QEMUs still alive then are killed. */
-const dialogueTimeoutMs = 20_000;
+const dialogueTimeoutMs = 10_000;
 
 export type Outcome = {
   dialogue: string;

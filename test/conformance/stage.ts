@@ -29,6 +29,7 @@ export type VmOptions = {
 export type Step = { step: string; actual: Json; expected: string; ok: boolean };
 
 const mebibyte = 1024 * 1024;
+const guestTimeoutMs = 5_000;
 
 /** What a dialogue plays on: starts QEMUs, takes down each step, and clears everything away at the end. */
 export class Stage {
@@ -86,9 +87,12 @@ export class Stage {
       arguments: flags,
       environment: environment(guest, memoryBytes),
     };
-    const vm = Vm.start(start);
-    this.#vms.push(vm);
-    return await vm;
+    const starting = Vm.start(start);
+    this.#vms.push(starting);
+    const vm = await starting;
+    const writes = guest !== "idle" && !options.incoming && !options.paused;
+    if (writes && this.#subject.kind === "qemu") await untilWritten(vm, memoryBytes);
+    return vm;
   }
 
   /** A source and a target that listens, with the options set; the migration itself is not begun. */
@@ -115,5 +119,17 @@ export class Stage {
     const started = await Promise.allSettled(this.#vms);
     await Promise.all(started.map((vm) => vm.status === "fulfilled" && vm.value.kill()));
     await rm(this.#folder, { recursive: true, force: true });
+  }
+}
+
+/** Waits until the guest has written its last page. A model runs no guest code and has its pages from the start. */
+async function untilWritten(vm: Vm, memoryBytes: number): Promise<void> {
+  const lastPage = `xp /1wx 0x${(memoryBytes - 4096).toString(16)}`;
+  const isWritten = async () => {
+    const text = await vm.ask("human-monitor-command", { "command-line": lastPage });
+    return text === "closed" || !/: 0x0+\s*$/.test(String(text));
+  };
+  if (!(await vm.waitFor(isWritten, guestTimeoutMs))) {
+    throw new Error(`Failed to see the guest of ${vm.name} write its memory`);
   }
 }

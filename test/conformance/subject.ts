@@ -15,7 +15,9 @@ export type Subject = {
   environment: (guest: GuestKind, memoryBytes: number) => Record<string, string>;
 };
 
-const modelCommand = fileURLToPath(new URL("../../sim/bin/qemu-system-model", import.meta.url));
+export const modelCommand = fileURLToPath(
+  new URL("../../sim/bin/qemu-system-model", import.meta.url),
+);
 
 /** A real QEMU. Throws when it does not run or is too old. */
 export async function realQemu(command: string): Promise<Subject> {

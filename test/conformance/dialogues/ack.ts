@@ -44,7 +44,6 @@ export const ackDialogues: Dialogue[] = [
     name: "ack/legacy",
     claim: "the legacy ACK comes once, before active, and the source's trace tells it",
     versions: since("10.0"),
-    quick: true,
     async play(stage) {
       const pair = await stage.pair({
         guest: "filled",
@@ -84,7 +83,6 @@ export const ackDialogues: Dialogue[] = [
     name: "ack/new-without-device",
     claim: "on 11.1's own machine type nobody sends an ACK when no device asks for it",
     versions: ["11.1"],
-    quick: true,
     async play(stage) {
       const pair = await stage.pair({ guest: "filled", capabilities: ack });
       await traceAck(pair);
@@ -117,7 +115,6 @@ export const ackDialogues: Dialogue[] = [
     name: "ack/source-only-legacy",
     claim: "a source that waits for a legacy ACK nobody sends stays active for ever, guest running",
     versions: since("10.0"),
-    quick: true,
     async play(stage) {
       const pair = await stage.pair({ machine: legacyMachine, sourceCapabilities: ack });
       const { source } = pair;
@@ -169,7 +166,6 @@ export const ackDialogues: Dialogue[] = [
     name: "ack/held-by-relay",
     claim: "while the ACK is held back the guest runs; let go, it switches over",
     versions: since("10.0"),
-    quick: true,
     async play(stage) {
       const pair = await stage.pair({ guest: "filled", machine: legacyMachine, capabilities: ack });
       const { source } = pair;

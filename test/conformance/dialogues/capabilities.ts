@@ -13,7 +13,6 @@ export const capabilityDialogues: Dialogue[] = [
   {
     name: "capability/presence",
     claim: "each version has its own set of capabilities, all off at the start",
-    quick: true,
     async play(stage) {
       const vm = await stage.vm("source");
       const answer = (await vm.ask("query-migrate-capabilities")) as { capability: string }[];
@@ -25,7 +24,6 @@ export const capabilityDialogues: Dialogue[] = [
   {
     name: "capability/unknown",
     claim: "an unknown capability refuses the whole command",
-    quick: true,
     async play(stage) {
       const vm = await stage.vm("source");
       const text = "Parameter 'capability' does not accept value 'teleport'";
@@ -39,7 +37,6 @@ export const capabilityDialogues: Dialogue[] = [
   {
     name: "capability/atomic",
     claim: "a conflicting set changes nothing, and the order inside a command does not matter",
-    quick: true,
     async play(stage) {
       const vm = await stage.vm("source");
       await stage.expect("conflict", vm.set("events", "postcopy-preempt"), /requires postcopy-ram/);
@@ -55,7 +52,6 @@ export const capabilityDialogues: Dialogue[] = [
     name: "capability/ack-needs-return-path",
     claim: "switchover-ack needs return-path, also when return-path is taken away later",
     versions: since("10.0"),
-    quick: true,
     async play(stage) {
       const vm = await stage.vm("source");
       await stage.expect("alone", vm.set("switchover-ack"), needsReturnPath);
@@ -106,7 +102,6 @@ export const capabilityDialogues: Dialogue[] = [
   {
     name: "capability/multifd-conflicts",
     claim: "what multifd goes with depends on the version",
-    quick: true,
     async play(stage) {
       const vm = await stage.vm("source");
       const postcopy = refused("Postcopy is not yet compatible with multifd");
@@ -150,7 +145,6 @@ export const capabilityDialogues: Dialogue[] = [
     name: "capability/target-while-listening",
     claim:
       "a listening target still takes capabilities; only multifd and postcopy-preempt are guarded, from 10.0",
-    quick: true,
     async play(stage) {
       const vm = await stage.vm("target", { incoming: true });
       await stage.expect("before", vm.set("postcopy-ram", "events"), "ok");
@@ -178,7 +172,7 @@ export const capabilityDialogues: Dialogue[] = [
       await stage.expect("target", pair.target.until("active"), "active");
       await stage.expect("return-path", pair.target.set("return-path"), "ok");
       await stage.expect("off again", pair.target.set("-return-path"), "ok");
-      await stage.expect("source", pair.source.status(), "active");
+      await stage.expect("source", pair.source.until("active"), "active");
     },
   },
 ];

@@ -11,7 +11,6 @@ export const commandDialogues: Dialogue[] = [
   {
     name: "command/migrate-refusals",
     claim: "migrate is refused on a waiting target and while a migration runs",
-    quick: true,
     async play(stage) {
       const pair = await stage.pair({ guest: "filled", parameters: slow });
       const { source, target } = pair;
@@ -27,7 +26,6 @@ export const commandDialogues: Dialogue[] = [
   {
     name: "command/migrate-after-completed",
     claim: "a finished source does not migrate again while it is stopped; cont makes it run again",
-    quick: true,
     async play(stage) {
       const pair = await stage.pair({ guest: "filled", sourceCapabilities: ["return-path"] });
       const { source } = pair;
@@ -88,7 +86,6 @@ export const commandDialogues: Dialogue[] = [
   {
     name: "command/incoming-once",
     claim: "migrate-incoming needs -incoming and is taken once",
-    quick: true,
     async play(stage) {
       const [source, target] = [
         await stage.vm("source"),
@@ -132,7 +129,6 @@ export const commandDialogues: Dialogue[] = [
   {
     name: "command/continue-in-wrong-state",
     claim: "migrate-continue names the state it is in, and is taken in pre-switchover only",
-    quick: true,
     async play(stage) {
       const pair = await stage.pair({ guest: "filled", sourceCapabilities: toPreSwitchover });
       const { source } = pair;
@@ -158,7 +154,6 @@ export const commandDialogues: Dialogue[] = [
   {
     name: "command/cont-in-pre-switchover",
     claim: "cont is refused on a source in pre-switchover",
-    quick: true,
     async play(stage) {
       const pair = await stage.pair({ guest: "filled", sourceCapabilities: toPreSwitchover });
       const { source } = pair;
@@ -171,7 +166,6 @@ export const commandDialogues: Dialogue[] = [
   {
     name: "command/postcopy-out-of-place",
     claim: "the commands of postcopy are refused outside of it",
-    quick: true,
     async play(stage) {
       const pair = await stage.pair({ guest: "filled", parameters: slow });
       const { source, target } = pair;
@@ -214,7 +208,6 @@ export const commandDialogues: Dialogue[] = [
   {
     name: "command/unknown",
     claim: "a command that does not exist has an error class of its own",
-    quick: true,
     async play(stage) {
       const vm = await stage.vm("source");
       const text = "The command migrate-teleport has not been found";

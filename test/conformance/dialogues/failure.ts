@@ -11,7 +11,6 @@ export const failureDialogues: Dialogue[] = [
     name: "cancel/active",
     claim:
       "a cancel in active ends in cancelled or failed, the guest runs on, and migrate works again",
-    quick: true,
     async play(stage) {
       const pair = await stage.pair({ guest: "filled", parameters: slow });
       const { source, target } = pair;
@@ -39,7 +38,6 @@ export const failureDialogues: Dialogue[] = [
   {
     name: "cancel/pre-switchover",
     claim: "a cancel in pre-switchover lets the guest run again before it says cancelled",
-    quick: true,
     async play(stage) {
       const pair = await stage.pair({ guest: "filled", sourceCapabilities: paused });
       const { source, target } = pair;
@@ -66,7 +64,6 @@ export const failureDialogues: Dialogue[] = [
   {
     name: "cancel/idle",
     claim: "migrate_cancel does nothing where nothing migrates, on either side",
-    quick: true,
     async play(stage) {
       const [source, target] = [
         await stage.vm("source"),
@@ -84,7 +81,6 @@ export const failureDialogues: Dialogue[] = [
   {
     name: "failure/target-killed-in-active",
     claim: "when the target dies in active the source fails at once and the guest is untouched",
-    quick: true,
     async play(stage) {
       const pair = await stage.pair({ guest: "filled", parameters: slow });
       const { source, target } = pair;
@@ -146,7 +142,6 @@ export const failureDialogues: Dialogue[] = [
   {
     name: "failure/source-killed",
     claim: "when the source dies the target fails and its process ends with code 1",
-    quick: true,
     async play(stage) {
       const pair = await stage.pair({ guest: "filled", parameters: slow });
       await stage.expect("migrate", pair.migrate(), "ok");
@@ -160,7 +155,6 @@ export const failureDialogues: Dialogue[] = [
     name: "failure/exit-on-error-false",
     claim: "with exit-on-error false the target stays, failed and of no use",
     versions: since("10.0"),
-    quick: true,
     async play(stage) {
       const pair = await stage.pair({ guest: "filled", parameters: slow, stayOnError: true });
       const { source, target } = pair;
@@ -208,7 +202,6 @@ export const failureDialogues: Dialogue[] = [
   {
     name: "failure/nobody-there",
     claim: "a connection that is refused is told by the status, not by the answer",
-    quick: true,
     async play(stage) {
       const source = await stage.vm("source");
       await source.set("events");

@@ -10,7 +10,6 @@ export const handoverDialogues: Dialogue[] = [
   {
     name: "handover/paused-target",
     claim: "a target started with -S has everything and stays paused until cont",
-    quick: true,
     async play(stage) {
       const pair = await stage.pair({
         guest: "filled",
@@ -63,7 +62,6 @@ export const handoverDialogues: Dialogue[] = [
   {
     name: "handover/lost-last-message",
     claim: "when the last message of the return path is lost, both guests run",
-    quick: true,
     async play(stage) {
       const pair = await stage.pair({ guest: "filled", sourceCapabilities });
       const relay = await loseLastMessage(stage, pair);
@@ -78,7 +76,6 @@ export const handoverDialogues: Dialogue[] = [
   {
     name: "handover/lost-last-message-paused",
     claim: "with the target started paused, the same loss leaves one guest running: the source's",
-    quick: true,
     async play(stage) {
       const pair = await stage.pair({
         guest: "filled",

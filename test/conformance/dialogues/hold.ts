@@ -15,7 +15,6 @@ export const holdDialogues: Dialogue[] = [
   {
     name: "hold/dirty-bitmap",
     claim: "a dirty bitmap with downtime-limit 0 holds the switchover; a real limit releases it",
-    quick: true,
     async play(stage) {
       const pair = await stage.pair({ guest: "filled", sourceCapabilities: bitmapCapabilities });
       const { source } = pair;
@@ -101,7 +100,6 @@ export const holdDialogues: Dialogue[] = [
   {
     name: "hold/downtime-limit-zero",
     claim: "downtime-limit 0 alone does not hold a guest at rest",
-    quick: true,
     async play(stage) {
       const sourceCapabilities = ["return-path"];
       const parameters = { "downtime-limit": 0 };

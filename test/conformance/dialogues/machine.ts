@@ -22,7 +22,6 @@ export const machineDialogues: Dialogue[] = [
   {
     name: "machine/types",
     claim: "the binary's own version is its newest machine type, the default one is called pc",
-    quick: true,
     async play(stage) {
       const vm = await stage.vm("source");
       const machines = (await vm.ask("query-machines")) as Machine[];
@@ -47,7 +46,6 @@ export const machineDialogues: Dialogue[] = [
   {
     name: "machine/running-type",
     claim: "a running guest tells its type by name, never by alias",
-    quick: true,
     async play(stage) {
       const vm = await stage.vm("source", { machine: "q35" });
       const type = vm.ask("qom-get", { path: "/machine", property: "type" });
@@ -78,7 +76,6 @@ export const machineDialogues: Dialogue[] = [
   {
     name: "machine/version",
     claim: "query-version tells the version",
-    quick: true,
     async play(stage) {
       const vm = await stage.vm("source");
       const { qemu } = (await vm.ask("query-version")) as {
@@ -92,7 +89,6 @@ export const machineDialogues: Dialogue[] = [
   {
     name: "machine/status-names",
     claim: "the schema lists the states a migration can be in",
-    quick: true,
     async play(stage) {
       const vm = await stage.vm("source");
       const schema = (await vm.ask("query-qmp-schema")) as SchemaEntry[];
@@ -131,7 +127,6 @@ export const machineDialogues: Dialogue[] = [
   {
     name: "machine/memory",
     claim: "the memory of a guest is told in bytes",
-    quick: true,
     async play(stage) {
       const vm = await stage.vm("source", { memoryMebibytes: 48 });
       const size = (await vm.ask("query-memory-size-summary")) as Record<string, Json>;
@@ -158,7 +153,6 @@ export const machineDialogues: Dialogue[] = [
   {
     name: "machine/run-states",
     claim: "the run state goes from prelaunch to running, paused and back",
-    quick: true,
     async play(stage) {
       const vm = await stage.vm("source", { paused: true });
       await stage.expect("at first", vm.runState(), "prelaunch");
@@ -174,7 +168,6 @@ export const machineDialogues: Dialogue[] = [
   {
     name: "oob/commands",
     claim: "yank and query-yank may run out of band, other commands may not",
-    quick: true,
     async play(stage) {
       const vm = await stage.vm("source");
       await stage.expect("offered", vm.oobEnabled, true);

@@ -19,7 +19,6 @@ export const memberDialogues: Dialogue[] = [
   {
     name: "members/idle",
     claim: "query-migrate is empty before the first migration, on both sides",
-    quick: true,
     async play(stage) {
       const [source, target] = [
         await stage.vm("source"),
@@ -32,7 +31,6 @@ export const memberDialogues: Dialogue[] = [
   {
     name: "members/listening",
     claim: "a target tells its real port; 7.2 shows no status until the migration arrives",
-    quick: true,
     async play(stage) {
       const pair = await stage.pair({ guest: "filled", parameters: slow });
       const listening = stage.pick({
@@ -53,7 +51,6 @@ export const memberDialogues: Dialogue[] = [
   {
     name: "members/active",
     claim: "active shows progress and an expected downtime; 11.1 adds remaining",
-    quick: true,
     async play(stage) {
       const pair = await stage.pair({ guest: "filled", parameters: slow });
       const { source } = pair;
@@ -96,7 +93,6 @@ export const memberDialogues: Dialogue[] = [
   {
     name: "members/completed",
     claim: "completed shows the downtime and no expectation; the target shows a bare status",
-    quick: true,
     async play(stage) {
       const pair = await stage.pair({ guest: "filled", sourceCapabilities: ["return-path"] });
       const { source, target } = pair;
@@ -144,7 +140,6 @@ export const memberDialogues: Dialogue[] = [
   {
     name: "members/failed",
     claim: "failed shows why, and nothing about time or memory",
-    quick: true,
     async play(stage) {
       const vm = await stage.vm("source");
       await vm.ask("migrate", { uri: "tcp:127.0.0.1:1" });

@@ -159,7 +159,6 @@ export const mismatchDialogues: Dialogue[] = [
     name: "mismatch/yank-ends-active",
     claim: "yank breaks a running migration: the source fails, its guest runs on",
     versions: since("7.2"),
-    quick: true,
     async play(stage) {
       const pair = await stage.pair({
         guest: "filled",

@@ -9,7 +9,6 @@ export const parameterDialogues: Dialogue[] = [
   {
     name: "parameter/defaults",
     claim: "each version has its own parameters with their defaults",
-    quick: true,
     async play(stage) {
       const vm = await stage.vm("source");
       await stage.expect("all", shown(vm), defaultsOf(stage.generation));
@@ -18,7 +17,6 @@ export const parameterDialogues: Dialogue[] = [
   {
     name: "parameter/ranges",
     claim: "every parameter takes the edges of its range and refuses what lies beyond",
-    quick: true,
     async play(stage) {
       const vm = await stage.vm("source");
       const surprises: string[] = [];
@@ -52,7 +50,6 @@ export const parameterDialogues: Dialogue[] = [
     name: "parameter/unknown",
     claim:
       "a parameter that the version does not have is unexpected, and refuses the whole command",
-    quick: true,
     async play(stage) {
       const vm = await stage.vm("source");
       const unknown = refused("Parameter 'teleport' is unexpected");
@@ -69,7 +66,6 @@ export const parameterDialogues: Dialogue[] = [
   {
     name: "parameter/atomic",
     claim: "one value out of range refuses the whole command",
-    quick: true,
     async play(stage) {
       const vm = await stage.vm("source");
       const both = vm.tune({ "max-bandwidth": 7, "downtime-limit": 2_000_001 });
@@ -160,7 +156,6 @@ export const parameterDialogues: Dialogue[] = [
     name: "parameter/while-migrating",
     claim:
       "parameters are taken on both sides while a migration runs, and a higher bandwidth ends it",
-    quick: true,
     async play(stage) {
       const pair = await stage.pair({ guest: "filled", parameters: slow });
       await stage.expect("migrate", pair.migrate(), "ok");

@@ -5,7 +5,6 @@ export const successDialogues: Dialogue[] = [
   {
     name: "success/return-path",
     claim: "with a return path the source says completed last, after the target runs",
-    quick: true,
     async play(stage) {
       const pair = await stage.pair({ guest: "filled", capabilities: ["return-path"] });
       await stage.expect("migrate", pair.migrate(), "ok");
@@ -38,7 +37,6 @@ export const successDialogues: Dialogue[] = [
   {
     name: "success/pause-before-switchover",
     claim: "in pre-switchover the guest is stopped already; migrate-continue goes on",
-    quick: true,
     async play(stage) {
       const sourceCapabilities = ["return-path", "pause-before-switchover"];
       const pair = await stage.pair({ guest: "filled", sourceCapabilities });
