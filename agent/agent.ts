@@ -1,4 +1,5 @@
 import { readFileSync, statSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import { SQSClient } from "@aws-sdk/client-sqs";
 import type { HostFacts } from "../core/host.ts";
 import { CloudApi, CloudRefusedError } from "./cloud/api.ts";
@@ -7,13 +8,12 @@ import { Outbox } from "./cloud/outbox.ts";
 import { CommandLog } from "./command-log.ts";
 import type { AgentConfig } from "./config.ts";
 import { Dispatcher } from "./dispatcher.ts";
-import type { Guest } from "./guest/guest.ts";
 import { Guests } from "./guests.ts";
-import { createHandlers } from "./handlers.ts";
+import { type Context, createHandlers } from "./handlers.ts";
+import { lockStateDir } from "./lock.ts";
 import type { Log } from "./log.ts";
-import { SourceMigration } from "./migrate/source.ts";
-import { TargetMigration } from "./migrate/target.ts";
-import { probeBinary } from "./probe/binary.ts";
+import { describeBinary } from "./probe/binary.ts";
+import { takeUp } from "./take-up.ts";
 
 export const AGENT_VERSION = "0.1.0";
 const REGISTER_RETRY_MS = { first: 200, max: 5_000 };
@@ -26,26 +26,33 @@ export class Agent {
   readonly #outbox: Outbox;
   readonly #commands: CommandLog;
   readonly #guests: Guests;
+  readonly #context: Context;
+  readonly #unlock: () => void;
   readonly #dispatcher: Dispatcher;
   readonly #sqs = new SQSClient({ useQueueUrlAsEndpoint: false });
   readonly #stop = new AbortController();
   #source: CommandSource | undefined;
+  #stopping: Promise<void> | undefined;
 
+  /** @throws Error when the key cannot be read, or another agent uses the state directory. */
   constructor(config: AgentConfig, log: Log) {
     this.#config = config;
     this.#log = log;
     this.#api = new CloudApi({ apiUrl: config.apiUrl, host: config.host, key: readKey(config) });
+    this.#unlock = lockStateDir(config.stateDir);
     this.#commands = new CommandLog(config.stateDir);
     this.#outbox = new Outbox({ api: this.#api, stateDir: config.stateDir, log });
     const put: Outbox["put"] = (body, atMs) => this.#outbox.put(body, atMs);
     this.#guests = new Guests({
       runDir: config.runDir,
+      stateDir: config.stateDir,
       log,
       onExit: (vm, detail) => put({ type: "guest.exited", vm, detail }),
     });
+    this.#context = { config, guests: this.#guests, put, log };
     this.#dispatcher = new Dispatcher({
       host: config.host,
-      handlers: createHandlers({ config, guests: this.#guests, put, log }),
+      handlers: createHandlers(this.#context),
       commands: this.#commands,
       put,
       log,
@@ -59,9 +66,10 @@ export class Agent {
    * @throws CloudRefusedError when the cloud does not accept this host; Error when there is no QEMU.
    */
   async start(): Promise<void> {
-    const { config } = { config: this.#config };
-    const qemu = await probeBinary(config.qemu, config.stateDir);
-    for (const guest of await this.#guests.reattach()) await this.#takeUp(guest);
+    const config = this.#config;
+    // First of all the guests: their migrations cannot wait for anything else.
+    await takeUp(this.#context);
+    const { probe: qemu } = await describeBinary(config.qemu, config.stateDir);
     const facts: HostFacts = {
       agentVersion: AGENT_VERSION,
       migrationAddress: config.migrationAddress,
@@ -69,7 +77,7 @@ export class Agent {
       qemu,
     };
     const registered = await this.#register(facts);
-    if (!registered) return;
+    if (!registered || this.#stop.signal.aborted) return;
     this.#outbox.start(registered.acceptedSeq);
     this.#source = new CommandSource({
       sqs: this.#sqs,
@@ -82,14 +90,23 @@ export class Agent {
     this.#log.info({ host: config.host, qemu: `${major}.${minor}.${micro}` }, "agent ready");
   }
 
-  /** Stops receiving, delivers what is left (at most 2 s) and lets go of the guests: they run on. */
-  async stop(): Promise<void> {
+  /**
+   * Stops receiving, waits for commands at work (at most 10 s), delivers what is left (at most 2 s)
+   * and lets go of the guests: they run on. What was cut off is refused when it comes again.
+   */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#shutDown();
+    return this.#stopping;
+  }
+
+  async #shutDown(): Promise<void> {
     this.#stop.abort();
     await this.#source?.stop();
     await this.#outbox.stop(2_000);
     await this.#guests.close();
     this.#commands.close();
     this.#sqs.destroy();
+    this.#unlock();
   }
 
   async #register(facts: HostFacts) {
@@ -101,35 +118,12 @@ export class Agent {
         if (error instanceof CloudRefusedError) throw error;
         if (this.#stop.signal.aborted) return undefined;
         this.#log.warn({ error, delayMs }, "the cloud cannot be reached, trying again");
-        await new Promise((resolve) => setTimeout(resolve, delayMs));
+        const { signal } = this.#stop;
+        await sleep(delayMs, undefined, { signal }).catch(() => undefined);
         delayMs = Math.min(delayMs * 2, REGISTER_RETRY_MS.max);
       }
     }
     return undefined;
-  }
-
-  /** A migration that was under way when the agent died goes on being watched. */
-  async #takeUp(guest: Guest): Promise<void> {
-    const memory = guest.manifest.migration;
-    if (!memory || memory.over) return;
-    const options = {
-      guest,
-      id: memory.id,
-      epoch: memory.epoch,
-      emit: (body: Parameters<Outbox["put"]>[0], atMs?: number) => this.#outbox.put(body, atMs),
-      log: this.#log,
-    };
-    const migration =
-      memory.role === "source"
-        ? new SourceMigration({
-            ...options,
-            progressIntervalMs: this.#config.progressIntervalMs,
-          })
-        : new TargetMigration({ ...options, address: this.#config.migrationAddress });
-    this.#guests.setMigrating(guest.vm, migration);
-    await migration.takeUp().catch((error: unknown) => {
-      this.#log.error({ error, vm: guest.vm }, "a migration under way cannot be taken up");
-    });
   }
 }
 

@@ -51,8 +51,14 @@ export class CommandLog {
     this.#write({ begun: command.id, atMs: this.#now() });
   }
 
+  /**
+   * What was begun is answered in memory even when the journal cannot take it: a copy of the command
+   * must not be told anything else. @throws the file system's error.
+   */
   answer(id: CommandId, answer: Answer): void {
-    this.#write({ answered: id, atMs: this.#now(), answer });
+    const entry: Entry = { answered: id, atMs: this.#now(), answer };
+    if (this.#begun.has(id)) this.#apply(entry);
+    this.#write(entry);
   }
 
   close(): void {

@@ -20,6 +20,7 @@ export const AgentConfig = z.strictObject({
   /** Sockets, logs and state of running guests; short, since socket paths are limited. */
   runDir: z
     .string()
+    .regex(/^[^\s,]+$/, "expected a path without white space and commas, which mean more to QEMU")
     .refine(
       (path) => Buffer.byteLength(path) <= RUN_DIR_BYTES_MAX,
       `expected at most ${RUN_DIR_BYTES_MAX} bytes, since UNIX socket paths are limited`,
@@ -31,7 +32,13 @@ export const AgentConfig = z.strictObject({
   /** Memory that may be given to guests, bytes. Default: all of the machine's. */
   memoryBytes: z.int().positive().default(totalmem()),
   /** Address for migration streams and handover links. */
-  migrationAddress: z.string().default("127.0.0.1"),
+  migrationAddress: z
+    .union([z.ipv4(), z.ipv6()], "expected an IPv4 or IPv6 address")
+    .refine(
+      (address) => address !== "0.0.0.0" && address !== "::",
+      "expected one address that the other hosts can connect to",
+    )
+    .default("127.0.0.1"),
   /** While a migration runs its figures are sent this often, ms; it is also the heartbeat. */
   progressIntervalMs: z.int().min(100).max(30_000).default(2_000),
 });
@@ -53,8 +60,15 @@ export function readConfig(path: string): AgentConfig {
   }
   const parsed = AgentConfig.safeParse(input);
   if (parsed.success) return parsed.data;
-  const problems = parsed.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`);
+  const problems = parsed.error.issues.map((issue) => describe(issue, input));
   throw new Error(`Failed to read the configuration ${path}: ${problems.join("; ")}`);
+}
+
+function describe({ path, message }: z.core.$ZodIssue, input: unknown): string {
+  const [field] = path;
+  if (field === undefined) return message;
+  const value: unknown = Reflect.get(Object(input), field);
+  return `${String(field)}: ${message}, got ${JSON.stringify(value) ?? "nothing"}`;
 }
 
 function absolute(input: object, field: string, folder: string): void {

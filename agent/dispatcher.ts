@@ -25,7 +25,7 @@ export class Dispatcher {
   readonly #log: Log;
   readonly #now: () => number;
   readonly #queues = new Map<VmId, Promise<void>>();
-  readonly #atWork = new Set<CommandId>();
+  readonly #atWork = new Map<CommandId, Promise<void>>();
 
   constructor(options: {
     host: HostId;
@@ -43,23 +43,33 @@ export class Dispatcher {
     this.#now = options.now ?? Date.now;
   }
 
-  /** Resolves when the command's answer is durable. A copy of one at work is left to that one. */
+  /**
+   * Resolves when the command's answer is durable; a copy of one at work waits for that one.
+   *
+   * @throws Error when the answer could not be made durable, or too many wait: take it again later.
+   */
   async take(command: Command): Promise<void> {
     if (command.host !== this.#host) {
       this.#log.error({ commandId: command.id, host: command.host }, "a command for another host");
       return;
     }
-    if (this.#atWork.has(command.id)) return;
+    const atWork = this.#atWork.get(command.id);
+    if (atWork) return atWork;
     if (this.#atWork.size >= WAITING_MAX) throw new Error("Too many commands are waiting");
-    this.#atWork.add(command.id);
+    const work = this.#enqueue(command).finally(() => this.#atWork.delete(command.id));
+    this.#atWork.set(command.id, work);
+    return work;
+  }
+
+  async #enqueue(command: Command): Promise<void> {
     // Looking must be possible while something else takes its time.
-    const before = LOOKS.has(command.verb) ? undefined : this.#queues.get(command.vm);
-    const work = (before ?? Promise.resolve()).then(() => this.#carryOut(command));
-    if (!LOOKS.has(command.verb)) this.#queues.set(command.vm, work);
+    if (LOOKS.has(command.verb)) return this.#carryOut(command);
+    const before = this.#queues.get(command.vm) ?? Promise.resolve();
+    const work = before.catch(() => undefined).then(() => this.#carryOut(command));
+    this.#queues.set(command.vm, work);
     try {
       await work;
     } finally {
-      this.#atWork.delete(command.id);
       if (this.#queues.get(command.vm) === work) this.#queues.delete(command.vm);
     }
   }

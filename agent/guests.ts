@@ -1,8 +1,10 @@
 import { rmSync } from "node:fs";
+import { join } from "node:path";
 import type { VmId } from "../core/id.ts";
 import { CommandRefusedError } from "./command-error.ts";
+import { Departed } from "./guest/departed.ts";
 import { Guest } from "./guest/guest.ts";
-import { type Manifest, readManifests } from "./guest/manifest.ts";
+import { hasManifest, type Manifest, readManifests } from "./guest/manifest.ts";
 import { isAlive } from "./guest/process.ts";
 import type { Log } from "./log.ts";
 import type { SourceMigration } from "./migrate/source.ts";
@@ -17,17 +19,20 @@ export class Guests {
   readonly #onExit: (vm: VmId, detail: string) => void;
   readonly #guests = new Map<VmId, Guest>();
   readonly #migrating = new Map<VmId, Migrating>();
-  /** Manifests of processes that have ended unasked: what is known of them is still asked for. */
-  readonly #gone = new Map<VmId, Manifest>();
+  /** Being ended on purpose: that is no event. */
+  readonly #ending = new Set<Guest>();
+  readonly #departed: Departed;
 
   constructor(options: {
     runDir: string;
+    stateDir: string;
     log: Log;
     onExit: (vm: VmId, detail: string) => void;
   }) {
     this.#runDir = options.runDir;
     this.#log = options.log;
     this.#onExit = options.onExit;
+    this.#departed = new Departed(options.stateDir, options.log);
   }
 
   get runDir(): string {
@@ -39,40 +44,22 @@ export class Guests {
     const found = readManifests(this.#runDir, (folder, error) =>
       this.#log.error({ error, folder }, "a guest's manifest cannot be read: left alone"),
     );
-    const back: Guest[] = [];
-    for (const { folder, manifest } of found) {
-      if (!isAlive(manifest)) {
-        this.#buryFolder(folder, manifest);
-        continue;
-      }
-      try {
-        const guest = await Guest.reattach(folder, manifest);
-        this.add(guest);
-        back.push(guest);
-      } catch (error) {
-        this.#log.error({ error, vm: manifest.vm }, "a running guest's QMP does not answer");
-      }
-    }
+    const alive = found.filter(({ folder, manifest }) => {
+      const lives = isAlive(manifest);
+      if (!lives) this.#bury(folder, manifest);
+      return lives;
+    });
+    const back = await Promise.all(
+      alive.map(({ folder, manifest }) => Guest.reattach(folder, manifest)),
+    );
+    for (const guest of back) this.add(guest);
     return back;
   }
 
   add(guest: Guest): void {
-    this.#gone.delete(guest.vm);
+    this.#departed.back(guest.vm);
     this.#guests.set(guest.vm, guest);
-    void guest.ended.then(async (ended) => {
-      if (this.#guests.get(guest.vm) !== guest) return;
-      if (!ended) {
-        this.#log.error({ vm: guest.vm }, "QEMU's monitor is lost, its process lives");
-        return;
-      }
-      this.#gone.set(guest.vm, guest.manifest);
-      this.#guests.delete(guest.vm);
-      const detail = guest.lastWords();
-      // Whoever watches the migration tells first, and needs the folder for it.
-      await new Promise((resolve) => setImmediate(resolve));
-      await guest.forget();
-      this.#onExit(guest.vm, detail);
-    });
+    void guest.ended.then(() => this.#onEnded(guest));
   }
 
   find(vm: VmId): Guest | undefined {
@@ -86,8 +73,14 @@ export class Guests {
     throw new CommandRefusedError("not-found", `No guest ${vm} on this host`);
   }
 
+  /** There is a process for the VM here, or a folder of one that nobody can read. */
+  isPresent(vm: VmId): boolean {
+    return this.#guests.has(vm) || hasManifest(join(this.#runDir, vm));
+  }
+
+  /** What is known of the VM's last process on this host, which has ended. */
   gone(vm: VmId): Manifest | undefined {
-    return this.#gone.get(vm);
+    return this.#departed.get(vm);
   }
 
   migrating(vm: VmId): Migrating | undefined {
@@ -95,17 +88,31 @@ export class Guests {
   }
 
   setMigrating(vm: VmId, migrating: Migrating | undefined): void {
-    this.#migrating.get(vm)?.close();
+    const before = this.#migrating.get(vm);
+    if (before !== migrating) before?.close();
     if (migrating) this.#migrating.set(vm, migrating);
     else this.#migrating.delete(vm);
   }
 
-  /** Ends a guest's process on purpose: its end is no event. */
-  async end(guest: Guest): Promise<void> {
-    this.setMigrating(guest.vm, undefined);
-    await guest.end();
-    if (this.#guests.get(guest.vm) === guest) this.#guests.delete(guest.vm);
-    this.#gone.set(guest.vm, guest.manifest);
+  /**
+   * Ends a guest's process on purpose: its end is no event. `first` may make it end by itself.
+   *
+   * @throws what `first` throws, and CommandRefusedError when the process cannot be ended: then it
+   *   is in the agent's care as before.
+   */
+  async end(guest: Guest, first?: () => Promise<void>): Promise<void> {
+    this.#ending.add(guest);
+    try {
+      await first?.();
+      await guest.end();
+    } catch (error) {
+      this.#ending.delete(guest);
+      // It may have ended all the same.
+      if (!guest.isAlive) void this.#onEnded(guest);
+      throw error;
+    }
+    this.#remove(guest);
+    this.#ending.delete(guest);
   }
 
   /** Memory given to guests, bytes. */
@@ -115,16 +122,44 @@ export class Guests {
     return sum;
   }
 
+  /** Gives a guest back that was adopted in vain; its process runs on. */
+  async release(guest: Guest): Promise<void> {
+    this.setMigrating(guest.vm, undefined);
+    this.#guests.delete(guest.vm);
+    await guest.forget();
+  }
+
   /** Lets go of all guests; they run on. */
   async close(): Promise<void> {
     for (const migrating of this.#migrating.values()) migrating.close();
+    this.#migrating.clear();
     const guests = [...this.#guests.values()];
     this.#guests.clear();
-    await Promise.all(guests.map((guest) => guest.qmp.close()));
+    await Promise.all(guests.map((guest) => guest.release()));
+    this.#departed.close();
   }
 
-  #buryFolder(folder: string, manifest: Manifest): void {
-    this.#gone.set(manifest.vm, manifest);
+  async #onEnded(guest: Guest): Promise<void> {
+    if (this.#guests.get(guest.vm) !== guest || this.#ending.has(guest)) return;
+    const detail = guest.lastWords();
+    // Whoever watches the migration tells first, and needs the folder for it.
+    await new Promise((resolve) => setImmediate(resolve));
+    if (this.#guests.get(guest.vm) !== guest || this.#ending.has(guest)) return;
+    this.#remove(guest);
+    await guest
+      .forget()
+      .catch((error: unknown) => this.#log.error({ error, vm: guest.vm }, "folder not removed"));
+    this.#onExit(guest.vm, detail);
+  }
+
+  #remove(guest: Guest): void {
+    this.setMigrating(guest.vm, undefined);
+    this.#departed.add(guest.manifest);
+    this.#guests.delete(guest.vm);
+  }
+
+  #bury(folder: string, manifest: Manifest): void {
+    this.#departed.add(manifest);
     rmSync(folder, { recursive: true, force: true });
     this.#onExit(manifest.vm, "its QEMU ended while the agent was away");
   }

@@ -12,11 +12,11 @@ import type { Guests } from "./guests.ts";
 import type { Log } from "./log.ts";
 import { SourceMigration } from "./migrate/source.ts";
 import { TargetMigration } from "./migrate/target.ts";
-import { probeBinary } from "./probe/binary.ts";
+import { describeBinary } from "./probe/binary.ts";
 import { machineType, probeGuest } from "./probe/guest.ts";
 import { accelerators, userfaultfd } from "./probe/host.ts";
 
-type Context = {
+export type Context = {
   config: AgentConfig;
   guests: Guests;
   put: (body: EventBody, atMs?: number) => void;
@@ -56,15 +56,17 @@ async function startGuest(
   { definition }: ArgsOf<"guest.start">,
 ): Promise<ResultOf<"guest.start">> {
   refuseIfPresent(guests, vm);
-  const guest = await Guest.start({
-    vm,
-    definition,
-    qemu: config.qemu,
-    runDir: config.runDir,
-    incoming: false,
-  });
+  const { sandbox } = await describeBinary(config.qemu, config.stateDir);
+  const { qemu, runDir } = config;
+  const guest = await Guest.start({ vm, definition, qemu, runDir, sandbox, incoming: false });
   guests.add(guest);
-  return finishDefinition(guest);
+  try {
+    return await finishDefinition(guest);
+  } catch (error) {
+    // The caller will not know of it: it must not be left.
+    await guests.end(guest);
+    throw error;
+  }
 }
 
 async function adoptGuest(
@@ -78,7 +80,12 @@ async function adoptGuest(
   }
   const guest = await Guest.adopt({ vm, definition, qmpPath, runDir: guests.runDir });
   guests.add(guest);
-  return finishDefinition(guest);
+  try {
+    return await finishDefinition(guest);
+  } catch (error) {
+    await guests.release(guest);
+    throw error;
+  }
 }
 
 /** The machine type is written down as what it really is: an alias means another one elsewhere. */
@@ -100,15 +107,15 @@ async function stopGuest(
   if (isUnderWay(guest.manifest)) {
     throw new CommandRefusedError("refused", `The guest ${vm} is being migrated`);
   }
-  if (mode === "powerdown") {
-    await guest.qmp.execute("system_powerdown");
-    if (!(await waitForEnd(guest.manifest, POWERDOWN_MS))) {
-      throw new CommandRefusedError("timeout", `The guest ${vm} has not powered down`);
-    }
-  }
-  await guests.end(guest);
+  await guests.end(guest, mode === "powerdown" ? () => powerDown(guest) : undefined);
   log.info({ vm, mode }, "guest stopped");
   return { stopped: true };
+}
+
+async function powerDown(guest: Guest): Promise<void> {
+  await guest.qmp.execute("system_powerdown");
+  if (await waitForEnd(guest.manifest, POWERDOWN_MS, { everyMs: 50 })) return;
+  throw new CommandRefusedError("timeout", `The guest ${guest.vm} has not powered down`);
 }
 
 async function probeTarget(
@@ -117,10 +124,10 @@ async function probeTarget(
   _args: ArgsOf<"target.probe">,
 ): Promise<ResultOf<"target.probe">> {
   return {
-    qemu: await probeBinary(config.qemu, config.stateDir),
+    qemu: (await describeBinary(config.qemu, config.stateDir)).probe,
     memoryFreeBytes: Math.max(0, config.memoryBytes - guests.memoryBytes),
     accelerators: accelerators(),
-    vmPresent: guests.find(vm) !== undefined,
+    vmPresent: guests.isPresent(vm),
     userfaultfd: userfaultfd(),
   };
 }
@@ -132,16 +139,12 @@ async function prepareTarget(
 ): Promise<ResultOf<"target.prepare">> {
   const { vm, epoch } = command;
   refuseIfPresent(guests, vm);
-  const guest = await Guest.start({
-    vm,
-    definition: args.definition,
-    qemu: config.qemu,
-    runDir: config.runDir,
-    incoming: true,
-  });
-  guests.add(guest);
-  const address = config.migrationAddress;
   const id = migrationOf(command);
+  const { sandbox } = await describeBinary(config.qemu, config.stateDir);
+  const { qemu, runDir, migrationAddress: address } = config;
+  const { definition } = args;
+  const guest = await Guest.start({ vm, definition, qemu, runDir, sandbox, incoming: true });
+  guests.add(guest);
   const migration = new TargetMigration({ guest, id, epoch, emit: put, log, address });
   guests.setMigrating(vm, migration);
   try {
@@ -159,6 +162,10 @@ async function startSource(
 ): Promise<ResultOf<"source.start">> {
   const { vm, epoch } = command;
   const guest = guests.get(vm);
+  if (isUnderWay(guest.manifest)) {
+    const { id } = guest.manifest.migration ?? {};
+    throw new CommandRefusedError("refused", `The guest ${vm} is being migrated already (${id})`);
+  }
   const { progressIntervalMs } = config;
   const id = migrationOf(command);
   const migration = new SourceMigration({ guest, id, epoch, emit: put, log, progressIntervalMs });
@@ -267,7 +274,7 @@ function isUnderWay(manifest: Manifest): boolean {
 }
 
 function refuseIfPresent(guests: Guests, vm: Command["vm"]): void {
-  if (guests.find(vm)) {
+  if (guests.isPresent(vm)) {
     throw new CommandRefusedError("refused", `This host already has a process for ${vm}`);
   }
 }

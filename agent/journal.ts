@@ -5,6 +5,7 @@ import {
   openSync,
   readFileSync,
   renameSync,
+  rmSync,
   writeFileSync,
   writeSync,
 } from "node:fs";
@@ -13,7 +14,7 @@ import { dirname } from "node:path";
 /**
  * An append-only file of JSON lines that can be read back after a crash and made anew when it has
  * grown. A line is written with one write(2), so it survives the death of the agent; it is not
- * synced, since a crash of the host ends its guests as well. A torn last line is dropped.
+ * synced, since a crash of the host ends its guests as well. A torn line is dropped.
  */
 export class JournalFile<Entry> {
   readonly #path: string;
@@ -21,6 +22,8 @@ export class JournalFile<Entry> {
   readonly #live: () => Iterable<Entry>;
   #descriptor: number | undefined;
   #lines = 0;
+  /** The file ends in the middle of a line, which must not swallow the next entry. */
+  #torn = false;
 
   /** `live` yields the entries that are still needed: what is left when the file is made anew. */
   constructor(path: string, live: () => Iterable<Entry>, linesMax = 5_000) {
@@ -29,14 +32,19 @@ export class JournalFile<Entry> {
     this.#linesMax = linesMax;
   }
 
-  /** Reads all entries in order and opens the file for appending. */
+  /**
+   * Reads all entries in order and opens the file for appending.
+   *
+   * @throws the file system's error when it cannot be read: nothing is known then, so nothing may
+   *   be done.
+   */
   open(): Entry[] {
     mkdirSync(dirname(this.#path), { recursive: true, mode: 0o700 });
-    const entries = existsSync(this.#path) ? parse<Entry>(readFileSync(this.#path, "utf8")) : [];
+    const text = existsSync(this.#path) ? readFileSync(this.#path, "utf8") : "";
+    const entries = parse<Entry>(text);
     this.#descriptor = openSync(this.#path, "a", 0o600);
     this.#lines = entries.length;
-    // A torn last line must not swallow the next entry.
-    writeSync(this.#descriptor, "\n");
+    this.#torn = text !== "" && !text.endsWith("\n");
     return entries;
   }
 
@@ -45,9 +53,16 @@ export class JournalFile<Entry> {
    */
   append(entry: Entry): void {
     if (this.#descriptor === undefined) throw new Error("Expected the journal to be open");
-    writeSync(this.#descriptor, `${JSON.stringify(entry)}\n`);
+    // Before the entry is written: what is live does not hold it yet.
+    if (this.#lines >= this.#linesMax) this.#compact();
+    const line = Buffer.from(`${this.#torn ? "\n" : ""}${JSON.stringify(entry)}\n`);
+    this.#torn = true;
+    // A full disk may take a part of it; the rest then meets the error.
+    for (let written = 0; written < line.length; ) {
+      written += writeSync(this.#descriptor, line, written);
+    }
+    this.#torn = false;
     this.#lines += 1;
-    if (this.#lines > this.#linesMax) this.#compact();
   }
 
   close(): void {
@@ -56,18 +71,24 @@ export class JournalFile<Entry> {
   }
 
   #compact(): void {
-    const lines = [...this.#live()].map((entry) => JSON.stringify(entry));
+    const lines = [...this.#live()].map((entry) => `${JSON.stringify(entry)}\n`);
     // What is live may be close to the limit: then the next attempt is that much later.
     this.#lines = Math.min(lines.length, this.#linesMax / 2);
     const next = `${this.#path}.new`;
+    let descriptor: number | undefined;
     try {
-      writeFileSync(next, `${lines.join("\n")}\n`, { mode: 0o600 });
+      writeFileSync(next, lines.join(""), { mode: 0o600 });
+      descriptor = openSync(next, "a");
+      renameSync(next, this.#path);
     } catch {
-      return; // A full disk: the old file stays good.
+      // Such as a full disk: the old file stays good.
+      if (descriptor !== undefined) closeSync(descriptor);
+      rmSync(next, { force: true });
+      return;
     }
     this.close();
-    renameSync(next, this.#path);
-    this.#descriptor = openSync(this.#path, "a", 0o600);
+    this.#descriptor = descriptor;
+    this.#torn = false;
   }
 }
 

@@ -17,11 +17,20 @@ const log = createLog("switchyard-agent");
 try {
   const agent = new Agent(readConfig(program.opts<{ config: string }>().config), log);
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
-    process.once(signal, () => void agent.stop());
+    process.once(signal, () => void stop(agent));
   }
   await agent.start();
 } catch (error) {
   log.fatal({ error }, error instanceof Error ? error.message : String(error));
-  process.exitCode = 1;
-  process.exit();
+  process.exit(1);
+}
+
+async function stop(agent: Agent): Promise<void> {
+  try {
+    await agent.stop();
+    process.exit(0);
+  } catch (error) {
+    log.fatal({ error }, "the agent did not stop cleanly");
+    process.exit(1);
+  }
 }

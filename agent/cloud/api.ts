@@ -5,11 +5,20 @@ import type { HostId } from "../../core/id.ts";
 
 const Registered = z.object({ queueUrl: z.string(), acceptedSeq: z.int().nonnegative() });
 const Gap = z.object({ code: z.literal("event-gap"), expectedSeq: z.int().positive() });
+/** Said by the control plane itself, not by something on the way to it. */
+const Unfit = z.object({ code: z.enum(["invalid", "malformed-json", "body-too-large"]) });
 const Accepted = z.object({ acceptedSeq: z.int().nonnegative() });
 
 /** The cloud refused for a reason that trying again does not cure, such as a wrong host key. */
 export class CloudRefusedError extends Error {
   override name = "CloudRefusedError";
+  /** The control plane itself has read what was sent and will never take it. */
+  readonly isUnfit: boolean;
+
+  constructor(message: string, isUnfit: boolean) {
+    super(message);
+    this.isUnfit = isUnfit;
+  }
 }
 
 /** The cloud has fewer events of this host than the host believes (it was restored, or set up anew). */
@@ -67,7 +76,8 @@ export class CloudApi {
     if (gap?.success) throw new EventGapError(gap.data.expectedSeq);
     const message = `Failed to post to ${path}: ${response.status} ${text.slice(0, 500)}`;
     const final = [400, 401, 403, 404, 413, 422].includes(response.status);
-    throw final ? new CloudRefusedError(message) : new Error(message);
+    if (!final) throw new Error(message);
+    throw new CloudRefusedError(message, Unfit.safeParse(parseJson(text)).success);
   }
 }
 

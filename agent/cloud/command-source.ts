@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import {
   DeleteMessageCommand,
   type Message,
@@ -8,6 +9,10 @@ import { type Command, CommandEnvelope } from "../../core/command.ts";
 import type { Log } from "../log.ts";
 
 const RETRY_MS = { first: 200, max: 5_000 };
+const POLL_SECONDS = 20;
+/** A connection that has silently died must not make the agent deaf. */
+const POLL_MS_MAX = (POLL_SECONDS + 10) * 1_000;
+const DELETE_MS_MAX = 10_000;
 
 /** Long-polls this host's queue. A message is deleted once `handle` has made its answer durable. */
 export class CommandSource {
@@ -35,11 +40,17 @@ export class CommandSource {
     this.#running = this.#poll();
   }
 
-  /** No new commands; waits for the ones at work. */
-  async stop(): Promise<void> {
+  /** No new commands; waits for the ones at work, but no longer than `graceMs`. */
+  async stop(graceMs = 10_000): Promise<void> {
     this.#stop.abort();
     await this.#running;
-    await Promise.allSettled(this.#open);
+    if (this.#open.size === 0) return;
+    const late = new AbortController();
+    await Promise.race([
+      Promise.allSettled(this.#open),
+      sleep(graceMs, undefined, { signal: late.signal }).catch(() => undefined),
+    ]);
+    late.abort();
   }
 
   async #poll(): Promise<void> {
@@ -50,16 +61,17 @@ export class CommandSource {
           new ReceiveMessageCommand({
             QueueUrl: this.#queueUrl,
             MaxNumberOfMessages: 10,
-            WaitTimeSeconds: 20,
+            WaitTimeSeconds: POLL_SECONDS,
           }),
-          { abortSignal: this.#stop.signal },
+          { abortSignal: AbortSignal.any([this.#stop.signal, AbortSignal.timeout(POLL_MS_MAX)]) },
         );
         for (const message of answer.Messages ?? []) this.#take(message);
         delayMs = RETRY_MS.first;
       } catch (error) {
         if (this.#stop.signal.aborted) return;
         this.#log.warn({ error, delayMs }, "no commands could be received, trying again");
-        await new Promise((resolve) => setTimeout(resolve, delayMs));
+        const { signal } = this.#stop;
+        await sleep(delayMs, undefined, { signal }).catch(() => undefined);
         delayMs = Math.min(delayMs * 2, RETRY_MS.max);
       }
     }
@@ -82,6 +94,7 @@ export class CommandSource {
         QueueUrl: this.#queueUrl,
         ReceiptHandle: message.ReceiptHandle,
       }),
+      { abortSignal: AbortSignal.timeout(DELETE_MS_MAX) },
     );
   }
 }

@@ -2,24 +2,30 @@ import { join } from "node:path";
 import type { AgentEvent, EventBody } from "../../core/event.ts";
 import { JournalFile } from "../journal.ts";
 import type { Log } from "../log.ts";
-import { type CloudApi, EventGapError } from "./api.ts";
+import { type CloudApi, CloudRefusedError, EventGapError } from "./api.ts";
 
 type Queued = { id: number; atMs: number; body: EventBody; seq?: number };
 type Entry =
   | { put: Queued }
   | { seq: number; of: number }
   | { accepted: number }
+  | { dropped: number }
   /** All that waits is numbered anew after this one. */
   | { renumberFrom: number };
 
 const BATCH_MAX = 50;
+/** The control plane takes bodies of 1 MiB; probes are some 20 KB each. */
+const BATCH_BYTES_MAX = 256 * 1024;
 /** More waiting events than this means that the cloud has been away for long: progress is dropped. */
 const QUEUED_MAX = 10_000;
-const RETRY_MS = { first: 100, max: 5_000 };
+/** `refused`: the host key is not accepted; the agent stays, since it watches over migrations. */
+const RETRY_MS = { first: 100, max: 5_000, refused: 30_000 };
 
 /**
  * Events on their way to the cloud: in order, at least once, over restarts of the agent and the
- * cloud. An event is in the journal before `put` returns. Progress is only ever the newest.
+ * cloud. An event is in the journal before `put` returns. Progress is only ever the newest. When the
+ * disk is full, events are kept in memory and sent all the same; answers to commands are not taken
+ * then, because the queue gives the command again.
  */
 export class Outbox {
   readonly #api: CloudApi;
@@ -27,16 +33,28 @@ export class Outbox {
   readonly #journal: JournalFile<Entry>;
   readonly #now: () => number;
   readonly #stop = new AbortController();
+  readonly #retryMs: typeof RETRY_MS;
   #queue: Queued[] = [];
+  /** 1 after a batch was found unfit: the unfit event is looked for one by one. */
+  #batchMax = BATCH_MAX;
+  #started = false;
   #nextId = 1;
   #lastSeq = 0;
   #wake: (() => void) | undefined;
   #running: Promise<void> = Promise.resolve();
 
-  constructor(options: { api: CloudApi; stateDir: string; log: Log; now?: () => number }) {
+  constructor(options: {
+    api: CloudApi;
+    stateDir: string;
+    log: Log;
+    now?: () => number;
+    /** Pauses between attempts, ms. */
+    retryMs?: typeof RETRY_MS;
+  }) {
     this.#api = options.api;
     this.#log = options.log;
     this.#now = options.now ?? Date.now;
+    this.#retryMs = options.retryMs ?? RETRY_MS;
     this.#journal = new JournalFile(join(options.stateDir, "outbox.jsonl"), () => this.#live());
     this.#replay(this.#journal.open());
   }
@@ -46,82 +64,120 @@ export class Outbox {
     this.#accepted(lastSeq);
     // The cloud may know more than this journal (a host that was set up anew).
     this.#lastSeq = Math.max(this.#lastSeq, lastSeq);
+    this.#started = true;
     this.#running = this.#run();
   }
 
   /**
-   * @throws the file system's error when the journal cannot take the event (progress never throws).
+   * @throws the file system's error when the journal cannot take the answer to a command. Other
+   *   events are never refused.
    */
   put(body: EventBody, atMs = this.#now()): void {
     if (body.type === "migration.progress" && this.#replaceProgress(body, atMs)) return;
     const queued: Queued = { id: this.#nextId, atMs, body };
-    if (body.type !== "migration.progress") this.#journal.append({ put: queued });
+    if (body.type.startsWith("command.")) this.#journal.append({ put: queued });
+    else if (body.type !== "migration.progress") this.#note({ put: queued });
     this.#nextId += 1;
     this.#queue.push(queued);
     this.#wake?.();
   }
 
-  /** Resolves when all that was put has been accepted. */
+  /** How many events have not been accepted yet. */
   get pending(): number {
     return this.#queue.length;
   }
 
   /** Stops sending; what is left is sent after the next start. Waits up to `graceMs` for the rest. */
   async stop(graceMs = 0): Promise<void> {
-    const deadline = this.#now() + graceMs;
-    while (this.#queue.length > 0 && this.#now() < deadline) {
+    const deadline = performance.now() + graceMs;
+    while (this.#started && this.#queue.length > 0 && performance.now() < deadline) {
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
     this.#stop.abort();
-    this.#wake?.();
     await this.#running;
     this.#journal.close();
   }
 
   async #run(): Promise<void> {
-    let delayMs = RETRY_MS.first;
+    let delayMs = this.#retryMs.first;
     while (!this.#stop.signal.aborted) {
       if (this.#queue.length === 0) {
         await this.#sleep();
         continue;
       }
       try {
-        this.#accepted(await this.#send());
-        delayMs = RETRY_MS.first;
+        if (!this.#accepted(await this.#send())) throw new Error("The cloud took none of them");
+        this.#batchMax = BATCH_MAX;
+        delayMs = this.#retryMs.first;
       } catch (error) {
         if (this.#stop.signal.aborted) return;
-        if (error instanceof EventGapError) this.#renumber(error.expectedSeq - 1);
-        this.#log.warn({ error, delayMs }, "events could not be delivered, trying again");
-        await this.#sleep(delayMs);
-        delayMs = Math.min(delayMs * 2, RETRY_MS.max);
+        const pauseMs = this.#onRefused(error) ?? delayMs;
+        this.#log.warn({ error, pauseMs }, "events could not be delivered, trying again");
+        await this.#sleep(pauseMs);
+        delayMs = Math.min(delayMs * 2, this.#retryMs.max);
       }
     }
   }
 
-  async #send(): Promise<number> {
+  /** Some refusals are cured here. Answers with the pause after which to go on, if it is special. */
+  #onRefused(error: unknown): number | undefined {
+    if (error instanceof EventGapError) this.#renumber(error.expectedSeq - 1);
+    if (!(error instanceof CloudRefusedError)) return undefined;
+    if (!error.isUnfit) return this.#retryMs.refused;
+    const [first] = this.#queue;
+    if (this.#batchMax > 1 || first?.seq === undefined) {
+      this.#batchMax = 1;
+      return 0;
+    }
+    // One event that this cloud will never take must not keep all later ones from it.
+    this.#log.error({ type: first.body.type, seq: first.seq, error }, "event dropped: unfit");
+    this.#queue.shift();
+    this.#note({ dropped: first.id });
+    this.#renumber(first.seq - 1);
+    return 0;
+  }
+
+  #send(): Promise<number> {
     const batch: AgentEvent[] = [];
-    for (const queued of this.#queue.slice(0, BATCH_MAX)) {
-      if (queued.seq === undefined) {
-        const seq = this.#lastSeq + 1;
-        if (queued.body.type === "migration.progress") this.#journal.append({ put: queued });
-        this.#journal.append({ seq, of: queued.id });
-        queued.seq = seq;
-        this.#lastSeq = seq;
-      }
-      batch.push({ seq: queued.seq, atMs: queued.atMs, body: queued.body });
+    let bytes = 0;
+    for (const queued of this.#queue.slice(0, this.#batchMax)) {
+      bytes += Buffer.byteLength(JSON.stringify(queued.body));
+      if (batch.length > 0 && bytes > BATCH_BYTES_MAX) break;
+      batch.push({ seq: this.#numberOf(queued), atMs: queued.atMs, body: queued.body });
     }
     return this.#api.postEvents(batch, this.#stop.signal);
   }
 
-  #accepted(seq: number): void {
+  #numberOf(queued: Queued): number {
+    if (queued.seq !== undefined) return queued.seq;
+    const seq = this.#lastSeq + 1;
+    if (queued.body.type === "migration.progress") this.#note({ put: queued });
+    this.#note({ seq, of: queued.id });
+    queued.seq = seq;
+    this.#lastSeq = seq;
+    return seq;
+  }
+
+  /** False when that was known already. */
+  #accepted(seq: number): boolean {
     const left = this.#queue.filter((queued) => queued.seq === undefined || queued.seq > seq);
-    if (left.length === this.#queue.length) return;
+    if (left.length === this.#queue.length) return false;
     this.#queue = left;
-    this.#journal.append({ accepted: seq });
+    this.#note({ accepted: seq });
+    return true;
+  }
+
+  /** Without it the event may be told again after a restart, or be lost with the agent: no worse. */
+  #note(entry: Entry): void {
+    try {
+      this.#journal.append(entry);
+    } catch (error) {
+      this.#log.error({ error }, "the outbox cannot be written; events are kept in memory");
+    }
   }
 
   #renumber(lastSeq: number): void {
-    this.#journal.append({ renumberFrom: lastSeq });
+    this.#note({ renumberFrom: lastSeq });
     this.#lastSeq = lastSeq;
     for (const queued of this.#queue) delete queued.seq;
   }
@@ -155,6 +211,7 @@ export class Outbox {
         this.#lastSeq = entry.renumberFrom;
         for (const queued of byId.values()) delete queued.seq;
       }
+      if ("dropped" in entry) byId.delete(entry.dropped);
       if ("accepted" in entry) {
         this.#lastSeq = Math.max(this.#lastSeq, entry.accepted);
         for (const [id, queued] of byId) {

@@ -15,6 +15,12 @@ export function guestPaths(folder: string): GuestPaths {
   };
 }
 
+/** What a guest that broke out of QEMU must not do; as libvirt has it. */
+export const SANDBOX = [
+  "-sandbox",
+  "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
+] as const;
+
 /**
  * QEMU's command line for a guest. `incoming`: a target, paused and waiting (`-S -incoming defer`),
  * so that nothing but an explicit `cont` lets it run.
@@ -24,8 +30,10 @@ export function guestArguments(options: {
   definition: VmDefinition;
   paths: GuestPaths;
   incoming: boolean;
+  /** QEMU is built with seccomp and may use it here. */
+  sandbox: boolean;
 }): string[] {
-  const { vm, definition, paths, incoming } = options;
+  const { vm, definition, paths, incoming, sandbox } = options;
   const json = (option: string) => (value: object) => [option, JSON.stringify(value)];
   return [
     ...["-nodefaults", "-no-user-config", "-display", "none", "-name", vm],
@@ -39,6 +47,7 @@ export function guestArguments(options: {
     ...definition.devices.flatMap(json("-device")),
     ...["-serial", `file:${paths.serial}`],
     ...["-qmp", `unix:${paths.qmp},server=on,wait=off`],
+    ...(sandbox ? SANDBOX : []),
     ...["-D", paths.log, "-msg", "timestamp=on"],
     ...(incoming ? ["-S", "-incoming", "defer"] : []),
   ];

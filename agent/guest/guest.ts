@@ -1,101 +1,49 @@
-import { spawn } from "node:child_process";
-import { closeSync, mkdirSync, openSync, readFileSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import type { VmId } from "../../core/id.ts";
 import type { QemuProbe } from "../../core/probe.ts";
 import type { VmDefinition } from "../../core/vm.ts";
 import { CommandRefusedError } from "../command-error.ts";
 import { probeQemu } from "../probe/qemu.ts";
-import { QmpClient } from "../qmp/client.ts";
-import { guestArguments, guestPaths } from "./arguments.ts";
+import type { QmpClient } from "../qmp/client.ts";
+import { guestPaths } from "./arguments.ts";
 import { listenerPid } from "./listener.ts";
 import { type Manifest, writeManifest } from "./manifest.ts";
-import { isAlive, type ProcessIdentity, sendSignal, startTicks, waitForEnd } from "./process.ts";
+import { Monitor } from "./monitor.ts";
+import { identify, isAlive, type ProcessIdentity, sendSignal, waitForEnd } from "./process.ts";
+import { readTail, type SpawnOptions, spawnGuest } from "./spawn.ts";
 
-/** QEMU's QMP must answer within this after the start. */
-const START_MS = 30_000;
 /** QEMU must have ended within this after `quit`, then after SIGTERM. */
 const QUIT_MS = 5_000;
-/** From the end of the QMP session to the end of the process, when the process is dying. */
-const DYING_MS = 2_000;
 
 /** One QEMU process in the agent's care, and the QMP session with it. */
 export class Guest {
   readonly folder: string;
-  readonly qmp: QmpClient;
+  readonly monitor: Monitor;
   /** From spawning QEMU to its QMP being usable, ms; 0 for one that was taken over. */
   readonly startMs: number;
-  /**
-   * Resolves when the QMP session is over: true when the process has ended, false when it lives on
-   * (the agent let go of it, or its monitor broke).
-   */
-  readonly ended: Promise<boolean>;
   #manifest: Manifest;
   #probe: Promise<QemuProbe> | undefined;
+  #forgotten = false;
 
-  private constructor(folder: string, qmp: QmpClient, manifest: Manifest, startMs: number) {
+  private constructor(folder: string, monitor: Monitor, manifest: Manifest, startMs: number) {
     this.folder = folder;
-    this.qmp = qmp;
+    this.monitor = monitor;
     this.startMs = startMs;
     this.#manifest = manifest;
-    // A dying process closes its sockets a moment before it is gone.
-    this.ended = qmp.closed.then((cause) => cause !== undefined && waitForEnd(manifest, DYING_MS));
   }
 
-  /** Starts QEMU as a process of its own, which outlives the agent. */
-  static async start(options: {
-    vm: VmId;
-    definition: VmDefinition;
-    qemu: string;
-    runDir: string;
-    incoming: boolean;
-  }): Promise<Guest> {
-    const { vm, definition, qemu, runDir, incoming } = options;
-    const folder = join(runDir, vm);
-    const paths = guestPaths(folder);
-    rmSync(folder, { recursive: true, force: true });
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
-    const output = openSync(paths.output, "a", 0o600);
-    const startedMs = performance.now();
-    const child = spawn(qemu, guestArguments({ vm, definition, paths, incoming }), {
-      detached: true,
-      stdio: ["ignore", output, output],
-      cwd: folder,
-    });
-    closeSync(output);
-    const failed = new Promise<never>((_, reject) => {
-      child.once("error", (cause) => reject(new Error(`Failed to start ${qemu}`, { cause })));
-      child.once("exit", (code, signal) =>
-        reject(new Error(`QEMU ended with ${code ?? signal}: ${tail(paths.output)}`)),
-      );
-    });
-    failed.catch(() => undefined);
-    child.unref();
-    const stopConnecting = new AbortController();
-    try {
-      const connecting = QmpClient.connect(
-        { path: paths.qmp },
-        { connectTimeoutMs: START_MS, signal: stopConnecting.signal },
-      );
-      connecting.catch(() => undefined);
-      const qmp = await Promise.race([connecting, failed]);
-      const startMs = performance.now() - startedMs;
-      const identity = identify(child.pid);
-      const qmpPath = paths.qmp;
-      const manifest = { vm, adopted: false, ...identity, qmpPath, definition, everRan: !incoming };
-      writeManifest(folder, manifest);
-      return new Guest(folder, qmp, manifest, startMs);
-    } catch (cause) {
-      stopConnecting.abort();
-      child.kill("SIGKILL");
-      const message = cause instanceof Error ? cause.message : String(cause);
-      throw new CommandRefusedError("qemu", `Failed to start the guest ${vm}: ${message}`, {
-        cause,
-      });
-    }
+  /**
+   * Starts QEMU as a process of its own, which outlives the agent.
+   *
+   * @throws CommandRefusedError `qemu` with QEMU's last words; nothing is left then.
+   */
+  static async start(options: SpawnOptions): Promise<Guest> {
+    const { folder, manifest, qmp, startMs } = await spawnGuest(options);
+    return new Guest(folder, new Monitor(manifest, qmp), manifest, startMs);
   }
 
-  /** Takes over a QEMU that somebody else started. */
+  /** Takes over a QEMU that somebody else started. @throws Error: then it is as it was. */
   static async adopt(options: {
     vm: VmId;
     definition: VmDefinition;
@@ -104,18 +52,22 @@ export class Guest {
   }): Promise<Guest> {
     const { vm, definition, qmpPath, runDir } = options;
     const folder = join(runDir, vm);
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
-    const qmp = await QmpClient.connect({ path: qmpPath }, { retry: false });
     const identity = identify(listenerPid(qmpPath));
     const manifest = { vm, adopted: true, ...identity, qmpPath, definition, everRan: true };
-    writeManifest(folder, manifest);
-    return new Guest(folder, qmp, manifest, 0);
+    const monitor = await Monitor.connect(manifest);
+    try {
+      writeManifest(folder, manifest);
+    } catch (error) {
+      await monitor.close();
+      throw error;
+    }
+    return new Guest(folder, monitor, manifest, 0);
   }
 
-  /** Connects again to a process of an earlier life of the agent. */
+  /** Takes over a process of an earlier life of the agent, whether its monitor answers or not. */
   static async reattach(folder: string, manifest: Manifest): Promise<Guest> {
-    const qmp = await QmpClient.connect({ path: manifest.qmpPath }, { connectTimeoutMs: 5_000 });
-    return new Guest(folder, qmp, manifest, 0);
+    const monitor = await Monitor.connect(manifest).catch(() => new Monitor(manifest, undefined));
+    return new Guest(folder, monitor, manifest, 0);
   }
 
   get vm(): VmId {
@@ -124,6 +76,16 @@ export class Guest {
 
   get manifest(): Readonly<Manifest> {
     return this.#manifest;
+  }
+
+  /** The present session. @throws QmpDisconnectedError when there has been none yet. */
+  get qmp(): QmpClient {
+    return this.monitor.qmp;
+  }
+
+  /** Resolves when the process has ended; never when the agent has let go of it before. */
+  get ended(): Promise<void> {
+    return this.monitor.ended;
   }
 
   get logPath(): string {
@@ -137,7 +99,7 @@ export class Guest {
   /** Durable before it returns. @throws the file system's error: then nothing may be done. */
   note(change: Partial<Pick<Manifest, "everRan" | "migration" | "definition">>): void {
     const next = { ...this.#manifest, ...change };
-    writeManifest(this.folder, next);
+    if (!this.#forgotten) writeManifest(this.folder, next);
     this.#manifest = next;
   }
 
@@ -156,7 +118,7 @@ export class Guest {
    */
   async end(): Promise<void> {
     const identity: ProcessIdentity = this.#manifest;
-    await this.qmp.execute("quit", {}, { timeoutMs: QUIT_MS }).catch(() => undefined);
+    await this.#quit().catch(() => undefined);
     let ended = await waitForEnd(identity, QUIT_MS);
     if (!ended && this.#manifest.adopted) {
       throw new CommandRefusedError("qemu", `The adopted QEMU ${identity.pid} did not quit`);
@@ -170,28 +132,24 @@ export class Guest {
     await this.forget();
   }
 
+  async #quit(): Promise<void> {
+    await this.qmp.execute("quit", {}, { timeoutMs: QUIT_MS });
+  }
+
+  /** Lets go of the process, which runs on; the manifest stays. */
+  release(): Promise<void> {
+    return this.monitor.close();
+  }
+
   /** After the end of the process: no socket, no log, no manifest is left. */
   async forget(): Promise<void> {
-    await this.qmp.close();
+    this.#forgotten = true;
+    await this.monitor.close();
     rmSync(this.folder, { recursive: true, force: true });
   }
 
   /** The last words of QEMU, for error messages. */
   lastWords(): string {
-    return tail(guestPaths(this.folder).output);
-  }
-}
-
-function identify(pid: number | undefined): ProcessIdentity {
-  const ticks = pid === undefined ? undefined : startTicks(pid);
-  if (pid === undefined || ticks === undefined) throw new Error("The QEMU process has ended");
-  return { pid, startTicks: ticks };
-}
-
-function tail(path: string, bytes = 2_000): string {
-  try {
-    return readFileSync(path, "utf8").slice(-bytes).trim();
-  } catch {
-    return "";
+    return readTail(guestPaths(this.folder).output);
   }
 }

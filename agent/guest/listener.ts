@@ -2,12 +2,13 @@ import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 
 /** The process that listens on a UNIX socket, found through /proc (proc_net_unix(5)). */
 export function listenerPid(path: string): number {
-  const row = readFileSync("/proc/net/unix", "utf8")
+  const rows = readFileSync("/proc/net/unix", "utf8")
     .split("\n")
     .map((line) => line.trim().split(/\s+/))
     // Flags 00010000: the listening socket (SO_ACCEPTCON).
-    .find((fields) => fields[7] === path && fields[3] === "00010000");
-  const inode = row?.[6];
+    .filter((fields) => fields[7] === path && fields[3] === "00010000");
+  if (rows.length > 1) throw new Error(`More than one process listens on ${path}`);
+  const inode = rows[0]?.[6];
   const pid = inode === undefined ? undefined : findSocketOwner(inode);
   if (pid === undefined) throw new Error(`No process of this host listens on ${path}`);
   return pid;

@@ -19,6 +19,7 @@ export const Manifest = z.strictObject({
   pid: z.int().positive(),
   /** Start time of the process in clock ticks since boot: pids are reused. */
   startTicks: z.string(),
+  bootId: z.string().optional(),
   qmpPath: z.string(),
   definition: VmDefinition,
   /** The guest has run in this process, or leave to run has been written down. */
@@ -35,8 +36,13 @@ export const Manifest = z.strictObject({
       handover: z.strictObject({ address: z.string(), port: z.int(), key: z.string() }).optional(),
       /** Source: what is needed to go on watching. */
       ackExpected: z.boolean().optional(),
+      wasRunning: z.boolean().optional(),
       downtimeLimitMs: z.number().optional(),
       deadlineAtMs: z.number().optional(),
+      /** Bytes per second as agreed, as text: it may be beyond 2^53. */
+      maxBandwidth: z.string().regex(/^\d+$/).optional(),
+      /** Where this migration begins in QEMU's log. */
+      logOffset: z.int().nonnegative().optional(),
     })
     .optional(),
 });
@@ -52,6 +58,11 @@ export function writeManifest(folder: string, manifest: Manifest): void {
   renameSync(`${path}.new`, path);
 }
 
+/** There is one, readable or not: the folder belongs to a process that may be alive. */
+export function hasManifest(folder: string): boolean {
+  return existsSync(join(folder, NAME));
+}
+
 /** All manifests under the run directory; an unreadable one is reported, not guessed at. */
 export function readManifests(
   runDir: string,
@@ -60,7 +71,7 @@ export function readManifests(
   if (!existsSync(runDir)) return [];
   return readdirSync(runDir).flatMap((name) => {
     const folder = join(runDir, name);
-    if (!existsSync(join(folder, NAME))) return [];
+    if (!hasManifest(folder)) return [];
     try {
       const manifest = Manifest.parse(JSON.parse(readFileSync(join(folder, NAME), "utf8")));
       return [{ folder, manifest }];

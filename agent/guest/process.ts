@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 
 /**
  * Start time of a process in clock ticks since boot (field 22 of /proc/PID/stat, proc(5)), or
@@ -13,21 +14,47 @@ export function startTicks(pid: number): string | undefined {
   }
   // The second field is the command in brackets and may hold anything, brackets included.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return fields[0] === "Z" ? undefined : fields[19];
+  return fields[0] === "Z" || fields[0] === "X" ? undefined : fields[19];
 }
 
-export type ProcessIdentity = { pid: number; startTicks: string };
+/** Pids are reused, and ticks start anew with each boot: all three name one process. */
+export type ProcessIdentity = {
+  pid: number;
+  startTicks: string;
+  /** Absent in what older agents wrote: then it is not compared. */
+  bootId?: string | undefined;
+};
+
+/** Names the boot of this host (random(4)). */
+export function bootId(): string {
+  return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+}
+
+/** @throws Error when there is no such process. */
+export function identify(pid: number | undefined): ProcessIdentity {
+  const ticks = pid === undefined ? undefined : startTicks(pid);
+  if (pid === undefined || ticks === undefined) throw new Error("The process has ended");
+  return { pid, startTicks: ticks, bootId: bootId() };
+}
 
 export function isAlive(identity: ProcessIdentity): boolean {
+  if (identity.bootId !== undefined && identity.bootId !== bootId()) return false;
   return startTicks(identity.pid) === identity.startTicks;
 }
 
-/** Resolves true when the process has ended, false when it is still there after `timeoutMs`. */
-export async function waitForEnd(identity: ProcessIdentity, timeoutMs: number): Promise<boolean> {
+/**
+ * Resolves true when the process has ended, false when it is still there after `timeoutMs` or when
+ * `signal` aborts. It is looked at every `everyMs`.
+ */
+export async function waitForEnd(
+  identity: ProcessIdentity,
+  timeoutMs: number,
+  { everyMs = 5, signal }: { everyMs?: number; signal?: AbortSignal } = {},
+): Promise<boolean> {
   const deadline = performance.now() + timeoutMs;
   while (isAlive(identity)) {
-    if (performance.now() >= deadline) return false;
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    if (signal?.aborted || performance.now() >= deadline) return false;
+    await sleep(everyMs, undefined, signal ? { signal } : {}).catch(() => undefined);
   }
   return true;
 }

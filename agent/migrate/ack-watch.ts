@@ -1,4 +1,4 @@
-import { closeSync, type FSWatcher, fstatSync, openSync, readSync, watch } from "node:fs";
+import { closeSync, type FSWatcher, fstatSync, openSync, readSync, statSync, watch } from "node:fs";
 
 /** The source's trace event for an ACK that arrived; 11.1 adds how many are still to come. */
 export const ACK_TRACE = "source_return_path_thread_switchover_acked";
@@ -15,31 +15,37 @@ export type AckSeen = {
 
 /**
  * Follows QEMU's log file for the switchover ACK, which QMP does not show in any version. Only what
- * is written after the start counts: an earlier migration's ACK is not this one's.
+ * is written after `offset` counts: an earlier migration's ACK is not this one's.
  */
 export class AckWatch {
   readonly #onAck: (seen: AckSeen) => void;
   readonly #descriptor: number;
-  readonly #watcher: FSWatcher;
+  readonly #watcher: FSWatcher | undefined;
   readonly #buffer = Buffer.alloc(READ_BYTES);
   #offset: number;
   #rest = "";
   #closed = false;
 
   /** @throws the file system's error when the log cannot be opened. */
-  constructor(path: string, onAck: (seen: AckSeen) => void) {
+  constructor(path: string, offset: number, onAck: (seen: AckSeen) => void) {
     this.#onAck = onAck;
+    this.#offset = offset;
     // Made if QEMU has not written yet.
     this.#descriptor = openSync(path, "a+", 0o600);
-    this.#offset = fstatSync(this.#descriptor).size;
-    this.#watcher = watch(path, () => this.poll());
-    this.#watcher.on("error", () => undefined);
+    try {
+      this.#watcher = watch(path, () => this.poll());
+      this.#watcher.on("error", () => undefined);
+    } catch {
+      // No inotify watch is left on this host: `poll` is called now and then all the same.
+    }
+    this.poll();
   }
 
   /** Reads what is new; also called at STOP, so that a late file event does not matter. */
   poll(): void {
-    if (this.#closed) return;
-    for (;;) {
+    // Cut short by somebody: what is there now is new.
+    if (!this.#closed && fstatSync(this.#descriptor).size < this.#offset) this.#offset = 0;
+    while (!this.#closed) {
       const count = readSync(this.#descriptor, this.#buffer, 0, READ_BYTES, this.#offset);
       if (count === 0) return;
       this.#offset += count;
@@ -53,14 +59,19 @@ export class AckWatch {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#watcher.close();
+    this.#watcher?.close();
     closeSync(this.#descriptor);
   }
 
   #read(line: string): void {
     const seen = parseAck(line);
-    if (seen) this.#onAck(seen);
+    if (seen && !this.#closed) this.#onAck(seen);
   }
+}
+
+/** Where the next line of a log begins; 0 for one that is not there yet. */
+export function endOfLog(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 }
 
 /** One line of QEMU's log, with the prefix of 7.2 to 10.x (`TID@seconds.usec:`) or 11.x (ISO). */
@@ -73,6 +84,7 @@ export function parseAck(line: string): AckSeen | undefined {
 function lineTimeMs(line: string): number | undefined {
   const classic = /^\d+@(\d+)\.(\d{6}):/.exec(line);
   if (classic) return Number(classic[1]) * 1000 + Number(classic[2]) / 1000;
-  const iso = Date.parse(line.slice(0, line.indexOf(" ")));
-  return Number.isNaN(iso) ? undefined : iso;
+  const iso = /^\d{4}-\d\d-\d\dT\S+/.exec(line);
+  const timeMs = iso ? Date.parse(iso[0]) : Number.NaN;
+  return Number.isNaN(timeMs) ? undefined : timeMs;
 }

@@ -1,5 +1,5 @@
+import type { Guest } from "../guest/guest.ts";
 import type { Log } from "../log.ts";
-import type { QmpClient } from "../qmp/client.ts";
 import type { QmpInteger } from "../qmp/integer.ts";
 
 /** Passes in one delivery (100 ms): with nothing left to send QEMU makes a hundred and more. */
@@ -18,14 +18,13 @@ type Limits = { "max-bandwidth": QmpInteger; "avail-switchover-bandwidth"?: QmpI
  * itself. avail-switchover-bandwidth must be set then, since QEMU would measure next to nothing.
  */
 export class FloodControl {
-  readonly #qmp: QmpClient;
+  readonly #guest: Guest;
   readonly #log: Log;
-  #before: Limits | undefined;
   #calming = false;
   #over = false;
 
-  constructor(qmp: QmpClient, log: Log) {
-    this.#qmp = qmp;
+  constructor(guest: Guest, log: Log) {
+    this.#guest = guest;
     this.#log = log;
   }
 
@@ -39,15 +38,28 @@ export class FloodControl {
   }
 
   /** The hold is over: full speed again for what has become dirty meanwhile. */
-  async release(): Promise<void> {
+  release(): void {
     this.#over = true;
-    const before = this.#before;
-    this.#before = undefined;
-    if (before) await this.#qmp.execute("migrate-set-parameters", before);
+    if (this.#calming) this.restore();
+  }
+
+  /** Full speed as the migration's manifest has it; the agent may have been restarted meanwhile. */
+  restore(): void {
+    this.#restore().catch((error: unknown) => {
+      this.#log.error({ error }, "the bandwidth cannot be restored");
+    });
+  }
+
+  async #restore(): Promise<void> {
+    const agreed = this.#guest.manifest.migration?.maxBandwidth;
+    if (agreed === undefined) return;
+    const update = { "max-bandwidth": BigInt(agreed) };
+    await this.#guest.qmp.execute("migrate-set-parameters", update);
   }
 
   async #calm(measuredBytesPerSecond: number | undefined): Promise<void> {
-    const now = await this.#qmp.execute("query-migrate-parameters");
+    const { qmp } = this.#guest;
+    const now = await qmp.execute("query-migrate-parameters");
     if (this.#over) return;
     const switchover = now["avail-switchover-bandwidth"];
     const limits: Limits = { "max-bandwidth": CALM_BYTES_PER_SECOND };
@@ -55,8 +67,7 @@ export class FloodControl {
     if (switchover !== undefined && Number(switchover) === 0) {
       limits["avail-switchover-bandwidth"] = measuredBytesPerSecond ?? LINK_BYTES_PER_SECOND;
     }
-    this.#before = { "max-bandwidth": now["max-bandwidth"] ?? 0 };
-    await this.#qmp.execute("migrate-set-parameters", limits);
+    await qmp.execute("migrate-set-parameters", limits);
     this.#log.info({ limits }, "switchover is held with nothing left to send: calmed");
   }
 }

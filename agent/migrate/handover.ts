@@ -11,15 +11,16 @@ import { MigrationId } from "../../core/id.ts";
  * 4279; ECDHE for forward secrecy). JSON lines:
  *
  *   source → target  {"type":"hello","migrationId"}   first line; another migration's is cut off
- *   source → target  {"type":"completed"}             QEMU has completed: the target may run
- *   target → source  {"type":"running"}               the guest runs on the target
+ *   source → target  {"type":"completed","wasRunning"} QEMU has completed: the guest is the target's
+ *   target → source  {"type":"running"}               the target has taken it (and runs it)
  *
  * A broken link is no failure: the source connects again; without it the target stays paused and the
  * cloud decides.
  */
 const Message = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("hello"), migrationId: MigrationId }),
-  z.strictObject({ type: z.literal("completed") }),
+  /** `wasRunning` false: the guest was paused before the migration and stays so. */
+  z.strictObject({ type: z.literal("completed"), wasRunning: z.boolean() }),
   z.strictObject({ type: z.literal("running") }),
 ]);
 type Message = z.infer<typeof Message>;
@@ -31,6 +32,10 @@ const TLS = {
 } as const;
 const LINE_BYTES_MAX = 4_096;
 const RETRY_MS = 250;
+/** After the handshake the source must say who it is within this. */
+const HELLO_MS = 5_000;
+
+type OnCompleted = (wasRunning: boolean) => Promise<void>;
 
 export type HandoverAddress = { address: string; port: number; key: string };
 
@@ -52,7 +57,7 @@ export class HandoverServer {
     port: number;
     key: string;
     migrationId: MigrationId;
-    onCompleted: () => Promise<void>;
+    onCompleted: OnCompleted;
   }): Promise<HandoverServer> {
     const key = Buffer.from(options.key, "hex");
     const identity = pskIdentity(options.migrationId);
@@ -84,20 +89,20 @@ export class HandoverServer {
     for (const socket of this.#sockets) socket.destroy();
   }
 
-  #serve(
-    socket: TLSSocket,
-    options: { migrationId: MigrationId; onCompleted: () => Promise<void> },
-  ): void {
+  #serve(socket: TLSSocket, options: { migrationId: MigrationId; onCompleted: OnCompleted }): void {
     this.#sockets.add(socket);
     socket.setNoDelay(true);
     socket.setKeepAlive(true, 5_000);
     socket.on("error", () => undefined);
+    const silent = setTimeout(() => socket.destroy(), HELLO_MS);
     socket.on("close", () => {
+      clearTimeout(silent);
       this.#sockets.delete(socket);
       if (this.#peer === socket) this.#peer = undefined;
     });
     readMessages(socket, (message) => {
       if (message.type === "hello") {
+        clearTimeout(silent);
         if (message.migrationId === options.migrationId) this.#peer = socket;
         else socket.destroy();
         return;
@@ -106,7 +111,7 @@ export class HandoverServer {
         socket.destroy();
         return;
       }
-      options.onCompleted().then(
+      options.onCompleted(message.wasRunning).then(
         () => send(socket, { type: "running" }),
         () => undefined, // The cloud is told by the target itself.
       );
@@ -119,37 +124,38 @@ export class HandoverClient {
   readonly #address: HandoverAddress;
   readonly #migrationId: MigrationId;
   #socket: TLSSocket | undefined;
+  #opening: TLSSocket | undefined;
   #retry: NodeJS.Timeout | undefined;
   #closed = false;
-  #completed = false;
-  readonly #running = Promise.withResolvers<void>();
+  #completed: (Message & { type: "completed" }) | undefined;
+  readonly #running = Promise.withResolvers<boolean>();
 
   private constructor(address: HandoverAddress, migrationId: MigrationId) {
     this.#address = address;
     this.#migrationId = migrationId;
   }
 
-  /**
-   * @throws Error when the first connection does not come up within `timeoutMs`; unless `lazy`, which
-   *   keeps trying in the background (after a restart of the agent).
-   */
+  /** @throws Error when the first connection does not come up within `timeoutMs`. */
   static async connect(
     address: HandoverAddress,
     migrationId: MigrationId,
-    options: { timeoutMs?: number; lazy?: boolean } = {},
+    timeoutMs = 5_000,
   ): Promise<HandoverClient> {
     const client = new HandoverClient(address, migrationId);
-    const { timeoutMs = 5_000, lazy = false } = options;
     try {
       await client.#open(timeoutMs);
     } catch (cause) {
-      if (!lazy) {
-        client.close();
-        const where = `${address.address}:${address.port}`;
-        throw new Error(`Failed to open the handover link to ${where}`, { cause });
-      }
-      client.#again();
+      client.close();
+      const where = `${address.address}:${address.port}`;
+      throw new Error(`Failed to open the handover link to ${where}`, { cause });
     }
+    return client;
+  }
+
+  /** After a restart of the agent: connects in the background, for as long as it takes. */
+  static resume(address: HandoverAddress, migrationId: MigrationId): HandoverClient {
+    const client = new HandoverClient(address, migrationId);
+    client.#again(0);
     return client;
   }
 
@@ -159,22 +165,24 @@ export class HandoverClient {
 
   /**
    * Tells the target that the source has completed. Resolves true when the target says that the guest
-   * runs; false when it did not within `timeoutMs`. Goes on telling it after a reconnect.
+   * runs; false when it did not within `timeoutMs`, or when the link is closed. Tells it again after
+   * a reconnect.
    */
-  async completed(timeoutMs: number): Promise<boolean> {
-    this.#completed = true;
-    if (this.#socket) send(this.#socket, { type: "completed" });
+  async completed(wasRunning: boolean, timeoutMs: number): Promise<boolean> {
+    this.#completed = { type: "completed", wasRunning };
+    if (this.#socket) send(this.#socket, this.#completed);
     let timer: NodeJS.Timeout | undefined;
     const timeout = new Promise<boolean>((resolve) => {
       timer = setTimeout(() => resolve(false), timeoutMs);
     });
-    const running = this.#running.promise.then(() => true);
-    return Promise.race([running, timeout]).finally(() => clearTimeout(timer));
+    return Promise.race([this.#running.promise, timeout]).finally(() => clearTimeout(timer));
   }
 
   close(): void {
     this.#closed = true;
     clearTimeout(this.#retry);
+    this.#running.resolve(false);
+    this.#opening?.destroy();
     this.#socket?.destroy();
     this.#socket = undefined;
   }
@@ -193,15 +201,17 @@ export class HandoverClient {
           identity: pskIdentity(this.#migrationId),
         }),
       });
+      this.#opening = socket;
       const timer = setTimeout(() => socket.destroy(new Error("timed out")), timeoutMs);
       socket.setNoDelay(true);
       socket.setKeepAlive(true, 5_000);
       socket.once("secureConnect", () => {
         clearTimeout(timer);
+        this.#opening = undefined;
         this.#connected(socket);
         resolve();
       });
-      socket.once("error", (error) => {
+      socket.on("error", (error) => {
         clearTimeout(timer);
         reject(error);
       });
@@ -224,17 +234,17 @@ export class HandoverClient {
       this.#again();
     });
     readMessages(socket, (message) => {
-      if (message.type === "running") this.#running.resolve();
+      if (message.type === "running") this.#running.resolve(true);
     });
     send(socket, { type: "hello", migrationId: this.#migrationId });
-    if (this.#completed) send(socket, { type: "completed" });
+    if (this.#completed) send(socket, this.#completed);
   }
 
-  #again(): void {
+  #again(afterMs = RETRY_MS): void {
     if (this.#closed) return;
     this.#retry = setTimeout(() => {
       this.#open(5_000).catch(() => this.#again());
-    }, RETRY_MS);
+    }, afterMs);
   }
 }
 
@@ -248,6 +258,8 @@ function readMessages(socket: TLSSocket, onMessage: (message: Message) => void):
   const lines = createInterface({ input: socket, crlfDelay: Number.POSITIVE_INFINITY });
   lines.on("error", () => undefined);
   lines.on("line", (line) => {
+    // What came in the same packet after a line that ended the connection.
+    if (socket.destroyed) return;
     try {
       onMessage(Message.parse(JSON.parse(line)));
     } catch {

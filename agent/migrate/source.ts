@@ -6,7 +6,9 @@ import type { Guest } from "../guest/guest.ts";
 import type { Log } from "../log.ts";
 import { QmpTimeoutError } from "../qmp/error.ts";
 import type { QmpEvent } from "../qmp/events.ts";
-import { ACK_TRACE, AckWatch } from "./ack-watch.ts";
+import type { MigrationInfo } from "../qmp/migration.ts";
+import { traceAck } from "./ack-trace.ts";
+import { AckWatch } from "./ack-watch.ts";
 import { FloodControl } from "./flood-control.ts";
 import { HandoverClient } from "./handover.ts";
 import { hasConverged, toProgress } from "./progress.ts";
@@ -24,6 +26,10 @@ type SourceOptions = {
 };
 
 const OVER = new Set(["completed", "failed", "cancelled"]);
+/** What `migrate` has not touched yet. */
+const UNTOUCHED = new Set(["", "none"]);
+/** Where QEMU keeps a guest that it has handed over. */
+const HANDED_OVER = new Set(["finish-migrate", "postmigrate"]);
 /** QEMU's own default of downtime-limit. */
 const DOWNTIME_LIMIT_MS = 300;
 /** How often QEMU is asked for figures while it migrates. */
@@ -60,6 +66,8 @@ export class SourceMigration {
   #lastProgressMs = 0;
   #bestBytesPerSecond: number | undefined;
   #asking = false;
+  /** The agent lets go of it: not one more word, the next life of the agent goes on. */
+  #closed = false;
   #said = { converged: false, stopped: false, ended: false };
 
   constructor(options: SourceOptions) {
@@ -69,7 +77,7 @@ export class SourceMigration {
     this.#emit = options.emit;
     this.#log = options.log.child({ migrationId: options.id, role: "source" });
     this.#progressIntervalMs = options.progressIntervalMs;
-    this.#flood = new FloodControl(options.guest.qmp, this.#log);
+    this.#flood = new FloodControl(options.guest, this.#log);
   }
 
   get linkUp(): boolean {
@@ -83,50 +91,65 @@ export class SourceMigration {
   /**
    * Sets QEMU up and starts the migration.
    *
-   * @throws CommandRefusedError, QmpError: nothing has been started then.
+   * @throws CommandRefusedError, QmpError: nothing has been started then; but when QEMU did not
+   *   answer `migrate` in time it is unknown, and the migration goes on being watched.
    */
   async start(args: ArgsOf<"source.start">): Promise<void> {
-    const { qmp } = this.#guest;
-    const handover = { ...args.handover, key: args.handoverKey };
-    const [link] = await Promise.all([
-      HandoverClient.connect(handover, this.id),
-      applySettings(qmp, args.settings),
-      args.ackExpected ? this.#watchAck() : undefined,
-    ]);
-    this.#link = link;
     try {
-      const limit = args.settings.parameters["downtime-limit"];
-      const memory = {
-        id: this.id,
-        epoch: this.epoch,
-        role: "source" as const,
-        over: false,
-        handover,
-        ackExpected: args.ackExpected,
-        downtimeLimitMs: typeof limit === "number" ? limit : DOWNTIME_LIMIT_MS,
-        deadlineAtMs: Date.now() + args.precopyDeadlineMs,
-      };
-      this.#guest.note({ migration: memory });
-      this.#listen();
-      await qmp.execute("migrate", { uri: args.migrationUri });
+      await this.#setUp(args);
+      await this.#guest.qmp.execute("migrate", { uri: args.migrationUri });
     } catch (error) {
-      this.#end("not-started");
+      const isUnknown =
+        error instanceof QmpTimeoutError && error.command === "migrate" && error.sent;
+      if (isUnknown) this.#clockwork();
+      else this.#end("not-started");
       throw error;
     }
     this.#tell({ type: "migration.started" });
     this.#clockwork();
   }
 
+  async #setUp(args: ArgsOf<"source.start">): Promise<void> {
+    const { qmp } = this.#guest;
+    const handover = { ...args.handover, key: args.handoverKey };
+    const connecting = HandoverClient.connect(handover, this.id).then((link) => {
+      this.#link = link;
+      // Something else has failed meanwhile.
+      if (this.ended) link.close();
+    });
+    const [{ running: wasRunning }, logOffset] = await Promise.all([
+      qmp.execute("query-status"),
+      args.ackExpected ? traceAck(this.#guest, this.#log) : undefined,
+      applySettings(qmp, args.settings),
+      connecting,
+    ]);
+    const { "max-bandwidth": maxBandwidth = 0 } = await qmp.execute("query-migrate-parameters");
+    const limit = args.settings.parameters["downtime-limit"];
+    const { ackExpected } = args;
+    this.#guest.note({
+      migration: {
+        ...{ id: this.id, epoch: this.epoch, role: "source", over: false },
+        ...{ handover, ackExpected, wasRunning, maxBandwidth: String(maxBandwidth) },
+        downtimeLimitMs: typeof limit === "number" ? limit : DOWNTIME_LIMIT_MS,
+        deadlineAtMs: Date.now() + args.precopyDeadlineMs,
+        ...(logOffset === undefined ? {} : { logOffset }),
+      },
+    });
+    if (logOffset !== undefined) this.#watchAck(logOffset);
+    this.#listen();
+  }
+
   /** Goes on with a migration of an earlier life of this agent. */
   async takeUp(): Promise<void> {
     const memory = this.#guest.manifest.migration;
-    if (memory?.handover) {
-      this.#link = await HandoverClient.connect(memory.handover, this.id, { lazy: true });
-    }
-    if (memory?.ackExpected) await this.#watchAck();
+    if (memory?.handover) this.#link = HandoverClient.resume(memory.handover, this.id);
+    if (memory?.logOffset !== undefined) this.#watchAck(memory.logOffset);
     this.#listen();
     this.#clockwork();
-    await this.#look();
+    // The agent's earlier life may have calmed it, and may have missed the end of the hold.
+    this.#flood.restore();
+    // Not waited for: QEMU may be silent for as long as its downtime takes.
+    void this.#look();
   }
 
   /** Cancels and waits for the end, whichever it is. Never in postcopy: 7.2 would lose the guest. */
@@ -142,6 +165,10 @@ export class SourceMigration {
     if (status !== undefined && OVER.has(status)) {
       await this.#look();
       return status;
+    }
+    if (UNTOUCHED.has(status ?? "")) {
+      this.#end("not-started");
+      return "none";
     }
     await qmp.execute("migrate_cancel");
     const stuck = setTimeout(() => {
@@ -162,46 +189,41 @@ export class SourceMigration {
 
   /** Stops watching without a word: the agent shuts down, QEMU goes on. */
   close(): void {
+    this.#closed = true;
+    this.#letGo();
+    this.#over.resolve("closed");
+  }
+
+  #letGo(): void {
     for (const unsubscribe of this.#unsubscribe.splice(0)) unsubscribe();
     for (const timer of this.#timers.splice(0)) clearInterval(timer);
     this.#ackWatch?.close();
     this.#link?.close();
   }
 
-  async #watchAck(): Promise<void> {
-    const { qmp, manifest, logPath } = this.#guest;
+  #watchAck(offset: number): void {
     try {
-      // An adopted QEMU logs to where its owner said, or to stderr.
-      if (manifest.adopted) {
-        await qmp.execute("human-monitor-command", { "command-line": `logfile ${logPath}` });
-      }
-      await qmp.execute("trace-event-set-state", { name: ACK_TRACE, enable: true });
-      this.#ackWatch = new AckWatch(logPath, ({ pending, atMs }) => {
-        if (pending === 0) this.#releaseFlood();
+      this.#ackWatch = new AckWatch(this.#guest.logPath, offset, ({ pending, atMs }) => {
+        if (pending === 0) this.#flood.release();
         this.#tell({ type: "migration.acked", evidence: "trace", pending }, atMs);
       });
     } catch (error) {
-      // The ACK is still implied by STOP; only the evidence is weaker.
-      this.#log.warn({ error }, "the switchover ACK cannot be traced");
+      this.#log.warn({ error }, "QEMU's log cannot be followed");
     }
   }
 
   #listen(): void {
-    const { qmp } = this.#guest;
+    const { monitor } = this.#guest;
     this.#unsubscribe.push(
-      qmp.on("MIGRATION", (event) => this.#onStatus(event.data.status, event)),
-      qmp.on("MIGRATION_PASS", (event) => {
-        this.#flood.onPasses(event.count, this.#bestBytesPerSecond);
+      monitor.on("MIGRATION", (event) => this.#onStatus(event.data.status, event)),
+      monitor.on("MIGRATION_PASS", ({ count }) => {
+        // Only an ACK that will be seen is known to hold it, and tells when the hold is over.
+        if (this.#ackWatch) this.#flood.onPasses(count, this.#bestBytesPerSecond);
       }),
-      qmp.on("STOP", (event) => this.#onStop(event.timestampMs)),
+      monitor.on("STOP", (event) => this.#onStop(event.timestampMs)),
+      monitor.onReturn(() => void this.#look()),
     );
-    void this.#guest.ended.then((ended) => ended && this.#onGone());
-  }
-
-  #releaseFlood(): void {
-    this.#flood.release().catch((error: unknown) => {
-      this.#log.error({ error }, "the bandwidth cannot be restored");
-    });
+    void this.#guest.ended.then(() => this.#onGone());
   }
 
   #onStop(atMs: number): void {
@@ -222,18 +244,17 @@ export class SourceMigration {
   #continue(): void {
     this.#guest.qmp
       .execute("migrate-continue", { state: "pre-switchover" })
-      .catch((error: unknown) => this.#log.error({ error }, "migrate-continue was refused"));
+      .catch((error: unknown) => this.#log.warn({ error }, "migrate-continue was refused"));
   }
 
   async #onCompleted(atMs: number): Promise<void> {
     if (this.#said.ended) return;
     this.#said.ended = true;
     // First of all the target: the guest stands still until it hears this.
-    const handing = this.#link?.completed(HANDOVER_MS) ?? Promise.resolve(false);
-    const [handedOver, info] = await Promise.all([
-      handing,
-      this.#guest.qmp.execute("query-migrate").catch(() => undefined),
-    ]);
+    const wasRunning = this.#guest.manifest.migration?.wasRunning ?? true;
+    const handing = this.#link?.completed(wasRunning, HANDOVER_MS) ?? Promise.resolve(false);
+    const [handedOver, info] = await Promise.all([handing, this.#ask().catch(() => undefined)]);
+    if (this.#closed) return;
     const progress = info === undefined ? { status: "completed" } : toProgress(info);
     this.#tell(
       {
@@ -256,14 +277,19 @@ export class SourceMigration {
   async #onFailed(status: string): Promise<void> {
     if (this.#said.ended) return;
     this.#said.ended = true;
-    const info = await this.#guest.qmp.execute("query-migrate").catch(() => undefined);
-    const errorDescription = info?.["error-desc"] ?? "";
+    const info = await this.#ask().catch(() => undefined);
+    if (this.#closed) return;
+    const errorDescription = info?.["error-desc"]?.slice(0, 4_000) ?? "";
     this.#tell({ type: "migration.failed", role: "source", status, errorDescription });
     this.#end(status);
   }
 
+  async #ask(options?: { timeoutMs: number }): Promise<MigrationInfo> {
+    return this.#guest.qmp.execute("query-migrate", {}, options);
+  }
+
   #onGone(): void {
-    if (this.ended) return;
+    if (this.ended || this.#closed) return;
     this.#said.ended = true;
     const errorDescription = `The source's QEMU has ended: ${this.#guest.lastWords()}`;
     this.#tell({ type: "migration.failed", role: "source", status: "gone", errorDescription });
@@ -289,14 +315,17 @@ export class SourceMigration {
 
   /** QEMU does not answer during most of the downtime: then there are no new figures, no more. */
   async #look(): Promise<void> {
-    if (this.#asking || this.ended) return;
+    if (this.#asking || this.ended || this.#closed) return;
     this.#asking = true;
     try {
-      const info = await this.#guest.qmp.execute("query-migrate", {}, { timeoutMs: 60_000 });
+      this.#ackWatch?.poll();
+      const info = await this.#ask({ timeoutMs: 60_000 });
       const progress = toProgress(info);
-      if (this.ended) return;
+      if (this.ended || this.#closed) return;
       // Events can be missed while the agent was away; the status cannot.
-      if (OVER.has(progress.status)) return this.#onMissedEnd(progress.status);
+      if (OVER.has(progress.status) || UNTOUCHED.has(progress.status)) {
+        return await this.#onMissedEnd(progress.status);
+      }
       if (progress.status === "pre-switchover") this.#continue();
       const rate = progress.bandwidthBytesPerSecond ?? 0;
       if (rate > (this.#bestBytesPerSecond ?? 0)) this.#bestBytesPerSecond = rate;
@@ -315,9 +344,12 @@ export class SourceMigration {
     }
   }
 
-  #onMissedEnd(status: string): void {
-    if (status === "completed") void this.#onCompleted(Date.now());
-    else void this.#onFailed(status);
+  async #onMissedEnd(status: string): Promise<void> {
+    if (status !== "completed") return this.#onFailed(status);
+    const { status: runState } = await this.#guest.qmp.execute("query-status");
+    // Of an earlier migration, whose guest was let run again: this one has never begun.
+    if (!HANDED_OVER.has(runState)) return this.#onFailed("none");
+    return this.#onCompleted(Date.now());
   }
 
   /** Life sign while QEMU is silent. */
@@ -330,11 +362,17 @@ export class SourceMigration {
   #end(status: string): void {
     this.#said.ended = true;
     this.#over.resolve(status);
-    this.close();
+    this.#letGo();
+    if (status === "failed" || status === "cancelled") this.#flood.release();
     const memory = this.#guest.manifest.migration;
     if (!memory || memory.id !== this.id || status === "gone") return;
     const { handover: _, ...rest } = memory;
-    this.#guest.note({ migration: { ...rest, over: true } });
+    try {
+      this.#guest.note({ migration: { ...rest, over: true } });
+    } catch (error) {
+      // The next life of the agent then tells it once more.
+      this.#log.error({ error }, "the end of the migration cannot be written down");
+    }
   }
 
   #tell(

@@ -3,6 +3,7 @@ import type { MigrationId } from "../../core/id.ts";
 import { CommandRefusedError } from "../command-error.ts";
 import type { Guest } from "../guest/guest.ts";
 import type { Log } from "../log.ts";
+import { isQmpEvent } from "../qmp/events.ts";
 import type { SocketAddress } from "../qmp/migration.ts";
 import { HandoverServer } from "./handover.ts";
 import { applySettings } from "./settings.ts";
@@ -19,6 +20,9 @@ type TargetOptions = {
 };
 
 const RUN_MS = 60_000;
+/** Without a return path the source completes before the target has read everything. */
+const LOAD_MS = 30_000;
+const NOT_LOADING = new Set(["none", "failed", "cancelled"]);
 
 /**
  * The target's reflexes: QEMU is paused and loads; the word of the source's agent over the handover
@@ -34,6 +38,7 @@ export class TargetMigration {
   readonly #unsubscribe: (() => void)[] = [];
   #server: HandoverServer | undefined;
   #running: Promise<void> | undefined;
+  #isLoaded = false;
   #ended = false;
 
   constructor(options: TargetOptions) {
@@ -76,20 +81,31 @@ export class TargetMigration {
   /** Goes on with a migration of an earlier life of this agent. */
   async takeUp(): Promise<void> {
     this.#listen();
+    // Not waited for: QEMU may be silent, and the source may be waiting for us.
+    void this.#look();
     const handover = this.#guest.manifest.migration?.handover;
-    if (handover) await this.#serve(handover.port, handover.key);
-    const { status } = await this.#guest.qmp.execute("query-status");
-    // Leave to run was written down, but the agent died before, or just after, it said `cont`.
-    if (this.#guest.manifest.everRan && status !== "running") await this.run();
-    else if (status === "running") this.#onRunning(Date.now());
+    if (!handover) return;
+    try {
+      await this.#serve(handover.port, handover.key);
+    } catch (error) {
+      this.#log.error({ error }, "the handover link is lost: the cloud decides");
+    }
   }
 
   /**
    * Lets the guest run. Leave to run is durable before `cont`: from then on nobody may resume the
-   * source, whatever happens. Once; a repeated call waits for the same.
+   * source, whatever happens. Once; a repeated call waits for the same, or tries again when that
+   * failed. A guest that was paused before the migration is taken, and stays paused.
+   *
+   * @throws CommandRefusedError, QmpError, or the file system's error: then the guest has not run,
+   *   or the cloud has to look.
    */
-  run(): Promise<void> {
-    this.#running ??= this.#run();
+  run(wasRunning = true): Promise<void> {
+    this.#running ??= this.#run(wasRunning).catch((error: unknown) => {
+      this.#running = undefined;
+      this.#log.error({ error }, "the guest could not be let run");
+      throw error;
+    });
     return this.#running;
   }
 
@@ -99,21 +115,68 @@ export class TargetMigration {
     this.#server?.close();
   }
 
-  async #run(): Promise<void> {
-    const { qmp } = this.#guest;
+  async #run(wasRunning: boolean): Promise<void> {
+    if (!this.#isLoaded) await this.#waitUntilLoaded();
     this.#guest.note({ everRan: true });
-    const resumed = qmp.waitFor((event) => event.name === "RESUME", { timeoutMs: RUN_MS });
-    resumed.catch(() => undefined);
-    await qmp.execute("cont", {}, { timeoutMs: RUN_MS });
-    const { timestampMs } = await resumed;
-    this.#onRunning(timestampMs);
+    if (!wasRunning) return this.#onRunning(Date.now());
+    let resumedAtMs: number | undefined;
+    const stop = this.#guest.monitor.on("RESUME", ({ timestampMs }) => {
+      resumedAtMs = timestampMs;
+    });
+    try {
+      const { qmp } = this.#guest;
+      await qmp.execute("cont", {}, { timeoutMs: RUN_MS });
+      // RESUME comes before the answer, unless the guest ran already.
+      if (resumedAtMs === undefined && !(await qmp.execute("query-status")).running) {
+        throw new CommandRefusedError("qemu", "QEMU accepted `cont`, but the guest does not run");
+      }
+    } finally {
+      stop();
+    }
+    this.#onRunning(resumedAtMs ?? Date.now());
+  }
+
+  /** Never `cont` before: QEMU would take it as leave to run whatever arrives. */
+  async #waitUntilLoaded(): Promise<void> {
+    const { qmp } = this.#guest;
+    const loaded = qmp.waitFor(
+      (event) => isQmpEvent(event, "MIGRATION") && event.data.status === "completed",
+      { timeoutMs: LOAD_MS },
+    );
+    loaded.catch(() => undefined);
+    const { status = "none" } = await qmp.execute("query-migrate");
+    if (status === "completed") return;
+    if (NOT_LOADING.has(status)) {
+      throw new CommandRefusedError("refused", `The target does not have the guest (${status})`);
+    }
+    await loaded;
+  }
+
+  /** What may have happened while nobody listened. */
+  async #look(): Promise<void> {
+    try {
+      const { qmp, manifest } = this.#guest;
+      const [{ running }, { status }] = await Promise.all([
+        qmp.execute("query-status", {}, { timeoutMs: RUN_MS }),
+        qmp.execute("query-migrate", {}, { timeoutMs: RUN_MS }),
+      ]);
+      if (this.#ended) return;
+      this.#isLoaded ||= status === "completed";
+      if (running) this.#onRunning(Date.now());
+      // Leave to run was written down, but the agent died before, or just after, it said `cont`.
+      else if (manifest.everRan) await this.run();
+      else if (status === "failed") await this.#onFailed("failed");
+    } catch (error) {
+      this.#log.debug({ error }, "QEMU does not say what it sees");
+    }
   }
 
   #onRunning(atMs: number): void {
     if (this.#ended) return;
     const identity = { migrationId: this.id, vm: this.#guest.vm, epoch: this.epoch };
     this.#emit({ type: "migration.target-running", ...identity }, atMs);
-    this.#end();
+    // The source may still be waiting for the word that the guest runs.
+    this.#end(5_000);
   }
 
   async #receive(args: ArgsOf<"target.prepare">): Promise<void> {
@@ -121,7 +184,7 @@ export class TargetMigration {
     await applySettings(qmp, args.settings);
     const probe = await this.#guest.probe();
     await qmp.execute("migrate-incoming", {
-      uri: `tcp:${this.#address}:0`,
+      uri: `tcp:${hostPart(this.#address)}:0`,
       // A target that stays tells why it failed; the cloud has it ended.
       ...(probe.exitOnError ? { "exit-on-error": false } : {}),
     });
@@ -133,45 +196,57 @@ export class TargetMigration {
       port,
       key,
       migrationId: this.id,
-      onCompleted: () => this.run(),
+      onCompleted: (wasRunning) => this.run(wasRunning),
     });
     this.#server = server;
+    if (this.#ended) server.close();
     return server;
   }
 
   #listen(): void {
-    const { qmp } = this.#guest;
+    const { monitor } = this.#guest;
     this.#unsubscribe.push(
-      qmp.on("MIGRATION", (event) => {
-        if (event.data.status === "failed") void this.#onFailed("failed");
+      monitor.on("MIGRATION", ({ data: { status } }) => {
+        if (status === "completed") this.#isLoaded = true;
+        if (status === "failed") void this.#onFailed("failed");
       }),
+      monitor.onReturn(() => void this.#look()),
     );
-    void this.#guest.ended.then((ended) => ended && void this.#onFailed("gone"));
+    void this.#guest.ended.then(() => this.#onFailed("gone"));
   }
 
   async #onFailed(status: string): Promise<void> {
     if (this.#ended) return;
     this.#ended = true;
-    const info =
-      status === "gone"
-        ? undefined
-        : await this.#guest.qmp.execute("query-migrate").catch(() => undefined);
-    const errorDescription = info?.["error-desc"] ?? this.#guest.lastWords();
+    const said = status === "gone" ? undefined : await this.#errorDescription();
+    const errorDescription = (said ?? this.#guest.lastWords()).slice(0, 4_000);
     this.#log.warn({ status, errorDescription }, "the incoming migration failed");
     const identity = { migrationId: this.id, vm: this.#guest.vm, epoch: this.epoch };
     this.#emit({ type: "migration.failed", role: "target", status, errorDescription, ...identity });
-    this.#end();
+    this.#end(0);
   }
 
-  #end(): void {
+  async #errorDescription(): Promise<string | undefined> {
+    try {
+      return (await this.#guest.qmp.execute("query-migrate"))["error-desc"];
+    } catch {
+      return undefined;
+    }
+  }
+
+  #end(linkMs: number): void {
     this.#ended = true;
     for (const unsubscribe of this.#unsubscribe.splice(0)) unsubscribe();
+    setTimeout(() => this.#server?.close(), linkMs).unref();
     const memory = this.#guest.manifest.migration;
-    if (!memory || !this.#guest.isAlive) return;
+    if (memory?.id !== this.id || !this.#guest.isAlive) return;
     const { handover: _, ...rest } = memory;
-    this.#guest.note({ migration: { ...rest, over: true } });
-    // The source may still be waiting for the word that the guest runs.
-    setTimeout(() => this.#server?.close(), 5_000).unref();
+    try {
+      this.#guest.note({ migration: { ...rest, over: true } });
+    } catch (error) {
+      // The next life of the agent then tells it once more.
+      this.#log.error({ error }, "the end of the migration cannot be written down");
+    }
   }
 }
 
@@ -179,5 +254,10 @@ function toUri(addresses: readonly SocketAddress[] | undefined, address: string)
   const port = addresses?.find((entry) => entry.type === "inet")?.port;
   if (port === undefined)
     throw new CommandRefusedError("qemu", "QEMU does not say where it listens");
-  return `tcp:${address}:${port}`;
+  return `tcp:${hostPart(address)}:${port}`;
+}
+
+/** QEMU wants IPv6 addresses in brackets. */
+function hostPart(address: string): string {
+  return address.includes(":") ? `[${address}]` : address;
 }

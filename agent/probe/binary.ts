@@ -7,15 +7,28 @@ import {
   mkdtempSync,
   readFileSync,
   realpathSync,
+  renameSync,
   rmSync,
   statSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
+import { z } from "zod";
 import { QemuProbe } from "../../core/probe.ts";
+import { SANDBOX } from "../guest/arguments.ts";
+import { environment } from "../guest/spawn.ts";
 import { QmpClient } from "../qmp/client.ts";
 import { probeQemu } from "./qemu.ts";
+
+const PROBE_MS = 20_000;
+
+const Description = z.strictObject({
+  probe: QemuProbe,
+  /** It runs here with the sandbox that guests are started with. */
+  sandbox: z.boolean(),
+});
+export type BinaryDescription = z.infer<typeof Description>;
 
 /**
  * What a QEMU binary can do, asked of a process of it without a guest, kept in `cacheDir` under the
@@ -23,28 +36,43 @@ import { probeQemu } from "./qemu.ts";
  *
  * @throws Error when the binary cannot be found or does not answer.
  */
-export async function probeBinary(qemu: string, cacheDir: string): Promise<QemuProbe> {
+export async function describeBinary(qemu: string, cacheDir: string): Promise<BinaryDescription> {
   const path = findExecutable(qemu);
   const { size, mtimeMs } = statSync(path);
   const identity = `${path} ${size} ${Math.round(mtimeMs)}`;
   const cached = readCache(cacheDir, identity);
   if (cached) return cached;
-  const probe = await askProcess(path, identity);
+  const description = await askWithSandbox(path, identity);
   mkdirSync(cacheDir, { recursive: true, mode: 0o700 });
-  writeFileSync(cachePath(cacheDir), JSON.stringify(probe), { mode: 0o600 });
-  return probe;
+  const file = cachePath(cacheDir);
+  writeFileSync(`${file}.new`, JSON.stringify(description), { mode: 0o600 });
+  renameSync(`${file}.new`, file);
+  return description;
 }
 
-async function askProcess(path: string, identity: string): Promise<QemuProbe> {
+/** A build without seccomp, or a host that does not allow it, shows by not starting. */
+async function askWithSandbox(path: string, identity: string): Promise<BinaryDescription> {
+  try {
+    return { probe: await askProcess(path, identity, SANDBOX), sandbox: true };
+  } catch {
+    return { probe: await askProcess(path, identity, []), sandbox: false };
+  }
+}
+
+async function askProcess(
+  path: string,
+  identity: string,
+  sandbox: readonly string[],
+): Promise<QemuProbe> {
   const folder = mkdtempSync(join(tmpdir(), "switchyard-probe-"));
   const socket = join(folder, "qmp.sock");
   const child = spawn(
     path,
     [
       ...["-machine", "none", "-nodefaults", "-no-user-config", "-display", "none", "-S"],
-      ...["-qmp", `unix:${socket},server=on,wait=off`],
+      ...["-qmp", `unix:${socket},server=on,wait=off`, ...sandbox],
     ],
-    { stdio: ["ignore", "ignore", "pipe"] },
+    { stdio: ["ignore", "ignore", "pipe"], env: environment() },
   );
   let errors = "";
   child.stderr.on("data", (chunk: Buffer) => {
@@ -52,23 +80,26 @@ async function askProcess(path: string, identity: string): Promise<QemuProbe> {
   });
   const gone = new Promise<never>((_, reject) => {
     child.once("error", reject);
-    child.once("exit", (code) => reject(new Error(`${path} ended with ${code}: ${errors}`)));
+    child.once("close", (code) => reject(new Error(`${path} ended with ${code}: ${errors}`)));
   });
   gone.catch(() => undefined);
   const stop = new AbortController();
   try {
     const connecting = QmpClient.connect(
       { path: socket },
-      { connectTimeoutMs: 20_000, signal: stop.signal },
+      { connectTimeoutMs: PROBE_MS, signal: stop.signal },
     );
     connecting.catch(() => undefined);
     const qmp = await Promise.race([connecting, gone]);
-    const probe = await probeQemu(qmp, identity);
-    await qmp.close();
-    return probe;
+    try {
+      return await probeQemu(qmp, identity);
+    } finally {
+      await qmp.close();
+    }
   } finally {
     stop.abort();
     child.kill("SIGKILL");
+    await gone.catch(() => undefined);
     rmSync(folder, { recursive: true, force: true });
   }
 }
@@ -92,11 +123,11 @@ function cachePath(cacheDir: string): string {
   return join(cacheDir, "qemu-probe.json");
 }
 
-function readCache(cacheDir: string, identity: string): QemuProbe | undefined {
+function readCache(cacheDir: string, identity: string): BinaryDescription | undefined {
   if (!existsSync(cachePath(cacheDir))) return undefined;
   try {
-    const probe = QemuProbe.parse(JSON.parse(readFileSync(cachePath(cacheDir), "utf8")));
-    return probe.binary === identity ? probe : undefined;
+    const cached = Description.parse(JSON.parse(readFileSync(cachePath(cacheDir), "utf8")));
+    return cached.probe.binary === identity ? cached : undefined;
   } catch {
     return undefined; // An older agent's cache.
   }

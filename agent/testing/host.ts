@@ -7,9 +7,12 @@ import { CommandId, HostId, type MigrationId, VmId } from "../../core/id.ts";
 import { CommandLog } from "../command-log.ts";
 import { AgentConfig } from "../config.ts";
 import { Dispatcher } from "../dispatcher.ts";
+import { readManifests } from "../guest/manifest.ts";
+import { sendSignal, waitForEnd } from "../guest/process.ts";
 import { Guests } from "../guests.ts";
-import { createHandlers } from "../handlers.ts";
+import { type Context, createHandlers } from "../handlers.ts";
 import { createLog } from "../log.ts";
+import { takeUp } from "../take-up.ts";
 
 /** A host's agent without a cloud: commands go in by `run`, events come out in `events`. */
 export class TestHost {
@@ -20,6 +23,7 @@ export class TestHost {
   readonly dispatcher: Dispatcher;
   readonly commands: CommandLog;
   readonly events: { body: EventBody; atMs: number }[] = [];
+  readonly #context: Context;
   #next = 1;
 
   constructor(name: string, options: { qemu?: string; folder?: string } = {}) {
@@ -40,13 +44,15 @@ export class TestHost {
     const put = (body: EventBody, atMs = Date.now()) => void this.events.push({ body, atMs });
     this.guests = new Guests({
       runDir: this.config.runDir,
+      stateDir: this.config.stateDir,
       log,
       onExit: (vm, detail) => put({ type: "guest.exited", vm, detail }),
     });
     this.commands = new CommandLog(this.config.stateDir);
+    this.#context = { config: this.config, guests: this.guests, put, log };
     this.dispatcher = new Dispatcher({
       host: this.id,
-      handlers: createHandlers({ config: this.config, guests: this.guests, put, log }),
+      handlers: createHandlers(this.#context),
       commands: this.commands,
       put,
       log,
@@ -93,21 +99,42 @@ export class TestHost {
     return this.events.map((event) => event.body.type);
   }
 
-  /** Ends all QEMUs of this host and removes its folder. */
-  async close(): Promise<void> {
-    for (const vm of [...this.vms()]) {
-      const guest = this.guests.find(vm);
-      if (guest) await this.guests.end(guest);
+  /** Waits for an event of this type. @throws Error with what came instead. */
+  async told<T extends EventBody["type"]>(type: T, timeoutMs = 20_000) {
+    const deadline = performance.now() + timeoutMs;
+    for (;;) {
+      const found = this.events.find(({ body }) => body.type === type);
+      if (found) return found as { atMs: number; body: Extract<EventBody, { type: T }> };
+      if (performance.now() > deadline) {
+        throw new Error(`Expected ${type} of ${this.id}, got ${this.typesOf().join(", ")}`);
+      }
+      await new Promise((resolve) => setTimeout(resolve, 10));
     }
-    await this.guests.close();
-    this.commands.close();
+  }
+
+  /** The next life of this host's agent, on the same folder; this one lets go of its guests. */
+  async restart(): Promise<TestHost> {
+    await this.#letGo();
+    const next = new TestHost(this.id, { qemu: this.config.qemu, folder: this.folder });
+    next.#next = this.#next + 1_000;
+    await takeUp(next.#context);
+    return next;
+  }
+
+  /** Ends all QEMUs that this host started and removes its folder. */
+  async close(): Promise<void> {
+    const known = readManifests(this.config.runDir, () => undefined);
+    await this.#letGo();
+    for (const { manifest } of known) {
+      if (manifest.adopted) continue;
+      sendSignal(manifest, "SIGKILL");
+      await waitForEnd(manifest, 5_000);
+    }
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  *vms(): Iterable<VmId> {
-    for (const { body } of this.events) {
-      if (body.type !== "command.completed") continue;
-      yield VmId.parse("vm1");
-    }
+  async #letGo(): Promise<void> {
+    await this.guests.close();
+    this.commands.close();
   }
 }

@@ -1,0 +1,113 @@
+import { QmpClient } from "../qmp/client.ts";
+import { QmpDisconnectedError, type QmpError } from "../qmp/error.ts";
+import type { QmpEventListener } from "../qmp/event-hub.ts";
+import type { QmpEventName } from "../qmp/events.ts";
+import { type ProcessIdentity, waitForEnd } from "./process.ts";
+
+/** From the end of the QMP session to the end of the process, when the process is dying. */
+const DYING_MS = 2_000;
+const CONNECT_MS = 5_000;
+const RETRY_MS = { first: 100, max: 5_000 };
+
+type Subscription = { name: QmpEventName; listener: QmpEventListener; stop?: () => void };
+
+/**
+ * The QMP session with one process, over breaks of it: while the process lives and the session is
+ * gone, it is opened again. Subscriptions are kept; what was missed meanwhile must be asked for.
+ */
+export class Monitor {
+  /** Resolves when the process has ended; never after `close`. */
+  readonly ended: Promise<void>;
+  readonly #process: ProcessIdentity;
+  readonly #path: string;
+  readonly #subscriptions = new Set<Subscription>();
+  readonly #onReturn = new Set<() => void>();
+  readonly #closing = new AbortController();
+  readonly #end = Promise.withResolvers<void>();
+  #qmp: QmpClient | undefined;
+
+  /** Without a session it tries to open one from now on. */
+  constructor(target: ProcessIdentity & { qmpPath: string }, qmp: QmpClient | undefined) {
+    this.ended = this.#end.promise;
+    this.#process = target;
+    this.#path = target.qmpPath;
+    if (qmp) this.#use(qmp);
+    else void this.#reconnect();
+  }
+
+  /** @throws QmpError when there is no session within 5 s: one client at a time, or QEMU is busy. */
+  static async connect(target: ProcessIdentity & { qmpPath: string }): Promise<Monitor> {
+    const address = { path: target.qmpPath };
+    return new Monitor(target, await QmpClient.connect(address, { connectTimeoutMs: CONNECT_MS }));
+  }
+
+  /** The present session, or the last one. @throws QmpDisconnectedError when there was none yet. */
+  get qmp(): QmpClient {
+    if (this.#qmp) return this.#qmp;
+    throw new QmpDisconnectedError(`QEMU's monitor at ${this.#path} does not answer`);
+  }
+
+  /** Subscribes over all sessions. Returns the way to unsubscribe. */
+  on<Name extends QmpEventName>(name: Name, listener: QmpEventListener<Name>): () => void {
+    const subscription: Subscription = { name, listener: listener as QmpEventListener };
+    this.#subscriptions.add(subscription);
+    if (this.#qmp) subscribe(this.#qmp, subscription);
+    return () => {
+      this.#subscriptions.delete(subscription);
+      subscription.stop?.();
+    };
+  }
+
+  /** `listener` is called when a session is there again and events may have been missed. */
+  onReturn(listener: () => void): () => void {
+    this.#onReturn.add(listener);
+    return () => void this.#onReturn.delete(listener);
+  }
+
+  /** Ends the session; the process runs on. May be called again. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    this.#onReturn.clear();
+    this.#subscriptions.clear();
+    await this.#qmp?.close();
+  }
+
+  #use(qmp: QmpClient): void {
+    this.#qmp = qmp;
+    for (const subscription of this.#subscriptions) subscribe(qmp, subscription);
+    void qmp.closed.then((cause) => this.#onLost(cause));
+  }
+
+  async #onLost(cause: QmpError | undefined): Promise<void> {
+    if (cause === undefined || this.#closing.signal.aborted) return;
+    // A dying process closes its sockets a moment before it is gone.
+    const { signal } = this.#closing;
+    if (await waitForEnd(this.#process, DYING_MS, { signal })) this.#end.resolve();
+    else await this.#reconnect();
+  }
+
+  async #reconnect(): Promise<void> {
+    const { signal } = this.#closing;
+    for (let pauseMs = RETRY_MS.first; !signal.aborted; ) {
+      try {
+        const options = { connectTimeoutMs: CONNECT_MS, retry: false, signal };
+        const qmp = await QmpClient.connect({ path: this.#path }, options);
+        if (signal.aborted) return await qmp.close();
+        this.#use(qmp);
+        for (const listener of [...this.#onReturn]) listener();
+        return;
+      } catch {
+        if (await waitForEnd(this.#process, pauseMs, { everyMs: 50, signal })) {
+          this.#end.resolve();
+          return;
+        }
+        pauseMs = Math.min(pauseMs * 2, RETRY_MS.max);
+      }
+    }
+  }
+}
+
+function subscribe(qmp: QmpClient, subscription: Subscription): void {
+  const { name, listener } = subscription;
+  subscription.stop = qmp.on(name as "STOP", listener as QmpEventListener<"STOP">);
+}

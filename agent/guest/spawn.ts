@@ -1,0 +1,117 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { closeSync, fstatSync, mkdirSync, openSync, readSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import type { VmId } from "../../core/id.ts";
+import type { VmDefinition } from "../../core/vm.ts";
+import { CommandRefusedError } from "../command-error.ts";
+import { QmpClient } from "../qmp/client.ts";
+import { guestArguments, guestPaths } from "./arguments.ts";
+import { hasManifest, type Manifest, writeManifest } from "./manifest.ts";
+import { identify } from "./process.ts";
+
+export type SpawnOptions = {
+  vm: VmId;
+  definition: VmDefinition;
+  qemu: string;
+  runDir: string;
+  /** A target: paused, waiting for a guest. */
+  incoming: boolean;
+  sandbox: boolean;
+};
+
+/** QEMU's QMP must answer within this after the start. */
+const START_MS = 30_000;
+
+/**
+ * Starts QEMU and connects to it. Its manifest is written before anything else happens, so that an
+ * agent that dies here finds the process again.
+ *
+ * @throws CommandRefusedError `qemu` with QEMU's last words; nothing is left then. `refused` when
+ *   the folder belongs to another process, which may be alive.
+ */
+export async function spawnGuest(options: SpawnOptions) {
+  const { vm, definition, runDir, incoming } = options;
+  const folder = join(runDir, vm);
+  if (hasManifest(folder)) {
+    throw new CommandRefusedError("refused", `${folder} belongs to another process of ${vm}`);
+  }
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const startedMs = performance.now();
+  const { child, failed } = launch(options, folder);
+  const stopConnecting = new AbortController();
+  try {
+    if (child.pid === undefined) await failed;
+    const { qmp: qmpPath } = guestPaths(folder);
+    const identity = identify(child.pid);
+    const manifest: Manifest = {
+      ...{ vm, adopted: false, ...identity, qmpPath, definition },
+      everRan: !incoming,
+    };
+    writeManifest(folder, manifest);
+    const connecting = QmpClient.connect(
+      { path: qmpPath },
+      { connectTimeoutMs: START_MS, signal: stopConnecting.signal },
+    );
+    connecting.catch(() => undefined);
+    const qmp = await Promise.race([connecting, failed]);
+    return { folder, manifest, qmp, startMs: performance.now() - startedMs };
+  } catch (cause) {
+    stopConnecting.abort();
+    child.kill("SIGKILL");
+    const words = readTail(guestPaths(folder).output);
+    rmSync(folder, { recursive: true, force: true });
+    const message = cause instanceof Error ? cause.message : String(cause);
+    const all = [`Failed to start the guest ${vm}: ${message}`, words].filter(Boolean).join(": ");
+    throw new CommandRefusedError("qemu", all, { cause });
+  }
+}
+
+function launch(options: SpawnOptions, folder: string) {
+  const { qemu } = options;
+  const paths = guestPaths(folder);
+  const output = openSync(paths.output, "a", 0o600);
+  const child = spawn(qemu, guestArguments({ ...options, paths }), {
+    detached: true,
+    stdio: ["ignore", output, output],
+    cwd: folder,
+    env: environment(),
+  });
+  closeSync(output);
+  const failed = ended(child, qemu);
+  failed.catch(() => undefined);
+  child.unref();
+  return { child, failed };
+}
+
+function ended(child: ChildProcess, qemu: string): Promise<never> {
+  return new Promise((_, reject) => {
+    child.once("error", (cause) => reject(new Error(`Cannot run ${qemu}`, { cause })));
+    child.once("exit", (code, signal) => reject(new Error(`QEMU ended with ${code ?? signal}`)));
+  });
+}
+
+/** The agent's credentials are none of a guest's business. */
+export function environment(): NodeJS.ProcessEnv {
+  return Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !name.startsWith("AWS_")),
+  );
+}
+
+/** The end of a file, however long it is; empty when there is none. */
+export function readTail(path: string, bytes = 2_000): string {
+  let descriptor: number;
+  try {
+    descriptor = openSync(path, "r");
+  } catch {
+    return "";
+  }
+  try {
+    const { size } = fstatSync(descriptor);
+    const buffer = Buffer.alloc(bytes);
+    const count = readSync(descriptor, buffer, 0, bytes, Math.max(0, size - bytes));
+    return buffer.toString("utf8", 0, count).trim();
+  } finally {
+    closeSync(descriptor);
+  }
+}

@@ -1,0 +1,27 @@
+import type { Guest } from "./guest/guest.ts";
+import type { Context } from "./handlers.ts";
+import { SourceMigration } from "./migrate/source.ts";
+import { TargetMigration } from "./migrate/target.ts";
+
+/**
+ * What an agent does first after its start, before it even talks to the cloud: takes over the guests
+ * that run here and goes on with the migrations that were under way.
+ */
+export async function takeUp(context: Context): Promise<void> {
+  const guests = await context.guests.reattach();
+  await Promise.all(guests.map((guest) => takeUpMigration(context, guest)));
+}
+
+async function takeUpMigration(context: Context, guest: Guest): Promise<void> {
+  const memory = guest.manifest.migration;
+  if (!memory || memory.over) return;
+  const { config, put: emit, log } = context;
+  const options = { guest, id: memory.id, epoch: memory.epoch, emit, log };
+  const migration =
+    memory.role === "source"
+      ? new SourceMigration({ ...options, progressIntervalMs: config.progressIntervalMs })
+      : new TargetMigration({ ...options, address: config.migrationAddress });
+  context.guests.setMigrating(guest.vm, migration);
+  log.info({ vm: guest.vm, migrationId: memory.id, role: memory.role }, "migration taken up again");
+  await migration.takeUp();
+}
