@@ -36,22 +36,27 @@ describe("Parallel", () => {
       P: {
         Type: "Parallel",
         Branches: [
-          { StartAt: "Fails", States: { Fails: { Type: "Fail", Error: "E", Cause: "c" } } },
+          { StartAt: "Fails", States: { Fails: invoke("failOn2", 2) } },
           { StartAt: "Waits", States: { Waits: { Type: "Wait", Seconds: 600, End: true } } },
         ],
-        Catch: [{ ErrorEquals: ["E"], Next: "C" }],
+        Catch: [{ ErrorEquals: ["Boom"], Next: "C" }],
         End: true,
       },
       C: done,
     };
     const execution = await fixture.run(machine(states));
-    expect(outputOf(execution)).toEqual({ Error: "E", Cause: "c" });
+    expect(outputOf(execution)).toMatchObject({ Error: "Boom" });
     const types = (await fixture.events(String(execution.executionArn))).map(({ type }) => type);
     expect(types).toEqual([
       "ExecutionStarted",
       "ParallelStateEntered",
       "ParallelStateStarted",
-      "FailStateEntered",
+      "TaskStateEntered",
+      "TaskScheduled",
+      "TaskStarted",
+      "WaitStateEntered",
+      "TaskFailed",
+      "WaitStateAborted",
       "ParallelStateFailed",
       "ParallelStateExited",
       "PassStateEntered",
