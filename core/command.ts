@@ -57,8 +57,20 @@ export const verbs = {
       ackExpected: z.boolean(),
       /** The agent cancels by itself when STOP has not come by then, ms after `migrate`. */
       precopyDeadlineMs: z.int().positive(),
+      /** Present: converge and hold, the guest running, until `source.release`. */
+      gate: z
+        .strictObject({
+          /** The agent releases by itself then, ms since the epoch. */
+          releaseAtMs: z.number().optional(),
+        })
+        .optional(),
     }),
     result: z.strictObject({ startedAtMs: z.number() }),
+  },
+  /** Gives leave to switch over to a source that holds. Given again it changes nothing. */
+  "source.release": {
+    args: z.strictObject({}),
+    result: z.strictObject({ released: z.literal(true) }),
   },
   /** Reports what this end sees; changes nothing. */
   "migration.observe": { args: z.strictObject({}), result: ProcessReport },

@@ -24,6 +24,8 @@ export const FinalFigures = z.strictObject({
   downtimeMs: z.number().nonnegative(),
   totalTimeMs: z.number().nonnegative(),
   setupTimeMs: z.number().nonnegative().optional(),
+  /** Sent between STOP and the end, where QEMU tells. */
+  downtimeBytes: z.number().nonnegative().optional(),
   progress: Progress,
 });
 export type FinalFigures = z.infer<typeof FinalFigures>;
@@ -58,6 +60,14 @@ export const EventBody = z.discriminatedUnion("type", [
     ...migrationEvent,
     evidence: AckEvidence,
     pending: z.int().nonnegative().optional(),
+  }),
+  /** The source has all but the last of it over there, and holds for leave; the guest runs. */
+  z.strictObject({ type: z.literal("migration.held"), ...migrationEvent }),
+  /** The hold was lifted. */
+  z.strictObject({
+    type: z.literal("migration.released"),
+    ...migrationEvent,
+    by: z.enum(["command", "time"]),
   }),
   /** STOP on the source: the downtime begins. */
   z.strictObject({ type: z.literal("migration.stopped"), ...migrationEvent }),

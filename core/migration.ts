@@ -58,6 +58,30 @@ export type Failure = z.infer<typeof Failure>;
 
 const instant = z.iso.datetime();
 
+export const Gate = z.strictObject({
+  /** `gated`: asked for; `budget`: the learned load time breaks the downtime budget. */
+  reason: z.enum(["gated", "budget"]),
+  /** Leave was given; by an operator, by time, or by its group being ready. */
+  permittedAt: instant.optional(),
+  permittedBy: z.enum(["operator", "time", "group"]).optional(),
+  /** Host clock, ms since the epoch. */
+  heldAtMs: z.number().optional(),
+  releasedAtMs: z.number().optional(),
+});
+export type Gate = z.infer<typeof Gate>;
+
+export const Prediction = z.strictObject({
+  /** Expected downtime, ms: the downtime limit given to QEMU at most, plus the devices' load time. */
+  downtimeMs: z.number().nonnegative(),
+  /** Load time learned from earlier moves, ms; 0 when none is known. */
+  loadMs: z.number().nonnegative(),
+  /** Where the load time was learned, e.g. `vm web1` or `mdev mtty-1`; absent when none is known. */
+  learnedFrom: z.string().optional(),
+  /** Real minus expected downtime, ms; after the move. */
+  errorMs: z.number().optional(),
+});
+export type Prediction = z.infer<typeof Prediction>;
+
 export const Migration = z.strictObject({
   id: MigrationId,
   vm: VmId,
@@ -78,6 +102,10 @@ export const Migration = z.strictObject({
       ackedAtMs: z.number().optional(),
     })
     .optional(),
+  /** Holding switchover while the guest runs. */
+  gate: Gate.optional(),
+  /** What the downtime was expected to be before it happened. */
+  prediction: Prediction.optional(),
   progress: Progress.optional(),
   /** Host clocks, ms since the epoch: when QEMU did these things. */
   startedAtMs: z.number().optional(),
@@ -91,6 +119,9 @@ export const Migration = z.strictObject({
   runningOn: HostId.optional(),
   failure: Failure.optional(),
   cancelRequestedAt: instant.optional(),
+  /** The migration that goes on after this one gave up (ACK policy `proceed`). */
+  successor: MigrationId.optional(),
+  predecessor: MigrationId.optional(),
   executionArn: z.string().optional(),
   createdAt: instant,
   updatedAt: instant,

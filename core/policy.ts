@@ -28,9 +28,39 @@ export const MigrationPolicy = z.strictObject({
   ack: z
     .strictObject({
       /** From the end of precopy (or its first full pass) to the ACK, ms. */
-      deadlineMs: z.int().min(100).max(86_400_000).default(300_000),
+      deadlineMs: z.int().min(1_000).max(86_400_000).default(300_000),
+      /**
+       * When the ACK has not come by then. `cancel`: the guest stays where it is; `proceed`: that,
+       * and a successor migration that goes without the ACK, if its predicted downtime fits the
+       * budget; `hold`: wait on, until the ACK comes or a person decides.
+       */
+      onTimeout: z.enum(["proceed", "cancel", "hold"]).default("cancel"),
     })
     .prefault({}),
+  switchover: z
+    .strictObject({
+      /** `gated`: converge and hold, the guest running, until somebody gives leave. */
+      mode: z.enum(["auto", "gated"]).default("auto"),
+      /** Gated: leave is given by then at the latest. */
+      releaseAt: z.iso.datetime().optional(),
+      /** Gated: leave is given to all members when the last of them is ready. */
+      group: z
+        .strictObject({
+          name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/),
+          size: z.int().min(1).max(100),
+        })
+        .optional(),
+      /** Gated: held longer than this the migration is cancelled, ms. */
+      deadlineMs: z.int().min(1_000).max(604_800_000).default(86_400_000),
+    })
+    .prefault({}),
+  /**
+   * Longest downtime that is allowed, ms. What the devices are known to take (learned from earlier
+   * moves) is taken off it; what is left is given to QEMU as its downtime limit.
+   */
+  downtimeBudgetMs: z.int().min(1).max(2_000_000).optional(),
+  /** When the learned load time alone breaks the budget: refuse, or converge and hold for leave. */
+  onBudgetExceeded: z.enum(["cancel", "hold"]).default("cancel"),
   /** From `migrate` to the decision to switch over, ms. */
   precopyDeadlineMs: z.int().min(1_000).max(604_800_000).default(21_600_000),
 });

@@ -51,6 +51,8 @@ export const VfioDevice = z.strictObject({
   /** The device's id, or its QOM path when it has none. */
   id: z.string(),
   type: z.string(),
+  /** What load times are learned by, e.g. `pci 15b3:101e` or `mdev mtty-1`. */
+  deviceClass: z.string().optional(),
   /** Values read by qom-get; only the migration related ones. */
   properties: z.record(z.string(), ParameterValue),
 });
@@ -75,6 +77,8 @@ export const SourceProbe = z.strictObject({
   vfioDevices: z.array(VfioDevice),
   /** `blocked-reasons` of query-migrate; not empty means `migrate` would be refused. */
   blockers: z.array(z.string()),
+  /** What the link of the migration network gives, B/s. */
+  linkBytesPerSecond: z.int().positive().optional(),
 });
 export type SourceProbe = z.infer<typeof SourceProbe>;
 
@@ -88,6 +92,8 @@ export const TargetProbe = z.strictObject({
   vmPresent: z.boolean(),
   /** userfaultfd is usable (needed by postcopy-ram on the target). */
   userfaultfd: z.boolean(),
+  /** What the link of the migration network gives, B/s. */
+  linkBytesPerSecond: z.int().positive().optional(),
   /** The CPU model of the guest is fully available; absent when QEMU cannot tell. */
   cpuModelAvailable: z.boolean().optional(),
 });
