@@ -3,7 +3,7 @@ import { StaleMigration } from "../core/errors.ts";
 import { MigrationId } from "../core/id.ts";
 import { isFinal } from "../core/migration.ts";
 import { raise } from "./raise.ts";
-import { readMigration } from "./store/migrations.ts";
+import { readMigration, type StoredMigration } from "./store/migrations.ts";
 import { queueForSlots, takeSlots } from "./store/slots.ts";
 import { waitFor } from "./wait.ts";
 
@@ -20,13 +20,9 @@ export const ADMITTED = "admitted";
  */
 export async function handler(event: unknown): Promise<Record<string, never>> {
   const { migrationId, taskToken: token } = AdmitInput.parse(event);
-  const [migration, { settled }] = await Promise.all([
-    readMigration(migrationId),
-    waitFor(migrationId, ADMITTED, { token, names: [ADMITTED], failOn: [], interruptible: true }),
-  ]);
-  if (isFinal(migration.status)) {
-    throw new StaleMigration(`Failed to admit ${migrationId}: it is ${migration.status}`);
-  }
+  const waiter = { token, names: [ADMITTED], failOn: [], interruptible: true };
+  const reading = readRunning(migrationId);
+  const { entered: migration, settled } = await waitFor(migrationId, ADMITTED, waiter, reading);
   if (settled !== undefined) return {};
   if (migration.slots === "held" || (await takeSlots(migration)) === "held") {
     await raise({ do: "happen", migrationId, signal: ADMITTED });
@@ -38,4 +34,10 @@ export async function handler(event: unknown): Promise<Record<string, never>> {
     await raise({ do: "happen", migrationId, signal: ADMITTED });
   }
   return {};
+}
+
+async function readRunning(id: MigrationId): Promise<StoredMigration> {
+  const migration = await readMigration(id);
+  if (!isFinal(migration.status)) return migration;
+  throw new StaleMigration(`Failed to admit ${id}: it is ${migration.status}`);
 }

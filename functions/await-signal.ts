@@ -20,12 +20,7 @@ const AwaitSignalInput = z.object({
 export async function handler(event: unknown): Promise<Record<string, never>> {
   const input = AwaitSignalInput.parse(event);
   const { signal, taskToken: token, interruptible } = input;
-  await enterPhase(input.migrationId, input.phase);
-  await waitFor(input.migrationId, signal, {
-    token,
-    names: [signal],
-    failOn: [signal],
-    interruptible,
-  });
+  const waiter = { token, names: [signal], failOn: [signal], interruptible };
+  await waitFor(input.migrationId, signal, waiter, enterPhase(input.migrationId, input.phase));
   return {};
 }

@@ -43,13 +43,15 @@ export async function handler(event: unknown): Promise<Record<string, never>> {
   const input = RelayInput.parse(event);
   const steps = input.commands.map((command) => step(input, command));
   const needsKey = steps.some(({ verb }) => verb === "target.prepare" || verb === "source.start");
-  const [migration, handoverKey] = await Promise.all([
-    enter(input),
-    needsKey ? findHandoverKey(input.migrationId) : undefined,
-  ]);
   const waiter = waiterFor(input, steps);
-  const { signals, settled } = await waitFor(migration.id, waiter.names.join("+"), waiter);
+  const { entered, signals, settled } = await waitFor(
+    input.migrationId,
+    waiter.names.join("+"),
+    waiter,
+    Promise.all([enter(input), needsKey ? findHandoverKey(input.migrationId) : undefined]),
+  );
   if (settled !== undefined) return {};
+  const [migration, handoverKey] = entered;
   const open = steps.filter(({ signal }) => signals.happened[signal] === undefined);
   await Promise.all(open.map((one) => send(migration, one, handoverKey)));
   return {};

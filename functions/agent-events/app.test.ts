@@ -107,7 +107,7 @@ describe("the order of events", () => {
   });
 
   it("a batch posted again changes nothing", async () => {
-    await waitFor(made.id, "converged", waiter("again"));
+    await waitFor(made.id, "converged", waiter("again"), none);
     const events = source.number(about("migration.started"), about("migration.converged"));
     const batch = { version: 1, host: "host-a", events };
     expect(await source.send("events", batch)).toMatchObject({ body: { acceptedSeq: source.seq } });
@@ -130,7 +130,7 @@ describe("the order of events", () => {
   });
 
   it("one batch posted twice at the same time has its effects once", async () => {
-    await waitFor(made.id, "converged", waiter("twice"));
+    await waitFor(made.id, "converged", waiter("twice"), none);
     const events = source.number(about("migration.started"), about("migration.converged"));
     const batch = { version: 1, host: "host-a", events };
     const answers = await Promise.all([1, 2, 3].map(() => source.send("events", batch)));
@@ -192,14 +192,14 @@ describe("events that change nothing", () => {
 
 describe("what events mean", () => {
   it("STOP stands for convergence and ACK when their own events were lost", async () => {
-    await waitFor(made.id, "converged", waiter("stop-1"));
-    await waitFor(made.id, "acked", { ...waiter("stop-2"), names: ["acked"] });
+    await waitFor(made.id, "converged", waiter("stop-1"), none);
+    await waitFor(made.id, "acked", { ...waiter("stop-2"), names: ["acked"] }, none);
     await source.tell(about("migration.stopped"));
     expect([...ended("stop-1"), ...ended("stop-2")]).toEqual(["ok", "ok"]);
   });
 
   it("an ACK of some devices is not the ACK", async () => {
-    await waitFor(made.id, "acked", { ...waiter("some"), names: ["acked"] });
+    await waitFor(made.id, "acked", { ...waiter("some"), names: ["acked"] }, none);
     await source.tell({ ...about("migration.acked"), evidence: "device-event", pending: 1 });
     expect(ended("some")).toEqual([]);
     await source.tell({ ...about("migration.acked"), evidence: "device-event", pending: 0 });
@@ -213,7 +213,7 @@ describe("what events mean", () => {
   });
 
   it("a failure of either end fails every interruptible wait, with its words", async () => {
-    await waitFor(made.id, "converged", waiter("fails"));
+    await waitFor(made.id, "converged", waiter("fails"), none);
     await target.tell({
       ...about("migration.failed"),
       role: "target",
@@ -244,13 +244,16 @@ describe("what events mean", () => {
     ["source", "the source's QEMU process ended: killed"],
     ["target", "the target's QEMU process ended: killed"],
   ])("the end of the %s's QEMU during a migration interrupts it", async (side, cause) => {
-    await waitFor(made.id, "converged", waiter(`exit-${side}`));
+    await waitFor(made.id, "converged", waiter(`exit-${side}`), none);
     await (side === "source" ? source : target).tell(guest(made.vm));
     expect(cloud.stub.ended).toContainEqual(
       expect.objectContaining({ token: `exit-${side}`, error: "MigrationFailed", cause }),
     );
   });
 });
+
+/** The tests' waits enter no phase. */
+const none = Promise.resolve();
 
 type MigrationEvent = Extract<EventBody, { migrationId: unknown }>;
 

@@ -1,7 +1,7 @@
 import { type CommandError, verbs } from "../../core/command.ts";
 import type { AgentEvent, EventBody } from "../../core/event.ts";
 import type { HostId } from "../../core/id.ts";
-import { type Answer, answerCommand, findCommand, type StoredCommand } from "../store/commands.ts";
+import { type Answer, answerCommand, rejectAnswer, type StoredCommand } from "../store/commands.ts";
 import type { EventKey } from "../store/keys.ts";
 import { recordPrepared } from "../store/migrations.ts";
 import { addEntry } from "../store/timeline.ts";
@@ -22,10 +22,9 @@ export async function commandAnswered(
   event: AgentEvent,
   body: CommandBody,
 ): Promise<void> {
-  const asked = await findCommand(body.commandId);
-  if (asked === undefined || asked.host !== host) return;
-  const command = await answerCommand(asked.id, host, answerOf(asked, body));
-  if (command === undefined) return;
+  const told = await answerCommand(body.commandId, host, answerOf(body));
+  if (told === undefined) return;
+  const command = await fitting(told);
   if (command.migrationId === undefined) return vmCommandAnswered(command);
   const at = { atMs: event.atMs, host, seq: event.seq };
   await migrationCommandAnswered(command, command.migrationId, at);
@@ -67,19 +66,27 @@ async function vmCommandAnswered(command: StoredCommand): Promise<void> {
   }
 }
 
-/** An answer that does not fit its verb is a failed one: what it says cannot be used. */
-function answerOf(asked: StoredCommand, body: CommandBody): Answer {
+function answerOf(body: CommandBody): Answer {
   if (body.type === "command.failed") return { state: "failed", error: body.error };
-  const result = verbs[asked.verb].result.safeParse(body.result);
-  if (!result.success) return invalid(`${asked.verb} was answered with ${result.error.message}`);
-  if (JSON.stringify(result.data).length > RESULT_BYTES_MAX) {
-    return invalid(`${asked.verb} was answered with more than ${RESULT_BYTES_MAX} bytes`);
+  if (JSON.stringify(body.result ?? null).length <= RESULT_BYTES_MAX) {
+    return { state: "completed", result: body.result ?? null };
   }
-  return { state: "completed", result: result.data };
+  const error = invalid(`the answer has more than ${RESULT_BYTES_MAX} bytes`);
+  return { state: "failed", error };
 }
 
-function invalid(message: string): Answer {
-  return { state: "failed", error: { code: "invalid", message: message.slice(0, 4_000) } };
+/** An answer that does not fit its verb is a failed one: what it says cannot be used. */
+async function fitting(command: StoredCommand): Promise<StoredCommand> {
+  if (command.state !== "completed") return command;
+  const result = verbs[command.verb].result.safeParse(command.result);
+  if (result.success) return { ...command, result: result.data };
+  const error = invalid(`${command.verb} was answered with ${result.error.message}`);
+  await rejectAnswer(command.id, error);
+  return { ...command, state: "failed", result: undefined, error };
+}
+
+function invalid(message: string): CommandError {
+  return { code: "invalid", message: message.slice(0, 4_000) };
 }
 
 function errorOf({ code, message }: CommandError) {

@@ -83,6 +83,9 @@ function effectOf(body: MigrationBody, atMs: number): Effect {
       };
     case "migration.failed":
       return { ...nothing, side: body.role, signals: [] };
+    default:
+      // Told by the source for the timeline; the record has no field for it and nobody waits.
+      return { ...nothing, signals: [] };
   }
 }
 

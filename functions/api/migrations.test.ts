@@ -152,7 +152,7 @@ describe("POST /v1/migrations/{id}/cancel", () => {
   it("interrupts what waits, once, and shows it", async () => {
     const { id } = await addMigration(vm, "host-b");
     const waiter = { token: `t-${id}`, names: ["converged"], failOn: [], interruptible: true };
-    await waitFor(id, "converged", waiter);
+    await waitFor(id, "converged", waiter, Promise.resolve());
     const answer = await operate("POST", `/v1/migrations/${id}/cancel`);
     expect(answer).toMatchObject({ status: 202, body: { cancelRequestedAt: expect.any(String) } });
     const again = await operate("POST", `/v1/migrations/${id}/cancel`);

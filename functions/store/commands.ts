@@ -2,7 +2,15 @@ import { z } from "zod";
 import { CommandError, Verb } from "../../core/command.ts";
 import { CommandId, HostId, MigrationId, VmId } from "../../core/id.ts";
 import { keys } from "./keys.ts";
-import { deleteItem, expiresIn, getItem, getItems, putItem, updateItem } from "./table.ts";
+import {
+  deleteItem,
+  expiresIn,
+  getItem,
+  getItems,
+  putItem,
+  updateIf,
+  updateItem,
+} from "./table.ts";
 
 /** Kept for a week: long past any repeat of an answer. */
 const KEPT_SECONDS = 7 * 86_400;
@@ -47,6 +55,16 @@ export async function findCommands(ids: CommandId[]): Promise<Map<string, Stored
       return [command.id, command];
     }),
   );
+}
+
+/** An answer turned out to be useless after it was stored: the command has failed. */
+export async function rejectAnswer(id: CommandId, error: CommandError): Promise<void> {
+  await updateIf({
+    key: keys.command(id),
+    update: "SET #state = :failed, #error = :error REMOVE #result",
+    condition: "#state = :completed",
+    values: { ":failed": "failed", ":completed": "completed", ":error": error },
+  });
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { HostId, MigrationId, VmId } from "../../core/id.ts";
 import { keys } from "./keys.ts";
-import { updateItem } from "./table.ts";
+import { updateIf } from "./table.ts";
 
 export type EventChange = {
   /** The part the telling host must play. */
@@ -23,7 +23,7 @@ export async function changeByEvent(teller: Teller, change: EventChange): Promis
   );
   const newest = Object.keys(change.newest).map((name) => `#${name} = :${name}`);
   const values = Object.entries({ ...change.first, ...change.newest });
-  const item = await updateItem({
+  return updateIf({
     key: keys.migration(teller.id),
     update: `SET ${[...first, ...newest, "#updatedAt = :now"].join(", ")}`,
     condition: "#status = :running AND #epoch = :epoch AND #vm = :vm AND #side = :host",
@@ -37,5 +37,4 @@ export async function changeByEvent(teller: Teller, change: EventChange): Promis
       ":host": teller.host,
     },
   });
-  return item !== undefined;
 }

@@ -3,7 +3,7 @@ import { Host, type HostFacts } from "../../core/host.ts";
 import type { HostId } from "../../core/id.ts";
 import { keys } from "./keys.ts";
 import { type Page, pageOf } from "./page.ts";
-import { getItem, getItems, putItem, transact, updateItem, write } from "./table.ts";
+import { getItem, getItems, putItem, transact, updateIf, write } from "./table.ts";
 
 const StoredHost = z.object({
   ...Host.shape,
@@ -67,13 +67,12 @@ export async function registerHost(id: HostId, facts: HostFacts): Promise<void> 
 
 /** False when another delivery of the same events was faster. */
 export async function acceptEvents(id: HostId, from: number, to: number): Promise<boolean> {
-  const moved = await updateItem({
+  return updateIf({
     key: keys.host(id),
     update: "SET #lastSeq = :to, #lastEventAt = :now",
     condition: "#lastSeq = :from",
     values: { ":from": from, ":to": to, ":now": new Date().toISOString() },
   });
-  return moved !== undefined;
 }
 
 const PublicHost = z.object(Host.shape);

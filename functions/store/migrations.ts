@@ -16,7 +16,7 @@ import { ProcessReport } from "../../core/report.ts";
 import { VmDefinition } from "../../core/vm.ts";
 import { keys } from "./keys.ts";
 import { type Listed, type Page, pageOf } from "./page.ts";
-import { getItem, getItems, queryItems, updateItem } from "./table.ts";
+import { getItem, getItems, queryItems, type Update, updateIf, updateItem } from "./table.ts";
 
 const { migrationUri, handover } = verbs["target.prepare"].result.shape;
 
@@ -215,25 +215,30 @@ export async function recordDecision(
 
 /** Undefined when it is over, or when its guest has stopped on the source: no way back from there. */
 export async function requestCancel(id: MigrationId): Promise<StoredMigration | undefined> {
-  const item = await change(id, {
-    update: "#cancelRequestedAt = if_not_exists(#cancelRequestedAt, :now)",
-    condition:
-      "attribute_not_exists(#stoppedAtMs) AND attribute_not_exists(#sourceCompletedAtMs) AND #phase <> :confirm",
-    values: { ":confirm": "confirm" },
-  });
+  const item = await updateItem(
+    ofRunning(id, {
+      update: "#cancelRequestedAt = if_not_exists(#cancelRequestedAt, :now)",
+      condition:
+        "attribute_not_exists(#stoppedAtMs) AND attribute_not_exists(#sourceCompletedAtMs) AND #phase <> :confirm",
+      values: { ":confirm": "confirm" },
+    }),
+  );
   return item === undefined ? undefined : parseMigration(item);
 }
 
-/** A change of a running migration: undefined, and nothing changed, once it is over. */
-export async function change(
-  id: MigrationId,
-  what: { update: string; condition?: string; values: Record<string, unknown> },
-) {
+type Change = { update: string; condition?: string; values: Record<string, unknown> };
+
+/** A change of a running migration: nothing is changed once it is over. */
+async function change(id: MigrationId, what: Change): Promise<void> {
+  await updateIf(ofRunning(id, what));
+}
+
+function ofRunning(id: MigrationId, what: Change): Update {
   const also = what.condition === undefined ? "" : ` AND (${what.condition})`;
-  return updateItem({
+  return {
     key: keys.migration(id),
     update: `SET ${what.update}, #updatedAt = :now`,
     condition: `#status = :running${also}`,
     values: { ...what.values, ":running": "running", ":now": new Date().toISOString() },
-  });
+  };
 }

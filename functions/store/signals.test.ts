@@ -65,7 +65,7 @@ describe("a wait and a signal meet", () => {
     const { id, ends, token } = await migration(true);
     const names = ["cmd.probe-source.1", "cmd.probe-target.1"];
     const waiter = { token, names, failOn: names, interruptible: true };
-    await waitFor(id, names.join("+"), waiter);
+    await waitFor(id, names.join("+"), waiter, none);
     await happen(id, ["cmd.probe-target.1"], outcome("host-b#1"));
     expect(ends()).toEqual([]);
     await happen(id, ["cmd.probe-source.1"], outcome("host-a#1"));
@@ -75,7 +75,7 @@ describe("a wait and a signal meet", () => {
   it("a wait for several fails with the first that fails", async () => {
     const { id, ends, token } = await migration(true);
     const names = ["cmd.probe-source.1", "cmd.probe-target.1"];
-    await waitFor(id, "probes", { token, names, failOn: names, interruptible: true });
+    await waitFor(id, "probes", { token, names, failOn: names, interruptible: true }, none);
     await happen(id, ["cmd.probe-target.1"], { ...outcome("host-b#1"), error });
     expect(ends()).toEqual(["CommandFailed"]);
   });
@@ -83,7 +83,7 @@ describe("a wait and a signal meet", () => {
   it("a retried state's token takes the place of the first one's", async () => {
     const { id, act, ends, token } = await migration(true);
     await act("wait");
-    await waitFor(id, "acked", { ...waiterOf(token), token: `${token}-again` });
+    await waitFor(id, "acked", { ...waiterOf(token), token: `${token}-again` }, none);
     await act("happen");
     expect(ends()).toEqual([]);
     expect(cloud.stub.ended).toContainEqual({ token: `${token}-again`, ok: true });
@@ -94,7 +94,7 @@ describe("a wait and a signal meet", () => {
     const before = await cloud.scan();
     await happen(id, ["acked"], outcome("cloud"));
     await interrupt(id, { kind: "failed", at: "now", detail: "" });
-    await expect(waitFor(id, "acked", waiterOf("t"))).rejects.toMatchObject({
+    await expect(waitFor(id, "acked", waiterOf("t"), none)).rejects.toMatchObject({
       name: "StaleMigration",
     });
     expect(await cloud.scan()).toEqual(before);
@@ -114,6 +114,9 @@ describe("settlement", () => {
     });
   });
 });
+
+/** These waits enter no phase. */
+const none = Promise.resolve();
 
 const error = { name: "CommandFailed", message: "qemu: no" };
 
@@ -135,7 +138,7 @@ async function migration(interruptible: boolean) {
   const token = `token-of-${id}`;
   await putItem(noSignals(id));
   const acts: Record<Act, () => Promise<unknown>> = {
-    wait: () => waitFor(id, "acked", { ...waiterOf(token), interruptible }),
+    wait: () => waitFor(id, "acked", { ...waiterOf(token), interruptible }, none),
     happen: () => happen(id, ["acked"], outcome("host-a#7")),
     fail: () => happen(id, ["acked"], { ...outcome("host-a#8"), error }),
     interrupt: () => interrupt(id, { kind: "cancelled", at: "now", detail: "asked for" }),

@@ -82,21 +82,30 @@ export async function deleteItem(key: Key): Promise<void> {
 
 /** Returns the whole item as it is now, or undefined when the condition does not hold. */
 export async function updateItem(change: Update): Promise<Item | undefined> {
-  try {
-    const { Attributes } = await documents().send(
-      new UpdateCommand({
-        TableName: config().tableName,
-        Key: change.key,
-        UpdateExpression: change.update,
-        ...expressions(change),
-        ReturnValues: "ALL_NEW",
+  let item: Item | undefined;
+  const held = await holds(
+    documents()
+      .send(updateCommand(change, "ALL_NEW"))
+      .then(({ Attributes }) => {
+        item = Attributes;
       }),
-    );
-    return Attributes ?? {};
-  } catch (error) {
-    if (error instanceof ConditionalCheckFailedException) return undefined;
-    throw error;
-  }
+  );
+  return held ? (item ?? {}) : undefined;
+}
+
+/** Returns false when the condition does not hold. For items whose rest is not needed. */
+export async function updateIf(change: Update): Promise<boolean> {
+  return holds(documents().send(updateCommand(change, "NONE")));
+}
+
+function updateCommand(change: Update, returns: "ALL_NEW" | "NONE"): UpdateCommand {
+  return new UpdateCommand({
+    TableName: config().tableName,
+    Key: change.key,
+    UpdateExpression: change.update,
+    ...expressions(change),
+    ReturnValues: returns,
+  });
 }
 
 /** A put, update, delete or check as part of {@link transact}. */

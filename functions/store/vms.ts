@@ -3,7 +3,7 @@ import type { HostId, VmId } from "../../core/id.ts";
 import { Vm, type VmDefinition } from "../../core/vm.ts";
 import { keys } from "./keys.ts";
 import { type Page, pageOf } from "./page.ts";
-import { getItem, getItems, transact, updateItem, write } from "./table.ts";
+import { getItem, getItems, transact, updateIf, updateItem, write } from "./table.ts";
 
 const StoredVm = z.object({
   ...Vm.shape,
@@ -90,7 +90,7 @@ export async function recordStarted(
   host: HostId,
   definition: VmDefinition,
 ): Promise<void> {
-  await updateItem({
+  await updateIf({
     key: keys.vm(id),
     update: "SET #state = :running, #definition = :definition, #updatedAt = :now REMOVE #detail",
     condition: "#state = :starting AND #host = :host AND attribute_not_exists(#lockedBy)",
