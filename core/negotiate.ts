@@ -34,15 +34,16 @@ export function negotiate(input: NegotiationInput): NegotiationResult {
   const { on } = settlement;
   const parameters = chooseParameters({ source, target, policy, wishes, on });
   const compression = parameters.source["multifd-compression"];
+  const ofPolicy = checkPolicy(policy);
   const blockers = [
-    ...checkPolicy(policy),
+    ...ofPolicy,
     ...findBlockers(input),
-    ...settlement.blockers,
+    ...settlement.blockers.filter((blocker) => !ofPolicy.some((known) => isSame(blocker, known))),
     ...parameters.blockers,
     ...multifdTransferBlockers(input, on, compression),
     ...uuidBlockers(input, on),
   ];
-  if (blockers.length > 0) return { agreed: false, blockers: unique(blockers) };
+  if (blockers.length > 0) return { agreed: false, blockers };
   const ack = planAck(input, on.has("switchover-ack"));
   return {
     agreed: true,
@@ -111,9 +112,7 @@ function explainMachine({ source, target }: NegotiationInput): Choice[] {
   return [{ subject: "machine-type", value, reason }];
 }
 
-function unique(blockers: Blocker[]): Blocker[] {
-  const byText = new Map(
-    blockers.map((blocker) => [`${blocker.field}\n${blocker.message}`, blocker]),
-  );
-  return [...byText.values()];
+/** The policy was found wrong by itself already; the hosts only say so again. */
+function isSame(one: Blocker, other: Blocker): boolean {
+  return one.code === other.code && one.field === other.field;
 }

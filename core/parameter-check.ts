@@ -15,7 +15,7 @@ export function checkParameter(name: string, value: ParameterValue): ParameterCh
   if (parameter === undefined) {
     return refuse(
       "unknown-parameter",
-      `Expected the name of a QEMU migration parameter, got \`${name}\``,
+      `Expected the name of a QEMU migration parameter, got ${show(name)}`,
       "Use a name of `query-migrate-parameters`, such as `max-bandwidth`",
     );
   }

@@ -44,10 +44,10 @@ function checkFlags(policy: MigrationPolicy): Blocker[] {
 }
 
 function checkFlag(text: string, policy: MigrationPolicy, names: Set<string>): Blocker[] {
-  const field = `policy.flags.${text}`;
+  const field = `policy.flags.${cut(text)}`;
   const flag = findFlag(text);
   if (flag === undefined) {
-    const message = `Expected the name of a libvirt migration flag, got \`${text}\``;
+    const message = `Expected the name of a libvirt migration flag, got \`${cut(text)}\``;
     const cure = "Use a name of virDomainMigrateFlags, such as PARALLEL or VIR_MIGRATE_PARALLEL";
     return [{ code: "unknown-flag", field, message, cure }];
   }
@@ -70,12 +70,15 @@ function checkFlag(text: string, policy: MigrationPolicy, names: Set<string>): B
   return [];
 }
 
+/** A caller's text in a message: long enough to be known again. */
+const cut = (text: string) => text.slice(0, 80);
+
 function checkCapabilityNames({ capabilities }: MigrationPolicy): Blocker[] {
   return Object.entries(capabilities).flatMap(([name, wish]): Blocker[] => {
-    const field = `policy.capabilities.${name}`;
+    const field = `policy.capabilities.${cut(name)}`;
     const capability = findCapability(name);
     if (capability === undefined) {
-      const message = `Expected the name of a QEMU migration capability, got \`${name}\``;
+      const message = `Expected the name of a QEMU migration capability, got \`${cut(name)}\``;
       const cure = "Use a name of `query-migrate-capabilities`, such as `multifd`";
       return [{ code: "unknown-capability", field, message, cure }];
     }
@@ -125,7 +128,7 @@ function checkContradictions(policy: MigrationPolicy): Blocker[] {
 
 function checkParameters(policy: MigrationPolicy): Blocker[] {
   const found = Object.entries(policy.parameters).flatMap(([name, value]): Blocker[] => {
-    const field = `policy.parameters.${name}`;
+    const field = `policy.parameters.${cut(name)}`;
     const checked = checkParameter(name, value);
     if (!checked.ok) {
       const { code, message, cure } = checked;
@@ -161,15 +164,18 @@ function checkRequired(policy: MigrationPolicy): Blocker[] {
   const byRule = capabilityRules
     .filter((rule) => isAlwaysBroken(rule, wishes))
     .map((rule) => ruleBlocker(rule, wishes));
-  const byTransport = required
-    .filter(([name]) => isTunnelled(policy) && needOwnConnection.has(name))
-    .map(([name, wish]) => ({
-      code: "excluded-capability",
-      ...(wish.field ? { field: wish.field } : {}),
-      message: `\`${name}\` is required, and the transport \`tunnelled\` cannot carry it`,
-      cure: "Use the transport `tcp`, or leave it out",
-    }));
-  return [...byRule, ...byTransport, ...checkZeroCopy(policy, wishes)];
+  // By field: what was required for another one's sake has that one's field, and comes before it.
+  const byTransport = new Map(
+    required
+      .filter(([name]) => isTunnelled(policy) && needOwnConnection.has(name))
+      .map(([name, wish]): [string, Blocker] => {
+        const field = wish.field ?? name;
+        const message = `\`${name}\` is required, and the transport \`tunnelled\` cannot carry it`;
+        const cure = "Use the transport `tcp`, or leave it out";
+        return [field, { code: "excluded-capability", field, message, cure }];
+      }),
+  );
+  return [...byRule, ...byTransport.values(), ...checkZeroCopy(policy, wishes)];
 }
 
 const needOwnConnection = new Set(["return-path", "switchover-ack", "multifd", "postcopy-ram"]);

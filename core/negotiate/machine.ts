@@ -26,7 +26,7 @@ export function machineBlockers(ends: Ends): Blocker[] {
       cure: "Correct the definition: the target is started from it",
     });
   }
-  if (source.memoryBytes !== definition.memoryBytes) {
+  if (memoryDiffers(ends)) {
     found.push({
       code: "memory-differs",
       field: "definition.memoryBytes",
@@ -34,7 +34,7 @@ export function machineBlockers(ends: Ends): Blocker[] {
       cure: "Correct the definition: the target is started from it, and QEMU refuses another size",
     });
   }
-  if (source.cpus !== definition.cpus) {
+  if (cpusDiffer(ends)) {
     found.push({
       code: "cpus-differ",
       field: "definition.cpus",
@@ -43,6 +43,21 @@ export function machineBlockers(ends: Ends): Blocker[] {
     });
   }
   return [...found, ...vfioBlockers(ends)];
+}
+
+/** Memory devices come on top of the definition's memory, and their size may change. */
+function memoryDiffers({ source, definition }: Ends): boolean {
+  const hasDevices = definition.devices.some(({ driver }) =>
+    /dimm|^virtio-p?mem/.test(`${driver}`),
+  );
+  const isMore = source.memoryBytes > definition.memoryBytes;
+  return source.memoryBytes !== definition.memoryBytes && !(hasDevices && isMore);
+}
+
+/** vCPUs that the definition lists as devices come on top of its number. */
+function cpusDiffer({ source, definition }: Ends): boolean {
+  const isCpu = ({ driver }: Record<string, unknown>) => `${driver}`.endsWith("-cpu");
+  return source.cpus !== definition.cpus + definition.devices.filter(isCpu).length;
 }
 
 export function findMachine(machines: readonly MachineType[], name: string) {

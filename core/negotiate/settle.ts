@@ -96,6 +96,11 @@ function impossible(capability: Capability, input: SettleInput): Why | undefined
 const needsOwnConnection = new Set(["return-path", "switchover-ack", "multifd", "postcopy-ram"]);
 
 function impossibleAck(input: SettleInput): Why | undefined {
+  // QEMU asks for it at the target too, where nothing else needs it.
+  if (!input.target.qemu.capabilities.includes("return-path")) {
+    const cure = "Use a target whose QEMU has `return-path`";
+    return { code: "capability-absent", reason: "the target has no return path", cure };
+  }
   const reason = ackDisagreement(input);
   if (reason === undefined) return undefined;
   const cure = "Use the same QEMU on both hosts, or a machine type of up to 11.0";
