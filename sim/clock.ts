@@ -41,7 +41,14 @@ export function createRealClock(): Clock {
     nowMs: () => performance.now(),
     epochMs: () => performance.timeOrigin + performance.now(),
     after(delayMs, run) {
-      const handle = setTimeout(run, Math.max(0, delayMs));
+      const dueMs = performance.now() + delayMs;
+      // Node's timers know whole milliseconds only, and may fire one early.
+      const fire = (): void => {
+        const restMs = dueMs - performance.now();
+        if (restMs > 0.5) handle = setTimeout(fire, restMs);
+        else run();
+      };
+      let handle = setTimeout(fire, Math.max(0, delayMs));
       return { cancel: () => clearTimeout(handle) };
     },
   };
@@ -66,7 +73,9 @@ export function createVirtualClock(startEpochMs = 1767225600000): VirtualClock {
     nowMs: () => nowMs,
     epochMs: () => startEpochMs + nowMs,
     after(delayMs, run) {
-      const entry: Entry = { dueMs: nowMs + Math.max(0, delayMs), order: order++, run };
+      // A wait that rounding makes too short for a step of time would never end.
+      const stepMs = delayMs > 0 ? Math.max(delayMs, 1e-6) : 0;
+      const entry: Entry = { dueMs: nowMs + stepMs, order: order++, run };
       push(heap, entry);
       return {
         cancel: () => {

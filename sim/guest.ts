@@ -42,7 +42,10 @@ export function createGuest({ clock, counterPerSecond, onSerial }: GuestOptions)
   const reach = (): void => {
     settle();
     const counter = base + Math.floor(ranMs / periodMs + 1e-9);
-    while (printed < counter) onSerial?.(`counter=${++printed}\r\n`);
+    while (printed < counter) {
+      printed += 1;
+      onSerial?.(`counter=${printed}\r\n`);
+    }
   };
   const tick = (): void => {
     reach();

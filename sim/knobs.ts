@@ -65,7 +65,7 @@ export interface Knobs {
 }
 
 const packages: Readonly<Record<string, string>> = {
-  "7.2.22": "Debian 1:7.2+dfsg-7+deb12u18",
+  "7.2.22": "Debian 1:7.2+dfsg-7+deb12u18+b3",
   "10.0.2": "Debian 1:10.0.2+ds-2+deb13u1~bpo12+1",
   "11.1.3": "Debian 1:11.1.3+ds-1",
 };

@@ -29,6 +29,7 @@ interface Running {
   readonly onEnd: ((error: unknown) => void) | undefined;
   wait: Wait;
   timer: Timer | undefined;
+  isDue: boolean;
 }
 
 export function createTaskRunner(clock: Clock): TaskRunner {
@@ -39,6 +40,7 @@ export function createTaskRunner(clock: Clock): TaskRunner {
   const step = (running: Running): void => {
     running.timer?.cancel();
     running.timer = undefined;
+    running.isDue = false;
     try {
       const result = running.task.next();
       if (result.done) {
@@ -54,8 +56,11 @@ export function createTaskRunner(clock: Clock): TaskRunner {
       return;
     }
     const { deadlineMs } = running.wait;
-    if (deadlineMs === undefined || isReady(running.wait, clock)) return;
-    running.timer = clock.after(deadlineMs - clock.nowMs(), poke);
+    if (deadlineMs === undefined || isReady(running, clock)) return;
+    running.timer = clock.after(deadlineMs - clock.nowMs(), () => {
+      running.isDue = true;
+      poke();
+    });
   };
 
   const poke = (): void => {
@@ -66,7 +71,7 @@ export function createTaskRunner(clock: Clock): TaskRunner {
       while (again) {
         again = false;
         for (const running of [...parked]) {
-          if (!parked.has(running) || !isReady(running.wait, clock)) continue;
+          if (!parked.has(running) || !isReady(running, clock)) continue;
           step(running);
           again = true;
         }
@@ -85,7 +90,7 @@ export function createTaskRunner(clock: Clock): TaskRunner {
   return {
     spawn(task, onEnd) {
       if (state === "halted") return;
-      parked.add({ task, onEnd, wait: { deadlineMs: 0 }, timer: undefined });
+      parked.add({ task, onEnd, wait: { deadlineMs: 0 }, timer: undefined, isDue: true });
       poke();
     },
     poke,
@@ -103,8 +108,7 @@ export function* sleep(clock: Clock, durationMs: number): Task {
   if (durationMs > 0) yield { deadlineMs: clock.nowMs() + durationMs };
 }
 
-function isReady(wait: Wait, clock: Clock): boolean {
-  // A timer may fire a fraction of a millisecond early: that is on time.
-  if (wait.deadlineMs !== undefined && clock.nowMs() >= wait.deadlineMs - 0.5e-3) return true;
+function isReady({ wait, isDue }: Running, clock: Clock): boolean {
+  if (isDue || (wait.deadlineMs !== undefined && clock.nowMs() >= wait.deadlineMs)) return true;
   return wait.until?.() ?? false;
 }

@@ -91,8 +91,9 @@ function isGone(version: Version, release: string): boolean {
   return !atLeast(version, "10.0") && !atLeast(type, "2.4");
 }
 
-/** A type is deprecated three years after its release. */
+/** A type is deprecated three years after its release: a rule since 9.1. */
 function isDeprecated(version: Version, release: string): boolean {
+  if (!atLeast(version, "9.1")) return false;
   const age =
     releases.filter((other) => atLeast(version, other)).length - releases.indexOf(release);
   return age > 9;

@@ -219,7 +219,11 @@ function checkRange(version: Version, spec: ParameterSpec, next: Parameters): st
       : value >= min && value <= BigInt(spec.max ?? uint64Max);
   if (isFine) return undefined;
   // 11.x counts the parameters among its options, and writes their names as they are.
-  if (atLeast(version, "11.0")) return `Option ${spec.name} ${spec.rule}`;
+  if (atLeast(version, "11.0")) {
+    const noun =
+      spec.name === "vcpu-dirty-limit" ? "Parameter 'vcpu-dirty-limit'" : `Option ${spec.name}`;
+    return `${noun} ${spec.rule?.replaceAll("_", "-")}`;
+  }
   const name = spec.name.startsWith("x-") ? spec.name : spec.name.replaceAll("-", "_");
   return `Parameter '${name}' ${spec.rule}`;
 }

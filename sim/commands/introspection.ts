@@ -41,12 +41,16 @@ export const introspectionCommands: Commands = {
   },
   "query-chardev": {
     arguments: {},
-    run: ({ options }) =>
-      options.monitors.map(({ id, path }) => ({
+    run: ({ options }) => [
+      ...options.monitors.map(({ id, path }) => ({
         "frontend-open": true,
         filename: `unix:${path},server=on`,
         label: id,
       })),
+      ...(options.serialFile === undefined
+        ? []
+        : [{ "frontend-open": true, filename: "file", label: "serial0" }]),
+    ],
   },
   "query-machines": {
     arguments: { "compat-props": { type: "bool", optional: true, since: "9.1", unstable: true } },
@@ -113,6 +117,7 @@ function cpus(qemu: Qemu, isFast: boolean): Json {
     return isFast
       ? {
           "thread-id": qemu.host.pid + 1 + index,
+          ...(atLeast(qemu.version, "11.0") ? { "qom-type": type } : {}),
           props,
           "qom-path": path,
           "cpu-index": index,

@@ -94,8 +94,8 @@ export const migrationCommands: Commands = {
 };
 
 function migrate(qemu: Qemu, given: JsonObject): Json {
-  const address = readAddress(qemu, given);
   const { outgoing } = qemu;
+  const address = readSourceAddress(qemu, given);
   if (given.resume === true) {
     if (outgoing.status !== "postcopy-paused" || !outgoing.attempt) {
       throw new QmpError("Cannot resume if there is no paused migration");
@@ -199,6 +199,17 @@ function setCapabilities(qemu: Qemu, { capabilities }: JsonObject): Json {
   if (problem !== undefined) throw new QmpError(problem);
   qemu.capabilities = next;
   return {};
+}
+
+/** A uri that makes no sense leaves a failed status in 7.2, and nothing in later releases. */
+function readSourceAddress(qemu: Qemu, given: JsonObject): Address {
+  const { outgoing } = qemu;
+  const isOld = !atLeast(qemu.version, "8.0") && typeof given.uri === "string";
+  if (!isOld || parseUri(String(given.uri)) || !isIdle(outgoing.status)) {
+    return readAddress(qemu, given);
+  }
+  Object.assign(outgoing, { status: "failed", errorDesc: undefined, attempt: undefined });
+  throw new QmpError("Parameter 'uri' expects a valid migration protocol");
 }
 
 function readAddress(qemu: Qemu, { uri, channels }: JsonObject): Address {

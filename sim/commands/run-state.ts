@@ -1,3 +1,4 @@
+import { atLeast } from "../catalog/version.ts";
 import { emit, exitProcess, type Qemu, type RunState, startGuest, stopGuest } from "../qemu.ts";
 import { type Commands, QmpError } from "../qmp/command.ts";
 import type { Json } from "../qmp/text.ts";
@@ -6,7 +7,11 @@ import type { Json } from "../qmp/text.ts";
 export const runStateCommands: Commands = {
   "query-status": {
     arguments: {},
-    run: ({ runState }) => ({ status: runState, running: runState === "running" }),
+    run: ({ runState, version }) => ({
+      status: runState,
+      ...(atLeast(version, "8.1") ? {} : { singlestep: false }),
+      running: runState === "running",
+    }),
   },
   stop: { arguments: {}, run: stop },
   cont: { arguments: {}, run: cont },

@@ -1,3 +1,4 @@
+import { atLeast } from "../catalog/version.ts";
 import type { Qemu } from "../qemu.ts";
 import { type Commands, QmpError } from "../qmp/command.ts";
 import type { JsonObject } from "../qmp/text.ts";
@@ -11,6 +12,7 @@ export const tracingCommands: Commands = {
     run: (qemu, { name }) =>
       find(qemu, String(name)).map((event) => ({
         name: event.name,
+        ...(atLeast(qemu.version, "8.0") ? {} : { vcpu: false }),
         state: event.isOn ? "enabled" : "disabled",
       })),
   },

@@ -4,7 +4,7 @@ import type { DeviceState } from "../stream/frame.ts";
 import type { Task } from "../task.ts";
 import { endWell } from "./ending.ts";
 import type { Attempt } from "./outgoing-state.ts";
-import { syncDirty } from "./pending.ts";
+import { asksAnew, syncDirty } from "./pending.ts";
 import { sendRam } from "./ram-source.ts";
 import { linkBytesPerSecond, StreamError, sendNow, transmit, waitOnStream } from "./sending.ts";
 import { setStatus } from "./transition.ts";
@@ -25,7 +25,9 @@ export function* completePrecopy(qemu: Qemu, attempt: Attempt): Task {
     qemu.trace("savevm_send_switchover_start");
     sendNow(attempt, { type: "switchover-start" });
   }
-  syncDirty(qemu, attempt);
+  // 11.0 and later read the dirty log here without counting it as a pass.
+  if (asksAnew(qemu)) qemu.ram.sync();
+  else syncDirty(qemu, attempt);
   const asked = askedDuringSwitchover(qemu, attempt);
   if (asked > 0) {
     throw new StreamError(`Switchover ACK was requested by ${asked} devices during switchover`);

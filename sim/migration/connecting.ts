@@ -72,6 +72,8 @@ export function breakStream(qemu: Qemu, attempt: Attempt, reason: string): void 
 }
 
 function lostText(qemu: Qemu, isMain: boolean): string {
+  if (!atLeast(qemu.version, "8.0")) return "Unable to write to socket: Bad file descriptor";
+  if (qemu.capabilities.multifd) return "Unable to write to socket: Broken pipe";
   if (isMain && qemu.capabilities["return-path"]) return "Channel error: Input/output error";
   return "Unable to write to socket: Connection reset by peer";
 }
@@ -84,7 +86,8 @@ function takeReturn(qemu: Qemu, attempt: Attempt, type: number, payload: Buffer)
       if (payload.readUInt32BE() === 0) attempt.shut = true;
       else {
         attempt.shut = false;
-        breakStream(qemu, attempt, `Sibling indicated error ${payload.readUInt32BE()}`);
+        const reason = `Sibling indicated error ${payload.readUInt32BE()}`;
+        breakStream(qemu, attempt, atLeast(qemu.version, "8.0") ? reason : lostText(qemu, true));
       }
       return;
     case returnType.pong:

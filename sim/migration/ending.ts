@@ -29,8 +29,11 @@ export function endBadly(qemu: Qemu, attempt: Attempt, error: unknown): void {
     setStatus(qemu, "outgoing", "cancelled");
     return;
   }
-  qemu.outgoing.errorDesc ??= error.message;
-  reportError(qemu, qemu.outgoing.errorDesc);
+  // 7.2 says nothing about what goes wrong after the guest was stopped.
+  if (atLeast(qemu.version, "8.0") || attempt.stoppedMs === undefined) {
+    qemu.outgoing.errorDesc ??= error.message;
+    reportError(qemu, qemu.outgoing.errorDesc);
+  }
   if (!atLeast(qemu.version, "11.0")) {
     setStatus(qemu, "outgoing", "failed");
     resume(qemu, attempt);

@@ -270,14 +270,17 @@ function failLoading(qemu: Qemu, text: string): void {
   const { incoming } = qemu;
   releaseMainLoop(qemu, "device");
   reportError(qemu, text);
-  if (incoming.hasReturnPath) incoming.main?.inlet.reply(returnType.shut, word(1));
-  const isDetailed = atLeast(qemu.version, "11.0") || text.startsWith("multifd");
-  incoming.errorDesc = isDetailed ? text : "load of migration failed: Invalid argument";
+  // What fails on a multifd channel does not reach the return path.
+  const isTold = incoming.hasReturnPath && !text.startsWith("multifd");
+  if (isTold) incoming.main?.inlet.reply(returnType.shut, word(1));
+  const general = "load of migration failed: Invalid argument";
+  const full = atLeast(qemu.version, "11.0") ? `${general}: ${text}` : general;
+  incoming.errorDesc = text.startsWith("multifd") ? text : full;
   setStatus(qemu, "incoming", "failed");
   closeListener(qemu);
   for (const close of incoming.closers) close();
   incoming.closers.clear();
   if (!incoming.isExitOnError) return;
-  reportError(qemu, "load of migration failed: Invalid argument");
+  reportError(qemu, full);
   qemu.clock.after(2, () => exitProcess(qemu, 1));
 }

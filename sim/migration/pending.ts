@@ -15,7 +15,7 @@ export interface Pending {
 }
 
 /** Section headers of an iteration that had nothing to send. */
-const idleBytes = 18;
+export const idleBytes = 18;
 
 /** QEMU 11 asks every device anew whenever there is nothing left; older ones need a threshold. */
 export function asksAnew(qemu: Qemu): boolean {
@@ -76,17 +76,14 @@ export function idlePassMs(qemu: Qemu): number {
 function idlePasses(qemu: Qemu, attempt: Attempt): number {
   const { idleSinceMs } = attempt.rate;
   if (idleSinceMs === undefined) return 1;
-  const passes = Math.floor((qemu.clock.nowMs() - idleSinceMs) / idlePassMs(qemu));
-  attempt.statistics.transferredBytes += passes * idleBytes;
-  attempt.rate.measureBytes += passes * idleBytes;
-  return Math.max(1, passes);
+  return Math.max(1, Math.floor((qemu.clock.nowMs() - idleSinceMs) / idlePassMs(qemu)));
 }
 
 /** Every 100 ms: how fast it went, and so how much may be left for the switchover. */
 export function updateRate(qemu: Qemu, attempt: Attempt): void {
   const { rate, statistics } = attempt;
   const passedMs = qemu.clock.nowMs() - rate.measureStartMs;
-  if (passedMs < periodMs) return;
+  if (passedMs < periodMs - 1e-6) return;
   const pages = statistics.normalPages + statistics.zeroPages;
   const perMs = rate.measureBytes / passedMs;
   rate.measuredBytesPerSecond = perMs * 1000;

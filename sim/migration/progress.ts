@@ -5,7 +5,6 @@ import { pageBytes } from "../ram.ts";
 import { listBlockers } from "./blockers.ts";
 import type { Attempt } from "./outgoing-state.ts";
 import { switchoverBytesPerSecond, totalFinalBytes } from "./pending.ts";
-import { isIdle } from "./status.ts";
 
 const int64Max = 9223372036854775807n;
 
@@ -120,6 +119,7 @@ function queryIncoming(qemu: Qemu): JsonObject {
 function error(qemu: Qemu): JsonObject {
   const { status, errorDesc } = qemu.outgoing;
   if (errorDesc === undefined) return {};
+  // Older releases keep it to themselves until the migration failed.
   const isTold = status === "failed" || atLeast(qemu.version, "10.0");
-  return isTold || !isIdle(status) ? (isTold ? { "error-desc": errorDesc } : {}) : {};
+  return isTold ? { "error-desc": errorDesc } : {};
 }

@@ -100,7 +100,7 @@ export function limitLeftBytes(qemu: Qemu, attempt: Attempt, isPostcopy: boolean
   const limit = Number(qemu.parameters[isPostcopy ? "max-postcopy-bandwidth" : "max-bandwidth"]);
   const { rate } = attempt;
   const nowMs = qemu.clock.nowMs();
-  if (nowMs - rate.limitStartMs >= periodMs) {
+  if (nowMs - rate.limitStartMs >= periodMs - 1e-6) {
     rate.limitStartMs = nowMs;
     rate.limitBytes = 0;
   }

@@ -9,7 +9,7 @@
 import { listBitmaps } from "../block.ts";
 import { emit, type Qemu } from "../qemu.ts";
 import type { Address } from "../stream/network.ts";
-import type { Task } from "../task.ts";
+import { sleep, type Task } from "../task.ts";
 import { beginSave } from "../vfio.ts";
 import { completePrecopy } from "./completion.ts";
 import { connectStreams } from "./connecting.ts";
@@ -19,6 +19,7 @@ import {
   asksAnew,
   estimatePending,
   exactPending,
+  idleBytes,
   idlePassMs,
   sumPending,
   updateRate,
@@ -86,10 +87,11 @@ function* setUp(qemu: Qemu, attempt: Attempt): Task {
     ack: capabilities["switchover-ack"] === true,
   });
   // Handlers set themselves up meanwhile; a legacy ACK that needs no device comes in that time.
-  yield* waitOnStream(attempt, { deadlineMs: qemu.clock.nowMs() + setupMs });
+  yield* sleep(qemu.clock, setupMs);
   attempt.statistics.syncs = 1;
   attempt.statistics.pendingAtSyncBytes = qemu.ram.pendingBytes();
   if (!asksAnew(qemu) && capabilities.events) emit(qemu, "MIGRATION_PASS", { pass: 1 });
+  if (attempt.multifd.length > 0) checkStream(attempt);
   attempt.setupMs = qemu.clock.nowMs() - attempt.startedMs;
   Object.assign(attempt.rate, {
     limitStartMs: qemu.clock.nowMs(),
@@ -134,7 +136,7 @@ function canSwitchover(qemu: Qemu, attempt: Attempt): boolean {
 }
 
 function* sendSlice(qemu: Qemu, attempt: Attempt): Task {
-  const { rate } = attempt;
+  const { rate, statistics } = attempt;
   const leftBytes = limitLeftBytes(qemu, attempt, false);
   if (leftBytes <= 0) {
     yield* waitOnStream(attempt, { deadlineMs: rate.limitStartMs + periodMs });
@@ -149,7 +151,12 @@ function* sendSlice(qemu: Qemu, attempt: Attempt): Task {
     return;
   }
   rate.idleSinceMs ??= qemu.clock.nowMs();
-  yield* waitOnStream(attempt, { deadlineMs: qemu.clock.nowMs() + Math.max(2, idlePassMs(qemu)) });
+  const passMs = idlePassMs(qemu);
+  const waitMs = Math.max(2, passMs);
+  yield* waitOnStream(attempt, { deadlineMs: qemu.clock.nowMs() + waitMs });
+  const bytes = (waitMs / passMs) * idleBytes;
+  statistics.transferredBytes += bytes;
+  rate.measureBytes += bytes;
 }
 
 /** With the capability every dirty bitmap of a node is part of the migration, and busy for it. */

@@ -89,7 +89,9 @@ function checkType(version: Version, name: string, type: ArgumentType, value: Js
   else if ("list" in type) {
     if (!isList(value)) throw wrongType(name, "array");
     for (const [index, item] of value.entries()) {
-      checkType(version, `${name}[${index}]`, type.list, item);
+      // QEMU has no name for the values of a list of words.
+      const itemName = isEnum(type.list) ? "null" : `${name}[${index}]`;
+      checkType(version, itemName, type.list, item);
     }
   } else {
     if (!isObject(value)) throw wrongType(name, "object");
