@@ -99,6 +99,10 @@ export class TestHost {
     return this.events.map((event) => event.body.type);
   }
 
+  vm(name: string): VmId {
+    return VmId.parse(name);
+  }
+
   /** Waits for an event of this type. @throws Error with what came instead. */
   async told<T extends EventBody["type"]>(type: T, timeoutMs = 20_000) {
     const deadline = performance.now() + timeoutMs;
@@ -112,9 +116,10 @@ export class TestHost {
     }
   }
 
-  /** The next life of this host's agent, on the same folder; this one lets go of its guests. */
-  async restart(): Promise<TestHost> {
+  /** The next life of this host's agent, on the same folder; `meanwhile` there is none. */
+  async restart(meanwhile?: () => Promise<void>): Promise<TestHost> {
     await this.#letGo();
+    await meanwhile?.();
     const next = new TestHost(this.id, { qemu: this.config.qemu, folder: this.folder });
     next.#next = this.#next + 1_000;
     await takeUp(next.#context);

@@ -1,0 +1,101 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { ResultOf } from "../../core/command.ts";
+import { MigrationId } from "../../core/id.ts";
+import { VmDefinition } from "../../core/vm.ts";
+import { bootDiskDefinition, writeBootDisk } from "../../demo/guest/boot-disk.ts";
+import { waitForCounter } from "../../demo/guest/serial.ts";
+import { TestHost } from "./host.ts";
+
+export const VM = "vm1";
+export const migrationId = MigrationId.parse("mig_01ARZ3NDEKTSV4RRFFQ69G5FAV");
+export const handoverKey = "ab".repeat(32);
+
+const ON = ["events", "return-path", "switchover-ack"];
+/** Bytes per second: 64 MiB then take longer than any test. */
+export const SLOW = 1 << 20;
+
+type Parameters = Record<string, number>;
+
+/** Two hosts, and a guest on the first that counts and checks its memory. */
+export class Pair {
+  readonly folder = mkdtempSync(join(tmpdir(), "sy-"));
+  source = new TestHost("source");
+  target = new TestHost("target");
+  definition: VmDefinition | undefined;
+
+  async startGuest(): Promise<void> {
+    const disk = join(this.folder, "boot.img");
+    await writeBootDisk(disk, { dirtyBytesPerSecond: 1 << 20, workingSetBytes: 4 << 20 });
+    const definition = VmDefinition.parse({ memoryBytes: 64 << 20, ...bootDiskDefinition(disk) });
+    const started = await this.source.run("guest.start", VM, { definition });
+    this.definition = started.definition;
+    await this.hasRun(this.source, 20);
+  }
+
+  /** The guest counts on this host, and has found no changed page. */
+  async hasRun(host: TestHost, ticks = 10): Promise<void> {
+    const path = join(host.config.runDir, VM, "serial.log");
+    const first = await waitForCounter(path, () => true, { timeoutMs: 20_000 });
+    const later = await waitForCounter(path, ({ counter }) => counter > first.counter + ticks, {
+      timeoutMs: 20_000,
+    });
+    if (later.errors > 0) throw new Error(`The guest has lost ${later.errors} pages`);
+  }
+
+  prepare(id = migrationId, epoch = 1): Promise<ResultOf<"target.prepare">> {
+    if (!this.definition) throw new Error("The guest has not been started");
+    const settings = { capabilities: on(ON), parameters: {} };
+    const args = { definition: this.definition, settings, handoverKey };
+    return this.target.run("target.prepare", VM, args, { migrationId: id, epoch });
+  }
+
+  async start(
+    options: {
+      on?: string[];
+      parameters?: Parameters;
+      deadlineMs?: number;
+      id?: MigrationId;
+      epoch?: number;
+      prepared?: ResultOf<"target.prepare">;
+    } = {},
+  ): Promise<ResultOf<"target.prepare">> {
+    const { id = migrationId, epoch = 1, deadlineMs = 60_000, parameters = {} } = options;
+    const prepared = options.prepared ?? (await this.prepare(id, epoch));
+    const { migrationUri, handover } = prepared;
+    await this.source.run(
+      "source.start",
+      VM,
+      {
+        settings: { capabilities: on([...ON, ...(options.on ?? [])]), parameters },
+        ...{ migrationUri, handover, handoverKey, ackExpected: true },
+        precopyDeadlineMs: deadlineMs,
+      },
+      { migrationId: id, epoch },
+    );
+    return prepared;
+  }
+
+  /** Full speed for a migration that was started slowly. */
+  async speedUp(): Promise<void> {
+    const { qmp } = this.source.guests.get(this.source.vm(VM));
+    await qmp.execute("migrate-set-parameters", { "max-bandwidth": 2 ** 30 });
+  }
+
+  /** The end of each good migration: told by both, seen by both, the guest runs on the target. */
+  async hasMoved(): Promise<void> {
+    await this.target.told("migration.target-running");
+    await this.source.told("migration.source-completed");
+    await this.hasRun(this.target);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.source.close(), this.target.close()]);
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+function on(names: string[]): Record<string, boolean> {
+  return Object.fromEntries(names.map((name) => [name, true]));
+}
