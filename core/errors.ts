@@ -4,14 +4,17 @@
  *
  *     SwitchyardError
  *     ├── RetryableError        the same call may succeed later
- *     │   └── TableBusy
+ *     │   └── TableBusy         (a task reports it as RetryableError)
  *     └── TerminalError         the same call will always fail
  *         ├── NegotiationRefused
  *         └── StaleMigration
  */
 export abstract class SwitchyardError extends Error {}
 
-export abstract class RetryableError extends SwitchyardError {}
+/** Something a task needs could not be reached, or was too busy. */
+export class RetryableError extends SwitchyardError {
+  override name = "RetryableError";
+}
 
 export abstract class TerminalError extends SwitchyardError {}
 

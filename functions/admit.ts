@@ -5,6 +5,7 @@ import { isFinal } from "../core/migration.ts";
 import { raise } from "./raise.ts";
 import { readMigration, type StoredMigration } from "./store/migrations.ts";
 import { queueForSlots, takeSlots } from "./store/slots.ts";
+import { task } from "./task.ts";
 import { waitFor } from "./wait.ts";
 
 const AdmitInput = z.object({ migrationId: MigrationId, taskToken: z.string().min(1) });
@@ -18,7 +19,7 @@ export const ADMITTED = "admitted";
  *
  * @throws StaleMigration when the migration is over
  */
-export async function handler(event: unknown): Promise<Record<string, never>> {
+export const handler = task(async (event): Promise<Record<string, never>> => {
   const { migrationId, taskToken: token } = AdmitInput.parse(event);
   const waiter = { token, names: [ADMITTED], failOn: [], interruptible: true };
   const reading = readRunning(migrationId);
@@ -34,7 +35,7 @@ export async function handler(event: unknown): Promise<Record<string, never>> {
     await raise({ do: "happen", migrationId, signal: ADMITTED });
   }
   return {};
-}
+});
 
 async function readRunning(id: MigrationId): Promise<StoredMigration> {
   const migration = await readMigration(id);

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { MigrationId } from "../core/id.ts";
 import { Phase } from "../core/migration.ts";
 import { enterPhase } from "./store/migrations.ts";
+import { task } from "./task.ts";
 import { waitFor } from "./wait.ts";
 
 const AwaitSignalInput = z.object({
@@ -17,10 +18,10 @@ const AwaitSignalInput = z.object({
  *
  * @throws StaleMigration when the migration is over or has turned back
  */
-export async function handler(event: unknown): Promise<Record<string, never>> {
+export const handler = task(async (event): Promise<Record<string, never>> => {
   const input = AwaitSignalInput.parse(event);
   const { signal, taskToken: token, interruptible } = input;
   const waiter = { token, names: [signal], failOn: [signal], interruptible };
   await waitFor(input.migrationId, signal, waiter, enterPhase(input.migrationId, input.phase));
   return {};
-}
+});

@@ -4,6 +4,7 @@ import { MigrationId } from "../core/id.ts";
 import { admitWaiting } from "./admit-waiting.ts";
 import { endCompleted } from "./store/endings.ts";
 import { readMigration } from "./store/migrations.ts";
+import { task } from "./task.ts";
 
 const CompleteInput = z.object({ migrationId: MigrationId });
 
@@ -13,7 +14,7 @@ const CompleteInput = z.object({ migrationId: MigrationId });
  *
  * @throws StaleMigration when the migration has ended in another way
  */
-export async function handler(event: unknown): Promise<{ status: "completed" }> {
+export const handler = task(async (event): Promise<{ status: "completed" }> => {
   const { migrationId } = CompleteInput.parse(event);
   const migration = await readMigration(migrationId);
   const ended = migration.status === "running" && (await endCompleted(migration));
@@ -25,4 +26,4 @@ export async function handler(event: unknown): Promise<{ status: "completed" }> 
   }
   await admitWaiting([migration.source, migration.target]);
   return { status: "completed" };
-}
+});

@@ -4,6 +4,7 @@ import { type ReconcileAction, reconcile, type Sighting } from "../core/reconcil
 import { LOOK_STEPS, type Look, sightingsOf, undoOf } from "./reconcile/sightings.ts";
 import { findCommands } from "./store/commands.ts";
 import { enterPhase, recordDecision } from "./store/migrations.ts";
+import { task } from "./task.ts";
 
 const ReconcileInput = z.object({ migrationId: MigrationId, look: z.int().min(1).max(9999) });
 
@@ -21,7 +22,7 @@ export type ReconcileOutput = {
  *
  * @throws StaleMigration when the migration is over
  */
-export async function handler(event: unknown): Promise<ReconcileOutput> {
+export const handler = task(async (event): Promise<ReconcileOutput> => {
   const { migrationId, look } = ReconcileInput.parse(event);
   const [migration, answers] = await Promise.all([
     enterPhase(migrationId, "reconcile"),
@@ -42,7 +43,7 @@ export async function handler(event: unknown): Promise<ReconcileOutput> {
     look,
     ...(undo === undefined ? {} : { undo }),
   };
-}
+});
 
 async function readAnswers(id: MigrationId, look: number): Promise<Look> {
   const ids = LOOK_STEPS.map((step) => [step, CommandId.parse(`${id}.${step}.${look}`)] as const);

@@ -8,6 +8,7 @@ import { argsFor } from "./relay/args.ts";
 import { findHandoverKey } from "./store/creation.ts";
 import { enterPhase, readMigration, type StoredMigration } from "./store/migrations.ts";
 import type { Waiter } from "./store/signals.ts";
+import { task } from "./task.ts";
 import { waitFor } from "./wait.ts";
 
 const RelayInput = z.object({
@@ -39,7 +40,7 @@ type Step = RelayInput["commands"][number] & { id: CommandId; signal: string };
  *
  * @throws StaleMigration when the migration is over or has turned back
  */
-export async function handler(event: unknown): Promise<Record<string, never>> {
+export const handler = task(async (event): Promise<Record<string, never>> => {
   const input = RelayInput.parse(event);
   const steps = input.commands.map((command) => step(input, command));
   const needsKey = steps.some(({ verb }) => verb === "target.prepare" || verb === "source.start");
@@ -55,7 +56,7 @@ export async function handler(event: unknown): Promise<Record<string, never>> {
   const open = steps.filter(({ signal }) => signals.happened[signal] === undefined);
   await Promise.all(open.map((one) => send(migration, one, handoverKey)));
   return {};
-}
+});
 
 function step(input: RelayInput, command: RelayInput["commands"][number]): Step {
   const suffix = `${command.step}.${input.attempt}`;

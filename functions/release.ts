@@ -6,6 +6,7 @@ import { admitWaiting } from "./admit-waiting.ts";
 import { endingOf } from "./release/ending.ts";
 import { endNotCompleted } from "./store/endings.ts";
 import { readMigration, type StoredMigration } from "./store/migrations.ts";
+import { task } from "./task.ts";
 
 const ReleaseInput = z.object({
   migrationId: MigrationId,
@@ -27,7 +28,7 @@ const TRIES = 3;
  *
  * @throws StaleMigration when the migration does not exist
  */
-export async function handler(event: unknown): Promise<ReleaseOutput> {
+export const handler = task(async (event): Promise<ReleaseOutput> => {
   const input = ReleaseInput.parse(event);
   for (let attempt = 1; attempt <= TRIES; attempt += 1) {
     const migration = await readMigration(input.migrationId);
@@ -38,7 +39,7 @@ export async function handler(event: unknown): Promise<ReleaseOutput> {
     return over ? output(migration.status, migration) : output(ending.status, ending);
   }
   throw new StaleMigration(`Failed to write the end of ${input.migrationId}: it keeps changing`);
-}
+});
 
 function output(
   status: MigrationStatus,
