@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { totalmem } from "node:os";
 import { dirname, resolve } from "node:path";
 import { z } from "zod";
+import { ResourceName } from "../core/host-resources.ts";
 import { HostId } from "../core/id.ts";
 
 /** UNIX socket paths hold 107 bytes on Linux; the rest is `/<vm, 63>/qmp.sock`. */
@@ -39,6 +40,11 @@ export const AgentConfig = z.strictObject({
       "expected one address that the other hosts can connect to",
     )
     .default("127.0.0.1"),
+  /**
+   * What guests' definitions name and each host has at an address of its own, e.g.
+   * `{"gpu0": "/sys/bus/mdev/devices/<uuid>"}` or `{"vf0": "0000:03:00.1"}`.
+   */
+  resources: z.record(ResourceName, z.string().min(1).max(4_096)).default({}),
   /** While a migration runs its figures are sent this often, ms; it is also the heartbeat. */
   progressIntervalMs: z.int().min(100).max(30_000).default(2_000),
 });

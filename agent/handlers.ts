@@ -8,6 +8,7 @@ import type { Handlers } from "./dispatcher.ts";
 import { Guest } from "./guest/guest.ts";
 import type { Manifest } from "./guest/manifest.ts";
 import { waitForEnd } from "./guest/process.ts";
+import { missingResources } from "./guest/resources.ts";
 import type { Guests } from "./guests.ts";
 import type { Log } from "./log.ts";
 import { SourceMigration } from "./migrate/source.ts";
@@ -57,8 +58,9 @@ async function startGuest(
 ): Promise<ResultOf<"guest.start">> {
   refuseIfPresent(guests, vm);
   const { sandbox } = await describeBinary(config.qemu, config.stateDir);
-  const { qemu, runDir } = config;
-  const guest = await Guest.start({ vm, definition, qemu, runDir, sandbox, incoming: false });
+  const { qemu, runDir, resources } = config;
+  const process = { qemu, runDir, sandbox, resources };
+  const guest = await Guest.start({ vm, definition, ...process, incoming: false });
   guests.add(guest);
   try {
     return await finishDefinition(guest);
@@ -121,7 +123,7 @@ async function powerDown(guest: Guest): Promise<void> {
 async function probeTarget(
   { config, guests }: Context,
   { vm }: Command,
-  _args: ArgsOf<"target.probe">,
+  { definition }: ArgsOf<"target.probe">,
 ): Promise<ResultOf<"target.probe">> {
   return {
     qemu: (await describeBinary(config.qemu, config.stateDir)).probe,
@@ -129,6 +131,7 @@ async function probeTarget(
     accelerators: accelerators(),
     vmPresent: guests.isPresent(vm),
     userfaultfd: userfaultfd(),
+    missingResources: missingResources(definition, config.resources),
   };
 }
 
@@ -141,9 +144,10 @@ async function prepareTarget(
   refuseIfPresent(guests, vm);
   const id = migrationOf(command);
   const { sandbox } = await describeBinary(config.qemu, config.stateDir);
-  const { qemu, runDir, migrationAddress: address } = config;
+  const { qemu, runDir, resources, migrationAddress: address } = config;
   const { definition } = args;
-  const guest = await Guest.start({ vm, definition, qemu, runDir, sandbox, incoming: true });
+  const process = { qemu, runDir, sandbox, resources };
+  const guest = await Guest.start({ vm, definition, ...process, incoming: true });
   guests.add(guest);
   const migration = new TargetMigration({ guest, id, epoch, emit: put, log, address });
   guests.setMigrating(vm, migration);

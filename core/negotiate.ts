@@ -3,6 +3,7 @@ import { findBlockers } from "./negotiate/blockers.ts";
 import { explainCapabilities } from "./negotiate/choices.ts";
 import { type ChosenParameters, chooseParameters } from "./negotiate/choose-parameters.ts";
 import { findMachine } from "./negotiate/machine.ts";
+import { resourceNameBlockers } from "./negotiate/resources.ts";
 import { type Settlement, settle } from "./negotiate/settle.ts";
 import { onAt, type Side } from "./negotiate/sides.ts";
 import { multifdTransferBlockers } from "./negotiate/vfio.ts";
@@ -42,6 +43,7 @@ export function negotiate(input: NegotiationInput): NegotiationResult {
     ...parameters.blockers,
     ...multifdTransferBlockers(input, on, compression),
     ...uuidBlockers(input, on),
+    ...resourceNameBlockers(target),
   ];
   if (blockers.length > 0) return { agreed: false, blockers };
   const ack = planAck(input, on.has("switchover-ack"));

@@ -96,5 +96,7 @@ export const TargetProbe = z.strictObject({
   linkBytesPerSecond: z.int().positive().optional(),
   /** The CPU model of the guest is fully available; absent when QEMU cannot tell. */
   cpuModelAvailable: z.boolean().optional(),
+  /** Host resources that the guest's definition names and this host does not have. */
+  missingResources: z.array(z.string()).default([]),
 });
 export type TargetProbe = z.infer<typeof TargetProbe>;

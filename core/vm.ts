@@ -1,12 +1,16 @@
 import { z } from "zod";
+import { hasBadPlaceholder } from "./host-resources.ts";
 import { HostId, MigrationId, VmId } from "./id.ts";
 
 /** A QAPI object given to QEMU as JSON (`-device`, `-blockdev`, `-object`). */
-const qapiObject = z.record(z.string().regex(/^[a-z0-9][a-z0-9._-]*$/i), z.json());
+const qapiObject = z
+  .record(z.string().regex(/^[a-z0-9][a-z0-9._-]*$/i), z.json())
+  .refine((value) => !hasBadPlaceholder(value), 'expected {"$host": "<name>"} and nothing beside');
 
 /**
  * What a guest is made of. The same definition starts it on any host: everything in it must mean
- * the same there (shared disks, device properties). Values go to QEMU as JSON, never through a shell.
+ * the same there (shared disks, device properties); what differs from host to host is named by a
+ * placeholder (host-resources.ts). Values go to QEMU as JSON, never through a shell.
  */
 export const VmDefinition = z.strictObject({
   /** Machine type. An alias (`pc`, `q35`) is resolved to its versioned name when the guest starts. */

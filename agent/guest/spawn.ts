@@ -8,6 +8,7 @@ import { QmpClient } from "../qmp/client.ts";
 import { guestArguments, guestPaths } from "./arguments.ts";
 import { hasManifest, type Manifest, writeManifest } from "./manifest.ts";
 import { identify } from "./process.ts";
+import { type Resources, resolveResources } from "./resources.ts";
 
 export type SpawnOptions = {
   vm: VmId;
@@ -17,6 +18,7 @@ export type SpawnOptions = {
   /** A target: paused, waiting for a guest. */
   incoming: boolean;
   sandbox: boolean;
+  resources: Resources;
 };
 
 /** QEMU's QMP must answer within this after the start. */
@@ -27,7 +29,7 @@ const START_MS = 30_000;
  * agent that dies here finds the process again.
  *
  * @throws CommandRefusedError `qemu` with QEMU's last words; nothing is left then. `refused` when
- *   the folder belongs to another process, which may be alive.
+ *   the folder belongs to another process, which may be alive, or a host resource is missing.
  */
 export async function spawnGuest(options: SpawnOptions) {
   const { vm, definition, runDir, incoming } = options;
@@ -35,10 +37,11 @@ export async function spawnGuest(options: SpawnOptions) {
   if (hasManifest(folder)) {
     throw new CommandRefusedError("refused", `${folder} belongs to another process of ${vm}`);
   }
+  const resolved = resolveResources(definition, options.resources);
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const startedMs = performance.now();
-  const { child, failed } = launch(options, folder);
+  const { child, failed } = launch({ ...options, definition: resolved }, folder);
   const stopConnecting = new AbortController();
   try {
     if (child.pid === undefined) await failed;

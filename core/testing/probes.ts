@@ -85,6 +85,7 @@ export function targetProbe(release: KnownRelease, rest: Partial<TargetProbe> = 
     accelerators: ["tcg", "kvm"],
     vmPresent: false,
     userfaultfd: true,
+    missingResources: [],
     ...rest,
   };
 }

@@ -47,6 +47,7 @@ export const targetProbe: TargetProbe = {
   accelerators: ["tcg"],
   vmPresent: false,
   userfaultfd: true,
+  missingResources: [],
 };
 
 export const prepared = {

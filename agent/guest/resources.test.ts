@@ -1,0 +1,68 @@
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
+import { VmDefinition } from "../../core/vm.ts";
+import { readConfig } from "../config.ts";
+import { missingResources, resolveResources } from "./resources.ts";
+import { spawnGuest } from "./spawn.ts";
+
+const definition = VmDefinition.parse({
+  memoryBytes: 2 ** 20,
+  devices: [
+    { driver: "vfio-pci", id: "vf0", sysfsdev: { $host: "gpu0" } },
+    { driver: "vfio-pci", id: "vf1", host: { $host: "nic0" } },
+  ],
+});
+const address = "/sys/bus/mdev/devices/1";
+
+const folder = mkdtempSync(join(tmpdir(), "sy-"));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+describe("host resources of a guest", () => {
+  it("are what this host's configuration says", () => {
+    const resolved = resolveResources(definition, { gpu0: address, nic0: "0000:03:00.1" });
+    expect(resolved.devices).toEqual([
+      { driver: "vfio-pci", id: "vf0", sysfsdev: address },
+      { driver: "vfio-pci", id: "vf1", host: "0000:03:00.1" },
+    ]);
+    expect(definition.devices[0]?.sysfsdev).toEqual({ $host: "gpu0" });
+  });
+
+  it("that are missing are named, all of them", () => {
+    expect(missingResources(definition, { gpu0: address })).toEqual(["nic0"]);
+    expect(() => resolveResources(definition, {})).toThrow(
+      "This host has no resource gpu0, nic0: name it in `resources`",
+    );
+  });
+
+  it("are not found in what every object inherits", () => {
+    const devices = [{ driver: "vfio-pci", sysfsdev: { $host: "constructor" } }];
+    const odd = VmDefinition.parse({ memoryBytes: 2 ** 20, devices });
+    expect(missingResources(odd, {})).toEqual(["constructor"]);
+  });
+
+  it("that are missing refuse the start and leave nothing", async () => {
+    const runDir = mkdtempSync(join(tmpdir(), "sy-"));
+    const options = { vm: "vm1", definition, qemu: "/bin/false", runDir, sandbox: false } as const;
+    const start = spawnGuest({ ...options, vm: "vm1" as never, incoming: true, resources: {} });
+    await expect(start).rejects.toThrow("no resource gpu0, nic0");
+    expect(readdirSync(runDir)).toEqual([]);
+    rmSync(runDir, { recursive: true });
+  });
+
+  it("come from the configuration file", () => {
+    const path = join(folder, "agent.json");
+    const config = {
+      host: "host-a",
+      apiUrl: "http://127.0.0.1:1",
+      keyFile: "k",
+      runDir: "r",
+      stateDir: "s",
+    };
+    writeFileSync(path, JSON.stringify({ ...config, resources: { gpu0: address } }));
+    expect(readConfig(path).resources).toEqual({ gpu0: address });
+    writeFileSync(path, JSON.stringify({ ...config, resources: { gpu0: 1 } }));
+    expect(() => readConfig(path)).toThrow(/resources/);
+  });
+});

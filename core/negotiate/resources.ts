@@ -1,0 +1,14 @@
+import type { Blocker } from "../negotiation.ts";
+import type { TargetProbe } from "../probe.ts";
+
+/** Host resources that the guest's definition names and the target's configuration does not. */
+export function resourceNameBlockers({
+  missingResources,
+}: Pick<TargetProbe, "missingResources">): Blocker[] {
+  return missingResources.map((name) => ({
+    code: "resource-missing",
+    field: "target.missingResources",
+    message: `The guest needs the host resource ${name}, and the target has no resource ${name}`,
+    cure: "Name it in `resources` of the configuration of the target's agent, or choose a host that has it",
+  }));
+}
