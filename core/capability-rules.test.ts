@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { capabilities } from "./capabilities.ts";
-import { capabilitiesOf, checkCapabilities, rulesOf } from "./capability-rules.ts";
+import { capabilitiesOf, checkCapabilities } from "./capability-rules.ts";
 import type { ParameterValue } from "./probe.ts";
 
 const ALL = ["7.2", "10.0", "11.1"];
@@ -161,14 +161,6 @@ describe("dirty-limit", () => {
       },
     ]);
   });
-});
-
-it("rulesOf tells the rules from both sides", () => {
-  expect(
-    rulesOf("xbzrle")
-      .map(({ capability }) => capability)
-      .toSorted(),
-  ).toEqual(["background-snapshot", "compress", "mapped-ram", "multifd", "zero-copy-send"]);
 });
 
 it("each capability that hangs when it is on at one end only is set at both", () => {

@@ -116,11 +116,6 @@ export function checkCapabilities(on: ReadonlySet<string>, context: RuleContext)
   ]);
 }
 
-/** The rules in which a capability takes part. */
-export function rulesOf(name: string): CapabilityRule[] {
-  return capabilityRules.filter((rule) => rule.capability === name || rule.other === name);
-}
-
 function existsInVersion(name: string, version: QemuVersion): boolean {
   const capability = findCapability(name);
   return capability !== undefined && existsIn(capability, version);

@@ -1,6 +1,6 @@
 import { planAck } from "./negotiate/ack.ts";
 import { findBlockers } from "./negotiate/blockers.ts";
-import { explainCapabilities } from "./negotiate/choices.ts";
+import { explainCapabilities, explainFlags } from "./negotiate/choices.ts";
 import { type ChosenParameters, chooseParameters } from "./negotiate/choose-parameters.ts";
 import { findMachine } from "./negotiate/machine.ts";
 import { resourceNameBlockers } from "./negotiate/resources.ts";
@@ -60,6 +60,7 @@ export function negotiate(input: NegotiationInput): NegotiationResult {
         { subject: "ack", value: ack.mode, reason: ack.reason },
         ...explainTransport(wishes),
         ...explainMachine(input),
+        ...explainFlags(policy.flags),
         ...explainCapabilities(settlement, wishes),
         ...parameters.choices,
       ],

@@ -17,7 +17,7 @@ export type SideSettings = z.infer<typeof SideSettings>;
 
 /** One choice and why it was made; shown to people, kept in the record. */
 export const Choice = z.strictObject({
-  /** The capability or parameter, or `ack`, `transport`. */
+  /** The capability or parameter, or `ack`, `transport`, `machine-type`, `flag NAME`. */
   subject: z.string(),
   value: ParameterValue,
   reason: z.string(),

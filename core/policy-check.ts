@@ -1,7 +1,13 @@
 import { findCapability } from "./capabilities.ts";
 import { type CapabilityRule, capabilityRules } from "./capability-rules.ts";
 import { findFlag, flagName, flagRules } from "./libvirt-flags.ts";
-import { flagWishes, isTunnelled, readWishes, type Wish } from "./negotiate/wishes.ts";
+import {
+  flagWishes,
+  isTunnelled,
+  needOwnConnection,
+  readWishes,
+  type Wish,
+} from "./negotiate/wishes.ts";
 import type { Blocker } from "./negotiation.ts";
 import { checkParameter } from "./parameter-check.ts";
 import { findParameter } from "./parameters.ts";
@@ -177,8 +183,6 @@ function checkRequired(policy: MigrationPolicy): Blocker[] {
   );
   return [...byRule, ...byTransport.values(), ...checkZeroCopy(policy, wishes)];
 }
-
-const needOwnConnection = new Set(["return-path", "switchover-ack", "multifd", "postcopy-ram"]);
 
 function isAlwaysBroken(rule: CapabilityRule, wishes: ReadonlyMap<string, Wish>): boolean {
   const isLimited = rule.since !== undefined || rule.removed !== undefined;

@@ -1,4 +1,5 @@
 import { capabilities, findCapability } from "../capabilities.ts";
+import { findFlag } from "../libvirt-flags.ts";
 import type { Choice } from "../negotiation.ts";
 import type { Settlement } from "./settle.ts";
 import type { Wishes } from "./wishes.ts";
@@ -29,4 +30,14 @@ function whyOn(name: string, strength = "default"): string {
   const unstarted =
     name === "postcopy-ram" ? "; it is made possible, not begun: somebody has to begin it" : "";
   return `${start}: ${effect}${unstarted}`;
+}
+
+/** Flags that are accepted and change nothing. */
+export function explainFlags(flags: readonly string[]): Choice[] {
+  const found = new Set(flags.map(findFlag));
+  return [...found].flatMap((flag): Choice[] =>
+    flag?.always === undefined
+      ? []
+      : [{ subject: `flag ${flag.name}`, value: true, reason: `no effect: ${flag.always}` }],
+  );
 }

@@ -6,7 +6,7 @@ import { versionText } from "../qemu-version.ts";
 import type { VmDefinition } from "../vm.ts";
 import { ackDisagreement } from "./ack.ts";
 import { onAt, type Side } from "./sides.ts";
-import { isStronger, type Wish, type Wishes } from "./wishes.ts";
+import { isStronger, needOwnConnection, type Wish, type Wishes } from "./wishes.ts";
 
 export type SettleInput = {
   source: SourceProbe;
@@ -74,7 +74,7 @@ function impossible(capability: Capability, input: SettleInput): Why | undefined
   const { source, target, wishes } = input;
   const lacking = lackingSide(capability, source.qemu, target.qemu);
   if (lacking) return lacking;
-  if (wishes.transport === "tunnelled" && needsOwnConnection.has(name)) {
+  if (wishes.transport === "tunnelled" && needOwnConnection.has(name)) {
     const reason = `a tunnelled stream has ${name === "multifd" ? "one connection only" : "no return path"}`;
     return { code: "excluded-capability", reason, cure: "Use the transport `tcp`" };
   }
@@ -92,8 +92,6 @@ function impossible(capability: Capability, input: SettleInput): Why | undefined
   if (name === "switchover-ack") return impossibleAck(input);
   return undefined;
 }
-
-const needsOwnConnection = new Set(["return-path", "switchover-ack", "multifd", "postcopy-ram"]);
 
 function impossibleAck(input: SettleInput): Why | undefined {
   // QEMU asks for it at the target too, where nothing else needs it.

@@ -25,6 +25,14 @@ export function isStronger(one: Wish, other: Wish): boolean {
   return STRENGTHS.indexOf(one.strength) > STRENGTHS.indexOf(other.strength);
 }
 
+/** What a tunnelled stream cannot carry: it is one connection, in one direction. */
+export const needOwnConnection: ReadonlySet<string> = new Set([
+  "return-path",
+  "switchover-ack",
+  "multifd",
+  "postcopy-ram",
+]);
+
 const onByDefault = ["events", "return-path", "switchover-ack"];
 
 /** Everything the policy says, by libvirt's flags or by QEMU's names, in one form. */

@@ -1,0 +1,209 @@
+import { describe, expect, it } from "vitest";
+import { agree, type Case, reason, refuse } from "../testing/negotiating.ts";
+import { GiB, qemuProbe, vfioDevice } from "../testing/probes.ts";
+
+describe("blockers", () => {
+  const oneOf: [title: string, input: Case, code: string, field: string, cure: RegExp][] = [
+    [
+      "postmigrate",
+      { source: { runState: "postmigrate" } },
+      "run-state",
+      "source.runState",
+      /moved already/,
+    ],
+    [
+      "inmigrate",
+      { source: { runState: "inmigrate" } },
+      "run-state",
+      "source.runState",
+      /into this host/,
+    ],
+    ["io-error", { source: { runState: "io-error" } }, "run-state", "source.runState", /first/],
+    [
+      "a migration under way",
+      { source: { migrationStatus: "active" } },
+      "migration-in-progress",
+      "source.migrationStatus",
+      /cancel/,
+    ],
+    [
+      "a status that is not known",
+      { source: { migrationStatus: "brand-new" } },
+      "migration-in-progress",
+      "source.migrationStatus",
+      /cancel/,
+    ],
+    [
+      "too little memory",
+      { target: { memoryFreeBytes: GiB - 1 } },
+      "memory-short",
+      "target.memoryFreeBytes",
+      /^Free 1 bytes/,
+    ],
+    [
+      "the VM is there",
+      { target: { vmPresent: true } },
+      "vm-present",
+      "target.vmPresent",
+      /person/,
+    ],
+    [
+      "no KVM",
+      {
+        source: { accelerator: "kvm" },
+        definition: { accelerator: "kvm" },
+        target: { accelerators: ["tcg"] },
+      },
+      "accelerator-missing",
+      "target.accelerators",
+      /\/dev\/kvm/,
+    ],
+    [
+      "the CPU model",
+      { target: { cpuModelAvailable: false } },
+      "cpu-model-unavailable",
+      "target.cpuModelAvailable",
+      /CPU/,
+    ],
+    [
+      "another architecture",
+      { target: { qemu: qemuProbe("10.0", { architecture: "aarch64" }) } },
+      "architecture-differs",
+      "target.qemu.architecture",
+      /architecture/,
+    ],
+    [
+      "a machine type that is too new",
+      { from: "11.1", to: "10.0", source: { machineType: "pc-i440fx-11.1" } },
+      "machine-type-unknown",
+      "source.machineType",
+      /QEMU 11.1 or newer/,
+    ],
+    [
+      "a machine type that is too old",
+      { from: "7.2", to: "11.1", source: { machineType: "pc-i440fx-2.4" } },
+      "machine-type-unknown",
+      "source.machineType",
+      /between 2.4 and one older than 11.1/,
+    ],
+    [
+      "another amount of memory",
+      { source: { memoryBytes: 2 * GiB } },
+      "memory-differs",
+      "definition.memoryBytes",
+      /Correct/,
+    ],
+    ["more vCPUs", { source: { cpus: 2 } }, "cpus-differ", "definition.cpus", /Correct/],
+    [
+      "another accelerator",
+      { source: { accelerator: "kvm" } },
+      "accelerator-differs",
+      "definition.accelerator",
+      /Correct/,
+    ],
+    [
+      "no VFIO",
+      {
+        source: { vfioDevices: [vfioDevice("net0")] },
+        target: { qemu: qemuProbe("10.0", { vfioProperties: [] }) },
+      },
+      "vfio-missing",
+      "target.qemu.vfioProperties",
+      /built with VFIO/,
+    ],
+    [
+      "an unknown VFIO property in the definition",
+      {
+        to: "7.2",
+        source: { vfioDevices: [vfioDevice("net0", { "enable-migration": "auto" })] },
+        definition: { devices: [{ driver: "vfio-pci", id: "net0", "enable-migration": "on" }] },
+      },
+      "vfio-property-missing",
+      "target.qemu.vfioProperties",
+      /enable-migration/,
+    ],
+    [
+      "a VFIO device that insists on multifd",
+      { source: { vfioDevices: [vfioDevice("net0", { "x-migration-multifd-transfer": "on" })] } },
+      "vfio-needs-multifd",
+      "policy.capabilities.multifd",
+      /multifd/,
+    ],
+    [
+      "another UUID",
+      {
+        source: { uuid: "5d7e2b1c-98f3-4bb1-8e0a-3c7ad7c2a111" },
+        policy: { capabilities: { "validate-uuid": "ask" } },
+      },
+      "uuid-differs",
+      "definition.uuid",
+      /Correct/,
+    ],
+  ];
+
+  it.each(oneOf)("%s", (_title, input, code, field, cure) => {
+    expect(refuse(input)).toEqual([
+      { code, field, message: expect.stringMatching(/./), cure: expect.stringMatching(cure) },
+    ]);
+  });
+
+  it.each([
+    ["0000:00:01.0/nvme: non-migratable device", /^Detach that device/],
+    ["net0: Migration is disabled for VFIO device", /enable-migration=on/],
+    ["net0: VFIO migration is not supported in kernel", /VFIO driver that supports migration/],
+    ["net0: VFIO migration init failed: x", /VFIO driver that supports migration/],
+    ["net0: VFIO device doesn't support device and IOMMU dirty tracking", /IOMMU/],
+    [
+      "Multiple VFIO devices migration is supported only if all of them support P2P migration",
+      /P2P/,
+    ],
+    ["net0: Migration is currently not supported with vIOMMU enabled", /without a virtual IOMMU/],
+    ["something nobody has seen", /Remove what QEMU names/],
+  ])("QEMU's own: %s", (text, cure) => {
+    expect(refuse({ source: { blockers: [text] } })).toEqual([
+      {
+        code: "blocked",
+        field: "source.blockers",
+        message: `QEMU refuses to migrate this guest: ${text}`,
+        cure: expect.stringMatching(cure),
+      },
+    ]);
+  });
+
+  it("all of them are listed at once", () => {
+    const found = refuse({
+      source: { runState: "inmigrate", blockers: ["one", "two"] },
+      target: { vmPresent: true, memoryFreeBytes: 0 },
+      policy: { capabilities: { "x-colo": "require" }, parameters: { "multifd-channels": 0 } },
+    });
+    expect(found.map(({ code }) => code).toSorted()).toEqual([
+      "blocked",
+      "blocked",
+      "invalid-parameter",
+      "memory-short",
+      "run-state",
+      "unusable-capability",
+      "vm-present",
+    ]);
+  });
+
+  it("a problem is told once", () => {
+    const capabilities = { "dirty-limit": "require", "auto-converge": "require" };
+    const found = refuse({ policy: { capabilities } });
+    expect(new Set(found.map(({ field }) => field)).size).toBe(found.length);
+  });
+
+  it("a deprecated machine type is only told", () => {
+    expect(reason(agree({ from: "7.2", to: "11.1" }), "machine-type")).toMatch(/deprecated/);
+  });
+
+  it("memory and CPU devices of the definition count", () => {
+    const devices = [
+      { driver: "pc-dimm", id: "dimm0", memdev: "mem0" },
+      { driver: "qemu64-x86_64-cpu", id: "cpu1" },
+    ];
+    expect(
+      agree({ source: { memoryBytes: 2 * GiB, cpus: 2 }, definition: { devices } }),
+    ).toBeDefined();
+  });
+});
