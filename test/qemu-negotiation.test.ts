@@ -136,6 +136,7 @@ describe.skipIf(binaries.length === 0)("with real QEMUs", () => {
             accelerators: ["tcg"],
             vmPresent: false,
             userfaultfd: true,
+            missingResources: [],
           },
           policy,
           definition: VmDefinition.parse({ memoryBytes: MEMORY_BYTES }),
