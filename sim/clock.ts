@@ -21,8 +21,7 @@ export interface VirtualClock extends Clock {
   /** Runs everything due in the next `durationMs`, in order of time. */
   advance(durationMs: number): void;
   /**
-   * Runs what is due until `condition` holds. False when `limitMs` of virtual time passed or
-   * nothing is left to run.
+   * Runs what is due until `condition` holds. False when `limitMs` of virtual time passed first.
    */
   runUntil(condition: () => boolean, limitMs: number): boolean;
   /** Calls that wait to be made. */
@@ -91,7 +90,10 @@ export function createVirtualClock(startEpochMs = 1767225600000): VirtualClock {
     runUntil(condition, limitMs) {
       const endMs = nowMs + limitMs;
       while (!condition()) {
-        if (nextDueMs() > endMs) return false;
+        if (nextDueMs() > endMs) {
+          nowMs = endMs;
+          return false;
+        }
         runNext();
       }
       return true;

@@ -50,6 +50,8 @@ export interface Attempt {
 export interface Rate {
   /** The link has sent everything up to then. */
   linkFreeMs: number;
+  /** How late the sender was the last time; 0 when it did not wait for the link. */
+  lateMs: number;
   /** The current period of 100 ms of the rate limit. */
   limitStartMs: number;
   limitBytes: number;
@@ -120,6 +122,7 @@ export function createAttempt(
     bitmaps,
     rate: {
       linkFreeMs: nowMs,
+      lateMs: 0,
       limitStartMs: nowMs,
       limitBytes: 0,
       measureStartMs: nowMs,

@@ -16,7 +16,7 @@ export const periodMs = 100;
 const bufferBytes = 8 << 20;
 const bufferMs = 50;
 
-/** A link that was idle catches up with this much at most. */
+/** A sender that a timer woke up late catches up with this much at most. */
 const slackMs = 20;
 
 /** The rate at which this migration's stream can go out. */
@@ -66,9 +66,10 @@ export function* transmit(
   rate.limitBytes += bytes;
   rate.measureBytes += bytes;
   const nowMs = qemu.clock.nowMs();
-  const startMs = Math.max(rate.linkFreeMs, nowMs - slackMs);
+  const startMs = Math.max(rate.linkFreeMs, nowMs - rate.lateMs);
   rate.linkFreeMs = startMs + Math.max((bytes / linkRate) * 1000, costMs);
   if (rate.linkFreeMs > nowMs) yield* waitOnStream(attempt, { deadlineMs: rate.linkFreeMs });
+  rate.lateMs = Math.min(slackMs, Math.max(0, qemu.clock.nowMs() - rate.linkFreeMs));
 }
 
 /** Sends without waiting for anything: for what is small. */

@@ -35,7 +35,7 @@ import {
   waitOnStream,
 } from "./sending.ts";
 import { setStatus } from "./transition.ts";
-import { iterateVfio, sendInitialAcks } from "./vfio-source.ts";
+import { askForAcks, iterateVfio } from "./vfio-source.ts";
 
 const setupMs = 2;
 const sliceBytesMax = 64 << 20;
@@ -110,13 +110,15 @@ function* iterate(qemu: Qemu, attempt: Attempt): Task<"completion" | "postcopy">
     const { thresholdBytes } = attempt.rate;
     const isLow = (bytes: number): boolean =>
       isInclusive ? bytes <= thresholdBytes : bytes < thresholdBytes;
+    askForAcks(qemu, attempt);
     let pending = estimatePending(qemu, attempt);
     qemu.trace("migrate_pending_estimate", pendingText(pending));
     const mustLookForRam = isInclusive && qemu.ram.pendingBytes() <= thresholdBytes;
     if (mustLookForRam || isLow(sumPending(pending))) {
       pending = exactPending(qemu, attempt);
+      // The guest writes on while the log is read.
+      if (sumPending(pending) > 0) yield* readLog(qemu, attempt);
       qemu.trace("migrate_pending_exact", pendingText(pending));
-      sendInitialAcks(qemu, attempt);
     }
     const isFree = canSwitchover(qemu, attempt);
     if ((sumPending(pending) === 0 || isLow(sumPending(pending))) && isFree) {
@@ -129,6 +131,13 @@ function* iterate(qemu: Qemu, attempt: Attempt): Task<"completion" | "postcopy">
   }
 }
 
+/** Reading the dirty log takes as long as a pass with nothing in it. */
+function* readLog(qemu: Qemu, attempt: Attempt): Task {
+  yield* waitOnStream(attempt, {
+    deadlineMs: qemu.clock.nowMs() + 1000 / qemu.knobs.passesPerSecond,
+  });
+}
+
 /** ACK rules: without the capability, or with the guest stopped, there is nothing to wait for. */
 function canSwitchover(qemu: Qemu, attempt: Attempt): boolean {
   if (!qemu.capabilities["switchover-ack"] || !qemu.guest.isRunning) return true;
@@ -139,6 +148,7 @@ function* sendSlice(qemu: Qemu, attempt: Attempt): Task {
   const { rate, statistics } = attempt;
   const leftBytes = limitLeftBytes(qemu, attempt, false);
   if (leftBytes <= 0) {
+    rate.lateMs = 0;
     yield* waitOnStream(attempt, { deadlineMs: rate.limitStartMs + periodMs });
     return;
   }
@@ -150,6 +160,7 @@ function* sendSlice(qemu: Qemu, attempt: Attempt): Task {
     rate.idleSinceMs = undefined;
     return;
   }
+  rate.lateMs = 0;
   rate.idleSinceMs ??= qemu.clock.nowMs();
   const passMs = idlePassMs(qemu);
   const waitMs = Math.max(2, passMs);

@@ -38,7 +38,7 @@ export function* iterateVfio(qemu: Qemu, attempt: Attempt, sliceBytes: number): 
 }
 
 /** New ACK: a device asks for one at its first pending query, and again when it starts anew. */
-export function sendInitialAcks(qemu: Qemu, attempt: Attempt): void {
+export function askForAcks(qemu: Qemu, attempt: Attempt): void {
   if (!qemu.capabilities["switchover-ack"] || qemu.isAckLegacy) return;
   let asked = 0;
   for (const vfio of qemu.vfio) if (asksForAck(qemu, vfio)) asked += 1;
@@ -145,7 +145,7 @@ function* saveParallel(qemu: Qemu, attempt: Attempt, vfio: VfioDevice, outlet: O
     statistics.transferredBytes += bytes;
     const nowMs = qemu.clock.nowMs();
     rate.linkFreeMs = Math.max(rate.linkFreeMs, nowMs) + (bytes / linkRate) * 1000;
-    threadFreeMs = Math.max(threadFreeMs, nowMs - 20) + saveMs(qemu, vfio, bytes);
+    threadFreeMs = Math.max(threadFreeMs, nowMs) + saveMs(qemu, vfio, bytes);
     yield* waitOnStream(attempt, { deadlineMs: Math.max(rate.linkFreeMs, threadFreeMs) });
   }
   qemu.trace("vfio_save_complete_precopy", `(${vfio.name}) ret 0`);
