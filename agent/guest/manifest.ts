@@ -9,7 +9,11 @@ import {
 import { join } from "node:path";
 import { z } from "zod";
 import { MigrationId, VmId } from "../../core/id.ts";
+import { ParameterValue } from "../../core/probe.ts";
 import { VmDefinition } from "../../core/vm.ts";
+
+/** Integers beyond 2^53 are text. */
+const Parameters = z.record(z.string(), ParameterValue);
 
 /** The agent's durable memory of one QEMU process: enough to take it over again after a restart. */
 export const Manifest = z.strictObject({
@@ -39,8 +43,9 @@ export const Manifest = z.strictObject({
       wasRunning: z.boolean().optional(),
       downtimeLimitMs: z.number().optional(),
       deadlineAtMs: z.number().optional(),
-      /** Bytes per second as agreed, as text: it may be beyond 2^53. */
-      maxBandwidth: z.string().regex(/^\d+$/).optional(),
+      /** Parameters as agreed that are changed underway, and all changed ones as they were before. */
+      agreed: Parameters.optional(),
+      before: Parameters.optional(),
       /** Where this migration begins in QEMU's log. */
       logOffset: z.int().nonnegative().optional(),
     })

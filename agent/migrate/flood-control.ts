@@ -1,6 +1,7 @@
 import type { Guest } from "../guest/guest.ts";
 import type { Log } from "../log.ts";
 import type { QmpInteger } from "../qmp/integer.ts";
+import { applyParameters } from "./settings.ts";
 
 /** Passes in one delivery (100 ms): with nothing left to send QEMU makes a hundred and more. */
 const SPINNING_PASSES = 20;
@@ -8,6 +9,9 @@ const SPINNING_PASSES = 20;
 const CALM_BYTES_PER_SECOND = 20_000;
 /** When neither the policy nor a measurement knows better: 1 Gbit/s. */
 const LINK_BYTES_PER_SECOND = 125_000_000;
+
+/** What is changed here. */
+export const FLOOD_PARAMETERS = ["max-bandwidth", "avail-switchover-bandwidth"];
 
 type Limits = { "max-bandwidth": QmpInteger; "avail-switchover-bandwidth"?: QmpInteger };
 
@@ -43,6 +47,11 @@ export class FloodControl {
     if (this.#calming) this.restore();
   }
 
+  /** The migration is over. */
+  stop(): void {
+    this.#over = true;
+  }
+
   /** Full speed as the migration's manifest has it; the agent may have been restarted meanwhile. */
   restore(): void {
     this.#restore().catch((error: unknown) => {
@@ -51,10 +60,8 @@ export class FloodControl {
   }
 
   async #restore(): Promise<void> {
-    const agreed = this.#guest.manifest.migration?.maxBandwidth;
-    if (agreed === undefined) return;
-    const update = { "max-bandwidth": BigInt(agreed) };
-    await this.#guest.qmp.execute("migrate-set-parameters", update);
+    const { agreed } = this.#guest.manifest.migration ?? {};
+    if (agreed) await applyParameters(this.#guest.qmp, agreed);
   }
 
   async #calm(measuredBytesPerSecond: number | undefined): Promise<void> {

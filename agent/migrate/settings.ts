@@ -1,7 +1,10 @@
 import type { SideSettings } from "../../core/negotiation.ts";
 import type { ParameterValue } from "../../core/probe.ts";
+import { parameterValue } from "../probe/qemu.ts";
 import type { QmpClient } from "../qmp/client.ts";
 import type { MigrationParametersUpdate } from "../qmp/migration.ts";
+
+export type Parameters = Record<string, ParameterValue>;
 
 /**
  * Sets all capabilities in one command (QEMU checks the resulting set and takes all or nothing), then
@@ -13,10 +16,21 @@ export async function applySettings(qmp: QmpClient, settings: SideSettings): Pro
     state,
   }));
   await qmp.execute("migrate-set-capabilities", { capabilities });
-  const parameters = Object.entries(settings.parameters);
-  if (parameters.length === 0) return;
-  const update = Object.fromEntries(parameters.map(([name, value]) => [name, toQmp(value)]));
+  await applyParameters(qmp, settings.parameters);
+}
+
+export async function applyParameters(qmp: QmpClient, parameters: Parameters): Promise<void> {
+  const entries = Object.entries(parameters);
+  if (entries.length === 0) return;
+  const update = Object.fromEntries(entries.map(([name, value]) => [name, toQmp(value)]));
   await qmp.execute("migrate-set-parameters", update as MigrationParametersUpdate);
+}
+
+/** The present values of those of `names` that this QEMU knows. */
+export async function readParameters(qmp: QmpClient, names: string[]): Promise<Parameters> {
+  const now: Record<string, unknown> = await qmp.execute("query-migrate-parameters");
+  const known = names.filter((name) => now[name] !== undefined);
+  return Object.fromEntries(known.map((name) => [name, parameterValue(now[name])]));
 }
 
 /** Text that is an integer beyond 2^53 is one: it travelled as text to stay exact. */

@@ -9,10 +9,10 @@ import type { QmpEvent } from "../qmp/events.ts";
 import type { MigrationInfo } from "../qmp/migration.ts";
 import { traceAck } from "./ack-trace.ts";
 import { AckWatch } from "./ack-watch.ts";
-import { FloodControl } from "./flood-control.ts";
+import { FLOOD_PARAMETERS, FloodControl } from "./flood-control.ts";
 import { HandoverClient } from "./handover.ts";
 import { hasConverged, toProgress } from "./progress.ts";
-import { applySettings } from "./settings.ts";
+import { applyParameters, applySettings, type Parameters, readParameters } from "./settings.ts";
 
 export type Emit = (body: EventBody, atMs?: number) => void;
 
@@ -61,6 +61,7 @@ export class SourceMigration {
   readonly #over = Promise.withResolvers<string>();
   readonly #unsubscribe: (() => void)[] = [];
   #link: HandoverClient | undefined;
+  #before: Parameters | undefined;
   #ackWatch: AckWatch | undefined;
   #timers: NodeJS.Timeout[] = [];
   #lastProgressMs = 0;
@@ -112,24 +113,24 @@ export class SourceMigration {
   async #setUp(args: ArgsOf<"source.start">): Promise<void> {
     const { qmp } = this.#guest;
     const handover = { ...args.handover, key: args.handoverKey };
-    const connecting = HandoverClient.connect(handover, this.id).then((link) => {
-      this.#link = link;
-      // Something else has failed meanwhile.
-      if (this.ended) link.close();
-    });
+    // First: without it nothing is changed in QEMU.
+    this.#link = await HandoverClient.connect(handover, this.id);
+    if (this.#closed) this.#link.close();
+    const names = [...Object.keys(args.settings.parameters), ...FLOOD_PARAMETERS];
+    const before = await readParameters(qmp, names);
+    this.#before = before;
     const [{ running: wasRunning }, logOffset] = await Promise.all([
       qmp.execute("query-status"),
       args.ackExpected ? traceAck(this.#guest, this.#log) : undefined,
       applySettings(qmp, args.settings),
-      connecting,
     ]);
-    const { "max-bandwidth": maxBandwidth = 0 } = await qmp.execute("query-migrate-parameters");
+    const agreed = await readParameters(qmp, FLOOD_PARAMETERS);
     const limit = args.settings.parameters["downtime-limit"];
     const { ackExpected } = args;
     this.#guest.note({
       migration: {
         ...{ id: this.id, epoch: this.epoch, role: "source", over: false },
-        ...{ handover, ackExpected, wasRunning, maxBandwidth: String(maxBandwidth) },
+        ...{ handover, ackExpected, wasRunning, agreed, before },
         downtimeLimitMs: typeof limit === "number" ? limit : DOWNTIME_LIMIT_MS,
         deadlineAtMs: Date.now() + args.precopyDeadlineMs,
         ...(logOffset === undefined ? {} : { logOffset }),
@@ -363,7 +364,7 @@ export class SourceMigration {
     this.#said.ended = true;
     this.#over.resolve(status);
     this.#letGo();
-    if (status === "failed" || status === "cancelled") this.#flood.release();
+    if (status !== "completed" && status !== "gone") this.#undoSettings();
     const memory = this.#guest.manifest.migration;
     if (!memory || memory.id !== this.id || status === "gone") return;
     const { handover: _, ...rest } = memory;
@@ -375,6 +376,15 @@ export class SourceMigration {
     }
   }
 
+  /** The next migration of this process finds it as this one did. */
+  #undoSettings(): void {
+    this.#flood.stop();
+    const before = this.#before ?? this.#guest.manifest.migration?.before ?? {};
+    applyParametersOf(this.#guest, before).catch((error: unknown) => {
+      this.#log.warn({ error, before }, "parameters stay changed");
+    });
+  }
+
   #tell(
     body: DistributiveOmit<EventBody & { migrationId: unknown }, Identity>,
     atMs?: number,
@@ -382,6 +392,10 @@ export class SourceMigration {
     const identity = { migrationId: this.id, vm: this.#guest.vm, epoch: this.epoch };
     this.#emit({ ...body, ...identity } as EventBody, atMs);
   }
+}
+
+async function applyParametersOf(guest: Guest, parameters: Parameters): Promise<void> {
+  await applyParameters(guest.qmp, parameters);
 }
 
 type Identity = "migrationId" | "vm" | "epoch";

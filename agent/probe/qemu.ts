@@ -23,7 +23,7 @@ export async function probeQemu(qmp: QmpClient, binary: string): Promise<QemuPro
     architecture: target.arch,
     capabilities: capabilities.map((entry) => entry.capability),
     parameters: Object.fromEntries(
-      Object.entries(parameters).map(([name, value]) => [name, scalar(value)]),
+      Object.entries(parameters).map(([name, value]) => [name, parameterValue(value)]),
     ),
     machines,
     multifdCompression: find.enumOf("migrate-set-parameters", "multifd-compression"),
@@ -103,7 +103,7 @@ function schemaReader(schema: readonly SchemaEntry[]) {
 }
 
 /** Integers beyond 2^53 travel as text; lists and objects do not belong into a probe. */
-function scalar(value: unknown): ParameterValue {
+export function parameterValue(value: unknown): ParameterValue {
   if (typeof value === "bigint") return value.toString();
   if (typeof value === "string" || typeof value === "number" || typeof value === "boolean") {
     return value;

@@ -83,6 +83,12 @@ export class Pair {
     await qmp.execute("migrate-set-parameters", { "max-bandwidth": 2 ** 30 });
   }
 
+  /** The next migration goes the other way. */
+  swap(): void {
+    [this.source, this.target] = [this.target, this.source];
+    for (const host of [this.source, this.target]) host.events.splice(0);
+  }
+
   /** The end of each good migration: told by both, seen by both, the guest runs on the target. */
   async hasMoved(): Promise<void> {
     await this.target.told("migration.target-running");
