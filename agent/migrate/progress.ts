@@ -1,4 +1,4 @@
-import type { Progress } from "../../core/event.ts";
+import type { FinalFigures, Progress } from "../../core/event.ts";
 import type { MigrationInfo } from "../qmp/migration.ts";
 
 /** query-migrate in the words of the record. */
@@ -19,6 +19,17 @@ export function toProgress(info: MigrationInfo): Progress {
     expectedDowntimeMs: number(info["expected-downtime"]),
     vfioTransferredBytes: number(info.vfio?.transferred),
   });
+}
+
+/** What QEMU says after `completed`; zeros when it could not be asked any more. */
+export function toFigures(info: MigrationInfo | undefined): FinalFigures {
+  const setupTimeMs = number(info?.["setup-time"]);
+  return {
+    downtimeMs: number(info?.downtime) ?? 0,
+    totalTimeMs: number(info?.["total-time"]) ?? 0,
+    ...(setupTimeMs === undefined ? {} : { setupTimeMs }),
+    progress: info === undefined ? { status: "completed" } : toProgress(info),
+  };
 }
 
 /**

@@ -9,9 +9,10 @@ import type { QmpEvent } from "../qmp/events.ts";
 import type { MigrationInfo } from "../qmp/migration.ts";
 import { traceAck } from "./ack-trace.ts";
 import { AckWatch } from "./ack-watch.ts";
+import { cancelAndWait } from "./cancel.ts";
 import { FLOOD_PARAMETERS, FloodControl } from "./flood-control.ts";
 import { HandoverClient } from "./handover.ts";
-import { hasConverged, toProgress } from "./progress.ts";
+import { hasConverged, toFigures, toProgress } from "./progress.ts";
 import { applyParameters, applySettings, type Parameters, readParameters } from "./settings.ts";
 
 export type Emit = (body: EventBody, atMs?: number) => void;
@@ -36,10 +37,6 @@ const DOWNTIME_LIMIT_MS = 300;
 const ASK_MS = 500;
 /** The target's `cont` is a matter of milliseconds; after this the cloud decides. */
 const HANDOVER_MS = 3_000;
-/** After this a migration that stays in `cancelling` has its sockets yanked (facts 1.3). */
-const CANCEL_STUCK_MS = 2_000;
-const CANCEL_MS = 15_000;
-
 /**
  * The source's reflexes in one migration. They need no cloud:
  *
@@ -171,21 +168,7 @@ export class SourceMigration {
       this.#end("not-started");
       return "none";
     }
-    await qmp.execute("migrate_cancel");
-    const stuck = setTimeout(() => {
-      qmp.execute("yank", { instances: [{ type: "migration" }] }).catch(() => undefined);
-    }, CANCEL_STUCK_MS);
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(
-        () => reject(new QmpTimeoutError("migrate_cancel", CANCEL_MS, true)),
-        CANCEL_MS,
-      );
-    });
-    return Promise.race([this.#over.promise, late]).finally(() => {
-      clearTimeout(stuck);
-      clearTimeout(timer);
-    });
+    return cancelAndWait(qmp, this.#over.promise);
   }
 
   /** Stops watching without a word: the agent shuts down, QEMU goes on. */
@@ -256,22 +239,8 @@ export class SourceMigration {
     const handing = this.#link?.completed(wasRunning, HANDOVER_MS) ?? Promise.resolve(false);
     const [handedOver, info] = await Promise.all([handing, this.#ask().catch(() => undefined)]);
     if (this.#closed) return;
-    const progress = info === undefined ? { status: "completed" } : toProgress(info);
-    this.#tell(
-      {
-        type: "migration.source-completed",
-        handedOver,
-        figures: {
-          downtimeMs: Number(info?.downtime ?? 0),
-          totalTimeMs: Number(info?.["total-time"] ?? 0),
-          ...(info?.["setup-time"] === undefined
-            ? {}
-            : { setupTimeMs: Number(info["setup-time"]) }),
-          progress,
-        },
-      },
-      atMs,
-    );
+    const figures = toFigures(info);
+    this.#tell({ type: "migration.source-completed", handedOver, figures }, atMs);
     this.#end("completed");
   }
 

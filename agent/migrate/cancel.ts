@@ -1,0 +1,30 @@
+import type { QmpClient } from "../qmp/client.ts";
+import { QmpTimeoutError } from "../qmp/error.ts";
+
+/** After this a migration that stays in `cancelling` has its sockets yanked (facts 1.3). */
+const STUCK_MS = 2_000;
+const CANCEL_MS = 15_000;
+
+/**
+ * Cancels an outgoing migration and waits for `over`, the status it ends with: a cancel may come too
+ * late, or end in `failed`.
+ *
+ * @throws QmpError; QmpTimeoutError when the end has not come within 15 s.
+ */
+export async function cancelAndWait(qmp: QmpClient, over: Promise<string>): Promise<string> {
+  await qmp.execute("migrate_cancel");
+  const stuck = setTimeout(() => {
+    qmp.execute("yank", { instances: [{ type: "migration" }] }).catch(() => undefined);
+  }, STUCK_MS);
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () => reject(new QmpTimeoutError("migrate_cancel", CANCEL_MS, true)),
+      CANCEL_MS,
+    );
+  });
+  return Promise.race([over, late]).finally(() => {
+    clearTimeout(stuck);
+    clearTimeout(timer);
+  });
+}
