@@ -3,7 +3,7 @@ import type { Agreement, Blocker, Choice } from "./negotiation.ts";
 import type { MigrationPolicy } from "./policy.ts";
 
 /** QEMU's own default of downtime-limit, ms. */
-const DOWNTIME_LIMIT_MS = 300;
+export const DOWNTIME_LIMIT_MS = 300;
 const LIMIT = "downtime-limit";
 const BANDWIDTH = "avail-switchover-bandwidth";
 

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { StaleMigration } from "../core/errors.ts";
 import { MigrationId } from "../core/id.ts";
 import { admitWaiting } from "./admit-waiting.ts";
+import { learnFrom } from "./learn.ts";
 import { endCompleted } from "./store/endings.ts";
 import { readMigration } from "./store/migrations.ts";
 import { task } from "./task.ts";
@@ -24,6 +25,9 @@ export const handler = task(async (event): Promise<{ status: "completed" }> => {
       throw new StaleMigration(`Failed to complete ${migrationId}: it is ${status}`);
     }
   }
-  await admitWaiting([migration.source, migration.target]);
+  await Promise.all([
+    admitWaiting([migration.source, migration.target]),
+    ended ? learnFrom(await readMigration(migrationId)) : undefined,
+  ]);
   return { status: "completed" };
 });

@@ -5,9 +5,12 @@ import type { Failure } from "../core/migration.ts";
 import { negotiate } from "../core/negotiate.ts";
 import type { AckMode, Blocker } from "../core/negotiation.ts";
 import { SourceProbe, TargetProbe } from "../core/probe.ts";
+import { planSwitchover } from "../core/switchover-plan.ts";
 import { raise } from "./raise.ts";
 import { findCommands } from "./store/commands.ts";
+import { expectedLoad, subjectsOf } from "./store/learned.ts";
 import { enterPhase, recordAgreement, recordFailure } from "./store/migrations.ts";
+import { task } from "./task.ts";
 
 const NegotiateInput = z.object({ migrationId: MigrationId });
 
@@ -18,7 +21,7 @@ const NegotiateInput = z.object({ migrationId: MigrationId });
  * @throws NegotiationRefused after the record has been given the blockers
  * @throws StaleMigration when the migration is over, has turned back, or was not probed
  */
-export async function handler(event: unknown): Promise<{ ackMode: AckMode }> {
+export const handler = task(async (event): Promise<{ ackMode: AckMode }> => {
   const { migrationId } = NegotiateInput.parse(event);
   const [migration, probes] = await Promise.all([
     enterPhase(migrationId, "negotiate"),
@@ -27,14 +30,38 @@ export async function handler(event: unknown): Promise<{ ackMode: AckMode }> {
   const { policy, definition } = migration;
   const negotiated = negotiate({ ...probes, policy, definition });
   if (!negotiated.agreed) {
-    const failure = refusal(negotiated.blockers, migration.source);
-    await recordFailure(migrationId, failure);
-    throw new NegotiationRefused(failure.message.slice(0, 2_000));
+    throw await refuse(migrationId, negotiated.blockers, migration.source);
   }
-  const { agreement } = negotiated;
-  await recordAgreement(migrationId, agreement, probes.source.runState === "running");
+  const { vfioDevices, runState } = probes.source;
+  const withAck = negotiated.agreement.source.capabilities["switchover-ack"] === true;
+  const plan = planSwitchover({
+    agreement: negotiated.agreement,
+    policy,
+    learned: await expectedLoad(subjectsOf(migration.vm, vfioDevices, withAck)),
+    linkBytesPerSecond: slower(probes.source.linkBytesPerSecond, probes.target.linkBytesPerSecond),
+  });
+  if (!plan.ok) throw await refuse(migrationId, [plan.blocker], migration.source);
+  const { agreement, prediction, gate } = plan;
+  const wasRunning = runState === "running";
+  await recordAgreement(migrationId, { agreement, prediction, gate, vfioDevices, wasRunning });
   if (agreement.ackMode === "none") await raise({ do: "happen", migrationId, signal: "acked" });
   return { ackMode: agreement.ackMode };
+});
+
+async function refuse(
+  id: MigrationId,
+  blockers: Blocker[],
+  source: string,
+): Promise<NegotiationRefused> {
+  const failure = refusal(blockers, source);
+  await recordFailure(id, failure);
+  return new NegotiationRefused(failure.message.slice(0, 2_000));
+}
+
+/** The slower of both links; what one end does not know, the other may. */
+function slower(source: number | undefined, target: number | undefined): number | undefined {
+  if (source === undefined || target === undefined) return source ?? target;
+  return Math.min(source, target);
 }
 
 async function readProbes(id: MigrationId) {

@@ -6,6 +6,7 @@ import { admitWaiting } from "./admit-waiting.ts";
 import { endingOf } from "./release/ending.ts";
 import { endNotCompleted } from "./store/endings.ts";
 import { readMigration, type StoredMigration } from "./store/migrations.ts";
+import { succeed } from "./succeed.ts";
 import { task } from "./task.ts";
 
 const ReleaseInput = z.object({
@@ -36,6 +37,7 @@ export const handler = task(async (event): Promise<ReleaseOutput> => {
     const ending = endingOf(migration, input);
     if (!over && !(await endNotCompleted(migration, ending))) continue;
     await admitWaiting([migration.source, migration.target]);
+    if (input.action === "release") await succeed(migration);
     return over ? output(migration.status, migration) : output(ending.status, ending);
   }
   throw new StaleMigration(`Failed to write the end of ${input.migrationId}: it keeps changing`);

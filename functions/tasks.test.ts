@@ -40,6 +40,7 @@ describe("a migration that goes well, each task called twice", () => {
     expect(JSON.parse(cloud.stub.executions.get(made.id) ?? "")).toEqual({
       migrationId: made.id,
       precopySeconds: 21_600,
+      switchoverSeconds: 108_000,
       ackSeconds: 300,
     });
   });

@@ -8,6 +8,7 @@ const definition = migrationDefinition({
   relay: name("relay"),
   negotiate: name("negotiate"),
   awaitSignal: name("await-signal"),
+  ackExpired: name("ack-expired"),
   complete: name("complete"),
   reconcile: name("reconcile"),
   release: name("release"),

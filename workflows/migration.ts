@@ -12,15 +12,22 @@ import {
 
 /** The functions a migration calls: an ARN each, or a reference that resolves to one. */
 export type MigrationRefs<Ref> = Refs<
-  "admit" | "relay" | "negotiate" | "awaitSignal" | "complete" | "reconcile" | "release",
+  | "admit"
+  | "relay"
+  | "negotiate"
+  | "awaitSignal"
+  | "ackExpired"
+  | "complete"
+  | "reconcile"
+  | "release",
   Ref
 >;
 
 const MIGRATION_ID: Expression = "{% $states.context.Execution.Input.migrationId %}";
 const TOKEN: Expression = "{% $states.context.Task.Token %}";
 
-/** Longest life of one migration: 8 days, a day more than the longest precopy deadline. */
-const MACHINE_SECONDS = 8 * 24 * 3600;
+/** Longest life of one migration: 16 days, more than the longest precopy and hold together. */
+const MACHINE_SECONDS = 16 * 24 * 3600;
 /** Answers to a command come within seconds; QEMU may be silent for some. */
 const COMMAND_SECONDS = 120;
 /** Agents beat every few seconds while a migration runs. */
@@ -120,7 +127,39 @@ function forward<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
       Comment: "The target's switchover ACK; passes at once when none is expected",
       Resource: INVOKE_WITH_TOKEN,
       Arguments: awaitSignal("acked", "await-ack"),
-      TimeoutSeconds: "{% $states.context.Execution.Input.ackSeconds + 60 %}",
+      TimeoutSeconds: "{% $states.context.Execution.Input.ackSeconds %}",
+      HeartbeatSeconds: HEARTBEAT_SECONDS,
+      Retry: [retryTransient, retrySilence(5)],
+      Catch: [{ ErrorEquals: ["States.Timeout"], Next: "AckExpired" }, failed],
+      Next: "Switchover",
+    },
+    AckExpired: {
+      Type: "Task",
+      Comment: "The policy's deadline for the ACK has passed",
+      Resource: INVOKE,
+      Arguments: { FunctionName: refs.ackExpired, Payload: { migrationId: MIGRATION_ID } },
+      TimeoutSeconds: 60,
+      Retry: [retryTransient],
+      Catch: [failed],
+      Assign: {
+        error: "AckTimeout",
+        cause: "{% $states.result.Payload.reason %}",
+        action: "{% $states.result.Payload.action %}",
+        look: 1,
+      },
+      Next: "HoldOrGiveUp",
+    },
+    HoldOrGiveUp: {
+      Type: "Choice",
+      Choices: [{ Condition: "{% $action = 'hold' %}", Next: "HoldForAck" }],
+      Default: "Observe",
+    },
+    HoldForAck: {
+      Type: "Task",
+      Comment: "Until the ACK comes or a person decides",
+      Resource: INVOKE_WITH_TOKEN,
+      Arguments: awaitSignal("acked", "await-ack"),
+      TimeoutSeconds: MACHINE_SECONDS,
       HeartbeatSeconds: HEARTBEAT_SECONDS,
       Retry: [retryTransient, retrySilence(5)],
       Catch: [failed],
@@ -131,7 +170,7 @@ function forward<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
       Comment: "The agents act by themselves; the source says when it has completed",
       Resource: INVOKE_WITH_TOKEN,
       Arguments: awaitSignal("source-completed", "switchover"),
-      TimeoutSeconds: "{% $states.context.Execution.Input.precopySeconds + 60 %}",
+      TimeoutSeconds: "{% $states.context.Execution.Input.switchoverSeconds + 60 %}",
       HeartbeatSeconds: HEARTBEAT_SECONDS,
       Retry: [retryTransient, retrySilence(5)],
       Catch: [failed],

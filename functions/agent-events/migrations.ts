@@ -1,5 +1,6 @@
 import type { AgentEvent, EventBody } from "../../core/event.ts";
 import type { HostId } from "../../core/id.ts";
+import { permitGroup } from "../permit.ts";
 import { changeByEvent, type EventChange } from "../store/event-changes.ts";
 import { addEntry, addSample } from "../store/timeline.ts";
 import { beat, happen, interrupt } from "./signals.ts";
@@ -36,6 +37,7 @@ export async function migrationEvent(
           detail: `${body.role} (${body.status}): ${body.errorDescription}`,
         })
       : undefined,
+    body.type === "migration.held" ? permitGroup(id) : undefined,
   ]);
 }
 
@@ -61,6 +63,10 @@ function effectOf(body: MigrationBody, atMs: number): Effect {
         first: { ackEvidence: body.evidence, ackedAtMs: atMs },
         signals: ["acked"],
       };
+    case "migration.held":
+      return { ...nothing, first: { heldAtMs: atMs }, signals: ["converged"] };
+    case "migration.released":
+      return { ...nothing, first: { releasedAtMs: atMs }, signals: [] };
     case "migration.stopped":
       return {
         ...nothing,
@@ -83,9 +89,6 @@ function effectOf(body: MigrationBody, atMs: number): Effect {
       };
     case "migration.failed":
       return { ...nothing, side: body.role, signals: [] };
-    default:
-      // Told by the source for the timeline; the record has no field for it and nobody waits.
-      return { ...nothing, signals: [] };
   }
 }
 

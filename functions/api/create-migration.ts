@@ -1,15 +1,14 @@
 import { randomBytes } from "node:crypto";
-import { ExecutionAlreadyExists, StartExecutionCommand } from "@aws-sdk/client-sfn";
-import { type HostId, MigrationId, ulid, type VmId } from "../../core/id.ts";
+import type { HostId, MigrationId, VmId } from "../../core/id.ts";
 import type { MigrationPolicy } from "../../core/policy.ts";
-import { stepFunctions } from "../clients.ts";
-import { config } from "../config.ts";
+import { beginMigration, type Ends, newMigration, startExecution } from "../begin-migration.ts";
 import { log } from "../log.ts";
-import { createMigration, type NewMigration, withdrawMigration } from "../store/creation.ts";
-import { findHost, type StoredHost } from "../store/hosts.ts";
+import { createMigration, type NewMigration } from "../store/creation.ts";
+import { findHost } from "../store/hosts.ts";
 import { findUse, hashRequest, type Used } from "../store/idempotency.ts";
 import { findMigration, type StoredMigration } from "../store/migrations.ts";
-import { findVm, type StoredVm } from "../store/vms.ts";
+import { findVm } from "../store/vms.ts";
+import { requireSoundPolicy } from "./policy.ts";
 import { Problem } from "./problem.ts";
 import { vmLocked } from "./vm-commands.ts";
 
@@ -33,11 +32,12 @@ export async function requestMigration(
 ): Promise<Created> {
   const key = idempotencyKey ?? randomBytes(16).toString("hex");
   const bodyHash = hashRequest(request);
+  requireSoundPolicy(request.policy);
   const used = idempotencyKey === undefined ? undefined : await findUse(key);
   if (used !== undefined) return replay(used, bodyHash);
   for (let attempt = 1; attempt <= TRIES; attempt += 1) {
     const ends = await readEnds(request);
-    const made = newMigration(request, ends, { key, bodyHash });
+    const made = newMigration(request.policy, ends, { key, bodyHash });
     const outcome = await createMigration(made);
     if (outcome === "created") return begin(made);
     const use = outcome === "key-used" ? await findUse(key) : undefined;
@@ -45,8 +45,6 @@ export async function requestMigration(
   }
   throw new Problem(409, "vm-changed", `VM ${request.vm} is being changed by someone else`);
 }
-
-export type Ends = { vm: StoredVm; source: StoredHost; target: StoredHost };
 
 /**
  * The VM and both hosts, fit for a migration.
@@ -85,50 +83,8 @@ export async function readEnds({ vm: id, target }: MigrationRequest): Promise<En
   return { vm, source: sourceHost, target: targetHost };
 }
 
-function newMigration(
-  { policy }: MigrationRequest,
-  { vm, source, target }: Ends,
-  idempotency: NewMigration["idempotency"],
-): NewMigration {
-  const now = new Date();
-  const id = MigrationId.parse(`mig_${ulid(now.getTime(), randomBytes(10))}`);
-  const at = now.toISOString();
-  return {
-    migration: {
-      id,
-      vm: vm.id,
-      source: source.id,
-      target: target.id,
-      policy,
-      epoch: vm.epoch + 1,
-      status: "running",
-      phase: "admit",
-      phases: [{ name: "admit", startedAt: at }],
-      definition: vm.definition,
-      queueUrls: { source: source.queueUrl, target: target.queueUrl },
-      heldBytes: vm.heldBytes,
-      decisions: [],
-      executionArn: executionArn(id),
-      createdAt: at,
-      updatedAt: at,
-    },
-    handoverKey: randomBytes(32).toString("hex"),
-    idempotency,
-  };
-}
-
-/** An execution's ARN is made of its machine's and its name. */
-function executionArn(id: MigrationId): string {
-  return `${config().migrationStateMachineArn.replace(":stateMachine:", ":execution:")}:${id}`;
-}
-
 async function begin(made: NewMigration): Promise<Created> {
-  try {
-    await startExecution(made.migration);
-  } catch (cause) {
-    log().error({ err: cause, migration: made.migration.id }, "failed to start an execution");
-    if (await withdrawMigration(made)) throw workflowUnavailable();
-  }
+  if ((await beginMigration(made)) === "withdrawn") throw workflowUnavailable();
   return { migration: made.migration, replayed: false };
 }
 
@@ -152,26 +108,6 @@ async function startAgain(id: MigrationId): Promise<void> {
     log().error({ err: cause, migration: id }, "failed to start an execution again");
     throw workflowUnavailable();
   });
-}
-
-/** Idempotent: an execution's name is its migration's id. */
-async function startExecution({ id, policy }: StoredMigration): Promise<void> {
-  const input = {
-    migrationId: id,
-    precopySeconds: Math.ceil(policy.precopyDeadlineMs / 1000),
-    ackSeconds: Math.ceil(policy.ack.deadlineMs / 1000),
-  };
-  try {
-    await stepFunctions().send(
-      new StartExecutionCommand({
-        stateMachineArn: config().migrationStateMachineArn,
-        name: id,
-        input: JSON.stringify(input),
-      }),
-    );
-  } catch (error) {
-    if (!(error instanceof ExecutionAlreadyExists)) throw error;
-  }
 }
 
 function workflowUnavailable(): Problem {

@@ -8,9 +8,11 @@ import { listSamples } from "../store/timeline.ts";
 import { cancelMigration } from "./cancel-migration.ts";
 import { requestMigration } from "./create-migration.ts";
 import { dryRun } from "./dry-run.ts";
+import { permitSwitchover } from "./permit-switchover.ts";
 import { answer, body, limit, pick, routes } from "./routing.ts";
 import { requireStorable } from "./storable.ts";
 import { migrationOrProblem, timelineOf } from "./timeline.ts";
+import { waiveAck } from "./waive-ack.ts";
 
 const NewMigration = z.strictObject({
   vm: VmId,
@@ -120,6 +122,22 @@ const cancel = createRoute({
   responses: { 202: answer("The migration, ending", Migration), ...pick(401, 404, 409, 422) },
 });
 
+const switchover = createRoute({
+  method: "post",
+  path: "/v1/migrations/{id}/switchover",
+  summary: "Gives leave to switch over to a migration that holds",
+  request: one,
+  responses: { 202: answer("The migration", Migration), ...pick(401, 404, 409, 422) },
+});
+
+const goWithoutAck = createRoute({
+  method: "post",
+  path: "/v1/migrations/{id}/waive-ack",
+  summary: "Ends the wait for an overdue ACK: a successor goes without it",
+  request: one,
+  responses: { 202: answer("The migration, ending", Migration), ...pick(401, 404, 409, 422) },
+});
+
 export const migrations = routes()
   .openapi(create, async (context) => {
     const request = context.req.valid("json");
@@ -152,6 +170,12 @@ export const migrations = routes()
     ]);
     return context.json(page, 200);
   })
+  .openapi(switchover, async (context) =>
+    context.json(publicMigration(await permitSwitchover(context.req.valid("param").id)), 202),
+  )
+  .openapi(goWithoutAck, async (context) =>
+    context.json(publicMigration(await waiveAck(context.req.valid("param").id)), 202),
+  )
   .openapi(cancel, async (context) =>
     context.json(publicMigration(await cancelMigration(context.req.valid("param").id)), 202),
   );

@@ -25,9 +25,11 @@ const builders: Builders = {
       ...known(migration, "prepared"),
       handoverKey: secret(migration, handoverKey),
       ackExpected: agreement.ackMode !== "none",
-      precopyDeadlineMs: migration.policy.precopyDeadlineMs,
+      precopyDeadlineMs: sourceDeadlineMs(migration),
+      ...gateOf(migration),
     };
   },
+  "source.release": () => ({}),
   "migration.observe": () => ({}),
   "source.cancel": () => ({}),
   "source.resume": () => ({}),
@@ -35,6 +37,19 @@ const builders: Builders = {
   "target.discard": () => ({}),
   "source.discard": () => ({}),
 };
+
+/** A held migration has its hold's time on top of its precopy's. */
+function sourceDeadlineMs({ gate, policy }: StoredMigration): number {
+  const held = gate === undefined ? 0 : policy.switchover.deadlineMs;
+  return policy.precopyDeadlineMs + held;
+}
+
+/** Leave that was given before the start needs no hold. */
+function gateOf({ gate, policy }: StoredMigration) {
+  if (gate === undefined || gate.permittedAt !== undefined) return {};
+  const { releaseAt } = policy.switchover;
+  return { gate: releaseAt === undefined ? {} : { releaseAtMs: Date.parse(releaseAt) } };
+}
 
 /**
  * The arguments of one command, from the record alone.

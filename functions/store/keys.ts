@@ -16,6 +16,11 @@ export const keys = {
   secret: (id: MigrationId): Key => ({ pk: `MIG#${id}`, sk: "SECRET" }),
   event: (id: MigrationId, at: EventKey): Key => ({ pk: `MIG#${id}`, sk: `EVENT#${sorted(at)}` }),
   sample: (id: MigrationId, at: EventKey): Key => ({ pk: `MIG#${id}`, sk: `SAMPLE#${sorted(at)}` }),
+  learned: ({ name, withAck }: { name: string; withAck: boolean }): Key => ({
+    pk: `LEARNED#${name}`,
+    sk: withAck ? "ACK" : "NO-ACK",
+  }),
+  group: (name: string): Key => ({ pk: `GROUP#${name}`, sk: "META" }),
   command: (id: CommandId): Key => ({ pk: `CMD#${id}`, sk: "META" }),
   idempotency: (key: string): Key => ({
     pk: `IDEMPOTENCY#${createHash("sha256").update(key).digest("hex")}`,

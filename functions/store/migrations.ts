@@ -2,16 +2,20 @@ import { z } from "zod";
 import { verbs } from "../../core/command.ts";
 import { StaleMigration } from "../../core/errors.ts";
 import { AckEvidence } from "../../core/event.ts";
-import type { HostId, MigrationId, VmId } from "../../core/id.ts";
+import { type HostId, MigrationId, type VmId } from "../../core/id.ts";
 import {
   type Failure,
+  type Gate,
   isFinal,
   Migration,
   type MigrationStatus,
   nextPhases,
   Phase,
+  type Prediction,
 } from "../../core/migration.ts";
 import type { Agreement } from "../../core/negotiation.ts";
+import { MigrationPolicy } from "../../core/policy.ts";
+import { VfioDevice } from "../../core/probe.ts";
 import { ProcessReport } from "../../core/report.ts";
 import { VmDefinition } from "../../core/vm.ts";
 import { keys } from "./keys.ts";
@@ -40,6 +44,12 @@ const StoredMigration = z.object({
   ackEvidence: AckEvidence.optional(),
   ackedAtMs: z.number().optional(),
   prepared: z.object({ migrationUri, handover }).optional(),
+  heldAtMs: z.number().optional(),
+  releasedAtMs: z.number().optional(),
+  /** Passed-through devices as the source told: what load times are learned by. */
+  vfioDevices: z.array(VfioDevice).optional(),
+  /** Written with the decision to go on without the ACK: the migration that will. */
+  restart: z.object({ id: MigrationId, policy: MigrationPolicy }).optional(),
   decisions: z.array(StoredDecision),
   sightings: z
     .object({ source: ProcessReport.optional(), target: ProcessReport.optional() })
@@ -53,9 +63,10 @@ export function parseMigration(item: unknown): StoredMigration {
 
 /** The record as the API shows it. */
 export function publicMigration(stored: StoredMigration): Migration {
-  const { agreement, ackEvidence, ackedAtMs } = stored;
+  const { agreement, ackEvidence, ackedAtMs, gate, heldAtMs, releasedAtMs } = stored;
   return PublicMigration.parse({
     ...stored,
+    ...(gate === undefined ? {} : { gate: { ...gate, heldAtMs, releasedAtMs } }),
     ...(agreement === undefined
       ? {}
       : {
@@ -162,15 +173,74 @@ function onWayBack(phase: Phase): boolean {
   return phase === "reconcile" || phase === "undo" || phase === "release";
 }
 
+export type Negotiated = {
+  agreement: Agreement;
+  wasRunning: boolean;
+  vfioDevices: VfioDevice[];
+  prediction: Prediction;
+  gate: Gate | undefined;
+};
+
 /** What both ends agreed on; the first agreement stays. */
-export async function recordAgreement(
+export async function recordAgreement(id: MigrationId, negotiated: Negotiated): Promise<void> {
+  const { agreement, wasRunning, vfioDevices, prediction, gate } = negotiated;
+  const gated = gate === undefined ? "" : ", #gate = if_not_exists(#gate, :gate)";
+  await change(id, {
+    update: `#agreement = if_not_exists(#agreement, :agreement), #wasRunning = :wasRunning, #vfioDevices = :vfioDevices, #prediction = if_not_exists(#prediction, :prediction)${gated}`,
+    values: {
+      ":agreement": agreement,
+      ":wasRunning": wasRunning,
+      ":vfioDevices": vfioDevices,
+      ":prediction": prediction,
+      ...(gate === undefined ? {} : { ":gate": gate }),
+    },
+  });
+}
+
+/** Leave to switch over; the first stays. Undefined when there is no gate, or nothing to be left. */
+export async function recordPermit(
   id: MigrationId,
-  agreement: Agreement,
-  wasRunning: boolean,
+  by: NonNullable<Gate["permittedBy"]>,
+): Promise<StoredMigration | undefined> {
+  const item = await updateItem(
+    ofRunning(id, {
+      update:
+        "#gate.#permittedAt = if_not_exists(#gate.#permittedAt, :now), #gate.#permittedBy = if_not_exists(#gate.#permittedBy, :by)",
+      condition: "attribute_exists(#gate) AND attribute_not_exists(#cancelRequestedAt)",
+      values: { ":by": by },
+    }),
+  );
+  return item === undefined ? undefined : parseMigration(item);
+}
+
+/** The migration that goes on after this one; after the end. */
+export async function recordSuccessor(id: MigrationId, successor: MigrationId): Promise<void> {
+  await updateIf({
+    key: keys.migration(id),
+    update: "SET #successor = :successor",
+    condition: "attribute_exists(pk)",
+    values: { ":successor": successor },
+  });
+}
+
+/** How far the real downtime was from the expected one; after the end. */
+export async function recordPredictionError(id: MigrationId, errorMs: number): Promise<void> {
+  await updateIf({
+    key: keys.migration(id),
+    update: "SET #prediction.#errorMs = :errorMs",
+    condition: "attribute_exists(#prediction)",
+    values: { ":errorMs": errorMs },
+  });
+}
+
+/** The decision to go on without the ACK, made once: the successor's id and policy. */
+export async function recordRestart(
+  id: MigrationId,
+  restart: NonNullable<StoredMigration["restart"]>,
 ): Promise<void> {
   await change(id, {
-    update: "#agreement = if_not_exists(#agreement, :agreement), #wasRunning = :wasRunning",
-    values: { ":agreement": agreement, ":wasRunning": wasRunning },
+    update: "#restart = if_not_exists(#restart, :restart)",
+    values: { ":restart": restart },
   });
 }
 

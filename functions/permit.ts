@@ -1,0 +1,39 @@
+import { CommandId, type MigrationId } from "../core/id.ts";
+import type { Gate } from "../core/migration.ts";
+import { dispatch } from "./dispatch.ts";
+import { joinGroup } from "./store/groups.ts";
+import { readMigration, recordPermit, type StoredMigration } from "./store/migrations.ts";
+
+/**
+ * Gives leave to switch over: written into the record, so that a source that has not started yet
+ * does not hold at all, and sent straight to the source's agent. Given again it changes nothing.
+ * Undefined when the migration is over, being cancelled, or has no gate.
+ */
+export async function permit(
+  id: MigrationId,
+  by: NonNullable<Gate["permittedBy"]>,
+): Promise<StoredMigration | undefined> {
+  const migration = await recordPermit(id, by);
+  if (migration === undefined) return undefined;
+  await dispatch({
+    id: CommandId.parse(`${id}.release.1`),
+    host: migration.source,
+    queueUrl: migration.queueUrls.source,
+    vm: migration.vm,
+    migrationId: id,
+    epoch: migration.epoch,
+    verb: "source.release",
+    args: {},
+  });
+  return migration;
+}
+
+/** A member of a group holds: when it was the last to, all of them get leave together. */
+export async function permitGroup(id: MigrationId): Promise<void> {
+  const { policy } = await readMigration(id);
+  const { group } = policy.switchover;
+  if (group === undefined) return;
+  const ready = await joinGroup(group.name, id);
+  if (ready.length < group.size) return;
+  await Promise.all(ready.map((member) => permit(member, "group")));
+}

@@ -1,0 +1,50 @@
+import type { VmId } from "../../core/id.ts";
+import { expectedLoadMs, Learned, learn, NOTHING_LEARNED } from "../../core/learning.ts";
+import type { VfioDevice } from "../../core/probe.ts";
+import { keys } from "./keys.ts";
+import { getItems, updateIf } from "./table.ts";
+
+/** What load times are learned by; moves with and without the ACK are different things. */
+export type Subject = { name: string; withAck: boolean };
+
+/** The VM itself, and the classes of its passed-through devices. */
+export function subjectsOf(vm: VmId, devices: VfioDevice[], withAck: boolean): Subject[] {
+  const classes = new Set(devices.flatMap(({ deviceClass }) => deviceClass ?? []));
+  return [`vm ${vm}`, ...classes].map((name) => ({ name, withAck }));
+}
+
+/**
+ * The load time to expect: the VM's own where it has been moved before, else the longest of its
+ * device classes. Undefined when nothing is known.
+ */
+export async function expectedLoad(
+  subjects: Subject[],
+): Promise<{ loadMs: number; from: string } | undefined> {
+  const items = await getItems(subjects.map(keys.learned));
+  const known = items.flatMap((item) => {
+    const loadMs = expectedLoadMs(Learned.parse(item.learned));
+    return loadMs === undefined ? [] : [{ loadMs, from: String(item.name) }];
+  });
+  const own = known.find(({ from }) => from === subjects[0]?.name);
+  return own ?? known.sort((a, b) => b.loadMs - a.loadMs)[0];
+}
+
+/**
+ * Adds what one move took. Two moves of one class that end at the same moment: one of them is not
+ * remembered, which does no harm.
+ */
+export async function rememberLoad(subject: Subject, loadMs: number): Promise<void> {
+  const [item] = await getItems([keys.learned(subject)]);
+  const before = item === undefined ? NOTHING_LEARNED : Learned.parse(item.learned);
+  await updateIf({
+    key: keys.learned(subject),
+    update: "SET #learned = :learned, #name = :name, #moves = :moves",
+    condition: "attribute_not_exists(#moves) OR #moves = :before",
+    values: {
+      ":learned": learn(before, loadMs),
+      ":name": subject.name,
+      ":moves": before.moves + 1,
+      ":before": before.moves,
+    },
+  });
+}
