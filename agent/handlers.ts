@@ -41,6 +41,7 @@ export function createHandlers(context: Context): Handlers {
     "target.probe": (command, args) => probeTarget(context, command, args),
     "target.prepare": (command, args) => prepareTarget(context, command, args),
     "source.start": (command, args) => startSource(context, command, args),
+    "source.release": (command) => releaseSource(context, command),
     "migration.observe": (command) => observe(context, command),
     "source.cancel": (command) => cancelSource(context, command),
     "source.resume": (command) => resumeSource(context, command),
@@ -208,6 +209,18 @@ async function observe({ guests }: Context, command: Command): Promise<ProcessRe
   } catch {
     return { ...base, process: guest.isAlive ? "silent" : "gone" };
   }
+}
+
+async function releaseSource(
+  { guests }: Context,
+  { vm, migrationId }: Command,
+): Promise<ResultOf<"source.release">> {
+  const migrating = guests.migrating(vm);
+  if (!(migrating instanceof SourceMigration) || migrating.id !== migrationId) {
+    throw new CommandRefusedError("refused", `${vm} is not the source of that migration here`);
+  }
+  await migrating.release("command");
+  return { released: true };
 }
 
 async function cancelSource(context: Context, command: Command): Promise<ProcessReport> {

@@ -43,6 +43,8 @@ export const Manifest = z.strictObject({
       wasRunning: z.boolean().optional(),
       downtimeLimitMs: z.number().optional(),
       deadlineAtMs: z.number().optional(),
+      /** Holds for leave; gone once leave was given. */
+      gate: z.strictObject({ releaseAtMs: z.number().optional() }).optional(),
       /** Parameters as agreed that are changed underway, and all changed ones as they were before. */
       agreed: Parameters.optional(),
       before: Parameters.optional(),

@@ -11,6 +11,7 @@ import { traceAck } from "./ack-trace.ts";
 import { AckWatch } from "./ack-watch.ts";
 import { cancelAndWait } from "./cancel.ts";
 import { FLOOD_PARAMETERS, FloodControl } from "./flood-control.ts";
+import { Gate } from "./gate.ts";
 import { HandoverClient } from "./handover.ts";
 import { hasConverged, toFigures, toProgress } from "./progress.ts";
 import { applyParameters, applySettings, type Parameters, readParameters } from "./settings.ts";
@@ -46,6 +47,7 @@ const HANDOVER_MS = 3_000;
  *   completed               → handover link: the target may run; then figures, then tell
  *   failed, cancelled       → QEMU has let the guest run again; tell
  *   deadline                → migrate_cancel
+ *   gate                    → hold when converged and acknowledged, the guest running; tell
  */
 export class SourceMigration {
   readonly id: MigrationId;
@@ -59,6 +61,7 @@ export class SourceMigration {
   readonly #unsubscribe: (() => void)[] = [];
   #link: HandoverClient | undefined;
   #before: Parameters | undefined;
+  #gate: Gate | undefined;
   #ackWatch: AckWatch | undefined;
   #timers: NodeJS.Timeout[] = [];
   #lastProgressMs = 0;
@@ -66,7 +69,7 @@ export class SourceMigration {
   #asking = false;
   /** The agent lets go of it: not one more word, the next life of the agent goes on. */
   #closed = false;
-  #said = { converged: false, stopped: false, ended: false };
+  #said = { converged: false, acked: false, held: false, stopped: false, ended: false };
 
   constructor(options: SourceOptions) {
     this.id = options.id;
@@ -123,12 +126,18 @@ export class SourceMigration {
     ]);
     const agreed = await readParameters(qmp, FLOOD_PARAMETERS);
     const limit = args.settings.parameters["downtime-limit"];
+    const downtimeLimitMs = typeof limit === "number" ? limit : DOWNTIME_LIMIT_MS;
+    if (args.gate) {
+      this.#gate = new Gate(qmp, this.#log, downtimeLimitMs);
+      await this.#gate.hold();
+    }
     const { ackExpected } = args;
     this.#guest.note({
       migration: {
         ...{ id: this.id, epoch: this.epoch, role: "source", over: false },
         ...{ handover, ackExpected, wasRunning, agreed, before },
-        downtimeLimitMs: typeof limit === "number" ? limit : DOWNTIME_LIMIT_MS,
+        downtimeLimitMs,
+        ...(args.gate ? { gate: args.gate } : {}),
         deadlineAtMs: Date.now() + args.precopyDeadlineMs,
         ...(logOffset === undefined ? {} : { logOffset }),
       },
@@ -142,12 +151,35 @@ export class SourceMigration {
     const memory = this.#guest.manifest.migration;
     if (memory?.handover) this.#link = HandoverClient.resume(memory.handover, this.id);
     if (memory?.logOffset !== undefined) this.#watchAck(memory.logOffset);
+    if (memory?.gate) {
+      const limitMs = memory.downtimeLimitMs ?? DOWNTIME_LIMIT_MS;
+      this.#gate = new Gate(this.#guest.qmp, this.#log, limitMs);
+      this.#gate.takeUp();
+    }
     this.#listen();
     this.#clockwork();
     // The agent's earlier life may have calmed it, and may have missed the end of the hold.
     this.#flood.restore();
     // Not waited for: QEMU may be silent for as long as its downtime takes.
     void this.#look();
+  }
+
+  /**
+   * Leave to switch over. Given again, or to a migration that does not hold, it changes nothing.
+   *
+   * @throws QmpError: then it holds still.
+   */
+  async release(by: "command" | "time"): Promise<void> {
+    if (this.ended || !this.#gate?.isHolding) return;
+    // Full speed first: what became dirty while it held has to go before the guest may stop.
+    this.#flood.release();
+    if (!(await this.#gate.release())) return;
+    const memory = this.#guest.manifest.migration;
+    if (memory) {
+      const { gate: _, ...rest } = memory;
+      this.#guest.note({ migration: rest });
+    }
+    this.#tell({ type: "migration.released", by });
   }
 
   /** Cancels and waits for the end, whichever it is. Never in postcopy: 7.2 would lose the guest. */
@@ -188,7 +220,9 @@ export class SourceMigration {
   #watchAck(offset: number): void {
     try {
       this.#ackWatch = new AckWatch(this.#guest.logPath, offset, ({ pending, atMs }) => {
-        if (pending === 0) this.#flood.release();
+        if (pending === 0) this.#said.acked = true;
+        // A gate goes on holding, and the passes go on.
+        if (pending === 0 && !this.#gate?.isHolding) this.#flood.release();
         this.#tell({ type: "migration.acked", evidence: "trace", pending }, atMs);
       });
     } catch (error) {
@@ -201,8 +235,9 @@ export class SourceMigration {
     this.#unsubscribe.push(
       monitor.on("MIGRATION", (event) => this.#onStatus(event.data.status, event)),
       monitor.on("MIGRATION_PASS", ({ count }) => {
-        // Only an ACK that will be seen is known to hold it, and tells when the hold is over.
-        if (this.#ackWatch) this.#flood.onPasses(count, this.#bestBytesPerSecond);
+        // Only an ACK that will be seen, or a gate, is known to hold it, and when the hold is over.
+        if (this.#ackWatch || this.#gate?.isHolding)
+          this.#flood.onPasses(count, this.#bestBytesPerSecond);
       }),
       monitor.on("STOP", (event) => this.#onStop(event.timestampMs)),
       monitor.onReturn(() => void this.#look()),
@@ -269,12 +304,20 @@ export class SourceMigration {
   #clockwork(): void {
     this.#timers.push(setInterval(() => void this.#look(), ASK_MS));
     this.#timers.push(setInterval(() => this.#beat(), this.#progressIntervalMs));
-    const left = (this.#guest.manifest.migration?.deadlineAtMs ?? Number.NaN) - Date.now();
-    if (Number.isNaN(left)) return;
-    // Longer than setTimeout's 2^31 ms there is no deadline to speak of.
-    this.#timers.push(
-      setTimeout(() => this.#onDeadline(), Math.min(Math.max(left, 0), 2 ** 31 - 1)),
-    );
+    const { deadlineAtMs, gate } = this.#guest.manifest.migration ?? {};
+    this.#at(deadlineAtMs, () => this.#onDeadline());
+    this.#at(gate?.releaseAtMs, () => {
+      this.release("time").catch((error: unknown) => {
+        this.#log.error({ error }, "cannot lift the hold in time");
+      });
+    });
+  }
+
+  #at(atMs: number | undefined, what: () => void): void {
+    if (atMs === undefined) return;
+    // Longer than setTimeout's 2^31 ms is as good as never.
+    const leftMs = Math.min(Math.max(atMs - Date.now(), 0), 2 ** 31 - 1);
+    this.#timers.push(setTimeout(what, leftMs));
   }
 
   #onDeadline(): void {
@@ -304,6 +347,7 @@ export class SourceMigration {
         this.#said.converged = true;
         this.#tell({ type: "migration.converged" });
       }
+      this.#lookWhetherHeld();
       if (Date.now() - this.#lastProgressMs < this.#progressIntervalMs) return;
       this.#lastProgressMs = Date.now();
       this.#tell({ type: "migration.progress", progress });
@@ -312,6 +356,15 @@ export class SourceMigration {
     } finally {
       this.#asking = false;
     }
+  }
+
+  /** All but the last of it is over there: from here on it waits for leave. */
+  #lookWhetherHeld(): void {
+    const { ackExpected } = this.#guest.manifest.migration ?? {};
+    const acked = this.#said.acked || !ackExpected || this.#ackWatch === undefined;
+    if (this.#said.held || !this.#gate?.isHolding || !this.#said.converged || !acked) return;
+    this.#said.held = true;
+    this.#tell({ type: "migration.held" });
   }
 
   async #onMissedEnd(status: string): Promise<void> {
@@ -334,6 +387,7 @@ export class SourceMigration {
     this.#over.resolve(status);
     this.#letGo();
     if (status !== "completed" && status !== "gone") this.#undoSettings();
+    if (status !== "gone") void this.#gate?.cleanUp();
     const memory = this.#guest.manifest.migration;
     if (!memory || memory.id !== this.id || status === "gone") return;
     const { handover: _, ...rest } = memory;
