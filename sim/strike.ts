@@ -4,6 +4,10 @@ import { exitProcess, holdMainLoop, type Qemu, releaseMainLoop } from "./qemu.ts
 
 /** Takes a fault; what it is about to do happens now, or when its moment comes. */
 export function addFault(qemu: Qemu, fault: Fault): void {
+  if (fault.at === undefined && !fault.afterMs && !isLasting(fault)) {
+    strike(qemu, fault);
+    return;
+  }
   qemu.faults.push(fault);
   const { status } = qemu.outgoing;
   strikeFaults(qemu, status === "none" ? qemu.incoming.status : status);
