@@ -62,7 +62,7 @@ const table: Record<keyof typeof sources, string> = {
   "stopped and failed": "S S L D D D D ✓ ✓ ✓ W W",
   completed: "S S L D W D T ✓ ✓ ✓ W W",
   postcopy: "F F L F F F F ✓ ✓ ✓ F F",
-  gone: "L L L L W L T ✓ ✓ ✓ W W",
+  gone: "L L L D W D T ✓ ✓ ✓ W W",
   "QMP silent": "W W L W W W W ✓ ✓ ✓ W W",
   "agent silent": "W W L W W W W ✓ ✓ ✓ W W",
   none: "W W L W W W W ✓ ✓ ✓ W W",

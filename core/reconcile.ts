@@ -179,6 +179,8 @@ function sourceGone(target: TargetState): Decision {
     case "loading":
     case "unclear":
       return { action: "wait", reason: "the source is gone; the target does not have it all yet" };
+    case "empty":
+      return { action: "discard-target", reason: "the source is gone; the target holds no guest" };
     default:
       return { action: "lost", reason: "the source's process ended before the target had it all" };
   }
