@@ -9,6 +9,7 @@ import { cancelMigration } from "./cancel-migration.ts";
 import { requestMigration } from "./create-migration.ts";
 import { dryRun } from "./dry-run.ts";
 import { permitSwitchover } from "./permit-switchover.ts";
+import { requireSoundPolicy } from "./policy-problem.ts";
 import { answer, body, limit, pick, routes } from "./routing.ts";
 import { requireStorable } from "./storable.ts";
 import { migrationOrProblem, timelineOf } from "./timeline.ts";
@@ -142,6 +143,7 @@ export const migrations = routes()
   .openapi(create, async (context) => {
     const request = context.req.valid("json");
     requireStorable(request);
+    requireSoundPolicy(request.policy);
     if (context.req.valid("query").dryRun === "true") {
       return context.json(await dryRun(request), 200);
     }

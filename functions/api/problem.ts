@@ -9,6 +9,8 @@ export const FieldError = z.object({
   rule: z.string(),
   expected: z.string().optional(),
   received: z.string().optional(),
+  /** What to do about it, where that is not plain from the rule. */
+  cure: z.string().optional(),
 });
 export type FieldError = z.infer<typeof FieldError>;
 
