@@ -6,6 +6,7 @@ import type { EventKey } from "../store/keys.ts";
 import { recordPrepared } from "../store/migrations.ts";
 import { addEntry } from "../store/timeline.ts";
 import { recordEnded, recordStarted } from "../store/vms.ts";
+import { memoryCameFree } from "./guests.ts";
 import { happen } from "./signals.ts";
 
 type CommandBody = Extract<EventBody, { type: "command.completed" | "command.failed" }>;
@@ -60,9 +61,11 @@ async function vmCommandAnswered(command: StoredCommand): Promise<void> {
       return recordStarted(vm, host, definition);
     }
     await recordEnded(vm, host, { state: "failed", detail: `${error.code}: ${error.message}` });
+    await memoryCameFree(host);
   }
   if (verb === "guest.stop" && (error === undefined || error.code === "not-found")) {
     await recordEnded(vm, host, { state: "stopped" });
+    await memoryCameFree(host);
   }
 }
 

@@ -1,7 +1,8 @@
 import type { HostId, VmId } from "../../core/id.ts";
+import { admitWaiting } from "../admit-waiting.ts";
 import { findMigration } from "../store/migrations.ts";
 import { findVm, recordEnded } from "../store/vms.ts";
-import { interrupt } from "./signals.ts";
+import { happen, interrupt } from "./signals.ts";
 
 /**
  * A guest's QEMU process has ended on a host. Of a VM in a migration nothing is concluded here: the
@@ -12,7 +13,7 @@ export async function guestExited(host: HostId, vm: VmId, detail: string): Promi
   if (known === undefined) return;
   if (known.lockedBy === undefined) {
     await recordEnded(vm, host, { state: "failed", detail: detail.slice(0, 4_000) });
-    return;
+    return memoryCameFree(host);
   }
   const migration = await findMigration(known.lockedBy);
   if (migration === undefined || migration.status !== "running") return;
@@ -24,4 +25,10 @@ export async function guestExited(host: HostId, vm: VmId, detail: string): Promi
     at: new Date().toISOString(),
     detail: `the ${side}'s QEMU process ended: ${detail.slice(0, 2_000)}`,
   });
+}
+
+/** Migrations that wait for this host's memory may fit now. */
+export async function memoryCameFree(host: HostId): Promise<void> {
+  const outcome = { at: new Date().toISOString(), by: "cloud" };
+  await admitWaiting([host], (id) => happen(id, ["admitted"], outcome));
 }
