@@ -7,6 +7,7 @@ const Registered = z.object({ queueUrl: z.string(), acceptedSeq: z.int().nonnega
 const Gap = z.object({ code: z.literal("event-gap"), expectedSeq: z.int().positive() });
 /** Said by the control plane itself, not by something on the way to it. */
 const Unfit = z.object({ code: z.enum(["invalid", "malformed-json", "body-too-large"]) });
+const Sentence = z.object({ detail: z.string() });
 const Accepted = z.object({ acceptedSeq: z.int().nonnegative() });
 
 /** The cloud refused for a reason that trying again does not cure, such as a wrong host key. */
@@ -74,11 +75,17 @@ export class CloudApi {
     if (response.ok) return schema.parse(JSON.parse(text));
     const gap = response.status === 409 ? Gap.safeParse(parseJson(text)) : undefined;
     if (gap?.success) throw new EventGapError(gap.data.expectedSeq);
-    const message = `Failed to post to ${path}: ${response.status} ${text.slice(0, 500)}`;
+    const message = `${new URL(this.#base).host} refused ${path} of ${this.#host}: ${reasonOf(text)} (${response.status})`;
     const final = [400, 401, 403, 404, 413, 422].includes(response.status);
     if (!final) throw new Error(message);
     throw new CloudRefusedError(message, Unfit.safeParse(parseJson(text)).success);
   }
+}
+
+/** The control plane answers with a sentence; whatever is on the way to it, with anything. */
+function reasonOf(text: string): string {
+  const problem = Sentence.safeParse(parseJson(text));
+  return problem.success ? problem.data.detail : text.slice(0, 500);
 }
 
 function parseJson(text: string): unknown {

@@ -62,5 +62,9 @@ async function authenticate(context: Context, id: HostId): Promise<StoredHost> {
   const host = await findHost(id);
   const hash = host?.keyHash ?? hashSecret("");
   if (bearerMatches(context.req.header("authorization"), hash) && host !== undefined) return host;
-  throw new Problem(401, "unauthorized", "The host's key is missing or wrong");
+  throw new Problem(
+    401,
+    "unauthorized",
+    "The host's key is missing or wrong: POST /v1/hosts showed it once",
+  );
 }

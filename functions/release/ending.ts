@@ -49,7 +49,7 @@ export function endingOf(migration: StoredMigration, release: Release): NotCompl
 function failureOf(migration: StoredMigration, { error, cause, reason }: Release): Failure {
   return {
     code: codeOf(error),
-    message: cause === "" ? `${error}: ${reason}` : cause.slice(0, 4_000),
+    message: cause === "" ? `${error}: ${reason}` : sentenceOf(cause).slice(0, 4_000),
     state: reason,
     cure:
       error === "MigrationCancelled"
@@ -57,6 +57,17 @@ function failureOf(migration: StoredMigration, { error, cause, reason }: Release
         : "see the timeline, then try again",
     phase: lastForwardPhase(migration),
   };
+}
+
+/** A failed function's cause is Lambda's whole error document; people want its message. */
+function sentenceOf(cause: string): string {
+  if (!cause.startsWith("{")) return cause;
+  try {
+    const { errorMessage }: { errorMessage?: unknown } = JSON.parse(cause);
+    return typeof errorMessage === "string" && errorMessage !== "" ? errorMessage : cause;
+  } catch {
+    return cause;
+  }
 }
 
 function lastForwardPhase(migration: StoredMigration): Phase {
