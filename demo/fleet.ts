@@ -36,6 +36,8 @@ export type FleetOptions = {
   environment?: Record<string, string>;
   /** More fields of the agents' configuration. */
   agent?: object;
+  /** More fields of the hosts, such as their slots. */
+  host?: object;
 };
 
 /**
@@ -187,7 +189,7 @@ export class Fleet {
   }
 
   async #addHost(host: string): Promise<void> {
-    const { key } = await this.api.createHost(host);
+    const { key } = await this.api.createHost(host, this.#options.host);
     const folder = join(this.folder, host);
     mkdirSync(folder, { mode: 0o700 });
     writeFileSync(join(folder, "host.key"), key, { mode: 0o600 });

@@ -41,13 +41,15 @@ const say = (text: string) => {
 };
 
 let fleet: Fleet | undefined;
+/** A fleet that does not come up cleans up after itself. */
+let starting: Promise<Fleet | undefined> = Promise.resolve(undefined);
 let stopping: Promise<void> | undefined;
 const stop = () => {
-  stopping ??= fleet?.stop();
+  stopping ??= starting.then((started) => started?.stop());
   return stopping;
 };
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  process.once(signal, () => void stop()?.then(() => process.exit(130)));
+  process.once(signal, () => void stop().finally(() => process.exit(130)));
 }
 
 try {
@@ -70,7 +72,9 @@ try {
 
 async function run(source: Qemu, target: Qemu): Promise<Summary> {
   say("Starting the local cloud and two host agents …");
-  fleet = await Fleet.start({ hosts: { "host-a": source.path, "host-b": target.path } });
+  const started = Fleet.start({ hosts: { "host-a": source.path, "host-b": target.path } });
+  starting = started.catch(() => undefined);
+  fleet = await started;
   const hosts = await Promise.all([fleet.api.host("host-a"), fleet.api.host("host-b")]);
   const disk = join(fleet.folder, "boot.img");
   const memoryBytes = options.memory * MIB;
