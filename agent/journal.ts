@@ -83,7 +83,7 @@ export class JournalFile<Entry> {
     } catch {
       // Such as a full disk: the old file stays good.
       if (descriptor !== undefined) closeSync(descriptor);
-      rmSync(next, { force: true });
+      rmSync(next, { recursive: true, force: true });
       return;
     }
     this.close();

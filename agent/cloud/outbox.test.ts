@@ -1,0 +1,277 @@
+import { rmSync } from "node:fs";
+import { createServer, type Server } from "node:http";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { EventBatch, type EventBody } from "../../core/event.ts";
+import { HostId, MigrationId, VmId } from "../../core/id.ts";
+import { testFolder } from "../testing/folder.ts";
+import { quietLog } from "../testing/quiet-log.ts";
+import { CloudApi } from "./api.ts";
+import { Outbox } from "./outbox.ts";
+
+const key = "k".repeat(43);
+const vm = VmId.parse("vm1");
+const of = { migrationId: MigrationId.parse("mig_01ARZ3NDEKTSV4RRFFQ69G5FAV"), vm, epoch: 1 };
+const exited = (detail: string | number): EventBody => ({
+  ...{ type: "guest.exited", vm, detail: `${detail}` },
+});
+const progress = (transferred: number): EventBody => ({
+  ...{ type: "migration.progress", ...of },
+  progress: { status: "active", ramTransferredBytes: transferred },
+});
+
+/** The control plane's rules for events: in order, no gap, seen ones skipped. */
+class TestCloud {
+  lastSeq = 0;
+  readonly taken: { seq: number; text: string }[] = [];
+  batches: number[] = [];
+  /** Answers in place of the rules; each is used once. */
+  readonly answers: { status: number; body: object; take?: boolean }[] = [];
+  unfit: string | undefined;
+  #server: Server | undefined;
+  #port = 0;
+
+  async listen(): Promise<void> {
+    this.#server = createServer(async (request, response) => {
+      let text = "";
+      for await (const chunk of request) text += chunk;
+      const { status, body } = this.#answer(request.headers.authorization, text);
+      response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
+    });
+    await new Promise<void>((resolve) => {
+      this.#server?.listen(this.#port, "127.0.0.1", resolve);
+    });
+    const address = this.#server.address();
+    if (typeof address === "object" && address) this.#port = address.port;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.#port}/`;
+  }
+
+  get texts(): string[] {
+    return this.taken.map(({ text }) => text);
+  }
+
+  async close(): Promise<void> {
+    this.#server?.closeAllConnections();
+    await new Promise((resolve) => this.#server?.close(resolve));
+  }
+
+  #answer(authorization: string | undefined, text: string): { status: number; body: object } {
+    const forced = this.answers.shift();
+    if (forced && !forced.take) return forced;
+    if (authorization !== `Bearer ${key}`) return { status: 401, body: { code: "unauthorized" } };
+    const { events } = EventBatch.parse(JSON.parse(text));
+    this.batches.push(events.length);
+    const fresh = events.filter(({ seq }) => seq > this.lastSeq);
+    if (fresh.some(({ seq }, place) => seq !== this.lastSeq + 1 + place)) {
+      return { status: 409, body: { code: "event-gap", expectedSeq: this.lastSeq + 1 } };
+    }
+    if (this.unfit !== undefined && text.includes(this.unfit)) {
+      return { status: 422, body: { code: "invalid" } };
+    }
+    for (const { seq, body } of fresh) {
+      const detail = body.type === "guest.exited" ? body.detail : body.type;
+      const bytes = body.type === "migration.progress" ? body.progress.ramTransferredBytes : "";
+      this.taken.push({ seq, text: `${detail}${bytes}` });
+      this.lastSeq = seq;
+    }
+    return forced ?? { status: 200, body: { acceptedSeq: this.lastSeq } };
+  }
+}
+
+let cloud: TestCloud;
+let folder: string;
+let outbox: Outbox;
+
+function open(hostKey = key): Outbox {
+  const api = new CloudApi({ apiUrl: cloud.url, host: HostId.parse("a"), key: hostKey });
+  outbox = new Outbox({
+    ...{ api, stateDir: folder, log: quietLog() },
+    retryMs: { first: 5, max: 20, refused: 20 },
+  });
+  return outbox;
+}
+
+/** The agent's next life. */
+async function restart(): Promise<Outbox> {
+  await outbox.stop();
+  return open();
+}
+
+const empty = () => vi.waitFor(() => expect(outbox.pending).toBe(0), 10_000);
+
+beforeEach(async () => {
+  cloud = new TestCloud();
+  await cloud.listen();
+  folder = testFolder();
+  open();
+});
+afterEach(async () => {
+  await outbox.stop();
+  await cloud.close();
+});
+
+describe("events on their way to the cloud", () => {
+  it("arrive in order, numbered without gaps", async () => {
+    for (let n = 0; n < 120; n += 1) outbox.put(exited(n));
+    outbox.start(0);
+    outbox.put(exited("last"));
+    await empty();
+    expect(cloud.texts).toEqual([...Array(120).keys(), "last"].map(String));
+    expect(cloud.taken.map(({ seq }) => seq)).toEqual([...Array(121).keys()].map((n) => n + 1));
+  });
+
+  it("are sent again when the answer was lost, under their old numbers", async () => {
+    cloud.answers.push({ status: 500, body: {}, take: true });
+    outbox.put(exited("one"));
+    outbox.start(0);
+    await empty();
+    outbox.put(exited("two"));
+    await empty();
+    expect(cloud.texts).toEqual(["one", "two"]);
+  });
+
+  it("keep their numbers over a restart", async () => {
+    for (let n = 0; n < 8; n += 1) cloud.answers.push({ status: 503, body: {} });
+    outbox.put(exited("one"));
+    outbox.start(0);
+    await vi.waitFor(() => expect(cloud.answers.length).toBeLessThan(7));
+    await restart();
+    expect(outbox.pending).toBe(1);
+    outbox.put(exited("two"));
+    outbox.start(0);
+    await empty();
+    expect(cloud.taken).toEqual([
+      { seq: 1, text: "one" },
+      { seq: 2, text: "two" },
+    ]);
+    await restart();
+    expect(outbox.pending).toBe(0);
+    outbox.start(cloud.lastSeq);
+    outbox.put(exited("three"));
+    await empty();
+    expect(cloud.taken.at(-1)).toEqual({ seq: 3, text: "three" });
+  });
+
+  it("are not sent again when the cloud has them and the agent does not know", async () => {
+    cloud.answers.push({ status: 500, body: {}, take: true });
+    outbox.put(exited("one"));
+    outbox.start(0);
+    await vi.waitFor(() => expect(cloud.lastSeq).toBe(1));
+    await restart();
+    outbox.start(1);
+    outbox.put(exited("two"));
+    await empty();
+    expect(cloud.texts).toEqual(["one", "two"]);
+  });
+
+  it.each([
+    ["restored to an earlier state", 0],
+    ["ahead of a host that was set up anew", 41],
+  ])("go on from the number of a cloud that is %s", async (_, lastSeq) => {
+    outbox.put(exited("one"));
+    outbox.start(0);
+    await empty();
+    cloud.lastSeq = lastSeq;
+    if (lastSeq > 0) {
+      await outbox.stop();
+      rmSync(join(folder, "outbox.jsonl"));
+      open();
+      outbox.start(lastSeq);
+    }
+    outbox.put(exited("two"));
+    await empty();
+    expect(cloud.taken.at(-1)).toEqual({ seq: lastSeq + 1, text: "two" });
+  });
+
+  it("wait for as long as the cloud is away", async () => {
+    await cloud.close();
+    outbox.start(0);
+    for (let n = 0; n < 60; n += 1) outbox.put(exited(n));
+    await new Promise((resolve) => setTimeout(resolve, 60));
+    expect(outbox.pending).toBe(60);
+    await cloud.listen();
+    await empty();
+    expect(cloud.texts).toEqual([...Array(60).keys()].map(String));
+  });
+
+  it("are kept while the host key is refused", async () => {
+    await outbox.stop();
+    open("wrong");
+    outbox.put(exited("one"));
+    outbox.start(0);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(outbox.pending).toBe(1);
+    await restart();
+    outbox.start(0);
+    await empty();
+    expect(cloud.texts).toEqual(["one"]);
+  });
+
+  it("of which one is unfit arrive without it; a proxy's refusal drops nothing", async () => {
+    cloud.unfit = "poison";
+    cloud.answers.push({ status: 400, body: { message: "no idea" } });
+    for (const text of ["one", "two", "poison", "three"]) outbox.put(exited(text));
+    outbox.start(0);
+    await empty();
+    expect(cloud.texts).toEqual(["one", "two", "three"]);
+    expect(cloud.taken.map(({ seq }) => seq)).toEqual([1, 2, 3]);
+    await restart();
+    expect(outbox.pending).toBe(0);
+  });
+
+  it("travel in batches that the control plane takes", async () => {
+    const big = "x".repeat(100_000);
+    for (let n = 0; n < 6; n += 1) outbox.put(exited(big));
+    outbox.start(0);
+    await empty();
+    expect(Math.max(...cloud.batches)).toBe(2);
+  });
+
+  it("that are not accepted by an answer of 200 are not sent without a pause", async () => {
+    for (let n = 0; n < 3; n += 1) cloud.answers.push({ status: 200, body: { acceptedSeq: 0 } });
+    outbox.put(exited("one"));
+    outbox.start(0);
+    await empty();
+    expect(cloud.texts).toEqual(["one"]);
+  });
+});
+
+describe("progress", () => {
+  it("is only ever the newest, after what came before it", async () => {
+    for (let n = 1; n <= 5; n += 1) outbox.put(progress(n));
+    outbox.put(exited("between"));
+    outbox.put(progress(6));
+    expect(outbox.pending).toBe(2);
+    outbox.start(0);
+    await empty();
+    expect(cloud.texts).toEqual(["between", "migration.progress6"]);
+  });
+
+  it("is dropped when the cloud has been away for long; nothing else is", () => {
+    for (let n = 0; n < 10_000; n += 1) outbox.put(exited(n));
+    outbox.put(progress(1));
+    expect(outbox.pending).toBe(10_000);
+    outbox.put(exited("more"));
+    expect(outbox.pending).toBe(10_001);
+  });
+});
+
+describe("a journal that cannot be written", () => {
+  it("refuses answers to commands and keeps all other events in memory", async () => {
+    outbox.start(0);
+    await outbox.stop();
+    open();
+    await closeJournal(outbox);
+    expect(() => outbox.put({ type: "command.completed", ...answer })).toThrow("open");
+    outbox.put(exited("one"));
+    expect(outbox.pending).toBe(1);
+  });
+
+  const answer = { commandId: "a.b.1" as never, result: {} };
+
+  /** `stop` closes it; the queue goes on. */
+  const closeJournal = (closing: Outbox) => closing.stop();
+});

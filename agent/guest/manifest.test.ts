@@ -1,0 +1,87 @@
+import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { VmId } from "../../core/id.ts";
+import { VmDefinition } from "../../core/vm.ts";
+import { Guests } from "../guests.ts";
+import { testFolder } from "../testing/folder.ts";
+import { quietLog } from "../testing/quiet-log.ts";
+import { Departed } from "./departed.ts";
+import { type Manifest, readManifests, writeManifest } from "./manifest.ts";
+
+const manifest: Manifest = {
+  ...{ vm: VmId.parse("vm1"), adopted: false, pid: 2 ** 30, startTicks: "1", everRan: true },
+  ...{ qmpPath: "/nowhere", definition: VmDefinition.parse({ memoryBytes: 1 << 20 }) },
+};
+
+function guestsOf(folder: string) {
+  const exits: string[] = [];
+  const guests = new Guests({
+    ...{ runDir: join(folder, "r"), stateDir: join(folder, "s"), log: quietLog() },
+    onExit: (vm) => exits.push(vm),
+  });
+  return { guests, exits };
+}
+
+describe("manifests", () => {
+  it("are read back, and readable by their owner only", () => {
+    const folder = join(testFolder(), "vm1");
+    writeManifest(folder, manifest);
+    const found = readManifests(join(folder, ".."), () => expect.unreachable());
+    expect(found).toEqual([{ folder, manifest }]);
+    expect(statSync(join(folder, "guest.json")).mode & 0o777).toBe(0o600);
+    expect(readdirSync(folder)).toEqual(["guest.json"]);
+  });
+
+  it.each(["", "{", '{"vm":"vm1"}', JSON.stringify({ ...manifest, newer: true })])(
+    "that cannot be read are left alone, and their VM counts as present: %j",
+    async (text) => {
+      const root = testFolder();
+      const folder = join(root, "r", "vm1");
+      mkdirSync(folder, { recursive: true });
+      writeFileSync(join(folder, "guest.json"), text);
+      const { guests, exits } = guestsOf(root);
+      expect(await guests.reattach()).toEqual([]);
+      expect(exits).toEqual([]);
+      expect(existsSync(join(folder, "guest.json"))).toBe(true);
+      expect(guests.isPresent(manifest.vm)).toBe(true);
+      await guests.close();
+    },
+  );
+
+  it("of a process that has ended are told once and remembered", async () => {
+    const root = testFolder();
+    writeManifest(join(root, "r", "vm1"), manifest);
+    writeFileSync(join(root, "r", "stray"), "not a guest");
+    for (const expected of [["vm1"], []]) {
+      const { guests, exits } = guestsOf(root);
+      expect(await guests.reattach()).toEqual([]);
+      expect(exits).toEqual(expected);
+      expect(guests.gone(manifest.vm)).toMatchObject({ everRan: true });
+      expect(guests.isPresent(manifest.vm)).toBe(false);
+      await guests.close();
+    }
+    expect(readdirSync(join(root, "r"))).toEqual(["stray"]);
+  });
+});
+
+describe("what is known of departed guests", () => {
+  it("is bounded, forgets who is back, and holds no secret", () => {
+    const folder = testFolder();
+    const first = new Departed(folder, quietLog());
+    const id = "mig_01ARZ3NDEKTSV4RRFFQ69G5FAV" as never;
+    const handover = { address: "127.0.0.1", port: 1, key: "secret" };
+    const migration = { id, epoch: 1, role: "target", over: false, handover } as const;
+    for (let n = 0; n < 1_001; n += 1) {
+      first.add({ ...manifest, vm: VmId.parse(`vm${n}`), migration });
+    }
+    first.back(VmId.parse("vm1000"));
+    first.close();
+    const second = new Departed(folder, quietLog());
+    const known = (name: string) => second.get(VmId.parse(name));
+    expect([known("vm0"), known("vm1000")]).toEqual([undefined, undefined]);
+    expect(JSON.stringify(known("vm999"))).not.toContain("secret");
+    expect(known("vm999")?.migration).toMatchObject({ id, role: "target" });
+    second.close();
+  });
+});

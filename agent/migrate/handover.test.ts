@@ -1,0 +1,196 @@
+import { connect as connectTcp, createServer, type Server, type Socket } from "node:net";
+import { connect as connectTls, type TLSSocket } from "node:tls";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { MigrationId } from "../../core/id.ts";
+import { HandoverClient, HandoverServer } from "./handover.ts";
+
+const migrationId = MigrationId.parse("mig_01ARZ3NDEKTSV4RRFFQ69G5FAV");
+const otherId = MigrationId.parse("mig_01ARZ3NDEKTSV4RRFFQ69G5FAW");
+const key = "ab".repeat(32);
+const address = "127.0.0.1";
+
+let server: HandoverServer;
+let calls: boolean[];
+let onCompleted: () => Promise<void>;
+const toClose: { close(): unknown }[] = [];
+
+async function listen(port = 0): Promise<HandoverServer> {
+  server = await HandoverServer.listen({
+    ...{ address, port, key, migrationId },
+    onCompleted: (wasRunning) => {
+      calls.push(wasRunning);
+      return onCompleted();
+    },
+  });
+  toClose.push(server);
+  return server;
+}
+
+async function open(change: { key?: string; port?: number; id?: MigrationId } = {}) {
+  const to = { address, port: change.port ?? server.port, key: change.key ?? key };
+  const client = await HandoverClient.connect(to, change.id ?? migrationId, 2_000);
+  toClose.push(client);
+  return client;
+}
+
+/** Speaks the link's protocol as it likes. */
+async function speak(id = migrationId): Promise<TLSSocket> {
+  const socket = connectTls({
+    ...{ host: address, port: server.port, ciphers: "PSK-AES256-GCM-SHA384" },
+    ...{ minVersion: "TLSv1.2", maxVersion: "TLSv1.2", checkServerIdentity: () => undefined },
+    pskCallback: () => ({ psk: Buffer.from(key, "hex"), identity: `switchyard-${id}` }),
+  });
+  socket.on("error", () => undefined);
+  toClose.push({ close: () => socket.destroy() });
+  await new Promise<void>((resolve, reject) => {
+    socket.once("secureConnect", resolve);
+    socket.once("close", () => reject(new Error("closed")));
+  });
+  return socket;
+}
+
+const cut = (socket: Socket) => vi.waitFor(() => expect(socket.closed).toBe(true), 5_000);
+const hello = `{"type":"hello","migrationId":"${migrationId}"}\n`;
+const completed = '{"type":"completed","wasRunning":true}\n';
+
+beforeEach(async () => {
+  calls = [];
+  onCompleted = async () => undefined;
+  await listen();
+});
+afterEach(() => {
+  for (const one of toClose.splice(0)) one.close();
+});
+
+describe("the handover link", () => {
+  it.each([true, false])("tells that the source has completed; was running: %s", async (was) => {
+    const client = await open();
+    await vi.waitFor(() => expect([client.linkUp, server.linkUp]).toEqual([true, true]));
+    expect(await client.completed(was, 5_000)).toBe(true);
+    expect(calls).toEqual([was]);
+  });
+
+  it("says no when the target does not answer in time, or cannot run the guest", async () => {
+    onCompleted = () => Promise.reject(new Error("no"));
+    expect(await (await open()).completed(true, 50)).toBe(false);
+    onCompleted = () => new Promise(() => undefined);
+    expect(await (await open()).completed(true, 50)).toBe(false);
+  });
+
+  it.each([
+    ["a wrong key", { key: "cd".repeat(32) }],
+    ["another migration", { id: otherId }],
+  ])("does not come up with %s", async (_, change) => {
+    await expect(open(change)).rejects.toThrow("Failed to open the handover link");
+    expect(server.linkUp).toBe(false);
+  });
+
+  it("does not come up to one who only listens", async () => {
+    const mute = createServer((socket) => void socket.resume());
+    await new Promise<void>((resolve) => mute.listen(0, address, resolve));
+    const { port } = mute.address() as { port: number };
+    const started = performance.now();
+    await expect(HandoverClient.connect({ address, port, key }, migrationId, 100)).rejects.toThrow(
+      "Failed to open",
+    );
+    expect(performance.now() - started).toBeLessThan(5_000);
+    await closeServer(mute);
+  });
+
+  it.each([
+    ["completed before hello", completed],
+    ["another migration's hello", `{"type":"hello","migrationId":"${otherId}"}\n${completed}`],
+    ["what is no JSON", `${hello}garbage\n${completed}`],
+    ["an unknown word", `${hello}{"type":"stop"}\n`],
+    ["more than it knows", `${hello}{"type":"completed","wasRunning":true,"x":1}\n`],
+    ["the target's own word", `${hello}{"type":"running"}\n`],
+    ["a line without end", `${hello}${"x".repeat(10_000)}`],
+  ])("is cut by %s, and nothing is done", async (_, text) => {
+    const socket = await speak();
+    socket.write(text);
+    await cut(socket);
+    expect(calls).toEqual([]);
+    await vi.waitFor(() => expect(server.linkUp).toBe(false));
+  });
+
+  it("is not open to plain text", async () => {
+    const socket = connectTcp(server.port, address);
+    socket.on("error", () => undefined);
+    toClose.push({ close: () => socket.destroy() });
+    socket.write(hello + completed);
+    await cut(socket);
+    expect(calls).toEqual([]);
+  });
+
+  it("takes words that come in pieces", async () => {
+    const socket = await speak();
+    for (const part of [hello.slice(0, 20), hello.slice(20) + completed.slice(0, 9)]) {
+      socket.write(part);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    expect(calls).toEqual([]);
+    socket.write(completed.slice(9));
+    await vi.waitFor(() => expect(calls).toEqual([true]));
+  });
+
+  it("comes up again after a cut, and tells what was said meanwhile", async () => {
+    const { port } = server;
+    const client = await open();
+    await vi.waitFor(() => expect(server.linkUp).toBe(true));
+    server.close();
+    await vi.waitFor(() => expect(client.linkUp).toBe(false));
+    const told = client.completed(true, 10_000);
+    await listen(port);
+    expect(await told).toBe(true);
+    expect(calls).toEqual([true]);
+  });
+
+  it("tells it again when the answer was lost", async () => {
+    const { port } = server;
+    const { promise: asked, resolve } = Promise.withResolvers<void>();
+    onCompleted = () => {
+      resolve();
+      return new Promise(() => undefined);
+    };
+    const told = (await open()).completed(true, 10_000);
+    await asked;
+    server.close();
+    onCompleted = async () => undefined;
+    await listen(port);
+    expect(await told).toBe(true);
+  });
+
+  it("comes up in the background after a restart of the source's agent", async () => {
+    const { port } = server;
+    server.close();
+    const client = HandoverClient.resume({ address, port, key }, migrationId);
+    toClose.push(client);
+    const told = client.completed(true, 10_000);
+    await listen(port);
+    expect(await told).toBe(true);
+  });
+
+  it("leaves nothing open when it is closed, and ends a wait", async () => {
+    const client = await open();
+    onCompleted = () => new Promise(() => undefined);
+    const told = client.completed(true, 60_000);
+    client.close();
+    server.close();
+    expect(await told).toBe(false);
+    await vi.waitFor(() => {
+      const open = process.getActiveResourcesInfo();
+      expect(open.filter((kind) => /^TCP/.test(kind))).toEqual([]);
+    }, 5_000);
+  });
+
+  it("is closed while it is still coming up", async () => {
+    const { port } = server;
+    const client = HandoverClient.resume({ address, port, key }, migrationId);
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    client.close();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect([client.linkUp, server.linkUp]).toEqual([false, false]);
+  });
+});
+
+const closeServer = (mute: Server) => new Promise((resolve) => mute.close(resolve));
