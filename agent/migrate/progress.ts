@@ -34,13 +34,19 @@ export function toFigures(info: MigrationInfo | undefined): FinalFigures {
 
 /**
  * What is left would fit the downtime limit, as QEMU itself reckons: remaining / bandwidth. Never
- * before the first full pass, in which QEMU's figures mean nothing.
+ * before the first full pass, in which QEMU's figures mean nothing; while a gate holds, QEMU up to
+ * 10.2 never begins a second pass, so there the end of the first one counts.
  */
-export function hasConverged(progress: Progress, downtimeLimitMs: number): boolean {
-  if ((progress.dirtySyncCount ?? 0) < 2) return false;
+export function hasConverged(
+  progress: Progress,
+  downtimeLimitMs: number,
+  isHeld: boolean = false,
+): boolean {
+  if ((progress.dirtySyncCount ?? 0) < (isHeld ? 1 : 2)) return false;
   const { ramRemainingBytes: remaining, bandwidthBytesPerSecond: bandwidth } = progress;
   if (remaining === undefined || bandwidth === undefined) return false;
-  return remaining === 0 || remaining <= (bandwidth * downtimeLimitMs) / 1000;
+  if (remaining === 0) return !isHeld || (progress.ramTransferredBytes ?? 0) > 0;
+  return remaining <= (bandwidth * downtimeLimitMs) / 1000;
 }
 
 function number(value: number | bigint | undefined): number | undefined {

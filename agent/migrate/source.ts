@@ -343,7 +343,7 @@ export class SourceMigration {
       const rate = progress.bandwidthBytesPerSecond ?? 0;
       if (rate > (this.#bestBytesPerSecond ?? 0)) this.#bestBytesPerSecond = rate;
       const limit = this.#guest.manifest.migration?.downtimeLimitMs ?? DOWNTIME_LIMIT_MS;
-      if (!this.#said.converged && hasConverged(progress, limit)) {
+      if (!this.#said.converged && hasConverged(progress, limit, this.#gate?.isHolding)) {
         this.#said.converged = true;
         this.#tell({ type: "migration.converged" });
       }
