@@ -45,6 +45,8 @@ export const AgentConfig = z.strictObject({
    * `{"gpu0": "/sys/bus/mdev/devices/<uuid>"}` or `{"vf0": "0000:03:00.1"}`.
    */
   resources: z.record(ResourceName, z.string().min(1).max(4_096)).default({}),
+  /** What the migration network gives, B/s. Default: the speed of the address's interface. */
+  linkBytesPerSecond: z.int().min(1_000).optional(),
   /** While a migration runs its figures are sent this often, ms; it is also the heartbeat. */
   progressIntervalMs: z.int().min(100).max(30_000).default(2_000),
 });

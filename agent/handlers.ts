@@ -16,6 +16,7 @@ import { TargetMigration } from "./migrate/target.ts";
 import { describeBinary } from "./probe/binary.ts";
 import { machineType, probeGuest } from "./probe/guest.ts";
 import { accelerators, userfaultfd } from "./probe/host.ts";
+import { linkBytesPerSecond } from "./probe/link.ts";
 
 export type Context = {
   config: AgentConfig;
@@ -37,7 +38,7 @@ export function createHandlers(context: Context): Handlers {
     "guest.start": (command, args) => startGuest(context, command, args),
     "guest.adopt": (command, args) => adoptGuest(context, command, args),
     "guest.stop": (command, args) => stopGuest(context, command, args),
-    "source.probe": (command) => probeGuest(guests.get(command.vm)),
+    "source.probe": (command) => probeGuest(guests.get(command.vm), linkOf(context.config)),
     "target.probe": (command, args) => probeTarget(context, command, args),
     "target.prepare": (command, args) => prepareTarget(context, command, args),
     "source.start": (command, args) => startSource(context, command, args),
@@ -132,6 +133,7 @@ async function probeTarget(
     accelerators: accelerators(),
     vmPresent: guests.isPresent(vm),
     userfaultfd: userfaultfd(),
+    linkBytesPerSecond: linkOf(config),
     missingResources: missingResources(definition, config.resources),
   };
 }
@@ -284,6 +286,10 @@ async function discardSource(
   }
   await guests.end(guest);
   return { gone: true };
+}
+
+function linkOf({ linkBytesPerSecond: told, migrationAddress }: AgentConfig): number {
+  return told ?? linkBytesPerSecond(migrationAddress);
 }
 
 function isUnderWay(manifest: Manifest): boolean {

@@ -24,10 +24,12 @@ export function toProgress(info: MigrationInfo): Progress {
 /** What QEMU says after `completed`; zeros when it could not be asked any more. */
 export function toFigures(info: MigrationInfo | undefined): FinalFigures {
   const setupTimeMs = number(info?.["setup-time"]);
+  const downtimeBytes = number(info?.ram?.["downtime-bytes"]);
   return {
     downtimeMs: number(info?.downtime) ?? 0,
     totalTimeMs: number(info?.["total-time"]) ?? 0,
     ...(setupTimeMs === undefined ? {} : { setupTimeMs }),
+    ...(downtimeBytes === undefined ? {} : { downtimeBytes }),
     progress: info === undefined ? { status: "completed" } : toProgress(info),
   };
 }

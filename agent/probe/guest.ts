@@ -2,9 +2,10 @@ import type { ParameterValue, SourceProbe, VfioDevice } from "../../core/probe.t
 import type { Guest } from "../guest/guest.ts";
 import type { QmpClient } from "../qmp/client.ts";
 import { QmpCommandError } from "../qmp/error.ts";
+import { deviceClass } from "./device-class.ts";
 
 /** What negotiation needs to know of a running guest. */
-export async function probeGuest(guest: Guest): Promise<SourceProbe> {
+export async function probeGuest(guest: Guest, linkBytesPerSecond: number): Promise<SourceProbe> {
   const { qmp } = guest;
   const [qemu, machine, status, migration, memory, cpus, kvm, uuid, devices] = await Promise.all([
     guest.probe(),
@@ -30,6 +31,7 @@ export async function probeGuest(guest: Guest): Promise<SourceProbe> {
     ...(cpuModel === undefined ? {} : { cpuModel }),
     uuid: uuid.UUID,
     vfioDevices: devices,
+    linkBytesPerSecond,
     blockers: migration["blocked-reasons"] ?? [],
   };
 }
@@ -74,10 +76,28 @@ async function vfioDevices(qmp: QmpClient): Promise<VfioDevice[]> {
       if (type === undefined) continue;
       const path = `${parent}/${child.name}`;
       const id = parent.endsWith("-anon") ? path : child.name;
-      found.push({ id, type, properties: await readProperties(qmp, path) });
+      const [properties, kind] = await Promise.all([
+        readProperties(qmp, path),
+        readDeviceClass(qmp, path),
+      ]);
+      found.push({ id, type, properties, ...(kind === undefined ? {} : { deviceClass: kind }) });
     }
   }
   return found;
+}
+
+async function readDeviceClass(qmp: QmpClient, path: string): Promise<string | undefined> {
+  const read = async (property: string) => {
+    try {
+      const value = await qmp.execute("qom-get", { path, property });
+      return typeof value === "string" && value !== "" ? value : undefined;
+    } catch (error) {
+      if (error instanceof QmpCommandError) return undefined; // Not set.
+      throw error;
+    }
+  };
+  const [sysfsdev, host] = await Promise.all([read("sysfsdev"), read("host")]);
+  return deviceClass({ ...(sysfsdev ? { sysfsdev } : {}), ...(host ? { host } : {}) });
 }
 
 async function readProperties(

@@ -1,0 +1,30 @@
+import { readFileSync } from "node:fs";
+import { networkInterfaces } from "node:os";
+
+/** Loopback has no speed of its own; software emulation moves about this much. */
+const LOOPBACK_BYTES_PER_SECOND = 1_000_000_000;
+/** An interface that does not tell (virtual ones, bridges): 1 Gbit/s, rather too little. */
+const UNKNOWN_BYTES_PER_SECOND = 125_000_000;
+const BITS_PER_BYTE = 8;
+
+/**
+ * What the link that has this address gives, B/s: the interface's speed from sysfs
+ * (/sys/class/net/NAME/speed, Mbit/s, -1 when unknown). QEMU decides to switch over by this figure.
+ */
+export function linkBytesPerSecond(address: string): number {
+  for (const [name, addresses] of Object.entries(networkInterfaces())) {
+    const found = addresses?.find((entry) => entry.address === address);
+    if (found?.internal) return LOOPBACK_BYTES_PER_SECOND;
+    if (found) return speedOf(name) ?? UNKNOWN_BYTES_PER_SECOND;
+  }
+  return UNKNOWN_BYTES_PER_SECOND;
+}
+
+function speedOf(name: string): number | undefined {
+  try {
+    const megabits = Number(readFileSync(`/sys/class/net/${name}/speed`, "utf8"));
+    return megabits > 0 ? (megabits * 1_000_000) / BITS_PER_BYTE : undefined;
+  } catch {
+    return undefined;
+  }
+}
