@@ -13,7 +13,8 @@ describe("convergence", () => {
     ["no bandwidth measured", 2, 1, 0, 300, false],
     ["a downtime limit of 0", 2, 1, GB, 0, false],
   ])("%s", (_, dirtySyncCount, ramRemainingBytes, bandwidthBytesPerSecond, limitMs, expected) => {
-    const progress = { dirtySyncCount, ramRemainingBytes, bandwidthBytesPerSecond };
+    const figures = { dirtySyncCount, ramRemainingBytes, bandwidthBytesPerSecond };
+    const progress = { ...figures, ramTransferredBytes: 1 };
     expect(hasConverged({ status: "active", ...progress }, limitMs)).toBe(expected);
   });
 

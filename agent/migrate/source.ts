@@ -9,6 +9,7 @@ import type { QmpEvent } from "../qmp/events.ts";
 import type { MigrationInfo } from "../qmp/migration.ts";
 import { traceAck } from "./ack-trace.ts";
 import { AckWatch } from "./ack-watch.ts";
+import { Alarms } from "./alarms.ts";
 import { cancelAndWait } from "./cancel.ts";
 import { FLOOD_PARAMETERS, FloodControl } from "./flood-control.ts";
 import { Gate } from "./gate.ts";
@@ -59,11 +60,11 @@ export class SourceMigration {
   readonly #flood: FloodControl;
   readonly #over = Promise.withResolvers<string>();
   readonly #unsubscribe: (() => void)[] = [];
+  readonly #alarms = new Alarms();
   #link: HandoverClient | undefined;
   #before: Parameters | undefined;
   #gate: Gate | undefined;
   #ackWatch: AckWatch | undefined;
-  #timers: NodeJS.Timeout[] = [];
   #lastProgressMs = 0;
   #bestBytesPerSecond: number | undefined;
   #asking = false;
@@ -212,7 +213,7 @@ export class SourceMigration {
 
   #letGo(): void {
     for (const unsubscribe of this.#unsubscribe.splice(0)) unsubscribe();
-    for (const timer of this.#timers.splice(0)) clearInterval(timer);
+    this.#alarms.clear();
     this.#ackWatch?.close();
     this.#link?.close();
   }
@@ -302,22 +303,15 @@ export class SourceMigration {
   }
 
   #clockwork(): void {
-    this.#timers.push(setInterval(() => void this.#look(), ASK_MS));
-    this.#timers.push(setInterval(() => this.#beat(), this.#progressIntervalMs));
     const { deadlineAtMs, gate } = this.#guest.manifest.migration ?? {};
-    this.#at(deadlineAtMs, () => this.#onDeadline());
-    this.#at(gate?.releaseAtMs, () => {
+    this.#alarms.every(ASK_MS, () => void this.#look());
+    this.#alarms.every(this.#progressIntervalMs, () => this.#beat());
+    this.#alarms.at(deadlineAtMs, () => this.#onDeadline());
+    this.#alarms.at(gate?.releaseAtMs, () => {
       this.release("time").catch((error: unknown) => {
         this.#log.error({ error }, "cannot lift the hold in time");
       });
     });
-  }
-
-  #at(atMs: number | undefined, what: () => void): void {
-    if (atMs === undefined) return;
-    // Longer than setTimeout's 2^31 ms is as good as never.
-    const leftMs = Math.min(Math.max(atMs - Date.now(), 0), 2 ** 31 - 1);
-    this.#timers.push(setTimeout(what, leftMs));
   }
 
   #onDeadline(): void {
