@@ -18,7 +18,7 @@ export interface Guest {
 export interface GuestOptions {
   readonly clock: Clock;
   readonly counterPerSecond: number;
-  /** Gets `counter=<n>\r\n`. Without it the counter only moves when it is asked for. */
+  /** Gets `counter=<n> errors=0\r\n`. Without it the counter only moves when it is asked for. */
   readonly onSerial: ((text: string) => void) | undefined;
 }
 
@@ -44,7 +44,7 @@ export function createGuest({ clock, counterPerSecond, onSerial }: GuestOptions)
     const counter = base + Math.floor(ranMs / periodMs + 1e-9);
     while (printed < counter) {
       printed += 1;
-      onSerial?.(`counter=${printed}\r\n`);
+      onSerial?.(`counter=${printed} errors=0\r\n`);
     }
   };
   const tick = (): void => {

@@ -103,7 +103,7 @@ describe("qemu-system-model", () => {
       "socket-address": [{ port: string }];
     };
     const numbers = (name: string): number[] =>
-      [...readFileSync(join(directory, name), "utf8").matchAll(/^counter=(\d+)\r$/gm)].map(
+      [...readFileSync(join(directory, name), "utf8").matchAll(/^counter=(\d+) errors=0\r$/gm)].map(
         (match) => Number(match[1]),
       );
     await vi.waitFor(() => expect(numbers("source.ser").length).toBeGreaterThan(3), patience);
