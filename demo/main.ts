@@ -55,7 +55,8 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
 try {
   const source = chooseQemu(options.qemu);
   const target = options.targetQemu === undefined ? source : chooseQemu(options.targetQemu);
-  say(describe(source, target));
+  // In every mode: nobody shall take the model for QEMU.
+  console.log(describe(source, target));
   const summary = await run(source, target);
   if (options.json) console.log(JSON.stringify(summary));
   else printSummary(summary);
