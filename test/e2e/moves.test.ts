@@ -1,0 +1,104 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { waitUntil } from "../../demo/wait-until.ts";
+import { endlessly, FORWARD, PATIENCE_MS, qemu, Stage, unlessQemu } from "./testing/stage.ts";
+
+const MIB = 2 ** 20;
+
+describe.skipIf(qemu === undefined)(`moves of guests${unlessQemu}`, () => {
+  let stage: Stage;
+
+  beforeAll(async () => {
+    stage = await Stage.start({
+      host: { slotsIn: 1, slotsOut: 1 },
+      agent: { memoryBytes: 128 * MIB },
+    });
+    await stage.guest("first");
+    await stage.guest("second");
+  }, PATIENCE_MS);
+  afterAll(() => stage?.close(), PATIENCE_MS);
+
+  it(
+    "go there and back again",
+    async () => {
+      const there = await stage.move("first", "host-b");
+      expect(await stage.states(there)).toEqual(FORWARD);
+      expect(there.ack).toMatchObject({ mode: "legacy", evidence: "trace" });
+      expect(there.figures?.downtimeMs).toBeGreaterThan(0);
+      await stage.runsOnlyOn("first", "host-b");
+      await stage.move("first", "host-a");
+      await stage.runsOnlyOn("first", "host-a");
+    },
+    PATIENCE_MS * 2,
+  );
+
+  it(
+    "end when they are cancelled in precopy, with the guest where it was",
+    async () => {
+      const { id } = await stage.api.migrate("first", "host-b", { policy: endlessly });
+      await stage.isInPrecopy(id);
+      await stage.api.cancel(id);
+
+      const ended = await stage.ends(id);
+      expect(ended).toMatchObject({ status: "cancelled", runningOn: "host-a" });
+      expect(ended.failure).toMatchObject({ code: "migration-cancelled", phase: "precopy" });
+      expect((await stage.states(ended)).length).toBeLessThanOrEqual(20);
+      await stage.runsOnlyOn("first", "host-a");
+      await expect(stage.api.cancel(id)).rejects.toMatchObject({
+        status: 409,
+        problem: { code: "migration-over" },
+      });
+    },
+    PATIENCE_MS * 2,
+  );
+
+  it(
+    "wait for a slot, can be cancelled there, and are let in when one comes free",
+    async () => {
+      const first = await stage.api.migrate("first", "host-b", { policy: endlessly });
+      await stage.isInPrecopy(first.id);
+      const second = await stage.api.migrate("second", "host-b");
+      await stage.api.cancel(second.id);
+      const cancelled = await stage.ends(second.id);
+      expect(cancelled).toMatchObject({ status: "cancelled", runningOn: "host-a" });
+      expect(cancelled.phases.map(({ name }) => name)).toEqual(["admit", "release"]);
+
+      const third = await stage.api.migrate("second", "host-b");
+      expect(await stage.api.migration(third.id)).toMatchObject({ phase: "admit" });
+      await stage.api.cancel(first.id);
+      expect(await stage.ends(first.id)).toMatchObject({ status: "cancelled" });
+      expect(await stage.ends(third.id)).toMatchObject({ status: "completed" });
+      await stage.runsOnlyOn("second", "host-b");
+      await stage.runsOnlyOn("first", "host-a");
+    },
+    PATIENCE_MS * 2,
+  );
+
+  it(
+    "wait while the target has no memory for them, which a dry run says beforehand",
+    async () => {
+      // host-b: 128 MiB, of which `second` has 48 and `filler` 64.
+      await stage.guest("filler", "host-b", "pc", 64);
+      const dry = await dryRun("first");
+      expect(dry).toMatchObject({ dryRun: true, agreed: false });
+      expect(dry.blockers.map(({ message }) => message).join()).toMatch(/memory/i);
+
+      const { id } = await stage.api.migrate("first", "host-b");
+      expect(await stage.api.migration(id)).toMatchObject({ status: "running", phase: "admit" });
+      await stage.api.call("DELETE", "/v1/vms/filler?mode=quit");
+      await waitUntil(
+        "filler to stop",
+        async () => ((await stage.api.vm("filler")).state === "stopped" ? true : undefined),
+        { timeoutMs: PATIENCE_MS },
+      );
+      expect(await stage.ends(id)).toMatchObject({ status: "completed" });
+      await stage.runsOnlyOn("first", "host-b");
+    },
+    PATIENCE_MS * 2,
+  );
+
+  async function dryRun(vm: string): Promise<DryRun> {
+    return stage.api.call("POST", "/v1/migrations?dryRun=true", { vm, target: "host-b" });
+  }
+});
+
+type DryRun = { agreed: boolean; blockers: { message: string; cure: string }[] };

@@ -1,0 +1,192 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Migration } from "../../core/migration.ts";
+import { ApiClient } from "../../demo/api-client.ts";
+import { endlessly, PATIENCE_MS, qemu, Stage, unlessQemu } from "./testing/stage.ts";
+
+type Refused = { status: number; problem: Record<string, unknown> };
+
+describe.skipIf(qemu === undefined)(`requests to a fleet at work${unlessQemu}`, () => {
+  let stage: Stage;
+
+  beforeAll(async () => {
+    stage = await Stage.start();
+    await stage.guest("vm");
+  }, PATIENCE_MS);
+  afterAll(() => stage?.close(), PATIENCE_MS);
+
+  it.each([
+    ["an unknown VM", { vm: "nobody" }, 404, /nobody/],
+    ["an unknown target", { target: "nowhere" }, 404, /nowhere/],
+    ["the VM's own host", { target: "host-a" }, 422, /target.*host-a/],
+    ["a number for a VM", { vm: 7 }, 422, /vm.*string.*7/],
+    ["an unknown field", { color: "red" }, 422, /color.*unknown.*red/],
+    ["no target", { target: undefined }, 422, /target.*required/],
+    [
+      "a limit below its range",
+      { policy: { downtimeLimitMs: 0 } },
+      422,
+      /policy\.downtimeLimitMs.*1.*0/,
+    ],
+    [
+      "an unknown capability",
+      { policy: { capabilities: { warp: "ask" } } },
+      422,
+      /policy\.capabilities\.warp/,
+    ],
+    [
+      "capabilities that contradict each other",
+      { policy: { capabilities: { "zero-copy-send": "require", multifd: "forbid" } } },
+      422,
+      /zero-copy-send.*multifd.*forbid/,
+    ],
+    [
+      "a parameter out of range",
+      { policy: { parameters: { "multifd-channels": 0 } } },
+      422,
+      /policy\.parameters\.multifd-channels.*0/,
+    ],
+    [
+      "an ACK over a transport that has no way back",
+      { policy: { transport: "tunnelled", capabilities: { "switchover-ack": "require" } } },
+      422,
+      /switchover-ack.*tunnelled/,
+    ],
+  ])("are refused for %s, naming field, rule and value", async (_, wrong, status, text) => {
+    const before = await migrations();
+    const refused = await refusalOf("POST", "/v1/migrations", {
+      vm: "vm",
+      target: "host-b",
+      ...wrong,
+    });
+    expect(refused).toMatchObject({ status });
+    const { detail, errors } = refused.problem;
+    expect(JSON.stringify([detail, errors ?? []])).toMatch(text);
+    expect(await migrations()).toEqual(before);
+  });
+
+  it("are refused when they are too long", async () => {
+    const vm = "v".repeat(10 * 2 ** 20);
+    const refused = await refusalOf("POST", "/v1/migrations", { vm, target: "host-b" });
+    expect(refused).toMatchObject({ status: 413, problem: { code: "body-too-large" } });
+    expect(await migrations()).toEqual([]);
+  });
+
+  it("are refused without the operator's token, and with a host's key", async () => {
+    const { key } = await stage.api.createHost("host-c");
+    for (const token of ["", "wrong", key]) {
+      const stranger = new ApiClient(stage.api.url, token);
+      await expect(stranger.vm("vm")).rejects.toMatchObject({ status: 401 });
+    }
+  });
+
+  it("for a dry run say what would be agreed, or what is in the way, and leave nothing", async () => {
+    const agreed = await dryRun({});
+    expect(agreed).toMatchObject({ agreed: true, blockers: [] });
+    expect(agreed).toHaveProperty("agreement.ackMode", "legacy");
+    const refused = await dryRun({ capabilities: { "dirty-limit": "require" } });
+    expect(refused).toMatchObject({ agreed: false });
+    expect(refused.blockers.length).toBeGreaterThan(0);
+    expect(await migrations()).toEqual([]);
+    expect(await stage.api.vm("vm")).not.toHaveProperty("lockedBy");
+    expect(stage.fleet.guestPid("host-b", "vm")).toBeUndefined();
+  });
+
+  it(
+    "for what the hosts cannot do end with every blocker, and nothing is started",
+    async () => {
+      const policy = { capabilities: { "dirty-limit": "require" } } as const;
+      const { blockers } = await dryRun(policy);
+      const { id } = await stage.api.migrate("vm", "host-b", { policy });
+      const ended = await stage.ends(id);
+      expect(ended).toMatchObject({ status: "failed", runningOn: "host-a" });
+      expect(ended.failure).toMatchObject({ phase: "negotiate" });
+      expect(blockers.length).toBeGreaterThan(0);
+      for (const { message, cure } of blockers) {
+        expect(ended.failure?.message).toContain(message);
+        expect(ended.failure?.cure).toContain(cure);
+      }
+      const states = ["Admit", "Probe", "Negotiate", "Release", "NotCompleted"];
+      expect(await stage.states(ended)).toEqual(states);
+      await stage.runsOnlyOn("vm", "host-a");
+    },
+    PATIENCE_MS,
+  );
+
+  it(
+    "with the same key make one migration; others for the VM are refused meanwhile",
+    async () => {
+      const options = { policy: endlessly, idempotencyKey: "same" };
+      const known = await migrations();
+      const [first, again] = await Promise.all([
+        stage.api.migrate("vm", "host-b", options),
+        stage.api.migrate("vm", "host-b", options),
+      ]);
+      expect(again.id).toBe(first.id);
+      expect(await migrations()).toHaveLength(known.length + 1);
+
+      const other = { vm: "vm", target: "host-b" };
+      const refused = await refusalOf("POST", "/v1/migrations", other);
+      expect(refused).toMatchObject({
+        status: 409,
+        problem: { code: "vm-locked", migration: first.id },
+      });
+      await stage.isInPrecopy(first.id);
+      await stage.api.cancel(first.id);
+      expect(await stage.ends(first.id)).toMatchObject({ status: "cancelled" });
+      await stage.runsOnlyOn("vm", "host-a");
+    },
+    PATIENCE_MS,
+  );
+
+  it("of agents need their own host's key", async () => {
+    const { key } = await stage.api.createHost("host-d");
+    const asHost = new ApiClient(stage.api.url, key);
+    const event = { type: "guest.exited", vm: "vm", detail: "a lie" };
+    const events = [{ seq: 1, atMs: 1, body: event }];
+    const post = (host: string) =>
+      asHost.call("POST", "/agent/v1/events", { version: 1, host, events });
+    await expect(post("host-a")).rejects.toMatchObject({ status: 401 });
+    // Its own key lets it in, but another host's guest is not for it to speak of.
+    await post("host-d").catch(() => undefined);
+    expect(await stage.api.vm("vm")).toMatchObject({ state: "running", host: "host-a" });
+  });
+
+  it(
+    "of an agent with a wrong key end it with a message that says so",
+    async () => {
+      const folder = join(stage.fleet.folder, "host-b");
+      const agent = stage.fleet.agent("host-b");
+      await agent.stop();
+      writeFileSync(join(folder, "host.key"), "0".repeat(64), { mode: 0o600 });
+      stage.fleet.startAgent("host-b");
+      const wrong = stage.fleet.agent("host-b");
+      await wrong.exited;
+      expect(wrong.lastWords()).toMatch(/"msg":"[^"]*host-b[^"]*key/);
+    },
+    PATIENCE_MS,
+  );
+
+  async function migrations(): Promise<string[]> {
+    const { items } = await stage.api.call<{ items: Migration[] }>("GET", "/v1/migrations");
+    return items.map(({ id, status }) => `${id} ${status}`);
+  }
+
+  async function refusalOf(method: string, path: string, body: object): Promise<Refused> {
+    return stage.api.call(method, path, body).then(
+      () => expect.unreachable("it was accepted"),
+      (error: Refused) => error,
+    );
+  }
+
+  async function dryRun(policy: object): Promise<DryRun> {
+    return stage.api.call("POST", "/v1/migrations?dryRun=true", {
+      vm: "vm",
+      target: "host-b",
+      policy,
+    });
+  }
+});
+
+type DryRun = { agreed: boolean; blockers: { message: string; cure: string }[] };

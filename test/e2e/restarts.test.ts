@@ -1,0 +1,58 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Phase } from "../../core/migration.ts";
+import { FORWARD, PATIENCE_MS, qemu, Stage, slowly, unlessQemu } from "./testing/stage.ts";
+
+describe.skipIf(qemu === undefined)(`parts killed and started again${unlessQemu}`, () => {
+  let stage: Stage;
+  /** Where the guest is, and where it goes next. */
+  const ends = async () => {
+    const { host } = await stage.api.vm("vm");
+    return { source: host, target: host === "host-a" ? "host-b" : "host-a" };
+  };
+
+  beforeAll(async () => {
+    stage = await Stage.start({ restartable: true });
+    await stage.guest("vm");
+  }, PATIENCE_MS);
+  afterAll(() => stage?.close(), PATIENCE_MS);
+
+  it.each<{ phase: Phase; policy: object }>([
+    { phase: "prepare", policy: {} },
+    { phase: "precopy", policy: slowly },
+    { phase: "await-ack", policy: {} },
+  ])(
+    "the cloud, in $phase: it goes on where it was",
+    async ({ phase, policy }) => {
+      const { target } = await ends();
+      const { id } = await stage.api.migrate("vm", target, { policy });
+      if (phase === "precopy") await stage.isInPrecopy(id);
+      else await stage.reaches(id, phase);
+      await stage.restartCloud();
+
+      const ended = await stage.ends(id);
+      expect(ended.failure).toBeUndefined();
+      expect(ended).toMatchObject({ status: "completed", runningOn: target });
+      expect(await stage.states(ended)).toEqual(FORWARD);
+      expect((await stage.executions(ended)).filter((name) => name === id)).toHaveLength(1);
+      await stage.runsOnlyOn("vm", target);
+    },
+    PATIENCE_MS * 2,
+  );
+
+  it.each(["source", "target"] as const)(
+    "the agent of the %s, in precopy: the guest is in one known place",
+    async (side) => {
+      const hosts = await ends();
+      const { id } = await stage.api.migrate("vm", hosts.target, { policy: slowly });
+      await stage.isInPrecopy(id);
+      await stage.restartAgent(hosts[side]);
+
+      const ended = await stage.ends(id);
+      expect(["completed", "failed"]).toContain(ended.status);
+      const place = ended.status === "completed" ? hosts.target : hosts.source;
+      expect(ended.runningOn).toBe(place);
+      await stage.runsOnlyOn("vm", place);
+    },
+    PATIENCE_MS * 2,
+  );
+});

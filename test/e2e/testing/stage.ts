@@ -1,0 +1,233 @@
+import { createServer } from "node:net";
+import { join } from "node:path";
+import {
+  DescribeExecutionCommand,
+  GetExecutionHistoryCommand,
+  ListExecutionsCommand,
+  SFNClient,
+} from "@aws-sdk/client-sfn";
+import { expect } from "vitest";
+import { findQemu } from "../../../agent/qmp/testing/real-qemu.ts";
+import type { Migration, Phase } from "../../../core/migration.ts";
+import { isFinal } from "../../../core/migration.ts";
+import { VmDefinition } from "../../../core/vm.ts";
+import { Fleet, type FleetOptions } from "../../../demo/fleet.ts";
+import { bootDiskDefinition, writeBootDisk } from "../../../demo/guest/boot-disk.ts";
+import { readCounter, waitForCounter } from "../../../demo/guest/serial.ts";
+import { waitUntil } from "../../../demo/wait-until.ts";
+
+const MIB = 2 ** 20;
+/** Busy machines are slow; nothing waits this long where all is well. */
+export const PATIENCE_MS = 90_000;
+
+/** For titles: says why a suite was skipped. */
+export const qemu = findQemu();
+export const unlessQemu = qemu === undefined ? " (skipped: no QEMU)" : "";
+
+/**
+ * Some five seconds of precopy: long enough to break things in the middle of it. The limit lets it
+ * end after its first pass; the downtime is short all the same, as QEMU then sends at full speed.
+ */
+export const slowly = { parameters: { "max-bandwidth": MIB }, downtimeLimitMs: 20_000 };
+/** A precopy that lasts until somebody ends it. */
+export const endlessly = { parameters: { "max-bandwidth": 100_000 } };
+
+/** States of a migration that goes well. */
+export const FORWARD = [
+  ...["Admit", "Probe", "Negotiate", "Prepare", "Precopy", "AwaitAck", "Switchover"],
+  ...["Confirm", "Complete", "Discard", "Completed"],
+];
+
+export type StageOptions = Partial<FleetOptions> & {
+  /** Takes fixed ports, so that the cloud can be started again where it was. */
+  restartable?: boolean;
+};
+
+/** A fleet with what end-to-end tests ask of it. Close it in `afterAll`. */
+export class Stage {
+  readonly fleet: Fleet;
+
+  private constructor(fleet: Fleet) {
+    this.fleet = fleet;
+  }
+
+  static async start({ restartable, ...options }: StageOptions = {}): Promise<Stage> {
+    const binary = qemu ?? "qemu-system-x86_64";
+    const fleet = await Fleet.start({
+      hosts: { "host-a": binary, "host-b": binary },
+      ...(restartable ? { port: await freeBasePort() } : {}),
+      ...options,
+      agent: { progressIntervalMs: 200, ...options.agent },
+    });
+    return new Stage(fleet);
+  }
+
+  get api() {
+    return this.fleet.api;
+  }
+
+  close(): Promise<void> {
+    return this.fleet.stop();
+  }
+
+  /** Starts a guest that counts, and waits until it has dirtied its whole working set. */
+  async guest(vm: string, host = "host-a", machine = "pc", memoryMib = 48): Promise<void> {
+    await this.fleet.startVm(vm, host, await this.definition(machine, memoryMib));
+    const path = this.fleet.serialLog(host, vm);
+    await waitForCounter(path, ({ counter }) => counter > 120, { timeoutMs: PATIENCE_MS });
+  }
+
+  async definition(machine = "pc", memoryMib = 48): Promise<VmDefinition> {
+    const disk = join(this.fleet.folder, "boot.img");
+    await writeBootDisk(disk, { dirtyBytesPerSecond: 4 * MIB, workingSetBytes: 4 * MIB });
+    const memoryBytes = memoryMib * MIB;
+    return VmDefinition.parse({ machine, memoryBytes, ...bootDiskDefinition(disk) });
+  }
+
+  /** Waits until the guest's counter on this host goes on from where it is now. */
+  async counts(vm: string, host: string): Promise<void> {
+    const path = this.fleet.serialLog(host, vm);
+    const before = (await readCounter(path))?.counter ?? 0;
+    const more = await waitForCounter(path, ({ counter }) => counter > before + 20, {
+      timeoutMs: PATIENCE_MS,
+    });
+    expect(more.errors).toBe(0);
+  }
+
+  /** Nothing of this guest is on this host: neither process nor folder. */
+  async isGone(vm: string, host: string): Promise<void> {
+    await waitUntil(
+      `${vm} to be gone from ${host}`,
+      () => (this.fleet.guestPid(host, vm) === undefined ? true : undefined),
+      { timeoutMs: PATIENCE_MS },
+    );
+  }
+
+  /** The guest runs here and nowhere else, and the record of the VM says so. */
+  async runsOnlyOn(vm: string, host: string): Promise<void> {
+    await this.counts(vm, host);
+    const other = host === "host-a" ? "host-b" : "host-a";
+    await this.isGone(vm, other);
+    expect(await this.api.vm(vm)).toMatchObject({ host, state: "running" });
+    expect(await this.api.vm(vm)).not.toHaveProperty("lockedBy");
+  }
+
+  killGuest(vm: string, host: string): void {
+    const pid = this.fleet.guestPid(host, vm);
+    if (pid === undefined) throw new Error(`Expected ${vm} to have a process on ${host}`);
+    process.kill(pid, "SIGKILL");
+  }
+
+  async reaches(id: string, phase: Phase): Promise<Migration> {
+    return this.#until(id, phase, ({ phases }) => phases.some(({ name }) => name === phase));
+  }
+
+  /** In the middle of it: memory has been sent, and the guest runs on the source. */
+  async isInPrecopy(id: string): Promise<Migration> {
+    return this.#until(id, "precopy", ({ progress }) => (progress?.ramTransferredBytes ?? 0) > 0);
+  }
+
+  async ends(id: string): Promise<Migration> {
+    return this.fleet.waitForMigration(id, { timeoutMs: PATIENCE_MS });
+  }
+
+  /** Moves a guest to the end; fails unless it completed. */
+  async move(vm: string, target: string, policy = {}): Promise<Migration> {
+    const { id } = await this.api.migrate(vm, target, { policy });
+    const ended = await this.ends(id);
+    expect(ended.failure).toBeUndefined();
+    expect(ended).toMatchObject({ status: "completed", runningOn: target });
+    return ended;
+  }
+
+  async restartCloud(): Promise<void> {
+    this.fleet.cloud.kill("SIGKILL");
+    await this.fleet.cloud.exited;
+    await this.fleet.startCloud();
+  }
+
+  async restartAgent(host: string): Promise<void> {
+    const agent = this.fleet.agent(host);
+    agent.kill("SIGKILL");
+    await agent.exited;
+    this.fleet.startAgent(host);
+  }
+
+  /** Names of the states the execution entered, once it is over. */
+  async states({ executionArn = "" }: Migration): Promise<string[]> {
+    return this.#withSfn(async (sfn) => {
+      await waitUntil(
+        `the end of ${executionArn}`,
+        async () => {
+          const { status } = await sfn.send(new DescribeExecutionCommand({ executionArn }));
+          return status === "RUNNING" ? undefined : status;
+        },
+        { timeoutMs: PATIENCE_MS },
+      );
+      const history = await sfn.send(
+        new GetExecutionHistoryCommand({ executionArn, maxResults: 1000 }),
+      );
+      return (history.events ?? []).flatMap(({ stateEnteredEventDetails }) =>
+        stateEnteredEventDetails?.name === undefined ? [] : [stateEnteredEventDetails.name],
+      );
+    });
+  }
+
+  /** Names of all executions of the state machine of this one. */
+  async executions({ executionArn = "" }: Migration): Promise<string[]> {
+    return this.#withSfn(async (sfn) => {
+      const { stateMachineArn } = await sfn.send(new DescribeExecutionCommand({ executionArn }));
+      const { executions } = await sfn.send(new ListExecutionsCommand({ stateMachineArn }));
+      return (executions ?? []).map(({ name }) => name ?? "");
+    });
+  }
+
+  async #withSfn<T>(work: (sfn: SFNClient) => Promise<T>): Promise<T> {
+    const { environment } = this.fleet;
+    const sfn = new SFNClient({
+      region: environment.AWS_REGION ?? "",
+      endpoint: environment.AWS_ENDPOINT_URL_SFN ?? "",
+      credentials: { accessKeyId: "local", secretAccessKey: "local" },
+    });
+    try {
+      return await work(sfn);
+    } finally {
+      sfn.destroy();
+    }
+  }
+
+  async #until(
+    id: string,
+    phase: Phase,
+    test: (migration: Migration) => boolean,
+  ): Promise<Migration> {
+    return waitUntil(
+      `${id} to be in ${phase}`,
+      async () => {
+        const migration = await this.api.migration(id);
+        if (test(migration)) return migration;
+        if (!isFinal(migration.status)) return undefined;
+        throw new Error(`Over before ${phase}: ${JSON.stringify(migration.failure)}`);
+      },
+      { timeoutMs: PATIENCE_MS, everyMs: 10 },
+    );
+  }
+}
+
+/** Five ports in a row below those that the system gives out by itself. */
+async function freeBasePort(): Promise<number> {
+  for (let attempt = 0; attempt < 50; attempt += 1) {
+    const base = 10_000 + Math.floor(Math.random() * 20_000);
+    const free = await Promise.all([0, 1, 2, 3, 4].map((offset) => isFree(base + offset)));
+    if (free.every(Boolean)) return base;
+  }
+  throw new Error("Expected five free ports in a row between 10000 and 30000");
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once("error", () => resolve(false));
+    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
+  });
+}
