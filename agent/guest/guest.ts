@@ -118,7 +118,7 @@ export class Guest {
    */
   async end(): Promise<void> {
     const identity: ProcessIdentity = this.#manifest;
-    await this.#quit().catch(() => undefined);
+    this.#quit().catch(() => undefined);
     let ended = await waitForEnd(identity, QUIT_MS);
     if (!ended && this.#manifest.adopted) {
       throw new CommandRefusedError("qemu", `The adopted QEMU ${identity.pid} did not quit`);

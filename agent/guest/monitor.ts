@@ -5,7 +5,7 @@ import type { QmpEventName } from "../qmp/events.ts";
 import { type ProcessIdentity, waitForEnd } from "./process.ts";
 
 /** From the end of the QMP session to the end of the process, when the process is dying. */
-const DYING_MS = 2_000;
+const DYING_MS = 100;
 const CONNECT_MS = 5_000;
 const RETRY_MS = { first: 100, max: 5_000 };
 
