@@ -10,5 +10,7 @@ export type Dialogue = {
   claim: string;
   /** Generations it applies to; default all. */
   versions?: readonly Generation[];
+  /** What the host must offer; skipped where it does not. Postcopy on a target needs userfaultfd. */
+  needs?: "userfaultfd";
   play: (stage: Stage) => Promise<void>;
 };

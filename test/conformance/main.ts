@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import type { Dialogue } from "./dialogue.ts";
 import { dialogues } from "./dialogues.ts";
-import { appliesTo, type Outcome, play } from "./run.ts";
+import { appliesTo, type Outcome, play, stopAll } from "./run.ts";
 import { modelQemu, realQemu, type Subject } from "./subject.ts";
 
 type Options = {
@@ -14,6 +14,10 @@ type Options = {
 };
 
 const collect = (value: string, before: string[]) => [...before, value];
+
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.once(signal, () => stopAll().finally(() => process.exit(1)));
+}
 
 await new Command("test:conformance")
   .description("Plays QMP dialogues with QEMUs and compares each answer with what it must be.")
@@ -66,7 +70,7 @@ async function playAll(subject: Subject, chosen: Dialogue[], options: Options): 
 }
 
 function show(outcome: Outcome, verbose: boolean): void {
-  const mark = outcome.verdict === "passed" ? "ok  " : "FAIL";
+  const mark = { passed: "ok  ", failed: "FAIL", skipped: "skip" }[outcome.verdict];
   console.log(`${mark} ${outcome.subject}  ${outcome.dialogue}  ${outcome.durationMs} ms`);
   for (const known of outcome.known) console.log(`       known: ${known}`);
   for (const difference of outcome.differences) console.log(`       ${difference}`);
@@ -77,6 +81,8 @@ function show(outcome: Outcome, verbose: boolean): void {
 }
 
 function summarise(outcomes: Outcome[]): void {
-  const failed = outcomes.filter(({ verdict }) => verdict === "failed").length;
-  console.log(`${outcomes.length - failed} passed, ${failed} failed`);
+  const count = (verdict: Outcome["verdict"]) =>
+    outcomes.filter((outcome) => outcome.verdict === verdict).length;
+  console.log(`${count("passed")} passed, ${count("failed")} failed, ${count("skipped")} skipped`);
+  if (count("skipped") > 0) console.log("Skipped: the host does not let QEMU use userfaultfd.");
 }

@@ -11,7 +11,7 @@ export type Outcome = {
   dialogue: string;
   claim: string;
   subject: string;
-  verdict: "passed" | "failed";
+  verdict: "passed" | "failed" | "skipped";
   /** Every step, in order: the transcript. */
   steps: Step[];
   /** Steps that differ and are not known to, and known differences that do not differ. */
@@ -27,31 +27,64 @@ export function appliesTo(dialogue: Dialogue, subject: Subject): boolean {
 /** Plays one dialogue. Never rejects: what goes wrong is a difference. */
 export async function play(dialogue: Dialogue, subject: Subject): Promise<Outcome> {
   const startMs = performance.now();
+  const { name, claim } = dialogue;
+  const head = { dialogue: name, claim, subject: subject.name };
+  if (dialogue.needs === "userfaultfd" && !(await offersUserfaultfd(subject))) {
+    const nothing = { steps: [], differences: [], known: [], durationMs: 0 };
+    return { ...head, verdict: "skipped", ...nothing };
+  }
+  const { steps, trouble } = await playToTheEnd(dialogue, subject);
+  const { differences, known } = judge(steps, knownFor(dialogue, subject));
+  const all = trouble === undefined ? differences : [...differences, trouble];
+  const verdict = all.length === 0 ? "passed" : "failed";
+  const durationMs = Math.round(performance.now() - startMs);
+  return { ...head, verdict, steps, differences: all, known, durationMs };
+}
+
+const openStages = new Set<Stage>();
+
+/** Ends every QEMU that plays now, for whoever is told to stop in the middle. */
+export async function stopAll(): Promise<void> {
+  await Promise.all([...openStages].map((stage) => stage.close()));
+}
+
+async function playToTheEnd(
+  dialogue: Dialogue,
+  subject: Subject,
+): Promise<{ steps: Step[]; trouble: string | undefined }> {
   const stage = await Stage.open(subject);
+  openStages.add(stage);
   const stop = new AbortController();
-  const troubles: string[] = [];
+  let trouble: string | undefined;
   try {
     await Promise.race([dialogue.play(stage), deadline(stop.signal)]);
+    if (stage.steps.length === 0) trouble = "no step was taken";
   } catch (error) {
-    troubles.push(error instanceof Error ? error.message : String(error));
+    trouble = error instanceof Error ? error.message : String(error);
   } finally {
     stop.abort();
     await stage.close();
+    openStages.delete(stage);
   }
-  const { name, claim } = dialogue;
-  if (stage.steps.length === 0) troubles.push("no step was taken");
-  const { differences, known } = judge(stage.steps, knownFor(dialogue, subject));
-  const all = [...differences, ...troubles];
-  return {
-    dialogue: name,
-    claim,
-    subject: subject.name,
-    verdict: all.length === 0 ? "passed" : "failed",
-    steps: stage.steps,
-    differences: all,
-    known,
-    durationMs: Math.round(performance.now() - startMs),
-  };
+  return { steps: stage.steps, trouble };
+}
+
+const userfaultfd = new Map<string, boolean>();
+
+/** Asked once of each QEMU: its target refuses postcopy where the host does not let it handle page faults. */
+async function offersUserfaultfd(subject: Subject): Promise<boolean> {
+  const known = userfaultfd.get(subject.name);
+  if (known !== undefined) return known;
+  const stage = await Stage.open(subject);
+  try {
+    const target = await stage.vm("target", { incoming: true });
+    const answer = await target.set("postcopy-ram");
+    const offers = !String(answer).includes("Postcopy is not supported");
+    userfaultfd.set(subject.name, offers);
+    return offers;
+  } finally {
+    await stage.close();
+  }
 }
 
 async function deadline(signal: AbortSignal): Promise<never> {

@@ -20,8 +20,6 @@ export type VmOptions = {
   incoming?: boolean;
   /** `-S`. */
   paused?: boolean;
-  /** Trace events switched on from the start. */
-  traces?: string[];
   /** More of the command line. */
   more?: string[];
 };
@@ -76,7 +74,6 @@ export class Stage {
     flags.push("-machine", machine, "-m", String(memoryMebibytes), "-bios", image);
     if (options.incoming) flags.push("-incoming", "defer");
     if (options.paused) flags.push("-S");
-    for (const trace of options.traces ?? []) flags.push("-trace", trace);
     flags.push(...(options.more ?? []));
     const folder = await mkdtemp(join(this.#folder, "vm-"));
     const { command, environment } = this.#subject;
@@ -113,6 +110,7 @@ export class Stage {
     return relay;
   }
 
+  /** May be called again. */
   async close(): Promise<void> {
     this.#closed = true;
     for (const relay of this.#relays) relay.close();

@@ -116,6 +116,7 @@ export const capabilityDialogues: Dialogue[] = [
   {
     name: "capability/pairs-on-source",
     claim: "every single capability and every pair is accepted or refused by one table",
+    needs: "userfaultfd",
     async play(stage) {
       await tryEveryPair(stage, await stage.vm("source"));
     },
@@ -123,6 +124,7 @@ export const capabilityDialogues: Dialogue[] = [
   {
     name: "capability/pairs-on-target",
     claim: "the same table holds on a target before migrate-incoming",
+    needs: "userfaultfd",
     async play(stage) {
       await tryEveryPair(stage, await stage.vm("target", { incoming: true }));
     },
@@ -145,6 +147,7 @@ export const capabilityDialogues: Dialogue[] = [
     name: "capability/target-while-listening",
     claim:
       "a listening target still takes capabilities; only multifd and postcopy-preempt are guarded, from 10.0",
+    needs: "userfaultfd",
     async play(stage) {
       const vm = await stage.vm("target", { incoming: true });
       await stage.expect("before", vm.set("postcopy-ram", "events"), "ok");

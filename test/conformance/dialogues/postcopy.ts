@@ -11,6 +11,7 @@ export const postcopyDialogues: Dialogue[] = [
   {
     name: "postcopy/completes",
     claim: "postcopy moves the guest first and its memory after it",
+    needs: "userfaultfd",
     async play(stage) {
       const pair = await postcopyPair(stage);
       if (pair === undefined) return;
@@ -44,6 +45,7 @@ export const postcopyDialogues: Dialogue[] = [
   {
     name: "postcopy/with-pause",
     claim: "with pause-before-switchover postcopy stops in pre-switchover first",
+    needs: "userfaultfd",
     async play(stage) {
       const pair = await stage.pair({
         guest: "filled",
@@ -63,6 +65,7 @@ export const postcopyDialogues: Dialogue[] = [
   {
     name: "postcopy/cancel",
     claim: "postcopy cannot be cancelled; 7.2 takes the command and loses the guest",
+    needs: "userfaultfd",
     async play(stage) {
       const pair = await postcopyPair(stage);
       if (pair === undefined) return;
@@ -84,6 +87,7 @@ export const postcopyDialogues: Dialogue[] = [
   {
     name: "postcopy/recover",
     claim: "a cut link pauses both sides, and a new connection brings them together again",
+    needs: "userfaultfd",
     async play(stage) {
       const pair = await stage.pair({ guest: "filled", capabilities, parameters });
       const { source, target } = pair;
@@ -126,6 +130,7 @@ export const postcopyDialogues: Dialogue[] = [
   {
     name: "postcopy/blocktime",
     claim: "the target tells how long postcopy held its guest up, if asked to",
+    needs: "userfaultfd",
     async play(stage) {
       const pair = await postcopyPair(stage, ["postcopy-blocktime"]);
       if (pair === undefined) return;
@@ -142,6 +147,7 @@ export const postcopyDialogues: Dialogue[] = [
   {
     name: "postcopy/start-after-the-end",
     claim: "migrate-start-postcopy after the end is taken and does nothing",
+    needs: "userfaultfd",
     async play(stage) {
       const pair = await stage.pair({ guest: "filled", capabilities });
       const { source } = pair;

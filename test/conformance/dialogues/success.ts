@@ -141,6 +141,7 @@ export const successDialogues: Dialogue[] = [
   {
     name: "success/target-capabilities-only",
     claim: "return-path and postcopy-ram on the target alone change nothing",
+    needs: "userfaultfd",
     async play(stage) {
       const targetCapabilities = ["return-path", "postcopy-ram"];
       const pair = await stage.pair({ guest: "filled", targetCapabilities });
