@@ -67,10 +67,17 @@ export async function beginMigration(made: NewMigration): Promise<"begun" | "wit
   return "begun";
 }
 
-/** Idempotent: an execution's name is its migration's id. */
-export async function startExecution({ id, policy }: StoredMigration): Promise<void> {
+/**
+ * Idempotent: an execution's name is its migration's id. `look`: one that ended unknown is looked
+ * into again, from that look on, in an execution of its own.
+ */
+export async function startExecution(
+  { id, policy }: StoredMigration,
+  look?: number,
+): Promise<void> {
   const input = {
     migrationId: id,
+    ...(look === undefined ? {} : { look }),
     precopySeconds: Math.ceil(policy.precopyDeadlineMs / 1000),
     ackSeconds: Math.ceil(policy.ack.deadlineMs / 1000),
     // Of a migration that holds, most of the time is spent in this phase.
@@ -80,7 +87,7 @@ export async function startExecution({ id, policy }: StoredMigration): Promise<v
     await stepFunctions().send(
       new StartExecutionCommand({
         stateMachineArn: config().migrationStateMachineArn,
-        name: id,
+        name: look === undefined ? id : `${id}-look-${look}`,
         input: JSON.stringify(input),
       }),
     );

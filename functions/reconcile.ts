@@ -31,7 +31,12 @@ export const handler = task(async (event): Promise<ReconcileOutput> => {
   const decided = migration.decisions.find((decision) => decision.look === look);
   const seen = sightingsOf(migration.sightings, answers);
   const { action, reason } =
-    decided ?? reconcile({ ...seen, look, wasRunning: migration.wasRunning ?? true });
+    decided ??
+    reconcile({
+      ...seen,
+      look: look - (migration.lookedBefore ?? 0),
+      wasRunning: migration.wasRunning ?? true,
+    });
   if (decided === undefined) {
     const at = new Date().toISOString();
     await recordDecision(migrationId, { look, at, action, reason }, reports(seen));

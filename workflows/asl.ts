@@ -42,7 +42,7 @@ export type State =
   | {
       Type: "Choice";
       Comment?: string;
-      Choices: { Condition: Expression; Next: string }[];
+      Choices: { Condition: Expression; Next: string; Assign?: Record<string, unknown> }[];
       Default: string;
     }
   | { Type: "Wait"; Comment?: string; Seconds: number | Expression; Next: string }

@@ -38,7 +38,7 @@ const HEARTBEAT_SECONDS = 60;
  * Confirm → Complete → Discard. Any failure once the target exists leads to Observe → Reconcile,
  * which undoes step by step until core/reconcile.ts says how things stand.
  *
- * Nothing polls: every wait is a task token, so a migration takes 11 transitions forward whatever it
+ * Nothing polls: every wait is a task token, so a migration takes 12 transitions forward whatever it
  * lasts. A missed heartbeat is not a failure: the state is tried again (same command ids, so nothing
  * is done twice) and only then looked into.
  */
@@ -46,7 +46,7 @@ export function migrationDefinition<Ref>(refs: MigrationRefs<Ref>): Definition {
   return {
     Comment: "Moves one running guest from one host to another",
     QueryLanguage: "JSONata",
-    StartAt: "Admit",
+    StartAt: "Begin",
     TimeoutSeconds: MACHINE_SECONDS,
     States: { ...forward(refs), ...wayBack(refs) },
   };
@@ -58,6 +58,22 @@ function forward<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
   const awaitSignal = (signal: string, phase: string) =>
     payload(refs.awaitSignal, { signal, phase });
   return {
+    Begin: {
+      Type: "Choice",
+      Comment: "Looked into again, on a person's word, when its end was unknown",
+      Choices: [
+        {
+          Condition: "{% $exists($states.context.Execution.Input.look) %}",
+          Next: "Observe",
+          Assign: {
+            look: "{% $states.context.Execution.Input.look %}",
+            error: "UnknownState",
+            cause: "looked into again",
+          },
+        },
+      ],
+      Default: "Admit",
+    },
     Admit: {
       Type: "Task",
       Comment: "Slots and memory; waits its turn when hosts are full",

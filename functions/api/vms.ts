@@ -1,8 +1,11 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { HostId, VmId } from "../../core/id.ts";
+import { Migration } from "../../core/migration.ts";
 import { Vm, VmDefinition } from "../../core/vm.ts";
+import { publicMigration } from "../store/migrations.ts";
 import { findVm, listVms, publicVm } from "../store/vms.ts";
 import { Problem } from "./problem.ts";
+import { reconcileVm } from "./reconcile-vm.ts";
 import { answer, body, limit, pick, routes } from "./routing.ts";
 import { requireStorable } from "./storable.ts";
 import { startVm, stopVm } from "./vm-commands.ts";
@@ -63,6 +66,17 @@ const remove = createRoute({
   },
 });
 
+const reconcile = createRoute({
+  method: "post",
+  path: "/v1/vms/{id}/reconcile",
+  summary: "Looks again into a VM of which nobody knows where it runs",
+  request: { params: z.strictObject({ id: VmId }) },
+  responses: {
+    202: answer("Its migration, being looked into", Migration),
+    ...pick(401, 404, 409, 422, 503),
+  },
+});
+
 export const vms = routes()
   .openapi(create, async (context) => {
     const wanted = context.req.valid("json");
@@ -76,6 +90,9 @@ export const vms = routes()
     if (vm === undefined) throw new Problem(404, "vm-not-found", `There is no VM ${id}`);
     return context.json(publicVm(vm), 200);
   })
+  .openapi(reconcile, async (context) =>
+    context.json(publicMigration(await reconcileVm(context.req.valid("param").id)), 202),
+  )
   .openapi(remove, async (context) => {
     const stopping = await stopVm(context.req.valid("param").id, context.req.valid("query").mode);
     return stopping === undefined ? context.body(null, 204) : context.json(publicVm(stopping), 202);
