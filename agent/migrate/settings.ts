@@ -7,16 +7,25 @@ import type { MigrationParametersUpdate } from "../qmp/migration.ts";
 export type Parameters = Record<string, ParameterValue>;
 
 /**
- * Sets all capabilities in one command (QEMU checks the resulting set and takes all or nothing), then
- * the parameters. On a target strictly before migrate-incoming.
+ * All capabilities off, the parameters, then those on that shall be. QEMU checks either against the
+ * other as it finds them: compression or TLS left by an earlier migration would have it refuse
+ * zero-copy-send, and zero-copy-send left on would have it refuse compression. Each command is taken
+ * whole or not at all. On a target strictly before migrate-incoming.
  */
 export async function applySettings(qmp: QmpClient, settings: SideSettings): Promise<void> {
-  const capabilities = Object.entries(settings.capabilities).map(([capability, state]) => ({
-    capability,
-    state,
-  }));
-  await qmp.execute("migrate-set-capabilities", { capabilities });
+  const wanted = Object.entries(settings.capabilities);
+  const all = (on: (state: boolean) => boolean) => ({
+    capabilities: wanted.map(([capability, state]) => ({ capability, state: on(state) })),
+  });
+  await qmp.execute(
+    "migrate-set-capabilities",
+    all(() => false),
+  );
   await applyParameters(qmp, settings.parameters);
+  await qmp.execute(
+    "migrate-set-capabilities",
+    all((state) => state),
+  );
 }
 
 export async function applyParameters(qmp: QmpClient, parameters: Parameters): Promise<void> {
