@@ -19,6 +19,13 @@ export const VmDefinition = z.strictObject({
     .regex(/^[a-z0-9][a-z0-9._-]*$/i)
     .max(64)
     .default("pc"),
+  /** Properties of the machine (`-machine pc,acpi=off`); the same on both ends of a migration. */
+  machineOptions: z
+    .record(
+      z.string().regex(/^[a-z0-9][a-z0-9-]*$/i),
+      z.union([z.boolean(), z.string().regex(/^[A-Za-z0-9_.:+-]{1,256}$/)]),
+    )
+    .optional(),
   /** `tcg` works everywhere; `kvm` needs /dev/kvm. */
   accelerator: z.enum(["tcg", "kvm"]).default("tcg"),
   /** QEMU CPU model; the machine type's default when absent. */

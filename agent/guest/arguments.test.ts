@@ -22,6 +22,11 @@ it("starts a guest that has its monitor, its log and nothing by default", () => 
 it.each([
   ["an accelerator", { accelerator: "kvm" }, "-accel kvm"],
   ["a CPU model", { cpuModel: "host,+x2apic" }, "-cpu host,+x2apic"],
+  [
+    "machine options",
+    { machineOptions: { acpi: false, "suppress-vmdesc": true, "kernel-irqchip": "split" } },
+    "-machine pc,acpi=off,suppress-vmdesc=on,kernel-irqchip=split",
+  ],
   ["vCPUs", { cpus: 4 }, "-smp 4"],
   ["a UUID", uuid(), `-uuid ${uuid().uuid}`],
   ["globals", { globals: ["a.b=c"] }, "-global a.b=c"],
@@ -41,6 +46,14 @@ it("locks QEMU in where it can be", () => {
   expect(line({}, { sandbox: true })).toContain(" -sandbox on,obsolete=deny,");
   expect(line({})).not.toContain("-sandbox");
 });
+
+it.each(["on,x=y", "a b", ""])(
+  "takes no machine option %j, which would mean more to QEMU",
+  (value) => {
+    expect(() => line({ machineOptions: { acpi: value } })).toThrow();
+    expect(() => line({ machineOptions: { [`a${value}=`]: true } })).toThrow();
+  },
+);
 
 function uuid() {
   return { uuid: "6f1ed002-ab5e-4bcb-9d0f-1e1d1d1d1d1d" };

@@ -37,7 +37,7 @@ export function guestArguments(options: {
   const json = (option: string) => (value: object) => [option, JSON.stringify(value)];
   return [
     ...["-nodefaults", "-no-user-config", "-display", "none", "-name", vm],
-    ...["-machine", definition.machine, "-accel", definition.accelerator],
+    ...["-machine", machine(definition), "-accel", definition.accelerator],
     ...(definition.cpuModel === undefined ? [] : ["-cpu", definition.cpuModel]),
     ...["-smp", String(definition.cpus), "-m", `${definition.memoryBytes / 2 ** 20}M`],
     ...(definition.uuid === undefined ? [] : ["-uuid", definition.uuid]),
@@ -51,4 +51,13 @@ export function guestArguments(options: {
     ...["-D", paths.log, "-msg", "timestamp=on"],
     ...(incoming ? ["-S", "-incoming", "defer"] : []),
   ];
+}
+
+/** QEMU takes no JSON here; the schema keeps commas out of names and values. */
+function machine({ machine, machineOptions = {} }: VmDefinition): string {
+  const options = Object.entries(machineOptions).map(([name, value]) => {
+    const text = typeof value === "string" ? value : value ? "on" : "off";
+    return `,${name}=${text}`;
+  });
+  return [machine, ...options].join("");
 }
