@@ -61,6 +61,12 @@ export const EventBody = z.discriminatedUnion("type", [
     evidence: AckEvidence,
     pending: z.int().nonnegative().optional(),
   }),
+  /** How many devices the target's ACK still waits for, where its QEMU counts them. */
+  z.strictObject({
+    type: z.literal("migration.ack-pending"),
+    ...migrationEvent,
+    pending: z.int().nonnegative(),
+  }),
   /** The source has all but the last of it over there, and holds for leave; the guest runs. */
   z.strictObject({ type: z.literal("migration.held"), ...migrationEvent }),
   /** The hold was lifted. */

@@ -19,6 +19,7 @@ export type AckSeen = {
  */
 export class AckWatch {
   readonly #onAck: (seen: AckSeen) => void;
+  readonly #parse: (line: string) => AckSeen | undefined;
   readonly #descriptor: number;
   readonly #watcher: FSWatcher | undefined;
   readonly #buffer = Buffer.alloc(READ_BYTES);
@@ -27,8 +28,14 @@ export class AckWatch {
   #closed = false;
 
   /** @throws the file system's error when the log cannot be opened. */
-  constructor(path: string, offset: number, onAck: (seen: AckSeen) => void) {
+  constructor(
+    path: string,
+    offset: number,
+    onAck: (seen: AckSeen) => void,
+    parse: (line: string) => AckSeen | undefined = parseAck,
+  ) {
     this.#onAck = onAck;
+    this.#parse = parse;
     this.#offset = offset;
     // Made if QEMU has not written yet.
     this.#descriptor = openSync(path, "a+", 0o600);
@@ -64,7 +71,7 @@ export class AckWatch {
   }
 
   #read(line: string): void {
-    const seen = parseAck(line);
+    const seen = this.#parse(line);
     if (seen && !this.#closed) this.#onAck(seen);
   }
 }
@@ -81,7 +88,8 @@ export function parseAck(line: string): AckSeen | undefined {
   return { pending: Number(match[1] ?? 0), atMs: lineTimeMs(line) };
 }
 
-function lineTimeMs(line: string): number | undefined {
+/** QEMU's own time stamp of a line, ms since the epoch. */
+export function lineTimeMs(line: string): number | undefined {
   const classic = /^\d+@(\d+)\.(\d{6}):/.exec(line);
   if (classic) return Number(classic[1]) * 1000 + Number(classic[2]) / 1000;
   const iso = /^\d{4}-\d\d-\d\dT\S+/.exec(line);

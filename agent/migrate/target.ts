@@ -5,7 +5,9 @@ import type { Guest } from "../guest/guest.ts";
 import type { Log } from "../log.ts";
 import { isQmpEvent } from "../qmp/events.ts";
 import type { SocketAddress } from "../qmp/migration.ts";
+import type { AckWatch } from "./ack-watch.ts";
 import { HandoverServer } from "./handover.ts";
+import { tracePending, watchPending } from "./pending-watch.ts";
 import { applySettings } from "./settings.ts";
 import type { Emit } from "./source.ts";
 
@@ -37,6 +39,7 @@ export class TargetMigration {
   readonly #address: string;
   readonly #unsubscribe: (() => void)[] = [];
   #server: HandoverServer | undefined;
+  #pendingWatch: AckWatch | undefined;
   #running: Promise<void> | undefined;
   #isLoaded = false;
   #ended = false;
@@ -111,8 +114,13 @@ export class TargetMigration {
 
   close(): void {
     this.#ended = true;
-    for (const unsubscribe of this.#unsubscribe.splice(0)) unsubscribe();
+    this.#letGo();
     this.#server?.close();
+  }
+
+  #letGo(): void {
+    for (const unsubscribe of this.#unsubscribe.splice(0)) unsubscribe();
+    this.#pendingWatch?.close();
   }
 
   async #run(wasRunning: boolean): Promise<void> {
@@ -182,6 +190,7 @@ export class TargetMigration {
   async #receive(args: ArgsOf<"target.prepare">): Promise<void> {
     const { qmp } = this.#guest;
     await applySettings(qmp, args.settings);
+    if (args.settings.capabilities["switchover-ack"]) await tracePending(this.#guest, this.#log);
     const probe = await this.#guest.probe();
     await qmp.execute("migrate-incoming", {
       uri: `tcp:${hostPart(this.#address)}:0`,
@@ -204,7 +213,12 @@ export class TargetMigration {
   }
 
   #listen(): void {
-    const { monitor } = this.#guest;
+    const { monitor, vm } = this.#guest;
+    const identity = { migrationId: this.id, vm, epoch: this.epoch };
+    // What an earlier life of the agent has told is not told again.
+    this.#pendingWatch = watchPending(this.#guest, this.#log, ({ pending, atMs }) =>
+      this.#emit({ type: "migration.ack-pending", ...identity, pending }, atMs),
+    );
     this.#unsubscribe.push(
       monitor.on("MIGRATION", ({ data: { status } }) => {
         if (status === "completed") this.#isLoaded = true;
@@ -236,7 +250,7 @@ export class TargetMigration {
 
   #end(linkMs: number): void {
     this.#ended = true;
-    for (const unsubscribe of this.#unsubscribe.splice(0)) unsubscribe();
+    this.#letGo();
     setTimeout(() => this.#server?.close(), linkMs).unref();
     const memory = this.#guest.manifest.migration;
     if (memory?.id !== this.id || !this.#guest.isAlive) return;

@@ -63,6 +63,8 @@ function effectOf(body: MigrationBody, atMs: number): Effect {
         first: { ackEvidence: body.evidence, ackedAtMs: atMs },
         signals: ["acked"],
       };
+    case "migration.ack-pending":
+      return { ...nothing, side: "target", signals: [] };
     case "migration.held":
       return { ...nothing, first: { heldAtMs: atMs }, signals: ["converged"] };
     case "migration.released":
