@@ -1,0 +1,202 @@
+import type { ApiClient } from "../../demo/api-client.ts";
+import { Fleet } from "../../demo/fleet.ts";
+import { waitUntil } from "../../demo/wait-until.ts";
+import { bundleAgent } from "./agent-bundle.ts";
+import { bootL1, type L1 } from "./rig/l1.ts";
+import type { L1Process } from "./rig/l1-channel.ts";
+import { createMttyDevice, loadMtty, type MttyKnobs, setMttyKnobs } from "./rig/mdev.ts";
+import type { Rig } from "./rig/rig.ts";
+
+export const SOURCE = "host-a";
+export const TARGET = "host-b";
+const HOSTS = [SOURCE, TARGET] as const;
+export type HostName = (typeof HOSTS)[number];
+
+const AGENT = "/tmp/agent.mjs";
+const RELAY = "/project/test/vfio/rig/inside/relay.ts";
+/** What runs in L1 is killed after this. */
+const LIFE_MS = 1_800_000;
+const SHELL_DEADLINE_MS = 20_000;
+/** Emulated and beside other work, an agent takes its time to come up. */
+const UP_MS = 120_000;
+
+/** What agents need of the cloud's environment. */
+const AGENT_VARIABLES = [
+  "AWS_ENDPOINT_URL_SQS",
+  "AWS_REGION",
+  "AWS_ACCESS_KEY_ID",
+  "AWS_SECRET_ACCESS_KEY",
+];
+
+/** Names of the host resources that stand for the mtty devices of each host. */
+export const DEVICES = ["mtty0", "mtty1"] as const;
+/** Only the source has it. */
+export const LOCAL_DEVICE = "local0";
+
+/**
+ * A whole installation: the local cloud on this machine, two host agents in L1, where the VFIO
+ * devices are. Both hosts' devices are in the one L1, so each host has its own under one name.
+ */
+export class VfioFleet {
+  readonly l1: L1;
+  readonly #cloud: Fleet;
+  readonly #agents = new Map<HostName, L1Process>();
+  readonly #logs = new Map<HostName, string>();
+  #variant: "stock" | "knobs" | undefined;
+
+  private constructor(l1: L1, cloud: Fleet) {
+    this.l1 = l1;
+    this.#cloud = cloud;
+  }
+
+  /** @throws Error naming what did not come up; nothing is left then. */
+  static async start(rig: Rig, say: (line: string) => void): Promise<VfioFleet> {
+    const cloud = await Fleet.start({ hosts: {} });
+    let l1: L1 | undefined;
+    try {
+      const [code, machine] = await Promise.all([bundleAgent(), bootL1({ rig })]);
+      l1 = machine;
+      say(`L1 is up after ${Math.round(l1.bootMs)} ms`);
+      const fleet = new VfioFleet(l1, cloud);
+      await fleet.#startRelay();
+      await l1.writeFile(AGENT, code);
+      // Once to its end, so that Node keeps the compiled code for the agents.
+      await fleet.shell(`node ${AGENT} --version`);
+      // One after the other: together they take longer than twice as long.
+      for (const host of HOSTS) {
+        const startedMs = performance.now();
+        await fleet.#addHost(host);
+        say(`the agent of ${host} is up after ${Math.round(performance.now() - startedMs)} ms`);
+      }
+      return fleet;
+    } catch (error) {
+      await l1?.stop();
+      await cloud.stop();
+      throw error;
+    }
+  }
+
+  get api(): ApiClient {
+    return this.#cloud.api;
+  }
+
+  get cloud(): Fleet {
+    return this.#cloud;
+  }
+
+  /** New devices on both hosts, as every migration needs them, and what they shall do. */
+  async renewDevices(knobs: MttyKnobs | "stock"): Promise<void> {
+    const variant = knobs === "stock" ? "stock" : "knobs";
+    if (this.#variant !== variant) {
+      await loadMtty(this.l1, variant);
+      this.#variant = variant;
+    }
+    if (knobs !== "stock") await setMttyKnobs(this.l1, knobs);
+    for (const host of HOSTS) {
+      for (const index of DEVICES.keys()) await createMttyDevice(this.l1, uuidOf(host, index));
+    }
+  }
+
+  guestFolder(host: HostName, vm: string): string {
+    return `/tmp/${host}/r/${vm}`;
+  }
+
+  /** Runs a line of shell in L1. @throws Error when it fails. */
+  async shell(script: string): Promise<string> {
+    const options = { deadlineMs: SHELL_DEADLINE_MS };
+    const { exitCode, stdout, stderr } = await this.l1.run(["sh", "-c", script], options);
+    if (exitCode !== 0) throw new Error(`Failed to run "${script}" in L1 (${exitCode}): ${stderr}`);
+    return stdout;
+  }
+
+  /** As if the agent had crashed: its guests run on. */
+  async killAgent(host: HostName): Promise<void> {
+    const agent = this.#agents.get(host);
+    await agent?.kill("SIGKILL");
+    await agent?.exited;
+  }
+
+  async startAgent(host: HostName): Promise<void> {
+    const agent = await this.l1.spawn(["node", AGENT, "--config", `/tmp/${host}/agent.json`], {
+      deadlineMs: LIFE_MS,
+      env: this.#agentEnvironment(),
+      onOutput: (text) =>
+        this.#logs.set(host, ((this.#logs.get(host) ?? "") + text).slice(-20_000)),
+    });
+    this.#agents.set(host, agent);
+  }
+
+  /** The ends of the agents' logs, for error messages. */
+  lastWords(): string {
+    return HOSTS.map((host) => `${host}: ${this.#log(host).slice(-2_000)}`).join("\n");
+  }
+
+  /** May be called again. */
+  async stop(): Promise<void> {
+    await this.l1.stop();
+    await this.#cloud.stop();
+  }
+
+  #log(host: HostName): string {
+    return this.#logs.get(host) ?? "";
+  }
+
+  /** Agents find the cloud at the very addresses that it has outside. */
+  async #startRelay(): Promise<void> {
+    const { environment } = this.#cloud;
+    const urls = [this.api.url, environment.AWS_ENDPOINT_URL_SQS ?? ""];
+    const ports = urls.map((url) => new URL(url).port);
+    const ready = Promise.withResolvers<void>();
+    const relay = await this.l1.spawn(["node", RELAY, ...ports], {
+      deadlineMs: LIFE_MS,
+      onOutput: (text) => text.includes("ready") && ready.resolve(),
+    });
+    const ended = () => ready.reject(new Error(`The relay in L1 ended: ${relay.stderr()}`));
+    void relay.exited.then(ended, ended);
+    await ready.promise;
+  }
+
+  async #addHost(host: HostName): Promise<void> {
+    const { key } = await this.api.createHost(host);
+    const folder = `/tmp/${host}`;
+    const config = {
+      host,
+      apiUrl: this.api.url,
+      keyFile: "key",
+      runDir: "r",
+      stateDir: "s",
+      progressIntervalMs: 500,
+      resources: resourcesOf(host),
+    };
+    await this.shell(`mkdir -p ${folder} && touch ${folder}/key && chmod 600 ${folder}/key`);
+    await this.l1.writeFile(`${folder}/key`, key);
+    await this.l1.writeFile(`${folder}/agent.json`, JSON.stringify(config));
+    await this.startAgent(host);
+    let ended = false;
+    const onEnd = () => {
+      ended = true;
+    };
+    void this.#agents.get(host)?.exited.then(onEnd, onEnd);
+    const up = async () => {
+      if (ended) throw new Error(`The agent of ${host} ended: ${this.#log(host)}`);
+      return (await this.api.host(host)).state === "active" ? true : undefined;
+    };
+    await waitUntil(`the agent of ${host}`, up, { timeoutMs: UP_MS, everyMs: 50 });
+  }
+
+  #agentEnvironment(): Record<string, string> {
+    const { environment } = this.#cloud;
+    const needed = AGENT_VARIABLES.map((name) => [name, environment[name] ?? ""]);
+    return { ...Object.fromEntries(needed), LOG_LEVEL: process.env.LOG_LEVEL ?? "info" };
+  }
+}
+
+function uuidOf(host: HostName, index: number): string {
+  return `0e5c2f4e-6f0a-4d7e-9a51-0000000000${HOSTS.indexOf(host) + 1}${index}`;
+}
+
+function resourcesOf(host: HostName): Record<string, string> {
+  const path = (index: number) => `/sys/bus/mdev/devices/${uuidOf(host, index)}`;
+  const all = Object.fromEntries(DEVICES.map((name, index) => [name, path(index)]));
+  return host === SOURCE ? { ...all, [LOCAL_DEVICE]: path(0) } : all;
+}

@@ -1,0 +1,71 @@
+import type { z } from "zod";
+import type { Migration, TimelineEntry } from "../../core/migration.ts";
+import type { MigrationPolicy } from "../../core/policy.ts";
+import { waitUntil } from "../../demo/wait-until.ts";
+import { DEVICES, SOURCE, TARGET, type VfioFleet } from "./fleet.ts";
+import { RigGuest } from "./guest.ts";
+import type { MttyKnobs } from "./rig/mdev.ts";
+
+/** What the link is said to give: QEMU cannot measure it while nothing is left to send. */
+const BANDWIDTH_BYTES_PER_SECOND = 1_000_000_000;
+const END_MS = 180_000;
+
+export type MoveOptions = {
+  /** What the devices do; `stock`: the kernel's own driver. */
+  knobs: MttyKnobs | "stock";
+  /** 1 or 2. Default 1. */
+  devices?: number;
+  policy?: z.input<typeof MigrationPolicy>;
+  /** Done as soon as the source waits for the ACK. */
+  inGate?: (move: { id: string; guest: RigGuest }) => Promise<void>;
+};
+
+/** One migration of a fresh guest with fresh devices, and what the API says of it afterwards. */
+export type Move = { migration: Migration; timeline: TimelineEntry[]; lines: number };
+
+let count = 0;
+
+/**
+ * Starts a guest, moves it over the API, waits for the end of it, checks where it runs and that
+ * nothing of its state is lost, and ends it.
+ *
+ * @throws Error saying what was not as it must be
+ */
+export async function move(fleet: VfioFleet, options: MoveOptions): Promise<Move> {
+  const { devices = 1, knobs, inGate } = options;
+  await fleet.renewDevices(knobs);
+  count += 1;
+  const guest = await RigGuest.start(fleet, `vm${count}`, DEVICES.slice(0, devices));
+  try {
+    const { id } = await fleet.api.migrate(guest.vm, TARGET, { policy: policyOf(options) });
+    if (inGate) {
+      await waitUntilInGate(fleet, id);
+      await inGate({ id, guest });
+    }
+    const migration = await fleet.cloud.waitForMigration(id, { timeoutMs: END_MS });
+    const timeline = await fleet.api.timeline(id);
+    const host = migration.runningOn === TARGET ? TARGET : SOURCE;
+    await guest.waitUntilRunning(host);
+    const lines = await guest.checkCount(host === TARGET ? TARGET : undefined);
+    return { migration, timeline, lines };
+  } finally {
+    await guest.end();
+  }
+}
+
+/** The source has all but the last of it over there and waits for the target's word. */
+export async function waitUntilInGate(fleet: VfioFleet, id: string): Promise<void> {
+  await waitUntil(
+    `${id} to wait for the ACK`,
+    async () => {
+      const { phase, status, failure } = await fleet.api.migration(id);
+      if (status !== "running") throw new Error(`${id} is ${status}: ${failure?.message}`);
+      return phase === "await-ack" ? true : undefined;
+    },
+    { timeoutMs: END_MS, everyMs: 50 },
+  );
+}
+
+function policyOf({ policy = {} }: MoveOptions): z.input<typeof MigrationPolicy> {
+  return { switchoverBandwidthBytesPerSecond: BANDWIDTH_BYTES_PER_SECOND, ...policy };
+}

@@ -1,0 +1,20 @@
+import type { Scenario } from "../scenario.ts";
+import { missingResource, stopCopy, twoDevices } from "./devices.ts";
+import { cancelInGate, restartInGate, targetSilent } from "./gate.ts";
+import { init2s, init4s, stock } from "./initial-load.ts";
+import { deadlineCancel, deadlineHold } from "./policy.ts";
+
+/** In the order they run. The first migration after boot is slower than the rest: not a timed one. */
+export const scenarios: readonly Scenario[] = [
+  stock,
+  init2s,
+  init4s,
+  twoDevices,
+  stopCopy,
+  missingResource,
+  cancelInGate,
+  restartInGate,
+  targetSilent,
+  deadlineCancel,
+  deadlineHold,
+];

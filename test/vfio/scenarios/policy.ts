@@ -1,0 +1,40 @@
+import assert from "node:assert/strict";
+import { expectAckAfter, expectAcked, expectCompleted } from "../expect.ts";
+import { SOURCE } from "../fleet.ts";
+import { move } from "../move.ts";
+import type { Scenario } from "../scenario.ts";
+
+const LOAD_MS = 6_000;
+const DEADLINE_MS = 1_500;
+
+export const deadlineCancel: Scenario = {
+  name: "ack-deadline-cancel",
+  claim: "an ACK that is late for the policy's deadline leaves the guest where it is",
+  run: async ({ fleet }) => {
+    const seen = await move(fleet, {
+      knobs: { loadInitMs: LOAD_MS },
+      policy: { ack: { deadlineMs: DEADLINE_MS, onTimeout: "cancel" } },
+    });
+    const { status, failure, runningOn, stoppedAtMs } = seen.migration;
+    assert.equal(status, "failed");
+    assert.equal(failure?.code, "ack-timeout", failure?.message);
+    assert.equal(runningOn, SOURCE);
+    assert.equal(stoppedAtMs, undefined, "the guest was stopped");
+    return { move: seen, failure: failure?.message };
+  },
+};
+
+export const deadlineHold: Scenario = {
+  name: "ack-deadline-hold",
+  claim: "the policy hold waits past the deadline, and the guest moves when the ACK comes",
+  run: async ({ fleet }) => {
+    const seen = await move(fleet, {
+      knobs: { loadInitMs: LOAD_MS },
+      policy: { ack: { deadlineMs: DEADLINE_MS, onTimeout: "hold" } },
+    });
+    expectCompleted(seen);
+    expectAcked(seen, ["vf0"]);
+    expectAckAfter(seen, LOAD_MS);
+    return { move: seen };
+  },
+};
