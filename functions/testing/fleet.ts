@@ -1,8 +1,10 @@
 import { DeleteMessageCommand, ReceiveMessageCommand } from "@aws-sdk/client-sqs";
+import type { z } from "zod";
 import { type Command, CommandEnvelope } from "../../core/command.ts";
 import type { AgentEvent, EventBody } from "../../core/event.ts";
 import type { HostId } from "../../core/id.ts";
 import type { Migration } from "../../core/migration.ts";
+import type { MigrationPolicy } from "../../core/policy.ts";
 import type { Vm, VmDefinition } from "../../core/vm.ts";
 import { app as agentApp } from "../agent-events.ts";
 import { app as operatorApp } from "../api/app.ts";
@@ -121,8 +123,12 @@ export async function addVm(id: string, agent: TestAgent, made: VmDefinition = d
   return (await operate("GET", `/v1/vms/${id}`)).body as Vm;
 }
 
-export async function addMigration(vm: string, target: string): Promise<Migration> {
-  const { status, body } = await operate("POST", "/v1/migrations", { vm, target });
+export async function addMigration(
+  vm: string,
+  target: string,
+  policy: z.input<typeof MigrationPolicy> = {},
+): Promise<Migration> {
+  const { status, body } = await operate("POST", "/v1/migrations", { vm, target, policy });
   if (status !== 202) throw new Error(`Failed to migrate ${vm}: ${JSON.stringify(body)}`);
   return body as Migration;
 }
