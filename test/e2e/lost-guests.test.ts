@@ -1,5 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { endlessly, PATIENCE_MS, qemu, Stage, unlessQemu } from "./testing/stage.ts";
+import {
+  endlessly,
+  PATIENCE_MS,
+  qemu,
+  Stage,
+  TRANSITIONS_MAX,
+  unlessQemu,
+} from "./testing/stage.ts";
 
 describe.skipIf(qemu === undefined)(`a QEMU killed in precopy${unlessQemu}`, () => {
   let stage: Stage;
@@ -24,7 +31,7 @@ describe.skipIf(qemu === undefined)(`a QEMU killed in precopy${unlessQemu}`, () 
       expect(ended.failure).toMatchObject({ phase: "precopy" });
       expect(ended.failure?.state).toContain("the guest is on host-a");
       expectToBeSaid(ended.failure);
-      expect((await stage.states(ended)).length).toBeLessThanOrEqual(20);
+      expect((await stage.states(ended)).length).toBeLessThanOrEqual(TRANSITIONS_MAX);
       await stage.runsOnlyOn("kept", "host-a");
       await stage.move("kept", "host-b");
       await stage.runsOnlyOn("kept", "host-b");
