@@ -1,3 +1,4 @@
+import { cureOf } from "../../core/failures.ts";
 import type { Failure, Phase } from "../../core/migration.ts";
 import { forwardPhases } from "../../core/migration.ts";
 import type { NotCompleted } from "../store/endings.ts";
@@ -47,14 +48,12 @@ export function endingOf(migration: StoredMigration, release: Release): NotCompl
 }
 
 function failureOf(migration: StoredMigration, { error, cause, reason }: Release): Failure {
+  const code = codeOf(error);
   return {
-    code: codeOf(error),
+    code,
     message: cause === "" ? `${error}: ${reason}` : sentenceOf(cause).slice(0, 4_000),
     state: reason,
-    cure:
-      error === "MigrationCancelled"
-        ? "none needed: it was asked for"
-        : "see the timeline, then try again",
+    cure: cureOf(code),
     phase: lastForwardPhase(migration),
   };
 }

@@ -1,0 +1,25 @@
+/**
+ * The ends of migrations that were not refused beforehand and did not complete: what a caller does
+ * about each. Keys are codes of the record; the name of a workflow error becomes its code in kebab
+ * case. docs/failures.md lists all codes, and a test holds the two together.
+ */
+export const failureCures: Readonly<Record<string, string>> = {
+  "migration-cancelled": "none needed: it was asked for",
+  "migration-failed":
+    "read the message, which is QEMU's own; the timeline shows both ends; then try again",
+  "command-failed":
+    "read the message: an agent could not carry a command out; cure that on its host, then try again",
+  "states-timeout":
+    "an end did not answer, or a phase outlived its deadline: look at both agents, raise the deadline if the guest is large or busy, then try again",
+  "states-heartbeat-timeout":
+    "an agent was silent for minutes: see whether it runs and reaches the API, then try again",
+  "stale-migration": "none needed: another step had ended it already; the timeline shows which",
+  "retryable-error":
+    "the table, a queue or a function failed again and again: look at the control plane's log, then try again",
+};
+
+const UNFORESEEN = "see the timeline, then try again";
+
+export function cureOf(code: string): string {
+  return failureCures[code] ?? UNFORESEEN;
+}
