@@ -34,6 +34,8 @@ export type FleetOptions = {
   port?: number;
   /** Environment of all processes (log level, model settings). */
   environment?: Record<string, string>;
+  /** Environment of the agents alone, such as another endpoint of a service. */
+  agentEnvironment?: Record<string, string>;
   /** More fields of the agents' configuration. */
   agent?: object;
   /** More fields of the hosts, such as their slots. */
@@ -137,7 +139,11 @@ export class Fleet {
     const agent = new Child({
       name: `agent ${host}`,
       args: [join(ROOT, "agent/main.ts"), "--config", join(this.folder, host, "agent.json")],
-      environment: { ...this.#ready?.agentEnvironment, ...this.#options.environment },
+      environment: {
+        ...this.#ready?.agentEnvironment,
+        ...this.#options.environment,
+        ...this.#options.agentEnvironment,
+      },
       logFile: join(this.folder, `${host}.log`),
     });
     this.#agents.set(host, agent);

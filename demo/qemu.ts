@@ -23,6 +23,11 @@ export function chooseQemu(named: string | undefined): Qemu {
   }
 }
 
+/** Our model of QEMU. */
+export function modelQemu(): Qemu {
+  return describe(MODEL);
+}
+
 function describe(path: string): Qemu {
   const text = execFileSync(path, ["--version"], { encoding: "utf8", timeout: 20_000 });
   const version = /version (\d+\.\d+\.\d+)/.exec(text)?.[1];
