@@ -16,7 +16,6 @@ describe.skipIf(!findQemu())("agents that restart, on real QEMU", () => {
   afterEach(() => pair.close());
 
   it.each([
-    ["source", true, false],
     ["target", false, true],
     ["both", true, true],
   ])("a migration goes on when the agent restarts in precopy: %s", async (_, source, target) => {

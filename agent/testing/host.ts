@@ -12,6 +12,7 @@ import { sendSignal, waitForEnd } from "../guest/process.ts";
 import { Guests } from "../guests.ts";
 import { type Context, createHandlers } from "../handlers.ts";
 import { createLog } from "../log.ts";
+import { findQemu } from "../qmp/testing/real-qemu.ts";
 import { takeUp } from "../take-up.ts";
 
 /** A host's agent without a cloud: commands go in by `run`, events come out in `events`. */
@@ -28,6 +29,7 @@ export class TestHost {
 
   constructor(name: string, options: { qemu?: string; folder?: string } = {}) {
     this.id = HostId.parse(name);
+    const { qemu = findQemu() } = options;
     this.folder = options.folder ?? mkdtempSync(join(tmpdir(), "sy-"));
     this.config = AgentConfig.parse({
       host: name,
@@ -37,7 +39,7 @@ export class TestHost {
       stateDir: join(this.folder, "s"),
       memoryBytes: 2 ** 30,
       progressIntervalMs: 200,
-      ...(options.qemu === undefined ? {} : { qemu: options.qemu }),
+      ...(qemu === undefined ? {} : { qemu }),
     });
     const log = createLog(name);
     log.level = process.env.LOG_LEVEL ?? "silent";
