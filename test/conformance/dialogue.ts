@@ -10,6 +10,8 @@ export type Dialogue = {
   claim: string;
   /** Generations it applies to; default all. */
   versions?: readonly Generation[];
+  /** Only for dialogues between versions: the pairs it applies to; default all. */
+  between?: (source: Generation, target: Generation) => boolean;
   /** What the host must offer; skipped where it does not. Postcopy on a target needs userfaultfd. */
   needs?: "userfaultfd";
   play: (stage: Stage) => Promise<void>;

@@ -2,6 +2,7 @@ import type { Dialogue } from "./dialogue.ts";
 import { ackDialogues } from "./dialogues/ack.ts";
 import { capabilityDialogues } from "./dialogues/capabilities.ts";
 import { commandDialogues } from "./dialogues/commands.ts";
+import { crossDialogues } from "./dialogues/cross.ts";
 import { failureDialogues } from "./dialogues/failure.ts";
 import { handoverDialogues } from "./dialogues/handover.ts";
 import { holdDialogues } from "./dialogues/hold.ts";
@@ -27,3 +28,6 @@ export const dialogues: readonly Dialogue[] = [
   ...memberDialogues,
   ...postcopyDialogues,
 ];
+
+/** Dialogues between two different versions. */
+export const dialoguesBetweenVersions: readonly Dialogue[] = crossDialogues;

@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import type { Dialogue } from "./dialogue.ts";
-import { dialogues } from "./dialogues.ts";
+import { dialogues, dialoguesBetweenVersions } from "./dialogues.ts";
 import { appliesTo, type Outcome, play, stopAll } from "./run.ts";
 import { modelQemu, realQemu, type Subject } from "./subject.ts";
 
@@ -9,6 +9,7 @@ type Options = {
   model: string[];
   json?: true;
   only?: string;
+  cross?: true;
   list?: true;
   verbose?: true;
 };
@@ -29,6 +30,7 @@ await new Command("test:conformance")
   )
   .option("--model <version>", "the model QEMU in this version, repeatable", collect, [])
   .option("--only <name>", "only dialogues whose name contains this")
+  .option("--cross", "play the dialogues between versions, for every two of the QEMUs given")
   .option("--list", "list the dialogues and end")
   .option("--verbose", "print every step")
   .option("--json", "print the transcripts as JSON")
@@ -36,15 +38,20 @@ await new Command("test:conformance")
   .parseAsync();
 
 async function main(options: Options): Promise<void> {
-  const chosen = dialogues.filter(({ name }) => name.includes(options.only ?? ""));
+  const all = options.cross ? dialoguesBetweenVersions : dialogues;
+  const chosen = all.filter(({ name }) => name.includes(options.only ?? ""));
   if (options.list) {
     for (const { name, claim } of chosen) console.log(`${name}  ${claim}`);
     return;
   }
   if (chosen.length === 0) throw new Error(`no dialogue has \`${options.only}\` in its name`);
   const outcomes: Outcome[] = [];
-  for (const subject of await subjectsOf(options)) {
-    outcomes.push(...(await playAll(subject, chosen, options)));
+  const subjects = await subjectsOf(options);
+  for (const source of subjects) {
+    const targets = options.cross ? subjects.filter((other) => other !== source) : [source];
+    for (const target of targets) {
+      outcomes.push(...(await playAll({ source, target }, chosen, options)));
+    }
   }
   if (options.json) console.log(JSON.stringify(outcomes, undefined, 2));
   else summarise(outcomes);
@@ -58,11 +65,15 @@ async function subjectsOf({ qemu, model }: Options): Promise<Subject[]> {
 }
 
 /** One after the other: a dialogue runs two QEMUs at most. */
-async function playAll(subject: Subject, chosen: Dialogue[], options: Options): Promise<Outcome[]> {
+async function playAll(
+  { source, target }: { source: Subject; target: Subject },
+  chosen: Dialogue[],
+  options: Options,
+): Promise<Outcome[]> {
   const outcomes: Outcome[] = [];
   for (const dialogue of chosen) {
-    if (!appliesTo(dialogue, subject)) continue;
-    const outcome = await play(dialogue, subject);
+    if (!appliesTo(dialogue, source, target)) continue;
+    const outcome = await play(dialogue, source, target);
     outcomes.push(outcome);
     if (!options.json) show(outcome, options.verbose === true);
   }

@@ -20,21 +20,28 @@ export type Outcome = {
   durationMs: number;
 };
 
-export function appliesTo(dialogue: Dialogue, subject: Subject): boolean {
-  return dialogue.versions === undefined || dialogue.versions.includes(subject.generation);
+export function appliesTo(dialogue: Dialogue, subject: Subject, target = subject): boolean {
+  const { versions, between } = dialogue;
+  if (between && !between(subject.generation, target.generation)) return false;
+  return versions === undefined || versions.includes(subject.generation);
 }
 
-/** Plays one dialogue. Never rejects: what goes wrong is a difference. */
-export async function play(dialogue: Dialogue, subject: Subject): Promise<Outcome> {
+/** Plays one dialogue, its targets with another QEMU if given. Never rejects: what goes wrong is a difference. */
+export async function play(
+  dialogue: Dialogue,
+  subject: Subject,
+  target = subject,
+): Promise<Outcome> {
   const startMs = performance.now();
   const { name, claim } = dialogue;
-  const head = { dialogue: name, claim, subject: subject.name };
+  const played = target === subject ? subject.name : `${subject.name} to ${target.name}`;
+  const head = { dialogue: name, claim, subject: played };
   if (dialogue.needs === "userfaultfd" && !(await offersUserfaultfd(subject))) {
     const nothing = { steps: [], differences: [], known: [], durationMs: 0 };
     return { ...head, verdict: "skipped", ...nothing };
   }
-  const { steps, trouble } = await playToTheEnd(dialogue, subject);
-  const { differences, known } = judge(steps, knownFor(dialogue, subject));
+  const { steps, trouble } = await playToTheEnd(dialogue, subject, target);
+  const { differences, known } = judge(steps, knownFor(dialogue, played));
   const all = trouble === undefined ? differences : [...differences, trouble];
   const verdict = all.length === 0 ? "passed" : "failed";
   const durationMs = Math.round(performance.now() - startMs);
@@ -51,8 +58,9 @@ export async function stopAll(): Promise<void> {
 async function playToTheEnd(
   dialogue: Dialogue,
   subject: Subject,
+  target: Subject,
 ): Promise<{ steps: Step[]; trouble: string | undefined }> {
-  const stage = await Stage.open(subject);
+  const stage = await Stage.open(subject, target);
   openStages.add(stage);
   const stop = new AbortController();
   let trouble: string | undefined;
@@ -92,9 +100,9 @@ async function deadline(signal: AbortSignal): Promise<never> {
   throw new Error(`not over after ${dialogueTimeoutMs} ms`);
 }
 
-function knownFor(dialogue: Dialogue, subject: Subject): KnownDifference[] {
+function knownFor(dialogue: Dialogue, played: string): KnownDifference[] {
   return knownDifferences.filter(
-    (known) => known.dialogue === dialogue.name && subject.name.startsWith(known.subject),
+    (known) => known.dialogue === dialogue.name && played.startsWith(known.subject),
   );
 }
 

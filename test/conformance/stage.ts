@@ -33,20 +33,25 @@ const guestTimeoutMs = 5_000;
 export class Stage {
   readonly steps: Step[] = [];
   readonly generation: Generation;
+  /** Of the targets; differs from that of the sources only in moves between versions. */
+  readonly targetGeneration: Generation;
   readonly #subject: Subject;
+  readonly #target: Subject;
   readonly #folder: string;
   readonly #vms: Promise<Vm>[] = [];
   readonly #relays: Relay[] = [];
   #closed = false;
 
-  private constructor(subject: Subject, folder: string) {
+  private constructor(subject: Subject, target: Subject, folder: string) {
     this.#subject = subject;
+    this.#target = target;
     this.generation = subject.generation;
+    this.targetGeneration = target.generation;
     this.#folder = folder;
   }
 
-  static async open(subject: Subject): Promise<Stage> {
-    return new Stage(subject, await mkdtemp(join(tmpdir(), "conformance-")));
+  static async open(subject: Subject, target = subject): Promise<Stage> {
+    return new Stage(subject, target, await mkdtemp(join(tmpdir(), "conformance-")));
   }
 
   /** Takes down a step, and returns what there was. */
@@ -76,7 +81,7 @@ export class Stage {
     if (options.paused) flags.push("-S");
     flags.push(...(options.more ?? []));
     const folder = await mkdtemp(join(this.#folder, "vm-"));
-    const { command, environment } = this.#subject;
+    const { command, environment, kind } = options.incoming ? this.#target : this.#subject;
     const start = {
       name,
       folder,
@@ -88,7 +93,7 @@ export class Stage {
     this.#vms.push(starting);
     const vm = await starting;
     const writes = guest !== "idle" && !options.incoming && !options.paused;
-    if (writes && this.#subject.kind === "qemu") await untilWritten(vm, memoryBytes);
+    if (writes && kind === "qemu") await untilWritten(vm, memoryBytes);
     return vm;
   }
 
