@@ -43,6 +43,8 @@ export interface Knobs {
   linkBytesPerSecond: number;
   /** Added to every message in each direction. Default 0. */
   linkLatencyMs: number;
+  /** What the sockets of one channel hold; default 4 MiB, with VFIO devices 64 MiB. */
+  socketBytes: number | undefined;
   /** One channel (a TCP stream and its thread) can do no more. Default: as the link. */
   channelBytesPerSecond: number | undefined;
   /** One thread's encryption, added to its other work. Default 2e9. */
@@ -97,6 +99,7 @@ export function completeKnobs(given: Partial<Knobs>): Knobs {
     counterPerSecond: 10,
     linkBytesPerSecond: 1.25e9,
     linkLatencyMs: 0,
+    socketBytes: undefined,
     channelBytesPerSecond: undefined,
     tlsBytesPerSecond: 2e9,
     scanBytesPerSecond: 4e9,

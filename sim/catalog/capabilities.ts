@@ -85,6 +85,18 @@ export function checkCapabilities(
   );
 }
 
+/** What parameters may not be while certain capabilities are on; undefined: nothing is wrong. */
+export function checkParameters(
+  capabilities: CapabilitySet,
+  parameters: Readonly<Record<string, unknown>>,
+): string | undefined {
+  const isPlain = parameters["multifd-compression"] === "none" && !parameters["tls-creds"];
+  if (isPlain) return undefined;
+  const rule = "only available for non-compressed non-TLS multifd migration";
+  if (capabilities["zero-copy-send"]) return `Zero copy ${rule}`;
+  return capabilities["mapped-ram"] ? `Mapped-ram ${rule}` : undefined;
+}
+
 function checkPostcopy(next: CapabilitySet, { version }: CapabilityContext): string | undefined {
   if (!next["postcopy-ram"]) return undefined;
   if (next["x-ignore-shared"]) return "Postcopy is not compatible with ignore-shared";

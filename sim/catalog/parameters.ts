@@ -45,6 +45,7 @@ const parameters: readonly ParameterSpec[] = [
   int("multifd-channels", 2, { min: 1, max: 255, rule: between(1, 255) }),
   {
     ...size("xbzrle-cache-size", 67108864),
+    min: 4096,
     rule: "expects a power of two no less than the target page size",
   },
   size("max-postcopy-bandwidth", 0),
@@ -141,7 +142,10 @@ export function changeParameters(
     if (error) return { error };
     next[name] = toStored(spec, value);
   }
-  for (const name of Object.keys(changes)) {
+  const names = Object.keys(changes);
+  // The one bounds the other.
+  if (names.includes("cpu-throttle-initial")) names.push("max-cpu-throttle");
+  for (const name of names) {
     const spec = specs.find((entry) => entry.name === name);
     const error = spec && checkRange(version, spec, next);
     if (error) return { error };
@@ -213,10 +217,9 @@ function checkRange(version: Version, spec: ParameterSpec, next: Parameters): st
     spec.name === "max-cpu-throttle" ? Number(next["cpu-throttle-initial"]) : (spec.min ?? 0),
   );
   const isPowerOfTwo = value > 0n && (value & (value - 1n)) === 0n;
+  const mustBePower = spec.name === "xbzrle-cache-size" || spec.name === "x-rdma-chunk-size";
   const isFine =
-    spec.name === "xbzrle-cache-size"
-      ? isPowerOfTwo && value >= 4096n
-      : value >= min && value <= BigInt(spec.max ?? uint64Max);
+    value >= min && value <= BigInt(spec.max ?? uint64Max) && (isPowerOfTwo || !mustBePower);
   if (isFine) return undefined;
   // 11.x counts the parameters among its options, and writes their names as they are.
   if (atLeast(version, "11.0")) {

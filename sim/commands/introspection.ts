@@ -71,7 +71,7 @@ export const introspectionCommands: Commands = {
       },
     }),
   },
-  "query-yank": { arguments: {}, run: queryYank },
+  "query-yank": { arguments: {}, allowsOob: true, run: queryYank },
   yank: {
     arguments: { instances: { type: { list: "any" } } },
     allowsOob: true,

@@ -1,19 +1,20 @@
-import { checkCapabilities, listCapabilities } from "../catalog/capabilities.ts";
+import { checkCapabilities, checkParameters, listCapabilities } from "../catalog/capabilities.ts";
 import { changeParameters } from "../catalog/parameters.ts";
 import { atLeast } from "../catalog/version.ts";
-import { awaitSource, listenForMigration } from "../migration/accepting.ts";
-import { listBlockers } from "../migration/blockers.ts";
+import { listenForMigration } from "../migration/accepting.ts";
+import { findRefusal } from "../migration/blockers.ts";
 import { cancelMigration, pausePostcopy } from "../migration/cancelling.ts";
 import { queryMigrate } from "../migration/progress.ts";
 import { startMigration } from "../migration/source.ts";
-import { isIdle, isPostcopy } from "../migration/status.ts";
+import { isIdle, isPostcopy, listStatuses } from "../migration/status.ts";
+import { setStatus } from "../migration/transition.ts";
 import type { Qemu } from "../qemu.ts";
 import { type Commands, Later, QmpError } from "../qmp/command.ts";
 import { isList, isObject, type Json, type JsonObject } from "../qmp/text.ts";
 import { type Address, parseUri } from "../stream/network.ts";
 
 const target = {
-  uri: { type: "str", optional: true },
+  uri: { type: "str", optionalSince: "8.2" },
   channels: { type: { list: "any" }, optional: true, since: "8.2" },
 } as const;
 
@@ -81,6 +82,8 @@ export const migrationCommands: Commands = {
     run(qemu, given) {
       const change = changeParameters(qemu.version, qemu.parameters, given);
       if ("error" in change) throw new QmpError(change.error);
+      const conflict = checkParameters(qemu.capabilities, change.parameters);
+      if (conflict !== undefined) throw new QmpError(conflict);
       qemu.parameters = change.parameters;
       return {};
     },
@@ -114,8 +117,8 @@ function migrate(qemu: Qemu, given: JsonObject): Json {
   if (qemu.runState === "postmigrate") {
     throw new QmpError("Can't migrate the vm that was paused due to previous migration");
   }
-  const [blocker] = listBlockers(qemu);
-  if (blocker !== undefined) throw new QmpError(blocker);
+  const refusal = findRefusal(qemu);
+  if (refusal !== undefined) throw new QmpError(refusal);
   const [vfio] = qemu.vfio;
   if (vfio && (qemu.capabilities["postcopy-ram"] || qemu.capabilities["background-snapshot"])) {
     const what = qemu.capabilities["postcopy-ram"] ? "postcopy" : "background snapshot";
@@ -133,21 +136,31 @@ function migrateIncoming(qemu: Qemu, given: JsonObject): Json | Later {
   if (qemu.runState !== "inmigrate" || incoming.isStarted) {
     throw new QmpError("The incoming migration has already been started");
   }
-  const address = readAddress(qemu, given);
+  if (incoming.status !== "none") {
+    throw new QmpError(`Illegal migration incoming state: ${incoming.status}`);
+  }
+  const address = readAddress(given);
   incoming.isExitOnError = given["exit-on-error"] !== false;
+  // From 8.0 on a listener that cannot be opened leaves the target in this state, for ever.
+  const isEarly = atLeast(qemu.version, "8.0");
+  if (isEarly) setStatus(qemu, "incoming", "setup");
   return new Later((answer) => {
     listenForMigration(qemu, address, (error) => {
       if (error !== undefined) {
         answer(new QmpError(error));
         return;
       }
-      awaitSource(qemu);
+      incoming.isStarted = true;
+      if (!isEarly) setStatus(qemu, "incoming", "setup");
       answer({});
     });
   });
 }
 
 function migrateContinue(qemu: Qemu, { state }: JsonObject): Json {
+  if (!listStatuses(qemu.version).includes(String(state))) {
+    throw new QmpError(`Parameter 'state' does not accept value '${state}'`);
+  }
   const { status, attempt } = qemu.outgoing;
   if (status !== state) throw new QmpError(`Migration not in expected state: ${status}`);
   if (attempt) attempt.isContinued = true;
@@ -170,7 +183,7 @@ function migrateRecover(qemu: Qemu, given: JsonObject): Json | Later {
   if (qemu.incoming.status !== "postcopy-paused") {
     throw new QmpError("Migrate recover can only be run when postcopy is paused.");
   }
-  const address = readAddress(qemu, given);
+  const address = readAddress(given);
   qemu.incoming.listener?.close();
   return new Later((answer) => {
     listenForMigration(qemu, address, (error) => {
@@ -206,13 +219,13 @@ function readSourceAddress(qemu: Qemu, given: JsonObject): Address {
   const { outgoing } = qemu;
   const isOld = !atLeast(qemu.version, "8.0") && typeof given.uri === "string";
   if (!isOld || parseUri(String(given.uri)) || !isIdle(outgoing.status)) {
-    return readAddress(qemu, given);
+    return readAddress(given);
   }
   Object.assign(outgoing, { status: "failed", errorDesc: undefined, attempt: undefined });
   throw new QmpError("Parameter 'uri' expects a valid migration protocol");
 }
 
-function readAddress(qemu: Qemu, { uri, channels }: JsonObject): Address {
+function readAddress({ uri, channels }: JsonObject): Address {
   if (typeof uri === "string" && channels !== undefined) {
     throw new QmpError(
       "'uri' and 'channels' arguments are mutually exclusive; exactly one of the two should be present in 'migrate' qmp command ",
@@ -226,7 +239,6 @@ function readAddress(qemu: Qemu, { uri, channels }: JsonObject): Address {
   const [channel] = isList(channels) ? channels : [];
   const address = channel === undefined ? undefined : readChannel(channel);
   if (address) return address;
-  if (!atLeast(qemu.version, "8.2")) throw new QmpError("Parameter 'uri' is missing");
   throw new QmpError("need either 'uri' or 'channels' argument");
 }
 

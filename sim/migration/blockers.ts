@@ -1,22 +1,52 @@
 import { atLeast } from "../catalog/version.ts";
-import type { Qemu } from "../qemu.ts";
-import { isVfio, listVfioBlockers } from "../vfio.ts";
+import type { Device, Qemu } from "../qemu.ts";
+import { listVfioBlockers } from "../vfio.ts";
 
 /** Why this guest cannot be migrated now, in the words of `blocked-reasons`. */
 export function listBlockers(qemu: Qemu): string[] {
-  // nvme can be migrated from 11.1 on.
-  const nvme = qemu.devices.filter(
-    ({ driver }) => driver === "nvme" && !atLeast(qemu.version, "11.1"),
-  );
-  const fixed = qemu.devices.filter((device) => isFixed(device.driver) && !isVfio(device));
   return [
-    ...[...nvme, ...fixed].map(
-      ({ driver, id }) => `non-migratable device: ${id ?? "0000:00:01.0"}/${driver}`,
-    ),
+    ...listFixedDevices(qemu).map((path) => `non-migratable device: ${path}`),
     ...listVfioBlockers(qemu.vfio, atLeast(qemu.version, "11.0")),
   ];
 }
 
-function isFixed(driver: string): boolean {
-  return ["ivshmem-plain", "vhost-user-fs-pci", "usb-host"].includes(driver);
+/** Why `migrate` is refused now, in its words. */
+export function findRefusal(qemu: Qemu): string | undefined {
+  const [path] = listFixedDevices(qemu);
+  if (path !== undefined) return `State blocked by non-migratable device '${path}'`;
+  return listBlockers(qemu)[0];
+}
+
+/** Devices that cannot be migrated, as QEMU calls them: their place and their driver. */
+function listFixedDevices(qemu: Qemu): string[] {
+  return qemu.devices
+    .filter((device) => isFixed(qemu, device))
+    .map((device) => {
+      const place = device.driver.startsWith("usb-")
+        ? `${usbPlace(qemu)}/1`
+        : pciPlace(qemu, device);
+      return `${place}/${device.driver}`;
+    });
+}
+
+function isFixed(qemu: Qemu, { driver }: Device): boolean {
+  // nvme can be migrated from 11.1 on.
+  if (driver === "nvme") return !atLeast(qemu.version, "11.1");
+  return ["usb-net", "usb-host", "usb-mtp", "vhost-user-fs-pci"].includes(driver);
+}
+
+/** The first controller has them all. */
+function usbPlace(qemu: Qemu): string {
+  const controller = qemu.devices.find(({ driver }) => /hci/.test(driver));
+  return controller ? pciPlace(qemu, controller) : "0000:00:01.2";
+}
+
+/** PCI devices get the slots behind those of the board, in order. */
+function pciPlace(qemu: Qemu, device: Device): string {
+  const { addr } = device.properties;
+  const first = qemu.machineType.name.startsWith("pc-q35") ? 1 : 2;
+  const others = qemu.devices.filter(({ driver }) => !driver.startsWith("usb-"));
+  const slot =
+    typeof addr === "string" ? Number.parseInt(addr, 16) : first + others.indexOf(device);
+  return `0000:00:${slot.toString(16).padStart(2, "0")}.0`;
 }

@@ -1,6 +1,6 @@
 import { atLeast } from "../catalog/version.ts";
 import type { Qemu } from "../qemu.ts";
-import { createOutlet, type Outlet } from "../stream/endpoint.ts";
+import { createOutlet, createSink, type Outlet } from "../stream/endpoint.ts";
 import { returnType } from "../stream/frame.ts";
 import type { Channel } from "../stream/network.ts";
 import type { Task } from "../task.ts";
@@ -36,6 +36,7 @@ export function* reconnect(qemu: Qemu, attempt: Attempt): Task {
 }
 
 function* open(qemu: Qemu, attempt: Attempt, isMain: boolean): Task<Outlet> {
+  if (attempt.address.type === "exec") return createSink();
   let channel: Channel | undefined;
   let error: string | undefined;
   qemu.network.connect(attempt.address, (outcome) => {

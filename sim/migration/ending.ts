@@ -25,6 +25,7 @@ export function endBadly(qemu: Qemu, attempt: Attempt, error: unknown): void {
   releaseMainLoop(qemu, "switchover");
   release(qemu);
   if (attempt.isCancelled) {
+    qemu.outgoing.errorDesc ??= "Channel error: Input/output error";
     resume(qemu, attempt);
     setStatus(qemu, "outgoing", "cancelled");
     return;
@@ -34,18 +35,27 @@ export function endBadly(qemu: Qemu, attempt: Attempt, error: unknown): void {
     qemu.outgoing.errorDesc ??= error.message;
     reportError(qemu, qemu.outgoing.errorDesc);
   }
+  // The multifd threads and the main thread tell it both, once there was something to send.
+  const isTwofold = attempt.multifd.length > 0 && attempt.setupMs !== undefined;
   if (!atLeast(qemu.version, "11.0")) {
     setStatus(qemu, "outgoing", "failed");
+    if (isTwofold) setStatus(qemu, "outgoing", "failed");
     resume(qemu, attempt);
     return;
   }
   setStatus(qemu, "outgoing", "failing");
+  if (isTwofold) setStatus(qemu, "outgoing", "failing");
   resume(qemu, attempt);
   setStatus(qemu, "outgoing", "failed");
 }
 
 function resume(qemu: Qemu, attempt: Attempt): void {
   if (qemu.runState !== "finish-migrate") return;
+  // 7.2 lets itself be cancelled in postcopy: the guest is the target's by then.
+  if (attempt.isPostcopy) {
+    qemu.runState = "postmigrate";
+    return;
+  }
   if (!attempt.wasRunning) {
     qemu.runState = atLeast(qemu.version, "8.0") ? "paused" : "postmigrate";
     return;

@@ -32,6 +32,8 @@ export interface Attempt {
   isCancelled: boolean;
   isContinued: boolean;
   isPostcopyRequested: boolean;
+  /** The target runs, or is about to: this guest must never run again. */
+  isPostcopy: boolean;
   isResumed: boolean;
   /** The target said that it has everything; false: that it failed. */
   shut: boolean | undefined;
@@ -113,6 +115,7 @@ export function createAttempt(
     isCancelled: false,
     isContinued: false,
     isPostcopyRequested: false,
+    isPostcopy: false,
     isResumed: false,
     shut: undefined,
     isAcked: false,

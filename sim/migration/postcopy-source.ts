@@ -26,7 +26,8 @@ const deviceBytes = 200_000;
  */
 export function* runPostcopy(qemu: Qemu, attempt: Attempt): Task {
   // 7.2 tells the new state before the guest is stopped.
-  const tellsEarly = !atLeast(qemu.version, "8.0");
+  const isPausing = qemu.capabilities["pause-before-switchover"] === true;
+  const tellsEarly = !atLeast(qemu.version, "8.0") && !isPausing;
   if (tellsEarly) setStatus(qemu, "outgoing", "postcopy-active");
   yield* stopForSwitchover(qemu, attempt);
   if (atLeast(qemu.version, "10.0")) setStatus(qemu, "outgoing", "device");
@@ -45,6 +46,7 @@ export function* runPostcopy(qemu: Qemu, attempt: Attempt): Task {
     sendNow(attempt, { type: "ping", value: 4 });
     yield* waitOnStream(attempt, { until: () => attempt.pongs > pongs });
   }
+  attempt.isPostcopy = true;
   attempt.downtimeMs = qemu.clock.nowMs() - (attempt.stoppedMs ?? 0);
   if (!tellsEarly) setStatus(qemu, "outgoing", "postcopy-active");
   while (!(yield* tryToFinish(qemu, attempt))) yield* recover(qemu, attempt);

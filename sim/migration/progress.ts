@@ -2,6 +2,7 @@ import { atLeast } from "../catalog/version.ts";
 import type { Qemu } from "../qemu.ts";
 import type { Json, JsonObject } from "../qmp/text.ts";
 import { pageBytes } from "../ram.ts";
+import { type Address, addressText } from "../stream/network.ts";
 import { listBlockers } from "./blockers.ts";
 import type { Attempt } from "./outgoing-state.ts";
 import { switchoverBytesPerSecond, totalFinalBytes } from "./pending.ts";
@@ -98,21 +99,17 @@ function queryIncoming(qemu: Qemu): JsonObject {
   const { status, errorDesc, addresses } = qemu.incoming;
   // 7.2 has no state before the source came.
   const isSilent = status === "none" || (status === "setup" && !atLeast(qemu.version, "8.0"));
-  const list = addresses.map(
-    (address): Json =>
-      address.type === "unix"
-        ? { path: address.path, type: "unix" }
-        : {
-            port: String(address.port),
-            [address.host.includes(":") ? "ipv6" : "ipv4"]: true,
-            host: address.host,
-            type: "inet",
-          },
-  );
+  const list = addresses.map(describeAddress);
   return {
     ...(isSilent ? {} : { status }),
     ...(errorDesc === undefined ? {} : { "error-desc": errorDesc }),
     ...(list.length > 0 ? { "socket-address": list } : {}),
+    ...(status === "completed" && qemu.capabilities["postcopy-blocktime"]
+      ? {
+          "postcopy-blocktime": 0,
+          "postcopy-vcpu-blocktime": Array.from({ length: qemu.options.cpus }, () => 0),
+        }
+      : {}),
   };
 }
 
@@ -122,4 +119,10 @@ function error(qemu: Qemu): JsonObject {
   // Older releases keep it to themselves until the migration failed.
   const isTold = status === "failed" || atLeast(qemu.version, "10.0");
   return isTold ? { "error-desc": errorDesc } : {};
+}
+
+function describeAddress(address: Address): Json {
+  if (address.type !== "inet") return { path: addressText(address), type: address.type };
+  const family = address.host.includes(":") ? "ipv6" : "ipv4";
+  return { port: String(address.port), [family]: true, host: address.host, type: "inet" };
 }

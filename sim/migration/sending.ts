@@ -12,9 +12,12 @@ export class StreamError extends Error {
 /** QEMU limits and measures its rate over periods of this length. */
 export const periodMs = 100;
 
-/** How much may be on its way before sending waits: socket buffers, and what the link holds. */
-const bufferBytes = 8 << 20;
-const bufferMs = 50;
+/**
+ * How much may be on its way before sending waits: the sockets' buffers. Hosts with VFIO devices
+ * are tuned for bulk; others have what Linux gives them.
+ */
+const plainSocketBytes = 4 << 20;
+const tunedSocketBytes = 64 << 20;
 
 /** A sender that a timer woke up late catches up with this much at most. */
 const slackMs = 20;
@@ -87,8 +90,9 @@ export function* waitForRoom(
   bytes: number,
   linkRate: number,
 ): Task {
-  const delayMs = Math.max(bufferMs, 2 * qemu.knobs.linkLatencyMs);
-  const roomBytes = Math.max(bufferBytes, (linkRate * delayMs) / 1000);
+  const usualBytes = qemu.vfio.length > 0 ? tunedSocketBytes : plainSocketBytes;
+  const bufferBytes = qemu.knobs.socketBytes ?? usualBytes;
+  const roomBytes = bufferBytes + (linkRate * 2 * qemu.knobs.linkLatencyMs) / 1000;
   const hasRoom = (): boolean =>
     qemu.stalls === 0 &&
     (outlet.inFlightBytes() === 0 || outlet.inFlightBytes() + bytes <= roomBytes);

@@ -38,7 +38,7 @@ import { setStatus } from "./transition.ts";
 import { askForAcks, iterateVfio } from "./vfio-source.ts";
 
 const setupMs = 2;
-const sliceBytesMax = 64 << 20;
+const sliceBytesMax = 4 << 20;
 
 /** Starts a migration to `address`; everything that goes wrong is told by its status. */
 export function startMigration(qemu: Qemu, address: Address): void {

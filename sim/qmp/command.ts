@@ -1,4 +1,4 @@
-import { isPresent, type Lifetime, type Version } from "../catalog/version.ts";
+import { atLeast, isPresent, type Lifetime, type Version } from "../catalog/version.ts";
 import type { Qemu } from "../qemu.ts";
 import { isList, isObject, type Json, type JsonObject } from "./text.ts";
 
@@ -17,6 +17,8 @@ export type ArgumentType =
 export interface Argument extends Lifetime {
   readonly type: ArgumentType;
   readonly optional?: true;
+  /** It became optional with this release. */
+  readonly optionalSince?: string;
   readonly unstable?: true;
 }
 
@@ -58,6 +60,12 @@ export function checkArguments(version: Version, expected: Arguments, given: Jso
   checkMembers(version, expected, given, "");
 }
 
+/** May `version` do without it? */
+export function isOptional(version: Version, { optional, optionalSince }: Argument): boolean {
+  if (optionalSince !== undefined) return atLeast(version, optionalSince);
+  return optional === true;
+}
+
 function checkMembers(
   version: Version,
   expected: Arguments,
@@ -68,7 +76,8 @@ function checkMembers(
     if (!isPresent(version, argument)) continue;
     const value = given[name];
     if (value !== undefined) checkType(version, `${prefix}${name}`, argument.type, value);
-    else if (!argument.optional) throw new QmpError(`Parameter '${prefix}${name}' is missing`);
+    else if (!isOptional(version, argument))
+      throw new QmpError(`Parameter '${prefix}${name}' is missing`);
   }
   for (const name of Object.keys(given)) {
     const argument = expected[name];

@@ -2,7 +2,7 @@ import { listCapabilities } from "../catalog/capabilities.ts";
 import { listParameters } from "../catalog/parameters.ts";
 import { atLeast, isPresent, type Version } from "../catalog/version.ts";
 import { listStatuses } from "../migration/status.ts";
-import type { Arguments, ArgumentType, Commands } from "./command.ts";
+import { type Arguments, type ArgumentType, type Commands, isOptional } from "./command.ts";
 import type { JsonObject } from "./text.ts";
 
 /** The events that the model sends, and those whose presence tells something. */
@@ -102,7 +102,7 @@ function addObject(builder: Builder, members: Arguments): string {
   return add(builder, {
     members: present.map(([name, member]) => ({
       name,
-      ...(member.optional ? { default: null } : {}),
+      ...(isOptional(builder.version, member) ? { default: null } : {}),
       type: addType(builder, member.type),
       ...(member.unstable ? { features: ["unstable"] } : {}),
     })),

@@ -42,6 +42,17 @@ export function frameBytes(frame: Frame): number {
   return "bytes" in frame ? frame.bytes : 256;
 }
 
+/** An outlet to something that takes everything and says nothing. */
+export function createSink(): Outlet {
+  return {
+    inFlightBytes: () => 0,
+    takenFrames: () => 0,
+    isAccepted: () => true,
+    send: () => {},
+    close: () => {},
+  };
+}
+
 /** `latencyMs` is added to everything that comes in. */
 export function createOutlet(
   channel: Channel,

@@ -1,7 +1,9 @@
 /** Where a migration stream goes. */
 export type Address =
   | { readonly type: "inet"; readonly host: string; readonly port: number }
-  | { readonly type: "unix"; readonly path: string };
+  | { readonly type: "unix"; readonly path: string }
+  /** A command that reads the stream and never answers. The model only swallows it. */
+  | { readonly type: "exec"; readonly command: string };
 
 /** One connection: bytes in order, both ways. */
 export interface Channel {
@@ -37,15 +39,24 @@ export interface Network {
 }
 
 export function addressText(address: Address): string {
-  return address.type === "unix" ? address.path : `${address.host}:${address.port}`;
+  switch (address.type) {
+    case "unix":
+      return address.path;
+    case "exec":
+      return address.command;
+    case "inet":
+      return `${address.host}:${address.port}`;
+  }
 }
 
 /**
- * Parses `tcp:host:port`, `tcp:[v6]:port` or `unix:path`; undefined for another protocol.
+ * Parses `tcp:host:port`, `tcp:[v6]:port`, `unix:path` or `exec:command`; undefined for another protocol.
  */
 export function parseUri(uri: string): Address | undefined {
   const unix = /^unix:(.+)$/.exec(uri);
   if (unix?.[1]) return { type: "unix", path: unix[1].split(",")[0] ?? unix[1] };
+  const exec = /^exec:(.+)$/.exec(uri);
+  if (exec?.[1]) return { type: "exec", command: exec[1] };
   const inet = /^tcp:(?:\[([^\]]*)\]|([^:]*)):(\d+)(?:,.*)?$/.exec(uri);
   if (!inet) return undefined;
   return { type: "inet", host: inet[1] ?? inet[2] ?? "", port: Number(inet[3]) };

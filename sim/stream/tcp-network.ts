@@ -1,5 +1,5 @@
 import { createConnection, createServer, type Socket } from "node:net";
-import type { Address, Channel, Network } from "./network.ts";
+import { type Address, addressText, type Channel, type Network } from "./network.ts";
 
 /** Streams over the machine's own network. */
 export function createTcpNetwork(): Network {
@@ -11,7 +11,7 @@ export function createTcpNetwork(): Network {
         done({ value: createChannel(socket) });
       });
       socket.once("error", (error: NodeJS.ErrnoException) =>
-        done({ error: `Failed to connect to '${name(address)}': ${reason(error)}` }),
+        done({ error: `Failed to connect to '${addressText(address)}': ${reason(error)}` }),
       );
     },
     listen(address, onChannel, done) {
@@ -58,7 +58,7 @@ function createChannel(socket: Socket): Channel {
 }
 
 function toOptions(address: Address): { path: string } | { host: string; port: number } {
-  if (address.type === "unix") return { path: address.path };
+  if (address.type !== "inet") return { path: addressText(address) };
   return { host: address.host || "0.0.0.0", port: address.port };
 }
 
@@ -66,12 +66,8 @@ function bound(
   address: Address,
   actual: ReturnType<ReturnType<typeof createServer>["address"]>,
 ): Address {
-  if (address.type === "unix" || typeof actual !== "object" || !actual) return address;
+  if (address.type !== "inet" || typeof actual !== "object" || !actual) return address;
   return { type: "inet", host: address.host || "0.0.0.0", port: actual.port };
-}
-
-function name(address: Address): string {
-  return address.type === "unix" ? address.path : `${address.host}:${address.port}`;
 }
 
 const reasons: Readonly<Record<string, string>> = {
