@@ -1,0 +1,29 @@
+import { describe, expect, it } from "vitest";
+import type { StoredMigration } from "../store/migrations.ts";
+import { endingOf } from "./ending.ts";
+
+const migration = {
+  vm: "vm",
+  source: "host-a",
+  target: "host-b",
+  phases: [{ name: "admit" }, { name: "precopy" }, { name: "reconcile" }],
+} as unknown as StoredMigration;
+
+const ending = (cause: string) =>
+  endingOf(migration, { action: "release", reason: "it is there", error: "RetryableError", cause });
+
+describe("the words for an end", () => {
+  it.each([
+    [
+      "a function's error document",
+      '{"errorType":"E","errorMessage":"no room","trace":[]}',
+      "no room",
+    ],
+    ["a sentence", "qemu: no such device", "qemu: no such device"],
+    ["a document without a message", '{"errorType":"E"}', '{"errorType":"E"}'],
+    ["half a document", '{"errorMessage":"no', '{"errorMessage":"no'],
+    ["nothing", "", "RetryableError: it is there"],
+  ])("take their message from %s", (_, cause, message) => {
+    expect(ending(cause).failure).toMatchObject({ message, phase: "precopy" });
+  });
+});
