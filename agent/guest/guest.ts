@@ -38,9 +38,12 @@ export class Guest {
    *
    * @throws CommandRefusedError `qemu` with QEMU's last words; nothing is left then.
    */
-  static async start(options: SpawnOptions): Promise<Guest> {
+  static async start(options: SpawnOptions & { probe?: QemuProbe }): Promise<Guest> {
     const { folder, manifest, qmp, startMs } = await spawnGuest(options);
-    return new Guest(folder, new Monitor(manifest, qmp), manifest, startMs);
+    const guest = new Guest(folder, new Monitor(manifest, qmp), manifest, startMs);
+    // What its binary can do was asked before, of a process without a guest.
+    if (options.probe) guest.#probe = Promise.resolve(options.probe);
+    return guest;
   }
 
   /** Takes over a QEMU that somebody else started. @throws Error: then it is as it was. */

@@ -40,15 +40,22 @@ export async function describeBinary(qemu: string, cacheDir: string): Promise<Bi
   const path = findExecutable(qemu);
   const { size, mtimeMs } = statSync(path);
   const identity = `${path} ${size} ${Math.round(mtimeMs)}`;
-  const cached = readCache(cacheDir, identity);
-  if (cached) return cached;
+  const known = described.get(identity) ?? readCache(cacheDir, identity);
+  if (known) {
+    described.set(identity, known);
+    return known;
+  }
   const description = await askWithSandbox(path, identity);
+  described.set(identity, description);
   mkdirSync(cacheDir, { recursive: true, mode: 0o700 });
   const file = cachePath(cacheDir);
   writeFileSync(`${file}.new`, JSON.stringify(description), { mode: 0o600 });
   renameSync(`${file}.new`, file);
   return description;
 }
+
+/** Of this process: the file is read, and checked, once. A host has few binaries. */
+const described = new Map<string, BinaryDescription>();
 
 /** A build without seccomp, or a host that does not allow it, shows by not starting. */
 async function askWithSandbox(path: string, identity: string): Promise<BinaryDescription> {
@@ -127,7 +134,8 @@ function readCache(cacheDir: string, identity: string): BinaryDescription | unde
   if (!existsSync(cachePath(cacheDir))) return undefined;
   try {
     const cached = Description.parse(JSON.parse(readFileSync(cachePath(cacheDir), "utf8")));
-    return cached.probe.binary === identity ? cached : undefined;
+    const isOfNow = cached.probe.binary === identity && cached.probe.tlsCredentials !== undefined;
+    return isOfNow ? cached : undefined;
   } catch {
     return undefined; // An older agent's cache.
   }
