@@ -117,7 +117,8 @@ function assemble(parts: Parts): Qemu {
   const machineType = findMachineType(version, options.machine);
   if (!machineType) {
     throw new OptionError(
-      `${options.program}: unsupported machine type: "${options.machine}"\nUse -machine help to list supported machines`,
+      `${options.program}: unsupported machine type: "${options.machine}"\n` +
+        "Use -machine help to list supported machines",
     );
   }
   const compat = listCompatProperties(version, machineType);

@@ -9,6 +9,7 @@ import {
   writeSync,
 } from "node:fs";
 import { createServer, type Server } from "node:net";
+import { constants } from "node:os";
 import { createRealClock } from "./clock.ts";
 import { listenForFaults } from "./control.ts";
 import { completeKnobs, type Knobs } from "./knobs.ts";
@@ -65,9 +66,7 @@ function main(): void {
   if (options.pidFile !== undefined) writeFileSync(options.pidFile, `${process.pid}\n`);
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
     process.on(signal, () => {
-      process.stderr.write(
-        `${program}: terminating on signal ${signal === "SIGTERM" ? 15 : signal === "SIGINT" ? 2 : 1}\n`,
-      );
+      process.stderr.write(`${program}: terminating on signal ${constants.signals[signal]}\n`);
       qemu.terminate();
     });
   }

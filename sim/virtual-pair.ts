@@ -128,13 +128,8 @@ function createProcess(
       else if (typeof message.event === "string") {
         const data = (message.data ?? {}) as JsonObject;
         if (message.event === "MIGRATION") status = String(data.status);
-        const stamp = message.timestamp as { seconds: number; microseconds: number };
-        events.push({
-          event: message.event,
-          data,
-          arrivedMs: clock.nowMs(),
-          happenedMs: stamp.seconds * 1000 + stamp.microseconds / 1000 - startMs,
-        });
+        const happenedMs = readStampMs(message) - startMs;
+        events.push({ event: message.event, data, arrivedMs: clock.nowMs(), happenedMs });
       }
     },
     close: () => {},
@@ -167,4 +162,9 @@ function createProcess(
         .filter(({ event }) => event !== "MIGRATION_PASS")
         .map(({ event, data }) => (event === "MIGRATION" ? String(data.status) : event)),
   };
+}
+
+function readStampMs({ timestamp }: JsonObject): number {
+  const { seconds, microseconds } = timestamp as { seconds: number; microseconds: number };
+  return seconds * 1000 + microseconds / 1000;
 }

@@ -228,7 +228,8 @@ function readSourceAddress(qemu: Qemu, given: JsonObject): Address {
 function readAddress({ uri, channels }: JsonObject): Address {
   if (typeof uri === "string" && channels !== undefined) {
     throw new QmpError(
-      "'uri' and 'channels' arguments are mutually exclusive; exactly one of the two should be present in 'migrate' qmp command ",
+      "'uri' and 'channels' arguments are mutually exclusive; exactly one of the two should be " +
+        "present in 'migrate' qmp command ",
     );
   }
   if (typeof uri === "string") {

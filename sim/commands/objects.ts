@@ -192,7 +192,8 @@ function setProperty(qemu: Qemu, given: JsonObject): Json {
     return {};
   }
   throw new QmpError(
-    `Attempt to set property '${property}' on device '${device.id ?? ""}' (type '${device.driver}') after it was realized`,
+    `Attempt to set property '${property}' on device '${device.id ?? ""}' ` +
+      `(type '${device.driver}') after it was realized`,
   );
 }
 

@@ -64,7 +64,7 @@ export function canYank(qemu: Qemu): boolean {
   return isTarget || !isIdle(outgoing.status);
 }
 
-/** Observed: 10.0 4 of 10 with a busy guest and 1 of 10 with an idle one; 7.2 1 of 10; 11.1 none. */
+/** Observed: 10.0 4 of 10 with a busy guest, 1 of 10 with an idle one; 7.2 1 of 10; 11.1 none. */
 function failChance(qemu: Qemu, attempt: Attempt): number {
   const { cancelFailsChance, dirtyBytesPerSecond } = qemu.knobs;
   if (cancelFailsChance !== undefined) return cancelFailsChance;

@@ -201,7 +201,8 @@ function checkDevices(qemu: Qemu, state: DeviceState): void {
   const missing = state.devices.find((device) => !own.has(device));
   if (!missing) return;
   throw new LoadError(
-    `Unknown savevm section or instance '${missing}' 0. Make sure that your current VM setup matches your saved VM setup, including any hotplugged devices`,
+    `Unknown savevm section or instance '${missing}' 0. Make sure that your current VM setup ` +
+      "matches your saved VM setup, including any hotplugged devices",
   );
 }
 

@@ -29,7 +29,8 @@ export function* loadConfig(qemu: Qemu, vfio: VfioDevice): Task {
   incoming.isConfigLocked = false;
   const fault = findFault(qemu.faults, "fail-load");
   if (fault && (fault.device === undefined || fault.device === vfio.key)) {
-    incoming.brokenBy ??= `error while loading state for instance 0x0 of device '${vfio.name}/vfio'`;
+    const name = `${vfio.name}/vfio`;
+    incoming.brokenBy ??= `error while loading state for instance 0x0 of device '${name}'`;
     return;
   }
   vfio.target.isFinalLoaded = true;

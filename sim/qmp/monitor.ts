@@ -5,14 +5,8 @@
  */
 import type { MonitorPort, Qemu } from "../qemu.ts";
 import { type Commands, checkArguments, Later, QmpError } from "./command.ts";
-import {
-  createTextSplitter,
-  fromText,
-  isObject,
-  type Json,
-  type JsonObject,
-  toText,
-} from "./text.ts";
+import { readRequest } from "./request.ts";
+import { createTextSplitter, isList, type Json, type JsonObject, toText } from "./text.ts";
 
 export interface MonitorConnection {
   /** Bytes from the client. */
@@ -21,170 +15,179 @@ export interface MonitorConnection {
   disconnect(): void;
 }
 
+export interface MonitorClient {
+  send(text: string): void;
+  close(): void;
+}
+
+interface Monitor {
+  readonly qemu: Qemu;
+  readonly commands: Commands;
+  readonly client: MonitorClient;
+  mode: "negotiation" | "command";
+  hasOob: boolean;
+  /** A command's answer comes later: the next one waits for it. */
+  isBusy: boolean;
+  readonly inbox: JsonObject[];
+  /** Events that wait for the main loop. */
+  readonly outbox: string[];
+}
+
 /** Opens a monitor; the greeting is sent at once. */
 export function openMonitor(
   qemu: Qemu,
   commands: Commands,
-  client: { send(text: string): void; close(): void },
+  client: MonitorClient,
 ): MonitorConnection {
-  let mode: "negotiation" | "command" = "negotiation";
-  let hasOob = false;
-  let isBusy = false;
-  const inbox: JsonObject[] = [];
-  const outbox: string[] = [];
-
-  const isHeld = (): boolean => qemu.isFrozen || qemu.mainLoopHolders.size > 0;
-  const write = (text: string): void => client.send(`${text}\r\n`);
-  const answer = (request: JsonObject, result: Json | QmpError): void => {
-    const id = "id" in request ? { id: request.id } : {};
-    if (!(result instanceof QmpError)) {
-      write(toText({ return: result ?? {}, ...id }));
-      return;
-    }
-    const error = { class: result.errorClass, desc: result.message };
-    write(toText({ ...id, error }));
+  const monitor: Monitor = {
+    qemu,
+    commands,
+    client,
+    mode: "negotiation",
+    hasOob: false,
+    isBusy: false,
+    inbox: [],
+    outbox: [],
   };
-
-  const execute = (request: JsonObject): void => {
-    const result = tryRun(request);
-    if (!(result instanceof Later)) {
-      answer(request, result);
-      return;
-    }
-    isBusy = true;
-    result.start((later) => {
-      isBusy = false;
-      answer(request, later);
-      drain();
-    });
-  };
-  const tryRun = (request: JsonObject): Json | Later | QmpError => {
-    try {
-      return run(request);
-    } catch (error) {
-      if (error instanceof QmpError) return error;
-      throw error;
-    }
-  };
-  const run = (request: JsonObject): Json | Later => {
-    const name = String(request.execute ?? request["exec-oob"]);
-    const given = (request.arguments ?? {}) as JsonObject;
-    if (mode === "negotiation" || name === "qmp_capabilities") return negotiate(name, given);
-    const command = commands[name];
-    if (!command) throw notFound(`The command ${name} has not been found`);
-    if (command.arguments !== "open") checkArguments(qemu.version, command.arguments, given);
-    return command.run(qemu, given);
-  };
-  const negotiate = (name: string, given: JsonObject): Json => {
-    if (name !== "qmp_capabilities") {
-      throw notFound("Expecting capabilities negotiation with 'qmp_capabilities'");
-    }
-    if (mode === "command") {
-      throw notFound("Capabilities negotiation is already complete, command ignored");
-    }
-    const wanted = { type: { list: ["oob"] }, optional: true } as const;
-    checkArguments(qemu.version, { enable: wanted }, given);
-    hasOob = Array.isArray(given.enable) && given.enable.includes("oob");
-    mode = "command";
-    return {};
-  };
-
-  const drain = (): void => {
-    if (isHeld()) return;
-    for (const text of outbox.splice(0)) write(text);
-    while (!isHeld() && !isBusy && !qemu.isExited) {
-      const request = inbox.shift();
-      if (!request) return;
-      execute(request);
-      qemu.tasks.poke();
-    }
-  };
-
-  const take = (text: string): void => {
-    const request = readRequest(text, hasOob);
-    if ("error" in request) {
-      answer(request.error.request, request.error.problem);
-      return;
-    }
-    const oobName = request.message["exec-oob"];
-    if (oobName === undefined) {
-      inbox.push(request.message);
-      drain();
-      return;
-    }
-    if (commands[String(oobName)]?.allowsOob !== true) {
-      const known = commands[String(oobName)];
-      answer(
-        request.message,
-        known
-          ? new QmpError(`The command ${oobName} does not support OOB`)
-          : notFound(`The command ${oobName} has not been found`),
-      );
-      return;
-    }
-    if (qemu.isFrozen || qemu.mainLoopHolders.has("fault")) {
-      inbox.push(request.message);
-      return;
-    }
-    execute(request.message);
-    qemu.tasks.poke();
-  };
-
   const port: MonitorPort = {
     event(text) {
-      if (mode === "negotiation") return;
-      if (isHeld()) outbox.push(text);
-      else write(text);
+      if (monitor.mode === "negotiation") return;
+      if (isHeld(qemu)) monitor.outbox.push(text);
+      else write(monitor, text);
     },
-    wake: drain,
+    wake: () => drain(monitor),
     close: () => client.close(),
   };
   qemu.monitors.add(port);
-  const { major, minor, micro } = qemu.version;
-  const version = { qemu: { micro, minor, major }, package: qemu.version.package };
-  write(toText({ QMP: { version, capabilities: ["oob"] } }));
+  greet(monitor);
   return {
-    receive: createTextSplitter(take),
+    receive: createTextSplitter((text) => take(monitor, text)),
     disconnect: () => qemu.monitors.delete(port),
   };
 }
 
-type Request =
-  | { readonly message: JsonObject }
-  | { readonly error: { readonly request: JsonObject; readonly problem: QmpError } };
+function greet(monitor: Monitor): void {
+  const { major, minor, micro, package: text } = monitor.qemu.version;
+  const version = { qemu: { micro, minor, major }, package: text };
+  write(monitor, toText({ QMP: { version, capabilities: ["oob"] } }));
+}
 
-/** Reads one message as QEMU's dispatcher does. */
-function readRequest(text: string, hasOob: boolean): Request {
-  const refuse = (problem: string, request: JsonObject = {}): Request => ({
-    error: { request, problem: new QmpError(problem) },
+/** A message has come. */
+function take(monitor: Monitor, text: string): void {
+  const request = readRequest(text, monitor.hasOob);
+  if ("problem" in request) {
+    answer(monitor, request.refused, request.problem);
+    return;
+  }
+  const { message } = request;
+  if (message["exec-oob"] === undefined) {
+    monitor.inbox.push(message);
+    drain(monitor);
+    return;
+  }
+  const problem = refuseOob(monitor, String(message["exec-oob"]));
+  if (problem) answer(monitor, message, problem);
+  else if (isDead(monitor.qemu)) monitor.inbox.push(message);
+  else {
+    execute(monitor, message);
+    monitor.qemu.tasks.poke();
+  }
+}
+
+/** Works off what waits, as long as the main loop runs. */
+function drain(monitor: Monitor): void {
+  const { qemu } = monitor;
+  if (isHeld(qemu)) return;
+  for (const text of monitor.outbox.splice(0)) write(monitor, text);
+  while (!isHeld(qemu) && !monitor.isBusy && !qemu.isExited) {
+    const message = monitor.inbox.shift();
+    if (!message) return;
+    execute(monitor, message);
+    qemu.tasks.poke();
+  }
+}
+
+function execute(monitor: Monitor, message: JsonObject): void {
+  const result = tryRun(monitor, message);
+  if (!(result instanceof Later)) {
+    answer(monitor, message, result);
+    return;
+  }
+  monitor.isBusy = true;
+  result.start((late) => {
+    monitor.isBusy = false;
+    answer(monitor, message, late);
+    drain(monitor);
   });
-  let message: Json;
+}
+
+function tryRun(monitor: Monitor, message: JsonObject): Json | Later | QmpError {
   try {
-    message = fromText(text);
-  } catch {
-    const word = /^[a-z]+/i.exec(text)?.[0];
-    return refuse(
-      word ? `JSON parse error, invalid keyword '${word}'` : "JSON parse error, expecting value",
-    );
+    return run(monitor, message);
+  } catch (error) {
+    if (error instanceof QmpError) return error;
+    throw error;
   }
-  if (!isObject(message)) return refuse("QMP input must be a JSON object");
-  const request = message;
-  const fail = (problem: string): Request => refuse(problem, request);
-  for (const [name, value] of Object.entries(request)) {
-    if (name === "id") continue;
-    if (name === "execute" || (name === "exec-oob" && hasOob)) {
-      if (typeof value !== "string") return fail(`QMP input member '${name}' must be a string`);
-    } else if (name === "arguments") {
-      if (!isObject(value)) return fail("QMP input member 'arguments' must be an object");
-    } else return fail(`QMP input member '${name}' is unexpected`);
+}
+
+function run(monitor: Monitor, message: JsonObject): Json | Later {
+  const { qemu, commands } = monitor;
+  const name = String(message.execute ?? message["exec-oob"]);
+  const given = (message.arguments ?? {}) as JsonObject;
+  if (name === "qmp_capabilities") return negotiate(monitor, given);
+  if (monitor.mode === "negotiation") {
+    throw notFound("Expecting capabilities negotiation with 'qmp_capabilities'");
   }
-  if ("execute" in request && "exec-oob" in request) {
-    return fail("QMP input member 'execute' clashes with 'exec-oob'");
+  const command = commands[name];
+  if (!command) throw notFound(`The command ${name} has not been found`);
+  if (command.arguments !== "open") checkArguments(qemu.version, command.arguments, given);
+  return command.run(qemu, given);
+}
+
+function negotiate(monitor: Monitor, given: JsonObject): Json {
+  if (monitor.mode === "command") {
+    throw notFound("Capabilities negotiation is already complete, command ignored");
   }
-  if (!("execute" in request) && !("exec-oob" in request)) {
-    return fail("QMP input lacks member 'execute'");
+  const { enable } = given;
+  checkArguments(
+    monitor.qemu.version,
+    { enable: { type: { list: ["oob"] }, optional: true } },
+    given,
+  );
+  monitor.hasOob = enable !== undefined && isList(enable) && enable.includes("oob");
+  monitor.mode = "command";
+  return {};
+}
+
+function answer(monitor: Monitor, message: JsonObject, result: Json | QmpError): void {
+  const id = "id" in message ? { id: message.id } : {};
+  if (!(result instanceof QmpError)) {
+    write(monitor, toText({ return: result ?? {}, ...id }));
+    return;
   }
-  return { message: request };
+  const error = { class: result.errorClass, desc: result.message };
+  write(monitor, toText({ ...id, error }));
+}
+
+function write({ client }: Monitor, text: string): void {
+  client.send(`${text}\r\n`);
+}
+
+function refuseOob({ commands }: Monitor, name: string): QmpError | undefined {
+  const command = commands[name];
+  if (!command) return notFound(`The command ${name} has not been found`);
+  if (command.allowsOob) return undefined;
+  return new QmpError(`The command ${name} does not support OOB`);
+}
+
+/** In-band commands and events have to wait. */
+function isHeld(qemu: Qemu): boolean {
+  return qemu.isFrozen || qemu.mainLoopHolders.size > 0;
+}
+
+/** Nothing at all is answered, out of band or not. */
+function isDead(qemu: Qemu): boolean {
+  return qemu.isFrozen || qemu.mainLoopHolders.has("fault");
 }
 
 function notFound(text: string): QmpError {

@@ -50,7 +50,8 @@ export function addressText(address: Address): string {
 }
 
 /**
- * Parses `tcp:host:port`, `tcp:[v6]:port`, `unix:path` or `exec:command`; undefined for another protocol.
+ * Parses `tcp:host:port`, `tcp:[v6]:port`, `unix:path` or `exec:command`; undefined for
+ * another protocol.
  */
 export function parseUri(uri: string): Address | undefined {
   const unix = /^unix:(.+)$/.exec(uri);
