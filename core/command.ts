@@ -1,7 +1,8 @@
 import { z } from "zod";
+import { Climb } from "./convergence.ts";
 import { CommandId, HostId, MigrationId, VmId } from "./id.ts";
 import { SideSettings } from "./negotiation.ts";
-import { SourceProbe, TargetProbe } from "./probe.ts";
+import { SourceProbe, TargetProbe, TlsKind } from "./probe.ts";
 import { ProcessReport } from "./report.ts";
 import { VmDefinition } from "./vm.ts";
 
@@ -36,6 +37,8 @@ export const verbs = {
       definition: VmDefinition,
       settings: SideSettings,
       handoverKey: HandoverKey,
+      /** The agent makes the credentials that the settings name. */
+      tls: TlsKind.optional(),
     }),
     result: z.strictObject({
       /** `tcp:address:port` that QEMU really listens on. */
@@ -53,10 +56,13 @@ export const verbs = {
       migrationUri: z.string().regex(/^tcp:[^\s]+:\d+$/),
       handover: z.strictObject({ address: z.string(), port: z.int().min(1).max(65535) }),
       handoverKey: HandoverKey,
+      tls: TlsKind.optional(),
       /** True when an ACK is expected: the agent then watches for it. */
       ackExpected: z.boolean(),
       /** The agent cancels by itself when STOP has not come by then, ms after `migrate`. */
       precopyDeadlineMs: z.int().positive(),
+      /** What to do, by itself, when the migration does not converge. */
+      climb: Climb.optional(),
       /** Present: converge and hold, the guest running, until `source.release`. */
       gate: z
         .strictObject({
@@ -76,8 +82,14 @@ export const verbs = {
   "migration.observe": { args: z.strictObject({}), result: ProcessReport },
   /** Cancels an outgoing migration if there is one and waits for the end of it. */
   "source.cancel": { args: z.strictObject({}), result: ProcessReport },
-  /** Lets the target run: only sent when the source is known to have completed or to be gone. */
-  "target.resume": { args: z.strictObject({}), result: ProcessReport },
+  /**
+   * Makes the target's copy the one: only sent when the source is known to have completed or to be
+   * gone. A guest that was paused before the migration stays paused.
+   */
+  "target.resume": {
+    args: z.strictObject({ wasRunning: z.boolean().default(true) }),
+    result: ProcessReport,
+  },
   /** Lets the source's guest run again: only sent when no other copy exists. */
   "source.resume": { args: z.strictObject({}), result: ProcessReport },
   /** Ends the target's process; refused when its guest has ever run. */

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { CommandError } from "./command.ts";
+import { ClimbedRung } from "./convergence.ts";
 import { HostFacts } from "./host.ts";
 import { CommandId, HostId, MigrationId, VmId } from "./id.ts";
 
@@ -10,6 +11,8 @@ export const Progress = z.strictObject({
   ramTotalBytes: z.number().nonnegative().optional(),
   ramTransferredBytes: z.number().nonnegative().optional(),
   ramRemainingBytes: z.number().nonnegative().optional(),
+  /** RAM and devices, where QEMU tells (11.1+). */
+  remainingBytes: z.number().nonnegative().optional(),
   dirtyBytesPerSecond: z.number().nonnegative().optional(),
   dirtySyncCount: z.number().nonnegative().optional(),
   bandwidthBytesPerSecond: z.number().nonnegative().optional(),
@@ -75,6 +78,8 @@ export const EventBody = z.discriminatedUnion("type", [
     ...migrationEvent,
     by: z.enum(["command", "time"]),
   }),
+  /** It had stalled: one rung of the ladder was climbed. */
+  z.strictObject({ type: z.literal("migration.rung"), ...migrationEvent, ...ClimbedRung.shape }),
   /** STOP on the source: the downtime begins. */
   z.strictObject({ type: z.literal("migration.stopped"), ...migrationEvent }),
   z.strictObject({
@@ -93,6 +98,8 @@ export const EventBody = z.discriminatedUnion("type", [
     role: z.enum(["source", "target"]),
     status: z.string(),
     errorDescription: z.string().max(4000),
+    /** Present when the agent itself gave up: the ladder's last rung. */
+    code: z.enum(["no-convergence"]).optional(),
   }),
 ]);
 export type EventBody = z.infer<typeof EventBody>;

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { ClimbedRung } from "./convergence.ts";
 import { AckEvidence, FinalFigures, Progress } from "./event.ts";
 import { HostId, MigrationId, VmId } from "./id.ts";
 import { AckMode, Agreement } from "./negotiation.ts";
@@ -107,6 +108,8 @@ export const Migration = z.strictObject({
   /** What the downtime was expected to be before it happened. */
   prediction: Prediction.optional(),
   progress: Progress.optional(),
+  /** Rungs of the convergence ladder that were climbed. */
+  rungs: z.array(ClimbedRung).optional(),
   /** Host clocks, ms since the epoch: when QEMU did these things. */
   startedAtMs: z.number().optional(),
   stoppedAtMs: z.number().optional(),

@@ -1,3 +1,4 @@
+import { withLadder } from "./convergence-plan.ts";
 import { planAck } from "./negotiate/ack.ts";
 import { findBlockers } from "./negotiate/blockers.ts";
 import { explainCapabilities, explainFlags } from "./negotiate/choices.ts";
@@ -6,9 +7,10 @@ import { findMachine } from "./negotiate/machine.ts";
 import { resourceNameBlockers } from "./negotiate/resources.ts";
 import { type Settlement, settle } from "./negotiate/settle.ts";
 import { onAt, type Side } from "./negotiate/sides.ts";
+import { explainTls, tlsBlockers } from "./negotiate/tls.ts";
 import { multifdTransferBlockers } from "./negotiate/vfio.ts";
-import { readWishes, type Wishes } from "./negotiate/wishes.ts";
-import type { Blocker, Choice, NegotiationResult, SideSettings } from "./negotiation.ts";
+import { LADDER_FIELD, readWishes, type Wishes } from "./negotiate/wishes.ts";
+import type { Agreement, Blocker, Choice, NegotiationResult, SideSettings } from "./negotiation.ts";
 import type { MigrationPolicy } from "./policy.ts";
 import { checkPolicy } from "./policy-check.ts";
 import type { SourceProbe, TargetProbe } from "./probe.ts";
@@ -44,28 +46,30 @@ export function negotiate(input: NegotiationInput): NegotiationResult {
     ...multifdTransferBlockers(input, on, compression),
     ...uuidBlockers(input, on),
     ...resourceNameBlockers(target),
+    ...tlsBlockers(input, policy),
   ];
   if (blockers.length > 0) return { agreed: false, blockers };
   const ack = planAck(input, on.has("switchover-ack"));
-  return {
-    agreed: true,
-    agreement: {
-      source: settingsOf("source", input, on, parameters),
-      target: settingsOf("target", input, on, parameters),
-      transport: wishes.transport,
-      ackMode: ack.mode,
-      ackDevices: ack.devices,
-      machineType: source.machineType,
-      choices: [
-        { subject: "ack", value: ack.mode, reason: ack.reason },
-        ...explainTransport(wishes),
-        ...explainMachine(input),
-        ...explainFlags(policy.flags),
-        ...explainCapabilities(settlement, wishes),
-        ...parameters.choices,
-      ],
-    },
+  const agreement: Agreement = {
+    source: settingsOf("source", input, on, parameters),
+    target: settingsOf("target", input, on, parameters),
+    transport: wishes.transport,
+    ...(policy.tls === "off" ? {} : { tls: policy.tls }),
+    ackMode: ack.mode,
+    ackDevices: ack.devices,
+    machineType: source.machineType,
+    choices: [
+      { subject: "ack", value: ack.mode, reason: ack.reason },
+      ...explainTransport(wishes),
+      ...explainTls(policy),
+      ...explainMachine(input),
+      ...explainFlags(policy.flags),
+      ...explainCapabilities(settlement, wishes),
+      ...parameters.choices,
+    ],
   };
+  const isOurs = wishes.capabilities.get("auto-converge")?.field === LADDER_FIELD;
+  return { agreed: true, agreement: withLadder(agreement, policy, isOurs) };
 }
 
 function settingsOf(

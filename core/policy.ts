@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { Convergence } from "./convergence.ts";
 import { ParameterValue } from "./probe.ts";
 
 /** What a caller says about one capability. */
@@ -19,12 +20,22 @@ export const MigrationPolicy = z.strictObject({
   /** `tunnelled`: the stream goes through the agents; it has no return path. */
   transport: z.enum(["tcp", "tunnelled"]).default("tcp"),
   /**
+   * Encryption of the stream. `psk`: with a key of this migration only, nothing to set up; `x509`:
+   * with the hosts' certificates (`tls.dir` of each agent's configuration), both ends verified.
+   */
+  tls: z.enum(["off", "psk", "x509"]).default("off"),
+  /**
    * Longest downtime QEMU may plan for, ms (QEMU's `downtime-limit`, 1..2000000). A
    * `downtime-limit` in `parameters` is the same thing and must not differ.
    */
   downtimeLimitMs: z.int().min(1).max(2_000_000).optional(),
   /** What the link gives, B/s: sets `avail-switchover-bandwidth` where QEMU has it (8.2+). */
   switchoverBandwidthBytesPerSecond: z.int().min(1000).max(Number.MAX_SAFE_INTEGER).optional(),
+  /**
+   * Most that QEMU may send before the switchover, B/s, 0 is unlimited: sets `max-bandwidth`. Can be
+   * changed while the migration runs.
+   */
+  maxBandwidthBytesPerSecond: z.int().min(0).max(Number.MAX_SAFE_INTEGER).optional(),
   ack: z
     .strictObject({
       /** From the end of precopy (or its first full pass) to the ACK, ms. */
@@ -61,6 +72,8 @@ export const MigrationPolicy = z.strictObject({
   downtimeBudgetMs: z.int().min(1).max(2_000_000).optional(),
   /** When the learned load time alone breaks the budget: refuse, or converge and hold for leave. */
   onBudgetExceeded: z.enum(["cancel", "hold"]).default("cancel"),
+  /** What is done when it does not converge. */
+  convergence: Convergence.prefault({}),
   /** From `migrate` to the decision to switch over, ms. */
   precopyDeadlineMs: z.int().min(1_000).max(604_800_000).default(21_600_000),
 });

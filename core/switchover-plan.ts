@@ -49,7 +49,9 @@ export function planSwitchover(input: SwitchoverInput): SwitchoverPlan {
   if (budgetMs === undefined) return plan(limitMs, {});
   const room = budgetMs - loadMs;
   if (room >= 1) {
-    const fitting = policy.downtimeLimitMs === undefined ? room : Math.min(limitMs, room);
+    // A ladder begins low and climbs up to the room.
+    const isGiven = policy.downtimeLimitMs !== undefined || policy.convergence.ladder !== "none";
+    const fitting = isGiven ? Math.min(limitMs, room) : room;
     return plan(fitting, { agreement: withLimit(agreement, fitting, budgetMs, input.learned) });
   }
   if (policy.onBudgetExceeded === "hold")

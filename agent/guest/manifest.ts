@@ -8,8 +8,9 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
+import { Climb } from "../../core/convergence.ts";
 import { MigrationId, VmId } from "../../core/id.ts";
-import { ParameterValue } from "../../core/probe.ts";
+import { ParameterValue, TlsKind } from "../../core/probe.ts";
 import { VmDefinition } from "../../core/vm.ts";
 
 /** Integers beyond 2^53 are text. */
@@ -38,11 +39,15 @@ export const Manifest = z.strictObject({
       over: z.boolean(),
       /** Needed to take up the handover link again; the file is readable by its owner only. */
       handover: z.strictObject({ address: z.string(), port: z.int(), key: z.string() }).optional(),
+      /** Credentials were made in QEMU, and must not outlive the migration. */
+      tls: TlsKind.optional(),
       /** Source: what is needed to go on watching. */
       ackExpected: z.boolean().optional(),
       wasRunning: z.boolean().optional(),
       downtimeLimitMs: z.number().optional(),
       deadlineAtMs: z.number().optional(),
+      /** What is climbed when it stalls, and how many rungs have been. */
+      ladder: z.strictObject({ climb: Climb, climbed: z.int().nonnegative() }).optional(),
       /** Holds for leave; gone once leave was given. */
       gate: z.strictObject({ releaseAtMs: z.number().optional() }).optional(),
       /** Parameters as agreed that are changed underway, and all changed ones as they were before. */

@@ -1,9 +1,16 @@
+import { CommandRefusedError } from "../command-error.ts";
 import type { QmpClient } from "../qmp/client.ts";
 import { QmpTimeoutError } from "../qmp/error.ts";
 
 /** After this a migration that stays in `cancelling` has its sockets yanked (facts 1.3). */
 const STUCK_MS = 2_000;
 const CANCEL_MS = 15_000;
+
+/** Neither end has the whole guest then, and QEMU 7.2 would take the command and lose it. */
+export function refuseInPostcopy(status: string): void {
+  if (!status.startsWith("postcopy")) return;
+  throw new CommandRefusedError("refused", `Postcopy has begun (${status}): too late to cancel`);
+}
 
 /**
  * Cancels an outgoing migration and waits for `over`, the status it ends with: a cancel may come too

@@ -12,6 +12,7 @@ export function toProgress(info: MigrationInfo): Progress {
     ramTotalBytes: number(ram?.total),
     ramTransferredBytes: number(ram?.transferred),
     ramRemainingBytes: number(ram?.remaining),
+    remainingBytes: number(info.remaining),
     dirtyBytesPerSecond: dirtyPages === undefined ? undefined : dirtyPages * pageSize,
     dirtySyncCount: number(ram?.["dirty-sync-count"]),
     // QEMU says megabits per second; 1 Mbit = 10^6 bit.

@@ -1,5 +1,6 @@
 import type { SideSettings } from "../../core/negotiation.ts";
 import type { ParameterValue } from "../../core/probe.ts";
+import type { Log } from "../log.ts";
 import { parameterValue } from "../probe/qemu.ts";
 import type { QmpClient } from "../qmp/client.ts";
 import type { MigrationParametersUpdate } from "../qmp/migration.ts";
@@ -33,6 +34,19 @@ export async function applyParameters(qmp: QmpClient, parameters: Parameters): P
   if (entries.length === 0) return;
   const update = Object.fromEntries(entries.map(([name, value]) => [name, toQmp(value)]));
   await qmp.execute("migrate-set-parameters", update as MigrationParametersUpdate);
+}
+
+/** After a migration that did not complete; the guest's QEMU may be gone. */
+export async function restoreParameters(
+  qmp: QmpClient,
+  before: Parameters,
+  log: Log,
+): Promise<void> {
+  try {
+    await applyParameters(qmp, before);
+  } catch (error) {
+    log.warn({ error, before }, "parameters stay changed");
+  }
 }
 
 /** The present values of those of `names` that this QEMU knows. */

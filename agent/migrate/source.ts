@@ -1,7 +1,6 @@
 import type { ArgsOf } from "../../core/command.ts";
-import type { EventBody } from "../../core/event.ts";
+import type { Progress } from "../../core/event.ts";
 import type { MigrationId } from "../../core/id.ts";
-import { CommandRefusedError } from "../command-error.ts";
 import type { Guest } from "../guest/guest.ts";
 import type { Log } from "../log.ts";
 import { QmpTimeoutError } from "../qmp/error.ts";
@@ -10,14 +9,16 @@ import type { MigrationInfo } from "../qmp/migration.ts";
 import { traceAck } from "./ack-trace.ts";
 import { AckWatch } from "./ack-watch.ts";
 import { Alarms } from "./alarms.ts";
-import { cancelAndWait } from "./cancel.ts";
+import { cancelAndWait, refuseInPostcopy } from "./cancel.ts";
 import { FLOOD_PARAMETERS, FloodControl } from "./flood-control.ts";
 import { Gate } from "./gate.ts";
 import { HandoverClient } from "./handover.ts";
+import { LADDER_PARAMETERS, Ladder } from "./ladder.ts";
+import { forget } from "./memory.ts";
 import { hasConverged, toFigures, toProgress } from "./progress.ts";
-import { applyParameters, applySettings, type Parameters, readParameters } from "./settings.ts";
-
-export type Emit = (body: EventBody, atMs?: number) => void;
+import { applySettings, type Parameters, readParameters, restoreParameters } from "./settings.ts";
+import { createTell, type Emit, type Word } from "./tell.ts";
+import { type TlsConfig, TlsCredentials } from "./tls.ts";
 
 type SourceOptions = {
   guest: Guest;
@@ -26,11 +27,12 @@ type SourceOptions = {
   emit: Emit;
   log: Log;
   progressIntervalMs: number;
+  tls?: TlsConfig | undefined;
 };
 
 const OVER = new Set(["completed", "failed", "cancelled"]);
 /** What `migrate` has not touched yet. */
-const UNTOUCHED = new Set(["", "none"]);
+const UNTOUCHED = new Set(["none"]);
 /** Where QEMU keeps a guest that it has handed over. */
 const HANDED_OVER = new Set(["finish-migrate", "postmigrate"]);
 /** QEMU's own default of downtime-limit. */
@@ -54,16 +56,18 @@ export class SourceMigration {
   readonly id: MigrationId;
   readonly epoch: number;
   readonly #guest: Guest;
-  readonly #emit: Emit;
+  readonly #tell: (word: Word, atMs?: number) => void;
   readonly #log: Log;
   readonly #progressIntervalMs: number;
   readonly #flood: FloodControl;
+  readonly #tls: TlsCredentials;
   readonly #over = Promise.withResolvers<string>();
   readonly #unsubscribe: (() => void)[] = [];
   readonly #alarms = new Alarms();
   #link: HandoverClient | undefined;
   #before: Parameters | undefined;
   #gate: Gate | undefined;
+  #ladder: Ladder | undefined;
   #ackWatch: AckWatch | undefined;
   #lastProgressMs = 0;
   #bestBytesPerSecond: number | undefined;
@@ -76,10 +80,11 @@ export class SourceMigration {
     this.id = options.id;
     this.epoch = options.epoch;
     this.#guest = options.guest;
-    this.#emit = options.emit;
+    this.#tell = createTell(options);
     this.#log = options.log.child({ migrationId: options.id, role: "source" });
     this.#progressIntervalMs = options.progressIntervalMs;
     this.#flood = new FloodControl(options.guest, this.#log);
+    this.#tls = new TlsCredentials("source", options, this.#log);
   }
 
   get linkUp(): boolean {
@@ -117,7 +122,9 @@ export class SourceMigration {
     // First: without it nothing is changed in QEMU.
     this.#link = await HandoverClient.connect(handover, this.id);
     if (this.#closed) this.#link.close();
-    const names = [...Object.keys(args.settings.parameters), ...FLOOD_PARAMETERS];
+    const given = Object.keys(args.settings.parameters);
+    const names = [...given, ...FLOOD_PARAMETERS, ...LADDER_PARAMETERS];
+    await this.#tls.make(args);
     const before = await readParameters(qmp, names);
     this.#before = before;
     const [{ running: wasRunning }, logOffset] = await Promise.all([
@@ -129,7 +136,7 @@ export class SourceMigration {
     const limit = args.settings.parameters["downtime-limit"];
     const downtimeLimitMs = typeof limit === "number" ? limit : DOWNTIME_LIMIT_MS;
     if (args.gate) {
-      this.#gate = new Gate(qmp, this.#log, downtimeLimitMs);
+      this.#gate = new Gate(this.#guest, this.#log, downtimeLimitMs);
       await this.#gate.hold();
     }
     const { ackExpected } = args;
@@ -139,11 +146,16 @@ export class SourceMigration {
         ...{ handover, ackExpected, wasRunning, agreed, before },
         downtimeLimitMs,
         ...(args.gate ? { gate: args.gate } : {}),
+        ...(args.climb ? { ladder: { climb: args.climb, climbed: 0 } } : {}),
+        ...(args.tls ? { tls: args.tls } : {}),
         deadlineAtMs: Date.now() + args.precopyDeadlineMs,
         ...(logOffset === undefined ? {} : { logOffset }),
       },
     });
     if (logOffset !== undefined) this.#watchAck(logOffset);
+    this.#ladder = Ladder.of(this.#guest, (rung) =>
+      this.#tell({ type: "migration.rung", ...rung }),
+    );
     this.#listen();
   }
 
@@ -154,9 +166,12 @@ export class SourceMigration {
     if (memory?.logOffset !== undefined) this.#watchAck(memory.logOffset);
     if (memory?.gate) {
       const limitMs = memory.downtimeLimitMs ?? DOWNTIME_LIMIT_MS;
-      this.#gate = new Gate(this.#guest.qmp, this.#log, limitMs);
+      this.#gate = new Gate(this.#guest, this.#log, limitMs);
       this.#gate.takeUp();
     }
+    this.#ladder = Ladder.of(this.#guest, (rung) =>
+      this.#tell({ type: "migration.rung", ...rung }),
+    );
     this.#listen();
     this.#clockwork();
     // The agent's earlier life may have calmed it, and may have missed the end of the hold.
@@ -185,23 +200,12 @@ export class SourceMigration {
 
   /** Cancels and waits for the end, whichever it is. Never in postcopy: 7.2 would lose the guest. */
   async cancel(): Promise<string> {
-    const { qmp } = this.#guest;
-    const { status } = await qmp.execute("query-migrate");
-    if (status?.startsWith("postcopy")) {
-      throw new CommandRefusedError(
-        "refused",
-        `Postcopy has begun (${status}): too late to cancel`,
-      );
-    }
-    if (status !== undefined && OVER.has(status)) {
-      await this.#look();
-      return status;
-    }
-    if (UNTOUCHED.has(status ?? "")) {
-      this.#end("not-started");
-      return "none";
-    }
-    return cancelAndWait(qmp, this.#over.promise);
+    const { status = "none" } = await this.#ask();
+    refuseInPostcopy(status);
+    if (OVER.has(status)) await this.#look();
+    else if (UNTOUCHED.has(status)) this.#end("not-started");
+    else return cancelAndWait(this.#guest.qmp, this.#over.promise);
+    return status;
   }
 
   /** Stops watching without a word: the agent shuts down, QEMU goes on. */
@@ -285,8 +289,10 @@ export class SourceMigration {
     this.#said.ended = true;
     const info = await this.#ask().catch(() => undefined);
     if (this.#closed) return;
-    const errorDescription = info?.["error-desc"]?.slice(0, 4_000) ?? "";
-    this.#tell({ type: "migration.failed", role: "source", status, errorDescription });
+    const gaveUp = this.#ladder?.gaveUp;
+    const errorDescription = (gaveUp ?? info?.["error-desc"] ?? "").slice(0, 4_000);
+    const code = gaveUp === undefined ? {} : ({ code: "no-convergence" } as const);
+    this.#tell({ type: "migration.failed", role: "source", status, errorDescription, ...code });
     this.#end(status);
   }
 
@@ -342,6 +348,7 @@ export class SourceMigration {
         this.#tell({ type: "migration.converged" });
       }
       this.#lookWhetherHeld();
+      if (await this.#hasGivenUp(progress, limit)) await this.cancel();
       if (Date.now() - this.#lastProgressMs < this.#progressIntervalMs) return;
       this.#lastProgressMs = Date.now();
       this.#tell({ type: "migration.progress", progress });
@@ -354,11 +361,23 @@ export class SourceMigration {
 
   /** All but the last of it is over there: from here on it waits for leave. */
   #lookWhetherHeld(): void {
-    const { ackExpected } = this.#guest.manifest.migration ?? {};
-    const acked = this.#said.acked || !ackExpected || this.#ackWatch === undefined;
-    if (this.#said.held || !this.#gate?.isHolding || !this.#said.converged || !acked) return;
+    if (this.#said.held || !this.#gate?.isHolding || !this.#said.converged) return;
+    if (!this.#isAcked()) return;
     this.#said.held = true;
     this.#tell({ type: "migration.held" });
+  }
+
+  /** Or nobody can tell: then it is not waited for. */
+  #isAcked(): boolean {
+    const { ackExpected } = this.#guest.manifest.migration ?? {};
+    return this.#said.acked || !ackExpected || this.#ackWatch === undefined;
+  }
+
+  /** Neither a gate nor an ACK keeps it from switching over, only dirty memory: that is climbed for. */
+  async #hasGivenUp(progress: Progress, limitMs: number): Promise<boolean> {
+    const isPrecopy = progress.status === "active" && !this.#said.stopped;
+    if (!isPrecopy || this.#gate?.isHolding || !this.#isAcked()) return false;
+    return (await this.#ladder?.look(progress, limitMs)) ?? false;
   }
 
   async #onMissedEnd(status: string): Promise<void> {
@@ -382,38 +401,14 @@ export class SourceMigration {
     this.#letGo();
     if (status !== "completed" && status !== "gone") this.#undoSettings();
     if (status !== "gone") void this.#gate?.cleanUp();
-    const memory = this.#guest.manifest.migration;
-    if (!memory || memory.id !== this.id || status === "gone") return;
-    const { handover: _, ...rest } = memory;
-    try {
-      this.#guest.note({ migration: { ...rest, over: true } });
-    } catch (error) {
-      // The next life of the agent then tells it once more.
-      this.#log.error({ error }, "the end of the migration cannot be written down");
-    }
+    if (status !== "gone") this.#tls.remove();
+    if (status !== "gone") forget(this.#guest, this.id, this.#log);
   }
 
   /** The next migration of this process finds it as this one did. */
   #undoSettings(): void {
     this.#flood.stop();
     const before = this.#before ?? this.#guest.manifest.migration?.before ?? {};
-    applyParametersOf(this.#guest, before).catch((error: unknown) => {
-      this.#log.warn({ error, before }, "parameters stay changed");
-    });
-  }
-
-  #tell(
-    body: DistributiveOmit<EventBody & { migrationId: unknown }, Identity>,
-    atMs?: number,
-  ): void {
-    const identity = { migrationId: this.id, vm: this.#guest.vm, epoch: this.epoch };
-    this.#emit({ ...body, ...identity } as EventBody, atMs);
+    void restoreParameters(this.#guest.qmp, before, this.#log);
   }
 }
-
-async function applyParametersOf(guest: Guest, parameters: Parameters): Promise<void> {
-  await applyParameters(guest.qmp, parameters);
-}
-
-type Identity = "migrationId" | "vm" | "epoch";
-type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;

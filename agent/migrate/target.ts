@@ -7,9 +7,11 @@ import { isQmpEvent } from "../qmp/events.ts";
 import type { SocketAddress } from "../qmp/migration.ts";
 import type { AckWatch } from "./ack-watch.ts";
 import { HandoverServer } from "./handover.ts";
+import { forget } from "./memory.ts";
 import { tracePending, watchPending } from "./pending-watch.ts";
 import { applySettings } from "./settings.ts";
-import type { Emit } from "./source.ts";
+import type { Emit } from "./tell.ts";
+import { type TlsConfig, TlsCredentials } from "./tls.ts";
 
 type TargetOptions = {
   guest: Guest;
@@ -19,6 +21,7 @@ type TargetOptions = {
   log: Log;
   /** Address to listen on for the stream and the handover link. */
   address: string;
+  tls?: TlsConfig | undefined;
 };
 
 const RUN_MS = 60_000;
@@ -37,6 +40,7 @@ export class TargetMigration {
   readonly #emit: Emit;
   readonly #log: Log;
   readonly #address: string;
+  readonly #tls: TlsCredentials;
   readonly #unsubscribe: (() => void)[] = [];
   #server: HandoverServer | undefined;
   #pendingWatch: AckWatch | undefined;
@@ -51,6 +55,7 @@ export class TargetMigration {
     this.#emit = options.emit;
     this.#log = options.log.child({ migrationId: options.id, role: "target" });
     this.#address = options.address;
+    this.#tls = new TlsCredentials("target", options, this.#log);
   }
 
   get linkUp(): boolean {
@@ -70,6 +75,7 @@ export class TargetMigration {
         role: "target",
         over: false,
         handover: { ...handover, key: args.handoverKey },
+        ...(args.tls ? { tls: args.tls } : {}),
       },
     });
     const info = await qmp.execute("query-migrate");
@@ -189,6 +195,7 @@ export class TargetMigration {
 
   async #receive(args: ArgsOf<"target.prepare">): Promise<void> {
     const { qmp } = this.#guest;
+    await this.#tls.make(args);
     await applySettings(qmp, args.settings);
     if (args.settings.capabilities["switchover-ack"]) await tracePending(this.#guest, this.#log);
     const probe = await this.#guest.probe();
@@ -252,15 +259,9 @@ export class TargetMigration {
     this.#ended = true;
     this.#letGo();
     setTimeout(() => this.#server?.close(), linkMs).unref();
-    const memory = this.#guest.manifest.migration;
-    if (memory?.id !== this.id || !this.#guest.isAlive) return;
-    const { handover: _, ...rest } = memory;
-    try {
-      this.#guest.note({ migration: { ...rest, over: true } });
-    } catch (error) {
-      // The next life of the agent then tells it once more.
-      this.#log.error({ error }, "the end of the migration cannot be written down");
-    }
+    if (!this.#guest.isAlive) return;
+    this.#tls.remove();
+    forget(this.#guest, this.id, this.#log);
   }
 }
 

@@ -3,6 +3,7 @@ import { capabilityRules } from "../capability-rules.ts";
 import { findFlag, flagName } from "../libvirt-flags.ts";
 import type { MigrationPolicy } from "../policy.ts";
 import type { ParameterValue } from "../probe.ts";
+import { TLS_OBJECT } from "./tls.ts";
 
 /** How much a capability is wanted; `default`: nobody said anything, and it is on if possible. */
 export type Wish = {
@@ -33,6 +34,9 @@ export const needOwnConnection: ReadonlySet<string> = new Set([
   "postcopy-ram",
 ]);
 
+/** The field that asks for what a ladder needs. */
+export const LADDER_FIELD = "policy.convergence.ladder";
+
 const onByDefault = ["events", "return-path", "switchover-ack"];
 
 /** Everything the policy says, by libvirt's flags or by QEMU's names, in one form. */
@@ -49,6 +53,10 @@ export function readWishes(policy: MigrationPolicy): Wishes {
     add(name, { strength, field: `policy.capabilities.${name}` });
   }
   for (const [name, wish] of flagWishes(policy)) add(name, wish);
+  // Last: what somebody asked for has its own field, and is on from the start.
+  if (policy.convergence.ladder !== "none") {
+    add("auto-converge", { strength: "ask", field: LADDER_FIELD });
+  }
   return {
     capabilities: passOn(wishes),
     transport: isTunnelled(policy) ? "tunnelled" : policy.transport,
@@ -106,5 +114,10 @@ function readParameters(policy: MigrationPolicy): Wishes["parameters"] {
       field: "policy.downtimeLimitMs",
     });
   }
+  const bandwidth = policy.maxBandwidthBytesPerSecond;
+  if (bandwidth !== undefined) {
+    given.set("max-bandwidth", { value: bandwidth, field: "policy.maxBandwidthBytesPerSecond" });
+  }
+  if (policy.tls !== "off") given.set("tls-creds", { value: TLS_OBJECT, field: "policy.tls" });
   return given;
 }

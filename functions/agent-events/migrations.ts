@@ -1,7 +1,10 @@
+import { ClimbedRung } from "../../core/convergence.ts";
 import type { AgentEvent, EventBody } from "../../core/event.ts";
 import type { HostId } from "../../core/id.ts";
+import type { Failure } from "../../core/migration.ts";
 import { permitGroup } from "../permit.ts";
 import { changeByEvent, type EventChange } from "../store/event-changes.ts";
+import { recordFailure, recordRung } from "../store/migrations.ts";
 import { addEntry, addSample } from "../store/timeline.ts";
 import { beat, happen, interrupt } from "./signals.ts";
 
@@ -26,6 +29,10 @@ export async function migrationEvent(
     await Promise.all([addSample(id, at, body.progress), beat(id)]);
     return;
   }
+  // Before the interrupt: the end takes the first cause that is written down.
+  if (body.type === "migration.failed" && body.code === "no-convergence") {
+    await recordFailure(id, noConvergence(body.errorDescription));
+  }
   const now = new Date().toISOString();
   await Promise.all([
     addEntry(id, at, { type: body.type, detail: detailOf(body) }),
@@ -38,6 +45,7 @@ export async function migrationEvent(
         })
       : undefined,
     body.type === "migration.held" ? permitGroup(id) : undefined,
+    body.type === "migration.rung" ? recordRung(id, ClimbedRung.parse(detailOf(body))) : undefined,
   ]);
 }
 
@@ -67,6 +75,8 @@ function effectOf(body: MigrationBody, atMs: number): Effect {
       return { ...nothing, side: "target", signals: [] };
     case "migration.held":
       return { ...nothing, first: { heldAtMs: atMs }, signals: ["converged"] };
+    case "migration.rung":
+      return { ...nothing, signals: [] };
     case "migration.released":
       return { ...nothing, first: { releasedAtMs: atMs }, signals: [] };
     case "migration.stopped":
@@ -92,6 +102,16 @@ function effectOf(body: MigrationBody, atMs: number): Effect {
     case "migration.failed":
       return { ...nothing, side: body.role, signals: [] };
   }
+}
+
+function noConvergence(message: string): Failure {
+  return {
+    code: "no-convergence",
+    message,
+    state: "the guest runs on at the source",
+    cure: "allow a longer downtime (another ladder, downtimeLimitMs), give the move more bandwidth, or try again when the guest is less busy",
+    phase: "precopy",
+  };
 }
 
 function detailOf(body: Exclude<MigrationBody, { type: "migration.progress" }>) {

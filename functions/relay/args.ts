@@ -1,5 +1,7 @@
 import type { ArgsOf, Verb } from "../../core/command.ts";
+import { climbOf } from "../../core/convergence-plan.ts";
 import { StaleMigration } from "../../core/errors.ts";
+import type { Agreement } from "../../core/negotiation.ts";
 import type { StoredMigration } from "../store/migrations.ts";
 
 type Builders = {
@@ -16,6 +18,7 @@ const builders: Builders = {
       definition: { ...migration.definition, machine: agreement.machineType },
       settings: agreement.target,
       handoverKey: secret(migration, handoverKey),
+      ...tlsOf(agreement),
     };
   },
   "source.start": (migration, handoverKey) => {
@@ -25,23 +28,34 @@ const builders: Builders = {
       ...known(migration, "prepared"),
       handoverKey: secret(migration, handoverKey),
       ackExpected: agreement.ackMode !== "none",
+      ...tlsOf(agreement),
       precopyDeadlineMs: sourceDeadlineMs(migration),
       ...gateOf(migration),
+      ...ladderOf(migration, agreement),
     };
   },
   "source.release": () => ({}),
   "migration.observe": () => ({}),
   "source.cancel": () => ({}),
   "source.resume": () => ({}),
-  "target.resume": () => ({}),
+  "target.resume": ({ wasRunning }) => ({ wasRunning: wasRunning ?? true }),
   "target.discard": () => ({}),
   "source.discard": () => ({}),
 };
+
+function tlsOf({ tls }: Agreement) {
+  return tls === undefined ? {} : { tls };
+}
 
 /** A held migration has its hold's time on top of its precopy's. */
 function sourceDeadlineMs({ gate, policy }: StoredMigration): number {
   const held = gate === undefined ? 0 : policy.switchover.deadlineMs;
   return policy.precopyDeadlineMs + held;
+}
+
+function ladderOf({ policy, prediction }: StoredMigration, agreement: Agreement) {
+  const climb = climbOf(agreement, policy, prediction?.loadMs ?? 0);
+  return climb === undefined ? {} : { climb };
 }
 
 /** Leave that was given before the start needs no hold. */

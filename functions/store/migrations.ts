@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { verbs } from "../../core/command.ts";
+import type { ClimbedRung } from "../../core/convergence.ts";
 import { StaleMigration } from "../../core/errors.ts";
 import { AckEvidence } from "../../core/event.ts";
 import { type HostId, MigrationId, type VmId } from "../../core/id.ts";
@@ -251,6 +252,15 @@ export async function recordFailure(id: MigrationId, failure: Failure): Promise<
   await change(id, {
     update: "#failure = if_not_exists(#failure, :failure)",
     values: { ":failure": failure },
+  });
+}
+
+/** A rung that its source climbed; told again it changes nothing. */
+export async function recordRung(id: MigrationId, climbed: ClimbedRung): Promise<void> {
+  await change(id, {
+    update: "#rungs = list_append(if_not_exists(#rungs, :none), :climbed)",
+    condition: "attribute_not_exists(#rungs) OR size(#rungs) < :rung",
+    values: { ":climbed": [climbed], ":none": [], ":rung": climbed.rung },
   });
 }
 

@@ -1,0 +1,16 @@
+import type { MigrationId } from "../../core/id.ts";
+import type { Guest } from "../guest/guest.ts";
+import type { Log } from "../log.ts";
+
+/** Writes down that a migration is over for this process; the key of its link is forgotten. */
+export function forget(guest: Guest, id: MigrationId, log: Log): void {
+  const memory = guest.manifest.migration;
+  if (memory?.id !== id) return;
+  const { handover: _, ...rest } = memory;
+  try {
+    guest.note({ migration: { ...rest, over: true } });
+  } catch (error) {
+    // The next life of the agent then tells it once more.
+    log.error({ error }, "the end of the migration cannot be written down");
+  }
+}

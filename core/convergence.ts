@@ -1,0 +1,95 @@
+import { z } from "zod";
+import { StallRule } from "./stall.ts";
+
+/** Ladders are named as oVirt names its migration policies. */
+export const LadderName = z.enum(["none", "minimal-downtime", "suspend-if-needed", "very-large"]);
+export type LadderName = z.infer<typeof LadderName>;
+
+/** What is done about a migration that does not converge. */
+export const Convergence = z.strictObject({
+  /**
+   * `none`: nothing, it goes on until its deadline. Otherwise one rung is climbed each time it stalls:
+   * the guest is slowed down (auto-converge), the downtime limit is raised step by step up to 500 ms
+   * (`minimal-downtime`), 5 s (`suspend-if-needed`) or 1.5 s and then 5 s (`very-large`); the last
+   * rung gives up, the guest running on where it is.
+   */
+  ladder: LadderName.default("none"),
+  stall: StallRule.prefault({}),
+});
+export type Convergence = z.infer<typeof Convergence>;
+
+const percent = z.int().min(1).max(99);
+
+export const Rung = z.discriminatedUnion("action", [
+  z.strictObject({
+    action: z.literal("downtime-limit"),
+    downtimeLimitMs: z.int().min(1).max(2_000_000),
+  }),
+  /** QEMU slows the guest's CPUs down, more with each pass that does not help. */
+  z.strictObject({
+    action: z.literal("throttle"),
+    initialPercent: percent,
+    incrementPercent: percent,
+    maxPercent: percent,
+  }),
+  z.strictObject({ action: z.literal("abort") }),
+]);
+export type Rung = z.infer<typeof Rung>;
+
+/** What the source's agent climbs by itself, first rung first. */
+export const Climb = z.strictObject({ rungs: z.array(Rung).min(1).max(20), stall: StallRule });
+export type Climb = z.infer<typeof Climb>;
+
+/** A rung that was climbed, as the record keeps it. */
+export const ClimbedRung = z.strictObject({
+  /** From 1 on. */
+  rung: z.int().min(1).max(20),
+  action: z.enum(["downtime-limit", "throttle", "abort"]),
+  /** The limit that holds from here on, ms. */
+  downtimeLimitMs: z.int().positive().optional(),
+  reason: z.string().max(500),
+});
+export type ClimbedRung = z.infer<typeof ClimbedRung>;
+
+type Ladder = { startLimitMs: number; limitsMs: readonly number[] };
+
+/**
+ * oVirt's steps. Slowing the guest down comes first in each: it costs the guest less than a longer
+ * stop, and takes effect at once.
+ */
+const ladders: Readonly<Record<Exclude<LadderName, "none">, Ladder>> = {
+  "minimal-downtime": { startLimitMs: 100, limitsMs: [150, 200, 300, 400, 500] },
+  "suspend-if-needed": { startLimitMs: 100, limitsMs: [150, 200, 300, 400, 500, 5_000] },
+  "very-large": { startLimitMs: 300, limitsMs: [400, 500, 700, 1_000, 1_500, 5_000] },
+};
+
+export function findLadder(name: LadderName): Ladder | undefined {
+  return name === "none" ? undefined : ladders[name];
+}
+
+/**
+ * The rungs of a ladder for one migration.
+ *
+ * @param throttle the guest may be slowed down, and how; undefined: it may not
+ * @param limitMs the downtime limit that the migration begins with
+ * @param limitMsMax no rung goes above it (a downtime budget less the devices' load time)
+ */
+export function rungsOf(
+  name: LadderName,
+  options: {
+    throttle: Extract<Rung, { action: "throttle" }> | undefined;
+    limitMs: number;
+    limitMsMax: number;
+  },
+): Rung[] {
+  const ladder = findLadder(name);
+  if (ladder === undefined) return [];
+  const { throttle, limitMs, limitMsMax } = options;
+  const fitting = ladder.limitsMs.map((step) => Math.min(step, limitMsMax));
+  const rising = [...new Set(fitting)].filter((step) => step > limitMs);
+  return [
+    ...(throttle === undefined ? [] : [throttle]),
+    ...rising.map((downtimeLimitMs): Rung => ({ action: "downtime-limit", downtimeLimitMs })),
+    { action: "abort" },
+  ];
+}

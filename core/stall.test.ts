@@ -1,0 +1,87 @@
+import { expect, test } from "vitest";
+import { nextStall, restartStall, StallRule, type StallState } from "./stall.ts";
+
+const rule = StallRule.parse({});
+const MIB = 2 ** 20;
+const BANDWIDTH = 100 * MIB;
+
+/** One pass every `everyS` seconds; what is left at its beginning, MiB. */
+function play(left: number[], everyS: number, first = 2): (StallState | undefined)[] {
+  let state: StallState | undefined;
+  return left.map((mib, index) => {
+    state = nextStall(
+      state,
+      {
+        atMs: index * everyS * 1000,
+        passes: first + index,
+        remainingBytes: mib * MIB,
+        bandwidthBytesPerSecond: BANDWIDTH,
+      },
+      rule,
+    );
+    return state;
+  });
+}
+
+const firstStall = (states: (StallState | undefined)[]) => states.findIndex((s) => s?.stalled);
+
+test.each([
+  { what: "the same is left every time", left: Array(12).fill(500), everyS: 10, at: 4 },
+  { what: "more is left every time", left: [100, 200, 300, 400, 500, 600], everyS: 10, at: 4 },
+  {
+    what: "3 % less is left: within the margin",
+    left: [100, 97, 97, 97, 97, 97],
+    everyS: 10,
+    at: 4,
+  },
+  { what: "a third less is left every time", left: [900, 600, 400, 266, 177], everyS: 30, at: -1 },
+  {
+    what: "passes are longer than the window: two in vain",
+    left: [500, 500, 500],
+    everyS: 300,
+    at: 2,
+  },
+  { what: "one long pass in vain is not enough", left: [500, 500], everyS: 300, at: -1 },
+  {
+    what: "it came down and then stays",
+    left: [900, 300, 100, ...Array(14).fill(100)],
+    everyS: 10,
+    at: 15,
+  },
+])("$what: stalled at pass $at", ({ left, everyS, at }) => {
+  expect(firstStall(play(left, everyS))).toBe(at);
+});
+
+test("the first pass is not judged", () => {
+  expect(play([500], 10, 1)).toEqual([undefined]);
+});
+
+test("a pass is judged once, whatever is left of it later", () => {
+  const [state] = play([500], 10);
+  const later = { atMs: 90_000, passes: 2, remainingBytes: 1, bandwidthBytesPerSecond: BANDWIDTH };
+  expect(nextStall(state, later, rule)).toBe(state);
+});
+
+test("a link that carries nothing tells nothing", () => {
+  const sample = { atMs: 0, passes: 3, remainingBytes: MIB, bandwidthBytesPerSecond: 0 };
+  expect(nextStall(undefined, sample, rule)).toBeUndefined();
+});
+
+test("the moving average weighs the newest figure with 0.4", () => {
+  const [, second] = play([1000, 500], 10);
+  expect(second?.impliedMs).toBeCloseTo(0.4 * 5_000 + 0.6 * 10_000);
+});
+
+test("after a rung it has a whole window again", () => {
+  const states = play(Array(5).fill(500), 10);
+  const stalled = states.at(-1);
+  if (stalled === undefined) throw new Error("Expected a state");
+  expect(stalled.stalled).toBe(true);
+  const restarted = restartStall(stalled, 40_000);
+  const sample = (atMs: number, passes: number) => ({
+    ...{ atMs, passes, remainingBytes: 500 * MIB, bandwidthBytesPerSecond: BANDWIDTH },
+  });
+  const almost = nextStall(restarted, sample(79_000, 7), rule);
+  expect(almost?.stalled).toBe(false);
+  expect(nextStall(almost, sample(80_000, 8), rule)?.stalled).toBe(true);
+});
