@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Guest } from "../guest/guest.ts";
 import type { Log } from "../log.ts";
 import type { QmpInteger } from "../qmp/integer.ts";
@@ -10,6 +11,9 @@ const CALM_BYTES_PER_SECOND = 20_000;
 /** When neither the policy nor a measurement knows better: 1 Gbit/s. */
 const LINK_BYTES_PER_SECOND = 125_000_000;
 
+/** Device state that has not grown for so long is out as far as it goes. */
+const SETTLED_MS = 200;
+
 /** What is changed here. */
 export const FLOOD_PARAMETERS = ["max-bandwidth", "avail-switchover-bandwidth"];
 
@@ -20,6 +24,9 @@ type Limits = { "max-bandwidth": QmpInteger; "avail-switchover-bandwidth"?: QmpI
  * dirty syncs and events a second, which slow the guest, and lengthen the downtime of a switchover
  * that comes in the middle of them. A low max-bandwidth calms it; it does not limit the switchover
  * itself. avail-switchover-bandwidth must be set then, since QEMU would measure next to nothing.
+ *
+ * QEMU spins also while devices send what they must have sent before the switchover, as long as that
+ * fits the downtime limit. A low limit would hold up the very thing that is waited for: not then.
  */
 export class FloodControl {
   readonly #guest: Guest;
@@ -64,8 +71,24 @@ export class FloodControl {
     if (agreed) await applyParameters(this.#guest.qmp, agreed);
   }
 
+  async #isSendingDevices(): Promise<boolean> {
+    const before = await this.#deviceBytes();
+    if (before === undefined) return false;
+    await sleep(SETTLED_MS);
+    return (await this.#deviceBytes()) !== before;
+  }
+
+  async #deviceBytes() {
+    return (await this.#guest.qmp.execute("query-migrate")).vfio?.transferred;
+  }
+
   async #calm(measuredBytesPerSecond: number | undefined): Promise<void> {
     const { qmp } = this.#guest;
+    if (await this.#isSendingDevices()) {
+      // The next delivery of passes asks again.
+      this.#calming = false;
+      return;
+    }
     const now = await qmp.execute("query-migrate-parameters");
     if (this.#over) return;
     const switchover = now["avail-switchover-bandwidth"];
