@@ -1,5 +1,5 @@
+import type { Guest } from "../guest/guest.ts";
 import type { Log } from "../log.ts";
-import type { QmpClient } from "../qmp/client.ts";
 import { QmpCommandError } from "../qmp/error.ts";
 
 const NODE = "switchyard-gate";
@@ -18,14 +18,15 @@ const NO_LIMIT_MS = 2_000_000;
  * Only the hold's own bitmap travels: other bitmaps of the guest are left out by a mapping.
  */
 export class Gate {
-  readonly #qmp: QmpClient;
+  /** Its session is asked for each time: it may be another one after a reconnect. */
+  readonly #guest: Guest;
   readonly #log: Log;
   readonly #limitMs: number;
   #state: "open" | "holding" | "released" = "open";
 
   /** `limitMs`: the downtime limit that holds from the release on. */
-  constructor(qmp: QmpClient, log: Log, limitMs: number) {
-    this.#qmp = qmp;
+  constructor(guest: Guest, log: Log, limitMs: number) {
+    this.#guest = guest;
     this.#log = log;
     this.#limitMs = limitMs;
   }
@@ -39,17 +40,17 @@ export class Gate {
     // Left by a migration whose agent died before it could clean up.
     await this.#removeNode();
     const node = { driver: "null-co", "node-name": NODE, size: NODE_BYTES };
-    await this.#qmp.execute("blockdev-add", node);
+    await this.#guest.qmp.execute("blockdev-add", node);
     try {
-      await this.#qmp.execute("block-dirty-bitmap-add", {
+      await this.#guest.qmp.execute("block-dirty-bitmap-add", {
         node: NODE,
         name: BITMAP,
         granularity: NODE_BYTES,
       });
-      await this.#qmp.execute("migrate-set-capabilities", {
+      await this.#guest.qmp.execute("migrate-set-capabilities", {
         capabilities: [{ capability: "dirty-bitmaps", state: true }],
       });
-      await this.#qmp.execute("migrate-set-parameters", {
+      await this.#guest.qmp.execute("migrate-set-parameters", {
         "downtime-limit": 0,
         "block-bitmap-mapping": [
           { "node-name": NODE, alias: NODE, bitmaps: [{ name: BITMAP, alias: BITMAP }] },
@@ -71,11 +72,11 @@ export class Gate {
   async release(): Promise<boolean> {
     if (this.#state !== "holding") return false;
     this.#state = "released";
-    const { "avail-switchover-bandwidth": bandwidth } = await this.#qmp.execute(
+    const { "avail-switchover-bandwidth": bandwidth } = await this.#guest.qmp.execute(
       "query-migrate-parameters",
     );
     const limitMs = bandwidth === undefined ? NO_LIMIT_MS : this.#limitMs;
-    await this.#qmp.execute("migrate-set-parameters", { "downtime-limit": limitMs });
+    await this.#guest.qmp.execute("migrate-set-parameters", { "downtime-limit": limitMs });
     return true;
   }
 
@@ -84,10 +85,10 @@ export class Gate {
     this.#state = "released";
     try {
       await this.#removeNode();
-      await this.#qmp.execute("migrate-set-capabilities", {
+      await this.#guest.qmp.execute("migrate-set-capabilities", {
         capabilities: [{ capability: "dirty-bitmaps", state: false }],
       });
-      await this.#qmp.execute("migrate-set-parameters", {
+      await this.#guest.qmp.execute("migrate-set-parameters", {
         "downtime-limit": this.#limitMs,
         "block-bitmap-mapping": [],
       });
@@ -98,8 +99,8 @@ export class Gate {
 
   async #removeNode(): Promise<void> {
     try {
-      await this.#qmp.execute("block-dirty-bitmap-remove", { node: NODE, name: BITMAP });
-      await this.#qmp.execute("blockdev-del", { "node-name": NODE });
+      await this.#guest.qmp.execute("block-dirty-bitmap-remove", { node: NODE, name: BITMAP });
+      await this.#guest.qmp.execute("blockdev-del", { "node-name": NODE });
     } catch (error) {
       if (!(error instanceof QmpCommandError)) throw error; // There is none.
     }
