@@ -45,6 +45,11 @@ export const AgentConfig = z.strictObject({
    * `{"gpu0": "/sys/bus/mdev/devices/<uuid>"}` or `{"vf0": "0000:03:00.1"}`.
    */
   resources: z.record(ResourceName, z.string().min(1).max(4_096)).default({}),
+  /**
+   * Certificates for streams with policy.tls `x509`: a folder with ca-cert.pem, server-cert.pem and
+   * server-key.pem (this host as target), client-cert.pem and client-key.pem (as source).
+   */
+  tls: z.strictObject({ dir: z.string().startsWith("/") }).optional(),
   /** What the migration network gives, B/s. Default: the speed of the address's interface. */
   linkBytesPerSecond: z.int().min(1_000).optional(),
   /** While a migration runs its figures are sent this often, ms; it is also the heartbeat. */

@@ -13,6 +13,7 @@ import type { Guests } from "./guests.ts";
 import type { Log } from "./log.ts";
 import { SourceMigration } from "./migrate/source.ts";
 import { TargetMigration } from "./migrate/target.ts";
+import { tlsKinds } from "./migrate/tls.ts";
 import { describeBinary } from "./probe/binary.ts";
 import { machineType, probeGuest } from "./probe/guest.ts";
 import { accelerators, userfaultfd } from "./probe/host.ts";
@@ -38,16 +39,22 @@ export function createHandlers(context: Context): Handlers {
     "guest.start": (command, args) => startGuest(context, command, args),
     "guest.adopt": (command, args) => adoptGuest(context, command, args),
     "guest.stop": (command, args) => stopGuest(context, command, args),
-    "source.probe": (command) => probeGuest(guests.get(command.vm), linkOf(context.config)),
+    "source.probe": ({ vm }) =>
+      probeGuest(guests.get(vm), linkOf(context.config), context.config.tls),
     "target.probe": (command, args) => probeTarget(context, command, args),
     "target.prepare": (command, args) => prepareTarget(context, command, args),
     "source.start": (command, args) => startSource(context, command, args),
     "source.release": (command) => releaseSource(context, command),
+    "source.set": async (command, args) => sourceOf(context, command).limit(args),
     "migration.observe": (command) => observe(context, command),
     "source.cancel": (command) => cancelSource(context, command),
     "source.resume": (command) => resumeSource(context, command),
-    "target.resume": (command) => resumeTarget(context, command),
+    "target.resume": (command, args) => resumeTarget(context, command, args),
     "target.discard": (command) => discardTarget(context, command),
+    "target.recover": (command) => targetOf(context, command).recover(),
+    "source.recover": async (command, { migrationUri }) => ({
+      status: await sourceOf(context, command).recover(migrationUri),
+    }),
     "source.discard": (command) => discardSource(context, command),
   };
   return typed as Handlers;
@@ -59,9 +66,9 @@ async function startGuest(
   { definition }: ArgsOf<"guest.start">,
 ): Promise<ResultOf<"guest.start">> {
   refuseIfPresent(guests, vm);
-  const { sandbox } = await describeBinary(config.qemu, config.stateDir);
+  const { sandbox, probe } = await describeBinary(config.qemu, config.stateDir);
   const { qemu, runDir, resources } = config;
-  const process = { qemu, runDir, sandbox, resources };
+  const process = { qemu, runDir, sandbox, probe, resources };
   const guest = await Guest.start({ vm, definition, ...process, incoming: false });
   guests.add(guest);
   try {
@@ -127,8 +134,10 @@ async function probeTarget(
   { vm }: Command,
   { definition }: ArgsOf<"target.probe">,
 ): Promise<ResultOf<"target.probe">> {
+  const { probe: qemu } = await describeBinary(config.qemu, config.stateDir);
   return {
-    qemu: (await describeBinary(config.qemu, config.stateDir)).probe,
+    qemu,
+    tls: tlsKinds("target", qemu.tlsCredentials, config.tls),
     memoryFreeBytes: Math.max(0, config.memoryBytes - guests.memoryBytes),
     accelerators: accelerators(),
     vmPresent: guests.isPresent(vm),
@@ -146,13 +155,13 @@ async function prepareTarget(
   const { vm, epoch } = command;
   refuseIfPresent(guests, vm);
   const id = migrationOf(command);
-  const { sandbox } = await describeBinary(config.qemu, config.stateDir);
-  const { qemu, runDir, resources, migrationAddress: address } = config;
+  const { sandbox, probe } = await describeBinary(config.qemu, config.stateDir);
+  const { qemu, runDir, resources, migrationAddress: address, tls } = config;
   const { definition } = args;
-  const process = { qemu, runDir, sandbox, resources };
+  const process = { qemu, runDir, sandbox, probe, resources };
   const guest = await Guest.start({ vm, definition, ...process, incoming: true });
   guests.add(guest);
-  const migration = new TargetMigration({ guest, id, epoch, emit: put, log, address });
+  const migration = new TargetMigration({ guest, id, epoch, emit: put, log, address, tls });
   guests.setMigrating(vm, migration);
   try {
     return await migration.prepare(args);
@@ -173,9 +182,10 @@ async function startSource(
     const { id } = guest.manifest.migration ?? {};
     throw new CommandRefusedError("refused", `The guest ${vm} is being migrated already (${id})`);
   }
-  const { progressIntervalMs } = config;
+  const { progressIntervalMs, tls } = config;
   const id = migrationOf(command);
-  const migration = new SourceMigration({ guest, id, epoch, emit: put, log, progressIntervalMs });
+  const options = { guest, id, epoch, emit: put, log, progressIntervalMs, tls };
+  const migration = new SourceMigration(options);
   guests.setMigrating(vm, migration);
   await migration.start(args);
   return { startedAtMs: Date.now() };
@@ -214,15 +224,23 @@ async function observe({ guests }: Context, command: Command): Promise<ProcessRe
 }
 
 async function releaseSource(
-  { guests }: Context,
-  { vm, migrationId }: Command,
+  context: Context,
+  command: Command,
 ): Promise<ResultOf<"source.release">> {
-  const migrating = guests.migrating(vm);
-  if (!(migrating instanceof SourceMigration) || migrating.id !== migrationId) {
-    throw new CommandRefusedError("refused", `${vm} is not the source of that migration here`);
-  }
-  await migrating.release("command");
+  await sourceOf(context, command).release("command");
   return { released: true };
+}
+
+function sourceOf({ guests }: Context, { vm, migrationId }: Command): SourceMigration {
+  const migrating = guests.migrating(vm);
+  if (migrating instanceof SourceMigration && migrating.id === migrationId) return migrating;
+  throw new CommandRefusedError("refused", `${vm} is not the source of that migration here`);
+}
+
+function targetOf({ guests }: Context, { vm }: Command): TargetMigration {
+  const migrating = guests.migrating(vm);
+  if (migrating instanceof TargetMigration) return migrating;
+  throw new CommandRefusedError("refused", `${vm} is not the target of a migration here`);
 }
 
 async function cancelSource(context: Context, command: Command): Promise<ProcessReport> {
@@ -241,16 +259,18 @@ async function resumeSource(context: Context, command: Command): Promise<Process
   return observe(context, command);
 }
 
-async function resumeTarget(context: Context, command: Command): Promise<ProcessReport> {
-  const migrating = context.guests.migrating(command.vm);
-  if (!(migrating instanceof TargetMigration)) {
-    throw new CommandRefusedError("refused", `${command.vm} is not the target of a migration here`);
-  }
-  const { status } = await context.guests.get(command.vm).qmp.execute("query-migrate");
-  if (status !== "completed") {
+async function resumeTarget(
+  context: Context,
+  command: Command,
+  { wasRunning }: ArgsOf<"target.resume">,
+): Promise<ProcessReport> {
+  const migrating = targetOf(context, command);
+  const { status = "none" } = await context.guests.get(command.vm).qmp.execute("query-migrate");
+  const isPostcopy = status.startsWith("postcopy-");
+  if (status !== "completed" && !isPostcopy) {
     throw new CommandRefusedError("refused", `The target does not have the guest yet (${status})`);
   }
-  await migrating.run();
+  await migrating.run(wasRunning, isPostcopy ? "postcopy" : "completed");
   return observe(context, command);
 }
 

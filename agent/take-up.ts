@@ -2,6 +2,7 @@ import type { Guest } from "./guest/guest.ts";
 import type { Context } from "./handlers.ts";
 import { SourceMigration } from "./migrate/source.ts";
 import { TargetMigration } from "./migrate/target.ts";
+import { removeCredentials } from "./migrate/tls.ts";
 
 /**
  * What an agent does first after its start, before it even talks to the cloud: takes over the guests
@@ -14,9 +15,15 @@ export async function takeUp(context: Context): Promise<void> {
 
 async function takeUpMigration(context: Context, guest: Guest): Promise<void> {
   const memory = guest.manifest.migration;
-  if (!memory || memory.over) return;
   const { config, put: emit, log } = context;
-  const options = { guest, id: memory.id, epoch: memory.epoch, emit, log };
+  if (memory?.over && memory.tls !== undefined) {
+    // The earlier life may have ended between the migration's end and this.
+    await removeCredentials(guest).catch((error: unknown) => {
+      log.warn({ error, vm: guest.vm }, "the TLS credentials are left to QEMU's end");
+    });
+  }
+  if (!memory || memory.over) return;
+  const options = { guest, id: memory.id, epoch: memory.epoch, emit, log, tls: config.tls };
   const migration =
     memory.role === "source"
       ? new SourceMigration({ ...options, progressIntervalMs: config.progressIntervalMs })

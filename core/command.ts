@@ -80,6 +80,16 @@ export const verbs = {
   },
   /** Reports what this end sees; changes nothing. */
   "migration.observe": { args: z.strictObject({}), result: ProcessReport },
+  /** Changes the source's limits while it migrates; the highest revision is the one that counts. */
+  "source.set": {
+    args: z.strictObject({
+      /** 0 is unlimited. */
+      maxBandwidthBytesPerSecond: z.int().min(0),
+      revision: z.int().positive(),
+    }),
+    /** The limit that counts now. */
+    result: z.strictObject({ maxBandwidthBytesPerSecond: z.int().min(0) }),
+  },
   /** Cancels an outgoing migration if there is one and waits for the end of it. */
   "source.cancel": { args: z.strictObject({}), result: ProcessReport },
   /**

@@ -112,6 +112,8 @@ export const Migration = z.strictObject({
   rungs: z.array(ClimbedRung).optional(),
   /** Host clocks, ms since the epoch: when QEMU did these things. */
   startedAtMs: z.number().optional(),
+  /** The newest limit that was asked for while it runs, B/s, 0 is unlimited; absent: the policy's. */
+  maxBandwidthBytesPerSecond: z.int().nonnegative().optional(),
   stoppedAtMs: z.number().optional(),
   sourceCompletedAtMs: z.number().optional(),
   targetRunningAtMs: z.number().optional(),

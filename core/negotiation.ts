@@ -28,6 +28,8 @@ export const Agreement = z.strictObject({
   source: SideSettings,
   target: SideSettings,
   transport: z.enum(["tcp", "tunnelled"]),
+  /** How the stream is encrypted by credentials that the agents make; absent: they make none. */
+  tls: z.enum(["psk", "x509"]).optional(),
   ackMode: AckMode,
   /** Devices that will ask for an ACK. */
   ackDevices: z.array(z.string()),

@@ -1,6 +1,7 @@
 import { findCapability } from "./capabilities.ts";
 import { type CapabilityRule, capabilityRules } from "./capability-rules.ts";
 import { findFlag, flagName, flagRules } from "./libvirt-flags.ts";
+import { TLS_OBJECT } from "./negotiate/tls.ts";
 import {
   flagWishes,
   isTunnelled,
@@ -61,9 +62,9 @@ function checkFlag(text: string, policy: MigrationPolicy, names: Set<string>): B
     const message = `The flag \`${flag.name}\` is not supported: ${flag.refusal.why}`;
     return [{ code: "unsupported-flag", field, message, cure: flag.refusal.cure }];
   }
-  if (flag.name === "TLS" && !policy.parameters["tls-creds"]) {
-    const message = "The flag `TLS` requires the parameter `tls-creds`, got none";
-    const cure = "Give the id of the TLS credentials object as `tls-creds`";
+  if (flag.name === "TLS" && policy.tls === "off" && !policy.parameters["tls-creds"]) {
+    const message = "The flag `TLS` requires `policy.tls` or the parameter `tls-creds`, got none";
+    const cure = "Set `policy.tls` to psk or x509";
     return [{ code: "missing-prerequisite", field, message, cure }];
   }
   const compression = policy.parameters["multifd-compression"] ?? "none";
@@ -118,6 +119,8 @@ function checkContradictions(policy: MigrationPolicy): Blocker[] {
       "switchoverBandwidthBytesPerSecond",
       policy.switchoverBandwidthBytesPerSecond,
     ],
+    ["max-bandwidth", "maxBandwidthBytesPerSecond", policy.maxBandwidthBytesPerSecond],
+    ["tls-creds", "tls", policy.tls === "off" ? undefined : TLS_OBJECT],
   ];
   for (const [name, member, value] of same) {
     const given = policy.parameters[name];
@@ -181,7 +184,7 @@ function checkRequired(policy: MigrationPolicy): Blocker[] {
         return [field, { code: "excluded-capability", field, message, cure }];
       }),
   );
-  return [...byRule, ...byTransport.values(), ...checkZeroCopy(policy, wishes)];
+  return [...byRule, ...byTransport.values(), ...checkZeroCopy(policy), ...checkTls(policy)];
 }
 
 function isAlwaysBroken(rule: CapabilityRule, wishes: ReadonlyMap<string, Wish>): boolean {
@@ -212,20 +215,27 @@ function ruleBlocker(
   };
 }
 
-function checkZeroCopy(
-  { parameters }: MigrationPolicy,
-  wishes: ReadonlyMap<string, Wish>,
-): Blocker[] {
-  const wish = wishes.get("zero-copy-send");
-  if (wish?.strength !== "require") return [];
-  const wrong = ["multifd-compression", "tls-creds"].filter(
-    (name) =>
-      !["none", "", null, undefined].includes(parameters[name] as string | null | undefined),
-  );
-  return wrong.map((name) => ({
-    code: "excluded-capability",
-    field: `policy.parameters.${name}`,
-    message: `\`zero-copy-send\` is required (QEMU: "Zero copy only available for non-compressed non-TLS multifd migration"), got \`${name}\` ${String(parameters[name])}`,
-    cure: `Leave out \`${name}\` or \`zero-copy-send\``,
-  }));
+function checkZeroCopy(policy: MigrationPolicy): Blocker[] {
+  const { capabilities, parameters } = readWishes(policy);
+  if (capabilities.get("zero-copy-send")?.strength !== "require") return [];
+  return ["multifd-compression", "tls-creds"].flatMap((name): Blocker[] => {
+    const given = parameters.get(name);
+    if (["none", "", null, undefined].includes(given?.value as string | null | undefined))
+      return [];
+    return [
+      {
+        code: "excluded-capability",
+        field: given?.field ?? name,
+        message: `\`zero-copy-send\` is required (QEMU: "Zero copy only available for non-compressed non-TLS multifd migration"), got \`${name}\` ${String(given?.value)}`,
+        cure: `Leave out \`${name}\` or \`zero-copy-send\``,
+      },
+    ];
+  });
+}
+
+/** A tunnelled stream is no connection of QEMU's to encrypt. */
+function checkTls(policy: MigrationPolicy): Blocker[] {
+  if (policy.tls === "off" || !isTunnelled(policy)) return [];
+  const message = `\`policy.tls\` is \`${policy.tls}\`, and a tunnelled stream cannot have it`;
+  return [{ code: "excluded-tls", field: "policy.tls", message, cure: "Use the transport `tcp`" }];
 }

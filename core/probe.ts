@@ -42,10 +42,16 @@ export const QemuProbe = z.strictObject({
   exitOnError: z.boolean(),
   /** Properties of `vfio-pci` in this build; empty when the device does not exist. */
   vfioProperties: z.array(z.string()),
+  /** Kinds of TLS credentials this build has; absent: an older agent did not ask. */
+  tlsCredentials: z.array(z.string()).optional(),
   /** The `log` trace backend is built in, so trace events can be read from a file. */
   traceLog: z.boolean(),
 });
 export type QemuProbe = z.infer<typeof QemuProbe>;
+
+/** How the stream can be encrypted: QEMU's `tls-creds-psk` or `tls-creds-x509`. */
+export const TlsKind = z.enum(["psk", "x509"]);
+export type TlsKind = z.infer<typeof TlsKind>;
 
 export const VfioDevice = z.strictObject({
   /** The device's id, or its QOM path when it has none. */
@@ -77,6 +83,8 @@ export const SourceProbe = z.strictObject({
   vfioDevices: z.array(VfioDevice),
   /** `blocked-reasons` of query-migrate; not empty means `migrate` would be refused. */
   blockers: z.array(z.string()),
+  /** Ways in which this end can encrypt the stream. */
+  tls: z.array(TlsKind).optional(),
   /** What the link of the migration network gives, B/s. */
   linkBytesPerSecond: z.int().positive().optional(),
 });
@@ -98,5 +106,7 @@ export const TargetProbe = z.strictObject({
   cpuModelAvailable: z.boolean().optional(),
   /** Host resources that the guest's definition names and this host does not have. */
   missingResources: z.array(z.string()).default([]),
+  /** Ways in which this end can encrypt the stream. */
+  tls: z.array(TlsKind).optional(),
 });
 export type TargetProbe = z.infer<typeof TargetProbe>;

@@ -57,6 +57,8 @@ export const Manifest = z.strictObject({
       logOffset: z.int().nonnegative().optional(),
     })
     .optional(),
+      /** Of the newest change of the bandwidth limit, which is among the agreed ones then. */
+      bandwidthRevision: z.int().positive().optional(),
 });
 export type Manifest = z.infer<typeof Manifest>;
 

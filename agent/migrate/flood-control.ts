@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import type { ArgsOf } from "../../core/command.ts";
 import type { Guest } from "../guest/guest.ts";
 import type { Log } from "../log.ts";
 import type { QmpInteger } from "../qmp/integer.ts";
@@ -54,6 +55,25 @@ export class FloodControl {
     if (this.#calming) this.restore();
   }
 
+  /**
+   * Another limit: written down, so that it is the one that is restored; in force at once unless
+   * QEMU is calmed, which it stays until the hold is over. An older revision changes nothing.
+   *
+   * @returns the limit that counts now
+   * @throws QmpError
+   */
+  async limit({ maxBandwidthBytesPerSecond: asked, revision }: ArgsOf<"source.set">) {
+    const memory = this.#guest.manifest.migration;
+    if (!memory) throw new Error("Expected a migration under way");
+    const { agreed, bandwidthRevision = 0 } = memory;
+    if (revision <= bandwidthRevision) return Number(agreed?.["max-bandwidth"] ?? 0);
+    const next = { ...agreed, "max-bandwidth": asked };
+    this.#guest.note({ migration: { ...memory, agreed: next, bandwidthRevision: revision } });
+    const isCalm = this.#calming && !this.#over;
+    if (!isCalm) await applyParameters(this.#guest.qmp, { "max-bandwidth": asked });
+    return asked;
+  }
+
   /** The migration is over. */
   stop(): void {
     this.#over = true;
@@ -67,8 +87,9 @@ export class FloodControl {
   }
 
   async #restore(): Promise<void> {
-    const { agreed } = this.#guest.manifest.migration ?? {};
-    if (agreed) await applyParameters(this.#guest.qmp, agreed);
+    const limit = this.#guest.manifest.migration?.agreed?.["max-bandwidth"];
+    // What QEMU was told of the link stays true, and it has measured next to nothing meanwhile.
+    if (limit !== undefined) await applyParameters(this.#guest.qmp, { "max-bandwidth": limit });
   }
 
   async #isSendingDevices(): Promise<boolean> {

@@ -1,6 +1,7 @@
-import type { ArgsOf } from "../../core/command.ts";
+import type { ArgsOf, ResultOf } from "../../core/command.ts";
 import type { Progress } from "../../core/event.ts";
 import type { MigrationId } from "../../core/id.ts";
+import { CommandRefusedError } from "../command-error.ts";
 import type { Guest } from "../guest/guest.ts";
 import type { Log } from "../log.ts";
 import { QmpTimeoutError } from "../qmp/error.ts";

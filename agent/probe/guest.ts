@@ -1,11 +1,16 @@
 import type { ParameterValue, SourceProbe, VfioDevice } from "../../core/probe.ts";
 import type { Guest } from "../guest/guest.ts";
+import { type TlsConfig, tlsKinds } from "../migrate/tls.ts";
 import type { QmpClient } from "../qmp/client.ts";
 import { QmpCommandError } from "../qmp/error.ts";
 import { deviceClass } from "./device-class.ts";
 
 /** What negotiation needs to know of a running guest. */
-export async function probeGuest(guest: Guest, linkBytesPerSecond: number): Promise<SourceProbe> {
+export async function probeGuest(
+  guest: Guest,
+  linkBytesPerSecond: number,
+  tls: TlsConfig | undefined,
+): Promise<SourceProbe> {
   const { qmp } = guest;
   const [qemu, machine, status, migration, memory, cpus, kvm, uuid, devices] = await Promise.all([
     guest.probe(),
@@ -32,6 +37,7 @@ export async function probeGuest(guest: Guest, linkBytesPerSecond: number): Prom
     uuid: uuid.UUID,
     vfioDevices: devices,
     linkBytesPerSecond,
+    tls: tlsKinds("source", qemu.tlsCredentials, tls),
     blockers: migration["blocked-reasons"] ?? [],
   };
 }

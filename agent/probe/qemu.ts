@@ -6,7 +6,7 @@ const LEGACY = { type: "migration", property: "switchover-ack-legacy" };
 
 /** Everything negotiation needs to know of a QEMU, asked of a running process. `binary`: a label. */
 export async function probeQemu(qmp: QmpClient, binary: string): Promise<QemuProbe> {
-  const [target, capabilities, parameters, machines, schema, vfio, trace] = await Promise.all([
+  const [target, capabilities, parameters, machines, schema, vfio, trace, tls] = await Promise.all([
     qmp.execute("query-target"),
     qmp.execute("query-migrate-capabilities"),
     qmp.execute("query-migrate-parameters"),
@@ -14,6 +14,7 @@ export async function probeQemu(qmp: QmpClient, binary: string): Promise<QemuPro
     qmp.execute("query-qmp-schema", {}, { timeoutMs: 30_000 }),
     vfioProperties(qmp),
     tracesToLog(qmp),
+    qmp.execute("qom-list-types", { implements: "tls-creds" }),
   ]);
   const { major, minor, micro } = qmp.version.qemu;
   const find = schemaReader(schema);
@@ -29,6 +30,7 @@ export async function probeQemu(qmp: QmpClient, binary: string): Promise<QemuPro
     multifdCompression: find.enumOf("migrate-set-parameters", "multifd-compression"),
     exitOnError: find.members("migrate-incoming").includes("exit-on-error"),
     vfioProperties: vfio,
+    tlsCredentials: tls.map(({ name }) => name.replace(/^tls-creds-/, "")),
     traceLog: trace,
   };
 }

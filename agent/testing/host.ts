@@ -27,7 +27,7 @@ export class TestHost {
   readonly #context: Context;
   #next = 1;
 
-  constructor(name: string, options: { qemu?: string; folder?: string } = {}) {
+  constructor(name: string, options: { qemu?: string; folder?: string; config?: object } = {}) {
     this.id = HostId.parse(name);
     const { qemu = findQemu() } = options;
     this.folder = options.folder ?? mkdtempSync(join(tmpdir(), "sy-"));
@@ -40,6 +40,7 @@ export class TestHost {
       memoryBytes: 2 ** 30,
       progressIntervalMs: 200,
       ...(qemu === undefined ? {} : { qemu }),
+      ...options.config,
     });
     const log = createLog(name);
     log.level = process.env.LOG_LEVEL ?? "silent";
@@ -122,7 +123,8 @@ export class TestHost {
   async restart(meanwhile?: () => Promise<void>): Promise<TestHost> {
     await this.#letGo();
     await meanwhile?.();
-    const next = new TestHost(this.id, { qemu: this.config.qemu, folder: this.folder });
+    const { qemu, tls } = this.config;
+    const next = new TestHost(this.id, { qemu, folder: this.folder, config: { tls } });
     next.#next = this.#next + 1_000;
     await takeUp(next.#context);
     return next;

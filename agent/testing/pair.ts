@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ResultOf } from "../../core/command.ts";
 import { MigrationId } from "../../core/id.ts";
+import type { ParameterValue, TlsKind } from "../../core/probe.ts";
 import { VmDefinition } from "../../core/vm.ts";
 import { bootDiskDefinition, writeBootDisk } from "../../demo/guest/boot-disk.ts";
 import { waitForCounter } from "../../demo/guest/serial.ts";
@@ -16,14 +17,20 @@ const ON = ["events", "return-path", "switchover-ack"];
 /** Bytes per second: 64 MiB then take longer than any test. */
 export const SLOW = 1 << 20;
 
-type Parameters = Record<string, number>;
+type Parameters = Record<string, ParameterValue>;
 
 /** Two hosts, and a guest on the first that counts and checks its memory. */
 export class Pair {
   readonly folder = mkdtempSync(join(tmpdir(), "sy-"));
-  source = new TestHost("source");
-  target = new TestHost("target");
+  source: TestHost;
+  target: TestHost;
   definition: VmDefinition | undefined;
+
+  /** `config`: what both hosts' configurations say besides. */
+  constructor(config: object = {}) {
+    this.source = new TestHost("source", { config });
+    this.target = new TestHost("target", { config });
+  }
 
   async startGuest(): Promise<void> {
     const disk = join(this.folder, "boot.img");
@@ -47,10 +54,16 @@ export class Pair {
     if (later.errors > 0) throw new Error(`The guest has lost ${later.errors} pages`);
   }
 
-  prepare(id = migrationId, epoch = 1): Promise<ResultOf<"target.prepare">> {
+  prepare(
+    id = migrationId,
+    epoch = 1,
+    options: { on?: string[]; parameters?: Parameters; tls?: TlsKind; key?: string } = {},
+  ): Promise<ResultOf<"target.prepare">> {
     if (!this.definition) throw new Error("The guest has not been started");
-    const settings = { capabilities: on(ON), parameters: {} };
-    const args = { definition: this.definition, settings, handoverKey };
+    const { parameters = {}, tls } = options;
+    const settings = { capabilities: on([...ON, ...(options.on ?? [])]), parameters };
+    const secret = { handoverKey: options.key ?? handoverKey, ...(tls ? { tls } : {}) };
+    const args = { definition: this.definition, settings, ...secret };
     return this.target.run("target.prepare", VM, args, { migrationId: id, epoch });
   }
 
@@ -62,9 +75,10 @@ export class Pair {
       id?: MigrationId;
       epoch?: number;
       prepared?: ResultOf<"target.prepare">;
+      tls?: TlsKind;
     } = {},
   ): Promise<ResultOf<"target.prepare">> {
-    const { id = migrationId, epoch = 1, deadlineMs = 60_000, parameters = {} } = options;
+    const { id = migrationId, epoch = 1, deadlineMs = 60_000, parameters = {}, tls } = options;
     const prepared = options.prepared ?? (await this.prepare(id, epoch));
     const { migrationUri, handover } = prepared;
     await this.source.run(
@@ -74,6 +88,7 @@ export class Pair {
         settings: { capabilities: on([...ON, ...(options.on ?? [])]), parameters },
         ...{ migrationUri, handover, handoverKey, ackExpected: true },
         precopyDeadlineMs: deadlineMs,
+        ...(tls ? { tls } : {}),
       },
       { migrationId: id, epoch },
     );

@@ -71,6 +71,8 @@ function effectOf(body: MigrationBody, atMs: number): Effect {
         first: { ackEvidence: body.evidence, ackedAtMs: atMs },
         signals: ["acked"],
       };
+    case "migration.bandwidth-set":
+      return { ...nothing, signals: [] };
     case "migration.ack-pending":
       return { ...nothing, side: "target", signals: [] };
     case "migration.held":
@@ -98,6 +100,7 @@ function effectOf(body: MigrationBody, atMs: number): Effect {
         side: "target",
         first: { targetRunningAtMs: atMs },
         signals: ["target-running"],
+      return { ...nothing, signals: [] };
       };
     case "migration.failed":
       return { ...nothing, side: body.role, signals: [] };

@@ -8,6 +8,7 @@ import { listSamples } from "../store/timeline.ts";
 import { cancelMigration } from "./cancel-migration.ts";
 import { requestMigration } from "./create-migration.ts";
 import { dryRun } from "./dry-run.ts";
+import { limitBandwidth } from "./limit-bandwidth.ts";
 import { permitSwitchover } from "./permit-switchover.ts";
 import { requireSoundPolicy } from "./policy-problem.ts";
 import { answer, body, limit, pick, routes } from "./routing.ts";
@@ -123,6 +124,21 @@ const cancel = createRoute({
   responses: { 202: answer("The migration, ending", Migration), ...pick(401, 404, 409, 422) },
 });
 
+const change = createRoute({
+  method: "patch",
+  path: "/v1/migrations/{id}",
+  summary: "Changes the bandwidth limit of a migration that sends; 0 is unlimited",
+  request: {
+    ...one,
+    ...body(
+      z.strictObject({
+        maxBandwidthBytesPerSecond: z.int().min(0).max(Number.MAX_SAFE_INTEGER),
+      }),
+    ),
+  },
+  responses: { 202: answer("The migration", Migration), ...pick(401, 404, 409, 413, 422) },
+});
+
 const switchover = createRoute({
   method: "post",
   path: "/v1/migrations/{id}/switchover",
@@ -171,6 +187,12 @@ export const migrations = routes()
       listSamples(id, context.req.valid("query")),
     ]);
     return context.json(page, 200);
+  })
+  .openapi(change, async (context) => {
+    const { maxBandwidthBytesPerSecond } = context.req.valid("json");
+    const { id } = context.req.valid("param");
+    const migration = await limitBandwidth(id, maxBandwidthBytesPerSecond);
+    return context.json(publicMigration(migration), 202);
   })
   .openapi(switchover, async (context) =>
     context.json(publicMigration(await permitSwitchover(context.req.valid("param").id)), 202),

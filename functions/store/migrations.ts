@@ -51,6 +51,8 @@ const StoredMigration = z.object({
   vfioDevices: z.array(VfioDevice).optional(),
   /** Written with the decision to go on without the ACK: the migration that will. */
   restart: z.object({ id: MigrationId, policy: MigrationPolicy }).optional(),
+  /** Grows with each change of the bandwidth limit. */
+  bandwidthRevision: z.int().positive().optional(),
   decisions: z.array(StoredDecision),
   /** Looks of earlier times, when it was looked into again after an unknown end. */
   lookedBefore: z.int().nonnegative().optional(),

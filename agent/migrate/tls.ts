@@ -1,0 +1,133 @@
+import { hkdfSync } from "node:crypto";
+import { existsSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { MigrationId } from "../../core/id.ts";
+import { TLS_OBJECT } from "../../core/negotiate/tls.ts";
+import type { TlsKind } from "../../core/probe.ts";
+import { CommandRefusedError } from "../command-error.ts";
+import type { Guest } from "../guest/guest.ts";
+import type { Log } from "../log.ts";
+import { QmpCommandError } from "../qmp/error.ts";
+
+/** The folder of the guest holds it: mode 700, and no other guest's. */
+const KEY_FILE = "keys.psk";
+/** Binds the derived key to its use: the handover link has the handover key itself. */
+const LABEL = "switchyard migration stream tls-psk 1";
+const KEY_BYTES = 32;
+
+type Role = "source" | "target";
+
+/** Folder with this host's certificates, as QEMU names them; absent without x509. */
+export type TlsConfig = { readonly dir: string };
+
+type Order = { tls?: TlsKind | undefined; handoverKey: string };
+
+/** TLS credentials of one migration in one QEMU, from before its settings name them to its end. */
+export class TlsCredentials {
+  readonly #role: Role;
+  readonly #guest: Guest;
+  readonly #id: MigrationId;
+  readonly #config: TlsConfig | undefined;
+  readonly #log: Log;
+  #made = false;
+
+  constructor(
+    role: Role,
+    options: { guest: Guest; id: MigrationId; tls?: TlsConfig | undefined },
+    log: Log,
+  ) {
+    this.#role = role;
+    this.#guest = options.guest;
+    this.#id = options.id;
+    this.#config = options.tls;
+    this.#log = log;
+  }
+
+  /**
+   * Nothing when the order names no kind. The source is the client, the target the server; with x509
+   * each verifies the other.
+   *
+   * @throws CommandRefusedError without certificates; QmpError: then nothing is left behind.
+   */
+  async make({ tls, handoverKey }: Order): Promise<void> {
+    if (tls === undefined) return;
+    // Left by a migration whose agent died before it could clean up.
+    await removeCredentials(this.#guest);
+    this.#made = true;
+    const options =
+      tls === "psk" ? this.#writeKey(handoverKey) : certificates(this.#role, this.#config);
+    try {
+      await this.#guest.qmp.execute("object-add", {
+        id: TLS_OBJECT,
+        endpoint: this.#role === "source" ? "client" : "server",
+        ...options,
+      });
+    } catch (error) {
+      rmSync(join(this.#guest.folder, KEY_FILE), { force: true });
+      throw error;
+    }
+  }
+
+  /** After the end, whichever it was; not waited for. Nothing when there are none. */
+  remove(): void {
+    if (!this.#made && this.#guest.manifest.migration?.tls === undefined) return;
+    removeCredentials(this.#guest).catch((error: unknown) => {
+      this.#log.warn({ error }, "the TLS credentials are left to QEMU's end");
+    });
+  }
+
+  #writeKey(handoverKey: string) {
+    const { folder } = this.#guest;
+    const secret = Buffer.from(handoverKey, "hex");
+    const key = Buffer.from(hkdfSync("sha256", secret, this.#id, LABEL, KEY_BYTES)).toString("hex");
+    // QEMU's target reads it at each handshake, so it stays until the end.
+    writeFileSync(join(folder, KEY_FILE), `${this.#id}:${key}\n`, { mode: 0o600, flag: "wx" });
+    // A server is told no name: QEMU refuses one.
+    const name = this.#role === "source" ? { username: this.#id } : {};
+    return { "qom-type": "tls-creds-psk", dir: folder, ...name };
+  }
+}
+
+/** No object, no key file, no parameter that names it. Idempotent. @throws QmpError */
+export async function removeCredentials(guest: Guest): Promise<void> {
+  rmSync(join(guest.folder, KEY_FILE), { force: true });
+  const { qmp } = guest;
+  const { "tls-creds": named } = await qmp.execute("query-migrate-parameters");
+  if (named === TLS_OBJECT) await qmp.execute("migrate-set-parameters", { "tls-creds": "" });
+  try {
+    await qmp.execute("object-del", { id: TLS_OBJECT });
+  } catch (error) {
+    if (!(error instanceof QmpCommandError)) throw error; // There is none.
+  }
+}
+
+/** Ways in which this end can encrypt the stream. `credentials`: what its QEMU has. */
+export function tlsKinds(
+  role: Role,
+  credentials: readonly string[] | undefined,
+  config: TlsConfig | undefined,
+): TlsKind[] {
+  const has = (kind: TlsKind) => credentials?.includes(kind) === true;
+  const x509 =
+    has("x509") &&
+    config !== undefined &&
+    filesOf(role, config.dir).every((path) => existsSync(path));
+  return [...(has("psk") ? (["psk"] as const) : []), ...(x509 ? (["x509"] as const) : [])];
+}
+
+function certificates(role: Role, config: TlsConfig | undefined) {
+  if (config === undefined) {
+    const message = "This host has no certificates: name their folder as `tls.dir`";
+    throw new CommandRefusedError("refused", message);
+  }
+  const missing = filesOf(role, config.dir).filter((path) => !existsSync(path));
+  if (missing.length > 0) {
+    throw new CommandRefusedError("refused", `This host has no ${missing.join(", ")}`);
+  }
+  return { "qom-type": "tls-creds-x509", dir: config.dir, "verify-peer": true };
+}
+
+function filesOf(role: Role, dir: string): string[] {
+  const part = role === "source" ? "client" : "server";
+  return ["ca-cert.pem", `${part}-cert.pem`, `${part}-key.pem`].map((name) => join(dir, name));
+}

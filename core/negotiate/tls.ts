@@ -1,0 +1,48 @@
+import type { Blocker, Choice } from "../negotiation.ts";
+import type { MigrationPolicy } from "../policy.ts";
+import type { SourceProbe, TargetProbe } from "../probe.ts";
+
+/** Id of the credentials object that agents make in QEMU for one migration. */
+export const TLS_OBJECT = "switchyard-tls";
+
+type Ends = { source: SourceProbe; target: TargetProbe };
+
+/** An end that cannot encrypt the stream in the way the policy says. */
+export function tlsBlockers({ source, target }: Ends, { tls }: MigrationPolicy): Blocker[] {
+  if (tls === "off") return [];
+  const ends = { source, target };
+  return (["source", "target"] as const)
+    .filter((side) => !ends[side].tls?.includes(tls))
+    .map((side) => ({
+      code: "tls-unavailable",
+      field: `${side}.tls`,
+      message: `policy.tls is \`${tls}\`, and the ${side} can do ${ends[side].tls?.join(" and ") || "no TLS"}`,
+      cure:
+        tls === "psk"
+          ? `Use a QEMU with \`tls-creds-psk\` and a current agent on the ${side}, or set policy.tls to off on a trusted network`
+          : `Name a folder with ${certificatesOf(side)} as \`tls.dir\` in the configuration of the ${side}'s agent, or use psk`,
+    }));
+}
+
+function certificatesOf(side: "source" | "target"): string {
+  const part = side === "source" ? "client" : "server";
+  return `ca-cert.pem, ${part}-cert.pem and ${part}-key.pem`;
+}
+
+/** Whether the guest's memory travels encrypted, for the record. */
+export function explainTls({ tls, parameters }: MigrationPolicy): Choice[] {
+  if (tls === "psk") {
+    const reason = "the policy says so: TLS with a key of this migration only, made by the agents";
+    return [{ subject: "tls", value: tls, reason }];
+  }
+  if (tls === "x509") {
+    const reason = "the policy says so: TLS with the hosts' certificates, both ends are verified";
+    return [{ subject: "tls", value: tls, reason }];
+  }
+  if (parameters["tls-creds"]) {
+    const reason = "the policy names a credentials object that is in both QEMUs";
+    return [{ subject: "tls", value: "tls-creds", reason }];
+  }
+  const reason = "off: the stream is as open as the migration network (policy.tls)";
+  return [{ subject: "tls", value: "off", reason }];
+}
