@@ -63,6 +63,8 @@ export const verbs = {
       precopyDeadlineMs: z.int().positive(),
       /** What to do, by itself, when the migration does not converge. */
       climb: Climb.optional(),
+      /** What the link gives, B/s: QEMU is told after the first pass over RAM. */
+      linkBytesPerSecond: z.number().positive().optional(),
       /** Present: converge and hold, the guest running, until `source.release`. */
       gate: z
         .strictObject({
@@ -78,8 +80,6 @@ export const verbs = {
     args: z.strictObject({}),
     result: z.strictObject({ released: z.literal(true) }),
   },
-  /** Reports what this end sees; changes nothing. */
-  "migration.observe": { args: z.strictObject({}), result: ProcessReport },
   /** Changes the source's limits while it migrates; the highest revision is the one that counts. */
   "source.set": {
     args: z.strictObject({
@@ -90,6 +90,8 @@ export const verbs = {
     /** The limit that counts now. */
     result: z.strictObject({ maxBandwidthBytesPerSecond: z.int().min(0) }),
   },
+  /** Reports what this end sees; changes nothing. */
+  "migration.observe": { args: z.strictObject({}), result: ProcessReport },
   /** Cancels an outgoing migration if there is one and waits for the end of it. */
   "source.cancel": { args: z.strictObject({}), result: ProcessReport },
   /**
@@ -102,6 +104,19 @@ export const verbs = {
   },
   /** Lets the source's guest run again: only sent when no other copy exists. */
   "source.resume": { args: z.strictObject({}), result: ProcessReport },
+  /** After a break in postcopy: listens for a new connection of the source. */
+  "target.recover": {
+    args: z.strictObject({}),
+    result: z.strictObject({
+      /** `tcp:address:port`; null when the target is not paused: nothing is broken. */
+      migrationUri: z.string().nullable(),
+    }),
+  },
+  /** After a break in postcopy: connects again, and returns when both ends go on. */
+  "source.recover": {
+    args: z.strictObject({ migrationUri: z.string().nullable() }),
+    result: z.strictObject({ status: z.string() }),
+  },
   /** Ends the target's process; refused when its guest has ever run. */
   "target.discard": { args: z.strictObject({}), result: z.strictObject({ gone: z.literal(true) }) },
   /** Ends the finished source process; refused unless its migration completed. */

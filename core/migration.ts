@@ -78,6 +78,11 @@ export const Prediction = z.strictObject({
   loadMs: z.number().nonnegative(),
   /** Where the load time was learned, e.g. `vm web1` or `mdev mtty-1`; absent when none is known. */
   learnedFrom: z.string().optional(),
+  /**
+   * What the slower link gives, B/s: QEMU is told after the first pass over RAM. Absent when the
+   * policy has a figure of its own, QEMU takes none (before 8.2), or nobody knows.
+   */
+  linkBytesPerSecond: z.number().positive().optional(),
   /** Real minus expected downtime, ms; after the move. */
   errorMs: z.number().optional(),
 });
@@ -107,13 +112,15 @@ export const Migration = z.strictObject({
   gate: Gate.optional(),
   /** What the downtime was expected to be before it happened. */
   prediction: Prediction.optional(),
+  /** The newest limit that was asked for while it runs, B/s, 0 is unlimited; absent: the policy's. */
+  maxBandwidthBytesPerSecond: z.int().nonnegative().optional(),
   progress: Progress.optional(),
   /** Rungs of the convergence ladder that were climbed. */
   rungs: z.array(ClimbedRung).optional(),
+  /** Postcopy was begun: no way back from there. Host clock, ms since the epoch. */
+  postcopyAtMs: z.number().optional(),
   /** Host clocks, ms since the epoch: when QEMU did these things. */
   startedAtMs: z.number().optional(),
-  /** The newest limit that was asked for while it runs, B/s, 0 is unlimited; absent: the policy's. */
-  maxBandwidthBytesPerSecond: z.int().nonnegative().optional(),
   stoppedAtMs: z.number().optional(),
   sourceCompletedAtMs: z.number().optional(),
   targetRunningAtMs: z.number().optional(),

@@ -31,7 +31,7 @@ export function planSwitchover(input: SwitchoverInput): SwitchoverPlan {
   const loadMs = learned?.loadMs ?? 0;
   const given = input.agreement.source.parameters[LIMIT];
   const limitMs = typeof given === "number" ? given : DOWNTIME_LIMIT_MS;
-  const agreement = withBandwidth(input);
+  const { agreement } = input;
   const gated: Gate | undefined =
     policy.switchover.mode === "gated" ? { reason: "gated" } : undefined;
   const budgetMs = policy.downtimeBudgetMs;
@@ -43,6 +43,7 @@ export function planSwitchover(input: SwitchoverInput): SwitchoverPlan {
       downtimeMs: downtimeLimitMs + loadMs,
       loadMs,
       ...(learned === undefined ? {} : { learnedFrom: learned.from }),
+      ...bandwidthOf(input),
     },
     ...more,
   });
@@ -59,16 +60,12 @@ export function planSwitchover(input: SwitchoverInput): SwitchoverPlan {
   return { ok: false, blocker: budgetBlocker(budgetMs, loadMs, learned?.from ?? "earlier moves") };
 }
 
-function withBandwidth({ agreement, policy, linkBytesPerSecond }: SwitchoverInput): Agreement {
-  const present = BANDWIDTH in agreement.source.parameters;
+/** What the agent tells QEMU after the first pass; a figure of the policy's own is in force at once. */
+function bandwidthOf({ agreement, policy, linkBytesPerSecond }: SwitchoverInput) {
   const asked =
     policy.switchoverBandwidthBytesPerSecond !== undefined || BANDWIDTH in policy.parameters;
-  if (!present || asked || linkBytesPerSecond === undefined) return agreement;
-  return withParameter(agreement, {
-    subject: BANDWIDTH,
-    value: linkBytesPerSecond,
-    reason: "what the slower link gives: QEMU's own measurement counts pauses as slowness",
-  });
+  if (!(BANDWIDTH in agreement.source.parameters) || asked) return {};
+  return linkBytesPerSecond === undefined ? {} : { linkBytesPerSecond };
 }
 
 function withLimit(

@@ -13,7 +13,8 @@ export async function learnFrom(migration: StoredMigration): Promise<void> {
   const { figures, agreement, prediction } = migration;
   if (figures === undefined || agreement === undefined) return;
   const withAck = agreement.source.capabilities["switchover-ack"] === true;
-  const bandwidth = Number(agreement.source.parameters[BANDWIDTH] ?? 0);
+  const told = Number(agreement.source.parameters[BANDWIDTH] ?? 0);
+  const bandwidth = told > 0 ? told : (prediction?.linkBytesPerSecond ?? 0);
   const loadMs = loadTime({
     downtimeMs: figures.downtimeMs,
     downtimeBytes: figures.downtimeBytes ?? 0,

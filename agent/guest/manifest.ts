@@ -45,20 +45,25 @@ export const Manifest = z.strictObject({
       ackExpected: z.boolean().optional(),
       wasRunning: z.boolean().optional(),
       downtimeLimitMs: z.number().optional(),
+      linkBytesPerSecond: z.number().optional(),
       deadlineAtMs: z.number().optional(),
       /** What is climbed when it stalls, and how many rungs have been. */
       ladder: z.strictObject({ climb: Climb, climbed: z.int().nonnegative() }).optional(),
+      /** Source: postcopy was asked for; whether it is active, and its pauses. */
+      postcopy: z
+        .strictObject({ active: z.boolean(), pauses: z.int().nonnegative(), paused: z.boolean() })
+        .optional(),
       /** Holds for leave; gone once leave was given. */
       gate: z.strictObject({ releaseAtMs: z.number().optional() }).optional(),
       /** Parameters as agreed that are changed underway, and all changed ones as they were before. */
       agreed: Parameters.optional(),
+      /** Of the newest change of the bandwidth limit, which is among the agreed ones then. */
+      bandwidthRevision: z.int().positive().optional(),
       before: Parameters.optional(),
       /** Where this migration begins in QEMU's log. */
       logOffset: z.int().nonnegative().optional(),
     })
     .optional(),
-      /** Of the newest change of the bandwidth limit, which is among the agreed ones then. */
-      bandwidthRevision: z.int().positive().optional(),
 });
 export type Manifest = z.infer<typeof Manifest>;
 

@@ -19,7 +19,7 @@ function start(deviceBytes: (number | undefined)[], switchoverBandwidth = 0) {
   });
   const agreed = { "max-bandwidth": 0, "avail-switchover-bandwidth": switchoverBandwidth };
   const guest = { qmp: { execute }, manifest: { migration: { agreed } } } as unknown as Guest;
-  return { flood: new FloodControl(guest, quietLog()), set, execute, agreed };
+  return { flood: new FloodControl(guest, quietLog()), set, execute };
 }
 
 it("slows down a source that spins with nothing left to send", async () => {
@@ -49,9 +49,9 @@ it("lets devices send what the ACK waits for at full speed, and slows down after
 });
 
 it("gives full speed back when the hold is over", async () => {
-  const { flood, set, agreed } = start([undefined]);
+  const { flood, set } = start([undefined]);
   flood.onPasses(100, undefined);
   await vi.waitFor(() => expect(set).toHaveLength(1));
   flood.release();
-  await vi.waitFor(() => expect(set[1]).toEqual(agreed));
+  await vi.waitFor(() => expect(set[1]).toEqual({ "max-bandwidth": 0 }));
 });

@@ -15,9 +15,11 @@ import { FLOOD_PARAMETERS, FloodControl } from "./flood-control.ts";
 import { Gate } from "./gate.ts";
 import { HandoverClient } from "./handover.ts";
 import { LADDER_PARAMETERS, Ladder } from "./ladder.ts";
+import { LinkBandwidth } from "./link-bandwidth.ts";
 import { forget } from "./memory.ts";
 import { hasConverged, toFigures, toProgress } from "./progress.ts";
 import { applySettings, type Parameters, readParameters, restoreParameters } from "./settings.ts";
+import { SourcePostcopy } from "./source-postcopy.ts";
 import { createTell, type Emit, type Word } from "./tell.ts";
 import { type TlsConfig, TlsCredentials } from "./tls.ts";
 
@@ -62,11 +64,13 @@ export class SourceMigration {
   readonly #progressIntervalMs: number;
   readonly #flood: FloodControl;
   readonly #tls: TlsCredentials;
+  readonly #postcopy: SourcePostcopy;
   readonly #over = Promise.withResolvers<string>();
   readonly #unsubscribe: (() => void)[] = [];
   readonly #alarms = new Alarms();
   #link: HandoverClient | undefined;
   #before: Parameters | undefined;
+  #bandwidth: LinkBandwidth | undefined;
   #gate: Gate | undefined;
   #ladder: Ladder | undefined;
   #ackWatch: AckWatch | undefined;
@@ -82,6 +86,7 @@ export class SourceMigration {
     this.epoch = options.epoch;
     this.#guest = options.guest;
     this.#tell = createTell(options);
+    this.#postcopy = new SourcePostcopy(options.guest, this.#tell);
     this.#log = options.log.child({ migrationId: options.id, role: "source" });
     this.#progressIntervalMs = options.progressIntervalMs;
     this.#flood = new FloodControl(options.guest, this.#log);
@@ -136,8 +141,10 @@ export class SourceMigration {
     const agreed = await readParameters(qmp, FLOOD_PARAMETERS);
     const limit = args.settings.parameters["downtime-limit"];
     const downtimeLimitMs = typeof limit === "number" ? limit : DOWNTIME_LIMIT_MS;
+    const { linkBytesPerSecond } = args;
+    this.#bandwidth = new LinkBandwidth(this.#guest, this.#log, linkBytesPerSecond);
     if (args.gate) {
-      this.#gate = new Gate(this.#guest, this.#log, downtimeLimitMs);
+      this.#gate = new Gate(this.#guest, this.#log, downtimeLimitMs, this.#bandwidth);
       await this.#gate.hold();
     }
     const { ackExpected } = args;
@@ -146,6 +153,7 @@ export class SourceMigration {
         ...{ id: this.id, epoch: this.epoch, role: "source", over: false },
         ...{ handover, ackExpected, wasRunning, agreed, before },
         downtimeLimitMs,
+        ...(linkBytesPerSecond === undefined ? {} : { linkBytesPerSecond }),
         ...(args.gate ? { gate: args.gate } : {}),
         ...(args.climb ? { ladder: { climb: args.climb, climbed: 0 } } : {}),
         ...(args.tls ? { tls: args.tls } : {}),
@@ -165,9 +173,10 @@ export class SourceMigration {
     const memory = this.#guest.manifest.migration;
     if (memory?.handover) this.#link = HandoverClient.resume(memory.handover, this.id);
     if (memory?.logOffset !== undefined) this.#watchAck(memory.logOffset);
+    this.#bandwidth = new LinkBandwidth(this.#guest, this.#log, memory?.linkBytesPerSecond);
     if (memory?.gate) {
       const limitMs = memory.downtimeLimitMs ?? DOWNTIME_LIMIT_MS;
-      this.#gate = new Gate(this.#guest, this.#log, limitMs);
+      this.#gate = new Gate(this.#guest, this.#log, limitMs, this.#bandwidth);
       this.#gate.takeUp();
     }
     this.#ladder = Ladder.of(this.#guest, (rung) =>
@@ -199,10 +208,23 @@ export class SourceMigration {
     this.#tell({ type: "migration.released", by });
   }
 
+  /** @throws QmpError; CommandRefusedError when it is over. */
+  async limit(args: ArgsOf<"source.set">): Promise<ResultOf<"source.set">> {
+    if (this.ended) throw new CommandRefusedError("refused", "The migration is over");
+    const maxBandwidthBytesPerSecond = await this.#flood.limit(args);
+    this.#tell({ type: "migration.bandwidth-set", maxBandwidthBytesPerSecond });
+    return { maxBandwidthBytesPerSecond };
+  }
+
+  /** After a break in postcopy. @throws CommandRefusedError, QmpError: it may be tried again. */
+  async recover(uri: string | null): Promise<string> {
+    return this.#postcopy.recover(uri);
+  }
+
   /** Cancels and waits for the end, whichever it is. Never in postcopy: 7.2 would lose the guest. */
   async cancel(): Promise<string> {
     const { status = "none" } = await this.#ask();
-    refuseInPostcopy(status);
+    refuseInPostcopy(status, this.#postcopy.isBegun);
     if (OVER.has(status)) await this.#look();
     else if (UNTOUCHED.has(status)) this.#end("not-started");
     else return cancelAndWait(this.#guest.qmp, this.#over.promise);
@@ -243,12 +265,16 @@ export class SourceMigration {
       monitor.on("MIGRATION_PASS", ({ count }) => {
         // Only an ACK that will be seen, or a gate, is known to hold it, and when the hold is over.
         if (this.#ackWatch || this.#gate?.isHolding)
-          this.#flood.onPasses(count, this.#bestBytesPerSecond);
+          this.#flood.onPasses(count, this.#switchoverBytesPerSecond);
       }),
       monitor.on("STOP", (event) => this.#onStop(event.timestampMs)),
       monitor.onReturn(() => void this.#look()),
     );
     void this.#guest.ended.then(() => this.#onGone());
+  }
+
+  get #switchoverBytesPerSecond(): number | undefined {
+    return this.#guest.manifest.migration?.linkBytesPerSecond ?? this.#bestBytesPerSecond;
   }
 
   #onStop(atMs: number): void {
@@ -260,6 +286,7 @@ export class SourceMigration {
 
   #onStatus(status: string, event: QmpEvent): void {
     if (this.ended) return;
+    if (this.#postcopy.onStatus(status, event.timestampMs)) this.#handOver();
     if (status === "pre-switchover") this.#continue();
     else if (status === "completed") void this.#onCompleted(event.timestampMs);
     else if (status === "failed" || status === "cancelled") void this.#onFailed(status);
@@ -270,6 +297,11 @@ export class SourceMigration {
     this.#guest.qmp
       .execute("migrate-continue", { state: "pre-switchover" })
       .catch((error: unknown) => this.#log.warn({ error }, "migrate-continue was refused"));
+  }
+
+  /** The target's guest stands still until it hears this; told again when the link comes back. */
+  #handOver(): void {
+    this.#link?.postcopy(this.#guest.manifest.migration?.wasRunning ?? true);
   }
 
   async #onCompleted(atMs: number): Promise<void> {
@@ -341,6 +373,8 @@ export class SourceMigration {
         return await this.#onMissedEnd(progress.status);
       }
       if (progress.status === "pre-switchover") this.#continue();
+      if (this.#postcopy.onStatus(progress.status)) this.#handOver();
+      if ((progress.dirtySyncCount ?? 0) > 1) void this.#bandwidth?.apply();
       const rate = progress.bandwidthBytesPerSecond ?? 0;
       if (rate > (this.#bestBytesPerSecond ?? 0)) this.#bestBytesPerSecond = rate;
       const limit = this.#guest.manifest.migration?.downtimeLimitMs ?? DOWNTIME_LIMIT_MS;

@@ -31,6 +31,7 @@ const builders: Builders = {
       ...tlsOf(agreement),
       precopyDeadlineMs: sourceDeadlineMs(migration),
       ...gateOf(migration),
+      ...linkOf(migration),
       ...ladderOf(migration, agreement),
     };
   },
@@ -56,6 +57,11 @@ function sourceDeadlineMs({ gate, policy }: StoredMigration): number {
 function ladderOf({ policy, prediction }: StoredMigration, agreement: Agreement) {
   const climb = climbOf(agreement, policy, prediction?.loadMs ?? 0);
   return climb === undefined ? {} : { climb };
+}
+
+function linkOf({ prediction }: StoredMigration) {
+  const linkBytesPerSecond = prediction?.linkBytesPerSecond;
+  return linkBytesPerSecond === undefined ? {} : { linkBytesPerSecond };
 }
 
 /** Leave that was given before the start needs no hold. */
