@@ -42,6 +42,10 @@ export class VfioFleet {
   readonly #cloud: Fleet;
   readonly #agents = new Map<HostName, L1Process>();
   readonly #logs = new Map<HostName, string>();
+  /** How long an agent took to come up, ms. */
+  agentStartMs = 0;
+  /** The migration that was asked for last, for error messages. */
+  lastMigration: string | undefined;
   #variant: "stock" | "knobs" | undefined;
 
   private constructor(l1: L1, cloud: Fleet) {
@@ -66,7 +70,8 @@ export class VfioFleet {
       for (const host of HOSTS) {
         const startedMs = performance.now();
         await fleet.#addHost(host);
-        say(`the agent of ${host} is up after ${Math.round(performance.now() - startedMs)} ms`);
+        fleet.agentStartMs = Math.round(performance.now() - startedMs);
+        say(`the agent of ${host} is up after ${fleet.agentStartMs} ms`);
       }
       return fleet;
     } catch (error) {
@@ -126,9 +131,16 @@ export class VfioFleet {
     this.#agents.set(host, agent);
   }
 
-  /** The ends of the agents' logs, for error messages. */
-  lastWords(): string {
-    return HOSTS.map((host) => `${host}: ${this.#log(host).slice(-2_000)}`).join("\n");
+  /** The last migration's timeline and the ends of the agents' logs, for error messages. */
+  async lastWords(): Promise<string> {
+    const id = this.lastMigration;
+    const timeline = id === undefined ? [] : await this.api.timeline(id).catch(() => []);
+    return [
+      ...timeline.map(
+        ({ at, origin, type, detail }) => `${at} ${origin} ${type} ${JSON.stringify(detail)}`,
+      ),
+      ...HOSTS.map((host) => `${host}: ${this.#log(host).slice(-1_500)}`),
+    ].join("\n");
   }
 
   /** May be called again. */

@@ -18,6 +18,8 @@ export type MoveOptions = {
   policy?: z.input<typeof MigrationPolicy>;
   /** Done as soon as the source waits for the ACK. */
   inGate?: (move: { id: string; guest: RigGuest }) => Promise<void>;
+  /** Done from the start on, beside it. */
+  meanwhile?: (move: { id: string; guest: RigGuest }) => Promise<void>;
 };
 
 /** One migration of a fresh guest with fresh devices, and what the API says of it afterwards. */
@@ -32,17 +34,21 @@ let count = 0;
  * @throws Error saying what was not as it must be
  */
 export async function move(fleet: VfioFleet, options: MoveOptions): Promise<Move> {
-  const { devices = 1, knobs, inGate } = options;
+  const { devices = 1, knobs, inGate, meanwhile } = options;
   await fleet.renewDevices(knobs);
   count += 1;
   const guest = await RigGuest.start(fleet, `vm${count}`, DEVICES.slice(0, devices));
   try {
     const { id } = await fleet.api.migrate(guest.vm, TARGET, { policy: policyOf(options) });
+    fleet.lastMigration = id;
+    const beside = meanwhile?.({ id, guest });
+    beside?.catch(() => undefined);
     if (inGate) {
       await waitUntilInGate(fleet, id);
       await inGate({ id, guest });
     }
     const migration = await fleet.cloud.waitForMigration(id, { timeoutMs: END_MS });
+    await beside;
     const timeline = await fleet.api.timeline(id);
     const host = migration.runningOn === TARGET ? TARGET : SOURCE;
     await guest.waitUntilRunning(host);

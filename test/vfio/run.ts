@@ -69,7 +69,7 @@ async function runOne(
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     say(`${name}: FAILED: ${message}`);
-    say(fleet.lastWords());
+    say(await fleet.lastWords());
     outcome.results.push({ name, ok: false, downtimeMs: null, ack: null, error: message });
   }
 }

@@ -1,5 +1,4 @@
 import type { Migration, TimelineEntry } from "../../core/migration.ts";
-import { downtimeMs } from "./expect.ts";
 import type { VfioFleet } from "./fleet.ts";
 import type { Move } from "./move.ts";
 
@@ -49,8 +48,8 @@ type AckFigures = {
 /** One line about a move. */
 export function describeMove(move: Move): string {
   const { ackMs, stopMs, mode } = ackFigures(move.migration);
-  const { status } = move.migration;
-  return `${status}, ACK ${mode} after ${ackMs ?? "-"} ms, STOP after ${stopMs ?? "-"} ms, downtime ${downtimeMs(move)} ms`;
+  const { status, figures } = move.migration;
+  return `${status}, ACK ${mode} after ${ackMs ?? "-"} ms, STOP after ${stopMs ?? "-"} ms, downtime ${figures?.downtimeMs ?? "-"} ms`;
 }
 
 export function ackFigures({ ack, startedAtMs, stoppedAtMs }: Migration): AckFigures {
