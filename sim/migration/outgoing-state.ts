@@ -66,8 +66,10 @@ export interface Rate {
   mbps: number;
   pagesPerSecond: number;
   measurePages: number;
-  /** The dirty log is read again and again with nothing to send, since then. */
+  /** The dirty log is read again and again with next to nothing to send, since then. */
   idleSinceMs: number | undefined;
+  /** What was sent since then. */
+  idleBytes: number;
 }
 
 export interface Statistics {
@@ -137,6 +139,7 @@ export function createAttempt(
       pagesPerSecond: 0,
       measurePages: 0,
       idleSinceMs: undefined,
+      idleBytes: 0,
     },
     statistics: {
       transferredBytes: 0,

@@ -61,7 +61,8 @@ export function syncDirty(qemu: Qemu, attempt: Attempt): void {
     statistics.bytesAtSync = statistics.transferredBytes;
   }
   statistics.pendingAtSyncBytes = qemu.ram.pendingBytes();
-  rate.idleSinceMs = undefined;
+  rate.idleSinceMs = nowMs;
+  rate.idleBytes = 0;
 }
 
 /**

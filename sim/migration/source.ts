@@ -38,6 +38,8 @@ import { setStatus } from "./transition.ts";
 import { askForAcks, iterateVfio } from "./vfio-source.ts";
 
 const setupMs = 2;
+/** A pass with no more than this is one of very many: the guest writes little, and waits. */
+const idleBytesMax = 256 << 10;
 const sliceBytesMax = 4 << 20;
 
 /** Starts a migration to `address`; everything that goes wrong is told by its status. */
@@ -149,19 +151,22 @@ function* sendSlice(qemu: Qemu, attempt: Attempt): Task {
   const leftBytes = limitLeftBytes(qemu, attempt, false);
   if (leftBytes <= 0) {
     rate.lateMs = 0;
+    rate.idleSinceMs = undefined;
     yield* waitOnStream(attempt, { deadlineMs: rate.limitStartMs + periodMs });
     return;
   }
   const linkRate = linkBytesPerSecond(qemu, attempt);
   const sliceBytes = Math.min(leftBytes, (linkRate * sliceMs) / 1000, sliceBytesMax);
+  const beforeBytes = statistics.transferredBytes;
   const sentRam = yield* sendRam(qemu, attempt, sliceBytes);
   const sentVfio = yield* iterateVfio(qemu, attempt, sliceBytes);
   if (sentRam || sentVfio) {
-    rate.idleSinceMs = undefined;
+    rate.idleBytes += statistics.transferredBytes - beforeBytes;
+    if (rate.idleBytes > idleBytesMax) rate.idleSinceMs = undefined;
     return;
   }
   rate.lateMs = 0;
-  rate.idleSinceMs ??= qemu.clock.nowMs();
+  rate.idleSinceMs = qemu.clock.nowMs();
   const passMs = idlePassMs(qemu);
   const waitMs = Math.max(2, passMs);
   yield* waitOnStream(attempt, { deadlineMs: qemu.clock.nowMs() + waitMs });
