@@ -224,7 +224,7 @@ describe("what events mean", () => {
       token: "fails",
       ok: false,
       error: "MigrationFailed",
-      cause: "target (failed): Unable to read",
+      cause: "target: Unable to read",
     });
   });
 

@@ -51,11 +51,21 @@ function failureOf(migration: StoredMigration, { error, cause, reason }: Release
   const code = codeOf(error);
   return {
     code,
-    message: cause === "" ? `${error}: ${reason}` : sentenceOf(cause).slice(0, 4_000),
+    message: messageOf(migration, { error, cause, reason }).slice(0, 4_000),
     state: reason,
     cure: cureOf(code),
     phase: lastForwardPhase(migration),
   };
+}
+
+/** Both ends' own words where they have any, the source's first: the target often only echoes. */
+function messageOf(
+  { sourceFailure, targetFailure }: StoredMigration,
+  { error, cause, reason }: Omit<Release, "action">,
+): string {
+  const said = [sourceFailure, targetFailure].filter((words) => words !== undefined);
+  if (error === "MigrationFailed" && said.length > 0) return said.join("; ");
+  return cause === "" ? `${error}: ${reason}` : sentenceOf(cause);
 }
 
 /** A failed function's cause is Lambda's whole error document; people want its message. */

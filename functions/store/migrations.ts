@@ -45,6 +45,9 @@ const StoredMigration = z.object({
   ackEvidence: AckEvidence.optional(),
   ackedAtMs: z.number().optional(),
   prepared: z.object({ migrationUri, handover }).optional(),
+  /** What each end said of its failure. */
+  sourceFailure: z.string().optional(),
+  targetFailure: z.string().optional(),
   heldAtMs: z.number().optional(),
   releasedAtMs: z.number().optional(),
   /** Passed-through devices as the source told: what load times are learned by. */
