@@ -48,7 +48,7 @@ export const mismatchDialogues: Dialogue[] = [
   {
     name: "mismatch/more-channels-on-source",
     claim:
-      "more multifd channels on the source: 7.2 fails; later the target's QMP hangs until yanked out of band",
+      "more multifd channels on the source: 7.2 fails; later the target's QMP mostly hangs until yanked out of band",
     async play(stage) {
       const pair = await stage.pair({
         guest: "filled",
@@ -65,7 +65,9 @@ export const mismatchDialogues: Dialogue[] = [
       await stage.expect("moves on", source.seen("active", hangMs), false);
       await stage.expect("source", source.status(), "setup");
       const asked = target.ask("query-status", undefined, { timeoutMs: 500 });
-      await stage.expect("target", asked, "no answer");
+      // The order in which the channels connect decides: about one in twenty leaves QMP alive on 11.1.
+      const alive = { status: "inmigrate", running: false };
+      await stage.expect("target", asked, oneOf("no answer", alive));
       const yank = target.ask("yank", migrationYank, { outOfBand: true });
       await stage.expect("yank", yank, oneOf("ok", "closed"));
       await stage.expect("target ends with code", target.exit(), 1);
