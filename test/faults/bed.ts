@@ -1,0 +1,140 @@
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Vm } from "../../core/vm.ts";
+import { VmDefinition } from "../../core/vm.ts";
+import { ApiError } from "../../demo/api-client.ts";
+import { Fleet } from "../../demo/fleet.ts";
+import { bootDiskDefinition, writeBootDisk } from "../../demo/guest/boot-disk.ts";
+import { waitForCounter } from "../../demo/guest/serial.ts";
+import { waitUntil } from "../../demo/wait-until.ts";
+import { FaultyProxy } from "./proxy.ts";
+
+const MIB = 2 ** 20;
+/** The guest's. */
+export const MEMORY_BYTES = 32 * MIB;
+const PATIENCE_MS = 120_000;
+const TRY_AGAIN_MS = 100;
+
+/**
+ * An installation to break: the local cloud on fixed ports, two agents that reach it through a
+ * proxy, and one guest that counts. Parts that were killed are started again as a supervisor would.
+ */
+export class Bed {
+  readonly fleet: Fleet;
+  readonly proxy: FaultyProxy;
+  vm: string;
+  #guests = 1;
+
+  private constructor(fleet: Fleet, proxy: FaultyProxy) {
+    this.fleet = fleet;
+    this.proxy = proxy;
+    this.vm = "vm-1";
+  }
+
+  static async start(options: { source: string; target: string }): Promise<Bed> {
+    const port = await freeBasePort();
+    const proxy = await FaultyProxy.start({ apiPort: port, sqsPort: port + 1 });
+    try {
+      const fleet = await Fleet.start({
+        hosts: { "host-a": options.source, "host-b": options.target },
+        port,
+        agent: { apiUrl: proxy.url, progressIntervalMs: 200 },
+        agentEnvironment: { AWS_ENDPOINT_URL_SQS: proxy.url },
+        // One of each: a slot that is left held stops the next run.
+        host: { slotsIn: 1, slotsOut: 1 },
+        environment: { LOG_LEVEL: "info" },
+      });
+      const bed = new Bed(fleet, proxy);
+      await bed.#guest();
+      return bed;
+    } catch (error) {
+      proxy.close();
+      throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    this.proxy.clear();
+    await this.fleet.stop();
+    this.proxy.close();
+  }
+
+  /** Where the guest is, and where it goes next; after a loss, of a new guest. */
+  async ends(): Promise<{ source: string; target: string }> {
+    const { state, host } = await this.api<Vm>("GET", `/v1/vms/${this.vm}`);
+    if (state === "failed") {
+      await this.api("DELETE", `/v1/vms/${this.vm}`);
+      await this.#guest();
+      return { source: "host-a", target: "host-b" };
+    }
+    if (state !== "running") throw new Error(`The guest is ${state}`);
+    return { source: host, target: host === "host-a" ? "host-b" : "host-a" };
+  }
+
+  /** A call of the public API, made again for as long as the coordinator is away. */
+  async api<T = unknown>(method: string, path: string, body?: unknown): Promise<T> {
+    const key = method === "POST" ? { "idempotency-key": `k-${Date.now()}-${Math.random()}` } : {};
+    return waitUntil(
+      `an answer to ${method} ${path}`,
+      async () => {
+        try {
+          return await this.fleet.api.call<T>(method, path, body, key);
+        } catch (error) {
+          if (error instanceof ApiError && error.status < 500) throw error;
+          return undefined;
+        }
+      },
+      { timeoutMs: PATIENCE_MS, everyMs: TRY_AGAIN_MS },
+    );
+  }
+
+  async killCoordinator(restartAfterMs: number): Promise<void> {
+    const { cloud } = this.fleet;
+    cloud.kill("SIGKILL");
+    await cloud.exited;
+    await sleep(restartAfterMs);
+    await this.fleet.startCloud();
+  }
+
+  async killAgent(host: string, restartAfterMs: number): Promise<void> {
+    const agent = this.fleet.agent(host);
+    agent.kill("SIGKILL");
+    await agent.exited;
+    await sleep(restartAfterMs);
+    this.fleet.startAgent(host);
+  }
+
+  async #guest(): Promise<void> {
+    this.vm = `vm-${this.#guests}`;
+    this.#guests += 1;
+    const disk = join(this.fleet.folder, "boot.img");
+    await writeBootDisk(disk, { dirtyBytesPerSecond: 4 * MIB, workingSetBytes: 4 * MIB });
+    const definition = VmDefinition.parse({
+      machine: "pc-i440fx-7.2",
+      memoryBytes: MEMORY_BYTES,
+      ...bootDiskDefinition(disk),
+    });
+    await this.fleet.startVm(this.vm, "host-a", definition);
+    const path = this.fleet.serialLog("host-a", this.vm);
+    await waitForCounter(path, ({ counter }) => counter > 60, { timeoutMs: PATIENCE_MS });
+  }
+}
+
+/** Five ports in a row below those that the system gives out by itself. */
+async function freeBasePort(): Promise<number> {
+  for (let attempt = 0; attempt < 50; attempt += 1) {
+    const base = 10_000 + Math.floor(Math.random() * 20_000);
+    const free = await Promise.all([0, 1, 2, 3, 4].map((offset) => isFree(base + offset)));
+    if (free.every(Boolean)) return base;
+  }
+  throw new Error("Expected five free ports in a row between 10000 and 30000");
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once("error", () => resolve(false));
+    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
+  });
+}

@@ -1,0 +1,152 @@
+import { existsSync } from "node:fs";
+import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { DescribeExecutionCommand, SFNClient } from "@aws-sdk/client-sfn";
+import { DynamoDBDocumentClient, GetCommand, QueryCommand } from "@aws-sdk/lib-dynamodb";
+import type { Migration } from "../../core/migration.ts";
+import type { Vm } from "../../core/vm.ts";
+import { readCounter } from "../../demo/guest/serial.ts";
+import { countTransitions } from "../../demo/summary.ts";
+import { waitUntil } from "../../demo/wait-until.ts";
+import { type Bed, MEMORY_BYTES } from "./bed.ts";
+import type { Victim } from "./plan.ts";
+import { processesUnder, type Witness } from "./witness.ts";
+
+const QUIET_MS = 30_000;
+const TRANSITIONS_MAX = 30;
+const MORE_TICKS = 20;
+
+type Look = {
+  bed: Bed;
+  witness: Witness;
+  migration: Migration;
+  /** QEMUs that the run has killed: only then may a guest be lost. */
+  killedQemus: Victim[];
+};
+
+type Found = { violations: string[]; transitions: number; runsOn: string | undefined };
+
+/** What must hold once a migration has ended, whatever struck it. */
+export async function check(look: Look): Promise<Found> {
+  const { bed, witness, migration } = look;
+  const violations: string[] = [];
+  const claim = async (what: string, holds: () => Promise<boolean>) => {
+    const started = performance.now();
+    let held = false;
+    try {
+      held = await waitUntil(what, async () => ((await holds()) ? true : undefined), {
+        timeoutMs: QUIET_MS,
+        everyMs: 100,
+      });
+    } catch (error) {
+      violations.push(
+        `${what}: not after ${Math.round(performance.now() - started)} ms (${error})`,
+      );
+    }
+    return held;
+  };
+
+  await claim("the workflow has ended", () => isOver(bed, migration));
+  const transitions = await countTransitions(migration.executionArn ?? "", bed.fleet.environment);
+  if (transitions > TRANSITIONS_MAX) violations.push(`${transitions} transitions`);
+  if (migration.status === "unknown") {
+    violations.push(`nobody knows where it runs: ${migration.failure?.state}`);
+  }
+  const vm = () => bed.api<Vm>("GET", `/v1/vms/${bed.vm}`);
+  await claim("the VM's lock is free", async () => (await vm()).lockedBy === undefined);
+  await claim("the VM runs, or is lost", async () =>
+    ["running", "failed"].includes((await vm()).state),
+  );
+  const { state, host } = await vm();
+  const runsOn = state === "running" ? host : undefined;
+  await claim("no slot and no memory is held", () => noSlotIsHeld(bed, runsOn));
+  violations.push(...falseClaims(look, runsOn));
+  for (const place of ["host-a", "host-b"]) {
+    const running = place === runsOn ? 1 : 0;
+    const folder = bed.fleet.guestFolder(place, bed.vm);
+    await claim(`${running} process of it on ${place}`, async () => {
+      return processesUnder(folder).length === running && existsSync(folder) === running > 0;
+    });
+  }
+  if (runsOn !== undefined) {
+    const goal = witness.counter + MORE_TICKS;
+    const log = bed.fleet.serialLog(runsOn, bed.vm);
+    await claim("the guest counts on", async () => ((await readCounter(log))?.counter ?? 0) > goal);
+  }
+  witness.close();
+  return { violations: [...violations, ...witness.violations], transitions, runsOn };
+}
+
+/** What the records say, against what was done and what the guest did. */
+function falseClaims({ migration, killedQemus, witness }: Look, runsOn: string | undefined) {
+  const { status, source, target } = migration;
+  const found: string[] = [];
+  if (runsOn === undefined && killedQemus.length === 0) {
+    found.push("the guest is lost, and no QEMU was killed");
+  }
+  if (runsOn === undefined && killedQemus.every((victim) => victim === "target-qemu")) {
+    if (!witness.targetRan) found.push("the guest is lost, and it never left the source");
+  }
+  if (status === "completed" && runsOn === source) {
+    found.push(`completed, but the guest is on ${source}`);
+  }
+  if (["failed", "cancelled"].includes(status) && runsOn === target) {
+    found.push(`${status}, but the guest is on ${target}`);
+  }
+  if (runsOn === source && witness.targetRan)
+    found.push("the source's copy runs after the target's");
+  const said = migration.runningOn;
+  if (said !== undefined && runsOn !== undefined && said !== runsOn) {
+    found.push(`the record says ${said}, the VM's says ${runsOn}`);
+  }
+  return found;
+}
+
+async function isOver(bed: Bed, { executionArn }: Migration): Promise<boolean> {
+  const { environment } = bed.fleet;
+  const sfn = new SFNClient(client(environment, "AWS_ENDPOINT_URL_SFN"));
+  try {
+    const { status } = await sfn.send(new DescribeExecutionCommand({ executionArn }));
+    return status !== "RUNNING";
+  } finally {
+    sfn.destroy();
+  }
+}
+
+async function noSlotIsHeld(bed: Bed, runsOn: string | undefined): Promise<boolean> {
+  const raw = new DynamoDBClient(client(bed.fleet.environment, "AWS_ENDPOINT_URL_DYNAMODB"));
+  const table = DynamoDBDocumentClient.from(raw);
+  try {
+    for (const host of ["host-a", "host-b"]) {
+      const pk = `HOST#${host}`;
+      const Key = { pk, sk: "META" };
+      const { Item = {} } = await table.send(new GetCommand({ TableName: "switchyard", Key }));
+      if (sizeOf(Item.incoming) + sizeOf(Item.outgoing) > 0) return false;
+      if (runsOn !== undefined && Item.reservedBytes !== (host === runsOn ? MEMORY_BYTES : 0)) {
+        return false;
+      }
+      const { Count } = await table.send(
+        new QueryCommand({
+          TableName: "switchyard",
+          KeyConditionExpression: "pk = :pk AND begins_with(sk, :waiting)",
+          ExpressionAttributeValues: { ":pk": pk, ":waiting": "WAITING#" },
+        }),
+      );
+      if (Count !== 0) return false;
+    }
+    return true;
+  } finally {
+    raw.destroy();
+  }
+}
+
+function sizeOf(set: unknown): number {
+  return set instanceof Set ? set.size : 0;
+}
+
+function client(environment: Record<string, string>, endpoint: string) {
+  return {
+    region: environment.AWS_REGION ?? "us-east-1",
+    endpoint: environment[endpoint] ?? "",
+    credentials: { accessKeyId: "local", secretAccessKey: "local" },
+  };
+}

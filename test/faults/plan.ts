@@ -1,0 +1,209 @@
+import type { z } from "zod";
+import type { MigrationPolicy } from "../../core/policy.ts";
+import { createRandom, type Random } from "../../sim/random.ts";
+
+const MIB = 2 ** 20;
+
+/**
+ * Moments of a migration that a strike can be aimed at, in their order. Each is seen in what passes
+ * between the parts, and what passes waits until the strike is done: so also the phases that last
+ * for milliseconds are hit.
+ */
+export const moments = {
+  /** The migration was asked for. */
+  asked: "admit",
+  /** `source.probe` is on its way to the source. */
+  probe: "probe",
+  /** `target.prepare` is on its way to the target. */
+  preparing: "prepare",
+  /** The target listens and says so. */
+  prepared: "prepare",
+  /** `source.start` is on its way to the source. */
+  starting: "precopy",
+  /** QEMU migrates. */
+  started: "precopy",
+  /** The ACK goes from target to source. */
+  acked: "await-ack",
+  /** Gated: converged and held. */
+  held: "await-ack",
+  /** Gated: the guest has stopped, the rest of it trickles. */
+  stopped: "switchover",
+  /** The target has the whole guest; its last message to the source is held. */
+  loaded: "switchover",
+  /** The source completes, and the handover link stalls. */
+  handing: "confirm",
+  /** The guest runs on the target; nobody else knows. */
+  running: "confirm",
+} as const;
+export type Moment = keyof typeof moments;
+
+export const victims: Victim[] = [
+  "source-agent",
+  "target-agent",
+  "source-qemu",
+  "target-qemu",
+  "coordinator",
+];
+export type Victim =
+  | "source-agent"
+  | "target-agent"
+  | "source-qemu"
+  | "target-qemu"
+  | "coordinator";
+
+export type Fault =
+  | { kind: "kill"; victim: Victim; restartAfterMs: number }
+  | { kind: "freeze"; victim: Victim; forMs: number }
+  | { kind: "cut"; link: Link }
+  | { kind: "stall"; link: Link; forMs: number }
+  | { kind: "slow"; link: Link; bytesPerSecond: number; forMs: number }
+  | { kind: "lose-last-message" }
+  | { kind: "api-unavailable"; how: "503" | "reset"; forMs: number }
+  | { kind: "lose-answers"; forMs: number }
+  | { kind: "duplicate-commands" }
+  | { kind: "delay-commands"; forMs: number }
+  | { kind: "duplicate-events" }
+  | { kind: "delay-events"; forMs: number }
+  | { kind: "cancel" };
+export type FaultKind = Fault["kind"];
+type Link = "stream" | "handover";
+
+export type Strike = { at: Moment; afterMs: number; fault: Fault };
+
+export type Plan = {
+  policy: z.input<typeof MigrationPolicy>;
+  gated: boolean;
+  /** Gated: leave is given this long after the hold was seen. */
+  permitAfterMs: number;
+  strikes: Strike[];
+};
+
+export const faultKinds: FaultKind[] = [
+  ...(["kill", "freeze", "cut", "stall", "slow", "lose-last-message", "api-unavailable"] as const),
+  ...(["lose-answers", "duplicate-commands", "delay-commands", "duplicate-events"] as const),
+  ...(["delay-events", "cancel"] as const),
+];
+
+/** How often each is drawn, of all. */
+const weights: Record<FaultKind, number> = {
+  kill: 10,
+  freeze: 5,
+  cut: 3,
+  stall: 2,
+  slow: 1,
+  "lose-last-message": 2,
+  "api-unavailable": 2,
+  "lose-answers": 2,
+  "duplicate-commands": 1,
+  "delay-commands": 1,
+  "duplicate-events": 1,
+  "delay-events": 1,
+  cancel: 3,
+};
+
+/** The same seed and run always give the same plan, whatever other runs there are. */
+export function drawPlan(seed: number, run: number, only?: FaultKind): Plan {
+  const random = createRandom(Math.imul(seed, 0x9e3779b1) ^ Math.imul(run, 0x85ebca6b));
+  const gated = random.chance(0.4);
+  const count = random.chance(0.3) ? 2 : 1;
+  const strikes = Array.from({ length: count }, (_, index) =>
+    drawStrike(random, gated, index === 0 ? only : undefined),
+  );
+  const capabilities = {
+    ...(random.chance(0.2) ? { multifd: "require" as const } : {}),
+    ...(random.chance(0.25) ? { "pause-before-switchover": "require" as const } : {}),
+  };
+  return {
+    gated,
+    permitAfterMs: between(random, 0, 400),
+    policy: policyOf(gated, capabilities),
+    strikes,
+  };
+}
+
+export function policyOf(
+  gated: boolean,
+  capabilities: Record<string, "require"> = {},
+): Plan["policy"] {
+  return {
+    capabilities,
+    // A second or two of precopy. What is left after the first pass fits the limit, not before.
+    parameters: { "max-bandwidth": 2 * MIB },
+    switchoverBandwidthBytesPerSecond: 2 * MIB,
+    downtimeLimitMs: 3_000,
+    ...(gated ? { switchover: { mode: "gated" } } : {}),
+  };
+}
+
+function drawStrike(random: Random, gated: boolean, only: FaultKind | undefined): Strike {
+  const kind = only ?? weighted(random);
+  const possible = (Object.keys(moments) as Moment[]).filter(
+    (moment) => gated || (moment !== "held" && moment !== "stopped"),
+  );
+  const fault = drawFault(random, kind);
+  const there = possible.slice(possible.indexOf(firstMoment(fault)));
+  const at = kind === "lose-last-message" ? "asked" : pick(random, there);
+  // Most strike at once; some a little later, which may be in the next phase.
+  const afterMs =
+    kind === "lose-last-message" || random.chance(0.6) ? 0 : between(random, 1, 1_000);
+  return { at, afterMs, fault };
+}
+
+/** What is not there yet cannot be struck. */
+function firstMoment(fault: Fault): Moment {
+  if ("victim" in fault) return fault.victim === "target-qemu" ? "prepared" : "asked";
+  return "link" in fault ? "starting" : "asked";
+}
+
+function drawFault(random: Random, kind: FaultKind): Fault {
+  const link = (): Link => (random.chance(0.6) ? "stream" : "handover");
+  const victim = () => pick(random, victims as Victim[]);
+  const forMs = between(random, 100, 3_000);
+  switch (kind) {
+    case "kill":
+      return { kind, victim: victim(), restartAfterMs: between(random, 0, 2_000) };
+    case "freeze":
+      return { kind, victim: victim(), forMs };
+    case "cut":
+      return { kind, link: link() };
+    case "stall":
+      return { kind, link: link(), forMs };
+    case "slow":
+      return { kind, link: link(), bytesPerSecond: between(random, 20_000, 500_000), forMs };
+    case "api-unavailable":
+      return { kind, how: random.chance(0.5) ? "503" : "reset", forMs };
+    case "lose-answers":
+    case "delay-commands":
+    case "delay-events":
+      return { kind, forMs };
+    default:
+      return { kind };
+  }
+}
+
+function weighted(random: Random): FaultKind {
+  const sum = faultKinds.reduce((total, kind) => total + weights[kind], 0);
+  let left = random.next() * sum;
+  for (const kind of faultKinds) {
+    left -= weights[kind];
+    if (left < 0) return kind;
+  }
+  return "kill";
+}
+
+function pick<T>(random: Random, items: readonly T[]): T {
+  const item = items[Math.floor(random.next() * items.length)];
+  if (item === undefined) throw new Error("Expected something to pick from");
+  return item;
+}
+
+function between(random: Random, min: number, max: number): number {
+  return Math.floor(min + random.next() * (max - min + 1));
+}
+
+/** One line, for people. */
+export function describeStrike({ at, afterMs, fault }: Strike): string {
+  const { kind, ...rest } = fault;
+  const details = Object.values(rest).join(" ");
+  return `${kind}${details === "" ? "" : ` ${details}`} at ${at}+${afterMs}`;
+}

@@ -1,0 +1,231 @@
+import { createHash } from "node:crypto";
+import { createServer, type IncomingMessage, request, type ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Command } from "../../core/command.ts";
+import { CommandEnvelope } from "../../core/command.ts";
+import { EventBatch, type EventBody } from "../../core/event.ts";
+
+export type ProxyHooks = {
+  /** A command on its way to its host; what comes back is delivered in its place. */
+  onCommand(command: Command): Promise<Command>;
+  /** An event on its way to the cloud. */
+  onEvent(body: EventBody, host: string): Promise<void>;
+};
+
+/** What the proxy does to everything that passes; all off at first. */
+export type Weather = {
+  refuse: "503" | "reset" | undefined;
+  /** The call has its effect, and its answer is lost. */
+  loseAnswers: boolean;
+  duplicateCommands: boolean;
+  delayCommandsMs: number;
+  duplicateEvents: boolean;
+  delayEventsMs: number;
+};
+
+const FAIR: Weather = {
+  refuse: undefined,
+  loseAnswers: false,
+  duplicateCommands: false,
+  delayCommandsMs: 0,
+  duplicateEvents: false,
+  delayEventsMs: 0,
+};
+
+type Message = { MessageId: string; ReceiptHandle: string; MD5OfBody: string; Body: string };
+type Answer = { status: number; headers: Record<string, string>; body: string };
+type Upstream = { apiPort: number; sqsPort: number };
+
+/**
+ * Stands between the agents and the cloud: passes on what agents post and what they receive from
+ * their queues, and does to it what a network and a cloud do on bad days. Loopback only.
+ */
+export class FaultyProxy {
+  weather: Weather = { ...FAIR };
+  hooks: ProxyHooks | undefined;
+  readonly port: number;
+  readonly #server: ReturnType<typeof createServer>;
+  readonly #upstream: Upstream;
+  readonly #sockets = new Set<Socket>();
+  /** Copies and late messages, by queue. */
+  readonly #late = new Map<string, { message: Message; atMs: number }[]>();
+
+  private constructor(server: ReturnType<typeof createServer>, port: number, upstream: Upstream) {
+    this.#server = server;
+    this.port = port;
+    this.#upstream = upstream;
+  }
+
+  static async start(upstream: Upstream): Promise<FaultyProxy> {
+    const server = createServer();
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      server.listen(0, "127.0.0.1", resolve);
+    });
+    const address = server.address();
+    if (address === null || typeof address === "string") throw new Error("Expected a TCP port");
+    const proxy = new FaultyProxy(server, address.port, upstream);
+    server.on("connection", (socket) => {
+      proxy.#sockets.add(socket);
+      socket.on("close", () => proxy.#sockets.delete(socket));
+    });
+    server.on("request", (incoming, response) => {
+      proxy.#serve(incoming, response).catch(() => incoming.socket.resetAndDestroy());
+    });
+    return proxy;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  /** Everything passes as it is again. */
+  clear(): void {
+    this.weather = { ...FAIR };
+    this.hooks = undefined;
+  }
+
+  close(): void {
+    this.#server.close();
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  async #serve(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
+    const body = await readAll(incoming);
+    const { refuse } = this.weather;
+    if (refuse === "reset") return void incoming.socket.resetAndDestroy();
+    if (refuse === "503") {
+      response.writeHead(503, { "content-type": "application/json" }).end('{"message":"down"}');
+      return;
+    }
+    const gone = new AbortController();
+    response.on("close", () => gone.abort());
+    const answer = (incoming.url ?? "").startsWith("/agent/")
+      ? await this.#post(incoming, body, gone.signal)
+      : await this.#queue(incoming, body, gone.signal);
+    if (this.weather.loseAnswers || this.weather.refuse !== undefined) {
+      incoming.socket.resetAndDestroy();
+      return;
+    }
+    response.writeHead(answer.status, {
+      ...answer.headers,
+      "content-length": String(Buffer.byteLength(answer.body)),
+    });
+    response.end(answer.body);
+  }
+
+  async #post(incoming: IncomingMessage, body: string, signal: AbortSignal): Promise<Answer> {
+    const batch = EventBatch.safeParse(parse(body));
+    if (batch.success) {
+      const { host, events } = batch.data;
+      for (const event of events) await this.hooks?.onEvent(event.body, host);
+      if (this.weather.delayEventsMs > 0) await sleep(this.weather.delayEventsMs);
+    }
+    const { apiPort } = this.#upstream;
+    const answer = await forward(apiPort, incoming, body, signal);
+    if (!this.weather.duplicateEvents || !batch.success) return answer;
+    return forward(apiPort, incoming, body, signal);
+  }
+
+  async #queue(incoming: IncomingMessage, body: string, signal: AbortSignal): Promise<Answer> {
+    const { sqsPort } = this.#upstream;
+    const target = String(incoming.headers["x-amz-target"] ?? "");
+    if (!target.endsWith("ReceiveMessage")) return forward(sqsPort, incoming, body, signal);
+    const call = parse(body) as { QueueUrl?: string; WaitTimeSeconds?: number };
+    const queue = call.QueueUrl ?? "";
+    const due = await this.#due(queue);
+    if (due.length > 0) return jsonAnswer({ Messages: due });
+    // Short polls while something is kept back, so that it is handed out in time.
+    const waitSeconds = this.#late.get(queue)?.length ? 1 : call.WaitTimeSeconds;
+    const asked = JSON.stringify({ ...call, WaitTimeSeconds: waitSeconds });
+    const answer = await forward(sqsPort, incoming, asked, signal);
+    const { Messages: messages = [] } = parse(answer.body) as { Messages?: Message[] };
+    if (messages.length === 0) return answer;
+    const passed: Message[] = [];
+    for (const message of messages) passed.push(...(await this.#deliver(queue, message)));
+    return jsonAnswer(passed.length === 0 ? {} : { Messages: passed });
+  }
+
+  async #deliver(queue: string, message: Message): Promise<Message[]> {
+    const changed = await this.#rewrite(message);
+    const { delayCommandsMs, duplicateCommands } = this.weather;
+    const keep = (atMs: number) => {
+      this.#late.set(queue, [...(this.#late.get(queue) ?? []), { message: changed, atMs }]);
+    };
+    if (duplicateCommands) keep(Date.now() + 300);
+    if (delayCommandsMs === 0) return [changed];
+    // Whatever comes meanwhile overtakes it.
+    keep(Date.now() + delayCommandsMs);
+    return [];
+  }
+
+  async #rewrite(message: Message): Promise<Message> {
+    const envelope = CommandEnvelope.safeParse(parse(message.Body));
+    if (!envelope.success || !this.hooks) return message;
+    const command = await this.hooks.onCommand(envelope.data.command);
+    const body = JSON.stringify({ version: 1, command });
+    return { ...message, Body: body, MD5OfBody: createHash("md5").update(body).digest("hex") };
+  }
+
+  async #due(queue: string): Promise<Message[]> {
+    const late = this.#late.get(queue) ?? [];
+    const due = late.filter(({ atMs }) => atMs <= Date.now());
+    this.#late.set(
+      queue,
+      late.filter((entry) => !due.includes(entry)),
+    );
+    return due.map(({ message }) => message);
+  }
+}
+
+function forward(
+  port: number,
+  { method, url, headers }: IncomingMessage,
+  body: string,
+  signal: AbortSignal,
+): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const { "content-length": _, connection: __, ...rest } = headers;
+    const outgoing = request(
+      {
+        ...{ host: "127.0.0.1", port, method, path: url, signal, agent: false },
+        headers: { ...rest, "content-length": Buffer.byteLength(body) },
+      },
+      (response) => {
+        readAll(response).then((text) => {
+          const type = String(response.headers["content-type"] ?? "application/json");
+          resolve({
+            status: response.statusCode ?? 502,
+            headers: { "content-type": type },
+            body: text,
+          });
+        }, reject);
+      },
+    );
+    outgoing.on("error", reject);
+    outgoing.end(body);
+  });
+}
+
+async function readAll(stream: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of stream) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+function jsonAnswer(body: object): Answer {
+  return {
+    status: 200,
+    headers: { "content-type": "application/x-amz-json-1.0" },
+    body: JSON.stringify(body),
+  };
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return {};
+  }
+}

@@ -1,0 +1,348 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { sendSignal, startTicks } from "../../agent/guest/process.ts";
+import type { Command } from "../../core/command.ts";
+import type { EventBody } from "../../core/event.ts";
+import { isFinal, type Migration } from "../../core/migration.ts";
+import { ApiError } from "../../demo/api-client.ts";
+import { waitUntil } from "../../demo/wait-until.ts";
+import type { Bed } from "./bed.ts";
+import { check } from "./check.ts";
+import {
+  describeStrike,
+  type Fault,
+  type Moment,
+  type Plan,
+  type Strike,
+  type Victim,
+} from "./plan.ts";
+import { TcpRelay } from "./tcp-relay.ts";
+import { Witness } from "./witness.ts";
+
+/** Six looks at an end that does not answer take 25 s each, after 30 s of waiting for a word. */
+const END_MS = 300_000;
+/** What passes is not kept back longer than this. */
+const HOLD_MS_MAX = 5_000;
+/** The last part of a gated migration, B/s: the guest then stands still for a while. */
+const TRICKLE_BYTES_PER_SECOND = 1_000_000;
+const PERMIT_LATEST_MS = 30_000;
+
+export type Outcome = {
+  migration: Migration;
+  /** Strikes that took place. */
+  hit: Strike[];
+  violations: string[];
+  transitions: number;
+  /** What the run did and saw, with ms since its start. */
+  log: string[];
+  /** Where the guest runs now; undefined: nowhere. */
+  runsOn: string | undefined;
+};
+
+/** One migration under one plan: moves the guest, strikes, and looks at what is left. */
+export class Run {
+  readonly source: string;
+  readonly target: string;
+  readonly #bed: Bed;
+  readonly #plan: Plan;
+  readonly #startedMs = performance.now();
+  readonly #log: string[] = [];
+  readonly #hit: Strike[] = [];
+  readonly #reached = new Set<Moment>();
+  /** Everything that is still to happen, awaited before the end is checked. */
+  readonly #pending = new Set<Promise<void>>();
+  readonly #starts = new Map<string, { uri: string; port: number }>();
+  #stream: TcpRelay | undefined;
+  #handover: TcpRelay | undefined;
+  #migrationId = "";
+  #over = false;
+
+  private constructor(bed: Bed, plan: Plan, ends: { source: string; target: string }) {
+    this.#bed = bed;
+    this.#plan = plan;
+    this.source = ends.source;
+    this.target = ends.target;
+  }
+
+  /** @throws Error when the bed itself is not fit to go on with. */
+  static async go(bed: Bed, plan: Plan): Promise<Outcome> {
+    const run = new Run(bed, plan, await bed.ends());
+    return run.#go();
+  }
+
+  async #go(): Promise<Outcome> {
+    const { fleet, proxy, vm } = this.#bed;
+    const pids = [fleet.guestPid(this.source, vm)];
+    const witness = new Witness({
+      source: fleet.serialLog(this.source, vm),
+      target: fleet.serialLog(this.target, vm),
+    });
+    proxy.hooks = {
+      onCommand: (command) => this.#onCommand(command),
+      onEvent: (body) => this.#onEvent(body),
+    };
+    try {
+      const body = { vm, target: this.target, policy: this.#plan.policy };
+      const { id } = await this.#bed.api<Migration>("POST", "/v1/migrations", body);
+      this.#migrationId = id;
+      this.#say(`${id}: ${vm} from ${this.source} (QEMU ${pids[0]}) to ${this.target}`);
+      await this.#reach("asked");
+      this.#later(this.#permitInTheEnd());
+      const migration = await this.#end();
+      this.#over = true;
+      this.#say(`ended: ${migration.status} ${migration.failure?.code ?? ""}`);
+      while (this.#pending.size > 0) await Promise.all(this.#pending);
+      proxy.clear();
+      this.#handover?.stall(false);
+      const found = await check({
+        bed: this.#bed,
+        witness,
+        migration,
+        killedQemus: this.#hit.flatMap(({ fault }) =>
+          fault.kind === "kill" && fault.victim.endsWith("qemu") ? [fault.victim] : [],
+        ),
+      });
+      if (this.#hit.length === 0 && migration.status !== "completed") {
+        found.violations.push(`${migration.status}, and nothing struck`);
+      }
+      return { migration, hit: this.#hit, log: this.#log, ...found };
+    } finally {
+      this.#over = true;
+      witness.close();
+      proxy.clear();
+      this.#stream?.close();
+      this.#handover?.close();
+    }
+  }
+
+  #end(): Promise<Migration> {
+    return waitUntil(
+      `the end of ${this.#migrationId}`,
+      async () => {
+        const migration = await this.#bed.api<Migration>(
+          "GET",
+          `/v1/migrations/${this.#migrationId}`,
+        );
+        return isFinal(migration.status) ? migration : undefined;
+      },
+      { timeoutMs: END_MS, everyMs: 100 },
+    );
+  }
+
+  async #onCommand(command: Command): Promise<Command> {
+    this.#say(`command ${command.verb} to ${command.host}`);
+    if (command.migrationId !== this.#migrationId) return command;
+    if (command.verb === "source.probe") await this.#reach("probe");
+    if (command.verb === "target.prepare") await this.#reach("preparing");
+    if (command.verb !== "source.start") return command;
+    const rewritten = await this.#throughRelays(command);
+    await this.#reach("starting");
+    return rewritten;
+  }
+
+  async #onEvent(body: EventBody): Promise<void> {
+    if (body.type !== "migration.progress") {
+      const about = "commandId" in body ? ` ${body.commandId.split(".").slice(1).join(".")}` : "";
+      this.#say(`event ${body.type}${about}${"error" in body ? ` ${body.error.message}` : ""}`);
+    }
+    if (body.type === "command.completed" && body.commandId.includes(".prepare.")) {
+      return this.#reach("prepared");
+    }
+    if (body.type === "migration.started") return this.#reach("started");
+    if (body.type === "migration.held") return this.#onHeld();
+    if (body.type === "migration.target-running") return this.#reach("running");
+    if (body.type === "migration.stopped" && this.#plan.gated) await this.#onStopped();
+  }
+
+  async #onHeld(): Promise<void> {
+    await this.#reach("held");
+    this.#later(this.#permit());
+  }
+
+  async #onStopped(): Promise<void> {
+    await this.#reach("stopped");
+    this.#later(sleep(200).then(() => this.#stream?.slow(Number.POSITIVE_INFINITY)));
+  }
+
+  async #throughRelays(command: Command): Promise<Command> {
+    const args = command.args as { migrationUri: string; handover: { port: number } };
+    let start = this.#starts.get(command.id);
+    if (!start) {
+      const port = Number(args.migrationUri.split(":").at(-1));
+      this.#stream = await TcpRelay.start(
+        { host: "127.0.0.1", port },
+        { onAck: () => this.#reach("acked"), onShut: () => this.#onShut() },
+      );
+      this.#handover = await TcpRelay.start({ host: "127.0.0.1", port: args.handover.port });
+      start = { uri: `tcp:127.0.0.1:${this.#stream.port}`, port: this.#handover.port };
+      this.#starts.set(command.id, start);
+    }
+    const handover = { address: "127.0.0.1", port: start.port };
+    return { ...command, args: { ...args, migrationUri: start.uri, handover } };
+  }
+
+  async #onShut(): Promise<"pass" | "lose"> {
+    this.#say("the target has the whole guest");
+    await this.#reach("loaded");
+    if (this.#plan.strikes.some(({ fault }) => fault.kind === "lose-last-message")) return "lose";
+    if (this.#aims("handing")) {
+      this.#handover?.stall(true);
+      // The source has completed by then, and its agent has said so in vain.
+      this.#later(sleep(100).then(() => this.#handing()));
+    }
+    return "pass";
+  }
+
+  async #handing(): Promise<void> {
+    await this.#reach("handing");
+    this.#handover?.stall(false);
+  }
+
+  #aims(moment: Moment): boolean {
+    return this.#plan.strikes.some(({ at }) => at === moment);
+  }
+
+  /** Strikes that are aimed at this moment; what passes waits for those that come at once. */
+  async #reach(moment: Moment): Promise<void> {
+    if (this.#reached.has(moment) || this.#over) return;
+    this.#reached.add(moment);
+    const due = this.#plan.strikes.filter(({ at }) => at === moment);
+    for (const strike of due) {
+      const work = this.#strike(strike);
+      this.#later(work.done);
+      if (strike.afterMs === 0) await Promise.race([work.struck, sleep(HOLD_MS_MAX)]);
+    }
+  }
+
+  /** `struck`: the harm is done; `done`: what was killed is back, what was stopped goes on. */
+  #strike(strike: Strike): { struck: Promise<void>; done: Promise<void> } {
+    const struck = Promise.withResolvers<void>();
+    const done = (async () => {
+      if (strike.afterMs > 0) await sleep(strike.afterMs);
+      if (this.#over) return struck.resolve();
+      this.#say(`STRIKE ${describeStrike(strike)}`);
+      this.#hit.push(strike);
+      const rest = this.#carryOut(strike.fault);
+      struck.resolve();
+      await rest;
+    })();
+    return { struck: struck.promise, done };
+  }
+
+  async #carryOut(fault: Fault): Promise<void> {
+    const { weather } = this.#bed.proxy;
+    switch (fault.kind) {
+      case "kill":
+        return this.#kill(fault.victim, fault.restartAfterMs);
+      case "freeze":
+        return this.#freeze(fault.victim, fault.forMs);
+      case "cut":
+        return this.#relay(fault.link)?.cut();
+      case "stall":
+        this.#relay(fault.link)?.stall(true);
+        await sleep(fault.forMs);
+        return this.#relay(fault.link)?.stall(false);
+      case "slow":
+        this.#relay(fault.link)?.slow(fault.bytesPerSecond);
+        await sleep(fault.forMs);
+        return this.#relay(fault.link)?.slow(Number.POSITIVE_INFINITY);
+      case "lose-last-message":
+        return; // Done by the relay when it passes.
+      case "api-unavailable":
+        weather.refuse = fault.how;
+        await sleep(fault.forMs);
+        weather.refuse = undefined;
+        return;
+      case "lose-answers":
+        weather.loseAnswers = true;
+        await sleep(fault.forMs);
+        weather.loseAnswers = false;
+        return;
+      case "duplicate-commands":
+        weather.duplicateCommands = true;
+        return;
+      case "delay-commands":
+        weather.delayCommandsMs = fault.forMs;
+        return;
+      case "duplicate-events":
+        weather.duplicateEvents = true;
+        return;
+      case "delay-events":
+        weather.delayEventsMs = fault.forMs;
+        return;
+      case "cancel":
+        // Not awaited: this may be inside a call that the cloud waits for.
+        this.#later(this.#ask("cancel"));
+    }
+  }
+
+  async #kill(victim: Victim, restartAfterMs: number): Promise<void> {
+    if (victim === "coordinator") return this.#bed.killCoordinator(restartAfterMs);
+    if (victim.endsWith("agent")) return this.#bed.killAgent(this.#hostOf(victim), restartAfterMs);
+    const qemu = this.#qemu(victim);
+    if (qemu) sendSignal(qemu, "SIGKILL");
+    else this.#say(`there is no ${victim}`);
+  }
+
+  async #freeze(victim: Victim, forMs: number): Promise<void> {
+    const { fleet } = this.#bed;
+    const qemu = victim.endsWith("qemu") ? this.#qemu(victim) : undefined;
+    const child = victim === "coordinator" ? fleet.cloud : fleet.agent(this.#hostOf(victim));
+    const send = (signal: NodeJS.Signals) => {
+      if (qemu) sendSignal(qemu, signal);
+      else if (!victim.endsWith("qemu")) child.kill(signal);
+    };
+    send("SIGSTOP");
+    await sleep(forMs);
+    send("SIGCONT");
+  }
+
+  #qemu(victim: Victim): { pid: number; startTicks: string } | undefined {
+    const pid = this.#bed.fleet.guestPid(this.#hostOf(victim), this.#bed.vm);
+    const ticks = pid === undefined ? undefined : startTicks(pid);
+    return pid === undefined || ticks === undefined ? undefined : { pid, startTicks: ticks };
+  }
+
+  #hostOf(victim: Victim): string {
+    return victim.startsWith("source") ? this.source : this.target;
+  }
+
+  #relay(link: "stream" | "handover"): TcpRelay | undefined {
+    return link === "stream" ? this.#stream : this.#handover;
+  }
+
+  async #permit(): Promise<void> {
+    await sleep(this.#plan.permitAfterMs);
+    // From here on the rest trickles, so that the guest stands still long enough to be struck.
+    if (this.#aims("stopped")) this.#stream?.slow(TRICKLE_BYTES_PER_SECOND);
+    await this.#ask("switchover");
+  }
+
+  /** The word that it holds may be lost with an agent. */
+  async #permitInTheEnd(): Promise<void> {
+    if (!this.#plan.gated) return;
+    const latestMs = performance.now() + PERMIT_LATEST_MS;
+    while (!this.#over && performance.now() < latestMs) await sleep(100);
+    if (!this.#over) await this.#ask("switchover");
+  }
+
+  async #ask(what: "cancel" | "switchover"): Promise<void> {
+    try {
+      await this.#bed.api("POST", `/v1/migrations/${this.#migrationId}/${what}`);
+      this.#say(`${what}: accepted`);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      this.#say(`${what}: ${error.message}`);
+    }
+  }
+
+  #later(work: Promise<void>): void {
+    const kept = work
+      .catch((error: unknown) => this.#say(`the harness itself failed: ${String(error)}`))
+      .finally(() => this.#pending.delete(kept));
+    this.#pending.add(kept);
+  }
+
+  #say(text: string): void {
+    this.#log.push(`${Math.round(performance.now() - this.#startedMs)} ${text}`);
+  }
+}
