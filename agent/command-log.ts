@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import type { Command, CommandError } from "../core/command.ts";
-import type { CommandId, VmId } from "../core/id.ts";
+import type { CommandId, MigrationId, VmId } from "../core/id.ts";
 import { JournalFile } from "./journal.ts";
 
 export type Answer = { result: unknown } | { error: CommandError };
@@ -8,7 +8,8 @@ export type Answer = { result: unknown } | { error: CommandError };
 type Entry =
   | { begun: CommandId; atMs: number }
   | { answered: CommandId; atMs: number; answer: Answer }
-  | { vm: VmId; epoch: number };
+  | { vm: VmId; epoch: number }
+  | { lookedInto: MigrationId; atMs: number };
 
 /** Answers are kept this long: longer than a command can stay in the queue. */
 const KEEP_MS = 24 * 3600 * 1000;
@@ -21,6 +22,7 @@ export class CommandLog {
   readonly #journal: JournalFile<Entry>;
   readonly #answers = new Map<CommandId, { atMs: number; answer: Answer }>();
   readonly #begun = new Map<CommandId, number>();
+  readonly #lookedInto = new Map<MigrationId, number>();
   readonly #epochs = new Map<VmId, number>();
   readonly #now: () => number;
 
@@ -37,6 +39,16 @@ export class CommandLog {
   /** The command was begun in an earlier life of the agent and has no answer. */
   isInDoubt(id: CommandId): boolean {
     return this.#begun.has(id);
+  }
+
+  /** The cloud has been told how this migration stands here: it goes back, and not on any more. */
+  isLookedInto(id: MigrationId): boolean {
+    return this.#lookedInto.has(id);
+  }
+
+  /** @throws the file system's error. */
+  lookInto(id: MigrationId): void {
+    if (!this.isLookedInto(id)) this.#write({ lookedInto: id, atMs: this.#now() });
   }
 
   epochOf(vm: VmId): number {
@@ -76,12 +88,17 @@ export class CommandLog {
       this.#begun.delete(entry.answered);
       this.#answers.set(entry.answered, { atMs: entry.atMs, answer: entry.answer });
     }
+    if ("lookedInto" in entry) this.#lookedInto.set(entry.lookedInto, entry.atMs);
     if ("vm" in entry) this.#epochs.set(entry.vm, entry.epoch);
   }
 
   *#live(): Iterable<Entry> {
     const oldest = this.#now() - KEEP_MS;
     for (const [vm, epoch] of this.#epochs) yield { vm, epoch };
+    for (const [id, atMs] of this.#lookedInto) {
+      if (atMs < oldest) this.#lookedInto.delete(id);
+      else yield { lookedInto: id, atMs };
+    }
     for (const [id, { atMs, answer }] of this.#answers) {
       if (atMs < oldest) this.#answers.delete(id);
       else yield { answered: id, atMs, answer };

@@ -210,3 +210,49 @@ describe("order", () => {
     await expect(dispatcher.take(command())).rejects.toThrow("Too many");
   });
 });
+
+describe("a migration that was looked into", () => {
+  const migrationId = "mig_01J00000000000000000000000";
+  const vm = VmId.parse("vm2");
+  const start = (number: number) =>
+    command({
+      ...{ id: CommandId.parse(`${migrationId}.start.${number}`), vm, migrationId },
+      ...{ verb: "source.start", args: startArgs },
+    });
+  const look = (number: number) =>
+    command({
+      ...{ id: CommandId.parse(`${migrationId}.observe-source.${number}`), vm, migrationId },
+      verb: "migration.observe",
+    });
+  const startArgs = {
+    settings: { capabilities: {}, parameters: {} },
+    migrationUri: "tcp:127.0.0.1:4444",
+    handover: { address: "127.0.0.1", port: 4445 },
+    handoverKey: "00".repeat(32),
+    ackExpected: false,
+    precopyDeadlineMs: 1_000,
+  };
+
+  it.each([false, true])("is not taken forward by a late command; restart: %s", async (is) => {
+    handler = async () => ({ role: "source", process: "none", everRan: false, linkUp: false });
+    await dispatcher.take(look(1));
+    if (is) restart();
+    await dispatcher.take(start(1));
+    expect(handled).toHaveLength(1);
+    expect(told.at(-1)).toEqual(refusal("refused"));
+  });
+
+  it("is looked at once the command that takes it forward is done", async () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    handler = () => promise.then(() => ({ startedAtMs: 1 }));
+    const late = start(2);
+    const forward = dispatcher.take(late);
+    await vi.waitFor(() => expect(handled).toEqual([late.id]));
+    const looking = dispatcher.take(look(2));
+    await new Promise((done) => setImmediate(done));
+    expect(handled).toEqual([late.id]);
+    resolve();
+    await Promise.all([forward, looking]);
+    expect(handled).toHaveLength(2);
+  });
+});

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { type Command, type Verb, verbs } from "../core/command.ts";
 import type { EventBody } from "../core/event.ts";
 import type { CommandId, HostId, VmId } from "../core/id.ts";
@@ -11,6 +12,10 @@ export type Handlers = { [V in Verb]: Handler };
 
 /** Verbs that only look may be carried out again when the agent died over them. */
 const LOOKS = new Set<Verb>(["source.probe", "target.probe", "migration.observe"]);
+/** Verbs that take a migration forward: not any more once it has been looked into. */
+const FORWARD = new Set<Verb>(["target.prepare", "source.start"]);
+/** What is being done is waited for, so that a look sees its outcome; but not for long. */
+const OUTCOME_MS = 5_000;
 const WAITING_MAX = 100;
 
 /**
@@ -24,6 +29,7 @@ export class Dispatcher {
   readonly #put: (body: EventBody) => void;
   readonly #log: Log;
   readonly #now: () => number;
+  readonly #forward = new Map<VmId, Promise<void>>();
   readonly #queues = new Map<VmId, Promise<void>>();
   readonly #atWork = new Map<CommandId, Promise<void>>();
 
@@ -63,15 +69,37 @@ export class Dispatcher {
 
   async #enqueue(command: Command): Promise<void> {
     // Looking must be possible while something else takes its time.
-    if (LOOKS.has(command.verb)) return this.#carryOut(command);
+    if (LOOKS.has(command.verb)) {
+      if (command.verb === "migration.observe") await this.#holdBack(command);
+      return this.#carryOut(command);
+    }
     const before = this.#queues.get(command.vm) ?? Promise.resolve();
     const work = before.catch(() => undefined).then(() => this.#carryOut(command));
     this.#queues.set(command.vm, work);
+    if (FORWARD.has(command.verb)) this.#forward.set(command.vm, work);
     try {
       await work;
     } finally {
+      if (this.#forward.get(command.vm) === work) this.#forward.delete(command.vm);
       if (this.#queues.get(command.vm) === work) this.#queues.delete(command.vm);
     }
+  }
+
+  /**
+   * Whoever looks decides by what he sees, so nothing may come after it: a late `target.prepare`
+   * would leave a process that nobody knows of.
+   *
+   * @throws the file system's error: then nothing is said, and the command comes again.
+   */
+  async #holdBack({ vm, migrationId }: Command): Promise<void> {
+    if (migrationId !== undefined) this.#commands.lookInto(migrationId);
+    const atWork = this.#forward.get(vm);
+    if (!atWork) return;
+    const late = new AbortController();
+    const { signal } = late;
+    const patience = sleep(OUTCOME_MS, undefined, { signal }).catch(() => undefined);
+    await Promise.race([atWork.catch(() => undefined), patience]);
+    late.abort();
   }
 
   async #carryOut(command: Command): Promise<void> {
@@ -108,7 +136,7 @@ export class Dispatcher {
   }
 
   #admit(command: Command): void {
-    const { id, verb, epoch, vm } = command;
+    const { id, verb, epoch, vm, migrationId } = command;
     const known = this.#commands.epochOf(vm);
     if (epoch < known) {
       throw new CommandRefusedError(
@@ -118,6 +146,9 @@ export class Dispatcher {
     }
     if (Date.parse(command.expiresAt) < this.#now()) {
       throw new CommandRefusedError("expired", `The command expired at ${command.expiresAt}`);
+    }
+    if (FORWARD.has(verb) && migrationId && this.#commands.isLookedInto(migrationId)) {
+      throw new CommandRefusedError("refused", "The migration is on its way back by now");
     }
     if (this.#commands.isInDoubt(id) && !LOOKS.has(verb)) {
       throw new CommandRefusedError(
