@@ -104,6 +104,14 @@ describe("reconcile decides each pair of sightings", () => {
 });
 
 describe("reconcile never guesses", () => {
+  it("gives up a target that waits in vain for a source that is gone, at the second look", () => {
+    const gone = sources.gone ?? "unreachable";
+    const listening = target({ runState: "inmigrate", migrationStatus: "setup" });
+    const ends = { source: gone, target: listening, wasRunning: true };
+    expect(reconcile({ ...ends, look: 1 }).action).toBe("wait");
+    expect(reconcile({ ...ends, look: 2 }).action).toBe("discard-target");
+  });
+
   it.each(pairs.filter((pair) => pair.action === "wait"))(
     "source $from, target $to ends with a person, or where the guest is seen to run",
     ({ from, to }) => {

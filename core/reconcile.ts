@@ -50,6 +50,7 @@ type SourceState =
 type TargetState =
   | "absent" // no process, and the guest never ran in it
   | "empty" // process without a whole guest in it
+  | "listening" // nothing has arrived yet
   | "loading" // the stream is still coming in
   | "loaded" // the whole guest is here and has never run
   | "ran" // the guest runs here, or has run in the process that is still here
@@ -84,7 +85,7 @@ export function targetState(sighting: Sighting): TargetState {
   if (POSTCOPY.test(status)) return "postcopy";
   if (status === "completed") return "loaded";
   if (OVER.has(status)) return "empty";
-  return "loading";
+  return status === "setup" ? "listening" : "loading";
 }
 
 /**
@@ -95,6 +96,10 @@ export function targetState(sighting: Sighting): TargetState {
 export function reconcile(input: ReconcileInput): Decision {
   const source = sourceState(input.source);
   const target = targetState(input.target);
+  // At the first look what a source sent with its last breath may still be on its way.
+  if (source === "gone" && target === "listening" && input.look > 1) {
+    return { action: "discard-target", reason: "the source is gone; nothing has reached the target" };
+  }
   const decision = decide(source, target, input.wasRunning);
   if (decision.action !== "wait" || input.look < LOOKS_MAX) return decision;
   // A target that is silent cannot run the guest: it was started paused, and only the word that the
@@ -176,6 +181,7 @@ function sourceGone(target: TargetState): Decision {
   switch (target) {
     case "loaded":
       return { action: "resume-target", reason: "the source is gone; the target has it all" };
+    case "listening":
     case "loading":
     case "unclear":
       return { action: "wait", reason: "the source is gone; the target does not have it all yet" };
