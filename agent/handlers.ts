@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import type { ArgsOf, Command, ResultOf, Verb } from "../core/command.ts";
 import type { EventBody } from "../core/event.ts";
+import type { MigrationId } from "../core/id.ts";
 import type { ProcessReport } from "../core/report.ts";
 import { CommandRefusedError } from "./command-error.ts";
 import type { AgentConfig } from "./config.ts";
@@ -10,6 +11,7 @@ import type { Manifest } from "./guest/manifest.ts";
 import { waitForEnd } from "./guest/process.ts";
 import { missingResources } from "./guest/resources.ts";
 import type { Guests } from "./guests.ts";
+import { MigrationHooks } from "./hooks/migration-hooks.ts";
 import type { Log } from "./log.ts";
 import { SourceMigration } from "./migrate/source.ts";
 import { TargetMigration } from "./migrate/target.ts";
@@ -39,8 +41,7 @@ export function createHandlers(context: Context): Handlers {
     "guest.start": (command, args) => startGuest(context, command, args),
     "guest.adopt": (command, args) => adoptGuest(context, command, args),
     "guest.stop": (command, args) => stopGuest(context, command, args),
-    "source.probe": ({ vm }) =>
-      probeGuest(guests.get(vm), linkOf(context.config), context.config.tls),
+    "source.probe": ({ vm }) => probeGuest(guests.get(vm), linkOf(context.config), context.config),
     "target.probe": (command, args) => probeTarget(context, command, args),
     "target.prepare": (command, args) => prepareTarget(context, command, args),
     "source.start": (command, args) => startSource(context, command, args),
@@ -158,14 +159,17 @@ async function prepareTarget(
   const { sandbox, probe } = await describeBinary(config.qemu, config.stateDir);
   const { qemu, runDir, resources, migrationAddress: address, tls } = config;
   const { definition } = args;
+  const hooks = hooksOf({ config, guests, put, log }, { vm, id, epoch, role: "target" });
+  await hooks.prepare();
   const process = { qemu, runDir, sandbox, probe, resources };
   const guest = await Guest.start({ vm, definition, ...process, incoming: true });
   guests.add(guest);
-  const migration = new TargetMigration({ guest, id, epoch, emit: put, log, address, tls });
+  const migration = new TargetMigration({ guest, id, epoch, emit: put, log, address, tls, hooks });
   guests.setMigrating(vm, migration);
   try {
     return await migration.prepare(args);
   } catch (error) {
+    hooks.failed();
     await guests.end(guest);
     throw error;
   }
@@ -184,7 +188,8 @@ async function startSource(
   }
   const { progressIntervalMs, tls } = config;
   const id = migrationOf(command);
-  const options = { guest, id, epoch, emit: put, log, progressIntervalMs, tls };
+  const hooks = hooksOf({ config, guests, put, log }, { vm, id, epoch, role: "source" });
+  const options = { guest, id, epoch, emit: put, log, progressIntervalMs, tls, hooks };
   const migration = new SourceMigration(options);
   guests.setMigrating(vm, migration);
   await migration.start(args);
@@ -219,7 +224,11 @@ async function observe({ guests }: Context, command: Command): Promise<ProcessRe
       ...(errorDescription === undefined ? {} : { errorDescription }),
     };
   } catch {
-    return { ...base, process: guest.isAlive ? "silent" : "gone" };
+    if (!guest.isAlive) return { ...base, process: "gone" };
+    // A guest that waits for its memory can make QEMU silent: what the agent knows of it counts.
+    const isPostcopy = memory?.postcopy?.active === true && !memory.over;
+    const status = isPostcopy ? { migrationStatus: "postcopy-active" } : {};
+    return { ...base, process: "silent", ...status };
   }
 }
 
@@ -283,7 +292,10 @@ async function discardTarget(
   if (guest.manifest.everRan) {
     throw new CommandRefusedError("refused", `The guest ${vm} has run on this host`);
   }
+  const migrating = guests.migrating(vm);
   await guests.end(guest);
+  // Taken back by the cloud, whatever this end has seen of it.
+  if (migrating instanceof TargetMigration) migrating.hooks.failed();
   return { gone: true };
 }
 
@@ -306,6 +318,14 @@ async function discardSource(
   }
   await guests.end(guest);
   return { gone: true };
+}
+
+/** The host's hooks at one end of one migration. */
+export function hooksOf(
+  { config, guests, put: emit, log }: Context,
+  end: { vm: Command["vm"]; id: MigrationId; epoch: number; role: "source" | "target" },
+): MigrationHooks {
+  return new MigrationHooks({ config, runner: guests.hookRunner, emit, log, ...end });
 }
 
 function linkOf({ linkBytesPerSecond: told, migrationAddress }: AgentConfig): number {

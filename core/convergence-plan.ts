@@ -63,6 +63,7 @@ export function climbOf(
   const limitMs = typeof given === "number" ? given : DOWNTIME_LIMIT_MS;
   const rungs = rungsOf(ladder, {
     throttle: throttleOf(agreement, policy),
+    postcopy: agreement.source.capabilities["postcopy-ram"] === true,
     limitMs,
     limitMsMax: budgetMs === undefined ? Number.POSITIVE_INFINITY : Math.max(budgetMs - loadMs, 0),
   });

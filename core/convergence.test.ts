@@ -44,12 +44,19 @@ test.each<Case>([
   // What is allowed already is no rung.
   { name: "minimal-downtime", limitMs: 400, max: Infinity, rungs: ["throttle", 500, "abort"] },
 ])("$name from $limitMs ms within $max ms: $rungs", ({ name, limitMs, max, rungs }) => {
-  expect(short(rungsOf(name, { throttle, limitMs, limitMsMax: max }))).toEqual(rungs);
+  expect(short(rungsOf(name, { throttle, postcopy: true, limitMs, limitMsMax: max }))).toEqual(
+    rungs,
+  );
 });
 
 test("every ladder but none ends by giving up", () => {
   for (const name of LadderName.options.filter((option) => option !== "none")) {
-    const rungs = rungsOf(name, { throttle: undefined, limitMs: 1, limitMsMax: Infinity });
+    const rungs = rungsOf(name, {
+      throttle: undefined,
+      postcopy: false,
+      limitMs: 1,
+      limitMsMax: Infinity,
+    });
     expect(rungs.at(-1)).toEqual({ action: "abort" });
     expect(rungs.length).toBeLessThanOrEqual(20);
   }

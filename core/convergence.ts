@@ -2,7 +2,13 @@ import { z } from "zod";
 import { StallRule } from "./stall.ts";
 
 /** Ladders are named as oVirt names its migration policies. */
-export const LadderName = z.enum(["none", "minimal-downtime", "suspend-if-needed", "very-large"]);
+export const LadderName = z.enum([
+  "none",
+  "minimal-downtime",
+  "suspend-if-needed",
+  "post-copy",
+  "very-large",
+]);
 export type LadderName = z.infer<typeof LadderName>;
 
 /** What is done about a migration that does not converge. */
@@ -11,7 +17,9 @@ export const Convergence = z.strictObject({
    * `none`: nothing, it goes on until its deadline. Otherwise one rung is climbed each time it stalls:
    * the guest is slowed down (auto-converge), the downtime limit is raised step by step up to 500 ms
    * (`minimal-downtime`), 5 s (`suspend-if-needed`) or 1.5 s and then 5 s (`very-large`); the last
-   * rung gives up, the guest running on where it is.
+   * rung gives up, the guest running on where it is. `post-copy` goes up to 200 ms and then, where
+   * both hosts can, lets the guest run on the target while its memory follows: that cannot be
+   * cancelled. It is begun only by this ladder.
    */
   ladder: LadderName.default("none"),
   stall: StallRule.prefault({}),
@@ -32,6 +40,8 @@ export const Rung = z.discriminatedUnion("action", [
     incrementPercent: percent,
     maxPercent: percent,
   }),
+  /** The guest goes to the target at once, and its memory after it: there is no way back. */
+  z.strictObject({ action: z.literal("postcopy") }),
   z.strictObject({ action: z.literal("abort") }),
 ]);
 export type Rung = z.infer<typeof Rung>;
@@ -44,14 +54,14 @@ export type Climb = z.infer<typeof Climb>;
 export const ClimbedRung = z.strictObject({
   /** From 1 on. */
   rung: z.int().min(1).max(20),
-  action: z.enum(["downtime-limit", "throttle", "abort"]),
+  action: z.enum(["downtime-limit", "throttle", "postcopy", "abort"]),
   /** The limit that holds from here on, ms. */
   downtimeLimitMs: z.int().positive().optional(),
   reason: z.string().max(500),
 });
 export type ClimbedRung = z.infer<typeof ClimbedRung>;
 
-type Ladder = { startLimitMs: number; limitsMs: readonly number[] };
+type Ladder = { startLimitMs: number; limitsMs: readonly number[]; postcopy?: true };
 
 /**
  * oVirt's steps. Slowing the guest down comes first in each: it costs the guest less than a longer
@@ -60,6 +70,7 @@ type Ladder = { startLimitMs: number; limitsMs: readonly number[] };
 const ladders: Readonly<Record<Exclude<LadderName, "none">, Ladder>> = {
   "minimal-downtime": { startLimitMs: 100, limitsMs: [150, 200, 300, 400, 500] },
   "suspend-if-needed": { startLimitMs: 100, limitsMs: [150, 200, 300, 400, 500, 5_000] },
+  "post-copy": { startLimitMs: 100, limitsMs: [150, 200], postcopy: true },
   "very-large": { startLimitMs: 300, limitsMs: [400, 500, 700, 1_000, 1_500, 5_000] },
 };
 
@@ -71,6 +82,7 @@ export function findLadder(name: LadderName): Ladder | undefined {
  * The rungs of a ladder for one migration.
  *
  * @param throttle the guest may be slowed down, and how; undefined: it may not
+ * @param postcopy both ends can
  * @param limitMs the downtime limit that the migration begins with
  * @param limitMsMax no rung goes above it (a downtime budget less the devices' load time)
  */
@@ -78,18 +90,20 @@ export function rungsOf(
   name: LadderName,
   options: {
     throttle: Extract<Rung, { action: "throttle" }> | undefined;
+    postcopy: boolean;
     limitMs: number;
     limitMsMax: number;
   },
 ): Rung[] {
   const ladder = findLadder(name);
   if (ladder === undefined) return [];
-  const { throttle, limitMs, limitMsMax } = options;
+  const { throttle, postcopy, limitMs, limitMsMax } = options;
   const fitting = ladder.limitsMs.map((step) => Math.min(step, limitMsMax));
   const rising = [...new Set(fitting)].filter((step) => step > limitMs);
   return [
     ...(throttle === undefined ? [] : [throttle]),
     ...rising.map((downtimeLimitMs): Rung => ({ action: "downtime-limit", downtimeLimitMs })),
+    ...(ladder.postcopy && postcopy ? [{ action: "postcopy" } as const] : []),
     { action: "abort" },
   ];
 }

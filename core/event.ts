@@ -80,6 +80,32 @@ export const EventBody = z.discriminatedUnion("type", [
   }),
   /** It had stalled: one rung of the ladder was climbed. */
   z.strictObject({ type: z.literal("migration.rung"), ...migrationEvent, ...ClimbedRung.shape }),
+  /** Another limit holds for what QEMU may send, B/s; 0 is unlimited. */
+  z.strictObject({
+    type: z.literal("migration.bandwidth-set"),
+    ...migrationEvent,
+    maxBandwidthBytesPerSecond: z.int().nonnegative(),
+  }),
+  /** The guest runs on the target from here on, its memory follows: no way back. */
+  z.strictObject({ type: z.literal("migration.postcopy"), ...migrationEvent }),
+  /** The connection broke in postcopy: both ends wait for a new one. Pauses count from 1. */
+  z.strictObject({
+    type: z.literal("migration.postcopy-paused"),
+    ...migrationEvent,
+    pause: z.int().positive(),
+  }),
+  /** An executable of the host has been run for this migration. */
+  z.strictObject({
+    type: z.literal("migration.hook"),
+    ...migrationEvent,
+    role: z.enum(["source", "target"]),
+    hook: z.enum(["prepare", "preSwitchover", "resumed", "failed"]),
+    outcome: z.enum(["succeeded", "failed", "timed-out"]),
+    detail: z.string().max(4000),
+    durationMs: z.number().nonnegative(),
+    /** The beginning of what it wrote. */
+    output: z.string().max(4096),
+  }),
   /** STOP on the source: the downtime begins. */
   z.strictObject({ type: z.literal("migration.stopped"), ...migrationEvent }),
   z.strictObject({

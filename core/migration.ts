@@ -18,7 +18,10 @@ export const forwardPhases = [
 ] as const;
 export const wayBackPhases = ["reconcile", "undo", "release"] as const;
 
-export const Phase = z.enum([...forwardPhases, ...wayBackPhases]);
+/** In place of a way back once postcopy has begun: there is none. */
+export const recoveryPhases = ["postcopy"] as const;
+
+export const Phase = z.enum([...forwardPhases, ...wayBackPhases, ...recoveryPhases]);
 export type Phase = z.infer<typeof Phase>;
 
 export const MigrationStatus = z.enum([
@@ -33,7 +36,9 @@ export type MigrationStatus = z.infer<typeof MigrationStatus>;
 
 /** Legal next phases. `reconcile` may go on to `confirm`: the migration had in fact completed. */
 export function nextPhases(phase: Phase): readonly Phase[] {
-  if (phase === "reconcile") return ["confirm", "undo", "release"];
+  if (phase === "reconcile") return ["confirm", "undo", "release", "postcopy"];
+  if (phase === "switchover") return ["confirm", "reconcile", "postcopy"];
+  if (phase === "postcopy") return ["confirm", "reconcile", "release"];
   if (phase === "undo") return ["reconcile", "release"];
   if (phase === "release") return [];
   if (phase === "confirm") return ["release", "reconcile"];

@@ -56,16 +56,16 @@ const table: Record<keyof typeof sources, string> = {
   setup: "C C F C C C C F F F C C",
   cancelling: "C C F C C C C F F F C C",
   "unknown status": "C C F C C C C F F F C C",
-  "pre-switchover": "C C L C C C C ✓ ✓ ✓ C C",
-  device: "C C L C C C C ✓ ✓ ✓ C C",
-  failing: "C C L C C C C ✓ ✓ ✓ C C",
-  "stopped and failed": "S S L D D D D ✓ ✓ ✓ W W",
-  completed: "S S L D W D T ✓ ✓ ✓ W W",
-  postcopy: "F F L F F F F ✓ ✓ ✓ F F",
-  gone: "L L L D W D T ✓ ✓ ✓ W W",
-  "QMP silent": "W W L W W W W ✓ ✓ ✓ W W",
-  "agent silent": "W W L W W W W ✓ ✓ ✓ W W",
-  none: "W W L W W W W ✓ ✓ ✓ W W",
+  "pre-switchover": "C C L C C C C ✓ ✓ W C C",
+  device: "C C L C C C C ✓ ✓ W C C",
+  failing: "C C L C C C C ✓ ✓ W C C",
+  "stopped and failed": "S S L D D D D ✓ ✓ F W W",
+  completed: "S S L D W D T ✓ ✓ W W W",
+  postcopy: "W W L W W W W P P P W W",
+  gone: "L L L D W D T ✓ ✓ F W W",
+  "QMP silent": "W W L W W W W ✓ ✓ W W W",
+  "agent silent": "W W L W W W W ✓ ✓ W W W",
+  none: "W W L W W W W ✓ ✓ W W W",
 };
 const letters: Record<string, ReconcileAction> = {
   R: "release",
@@ -73,6 +73,7 @@ const letters: Record<string, ReconcileAction> = {
   C: "cancel-source",
   S: "resume-source",
   T: "resume-target",
+  P: "await-postcopy",
   "✓": "complete",
   L: "lost",
   W: "wait",
@@ -141,7 +142,7 @@ describe("reconcile never guesses", () => {
       for (const ran of ["gone after it ran", "running", "paused after it ran", "postcopy"]) {
         const to = targets[ran] ?? "unreachable";
         const { action } = reconcile({ source: sighting, target: to, look: 1, wasRunning: true });
-        expect(["complete", "freeze", "lost"]).toContain(action);
+        expect(["complete", "freeze", "lost", "wait", "await-postcopy"]).toContain(action);
       }
     }
   });

@@ -25,6 +25,8 @@ export type ReconcileAction =
   | "resume-source"
   /** The guest is at the source and the target is gone: the migration has failed, nothing else. */
   | "release"
+  /** Postcopy goes on, or can be brought to go on: wait for its end. */
+  | "await-postcopy"
   /** No copy of the guest is left. */
   | "lost"
   /** Look again later. */
@@ -79,10 +81,11 @@ export function targetState(sighting: Sighting): TargetState {
   if (sighting === "unreachable") return "unclear";
   if (sighting.process === "none") return "absent";
   if (sighting.process === "gone") return sighting.everRan ? "died" : "absent";
+  // Also when it runs: it does not have its memory yet.
+  if (POSTCOPY.test(sighting.migrationStatus ?? "")) return "postcopy";
   if (sighting.everRan || sighting.runState === "running") return "ran";
   if (sighting.process === "silent") return "unclear";
   const status = sighting.migrationStatus ?? "none";
-  if (POSTCOPY.test(status)) return "postcopy";
   if (status === "completed") return "loaded";
   if (OVER.has(status)) return "empty";
   return status === "setup" ? "listening" : "loading";
@@ -98,10 +101,14 @@ export function reconcile(input: ReconcileInput): Decision {
   const target = targetState(input.target);
   // At the first look what a source sent with its last breath may still be on its way.
   if (source === "gone" && target === "listening" && input.look > 1) {
-    return { action: "discard-target", reason: "the source is gone; nothing has reached the target" };
+    return {
+      action: "discard-target",
+      reason: "the source is gone; nothing has reached the target",
+    };
   }
   const decision = decide(source, target, input.wasRunning);
-  if (decision.action !== "wait" || input.look < LOOKS_MAX) return decision;
+  const isOpen = decision.action === "wait" || decision.action === "await-postcopy";
+  if (!isOpen || input.look < LOOKS_MAX) return decision;
   // A target that is silent cannot run the guest: it was started paused, and only the word that the
   // source has completed lets it run. So a guest seen running on the source is not in doubt.
   return {
@@ -111,14 +118,14 @@ export function reconcile(input: ReconcileInput): Decision {
 }
 
 function decide(source: SourceState, target: TargetState, wasRunning: boolean): Decision {
-  if (target === "ran") return targetRan(source);
+  if (source !== "postcopy" && target === "ran") return targetRan(source);
   if (target === "died") {
     return source === "running" || source === "migrating"
       ? { action: "freeze", reason: "the guest ran on the target and runs on the source" }
       : { action: "lost", reason: "the guest ran on the target and its process has ended there" };
   }
   if (source === "postcopy" || target === "postcopy") {
-    return { action: "freeze", reason: "postcopy has begun: neither end has the whole guest" };
+    return inPostcopy(source, target);
   }
   switch (source) {
     case "running":
@@ -139,6 +146,21 @@ function decide(source: SourceState, target: TargetState, wasRunning: boolean): 
     case "unclear":
       return { action: "wait", reason: "the source does not say what it sees" };
   }
+}
+
+/** Neither end has the whole guest: nothing is ended, cancelled or resumed here. */
+function inPostcopy(source: SourceState, target: TargetState): Decision {
+  const isAtTarget = target === "postcopy" || target === "ran";
+  if (source === "postcopy" && isAtTarget) {
+    return { action: "await-postcopy", reason: "postcopy has begun, and both ends are there" };
+  }
+  if (source === "gone") {
+    return { action: "freeze", reason: "the source is gone with memory that the target needs" };
+  }
+  if (source === "running" || source === "migrating" || source === "stopped") {
+    return { action: "freeze", reason: "one end is in postcopy and the other is not" };
+  }
+  return { action: "wait", reason: "postcopy has begun; one end does not say how far it is" };
 }
 
 function targetRan(source: SourceState): Decision {

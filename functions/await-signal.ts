@@ -11,6 +11,8 @@ const AwaitSignalInput = z.object({
   signal: z.enum(["acked", "source-completed", "target-running"]),
   phase: Phase,
   interruptible: z.boolean().default(true),
+  /** The pause of postcopy that ends the wait, by its number: earlier ones are over. */
+  pause: z.int().positive().optional(),
 });
 
 /**
@@ -20,8 +22,9 @@ const AwaitSignalInput = z.object({
  */
 export const handler = task(async (event): Promise<Record<string, never>> => {
   const input = AwaitSignalInput.parse(event);
-  const { signal, taskToken: token, interruptible } = input;
-  const waiter = { token, names: [signal], failOn: [signal], interruptible };
+  const { signal, taskToken: token, interruptible, pause } = input;
+  const pauses = pause === undefined ? [] : [`postcopy-paused.${pause}`];
+  const waiter = { token, names: [signal], failOn: [signal, ...pauses], interruptible };
   await waitFor(input.migrationId, signal, waiter, enterPhase(input.migrationId, input.phase));
   return {};
 });

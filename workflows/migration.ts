@@ -1,37 +1,25 @@
 import {
   type Catcher,
   type Definition,
-  type Expression,
   INVOKE,
   INVOKE_WITH_TOKEN,
-  type Refs,
   type Retrier,
   retryTransient,
   type State,
 } from "./asl.ts";
-
-/** The functions a migration calls: an ARN each, or a reference that resolves to one. */
-export type MigrationRefs<Ref> = Refs<
-  | "admit"
-  | "relay"
-  | "negotiate"
-  | "awaitSignal"
-  | "ackExpired"
-  | "complete"
-  | "reconcile"
-  | "release",
-  Ref
->;
-
-const MIGRATION_ID: Expression = "{% $states.context.Execution.Input.migrationId %}";
-const TOKEN: Expression = "{% $states.context.Task.Token %}";
-
-/** Longest life of one migration: 16 days, more than the longest precopy and hold together. */
-const MACHINE_SECONDS = 16 * 24 * 3600;
-/** Answers to a command come within seconds; QEMU may be silent for some. */
-const COMMAND_SECONDS = 120;
-/** Agents beat every few seconds while a migration runs. */
-const HEARTBEAT_SECONDS = 60;
+import {
+  type Commands,
+  commandLimits,
+  counters,
+  errorOutput,
+  HEARTBEAT_SECONDS,
+  MACHINE_SECONDS,
+  MIGRATION_ID,
+  type MigrationRefs,
+  payload,
+  retrySilence,
+} from "./parts.ts";
+import { firstPause, postcopy } from "./postcopy.ts";
 
 /**
  * One migration. Forward: Admit → Probe → Negotiate → Prepare → Precopy → AwaitAck → Switchover →
@@ -48,15 +36,15 @@ export function migrationDefinition<Ref>(refs: MigrationRefs<Ref>): Definition {
     QueryLanguage: "JSONata",
     StartAt: "Begin",
     TimeoutSeconds: MACHINE_SECONDS,
-    States: { ...forward(refs), ...wayBack(refs) },
+    States: { ...forward(refs), ...postcopy(refs), ...wayBack(refs) },
   };
 }
 
 function forward<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
   const relay = (commands: Commands, rest: object) =>
     payload(refs.relay, { commands, attempt: 1, interruptible: true, ...rest });
-  const awaitSignal = (signal: string, phase: string) =>
-    payload(refs.awaitSignal, { signal, phase });
+  const awaitSignal = (signal: string, phase: string, more: object = {}) =>
+    payload(refs.awaitSignal, { signal, phase, ...more });
   return {
     Begin: {
       Type: "Choice",
@@ -161,7 +149,7 @@ function forward<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
         error: "AckTimeout",
         cause: "{% $states.result.Payload.reason %}",
         action: "{% $states.result.Payload.action %}",
-        look: 1,
+        ...counters,
       },
       Next: "HoldOrGiveUp",
     },
@@ -185,11 +173,11 @@ function forward<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
       Type: "Task",
       Comment: "The agents act by themselves; the source says when it has completed",
       Resource: INVOKE_WITH_TOKEN,
-      Arguments: awaitSignal("source-completed", "switchover"),
+      Arguments: awaitSignal("source-completed", "switchover", { pause: 1 }),
       TimeoutSeconds: "{% $states.context.Execution.Input.switchoverSeconds + 60 %}",
       HeartbeatSeconds: HEARTBEAT_SECONDS,
       Retry: [retryTransient, retrySilence(5)],
-      Catch: [failed],
+      Catch: [firstPause, failed],
       Next: "Confirm",
     },
     Confirm: {
@@ -271,6 +259,7 @@ function wayBack<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
       Choices: [
         { Condition: "{% $action = 'complete' %}", Next: "Complete" },
         { Condition: "{% $action = 'wait' %}", Next: "LookLater" },
+        { Condition: "{% $action = 'await-postcopy' %}", Next: "AwaitPostcopy" },
         { Condition: "{% $count($undo) > 0 %}", Next: "Undo" },
       ],
       Default: "Release",
@@ -317,27 +306,6 @@ function wayBack<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
   };
 }
 
-type Commands = { step: string; verb: string; side: "source" | "target" }[];
-
-function payload<Ref>(functionName: Ref, rest: object) {
-  return {
-    FunctionName: functionName,
-    Payload: { migrationId: MIGRATION_ID, taskToken: TOKEN, ...rest },
-  };
-}
-
-const commandLimits = { TimeoutSeconds: COMMAND_SECONDS, HeartbeatSeconds: COMMAND_SECONDS - 1 };
-
-/** No beat for a while: ask again under the same ids before anybody calls it a failure. */
-function retrySilence(times: number): Retrier {
-  return {
-    ErrorEquals: ["States.HeartbeatTimeout"],
-    IntervalSeconds: 1,
-    MaxAttempts: times,
-    BackoffRate: 1,
-  };
-}
-
 /** The end of a migration must be written down: tried for a day before it is given up. */
 const retryAlways: Retrier = {
   ErrorEquals: ["States.ALL"],
@@ -346,11 +314,6 @@ const retryAlways: Retrier = {
   BackoffRate: 2,
   MaxDelaySeconds: 300,
   JitterStrategy: "FULL",
-};
-
-const errorOutput = {
-  error: "{% $states.errorOutput.Error %}",
-  cause: "{% $exists($states.errorOutput.Cause) ? $states.errorOutput.Cause : '' %}",
 };
 
 /** Before Prepare no host has been changed: there is nothing to look into. */
@@ -362,6 +325,6 @@ const nothingStarted: Catcher = {
 
 const failed: Catcher = {
   ErrorEquals: ["States.ALL"],
-  Assign: { ...errorOutput, look: 1 },
+  Assign: { ...errorOutput, ...counters },
   Next: "Observe",
 };

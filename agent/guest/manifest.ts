@@ -49,7 +49,7 @@ export const Manifest = z.strictObject({
       deadlineAtMs: z.number().optional(),
       /** What is climbed when it stalls, and how many rungs have been. */
       ladder: z.strictObject({ climb: Climb, climbed: z.int().nonnegative() }).optional(),
-      /** Source: postcopy was asked for; whether it is active, and its pauses. */
+      /** Postcopy was asked for (source), or the guest runs in it (target); whether it is active, and its pauses. */
       postcopy: z
         .strictObject({ active: z.boolean(), pauses: z.int().nonnegative(), paused: z.boolean() })
         .optional(),

@@ -7,8 +7,9 @@ const STUCK_MS = 2_000;
 const CANCEL_MS = 15_000;
 
 /** Neither end has the whole guest then, and QEMU 7.2 would take the command and lose it. */
-export function refuseInPostcopy(status: string): void {
-  if (!status.startsWith("postcopy")) return;
+export function refuseInPostcopy(status: string, isAskedFor: boolean): void {
+  const isOver = ["completed", "failed", "cancelled"].includes(status);
+  if (!status.startsWith("postcopy") && (!isAskedFor || isOver)) return;
   throw new CommandRefusedError("refused", `Postcopy has begun (${status}): too late to cancel`);
 }
 

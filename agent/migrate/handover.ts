@@ -12,6 +12,7 @@ import { MigrationId } from "../../core/id.ts";
  *
  *   source → target  {"type":"hello","migrationId"}   first line; another migration's is cut off
  *   source → target  {"type":"completed","wasRunning"} QEMU has completed: the guest is the target's
+ *   source → target  {"type":"postcopy","wasRunning"}  the guest is the target's, its memory follows
  *   target → source  {"type":"running"}               the target has taken it (and runs it)
  *
  * A broken link is no failure: the source connects again; without it the target stays paused and the
@@ -21,6 +22,7 @@ const Message = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("hello"), migrationId: MigrationId }),
   /** `wasRunning` false: the guest was paused before the migration and stays so. */
   z.strictObject({ type: z.literal("completed"), wasRunning: z.boolean() }),
+  z.strictObject({ type: z.literal("postcopy"), wasRunning: z.boolean() }),
   z.strictObject({ type: z.literal("running") }),
 ]);
 type Message = z.infer<typeof Message>;
@@ -35,7 +37,7 @@ const RETRY_MS = 250;
 /** After the handshake the source must say who it is within this. */
 const HELLO_MS = 5_000;
 
-type OnCompleted = (wasRunning: boolean) => Promise<void>;
+type OnCompleted = (wasRunning: boolean, type: "completed" | "postcopy") => Promise<void>;
 
 export type HandoverAddress = { address: string; port: number; key: string };
 
@@ -107,11 +109,11 @@ export class HandoverServer {
         else socket.destroy();
         return;
       }
-      if (this.#peer !== socket || message.type !== "completed") {
+      if (this.#peer !== socket || message.type === "running") {
         socket.destroy();
         return;
       }
-      options.onCompleted(message.wasRunning).then(
+      options.onCompleted(message.wasRunning, message.type).then(
         () => send(socket, { type: "running" }),
         () => undefined, // The cloud is told by the target itself.
       );
@@ -127,7 +129,7 @@ export class HandoverClient {
   #opening: TLSSocket | undefined;
   #retry: NodeJS.Timeout | undefined;
   #closed = false;
-  #completed: (Message & { type: "completed" }) | undefined;
+  #completed: (Message & { type: "completed" | "postcopy" }) | undefined;
   readonly #running = Promise.withResolvers<boolean>();
 
   private constructor(address: HandoverAddress, migrationId: MigrationId) {
@@ -161,6 +163,12 @@ export class HandoverClient {
 
   get linkUp(): boolean {
     return this.#socket !== undefined;
+  }
+
+  /** Tells the target that the guest is its own, while its memory still comes. */
+  postcopy(wasRunning: boolean): void {
+    this.#completed = { type: "postcopy", wasRunning };
+    if (this.#socket) send(this.#socket, this.#completed);
   }
 
   /**

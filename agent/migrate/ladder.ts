@@ -2,6 +2,7 @@ import type { Climb, ClimbedRung, Rung } from "../../core/convergence.ts";
 import type { Progress } from "../../core/event.ts";
 import { nextStall, restartStall, type StallState } from "../../core/stall.ts";
 import type { Guest } from "../guest/guest.ts";
+import { QmpCommandError } from "../qmp/error.ts";
 
 /** What is changed here, to be as it was before after the end. */
 export const LADDER_PARAMETERS = [
@@ -90,6 +91,7 @@ export class Ladder {
         "max-cpu-throttle": rung.maxPercent,
       });
     }
+    if (rung.action === "postcopy") await this.#beginPostcopy();
     if (rung.action === "abort") this.#gaveUp = `${NO_RUNG}: ${reason}`;
     this.#climbed += 1;
     const limit = rung.action === "downtime-limit" ? { downtimeLimitMs: rung.downtimeLimitMs } : {};
@@ -102,6 +104,21 @@ export class Ladder {
     if (!migration) return;
     const ladder = { climb: this.#climb, climbed: this.#climbed };
     this.#guest.note({ migration: { ...migration, ...limit, ladder } });
+  }
+
+  /** Written down first: from here on nothing may be cancelled, whatever becomes of the agent. */
+  async #beginPostcopy(): Promise<void> {
+    const { migration } = this.#guest.manifest;
+    if (!migration) return;
+    const postcopy = { active: false, pauses: 0, paused: false };
+    this.#guest.note({ migration: { ...migration, postcopy } });
+    try {
+      await this.#guest.qmp.execute("migrate-start-postcopy");
+    } catch (error) {
+      // QEMU has said no: it goes on as before. Without an answer nobody knows.
+      if (error instanceof QmpCommandError) this.#guest.note({ migration });
+      throw error;
+    }
   }
 
   /** Never lowers what somebody else has set. */

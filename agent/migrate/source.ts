@@ -3,6 +3,7 @@ import type { Progress } from "../../core/event.ts";
 import type { MigrationId } from "../../core/id.ts";
 import { CommandRefusedError } from "../command-error.ts";
 import type { Guest } from "../guest/guest.ts";
+import type { MigrationHooks } from "../hooks/migration-hooks.ts";
 import type { Log } from "../log.ts";
 import { QmpTimeoutError } from "../qmp/error.ts";
 import type { QmpEvent } from "../qmp/events.ts";
@@ -31,6 +32,7 @@ type SourceOptions = {
   log: Log;
   progressIntervalMs: number;
   tls?: TlsConfig | undefined;
+  hooks: MigrationHooks;
 };
 
 const OVER = new Set(["completed", "failed", "cancelled"]);
@@ -64,6 +66,7 @@ export class SourceMigration {
   readonly #progressIntervalMs: number;
   readonly #flood: FloodControl;
   readonly #tls: TlsCredentials;
+  readonly #hooks: MigrationHooks;
   readonly #postcopy: SourcePostcopy;
   readonly #over = Promise.withResolvers<string>();
   readonly #unsubscribe: (() => void)[] = [];
@@ -74,6 +77,7 @@ export class SourceMigration {
   #gate: Gate | undefined;
   #ladder: Ladder | undefined;
   #ackWatch: AckWatch | undefined;
+  #overdue: string | undefined;
   #lastProgressMs = 0;
   #bestBytesPerSecond: number | undefined;
   #asking = false;
@@ -91,6 +95,7 @@ export class SourceMigration {
     this.#progressIntervalMs = options.progressIntervalMs;
     this.#flood = new FloodControl(options.guest, this.#log);
     this.#tls = new TlsCredentials("source", options, this.#log);
+    this.#hooks = options.hooks;
   }
 
   get linkUp(): boolean {
@@ -125,7 +130,8 @@ export class SourceMigration {
   async #setUp(args: ArgsOf<"source.start">): Promise<void> {
     const { qmp } = this.#guest;
     const handover = { ...args.handover, key: args.handoverKey };
-    // First: without it nothing is changed in QEMU.
+    await this.#hooks.prepare(handover.address);
+    // Before anything else: without it nothing is changed in QEMU.
     this.#link = await HandoverClient.connect(handover, this.id);
     if (this.#closed) this.#link.close();
     const given = Object.keys(args.settings.parameters);
@@ -292,11 +298,15 @@ export class SourceMigration {
     else if (status === "failed" || status === "cancelled") void this.#onFailed(status);
   }
 
-  /** The guest is stopped: nothing is asked of anybody here. */
+  /** The guest is stopped: nobody but the host's own hook is asked here. */
   #continue(): void {
-    this.#guest.qmp
-      .execute("migrate-continue", { state: "pre-switchover" })
-      .catch((error: unknown) => this.#log.warn({ error }, "migrate-continue was refused"));
+    const go = () => {
+      this.#guest.qmp
+        .execute("migrate-continue", { state: "pre-switchover" })
+        .catch((error: unknown) => this.#log.warn({ error }, "migrate-continue was refused"));
+    };
+    // A guest must not stay stopped: where it is too late to go back it goes on.
+    this.#hooks.preSwitchover(go, () => void this.cancel().catch(go));
   }
 
   /** The target's guest stands still until it hears this; told again when the link comes back. */
@@ -323,7 +333,8 @@ export class SourceMigration {
     const info = await this.#ask().catch(() => undefined);
     if (this.#closed) return;
     const gaveUp = this.#ladder?.gaveUp;
-    const errorDescription = (gaveUp ?? info?.["error-desc"] ?? "").slice(0, 4_000);
+    const why = this.#hooks.aborted ?? gaveUp ?? this.#overdue ?? info?.["error-desc"] ?? "";
+    const errorDescription = why.slice(0, 4_000);
     const code = gaveUp === undefined ? {} : ({ code: "no-convergence" } as const);
     this.#tell({ type: "migration.failed", role: "source", status, errorDescription, ...code });
     this.#end(status);
@@ -355,7 +366,8 @@ export class SourceMigration {
 
   #onDeadline(): void {
     if (this.ended || this.#said.stopped) return;
-    this.#log.warn("the precopy deadline has passed: cancelling");
+    this.#overdue = "the precopy deadline has passed";
+    this.#log.warn(`${this.#overdue}: cancelling`);
     this.cancel().catch((error: unknown) => this.#log.error({ error }, "cannot cancel"));
   }
 
@@ -437,6 +449,7 @@ export class SourceMigration {
     if (status !== "completed" && status !== "gone") this.#undoSettings();
     if (status !== "gone") void this.#gate?.cleanUp();
     if (status !== "gone") this.#tls.remove();
+    if (status !== "completed") this.#hooks.failed();
     if (status !== "gone") forget(this.#guest, this.id, this.#log);
   }
 

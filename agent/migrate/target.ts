@@ -2,6 +2,7 @@ import type { ArgsOf, ResultOf } from "../../core/command.ts";
 import type { MigrationId } from "../../core/id.ts";
 import { CommandRefusedError } from "../command-error.ts";
 import type { Guest } from "../guest/guest.ts";
+import type { MigrationHooks } from "../hooks/migration-hooks.ts";
 import type { Log } from "../log.ts";
 import { isQmpEvent } from "../qmp/events.ts";
 import type { SocketAddress } from "../qmp/migration.ts";
@@ -10,6 +11,7 @@ import { HandoverServer } from "./handover.ts";
 import { forget } from "./memory.ts";
 import { tracePending, watchPending } from "./pending-watch.ts";
 import { applySettings } from "./settings.ts";
+import { hostPart, listenAgain, waitUntilPostcopy } from "./target-postcopy.ts";
 import type { Emit } from "./tell.ts";
 import { type TlsConfig, TlsCredentials } from "./tls.ts";
 
@@ -22,6 +24,7 @@ type TargetOptions = {
   /** Address to listen on for the stream and the handover link. */
   address: string;
   tls?: TlsConfig | undefined;
+  hooks: MigrationHooks;
 };
 
 const RUN_MS = 60_000;
@@ -35,6 +38,7 @@ const NOT_LOADING = new Set(["none", "failed", "cancelled"]);
  */
 export class TargetMigration {
   readonly id: MigrationId;
+  readonly hooks: MigrationHooks;
   readonly epoch: number;
   readonly #guest: Guest;
   readonly #emit: Emit;
@@ -46,10 +50,12 @@ export class TargetMigration {
   #pendingWatch: AckWatch | undefined;
   #running: Promise<void> | undefined;
   #isLoaded = false;
+  #ranInPostcopy = false;
   #ended = false;
 
   constructor(options: TargetOptions) {
     this.id = options.id;
+    this.hooks = options.hooks;
     this.epoch = options.epoch;
     this.#guest = options.guest;
     this.#emit = options.emit;
@@ -89,6 +95,7 @@ export class TargetMigration {
 
   /** Goes on with a migration of an earlier life of this agent. */
   async takeUp(): Promise<void> {
+    this.#ranInPostcopy = this.#guest.manifest.migration?.postcopy !== undefined;
     this.#listen();
     // Not waited for: QEMU may be silent, and the source may be waiting for us.
     void this.#look();
@@ -104,13 +111,14 @@ export class TargetMigration {
   /**
    * Lets the guest run. Leave to run is durable before `cont`: from then on nobody may resume the
    * source, whatever happens. Once; a repeated call waits for the same, or tries again when that
-   * failed. A guest that was paused before the migration is taken, and stays paused.
+   * failed. A guest that was paused before the migration is taken, and stays paused. In postcopy it
+   * runs as soon as its devices are here; its memory follows.
    *
    * @throws CommandRefusedError, QmpError, or the file system's error: then the guest has not run,
    *   or the cloud has to look.
    */
-  run(wasRunning = true): Promise<void> {
-    this.#running ??= this.#run(wasRunning).catch((error: unknown) => {
+  run(wasRunning = true, when: "completed" | "postcopy" = "completed"): Promise<void> {
+    this.#running ??= this.#run(wasRunning, when).catch((error: unknown) => {
       this.#running = undefined;
       this.#log.error({ error }, "the guest could not be let run");
       throw error;
@@ -129,10 +137,21 @@ export class TargetMigration {
     this.#pendingWatch?.close();
   }
 
-  async #run(wasRunning: boolean): Promise<void> {
-    if (!this.#isLoaded) await this.#waitUntilLoaded();
+  /**
+   * After a break in postcopy: where the source finds this end now; null when nothing is broken.
+   *
+   * @throws CommandRefusedError, QmpError: it may be tried again.
+   */
+  async recover(): Promise<ResultOf<"target.recover">> {
+    const port = await listenAgain(this.#guest.qmp, this.#address);
+    return { migrationUri: port === null ? null : `tcp:${hostPart(this.#address)}:${port}` };
+  }
+
+  async #run(wasRunning: boolean, when: "completed" | "postcopy"): Promise<void> {
+    if (when === "postcopy") await waitUntilPostcopy(this.#guest.qmp);
+    else if (!this.#isLoaded) await this.#waitUntilLoaded();
     this.#guest.note({ everRan: true });
-    if (!wasRunning) return this.#onRunning(Date.now());
+    if (!wasRunning) return this.#onRunning(Date.now(), when);
     let resumedAtMs: number | undefined;
     const stop = this.#guest.monitor.on("RESUME", ({ timestampMs }) => {
       resumedAtMs = timestampMs;
@@ -147,7 +166,14 @@ export class TargetMigration {
     } finally {
       stop();
     }
-    this.#onRunning(resumedAtMs ?? Date.now());
+    this.#onRunning(resumedAtMs ?? Date.now(), when);
+  }
+
+  #notePostcopy(): void {
+    this.#ranInPostcopy = true;
+    const { migration } = this.#guest.manifest;
+    const postcopy = { active: true, pauses: 0, paused: false };
+    if (migration) this.#guest.note({ migration: { ...migration, postcopy } });
   }
 
   /** Never `cont` before: QEMU would take it as leave to run whatever arrives. */
@@ -176,21 +202,26 @@ export class TargetMigration {
       ]);
       if (this.#ended) return;
       this.#isLoaded ||= status === "completed";
-      if (running) this.#onRunning(Date.now());
+      if (this.#isLoaded && this.#ranInPostcopy) return this.#end(5_000);
+      const when = status?.startsWith("postcopy-") ? "postcopy" : "completed";
+      if (running) this.#onRunning(Date.now(), when);
       // Leave to run was written down, but the agent died before, or just after, it said `cont`.
-      else if (manifest.everRan) await this.run();
+      else if (manifest.everRan) await this.run(true, when);
       else if (status === "failed") await this.#onFailed("failed");
     } catch (error) {
       this.#log.debug({ error }, "QEMU does not say what it sees");
     }
   }
 
-  #onRunning(atMs: number): void {
-    if (this.#ended) return;
+  #onRunning(atMs: number, when: "completed" | "postcopy"): void {
+    if (this.#ended || this.#ranInPostcopy) return;
     const identity = { migrationId: this.id, vm: this.#guest.vm, epoch: this.epoch };
     this.#emit({ type: "migration.target-running", ...identity }, atMs);
+    this.hooks.resumed();
+    // Its memory still comes: it is not over before that has come, too.
+    if (when === "postcopy" && !this.#isLoaded) this.#notePostcopy();
     // The source may still be waiting for the word that the guest runs.
-    this.#end(5_000);
+    else this.#end(5_000);
   }
 
   async #receive(args: ArgsOf<"target.prepare">): Promise<void> {
@@ -212,7 +243,7 @@ export class TargetMigration {
       port,
       key,
       migrationId: this.id,
-      onCompleted: (wasRunning) => this.run(wasRunning),
+      onCompleted: (wasRunning, when) => this.run(wasRunning, when),
     });
     this.#server = server;
     if (this.#ended) server.close();
@@ -229,6 +260,7 @@ export class TargetMigration {
     this.#unsubscribe.push(
       monitor.on("MIGRATION", ({ data: { status } }) => {
         if (status === "completed") this.#isLoaded = true;
+        if (status === "completed" && this.#ranInPostcopy) this.#end(5_000);
         if (status === "failed") void this.#onFailed("failed");
       }),
       monitor.onReturn(() => void this.#look()),
@@ -244,6 +276,7 @@ export class TargetMigration {
     this.#log.warn({ status, errorDescription }, "the incoming migration failed");
     const identity = { migrationId: this.id, vm: this.#guest.vm, epoch: this.epoch };
     this.#emit({ type: "migration.failed", role: "target", status, errorDescription, ...identity });
+    this.hooks.failed();
     this.#end(0);
   }
 
@@ -270,9 +303,4 @@ function toUri(addresses: readonly SocketAddress[] | undefined, address: string)
   if (port === undefined)
     throw new CommandRefusedError("qemu", "QEMU does not say where it listens");
   return `tcp:${hostPart(address)}:${port}`;
-}
-
-/** QEMU wants IPv6 addresses in brackets. */
-function hostPart(address: string): string {
-  return address.includes(":") ? `[${address}]` : address;
 }

@@ -57,6 +57,9 @@ export function readWishes(policy: MigrationPolicy): Wishes {
   if (policy.convergence.ladder !== "none") {
     add("auto-converge", { strength: "ask", field: LADDER_FIELD });
   }
+  if (policy.convergence.ladder === "post-copy") {
+    add("postcopy-ram", { strength: "ask", field: LADDER_FIELD });
+  }
   return {
     capabilities: passOn(wishes),
     transport: isTunnelled(policy) ? "tunnelled" : policy.transport,

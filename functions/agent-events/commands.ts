@@ -3,7 +3,7 @@ import type { AgentEvent, EventBody } from "../../core/event.ts";
 import type { HostId } from "../../core/id.ts";
 import { type Answer, answerCommand, rejectAnswer, type StoredCommand } from "../store/commands.ts";
 import type { EventKey } from "../store/keys.ts";
-import { recordPrepared } from "../store/migrations.ts";
+import { recordPrepared, recordRecovery } from "../store/migrations.ts";
 import { addEntry } from "../store/timeline.ts";
 import { recordEnded, recordStarted } from "../store/vms.ts";
 import { memoryCameFree } from "./guests.ts";
@@ -38,6 +38,10 @@ async function migrationCommandAnswered(
 ): Promise<void> {
   if (command.verb === "target.prepare" && command.state === "completed") {
     await recordPrepared(id, at.host, verbs["target.prepare"].result.parse(command.result));
+  }
+  if (command.verb === "target.recover" && command.state === "completed") {
+    const { migrationUri } = verbs["target.recover"].result.parse(command.result);
+    await recordRecovery(id, at.host, migrationUri);
   }
   const failure = command.error === undefined ? {} : { error: errorOf(command.error) };
   await Promise.all([

@@ -3,7 +3,7 @@ import type { AgentEvent, EventBody } from "../../core/event.ts";
 import type { HostId } from "../../core/id.ts";
 import type { Failure } from "../../core/migration.ts";
 import { permitGroup } from "../permit.ts";
-import { changeByEvent, type EventChange } from "../store/event-changes.ts";
+import { changeByEvent, type EventChange, playsPart } from "../store/event-changes.ts";
 import { recordFailure, recordRung } from "../store/migrations.ts";
 import { addEntry, addSample } from "../store/timeline.ts";
 import { beat, happen, interrupt } from "./signals.ts";
@@ -23,7 +23,10 @@ export async function migrationEvent(
 ): Promise<void> {
   const { migrationId: id, vm, epoch } = body;
   const { signals, ...change } = effectOf(body, event.atMs);
-  if (!(await changeByEvent({ id, vm, epoch, host }, change))) return;
+  const teller = { id, vm, epoch, host };
+  const changed = await changeByEvent(teller, change);
+  // What hosts do after the end is told, too, though nothing follows from it.
+  if (!changed && !(body.type === "migration.hook" && (await playsPart(teller, body.role)))) return;
   const at = { atMs: event.atMs, host, seq: event.seq };
   if (body.type === "migration.progress") {
     await Promise.all([addSample(id, at, body.progress), beat(id)]);
@@ -41,10 +44,17 @@ export async function migrationEvent(
       ? interrupt(id, {
           kind: "failed",
           at: now,
-          detail: `${body.role} (${body.status}): ${body.errorDescription}`,
+          detail: wordsOf(body),
         })
       : undefined,
     body.type === "migration.held" ? permitGroup(id) : undefined,
+    body.type === "migration.postcopy-paused"
+      ? happen(id, [`postcopy-paused.${body.pause}`], {
+          at: now,
+          by: `${host}#${event.seq}`,
+          error: { name: "PostcopyPaused", message: `pause ${body.pause}: the connection broke` },
+        })
+      : undefined,
     body.type === "migration.rung" ? recordRung(id, ClimbedRung.parse(detailOf(body))) : undefined,
   ]);
 }
@@ -64,6 +74,10 @@ function effectOf(body: MigrationBody, atMs: number): Effect {
       return { ...nothing, newest: { progress: body.progress }, signals: [] };
     case "migration.converged":
       return { ...nothing, signals: ["converged"] };
+    case "migration.hook":
+      return { ...nothing, side: body.role, signals: [] };
+    case "migration.bandwidth-set":
+      return { ...nothing, signals: [] };
     case "migration.acked":
       if ((body.pending ?? 0) > 0) return { ...nothing, signals: [] };
       return {
@@ -71,13 +85,23 @@ function effectOf(body: MigrationBody, atMs: number): Effect {
         first: { ackEvidence: body.evidence, ackedAtMs: atMs },
         signals: ["acked"],
       };
-    case "migration.bandwidth-set":
-      return { ...nothing, signals: [] };
     case "migration.ack-pending":
       return { ...nothing, side: "target", signals: [] };
     case "migration.held":
       return { ...nothing, first: { heldAtMs: atMs }, signals: ["converged"] };
     case "migration.rung":
+      // No cancel from here on: QEMU may begin postcopy at any moment.
+      if (body.action === "postcopy") {
+        return { ...nothing, first: { postcopyAtMs: atMs }, signals: [] };
+      }
+      return { ...nothing, signals: [] };
+    case "migration.postcopy":
+      return {
+        ...nothing,
+        first: { ...acked, postcopyAtMs: atMs },
+        signals: ["converged", "acked"],
+      };
+    case "migration.postcopy-paused":
       return { ...nothing, signals: [] };
     case "migration.released":
       return { ...nothing, first: { releasedAtMs: atMs }, signals: [] };
@@ -100,11 +124,22 @@ function effectOf(body: MigrationBody, atMs: number): Effect {
         side: "target",
         first: { targetRunningAtMs: atMs },
         signals: ["target-running"],
-      return { ...nothing, signals: [] };
       };
     case "migration.failed":
-      return { ...nothing, side: body.role, signals: [] };
+      return {
+        ...nothing,
+        side: body.role,
+        first: { [`${body.role}Failure`]: wordsOf(body) },
+        signals: [],
+      };
   }
+}
+
+/** What an end says of its failure; never nothing. */
+function wordsOf({ role, status, errorDescription }: MigrationBody & { type: "migration.failed" }) {
+  if (errorDescription !== "") return `${role}: ${errorDescription}`;
+  const what = status === "gone" ? "its QEMU has ended" : `the migration ended ${status}`;
+  return `${role}: ${what}`;
 }
 
 function noConvergence(message: string): Failure {

@@ -36,6 +36,11 @@ const builders: Builders = {
     };
   },
   "source.release": () => ({}),
+  "target.recover": () => ({}),
+  "source.recover": ({ id, recoveryUri }) => {
+    if (recoveryUri !== undefined) return { migrationUri: recoveryUri };
+    throw new StaleMigration(`Expected the target of ${id} to listen again by now`);
+  },
   "migration.observe": () => ({}),
   "source.cancel": () => ({}),
   "source.resume": () => ({}),

@@ -45,6 +45,7 @@ const StoredMigration = z.object({
   ackEvidence: AckEvidence.optional(),
   ackedAtMs: z.number().optional(),
   prepared: z.object({ migrationUri, handover }).optional(),
+  recoveryUri: z.string().nullable().optional(),
   /** What each end said of its failure. */
   sourceFailure: z.string().optional(),
   targetFailure: z.string().optional(),
@@ -269,6 +270,19 @@ export async function recordRung(id: MigrationId, climbed: ClimbedRung): Promise
   });
 }
 
+/** Where the target listens after a break in postcopy; null: it has everything. The newest counts. */
+export async function recordRecovery(
+  id: MigrationId,
+  host: HostId,
+  uri: string | null,
+): Promise<void> {
+  await change(id, {
+    update: "#recoveryUri = :uri",
+    condition: "#target = :host",
+    values: { ":uri": uri, ":host": host },
+  });
+}
+
 /** Where the prepared target listens. Only the target of a running migration may say so. */
 export async function recordPrepared(
   id: MigrationId,
@@ -306,7 +320,7 @@ export async function requestCancel(id: MigrationId): Promise<StoredMigration | 
     ofRunning(id, {
       update: "#cancelRequestedAt = if_not_exists(#cancelRequestedAt, :now)",
       condition:
-        "attribute_not_exists(#stoppedAtMs) AND attribute_not_exists(#sourceCompletedAtMs) AND #phase <> :confirm",
+        "attribute_not_exists(#stoppedAtMs) AND attribute_not_exists(#postcopyAtMs) AND attribute_not_exists(#sourceCompletedAtMs) AND #phase <> :confirm",
       values: { ":confirm": "confirm" },
     }),
   );

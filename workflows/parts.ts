@@ -1,0 +1,59 @@
+import type { Expression, Refs, Retrier } from "./asl.ts";
+
+/** The functions a migration calls: an ARN each, or a reference that resolves to one. */
+export type MigrationRefs<Ref> = Refs<
+  | "admit"
+  | "relay"
+  | "negotiate"
+  | "awaitSignal"
+  | "ackExpired"
+  | "complete"
+  | "reconcile"
+  | "release",
+  Ref
+>;
+
+export const MIGRATION_ID: Expression = "{% $states.context.Execution.Input.migrationId %}";
+export const TOKEN: Expression = "{% $states.context.Task.Token %}";
+
+/** Longest life of one migration: 16 days, more than the longest precopy and hold together. */
+export const MACHINE_SECONDS = 16 * 24 * 3600;
+/** Answers to a command come within seconds; QEMU may be silent for some. */
+export const COMMAND_SECONDS = 120;
+/** Agents beat every few seconds while a migration runs. */
+export const HEARTBEAT_SECONDS = 60;
+
+export type Commands = { step: string; verb: string; side: "source" | "target" }[];
+
+export function payload<Ref>(functionName: Ref, rest: object) {
+  return {
+    FunctionName: functionName,
+    Payload: { migrationId: MIGRATION_ID, taskToken: TOKEN, ...rest },
+  };
+}
+
+export const commandLimits = {
+  TimeoutSeconds: COMMAND_SECONDS,
+  HeartbeatSeconds: COMMAND_SECONDS - 1,
+};
+
+/** No beat for a while: ask again under the same ids before anybody calls it a failure. */
+export function retrySilence(times: number): Retrier {
+  return {
+    ErrorEquals: ["States.HeartbeatTimeout"],
+    IntervalSeconds: 1,
+    MaxAttempts: times,
+    BackoffRate: 1,
+  };
+}
+
+export const errorOutput = {
+  error: "{% $states.errorOutput.Error %}",
+  cause: "{% $exists($states.errorOutput.Cause) ? $states.errorOutput.Cause : '' %}",
+};
+
+/**
+ * Where counting begins: looks at both ends, the next pause of postcopy, recoveries (each has command
+ * ids of its own), and those that failed one after the other.
+ */
+export const counters = { look: 1, pause: 1, recovery: 1, failures: 0 };
