@@ -4,6 +4,7 @@ import { dirname, resolve } from "node:path";
 import { z } from "zod";
 import { ResourceName } from "../core/host-resources.ts";
 import { HostId } from "../core/id.ts";
+import { HooksConfig } from "./hooks/config.ts";
 
 /** UNIX socket paths hold 107 bytes on Linux; the rest is `/<vm, 63>/qmp.sock`. */
 const RUN_DIR_BYTES_MAX = 107 - 74;
@@ -50,6 +51,8 @@ export const AgentConfig = z.strictObject({
    * server-key.pem (this host as target), client-cert.pem and client-key.pem (as source).
    */
   tls: z.strictObject({ dir: z.string().startsWith("/") }).optional(),
+  /** Executables that are run at the moments of a migration; docs/hooks.md. */
+  hooks: HooksConfig.prefault({}),
   /** What the migration network gives, B/s. Default: the speed of the address's interface. */
   linkBytesPerSecond: z.int().min(1_000).optional(),
   /** While a migration runs its figures are sent this often, ms; it is also the heartbeat. */

@@ -6,6 +6,7 @@ import { Departed } from "./guest/departed.ts";
 import { Guest } from "./guest/guest.ts";
 import { hasManifest, type Manifest, readManifests } from "./guest/manifest.ts";
 import { isAlive } from "./guest/process.ts";
+import { HookRunner } from "./hooks/hook-runner.ts";
 import type { Log } from "./log.ts";
 import type { SourceMigration } from "./migrate/source.ts";
 import type { TargetMigration } from "./migrate/target.ts";
@@ -22,6 +23,8 @@ export class Guests {
   /** Being ended on purpose: that is no event. */
   readonly #ending = new Set<Guest>();
   readonly #departed: Departed;
+  /** Of this host, for all of its migrations. */
+  readonly hookRunner = new HookRunner();
 
   constructor(options: {
     runDir: string;
@@ -133,6 +136,7 @@ export class Guests {
   async close(): Promise<void> {
     for (const migrating of this.#migrating.values()) migrating.close();
     this.#migrating.clear();
+    this.hookRunner.close();
     const guests = [...this.#guests.values()];
     this.#guests.clear();
     await Promise.all(guests.map((guest) => guest.release()));

@@ -1,5 +1,5 @@
 import type { Guest } from "./guest/guest.ts";
-import type { Context } from "./handlers.ts";
+import { type Context, hooksOf } from "./handlers.ts";
 import { SourceMigration } from "./migrate/source.ts";
 import { TargetMigration } from "./migrate/target.ts";
 import { removeCredentials } from "./migrate/tls.ts";
@@ -23,7 +23,9 @@ async function takeUpMigration(context: Context, guest: Guest): Promise<void> {
     });
   }
   if (!memory || memory.over) return;
-  const options = { guest, id: memory.id, epoch: memory.epoch, emit, log, tls: config.tls };
+  const { id, epoch, role } = memory;
+  const hooks = hooksOf(context, { vm: guest.vm, id, epoch, role });
+  const options = { guest, id, epoch, emit, log, tls: config.tls, hooks };
   const migration =
     memory.role === "source"
       ? new SourceMigration({ ...options, progressIntervalMs: config.progressIntervalMs })

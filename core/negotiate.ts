@@ -3,6 +3,7 @@ import { planAck } from "./negotiate/ack.ts";
 import { findBlockers } from "./negotiate/blockers.ts";
 import { explainCapabilities, explainFlags } from "./negotiate/choices.ts";
 import { type ChosenParameters, chooseParameters } from "./negotiate/choose-parameters.ts";
+import { hookBlockers, withHooks } from "./negotiate/hooks.ts";
 import { findMachine } from "./negotiate/machine.ts";
 import { resourceNameBlockers } from "./negotiate/resources.ts";
 import { type Settlement, settle } from "./negotiate/settle.ts";
@@ -32,7 +33,7 @@ export type NegotiationInput = {
  */
 export function negotiate(input: NegotiationInput): NegotiationResult {
   const { source, target, policy, definition } = input;
-  const wishes = readWishes(policy);
+  const wishes = withHooks(readWishes(policy), source);
   const settlement = settle({ source, target, definition, wishes });
   const { on } = settlement;
   const parameters = chooseParameters({ source, target, policy, wishes, on });
@@ -47,6 +48,7 @@ export function negotiate(input: NegotiationInput): NegotiationResult {
     ...uuidBlockers(input, on),
     ...resourceNameBlockers(target),
     ...tlsBlockers(input, policy),
+    ...hookBlockers(wishes, source),
   ];
   if (blockers.length > 0) return { agreed: false, blockers };
   const ack = planAck(input, on.has("switchover-ack"));

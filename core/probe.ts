@@ -83,6 +83,8 @@ export const SourceProbe = z.strictObject({
   vfioDevices: z.array(VfioDevice),
   /** `blocked-reasons` of query-migrate; not empty means `migrate` would be refused. */
   blockers: z.array(z.string()),
+  /** Hooks of this host that a migration has to be made ready for. */
+  hooks: z.array(z.enum(["preSwitchover"])).optional(),
   /** Ways in which this end can encrypt the stream. */
   tls: z.array(TlsKind).optional(),
   /** What the link of the migration network gives, B/s. */

@@ -1,5 +1,6 @@
 import type { ParameterValue, SourceProbe, VfioDevice } from "../../core/probe.ts";
 import type { Guest } from "../guest/guest.ts";
+import type { HooksConfig } from "../hooks/config.ts";
 import { type TlsConfig, tlsKinds } from "../migrate/tls.ts";
 import type { QmpClient } from "../qmp/client.ts";
 import { QmpCommandError } from "../qmp/error.ts";
@@ -9,7 +10,7 @@ import { deviceClass } from "./device-class.ts";
 export async function probeGuest(
   guest: Guest,
   linkBytesPerSecond: number,
-  tls: TlsConfig | undefined,
+  { tls, hooks }: { tls?: TlsConfig | undefined; hooks: HooksConfig },
 ): Promise<SourceProbe> {
   const { qmp } = guest;
   const [qemu, machine, status, migration, memory, cpus, kvm, uuid, devices] = await Promise.all([
@@ -38,6 +39,7 @@ export async function probeGuest(
     vfioDevices: devices,
     linkBytesPerSecond,
     tls: tlsKinds("source", qemu.tlsCredentials, tls),
+    hooks: hooks.preSwitchover === undefined ? [] : ["preSwitchover"],
     blockers: migration["blocked-reasons"] ?? [],
   };
 }

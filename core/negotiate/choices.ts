@@ -1,14 +1,15 @@
 import { capabilities, findCapability } from "../capabilities.ts";
 import { findFlag } from "../libvirt-flags.ts";
 import type { Choice } from "../negotiation.ts";
+import { HOOK_FIELD } from "./hooks.ts";
 import type { Settlement } from "./settle.ts";
-import type { Wishes } from "./wishes.ts";
+import type { Wish, Wishes } from "./wishes.ts";
 
 /** Why each capability that matters is on or off. */
 export function explainCapabilities({ on, off }: Settlement, wishes: Wishes): Choice[] {
   return capabilities.flatMap(({ name }): Choice[] => {
     const wish = wishes.capabilities.get(name);
-    if (on.has(name)) return [{ subject: name, value: true, reason: whyOn(name, wish?.strength) }];
+    if (on.has(name)) return [{ subject: name, value: true, reason: whyOn(name, wish) }];
     const why = off.get(name);
     if (why !== undefined) return [{ subject: name, value: false, reason: `off: ${why}` }];
     if (wish?.strength === "forbid") {
@@ -24,9 +25,13 @@ const strengths: Record<string, string> = {
   require: "required, and both ends can",
 };
 
-function whyOn(name: string, strength = "default"): string {
+function whyOn(name: string, wish: Wish | undefined): string {
   const effect = findCapability(name)?.effect ?? name;
-  const start = strengths[strength] ?? strength;
+  const { strength, field } = wish ?? { strength: "default" };
+  const start =
+    field === HOOK_FIELD
+      ? "the source host has a pre-switchover hook"
+      : (strengths[strength] ?? strength);
   const unstarted =
     name === "postcopy-ram" ? "; it is made possible, not begun: somebody has to begin it" : "";
   return `${start}: ${effect}${unstarted}`;

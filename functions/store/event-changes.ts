@@ -1,6 +1,6 @@
 import type { HostId, MigrationId, VmId } from "../../core/id.ts";
 import { keys } from "./keys.ts";
-import { updateIf } from "./table.ts";
+import { getItem, updateIf } from "./table.ts";
 
 export type EventChange = {
   /** The part the telling host must play. */
@@ -37,4 +37,13 @@ export async function changeByEvent(teller: Teller, change: EventChange): Promis
       ":host": teller.host,
     },
   });
+}
+
+/** The host plays that part in the migration, running or over. */
+export async function playsPart(
+  { id, vm, epoch, host }: Teller,
+  side: EventChange["side"],
+): Promise<boolean> {
+  const item = await getItem(keys.migration(id));
+  return item?.vm === vm && item.epoch === epoch && item[side] === host;
 }
