@@ -1,8 +1,6 @@
 import { Command, InvalidArgumentError, Option } from "commander";
-import { chooseQemu, modelQemu } from "../../demo/qemu.ts";
-import { Bed } from "./bed.ts";
-import { describeStrike, drawPlan, type FaultKind, faultKinds } from "./plan.ts";
-import { type Outcome, Run } from "./run.ts";
+import { Campaign } from "./campaign.ts";
+import { type FaultKind, faultKinds } from "./plan.ts";
 
 const program = new Command("faults")
   .description("Moves a guest to and fro while parts are killed, frozen, cut off and lied to")
@@ -25,15 +23,13 @@ type Options = {
   qemu?: string;
   json?: boolean;
 };
-const options = program.opts<Options>();
-const seed = options.seed ?? Math.floor(Math.random() * 2 ** 31);
-const qemu = options.real || options.qemu !== undefined ? chooseQemu(options.qemu) : modelQemu();
-
-const byFault: Record<string, number> = {};
-let violations = 0;
-let done = 0;
+const { runs, run, json, ...rest } = program.opts<Options>();
+const seed = rest.seed ?? Math.floor(Math.random() * 2 ** 31);
+const campaign = new Campaign({
+  ...{ seed, real: rest.real ?? false, qemu: rest.qemu, only: rest.only },
+  say: (line) => console.log(line),
+});
 let stopping = false;
-let bed: Bed | undefined;
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   process.once(signal, () => {
     stopping = true;
@@ -41,75 +37,24 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
   });
 }
 
-console.log(`Seed ${seed}, QEMU ${qemu.version}${qemu.real ? "" : " (MODEL)"}`);
-const numbers =
-  options.run === undefined ? Array.from({ length: options.runs }, (_, n) => n) : [options.run];
+const { version, real } = campaign.qemu;
+console.log(`Seed ${seed}, QEMU ${version}${real ? "" : " (MODEL)"}`);
+const numbers = run === undefined ? Array.from({ length: runs }, (_, number) => number) : [run];
+let done = 0;
+let violated = 0;
 try {
   for (const number of numbers) {
     if (stopping) break;
-    await one(number);
+    if ((await campaign.run(number)).length > 0) violated += 1;
+    done += 1;
   }
 } finally {
-  await bed?.close();
+  await campaign.close();
 }
-console.log(`${done} runs, ${violations} with violations`);
-if (options.json) console.log(JSON.stringify({ seed, runs: done, violations, byFault }));
-process.exitCode = violations > 0 ? 1 : 0;
-
-async function one(number: number): Promise<void> {
-  const plan = drawPlan(seed, number, options.only);
-  const strikes = plan.strikes.map(describeStrike).join(", ");
-  const startedMs = performance.now();
-  let outcome: Outcome | undefined;
-  let failure: unknown;
-  try {
-    bed ??= await Bed.start({ source: qemu.path, target: qemu.path });
-    outcome = await Run.go(bed, plan);
-  } catch (error) {
-    failure = error;
-  }
-  done += 1;
-  for (const { fault } of outcome?.hit ?? []) {
-    const name = "victim" in fault ? `${fault.kind} ${fault.victim}` : fault.kind;
-    byFault[name] = (byFault[name] ?? 0) + 1;
-  }
-  const tookMs = Math.round(performance.now() - startedMs);
-  const found = outcome ? outcome.violations : [String(failure)];
-  const status = outcome?.migration.status ?? "no end";
-  const phases = outcome?.migration.phases.map(({ name }) => name).at(-1) ?? "";
-  const hit = outcome?.hit.length ?? 0;
-  console.log(
-    `${String(number).padStart(4)} ${found.length > 0 ? "VIOLATED" : "ok"} ${status} on ` +
-      `${outcome?.runsOn ?? "no host"} after ${phases}, ${outcome?.transitions ?? "?"} transitions, ` +
-      `${tookMs} ms: ${strikes} (${hit} hit)${plan.gated ? ", gated" : ""}`,
-  );
-  const why = outcome?.migration.failure;
-  if (why) console.log(`     ${why.code}: ${why.message.slice(0, 200)}`);
-  if (found.length === 0) return;
-  violations += 1;
-  await report(number, found, outcome);
-  // Whatever is wrong with it must not be taken for a fault of the next run.
-  await bed?.close();
-  bed = undefined;
-}
-
-async function report(number: number, found: string[], outcome: Outcome | undefined) {
-  for (const violation of found) console.log(`     ! ${violation}`);
-  for (const line of outcome?.log ?? []) console.log(`       ${line}`);
-  if (outcome && bed) {
-    const timeline = await bed.fleet.api.timeline(outcome.migration.id).catch(() => []);
-    for (const { at, origin, type, detail } of timeline) {
-      console.log(`       ${at} ${origin} ${type} ${JSON.stringify(detail).slice(0, 300)}`);
-    }
-    console.log(`       ${JSON.stringify(outcome.migration.failure)}`);
-  }
-  const which = [
-    options.only ? ` --only ${options.only}` : "",
-    options.real && options.qemu === undefined ? " --real" : "",
-    options.qemu === undefined ? "" : ` --qemu ${options.qemu}`,
-  ].join("");
-  console.log(`     Again: npm run faults -- --seed ${seed} --run ${number}${which}`);
-}
+console.log(`${done} runs, ${violated} with violations`);
+const { byFault } = campaign;
+if (json) console.log(JSON.stringify({ seed, runs: done, violations: violated, byFault }));
+process.exitCode = violated > 0 ? 1 : 0;
 
 function whole(min: number, max: number) {
   return (text: string): number => {

@@ -1,0 +1,59 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { findQemu } from "../../agent/qmp/testing/real-qemu.ts";
+import { Bed } from "./bed.ts";
+import { type Plan, policyOf } from "./plan.ts";
+import { Run } from "./run.ts";
+
+const PATIENCE_MS = 180_000;
+const qemu = findQemu();
+const unlessQemu = qemu === undefined ? " (skipped: no QEMU)" : "";
+
+/** Faults that have a name: each has been lost to by somebody once. */
+describe.skipIf(qemu === undefined)(`a guest that is moved${unlessQemu}`, () => {
+  let bed: Bed;
+
+  beforeAll(async () => {
+    bed = await Bed.start({ source: qemu ?? "", target: qemu ?? "" });
+  }, PATIENCE_MS);
+  afterAll(() => bed?.close(), PATIENCE_MS);
+
+  const move = (strikes: Plan["strikes"], gated = false) =>
+    Run.go(bed, { policy: policyOf(gated), gated, permitAfterMs: 0, strikes });
+
+  it(
+    "runs once when the target's last message to the source is lost",
+    async () => {
+      const ended = await move([{ at: "asked", afterMs: 0, fault: { kind: "lose-last-message" } }]);
+      expect(ended.violations).toEqual([]);
+      // The target had the whole guest; the source did not learn of it and goes on.
+      expect(ended.migration.status).toBe("failed");
+      expect(ended.runsOn).toBe(ended.migration.source);
+    },
+    PATIENCE_MS,
+  );
+
+  it(
+    "leaves no process when it dies while its target is being prepared",
+    async () => {
+      const fault = { kind: "kill", victim: "source-qemu", restartAfterMs: 0 } as const;
+      const ended = await move([{ at: "preparing", afterMs: 0, fault }]);
+      expect(ended.violations).toEqual([]);
+      expect(ended.migration.failure?.code).toBe("guest-lost");
+    },
+    PATIENCE_MS,
+  );
+
+  it(
+    "is known to be lost when its QEMU dies before it has connected to the target",
+    async () => {
+      const fault = { kind: "kill", victim: "source-qemu", restartAfterMs: 0 } as const;
+      const ended = await move([{ at: "starting", afterMs: 0, fault }]);
+      expect(ended.violations).toEqual([]);
+      expect(ended.migration).toMatchObject({
+        status: "failed",
+        failure: { code: "guest-lost" },
+      });
+    },
+    PATIENCE_MS,
+  );
+});
