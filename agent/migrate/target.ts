@@ -150,6 +150,8 @@ export class TargetMigration {
   async #run(wasRunning: boolean, when: "completed" | "postcopy"): Promise<void> {
     if (when === "postcopy") await waitUntilPostcopy(this.#guest.qmp);
     else if (!this.#isLoaded) await this.#waitUntilLoaded();
+    // Leave given to a process that has ended would make a guest that never ran here count as lost.
+    if (!this.#guest.isAlive) throw new CommandRefusedError("qemu", "The target's QEMU has ended");
     this.#guest.note({ everRan: true });
     if (!wasRunning) return this.#onRunning(Date.now(), when);
     let resumedAtMs: number | undefined;
