@@ -35,6 +35,8 @@ const lines: string[] = [];
 try {
   for (const row of rows) {
     for (const victim of victims) {
+      // There is no such process yet.
+      if (row.at === "preparing" && victim === "target-qemu") continue;
       if (!`${row.at} ${victim}`.includes(options.only)) continue;
       lines.push(await fill(row, victim));
     }
@@ -43,7 +45,7 @@ try {
   await bed?.close();
 }
 const table = document(lines);
-if (options.only === "" && violations === 0) writeFileSync(FILE, table);
+if (options.only === "") writeFileSync(FILE, table);
 console.log(`\n${table}`);
 process.exitCode = violations > 0 ? 1 : 0;
 
@@ -59,7 +61,8 @@ async function fill(row: (typeof rows)[number], victim: Victim): Promise<string>
   const place = placeOf(outcome);
   const isSound = outcome.violations.length === 0 && outcome.hit.length === 1;
   const { status, failure } = outcome.migration;
-  const end = failure === undefined ? status : `${status} (\`${failure.code}\`)`;
+  const word = failure === undefined ? status : `${status} (\`${failure.code}\`)`;
+  const end = isSound ? word : `**not as it must be**: ${word}`;
   console.log(`${isSound ? "ok" : "VIOLATED"} ${row.at} ${victim}: ${end}, ${place}`);
   if (!isSound) {
     violations += 1;
@@ -87,5 +90,8 @@ and counts on with its memory whole, that the records say where, and that no loc
 | phase | moment | killed | end of the migration | the guest runs on | transitions |
 |---|---|---|---|---|---|
 ${rowLines.join("\n")}
+
+A row that is **not as it must be** is a known gap: a target QEMU that dies after its guest has begun to run and before
+\`Complete\` is written leaves a VM record that says \`running\`, although nothing runs any more.
 `;
 }
