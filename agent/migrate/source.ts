@@ -1,47 +1,37 @@
 import type { ArgsOf, ResultOf } from "../../core/command.ts";
+import type { ClimbedRung } from "../../core/convergence.ts";
 import type { Progress } from "../../core/event.ts";
 import type { MigrationId } from "../../core/id.ts";
+import { DOWNTIME_LIMIT_MS } from "../../core/switchover-plan.ts";
 import { CommandRefusedError } from "../command-error.ts";
 import type { Guest } from "../guest/guest.ts";
 import type { MigrationHooks } from "../hooks/migration-hooks.ts";
 import type { Log } from "../log.ts";
-import { QmpTimeoutError } from "../qmp/error.ts";
 import type { QmpEvent } from "../qmp/events.ts";
-import type { MigrationInfo } from "../qmp/migration.ts";
-import { traceAck } from "./ack-trace.ts";
 import { AckWatch } from "./ack-watch.ts";
 import { Alarms } from "./alarms.ts";
 import { cancelAndWait, refuseInPostcopy } from "./cancel.ts";
-import { FLOOD_PARAMETERS, FloodControl } from "./flood-control.ts";
+import { FloodControl } from "./flood-control.ts";
 import { Gate } from "./gate.ts";
 import { HandoverClient } from "./handover.ts";
-import { LADDER_PARAMETERS, Ladder } from "./ladder.ts";
+import { Ladder } from "./ladder.ts";
 import { LinkBandwidth } from "./link-bandwidth.ts";
 import { forget } from "./memory.ts";
 import { hasConverged, toFigures, toProgress } from "./progress.ts";
-import { applySettings, type Parameters, readParameters, restoreParameters } from "./settings.ts";
+import { type Parameters, restoreParameters } from "./settings.ts";
 import { SourcePostcopy } from "./source-postcopy.ts";
-import { createTell, type Emit, type Word } from "./tell.ts";
-import { type TlsConfig, TlsCredentials } from "./tls.ts";
+import {
+  HANDED_OVER,
+  mayHaveStarted,
+  OVER,
+  readBefore,
+  type SourceOptions,
+  setUpSource,
+  UNTOUCHED,
+} from "./source-setup.ts";
+import { createTell, type Word } from "./tell.ts";
+import { TlsCredentials } from "./tls.ts";
 
-type SourceOptions = {
-  guest: Guest;
-  id: MigrationId;
-  epoch: number;
-  emit: Emit;
-  log: Log;
-  progressIntervalMs: number;
-  tls?: TlsConfig | undefined;
-  hooks: MigrationHooks;
-};
-
-const OVER = new Set(["completed", "failed", "cancelled"]);
-/** What `migrate` has not touched yet. */
-const UNTOUCHED = new Set(["none"]);
-/** Where QEMU keeps a guest that it has handed over. */
-const HANDED_OVER = new Set(["finish-migrate", "postmigrate"]);
-/** QEMU's own default of downtime-limit. */
-const DOWNTIME_LIMIT_MS = 300;
 /** How often QEMU is asked for figures while it migrates. */
 const ASK_MS = 500;
 /** The target's `cont` is a matter of milliseconds; after this the cloud decides. */
@@ -67,7 +57,7 @@ export class SourceMigration {
   readonly #flood: FloodControl;
   readonly #tls: TlsCredentials;
   readonly #hooks: MigrationHooks;
-  readonly #postcopy: SourcePostcopy;
+  readonly postcopy: SourcePostcopy;
   readonly #over = Promise.withResolvers<string>();
   readonly #unsubscribe: (() => void)[] = [];
   readonly #alarms = new Alarms();
@@ -90,7 +80,7 @@ export class SourceMigration {
     this.epoch = options.epoch;
     this.#guest = options.guest;
     this.#tell = createTell(options);
-    this.#postcopy = new SourcePostcopy(options.guest, this.#tell);
+    this.postcopy = new SourcePostcopy(options.guest, this.#tell);
     this.#log = options.log.child({ migrationId: options.id, role: "source" });
     this.#progressIntervalMs = options.progressIntervalMs;
     this.#flood = new FloodControl(options.guest, this.#log);
@@ -117,9 +107,7 @@ export class SourceMigration {
       await this.#setUp(args);
       await this.#guest.qmp.execute("migrate", { uri: args.migrationUri });
     } catch (error) {
-      const isUnknown =
-        error instanceof QmpTimeoutError && error.command === "migrate" && error.sent;
-      if (isUnknown) this.#clockwork();
+      if (mayHaveStarted(error)) this.#clockwork();
       else this.#end("not-started");
       throw error;
     }
@@ -128,72 +116,41 @@ export class SourceMigration {
   }
 
   async #setUp(args: ArgsOf<"source.start">): Promise<void> {
-    const { qmp } = this.#guest;
     const handover = { ...args.handover, key: args.handoverKey };
     await this.#hooks.prepare(handover.address);
     // Before anything else: without it nothing is changed in QEMU.
     this.#link = await HandoverClient.connect(handover, this.id);
     if (this.#closed) this.#link.close();
-    const given = Object.keys(args.settings.parameters);
-    const names = [...given, ...FLOOD_PARAMETERS, ...LADDER_PARAMETERS];
     await this.#tls.make(args);
-    const before = await readParameters(qmp, names);
-    this.#before = before;
-    const [{ running: wasRunning }, logOffset] = await Promise.all([
-      qmp.execute("query-status"),
-      args.ackExpected ? traceAck(this.#guest, this.#log) : undefined,
-      applySettings(qmp, args.settings),
-    ]);
-    const agreed = await readParameters(qmp, FLOOD_PARAMETERS);
-    const limit = args.settings.parameters["downtime-limit"];
-    const downtimeLimitMs = typeof limit === "number" ? limit : DOWNTIME_LIMIT_MS;
-    const { linkBytesPerSecond } = args;
-    this.#bandwidth = new LinkBandwidth(this.#guest, this.#log, linkBytesPerSecond);
-    if (args.gate) {
-      this.#gate = new Gate(this.#guest, this.#log, downtimeLimitMs, this.#bandwidth);
-      await this.#gate.hold();
-    }
-    const { ackExpected } = args;
-    this.#guest.note({
-      migration: {
-        ...{ id: this.id, epoch: this.epoch, role: "source", over: false },
-        ...{ handover, ackExpected, wasRunning, agreed, before },
-        downtimeLimitMs,
-        ...(linkBytesPerSecond === undefined ? {} : { linkBytesPerSecond }),
-        ...(args.gate ? { gate: args.gate } : {}),
-        ...(args.climb ? { ladder: { climb: args.climb, climbed: 0 } } : {}),
-        ...(args.tls ? { tls: args.tls } : {}),
-        deadlineAtMs: Date.now() + args.precopyDeadlineMs,
-        ...(logOffset === undefined ? {} : { logOffset }),
-      },
-    });
-    if (logOffset !== undefined) this.#watchAck(logOffset);
-    this.#ladder = Ladder.of(this.#guest, (rung) =>
-      this.#tell({ type: "migration.rung", ...rung }),
-    );
-    this.#listen();
+    this.#before = await readBefore(this.#guest, args);
+    await setUpSource(this.#guest, this, args, this.#before, this.#log);
+    this.#standUp();
+    await this.#gate?.hold();
   }
 
   /** Goes on with a migration of an earlier life of this agent. */
   async takeUp(): Promise<void> {
     const memory = this.#guest.manifest.migration;
     if (memory?.handover) this.#link = HandoverClient.resume(memory.handover, this.id);
-    if (memory?.logOffset !== undefined) this.#watchAck(memory.logOffset);
-    this.#bandwidth = new LinkBandwidth(this.#guest, this.#log, memory?.linkBytesPerSecond);
-    if (memory?.gate) {
-      const limitMs = memory.downtimeLimitMs ?? DOWNTIME_LIMIT_MS;
-      this.#gate = new Gate(this.#guest, this.#log, limitMs, this.#bandwidth);
-      this.#gate.takeUp();
-    }
-    this.#ladder = Ladder.of(this.#guest, (rung) =>
-      this.#tell({ type: "migration.rung", ...rung }),
-    );
-    this.#listen();
+    this.#standUp();
+    this.#gate?.takeUp();
     this.#clockwork();
     // The agent's earlier life may have calmed it, and may have missed the end of the hold.
     this.#flood.restore();
     // Not waited for: QEMU may be silent for as long as its downtime takes.
     void this.#look();
+  }
+
+  /** All that watches and acts, from what is written down. */
+  #standUp(): void {
+    const memory = this.#guest.manifest.migration;
+    if (memory?.logOffset !== undefined) this.#watchAck(memory.logOffset);
+    this.#bandwidth = new LinkBandwidth(this.#guest, this.#log, memory?.linkBytesPerSecond);
+    const limitMs = memory?.downtimeLimitMs ?? DOWNTIME_LIMIT_MS;
+    if (memory?.gate) this.#gate = new Gate(this.#guest, this.#log, limitMs, this.#bandwidth);
+    const onRung = (rung: ClimbedRung) => this.#tell({ type: "migration.rung", ...rung });
+    this.#ladder = Ladder.of(this.#guest, onRung);
+    this.#listen();
   }
 
   /**
@@ -206,11 +163,8 @@ export class SourceMigration {
     // Full speed first: what became dirty while it held has to go before the guest may stop.
     this.#flood.release();
     if (!(await this.#gate.release())) return;
-    const memory = this.#guest.manifest.migration;
-    if (memory) {
-      const { gate: _, ...rest } = memory;
-      this.#guest.note({ migration: rest });
-    }
+    const { gate: _, ...rest } = this.#guest.manifest.migration ?? {};
+    if ("id" in rest) this.#guest.note({ migration: rest });
     this.#tell({ type: "migration.released", by });
   }
 
@@ -222,15 +176,10 @@ export class SourceMigration {
     return { maxBandwidthBytesPerSecond };
   }
 
-  /** After a break in postcopy. @throws CommandRefusedError, QmpError: it may be tried again. */
-  async recover(uri: string | null): Promise<string> {
-    return this.#postcopy.recover(uri);
-  }
-
   /** Cancels and waits for the end, whichever it is. Never in postcopy: 7.2 would lose the guest. */
   async cancel(): Promise<string> {
-    const { status = "none" } = await this.#ask();
-    refuseInPostcopy(status, this.#postcopy.isBegun);
+    const { status = "none" } = await this.#guest.qmp.execute("query-migrate");
+    refuseInPostcopy(status, this.postcopy.isBegun);
     if (OVER.has(status)) await this.#look();
     else if (UNTOUCHED.has(status)) this.#end("not-started");
     else return cancelAndWait(this.#guest.qmp, this.#over.promise);
@@ -270,17 +219,15 @@ export class SourceMigration {
       monitor.on("MIGRATION", (event) => this.#onStatus(event.data.status, event)),
       monitor.on("MIGRATION_PASS", ({ count }) => {
         // Only an ACK that will be seen, or a gate, is known to hold it, and when the hold is over.
+        const { linkBytesPerSecond = this.#bestBytesPerSecond } =
+          this.#guest.manifest.migration ?? {};
         if (this.#ackWatch || this.#gate?.isHolding)
-          this.#flood.onPasses(count, this.#switchoverBytesPerSecond);
+          this.#flood.onPasses(count, linkBytesPerSecond);
       }),
       monitor.on("STOP", (event) => this.#onStop(event.timestampMs)),
       monitor.onReturn(() => void this.#look()),
     );
     void this.#guest.ended.then(() => this.#onGone());
-  }
-
-  get #switchoverBytesPerSecond(): number | undefined {
-    return this.#guest.manifest.migration?.linkBytesPerSecond ?? this.#bestBytesPerSecond;
   }
 
   #onStop(atMs: number): void {
@@ -292,7 +239,7 @@ export class SourceMigration {
 
   #onStatus(status: string, event: QmpEvent): void {
     if (this.ended) return;
-    if (this.#postcopy.onStatus(status, event.timestampMs)) this.#handOver();
+    if (this.postcopy.onStatus(status, event.timestampMs)) this.#handOver();
     if (status === "pre-switchover") this.#continue();
     else if (status === "completed") void this.#onCompleted(event.timestampMs);
     else if (status === "failed" || status === "cancelled") void this.#onFailed(status);
@@ -300,11 +247,10 @@ export class SourceMigration {
 
   /** The guest is stopped: nobody but the host's own hook is asked here. */
   #continue(): void {
-    const go = () => {
-      this.#guest.qmp
-        .execute("migrate-continue", { state: "pre-switchover" })
-        .catch((error: unknown) => this.#log.warn({ error }, "migrate-continue was refused"));
-    };
+    const { qmp } = this.#guest;
+    const refused = (error: unknown) => this.#log.warn({ error }, "migrate-continue was refused");
+    const state = { state: "pre-switchover" } as const;
+    const go = () => void qmp.execute("migrate-continue", state).catch(refused);
     // A guest must not stay stopped: where it is too late to go back it goes on.
     this.#hooks.preSwitchover(go, () => void this.cancel().catch(go));
   }
@@ -320,7 +266,10 @@ export class SourceMigration {
     // First of all the target: the guest stands still until it hears this.
     const wasRunning = this.#guest.manifest.migration?.wasRunning ?? true;
     const handing = this.#link?.completed(wasRunning, HANDOVER_MS) ?? Promise.resolve(false);
-    const [handedOver, info] = await Promise.all([handing, this.#ask().catch(() => undefined)]);
+    const [handedOver, info] = await Promise.all([
+      handing,
+      this.#guest.qmp.execute("query-migrate").catch(() => undefined),
+    ]);
     if (this.#closed) return;
     const figures = toFigures(info);
     this.#tell({ type: "migration.source-completed", handedOver, figures }, atMs);
@@ -330,7 +279,7 @@ export class SourceMigration {
   async #onFailed(status: string): Promise<void> {
     if (this.#said.ended) return;
     this.#said.ended = true;
-    const info = await this.#ask().catch(() => undefined);
+    const info = await this.#guest.qmp.execute("query-migrate").catch(() => undefined);
     if (this.#closed) return;
     const gaveUp = this.#ladder?.gaveUp;
     const why = this.#hooks.aborted ?? gaveUp ?? this.#overdue ?? info?.["error-desc"] ?? "";
@@ -340,13 +289,8 @@ export class SourceMigration {
     this.#end(status);
   }
 
-  async #ask(options?: { timeoutMs: number }): Promise<MigrationInfo> {
-    return this.#guest.qmp.execute("query-migrate", {}, options);
-  }
-
   #onGone(): void {
     if (this.ended || this.#closed) return;
-    this.#said.ended = true;
     const errorDescription = `The source's QEMU has ended: ${this.#guest.lastWords()}`;
     this.#tell({ type: "migration.failed", role: "source", status: "gone", errorDescription });
     this.#end("gone");
@@ -357,11 +301,8 @@ export class SourceMigration {
     this.#alarms.every(ASK_MS, () => void this.#look());
     this.#alarms.every(this.#progressIntervalMs, () => this.#beat());
     this.#alarms.at(deadlineAtMs, () => this.#onDeadline());
-    this.#alarms.at(gate?.releaseAtMs, () => {
-      this.release("time").catch((error: unknown) => {
-        this.#log.error({ error }, "cannot lift the hold in time");
-      });
-    });
+    const held = (error: unknown) => this.#log.error({ error }, "cannot lift the hold in time");
+    this.#alarms.at(gate?.releaseAtMs, () => void this.release("time").catch(held));
   }
 
   #onDeadline(): void {
@@ -377,7 +318,7 @@ export class SourceMigration {
     this.#asking = true;
     try {
       this.#ackWatch?.poll();
-      const info = await this.#ask({ timeoutMs: 60_000 });
+      const info = await this.#guest.qmp.execute("query-migrate", {}, { timeoutMs: 60_000 });
       const progress = toProgress(info);
       if (this.ended || this.#closed) return;
       // Events can be missed while the agent was away; the status cannot.
@@ -385,7 +326,7 @@ export class SourceMigration {
         return await this.#onMissedEnd(progress.status);
       }
       if (progress.status === "pre-switchover") this.#continue();
-      if (this.#postcopy.onStatus(progress.status)) this.#handOver();
+      if (this.postcopy.onStatus(progress.status)) this.#handOver();
       if ((progress.dirtySyncCount ?? 0) > 1) void this.#bandwidth?.apply();
       const rate = progress.bandwidthBytesPerSecond ?? 0;
       if (rate > (this.#bestBytesPerSecond ?? 0)) this.#bestBytesPerSecond = rate;
@@ -408,8 +349,8 @@ export class SourceMigration {
 
   /** All but the last of it is over there: from here on it waits for leave. */
   #lookWhetherHeld(): void {
-    if (this.#said.held || !this.#gate?.isHolding || !this.#said.converged) return;
-    if (!this.#isAcked()) return;
+    const isReady = this.#gate?.isHolding && this.#said.converged && this.#isAcked();
+    if (this.#said.held || !isReady) return;
     this.#said.held = true;
     this.#tell({ type: "migration.held" });
   }
@@ -423,8 +364,8 @@ export class SourceMigration {
   /** Neither a gate nor an ACK keeps it from switching over, only dirty memory: that is climbed for. */
   async #hasGivenUp(progress: Progress, limitMs: number): Promise<boolean> {
     const isPrecopy = progress.status === "active" && !this.#said.stopped;
-    if (!isPrecopy || this.#gate?.isHolding || !this.#isAcked()) return false;
-    return (await this.#ladder?.look(progress, limitMs)) ?? false;
+    const isHeld = this.#gate?.isHolding === true || !this.#isAcked();
+    return isPrecopy && !isHeld && (await this.#ladder?.look(progress, limitMs)) === true;
   }
 
   async #onMissedEnd(status: string): Promise<void> {
@@ -446,17 +387,14 @@ export class SourceMigration {
     this.#said.ended = true;
     this.#over.resolve(status);
     this.#letGo();
-    if (status !== "completed" && status !== "gone") this.#undoSettings();
-    if (status !== "gone") void this.#gate?.cleanUp();
-    if (status !== "gone") this.#tls.remove();
     if (status !== "completed") this.#hooks.failed();
-    if (status !== "gone") forget(this.#guest, this.id, this.#log);
-  }
-
-  /** The next migration of this process finds it as this one did. */
-  #undoSettings(): void {
-    this.#flood.stop();
+    if (status === "gone") return;
+    // The next migration of this process finds it as this one did.
     const before = this.#before ?? this.#guest.manifest.migration?.before ?? {};
-    void restoreParameters(this.#guest.qmp, before, this.#log);
+    if (status !== "completed") this.#flood.stop();
+    if (status !== "completed") void restoreParameters(this.#guest.qmp, before, this.#log);
+    void this.#gate?.cleanUp();
+    this.#tls.remove();
+    forget(this.#guest, this.id, this.#log);
   }
 }

@@ -33,7 +33,7 @@ function whyOn(name: string, wish: Wish | undefined): string {
       ? "the source host has a pre-switchover hook"
       : (strengths[strength] ?? strength);
   const unstarted =
-    name === "postcopy-ram" ? "; it is made possible, not begun: somebody has to begin it" : "";
+    name === "postcopy-ram" ? "; it is made possible; only the ladder `post-copy` begins it" : "";
   return `${start}: ${effect}${unstarted}`;
 }
 

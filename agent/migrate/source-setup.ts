@@ -1,0 +1,79 @@
+import type { ArgsOf } from "../../core/command.ts";
+import type { MigrationId } from "../../core/id.ts";
+import { DOWNTIME_LIMIT_MS } from "../../core/switchover-plan.ts";
+import type { Guest } from "../guest/guest.ts";
+import type { MigrationHooks } from "../hooks/migration-hooks.ts";
+import type { Log } from "../log.ts";
+import { QmpTimeoutError } from "../qmp/error.ts";
+import { traceAck } from "./ack-trace.ts";
+import { FLOOD_PARAMETERS } from "./flood-control.ts";
+import { LADDER_PARAMETERS } from "./ladder.ts";
+import { applySettings, type Parameters, readParameters } from "./settings.ts";
+import type { Emit } from "./tell.ts";
+import type { TlsConfig } from "./tls.ts";
+
+export type SourceOptions = {
+  guest: Guest;
+  id: MigrationId;
+  epoch: number;
+  emit: Emit;
+  log: Log;
+  progressIntervalMs: number;
+  tls?: TlsConfig | undefined;
+  hooks: MigrationHooks;
+};
+
+export const OVER = new Set(["completed", "failed", "cancelled"]);
+/** What `migrate` has not touched yet. */
+export const UNTOUCHED = new Set(["none"]);
+/** Where QEMU keeps a guest that it has handed over. */
+export const HANDED_OVER = new Set(["finish-migrate", "postmigrate"]);
+type StartArgs = ArgsOf<"source.start">;
+type Identity = { id: MigrationId; epoch: number };
+
+/** What a migration with these settings may change, as it is before. */
+export async function readBefore(guest: Guest, { settings }: StartArgs): Promise<Parameters> {
+  const given = Object.keys(settings.parameters);
+  return readParameters(guest.qmp, [...given, ...FLOOD_PARAMETERS, ...LADDER_PARAMETERS]);
+}
+
+/**
+ * Sets QEMU up as agreed, and writes down all that a later life of the agent needs to go on.
+ *
+ * @throws QmpError
+ */
+export async function setUpSource(
+  guest: Guest,
+  { id, epoch }: Identity,
+  args: StartArgs,
+  before: Parameters,
+  log: Log,
+): Promise<void> {
+  const { ackExpected, linkBytesPerSecond, gate, climb, tls } = args;
+  const [{ running: wasRunning }, logOffset] = await Promise.all([
+    guest.qmp.execute("query-status"),
+    ackExpected ? traceAck(guest, log) : undefined,
+    applySettings(guest.qmp, args.settings),
+  ]);
+  const agreed = await readParameters(guest.qmp, FLOOD_PARAMETERS);
+  const limit = args.settings.parameters["downtime-limit"];
+  guest.note({
+    migration: {
+      ...{ id, epoch, role: "source", over: false },
+      handover: { ...args.handover, key: args.handoverKey },
+      ...{ ackExpected, wasRunning, agreed, before },
+      downtimeLimitMs: typeof limit === "number" ? limit : DOWNTIME_LIMIT_MS,
+      deadlineAtMs: Date.now() + args.precopyDeadlineMs,
+      ...(linkBytesPerSecond === undefined ? {} : { linkBytesPerSecond }),
+      ...(gate ? { gate } : {}),
+      ...(climb ? { ladder: { climb, climbed: 0 } } : {}),
+      ...(tls ? { tls } : {}),
+      ...(logOffset === undefined ? {} : { logOffset }),
+    },
+  });
+}
+
+/** QEMU did not answer `migrate` in time: nobody knows whether it runs. */
+export function mayHaveStarted(error: unknown): boolean {
+  return error instanceof QmpTimeoutError && error.command === "migrate" && error.sent;
+}
