@@ -4,7 +4,8 @@ import { MigrationId } from "../core/id.ts";
 import { admitWaiting } from "./admit-waiting.ts";
 import { learnFrom } from "./learn.ts";
 import { endCompleted } from "./store/endings.ts";
-import { readMigration } from "./store/migrations.ts";
+import { readMigration, type StoredMigration } from "./store/migrations.ts";
+import { recordEnded } from "./store/vms.ts";
 import { task } from "./task.ts";
 
 const CompleteInput = z.object({ migrationId: MigrationId });
@@ -27,7 +28,16 @@ export const handler = task(async (event): Promise<{ status: "completed" }> => {
   }
   await Promise.all([
     admitWaiting([migration.source, migration.target]),
-    ended ? learnFrom(await readMigration(migrationId)) : undefined,
+    afterwards(await readMigration(migrationId)),
   ]);
   return { status: "completed" };
 });
+
+/** What became known underway and is not part of the end itself. Repeated it changes nothing. */
+async function afterwards(migration: StoredMigration): Promise<void> {
+  const { targetExited: detail, vm, target } = migration;
+  await Promise.all([
+    migration.prediction?.errorMs === undefined ? learnFrom(migration) : undefined,
+    detail === undefined ? undefined : recordEnded(vm, target, { state: "failed", detail }),
+  ]);
+}

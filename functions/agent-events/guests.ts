@@ -1,6 +1,6 @@
 import type { HostId, VmId } from "../../core/id.ts";
 import { admitWaiting } from "../admit-waiting.ts";
-import { findMigration } from "../store/migrations.ts";
+import { findMigration, recordTargetExited } from "../store/migrations.ts";
 import { findVm, recordEnded } from "../store/vms.ts";
 import { happen, interrupt } from "./signals.ts";
 
@@ -20,6 +20,12 @@ export async function guestExited(host: HostId, vm: VmId, detail: string): Promi
   const side = host === migration.source ? "source" : "target";
   if (host !== migration[side]) return;
   if (side === "source" && migration.sourceCompletedAtMs !== undefined) return;
+  // The guest may run there already, and its move be written down as completed in this moment.
+  const words = detail.slice(0, 2_000);
+  if (side === "target" && !(await recordTargetExited(migration.id, words))) {
+    await recordEnded(vm, host, { state: "failed", detail: words });
+    return;
+  }
   await interrupt(migration.id, {
     kind: "failed",
     at: new Date().toISOString(),

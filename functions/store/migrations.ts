@@ -49,6 +49,8 @@ const StoredMigration = z.object({
   /** What each end said of its failure. */
   sourceFailure: z.string().optional(),
   targetFailure: z.string().optional(),
+  /** The target's QEMU ended while the migration was under way; its last words. */
+  targetExited: z.string().optional(),
   heldAtMs: z.number().optional(),
   releasedAtMs: z.number().optional(),
   /** Passed-through devices as the source told: what load times are learned by. */
@@ -230,6 +232,16 @@ export async function recordSuccessor(id: MigrationId, successor: MigrationId): 
     condition: "attribute_exists(pk)",
     values: { ":successor": successor },
   });
+}
+
+/** False when the migration is over: then the VM's own record is the place for it. */
+export async function recordTargetExited(id: MigrationId, detail: string): Promise<boolean> {
+  return updateIf(
+    ofRunning(id, {
+      update: "#targetExited = if_not_exists(#targetExited, :detail)",
+      values: { ":detail": detail },
+    }),
+  );
 }
 
 /** How far the real downtime was from the expected one; after the end. */

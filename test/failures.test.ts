@@ -1,0 +1,52 @@
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "vitest";
+import { CommandError } from "../core/command.ts";
+import { failureCures } from "../core/failures.ts";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+
+/** `code: "x"` of failures and blockers, `new Problem(409, "x"` and `problem("x"`. */
+const CODE = /(?:\bcode: |new Problem\(\s*\d{3},\s*|\bproblem\()"([a-z0-9]+(?:-[a-z0-9]+)*)"/g;
+
+const inCode = new Set([
+  ...Object.keys(failureCures),
+  ...CommandError.shape.code.options,
+  ...sources().flatMap((path) => [...read(path).matchAll(CODE)].map((match) => String(match[1]))),
+]);
+const inDocs = new Set(
+  [...read("docs/failures.md").matchAll(/`([a-z0-9]+(?:-[a-z0-9]+)*)`/g)].map((m) => String(m[1])),
+);
+/** Words of the page in the same type that are no codes. */
+const NO_CODES = new Set([
+  "failure",
+  "state",
+  "successor",
+  "failed",
+  "errors",
+  "code",
+  "post-copy",
+]);
+
+describe("docs/failures.md", () => {
+  it("lists every code that the sources have", () => {
+    expect([...inCode].filter((code) => !inDocs.has(code))).toEqual([]);
+  });
+
+  it("lists no code that the sources do not have", () => {
+    expect([...inDocs].filter((code) => !inCode.has(code) && !NO_CODES.has(code))).toEqual([]);
+  });
+});
+
+function sources(): string[] {
+  const listed = execFileSync("git", ["ls-files", "core/*.ts", "functions/*.ts"], {
+    cwd: root,
+    encoding: "utf8",
+  });
+  return listed.split("\n").filter((path) => path !== "" && !/\.test\.ts$|\/testing\//.test(path));
+}
+
+function read(path: string): string {
+  return readFileSync(`${root}/${path}`, "utf8");
+}
