@@ -1,5 +1,14 @@
-import { expect, it } from "vitest";
-import { parsePending } from "./pending-watch.ts";
+import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, expect, it, vi } from "vitest";
+import { quietLog } from "../testing/quiet-log.ts";
+import { PendingWatch, parsePending } from "./pending-watch.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "sy-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+const count = (pending: number) =>
+  `1@1795255480.${pending}00000:loadvm_approve_switchover Switchover ack pending num=${pending}\n`;
 
 it.each([
   ["loadvm_state_switchover_ack_needed Switchover ack pending num=2", 2],
@@ -17,4 +26,20 @@ it.each([
   "pending num=1",
 ])("%s is none", (line) => {
   expect(parsePending(line)).toBeUndefined();
+});
+
+it("counts are told in order, none of before, at once when asked to", async () => {
+  const logPath = join(folder, "qemu.log");
+  writeFileSync(logPath, count(3));
+  const told: number[] = [];
+  const watch = new PendingWatch({ logPath }, quietLog(), ({ pending }) => told.push(pending));
+  appendFileSync(logPath, count(2));
+  appendFileSync(logPath, count(1));
+  await vi.waitFor(() => expect(told).toEqual([2, 1]), { timeout: 5_000 });
+  appendFileSync(logPath, count(0));
+  await vi.waitFor(() => {
+    watch.flush();
+    expect(told).toEqual([2, 1, 0]);
+  });
+  watch.close();
 });

@@ -6,10 +6,9 @@ import type { MigrationHooks } from "../hooks/migration-hooks.ts";
 import type { Log } from "../log.ts";
 import { isQmpEvent } from "../qmp/events.ts";
 import type { SocketAddress } from "../qmp/migration.ts";
-import type { AckWatch } from "./ack-watch.ts";
 import { HandoverServer } from "./handover.ts";
 import { forget } from "./memory.ts";
-import { tracePending, watchPending } from "./pending-watch.ts";
+import { PendingWatch, tracePending } from "./pending-watch.ts";
 import { applySettings } from "./settings.ts";
 import { hostPart, listenAgain, waitUntilPostcopy } from "./target-postcopy.ts";
 import type { Emit } from "./tell.ts";
@@ -47,7 +46,7 @@ export class TargetMigration {
   readonly #tls: TlsCredentials;
   readonly #unsubscribe: (() => void)[] = [];
   #server: HandoverServer | undefined;
-  #pendingWatch: AckWatch | undefined;
+  #pendingWatch: PendingWatch | undefined;
   #running: Promise<void> | undefined;
   #isLoaded = false;
   #ranInPostcopy = false;
@@ -256,7 +255,7 @@ export class TargetMigration {
     const { monitor, vm } = this.#guest;
     const identity = { migrationId: this.id, vm, epoch: this.epoch };
     // What an earlier life of the agent has told is not told again.
-    this.#pendingWatch = watchPending(this.#guest, this.#log, ({ pending, atMs }) =>
+    this.#pendingWatch = new PendingWatch(this.#guest, this.#log, ({ pending, atMs }) =>
       this.#emit({ type: "migration.ack-pending", ...identity, pending }, atMs),
     );
     this.#unsubscribe.push(
@@ -272,6 +271,7 @@ export class TargetMigration {
 
   async #onFailed(status: string): Promise<void> {
     if (this.#ended) return;
+    this.#pendingWatch?.flush();
     this.#ended = true;
     const said = status === "gone" ? undefined : await this.#errorDescription();
     const errorDescription = (said ?? this.#guest.lastWords()).slice(0, 4_000);
