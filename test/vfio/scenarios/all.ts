@@ -1,5 +1,5 @@
 import type { Scenario } from "../scenario.ts";
-import { missingResource, stopCopy, twoDevices } from "./devices.ts";
+import { largeInitial, missingResource, stopCopy, twoDevices } from "./devices.ts";
 import { cancelInGate, restartInGate, targetSilent } from "./gate.ts";
 import { init2s, init4s, stock } from "./initial-load.ts";
 import { deadlineCancel, deadlineHold } from "./policy.ts";
@@ -10,6 +10,7 @@ export const scenarios: readonly Scenario[] = [
   init2s,
   init4s,
   twoDevices,
+  largeInitial,
   stopCopy,
   missingResource,
   cancelInGate,

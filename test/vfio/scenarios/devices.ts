@@ -8,6 +8,7 @@ import { move } from "../move.ts";
 import { describeMove, entriesOf, type Scenario } from "../scenario.ts";
 
 const MIB = 2 ** 20;
+const INITIAL_KIB = 64 * 1024;
 const FINAL_KIB = 16 * 1024;
 const LOAD_MS = 1_000;
 
@@ -24,6 +25,20 @@ export const twoDevices: Scenario = {
     );
     assert.ok(isDeepStrictEqual(pending, [2, 1, 0]), `Expected 2, 1, 0, got ${pending}`);
     return { move: seen, pending };
+  },
+};
+
+export const largeInitial: Scenario = {
+  name: "initial-64m",
+  claim: "64 MiB of initial bytes are out before the source is slowed down to wait for the ACK",
+  run: async ({ fleet }) => {
+    const seen = await move(fleet, { knobs: { initKib: INITIAL_KIB, loadInitMs: LOAD_MS } });
+    expectCompleted(seen);
+    expectAcked(seen, ["vf0"]);
+    expectAckAfter(seen, LOAD_MS);
+    const bytes = seen.migration.figures?.progress.vfioTransferredBytes ?? 0;
+    assert.ok(bytes >= 64 * MIB, `Expected 64 MiB of VFIO state, got ${bytes} bytes`);
+    return { move: seen };
   },
 };
 

@@ -5,6 +5,8 @@ import { move } from "../move.ts";
 import type { Scenario } from "../scenario.ts";
 
 const LOAD_MS = 6_000;
+/** The target says nothing while it loads, and is asked before the source is cancelled. */
+const LONG_LOAD_MS = 20_000;
 const DEADLINE_MS = 1_500;
 
 export const deadlineCancel: Scenario = {
@@ -12,7 +14,7 @@ export const deadlineCancel: Scenario = {
   claim: "an ACK that is late for the policy's deadline leaves the guest where it is",
   run: async ({ fleet }) => {
     const seen = await move(fleet, {
-      knobs: { loadInitMs: LOAD_MS },
+      knobs: { loadInitMs: LONG_LOAD_MS },
       policy: { ack: { deadlineMs: DEADLINE_MS, onTimeout: "cancel" } },
     });
     const { status, failure, runningOn, stoppedAtMs } = seen.migration;
