@@ -40,13 +40,9 @@ export async function describeBinary(qemu: string, cacheDir: string): Promise<Bi
   const path = findExecutable(qemu);
   const { size, mtimeMs } = statSync(path);
   const identity = `${path} ${size} ${Math.round(mtimeMs)}`;
-  const known = described.get(identity) ?? readCache(cacheDir, identity);
-  if (known) {
-    described.set(identity, known);
-    return known;
-  }
+  const known = readKnown(cacheDir, identity);
+  if (known) return known;
   const description = await askWithSandbox(path, identity);
-  described.set(identity, description);
   mkdirSync(cacheDir, { recursive: true, mode: 0o700 });
   const file = cachePath(cacheDir);
   writeFileSync(`${file}.new`, JSON.stringify(description), { mode: 0o600 });
@@ -54,8 +50,18 @@ export async function describeBinary(qemu: string, cacheDir: string): Promise<Bi
   return description;
 }
 
-/** Of this process: the file is read, and checked, once. A host has few binaries. */
-const described = new Map<string, BinaryDescription>();
+/** The newest cache file that was read: as long as it is the same one, it is not read again. */
+let lastRead: { stamp: string; description: BinaryDescription } | undefined;
+
+function readKnown(cacheDir: string, identity: string): BinaryDescription | undefined {
+  const path = cachePath(cacheDir);
+  const stats = statSync(path, { bigint: true, throwIfNoEntry: false });
+  const stamp = `${path} ${stats?.mtimeNs} ${stats?.size} ${identity}`;
+  if (lastRead?.stamp === stamp) return lastRead.description;
+  const description = readCache(cacheDir, identity);
+  if (description) lastRead = { stamp, description };
+  return description;
+}
 
 /** A build without seccomp, or a host that does not allow it, shows by not starting. */
 async function askWithSandbox(path: string, identity: string): Promise<BinaryDescription> {
