@@ -170,7 +170,12 @@ export class Fleet {
   /** Waits for the end; `onChange` hears of every new state of the record that was seen. */
   async waitForMigration(
     id: string,
-    options: { timeoutMs?: number; onChange?: (migration: Migration) => void } = {},
+    options: {
+      timeoutMs?: number;
+      /** How often the record is read; the control plane pays for it. Default 50 ms. */
+      everyMs?: number;
+      onChange?: (migration: Migration) => void;
+    } = {},
   ): Promise<Migration> {
     let last = "";
     return waitUntil(
@@ -182,7 +187,7 @@ export class Fleet {
         last = state;
         return isFinal(migration.status) ? migration : undefined;
       },
-      { timeoutMs: options.timeoutMs ?? 120_000, everyMs: 50 },
+      { timeoutMs: options.timeoutMs ?? 120_000, everyMs: options.everyMs ?? 50 },
     );
   }
 
