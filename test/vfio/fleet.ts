@@ -55,11 +55,11 @@ export class VfioFleet {
 
   /** @throws Error naming what did not come up; nothing is left then. */
   static async start(rig: Rig, say: (line: string) => void): Promise<VfioFleet> {
+    const code = await bundleAgent();
     const cloud = await Fleet.start({ hosts: {} });
     let l1: L1 | undefined;
     try {
-      const [code, machine] = await Promise.all([bundleAgent(), bootL1({ rig })]);
-      l1 = machine;
+      l1 = await bootL1({ rig });
       say(`L1 is up after ${Math.round(l1.bootMs)} ms`);
       const fleet = new VfioFleet(l1, cloud);
       await fleet.#startRelay();

@@ -26,6 +26,7 @@ and exits with 0; with SWITCHYARD_VFIO_REQUIRED=1 it exits with 1.`,
   )
   .parse();
 
+const INTERRUPTED = 130;
 const startedMs = performance.now();
 process.exitCode = await main(program.opts<Options>());
 
@@ -37,11 +38,14 @@ async function main(options: Options): Promise<number> {
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     process.once(signal, () => stopping.abort(new Error(`stopped by ${signal}`)));
   }
-  const outcome = await runScenarios(rig, chosen, {
-    runs: options.runs,
-    say,
-    signal: stopping.signal,
-  });
+  const { signal } = stopping;
+  const outcome = await runScenarios(rig, chosen, { runs: options.runs, say, signal }).catch(
+    (error: unknown) => {
+      if (signal.aborted) return undefined;
+      throw error;
+    },
+  );
+  if (outcome === undefined || signal.aborted) return INTERRUPTED;
   if (options.diagram) {
     for (const { name, move } of outcome.moves) console.log(`${name}\n${diagram(move)}\n`);
   }

@@ -35,6 +35,7 @@ export async function runScenarios(
   const stop = () => void fleet.stop();
   signal.addEventListener("abort", stop);
   try {
+    signal.throwIfAborted();
     if (scenarios[0]?.name !== "stock") {
       say("warming up");
       await move(fleet, { knobs: "stock" });

@@ -7,6 +7,9 @@ import type { Scenario } from "../scenario.ts";
 const LOAD_MS = 6_000;
 /** The target says nothing while it loads, and is asked before the source is cancelled. */
 const LONG_LOAD_MS = 20_000;
+const BUDGET_LOAD_MS = 3_000;
+/** Less than the device takes, more than a move with the ACK. */
+const BUDGET_MS = 2_500;
 const DEADLINE_MS = 1_500;
 
 export const deadlineCancel: Scenario = {
@@ -38,5 +41,28 @@ export const deadlineHold: Scenario = {
     expectAcked(seen, ["vf0"]);
     expectAckAfter(seen, LOAD_MS);
     return { move: seen };
+  },
+};
+
+export const downtimeBudget: Scenario = {
+  name: "downtime-budget",
+  claim:
+    "a learned load time refuses a move that would break the budget, and lets it go with the ACK",
+  run: async ({ fleet, say }) => {
+    const knobs = { loadInitMs: BUDGET_LOAD_MS };
+    const without = { capabilities: { "switchover-ack": "forbid" } } as const;
+    const taught = await move(fleet, { knobs, policy: without });
+    expectCompleted(taught);
+    const policy = { ...without, downtimeBudgetMs: BUDGET_MS };
+    const refused = await move(fleet, { knobs, policy });
+    const { status, failure, startedAtMs } = refused.migration;
+    assert.equal(status, "failed");
+    assert.equal(failure?.code, "downtime-budget", failure?.message);
+    assert.equal(startedAtMs, undefined, "the migration was started");
+    say(`refused: ${failure?.message}`);
+    const seen = await move(fleet, { knobs, policy: { downtimeBudgetMs: BUDGET_MS } });
+    expectCompleted(seen);
+    expectAcked(seen, ["vf0"]);
+    return { move: seen, refusal: failure?.message, prediction: seen.migration.prediction };
   },
 };
