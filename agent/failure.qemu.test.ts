@@ -78,6 +78,12 @@ describe.skipIf(!findQemu())("migrations that do not succeed, on real QEMU", () 
 
   it("a killed source is told by both ends, once each, and nothing is left of it", async () => {
     await pair.start(slow);
+    // A target whose source dies before it has connected waits on, and says nothing.
+    const { qmp } = pair.target.guests.get(pair.target.vm(VM));
+    await vi.waitFor(
+      async () => expect((await qmp.execute("query-migrate")).status).toBe("active"),
+      20_000,
+    );
     process.kill(pidOf(pair.source), "SIGKILL");
     await pair.source.told("guest.exited");
     await pair.source.told("migration.failed");
