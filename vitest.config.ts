@@ -7,5 +7,7 @@ export default defineConfig({
     testTimeout: 30_000,
     hookTimeout: 30_000,
     maxWorkers: 2,
+    // CI machines are shared: a test on real QEMU gets another chance there, never on a desk.
+    retry: process.env.CI ? 2 : 0,
   },
 });
