@@ -79,10 +79,16 @@ describe.skipIf(!findQemu())("a gated switchover on real QEMU", () => {
       timeoutMs: 30_000,
     });
     expect(source.typesOf()).not.toContain("migration.stopped");
+    // Or its migration thread would keep a core busy, and the target with it.
+    const { qmp } = source.guests.get(VM as never);
+    expect(Number((await qmp.execute("query-migrate-parameters"))["max-bandwidth"])).toBe(20_000);
     await source.run("source.release", VM, {}, { migrationId });
     await vi.waitFor(() => expect(target.typesOf()).toContain("migration.target-running"), 20_000);
     await source.run("source.release", VM, {}, { migrationId });
     expect(source.typesOf().filter((type) => type === "migration.released")).toHaveLength(1);
+    // What became dirty while it was held went before the guest was stopped.
+    const { body } = await source.told("migration.source-completed");
+    expect(body.figures.downtimeBytes).toBeLessThan(busy.workingSetBytes);
     const after = await readCounter(serial(source));
     await waitForCounter(serial(target), ({ counter }) => counter > (after?.counter ?? 0) + 20, {
       timeoutMs: 30_000,

@@ -53,7 +53,7 @@ export const Manifest = z.strictObject({
       postcopy: z
         .strictObject({ active: z.boolean(), pauses: z.int().nonnegative(), paused: z.boolean() })
         .optional(),
-      /** Holds for leave; gone once leave was given. */
+      /** Holds for leave; given at `releaseAtMs`; gone once that is carried out. */
       gate: z.strictObject({ releaseAtMs: z.number().optional() }).optional(),
       /** Parameters as agreed that are changed underway, and all changed ones as they were before. */
       agreed: Parameters.optional(),

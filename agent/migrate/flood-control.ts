@@ -12,6 +12,9 @@ const CALM_BYTES_PER_SECOND = 20_000;
 /** When neither the policy nor a measurement knows better: 1 Gbit/s. */
 const LINK_BYTES_PER_SECOND = 125_000_000;
 
+/** What was sent while it spun fills the sockets' buffers; a target reads it within this. */
+const SETTLING_MS = 1_000;
+
 /** Device state that has not grown for so long is out as far as it goes. */
 const SETTLED_MS = 200;
 
@@ -33,6 +36,7 @@ export class FloodControl {
   readonly #guest: Guest;
   readonly #log: Log;
   #calming = false;
+  #calmSinceMs = 0;
   #over = false;
 
   constructor(guest: Guest, log: Log) {
@@ -42,11 +46,22 @@ export class FloodControl {
 
   /** Passes that one delivery of MIGRATION_PASS stands for, and the best rate seen so far, B/s. */
   onPasses(count: number, measuredBytesPerSecond: number | undefined): void {
-    if (count < SPINNING_PASSES || this.#calming || this.#over) return;
+    if (count >= SPINNING_PASSES) this.onNothingLeft(measuredBytesPerSecond);
+  }
+
+  /** Nothing is left to send and it is held, with or without passes; the best rate seen, B/s. */
+  onNothingLeft(measuredBytesPerSecond: number | undefined): void {
+    if (this.#calming || this.#over) return;
     this.#calming = true;
+    this.#calmSinceMs = Number.POSITIVE_INFINITY;
     this.#calm(measuredBytesPerSecond).catch((error: unknown) => {
       this.#log.warn({ error }, "the flood of passes cannot be calmed");
     });
+  }
+
+  /** What was sent while it spun has been read, or it has not spun. */
+  get isSettled(): boolean {
+    return !this.#calming || performance.now() - this.#calmSinceMs >= SETTLING_MS;
   }
 
   /** The hold is over: full speed again for what has become dirty meanwhile. */
@@ -119,6 +134,7 @@ export class FloodControl {
       limits["avail-switchover-bandwidth"] = measuredBytesPerSecond ?? LINK_BYTES_PER_SECOND;
     }
     await qmp.execute("migrate-set-parameters", limits);
+    this.#calmSinceMs = performance.now();
     this.#log.info({ limits }, "switchover is held with nothing left to send: calmed");
   }
 }

@@ -1,14 +1,29 @@
+import type { Progress } from "../../core/event.ts";
 import type { Guest } from "../guest/guest.ts";
 import type { Log } from "../log.ts";
 import { QmpCommandError } from "../qmp/error.ts";
+import type { FloodControl } from "./flood-control.ts";
 import type { LinkBandwidth } from "./link-bandwidth.ts";
 
 const NODE = "switchyard-gate";
 const BITMAP = "hold";
 /** The least a bitmap and its node can be; one dirty bit is enough. */
 const NODE_BYTES = 65_536;
-/** 7.2 has no avail-switchover-bandwidth and measures next to nothing while it holds. */
-const NO_LIMIT_MS = 2_000_000;
+/** Downtime limit until what has become dirty during the hold is over there. */
+const CATCH_UP_LIMIT_MS = 1;
+/** One to find it, one to have sent it: so far a migration that was not held has come, too. */
+const CATCH_UP_PASSES = 2;
+/** The passes may have been missed; QEMU's own check of the limit holds in any case. */
+const CATCH_UP_MS_MAX = 5_000;
+
+export type GateOptions = {
+  guest: Guest;
+  log: Log;
+  /** The downtime limit of the migration, ms. */
+  limitMs: number;
+  link: LinkBandwidth;
+  flood: FloodControl;
+};
 
 /**
  * Holds switchover while the guest runs, on the source alone: a dirty bitmap on a node of no content
@@ -24,14 +39,16 @@ export class Gate {
   readonly #log: Log;
   readonly #limitMs: number;
   readonly #link: LinkBandwidth;
+  readonly #flood: FloodControl;
   #state: "open" | "holding" | "released" = "open";
+  #stopCatchingUp: () => void = () => undefined;
 
-  /** `limitMs`: the downtime limit that holds from the release on. */
-  constructor(guest: Guest, log: Log, limitMs: number, link: LinkBandwidth) {
-    this.#link = link;
+  constructor({ guest, log, limitMs, link, flood }: GateOptions) {
     this.#guest = guest;
     this.#log = log;
     this.#limitMs = limitMs;
+    this.#link = link;
+    this.#flood = flood;
   }
 
   get isHolding(): boolean {
@@ -71,23 +88,53 @@ export class Gate {
     this.#state = "holding";
   }
 
-  /** Leave to switch over; QEMU looks every 100 ms. True when it was holding. */
+  /**
+   * QEMU's figures while it holds. Up to 10.2 a migration thread with nothing left to send makes no
+   * passes, it sends hundreds of thousands of empty sections a second: a core is busy with that, and
+   * the target has some 0.6 s of them to read before it comes to what the switchover sends.
+   */
+  look(
+    { ramRemainingBytes, ramTransferredBytes = 0 }: Progress,
+    bestBytesPerSecond?: number,
+  ): void {
+    if (!this.isHolding || ramRemainingBytes !== 0 || ramTransferredBytes === 0) return;
+    // What the link gives comes before what was measured.
+    void this.#link.apply().then(() => this.#flood.onNothingLeft(bestBytesPerSecond));
+  }
+
+  /** The target has nothing to read any more: leave may come. */
+  get isSettled(): boolean {
+    return this.#flood.isSettled;
+  }
+
+  /**
+   * Leave to switch over; QEMU looks every 100 ms. What has become dirty during the hold is sent
+   * before the guest stops, so that the downtime is that of a migration that was not held. True when
+   * it was holding.
+   */
   async release(): Promise<boolean> {
     if (this.#state !== "holding") return false;
+    // A later life of the agent begins the release again.
+    this.#note({ gate: { releaseAtMs: Date.now() } });
     this.#state = "released";
+    // Full speed first: what became dirty has to go.
+    this.#flood.release();
     // While it holds QEMU measures next to nothing.
     await this.#link.apply();
-    const { "avail-switchover-bandwidth": bandwidth } = await this.#guest.qmp.execute(
-      "query-migrate-parameters",
-    );
-    const limitMs = bandwidth === undefined ? NO_LIMIT_MS : this.#limitMs;
-    await this.#guest.qmp.execute("migrate-set-parameters", { "downtime-limit": limitMs });
+    try {
+      await this.#limit(Math.min(CATCH_UP_LIMIT_MS, this.#limitMs));
+    } catch (error) {
+      this.#state = "holding";
+      throw error;
+    }
+    this.#catchUp();
     return true;
   }
 
   /** After the end of the migration, whichever it was. Idempotent; QEMU may be gone. */
   async cleanUp(): Promise<void> {
     this.#state = "released";
+    this.#stopCatchingUp();
     try {
       await this.#removeNode();
       await this.#guest.qmp.execute("migrate-set-capabilities", {
@@ -100,6 +147,36 @@ export class Gate {
     } catch (error) {
       this.#log.debug({ error }, "the hold's bitmap is left to QEMU's end");
     }
+  }
+
+  /** After one pass over what was dirty as much may be left as was agreed. */
+  #catchUp(): void {
+    let passes = 0;
+    const raise = () => {
+      this.#stopCatchingUp();
+      const gone = (error: unknown) => this.#log.debug({ error }, "the limit is left as it is");
+      this.#limit(this.#limitMs).then(() => this.#note({ gate: undefined }), gone);
+    };
+    const timer = setTimeout(raise, CATCH_UP_MS_MAX);
+    const unsubscribe = this.#guest.monitor.on("MIGRATION_PASS", ({ count }) => {
+      passes += count;
+      if (passes >= CATCH_UP_PASSES) raise();
+    });
+    this.#stopCatchingUp = () => {
+      clearTimeout(timer);
+      unsubscribe();
+    };
+  }
+
+  async #limit(limitMs: number): Promise<void> {
+    await this.#guest.qmp.execute("migrate-set-parameters", { "downtime-limit": limitMs });
+  }
+
+  #note(change: { gate: { releaseAtMs?: number } | undefined }): void {
+    const { gate: _, ...rest } = this.#guest.manifest.migration ?? {};
+    if (!("id" in rest)) return;
+    const { gate } = change;
+    this.#guest.note({ migration: { ...rest, ...(gate === undefined ? {} : { gate }) } });
   }
 
   async #removeNode(): Promise<void> {

@@ -147,7 +147,8 @@ export class SourceMigration {
     if (memory?.logOffset !== undefined) this.#watchAck(memory.logOffset);
     this.#bandwidth = new LinkBandwidth(this.#guest, this.#log, memory?.linkBytesPerSecond);
     const limitMs = memory?.downtimeLimitMs ?? DOWNTIME_LIMIT_MS;
-    if (memory?.gate) this.#gate = new Gate(this.#guest, this.#log, limitMs, this.#bandwidth);
+    const [guest, log, link, flood] = [this.#guest, this.#log, this.#bandwidth, this.#flood];
+    if (memory?.gate) this.#gate = new Gate({ guest, log, limitMs, link, flood });
     const onRung = (rung: ClimbedRung) => this.#tell({ type: "migration.rung", ...rung });
     this.#ladder = Ladder.of(this.#guest, onRung);
     this.#listen();
@@ -159,12 +160,7 @@ export class SourceMigration {
    * @throws QmpError: then it holds still.
    */
   async release(by: "command" | "time"): Promise<void> {
-    if (this.ended || !this.#gate?.isHolding) return;
-    // Full speed first: what became dirty while it held has to go before the guest may stop.
-    this.#flood.release();
-    if (!(await this.#gate.release())) return;
-    const { gate: _, ...rest } = this.#guest.manifest.migration ?? {};
-    if ("id" in rest) this.#guest.note({ migration: rest });
+    if (this.ended || !(await this.#gate?.release())) return;
     this.#tell({ type: "migration.released", by });
   }
 
@@ -335,6 +331,7 @@ export class SourceMigration {
         this.#said.converged = true;
         this.#tell({ type: "migration.converged" });
       }
+      this.#gate?.look(progress, this.#bestBytesPerSecond);
       this.#lookWhetherHeld();
       if (await this.#hasGivenUp(progress, limit)) await this.cancel();
       if (Date.now() - this.#lastProgressMs < this.#progressIntervalMs) return;
@@ -349,7 +346,8 @@ export class SourceMigration {
 
   /** All but the last of it is over there: from here on it waits for leave. */
   #lookWhetherHeld(): void {
-    const isReady = this.#gate?.isHolding && this.#said.converged && this.#isAcked();
+    const isAtGate = this.#gate?.isHolding && this.#gate.isSettled;
+    const isReady = isAtGate && this.#said.converged && this.#isAcked();
     if (this.#said.held || !isReady) return;
     this.#said.held = true;
     this.#tell({ type: "migration.held" });

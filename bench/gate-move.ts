@@ -1,0 +1,127 @@
+import { readFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Migration } from "../core/migration.ts";
+import type { Fleet } from "../demo/fleet.ts";
+import { readCounter } from "../demo/guest/serial.ts";
+import { waitUntil } from "../demo/wait-until.ts";
+
+export type Move = {
+  /** QEMU's own figure. */
+  downtimeMs: number;
+  /** STOP on the source to RESUME on the target, by QEMU's time stamps. */
+  blackoutMs: number;
+  /** Bytes that went while the guest stood still, as QEMU counts them; 0 where it does not say. */
+  downtimeBytes: number;
+};
+
+export type HeldMove = Move & {
+  /** Leave has reached QEMU (the agent's word) to STOP. */
+  releasedToStopMs: number;
+  /** The call that gives leave was sent, and was answered, to STOP. */
+  sentToStopMs: number;
+  answeredToStopMs: number;
+  /** Ticks of the guest's counter (10 ms each) while it was held, per second. */
+  ticksPerSecond: number;
+  /** Of one core, in percent, while it was held. */
+  qemuCpuPercent: number;
+  agentCpuPercent: number;
+  /** Passes over RAM per second while it was held. */
+  passesPerSecond: number;
+  /** Sent per second while it was held. */
+  sentBytesPerSecond: number;
+};
+
+type Ends = { vm: string; source: string; target: string };
+
+/** @throws Error when the move does not complete, or the guest's memory is not whole. */
+export async function plainMove(fleet: Fleet, ends: Ends): Promise<Move> {
+  const { id } = await fleet.api.migrate(ends.vm, ends.target);
+  return finish(fleet, ends, id);
+}
+
+/** Holds for `holdMs` from the moment on that the agent says so, then gives leave. */
+export async function gatedMove(fleet: Fleet, ends: Ends, holdMs: number): Promise<HeldMove> {
+  const id = await holdMove(fleet, ends);
+  const before = await sample(fleet, ends, id);
+  await sleep(holdMs);
+  const after = await sample(fleet, ends, id);
+  const sentAtMs = Date.now();
+  await fleet.api.call("POST", `/v1/migrations/${id}/switchover`);
+  const answeredAtMs = Date.now();
+  const move = await finish(fleet, ends, id);
+  const { stoppedAtMs = Number.NaN, gate } = await fleet.api.migration(id);
+  const seconds = (after.atMs - before.atMs) / 1000;
+  const rate = (what: "counter" | "passes" | "qemuCpuMs" | "agentCpuMs" | "sentBytes") =>
+    (after[what] - before[what]) / seconds;
+  return {
+    ...move,
+    releasedToStopMs: stoppedAtMs - (gate?.releasedAtMs ?? Number.NaN),
+    sentToStopMs: stoppedAtMs - sentAtMs,
+    answeredToStopMs: stoppedAtMs - answeredAtMs,
+    ticksPerSecond: rate("counter"),
+    qemuCpuPercent: rate("qemuCpuMs") / 10,
+    agentCpuPercent: rate("agentCpuMs") / 10,
+    passesPerSecond: rate("passes"),
+    sentBytesPerSecond: rate("sentBytes"),
+  };
+}
+
+/** Starts a gated move and waits until it holds; the guest runs on. */
+export async function holdMove(fleet: Fleet, { vm, target }: Ends): Promise<string> {
+  const policy = { switchover: { mode: "gated" as const } };
+  const { id } = await fleet.api.migrate(vm, target, { policy });
+  await waitUntil(
+    `${id} to hold`,
+    async () => {
+      const { gate, failure } = await fleet.api.migration(id);
+      if (failure) throw new Error(`The move failed: ${JSON.stringify(failure)}`);
+      return gate?.heldAtMs;
+    },
+    { timeoutMs: 60_000, everyMs: 100 },
+  );
+  return id;
+}
+
+async function finish(fleet: Fleet, { vm, source, target }: Ends, id: string): Promise<Move> {
+  // All times are the record's own: looking less often only disturbs it less.
+  const migration = await fleet.waitForMigration(id, { everyMs: 500 });
+  const { figures, stoppedAtMs, targetRunningAtMs } = migration;
+  if (!figures || stoppedAtMs === undefined || targetRunningAtMs === undefined) {
+    throw new Error(`The move ended ${migration.status}: ${JSON.stringify(migration.failure)}`);
+  }
+  await waitUntil("the source's process to be gone", () =>
+    fleet.guestPid(source, vm) === undefined ? true : undefined,
+  );
+  const reading = await waitUntil("the guest to count on the target", () =>
+    readCounter(fleet.serialLog(target, vm)),
+  );
+  if (reading.errors > 0) throw new Error(`The guest has lost memory: ${JSON.stringify(reading)}`);
+  return {
+    downtimeMs: figures.downtimeMs,
+    blackoutMs: targetRunningAtMs - stoppedAtMs,
+    downtimeBytes: figures.downtimeBytes ?? 0,
+  };
+}
+
+async function sample(fleet: Fleet, { vm, source }: Ends, id: string) {
+  const [reading, { progress, stoppedAtMs }] = await Promise.all([
+    readCounter(fleet.serialLog(source, vm)),
+    fleet.api.migration(id) as Promise<Migration>,
+  ]);
+  if (stoppedAtMs !== undefined) throw new Error("The guest was stopped while it was to be held");
+  return {
+    atMs: performance.now(),
+    counter: reading?.counter ?? Number.NaN,
+    passes: progress?.dirtySyncCount ?? 0,
+    sentBytes: progress?.ramTransferredBytes ?? 0,
+    qemuCpuMs: cpuMs(fleet.guestPid(source, vm)),
+    agentCpuMs: cpuMs(fleet.agent(source).pid),
+  };
+}
+
+/** User and system time of a process, ms (proc(5): fields 14 and 15, 100 ticks per second). */
+function cpuMs(pid: number | undefined): number {
+  const text = readFileSync(`/proc/${pid}/stat`, "utf8");
+  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+  return (Number(fields[11]) + Number(fields[12])) * 10;
+}

@@ -1,0 +1,143 @@
+import { cpus } from "node:os";
+import { join } from "node:path";
+import { Command, InvalidArgumentError } from "commander";
+import { VmDefinition } from "../core/vm.ts";
+import { Fleet } from "../demo/fleet.ts";
+import { bootDiskDefinition, writeBootDisk } from "../demo/guest/boot-disk.ts";
+import type { GuestLoad } from "../demo/guest/boot-sector.ts";
+import { waitForCounter } from "../demo/guest/serial.ts";
+import { chooseQemu } from "../demo/qemu.ts";
+import { waitUntil } from "../demo/wait-until.ts";
+import { leftovers } from "./gate-leftovers.ts";
+import { gatedMove, type HeldMove, holdMove, type Move, plainMove } from "./gate-move.ts";
+import { round, spread } from "./statistics.ts";
+
+const MIB = 2 ** 20;
+const HOSTS = ["host-a", "host-b"] as const;
+/** Fewer ticks than this and the guest has not really run. */
+const TICKS_PER_SECOND_MIN = 20;
+
+/** The guests: one that only counts, and one that dirties its working set all the time. */
+const loads: Record<string, GuestLoad> = {
+  idle: { dirtyBytesPerSecond: 0, workingSetBytes: 16 * MIB },
+  busy: { dirtyBytesPerSecond: 8 * MIB, workingSetBytes: 16 * MIB },
+};
+
+const program = new Command("bench:gate")
+  .description("A switchover held by the gate beside one without it: the same guest, alternating")
+  .option("--json", "print one JSON object as the last line")
+  .option("--runs <number>", "moves of each kind and guest", whole(1, 1000), 5)
+  .option("--hold-seconds <number>", "how long it is held", whole(1, 3600), 20)
+  .option("--qemu <path>", "QEMU of both ends")
+  .parse();
+const options = program.opts<{ json?: true; runs: number; holdSeconds: number; qemu?: string }>();
+
+const qemu = chooseQemu(options.qemu);
+const fleet = await Fleet.start({ hosts: { [HOSTS[0]]: qemu.path, [HOSTS[1]]: qemu.path } });
+try {
+  const guests: Record<string, ReturnType<typeof summary>> = {};
+  for (const [name, load] of Object.entries(loads)) guests[name] = await guest(name, load);
+  const setup = {
+    qemu: qemu.version,
+    real: qemu.real,
+    cpu: cpus()[0]?.model ?? "unknown",
+    cores: cpus().length,
+    guest: "128 MiB, TCG; busy: 8 MiB/s dirtied over 16 MiB",
+    holdSeconds: options.holdSeconds,
+  };
+  console.log(JSON.stringify({ setup, ...guests }, null, options.json ? undefined : 2));
+} finally {
+  await fleet.stop();
+}
+
+/** All moves of one guest. It is ended afterwards, so as not to disturb the next one's. */
+async function guest(vm: string, load: GuestLoad) {
+  const disk = join(fleet.folder, `${vm}.img`);
+  await writeBootDisk(disk, load);
+  const definition = VmDefinition.parse({ memoryBytes: 128 * MIB, ...bootDiskDefinition(disk) });
+  await fleet.startVm(vm, HOSTS[0], definition);
+  // Until it has gone round its working set once.
+  await waitForCounter(fleet.serialLog(HOSTS[0], vm), ({ counter }) => counter > 250, {
+    timeoutMs: 60_000,
+  });
+  const plain: Move[] = [];
+  const gated: HeldMove[] = [];
+  const [there, back] = [
+    { vm, source: HOSTS[0], target: HOSTS[1] },
+    { vm, source: HOSTS[1], target: HOSTS[0] },
+  ];
+  // One of each to warm up: caches of the file system, of the compiler, of QEMU's probe.
+  await plainMove(fleet, there);
+  await gatedMove(fleet, back, 1_000);
+  for (let run = 1; run <= options.runs; run += 1) {
+    // Each kind in each direction.
+    const isOdd = run % 2 === 1;
+    if (isOdd) plain.push(await plainMove(fleet, there));
+    gated.push(await gatedMove(fleet, isOdd ? back : there, options.holdSeconds * 1000));
+    if (!isOdd) plain.push(await plainMove(fleet, back));
+    if (!options.json) console.error(`${vm}: run ${run} of ${options.runs}`);
+  }
+  const left = await lookForLeftovers(vm);
+  await fleet.api.call("DELETE", `/v1/vms/${vm}?mode=quit`);
+  await waitUntil(`${vm} to stop`, async () =>
+    (await fleet.api.vm(vm)).state === "stopped" ? true : undefined,
+  );
+  if (gated.some(({ ticksPerSecond }) => !(ticksPerSecond >= TICKS_PER_SECOND_MIN))) {
+    throw new Error(`Expected the ${vm} guest to count on while it is held`);
+  }
+  return summary(plain, gated, left);
+}
+
+/** In the process the guest came to, and in the one it stayed in when a held move was cancelled. */
+async function lookForLeftovers(vm: string) {
+  const { host: source } = await fleet.api.vm(vm);
+  const target = source === HOSTS[0] ? HOSTS[1] : HOSTS[0];
+  const completed = await leftovers(fleet, source, vm);
+  const id = await holdMove(fleet, { vm, source, target });
+  await fleet.api.cancel(id);
+  const { status } = await fleet.waitForMigration(id, { everyMs: 500 });
+  if (status !== "cancelled") throw new Error(`Expected a held move to be cancelled: ${status}`);
+  const cancelled = await leftovers(fleet, source, vm);
+  const found = [...completed, ...cancelled];
+  if (found.length > 0) throw new Error(`The gate has left behind: ${found.join(", ")}`);
+  return { completed, cancelled };
+}
+
+function summary(plain: Move[], gated: HeldMove[], leftBehind: object) {
+  const of = <T>(list: T[], figure: (one: T) => number) => spread(list.map(figure));
+  const moves = (list: Move[]) => ({
+    downtimeMs: of(list, (one) => one.downtimeMs),
+    blackoutMs: of(list, (one) => one.blackoutMs),
+    downtimeBytes: of(list, (one) => one.downtimeBytes),
+  });
+  const [without, withGate] = [moves(plain), moves(gated)];
+  return {
+    without,
+    withGate,
+    downtimeRatio: round(withGate.downtimeMs.median / without.downtimeMs.median),
+    blackoutRatio: round(withGate.blackoutMs.median / without.blackoutMs.median),
+    releaseToStopMs: {
+      sinceReleased: of(gated, (one) => one.releasedToStopMs),
+      sinceAnswered: of(gated, (one) => one.answeredToStopMs),
+      sinceSent: of(gated, (one) => one.sentToStopMs),
+    },
+    whileHeld: {
+      guestTicksPerSecond: of(gated, (one) => one.ticksPerSecond),
+      qemuCpuPercent: of(gated, (one) => one.qemuCpuPercent),
+      agentCpuPercent: of(gated, (one) => one.agentCpuPercent),
+      passesPerSecond: of(gated, (one) => one.passesPerSecond),
+      sentBytesPerSecond: of(gated, (one) => one.sentBytesPerSecond),
+    },
+    leftBehind,
+  };
+}
+
+function whole(min: number, max: number) {
+  return (text: string): number => {
+    const value = Number(text);
+    if (Number.isInteger(value) && value >= min && value <= max) return value;
+    throw new InvalidArgumentError(
+      `Expected a whole number from ${min} to ${max}, got \`${text}\`.`,
+    );
+  };
+}
