@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { Migration } from "../../core/migration.ts";
 import type { Move } from "./move.ts";
 
 /** Waiting for the ACK must take the devices' load time out of the downtime: at most this is left. */
@@ -29,6 +30,33 @@ export function expectAcked(move: Move, devices: readonly string[]): void {
     (ack.ackedAtMs ?? Number.POSITIVE_INFINITY) <= stoppedAtMs,
     `Expected the ACK (${ack.ackedAtMs}) before STOP (${stoppedAtMs})`,
   );
+}
+
+/** None was agreed on, and none was seen. */
+export function expectNoAck({ migration: { ack, agreement }, timeline }: Move): void {
+  assert.equal(ack?.mode, "none");
+  assert.equal(ack.evidence, undefined);
+  assert.equal(ack.ackedAtMs, undefined);
+  assert.notEqual(agreement?.source.capabilities["switchover-ack"], true);
+  assert.deepEqual(
+    timeline.filter(({ type }) => /^migration\.ack/.test(type)),
+    [],
+    "told of an ACK",
+  );
+}
+
+/** The ACK was late, and the guest was never stopped. */
+export function expectGivenUp({
+  status,
+  failure,
+  runningOn,
+  source,
+  stoppedAtMs,
+}: Migration): void {
+  assert.equal(status, "failed");
+  assert.equal(failure?.code, "ack-timeout", failure?.message);
+  assert.equal(runningOn, source);
+  assert.equal(stoppedAtMs, undefined, "the guest was stopped");
 }
 
 /** The ACK came no sooner than the target's devices can have loaded what they need first. */

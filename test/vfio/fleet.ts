@@ -4,7 +4,13 @@ import { waitUntil } from "../../demo/wait-until.ts";
 import { bundleAgent } from "./agent-bundle.ts";
 import { bootL1, type L1 } from "./rig/l1.ts";
 import type { L1Process } from "./rig/l1-channel.ts";
-import { createMttyDevice, loadMtty, type MttyKnobs, setMttyKnobs } from "./rig/mdev.ts";
+import {
+  createMttyDevice,
+  loadMtty,
+  type MttyKnobs,
+  renewalScript,
+  setMttyKnobs,
+} from "./rig/mdev.ts";
 import type { Rig } from "./rig/rig.ts";
 
 export const SOURCE = "host-a";
@@ -17,6 +23,8 @@ const RELAY = "/project/test/vfio/rig/inside/relay.ts";
 /** What runs in L1 is killed after this. */
 const LIFE_MS = 1_800_000;
 const SHELL_DEADLINE_MS = 20_000;
+/** A device cannot be removed before the driver has loaded what its last user gave it. */
+const HOOK_TIMEOUT_MS = 30_000;
 /** Emulated and beside other work, an agent takes its time to come up. */
 const UP_MS = 120_000;
 
@@ -89,7 +97,10 @@ export class VfioFleet {
     return this.#cloud;
   }
 
-  /** New devices on both hosts, as every migration needs them, and what they shall do. */
+  /**
+   * New devices on both hosts, as every guest needs them, and what they shall do. Before each
+   * migration the target makes its own anew again, by its agent's hook.
+   */
   async renewDevices(knobs: MttyKnobs | "stock"): Promise<void> {
     const variant = knobs === "stock" ? "stock" : "knobs";
     if (this.#variant !== variant) {
@@ -171,6 +182,7 @@ export class VfioFleet {
   async #addHost(host: HostName): Promise<void> {
     const { key } = await this.api.createHost(host);
     const folder = `/tmp/${host}`;
+    const hook = `${folder}/renew-devices`;
     const config = {
       host,
       apiUrl: this.api.url,
@@ -179,9 +191,16 @@ export class VfioFleet {
       stateDir: "s",
       progressIntervalMs: 500,
       resources: resourcesOf(host),
+      // A guest that is already there keeps its devices: only the target's are made anew.
+      ...(host === TARGET && {
+        hooks: { prepare: { command: [hook], timeoutMs: HOOK_TIMEOUT_MS } },
+      }),
     };
     await this.shell(`mkdir -p ${folder} && touch ${folder}/key && chmod 600 ${folder}/key`);
     await this.l1.writeFile(`${folder}/key`, key);
+    const uuids = DEVICES.map((_, index) => uuidOf(host, index));
+    await this.l1.writeFile(hook, renewalScript(uuids));
+    await this.shell(`chmod 700 ${hook}`);
     await this.l1.writeFile(`${folder}/agent.json`, JSON.stringify(config));
     await this.startAgent(host);
     let ended = false;

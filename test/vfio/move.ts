@@ -9,6 +9,7 @@ import type { MttyKnobs } from "./rig/mdev.ts";
 /** What the link is said to give: QEMU cannot measure it while nothing is left to send. */
 const BANDWIDTH_BYTES_PER_SECOND = 1_000_000_000;
 const END_MS = 180_000;
+const SUCCESSOR_MS = 10_000;
 
 export type MoveOptions = {
   /** What the devices do; `stock`: the kernel's own driver. */
@@ -18,12 +19,20 @@ export type MoveOptions = {
   policy?: z.input<typeof MigrationPolicy>;
   /** Done as soon as the source waits for the ACK. */
   inGate?: (move: { id: string; guest: RigGuest }) => Promise<void>;
+  /** A successor is expected to go on after this migration has been given up: it is the move's. */
+  successor?: true;
   /** Done from the start on, beside it. */
   meanwhile?: (move: { id: string; guest: RigGuest }) => Promise<void>;
 };
 
 /** One migration of a fresh guest with fresh devices, and what the API says of it afterwards. */
-export type Move = { migration: Migration; timeline: TimelineEntry[]; lines: number };
+export type Move = Seen & {
+  lines: number;
+  /** What was given up before, when the migration is a successor. */
+  predecessor?: Seen;
+};
+
+type Seen = { migration: Migration; timeline: TimelineEntry[] };
 
 let count = 0;
 
@@ -34,7 +43,7 @@ let count = 0;
  * @throws Error saying what was not as it must be
  */
 export async function move(fleet: VfioFleet, options: MoveOptions): Promise<Move> {
-  const { devices = 1, knobs, inGate, meanwhile } = options;
+  const { devices = 1, knobs, inGate, meanwhile, successor } = options;
   await fleet.renewDevices(knobs);
   count += 1;
   const guest = await RigGuest.start(fleet, `vm${count}`, DEVICES.slice(0, devices));
@@ -47,16 +56,28 @@ export async function move(fleet: VfioFleet, options: MoveOptions): Promise<Move
       await waitUntilInGate(fleet, id);
       await inGate({ id, guest });
     }
-    const migration = await fleet.cloud.waitForMigration(id, { timeoutMs: END_MS });
+    const first = await waitForEnd(fleet, id);
     await beside;
-    const timeline = await fleet.api.timeline(id);
-    const host = migration.runningOn === TARGET ? TARGET : SOURCE;
+    const last = successor ? await waitForEnd(fleet, await successorOf(fleet, id)) : first;
+    const host = last.migration.runningOn === TARGET ? TARGET : SOURCE;
     await guest.waitUntilRunning(host);
     const lines = await guest.checkCount(host === TARGET ? TARGET : undefined);
-    return { migration, timeline, lines };
+    return { ...last, lines, ...(successor && { predecessor: first }) };
   } finally {
     await guest.end();
   }
+}
+
+async function waitForEnd(fleet: VfioFleet, id: string): Promise<Seen> {
+  fleet.lastMigration = id;
+  const migration = await fleet.cloud.waitForMigration(id, { timeoutMs: END_MS });
+  return { migration, timeline: await fleet.api.timeline(id) };
+}
+
+/** It is named a moment after the end of the first. */
+async function successorOf(fleet: VfioFleet, id: string): Promise<string> {
+  const named = async () => (await fleet.api.migration(id)).successor;
+  return await waitUntil(`the successor of ${id}`, named, { timeoutMs: SUCCESSOR_MS });
 }
 
 /** The source has all but the last of it over there and waits for the target's word. */

@@ -34,7 +34,7 @@ export async function setMttyKnobs(l1: L1, knobs: MttyKnobs): Promise<void> {
 
 /**
  * Makes a device with two ports anew and returns the path that `vfio-pci,sysfsdev=` takes. Every
- * migration needs new devices on both sides: one keeps the migration state (RESUMING, STOP) in which
+ * guest and every target needs new devices: one keeps the migration state (RESUMING, STOP) in which
  * its last user left it, and the next user cannot start from there.
  */
 export async function createMttyDevice(l1: L1, uuid: string): Promise<string> {
@@ -47,6 +47,21 @@ export async function createMttyDevice(l1: L1, uuid: string): Promise<string> {
 export async function removeMttyDevice(l1: L1, uuid: string): Promise<void> {
   const remove = `${mttyDevicePath(uuid)}/remove`;
   await shell(l1, `if [ -e ${remove} ]; then echo 1 >${remove}; fi`);
+}
+
+/**
+ * A program for L1 that makes the devices anew, whether they are there or not, as createMttyDevice
+ * does. It waits for a user that is still closing one.
+ */
+export function renewalScript(uuids: readonly string[]): string {
+  return `#!/bin/sh
+set -e
+for uuid in ${uuids.join(" ")}; do
+  remove=${DEVICES}/$uuid/remove
+  if [ -e $remove ]; then echo 1 >$remove; fi
+  echo $uuid >${PARENT}/mtty-2/create
+done
+`;
 }
 
 /** The option that gives the device to a QEMU: the kernel has no IOMMUFD, so its own dirty log is out. */

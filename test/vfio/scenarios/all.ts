@@ -2,7 +2,13 @@ import type { Scenario } from "../scenario.ts";
 import { largeInitial, missingResource, stopCopy, twoDevices } from "./devices.ts";
 import { cancelInGate, restartInGate, targetSilent } from "./gate.ts";
 import { init2s, init4s, stock } from "./initial-load.ts";
-import { deadlineCancel, deadlineHold, downtimeBudget } from "./policy.ts";
+import {
+  deadlineCancel,
+  deadlineHold,
+  deadlineProceed,
+  downtimeBudget,
+  proceedOverBudget,
+} from "./policy.ts";
 
 /** In the order they run. The first migration after boot is slower than the rest: not a timed one. */
 export const scenarios: readonly Scenario[] = [
@@ -18,5 +24,7 @@ export const scenarios: readonly Scenario[] = [
   targetSilent,
   deadlineCancel,
   deadlineHold,
+  deadlineProceed,
   downtimeBudget,
+  proceedOverBudget,
 ];

@@ -1,8 +1,15 @@
 import assert from "node:assert/strict";
-import { expectAckAfter, expectAcked, expectCompleted } from "../expect.ts";
-import { SOURCE } from "../fleet.ts";
+import {
+  downtimeMs,
+  expectAckAfter,
+  expectAcked,
+  expectCompleted,
+  expectGivenUp,
+  expectNoAck,
+} from "../expect.ts";
 import { move } from "../move.ts";
-import type { Scenario } from "../scenario.ts";
+import { setMttyKnobs } from "../rig/mdev.ts";
+import { entriesOf, type Scenario } from "../scenario.ts";
 
 const LOAD_MS = 6_000;
 /** The target says nothing while it loads, and is asked before the source is cancelled. */
@@ -11,6 +18,9 @@ const BUDGET_LOAD_MS = 3_000;
 /** Less than the device takes, more than a move with the ACK. */
 const BUDGET_MS = 2_500;
 const DEADLINE_MS = 1_500;
+/** What a successor's device takes, and what it may take. */
+const NEXT_LOAD_MS = 3_000;
+const ROOMY_BUDGET_MS = 15_000;
 
 export const deadlineCancel: Scenario = {
   name: "ack-deadline-cancel",
@@ -20,11 +30,70 @@ export const deadlineCancel: Scenario = {
       knobs: { loadInitMs: LONG_LOAD_MS },
       policy: { ack: { deadlineMs: DEADLINE_MS, onTimeout: "cancel" } },
     });
-    const { status, failure, runningOn, stoppedAtMs } = seen.migration;
-    assert.equal(status, "failed");
-    assert.equal(failure?.code, "ack-timeout", failure?.message);
-    assert.equal(runningOn, SOURCE);
-    assert.equal(stoppedAtMs, undefined, "the guest was stopped");
+    expectGivenUp(seen.migration);
+    return { move: seen, failure: seen.migration.failure?.message };
+  },
+};
+
+export const deadlineProceed: Scenario = {
+  name: "ack-deadline-proceed",
+  claim: "the policy proceed gives a late ACK up, and a successor moves the guest without it",
+  run: async ({ fleet, say }) => {
+    const seen = await move(fleet, {
+      knobs: { loadInitMs: LONG_LOAD_MS },
+      policy: {
+        ack: { deadlineMs: DEADLINE_MS, onTimeout: "proceed" },
+        downtimeBudgetMs: ROOMY_BUDGET_MS,
+      },
+      // The driver has long begun to wait: this is for the successor's.
+      inGate: () => setMttyKnobs(fleet.l1, { loadInitMs: NEXT_LOAD_MS }),
+      successor: true,
+    });
+    const { migration, predecessor } = seen;
+    assert.ok(predecessor, "a predecessor");
+    expectGivenUp(predecessor.migration);
+    const { failure } = predecessor.migration;
+    assert.match(failure?.message ?? "", /a successor goes without it/);
+    say(`given up: ${failure?.message}`);
+    expectCompleted(seen);
+    assert.equal(migration.predecessor, predecessor.migration.id);
+    assert.equal(migration.policy.capabilities["switchover-ack"], "forbid");
+    expectNoAck(seen);
+    for (const { timeline } of [predecessor, seen]) {
+      // Without new devices the successor would fail.
+      const [hook] = entriesOf(timeline, "migration.hook");
+      assert.equal(hook?.detail.outcome, "succeeded", JSON.stringify(hook));
+    }
+    const took = downtimeMs(seen);
+    assert.ok(took >= NEXT_LOAD_MS, `Expected the downtime to hold the load time, got ${took} ms`);
+    assert.ok(took <= ROOMY_BUDGET_MS, `Expected the budget to be kept, got ${took} ms`);
+    return { move: seen, failure: failure?.message };
+  },
+};
+
+export const proceedOverBudget: Scenario = {
+  name: "ack-proceed-over-budget",
+  claim: "the policy proceed has no successor when a learned load time would break the budget",
+  run: async ({ fleet }) => {
+    const taught = await move(fleet, {
+      knobs: { loadInitMs: BUDGET_LOAD_MS },
+      policy: { capabilities: { "switchover-ack": "forbid" } },
+    });
+    expectCompleted(taught);
+    const seen = await move(fleet, {
+      knobs: { loadInitMs: LONG_LOAD_MS },
+      policy: {
+        ack: { deadlineMs: DEADLINE_MS, onTimeout: "proceed" },
+        downtimeBudgetMs: BUDGET_MS,
+      },
+    });
+    expectGivenUp(seen.migration);
+    const { failure, successor } = seen.migration;
+    const reason = new RegExp(
+      `budget of ${BUDGET_MS} ms cannot be kept \\(\\d+ ms learned from mdev mtty-2\\)`,
+    );
+    assert.match(failure?.message ?? "", reason);
+    assert.equal(successor, undefined, "a successor");
     return { move: seen, failure: failure?.message };
   },
 };
