@@ -8,25 +8,36 @@ import type { MigrationParametersUpdate } from "../qmp/migration.ts";
 export type Parameters = Record<string, ParameterValue>;
 
 /**
- * All capabilities off, the parameters, then those on that shall be. QEMU checks either against the
+ * What is on goes off, then the parameters, then on what shall be. QEMU checks either against the
  * other as it finds them: compression or TLS left by an earlier migration would have it refuse
  * zero-copy-send, and zero-copy-send left on would have it refuse compression. Each command is taken
- * whole or not at all. On a target strictly before migrate-incoming.
+ * whole or not at all; capabilities that are as agreed are not set, since each one costs time. On a
+ * target strictly before migrate-incoming.
  */
 export async function applySettings(qmp: QmpClient, settings: SideSettings): Promise<void> {
   const wanted = Object.entries(settings.capabilities);
-  const all = (on: (state: boolean) => boolean) => ({
-    capabilities: wanted.map(([capability, state]) => ({ capability, state: on(state) })),
-  });
-  await qmp.execute(
-    "migrate-set-capabilities",
-    all(() => false),
+  const present = await qmp.execute("query-migrate-capabilities");
+  const on = new Set(present.flatMap(({ capability, state }) => (state ? [capability] : [])));
+  const known = new Set(present.map(({ capability }) => capability));
+  // One that this QEMU does not know is named to it, so that it says so.
+  const off = wanted.filter(([capability]) => on.has(capability) || !known.has(capability));
+  await setCapabilities(
+    qmp,
+    off.map(([capability]) => capability),
+    false,
   );
   await applyParameters(qmp, settings.parameters);
-  await qmp.execute(
-    "migrate-set-capabilities",
-    all((state) => state),
+  await setCapabilities(
+    qmp,
+    wanted.flatMap(([capability, state]) => (state ? [capability] : [])),
+    true,
   );
+}
+
+async function setCapabilities(qmp: QmpClient, names: string[], state: boolean): Promise<void> {
+  if (names.length === 0) return;
+  const capabilities = names.map((capability) => ({ capability, state }));
+  await qmp.execute("migrate-set-capabilities", { capabilities });
 }
 
 export async function applyParameters(qmp: QmpClient, parameters: Parameters): Promise<void> {
