@@ -61,7 +61,10 @@ export async function startJsonServer(options: JsonServerOptions): Promise<JsonS
   const waiting = new Map<AbortController, Promise<void>>();
   const server = createServer({ keepAliveTimeout: keepAliveTimeoutMs }, (request, response) => {
     const gone = new AbortController();
-    response.once("close", () => gone.abort());
+    response.once("close", () => {
+      // An abort makes an exception with its stack: too dear for each answer that was sent.
+      if (!response.writableFinished) gone.abort();
+    });
     const done = answer(options, request, response, gone.signal).finally(() =>
       waiting.delete(gone),
     );

@@ -45,8 +45,8 @@ export async function startDynamodb(options: DynamodbOptions = {}): Promise<Dyna
   const schema = `${rowsSchema}; ${idempotencyTokensSchema}`;
   const database = openDatabase({ dataDir, name: "dynamodb", schema });
   const store = createStore(database, process.env.AWS_REGION ?? "us-east-1");
-  const timeToLive = createTimeToLive({ database, store, now });
-  const service = { database, store, timeToLive, tokens: createIdempotencyTokens(database, now) };
+  const timeToLive = createTimeToLive({ store, now });
+  const service = { store, timeToLive, tokens: createIdempotencyTokens(database, now) };
 
   try {
     const server = await startJsonServer({

@@ -49,7 +49,8 @@ const operations = {
 export type OperationName = keyof typeof operations;
 
 /**
- * Checks the shape, limits and expressions of an input, without looking at any table.
+ * Checks the shape, limits and expressions of an input, without looking at any table. It is
+ * normalised in place: members that dynalite does not know are gone afterwards.
  *
  * @returns The input as dynalite's operation takes it: expressions parsed, numbers normalised.
  * @throws AwsError naming what is wrong or what the local service does not support.
@@ -58,7 +59,7 @@ export function checkInput(store: Store, name: OperationName, input: Input): Inp
   const { types, custom } = operations[name].checks;
   requireSupported(name, input, types);
   try {
-    const checked = validations.checkTypes(structuredClone(input), types);
+    const checked = validations.checkTypes(input, types);
     validations.checkValidations(checked, types, custom, store);
     requireComparable(name, checked);
     return checked;

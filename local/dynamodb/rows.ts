@@ -1,5 +1,6 @@
 import type { DatabaseSync, SQLInputValue } from "node:sqlite";
 import { Stream } from "node:stream";
+import { inTransaction } from "../sqlite/open-database.ts";
 
 /** One row: its key orders it within its space, its value is JSON. */
 export interface Row {
@@ -29,8 +30,27 @@ export const rowsSchema = `
 // Rows read at a time during a walk.
 const pageRows = 256;
 
-/** Ordered maps from text to JSON, each in a space of its own, all in one SQLite table. */
+// Values kept parsed; all are let go when there are more.
+const keptValuesMax = 5_000;
+
+/**
+ * Ordered maps from text to JSON, each in a space of its own, all in one SQLite table. Values that
+ * were read or written are kept parsed, so whoever reads one must not change it.
+ */
 export function createRows(database: DatabaseSync) {
+  const kept = new Map<string, Map<string, unknown>>();
+  let keptValues = 0;
+  const forget = () => {
+    kept.clear();
+    keptValues = 0;
+  };
+  const keep = (space: string, key: string, value: unknown) => {
+    if (keptValues >= keptValuesMax) forget();
+    const values = kept.get(space) ?? new Map<string, unknown>();
+    kept.set(space, values);
+    values.set(key, value);
+    keptValues += 1;
+  };
   const select = database.prepare("SELECT value FROM rows WHERE space = ? AND key = ?");
   const upsert = database.prepare(
     "INSERT OR REPLACE INTO rows (space, key, value) VALUES (?, ?, ?)",
@@ -40,17 +60,34 @@ export function createRows(database: DatabaseSync) {
 
   return {
     read(space: string, key: string): unknown {
+      const values = kept.get(space);
+      if (values?.has(key)) return values.get(key);
       const row = select.get(space, key) as Pick<Row, "value"> | undefined;
-      return row && JSON.parse(row.value);
+      if (row === undefined) return undefined;
+      const value: unknown = JSON.parse(row.value);
+      keep(space, key, value);
+      return value;
     },
     put: (space: string, key: string, value: unknown): void => {
       upsert.run(space, key, JSON.stringify(value));
+      keep(space, key, value);
     },
     del: (space: string, key: string): void => {
       remove.run(space, key);
+      kept.get(space)?.delete(key);
     },
     clear: (space: string): void => {
       removeAll.run(space);
+      kept.delete(space);
+    },
+    /** All writes of `work`, or none of them if it throws. */
+    atomically<T>(work: () => T): T {
+      try {
+        return inTransaction(database, work);
+      } catch (error) {
+        forget();
+        throw error;
+      }
     },
     /** At most `limit` rows whose keys come after `gt`. */
     page: (space: string, gt: string, limit: number) => readPage(database, space, { gt }, limit),

@@ -1,6 +1,4 @@
-import type { DatabaseSync } from "node:sqlite";
 import { AwsError, unknownOperation } from "../aws-json/aws-error.ts";
-import { inTransaction } from "../sqlite/open-database.ts";
 import { errorName } from "./errors.ts";
 import type { IdempotencyTokens } from "./idempotency-tokens.ts";
 import {
@@ -16,7 +14,6 @@ import type { TimeToLive } from "./time-to-live.ts";
 import { transactGetItems, transactWriteItems } from "./transact.ts";
 
 export interface DynamodbService {
-  database: DatabaseSync;
   store: Store;
   timeToLive: TimeToLive;
   tokens: IdempotencyTokens;
@@ -62,16 +59,17 @@ function walk({ store }: DynamodbService, name: OperationName, input: Input): Pr
   return run(startKey === undefined ? store : store.startingAfter(startKey), name, checked);
 }
 
-function write({ store, database }: DynamodbService, name: OperationName, input: Input): Output {
+function write({ store }: DynamodbService, name: OperationName, input: Input): Output {
   const checked = checkInput(store, name, input);
-  return inTransaction(database, () => runNow(store, name, checked));
+  return store.rows.atomically(() => runNow(store, name, checked));
 }
 
 function writeItem(service: DynamodbService, name: OperationName, input: Input): Output {
+  const wantsOldItem = input.ReturnValuesOnConditionCheckFailure === "ALL_OLD";
   try {
     return write(service, name, input);
   } catch (error) {
-    if (input.ReturnValuesOnConditionCheckFailure !== "ALL_OLD") throw error;
+    if (!wantsOldItem) throw error;
     if (!(error instanceof AwsError)) throw error;
     if (errorName(error) !== "ConditionalCheckFailedException") throw error;
     const Item = readItem(service.store, input);
@@ -86,16 +84,16 @@ function readItem(store: Store, input: Input): Item | undefined {
 }
 
 /** The answer says CREATING, as on AWS; the table is there with it. */
-function createTable({ store, database }: DynamodbService, input: Input): Output {
+function createTable({ store }: DynamodbService, input: Input): Output {
   const checked = checkInput(store, "CreateTable", input);
-  return inTransaction(database, () =>
+  return store.rows.atomically(() =>
     structuredClone(runNow(settling(store), "CreateTable", checked)),
   );
 }
 
-function deleteTable({ store, database, timeToLive }: DynamodbService, input: Input): Output {
+function deleteTable({ store, timeToLive }: DynamodbService, input: Input): Output {
   const checked = checkInput(store, "DeleteTable", input);
-  return inTransaction(database, () => {
+  return store.rows.atomically(() => {
     const output = structuredClone(runNow(settling(store), "DeleteTable", checked));
     const tableName = String(checked.TableName);
     store.tableDb.del(tableName, () => {});

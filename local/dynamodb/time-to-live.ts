@@ -1,12 +1,9 @@
-import type { DatabaseSync } from "node:sqlite";
 import { setImmediate } from "node:timers/promises";
-import { inTransaction } from "../sqlite/open-database.ts";
 import { dynamodbError, validationError } from "./errors.ts";
 import { checkInput, type Input, type Output, runNow } from "./operations.ts";
 import type { Item, Store, Table } from "./store.ts";
 
 interface TimeToLiveOptions {
-  database: DatabaseSync;
   store: Store;
   /** Milliseconds since 1970. */
   now: () => number;
@@ -20,7 +17,7 @@ const ageSecondsMax = 5 * 365 * 24 * 60 * 60;
 export type TimeToLive = ReturnType<typeof createTimeToLive>;
 
 /** Time to live: the setting of each table, and the sweep that deletes what has expired. */
-export function createTimeToLive({ database, store, now }: TimeToLiveOptions) {
+export function createTimeToLive({ store, now }: TimeToLiveOptions) {
   const { rows } = store;
   const attributeOf = (table: string) => rows.read(space, table) as string | undefined;
 
@@ -57,7 +54,7 @@ export function createTimeToLive({ database, store, now }: TimeToLiveOptions) {
       for (const { key: table } of Array.from(rows.walk(space))) {
         let after: string | undefined = "";
         while (after !== undefined && !signal.aborted) {
-          after = sweepPage({ database, store, now }, table, after);
+          after = sweepPage({ store, now }, table, after);
           await setImmediate();
         }
       }
@@ -87,10 +84,10 @@ function hasExpired(value: Item[string] | undefined, nowSeconds: number): boolea
   return expirySeconds < nowSeconds && expirySeconds > nowSeconds - ageSecondsMax;
 }
 
-function deleteAll({ database, store }: TimeToLiveOptions, table: Table, items: Item[]): void {
+function deleteAll({ store }: TimeToLiveOptions, table: Table, items: Item[]): void {
   if (items.length === 0) return;
   const names = table.KeySchema.map((key) => key.AttributeName);
-  inTransaction(database, () => {
+  store.rows.atomically(() => {
     for (const item of items) {
       const Key = Object.fromEntries(names.map((name) => [name, item[name]]));
       const input = checkInput(store, "DeleteItem", { TableName: table.TableName, Key });

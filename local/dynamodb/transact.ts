@@ -8,7 +8,6 @@
  */
 import db from "dynalite/db/index.js";
 import { AwsError } from "../aws-json/aws-error.ts";
-import { inTransaction } from "../sqlite/open-database.ts";
 import { dynamodbError, errorName, fromDynalite, validationError } from "./errors.ts";
 import { checkInput, type Input, type OperationName, type Output, runNow } from "./operations.ts";
 import type { DynamodbService } from "./service.ts";
@@ -43,13 +42,13 @@ const operationOf = {
 /** @throws AwsError ValidationException, ResourceNotFoundException,
  * IdempotentParameterMismatchException or TransactionCanceledException. */
 export function transactWriteItems(service: DynamodbService, input: Input): Output {
-  const { store, database, tokens } = service;
+  const { store, tokens } = service;
   requireMembers("TransactWriteItems", input, ["TransactItems", "ClientRequestToken"]);
   const items = requireItems(input);
   const token = requireToken(input.ClientRequestToken);
   const actions = items.map((item) => parseAction(store, item));
 
-  return inTransaction(database, () => {
+  return store.rows.atomically(() => {
     if (token !== undefined && tokens.use(token, items)) return {};
     for (const { tableName } of actions) requireTable(store, tableName);
     requireDistinctItems(store, actions);
@@ -120,8 +119,8 @@ function parseAction(store: Store, item: Input): Action {
   if (kind === "Update" && !parameters.UpdateExpression) {
     throw validationError("Update: `UpdateExpression` must not be null");
   }
-  const input = checkInput(store, operationOf[kind], parameters);
   const wantsOldItem = parameters.ReturnValuesOnConditionCheckFailure === "ALL_OLD";
+  const input = checkInput(store, operationOf[kind], parameters);
   return { kind, tableName: String(input.TableName), input, wantsOldItem };
 }
 
