@@ -20,7 +20,7 @@ export async function handler(event: unknown, context?: LambdaContext): Promise<
       await settle(request.migrationId, request.wait);
       return {};
     case "happen":
-      await happen(request.migrationId, [request.signal], { at, by: "cloud" });
+      await happen(request.migrationId, [{ name: request.signal, outcome: { at, by: "cloud" } }]);
       return {};
     case "interrupt":
       await interrupt(request.migrationId, {

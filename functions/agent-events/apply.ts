@@ -3,20 +3,53 @@ import type { HostId } from "../../core/id.ts";
 import { registerHost } from "../store/hosts.ts";
 import { commandAnswered } from "./commands.ts";
 import { guestExited } from "./guests.ts";
-import { migrationEvent } from "./migrations.ts";
+import {
+  isMigrationEvent,
+  type MigrationEvent,
+  migrationEvents,
+  tellTogether,
+} from "./migrations.ts";
+import { Told } from "./told.ts";
 
-/** Does what an event asks for. Every effect may be repeated: a batch cut short comes again whole. */
-export async function applyEvent(host: HostId, event: AgentEvent): Promise<void> {
+/**
+ * Does what events ask for, in their order; those that tell of the same migration one after the
+ * other are taken together. Every effect may be repeated: a batch cut short comes again whole.
+ */
+export async function applyEvents(host: HostId, events: AgentEvent[]): Promise<void> {
+  const told = new Told();
+  let together: MigrationEvent[] = [];
+  const take = async () => {
+    if (together.length > 0) await migrationEvents(host, together, told);
+    together = [];
+  };
+  for (const event of events) {
+    if (!isMigrationEvent(event)) {
+      await take();
+      await applyOther(host, event, told);
+      continue;
+    }
+    const last = together.at(-1);
+    if (last !== undefined && !tellTogether(last, event)) await take();
+    together.push(event);
+  }
+  await take();
+  await told.write();
+}
+
+async function applyOther(
+  host: HostId,
+  event: Exclude<AgentEvent, MigrationEvent>,
+  told: Told,
+): Promise<void> {
   const { body } = event;
   switch (body.type) {
-    case "agent.started":
-      return registerHost(host, body.facts);
     case "command.completed":
     case "command.failed":
-      return commandAnswered(host, event, body);
+      return commandAnswered(host, event, body, told);
+    case "agent.started":
+      return registerHost(host, body.facts);
     case "guest.exited":
+      await told.write();
       return guestExited(host, body.vm, body.detail);
-    default:
-      return migrationEvent(host, event, body);
   }
 }

@@ -1,6 +1,6 @@
 import type { AgentEvent } from "../../core/event.ts";
 import { acceptEvents, findHost, type StoredHost } from "../store/hosts.ts";
-import { applyEvent } from "./apply.ts";
+import { applyEvents } from "./apply.ts";
 
 export type Accepted = { acceptedSeq: number } | { expectedSeq: number };
 
@@ -15,7 +15,7 @@ export async function acceptBatch(host: StoredHost, events: AgentEvent[]): Promi
   if (last === undefined) return { acceptedSeq: host.lastSeq };
   const gap = fresh.findIndex(({ seq }, place) => seq !== host.lastSeq + 1 + place);
   if (gap !== -1) return { expectedSeq: host.lastSeq + 1 + gap };
-  for (const event of fresh) await applyEvent(host.id, event);
+  await applyEvents(host.id, fresh);
   if (await acceptEvents(host.id, host.lastSeq, last.seq)) return { acceptedSeq: last.seq };
   return { acceptedSeq: (await findHost(host.id))?.lastSeq ?? host.lastSeq };
 }

@@ -4,10 +4,9 @@ import type { HostId } from "../../core/id.ts";
 import { type Answer, answerCommand, rejectAnswer, type StoredCommand } from "../store/commands.ts";
 import type { EventKey } from "../store/keys.ts";
 import { recordPrepared, recordRecovery } from "../store/migrations.ts";
-import { addEntry } from "../store/timeline.ts";
 import { recordEnded, recordStarted } from "../store/vms.ts";
 import { memoryCameFree } from "./guests.ts";
-import { happen } from "./signals.ts";
+import type { Told } from "./told.ts";
 
 type CommandBody = Extract<EventBody, { type: "command.completed" | "command.failed" }>;
 
@@ -22,19 +21,21 @@ export async function commandAnswered(
   host: HostId,
   event: AgentEvent,
   body: CommandBody,
+  told: Told,
 ): Promise<void> {
-  const told = await answerCommand(body.commandId, host, answerOf(body));
-  if (told === undefined) return;
-  const command = await fitting(told);
+  const answered = await answerCommand(body.commandId, host, answerOf(body));
+  if (answered === undefined) return;
+  const command = await fitting(answered);
   if (command.migrationId === undefined) return vmCommandAnswered(command);
   const at = { atMs: event.atMs, host, seq: event.seq };
-  await migrationCommandAnswered(command, command.migrationId, at);
+  await migrationCommandAnswered(command, command.migrationId, at, told);
 }
 
 async function migrationCommandAnswered(
   command: StoredCommand,
   id: NonNullable<StoredCommand["migrationId"]>,
   at: EventKey,
+  told: Told,
 ): Promise<void> {
   if (command.verb === "target.prepare" && command.state === "completed") {
     await recordPrepared(id, at.host, verbs["target.prepare"].result.parse(command.result));
@@ -44,17 +45,15 @@ async function migrationCommandAnswered(
     await recordRecovery(id, at.host, migrationUri);
   }
   const failure = command.error === undefined ? {} : { error: errorOf(command.error) };
-  await Promise.all([
-    happen(id, [`cmd.${command.id.slice(id.length + 1)}`], {
-      at: new Date().toISOString(),
-      by: `${at.host}#${at.seq}`,
-      ...failure,
-    }),
-    addEntry(id, at, {
-      type: `command.${command.state}`,
-      detail: { verb: command.verb, ...(command.error === undefined ? {} : command.error) },
-    }),
-  ]);
+  const by = `${at.host}#${at.seq}`;
+  told.happened(id, {
+    name: `cmd.${command.id.slice(id.length + 1)}`,
+    outcome: { at: new Date().toISOString(), by, ...failure },
+  });
+  told.entry(id, at, {
+    type: `command.${command.state}`,
+    detail: { verb: command.verb, ...(command.error === undefined ? {} : command.error) },
+  });
 }
 
 async function vmCommandAnswered(command: StoredCommand): Promise<void> {

@@ -36,5 +36,5 @@ export async function guestExited(host: HostId, vm: VmId, detail: string): Promi
 /** Migrations that wait for this host's memory may fit now. */
 export async function memoryCameFree(host: HostId): Promise<void> {
   const outcome = { at: new Date().toISOString(), by: "cloud" };
-  await admitWaiting([host], (id) => happen(id, ["admitted"], outcome));
+  await admitWaiting([host], (id) => happen(id, [{ name: "admitted", outcome }]));
 }

@@ -3,60 +3,114 @@ import type { AgentEvent, EventBody } from "../../core/event.ts";
 import type { HostId } from "../../core/id.ts";
 import type { Failure } from "../../core/migration.ts";
 import { permitGroup } from "../permit.ts";
-import { changeByEvent, type EventChange, playsPart } from "../store/event-changes.ts";
+import {
+  changeByEvents,
+  type EventChange,
+  playsPart,
+  type Teller,
+} from "../store/event-changes.ts";
 import { recordFailure, recordRung } from "../store/migrations.ts";
-import { addEntry, addSample } from "../store/timeline.ts";
-import { beat, happen, interrupt } from "./signals.ts";
+import type { Outcome } from "../store/signals.ts";
+import { interrupt } from "./signals.ts";
+import type { Told } from "./told.ts";
 
 export type MigrationBody = Extract<EventBody, { migrationId: unknown }>;
+export type MigrationEvent = AgentEvent & { body: MigrationBody };
 
 type Effect = EventChange & { signals: string[] };
 
+export function isMigrationEvent(event: AgentEvent): event is MigrationEvent {
+  return "migrationId" in event.body;
+}
+
+/** Whether the next event belongs to what the last one began to tell. */
+export function tellTogether({ body: last }: MigrationEvent, { body: next }: MigrationEvent) {
+  if (last.type === "migration.failed" || last.type === "migration.held") return false;
+  const isSame = last.migrationId === next.migrationId && last.epoch === next.epoch;
+  return isSame && last.vm === next.vm && sideOf(last) === sideOf(next);
+}
+
 /**
- * A host tells of a migration. Nothing changes when it plays no such part in it, when the epoch is
- * not the migration's, or when the migration is over.
+ * A host tells of a migration, with one or more events that tell together. Nothing changes when it
+ * plays no such part in it, when the epoch is not the migration's, or when the migration is over.
  */
-export async function migrationEvent(
+export async function migrationEvents(
   host: HostId,
-  event: AgentEvent,
-  body: MigrationBody,
+  events: MigrationEvent[],
+  told: Told,
 ): Promise<void> {
-  const { migrationId: id, vm, epoch } = body;
-  const { signals, ...change } = effectOf(body, event.atMs);
-  const teller = { id, vm, epoch, host };
-  const changed = await changeByEvent(teller, change);
-  // What hosts do after the end is told, too, though nothing follows from it.
-  if (!changed && !(body.type === "migration.hook" && (await playsPart(teller, body.role)))) return;
-  const at = { atMs: event.atMs, host, seq: event.seq };
-  if (body.type === "migration.progress") {
-    await Promise.all([addSample(id, at, body.progress), beat(id)]);
-    return;
-  }
-  // Before the interrupt: the end takes the first cause that is written down.
-  if (body.type === "migration.failed" && body.code === "no-convergence") {
-    await recordFailure(id, noConvergence(body.errorDescription));
-  }
+  const [first] = events;
+  if (first === undefined) return;
+  const { migrationId: id, vm, epoch } = first.body;
+  const teller = { id, vm, epoch, host, side: sideOf(first.body) };
+  const effects = events.map((event) => effectOf(event.body, event.atMs));
+  if (!(await changeByEvents(teller, effects))) return tellHooks(teller, events, told);
   const now = new Date().toISOString();
-  await Promise.all([
-    addEntry(id, at, { type: body.type, detail: detailOf(body) }),
-    signals.length === 0 ? undefined : happen(id, signals, { at: now, by: `${host}#${event.seq}` }),
-    body.type === "migration.failed"
-      ? interrupt(id, {
-          kind: "failed",
-          at: now,
-          detail: wordsOf(body),
-        })
-      : undefined,
-    body.type === "migration.held" ? permitGroup(id) : undefined,
-    body.type === "migration.postcopy-paused"
-      ? happen(id, [`postcopy-paused.${body.pause}`], {
-          at: now,
-          by: `${host}#${event.seq}`,
-          error: { name: "PostcopyPaused", message: `pause ${body.pause}: the connection broke` },
-        })
-      : undefined,
-    body.type === "migration.rung" ? recordRung(id, ClimbedRung.parse(detailOf(body))) : undefined,
-  ]);
+  for (const [place, event] of events.entries()) {
+    tellOne(host, event, told);
+    const by = `${host}#${event.seq}`;
+    for (const name of effects[place]?.signals ?? []) {
+      told.happened(id, { name, outcome: { at: now, by } });
+    }
+    await follow(event.body, { at: now, by }, told);
+  }
+}
+
+/** What hosts do after the end is told, too, though nothing follows from it. */
+async function tellHooks(teller: Teller, events: MigrationEvent[], told: Told): Promise<void> {
+  const hooks = events.filter(({ body }) => body.type === "migration.hook");
+  if (hooks.length === 0 || !(await playsPart(teller))) return;
+  for (const event of hooks) tellOne(teller.host, event, told);
+}
+
+function tellOne(host: HostId, { body, atMs, seq }: MigrationEvent, told: Told): void {
+  const at = { atMs, host, seq };
+  if (body.type === "migration.progress") told.sample(body.migrationId, at, body.progress);
+  else told.entry(body.migrationId, at, { type: body.type, detail: detailOf(body) });
+}
+
+/** What some events ask for beside being told. */
+async function follow(body: MigrationBody, outcome: Outcome, told: Told): Promise<void> {
+  const { migrationId: id } = body;
+  switch (body.type) {
+    case "migration.rung":
+      return recordRung(id, ClimbedRung.parse(detailOf(body)));
+    case "migration.held":
+      await told.write();
+      return permitGroup(id);
+    case "migration.postcopy-paused": {
+      const message = `pause ${body.pause}: the connection broke`;
+      const error = { name: "PostcopyPaused", message };
+      told.happened(id, {
+        name: `postcopy-paused.${body.pause}`,
+        outcome: { ...outcome, error },
+      });
+      return;
+    }
+    case "migration.failed":
+      // Before the interrupt: the end takes the first cause that is written down.
+      if (body.code === "no-convergence") {
+        await recordFailure(id, noConvergence(body.errorDescription));
+      }
+      await told.write();
+      return interrupt(id, { kind: "failed", at: outcome.at, detail: wordsOf(body) });
+    default:
+      return;
+  }
+}
+
+/** The end of a migration that an event can only come from. */
+function sideOf(body: MigrationBody): "source" | "target" {
+  switch (body.type) {
+    case "migration.hook":
+    case "migration.failed":
+      return body.role;
+    case "migration.ack-pending":
+    case "migration.target-running":
+      return "target";
+    default:
+      return "source";
+  }
 }
 
 /**
@@ -65,7 +119,7 @@ export async function migrationEvent(
  * both, in case their own events were lost with a restarted agent.
  */
 function effectOf(body: MigrationBody, atMs: number): Effect {
-  const nothing = { side: "source", first: {}, newest: {}, signals: [] } as const;
+  const nothing = { first: {}, newest: {}, signals: [] } as const;
   const acked = { ackEvidence: "implied", ackedAtMs: atMs };
   switch (body.type) {
     case "migration.started":
@@ -75,8 +129,9 @@ function effectOf(body: MigrationBody, atMs: number): Effect {
     case "migration.converged":
       return { ...nothing, signals: ["converged"] };
     case "migration.hook":
-      return { ...nothing, side: body.role, signals: [] };
     case "migration.bandwidth-set":
+    case "migration.ack-pending":
+    case "migration.postcopy-paused":
       return { ...nothing, signals: [] };
     case "migration.acked":
       if ((body.pending ?? 0) > 0) return { ...nothing, signals: [] };
@@ -85,8 +140,6 @@ function effectOf(body: MigrationBody, atMs: number): Effect {
         first: { ackEvidence: body.evidence, ackedAtMs: atMs },
         signals: ["acked"],
       };
-    case "migration.ack-pending":
-      return { ...nothing, side: "target", signals: [] };
     case "migration.held":
       return { ...nothing, first: { heldAtMs: atMs }, signals: ["converged"] };
     case "migration.rung":
@@ -101,8 +154,6 @@ function effectOf(body: MigrationBody, atMs: number): Effect {
         first: { ...acked, postcopyAtMs: atMs },
         signals: ["converged", "acked"],
       };
-    case "migration.postcopy-paused":
-      return { ...nothing, signals: [] };
     case "migration.released":
       return { ...nothing, first: { releasedAtMs: atMs }, signals: [] };
     case "migration.stopped":
@@ -121,14 +172,12 @@ function effectOf(body: MigrationBody, atMs: number): Effect {
     case "migration.target-running":
       return {
         ...nothing,
-        side: "target",
         first: { targetRunningAtMs: atMs },
         signals: ["target-running"],
       };
     case "migration.failed":
       return {
         ...nothing,
-        side: body.role,
         first: { [`${body.role}Failure`]: wordsOf(body) },
         signals: [],
       };

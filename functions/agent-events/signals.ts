@@ -1,7 +1,7 @@
 import type { MigrationId } from "../../core/id.ts";
 import {
+  type Happened,
   type Interrupt,
-  type Outcome,
   readSignals,
   recordHappened,
   recordInterrupt,
@@ -14,12 +14,16 @@ import { beatToken, settleToken } from "./tokens.ts";
  * Signals have happened: ends every wait that this settles. Repeated after a crash it settles again;
  * a signal that somebody else raised first settles nothing here.
  */
-export async function happen(id: MigrationId, names: string[], outcome: Outcome): Promise<void> {
-  const signals = await recordHappened(id, names, outcome);
+export async function happen(id: MigrationId, happened: Happened[]): Promise<void> {
+  const signals = await recordHappened(id, happened);
   if (signals === undefined) return;
-  const mine = new Set(names.filter((name) => signals.happened[name]?.by === outcome.by));
-  await settleWhere(signals, ({ names: wanted, failOn }) =>
-    [...wanted, ...failOn].some((name) => mine.has(name)),
+  const mine = new Set(
+    happened.flatMap(({ name, outcome }) =>
+      signals.happened[name]?.by === outcome.by ? [name] : [],
+    ),
+  );
+  await settleWhere(signals, ({ names, failOn }) =>
+    [...names, ...failOn].some((name) => mine.has(name)),
   );
 }
 
@@ -35,7 +39,7 @@ export async function settle(id: MigrationId, wait: string): Promise<void> {
   const waiter = signals?.waiting[wait];
   if (signals === undefined || waiter === undefined) return;
   const end = settlement(waiter, signals);
-  if (end !== undefined) await settleToken(waiter.token, end);
+  if (end !== undefined) await settleToken(waiter.token, end, signals);
 }
 
 /** Keeps the waits of a migration alive that are still open. */
@@ -55,7 +59,7 @@ async function settleWhere(
   await Promise.all(
     Object.values(signals.waiting).map(async (waiter) => {
       const end = concerns(waiter) ? settlement(waiter, signals) : undefined;
-      if (end !== undefined) await settleToken(waiter.token, end);
+      if (end !== undefined) await settleToken(waiter.token, end, signals);
     }),
   );
 }

@@ -8,18 +8,32 @@ import {
 } from "@aws-sdk/client-sfn";
 import { stepFunctions } from "../clients.ts";
 import { log } from "../log.ts";
-import type { Settlement } from "../store/signals.ts";
+import type { Settlement, Signals } from "../store/signals.ts";
 
 /** Limits of SendTaskFailure. */
 const ERROR_MAX = 256;
 const CAUSE_MAX = 4_000;
 
-/** Ends a wait. A token that is over already (twice settled, state timed out) is left alone. */
-export async function settleToken(token: string, settlement: Settlement): Promise<void> {
+/** What a workflow may pass by when it has happened already. */
+const PASSABLE = ["acked", "source-completed", "target-running"];
+
+/**
+ * Ends a wait; a success tells what else has happened by now. A token that is over already (twice
+ * settled, state timed out) is left alone.
+ */
+export async function settleToken(
+  token: string,
+  settlement: Settlement,
+  { happened }: Pick<Signals, "happened">,
+): Promise<void> {
+  const passed = PASSABLE.filter((name) => happened[name]?.error === undefined && name in happened);
   await unlessOver(
     settlement.ok
       ? stepFunctions().send(
-          new SendTaskSuccessCommand({ taskToken: token, output: '{"ok":true}' }),
+          new SendTaskSuccessCommand({
+            taskToken: token,
+            output: JSON.stringify({ happened: passed }),
+          }),
         )
       : stepFunctions().send(
           new SendTaskFailureCommand({

@@ -66,9 +66,9 @@ describe("a wait and a signal meet", () => {
     const names = ["cmd.probe-source.1", "cmd.probe-target.1"];
     const waiter = { token, names, failOn: names, interruptible: true };
     await waitFor(id, names.join("+"), waiter, none);
-    await happen(id, ["cmd.probe-target.1"], outcome("host-b#1"));
+    await happen(id, [{ name: "cmd.probe-target.1", outcome: outcome("host-b#1") }]);
     expect(ends()).toEqual([]);
-    await happen(id, ["cmd.probe-source.1"], outcome("host-a#1"));
+    await happen(id, [{ name: "cmd.probe-source.1", outcome: outcome("host-a#1") }]);
     expect(ends()).toEqual(["ok"]);
   });
 
@@ -76,7 +76,7 @@ describe("a wait and a signal meet", () => {
     const { id, ends, token } = await migration(true);
     const names = ["cmd.probe-source.1", "cmd.probe-target.1"];
     await waitFor(id, "probes", { token, names, failOn: names, interruptible: true }, none);
-    await happen(id, ["cmd.probe-target.1"], { ...outcome("host-b#1"), error });
+    await happen(id, [{ name: "cmd.probe-target.1", outcome: { ...outcome("host-b#1"), error } }]);
     expect(ends()).toEqual(["CommandFailed"]);
   });
 
@@ -92,7 +92,7 @@ describe("a wait and a signal meet", () => {
   it("nothing happens in a migration that does not exist", async () => {
     const id = newId();
     const before = await cloud.scan();
-    await happen(id, ["acked"], outcome("cloud"));
+    await happen(id, [{ name: "acked", outcome: outcome("cloud") }]);
     await interrupt(id, { kind: "failed", at: "now", detail: "" });
     await expect(waitFor(id, "acked", waiterOf("t"), none)).rejects.toMatchObject({
       name: "StaleMigration",
@@ -139,8 +139,8 @@ async function migration(interruptible: boolean) {
   await putItem(noSignals(id));
   const acts: Record<Act, () => Promise<unknown>> = {
     wait: () => waitFor(id, "acked", { ...waiterOf(token), interruptible }, none),
-    happen: () => happen(id, ["acked"], outcome("host-a#7")),
-    fail: () => happen(id, ["acked"], { ...outcome("host-a#8"), error }),
+    happen: () => happen(id, [{ name: "acked", outcome: outcome("host-a#7") }]),
+    fail: () => happen(id, [{ name: "acked", outcome: { ...outcome("host-a#8"), error } }]),
     interrupt: () => interrupt(id, { kind: "cancelled", at: "now", detail: "asked for" }),
   };
   return {

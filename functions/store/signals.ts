@@ -30,6 +30,7 @@ const Outcome = z.object({
   error: Failed.optional(),
 });
 export type Outcome = z.infer<typeof Outcome>;
+export type Happened = { name: string; outcome: Outcome };
 
 const Interrupt = z.object({
   kind: z.enum(["cancelled", "failed"]),
@@ -98,16 +99,17 @@ export async function registerWait(
 /** Records that signals have happened; the first word on each stays. Undefined: no such migration. */
 export async function recordHappened(
   id: MigrationId,
-  signals: string[],
-  outcome: Outcome,
+  happened: Happened[],
 ): Promise<Signals | undefined> {
-  const places = signals.map((_, place) => `#happened.#n${place}`);
+  const places = happened.map(
+    (_, place) => `#happened.#n${place} = if_not_exists(#happened.#n${place}, :o${place})`,
+  );
   const item = await updateItem({
     key: keys.signals(id),
-    update: `SET ${places.map((place) => `${place} = if_not_exists(${place}, :outcome)`).join(", ")}`,
+    update: `SET ${places.join(", ")}`,
     condition: "attribute_exists(pk)",
-    names: Object.fromEntries(signals.map((signal, place) => [`#n${place}`, signal])),
-    values: { ":outcome": outcome },
+    names: Object.fromEntries(happened.map(({ name }, place) => [`#n${place}`, name])),
+    values: Object.fromEntries(happened.map(({ outcome }, place) => [`:o${place}`, outcome])),
   });
   return item === undefined ? undefined : Signals.parse(item);
 }

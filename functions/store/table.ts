@@ -5,6 +5,8 @@ import {
 } from "@aws-sdk/client-dynamodb";
 import {
   BatchGetCommand,
+  BatchWriteCommand,
+  type BatchWriteCommandInput,
   DeleteCommand,
   GetCommand,
   PutCommand,
@@ -23,6 +25,7 @@ import { config } from "../config.ts";
  */
 export type Item = Record<string, unknown>;
 export type Key = { pk: string; sk: string };
+type WriteRequests = NonNullable<BatchWriteCommandInput["RequestItems"]>[string];
 type TransactItem = NonNullable<TransactWriteCommandInput["TransactItems"]>[number];
 
 type Expressions = {
@@ -35,6 +38,7 @@ export type Update = Expressions & { key: Key; update: string };
 /** Longest wait for other writers of the same items: about a second in all. */
 const CONFLICT_RETRIES = 6;
 const BATCH_GET_MAX = 100;
+const BATCH_WRITE_MAX = 25;
 
 /** Reads what was written last, never an older copy. */
 export async function getItem(key: Key): Promise<Item | undefined> {
@@ -74,6 +78,37 @@ export async function putItem(item: Item, condition?: string): Promise<boolean> 
       }),
     ),
   );
+}
+
+/**
+ * Puts any number of items, each for itself: after an error some may have been put. No two may have
+ * one key.
+ *
+ * @throws TableBusy when the table does not take them within about a second
+ */
+export async function putItems(items: Item[]): Promise<void> {
+  const [only] = items;
+  if (only !== undefined && items.length === 1) {
+    await putItem(only);
+    return;
+  }
+  for (let place = 0; place < items.length; place += BATCH_WRITE_MAX) {
+    const puts = items.slice(place, place + BATCH_WRITE_MAX);
+    await writeBatch(puts.map((Item) => ({ PutRequest: { Item } })));
+  }
+}
+
+async function writeBatch(requests: WriteRequests): Promise<void> {
+  const table = config().tableName;
+  let wanted = requests;
+  for (let attempt = 0; wanted.length > 0; attempt += 1) {
+    if (attempt > CONFLICT_RETRIES) throw new TableBusy("Failed to write a batch of items");
+    if (attempt > 0) await backOff(attempt);
+    const { UnprocessedItems } = await documents().send(
+      new BatchWriteCommand({ RequestItems: { [table]: wanted } }),
+    );
+    wanted = UnprocessedItems?.[table] ?? [];
+  }
 }
 
 export async function deleteItem(key: Key): Promise<void> {

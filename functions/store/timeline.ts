@@ -2,32 +2,31 @@ import type { Progress } from "../../core/event.ts";
 import type { MigrationId } from "../../core/id.ts";
 import { Sample, TimelineEntry } from "../../core/migration.ts";
 import { type EventKey, keys } from "./keys.ts";
-import { expiresIn, type Item, putItem, queryItems } from "./table.ts";
+import { expiresIn, type Item, type Key, putItems, queryItems } from "./table.ts";
 
 const ENTRIES_MAX = 1_000;
 const SAMPLES_KEPT_SECONDS = 30 * 86_400;
 
-/** One line told by a host. The same event again writes the same row. */
-export async function addEntry(
+export type Row = Item & Key;
+
+/** One line told by a host. The same event again is the same row. */
+export function entryRow(
   id: MigrationId,
   at: EventKey,
   entry: Pick<TimelineEntry, "type" | "detail">,
-): Promise<void> {
-  await putItem({
-    ...keys.event(id, at),
-    at: new Date(at.atMs).toISOString(),
-    origin: at.host,
-    ...entry,
-  });
+): Row {
+  const when = new Date(at.atMs).toISOString();
+  return { ...keys.event(id, at), at: when, origin: at.host, ...entry };
 }
 
-export async function addSample(id: MigrationId, at: EventKey, progress: Progress): Promise<void> {
-  await putItem({
-    ...keys.sample(id, at),
-    at: new Date(at.atMs).toISOString(),
-    progress,
-    ttl: expiresIn(SAMPLES_KEPT_SECONDS),
-  });
+export function sampleRow(id: MigrationId, at: EventKey, progress: Progress): Row {
+  const when = new Date(at.atMs).toISOString();
+  return { ...keys.sample(id, at), at: when, progress, ttl: expiresIn(SAMPLES_KEPT_SECONDS) };
+}
+
+/** @throws TableBusy */
+export async function addRows(rows: Row[]): Promise<void> {
+  await putItems(rows);
 }
 
 /** What hosts told, oldest first; at most 1,000 lines. */
