@@ -4,6 +4,7 @@ import { SQSClient } from "@aws-sdk/client-sqs";
 import type { HostFacts } from "../core/host.ts";
 import { CloudApi, CloudRefusedError } from "./cloud/api.ts";
 import { CommandSource } from "./cloud/command-source.ts";
+import { canAnswerWait } from "./cloud/company.ts";
 import { Outbox } from "./cloud/outbox.ts";
 import { CommandLog } from "./command-log.ts";
 import type { AgentConfig } from "./config.ts";
@@ -54,7 +55,7 @@ export class Agent {
       host: config.host,
       handlers: createHandlers(this.#context),
       commands: this.#commands,
-      put,
+      put: (body, verb) => this.#outbox.put(body, undefined, canAnswerWait(body, verb)),
       log,
     });
   }

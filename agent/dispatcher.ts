@@ -26,7 +26,7 @@ export class Dispatcher {
   readonly #host: HostId;
   readonly #handlers: Handlers;
   readonly #commands: CommandLog;
-  readonly #put: (body: EventBody) => void;
+  readonly #put: (body: EventBody, verb: Verb) => void;
   readonly #log: Log;
   readonly #now: () => number;
   readonly #forward = new Map<VmId, Promise<void>>();
@@ -37,7 +37,7 @@ export class Dispatcher {
     host: HostId;
     handlers: Handlers;
     commands: CommandLog;
-    put: (body: EventBody) => void;
+    put: (body: EventBody, verb: Verb) => void;
     log: Log;
     now?: () => number;
   }) {
@@ -105,12 +105,12 @@ export class Dispatcher {
   async #carryOut(command: Command): Promise<void> {
     const recorded = this.#commands.answerOf(command.id);
     const answer = recorded ?? (await this.#answer(command));
-    const { id } = command;
+    const { id, verb } = command;
     if ("error" in answer) {
-      this.#log.warn({ commandId: id, verb: command.verb, error: answer.error }, "command failed");
-      this.#put({ type: "command.failed", commandId: id, error: answer.error });
+      this.#log.warn({ commandId: id, verb, error: answer.error }, "command failed");
+      this.#put({ type: "command.failed", commandId: id, error: answer.error }, verb);
     } else {
-      this.#put({ type: "command.completed", commandId: id, result: answer.result });
+      this.#put({ type: "command.completed", commandId: id, result: answer.result }, verb);
     }
   }
 

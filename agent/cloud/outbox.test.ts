@@ -15,6 +15,8 @@ const of = { migrationId: MigrationId.parse("mig_01ARZ3NDEKTSV4RRFFQ69G5FAV"), v
 const exited = (detail: string | number): EventBody => ({
   ...{ type: "guest.exited", vm, detail: `${detail}` },
 });
+const stopped: EventBody = { type: "migration.stopped", ...of };
+const PATIENT_MS = 600_000;
 const progress = (transferred: number): EventBody => ({
   ...{ type: "migration.progress", ...of },
   progress: { status: "active", ramTransferredBytes: transferred },
@@ -85,11 +87,12 @@ let cloud: TestCloud;
 let folder: string;
 let outbox: Outbox;
 
-function open(hostKey = key): Outbox {
+function open(hostKey = key, companyMs = 20): Outbox {
   const api = new CloudApi({ apiUrl: cloud.url, host: HostId.parse("a"), key: hostKey });
   outbox = new Outbox({
     ...{ api, stateDir: folder, log: quietLog() },
     retryMs: { first: 5, max: 20, refused: 20 },
+    companyMs,
   });
   return outbox;
 }
@@ -121,6 +124,29 @@ describe("events on their way to the cloud", () => {
     await empty();
     expect(cloud.texts).toEqual([...Array(120).keys(), "last"].map(String));
     expect(cloud.taken.map(({ seq }) => seq)).toEqual([...Array(121).keys()].map((n) => n + 1));
+  });
+
+  it("that nobody waits for travel with the next that somebody does", async () => {
+    await outbox.stop();
+    open(key, PATIENT_MS).start(0);
+    outbox.put(stopped);
+    await new Promise(setImmediate);
+    outbox.put(exited("now"));
+    await empty();
+    expect(cloud.batches).toEqual([2]);
+    // Sent before, they do not hurry those that come later.
+    outbox.put(stopped);
+    await new Promise(setImmediate);
+    expect(outbox.pending).toBe(1);
+    await outbox.stop(10_000);
+    expect(cloud.batches).toEqual([2, 1]);
+  });
+
+  it("that nobody waits for go alone after a while", async () => {
+    outbox.start(0);
+    outbox.put(stopped);
+    await empty();
+    expect(cloud.texts).toEqual(["migration.stopped"]);
   });
 
   it("are sent again when the answer was lost, under their old numbers", async () => {

@@ -3,6 +3,7 @@ import type { AgentEvent, EventBody } from "../../core/event.ts";
 import { JournalFile } from "../journal.ts";
 import type { Log } from "../log.ts";
 import { type CloudApi, CloudRefusedError, EventGapError } from "./api.ts";
+import { COMPANY_MS, canWait } from "./company.ts";
 
 type Queued = { id: number; atMs: number; body: EventBody; seq?: number };
 type Entry =
@@ -34,12 +35,15 @@ export class Outbox {
   readonly #now: () => number;
   readonly #stop = new AbortController();
   readonly #retryMs: typeof RETRY_MS;
+  readonly #companyMs: number;
   #queue: Queued[] = [];
   /** 1 after a batch was found unfit: the unfit event is looked for one by one. */
   #batchMax = BATCH_MAX;
   #started = false;
   #nextId = 1;
   #lastSeq = 0;
+  /** When the first of what waits must go, by performance.now(). */
+  #dueAtMs = Number.POSITIVE_INFINITY;
   #wake: (() => void) | undefined;
   #running: Promise<void> = Promise.resolve();
 
@@ -50,13 +54,17 @@ export class Outbox {
     now?: () => number;
     /** Pauses between attempts, ms. */
     retryMs?: typeof RETRY_MS;
+    /** Longest wait for company, ms. */
+    companyMs?: number;
   }) {
     this.#api = options.api;
     this.#log = options.log;
     this.#now = options.now ?? Date.now;
     this.#retryMs = options.retryMs ?? RETRY_MS;
+    this.#companyMs = options.companyMs ?? COMPANY_MS;
     this.#journal = new JournalFile(join(options.stateDir, "outbox.jsonl"), () => this.#live());
     this.#replay(this.#journal.open());
+    if (this.#queue.length > 0) this.#hurry(0);
   }
 
   /** Starts sending, on from the cloud's `lastSeq` for this host. */
@@ -69,11 +77,14 @@ export class Outbox {
   }
 
   /**
+   * `waits`: for others to be sent with it, up to {@link COMPANY_MS}.
+   *
    * @throws the file system's error when the journal cannot take the answer to a command. Other
    *   events are never refused.
    */
-  put(body: EventBody, atMs = this.#now()): void {
+  put(body: EventBody, atMs = this.#now(), waits = canWait(body)): void {
     if (body.type === "migration.progress" && this.#replaceProgress(body, atMs)) return;
+    this.#hurry(waits ? this.#companyMs : 0);
     const queued: Queued = { id: this.#nextId, atMs, body };
     if (body.type.startsWith("command.")) this.#journal.append({ put: queued });
     else if (body.type !== "migration.progress") this.#note({ put: queued });
@@ -89,6 +100,8 @@ export class Outbox {
 
   /** Stops sending; what is left is sent after the next start. Waits up to `graceMs` for the rest. */
   async stop(graceMs = 0): Promise<void> {
+    this.#hurry(0);
+    this.#wake?.();
     const deadline = performance.now() + graceMs;
     while (this.#started && this.#queue.length > 0 && performance.now() < deadline) {
       await new Promise((resolve) => setTimeout(resolve, 10));
@@ -101,22 +114,28 @@ export class Outbox {
   async #run(): Promise<void> {
     let delayMs = this.#retryMs.first;
     while (!this.#stop.signal.aborted) {
-      if (this.#queue.length === 0) {
-        await this.#sleep();
+      const waitMs = this.#dueAtMs - performance.now();
+      if (this.#queue.length === 0 || waitMs > 0) {
+        await this.#sleep(Number.isFinite(waitMs) ? waitMs : undefined);
         continue;
       }
       try {
-        if (!this.#accepted(await this.#send())) throw new Error("The cloud took none of them");
+        await this.#deliver();
         this.#batchMax = BATCH_MAX;
         delayMs = this.#retryMs.first;
       } catch (error) {
         if (this.#stop.signal.aborted) return;
+        this.#hurry(0);
         const pauseMs = this.#onRefused(error) ?? delayMs;
         this.#log.warn({ error, pauseMs }, "events could not be delivered, trying again");
-        await this.#sleep(pauseMs);
+        await this.#sleep(pauseMs, true);
         delayMs = Math.min(delayMs * 2, this.#retryMs.max);
       }
     }
+  }
+
+  #hurry(ms: number): void {
+    this.#dueAtMs = Math.min(this.#dueAtMs, performance.now() + ms);
   }
 
   /** Some refusals are cured here. Answers with the pause after which to go on, if it is special. */
@@ -137,7 +156,17 @@ export class Outbox {
     return 0;
   }
 
-  #send(): Promise<number> {
+  async #deliver(): Promise<void> {
+    // What is put from here on has its own time.
+    this.#dueAtMs = Number.POSITIVE_INFINITY;
+    const waiting = this.#queue.length;
+    const batch = this.#nextBatch();
+    const accepted = await this.#api.postEvents(batch, this.#stop.signal);
+    if (!this.#accepted(accepted)) throw new Error("The cloud took none of them");
+    if (batch.length < waiting) this.#hurry(0);
+  }
+
+  #nextBatch(): AgentEvent[] {
     const batch: AgentEvent[] = [];
     let bytes = 0;
     for (const queued of this.#queue.slice(0, this.#batchMax)) {
@@ -145,7 +174,7 @@ export class Outbox {
       if (batch.length > 0 && bytes > BATCH_BYTES_MAX) break;
       batch.push({ seq: this.#numberOf(queued), atMs: queued.atMs, body: queued.body });
     }
-    return this.#api.postEvents(batch, this.#stop.signal);
+    return batch;
   }
 
   #numberOf(queued: Queued): number {
@@ -233,13 +262,13 @@ export class Outbox {
     }
   }
 
-  #sleep(ms?: number): Promise<void> {
+  /** Until something is put, or for `ms`; `deaf`: whatever is put. */
+  #sleep(ms: number | undefined, deaf = false): Promise<void> {
     return new Promise((resolve) => {
       const timer = ms === undefined ? undefined : setTimeout(done, ms);
-      const wake = ms === undefined ? done : undefined;
       const signal = this.#stop.signal;
       signal.addEventListener("abort", done, { once: true });
-      this.#wake = wake;
+      this.#wake = deaf ? undefined : done;
       function done() {
         clearTimeout(timer);
         signal.removeEventListener("abort", done);

@@ -57,7 +57,7 @@ export class TestHost {
       host: this.id,
       handlers: createHandlers(this.#context),
       commands: this.commands,
-      put,
+      put: (body) => put(body),
       log,
     });
   }
