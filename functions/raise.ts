@@ -26,7 +26,7 @@ export const SignalRequest = z.discriminatedUnion("do", [
     kind: z.literal("signal"),
     do: z.literal("interrupt"),
     migrationId: MigrationId,
-    reason: z.enum(["cancelled", "failed"]),
+    reason: z.enum(["cancelled", "failed", "waived"]),
     detail: z.string().max(4000),
   }),
 ]);

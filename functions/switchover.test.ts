@@ -168,7 +168,7 @@ describe("an overdue ACK", () => {
     const waived = await operate("POST", `/v1/migrations/${id}/waive-ack`);
     expect(waived.status).toBe(202);
     expect(cloud.stub.ended.find(({ token }) => token === `ack-${id}`)).toMatchObject({
-      error: "MigrationFailed",
+      error: "AckWaived",
     });
     await takeBack(id);
     const { successor, failure } = await record(id);

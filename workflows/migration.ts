@@ -24,7 +24,8 @@ import { firstPause, postcopy } from "./postcopy.ts";
 /**
  * One migration. Forward: Admit → Probe → Negotiate → Prepare → Precopy → AwaitAck → Switchover →
  * Confirm → Complete → Discard. Any failure once the target exists leads to Observe → Reconcile,
- * which undoes step by step until core/reconcile.ts says how things stand.
+ * which undoes step by step until core/reconcile.ts says how things stand. Where it was decided that
+ * the guest stays, the source is told so first (CancelSource).
  *
  * Nothing polls: every wait is a task token, so a migration takes 12 transitions forward whatever it
  * lasts. A missed heartbeat is not a failure: the state is tried again (same command ids, so nothing
@@ -123,7 +124,7 @@ function forward<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
       TimeoutSeconds: "{% $states.context.Execution.Input.precopySeconds + 60 %}",
       HeartbeatSeconds: HEARTBEAT_SECONDS,
       Retry: [retryTransient, retrySilence(5)],
-      Catch: [failed],
+      Catch: [stays, failed],
       Next: "AwaitAck",
     },
     AwaitAck: {
@@ -134,7 +135,7 @@ function forward<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
       TimeoutSeconds: "{% $states.context.Execution.Input.ackSeconds %}",
       HeartbeatSeconds: HEARTBEAT_SECONDS,
       Retry: [retryTransient, retrySilence(5)],
-      Catch: [{ ErrorEquals: ["States.Timeout"], Next: "AckExpired" }, failed],
+      Catch: [{ ErrorEquals: ["States.Timeout"], Next: "AckExpired" }, stays, failed],
       Next: "Switchover",
     },
     AckExpired: {
@@ -156,7 +157,7 @@ function forward<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
     HoldOrGiveUp: {
       Type: "Choice",
       Choices: [{ Condition: "{% $action = 'hold' %}", Next: "HoldForAck" }],
-      Default: "Observe",
+      Default: "CancelSource",
     },
     HoldForAck: {
       Type: "Task",
@@ -166,7 +167,7 @@ function forward<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
       TimeoutSeconds: MACHINE_SECONDS,
       HeartbeatSeconds: HEARTBEAT_SECONDS,
       Retry: [retryTransient, retrySilence(5)],
-      Catch: [failed],
+      Catch: [stays, failed],
       Next: "Switchover",
     },
     Switchover: {
@@ -177,7 +178,7 @@ function forward<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
       TimeoutSeconds: "{% $states.context.Execution.Input.switchoverSeconds + 60 %}",
       HeartbeatSeconds: HEARTBEAT_SECONDS,
       Retry: [retryTransient, retrySilence(5)],
-      Catch: [firstPause, failed],
+      Catch: [firstPause, stays, failed],
       Next: "Confirm",
     },
     Confirm: {
@@ -218,6 +219,23 @@ function forward<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
 
 function wayBack<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
   return {
+    CancelSource: {
+      Type: "Task",
+      Comment:
+        "At once: the ends answer late while a device loads, and meanwhile the guest would go",
+      Resource: INVOKE_WITH_TOKEN,
+      Arguments: payload(refs.relay, {
+        commands: [{ step: "cancel-source", verb: "source.cancel", side: "source" }],
+        attempt: "{% $look %}",
+        interruptible: false,
+        phase: "reconcile",
+      }),
+      TimeoutSeconds: 30,
+      HeartbeatSeconds: 29,
+      Retry: [retryTransient],
+      Catch: [{ ErrorEquals: ["States.ALL"], Next: "Observe" }],
+      Next: "Observe",
+    },
     Observe: {
       Type: "Task",
       Comment: "Asks both ends what they see; an end that does not answer is unreachable",
@@ -321,6 +339,16 @@ const nothingStarted: Catcher = {
   ErrorEquals: ["States.ALL"],
   Assign: { ...errorOutput, action: "release", reason: "nothing had been started on the hosts" },
   Next: "Release",
+};
+
+/**
+ * A person or the policy wants the guest to stay. The agent refuses past the point of no return, so
+ * that it is safe to say so before anybody has looked.
+ */
+const stays: Catcher = {
+  ErrorEquals: ["MigrationCancelled", "AckWaived"],
+  Assign: { ...errorOutput, ...counters },
+  Next: "CancelSource",
 };
 
 const failed: Catcher = {

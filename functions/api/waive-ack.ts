@@ -31,6 +31,6 @@ export async function waiveAck(id: MigrationId): Promise<StoredMigration> {
     cure: "none needed: see the successor",
     phase: "await-ack",
   });
-  await raise({ do: "interrupt", migrationId: id, reason: "failed", detail });
+  await raise({ do: "interrupt", migrationId: id, reason: "waived", detail });
   return migration;
 }

@@ -33,7 +33,7 @@ export type Outcome = z.infer<typeof Outcome>;
 export type Happened = { name: string; outcome: Outcome };
 
 const Interrupt = z.object({
-  kind: z.enum(["cancelled", "failed"]),
+  kind: z.enum(["cancelled", "failed", "waived"]),
   at: z.string(),
   detail: z.string(),
 });
@@ -45,6 +45,13 @@ const Signals = z.object({
   interrupt: Interrupt.optional(),
 });
 export type Signals = z.infer<typeof Signals>;
+
+/** The error by which a workflow hears of it. */
+const INTERRUPTS = {
+  cancelled: "MigrationCancelled",
+  failed: "MigrationFailed",
+  waived: "AckWaived",
+} as const;
 
 /** How a wait ends: `undefined` in place of it means that it is still open. */
 export type Settlement = { ok: true } | { ok: false; error: z.infer<typeof Failed> };
@@ -60,8 +67,8 @@ export function settlement(
   }
   if (waiter.names.every((name) => signals.happened[name] !== undefined)) return { ok: true };
   if (signals.interrupt === undefined || !waiter.interruptible) return undefined;
-  const name = signals.interrupt.kind === "cancelled" ? "MigrationCancelled" : "MigrationFailed";
-  return { ok: false, error: { name, message: signals.interrupt.detail } };
+  const { kind, detail } = signals.interrupt;
+  return { ok: false, error: { name: INTERRUPTS[kind], message: detail } };
 }
 
 /** The item a migration begins with. */

@@ -1,0 +1,30 @@
+import type { Clock, Timer } from "../../../local/clock.ts";
+
+type Pending = { dueAtMs: number; order: number; callback: () => void };
+
+/** Time passes when it is told to skip to the next timer, however far away that is; else it stands still. */
+export class SkippingClock implements Clock {
+  #nowMs = Date.now();
+  #order = 0;
+  readonly #timers = new Set<Pending>();
+
+  now(): number {
+    return this.#nowMs;
+  }
+
+  setTimeout(callback: () => void, delayMs: number): Timer {
+    this.#order += 1;
+    const timer = { dueAtMs: this.#nowMs + Math.max(0, delayMs), order: this.#order, callback };
+    this.#timers.add(timer);
+    return { clear: () => this.#timers.delete(timer) };
+  }
+
+  /** Fires the timer that is due next. */
+  skip(): void {
+    const [next] = [...this.#timers].sort((a, b) => a.dueAtMs - b.dueAtMs || a.order - b.order);
+    if (next === undefined) return;
+    this.#timers.delete(next);
+    this.#nowMs = Math.max(this.#nowMs, next.dueAtMs);
+    next.callback();
+  }
+}

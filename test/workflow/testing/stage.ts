@@ -1,0 +1,279 @@
+import { setImmediate, setTimeout as sleep } from "node:timers/promises";
+import {
+  CreateStateMachineCommand,
+  DescribeExecutionCommand,
+  GetExecutionHistoryCommand,
+} from "@aws-sdk/client-sfn";
+import type { z } from "zod";
+import { isFinal, type Migration } from "../../../core/migration.ts";
+import type { MigrationPolicy } from "../../../core/policy.ts";
+import type { Vm } from "../../../core/vm.ts";
+import { handler as ackExpired } from "../../../functions/ack-expired.ts";
+import { handler as admit } from "../../../functions/admit.ts";
+import { handler as agentEvents } from "../../../functions/agent-events.ts";
+import { handler as awaitSignal } from "../../../functions/await-signal.ts";
+import { stepFunctions } from "../../../functions/clients.ts";
+import { handler as complete } from "../../../functions/complete.ts";
+import { handler as negotiate } from "../../../functions/negotiate.ts";
+import { handler as reconcile } from "../../../functions/reconcile.ts";
+import { handler as relay } from "../../../functions/relay.ts";
+import { handler as release } from "../../../functions/release.ts";
+import { startTestCloud, type TestCloud } from "../../../functions/testing/cloud.ts";
+import { definition } from "../../../functions/testing/fixtures.ts";
+import { addMigration, addVm, operate } from "../../../functions/testing/fleet.ts";
+import { functionRegistry } from "../../../local/lambda/registry.ts";
+import { startLambda } from "../../../local/lambda/server.ts";
+import { startStepFunctions } from "../../../local/sfn/server.ts";
+import { migrationDefinition } from "../../../workflows/migration.ts";
+import { type Course, Hosts, MEMORY_BYTES } from "./hosts.ts";
+import { SkippingClock } from "./skipping-clock.ts";
+
+const ACCOUNT = { region: "eu-central-1", accountId: "123456789012" };
+/** Nothing has been at work for so long: everybody waits for time to pass. */
+const IDLE_MS = 25;
+/** Real time for one migration. */
+const PATIENCE_MS = 60_000;
+
+type Handler = (event: unknown) => Promise<unknown>;
+/** Stands in the way of the functions: is given each call, and does it or does not. */
+export type Interceptor = (state: string, call: () => Promise<unknown>) => Promise<unknown>;
+
+const handlers: Record<string, Handler> = {
+  admit,
+  relay,
+  negotiate,
+  "await-signal": awaitSignal,
+  "ack-expired": ackExpired,
+  complete,
+  reconcile,
+  release,
+  "agent-events": agentEvents,
+};
+
+/**
+ * The whole control plane in this process: the real functions and the real workflow on the local
+ * services, and two hosts that are modelled. When everybody waits, time skips to the next timer.
+ */
+export class WorkflowStage {
+  readonly hosts: Hosts;
+  readonly clock: SkippingClock;
+  /** States in the order in which their functions were called. */
+  readonly calls: string[] = [];
+  intercept: Interceptor = (_, call) => call();
+  readonly #work: Work;
+  readonly #cloud: TestCloud;
+  readonly #close: () => Promise<void>;
+  #vms = 0;
+
+  private constructor(options: {
+    hosts: Hosts;
+    clock: SkippingClock;
+    work: Work;
+    cloud: TestCloud;
+    close: () => Promise<void>;
+  }) {
+    this.hosts = options.hosts;
+    this.clock = options.clock;
+    this.#work = options.work;
+    this.#cloud = options.cloud;
+    this.#close = options.close;
+  }
+
+  static async start(): Promise<WorkflowStage> {
+    const clock = new SkippingClock();
+    const work = new Work();
+    const cloud = await startTestCloud();
+    const registry = functionRegistry({ ...ACCOUNT, clock });
+    let stage: WorkflowStage | undefined;
+    for (const [name, handler] of Object.entries(handlers)) {
+      registry.register(name, (event) =>
+        work.during(() => (stage ? stage.#call(name, handler, event) : handler(event))),
+      );
+    }
+    const lambda = await startLambda({ registry });
+    const sfn = await startStepFunctions({ ...ACCOUNT, clock, invoke: registry.invoke });
+    process.env.AWS_ENDPOINT_URL_SFN = sfn.endpoint;
+    process.env.AWS_ENDPOINT_URL_LAMBDA = lambda.endpoint;
+    const arn = (name: string) =>
+      `arn:aws:lambda:${ACCOUNT.region}:${ACCOUNT.accountId}:function:${name}`;
+    const machine = migrationDefinition({
+      ...{ admit: arn("admit"), relay: arn("relay"), negotiate: arn("negotiate") },
+      ...{ awaitSignal: arn("await-signal"), ackExpired: arn("ack-expired") },
+      ...{ complete: arn("complete"), reconcile: arn("reconcile"), release: arn("release") },
+    });
+    await stepFunctions().send(
+      new CreateStateMachineCommand({
+        name: "migration",
+        roleArn: `arn:aws:iam::${ACCOUNT.accountId}:role/test`,
+        definition: JSON.stringify(machine),
+      }),
+    );
+    const hosts = await Hosts.add(["host-a", "host-b"]);
+    const close = async () => {
+      await sfn.close();
+      await lambda.close();
+      await cloud.close();
+    };
+    stage = new WorkflowStage({ hosts, clock, work, cloud, close });
+    return stage;
+  }
+
+  close(): Promise<void> {
+    return this.#close();
+  }
+
+  /** A new guest on the source, and a migration of it that has begun. */
+  async begin(course: Course, policy: z.input<typeof MigrationPolicy> = {}): Promise<Migration> {
+    this.#vms += 1;
+    this.calls.length = 0;
+    const { hosts } = this;
+    await Promise.all([hosts.source.take(), hosts.target.take()]);
+    Object.assign(hosts, { course, guest: undefined, split: false, targetStaysSilent: false });
+    hosts.seen.length = 0;
+    hosts.tricks.clear();
+    const vm = `vm-${this.#vms}`;
+    await addVm(vm, hosts.source, { ...definition, memoryBytes: MEMORY_BYTES });
+    return this.#work.during(() => addMigration(vm, hosts.target.host, policy));
+  }
+
+  async record(id: string): Promise<Migration> {
+    return (await operate("GET", `/v1/migrations/${id}`)).body as unknown as Migration;
+  }
+
+  async vm(id: string): Promise<Vm> {
+    return (await operate("GET", `/v1/vms/${id}`)).body as unknown as Vm;
+  }
+
+  async post(path: string): Promise<number> {
+    return this.#work.during(async () => (await operate("POST", path)).status);
+  }
+
+  /** Goes on until nothing but time could change anything. */
+  async settle(): Promise<void> {
+    const until = performance.now() + PATIENCE_MS;
+    let idleSinceMs = performance.now();
+    while (performance.now() - idleSinceMs < IDLE_MS) {
+      if (performance.now() > until) throw new Error(`Still at work: ${this.calls.join(", ")}`);
+      await sleep(2);
+      const busy = this.#work.isGoingOn || (await this.#work.during(() => this.hosts.pump()));
+      if (busy) idleSinceMs = performance.now();
+      await setImmediate();
+    }
+  }
+
+  /** Goes on until it is over, time skipping when everybody waits; `onIdle` may do something then. */
+  async end(id: string, onIdle: () => Promise<boolean> = async () => false): Promise<Migration> {
+    const until = performance.now() + PATIENCE_MS;
+    const executionArn = await this.#executionOf(id);
+    for (;;) {
+      await this.settle();
+      const { status } = await stepFunctions().send(new DescribeExecutionCommand({ executionArn }));
+      const migration = await this.record(id);
+      if (status !== "RUNNING" && isFinal(migration.status)) return migration;
+      if (status !== "RUNNING" || performance.now() > until) {
+        const states = (await this.states(id)).join(", ");
+        throw new Error(`The execution is ${status}, the migration ${migration.status}: ${states}`);
+      }
+      if (!(await onIdle())) this.clock.skip();
+    }
+  }
+
+  /** The states that its execution has entered. */
+  async states(id: string): Promise<string[]> {
+    const { events = [] } = await stepFunctions().send(
+      new GetExecutionHistoryCommand({
+        executionArn: await this.#executionOf(id),
+        maxResults: 1000,
+      }),
+    );
+    return events.flatMap(({ stateEnteredEventDetails: entered }) => entered?.name ?? []);
+  }
+
+  /** Hosts that hold a slot for it, and whether its secret is still there. */
+  async leftovers(id: string): Promise<string[]> {
+    const items = await this.#cloud.scan();
+    const holds = (set: unknown) => set instanceof Set && set.has(id);
+    return items.flatMap((item) => [
+      ...(holds(item.outgoing) || holds(item.incoming) ? [`a slot of ${item.pk}`] : []),
+      ...(item.pk === `MIG#${id}` && item.sk === "SECRET" ? ["its secret"] : []),
+    ]);
+  }
+
+  /** A call that never returns; nobody waits for it here. */
+  hang(): Promise<never> {
+    this.#work.forget();
+    return new Promise(() => undefined);
+  }
+
+  async #executionOf(id: string): Promise<string> {
+    const { executionArn } = await this.record(id);
+    if (executionArn === undefined) throw new Error(`Expected ${id} to have an execution`);
+    return executionArn;
+  }
+
+  #call(name: string, handler: Handler, event: unknown): Promise<unknown> {
+    if (name === "agent-events") return handler(event);
+    const state = stateOf(name, event);
+    this.calls.push(state);
+    return this.intercept(state, () => handler(event));
+  }
+}
+
+/** What is under way in this process. */
+class Work {
+  #count = 0;
+
+  get isGoingOn(): boolean {
+    return this.#count > 0;
+  }
+
+  async during<T>(what: () => Promise<T>): Promise<T> {
+    this.#count += 1;
+    try {
+      return await what();
+    } finally {
+      this.#count -= 1;
+    }
+  }
+
+  /** For a call that will never return. */
+  forget(): void {
+    this.#count -= 1;
+  }
+}
+
+const byStep: Record<string, string> = {
+  "probe-source": "Probe",
+  prepare: "Prepare",
+  start: "Precopy",
+  "discard-source": "Discard",
+  "observe-source": "Observe",
+  "recover-target": "RecoverTarget",
+  "recover-source": "RecoverSource",
+};
+const byPhase: Record<string, string> = {
+  "await-ack": "AwaitAck",
+  switchover: "Switchover",
+  confirm: "Confirm",
+  postcopy: "AwaitPostcopy",
+};
+const byFunction: Record<string, string> = {
+  admit: "Admit",
+  negotiate: "Negotiate",
+  "ack-expired": "AckExpired",
+  complete: "Complete",
+  reconcile: "Reconcile",
+  release: "Release",
+};
+
+/** The state that calls a function so. */
+function stateOf(name: string, event: unknown): string {
+  const { commands, phase = "" } = event as { commands?: { step: string }[]; phase?: string };
+  const step = commands?.[0]?.step;
+  const state =
+    step === undefined
+      ? (byFunction[name] ?? byPhase[phase])
+      : (byStep[step] ?? (phase === "undo" ? "Undo" : "CancelSource"));
+  if (state === undefined) throw new Error(`Which state calls ${name}: ${JSON.stringify(event)}?`);
+  return state;
+}
