@@ -34,8 +34,12 @@ export const MigrationStatus = z.enum([
 ]);
 export type MigrationStatus = z.infer<typeof MigrationStatus>;
 
-/** Legal next phases. `reconcile` may go on to `confirm`: the migration had in fact completed. */
+/**
+ * Legal next phases. `reconcile` may go on to `confirm`: the migration had in fact completed. From
+ * `precopy` a workflow goes on to the first phase that is not over already.
+ */
 export function nextPhases(phase: Phase): readonly Phase[] {
+  if (phase === "precopy") return ["await-ack", "switchover", "confirm", "reconcile"];
   if (phase === "reconcile") return ["confirm", "undo", "release", "postcopy"];
   if (phase === "switchover") return ["confirm", "reconcile", "postcopy"];
   if (phase === "postcopy") return ["confirm", "reconcile", "release"];
@@ -44,6 +48,45 @@ export function nextPhases(phase: Phase): readonly Phase[] {
   if (phase === "confirm") return ["release", "reconcile"];
   const next = forwardPhases[forwardPhases.indexOf(phase) + 1];
   return next === undefined ? ["reconcile"] : [next, "reconcile"];
+}
+
+type Entered = { name: Phase; startedAt: string };
+
+/**
+ * All phases of a migration that has completed. Those that were over before the workflow came to
+ * them begin when the hosts say so: the wait for the ACK, which the guest's stop ends, and the
+ * switchover with the stop; the confirmation with the source's completion. A host's clock moves no
+ * phase out of its order. A migration that was on a way back is left as it is.
+ */
+export function allPhases(
+  entered: readonly Entered[],
+  told: { stoppedAtMs?: number | undefined; sourceCompletedAtMs?: number | undefined },
+  nowMs: number,
+): Entered[] {
+  if (entered.some(({ name }) => !isForward(name))) return [...entered];
+  const times: Partial<Record<Phase, number | undefined>> = {
+    "await-ack": told.stoppedAtMs,
+    switchover: told.stoppedAtMs,
+    confirm: told.sourceCompletedAtMs,
+  };
+  const all: Entered[] = [];
+  for (const name of forwardPhases) {
+    const known = entered.find((phase) => phase.name === name);
+    const before = Date.parse(all.at(-1)?.startedAt ?? known?.startedAt ?? "");
+    const next = entered.find((phase) => forwardPhases.indexOf(name) < orderOf(phase.name));
+    const latest = next === undefined ? nowMs : Date.parse(next.startedAt);
+    const atMs = Math.max(before, Math.min(times[name] ?? latest, latest));
+    all.push(known ?? { name, startedAt: new Date(atMs).toISOString() });
+  }
+  return all;
+}
+
+function isForward(phase: Phase): boolean {
+  return orderOf(phase) >= 0;
+}
+
+function orderOf(phase: Phase): number {
+  return forwardPhases.findIndex((name) => name === phase);
 }
 
 export function isFinal(status: MigrationStatus): boolean {

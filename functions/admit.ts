@@ -8,34 +8,41 @@ import { queueForSlots, takeSlots } from "./store/slots.ts";
 import { task } from "./task.ts";
 import { waitFor } from "./wait.ts";
 
-const AdmitInput = z.object({ migrationId: MigrationId, taskToken: z.string().min(1) });
+const AdmitInput = z.object({
+  migrationId: MigrationId,
+  /** Of a migration that waits its turn. */
+  taskToken: z.string().min(1).optional(),
+});
 
 /** The signal that a migration's turn has come. */
 export const ADMITTED = "admitted";
 
 /**
- * Workflow task with token: takes a slot on each host and memory on the target. When they are full
- * the migration waits its turn; whoever gives slots back wakes it.
+ * Workflow task: takes a slot on each host and memory on the target. When they are full it says so;
+ * called again with a token the migration waits its turn, and whoever gives slots back wakes it.
  *
  * @throws StaleMigration when the migration is over
  */
-export const handler = task(async (event): Promise<Record<string, never>> => {
-  const { migrationId, taskToken: token } = AdmitInput.parse(event);
-  const waiter = { token, names: [ADMITTED], failOn: [], interruptible: true };
-  const reading = readRunning(migrationId);
-  const { entered: migration, settled } = await waitFor(migrationId, ADMITTED, waiter, reading);
-  if (settled !== undefined) return {};
-  if (migration.slots === "held" || (await takeSlots(migration)) === "held") {
-    await raise({ do: "happen", migrationId, signal: ADMITTED });
-    return {};
-  }
-  await queueForSlots(migration);
-  // A slot that came free before the migration stood in the queue woke nobody.
-  if ((await takeSlots(migration)) === "held") {
-    await raise({ do: "happen", migrationId, signal: ADMITTED });
-  }
-  return {};
+export const handler = task(async (event): Promise<{ admitted: boolean }> => {
+  const { migrationId, taskToken } = AdmitInput.parse(event);
+  const migration = await readRunning(migrationId);
+  if (taskToken !== undefined) return { admitted: await awaitTurn(migration, taskToken) };
+  return { admitted: migration.slots === "held" || (await takeSlots(migration)) === "held" };
 });
+
+async function awaitTurn(migration: StoredMigration, token: string): Promise<boolean> {
+  const { id: migrationId } = migration;
+  const waiter = { token, names: [ADMITTED], failOn: [], interruptible: true };
+  const { settled } = await waitFor(migrationId, ADMITTED, waiter, Promise.resolve());
+  if (settled !== undefined) return settled.ok;
+  if (migration.slots !== "held" && (await takeSlots(migration)) !== "held") {
+    await queueForSlots(migration);
+    // A slot that came free before the migration stood in the queue woke nobody.
+    if ((await takeSlots(migration)) !== "held") return false;
+  }
+  await raise({ do: "happen", migrationId, signal: ADMITTED });
+  return true;
+}
 
 async function readRunning(id: MigrationId): Promise<StoredMigration> {
   const migration = await readMigration(id);

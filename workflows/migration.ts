@@ -23,13 +23,14 @@ import { firstPause, postcopy } from "./postcopy.ts";
 
 /**
  * One migration. Forward: Admit → Probe → Negotiate → Prepare → Precopy → AwaitAck → Switchover →
- * Confirm → Complete → Discard. Any failure once the target exists leads to Observe → Reconcile,
- * which undoes step by step until core/reconcile.ts says how things stand. Where it was decided that
- * the guest stays, the source is told so first (CancelSource).
+ * Confirm → Complete → Discard; waits for what has happened already are passed by. Any failure once
+ * the target exists leads to Observe → Reconcile, which undoes step by step until core/reconcile.ts
+ * says how things stand. Where it was decided that the guest stays, the source is told so first
+ * (CancelSource).
  *
- * Nothing polls: every wait is a task token, so a migration takes 12 transitions forward whatever it
- * lasts. A missed heartbeat is not a failure: the state is tried again (same command ids, so nothing
- * is done twice) and only then looked into.
+ * Nothing polls: every wait is a task token, so a migration takes 11 to 15 transitions forward
+ * whatever it lasts. A missed heartbeat is not a failure: the state is tried again (same command ids,
+ * so nothing is done twice) and only then looked into.
  */
 export function migrationDefinition<Ref>(refs: MigrationRefs<Ref>): Definition {
   return {
@@ -65,9 +66,25 @@ function forward<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
     },
     Admit: {
       Type: "Task",
-      Comment: "Slots and memory; waits its turn when hosts are full",
+      Comment: "Slots and memory, when hosts have them",
+      Resource: INVOKE,
+      Arguments: { FunctionName: refs.admit, Payload: { migrationId: MIGRATION_ID } },
+      TimeoutSeconds: 60,
+      Retry: [retryTransient],
+      Catch: [nothingStarted],
+      Assign: { admitted: "{% $states.result.Payload.admitted %}" },
+      Next: "IsAdmitted",
+    },
+    IsAdmitted: {
+      Type: "Choice",
+      Choices: [{ Condition: "{% $admitted %}", Next: "Probe" }],
+      Default: "AwaitTurn",
+    },
+    AwaitTurn: {
+      Type: "Task",
+      Comment: "Hosts are full",
       Resource: INVOKE_WITH_TOKEN,
-      Arguments: payload(refs.admit, { phase: "admit" }),
+      Arguments: payload(refs.admit, {}),
       TimeoutSeconds: 3600,
       HeartbeatSeconds: 900,
       // Nobody beats for a migration that waits its turn: asking again every 15 minutes also heals
@@ -125,7 +142,21 @@ function forward<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
       HeartbeatSeconds: HEARTBEAT_SECONDS,
       Retry: [retryTransient, retrySilence(5)],
       Catch: [stays, failed],
-      Next: "AwaitAck",
+      Assign: { happened: "{% $states.result.happened %}" },
+      Next: "Pace",
+    },
+    Pace: {
+      Type: "Choice",
+      Comment: "A short migration is ahead of its workflow: what has happened is not waited for",
+      Choices: [
+        {
+          Condition: "{% 'source-completed' in $happened and 'target-running' in $happened %}",
+          Next: "Complete",
+        },
+        { Condition: "{% 'source-completed' in $happened %}", Next: "Confirm" },
+        { Condition: "{% 'acked' in $happened %}", Next: "Switchover" },
+      ],
+      Default: "AwaitAck",
     },
     AwaitAck: {
       Type: "Task",

@@ -1,4 +1,4 @@
-import type { Failure, MigrationStatus } from "../../core/migration.ts";
+import { allPhases, type Failure, type MigrationStatus } from "../../core/migration.ts";
 import { keys } from "./keys.ts";
 import type { StoredMigration } from "./migrations.ts";
 import { transact, write } from "./table.ts";
@@ -9,15 +9,19 @@ import { transact, write } from "./table.ts";
  */
 export async function endCompleted(migration: StoredMigration): Promise<boolean> {
   const { id, source, target, heldBytes } = migration;
-  const now = new Date().toISOString();
+  const nowMs = Date.now();
+  const now = new Date(nowMs).toISOString();
+  const phases = allPhases(migration.phases, migration, nowMs);
   const failed = await transact([
     write.update({
       key: keys.migration(id),
       update:
-        "SET #status = :completed, #runningOn = :target, #endedAt = :now, #updatedAt = :now, #slots = :released REMOVE #failure",
+        "SET #status = :completed, #phase = :phase, #phases = :phases, #runningOn = :target, #endedAt = :now, #updatedAt = :now, #slots = :released REMOVE #failure",
       condition: "#status = :running AND #slots = :held",
       values: {
         ":completed": "completed",
+        ":phase": phases.at(-1)?.name ?? migration.phase,
+        ":phases": phases,
         ":running": "running",
         ":target": target,
         ":now": now,

@@ -1,0 +1,58 @@
+import { describe, expect, it } from "vitest";
+import { allPhases, forwardPhases, nextPhases, type Phase } from "./migration.ts";
+
+const startMs = Date.UTC(2026, 0, 1);
+const at = (name: Phase, ms: number) => ({
+  name,
+  startedAt: new Date(startMs + ms).toISOString(),
+});
+const begun = [
+  at("admit", 0),
+  at("probe", 10),
+  at("negotiate", 20),
+  at("prepare", 30),
+  at("precopy", 40),
+];
+const NOW_MS = 1_000;
+
+describe("all phases of a completed migration", () => {
+  type Told = [stoppedMs: number | undefined, completedMs: number | undefined];
+  const cases: [string, ReturnType<typeof at>[], Told, number[]][] = [
+    [
+      "none passed by",
+      [at("await-ack", 50), at("switchover", 60), at("confirm", 70)],
+      [1, 1],
+      [50, 60, 70],
+    ],
+    ["all passed by", [], [500, 600], [500, 500, 600]],
+    ["two passed by", [at("confirm", 700)], [500, 600], [500, 500, 700]],
+    ["one passed by", [at("switchover", 450), at("confirm", 700)], [500, 600], [450, 450, 700]],
+    ["a host's clock ahead", [], [5_000, 6_000], [NOW_MS, NOW_MS, NOW_MS]],
+    ["a host's clock behind", [at("confirm", 700)], [-5_000, -6_000], [40, 40, 700]],
+    ["nothing told", [at("confirm", 700)], [undefined, undefined], [700, 700, 700]],
+  ];
+  it.each(cases)("%s", (_, later, [stopped, completed], expected) => {
+    const told = {
+      stoppedAtMs: stopped === undefined ? undefined : startMs + stopped,
+      sourceCompletedAtMs: completed === undefined ? undefined : startMs + completed,
+    };
+    const phases = allPhases([...begun, ...later], told, startMs + NOW_MS);
+    expect(phases.map(({ name }) => name)).toEqual([...forwardPhases]);
+    expect(phases.slice(0, 5)).toEqual(begun);
+    expect(phases.slice(5).map(({ startedAt }) => Date.parse(startedAt) - startMs)).toEqual(
+      expected,
+    );
+  });
+
+  it("leaves a way back as it was", () => {
+    const entered = [...begun, at("reconcile", 50), at("confirm", 60)];
+    expect(allPhases(entered, {}, startMs + NOW_MS)).toEqual(entered);
+  });
+});
+
+it("no phase leads back to an earlier one of the forward ones", () => {
+  for (const [place, phase] of forwardPhases.entries()) {
+    const earlier = new Set<Phase>(forwardPhases.slice(0, place + 1));
+    expect(nextPhases(phase).filter((next) => earlier.has(next))).toEqual([]);
+  }
+});
