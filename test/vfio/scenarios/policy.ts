@@ -12,7 +12,7 @@ import { setMttyKnobs } from "../rig/mdev.ts";
 import { entriesOf, type Scenario } from "../scenario.ts";
 
 const LOAD_MS = 6_000;
-/** The target says nothing while it loads, and is asked before the source is cancelled. */
+/** Longer than a late migration takes to be given up and its successor to begin, on busy cores. */
 const LONG_LOAD_MS = 20_000;
 const BUDGET_LOAD_MS = 3_000;
 /** Less than the device takes, more than a move with the ACK. */
@@ -27,7 +27,7 @@ export const deadlineCancel: Scenario = {
   claim: "an ACK that is late for the policy's deadline leaves the guest where it is",
   run: async ({ fleet }) => {
     const seen = await move(fleet, {
-      knobs: { loadInitMs: LONG_LOAD_MS },
+      knobs: { loadInitMs: LOAD_MS },
       policy: { ack: { deadlineMs: DEADLINE_MS, onTimeout: "cancel" } },
     });
     expectGivenUp(seen.migration);

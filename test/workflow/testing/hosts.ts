@@ -69,6 +69,8 @@ export class Hosts {
   /** A device goes on loading after its source has been cancelled. */
   targetStaysSilent = false;
   #answers = new Map<string, EventBody>();
+  /** What an agent says, one after the other. */
+  readonly #said = new Map<TestAgent, Promise<void>>();
 
   private constructor(source: TestAgent, target: TestAgent) {
     this.source = source;
@@ -101,7 +103,7 @@ export class Hosts {
   async tell(agent: TestAgent, ...bodies: object[]): Promise<void> {
     const { migrationId, vm, epoch } = this.#guest();
     const told = bodies.map((body) => ({ migrationId, vm, epoch, ...body }) as EventBody);
-    await agent.tell(...told);
+    await this.#say(agent, ...told);
   }
 
   /** What the target waited for is there, for what is still under way. */
@@ -133,6 +135,19 @@ export class Hosts {
     throw new Error("Expected a guest that has been prepared for");
   }
 
+  async #say(agent: TestAgent, ...bodies: EventBody[]): Promise<void> {
+    const before = this.#said.get(agent) ?? Promise.resolve();
+    const saying = before.then(async () => {
+      const { status, body } = await agent.tell(...bodies);
+      if (status >= 300) throw new Error(`Not taken: ${JSON.stringify(body)}`);
+    });
+    this.#said.set(
+      agent,
+      saying.catch(() => undefined),
+    );
+    await saying;
+  }
+
   async #pump(agent: TestAgent): Promise<boolean> {
     const commands = await agent.take();
     for (const command of commands) await this.#carryOut(agent, command);
@@ -142,7 +157,7 @@ export class Hosts {
   async #carryOut(agent: TestAgent, command: Command): Promise<void> {
     const { id: commandId, verb } = command;
     const before = this.#answers.get(commandId);
-    if (before) return void (await agent.tell(before));
+    if (before) return this.#say(agent, before);
     const trick = this.tricks.get(verb)?.shift();
     if (trick === "deaf") return;
     this.seen.push(verb);
@@ -156,8 +171,8 @@ export class Hosts {
     }
     if (this.runsOn.length > 1) this.split = true;
     this.#answers.set(commandId, answer);
-    if (trick !== "mute") await agent.tell(answer);
-    if (trick === "stutters") await agent.tell(answer);
+    if (trick !== "mute") await this.#say(agent, answer);
+    if (trick === "stutters") await this.#say(agent, answer);
     for (const next of after) await next();
   }
 

@@ -29,8 +29,8 @@ import { type Course, Hosts, MEMORY_BYTES } from "./hosts.ts";
 import { SkippingClock } from "./skipping-clock.ts";
 
 const ACCOUNT = { region: "eu-central-1", accountId: "123456789012" };
-/** Nothing has been at work for so long: everybody waits for time to pass. */
-const IDLE_MS = 25;
+/** Nothing has happened in so many turns, however long they took: everybody waits for time to pass. */
+const IDLE_TURNS = 12;
 /** Real time for one migration. */
 const PATIENCE_MS = 60_000;
 
@@ -151,13 +151,14 @@ export class WorkflowStage {
   /** Goes on until nothing but time could change anything. */
   async settle(): Promise<void> {
     const until = performance.now() + PATIENCE_MS;
-    let idleSinceMs = performance.now();
-    while (performance.now() - idleSinceMs < IDLE_MS) {
+    for (let idle = 0; idle < IDLE_TURNS; idle += 1) {
       if (performance.now() > until) throw new Error(`Still at work: ${this.calls.join(", ")}`);
+      const { changes } = this.#work;
       await sleep(2);
-      const busy = this.#work.isGoingOn || (await this.#work.during(() => this.hosts.pump()));
-      if (busy) idleSinceMs = performance.now();
+      // Not counted itself: looking into empty queues is no work.
+      const found = await this.hosts.pump();
       await setImmediate();
+      if (found || this.#work.isGoingOn || this.#work.changes !== changes) idle = 0;
     }
   }
 
@@ -222,6 +223,8 @@ export class WorkflowStage {
 /** What is under way in this process. */
 class Work {
   #count = 0;
+  /** Grows whenever something begins or ends. */
+  changes = 0;
 
   get isGoingOn(): boolean {
     return this.#count > 0;
@@ -229,10 +232,12 @@ class Work {
 
   async during<T>(what: () => Promise<T>): Promise<T> {
     this.#count += 1;
+    this.changes += 1;
     try {
       return await what();
     } finally {
       this.#count -= 1;
+      this.changes += 1;
     }
   }
 
