@@ -1,12 +1,4 @@
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -16,8 +8,10 @@ import { isFinal } from "../core/migration.ts";
 import type { VmDefinition } from "../core/vm.ts";
 import { ApiClient } from "./api-client.ts";
 import { Child } from "./child.ts";
+import { killProcessesUnder } from "./processes.ts";
 import { waitUntil } from "./wait-until.ts";
 
+const START_MS = 30_000;
 const ROOT = resolve(fileURLToPath(import.meta.url), "../..");
 
 type Ready = {
@@ -40,6 +34,10 @@ export type FleetOptions = {
   agent?: object;
   /** More fields of the hosts, such as their slots. */
   host?: object;
+  /** How long a part may take to come up, ms. Default 30 s. */
+  startMs?: number;
+  /** Its folder, which is made, and removed in the end. Default: a new one for temporary files. */
+  folder?: string;
 };
 
 /**
@@ -61,7 +59,9 @@ export class Fleet {
 
   /** @throws Error with the last words of the part that did not come up; nothing is left then. */
   static async start(options: FleetOptions): Promise<Fleet> {
-    const fleet = new Fleet(mkdtempSync(join(tmpdir(), "sy-")), options);
+    if (options.folder !== undefined) mkdirSync(options.folder, { mode: 0o700 });
+    const folder = options.folder ?? mkdtempSync(join(tmpdir(), "sy-"));
+    const fleet = new Fleet(folder, options);
     try {
       await fleet.startCloud();
       await Promise.all(Object.keys(options.hosts).map((host) => fleet.#addHost(host)));
@@ -128,7 +128,7 @@ export class Fleet {
       logFile: join(this.folder, "cloud.log"),
     });
     this.#cloud = cloud;
-    this.#ready = await waitUntil("the local cloud", () => {
+    this.#ready = await this.#await("the local cloud", () => {
       if (!cloud.isRunning) throw new Error(`The local cloud ended: ${cloud.lastWords()}`);
       return readJson<Ready>(readyFile);
     });
@@ -150,7 +150,7 @@ export class Fleet {
   }
 
   async waitForHost(host: string): Promise<Host> {
-    return waitUntil(`host ${host}`, async () => {
+    return this.#await(`host ${host}`, async () => {
       const agent = this.agent(host);
       if (!agent.isRunning) throw new Error(`The agent of ${host} ended: ${agent.lastWords()}`);
       const found = await this.api.host(host);
@@ -160,7 +160,7 @@ export class Fleet {
 
   async startVm(vm: string, host: string, definition: VmDefinition): Promise<void> {
     await this.api.createVm(vm, host, definition);
-    await waitUntil(`VM ${vm}`, async () => {
+    await this.#await(`VM ${vm}`, async () => {
       const found = await this.api.vm(vm);
       if (found.state === "failed") throw new Error(`VM ${vm} did not start: ${found.detail}`);
       return found.state === "running" ? found : undefined;
@@ -195,8 +195,13 @@ export class Fleet {
   async stop(): Promise<void> {
     await Promise.all([...this.#agents.values()].map((agent) => agent.stop()));
     await this.#cloud?.stop();
-    for (const host of Object.keys(this.#options.hosts)) this.#killGuests(host);
+    // Also those that no manifest names (yet): an agent may have been killed over one.
+    killProcessesUnder(this.folder);
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
+  }
+
+  #await<T>(what: string, probe: () => T | undefined | Promise<T | undefined>): Promise<T> {
+    return waitUntil(what, probe, { timeoutMs: this.#options.startMs ?? START_MS });
   }
 
   async #addHost(host: string): Promise<void> {
@@ -217,19 +222,6 @@ export class Fleet {
     this.startAgent(host);
     await this.waitForHost(host);
   }
-
-  /** By the agents' own manifests: only processes that they started. */
-  #killGuests(host: string): void {
-    const run = join(this.folder, host, "run");
-    for (const vm of listFolders(run)) {
-      const pid = this.guestPid(host, vm);
-      if (pid !== undefined) process.kill(pid, "SIGKILL");
-    }
-  }
-}
-
-function listFolders(path: string): string[] {
-  return existsSync(path) ? readdirSync(path) : [];
 }
 
 function readJson<T>(path: string): T | undefined {

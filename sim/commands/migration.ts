@@ -207,7 +207,11 @@ function setCapabilities(qemu: Qemu, { capabilities }: JsonObject): Json {
     version: qemu.version,
     parameters: qemu.parameters,
     dirtyRingSize: qemu.options.accelerator === "kvm" ? qemu.options.dirtyRingSize : 0,
-    isIncomingStarted: qemu.incoming.isStarted && !isPostcopy(qemu.incoming.status),
+    // A guest that has come in whole may leave with any.
+    isIncomingStarted:
+      qemu.incoming.isStarted &&
+      qemu.incoming.status !== "completed" &&
+      !isPostcopy(qemu.incoming.status),
   });
   if (problem !== undefined) throw new QmpError(problem);
   qemu.capabilities = next;

@@ -9,11 +9,14 @@ import { bootDiskDefinition, writeBootDisk } from "../../demo/guest/boot-disk.ts
 import { waitForCounter } from "../../demo/guest/serial.ts";
 import { waitUntil } from "../../demo/wait-until.ts";
 import { FaultyProxy } from "./proxy.ts";
+import type { Switches, World } from "./world.ts";
 
 const MIB = 2 ** 20;
 /** The guest's. */
 export const MEMORY_BYTES = 32 * MIB;
 const PATIENCE_MS = 120_000;
+/** Of a real clock. */
+const START_MS = 60_000;
 const TRY_AGAIN_MS = 100;
 
 /**
@@ -23,29 +26,38 @@ const TRY_AGAIN_MS = 100;
 export class Bed {
   readonly fleet: Fleet;
   readonly proxy: FaultyProxy;
+  readonly switches: Switches;
   vm: string;
+  /** By how much the clock of the workflows is ahead. */
+  leapMs = 0;
   #guests = 1;
 
-  private constructor(fleet: Fleet, proxy: FaultyProxy) {
+  private constructor(fleet: Fleet, proxy: FaultyProxy, switches: Switches) {
     this.fleet = fleet;
     this.proxy = proxy;
+    this.switches = switches;
     this.vm = "vm-1";
   }
 
-  static async start(options: { source: string; target: string }): Promise<Bed> {
+  /** `qemu`: the binary of both hosts. */
+  static async start(world: World, qemu: string): Promise<Bed> {
+    const watched = world.watched(qemu);
+    const { folder, switches } = world.place();
     const port = await freeBasePort();
     const proxy = await FaultyProxy.start({ apiPort: port, sqsPort: port + 1 });
     try {
       const fleet = await Fleet.start({
-        hosts: { "host-a": options.source, "host-b": options.target },
+        hosts: { "host-a": watched, "host-b": watched },
         port,
-        agent: { apiUrl: proxy.url, progressIntervalMs: 200 },
+        agent: { apiUrl: proxy.url, progressIntervalMs: 500 },
         agentEnvironment: { AWS_ENDPOINT_URL_SQS: proxy.url },
         // One of each: a slot that is left held stops the next run.
         host: { slotsIn: 1, slotsOut: 1 },
-        environment: { LOG_LEVEL: "info" },
+        environment: { LOG_LEVEL: "info", ...switches.environment },
+        folder,
+        startMs: START_MS * world.rate,
       });
-      const bed = new Bed(fleet, proxy);
+      const bed = new Bed(fleet, proxy, switches);
       await bed.#guest();
       return bed;
     } catch (error) {

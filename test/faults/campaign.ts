@@ -2,6 +2,7 @@ import { chooseQemu, modelQemu, type Qemu } from "../../demo/qemu.ts";
 import { Bed } from "./bed.ts";
 import { describeStrike, drawPlan, type FaultKind } from "./plan.ts";
 import { type Outcome, Run } from "./run.ts";
+import { World } from "./world.ts";
 
 export type CampaignOptions = {
   seed: number;
@@ -11,71 +12,113 @@ export type CampaignOptions = {
   qemu?: string | undefined;
   /** Draws this fault first in each run. */
   only?: FaultKind | undefined;
+  /** Installations side by side. */
+  lanes: number;
+  /** Time runs so much faster than the machine's; always 1 with real QEMU. */
+  rate: number;
   /** Hears one line at a time. */
   say: (line: string) => void;
 };
 
-/** Runs one after the other; the installation is kept for as long as nothing was violated in it. */
+/** Migrations under seeded faults, in several installations side by side. */
 export class Campaign {
   readonly qemu: Qemu;
   /** Strikes that took place, by fault and victim. */
   readonly byFault: Record<string, number> = {};
   readonly #options: CampaignOptions;
-  #bed: Bed | undefined;
+  readonly #world: World;
+  #done = 0;
+  #violated = 0;
+  #stopped = false;
 
   constructor(options: CampaignOptions) {
     this.#options = options;
     const isReal = options.real || options.qemu !== undefined;
     this.qemu = isReal ? chooseQemu(options.qemu) : modelQemu();
+    this.#world = new World(this.qemu.real ? 1 : options.rate);
   }
 
-  async close(): Promise<void> {
-    await this.#bed?.close();
-    this.#bed = undefined;
+  get result() {
+    return { runs: this.#done, violations: this.#violated };
   }
 
-  /** What was violated in this run: nothing, where all is well. */
-  async run(number: number): Promise<string[]> {
-    const plan = drawPlan(this.#options.seed, number, this.#options.only);
-    const startedMs = performance.now();
-    let outcome: Outcome | undefined;
-    let violations: string[];
+  /** Each run by its number, whichever lane is free. Nothing is left when it has ended. */
+  async go(numbers: number[]): Promise<void> {
+    const left = numbers.values();
+    const { lanes } = this.#options;
+    const width = Math.min(lanes, numbers.length);
     try {
-      this.#bed ??= await Bed.start({ source: this.qemu.path, target: this.qemu.path });
-      outcome = await Run.go(this.#bed, plan);
-      violations = outcome.violations;
-    } catch (error) {
-      violations = [String(error)];
+      // One after the other: the first start fills the cache that makes the others fast.
+      const beds: Bed[] = [];
+      while (beds.length < width) beds.push(await this.#start());
+      await Promise.all(beds.map((bed) => this.#lane(bed, left)));
+    } finally {
+      this.#world.close();
     }
-    const tookMs = Math.round(performance.now() - startedMs);
-    const word = violations.length > 0 ? "VIOLATED" : "ok";
-    const strikes = plan.strikes.map(describeStrike).join(", ");
-    this.#options.say(
-      `${String(number).padStart(4)} ${word} ${describe(outcome)}, ${tookMs} ms: ${strikes}` +
-        `${plan.gated ? ", gated" : ""} (${outcome?.hit.length ?? 0} hit)`,
-    );
-    this.#count(outcome);
-    if (violations.length > 0) {
-      await this.#report(number, violations, outcome);
+  }
+
+  /** Ends everything at once, whatever is under way; no more is said. */
+  stop(): void {
+    this.#stopped = true;
+    this.#world.close();
+  }
+
+  /** The installation is kept for as long as nothing was violated in it. */
+  async #lane(first: Bed, left: Iterable<number>): Promise<void> {
+    let bed: Bed | undefined = first;
+    for (const number of left) {
+      const startedMs = performance.now();
+      let outcome: Outcome | undefined;
+      let violations: string[];
+      const plan = drawPlan(this.#options.seed, number, this.#options.only);
+      try {
+        bed ??= await this.#start();
+        outcome = await Run.go(bed, plan);
+        violations = outcome.violations;
+      } catch (error) {
+        violations = [error instanceof Error ? (error.stack ?? error.message) : String(error)];
+      }
+      if (this.#stopped) return;
+      const tookMs = Math.round(performance.now() - startedMs);
+      const word = violations.length > 0 ? "VIOLATED" : "ok";
+      const strikes = plan.strikes.map(describeStrike).join(", ");
+      this.#options.say(
+        `${String(number).padStart(4)} ${word} ${describe(outcome)}, ${tookMs} ms: ${strikes}` +
+          `${plan.gated ? ", gated" : ""} (${outcome?.hit.length ?? 0} hit)`,
+      );
+      this.#count(outcome);
+      if (violations.length === 0) continue;
+      await this.#report(number, violations, { outcome, bed });
       // Whatever is wrong with it must not be taken for a fault of the next run.
-      await this.close();
+      await bed?.close();
+      bed = undefined;
     }
-    return violations;
+    await bed?.close();
+  }
+
+  #start(): Promise<Bed> {
+    return Bed.start(this.#world, this.qemu.path);
   }
 
   #count(outcome: Outcome | undefined): void {
+    this.#done += 1;
+    if (!outcome || outcome.violations.length > 0) this.#violated += 1;
     for (const { fault } of outcome?.hit ?? []) {
       const name = "victim" in fault ? `${fault.kind} ${fault.victim}` : fault.kind;
       this.byFault[name] = (this.byFault[name] ?? 0) + 1;
     }
   }
 
-  async #report(number: number, violations: string[], outcome: Outcome | undefined) {
+  async #report(
+    number: number,
+    violations: string[],
+    { outcome, bed }: { outcome: Outcome | undefined; bed: Bed | undefined },
+  ): Promise<void> {
     const { seed, only, real, qemu, say } = this.#options;
     for (const violation of violations) say(`     ! ${violation}`);
     for (const line of outcome?.log ?? []) say(`       ${line}`);
-    if (outcome && this.#bed) {
-      const timeline = await this.#bed.fleet.api.timeline(outcome.migration.id).catch(() => []);
+    if (outcome && bed) {
+      const timeline = await bed.fleet.api.timeline(outcome.migration.id).catch(() => []);
       for (const { at, origin, type, detail } of timeline) {
         say(`       ${at} ${origin} ${type} ${JSON.stringify(detail).slice(0, 300)}`);
       }
@@ -92,6 +135,9 @@ export class Campaign {
 function describe(outcome: Outcome | undefined): string {
   if (!outcome) return "no end";
   const { migration, runsOn, transitions } = outcome;
-  const why = migration.failure === undefined ? "" : ` (${migration.failure.code})`;
+  const why =
+    migration.failure === undefined
+      ? ""
+      : ` (${migration.failure.code}: ${migration.failure.message})`;
   return `${migration.status}${why} on ${runsOn ?? "no host"}, ${transitions} transitions`;
 }

@@ -3,6 +3,7 @@ import { findQemu } from "../../agent/qmp/testing/real-qemu.ts";
 import { Bed } from "./bed.ts";
 import { type Plan, policyOf } from "./plan.ts";
 import { Run } from "./run.ts";
+import { World } from "./world.ts";
 
 const PATIENCE_MS = 180_000;
 const qemu = findQemu();
@@ -10,12 +11,17 @@ const unlessQemu = qemu === undefined ? " (skipped: no QEMU)" : "";
 
 /** Faults that have a name: each has been lost to by somebody once. */
 describe.skipIf(qemu === undefined)(`a guest that is moved${unlessQemu}`, () => {
+  let world: World;
   let bed: Bed;
 
   beforeAll(async () => {
-    bed = await Bed.start({ source: qemu ?? "", target: qemu ?? "" });
+    world = new World();
+    bed = await Bed.start(world, qemu ?? "");
   }, PATIENCE_MS);
-  afterAll(() => bed?.close(), PATIENCE_MS);
+  afterAll(async () => {
+    await bed?.close();
+    world?.close();
+  }, PATIENCE_MS);
 
   const move = (strikes: Plan["strikes"], gated = false) =>
     Run.go(bed, { policy: policyOf(gated), gated, permitAfterMs: 0, strikes });

@@ -1,17 +1,23 @@
 import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { DescribeExecutionCommand, SFNClient } from "@aws-sdk/client-sfn";
 import { DynamoDBDocumentClient, GetCommand, QueryCommand } from "@aws-sdk/lib-dynamodb";
+import { QmpClient } from "../../agent/qmp/client.ts";
 import type { Migration } from "../../core/migration.ts";
 import type { Vm } from "../../core/vm.ts";
 import { readCounter } from "../../demo/guest/serial.ts";
+import { processesUnder } from "../../demo/processes.ts";
 import { countTransitions } from "../../demo/summary.ts";
 import { waitUntil } from "../../demo/wait-until.ts";
 import { type Bed, MEMORY_BYTES } from "./bed.ts";
 import type { Victim } from "./plan.ts";
-import { processesUnder, type Witness } from "./witness.ts";
+import { listens } from "./sockets.ts";
+import type { Witness } from "./witness.ts";
+import { WATCH_SOCKET } from "./world.ts";
 
 const QUIET_MS = 30_000;
+const LOOK_MS = 250;
 const TRANSITIONS_MAX = 30;
 const MORE_TICKS = 20;
 
@@ -19,6 +25,8 @@ type Look = {
   bed: Bed;
   witness: Witness;
   migration: Migration;
+  /** The target has said that it runs; the guest may not have had the time to say so itself. */
+  targetRan: boolean;
   /** QEMUs that the run has killed: only then may a guest be lost. */
   killedQemus: Victim[];
 };
@@ -35,7 +43,7 @@ export async function check(look: Look): Promise<Found> {
     try {
       held = await waitUntil(what, async () => ((await holds()) ? true : undefined), {
         timeoutMs: QUIET_MS,
-        everyMs: 100,
+        everyMs: LOOK_MS,
       });
     } catch (error) {
       violations.push(
@@ -71,20 +79,29 @@ export async function check(look: Look): Promise<Found> {
     const goal = witness.counter + MORE_TICKS;
     const log = bed.fleet.serialLog(runsOn, bed.vm);
     await claim("the guest counts on", async () => ((await readCounter(log))?.counter ?? 0) > goal);
+    await claim("nothing of a migration is left in QEMU", () => isClean(bed, runsOn));
+  }
+  for (const place of ["host-a", "host-b"]) {
+    const pids = [bed.fleet.agent(place).pid, bed.fleet.guestPid(place, bed.vm)];
+    await claim(`no port is open on ${place}`, async () => !pids.some(listens));
   }
   witness.close();
   return { violations: [...violations, ...witness.violations], transitions, runsOn };
 }
 
 /** What the records say, against what was done and what the guest did. */
-function falseClaims({ migration, killedQemus, witness }: Look, runsOn: string | undefined) {
+function falseClaims(
+  { migration, killedQemus, witness, targetRan }: Look,
+  runsOn: string | undefined,
+) {
   const { status, source, target } = migration;
   const found: string[] = [];
   if (runsOn === undefined && killedQemus.length === 0) {
     found.push("the guest is lost, and no QEMU was killed");
   }
   if (runsOn === undefined && killedQemus.every((victim) => victim === "target-qemu")) {
-    if (!witness.targetRan) found.push("the guest is lost, and it never left the source");
+    if (!witness.targetRan && !targetRan)
+      found.push("the guest is lost, and it never left the source");
   }
   if (status === "completed" && runsOn === source) {
     found.push(`completed, but the guest is on ${source}`);
@@ -99,6 +116,26 @@ function falseClaims({ migration, killedQemus, witness }: Look, runsOn: string |
     found.push(`the record says ${said}, the VM's says ${runsOn}`);
   }
   return found;
+}
+
+/** Asks the guest's QEMU over a monitor of the harness's own. */
+async function isClean(bed: Bed, host: string): Promise<boolean> {
+  const path = join(bed.fleet.guestFolder(host, bed.vm), WATCH_SOCKET);
+  const qmp = await QmpClient.connect({ path });
+  try {
+    const { "dirty-bitmaps": bitmaps } = Object.fromEntries(
+      (await qmp.execute("query-migrate-capabilities")).map((entry) => [
+        entry.capability,
+        entry.state,
+      ]),
+    );
+    const nodes = JSON.stringify(await qmp.execute("query-named-block-nodes"));
+    const { status = "none" } = await qmp.execute("query-migrate");
+    const over = ["none", "completed", "failed", "cancelled"].includes(status);
+    return over && bitmaps !== true && !/switchyard-gate|dirty-bitmaps":\[\{/.test(nodes);
+  } finally {
+    await qmp.close();
+  }
 }
 
 async function isOver(bed: Bed, { executionArn }: Migration): Promise<boolean> {

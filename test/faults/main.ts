@@ -1,6 +1,9 @@
+import { availableParallelism } from "node:os";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { Campaign } from "./campaign.ts";
 import { type FaultKind, faultKinds } from "./plan.ts";
+
+const RATE = 5;
 
 const program = new Command("faults")
   .description("Moves a guest to and fro while parts are killed, frozen, cut off and lied to")
@@ -10,6 +13,8 @@ const program = new Command("faults")
   .addOption(new Option("--only <fault>", "only this fault").choices(faultKinds))
   .option("--real", "on real QEMU (default: on the model)")
   .option("--qemu <path>", "this QEMU on both hosts")
+  .option("--lanes <number>", "installations side by side (default: one a core)", whole(1, 64))
+  .option("--rate <number>", "how much faster time runs on the model", whole(1, 100), RATE)
   .option("--json", "the result as JSON on the last line")
   .addHelpText("after", "\nThe exit status is 1 when anything was violated.")
   .parse();
@@ -21,40 +26,41 @@ type Options = {
   only?: FaultKind;
   real?: boolean;
   qemu?: string;
+  lanes?: number;
+  rate: number;
   json?: boolean;
 };
 const { runs, run, json, ...rest } = program.opts<Options>();
 const seed = rest.seed ?? Math.floor(Math.random() * 2 ** 31);
+// Of the machine's own clock.
+const uptimeSeconds = process.uptime.bind(process);
 const campaign = new Campaign({
-  ...{ seed, real: rest.real ?? false, qemu: rest.qemu, only: rest.only },
+  ...{ seed, real: rest.real ?? false, qemu: rest.qemu, only: rest.only, rate: rest.rate },
+  lanes: rest.lanes ?? availableParallelism(),
   say: (line) => console.log(line),
 });
-let stopping = false;
-for (const signal of ["SIGINT", "SIGTERM"] as const) {
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+  // At once: the keyboard's signal has reached all parts as well.
   process.once(signal, () => {
-    stopping = true;
-    console.log("Stopping after this run …");
+    campaign.stop();
+    finish();
+    process.exit(1);
   });
 }
 
 const { version, real } = campaign.qemu;
-console.log(`Seed ${seed}, QEMU ${version}${real ? "" : " (MODEL)"}`);
-const numbers = run === undefined ? Array.from({ length: runs }, (_, number) => number) : [run];
-let done = 0;
-let violated = 0;
-try {
-  for (const number of numbers) {
-    if (stopping) break;
-    if ((await campaign.run(number)).length > 0) violated += 1;
-    done += 1;
-  }
-} finally {
-  await campaign.close();
+console.log(`Seed ${seed}, QEMU ${version}${real ? "" : ` (MODEL, ${rest.rate} times as fast)`}`);
+await campaign.go(run === undefined ? Array.from({ length: runs }, (_, each) => each) : [run]);
+finish();
+process.exitCode = campaign.result.violations > 0 ? 1 : 0;
+
+function finish(): void {
+  const { runs: done, violations } = campaign.result;
+  const seconds = Math.round(uptimeSeconds());
+  console.log(`${done} runs, ${violations} with violations, ${seconds} s`);
+  const { byFault } = campaign;
+  if (json) console.log(JSON.stringify({ seed, runs: done, violations, seconds, byFault }));
 }
-console.log(`${done} runs, ${violated} with violations`);
-const { byFault } = campaign;
-if (json) console.log(JSON.stringify({ seed, runs: done, violations: violated, byFault }));
-process.exitCode = violated > 0 ? 1 : 0;
 
 function whole(min: number, max: number) {
   return (text: string): number => {

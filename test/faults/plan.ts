@@ -3,6 +3,8 @@ import type { MigrationPolicy } from "../../core/policy.ts";
 import { createRandom, type Random } from "../../sim/random.ts";
 
 const MIB = 2 ** 20;
+/** Of the local Lambda. */
+const FUNCTION_TIMEOUT_MS = 30_000;
 
 /**
  * Moments of a migration that a strike can be aimed at, in their order. Each is seen in what passes
@@ -64,9 +66,21 @@ export type Fault =
   | { kind: "delay-commands"; forMs: number }
   | { kind: "duplicate-events" }
   | { kind: "delay-events"; forMs: number }
+  | { kind: "reorder-commands" }
+  | { kind: "reorder-events" }
+  /** Each call of an agent takes longer. */
+  | { kind: "slow-cloud"; eachMs: number; forMs: number }
+  | { kind: "disk-full"; victim: AgentVictim; forMs: number }
+  /** The wall clock of one process is off for a while. */
+  | { kind: "clock-jump"; victim: AgentVictim | "coordinator"; byMs: number; forMs: number }
+  /** The next calls of the workflow's functions. */
+  | { kind: "fail-function"; how: "before" | "after" | "slow"; times: number; forMs: number }
+  /** Whatever the workflow waits for has taken too long: its task tokens are void. */
+  | { kind: "expire-waits"; leapMs: number }
   | { kind: "cancel" };
 export type FaultKind = Fault["kind"];
-type Link = "stream" | "handover";
+type AgentVictim = "source-agent" | "target-agent";
+export type Link = "stream" | "handover";
 
 export type Strike = { at: Moment; afterMs: number; fault: Fault };
 
@@ -81,7 +95,8 @@ export type Plan = {
 export const faultKinds: FaultKind[] = [
   ...(["kill", "freeze", "cut", "stall", "slow", "lose-last-message", "api-unavailable"] as const),
   ...(["lose-answers", "duplicate-commands", "delay-commands", "duplicate-events"] as const),
-  ...(["delay-events", "cancel"] as const),
+  ...(["delay-events", "reorder-commands", "reorder-events", "slow-cloud", "disk-full"] as const),
+  ...(["clock-jump", "fail-function", "expire-waits", "cancel"] as const),
 ];
 
 /** How often each is drawn, of all. */
@@ -98,6 +113,13 @@ const weights: Record<FaultKind, number> = {
   "delay-commands": 1,
   "duplicate-events": 1,
   "delay-events": 1,
+  "reorder-commands": 1,
+  "reorder-events": 1,
+  "slow-cloud": 2,
+  "disk-full": 3,
+  "clock-jump": 3,
+  "fail-function": 4,
+  "expire-waits": 3,
   cancel: 3,
 };
 
@@ -158,6 +180,7 @@ function firstMoment(fault: Fault): Moment {
 function drawFault(random: Random, kind: FaultKind): Fault {
   const link = (): Link => (random.chance(0.6) ? "stream" : "handover");
   const victim = () => pick(random, victims as Victim[]);
+  const agent = () => pick(random, ["source-agent", "target-agent"] as const);
   const forMs = between(random, 100, 3_000);
   switch (kind) {
     case "kill":
@@ -176,6 +199,24 @@ function drawFault(random: Random, kind: FaultKind): Fault {
     case "delay-commands":
     case "delay-events":
       return { kind, forMs };
+    case "slow-cloud":
+      return { kind, eachMs: between(random, 50, 800), forMs };
+    case "disk-full":
+      return { kind, victim: agent(), forMs };
+    case "clock-jump": {
+      const byMs = between(random, 10_000, 900_000) * (random.chance(0.5) ? 1 : -1);
+      const where = pick(random, ["source-agent", "target-agent", "coordinator"] as const);
+      return { kind, victim: where, byMs, forMs };
+    }
+    case "fail-function": {
+      const how = pick(random, ["before", "after", "slow"] as const);
+      // The longer one is more than a function may take.
+      const late = how === "slow" && random.chance(0.25) ? FUNCTION_TIMEOUT_MS + 1_000 : forMs;
+      return { kind, how, times: between(random, 1, 3), forMs: late };
+    }
+    case "expire-waits":
+      // A missed beat; a command's time; the time of any state.
+      return { kind, leapMs: pick(random, [70_000, 300_000, 4 * 3_600_000]) };
     default:
       return { kind };
   }

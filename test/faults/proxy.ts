@@ -22,6 +22,12 @@ export type Weather = {
   delayCommandsMs: number;
   duplicateEvents: boolean;
   delayEventsMs: number;
+  /** The next command comes after the one that follows it, or late. */
+  reorderCommands: boolean;
+  /** The next batch is taken to be lost, and comes after the one that follows it. */
+  reorderEvents: boolean;
+  /** Each call takes so much longer. */
+  slowMs: number;
 };
 
 const FAIR: Weather = {
@@ -31,7 +37,12 @@ const FAIR: Weather = {
   delayCommandsMs: 0,
   duplicateEvents: false,
   delayEventsMs: 0,
+  reorderCommands: false,
+  reorderEvents: false,
+  slowMs: 0,
 };
+/** When nothing follows it, a command is late by this. */
+const REORDER_MS = 5_000;
 
 type Message = { MessageId: string; ReceiptHandle: string; MD5OfBody: string; Body: string };
 type Answer = { status: number; headers: Record<string, string>; body: string };
@@ -50,6 +61,10 @@ export class FaultyProxy {
   readonly #sockets = new Set<Socket>();
   /** Copies and late messages, by queue. */
   readonly #late = new Map<string, { message: Message; atMs: number }[]>();
+  /** Commands that wait for the one that follows them. */
+  readonly #overtaken = new Set<Message>();
+  /** Batches that were taken to be lost, by host. */
+  readonly #stray = new Map<string, { incoming: IncomingMessage; body: string }>();
 
   private constructor(server: ReturnType<typeof createServer>, port: number, upstream: Upstream) {
     this.#server = server;
@@ -84,6 +99,8 @@ export class FaultyProxy {
   clear(): void {
     this.weather = { ...FAIR };
     this.hooks = undefined;
+    this.#overtaken.clear();
+    this.#stray.clear();
   }
 
   close(): void {
@@ -99,6 +116,7 @@ export class FaultyProxy {
       response.writeHead(503, { "content-type": "application/json" }).end('{"message":"down"}');
       return;
     }
+    if (this.weather.slowMs > 0) await sleep(this.weather.slowMs);
     const gone = new AbortController();
     response.on("close", () => gone.abort());
     const answer = (incoming.url ?? "").startsWith("/agent/")
@@ -123,7 +141,16 @@ export class FaultyProxy {
       if (this.weather.delayEventsMs > 0) await sleep(this.weather.delayEventsMs);
     }
     const { apiPort } = this.#upstream;
+    const host = batch.success ? batch.data.host : "";
+    if (this.weather.reorderEvents && batch.success) {
+      this.weather.reorderEvents = false;
+      this.#stray.set(host, { incoming, body });
+      throw new Error("Lost on its way");
+    }
     const answer = await forward(apiPort, incoming, body, signal);
+    const stray = this.#stray.get(host);
+    this.#stray.delete(host);
+    if (stray) await forward(apiPort, stray.incoming, stray.body, signal);
     if (!this.weather.duplicateEvents || !batch.success) return answer;
     return forward(apiPort, incoming, body, signal);
   }
@@ -149,10 +176,19 @@ export class FaultyProxy {
 
   async #deliver(queue: string, message: Message): Promise<Message[]> {
     const changed = await this.#rewrite(message);
-    const { delayCommandsMs, duplicateCommands } = this.weather;
+    const { delayCommandsMs, duplicateCommands, reorderCommands } = this.weather;
     const keep = (atMs: number) => {
       this.#late.set(queue, [...(this.#late.get(queue) ?? []), { message: changed, atMs }]);
     };
+    for (const entry of this.#late.get(queue) ?? []) {
+      if (this.#overtaken.delete(entry.message)) entry.atMs = Date.now();
+    }
+    if (reorderCommands) {
+      this.weather.reorderCommands = false;
+      this.#overtaken.add(changed);
+      keep(Date.now() + REORDER_MS);
+      return [];
+    }
     if (duplicateCommands) keep(Date.now() + 300);
     if (delayCommandsMs === 0) return [changed];
     // Whatever comes meanwhile overtakes it.

@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { sendSignal, startTicks } from "../../agent/guest/process.ts";
 import type { Command } from "../../core/command.ts";
 import type { EventBody } from "../../core/event.ts";
 import { isFinal, type Migration } from "../../core/migration.ts";
@@ -7,14 +6,8 @@ import { ApiError } from "../../demo/api-client.ts";
 import { waitUntil } from "../../demo/wait-until.ts";
 import type { Bed } from "./bed.ts";
 import { check } from "./check.ts";
-import {
-  describeStrike,
-  type Fault,
-  type Moment,
-  type Plan,
-  type Strike,
-  type Victim,
-} from "./plan.ts";
+import { describeStrike, type Moment, type Plan, type Strike } from "./plan.ts";
+import { carryOut, type Site } from "./strike.ts";
 import { TcpRelay } from "./tcp-relay.ts";
 import { Witness } from "./witness.ts";
 
@@ -24,6 +17,8 @@ const END_MS = 300_000;
 const HOLD_MS_MAX = 5_000;
 /** The last part of a gated migration, B/s: the guest then stands still for a while. */
 const TRICKLE_BYTES_PER_SECOND = 1_000_000;
+/** Looks cost the coordinator more than its own work does. */
+const LOOK_MS = 500;
 const PERMIT_LATEST_MS = 30_000;
 
 export type Outcome = {
@@ -92,11 +87,13 @@ export class Run {
       this.#say(`ended: ${migration.status} ${migration.failure?.code ?? ""}`);
       while (this.#pending.size > 0) await Promise.all(this.#pending);
       proxy.clear();
+      this.#bed.switches.clear("functions");
       this.#handover?.stall(false);
       const found = await check({
         bed: this.#bed,
         witness,
         migration,
+        targetRan: this.#reached.has("running"),
         killedQemus: this.#hit.flatMap(({ fault }) =>
           fault.kind === "kill" && fault.victim.endsWith("qemu") ? [fault.victim] : [],
         ),
@@ -124,7 +121,7 @@ export class Run {
         );
         return isFinal(migration.status) ? migration : undefined;
       },
-      { timeoutMs: END_MS, everyMs: 100 },
+      { timeoutMs: END_MS, everyMs: LOOK_MS },
     );
   }
 
@@ -221,93 +218,20 @@ export class Run {
       if (this.#over) return struck.resolve();
       this.#say(`STRIKE ${describeStrike(strike)}`);
       this.#hit.push(strike);
-      const rest = this.#carryOut(strike.fault);
+      const rest = carryOut(strike.fault, this.#site());
       struck.resolve();
       await rest;
     })();
     return { struck: struck.promise, done };
   }
 
-  async #carryOut(fault: Fault): Promise<void> {
-    const { weather } = this.#bed.proxy;
-    switch (fault.kind) {
-      case "kill":
-        return this.#kill(fault.victim, fault.restartAfterMs);
-      case "freeze":
-        return this.#freeze(fault.victim, fault.forMs);
-      case "cut":
-        return this.#relay(fault.link)?.cut();
-      case "stall":
-        this.#relay(fault.link)?.stall(true);
-        await sleep(fault.forMs);
-        return this.#relay(fault.link)?.stall(false);
-      case "slow":
-        this.#relay(fault.link)?.slow(fault.bytesPerSecond);
-        await sleep(fault.forMs);
-        return this.#relay(fault.link)?.slow(Number.POSITIVE_INFINITY);
-      case "lose-last-message":
-        return; // Done by the relay when it passes.
-      case "api-unavailable":
-        weather.refuse = fault.how;
-        await sleep(fault.forMs);
-        weather.refuse = undefined;
-        return;
-      case "lose-answers":
-        weather.loseAnswers = true;
-        await sleep(fault.forMs);
-        weather.loseAnswers = false;
-        return;
-      case "duplicate-commands":
-        weather.duplicateCommands = true;
-        return;
-      case "delay-commands":
-        weather.delayCommandsMs = fault.forMs;
-        return;
-      case "duplicate-events":
-        weather.duplicateEvents = true;
-        return;
-      case "delay-events":
-        weather.delayEventsMs = fault.forMs;
-        return;
-      case "cancel":
-        // Not awaited: this may be inside a call that the cloud waits for.
-        this.#later(this.#ask("cancel"));
-    }
-  }
-
-  async #kill(victim: Victim, restartAfterMs: number): Promise<void> {
-    if (victim === "coordinator") return this.#bed.killCoordinator(restartAfterMs);
-    if (victim.endsWith("agent")) return this.#bed.killAgent(this.#hostOf(victim), restartAfterMs);
-    const qemu = this.#qemu(victim);
-    if (qemu) sendSignal(qemu, "SIGKILL");
-    else this.#say(`there is no ${victim}`);
-  }
-
-  async #freeze(victim: Victim, forMs: number): Promise<void> {
-    const { fleet } = this.#bed;
-    const qemu = victim.endsWith("qemu") ? this.#qemu(victim) : undefined;
-    const child = victim === "coordinator" ? fleet.cloud : fleet.agent(this.#hostOf(victim));
-    const send = (signal: NodeJS.Signals) => {
-      if (qemu) sendSignal(qemu, signal);
-      else if (!victim.endsWith("qemu")) child.kill(signal);
+  #site(): Site {
+    return {
+      ...{ bed: this.#bed, source: this.source, target: this.target },
+      relay: (link) => (link === "stream" ? this.#stream : this.#handover),
+      cancel: () => this.#later(this.#ask("cancel")),
+      say: (text) => this.#say(text),
     };
-    send("SIGSTOP");
-    await sleep(forMs);
-    send("SIGCONT");
-  }
-
-  #qemu(victim: Victim): { pid: number; startTicks: string } | undefined {
-    const pid = this.#bed.fleet.guestPid(this.#hostOf(victim), this.#bed.vm);
-    const ticks = pid === undefined ? undefined : startTicks(pid);
-    return pid === undefined || ticks === undefined ? undefined : { pid, startTicks: ticks };
-  }
-
-  #hostOf(victim: Victim): string {
-    return victim.startsWith("source") ? this.source : this.target;
-  }
-
-  #relay(link: "stream" | "handover"): TcpRelay | undefined {
-    return link === "stream" ? this.#stream : this.#handover;
   }
 
   async #permit(): Promise<void> {

@@ -5,6 +5,7 @@ import { chooseQemu } from "../../demo/qemu.ts";
 import { Bed } from "./bed.ts";
 import { type Moment, moments, policyOf, type Victim, victims } from "./plan.ts";
 import { type Outcome, Run } from "./run.ts";
+import { World } from "./world.ts";
 
 const FILE = resolve(import.meta.dirname, "../../docs/kill-table.md");
 
@@ -29,6 +30,7 @@ const options = program.opts<{ qemu?: string; only: string }>();
 const qemu = chooseQemu(options.qemu);
 if (!qemu.real) throw new Error("Expected a real QEMU: the table is no claim about the model");
 
+const world = new World();
 let bed: Bed | undefined;
 let violations = 0;
 const lines: string[] = [];
@@ -43,6 +45,7 @@ try {
   }
 } finally {
   await bed?.close();
+  world.close();
 }
 const table = document(lines);
 if (options.only === "") writeFileSync(FILE, table);
@@ -50,7 +53,7 @@ console.log(`\n${table}`);
 process.exitCode = violations > 0 ? 1 : 0;
 
 async function fill(row: (typeof rows)[number], victim: Victim): Promise<string> {
-  bed ??= await Bed.start({ source: qemu.path, target: qemu.path });
+  bed ??= await Bed.start(world, qemu.path);
   const fault = { kind: "kill", victim, restartAfterMs: 500 } as const;
   const outcome = await Run.go(bed, {
     policy: policyOf(row.gated),

@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, readdirSync, readFileSync, readSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { parseSerialLog } from "../../demo/guest/serial.ts";
 
 const EVERY_MS = 25;
@@ -85,18 +85,4 @@ function readTail(path: string): { bytes: number; text: string } | undefined {
   } finally {
     closeSync(file);
   }
-}
-
-/** Processes whose arguments name this folder. */
-export function processesUnder(folder: string): number[] {
-  return readdirSync("/proc").flatMap((name) => {
-    if (!/^\d+$/.test(name)) return [];
-    try {
-      return readFileSync(`/proc/${name}/cmdline`, "utf8").includes(`${folder}/`)
-        ? [Number(name)]
-        : [];
-    } catch {
-      return [];
-    }
-  });
 }

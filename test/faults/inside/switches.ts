@@ -1,0 +1,52 @@
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+
+/** What a preloaded process is told by its environment. */
+export type Inside = {
+  /** Folder of the switches: files by which the harness breaks things within a process. */
+  switches: string;
+  /** Time runs this much faster than the machine's; 1: as fast. */
+  rate: number;
+  /** When it was as late on both, ms since the epoch. */
+  sinceMs: number;
+};
+
+export const INSIDE = "SWITCHYARD_FAULTS_INSIDE";
+
+export type SwitchName =
+  /** ms by which this part's wall clock is off. */
+  | `clock.${string}`
+  /** This part can write no files. */
+  | `disk-full.${string}`
+  /** ms by which the workflows' clock has leapt so far. */
+  | "leap"
+  /** What happens to functions that are called: see functions.ts. */
+  | "functions";
+
+/** The part that this process is, by its command line: `cloud`, the name of a host, or `other`. */
+export function partOf(argv: readonly string[]): string {
+  const script = argv[1] ?? "";
+  if (script.endsWith("/local/main.ts")) return "cloud";
+  if (!script.endsWith("/agent/main.ts")) return "other";
+  return basename(dirname(argv[argv.indexOf("--config") + 1] ?? ""));
+}
+
+/** Undefined when it is off. Read each time: a switch works from one instant to the next. */
+export function readSwitch(folder: string, name: SwitchName): string | undefined {
+  const path = join(folder, name);
+  // Asked for at every look at the clock: that it is not there must cost little.
+  if (!existsSync(path)) return undefined;
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return undefined;
+  }
+}
+
+export function writeSwitch(folder: string, name: SwitchName, text: string): void {
+  writeFileSync(join(folder, name), text);
+}
+
+export function clearSwitch(folder: string, name: SwitchName): void {
+  rmSync(join(folder, name), { force: true });
+}

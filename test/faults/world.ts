@@ -1,0 +1,87 @@
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { killProcessesUnder } from "../../demo/processes.ts";
+import { installClock } from "./inside/clock.ts";
+import {
+  clearSwitch,
+  INSIDE,
+  type Inside,
+  type SwitchName,
+  writeSwitch,
+} from "./inside/switches.ts";
+
+const PRELOAD = pathToFileURL(join(import.meta.dirname, "inside/preload.ts")).href;
+
+/** In the folder of each guest: a monitor of QEMU that is the harness's own. */
+export const WATCH_SOCKET = "watch.sock";
+
+/** What all installations of a campaign have in common: a folder, a speed of time, a cache. */
+export class World {
+  readonly folder = mkdtempSync(join(tmpdir(), "sy-"));
+  readonly rate: number;
+  readonly #sinceMs = Date.now();
+  #places = 0;
+
+  /** `rate`: time runs so much faster than the machine's, in this process as well. Default 1. */
+  constructor(rate = 1) {
+    this.rate = rate;
+    if (rate !== 1) installClock({ rate, sinceMs: this.#sinceMs });
+  }
+
+  /** Room for one more installation: its folder, and switches that its parts obey. */
+  place(): { folder: string; switches: Switches } {
+    this.#places += 1;
+    // Short: paths of sockets are limited.
+    const folder = join(this.folder, String(this.#places));
+    const switches = join(this.folder, `${this.#places}-switches`);
+    const cache = join(this.folder, "node-cache");
+    for (const made of [switches, cache]) mkdirSync(made, { recursive: true });
+    const inside: Inside = { switches, rate: this.rate, sinceMs: this.#sinceMs };
+    const environment = {
+      NODE_OPTIONS: `--import=${PRELOAD}`,
+      NODE_COMPILE_CACHE: cache,
+      [INSIDE]: JSON.stringify(inside),
+    };
+    return { folder, switches: new Switches(switches, environment) };
+  }
+
+  /** A QEMU that is this one, with a monitor more for each guest. */
+  watched(qemu: string): string {
+    const path = join(this.folder, "qemu");
+    const script = `#!/bin/sh
+case "$*" in
+*" -serial file:"*) exec '${qemu}' "$@" -qmp 'unix:${WATCH_SOCKET},server=on,wait=off' ;;
+*) exec '${qemu}' "$@" ;;
+esac
+`;
+    writeFileSync(path, script);
+    chmodSync(path, 0o755);
+    return path;
+  }
+
+  /** Ends all that still runs in it, at once. May be called again. */
+  close(): void {
+    killProcessesUnder(this.folder);
+    rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+export class Switches {
+  readonly environment: Record<string, string>;
+  readonly #folder: string;
+
+  constructor(folder: string, environment: Record<string, string>) {
+    this.#folder = folder;
+    this.environment = environment;
+  }
+
+  set(name: SwitchName, text = ""): void {
+    writeSwitch(this.#folder, name, text);
+  }
+
+  clear(name: SwitchName): void {
+    clearSwitch(this.#folder, name);
+  }
+}
