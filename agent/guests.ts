@@ -6,6 +6,7 @@ import { Departed } from "./guest/departed.ts";
 import { Guest } from "./guest/guest.ts";
 import { hasManifest, type Manifest, readManifests } from "./guest/manifest.ts";
 import { isAlive } from "./guest/process.ts";
+import { finishStarts } from "./guest/starting.ts";
 import { HookRunner } from "./hooks/hook-runner.ts";
 import type { Log } from "./log.ts";
 import type { SourceMigration } from "./migrate/source.ts";
@@ -44,6 +45,9 @@ export class Guests {
 
   /** Takes over what an earlier life of the agent left running; tells of what ended meanwhile. */
   async reattach(): Promise<Guest[]> {
+    finishStarts(this.#runDir, (folder, error) =>
+      this.#log.error({ error, folder }, "a guest whose start was cut off is left alone"),
+    );
     const found = readManifests(this.#runDir, (folder, error) =>
       this.#log.error({ error, folder }, "a guest's manifest cannot be read: left alone"),
     );

@@ -46,11 +46,16 @@ export function guestArguments(options: {
     ...definition.blockdevs.flatMap(json("-blockdev")),
     ...definition.devices.flatMap(json("-device")),
     ...["-serial", `file:${paths.serial}`],
-    ...["-qmp", `unix:${paths.qmp},server=on,wait=off`],
+    ...["-qmp", monitorOption(paths.qmp)],
     ...(sandbox ? SANDBOX : []),
     ...["-D", paths.log, "-msg", "timestamp=on"],
     ...(incoming ? ["-S", "-incoming", "defer"] : []),
   ];
+}
+
+/** Names one process: no two have the same socket. */
+export function monitorOption(qmpPath: string): string {
+  return `unix:${qmpPath},server=on,wait=off`;
 }
 
 /** QEMU takes no JSON here; the schema keeps commas out of names and values. */

@@ -9,6 +9,7 @@ import { guestArguments, guestPaths } from "./arguments.ts";
 import { hasManifest, type Manifest, writeManifest } from "./manifest.ts";
 import { identify } from "./process.ts";
 import { type Resources, resolveResources } from "./resources.ts";
+import { forgetStart, noteStart } from "./starting.ts";
 
 export type SpawnOptions = {
   vm: VmId;
@@ -25,8 +26,8 @@ export type SpawnOptions = {
 const START_MS = 30_000;
 
 /**
- * Starts QEMU and connects to it. Its manifest is written before anything else happens, so that an
- * agent that dies here finds the process again.
+ * Starts QEMU and connects to it. What is started is written down before, and its manifest before
+ * anything else happens, so that an agent that dies here finds the process again.
  *
  * @throws CommandRefusedError `qemu` with QEMU's last words; nothing is left then. `refused` when
  *   the folder belongs to another process, which may be alive, or a host resource is missing.
@@ -41,17 +42,21 @@ export async function spawnGuest(options: SpawnOptions) {
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const startedMs = performance.now();
+  const { qmp: qmpPath } = guestPaths(folder);
+  const known = { vm, adopted: false, qmpPath, definition, everRan: !incoming };
+  try {
+    noteStart(folder, known);
+  } catch (cause) {
+    rmSync(folder, { recursive: true, force: true });
+    throw cause;
+  }
   const { child, failed } = launch({ ...options, definition: resolved }, folder);
   const stopConnecting = new AbortController();
   try {
     if (child.pid === undefined) await failed;
-    const { qmp: qmpPath } = guestPaths(folder);
-    const identity = identify(child.pid);
-    const manifest: Manifest = {
-      ...{ vm, adopted: false, ...identity, qmpPath, definition },
-      everRan: !incoming,
-    };
+    const manifest: Manifest = { ...known, ...identify(child.pid) };
     writeManifest(folder, manifest);
+    forgetStart(folder);
     const connecting = QmpClient.connect(
       { path: qmpPath },
       { connectTimeoutMs: START_MS, signal: stopConnecting.signal },

@@ -1,0 +1,44 @@
+import { spawn } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, it, onTestFinished, vi } from "vitest";
+import { VmId } from "../../core/id.ts";
+import { VmDefinition } from "../../core/vm.ts";
+import { guestPaths, monitorOption } from "./arguments.ts";
+import { readManifests } from "./manifest.ts";
+import { finishStarts, noteStart } from "./starting.ts";
+
+function cutOff() {
+  const runDir = mkdtempSync(join(tmpdir(), "starting-"));
+  onTestFinished(() => rmSync(runDir, { recursive: true, force: true }));
+  const folder = join(runDir, "vm-1");
+  mkdirSync(folder);
+  const { qmp: qmpPath } = guestPaths(folder);
+  const definition = VmDefinition.parse({ machine: "pc", memoryBytes: 32 * 2 ** 20 });
+  noteStart(folder, {
+    ...{ vm: VmId.parse("vm-1"), adopted: false, everRan: false, qmpPath, definition },
+  });
+  const onError = vi.fn();
+  const finish = () => finishStarts(runDir, onError);
+  return { runDir, folder, qmpPath, onError, finish };
+}
+
+it("finds the process again whose start the agent died over", () => {
+  const { runDir, folder, qmpPath, onError, finish } = cutOff();
+  const script = "setInterval(() => {}, 1_000)";
+  const child = spawn(process.execPath, ["-e", script, "-qmp", monitorOption(qmpPath)]);
+  onTestFinished(() => void child.kill("SIGKILL"));
+  finish();
+  expect(onError).not.toHaveBeenCalled();
+  expect(readManifests(runDir, onError)).toMatchObject([
+    { folder, manifest: { vm: "vm-1", pid: child.pid, everRan: false } },
+  ]);
+});
+
+it("leaves no folder of a process that was never started", () => {
+  const { folder, onError, finish } = cutOff();
+  finish();
+  expect(onError).not.toHaveBeenCalled();
+  expect(existsSync(folder)).toBe(false);
+});
