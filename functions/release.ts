@@ -6,6 +6,7 @@ import { admitWaiting } from "./admit-waiting.ts";
 import { endingOf } from "./release/ending.ts";
 import { endNotCompleted } from "./store/endings.ts";
 import { readMigration, type StoredMigration } from "./store/migrations.ts";
+import { recordEnded } from "./store/vms.ts";
 import { succeed } from "./succeed.ts";
 import { task } from "./task.ts";
 
@@ -36,12 +37,19 @@ export const handler = task(async (event): Promise<ReleaseOutput> => {
     const over = isFinal(migration.status);
     const ending = endingOf(migration, input);
     if (!over && !(await endNotCompleted(migration, ending))) continue;
+    await recordLoss(input.migrationId);
     await admitWaiting([migration.source, migration.target]);
     if (input.action === "release") await succeed(migration);
     return over ? output(migration.status, migration) : output(ending.status, ending);
   }
   throw new StaleMigration(`Failed to write the end of ${input.migrationId}: it keeps changing`);
 });
+
+/** The source's process may have ended while the end was written. */
+async function recordLoss(id: MigrationId): Promise<void> {
+  const { vm, source, sourceExited: detail } = await readMigration(id);
+  if (detail !== undefined) await recordEnded(vm, source, { state: "failed", detail });
+}
 
 function output(
   status: MigrationStatus,

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it, onTestFinished, vi } from "vitest";
@@ -24,11 +24,14 @@ function cutOff() {
   return { runDir, folder, qmpPath, onError, finish };
 }
 
-it("finds the process again whose start the agent died over", () => {
+it("finds the process again whose start the agent died over", async () => {
   const { runDir, folder, qmpPath, onError, finish } = cutOff();
   const script = "setInterval(() => {}, 1_000)";
-  const child = spawn(process.execPath, ["-e", script, "-qmp", monitorOption(qmpPath)]);
+  const child = spawn(process.execPath, ["-e", script, "--", "-qmp", monitorOption(qmpPath)]);
   onTestFinished(() => void child.kill("SIGKILL"));
+  await vi.waitFor(() => {
+    expect(readFileSync(`/proc/${child.pid}/cmdline`, "utf8")).toContain(qmpPath);
+  });
   finish();
   expect(onError).not.toHaveBeenCalled();
   expect(readManifests(runDir, onError)).toMatchObject([

@@ -1,6 +1,6 @@
 import type { HostId, VmId } from "../../core/id.ts";
 import { admitWaiting } from "../admit-waiting.ts";
-import { findMigration, recordTargetExited } from "../store/migrations.ts";
+import { findMigration, recordExited } from "../store/migrations.ts";
 import { findVm, recordEnded } from "../store/vms.ts";
 import { happen, interrupt } from "./signals.ts";
 
@@ -20,9 +20,9 @@ export async function guestExited(host: HostId, vm: VmId, detail: string): Promi
   const side = host === migration.source ? "source" : "target";
   if (host !== migration[side]) return;
   if (side === "source" && migration.sourceCompletedAtMs !== undefined) return;
-  // The guest may run there already, and its move be written down as completed in this moment.
+  // The migration's end may be written down in this moment, with the guest on that host.
   const words = detail.slice(0, 2_000);
-  if (side === "target" && !(await recordTargetExited(migration.id, words))) {
+  if (!(await recordExited(migration.id, side, words))) {
     await recordEnded(vm, host, { state: "failed", detail: words });
     return;
   }

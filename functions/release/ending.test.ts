@@ -12,6 +12,12 @@ const migration = {
 const ending = (cause: string) =>
   endingOf(migration, { action: "release", reason: "it is there", error: "RetryableError", cause });
 
+it("is a loss when the source's process has ended, although nobody was asked", () => {
+  const release = { action: "release", reason: "", error: "MigrationFailed", cause: "" } as const;
+  const ending = endingOf({ ...migration, sourceExited: "signal 9" }, release);
+  expect(ending).toMatchObject({ vm: "lost", failure: { code: "guest-lost" } });
+});
+
 describe("the words for an end", () => {
   it.each([
     [

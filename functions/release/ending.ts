@@ -15,7 +15,9 @@ export type Release = {
 export function endingOf(migration: StoredMigration, release: Release): NotCompleted {
   const cancelled = release.error === "MigrationCancelled";
   const first = migration.failure ?? failureOf(migration, release);
-  switch (release.action) {
+  // Nobody had to be asked where the guest is, but its process has ended.
+  const isLost = release.action === "release" && migration.sourceExited !== undefined;
+  switch (isLost ? "lost" : release.action) {
     case "release":
       return {
         status: cancelled ? "cancelled" : "failed",
@@ -29,7 +31,9 @@ export function endingOf(migration: StoredMigration, release: Release): NotCompl
         failure: {
           ...first,
           code: "guest-lost",
-          state: release.reason,
+          state: isLost
+            ? "the source's process ended, and the target never had it"
+            : release.reason,
           cure: `start ${migration.vm} again from its disks`,
         },
       };

@@ -51,6 +51,8 @@ const StoredMigration = z.object({
   targetFailure: z.string().optional(),
   /** The target's QEMU ended while the migration was under way; its last words. */
   targetExited: z.string().optional(),
+  /** The same of the source's, before it had completed. */
+  sourceExited: z.string().optional(),
   heldAtMs: z.number().optional(),
   releasedAtMs: z.number().optional(),
   /** Passed-through devices as the source told: what load times are learned by. */
@@ -235,10 +237,14 @@ export async function recordSuccessor(id: MigrationId, successor: MigrationId): 
 }
 
 /** False when the migration is over: then the VM's own record is the place for it. */
-export async function recordTargetExited(id: MigrationId, detail: string): Promise<boolean> {
+export async function recordExited(
+  id: MigrationId,
+  side: "source" | "target",
+  detail: string,
+): Promise<boolean> {
   return updateIf(
     ofRunning(id, {
-      update: "#targetExited = if_not_exists(#targetExited, :detail)",
+      update: `#${side}Exited = if_not_exists(#${side}Exited, :detail)`,
       values: { ":detail": detail },
     }),
   );

@@ -17,6 +17,8 @@ import type { Witness } from "./witness.ts";
 import { WATCH_SOCKET } from "./world.ts";
 
 const QUIET_MS = 30_000;
+/** The end is written before the source's process is ended: a command that is lost is waited for. */
+const DISCARD_MS = 180_000;
 const LOOK_MS = 250;
 const TRANSITIONS_MAX = 30;
 const MORE_TICKS = 20;
@@ -37,12 +39,12 @@ type Found = { violations: string[]; transitions: number; runsOn: string | undef
 export async function check(look: Look): Promise<Found> {
   const { bed, witness, migration } = look;
   const violations: string[] = [];
-  const claim = async (what: string, holds: () => Promise<boolean>) => {
+  const claim = async (what: string, holds: () => Promise<boolean>, timeoutMs = QUIET_MS) => {
     const started = performance.now();
     let held = false;
     try {
       held = await waitUntil(what, async () => ((await holds()) ? true : undefined), {
-        timeoutMs: QUIET_MS,
+        timeoutMs,
         everyMs: LOOK_MS,
       });
     } catch (error) {
@@ -53,7 +55,7 @@ export async function check(look: Look): Promise<Found> {
     return held;
   };
 
-  await claim("the workflow has ended", () => isOver(bed, migration));
+  await claim("the workflow has ended", () => isOver(bed, migration), DISCARD_MS);
   const transitions = await countTransitions(migration.executionArn ?? "", bed.fleet.environment);
   if (transitions > TRANSITIONS_MAX) violations.push(`${transitions} transitions`);
   if (migration.status === "unknown") {

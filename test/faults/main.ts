@@ -3,7 +3,7 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import { Campaign } from "./campaign.ts";
 import { type FaultKind, faultKinds } from "./plan.ts";
 
-const RATE = 5;
+const RATE = 4;
 
 const program = new Command("faults")
   .description("Moves a guest to and fro while parts are killed, frozen, cut off and lied to")

@@ -3,6 +3,7 @@ import type { Command } from "../../core/command.ts";
 import type { EventBody } from "../../core/event.ts";
 import { isFinal, type Migration } from "../../core/migration.ts";
 import { ApiError } from "../../demo/api-client.ts";
+import { countTransitions } from "../../demo/summary.ts";
 import { waitUntil } from "../../demo/wait-until.ts";
 import type { Bed } from "./bed.ts";
 import { check } from "./check.ts";
@@ -82,7 +83,9 @@ export class Run {
       this.#say(`${id}: ${vm} from ${this.source} (QEMU ${pids[0]}) to ${this.target}`);
       await this.#reach("asked");
       this.#later(this.#permitInTheEnd());
-      const migration = await this.#end();
+      const ended = await this.#end().catch((error: unknown) => error);
+      if (ended instanceof Error) return await this.#unended(ended);
+      const migration = ended as Migration;
       this.#over = true;
       this.#say(`ended: ${migration.status} ${migration.failure?.code ?? ""}`);
       while (this.#pending.size > 0) await Promise.all(this.#pending);
@@ -111,14 +114,26 @@ export class Run {
     }
   }
 
+  async #unended(error: Error): Promise<Outcome> {
+    const migration = await this.#read();
+    const { environment } = this.#bed.fleet;
+    const transitions = await countTransitions(migration.executionArn ?? "", environment);
+    const violations = [error.message];
+    return {
+      ...{ migration, hit: this.#hit, log: this.#log },
+      ...{ violations, transitions, runsOn: undefined },
+    };
+  }
+
+  #read(): Promise<Migration> {
+    return this.#bed.api<Migration>("GET", `/v1/migrations/${this.#migrationId}`);
+  }
+
   #end(): Promise<Migration> {
     return waitUntil(
       `the end of ${this.#migrationId}`,
       async () => {
-        const migration = await this.#bed.api<Migration>(
-          "GET",
-          `/v1/migrations/${this.#migrationId}`,
-        );
+        const migration = await this.#read();
         return isFinal(migration.status) ? migration : undefined;
       },
       { timeoutMs: END_MS, everyMs: LOOK_MS },
