@@ -3,7 +3,6 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import {
   CreateTableCommand,
-  type CreateTableCommandInput,
   DynamoDBClient,
   ResourceInUseException,
   UpdateTimeToLiveCommand,
@@ -160,7 +159,7 @@ async function register(
 async function createTable(): Promise<void> {
   const dynamodb = new DynamoDBClient({});
   try {
-    await dynamodb.send(new CreateTableCommand({ TableName: TABLE, ...mutable(tableSchema) }));
+    await dynamodb.send(new CreateTableCommand({ TableName: TABLE, ...tableSchema }));
     await dynamodb.send(
       new UpdateTimeToLiveCommand({
         TableName: TABLE,
@@ -199,11 +198,6 @@ async function createStateMachine(): Promise<void> {
   } finally {
     sfn.destroy();
   }
-}
-
-/** The SDK's types want arrays that may be changed. */
-function mutable(schema: typeof tableSchema): Omit<CreateTableCommandInput, "TableName"> {
-  return JSON.parse(JSON.stringify(schema)) as Omit<CreateTableCommandInput, "TableName">;
 }
 
 function folder(dataDir: string, name: string): string {

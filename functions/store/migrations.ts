@@ -14,7 +14,7 @@ import {
   Phase,
   type Prediction,
 } from "../../core/migration.ts";
-import type { Agreement } from "../../core/negotiation.ts";
+import { Agreement } from "../../core/negotiation.ts";
 import { MigrationPolicy } from "../../core/policy.ts";
 import { VfioDevice } from "../../core/probe.ts";
 import { ProcessReport } from "../../core/report.ts";
@@ -32,9 +32,19 @@ const StoredDecision = z.object({
   reason: z.string(),
 });
 
+/**
+ * Kept as text: nothing asks for parts of it, and as hundreds of attributes it made up most of what
+ * each change of the record costs.
+ */
+const StoredAgreement = z
+  .string()
+  .transform((text): unknown => JSON.parse(text))
+  .pipe(Agreement);
+
 /** The record, with what the steps need and the API does not show. */
 const StoredMigration = z.object({
   ...Migration.omit({ ack: true }).shape,
+  agreement: StoredAgreement.optional(),
   /** As it was when the lock was taken: the lock keeps it from changing. */
   definition: VmDefinition,
   queueUrls: z.object({ source: z.string(), target: z.string() }),
@@ -201,7 +211,7 @@ export async function recordAgreement(id: MigrationId, negotiated: Negotiated): 
   await change(id, {
     update: `#agreement = if_not_exists(#agreement, :agreement), #wasRunning = :wasRunning, #vfioDevices = :vfioDevices, #prediction = if_not_exists(#prediction, :prediction)${gated}`,
     values: {
-      ":agreement": agreement,
+      ":agreement": JSON.stringify(agreement),
       ":wasRunning": wasRunning,
       ":vfioDevices": vfioDevices,
       ":prediction": prediction,

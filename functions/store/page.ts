@@ -1,5 +1,5 @@
 import { GSI1 } from "../table-schema.ts";
-import { type Item, type Key, queryItems } from "./table.ts";
+import { getItems, type Item, type Key, queryItems } from "./table.ts";
 
 /** A page of a list: at most `limit` (1..100) entries after the one named. */
 export type Page = { limit: number; after?: string | undefined };
@@ -34,10 +34,22 @@ export async function pageOf<Id extends string, T>(listing: Listing<Id, T>): Pro
     after = more ? last : undefined;
     if (after === undefined || found.length >= page.limit) break;
   }
+  const items = await whole(found);
   return {
-    items: found.map((item) => listing.read(item)),
+    items: items.map((item) => listing.read(item)),
     ...(after === undefined ? {} : { next: after }),
   };
+}
+
+/** The index holds keys and little more. What was removed meanwhile is left out. */
+async function whole(found: Item[]): Promise<Item[]> {
+  const nameOf = ({ pk, sk }: Item) => `${pk} ${sk}`;
+  const rows = await getItems(found.map(({ pk, sk }) => ({ pk: String(pk), sk: String(sk) })));
+  const byName = new Map(rows.map((row) => [nameOf(row), row]));
+  return found.flatMap((item): Item[] => {
+    const row = byName.get(nameOf(item));
+    return row === undefined ? [] : [row];
+  });
 }
 
 async function ask<Id extends string, T>(

@@ -61,18 +61,7 @@ export async function startTestCloud() {
 
 async function createTable(): Promise<void> {
   const client = new DynamoDBClient({});
-  await client.send(
-    new CreateTableCommand({
-      TableName: TABLE,
-      ...structuredClone(tableSchema),
-      AttributeDefinitions: [...tableSchema.AttributeDefinitions],
-      KeySchema: [...tableSchema.KeySchema],
-      GlobalSecondaryIndexes: tableSchema.GlobalSecondaryIndexes.map((index) => ({
-        ...index,
-        KeySchema: [...index.KeySchema],
-      })),
-    }),
-  );
+  await client.send(new CreateTableCommand({ TableName: TABLE, ...structuredClone(tableSchema) }));
   await client.send(
     new UpdateTimeToLiveCommand({
       TableName: TABLE,
