@@ -12,6 +12,8 @@ export type Handlers = { [V in Verb]: Handler };
 
 /** Verbs that only look may be carried out again when the agent died over them. */
 const LOOKS = new Set<Verb>(["source.probe", "target.probe", "migration.observe"]);
+/** As those may that come to the same when they are done twice. */
+const REPEATABLE = new Set<Verb>([...LOOKS, "source.release"]);
 /** Verbs that take a migration forward: not any more once it has been looked into. */
 const FORWARD = new Set<Verb>(["target.prepare", "source.start"]);
 /** What is being done is waited for, so that a look sees its outcome; but not for long. */
@@ -150,7 +152,7 @@ export class Dispatcher {
     if (FORWARD.has(verb) && migrationId && this.#commands.isLookedInto(migrationId)) {
       throw new CommandRefusedError("refused", "The migration is on its way back by now");
     }
-    if (this.#commands.isInDoubt(id) && !LOOKS.has(verb)) {
+    if (this.#commands.isInDoubt(id) && !REPEATABLE.has(verb)) {
       throw new CommandRefusedError(
         "refused",
         "The agent was restarted while it carried this command out; look before trying again",

@@ -6,7 +6,7 @@ import { readMigration, recordPermit, type StoredMigration } from "./store/migra
 
 /**
  * Gives leave to switch over: written into the record, so that a source that has not started yet
- * does not hold at all, and sent straight to the source's agent. Given again it changes nothing.
+ * does not hold at all, and sent straight to the source's agent. Given again it is sent again.
  * Undefined when the migration is over, being cancelled, or has no gate.
  */
 export async function permit(
@@ -16,7 +16,7 @@ export async function permit(
   const migration = await recordPermit(id, by);
   if (migration === undefined) return undefined;
   await dispatch({
-    id: CommandId.parse(`${id}.release.1`),
+    id: CommandId.parse(`${id}.release.${migration.permits ?? 1}`),
     host: migration.source,
     queueUrl: migration.queueUrls.source,
     vm: migration.vm,
@@ -28,9 +28,16 @@ export async function permit(
   return migration;
 }
 
-/** A member of a group holds: when it was the last to, all of them get leave together. */
-export async function permitGroup(id: MigrationId): Promise<void> {
-  const { policy } = await readMigration(id);
+/**
+ * A migration holds. One that has leave was told to before it got it: the start was under way. Of
+ * a group, when it was the last to hold, all get leave together.
+ */
+export async function permitHeld(id: MigrationId): Promise<void> {
+  const { policy, gate } = await readMigration(id);
+  if (gate?.permittedBy !== undefined) {
+    await permit(id, gate.permittedBy);
+    return;
+  }
   const { group } = policy.switchover;
   if (group === undefined) return;
   const ready = await joinGroup(group.name, id);

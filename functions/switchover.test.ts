@@ -64,6 +64,18 @@ describe("a gate", () => {
     expect(await start(id)).not.toHaveProperty("gate");
   });
 
+  it("leave that was overtaken by the start is given again when the source holds", async () => {
+    const { id } = await begin({ switchover: { mode: "gated" } });
+    await agree(id);
+    expect(await start(id)).toMatchObject({ gate: {} });
+    await permit(id);
+    const [early] = await source.take();
+    await tell(id, { type: "migration.held" });
+    const [again] = await source.take();
+    expect(again).toMatchObject({ verb: "source.release", migrationId: id });
+    expect(again?.id).not.toBe(early?.id);
+  });
+
   it("is no gate without the policy, and none on the way back", async () => {
     const { id } = await begin({});
     await agree(id);

@@ -2,7 +2,7 @@ import { ClimbedRung } from "../../core/convergence.ts";
 import type { AgentEvent, EventBody } from "../../core/event.ts";
 import type { HostId } from "../../core/id.ts";
 import type { Failure } from "../../core/migration.ts";
-import { permitGroup } from "../permit.ts";
+import { permitHeld } from "../permit.ts";
 import {
   changeByEvents,
   type EventChange,
@@ -77,7 +77,7 @@ async function follow(body: MigrationBody, outcome: Outcome, told: Told): Promis
       return recordRung(id, ClimbedRung.parse(detailOf(body)));
     case "migration.held":
       await told.write();
-      return permitGroup(id);
+      return permitHeld(id);
     case "migration.postcopy-paused": {
       const message = `pause ${body.pause}: the connection broke`;
       const error = { name: "PostcopyPaused", message };

@@ -63,6 +63,8 @@ const StoredMigration = z.object({
   targetExited: z.string().optional(),
   /** The same of the source's, before it had completed. */
   sourceExited: z.string().optional(),
+  /** How often leave was sent: each time is a command of its own. */
+  permits: z.int().positive().optional(),
   heldAtMs: z.number().optional(),
   releasedAtMs: z.number().optional(),
   /** Passed-through devices as the source told: what load times are learned by. */
@@ -228,9 +230,9 @@ export async function recordPermit(
   const item = await updateItem(
     ofRunning(id, {
       update:
-        "#gate.#permittedAt = if_not_exists(#gate.#permittedAt, :now), #gate.#permittedBy = if_not_exists(#gate.#permittedBy, :by)",
+        "#permits = if_not_exists(#permits, :none) + :one, #gate.#permittedAt = if_not_exists(#gate.#permittedAt, :now), #gate.#permittedBy = if_not_exists(#gate.#permittedBy, :by)",
       condition: "attribute_exists(#gate) AND attribute_not_exists(#cancelRequestedAt)",
-      values: { ":by": by },
+      values: { ":by": by, ":none": 0, ":one": 1 },
     }),
   );
   return item === undefined ? undefined : parseMigration(item);
