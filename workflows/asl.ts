@@ -70,6 +70,9 @@ export const retryTransient: Retrier = {
     "Lambda.AWSLambdaException",
     "Lambda.SdkClientException",
     "Lambda.TooManyRequestsException",
+    // The function was cut off: it took too long, or its machine went away.
+    "Sandbox.Timedout",
+    "Lambda.Unknown",
     "RetryableError",
   ],
   IntervalSeconds: 1,

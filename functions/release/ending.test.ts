@@ -18,6 +18,14 @@ it("is a loss when the source's process has ended, although nobody was asked", (
   expect(ending).toMatchObject({ vm: "lost", failure: { code: "guest-lost" } });
 });
 
+it("has one code for whatever the functions' service says", () => {
+  const codes = ["Lambda.ServiceException", "Sandbox.Timedout", "RetryableError"].map(
+    (error) =>
+      endingOf(migration, { action: "release", reason: "", error, cause: "" }).failure.code,
+  );
+  expect(new Set(codes)).toEqual(new Set(["retryable-error"]));
+});
+
 describe("the words for an end", () => {
   it.each([
     [

@@ -90,6 +90,8 @@ function lastForwardPhase(migration: StoredMigration): Phase {
 
 /** `States.HeartbeatTimeout` and `MigrationFailed` become `states-heartbeat-timeout`, `migration-failed`. */
 function codeOf(error: string): string {
+  // Of the service that runs the functions, after all attempts.
+  if (/^(Lambda|Sandbox)\./.test(error)) return "retryable-error";
   const words = error.match(/[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+/g) ?? ["failed"];
   return words.join("-").toLowerCase();
 }
