@@ -2,6 +2,7 @@ import { z } from "zod";
 import { MigrationId } from "../core/id.ts";
 import { Phase } from "../core/migration.ts";
 import { enterPhase } from "./store/migrations.ts";
+import { pauseSignal } from "./store/signals.ts";
 import { task } from "./task.ts";
 import { waitFor } from "./wait.ts";
 
@@ -23,7 +24,7 @@ const AwaitSignalInput = z.object({
 export const handler = task(async (event): Promise<Record<string, never>> => {
   const input = AwaitSignalInput.parse(event);
   const { signal, taskToken: token, interruptible, pause } = input;
-  const pauses = pause === undefined ? [] : [`postcopy-paused.${pause}`];
+  const pauses = pause === undefined ? [] : [pauseSignal(pause)];
   const waiter = { token, names: [signal], failOn: [signal, ...pauses], interruptible };
   await waitFor(input.migrationId, signal, waiter, enterPhase(input.migrationId, input.phase));
   return {};

@@ -4,6 +4,7 @@ import { type ReconcileAction, reconcile, type Sighting } from "../core/reconcil
 import { LOOK_STEPS, type Look, sightingsOf, undoOf } from "./reconcile/sightings.ts";
 import { findCommands } from "./store/commands.ts";
 import { enterPhase, recordDecision } from "./store/migrations.ts";
+import { countPauses } from "./store/signals.ts";
 import { task } from "./task.ts";
 
 const ReconcileInput = z.object({ migrationId: MigrationId, look: z.int().min(1).max(9999) });
@@ -14,6 +15,8 @@ export type ReconcileOutput = {
   look: number;
   /** The command that takes the step back, if one is to be taken. */
   undo?: { step: string; verb: string; side: "source" | "target" };
+  /** The pause of postcopy that ends the wait for its end, by its number. */
+  pause?: number;
 };
 
 /**
@@ -47,8 +50,16 @@ export const handler = task(async (event): Promise<ReconcileOutput> => {
     reason,
     look,
     ...(undo === undefined ? {} : { undo }),
+    ...(action === "await-postcopy" ? { pause: await pauseOf(migrationId, seen.source) } : {}),
   };
 });
+
+/** A source that is paused now has been told of; otherwise those that were told of are over. */
+async function pauseOf(id: MigrationId, source: Sighting): Promise<number> {
+  const told = await countPauses(id);
+  const isPaused = source !== "unreachable" && source.migrationStatus === "postcopy-paused";
+  return isPaused ? Math.max(told, 1) : told + 1;
+}
 
 async function readAnswers(id: MigrationId, look: number): Promise<Look> {
   const ids = LOOK_STEPS.map((step) => [step, CommandId.parse(`${id}.${step}.${look}`)] as const);

@@ -56,7 +56,10 @@ function forward<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
           Condition: "{% $exists($states.context.Execution.Input.look) %}",
           Next: "Observe",
           Assign: {
+            ...counters,
             look: "{% $states.context.Execution.Input.look %}",
+            // Far beyond those of the executions before: each attempt has command ids of its own.
+            recovery: "{% $states.context.Execution.Input.look * 100 %}",
             error: "UnknownState",
             cause: "looked into again",
           },
@@ -300,6 +303,8 @@ function wayBack<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
         action: "{% $states.result.Payload.action %}",
         reason: "{% $states.result.Payload.reason %}",
         undo: "{% $exists($states.result.Payload.undo) ? [$states.result.Payload.undo] : [] %}",
+        pause:
+          "{% $exists($states.result.Payload.pause) ? $states.result.Payload.pause : $pause %}",
       },
       Next: "Decide",
     },

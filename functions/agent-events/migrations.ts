@@ -11,6 +11,7 @@ import {
 } from "../store/event-changes.ts";
 import { recordFailure, recordRung } from "../store/migrations.ts";
 import type { Outcome } from "../store/signals.ts";
+import { pauseSignal } from "../store/signals.ts";
 import { interrupt } from "./signals.ts";
 import type { Told } from "./told.ts";
 
@@ -82,7 +83,7 @@ async function follow(body: MigrationBody, outcome: Outcome, told: Told): Promis
       const message = `pause ${body.pause}: the connection broke`;
       const error = { name: "PostcopyPaused", message };
       told.happened(id, {
-        name: `postcopy-paused.${body.pause}`,
+        name: pauseSignal(body.pause),
         outcome: { ...outcome, error },
       });
       return;

@@ -81,6 +81,19 @@ export async function readSignals(id: MigrationId): Promise<Signals | undefined>
   return item === undefined ? undefined : Signals.parse(item);
 }
 
+/** The signal of a break in postcopy; breaks count from 1. */
+export function pauseSignal(pause: number): string {
+  return `postcopy-paused.${pause}`;
+}
+
+/** How many breaks in postcopy have been told of. */
+export async function countPauses(id: MigrationId): Promise<number> {
+  const { happened = {} } = (await readSignals(id)) ?? {};
+  let pauses = 0;
+  while (happened[pauseSignal(pauses + 1)] !== undefined) pauses += 1;
+  return pauses;
+}
+
 /**
  * Registers a wait under a name; the same wait again replaces the token (a retried state has a new
  * one).

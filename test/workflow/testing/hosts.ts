@@ -19,8 +19,10 @@ export type Course =
   | "awaits-ack"
   /** The gate holds. */
   | "holds"
-  /** Into postcopy, where the connection breaks. */
-  | "breaks-in-postcopy";
+  /** Into postcopy, where the connection breaks; recovered, it goes on to the end. */
+  | "breaks-in-postcopy"
+  /** The same, but recovered it does not end by itself. */
+  | "stays-in-postcopy";
 
 /** What an agent does with a command in place of what it is for. */
 export type Trick =
@@ -42,10 +44,13 @@ type Guest = {
   /** A device loads: QEMU's monitor answers nothing. */
   targetIsSilent: boolean;
   pauses: number;
+  isPaused: boolean;
 };
 
 /** Of each guest. */
 export const MEMORY_BYTES = 2 ** 20;
+
+const SENDINGS_MAX = 3;
 
 const postcopyQemu = {
   ...sourceProbe.qemu,
@@ -61,11 +66,14 @@ export class Hosts {
   readonly target: TestAgent;
   /** The commands in the order in which they were carried out. */
   readonly seen: Verb[] = [];
-  readonly tricks = new Map<Verb, Trick[]>();
+  /** One for each time that it is told so; undefined: none. */
+  readonly tricks = new Map<Verb, (Trick | undefined)[]>();
   /** The guest ran in two places at once at some moment. */
   split = false;
   guest: Guest | undefined;
   course: Course = "completes";
+  /** How often postcopy breaks again after it has been recovered. */
+  breaksAgain = 0;
   /** A device goes on loading after its source has been cancelled. */
   targetStaysSilent = false;
   #answers = new Map<string, EventBody>();
@@ -119,6 +127,7 @@ export class Hosts {
   async breakPostcopy(): Promise<void> {
     const guest = this.#guest();
     guest.pauses += 1;
+    guest.isPaused = true;
     await this.tell(this.source, { type: "migration.postcopy-paused", pause: guest.pauses });
   }
 
@@ -137,15 +146,22 @@ export class Hosts {
 
   async #say(agent: TestAgent, ...bodies: EventBody[]): Promise<void> {
     const before = this.#said.get(agent) ?? Promise.resolve();
-    const saying = before.then(async () => {
-      const { status, body } = await agent.tell(...bodies);
-      if (status >= 300) throw new Error(`Not taken: ${JSON.stringify(body)}`);
-    });
+    const saying = before.then(() => this.#send(agent, bodies));
     this.#said.set(
       agent,
       saying.catch(() => undefined),
     );
     await saying;
+  }
+
+  /** As a real agent does: what is not taken is sent again, and nothing overtakes it. */
+  async #send(agent: TestAgent, bodies: EventBody[]): Promise<void> {
+    const batch = { version: 1, host: agent.host, events: agent.number(...bodies) };
+    for (let left = SENDINGS_MAX; ; left -= 1) {
+      const { status, body } = await agent.send("events", batch);
+      if (status < 300) return;
+      if (left === 0) throw new Error(`Not taken: ${JSON.stringify(body)}`);
+    }
   }
 
   async #pump(agent: TestAgent): Promise<boolean> {
@@ -178,7 +194,7 @@ export class Hosts {
 
   #do(command: Command, after: (() => Promise<void>)[]): unknown {
     const { verb, vm, migrationId = "", epoch } = command;
-    const wantsPostcopy = this.course === "breaks-in-postcopy";
+    const wantsPostcopy = this.course.endsWith("-in-postcopy");
     switch (verb) {
       case "source.probe":
         this.guest = undefined;
@@ -191,7 +207,7 @@ export class Hosts {
         return wantsPostcopy ? { ...targetProbe, qemu: postcopyQemu } : targetProbe;
       case "target.prepare":
         this.guest = {
-          ...{ vm, migrationId, epoch, course: this.course, pauses: 0 },
+          ...{ vm, migrationId, epoch, course: this.course, pauses: 0, isPaused: false },
           ...{ source: "running", target: "listening", targetIsSilent: false },
         };
         return prepared;
@@ -200,8 +216,10 @@ export class Hosts {
         after.push(() => this.#start());
         return { startedAtMs: Date.now() };
       case "target.recover":
-        return { migrationUri: "tcp:127.0.0.1:4711" };
+        return { migrationUri: this.#guest().isPaused ? "tcp:127.0.0.1:4711" : null };
       case "source.recover":
+        this.#guest().isPaused = false;
+        after.push(() => this.#goOn());
         return { status: "postcopy-active" };
       case "source.release":
         after.push(() => this.#complete());
@@ -238,7 +256,7 @@ export class Hosts {
     const { source } = this;
     await this.tell(source, { type: "migration.started" });
     if (guest.course === "precopies") return;
-    if (guest.course === "breaks-in-postcopy") return this.#postcopy();
+    if (guest.course.endsWith("-in-postcopy")) return this.#postcopy();
     await this.tell(source, { type: "migration.converged" });
     if (guest.course === "awaits-ack") {
       guest.targetIsSilent = true;
@@ -273,8 +291,15 @@ export class Hosts {
     await this.breakPostcopy();
   }
 
+  async #goOn(): Promise<void> {
+    if (this.#guest().source !== "postcopy") return;
+    this.breaksAgain -= 1;
+    if (this.breaksAgain >= 0) await this.breakPostcopy();
+    else if (this.#guest().course !== "stays-in-postcopy") await this.endPostcopy();
+  }
+
   #sourceReport(): ProcessReport {
-    const { source } = this.guest ?? { source: "running" };
+    const { source, isPaused } = this.guest ?? { source: "running", isPaused: false };
     const base = { role: "source", process: "running", everRan: true, linkUp: true } as const;
     switch (source) {
       case "running":
@@ -286,14 +311,14 @@ export class Hosts {
       case "completed":
         return { ...base, runState: "postmigrate", migrationStatus: "completed" };
       case "postcopy":
-        return { ...base, runState: "finish-migrate", migrationStatus: "postcopy-paused" };
+        return { ...base, runState: "finish-migrate", migrationStatus: postcopyStatus(isPaused) };
       default:
         return { ...base, process: "gone" };
     }
   }
 
   #targetReport(): ProcessReport {
-    const { target, targetIsSilent } = this.guest ?? { target: "none", targetIsSilent: false };
+    const { target, targetIsSilent, isPaused } = this.guest ?? nowhere;
     const base = { role: "target", process: "running", everRan: false, linkUp: true } as const;
     if (target === "none") return { ...base, process: "none" };
     if (target === "gone") return { ...base, process: "gone" };
@@ -304,9 +329,18 @@ export class Hosts {
       case "loaded":
         return { ...base, runState: "paused", migrationStatus: "completed" };
       case "postcopy":
-        return { ...base, everRan: true, runState: "running", migrationStatus: "postcopy-paused" };
+        return {
+          ...{ ...base, everRan: true, runState: "running" },
+          migrationStatus: postcopyStatus(isPaused),
+        };
       default:
         return { ...base, everRan: true, runState: "running", migrationStatus: "completed" };
     }
   }
+}
+
+const nowhere = { target: "none", targetIsSilent: false, isPaused: false } as const;
+
+function postcopyStatus(isPaused: boolean): string {
+  return isPaused ? "postcopy-paused" : "postcopy-active";
 }

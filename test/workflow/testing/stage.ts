@@ -128,7 +128,9 @@ export class WorkflowStage {
     this.calls.length = 0;
     const { hosts } = this;
     await Promise.all([hosts.source.take(), hosts.target.take()]);
-    Object.assign(hosts, { course, guest: undefined, split: false, targetStaysSilent: false });
+    Object.assign(hosts, { course, guest: undefined, split: false });
+    Object.assign(hosts, { targetStaysSilent: false, breaksAgain: 0 });
+    this.intercept = (_, call) => call();
     hosts.seen.length = 0;
     hosts.tricks.clear();
     const vm = `vm-${this.#vms}`;
@@ -162,10 +164,18 @@ export class WorkflowStage {
     }
   }
 
-  /** Goes on until it is over, time skipping when everybody waits; `onIdle` may do something then. */
-  async end(id: string, onIdle: () => Promise<boolean> = async () => false): Promise<Migration> {
+  /**
+   * Goes on until it is over, time skipping when everybody waits.
+   *
+   * @param look of an execution that looks into it again
+   * @param onIdle may do something in place of letting time pass: true when it did
+   */
+  async end(
+    id: string,
+    { look, onIdle = async () => false }: { look?: number; onIdle?: () => Promise<boolean> } = {},
+  ): Promise<Migration> {
     const until = performance.now() + PATIENCE_MS;
-    const executionArn = await this.#executionOf(id);
+    const executionArn = `${await this.#executionOf(id)}${look === undefined ? "" : `-look-${look}`}`;
     for (;;) {
       await this.settle();
       const { status } = await stepFunctions().send(new DescribeExecutionCommand({ executionArn }));
