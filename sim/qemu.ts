@@ -45,6 +45,8 @@ export interface Host {
 export interface UserObject {
   readonly type: string;
   readonly properties: JsonObject;
+  /** Of TLS credentials for a client: what they were made from. */
+  readonly secret: string | undefined;
 }
 
 export interface Device {

@@ -117,7 +117,8 @@ function createProcess(
     host: {
       onLog: (line) => log.push(line),
       onStderr: (line) => stderr.push(line),
-      readFile: (path) => (path.startsWith("/missing") ? undefined : path),
+      // A key of the default user, another in each folder.
+      readFile: (path) => (path.startsWith("/missing") ? undefined : `qemu:${path}`),
     },
   });
   const startMs = clock.epochMs() - clock.nowMs();

@@ -5,6 +5,7 @@ import type { Device, Qemu } from "../qemu.ts";
 import { type Commands, QmpError } from "../qmp/command.ts";
 import { isObject, type Json, type JsonObject } from "../qmp/text.ts";
 import { createVfioDevice, isVfio } from "../vfio.ts";
+import { listCredentialTypes, makeCredentials } from "./credentials.ts";
 
 const path = { path: { type: "str" } } as const;
 
@@ -62,8 +63,8 @@ export function addObject(qemu: Qemu, given: JsonObject): Json {
   if (qemu.objects.has(id)) {
     throw new QmpError(`attempt to add duplicate property '${id}' to object (type 'container')`);
   }
-  checkCredentials(qemu, type, properties);
-  qemu.objects.set(id, { type, properties });
+  const secret = makeCredentials(qemu, type, properties);
+  qemu.objects.set(id, { type, properties, secret });
   return {};
 }
 
@@ -81,14 +82,6 @@ export function plugDevice(qemu: Qemu, device: Device): void {
   }
   qemu.devices.push(device);
   if (isVfio(device)) qemu.vfio.push(createVfioDevice(device, qemu.knobs, qemu.vfio.length));
-}
-
-function checkCredentials(qemu: Qemu, type: string, properties: JsonObject): void {
-  if (type !== "tls-creds-psk" && type !== "tls-creds-x509") return;
-  const file = type === "tls-creds-psk" ? "keys.psk" : "ca-cert.pem";
-  const full = `${properties.dir}/${file}`;
-  if (qemu.host.readFile(full) !== undefined) return;
-  throw new QmpError(`Unable to access credentials ${full}: No such file or directory`);
 }
 
 function addDevice(qemu: Qemu, given: JsonObject): Json {
@@ -198,6 +191,8 @@ function setProperty(qemu: Qemu, given: JsonObject): Json {
 }
 
 function listTypes(qemu: Qemu, given: JsonObject): Json {
+  const credentials = listCredentialTypes(String(given.implements), given.abstract === true);
+  if (credentials !== undefined) return [...credentials];
   if (given.implements !== "vfio-pci") {
     return given.implements === undefined ? [{ name: "device", parent: "object" }] : [];
   }

@@ -4,9 +4,9 @@ import { createInlet } from "../stream/endpoint.ts";
 import type { Frame } from "../stream/frame.ts";
 import type { Address, Channel } from "../stream/network.ts";
 import type { Inbox } from "./incoming-state.ts";
-import { loadMigration } from "./loading.ts";
+import { failLoading, failStart, loadMigration } from "./loading.ts";
 import { receiveMultifd } from "./multifd-target.ts";
-import { findCredentials } from "./tls.ts";
+import { findCredentials, whyRefused } from "./tls.ts";
 import { setStatus } from "./transition.ts";
 
 /** Opens the target's listener; `done` gets the text of what went wrong. */
@@ -111,15 +111,30 @@ function refuse(qemu: Qemu, inbox: Inbox): void {
 }
 
 /** Both ends have TLS with the same secret, or neither has TLS. */
-function shakeHands(qemu: Qemu, secret: string | undefined): boolean {
+function shakeHands(qemu: Qemu, shown: string | undefined): boolean {
   const own = findCredentials(qemu, "server");
-  if (own.kind === "missing") {
-    reportError(qemu, own.error);
+  if (own.kind === "off") {
+    if (shown === undefined) return true;
+    failOnHandshake(qemu);
     return false;
   }
-  const isSame = own.kind === "on" ? own.secret === secret : secret === undefined;
-  if (!isSame) {
-    reportError(qemu, own.kind === "on" ? "TLS handshake failed" : "Not a migration stream");
+  if (own.kind === "missing") {
+    // 7.2 tells, and listens on.
+    if (atLeast(qemu.version, "8.0")) failStart(qemu, own.error);
+    else reportError(qemu, own.error);
+    return false;
   }
-  return isSame;
+  const reason = whyRefused(own, shown);
+  if (reason !== undefined) reportError(qemu, reason);
+  return reason === undefined;
+}
+
+/** The client's first TLS record is taken for the beginning of a stream. */
+function failOnHandshake(qemu: Qemu): void {
+  if (atLeast(qemu.version, "11.0")) {
+    failStart(qemu, "unknown channel magic: 369295617");
+    return;
+  }
+  setStatus(qemu, "incoming", "active");
+  failLoading(qemu, "Not a migration stream");
 }

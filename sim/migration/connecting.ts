@@ -6,16 +6,13 @@ import type { Channel } from "../stream/network.ts";
 import type { Task } from "../task.ts";
 import type { Attempt } from "./outgoing-state.ts";
 import { StreamError, sendNow, waitOnStream } from "./sending.ts";
-import { findCredentials } from "./tls.ts";
+import { findCredentials, handshakeFailed } from "./tls.ts";
 
 /** Connects the main channel and the multifd channels of a migration that begins. */
 export function* connectStreams(qemu: Qemu, attempt: Attempt): Task {
-  const credentials = findCredentials(qemu, "client");
-  if (credentials.kind === "missing") throw new StreamError(credentials.error);
-  const tls = credentials.kind === "on" ? credentials.secret : undefined;
-  attempt.main = yield* open(qemu, attempt, true);
-  sendNow(attempt, { type: "hello", channel: "main", index: 0, tls });
+  yield* connectMain(qemu, attempt);
   if (!qemu.capabilities.multifd) return;
+  const tls = showCredentials(qemu);
   const channels = Number(qemu.parameters["multifd-channels"]);
   for (let index = 0; index < channels; index++) {
     const outlet = yield* open(qemu, attempt, false);
@@ -27,12 +24,21 @@ export function* connectStreams(qemu: Qemu, attempt: Attempt): Task {
   yield* waitOnStream(attempt, { until: areAccepted });
 }
 
-/** Connects the main channel anew, for a postcopy migration that was paused. */
-export function* reconnect(qemu: Qemu, attempt: Attempt): Task {
-  const credentials = findCredentials(qemu, "client");
-  const tls = credentials.kind === "on" ? credentials.secret : undefined;
-  attempt.main = yield* open(qemu, attempt, true);
+/** Connects the main channel, also anew, for a postcopy migration that was paused. */
+export function* connectMain(qemu: Qemu, attempt: Attempt): Task {
+  const outlet = yield* open(qemu, attempt, true);
+  attempt.main = outlet;
+  const tls = showCredentials(qemu);
   sendNow(attempt, { type: "hello", channel: "main", index: 0, tls });
+  // In clear the source sends on without a word from the target.
+  if (tls !== undefined) yield* waitOnStream(attempt, { until: () => outlet.isAccepted() });
+}
+
+/** What the target is shown in the handshake; undefined: nothing, the stream is in clear. */
+function showCredentials(qemu: Qemu): string | undefined {
+  const credentials = findCredentials(qemu, "client");
+  if (credentials.kind === "missing") throw new StreamError(credentials.error);
+  return credentials.kind === "on" ? credentials.secrets[0] : undefined;
 }
 
 function* open(qemu: Qemu, attempt: Attempt, isMain: boolean): Task<Outlet> {
@@ -49,17 +55,19 @@ function* open(qemu: Qemu, attempt: Attempt, isMain: boolean): Task<Outlet> {
   if (!channel) throw new StreamError(error ?? "Failed to connect");
   const close = channel.close;
   qemu.outgoing.closers.add(close);
-  return createOutlet(channel, qemu.clock, qemu.knobs.linkLatencyMs, {
+  const outlet = createOutlet(channel, qemu.clock, qemu.knobs.linkLatencyMs, {
     onReturn: (type, payload) => {
       if (isMain) takeReturn(qemu, attempt, type, payload);
       qemu.tasks.poke();
     },
     onClose: () => {
       qemu.outgoing.closers.delete(close);
-      breakStream(qemu, attempt, lostText(qemu, isMain));
+      const isRefused = !outlet.isAccepted();
+      breakStream(qemu, attempt, isRefused ? refusedText(qemu) : lostText(qemu, isMain));
     },
     onCredit: () => qemu.tasks.poke(),
   });
+  return outlet;
 }
 
 /** The stream cannot go on. 10.0 and later tell so at once, whatever the state. */
@@ -70,6 +78,13 @@ export function breakStream(qemu: Qemu, attempt: Attempt, reason: string): void 
   attempt.brokenBy ??= reason;
   if (atLeast(qemu.version, "10.0")) outgoing.errorDesc ??= attempt.brokenBy;
   qemu.tasks.poke();
+}
+
+/** The target has not taken up the connection. */
+function refusedText(qemu: Qemu): string {
+  if (qemu.parameters["tls-creds"]) return handshakeFailed;
+  if (!atLeast(qemu.version, "8.0")) return "Unable to write to socket: Bad file descriptor";
+  return "Unable to read from socket: Connection reset by peer";
 }
 
 function lostText(qemu: Qemu, isMain: boolean): string {

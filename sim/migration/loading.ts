@@ -267,7 +267,7 @@ function findVfio(qemu: Qemu, key: string): VfioDevice {
 }
 
 /** A target that failed ends its process, unless it was told not to. */
-function failLoading(qemu: Qemu, text: string): void {
+export function failLoading(qemu: Qemu, text: string): void {
   const { incoming } = qemu;
   releaseMainLoop(qemu, "device");
   reportError(qemu, text);
@@ -277,11 +277,21 @@ function failLoading(qemu: Qemu, text: string): void {
   const general = "load of migration failed: Invalid argument";
   const full = atLeast(qemu.version, "11.0") ? `${general}: ${text}` : general;
   incoming.errorDesc = text.startsWith("multifd") ? text : full;
+  endIncoming(qemu);
+  if (incoming.isExitOnError) reportError(qemu, full);
+}
+
+/** A target that cannot begin to load. */
+export function failStart(qemu: Qemu, text: string): void {
+  reportError(qemu, text);
+  endIncoming(qemu);
+}
+
+function endIncoming(qemu: Qemu): void {
+  const { incoming } = qemu;
   setStatus(qemu, "incoming", "failed");
   closeListener(qemu);
   for (const close of incoming.closers) close();
   incoming.closers.clear();
-  if (!incoming.isExitOnError) return;
-  reportError(qemu, full);
-  qemu.clock.after(2, () => exitProcess(qemu, 1));
+  if (incoming.isExitOnError) qemu.clock.after(2, () => exitProcess(qemu, 1));
 }

@@ -103,6 +103,33 @@ describe("settings that differ between the sides", () => {
     expect(finish()).toBe(status);
   });
 
+  it.each([
+    ["10.0.2", "t", undefined, "TLS handshake failed", "failed"],
+    ["10.0.2", "t", "nobody", "TLS handshake failed", "failed"],
+    ["7.2.0", "t", "nobody", "TLS handshake failed", "setup"],
+    ["10.0.2", undefined, "t", "Connection reset by peer", "setup"],
+    ["10.0.2", "nobody", undefined, "No TLS credentials with id 'nobody'", "setup"],
+  ])(
+    "%s with credentials %s to %s tells `%s` and leaves the target in %s",
+    (version, near, far, why, status) => {
+      const { start, finish, source, target } = pair(version);
+      const key = { "qom-type": "tls-creds-psk", id: "t", dir: "/a" };
+      source.execute("object-add", { ...key, endpoint: "client" });
+      target.execute("object-add", { ...key, endpoint: "server" });
+      start({
+        ...(near === undefined ? {} : { parameters: { "tls-creds": near } }),
+        ...(far === undefined ? {} : { targetParameters: { "tls-creds": far } }),
+        ...(version === "7.2.0" ? {} : { exitOnError: false }),
+      });
+      expect(finish()).toBe("failed");
+      expect(source.execute("query-migrate")).toMatchObject({
+        "error-desc": expect.stringContaining(why),
+      });
+      expect(source.qemu.isGuestRunning).toBe(true);
+      expect(target.status()).toBe(status);
+    },
+  );
+
   it("a device that the target lacks costs a blip of downtime", () => {
     const { start, finish, source } = createVirtualPair({
       sourceArguments: ["-device", "virtio-balloon-pci,id=b0"],

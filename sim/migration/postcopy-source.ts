@@ -2,7 +2,7 @@ import { atLeast } from "../catalog/version.ts";
 import { holdMainLoop, type Qemu, releaseMainLoop } from "../qemu.ts";
 import type { Task } from "../task.ts";
 import { deviceState, stopForSwitchover } from "./completion.ts";
-import { reconnect } from "./connecting.ts";
+import { connectMain } from "./connecting.ts";
 import { endWell } from "./ending.ts";
 import type { Attempt } from "./outgoing-state.ts";
 import { syncDirty } from "./pending.ts";
@@ -90,7 +90,7 @@ function* recover(qemu: Qemu, attempt: Attempt): Task {
     attempt.isResumeAcked = false;
     try {
       if (atLeast(qemu.version, "9.1")) setStatus(qemu, "outgoing", "postcopy-recover-setup");
-      yield* reconnect(qemu, attempt);
+      yield* connectMain(qemu, attempt);
       setStatus(qemu, "outgoing", "postcopy-recover");
       sendNow(attempt, { type: "resume", ramBytes: qemu.ram.pendingBytes() });
       yield* waitOnStream(attempt, { until: () => attempt.isResumeAcked });

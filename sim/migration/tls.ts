@@ -1,17 +1,16 @@
 import { createHash } from "node:crypto";
-import type { Qemu } from "../qemu.ts";
+import type { Qemu, UserObject } from "../qemu.ts";
 
 /** A side's TLS credentials, as the handshake compares them. */
 export type Credentials =
   | { readonly kind: "off" }
   | { readonly kind: "missing"; readonly error: string }
-  /** Both ends of a handshake that works have the same `secret`. */
-  | { readonly kind: "on"; readonly secret: string };
+  /** Exactly one of these is what a client shows, and what a server takes. */
+  | { readonly kind: "on"; readonly secrets: readonly string[] };
 
-const secretFiles: Readonly<Record<string, string>> = {
-  "tls-creds-psk": "keys.psk",
-  "tls-creds-x509": "ca-cert.pem",
-};
+/** What the client of a handshake is told that does not work; the server knows why. */
+export const handshakeFailed =
+  "TLS handshake failed: The TLS connection was non-properly terminated.";
 
 /** What the parameter tls-creds of this process stands for, when it acts as `endpoint`. */
 export function findCredentials(qemu: Qemu, endpoint: "client" | "server"): Credentials {
@@ -29,10 +28,35 @@ export function findCredentials(qemu: Qemu, endpoint: "client" | "server"): Cred
       error: `Expected TLS credentials for a ${endpoint} endpoint`,
     };
   }
-  const file = secretFiles[object.type];
-  const content = file ? qemu.host.readFile(`${object.properties.dir}/${file}`) : "anonymous";
-  const secret = createHash("sha256")
-    .update(content ?? "")
-    .digest("hex");
-  return { kind: "on", secret: `${object.type}:${secret}` };
+  const texts = object.secret === undefined ? readSecrets(qemu, object) : [object.secret];
+  return { kind: "on", secrets: texts.map((text) => `${object.type} ${hash(text)}`) };
+}
+
+/** Why a server turns a client away that shows `shown`; undefined: it does not. */
+export function whyRefused(
+  { secrets }: Extract<Credentials, { kind: "on" }>,
+  shown: string | undefined,
+): string | undefined {
+  if (shown === undefined) return "TLS handshake failed: An unexpected TLS packet was received.";
+  if (secrets.includes(shown)) return undefined;
+  const typeOf = (secret: string | undefined) => secret?.split(" ", 1)[0];
+  return typeOf(secrets[0]) === typeOf(shown)
+    ? "TLS handshake failed: An illegal parameter has been received."
+    : "TLS handshake failed: No supported cipher suites have been found.";
+}
+
+/** The lines `user:key` of a PSK file. */
+export function readKeys(content: string): string[] {
+  return content.split("\n").filter((line) => line.includes(":"));
+}
+
+/** A server reads its keys at each handshake. */
+function readSecrets({ host }: Qemu, { type, properties }: UserObject): string[] {
+  if (type === "tls-creds-psk") return readKeys(host.readFile(`${properties.dir}/keys.psk`) ?? "");
+  if (type === "tls-creds-x509") return [host.readFile(`${properties.dir}/ca-cert.pem`) ?? ""];
+  return [type];
+}
+
+function hash(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
 }

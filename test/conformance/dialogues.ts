@@ -12,6 +12,7 @@ import { mismatchDialogues } from "./dialogues/mismatch.ts";
 import { parameterDialogues } from "./dialogues/parameters.ts";
 import { postcopyDialogues } from "./dialogues/postcopy.ts";
 import { successDialogues } from "./dialogues/success.ts";
+import { tlsDialogues } from "./dialogues/tls.ts";
 
 /** Every dialogue, in the order they are played. */
 export const dialogues: readonly Dialogue[] = [
@@ -25,6 +26,7 @@ export const dialogues: readonly Dialogue[] = [
   ...ackDialogues,
   ...holdDialogues,
   ...mismatchDialogues,
+  ...tlsDialogues,
   ...memberDialogues,
   ...postcopyDialogues,
 ];

@@ -109,6 +109,13 @@ export class Stage {
     return pair;
   }
 
+  /** A new folder with these files in it. */
+  async files(contents: Record<string, string>): Promise<string> {
+    const folder = await mkdtemp(join(this.#folder, "files-"));
+    for (const [name, text] of Object.entries(contents)) await writeFile(join(folder, name), text);
+    return folder;
+  }
+
   async relay(port: number, judge?: (type: number) => Verdict): Promise<Relay> {
     const relay = await Relay.start(port, judge);
     this.#relays.push(relay);

@@ -1,4 +1,8 @@
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { modelQemu } from "../../demo/qemu.ts";
 import { PATIENCE_MS, qemu, Stage, unlessQemu } from "./testing/stage.ts";
 
 describe.skipIf(qemu === undefined)(`an encrypted move${unlessQemu}`, () => {
@@ -22,5 +26,44 @@ describe.skipIf(qemu === undefined)(`an encrypted move${unlessQemu}`, () => {
       );
     },
     PATIENCE_MS * 2,
+  );
+});
+
+describe("an encrypted move of the model", () => {
+  let stage: Stage;
+  let dir: string;
+
+  beforeAll(async () => {
+    // The model compares authorities and speaks no TLS: any text is a certificate to it.
+    dir = mkdtempSync(join(tmpdir(), "sy-x509-"));
+    const parts = ["ca-cert", "server-cert", "server-key", "client-cert", "client-key"];
+    for (const part of parts) writeFileSync(join(dir, `${part}.pem`), "one authority");
+    const { path } = modelQemu();
+    stage = await Stage.start({
+      hosts: { "host-a": path, "host-b": path },
+      agent: { tls: { dir } },
+      environment: { SWITCHYARD_MODEL: JSON.stringify({ counterPerSecond: 100 }) },
+    });
+    await stage.guest("first");
+  }, PATIENCE_MS);
+  afterAll(async () => {
+    await stage?.close();
+    rmSync(dir, { recursive: true, force: true });
+  }, PATIENCE_MS);
+
+  it.each([
+    ["psk", "host-b"],
+    ["x509", "host-a"],
+  ])(
+    "completes with %s, and leaves no key",
+    async (tls, target) => {
+      const policy = { tls, capabilities: { multifd: "require" } };
+      const done = await stage.move("first", target, policy);
+      expect(done.agreement?.tls).toBe(tls);
+      await stage.wentStraight(done);
+      await stage.runsOnlyOn("first", target);
+      expect(existsSync(join(stage.fleet.guestFolder(target, "first"), "keys.psk"))).toBe(false);
+    },
+    PATIENCE_MS,
   );
 });

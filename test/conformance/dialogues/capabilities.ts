@@ -167,6 +167,18 @@ export const capabilityDialogues: Dialogue[] = [
     },
   },
   {
+    name: "capability/multifd-after-arrival",
+    claim: "a guest that has come can be sent on with multifd, whatever it came with",
+    async play(stage) {
+      const pair = await stage.pair({ capabilities: ["return-path"] });
+      await stage.expect("migrate", pair.migrate(), "ok");
+      await stage.expect("end", pair.source.until("completed"), "completed");
+      await stage.expect("target", pair.target.untilRunState("running"), "running");
+      await stage.expect("state", pair.target.until("completed"), "completed");
+      await stage.expect("multifd", pair.target.set("multifd"), "ok");
+    },
+  },
+  {
     name: "capability/late-change-on-target",
     claim: "a target takes a capability even while the migration arrives",
     async play(stage) {
