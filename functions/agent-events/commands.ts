@@ -44,15 +44,16 @@ async function migrationCommandAnswered(
     const { migrationUri } = verbs["target.recover"].result.parse(command.result);
     await recordRecovery(id, at.host, migrationUri);
   }
-  const failure = command.error === undefined ? {} : { error: errorOf(command.error) };
-  const by = `${at.host}#${at.seq}`;
+  const { verb, error } = command;
+  const { host, atMs } = at;
   told.happened(id, {
     name: `cmd.${command.id.slice(id.length + 1)}`,
-    outcome: { at: new Date().toISOString(), by, ...failure },
-  });
-  told.entry(id, at, {
-    type: `command.${command.state}`,
-    detail: { verb: command.verb, ...(command.error === undefined ? {} : command.error) },
+    outcome: {
+      at: new Date().toISOString(),
+      by: `${host}#${at.seq}`,
+      ...(error === undefined ? {} : { error: errorOf(error) }),
+      answer: { host, atMs, verb, ...(error === undefined ? {} : { error }) },
+    },
   });
 }
 

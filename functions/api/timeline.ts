@@ -1,8 +1,11 @@
 import type { MigrationId } from "../../core/id.ts";
 import type { TimelineEntry } from "../../core/migration.ts";
 import { findMigration, type StoredMigration } from "../store/migrations.ts";
+import { type Outcome, readSignals } from "../store/signals.ts";
 import { listEntries } from "../store/timeline.ts";
 import { Problem } from "./problem.ts";
+
+type HostAnswer = NonNullable<Outcome["answer"]>;
 
 /** @throws Problem migration-not-found */
 export async function migrationOrProblem(id: MigrationId): Promise<StoredMigration> {
@@ -16,10 +19,25 @@ export async function migrationOrProblem(id: MigrationId): Promise<StoredMigrati
  * record, so that they cannot differ from it and a repeated step adds none.
  */
 export async function timelineOf(id: MigrationId): Promise<TimelineEntry[]> {
-  const [migration, told] = await Promise.all([migrationOrProblem(id), listEntries(id)]);
-  return [...told, ...ownEntries(migration)].sort((a, b) =>
+  const [migration, told, signals] = await Promise.all([
+    migrationOrProblem(id),
+    listEntries(id),
+    readSignals(id),
+  ]);
+  const answers = Object.values(signals?.happened ?? {}).flatMap(({ answer }) => answer ?? []);
+  return [...told, ...answers.map(answerEntry), ...ownEntries(migration)].sort((a, b) =>
     a.at < b.at ? -1 : a.at > b.at ? 1 : 0,
   );
+}
+
+/** A host's answer to a command. */
+function answerEntry({ host, atMs, verb, error }: HostAnswer): TimelineEntry {
+  return {
+    at: new Date(atMs).toISOString(),
+    origin: host,
+    type: error === undefined ? "command.completed" : "command.failed",
+    detail: { verb, ...error },
+  };
 }
 
 function ownEntries(migration: StoredMigration): TimelineEntry[] {

@@ -1,6 +1,7 @@
 import { z } from "zod";
+import { CommandError, Verb } from "../../core/command.ts";
 import { StaleMigration } from "../../core/errors.ts";
-import type { MigrationId } from "../../core/id.ts";
+import { HostId, type MigrationId } from "../../core/id.ts";
 import { keys } from "./keys.ts";
 import { getItem, updateItem } from "./table.ts";
 
@@ -28,6 +29,10 @@ const Outcome = z.object({
   /** Who raised it first: the host and sequence of an event, or `cloud`. */
   by: z.string(),
   error: Failed.optional(),
+  /** Of a host to a command: what the timeline tells. */
+  answer: z
+    .object({ host: HostId, atMs: z.number(), verb: Verb, error: CommandError.optional() })
+    .optional(),
 });
 export type Outcome = z.infer<typeof Outcome>;
 export type Happened = { name: string; outcome: Outcome };
