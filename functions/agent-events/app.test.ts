@@ -190,6 +190,66 @@ describe("events that change nothing", () => {
   });
 });
 
+describe("events that are told together", () => {
+  const wholeStory = (): EventBody[] => [
+    about("migration.started"),
+    { ...about("migration.acked"), evidence: "trace" },
+    about("migration.stopped"),
+    { ...about("migration.source-completed"), figures, handedOver: true },
+  ];
+
+  const told = async () => {
+    const { startedAtMs, ackedAtMs, stoppedAtMs, sourceCompletedAtMs, ...rest } =
+      (await record()) ?? {};
+    const times = [ackedAtMs, stoppedAtMs, sourceCompletedAtMs];
+    return {
+      sinceStart: times.map((ms) => Number(ms) - Number(startedAtMs)),
+      figures: rest.figures,
+      evidence: rest.ackEvidence,
+      lines: (await ofMigration()).flatMap(({ type }) => type ?? []),
+    };
+  };
+
+  it("have the effects that they have one by one", async () => {
+    await waitFor(made.id, "converged", waiter("together"), none);
+    await source.tell(...wholeStory());
+    const together = await told();
+    expect(together).toEqual({
+      ...{ sinceStart: [1, 2, 3], figures, evidence: "trace" },
+      lines: wholeStory().map(({ type }) => type),
+    });
+    await addVm("vm-one-by-one", source, small);
+    made = await addMigration("vm-one-by-one", "host-b");
+    await waitFor(made.id, "converged", waiter("one-by-one"), none);
+    for (const body of wholeStory()) await source.tell(body);
+    expect(await told()).toEqual(together);
+    expect([...ended("together"), ...ended("one-by-one")]).toEqual(["ok", "ok"]);
+  });
+
+  it("tell a wait that they end what else has happened", async () => {
+    await waitFor(made.id, "converged", waiter("ahead"), none);
+    await target.tell(about("migration.target-running"));
+    await source.tell(...wholeStory());
+    const output = cloud.stub.outputs.get("ahead");
+    expect(output).toEqual({ happened: ["acked", "source-completed", "target-running"] });
+  });
+
+  it("are over when one of them fails: what came before it counts", async () => {
+    await waitFor(made.id, "converged", waiter("before"), none);
+    await waitFor(
+      made.id,
+      "target-running",
+      { ...waiter("after"), names: ["target-running"] },
+      none,
+    );
+    const failed = { role: "source", status: "failed", errorDescription: "Broken" } as const;
+    await source.tell(about("migration.stopped"), { ...about("migration.failed"), ...failed });
+    expect(ended("before")).toEqual(["ok"]);
+    expect(ended("after")).toEqual(["MigrationFailed"]);
+    expect((await told()).lines).toEqual(["migration.stopped", "migration.failed"]);
+  });
+});
+
 describe("what events mean", () => {
   it("STOP stands for convergence and ACK when their own events were lost", async () => {
     await waitFor(made.id, "converged", waiter("stop-1"), none);

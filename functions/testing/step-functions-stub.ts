@@ -10,6 +10,7 @@ export type Ended = { token: string; ok: boolean; error?: string; cause?: string
  */
 export async function startStub(invoke: (payload: unknown) => Promise<unknown>) {
   const ended: Ended[] = [];
+  const outputs = new Map<string, unknown>();
   const beats: string[] = [];
   const executions = new Map<string, string>();
   const refused = { starts: 0 };
@@ -24,7 +25,11 @@ export async function startStub(invoke: (payload: unknown) => Promise<unknown>) 
       executions.set(name, input);
       return { executionArn: `arn:${name}`, startDate: Date.now() / 1000 };
     },
-    SendTaskSuccess: ({ taskToken = "" }) => end({ token: taskToken, ok: true }),
+    SendTaskSuccess: ({ taskToken = "", output = "" }) => {
+      const answer = end({ token: taskToken, ok: true });
+      outputs.set(taskToken, JSON.parse(output));
+      return answer;
+    },
     SendTaskFailure: ({ taskToken = "", error = "", cause = "" }) =>
       end({ token: taskToken, ok: false, error, cause }),
     SendTaskHeartbeat: ({ taskToken = "" }) => {
@@ -62,6 +67,8 @@ export async function startStub(invoke: (payload: unknown) => Promise<unknown>) 
     endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     /** Tokens in the order in which they were ended, each once. */
     ended,
+    /** What tokens that succeeded were ended with. */
+    outputs,
     beats,
     /** Input of each started execution by its name. */
     executions,
