@@ -13,10 +13,13 @@ import { isFinal } from "../../../core/migration.ts";
 import { VmDefinition } from "../../../core/vm.ts";
 import { Fleet, type FleetOptions } from "../../../demo/fleet.ts";
 import { bootDiskDefinition, writeBootDisk } from "../../../demo/guest/boot-disk.ts";
+import type { GuestLoad } from "../../../demo/guest/boot-sector.ts";
 import { readCounter, waitForCounter } from "../../../demo/guest/serial.ts";
 import { waitUntil } from "../../../demo/wait-until.ts";
 
 const MIB = 2 ** 20;
+/** What a guest does beside counting, unless a test says otherwise. */
+const LOAD: GuestLoad = { dirtyBytesPerSecond: 4 * MIB, workingSetBytes: 4 * MIB };
 /** Busy machines are slow; nothing waits this long where all is well. */
 export const PATIENCE_MS = 90_000;
 
@@ -76,15 +79,21 @@ export class Stage {
   }
 
   /** Starts a guest that counts, and waits until it has dirtied its whole working set. */
-  async guest(vm: string, host = "host-a", machine = "pc", memoryMib = 48): Promise<void> {
-    await this.fleet.startVm(vm, host, await this.definition(machine, memoryMib));
+  async guest(
+    vm: string,
+    host = "host-a",
+    machine = "pc",
+    memoryMib = 48,
+    load = LOAD,
+  ): Promise<void> {
+    await this.fleet.startVm(vm, host, await this.definition(machine, memoryMib, load));
     const path = this.fleet.serialLog(host, vm);
     await waitForCounter(path, ({ counter }) => counter > 120, { timeoutMs: PATIENCE_MS });
   }
 
-  async definition(machine = "pc", memoryMib = 48): Promise<VmDefinition> {
+  async definition(machine = "pc", memoryMib = 48, load = LOAD): Promise<VmDefinition> {
     const disk = join(this.fleet.folder, "boot.img");
-    await writeBootDisk(disk, { dirtyBytesPerSecond: 4 * MIB, workingSetBytes: 4 * MIB });
+    await writeBootDisk(disk, load);
     const memoryBytes = memoryMib * MIB;
     return VmDefinition.parse({ machine, memoryBytes, ...bootDiskDefinition(disk) });
   }
@@ -231,7 +240,7 @@ export class Stage {
 }
 
 /** Five ports in a row below those that the system gives out by itself. */
-async function freeBasePort(): Promise<number> {
+export async function freeBasePort(): Promise<number> {
   for (let attempt = 0; attempt < 50; attempt += 1) {
     const base = 10_000 + Math.floor(Math.random() * 20_000);
     const free = await Promise.all([0, 1, 2, 3, 4].map((offset) => isFree(base + offset)));
