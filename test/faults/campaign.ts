@@ -38,6 +38,10 @@ export class Campaign {
     this.#world = new World(this.qemu.real ? 1 : options.rate);
   }
 
+  get folder(): string {
+    return this.#world.folder;
+  }
+
   get result() {
     return { runs: this.#done, violations: this.#violated };
   }

@@ -41,7 +41,7 @@ const campaign = new Campaign({
 });
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   // At once: the keyboard's signal has reached all parts as well.
-  process.once(signal, () => {
+  process.on(signal, () => {
     campaign.stop();
     finish();
     process.exit(1);
@@ -49,7 +49,8 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
 }
 
 const { version, real } = campaign.qemu;
-console.log(`Seed ${seed}, QEMU ${version}${real ? "" : ` (MODEL, ${rest.rate} times as fast)`}`);
+const model = real ? "" : ` (MODEL, ${rest.rate} times as fast)`;
+console.log(`Seed ${seed}, QEMU ${version}${model}, in ${campaign.folder}`);
 await campaign.go(run === undefined ? Array.from({ length: runs }, (_, each) => each) : [run]);
 finish();
 process.exitCode = campaign.result.violations > 0 ? 1 : 0;
