@@ -60,7 +60,7 @@ const table: Record<keyof typeof sources, string> = {
   device: "C C L C C C C ✓ ✓ W C C",
   failing: "C C L C C C C ✓ ✓ W C C",
   "stopped and failed": "S S L D D D D ✓ ✓ F W W",
-  completed: "S S L D W D T ✓ ✓ W W W",
+  completed: "S S ✓ D W D T ✓ ✓ W W W",
   postcopy: "W W L W W W W P P P W W",
   gone: "L L L D W D T ✓ ✓ F W W",
   "QMP silent": "W W L W W W W ✓ ✓ W W W",
@@ -126,6 +126,12 @@ describe("reconcile never guesses", () => {
       expect(decision.action).toBe(seen ? "release" : "freeze");
     },
   );
+
+  it("takes no process of an earlier move for this one's target", () => {
+    const left = report("source", { process: "gone", everRan: true });
+    const ends = { source: source("running"), target: left, wasRunning: true, look: 1 };
+    expect(reconcile(ends).action).toBe("release");
+  });
 
   it("a guest that was paused before stays paused", () => {
     const decision = reconcile({

@@ -80,6 +80,8 @@ export function sourceState(sighting: Sighting): SourceState {
 export function targetState(sighting: Sighting): TargetState {
   if (sighting === "unreachable") return "unclear";
   if (sighting.process === "none") return "absent";
+  // What an earlier move has left on this host took no part in this one.
+  if (sighting.process === "gone" && sighting.role !== "target") return "absent";
   if (sighting.process === "gone") return sighting.everRan ? "died" : "absent";
   // Also when it runs: it does not have its memory yet.
   if (POSTCOPY.test(sighting.migrationStatus ?? "")) return "postcopy";
@@ -119,11 +121,7 @@ export function reconcile(input: ReconcileInput): Decision {
 
 function decide(source: SourceState, target: TargetState, wasRunning: boolean): Decision {
   if (source !== "postcopy" && target === "ran") return targetRan(source);
-  if (target === "died") {
-    return source === "running" || source === "migrating"
-      ? { action: "freeze", reason: "the guest ran on the target and runs on the source" }
-      : { action: "lost", reason: "the guest ran on the target and its process has ended there" };
-  }
+  if (target === "died") return targetDied(source);
   if (source === "postcopy" || target === "postcopy") {
     return inPostcopy(source, target);
   }
@@ -161,6 +159,16 @@ function inPostcopy(source: SourceState, target: TargetState): Decision {
     return { action: "freeze", reason: "one end is in postcopy and the other is not" };
   }
   return { action: "wait", reason: "postcopy has begun; one end does not say how far it is" };
+}
+
+function targetDied(source: SourceState): Decision {
+  const reason = "the guest ran on the target and its process has ended there";
+  if (source === "running" || source === "migrating") {
+    return { action: "freeze", reason: "the guest ran on the target and runs on the source" };
+  }
+  // The move was over: what is left at the source is ended as after any other, and the VM's record
+  // says from the target's own word that it has failed.
+  return { action: source === "completed" ? "complete" : "lost", reason };
 }
 
 function targetRan(source: SourceState): Decision {
