@@ -232,7 +232,7 @@ function forward<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
       Resource: INVOKE,
       Arguments: { FunctionName: refs.complete, Payload: { migrationId: MIGRATION_ID } },
       TimeoutSeconds: 60,
-      Retry: [retryTransient, retryAlways],
+      Retry: retryForADay,
       Next: "Discard",
     },
     Discard: {
@@ -297,7 +297,7 @@ function wayBack<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
         Payload: { migrationId: MIGRATION_ID, look: "{% $look %}" },
       },
       TimeoutSeconds: 60,
-      Retry: [retryTransient, retryAlways],
+      Retry: retryForADay,
       Assign: {
         look: "{% $look + 1 %}",
         action: "{% $states.result.Payload.action %}",
@@ -349,7 +349,7 @@ function wayBack<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
         },
       },
       TimeoutSeconds: 60,
-      Retry: [retryTransient, retryAlways],
+      Retry: retryForADay,
       Next: "NotCompleted",
     },
     NotCompleted: {
@@ -360,15 +360,15 @@ function wayBack<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
   };
 }
 
-/** The end of a migration must be written down: tried for a day before it is given up. */
-const retryAlways: Retrier = {
-  ErrorEquals: ["States.ALL"],
-  IntervalSeconds: 2,
-  MaxAttempts: 300,
-  BackoffRate: 2,
-  MaxDelaySeconds: 300,
-  JitterStrategy: "FULL",
-};
+/**
+ * The end of a migration must be written down: tried for a day before it is given up. The first
+ * retrier that fits an error is the only one that counts, so each of them has the whole day.
+ */
+const aDay = { MaxAttempts: 300, BackoffRate: 2, MaxDelaySeconds: 300 };
+const retryForADay: Retrier[] = [
+  { ...retryTransient, ...aDay },
+  { ErrorEquals: ["States.ALL"], IntervalSeconds: 2, JitterStrategy: "FULL", ...aDay },
+];
 
 /** Before Prepare no host has been changed: there is nothing to look into. */
 const nothingStarted: Catcher = {

@@ -91,6 +91,14 @@ export class Hosts {
     return new Hosts(source, target);
   }
 
+  /** For the next guest. */
+  reset(course: Course): void {
+    Object.assign(this, { course, guest: undefined, split: false });
+    Object.assign(this, { targetStaysSilent: false, breaksAgain: 0 });
+    this.seen.length = 0;
+    this.tricks.clear();
+  }
+
   /** Where the guest runs in truth. */
   get runsOn(): string[] {
     const { source, target } = this.guest ?? { source: "running", target: "none" };

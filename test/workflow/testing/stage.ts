@@ -20,7 +20,13 @@ import { handler as relay } from "../../../functions/relay.ts";
 import { handler as release } from "../../../functions/release.ts";
 import { startTestCloud, type TestCloud } from "../../../functions/testing/cloud.ts";
 import { definition } from "../../../functions/testing/fixtures.ts";
-import { addMigration, addVm, operate } from "../../../functions/testing/fleet.ts";
+import {
+  addHost,
+  addMigration,
+  addVm,
+  operate,
+  type TestAgent,
+} from "../../../functions/testing/fleet.ts";
 import { functionRegistry } from "../../../local/lambda/registry.ts";
 import { startLambda } from "../../../local/lambda/server.ts";
 import { startStepFunctions } from "../../../local/sfn/server.ts";
@@ -31,6 +37,8 @@ import { SkippingClock } from "./skipping-clock.ts";
 const ACCOUNT = { region: "eu-central-1", accountId: "123456789012" };
 /** Nothing has happened in so many turns, however long they took: everybody waits for time to pass. */
 const IDLE_TURNS = 12;
+/** Of each host, in each direction. */
+const SLOTS = 2;
 /** Real time for one migration. */
 const PATIENCE_MS = 60_000;
 
@@ -63,7 +71,10 @@ export class WorkflowStage {
   readonly #work: Work;
   readonly #cloud: TestCloud;
   readonly #close: () => Promise<void>;
+  /** Faults that have struck. */
+  struck = 0;
   #vms = 0;
+  #deaf: TestAgent | undefined;
 
   private constructor(options: {
     hosts: Hosts;
@@ -123,19 +134,40 @@ export class WorkflowStage {
   }
 
   /** A new guest on the source, and a migration of it that has begun. */
-  async begin(course: Course, policy: z.input<typeof MigrationPolicy> = {}): Promise<Migration> {
-    this.#vms += 1;
-    this.calls.length = 0;
+  async begin(
+    course: Course,
+    policy: z.input<typeof MigrationPolicy> = {},
+    intercept: Interceptor = (_, call) => call(),
+  ): Promise<Migration> {
     const { hosts } = this;
+    this.calls.length = 0;
+    this.struck = 0;
     await Promise.all([hosts.source.take(), hosts.target.take()]);
-    Object.assign(hosts, { course, guest: undefined, split: false });
-    Object.assign(hosts, { targetStaysSilent: false, breaksAgain: 0 });
-    this.intercept = (_, call) => call();
-    hosts.seen.length = 0;
-    hosts.tricks.clear();
+    hosts.reset(course);
+    this.intercept = intercept;
+    return this.#migrate(hosts.source, policy);
+  }
+
+  /**
+   * Takes all slots of the target, for as long as a host that says nothing is waited for. Returns the
+   * migrations that hold them.
+   */
+  async fillSlots(): Promise<string[]> {
+    this.#deaf ??= await addHost("host-c", { slotsOut: SLOTS, slotsIn: SLOTS });
+    const ids: string[] = [];
+    for (let taken = 0; taken < SLOTS; taken += 1) {
+      ids.push((await this.#migrate(this.#deaf)).id);
+      await this.settle();
+      await this.#deaf.take();
+    }
+    return ids;
+  }
+
+  async #migrate(source: TestAgent, policy: z.input<typeof MigrationPolicy> = {}) {
+    this.#vms += 1;
     const vm = `vm-${this.#vms}`;
-    await addVm(vm, hosts.source, { ...definition, memoryBytes: MEMORY_BYTES });
-    return this.#work.during(() => addMigration(vm, hosts.target.host, policy));
+    await addVm(vm, source, { ...definition, memoryBytes: MEMORY_BYTES });
+    return this.#work.during(() => addMigration(vm, this.hosts.target.host, policy));
   }
 
   async record(id: string): Promise<Migration> {
@@ -224,7 +256,9 @@ export class WorkflowStage {
 
   #call(name: string, handler: Handler, event: unknown): Promise<unknown> {
     if (name === "agent-events") return handler(event);
-    const state = stateOf(name, event);
+    const called = stateOf(name, event);
+    const isHold = called === "AwaitAck" && this.calls.includes("AckExpired");
+    const state = isHold ? "HoldForAck" : called;
     this.calls.push(state);
     return this.intercept(state, () => handler(event));
   }
@@ -281,9 +315,12 @@ const byFunction: Record<string, string> = {
   release: "Release",
 };
 
+type Called = { commands?: { step: string }[]; phase?: string; taskToken?: string };
+
 /** The state that calls a function so. */
 function stateOf(name: string, event: unknown): string {
-  const { commands, phase = "" } = event as { commands?: { step: string }[]; phase?: string };
+  const { commands, phase = "", taskToken } = event as Called;
+  if (name === "admit" && taskToken !== undefined) return "AwaitTurn";
   const step = commands?.[0]?.step;
   const state =
     step === undefined
