@@ -1,4 +1,4 @@
-import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { DynamoDBClient, type DynamoDBClientConfig } from "@aws-sdk/client-dynamodb";
 import { LambdaClient } from "@aws-sdk/client-lambda";
 import { SFNClient } from "@aws-sdk/client-sfn";
 import { SQSClient } from "@aws-sdk/client-sqs";
@@ -10,17 +10,31 @@ import { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
  * runs on AWS and on one machine.
  */
 export const documents = once(() =>
-  DynamoDBDocumentClient.from(new DynamoDBClient(bounded), {
+  DynamoDBDocumentClient.from(new DynamoDBClient({ ...bounded, ...carried.DYNAMODB }), {
     marshallOptions: { removeUndefinedValues: true },
   }),
 );
 
-export const stepFunctions = once(() => new SFNClient(bounded));
+export const stepFunctions = once(() => new SFNClient({ ...bounded, ...carried.SFN }));
 
 /** A queue's URL names the queue; the endpoint is the SDK's, so a moved endpoint breaks no URL. */
-export const queues = once(() => new SQSClient({ ...bounded, useQueueUrlAsEndpoint: false }));
+export const queues = once(
+  () => new SQSClient({ ...bounded, useQueueUrlAsEndpoint: false, ...carried.SQS }),
+);
 
 export const functions = once(() => new LambdaClient(bounded));
+
+/**
+ * Requests to a service go this way in place of HTTP, where the service is part of this very
+ * process. To be said before its first call.
+ */
+export function carry(service: CarriedService, requestHandler: RequestHandler): void {
+  carried[service] = { requestHandler };
+}
+
+export type CarriedService = "DYNAMODB" | "SFN" | "SQS";
+type RequestHandler = NonNullable<DynamoDBClientConfig["requestHandler"]>;
+const carried: Partial<Record<CarriedService, { requestHandler: RequestHandler }>> = {};
 
 /** A call is given up, or tried again, long before a function's own deadline. */
 const bounded = {

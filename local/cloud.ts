@@ -13,8 +13,11 @@ import {
   UpdateStateMachineCommand,
 } from "@aws-sdk/client-sfn";
 import type { Logger } from "pino";
+import { type CarriedService, carry, closeClients } from "../functions/clients.ts";
 import { TTL_ATTRIBUTE, tableSchema } from "../functions/table-schema.ts";
 import { migrationDefinition } from "../workflows/migration.ts";
+import type { Carrier } from "./aws-json/carrier.ts";
+import { systemClock } from "./clock.ts";
 import { startDynamodb } from "./dynamodb/dynamodb.ts";
 import { type Gateway, startGateway } from "./gateway.ts";
 import { type FunctionRegistry, functionRegistry } from "./lambda/registry.ts";
@@ -48,10 +51,13 @@ export type LocalCloud = {
   close(): Promise<void>;
 };
 
+type Service = CarriedService | "LAMBDA";
+type Part = { endpoint: string; carrier?: Carrier; close(): Promise<void> };
+
 /**
  * The cloud on one machine: DynamoDB, SQS, Step Functions and Lambda on loopback, and the project's
  * own functions behind them, unchanged. A service whose AWS_ENDPOINT_URL_* is set already is not
- * started: that endpoint is used.
+ * started: that endpoint is used. The functions reach the others without a connection (ADR 9).
  *
  * Sets AWS_* and the functions' configuration in `process.env`: one local cloud per process.
  */
@@ -69,10 +75,7 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
   try {
     setDefaults(options.operatorToken);
     const registry = functionRegistry({ region: REGION, accountId: ACCOUNT });
-    const run = async (
-      service: string,
-      start: () => Promise<{ endpoint: string; close(): Promise<void> }>,
-    ) => {
+    const run = async (service: Service, start: () => Promise<Part>) => {
       const variable = `AWS_ENDPOINT_URL_${service}`;
       if (process.env[variable] !== undefined) return;
       const part = await start();
@@ -83,8 +86,9 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
         },
       });
       process.env[variable] = part.endpoint;
+      if (part.carrier !== undefined && service !== "LAMBDA") carry(service, part.carrier);
     };
-    await run("SQS", () => startSqs(place(1, "sqs")));
+    await run("SQS", () => startSqs({ ...place(1, "sqs"), now: systemClock.now }));
     await run("DYNAMODB", () => startDynamodb(place(2, "dynamodb")));
     await run("LAMBDA", () => startLambda({ registry, ...place(4, "lambda") }));
     await createTable();
@@ -145,7 +149,6 @@ async function register(
   };
   for (const [name, { handler }] of Object.entries(functions)) registry.register(name, handler);
   const { app: api } = await import("../functions/api/app.ts");
-  const { closeClients } = await import("../functions/clients.ts");
   const gateway = await startGateway({ api, agents: functions["agent-events"].app, ...options });
   return {
     ...gateway,

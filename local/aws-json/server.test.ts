@@ -1,7 +1,8 @@
 import { request } from "node:http";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { JsonRequest } from "./answer.ts";
 import { AwsError } from "./aws-error.ts";
-import { type JsonRequest, type JsonServer, startJsonServer } from "./server.ts";
+import { type JsonServer, startJsonServer } from "./server.ts";
 
 const bodyBytesMax = 1_000;
 const errors: unknown[] = [];
@@ -92,6 +93,34 @@ describe("refusals", () => {
   test.each(["0.0.0.0", "::", "192.0.2.1", "example.com"])("listening on %s", async (host) => {
     const options = { target: "Service_1", host, bodyBytesMax, handle: () => ({}) };
     await expect(startJsonServer(options)).rejects.toThrow("loopback");
+  });
+});
+
+describe("carried within the process", () => {
+  const carry = async (body: string | Uint8Array, changed: Record<string, string> = {}) => {
+    const sent = { ...headers, host: "127.0.0.1:1", ...changed };
+    const { response } = await server.carrier.handle({ method: "POST", headers: sent, body });
+    const text = Buffer.from(response.body).toString("utf8");
+    return { status: response.statusCode, body: JSON.parse(text) };
+  };
+
+  test.each([["text", '{"a":1}'] as const, ["bytes", Buffer.from('{"a":1}')] as const])(
+    "%s gets the answer that a connection brings",
+    async (_, body) => {
+      expect(await carry(body)).toEqual(await send('{"a":1}'));
+    },
+  );
+
+  test("what is refused over a connection is refused", async () => {
+    const long = JSON.stringify({ x: "\u20ac".repeat(400) });
+    expect(await carry(long)).toEqual(await send(long));
+    expect((await carry("[]")).body).toEqual((await send("[]")).body);
+    expect((await carry("{}", { host: "example.com" })).status).toBe(403);
+  });
+
+  test("nothing is taken any more once the server closes", async () => {
+    await server.close();
+    await expect(carry("{}")).rejects.toThrow("closed");
   });
 });
 

@@ -1,4 +1,6 @@
-import { type ServiceLogger, startJsonServer } from "../aws-json/server.ts";
+import type { ServiceLogger } from "../aws-json/answer.ts";
+import type { Carrier } from "../aws-json/carrier.ts";
+import { startJsonServer } from "../aws-json/server.ts";
 import { openDatabase } from "../sqlite/open-database.ts";
 import { createIdempotencyTokens, idempotencyTokensSchema } from "./idempotency-tokens.ts";
 import { rowsSchema } from "./rows.ts";
@@ -22,6 +24,8 @@ export interface DynamodbOptions {
 
 export interface Dynamodb {
   endpoint: string;
+  /** Reaches it from within this process without a connection. */
+  carrier: Carrier;
   close(): Promise<void>;
 }
 
@@ -60,6 +64,7 @@ export async function startDynamodb(options: DynamodbOptions = {}): Promise<Dyna
     const sweeper = startSweeper(timeToLive, options.ttlSweepMs ?? ttlSweepMsDefault, logger);
     return {
       endpoint: server.endpoint,
+      carrier: server.carrier,
       async close() {
         await server.close();
         await sweeper.stop();

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { ServiceLogger } from "../aws-json/server.ts";
+import type { ServiceLogger } from "../aws-json/answer.ts";
 
 export interface LoopbackOptions {
   readonly handle: (request: IncomingMessage, response: ServerResponse) => Promise<void>;

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { ServiceLogger } from "../aws-json/server.ts";
+import type { ServiceLogger } from "../aws-json/answer.ts";
 import { BodyTooLargeError, listenOnLoopback, readBody } from "./loopback-server.ts";
 import { type FunctionRegistry, LambdaServiceError, PAYLOAD_BYTES_MAX } from "./registry.ts";
 

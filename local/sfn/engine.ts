@@ -1,4 +1,4 @@
-import type { ServiceLogger } from "../aws-json/server.ts";
+import type { ServiceLogger } from "../aws-json/answer.ts";
 import type { Clock } from "../clock.ts";
 import { type Account, executionArn, itemArn, itemMachineArn, nameOf } from "./arn.ts";
 import { itemProcessorPath } from "./definition.ts";

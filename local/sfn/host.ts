@@ -1,4 +1,4 @@
-import type { ServiceLogger } from "../aws-json/server.ts";
+import type { ServiceLogger } from "../aws-json/answer.ts";
 import type { Clock } from "../clock.ts";
 import type { Execution, TaskResult } from "./execution.ts";
 import type { ExecutionHeader, StartedBy } from "./execution-record.ts";

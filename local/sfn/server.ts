@@ -1,6 +1,7 @@
 import { setImmediate } from "node:timers/promises";
+import type { JsonRequest, ServiceLogger } from "../aws-json/answer.ts";
 import { unknownOperation } from "../aws-json/aws-error.ts";
-import type { JsonRequest, ServiceLogger } from "../aws-json/server.ts";
+import type { Carrier } from "../aws-json/carrier.ts";
 import { startJsonServer } from "../aws-json/server.ts";
 import { type Clock, systemClock } from "../clock.ts";
 import { Engine } from "./engine.ts";
@@ -52,6 +53,8 @@ export interface StepFunctionsOptions {
 export interface StepFunctions {
   /** `http://host:port`, for `AWS_ENDPOINT_URL_SFN` or a client's `endpoint`. */
   readonly endpoint: string;
+  /** Reaches it from within this process without a connection. */
+  readonly carrier: Carrier;
   /** Stops at once. With a dataDir, executions go on when Step Functions are started over it again. */
   close(): Promise<void>;
 }
@@ -97,7 +100,7 @@ export async function startStepFunctions(options: StepFunctionsOptions): Promise
       await engine.close();
       await server.close();
     };
-    return { endpoint: server.endpoint, close };
+    return { endpoint: server.endpoint, carrier: server.carrier, close };
   } catch (error) {
     await engine.close();
     throw error;

@@ -1,4 +1,6 @@
-import { type ServiceLogger, startJsonServer } from "../aws-json/server.ts";
+import type { ServiceLogger } from "../aws-json/answer.ts";
+import type { Carrier } from "../aws-json/carrier.ts";
+import { startJsonServer } from "../aws-json/server.ts";
 import { openDatabase } from "../sqlite/open-database.ts";
 import type { SqsContext } from "./context.ts";
 import { createLongPolls } from "./long-polls.ts";
@@ -20,6 +22,8 @@ export interface SqsOptions {
 
 export interface Sqs {
   endpoint: string;
+  /** Reaches it from within this process without a connection. */
+  carrier: Carrier;
   close(): Promise<void>;
 }
 
@@ -65,6 +69,7 @@ export async function startSqs(options: SqsOptions = {}): Promise<Sqs> {
     context.endpoint = server.endpoint;
     return {
       endpoint: server.endpoint,
+      carrier: server.carrier,
       async close() {
         await server.close();
         if (database.isOpen) database.close();

@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import type { ServiceLogger } from "../../aws-json/server.ts";
+import type { ServiceLogger } from "../../aws-json/answer.ts";
 import { keyOf } from "../arn.ts";
 import type { ExecutionRecord } from "../execution-record.ts";
 import { appendLine, readHeader, readJournal, removeJournal, writeSnapshot } from "./journal.ts";

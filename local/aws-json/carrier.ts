@@ -1,0 +1,47 @@
+import type { Reply, Sent } from "./answer.ts";
+import { tooLarge } from "./too-large.ts";
+
+/**
+ * Takes requests of an AWS SDK client to a service of the same process: set as its
+ * `requestHandler`, the client does all that it does for HTTP, but no connection is made.
+ */
+export interface Carrier {
+  handle(request: Carried): Promise<{ response: CarriedReply }>;
+  updateHttpClientConfig(): void;
+  httpHandlerConfigs(): Record<string, never>;
+}
+
+interface Carried {
+  method: string;
+  headers: Record<string, string>;
+  body?: string | Uint8Array;
+}
+
+interface CarriedReply {
+  statusCode: number;
+  headers: Record<string, string>;
+  body: Uint8Array;
+}
+
+/** Requests are JSON text, as all of this protocol are; a longer body is refused. */
+export function carrierTo(
+  answer: (sent: Sent, gone: AbortController) => Promise<Reply>,
+  bodyBytesMax: number,
+): Carrier {
+  return {
+    async handle({ method, headers, body }) {
+      const sent = { method, headers, body: () => textOf(body, bodyBytesMax) };
+      const reply = await answer(sent, new AbortController());
+      return { response: { ...reply, body: Buffer.from(reply.body) } };
+    },
+    updateHttpClientConfig() {},
+    httpHandlerConfigs: () => ({}),
+  };
+}
+
+function textOf(body: string | Uint8Array = "", bytesMax: number): string {
+  const text = typeof body === "string" ? body : Buffer.from(body).toString("utf8");
+  // A character has at most three bytes in UTF-8.
+  if (text.length * 3 > bytesMax && Buffer.byteLength(text) > bytesMax) throw tooLarge(bytesMax);
+  return text;
+}
