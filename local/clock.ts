@@ -14,8 +14,12 @@ export interface Clock {
 /** Node clamps longer delays to 1 ms, so a longer one is cut and the caller looks at the time again. */
 export const TIMER_DELAY_MS_MAX = 2 ** 31 - 1;
 
+/**
+ * The machine's clock, as it was right when the process began, and never set since: waits are as
+ * long as they should be whatever happens to the machine's date. While a machine sleeps it stands.
+ */
 export const systemClock: Clock = {
-  now: () => Date.now(),
+  now: () => Math.floor(performance.timeOrigin + performance.now()),
   setTimeout: (callback, delayMs) => {
     const handle = setTimeout(callback, Math.min(Math.max(0, delayMs), TIMER_DELAY_MS_MAX));
     return { clear: () => clearTimeout(handle) };
