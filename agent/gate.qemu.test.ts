@@ -6,6 +6,7 @@ import { MigrationId } from "../core/id.ts";
 import { VmDefinition } from "../core/vm.ts";
 import { bootDiskDefinition, writeBootDisk } from "../demo/guest/boot-disk.ts";
 import { readCounter, waitForCounter } from "../demo/guest/serial.ts";
+import { QmpClient } from "./qmp/client.ts";
 import { findQemu } from "./qmp/testing/real-qemu.ts";
 import { TestHost } from "./testing/host.ts";
 
@@ -108,10 +109,37 @@ describe.skipIf(!findQemu())("a gated switchover on real QEMU", () => {
     await vi.waitFor(() => expect(source.typesOf()).toContain("migration.held"), 20_000);
     const report = await source.run("source.cancel", VM, {}, { migrationId });
     expect(report).toMatchObject({ process: "running", runState: "running" });
+    await isClean();
+  });
+
+  it.each([
+    ["between node and bitmap", { releaseAtMs: 9e12 }],
+    ["after leave was carried out", { isLifted: true as const }],
+  ])("an agent that died %s leaves none of them in its next life", async (_, gate) => {
+    await hold(idle, {});
+    const guest = source.guests.get(VM as never);
+    const { qmpPath, migration } = guest.manifest;
+    if (migration !== undefined) guest.note({ migration: { ...migration, gate } });
+    source = await source.restart(async () => {
+      const qmp = await QmpClient.connect({ path: qmpPath });
+      await qmp.execute("migrate_cancel");
+      await vi.waitFor(async () => {
+        expect((await qmp.execute("query-migrate")).status).toBe("cancelled");
+      }, 15_000);
+      if (!("isLifted" in gate)) {
+        const bitmap = { node: "switchyard-gate", name: "hold" };
+        await qmp.execute("block-dirty-bitmap-remove", bitmap);
+      }
+      await qmp.close();
+    });
+    await isClean();
+  });
+
+  async function isClean(): Promise<void> {
     const { qmp } = source.guests.get(VM as never);
     await vi.waitFor(async () => {
       const nodes = await qmp.execute("query-named-block-nodes", {});
       expect(nodes.map((node) => node["node-name"])).not.toContain("switchyard-gate");
     }, 5_000);
-  });
+  }
 });

@@ -53,8 +53,10 @@ export const Manifest = z.strictObject({
       postcopy: z
         .strictObject({ active: z.boolean(), pauses: z.int().nonnegative(), paused: z.boolean() })
         .optional(),
-      /** Holds for leave; given at `releaseAtMs`; gone once that is carried out. */
-      gate: z.strictObject({ releaseAtMs: z.number().optional() }).optional(),
+      /** Holds for leave; given at `releaseAtMs`; lifted once that is carried out. */
+      gate: z
+        .strictObject({ releaseAtMs: z.number().optional(), isLifted: z.literal(true).optional() })
+        .optional(),
       /** Parameters as agreed that are changed underway, and all changed ones as they were before. */
       agreed: Parameters.optional(),
       /** Of the newest change of the bandwidth limit, which is among the agreed ones then. */

@@ -83,9 +83,9 @@ export class Gate {
     this.#state = "holding";
   }
 
-  /** After a restart of the agent: the hold is QEMU's, it went on. */
+  /** After a restart of the agent: the hold is QEMU's, it went on; its node is there still. */
   takeUp(): void {
-    this.#state = "holding";
+    this.#state = this.#guest.manifest.migration?.gate?.isLifted ? "released" : "holding";
   }
 
   /**
@@ -115,7 +115,7 @@ export class Gate {
   async release(): Promise<boolean> {
     if (this.#state !== "holding") return false;
     // A later life of the agent begins the release again.
-    this.#note({ gate: { releaseAtMs: Date.now() } });
+    this.#note({ releaseAtMs: Date.now() });
     this.#state = "released";
     // Full speed first: what became dirty has to go.
     this.#flood.release();
@@ -155,7 +155,7 @@ export class Gate {
     const raise = () => {
       this.#stopCatchingUp();
       const gone = (error: unknown) => this.#log.debug({ error }, "the limit is left as it is");
-      this.#limit(this.#limitMs).then(() => this.#note({ gate: undefined }), gone);
+      this.#limit(this.#limitMs).then(() => this.#note({ isLifted: true }), gone);
     };
     const timer = setTimeout(raise, CATCH_UP_MS_MAX);
     const unsubscribe = this.#guest.monitor.on("MIGRATION_PASS", ({ count }) => {
@@ -172,19 +172,18 @@ export class Gate {
     await this.#guest.qmp.execute("migrate-set-parameters", { "downtime-limit": limitMs });
   }
 
-  #note(change: { gate: { releaseAtMs?: number } | undefined }): void {
-    const { gate: _, ...rest } = this.#guest.manifest.migration ?? {};
-    if (!("id" in rest)) return;
-    const { gate } = change;
-    this.#guest.note({ migration: { ...rest, ...(gate === undefined ? {} : { gate }) } });
+  #note(gate: { releaseAtMs: number } | { isLifted: true }): void {
+    const { migration } = this.#guest.manifest;
+    if (migration !== undefined) this.#guest.note({ migration: { ...migration, gate } });
   }
 
+  /** One may be there without the other: an agent may have died between the two. */
   async #removeNode(): Promise<void> {
-    try {
-      await this.#guest.qmp.execute("block-dirty-bitmap-remove", { node: NODE, name: BITMAP });
-      await this.#guest.qmp.execute("blockdev-del", { "node-name": NODE });
-    } catch (error) {
-      if (!(error instanceof QmpCommandError)) throw error; // There is none.
-    }
+    const { qmp } = this.#guest;
+    const none = (error: unknown) => {
+      if (!(error instanceof QmpCommandError)) throw error;
+    };
+    await qmp.execute("block-dirty-bitmap-remove", { node: NODE, name: BITMAP }).catch(none);
+    await qmp.execute("blockdev-del", { "node-name": NODE }).catch(none);
   }
 }
