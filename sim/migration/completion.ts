@@ -42,6 +42,7 @@ export function* completePrecopy(qemu: Qemu, attempt: Attempt): Task {
     yield* transmit(qemu, attempt, attempt.main, frame, saveDevicesMs);
   }
   sendNow(attempt, { type: "end" });
+  attempt.isSent = true;
   releaseMainLoop(qemu, "switchover");
   if (qemu.capabilities["return-path"]) {
     yield* waitOnStream(attempt, { until: () => attempt.shut === true });

@@ -62,6 +62,8 @@ function* open(qemu: Qemu, attempt: Attempt, isMain: boolean): Task<Outlet> {
     },
     onClose: () => {
       qemu.outgoing.closers.delete(close);
+      // Nobody reads from a multifd channel: that it is closed is noticed by writing to it.
+      if (!isMain && attempt.isSent) return;
       const isRefused = !outlet.isAccepted();
       breakStream(qemu, attempt, isRefused ? refusedText(qemu) : lostText(qemu, isMain));
     },

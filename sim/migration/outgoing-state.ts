@@ -29,6 +29,8 @@ export interface Attempt {
   multifd: Outlet[];
   /** Why the stream cannot go on: the next step of the migration fails with it. */
   brokenBy: string | undefined;
+  /** The end of the stream is on its way: nothing is written any more. */
+  isSent: boolean;
   isCancelled: boolean;
   isContinued: boolean;
   isPostcopyRequested: boolean;
@@ -114,6 +116,7 @@ export function createAttempt(
     main: undefined,
     multifd: [],
     brokenBy: undefined,
+    isSent: false,
     isCancelled: false,
     isContinued: false,
     isPostcopyRequested: false,
