@@ -146,8 +146,11 @@ export class Dispatcher {
         `The command has epoch ${epoch} of ${vm}, but ${known} has been seen`,
       );
     }
-    if (Date.parse(command.expiresAt) < this.#now()) {
-      throw new CommandRefusedError("expired", `The command expired at ${command.expiresAt}`);
+    const now = this.#now();
+    if (Date.parse(command.expiresAt) < now) {
+      const clock = `this host's clock says ${new Date(now).toISOString()}`;
+      const detail = `The command expired at ${command.expiresAt}; ${clock}`;
+      throw new CommandRefusedError("expired", detail);
     }
     if (FORWARD.has(verb) && migrationId && this.#commands.isLookedInto(migrationId)) {
       throw new CommandRefusedError("refused", "The migration is on its way back by now");

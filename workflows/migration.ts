@@ -3,7 +3,6 @@ import {
   type Definition,
   INVOKE,
   INVOKE_WITH_TOKEN,
-  type Retrier,
   retryTransient,
   type State,
 } from "./asl.ts";
@@ -17,9 +16,11 @@ import {
   MIGRATION_ID,
   type MigrationRefs,
   payload,
+  retryForADay,
   retrySilence,
 } from "./parts.ts";
 import { firstPause, postcopy } from "./postcopy.ts";
+import { wayBack } from "./way-back.ts";
 
 /**
  * One migration. Forward: Admit → Probe → Negotiate → Prepare → Precopy → AwaitAck → Switchover →
@@ -233,6 +234,7 @@ function forward<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
       Arguments: { FunctionName: refs.complete, Payload: { migrationId: MIGRATION_ID } },
       TimeoutSeconds: 60,
       Retry: retryForADay,
+      Assign: { discards: 1 },
       Next: "Discard",
     },
     Discard: {
@@ -240,135 +242,33 @@ function forward<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
       Comment: "The finished source process, last; a left-over does no harm",
       Resource: INVOKE_WITH_TOKEN,
       Arguments: relay([{ step: "discard-source", verb: "source.discard", side: "source" }], {
+        attempt: "{% $discards %}",
         interruptible: false,
       }),
       ...commandLimits,
       Retry: [retryTransient],
-      Catch: [{ ErrorEquals: ["States.ALL"], Next: "Completed" }],
+      Catch: [
+        {
+          ErrorEquals: ["States.ALL"],
+          Assign: { discards: "{% $discards + 1 %}" },
+          Next: "DiscardAgain",
+        },
+      ],
       Next: "Completed",
     },
+    DiscardAgain: {
+      Type: "Choice",
+      Comment: "A host may be away, or its clock off so that it takes commands for expired",
+      Choices: [{ Condition: `{% $discards <= ${DISCARDS} %}`, Next: "DiscardLater" }],
+      Default: "Completed",
+    },
+    DiscardLater: { Type: "Wait", Seconds: 10, Next: "Discard" },
     Completed: { Type: "Succeed" },
   };
 }
 
-function wayBack<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
-  return {
-    CancelSource: {
-      Type: "Task",
-      Comment:
-        "At once: the ends answer late while a device loads, and meanwhile the guest would go",
-      Resource: INVOKE_WITH_TOKEN,
-      Arguments: payload(refs.relay, {
-        commands: [{ step: "cancel-source", verb: "source.cancel", side: "source" }],
-        attempt: "{% $look %}",
-        interruptible: false,
-        phase: "reconcile",
-      }),
-      TimeoutSeconds: 30,
-      HeartbeatSeconds: 29,
-      Retry: [retryTransient],
-      Catch: [{ ErrorEquals: ["States.ALL"], Next: "Observe" }],
-      Next: "Observe",
-    },
-    Observe: {
-      Type: "Task",
-      Comment: "Asks both ends what they see; an end that does not answer is unreachable",
-      Resource: INVOKE_WITH_TOKEN,
-      Arguments: payload(refs.relay, {
-        commands: [
-          { step: "observe-source", verb: "migration.observe", side: "source" },
-          { step: "observe-target", verb: "migration.observe", side: "target" },
-        ],
-        attempt: "{% $look %}",
-        interruptible: false,
-        phase: "reconcile",
-      }),
-      TimeoutSeconds: 20,
-      HeartbeatSeconds: 15,
-      Retry: [retryTransient],
-      Catch: [{ ErrorEquals: ["States.ALL"], Next: "Reconcile" }],
-      Next: "Reconcile",
-    },
-    Reconcile: {
-      Type: "Task",
-      Resource: INVOKE,
-      Arguments: {
-        FunctionName: refs.reconcile,
-        Payload: { migrationId: MIGRATION_ID, look: "{% $look %}" },
-      },
-      TimeoutSeconds: 60,
-      Retry: retryForADay,
-      Assign: {
-        look: "{% $look + 1 %}",
-        action: "{% $states.result.Payload.action %}",
-        reason: "{% $states.result.Payload.reason %}",
-        undo: "{% $exists($states.result.Payload.undo) ? [$states.result.Payload.undo] : [] %}",
-        pause:
-          "{% $exists($states.result.Payload.pause) ? $states.result.Payload.pause : $pause %}",
-      },
-      Next: "Decide",
-    },
-    Decide: {
-      Type: "Choice",
-      Choices: [
-        { Condition: "{% $action = 'complete' %}", Next: "Complete" },
-        { Condition: "{% $action = 'wait' %}", Next: "LookLater" },
-        { Condition: "{% $action = 'await-postcopy' %}", Next: "AwaitPostcopy" },
-        { Condition: "{% $count($undo) > 0 %}", Next: "Undo" },
-      ],
-      Default: "Release",
-    },
-    LookLater: { Type: "Wait", Seconds: 5, Next: "Observe" },
-    Undo: {
-      Type: "Task",
-      Comment: "One step back, then what it found is looked at again",
-      Resource: INVOKE_WITH_TOKEN,
-      Arguments: payload(refs.relay, {
-        commands: "{% $undo %}",
-        attempt: "{% $look %}",
-        interruptible: false,
-        phase: "undo",
-      }),
-      ...commandLimits,
-      Retry: [retryTransient],
-      Catch: [{ ErrorEquals: ["States.ALL"], Next: "LookLater" }],
-      Next: "Reconcile",
-    },
-    Release: {
-      Type: "Task",
-      Comment: "Writes the end; slots and lock released (the lock stays when nobody knows)",
-      Resource: INVOKE,
-      Arguments: {
-        FunctionName: refs.release,
-        Payload: {
-          migrationId: MIGRATION_ID,
-          action: "{% $action %}",
-          reason: "{% $reason %}",
-          error: "{% $error %}",
-          cause: "{% $cause %}",
-        },
-      },
-      TimeoutSeconds: 60,
-      Retry: retryForADay,
-      Next: "NotCompleted",
-    },
-    NotCompleted: {
-      Type: "Fail",
-      Error: "{% $error %}",
-      Cause: "{% $reason %}",
-    },
-  };
-}
-
-/**
- * The end of a migration must be written down: tried for a day before it is given up. The first
- * retrier that fits an error is the only one that counts, so each of them has the whole day.
- */
-const aDay = { MaxAttempts: 300, BackoffRate: 2, MaxDelaySeconds: 300 };
-const retryForADay: Retrier[] = [
-  { ...retryTransient, ...aDay },
-  { ErrorEquals: ["States.ALL"], IntervalSeconds: 2, JitterStrategy: "FULL", ...aDay },
-];
+/** How often a finished source is told to go. */
+const DISCARDS = 5;
 
 /** Before Prepare no host has been changed: there is nothing to look into. */
 const nothingStarted: Catcher = {

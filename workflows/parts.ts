@@ -1,4 +1,4 @@
-import type { Expression, Refs, Retrier } from "./asl.ts";
+import { type Expression, type Refs, type Retrier, retryTransient } from "./asl.ts";
 
 /** The functions a migration calls: an ARN each, or a reference that resolves to one. */
 export type MigrationRefs<Ref> = Refs<
@@ -57,3 +57,13 @@ export const errorOutput = {
  * ids of its own), and those that failed one after the other.
  */
 export const counters = { look: 1, pause: 1, recovery: 1, failures: 0 };
+
+/**
+ * The end of a migration must be written down: tried for a day before it is given up. The first
+ * retrier that fits an error is the only one that counts, so each of them has the whole day.
+ */
+const aDay = { MaxAttempts: 300, BackoffRate: 2, MaxDelaySeconds: 300 };
+export const retryForADay: Retrier[] = [
+  { ...retryTransient, ...aDay },
+  { ErrorEquals: ["States.ALL"], IntervalSeconds: 2, JitterStrategy: "FULL", ...aDay },
+];

@@ -87,4 +87,10 @@ describe("a migration is carried to its end, and nothing is left of it, when", (
     stage.hosts.tricks.set(verb, [trick]);
     await expectEnd(id, end);
   });
+  it("a finished source that would not go is told again", async () => {
+    const { id } = await stage.begin("completes");
+    stage.hosts.tricks.set("source.discard", ["refuses", "deaf", "refuses"]);
+    await expectEnd(id, moved);
+    expect(stage.hosts.guest).toMatchObject({ source: "gone" });
+  });
 });

@@ -1,0 +1,112 @@
+import { INVOKE, INVOKE_WITH_TOKEN, retryTransient, type State } from "./asl.ts";
+import { commandLimits, MIGRATION_ID, type MigrationRefs, payload, retryForADay } from "./parts.ts";
+
+/** From a failure to an end that is written down: look, decide, take one step back, look again. */
+export function wayBack<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
+  return {
+    CancelSource: {
+      Type: "Task",
+      Comment:
+        "At once: the ends answer late while a device loads, and meanwhile the guest would go",
+      Resource: INVOKE_WITH_TOKEN,
+      Arguments: payload(refs.relay, {
+        commands: [{ step: "cancel-source", verb: "source.cancel", side: "source" }],
+        attempt: "{% $look %}",
+        interruptible: false,
+        phase: "reconcile",
+      }),
+      TimeoutSeconds: 30,
+      HeartbeatSeconds: 29,
+      Retry: [retryTransient],
+      Catch: [{ ErrorEquals: ["States.ALL"], Next: "Observe" }],
+      Next: "Observe",
+    },
+    Observe: {
+      Type: "Task",
+      Comment: "Asks both ends what they see; an end that does not answer is unreachable",
+      Resource: INVOKE_WITH_TOKEN,
+      Arguments: payload(refs.relay, {
+        commands: [
+          { step: "observe-source", verb: "migration.observe", side: "source" },
+          { step: "observe-target", verb: "migration.observe", side: "target" },
+        ],
+        attempt: "{% $look %}",
+        interruptible: false,
+        phase: "reconcile",
+      }),
+      TimeoutSeconds: 20,
+      HeartbeatSeconds: 15,
+      Retry: [retryTransient],
+      Catch: [{ ErrorEquals: ["States.ALL"], Next: "Reconcile" }],
+      Next: "Reconcile",
+    },
+    Reconcile: {
+      Type: "Task",
+      Resource: INVOKE,
+      Arguments: {
+        FunctionName: refs.reconcile,
+        Payload: { migrationId: MIGRATION_ID, look: "{% $look %}" },
+      },
+      TimeoutSeconds: 60,
+      Retry: retryForADay,
+      Assign: {
+        look: "{% $look + 1 %}",
+        action: "{% $states.result.Payload.action %}",
+        reason: "{% $states.result.Payload.reason %}",
+        undo: "{% $exists($states.result.Payload.undo) ? [$states.result.Payload.undo] : [] %}",
+        pause:
+          "{% $exists($states.result.Payload.pause) ? $states.result.Payload.pause : $pause %}",
+      },
+      Next: "Decide",
+    },
+    Decide: {
+      Type: "Choice",
+      Choices: [
+        { Condition: "{% $action = 'complete' %}", Next: "Complete" },
+        { Condition: "{% $action = 'wait' %}", Next: "LookLater" },
+        { Condition: "{% $action = 'await-postcopy' %}", Next: "AwaitPostcopy" },
+        { Condition: "{% $count($undo) > 0 %}", Next: "Undo" },
+      ],
+      Default: "Release",
+    },
+    LookLater: { Type: "Wait", Seconds: 5, Next: "Observe" },
+    Undo: {
+      Type: "Task",
+      Comment: "One step back, then what it found is looked at again",
+      Resource: INVOKE_WITH_TOKEN,
+      Arguments: payload(refs.relay, {
+        commands: "{% $undo %}",
+        attempt: "{% $look %}",
+        interruptible: false,
+        phase: "undo",
+      }),
+      ...commandLimits,
+      Retry: [retryTransient],
+      Catch: [{ ErrorEquals: ["States.ALL"], Next: "LookLater" }],
+      Next: "Reconcile",
+    },
+    Release: {
+      Type: "Task",
+      Comment: "Writes the end; slots and lock released (the lock stays when nobody knows)",
+      Resource: INVOKE,
+      Arguments: {
+        FunctionName: refs.release,
+        Payload: {
+          migrationId: MIGRATION_ID,
+          action: "{% $action %}",
+          reason: "{% $reason %}",
+          error: "{% $error %}",
+          cause: "{% $cause %}",
+        },
+      },
+      TimeoutSeconds: 60,
+      Retry: retryForADay,
+      Next: "NotCompleted",
+    },
+    NotCompleted: {
+      Type: "Fail",
+      Error: "{% $error %}",
+      Cause: "{% $reason %}",
+    },
+  };
+}
