@@ -24,7 +24,8 @@ export async function applyEvents(host: HostId, events: AgentEvent[]): Promise<v
   };
   for (const event of events) {
     if (!isMigrationEvent(event)) {
-      await take();
+      // A command that was carried out says nothing that the events around it could change.
+      if (event.body.type !== "command.completed") await take();
       await applyOther(host, event, told);
       continue;
     }

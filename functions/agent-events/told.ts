@@ -39,13 +39,14 @@ export class Told {
     this.#happened.clear();
     this.#beating.clear();
     await Promise.all([
-      addRows(rows),
+      // First: a workflow waits for it.
       ...happened.map(([id, outcomes]) =>
         happen(
           id,
           [...outcomes].map(([name, outcome]) => ({ name, outcome })),
         ),
       ),
+      addRows(rows),
       ...beating.map(beat),
     ]);
   }
