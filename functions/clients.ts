@@ -28,13 +28,13 @@ export const functions = once(() => new LambdaClient(bounded));
  * Requests to a service go this way in place of HTTP, where the service is part of this very
  * process. To be said before its first call.
  */
-export function carry(service: CarriedService, requestHandler: RequestHandler): void {
-  carried[service] = { requestHandler };
+export function carry(service: CarriedService, by: Carriage): void {
+  carried[service] = by;
 }
 
 export type CarriedService = "DYNAMODB" | "SFN" | "SQS";
-type RequestHandler = NonNullable<DynamoDBClientConfig["requestHandler"]>;
-const carried: Partial<Record<CarriedService, { requestHandler: RequestHandler }>> = {};
+type Carriage = Required<Pick<DynamoDBClientConfig, "requestHandler" | "signer">>;
+const carried: Partial<Record<CarriedService, Carriage>> = {};
 
 /** A call is given up, or tried again, long before a function's own deadline. */
 const bounded = {

@@ -16,7 +16,7 @@ import type { Logger } from "pino";
 import { type CarriedService, carry, closeClients } from "../functions/clients.ts";
 import { TTL_ATTRIBUTE, tableSchema } from "../functions/table-schema.ts";
 import { migrationDefinition } from "../workflows/migration.ts";
-import type { Carrier } from "./aws-json/carrier.ts";
+import { type Carrier, unsigned } from "./aws-json/carrier.ts";
 import { systemClock } from "./clock.ts";
 import { startDynamodb } from "./dynamodb/dynamodb.ts";
 import { type Gateway, startGateway } from "./gateway.ts";
@@ -86,7 +86,8 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
         },
       });
       process.env[variable] = part.endpoint;
-      if (part.carrier !== undefined && service !== "LAMBDA") carry(service, part.carrier);
+      if (part.carrier === undefined || service === "LAMBDA") return;
+      carry(service, { requestHandler: part.carrier, signer: unsigned });
     };
     await run("SQS", () => startSqs({ ...place(1, "sqs"), now: systemClock.now }));
     await run("DYNAMODB", () => startDynamodb(place(2, "dynamodb")));

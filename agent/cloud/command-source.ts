@@ -13,6 +13,8 @@ const POLL_SECONDS = 20;
 /** A connection that has silently died must not make the agent deaf. */
 const POLL_MS_MAX = (POLL_SECONDS + 10) * 1_000;
 const DELETE_MS_MAX = 10_000;
+/** Far below the time after which the queue gives a command again. */
+const DELETE_AFTER_MS = 100;
 
 /** Long-polls this host's queue. A message is deleted once `handle` has made its answer durable. */
 export class CommandSource {
@@ -89,6 +91,8 @@ export class CommandSource {
   async #carryOut(message: Message): Promise<void> {
     const envelope = CommandEnvelope.parse(JSON.parse(message.Body ?? ""));
     await this.#handle(envelope.command);
+    // The answer is waited for, the queue is not.
+    await sleep(DELETE_AFTER_MS, undefined, { signal: this.#stop.signal }).catch(() => undefined);
     await this.#sqs.send(
       new DeleteMessageCommand({
         QueueUrl: this.#queueUrl,

@@ -8,31 +8,39 @@ import type { MigrationParametersUpdate } from "../qmp/migration.ts";
 export type Parameters = Record<string, ParameterValue>;
 
 /**
- * What is on goes off, then the parameters, then on what shall be. QEMU checks either against the
- * other as it finds them: compression or TLS left by an earlier migration would have it refuse
- * zero-copy-send, and zero-copy-send left on would have it refuse compression. Each command is taken
- * whole or not at all; capabilities that are as agreed are not set, since each one costs time. On a
- * target strictly before migrate-incoming.
+ * What must not be on goes off, then the parameters, then on what shall be. QEMU checks zero-copy-send
+ * and the parameters against each other as it finds them: compression or TLS left by an earlier
+ * migration would have it refuse zero-copy-send, and zero-copy-send left on would have it refuse
+ * compression. Each command is taken whole or not at all; capabilities that are as agreed are not set,
+ * since each command costs time. On a target strictly before migrate-incoming.
  */
 export async function applySettings(qmp: QmpClient, settings: SideSettings): Promise<void> {
   const wanted = Object.entries(settings.capabilities);
   const present = await qmp.execute("query-migrate-capabilities");
-  const on = new Set(present.flatMap(({ capability, state }) => (state ? [capability] : [])));
   const known = new Set(present.map(({ capability }) => capability));
+  const on = new Set(present.flatMap(({ capability, state }) => (state ? [capability] : [])));
   // One that this QEMU does not know is named to it, so that it says so.
-  const off = wanted.filter(([capability]) => on.has(capability) || !known.has(capability));
+  const off = wanted.filter(
+    ([capability, state]) =>
+      !known.has(capability) || (on.has(capability) && (!state || capability === CHECKED)),
+  );
+  for (const [capability] of off) on.delete(capability);
   await setCapabilities(
     qmp,
     off.map(([capability]) => capability),
     false,
   );
   await applyParameters(qmp, settings.parameters);
+  const missing = wanted.filter(([capability, state]) => state && !on.has(capability));
   await setCapabilities(
     qmp,
-    wanted.flatMap(([capability, state]) => (state ? [capability] : [])),
+    missing.map(([capability]) => capability),
     true,
   );
 }
+
+/** The capability that QEMU checks against parameters. */
+const CHECKED = "zero-copy-send";
 
 async function setCapabilities(qmp: QmpClient, names: string[], state: boolean): Promise<void> {
   if (names.length === 0) return;

@@ -55,7 +55,10 @@ export async function setUpSource(
     ackExpected ? traceAck(guest, log) : undefined,
     applySettings(guest.qmp, args.settings),
   ]);
-  const agreed = await readParameters(guest.qmp, FLOOD_PARAMETERS);
+  const now = { ...before, ...args.settings.parameters };
+  const agreed = Object.fromEntries(
+    FLOOD_PARAMETERS.map((name) => [name, now[name]]).filter(([, value]) => value !== undefined),
+  );
   const limit = args.settings.parameters["downtime-limit"];
   guest.note({
     migration: {

@@ -118,11 +118,13 @@ export class SourceMigration {
   async #setUp(args: ArgsOf<"source.start">): Promise<void> {
     const handover = { ...args.handover, key: args.handoverKey };
     await this.#hooks.prepare(handover.address);
+    const reading = readBefore(this.#guest, args);
+    reading.catch(() => undefined);
     // Before anything else: without it nothing is changed in QEMU.
     this.#link = await HandoverClient.connect(handover, this.id);
     if (this.#closed) this.#link.close();
+    this.#before = await reading;
     await this.#tls.make(args);
-    this.#before = await readBefore(this.#guest, args);
     await setUpSource(this.#guest, this, args, this.#before, this.#log);
     this.#standUp();
     await this.#gate?.hold();
