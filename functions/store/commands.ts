@@ -2,20 +2,15 @@ import { z } from "zod";
 import { CommandError, Verb } from "../../core/command.ts";
 import { CommandId, HostId, MigrationId, VmId } from "../../core/id.ts";
 import { keys } from "./keys.ts";
-import {
-  deleteItem,
-  expiresIn,
-  getItem,
-  getItems,
-  putItem,
-  updateIf,
-  updateItem,
-} from "./table.ts";
+import { deleteItem, expiresIn, getItem, getItems, putItem, replaceIn, updateIf } from "./table.ts";
 
 /** Kept for a week: long past any repeat of an answer. */
 const KEPT_SECONDS = 7 * 86_400;
 
-/** What was asked of a host, and its answer. Arguments are not kept: they may hold a secret. */
+/**
+ * What was asked of a host, and its answer. Arguments are not kept: they may hold a secret. The
+ * result is text: nothing asks for parts of it, and a probe has hundreds.
+ */
 const StoredCommand = z.object({
   id: CommandId,
   host: HostId,
@@ -25,7 +20,10 @@ const StoredCommand = z.object({
   state: z.enum(["sent", "completed", "failed"]),
   issuedAt: z.string(),
   expiresAt: z.string(),
-  result: z.unknown().optional(),
+  result: z
+    .string()
+    .transform((text): unknown => JSON.parse(text))
+    .optional(),
   error: CommandError.optional(),
 });
 export type StoredCommand = z.infer<typeof StoredCommand>;
@@ -77,15 +75,17 @@ export async function answerCommand(
   answer: Answer,
 ): Promise<StoredCommand | undefined> {
   const [field, value] =
-    answer.state === "completed" ? ["result", answer.result] : ["error", answer.error];
-  const item = await updateItem({
+    answer.state === "completed"
+      ? ["result", JSON.stringify(answer.result)]
+      : ["error", answer.error];
+  const asked = await replaceIn({
     key: keys.command(id),
     update: "SET #state = :state, #answer = :answer",
     condition: "#state = :sent AND #host = :host",
     names: { "#answer": String(field) },
     values: { ":state": answer.state, ":answer": value, ":sent": "sent", ":host": host },
   });
-  if (item !== undefined) return StoredCommand.parse(item);
+  if (asked !== undefined) return { ...StoredCommand.parse(asked), ...answer };
   const before = await findCommand(id);
   return before?.host === host && before.state !== "sent" ? before : undefined;
 }

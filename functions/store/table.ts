@@ -116,11 +116,23 @@ export async function deleteItem(key: Key): Promise<void> {
 }
 
 /** Returns the whole item as it is now, or undefined when the condition does not hold. */
-export async function updateItem(change: Update): Promise<Item | undefined> {
+export function updateItem(change: Update): Promise<Item | undefined> {
+  return updateReturning("ALL_NEW", change);
+}
+
+/** Returns the whole item as it was, or undefined when the condition does not hold. */
+export function replaceIn(change: Update): Promise<Item | undefined> {
+  return updateReturning("ALL_OLD", change);
+}
+
+async function updateReturning(
+  returns: "ALL_NEW" | "ALL_OLD",
+  change: Update,
+): Promise<Item | undefined> {
   let item: Item | undefined;
   const held = await holds(
     documents()
-      .send(updateCommand(change, "ALL_NEW"))
+      .send(updateCommand(change, returns))
       .then(({ Attributes }) => {
         item = Attributes;
       }),
@@ -133,7 +145,7 @@ export async function updateIf(change: Update): Promise<boolean> {
   return holds(documents().send(updateCommand(change, "NONE")));
 }
 
-function updateCommand(change: Update, returns: "ALL_NEW" | "NONE"): UpdateCommand {
+function updateCommand(change: Update, returns: "ALL_NEW" | "ALL_OLD" | "NONE"): UpdateCommand {
   return new UpdateCommand({
     TableName: config().tableName,
     Key: change.key,
