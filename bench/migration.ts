@@ -13,6 +13,8 @@ import { round, spread } from "./statistics.ts";
 
 const MIB = 2 ** 20;
 const VM = "bench";
+/** Of each kind; even, so that the guest is back where it began. */
+const WARM_UP = 4;
 const HOSTS = ["host-a", "host-b"] as const;
 
 const program = new Command("bench:migration")
@@ -37,10 +39,10 @@ try {
   });
   const ours: OurRun[] = [];
   const bare: BareRun[] = [];
-  // One of each to warm up: caches of the file system, of the compiler, of QEMU's probe.
-  await both(definition, 0);
+  // To warm up: caches of the file system, of the compiler, of QEMU's probe.
+  for (let run = 0; run < WARM_UP; run += 1) await both(definition, run);
   for (let run = 1; run <= options.runs; run += 1) {
-    const pair = await both(definition, run);
+    const pair = await both(definition, run - 1);
     ours.push(pair.ours);
     bare.push(pair.bare);
     if (!options.json) console.error(`run ${run} of ${options.runs}`);
@@ -101,6 +103,7 @@ function report(ours: OurRun[], bare: BareRun[]): void {
       cpu: cpus()[0]?.model ?? "unknown",
       cores: cpus().length,
       guest: "128 MiB, TCG, 1 MiB/s dirtied",
+      warmUpRuns: WARM_UP,
     },
     bare: figures(bare),
     switchyard: {

@@ -16,7 +16,7 @@ export async function admitWaiting(
   for (const id of await listWaiting(hosts)) {
     const migration = await findMigration(id);
     if (migration === undefined) continue;
-    const turn = migration.slots === "held" ? "held" : await takeSlots(migration);
+    const turn = migration.slots === "held" ? "held" : await takeSlots(migration, "queued");
     if (turn === "over") await leaveQueue(migration);
     if (turn === "held") await wake(id);
   }

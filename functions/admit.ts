@@ -27,7 +27,8 @@ export const handler = task(async (event): Promise<{ admitted: boolean }> => {
   const { migrationId, taskToken } = AdmitInput.parse(event);
   const migration = await readRunning(migrationId);
   if (taskToken !== undefined) return { admitted: await awaitTurn(migration, taskToken) };
-  return { admitted: migration.slots === "held" || (await takeSlots(migration)) === "held" };
+  const isHeld = migration.slots === "held";
+  return { admitted: isHeld || (await takeSlots(migration, "not-queued")) === "held" };
 });
 
 async function awaitTurn(migration: StoredMigration, token: string): Promise<boolean> {
@@ -35,10 +36,10 @@ async function awaitTurn(migration: StoredMigration, token: string): Promise<boo
   const waiter = { token, names: [ADMITTED], failOn: [], interruptible: true };
   const { settled } = await waitFor(migrationId, ADMITTED, waiter, Promise.resolve());
   if (settled !== undefined) return settled.ok;
-  if (migration.slots !== "held" && (await takeSlots(migration)) !== "held") {
+  if (migration.slots !== "held" && (await takeSlots(migration, "queued")) !== "held") {
     await queueForSlots(migration);
     // A slot that came free before the migration stood in the queue woke nobody.
-    if ((await takeSlots(migration)) !== "held") return false;
+    if ((await takeSlots(migration, "queued")) !== "held") return false;
   }
   await raise({ do: "happen", migrationId, signal: ADMITTED });
   return true;

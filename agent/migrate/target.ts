@@ -228,9 +228,12 @@ export class TargetMigration {
   async #receive(args: ArgsOf<"target.prepare">): Promise<void> {
     const { qmp } = this.#guest;
     await this.#tls.make(args);
-    await applySettings(qmp, args.settings);
-    if (args.settings.capabilities["switchover-ack"]) await tracePending(this.#guest, this.#log);
-    const probe = await this.#guest.probe();
+    const isAcked = args.settings.capabilities["switchover-ack"];
+    const [probe] = await Promise.all([
+      this.#guest.probe(),
+      applySettings(qmp, args.settings),
+      isAcked ? tracePending(this.#guest, this.#log) : undefined,
+    ]);
     await qmp.execute("migrate-incoming", {
       uri: `tcp:${hostPart(this.#address)}:0`,
       // A target that stays tells why it failed; the cloud has it ended.

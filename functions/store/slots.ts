@@ -9,9 +9,12 @@ const WAITING_MAX = 50;
 
 /**
  * Takes a slot out, a slot in and the target's memory: all or none. The slots are sets of migration
- * ids, so neither taking nor giving back twice counts twice.
+ * ids, so neither taking nor giving back twice counts twice. One that stood in the queues leaves them.
  */
-export async function takeSlots(migration: StoredMigration): Promise<"held" | "full" | "over"> {
+export async function takeSlots(
+  migration: StoredMigration,
+  stood: "queued" | "not-queued",
+): Promise<"held" | "full" | "over"> {
   const { id, source, target, heldBytes } = migration;
   const memoryBytes = await readMemory(target);
   const failed = await transact([
@@ -39,8 +42,9 @@ export async function takeSlots(migration: StoredMigration): Promise<"held" | "f
         ":limit": memoryBytes - heldBytes,
       },
     }),
-    write.delete(keys.waiting(source, id)),
-    write.delete(keys.waiting(target, id)),
+    ...(stood === "queued"
+      ? [write.delete(keys.waiting(source, id)), write.delete(keys.waiting(target, id))]
+      : []),
   ]);
   if (failed.length === 0) return "held";
   return failed.includes(0) ? "over" : "full";
