@@ -20,7 +20,8 @@ const QUIET_MS = 30_000;
 /** The end is written before the source's process is ended: a command that is lost is waited for. */
 const DISCARD_MS = 180_000;
 const LOOK_MS = 250;
-const TRANSITIONS_MAX = 30;
+/** Of a migration that never looked back, and of any other. */
+const TRANSITIONS_MAX = { forward: 20, back: 30 };
 const MORE_TICKS = 20;
 
 type Look = {
@@ -57,7 +58,10 @@ export async function check(look: Look): Promise<Found> {
 
   await claim("the workflow has ended", () => isOver(bed, migration), DISCARD_MS);
   const transitions = await countTransitions(migration.executionArn ?? "", bed.fleet.environment);
-  if (transitions > TRANSITIONS_MAX) violations.push(`${transitions} transitions`);
+  const isForward = migration.phases.every(({ name }) => name !== "reconcile");
+  if (transitions > TRANSITIONS_MAX[isForward ? "forward" : "back"]) {
+    violations.push(`${transitions} transitions`);
+  }
   if (migration.status === "unknown") {
     violations.push(`nobody knows where it runs: ${migration.failure?.state}`);
   }

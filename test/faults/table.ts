@@ -93,8 +93,5 @@ and counts on with its memory whole, that the records say where, and that no loc
 | phase | moment | killed | end of the migration | the guest runs on | transitions |
 |---|---|---|---|---|---|
 ${rowLines.join("\n")}
-
-A row that is **not as it must be** is a known gap: a target QEMU that dies after its guest has begun to run and before
-\`Complete\` is written leaves a VM record that says \`running\`, although nothing runs any more.
 `;
 }
