@@ -14,7 +14,7 @@ import { round, spread } from "./statistics.ts";
 const MIB = 2 ** 20;
 const VM = "bench";
 /** Of each kind; even, so that the guest is back where it began. */
-const WARM_UP = 4;
+const WARM_UP = 8;
 const HOSTS = ["host-a", "host-b"] as const;
 
 const program = new Command("bench:migration")
