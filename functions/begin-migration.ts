@@ -5,6 +5,7 @@ import type { MigrationPolicy } from "../core/policy.ts";
 import { stepFunctions } from "./clients.ts";
 import { config } from "./config.ts";
 import { log } from "./log.ts";
+import type { Parties } from "./parties.ts";
 import { type NewMigration, withdrawMigration } from "./store/creation.ts";
 import type { StoredHost } from "./store/hosts.ts";
 import type { StoredMigration } from "./store/migrations.ts";
@@ -72,11 +73,12 @@ export async function beginMigration(made: NewMigration): Promise<"begun" | "wit
  * into again, from that look on, in an execution of its own.
  */
 export async function startExecution(
-  { id, policy }: StoredMigration,
+  { id, policy, vm, source, target }: StoredMigration,
   look?: number,
 ): Promise<void> {
   const input = {
     migrationId: id,
+    parties: { vm, source, target } satisfies Parties,
     ...(look === undefined ? {} : { look }),
     precopySeconds: Math.ceil(policy.precopyDeadlineMs / 1000),
     ackSeconds: Math.ceil(policy.ack.deadlineMs / 1000),

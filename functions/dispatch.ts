@@ -24,9 +24,30 @@ const OBSERVE_SECONDS = 15;
  * Stores a command and sends it to its host. The same order again sends it again under the same id:
  * the agent answers a command it knows from its journal, so that nothing is done twice.
  *
- * @throws ZodError when the arguments do not fit the verb
+ * @throws ZodError when the arguments do not fit the verb: then nothing is stored
  */
 export async function dispatch<V extends Verb>(order: Order<V>): Promise<void> {
+  const text = envelopeOf(order);
+  await record(order);
+  await send(order.queueUrl, text);
+}
+
+/** What an answer is held against; to be stored before the command is sent. */
+export async function record(asked: Pick<Order, "id" | "host" | "vm" | "migrationId" | "verb">) {
+  const { id, host, vm, migrationId, verb } = asked;
+  await createCommand({ id, host, vm, migrationId, verb, state: "sent" });
+}
+
+/** Sends a command that was stored. @throws ZodError when the arguments do not fit the verb */
+export async function sendRecorded<V extends Verb>(order: Order<V>): Promise<void> {
+  await send(order.queueUrl, envelopeOf(order));
+}
+
+async function send(queueUrl: string, text: string): Promise<void> {
+  await queues().send(new SendMessageCommand({ QueueUrl: queueUrl, MessageBody: text }));
+}
+
+function envelopeOf<V extends Verb>(order: Order<V>): string {
   const { id, host, vm, migrationId, epoch, verb } = order;
   const args = verbs[verb].args.parse(order.args);
   const issued = Date.now();
@@ -35,12 +56,6 @@ export async function dispatch<V extends Verb>(order: Order<V>): Promise<void> {
     issuedAt: new Date(issued).toISOString(),
     expiresAt: new Date(issued + seconds * 1000).toISOString(),
   };
-  await createCommand({ id, host, vm, migrationId, verb, state: "sent", ...times });
-  const envelope = CommandEnvelope.parse({
-    version: 1,
-    command: { id, host, vm, migrationId, epoch, verb, args, ...times },
-  });
-  await queues().send(
-    new SendMessageCommand({ QueueUrl: order.queueUrl, MessageBody: JSON.stringify(envelope) }),
-  );
+  const command = { id, host, vm, migrationId, epoch, verb, args, ...times };
+  return JSON.stringify(CommandEnvelope.parse({ version: 1, command }));
 }

@@ -3,7 +3,8 @@ import { Verb } from "../core/command.ts";
 import { StaleMigration } from "../core/errors.ts";
 import { CommandId, MigrationId } from "../core/id.ts";
 import { Phase } from "../core/migration.ts";
-import { dispatch } from "./dispatch.ts";
+import { record, sendRecorded } from "./dispatch.ts";
+import { Parties } from "./parties.ts";
 import { argsFor } from "./relay/args.ts";
 import { findHandoverKey } from "./store/creation.ts";
 import { enterPhase, readMigration, type StoredMigration } from "./store/migrations.ts";
@@ -13,6 +14,7 @@ import { waitFor } from "./wait.ts";
 
 const RelayInput = z.object({
   migrationId: MigrationId,
+  parties: Parties,
   taskToken: z.string().min(1),
   attempt: z.int().min(1).max(9999),
   commands: z
@@ -35,7 +37,8 @@ type Step = RelayInput["commands"][number] & { id: CommandId; signal: string };
 
 /**
  * Workflow task with token: sends commands to the hosts of a migration and waits for their answers,
- * or for a signal. The wait is registered before anything is sent, so no answer can come too early.
+ * or for a signal. Wait and commands are written before anything is sent, so no answer can come too
+ * early.
  * Called again with the same steps it sends again what was not answered.
  *
  * @throws StaleMigration when the migration is over or has turned back
@@ -49,7 +52,11 @@ export const handler = task(async (event): Promise<Record<string, never>> => {
     input.migrationId,
     waiter.names.join("+"),
     waiter,
-    Promise.all([enter(input), needsKey ? findHandoverKey(input.migrationId) : undefined]),
+    Promise.all([
+      enter(input),
+      needsKey ? findHandoverKey(input.migrationId) : undefined,
+      ...steps.map((one) => recordStep(input, one)),
+    ]),
   );
   if (settled !== undefined) return {};
   const [migration, handoverKey] = entered;
@@ -87,8 +94,12 @@ function waiterFor(input: RelayInput, steps: Step[]): Waiter {
   };
 }
 
+async function recordStep({ migrationId, parties }: RelayInput, { id, verb, side }: Step) {
+  await record({ id, verb, host: parties[side], vm: parties.vm, migrationId });
+}
+
 async function send(migration: StoredMigration, { id, verb, side }: Step, key?: string) {
-  await dispatch({
+  await sendRecorded({
     id,
     host: migration[side],
     queueUrl: migration.queueUrls[side],

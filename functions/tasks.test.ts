@@ -1,13 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Migration } from "../core/migration.ts";
-import { handler as admit } from "./admit.ts";
 import { handler as awaitSignal } from "./await-signal.ts";
 import { handler as complete } from "./complete.ts";
 import { handler as negotiate } from "./negotiate.ts";
-import { handler as relay } from "./relay.ts";
 import { startTestCloud, type TestCloud } from "./testing/cloud.ts";
 import { figures, GiB, prepared, sourceProbe, targetProbe } from "./testing/fixtures.ts";
 import { addHost, addMigration, addVm, operate, type TestAgent } from "./testing/fleet.ts";
+import { admit, relay } from "./testing/parties.ts";
 
 let cloud: TestCloud;
 let source: TestAgent;
@@ -39,6 +38,7 @@ describe("a migration that goes well, each task called twice", () => {
   it("starts an execution named after it, with the deadlines as input", () => {
     expect(JSON.parse(cloud.stub.executions.get(made.id) ?? "")).toEqual({
       migrationId: made.id,
+      parties: { vm: "vm-1", source: "host-a", target: "host-b" },
       precopySeconds: 21_600,
       switchoverSeconds: 108_000,
       ackSeconds: 300,

@@ -15,7 +15,9 @@ import {
   MACHINE_SECONDS,
   MIGRATION_ID,
   type MigrationRefs,
+  PARTIES,
   payload,
+  relayPayload,
   retryForADay,
   retrySilence,
 } from "./parts.ts";
@@ -45,7 +47,7 @@ export function migrationDefinition<Ref>(refs: MigrationRefs<Ref>): Definition {
 
 function forward<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
   const relay = (commands: Commands, rest: object) =>
-    payload(refs.relay, { commands, attempt: 1, interruptible: true, ...rest });
+    relayPayload(refs, { commands, attempt: 1, interruptible: true, ...rest });
   const awaitSignal = (signal: string, phase: string, more: object = {}) =>
     payload(refs.awaitSignal, { signal, phase, ...more });
   return {
@@ -72,7 +74,10 @@ function forward<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
       Type: "Task",
       Comment: "Slots and memory, when hosts have them",
       Resource: INVOKE,
-      Arguments: { FunctionName: refs.admit, Payload: { migrationId: MIGRATION_ID } },
+      Arguments: {
+        FunctionName: refs.admit,
+        Payload: { migrationId: MIGRATION_ID, parties: PARTIES },
+      },
       TimeoutSeconds: 60,
       Retry: [retryTransient],
       Catch: [nothingStarted],
@@ -88,7 +93,7 @@ function forward<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
       Type: "Task",
       Comment: "Hosts are full",
       Resource: INVOKE_WITH_TOKEN,
-      Arguments: payload(refs.admit, {}),
+      Arguments: payload(refs.admit, { parties: PARTIES }),
       TimeoutSeconds: 3600,
       HeartbeatSeconds: 900,
       // Nobody beats for a migration that waits its turn: asking again every 15 minutes also heals

@@ -14,6 +14,7 @@ export type MigrationRefs<Ref> = Refs<
 >;
 
 export const MIGRATION_ID: Expression = "{% $states.context.Execution.Input.migrationId %}";
+export const PARTIES: Expression = "{% $states.context.Execution.Input.parties %}";
 export const TOKEN: Expression = "{% $states.context.Task.Token %}";
 
 /** Longest life of one migration: 16 days, more than the longest precopy and hold together. */
@@ -24,6 +25,11 @@ export const COMMAND_SECONDS = 120;
 export const HEARTBEAT_SECONDS = 60;
 
 export type Commands = { step: string; verb: string; side: "source" | "target" }[];
+
+/** Of a task that sends commands. */
+export function relayPayload<Ref>({ relay }: Pick<MigrationRefs<Ref>, "relay">, rest: object) {
+  return payload(relay, { parties: PARTIES, ...rest });
+}
 
 export function payload<Ref>(functionName: Ref, rest: object) {
   return {

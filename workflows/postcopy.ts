@@ -7,6 +7,7 @@ import {
   MACHINE_SECONDS,
   type MigrationRefs,
   payload,
+  relayPayload,
   retrySilence,
 } from "./parts.ts";
 
@@ -29,7 +30,7 @@ export function postcopy<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
   const recover = (step: string, verb: string, side: string) => ({
     Type: "Task" as const,
     Resource: INVOKE_WITH_TOKEN,
-    Arguments: payload(refs.relay, {
+    Arguments: relayPayload(refs, {
       commands: [{ step, verb, side }],
       attempt: "{% $recovery %}",
       interruptible: false,

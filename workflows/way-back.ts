@@ -1,5 +1,11 @@
 import { INVOKE, INVOKE_WITH_TOKEN, retryTransient, type State } from "./asl.ts";
-import { commandLimits, MIGRATION_ID, type MigrationRefs, payload, retryForADay } from "./parts.ts";
+import {
+  commandLimits,
+  MIGRATION_ID,
+  type MigrationRefs,
+  relayPayload,
+  retryForADay,
+} from "./parts.ts";
 
 /** From a failure to an end that is written down: look, decide, take one step back, look again. */
 export function wayBack<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
@@ -9,7 +15,7 @@ export function wayBack<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
       Comment:
         "At once: the ends answer late while a device loads, and meanwhile the guest would go",
       Resource: INVOKE_WITH_TOKEN,
-      Arguments: payload(refs.relay, {
+      Arguments: relayPayload(refs, {
         commands: [{ step: "cancel-source", verb: "source.cancel", side: "source" }],
         attempt: "{% $look %}",
         interruptible: false,
@@ -25,7 +31,7 @@ export function wayBack<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
       Type: "Task",
       Comment: "Asks both ends what they see; an end that does not answer is unreachable",
       Resource: INVOKE_WITH_TOKEN,
-      Arguments: payload(refs.relay, {
+      Arguments: relayPayload(refs, {
         commands: [
           { step: "observe-source", verb: "migration.observe", side: "source" },
           { step: "observe-target", verb: "migration.observe", side: "target" },
@@ -74,7 +80,7 @@ export function wayBack<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
       Type: "Task",
       Comment: "One step back, then what it found is looked at again",
       Resource: INVOKE_WITH_TOKEN,
-      Arguments: payload(refs.relay, {
+      Arguments: relayPayload(refs, {
         commands: "{% $undo %}",
         attempt: "{% $look %}",
         interruptible: false,

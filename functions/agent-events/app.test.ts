@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { EventBody } from "../../core/event.ts";
 import type { Migration } from "../../core/migration.ts";
-import { handler as relay } from "../relay.ts";
 import { startTestCloud, type TestCloud } from "../testing/cloud.ts";
 import { definition, facts, figures, prepared, sourceProbe } from "../testing/fixtures.ts";
 import { addHost, addMigration, addVm, type TestAgent } from "../testing/fleet.ts";
+import { relay } from "../testing/parties.ts";
 import { waitFor } from "../wait.ts";
 
 const small = { ...definition, memoryBytes: 2 ** 20 };

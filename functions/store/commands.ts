@@ -18,8 +18,6 @@ const StoredCommand = z.object({
   migrationId: MigrationId.optional(),
   verb: Verb,
   state: z.enum(["sent", "completed", "failed"]),
-  issuedAt: z.string(),
-  expiresAt: z.string(),
   result: z
     .string()
     .transform((text): unknown => JSON.parse(text))

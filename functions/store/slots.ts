@@ -9,14 +9,14 @@ const WAITING_MAX = 50;
 
 /**
  * Takes a slot out, a slot in and the target's memory: all or none. The slots are sets of migration
- * ids, so neither taking nor giving back twice counts twice. One that stood in the queues leaves them.
+ * ids, so neither taking nor giving back twice counts twice. `memoryBytes`: what the target may give. One that stood in the queues leaves them.
  */
 export async function takeSlots(
   migration: StoredMigration,
+  memoryBytes: number,
   stood: "queued" | "not-queued",
 ): Promise<"held" | "full" | "over"> {
   const { id, source, target, heldBytes } = migration;
-  const memoryBytes = await readMemory(target);
   const failed = await transact([
     write.update({
       key: keys.migration(id),
@@ -86,6 +86,6 @@ export async function listWaiting(hosts: HostId[]): Promise<MigrationId[]> {
 const Memory = z.object({ memoryBytes: z.int().nonnegative().default(0) });
 
 /** What the host may give to guests; nothing before its agent has said. */
-async function readMemory(host: HostId): Promise<number> {
+export async function readMemory(host: HostId): Promise<number> {
   return Memory.parse((await getItem(keys.host(host))) ?? {}).memoryBytes;
 }
