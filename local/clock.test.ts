@@ -1,4 +1,4 @@
-import { expect, it } from "vitest";
+import { expect, it, vi } from "vitest";
 import { ManualClock, systemClock, TIMER_DELAY_MS_MAX } from "./clock.ts";
 
 it("a manual clock fires timers in the order they are due, at their time", async () => {
@@ -38,4 +38,15 @@ it("the system's clock does not fire at once for a delay Node cannot hold", asyn
   await new Promise((resolve) => setTimeout(resolve, 20));
   timer.clear();
   expect(fired).toBe(false);
+});
+
+it("the system's clock goes on when the machine's date is set", () => {
+  const before = systemClock.now();
+  expect(Math.abs(before - Date.now())).toBeLessThan(60_000);
+  const set = vi.spyOn(Date, "now").mockReturnValue(before - 3_600_000);
+  try {
+    expect(systemClock.now()).toBeGreaterThanOrEqual(before);
+  } finally {
+    set.mockRestore();
+  }
 });

@@ -313,3 +313,31 @@ describe("two starters", () => {
     expect(source.qemu.runState).toBe(runs ? "running" : "finish-migrate");
   });
 });
+
+describe("multifd", () => {
+  const capabilities = ["events", "return-path", "multifd"];
+  const begin = (knobs: object = {}) => {
+    const made = pair("10.0.2", { knobs: { linkLatencyMs: 50, ...knobs } });
+    made.start({ source: capabilities, target: capabilities });
+    return made;
+  };
+
+  it("a channel that closes after all was sent is not noticed: nobody reads from it", () => {
+    const straight = begin();
+    expect(straight.finish()).toBe("completed");
+    const loaded = straight.target.events.find(({ data }) => data.status === "completed");
+    const { clock, network, source, finish } = begin();
+    // All is on its way to the target, whose last word is still to come.
+    clock.advance((loaded?.arrivedMs ?? 0) - 25 - clock.nowMs());
+    expect(source.status()).toBe("device");
+    network.connections[1]?.cut();
+    expect(finish()).toBe("completed");
+  });
+
+  it("a channel that closes while there is something to send ends the migration", () => {
+    const { clock, network, source, finish } = begin({ linkBytesPerSecond: 1_000_000 });
+    clock.runUntil(() => source.status() === "active", 1_000);
+    network.connections[1]?.cut();
+    expect(finish()).toBe("failed");
+  });
+});
