@@ -9,7 +9,9 @@ const WAITING_MAX = 50;
 
 /**
  * Takes a slot out, a slot in and the target's memory: all or none. The slots are sets of migration
- * ids, so neither taking nor giving back twice counts twice. `memoryBytes`: what the target may give. One that stood in the queues leaves them.
+ * ids, so neither taking nor giving back twice counts twice. One that stood in the queues leaves them.
+ *
+ * @param memoryBytes what the target may give to guests
  */
 export async function takeSlots(
   migration: StoredMigration,
