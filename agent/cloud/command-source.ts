@@ -13,8 +13,10 @@ const POLL_SECONDS = 20;
 /** A connection that has silently died must not make the agent deaf. */
 const POLL_MS_MAX = (POLL_SECONDS + 10) * 1_000;
 const DELETE_MS_MAX = 10_000;
-/** Far below the time after which the queue gives a command again. */
-const DELETE_AFTER_MS = 100;
+/** Far below the time after which the queue gives a command again, beyond a short migration. */
+const DELETE_AFTER_MS = 3_000;
+/** What was received goes first: asking for more takes as long as some commands do. */
+const BREATH_MS = 20;
 
 /** Long-polls this host's queue. A message is deleted once `handle` has made its answer durable. */
 export class CommandSource {
@@ -67,16 +69,22 @@ export class CommandSource {
           }),
           { abortSignal: AbortSignal.any([this.#stop.signal, AbortSignal.timeout(POLL_MS_MAX)]) },
         );
-        for (const message of answer.Messages ?? []) this.#take(message);
         delayMs = RETRY_MS.first;
+        if (answer.Messages === undefined) continue;
+        for (const message of answer.Messages) this.#take(message);
+        await this.#pause(BREATH_MS);
       } catch (error) {
         if (this.#stop.signal.aborted) return;
         this.#log.warn({ error, delayMs }, "no commands could be received, trying again");
-        const { signal } = this.#stop;
-        await sleep(delayMs, undefined, { signal }).catch(() => undefined);
+        await this.#pause(delayMs);
         delayMs = Math.min(delayMs * 2, RETRY_MS.max);
       }
     }
+  }
+
+  /** Cut short when it is stopped. */
+  async #pause(ms: number): Promise<void> {
+    await sleep(ms, undefined, { signal: this.#stop.signal }).catch(() => undefined);
   }
 
   #take(message: Message): void {
@@ -92,7 +100,7 @@ export class CommandSource {
     const envelope = CommandEnvelope.parse(JSON.parse(message.Body ?? ""));
     await this.#handle(envelope.command);
     // The answer is waited for, the queue is not.
-    await sleep(DELETE_AFTER_MS, undefined, { signal: this.#stop.signal }).catch(() => undefined);
+    await this.#pause(DELETE_AFTER_MS);
     await this.#sqs.send(
       new DeleteMessageCommand({
         QueueUrl: this.#queueUrl,

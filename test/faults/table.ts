@@ -50,7 +50,7 @@ try {
 const table = document(lines);
 if (options.only === "") writeFileSync(FILE, table);
 console.log(`\n${table}`);
-process.exitCode = violations > 0 ? 1 : 0;
+process.exit(violations > 0 ? 1 : 0);
 
 async function fill(row: (typeof rows)[number], victim: Victim): Promise<string> {
   bed ??= await Bed.start(world, qemu.path);

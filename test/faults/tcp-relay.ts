@@ -48,7 +48,11 @@ export class TcpRelay {
 
   /** Breaks every connection; new ones are still taken. */
   cut(): void {
-    for (const socket of this.#sockets) socket.resetAndDestroy();
+    // One that connects would be reset once it has connected, and linger when it never does.
+    for (const socket of this.#sockets) {
+      if (socket.connecting) socket.destroy();
+      else socket.resetAndDestroy();
+    }
     this.#sockets.clear();
   }
 
