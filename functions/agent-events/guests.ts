@@ -9,28 +9,28 @@ import { happen, interrupt } from "./signals.ts";
  * migration is interrupted and both ends are asked. The source's process after `completed` may end.
  */
 export async function guestExited(host: HostId, vm: VmId, detail: string): Promise<void> {
+  const words = detail.slice(0, 2_000);
   const known = await findVm(vm);
   if (known === undefined) return;
-  if (known.lockedBy === undefined) {
-    await recordEnded(vm, host, { state: "failed", detail: detail.slice(0, 4_000) });
-    return memoryCameFree(host);
-  }
+  if (known.lockedBy === undefined) return endedOutside(host, vm, words);
   const migration = await findMigration(known.lockedBy);
-  if (migration === undefined || migration.status !== "running") return;
+  if (migration === undefined) return;
   const side = host === migration.source ? "source" : "target";
   if (host !== migration[side]) return;
   if (side === "source" && migration.sourceCompletedAtMs !== undefined) return;
-  // The migration's end may be written down in this moment, with the guest on that host.
-  const words = detail.slice(0, 2_000);
-  if (!(await recordExited(migration.id, side, words))) {
-    await recordEnded(vm, host, { state: "failed", detail: words });
-    return;
-  }
+  // The migration's end may have been written down since the VM was read, with the guest on this host.
+  if (!(await recordExited(migration.id, side, words))) return endedOutside(host, vm, words);
   await interrupt(migration.id, {
     kind: "failed",
     at: new Date().toISOString(),
-    detail: `the ${side}'s QEMU process ended: ${detail.slice(0, 2_000)}`,
+    detail: `the ${side}'s QEMU process ended: ${words}`,
   });
+}
+
+/** No migration holds the VM; one that has moved away is left alone. */
+async function endedOutside(host: HostId, vm: VmId, detail: string): Promise<void> {
+  await recordEnded(vm, host, { state: "failed", detail });
+  await memoryCameFree(host);
 }
 
 /** Migrations that wait for this host's memory may fit now. */
