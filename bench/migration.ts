@@ -9,6 +9,7 @@ import { waitForCounter } from "../demo/guest/serial.ts";
 import { chooseQemu } from "../demo/qemu.ts";
 import { waitUntil } from "../demo/wait-until.ts";
 import { type BareRun, bareMigration } from "./bare.ts";
+import { loopMs } from "./loop.ts";
 import { round, spread } from "./statistics.ts";
 
 const MIB = 2 ** 20;
@@ -41,13 +42,15 @@ try {
   const bare: BareRun[] = [];
   // To warm up: caches of the file system, of the compiler, of QEMU's probe.
   for (let run = 0; run < WARM_UP; run += 1) await both(definition, run);
+  const loop = { before: loopMs(), after: 0 };
   for (let run = 1; run <= options.runs; run += 1) {
     const pair = await both(definition, run - 1);
     ours.push(pair.ours);
     bare.push(pair.bare);
     if (!options.json) console.error(`run ${run} of ${options.runs}`);
   }
-  report(ours, bare);
+  loop.after = loopMs();
+  report(ours, bare, loop);
 } finally {
   await fleet.stop();
 }
@@ -89,7 +92,7 @@ async function ourMigration(source: string, target: string): Promise<OurRun> {
   };
 }
 
-function report(ours: OurRun[], bare: BareRun[]): void {
+function report(ours: OurRun[], bare: BareRun[], loop: { before: number; after: number }): void {
   const figures = (list: BareRun[]) => ({
     downtimeMs: spread(list.map((run) => run.downtimeMs)),
     blackoutMs: spread(list.map((run) => run.blackoutMs)),
@@ -104,6 +107,8 @@ function report(ours: OurRun[], bare: BareRun[]): void {
       cores: cpus().length,
       guest: "128 MiB, TCG, 1 MiB/s dirtied",
       warmUpRuns: WARM_UP,
+      /** Of a fixed piece of work: other tenants of the machine make it longer. */
+      loopMs: loop,
     },
     bare: figures(bare),
     switchyard: {
