@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 
 const ROUNDS = 150_000;
 
-/** How long a fixed piece of work takes, ms: what runs on a shared machine at different times can be told apart by it. */
+/** How long a fixed piece of work takes, ms: by it runs on a shared machine can be told apart. */
 export function loopMs(): number {
   const startedMs = performance.now();
   let text = "";

@@ -1,7 +1,7 @@
 import type { HostId, MigrationId } from "../core/id.ts";
 import { raise } from "./raise.ts";
-import { findMigration, type StoredMigration } from "./store/migrations.ts";
-import { leaveQueue, listWaiting, readMemory, takeSlots } from "./store/slots.ts";
+import { findMigration } from "./store/migrations.ts";
+import { leaveQueue, listWaiting, takeSlots } from "./store/slots.ts";
 
 /**
  * Slots or memory have come free on these hosts: admits whom they fit, oldest first. One that needs
@@ -16,14 +16,10 @@ export async function admitWaiting(
   for (const id of await listWaiting(hosts)) {
     const migration = await findMigration(id);
     if (migration === undefined) continue;
-    const turn = migration.slots === "held" ? "held" : await takeTurn(migration);
+    const turn = migration.slots === "held" ? "held" : await takeSlots(migration);
     if (turn === "over") await leaveQueue(migration);
     if (turn === "held") await wake(id);
   }
-}
-
-async function takeTurn(migration: StoredMigration) {
-  return takeSlots(migration, await readMemory(migration.target), "queued");
 }
 
 function raiseAdmitted(migrationId: MigrationId): Promise<void> {

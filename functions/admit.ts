@@ -2,16 +2,14 @@ import { z } from "zod";
 import { StaleMigration } from "../core/errors.ts";
 import { MigrationId } from "../core/id.ts";
 import { isFinal } from "../core/migration.ts";
-import { Parties } from "./parties.ts";
 import { raise } from "./raise.ts";
 import { readMigration, type StoredMigration } from "./store/migrations.ts";
-import { queueForSlots, readMemory, takeSlots } from "./store/slots.ts";
+import { queueForSlots, takeSlots } from "./store/slots.ts";
 import { task } from "./task.ts";
 import { waitFor } from "./wait.ts";
 
 const AdmitInput = z.object({
   migrationId: MigrationId,
-  parties: Parties,
   /** Of a migration that waits its turn. */
   taskToken: z.string().min(1).optional(),
 });
@@ -26,28 +24,21 @@ export const ADMITTED = "admitted";
  * @throws StaleMigration when the migration is over
  */
 export const handler = task(async (event): Promise<{ admitted: boolean }> => {
-  const { migrationId, parties, taskToken } = AdmitInput.parse(event);
-  const [migration, memoryBytes] = await Promise.all([
-    readRunning(migrationId),
-    readMemory(parties.target),
-  ]);
+  const { migrationId, taskToken } = AdmitInput.parse(event);
+  const migration = await readRunning(migrationId);
   if (taskToken !== undefined) return { admitted: await awaitTurn(migration, taskToken) };
-  const isHeld = migration.slots === "held";
-  return { admitted: isHeld || (await takeSlots(migration, memoryBytes, "not-queued")) === "held" };
+  return { admitted: migration.slots === "held" || (await takeSlots(migration)) === "held" };
 });
 
 async function awaitTurn(migration: StoredMigration, token: string): Promise<boolean> {
-  const { id: migrationId, target } = migration;
+  const { id: migrationId } = migration;
   const waiter = { token, names: [ADMITTED], failOn: [], interruptible: true };
   const { settled } = await waitFor(migrationId, ADMITTED, waiter, Promise.resolve());
   if (settled !== undefined) return settled.ok;
-  if (
-    migration.slots !== "held" &&
-    (await takeSlots(migration, await readMemory(target), "queued")) !== "held"
-  ) {
+  if (migration.slots !== "held" && (await takeSlots(migration)) !== "held") {
     await queueForSlots(migration);
     // A slot that came free before the migration stood in the queue woke nobody.
-    if ((await takeSlots(migration, await readMemory(target), "queued")) !== "held") return false;
+    if ((await takeSlots(migration)) !== "held") return false;
   }
   await raise({ do: "happen", migrationId, signal: ADMITTED });
   return true;

@@ -1,11 +1,12 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Migration } from "../core/migration.ts";
+import { handler as admit } from "./admit.ts";
 import { handler as negotiate } from "./negotiate.ts";
 import { handler as release } from "./release.ts";
 import { startTestCloud, type TestCloud } from "./testing/cloud.ts";
 import { prepared, sourceProbe, targetProbe } from "./testing/fixtures.ts";
 import { addHost, addMigration, addVm, operate, type TestAgent } from "./testing/fleet.ts";
-import { admit, relay } from "./testing/parties.ts";
+import { relay } from "./testing/relay.ts";
 
 let cloud: TestCloud;
 let source: TestAgent;

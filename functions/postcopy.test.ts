@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Migration } from "../core/migration.ts";
+import { handler as admit } from "./admit.ts";
 import { handler as awaitSignal } from "./await-signal.ts";
 import { handler as complete } from "./complete.ts";
 import { handler as negotiate } from "./negotiate.ts";
@@ -7,7 +8,7 @@ import { handler as reconcile } from "./reconcile.ts";
 import { startTestCloud, type TestCloud } from "./testing/cloud.ts";
 import { prepared, sourceProbe, targetProbe } from "./testing/fixtures.ts";
 import { addHost, addMigration, addVm, operate, type TestAgent } from "./testing/fleet.ts";
-import { admit, relay } from "./testing/parties.ts";
+import { relay } from "./testing/relay.ts";
 
 let cloud: TestCloud;
 let source: TestAgent;

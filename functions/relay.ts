@@ -38,8 +38,7 @@ type Step = RelayInput["commands"][number] & { id: CommandId; signal: string };
 /**
  * Workflow task with token: sends commands to the hosts of a migration and waits for their answers,
  * or for a signal. Wait and commands are written before anything is sent, so no answer can come too
- * early.
- * Called again with the same steps it sends again what was not answered.
+ * early. Called again with the same steps it sends again what was not answered.
  *
  * @throws StaleMigration when the migration is over or has turned back
  */

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { Migration } from "../core/migration.ts";
 import type { SourceProbe } from "../core/probe.ts";
 import { handler as ackExpired } from "./ack-expired.ts";
+import { handler as admit } from "./admit.ts";
 import { handler as awaitSignal } from "./await-signal.ts";
 import { handler as complete } from "./complete.ts";
 import { handler as negotiate } from "./negotiate.ts";
@@ -9,7 +10,7 @@ import { handler as release } from "./release.ts";
 import { startTestCloud, type TestCloud } from "./testing/cloud.ts";
 import { definition, facts, prepared, sourceProbe, targetProbe } from "./testing/fixtures.ts";
 import { addHost, addMigration, addVm, operate, type TestAgent } from "./testing/fleet.ts";
-import { admit, relay } from "./testing/parties.ts";
+import { relay } from "./testing/relay.ts";
 
 type Policy = Parameters<typeof addMigration>[2];
 

@@ -1,12 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Migration } from "../core/migration.ts";
+import { handler as admit } from "./admit.ts";
 import { handler as awaitSignal } from "./await-signal.ts";
 import { handler as complete } from "./complete.ts";
 import { handler as negotiate } from "./negotiate.ts";
 import { startTestCloud, type TestCloud } from "./testing/cloud.ts";
 import { figures, GiB, prepared, sourceProbe, targetProbe } from "./testing/fixtures.ts";
 import { addHost, addMigration, addVm, operate, type TestAgent } from "./testing/fleet.ts";
-import { admit, relay } from "./testing/parties.ts";
+import { relay } from "./testing/relay.ts";
 
 let cloud: TestCloud;
 let source: TestAgent;

@@ -1,13 +1,14 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { Migration } from "../core/migration.ts";
 import type { ProcessReport } from "../core/report.ts";
+import { handler as admit } from "./admit.ts";
 import { handler as negotiate } from "./negotiate.ts";
 import { handler as reconcile } from "./reconcile.ts";
 import { handler as release } from "./release.ts";
 import { startTestCloud, type TestCloud } from "./testing/cloud.ts";
 import { definition, facts, report, sourceProbe, targetProbe } from "./testing/fixtures.ts";
 import { addHost, addMigration, addVm, operate, type TestAgent } from "./testing/fleet.ts";
-import { admit, relay } from "./testing/parties.ts";
+import { relay } from "./testing/relay.ts";
 
 const small = { ...definition, memoryBytes: 2 ** 20 };
 

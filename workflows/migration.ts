@@ -15,7 +15,6 @@ import {
   MACHINE_SECONDS,
   MIGRATION_ID,
   type MigrationRefs,
-  PARTIES,
   payload,
   relayPayload,
   retryForADay,
@@ -74,10 +73,7 @@ function forward<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
       Type: "Task",
       Comment: "Slots and memory, when hosts have them",
       Resource: INVOKE,
-      Arguments: {
-        FunctionName: refs.admit,
-        Payload: { migrationId: MIGRATION_ID, parties: PARTIES },
-      },
+      Arguments: { FunctionName: refs.admit, Payload: { migrationId: MIGRATION_ID } },
       TimeoutSeconds: 60,
       Retry: [retryTransient],
       Catch: [nothingStarted],
@@ -93,7 +89,7 @@ function forward<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
       Type: "Task",
       Comment: "Hosts are full",
       Resource: INVOKE_WITH_TOKEN,
-      Arguments: payload(refs.admit, { parties: PARTIES }),
+      Arguments: payload(refs.admit, {}),
       TimeoutSeconds: 3600,
       HeartbeatSeconds: 900,
       // Nobody beats for a migration that waits its turn: asking again every 15 minutes also heals

@@ -14,7 +14,6 @@ export type MigrationRefs<Ref> = Refs<
 >;
 
 export const MIGRATION_ID: Expression = "{% $states.context.Execution.Input.migrationId %}";
-export const PARTIES: Expression = "{% $states.context.Execution.Input.parties %}";
 export const TOKEN: Expression = "{% $states.context.Task.Token %}";
 
 /** Longest life of one migration: 16 days, more than the longest precopy and hold together. */
@@ -28,7 +27,7 @@ export type Commands = { step: string; verb: string; side: "source" | "target" }
 
 /** Of a task that sends commands. */
 export function relayPayload<Ref>({ relay }: Pick<MigrationRefs<Ref>, "relay">, rest: object) {
-  return payload(relay, { parties: PARTIES, ...rest });
+  return payload(relay, { parties: "{% $states.context.Execution.Input.parties %}", ...rest });
 }
 
 export function payload<Ref>(functionName: Ref, rest: object) {

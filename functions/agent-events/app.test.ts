@@ -4,7 +4,7 @@ import type { Migration } from "../../core/migration.ts";
 import { startTestCloud, type TestCloud } from "../testing/cloud.ts";
 import { definition, facts, figures, prepared, sourceProbe } from "../testing/fixtures.ts";
 import { addHost, addMigration, addVm, type TestAgent } from "../testing/fleet.ts";
-import { relay } from "../testing/parties.ts";
+import { relay } from "../testing/relay.ts";
 import { waitFor } from "../wait.ts";
 
 const small = { ...definition, memoryBytes: 2 ** 20 };

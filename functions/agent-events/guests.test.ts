@@ -1,11 +1,11 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { Migration } from "../../core/migration.ts";
+import { handler as admit } from "../admit.ts";
 import { documents } from "../clients.ts";
 import { handler as complete } from "../complete.ts";
 import { startTestCloud, type TestCloud } from "../testing/cloud.ts";
 import { definition } from "../testing/fixtures.ts";
 import { addHost, addMigration, addVm, operate, type TestAgent } from "../testing/fleet.ts";
-import { admit } from "../testing/parties.ts";
 
 const AFTER_READ = "after-read";
 

@@ -9,15 +9,15 @@ import { happen, interrupt } from "./signals.ts";
  * migration is interrupted and both ends are asked. The source's process after `completed` may end.
  */
 export async function guestExited(host: HostId, vm: VmId, detail: string): Promise<void> {
-  const words = detail.slice(0, 2_000);
   const known = await findVm(vm);
   if (known === undefined) return;
-  if (known.lockedBy === undefined) return endedOutside(host, vm, words);
+  if (known.lockedBy === undefined) return endedOutside(host, vm, detail);
   const migration = await findMigration(known.lockedBy);
   if (migration === undefined) return;
   const side = host === migration.source ? "source" : "target";
   if (host !== migration[side]) return;
   if (side === "source" && migration.sourceCompletedAtMs !== undefined) return;
+  const words = detail.slice(0, 2_000);
   // The migration's end may have been written down since the VM was read, with the guest on this host.
   if (!(await recordExited(migration.id, side, words))) return endedOutside(host, vm, words);
   await interrupt(migration.id, {
@@ -29,7 +29,7 @@ export async function guestExited(host: HostId, vm: VmId, detail: string): Promi
 
 /** No migration holds the VM; one that has moved away is left alone. */
 async function endedOutside(host: HostId, vm: VmId, detail: string): Promise<void> {
-  await recordEnded(vm, host, { state: "failed", detail });
+  await recordEnded(vm, host, { state: "failed", detail: detail.slice(0, 4_000) });
   await memoryCameFree(host);
 }
 

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { Migration } from "../../core/migration.ts";
+import { handler as admit } from "../admit.ts";
 import { handler as complete } from "../complete.ts";
 import { handler as release } from "../release.ts";
 import { startTestCloud, type TestCloud } from "../testing/cloud.ts";
 import { definition, sourceProbe, targetProbe } from "../testing/fixtures.ts";
 import { addHost, addMigration, addVm, operate, type TestAgent } from "../testing/fleet.ts";
-import { admit } from "../testing/parties.ts";
 import { waitFor } from "../wait.ts";
 
 const fitting = { ...sourceProbe, memoryBytes: 2 ** 20 };

@@ -2,7 +2,15 @@ import { z } from "zod";
 import { CommandError, Verb } from "../../core/command.ts";
 import { CommandId, HostId, MigrationId, VmId } from "../../core/id.ts";
 import { keys } from "./keys.ts";
-import { deleteItem, expiresIn, getItem, getItems, putItem, replaceIn, updateIf } from "./table.ts";
+import {
+  deleteItem,
+  expiresIn,
+  getItem,
+  getItems,
+  putItem,
+  updateGettingOld,
+  updateIf,
+} from "./table.ts";
 
 /** Kept for a week: long past any repeat of an answer. */
 const KEPT_SECONDS = 7 * 86_400;
@@ -76,7 +84,7 @@ export async function answerCommand(
     answer.state === "completed"
       ? ["result", JSON.stringify(answer.result)]
       : ["error", answer.error];
-  const asked = await replaceIn({
+  const asked = await updateGettingOld({
     key: keys.command(id),
     update: "SET #state = :state, #answer = :answer",
     condition: "#state = :sent AND #host = :host",

@@ -9,16 +9,11 @@ const WAITING_MAX = 50;
 
 /**
  * Takes a slot out, a slot in and the target's memory: all or none. The slots are sets of migration
- * ids, so neither taking nor giving back twice counts twice. One that stood in the queues leaves them.
- *
- * @param memoryBytes what the target may give to guests
+ * ids, so neither taking nor giving back twice counts twice.
  */
-export async function takeSlots(
-  migration: StoredMigration,
-  memoryBytes: number,
-  stood: "queued" | "not-queued",
-): Promise<"held" | "full" | "over"> {
+export async function takeSlots(migration: StoredMigration): Promise<"held" | "full" | "over"> {
   const { id, source, target, heldBytes } = migration;
+  const memoryBytes = await readMemory(target);
   const failed = await transact([
     write.update({
       key: keys.migration(id),
@@ -44,9 +39,8 @@ export async function takeSlots(
         ":limit": memoryBytes - heldBytes,
       },
     }),
-    ...(stood === "queued"
-      ? [write.delete(keys.waiting(source, id)), write.delete(keys.waiting(target, id))]
-      : []),
+    write.delete(keys.waiting(source, id)),
+    write.delete(keys.waiting(target, id)),
   ]);
   if (failed.length === 0) return "held";
   return failed.includes(0) ? "over" : "full";
@@ -88,6 +82,6 @@ export async function listWaiting(hosts: HostId[]): Promise<MigrationId[]> {
 const Memory = z.object({ memoryBytes: z.int().nonnegative().default(0) });
 
 /** What the host may give to guests; nothing before its agent has said. */
-export async function readMemory(host: HostId): Promise<number> {
+async function readMemory(host: HostId): Promise<number> {
   return Memory.parse((await getItem(keys.host(host))) ?? {}).memoryBytes;
 }

@@ -121,7 +121,7 @@ export function updateItem(change: Update): Promise<Item | undefined> {
 }
 
 /** Returns the whole item as it was, or undefined when the condition does not hold. */
-export function replaceIn(change: Update): Promise<Item | undefined> {
+export function updateGettingOld(change: Update): Promise<Item | undefined> {
   return updateReturning("ALL_OLD", change);
 }
 

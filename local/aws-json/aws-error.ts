@@ -34,3 +34,12 @@ export function unknownOperation(message: string): AwsError {
 export function serializationError(message: string): AwsError {
   return new AwsError({ type: "com.amazon.coral.service#SerializationException", message });
 }
+
+export function tooLarge(bytesMax: number): AwsError {
+  return new AwsError({
+    type: "com.amazon.coral.service#RequestEntityTooLargeException",
+    message: `Expected a request body of at most ${bytesMax} bytes`,
+    statusCode: 413,
+    headers: { connection: "close" },
+  });
+}

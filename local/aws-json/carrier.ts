@@ -1,5 +1,5 @@
 import type { Reply, Sent } from "./answer.ts";
-import { tooLarge } from "./too-large.ts";
+import { tooLarge } from "./aws-error.ts";
 
 /**
  * Takes requests of an AWS SDK client to a service of the same process: set as its

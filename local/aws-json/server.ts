@@ -11,8 +11,8 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { isLoopback, type JsonService, type Reply, replyTo } from "./answer.ts";
+import { tooLarge } from "./aws-error.ts";
 import { type Carrier, carrierTo } from "./carrier.ts";
-import { tooLarge } from "./too-large.ts";
 
 export interface JsonServerOptions extends JsonService {
   /** A loopback address, `127.0.0.1` unless told. */
