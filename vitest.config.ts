@@ -1,4 +1,5 @@
 import { defineConfig } from "vitest/config";
+import { Count } from "./test/count.ts";
 
 export default defineConfig({
   test: {
@@ -7,6 +8,7 @@ export default defineConfig({
     testTimeout: 30_000,
     hookTimeout: 30_000,
     maxWorkers: 2,
+    reporters: ["default", new Count()],
     // CI machines are shared: a test on real QEMU gets another chance there, never on a desk.
     retry: process.env.CI ? 2 : 0,
   },
