@@ -43,7 +43,7 @@ export function carrierTo(
 }
 
 function textOf(body: string | Uint8Array = "", bytesMax: number): string {
-  const text = typeof body === "string" ? body : Buffer.from(body).toString("utf8");
+  const text = typeof body === "string" ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8");
   // A character has at most three bytes in UTF-8.
   if (text.length * 3 > bytesMax && Buffer.byteLength(text) > bytesMax) throw tooLarge(bytesMax);
   return text;
