@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { QemuProbe } from "../core/probe.ts";
 import { VmDefinition } from "../core/vm.ts";
-import { applySettings, readParameters } from "./migrate/settings.ts";
+import { applyFirstSettings, readParameters } from "./migrate/settings.ts";
 import { describeBinary } from "./probe/binary.ts";
 import { findQemu, type RealQemu, spawnQemu } from "./qmp/testing/real-qemu.ts";
 import { testFolder } from "./testing/folder.ts";
@@ -69,7 +69,7 @@ describe.skipIf(!qemu)("guests of a host, on real QEMU", () => {
     await host.run("guest.start", VM, { definition });
     const { qmp } = host.guests.get(host.vm(VM));
     const parameters = { "max-bandwidth": "18446744073709551615", "downtime-limit": 7 };
-    await applySettings(qmp, { capabilities: { events: true }, parameters });
+    await applyFirstSettings(qmp, { capabilities: { events: true }, parameters });
     expect(await readParameters(qmp, Object.keys(parameters))).toEqual(parameters);
   });
 

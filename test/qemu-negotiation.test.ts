@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { applySettings } from "../agent/migrate/settings.ts";
+import { applySettings, readCapabilities } from "../agent/migrate/settings.ts";
 import { probeQemu } from "../agent/probe/qemu.ts";
 import { QmpCommandError } from "../agent/qmp/error.ts";
 import { findQemu, type RealQemu, spawnQemu } from "../agent/qmp/testing/real-qemu.ts";
@@ -148,8 +148,9 @@ describe.skipIf(binaries.length === 0)("with real QEMUs", () => {
           [target, agreement.target],
         ] as const) {
           await switchOff(qemu, Object.keys(settings.capabilities));
-          await applySettings(qemu.client, { ...settings, capabilities: {} });
-          await applySettings(qemu.client, { ...settings, parameters: {} });
+          const off = await readCapabilities(qemu.client);
+          await applySettings(qemu.client, { ...settings, capabilities: {} }, off);
+          await applySettings(qemu.client, { ...settings, parameters: {} }, off);
           const listed = await qemu.client.execute("query-migrate-capabilities");
           expect(
             Object.fromEntries(listed.map(({ capability, state }) => [capability, state])),

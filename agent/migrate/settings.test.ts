@@ -2,17 +2,16 @@ import { expect, it, onTestFinished } from "vitest";
 import { QmpClient } from "../qmp/client.ts";
 import { FakeQmpError } from "../qmp/testing/fake-error.ts";
 import { FakeQmpServer } from "../qmp/testing/fake-server.ts";
-import { applySettings, readParameters } from "./settings.ts";
+import { applyFirstSettings, applySettings, readCapabilities, readParameters } from "./settings.ts";
 
-const usual: Record<string, boolean> = { events: true, multifd: false, xbzrle: true };
+const usual = { events: true, multifd: false, xbzrle: true };
 
-async function connect(capabilities: () => unknown = () => ({}), states = usual) {
-  const present = Object.entries(states);
+async function connect(capabilities: () => unknown = () => ({})) {
   const server = await FakeQmpServer.start({
     commands: {
       "migrate-set-capabilities": capabilities,
       "query-migrate-capabilities": () =>
-        present.map(([capability, state]) => ({ capability, state })),
+        Object.entries(usual).map(([capability, state]) => ({ capability, state })),
       "migrate-set-parameters": () => ({}),
       "query-migrate-parameters": () => ({
         ...{ "max-bandwidth": 2n ** 64n - 1n, "downtime-limit": 300, "tls-creds": "" },
@@ -29,15 +28,18 @@ async function connect(capabilities: () => unknown = () => ({}), states = usual)
   return { qmp, sent };
 }
 
+const present = (states: Record<string, boolean>) => new Map(Object.entries(states));
+const capabilities = (state: boolean, ...names: string[]) => ({
+  capabilities: names.map((capability) => ({ capability, state })),
+});
+
 it("turns off what must not be on, sets the parameters, then turns on what is missing, integers as integers", async () => {
   const { qmp, sent } = await connect();
-  const capabilities = (state: boolean, ...names: string[]) => ({
-    capabilities: names.map((capability) => ({ capability, state })),
-  });
-  await applySettings(qmp, {
+  const settings = {
     capabilities: { events: true, multifd: true, xbzrle: false, "no-such-capability": true },
     parameters: { "max-bandwidth": "4503599627370496", "multifd-compression": "zstd" },
-  });
+  };
+  await applySettings(qmp, settings, await readCapabilities(qmp));
   expect(sent()).toEqual([
     ["query-migrate-capabilities", {}],
     // What this QEMU does not know is for it to refuse.
@@ -51,36 +53,50 @@ it("turns off what must not be on, sets the parameters, then turns on what is mi
 });
 
 it("turns zero-copy-send off while it sets parameters", async () => {
-  const { qmp, sent } = await connect(undefined, { "zero-copy-send": true, multifd: true });
-  await applySettings(qmp, {
-    capabilities: { "zero-copy-send": true, multifd: true },
-    parameters: { "multifd-compression": "none" },
-  });
-  const zeroCopy = (state: boolean) => ({
-    capabilities: [{ capability: "zero-copy-send", state }],
-  });
+  const { qmp, sent } = await connect();
+  const on = { "zero-copy-send": true, multifd: true };
+  const settings = { capabilities: on, parameters: { "multifd-compression": "none" } };
+  await applySettings(qmp, settings, present(on));
   expect(sent()).toEqual([
-    ["query-migrate-capabilities", {}],
-    ["migrate-set-capabilities", zeroCopy(false)],
+    ["migrate-set-capabilities", capabilities(false, "zero-copy-send")],
     ["migrate-set-parameters", { "multifd-compression": "none" }],
-    ["migrate-set-capabilities", zeroCopy(true)],
+    ["migrate-set-capabilities", capabilities(true, "zero-copy-send")],
   ]);
 });
 
-it("sets nothing that is as it shall be, and no parameters when the capabilities are refused", async () => {
+it("sets nothing that is as it shall be", async () => {
   const { qmp, sent } = await connect();
-  await applySettings(qmp, { capabilities: { multifd: false }, parameters: {} });
-  expect(sent().map(([command]) => command)).toEqual(["query-migrate-capabilities"]);
+  const settings = { capabilities: { multifd: false }, parameters: {} };
+  await applySettings(qmp, settings, present(usual));
+  expect(sent()).toEqual([]);
+});
 
-  const refusing = await connect(() => {
+it("in a QEMU that is new sets the parameters, then all capabilities", async () => {
+  const { qmp, sent } = await connect();
+  const settings = {
+    capabilities: { multifd: true, xbzrle: false },
+    parameters: { "multifd-compression": "zstd" },
+  };
+  await applyFirstSettings(qmp, settings);
+  const both = [
+    ...capabilities(true, "multifd").capabilities,
+    ...capabilities(false, "xbzrle").capabilities,
+  ];
+  expect(sent()).toEqual([
+    ["migrate-set-parameters", { "multifd-compression": "zstd" }],
+    ["migrate-set-capabilities", { capabilities: both }],
+  ]);
+});
+
+it("says so when QEMU refuses one of the commands", async () => {
+  const { qmp, sent } = await connect(() => {
     throw new FakeQmpError("GenericError", "no");
   });
   const settings = { capabilities: { events: false }, parameters: { "downtime-limit": 1 } };
-  await expect(applySettings(refusing.qmp, settings)).rejects.toThrow("migrate-set-capabilities");
-  expect(refusing.sent().map(([command]) => command)).toEqual([
-    "query-migrate-capabilities",
-    "migrate-set-capabilities",
-  ]);
+  const refused = "migrate-set-capabilities";
+  await expect(applySettings(qmp, settings, present(usual))).rejects.toThrow(refused);
+  await expect(applyFirstSettings(qmp, settings)).rejects.toThrow(refused);
+  expect(sent().map(([command]) => command)).toContain("migrate-set-parameters");
 });
 
 it("reads back what it can set again", async () => {

@@ -3,48 +3,68 @@ import type { ParameterValue } from "../../core/probe.ts";
 import type { Log } from "../log.ts";
 import { parameterValue } from "../probe/qemu.ts";
 import type { QmpClient } from "../qmp/client.ts";
-import type { MigrationParametersUpdate } from "../qmp/migration.ts";
+import type { MigrationCapability, MigrationParametersUpdate } from "../qmp/migration.ts";
 
 export type Parameters = Record<string, ParameterValue>;
+
+/** Capabilities by name: what this QEMU knows, and whether it is on. */
+export type Capabilities = ReadonlyMap<string, boolean>;
+
+export async function readCapabilities(qmp: QmpClient): Promise<Capabilities> {
+  const present = await qmp.execute("query-migrate-capabilities");
+  return new Map(present.map(({ capability, state }) => [capability, state]));
+}
 
 /**
  * What must not be on goes off, then the parameters, then on what shall be. QEMU checks zero-copy-send
  * and the parameters against each other as it finds them: compression or TLS left by an earlier
  * migration would have it refuse zero-copy-send, and zero-copy-send left on would have it refuse
- * compression. Each command is taken whole or not at all; capabilities that are as agreed are not set,
- * since each command costs time. On a target strictly before migrate-incoming.
+ * compression. Capabilities that are as agreed are not set. Each command is taken whole or not at all;
+ * all are sent at once and QEMU takes them in their order, so that what it refuses does not keep the
+ * rest from being set.
+ *
+ * @param present as they are now.
  */
-export async function applySettings(qmp: QmpClient, settings: SideSettings): Promise<void> {
+export async function applySettings(
+  qmp: QmpClient,
+  settings: SideSettings,
+  present: Capabilities,
+): Promise<void> {
   const wanted = Object.entries(settings.capabilities);
-  const present = await qmp.execute("query-migrate-capabilities");
-  const known = new Set(present.map(({ capability }) => capability));
-  const on = new Set(present.flatMap(({ capability, state }) => (state ? [capability] : [])));
+  const on = new Set([...present].flatMap(([capability, state]) => (state ? [capability] : [])));
   // One that this QEMU does not know is named to it, so that it says so.
   const off = wanted.filter(
     ([capability, state]) =>
-      !known.has(capability) || (on.has(capability) && (!state || capability === CHECKED)),
+      !present.has(capability) || (on.has(capability) && (!state || capability === CHECKED)),
   );
   for (const [capability] of off) on.delete(capability);
-  await setCapabilities(
-    qmp,
-    off.map(([capability]) => capability),
-    false,
-  );
-  await applyParameters(qmp, settings.parameters);
   const missing = wanted.filter(([capability, state]) => state && !on.has(capability));
-  await setCapabilities(
-    qmp,
-    missing.map(([capability]) => capability),
-    true,
-  );
+  const switched = (names: [string, boolean][], state: boolean) =>
+    names.map(([capability]) => ({ capability, state }));
+  await Promise.all([
+    setCapabilities(qmp, switched(off, false)),
+    applyParameters(qmp, settings.parameters),
+    setCapabilities(qmp, switched(missing, true)),
+  ]);
+}
+
+/** The same for a QEMU in which nothing was set before; on a target before migrate-incoming. */
+export async function applyFirstSettings(qmp: QmpClient, settings: SideSettings): Promise<void> {
+  const capabilities = Object.entries(settings.capabilities);
+  await Promise.all([
+    applyParameters(qmp, settings.parameters),
+    setCapabilities(
+      qmp,
+      capabilities.map(([capability, state]) => ({ capability, state })),
+    ),
+  ]);
 }
 
 /** The capability that QEMU checks against parameters. */
 const CHECKED = "zero-copy-send";
 
-async function setCapabilities(qmp: QmpClient, names: string[], state: boolean): Promise<void> {
-  if (names.length === 0) return;
-  const capabilities = names.map((capability) => ({ capability, state }));
+async function setCapabilities(qmp: QmpClient, capabilities: MigrationCapability[]): Promise<void> {
+  if (capabilities.length === 0) return;
   await qmp.execute("migrate-set-capabilities", { capabilities });
 }
 

@@ -8,7 +8,13 @@ import { QmpTimeoutError } from "../qmp/error.ts";
 import { traceAck } from "./ack-trace.ts";
 import { FLOOD_PARAMETERS } from "./flood-control.ts";
 import { LADDER_PARAMETERS } from "./ladder.ts";
-import { applySettings, type Parameters, readParameters } from "./settings.ts";
+import {
+  applySettings,
+  type Capabilities,
+  type Parameters,
+  readCapabilities,
+  readParameters,
+} from "./settings.ts";
 import type { Emit } from "./tell.ts";
 import type { TlsConfig } from "./tls.ts";
 
@@ -31,10 +37,16 @@ export const HANDED_OVER = new Set(["finish-migrate", "postmigrate"]);
 type StartArgs = ArgsOf<"source.start">;
 type Identity = { id: MigrationId; epoch: number };
 
+type Before = { parameters: Parameters; capabilities: Capabilities };
+
 /** What a migration with these settings may change, as it is before. */
-export async function readBefore(guest: Guest, { settings }: StartArgs): Promise<Parameters> {
-  const given = Object.keys(settings.parameters);
-  return readParameters(guest.qmp, [...given, ...FLOOD_PARAMETERS, ...LADDER_PARAMETERS]);
+export async function readBefore({ qmp }: Guest, { settings }: StartArgs): Promise<Before> {
+  const names = [...Object.keys(settings.parameters), ...FLOOD_PARAMETERS, ...LADDER_PARAMETERS];
+  const [parameters, capabilities] = await Promise.all([
+    readParameters(qmp, names),
+    readCapabilities(qmp),
+  ]);
+  return { parameters, capabilities };
 }
 
 /**
@@ -46,14 +58,14 @@ export async function setUpSource(
   guest: Guest,
   { id, epoch }: Identity,
   args: StartArgs,
-  before: Parameters,
+  { parameters: before, capabilities }: Before,
   log: Log,
 ): Promise<void> {
   const { ackExpected, linkBytesPerSecond, gate, climb, tls } = args;
   const [{ running: wasRunning }, logOffset] = await Promise.all([
     guest.qmp.execute("query-status"),
     ackExpected ? traceAck(guest, log) : undefined,
-    applySettings(guest.qmp, args.settings),
+    applySettings(guest.qmp, args.settings, capabilities),
   ]);
   const now = { ...before, ...args.settings.parameters };
   const agreed = Object.fromEntries(

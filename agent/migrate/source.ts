@@ -18,7 +18,7 @@ import { Ladder } from "./ladder.ts";
 import { LinkBandwidth } from "./link-bandwidth.ts";
 import { forget } from "./memory.ts";
 import { hasConverged, toFigures, toProgress } from "./progress.ts";
-import { type Parameters, restoreParameters } from "./settings.ts";
+import { restoreParameters } from "./settings.ts";
 import { SourcePostcopy } from "./source-postcopy.ts";
 import {
   HANDED_OVER,
@@ -62,7 +62,7 @@ export class SourceMigration {
   readonly #unsubscribe: (() => void)[] = [];
   readonly #alarms = new Alarms();
   #link: HandoverClient | undefined;
-  #before: Parameters | undefined;
+  #before: Awaited<ReturnType<typeof readBefore>> | undefined;
   #bandwidth: LinkBandwidth | undefined;
   #gate: Gate | undefined;
   #ladder: Ladder | undefined;
@@ -390,7 +390,7 @@ export class SourceMigration {
     if (status !== "completed") this.#hooks.failed();
     if (status === "gone") return;
     // The next migration of this process finds it as this one did.
-    const before = this.#before ?? this.#guest.manifest.migration?.before ?? {};
+    const before = this.#before?.parameters ?? this.#guest.manifest.migration?.before ?? {};
     if (status !== "completed") this.#flood.stop();
     if (status !== "completed") void restoreParameters(this.#guest.qmp, before, this.#log);
     void this.#gate?.cleanUp();

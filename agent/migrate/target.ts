@@ -5,11 +5,11 @@ import type { Guest } from "../guest/guest.ts";
 import type { MigrationHooks } from "../hooks/migration-hooks.ts";
 import type { Log } from "../log.ts";
 import { isQmpEvent } from "../qmp/events.ts";
-import type { SocketAddress } from "../qmp/migration.ts";
+import type { MigrationInfo, SocketAddress } from "../qmp/migration.ts";
 import { HandoverServer } from "./handover.ts";
 import { forget } from "./memory.ts";
 import { PendingWatch, tracePending } from "./pending-watch.ts";
-import { applySettings } from "./settings.ts";
+import { applyFirstSettings } from "./settings.ts";
 import { hostPart, listenAgain, waitUntilPostcopy } from "./target-postcopy.ts";
 import type { Emit } from "./tell.ts";
 import { type TlsConfig, TlsCredentials } from "./tls.ts";
@@ -69,9 +69,11 @@ export class TargetMigration {
 
   /** Sets QEMU up and listens; capabilities strictly before migrate-incoming. */
   async prepare(args: ArgsOf<"target.prepare">): Promise<ResultOf<"target.prepare">> {
-    const { qmp } = this.#guest;
     this.#listen();
-    const [, server] = await Promise.all([this.#receive(args), this.#serve(0, args.handoverKey)]);
+    const [info, server] = await Promise.all([
+      this.#receive(args),
+      this.#serve(0, args.handoverKey),
+    ]);
     const handover = { address: this.#address, port: server.port };
     this.#guest.note({
       migration: {
@@ -83,7 +85,6 @@ export class TargetMigration {
         ...(args.tls ? { tls: args.tls } : {}),
       },
     });
-    const info = await qmp.execute("query-migrate");
     return {
       migrationUri: toUri(info["socket-address"], this.#address),
       handover,
@@ -225,20 +226,22 @@ export class TargetMigration {
     else this.#end(5_000);
   }
 
-  async #receive(args: ArgsOf<"target.prepare">): Promise<void> {
+  /** All in one go: QEMU takes commands in order, and a target that refuses one is ended. */
+  async #receive(args: ArgsOf<"target.prepare">): Promise<MigrationInfo> {
     const { qmp } = this.#guest;
-    await this.#tls.make(args);
+    const [{ exitOnError }] = await Promise.all([this.#guest.probe(), this.#tls.make(args)]);
     const isAcked = args.settings.capabilities["switchover-ack"];
-    const [probe] = await Promise.all([
-      this.#guest.probe(),
-      applySettings(qmp, args.settings),
+    const [, , , info] = await Promise.all([
       isAcked ? tracePending(this.#guest, this.#log) : undefined,
+      applyFirstSettings(qmp, args.settings),
+      qmp.execute("migrate-incoming", {
+        uri: `tcp:${hostPart(this.#address)}:0`,
+        // A target that stays tells why it failed; the cloud has it ended.
+        ...(exitOnError ? { "exit-on-error": false } : {}),
+      }),
+      qmp.execute("query-migrate"),
     ]);
-    await qmp.execute("migrate-incoming", {
-      uri: `tcp:${hostPart(this.#address)}:0`,
-      // A target that stays tells why it failed; the cloud has it ended.
-      ...(probe.exitOnError ? { "exit-on-error": false } : {}),
-    });
+    return info;
   }
 
   async #serve(port: number, key: string): Promise<HandoverServer> {

@@ -77,19 +77,23 @@ const VFIO_PROPERTIES = [
 ];
 
 async function vfioDevices(qmp: QmpClient): Promise<VfioDevice[]> {
+  const parents = ["/machine/peripheral", "/machine/peripheral-anon"];
+  const found = await Promise.all(parents.map((parent) => vfioDevicesIn(qmp, parent)));
+  return found.flat();
+}
+
+async function vfioDevicesIn(qmp: QmpClient, parent: string): Promise<VfioDevice[]> {
   const found: VfioDevice[] = [];
-  for (const parent of ["/machine/peripheral", "/machine/peripheral-anon"]) {
-    for (const child of await qmp.execute("qom-list", { path: parent })) {
-      const type = VFIO_TYPE.exec(child.type)?.[1];
-      if (type === undefined) continue;
-      const path = `${parent}/${child.name}`;
-      const id = parent.endsWith("-anon") ? path : child.name;
-      const [properties, kind] = await Promise.all([
-        readProperties(qmp, path),
-        readDeviceClass(qmp, path),
-      ]);
-      found.push({ id, type, properties, ...(kind === undefined ? {} : { deviceClass: kind }) });
-    }
+  for (const child of await qmp.execute("qom-list", { path: parent })) {
+    const type = VFIO_TYPE.exec(child.type)?.[1];
+    if (type === undefined) continue;
+    const path = `${parent}/${child.name}`;
+    const id = parent.endsWith("-anon") ? path : child.name;
+    const [properties, kind] = await Promise.all([
+      readProperties(qmp, path),
+      readDeviceClass(qmp, path),
+    ]);
+    found.push({ id, type, properties, ...(kind === undefined ? {} : { deviceClass: kind }) });
   }
   return found;
 }

@@ -94,7 +94,7 @@ export class QmpClient {
       deliver: (line, count) => this.#deliverPass(line, count),
     });
     this.#calls = new CallQueue({
-      write: (line) => this.#socket.write(line),
+      write: (line) => this.#write(line),
       counters: this.#counters,
       inBandMax: inFlightMax,
       waitingMax,
@@ -169,6 +169,15 @@ export class QmpClient {
   async close(): Promise<void> {
     this.#end(undefined);
     await this.closed;
+  }
+
+  /** Calls made in one go leave in one packet: QEMU wakes up once for all of them. */
+  #write(line: string): boolean {
+    if (this.#socket.writableCorked === 0) {
+      this.#socket.cork();
+      queueMicrotask(() => this.#socket.uncork());
+    }
+    return this.#socket.write(line);
   }
 
   #listen(): void {

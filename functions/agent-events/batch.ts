@@ -1,3 +1,4 @@
+import { setImmediate as afterwards } from "node:timers/promises";
 import type { AgentEvent } from "../../core/event.ts";
 import { acceptEvents, findHost, type StoredHost } from "../store/hosts.ts";
 import { applyEvents } from "./apply.ts";
@@ -16,6 +17,8 @@ export async function acceptBatch(host: StoredHost, events: AgentEvent[]): Promi
   const gap = fresh.findIndex(({ seq }, place) => seq !== host.lastSeq + 1 + place);
   if (gap !== -1) return { expectedSeq: host.lastSeq + 1 + gap };
   await applyEvents(host.id, fresh);
+  // Where the workflow that goes on from here runs in this process, it goes first.
+  await afterwards();
   if (await acceptEvents(host.id, host.lastSeq, last.seq)) return { acceptedSeq: last.seq };
   return { acceptedSeq: (await findHost(host.id))?.lastSeq ?? host.lastSeq };
 }

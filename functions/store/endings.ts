@@ -8,7 +8,7 @@ import { transact, write } from "./table.ts";
  * together. False when the migration was over already.
  */
 export async function endCompleted(migration: StoredMigration): Promise<boolean> {
-  const { id, source, target, heldBytes } = migration;
+  const { id, target, heldBytes } = migration;
   const nowMs = Date.now();
   const now = new Date(nowMs).toISOString();
   const phases = allPhases(migration.phases, migration, nowMs);
@@ -45,7 +45,6 @@ export async function endCompleted(migration: StoredMigration): Promise<boolean>
     giveBack(migration, "outgoing", heldBytes),
     giveBack(migration, "incoming", 0),
     write.delete(keys.secret(id)),
-    ...[source, target].map((host) => write.delete(keys.waiting(host, id))),
   ]);
   return failed.length === 0;
 }
