@@ -20,6 +20,7 @@ import { describeBinary } from "./probe/binary.ts";
 import { machineType, probeGuest } from "./probe/guest.ts";
 import { accelerators, userfaultfd } from "./probe/host.ts";
 import { linkBytesPerSecond } from "./probe/link.ts";
+import { aboutMachine } from "./probe/qemu.ts";
 
 export type Context = {
   config: AgentConfig;
@@ -137,7 +138,7 @@ async function probeTarget(
 ): Promise<ResultOf<"target.probe">> {
   const { probe: qemu } = await describeBinary(config.qemu, config.stateDir);
   return {
-    qemu,
+    qemu: aboutMachine(qemu, definition.machine),
     tls: tlsKinds("target", qemu.tlsCredentials, config.tls),
     memoryFreeBytes: Math.max(0, config.memoryBytes - guests.memoryBytes),
     accelerators: accelerators(),

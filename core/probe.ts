@@ -35,6 +35,7 @@ export const QemuProbe = z.strictObject({
   capabilities: z.array(z.string()),
   /** Names of the migration parameters with the values `query-migrate-parameters` reports. */
   parameters: z.record(z.string(), ParameterValue),
+  /** In the answer to a probe only the guest's own, where it is known: there are dozens. */
   machines: z.array(MachineType),
   /** Values `multifd-compression` accepts in this build (query-qmp-schema). */
   multifdCompression: z.array(z.string()),

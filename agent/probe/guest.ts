@@ -5,6 +5,7 @@ import { type TlsConfig, tlsKinds } from "../migrate/tls.ts";
 import type { QmpClient } from "../qmp/client.ts";
 import { QmpCommandError } from "../qmp/error.ts";
 import { deviceClass } from "./device-class.ts";
+import { aboutMachine } from "./qemu.ts";
 
 /** What negotiation needs to know of a running guest. */
 export async function probeGuest(
@@ -26,7 +27,7 @@ export async function probeGuest(
   ]);
   const { cpuModel } = guest.manifest.definition;
   return {
-    qemu,
+    qemu: aboutMachine(qemu, machine),
     machineType: machine,
     accelerator: kvm.enabled ? "kvm" : "tcg",
     dirtyRing: kvm.enabled && (await dirtyRing(qmp)),

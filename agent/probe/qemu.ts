@@ -35,6 +35,13 @@ export async function probeQemu(qmp: QmpClient, binary: string): Promise<QemuPro
   };
 }
 
+/** What to tell of a QEMU that has, or is to have, a guest of this machine type (or alias). */
+export function aboutMachine(probe: QemuProbe, machine: string | undefined): QemuProbe {
+  if (machine === undefined) return probe;
+  const machines = probe.machines.filter(({ name, alias }) => [name, alias].includes(machine));
+  return { ...probe, machines };
+}
+
 /** `compat-props` is known from 9.1 on; before, machine types tell nothing of the ACK. */
 async function queryMachines(qmp: QmpClient): Promise<MachineType[]> {
   const { major, minor } = qmp.version.qemu;

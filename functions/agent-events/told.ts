@@ -38,16 +38,15 @@ export class Told {
     const beating = [...this.#beating];
     this.#happened.clear();
     this.#beating.clear();
-    await Promise.all([
-      // First: a workflow waits for it.
-      ...happened.map(([id, outcomes]) =>
+    // A workflow waits for these.
+    await Promise.all(
+      happened.map(([id, outcomes]) =>
         happen(
           id,
           [...outcomes].map(([name, outcome]) => ({ name, outcome })),
         ),
       ),
-      addRows(rows),
-      ...beating.map(beat),
-    ]);
+    );
+    await Promise.all([addRows(rows), ...beating.map(beat)]);
   }
 }
