@@ -2,9 +2,10 @@ import { z } from "zod";
 import { StaleMigration } from "../core/errors.ts";
 import { MigrationId } from "../core/id.ts";
 import { isFinal } from "../core/migration.ts";
+import { startAgain } from "./begin-migration.ts";
 import { raise } from "./raise.ts";
-import { readMigration, type StoredMigration } from "./store/migrations.ts";
-import { queueForSlots, takeSlots } from "./store/slots.ts";
+import { findMigration, readMigration, type StoredMigration } from "./store/migrations.ts";
+import { listHolders, queueForSlots, takeSlots } from "./store/slots.ts";
 import { task } from "./task.ts";
 import { waitFor } from "./wait.ts";
 
@@ -18,8 +19,9 @@ const AdmitInput = z.object({
 export const ADMITTED = "admitted";
 
 /**
- * Workflow task: takes a slot on each host and memory on the target. When they are full it says so;
- * called again with a token the migration waits its turn, and whoever gives slots back wakes it.
+ * Workflow task for a migration that found its hosts full when it was requested: takes a slot on each
+ * and memory on the target. When they are full still it says so; called again with a token the
+ * migration waits its turn, and whoever gives slots back wakes it.
  *
  * @throws StaleMigration when the migration is over
  */
@@ -27,8 +29,18 @@ export const handler = task(async (event): Promise<{ admitted: boolean }> => {
   const { migrationId, taskToken } = AdmitInput.parse(event);
   const migration = await readRunning(migrationId);
   if (taskToken !== undefined) return { admitted: await awaitTurn(migration, taskToken) };
-  return { admitted: migration.slots === "held" || (await takeSlots(migration)) === "held" };
+  const admitted = migration.slots === "held" || (await takeSlots(migration)) === "held";
+  if (!admitted) await startHolders(migration);
+  return { admitted };
 });
+
+/** A holder whose request died before its execution was started would never give its slot back. */
+async function startHolders(waiting: StoredMigration): Promise<void> {
+  for (const id of await listHolders(waiting)) {
+    const holder = await findMigration(id);
+    if (holder !== undefined) await startAgain(holder);
+  }
+}
 
 async function awaitTurn(migration: StoredMigration, token: string): Promise<boolean> {
   const { id: migrationId } = migration;

@@ -46,6 +46,7 @@ export function newMigration(
     },
     handoverKey: randomBytes(32).toString("hex"),
     idempotency,
+    memoryBytes: target.memoryBytes ?? 0,
   };
 }
 
@@ -69,17 +70,28 @@ export async function beginMigration(made: NewMigration): Promise<"begun" | "wit
 }
 
 /**
+ * Starts what was written by a process that died before it could; does nothing once it has begun.
+ *
+ * @throws what Step Functions says when it cannot
+ */
+export async function startAgain(migration: StoredMigration): Promise<void> {
+  if (migration.status === "running" && migration.phase === "admit")
+    await startExecution(migration);
+}
+
+/**
  * Idempotent: an execution's name is its migration's id. `look`: one that ended unknown is looked
  * into again, from that look on, in an execution of its own.
  */
 export async function startExecution(
-  { id, policy, vm, source, target }: StoredMigration,
+  { id, policy, vm, source, target, slots }: StoredMigration,
   look?: number,
 ): Promise<void> {
   const input = {
     migrationId: id,
     parties: { vm, source, target } satisfies Parties,
     ...(look === undefined ? {} : { look }),
+    ...(slots === "held" ? { admitted: true } : {}),
     precopySeconds: Math.ceil(policy.precopyDeadlineMs / 1000),
     ackSeconds: Math.ceil(policy.ack.deadlineMs / 1000),
     // Of a migration that holds, most of the time is spent in this phase.

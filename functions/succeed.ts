@@ -24,9 +24,9 @@ export async function succeed(migration: StoredMigration): Promise<void> {
   const bodyHash = hashRequest({ vm: vmId, target: target.id, policy: restart.policy });
   const again = { id: restart.id, predecessor: migration.id };
   const made = newMigration(restart.policy, { vm, source, target }, { key, bodyHash }, again);
-  const outcome = await createMigration(made);
-  if (outcome === "created") await beginMigration(made);
-  if (outcome === "vm-changed") {
+  const written = await createMigration(made);
+  if (typeof written === "object") await beginMigration(written);
+  if (written === "vm-changed") {
     log().warn({ migration: migration.id }, "no successor: the VM was taken meanwhile");
     return;
   }

@@ -40,6 +40,7 @@ describe("a migration that goes well, each task called twice", () => {
     expect(JSON.parse(cloud.stub.executions.get(made.id) ?? "")).toEqual({
       migrationId: made.id,
       parties: { vm: "vm-1", source: "host-a", target: "host-b" },
+      admitted: true,
       precopySeconds: 21_600,
       switchoverSeconds: 108_000,
       ackSeconds: 300,

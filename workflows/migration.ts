@@ -24,13 +24,13 @@ import { firstPause, postcopy } from "./postcopy.ts";
 import { wayBack } from "./way-back.ts";
 
 /**
- * One migration. Forward: Admit → Probe → Negotiate → Prepare → Precopy → AwaitAck → Switchover →
- * Confirm → Complete → Discard; waits for what has happened already are passed by. Any failure once
- * the target exists leads to Observe → Reconcile, which undoes step by step until core/reconcile.ts
- * says how things stand. Where it was decided that the guest stays, the source is told so first
- * (CancelSource).
+ * One migration. Forward: Probe → Negotiate → Prepare → Precopy → AwaitAck → Switchover → Confirm →
+ * Complete → Discard, with Admit → AwaitTurn before it where a host was full; waits for what has
+ * happened already are passed by. Any failure once the target exists leads to Observe → Reconcile,
+ * which undoes step by step until core/reconcile.ts says how things stand. Where it was decided that
+ * the guest stays, the source is told so first (CancelSource).
  *
- * Nothing polls: every wait is a task token, so a migration takes 11 to 15 transitions forward
+ * Nothing polls: every wait is a task token, so a migration takes 9 to 15 transitions forward
  * whatever it lasts. A missed heartbeat is not a failure: the state is tried again (same command ids,
  * so nothing is done twice) and only then looked into.
  */
@@ -52,7 +52,8 @@ function forward<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
   return {
     Begin: {
       Type: "Choice",
-      Comment: "Looked into again, on a person's word, when its end was unknown",
+      Comment:
+        "Looked into again, on a person's word, when its end was unknown; or there was room at once",
       Choices: [
         {
           Condition: "{% $exists($states.context.Execution.Input.look) %}",
@@ -66,6 +67,7 @@ function forward<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
             cause: "looked into again",
           },
         },
+        { Condition: "{% $exists($states.context.Execution.Input.admitted) %}", Next: "Probe" },
       ],
       Default: "Admit",
     },

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { HostId, MigrationId, VmId } from "../../core/id.ts";
 import type { MigrationPolicy } from "../../core/policy.ts";
-import { beginMigration, type Ends, newMigration, startExecution } from "../begin-migration.ts";
+import { beginMigration, type Ends, newMigration, startAgain } from "../begin-migration.ts";
 import { log } from "../log.ts";
 import { createMigration, type NewMigration } from "../store/creation.ts";
 import { findHost } from "../store/hosts.ts";
@@ -36,9 +36,9 @@ export async function requestMigration(
   for (let attempt = 1; attempt <= TRIES; attempt += 1) {
     const ends = await readEnds(request);
     const made = newMigration(request.policy, ends, { key, bodyHash });
-    const outcome = await createMigration(made);
-    if (outcome === "created") return begin(made);
-    const use = outcome === "key-used" ? await findUse(key) : undefined;
+    const written = await createMigration(made);
+    if (typeof written === "object") return begin(written);
+    const use = written === "key-used" ? await findUse(key) : undefined;
     if (use !== undefined) return replay(use, bodyHash);
   }
   throw new Problem(409, "vm-changed", `VM ${request.vm} is being changed by someone else`);
@@ -62,7 +62,7 @@ export async function readEnds({ vm: id, target }: MigrationRequest): Promise<En
     });
   }
   if (vm.lockedBy !== undefined) {
-    await startAgain(vm.lockedBy);
+    await goOnWith(vm.lockedBy);
     throw vmLocked(vm);
   }
   if (vm.state !== "running") {
@@ -91,18 +91,17 @@ async function replay(used: Used, bodyHash: string): Promise<Created> {
     const detail = `The Idempotency-Key was used for another request: ${used.migrationId}`;
     throw new Problem(422, "idempotency-key-reused", detail, { migration: used.migrationId });
   }
-  await startAgain(used.migrationId);
+  await goOnWith(used.migrationId);
   const migration = await findMigration(used.migrationId);
   if (migration === undefined) throw workflowUnavailable();
   return { migration, replayed: true };
 }
 
-/** Starts what a process wrote that died before it could; does nothing once it has begun. */
-async function startAgain(id: MigrationId): Promise<void> {
+/** One whose request died before its execution was started is started now. */
+async function goOnWith(id: MigrationId): Promise<void> {
   const migration = await findMigration(id);
-  if (migration?.status !== "running" || migration.phase !== "admit") return;
-  if (migration.slots !== undefined) return;
-  await startExecution(migration).catch((cause: unknown) => {
+  if (migration === undefined) return;
+  await startAgain(migration).catch((cause: unknown) => {
     log().error({ err: cause, migration: id }, "failed to start an execution again");
     throw workflowUnavailable();
   });

@@ -206,6 +206,30 @@ describe("GET /v1/migrations", () => {
 });
 
 describe("slots", () => {
+  it("who finds room has it with the request; who does not takes nothing", async () => {
+    await addHost("host-single", { slotsOut: 1, slotsIn: 1 });
+    await addVm("in-time", source, small);
+    await addVm("too-late", source, small);
+    const first = await addMigration("in-time", "host-single");
+    expect(begun(first.id)).toMatchObject({ admitted: true });
+    const before = await hosts();
+    expect(before["host-single"]).toEqual({ in: [first.id], bytes: small.memoryBytes });
+    const second = await addMigration("too-late", "host-single");
+    expect(begun(second.id)).not.toHaveProperty("admitted");
+    expect(await hosts()).toEqual(before);
+  });
+
+  it("a holder whose request died before it could start is started by who waits for it", async () => {
+    await addHost("host-lost", { slotsOut: 1, slotsIn: 1 });
+    await addVm("lost", source, small);
+    await addVm("behind", source, small);
+    const { id: lost } = await addMigration("lost", "host-lost");
+    cloud.stub.executions.delete(lost);
+    const { id: behind } = await addMigration("behind", "host-lost");
+    expect(await admit({ migrationId: behind })).toEqual({ admitted: false });
+    expect(begun(lost)).toMatchObject({ migrationId: lost, admitted: true });
+  });
+
   it("who finds hosts full waits, and is let in, oldest first, when one ends", async () => {
     await addHost("host-narrow", { slotsOut: 1, slotsIn: 1 });
     const ids: Migration["id"][] = [];
@@ -264,6 +288,21 @@ describe("slots", () => {
 });
 
 const over = new Set<string>();
+
+const begun = (id: Migration["id"]) => JSON.parse(cloud.stub.executions.get(id) ?? "");
+
+/** What is taken of each host as a target. */
+async function hosts(): Promise<Record<string, { in: string[]; bytes: unknown }>> {
+  const items = (await cloud.scan()).filter(
+    ({ pk, sk }) => String(pk).startsWith("HOST#") && sk === "META",
+  );
+  return Object.fromEntries(
+    items.map(({ id, incoming, reservedBytes: bytes }) => [
+      String(id),
+      { in: [...((incoming as Set<string> | undefined) ?? [])], bytes },
+    ]),
+  );
+}
 
 const post = (body: object, key?: string) =>
   operate("POST", "/v1/migrations", body, key === undefined ? {} : { "idempotency-key": key });

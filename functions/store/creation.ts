@@ -3,6 +3,7 @@ import { takeKey } from "./idempotency.ts";
 import { keys } from "./keys.ts";
 import type { StoredMigration } from "./migrations.ts";
 import { noSignals } from "./signals.ts";
+import { giveBack, slotWrites } from "./slots.ts";
 import { getItem, transact, write } from "./table.ts";
 
 export type NewMigration = {
@@ -10,17 +11,42 @@ export type NewMigration = {
   /** Lets the two agents find each other; 32 bytes, hex. */
   handoverKey: string;
   idempotency: { key: string; bodyHash: string };
+  /** What the target may give to guests. */
+  memoryBytes: number;
 };
+
+/** Places of the key and of the slots in the transaction; before them all is about the VM. */
+const KEY = 5;
+const SLOTS = 6;
 
 /**
  * Writes a migration and takes the VM's lock with its new epoch: all of it or nothing. The lock is
- * only had by the VM that was read: running, on that host, with that epoch.
+ * only had by the VM that was read: running, on that host, with that epoch. Where both hosts have
+ * room it is admitted with that; if not, it has to wait its turn. Answers with what was written.
  */
 export async function createMigration(
   made: NewMigration,
-): Promise<"created" | "vm-changed" | "key-used"> {
-  const { migration } = made;
+): Promise<NewMigration | "vm-changed" | "key-used"> {
+  const { migration, memoryBytes } = made;
+  const admitted = { ...migration, slots: "held" } as const;
   const failed = await transact([
+    ...creationWrites(made, admitted),
+    ...slotWrites(admitted, memoryBytes),
+  ]);
+  if (failed.length === 0) return { ...made, migration: admitted };
+  if (failed.every((place) => place >= SLOTS)) {
+    const again = await transact(creationWrites(made, migration));
+    return again.length === 0 ? made : because(again);
+  }
+  return because(failed);
+}
+
+function because(failed: number[]): "vm-changed" | "key-used" {
+  return failed.includes(KEY) ? "key-used" : "vm-changed";
+}
+
+function creationWrites(made: NewMigration, migration: StoredMigration) {
+  return [
     write.put(
       { ...keys.migration(migration.id), ...migration, gsi1pk: "MIGRATIONS", gsi1sk: migration.id },
       { condition: "attribute_not_exists(pk)" },
@@ -47,9 +73,7 @@ export async function createMigration(
       bodyHash: made.idempotency.bodyHash,
       migrationId: migration.id,
     }),
-  ]);
-  if (failed.length === 0) return "created";
-  return failed.includes(5) ? "key-used" : "vm-changed";
+  ];
 }
 
 /**
@@ -58,10 +82,11 @@ export async function createMigration(
  */
 export async function withdrawMigration(made: NewMigration): Promise<boolean> {
   const { migration } = made;
+  const held = migration.slots === "held";
   const failed = await transact([
     write.delete(keys.migration(migration.id), {
-      condition: "attribute_not_exists(#slots) AND #status = :running AND #phase = :admit",
-      values: { ":running": "running", ":admit": "admit" },
+      condition: `#status = :running AND #phase = :admit AND ${held ? "#slots = :held" : "attribute_not_exists(#slots)"}`,
+      values: { ":running": "running", ":admit": "admit", ...(held ? { ":held": "held" } : {}) },
     }),
     write.delete(keys.signals(migration.id)),
     write.delete(keys.secret(migration.id)),
@@ -77,6 +102,9 @@ export async function withdrawMigration(made: NewMigration): Promise<boolean> {
       },
     }),
     write.delete(keys.idempotency(made.idempotency.key)),
+    ...(held
+      ? [giveBack(migration, "outgoing", 0), giveBack(migration, "incoming", migration.heldBytes)]
+      : []),
   ]);
   return failed.length === 0;
 }

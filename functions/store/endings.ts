@@ -1,6 +1,7 @@
 import { allPhases, type Failure, type MigrationStatus } from "../../core/migration.ts";
 import { keys } from "./keys.ts";
 import type { StoredMigration } from "./migrations.ts";
+import { giveBack } from "./slots.ts";
 import { transact, write } from "./table.ts";
 
 /**
@@ -125,14 +126,4 @@ function vmAfter(migration: StoredMigration, end: NotCompleted, now: string) {
         values: { ...values, ":state": "unknown", ":detail": end.failure.message },
       };
   }
-}
-
-function giveBack(migration: StoredMigration, slots: "outgoing" | "incoming", bytes: number) {
-  return write.update({
-    key: keys.host(slots === "outgoing" ? migration.source : migration.target),
-    update: "ADD #reservedBytes :back DELETE #slots :id",
-    condition: "contains(#slots, :member)",
-    names: { "#slots": slots },
-    values: { ":back": -bytes, ":id": new Set([migration.id]), ":member": migration.id },
-  });
 }

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { HostId, MigrationId } from "../../core/id.ts";
+import { type HostId, MigrationId } from "../../core/id.ts";
 import { keys } from "./keys.ts";
 import type { StoredMigration } from "./migrations.ts";
 import { deleteItem, getItem, putItem, queryItems, transact, write } from "./table.ts";
@@ -7,21 +7,16 @@ import { deleteItem, getItem, putItem, queryItems, transact, write } from "./tab
 /** Waiting migrations looked at when a slot comes free. */
 const WAITING_MAX = 50;
 
+type Admitted = Pick<StoredMigration, "id" | "source" | "target" | "heldBytes">;
+
 /**
- * Takes a slot out, a slot in and the target's memory: all or none. The slots are sets of migration
- * ids, so neither taking nor giving back twice counts twice.
+ * A slot out, a slot in and the target's memory, as part of a transaction. The slots are sets of
+ * migration ids, so neither taking nor giving back twice counts twice.
+ *
+ * @param memoryBytes what the target may give to guests
  */
-export async function takeSlots(migration: StoredMigration): Promise<"held" | "full" | "over"> {
-  const { id, source, target, heldBytes } = migration;
-  const memoryBytes = await readMemory(target);
-  const failed = await transact([
-    write.update({
-      key: keys.migration(id),
-      update: "SET #slots = :held",
-      condition:
-        "#status = :running AND attribute_not_exists(#slots) AND attribute_not_exists(#cancelRequestedAt)",
-      values: { ":held": "held", ":running": "running" },
-    }),
+export function slotWrites({ id, source, target, heldBytes }: Admitted, memoryBytes: number) {
+  return [
     write.update({
       key: keys.host(source),
       update: "ADD #outgoing :id",
@@ -39,6 +34,37 @@ export async function takeSlots(migration: StoredMigration): Promise<"held" | "f
         ":limit": memoryBytes - heldBytes,
       },
     }),
+  ];
+}
+
+/** One of them back, and memory that came free there, as part of a transaction. */
+export function giveBack(
+  { id, source, target }: Admitted,
+  slots: "outgoing" | "incoming",
+  bytes: number,
+) {
+  return write.update({
+    key: keys.host(slots === "outgoing" ? source : target),
+    update: "ADD #reservedBytes :back DELETE #slots :id",
+    condition: "contains(#slots, :member)",
+    names: { "#slots": slots },
+    values: { ":back": -bytes, ":id": new Set([id]), ":member": id },
+  });
+}
+
+/** Takes slots and memory for a migration that was written without them: all or none. */
+export async function takeSlots(migration: StoredMigration): Promise<"held" | "full" | "over"> {
+  const { id, source, target } = migration;
+  const memoryBytes = await readMemory(target);
+  const failed = await transact([
+    write.update({
+      key: keys.migration(id),
+      update: "SET #slots = :held",
+      condition:
+        "#status = :running AND attribute_not_exists(#slots) AND attribute_not_exists(#cancelRequestedAt)",
+      values: { ":held": "held", ":running": "running" },
+    }),
+    ...slotWrites(migration, memoryBytes),
     write.delete(keys.waiting(source, id)),
     write.delete(keys.waiting(target, id)),
   ]);
@@ -61,6 +87,17 @@ export async function leaveQueue(migration: StoredMigration): Promise<void> {
     deleteItem(keys.waiting(migration.target, migration.id)),
   ]);
 }
+
+/** Migrations that hold slots which this one needs. */
+export async function listHolders({ source, target }: StoredMigration): Promise<MigrationId[]> {
+  const [from, to] = await Promise.all([source, target].map((host) => getItem(keys.host(host))));
+  const { outgoing } = Holders.parse(from ?? {});
+  const { incoming } = Holders.parse(to ?? {});
+  return [...new Set([...outgoing, ...incoming])];
+}
+
+const Ids = z.set(MigrationId).default(new Set<MigrationId>());
+const Holders = z.object({ outgoing: Ids, incoming: Ids });
 
 /** Migrations that wait for these hosts, oldest first. */
 export async function listWaiting(hosts: HostId[]): Promise<MigrationId[]> {

@@ -16,7 +16,7 @@ const moved = { status: "completed", runningOn: "host-b" };
 const stayed = { status: "failed", runningOn: "host-a" };
 
 /** Given up for good here, the guest has not left yet. */
-const BEFORE_START = ["Admit", "Probe", "Negotiate", "Prepare", "Precopy"];
+const BEFORE_START = ["Probe", "Negotiate", "Prepare", "Precopy"];
 const BEYOND = ["Complete", "Discard"];
 /** Passed over by a migration that is ahead of its workflow. */
 const WAITS = ["AwaitAck", "Switchover", "Confirm"];
@@ -49,7 +49,7 @@ describe("a migration is carried to its end, and nothing is left of it, when", (
     expect(stage.struck).toBeGreaterThan(0);
   });
 
-  it.each(faultsOf(["AwaitTurn"]))(
+  it.each(faultsOf(["Admit", "AwaitTurn"]))(
     "hosts are full, and the function of %s %s",
     async (state, fault) => {
       const others = await stage.fillSlots();
