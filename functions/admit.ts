@@ -3,6 +3,7 @@ import { StaleMigration } from "../core/errors.ts";
 import { MigrationId } from "../core/id.ts";
 import { isFinal } from "../core/migration.ts";
 import { startAgain } from "./begin-migration.ts";
+import { log } from "./log.ts";
 import { raise } from "./raise.ts";
 import { findMigration, readMigration, type StoredMigration } from "./store/migrations.ts";
 import { listHolders, queueForSlots, takeSlots } from "./store/slots.ts";
@@ -34,11 +35,17 @@ export const handler = task(async (event): Promise<{ admitted: boolean }> => {
   return { admitted };
 });
 
-/** A holder whose request died before its execution was started would never give its slot back. */
+/**
+ * A holder whose request died before its execution was started would never give its slot back. That
+ * it cannot be started is no reason for the one that waits to fail.
+ */
 async function startHolders(waiting: StoredMigration): Promise<void> {
   for (const id of await listHolders(waiting)) {
     const holder = await findMigration(id);
-    if (holder !== undefined) await startAgain(holder);
+    if (holder === undefined) continue;
+    await startAgain(holder).catch((cause: unknown) => {
+      log().error({ err: cause, migration: id }, "failed to start an execution again");
+    });
   }
 }
 

@@ -226,6 +226,10 @@ describe("slots", () => {
     const { id: lost } = await addMigration("lost", "host-lost");
     cloud.stub.executions.delete(lost);
     const { id: behind } = await addMigration("behind", "host-lost");
+    cloud.stub.refused.starts = Number.POSITIVE_INFINITY;
+    expect(await admit({ migrationId: behind })).toEqual({ admitted: false });
+    expect(cloud.stub.executions.has(lost)).toBe(false);
+    cloud.stub.refused.starts = 0;
     expect(await admit({ migrationId: behind })).toEqual({ admitted: false });
     expect(begun(lost)).toMatchObject({ migrationId: lost, admitted: true });
   });
