@@ -43,8 +43,13 @@ export function carrierTo(
 }
 
 function textOf(body: string | Uint8Array = "", bytesMax: number): string {
-  const text = typeof body === "string" ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8");
+  const text = typeof body === "string" ? body : utf8(body);
   // A character has at most three bytes in UTF-8.
   if (text.length * 3 > bytesMax && Buffer.byteLength(text) > bytesMax) throw tooLarge(bytesMax);
   return text;
+}
+
+/** Buffer.from(body) would ask it for its value first, which the SDK's bodies answer with a copy. */
+function utf8({ buffer, byteOffset, byteLength }: Uint8Array): string {
+  return Buffer.from(buffer, byteOffset, byteLength).toString("utf8");
 }
