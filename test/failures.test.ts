@@ -1,5 +1,4 @@
-import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { globSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { CommandError } from "../core/command.ts";
@@ -40,11 +39,8 @@ describe("docs/failures.md", () => {
 });
 
 function sources(): string[] {
-  const listed = execFileSync("git", ["ls-files", "core/*.ts", "functions/*.ts"], {
-    cwd: root,
-    encoding: "utf8",
-  });
-  return listed.split("\n").filter((path) => path !== "" && !/\.test\.ts$|\/testing\//.test(path));
+  const found = globSync("{core,functions}/**/*.ts", { cwd: root });
+  return found.filter((path) => !/\.test\.ts$|\/testing\//.test(path));
 }
 
 function read(path: string): string {

@@ -112,7 +112,9 @@ type Import = { from: string; typeOnly: boolean };
 
 function trackedFiles(): string[] {
   try {
-    const output = execFileSync("git", ["ls-files", "-z"], {
+    // A clone that belongs to another user, as on some CI machines, is looked at all the same.
+    const git = ["-c", `safe.directory=${ROOT}`, "ls-files", "-z"];
+    const output = execFileSync("git", git, {
       cwd: ROOT,
       encoding: "utf8",
       stdio: ["ignore", "pipe", "ignore"],
