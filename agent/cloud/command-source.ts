@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import {
-  DeleteMessageCommand,
+  DeleteMessageBatchCommand,
   type Message,
   ReceiveMessageCommand,
   type SQSClient,
@@ -14,7 +14,9 @@ const POLL_SECONDS = 20;
 const POLL_MS_MAX = (POLL_SECONDS + 10) * 1_000;
 const DELETE_MS_MAX = 10_000;
 /** Far below the time after which the queue gives a command again, beyond a short migration. */
-const DELETE_AFTER_MS = 3_000;
+const DELETE_AFTER_MS = 10_000;
+/** SQS's limit for one request. */
+const BATCH_MAX = 10;
 /** What was received goes first: asking for more takes as long as some commands do. */
 const BREATH_MS = 20;
 
@@ -27,6 +29,9 @@ export class CommandSource {
   readonly #stop = new AbortController();
   readonly #open = new Set<Promise<void>>();
   #running: Promise<void> = Promise.resolve();
+  /** Receipts of messages that are done with, and the request that will delete them. */
+  #done: string[] = [];
+  #deleting: Promise<void> | undefined;
 
   constructor(options: {
     sqs: SQSClient;
@@ -99,14 +104,32 @@ export class CommandSource {
   async #carryOut(message: Message): Promise<void> {
     const envelope = CommandEnvelope.parse(JSON.parse(message.Body ?? ""));
     await this.#handle(envelope.command);
-    // The answer is waited for, the queue is not.
-    await this.#pause(DELETE_AFTER_MS);
-    await this.#sqs.send(
-      new DeleteMessageCommand({
+    if (message.ReceiptHandle !== undefined) await this.#delete(message.ReceiptHandle);
+  }
+
+  /** The answer is waited for, the queue is not: one request deletes all that are done by then. */
+  #delete(receipt: string): Promise<void> {
+    this.#done.push(receipt);
+    this.#deleting ??= this.#pause(DELETE_AFTER_MS).then(() => this.#deleteDone());
+    return this.#deleting;
+  }
+
+  async #deleteDone(): Promise<void> {
+    const receipts = this.#done;
+    this.#done = [];
+    this.#deleting = undefined;
+    while (receipts.length > 0) await this.#deleteBatch(receipts.splice(0, BATCH_MAX));
+  }
+
+  async #deleteBatch(receipts: string[]): Promise<void> {
+    const { Failed = [] } = await this.#sqs.send(
+      new DeleteMessageBatchCommand({
         QueueUrl: this.#queueUrl,
-        ReceiptHandle: message.ReceiptHandle,
+        Entries: receipts.map((ReceiptHandle, place) => ({ Id: String(place), ReceiptHandle })),
       }),
       { abortSignal: AbortSignal.timeout(DELETE_MS_MAX) },
     );
+    // The queue gives them again, and each gets the answer that was recorded.
+    if (Failed.length > 0) this.#log.warn({ failed: Failed }, "commands could not be deleted");
   }
 }
