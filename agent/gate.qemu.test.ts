@@ -124,7 +124,8 @@ describe.skipIf(!findQemu())("a gated switchover on real QEMU", () => {
       const qmp = await QmpClient.connect({ path: qmpPath });
       await qmp.execute("migrate_cancel");
       await vi.waitFor(async () => {
-        expect((await qmp.execute("query-migrate")).status).toBe("cancelled");
+        // Failed, where the stream broke before QEMU came to it.
+        expect(["cancelled", "failed"]).toContain((await qmp.execute("query-migrate")).status);
       }, 15_000);
       if (!("isLifted" in gate)) {
         const bitmap = { node: "switchyard-gate", name: "hold" };

@@ -8,7 +8,7 @@ import { probeQemu } from "../probe/qemu.ts";
 import type { QmpClient } from "../qmp/client.ts";
 import { guestPaths } from "./arguments.ts";
 import { listenerPid } from "./listener.ts";
-import { type Manifest, writeManifest } from "./manifest.ts";
+import { type Manifest, writeLeave, writeManifest } from "./manifest.ts";
 import { Monitor } from "./monitor.ts";
 import { identify, isAlive, type ProcessIdentity, sendSignal, waitForEnd } from "./process.ts";
 import { readTail, type SpawnOptions, spawnGuest } from "./spawn.ts";
@@ -99,8 +99,18 @@ export class Guest {
     return isAlive(this.#manifest);
   }
 
+  /**
+   * The guest may run in this process from now on: durable before it returns.
+   *
+   * @throws the file system's error: then it may not.
+   */
+  noteLeave(): void {
+    if (!this.#forgotten) writeLeave(this.folder);
+    this.#manifest = { ...this.#manifest, everRan: true };
+  }
+
   /** Durable before it returns. @throws the file system's error: then nothing may be done. */
-  note(change: Partial<Pick<Manifest, "everRan" | "migration" | "definition">>): void {
+  note(change: Partial<Pick<Manifest, "migration" | "definition">>): void {
     const next = { ...this.#manifest, ...change };
     if (!this.#forgotten) writeManifest(this.folder, next);
     this.#manifest = next;

@@ -7,7 +7,7 @@ import { Guests } from "../guests.ts";
 import { testFolder } from "../testing/folder.ts";
 import { quietLog } from "../testing/quiet-log.ts";
 import { Departed } from "./departed.ts";
-import { type Manifest, readManifests, writeManifest } from "./manifest.ts";
+import { type Manifest, readManifests, writeLeave, writeManifest } from "./manifest.ts";
 
 const manifest: Manifest = {
   ...{ vm: VmId.parse("vm1"), adopted: false, pid: 2 ** 30, startTicks: "1", everRan: true },
@@ -31,6 +31,16 @@ describe("manifests", () => {
     expect(found).toEqual([{ folder, manifest }]);
     expect(statSync(join(folder, "guest.json")).mode & 0o777).toBe(0o600);
     expect(readdirSync(folder)).toEqual(["guest.json"]);
+  });
+
+  it("say that the guest has run once leave was written beside them", () => {
+    const folder = join(testFolder(), "vm1");
+    writeManifest(folder, { ...manifest, everRan: false });
+    const read = () => readManifests(join(folder, ".."), () => expect.unreachable());
+    expect(read()).toMatchObject([{ manifest: { everRan: false } }]);
+    writeLeave(folder);
+    writeLeave(folder);
+    expect(read()).toMatchObject([{ manifest: { everRan: true } }]);
   });
 
   it.each(["", "{", '{"vm":"vm1"}', JSON.stringify({ ...manifest, newer: true })])(

@@ -152,7 +152,7 @@ export class TargetMigration {
     else if (!this.#isLoaded) await this.#waitUntilLoaded();
     // Leave given to a process that has ended would make a guest that never ran here count as lost.
     if (!this.#guest.isAlive) throw new CommandRefusedError("qemu", "The target's QEMU has ended");
-    this.#guest.note({ everRan: true });
+    this.#guest.noteLeave();
     if (!wasRunning) return this.#onRunning(Date.now(), when);
     let resumedAtMs: number | undefined;
     const stop = this.#guest.monitor.on("RESUME", ({ timestampMs }) => {
