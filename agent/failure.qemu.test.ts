@@ -1,4 +1,6 @@
+import { mkdirSync } from "node:fs";
 import { createServer } from "node:net";
+import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { MigrationId } from "../core/id.ts";
 import { findQemu } from "./qmp/testing/real-qemu.ts";
@@ -35,6 +37,18 @@ describe.skipIf(!findQemu())("migrations that do not succeed, on real QEMU", () 
     await pair.hasMoved();
     const stale = pair.source.run("source.cancel", VM, {}, look);
     await expect(stale).rejects.toThrow("stale-epoch");
+  });
+
+  it("a target that can write nothing but leave runs the guest, and does not hold it", async () => {
+    await pair.start(slow);
+    const { folder } = pair.target.guests.get(pair.target.vm(VM));
+    // Where the next manifest would be written to.
+    mkdirSync(join(folder, "guest.json.new"));
+    await pair.speedUp();
+    await pair.target.told("migration.target-running");
+    await pair.hasRun(pair.target);
+    const stop = () => pair.target.run("guest.stop", VM, { mode: "quit" });
+    expect(await stop()).toEqual({ stopped: true });
   });
 
   it("a cancel while the ACK is awaited leaves the guest at the source", async () => {

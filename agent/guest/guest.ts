@@ -116,6 +116,16 @@ export class Guest {
     this.#manifest = next;
   }
 
+  /**
+   * What is true whether it can be written down or not: in this life of the agent it counts at once.
+   *
+   * @throws the file system's error: the next note writes it.
+   */
+  remember(change: Partial<Pick<Manifest, "migration">>): void {
+    this.#manifest = { ...this.#manifest, ...change };
+    this.note({});
+  }
+
   /** What this very process can do (its binary may have been replaced since it started). */
   probe(): Promise<QemuProbe> {
     this.#probe ??= probeQemu(this.qmp, `pid:${this.#manifest.pid}`);

@@ -8,9 +8,9 @@ export function forget(guest: Guest, id: MigrationId, log: Log): void {
   if (memory?.id !== id) return;
   const { handover: _, ...rest } = memory;
   try {
-    guest.note({ migration: { ...rest, over: true } });
+    guest.remember({ migration: { ...rest, over: true } });
   } catch (error) {
-    // The next life of the agent then tells it once more.
+    // A guest must not be held here by a full disk. The next life of the agent tells it once more.
     log.error({ error }, "the end of the migration cannot be written down");
   }
 }
