@@ -6,7 +6,8 @@ import { transact, write } from "./table.ts";
 
 /**
  * The guest runs on the target: the record, where the VM is, the lock and both hosts' slots change
- * together. False when the migration was over already.
+ * together. False when the migration was over already. Who held slots waits in no queue; a place left
+ * there by chance is taken away by `leaveQueue` when the queue is next looked at.
  */
 export async function endCompleted(migration: StoredMigration): Promise<boolean> {
   const { id, target, heldBytes } = migration;
