@@ -1,20 +1,22 @@
 import { readFileSync, statSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { SQSClient } from "@aws-sdk/client-sqs";
-import type { HostFacts } from "../core/host.ts";
+import type { HostFacts } from "../core/protocol/host.ts";
 import { CloudApi, CloudRefusedError } from "./cloud/api.ts";
+import { canAnswerWait } from "./cloud/batching.ts";
 import { CommandSource } from "./cloud/command-source.ts";
-import { canAnswerWait } from "./cloud/company.ts";
 import { Outbox } from "./cloud/outbox.ts";
-import { CommandLog } from "./command-log.ts";
-import type { AgentConfig } from "./config.ts";
-import { Dispatcher } from "./dispatcher.ts";
-import { Guests } from "./guests.ts";
-import { type Context, createHandlers } from "./handlers.ts";
-import { lockStateDir } from "./lock.ts";
-import type { Log } from "./log.ts";
+import { CommandLog } from "./command/command-log.ts";
+import { Dispatcher } from "./command/dispatcher.ts";
+import { lockStateDir } from "./durable/lock.ts";
+import { Guests } from "./guest/guests.ts";
+import type { Context } from "./handlers/context.ts";
+import { createHandlers } from "./handlers/handlers.ts";
+import { reattach } from "./handlers/reattach.ts";
+import { HookRunner } from "./hooks/hook-runner.ts";
 import { describeBinary } from "./probe/binary.ts";
-import { takeUp } from "./take-up.ts";
+import type { AgentConfig } from "./runtime/config.ts";
+import type { Log } from "./runtime/log.ts";
 
 export const AGENT_VERSION = "0.1.0";
 const REGISTER_RETRY_MS = { first: 200, max: 5_000 };
@@ -27,6 +29,7 @@ export class Agent {
   readonly #outbox: Outbox;
   readonly #commands: CommandLog;
   readonly #guests: Guests;
+  readonly #hookRunner = new HookRunner();
   readonly #context: Context;
   readonly #unlock: () => void;
   readonly #dispatcher: Dispatcher;
@@ -50,7 +53,7 @@ export class Agent {
       log,
       onExit: (vm, detail) => put({ type: "guest.exited", vm, detail }),
     });
-    this.#context = { config, guests: this.#guests, put, log };
+    this.#context = { config, guests: this.#guests, hookRunner: this.#hookRunner, emit: put, log };
     this.#dispatcher = new Dispatcher({
       host: config.host,
       handlers: createHandlers(this.#context),
@@ -69,7 +72,7 @@ export class Agent {
   async start(): Promise<void> {
     const config = this.#config;
     // First of all the guests: their migrations cannot wait for anything else.
-    await takeUp(this.#context);
+    await reattach(this.#context);
     const { probe: qemu } = await describeBinary(config.qemu, config.stateDir);
     const facts: HostFacts = {
       agentVersion: AGENT_VERSION,
@@ -104,6 +107,7 @@ export class Agent {
     this.#stop.abort();
     await this.#source?.stop();
     await this.#outbox.stop(2_000);
+    this.#hookRunner.close();
     await this.#guests.close();
     this.#commands.close();
     this.#sqs.destroy();

@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import { AGENT_VERSION, Agent } from "./agent.ts";
-import { readConfig } from "./config.ts";
-import { createLog } from "./log.ts";
+import { readConfig } from "./runtime/config.ts";
+import { createLog } from "./runtime/log.ts";
 
 const program = new Command("switchyard-agent")
   .description("Runs on each host: starts and adopts QEMU guests and carries out migrations")

@@ -2,9 +2,9 @@ import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { QmpClient } from "../agent/qmp/client.ts";
 import type { VmDefinition } from "../core/vm.ts";
-import { waitForCounter } from "../demo/guest/serial.ts";
+import { QmpClient } from "../qmp/client.ts";
+import { waitForCounter } from "../rig/guest/serial.ts";
 
 export type BareRun = {
   /** QEMU's own figure. */

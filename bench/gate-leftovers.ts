@@ -1,6 +1,6 @@
 import { join } from "node:path";
-import { QmpClient } from "../agent/qmp/client.ts";
-import type { Fleet } from "../demo/fleet.ts";
+import { QmpClient } from "../qmp/client.ts";
+import type { Fleet } from "../rig/fleet.ts";
 
 /**
  * What a gate has left in a guest's QEMU: its node, a dirty bitmap, the capability, a downtime limit

@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Migration } from "../core/migration.ts";
-import type { Fleet } from "../demo/fleet.ts";
-import { readCounter } from "../demo/guest/serial.ts";
-import { waitUntil } from "../demo/wait-until.ts";
+import type { Migration } from "../core/migration/migration.ts";
+import type { Fleet } from "../rig/fleet.ts";
+import { readCounter } from "../rig/guest/serial.ts";
+import { waitUntil } from "../rig/wait-until.ts";
 
 export type Move = {
   /** QEMU's own figure. */
@@ -16,7 +16,7 @@ export type Move = {
 
 export type HeldMove = Move & {
   /** Leave has reached QEMU (the agent's word) to STOP. */
-  releasedToStopMs: number;
+  openedToStopMs: number;
   /** The call that gives leave was sent, and was answered, to STOP. */
   sentToStopMs: number;
   answeredToStopMs: number;
@@ -55,7 +55,7 @@ export async function gatedMove(fleet: Fleet, ends: Ends, holdMs: number): Promi
     (after[what] - before[what]) / seconds;
   return {
     ...move,
-    releasedToStopMs: stoppedAtMs - (gate?.releasedAtMs ?? Number.NaN),
+    openedToStopMs: stoppedAtMs - (gate?.openedAtMs ?? Number.NaN),
     sentToStopMs: stoppedAtMs - sentAtMs,
     answeredToStopMs: stoppedAtMs - answeredAtMs,
     ticksPerSecond: rate("counter"),

@@ -2,12 +2,12 @@ import { cpus } from "node:os";
 import { join } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
 import { VmDefinition } from "../core/vm.ts";
-import { Fleet } from "../demo/fleet.ts";
-import { bootDiskDefinition, writeBootDisk } from "../demo/guest/boot-disk.ts";
-import type { GuestLoad } from "../demo/guest/boot-sector.ts";
-import { waitForCounter } from "../demo/guest/serial.ts";
-import { chooseQemu } from "../demo/qemu.ts";
-import { waitUntil } from "../demo/wait-until.ts";
+import { Fleet } from "../rig/fleet.ts";
+import { bootDiskDefinition, writeBootDisk } from "../rig/guest/boot-disk.ts";
+import type { GuestLoad } from "../rig/guest/boot-sector.ts";
+import { waitForCounter } from "../rig/guest/serial.ts";
+import { chooseQemu } from "../rig/qemu.ts";
+import { waitUntil } from "../rig/wait-until.ts";
 import { leftovers } from "./gate-leftovers.ts";
 import { gatedMove, type HeldMove, holdMove, type Move, plainMove } from "./gate-move.ts";
 import { round, spread } from "./statistics.ts";
@@ -117,7 +117,7 @@ function summary(plain: Move[], gated: HeldMove[], leftBehind: object) {
     downtimeRatio: round(withGate.downtimeMs.median / without.downtimeMs.median),
     blackoutRatio: round(withGate.blackoutMs.median / without.blackoutMs.median),
     releaseToStopMs: {
-      sinceReleased: of(gated, (one) => one.releasedToStopMs),
+      sinceReleased: of(gated, (one) => one.openedToStopMs),
       sinceAnswered: of(gated, (one) => one.answeredToStopMs),
       sinceSent: of(gated, (one) => one.sentToStopMs),
     },

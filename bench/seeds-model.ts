@@ -1,5 +1,5 @@
-import type { VfioKnobs } from "../sim/knobs.ts";
-import { createVirtualPair } from "../sim/virtual-pair.ts";
+import type { VfioKnobs } from "../emulators/qemu/knobs.ts";
+import { createVirtualPair } from "../emulators/qemu/virtual-pair.ts";
 
 /** A guest with VFIO devices, and how it is moved. */
 export interface Scenario {

@@ -1,14 +1,14 @@
 import { join } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
-import type { Host } from "../core/host.ts";
-import type { Migration } from "../core/migration.ts";
+import type { Migration } from "../core/migration/migration.ts";
+import type { Host } from "../core/protocol/host.ts";
 import { VmDefinition } from "../core/vm.ts";
-import { Fleet } from "./fleet.ts";
-import { bootDiskDefinition, writeBootDisk } from "./guest/boot-disk.ts";
-import { readCounter, waitForCounter } from "./guest/serial.ts";
-import { chooseQemu, type Qemu } from "./qemu.ts";
+import { Fleet } from "../rig/fleet.ts";
+import { bootDiskDefinition, writeBootDisk } from "../rig/guest/boot-disk.ts";
+import { readCounter, waitForCounter } from "../rig/guest/serial.ts";
+import { chooseQemu, type Qemu } from "../rig/qemu.ts";
+import { waitUntil } from "../rig/wait-until.ts";
 import { countTransitions, printSummary, type Summary, summarize } from "./summary.ts";
-import { waitUntil } from "./wait-until.ts";
 
 const MIB = 2 ** 20;
 const VM = "demo";

@@ -1,6 +1,6 @@
 import { GetExecutionHistoryCommand, SFNClient } from "@aws-sdk/client-sfn";
-import type { Migration } from "../core/migration.ts";
-import type { Qemu } from "./qemu.ts";
+import type { Migration } from "../core/migration/migration.ts";
+import type { Qemu } from "../rig/qemu.ts";
 
 /** What the demo proves, in one object. Times in ms. */
 export type Summary = {

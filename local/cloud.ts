@@ -13,17 +13,19 @@ import {
   UpdateStateMachineCommand,
 } from "@aws-sdk/client-sfn";
 import type { Logger } from "pino";
-import { type CarriedService, carry, closeClients } from "../functions/clients.ts";
-import { TTL_ATTRIBUTE, tableSchema } from "../functions/table-schema.ts";
+import { migrationTasks } from "../core/migration/tasks.ts";
+import { startStepFunctions } from "../emulators/asl/server.ts";
+import { type Carrier, unsigned } from "../emulators/aws/aws-json/carrier.ts";
+import { systemClock } from "../emulators/aws/clock.ts";
+import { startDynamodb } from "../emulators/aws/dynamodb/dynamodb.ts";
+import { type FunctionRegistry, functionRegistry } from "../emulators/aws/lambda/registry.ts";
+import { startLambda } from "../emulators/aws/lambda/server.ts";
+import { startSqs } from "../emulators/aws/sqs/sqs.ts";
+import { type CarriedService, carry, closeClients } from "../functions/runtime/clients.ts";
+import { TTL_ATTRIBUTE, tableSchema } from "../functions/store/table-schema.ts";
+import { refsOf } from "../workflows/asl.ts";
 import { migrationDefinition } from "../workflows/migration.ts";
-import { type Carrier, unsigned } from "./aws-json/carrier.ts";
-import { systemClock } from "./clock.ts";
-import { startDynamodb } from "./dynamodb/dynamodb.ts";
 import { type Gateway, startGateway } from "./gateway.ts";
-import { type FunctionRegistry, functionRegistry } from "./lambda/registry.ts";
-import { startLambda } from "./lambda/server.ts";
-import { startStepFunctions } from "./sfn/server.ts";
-import { startSqs } from "./sqs/sqs.ts";
 
 const ACCOUNT = "000000000000";
 const REGION = "us-east-1";
@@ -137,20 +139,12 @@ async function register(
   registry: FunctionRegistry,
   options: { port: number; log: Logger },
 ): Promise<Gateway> {
-  const functions = {
-    admit: await import("../functions/admit.ts"),
-    relay: await import("../functions/relay.ts"),
-    negotiate: await import("../functions/negotiate.ts"),
-    "await-signal": await import("../functions/await-signal.ts"),
-    "ack-expired": await import("../functions/ack-expired.ts"),
-    complete: await import("../functions/complete.ts"),
-    reconcile: await import("../functions/reconcile.ts"),
-    release: await import("../functions/release.ts"),
-    "agent-events": await import("../functions/agent-events.ts"),
-  };
-  for (const [name, { handler }] of Object.entries(functions)) registry.register(name, handler);
+  const { taskHandlers } = await import("../functions/task/tasks.ts");
+  const agentEvents = await import("../functions/agent-events/index.ts");
+  for (const [name, handler] of Object.entries(taskHandlers)) registry.register(name, handler);
+  registry.register("agent-events", agentEvents.handler);
   const { app: api } = await import("../functions/api/app.ts");
-  const gateway = await startGateway({ api, agents: functions["agent-events"].app, ...options });
+  const gateway = await startGateway({ api, agents: agentEvents.app, ...options });
   return {
     ...gateway,
     close: async () => {
@@ -180,18 +174,7 @@ async function createTable(): Promise<void> {
 /** Made, or brought up to date: executions under way go on by the definition they began with. */
 async function createStateMachine(): Promise<void> {
   const arn = (name: string) => `arn:aws:lambda:${REGION}:${ACCOUNT}:function:${name}`;
-  const definition = JSON.stringify(
-    migrationDefinition({
-      admit: arn("admit"),
-      relay: arn("relay"),
-      negotiate: arn("negotiate"),
-      awaitSignal: arn("await-signal"),
-      ackExpired: arn("ack-expired"),
-      complete: arn("complete"),
-      reconcile: arn("reconcile"),
-      release: arn("release"),
-    }),
-  );
+  const definition = JSON.stringify(migrationDefinition(refsOf(migrationTasks, arn)));
   const roleArn = `arn:aws:iam::${ACCOUNT}:role/local`;
   const sfn = new SFNClient({});
   try {

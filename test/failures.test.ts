@@ -1,8 +1,8 @@
 import { globSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
-import { CommandError } from "../core/command.ts";
-import { failureCures } from "../core/failures.ts";
+import { failureCures } from "../core/migration/failures.ts";
+import { CommandError } from "../core/protocol/command.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 

@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { probeQemu } from "../agent/guest/qemu-probe.ts";
 import { applySettings, readCapabilities } from "../agent/migrate/settings.ts";
-import { probeQemu } from "../agent/probe/qemu.ts";
-import { QmpCommandError } from "../agent/qmp/error.ts";
-import { findQemu, type RealQemu, spawnQemu } from "../agent/qmp/testing/real-qemu.ts";
-import { negotiate } from "../core/negotiate.ts";
-import { parameters } from "../core/parameters.ts";
-import { MigrationPolicy } from "../core/policy.ts";
-import type { QemuProbe } from "../core/probe.ts";
-import { existsIn } from "../core/qemu-version.ts";
+import { negotiate } from "../core/negotiate/negotiate.ts";
+import { MigrationPolicy } from "../core/negotiate/policy.ts";
+import type { QemuProbe } from "../core/protocol/probe.ts";
+import { parameters } from "../core/qemu/parameters.ts";
+import { existsIn } from "../core/qemu/version.ts";
 import { VmDefinition } from "../core/vm.ts";
+import { QmpCommandError } from "../qmp/error.ts";
+import { findQemu, type RealQemu, spawnQemu } from "../qmp/testing/real-qemu.ts";
 
 const MEMORY_BYTES = 32 * 2 ** 20;
 /** In all of 7.2, 10.0 and 11.1. */

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { QmpCommandError } from "../agent/qmp/error.ts";
-import { findQemu, type RealQemu, spawnQemu } from "../agent/qmp/testing/real-qemu.ts";
-import { capabilities } from "../core/capabilities.ts";
-import { capabilitiesOf, checkCapabilities } from "../core/capability-rules.ts";
-import type { ParameterValue } from "../core/probe.ts";
+import type { ParameterValue } from "../core/protocol/probe.ts";
+import { capabilities } from "../core/qemu/capabilities.ts";
+import { capabilitiesOf, checkCapabilities } from "../core/qemu/capability-rules.ts";
+import { QmpCommandError } from "../qmp/error.ts";
+import { findQemu, type RealQemu, spawnQemu } from "../qmp/testing/real-qemu.ts";
 
 /** The QEMU on PATH (or $SWITCHYARD_QEMU), and other versions where they are at hand. */
 const binaries = {

@@ -7,6 +7,13 @@ export type Expression = `{% ${string} %}`;
 /** A string known when the definition is made, or a reference that resolves later (infra). */
 export type Refs<Name extends string, Ref> = Record<Name, Ref>;
 
+export function refsOf<Name extends string, Ref>(
+  names: readonly Name[],
+  refOf: (name: Name) => Ref,
+): Refs<Name, Ref> {
+  return Object.fromEntries(names.map((name) => [name, refOf(name)])) as Refs<Name, Ref>;
+}
+
 export type Retrier = {
   ErrorEquals: string[];
   IntervalSeconds?: number;

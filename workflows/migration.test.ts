@@ -1,18 +1,11 @@
 import aslValidator from "asl-validator";
 import { describe, expect, it } from "vitest";
+import { migrationTasks } from "../core/migration/tasks.ts";
+import { refsOf } from "./asl.ts";
 import { migrationDefinition } from "./migration.ts";
 
 const name = (suffix: string) => `arn:aws:lambda:eu-central-1:123456789012:function:${suffix}`;
-const definition = migrationDefinition({
-  admit: name("admit"),
-  relay: name("relay"),
-  negotiate: name("negotiate"),
-  awaitSignal: name("await-signal"),
-  ackExpired: name("ack-expired"),
-  complete: name("complete"),
-  reconcile: name("reconcile"),
-  release: name("release"),
-});
+const definition = migrationDefinition(refsOf(migrationTasks, name));
 const tasks = Object.entries(definition.States).flatMap(([state, value]) =>
   value.Type === "Task" ? [[state, value] as const] : [],
 );
@@ -36,7 +29,7 @@ describe("the migration workflow", () => {
   });
 
   it.each(tasks)("%s leaves no failure uncaught", (state, task) => {
-    const ends = ["Complete", "Release", "Reconcile"].includes(state);
+    const ends = ["Complete", "EndMigration", "Reconcile"].includes(state);
     const caught = task.Catch?.some((catcher) => catcher.ErrorEquals.includes("States.ALL"));
     const retried = task.Retry?.some((retrier) => retrier.ErrorEquals.includes("States.ALL"));
     expect(ends ? retried : caught).toBe(true);

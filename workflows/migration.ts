@@ -1,3 +1,4 @@
+import { executionInput } from "../core/migration/execution-input.ts";
 import {
   type Catcher,
   type Definition,
@@ -13,12 +14,12 @@ import {
   errorOutput,
   HEARTBEAT_SECONDS,
   MACHINE_SECONDS,
-  MIGRATION_ID,
   type MigrationRefs,
   payload,
   relayPayload,
   retryForADay,
   retrySilence,
+  tokenPayload,
 } from "./parts.ts";
 import { firstPause, postcopy } from "./postcopy.ts";
 import { wayBack } from "./way-back.ts";
@@ -48,7 +49,7 @@ function forward<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
   const relay = (commands: Commands, rest: object) =>
     relayPayload(refs, { commands, attempt: 1, interruptible: true, ...rest });
   const awaitSignal = (signal: string, phase: string, more: object = {}) =>
-    payload(refs.awaitSignal, { signal, phase, ...more });
+    tokenPayload(refs["await-signal"], { signal, phase, ...more });
   return {
     Begin: {
       Type: "Choice",
@@ -56,18 +57,18 @@ function forward<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
         "Looked into again, on a person's word, when its end was unknown; or there was room at once",
       Choices: [
         {
-          Condition: "{% $exists($states.context.Execution.Input.look) %}",
+          Condition: `{% $exists(${executionInput("turn")}) %}`,
           Next: "Observe",
           Assign: {
             ...counters,
-            look: "{% $states.context.Execution.Input.look %}",
+            turn: `{% ${executionInput("turn")} %}`,
             // Far beyond those of the executions before: each attempt has command ids of its own.
-            recovery: "{% $states.context.Execution.Input.look * 100 %}",
-            error: "UnknownState",
-            cause: "looked into again",
+            recovery: `{% ${executionInput("turn")} * 100 %}`,
+            errorName: "UnknownState",
+            errorCause: "observed again on a person's word",
           },
         },
-        { Condition: "{% $exists($states.context.Execution.Input.admitted) %}", Next: "Probe" },
+        { Condition: `{% $exists(${executionInput("admitted")}) %}`, Next: "Probe" },
       ],
       Default: "Admit",
     },
@@ -75,7 +76,7 @@ function forward<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
       Type: "Task",
       Comment: "Slots and memory, when hosts have them",
       Resource: INVOKE,
-      Arguments: { FunctionName: refs.admit, Payload: { migrationId: MIGRATION_ID } },
+      Arguments: payload(refs.admit),
       TimeoutSeconds: 60,
       Retry: [retryTransient],
       Catch: [nothingStarted],
@@ -91,7 +92,7 @@ function forward<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
       Type: "Task",
       Comment: "Hosts are full",
       Resource: INVOKE_WITH_TOKEN,
-      Arguments: payload(refs.admit, {}),
+      Arguments: tokenPayload(refs.admit),
       TimeoutSeconds: 3600,
       HeartbeatSeconds: 900,
       // Nobody beats for a migration that waits its turn: asking again every 15 minutes also heals
@@ -119,7 +120,7 @@ function forward<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
     Negotiate: {
       Type: "Task",
       Resource: INVOKE,
-      Arguments: { FunctionName: refs.negotiate, Payload: { migrationId: MIGRATION_ID } },
+      Arguments: payload(refs.negotiate),
       TimeoutSeconds: 60,
       Retry: [retryTransient],
       Catch: [nothingStarted],
@@ -145,7 +146,7 @@ function forward<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
         phase: "precopy",
         awaits: "converged",
       }),
-      TimeoutSeconds: "{% $states.context.Execution.Input.precopySeconds + 60 %}",
+      TimeoutSeconds: `{% ${executionInput("precopySeconds")} + 60 %}`,
       HeartbeatSeconds: HEARTBEAT_SECONDS,
       Retry: [retryTransient, retrySilence(5)],
       Catch: [stays, failed],
@@ -170,7 +171,7 @@ function forward<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
       Comment: "The target's switchover ACK; passes at once when none is expected",
       Resource: INVOKE_WITH_TOKEN,
       Arguments: awaitSignal("acked", "await-ack"),
-      TimeoutSeconds: "{% $states.context.Execution.Input.ackSeconds %}",
+      TimeoutSeconds: `{% ${executionInput("ackSeconds")} %}`,
       HeartbeatSeconds: HEARTBEAT_SECONDS,
       Retry: [retryTransient, retrySilence(5)],
       Catch: [{ ErrorEquals: ["States.Timeout"], Next: "AckExpired" }, stays, failed],
@@ -180,13 +181,13 @@ function forward<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
       Type: "Task",
       Comment: "The policy's deadline for the ACK has passed",
       Resource: INVOKE,
-      Arguments: { FunctionName: refs.ackExpired, Payload: { migrationId: MIGRATION_ID } },
+      Arguments: payload(refs["ack-expired"]),
       TimeoutSeconds: 60,
       Retry: [retryTransient],
       Catch: [failed],
       Assign: {
-        error: "AckTimeout",
-        cause: "{% $states.result.Payload.reason %}",
+        errorName: "AckTimeout",
+        errorCause: "{% $states.result.Payload.reason %}",
         action: "{% $states.result.Payload.action %}",
         ...counters,
       },
@@ -213,7 +214,7 @@ function forward<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
       Comment: "The agents act by themselves; the source says when it has completed",
       Resource: INVOKE_WITH_TOKEN,
       Arguments: awaitSignal("source-completed", "switchover", { pause: 1 }),
-      TimeoutSeconds: "{% $states.context.Execution.Input.switchoverSeconds + 60 %}",
+      TimeoutSeconds: `{% ${executionInput("switchoverSeconds")} + 60 %}`,
       HeartbeatSeconds: HEARTBEAT_SECONDS,
       Retry: [retryTransient, retrySilence(5)],
       Catch: [firstPause, stays, failed],
@@ -234,7 +235,7 @@ function forward<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
       Type: "Task",
       Comment: "Where the VM runs, the downtime; slots and lock released",
       Resource: INVOKE,
-      Arguments: { FunctionName: refs.complete, Payload: { migrationId: MIGRATION_ID } },
+      Arguments: payload(refs.complete),
       TimeoutSeconds: 60,
       Retry: retryForADay,
       Assign: { discards: 1 },
@@ -276,8 +277,8 @@ const DISCARDS = 5;
 /** Before Prepare no host has been changed: there is nothing to look into. */
 const nothingStarted: Catcher = {
   ErrorEquals: ["States.ALL"],
-  Assign: { ...errorOutput, action: "release", reason: "nothing had been started on the hosts" },
-  Next: "Release",
+  Assign: { ...errorOutput, action: "end", reason: "nothing had been started on the hosts" },
+  Next: "EndMigration",
 };
 
 /**

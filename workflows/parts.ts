@@ -1,20 +1,14 @@
+import { executionInput } from "../core/migration/execution-input.ts";
+import type { MigrationTask } from "../core/migration/tasks.ts";
 import { type Expression, type Refs, type Retrier, retryTransient } from "./asl.ts";
 
 /** The functions a migration calls: an ARN each, or a reference that resolves to one. */
-export type MigrationRefs<Ref> = Refs<
-  | "admit"
-  | "relay"
-  | "negotiate"
-  | "awaitSignal"
-  | "ackExpired"
-  | "complete"
-  | "reconcile"
-  | "release",
-  Ref
->;
+export type MigrationRefs<Ref> = Refs<MigrationTask, Ref>;
 
-export const MIGRATION_ID: Expression = "{% $states.context.Execution.Input.migrationId %}";
-export const TOKEN: Expression = "{% $states.context.Task.Token %}";
+const MIGRATION_ID: Expression = `{% ${executionInput("migrationId")} %}`;
+const TOKEN: Expression = "{% $states.context.Task.Token %}";
+/** The state that calls a function; for its log. */
+const STATE: Expression = "{% $states.context.State.Name %}";
 
 /** Longest life of one migration: 16 days, more than the longest precopy and hold together. */
 export const MACHINE_SECONDS = 16 * 24 * 3600;
@@ -27,13 +21,19 @@ export type Commands = { step: string; verb: string; side: "source" | "target" }
 
 /** Of a task that sends commands. */
 export function relayPayload<Ref>({ relay }: Pick<MigrationRefs<Ref>, "relay">, rest: object) {
-  return payload(relay, { parties: "{% $states.context.Execution.Input.parties %}", ...rest });
+  return tokenPayload(relay, { parties: `{% ${executionInput("parties")} %}`, ...rest });
 }
 
-export function payload<Ref>(functionName: Ref, rest: object) {
+/** Arguments of a task that is over when its token is completed. */
+export function tokenPayload<Ref>(functionName: Ref, rest: object = {}) {
+  return payload(functionName, { taskToken: TOKEN, ...rest });
+}
+
+/** Arguments of a task that is over when its function returns. */
+export function payload<Ref>(functionName: Ref, rest: object = {}) {
   return {
     FunctionName: functionName,
-    Payload: { migrationId: MIGRATION_ID, taskToken: TOKEN, ...rest },
+    Payload: { migrationId: MIGRATION_ID, state: STATE, ...rest },
   };
 }
 
@@ -53,15 +53,15 @@ export function retrySilence(times: number): Retrier {
 }
 
 export const errorOutput = {
-  error: "{% $states.errorOutput.Error %}",
-  cause: "{% $exists($states.errorOutput.Cause) ? $states.errorOutput.Cause : '' %}",
+  errorName: "{% $states.errorOutput.Error %}",
+  errorCause: "{% $exists($states.errorOutput.Cause) ? $states.errorOutput.Cause : '' %}",
 };
 
 /**
- * Where counting begins: looks at both ends, the next pause of postcopy, recoveries (each has command
+ * Where counting begins: turns at both ends, the next pause of postcopy, recoveries (each has command
  * ids of its own), and those that failed one after the other.
  */
-export const counters = { look: 1, pause: 1, recovery: 1, failures: 0 };
+export const counters = { turn: 1, pause: 1, recovery: 1, failures: 0 };
 
 /**
  * The end of a migration must be written down: tried for a day before it is given up. The first

@@ -6,9 +6,9 @@ import {
   HEARTBEAT_SECONDS,
   MACHINE_SECONDS,
   type MigrationRefs,
-  payload,
   relayPayload,
   retrySilence,
+  tokenPayload,
 } from "./parts.ts";
 
 /** Attempts to recover postcopy, one after the other, before a person is called. */
@@ -67,7 +67,7 @@ export function postcopy<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
         {
           Condition: `{% $failures >= ${RECOVERIES_MAX} %}`,
           Assign: { action: "freeze", reason: NOT_RECOVERED },
-          Next: "Release",
+          Next: "EndMigration",
         },
       ],
       Default: "RecoverLater",
@@ -77,7 +77,7 @@ export function postcopy<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
       Type: "Task",
       Comment: "The guest runs on the target; the rest of its memory follows",
       Resource: INVOKE_WITH_TOKEN,
-      Arguments: payload(refs.awaitSignal, {
+      Arguments: tokenPayload(refs["await-signal"], {
         signal: "source-completed",
         phase: "postcopy",
         interruptible: false,

@@ -1,11 +1,5 @@
 import { INVOKE, INVOKE_WITH_TOKEN, retryTransient, type State } from "./asl.ts";
-import {
-  commandLimits,
-  MIGRATION_ID,
-  type MigrationRefs,
-  relayPayload,
-  retryForADay,
-} from "./parts.ts";
+import { commandLimits, type MigrationRefs, payload, relayPayload, retryForADay } from "./parts.ts";
 
 /** From a failure to an end that is written down: look, decide, take one step back, look again. */
 export function wayBack<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
@@ -17,7 +11,7 @@ export function wayBack<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
       Resource: INVOKE_WITH_TOKEN,
       Arguments: relayPayload(refs, {
         commands: [{ step: "cancel-source", verb: "source.cancel", side: "source" }],
-        attempt: "{% $look %}",
+        attempt: "{% $turn %}",
         interruptible: false,
         phase: "reconcile",
       }),
@@ -36,7 +30,7 @@ export function wayBack<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
           { step: "observe-source", verb: "migration.observe", side: "source" },
           { step: "observe-target", verb: "migration.observe", side: "target" },
         ],
-        attempt: "{% $look %}",
+        attempt: "{% $turn %}",
         interruptible: false,
         phase: "reconcile",
       }),
@@ -49,14 +43,11 @@ export function wayBack<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
     Reconcile: {
       Type: "Task",
       Resource: INVOKE,
-      Arguments: {
-        FunctionName: refs.reconcile,
-        Payload: { migrationId: MIGRATION_ID, look: "{% $look %}" },
-      },
+      Arguments: payload(refs.reconcile, { turn: "{% $turn %}" }),
       TimeoutSeconds: 60,
       Retry: retryForADay,
       Assign: {
-        look: "{% $look + 1 %}",
+        turn: "{% $turn + 1 %}",
         action: "{% $states.result.Payload.action %}",
         reason: "{% $states.result.Payload.reason %}",
         undo: "{% $exists($states.result.Payload.undo) ? [$states.result.Payload.undo] : [] %}",
@@ -69,49 +60,45 @@ export function wayBack<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
       Type: "Choice",
       Choices: [
         { Condition: "{% $action = 'complete' %}", Next: "Complete" },
-        { Condition: "{% $action = 'wait' %}", Next: "LookLater" },
+        { Condition: "{% $action = 'wait' %}", Next: "ObserveLater" },
         { Condition: "{% $action = 'await-postcopy' %}", Next: "AwaitPostcopy" },
         { Condition: "{% $count($undo) > 0 %}", Next: "Undo" },
       ],
-      Default: "Release",
+      Default: "EndMigration",
     },
-    LookLater: { Type: "Wait", Seconds: 5, Next: "Observe" },
+    ObserveLater: { Type: "Wait", Seconds: 5, Next: "Observe" },
     Undo: {
       Type: "Task",
       Comment: "One step back, then what it found is looked at again",
       Resource: INVOKE_WITH_TOKEN,
       Arguments: relayPayload(refs, {
         commands: "{% $undo %}",
-        attempt: "{% $look %}",
+        attempt: "{% $turn %}",
         interruptible: false,
         phase: "undo",
       }),
       ...commandLimits,
       Retry: [retryTransient],
-      Catch: [{ ErrorEquals: ["States.ALL"], Next: "LookLater" }],
+      Catch: [{ ErrorEquals: ["States.ALL"], Next: "ObserveLater" }],
       Next: "Reconcile",
     },
-    Release: {
+    EndMigration: {
       Type: "Task",
       Comment: "Writes the end; slots and lock released (the lock stays when nobody knows)",
       Resource: INVOKE,
-      Arguments: {
-        FunctionName: refs.release,
-        Payload: {
-          migrationId: MIGRATION_ID,
-          action: "{% $action %}",
-          reason: "{% $reason %}",
-          error: "{% $error %}",
-          cause: "{% $cause %}",
-        },
-      },
+      Arguments: payload(refs["end-migration"], {
+        action: "{% $action %}",
+        reason: "{% $reason %}",
+        error: "{% $errorName %}",
+        cause: "{% $errorCause %}",
+      }),
       TimeoutSeconds: 60,
       Retry: retryForADay,
       Next: "NotCompleted",
     },
     NotCompleted: {
       Type: "Fail",
-      Error: "{% $error %}",
+      Error: "{% $errorName %}",
       Cause: "{% $reason %}",
     },
   };

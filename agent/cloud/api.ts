@@ -1,7 +1,7 @@
 import { z } from "zod";
-import type { AgentEvent } from "../../core/event.ts";
-import type { HostFacts } from "../../core/host.ts";
 import type { HostId } from "../../core/id.ts";
+import type { AgentEvent } from "../../core/protocol/event.ts";
+import type { HostFacts } from "../../core/protocol/host.ts";
 
 const Registered = z.object({ queueUrl: z.string(), acceptedSeq: z.int().nonnegative() });
 const Gap = z.object({ code: z.literal("event-gap"), expectedSeq: z.int().positive() });

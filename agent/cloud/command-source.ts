@@ -5,8 +5,8 @@ import {
   ReceiveMessageCommand,
   type SQSClient,
 } from "@aws-sdk/client-sqs";
-import { type Command, CommandEnvelope } from "../../core/command.ts";
-import type { Log } from "../log.ts";
+import { type Command, CommandEnvelope } from "../../core/protocol/command.ts";
+import type { Log } from "../runtime/log.ts";
 
 const RETRY_MS = { first: 200, max: 5_000 };
 const POLL_SECONDS = 20;

@@ -2,10 +2,10 @@ import { rmSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { EventBatch, type EventBody } from "../../core/event.ts";
 import { HostId, MigrationId, VmId } from "../../core/id.ts";
+import { EventBatch, type EventBody } from "../../core/protocol/event.ts";
+import { quietLog } from "../runtime/testing/quiet-log.ts";
 import { testFolder } from "../testing/folder.ts";
-import { quietLog } from "../testing/quiet-log.ts";
 import { CloudApi } from "./api.ts";
 import { Outbox } from "./outbox.ts";
 

@@ -1,9 +1,9 @@
 import { join } from "node:path";
-import type { AgentEvent, EventBody } from "../../core/event.ts";
-import { JournalFile } from "../journal.ts";
-import type { Log } from "../log.ts";
+import type { AgentEvent, EventBody } from "../../core/protocol/event.ts";
+import { JournalFile } from "../durable/journal.ts";
+import type { Log } from "../runtime/log.ts";
 import { type CloudApi, CloudRefusedError, EventGapError } from "./api.ts";
-import { COMPANY_MS, canWait } from "./company.ts";
+import { COMPANY_MS, canWait } from "./batching.ts";
 
 type Queued = { id: number; atMs: number; body: EventBody; seq?: number };
 type Entry =

@@ -1,16 +1,22 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import type { VmId } from "../../core/id.ts";
-import type { QemuProbe } from "../../core/probe.ts";
+import type { QemuProbe } from "../../core/protocol/probe.ts";
 import type { VmDefinition } from "../../core/vm.ts";
-import { CommandRefusedError } from "../command-error.ts";
-import { probeQemu } from "../probe/qemu.ts";
-import type { QmpClient } from "../qmp/client.ts";
+import type { QmpClient } from "../../qmp/client.ts";
+import { CommandRefusedError } from "../command/command-error.ts";
+import {
+  identify,
+  isAlive,
+  type ProcessIdentity,
+  sendSignal,
+  waitForEnd,
+} from "../runtime/process.ts";
 import { guestPaths } from "./arguments.ts";
 import { listenerPid } from "./listener.ts";
 import { type Manifest, writeLeave, writeManifest } from "./manifest.ts";
 import { Monitor } from "./monitor.ts";
-import { identify, isAlive, type ProcessIdentity, sendSignal, waitForEnd } from "./process.ts";
+import { probeQemu } from "./qemu-probe.ts";
 import { readTail, type SpawnOptions, spawnGuest } from "./spawn.ts";
 
 /** QEMU must have ended within this after `quit`, then after SIGTERM. */

@@ -3,10 +3,10 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { VmId } from "../../core/id.ts";
 import { VmDefinition } from "../../core/vm.ts";
-import { Guests } from "../guests.ts";
+import { quietLog } from "../runtime/testing/quiet-log.ts";
 import { testFolder } from "../testing/folder.ts";
-import { quietLog } from "../testing/quiet-log.ts";
-import { Departed } from "./departed.ts";
+import { Departed } from "./exited.ts";
+import { Guests } from "./guests.ts";
 import { type Manifest, readManifests, writeLeave, writeManifest } from "./manifest.ts";
 
 const manifest: Manifest = {
@@ -81,7 +81,7 @@ describe("what is known of departed guests", () => {
     const first = new Departed(folder, quietLog());
     const id = "mig_01ARZ3NDEKTSV4RRFFQ69G5FAV" as never;
     const handover = { address: "127.0.0.1", port: 1, key: "secret" };
-    const migration = { id, epoch: 1, role: "target", over: false, handover } as const;
+    const migration = { id, epoch: 1, side: "target", over: false, handover } as const;
     for (let n = 0; n < 1_001; n += 1) {
       first.add({ ...manifest, vm: VmId.parse(`vm${n}`), migration });
     }
@@ -91,7 +91,7 @@ describe("what is known of departed guests", () => {
     const known = (name: string) => second.get(VmId.parse(name));
     expect([known("vm0"), known("vm1000")]).toEqual([undefined, undefined]);
     expect(JSON.stringify(known("vm999"))).not.toContain("secret");
-    expect(known("vm999")?.migration).toMatchObject({ id, role: "target" });
+    expect(known("vm999")?.migration).toMatchObject({ id, side: "target" });
     second.close();
   });
 });

@@ -10,9 +10,9 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
-import { Climb } from "../../core/convergence.ts";
+import { Climb } from "../../core/convergence/ladder.ts";
 import { MigrationId, VmId } from "../../core/id.ts";
-import { ParameterValue, TlsKind } from "../../core/probe.ts";
+import { ParameterValue, TlsKind } from "../../core/protocol/probe.ts";
 import { VmDefinition } from "../../core/vm.ts";
 
 /** Integers beyond 2^53 are text. */
@@ -36,7 +36,7 @@ export const Manifest = z.strictObject({
     .strictObject({
       id: MigrationId,
       epoch: z.int().nonnegative(),
-      role: z.enum(["source", "target"]),
+      side: z.enum(["source", "target"]),
       /** Nothing more is to be reported or done for it. */
       over: z.boolean(),
       /** Needed to take up the handover link again; the file is readable by its owner only. */
@@ -55,9 +55,9 @@ export const Manifest = z.strictObject({
       postcopy: z
         .strictObject({ active: z.boolean(), pauses: z.int().nonnegative(), paused: z.boolean() })
         .optional(),
-      /** Holds for leave; given at `releaseAtMs`; lifted once that is carried out. */
+      /** Holds for leave; given at `permitAtMs`; lifted once that is carried out. */
       gate: z
-        .strictObject({ releaseAtMs: z.number().optional(), isLifted: z.literal(true).optional() })
+        .strictObject({ permitAtMs: z.number().optional(), isLifted: z.literal(true).optional() })
         .optional(),
       /** Parameters as agreed that are changed underway, and all changed ones as they were before. */
       agreed: Parameters.optional(),

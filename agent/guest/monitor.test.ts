@@ -1,8 +1,8 @@
 import { spawn } from "node:child_process";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
-import { FakeQmpServer } from "../qmp/testing/fake-server.ts";
+import { FakeQmpServer } from "../../qmp/testing/fake-server.ts";
+import { identify } from "../runtime/process.ts";
 import { Monitor } from "./monitor.ts";
-import { identify } from "./process.ts";
 
 /** A process, a QMP server that stands for its monitor, and a session with it. */
 async function start() {

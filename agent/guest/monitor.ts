@@ -1,8 +1,8 @@
-import { QmpClient } from "../qmp/client.ts";
-import { QmpDisconnectedError, type QmpError } from "../qmp/error.ts";
-import type { QmpEventListener } from "../qmp/event-hub.ts";
-import type { QmpEventName } from "../qmp/events.ts";
-import { type ProcessIdentity, waitForEnd } from "./process.ts";
+import { QmpClient } from "../../qmp/client.ts";
+import { QmpDisconnectedError, type QmpError } from "../../qmp/error.ts";
+import type { QmpEventListener } from "../../qmp/event-hub.ts";
+import type { QmpEventName } from "../../qmp/events.ts";
+import { type ProcessIdentity, waitForEnd } from "../runtime/process.ts";
 
 /** From the end of the QMP session to the end of the process, when the process is dying. */
 const DYING_MS = 100;

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { VmDefinition } from "../../core/vm.ts";
-import { readConfig } from "../config.ts";
+import { readConfig } from "../runtime/config.ts";
 import { missingResources, resolveResources } from "./resources.ts";
 import { spawnGuest } from "./spawn.ts";
 

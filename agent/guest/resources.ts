@@ -1,6 +1,6 @@
 import { mapResources, resourcesOf } from "../../core/host-resources.ts";
 import type { VmDefinition } from "../../core/vm.ts";
-import { CommandRefusedError } from "../command-error.ts";
+import { CommandRefusedError } from "../command/command-error.ts";
 
 /** What this host's configuration says of each resource name. */
 export type Resources = Readonly<Record<string, string>>;

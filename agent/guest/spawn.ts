@@ -3,11 +3,11 @@ import { closeSync, fstatSync, mkdirSync, openSync, readSync, rmSync } from "nod
 import { join } from "node:path";
 import type { VmId } from "../../core/id.ts";
 import type { VmDefinition } from "../../core/vm.ts";
-import { CommandRefusedError } from "../command-error.ts";
-import { QmpClient } from "../qmp/client.ts";
+import { QmpClient } from "../../qmp/client.ts";
+import { CommandRefusedError } from "../command/command-error.ts";
+import { identify } from "../runtime/process.ts";
 import { guestArguments, guestPaths } from "./arguments.ts";
 import { hasManifest, type Manifest, writeManifest } from "./manifest.ts";
-import { identify } from "./process.ts";
 import { type Resources, resolveResources } from "./resources.ts";
 import { forgetStart, noteStart } from "./starting.ts";
 

@@ -1,8 +1,8 @@
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { identify } from "../runtime/process.ts";
 import { monitorOption } from "./arguments.ts";
 import { hasManifest, Manifest, writeManifest } from "./manifest.ts";
-import { identify } from "./process.ts";
 
 const NAME = "starting.json";
 const Starting = Manifest.omit({ pid: true, startTicks: true, bootId: true });

@@ -1,14 +1,14 @@
 import type { MigrationId, VmId } from "../../core/id.ts";
-import { CommandRefusedError } from "../command-error.ts";
-import type { Log } from "../log.ts";
-import type { Emit } from "../migrate/tell.ts";
-import type { Hook, HookName, HooksConfig } from "./config.ts";
+import { CommandRefusedError } from "../command/command-error.ts";
+import type { Emit } from "../guest/emit.ts";
+import type { Hook, HookName, HooksConfig } from "../runtime/hooks-config.ts";
+import type { Log } from "../runtime/log.ts";
 import type { HookRunner } from "./hook-runner.ts";
 
 type Options = {
   config: { host: string; migrationAddress: string; hooks: HooksConfig };
   runner: HookRunner;
-  role: "source" | "target";
+  side: "source" | "target";
   vm: VmId;
   id: MigrationId;
   epoch: number;
@@ -70,17 +70,17 @@ export class MigrationHooks {
 
   /** Why the migration must not go on; undefined: it may. */
   async #run(name: HookName, peerAddress?: string): Promise<string | undefined> {
-    const { config, runner, role, vm, id: migrationId, epoch, emit, log } = this.#options;
+    const { config, runner, side, vm, id: migrationId, epoch, emit, log } = this.#options;
     const hook: Hook | undefined = config.hooks[name] as Hook | undefined;
     if (hook === undefined || this.#begun.has(name)) return undefined;
     this.#begun.add(name);
     const result = await runner.run(hook, {
-      ...{ hook: name, role, vm, migrationId, host: config.host, address: config.migrationAddress },
+      ...{ hook: name, side, vm, migrationId, host: config.host, address: config.migrationAddress },
       ...(peerAddress === undefined ? {} : { peerAddress }),
     });
     const level = result.outcome === "succeeded" ? "info" : "warn";
     log[level]({ migrationId, vm, hook: name, command: hook.command, ...result }, "hook has ended");
-    emit({ type: "migration.hook", migrationId, vm, epoch, role, hook: name, ...result });
+    emit({ type: "migration.hook", migrationId, vm, epoch, side, hook: name, ...result });
     if (result.outcome === "succeeded" || hook.onFailure === "continue") return undefined;
     return `The hook ${name} of ${config.host} (${hook.command[0]}) failed: ${result.detail}`;
   }

@@ -1,5 +1,5 @@
 import type { Guest } from "../guest/guest.ts";
-import type { Log } from "../log.ts";
+import type { Log } from "../runtime/log.ts";
 import { ACK_TRACE, endOfLog } from "./ack-watch.ts";
 
 /**

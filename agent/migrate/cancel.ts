@@ -1,6 +1,6 @@
-import { CommandRefusedError } from "../command-error.ts";
-import type { QmpClient } from "../qmp/client.ts";
-import { QmpTimeoutError } from "../qmp/error.ts";
+import type { QmpClient } from "../../qmp/client.ts";
+import { QmpTimeoutError } from "../../qmp/error.ts";
+import { CommandRefusedError } from "../command/command-error.ts";
 
 /** After this a migration that stays in `cancelling` has its sockets yanked (facts 1.3). */
 const STUCK_MS = 2_000;

@@ -1,6 +1,6 @@
 import { expect, it, vi } from "vitest";
 import type { Guest } from "../guest/guest.ts";
-import { quietLog } from "../testing/quiet-log.ts";
+import { quietLog } from "../runtime/testing/quiet-log.ts";
 import { FloodControl } from "./flood-control.ts";
 
 /** Answers as a QEMU whose VFIO devices have sent so many bytes each time it is asked. */

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { ArgsOf } from "../../core/command.ts";
+import type { ArgsOf } from "../../core/protocol/command.ts";
+import type { QmpInteger } from "../../qmp/integer.ts";
 import type { Guest } from "../guest/guest.ts";
-import type { Log } from "../log.ts";
-import type { QmpInteger } from "../qmp/integer.ts";
+import type { Log } from "../runtime/log.ts";
 import { applyParameters } from "./settings.ts";
 
 /** Passes in one delivery (100 ms): with nothing left to send QEMU makes a hundred and more. */

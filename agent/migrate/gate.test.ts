@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import type { Guest } from "../guest/guest.ts";
-import { quietLog } from "../testing/quiet-log.ts";
+import { quietLog } from "../runtime/testing/quiet-log.ts";
 import { FloodControl } from "./flood-control.ts";
 import { Gate } from "./gate.ts";
 import { LinkBandwidth } from "./link-bandwidth.ts";
@@ -97,7 +97,7 @@ it("leave is on record before it reaches QEMU, so that a later life of the agent
   execute.mockRejectedValueOnce(new Error("gone")); // The link's figure: never mind.
   execute.mockRejectedValueOnce(new Error("gone"));
   await expect(gate.release()).rejects.toThrow("gone");
-  expect(manifest.migration.gate).toEqual({ releaseAtMs: Date.now() });
+  expect(manifest.migration.gate).toEqual({ permitAtMs: Date.now() });
   expect(gate.isHolding).toBe(true);
   expect(await gate.release()).toBe(true);
 });

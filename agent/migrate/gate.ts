@@ -1,7 +1,7 @@
-import type { Progress } from "../../core/event.ts";
+import type { Progress } from "../../core/protocol/event.ts";
+import { QmpCommandError } from "../../qmp/error.ts";
 import type { Guest } from "../guest/guest.ts";
-import type { Log } from "../log.ts";
-import { QmpCommandError } from "../qmp/error.ts";
+import type { Log } from "../runtime/log.ts";
 import type { FloodControl } from "./flood-control.ts";
 import type { LinkBandwidth } from "./link-bandwidth.ts";
 
@@ -84,7 +84,7 @@ export class Gate {
   }
 
   /** After a restart of the agent: the hold is QEMU's, it went on; its node is there still. */
-  takeUp(): void {
+  reattach(): void {
     this.#state = this.#guest.manifest.migration?.gate?.isLifted ? "released" : "holding";
   }
 
@@ -115,7 +115,7 @@ export class Gate {
   async release(): Promise<boolean> {
     if (this.#state !== "holding") return false;
     // A later life of the agent begins the release again.
-    this.#note({ releaseAtMs: Date.now() });
+    this.#note({ permitAtMs: Date.now() });
     this.#state = "released";
     // Full speed first: what became dirty has to go.
     this.#flood.release();
@@ -172,7 +172,7 @@ export class Gate {
     await this.#guest.qmp.execute("migrate-set-parameters", { "downtime-limit": limitMs });
   }
 
-  #note(gate: { releaseAtMs: number } | { isLifted: true }): void {
+  #note(gate: { permitAtMs: number } | { isLifted: true }): void {
     const { migration } = this.#guest.manifest;
     if (migration !== undefined) this.#guest.note({ migration: { ...migration, gate } });
   }

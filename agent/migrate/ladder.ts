@@ -1,8 +1,8 @@
-import type { Climb, ClimbedRung, Rung } from "../../core/convergence.ts";
-import type { Progress } from "../../core/event.ts";
-import { nextStall, restartStall, type StallState } from "../../core/stall.ts";
+import type { Climb, ClimbedRung, Rung } from "../../core/convergence/ladder.ts";
+import { nextStall, restartStall, type StallState } from "../../core/convergence/stall.ts";
+import type { Progress } from "../../core/protocol/event.ts";
+import { QmpCommandError } from "../../qmp/error.ts";
 import type { Guest } from "../guest/guest.ts";
-import { QmpCommandError } from "../qmp/error.ts";
 
 /** What is changed here, to be as it was before after the end. */
 export const LADDER_PARAMETERS = [

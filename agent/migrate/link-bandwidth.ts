@@ -1,5 +1,5 @@
 import type { Guest } from "../guest/guest.ts";
-import type { Log } from "../log.ts";
+import type { Log } from "../runtime/log.ts";
 
 /**
  * Tells QEMU what the link gives (avail-switchover-bandwidth), once, after the first pass over RAM.

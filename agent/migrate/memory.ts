@@ -1,6 +1,6 @@
 import type { MigrationId } from "../../core/id.ts";
 import type { Guest } from "../guest/guest.ts";
-import type { Log } from "../log.ts";
+import type { Log } from "../runtime/log.ts";
 
 /** Writes down that a migration is over for this process; the key of its link is forgotten. */
 export function forget(guest: Guest, id: MigrationId, log: Log): void {

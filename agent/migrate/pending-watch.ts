@@ -1,5 +1,5 @@
 import type { Guest } from "../guest/guest.ts";
-import type { Log } from "../log.ts";
+import type { Log } from "../runtime/log.ts";
 import { type AckSeen, AckWatch, endOfLog, lineTimeMs } from "./ack-watch.ts";
 
 /** All that have to do with the ACK; a pattern, as each version of QEMU has other ones. */

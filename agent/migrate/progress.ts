@@ -1,5 +1,5 @@
-import type { FinalFigures, Progress } from "../../core/event.ts";
-import type { MigrationInfo } from "../qmp/migration.ts";
+import type { FinalFigures, Progress } from "../../core/protocol/event.ts";
+import type { MigrationInfo } from "../../qmp/migration.ts";
 
 /** query-migrate in the words of the record. */
 export function toProgress(info: MigrationInfo): Progress {

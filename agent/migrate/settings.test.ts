@@ -1,7 +1,7 @@
 import { expect, it, onTestFinished } from "vitest";
-import { QmpClient } from "../qmp/client.ts";
-import { FakeQmpError } from "../qmp/testing/fake-error.ts";
-import { FakeQmpServer } from "../qmp/testing/fake-server.ts";
+import { QmpClient } from "../../qmp/client.ts";
+import { FakeQmpError } from "../../qmp/testing/fake-error.ts";
+import { FakeQmpServer } from "../../qmp/testing/fake-server.ts";
 import { applyFirstSettings, applySettings, readCapabilities, readParameters } from "./settings.ts";
 
 const usual = { events: true, multifd: false, xbzrle: true };

@@ -1,9 +1,9 @@
-import type { SideSettings } from "../../core/negotiation.ts";
-import type { ParameterValue } from "../../core/probe.ts";
-import type { Log } from "../log.ts";
-import { parameterValue } from "../probe/qemu.ts";
-import type { QmpClient } from "../qmp/client.ts";
-import type { MigrationCapability, MigrationParametersUpdate } from "../qmp/migration.ts";
+import type { ParameterValue } from "../../core/protocol/probe.ts";
+import type { SideSettings } from "../../core/protocol/side-settings.ts";
+import type { QmpClient } from "../../qmp/client.ts";
+import type { MigrationCapability, MigrationParametersUpdate } from "../../qmp/migration.ts";
+import { parameterValue } from "../guest/qemu-probe.ts";
+import type { Log } from "../runtime/log.ts";
 
 export type Parameters = Record<string, ParameterValue>;
 

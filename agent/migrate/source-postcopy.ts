@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { CommandRefusedError } from "../command-error.ts";
+import { CommandRefusedError } from "../command/command-error.ts";
+import type { Word } from "../guest/emit.ts";
 import type { Guest } from "../guest/guest.ts";
-import type { Word } from "./tell.ts";
 
 /** A new connection, and both ends agreeing on what is missing, take milliseconds. */
 const RECOVER_MS = 20_000;

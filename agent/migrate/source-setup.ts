@@ -1,10 +1,11 @@
-import type { ArgsOf } from "../../core/command.ts";
 import type { MigrationId } from "../../core/id.ts";
-import { DOWNTIME_LIMIT_MS } from "../../core/switchover-plan.ts";
+import type { ArgsOf } from "../../core/protocol/command.ts";
+import { DOWNTIME_LIMIT_MS } from "../../core/qemu/parameters.ts";
+import { QmpTimeoutError } from "../../qmp/error.ts";
+import type { Emit } from "../guest/emit.ts";
 import type { Guest } from "../guest/guest.ts";
 import type { MigrationHooks } from "../hooks/migration-hooks.ts";
-import type { Log } from "../log.ts";
-import { QmpTimeoutError } from "../qmp/error.ts";
+import type { Log } from "../runtime/log.ts";
 import { traceAck } from "./ack-trace.ts";
 import { FLOOD_PARAMETERS } from "./flood-control.ts";
 import { LADDER_PARAMETERS } from "./ladder.ts";
@@ -15,7 +16,6 @@ import {
   readCapabilities,
   readParameters,
 } from "./settings.ts";
-import type { Emit } from "./tell.ts";
 import type { TlsConfig } from "./tls.ts";
 
 export type SourceOptions = {
@@ -74,7 +74,7 @@ export async function setUpSource(
   const limit = args.settings.parameters["downtime-limit"];
   guest.note({
     migration: {
-      ...{ id, epoch, role: "source", over: false },
+      ...{ id, epoch, side: "source", over: false },
       handover: { ...args.handover, key: args.handoverKey },
       ...{ ackExpected, wasRunning, agreed, before },
       downtimeLimitMs: typeof limit === "number" ? limit : DOWNTIME_LIMIT_MS,

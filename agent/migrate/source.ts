@@ -1,13 +1,14 @@
-import type { ArgsOf, ResultOf } from "../../core/command.ts";
-import type { ClimbedRung } from "../../core/convergence.ts";
-import type { Progress } from "../../core/event.ts";
+import type { ClimbedRung } from "../../core/convergence/ladder.ts";
 import type { MigrationId } from "../../core/id.ts";
-import { DOWNTIME_LIMIT_MS } from "../../core/switchover-plan.ts";
-import { CommandRefusedError } from "../command-error.ts";
+import type { ArgsOf, ResultOf } from "../../core/protocol/command.ts";
+import type { Progress } from "../../core/protocol/event.ts";
+import { DOWNTIME_LIMIT_MS } from "../../core/qemu/parameters.ts";
+import type { QmpEvent } from "../../qmp/events.ts";
+import { CommandRefusedError } from "../command/command-error.ts";
+import { createTell, type Word } from "../guest/emit.ts";
 import type { Guest } from "../guest/guest.ts";
 import type { MigrationHooks } from "../hooks/migration-hooks.ts";
-import type { Log } from "../log.ts";
-import type { QmpEvent } from "../qmp/events.ts";
+import type { Log } from "../runtime/log.ts";
 import { AckWatch } from "./ack-watch.ts";
 import { Alarms } from "./alarms.ts";
 import { cancelAndWait, refuseInPostcopy } from "./cancel.ts";
@@ -29,7 +30,6 @@ import {
   setUpSource,
   UNTOUCHED,
 } from "./source-setup.ts";
-import { createTell, type Word } from "./tell.ts";
 import { TlsCredentials } from "./tls.ts";
 
 /** How often QEMU is asked for figures while it migrates. */
@@ -81,7 +81,7 @@ export class SourceMigration {
     this.#guest = options.guest;
     this.#tell = createTell(options);
     this.postcopy = new SourcePostcopy(options.guest, this.#tell);
-    this.#log = options.log.child({ migrationId: options.id, role: "source" });
+    this.#log = options.log.child({ migrationId: options.id, side: "source" });
     this.#progressIntervalMs = options.progressIntervalMs;
     this.#flood = new FloodControl(options.guest, this.#log);
     this.#tls = new TlsCredentials("source", options, this.#log);
@@ -131,11 +131,11 @@ export class SourceMigration {
   }
 
   /** Goes on with a migration of an earlier life of this agent. */
-  async takeUp(): Promise<void> {
+  async reattach(): Promise<void> {
     const memory = this.#guest.manifest.migration;
     if (memory?.handover) this.#link = HandoverClient.resume(memory.handover, this.id);
     this.#standUp();
-    this.#gate?.takeUp();
+    this.#gate?.reattach();
     this.#clockwork();
     // The agent's earlier life may have calmed it, and may have missed the end of the hold.
     this.#flood.restore();
@@ -163,7 +163,7 @@ export class SourceMigration {
    */
   async release(by: "command" | "time"): Promise<void> {
     if (this.ended || !(await this.#gate?.release())) return;
-    this.#tell({ type: "migration.released", by });
+    this.#tell({ type: "migration.gate-opened", by });
   }
 
   /** @throws QmpError; CommandRefusedError when it is over. */
@@ -283,15 +283,15 @@ export class SourceMigration {
     const why = this.#hooks.aborted ?? gaveUp ?? this.#overdue ?? info?.["error-desc"] ?? "";
     const errorDescription = why.slice(0, 4_000);
     const code = gaveUp === undefined ? {} : ({ code: "no-convergence" } as const);
-    this.#tell({ type: "migration.failed", role: "source", status, errorDescription, ...code });
+    this.#tell({ type: "migration.failed", side: "source", status, errorDescription, ...code });
     this.#end(status);
   }
 
   #onGone(): void {
     if (this.ended || this.#closed) return;
     const errorDescription = `The source's QEMU has ended: ${this.#guest.lastWords()}`;
-    this.#tell({ type: "migration.failed", role: "source", status: "gone", errorDescription });
-    this.#end("gone");
+    this.#tell({ type: "migration.failed", side: "source", status: "exited", errorDescription });
+    this.#end("exited");
   }
 
   #clockwork(): void {
@@ -300,7 +300,7 @@ export class SourceMigration {
     this.#alarms.every(this.#progressIntervalMs, () => this.#beat());
     this.#alarms.at(deadlineAtMs, () => this.#onDeadline());
     const held = (error: unknown) => this.#log.error({ error }, "cannot lift the hold in time");
-    this.#alarms.at(gate?.releaseAtMs, () => void this.release("time").catch(held));
+    this.#alarms.at(gate?.permitAtMs, () => void this.release("time").catch(held));
   }
 
   #onDeadline(): void {
@@ -388,7 +388,7 @@ export class SourceMigration {
     this.#over.resolve(status);
     this.#letGo();
     if (status !== "completed") this.#hooks.failed();
-    if (status === "gone") return;
+    if (status === "exited") return;
     // The next migration of this process finds it as this one did.
     const before = this.#before?.parameters ?? this.#guest.manifest.migration?.before ?? {};
     if (status !== "completed") this.#flood.stop();

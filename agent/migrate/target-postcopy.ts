@@ -1,8 +1,8 @@
 import { createServer } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
-import { CommandRefusedError } from "../command-error.ts";
-import type { QmpClient } from "../qmp/client.ts";
-import { QmpCommandError } from "../qmp/error.ts";
+import type { QmpClient } from "../../qmp/client.ts";
+import { QmpCommandError } from "../../qmp/error.ts";
+import { CommandRefusedError } from "../command/command-error.ts";
 
 /** The devices' state comes in one package before the guest may run. */
 const PACKAGE_MS = 30_000;

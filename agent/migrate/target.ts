@@ -1,17 +1,17 @@
-import type { ArgsOf, ResultOf } from "../../core/command.ts";
 import type { MigrationId } from "../../core/id.ts";
-import { CommandRefusedError } from "../command-error.ts";
+import type { ArgsOf, ResultOf } from "../../core/protocol/command.ts";
+import { isQmpEvent } from "../../qmp/events.ts";
+import type { MigrationInfo, SocketAddress } from "../../qmp/migration.ts";
+import { CommandRefusedError } from "../command/command-error.ts";
+import type { Emit } from "../guest/emit.ts";
 import type { Guest } from "../guest/guest.ts";
 import type { MigrationHooks } from "../hooks/migration-hooks.ts";
-import type { Log } from "../log.ts";
-import { isQmpEvent } from "../qmp/events.ts";
-import type { MigrationInfo, SocketAddress } from "../qmp/migration.ts";
+import type { Log } from "../runtime/log.ts";
 import { HandoverServer } from "./handover.ts";
 import { forget } from "./memory.ts";
 import { PendingWatch, tracePending } from "./pending-watch.ts";
 import { applyFirstSettings } from "./settings.ts";
 import { hostPart, listenAgain, waitUntilPostcopy } from "./target-postcopy.ts";
-import type { Emit } from "./tell.ts";
 import { type TlsConfig, TlsCredentials } from "./tls.ts";
 
 type TargetOptions = {
@@ -58,7 +58,7 @@ export class TargetMigration {
     this.epoch = options.epoch;
     this.#guest = options.guest;
     this.#emit = options.emit;
-    this.#log = options.log.child({ migrationId: options.id, role: "target" });
+    this.#log = options.log.child({ migrationId: options.id, side: "target" });
     this.#address = options.address;
     this.#tls = new TlsCredentials("target", options, this.#log);
   }
@@ -79,7 +79,7 @@ export class TargetMigration {
       migration: {
         id: this.id,
         epoch: this.epoch,
-        role: "target",
+        side: "target",
         over: false,
         handover: { ...handover, key: args.handoverKey },
         ...(args.tls ? { tls: args.tls } : {}),
@@ -94,7 +94,7 @@ export class TargetMigration {
   }
 
   /** Goes on with a migration of an earlier life of this agent. */
-  async takeUp(): Promise<void> {
+  async reattach(): Promise<void> {
     this.#ranInPostcopy = this.#guest.manifest.migration?.postcopy !== undefined;
     this.#listen();
     // Not waited for: QEMU may be silent, and the source may be waiting for us.
@@ -272,18 +272,18 @@ export class TargetMigration {
       }),
       monitor.onReturn(() => void this.#look()),
     );
-    void this.#guest.ended.then(() => this.#onFailed("gone"));
+    void this.#guest.ended.then(() => this.#onFailed("exited"));
   }
 
   async #onFailed(status: string): Promise<void> {
     if (this.#ended) return;
     this.#pendingWatch?.flush();
     this.#ended = true;
-    const said = status === "gone" ? undefined : await this.#errorDescription();
+    const said = status === "exited" ? undefined : await this.#errorDescription();
     const errorDescription = (said ?? this.#guest.lastWords()).slice(0, 4_000);
     this.#log.warn({ status, errorDescription }, "the incoming migration failed");
     const identity = { migrationId: this.id, vm: this.#guest.vm, epoch: this.epoch };
-    this.#emit({ type: "migration.failed", role: "target", status, errorDescription, ...identity });
+    this.#emit({ type: "migration.failed", side: "target", status, errorDescription, ...identity });
     this.hooks.failed();
     this.#end(0);
   }

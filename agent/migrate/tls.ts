@@ -3,11 +3,11 @@ import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { MigrationId } from "../../core/id.ts";
 import { TLS_OBJECT } from "../../core/negotiate/tls.ts";
-import type { TlsKind } from "../../core/probe.ts";
-import { CommandRefusedError } from "../command-error.ts";
+import type { TlsKind } from "../../core/protocol/probe.ts";
+import { QmpCommandError } from "../../qmp/error.ts";
+import { CommandRefusedError } from "../command/command-error.ts";
 import type { Guest } from "../guest/guest.ts";
-import type { Log } from "../log.ts";
-import { QmpCommandError } from "../qmp/error.ts";
+import type { Log } from "../runtime/log.ts";
 
 /** The folder of the guest holds it: mode 700, and no other guest's. */
 const KEY_FILE = "keys.psk";
@@ -15,7 +15,7 @@ const KEY_FILE = "keys.psk";
 const LABEL = "switchyard migration stream tls-psk 1";
 const KEY_BYTES = 32;
 
-type Role = "source" | "target";
+type Side = "source" | "target";
 
 /** Folder with this host's certificates, as QEMU names them; absent without x509. */
 export type TlsConfig = { readonly dir: string };
@@ -24,7 +24,7 @@ type Order = { tls?: TlsKind | undefined; handoverKey: string };
 
 /** TLS credentials of one migration in one QEMU, from before its settings name them to its end. */
 export class TlsCredentials {
-  readonly #role: Role;
+  readonly #side: Side;
   readonly #guest: Guest;
   readonly #id: MigrationId;
   readonly #config: TlsConfig | undefined;
@@ -32,11 +32,11 @@ export class TlsCredentials {
   #made = false;
 
   constructor(
-    role: Role,
+    side: Side,
     options: { guest: Guest; id: MigrationId; tls?: TlsConfig | undefined },
     log: Log,
   ) {
-    this.#role = role;
+    this.#side = side;
     this.#guest = options.guest;
     this.#id = options.id;
     this.#config = options.tls;
@@ -55,11 +55,11 @@ export class TlsCredentials {
     await removeCredentials(this.#guest);
     this.#made = true;
     const options =
-      tls === "psk" ? this.#writeKey(handoverKey) : certificates(this.#role, this.#config);
+      tls === "psk" ? this.#writeKey(handoverKey) : certificates(this.#side, this.#config);
     try {
       await this.#guest.qmp.execute("object-add", {
         id: TLS_OBJECT,
-        endpoint: this.#role === "source" ? "client" : "server",
+        endpoint: this.#side === "source" ? "client" : "server",
         ...options,
       });
     } catch (error) {
@@ -83,7 +83,7 @@ export class TlsCredentials {
     // QEMU's target reads it at each handshake, so it stays until the end.
     writeFileSync(join(folder, KEY_FILE), `${this.#id}:${key}\n`, { mode: 0o600, flag: "wx" });
     // A server is told no name: QEMU refuses one.
-    const name = this.#role === "source" ? { username: this.#id } : {};
+    const name = this.#side === "source" ? { username: this.#id } : {};
     return { "qom-type": "tls-creds-psk", dir: folder, ...name };
   }
 }
@@ -103,7 +103,7 @@ export async function removeCredentials(guest: Guest): Promise<void> {
 
 /** Ways in which this end can encrypt the stream. `credentials`: what its QEMU has. */
 export function tlsKinds(
-  role: Role,
+  side: Side,
   credentials: readonly string[] | undefined,
   config: TlsConfig | undefined,
 ): TlsKind[] {
@@ -111,23 +111,23 @@ export function tlsKinds(
   const x509 =
     has("x509") &&
     config !== undefined &&
-    filesOf(role, config.dir).every((path) => existsSync(path));
+    filesOf(side, config.dir).every((path) => existsSync(path));
   return [...(has("psk") ? (["psk"] as const) : []), ...(x509 ? (["x509"] as const) : [])];
 }
 
-function certificates(role: Role, config: TlsConfig | undefined) {
+function certificates(side: Side, config: TlsConfig | undefined) {
   if (config === undefined) {
     const message = "This host has no certificates: name their folder as `tls.dir`";
     throw new CommandRefusedError("refused", message);
   }
-  const missing = filesOf(role, config.dir).filter((path) => !existsSync(path));
+  const missing = filesOf(side, config.dir).filter((path) => !existsSync(path));
   if (missing.length > 0) {
     throw new CommandRefusedError("refused", `This host has no ${missing.join(", ")}`);
   }
   return { "qom-type": "tls-creds-x509", dir: config.dir, "verify-peer": true };
 }
 
-function filesOf(role: Role, dir: string): string[] {
-  const part = role === "source" ? "client" : "server";
+function filesOf(side: Side, dir: string): string[] {
+  const part = side === "source" ? "client" : "server";
   return ["ca-cert.pem", `${part}-cert.pem`, `${part}-key.pem`].map((name) => join(dir, name));
 }

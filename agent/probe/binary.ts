@@ -15,11 +15,11 @@ import {
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { z } from "zod";
-import { QemuProbe } from "../../core/probe.ts";
+import { QemuProbe } from "../../core/protocol/probe.ts";
+import { QmpClient } from "../../qmp/client.ts";
 import { SANDBOX } from "../guest/arguments.ts";
+import { probeQemu } from "../guest/qemu-probe.ts";
 import { environment } from "../guest/spawn.ts";
-import { QmpClient } from "../qmp/client.ts";
-import { probeQemu } from "./qemu.ts";
 
 const PROBE_MS = 20_000;
 

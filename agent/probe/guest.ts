@@ -1,11 +1,11 @@
-import type { ParameterValue, SourceProbe, VfioDevice } from "../../core/probe.ts";
+import type { ParameterValue, SourceProbe, VfioDevice } from "../../core/protocol/probe.ts";
+import type { QmpClient } from "../../qmp/client.ts";
+import { QmpCommandError } from "../../qmp/error.ts";
 import type { Guest } from "../guest/guest.ts";
-import type { HooksConfig } from "../hooks/config.ts";
+import { aboutMachine } from "../guest/qemu-probe.ts";
 import { type TlsConfig, tlsKinds } from "../migrate/tls.ts";
-import type { QmpClient } from "../qmp/client.ts";
-import { QmpCommandError } from "../qmp/error.ts";
+import type { HooksConfig } from "../runtime/hooks-config.ts";
 import { deviceClass } from "./device-class.ts";
-import { aboutMachine } from "./qemu.ts";
 
 /** What negotiation needs to know of a running guest. */
 export async function probeGuest(

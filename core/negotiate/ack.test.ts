@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { agree, type Case, on, reason, refuse } from "../testing/negotiating.ts";
-import { qemuProbe, vfioDevice } from "../testing/probes.ts";
+import { agree, type Case, on, reason, refuse } from "./testing/negotiating.ts";
+import { qemuProbe, vfioDevice } from "./testing/probes.ts";
 
 describe("the ACK", () => {
   const two = [vfioDevice("net0"), vfioDevice("gpu0")];

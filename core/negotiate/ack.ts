@@ -1,7 +1,7 @@
-import type { AckMode } from "../negotiation.ts";
-import type { QemuProbe, SourceProbe, TargetProbe } from "../probe.ts";
-import { isAtLeast, versionText } from "../qemu-version.ts";
+import type { QemuProbe, SourceProbe, TargetProbe } from "../protocol/probe.ts";
+import { isAtLeast, versionText } from "../qemu/version.ts";
 import type { VmDefinition } from "../vm.ts";
+import type { AckMode } from "./agreement.ts";
 
 export type AckInput = { source: SourceProbe; target: TargetProbe; definition: VmDefinition };
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { agree, type Case, reason, refuse } from "../testing/negotiating.ts";
-import { GiB, qemuProbe, vfioDevice } from "../testing/probes.ts";
+import { agree, type Case, reason, refuse } from "./testing/negotiating.ts";
+import { GiB, qemuProbe, vfioDevice } from "./testing/probes.ts";
 
 describe("blockers", () => {
   const oneOf: [title: string, input: Case, code: string, field: string, cure: RegExp][] = [

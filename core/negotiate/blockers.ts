@@ -1,10 +1,8 @@
-import type { Blocker } from "../negotiation.ts";
-import type { SourceProbe, TargetProbe } from "../probe.ts";
-import type { VmDefinition } from "../vm.ts";
+import type { SourceProbe } from "../protocol/probe.ts";
+import type { Blocker } from "./agreement.ts";
 import { cureOfBlockedReason } from "./blocked-reasons.ts";
+import type { Ends } from "./ends.ts";
 import { machineBlockers } from "./machine.ts";
-
-export type Ends = { source: SourceProbe; target: TargetProbe; definition: VmDefinition };
 
 /** What the two ends themselves have against this move, whatever the policy says. */
 export function findBlockers(ends: Ends): Blocker[] {

@@ -1,6 +1,6 @@
-import { capabilities, findCapability } from "../capabilities.ts";
-import { findFlag } from "../libvirt-flags.ts";
-import type { Choice } from "../negotiation.ts";
+import { capabilities, findCapability } from "../qemu/capabilities.ts";
+import { findFlag } from "../qemu/libvirt-flags.ts";
+import type { Choice } from "./agreement.ts";
 import { HOOK_FIELD } from "./hooks.ts";
 import type { Settlement } from "./settle.ts";
 import type { Wish, Wishes } from "./wishes.ts";

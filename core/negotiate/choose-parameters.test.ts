@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { agree, on, reason, refuse } from "../testing/negotiating.ts";
-import { qemuProbe } from "../testing/probes.ts";
+import { agree, on, reason, refuse } from "./testing/negotiating.ts";
+import { qemuProbe } from "./testing/probes.ts";
 
 describe("parameters", () => {
   it("those that an earlier migration may have changed are set", () => {

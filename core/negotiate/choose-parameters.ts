@@ -1,9 +1,10 @@
-import type { Blocker, Choice } from "../negotiation.ts";
-import { checkParameter } from "../parameter-check.ts";
-import { type Parameter, parameters } from "../parameters.ts";
-import type { MigrationPolicy } from "../policy.ts";
-import type { ParameterValue, QemuProbe, SourceProbe, TargetProbe } from "../probe.ts";
-import { versionText } from "../qemu-version.ts";
+import type { ParameterValue, QemuProbe, SourceProbe, TargetProbe } from "../protocol/probe.ts";
+import type { Parameter } from "../qemu/parameter.ts";
+import { checkParameter } from "../qemu/parameter-check.ts";
+import { parameters } from "../qemu/parameters.ts";
+import { versionText } from "../qemu/version.ts";
+import type { Blocker, Choice } from "./agreement.ts";
+import type { MigrationPolicy } from "./policy.ts";
 import type { Side } from "./sides.ts";
 import type { Wishes } from "./wishes.ts";
 

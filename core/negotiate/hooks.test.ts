@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { agree, on, reason, refuse } from "../testing/negotiating.ts";
+import { agree, on, reason, refuse } from "./testing/negotiating.ts";
 
 const PAUSE = "pause-before-switchover";
 const source = { hooks: ["preSwitchover" as const] };

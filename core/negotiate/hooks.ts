@@ -1,5 +1,5 @@
-import type { Blocker } from "../negotiation.ts";
-import type { SourceProbe } from "../probe.ts";
+import type { SourceProbe } from "../protocol/probe.ts";
+import type { Blocker } from "./agreement.ts";
 import type { Wishes } from "./wishes.ts";
 
 const PAUSE = "pause-before-switchover";

@@ -1,7 +1,7 @@
-import type { Blocker } from "../negotiation.ts";
-import type { MachineType } from "../probe.ts";
-import { isAtLeast, type Release, versionText } from "../qemu-version.ts";
-import type { Ends } from "./blockers.ts";
+import type { MachineType } from "../protocol/probe.ts";
+import { isAtLeast, type QemuRelease, versionText } from "../qemu/version.ts";
+import type { Blocker } from "./agreement.ts";
+import type { Ends } from "./ends.ts";
 import { vfioBlockers } from "./vfio.ts";
 
 /** What differs between the virtual machine at the source and what the target would build. */
@@ -65,8 +65,8 @@ export function findMachine(machines: readonly MachineType[], name: string) {
 }
 
 /** `pc-q35-10.0` → `10.0`; undefined for unversioned ones such as `microvm`. */
-function releaseOf(machine: string): Release | undefined {
-  return /-(\d+\.\d+)$/.exec(machine)?.[1] as Release | undefined;
+function releaseOf(machine: string): QemuRelease | undefined {
+  return /-(\d+\.\d+)$/.exec(machine)?.[1] as QemuRelease | undefined;
 }
 
 function machineUnknown({ source, target }: Ends): Blocker {

@@ -1,13 +1,13 @@
 import { describe, expect, it } from "vitest";
-import { capabilities, findCapability } from "../capabilities.ts";
-import { checkCapabilities } from "../capability-rules.ts";
-import { findFlag, libvirtFlags } from "../libvirt-flags.ts";
-import { type NegotiationInput, negotiate } from "../negotiate.ts";
-import type { Agreement, NegotiationResult } from "../negotiation.ts";
-import { checkParameter } from "../parameter-check.ts";
-import { parameters } from "../parameters.ts";
-import { MigrationPolicy } from "../policy.ts";
-import { checkPolicy } from "../policy-check.ts";
+import { capabilities, findCapability } from "../qemu/capabilities.ts";
+import { checkCapabilities } from "../qemu/capability-rules.ts";
+import { findFlag, libvirtFlags } from "../qemu/libvirt-flags.ts";
+import { checkParameter } from "../qemu/parameter-check.ts";
+import { parameters } from "../qemu/parameters.ts";
+import type { Agreement, NegotiationResult } from "./agreement.ts";
+import { type NegotiationInput, negotiate } from "./negotiate.ts";
+import { MigrationPolicy } from "./policy.ts";
+import { checkPolicy } from "./policy-check.ts";
 import {
   commonMachine,
   type KnownRelease,
@@ -17,7 +17,7 @@ import {
   targetProbe,
   vfioDevice,
   vmDefinition,
-} from "../testing/probes.ts";
+} from "./testing/probes.ts";
 
 const ROUNDS = 400;
 

@@ -1,5 +1,5 @@
-import type { Blocker } from "../negotiation.ts";
-import type { TargetProbe } from "../probe.ts";
+import type { TargetProbe } from "../protocol/probe.ts";
+import type { Blocker } from "./agreement.ts";
 
 /** Host resources that the guest's definition names and the target's configuration does not. */
 export function resourceNameBlockers({

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { agree, on, reason, refuse } from "../testing/negotiating.ts";
-import { qemuProbe, vfioDevice } from "../testing/probes.ts";
+import { agree, on, reason, refuse } from "./testing/negotiating.ts";
+import { qemuProbe, vfioDevice } from "./testing/probes.ts";
 
 describe("wishes", () => {
   it("ask: on where both ends can, else off with the reason", () => {

@@ -1,10 +1,10 @@
-import { type Capability, capabilities } from "../capabilities.ts";
-import { checkCapabilities, type Violation } from "../capability-rules.ts";
-import type { Blocker } from "../negotiation.ts";
-import type { ParameterValue, QemuProbe, SourceProbe, TargetProbe } from "../probe.ts";
-import { versionText } from "../qemu-version.ts";
+import type { ParameterValue, QemuProbe, SourceProbe, TargetProbe } from "../protocol/probe.ts";
+import { type Capability, capabilities } from "../qemu/capabilities.ts";
+import { checkCapabilities, type Violation } from "../qemu/capability-rules.ts";
+import { versionText } from "../qemu/version.ts";
 import type { VmDefinition } from "../vm.ts";
 import { ackDisagreement } from "./ack.ts";
+import type { Blocker } from "./agreement.ts";
 import { onAt, type Side } from "./sides.ts";
 import { isStronger, needOwnConnection, type Wish, type Wishes } from "./wishes.ts";
 

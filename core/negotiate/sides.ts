@@ -1,4 +1,4 @@
-import { findCapability } from "../capabilities.ts";
+import { findCapability } from "../qemu/capabilities.ts";
 
 export type Side = "source" | "target";
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { MigrationPolicy } from "../policy.ts";
-import { checkPolicy } from "../policy-check.ts";
-import { agree, on, reason, refuse } from "../testing/negotiating.ts";
+import { MigrationPolicy } from "./policy.ts";
+import { checkPolicy } from "./policy-check.ts";
+import { agree, on, reason, refuse } from "./testing/negotiating.ts";
 
 const able = { source: { tls: ["psk" as const] }, target: { tls: ["psk" as const] } };
 

@@ -1,14 +1,15 @@
-import type { Blocker, Choice } from "../negotiation.ts";
-import type { MigrationPolicy } from "../policy.ts";
-import type { SourceProbe, TargetProbe } from "../probe.ts";
+import type { Blocker, Choice } from "./agreement.ts";
+import type { Ends } from "./ends.ts";
+import type { MigrationPolicy } from "./policy.ts";
 
 /** Id of the credentials object that agents make in QEMU for one migration. */
 export const TLS_OBJECT = "switchyard-tls";
 
-type Ends = { source: SourceProbe; target: TargetProbe };
-
 /** An end that cannot encrypt the stream in the way the policy says. */
-export function tlsBlockers({ source, target }: Ends, { tls }: MigrationPolicy): Blocker[] {
+export function tlsBlockers(
+  { source, target }: Pick<Ends, "source" | "target">,
+  { tls }: MigrationPolicy,
+): Blocker[] {
   if (tls === "off") return [];
   const ends = { source, target };
   return (["source", "target"] as const)

@@ -1,7 +1,7 @@
-import type { Blocker } from "../negotiation.ts";
-import type { ParameterValue, VfioDevice } from "../probe.ts";
-import { versionText } from "../qemu-version.ts";
-import type { Ends } from "./blockers.ts";
+import type { ParameterValue, VfioDevice } from "../protocol/probe.ts";
+import { versionText } from "../qemu/version.ts";
+import type { Blocker } from "./agreement.ts";
+import type { Ends } from "./ends.ts";
 
 /** VFIO devices that the target cannot build as they are. */
 export function vfioBlockers({ source, target, definition }: Ends): Blocker[] {

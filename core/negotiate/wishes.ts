@@ -1,8 +1,8 @@
-import { capabilities } from "../capabilities.ts";
-import { capabilityRules } from "../capability-rules.ts";
-import { findFlag, flagName } from "../libvirt-flags.ts";
-import type { MigrationPolicy } from "../policy.ts";
-import type { ParameterValue } from "../probe.ts";
+import type { ParameterValue } from "../protocol/probe.ts";
+import { capabilities } from "../qemu/capabilities.ts";
+import { capabilityRules } from "../qemu/capability-rules.ts";
+import { findFlag, flagName } from "../qemu/libvirt-flags.ts";
+import type { MigrationPolicy } from "./policy.ts";
 import { TLS_OBJECT } from "./tls.ts";
 
 /** How much a capability is wanted; `default`: nobody said anything, and it is on if possible. */

@@ -1,14 +1,14 @@
 import type { Context } from "hono";
 import { Hono } from "hono";
 import { z } from "zod";
-import { EventBatch } from "../../core/event.ts";
-import { HostFacts } from "../../core/host.ts";
 import { HostId } from "../../core/id.ts";
-import { limitBody, requireJson } from "../api/body.ts";
-import { invalid } from "../api/invalid.ts";
-import { answerError, answerNotFound, Problem } from "../api/problem.ts";
-import { requireStorable } from "../api/storable.ts";
-import { bearerMatches, hashSecret } from "../auth.ts";
+import { EventBatch } from "../../core/protocol/event.ts";
+import { HostFacts } from "../../core/protocol/host.ts";
+import { limitBody, requireJson } from "../http/body.ts";
+import { invalid } from "../http/invalid.ts";
+import { answerError, answerNotFound, Problem } from "../http/problem.ts";
+import { requireStorable } from "../http/storable.ts";
+import { bearerMatches, hashSecret } from "../runtime/auth.ts";
 import { findHost, registerHost, type StoredHost } from "../store/hosts.ts";
 import { acceptBatch } from "./batch.ts";
 

@@ -1,5 +1,5 @@
-import type { AgentEvent } from "../../core/event.ts";
 import type { HostId } from "../../core/id.ts";
+import type { AgentEvent } from "../../core/protocol/event.ts";
 import { registerHost } from "../store/hosts.ts";
 import { commandAnswered } from "./commands.ts";
 import { guestExited } from "./guests.ts";

@@ -1,5 +1,5 @@
 import { setImmediate as afterwards } from "node:timers/promises";
-import type { AgentEvent } from "../../core/event.ts";
+import type { AgentEvent } from "../../core/protocol/event.ts";
 import { acceptEvents, findHost, type StoredHost } from "../store/hosts.ts";
 import { applyEvents } from "./apply.ts";
 

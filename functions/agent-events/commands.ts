@@ -1,6 +1,6 @@
-import { type CommandError, verbs } from "../../core/command.ts";
-import type { AgentEvent, EventBody } from "../../core/event.ts";
 import type { HostId } from "../../core/id.ts";
+import { type CommandError, verbs } from "../../core/protocol/command.ts";
+import type { AgentEvent, EventBody } from "../../core/protocol/event.ts";
 import { type Answer, answerCommand, rejectAnswer, type StoredCommand } from "../store/commands.ts";
 import type { EventKey } from "../store/keys.ts";
 import { recordPrepared, recordRecovery } from "../store/migrations.ts";

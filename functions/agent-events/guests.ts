@@ -1,5 +1,5 @@
 import type { HostId, VmId } from "../../core/id.ts";
-import { admitWaiting } from "../admit-waiting.ts";
+import { admitWaiting } from "../service/admit-waiting.ts";
 import { findMigration, recordExited } from "../store/migrations.ts";
 import { findVm, recordEnded } from "../store/vms.ts";
 import { happen, interrupt } from "./signals.ts";

@@ -1,8 +1,8 @@
-import { ClimbedRung } from "../../core/convergence.ts";
-import type { AgentEvent, EventBody } from "../../core/event.ts";
+import { ClimbedRung } from "../../core/convergence/ladder.ts";
 import type { HostId } from "../../core/id.ts";
-import type { Failure } from "../../core/migration.ts";
-import { permitHeld } from "../permit.ts";
+import type { Failure } from "../../core/migration/migration.ts";
+import type { AgentEvent, EventBody } from "../../core/protocol/event.ts";
+import { permitHeld } from "../service/permit-switchover.ts";
 import {
   changeByEvents,
   type EventChange,
@@ -105,7 +105,7 @@ function sideOf(body: MigrationBody): "source" | "target" {
   switch (body.type) {
     case "migration.hook":
     case "migration.failed":
-      return body.role;
+      return body.side;
     case "migration.ack-pending":
     case "migration.target-running":
       return "target";
@@ -155,8 +155,8 @@ function effectOf(body: MigrationBody, atMs: number): Effect {
         first: { ...acked, postcopyAtMs: atMs },
         signals: ["converged", "acked"],
       };
-    case "migration.released":
-      return { ...nothing, first: { releasedAtMs: atMs }, signals: [] };
+    case "migration.gate-opened":
+      return { ...nothing, first: { openedAtMs: atMs }, signals: [] };
     case "migration.stopped":
       return {
         ...nothing,
@@ -179,17 +179,17 @@ function effectOf(body: MigrationBody, atMs: number): Effect {
     case "migration.failed":
       return {
         ...nothing,
-        first: { [`${body.role}Failure`]: wordsOf(body) },
+        first: { [`${body.side}Failure`]: wordsOf(body) },
         signals: [],
       };
   }
 }
 
 /** What an end says of its failure; never nothing. */
-function wordsOf({ role, status, errorDescription }: MigrationBody & { type: "migration.failed" }) {
-  if (errorDescription !== "") return `${role}: ${errorDescription}`;
-  const what = status === "gone" ? "its QEMU has ended" : `the migration ended ${status}`;
-  return `${role}: ${what}`;
+function wordsOf({ side, status, errorDescription }: MigrationBody & { type: "migration.failed" }) {
+  if (errorDescription !== "") return `${side}: ${errorDescription}`;
+  const what = status === "exited" ? "its QEMU has ended" : `the migration ended ${status}`;
+  return `${side}: ${what}`;
 }
 
 function noConvergence(message: string): Failure {

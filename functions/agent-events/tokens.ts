@@ -6,8 +6,8 @@ import {
   TaskDoesNotExist,
   TaskTimedOut,
 } from "@aws-sdk/client-sfn";
-import { stepFunctions } from "../clients.ts";
-import { log } from "../log.ts";
+import { stepFunctions } from "../runtime/clients.ts";
+import { log } from "../runtime/log.ts";
 import type { Settlement, Signals } from "../store/signals.ts";
 
 /** Limits of SendTaskFailure. */

@@ -1,6 +1,6 @@
-import type { Progress } from "../../core/event.ts";
 import type { MigrationId } from "../../core/id.ts";
-import type { TimelineEntry } from "../../core/migration.ts";
+import type { TimelineEntry } from "../../core/migration/migration.ts";
+import type { Progress } from "../../core/protocol/event.ts";
 import type { EventKey } from "../store/keys.ts";
 import type { Happened, Outcome } from "../store/signals.ts";
 import { addRows, entryRow, type Row, sampleRow } from "../store/timeline.ts";

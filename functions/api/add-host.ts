@@ -1,11 +1,11 @@
 import { randomBytes } from "node:crypto";
 import { CreateQueueCommand } from "@aws-sdk/client-sqs";
-import type { Host } from "../../core/host.ts";
-import { hashSecret } from "../auth.ts";
-import { queues } from "../clients.ts";
-import { config } from "../config.ts";
+import type { Host } from "../../core/protocol/host.ts";
+import { Problem } from "../http/problem.ts";
+import { hashSecret } from "../runtime/auth.ts";
+import { queues } from "../runtime/clients.ts";
+import { config } from "../runtime/config.ts";
 import { createHost, findHost } from "../store/hosts.ts";
-import { Problem } from "./problem.ts";
 
 /** Commands that nobody fetched within this time are gone; they have expired long before. */
 const RETENTION_SECONDS = 900;

@@ -1,12 +1,12 @@
 import { OpenAPIHono } from "@hono/zod-openapi";
 import type { MiddlewareHandler } from "hono";
-import { bearerMatches } from "../auth.ts";
-import { config } from "../config.ts";
-import { limitBody, requireJson } from "./body.ts";
+import { limitBody, requireJson } from "../http/body.ts";
+import { answerError, answerNotFound, Problem } from "../http/problem.ts";
+import { bearerMatches } from "../runtime/auth.ts";
+import { config } from "../runtime/config.ts";
 import { health } from "./health.ts";
 import { hosts } from "./hosts.ts";
 import { migrations } from "./migrations.ts";
-import { answerError, answerNotFound, Problem } from "./problem.ts";
 import { vms } from "./vms.ts";
 
 /** Paths that say nothing of the fleet. */

@@ -1,8 +1,8 @@
 import type { MigrationId } from "../../core/id.ts";
-import { isFinal } from "../../core/migration.ts";
-import { raise } from "../raise.ts";
+import { isFinal } from "../../core/migration/migration.ts";
+import { Problem } from "../http/problem.ts";
+import { raise } from "../service/raise-signal.ts";
 import { requestCancel, type StoredMigration } from "../store/migrations.ts";
-import { Problem } from "./problem.ts";
 import { migrationOrProblem } from "./timeline.ts";
 
 /**

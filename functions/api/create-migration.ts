@@ -1,14 +1,14 @@
 import { randomBytes } from "node:crypto";
 import type { HostId, MigrationId, VmId } from "../../core/id.ts";
-import type { MigrationPolicy } from "../../core/policy.ts";
-import { beginMigration, type Ends, newMigration, startAgain } from "../begin-migration.ts";
-import { log } from "../log.ts";
+import type { MigrationPolicy } from "../../core/negotiate/policy.ts";
+import { Problem } from "../http/problem.ts";
+import { log } from "../runtime/log.ts";
+import { beginMigration, type Ends, newMigration, startAgain } from "../service/start-migration.ts";
 import { createMigration, type NewMigration } from "../store/creation.ts";
 import { findHost } from "../store/hosts.ts";
 import { findUse, hashRequest, type Used } from "../store/idempotency.ts";
 import { findMigration, type StoredMigration } from "../store/migrations.ts";
 import { findVm } from "../store/vms.ts";
-import { Problem } from "./problem.ts";
 import { vmLocked } from "./vm-commands.ts";
 
 export type MigrationRequest = { vm: VmId; target: HostId; policy: MigrationPolicy };

@@ -1,14 +1,14 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { CommandId, ulid } from "../../core/id.ts";
-import { negotiate } from "../../core/negotiate.ts";
-import type { Agreement, Blocker } from "../../core/negotiation.ts";
-import { SourceProbe, TargetProbe } from "../../core/probe.ts";
-import type { Ends } from "../begin-migration.ts";
-import { dispatch } from "../dispatch.ts";
+import type { Agreement, Blocker } from "../../core/negotiate/agreement.ts";
+import { negotiate } from "../../core/negotiate/negotiate.ts";
+import { SourceProbe, TargetProbe } from "../../core/protocol/probe.ts";
+import { Problem } from "../http/problem.ts";
+import { dispatch } from "../service/dispatch-command.ts";
+import type { Ends } from "../service/start-migration.ts";
 import { findCommands, removeCommand, type StoredCommand } from "../store/commands.ts";
 import { type MigrationRequest, readEnds } from "./create-migration.ts";
-import { Problem } from "./problem.ts";
 
 /** Longest wait for both probes, below the 30 s of API Gateway. */
 const DEADLINE_MS = 20_000;

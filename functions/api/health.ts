@@ -1,6 +1,6 @@
 import { createRoute, z } from "@hono/zod-openapi";
+import { Problem } from "../http/problem.ts";
 import { tableAnswers } from "../store/table.ts";
-import { Problem } from "./problem.ts";
 import { answer, pick, routes } from "./routing.ts";
 
 const get = createRoute({

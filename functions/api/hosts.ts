@@ -1,9 +1,9 @@
 import { createRoute, z } from "@hono/zod-openapi";
-import { Host } from "../../core/host.ts";
 import { HostId } from "../../core/id.ts";
+import { Host } from "../../core/protocol/host.ts";
+import { Problem } from "../http/problem.ts";
 import { findHostWithFacts, listHosts } from "../store/hosts.ts";
 import { addHost } from "./add-host.ts";
-import { Problem } from "./problem.ts";
 import { answer, body, limit, pick, routes } from "./routing.ts";
 
 const NewHost = z.strictObject({

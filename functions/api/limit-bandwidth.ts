@@ -1,9 +1,9 @@
 import { CommandId, type MigrationId } from "../../core/id.ts";
-import { isFinal } from "../../core/migration.ts";
-import { dispatch } from "../dispatch.ts";
+import { isFinal } from "../../core/migration/migration.ts";
+import { Problem } from "../http/problem.ts";
+import { dispatch } from "../service/dispatch-command.ts";
 import { recordBandwidth } from "../store/bandwidth.ts";
 import type { StoredMigration } from "../store/migrations.ts";
-import { Problem } from "./problem.ts";
 import { migrationOrProblem } from "./timeline.ts";
 
 /**

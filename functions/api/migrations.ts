@@ -1,8 +1,14 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { HostId, MigrationId, VmId } from "../../core/id.ts";
-import { Migration, MigrationStatus, Sample, TimelineEntry } from "../../core/migration.ts";
-import { Agreement, Blocker } from "../../core/negotiation.ts";
-import { MigrationPolicy } from "../../core/policy.ts";
+import {
+  Migration,
+  MigrationStatus,
+  Sample,
+  TimelineEntry,
+} from "../../core/migration/migration.ts";
+import { Agreement, Blocker } from "../../core/negotiate/agreement.ts";
+import { MigrationPolicy } from "../../core/negotiate/policy.ts";
+import { requireStorable } from "../http/storable.ts";
 import { listMigrations, publicMigration } from "../store/migrations.ts";
 import { listSamples } from "../store/timeline.ts";
 import { cancelMigration } from "./cancel-migration.ts";
@@ -12,7 +18,6 @@ import { limitBandwidth } from "./limit-bandwidth.ts";
 import { permitSwitchover } from "./permit-switchover.ts";
 import { requireSoundPolicy } from "./policy-problem.ts";
 import { answer, body, limit, pick, routes } from "./routing.ts";
-import { requireStorable } from "./storable.ts";
 import { migrationOrProblem, timelineOf } from "./timeline.ts";
 import { waiveAck } from "./waive-ack.ts";
 

@@ -1,8 +1,8 @@
 import type { MigrationId } from "../../core/id.ts";
-import { isFinal } from "../../core/migration.ts";
-import { permit } from "../permit.ts";
+import { isFinal } from "../../core/migration/migration.ts";
+import { Problem } from "../http/problem.ts";
+import { permit } from "../service/permit-switchover.ts";
 import type { StoredMigration } from "../store/migrations.ts";
-import { Problem } from "./problem.ts";
 import { migrationOrProblem } from "./timeline.ts";
 
 /**

@@ -1,8 +1,8 @@
-import { flagName } from "../../core/libvirt-flags.ts";
-import type { Blocker } from "../../core/negotiation.ts";
-import type { MigrationPolicy } from "../../core/policy.ts";
-import { checkPolicy } from "../../core/policy-check.ts";
-import { type FieldError, Problem } from "./problem.ts";
+import type { Blocker } from "../../core/negotiate/agreement.ts";
+import type { MigrationPolicy } from "../../core/negotiate/policy.ts";
+import { checkPolicy } from "../../core/negotiate/policy-check.ts";
+import { flagName } from "../../core/qemu/libvirt-flags.ts";
+import { type FieldError, Problem } from "../http/problem.ts";
 
 const RECEIVED_MAX = 100;
 

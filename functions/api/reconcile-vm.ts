@@ -1,9 +1,9 @@
 import type { VmId } from "../../core/id.ts";
-import { startExecution } from "../begin-migration.ts";
+import { Problem } from "../http/problem.ts";
+import { startExecution } from "../service/start-migration.ts";
 import { readMigration, type StoredMigration } from "../store/migrations.ts";
 import { reopenUnknown } from "../store/reopen.ts";
 import { findVm } from "../store/vms.ts";
-import { Problem } from "./problem.ts";
 
 /**
  * Looks into a VM of which nobody knows where it runs: both ends are asked again, and the same table
@@ -27,6 +27,6 @@ export async function reconcileVm(id: VmId): Promise<StoredMigration> {
 }
 
 /** Reopened by a request that died before it could start the execution. */
-function isReopened({ status, lookedBefore, decisions }: StoredMigration): boolean {
-  return status === "running" && lookedBefore === decisions.length;
+function isReopened({ status, turnsBefore, decisions }: StoredMigration): boolean {
+  return status === "running" && turnsBefore === decisions.length;
 }

@@ -1,8 +1,8 @@
 import { OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { VmDefinition } from "../../core/vm.ts";
-import { invalid } from "./invalid.ts";
-import { ProblemBody } from "./problem.ts";
+import { invalid } from "../http/invalid.ts";
+import { ProblemBody } from "../http/problem.ts";
 
 // zod's JSON value contains itself, so the generator of the OpenAPI document needs a name for it.
 // The method is taken from the prototype: schemas made before this library was loaded lack it.

@@ -1,9 +1,9 @@
 import type { MigrationId } from "../../core/id.ts";
-import type { TimelineEntry } from "../../core/migration.ts";
+import type { TimelineEntry } from "../../core/migration/migration.ts";
+import { Problem } from "../http/problem.ts";
 import { findMigration, type StoredMigration } from "../store/migrations.ts";
 import { type Outcome, readSignals } from "../store/signals.ts";
 import { listEntries } from "../store/timeline.ts";
-import { Problem } from "./problem.ts";
 
 type HostAnswer = NonNullable<Outcome["answer"]>;
 

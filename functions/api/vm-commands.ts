@@ -1,8 +1,9 @@
-import type { ArgsOf } from "../../core/command.ts";
 import { CommandId, type HostId, type VmId } from "../../core/id.ts";
+import type { ArgsOf } from "../../core/protocol/command.ts";
 import type { VmDefinition } from "../../core/vm.ts";
-import { dispatch } from "../dispatch.ts";
-import { log } from "../log.ts";
+import { Problem } from "../http/problem.ts";
+import { log } from "../runtime/log.ts";
+import { dispatch } from "../service/dispatch-command.ts";
 import { findHost } from "../store/hosts.ts";
 import {
   createVm,
@@ -13,7 +14,6 @@ import {
   type StoredVm,
   takeCommandNumber,
 } from "../store/vms.ts";
-import { Problem } from "./problem.ts";
 
 export type NewVm = {
   id: VmId;

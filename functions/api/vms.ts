@@ -1,13 +1,13 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { HostId, VmId } from "../../core/id.ts";
-import { Migration } from "../../core/migration.ts";
+import { Migration } from "../../core/migration/migration.ts";
 import { Vm, VmDefinition } from "../../core/vm.ts";
+import { Problem } from "../http/problem.ts";
+import { requireStorable } from "../http/storable.ts";
 import { publicMigration } from "../store/migrations.ts";
 import { findVm, listVms, publicVm } from "../store/vms.ts";
-import { Problem } from "./problem.ts";
 import { reconcileVm } from "./reconcile-vm.ts";
 import { answer, body, limit, pick, routes } from "./routing.ts";
-import { requireStorable } from "./storable.ts";
 import { startVm, stopVm } from "./vm-commands.ts";
 
 const NewVm = z.strictObject({

@@ -1,10 +1,10 @@
 import type { MigrationId } from "../../core/id.ts";
-import { isFinal } from "../../core/migration.ts";
-import { goOnWithoutAck } from "../go-on-without-ack.ts";
-import { raise } from "../raise.ts";
+import { isFinal } from "../../core/migration/migration.ts";
+import { Problem } from "../http/problem.ts";
+import { goOnWithoutAck } from "../service/decide-successor.ts";
+import { raise } from "../service/raise-signal.ts";
 import type { StoredMigration } from "../store/migrations.ts";
 import { recordFailure } from "../store/migrations.ts";
-import { Problem } from "./problem.ts";
 import { migrationOrProblem } from "./timeline.ts";
 
 /**

@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { CommandError, Verb } from "../../core/command.ts";
 import { CommandId, HostId, MigrationId, VmId } from "../../core/id.ts";
+import { CommandError, Verb } from "../../core/protocol/command.ts";
 import { keys } from "./keys.ts";
 import {
   deleteItem,

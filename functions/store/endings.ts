@@ -1,4 +1,4 @@
-import { allPhases, type Failure, type MigrationStatus } from "../../core/migration.ts";
+import { allPhases, type Failure, type MigrationStatus } from "../../core/migration/migration.ts";
 import { keys } from "./keys.ts";
 import type { StoredMigration } from "./migrations.ts";
 import { giveBack } from "./slots.ts";
@@ -66,7 +66,7 @@ export async function endNotCompleted(
   const { id, source, target, heldBytes } = migration;
   const now = new Date().toISOString();
   const held = migration.slots === "held";
-  const phase = { name: "release", startedAt: now };
+  const phase = { name: "end", startedAt: now };
   const failed = await transact([
     write.update({
       key: keys.migration(id),
@@ -76,7 +76,7 @@ export async function endNotCompleted(
         ":status": end.status,
         ":failure": end.failure,
         ":running": "running",
-        ":release": "release",
+        ":release": "end",
         ":phase": [phase],
         ":now": now,
         ":released": "released",

@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { Host, type HostFacts } from "../../core/host.ts";
 import type { HostId } from "../../core/id.ts";
+import { Host, type HostFacts } from "../../core/protocol/host.ts";
 import { keys } from "./keys.ts";
 import { type Page, pageOf } from "./page.ts";
 import { getItem, getItems, putItem, transact, updateIf, write } from "./table.ts";

@@ -1,6 +1,6 @@
 import type { VmId } from "../../core/id.ts";
-import { expectedLoadMs, Learned, learn, NOTHING_LEARNED } from "../../core/learning.ts";
-import type { VfioDevice } from "../../core/probe.ts";
+import { expectedLoadMs, Learned, learn, NOTHING_LEARNED } from "../../core/migration/learning.ts";
+import type { VfioDevice } from "../../core/protocol/probe.ts";
 import { keys } from "./keys.ts";
 import { getItems, updateIf } from "./table.ts";
 

@@ -1,8 +1,6 @@
 import { z } from "zod";
-import { verbs } from "../../core/command.ts";
-import type { ClimbedRung } from "../../core/convergence.ts";
+import type { ClimbedRung } from "../../core/convergence/ladder.ts";
 import { StaleMigration } from "../../core/errors.ts";
-import { AckEvidence } from "../../core/event.ts";
 import { type HostId, MigrationId, type VmId } from "../../core/id.ts";
 import {
   type Failure,
@@ -13,11 +11,13 @@ import {
   nextPhases,
   Phase,
   type Prediction,
-} from "../../core/migration.ts";
-import { Agreement } from "../../core/negotiation.ts";
-import { MigrationPolicy } from "../../core/policy.ts";
-import { VfioDevice } from "../../core/probe.ts";
-import { ProcessReport } from "../../core/report.ts";
+} from "../../core/migration/migration.ts";
+import { Agreement } from "../../core/negotiate/agreement.ts";
+import { MigrationPolicy } from "../../core/negotiate/policy.ts";
+import { verbs } from "../../core/protocol/command.ts";
+import { AckEvidence } from "../../core/protocol/event.ts";
+import { Observation } from "../../core/protocol/observation.ts";
+import { VfioDevice } from "../../core/protocol/probe.ts";
 import { VmDefinition } from "../../core/vm.ts";
 import { keys } from "./keys.ts";
 import { type Listed, type Page, pageOf } from "./page.ts";
@@ -26,7 +26,7 @@ import { getItem, getItems, queryItems, type Update, updateIf, updateItem } from
 const { migrationUri, handover } = verbs["target.prepare"].result.shape;
 
 const StoredDecision = z.object({
-  look: z.int().positive(),
+  turn: z.int().positive(),
   at: z.string(),
   action: z.string(),
   reason: z.string(),
@@ -66,7 +66,7 @@ const StoredMigration = z.object({
   /** How often leave was sent: each time is a command of its own. */
   permits: z.int().positive().optional(),
   heldAtMs: z.number().optional(),
-  releasedAtMs: z.number().optional(),
+  openedAtMs: z.number().optional(),
   /** Passed-through devices as the source told: what load times are learned by. */
   vfioDevices: z.array(VfioDevice).optional(),
   /** Written with the decision to go on without the ACK: the migration that will. */
@@ -75,9 +75,9 @@ const StoredMigration = z.object({
   bandwidthRevision: z.int().positive().optional(),
   decisions: z.array(StoredDecision),
   /** Looks of earlier times, when it was looked into again after an unknown end. */
-  lookedBefore: z.int().nonnegative().optional(),
-  sightings: z
-    .object({ source: ProcessReport.optional(), target: ProcessReport.optional() })
+  turnsBefore: z.int().nonnegative().optional(),
+  observations: z
+    .object({ source: Observation.optional(), target: Observation.optional() })
     .optional(),
 });
 export type StoredMigration = z.infer<typeof StoredMigration>;
@@ -88,10 +88,10 @@ export function parseMigration(item: unknown): StoredMigration {
 
 /** The record as the API shows it. */
 export function publicMigration(stored: StoredMigration): Migration {
-  const { agreement, ackEvidence, ackedAtMs, gate, heldAtMs, releasedAtMs } = stored;
+  const { agreement, ackEvidence, ackedAtMs, gate, heldAtMs, openedAtMs } = stored;
   return PublicMigration.parse({
     ...stored,
-    ...(gate === undefined ? {} : { gate: { ...gate, heldAtMs, releasedAtMs } }),
+    ...(gate === undefined ? {} : { gate: { ...gate, heldAtMs, openedAtMs } }),
     ...(agreement === undefined
       ? {}
       : {
@@ -195,7 +195,7 @@ export async function enterPhase(id: MigrationId, phase: Phase): Promise<StoredM
 }
 
 function onWayBack(phase: Phase): boolean {
-  return phase === "reconcile" || phase === "undo" || phase === "release";
+  return phase === "reconcile" || phase === "undo" || phase === "end";
 }
 
 export type Negotiated = {
@@ -331,16 +331,16 @@ export async function recordPrepared(
   });
 }
 
-/** What both ends said and what follows from it; the same look again changes nothing. */
+/** What both ends said and what follows from it; the same turn again changes nothing. */
 export async function recordDecision(
   id: MigrationId,
   decision: z.infer<typeof StoredDecision>,
-  sightings: { source?: ProcessReport | undefined; target?: ProcessReport | undefined },
+  observations: { source?: Observation | undefined; target?: Observation | undefined },
 ): Promise<void> {
   await change(id, {
-    update: "#decisions = list_append(#decisions, :decision), #sightings = :sightings",
-    condition: "size(#decisions) < :look",
-    values: { ":decision": [decision], ":sightings": sightings, ":look": decision.look },
+    update: "#decisions = list_append(#decisions, :decision), #observations = :observations",
+    condition: "size(#decisions) < :turn",
+    values: { ":decision": [decision], ":observations": observations, ":turn": decision.turn },
   });
 }
 

@@ -1,5 +1,5 @@
-import { GSI1 } from "../table-schema.ts";
 import { getItems, type Item, type Key, queryItems } from "./table.ts";
+import { GSI1 } from "./table-schema.ts";
 
 /** A page of a list: at most `limit` (1..100) entries after the one named. */
 export type Page = { limit: number; after?: string | undefined };

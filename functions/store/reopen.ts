@@ -14,15 +14,15 @@ export async function reopenUnknown(migration: StoredMigration): Promise<boolean
     write.update({
       key: keys.migration(id),
       update:
-        "SET #status = :running, #phase = :phase, #phases = list_append(#phases, :entered), #slots = :held, #lookedBefore = :looks, #updatedAt = :now REMOVE #endedAt",
-      condition: "#status = :unknown AND size(#decisions) = :looks",
+        "SET #status = :running, #phase = :phase, #phases = list_append(#phases, :entered), #slots = :held, #turnsBefore = :turns, #updatedAt = :now REMOVE #endedAt",
+      condition: "#status = :unknown AND size(#decisions) = :turns",
       values: {
         ":running": "running",
         ":unknown": "unknown",
         ":phase": "reconcile",
         ":entered": [{ name: "reconcile", startedAt: now }],
         ":held": "held",
-        ":looks": decisions.length,
+        ":turns": decisions.length,
         ":now": now,
       },
     }),

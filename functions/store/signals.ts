@@ -1,7 +1,7 @@
 import { z } from "zod";
-import { CommandError, Verb } from "../../core/command.ts";
 import { StaleMigration } from "../../core/errors.ts";
 import { HostId, type MigrationId } from "../../core/id.ts";
+import { CommandError, Verb } from "../../core/protocol/command.ts";
 import { keys } from "./keys.ts";
 import { getItem, updateItem } from "./table.ts";
 

@@ -16,8 +16,8 @@ import {
   UpdateCommand,
 } from "@aws-sdk/lib-dynamodb";
 import { TableBusy } from "../../core/errors.ts";
-import { documents } from "../clients.ts";
-import { config } from "../config.ts";
+import { documents } from "../runtime/clients.ts";
+import { config } from "../runtime/config.ts";
 
 /**
  * The few calls the store makes. Attribute names are written `#name` in every expression and need

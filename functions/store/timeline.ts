@@ -1,6 +1,6 @@
-import type { Progress } from "../../core/event.ts";
 import type { MigrationId } from "../../core/id.ts";
-import { Sample, TimelineEntry } from "../../core/migration.ts";
+import { Sample, TimelineEntry } from "../../core/migration/migration.ts";
+import type { Progress } from "../../core/protocol/event.ts";
 import { type EventKey, keys } from "./keys.ts";
 import { expiresIn, type Item, type Key, putItems, queryItems } from "./table.ts";
 

@@ -16,7 +16,7 @@ export type Subject = {
 };
 
 export const modelCommand = fileURLToPath(
-  new URL("../../sim/bin/qemu-system-model", import.meta.url),
+  new URL("../../emulators/qemu/bin/qemu-system-model", import.meta.url),
 );
 
 /** A real QEMU. Throws when it does not run or is too old. */

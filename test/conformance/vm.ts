@@ -2,9 +2,9 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { QmpClient } from "../../agent/qmp/client.ts";
-import { QmpCommandError, QmpDisconnectedError, QmpTimeoutError } from "../../agent/qmp/error.ts";
-import { isQmpEvent, type QmpEvent } from "../../agent/qmp/events.ts";
+import { QmpClient } from "../../qmp/client.ts";
+import { QmpCommandError, QmpDisconnectedError, QmpTimeoutError } from "../../qmp/error.ts";
+import { isQmpEvent, type QmpEvent } from "../../qmp/events.ts";
 import type { Json } from "./expectation.ts";
 
 /** An event as a dialogue sees it: a migration state in QEMU's own word, or the name of any other event. */

@@ -6,7 +6,7 @@ import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { findExecutable } from "../../agent/probe/binary.ts";
 import type { Summary } from "../../demo/summary.ts";
-import { waitUntil } from "../../demo/wait-until.ts";
+import { waitUntil } from "../../rig/wait-until.ts";
 import { PATIENCE_MS, qemu, unlessQemu } from "./testing/stage.ts";
 
 const MAIN = resolve(import.meta.dirname, "../../demo/main.ts");

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Migration } from "../../core/migration.ts";
-import { waitUntil } from "../../demo/wait-until.ts";
+import type { Migration } from "../../core/migration/migration.ts";
+import { waitUntil } from "../../rig/wait-until.ts";
 import { PATIENCE_MS, qemu, Stage, unlessQemu } from "./testing/stage.ts";
 
 const GUESTS = ["first", "second"] as const;
@@ -44,7 +44,7 @@ describe.skipIf(qemu === undefined)(`a group of guests${unlessQemu}`, () => {
         expect(migration.failure).toBeUndefined();
         expect(migration).toMatchObject({
           status: "completed",
-          gate: { permittedBy: "group", releasedAtMs: expect.any(Number) },
+          gate: { permittedBy: "group", openedAtMs: expect.any(Number) },
         });
         await stage.wentStraight(migration);
       }

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { waitUntil } from "../../demo/wait-until.ts";
+import { waitUntil } from "../../rig/wait-until.ts";
 import {
   endlessly,
   PATIENCE_MS,
@@ -67,7 +67,7 @@ describe.skipIf(qemu === undefined)(`moves of guests${unlessQemu}`, () => {
       await stage.api.cancel(second.id);
       const cancelled = await stage.ends(second.id);
       expect(cancelled).toMatchObject({ status: "cancelled", runningOn: "host-a" });
-      expect(cancelled.phases.map(({ name }) => name)).toEqual(["admit", "release"]);
+      expect(cancelled.phases.map(({ name }) => name)).toEqual(["admit", "end"]);
 
       const third = await stage.api.migrate("second", "host-b");
       expect(await stage.api.migration(third.id)).toMatchObject({ phase: "admit" });

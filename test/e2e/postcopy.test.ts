@@ -1,9 +1,9 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { userfaultfd } from "../../agent/probe/host.ts";
-import { StreamRelay } from "../../agent/testing/stream-relay.ts";
-import type { Command } from "../../core/command.ts";
-import { waitForCounter } from "../../demo/guest/serial.ts";
-import { waitUntil } from "../../demo/wait-until.ts";
+import type { Command } from "../../core/protocol/command.ts";
+import { waitForCounter } from "../../rig/guest/serial.ts";
+import { waitUntil } from "../../rig/wait-until.ts";
+import { StreamRelay } from "../agent/testing/stream-relay.ts";
 import { FaultyProxy } from "../faults/proxy.ts";
 import { freeBasePort, PATIENCE_MS, qemu, Stage, unlessQemu } from "./testing/stage.ts";
 
@@ -95,7 +95,7 @@ describe.skipIf(qemu === undefined || !userfaultfd())(
 
     const ends = (id: string) => stage.fleet.waitForMigration(id, { timeoutMs: LONG_MS });
 
-    /** Every page came: the guest looks at each before it writes it again. */
+    /** Every page came: the guest turns at each before it writes it again. */
     async function isWhole(): Promise<void> {
       const path = stage.fleet.serialLog("host-b", vm);
       const first = await waitForCounter(path, () => true, { timeoutMs: PATIENCE_MS });

@@ -1,8 +1,8 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Migration } from "../../core/migration.ts";
-import { ApiClient } from "../../demo/api-client.ts";
+import { ApiClient } from "../../client/api-client.ts";
+import type { Migration } from "../../core/migration/migration.ts";
 import { endlessly, PATIENCE_MS, qemu, Stage, unlessQemu } from "./testing/stage.ts";
 
 type Refused = { status: number; problem: Record<string, unknown> };

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Phase } from "../../core/migration.ts";
+import type { Phase } from "../../core/migration/migration.ts";
 import { PATIENCE_MS, qemu, Stage, slowly, unlessQemu } from "./testing/stage.ts";
 
 describe.skipIf(qemu === undefined)(`parts killed and started again${unlessQemu}`, () => {

@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { modelQemu } from "../../demo/qemu.ts";
+import { modelQemu } from "../../rig/qemu.ts";
 import { PATIENCE_MS, qemu, Stage, unlessQemu } from "./testing/stage.ts";
 
 describe.skipIf(qemu === undefined)(`an encrypted move${unlessQemu}`, () => {

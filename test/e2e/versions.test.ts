@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Migration } from "../../core/migration.ts";
+import type { Migration } from "../../core/migration/migration.ts";
 import { PATIENCE_MS, qemu, Stage, unlessQemu } from "./testing/stage.ts";
 
 const others = [

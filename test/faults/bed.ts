@@ -1,13 +1,13 @@
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { ApiError } from "../../client/api-client.ts";
 import type { Vm } from "../../core/vm.ts";
 import { VmDefinition } from "../../core/vm.ts";
-import { ApiError } from "../../demo/api-client.ts";
-import { Fleet } from "../../demo/fleet.ts";
-import { bootDiskDefinition, writeBootDisk } from "../../demo/guest/boot-disk.ts";
-import { waitForCounter } from "../../demo/guest/serial.ts";
-import { waitUntil } from "../../demo/wait-until.ts";
+import { Fleet } from "../../rig/fleet.ts";
+import { bootDiskDefinition, writeBootDisk } from "../../rig/guest/boot-disk.ts";
+import { waitForCounter } from "../../rig/guest/serial.ts";
+import { waitUntil } from "../../rig/wait-until.ts";
 import { FaultyProxy } from "./proxy.ts";
 import type { Switches, World } from "./world.ts";
 

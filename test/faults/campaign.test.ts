@@ -3,8 +3,8 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { processesUnder } from "../../demo/processes.ts";
-import { waitUntil } from "../../demo/wait-until.ts";
+import { processesUnder } from "../../rig/processes.ts";
+import { waitUntil } from "../../rig/wait-until.ts";
 
 const MAIN = join(import.meta.dirname, "main.ts");
 const PATIENCE_MS = 400_000;

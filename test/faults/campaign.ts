@@ -1,4 +1,4 @@
-import { chooseQemu, modelQemu, type Qemu } from "../../demo/qemu.ts";
+import { chooseQemu, modelQemu, type Qemu } from "../../rig/qemu.ts";
 import { Bed } from "./bed.ts";
 import { describeStrike, drawPlan, type FaultKind } from "./plan.ts";
 import { type Outcome, Run } from "./run.ts";

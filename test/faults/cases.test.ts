@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { findQemu } from "../../agent/qmp/testing/real-qemu.ts";
+import { findQemu } from "../../qmp/testing/real-qemu.ts";
 import { Bed } from "./bed.ts";
 import { type Plan, policyOf } from "./plan.ts";
 import { Run } from "./run.ts";

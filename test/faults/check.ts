@@ -3,13 +3,13 @@ import { join } from "node:path";
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { DescribeExecutionCommand, SFNClient } from "@aws-sdk/client-sfn";
 import { DynamoDBDocumentClient, GetCommand, QueryCommand } from "@aws-sdk/lib-dynamodb";
-import { QmpClient } from "../../agent/qmp/client.ts";
-import type { Migration } from "../../core/migration.ts";
+import type { Migration } from "../../core/migration/migration.ts";
 import type { Vm } from "../../core/vm.ts";
-import { readCounter } from "../../demo/guest/serial.ts";
-import { processesUnder } from "../../demo/processes.ts";
 import { countTransitions } from "../../demo/summary.ts";
-import { waitUntil } from "../../demo/wait-until.ts";
+import { QmpClient } from "../../qmp/client.ts";
+import { readCounter } from "../../rig/guest/serial.ts";
+import { processesUnder } from "../../rig/processes.ts";
+import { waitUntil } from "../../rig/wait-until.ts";
 import { type Bed, MEMORY_BYTES } from "./bed.ts";
 import type { Victim } from "./plan.ts";
 import { listens } from "./sockets.ts";
@@ -19,12 +19,12 @@ import { WATCH_SOCKET } from "./world.ts";
 const QUIET_MS = 30_000;
 /** The end is written before the source's process is ended: a command that is lost is waited for. */
 const DISCARD_MS = 180_000;
-const LOOK_MS = 250;
+const POLL_MS = 250;
 /** Of a migration that never looked back, and of any other. */
 const TRANSITIONS_MAX = { forward: 20, back: 30 };
 const MORE_TICKS = 20;
 
-type Look = {
+type Evidence = {
   bed: Bed;
   witness: Witness;
   migration: Migration;
@@ -37,8 +37,8 @@ type Look = {
 type Found = { violations: string[]; transitions: number; runsOn: string | undefined };
 
 /** What must hold once a migration has ended, whatever struck it. */
-export async function check(look: Look): Promise<Found> {
-  const { bed, witness, migration } = look;
+export async function check(evidence: Evidence): Promise<Found> {
+  const { bed, witness, migration } = evidence;
   const violations: string[] = [];
   const claim = async (what: string, holds: () => Promise<boolean>, timeoutMs = QUIET_MS) => {
     const started = performance.now();
@@ -46,7 +46,7 @@ export async function check(look: Look): Promise<Found> {
     try {
       held = await waitUntil(what, async () => ((await holds()) ? true : undefined), {
         timeoutMs,
-        everyMs: LOOK_MS,
+        everyMs: POLL_MS,
       });
     } catch (error) {
       violations.push(
@@ -73,7 +73,7 @@ export async function check(look: Look): Promise<Found> {
   const { state, host } = await vm();
   const runsOn = state === "running" ? host : undefined;
   await claim("no slot and no memory is held", () => noSlotIsHeld(bed, runsOn));
-  violations.push(...falseClaims(look, runsOn));
+  violations.push(...falseClaims(evidence, runsOn));
   for (const place of ["host-a", "host-b"]) {
     const running = place === runsOn ? 1 : 0;
     const folder = bed.fleet.guestFolder(place, bed.vm);
@@ -97,7 +97,7 @@ export async function check(look: Look): Promise<Found> {
 
 /** What the records say, against what was done and what the guest did. */
 function falseClaims(
-  { migration, killedQemus, witness, targetRan }: Look,
+  { migration, killedQemus, witness, targetRan }: Evidence,
   runsOn: string | undefined,
 ) {
   const { status, source, target } = migration;

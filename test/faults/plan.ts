@@ -1,6 +1,6 @@
 import type { z } from "zod";
-import type { MigrationPolicy } from "../../core/policy.ts";
-import { createRandom, type Random } from "../../sim/random.ts";
+import type { MigrationPolicy } from "../../core/negotiate/policy.ts";
+import { createRandom, type Random } from "../../emulators/qemu/random.ts";
 
 const MIB = 2 ** 20;
 /** Of the local Lambda. */

@@ -2,9 +2,9 @@ import { createHash } from "node:crypto";
 import { createServer, type IncomingMessage, request, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Command } from "../../core/command.ts";
-import { CommandEnvelope } from "../../core/command.ts";
-import { EventBatch, type EventBody } from "../../core/event.ts";
+import type { Command } from "../../core/protocol/command.ts";
+import { CommandEnvelope } from "../../core/protocol/command.ts";
+import { EventBatch, type EventBody } from "../../core/protocol/event.ts";
 
 export type ProxyHooks = {
   /** A command on its way to its host; what comes back is delivered in its place. */

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Command } from "../../core/command.ts";
-import type { EventBody } from "../../core/event.ts";
-import { isFinal, type Migration } from "../../core/migration.ts";
-import { ApiError } from "../../demo/api-client.ts";
+import { ApiError } from "../../client/api-client.ts";
+import { isFinal, type Migration } from "../../core/migration/migration.ts";
+import type { Command } from "../../core/protocol/command.ts";
+import type { EventBody } from "../../core/protocol/event.ts";
 import { countTransitions } from "../../demo/summary.ts";
-import { waitUntil } from "../../demo/wait-until.ts";
+import { waitUntil } from "../../rig/wait-until.ts";
 import type { Bed } from "./bed.ts";
 import { check } from "./check.ts";
 import { describeStrike, type Moment, type Plan, type Strike } from "./plan.ts";
@@ -12,7 +12,7 @@ import { carryOut, type Site } from "./strike.ts";
 import { TcpRelay } from "./tcp-relay.ts";
 import { Witness } from "./witness.ts";
 
-/** Six looks at an end that does not answer take 25 s each, after 30 s of waiting for a word. */
+/** Six turns at an end that does not answer take 25 s each, after 30 s of waiting for a word. */
 const END_MS = 300_000;
 /** What passes is not kept back longer than this. */
 const HOLD_MS_MAX = 5_000;
@@ -34,7 +34,7 @@ export type Outcome = {
   runsOn: string | undefined;
 };
 
-/** One migration under one plan: moves the guest, strikes, and looks at what is left. */
+/** One migration under one plan: moves the guest, strikes, and turns at what is left. */
 export class Run {
   readonly source: string;
   readonly target: string;

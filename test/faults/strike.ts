@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { sendSignal, startTicks } from "../../agent/guest/process.ts";
+import { sendSignal, startTicks } from "../../agent/runtime/process.ts";
 import type { Bed } from "./bed.ts";
 import type { FunctionTrouble } from "./inside/functions.ts";
 import type { Fault, Link, Victim } from "./plan.ts";

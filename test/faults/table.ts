@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { Command } from "commander";
-import { chooseQemu } from "../../demo/qemu.ts";
+import { chooseQemu } from "../../rig/qemu.ts";
 import { Bed } from "./bed.ts";
 import { type Moment, moments, policyOf, type Victim, victims } from "./plan.ts";
 import { type Outcome, Run } from "./run.ts";

@@ -1,5 +1,5 @@
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
-import { parseSerialLog } from "../../demo/guest/serial.ts";
+import { parseSerialLog } from "../../rig/guest/serial.ts";
 
 const EVERY_MS = 25;
 const TAIL_BYTES = 2_048;

@@ -2,7 +2,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { killProcessesUnder } from "../../demo/processes.ts";
+import { killProcessesUnder } from "../../rig/processes.ts";
 import { installClock } from "./inside/clock.ts";
 import {
   clearSwitch,

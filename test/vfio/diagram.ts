@@ -1,4 +1,4 @@
-import type { Migration } from "../../core/migration.ts";
+import type { Migration } from "../../core/migration/migration.ts";
 import type { Move } from "./move.ts";
 
 type Bar = { label: string; tag: string; fromMs: number; toMs: number };

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Migration } from "../../core/migration.ts";
+import type { Migration } from "../../core/migration/migration.ts";
 import type { Move } from "./move.ts";
 
 /** Waiting for the ACK must take the devices' load time out of the downtime: at most this is left. */

@@ -1,6 +1,6 @@
-import type { ApiClient } from "../../demo/api-client.ts";
-import { Fleet } from "../../demo/fleet.ts";
-import { waitUntil } from "../../demo/wait-until.ts";
+import type { ApiClient } from "../../client/api-client.ts";
+import { Fleet } from "../../rig/fleet.ts";
+import { waitUntil } from "../../rig/wait-until.ts";
 import { bundleAgent } from "./agent-bundle.ts";
 import { bootL1, type L1 } from "./rig/l1.ts";
 import type { L1Process } from "./rig/l1-channel.ts";

@@ -1,5 +1,5 @@
 import { VmDefinition } from "../../core/vm.ts";
-import { waitUntil } from "../../demo/wait-until.ts";
+import { waitUntil } from "../../rig/wait-until.ts";
 import { type HostName, SOURCE, type VfioFleet } from "./fleet.ts";
 
 const MIB = 2 ** 20;

@@ -1,7 +1,7 @@
 import type { z } from "zod";
-import type { Migration, TimelineEntry } from "../../core/migration.ts";
-import type { MigrationPolicy } from "../../core/policy.ts";
-import { waitUntil } from "../../demo/wait-until.ts";
+import type { Migration, TimelineEntry } from "../../core/migration/migration.ts";
+import type { MigrationPolicy } from "../../core/negotiate/policy.ts";
+import { waitUntil } from "../../rig/wait-until.ts";
 import { DEVICES, SOURCE, TARGET, type VfioFleet } from "./fleet.ts";
 import { RigGuest } from "./guest.ts";
 import type { MttyKnobs } from "./rig/mdev.ts";

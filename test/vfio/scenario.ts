@@ -1,4 +1,4 @@
-import type { Migration, TimelineEntry } from "../../core/migration.ts";
+import type { Migration, TimelineEntry } from "../../core/migration/migration.ts";
 import type { VfioFleet } from "./fleet.ts";
 import type { Move } from "./move.ts";
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Verb } from "../../core/command.ts";
+import type { Verb } from "../../core/protocol/command.ts";
 import { expectKept } from "./testing/expect-kept.ts";
 import { faults, faultsOf } from "./testing/faults.ts";
 import type { Trick } from "./testing/hosts.ts";
@@ -91,6 +91,6 @@ describe("a migration is carried to its end, and nothing is left of it, when", (
     const { id } = await stage.begin("completes");
     stage.hosts.tricks.set("source.discard", ["refuses", "deaf", "refuses"]);
     await expectEnd(id, moved);
-    expect(stage.hosts.guest).toMatchObject({ source: "gone" });
+    expect(stage.hosts.guest).toMatchObject({ source: "exited" });
   });
 });

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Verb } from "../../core/command.ts";
+import type { Verb } from "../../core/protocol/command.ts";
 import { expectKept } from "./testing/expect-kept.ts";
 import { faults, faultsOf } from "./testing/faults.ts";
 import type { Trick } from "./testing/hosts.ts";
@@ -81,7 +81,7 @@ describe("postcopy that breaks", () => {
       await expectUntouched();
       await expectKept(stage, ended);
       expect(await stage.post(`/v1/vms/${vm}/reconcile`)).toBe(202);
-      const again = await stage.end(id, { look: 1 });
+      const again = await stage.end(id, { turn: 1 });
       expect(again).toMatchObject({ status: "completed", runningOn: "host-b" });
       await expectUntouched();
       await expectKept(stage, again);

@@ -14,7 +14,7 @@ afterAll(() => stage?.close());
 const late = (onTimeout: "cancel" | "proceed" | "hold") => ({
   ack: { deadlineMs: 60_000, onTimeout },
 });
-/** The ACK comes as soon as anybody looks: too late for whoever wants the guest to stay. */
+/** The ACK comes as soon as anybody turns: too late for whoever wants the guest to stay. */
 const ackWhileLookedAt = async (state: string, call: () => Promise<unknown>) => {
   const done = await call();
   if (state === "Observe") await stage.hosts.ack();
@@ -36,7 +36,7 @@ describe("a guest that is to stay", () => {
       "migration-cancelled",
     ],
   ] as const)(
-    "%s: the source is told before anybody looks",
+    "%s: the source is told before anybody turns",
     async (_, course, policy, ask, code) => {
       const { id } = await stage.begin(course, policy);
       stage.intercept = ackWhileLookedAt;

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Verb } from "../../core/command.ts";
+import type { Verb } from "../../core/protocol/command.ts";
 import { expectKept } from "./testing/expect-kept.ts";
 import { faults, faultsOf } from "./testing/faults.ts";
 import type { Trick } from "./testing/hosts.ts";
@@ -20,7 +20,7 @@ async function cancelled() {
 }
 
 describe("a cancelled migration leaves the guest where it was, and nothing else, when", () => {
-  it.each(faultsOf(["CancelSource", "Observe", "Reconcile", "Undo", "Release"]))(
+  it.each(faultsOf(["CancelSource", "Observe", "Reconcile", "Undo", "EndMigration"]))(
     "the function of %s %s",
     async (state, fault) => {
       const { id } = await stage.begin("precopies");

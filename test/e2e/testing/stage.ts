@@ -7,15 +7,15 @@ import {
   SFNClient,
 } from "@aws-sdk/client-sfn";
 import { expect } from "vitest";
-import { findQemu } from "../../../agent/qmp/testing/real-qemu.ts";
-import type { Migration, Phase } from "../../../core/migration.ts";
-import { isFinal } from "../../../core/migration.ts";
+import type { Migration, Phase } from "../../../core/migration/migration.ts";
+import { isFinal } from "../../../core/migration/migration.ts";
 import { VmDefinition } from "../../../core/vm.ts";
-import { Fleet, type FleetOptions } from "../../../demo/fleet.ts";
-import { bootDiskDefinition, writeBootDisk } from "../../../demo/guest/boot-disk.ts";
-import type { GuestLoad } from "../../../demo/guest/boot-sector.ts";
-import { readCounter, waitForCounter } from "../../../demo/guest/serial.ts";
-import { waitUntil } from "../../../demo/wait-until.ts";
+import { findQemu } from "../../../qmp/testing/real-qemu.ts";
+import { Fleet, type FleetOptions } from "../../../rig/fleet.ts";
+import { bootDiskDefinition, writeBootDisk } from "../../../rig/guest/boot-disk.ts";
+import type { GuestLoad } from "../../../rig/guest/boot-sector.ts";
+import { readCounter, waitForCounter } from "../../../rig/guest/serial.ts";
+import { waitUntil } from "../../../rig/wait-until.ts";
 
 const MIB = 2 ** 20;
 /** What a guest does beside counting, unless a test says otherwise. */

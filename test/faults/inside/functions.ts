@@ -4,11 +4,11 @@ import {
   type FunctionRegistry,
   type RegistryOptions,
   functionRegistry as sound,
-} from "../../../local/lambda/registry.ts";
+} from "../../../emulators/aws/lambda/registry.ts";
 import { readInside } from "./inside.ts";
 import { readSwitch, writeSwitch } from "./switches.ts";
 
-export * from "../../../local/lambda/registry.ts";
+export * from "../../../emulators/aws/lambda/registry.ts";
 
 /** What befalls the next calls of functions. */
 export type FunctionTrouble = {

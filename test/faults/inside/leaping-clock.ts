@@ -1,8 +1,8 @@
-import { type Clock, systemClock as machines, type Timer } from "../../../local/clock.ts";
+import { type Clock, systemClock as machines, type Timer } from "../../../emulators/aws/clock.ts";
 import { readInside } from "./inside.ts";
 import { readSwitch } from "./switches.ts";
 
-export * from "../../../local/clock.ts";
+export * from "../../../emulators/aws/clock.ts";
 
 const LOOK_MS = 20;
 const { switches } = readInside();

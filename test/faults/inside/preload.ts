@@ -28,7 +28,7 @@ function resolve(...[specifier, context, next]: Parameters<Resolve>): ReturnType
   if (specifier.endsWith("/lambda/registry.ts") && from.endsWith("/local/cloud.ts")) {
     return next(new URL("./functions.ts", import.meta.url).href, context);
   }
-  if (specifier === "../clock.ts" && from.endsWith("/local/sfn/server.ts")) {
+  if (specifier === "../aws/clock.ts" && from.endsWith("/emulators/asl/server.ts")) {
     return next(new URL("./leaping-clock.ts", import.meta.url).href, context);
   }
   return next(specifier, context);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { isDeepStrictEqual } from "node:util";
-import { ApiError } from "../../../demo/api-client.ts";
+import { ApiError } from "../../../client/api-client.ts";
 import { downtimeMs, expectAckAfter, expectAcked, expectCompleted } from "../expect.ts";
 import { LOCAL_DEVICE, SOURCE, TARGET } from "../fleet.ts";
 import { RigGuest } from "../guest.ts";

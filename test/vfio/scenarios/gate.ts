@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
-import { waitUntil } from "../../../demo/wait-until.ts";
+import { waitUntil } from "../../../rig/wait-until.ts";
 import { expectAckAfter, expectAcked, expectCompleted } from "../expect.ts";
 import { SOURCE, TARGET, type VfioFleet } from "../fleet.ts";
 import { move } from "../move.ts";

@@ -1,5 +1,5 @@
 import { expect } from "vitest";
-import type { Migration } from "../../../core/migration.ts";
+import type { Migration } from "../../../core/migration/migration.ts";
 import type { WorkflowStage } from "./stage.ts";
 
 /**

@@ -1,13 +1,8 @@
-import type { Command, Verb } from "../../../core/command.ts";
-import type { EventBody } from "../../../core/event.ts";
-import type { ProcessReport } from "../../../core/report.ts";
-import {
-  figures,
-  prepared,
-  sourceProbe,
-  targetProbe,
-} from "../../../functions/testing/fixtures.ts";
-import { addHost, type TestAgent } from "../../../functions/testing/fleet.ts";
+import type { Command, Verb } from "../../../core/protocol/command.ts";
+import type { EventBody } from "../../../core/protocol/event.ts";
+import type { Observation } from "../../../core/protocol/observation.ts";
+import { figures, prepared, sourceProbe, targetProbe } from "../../functions/testing/fixtures.ts";
+import { addHost, type TestAgent } from "../../functions/testing/fleet.ts";
 
 /** How far a started source goes by itself. */
 export type Course =
@@ -39,8 +34,8 @@ type Guest = {
   migrationId: string;
   epoch: number;
   course: Course;
-  source: "running" | "migrating" | "completed" | "cancelled" | "postcopy" | "gone";
-  target: "none" | "listening" | "loaded" | "running" | "postcopy" | "gone";
+  source: "running" | "migrating" | "completed" | "cancelled" | "postcopy" | "exited";
+  target: "none" | "listening" | "loaded" | "running" | "postcopy" | "exited";
   /** A device loads: QEMU's monitor answers nothing. */
   targetIsSilent: boolean;
   pauses: number;
@@ -229,27 +224,27 @@ export class Hosts {
         this.#guest().isPaused = false;
         after.push(() => this.#goOn());
         return { status: "postcopy-active" };
-      case "source.release":
+      case "source.permit":
         after.push(() => this.#complete());
-        return { released: true };
+        return { permitted: true };
       case "target.discard":
-        this.#guest().target = "gone";
-        return { gone: true };
+        this.#guest().target = "exited";
+        return { discarded: true };
       case "source.discard":
-        this.#guest().source = "gone";
-        return { gone: true };
+        this.#guest().source = "exited";
+        return { discarded: true };
       default:
         return this.#changed(command, after);
     }
   }
 
   /** Verbs that are answered with what is seen afterwards. */
-  #changed({ verb, host }: Command, after: (() => Promise<void>)[]): ProcessReport {
+  #changed({ verb, host }: Command, after: (() => Promise<void>)[]): Observation {
     const guest = this.guest;
     if (verb === "source.cancel" && guest?.source === "migrating") {
       guest.source = "cancelled";
       guest.targetIsSilent = this.targetStaysSilent;
-      const status = { role: "source", status: "cancelled", errorDescription: "" };
+      const status = { side: "source", status: "cancelled", errorDescription: "" };
       after.push(() => this.tell(this.source, { type: "migration.failed", ...status }));
     }
     if (verb === "target.resume" && guest) {
@@ -306,9 +301,9 @@ export class Hosts {
     else if (this.#guest().course !== "stays-in-postcopy") await this.endPostcopy();
   }
 
-  #sourceReport(): ProcessReport {
+  #sourceReport(): Observation {
     const { source, isPaused } = this.guest ?? { source: "running", isPaused: false };
-    const base = { role: "source", process: "running", everRan: true, linkUp: true } as const;
+    const base = { side: "source", process: "running", everRan: true, linkUp: true } as const;
     switch (source) {
       case "running":
         return { ...base, runState: "running" };
@@ -321,15 +316,15 @@ export class Hosts {
       case "postcopy":
         return { ...base, runState: "finish-migrate", migrationStatus: postcopyStatus(isPaused) };
       default:
-        return { ...base, process: "gone" };
+        return { ...base, process: "exited" };
     }
   }
 
-  #targetReport(): ProcessReport {
+  #targetReport(): Observation {
     const { target, targetIsSilent, isPaused } = this.guest ?? nowhere;
-    const base = { role: "target", process: "running", everRan: false, linkUp: true } as const;
+    const base = { side: "target", process: "running", everRan: false, linkUp: true } as const;
     if (target === "none") return { ...base, process: "none" };
-    if (target === "gone") return { ...base, process: "gone" };
+    if (target === "exited") return { ...base, process: "exited" };
     if (targetIsSilent) return { ...base, process: "silent" };
     switch (target) {
       case "listening":

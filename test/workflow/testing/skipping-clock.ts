@@ -1,4 +1,4 @@
-import type { Clock, Timer } from "../../../local/clock.ts";
+import type { Clock, Timer } from "../../../emulators/aws/clock.ts";
 
 type Pending = { dueAtMs: number; order: number; callback: () => void };
 

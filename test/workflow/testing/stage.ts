@@ -4,33 +4,28 @@ import {
   DescribeExecutionCommand,
   GetExecutionHistoryCommand,
 } from "@aws-sdk/client-sfn";
-import type { z } from "zod";
-import { isFinal, type Migration } from "../../../core/migration.ts";
-import type { MigrationPolicy } from "../../../core/policy.ts";
+import { z } from "zod";
+import { isFinal, type Migration } from "../../../core/migration/migration.ts";
+import { migrationTasks } from "../../../core/migration/tasks.ts";
+import type { MigrationPolicy } from "../../../core/negotiate/policy.ts";
 import type { Vm } from "../../../core/vm.ts";
-import { handler as ackExpired } from "../../../functions/ack-expired.ts";
-import { handler as admit } from "../../../functions/admit.ts";
-import { handler as agentEvents } from "../../../functions/agent-events.ts";
-import { handler as awaitSignal } from "../../../functions/await-signal.ts";
-import { stepFunctions } from "../../../functions/clients.ts";
-import { handler as complete } from "../../../functions/complete.ts";
-import { handler as negotiate } from "../../../functions/negotiate.ts";
-import { handler as reconcile } from "../../../functions/reconcile.ts";
-import { handler as relay } from "../../../functions/relay.ts";
-import { handler as release } from "../../../functions/release.ts";
-import { startTestCloud, type TestCloud } from "../../../functions/testing/cloud.ts";
-import { definition } from "../../../functions/testing/fixtures.ts";
+import { startStepFunctions } from "../../../emulators/asl/server.ts";
+import { functionRegistry } from "../../../emulators/aws/lambda/registry.ts";
+import { startLambda } from "../../../emulators/aws/lambda/server.ts";
+import { handler as agentEvents } from "../../../functions/agent-events/index.ts";
+import { stepFunctions } from "../../../functions/runtime/clients.ts";
+import { taskHandlers } from "../../../functions/task/tasks.ts";
+import { refsOf } from "../../../workflows/asl.ts";
+import { migrationDefinition } from "../../../workflows/migration.ts";
+import { startTestCloud, type TestCloud } from "../../functions/testing/cloud.ts";
+import { definition } from "../../functions/testing/fixtures.ts";
 import {
   addHost,
   addMigration,
   addVm,
   operate,
   type TestAgent,
-} from "../../../functions/testing/fleet.ts";
-import { functionRegistry } from "../../../local/lambda/registry.ts";
-import { startLambda } from "../../../local/lambda/server.ts";
-import { startStepFunctions } from "../../../local/sfn/server.ts";
-import { migrationDefinition } from "../../../workflows/migration.ts";
+} from "../../functions/testing/fleet.ts";
 import { type Course, Hosts, MEMORY_BYTES } from "./hosts.ts";
 import { SkippingClock } from "./skipping-clock.ts";
 
@@ -47,14 +42,7 @@ type Handler = (event: unknown) => Promise<unknown>;
 export type Interceptor = (state: string, call: () => Promise<unknown>) => Promise<unknown>;
 
 const handlers: Record<string, Handler> = {
-  admit,
-  relay,
-  negotiate,
-  "await-signal": awaitSignal,
-  "ack-expired": ackExpired,
-  complete,
-  reconcile,
-  release,
+  ...taskHandlers,
   "agent-events": agentEvents,
 };
 
@@ -107,11 +95,7 @@ export class WorkflowStage {
     process.env.AWS_ENDPOINT_URL_LAMBDA = lambda.endpoint;
     const arn = (name: string) =>
       `arn:aws:lambda:${ACCOUNT.region}:${ACCOUNT.accountId}:function:${name}`;
-    const machine = migrationDefinition({
-      ...{ admit: arn("admit"), relay: arn("relay"), negotiate: arn("negotiate") },
-      ...{ awaitSignal: arn("await-signal"), ackExpired: arn("ack-expired") },
-      ...{ complete: arn("complete"), reconcile: arn("reconcile"), release: arn("release") },
-    });
+    const machine = migrationDefinition(refsOf(migrationTasks, arn));
     await stepFunctions().send(
       new CreateStateMachineCommand({
         name: "migration",
@@ -199,15 +183,15 @@ export class WorkflowStage {
   /**
    * Goes on until it is over, time skipping when everybody waits.
    *
-   * @param look of an execution that looks into it again
+   * @param look of an execution that turns into it again
    * @param onIdle may do something in place of letting time pass: true when it did
    */
   async end(
     id: string,
-    { look, onIdle = async () => false }: { look?: number; onIdle?: () => Promise<boolean> } = {},
+    { turn, onIdle = async () => false }: { turn?: number; onIdle?: () => Promise<boolean> } = {},
   ): Promise<Migration> {
     const until = performance.now() + PATIENCE_MS;
-    const executionArn = `${await this.#executionOf(id)}${look === undefined ? "" : `-look-${look}`}`;
+    const executionArn = `${await this.#executionOf(id)}${turn === undefined ? "" : `-turn-${turn}`}`;
     for (;;) {
       await this.settle();
       const { status } = await stepFunctions().send(new DescribeExecutionCommand({ executionArn }));
@@ -256,9 +240,7 @@ export class WorkflowStage {
 
   #call(name: string, handler: Handler, event: unknown): Promise<unknown> {
     if (name === "agent-events") return handler(event);
-    const called = stateOf(name, event);
-    const isHold = called === "AwaitAck" && this.calls.includes("AckExpired");
-    const state = isHold ? "HoldForAck" : called;
+    const { state } = z.object({ state: z.string() }).parse(event);
     this.calls.push(state);
     return this.intercept(state, () => handler(event));
   }
@@ -289,43 +271,4 @@ class Work {
   forget(): void {
     this.#count -= 1;
   }
-}
-
-const byStep: Record<string, string> = {
-  "probe-source": "Probe",
-  prepare: "Prepare",
-  start: "Precopy",
-  "discard-source": "Discard",
-  "observe-source": "Observe",
-  "recover-target": "RecoverTarget",
-  "recover-source": "RecoverSource",
-};
-const byPhase: Record<string, string> = {
-  "await-ack": "AwaitAck",
-  switchover: "Switchover",
-  confirm: "Confirm",
-  postcopy: "AwaitPostcopy",
-};
-const byFunction: Record<string, string> = {
-  admit: "Admit",
-  negotiate: "Negotiate",
-  "ack-expired": "AckExpired",
-  complete: "Complete",
-  reconcile: "Reconcile",
-  release: "Release",
-};
-
-type Called = { commands?: { step: string }[]; phase?: string; taskToken?: string };
-
-/** The state that calls a function so. */
-function stateOf(name: string, event: unknown): string {
-  const { commands, phase = "", taskToken } = event as Called;
-  if (name === "admit" && taskToken !== undefined) return "AwaitTurn";
-  const step = commands?.[0]?.step;
-  const state =
-    step === undefined
-      ? (byFunction[name] ?? byPhase[phase])
-      : (byStep[step] ?? (phase === "undo" ? "Undo" : "CancelSource"));
-  if (state === undefined) throw new Error(`Which state calls ${name}: ${JSON.stringify(event)}?`);
-  return state;
 }

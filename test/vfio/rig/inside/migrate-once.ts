@@ -2,8 +2,8 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { mkdir, readFile } from "node:fs/promises";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { QmpClient } from "../../../../agent/qmp/client.ts";
-import { isQmpEvent } from "../../../../agent/qmp/events.ts";
+import { QmpClient } from "../../../../qmp/client.ts";
+import { isQmpEvent } from "../../../../qmp/events.ts";
 import type { MigrateOnceOptions, MigrateOnceResult } from "./migrate-once-types.ts";
 
 /**

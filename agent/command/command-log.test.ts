@@ -1,0 +1,62 @@
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { CommandId, HostId, VmId } from "../../core/id.ts";
+import type { Command } from "../../core/protocol/command.ts";
+import { testFolder } from "../testing/folder.ts";
+import { CommandLog } from "./command-log.ts";
+
+const id = CommandId.parse("vm1.guest-start.1");
+const vm = VmId.parse("vm1");
+const command: Command = {
+  ...{ id, vm, host: HostId.parse("a"), epoch: 3, verb: "guest.start", args: {} },
+  issuedAt: "2026-01-01T00:00:00Z",
+  expiresAt: "2026-01-01T00:01:00Z",
+};
+const answer = { result: { discarded: true } };
+
+describe("the log of commands", () => {
+  it("knows answers, epochs and what is in doubt over restarts", () => {
+    const folder = testFolder();
+    const first = new CommandLog(folder);
+    first.begin(command);
+    first.begin({ ...command, id: CommandId.parse("vm1.guest-start.2"), epoch: 2 });
+    first.answer(id, answer);
+    first.close();
+    const second = new CommandLog(folder);
+    expect(second.answerOf(id)).toEqual(answer);
+    expect(second.isInDoubt(id)).toBe(false);
+    expect(second.isInDoubt(CommandId.parse("vm1.guest-start.2"))).toBe(true);
+    expect(second.epochOf(vm)).toBe(3);
+    expect(second.epochOf(VmId.parse("vm2"))).toBe(0);
+    second.close();
+  });
+
+  it("forgets answers after a day, but not epochs", () => {
+    const folder = testFolder();
+    let now = 0;
+    const first = new CommandLog(folder, () => now);
+    first.begin(command);
+    first.answer(id, answer);
+    now = 25 * 3_600_000;
+    for (let n = 0; n < 5_010; n += 1) {
+      first.begin({ ...command, id: CommandId.parse(`vm1.look-${n}.1`) });
+    }
+    first.close();
+    const second = new CommandLog(folder, () => now);
+    expect(second.answerOf(id)).toBeUndefined();
+    expect(second.isInDoubt(CommandId.parse("vm1.look-5009.1"))).toBe(true);
+    expect(second.epochOf(vm)).toBe(3);
+    second.close();
+  });
+
+  it("remembers in memory what it could not write", () => {
+    const folder = testFolder();
+    const log = new CommandLog(folder);
+    log.begin(command);
+    log.close();
+    rmSync(join(folder, "commands.jsonl"));
+    expect(() => log.answer(id, answer)).toThrow("open");
+    expect(log.answerOf(id)).toEqual(answer);
+  });
+});

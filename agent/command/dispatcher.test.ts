@@ -1,0 +1,258 @@
+import { beforeEach, describe, expect, it, vi } from "vitest";
+import { CommandId, HostId, VmId } from "../../core/id.ts";
+import { type Command, Verb } from "../../core/protocol/command.ts";
+import type { EventBody } from "../../core/protocol/event.ts";
+import { quietLog } from "../runtime/testing/quiet-log.ts";
+import { testFolder } from "../testing/folder.ts";
+import { CommandRefusedError } from "./command-error.ts";
+import { CommandLog } from "./command-log.ts";
+import { Dispatcher, type Handler, type Handlers } from "./dispatcher.ts";
+
+const NOW = Date.parse("2026-01-01T00:00:00Z");
+const gone = { discarded: true };
+
+let folder: string;
+let log: CommandLog;
+let told: EventBody[];
+let handled: string[];
+let handler: Handler;
+let dispatcher: Dispatcher;
+let putFails: boolean;
+
+beforeEach(() => {
+  folder = testFolder();
+  told = [];
+  handled = [];
+  putFails = false;
+  handler = async () => gone;
+  restart();
+});
+
+/** The agent's next life. */
+function restart(): void {
+  log?.close();
+  log = new CommandLog(folder, () => NOW);
+  const call: Handler = (command, args) => {
+    handled.push(command.id);
+    return handler(command, args);
+  };
+  dispatcher = new Dispatcher({
+    host: HostId.parse("here"),
+    handlers: Object.fromEntries(Verb.options.map((verb) => [verb, call])) as Handlers,
+    commands: log,
+    put: (body) => {
+      if (putFails) throw new Error("ENOSPC");
+      told.push(body);
+    },
+    log: quietLog(),
+    now: () => NOW,
+  });
+}
+
+let count = 0;
+function command(change: Partial<Record<keyof Command, unknown>> = {}): Command {
+  count += 1;
+  return {
+    ...{ id: CommandId.parse(`vm1.discard.${count}`), host: HostId.parse("here") },
+    ...{ vm: VmId.parse("vm1"), epoch: 1, verb: "target.discard", args: {} },
+    issuedAt: new Date(NOW).toISOString(),
+    expiresAt: new Date(NOW + 1_000).toISOString(),
+    ...change,
+  } as Command;
+}
+
+const refusal = (code: string) =>
+  expect.objectContaining({
+    type: "command.failed",
+    error: expect.objectContaining({ code }),
+  });
+
+describe("at most once", () => {
+  it.each([false, true])("a repeated command gets the recorded answer; restart: %s", async (is) => {
+    const one = command();
+    await dispatcher.take(one);
+    if (is) restart();
+    handler = () => Promise.reject(new Error("must not run"));
+    await dispatcher.take({ ...one, expiresAt: new Date(NOW - 1).toISOString() });
+    expect(handled).toEqual([one.id]);
+    const completed = { type: "command.completed", commandId: one.id, result: gone };
+    expect(told).toEqual([completed, completed]);
+  });
+
+  it("a failure is recorded too", async () => {
+    handler = () => Promise.reject(new CommandRefusedError("refused", "no"));
+    const one = command();
+    await dispatcher.take(one);
+    handler = async () => gone;
+    await dispatcher.take(one);
+    expect(handled).toHaveLength(1);
+    expect(told).toEqual([refusal("refused"), refusal("refused")]);
+  });
+
+  it("a copy of one at work waits for it and is not carried out", async () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    handler = () => promise.then(() => gone);
+    const one = command();
+    const first = dispatcher.take(one);
+    let over = false;
+    const second = dispatcher.take(one).then(() => {
+      over = true;
+    });
+    await new Promise((done) => setImmediate(done));
+    expect(over).toBe(false);
+    resolve();
+    await Promise.all([first, second]);
+    expect(handled).toEqual([one.id]);
+    expect(told).toHaveLength(1);
+  });
+
+  it("one that was begun when the agent died is refused; one that only looks is not", async () => {
+    handler = () => new Promise(() => undefined);
+    const act = command();
+    const look = command({ verb: "migration.observe", vm: VmId.parse("vm2") });
+    void dispatcher.take(act);
+    void dispatcher.take(look);
+    await vi.waitFor(() => expect(handled).toHaveLength(2));
+    restart();
+    handler = async () => ({ side: "source", process: "none", everRan: false, linkUp: false });
+    await dispatcher.take(act);
+    await dispatcher.take(look);
+    expect(told).toEqual([
+      refusal("refused"),
+      expect.objectContaining({ type: "command.completed", commandId: look.id }),
+    ]);
+  });
+});
+
+describe("refusals: nothing is done", () => {
+  it("a command for another host is not even answered", async () => {
+    await dispatcher.take(command({ host: HostId.parse("there") }));
+    expect([handled, told]).toEqual([[], []]);
+  });
+
+  it.each([
+    ["expired", { expiresAt: new Date(NOW - 1).toISOString() }],
+    ["invalid", { args: { more: 1 } }],
+    ["invalid", { args: undefined }],
+    ["invalid", { verb: "guest.stop", args: { mode: "kill" } }],
+  ])("%s: %j", async (code, change) => {
+    await dispatcher.take(command(change));
+    expect(handled).toEqual([]);
+    expect(told).toEqual([refusal(code)]);
+  });
+
+  it("an older epoch than one seen for this VM, also after a restart", async () => {
+    await dispatcher.take(command({ epoch: 5 }));
+    restart();
+    await dispatcher.take(command({ epoch: 4 }));
+    await dispatcher.take(command({ epoch: 4, vm: VmId.parse("vm2") }));
+    expect(told.map(({ type }) => type)).toEqual([
+      "command.completed",
+      "command.failed",
+      "command.completed",
+    ]);
+    expect(told[1]).toEqual(refusal("stale-epoch"));
+  });
+
+  it("a journal that cannot be written: the command is done when it comes again", async () => {
+    const one = command();
+    log.close();
+    putFails = true;
+    await expect(dispatcher.take(one)).rejects.toThrow("ENOSPC");
+    expect(handled).toEqual([]);
+    putFails = false;
+    restart();
+    await dispatcher.take(one);
+    expect(handled).toEqual([one.id]);
+  });
+
+  it("an answer that does not fit its verb", async () => {
+    handler = async () => ({ gone: "perhaps" });
+    await dispatcher.take(command());
+    expect(told).toEqual([refusal("internal")]);
+  });
+});
+
+describe("order", () => {
+  it("per VM one after the other; other VMs and looks do not wait", async () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    handler = ({ id }) => (id === slow.id ? promise.then(() => gone) : Promise.resolve(gone));
+    const slow = command();
+    const next = command();
+    const other = command({ vm: VmId.parse("vm2") });
+    const look = command({ verb: "migration.observe" });
+    const all = [slow, next, other, look].map((one) => dispatcher.take(one));
+    await Promise.all(all.slice(2));
+    expect(handled).toEqual(expect.arrayContaining([slow.id, other.id, look.id]));
+    expect(handled).not.toContain(next.id);
+    resolve();
+    await Promise.all(all);
+    expect(handled.at(-1)).toBe(next.id);
+  });
+
+  it("one whose answer is lost does not take the next with it", async () => {
+    putFails = true;
+    handler = async () => {
+      putFails = handled.length < 2;
+      return gone;
+    };
+    const first = dispatcher.take(command());
+    const second = dispatcher.take(command());
+    await expect(first).rejects.toThrow("ENOSPC");
+    await second;
+    expect(handled).toHaveLength(2);
+    expect(told).toHaveLength(1);
+  });
+
+  it("more than 100 that wait are left in the queue", async () => {
+    handler = () => new Promise(() => undefined);
+    for (let n = 0; n < 100; n += 1) void dispatcher.take(command());
+    await expect(dispatcher.take(command())).rejects.toThrow("Too many");
+  });
+});
+
+describe("a migration that was looked into", () => {
+  const migrationId = "mig_01J00000000000000000000000";
+  const vm = VmId.parse("vm2");
+  const start = (number: number) =>
+    command({
+      ...{ id: CommandId.parse(`${migrationId}.start.${number}`), vm, migrationId },
+      ...{ verb: "source.start", args: startArgs },
+    });
+  const look = (number: number) =>
+    command({
+      ...{ id: CommandId.parse(`${migrationId}.observe-source.${number}`), vm, migrationId },
+      verb: "migration.observe",
+    });
+  const startArgs = {
+    settings: { capabilities: {}, parameters: {} },
+    migrationUri: "tcp:127.0.0.1:4444",
+    handover: { address: "127.0.0.1", port: 4445 },
+    handoverKey: "00".repeat(32),
+    ackExpected: false,
+    precopyDeadlineMs: 1_000,
+  };
+
+  it.each([false, true])("is not taken forward by a late command; restart: %s", async (is) => {
+    handler = async () => ({ side: "source", process: "none", everRan: false, linkUp: false });
+    await dispatcher.take(look(1));
+    if (is) restart();
+    await dispatcher.take(start(1));
+    expect(handled).toHaveLength(1);
+    expect(told.at(-1)).toEqual(refusal("refused"));
+  });
+
+  it("is looked at once the command that takes it forward is done", async () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    handler = () => promise.then(() => ({ startedAtMs: 1 }));
+    const late = start(2);
+    const forward = dispatcher.take(late);
+    await vi.waitFor(() => expect(handled).toEqual([late.id]));
+    const looking = dispatcher.take(look(2));
+    await new Promise((done) => setImmediate(done));
+    expect(handled).toEqual([late.id]);
+    resolve();
+    await Promise.all([forward, looking]);
+    expect(handled).toHaveLength(2);
+  });
+});

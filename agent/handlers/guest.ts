@@ -1,0 +1,79 @@
+import { existsSync } from "node:fs";
+import type { ArgsOf, Command, ResultOf } from "../../core/protocol/command.ts";
+import { CommandRefusedError } from "../command/command-error.ts";
+import { Guest } from "../guest/guest.ts";
+import { describeBinary } from "../probe/binary.ts";
+import { machineType } from "../probe/guest.ts";
+import { waitForEnd } from "../runtime/process.ts";
+import { type Context, isUnderWay, refuseIfPresent } from "./context.ts";
+
+const POWERDOWN_MS = 90_000;
+
+export async function startGuest(
+  { config, guests }: Context,
+  { vm }: Command,
+  { definition }: ArgsOf<"guest.start">,
+): Promise<ResultOf<"guest.start">> {
+  refuseIfPresent(guests, vm);
+  const { sandbox, probe } = await describeBinary(config.qemu, config.stateDir);
+  const { qemu, runDir, resources } = config;
+  const process = { qemu, runDir, sandbox, probe, resources };
+  const guest = await Guest.start({ vm, definition, ...process, incoming: false });
+  guests.add(guest);
+  try {
+    return await finishDefinition(guest);
+  } catch (error) {
+    // The caller will not know of it: it must not be left.
+    await guests.end(guest);
+    throw error;
+  }
+}
+
+export async function adoptGuest(
+  { guests }: Context,
+  { vm }: Command,
+  { definition, qmpPath }: ArgsOf<"guest.adopt">,
+): Promise<ResultOf<"guest.adopt">> {
+  refuseIfPresent(guests, vm);
+  if (!existsSync(qmpPath)) {
+    throw new CommandRefusedError("not-found", `There is no socket at ${qmpPath}`);
+  }
+  const guest = await Guest.adopt({ vm, definition, qmpPath, runDir: guests.runDir });
+  guests.add(guest);
+  try {
+    return await finishDefinition(guest);
+  } catch (error) {
+    await guests.release(guest);
+    throw error;
+  }
+}
+
+/** The machine type is written down as what it really is: an alias means another one elsewhere. */
+async function finishDefinition(guest: Guest): Promise<ResultOf<"guest.start">> {
+  const machine = await machineType(guest.qmp);
+  guest.note({ definition: { ...guest.manifest.definition, machine } });
+  // Asked now, so that the first migration need not wait for it.
+  await guest.probe();
+  return { definition: guest.manifest.definition, pid: guest.manifest.pid };
+}
+
+export async function stopGuest(
+  { guests, log }: Context,
+  { vm }: Command,
+  { mode }: ArgsOf<"guest.stop">,
+): Promise<ResultOf<"guest.stop">> {
+  const guest = guests.find(vm);
+  if (!guest) return { stopped: true };
+  if (isUnderWay(guest.manifest)) {
+    throw new CommandRefusedError("refused", `The guest ${vm} is being migrated`);
+  }
+  await guests.end(guest, mode === "powerdown" ? () => powerDown(guest) : undefined);
+  log.info({ vm, mode }, "guest stopped");
+  return { stopped: true };
+}
+
+async function powerDown(guest: Guest): Promise<void> {
+  await guest.qmp.execute("system_powerdown");
+  if (await waitForEnd(guest.manifest, POWERDOWN_MS, { everyMs: 50 })) return;
+  throw new CommandRefusedError("timeout", `The guest ${guest.vm} has not powered down`);
+}

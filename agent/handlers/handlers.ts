@@ -1,0 +1,44 @@
+import type { ArgsOf, Command, ResultOf, Verb } from "../../core/protocol/command.ts";
+import type { Handlers } from "../command/dispatcher.ts";
+import { probeGuest } from "../probe/guest.ts";
+import { type Context, linkOf } from "./context.ts";
+import { adoptGuest, startGuest, stopGuest } from "./guest.ts";
+import { observe } from "./observe.ts";
+import {
+  cancelSource,
+  discardSource,
+  permitSource,
+  resumeSource,
+  sourceOf,
+  startSource,
+} from "./source.ts";
+import { discardTarget, prepareTarget, probeTarget, resumeTarget, targetOf } from "./target.ts";
+
+type Typed = { [V in Verb]: (command: Command, args: ArgsOf<V>) => Promise<ResultOf<V>> };
+
+/** What each verb does on this host. The dispatcher has checked the arguments. */
+export function createHandlers(context: Context): Handlers {
+  const { guests } = context;
+  const typed: Typed = {
+    "guest.start": (command, args) => startGuest(context, command, args),
+    "guest.adopt": (command, args) => adoptGuest(context, command, args),
+    "guest.stop": (command, args) => stopGuest(context, command, args),
+    "source.probe": ({ vm }) => probeGuest(guests.get(vm), linkOf(context.config), context.config),
+    "target.probe": (command, args) => probeTarget(context, command, args),
+    "target.prepare": (command, args) => prepareTarget(context, command, args),
+    "source.start": (command, args) => startSource(context, command, args),
+    "source.permit": (command) => permitSource(context, command),
+    "source.set": async (command, args) => sourceOf(context, command).limit(args),
+    "migration.observe": (command) => observe(context, command),
+    "source.cancel": (command) => cancelSource(context, command),
+    "source.resume": (command) => resumeSource(context, command),
+    "target.resume": (command, args) => resumeTarget(context, command, args),
+    "target.discard": (command) => discardTarget(context, command),
+    "target.recover": (command) => targetOf(context, command).recover(),
+    "source.recover": async (command, { migrationUri }) => ({
+      status: await sourceOf(context, command).postcopy.recover(migrationUri),
+    }),
+    "source.discard": (command) => discardSource(context, command),
+  };
+  return typed as Handlers;
+}

@@ -1,0 +1,42 @@
+import type { Command } from "../../core/protocol/command.ts";
+import type { Observation } from "../../core/protocol/observation.ts";
+import type { Context } from "./context.ts";
+
+/** QEMU must say what it sees within this, or it is called silent. */
+const OBSERVE_MS = 5_000;
+
+export async function observe({ guests }: Context, command: Command): Promise<Observation> {
+  const { vm, migrationId } = command;
+  const guest = guests.find(vm);
+  const manifest = guest?.manifest ?? guests.gone(vm);
+  const memory = manifest?.migration;
+  const base = {
+    // A process that took no part in this migration can only be the guest where it always was.
+    side: memory !== undefined && memory.id === migrationId ? memory.side : "source",
+    everRan: manifest?.everRan ?? false,
+    linkUp: guests.migrating(vm)?.linkUp ?? false,
+    ...(memory ? { migrationId: memory.id } : {}),
+  } as const;
+  if (!guest) return { ...base, process: manifest ? "exited" : "none" };
+  if (!guest.isAlive) return { ...base, process: "exited" };
+  try {
+    const [status, info] = await Promise.all([
+      guest.qmp.execute("query-status", {}, { timeoutMs: OBSERVE_MS }),
+      guest.qmp.execute("query-migrate", {}, { timeoutMs: OBSERVE_MS }),
+    ]);
+    const errorDescription = info["error-desc"];
+    return {
+      ...base,
+      process: "running",
+      runState: status.status,
+      ...(info.status === undefined ? {} : { migrationStatus: info.status }),
+      ...(errorDescription === undefined ? {} : { errorDescription }),
+    };
+  } catch {
+    if (!guest.isAlive) return { ...base, process: "exited" };
+    // A guest that waits for its memory can make QEMU silent: what the agent knows of it counts.
+    const isPostcopy = memory?.postcopy?.active === true && !memory.over;
+    const status = isPostcopy ? { migrationStatus: "postcopy-active" } : {};
+    return { ...base, process: "silent", ...status };
+  }
+}

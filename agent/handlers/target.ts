@@ -1,0 +1,95 @@
+import type { ArgsOf, Command, ResultOf } from "../../core/protocol/command.ts";
+import type { Observation } from "../../core/protocol/observation.ts";
+import { CommandRefusedError } from "../command/command-error.ts";
+import { Guest } from "../guest/guest.ts";
+import { aboutMachine } from "../guest/qemu-probe.ts";
+import { missingResources } from "../guest/resources.ts";
+import { TargetMigration } from "../migrate/target.ts";
+import { tlsKinds } from "../migrate/tls.ts";
+import { describeBinary } from "../probe/binary.ts";
+import { accelerators, userfaultfd } from "../probe/host.ts";
+import { type Context, hooksOf, linkOf, migrationOf, refuseIfPresent } from "./context.ts";
+import { observe } from "./observe.ts";
+
+export async function probeTarget(
+  { config, guests }: Context,
+  { vm }: Command,
+  { definition }: ArgsOf<"target.probe">,
+): Promise<ResultOf<"target.probe">> {
+  const { probe: qemu } = await describeBinary(config.qemu, config.stateDir);
+  return {
+    qemu: aboutMachine(qemu, definition.machine),
+    tls: tlsKinds("target", qemu.tlsCredentials, config.tls),
+    memoryFreeBytes: Math.max(0, config.memoryBytes - guests.memoryBytes),
+    accelerators: accelerators(),
+    vmPresent: guests.isPresent(vm),
+    userfaultfd: userfaultfd(),
+    linkBytesPerSecond: linkOf(config),
+    missingResources: missingResources(definition, config.resources),
+  };
+}
+
+export async function prepareTarget(
+  context: Context,
+  command: Command,
+  args: ArgsOf<"target.prepare">,
+): Promise<ResultOf<"target.prepare">> {
+  const { config, guests, emit, log } = context;
+  const { vm, epoch } = command;
+  refuseIfPresent(guests, vm);
+  const id = migrationOf(command);
+  const { sandbox, probe } = await describeBinary(config.qemu, config.stateDir);
+  const { qemu, runDir, resources, migrationAddress: address, tls } = config;
+  const { definition } = args;
+  const hooks = hooksOf(context, { vm, id, epoch, side: "target" });
+  await hooks.prepare();
+  const process = { qemu, runDir, sandbox, probe, resources };
+  const guest = await Guest.start({ vm, definition, ...process, incoming: true });
+  guests.add(guest);
+  const migration = new TargetMigration({ guest, id, epoch, emit, log, address, tls, hooks });
+  guests.setMigrating(vm, migration);
+  try {
+    return await migration.prepare(args);
+  } catch (error) {
+    hooks.failed();
+    await guests.end(guest);
+    throw error;
+  }
+}
+
+export function targetOf({ guests }: Context, { vm }: Command): TargetMigration {
+  const migrating = guests.migrating(vm);
+  if (migrating instanceof TargetMigration) return migrating;
+  throw new CommandRefusedError("refused", `${vm} is not the target of a migration here`);
+}
+
+export async function resumeTarget(
+  context: Context,
+  command: Command,
+  { wasRunning }: ArgsOf<"target.resume">,
+): Promise<Observation> {
+  const migrating = targetOf(context, command);
+  const { status = "none" } = await context.guests.get(command.vm).qmp.execute("query-migrate");
+  const isPostcopy = status.startsWith("postcopy-");
+  if (status !== "completed" && !isPostcopy) {
+    throw new CommandRefusedError("refused", `The target does not have the guest yet (${status})`);
+  }
+  await migrating.run(wasRunning, isPostcopy ? "postcopy" : "completed");
+  return observe(context, command);
+}
+
+export async function discardTarget(
+  { guests }: Context,
+  { vm }: Command,
+): Promise<ResultOf<"target.discard">> {
+  const guest = guests.find(vm);
+  if (!guest) return { discarded: true };
+  if (guest.manifest.everRan) {
+    throw new CommandRefusedError("refused", `The guest ${vm} has run on this host`);
+  }
+  const migrating = guests.migrating(vm);
+  await guests.end(guest);
+  // Taken back by the cloud, whatever this end has seen of it.
+  if (migrating instanceof TargetMigration) migrating.hooks.failed();
+  return { discarded: true };
+}

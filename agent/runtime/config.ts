@@ -1,0 +1,93 @@
+import { readFileSync } from "node:fs";
+import { totalmem } from "node:os";
+import { dirname, resolve } from "node:path";
+import { z } from "zod";
+import { ResourceName } from "../../core/host-resources.ts";
+import { HostId } from "../../core/id.ts";
+import { HooksConfig } from "./hooks-config.ts";
+
+/** UNIX socket paths hold 107 bytes on Linux; the rest is `/<vm, 63>/qmp.sock`. */
+const RUN_DIR_BYTES_MAX = 107 - 74;
+
+/**
+ * The agent's configuration file (JSON). Relative paths are relative to the file. AWS settings
+ * (region, credentials, AWS_ENDPOINT_URL_SQS) come from the AWS SDK's own environment.
+ */
+export const AgentConfig = z.strictObject({
+  host: HostId,
+  /** Base URL of the control plane, e.g. `https://api.example.org`. */
+  apiUrl: z.url({ protocol: /^https?$/ }),
+  /** File that holds this host's key, readable by the agent only (mode 600). */
+  keyFile: z.string(),
+  /** Sockets, logs and state of running guests; short, since socket paths are limited. */
+  runDir: z
+    .string()
+    .regex(/^[^\s,]+$/, "expected a path without white space and commas, which mean more to QEMU")
+    .refine(
+      (path) => Buffer.byteLength(path) <= RUN_DIR_BYTES_MAX,
+      `expected at most ${RUN_DIR_BYTES_MAX} bytes, since UNIX socket paths are limited`,
+    ),
+  /** Journal and caches; must survive a reboot for a host that shall keep its memory of commands. */
+  stateDir: z.string(),
+  /** QEMU binary that new guests are started with. */
+  qemu: z.string().default("qemu-system-x86_64"),
+  /** Memory that may be given to guests, bytes. Default: all of the machine's. */
+  memoryBytes: z.int().positive().default(totalmem()),
+  /** Address for migration streams and handover links. */
+  migrationAddress: z
+    .union([z.ipv4(), z.ipv6()], "expected an IPv4 or IPv6 address")
+    .refine(
+      (address) => address !== "0.0.0.0" && address !== "::",
+      "expected one address that the other hosts can connect to",
+    )
+    .default("127.0.0.1"),
+  /**
+   * What guests' definitions name and each host has at an address of its own, e.g.
+   * `{"gpu0": "/sys/bus/mdev/devices/<uuid>"}` or `{"vf0": "0000:03:00.1"}`.
+   */
+  resources: z.record(ResourceName, z.string().min(1).max(4_096)).default({}),
+  /**
+   * Certificates for streams with policy.tls `x509`: a folder with ca-cert.pem, server-cert.pem and
+   * server-key.pem (this host as target), client-cert.pem and client-key.pem (as source).
+   */
+  tls: z.strictObject({ dir: z.string().startsWith("/") }).optional(),
+  /** Executables that are run at the moments of a migration; docs/hooks.md. */
+  hooks: HooksConfig.prefault({}),
+  /** What the migration network gives, B/s. Default: the speed of the address's interface. */
+  linkBytesPerSecond: z.int().min(1_000).optional(),
+  /** While a migration runs its figures are sent this often, ms; it is also the heartbeat. */
+  progressIntervalMs: z.int().min(100).max(30_000).default(2_000),
+});
+export type AgentConfig = z.infer<typeof AgentConfig>;
+
+/**
+ * @throws Error naming the file, the field, what was expected and what came.
+ */
+export function readConfig(path: string): AgentConfig {
+  const folder = dirname(resolve(path));
+  let input: unknown;
+  try {
+    input = JSON.parse(readFileSync(path, "utf8"));
+  } catch (cause) {
+    throw new Error(`Failed to read the configuration ${path}`, { cause });
+  }
+  if (typeof input === "object" && input !== null) {
+    for (const field of ["keyFile", "runDir", "stateDir"]) absolute(input, field, folder);
+  }
+  const parsed = AgentConfig.safeParse(input);
+  if (parsed.success) return parsed.data;
+  const problems = parsed.error.issues.map((issue) => describe(issue, input));
+  throw new Error(`Failed to read the configuration ${path}: ${problems.join("; ")}`);
+}
+
+function describe({ path, message }: z.core.$ZodIssue, input: unknown): string {
+  const [field] = path;
+  if (field === undefined) return message;
+  const value: unknown = Reflect.get(Object(input), field);
+  return `${String(field)}: ${message}, got ${JSON.stringify(value) ?? "nothing"}`;
+}
+
+function absolute(input: object, field: string, folder: string): void {
+  const value: unknown = Reflect.get(input, field);
+  if (typeof value === "string") Reflect.set(input, field, resolve(folder, value));
+}

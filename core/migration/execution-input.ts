@@ -1,0 +1,33 @@
+import { z } from "zod";
+import { HostId, MigrationId, VmId } from "../id.ts";
+
+const seconds = z.int().positive();
+
+/** Who takes part in a migration. It never changes, so tasks need not read the record for it. */
+export const Parties = z.strictObject({ vm: VmId, source: HostId, target: HostId });
+export type Parties = z.infer<typeof Parties>;
+
+/**
+ * The input of a migration's execution. It is checked where an execution is started, and the
+ * workflow addresses its fields by {@link executionInput} only.
+ */
+export const ExecutionInput = z.strictObject({
+  migrationId: MigrationId,
+  parties: Parties,
+  /** Present: observe both ends again from this turn on; the migration had ended `unknown`. */
+  turn: z.int().positive().optional(),
+  /** Present: slots and memory were taken with the request. */
+  admitted: z.literal(true).optional(),
+  /** Longest precopy, seconds. */
+  precopySeconds: seconds,
+  /** Longest wait for the switchover ACK, seconds. */
+  ackSeconds: seconds,
+  /** Longest precopy and hold together, seconds. */
+  switchoverSeconds: seconds,
+});
+export type ExecutionInput = z.infer<typeof ExecutionInput>;
+
+/** Where a workflow finds a field of its execution's input, in JSONata. */
+export function executionInput(field: keyof ExecutionInput): string {
+  return `$states.context.Execution.Input.${field}`;
+}

@@ -1,0 +1,100 @@
+import type { Agreement, Blocker, Choice } from "../negotiate/agreement.ts";
+import type { MigrationPolicy } from "../negotiate/policy.ts";
+import { DOWNTIME_LIMIT_MS } from "../qemu/parameters.ts";
+import type { Gate, Prediction } from "./migration.ts";
+
+const LIMIT = "downtime-limit";
+const BANDWIDTH = "avail-switchover-bandwidth";
+
+export type SwitchoverInput = {
+  agreement: Agreement;
+  policy: MigrationPolicy;
+  /** Load time to expect, from earlier moves; with or without the ACK as the agreement has it. */
+  learned: { loadMs: number; from: string } | undefined;
+  /** What the slower of both links gives, B/s; undefined when neither end knows. */
+  linkBytesPerSecond: number | undefined;
+};
+
+export type SwitchoverPlan =
+  | { ok: true; agreement: Agreement; prediction: Prediction; gate: Gate | undefined }
+  | { ok: false; blocker: Blocker };
+
+/**
+ * Turns policy and experience into the two numbers by which QEMU decides to switch over, and says
+ * whether to hold before it. A budget is kept by QEMU itself, at the moment of truth: its limit is
+ * the budget without the load time that it does not know of, and it stops the guest only when all
+ * that is left, counted exactly, fits the limit at the bandwidth given.
+ */
+export function planSwitchover(input: SwitchoverInput): SwitchoverPlan {
+  const { policy, learned } = input;
+  const loadMs = learned?.loadMs ?? 0;
+  const given = input.agreement.source.parameters[LIMIT];
+  const limitMs = typeof given === "number" ? given : DOWNTIME_LIMIT_MS;
+  const { agreement } = input;
+  const gated: Gate | undefined =
+    policy.switchover.mode === "gated" ? { reason: "gated" } : undefined;
+  const budgetMs = policy.downtimeBudgetMs;
+  const plan = (downtimeLimitMs: number, more: Partial<{ gate: Gate; agreement: Agreement }>) => ({
+    ok: true as const,
+    agreement,
+    gate: gated,
+    prediction: {
+      downtimeMs: downtimeLimitMs + loadMs,
+      loadMs,
+      ...(learned === undefined ? {} : { learnedFrom: learned.from }),
+      ...bandwidthOf(input),
+    },
+    ...more,
+  });
+  if (budgetMs === undefined) return plan(limitMs, {});
+  const room = budgetMs - loadMs;
+  if (room >= 1) {
+    // A ladder begins low and climbs up to the room.
+    const isGiven = policy.downtimeLimitMs !== undefined || policy.convergence.ladder !== "none";
+    const fitting = isGiven ? Math.min(limitMs, room) : room;
+    return plan(fitting, { agreement: withLimit(agreement, fitting, budgetMs, input.learned) });
+  }
+  if (policy.onBudgetExceeded === "hold")
+    return plan(limitMs, { gate: gated ?? { reason: "budget" } });
+  return { ok: false, blocker: budgetBlocker(budgetMs, loadMs, learned?.from ?? "earlier moves") };
+}
+
+/** What the agent tells QEMU after the first pass; a figure of the policy's own is in force at once. */
+function bandwidthOf({ agreement, policy, linkBytesPerSecond }: SwitchoverInput) {
+  const asked =
+    policy.switchoverBandwidthBytesPerSecond !== undefined || BANDWIDTH in policy.parameters;
+  if (!(BANDWIDTH in agreement.source.parameters) || asked) return {};
+  return linkBytesPerSecond === undefined ? {} : { linkBytesPerSecond };
+}
+
+function withLimit(
+  agreement: Agreement,
+  limitMs: number,
+  budgetMs: number,
+  learned: SwitchoverInput["learned"],
+): Agreement {
+  const load =
+    learned === undefined
+      ? "no load time is known yet"
+      : `less ${learned.loadMs} ms load time learned from ${learned.from}`;
+  const reason = `the downtime budget of ${budgetMs} ms, ${load}`;
+  return withParameter(agreement, { subject: LIMIT, value: limitMs, reason });
+}
+
+function withParameter(agreement: Agreement, choice: Choice): Agreement {
+  const { source, choices } = agreement;
+  return {
+    ...agreement,
+    source: { ...source, parameters: { ...source.parameters, [choice.subject]: choice.value } },
+    choices: [...choices.filter(({ subject }) => subject !== choice.subject), choice],
+  };
+}
+
+function budgetBlocker(budgetMs: number, loadMs: number, from: string): Blocker {
+  return {
+    code: "downtime-budget",
+    field: "policy.downtimeBudgetMs",
+    message: `The downtime budget of ${budgetMs} ms cannot be kept: loading the devices alone took ${loadMs} ms (learned from ${from})`,
+    cure: "allow the switchover ACK if it is forbidden, raise the budget, or set onBudgetExceeded to hold and give leave by hand",
+  };
+}

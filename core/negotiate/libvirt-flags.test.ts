@@ -1,0 +1,116 @@
+import { describe, expect, it } from "vitest";
+import { findFlag, libvirtFlags } from "../qemu/libvirt-flags.ts";
+import { MigrationPolicy } from "./policy.ts";
+import { checkPolicy } from "./policy-check.ts";
+
+const codes = (flags: string[], parameters: Record<string, string> = {}) =>
+  checkPolicy(MigrationPolicy.parse({ flags, parameters })).map(({ code }) => code);
+
+it("knows each flag of virDomainMigrateFlags", () => {
+  expect(libvirtFlags.map(({ name }) => name)).toEqual([
+    "LIVE",
+    "PEER2PEER",
+    "TUNNELLED",
+    "PERSIST_DEST",
+    "UNDEFINE_SOURCE",
+    "PAUSED",
+    "NON_SHARED_DISK",
+    "NON_SHARED_INC",
+    "CHANGE_PROTECTION",
+    "UNSAFE",
+    "OFFLINE",
+    "COMPRESSED",
+    "ABORT_ON_ERROR",
+    "AUTO_CONVERGE",
+    "RDMA_PIN_ALL",
+    "POSTCOPY",
+    "TLS",
+    "PARALLEL",
+    "NON_SHARED_SYNCHRONOUS_WRITES",
+    "POSTCOPY_RESUME",
+    "ZEROCOPY",
+    "SWITCHOVER_ACK",
+  ]);
+});
+
+it.each(["AUTO_CONVERGE", "VIR_MIGRATE_AUTO_CONVERGE", "auto-converge", " Auto_Converge "])(
+  "finds a flag by `%s`",
+  (text) => {
+    expect(findFlag(text)?.name).toBe("AUTO_CONVERGE");
+  },
+);
+
+it.each(["LIVE", "PEER2PEER", "PERSIST_DEST", "UNDEFINE_SOURCE", "CHANGE_PROTECTION"])(
+  "%s is so anyway",
+  (flag) => {
+    expect(codes([flag])).toEqual([]);
+    expect(findFlag(flag)?.always).toMatch(/always/);
+  },
+);
+
+it.each([
+  ["COMPRESSED", { xbzrle: "require" }],
+  ["AUTO_CONVERGE", { "auto-converge": "require" }],
+  ["POSTCOPY", { "postcopy-ram": "require", "postcopy-preempt": "ask" }],
+  ["PARALLEL", { multifd: "require" }],
+  ["ZEROCOPY", { "zero-copy-send": "require" }],
+  ["SWITCHOVER_ACK", { "switchover-ack": "require" }],
+])("%s means %j", (flag, wishes) => {
+  expect(findFlag(flag)?.wishes).toEqual(wishes);
+});
+
+it.each([
+  "PAUSED",
+  "NON_SHARED_DISK",
+  "NON_SHARED_INC",
+  "NON_SHARED_SYNCHRONOUS_WRITES",
+  "UNSAFE",
+  "OFFLINE",
+  "ABORT_ON_ERROR",
+  "RDMA_PIN_ALL",
+])("%s is refused with a reason and a cure", (flag) => {
+  const [blocker] = checkPolicy(MigrationPolicy.parse({ flags: [`VIR_MIGRATE_${flag}`] }));
+  expect(blocker).toMatchObject({
+    code: "unsupported-flag",
+    message: expect.stringContaining(`\`${flag}\` is not supported: `),
+    cure: expect.stringMatching(/./),
+  });
+});
+
+it.each(["", "VIR_MIGRATE_", "FAST", "constructor"])("`%s` is no flag", (flag) => {
+  expect(codes([flag])).toEqual(["unknown-flag"]);
+});
+
+describe("libvirt's rules between flags", () => {
+  it.each([
+    ["TUNNELLED", "PARALLEL", "excluded-flag"],
+    ["TUNNELLED", "SWITCHOVER_ACK", "excluded-flag"],
+    ["TUNNELLED", "POSTCOPY", "excluded-flag"],
+    ["TUNNELLED", "TLS", "excluded-flag"],
+    ["NON_SHARED_DISK", "NON_SHARED_INC", "excluded-flag"],
+  ])("%s excludes %s", (one, two, code) => {
+    const parameters = { "tls-creds": "tls0" };
+    expect(codes([one, two], parameters)).toContain(code);
+    expect(codes([one], parameters)).not.toContain(code);
+    expect(codes([two], parameters)).not.toContain(code);
+  });
+
+  it.each([
+    ["ZEROCOPY", "PARALLEL"],
+    ["POSTCOPY_RESUME", "POSTCOPY"],
+  ])("%s requires %s", (one, two) => {
+    expect(codes([one])).toContain("missing-prerequisite");
+    expect(codes([one, two])).not.toContain("missing-prerequisite");
+  });
+
+  it("TLS requires tls-creds", () => {
+    expect(codes(["TLS"])).toEqual(["missing-prerequisite"]);
+    expect(codes(["TLS"], { "tls-creds": "tls0" })).toEqual([]);
+  });
+
+  it("COMPRESSED with PARALLEL requires multifd-compression", () => {
+    expect(codes(["COMPRESSED"])).toEqual([]);
+    expect(codes(["COMPRESSED", "PARALLEL"])).toContain("missing-prerequisite");
+    expect(codes(["COMPRESSED", "PARALLEL"], { "multifd-compression": "zstd" })).toEqual([]);
+  });
+});

@@ -1,0 +1,128 @@
+import type { SourceProbe, TargetProbe } from "../protocol/probe.ts";
+import type { SideSettings } from "../protocol/side-settings.ts";
+import type { VmDefinition } from "../vm.ts";
+import { planAck } from "./ack.ts";
+import type { Agreement, Blocker, Choice, NegotiationResult } from "./agreement.ts";
+import { findBlockers } from "./blockers.ts";
+import { explainCapabilities, explainFlags } from "./choices.ts";
+import { type ChosenParameters, chooseParameters } from "./choose-parameters.ts";
+import { hookBlockers, withHooks } from "./hooks.ts";
+import { withLadder } from "./ladder-plan.ts";
+import { findMachine } from "./machine.ts";
+import type { MigrationPolicy } from "./policy.ts";
+import { checkPolicy } from "./policy-check.ts";
+import { resourceNameBlockers } from "./resources.ts";
+import { type Settlement, settle } from "./settle.ts";
+import { onAt, type Side } from "./sides.ts";
+import { explainTls, tlsBlockers } from "./tls.ts";
+import { multifdTransferBlockers } from "./vfio.ts";
+import { LADDER_FIELD, readWishes, type Wishes } from "./wishes.ts";
+
+export type NegotiationInput = {
+  source: SourceProbe;
+  target: TargetProbe;
+  policy: MigrationPolicy;
+  definition: VmDefinition;
+};
+
+/**
+ * From what both ends can and what the policy wants to what is switched on at each end, each choice
+ * with its reason; or every blocker, each with its cure. Pure: the same input gives the same result.
+ *
+ * What it promises of an agreement: QEMU's `migrate_caps_check` accepts both sets; a capability that
+ * must be on at both ends is on at both or at none; every capability that an end has is listed.
+ */
+export function negotiate(input: NegotiationInput): NegotiationResult {
+  const { source, target, policy, definition } = input;
+  const wishes = withHooks(readWishes(policy), source);
+  const settlement = settle({ source, target, definition, wishes });
+  const { on } = settlement;
+  const parameters = chooseParameters({ source, target, policy, wishes, on });
+  const compression = parameters.source["multifd-compression"];
+  const ofPolicy = checkPolicy(policy);
+  const blockers = [
+    ...ofPolicy,
+    ...findBlockers(input),
+    ...settlement.blockers.filter((blocker) => !ofPolicy.some((known) => isSame(blocker, known))),
+    ...parameters.blockers,
+    ...multifdTransferBlockers(input, on, compression),
+    ...uuidBlockers(input, on),
+    ...resourceNameBlockers(target),
+    ...tlsBlockers(input, policy),
+    ...hookBlockers(wishes, source),
+  ];
+  if (blockers.length > 0) return { agreed: false, blockers };
+  const ack = planAck(input, on.has("switchover-ack"));
+  const agreement: Agreement = {
+    source: settingsOf("source", input, on, parameters),
+    target: settingsOf("target", input, on, parameters),
+    transport: wishes.transport,
+    ...(policy.tls === "off" ? {} : { tls: policy.tls }),
+    ackMode: ack.mode,
+    ackDevices: ack.devices,
+    machineType: source.machineType,
+    choices: [
+      { subject: "ack", value: ack.mode, reason: ack.reason },
+      ...explainTransport(wishes),
+      ...explainTls(policy),
+      ...explainMachine(input),
+      ...explainFlags(policy.flags),
+      ...explainCapabilities(settlement, wishes),
+      ...parameters.choices,
+    ],
+  };
+  const isOurs = wishes.capabilities.get("auto-converge")?.field === LADDER_FIELD;
+  return { agreed: true, agreement: withLadder(agreement, policy, isOurs) };
+}
+
+function settingsOf(
+  side: Side,
+  input: NegotiationInput,
+  on: Settlement["on"],
+  parameters: ChosenParameters,
+): SideSettings {
+  const here = onAt(side, on);
+  const names = input[side].qemu.capabilities;
+  return {
+    capabilities: Object.fromEntries(names.map((name) => [name, here.has(name)])),
+    parameters: parameters[side],
+  };
+}
+
+function uuidBlockers({ source, definition }: NegotiationInput, on: Settlement["on"]): Blocker[] {
+  const { uuid = NO_UUID } = definition;
+  if (!on.has("validate-uuid") || source.uuid === undefined || source.uuid === uuid) return [];
+  return [
+    {
+      code: "uuid-differs",
+      field: "definition.uuid",
+      message: `The guest's UUID is ${source.uuid}, and its definition says ${uuid}`,
+      cure: "Correct the definition, or leave out `validate-uuid`",
+    },
+  ];
+}
+
+/** What QEMU reports of a guest without one. */
+const NO_UUID = "00000000-0000-0000-0000-000000000000";
+
+function explainTransport({ transport }: Wishes): Choice[] {
+  const reason =
+    transport === "tcp"
+      ? "QEMU connects to QEMU over the migration network"
+      : "asked for: the stream goes through the agents and has no return path";
+  return [{ subject: "transport", value: transport, reason }];
+}
+
+function explainMachine({ source, target }: NegotiationInput): Choice[] {
+  const { machineType: value } = source;
+  const isDeprecated = findMachine(target.qemu.machines, value)?.deprecated === true;
+  const reason = isDeprecated
+    ? "the guest's own; the target's QEMU still has it and calls it deprecated: plan a restart with a newer one"
+    : "the guest's own, as both ends must build the same machine";
+  return [{ subject: "machine-type", value, reason }];
+}
+
+/** The policy was found wrong by itself already; the hosts only say so again. */
+function isSame(one: Blocker, other: Blocker): boolean {
+  return one.code === other.code && one.field === other.field;
+}

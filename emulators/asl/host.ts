@@ -1,0 +1,37 @@
+import type { ServiceLogger } from "../aws/aws-json/answer.ts";
+import type { Clock } from "../aws/clock.ts";
+import type { Execution, TaskResult } from "./execution.ts";
+import type { ExecutionHeader, StartedBy } from "./execution-record.ts";
+import type { Bindings } from "./expression.ts";
+import type { Frame, TaskStep } from "./frame.ts";
+import type { ItemStart } from "./outside.ts";
+import type { Store } from "./store/store.ts";
+
+/** A task's call, to be made. */
+export interface CallJob {
+  readonly header: Readonly<ExecutionHeader>;
+  readonly frame: Frame;
+  readonly step: TaskStep;
+  /** Aborted when nobody waits for the answer any more. */
+  readonly signal: AbortSignal;
+}
+
+/** What an execution needs of the engine that runs it. */
+export interface ExecutionHost {
+  readonly clock: Clock;
+  readonly region: string;
+  readonly store: Store;
+  readonly logger: ServiceLogger;
+  /** Functions for expressions. */
+  readonly functions: Bindings;
+  /** TimeoutSeconds of the machine, for the execution's own scope. */
+  timeoutMs(header: Readonly<ExecutionHeader>): number | undefined;
+  /** Never rejects. */
+  perform(job: CallJob): Promise<TaskResult>;
+  find(arn: string): Readonly<ExecutionHeader> | undefined;
+  findNested(stateMachineArn: string, name: string): Readonly<ExecutionHeader> | undefined;
+  startItem(parent: Readonly<ExecutionHeader>, item: ItemStart): void;
+  redriveItem(mapRunArn: string, index: number): void;
+  stopStartedBy(executionArn: string, starter: Pick<StartedBy, "frame" | "serial">): void;
+  onEnded(execution: Execution): void;
+}

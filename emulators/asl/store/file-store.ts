@@ -1,0 +1,97 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import type { ServiceLogger } from "../../aws/aws-json/answer.ts";
+import { keyOf } from "../arn.ts";
+import type { ExecutionRecord } from "../execution-record.ts";
+import { appendLine, readHeader, readJournal, removeJournal, writeSnapshot } from "./journal.ts";
+import { lockFolder } from "./lock-folder.ts";
+import { removeLeftovers, replaceFile } from "./replace-file.ts";
+import type { FoundExecution, MachineRecord, Store } from "./store.ts";
+
+/** A journal that has grown by this much, and has doubled, since its snapshot is written afresh. */
+const COMPACT_AFTER_BYTES = 4 * 1024 * 1024;
+
+/**
+ * Keeps the engine's state in a folder: `machines.json`, `definitions/`, and one journal for each
+ * execution in `executions/`.
+ *
+ * What was written survives the death of the process at any instant. Executions are not flushed to the
+ * disk at each step (a step must cost well under a millisecond), so a power failure can lose their
+ * last changes.
+ *
+ * @throws Error if another live process uses the folder
+ */
+export function fileStore(folder: string, logger: ServiceLogger): Store {
+  const executions = join(folder, "executions");
+  const definitions = join(folder, "definitions");
+  const machines = join(folder, "machines.json");
+  mkdirSync(executions, { recursive: true, mode: 0o700 });
+  mkdirSync(definitions, { recursive: true, mode: 0o700 });
+  const unlock = lockFolder(folder);
+  for (const each of [folder, executions, definitions]) removeLeftovers(each);
+  const sizes = new Map<string, { sizeBytes: number; snapshotBytes: number }>();
+  const pathOf = (arn: string) => join(executions, `${keyOf(arn)}.jsonl`);
+  const definitionPath = (id: string) => join(definitions, `${id}.json`);
+
+  function snapshot(record: ExecutionRecord): void {
+    const { arn, status } = record.header;
+    const sizeBytes = writeSnapshot(pathOf(arn), record);
+    if (status === "RUNNING") sizes.set(arn, { sizeBytes, snapshotBytes: sizeBytes });
+    else sizes.delete(arn);
+  }
+
+  function find(name: string): FoundExecution | undefined {
+    const path = join(executions, name);
+    try {
+      const header = readHeader(path);
+      if (header.status !== "RUNNING") return { running: false, header };
+      const { record, sizeBytes } = readJournal(path);
+      sizes.set(record.header.arn, { sizeBytes, snapshotBytes: sizeBytes });
+      return { running: true, record };
+    } catch (error) {
+      logger.error({ err: error, path }, "journal is damaged and was set aside");
+      renameSync(path, `${path}.damaged`);
+      return undefined;
+    }
+  }
+
+  return {
+    isDurable: true,
+    loadMachines: () =>
+      existsSync(machines) ? (JSON.parse(readFileSync(machines, "utf8")) as MachineRecord[]) : [],
+    saveMachines: (list) => replaceFile(machines, JSON.stringify(list), { flush: true }),
+    saveDefinition: (id, text) => {
+      if (!existsSync(definitionPath(id))) replaceFile(definitionPath(id), text, { flush: true });
+    },
+    loadDefinition: (id) =>
+      existsSync(definitionPath(id)) ? readFileSync(definitionPath(id), "utf8") : undefined,
+    keepDefinitions: (used) => {
+      for (const name of readdirSync(definitions)) {
+        if (!used.has(name.replace(/\.json$/, ""))) rmSync(join(definitions, name));
+      }
+    },
+    findExecutions: () =>
+      readdirSync(executions)
+        .filter((name) => name.endsWith(".jsonl"))
+        .flatMap((name) => find(name) ?? []),
+    createExecution: snapshot,
+    appendChange: (record, change) => {
+      const size = sizes.get(record.header.arn);
+      const ended = record.header.status !== "RUNNING";
+      // The first line of the file must say whether the execution runs: see readHeader.
+      if (!size || ended) {
+        snapshot(record);
+        return;
+      }
+      size.sizeBytes += appendLine(pathOf(record.header.arn), change, size.sizeBytes);
+      const grownBytes = size.sizeBytes - size.snapshotBytes;
+      if (grownBytes > Math.max(COMPACT_AFTER_BYTES, size.snapshotBytes)) snapshot(record);
+    },
+    loadExecution: (arn) => readJournal(pathOf(arn)).record,
+    removeExecution: (arn) => {
+      sizes.delete(arn);
+      removeJournal(pathOf(arn));
+    },
+    close: unlock,
+  };
+}

@@ -1,0 +1,37 @@
+import { handle, type LambdaContext, type LambdaEvent } from "hono/aws-lambda";
+import { SignalRequest } from "../service/raise-signal.ts";
+import { app } from "./app.ts";
+import { happen, interrupt, settle } from "./signals.ts";
+
+export { app };
+
+const overHttp = handle(app);
+
+/**
+ * The one function that may complete task tokens. Called by agents over HTTP, and by other functions
+ * with a signal to raise.
+ */
+export async function handler(event: unknown, context?: LambdaContext): Promise<unknown> {
+  if (isHttp(event)) return overHttp(event, context);
+  const request = SignalRequest.parse(event);
+  const at = new Date().toISOString();
+  switch (request.do) {
+    case "settle":
+      await settle(request.migrationId, request.wait);
+      return {};
+    case "happen":
+      await happen(request.migrationId, [{ name: request.signal, outcome: { at, by: "cloud" } }]);
+      return {};
+    case "interrupt":
+      await interrupt(request.migrationId, {
+        kind: request.reason,
+        at,
+        detail: request.detail,
+      });
+      return {};
+  }
+}
+
+function isHttp(event: unknown): event is LambdaEvent {
+  return typeof event === "object" && event !== null && "requestContext" in event;
+}

@@ -1,0 +1,40 @@
+import { describe, expect, it, vi } from "vitest";
+import { z } from "zod";
+import { NegotiationRefused, StaleMigration, TableBusy } from "../../core/errors.ts";
+import { task } from "./task.ts";
+
+vi.stubEnv("TABLE_NAME", "switchyard");
+vi.stubEnv("MIGRATION_STATE_MACHINE_ARN", "arn:aws:states:eu-central-1:1:stateMachine:m");
+vi.stubEnv("AGENT_EVENTS_FUNCTION", "agent-events");
+vi.stubEnv("OPERATOR_TOKEN_SHA256", "0".repeat(64));
+vi.stubEnv("LOG_LEVEL", "silent");
+
+const failing = (error: unknown) =>
+  task(async () => {
+    throw error;
+  })({}).catch((thrown: unknown) => thrown);
+
+describe("a task", () => {
+  it("returns what it makes", async () => {
+    expect(await task(async (event) => ({ event }))(1)).toEqual({ event: 1 });
+  });
+
+  it.each([new StaleMigration("over"), new NegotiationRefused("no"), z.int().safeParse("").error])(
+    "lets a decision through as it is: %s",
+    async (error) => {
+      expect(await failing(error)).toBe(error);
+    },
+  );
+
+  it.each([
+    new TableBusy("busy"),
+    Object.assign(new Error("slow down"), { name: "ThrottlingException" }),
+    "text",
+  ])("gives anything else the name that is retried: %s", async (error) => {
+    expect(await failing(error)).toMatchObject({
+      name: "RetryableError",
+      message: expect.stringMatching(/busy|slow down|text/),
+      cause: error,
+    });
+  });
+});

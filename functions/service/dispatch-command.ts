@@ -1,0 +1,61 @@
+import { SendMessageCommand } from "@aws-sdk/client-sqs";
+import type { CommandId, HostId, MigrationId, VmId } from "../../core/id.ts";
+import type { ArgsOf, Verb } from "../../core/protocol/command.ts";
+import { CommandEnvelope, verbs } from "../../core/protocol/command.ts";
+import { queues } from "../runtime/clients.ts";
+import { createCommand } from "../store/commands.ts";
+
+export type Order<V extends Verb = Verb> = {
+  id: CommandId;
+  host: HostId;
+  queueUrl: string;
+  vm: VmId;
+  migrationId?: MigrationId | undefined;
+  epoch: number;
+  verb: V;
+  args: ArgsOf<V>;
+};
+
+/** How long a command may wait in its queue before it must not be started any more, s. */
+const START_SECONDS = 60;
+const OBSERVE_SECONDS = 15;
+
+/**
+ * Stores a command and sends it to its host. The same order again sends it again under the same id:
+ * the agent answers a command it knows from its journal, so that nothing is done twice.
+ *
+ * @throws ZodError when the arguments do not fit the verb: then nothing is stored
+ */
+export async function dispatch<V extends Verb>(order: Order<V>): Promise<void> {
+  const text = envelopeOf(order);
+  await record(order);
+  await send(order.queueUrl, text);
+}
+
+/** What an answer is held against; to be stored before the command is sent. */
+export async function record(asked: Pick<Order, "id" | "host" | "vm" | "migrationId" | "verb">) {
+  const { id, host, vm, migrationId, verb } = asked;
+  await createCommand({ id, host, vm, migrationId, verb, state: "sent" });
+}
+
+/** Sends a command that was stored. @throws ZodError when the arguments do not fit the verb */
+export async function sendRecorded<V extends Verb>(order: Order<V>): Promise<void> {
+  await send(order.queueUrl, envelopeOf(order));
+}
+
+async function send(queueUrl: string, text: string): Promise<void> {
+  await queues().send(new SendMessageCommand({ QueueUrl: queueUrl, MessageBody: text }));
+}
+
+function envelopeOf<V extends Verb>(order: Order<V>): string {
+  const { id, host, vm, migrationId, epoch, verb } = order;
+  const args = verbs[verb].args.parse(order.args);
+  const issued = Date.now();
+  const seconds = verb === "migration.observe" ? OBSERVE_SECONDS : START_SECONDS;
+  const times = {
+    issuedAt: new Date(issued).toISOString(),
+    expiresAt: new Date(issued + seconds * 1000).toISOString(),
+  };
+  const command = { id, host, vm, migrationId, epoch, verb, args, ...times };
+  return JSON.stringify(CommandEnvelope.parse({ version: 1, command }));
+}

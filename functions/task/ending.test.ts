@@ -1,0 +1,42 @@
+import { describe, expect, it } from "vitest";
+import type { StoredMigration } from "../store/migrations.ts";
+import { endingOf } from "./ending.ts";
+
+const migration = {
+  vm: "vm",
+  source: "host-a",
+  target: "host-b",
+  phases: [{ name: "admit" }, { name: "precopy" }, { name: "reconcile" }],
+} as unknown as StoredMigration;
+
+const ending = (cause: string) =>
+  endingOf(migration, { action: "end", reason: "it is there", error: "RetryableError", cause });
+
+it("is a loss when the source's process has ended, although nobody was asked", () => {
+  const release = { action: "end", reason: "", error: "MigrationFailed", cause: "" } as const;
+  const ending = endingOf({ ...migration, sourceExited: "signal 9" }, release);
+  expect(ending).toMatchObject({ vm: "lost", failure: { code: "guest-lost" } });
+});
+
+it("has one code for whatever the functions' service says", () => {
+  const codes = ["Lambda.ServiceException", "Sandbox.Timedout", "RetryableError"].map(
+    (error) => endingOf(migration, { action: "end", reason: "", error, cause: "" }).failure.code,
+  );
+  expect(new Set(codes)).toEqual(new Set(["retryable-error"]));
+});
+
+describe("the words for an end", () => {
+  it.each([
+    [
+      "a function's error document",
+      '{"errorType":"E","errorMessage":"no room","trace":[]}',
+      "no room",
+    ],
+    ["a sentence", "qemu: no such device", "qemu: no such device"],
+    ["a document without a message", '{"errorType":"E"}', '{"errorType":"E"}'],
+    ["half a document", '{"errorMessage":"no', '{"errorMessage":"no'],
+    ["nothing", "", "RetryableError: it is there"],
+  ])("take their message from %s", (_, cause, message) => {
+    expect(ending(cause).failure).toMatchObject({ message, phase: "precopy" });
+  });
+});

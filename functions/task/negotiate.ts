@@ -1,0 +1,91 @@
+import { z } from "zod";
+import { NegotiationRefused, StaleMigration } from "../../core/errors.ts";
+import { CommandId, MigrationId } from "../../core/id.ts";
+import type { Failure } from "../../core/migration/migration.ts";
+import { planSwitchover } from "../../core/migration/switchover-plan.ts";
+import type { AckMode, Blocker } from "../../core/negotiate/agreement.ts";
+import { negotiate } from "../../core/negotiate/negotiate.ts";
+import { SourceProbe, TargetProbe } from "../../core/protocol/probe.ts";
+import { task } from "../runtime/task.ts";
+import { raise } from "../service/raise-signal.ts";
+import { findCommands } from "../store/commands.ts";
+import { expectedLoad, subjectsOf } from "../store/learned.ts";
+import { enterPhase, recordAgreement, recordFailure } from "../store/migrations.ts";
+
+const NegotiateInput = z.object({ migrationId: MigrationId });
+
+/**
+ * Workflow task: from both ends' probes and the policy to what is switched on at each end, or to a
+ * refusal that names every blocker.
+ *
+ * @throws NegotiationRefused after the record has been given the blockers
+ * @throws StaleMigration when the migration is over, has turned back, or was not probed
+ */
+export const handler = task(async (event): Promise<{ ackMode: AckMode }> => {
+  const { migrationId } = NegotiateInput.parse(event);
+  const [migration, probes] = await Promise.all([
+    enterPhase(migrationId, "negotiate"),
+    readProbes(migrationId),
+  ]);
+  const { policy, definition } = migration;
+  const negotiated = negotiate({ ...probes, policy, definition });
+  if (!negotiated.agreed) {
+    throw await refuse(migrationId, negotiated.blockers, migration.source);
+  }
+  const { vfioDevices, runState } = probes.source;
+  const withAck = negotiated.agreement.source.capabilities["switchover-ack"] === true;
+  const plan = planSwitchover({
+    agreement: negotiated.agreement,
+    policy,
+    learned: await expectedLoad(subjectsOf(migration.vm, vfioDevices, withAck)),
+    linkBytesPerSecond: slower(probes.source.linkBytesPerSecond, probes.target.linkBytesPerSecond),
+  });
+  if (!plan.ok) throw await refuse(migrationId, [plan.blocker], migration.source);
+  const { agreement, prediction, gate } = plan;
+  const wasRunning = runState === "running";
+  await recordAgreement(migrationId, { agreement, prediction, gate, vfioDevices, wasRunning });
+  if (agreement.ackMode === "none") await raise({ do: "happen", migrationId, signal: "acked" });
+  return { ackMode: agreement.ackMode };
+});
+
+async function refuse(
+  id: MigrationId,
+  blockers: Blocker[],
+  source: string,
+): Promise<NegotiationRefused> {
+  const failure = refusal(blockers, source);
+  await recordFailure(id, failure);
+  return new NegotiationRefused(failure.message.slice(0, 2_000));
+}
+
+/** The slower of both links; what one end does not know, the other may. */
+function slower(source: number | undefined, target: number | undefined): number | undefined {
+  if (source === undefined || target === undefined) return source ?? target;
+  return Math.min(source, target);
+}
+
+async function readProbes(id: MigrationId) {
+  const ids = {
+    source: CommandId.parse(`${id}.probe-source.1`),
+    target: CommandId.parse(`${id}.probe-target.1`),
+  };
+  const found = await findCommands([ids.source, ids.target]);
+  const source = found.get(ids.source);
+  const target = found.get(ids.target);
+  if (source?.state !== "completed" || target?.state !== "completed") {
+    throw new StaleMigration(`Expected both ends of ${id} to have been probed`);
+  }
+  return { source: SourceProbe.parse(source.result), target: TargetProbe.parse(target.result) };
+}
+
+function refusal(blockers: Blocker[], source: string): Failure {
+  return {
+    code: blockers[0]?.code ?? "negotiation-refused",
+    message: blockers
+      .map(({ message, field }) => (field ? `${field}: ${message}` : message))
+      .join("\n"),
+    state: `nothing was changed; the guest runs on ${source}`,
+    cure: blockers.map(({ cure }) => cure).join("\n"),
+    phase: "negotiate",
+  };
+}

@@ -1,0 +1,104 @@
+import { StaleMigration } from "../../core/errors.ts";
+import type { Agreement } from "../../core/negotiate/agreement.ts";
+import { climbOf } from "../../core/negotiate/ladder-plan.ts";
+import type { ArgsOf, Verb } from "../../core/protocol/command.ts";
+import type { StoredMigration } from "../store/migrations.ts";
+
+type Builders = {
+  [V in Verb]?: (migration: StoredMigration, handoverKey: string | undefined) => ArgsOf<V>;
+};
+
+/** What each command of a migration says; verbs without an entry are no part of a migration. */
+const builders: Builders = {
+  "source.probe": () => ({}),
+  "target.probe": ({ definition }) => ({ definition }),
+  "target.prepare": (migration, handoverKey) => {
+    const agreement = known(migration, "agreement");
+    return {
+      definition: { ...migration.definition, machine: agreement.machineType },
+      settings: agreement.target,
+      handoverKey: secret(migration, handoverKey),
+      ...tlsOf(agreement),
+    };
+  },
+  "source.start": (migration, handoverKey) => {
+    const agreement = known(migration, "agreement");
+    return {
+      settings: agreement.source,
+      ...known(migration, "prepared"),
+      handoverKey: secret(migration, handoverKey),
+      ackExpected: agreement.ackMode !== "none",
+      ...tlsOf(agreement),
+      precopyDeadlineMs: sourceDeadlineMs(migration),
+      ...gateOf(migration),
+      ...linkOf(migration),
+      ...ladderOf(migration, agreement),
+    };
+  },
+  "source.permit": () => ({}),
+  "target.recover": () => ({}),
+  "source.recover": ({ id, recoveryUri }) => {
+    if (recoveryUri !== undefined) return { migrationUri: recoveryUri };
+    throw new StaleMigration(`Expected the target of ${id} to listen again by now`);
+  },
+  "migration.observe": () => ({}),
+  "source.cancel": () => ({}),
+  "source.resume": () => ({}),
+  "target.resume": ({ wasRunning }) => ({ wasRunning: wasRunning ?? true }),
+  "target.discard": () => ({}),
+  "source.discard": () => ({}),
+};
+
+function tlsOf({ tls }: Agreement) {
+  return tls === undefined ? {} : { tls };
+}
+
+/** A held migration has its hold's time on top of its precopy's. */
+function sourceDeadlineMs({ gate, policy }: StoredMigration): number {
+  const held = gate === undefined ? 0 : policy.switchover.deadlineMs;
+  return policy.precopyDeadlineMs + held;
+}
+
+function ladderOf({ policy, prediction }: StoredMigration, agreement: Agreement) {
+  const climb = climbOf(agreement, policy, prediction?.loadMs ?? 0);
+  return climb === undefined ? {} : { climb };
+}
+
+function linkOf({ prediction }: StoredMigration) {
+  const linkBytesPerSecond = prediction?.linkBytesPerSecond;
+  return linkBytesPerSecond === undefined ? {} : { linkBytesPerSecond };
+}
+
+/** Leave that was given before the start needs no hold. */
+function gateOf({ gate, policy }: StoredMigration) {
+  if (gate === undefined || gate.permittedAt !== undefined) return {};
+  const { permitAt } = policy.switchover;
+  return { gate: permitAt === undefined ? {} : { permitAtMs: Date.parse(permitAt) } };
+}
+
+/**
+ * The arguments of one command, from the record alone.
+ *
+ * @throws StaleMigration when an earlier step has not left what this one needs
+ * @throws TypeError for a verb that is no part of a migration
+ */
+export function argsFor(
+  verb: Verb,
+  migration: StoredMigration,
+  handoverKey: string | undefined,
+): ArgsOf<Verb> {
+  const build = builders[verb];
+  if (build === undefined) throw new TypeError(`Expected a migration's verb, got ${verb}`);
+  return build(migration, handoverKey);
+}
+
+function known<K extends "agreement" | "prepared">(migration: StoredMigration, field: K) {
+  const value = migration[field];
+  if (value !== undefined) return value as NonNullable<StoredMigration[K]>;
+  throw new StaleMigration(`Expected migration ${migration.id} to have its ${field} by now`);
+}
+
+function secret(migration: StoredMigration, handoverKey: string | undefined): string {
+  if (handoverKey !== undefined) return handoverKey;
+  throw new StaleMigration(`Expected migration ${migration.id} to have its handover key still`);
+}

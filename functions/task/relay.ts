@@ -1,0 +1,111 @@
+import { z } from "zod";
+import { StaleMigration } from "../../core/errors.ts";
+import { CommandId, MigrationId } from "../../core/id.ts";
+import { Parties } from "../../core/migration/execution-input.ts";
+import { Phase } from "../../core/migration/migration.ts";
+import { Verb } from "../../core/protocol/command.ts";
+import { task } from "../runtime/task.ts";
+import { record, sendRecorded } from "../service/dispatch-command.ts";
+import { waitFor } from "../service/register-wait.ts";
+import { findHandoverKey } from "../store/creation.ts";
+import { enterPhase, readMigration, type StoredMigration } from "../store/migrations.ts";
+import type { Waiter } from "../store/signals.ts";
+import { argsFor } from "./relay-args.ts";
+
+const RelayInput = z.object({
+  migrationId: MigrationId,
+  parties: Parties,
+  taskToken: z.string().min(1),
+  attempt: z.int().min(1).max(9999),
+  commands: z
+    .array(
+      z.object({
+        step: z.string().regex(/^[a-z0-9-]{1,40}$/),
+        verb: Verb,
+        side: z.enum(["source", "target"]),
+      }),
+    )
+    .min(1)
+    .max(4),
+  /** The signal to wait for in place of the commands' answers. */
+  awaits: z.string().optional(),
+  interruptible: z.boolean(),
+  phase: Phase.optional(),
+});
+type RelayInput = z.infer<typeof RelayInput>;
+type Step = RelayInput["commands"][number] & { id: CommandId; signal: string };
+
+/**
+ * Workflow task with token: sends commands to the hosts of a migration and waits for their answers,
+ * or for a signal. Wait and commands are written before anything is sent, so no answer can come too
+ * early. Called again with the same steps it sends again what was not answered.
+ *
+ * @throws StaleMigration when the migration is over or has turned back
+ */
+export const handler = task(async (event): Promise<Record<string, never>> => {
+  const input = RelayInput.parse(event);
+  const steps = input.commands.map((command) => step(input, command));
+  const needsKey = steps.some(({ verb }) => verb === "target.prepare" || verb === "source.start");
+  const waiter = waiterFor(input, steps);
+  const { entered, signals, settled } = await waitFor(
+    input.migrationId,
+    waiter.names.join("+"),
+    waiter,
+    Promise.all([
+      enter(input),
+      needsKey ? findHandoverKey(input.migrationId) : undefined,
+      ...steps.map((one) => recordStep(input, one)),
+    ]),
+  );
+  if (settled !== undefined) return {};
+  const [migration, handoverKey] = entered;
+  const open = steps.filter(({ signal }) => signals.happened[signal] === undefined);
+  await Promise.all(open.map((one) => send(migration, one, handoverKey)));
+  return {};
+});
+
+function step(input: RelayInput, command: RelayInput["commands"][number]): Step {
+  const suffix = `${command.step}.${input.attempt}`;
+  return {
+    ...command,
+    id: CommandId.parse(`${input.migrationId}.${suffix}`),
+    signal: `cmd.${suffix}`,
+  };
+}
+
+async function enter(input: RelayInput): Promise<StoredMigration> {
+  if (input.phase !== undefined) return enterPhase(input.migrationId, input.phase);
+  const migration = await readMigration(input.migrationId);
+  const after = input.commands.every(({ verb }) => verb === "source.discard");
+  if (migration.status === "running" || (after && migration.status === "completed")) {
+    return migration;
+  }
+  throw new StaleMigration(`Failed to send commands: ${migration.id} is ${migration.status}`);
+}
+
+/** An end that cannot be observed says something too: the other end's answer is still waited for. */
+function waiterFor(input: RelayInput, steps: Step[]): Waiter {
+  return {
+    token: input.taskToken,
+    names: input.awaits === undefined ? steps.map(({ signal }) => signal) : [input.awaits],
+    failOn: steps.flatMap(({ verb, signal }) => (verb === "migration.observe" ? [] : [signal])),
+    interruptible: input.interruptible,
+  };
+}
+
+async function recordStep({ migrationId, parties }: RelayInput, { id, verb, side }: Step) {
+  await record({ id, verb, host: parties[side], vm: parties.vm, migrationId });
+}
+
+async function send(migration: StoredMigration, { id, verb, side }: Step, key?: string) {
+  await sendRecorded({
+    id,
+    host: migration[side],
+    queueUrl: migration.queueUrls[side],
+    vm: migration.vm,
+    migrationId: migration.id,
+    epoch: migration.epoch,
+    verb,
+    args: argsFor(verb, migration, key),
+  });
+}

@@ -1,0 +1,21 @@
+import type { MigrationTask } from "../../core/migration/tasks.ts";
+import { handler as ackExpired } from "./ack-expired.ts";
+import { handler as admit } from "./admit.ts";
+import { handler as awaitSignal } from "./await-signal.ts";
+import { handler as complete } from "./complete.ts";
+import { handler as endMigration } from "./end-migration.ts";
+import { handler as negotiate } from "./negotiate.ts";
+import { handler as reconcile } from "./reconcile.ts";
+import { handler as relay } from "./relay.ts";
+
+/** The handler of each of the migration workflow's functions, for running them in one process. */
+export const taskHandlers: Readonly<Record<MigrationTask, (event: unknown) => Promise<unknown>>> = {
+  admit,
+  relay,
+  negotiate,
+  "await-signal": awaitSignal,
+  "ack-expired": ackExpired,
+  complete,
+  reconcile,
+  "end-migration": endMigration,
+};

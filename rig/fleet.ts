@@ -1,0 +1,229 @@
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { ApiClient } from "../client/api-client.ts";
+import type { Migration } from "../core/migration/migration.ts";
+import { isFinal } from "../core/migration/migration.ts";
+import type { Host } from "../core/protocol/host.ts";
+import type { VmDefinition } from "../core/vm.ts";
+import { Child } from "./child.ts";
+import { killProcessesUnder } from "./processes.ts";
+import { waitUntil } from "./wait-until.ts";
+
+const START_MS = 30_000;
+const ROOT = resolve(fileURLToPath(import.meta.url), "../..");
+
+type Ready = {
+  apiUrl: string;
+  operatorToken: string;
+  agentEnvironment: Record<string, string>;
+  environment: Record<string, string>;
+};
+
+export type FleetOptions = {
+  /** QEMU binary of each host, by the host's name. */
+  hosts: Record<string, string>;
+  /** Base port of the local cloud; 0 (default): any. A restart needs a fixed one. */
+  port?: number;
+  /** Environment of all processes (log level, model settings). */
+  environment?: Record<string, string>;
+  /** Environment of the agents alone, such as another endpoint of a service. */
+  agentEnvironment?: Record<string, string>;
+  /** More fields of the agents' configuration. */
+  agent?: object;
+  /** More fields of the hosts, such as their slots. */
+  host?: object;
+  /** How long a part may take to come up, ms. Default 30 s. */
+  startMs?: number;
+  /** Its folder, which is made, and removed in the end. Default: a new one for temporary files. */
+  folder?: string;
+};
+
+/**
+ * A whole installation on this machine, each part a process of its own as in production: the local
+ * cloud and one agent per host. For the demo, benchmarks and end-to-end tests.
+ */
+export class Fleet {
+  readonly folder: string;
+  readonly #options: FleetOptions;
+  readonly #agents = new Map<string, Child>();
+  #cloud: Child | undefined;
+  #ready: Ready | undefined;
+  #api: ApiClient | undefined;
+
+  private constructor(folder: string, options: FleetOptions) {
+    this.folder = folder;
+    this.#options = options;
+  }
+
+  /** @throws Error with the last words of the part that did not come up; nothing is left then. */
+  static async start(options: FleetOptions): Promise<Fleet> {
+    if (options.folder !== undefined) mkdirSync(options.folder, { mode: 0o700 });
+    const folder = options.folder ?? mkdtempSync(join(tmpdir(), "sy-"));
+    const fleet = new Fleet(folder, options);
+    try {
+      await fleet.startCloud();
+      await Promise.all(Object.keys(options.hosts).map((host) => fleet.#addHost(host)));
+      return fleet;
+    } catch (error) {
+      await fleet.stop();
+      throw error;
+    }
+  }
+
+  get api(): ApiClient {
+    if (!this.#api) throw new Error("The cloud is not up");
+    return this.#api;
+  }
+
+  /** Addresses and credentials for the AWS SDK. */
+  get environment(): Record<string, string> {
+    return this.#ready?.environment ?? {};
+  }
+
+  get cloud(): Child {
+    if (!this.#cloud) throw new Error("The cloud is not up");
+    return this.#cloud;
+  }
+
+  agent(host: string): Child {
+    const agent = this.#agents.get(host);
+    if (!agent) throw new Error(`There is no agent on ${host}`);
+    return agent;
+  }
+
+  /** The folder of a guest on a host: sockets, logs, manifest. */
+  guestFolder(host: string, vm: string): string {
+    return join(this.folder, host, "run", vm);
+  }
+
+  serialLog(host: string, vm: string): string {
+    return join(this.guestFolder(host, vm), "serial.log");
+  }
+
+  /** The process of a guest on a host; undefined when there is none. */
+  guestPid(host: string, vm: string): number | undefined {
+    try {
+      const text = readFileSync(join(this.guestFolder(host, vm), "guest.json"), "utf8");
+      const { pid } = JSON.parse(text) as { pid: number };
+      process.kill(pid, 0);
+      return pid;
+    } catch {
+      return undefined;
+    }
+  }
+
+  async startCloud(): Promise<void> {
+    const readyFile = join(this.folder, "ready.json");
+    rmSync(readyFile, { force: true });
+    const port = String(this.#options.port ?? 0);
+    const cloud = new Child({
+      name: "cloud",
+      args: [
+        join(ROOT, "local/main.ts"),
+        ...["--data-dir", join(this.folder, "cloud"), "--port", port, "--ready-file", readyFile],
+      ],
+      environment: this.#options.environment ?? {},
+      logFile: join(this.folder, "cloud.log"),
+    });
+    this.#cloud = cloud;
+    this.#ready = await this.#await("the local cloud", () => {
+      if (!cloud.isRunning) throw new Error(`The local cloud ended: ${cloud.lastWords()}`);
+      return readJson<Ready>(readyFile);
+    });
+    this.#api = new ApiClient(this.#ready.apiUrl, this.#ready.operatorToken);
+  }
+
+  startAgent(host: string): void {
+    const agent = new Child({
+      name: `agent ${host}`,
+      args: [join(ROOT, "agent/main.ts"), "--config", join(this.folder, host, "agent.json")],
+      environment: {
+        ...this.#ready?.agentEnvironment,
+        ...this.#options.environment,
+        ...this.#options.agentEnvironment,
+      },
+      logFile: join(this.folder, `${host}.log`),
+    });
+    this.#agents.set(host, agent);
+  }
+
+  async waitForHost(host: string): Promise<Host> {
+    return this.#await(`host ${host}`, async () => {
+      const agent = this.agent(host);
+      if (!agent.isRunning) throw new Error(`The agent of ${host} ended: ${agent.lastWords()}`);
+      const found = await this.api.host(host);
+      return found.state === "active" ? found : undefined;
+    });
+  }
+
+  async startVm(vm: string, host: string, definition: VmDefinition): Promise<void> {
+    await this.api.createVm(vm, host, definition);
+    await this.#await(`VM ${vm}`, async () => {
+      const found = await this.api.vm(vm);
+      if (found.state === "failed") throw new Error(`VM ${vm} did not start: ${found.detail}`);
+      return found.state === "running" ? found : undefined;
+    });
+  }
+
+  /** Waits for the end; `onChange` hears of every new state of the record that was seen. */
+  async waitForMigration(
+    id: string,
+    options: {
+      timeoutMs?: number;
+      /** How often the record is read; the control plane pays for it. Default 50 ms. */
+      everyMs?: number;
+      onChange?: (migration: Migration) => void;
+    } = {},
+  ): Promise<Migration> {
+    let last = "";
+    return waitUntil(
+      `the end of ${id}`,
+      async () => {
+        const migration = await this.api.migration(id);
+        const state = JSON.stringify([migration.phase, migration.status, migration.progress]);
+        if (state !== last) options.onChange?.(migration);
+        last = state;
+        return isFinal(migration.status) ? migration : undefined;
+      },
+      { timeoutMs: options.timeoutMs ?? 120_000, everyMs: options.everyMs ?? 50 },
+    );
+  }
+
+  /** Ends everything that was started: guests, agents, cloud, files. May be called again. */
+  async stop(): Promise<void> {
+    await Promise.all([...this.#agents.values()].map((agent) => agent.stop()));
+    await this.#cloud?.stop();
+    // Also those that no manifest names (yet): an agent may have been killed over one.
+    killProcessesUnder(this.folder);
+    rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
+  }
+
+  #await<T>(what: string, probe: () => T | undefined | Promise<T | undefined>): Promise<T> {
+    return waitUntil(what, probe, { timeoutMs: this.#options.startMs ?? START_MS });
+  }
+
+  async #addHost(host: string): Promise<void> {
+    const { key } = await this.api.createHost(host, this.#options.host);
+    const folder = join(this.folder, host);
+    mkdirSync(folder, { mode: 0o700 });
+    writeFileSync(join(folder, "host.key"), key, { mode: 0o600 });
+    const config = {
+      host,
+      apiUrl: this.api.url,
+      keyFile: "host.key",
+      runDir: "run",
+      stateDir: "state",
+      qemu: this.#options.hosts[host],
+      ...this.#options.agent,
+    };
+    writeFileSync(join(folder, "agent.json"), JSON.stringify(config), { mode: 0o600 });
+    this.startAgent(host);
+    await this.waitForHost(host);
+  }
+}
+
+function readJson<T>(path: string): T | undefined {
+  return existsSync(path) ? (JSON.parse(readFileSync(path, "utf8")) as T) : undefined;
+}

@@ -1,0 +1,356 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import type { Migration } from "../../core/migration/migration.ts";
+import { waitFor } from "../../functions/service/register-wait.ts";
+import { handler as admit } from "../../functions/task/admit.ts";
+import { handler as complete } from "../../functions/task/complete.ts";
+import { handler as endMigration } from "../../functions/task/end-migration.ts";
+import { startTestCloud, type TestCloud } from "./testing/cloud.ts";
+import { definition, sourceProbe, targetProbe } from "./testing/fixtures.ts";
+import { addHost, addMigration, addVm, operate, type TestAgent } from "./testing/fleet.ts";
+
+const fitting = { ...sourceProbe, memoryBytes: 2 ** 20 };
+const small = { ...definition, memoryBytes: 2 ** 20 };
+
+let cloud: TestCloud;
+let source: TestAgent;
+let target: TestAgent;
+let vm = "";
+
+beforeAll(async () => {
+  cloud = await startTestCloud();
+  source = await addHost("host-a", { slotsOut: 64, slotsIn: 64 });
+  target = await addHost("host-b", { slotsOut: 64, slotsIn: 64 });
+});
+
+afterAll(() => cloud.close());
+
+let count = 0;
+beforeEach(async () => {
+  count += 1;
+  vm = `vm-${count}`;
+  await addVm(vm, source, small);
+});
+
+describe("POST /v1/migrations", () => {
+  it("writes the record, takes the lock with a new epoch, and starts an execution", async () => {
+    const answer = await post({ vm, target: "host-b" }, "key-1");
+    const made = answer.body as Migration;
+    expect(answer.status).toBe(202);
+    expect(answer.headers.get("location")).toBe(`/v1/migrations/${made.id}`);
+    expect(made).toMatchObject({ status: "running", phase: "admit", epoch: 2, source: "host-a" });
+    expect(made.executionArn).toMatch(new RegExp(`:execution:migration:${made.id}$`));
+    expect((await operate("GET", `/v1/vms/${vm}`)).body).toMatchObject({
+      state: "migrating",
+      lockedBy: made.id,
+      epoch: 2,
+    });
+    expect(cloud.stub.executions.has(made.id)).toBe(true);
+    expect(JSON.stringify(answer.body)).not.toMatch(/handoverKey|queueUrl|heldBytes/);
+  });
+
+  it("the same key and body again is the same migration", async () => {
+    const first = await post({ vm, target: "host-b" }, "key-2");
+    const before = await cloud.scan();
+    const again = await post({ target: "host-b", vm, policy: {} }, "key-2");
+    expect(again).toMatchObject({ status: 202, body: first.body });
+    expect(again.headers.get("idempotency-replayed")).toBe("true");
+    expect(await cloud.scan()).toEqual(before);
+  });
+
+  it("the same key with another body is refused and names the first", async () => {
+    const first = await post({ vm, target: "host-b" }, "key-3");
+    const before = await cloud.scan();
+    const policy = { downtimeLimitMs: 100 };
+    expect(await post({ vm, target: "host-b", policy }, "key-3")).toMatchObject({
+      status: 422,
+      body: { code: "idempotency-key-reused", migration: first.body.id },
+    });
+    expect(await cloud.scan()).toEqual(before);
+  });
+
+  it("many identical requests at the same time make one migration", async () => {
+    const answers = await Promise.all(
+      Array.from({ length: 6 }, () => post({ vm, target: "host-b" }, "key-4")),
+    );
+    expect(answers.map(({ status }) => status)).toEqual([202, 202, 202, 202, 202, 202]);
+    expect(new Set(answers.map(({ body }) => body.id)).size).toBe(1);
+    expect(await migrationsOf(vm)).toHaveLength(1);
+  });
+
+  it("of different requests for one VM at the same time one wins and is named", async () => {
+    const answers = await Promise.all(
+      Array.from({ length: 4 }, () => post({ vm, target: "host-b" })),
+    );
+    const winner = answers.find(({ status }) => status === 202)?.body;
+    const losers = answers.filter(({ status }) => status !== 202);
+    expect(losers).toHaveLength(3);
+    for (const loser of losers) {
+      expect(loser).toMatchObject({
+        status: 409,
+        body: { code: "vm-locked", migration: winner?.id },
+      });
+    }
+    expect(await migrationsOf(vm)).toHaveLength(1);
+  });
+
+  it("when the execution cannot be started nothing is left, and the epoch does not shrink", async () => {
+    const before = await tableBut(`VM#${vm}`);
+    cloud.stub.refused.starts = 1;
+    expect(await post({ vm, target: "host-b" }, "key-5")).toMatchObject({
+      status: 503,
+      body: { code: "workflow-unavailable" },
+    });
+    expect(await tableBut(`VM#${vm}`)).toEqual(before);
+    const known = (await operate("GET", `/v1/vms/${vm}`)).body;
+    expect(known).toMatchObject({ state: "running", epoch: 2 });
+    expect(known).not.toHaveProperty("lockedBy");
+    expect(await post({ vm, target: "host-b" }, "key-5")).toMatchObject({
+      status: 202,
+      body: { epoch: 3 },
+    });
+  });
+
+  it.each([
+    ["the same request again", (at: string) => post({ vm: at, target: "host-b" }, `key-${at}`)],
+    ["another one for the VM", (at: string) => post({ vm: at, target: "host-b" })],
+  ])("%s starts what a process wrote that died before it could", async (_, again) => {
+    const { body } = await post({ vm, target: "host-b" }, `key-${vm}`);
+    cloud.stub.executions.delete(String(body.id));
+    await again(vm);
+    expect(cloud.stub.executions.has(String(body.id))).toBe(true);
+  });
+});
+
+describe("POST /v1/migrations?dryRun=true", () => {
+  it("says how it would go, and leaves nothing", async () => {
+    const before = await cloud.scan();
+    const [answer] = await Promise.all([dryRun(), answerProbes(fitting)]);
+    expect(answer).toMatchObject({
+      status: 200,
+      body: { dryRun: true, agreed: true, agreement: { machineType: "pc-i440fx-10.0" } },
+    });
+    expect(unnumbered(await cloud.scan())).toEqual(unnumbered(before));
+  });
+
+  it("names the blockers", async () => {
+    const seen = { ...fitting, blockers: ["The device does not migrate"] };
+    const [answer] = await Promise.all([dryRun(), answerProbes(seen)]);
+    expect(answer).toMatchObject({ status: 200, body: { agreed: false } });
+    expect(JSON.stringify(answer.body.blockers)).toContain("The device does not migrate");
+  });
+
+  it("says what a host answered when it cannot be probed", async () => {
+    const [answer] = await Promise.all([dryRun(), answerProbes("fails")]);
+    expect(answer).toMatchObject({
+      status: 409,
+      body: { code: "probe-failed", detail: expect.stringContaining("no such guest") },
+    });
+  });
+});
+
+describe("POST /v1/migrations/{id}/cancel", () => {
+  it("interrupts what waits, once, and shows it", async () => {
+    const { id } = await addMigration(vm, "host-b");
+    const waiter = { token: `t-${id}`, names: ["converged"], failOn: [], interruptible: true };
+    await waitFor(id, "converged", waiter, Promise.resolve());
+    const answer = await operate("POST", `/v1/migrations/${id}/cancel`);
+    expect(answer).toMatchObject({ status: 202, body: { cancelRequestedAt: expect.any(String) } });
+    const again = await operate("POST", `/v1/migrations/${id}/cancel`);
+    expect(again.body.cancelRequestedAt).toBe(answer.body.cancelRequestedAt);
+    expect(cloud.stub.ended.filter(({ token }) => token === `t-${id}`)).toMatchObject([
+      { error: "MigrationCancelled" },
+    ]);
+  });
+
+  it("is refused once the guest has stopped on the source", async () => {
+    const made = await addMigration(vm, "host-b");
+    const { id: migrationId, epoch } = made;
+    await source.tell({ type: "migration.stopped", migrationId, vm: made.vm, epoch });
+    const before = await cloud.scan();
+    expect(await operate("POST", `/v1/migrations/${migrationId}/cancel`)).toMatchObject({
+      status: 409,
+      body: { code: "past-point-of-no-return" },
+    });
+    expect(await cloud.scan()).toEqual(before);
+  });
+
+  it("is refused when it is over", async () => {
+    const { id } = await addMigration(vm, "host-b");
+    await endMigration({ migrationId: id, action: "end", reason: "r" });
+    expect(await operate("POST", `/v1/migrations/${id}/cancel`)).toMatchObject({
+      status: 409,
+      body: { code: "migration-over" },
+    });
+  });
+});
+
+describe("GET /v1/migrations", () => {
+  it("pages through all, newest first, and filters", async () => {
+    const { id } = await addMigration(vm, "host-b");
+    const ids: string[] = [];
+    for (let after = ""; ; ) {
+      const { body } = await operate("GET", `/v1/migrations?limit=2${after}`);
+      ids.push(...(body.items as Migration[]).map((one) => one.id));
+      if (body.next === undefined) break;
+      after = `&after=${body.next}`;
+    }
+    expect(ids).toEqual([...new Set(ids)].sort().reverse());
+    expect(ids[0]).toBe(id);
+    expect(await migrationsOf(vm)).toEqual([id]);
+    await endMigration({
+      migrationId: id,
+      action: "end",
+      reason: "r",
+      error: "MigrationCancelled",
+    });
+    const cancelled = await operate("GET", `/v1/migrations?vm=${vm}&status=cancelled`);
+    expect(cancelled.body.items).toMatchObject([{ id }]);
+    const completed = await operate("GET", "/v1/migrations?status=completed");
+    expect(completed.body).toEqual({ items: [] });
+  });
+});
+
+describe("slots", () => {
+  it("who finds room has it with the request; who does not takes nothing", async () => {
+    await addHost("host-single", { slotsOut: 1, slotsIn: 1 });
+    await addVm("in-time", source, small);
+    await addVm("too-late", source, small);
+    const first = await addMigration("in-time", "host-single");
+    expect(begun(first.id)).toMatchObject({ admitted: true });
+    const before = await hosts();
+    expect(before["host-single"]).toEqual({ in: [first.id], bytes: small.memoryBytes });
+    const second = await addMigration("too-late", "host-single");
+    expect(begun(second.id)).not.toHaveProperty("admitted");
+    expect(await hosts()).toEqual(before);
+  });
+
+  it("a holder whose request died before it could start is started by who waits for it", async () => {
+    await addHost("host-lost", { slotsOut: 1, slotsIn: 1 });
+    await addVm("lost", source, small);
+    await addVm("behind", source, small);
+    const { id: lost } = await addMigration("lost", "host-lost");
+    cloud.stub.executions.delete(lost);
+    const { id: behind } = await addMigration("behind", "host-lost");
+    cloud.stub.refused.starts = Number.POSITIVE_INFINITY;
+    expect(await admit({ migrationId: behind })).toEqual({ admitted: false });
+    expect(cloud.stub.executions.has(lost)).toBe(false);
+    cloud.stub.refused.starts = 0;
+    expect(await admit({ migrationId: behind })).toEqual({ admitted: false });
+    expect(begun(lost)).toMatchObject({ migrationId: lost, admitted: true });
+  });
+
+  it("who finds hosts full waits, and is let in, oldest first, when one ends", async () => {
+    await addHost("host-narrow", { slotsOut: 1, slotsIn: 1 });
+    const ids: Migration["id"][] = [];
+    for (const name of ["first", "second", "third"]) {
+      await addVm(name, source, small);
+      const { id } = await addMigration(name, "host-narrow");
+      ids.push(id);
+      await admit({ migrationId: id, taskToken: `turn-${id}` });
+    }
+    const [first, second, third] = ids;
+    if (first === undefined || second === undefined || third === undefined) throw new Error();
+    expect(turns(ids)).toEqual([first]);
+    await endMigration({ migrationId: first, action: "end", reason: "r" });
+    expect(turns(ids)).toEqual([first, second]);
+    await operate("POST", `/v1/migrations/${third}/cancel`);
+    await endMigration({ migrationId: third, action: "end", reason: "r" });
+    await complete({ migrationId: second });
+    expect(turns(ids)).toEqual([first, second]);
+    expect((await cloud.scan()).filter(({ sk }) => String(sk).startsWith("WAITING#"))).toEqual([]);
+  });
+
+  it("a guest that does not fit waits even when slots are free", async () => {
+    const large = await addHost("host-large");
+    await addHost("host-small");
+    const GiB5 = { ...definition, memoryBytes: 5 * 2 ** 30 };
+    await addVm("large-1", large, GiB5);
+    const { id: one } = await addMigration("large-1", "host-small");
+    await admit({ migrationId: one, taskToken: `turn-${one}` });
+    const other = await addHost("host-other");
+    await addVm("large-2", other, GiB5);
+    const { id: two } = await addMigration("large-2", "host-small");
+    await admit({ migrationId: two, taskToken: `turn-${two}` });
+    expect(turns([one, two])).toEqual([one]);
+    await endMigration({ migrationId: one, action: "end", reason: "r" });
+    expect(turns([one, two])).toEqual([one, two]);
+  });
+
+  it("many at once never take more than there are", async () => {
+    await addHost("host-two", { slotsOut: 2, slotsIn: 2 });
+    const made: Migration["id"][] = [];
+    for (const place of [1, 2, 3, 4, 5]) {
+      await addVm(`crowd-vm-${place}`, source, small);
+      made.push((await addMigration(`crowd-vm-${place}`, "host-two")).id);
+    }
+    await Promise.all(made.map((id) => admit({ migrationId: id, taskToken: `turn-${id}` })));
+    expect(turns(made)).toHaveLength(2);
+    while (turns(made).length < 5) {
+      const [next] = turns(made).filter((id) => !over.has(id));
+      if (next === undefined) throw new Error("Expected somebody to hold a slot");
+      over.add(next);
+      const before = turns(made).length;
+      await complete({ migrationId: next });
+      expect(turns(made)).toHaveLength(before + 1);
+    }
+  });
+});
+
+const over = new Set<string>();
+
+const begun = (id: Migration["id"]) => JSON.parse(cloud.stub.executions.get(id) ?? "");
+
+/** What is taken of each host as a target. */
+async function hosts(): Promise<Record<string, { in: string[]; bytes: unknown }>> {
+  const items = (await cloud.scan()).filter(
+    ({ pk, sk }) => String(pk).startsWith("HOST#") && sk === "META",
+  );
+  return Object.fromEntries(
+    items.map(({ id, incoming, reservedBytes: bytes }) => [
+      String(id),
+      { in: [...((incoming as Set<string> | undefined) ?? [])], bytes },
+    ]),
+  );
+}
+
+const post = (body: object, key?: string) =>
+  operate("POST", "/v1/migrations", body, key === undefined ? {} : { "idempotency-key": key });
+
+const dryRun = () => operate("POST", "/v1/migrations?dryRun=true", { vm, target: "host-b" });
+
+const turns = (ids: Migration["id"][]) =>
+  ids.filter((id) => cloud.stub.ended.some(({ token, ok }) => token === `turn-${id}` && ok));
+
+async function migrationsOf(name: string): Promise<string[]> {
+  const { body } = await operate("GET", `/v1/migrations?vm=${name}`);
+  return (body.items as Migration[]).map(({ id }) => id);
+}
+
+const tableBut = async (pk: string) => (await cloud.scan()).filter((item) => item.pk !== pk);
+
+/** Without what every event of a host moves on. */
+function unnumbered(items: Record<string, unknown>[]) {
+  return items.map(({ lastSeq: _seq, lastEventAt: _at, ...rest }) => rest);
+}
+
+async function answerProbes(seen: typeof sourceProbe | "fails") {
+  const [asked] = await commandsOf(source, 1);
+  const [other] = await commandsOf(target, 1);
+  if (asked === undefined || other === undefined) throw new Error("Expected two commands");
+  const error = { code: "not-found", message: "no such guest" } as const;
+  await source.tell(
+    seen === "fails"
+      ? { type: "command.failed", commandId: asked.id, error }
+      : { type: "command.completed", commandId: asked.id, result: seen },
+  );
+  await target.tell({ type: "command.completed", commandId: other.id, result: targetProbe });
+}
+
+async function commandsOf(agent: TestAgent, wanted: number) {
+  const deadline = Date.now() + 10_000;
+  while (Date.now() < deadline) {
+    const commands = await agent.take();
+    if (commands.length >= wanted) return commands;
+  }
+  throw new Error(`Expected ${wanted} commands for ${agent.host}`);
+}

@@ -1,0 +1,177 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import type { Migration } from "../../core/migration/migration.ts";
+import { handler as admit } from "../../functions/task/admit.ts";
+import { handler as awaitSignal } from "../../functions/task/await-signal.ts";
+import { handler as complete } from "../../functions/task/complete.ts";
+import { handler as negotiate } from "../../functions/task/negotiate.ts";
+import { handler as reconcile } from "../../functions/task/reconcile.ts";
+import { startTestCloud, type TestCloud } from "./testing/cloud.ts";
+import { prepared, sourceProbe, targetProbe } from "./testing/fixtures.ts";
+import { addHost, addMigration, addVm, operate, type TestAgent } from "./testing/fleet.ts";
+import { relay } from "./testing/relay.ts";
+
+let cloud: TestCloud;
+let source: TestAgent;
+let target: TestAgent;
+
+beforeAll(async () => {
+  cloud = await startTestCloud();
+  source = await addHost("host-a", { slotsOut: 8, slotsIn: 8 });
+  target = await addHost("host-b", { slotsOut: 8, slotsIn: 8 });
+});
+afterAll(() => cloud.close());
+
+const policy = { convergence: { ladder: "post-copy" } } as const;
+const uri = "tcp:127.0.0.1:4711";
+
+test("a break in postcopy fails the wait for its end; both ends are brought together again", async () => {
+  const id = await begin("vm-1");
+  expect(await start(id)).toMatchObject({
+    settings: { capabilities: { "postcopy-ram": true } },
+    climb: { rungs: [{}, {}, { action: "postcopy" }, { action: "abort" }] },
+  });
+  await rung(id);
+  expect((await record(id)).postcopyAtMs).toEqual(expect.any(Number));
+  await tell(source, id, { type: "migration.stopped" });
+  await tell(source, id, { type: "migration.postcopy" });
+  await tell(target, id, { type: "migration.target-running" });
+  await wait(id, "acked", "await-ack", "ack-1");
+  await wait(id, "source-completed", "switchover", "end-1", 1);
+  expect(ended("end-1")).toEqual([]);
+
+  await pause(id, 1);
+  expect(ended("end-1")).toEqual(["PostcopyPaused"]);
+  await recover(id, 1);
+  // The earlier pause is over: only the next one ends this wait.
+  await wait(id, "source-completed", "postcopy", "end-2", 2);
+  await pause(id, 1);
+  expect(ended("end-2")).toEqual([]);
+  await pause(id, 2);
+  expect(ended("end-2")).toEqual(["PostcopyPaused"]);
+  await recover(id, 2);
+
+  await wait(id, "source-completed", "postcopy", "end-3", 3);
+  const figures = { downtimeMs: 20, totalTimeMs: 4_000, progress: { status: "completed" } };
+  await tell(source, id, { type: "migration.source-completed", figures, handedOver: true });
+  expect(ended("end-3")).toEqual(["ok"]);
+  await wait(id, "target-running", "confirm", "running");
+  expect(ended("running")).toEqual(["ok"]);
+  await complete({ migrationId: id });
+  const moved = await record(id);
+  expect(moved).toMatchObject({ status: "completed", runningOn: "host-b" });
+  expect(moved.phases.map(({ name }) => name)).toContain("postcopy");
+});
+
+test("nothing is cancelled once postcopy was asked for", async () => {
+  const id = await begin("vm-2");
+  await start(id);
+  await rung(id);
+  expect(await operate("POST", `/v1/migrations/${id}/cancel`)).toMatchObject({
+    status: 409,
+    body: { code: "past-point-of-no-return" },
+  });
+});
+
+test("a cancel that was just too late waits for the end of postcopy, deaf to the cancel", async () => {
+  const id = await begin("vm-3");
+  await start(id);
+  await operate("POST", `/v1/migrations/${id}/cancel`);
+  await tell(source, id, { type: "migration.postcopy" });
+  const seen = { process: "running", linkUp: true, migrationId: id };
+  await look(id, {
+    source: { ...seen, side: "source", everRan: true, runState: "finish-migrate" },
+    target: { ...seen, side: "target", everRan: true, runState: "running" },
+  });
+  const decision = await reconcile({ migrationId: id, turn: 1 });
+  expect(decision).toMatchObject({ action: "await-postcopy" });
+  expect(decision).not.toHaveProperty("undo");
+  await wait(id, "source-completed", "postcopy", "deaf", 1, false);
+  expect(ended("deaf")).toEqual([]);
+});
+
+const ended = (token: string) =>
+  cloud.stub.ended.filter((one) => one.token === token).map((one) => one.error ?? "ok");
+const record = async (id: string) =>
+  (await operate("GET", `/v1/migrations/${id}`)).body as unknown as Migration;
+const step = (name: string, verb: string, side: string) => [{ step: name, verb, side }];
+
+async function tell(agent: TestAgent, id: string, body: object) {
+  const { epoch, vm } = await record(id);
+  await agent.tell({ migrationId: id, vm, epoch, ...body } as never);
+}
+
+const rung = (id: string) =>
+  tell(source, id, { type: "migration.rung", rung: 4, action: "postcopy", reason: "stalled" });
+const pause = (id: string, number: number) =>
+  tell(source, id, { type: "migration.postcopy-paused", pause: number });
+
+const wait = (
+  id: string,
+  signal: string,
+  phase: string,
+  taskToken: string,
+  number?: number,
+  interruptible = true,
+) =>
+  awaitSignal({
+    ...{ migrationId: id, taskToken, signal, phase, interruptible },
+    ...(number === undefined ? {} : { pause: number }),
+  });
+
+async function recover(id: string, attempt: number) {
+  const input = { migrationId: id, attempt, interruptible: false, phase: "postcopy" };
+  const toTarget = step("recover-target", "target.recover", "target");
+  await relay({ ...input, commands: toTarget, taskToken: `target-${attempt}` });
+  await target.complete({ migrationUri: `${uri}${attempt}` });
+  const toSource = step("recover-source", "source.recover", "source");
+  await relay({ ...input, commands: toSource, taskToken: `source-${attempt}` });
+  const { args } = await source.complete({ status: "postcopy-active" });
+  expect(args).toEqual({ migrationUri: `${uri}${attempt}` });
+  expect(ended(`source-${attempt}`)).toEqual(["ok"]);
+}
+
+async function look(id: string, reports: { source: object; target: object }) {
+  await relay({
+    ...{ migrationId: id, attempt: 1, interruptible: false, phase: "reconcile" },
+    commands: [
+      ...step("observe-source", "migration.observe", "source"),
+      ...step("observe-target", "migration.observe", "target"),
+    ],
+    taskToken: `look-${id}`,
+  });
+  const status = { migrationStatus: "postcopy-active" };
+  await source.complete({ ...reports.source, ...status });
+  await target.complete({ ...reports.target, ...status });
+}
+
+async function begin(vm: string): Promise<string> {
+  await Promise.all([source.take(), target.take()]);
+  await addVm(vm, source);
+  const { id } = await addMigration(vm, "host-b", policy as never);
+  await admit({ migrationId: id, taskToken: `admit-${id}` });
+  const input = { migrationId: id, attempt: 1, interruptible: true, taskToken: `probe-${id}` };
+  const commands = [
+    ...step("probe-source", "source.probe", "source"),
+    ...step("probe-target", "target.probe", "target"),
+  ];
+  await relay({ ...input, commands, phase: "probe" });
+  const { qemu } = sourceProbe;
+  const capabilities = [...qemu.capabilities, "postcopy-ram"];
+  await source.complete({ ...sourceProbe, qemu: { ...qemu, capabilities } });
+  const there = { ...targetProbe.qemu, capabilities: [...capabilities] };
+  await target.complete({ ...targetProbe, qemu: there, userfaultfd: true });
+  await negotiate({ migrationId: id });
+  return id;
+}
+
+/** Prepares and starts; returns what the source's agent is told. */
+async function start(id: string): Promise<unknown> {
+  const input = { migrationId: id, attempt: 1, interruptible: true, taskToken: `t-${id}` };
+  const prepare = step("prepare", "target.prepare", "target");
+  await relay({ ...input, commands: prepare, phase: "prepare" });
+  await target.complete(prepared);
+  const commands = step("start", "source.start", "source");
+  await relay({ ...input, commands, phase: "precopy", awaits: "converged" });
+  const [command] = await source.take();
+  return command?.args;
+}

@@ -1,0 +1,72 @@
+import {
+  CreateTableCommand,
+  DynamoDBClient,
+  UpdateTimeToLiveCommand,
+} from "@aws-sdk/client-dynamodb";
+import { paginateScan } from "@aws-sdk/lib-dynamodb";
+import { startDynamodb } from "../../../emulators/aws/dynamodb/dynamodb.ts";
+import { startSqs } from "../../../emulators/aws/sqs/sqs.ts";
+import { hashSecret } from "../../../functions/runtime/auth.ts";
+import { closeClients, documents } from "../../../functions/runtime/clients.ts";
+import { TTL_ATTRIBUTE, tableSchema } from "../../../functions/store/table-schema.ts";
+import { startStub } from "./step-functions-stub.ts";
+
+export const OPERATOR_TOKEN = "operator-token-of-this-test";
+const TABLE = "switchyard";
+
+export type TestCloud = Awaited<ReturnType<typeof startTestCloud>>;
+
+/**
+ * What functions need around them: real local DynamoDB and SQS, a stub of Step Functions and of
+ * Lambda that calls the real agent-events. Sets this process's environment.
+ */
+export async function startTestCloud() {
+  const [dynamodb, sqs] = await Promise.all([startDynamodb(), startSqs()]);
+  const stub = await startStub(async (payload) => {
+    const { handler } = await import("../../../functions/agent-events/index.ts");
+    return handler(payload);
+  });
+  Object.assign(process.env, {
+    AWS_REGION: "eu-central-1",
+    AWS_ACCESS_KEY_ID: "local",
+    AWS_SECRET_ACCESS_KEY: "local",
+    AWS_ENDPOINT_URL_DYNAMODB: dynamodb.endpoint,
+    AWS_ENDPOINT_URL_SQS: sqs.endpoint,
+    AWS_ENDPOINT_URL_SFN: stub.endpoint,
+    AWS_ENDPOINT_URL_LAMBDA: stub.endpoint,
+    TABLE_NAME: TABLE,
+    MIGRATION_STATE_MACHINE_ARN: "arn:aws:states:eu-central-1:123456789012:stateMachine:migration",
+    AGENT_EVENTS_FUNCTION: "agent-events",
+    OPERATOR_TOKEN_SHA256: hashSecret(OPERATOR_TOKEN),
+    LOG_LEVEL: "silent",
+  });
+  await createTable();
+  return {
+    stub,
+    /** The whole table, in an order that does not depend on how it came to be. */
+    async scan(): Promise<Record<string, unknown>[]> {
+      const items: Record<string, unknown>[] = [];
+      for await (const page of paginateScan({ client: documents() }, { TableName: TABLE })) {
+        items.push(...(page.Items ?? []));
+      }
+      const key = (item: Record<string, unknown>) => `${item.pk} ${item.sk}`;
+      return items.sort((a, b) => (key(a) < key(b) ? -1 : 1));
+    },
+    async close() {
+      closeClients();
+      await Promise.all([dynamodb.close(), sqs.close(), stub.close()]);
+    },
+  };
+}
+
+async function createTable(): Promise<void> {
+  const client = new DynamoDBClient({});
+  await client.send(new CreateTableCommand({ TableName: TABLE, ...structuredClone(tableSchema) }));
+  await client.send(
+    new UpdateTimeToLiveCommand({
+      TableName: TABLE,
+      TimeToLiveSpecification: { AttributeName: TTL_ATTRIBUTE, Enabled: true },
+    }),
+  );
+  client.destroy();
+}

@@ -1,0 +1,134 @@
+import { DeleteMessageCommand, ReceiveMessageCommand } from "@aws-sdk/client-sqs";
+import type { z } from "zod";
+import type { HostId } from "../../../core/id.ts";
+import type { Migration } from "../../../core/migration/migration.ts";
+import type { MigrationPolicy } from "../../../core/negotiate/policy.ts";
+import { type Command, CommandEnvelope } from "../../../core/protocol/command.ts";
+import type { AgentEvent, EventBody } from "../../../core/protocol/event.ts";
+import type { Vm, VmDefinition } from "../../../core/vm.ts";
+import { app as agentApp } from "../../../functions/agent-events/index.ts";
+import { app as operatorApp } from "../../../functions/api/app.ts";
+import { queues } from "../../../functions/runtime/clients.ts";
+import { OPERATOR_TOKEN } from "./cloud.ts";
+import { definition, facts, hostId } from "./fixtures.ts";
+
+export type Answer = { status: number; headers: Headers; body: Record<string, unknown> };
+
+/** Calls the operators' API with their token. */
+export async function operate(
+  method: string,
+  path: string,
+  body?: unknown,
+  headers: Record<string, string> = {},
+): Promise<Answer> {
+  const request = new Request(`http://local${path}`, {
+    method,
+    headers: {
+      authorization: `Bearer ${OPERATOR_TOKEN}`,
+      ...(body === undefined ? {} : { "content-type": "application/json" }),
+      ...headers,
+    },
+    ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
+  });
+  return answerOf(await operatorApp.request(request));
+}
+
+export async function answerOf(response: Response): Promise<Answer> {
+  const text = await response.text();
+  const body = text === "" ? {} : (JSON.parse(text) as Record<string, unknown>);
+  return { status: response.status, headers: response.headers, body };
+}
+
+/** An agent as far as the cloud can tell: a key, a queue, events in order. */
+export class TestAgent {
+  readonly host: HostId;
+  readonly key: string;
+  readonly queueUrl: string;
+  seq = 0;
+
+  constructor(host: HostId, key: string, queueUrl: string) {
+    this.host = host;
+    this.key = key;
+    this.queueUrl = queueUrl;
+  }
+
+  /** Posts events as they are, whatever their numbers. */
+  async send(path: string, body: unknown, key = this.key): Promise<Answer> {
+    return answerOf(
+      await agentApp.request(`/agent/v1/${path}`, {
+        method: "POST",
+        headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },
+        body: typeof body === "string" ? body : JSON.stringify(body),
+      }),
+    );
+  }
+
+  /** The next events of this host. */
+  number(...bodies: EventBody[]): AgentEvent[] {
+    return bodies.map((body) => {
+      this.seq += 1;
+      return { seq: this.seq, atMs: 1_800_000_000_000 + this.seq, body };
+    });
+  }
+
+  async tell(...bodies: EventBody[]): Promise<Answer> {
+    return this.send("events", { version: 1, host: this.host, events: this.number(...bodies) });
+  }
+
+  /** Commands in the queue now. */
+  async take(): Promise<Command[]> {
+    const { Messages = [] } = await queues().send(
+      new ReceiveMessageCommand({ QueueUrl: this.queueUrl, MaxNumberOfMessages: 10 }),
+    );
+    return Promise.all(
+      Messages.map(async ({ Body, ReceiptHandle }) => {
+        await queues().send(new DeleteMessageCommand({ QueueUrl: this.queueUrl, ReceiptHandle }));
+        return CommandEnvelope.parse(JSON.parse(Body ?? "")).command;
+      }),
+    );
+  }
+
+  /** Answers the one command in the queue. */
+  async complete(result: unknown): Promise<Command> {
+    const [command, ...more] = await this.take();
+    if (command === undefined || more.length > 0) {
+      throw new Error(
+        `Expected one command for ${this.host}, got ${more.length + (command ? 1 : 0)}`,
+      );
+    }
+    await this.tell({ type: "command.completed", commandId: command.id, result });
+    return command;
+  }
+}
+
+/** A host whose agent has registered. */
+export async function addHost(id: string, slots = { slotsOut: 2, slotsIn: 2 }): Promise<TestAgent> {
+  const { status, body } = await operate("POST", "/v1/hosts", { id, ...slots });
+  if (status !== 201) throw new Error(`Failed to add ${id}: ${JSON.stringify(body)}`);
+  const { host, key } = body as { host: { queueUrl: string }; key: string };
+  const agent = new TestAgent(hostId(id), key, host.queueUrl);
+  await agent.send("register", { host: id, facts });
+  return agent;
+}
+
+/** A VM that runs on the agent's host. */
+export async function addVm(id: string, agent: TestAgent, made: VmDefinition = definition) {
+  const { status, body } = await operate("POST", "/v1/vms", {
+    id,
+    host: agent.host,
+    definition: made,
+  });
+  if (status !== 202) throw new Error(`Failed to add ${id}: ${JSON.stringify(body)}`);
+  await agent.complete({ definition: { ...made, machine: "pc-i440fx-10.0" }, pid: 1 });
+  return (await operate("GET", `/v1/vms/${id}`)).body as Vm;
+}
+
+export async function addMigration(
+  vm: string,
+  target: string,
+  policy: z.input<typeof MigrationPolicy> = {},
+): Promise<Migration> {
+  const { status, body } = await operate("POST", "/v1/migrations", { vm, target, policy });
+  if (status !== 202) throw new Error(`Failed to migrate ${vm}: ${JSON.stringify(body)}`);
+  return body as Migration;
+}

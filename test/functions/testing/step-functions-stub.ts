@@ -1,0 +1,94 @@
+import { createServer, type IncomingMessage } from "node:http";
+import type { AddressInfo } from "node:net";
+
+export type Ended = { token: string; ok: boolean; error?: string; cause?: string };
+
+/**
+ * The part of Step Functions and Lambda that functions call, over their wire protocols. It keeps the
+ * rule that matters: a token can be completed once; the second time is `TaskTimedOut`. Anything it
+ * does not know is refused. The whole engine is emulators/asl; this one only records.
+ */
+export async function startStub(invoke: (payload: unknown) => Promise<unknown>) {
+  const ended: Ended[] = [];
+  const outputs = new Map<string, unknown>();
+  const beats: string[] = [];
+  const executions = new Map<string, string>();
+  const refused = { starts: 0 };
+  const operations: Record<string, (input: Record<string, string>) => object> = {
+    StartExecution: ({ name = "", input = "" }) => {
+      if (refused.starts > 0) {
+        refused.starts -= 1;
+        throw new Refusal("AccessDeniedException");
+      }
+      const before = executions.get(name);
+      if (before !== undefined && before !== input) throw new Refusal("ExecutionAlreadyExists");
+      executions.set(name, input);
+      return { executionArn: `arn:${name}`, startDate: Date.now() / 1000 };
+    },
+    SendTaskSuccess: ({ taskToken = "", output = "" }) => {
+      const answer = end({ token: taskToken, ok: true });
+      outputs.set(taskToken, JSON.parse(output));
+      return answer;
+    },
+    SendTaskFailure: ({ taskToken = "", error = "", cause = "" }) =>
+      end({ token: taskToken, ok: false, error, cause }),
+    SendTaskHeartbeat: ({ taskToken = "" }) => {
+      open(taskToken);
+      beats.push(taskToken);
+      return {};
+    },
+  };
+  const open = (token: string) => {
+    if (ended.some((one) => one.token === token)) throw new Refusal("TaskTimedOut");
+  };
+  const end = (one: Ended) => {
+    open(one.token);
+    ended.push(one);
+    return {};
+  };
+  const server = createServer(async (request, response) => {
+    try {
+      const body: unknown = JSON.parse(await textOf(request));
+      const operation = String(request.headers["x-amz-target"] ?? "").split(".")[1];
+      const answer =
+        operation === undefined
+          ? await invoke(body)
+          : (operations[operation] ?? unknown(operation))(body as Record<string, string>);
+      response.setHeader("content-type", "application/x-amz-json-1.0");
+      response.end(JSON.stringify(answer));
+    } catch (error) {
+      const type = error instanceof Refusal ? error.message : "InternalServerException";
+      response.statusCode = error instanceof Refusal ? 400 : 500;
+      response.end(JSON.stringify({ __type: type, message: String(error) }));
+    }
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return {
+    endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    /** Tokens in the order in which they were ended, each once. */
+    ended,
+    /** What tokens that succeeded were ended with. */
+    outputs,
+    beats,
+    /** Input of each started execution by its name. */
+    executions,
+    /** How many of the next StartExecution calls are refused. */
+    refused,
+    async close() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+class Refusal extends Error {}
+
+function unknown(operation: string): never {
+  throw new Error(`The stub does not know ${operation}`);
+}
+
+async function textOf(request: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk);
+  return Buffer.concat(chunks).toString("utf8");
+}

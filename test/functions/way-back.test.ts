@@ -1,0 +1,294 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import type { Migration } from "../../core/migration/migration.ts";
+import type { Observation } from "../../core/protocol/observation.ts";
+import { handler as admit } from "../../functions/task/admit.ts";
+import { handler as endMigration } from "../../functions/task/end-migration.ts";
+import { handler as negotiate } from "../../functions/task/negotiate.ts";
+import { handler as reconcile } from "../../functions/task/reconcile.ts";
+import { startTestCloud, type TestCloud } from "./testing/cloud.ts";
+import { definition, facts, report, sourceProbe, targetProbe } from "./testing/fixtures.ts";
+import { addHost, addMigration, addVm, operate, type TestAgent } from "./testing/fleet.ts";
+import { relay } from "./testing/relay.ts";
+
+const small = { ...definition, memoryBytes: 2 ** 20 };
+
+let cloud: TestCloud;
+let source: TestAgent;
+let target: TestAgent;
+let made: Migration;
+let vm = "";
+
+beforeAll(async () => {
+  cloud = await startTestCloud();
+  source = await addHost("host-a", { slotsOut: 64, slotsIn: 64 });
+  target = await addHost("host-b", { slotsOut: 64, slotsIn: 64 });
+});
+
+afterAll(() => cloud.close());
+
+let count = 0;
+beforeEach(async () => {
+  count += 1;
+  vm = `vm-${count}`;
+  await Promise.all([source.take(), target.take()]);
+  await addVm(vm, source, small);
+  made = await addMigration(vm, "host-b");
+  await admit({ migrationId: made.id, taskToken: `admit-${count}` });
+});
+
+describe("what follows from what both ends see", () => {
+  it("guest on the source, target gone: nothing is left to do", async () => {
+    await observe(1, report("source", { runState: "running" }), gone);
+    expect(await decide(1)).toEqual({ action: "end", reason: expect.any(String), turn: 1 });
+  });
+
+  it("a failed turn at one end leaves it unreachable", async () => {
+    await observe(1, report("source", { runState: "running" }), "fails");
+    expect(await decide(1)).toMatchObject({ action: "wait" });
+    expect(ended(`observe-${made.id}-1`)).toEqual(["ok"]);
+  });
+
+  it("nobody answered", async () => {
+    await relayObserve(1);
+    expect(await decide(1)).toMatchObject({ action: "wait" });
+  });
+
+  it("one step back is taken, and its answer stands for that end at the next turn", async () => {
+    await observe(
+      1,
+      report("source", { runState: "running", migrationStatus: "active" }),
+      report("target", { runState: "inmigrate", migrationStatus: "active" }),
+    );
+    expect(await decide(1)).toMatchObject({
+      action: "cancel-source",
+      undo: { step: "cancel-source", verb: "source.cancel", side: "source" },
+    });
+    await undo(2, source, report("source", { runState: "running", migrationStatus: "cancelled" }));
+    expect(await decide(2)).toMatchObject({
+      action: "discard-target",
+      undo: { step: "discard-target", verb: "target.discard", side: "target" },
+    });
+    await undo(3, target, { discarded: true });
+    expect(await decide(3)).toMatchObject({ action: "end" });
+    const { body } = await operate("GET", `/v1/migrations/${made.id}/timeline`);
+    const items = body.items as { type: string; detail: { turn?: number } }[];
+    const turns = items.filter(({ type }) => type === "reconcile.decided");
+    expect(turns.map(({ detail }) => detail.turn)).toEqual([1, 2, 3]);
+    expect((await record()).phases.map(({ name }) => name)).toEqual([
+      "admit",
+      "reconcile",
+      "undo",
+      "reconcile",
+      "undo",
+      "reconcile",
+    ]);
+  });
+
+  it("a step back that was not answered leaves that end unreachable", async () => {
+    await observe(
+      1,
+      report("source", { runState: "running", migrationStatus: "active" }),
+      report("target", { runState: "inmigrate", migrationStatus: "active" }),
+    );
+    const { undo: step } = await decide(1);
+    await relay({ ...common(2), commands: [step], phase: "undo" });
+    await source.take();
+    expect(await decide(2)).toMatchObject({ action: "wait" });
+  });
+
+  it("a late forward step is refused once the way back has begun", async () => {
+    await observe(1, report("source", { runState: "running" }), gone);
+    await decide(1);
+    const commands = [{ step: "start", verb: "source.start", side: "source" }];
+    await expect(relay({ ...common(1), commands, phase: "precopy" })).rejects.toMatchObject({
+      name: "StaleMigration",
+    });
+    expect(await source.take()).toEqual([]);
+  });
+});
+
+describe("the end", () => {
+  const ends = [
+    {
+      title: "of a failed one",
+      input: { action: "end", reason: "r", error: "CommandFailed", cause: "qemu: no" },
+      status: "failed",
+      failure: { code: "command-failed", message: "qemu: no", phase: "admit" },
+      vm: { state: "running", host: "host-a" },
+      runningOn: "host-a",
+      locked: false,
+    },
+    {
+      title: "of a cancelled one",
+      input: { action: "end", reason: "r", error: "MigrationCancelled", cause: "asked" },
+      status: "cancelled",
+      failure: { code: "migration-cancelled" },
+      vm: { state: "running", host: "host-a" },
+      runningOn: "host-a",
+      locked: false,
+    },
+    {
+      title: "of one whose guest is lost",
+      input: { action: "lost", reason: "both gone", error: "MigrationFailed", cause: "" },
+      status: "failed",
+      failure: { code: "guest-lost", state: "both gone" },
+      vm: { state: "failed", host: "host-a" },
+      runningOn: undefined,
+      locked: false,
+    },
+    {
+      title: "that nobody can tell: the lock stays",
+      input: { action: "freeze", reason: "two runners", error: "States.Timeout", cause: "" },
+      status: "unknown",
+      failure: { code: "unknown-state", state: "two runners" },
+      vm: { state: "unknown", host: "host-a" },
+      runningOn: undefined,
+      locked: true,
+    },
+  ];
+
+  it.each(ends)("$title", async (end) => {
+    const input = { migrationId: made.id, ...end.input };
+    const first = await endMigration(input);
+    expect(first).toMatchObject({ status: end.status, code: end.failure.code });
+    const table = await cloud.scan();
+    expect(await endMigration(input)).toEqual(first);
+    expect(await cloud.scan()).toEqual(table);
+    const { status, failure, runningOn, phase } = await record();
+    expect({ status, failure, runningOn, phase }).toMatchObject({
+      status: end.status,
+      failure: { ...end.failure, cure: expect.any(String) },
+      runningOn: end.runningOn,
+      phase: "end",
+    });
+    const known = (await operate("GET", `/v1/vms/${vm}`)).body;
+    expect(known).toMatchObject(end.vm);
+    expect(known.lockedBy).toBe(end.locked ? made.id : undefined);
+    const slots = table.filter(({ pk }) => String(pk).startsWith("HOST#"));
+    expect(slots.some(({ outgoing, incoming }) => holds(outgoing) || holds(incoming))).toBe(false);
+    expect(table.some((item) => item.pk === `MIG#${made.id}` && item.sk === "SECRET")).toBe(false);
+  });
+
+  it("memory is given back wherever the guest is not", async () => {
+    await addVm("vm-memory", source, small);
+    const { "host-a": a = 0, "host-b": b = 0 } = await reserved();
+    const { id: migrationId } = await addMigration("vm-memory", "host-b");
+    expect(await reserved()).toMatchObject({ "host-a": a, "host-b": b + 2 ** 20 });
+    await endMigration({ migrationId, action: "end", reason: "r" });
+    expect(await reserved()).toMatchObject({ "host-a": a, "host-b": b });
+  });
+
+  it("of one that was never admitted gives back nothing it did not have", async () => {
+    await addHost("host-narrow", { slotsOut: 1, slotsIn: 1 });
+    await addVm("vm-first", source, small);
+    await addMigration("vm-first", "host-narrow");
+    await addVm("vm-early", source, small);
+    const { id: migrationId } = await addMigration("vm-early", "host-narrow");
+    const before = await reserved();
+    await endMigration({ migrationId, action: "end", reason: "nothing started", error: "X" });
+    expect(await reserved()).toEqual(before);
+    await expect(admit({ migrationId, taskToken: "too-late" })).rejects.toMatchObject({
+      name: "StaleMigration",
+    });
+    expect(await reserved()).toEqual(before);
+  });
+
+  it("a refused negotiation keeps every blocker's words", async () => {
+    await probe({ ...sourceProbe, blockers: ["The device does not migrate"] });
+    const error = await negotiate({ migrationId: made.id }).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ name: "NegotiationRefused" });
+    const { message } = error as Error;
+    await endMigration({
+      migrationId: made.id,
+      action: "end",
+      reason: "nothing had been started on the hosts",
+      error: "NegotiationRefused",
+      cause: message,
+    });
+    expect(await record()).toMatchObject({
+      status: "failed",
+      runningOn: "host-a",
+      failure: {
+        phase: "negotiate",
+        message: expect.stringContaining("The device does not migrate"),
+        cure: expect.stringMatching(/./),
+      },
+    });
+  });
+});
+
+const gone = report("target", { process: "exited" });
+
+const common = (attempt: number) => ({
+  migrationId: made.id,
+  attempt,
+  interruptible: false,
+  taskToken: `task-${made.id}-${attempt}`,
+});
+
+async function relayObserve(turn: number) {
+  await source.take();
+  await target.take();
+  const commands = (["source", "target"] as const).map((side) => ({
+    step: `observe-${side}`,
+    verb: "migration.observe",
+    side,
+  }));
+  const taskToken = `observe-${made.id}-${turn}`;
+  await relay({ ...common(turn), commands, phase: "reconcile", taskToken });
+}
+
+async function observe(turn: number, a: Observation, b: Observation | "fails") {
+  await relayObserve(turn);
+  const [asked] = await target.take();
+  if (asked === undefined) throw new Error("Expected a command");
+  const commandId = asked.id;
+  const error = { code: "not-found", message: "no such guest" } as const;
+  await target.tell(
+    b === "fails"
+      ? { type: "command.failed", commandId, error }
+      : { type: "command.completed", commandId, result: b },
+  );
+  await source.complete(a);
+}
+
+async function undo(turn: number, agent: TestAgent, result: unknown) {
+  const { undo: step } = await decide(turn - 1);
+  await relay({ ...common(turn), commands: [step], phase: "undo" });
+  await agent.complete(result);
+}
+
+/** Decides twice: a repeated look gives the same decision and changes nothing. */
+async function decide(turn: number) {
+  const first = await reconcile({ migrationId: made.id, turn });
+  const table = await cloud.scan();
+  expect(await reconcile({ migrationId: made.id, turn })).toEqual(first);
+  expect(await cloud.scan()).toEqual(table);
+  return first;
+}
+
+async function probe(seen: typeof sourceProbe) {
+  await source.take();
+  const commands = [
+    { step: "probe-source", verb: "source.probe", side: "source" },
+    { step: "probe-target", verb: "target.probe", side: "target" },
+  ];
+  await relay({ ...common(1), commands, phase: "probe", interruptible: true });
+  await source.complete(seen);
+  await target.complete({ ...targetProbe, qemu: facts.qemu });
+}
+
+const holds = (slots: unknown) => slots instanceof Set && slots.has(made.id);
+
+const record = async () => (await operate("GET", `/v1/migrations/${made.id}`)).body as Migration;
+
+/** Memory of all hosts, by name. */
+async function reserved(): Promise<Record<string, number>> {
+  const hosts = (await cloud.scan()).filter(
+    ({ pk, sk }) => String(pk).startsWith("HOST#") && sk === "META",
+  );
+  return Object.fromEntries(hosts.map(({ id, reservedBytes }) => [id, Number(reservedBytes)]));
+}
+
+const ended = (token: string) =>
+  cloud.stub.ended.filter((one) => one.token === token).map((one) => one.error ?? "ok");

@@ -1,0 +1,99 @@
+/**
+ * The folders of the project and what the code in each may import: other folders, and packages
+ * (Node's own modules are free, except in folders that are pure). `tests` is what test code beside
+ * the code, or in a `testing/` folder of it, may import on top of that.
+ */
+export type Layer = {
+  readonly imports: readonly string[];
+  readonly packages: readonly string[];
+  readonly tests?: readonly string[];
+  /** Folders inside, lowest first: each may import those before it. */
+  readonly order?: readonly string[];
+};
+
+const SDK = [
+  "@aws-sdk/client-dynamodb",
+  "@aws-sdk/client-lambda",
+  "@aws-sdk/client-sfn",
+  "@aws-sdk/client-sqs",
+  "@aws-sdk/lib-dynamodb",
+];
+
+export const layers: Readonly<Record<string, Layer>> = {
+  core: {
+    imports: [],
+    packages: ["zod"],
+    order: ["convergence", "protocol", "qemu", "negotiate", "migration"],
+  },
+  workflows: { imports: ["core"], packages: [], tests: ["asl-validator"] },
+  functions: {
+    imports: ["core"],
+    packages: ["hono", "@hono/zod-openapi", "pino", "zod", ...SDK],
+    order: ["runtime", "http", "store", "service", "api", "agent-events", "task"],
+  },
+  qmp: { imports: [], packages: ["zod"] },
+  agent: {
+    imports: ["core", "qmp"],
+    packages: ["@aws-sdk/client-sqs", "commander", "pino", "zod"],
+    order: [
+      "runtime",
+      "durable",
+      "command",
+      "cloud",
+      "guest",
+      "hooks",
+      "migrate",
+      "probe",
+      "handlers",
+    ],
+  },
+  emulators: {
+    imports: [],
+    packages: ["asl-validator", "dynalite", "jsonata", "pino", "zod", ...SDK],
+    order: ["aws", "asl", "qemu"],
+  },
+  local: {
+    imports: ["core", "workflows", "functions", "emulators"],
+    packages: ["@hono/node-server", "commander", "hono", "pino", "zod", ...SDK],
+  },
+  client: { imports: ["core", "functions types"], packages: ["hono", "zod"] },
+  rig: {
+    imports: ["core", "client", "qmp", "agent", "local", "emulators"],
+    packages: ["@aws-sdk/client-sfn"],
+  },
+  demo: {
+    imports: ["core", "client", "rig"],
+    packages: ["@aws-sdk/client-sfn", "commander", "zod"],
+  },
+  bench: {
+    imports: ["core", "client", "rig", "qmp", "emulators"],
+    packages: ["commander", "zod", "@aws-sdk/client-sfn"],
+  },
+  test: {
+    imports: [
+      "core",
+      "workflows",
+      "functions",
+      "qmp",
+      "agent",
+      "emulators",
+      "local",
+      "client",
+      "rig",
+      "demo",
+    ],
+    packages: ["*"],
+  },
+};
+
+/** Files that may ask the machine for time or chance where their folder may not. */
+export const impureFiles: Readonly<Record<string, string>> = {
+  "emulators/qemu/clock.ts": "the real clock, for the model as a process",
+  "emulators/qemu/main.ts": "the process around the model",
+};
+
+/** Files that import each other, each group with the reason why it stays so. */
+export const allowedCircles: readonly {
+  readonly files: readonly string[];
+  readonly why: string;
+}[] = [];
