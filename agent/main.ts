@@ -6,7 +6,7 @@ import { createLog } from "./runtime/log.ts";
 const program = new Command("switchyard-agent")
   .description("Runs on each host: starts and adopts QEMU guests and carries out migrations")
   .version(AGENT_VERSION)
-  .requiredOption("-c, --config <file>", "configuration file (JSON; see docs/agent.md)")
+  .requiredOption("-c, --config <file>", "configuration file (JSON; see docs/operate/install.md)")
   .addHelpText(
     "after",
     "\nSIGTERM or SIGINT stops the agent; its guests run on and are taken over at the next start.",

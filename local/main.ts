@@ -44,7 +44,7 @@ try {
   }
   console.log(`Switchyard's local control plane is ready: ${apiUrl}`);
   console.log(`Operator token: ${dataDir ? join(dataDir, "operator-token") : operatorToken}`);
-  console.log("Environment of agents (see docs/agent.md for their configuration):");
+  console.log("Environment of agents (see docs/operate/install.md for their configuration):");
   for (const [name, value] of Object.entries(agentEnvironment)) console.log(`  ${name}=${value}`);
   console.log("Press Ctrl-C to stop; guests run on.");
 } catch (error) {

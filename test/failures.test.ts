@@ -15,7 +15,9 @@ const inCode = new Set([
   ...sources().flatMap((path) => [...read(path).matchAll(CODE)].map((match) => String(match[1]))),
 ]);
 const inDocs = new Set(
-  [...read("docs/failures.md").matchAll(/`([a-z0-9]+(?:-[a-z0-9]+)*)`/g)].map((m) => String(m[1])),
+  [...read("docs/reference/failures.md").matchAll(/`([a-z0-9]+(?:-[a-z0-9]+)*)`/g)].map((match) =>
+    String(match[1]),
+  ),
 );
 /** Words of the page in the same type that are no codes. */
 const NO_CODES = new Set([
@@ -28,7 +30,7 @@ const NO_CODES = new Set([
   "post-copy",
 ]);
 
-describe("docs/failures.md", () => {
+describe("docs/reference/failures.md", () => {
   it("lists every code that the sources have", () => {
     expect([...inCode].filter((code) => !inDocs.has(code))).toEqual([]);
   });

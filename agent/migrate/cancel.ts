@@ -2,7 +2,10 @@ import type { QmpClient } from "../../qmp/client.ts";
 import { QmpTimeoutError } from "../../qmp/error.ts";
 import { CommandRefusedError } from "../command/command-error.ts";
 
-/** After this a migration that stays in `cancelling` has its sockets yanked (facts 1.3). */
+/**
+ * A migration that stays in `cancelling` for longer has its sockets yanked
+ * (docs/internals/qemu-facts.md 1.3).
+ */
 const STUCK_MS = 2_000;
 const CANCEL_MS = 15_000;
 

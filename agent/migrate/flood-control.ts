@@ -7,7 +7,10 @@ import { applyParameters } from "./settings.ts";
 
 /** Passes in one delivery (100 ms): with nothing left to send QEMU makes a hundred and more. */
 const SPINNING_PASSES = 20;
-/** Bytes per second while spinning: two passes a second remain of 10,000 (facts 3.3). */
+/**
+ * Bytes per second while QEMU spins: two passes a second remain of 10,000
+ * (docs/internals/qemu-facts.md 3.3).
+ */
 const CALM_BYTES_PER_SECOND = 20_000;
 /** When neither the policy nor a measurement knows better: 1 Gbit/s. */
 const LINK_BYTES_PER_SECOND = 125_000_000;

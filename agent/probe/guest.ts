@@ -65,7 +65,7 @@ async function dirtyRing(qmp: QmpClient): Promise<boolean> {
 }
 
 const VFIO_TYPE = /^child<(vfio-pci[a-z-]*|vfio-user-pci)>$/;
-/** Those that decide how, and whether, the device's state travels (facts for 7.2 to 11.1). */
+/** Those that decide how, and whether, the device's state travels (docs/internals/qemu-facts.md 6). */
 const VFIO_PROPERTIES = [
   "enable-migration",
   "x-enable-migration",

@@ -51,7 +51,7 @@ export const AgentConfig = z.strictObject({
    * server-key.pem (this host as target), client-cert.pem and client-key.pem (as source).
    */
   tls: z.strictObject({ dir: z.string().startsWith("/") }).optional(),
-  /** Executables that are run at the moments of a migration; docs/hooks.md. */
+  /** Executables that are run at the moments of a migration; docs/operate/hooks.md. */
   hooks: HooksConfig.prefault({}),
   /** What the migration network gives, B/s. Default: the speed of the address's interface. */
   linkBytesPerSecond: z.int().min(1_000).optional(),

@@ -1,7 +1,7 @@
 /**
  * The ends of migrations that were not refused beforehand and did not complete: what a caller does
  * about each. Keys are codes of the record; the name of a workflow error becomes its code in kebab
- * case. docs/failures.md lists all codes, and a test holds the two together.
+ * case. docs/reference/failures.md lists all codes, and a test holds the two together.
  */
 export const failureCures: Readonly<Record<string, string>> = {
   "migration-cancelled": "none needed: it was asked for",

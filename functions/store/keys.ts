@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import type { CommandId, HostId, MigrationId, VmId } from "../../core/id.ts";
 import type { Key } from "./table.ts";
 
-/** Every key of the table is made here. docs/data.md says which question each one answers. */
+/** Makes every key of the table. docs/internals/data.md says which question each one answers. */
 export const keys = {
   host: (id: HostId): Key => ({ pk: `HOST#${id}`, sk: "META" }),
   hostFacts: (id: HostId): Key => ({ pk: `HOST#${id}`, sk: "FACTS" }),

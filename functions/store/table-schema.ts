@@ -2,7 +2,7 @@ import type { CreateTableCommandInput } from "@aws-sdk/client-dynamodb";
 
 /**
  * The one table, as data: what local mode and tests create and what infra/ declares. The shape is
- * CreateTable's, so it may be passed on as it is. Which key serves which question: docs/data.md.
+ * CreateTable's, so it may be passed on as it is. docs/internals/data.md says which key serves which question.
  */
 export const GSI1 = "gsi1";
 

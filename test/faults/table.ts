@@ -7,7 +7,7 @@ import { type Moment, moments, policyOf, type Victim, victims } from "./plan.ts"
 import { type Outcome, Run } from "./run.ts";
 import { World } from "./world.ts";
 
-const FILE = resolve(import.meta.dirname, "../../docs/kill-table.md");
+const FILE = resolve(import.meta.dirname, "../../docs/internals/kill-table.md");
 
 /** One moment of each phase, and how it is held while the kill is made. */
 const rows: { phase: string; at: Moment; gated: boolean; how: string }[] = [
@@ -22,7 +22,7 @@ const rows: { phase: string; at: Moment; gated: boolean; how: string }[] = [
 ];
 
 const program = new Command("faults:table")
-  .description("Kills each process in each phase on real QEMU and writes docs/kill-table.md")
+  .description("Kills each process in each phase on real QEMU; writes docs/internals/kill-table.md")
   .option("--qemu <path>", "this QEMU on both hosts")
   .option("--only <text>", "only cases `moment victim` that contain this; writes no file", "")
   .parse();
@@ -83,12 +83,13 @@ function placeOf({ runsOn, migration }: Outcome): string {
 }
 
 function document(rowLines: string[]): string {
-  return `# Who may be killed when
+  return `# What each kill leads to
 
-What \`kill -9\` of each process in each phase leads to, tried on QEMU ${qemu.version} (TCG) by \`npm run faults:table\`,
-which writes this page. Agents and the coordinator are started again after half a second, as a supervisor would. After
-each case it is checked that the workflow has ended, that exactly one copy runs (or none, when the only one was killed)
-and counts on with its memory whole, that the records say where, and that no lock, slot, process or folder is left.
+What \`kill -9\` of each process in each phase leads to, tried on QEMU ${qemu.version} (TCG).
+\`npm run faults:table\` writes this page. Agents and the coordinator are started again after half a
+second, as a supervisor would. After each case it is checked that the workflow has ended, that
+exactly one copy runs (or none, if the only one was killed) and continues to count with its memory
+whole, that the records say where, and that no lock, slot, process or folder is left.
 
 | phase | moment | killed | end of the migration | the guest runs on | transitions |
 |---|---|---|---|---|---|
