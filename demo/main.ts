@@ -13,21 +13,23 @@ import { countTransitions, printSummary, type Summary, summarize } from "./summa
 const MIB = 2 ** 20;
 const VM = "demo";
 const BOOT_MS = 60_000;
-/** Ten lines a second: the guest has truly run on when it printed this much more. */
+/** How far the counter must go on the target, at 100 ticks a second. */
 const TICKS_MORE = 50;
 
 const program = new Command("switchyard-demo")
   .description("Moves a running guest from one host to another by an HTTP call, on this machine")
   .option("--json", "print one JSON object as the last line in place of the summary")
-  .option("--qemu <path>", "QEMU of the source, and of the target unless told otherwise")
+  .option("--verbose", "list also the parameters that are left at QEMU's defaults")
+  .option("--qemu <path>", "QEMU of the source, and of the target without --target-qemu")
   .option("--target-qemu <path>", "QEMU of the target")
   .option("--memory <MiB>", "memory of the guest", whole(16, 65_536), 128)
   .option("--dirty-rate <MiB/s>", "how fast the guest dirties memory", whole(0, 1024), 4)
   .option("--machine <type>", "machine type; default: the newest pc that both QEMUs have")
-  .option("--keep", "stay up after the migration and print the API's address")
+  .option("--keep", "keep running after the migration and print the API's address")
   .parse();
 type Options = {
   json?: true;
+  verbose?: true;
   qemu?: string;
   targetQemu?: string;
   memory: number;
@@ -36,12 +38,12 @@ type Options = {
   keep?: true;
 };
 const options = program.opts<Options>();
-const say = (text: string) => {
+const print = (text: string) => {
   if (!options.json) console.log(text);
 };
 
 let fleet: Fleet | undefined;
-/** A fleet that does not come up cleans up after itself. */
+/** A fleet that fails to start cleans up after itself. */
 let starting: Promise<Fleet | undefined> = Promise.resolve(undefined);
 let stopping: Promise<void> | undefined;
 const stop = () => {
@@ -55,11 +57,11 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
 try {
   const source = chooseQemu(options.qemu);
   const target = options.targetQemu === undefined ? source : chooseQemu(options.targetQemu);
-  // In every mode: nobody shall take the model for QEMU.
+  // In every mode, so that nobody takes the model for QEMU.
   console.log(describe(source, target));
   const summary = await run(source, target);
   if (options.json) console.log(JSON.stringify(summary));
-  else printSummary(summary);
+  else printSummary(summary, { verbose: options.verbose === true });
   if (options.keep) await stayUp();
   if (summary.status !== "completed") process.exitCode = 1;
 } catch (error) {
@@ -72,7 +74,7 @@ try {
 }
 
 async function run(source: Qemu, target: Qemu): Promise<Summary> {
-  say("Starting the local cloud and two host agents …");
+  print("Starting the local cloud and two host agents …");
   const started = Fleet.start({ hosts: { "host-a": source.path, "host-b": target.path } });
   starting = started.catch(() => undefined);
   fleet = await started;
@@ -85,13 +87,13 @@ async function run(source: Qemu, target: Qemu): Promise<Summary> {
   });
   const machine = options.machine ?? commonMachine(...hosts);
   const definition = VmDefinition.parse({ machine, memoryBytes, ...bootDiskDefinition(disk) });
-  say(`Starting the guest (${options.memory} MiB, ${machine}) on host-a …`);
+  print(`Starting the guest (${options.memory} MiB, ${machine}) on host-a …`);
   await fleet.startVm(VM, "host-a", definition);
   const from = fleet.serialLog("host-a", VM);
   const to = fleet.serialLog("host-b", VM);
   const counting = { timeoutMs: BOOT_MS };
   const { counter } = await waitForCounter(from, (reading) => reading.counter > 20, counting);
-  say(`It counts: ${counter}. POST /v1/migrations …`);
+  print(`The guest counts: ${counter}. POST /v1/migrations …`);
 
   const { id } = await fleet.api.migrate(VM, "host-b", { idempotencyKey: `demo-${Date.now()}` });
   const watching = new AbortController();
@@ -107,7 +109,7 @@ async function run(source: Qemu, target: Qemu): Promise<Summary> {
   const goal = left.counter + TICKS_MORE;
   const after = await waitForCounter(to, (reading) => reading.counter >= goal, counting);
   const { guestPid } = fleet;
-  await waitUntil("the source's process to be gone", () =>
+  await waitUntil("the exit of the source's process", () =>
     guestPid.call(fleet, "host-a", VM) === undefined ? true : undefined,
   );
   return summarize(await fleet.api.migration(id), {
@@ -122,7 +124,7 @@ async function run(source: Qemu, target: Qemu): Promise<Summary> {
   });
 }
 
-/** The newest versioned `pc` that both ends have: an alias means another machine elsewhere. */
+/** The newest versioned `pc` of both hosts: an alias may mean different machines on them. */
 function commonMachine(source: Host, target: Host): string {
   const names = (host: Host) => (host.facts?.qemu.machines ?? []).map(({ name }) => name);
   const there = new Set(names(target));
@@ -139,7 +141,7 @@ function commonMachine(source: Host, target: Host): string {
   return newest;
 }
 
-/** Follows the source's serial log, which goes away with the source. */
+/** Follows the source's serial log, which is removed with the source. */
 async function lastCounter(path: string, signal: AbortSignal) {
   let last = { counter: 0, errors: 0 };
   while (!signal.aborted) {
@@ -158,7 +160,7 @@ function showChange(): (migration: Migration) => void {
   const shown = new Set<string>();
   return (migration) => {
     for (const { name } of migration.phases) {
-      if (!shown.has(name)) say(`  ${name}`);
+      if (!shown.has(name)) print(`  ${name}`);
       shown.add(name);
     }
   };
@@ -168,7 +170,7 @@ function describe(source: Qemu, target: Qemu): string {
   const versions = `${source.version} to ${target.version}`;
   return source.real && target.real
     ? `Real QEMU, ${versions}, software emulation (TCG).`
-    : `No QEMU found: running on the MODEL of QEMU (${versions}). See the README for how to install it.`;
+    : `No QEMU found: running on the MODEL of QEMU (${versions}). The README says how to install QEMU.`;
 }
 
 async function stayUp(): Promise<void> {

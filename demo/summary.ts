@@ -1,19 +1,20 @@
 import { GetExecutionHistoryCommand, SFNClient } from "@aws-sdk/client-sfn";
 import type { Migration } from "../core/migration/migration.ts";
+import { findParameter } from "../core/qemu/parameters.ts";
 import type { Qemu } from "../rig/qemu.ts";
 
-/** What the demo proves, in one object. Times in ms. */
+/** What the demo shows, in one object. Times in ms. */
 export type Summary = {
   qemu: { real: boolean; source: string; target: string };
   status: string;
   ack: { mode: string; evidence: string | null };
   /** QEMU's own figure. */
   downtimeMs: number | null;
-  /** STOP on the source to RESUME on the target, by their own time stamps. */
+  /** STOP on the source to RESUME on the target, by QEMU's timestamps. */
   blackoutMs: number | null;
   /** From the POST to the record being completed. */
   totalMs: number;
-  /** What is left of it without QEMU's total-time and the start of the target's QEMU. */
+  /** `totalMs` less QEMU's total-time and the start of the target's QEMU. */
   overheadMs: number | null;
   /** State transitions of the workflow. */
   transitions: number;
@@ -98,27 +99,49 @@ export async function countTransitions(
   }
 }
 
-export function printSummary(summary: Summary): void {
+/** @param options.verbose also the parameters that were left at QEMU's defaults */
+export function printSummary(summary: Summary, { verbose }: { verbose: boolean }): void {
   const { guest, ack } = summary;
-  console.log(`\nStatus        ${summary.status}`);
-  console.log(`Runs on       ${summary.runningOn ?? "unknown"}`);
-  console.log(
-    `Downtime      ${ms(summary.downtimeMs)} by QEMU, ${ms(summary.blackoutMs)} STOP to RESUME`,
+  console.log();
+  printLine("Status", summary.status);
+  printLine("Runs on", summary.runningOn ?? "unknown");
+  printLine(
+    "Downtime",
+    `${ms(summary.downtimeMs)} by QEMU; ${ms(summary.blackoutMs)} from STOP to RESUME`,
   );
-  console.log(`Switchover ACK  ${ack.mode}, evidence: ${ack.evidence ?? "none"}`);
-  console.log(`Total         ${ms(summary.totalMs)}, of which ours ${ms(summary.overheadMs)}`);
-  console.log(`Transitions   ${summary.transitions}`);
-  console.log(
-    `Guest         counter ${guest.counterBefore} → ${guest.counterAfter}, memory errors ${guest.memoryErrors}`,
+  printLine("Switchover ACK", `${ack.mode}, evidence: ${ack.evidence ?? "none"}`);
+  printLine("Total", `${ms(summary.totalMs)}, Switchyard's share ${ms(summary.overheadMs)}`);
+  printLine("Transitions", String(summary.transitions));
+  printLine(
+    "Guest",
+    `counter ${guest.counterBefore} → ${guest.counterAfter}, memory errors ${guest.memoryErrors}`,
   );
+  printLine("Machine type", summary.machineType ?? "unknown");
   console.log("Phases");
   for (const { name, ms: took } of summary.phases) console.log(`  ${name.padEnd(12)} ${ms(took)}`);
-  console.log(`Machine type  ${summary.machineType ?? "unknown"}`);
+  printChoices(summary, verbose);
+  if (summary.failure !== null) printLine("Failure", JSON.stringify(summary.failure));
+}
+
+function printLine(name: string, value: string): void {
+  console.log(`${name.padEnd(14)} ${value}`);
+}
+
+function printChoices({ choices }: Summary, verbose: boolean): void {
+  const defaults = choices.filter(isDefault);
   console.log("Choices");
-  for (const { subject, value, reason } of summary.choices) {
-    console.log(`  ${subject} = ${String(value)}: ${reason}`);
+  for (const choice of choices) {
+    if (!verbose && isDefault(choice)) continue;
+    console.log(`  ${choice.subject} = ${String(choice.value)}: ${choice.reason}`);
   }
-  if (summary.failure !== null) console.log(`Failure       ${JSON.stringify(summary.failure)}`);
+  if (verbose || defaults.length === 0) return;
+  console.log(`  ${defaults.length} parameters are set to QEMU's defaults (--verbose lists them)`);
+}
+
+/** A parameter whose value is QEMU's own default: nobody chose it. */
+function isDefault({ subject, value }: Summary["choices"][number]): boolean {
+  const parameter = findParameter(subject);
+  return parameter !== undefined && parameter.default === value;
 }
 
 function ms(value: number | null): string {

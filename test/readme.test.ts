@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import { describe, expect, it } from "vitest";
 
 const root = resolve(import.meta.dirname, "..");
-const documents = ["README.md", "CONTRIBUTING.md", ...markdownIn("docs")];
+const documents = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", ...markdownIn("docs")];
 
 describe("the documents", () => {
   it("name only npm scripts that package.json has", () => {

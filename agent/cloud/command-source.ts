@@ -94,7 +94,7 @@ export class CommandSource {
 
   #take(message: Message): void {
     const work = this.#carryOut(message).catch((error: unknown) => {
-      // Not deleted: the queue gives it again, and to the dead-letter queue in the end.
+      // Not deleted: the queue delivers it again until its retention (15 minutes) ends.
       this.#log.error({ error, messageId: message.MessageId }, "a command could not be taken");
     });
     this.#open.add(work);
