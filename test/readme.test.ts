@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { describe, expect, it } from "vitest";
 
 const root = resolve(import.meta.dirname, "..");
@@ -30,6 +30,19 @@ describe("the documents", () => {
     expect(named.filter((file) => !existsSync(resolve(root, file)))).toEqual([]);
   });
 
+  it("link to headings that exist", () => {
+    const broken = documents.flatMap((file) =>
+      [...read(file).matchAll(/\]\(([^)\s#]*)#([^)\s]+)\)/g)]
+        .filter(([, link = ""]) => !/^[a-z]+:/.test(link))
+        .filter(([, link = "", anchor = ""]) => {
+          const target = link === "" ? file : join(dirname(file), link);
+          return !anchorsOf(read(target)).includes(anchor);
+        })
+        .map(([link]) => `${file}: ${link}`),
+    );
+    expect(broken).toEqual([]);
+  });
+
   it("give every decision a status and a date", () => {
     const decisions = documents.filter((file) => file.startsWith("docs/adr/"));
     const status = /^Status: (accepted|replaced by .*), \d{4}-\d{2}-\d{2}\.$/m;
@@ -48,6 +61,16 @@ function markdownIn(folder: string): string[] {
 
 function read(file: string): string {
   return readFileSync(resolve(root, file), "utf8");
+}
+
+/** As GitHub makes them from headings. */
+function anchorsOf(text: string): string[] {
+  return [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading = ""]) =>
+    heading
+      .toLowerCase()
+      .replace(/[^\w\- ]/g, "")
+      .replaceAll(" ", "-"),
+  );
 }
 
 /** `npm run x`, and `npm test` and `npm start`, which are scripts too. */
