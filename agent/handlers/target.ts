@@ -1,5 +1,6 @@
 import type { ArgsOf, Command, ResultOf } from "../../core/protocol/command.ts";
 import type { Observation } from "../../core/protocol/observation.ts";
+import { isPostcopyStatus } from "../../core/qemu/migration-status.ts";
 import { CommandRefusedError } from "../command/command-error.ts";
 import { Guest } from "../guest/guest.ts";
 import { aboutMachine } from "../guest/qemu-probe.ts";
@@ -70,7 +71,7 @@ export async function resumeTarget(
 ): Promise<Observation> {
   const migrating = targetOf(context, command);
   const { status = "none" } = await context.guests.get(command.vm).qmp.execute("query-migrate");
-  const isPostcopy = status.startsWith("postcopy-");
+  const isPostcopy = isPostcopyStatus(status);
   if (status !== "completed" && !isPostcopy) {
     throw new CommandRefusedError("refused", `The target does not have the guest yet (${status})`);
   }

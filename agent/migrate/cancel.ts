@@ -1,3 +1,4 @@
+import { isFinalStatus, isPostcopyStatus } from "../../core/qemu/migration-status.ts";
 import type { QmpClient } from "../../qmp/client.ts";
 import { QmpTimeoutError } from "../../qmp/error.ts";
 import { CommandRefusedError } from "../command/command-error.ts";
@@ -11,8 +12,7 @@ const CANCEL_MS = 15_000;
 
 /** Neither end has the whole guest then, and QEMU 7.2 would take the command and lose it. */
 export function refuseInPostcopy(status: string, isAskedFor: boolean): void {
-  const isOver = ["completed", "failed", "cancelled"].includes(status);
-  if (!status.startsWith("postcopy") && (!isAskedFor || isOver)) return;
+  if (!isPostcopyStatus(status) && (!isAskedFor || isFinalStatus(status))) return;
   throw new CommandRefusedError("refused", `Postcopy has begun (${status}): too late to cancel`);
 }
 

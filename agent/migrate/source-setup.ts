@@ -29,9 +29,6 @@ export type SourceOptions = {
   hooks: MigrationHooks;
 };
 
-export const OVER = new Set(["completed", "failed", "cancelled"]);
-/** What `migrate` has not touched yet. */
-export const UNTOUCHED = new Set(["none"]);
 /** Where QEMU keeps a guest that it has handed over. */
 export const HANDED_OVER = new Set(["finish-migrate", "postmigrate"]);
 type StartArgs = ArgsOf<"source.start">;

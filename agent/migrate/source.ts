@@ -2,6 +2,7 @@ import type { ClimbedRung } from "../../core/convergence/ladder.ts";
 import type { MigrationId } from "../../core/id.ts";
 import type { ArgsOf, ResultOf } from "../../core/protocol/command.ts";
 import type { Progress } from "../../core/protocol/event.ts";
+import { isFinalStatus, isIdleStatus, UNTOUCHED_STATUS } from "../../core/qemu/migration-status.ts";
 import { DOWNTIME_LIMIT_MS } from "../../core/qemu/parameters.ts";
 import type { QmpEvent } from "../../qmp/events.ts";
 import { CommandRefusedError } from "../command/command-error.ts";
@@ -24,11 +25,9 @@ import { SourcePostcopy } from "./source-postcopy.ts";
 import {
   HANDED_OVER,
   mayHaveStarted,
-  OVER,
   readBefore,
   type SourceOptions,
   setUpSource,
-  UNTOUCHED,
 } from "./source-setup.ts";
 import { TlsCredentials } from "./tls.ts";
 
@@ -178,8 +177,8 @@ export class SourceMigration {
   async cancel(): Promise<string> {
     const { status = "none" } = await this.#guest.qmp.execute("query-migrate");
     refuseInPostcopy(status, this.postcopy.isBegun);
-    if (OVER.has(status)) await this.#look();
-    else if (UNTOUCHED.has(status)) this.#end("not-started");
+    if (isFinalStatus(status)) await this.#look();
+    else if (status === UNTOUCHED_STATUS) this.#end("not-started");
     else return cancelAndWait(this.#guest.qmp, this.#over.promise);
     return status;
   }
@@ -320,7 +319,7 @@ export class SourceMigration {
       const progress = toProgress(info);
       if (this.ended || this.#closed) return;
       // Events can be missed while the agent was away; the status cannot.
-      if (OVER.has(progress.status) || UNTOUCHED.has(progress.status)) {
+      if (isIdleStatus(progress.status)) {
         return await this.#onMissedEnd(progress.status);
       }
       if (progress.status === "pre-switchover") this.#continue();

@@ -1,5 +1,6 @@
 import { createServer } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
+import { isPostcopyStatus, isUnloadedStatus } from "../../core/qemu/migration-status.ts";
 import type { QmpClient } from "../../qmp/client.ts";
 import { QmpCommandError } from "../../qmp/error.ts";
 import { CommandRefusedError } from "../command/command-error.ts";
@@ -9,7 +10,6 @@ const PACKAGE_MS = 30_000;
 /** Both ends see a cut within moments; half of this, and the target is told. */
 const PAUSE_MS = 5_000;
 const ASK_MS = 20;
-const FALLEN = new Set(["none", "failed", "cancelled"]);
 
 /**
  * Waits until the target has all but memory, so that `cont` starts the guest and nothing else.
@@ -23,9 +23,9 @@ export async function waitUntilPostcopy(qmp: QmpClient): Promise<void> {
       qmp.execute("query-migrate"),
       qmp.execute("query-status"),
     ]);
-    const isThere = status === "completed" || status.startsWith("postcopy-");
+    const isThere = status === "completed" || isPostcopyStatus(status);
     if (isThere && run.status !== "inmigrate") return;
-    if (FALLEN.has(status) || performance.now() > deadline) {
+    if (isUnloadedStatus(status) || performance.now() > deadline) {
       throw new CommandRefusedError("refused", `The target does not have the guest (${status})`);
     }
     await delay(ASK_MS);

@@ -1,5 +1,6 @@
 import type { MigrationId } from "../../core/id.ts";
 import type { ArgsOf, ResultOf } from "../../core/protocol/command.ts";
+import { isPostcopyStatus, isUnloadedStatus } from "../../core/qemu/migration-status.ts";
 import { isQmpEvent } from "../../qmp/events.ts";
 import type { MigrationInfo, SocketAddress } from "../../qmp/migration.ts";
 import { CommandRefusedError } from "../command/command-error.ts";
@@ -29,7 +30,6 @@ type TargetOptions = {
 const RUN_MS = 60_000;
 /** Without a return path the source completes before the target has read everything. */
 const LOAD_MS = 30_000;
-const NOT_LOADING = new Set(["none", "failed", "cancelled"]);
 
 /**
  * The target's reflexes: QEMU is paused and loads; the word of the source's agent over the handover
@@ -188,7 +188,7 @@ export class TargetMigration {
     loaded.catch(() => undefined);
     const { status = "none" } = await qmp.execute("query-migrate");
     if (status === "completed") return;
-    if (NOT_LOADING.has(status)) {
+    if (isUnloadedStatus(status)) {
       throw new CommandRefusedError("refused", `The target does not have the guest (${status})`);
     }
     await loaded;
@@ -205,7 +205,7 @@ export class TargetMigration {
       if (this.#ended) return;
       this.#isLoaded ||= status === "completed";
       if (this.#isLoaded && this.#ranInPostcopy) return this.#end(5_000);
-      const when = status?.startsWith("postcopy-") ? "postcopy" : "completed";
+      const when = isPostcopyStatus(status ?? "") ? "postcopy" : "completed";
       if (running) this.#onRunning(Date.now(), when);
       // Leave to run was written down, but the agent died before, or just after, it said `cont`.
       else if (manifest.everRan) await this.run(true, when);

@@ -2,12 +2,12 @@ import { describe, expect, it } from "vitest";
 import type { Observation } from "../protocol/observation.ts";
 import { type Observed, type ReconcileAction, reconcile, TURNS_MAX } from "./reconcile.ts";
 
-function report(side: Observation["side"], rest: Partial<Observation>): Observation {
+function observation(side: Observation["side"], rest: Partial<Observation>): Observation {
   return { side, process: "running", everRan: side === "source", linkUp: false, ...rest };
 }
 const source = (runState: string, migrationStatus?: string) =>
-  report("source", { runState, ...(migrationStatus ? { migrationStatus } : {}) });
-const target = (rest: Partial<Observation>) => report("target", rest);
+  observation("source", { runState, ...(migrationStatus ? { migrationStatus } : {}) });
+const target = (rest: Partial<Observation>) => observation("target", rest);
 
 const sources: Record<string, Observed> = {
   idle: source("running"),
@@ -23,10 +23,10 @@ const sources: Record<string, Observed> = {
   "stopped and failed": source("finish-migrate", "failed"),
   completed: source("postmigrate", "completed"),
   postcopy: source("finish-migrate", "postcopy-active"),
-  exited: report("source", { process: "exited" }),
-  "QMP silent": report("source", { process: "silent" }),
+  exited: observation("source", { process: "exited" }),
+  "QMP silent": observation("source", { process: "silent" }),
   "agent silent": "unreachable",
-  none: report("source", { process: "none" }),
+  none: observation("source", { process: "none" }),
 };
 const targets: Record<string, Observed> = {
   none: target({ process: "none" }),
@@ -89,11 +89,11 @@ const pairs = Object.entries(table).flatMap(([from, row]) =>
 
 describe("reconcile decides each pair of observations", () => {
   it.each(pairs)("source $from, target $to → $action", ({ from, to, action }) => {
-    const input = { turn: 1, wasRunning: true };
     const decision = reconcile({
-      ...input,
       source: sources[from] ?? "unreachable",
       target: targets[to] ?? "unreachable",
+      turn: 1,
+      wasRunning: true,
     });
     expect(decision.action).toBe(action);
     expect(decision.reason).not.toBe("");
@@ -105,16 +105,16 @@ describe("reconcile decides each pair of observations", () => {
 });
 
 describe("reconcile never guesses", () => {
-  it("gives up a target that waits in vain for a source that is gone, at the second turn", () => {
-    const gone = sources.exited ?? "unreachable";
+  it("discards a target that still listens after the source exited, at the second turn", () => {
+    const exited = sources.exited ?? "unreachable";
     const listening = target({ runState: "inmigrate", migrationStatus: "setup" });
-    const ends = { source: gone, target: listening, wasRunning: true };
-    expect(reconcile({ ...ends, turn: 1 }).action).toBe("wait");
-    expect(reconcile({ ...ends, turn: 2 }).action).toBe("discard-target");
+    const sides = { source: exited, target: listening, wasRunning: true };
+    expect(reconcile({ ...sides, turn: 1 }).action).toBe("wait");
+    expect(reconcile({ ...sides, turn: 2 }).action).toBe("discard-target");
   });
 
   it.each(pairs.filter((pair) => pair.action === "wait"))(
-    "source $from, target $to ends with a person, or where the guest is seen to run",
+    "source $from, target $to: the last turn calls a person unless the source is seen to run",
     ({ from, to }) => {
       const decision = reconcile({
         source: sources[from] ?? "unreachable",
@@ -127,10 +127,10 @@ describe("reconcile never guesses", () => {
     },
   );
 
-  it("takes no process of an earlier move for this one's target", () => {
-    const left = report("source", { process: "exited", everRan: true });
-    const ends = { source: source("running"), target: left, wasRunning: true, turn: 1 };
-    expect(reconcile(ends).action).toBe("end");
+  it("ignores the exited source process of an earlier migration on the target's host", () => {
+    const exited = observation("source", { process: "exited", everRan: true });
+    const sides = { source: source("running"), target: exited, wasRunning: true, turn: 1 };
+    expect(reconcile(sides).action).toBe("end");
   });
 
   it("a guest that was paused before stays paused", () => {
@@ -141,6 +141,16 @@ describe("reconcile never guesses", () => {
       wasRunning: false,
     });
     expect(decision.action).toBe("end");
+  });
+
+  it("waits for postcopy at each turn before the last one, then calls a person", () => {
+    const sides = {
+      source: source("finish-migrate", "postcopy-paused"),
+      target: target({ runState: "paused", migrationStatus: "postcopy-paused", everRan: true }),
+      wasRunning: true,
+    };
+    expect(reconcile({ ...sides, turn: TURNS_MAX - 1 }).action).toBe("await-postcopy");
+    expect(reconcile({ ...sides, turn: TURNS_MAX }).action).toBe("freeze");
   });
 
   it("the source is never resumed after the guest has run on the target", () => {

@@ -1,4 +1,5 @@
 import type { SourceProbe } from "../protocol/probe.ts";
+import { isIdleStatus } from "../qemu/migration-status.ts";
 import type { Blocker } from "./agreement.ts";
 import { cureOfBlockedReason } from "./blocked-reasons.ts";
 import type { Ends } from "./ends.ts";
@@ -31,8 +32,7 @@ function stateBlockers({ runState, migrationStatus }: SourceProbe): Blocker[] {
       cure: runStateCures[runState] ?? "Bring the guest to `running` or `paused` first",
     });
   }
-  // A status of a newer QEMU that is not known here means a migration under way.
-  if (!["none", "completed", "failed", "cancelled"].includes(migrationStatus)) {
+  if (!isIdleStatus(migrationStatus)) {
     found.push({
       code: "migration-in-progress",
       field: "source.migrationStatus",

@@ -4,6 +4,7 @@ import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { DescribeExecutionCommand, SFNClient } from "@aws-sdk/client-sfn";
 import { DynamoDBDocumentClient, GetCommand, QueryCommand } from "@aws-sdk/lib-dynamodb";
 import type { Migration } from "../../core/migration/migration.ts";
+import { isIdleStatus } from "../../core/qemu/migration-status.ts";
 import type { Vm } from "../../core/vm.ts";
 import { countTransitions } from "../../demo/summary.ts";
 import { QmpClient } from "../../qmp/client.ts";
@@ -138,8 +139,9 @@ async function isClean(bed: Bed, host: string): Promise<boolean> {
     );
     const nodes = JSON.stringify(await qmp.execute("query-named-block-nodes"));
     const { status = "none" } = await qmp.execute("query-migrate");
-    const over = ["none", "completed", "failed", "cancelled"].includes(status);
-    return over && bitmaps !== true && !/switchyard-gate|dirty-bitmaps":\[\{/.test(nodes);
+    return (
+      isIdleStatus(status) && bitmaps !== true && !/switchyard-gate|dirty-bitmaps":\[\{/.test(nodes)
+    );
   } finally {
     await qmp.close();
   }
