@@ -107,7 +107,6 @@ describe.skipIf(binaries.length === 0)("with real QEMUs", () => {
       ),
       downtimeLimitMs: 40,
     },
-    { transport: "tunnelled" },
   ].map((policy) => MigrationPolicy.parse(policy));
   const pairs = binaries.flatMap((from) => binaries.map((to) => [from.title, to.title] as const));
 

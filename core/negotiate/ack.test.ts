@@ -80,10 +80,4 @@ describe("the ACK", () => {
     expect(agreement.ackMode).toBe("none");
     expect(reason(agreement, "switchover-ack")).toMatch(/target's QEMU does not say/);
   });
-
-  it("off, like the return path, through a tunnel", () => {
-    const agreement = agree({ policy: { flags: ["TUNNELLED", "PEER2PEER"] } });
-    expect([on(agreement.source), on(agreement.target)]).toEqual([["events"], ["events"]]);
-    expect([agreement.transport, agreement.ackMode]).toEqual(["tunnelled", "none"]);
-  });
 });

@@ -11,7 +11,7 @@ export type AckMode = z.infer<typeof AckMode>;
 
 /** One choice and why it was made; shown to people, kept in the record. */
 export const Choice = z.strictObject({
-  /** The capability or parameter, or `ack`, `transport`, `machine-type`, `flag NAME`. */
+  /** The capability or parameter, or `ack`, `tls`, `machine-type`, `flag NAME`. */
   subject: z.string(),
   value: ParameterValue,
   reason: z.string(),
@@ -21,7 +21,6 @@ export type Choice = z.infer<typeof Choice>;
 export const Agreement = z.strictObject({
   source: SideSettings,
   target: SideSettings,
-  transport: z.enum(["tcp", "tunnelled"]),
   /** How the stream is encrypted by credentials that the agents make; absent: they make none. */
   tls: z.enum(["psk", "x509"]).optional(),
   ackMode: AckMode,

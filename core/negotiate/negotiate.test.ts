@@ -22,7 +22,7 @@ describe("without wishes", () => {
     const subjects = agreement.choices.map(({ subject }) => subject);
     expect(subjects).toEqual(expect.arrayContaining(on(agreement.source)));
     expect(subjects).toEqual(expect.arrayContaining(Object.keys(agreement.source.parameters)));
-    expect(subjects).toEqual(expect.arrayContaining(["ack", "transport"]));
+    expect(subjects).toEqual(expect.arrayContaining(["ack", "tls"]));
     expect(new Set(subjects).size).toBe(subjects.length);
     expect(agreement.choices.every((choice) => choice.reason.length > 0)).toBe(true);
   });

@@ -16,7 +16,7 @@ import { type Settlement, settle } from "./settle.ts";
 import { onAt, type Side } from "./sides.ts";
 import { explainTls, tlsBlockers } from "./tls.ts";
 import { multifdTransferBlockers } from "./vfio.ts";
-import { LADDER_FIELD, readWishes, type Wishes } from "./wishes.ts";
+import { LADDER_FIELD, readWishes } from "./wishes.ts";
 
 export type NegotiationInput = {
   source: SourceProbe;
@@ -56,14 +56,12 @@ export function negotiate(input: NegotiationInput): NegotiationResult {
   const agreement: Agreement = {
     source: settingsOf("source", input, on, parameters),
     target: settingsOf("target", input, on, parameters),
-    transport: wishes.transport,
     ...(policy.tls === "off" ? {} : { tls: policy.tls }),
     ackMode: ack.mode,
     ackDevices: ack.devices,
     machineType: source.machineType,
     choices: [
       { subject: "ack", value: ack.mode, reason: ack.reason },
-      ...explainTransport(wishes),
       ...explainTls(policy),
       ...explainMachine(input),
       ...explainFlags(policy.flags),
@@ -104,14 +102,6 @@ function uuidBlockers({ source, definition }: NegotiationInput, on: Settlement["
 
 /** What QEMU reports of a guest without one. */
 const NO_UUID = "00000000-0000-0000-0000-000000000000";
-
-function explainTransport({ transport }: Wishes): Choice[] {
-  const reason =
-    transport === "tcp"
-      ? "QEMU connects to QEMU over the migration network"
-      : "asked for: the stream goes through the agents and has no return path";
-  return [{ subject: "transport", value: transport, reason }];
-}
 
 function explainMachine({ source, target }: NegotiationInput): Choice[] {
   const { machineType: value } = source;

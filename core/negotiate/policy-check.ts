@@ -7,7 +7,7 @@ import { defaultNumber, findParameter } from "../qemu/parameters.ts";
 import type { Blocker } from "./agreement.ts";
 import type { MigrationPolicy } from "./policy.ts";
 import { TLS_OBJECT } from "./tls.ts";
-import { flagWishes, isTunnelled, needOwnConnection, readWishes, type Wish } from "./wishes.ts";
+import { flagWishes, readWishes, type Wish } from "./wishes.ts";
 
 /**
  * What is wrong with a policy by itself, before any host is asked: unknown names, wrong types and
@@ -160,25 +160,13 @@ function checkThrottle(given: MigrationPolicy["parameters"]): Blocker[] {
   ];
 }
 
-/** Demands that QEMU's rules, or the transport, refuse in every version that has them. */
+/** Demands that QEMU's rules refuse in every version that has them. */
 function checkRequired(policy: MigrationPolicy): Blocker[] {
   const wishes = readWishes(policy).capabilities;
-  const required = [...wishes].filter(([, wish]) => wish.strength === "require");
   const byRule = capabilityRules
     .filter((rule) => isAlwaysBroken(rule, wishes))
     .map((rule) => ruleBlocker(rule, wishes));
-  // By field: what was required for another one's sake has that one's field, and comes before it.
-  const byTransport = new Map(
-    required
-      .filter(([name]) => isTunnelled(policy) && needOwnConnection.has(name))
-      .map(([name, wish]): [string, Blocker] => {
-        const field = wish.field ?? name;
-        const message = `\`${name}\` is required, and the transport \`tunnelled\` cannot carry it`;
-        const cure = "Use the transport `tcp`, or leave it out";
-        return [field, { code: "excluded-capability", field, message, cure }];
-      }),
-  );
-  return [...byRule, ...byTransport.values(), ...checkZeroCopy(policy), ...checkTls(policy)];
+  return [...byRule, ...checkZeroCopy(policy)];
 }
 
 function isAlwaysBroken(rule: CapabilityRule, wishes: ReadonlyMap<string, Wish>): boolean {
@@ -225,11 +213,4 @@ function checkZeroCopy(policy: MigrationPolicy): Blocker[] {
       },
     ];
   });
-}
-
-/** A tunnelled stream is no connection of QEMU's to encrypt. */
-function checkTls(policy: MigrationPolicy): Blocker[] {
-  if (policy.tls === "off" || !isTunnelled(policy)) return [];
-  const message = `\`policy.tls\` is \`${policy.tls}\`, and a tunnelled stream cannot have it`;
-  return [{ code: "excluded-tls", field: "policy.tls", message, cure: "Use the transport `tcp`" }];
 }

@@ -14,8 +14,6 @@ export const MigrationPolicy = z.strictObject({
   parameters: z.record(z.string(), ParameterValue).default({}),
   /** libvirt's flag names, e.g. LIVE, PEER2PEER, PARALLEL, AUTO_CONVERGE, POSTCOPY, ZEROCOPY. */
   flags: z.array(z.string()).max(40).default([]),
-  /** `tunnelled`: the stream goes through the agents; it has no return path. */
-  transport: z.enum(["tcp", "tunnelled"]).default("tcp"),
   /**
    * Encryption of the stream. `psk`: with a key of this migration only, nothing to set up; `x509`:
    * with the hosts' certificates (`tls.dir` of each agent's configuration), both ends verified.

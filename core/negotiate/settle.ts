@@ -6,7 +6,7 @@ import type { VmDefinition } from "../vm.ts";
 import { ackDisagreement } from "./ack.ts";
 import type { Blocker } from "./agreement.ts";
 import { onAt, type Side } from "./sides.ts";
-import { isStronger, needOwnConnection, type Wish, type Wishes } from "./wishes.ts";
+import { isStronger, type Wish, type Wishes } from "./wishes.ts";
 
 export type SettleInput = {
   source: SourceProbe;
@@ -71,13 +71,9 @@ export function settle(input: SettleInput): Settlement {
 /** Why a capability cannot be on, whatever the others are. */
 function impossible(capability: Capability, input: SettleInput): Why | undefined {
   const { name } = capability;
-  const { source, target, wishes } = input;
+  const { source, target } = input;
   const lacking = lackingSide(capability, source.qemu, target.qemu);
   if (lacking) return lacking;
-  if (wishes.transport === "tunnelled" && needOwnConnection.has(name)) {
-    const reason = `a tunnelled stream has ${name === "multifd" ? "one connection only" : "no return path"}`;
-    return { code: "excluded-capability", reason, cure: "Use the transport `tcp`" };
-  }
   if (name === "postcopy-ram" && source.vfioDevices.length > 0) {
     const devices = source.vfioDevices.map((device) => device.id).join(", ");
     const reason = `QEMU refuses postcopy with VFIO devices (${devices})`;

@@ -42,7 +42,6 @@ describe("policy.tls", () => {
   it.each([
     [{ capabilities: { multifd: "require", "zero-copy-send": "require" } }, "policy.tls"],
     [{ parameters: { "tls-creds": "other" } }, "policy.parameters.tls-creds"],
-    [{ transport: "tunnelled" }, "policy.tls"],
   ])("does not go together with %j", (policy, field) => {
     const found = checkPolicy(MigrationPolicy.parse({ tls: "psk", ...policy }));
     expect(found.map((blocker) => blocker.field)).toEqual([field]);

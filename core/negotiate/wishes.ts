@@ -14,7 +14,6 @@ export type Wish = {
 
 export type Wishes = {
   readonly capabilities: ReadonlyMap<string, Wish>;
-  readonly transport: MigrationPolicy["transport"];
   /** Given parameters, as they were given. */
   readonly parameters: ReadonlyMap<string, { value: ParameterValue; field: string }>;
 };
@@ -25,14 +24,6 @@ const STRENGTHS = ["forbid", "default", "ask", "require"] as const;
 export function isStronger(one: Wish, other: Wish): boolean {
   return STRENGTHS.indexOf(one.strength) > STRENGTHS.indexOf(other.strength);
 }
-
-/** What a tunnelled stream cannot carry: it is one connection, in one direction. */
-export const needOwnConnection: ReadonlySet<string> = new Set([
-  "return-path",
-  "switchover-ack",
-  "multifd",
-  "postcopy-ram",
-]);
 
 /** The field that asks for what a ladder needs. */
 export const LADDER_FIELD = "policy.convergence.ladder";
@@ -62,7 +53,6 @@ export function readWishes(policy: MigrationPolicy): Wishes {
   }
   return {
     capabilities: passOn(wishes),
-    transport: isTunnelled(policy) ? "tunnelled" : policy.transport,
     parameters: readParameters(policy),
   };
 }
@@ -80,10 +70,6 @@ export function flagWishes({ flags, parameters }: MigrationPolicy): [string, Wis
       { strength, field: `policy.flags.${flag?.name}` },
     ]);
   });
-}
-
-export function isTunnelled({ flags, transport }: MigrationPolicy): boolean {
-  return transport === "tunnelled" || flags.some((flag) => findFlag(flag)?.tunnelled === true);
 }
 
 /** Whoever requires a capability requires what that one needs, as far as it was asked for. */

@@ -2,7 +2,6 @@ import { z } from "zod";
 import { ClimbedRung } from "../convergence/ladder.ts";
 import { CommandId, HostId, MigrationId, VmId } from "../id.ts";
 import { CommandError } from "./command.ts";
-import { HostFacts } from "./host.ts";
 
 /** Figures of query-migrate while a migration runs. Bytes; rates in bytes per second. */
 export const Progress = z.strictObject({
@@ -34,7 +33,7 @@ export const FinalFigures = z.strictObject({
 export type FinalFigures = z.infer<typeof FinalFigures>;
 
 /** How the ACK was seen. `implied`: the guest stopped, which QEMU only does after the ACK. */
-export const AckEvidence = z.enum(["trace", "device-event", "implied"]);
+export const AckEvidence = z.enum(["trace", "implied"]);
 export type AckEvidence = z.infer<typeof AckEvidence>;
 
 const migrationEvent = { migrationId: MigrationId, vm: VmId, epoch: z.int().nonnegative() };
@@ -44,7 +43,6 @@ const migrationEvent = { migrationId: MigrationId, vm: VmId, epoch: z.int().nonn
  * QEMU gave one). Events come at least once and in order per host (`seq`).
  */
 export const EventBody = z.discriminatedUnion("type", [
-  z.strictObject({ type: z.literal("agent.started"), facts: HostFacts }),
   z.strictObject({
     type: z.literal("command.completed"),
     commandId: CommandId,

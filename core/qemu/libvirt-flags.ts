@@ -2,15 +2,14 @@ import type { Refusal } from "./capabilities.ts";
 import type { CapabilityWish } from "./capability-wish.ts";
 
 /**
- * What one of libvirt's `virDomainMigrateFlags` means here: wishes, the tunnelled transport, nothing
- * (`always`: it is so anyway), or a refusal. A flag is a demand, as it is in libvirt: what it asks
- * for is required of both ends.
+ * What one of libvirt's `virDomainMigrateFlags` means here: wishes, nothing (`always`: every
+ * migration does it), or a refusal. A flag is a demand, as it is in libvirt: what it asks for is
+ * required of both sides. Source: libvirt, include/libvirt/libvirt-domain.h.
  */
 export type LibvirtFlag = {
   readonly name: string;
   readonly wishes?: Readonly<Record<string, Exclude<CapabilityWish, "forbid">>>;
-  readonly tunnelled?: true;
-  /** Accepted without effect, because of this. */
+  /** Accepted without effect, for this reason. */
   readonly always?: string;
   readonly refusal?: Refusal;
 };
@@ -21,7 +20,13 @@ const shareDisks = "Put the disks on storage that both hosts share, and leave th
 export const libvirtFlags: readonly LibvirtFlag[] = [
   { name: "LIVE", always: "the guest always runs while its memory moves" },
   { name: "PEER2PEER", always: "the agents of the two hosts always talk to each other" },
-  { name: "TUNNELLED", tunnelled: true },
+  {
+    name: "TUNNELLED",
+    refusal: {
+      why: "the stream always goes from QEMU to QEMU over the migration network",
+      cure: "Omit the flag, and set `policy.tls` where that network is not trusted",
+    },
+  },
   { name: "PERSIST_DEST", always: "a VM's definition always belongs to the fleet, not to a host" },
   { name: "UNDEFINE_SOURCE", always: "the finished source process is always discarded" },
   {
@@ -88,17 +93,13 @@ export const libvirtFlags: readonly LibvirtFlag[] = [
   { name: "SWITCHOVER_ACK", wishes: { "switchover-ack": "require" } },
 ];
 
-/** libvirt's own rules between flags. */
+/** Rules between flags, as libvirt checks them (src/qemu/qemu_migration.c). */
 export const flagRules: readonly {
   readonly kind: "requires" | "excludes";
   readonly flag: string;
   readonly other: string;
 }[] = [
   { kind: "excludes", flag: "NON_SHARED_DISK", other: "NON_SHARED_INC" },
-  { kind: "excludes", flag: "TUNNELLED", other: "PARALLEL" },
-  { kind: "excludes", flag: "TUNNELLED", other: "SWITCHOVER_ACK" },
-  { kind: "excludes", flag: "TUNNELLED", other: "POSTCOPY" },
-  { kind: "excludes", flag: "TUNNELLED", other: "TLS" },
   { kind: "requires", flag: "ZEROCOPY", other: "PARALLEL" },
   { kind: "requires", flag: "POSTCOPY_RESUME", other: "POSTCOPY" },
 ];

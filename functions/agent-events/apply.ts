@@ -1,6 +1,5 @@
 import type { HostId } from "../../core/id.ts";
 import type { AgentEvent } from "../../core/protocol/event.ts";
-import { registerHost } from "../store/hosts.ts";
 import { commandAnswered } from "./commands.ts";
 import { guestExited } from "./guests.ts";
 import {
@@ -47,8 +46,6 @@ async function applyOther(
     case "command.completed":
     case "command.failed":
       return commandAnswered(host, event, body, told);
-    case "agent.started":
-      return registerHost(host, body.facts);
     case "guest.exited":
       await told.write();
       return guestExited(host, body.vm, body.detail);

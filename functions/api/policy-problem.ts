@@ -1,7 +1,6 @@
 import type { Blocker } from "../../core/negotiate/agreement.ts";
 import type { MigrationPolicy } from "../../core/negotiate/policy.ts";
 import { checkPolicy } from "../../core/negotiate/policy-check.ts";
-import { flagName } from "../../core/qemu/libvirt-flags.ts";
 import { type FieldError, Problem } from "../http/problem.ts";
 
 const RECEIVED_MAX = 100;
@@ -13,26 +12,12 @@ const RECEIVED_MAX = 100;
  * @throws Problem 422 naming each field, its rule, the value and the cure
  */
 export function requireSoundPolicy(policy: MigrationPolicy): void {
-  const found = [...checkPolicy(policy), ...notBuilt(policy)];
+  const found = checkPolicy(policy);
   const [first] = found;
   if (first === undefined) return;
   const errors = found.map((blocker) => fieldError(blocker, policy));
   const field = first.field === undefined ? "" : `\`${first.field}\`: `;
   throw new Problem(422, "invalid", `${field}${first.message}. ${first.cure}`, { errors });
-}
-
-/** Negotiation knows what a tunnelled stream may not have; the agents have no tunnel yet. */
-function notBuilt({ transport, flags }: MigrationPolicy): Blocker[] {
-  const asked = transport === "tunnelled" || flags.some((flag) => flagName(flag) === "TUNNELLED");
-  if (!asked) return [];
-  return [
-    {
-      code: "transport-not-supported",
-      field: "policy.transport",
-      message: "Agents cannot tunnel the migration stream, got `tunnelled`",
-      cure: "Use `tcp`, with TLS where the network is not trusted",
-    },
-  ];
 }
 
 function fieldError({ field = "policy", message, cure }: Blocker, policy: object): FieldError {

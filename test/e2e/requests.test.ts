@@ -48,10 +48,10 @@ describe.skipIf(qemu === undefined)(`requests to a fleet at work${unlessQemu}`, 
       /policy\.parameters\.multifd-channels.*0/,
     ],
     [
-      "an ACK over a transport that has no way back",
-      { policy: { transport: "tunnelled", capabilities: { "switchover-ack": "require" } } },
+      "a tunnelled stream",
+      { policy: { flags: ["TUNNELLED"] } },
       422,
-      /switchover-ack.*tunnelled/,
+      /policy\.flags\.TUNNELLED.*from QEMU to QEMU.*policy\.tls/,
     ],
   ])("are refused for %s, naming field, rule and value", async (_, wrong, status, text) => {
     const before = await migrations();

@@ -260,9 +260,9 @@ describe("what events mean", () => {
 
   it("an ACK of some devices is not the ACK", async () => {
     await waitFor(made.id, "acked", { ...waiter("some"), names: ["acked"] }, none);
-    await source.tell({ ...about("migration.acked"), evidence: "device-event", pending: 1 });
+    await source.tell({ ...about("migration.acked"), evidence: "trace", pending: 1 });
     expect(ended("some")).toEqual([]);
-    await source.tell({ ...about("migration.acked"), evidence: "device-event", pending: 0 });
+    await source.tell({ ...about("migration.acked"), evidence: "trace", pending: 0 });
     expect(ended("some")).toEqual(["ok"]);
   });
 
