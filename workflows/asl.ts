@@ -1,12 +1,16 @@
 /**
- * The part of the Amazon States Language (JSONata) that our workflows use.
- * Spec: https://states-language.net/spec.html, JSONata: AWS Step Functions developer guide.
+ * The part of the Amazon States Language (JSONata) that the workflows use. Sources: Amazon States
+ * Language specification (states-language.net/spec.html); AWS Step Functions Developer Guide,
+ * "Transforming data with JSONata in Step Functions".
  */
+
+/** A JSONata expression: a field whose value is such a string is evaluated when it is reached. */
 export type Expression = `{% ${string} %}`;
 
-/** A string known when the definition is made, or a reference that resolves later (infra). */
+/** Function names: strings that are known now, or references that the deployment resolves later. */
 export type Refs<Name extends string, Ref> = Record<Name, Ref>;
 
+/** One reference for each name. */
 export function refsOf<Name extends string, Ref>(
   names: readonly Name[],
   refOf: (name: Name) => Ref,
@@ -54,7 +58,7 @@ export type State =
     }
   | { Type: "Wait"; Comment?: string; Seconds: number | Expression; Next: string }
   | { Type: "Succeed"; Comment?: string }
-  | { Type: "Fail"; Comment?: string; Error: string; Cause: string };
+  | { Type: "Fail"; Comment?: string; Error: string | Expression; Cause: string | Expression };
 
 export type Definition = {
   Comment: string;
@@ -64,27 +68,7 @@ export type Definition = {
   States: Record<string, State>;
 };
 
+/** Calls a function and waits until it returns. */
 export const INVOKE = "arn:aws:states:::lambda:invoke";
+/** Calls a function and waits until the task token in its payload is completed. */
 export const INVOKE_WITH_TOKEN = "arn:aws:states:::lambda:invoke.waitForTaskToken";
-
-/**
- * Lambda's own transient errors (AWS's recommended list). The functions are idempotent, so trying
- * again is safe.
- */
-export const retryTransient: Retrier = {
-  ErrorEquals: [
-    "Lambda.ServiceException",
-    "Lambda.AWSLambdaException",
-    "Lambda.SdkClientException",
-    "Lambda.TooManyRequestsException",
-    // The function was cut off: it took too long, or its machine went away.
-    "Sandbox.Timedout",
-    "Lambda.Unknown",
-    "RetryableError",
-  ],
-  IntervalSeconds: 1,
-  MaxAttempts: 6,
-  BackoffRate: 2,
-  MaxDelaySeconds: 20,
-  JitterStrategy: "FULL",
-};

@@ -1,13 +1,19 @@
-import { INVOKE, INVOKE_WITH_TOKEN, retryTransient, type State } from "./asl.ts";
-import { commandLimits, type MigrationRefs, payload, relayPayload, retryForADay } from "./parts.ts";
+import { INVOKE, INVOKE_WITH_TOKEN, type State } from "./asl.ts";
+import { commandLimits } from "./limits.ts";
+import { type MigrationRefs, payload, relayPayload } from "./payloads.ts";
+import { retryForADay, retryTransient } from "./retries.ts";
 
-/** From a failure to an end that is written down: look, decide, take one step back, look again. */
+/** From a failure to a recorded end: observe, decide, undo one step, and again. */
 export function wayBack<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
+  return { ...observe(refs), ...decide(refs), ...end(refs) };
+}
+
+function observe<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
   return {
     CancelSource: {
       Type: "Task",
       Comment:
-        "At once: the ends answer late while a device loads, and meanwhile the guest would go",
+        "First: while a device loads, observing takes so long that the guest could switch over",
       Resource: INVOKE_WITH_TOKEN,
       Arguments: relayPayload(refs, {
         commands: [{ step: "cancel-source", verb: "source.cancel", side: "source" }],
@@ -23,7 +29,7 @@ export function wayBack<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
     },
     Observe: {
       Type: "Task",
-      Comment: "Asks both ends what they see; an end that does not answer is unreachable",
+      Comment: "Asks both sides for their state; a side that does not answer is unreachable",
       Resource: INVOKE_WITH_TOKEN,
       Arguments: relayPayload(refs, {
         commands: [
@@ -40,6 +46,13 @@ export function wayBack<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
       Catch: [{ ErrorEquals: ["States.ALL"], Next: "Reconcile" }],
       Next: "Reconcile",
     },
+    ObserveLater: { Type: "Wait", Seconds: 5, Next: "Observe" },
+  };
+}
+
+function decide<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
+  const given = (field: string) => `$states.result.Payload.${field}`;
+  return {
     Reconcile: {
       Type: "Task",
       Resource: INVOKE,
@@ -48,11 +61,10 @@ export function wayBack<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
       Retry: retryForADay,
       Assign: {
         turn: "{% $turn + 1 %}",
-        action: "{% $states.result.Payload.action %}",
-        reason: "{% $states.result.Payload.reason %}",
-        undo: "{% $exists($states.result.Payload.undo) ? [$states.result.Payload.undo] : [] %}",
-        pause:
-          "{% $exists($states.result.Payload.pause) ? $states.result.Payload.pause : $pause %}",
+        action: `{% ${given("action")} %}`,
+        reason: `{% ${given("reason")} %}`,
+        undo: `{% $exists(${given("undo")}) ? [${given("undo")}] : [] %}`,
+        pause: `{% $exists(${given("pause")}) ? ${given("pause")} : $pause %}`,
       },
       Next: "Decide",
     },
@@ -66,10 +78,9 @@ export function wayBack<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
       ],
       Default: "EndMigration",
     },
-    ObserveLater: { Type: "Wait", Seconds: 5, Next: "Observe" },
     Undo: {
       Type: "Task",
-      Comment: "One step back, then what it found is looked at again",
+      Comment: "One step, whose answer is an observation of that side; then both decide again",
       Resource: INVOKE_WITH_TOKEN,
       Arguments: relayPayload(refs, {
         commands: "{% $undo %}",
@@ -82,9 +93,14 @@ export function wayBack<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
       Catch: [{ ErrorEquals: ["States.ALL"], Next: "ObserveLater" }],
       Next: "Reconcile",
     },
+  };
+}
+
+function end<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
+  return {
     EndMigration: {
       Type: "Task",
-      Comment: "Writes the end; slots and lock released (the lock stays when nobody knows)",
+      Comment: "Records the end and releases slots and lock; keeps the lock if the end is unknown",
       Resource: INVOKE,
       Arguments: payload(refs["end-migration"], {
         action: "{% $action %}",

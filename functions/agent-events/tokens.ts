@@ -6,6 +6,7 @@ import {
   TaskDoesNotExist,
   TaskTimedOut,
 } from "@aws-sdk/client-sfn";
+import { skippableSignals, type WaitOutput } from "../../core/migration/wait-output.ts";
 import { stepFunctions } from "../runtime/clients.ts";
 import { log } from "../runtime/log.ts";
 import type { Settlement, Signals } from "../store/signals.ts";
@@ -13,9 +14,6 @@ import type { Settlement, Signals } from "../store/signals.ts";
 /** Limits of SendTaskFailure. */
 const ERROR_MAX = 256;
 const CAUSE_MAX = 4_000;
-
-/** What a workflow may pass by when it has happened already. */
-const PASSABLE = ["acked", "source-completed", "target-running"];
 
 /**
  * Ends a wait; a success tells what else has happened by now. A token that is over already (twice
@@ -26,13 +24,16 @@ export async function settleToken(
   settlement: Settlement,
   { happened }: Pick<Signals, "happened">,
 ): Promise<void> {
-  const passed = PASSABLE.filter((name) => happened[name]?.error === undefined && name in happened);
+  const raised = skippableSignals.filter(
+    (name) => happened[name]?.error === undefined && name in happened,
+  );
+  const output: WaitOutput = { raised };
   await unlessOver(
     settlement.ok
       ? stepFunctions().send(
           new SendTaskSuccessCommand({
             taskToken: token,
-            output: JSON.stringify({ happened: passed }),
+            output: JSON.stringify(output),
           }),
         )
       : stepFunctions().send(

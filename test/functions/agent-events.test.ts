@@ -231,7 +231,7 @@ describe("events that are told together", () => {
     await target.tell(about("migration.target-running"));
     await source.tell(...wholeStory());
     const output = cloud.stub.outputs.get("ahead");
-    expect(output).toEqual({ happened: ["acked", "source-completed", "target-running"] });
+    expect(output).toEqual({ raised: ["acked", "source-completed", "target-running"] });
   });
 
   it("are over when one of them fails: what came before it counts", async () => {

@@ -85,7 +85,7 @@ describe("a guest that is to stay", () => {
     stage.hosts.targetStaysSilent = true;
     const ended = await stage.end(id);
     expect(ended).toMatchObject({ status: "failed", runningOn: "host-a" });
-    expect(ended.failure?.state).toMatch(/the target does not say/);
+    expect(ended.failure?.state).toMatch(/the target does not report its state/);
     await expectKept(stage, ended);
   });
 });

@@ -1,0 +1,148 @@
+import { executionInput } from "../core/migration/execution-input.ts";
+import { waitOutput } from "../core/migration/wait-output.ts";
+import { INVOKE, INVOKE_WITH_TOKEN, type State } from "./asl.ts";
+import { catchFailure, catchFirstPause, catchGuestStays, catchNothingStarted } from "./catchers.ts";
+import { commandLimits, HEARTBEAT_SECONDS, SILENCES_MAX } from "./limits.ts";
+import {
+  type MigrationRefs,
+  payload,
+  relayPayload,
+  signalPayload,
+  tokenPayload,
+} from "./payloads.ts";
+import { retrySilence, retryTransient } from "./retries.ts";
+
+/** Nobody sends heartbeats for a waiting migration: it asks again every 15 minutes, 4 times in all. */
+const TURN_SECONDS = 3_600;
+const ASK_AGAIN_SECONDS = 900;
+const ASK_AGAIN_MAX = 3;
+
+/** Slots and memory on both hosts. */
+export function admit<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
+  return {
+    Admit: {
+      Type: "Task",
+      Comment: "Slots and memory, when hosts have them",
+      Resource: INVOKE,
+      Arguments: payload(refs.admit),
+      TimeoutSeconds: 60,
+      Retry: [retryTransient],
+      Catch: [catchNothingStarted],
+      Assign: { admitted: "{% $states.result.Payload.admitted %}" },
+      Next: "IsAdmitted",
+    },
+    IsAdmitted: {
+      Type: "Choice",
+      Choices: [{ Condition: "{% $admitted %}", Next: "Probe" }],
+      Default: "AwaitTurn",
+    },
+    AwaitTurn: {
+      Type: "Task",
+      Comment: "Hosts are full; asking again also makes up for a lost wake-up",
+      Resource: INVOKE_WITH_TOKEN,
+      Arguments: tokenPayload(refs.admit),
+      TimeoutSeconds: TURN_SECONDS,
+      HeartbeatSeconds: ASK_AGAIN_SECONDS,
+      Retry: [retryTransient, retrySilence(ASK_AGAIN_MAX)],
+      Catch: [catchNothingStarted],
+      Next: "Probe",
+    },
+  };
+}
+
+/** From the probes of both hosts to a target that listens. */
+export function prepare<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
+  return {
+    Probe: {
+      Type: "Task",
+      Comment: "Both sides at once",
+      Resource: INVOKE_WITH_TOKEN,
+      Arguments: relayPayload(refs, {
+        commands: [
+          { step: "probe-source", verb: "source.probe", side: "source" },
+          { step: "probe-target", verb: "target.probe", side: "target" },
+        ],
+        attempt: 1,
+        interruptible: true,
+        phase: "probe",
+      }),
+      ...commandLimits,
+      Retry: [retryTransient],
+      Catch: [catchNothingStarted],
+      Next: "Negotiate",
+    },
+    Negotiate: {
+      Type: "Task",
+      Resource: INVOKE,
+      Arguments: payload(refs.negotiate),
+      TimeoutSeconds: 60,
+      Retry: [retryTransient],
+      Catch: [catchNothingStarted],
+      Next: "Prepare",
+    },
+    Prepare: {
+      Type: "Task",
+      Comment: "Target QEMU started paused and listening",
+      Resource: INVOKE_WITH_TOKEN,
+      Arguments: relayPayload(refs, {
+        commands: [{ step: "prepare", verb: "target.prepare", side: "target" }],
+        attempt: 1,
+        interruptible: true,
+        phase: "prepare",
+      }),
+      ...commandLimits,
+      Retry: [retryTransient],
+      Catch: [catchFailure],
+      Next: "Precopy",
+    },
+  };
+}
+
+/** Precopy and switchover; ack.ts holds what comes between them. */
+export function transfer<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
+  const raised = (signal: string) => `'${signal}' in $raised`;
+  return {
+    Precopy: {
+      Type: "Task",
+      Comment: "Starts the source; ends when the rest fits the downtime limit",
+      Resource: INVOKE_WITH_TOKEN,
+      Arguments: relayPayload(refs, {
+        commands: [{ step: "start", verb: "source.start", side: "source" }],
+        attempt: 1,
+        interruptible: true,
+        phase: "precopy",
+        awaits: "converged",
+      }),
+      TimeoutSeconds: `{% ${executionInput("precopySeconds")} + 60 %}`,
+      HeartbeatSeconds: HEARTBEAT_SECONDS,
+      Retry: [retryTransient, retrySilence(SILENCES_MAX)],
+      Catch: [catchGuestStays, catchFailure],
+      Assign: { raised: `{% ${waitOutput("raised")} %}` },
+      Next: "SkipFinishedWaits",
+    },
+    SkipFinishedWaits: {
+      Type: "Choice",
+      Comment: "A short migration is ahead of its workflow: raised signals are not waited for",
+      Choices: [
+        {
+          Condition: `{% ${raised("source-completed")} and ${raised("target-running")} %}`,
+          Next: "Complete",
+        },
+        { Condition: `{% ${raised("source-completed")} %}`, Next: "Confirm" },
+        { Condition: `{% ${raised("acked")} %}`, Next: "Switchover" },
+      ],
+      Default: "AwaitAck",
+    },
+    Switchover: {
+      Type: "Task",
+      Comment: "The agents act by themselves; ends when the source has completed",
+      Resource: INVOKE_WITH_TOKEN,
+      Arguments: signalPayload(refs, { signal: "source-completed", phase: "switchover", pause: 1 }),
+      TimeoutSeconds: `{% ${executionInput("switchoverSeconds")} + 60 %}`,
+      HeartbeatSeconds: HEARTBEAT_SECONDS,
+      Retry: [retryTransient, retrySilence(SILENCES_MAX)],
+      Catch: [catchFirstPause, catchGuestStays, catchFailure],
+      Next: "Confirm",
+    },
+  };
+}
