@@ -1,6 +1,6 @@
 import { executionInput } from "../core/migration/execution-input.ts";
 import { INVOKE, INVOKE_WITH_TOKEN, type State } from "./asl.ts";
-import { catchFailure, catchGuestStays, counters } from "./catchers.ts";
+import { catchFailure, catchGuestKept, counters } from "./catchers.ts";
 import { EXECUTION_SECONDS_MAX, HEARTBEAT_SECONDS, SILENCES_MAX } from "./limits.ts";
 import { type MigrationRefs, payload, signalPayload } from "./payloads.ts";
 import { retrySilence, retryTransient } from "./retries.ts";
@@ -18,7 +18,7 @@ export function awaitAck<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
       Retry: [retryTransient, retrySilence(SILENCES_MAX)],
       Catch: [
         { ErrorEquals: ["States.Timeout"], Next: "AckExpired" },
-        catchGuestStays,
+        catchGuestKept,
         catchFailure,
       ],
       Next: "Switchover",
@@ -52,7 +52,7 @@ export function awaitAck<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
       TimeoutSeconds: EXECUTION_SECONDS_MAX,
       HeartbeatSeconds: HEARTBEAT_SECONDS,
       Retry: [retryTransient, retrySilence(SILENCES_MAX)],
-      Catch: [catchGuestStays, catchFailure],
+      Catch: [catchGuestKept, catchFailure],
       Next: "Switchover",
     },
   };

@@ -24,7 +24,7 @@ export const catchNothingStarted: Catcher = {
  * A person or the policy keeps the guest on the source. The source is cancelled before both sides
  * are observed; that is safe, since the agent refuses it past the point of no return.
  */
-export const catchGuestStays: Catcher = {
+export const catchGuestKept: Catcher = {
   ErrorEquals: ["MigrationCancelled", "AckWaived"],
   Assign: { ...errorOutput, ...counters },
   Next: "CancelSource",

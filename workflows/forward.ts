@@ -1,7 +1,7 @@
 import { executionInput } from "../core/migration/execution-input.ts";
 import { waitOutput } from "../core/migration/wait-output.ts";
 import { INVOKE, INVOKE_WITH_TOKEN, type State } from "./asl.ts";
-import { catchFailure, catchFirstPause, catchGuestStays, catchNothingStarted } from "./catchers.ts";
+import { catchFailure, catchFirstPause, catchGuestKept, catchNothingStarted } from "./catchers.ts";
 import { commandLimits, HEARTBEAT_SECONDS, SILENCES_MAX } from "./limits.ts";
 import {
   type MigrationRefs,
@@ -116,7 +116,7 @@ export function transfer<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
       TimeoutSeconds: `{% ${executionInput("precopySeconds")} + 60 %}`,
       HeartbeatSeconds: HEARTBEAT_SECONDS,
       Retry: [retryTransient, retrySilence(SILENCES_MAX)],
-      Catch: [catchGuestStays, catchFailure],
+      Catch: [catchGuestKept, catchFailure],
       Assign: { raised: `{% ${waitOutput("raised")} %}` },
       Next: "SkipFinishedWaits",
     },
@@ -141,7 +141,7 @@ export function transfer<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
       TimeoutSeconds: `{% ${executionInput("switchoverSeconds")} + 60 %}`,
       HeartbeatSeconds: HEARTBEAT_SECONDS,
       Retry: [retryTransient, retrySilence(SILENCES_MAX)],
-      Catch: [catchFirstPause, catchGuestStays, catchFailure],
+      Catch: [catchFirstPause, catchGuestKept, catchFailure],
       Next: "Confirm",
     },
   };

@@ -47,7 +47,7 @@ describe("the ACK", () => {
     );
   });
 
-  it("a global outdoes the machine type at both ends", () => {
+  it("a global overrides the machine type at both sides", () => {
     const legacy = { globals: ["migration.switchover-ack-legacy=on"] };
     expect(agree({ from: "11.1", definition: legacy }).ackMode).toBe("legacy");
     const perDevice = { globals: ["migration.switchover-ack-legacy=off"] };
@@ -66,7 +66,7 @@ describe("the ACK", () => {
     },
   };
 
-  it("off when the ends would not understand each other, and a blocker when it is required", () => {
+  it("off when the sides use different ones, and a blocker when it is required", () => {
     expect(on(agree(differing).source)).toEqual(["events", "return-path"]);
     const policy = { capabilities: { "switchover-ack": "require" } };
     expect(refuse({ ...differing, policy })).toMatchObject([
@@ -74,10 +74,10 @@ describe("the ACK", () => {
     ]);
   });
 
-  it("off when a QEMU from 11.1 on does not tell which one it speaks", () => {
+  it("off when a QEMU from 11.1 on does not report which one it uses", () => {
     const machines = [{ name: "pc-i440fx-11.1", deprecated: false }];
     const agreement = agree({ from: "11.1", target: { qemu: qemuProbe("11.1", { machines }) } });
     expect(agreement.ackMode).toBe("none");
-    expect(reason(agreement, "switchover-ack")).toMatch(/target's QEMU does not say/);
+    expect(reason(agreement, "switchover-ack")).toMatch(/target's QEMU does not report/);
   });
 });

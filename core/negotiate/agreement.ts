@@ -3,8 +3,8 @@ import { ParameterValue } from "../protocol/probe.ts";
 import { SideSettings } from "../protocol/side-settings.ts";
 
 /**
- * How the switchover ACK works in this migration (facts: QEMU 8.1 to 11.0 `legacy`, 11.1 with
- * machine type 11.1 or newer `per-device`). `none`: no ACK will come, do not wait for one.
+ * How the switchover ACK works in this migration: `legacy` (QEMU 8.1 to 11.0, and machine types up
+ * to 11.0), `per-device` (QEMU 11.1 with a machine type of 11.1 or newer), or `none`: none will come.
  */
 export const AckMode = z.enum(["legacy", "per-device", "none"]);
 export type AckMode = z.infer<typeof AckMode>;
@@ -18,10 +18,11 @@ export const Choice = z.strictObject({
 });
 export type Choice = z.infer<typeof Choice>;
 
+/** What both sides are set to, and why. */
 export const Agreement = z.strictObject({
   source: SideSettings,
   target: SideSettings,
-  /** How the stream is encrypted by credentials that the agents make; absent: they make none. */
+  /** Which TLS credentials the agents make for the stream; absent: none. */
   tls: z.enum(["psk", "x509"]).optional(),
   ackMode: AckMode,
   /** Devices that will ask for an ACK. */
@@ -32,7 +33,7 @@ export const Agreement = z.strictObject({
 });
 export type Agreement = z.infer<typeof Agreement>;
 
-/** Why a migration cannot start, and what would cure it. */
+/** Why a migration cannot start, and what to do about it. */
 export const Blocker = z.strictObject({
   code: z.string().regex(/^[a-z0-9-]+$/),
   /** Policy field or probe field at fault, when there is one. */

@@ -1,6 +1,6 @@
 /**
- * QEMU's `blocked-reasons`, as written in QEMU 7.2 to 11.1, and what would cure each. The texts are
- * not an interface of QEMU: one that is not known gets a general cure, never silence.
+ * QEMU's `blocked-reasons` (QAPI schema, migration.json, MigrationInfo), as QEMU 7.2 to 11.1 words
+ * them, with a cure for each. The texts are no interface of QEMU: an unknown one gets a general cure.
  */
 const cures: readonly [RegExp, string][] = [
   [

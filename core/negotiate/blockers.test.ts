@@ -9,7 +9,7 @@ describe("blockers", () => {
       { source: { runState: "postmigrate" } },
       "run-state",
       "source.runState",
-      /moved already/,
+      /migrated already/,
     ],
     [
       "inmigrate",
@@ -84,7 +84,7 @@ describe("blockers", () => {
       { from: "7.2", to: "11.1", source: { machineType: "pc-i440fx-2.4" } },
       "machine-type-unknown",
       "source.machineType",
-      /between 2.4 and one older than 11.1/,
+      /from 2.4 on, older than 11.1/,
     ],
     [
       "another amount of memory",
@@ -123,7 +123,7 @@ describe("blockers", () => {
       /enable-migration/,
     ],
     [
-      "a VFIO device that insists on multifd",
+      "a VFIO device that needs multifd",
       { source: { vfioDevices: [vfioDevice("net0", { "x-migration-multifd-transfer": "on" })] } },
       "vfio-needs-multifd",
       "policy.capabilities.multifd",
@@ -170,7 +170,7 @@ describe("blockers", () => {
     ]);
   });
 
-  it("all of them are listed at once", () => {
+  it("are all listed at once", () => {
     const found = refuse({
       source: { runState: "inmigrate", blockers: ["one", "two"] },
       target: { vmPresent: true, memoryFreeBytes: 0 },
@@ -187,17 +187,17 @@ describe("blockers", () => {
     ]);
   });
 
-  it("a problem is told once", () => {
+  it("one problem is listed once", () => {
     const capabilities = { "dirty-limit": "require", "auto-converge": "require" };
     const found = refuse({ policy: { capabilities } });
     expect(new Set(found.map(({ field }) => field)).size).toBe(found.length);
   });
 
-  it("a deprecated machine type is only told", () => {
+  it("a deprecated machine type is a remark, no blocker", () => {
     expect(reason(agree({ from: "7.2", to: "11.1" }), "machine-type")).toMatch(/deprecated/);
   });
 
-  it("memory and CPU devices of the definition count", () => {
+  it("memory and CPU devices of the definition add to its numbers", () => {
     const devices = [
       { driver: "pc-dimm", id: "dimm0", memdev: "mem0" },
       { driver: "qemu64-x86_64-cpu", id: "cpu1" },

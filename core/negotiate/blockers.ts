@@ -2,22 +2,23 @@ import type { SourceProbe } from "../protocol/probe.ts";
 import { isIdleStatus } from "../qemu/migration-status.ts";
 import type { Blocker } from "./agreement.ts";
 import { cureOfBlockedReason } from "./blocked-reasons.ts";
-import type { Ends } from "./ends.ts";
 import { machineBlockers } from "./machine.ts";
+import type { BothSides } from "./sides.ts";
 
-/** What the two ends themselves have against this move, whatever the policy says. */
-export function findBlockers(ends: Ends): Blocker[] {
+/** What the two sides themselves rule out, whatever the policy says. */
+export function findBlockers(sides: BothSides): Blocker[] {
   return [
-    ...stateBlockers(ends.source),
-    ...blockedReasons(ends.source),
-    ...machineBlockers(ends),
-    ...resourceBlockers(ends),
+    ...stateBlockers(sides.source),
+    ...blockedReasons(sides.source),
+    ...machineBlockers(sides),
+    ...resourceBlockers(sides),
   ];
 }
 
 const runStateCures: Record<string, string> = {
   inmigrate: "Wait until the migration into this host has ended",
-  postmigrate: "The guest has moved already: look where it runs, and migrate it from there",
+  postmigrate:
+    "The guest has been migrated already: find the host where it runs, and migrate it from there",
   prelaunch: "Start the guest (`cont`) first",
   "finish-migrate": "Wait until the migration that is under way has ended",
 };
@@ -52,7 +53,7 @@ function blockedReasons({ blockers }: SourceProbe): Blocker[] {
   }));
 }
 
-function resourceBlockers({ source, target, definition }: Ends): Blocker[] {
+function resourceBlockers({ source, target, definition }: BothSides): Blocker[] {
   const found: Blocker[] = [];
   const neededBytes = Math.max(definition.memoryBytes, source.memoryBytes);
   if (target.memoryFreeBytes < neededBytes) {
@@ -68,7 +69,7 @@ function resourceBlockers({ source, target, definition }: Ends): Blocker[] {
       code: "vm-present",
       field: "target.vmPresent",
       message: "The target already has a process for this VM",
-      cure: "Let a person look at that process and end it; it may be a copy left from an earlier move",
+      cure: "Let a person examine that process and end it; it may be a copy left by an earlier migration",
     });
   }
   if (!target.accelerators.includes(source.accelerator)) {
@@ -87,8 +88,8 @@ function resourceBlockers({ source, target, definition }: Ends): Blocker[] {
       code: "cpu-model-unavailable",
       field: "target.cpuModelAvailable",
       message:
-        `The target's CPU cannot give the guest its CPU model ${source.cpuModel ?? definition.cpuModel ?? ""}`.trim(),
-      cure: "Choose a host whose CPU has all of its features; later start the guest with a model that all hosts have",
+        `The target's CPU does not have all features of the guest's CPU model ${source.cpuModel ?? definition.cpuModel ?? ""}`.trim(),
+      cure: "Choose a host whose CPU has them, or restart the guest with a CPU model that all hosts have",
     });
   }
   return found;

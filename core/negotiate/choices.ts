@@ -5,7 +5,7 @@ import { HOOK_FIELD } from "./hooks.ts";
 import type { Settlement } from "./settle.ts";
 import type { Wish, Wishes } from "./wishes.ts";
 
-/** Why each capability that matters is on or off. */
+/** Why each capability that is wanted or forbidden is on or off. */
 export function explainCapabilities({ on, off }: Settlement, wishes: Wishes): Choice[] {
   return capabilities.flatMap(({ name }): Choice[] => {
     const wish = wishes.capabilities.get(name);
@@ -21,8 +21,8 @@ export function explainCapabilities({ on, off }: Settlement, wishes: Wishes): Ch
 
 const strengths: Record<string, string> = {
   default: "on by default",
-  ask: "asked for, and both ends can",
-  require: "required, and both ends can",
+  ask: "asked for, and both sides support it",
+  require: "required, and both sides support it",
 };
 
 function whyOn(name: string, wish: Wish | undefined): string {
@@ -32,8 +32,7 @@ function whyOn(name: string, wish: Wish | undefined): string {
     field === HOOK_FIELD
       ? "the source host has a pre-switchover hook"
       : (strengths[strength] ?? strength);
-  const unstarted =
-    name === "postcopy-ram" ? "; it is made possible; only the ladder `post-copy` begins it" : "";
+  const unstarted = name === "postcopy-ram" ? "; only the ladder `post-copy` begins it" : "";
   return `${start}: ${effect}${unstarted}`;
 }
 

@@ -3,7 +3,7 @@ import { agree, on, reason, refuse } from "./testing/negotiating.ts";
 import { qemuProbe } from "./testing/probes.ts";
 
 describe("parameters", () => {
-  it("those that an earlier migration may have changed are set", () => {
+  it("all of them are set, since an earlier migration may have changed them", () => {
     const { source, target } = agree({ from: "11.1" });
     expect(source.parameters).toEqual({
       "throttle-trigger-threshold": 50,
@@ -43,7 +43,7 @@ describe("parameters", () => {
     });
   });
 
-  it("given ones go to the ends that use them", () => {
+  it("given ones go to the sides that use them", () => {
     const { source, target } = agree({
       policy: {
         downtimeLimitMs: 40,
@@ -61,7 +61,7 @@ describe("parameters", () => {
     expect(target.parameters).not.toHaveProperty("downtime-limit");
   });
 
-  it("the link's bandwidth is set where QEMU knows it, and left out with a reason elsewhere", () => {
+  it("the bandwidth at switchover is set where QEMU has it, and omitted with a reason elsewhere", () => {
     const policy = { switchoverBandwidthBytesPerSecond: 1_000_000 };
     expect(agree({ policy }).source.parameters["avail-switchover-bandwidth"]).toBe(1_000_000);
     const old = agree({ from: "7.2", policy });
@@ -69,7 +69,7 @@ describe("parameters", () => {
     expect(reason(old, "avail-switchover-bandwidth")).toMatch(/not set: the source's QEMU 7.2.2/);
   });
 
-  it("an explicit parameter that an end lacks is a blocker", () => {
+  it("an explicit parameter that a side lacks is a blocker", () => {
     const policy = { parameters: { "avail-switchover-bandwidth": 1_000_000 } };
     expect(refuse({ from: "7.2", policy })).toMatchObject([
       { code: "parameter-absent", field: "policy.parameters.avail-switchover-bandwidth" },
@@ -95,7 +95,7 @@ describe("parameters", () => {
     expect(there.parameters["multifd-compression"]).toBe("zlib");
   });
 
-  it("a target before 9.0 is never sent zero pages that multifd leaves out", () => {
+  it("a target before 9.0 gets no zero pages in the form of multifd", () => {
     const multifd = { capabilities: { multifd: "require" } };
     const { source } = agree({ from: "10.0", to: "7.2", policy: multifd });
     expect(source.parameters["zero-page-detection"]).toBe("legacy");
@@ -110,7 +110,7 @@ describe("parameters", () => {
     expect(reason(agreement, "multifd-channels")).toMatch(/no effect, as `multifd` is off/);
   });
 
-  it("compression drops zero-copy-send that was only asked for", () => {
+  it("compression drops zero-copy-send if that is only asked for", () => {
     const agreement = agree({
       policy: {
         capabilities: { multifd: "require", "zero-copy-send": "ask" },

@@ -5,7 +5,7 @@ import { parameters } from "../qemu/parameters.ts";
 import { versionText } from "../qemu/version.ts";
 import type { Blocker, Choice } from "./agreement.ts";
 import type { MigrationPolicy } from "./policy.ts";
-import type { Side } from "./sides.ts";
+import { SIDES, type Side } from "./sides.ts";
 import type { Wishes } from "./wishes.ts";
 
 export type ParameterInput = {
@@ -27,8 +27,8 @@ export type ChosenParameters = {
 type Chosen = { value: ParameterValue; reason: string; field?: string };
 
 /**
- * The value of each parameter at each end that uses it. Also those that nobody asked for are set, so
- * that nothing is left from an earlier migration.
+ * The value of each parameter at each side that uses it. Parameters that nobody asked for are set
+ * too: an earlier migration may have changed them.
  */
 export function chooseParameters(input: ParameterInput): ChosenParameters {
   const chosen: ChosenParameters = { source: {}, target: {}, choices: [], blockers: [] };
@@ -41,25 +41,26 @@ export function chooseParameters(input: ParameterInput): ChosenParameters {
 function settleOne(parameter: Parameter, input: ParameterInput, into: ChosenParameters): void {
   const { name, side } = parameter;
   const { value, reason, field } = choose(parameter, input);
-  const ends = (["source", "target"] as const).filter((end) => side === "both" || side === end);
-  const having = ends.filter((end) => Object.hasOwn(input[end].qemu.parameters, name));
-  const lacking = ends.filter((end) => !having.includes(end) && isNeeded(parameter, end));
+  const users = SIDES.filter((one) => side === "both" || side === one);
+  const having = users.filter((one) => Object.hasOwn(input[one].qemu.parameters, name));
+  const lacking = users.filter((one) => !having.includes(one) && isNeeded(parameter, one));
   if (lacking.length > 0) {
     if (field !== undefined) into.blockers.push(absent(parameter, lacking, input, field));
     else if (isGivenBandwidth(name, input)) into.choices.push(dropped(name, input.source.qemu));
     return;
   }
-  for (const end of having) into[end][name] = value;
+  for (const one of having) into[one][name] = value;
   into.choices.push({ subject: name, value, reason });
   const wrong = unsupported(parameter, value, input);
   if (wrong) into.blockers.push({ ...wrong, ...(field ? { field } : {}) });
 }
 
-/** Levels are used by the source; the target gets them too where it has them. */
-function isNeeded({ side, mustMatch }: Parameter, end: Side): boolean {
-  return side === end || mustMatch || end === "source";
+/** Compression levels only matter at the source; the target is set where it has them. */
+function isNeeded({ side, mustMatch }: Parameter, at: Side): boolean {
+  return side === at || mustMatch || at === "source";
 }
 
+/** In order of precedence: the policy, what this pair of hosts needs, Switchyard's, QEMU's default. */
 function choose(
   parameter: Parameter,
   { wishes, policy, source, target, on }: ParameterInput,
@@ -70,28 +71,28 @@ function choose(
     const checked = checkParameter(name, given.value);
     const idle = tunes !== undefined && !on.has(tunes) ? `; no effect, as \`${tunes}\` is off` : "";
     const quirk = levelQuirk(name, source.qemu);
-    const reason = `the policy says so${idle}${quirk}`;
+    const reason = `asked for${idle}${quirk}`;
     return { value: checked.ok ? checked.value : given.value, reason, field: given.field };
   }
   const bandwidth = policy.switchoverBandwidthBytesPerSecond;
   if (name === "avail-switchover-bandwidth" && bandwidth !== undefined) {
-    return { value: bandwidth, reason: "the policy says what the link gives at switchover" };
+    return { value: bandwidth, reason: "asked for: the bandwidth of the link at switchover" };
   }
   if (name === "zero-page-detection" && !Object.hasOwn(target.qemu.parameters, name)) {
-    const reason = `the target's QEMU ${versionText(target.qemu.version)} does not read zero pages that multifd leaves out`;
+    const reason = `the target's QEMU ${versionText(target.qemu.version)} does not understand multifd's zero pages`;
     return { value: "legacy", reason };
   }
   if (parameter.ours) return parameter.ours;
   return {
     value: parameter.default,
-    reason: "QEMU's default, set so that nothing is left from an earlier migration",
+    reason: "QEMU's default, set because an earlier migration may have changed it",
   };
 }
 
-/** QEMU 7.2 takes both levels, even out of range ones, and uses 1. */
+/** QEMU 7.2 accepts both levels, even out of range ones, and uses 1 (tried on 7.2.22). */
 function levelQuirk(name: string, { version }: QemuProbe): string {
   const isIgnored = version.major < 8 && /^multifd-(zlib|zstd)-level$/.test(name);
-  return isIgnored ? `; QEMU ${versionText(version)} takes it and uses level 1` : "";
+  return isIgnored ? `; QEMU ${versionText(version)} accepts it and uses level 1` : "";
 }
 
 function isGivenBandwidth(name: string, { policy }: ParameterInput): boolean {
@@ -101,7 +102,7 @@ function isGivenBandwidth(name: string, { policy }: ParameterInput): boolean {
 }
 
 function dropped(name: string, { version }: QemuProbe): Choice {
-  const reason = `not set: the source's QEMU ${versionText(version)} measures the bandwidth itself (QEMU 8.2 and newer can be told)`;
+  const reason = `not set: the source's QEMU ${versionText(version)} has no such parameter (8.2 and newer have it) and measures the bandwidth`;
   return { subject: name, value: null, reason };
 }
 
@@ -112,18 +113,18 @@ function absent(
   field: string,
 ): Blocker {
   const who = lacking
-    .map((end) => `the ${end}'s QEMU ${versionText(input[end].qemu.version)}`)
+    .map((side) => `the ${side}'s QEMU ${versionText(input[side].qemu.version)}`)
     .join(" and ");
   const life = removed ? `${since} and newer, before ${removed}` : `${since} and newer`;
   return {
     code: "parameter-absent",
     field,
     message: `\`${name}\` is given, and ${who} ${lacking.length > 1 ? "do" : "does"} not have it`,
-    cure: `Leave \`${name}\` out, or use hosts with QEMU ${life}`,
+    cure: `Omit \`${name}\`, or use hosts with QEMU ${life}`,
   };
 }
 
-/** A value that both ends must be able to work with, and one cannot. */
+/** A value that both sides must support, and one does not. */
 function unsupported(
   { name }: Parameter,
   value: ParameterValue,
@@ -148,8 +149,8 @@ function unsupported(
   if (name === "zero-page-detection" && value === "multifd" && on.has("multifd") && !targetReads) {
     return {
       code: "zero-pages-unreadable",
-      message: `the target's QEMU ${versionText(target.qemu.version)} does not read zero pages that multifd leaves out: guest memory would be wrong`,
-      cure: "Set `zero-page-detection` to legacy, or leave it out",
+      message: `the target's QEMU ${versionText(target.qemu.version)} does not understand multifd's zero pages: guest memory would be wrong`,
+      cure: "Set `zero-page-detection` to legacy, or omit it",
     };
   }
   return undefined;

@@ -4,7 +4,7 @@ import { agree, on, reason, refuse } from "./testing/negotiating.ts";
 const PAUSE = "pause-before-switchover";
 const source = { hooks: ["preSwitchover" as const] };
 
-it("a pre-switchover hook of the source host turns the pause on, with that reason", () => {
+it("a pre-switchover hook of the source host turns the pause on, and is the reason", () => {
   const agreement = agree({ source });
   expect(on(agreement.source)).toContain(PAUSE);
   expect(on(agreement.target)).not.toContain(PAUSE);
@@ -12,7 +12,7 @@ it("a pre-switchover hook of the source host turns the pause on, with that reaso
   expect(on(agree({ source: { hooks: [] } }).source)).not.toContain(PAUSE);
 });
 
-it("a policy that forbids the pause is refused rather than the hook passed over", () => {
+it("a policy that forbids the pause is refused where the source has such a hook", () => {
   const [blocker, ...more] = refuse({ source, policy: { capabilities: { [PAUSE]: "forbid" } } });
   expect(blocker).toMatchObject({
     code: "hook-needs-pause",
@@ -22,7 +22,7 @@ it("a policy that forbids the pause is refused rather than the hook passed over"
   expect(agree({ policy: { capabilities: { [PAUSE]: "forbid" } } })).toBeDefined();
 });
 
-it("who requires the pause by policy has that as its reason", () => {
+it("a policy that requires the pause is the reason, also with a hook", () => {
   const agreement = agree({ source, policy: { capabilities: { [PAUSE]: "require" } } });
   expect(reason(agreement, PAUSE)).toContain("required");
 });

@@ -8,7 +8,7 @@ export const HOOK_FIELD = "source.hooks";
 
 const needsPause = ({ hooks }: SourceProbe) => hooks?.includes("preSwitchover") === true;
 
-/** A pre-switchover hook of the source host needs QEMU to pause there, whoever asked for what. */
+/** A pre-switchover hook of the source host requires QEMU to pause there. */
 export function withHooks(wishes: Wishes, source: SourceProbe): Wishes {
   const known = wishes.capabilities.get(PAUSE);
   if (!needsPause(source) || known?.strength === "forbid" || known?.strength === "require") {
@@ -18,7 +18,7 @@ export function withHooks(wishes: Wishes, source: SourceProbe): Wishes {
   return { ...wishes, capabilities: new Map([...wishes.capabilities, [PAUSE, wish]]) };
 }
 
-/** A policy that forbids the pause would have the host's hook passed over. */
+/** A policy that forbids the pause would skip the host's hook. */
 export function hookBlockers(wishes: Wishes, source: SourceProbe): Blocker[] {
   const known = wishes.capabilities.get(PAUSE);
   if (!needsPause(source) || known?.strength !== "forbid") return [];
@@ -27,7 +27,7 @@ export function hookBlockers(wishes: Wishes, source: SourceProbe): Blocker[] {
       code: "hook-needs-pause",
       ...(known.field === undefined ? {} : { field: known.field }),
       message: `The source host has a pre-switchover hook, which needs \`${PAUSE}\`, got \`forbid\``,
-      cure: `Do not forbid \`${PAUSE}\`, or take the hook out of the configuration of the source's agent`,
+      cure: `Do not forbid \`${PAUSE}\`, or remove the hook from the configuration of the source's agent`,
     },
   ];
 }

@@ -4,15 +4,16 @@ import type { Agreement } from "./agreement.ts";
 import type { MigrationPolicy } from "./policy.ts";
 
 const LIMIT = "downtime-limit";
-/** The least that QEMU takes: as good as none. */
-const HELD = { "cpu-throttle-initial": 1, "max-cpu-throttle": 1 };
+/** The least throttle that QEMU accepts, %: next to none. */
+const throttleAtStart = { "cpu-throttle-initial": 1, "max-cpu-throttle": 1 };
 
 /**
- * What a ladder changes of an agreement: the downtime limit to begin with, and auto-converge held
- * back until its rung. Capabilities cannot be switched on underway, so it is on from the start, with
- * a throttle of 1 %.
+ * What a ladder changes in an agreement: the downtime limit at the start, and auto-converge, which
+ * must have no effect before its rung. QEMU switches no capability on while it migrates
+ * (migration/options.c, qmp_migrate_set_capabilities), so it is on from the start with a throttle of
+ * 1 %.
  *
- * @param isOurs auto-converge is on for the ladder's sake only
+ * @param isOurs auto-converge is on for the ladder only, not by a wish of the caller's
  */
 export function withLadder(
   agreement: Agreement,
@@ -25,9 +26,9 @@ export function withLadder(
   const holds = isOurs && agreement.source.capabilities["auto-converge"] === true;
   const parameters = {
     ...(isGiven ? {} : { [LIMIT]: ladder.startLimitMs }),
-    ...(holds ? HELD : {}),
+    ...(holds ? throttleAtStart : {}),
   };
-  const reason = `where the ladder \`${policy.convergence.ladder}\` begins`;
+  const reason = `the start of the ladder \`${policy.convergence.ladder}\``;
   return {
     ...agreement,
     source: {
@@ -42,9 +43,9 @@ export function withLadder(
 }
 
 /**
- * What the source's agent climbs in this migration; undefined without a ladder.
+ * The rungs that the source's agent climbs in this migration; undefined without a ladder.
  *
- * @param loadMs the devices' load time, which comes off a downtime budget
+ * @param loadMs the devices' load time, ms, which comes off a downtime budget
  */
 export function climbOf(
   agreement: Agreement,
@@ -64,12 +65,12 @@ export function climbOf(
   return rungs.length === 0 ? undefined : { rungs, stall };
 }
 
-/** Only what was held back can be let go. */
+/** The rung that raises the throttle; only where it was kept low at the start. */
 function throttleOf(
   { source }: Agreement,
   { parameters }: MigrationPolicy,
 ): Extract<Rung, { action: "throttle" }> | undefined {
-  const isHeld = source.parameters["max-cpu-throttle"] === HELD["max-cpu-throttle"];
+  const isHeld = source.parameters["max-cpu-throttle"] === throttleAtStart["max-cpu-throttle"];
   if (!isHeld || source.capabilities["auto-converge"] !== true) return undefined;
   const figure = (name: string) => Number(parameters[name] ?? defaultNumber(name));
   return {

@@ -41,7 +41,7 @@ it.each(["AUTO_CONVERGE", "VIR_MIGRATE_AUTO_CONVERGE", "auto-converge", " Auto_C
 );
 
 it.each(["LIVE", "PEER2PEER", "PERSIST_DEST", "UNDEFINE_SOURCE", "CHANGE_PROTECTION"])(
-  "%s is so anyway",
+  "%s has no effect, as every migration does it",
   (flag) => {
     expect(codes([flag])).toEqual([]);
     expect(findFlag(flag)?.always).toMatch(/always/);

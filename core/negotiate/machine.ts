@@ -1,12 +1,12 @@
 import type { MachineType } from "../protocol/probe.ts";
 import { isAtLeast, type QemuRelease, versionText } from "../qemu/version.ts";
 import type { Blocker } from "./agreement.ts";
-import type { Ends } from "./ends.ts";
+import type { BothSides } from "./sides.ts";
 import { vfioBlockers } from "./vfio.ts";
 
-/** What differs between the virtual machine at the source and what the target would build. */
-export function machineBlockers(ends: Ends): Blocker[] {
-  const { source, target, definition } = ends;
+/** Differences between the machine at the source and the one that the target would build. */
+export function machineBlockers(sides: BothSides): Blocker[] {
+  const { source, target, definition } = sides;
   const found: Blocker[] = [];
   if (source.qemu.architecture !== target.qemu.architecture) {
     found.push({
@@ -16,37 +16,37 @@ export function machineBlockers(ends: Ends): Blocker[] {
       cure: "Choose a host with the guest's architecture",
     });
   } else if (findMachine(target.qemu.machines, source.machineType) === undefined) {
-    found.push(machineUnknown(ends));
+    found.push(machineUnknown(sides));
   }
   if (source.accelerator !== definition.accelerator) {
     found.push({
       code: "accelerator-differs",
       field: "definition.accelerator",
-      message: `The guest runs with ${source.accelerator}, and its definition says ${definition.accelerator}`,
+      message: `The guest runs with ${source.accelerator}, and in its definition ${definition.accelerator}`,
       cure: "Correct the definition: the target is started from it",
     });
   }
-  if (memoryDiffers(ends)) {
+  if (memoryDiffers(sides)) {
     found.push({
       code: "memory-differs",
       field: "definition.memoryBytes",
-      message: `The guest has ${source.memoryBytes} bytes of memory, and its definition says ${definition.memoryBytes}`,
+      message: `The guest has ${source.memoryBytes} bytes of memory, and in its definition ${definition.memoryBytes}`,
       cure: "Correct the definition: the target is started from it, and QEMU refuses another size",
     });
   }
-  if (cpusDiffer(ends)) {
+  if (cpusDiffer(sides)) {
     found.push({
       code: "cpus-differ",
       field: "definition.cpus",
-      message: `The guest has ${source.cpus} vCPUs, and its definition says ${definition.cpus}`,
+      message: `The guest has ${source.cpus} vCPUs, and in its definition ${definition.cpus}`,
       cure: "Correct the definition: the target is started from it, and QEMU refuses another number",
     });
   }
-  return [...found, ...vfioBlockers(ends)];
+  return [...found, ...vfioBlockers(sides)];
 }
 
-/** Memory devices come on top of the definition's memory, and their size may change. */
-function memoryDiffers({ source, definition }: Ends): boolean {
+/** Memory devices add to the definition's memory, and their size may change. */
+function memoryDiffers({ source, definition }: BothSides): boolean {
   const hasDevices = definition.devices.some(({ driver }) =>
     /dimm|^virtio-p?mem/.test(`${driver}`),
   );
@@ -54,12 +54,13 @@ function memoryDiffers({ source, definition }: Ends): boolean {
   return source.memoryBytes !== definition.memoryBytes && !(hasDevices && isMore);
 }
 
-/** vCPUs that the definition lists as devices come on top of its number. */
-function cpusDiffer({ source, definition }: Ends): boolean {
+/** vCPUs that the definition lists as devices add to its number. */
+function cpusDiffer({ source, definition }: BothSides): boolean {
   const isCpu = ({ driver }: Record<string, unknown>) => `${driver}`.endsWith("-cpu");
   return source.cpus !== definition.cpus + definition.devices.filter(isCpu).length;
 }
 
+/** The machine type of a name or alias. */
 export function findMachine(machines: readonly MachineType[], name: string) {
   return machines.find((machine) => machine.name === name || machine.alias === name);
 }
@@ -69,14 +70,14 @@ function releaseOf(machine: string): QemuRelease | undefined {
   return /-(\d+\.\d+)$/.exec(machine)?.[1] as QemuRelease | undefined;
 }
 
-function machineUnknown({ source, target }: Ends): Blocker {
+function machineUnknown({ source, target }: BothSides): Blocker {
   const { machineType } = source;
   const release = releaseOf(machineType);
   const { version } = target.qemu;
   let cure = `Choose a host whose QEMU has the machine type ${machineType}`;
   if (release !== undefined) {
     cure = isAtLeast(version, release)
-      ? `Choose a host with a QEMU between ${release} and one older than ${versionText(version)}, which has dropped it; later restart the guest with a newer machine type`
+      ? `Choose a host with a QEMU from ${release} on, older than ${versionText(version)} (which has removed it), or restart the guest with a newer machine type`
       : `Choose a host with QEMU ${release} or newer: a machine type exists from the version it is named after`;
   }
   return {

@@ -17,7 +17,7 @@ describe("without wishes", () => {
     },
   );
 
-  it("each capability that is on, and each parameter, has a reason", () => {
+  it("each capability that is on, and each parameter, has one choice with a reason", () => {
     const agreement = agree({ policy: { capabilities: { multifd: "ask" } } });
     const subjects = agreement.choices.map(({ subject }) => subject);
     expect(subjects).toEqual(expect.arrayContaining(on(agreement.source)));
@@ -34,7 +34,7 @@ describe("without wishes", () => {
   });
 });
 
-it("flags that change nothing are told", () => {
+it("flags without effect are listed as such", () => {
   const agreement = agree({ policy: { flags: ["VIR_MIGRATE_LIVE", "peer2peer", "LIVE"] } });
   expect(agreement.choices.filter(({ subject }) => subject.startsWith("flag "))).toEqual([
     {

@@ -1,6 +1,4 @@
-import type { SourceProbe, TargetProbe } from "../protocol/probe.ts";
 import type { SideSettings } from "../protocol/side-settings.ts";
-import type { VmDefinition } from "../vm.ts";
 import { planAck } from "./ack.ts";
 import type { Agreement, Blocker, Choice, NegotiationResult } from "./agreement.ts";
 import { findBlockers } from "./blockers.ts";
@@ -13,24 +11,19 @@ import type { MigrationPolicy } from "./policy.ts";
 import { checkPolicy } from "./policy-check.ts";
 import { resourceNameBlockers } from "./resources.ts";
 import { type Settlement, settle } from "./settle.ts";
-import { onAt, type Side } from "./sides.ts";
+import { type BothSides, onAt, type Side } from "./sides.ts";
 import { explainTls, tlsBlockers } from "./tls.ts";
 import { multifdTransferBlockers } from "./vfio.ts";
 import { LADDER_FIELD, readWishes } from "./wishes.ts";
 
-export type NegotiationInput = {
-  source: SourceProbe;
-  target: TargetProbe;
-  policy: MigrationPolicy;
-  definition: VmDefinition;
-};
+export type NegotiationInput = BothSides & { policy: MigrationPolicy };
 
 /**
- * From what both ends can and what the policy wants to what is switched on at each end, each choice
- * with its reason; or every blocker, each with its cure. Pure: the same input gives the same result.
+ * From both probes and the policy to what is switched on at each side, each choice with its reason;
+ * or every blocker, each with its cure. Pure: the same input gives the same result.
  *
- * What it promises of an agreement: QEMU's `migrate_caps_check` accepts both sets; a capability that
- * must be on at both ends is on at both or at none; every capability that an end has is listed.
+ * Promises of an agreement: QEMU's `migrate_caps_check` (migration/options.c) accepts both sets; a
+ * capability that must match is on at both sides or at none; every capability of a side is listed.
  */
 export function negotiate(input: NegotiationInput): NegotiationResult {
   const { source, target, policy, definition } = input;
@@ -94,8 +87,8 @@ function uuidBlockers({ source, definition }: NegotiationInput, on: Settlement["
     {
       code: "uuid-differs",
       field: "definition.uuid",
-      message: `The guest's UUID is ${source.uuid}, and its definition says ${uuid}`,
-      cure: "Correct the definition, or leave out `validate-uuid`",
+      message: `The guest's UUID is ${source.uuid}, and in its definition ${uuid}`,
+      cure: "Correct the definition, or omit `validate-uuid`",
     },
   ];
 }
@@ -107,12 +100,12 @@ function explainMachine({ source, target }: NegotiationInput): Choice[] {
   const { machineType: value } = source;
   const isDeprecated = findMachine(target.qemu.machines, value)?.deprecated === true;
   const reason = isDeprecated
-    ? "the guest's own; the target's QEMU still has it and calls it deprecated: plan a restart with a newer one"
-    : "the guest's own, as both ends must build the same machine";
+    ? "the guest's own, which is deprecated in the target's QEMU: plan a restart with a newer one"
+    : "the guest's own, as both sides must build the same machine";
   return [{ subject: "machine-type", value, reason }];
 }
 
-/** The policy was found wrong by itself already; the hosts only say so again. */
+/** The check of the policy alone has found the same already. */
 function isSame(one: Blocker, other: Blocker): boolean {
   return one.code === other.code && one.field === other.field;
 }

@@ -10,8 +10,8 @@ import { TLS_OBJECT } from "./tls.ts";
 import { flagWishes, readWishes, type Wish } from "./wishes.ts";
 
 /**
- * What is wrong with a policy by itself, before any host is asked: unknown names, wrong types and
- * ranges, what no QEMU can do in a live move, and demands that contradict one another in every
+ * What is wrong with a policy by itself, before any host is probed: unknown names, wrong types and
+ * ranges, what no QEMU can do in a live migration, and demands that contradict one another in every
  * version. Each entry names the field, the rule and the value. Empty: nothing is wrong.
  *
  * It never refuses what `negotiate` could agree to with some pair of hosts.
@@ -37,8 +37,8 @@ function checkFlags(policy: MigrationPolicy): Blocker[] {
       message: `The flag \`${flag}\` ${kind} \`${other}\`, got ${[...names].join(", ")}`,
       cure:
         kind === "requires"
-          ? `Give \`${other}\` as well, or leave \`${flag}\` out`
-          : `Leave out \`${flag}\` or \`${other}\``,
+          ? `Give \`${other}\` as well, or omit \`${flag}\``
+          : `Omit \`${flag}\` or \`${other}\``,
     });
   }
   return found;
@@ -65,13 +65,13 @@ function checkFlag(text: string, policy: MigrationPolicy, names: Set<string>): B
   if (flag.name === "COMPRESSED" && names.has("PARALLEL") && compression === "none") {
     const message =
       "The flag `COMPRESSED` with `PARALLEL` requires the parameter `multifd-compression`, got none";
-    const cure = "Give `multifd-compression`, such as zstd, or leave out one of the flags";
+    const cure = "Give `multifd-compression`, such as zstd, or omit one of the flags";
     return [{ code: "missing-prerequisite", field, message, cure }];
   }
   return [];
 }
 
-/** A caller's text in a message: long enough to be known again. */
+/** A caller's text, short enough for a message and long enough to recognise. */
 const cut = (text: string) => text.slice(0, 80);
 
 function checkCapabilityNames({ capabilities }: MigrationPolicy): Blocker[] {
@@ -94,7 +94,7 @@ function checkCapabilityNames({ capabilities }: MigrationPolicy): Blocker[] {
   });
 }
 
-/** The same thing wanted and forbidden in two fields, or given twice with two values. */
+/** One thing that two fields want and forbid, or give two values. */
 function checkContradictions(policy: MigrationPolicy): Blocker[] {
   const found: Blocker[] = [];
   for (const [name, wish] of flagWishes(policy)) {
@@ -103,7 +103,7 @@ function checkContradictions(policy: MigrationPolicy): Blocker[] {
       code: "contradiction",
       field: `policy.capabilities.${name}`,
       message: `${wish.field} requires \`${name}\`, got \`forbid\``,
-      cure: "Leave out one of the two",
+      cure: "Omit one of the two",
     });
   }
   const same: [string, string, ParameterValue | undefined][] = [
@@ -123,7 +123,7 @@ function checkContradictions(policy: MigrationPolicy): Blocker[] {
       code: "contradiction",
       field: `policy.parameters.${name}`,
       message: `Expected \`${name}\` to be ${value} as policy.${member}, got \`${String(given)}\``,
-      cure: "Leave out one of the two",
+      cure: "Omit one of the two",
     });
   }
   return found;
@@ -140,7 +140,7 @@ function checkParameters(policy: MigrationPolicy): Blocker[] {
     const tunes = findParameter(name)?.tunes;
     if (tunes === undefined || policy.capabilities[tunes] !== "forbid") return [];
     const message = `\`${name}\` tunes the capability \`${tunes}\`, got \`forbid\` for that`;
-    const cure = `Leave out \`${name}\`, or do not forbid \`${tunes}\``;
+    const cure = `Omit \`${name}\`, or do not forbid \`${tunes}\``;
     return [{ code: "contradiction", field, message, cure }];
   });
   return [...found, ...checkThrottle(policy.parameters)];
@@ -192,7 +192,7 @@ function ruleBlocker(
     message: `\`${capability}\` ${kind} \`${other}\` (QEMU: "${error}"), and ${got}`,
     cure:
       kind === "requires"
-        ? `Ask for \`${other}\` as well, or leave \`${capability}\` out`
+        ? `Ask for \`${other}\` as well, or omit \`${capability}\``
         : `Choose one of \`${capability}\` and \`${other}\``,
   };
 }
@@ -209,7 +209,7 @@ function checkZeroCopy(policy: MigrationPolicy): Blocker[] {
         code: "excluded-capability",
         field: given?.field ?? name,
         message: `\`zero-copy-send\` is required (QEMU: "Zero copy only available for non-compressed non-TLS multifd migration"), got \`${name}\` ${String(given?.value)}`,
-        cure: `Leave out \`${name}\` or \`zero-copy-send\``,
+        cure: `Omit \`${name}\` or \`zero-copy-send\``,
       },
     ];
   });

@@ -111,7 +111,7 @@ describe.each(pairsOfReleases)("%s to %s", (from, to) => {
     expect(agreed.length).toBeLessThan(ROUNDS);
   });
 
-  it("QEMU's rules hold at both ends, with the parameters that are set", () => {
+  it("QEMU's rules hold at both sides, with the parameters that are set", () => {
     for (const { input, agreement } of agreed) {
       for (const side of ["source", "target"] as const) {
         const context = {
@@ -125,7 +125,7 @@ describe.each(pairsOfReleases)("%s to %s", (from, to) => {
     }
   });
 
-  it("what must match is on at both ends or at none, and has one value", () => {
+  it("what must match is on at both sides or at none, and has one value", () => {
     for (const { agreement } of agreed) {
       for (const { name, side, mustMatch } of capabilities) {
         const ends = [agreement.source, agreement.target].map(
@@ -140,7 +140,7 @@ describe.each(pairsOfReleases)("%s to %s", (from, to) => {
     }
   });
 
-  it("only what an end has is set there, and each of its capabilities is", () => {
+  it("a side is set only what it has, and each of its capabilities", () => {
     for (const { input, agreement } of agreed) {
       for (const side of ["source", "target"] as const) {
         const { qemu } = input[side];
@@ -153,7 +153,7 @@ describe.each(pairsOfReleases)("%s to %s", (from, to) => {
     }
   });
 
-  it("what is required is on, what is forbidden is off, and the rest is on only when it was asked for", () => {
+  it("required is on, forbidden is off, and the rest is on only if asked for or by default", () => {
     const byDefault = ["events", "return-path", "switchover-ack"];
     for (const { input, agreement } of agreed) {
       const wishes = new Map(Object.entries(input.policy.capabilities));
@@ -171,7 +171,7 @@ describe.each(pairsOfReleases)("%s to %s", (from, to) => {
     }
   });
 
-  it("an ACK is awaited only when the capability is on at both ends and the guest runs", () => {
+  it("an ACK is awaited only if the capability is on at both sides and the guest runs", () => {
     for (const { input, agreement } of agreed) {
       if (agreement.ackMode === "none") continue;
       expect(onIn(agreement, "source")).toEqual(
@@ -185,7 +185,7 @@ describe.each(pairsOfReleases)("%s to %s", (from, to) => {
     }
   });
 
-  it("the result follows the schema and depends neither on the run nor on the order of wishes", () => {
+  it("the result depends neither on the run nor on the order of wishes", () => {
     const shuffle = random(seed + 100);
     for (const input of inputs.slice(0, 100)) {
       const result = negotiate(input);

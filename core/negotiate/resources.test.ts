@@ -38,7 +38,7 @@ describe("host resources", () => {
     expect(VmDefinition.safeParse({ ...input, devices: [bad] }).success).toBe(false);
   });
 
-  it("that the target lacks block a migration, by name and with a cure", () => {
+  it("that the target lacks block a migration, each with its name and a cure", () => {
     expect(resourceNameBlockers({ missingResources: ["gpu0"] })).toEqual([
       expect.objectContaining({
         code: "resource-missing",
@@ -48,7 +48,7 @@ describe("host resources", () => {
     ]);
   });
 
-  it("are taken to be there when an older agent does not speak of them", () => {
+  it("are taken to exist when an older agent does not report them", () => {
     expect(TargetProbe.shape.missingResources.parse(undefined)).toEqual([]);
   });
 });

@@ -3,7 +3,7 @@ import { agree, on, reason, refuse } from "./testing/negotiating.ts";
 import { qemuProbe, vfioDevice } from "./testing/probes.ts";
 
 describe("wishes", () => {
-  it("ask: on where both ends can, else off with the reason", () => {
+  it("ask: on where both sides support it, else off with the reason", () => {
     const policy = {
       capabilities: { "dirty-limit": "ask", multifd: "ask", "auto-converge": "ask" },
     };
@@ -57,7 +57,7 @@ describe("wishes", () => {
     ["multifd", "10.0", "11.1"],
     ["switchover-ack", "7.2", "10.0"],
   ] as const)(
-    "%s required, and one end lacks it: a blocker that names the end",
+    "%s required, and one side lacks it: a blocker that names the side",
     (name, from, to) => {
       const lacking = qemuProbe(to);
       const capabilities = lacking.capabilities.filter((capability) => capability !== name);
@@ -70,7 +70,7 @@ describe("wishes", () => {
     },
   );
 
-  it("postcopy-ram is left out with VFIO devices, and refused when it is required", () => {
+  it("postcopy-ram is off with VFIO devices, and refused when it is required", () => {
     const source = { vfioDevices: [vfioDevice("net0")] };
     const asked = agree({ source, policy: { capabilities: { "postcopy-ram": "ask" } } });
     expect(reason(asked, "postcopy-ram")).toMatch(/VFIO devices \(net0\)/);

@@ -1,32 +1,26 @@
-import type { ParameterValue, QemuProbe, SourceProbe, TargetProbe } from "../protocol/probe.ts";
+import type { ParameterValue, QemuProbe } from "../protocol/probe.ts";
 import { type Capability, capabilities } from "../qemu/capabilities.ts";
 import { checkCapabilities, type Violation } from "../qemu/capability-rules.ts";
 import { versionText } from "../qemu/version.ts";
-import type { VmDefinition } from "../vm.ts";
 import { ackDisagreement } from "./ack.ts";
 import type { Blocker } from "./agreement.ts";
-import { onAt, type Side } from "./sides.ts";
+import { type BothSides, onAt, SIDES } from "./sides.ts";
 import { isStronger, type Wish, type Wishes } from "./wishes.ts";
 
-export type SettleInput = {
-  source: SourceProbe;
-  target: TargetProbe;
-  definition: VmDefinition;
-  wishes: Wishes;
-};
+export type SettleInput = BothSides & { wishes: Wishes };
 
 export type Settlement = {
-  /** On for the migration; which end switches it on is told by the capability's side. */
+  /** On for the migration; the capability's `side` determines where it is switched on. */
   on: ReadonlySet<string>;
-  /** Wanted, yet off, and why. */
+  /** Wanted but off, and why. */
   off: ReadonlyMap<string, string>;
   blockers: Blocker[];
 };
 
 type Why = { code: string; reason: string; cure: string };
 
-/** Given up first when two wishes of one strength do not go together. */
-const givenUpFirst = [
+/** First to last, when two wishes of one strength exclude each other. */
+const dropOrder = [
   "postcopy-blocktime",
   "postcopy-preempt",
   "zero-copy-send",
@@ -36,34 +30,35 @@ const givenUpFirst = [
 ];
 
 /**
- * From wishes to a set that both QEMUs accept: what one end cannot do is left out, then what QEMU's
- * rules forbid together, the weaker wish first. What is required and cannot be had is a blocker.
+ * From wishes to a set that both QEMUs accept: first drops what one side does not support, then, the
+ * weaker wish first, what QEMU's rules do not allow together. A required capability that is dropped
+ * is a blocker.
  */
 export function settle(input: SettleInput): Settlement {
   const { wishes } = input;
   const on = new Set<string>();
   const off = new Map<string, string>();
   const blockers: Blocker[] = [];
-  const giveUp = (name: string, { code, reason, cure }: Why) => {
+  const drop = (name: string, { code, reason, cure }: Why) => {
     const wish = wishes.capabilities.get(name);
     on.delete(name);
     off.set(name, reason);
     if (wish?.strength !== "require") return;
-    const message = `\`${name}\` is required and cannot be had: ${reason}`;
+    const message = `\`${name}\` is required and not possible: ${reason}`;
     blockers.push({ code, ...(wish.field ? { field: wish.field } : {}), message, cure });
   };
   for (const capability of capabilities) {
     const wish = wishes.capabilities.get(capability.name);
     if (wish === undefined || wish.strength === "forbid") continue;
     const why = impossible(capability, input);
-    if (why) giveUp(capability.name, why);
+    if (why) drop(capability.name, why);
     else on.add(capability.name);
   }
   for (let round = 0; round < capabilities.length; round += 1) {
     const violation = firstViolation(on, input);
     if (violation === undefined) break;
     const loser = loserOf(violation, wishes);
-    giveUp(loser, ruleBroken(loser, violation, wishes));
+    drop(loser, ruleBroken(loser, violation, wishes));
   }
   return { on, off, blockers };
 }
@@ -90,7 +85,7 @@ function impossible(capability: Capability, input: SettleInput): Why | undefined
 }
 
 function impossibleAck(input: SettleInput): Why | undefined {
-  // QEMU asks for it at the target too, where nothing else needs it.
+  // QEMU requires it at the target too, though only the source uses it.
   if (!input.target.qemu.capabilities.includes("return-path")) {
     const cure = "Use a target whose QEMU has `return-path`";
     return { code: "capability-absent", reason: "the target has no return path", cure };
@@ -106,15 +101,12 @@ function lackingSide(
   source: QemuProbe,
   target: QemuProbe,
 ): Why | undefined {
-  const ends: [Side, QemuProbe][] = [
-    ["source", source],
-    ["target", target],
-  ];
-  const needed = side === "both" || side === "each" ? ends : ends.filter(([end]) => end === side);
-  const lacking = needed.filter(([, qemu]) => !qemu.capabilities.includes(name));
+  const probes = { source, target };
+  const needed = SIDES.filter((one) => side === "both" || side === "each" || side === one);
+  const lacking = needed.filter((one) => !probes[one].capabilities.includes(name));
   if (lacking.length === 0) return undefined;
   const who = lacking
-    .map(([end, qemu]) => `the ${end}'s QEMU ${versionText(qemu.version)}`)
+    .map((one) => `the ${one}'s QEMU ${versionText(probes[one].version)}`)
     .join(" and ");
   const life = `${since} and newer${removed ? `, before ${removed},` : ""}`;
   return {
@@ -125,23 +117,20 @@ function lackingSide(
 }
 
 function firstViolation(on: ReadonlySet<string>, input: SettleInput): Violation | undefined {
-  const { source, target } = input;
+  const { accelerator, dirtyRing } = input.source;
   const parameters = givenValues(input.wishes);
-  const { accelerator, dirtyRing } = source;
-  const host = { accelerator, dirtyRing, parameters };
-  const atSource = checkCapabilities(onAt("source", on), {
-    version: source.qemu.version,
-    ...host,
+  const violations = SIDES.flatMap((side) => {
+    const { version } = input[side].qemu;
+    return checkCapabilities(onAt(side, on), { version, accelerator, dirtyRing, parameters });
   });
-  const atTarget = checkCapabilities(onAt("target", on), { version: target.qemu.version, ...host });
-  return atSource[0] ?? atTarget[0];
+  return violations[0];
 }
 
 function givenValues({ parameters }: Wishes): Record<string, ParameterValue> {
   return Object.fromEntries([...parameters].map(([name, { value }]) => [name, value]));
 }
 
-/** Of two that exclude each other, the one that is wanted less. */
+/** The one to drop: of two that exclude each other, the weaker wish. */
 function loserOf({ kind, capability, other }: Violation, { capabilities: wishes }: Wishes): string {
   if (kind !== "excludes" || other === undefined) return capability;
   const one = wishes.get(capability) ?? { strength: "default" };
@@ -151,10 +140,10 @@ function loserOf({ kind, capability, other }: Violation, { capabilities: wishes 
   return rank(other) > rank(capability) ? other : capability;
 }
 
-/** Higher: given up earlier. */
+/** Higher: dropped earlier. */
 function rank(name: string): number {
-  const index = givenUpFirst.indexOf(name);
-  return index === -1 ? 0 : givenUpFirst.length - index;
+  const index = dropOrder.indexOf(name);
+  return index === -1 ? 0 : dropOrder.length - index;
 }
 
 function ruleBroken(loser: string, violation: Violation, wishes: Wishes): Why {
@@ -162,12 +151,12 @@ function ruleBroken(loser: string, violation: Violation, wishes: Wishes): Why {
   const partner = loser === capability ? other : capability;
   const reason = `QEMU says "${error}"`;
   if (kind === "requires") {
-    const cure = `Ask for \`${other}\` as well, or leave \`${loser}\` out`;
+    const cure = `Ask for \`${other}\` as well, or omit \`${loser}\``;
     return { code: "missing-prerequisite", reason, cure };
   }
   if (kind === "condition") return { code: "unmet-condition", reason, cure: conditionCure(loser) };
   if (kind === "absent") {
-    return { code: "capability-absent", reason, cure: `Leave \`${loser}\` out` };
+    return { code: "capability-absent", reason, cure: `Omit \`${loser}\`` };
   }
   const field = partnerField(partner, wishes);
   const cure = `Choose one of \`${loser}\` and \`${partner}\`${field}`;
@@ -183,5 +172,5 @@ function conditionCure(name: string): string {
   if (name === "dirty-limit") {
     return "Start the guest with `-accel kvm,dirty-ring-size=4096`, or use `auto-converge`";
   }
-  return `Leave out multifd-compression and tls-creds, or \`${name}\``;
+  return `Omit multifd-compression and tls-creds, or \`${name}\``;
 }

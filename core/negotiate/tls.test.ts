@@ -13,7 +13,7 @@ describe("policy.tls", () => {
     expect(reason(agreement, "tls")).toContain("off");
   });
 
-  it("psk sets the same credentials at both ends, with multifd too", () => {
+  it("psk sets the same credentials at both sides, with multifd too", () => {
     const policy = { tls: "psk", capabilities: { multifd: "require" } };
     const agreement = agree({ ...able, policy });
     expect(agreement.tls).toBe("psk");
@@ -23,7 +23,7 @@ describe("policy.tls", () => {
     expect(on(agreement.source)).toContain("multifd");
   });
 
-  it("is refused with a cure where an end cannot, each end by itself", () => {
+  it("is refused with a cure for each side that does not support it", () => {
     const [blocker, ...more] = refuse({ target: { tls: ["x509"] }, policy: { tls: "x509" } });
     expect(blocker).toMatchObject({ code: "tls-unavailable", field: "source.tls" });
     expect(blocker?.cure).toContain("client-cert.pem");
@@ -32,7 +32,7 @@ describe("policy.tls", () => {
     expect(old.map(({ field }) => field)).toEqual(["source.tls", "target.tls"]);
   });
 
-  it("gives zero-copy-send up when that is only asked for", () => {
+  it("drops zero-copy-send if that is only asked for", () => {
     const capabilities = { multifd: "ask", "zero-copy-send": "ask" };
     const agreement = agree({ ...able, policy: { tls: "psk", capabilities } });
     expect(on(agreement.source)).not.toContain("zero-copy-send");
@@ -42,12 +42,12 @@ describe("policy.tls", () => {
   it.each([
     [{ capabilities: { multifd: "require", "zero-copy-send": "require" } }, "policy.tls"],
     [{ parameters: { "tls-creds": "other" } }, "policy.parameters.tls-creds"],
-  ])("does not go together with %j", (policy, field) => {
+  ])("contradicts %j", (policy, field) => {
     const found = checkPolicy(MigrationPolicy.parse({ tls: "psk", ...policy }));
     expect(found.map((blocker) => blocker.field)).toEqual([field]);
   });
 
-  it("is what the flag TLS asks for", () => {
+  it("is required by the flag TLS", () => {
     const codes = (policy: object) =>
       checkPolicy(MigrationPolicy.parse({ flags: ["TLS"], ...policy })).map(({ code }) => code);
     expect(codes({})).toEqual(["missing-prerequisite"]);

@@ -1,10 +1,10 @@
 import type { ParameterValue, VfioDevice } from "../protocol/probe.ts";
 import { versionText } from "../qemu/version.ts";
 import type { Blocker } from "./agreement.ts";
-import type { Ends } from "./ends.ts";
+import type { BothSides } from "./sides.ts";
 
 /** VFIO devices that the target cannot build as they are. */
-export function vfioBlockers({ source, target, definition }: Ends): Blocker[] {
+export function vfioBlockers({ source, target, definition }: BothSides): Blocker[] {
   const version = versionText(target.qemu.version);
   const has = new Set(target.qemu.vfioProperties);
   if (source.vfioDevices.length > 0 && has.size === 0) {
@@ -28,9 +28,9 @@ export function vfioBlockers({ source, target, definition }: Ends): Blocker[] {
   }));
 }
 
-/** A device that insists on the multifd channels, when they cannot carry its state. */
+/** A device whose state must go over multifd channels, when there are none that can take it. */
 export function multifdTransferBlockers(
-  { source }: Ends,
+  { source }: BothSides,
   on: ReadonlySet<string>,
   compression: ParameterValue | undefined,
 ): Blocker[] {
@@ -47,14 +47,17 @@ export function multifdTransferBlockers(
 
 const isOn = (value: ParameterValue | undefined) => value === true || value === "on";
 
-/** Properties that change the stream when they are set, and so must be known to the target. */
-const ofTheStream = ["x-migration-multifd-transfer", "x-migration-load-config-after-iter"];
+/** Properties that change the stream when they are set: the target must know them. */
+const streamProperties = ["x-migration-multifd-transfer", "x-migration-load-config-after-iter"];
 const migrationProperty = /migration|pre-copy|dirty-page-tracking/;
 
-/** Migration properties that somebody has set; what QEMU chose by itself does not count. */
-function setProperties({ id, properties }: VfioDevice, devices: Ends["definition"]["devices"]) {
+/** Migration properties that the definition sets, or that change the stream; not QEMU's defaults. */
+function setProperties(
+  { id, properties }: VfioDevice,
+  devices: BothSides["definition"]["devices"],
+) {
   const defined = devices.find((device) => device.id === id);
   const names = Object.keys(defined ?? {}).filter((name) => migrationProperty.test(name));
-  const forced = ofTheStream.filter((name) => isOn(properties[name]));
+  const forced = streamProperties.filter((name) => isOn(properties[name]));
   return [...new Set([...names, ...forced])];
 }

@@ -5,16 +5,16 @@ import { findFlag, flagName } from "../qemu/libvirt-flags.ts";
 import type { MigrationPolicy } from "./policy.ts";
 import { TLS_OBJECT } from "./tls.ts";
 
-/** How much a capability is wanted; `default`: nobody said anything, and it is on if possible. */
+/** How much a capability is wanted; `default`: the policy is silent, and it is on if possible. */
 export type Wish = {
   readonly strength: "forbid" | "default" | "ask" | "require";
-  /** Policy field that says so; absent for a default. */
+  /** The policy field that it comes from; absent for a default. */
   readonly field?: string;
 };
 
 export type Wishes = {
   readonly capabilities: ReadonlyMap<string, Wish>;
-  /** Given parameters, as they were given. */
+  /** Parameters of the policy, unchecked. */
   readonly parameters: ReadonlyMap<string, { value: ParameterValue; field: string }>;
 };
 
@@ -28,12 +28,12 @@ export function isStronger(one: Wish, other: Wish): boolean {
 /** The field that asks for what a ladder needs. */
 export const LADDER_FIELD = "policy.convergence.ladder";
 
-const onByDefault = ["events", "return-path", "switchover-ack"];
+const ON_BY_DEFAULT = ["events", "return-path", "switchover-ack"];
 
-/** Everything the policy says, by libvirt's flags or by QEMU's names, in one form. */
+/** The whole policy, libvirt's flags and QEMU's names, in one form. */
 export function readWishes(policy: MigrationPolicy): Wishes {
   const wishes = new Map<string, Wish>(
-    onByDefault.map((name) => [name, { strength: "default" as const }]),
+    ON_BY_DEFAULT.map((name) => [name, { strength: "default" as const }]),
   );
   const add = (name: string, wish: Wish) => {
     const known = wishes.get(name);
@@ -44,7 +44,7 @@ export function readWishes(policy: MigrationPolicy): Wishes {
     add(name, { strength, field: `policy.capabilities.${name}` });
   }
   for (const [name, wish] of flagWishes(policy)) add(name, wish);
-  // Last: what somebody asked for has its own field, and is on from the start.
+  // Last, so that a wish of the caller's own keeps its field and is on from the start.
   if (policy.convergence.ladder !== "none") {
     add("auto-converge", { strength: "ask", field: LADDER_FIELD });
   }
@@ -52,12 +52,12 @@ export function readWishes(policy: MigrationPolicy): Wishes {
     add("postcopy-ram", { strength: "ask", field: LADDER_FIELD });
   }
   return {
-    capabilities: passOn(wishes),
+    capabilities: requireNeeded(wishes),
     parameters: readParameters(policy),
   };
 }
 
-/** The wishes that the flags stand for. */
+/** The wishes that the policy's flags stand for. */
 export function flagWishes({ flags, parameters }: MigrationPolicy): [string, Wish][] {
   const isParallel = flags.some((flag) => flagName(flag) === "PARALLEL");
   const isCompressedByMultifd =
@@ -72,18 +72,18 @@ export function flagWishes({ flags, parameters }: MigrationPolicy): [string, Wis
   });
 }
 
-/** Whoever requires a capability requires what that one needs, as far as it was asked for. */
-function passOn(wishes: ReadonlyMap<string, Wish>): ReadonlyMap<string, Wish> {
-  const passed = new Map(wishes);
+/** A required capability makes those required that it needs, where they are wanted at all. */
+function requireNeeded(wishes: ReadonlyMap<string, Wish>): ReadonlyMap<string, Wish> {
+  const found = new Map(wishes);
   for (let round = 0; round < capabilities.length; round += 1) {
     for (const rule of capabilityRules) {
-      const wish = passed.get(rule.capability);
-      const needed = passed.get(rule.other);
+      const wish = found.get(rule.capability);
+      const needed = found.get(rule.other);
       if (rule.kind !== "requires" || wish?.strength !== "require") continue;
-      if (needed && needed.strength !== "forbid") passed.set(rule.other, maxOf(needed, wish));
+      if (needed && needed.strength !== "forbid") found.set(rule.other, maxOf(needed, wish));
     }
   }
-  return passed;
+  return found;
 }
 
 function maxOf(one: Wish, other: Wish): Wish {
