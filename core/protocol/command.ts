@@ -6,25 +6,25 @@ import { Observation } from "./observation.ts";
 import { SourceProbe, TargetProbe, TlsKind } from "./probe.ts";
 import { SideSettings } from "./side-settings.ts";
 
-/** Where the two agents of one migration meet, and the secret that lets them in (32 bytes, hex). */
+/** The secret by which the two agents of one migration authenticate each other: 32 bytes, hex. */
 const HandoverKey = z.string().regex(/^[0-9a-f]{64}$/);
 
 /**
- * All that the cloud may ask of an agent. There is no raw QMP pass-through: a verb, typed arguments,
- * a typed result. A command is carried out at most once; a repeated one gets the recorded answer.
+ * All that the cloud may ask of an agent: a verb, typed arguments, a typed result. There is no raw
+ * QMP pass-through. A command is executed at most once; a repeated one gets the recorded answer.
  */
 export const verbs = {
-  /** Starts a guest from its definition. Refused when the host already has a process for the VM. */
+  /** Starts a guest from its definition; refused if the host already has a process for the VM. */
   "guest.start": {
     args: z.strictObject({ definition: VmDefinition }),
     result: z.strictObject({ definition: VmDefinition, pid: z.int().positive() }),
   },
-  /** Takes over a running QEMU by its QMP socket. The agent never kills a process it adopted. */
+  /** Adopts a running QEMU by its QMP socket. The agent never kills an adopted process. */
   "guest.adopt": {
     args: z.strictObject({ definition: VmDefinition, qmpPath: z.string().startsWith("/") }),
     result: z.strictObject({ definition: VmDefinition, pid: z.int().positive() }),
   },
-  /** Ends a guest: `powerdown` asks it (ACPI), `quit` ends QEMU at once. */
+  /** Ends a guest: `powerdown` asks the guest (ACPI), `quit` ends QEMU at once. */
   "guest.stop": {
     args: z.strictObject({ mode: z.enum(["powerdown", "quit"]) }),
     result: z.strictObject({ stopped: z.literal(true) }),
@@ -37,11 +37,11 @@ export const verbs = {
       definition: VmDefinition,
       settings: SideSettings,
       handoverKey: HandoverKey,
-      /** The agent makes the credentials that the settings name. */
+      /** Kind of the credentials that the settings name; the agent makes them. */
       tls: TlsKind.optional(),
     }),
     result: z.strictObject({
-      /** `tcp:address:port` that QEMU really listens on. */
+      /** `tcp:address:port` that QEMU listens on. */
       migrationUri: z.string(),
       handover: z.strictObject({ address: z.string(), port: z.int().min(1).max(65535) }),
       pid: z.int().positive(),
@@ -49,7 +49,7 @@ export const verbs = {
       startMs: z.number().nonnegative(),
     }),
   },
-  /** Sets the source up, opens the handover link, starts the migration. Returns when QEMU runs it. */
+  /** Sets the source up, opens the handover link and starts the migration; returns when it runs. */
   "source.start": {
     args: z.strictObject({
       settings: SideSettings,
@@ -57,72 +57,72 @@ export const verbs = {
       handover: z.strictObject({ address: z.string(), port: z.int().min(1).max(65535) }),
       handoverKey: HandoverKey,
       tls: TlsKind.optional(),
-      /** True when an ACK is expected: the agent then watches for it. */
+      /** The agent watches for the ACK. */
       ackExpected: z.boolean(),
-      /** The agent cancels by itself when STOP has not come by then, ms after `migrate`. */
+      /** Without STOP by then the agent cancels by itself; ms after `migrate`. */
       precopyDeadlineMs: z.int().positive(),
-      /** What to do, by itself, when the migration does not converge. */
+      /** The agent climbs these rungs by itself when the migration does not converge. */
       climb: Climb.optional(),
-      /** What the link gives, B/s: QEMU is told after the first pass over RAM. */
+      /** The link's bandwidth, B/s: QEMU is set to it after the first pass over RAM. */
       linkBytesPerSecond: z.number().positive().optional(),
-      /** Present: converge and hold, the guest running, until `source.permit`. */
+      /** Present: the source converges and holds, the guest running, until `source.permit`. */
       gate: z
         .strictObject({
-          /** The agent releases by itself then, ms since the epoch. */
+          /** Then the agent opens the gate by itself; ms since the epoch. */
           permitAtMs: z.number().optional(),
         })
         .optional(),
     }),
     result: z.strictObject({ startedAtMs: z.number() }),
   },
-  /** Gives leave to switch over to a source that holds. Given again it changes nothing. */
+  /** Permits the switchover of a source that holds. Repeated, it changes nothing. */
   "source.permit": {
     args: z.strictObject({}),
     result: z.strictObject({ permitted: z.literal(true) }),
   },
-  /** Changes the source's limits while it migrates; the highest revision is the one that counts. */
+  /** Changes the source's limits while it migrates; the highest revision wins. */
   "source.set": {
     args: z.strictObject({
-      /** 0 is unlimited. */
+      /** B/s; 0 is unlimited. */
       maxBandwidthBytesPerSecond: z.int().min(0),
       revision: z.int().positive(),
     }),
-    /** The limit that counts now. */
+    /** The limit in force, B/s. */
     result: z.strictObject({ maxBandwidthBytesPerSecond: z.int().min(0) }),
   },
-  /** Reports what this end sees; changes nothing. */
+  /** Reports this side's state; changes nothing. */
   "migration.observe": { args: z.strictObject({}), result: Observation },
-  /** Cancels an outgoing migration if there is one and waits for the end of it. */
+  /** Cancels the outgoing migration, if there is one, and waits until it is over. */
   "source.cancel": { args: z.strictObject({}), result: Observation },
   /**
-   * Makes the target's copy the one: only sent when the source is known to have completed or to be
-   * gone. A guest that was paused before the migration stays paused.
+   * Lets the target's guest run. Only sent when the source is known to have completed or exited. A
+   * guest that was paused before the migration stays paused.
    */
   "target.resume": {
     args: z.strictObject({ wasRunning: z.boolean().default(true) }),
     result: Observation,
   },
-  /** Lets the source's guest run again: only sent when no other copy exists. */
+  /** Lets the source's guest run again. Only sent when no other copy exists. */
   "source.resume": { args: z.strictObject({}), result: Observation },
-  /** After a break in postcopy: listens for a new connection of the source. */
+  /** After a break in postcopy: the target listens for a new connection. */
   "target.recover": {
     args: z.strictObject({}),
     result: z.strictObject({
-      /** `tcp:address:port`; null when the target is not paused: nothing is broken. */
+      /** `tcp:address:port`; null if the target is not paused, so that nothing is broken. */
       migrationUri: z.string().nullable(),
     }),
   },
-  /** After a break in postcopy: connects again, and returns when both ends go on. */
+  /** After a break in postcopy: the source connects again; returns when both sides continue. */
   "source.recover": {
     args: z.strictObject({ migrationUri: z.string().nullable() }),
     result: z.strictObject({ status: z.string() }),
   },
-  /** Ends the target's process; refused when its guest has ever run. */
+  /** Ends the target's process; refused if its guest has ever run. */
   "target.discard": {
     args: z.strictObject({}),
     result: z.strictObject({ discarded: z.literal(true) }),
   },
-  /** Ends the finished source process; refused unless its migration completed. */
+  /** Ends the finished source process; refused unless its migration has completed. */
   "source.discard": {
     args: z.strictObject({}),
     result: z.strictObject({ discarded: z.literal(true) }),
@@ -135,7 +135,7 @@ export type ResultOf<V extends Verb> = z.infer<(typeof verbs)[V]["result"]>;
 
 export const Verb = z.enum(Object.keys(verbs) as [Verb, ...Verb[]]);
 
-/** A command as it travels on the host's queue. Signatures will be added beside `command`. */
+/** A command as sent to the host's queue. Signatures will be added beside `command`. */
 export const CommandEnvelope = z.strictObject({
   version: z.literal(1),
   command: z.strictObject({
@@ -143,19 +143,19 @@ export const CommandEnvelope = z.strictObject({
     host: HostId,
     vm: VmId,
     migrationId: MigrationId.optional(),
-    /** The epoch of the VM's lock; an agent refuses one older than it has seen for this VM. */
+    /** The epoch of the VM's lock; an agent refuses one lower than it has seen for this VM. */
     epoch: z.int().nonnegative(),
     verb: Verb,
     args: z.unknown(),
     issuedAt: z.iso.datetime(),
-    /** After this the command must not be started any more. */
+    /** From then on the command must not be started. */
     expiresAt: z.iso.datetime(),
   }),
 });
 export type CommandEnvelope = z.infer<typeof CommandEnvelope>;
 export type Command = CommandEnvelope["command"];
 
-/** Why a command was not carried out. `code` decides, `message` is for people. */
+/** Why a command was not executed. `code` is for programs, `message` for people. */
 export const CommandError = z.strictObject({
   code: z.enum([
     "refused", // the agent's own rules forbid it in this state
@@ -163,7 +163,7 @@ export const CommandError = z.strictObject({
     "expired", // arrived after expiresAt
     "invalid", // args do not fit the verb
     "not-found", // no such guest here
-    "qemu", // QEMU said no, or died
+    "qemu", // QEMU refused it, or exited
     "timeout", // QEMU did not answer in time
     "internal",
   ]),

@@ -3,14 +3,14 @@ import { ClimbedRung } from "../convergence/ladder.ts";
 import { CommandId, HostId, MigrationId, VmId } from "../id.ts";
 import { CommandError } from "./command.ts";
 
-/** Figures of query-migrate while a migration runs. Bytes; rates in bytes per second. */
+/** Figures of `query-migrate` while a migration runs. */
 export const Progress = z.strictObject({
   status: z.string(),
   totalTimeMs: z.number().nonnegative().optional(),
   ramTotalBytes: z.number().nonnegative().optional(),
   ramTransferredBytes: z.number().nonnegative().optional(),
   ramRemainingBytes: z.number().nonnegative().optional(),
-  /** RAM and devices, where QEMU tells (11.1+). */
+  /** RAM and devices; QEMU 11.1 and newer. */
   remainingBytes: z.number().nonnegative().optional(),
   dirtyBytesPerSecond: z.number().nonnegative().optional(),
   dirtySyncCount: z.number().nonnegative().optional(),
@@ -22,25 +22,27 @@ export type Progress = z.infer<typeof Progress>;
 
 /** The source's figures after `completed`. */
 export const FinalFigures = z.strictObject({
-  /** QEMU's own figure: STOP to the end of migration, measured on the source. */
+  /** QEMU's own figure, measured on the source: from STOP to the end of the migration. */
   downtimeMs: z.number().nonnegative(),
   totalTimeMs: z.number().nonnegative(),
   setupTimeMs: z.number().nonnegative().optional(),
-  /** Sent between STOP and the end, where QEMU tells. */
+  /** Sent between STOP and the end; absent where QEMU does not report it. */
   downtimeBytes: z.number().nonnegative().optional(),
   progress: Progress,
 });
 export type FinalFigures = z.infer<typeof FinalFigures>;
 
-/** How the ACK was seen. `implied`: the guest stopped, which QEMU only does after the ACK. */
+/**
+ * How the ACK was observed: `trace`, by a trace event of the target's QEMU; `implied`, by the stop of
+ * the guest, which QEMU delays until the ACK.
+ */
 export const AckEvidence = z.enum(["trace", "implied"]);
 export type AckEvidence = z.infer<typeof AckEvidence>;
 
 const migrationEvent = { migrationId: MigrationId, vm: VmId, epoch: z.int().nonnegative() };
 
 /**
- * What agents tell the cloud. `atMs` is the moment it happened on that host (QEMU's timestamp where
- * QEMU gave one). Events come at least once and in order per host (`seq`).
+ * What agents emit. Events arrive at least once, and in order for each host.
  */
 export const EventBody = z.discriminatedUnion("type", [
   z.strictObject({
@@ -52,9 +54,9 @@ export const EventBody = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("guest.exited"), vm: VmId, detail: z.string() }),
   /** QEMU accepted `migrate` on the source. */
   z.strictObject({ type: z.literal("migration.started"), ...migrationEvent }),
-  /** Newest figures only; also the heartbeat of a running migration. */
+  /** The newest figures; also the heartbeat of a running migration. */
   z.strictObject({ type: z.literal("migration.progress"), ...migrationEvent, progress: Progress }),
-  /** What is left fits the downtime limit, or the guest has stopped. */
+  /** The remaining data fits the downtime limit, or the guest has stopped. */
   z.strictObject({ type: z.literal("migration.converged"), ...migrationEvent }),
   z.strictObject({
     type: z.literal("migration.acked"),
@@ -62,37 +64,37 @@ export const EventBody = z.discriminatedUnion("type", [
     evidence: AckEvidence,
     pending: z.int().nonnegative().optional(),
   }),
-  /** How many devices the target's ACK still waits for, where its QEMU counts them. */
+  /** How many devices' ACKs are missing, where the target's QEMU counts them. */
   z.strictObject({
     type: z.literal("migration.ack-pending"),
     ...migrationEvent,
     pending: z.int().nonnegative(),
   }),
-  /** The source has all but the last of it over there, and holds for leave; the guest runs. */
+  /** The source has converged and holds switchover until it is permitted; the guest runs. */
   z.strictObject({ type: z.literal("migration.held"), ...migrationEvent }),
-  /** The hold was lifted. */
+  /** The gate was opened: by a permit, or by the agent at the time given. */
   z.strictObject({
     type: z.literal("migration.gate-opened"),
     ...migrationEvent,
     by: z.enum(["command", "time"]),
   }),
-  /** It had stalled: one rung of the ladder was climbed. */
+  /** The migration had stalled, so one rung of the ladder was climbed. */
   z.strictObject({ type: z.literal("migration.rung"), ...migrationEvent, ...ClimbedRung.shape }),
-  /** Another limit holds for what QEMU may send, B/s; 0 is unlimited. */
+  /** QEMU's sending rate has another limit, B/s; 0 is unlimited. */
   z.strictObject({
     type: z.literal("migration.bandwidth-set"),
     ...migrationEvent,
     maxBandwidthBytesPerSecond: z.int().nonnegative(),
   }),
-  /** The guest runs on the target from here on, its memory follows: no way back. */
+  /** From here on the guest runs on the target, and its memory follows: nothing can be undone. */
   z.strictObject({ type: z.literal("migration.postcopy"), ...migrationEvent }),
-  /** The connection broke in postcopy: both ends wait for a new one. Pauses count from 1. */
+  /** The connection broke in postcopy: both sides wait for a new one. Pauses count from 1. */
   z.strictObject({
     type: z.literal("migration.postcopy-paused"),
     ...migrationEvent,
     pause: z.int().positive(),
   }),
-  /** An executable of the host has been run for this migration. */
+  /** A hook of the host has been run for this migration. */
   z.strictObject({
     type: z.literal("migration.hook"),
     ...migrationEvent,
@@ -101,7 +103,7 @@ export const EventBody = z.discriminatedUnion("type", [
     outcome: z.enum(["succeeded", "failed", "timed-out"]),
     detail: z.string().max(4000),
     durationMs: z.number().nonnegative(),
-    /** The beginning of what it wrote. */
+    /** The beginning of its output. */
     output: z.string().max(4096),
   }),
   /** STOP on the source: the downtime begins. */
@@ -110,27 +112,28 @@ export const EventBody = z.discriminatedUnion("type", [
     type: z.literal("migration.source-completed"),
     ...migrationEvent,
     figures: FinalFigures,
-    /** The target's agent was told over the handover link. */
+    /** The run grant reached the target's agent over the handover link. */
     handedOver: z.boolean(),
   }),
   /** RESUME on the target. */
   z.strictObject({ type: z.literal("migration.target-running"), ...migrationEvent }),
-  /** This end's part is over and it was not a success. */
+  /** The migration has failed or was cancelled on this side. */
   z.strictObject({
     type: z.literal("migration.failed"),
     ...migrationEvent,
     side: z.enum(["source", "target"]),
     status: z.string(),
     errorDescription: z.string().max(4000),
-    /** Present when the agent itself gave up: the ladder's last rung. */
+    /** Present if the agent itself gave up, at the ladder's last rung. */
     code: z.enum(["no-convergence"]).optional(),
   }),
 ]);
 export type EventBody = z.infer<typeof EventBody>;
 
 export const AgentEvent = z.strictObject({
-  /** Grows by one with each event of a host, over restarts. */
+  /** Grows by one with each event of a host, across restarts. */
   seq: z.int().positive(),
+  /** The host's clock, ms since the epoch; QEMU's own timestamp where it gives one. */
   atMs: z.number().nonnegative(),
   body: EventBody,
 });

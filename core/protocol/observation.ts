@@ -2,15 +2,15 @@ import { z } from "zod";
 import { MigrationId } from "../id.ts";
 
 /**
- * What one end sees of one VM at one moment. Facts only: what they mean for both ends together is
- * decided in reconcile.ts.
+ * One side's state of one VM at one moment. Facts only: core/migration/reconcile.ts decides what they
+ * mean for both sides together.
  */
 export const Observation = z.strictObject({
-  /** Role this host has, or had, for the VM in the migration at hand. */
+  /** The side that this host is, or was, in the VM's newest migration here. */
   side: z.enum(["source", "target"]),
   /**
-   * `running`: the QEMU process exists; `gone`: it existed and has ended; `none`: never here;
-   * `silent`: it exists but its QMP does not answer.
+   * `running`: the QEMU process exists; `exited`: it existed and has ended; `none`: it was never here;
+   * `silent`: it exists and does not answer on QMP.
    */
   process: z.enum(["running", "exited", "none", "silent"]),
   /** query-status, e.g. `running`, `paused`, `inmigrate`, `postmigrate`, `finish-migrate`. */
@@ -19,11 +19,11 @@ export const Observation = z.strictObject({
   migrationStatus: z.string().optional(),
   /** query-migrate error-desc. */
   errorDescription: z.string().optional(),
-  /** The guest has run in this process as far as this agent knows (journal and events). */
+  /** The guest has run in this process, as far as the agent knows. */
   everRan: z.boolean(),
-  /** This end of the handover link is connected. */
+  /** The handover link is connected on this side. */
   linkUp: z.boolean(),
-  /** The last migration this process took part in, by the agent's journal. */
+  /** The newest migration that this process took part in. */
   migrationId: MigrationId.optional(),
 });
 export type Observation = z.infer<typeof Observation>;

@@ -19,13 +19,13 @@ export const MachineType = z.strictObject({
   deprecated: z.boolean().default(false),
   /**
    * The effective default of `migration.switchover-ack-legacy` for this machine type, from
-   * `query-machines compat-props` (QEMU 9.1+); absent when QEMU cannot tell.
+   * `query-machines compat-props` (QEMU 9.1 and newer); absent where QEMU does not report it.
    */
   switchoverAckLegacy: z.boolean().optional(),
 });
 export type MachineType = z.infer<typeof MachineType>;
 
-/** What a QEMU binary can do; the same for each process of it, so it is cached by file identity. */
+/** What a QEMU binary supports. Agents cache it by the identity of the file. */
 export const QemuProbe = z.strictObject({
   /** Path, size and modification time of the binary: the cache key. */
   binary: z.string(),
@@ -35,17 +35,17 @@ export const QemuProbe = z.strictObject({
   capabilities: z.array(z.string()),
   /** Names of the migration parameters with the values `query-migrate-parameters` reports. */
   parameters: z.record(z.string(), ParameterValue),
-  /** In the answer to a probe only the guest's own, where it is known: there are dozens. */
+  /** Dozens; in the answer to a probe only the guest's own, if it is known. */
   machines: z.array(MachineType),
-  /** Values `multifd-compression` accepts in this build (query-qmp-schema). */
+  /** Values of `multifd-compression` in this build (`query-qmp-schema`). */
   multifdCompression: z.array(z.string()),
-  /** `migrate-incoming` knows `exit-on-error` (9.1+). */
+  /** `migrate-incoming` has `exit-on-error` (QEMU 9.1 and newer). */
   exitOnError: z.boolean(),
-  /** Properties of `vfio-pci` in this build; empty when the device does not exist. */
+  /** Properties of `vfio-pci` in this build; empty if it has no such device. */
   vfioProperties: z.array(z.string()),
-  /** Kinds of TLS credentials this build has; absent: an older agent did not ask. */
+  /** Kinds of TLS credentials in this build; absent if an older agent did not probe them. */
   tlsCredentials: z.array(z.string()).optional(),
-  /** The `log` trace backend is built in, so trace events can be read from a file. */
+  /** The `log` trace backend is built in: trace events can be read from a file. */
   traceLog: z.boolean(),
 });
 export type QemuProbe = z.infer<typeof QemuProbe>;
@@ -54,24 +54,25 @@ export type QemuProbe = z.infer<typeof QemuProbe>;
 export const TlsKind = z.enum(["psk", "x509"]);
 export type TlsKind = z.infer<typeof TlsKind>;
 
+/** A VFIO device of the guest. */
 export const VfioDevice = z.strictObject({
-  /** The device's id, or its QOM path when it has none. */
+  /** The device's id, or its QOM path if it has none. */
   id: z.string(),
   type: z.string(),
-  /** What load times are learned by, e.g. `pci 15b3:101e` or `mdev mtty-1`. */
+  /** The class that load times are learned for, e.g. `pci 15b3:101e` or `mdev mtty-1`. */
   deviceClass: z.string().optional(),
-  /** Values read by qom-get; only the migration related ones. */
+  /** Values of `qom-get`, only those about migration. */
   properties: z.record(z.string(), ParameterValue),
 });
 export type VfioDevice = z.infer<typeof VfioDevice>;
 
-/** The running guest as the source agent sees it. */
+/** The guest and its QEMU, as the source's agent observes them. */
 export const SourceProbe = z.strictObject({
   qemu: QemuProbe,
   /** The resolved machine type, e.g. `pc-i440fx-10.0`; never an alias. */
   machineType: z.string(),
   accelerator: z.enum(["tcg", "kvm"]),
-  /** KVM's dirty-ring-size is set (needed by the capability dirty-limit). */
+  /** KVM's `dirty-ring-size` is set, which the capability `dirty-limit` requires. */
   dirtyRing: z.boolean(),
   /** query-status, e.g. `running`. */
   runState: z.string(),
@@ -82,34 +83,34 @@ export const SourceProbe = z.strictObject({
   cpuModel: z.string().optional(),
   uuid: z.string().optional(),
   vfioDevices: z.array(VfioDevice),
-  /** `blocked-reasons` of query-migrate; not empty means `migrate` would be refused. */
+  /** `blocked-reasons` of `query-migrate`; with any of them QEMU refuses `migrate`. */
   blockers: z.array(z.string()),
-  /** Hooks of this host that a migration has to be made ready for. */
+  /** Hooks of this host that need a capability. */
   hooks: z.array(z.enum(["preSwitchover"])).optional(),
-  /** Ways in which this end can encrypt the stream. */
+  /** Ways in which this side can encrypt the stream. */
   tls: z.array(TlsKind).optional(),
-  /** What the link of the migration network gives, B/s. */
+  /** Speed of the host's link to the migration network, B/s. */
   linkBytesPerSecond: z.int().positive().optional(),
 });
 export type SourceProbe = z.infer<typeof SourceProbe>;
 
-/** The target host as its agent sees it, without a guest. */
+/** The target host, as its agent observes it, without a guest. */
 export const TargetProbe = z.strictObject({
   qemu: QemuProbe,
-  /** Memory that may still be given to guests on this host. */
+  /** Memory of this host that no guest has yet. */
   memoryFreeBytes: z.int().nonnegative(),
   accelerators: z.array(z.enum(["tcg", "kvm"])),
-  /** The host already has a process for this VM (left-over or running). */
+  /** The host already has a process for this VM, left over or running. */
   vmPresent: z.boolean(),
-  /** userfaultfd is usable (needed by postcopy-ram on the target). */
+  /** userfaultfd can be used, which `postcopy-ram` requires on the target. */
   userfaultfd: z.boolean(),
-  /** What the link of the migration network gives, B/s. */
+  /** Speed of the host's link to the migration network, B/s. */
   linkBytesPerSecond: z.int().positive().optional(),
-  /** The CPU model of the guest is fully available; absent when QEMU cannot tell. */
+  /** The host has all features of the guest's CPU model; absent where QEMU does not report it. */
   cpuModelAvailable: z.boolean().optional(),
-  /** Host resources that the guest's definition names and this host does not have. */
+  /** Host resources of the guest's definition that this host does not have. */
   missingResources: z.array(z.string()).default([]),
-  /** Ways in which this end can encrypt the stream. */
+  /** Ways in which this side can encrypt the stream. */
   tls: z.array(TlsKind).optional(),
 });
 export type TargetProbe = z.infer<typeof TargetProbe>;

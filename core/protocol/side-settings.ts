@@ -1,9 +1,9 @@
 import { z } from "zod";
 import { ParameterValue } from "./probe.ts";
 
-/** Capabilities and parameters that one side's QEMU is set to before a migration. */
+/** What one side's QEMU is set to before a migration. */
 export const SideSettings = z.strictObject({
-  /** Every capability this side's QEMU has, on or off: nothing is left to an earlier migration. */
+  /** Every capability of this side's QEMU, on or off: earlier migrations leave no trace. */
   capabilities: z.record(z.string(), z.boolean()),
   parameters: z.record(z.string(), ParameterValue),
 });
