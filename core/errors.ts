@@ -11,24 +11,25 @@
  */
 export abstract class SwitchyardError extends Error {}
 
-/** Something a task needs could not be reached, or was too busy. */
+/** Something that a task needs could not be reached, or was too busy. */
 export class RetryableError extends SwitchyardError {
   override name = "RetryableError";
 }
 
+/** The same call will always fail. */
 export abstract class TerminalError extends SwitchyardError {}
 
-/** Other writers held the same items for longer than the retries lasted. */
+/** Other writers held the same items for as long as the retries lasted. */
 export class TableBusy extends RetryableError {
   override name = "TableBusy";
 }
 
-/** Both ends were asked and cannot migrate this guest in this way; the record names each blocker. */
+/** The probes show that this guest cannot migrate in this way; the record names each blocker. */
 export class NegotiationRefused extends TerminalError {
   override name = "NegotiationRefused";
 }
 
-/** The migration does not exist, is over, or has gone past what was asked for. */
+/** The migration does not exist, is over, or is past the step that was asked for. */
 export class StaleMigration extends TerminalError {
   override name = "StaleMigration";
 }

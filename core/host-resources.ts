@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-/** Name of a host resource, the same on every host that has one of that kind. */
+/** Name of a host resource, the same on every host that has such a resource. */
 export const ResourceName = z
   .string()
   .regex(/^[a-z0-9][a-z0-9._-]*$/i)
@@ -8,9 +8,9 @@ export const ResourceName = z
 export type ResourceName = z.infer<typeof ResourceName>;
 
 /**
- * Stands in a VM's definition for what differs from host to host, such as the address of a VFIO
- * device: `{"driver": "vfio-pci", "sysfsdev": {"$host": "gpu0"}}`. Each host's agent puts in what its
- * own configuration says of that name.
+ * A placeholder in a VM's definition for what differs from host to host, such as the address of a
+ * VFIO device: `{"driver": "vfio-pci", "sysfsdev": {"$host": "gpu0"}}`. Each host's agent replaces it
+ * by the value that its configuration has for the name.
  */
 export const HostResource = z.strictObject({ $host: ResourceName });
 
@@ -36,7 +36,7 @@ export function mapResources<T>(value: T, replace: (name: ResourceName) => strin
   return map(value, replace) as T;
 }
 
-/** An object that says `$host` and is no proper placeholder. */
+/** Whether a JSON value holds, at any depth, an object with `$host` that is no valid placeholder. */
 export function hasBadPlaceholder(value: unknown): boolean {
   if (typeof value !== "object" || value === null) return false;
   if (Object.hasOwn(value, "$host")) return !HostResource.safeParse(value).success;

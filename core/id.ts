@@ -17,7 +17,7 @@ export type HostId = z.infer<typeof HostId>;
 export const VmId = name.brand<"VmId">();
 export type VmId = z.infer<typeof VmId>;
 
-/** `mig_` and 26 characters of Crockford base 32 that sort by time of creation (a ULID). */
+/** `mig_` and a ULID: 26 characters of Crockford base 32 that sort by time of creation. */
 export const MigrationId = z
   .string()
   .regex(/^mig_[0-9A-HJKMNP-TV-Z]{26}$/, "expected a migration id such as mig_01J9Z3…")
@@ -25,8 +25,8 @@ export const MigrationId = z
 export type MigrationId = z.infer<typeof MigrationId>;
 
 /**
- * The name of one step's command: a repeated step sends the same id, so that an agent answers it
- * from its journal instead of doing it twice. `<owner id>.<step>.<attempt>`.
+ * Id of one step's command, `<owner id>.<step>.<attempt>`. A repeated step sends the same id, so that
+ * the agent answers from its journal and does nothing twice.
  */
 export const CommandId = z
   .string()
@@ -37,8 +37,11 @@ export type CommandId = z.infer<typeof CommandId>;
 const CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 /**
- * A ULID from a time and ten random bytes; both come from the caller, this folder has no clock and
- * no source of randomness.
+ * A ULID. Time and randomness come from the caller, since core/ is deterministic. Source: the ULID
+ * specification (github.com/ulid/spec).
+ *
+ * @param timeMs ms since the epoch
+ * @param random at least ten random bytes; the first ten are used
  *
  * @throws RangeError when `random` has fewer than ten bytes or the time does not fit 48 bits.
  */

@@ -8,9 +8,9 @@ const qapiObject = z
   .refine((value) => !hasBadPlaceholder(value), 'expected {"$host": "<name>"} and nothing beside');
 
 /**
- * What a guest is made of. The same definition starts it on any host: everything in it must mean
- * the same there (shared disks, device properties); what differs from host to host is named by a
- * placeholder (host-resources.ts). Values go to QEMU as JSON, never through a shell.
+ * What a guest is made of. One definition starts the guest on any host, so everything in it must mean
+ * the same on each (shared disks, device properties); a placeholder names what differs
+ * (host-resources.ts). Values go to QEMU as JSON, never through a shell.
  */
 export const VmDefinition = z.strictObject({
   /** Machine type. An alias (`pc`, `q35`) is resolved to its versioned name when the guest starts. */
@@ -19,16 +19,16 @@ export const VmDefinition = z.strictObject({
     .regex(/^[a-z0-9][a-z0-9._-]*$/i)
     .max(64)
     .default("pc"),
-  /** Properties of the machine (`-machine pc,acpi=off`); the same on both ends of a migration. */
+  /** Properties of the machine (`-machine pc,acpi=off`). */
   machineOptions: z
     .record(
       z.string().regex(/^[a-z0-9][a-z0-9-]*$/i),
       z.union([z.boolean(), z.string().regex(/^[A-Za-z0-9_.:+-]{1,256}$/)]),
     )
     .optional(),
-  /** `tcg` works everywhere; `kvm` needs /dev/kvm. */
+  /** `tcg` works on any host; `kvm` needs /dev/kvm. */
   accelerator: z.enum(["tcg", "kvm"]).default("tcg"),
-  /** QEMU CPU model; the machine type's default when absent. */
+  /** QEMU CPU model; absent: the machine type's default. */
   cpuModel: z
     .string()
     .regex(/^[a-z0-9][a-z0-9._,+=-]*$/i)
@@ -60,9 +60,9 @@ export const Vm = z.strictObject({
   id: VmId,
   definition: VmDefinition,
   host: HostId,
-  /** `unknown`: only a person may decide; nothing is started, stopped or resumed. */
+  /** `unknown`: only a person may decide; nothing is started, stopped or resumed meanwhile. */
   state: z.enum(["starting", "running", "migrating", "stopped", "failed", "unknown"]),
-  /** Fencing number: grows with each taking of the lock; agents refuse commands of older ones. */
+  /** Fencing number: grows each time the lock is taken; agents refuse commands of lower ones. */
   epoch: z.int().nonnegative(),
   lockedBy: MigrationId.optional(),
   /** Why the state is `failed` or `unknown`. */

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { StallRule } from "./stall.ts";
 
-/** Ladders are named as oVirt names its migration policies. */
+/** Named after oVirt's migration policies. */
 export const LadderName = z.enum([
   "none",
   "minimal-downtime",
@@ -14,12 +14,13 @@ export type LadderName = z.infer<typeof LadderName>;
 /** What is done about a migration that does not converge. */
 export const Convergence = z.strictObject({
   /**
-   * `none`: nothing, it goes on until its deadline. Otherwise one rung is climbed each time it stalls:
-   * the guest is slowed down (auto-converge), the downtime limit is raised step by step up to 500 ms
-   * (`minimal-downtime`), 5 s (`suspend-if-needed`) or 1.5 s and then 5 s (`very-large`); the last
-   * rung gives up, the guest running on where it is. `post-copy` goes up to 200 ms and then, where
-   * both hosts can, lets the guest run on the target while its memory follows: that cannot be
-   * cancelled. It is begun only by this ladder.
+   * `none`: nothing, the migration continues until its deadline. Otherwise one rung is climbed each
+   * time it stalls: first the guest is slowed down (auto-converge), then the downtime limit is raised
+   * in steps up to 500 ms (`minimal-downtime`), 5 s (`suspend-if-needed`) or 1.5 s and then 5 s
+   * (`very-large`); the last rung cancels the migration, and the guest keeps running on the source.
+   * `post-copy` raises the limit up to 200 ms and then, where both sides support it, lets the guest
+   * run on the target while its memory follows, which cannot be cancelled. Only this ladder begins
+   * postcopy.
    */
   ladder: LadderName.default("none"),
   stall: StallRule.prefault({}),
@@ -28,34 +29,35 @@ export type Convergence = z.infer<typeof Convergence>;
 
 const percent = z.int().min(1).max(99);
 
+/** One measure against a stall. */
 export const Rung = z.discriminatedUnion("action", [
   z.strictObject({
     action: z.literal("downtime-limit"),
     downtimeLimitMs: z.int().min(1).max(2_000_000),
   }),
-  /** QEMU slows the guest's CPUs down, more with each pass that does not help. */
+  /** QEMU slows the guest's CPUs down, more with each pass that does not converge. */
   z.strictObject({
     action: z.literal("throttle"),
     initialPercent: percent,
     incrementPercent: percent,
     maxPercent: percent,
   }),
-  /** The guest goes to the target at once, and its memory after it: there is no way back. */
+  /** The guest runs on the target at once, and its memory follows; this cannot be undone. */
   z.strictObject({ action: z.literal("postcopy") }),
   z.strictObject({ action: z.literal("abort") }),
 ]);
 export type Rung = z.infer<typeof Rung>;
 
-/** What the source's agent climbs by itself, first rung first. */
+/** The rungs that the source's agent climbs by itself, in order, and when. */
 export const Climb = z.strictObject({ rungs: z.array(Rung).min(1).max(20), stall: StallRule });
 export type Climb = z.infer<typeof Climb>;
 
-/** A rung that was climbed, as the record keeps it. */
+/** A rung that was climbed, for the record. */
 export const ClimbedRung = z.strictObject({
   /** From 1 on. */
   rung: z.int().min(1).max(20),
   action: z.enum(["downtime-limit", "throttle", "postcopy", "abort"]),
-  /** The limit that holds from here on, ms. */
+  /** The downtime limit from here on, ms. */
   downtimeLimitMs: z.int().positive().optional(),
   reason: z.string().max(500),
 });
@@ -64,8 +66,8 @@ export type ClimbedRung = z.infer<typeof ClimbedRung>;
 type Ladder = { startLimitMs: number; limitsMs: readonly number[]; postcopy?: true };
 
 /**
- * oVirt's steps. Slowing the guest down comes first in each: it costs the guest less than a longer
- * stop, and takes effect at once.
+ * Downtime limits in ms, oVirt's steps. Each ladder slows the guest down first: that costs the guest
+ * less than a longer stop, and takes effect at once.
  */
 const ladders: Readonly<Record<Exclude<LadderName, "none">, Ladder>> = {
   "minimal-downtime": { startLimitMs: 100, limitsMs: [150, 200, 300, 400, 500] },
@@ -74,6 +76,7 @@ const ladders: Readonly<Record<Exclude<LadderName, "none">, Ladder>> = {
   "very-large": { startLimitMs: 300, limitsMs: [400, 500, 700, 1_000, 1_500, 5_000] },
 };
 
+/** The steps of a ladder; undefined for `none`. */
 export function findLadder(name: LadderName): Ladder | undefined {
   return name === "none" ? undefined : ladders[name];
 }
@@ -81,10 +84,10 @@ export function findLadder(name: LadderName): Ladder | undefined {
 /**
  * The rungs of a ladder for one migration.
  *
- * @param throttle the guest may be slowed down, and how; undefined: it may not
- * @param postcopy both ends can
- * @param limitMs the downtime limit that the migration begins with
- * @param limitMsMax no rung goes above it (a downtime budget less the devices' load time)
+ * @param throttle how the guest may be slowed down; undefined: not at all
+ * @param postcopy both sides support it
+ * @param limitMs the downtime limit at the start, ms
+ * @param limitMsMax highest limit of a rung, ms (a downtime budget less the devices' load time)
  */
 export function rungsOf(
   name: LadderName,

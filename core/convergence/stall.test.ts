@@ -5,7 +5,7 @@ const rule = StallRule.parse({});
 const MIB = 2 ** 20;
 const BANDWIDTH = 100 * MIB;
 
-/** One pass every `everyS` seconds; what is left at its beginning, MiB. */
+/** One pass every `everyS` seconds; `left`: remaining data at its beginning, MiB. */
 function play(left: number[], everyS: number, first = 2): (StallState | undefined)[] {
   let state: StallState | undefined;
   return left.map((mib, index) => {
@@ -26,24 +26,29 @@ function play(left: number[], everyS: number, first = 2): (StallState | undefine
 const firstStall = (states: (StallState | undefined)[]) => states.findIndex((s) => s?.stalled);
 
 test.each([
-  { what: "the same is left every time", left: Array(12).fill(500), everyS: 10, at: 4 },
-  { what: "more is left every time", left: [100, 200, 300, 400, 500, 600], everyS: 10, at: 4 },
+  { what: "the same amount is left at each pass", left: Array(12).fill(500), everyS: 10, at: 4 },
+  { what: "more is left at each pass", left: [100, 200, 300, 400, 500, 600], everyS: 10, at: 4 },
   {
     what: "3 % less is left: within the margin",
     left: [100, 97, 97, 97, 97, 97],
     everyS: 10,
     at: 4,
   },
-  { what: "a third less is left every time", left: [900, 600, 400, 266, 177], everyS: 30, at: -1 },
   {
-    what: "passes are longer than the window: two in vain",
+    what: "a third less is left at each pass",
+    left: [900, 600, 400, 266, 177],
+    everyS: 30,
+    at: -1,
+  },
+  {
+    what: "passes are longer than the window: two without progress",
     left: [500, 500, 500],
     everyS: 300,
     at: 2,
   },
-  { what: "one long pass in vain is not enough", left: [500, 500], everyS: 300, at: -1 },
+  { what: "one long pass without progress is not enough", left: [500, 500], everyS: 300, at: -1 },
   {
-    what: "it came down and then stays",
+    what: "it decreases and then stops",
     left: [900, 300, 100, ...Array(14).fill(100)],
     everyS: 10,
     at: 15,
@@ -56,13 +61,13 @@ test("the first pass is not judged", () => {
   expect(play([500], 10, 1)).toEqual([undefined]);
 });
 
-test("a pass is judged once, whatever is left of it later", () => {
+test("a pass is judged once, by its first sample", () => {
   const [state] = play([500], 10);
   const later = { atMs: 90_000, passes: 2, remainingBytes: 1, bandwidthBytesPerSecond: BANDWIDTH };
   expect(nextStall(state, later, rule)).toBe(state);
 });
 
-test("a link that carries nothing tells nothing", () => {
+test("a sample without bandwidth is ignored", () => {
   const sample = { atMs: 0, passes: 3, remainingBytes: MIB, bandwidthBytesPerSecond: 0 };
   expect(nextStall(undefined, sample, rule)).toBeUndefined();
 });
@@ -72,14 +77,17 @@ test("the moving average weighs the newest figure with 0.4", () => {
   expect(second?.impliedMs).toBeCloseTo(0.4 * 5_000 + 0.6 * 10_000);
 });
 
-test("after a rung it has a whole window again", () => {
+test("after a rung the migration has a whole window again", () => {
   const states = play(Array(5).fill(500), 10);
   const stalled = states.at(-1);
   if (stalled === undefined) throw new Error("Expected a state");
   expect(stalled.stalled).toBe(true);
   const restarted = restartStall(stalled, 40_000);
   const sample = (atMs: number, passes: number) => ({
-    ...{ atMs, passes, remainingBytes: 500 * MIB, bandwidthBytesPerSecond: BANDWIDTH },
+    atMs,
+    passes,
+    remainingBytes: 500 * MIB,
+    bandwidthBytesPerSecond: BANDWIDTH,
   });
   const almost = nextStall(restarted, sample(79_000, 7), rule);
   expect(almost?.stalled).toBe(false);

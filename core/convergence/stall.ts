@@ -1,45 +1,47 @@
 import { z } from "zod";
 
-/** When a migration counts as stalled. KubeVirt's figures are the defaults. */
+/** When a migration counts as stalled. The defaults are those of KubeVirt. */
 export const StallRule = z.strictObject({
-  /** Without progress for this long it has stalled, ms. */
+  /** Longest time without progress, ms. */
   windowMs: z.int().min(1_000).max(3_600_000).default(40_000),
-  /** What is left must become less by this much to count as progress, per cent. */
+  /** Progress is a decrease of the remaining data by more than this, per cent. */
   marginPercent: z.number().min(0).max(50).default(4),
-  /** Weight of the newest figure in the moving average, 0 < weight <= 1. */
+  /** Weight of the newest figure in the moving average. */
   smoothing: z.number().min(0.05).max(1).default(0.4),
 });
 export type StallRule = z.infer<typeof StallRule>;
 
+/** Figures at one moment of a migration. */
 export type StallSample = {
   atMs: number;
-  /** Dirty syncs so far. */
+  /** QEMU's `dirty-sync-count`. */
   passes: number;
   remainingBytes: number;
   bandwidthBytesPerSecond: number;
 };
 
+/** What is known after the samples so far. */
 export type StallState = {
-  /** Moving average of remaining / bandwidth: the downtime that stopping now would cost, ms. */
+  /** Moving average of remaining data / bandwidth, ms: the downtime if the guest stopped now. */
   impliedMs: number;
-  /** The least of it since the last progress, and when that was. */
+  /** Its least value, and the time of that: the last progress. */
   leastMs: number;
   progressAtMs: number;
-  /** Passes judged since then that brought nothing. */
-  vainPasses: number;
-  /** The pass last judged. */
+  /** Passes since then, none of them with progress. */
+  idlePasses: number;
+  /** The pass that was judged last. */
   passes: number;
   stalled: boolean;
 };
 
-/** The first pass copies everything once: it tells nothing of convergence. */
+/** The first pass copies all memory once, so it shows nothing about convergence. */
 const FIRST_JUDGED_PASS = 2;
-/** One pass may be unlucky, and a long one takes longer than the window. */
-const VAIN_PASSES_MIN = 2;
+/** One pass without progress may be chance, and a long one takes longer than the window. */
+const IDLE_PASSES_MIN = 2;
 
 /**
- * Takes one more sample in. A pass is judged once, by what was left when it was first seen: within a
- * pass what is left always falls, so only passes can be compared with one another.
+ * The state after one more sample. A pass is judged once, by its first sample: within a pass the
+ * remaining data always decreases, so only passes can be compared with one another.
  */
 export function nextStall(
   before: StallState | undefined,
@@ -55,13 +57,13 @@ export function nextStall(
   if (impliedMs < before.leastMs * (1 - rule.marginPercent / 100)) {
     return fresh(impliedMs, atMs, passes);
   }
-  const vainPasses = before.vainPasses + 1;
+  const idlePasses = before.idlePasses + 1;
   const isLong = atMs - before.progressAtMs >= rule.windowMs;
-  const stalled = isLong && vainPasses >= VAIN_PASSES_MIN;
-  return { ...before, impliedMs, vainPasses, passes, stalled };
+  const stalled = isLong && idlePasses >= IDLE_PASSES_MIN;
+  return { ...before, impliedMs, idlePasses, passes, stalled };
 }
 
-/** After something was done about a stall: it gets a window of its own to show its effect. */
+/** After a measure against a stall: it has a whole window to show its effect. */
 export function restartStall(state: StallState, atMs: number): StallState {
   return fresh(state.impliedMs, atMs, state.passes);
 }
@@ -71,7 +73,7 @@ function fresh(impliedMs: number, atMs: number, passes: number): StallState {
     impliedMs,
     leastMs: impliedMs,
     progressAtMs: atMs,
-    vainPasses: 0,
+    idlePasses: 0,
     passes,
     stalled: false,
   };

@@ -3,7 +3,7 @@ import { HostId, MigrationId, VmId } from "../id.ts";
 
 const seconds = z.int().positive();
 
-/** Who takes part in a migration. It never changes, so tasks need not read the record for it. */
+/** Who takes part in a migration. They never change, so tasks read no record for them. */
 export const Parties = z.strictObject({ vm: VmId, source: HostId, target: HostId });
 export type Parties = z.infer<typeof Parties>;
 
@@ -16,7 +16,7 @@ export const ExecutionInput = z.strictObject({
   parties: Parties,
   /** Present: observe both ends again from this turn on; the migration had ended `unknown`. */
   turn: z.int().positive().optional(),
-  /** Present: slots and memory were taken with the request. */
+  /** Present: the request itself took slots and memory. */
   admitted: z.literal(true).optional(),
   /** Longest precopy, seconds. */
   precopySeconds: seconds,

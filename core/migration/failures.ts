@@ -1,7 +1,7 @@
 /**
- * The ends of migrations that were not refused beforehand and did not complete: what a caller does
- * about each. Keys are codes of the record; the name of a workflow error becomes its code in kebab
- * case. docs/reference/failures.md lists all codes, and a test holds the two together.
+ * What a caller does about a migration that started and did not complete. Keys are the codes of the
+ * record: names of workflow errors in kebab case. docs/reference/failures.md lists all codes, and a test
+ * compares the two.
  */
 export const failureCures: Readonly<Record<string, string>> = {
   "migration-cancelled": "none needed: it was asked for",
@@ -18,8 +18,9 @@ export const failureCures: Readonly<Record<string, string>> = {
     "the table, a queue or a function failed again and again: look at the control plane's log, then try again",
 };
 
-const UNFORESEEN = "see the timeline, then try again";
+const GENERAL_CURE = "see the timeline, then try again";
 
+/** The cure for a code; a general one for a code that is not listed. */
 export function cureOf(code: string): string {
-  return failureCures[code] ?? UNFORESEEN;
+  return failureCures[code] ?? GENERAL_CURE;
 }

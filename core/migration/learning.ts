@@ -1,29 +1,31 @@
 import { z } from "zod";
 
-/** Moves that are remembered per key. */
-const REMEMBERED = 8;
+/** Load times that are kept for each key. */
+const LOAD_TIMES_MAX = 8;
 
 /**
- * What earlier moves of one VM, or of one class of devices, took on top of what their bytes explain:
- * the time the target needed to load devices while the guest stood still. QEMU's own estimate leaves
- * it out. Learned apart for moves with and without the switchover ACK.
+ * Load times of earlier migrations of one VM, or of one class of devices: the part of the downtime in
+ * which the target loaded devices. QEMU's own estimate does not contain it. Migrations with and
+ * without the switchover ACK have separate entries.
  */
 export const Learned = z.strictObject({
   /** Newest last, ms. */
-  loadMs: z.array(z.number().nonnegative()).max(REMEMBERED),
+  loadMs: z.array(z.number().nonnegative()).max(LOAD_TIMES_MAX),
+  /** Migrations that were learned from, also those whose load times are no longer kept. */
   moves: z.int().nonnegative(),
 });
 export type Learned = z.infer<typeof Learned>;
 
 export const NOTHING_LEARNED: Learned = { loadMs: [], moves: 0 };
 
+/** Adds the load time of one more migration, ms. */
 export function learn(before: Learned, loadMs: number): Learned {
-  return { loadMs: [...before.loadMs, loadMs].slice(-REMEMBERED), moves: before.moves + 1 };
+  return { loadMs: [...before.loadMs, loadMs].slice(-LOAD_TIMES_MAX), moves: before.moves + 1 };
 }
 
 /**
- * The part of a downtime that bytes do not explain, ms, never negative. `downtimeBytes` at the
- * bandwidth given is the rest.
+ * The load time, ms: the downtime less the transfer of `downtimeBytes` at the given bandwidth; never
+ * negative.
  */
 export function loadTime(move: {
   downtimeMs: number;
@@ -36,7 +38,7 @@ export function loadTime(move: {
   return Math.max(0, Math.round(downtimeMs - transferMs));
 }
 
-/** What to expect: the longest that is remembered, since a budget is a promise. */
+/** The load time to expect, ms: the longest that is kept, since a budget is a promise. */
 export function expectedLoadMs(learned: Learned): number | undefined {
   return learned.loadMs.length === 0 ? undefined : Math.max(...learned.loadMs);
 }

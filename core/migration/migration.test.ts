@@ -16,27 +16,27 @@ const begun = [
 const NOW_MS = 1_000;
 
 describe("all phases of a completed migration", () => {
-  type Told = [stoppedMs: number | undefined, completedMs: number | undefined];
-  const cases: [string, ReturnType<typeof at>[], Told, number[]][] = [
+  type HostTimes = [stoppedMs: number | undefined, completedMs: number | undefined];
+  const cases: [string, ReturnType<typeof at>[], HostTimes, number[]][] = [
     [
-      "none passed by",
+      "none skipped",
       [at("await-ack", 50), at("switchover", 60), at("confirm", 70)],
       [1, 1],
       [50, 60, 70],
     ],
-    ["all passed by", [], [500, 600], [500, 500, 600]],
-    ["two passed by", [at("confirm", 700)], [500, 600], [500, 500, 700]],
-    ["one passed by", [at("switchover", 450), at("confirm", 700)], [500, 600], [450, 450, 700]],
+    ["all skipped", [], [500, 600], [500, 500, 600]],
+    ["two skipped", [at("confirm", 700)], [500, 600], [500, 500, 700]],
+    ["one skipped", [at("switchover", 450), at("confirm", 700)], [500, 600], [450, 450, 700]],
     ["a host's clock ahead", [], [5_000, 6_000], [NOW_MS, NOW_MS, NOW_MS]],
     ["a host's clock behind", [at("confirm", 700)], [-5_000, -6_000], [40, 40, 700]],
-    ["nothing told", [at("confirm", 700)], [undefined, undefined], [700, 700, 700]],
+    ["no times of the hosts", [at("confirm", 700)], [undefined, undefined], [700, 700, 700]],
   ];
   it.each(cases)("%s", (_, later, [stopped, completed], expected) => {
-    const told = {
+    const hostTimes = {
       stoppedAtMs: stopped === undefined ? undefined : startMs + stopped,
       sourceCompletedAtMs: completed === undefined ? undefined : startMs + completed,
     };
-    const phases = allPhases([...begun, ...later], told, startMs + NOW_MS);
+    const phases = allPhases([...begun, ...later], hostTimes, startMs + NOW_MS);
     expect(phases.map(({ name }) => name)).toEqual([...forwardPhases]);
     expect(phases.slice(0, 5)).toEqual(begun);
     expect(phases.slice(5).map(({ startedAt }) => Date.parse(startedAt) - startMs)).toEqual(
@@ -44,13 +44,13 @@ describe("all phases of a completed migration", () => {
     );
   });
 
-  it("leaves a way back as it was", () => {
+  it("returns a way back unchanged", () => {
     const entered = [...begun, at("reconcile", 50), at("confirm", 60)];
     expect(allPhases(entered, {}, startMs + NOW_MS)).toEqual(entered);
   });
 });
 
-it("no phase leads back to an earlier one of the forward ones", () => {
+it("no forward phase leads to an earlier one", () => {
   for (const [place, phase] of forwardPhases.entries()) {
     const earlier = new Set<Phase>(forwardPhases.slice(0, place + 1));
     expect(nextPhases(phase).filter((next) => earlier.has(next))).toEqual([]);

@@ -5,7 +5,7 @@ import { AckMode, Agreement } from "../negotiate/agreement.ts";
 import { MigrationPolicy } from "../negotiate/policy.ts";
 import { AckEvidence, FinalFigures, Progress } from "../protocol/event.ts";
 
-/** In the order they happen; the way back may begin after any of the forward ones. */
+/** In their order; the way back may begin after any of them. */
 export const forwardPhases = [
   "admit",
   "probe",
@@ -16,27 +16,30 @@ export const forwardPhases = [
   "switchover",
   "confirm",
 ] as const;
+
+/** `reconcile`: observe and decide; `undo`: one step; `end`: record the end. */
 export const wayBackPhases = ["reconcile", "undo", "end"] as const;
 
-/** In place of a way back once postcopy has begun: there is none. */
+/** Once postcopy has begun it is recovered; there is nothing to undo. */
 export const recoveryPhases = ["postcopy"] as const;
 
 export const Phase = z.enum([...forwardPhases, ...wayBackPhases, ...recoveryPhases]);
 export type Phase = z.infer<typeof Phase>;
 
+/** Status of a migration's record (QEMU's own statuses: core/qemu/migration-status.ts). */
 export const MigrationStatus = z.enum([
   "running",
   "completed",
   "failed",
   "cancelled",
-  /** Nobody can say where the guest runs without a person; nothing is touched. */
+  /** Only a person can decide where the guest runs; nothing is touched. */
   "unknown",
 ]);
 export type MigrationStatus = z.infer<typeof MigrationStatus>;
 
 /**
- * Legal next phases. `reconcile` may go on to `confirm`: the migration had in fact completed. From
- * `precopy` a workflow goes on to the first phase that is not over already.
+ * Legal next phases. `reconcile` may lead to `confirm`: the migration had completed after all. From
+ * `precopy` a workflow goes to the first phase that is not over yet.
  */
 export function nextPhases(phase: Phase): readonly Phase[] {
   if (phase === "precopy") return ["await-ack", "switchover", "confirm", "reconcile"];
@@ -53,21 +56,21 @@ export function nextPhases(phase: Phase): readonly Phase[] {
 type Entered = { name: Phase; startedAt: string };
 
 /**
- * All phases of a migration that has completed. Those that were over before the workflow came to
- * them begin when the hosts say so: the wait for the ACK, which the guest's stop ends, and the
- * switchover with the stop; the confirmation with the source's completion. A host's clock moves no
- * phase out of its order. A migration that was on a way back is left as it is.
+ * All phases of a completed migration, with those that the workflow skipped. A skipped phase begins
+ * at a time of the hosts: `await-ack` and `switchover` at the guest's stop, `confirm` at the source's
+ * completion. These times are limited to the phases before and after, so that a wrong host clock
+ * changes no order. A migration that was on the way back is returned unchanged.
  */
 export function allPhases(
   entered: readonly Entered[],
-  told: { stoppedAtMs?: number | undefined; sourceCompletedAtMs?: number | undefined },
+  hostTimes: { stoppedAtMs?: number | undefined; sourceCompletedAtMs?: number | undefined },
   nowMs: number,
 ): Entered[] {
   if (entered.some(({ name }) => !isForward(name))) return [...entered];
   const times: Partial<Record<Phase, number | undefined>> = {
-    "await-ack": told.stoppedAtMs,
-    switchover: told.stoppedAtMs,
-    confirm: told.sourceCompletedAtMs,
+    "await-ack": hostTimes.stoppedAtMs,
+    switchover: hostTimes.stoppedAtMs,
+    confirm: hostTimes.sourceCompletedAtMs,
   };
   const all: Entered[] = [];
   for (const name of forwardPhases) {
@@ -89,6 +92,7 @@ function orderOf(phase: Phase): number {
   return (forwardPhases as readonly Phase[]).indexOf(phase);
 }
 
+/** Whether a migration with this status is over. */
 export function isFinal(status: MigrationStatus): boolean {
   return status !== "running";
 }
@@ -97,7 +101,7 @@ export function isFinal(status: MigrationStatus): boolean {
 export const Failure = z.strictObject({
   code: z.string().regex(/^[a-z0-9-]+$/),
   message: z.string(),
-  /** What state things are in now. */
+  /** The state that the VM and its hosts are in. */
   state: z.string(),
   /** What to do about it. */
   cure: z.string(),
@@ -107,35 +111,39 @@ export type Failure = z.infer<typeof Failure>;
 
 const instant = z.iso.datetime();
 
+/** Holding switchover while the guest runs, until it is permitted. */
 export const Gate = z.strictObject({
-  /** `gated`: asked for; `budget`: the learned load time breaks the downtime budget. */
+  /** `gated`: the policy asks for it; `budget`: the load time exceeds the downtime budget. */
   reason: z.enum(["gated", "budget"]),
-  /** Leave was given; by an operator, by time, or by its group being ready. */
+  /** When switchover was permitted. */
   permittedAt: instant.optional(),
+  /** Who permitted it: an operator, `policy.switchover.permitAt`, or its group being complete. */
   permittedBy: z.enum(["operator", "time", "group"]).optional(),
-  /** Host clock, ms since the epoch. */
+  /** When the source began to hold, and when its gate was opened: host clock, ms since the epoch. */
   heldAtMs: z.number().optional(),
   openedAtMs: z.number().optional(),
 });
 export type Gate = z.infer<typeof Gate>;
 
+/** What the downtime is expected to be. */
 export const Prediction = z.strictObject({
-  /** Expected downtime, ms: the downtime limit given to QEMU at most, plus the devices' load time. */
+  /** Expected downtime at most, ms: QEMU's downtime limit plus the devices' load time. */
   downtimeMs: z.number().nonnegative(),
-  /** Load time learned from earlier moves, ms; 0 when none is known. */
+  /** Load time learned from earlier migrations, ms; 0 if none is known. */
   loadMs: z.number().nonnegative(),
-  /** Where the load time was learned, e.g. `vm web1` or `mdev mtty-1`; absent when none is known. */
+  /** What it was learned from, e.g. `vm web1` or `mdev mtty-1`; absent if none is known. */
   learnedFrom: z.string().optional(),
   /**
-   * What the slower link gives, B/s: QEMU is told after the first pass over RAM. Absent when the
-   * policy has a figure of its own, QEMU takes none (before 8.2), or nobody knows.
+   * Bandwidth of the slower link, B/s: QEMU is set to it after the first pass over RAM. Absent if the
+   * policy sets one, QEMU has no such parameter (before 8.2), or neither side knows its link.
    */
   linkBytesPerSecond: z.number().positive().optional(),
-  /** Real minus expected downtime, ms; after the move. */
+  /** Measured minus expected downtime, ms; after the migration. */
   errorMs: z.number().optional(),
 });
 export type Prediction = z.infer<typeof Prediction>;
 
+/** The record of one migration. */
 export const Migration = z.strictObject({
   id: MigrationId,
   vm: VmId,
@@ -145,7 +153,7 @@ export const Migration = z.strictObject({
   epoch: z.int().positive(),
   status: MigrationStatus,
   phase: Phase,
-  /** Entered phases with the cloud's clock; a phase ends when the next begins. */
+  /** Phases entered so far, by the cloud's clock; a phase ends when the next begins. */
   phases: z.array(z.strictObject({ name: Phase, startedAt: instant })),
   agreement: Agreement.optional(),
   ack: z
@@ -156,18 +164,16 @@ export const Migration = z.strictObject({
       ackedAtMs: z.number().optional(),
     })
     .optional(),
-  /** Holding switchover while the guest runs. */
   gate: Gate.optional(),
-  /** What the downtime was expected to be before it happened. */
   prediction: Prediction.optional(),
-  /** The newest limit that was asked for while it runs, B/s, 0 is unlimited; absent: the policy's. */
+  /** The newest limit set while it runs, B/s; 0 is unlimited; absent: the policy's. */
   maxBandwidthBytesPerSecond: z.int().nonnegative().optional(),
   progress: Progress.optional(),
   /** Rungs of the convergence ladder that were climbed. */
   rungs: z.array(ClimbedRung).optional(),
-  /** Postcopy was begun: no way back from there. Host clock, ms since the epoch. */
+  /** When postcopy began, host clock, ms since the epoch; from then on nothing can be undone. */
   postcopyAtMs: z.number().optional(),
-  /** Host clocks, ms since the epoch: when QEMU did these things. */
+  /** When QEMU reached these points: host clocks, ms since the epoch. */
   startedAtMs: z.number().optional(),
   stoppedAtMs: z.number().optional(),
   sourceCompletedAtMs: z.number().optional(),
@@ -179,7 +185,7 @@ export const Migration = z.strictObject({
   runningOn: HostId.optional(),
   failure: Failure.optional(),
   cancelRequestedAt: instant.optional(),
-  /** The migration that goes on after this one gave up (ACK policy `proceed`). */
+  /** The migration that was started when this one gave up (ACK policy `proceed`). */
   successor: MigrationId.optional(),
   predecessor: MigrationId.optional(),
   executionArn: z.string().optional(),
@@ -192,7 +198,7 @@ export type Migration = z.infer<typeof Migration>;
 /** One line of a migration's timeline. */
 export const TimelineEntry = z.strictObject({
   at: instant,
-  /** `cloud` or the host that told it. */
+  /** `cloud`, or the host that emitted the event. */
   origin: z.string(),
   type: z.string(),
   detail: z.record(z.string(), z.unknown()),

@@ -9,9 +9,9 @@ const BANDWIDTH = "avail-switchover-bandwidth";
 export type SwitchoverInput = {
   agreement: Agreement;
   policy: MigrationPolicy;
-  /** Load time to expect, from earlier moves; with or without the ACK as the agreement has it. */
+  /** Expected load time, ms, and its origin; of migrations with or without ACK, as this one. */
   learned: { loadMs: number; from: string } | undefined;
-  /** What the slower of both links gives, B/s; undefined when neither end knows. */
+  /** Bandwidth of the slower link, B/s; undefined if neither side knows its link. */
   linkBytesPerSecond: number | undefined;
 };
 
@@ -20,10 +20,10 @@ export type SwitchoverPlan =
   | { ok: false; blocker: Blocker };
 
 /**
- * Turns policy and experience into the two numbers by which QEMU decides to switch over, and says
- * whether to hold before it. A budget is kept by QEMU itself, at the moment of truth: its limit is
- * the budget without the load time that it does not know of, and it stops the guest only when all
- * that is left, counted exactly, fits the limit at the bandwidth given.
+ * Sets the two figures by which QEMU decides to switch over, downtime limit and bandwidth, and
+ * whether to hold before that. QEMU itself keeps a downtime budget: its limit is the budget less the
+ * load time, which QEMU does not know, and it stops the guest only when the remaining data fits the
+ * limit at that bandwidth (QEMU migration/migration.c, migration_iteration_run).
  */
 export function planSwitchover(input: SwitchoverInput): SwitchoverPlan {
   const { policy, learned } = input;
@@ -49,17 +49,21 @@ export function planSwitchover(input: SwitchoverInput): SwitchoverPlan {
   if (budgetMs === undefined) return plan(limitMs, {});
   const room = budgetMs - loadMs;
   if (room >= 1) {
-    // A ladder begins low and climbs up to the room.
+    // A ladder begins with a low limit and climbs up to the room.
     const isGiven = policy.downtimeLimitMs !== undefined || policy.convergence.ladder !== "none";
     const fitting = isGiven ? Math.min(limitMs, room) : room;
     return plan(fitting, { agreement: withLimit(agreement, fitting, budgetMs, input.learned) });
   }
-  if (policy.onBudgetExceeded === "hold")
+  if (policy.onBudgetExceeded === "hold") {
     return plan(limitMs, { gate: gated ?? { reason: "budget" } });
-  return { ok: false, blocker: budgetBlocker(budgetMs, loadMs, learned?.from ?? "earlier moves") };
+  }
+  return {
+    ok: false,
+    blocker: budgetBlocker(budgetMs, loadMs, learned?.from ?? "earlier migrations"),
+  };
 }
 
-/** What the agent tells QEMU after the first pass; a figure of the policy's own is in force at once. */
+/** For the agent to set after the first pass; a figure of the policy is in force from the start. */
 function bandwidthOf({ agreement, policy, linkBytesPerSecond }: SwitchoverInput) {
   const asked =
     policy.switchoverBandwidthBytesPerSecond !== undefined || BANDWIDTH in policy.parameters;
@@ -95,6 +99,6 @@ function budgetBlocker(budgetMs: number, loadMs: number, from: string): Blocker 
     code: "downtime-budget",
     field: "policy.downtimeBudgetMs",
     message: `The downtime budget of ${budgetMs} ms cannot be kept: loading the devices alone took ${loadMs} ms (learned from ${from})`,
-    cure: "allow the switchover ACK if it is forbidden, raise the budget, or set onBudgetExceeded to hold and give leave by hand",
+    cure: "allow the switchover ACK if it is forbidden, raise the budget, or set onBudgetExceeded to hold and permit switchover by hand",
   };
 }

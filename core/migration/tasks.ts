@@ -1,7 +1,7 @@
 /**
- * The functions that the migration workflow calls, in the order of a migration. The name is the
- * function's name in the cloud and that of its file in functions/task/; the workflow, the local
- * cloud, the tests and the infrastructure read this list.
+ * The functions that the migration workflow calls, in the order of a migration. Each name is that of
+ * the function in the cloud and of its file in functions/task/. The workflow, the local cloud, the
+ * tests and the infrastructure read this list.
  */
 export const migrationTasks = [
   "admit",

@@ -40,12 +40,12 @@ it("flags without effect are listed as such", () => {
     {
       subject: "flag LIVE",
       value: true,
-      reason: "no effect: the guest always runs while its memory moves",
+      reason: "no effect: the guest always runs while its memory is sent",
     },
     {
       subject: "flag PEER2PEER",
       value: true,
-      reason: "no effect: the agents of the two hosts always talk to each other",
+      reason: "no effect: the agents of the two hosts are always connected",
     },
   ]);
 });

@@ -89,7 +89,7 @@ function checkCapabilityNames({ capabilities }: MigrationPolicy): Blocker[] {
     }
     if (capability.refusal === undefined || wish === "forbid") return [];
     const { why, cure } = capability.refusal;
-    const message = `\`${name}\` cannot be used for a live move: ${why}`;
+    const message = `\`${name}\` cannot be used for a live migration: ${why}`;
     return [{ code: "unusable-capability", field, message, cure }];
   });
 }

@@ -128,14 +128,13 @@ describe.each(pairsOfReleases)("%s to %s", (from, to) => {
   it("what must match is on at both sides or at none, and has one value", () => {
     for (const { agreement } of agreed) {
       for (const { name, side, mustMatch } of capabilities) {
-        const ends = [agreement.source, agreement.target].map(
-          (end) => end.capabilities[name] === true,
-        );
-        if (mustMatch || side === "both") expect(ends[0], name).toBe(ends[1]);
+        const atSource = agreement.source.capabilities[name] === true;
+        const atTarget = agreement.target.capabilities[name] === true;
+        if (mustMatch || side === "both") expect(atSource, name).toBe(atTarget);
       }
       for (const { name, mustMatch } of parameters) {
-        const ends = [agreement.source.parameters[name], agreement.target.parameters[name]];
-        if (mustMatch) expect(ends[0], name).toBe(ends[1]);
+        const { source, target } = agreement;
+        if (mustMatch) expect(source.parameters[name], name).toBe(target.parameters[name]);
       }
     }
   });

@@ -1,21 +1,21 @@
 import type { Lifetime, QemuRelease } from "./version.ts";
 
-/** A thing that cannot be had, said to a person: why, and what to do instead. */
+/** Why something is refused, and what to do instead; both for people. */
 export type Refusal = { readonly why: string; readonly cure: string };
 
 /**
- * One of QEMU's migration capabilities. All of them are off by default. Source: the QAPI schema of
- * QEMU 7.2 to 11.1 and trials on 7.2.22, 10.0 and 11.1.3.
+ * One of QEMU's migration capabilities. All of them are off by default. Source: QAPI schema,
+ * migration.json, MigrationCapability, QEMU 7.2 to 11.1; tried on 7.2.22, 10.0 and 11.1.3.
  */
 export type Capability = Lifetime & {
   readonly name: string;
   readonly since: QemuRelease;
   /**
-   * Where it is switched on: `source`, `target`, on `both`, or on `each` end that has it, for that
-   * end's own sake.
+   * Where it is switched on: `source`, `target`, `both`, or `each` side that has it, whatever the other
+   * side has.
    */
   readonly side: "source" | "target" | "both" | "each";
-  /** On at one end only, the migration fails or hangs. */
+  /** On at one side only, the migration fails or hangs. */
   readonly mustMatch: boolean;
   readonly deprecated?: QemuRelease;
   readonly unstable?: true;
@@ -25,7 +25,7 @@ export type Capability = Lifetime & {
   readonly refusal?: Refusal;
 };
 
-const leaveOut = (name: string) => `Leave \`${name}\` out of the policy`;
+const removeFromPolicy = (name: string) => `Remove \`${name}\` from the policy`;
 
 /** In the order of QEMU's own list. */
 export const capabilities: readonly Capability[] = [
@@ -43,8 +43,8 @@ export const capabilities: readonly Capability[] = [
     mustMatch: false,
     effect: "guest memory is pinned for RDMA",
     refusal: {
-      why: "it only means something to the rdma transport, which is not used here",
-      cure: leaveOut("rdma-pin-all"),
+      why: "it only affects the rdma transport, which is not used here",
+      cure: removeFromPolicy("rdma-pin-all"),
     },
   },
   {
@@ -82,14 +82,14 @@ export const capabilities: readonly Capability[] = [
     since: "2.4",
     side: "each",
     mustMatch: false,
-    effect: "QEMU tells of each change of the migration's status; the agents act on that",
+    effect: "QEMU emits each change of the migration's status; the agents act on that",
   },
   {
     name: "postcopy-ram",
     since: "2.6",
     side: "both",
     mustMatch: true,
-    effect: "the guest may be started on the target before all of its memory is there",
+    effect: "the guest may run on the target before all of its memory is there",
   },
   {
     name: "x-colo",
@@ -97,10 +97,10 @@ export const capabilities: readonly Capability[] = [
     unstable: true,
     side: "both",
     mustMatch: true,
-    effect: "the guest runs on both hosts in lock step",
+    effect: "the guest runs on both hosts in lockstep",
     refusal: {
-      why: "it keeps a second copy of the guest running instead of moving the guest",
-      cure: leaveOut("x-colo"),
+      why: "it keeps a second copy of the guest running and does not migrate it",
+      cure: removeFromPolicy("x-colo"),
     },
   },
   {
@@ -117,7 +117,7 @@ export const capabilities: readonly Capability[] = [
     deprecated: "8.2",
     side: "both",
     mustMatch: true,
-    effect: "disks travel in the migration stream",
+    effect: "disks are sent in the migration stream",
     refusal: {
       why: "it is deprecated since QEMU 8.2 and was removed in 9.1",
       cure: "Put the disks on storage that both hosts share",
@@ -128,35 +128,35 @@ export const capabilities: readonly Capability[] = [
     since: "2.10",
     side: "source",
     mustMatch: false,
-    effect: "the source says `completed` only after the target has loaded the guest",
+    effect: "the source reports `completed` only after the target has loaded the guest",
   },
   {
     name: "pause-before-switchover",
     since: "2.11",
     side: "source",
     mustMatch: false,
-    effect: "the stopped guest waits in `pre-switchover` until the source agent says go",
+    effect: "the stopped guest waits in `pre-switchover` until the source's agent continues",
   },
   {
     name: "multifd",
     since: "4.0",
     side: "both",
     mustMatch: true,
-    effect: "memory travels over several connections at once",
+    effect: "memory is sent over several connections at once",
   },
   {
     name: "dirty-bitmaps",
     since: "2.12",
     side: "both",
     mustMatch: false,
-    effect: "dirty bitmaps of disks travel along",
+    effect: "dirty bitmaps of disks are sent too",
   },
   {
     name: "postcopy-blocktime",
     since: "3.0",
     side: "target",
     mustMatch: false,
-    effect: "the target measures how long postcopy kept vCPUs waiting",
+    effect: "the target measures how long vCPUs waited for pages in postcopy",
   },
   {
     name: "late-block-activate",
@@ -173,8 +173,8 @@ export const capabilities: readonly Capability[] = [
     mustMatch: true,
     effect: "memory in shared files is not sent",
     refusal: {
-      why: "it leaves shared memory out of the stream, and on another host that memory would be empty",
-      cure: leaveOut("x-ignore-shared"),
+      why: "it does not send shared memory, which would be empty on another host",
+      cure: removeFromPolicy("x-ignore-shared"),
     },
   },
   {
@@ -189,10 +189,10 @@ export const capabilities: readonly Capability[] = [
     since: "6.0",
     side: "source",
     mustMatch: false,
-    effect: "the stream is a snapshot of the moment the migration began",
+    effect: "the stream is a snapshot of the guest when the migration began",
     refusal: {
-      why: "it saves a guest to a file while it keeps running; it does not move it",
-      cure: leaveOut("background-snapshot"),
+      why: "it saves a running guest to a file and does not migrate it",
+      cure: removeFromPolicy("background-snapshot"),
     },
   },
   {
@@ -207,14 +207,14 @@ export const capabilities: readonly Capability[] = [
     since: "7.1",
     side: "both",
     mustMatch: true,
-    effect: "pages the guest waits for in postcopy have a connection of their own",
+    effect: "pages that the guest waits for in postcopy have a connection of their own",
   },
   {
     name: "switchover-ack",
     since: "8.1",
     side: "both",
     mustMatch: true,
-    effect: "the guest is not stopped before the target has said that it is ready",
+    effect: "the guest is not stopped before the target has acknowledged that it is ready",
   },
   {
     name: "dirty-limit",
@@ -231,7 +231,7 @@ export const capabilities: readonly Capability[] = [
     effect: "each page has a fixed place in a file",
     refusal: {
       why: "it only works with a file, not with a connection to another host",
-      cure: leaveOut("mapped-ram"),
+      cure: removeFromPolicy("mapped-ram"),
     },
   },
 ];

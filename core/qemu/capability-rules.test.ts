@@ -6,7 +6,7 @@ import { capabilitiesOf, checkCapabilities } from "./capability-rules.ts";
 const ALL = ["7.2", "10.0", "11.1"];
 const ZERO_COPY = "Zero copy only available for non-compressed non-TLS multifd migration";
 
-/** Pairs that QEMU refused when every pair was tried; `background-snapshot` has a list of its own. */
+/** Refused when every pair was tried on QEMU; those of `background-snapshot` are listed apart. */
 const refusedPairs: [one: string, two: string, versions: string[], error: string][] = [
   [
     "auto-converge",
@@ -30,7 +30,7 @@ const refusedPairs: [one: string, two: string, versions: string[], error: string
   ["xbzrle", "zero-copy-send", ALL, ZERO_COPY],
 ];
 
-const unlikeSnapshot = [
+const excludedBySnapshot = [
   "auto-converge",
   "compress",
   "dirty-bitmaps",
@@ -89,12 +89,12 @@ describe.each(ALL)("QEMU %s", (at) => {
   for (const [one, two, versions, error] of refusedPairs) {
     if (versions.includes(at)) refused.set([one, two].toSorted().join(), error);
   }
-  for (const name of unlikeSnapshot) {
+  for (const name of excludedBySnapshot) {
     const pair = ["background-snapshot", name].toSorted().join();
     refused.set(pair, `Background-snapshot is not compatible with ${name}`);
   }
 
-  it("has the capabilities that were seen", () => {
+  it("has the capabilities that this version reported", () => {
     expect(present.toSorted()).toEqual(presence[at]?.split(" ").toSorted());
   });
 
@@ -128,7 +128,7 @@ describe.each(ALL)("QEMU %s", (at) => {
     expect(errors(at, [...on, "xbzrle"])).toContain(ZERO_COPY);
   });
 
-  it("says of an unknown capability what QEMU says", () => {
+  it("reports an unknown capability with QEMU's text", () => {
     expect(errors(at, ["x"])).toEqual(["Parameter 'capability' does not accept value 'x'"]);
   });
 });
@@ -163,7 +163,7 @@ describe("dirty-limit", () => {
   });
 });
 
-it("each capability that hangs when it is on at one end only is set at both", () => {
+it("each capability that must match is set at both sides", () => {
   const must = capabilities.filter(({ mustMatch }) => mustMatch);
   expect(must.map(({ side }) => side)).toEqual(must.map(() => "both"));
   expect(must.map(({ name }) => name).toSorted()).toEqual([

@@ -2,29 +2,32 @@ import type { ParameterValue, QemuVersion } from "../protocol/probe.ts";
 import { capabilities, findCapability } from "./capabilities.ts";
 import { existsIn, type Lifetime } from "./version.ts";
 
-/** One condition of QEMU's `migrate_caps_check` between two capabilities, with its exact text. */
+/** A condition between two capabilities (QEMU migration/options.c, migrate_caps_check). */
 export type CapabilityRule = Lifetime & {
   readonly kind: "requires" | "excludes";
   readonly capability: string;
   readonly other: string;
+  /** QEMU's exact text. */
   readonly error: string;
 };
 
+/** What the conditions depend on besides capabilities. */
 export type RuleContext = {
   readonly version: QemuVersion;
   readonly accelerator: "tcg" | "kvm";
   /** KVM's dirty-ring-size is set. */
   readonly dirtyRing: boolean;
-  /** `multifd-compression` and `tls-creds` matter. */
+  /** Of these, `multifd-compression` and `tls-creds` are read. */
   readonly parameters: Readonly<Record<string, ParameterValue>>;
 };
 
+/** A condition that a set of capabilities does not meet. */
 export type Violation = {
-  /** The capability at fault, and the other one when two do not go together. */
+  /** The capability at fault, and the other one of a rule between two. */
   readonly capability: string;
   readonly other?: string;
   readonly kind: "requires" | "excludes" | "absent" | "condition";
-  /** What QEMU says. */
+  /** QEMU's exact text. */
   readonly error: string;
 };
 
@@ -46,7 +49,8 @@ const requires = (
 const needs = (capability: string, other: string, life: Lifetime = {}) =>
   requires(capability, other, `Capability '${capability}' requires capability '${other}'`, life);
 
-const unlikeSnapshot = [
+/** QEMU migration/options.c, check_caps_background_snapshot. */
+const excludedBySnapshot = [
   "postcopy-ram",
   "dirty-bitmaps",
   "postcopy-blocktime",
@@ -64,7 +68,7 @@ const unlikeSnapshot = [
   "zero-copy-send",
 ];
 
-/** In QEMU's order: the first one that is broken is the one QEMU reports. */
+/** In QEMU's order: QEMU reports the first one that is broken. */
 export const capabilityRules: readonly CapabilityRule[] = [
   needs("x-colo", "return-path", { since: "11.1" }),
   excludes("postcopy-ram", "x-ignore-shared", "Postcopy is not compatible with ignore-shared"),
@@ -72,7 +76,7 @@ export const capabilityRules: readonly CapabilityRule[] = [
     since: "8.0",
     removed: "10.1",
   }),
-  ...unlikeSnapshot.map((other) =>
+  ...excludedBySnapshot.map((other) =>
     excludes("background-snapshot", other, `Background-snapshot is not compatible with ${other}`),
   ),
   requires("zero-copy-send", "multifd", ZERO_COPY),
@@ -94,11 +98,11 @@ export const capabilityRules: readonly CapabilityRule[] = [
 ];
 
 /**
- * What QEMU's `migrate-set-capabilities` would find wrong with this resulting set, in QEMU's order:
- * the first entry's `error` is QEMU's answer. Empty: QEMU accepts it. Tried with every capability
- * and every pair on QEMU 7.2, 10.0 and 11.1, on a source and on a target.
+ * What QEMU's `migrate-set-capabilities` finds wrong with this resulting set, in QEMU's order: the
+ * first entry's `error` is QEMU's answer. Empty: QEMU accepts it. Tried with every capability and
+ * every pair on QEMU 7.2, 10.0 and 11.1, on a source and on a target.
  *
- * Not covered, as only the host can tell: userfaultfd (`postcopy-ram` on a target,
+ * Not covered, as it depends on the host: userfaultfd (`postcopy-ram` on a target,
  * `background-snapshot` on a source).
  */
 export function checkCapabilities(on: ReadonlySet<string>, context: RuleContext): Violation[] {
@@ -130,7 +134,7 @@ function violationOf({ kind, capability, other, error }: CapabilityRule): Violat
   return { kind, capability, other, error };
 }
 
-/** Conditions on other things than capabilities, at the place where QEMU checks them. */
+/** Conditions that do not concern capabilities only, in the place where QEMU checks them. */
 function conditionsAfter(
   rule: CapabilityRule,
   on: ReadonlySet<string>,

@@ -14,12 +14,12 @@ export type LibvirtFlag = {
   readonly refusal?: Refusal;
 };
 
-const shareDisks = "Put the disks on storage that both hosts share, and leave the flag out";
+const shareDisks = "Put the disks on storage that both hosts share, and omit the flag";
 
 /** In the order of libvirt's enumeration. */
 export const libvirtFlags: readonly LibvirtFlag[] = [
-  { name: "LIVE", always: "the guest always runs while its memory moves" },
-  { name: "PEER2PEER", always: "the agents of the two hosts always talk to each other" },
+  { name: "LIVE", always: "the guest always runs while its memory is sent" },
+  { name: "PEER2PEER", always: "the agents of the two hosts are always connected" },
   {
     name: "TUNNELLED",
     refusal: {
@@ -28,12 +28,12 @@ export const libvirtFlags: readonly LibvirtFlag[] = [
     },
   },
   { name: "PERSIST_DEST", always: "a VM's definition always belongs to the fleet, not to a host" },
-  { name: "UNDEFINE_SOURCE", always: "the finished source process is always discarded" },
+  { name: "UNDEFINE_SOURCE", always: "the finished source process is always ended" },
   {
     name: "PAUSED",
     refusal: {
-      why: "the guest goes on as it was: a running one runs, a paused one stays paused",
-      cure: "Pause the guest before the migration, and leave the flag out",
+      why: "the guest keeps its run state: a running one runs, a paused one stays paused",
+      cure: "Pause the guest before the migration, and omit the flag",
     },
   },
   {
@@ -52,13 +52,13 @@ export const libvirtFlags: readonly LibvirtFlag[] = [
     name: "UNSAFE",
     refusal: {
       why: "no check of safety can be switched off",
-      cure: "Leave the flag out; a refusal names what is unsafe",
+      cure: "Omit the flag; a refusal names what is unsafe",
     },
   },
   {
     name: "OFFLINE",
     refusal: {
-      why: "only a VM with a process can be moved",
+      why: "only a VM with a process can be migrated",
       cure: "Start the VM on the target host instead",
     },
   },
@@ -66,14 +66,14 @@ export const libvirtFlags: readonly LibvirtFlag[] = [
   {
     name: "ABORT_ON_ERROR",
     refusal: {
-      why: "a disk error of the guest does not end its migration: the guest moves in the state it is in",
-      cure: "Leave the flag out, and cancel the migration when such an error is seen",
+      why: "a disk error of the guest does not end its migration",
+      cure: "Omit the flag, and cancel the migration when such an error occurs",
     },
   },
   { name: "AUTO_CONVERGE", wishes: { "auto-converge": "require" } },
   {
     name: "RDMA_PIN_ALL",
-    refusal: { why: "the rdma transport is not used here", cure: "Leave the flag out" },
+    refusal: { why: "the rdma transport is not used here", cure: "Omit the flag" },
   },
   { name: "POSTCOPY", wishes: { "postcopy-ram": "require", "postcopy-preempt": "ask" } },
   { name: "TLS" },
@@ -85,15 +85,15 @@ export const libvirtFlags: readonly LibvirtFlag[] = [
   {
     name: "POSTCOPY_RESUME",
     refusal: {
-      why: "it goes on with a broken postcopy; here each migration is a new one",
-      cure: "Leave the flag out",
+      why: "it resumes a broken postcopy, which happens here without a request",
+      cure: "Omit the flag",
     },
   },
   { name: "ZEROCOPY", wishes: { "zero-copy-send": "require" } },
   { name: "SWITCHOVER_ACK", wishes: { "switchover-ack": "require" } },
 ];
 
-/** Rules between flags, as libvirt checks them (src/qemu/qemu_migration.c). */
+/** Rules between flags, as libvirt checks them. */
 export const flagRules: readonly {
   readonly kind: "requires" | "excludes";
   readonly flag: string;
@@ -106,11 +106,12 @@ export const flagRules: readonly {
 
 const byName = new Map(libvirtFlags.map((flag) => [flag.name, flag]));
 
-/** With or without `VIR_MIGRATE_`, in upper or lower case, `-` for `_` as in virsh. */
+/** Finds a flag by its name in any of the forms that {@link flagName} accepts. */
 export function findFlag(text: string): LibvirtFlag | undefined {
   return byName.get(flagName(text));
 }
 
+/** The plain name: without `VIR_MIGRATE_`, in upper case, `_` for the `-` of virsh. */
 export function flagName(text: string): string {
   return text
     .trim()

@@ -69,7 +69,7 @@ it("xbzrle-cache-size is a power of two", () => {
   });
 });
 
-it("avail-switchover-bandwidth may be 0, QEMU's word for measuring it", () => {
+it("avail-switchover-bandwidth may be 0: QEMU measures it", () => {
   expect(checkParameter("avail-switchover-bandwidth", 0)).toEqual({ ok: true, value: 0 });
 });
 
@@ -123,7 +123,7 @@ it.each([
   "compress-wait-thread",
   "decompress-threads",
   "block-incremental",
-])("%s cannot be set for a live move", (name) => {
+])("%s cannot be set for a live migration", (name) => {
   expect(checkParameter(name, 1)).toMatchObject({ ok: false, code: "unusable-parameter" });
 });
 

@@ -3,13 +3,13 @@ import type { Parameter } from "./parameter.ts";
 import { findParameter } from "./parameters.ts";
 
 export type ParameterCheck =
-  /** The value in the form in which QEMU takes it; integers beyond 2^53 stay text. */
+  /** The value in the form that QEMU accepts; integers beyond 2^53 stay text. */
   { ok: true; value: ParameterValue } | { ok: false; code: string; message: string; cure: string };
 
 /**
- * One migration parameter's value against QEMU's rules, whatever the version. Stricter than QEMU
- * where QEMU takes a value and does something else: -1 for a size, fractions, numbers that JSON
- * cannot carry exactly, and the traps of the table.
+ * Checks one migration parameter's value against QEMU's rules of all versions. Stricter than QEMU
+ * where QEMU accepts a value and uses another one: -1 for a size, fractions, numbers that JSON does
+ * not represent exactly, and the traps of the table.
  */
 export function checkParameter(name: string, value: ParameterValue): ParameterCheck {
   const parameter = findParameter(name);
@@ -22,7 +22,11 @@ export function checkParameter(name: string, value: ParameterValue): ParameterCh
   }
   if (parameter.refusal !== undefined) {
     const { why, cure } = parameter.refusal;
-    return refuse("unusable-parameter", `\`${name}\` cannot be set for a live move: ${why}`, cure);
+    return refuse(
+      "unusable-parameter",
+      `\`${name}\` cannot be set for a live migration: ${why}`,
+      cure,
+    );
   }
   switch (parameter.type) {
     case "integer":
@@ -34,7 +38,7 @@ export function checkParameter(name: string, value: ParameterValue): ParameterCh
     case "enum":
       return checkEnum(parameter, value);
     case "list":
-      return expected(parameter, "left out", value);
+      return expected(parameter, "omitted", value);
   }
 }
 
@@ -56,7 +60,7 @@ function checkInteger(parameter: Parameter, value: ParameterValue): ParameterChe
   return accept(isSafe ? Number(integer) : integer.toString());
 }
 
-/** A safe integer, or text of digits (the only exact form beyond 2^53). */
+/** A safe integer, or digits as text (the only exact form beyond 2^53). */
 function toInteger(value: ParameterValue): bigint | undefined {
   if (typeof value === "number") return Number.isSafeInteger(value) ? BigInt(value) : undefined;
   if (typeof value !== "string" || !/^\d{1,20}$/.test(value)) return undefined;
@@ -80,8 +84,8 @@ function checkEnum(parameter: Parameter, value: ParameterValue): ParameterCheck 
   if (parameter.name === "mode" && typeof value === "string" && value.startsWith("cpr-")) {
     return refuse(
       "unusable-parameter",
-      `Expected \`mode\` to be normal, got ${show(value)}: it moves a guest to another QEMU of the same host`,
-      "Leave `mode` out of the policy",
+      `Expected \`mode\` to be normal, got ${show(value)}: it transfers a guest to another QEMU on the same host`,
+      "Remove `mode` from the policy",
     );
   }
   return expected(parameter, values.length > 1 ? `one of ${values.join(", ")}` : values[0], value);
@@ -95,7 +99,7 @@ function expected(
   return refuse(
     "invalid-parameter",
     `Expected \`${name}\` to be ${rule}, got ${show(value)} (${value === null ? "null" : typeof value})`,
-    `Give \`${name}\` such a value, or leave it out`,
+    `Give \`${name}\` such a value, or omit it`,
   );
 }
 

@@ -3,8 +3,8 @@ import type { Refusal } from "./capabilities.ts";
 import type { Lifetime, QemuRelease } from "./version.ts";
 
 /**
- * One of QEMU's migration parameters. Source: the QAPI schema of QEMU 7.2 to 11.1, boundary values
- * tried on 7.2.22, 10.0 and 11.1.3. QEMU takes each of them at any time.
+ * One of QEMU's migration parameters. Source: QAPI schema, migration.json, MigrationParameters, QEMU
+ * 7.2 to 11.1; limits tried on 7.2.22, 10.0 and 11.1.3. QEMU accepts each of them at any time.
  */
 export type Parameter = Lifetime & {
   readonly name: string;
@@ -14,20 +14,20 @@ export type Parameter = Lifetime & {
   readonly type: "integer" | "boolean" | "text" | "enum" | "list";
   readonly unit: string;
   readonly min?: number;
-  /** A bigint where a JavaScript number would lose digits. */
+  /** A bigint where a number would lose digits. */
   readonly max?: number | bigint;
   readonly powerOfTwo?: true;
   readonly values?: readonly string[];
   /** QEMU's default. */
   readonly default: ParameterValue;
-  /** What is set when nobody asks for anything, where QEMU's default serves a move badly. */
+  /** Set when nobody asks for a value; only where QEMU's default is bad for a migration. */
   readonly ours?: { readonly value: ParameterValue; readonly reason: string };
   readonly side: "source" | "target" | "both";
-  /** Both ends must have it, with one value. */
+  /** Both sides must have it, with the same value. */
   readonly mustMatch: boolean;
-  /** Means nothing unless this capability is on. */
+  /** Has no effect unless this capability is on. */
   readonly tunes?: string;
-  /** A value that QEMU takes and that does something else than it says. */
+  /** Values that QEMU accepts and that have another effect than their name suggests. */
   readonly trap?: { readonly from: number; readonly to: number; readonly why: string };
   readonly refusal?: Refusal;
 };

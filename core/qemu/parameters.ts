@@ -10,7 +10,7 @@ const onTarget = { side: "target", mustMatch: false } as const;
 const onBoth = { side: "both", mustMatch: true } as const;
 const text = { type: "text", unit: "name", default: "" } as const;
 
-/** QEMU's parameters that can mean something when a guest moves over the network. */
+/** QEMU's parameters that have an effect when a guest migrates over the network. */
 const usable: readonly Parameter[] = [
   {
     name: "announce-initial",
@@ -105,7 +105,7 @@ const usable: readonly Parameter[] = [
     default: 134_217_728,
     ours: {
       value: 0,
-      reason: "unlimited: QEMU's default of 128 MiB/s would leave most of today's links idle",
+      reason: "unlimited: QEMU's default of 128 MiB/s uses little of a fast link",
     },
   },
   {
@@ -117,7 +117,7 @@ const usable: readonly Parameter[] = [
     trap: {
       from: 1,
       to: 999,
-      why: "QEMU 10.0 counts in thousands and would take it for no bandwidth at all",
+      why: "QEMU 10.0 counts in thousands of bytes, so that it means no bandwidth at all",
     },
   },
   {
@@ -255,6 +255,7 @@ const usable: readonly Parameter[] = [
   },
 ];
 
+/** All of QEMU's migration parameters. */
 export const parameters: readonly Parameter[] = [...usable, ...unusableParameters];
 
 const byName = new Map(parameters.map((parameter) => [parameter.name, parameter]));
@@ -264,9 +265,9 @@ export function findParameter(name: string): Parameter | undefined {
 }
 
 /**
- * QEMU's own default of a parameter that has a number.
+ * QEMU's default of a numeric parameter.
  *
- * @throws Error for a name that is no such parameter: a mistake of the program, not of a caller
+ * @throws Error for a name that is no such parameter: a programming error
  */
 export function defaultNumber(name: string): number {
   const value = findParameter(name)?.default;

@@ -10,7 +10,7 @@ import {
   vmDefinition,
 } from "./probes.ts";
 
-/** What differs from a plain guest on QEMU 10.0 at both ends. */
+/** What differs from a plain guest with QEMU 10.0 at both sides. */
 export type Case = {
   from?: KnownRelease;
   to?: KnownRelease;
@@ -30,14 +30,14 @@ function run({ from = "10.0", to = from, policy = {}, source, target, definition
   });
 }
 
-/** @throws Error with the blockers when there are any */
+/** @throws Error with the blockers, if there are any */
 export function agree(input: Case): Agreement {
   const result = run(input);
   if (!result.agreed) throw new Error(JSON.stringify(result.blockers, null, 1));
   return Agreement.parse(result.agreement);
 }
 
-/** @throws Error when there is an agreement */
+/** @throws Error if there is an agreement */
 export function refuse(input: Case): Blocker[] {
   const result = run(input);
   if (result.agreed) throw new Error("Expected a refusal");
@@ -49,5 +49,6 @@ export const on = (side: { capabilities: Record<string, boolean> }) =>
   Object.keys(side.capabilities)
     .filter((name) => side.capabilities[name])
     .toSorted();
+/** The reason of the choice about a subject. */
 export const reason = ({ choices }: Agreement, subject: string) =>
   choices.find((choice) => choice.subject === subject)?.reason;

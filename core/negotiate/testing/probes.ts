@@ -10,12 +10,13 @@ import { parameters } from "../../qemu/parameters.ts";
 import { existsIn } from "../../qemu/version.ts";
 import { VmDefinition } from "../../vm.ts";
 
+/** Bytes. */
 export const GiB = 2 ** 30;
 
 export const releases = ["7.2", "10.0", "11.1"] as const;
 export type KnownRelease = (typeof releases)[number];
 
-/** Machine types of the i440fx family, as far as these tests need them. */
+/** The machine types of the i440fx family that these tests need. */
 const machinesOf: Record<KnownRelease, MachineType[]> = {
   "7.2": [{ name: "pc-i440fx-7.2", alias: "pc", deprecated: false }],
   "10.0": [
