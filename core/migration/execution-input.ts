@@ -14,7 +14,7 @@ export type Parties = z.infer<typeof Parties>;
 export const ExecutionInput = z.strictObject({
   migrationId: MigrationId,
   parties: Parties,
-  /** Present: observe both ends again from this turn on; the migration had ended `unknown`. */
+  /** Present: observe both sides again from this turn on; the migration had ended `unknown`. */
   turn: z.int().positive().optional(),
   /** Present: the request itself took slots and memory. */
   admitted: z.literal(true).optional(),

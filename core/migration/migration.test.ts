@@ -1,5 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { allPhases, forwardPhases, nextPhases, type Phase } from "./migration.ts";
+import {
+  allPhases,
+  forwardPhases,
+  isFinal,
+  MigrationStatus,
+  nextPhases,
+  type Phase,
+} from "./migration.ts";
 
 const startMs = Date.UTC(2026, 0, 1);
 const at = (name: Phase, ms: number) => ({
@@ -55,4 +62,23 @@ it("no forward phase leads to an earlier one", () => {
     const earlier = new Set<Phase>(forwardPhases.slice(0, place + 1));
     expect(nextPhases(phase).filter((next) => earlier.has(next))).toEqual([]);
   }
+});
+
+it.each<[Phase, readonly Phase[]]>([
+  ["admit", ["probe", "reconcile"]],
+  ["prepare", ["precopy", "reconcile"]],
+  ["precopy", ["await-ack", "switchover", "confirm", "reconcile"]],
+  ["switchover", ["confirm", "reconcile", "postcopy"]],
+  ["confirm", ["end", "reconcile"]],
+  ["reconcile", ["confirm", "undo", "end", "postcopy"]],
+  ["undo", ["reconcile", "end"]],
+  ["postcopy", ["confirm", "reconcile", "end"]],
+  ["end", []],
+])("after %s comes one of %j", (phase, next) => {
+  expect(nextPhases(phase)).toEqual(next);
+});
+
+it("every status but running is final", () => {
+  const open = MigrationStatus.options.filter((status) => !isFinal(status));
+  expect(open).toEqual(["running"]);
 });

@@ -86,7 +86,7 @@ describe("the prediction", () => {
     expect(planned({}).prediction).toEqual({ downtimeMs: 300, loadMs: 0 });
   });
 
-  it("says what it was learned from", () => {
+  it("names what it was learned from", () => {
     expect(planned({}, { loadMs: 40 }).prediction).toEqual({
       downtimeMs: 340,
       loadMs: 40,

@@ -105,7 +105,7 @@ describe("parameters", () => {
     ]);
   });
 
-  it("a parameter without its capability is set, and the reason says that it has no effect", () => {
+  it("a parameter without its capability is set, and its reason is that it has no effect", () => {
     const agreement = agree({ policy: { parameters: { "multifd-channels": 4 } } });
     expect(reason(agreement, "multifd-channels")).toMatch(/no effect, as `multifd` is off/);
   });

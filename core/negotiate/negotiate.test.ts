@@ -27,7 +27,7 @@ describe("without wishes", () => {
     expect(agreement.choices.every((choice) => choice.reason.length > 0)).toBe(true);
   });
 
-  it("says why the ACK is off with QEMU 7.2", () => {
+  it("names the reason why the ACK is off with QEMU 7.2", () => {
     expect(reason(agree({ to: "7.2" }), "switchover-ack")).toBe(
       "off: the target's QEMU 7.2.2 does not have it",
     );

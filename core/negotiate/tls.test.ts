@@ -6,7 +6,7 @@ import { agree, on, reason, refuse } from "./testing/negotiating.ts";
 const able = { source: { tls: ["psk" as const] }, target: { tls: ["psk" as const] } };
 
 describe("policy.tls", () => {
-  it("is off unless asked for, and the record says so", () => {
+  it("is off unless asked for, and the record has that choice", () => {
     const agreement = agree(able);
     expect(agreement.tls).toBeUndefined();
     expect(agreement.source.parameters["tls-creds"]).toBe("");
