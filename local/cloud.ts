@@ -15,13 +15,13 @@ import {
 import type { Logger } from "pino";
 import { migrationTasks } from "../core/migration/tasks.ts";
 import { startStepFunctions } from "../emulators/asl/server.ts";
-import { type Carrier, unsigned } from "../emulators/aws/aws-json/carrier.ts";
+import type { Carrier } from "../emulators/aws/aws-json/carrier.ts";
 import { systemClock } from "../emulators/aws/clock.ts";
 import { startDynamodb } from "../emulators/aws/dynamodb/dynamodb.ts";
 import { type FunctionRegistry, functionRegistry } from "../emulators/aws/lambda/registry.ts";
 import { startLambda } from "../emulators/aws/lambda/server.ts";
 import { startSqs } from "../emulators/aws/sqs/sqs.ts";
-import { type CarriedService, carry, closeClients } from "../functions/runtime/clients.ts";
+import { closeClients, overrideTransport, type Service } from "../functions/runtime/clients.ts";
 import { TTL_ATTRIBUTE, tableSchema } from "../functions/store/table-schema.ts";
 import { refsOf } from "../workflows/asl.ts";
 import { migrationDefinition } from "../workflows/migration.ts";
@@ -53,7 +53,6 @@ export type LocalCloud = {
   close(): Promise<void>;
 };
 
-type Service = CarriedService | "LAMBDA";
 type Part = { endpoint: string; carrier?: Carrier; close(): Promise<void> };
 
 /**
@@ -88,8 +87,7 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
         },
       });
       process.env[variable] = part.endpoint;
-      if (part.carrier === undefined || service === "LAMBDA") return;
-      carry(service, { requestHandler: part.carrier, signer: unsigned });
+      if (part.carrier !== undefined) overrideTransport(service, part.carrier);
     };
     await run("SQS", () => startSqs({ ...place(1, "sqs"), now: systemClock.now }));
     await run("DYNAMODB", () => startDynamodb(place(2, "dynamodb")));

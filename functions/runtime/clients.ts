@@ -10,31 +10,41 @@ import { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
  * runs on AWS and on one machine.
  */
 export const documents = once(() =>
-  DynamoDBDocumentClient.from(new DynamoDBClient({ ...bounded, ...carried.DYNAMODB }), {
+  DynamoDBDocumentClient.from(new DynamoDBClient({ ...bounded, ...transportTo("DYNAMODB") }), {
     marshallOptions: { removeUndefinedValues: true },
   }),
 );
 
-export const stepFunctions = once(() => new SFNClient({ ...bounded, ...carried.SFN }));
+export const stepFunctions = once(() => new SFNClient({ ...bounded, ...transportTo("SFN") }));
 
 /** A queue's URL names the queue; the endpoint is the SDK's, so a moved endpoint breaks no URL. */
 export const queues = once(
-  () => new SQSClient({ ...bounded, useQueueUrlAsEndpoint: false, ...carried.SQS }),
+  () => new SQSClient({ ...bounded, useQueueUrlAsEndpoint: false, ...transportTo("SQS") }),
 );
 
-export const functions = once(() => new LambdaClient(bounded));
+export const functions = once(() => new LambdaClient({ ...bounded, ...transportTo("LAMBDA") }));
+
+/** A service of AWS, named as in the SDK's AWS_ENDPOINT_URL_*. */
+export type Service = "DYNAMODB" | "LAMBDA" | "SFN" | "SQS";
+/** Answers the SDK's HTTP requests without a connection. */
+export type RequestHandler = NonNullable<DynamoDBClientConfig["requestHandler"]>;
 
 /**
- * Requests to a service go this way in place of HTTP, where the service is part of this very
- * process. To be said before its first call.
+ * Test and local mode only: passes all requests to a service to `handler`, which runs in this
+ * process. The requests are not signed, and the time limits of {@link bounded} do not apply.
+ *
+ * Call it before the first request to the service: a client that exists keeps its transport.
  */
-export function carry(service: CarriedService, by: Carriage): void {
-  carried[service] = by;
+export function overrideTransport(service: Service, handler: RequestHandler): void {
+  transports.set(service, { requestHandler: handler, signer: noSigner });
 }
 
-export type CarriedService = "DYNAMODB" | "SFN" | "SQS";
-type Carriage = Required<Pick<DynamoDBClientConfig, "requestHandler" | "signer">>;
-const carried: Partial<Record<CarriedService, Carriage>> = {};
+const transports = new Map<Service, { requestHandler: RequestHandler; signer: typeof noSigner }>();
+const noSigner = { sign: async <T>(request: T): Promise<T> => request };
+
+function transportTo(service: Service) {
+  return transports.get(service) ?? {};
+}
 
 /** A call is given up, or tried again, long before a function's own deadline. */
 const bounded = {
