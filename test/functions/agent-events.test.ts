@@ -162,14 +162,14 @@ describe("events that change nothing", () => {
 
   it.each(cases)("%s", async (_, teller, change) => {
     const before = await ofMigration();
-    const answer = await teller().tell(...bodies().map(change));
+    const answer = await teller().emit(...bodies().map(change));
     expect(answer.status).toBe(200);
     expect(await ofMigration()).toEqual(before);
   });
 
   it("target-running told by the source", async () => {
     const before = await ofMigration();
-    await source.tell(about("migration.target-running"));
+    await source.emit(about("migration.target-running"));
     expect(await ofMigration()).toEqual(before);
   });
 
@@ -178,13 +178,13 @@ describe("events that change nothing", () => {
     await probe(commands, "other");
     const [asked] = await source.take();
     if (asked === undefined) throw new Error("Expected a command");
-    await target.tell({ type: "command.completed", commandId: asked.id, result: sourceProbe });
+    await target.emit({ type: "command.completed", commandId: asked.id, result: sourceProbe });
     expect(await commandItem(asked.id)).toMatchObject({ state: "sent" });
     expect(ended("other")).toEqual([]);
-    await source.tell({ type: "command.completed", commandId: asked.id, result: sourceProbe });
+    await source.emit({ type: "command.completed", commandId: asked.id, result: sourceProbe });
     expect(await commandItem(asked.id)).toMatchObject({ state: "completed" });
     const error = { code: "qemu", message: "changed my mind" } as const;
-    await source.tell({ type: "command.failed", commandId: asked.id, error });
+    await source.emit({ type: "command.failed", commandId: asked.id, error });
     expect(await commandItem(asked.id)).toMatchObject({ state: "completed" });
     expect(ended("other")).toEqual(["ok"]);
   });
@@ -212,7 +212,7 @@ describe("events that are told together", () => {
 
   it("have the effects that they have one by one", async () => {
     await waitFor(made.id, "converged", waiter("together"), none);
-    await source.tell(...wholeStory());
+    await source.emit(...wholeStory());
     const together = await told();
     expect(together).toEqual({
       ...{ sinceStart: [1, 2, 3], figures, evidence: "trace" },
@@ -221,15 +221,15 @@ describe("events that are told together", () => {
     await addVm("vm-one-by-one", source, small);
     made = await addMigration("vm-one-by-one", "host-b");
     await waitFor(made.id, "converged", waiter("one-by-one"), none);
-    for (const body of wholeStory()) await source.tell(body);
+    for (const body of wholeStory()) await source.emit(body);
     expect(await told()).toEqual(together);
     expect([...ended("together"), ...ended("one-by-one")]).toEqual(["ok", "ok"]);
   });
 
   it("tell a wait that they end what else has happened", async () => {
     await waitFor(made.id, "converged", waiter("ahead"), none);
-    await target.tell(about("migration.target-running"));
-    await source.tell(...wholeStory());
+    await target.emit(about("migration.target-running"));
+    await source.emit(...wholeStory());
     const output = cloud.stub.outputs.get("ahead");
     expect(output).toEqual({ raised: ["acked", "source-completed", "target-running"] });
   });
@@ -243,7 +243,7 @@ describe("events that are told together", () => {
       none,
     );
     const failed = { side: "source", status: "failed", errorDescription: "Broken" } as const;
-    await source.tell(about("migration.stopped"), { ...about("migration.failed"), ...failed });
+    await source.emit(about("migration.stopped"), { ...about("migration.failed"), ...failed });
     expect(ended("before")).toEqual(["ok"]);
     expect(ended("after")).toEqual(["MigrationFailed"]);
     expect((await told()).lines).toEqual(["migration.stopped", "migration.failed"]);
@@ -254,27 +254,27 @@ describe("what events mean", () => {
   it("STOP stands for convergence and ACK when their own events were lost", async () => {
     await waitFor(made.id, "converged", waiter("stop-1"), none);
     await waitFor(made.id, "acked", { ...waiter("stop-2"), names: ["acked"] }, none);
-    await source.tell(about("migration.stopped"));
+    await source.emit(about("migration.stopped"));
     expect([...ended("stop-1"), ...ended("stop-2")]).toEqual(["ok", "ok"]);
   });
 
   it("an ACK of some devices is not the ACK", async () => {
     await waitFor(made.id, "acked", { ...waiter("some"), names: ["acked"] }, none);
-    await source.tell({ ...about("migration.acked"), evidence: "trace", pending: 1 });
+    await source.emit({ ...about("migration.acked"), evidence: "trace", pending: 1 });
     expect(ended("some")).toEqual([]);
-    await source.tell({ ...about("migration.acked"), evidence: "trace", pending: 0 });
+    await source.emit({ ...about("migration.acked"), evidence: "trace", pending: 0 });
     expect(ended("some")).toEqual(["ok"]);
   });
 
   it("the first ACK's evidence stays", async () => {
-    await source.tell({ ...about("migration.acked"), evidence: "trace" });
-    await source.tell(about("migration.stopped"));
+    await source.emit({ ...about("migration.acked"), evidence: "trace" });
+    await source.emit(about("migration.stopped"));
     expect(await record()).toMatchObject({ ackEvidence: "trace" });
   });
 
   it("a failure of either end fails every interruptible wait, with its words", async () => {
     await waitFor(made.id, "converged", waiter("fails"), none);
-    await target.tell({
+    await target.emit({
       ...about("migration.failed"),
       side: "target",
       status: "failed",
@@ -292,7 +292,7 @@ describe("what events mean", () => {
     await probe([{ step: "prepare", verb: "source.probe", side: "source" }], "unfit");
     const [asked] = await source.take();
     if (asked === undefined) throw new Error("Expected a command");
-    await source.tell({ type: "command.completed", commandId: asked.id, result: prepared });
+    await source.emit({ type: "command.completed", commandId: asked.id, result: prepared });
     expect(await commandItem(asked.id)).toMatchObject({
       state: "failed",
       error: { code: "invalid" },
@@ -305,7 +305,7 @@ describe("what events mean", () => {
     ["target", "the target's QEMU process ended: killed"],
   ])("the end of the %s's QEMU during a migration interrupts it", async (side, cause) => {
     await waitFor(made.id, "converged", waiter(`exit-${side}`), none);
-    await (side === "source" ? source : target).tell(guest(made.vm));
+    await (side === "source" ? source : target).emit(guest(made.vm));
     expect(cloud.stub.ended).toContainEqual(
       expect.objectContaining({ token: `exit-${side}`, error: "MigrationFailed", cause }),
     );

@@ -58,13 +58,13 @@ describe("a target's QEMU that ends just as its migration completes", () => {
     ["after the migration was read", () => `MIG#${made.id}`],
   ])("is written down: %s", async (_, row) => {
     const state = completeAfterReading(row());
-    await target.tell({ type: "guest.exited", vm: made.vm, detail: "killed" });
+    await target.emit({ type: "guest.exited", vm: made.vm, detail: "killed" });
     expect(state.done).toBe(true);
     expect(await vm()).toMatchObject({ state: "failed", host: "host-b", detail: "killed" });
   });
 
   it("is written down by the end itself when it was told before", async () => {
-    await target.tell({ type: "guest.exited", vm: made.vm, detail: "killed" });
+    await target.emit({ type: "guest.exited", vm: made.vm, detail: "killed" });
     expect(await vm()).toMatchObject({ state: "migrating" });
     await complete({ migrationId: made.id });
     expect(await vm()).toMatchObject({ state: "failed", host: "host-b", detail: "killed" });
@@ -73,6 +73,6 @@ describe("a target's QEMU that ends just as its migration completes", () => {
 
 it("a source's QEMU that ends after its migration has completed says nothing of the VM", async () => {
   await complete({ migrationId: made.id });
-  await source.tell({ type: "guest.exited", vm: made.vm, detail: "told to quit" });
+  await source.emit({ type: "guest.exited", vm: made.vm, detail: "told to quit" });
   expect(await vm()).toMatchObject({ state: "running", host: "host-b" });
 });

@@ -38,14 +38,14 @@ async function lines() {
 }
 
 it("hooks are told in the timeline, also after the end, but only of hosts that play the part", async () => {
-  await source.tell(ended("prepare"));
-  await stranger.tell(ended("prepare"));
+  await source.emit(ended("prepare"));
+  await stranger.emit(ended("prepare"));
   expect(await lines()).toEqual(["host-a prepare"]);
 
   await endMigration({ migrationId: migration.id, action: "end", reason: "test", error: "Test" });
   const before = await operate("GET", `/v1/migrations/${migration.id}`);
-  await source.tell(ended("failed"));
-  await stranger.tell(ended("failed"));
+  await source.emit(ended("failed"));
+  await stranger.emit(ended("failed"));
   expect(await lines()).toEqual(["host-a prepare", "host-a failed"]);
   expect((await operate("GET", `/v1/migrations/${migration.id}`)).body).toEqual(before.body);
 });

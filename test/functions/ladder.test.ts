@@ -37,13 +37,13 @@ test("a ladder travels with the start; rungs and the end without one are kept", 
 
   const first = { rung: 1, action: "throttle", reason };
   const second = { rung: 2, action: "downtime-limit", downtimeLimitMs: 150, reason };
-  await tell(id, { type: "migration.rung", ...first });
-  await tell(id, { type: "migration.rung", ...second });
+  await emit(id, { type: "migration.rung", ...first });
+  await emit(id, { type: "migration.rung", ...second });
   // The same rung again, as after a crash between effect and acknowledgement.
-  await tell(id, { type: "migration.rung", ...second });
+  await emit(id, { type: "migration.rung", ...second });
   expect((await record(id)).rungs).toEqual([first, second]);
 
-  await tell(id, {
+  await emit(id, {
     ...{ type: "migration.failed", side: "source", status: "cancelled" },
     ...{ errorDescription: `no rung left: ${reason}`, code: "no-convergence" },
   });
@@ -102,7 +102,7 @@ async function start(id: string): Promise<unknown> {
   return command?.args;
 }
 
-async function tell(id: string, body: object) {
+async function emit(id: string, body: object) {
   const { epoch, vm } = await record(id);
-  await source.tell({ migrationId: id, vm, epoch, ...body } as never);
+  await source.emit({ migrationId: id, vm, epoch, ...body } as never);
 }

@@ -27,7 +27,7 @@ it("a limit is changed while the migration sends, and only then", async () => {
     status: 409,
     body: { code: "migration-not-started" },
   });
-  await source.tell({ type: "migration.started", ...identity() });
+  await source.emit({ type: "migration.started", ...identity() });
 
   const changed = await patch(1_000_000);
   expect(changed).toMatchObject({ status: 202, body: { maxBandwidthBytesPerSecond: 1_000_000 } });
@@ -41,7 +41,7 @@ it("a limit is changed while the migration sends, and only then", async () => {
     })),
   );
 
-  await source.tell({
+  await source.emit({
     type: "migration.bandwidth-set",
     ...identity(),
     maxBandwidthBytesPerSecond: 1_000_000,
@@ -62,7 +62,7 @@ it.each([[-1], [1.5], ["10"], [null], [2 ** 60]])("%j is no limit", async (value
 });
 
 it("is refused once the guest has stopped, and after the end", async () => {
-  await source.tell({ type: "migration.stopped", ...identity() });
+  await source.emit({ type: "migration.stopped", ...identity() });
   expect(await patch(5)).toMatchObject({
     status: 409,
     body: { code: "migration-switching-over" },

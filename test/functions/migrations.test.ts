@@ -165,7 +165,7 @@ describe("POST /v1/migrations/{id}/cancel", () => {
   it("is refused once the guest has stopped on the source", async () => {
     const made = await addMigration(vm, "host-b");
     const { id: migrationId, epoch } = made;
-    await source.tell({ type: "migration.stopped", migrationId, vm: made.vm, epoch });
+    await source.emit({ type: "migration.stopped", migrationId, vm: made.vm, epoch });
     const before = await cloud.scan();
     expect(await operate("POST", `/v1/migrations/${migrationId}/cancel`)).toMatchObject({
       status: 409,
@@ -338,12 +338,12 @@ async function answerProbes(seen: typeof sourceProbe | "fails") {
   const [other] = await commandsOf(target, 1);
   if (asked === undefined || other === undefined) throw new Error("Expected two commands");
   const error = { code: "not-found", message: "no such guest" } as const;
-  await source.tell(
+  await source.emit(
     seen === "fails"
       ? { type: "command.failed", commandId: asked.id, error }
       : { type: "command.completed", commandId: asked.id, result: seen },
   );
-  await target.tell({ type: "command.completed", commandId: other.id, result: targetProbe });
+  await target.emit({ type: "command.completed", commandId: other.id, result: targetProbe });
 }
 
 async function commandsOf(agent: TestAgent, wanted: number) {

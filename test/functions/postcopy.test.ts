@@ -32,9 +32,9 @@ test("a break in postcopy fails the wait for its end; both ends are brought toge
   });
   await rung(id);
   expect((await record(id)).postcopyAtMs).toEqual(expect.any(Number));
-  await tell(source, id, { type: "migration.stopped" });
-  await tell(source, id, { type: "migration.postcopy" });
-  await tell(target, id, { type: "migration.target-running" });
+  await emit(source, id, { type: "migration.stopped" });
+  await emit(source, id, { type: "migration.postcopy" });
+  await emit(target, id, { type: "migration.target-running" });
   await wait(id, "acked", "await-ack", "ack-1");
   await wait(id, "source-completed", "switchover", "end-1", 1);
   expect(ended("end-1")).toEqual([]);
@@ -52,7 +52,7 @@ test("a break in postcopy fails the wait for its end; both ends are brought toge
 
   await wait(id, "source-completed", "postcopy", "end-3", 3);
   const figures = { downtimeMs: 20, totalTimeMs: 4_000, progress: { status: "completed" } };
-  await tell(source, id, { type: "migration.source-completed", figures, handedOver: true });
+  await emit(source, id, { type: "migration.source-completed", figures, handedOver: true });
   expect(ended("end-3")).toEqual(["ok"]);
   await wait(id, "target-running", "confirm", "running");
   expect(ended("running")).toEqual(["ok"]);
@@ -76,7 +76,7 @@ test("a cancel that was just too late waits for the end of postcopy, deaf to the
   const id = await begin("vm-3");
   await start(id);
   await operate("POST", `/v1/migrations/${id}/cancel`);
-  await tell(source, id, { type: "migration.postcopy" });
+  await emit(source, id, { type: "migration.postcopy" });
   const seen = { process: "running", linkUp: true, migrationId: id };
   await look(id, {
     source: { ...seen, side: "source", everRan: true, runState: "finish-migrate" },
@@ -95,15 +95,15 @@ const record = async (id: string) =>
   (await operate("GET", `/v1/migrations/${id}`)).body as unknown as Migration;
 const step = (name: string, verb: string, side: string) => [{ step: name, verb, side }];
 
-async function tell(agent: TestAgent, id: string, body: object) {
+async function emit(agent: TestAgent, id: string, body: object) {
   const { epoch, vm } = await record(id);
-  await agent.tell({ migrationId: id, vm, epoch, ...body } as never);
+  await agent.emit({ migrationId: id, vm, epoch, ...body } as never);
 }
 
 const rung = (id: string) =>
-  tell(source, id, { type: "migration.rung", rung: 4, action: "postcopy", reason: "stalled" });
+  emit(source, id, { type: "migration.rung", rung: 4, action: "postcopy", reason: "stalled" });
 const pause = (id: string, number: number) =>
-  tell(source, id, { type: "migration.postcopy-paused", pause: number });
+  emit(source, id, { type: "migration.postcopy-paused", pause: number });
 
 const wait = (
   id: string,

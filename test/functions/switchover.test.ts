@@ -43,11 +43,11 @@ describe("a gate", () => {
     await agree(id);
     const started = await start(id);
     expect(started).toMatchObject({ gate: {} });
-    await tell(id, { type: "migration.held" });
+    await emit(id, { type: "migration.held" });
     expect((await permit(id)).status).toBe(202);
     const [command] = await source.take();
     expect(command).toMatchObject({ verb: "source.permit", migrationId: id });
-    await tell(id, { type: "migration.gate-opened", by: "command" });
+    await emit(id, { type: "migration.gate-opened", by: "command" });
     expect((await record(id)).gate).toMatchObject({
       reason: "gated",
       permittedBy: "operator",
@@ -70,7 +70,7 @@ describe("a gate", () => {
     expect(await start(id)).toMatchObject({ gate: {} });
     await permit(id);
     const [early] = await source.take();
-    await tell(id, { type: "migration.held" });
+    await emit(id, { type: "migration.held" });
     const [again] = await source.take();
     expect(again).toMatchObject({ verb: "source.permit", migrationId: id });
     expect(again?.id).not.toBe(early?.id);
@@ -95,9 +95,9 @@ describe("a gate", () => {
     const one = await begin(policy, "vm-one");
     const two = await begin(policy, "vm-two");
     for (const { id } of [one, two]) await agree(id);
-    await tell(one.id, { type: "migration.held" }, "vm-one");
+    await emit(one.id, { type: "migration.held" }, "vm-one");
     expect((await source.take()).map(({ verb }) => verb)).toEqual([]);
-    await tell(two.id, { type: "migration.held" }, "vm-two");
+    await emit(two.id, { type: "migration.held" }, "vm-two");
     const released = (await source.take()).filter(({ verb }) => verb === "source.permit");
     expect(released.map(({ migrationId }) => migrationId).sort()).toEqual([one.id, two.id].sort());
     expect((await record(one.id)).gate).toMatchObject({ permittedBy: "group" });
@@ -284,13 +284,13 @@ async function start(id: string): Promise<unknown> {
   return command?.args;
 }
 
-async function tell(id: string, body: object, name = vm) {
+async function emit(id: string, body: object, name = vm) {
   const { epoch } = await record(id);
-  await source.tell({ migrationId: id, vm: name, epoch, ...body } as never);
+  await source.emit({ migrationId: id, vm: name, epoch, ...body } as never);
 }
 
 async function finish(id: string, name: string, downtimeMs: number) {
   const figures = { downtimeMs, totalTimeMs: 4_000, progress: { status: "completed" } };
-  await tell(id, { type: "migration.source-completed", figures, handedOver: true }, name);
+  await emit(id, { type: "migration.source-completed", figures, handedOver: true }, name);
   await complete({ migrationId: id });
 }

@@ -128,22 +128,22 @@ describe("a migration that goes well, each task called twice", () => {
     });
     await answer(source, "start", { startedAtMs: 1 });
     expect(ended("start")).toEqual([]);
-    await source.tell(event("migration.started"), {
+    await source.emit(event("migration.started"), {
       ...event("migration.progress"),
       progress: { status: "active", ramRemainingBytes: 5 },
     });
     expect(cloud.stub.beats).toEqual(["start"]);
-    await source.tell(event("migration.converged"));
+    await source.emit(event("migration.converged"));
     expect(ended("start")).toEqual(["ok"]);
   });
 
   it("passes ACK, switchover and confirmation as the hosts tell of them", async () => {
     await wait("acked", "await-ack");
-    await source.tell(event("migration.stopped"));
+    await source.emit(event("migration.stopped"));
     await wait("source-completed", "switchover");
-    await source.tell({ ...event("migration.source-completed"), figures, handedOver: true });
+    await source.emit({ ...event("migration.source-completed"), figures, handedOver: true });
     await wait("target-running", "confirm");
-    await target.tell(event("migration.target-running"));
+    await target.emit(event("migration.target-running"));
     for (const signal of ["acked", "source-completed", "target-running"]) {
       expect(ended(signal)).toEqual(["ok"]);
     }
@@ -179,7 +179,7 @@ describe("a migration that goes well, each task called twice", () => {
     const [asked] = await source.take();
     if (asked === undefined) throw new Error("Expected a command");
     const error = { code: "qemu", message: "gone" } as const;
-    await source.tell({ type: "command.failed", commandId: asked.id, error });
+    await source.emit({ type: "command.failed", commandId: asked.id, error });
     expect(ended("discard")).toEqual(["CommandFailed"]);
     expect(await record()).toMatchObject({ status: "completed" });
   });
@@ -255,7 +255,7 @@ const ended = (token: string) =>
 
 async function answer(agent: TestAgent, step: string, result: unknown) {
   const commandId = `${made.id}.${step}.1` as never;
-  await agent.tell({ type: "command.completed", commandId, result });
+  await agent.emit({ type: "command.completed", commandId, result });
 }
 
 function event<T extends string>(type: T) {

@@ -63,7 +63,7 @@ describe("the life of a VM", () => {
     if (asked === undefined) throw new Error("Expected a command");
     expect(await reserved()).toBe(2 * GiB);
     const error = { code: "qemu", message: "no such disk" } as const;
-    await agent.tell({ type: "command.failed", commandId: asked.id, error });
+    await agent.emit({ type: "command.failed", commandId: asked.id, error });
     expect(await vmOf("vm-2")).toMatchObject({ state: "failed", detail: "qemu: no such disk" });
     expect(await reserved()).toBe(GiB);
   });
@@ -85,12 +85,12 @@ describe("the life of a VM", () => {
   it("has failed when its QEMU exits unasked, wherever else that is told", async () => {
     const exit = { type: "guest.exited", vm: "vm-3" as never, detail: "signal 11" } as const;
     const other = await addHost("host-c");
-    await other.tell(exit);
+    await other.emit(exit);
     expect(await vmOf("vm-3")).toMatchObject({ state: "running" });
-    await agent.tell(exit);
+    await agent.emit(exit);
     expect(await vmOf("vm-3")).toMatchObject({ state: "failed", detail: "signal 11" });
     expect(await reserved()).toBe(GiB);
-    await agent.tell(exit);
+    await agent.emit(exit);
     expect(await reserved()).toBe(GiB);
   });
 

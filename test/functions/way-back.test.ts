@@ -244,7 +244,7 @@ async function observe(turn: number, a: Observation, b: Observation | "fails") {
   if (asked === undefined) throw new Error("Expected a command");
   const commandId = asked.id;
   const error = { code: "not-found", message: "no such guest" } as const;
-  await target.tell(
+  await target.emit(
     b === "fails"
       ? { type: "command.failed", commandId, error }
       : { type: "command.completed", commandId, result: b },

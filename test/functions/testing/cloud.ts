@@ -43,6 +43,8 @@ export async function startTestCloud() {
   await createTable();
   return {
     stub,
+    /** Reach the services from within this process, without a connection. */
+    transports: { DYNAMODB: dynamodb.carrier, SQS: sqs.carrier },
     /** The whole table, in an order that does not depend on how it came to be. */
     async scan(): Promise<Record<string, unknown>[]> {
       const items: Record<string, unknown>[] = [];

@@ -71,7 +71,7 @@ export class TestAgent {
     });
   }
 
-  async tell(...bodies: EventBody[]): Promise<Answer> {
+  async emit(...bodies: EventBody[]): Promise<Answer> {
     return this.send("events", { version: 1, host: this.host, events: this.number(...bodies) });
   }
 
@@ -96,7 +96,7 @@ export class TestAgent {
         `Expected one command for ${this.host}, got ${more.length + (command ? 1 : 0)}`,
       );
     }
-    await this.tell({ type: "command.completed", commandId: command.id, result });
+    await this.emit({ type: "command.completed", commandId: command.id, result });
     return command;
   }
 }
