@@ -1,96 +1,99 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Verb } from "../../core/protocol/command.ts";
-import { expectKept } from "./testing/expect-kept.ts";
+import { expectInvariants } from "./testing/expect-invariants.ts";
 import { faults, faultsOf } from "./testing/faults.ts";
-import type { Trick } from "./testing/hosts.ts";
-import { WorkflowStage } from "./testing/stage.ts";
+import { WorkflowHarness } from "./testing/harness.ts";
+import type { AgentFault } from "./testing/hosts.ts";
 
-let stage: WorkflowStage;
+let harness: WorkflowHarness;
 
 beforeAll(async () => {
-  stage = await WorkflowStage.start();
+  harness = await WorkflowHarness.start();
 });
-afterAll(() => stage?.close());
+afterAll(() => harness?.close());
 
-const moved = { status: "completed", runningOn: "host-b" };
-const stayed = { status: "failed", runningOn: "host-a" };
+const completed = { status: "completed", runningOn: "host-b" };
+const failed = { status: "failed", runningOn: "host-a" };
 
-/** Given up for good here, the guest has not left yet. */
+/** A migration that is given up here leaves the guest on the source. */
 const BEFORE_START = ["Probe", "Negotiate", "Prepare", "Precopy"];
-const BEYOND = ["Complete", "Discard"];
-/** Passed over by a migration that is ahead of its workflow. */
+const AFTER_START = ["Complete", "Discard"];
+/** Skipped when the migration is ahead of its workflow. */
 const WAITS = ["AwaitAck", "Switchover", "Confirm"];
-const FOR_GOOD = "fails until its tries are used up";
+const RETRIES_EXHAUSTED = "fails until its retries are exhausted";
 
-async function expectEnd(id: string, end: typeof moved, onIdle = async () => false) {
-  const ended = await stage.end(id, { onIdle });
+async function expectEnd(id: string, end: typeof completed, onIdle = async () => false) {
+  const ended = await harness.end(id, { onIdle });
   expect(ended).toMatchObject(end);
-  await expectKept(stage, ended);
+  await expectInvariants(harness, ended);
 }
 
-describe("a migration is carried to its end, and nothing is left of it, when", () => {
-  it.each(faultsOf([...BEFORE_START, ...BEYOND]))("the function of %s %s", async (state, fault) => {
-    const { id } = await stage.begin("completes", {}, faults[fault](stage, state));
-    const isGivenUp = fault === FOR_GOOD && BEFORE_START.includes(state);
-    await expectEnd(id, isGivenUp ? stayed : moved);
-    expect(stage.struck).toBeGreaterThan(0);
-  });
+describe("a migration ends, and nothing is held for it afterwards, when", () => {
+  it.each(faultsOf([...BEFORE_START, ...AFTER_START]))(
+    "the function of %s %s",
+    async (state, fault) => {
+      const { id } = await harness.begin("completes", {}, faults[fault](harness, state));
+      const isGivenUp = fault === RETRIES_EXHAUSTED && BEFORE_START.includes(state);
+      await expectEnd(id, isGivenUp ? failed : completed);
+      expect(harness.faultsInjected).toBeGreaterThan(0);
+    },
+  );
 
   it.each(faultsOf(WAITS))("the function of %s %s", async (state, fault) => {
-    const { id } = await stage.begin("awaits-ack", {}, faults[fault](stage, state));
+    const { id } = await harness.begin("awaits-ack", {}, faults[fault](harness, state));
     let isAcked = false;
     const onIdle = async () => {
-      if (isAcked || !stage.calls.includes("AwaitAck")) return false;
+      if (isAcked || !harness.calls.includes("AwaitAck")) return false;
       isAcked = true;
-      await stage.hosts.ack();
+      await harness.hosts.ack();
       return true;
     };
-    await expectEnd(id, moved, onIdle);
-    expect(stage.struck).toBeGreaterThan(0);
+    await expectEnd(id, completed, onIdle);
+    expect(harness.faultsInjected).toBeGreaterThan(0);
   });
 
   it.each(faultsOf(["Admit", "AwaitTurn"]))(
     "hosts are full, and the function of %s %s",
     async (state, fault) => {
-      const others = await stage.fillSlots();
-      const { id } = await stage.begin("completes", {}, faults[fault](stage, state));
-      await expectEnd(id, fault === FOR_GOOD ? stayed : moved);
-      expect(stage.struck).toBeGreaterThan(0);
-      for (const other of others) await stage.end(other);
+      const others = await harness.fillSlots();
+      const { id } = await harness.begin("completes", {}, faults[fault](harness, state));
+      await expectEnd(id, fault === RETRIES_EXHAUSTED ? failed : completed);
+      expect(harness.faultsInjected).toBeGreaterThan(0);
+      for (const other of others) await harness.end(other);
     },
   );
 
-  // A verb, what its agent does with it, how it ends.
-  const tricks: [Verb, Trick, typeof moved][] = [
-    ["source.probe", "deaf", stayed],
-    ["source.probe", "mute", stayed],
-    ["source.probe", "refuses", stayed],
-    ["source.probe", "stutters", moved],
-    ["target.probe", "deaf", stayed],
-    ["target.probe", "refuses", stayed],
-    ["target.prepare", "deaf", stayed],
-    ["target.prepare", "mute", stayed],
-    ["target.prepare", "refuses", stayed],
-    ["target.prepare", "stutters", moved],
-    // Sent again under the same id when nobody has said a word for a minute.
-    ["source.start", "deaf", moved],
-    ["source.start", "mute", moved],
-    ["source.start", "refuses", stayed],
-    ["source.start", "stutters", moved],
-    ["source.discard", "deaf", moved],
-    ["source.discard", "mute", moved],
-    ["source.discard", "refuses", moved],
-    ["source.discard", "stutters", moved],
+  // A verb, what its agent does with it, how the migration ends.
+  const cases: [Verb, AgentFault, typeof completed][] = [
+    ["source.probe", "ignores it", failed],
+    ["source.probe", "executes it and loses the answer", failed],
+    ["source.probe", "refuses it", failed],
+    ["source.probe", "answers it twice", completed],
+    ["target.probe", "ignores it", failed],
+    ["target.probe", "refuses it", failed],
+    ["target.prepare", "ignores it", failed],
+    ["target.prepare", "executes it and loses the answer", failed],
+    ["target.prepare", "refuses it", failed],
+    ["target.prepare", "answers it twice", completed],
+    // Sent again under the same id after a minute without an event.
+    ["source.start", "ignores it", completed],
+    ["source.start", "executes it and loses the answer", completed],
+    ["source.start", "refuses it", failed],
+    ["source.start", "answers it twice", completed],
+    ["source.discard", "ignores it", completed],
+    ["source.discard", "executes it and loses the answer", completed],
+    ["source.discard", "refuses it", completed],
+    ["source.discard", "answers it twice", completed],
   ];
-  it.each(tricks)("%s meets an agent that is %s", async (verb, trick, end) => {
-    const { id } = await stage.begin("completes");
-    stage.hosts.tricks.set(verb, [trick]);
+  it.each(cases)("%s arrives and the agent %s", async (verb, fault, end) => {
+    const { id } = await harness.begin("completes");
+    harness.hosts.faults.set(verb, [fault]);
     await expectEnd(id, end);
   });
-  it("a finished source that would not go is told again", async () => {
-    const { id } = await stage.begin("completes");
-    stage.hosts.tricks.set("source.discard", ["refuses", "deaf", "refuses"]);
-    await expectEnd(id, moved);
-    expect(stage.hosts.guest).toMatchObject({ source: "exited" });
+  it("the discard of a finished source is sent again until it succeeds", async () => {
+    const { id } = await harness.begin("completes");
+    harness.hosts.faults.set("source.discard", ["refuses it", "ignores it", "refuses it"]);
+    await expectEnd(id, completed);
+    expect(harness.hosts.guest).toMatchObject({ source: "exited" });
   });
 });

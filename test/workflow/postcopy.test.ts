@@ -1,106 +1,117 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Verb } from "../../core/protocol/command.ts";
-import { expectKept } from "./testing/expect-kept.ts";
+import { expectInvariants } from "./testing/expect-invariants.ts";
 import { faults, faultsOf } from "./testing/faults.ts";
-import type { Trick } from "./testing/hosts.ts";
-import { WorkflowStage } from "./testing/stage.ts";
+import { WorkflowHarness } from "./testing/harness.ts";
+import type { AgentFault } from "./testing/hosts.ts";
 
 const policy = { convergence: { ladder: "post-copy" } } as const;
 /** None of these may be sent once postcopy has begun. */
 const FORBIDDEN: Verb[] = ["source.cancel", "source.resume", "target.discard", "target.resume"];
 
-let stage: WorkflowStage;
+let harness: WorkflowHarness;
 
 beforeAll(async () => {
-  stage = await WorkflowStage.start();
+  harness = await WorkflowHarness.start();
 });
-afterAll(() => stage?.close());
+afterAll(() => harness?.close());
 
 async function expectMoved(id: string): Promise<void> {
-  const ended = await stage.end(id);
+  const ended = await harness.end(id);
   expect(ended.failure).toBeUndefined();
   expect(ended).toMatchObject({ status: "completed", runningOn: "host-b" });
   await expectUntouched();
-  await expectKept(stage, ended);
+  await expectInvariants(harness, ended);
 }
 
 async function expectUntouched(): Promise<void> {
-  expect(stage.hosts.seen.filter((verb) => FORBIDDEN.includes(verb))).toEqual([]);
+  expect(harness.hosts.executed.filter((verb) => FORBIDDEN.includes(verb))).toEqual([]);
 }
 
 describe("postcopy that breaks", () => {
-  it.each([0, 1, 7])("goes on to its end when it breaks %d times more", async (breaksAgain) => {
-    const { id } = await stage.begin("breaks-in-postcopy", policy);
-    stage.hosts.breaksAgain = breaksAgain;
+  it.each([0, 1, 7])("completes when it breaks %d times more", async (breaksAgain) => {
+    const { id } = await harness.begin("breaks-in-postcopy", policy);
+    harness.hosts.breaksAgain = breaksAgain;
     await expectMoved(id);
-    const states = await stage.states(id);
+    const states = await harness.states(id);
     expect(states.filter((state) => state === "RecoverSource")).toHaveLength(1 + breaksAgain);
     expect(states).not.toContain("Observe");
   });
 
-  const tricks: [Verb, Trick][] = (["target.recover", "source.recover"] as const).flatMap((verb) =>
-    (["deaf", "mute", "refuses", "stutters"] as const).map((trick): [Verb, Trick] => [verb, trick]),
+  const agentFaults: [Verb, AgentFault][] = (["target.recover", "source.recover"] as const).flatMap(
+    (verb) =>
+      (
+        [
+          "ignores it",
+          "executes it and loses the answer",
+          "refuses it",
+          "answers it twice",
+        ] as const
+      ).map((fault): [Verb, AgentFault] => [verb, fault]),
   );
-  it.each(tricks)("is recovered all the same: %s, the agent %s", async (verb, trick) => {
-    const { id } = await stage.begin("breaks-in-postcopy", policy);
-    stage.hosts.tricks.set(verb, [trick]);
+  it.each(agentFaults)("is recovered when %s arrives and the agent %s", async (verb, fault) => {
+    const { id } = await harness.begin("breaks-in-postcopy", policy);
+    harness.hosts.faults.set(verb, [fault]);
     await expectMoved(id);
   });
 
   const states = ["RecoverTarget", "RecoverSource", "AwaitPostcopy"];
-  it.each(faultsOf(states))(
-    "is recovered all the same: the function of %s %s",
-    async (state, fault) => {
-      const { id } = await stage.begin("breaks-in-postcopy", policy, faults[fault](stage, state));
-      await expectMoved(id);
-      expect(stage.struck).toBeGreaterThan(0);
-    },
-  );
+  it.each(faultsOf(states))("is recovered when the function of %s %s", async (state, fault) => {
+    const { id } = await harness.begin("breaks-in-postcopy", policy, faults[fault](harness, state));
+    await expectMoved(id);
+    expect(harness.faultsInjected).toBeGreaterThan(0);
+  });
 
-  it("is recovered again after four tries in vain, and a success begins the count anew", async () => {
-    const { id } = await stage.begin("breaks-in-postcopy", policy);
-    stage.hosts.breaksAgain = 1;
-    const vain: Trick[] = ["refuses", "refuses", "refuses", "refuses"];
-    const one: (Trick | undefined)[] = [...vain, undefined, ...vain];
-    stage.hosts.tricks.set("source.recover", one);
+  it("is recovered after four failed attempts; a success resets the count", async () => {
+    const { id } = await harness.begin("breaks-in-postcopy", policy);
+    harness.hosts.breaksAgain = 1;
+    const failures: AgentFault[] = ["refuses it", "refuses it", "refuses it", "refuses it"];
+    const one: (AgentFault | undefined)[] = [...failures, undefined, ...failures];
+    harness.hosts.faults.set("source.recover", one);
     await expectMoved(id);
   });
 
   it.each([
-    ["it is still paused", "refuses"],
-    ["the last try was none, only nobody heard of it", "mute"],
+    ["postcopy is still paused", "refuses it"],
+    ["the last attempt succeeded and its answer was lost", "executes it and loses the answer"],
   ] as const)(
-    "calls a person after five tries in vain, and touches nothing; asked again, it goes on: %s",
+    "ends as unknown after five failed attempts and changes nothing; reconciled, it completes: %s",
     async (_, last) => {
-      const { id, vm } = await stage.begin("breaks-in-postcopy", policy);
-      stage.hosts.tricks.set("source.recover", ["refuses", "refuses", "deaf", "refuses", last]);
-      const ended = await stage.end(id);
+      const { id, vm } = await harness.begin("breaks-in-postcopy", policy);
+      harness.hosts.faults.set("source.recover", [
+        "refuses it",
+        "refuses it",
+        "ignores it",
+        "refuses it",
+        last,
+      ]);
+      const ended = await harness.end(id);
       expect(ended).toMatchObject({ status: "unknown", failure: { code: "unknown-state" } });
       expect(ended.failure?.state).toMatch(/5 attempts.*the guest waits on the target/);
       expect(ended.failure?.cure).toMatch(/until a person decides/);
       await expectUntouched();
-      await expectKept(stage, ended);
-      expect(await stage.post(`/v1/vms/${vm}/reconcile`)).toBe(202);
-      const again = await stage.end(id, { turn: 1 });
+      await expectInvariants(harness, ended);
+      expect(await harness.post(`/v1/vms/${vm}/reconcile`)).toBe(202);
+      const again = await harness.end(id, { turn: 1 });
       expect(again).toMatchObject({ status: "completed", runningOn: "host-b" });
       await expectUntouched();
-      await expectKept(stage, again);
+      await expectInvariants(harness, again);
     },
   );
 
-  it("is looked into when nobody says a word for minutes, and is waited for on", async () => {
-    const { id } = await stage.begin("stays-in-postcopy", policy);
+  it("is observed after minutes without an event, and is waited for again", async () => {
+    const { id } = await harness.begin("remains-in-postcopy", policy);
     let silences = 0;
     const onIdle = async () => {
       silences += 1;
-      if (!(await stage.states(id)).includes("Observe")) return false;
-      await stage.hosts.endPostcopy();
+      if (!(await harness.states(id)).includes("Observe")) return false;
+      await harness.hosts.endPostcopy();
       return true;
     };
-    const ended = await stage.end(id, { onIdle });
+    const ended = await harness.end(id, { onIdle });
     expect(silences).toBeGreaterThan(5);
     expect(ended).toMatchObject({ status: "completed", runningOn: "host-b" });
     await expectUntouched();
-    await expectKept(stage, ended);
+    await expectInvariants(harness, ended);
   });
 });

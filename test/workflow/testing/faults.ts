@@ -1,24 +1,24 @@
 import { RetryableError } from "../../../core/errors.ts";
-import type { Interceptor, WorkflowStage } from "./stage.ts";
+import type { Interceptor, WorkflowHarness } from "./harness.ts";
 
-/** More than a state that may be given up has; those that may not go on for a day. */
-const TRIES = 9;
+/** More attempts than a state has that may be given up; the others are retried for a day. */
+const FAILURES = 9;
 
-type Fault = (stage: WorkflowStage, state: string) => Interceptor;
+type Fault = (harness: WorkflowHarness, state: string) => Interceptor;
 
-/** What befalls the function of one state, mostly the first time that it is called. */
+/** Faults of the function of one state, most of them at its first call only. */
 export const faults = {
   "fails before its effect": once(async () => {
-    throw new RetryableError("struck before");
+    throw new RetryableError("injected before");
   }),
   "fails after its effect": once(async (call) => {
     await call();
-    throw new RetryableError("struck after");
+    throw new RetryableError("injected after");
   }),
-  "hangs before its effect": once((_, stage) => stage.hang()),
-  "hangs after its effect": once(async (call, stage) => {
+  "hangs before its effect": once((_, harness) => harness.hang()),
+  "hangs after its effect": once(async (call, harness) => {
     await call();
-    return stage.hang();
+    return harness.hang();
   }),
   "is called twice": once(async (call) => {
     await call();
@@ -28,34 +28,34 @@ export const faults = {
     const [answer] = await Promise.all([call(), call()]);
     return answer;
   }),
-  "fails until its tries are used up": (stage, struck) => {
-    let left = TRIES;
+  "fails until its retries are exhausted": (harness, faulty) => {
+    let left = FAILURES;
     return (state, call) => {
-      if (state !== struck || left === 0) return call();
+      if (state !== faulty || left === 0) return call();
       left -= 1;
-      stage.struck += 1;
-      return Promise.reject(new RetryableError("struck for good"));
+      harness.faultsInjected += 1;
+      return Promise.reject(new RetryableError("injected every time"));
     };
   },
 } as const satisfies Record<string, Fault>;
 export type FaultName = keyof typeof faults;
 
-/** Each fault with each state. */
+/** Every pair of a state and a fault. */
 export function faultsOf(states: readonly string[]): [string, FaultName][] {
   const names = Object.keys(faults) as FaultName[];
   return states.flatMap((state) => names.map((name): [string, FaultName] => [state, name]));
 }
 
 function once(
-  strike: (call: () => Promise<unknown>, stage: WorkflowStage) => Promise<unknown>,
+  inject: (call: () => Promise<unknown>, harness: WorkflowHarness) => Promise<unknown>,
 ): Fault {
-  return (stage, struck) => {
-    let isStruck = false;
+  return (harness, faulty) => {
+    let isInjected = false;
     return (state, call) => {
-      if (isStruck || state !== struck) return call();
-      isStruck = true;
-      stage.struck += 1;
-      return strike(call, stage);
+      if (isInjected || state !== faulty) return call();
+      isInjected = true;
+      harness.faultsInjected += 1;
+      return inject(call, harness);
     };
   };
 }

@@ -2,7 +2,7 @@ import type { Clock, Timer } from "../../../emulators/aws/clock.ts";
 
 type Pending = { dueAtMs: number; order: number; callback: () => void };
 
-/** Time passes when it is told to skip to the next timer, however far away that is; else it stands still. */
+/** A clock that stands still until it is told to skip to the next timer, however far away that is. */
 export class SkippingClock implements Clock {
   #nowMs = Date.now();
   #order = 0;

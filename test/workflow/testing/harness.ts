@@ -1,23 +1,24 @@
-import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import {
   CreateStateMachineCommand,
   DescribeExecutionCommand,
   GetExecutionHistoryCommand,
 } from "@aws-sdk/client-sfn";
 import { z } from "zod";
+import { MigrationId } from "../../../core/id.ts";
 import { isFinal, type Migration } from "../../../core/migration/migration.ts";
 import { migrationTasks } from "../../../core/migration/tasks.ts";
 import type { MigrationPolicy } from "../../../core/negotiate/policy.ts";
 import type { Vm } from "../../../core/vm.ts";
 import { startStepFunctions } from "../../../emulators/asl/server.ts";
 import { functionRegistry } from "../../../emulators/aws/lambda/registry.ts";
-import { startLambda } from "../../../emulators/aws/lambda/server.ts";
 import { handler as agentEvents } from "../../../functions/agent-events/index.ts";
-import { stepFunctions } from "../../../functions/runtime/clients.ts";
+import { overrideTransport, stepFunctions } from "../../../functions/runtime/clients.ts";
+import { keys } from "../../../functions/store/keys.ts";
+import { getItems } from "../../../functions/store/table.ts";
 import { taskHandlers } from "../../../functions/task/tasks.ts";
 import { refsOf } from "../../../workflows/asl.ts";
 import { migrationDefinition } from "../../../workflows/migration.ts";
-import { startTestCloud, type TestCloud } from "../../functions/testing/cloud.ts";
+import { startTestCloud } from "../../functions/testing/cloud.ts";
 import { definition } from "../../functions/testing/fixtures.ts";
 import {
   addHost,
@@ -26,19 +27,20 @@ import {
   operate,
   type TestAgent,
 } from "../../functions/testing/fleet.ts";
-import { type Course, Hosts, MEMORY_BYTES } from "./hosts.ts";
+import type { Course } from "./guest-model.ts";
+import { Hosts, MEMORY_BYTES } from "./hosts.ts";
+import { invokeTransport } from "./invoke-transport.ts";
 import { SkippingClock } from "./skipping-clock.ts";
+import { WorkInFlight } from "./work-in-flight.ts";
 
 const ACCOUNT = { region: "eu-central-1", accountId: "123456789012" };
-/** Nothing has happened in so many turns, however long they took: everybody waits for time to pass. */
-const IDLE_TURNS = 12;
 /** Of each host, in each direction. */
 const SLOTS = 2;
 /** Real time for one migration. */
-const PATIENCE_MS = 60_000;
+const MIGRATION_MS_MAX = 60_000;
 
 type Handler = (event: unknown) => Promise<unknown>;
-/** Stands in the way of the functions: is given each call, and does it or does not. */
+/** Is given each call of a state's function, and makes it or does something else. */
 export type Interceptor = (state: string, call: () => Promise<unknown>) => Promise<unknown>;
 
 const handlers: Record<string, Handler> = {
@@ -48,76 +50,65 @@ const handlers: Record<string, Handler> = {
 
 /**
  * The whole control plane in this process: the real functions and the real workflow on the local
- * services, and two hosts that are modelled. When everybody waits, time skips to the next timer.
+ * services, and two modelled hosts. When all of them are idle, time skips to the next timer.
  */
-export class WorkflowStage {
+export class WorkflowHarness {
   readonly hosts: Hosts;
   readonly clock: SkippingClock;
   /** States in the order in which their functions were called. */
   readonly calls: string[] = [];
   intercept: Interceptor = (_, call) => call();
-  readonly #work: Work;
-  readonly #cloud: TestCloud;
+  /** Faults injected so far: a test in which none was injected proves nothing. */
+  faultsInjected = 0;
+  readonly #work: WorkInFlight;
   readonly #close: () => Promise<void>;
-  /** Faults that have struck. */
-  struck = 0;
   #vms = 0;
-  #deaf: TestAgent | undefined;
+  #silentHost: TestAgent | undefined;
 
   private constructor(options: {
     hosts: Hosts;
     clock: SkippingClock;
-    work: Work;
-    cloud: TestCloud;
+    work: WorkInFlight;
     close: () => Promise<void>;
   }) {
     this.hosts = options.hosts;
     this.clock = options.clock;
     this.#work = options.work;
-    this.#cloud = options.cloud;
     this.#close = options.close;
   }
 
-  static async start(): Promise<WorkflowStage> {
+  static async start(): Promise<WorkflowHarness> {
     const clock = new SkippingClock();
-    const work = new Work();
+    const work = new WorkInFlight();
     const cloud = await startTestCloud();
     const registry = functionRegistry({ ...ACCOUNT, clock });
-    let stage: WorkflowStage | undefined;
+    let harness: WorkflowHarness | undefined;
     for (const [name, handler] of Object.entries(handlers)) {
       registry.register(name, (event) =>
-        work.during(() => (stage ? stage.#call(name, handler, event) : handler(event))),
+        work.during(() => (harness ? harness.#call(name, handler, event) : handler(event))),
       );
     }
-    const lambda = await startLambda({ registry });
     const sfn = await startStepFunctions({ ...ACCOUNT, clock, invoke: registry.invoke });
     process.env.AWS_ENDPOINT_URL_SFN = sfn.endpoint;
-    process.env.AWS_ENDPOINT_URL_LAMBDA = lambda.endpoint;
-    const arn = (name: string) =>
-      `arn:aws:lambda:${ACCOUNT.region}:${ACCOUNT.accountId}:function:${name}`;
-    const machine = migrationDefinition(refsOf(migrationTasks, arn));
-    await stepFunctions().send(
-      new CreateStateMachineCommand({
-        name: "migration",
-        roleArn: `arn:aws:iam::${ACCOUNT.accountId}:role/test`,
-        definition: JSON.stringify(machine),
-      }),
-    );
+    overrideTransport("DYNAMODB", work.counting(cloud.transports.DYNAMODB));
+    overrideTransport("SQS", work.counting(cloud.transports.SQS));
+    overrideTransport("SFN", work.counting(sfn.carrier));
+    overrideTransport("LAMBDA", work.counting(invokeTransport(registry)));
+    await createStateMachine();
     const hosts = await Hosts.add(["host-a", "host-b"]);
     const close = async () => {
       await sfn.close();
-      await lambda.close();
       await cloud.close();
     };
-    stage = new WorkflowStage({ hosts, clock, work, cloud, close });
-    return stage;
+    harness = new WorkflowHarness({ hosts, clock, work, close });
+    return harness;
   }
 
   close(): Promise<void> {
     return this.#close();
   }
 
-  /** A new guest on the source, and a migration of it that has begun. */
+  /** Starts a migration of a new guest on the source. */
   async begin(
     course: Course,
     policy: z.input<typeof MigrationPolicy> = {},
@@ -125,7 +116,7 @@ export class WorkflowStage {
   ): Promise<Migration> {
     const { hosts } = this;
     this.calls.length = 0;
-    this.struck = 0;
+    this.faultsInjected = 0;
     await Promise.all([hosts.source.take(), hosts.target.take()]);
     hosts.reset(course);
     this.intercept = intercept;
@@ -133,16 +124,16 @@ export class WorkflowStage {
   }
 
   /**
-   * Takes all slots of the target, for as long as a host that says nothing is waited for. Returns the
-   * migrations that hold them.
+   * Takes all slots of the target with migrations from a host that answers nothing. Returns these
+   * migrations: they hold the slots until the workflow gives the host up.
    */
   async fillSlots(): Promise<string[]> {
-    this.#deaf ??= await addHost("host-c", { slotsOut: SLOTS, slotsIn: SLOTS });
+    this.#silentHost ??= await addHost("host-c", { slotsOut: SLOTS, slotsIn: SLOTS });
     const ids: string[] = [];
     for (let taken = 0; taken < SLOTS; taken += 1) {
-      ids.push((await this.#migrate(this.#deaf)).id);
-      await this.settle();
-      await this.#deaf.take();
+      ids.push((await this.#migrate(this.#silentHost)).id);
+      await this.runUntilIdle();
+      await this.#silentHost.take();
     }
     return ids;
   }
@@ -151,7 +142,7 @@ export class WorkflowStage {
     this.#vms += 1;
     const vm = `vm-${this.#vms}`;
     await addVm(vm, source, { ...definition, memoryBytes: MEMORY_BYTES });
-    return this.#work.during(() => addMigration(vm, this.hosts.target.host, policy));
+    return addMigration(vm, this.hosts.target.host, policy);
   }
 
   async record(id: string): Promise<Migration> {
@@ -162,42 +153,39 @@ export class WorkflowStage {
     return (await operate("GET", `/v1/vms/${id}`)).body as unknown as Vm;
   }
 
+  /** Calls the operators' API; returns the status. */
   async post(path: string): Promise<number> {
-    return this.#work.during(async () => (await operate("POST", path)).status);
+    return (await operate("POST", path)).status;
   }
 
-  /** Goes on until nothing but time could change anything. */
-  async settle(): Promise<void> {
-    const until = performance.now() + PATIENCE_MS;
-    for (let idle = 0; idle < IDLE_TURNS; idle += 1) {
-      if (performance.now() > until) throw new Error(`Still at work: ${this.calls.join(", ")}`);
-      const { changes } = this.#work;
-      await sleep(2);
-      // Not counted itself: looking into empty queues is no work.
-      const found = await this.hosts.pump();
-      await setImmediate();
-      if (found || this.#work.isGoingOn || this.#work.changes !== changes) idle = 0;
-    }
+  /** Runs functions, workflows and hosts until only time could change anything. */
+  async runUntilIdle(): Promise<void> {
+    const deadlineMs = performance.now() + MIGRATION_MS_MAX;
+    do {
+      if (performance.now() > deadlineMs) throw new Error(`Still busy: ${this.calls.join(", ")}`);
+      await this.#work.finished();
+    } while (await this.hosts.handleCommands());
   }
 
   /**
-   * Goes on until it is over, time skipping when everybody waits.
+   * Runs until the migration has ended, time skipping whenever everything is idle.
    *
-   * @param look of an execution that turns into it again
-   * @param onIdle may do something in place of letting time pass: true when it did
+   * @param turn of an execution that continues the way back at that turn
+   * @param onIdle may act in place of letting time pass: true when it did
    */
   async end(
     id: string,
     { turn, onIdle = async () => false }: { turn?: number; onIdle?: () => Promise<boolean> } = {},
   ): Promise<Migration> {
-    const until = performance.now() + PATIENCE_MS;
-    const executionArn = `${await this.#executionOf(id)}${turn === undefined ? "" : `-turn-${turn}`}`;
+    const deadlineMs = performance.now() + MIGRATION_MS_MAX;
+    const suffix = turn === undefined ? "" : `-turn-${turn}`;
+    const executionArn = `${await this.#executionOf(id)}${suffix}`;
     for (;;) {
-      await this.settle();
+      await this.runUntilIdle();
       const { status } = await stepFunctions().send(new DescribeExecutionCommand({ executionArn }));
       const migration = await this.record(id);
       if (status !== "RUNNING" && isFinal(migration.status)) return migration;
-      if (status !== "RUNNING" || performance.now() > until) {
+      if (status !== "RUNNING" || performance.now() > deadlineMs) {
         const states = (await this.states(id)).join(", ");
         throw new Error(`The execution is ${status}, the migration ${migration.status}: ${states}`);
       }
@@ -205,7 +193,7 @@ export class WorkflowStage {
     }
   }
 
-  /** The states that its execution has entered. */
+  /** The states that its execution has entered, in order. */
   async states(id: string): Promise<string[]> {
     const { events = [] } = await stepFunctions().send(
       new GetExecutionHistoryCommand({
@@ -216,19 +204,22 @@ export class WorkflowStage {
     return events.flatMap(({ stateEnteredEventDetails: entered }) => entered?.name ?? []);
   }
 
-  /** Hosts that hold a slot for it, and whether its secret is still there. */
+  /** Slots and the secret that are still held for it. */
   async leftovers(id: string): Promise<string[]> {
-    const items = await this.#cloud.scan();
+    const migration = MigrationId.parse(id);
+    const agents = [this.hosts.source, this.hosts.target, this.#silentHost];
+    const hosts = agents.flatMap((agent) => (agent === undefined ? [] : [keys.host(agent.host)]));
+    const items = await getItems([...hosts, keys.secret(migration)]);
     const holds = (set: unknown) => set instanceof Set && set.has(id);
     return items.flatMap((item) => [
       ...(holds(item.outgoing) || holds(item.incoming) ? [`a slot of ${item.pk}`] : []),
-      ...(item.pk === `MIG#${id}` && item.sk === "SECRET" ? ["its secret"] : []),
+      ...(item.sk === "SECRET" ? ["its secret"] : []),
     ]);
   }
 
-  /** A call that never returns; nobody waits for it here. */
+  /** A call that never returns; the harness does not wait for it. */
   hang(): Promise<never> {
-    this.#work.forget();
+    this.#work.abandon();
     return new Promise(() => undefined);
   }
 
@@ -246,29 +237,12 @@ export class WorkflowStage {
   }
 }
 
-/** What is under way in this process. */
-class Work {
-  #count = 0;
-  /** Grows whenever something begins or ends. */
-  changes = 0;
-
-  get isGoingOn(): boolean {
-    return this.#count > 0;
-  }
-
-  async during<T>(what: () => Promise<T>): Promise<T> {
-    this.#count += 1;
-    this.changes += 1;
-    try {
-      return await what();
-    } finally {
-      this.#count -= 1;
-      this.changes += 1;
-    }
-  }
-
-  /** For a call that will never return. */
-  forget(): void {
-    this.#count -= 1;
-  }
+async function createStateMachine(): Promise<void> {
+  const arn = (name: string) =>
+    `arn:aws:lambda:${ACCOUNT.region}:${ACCOUNT.accountId}:function:${name}`;
+  const definition = JSON.stringify(migrationDefinition(refsOf(migrationTasks, arn)));
+  const roleArn = `arn:aws:iam::${ACCOUNT.accountId}:role/test`;
+  await stepFunctions().send(
+    new CreateStateMachineCommand({ name: "migration", roleArn, definition }),
+  );
 }
