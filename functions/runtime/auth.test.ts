@@ -4,7 +4,7 @@ import { bearerMatches, hashSecret } from "./auth.ts";
 describe("bearerMatches", () => {
   const hash = hashSecret("secret");
 
-  it("takes the secret whose hash is known", () => {
+  it("accepts the secret with the known hash", () => {
     expect(bearerMatches("Bearer secret", hash)).toBe(true);
   });
 

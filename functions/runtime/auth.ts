@@ -1,13 +1,13 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 
-/** SHA-256 of a token or key, hex: all that is ever stored of it. */
+/** SHA-256 of a token or key, hex. Only the hash is ever stored. */
 export function hashSecret(secret: string): string {
   return createHash("sha256").update(secret).digest("hex");
 }
 
 /**
- * True when `Authorization: Bearer …` carries the secret whose hash is given. The comparison takes
- * the same time wherever the two differ; tokens are high in entropy, so a plain hash is enough.
+ * True when `Authorization: Bearer …` holds the secret with the given hash. The comparison takes
+ * constant time. Tokens have high entropy, so a plain hash is enough.
  */
 export function bearerMatches(authorization: string | undefined, hash: string): boolean {
   const secret = /^Bearer ([\x21-\x7e]{1,512})$/.exec(authorization ?? "")?.[1];

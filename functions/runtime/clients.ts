@@ -46,7 +46,7 @@ function transportTo(service: Service) {
   return transports.get(service) ?? {};
 }
 
-/** A call is given up, or tried again, long before a function's own deadline. */
+/** A call times out, or is repeated, long before a function's own deadline. */
 const bounded = {
   maxAttempts: 3,
   requestHandler: {
@@ -58,7 +58,7 @@ const bounded = {
   },
 };
 
-/** Cuts kept-alive connections; the next call opens new ones. For a process that is about to end. */
+/** Closes kept-alive connections, for a process that is about to end; another call opens new ones. */
 export function closeClients(): void {
   for (const client of [documents(), stepFunctions(), queues(), functions()]) client.destroy();
 }

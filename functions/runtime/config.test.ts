@@ -17,7 +17,7 @@ async function read(environment: Record<string, string | undefined>) {
 }
 
 describe("config", () => {
-  it("has defaults for what is not said", async () => {
+  it("has defaults for what is not set", async () => {
     const defaults = { HOST_QUEUE_PREFIX: undefined, LOG_LEVEL: undefined };
     expect(await read(defaults)).toMatchObject({
       hostQueuePrefix: "switchyard-host-",

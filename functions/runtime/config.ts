@@ -3,9 +3,9 @@ import { z } from "zod";
 const Config = z.object({
   TABLE_NAME: z.string().min(3),
   MIGRATION_STATE_MACHINE_ARN: z.string().regex(/^arn:[^:]+:states:[^:]*:[^:]*:stateMachine:.+$/),
-  /** Name or ARN of the function agent-events: the only one that may complete task tokens. */
+  /** Name or ARN of the function agent-events. */
   AGENT_EVENTS_FUNCTION: z.string().min(1),
-  /** SHA-256 (hex) of the operators' bearer token; the token itself is nowhere in the cloud. */
+  /** SHA-256 (hex) of the operators' bearer token. The token itself is not stored in the cloud. */
   OPERATOR_TOKEN_SHA256: z.string().regex(/^[0-9a-f]{64}$/),
   HOST_QUEUE_PREFIX: z
     .string()
@@ -26,7 +26,7 @@ export type Config = {
 let cached: Config | undefined;
 
 /**
- * The environment of this process, read and checked once, at the first call.
+ * The configuration from this process's environment, read and checked at the first call.
  *
  * @throws ZodError naming each variable that is missing or malformed
  */

@@ -1,8 +1,16 @@
 import { destination, type Logger, pino } from "pino";
 import { config } from "./config.ts";
 
-/** What must never be written down, wherever in a logged object it stands. */
-const secrets = ["token", "taskToken", "key", "keyHash", "handoverKey", "authorization", "args"];
+/** Fields that must never be logged, at any depth of a logged object. */
+const SECRET_FIELDS = [
+  "token",
+  "taskToken",
+  "key",
+  "keyHash",
+  "handoverKey",
+  "authorization",
+  "args",
+];
 
 let made: Logger | undefined;
 
@@ -12,7 +20,7 @@ export function log(): Logger {
     {
       level: config().logLevel,
       base: null,
-      redact: secrets.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]),
+      redact: SECRET_FIELDS.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]),
     },
     destination({ dest: 2, sync: true }),
   );

@@ -1,6 +1,7 @@
 import { describe, expect, it, vi } from "vitest";
 import { z } from "zod";
 import { NegotiationRefused, StaleMigration, TableBusy } from "../../core/errors.ts";
+import { log } from "./log.ts";
 import { task } from "./task.ts";
 
 vi.stubEnv("TABLE_NAME", "switchyard");
@@ -15,12 +16,27 @@ const failing = (error: unknown) =>
   })({}).catch((thrown: unknown) => thrown);
 
 describe("a task", () => {
+  it.each([
+    [new StaleMigration("over"), "info"],
+    [new TableBusy("busy"), "warn"],
+  ] as const)("names the state and the migration in the log of %s", async (error, level) => {
+    const logged = vi.spyOn(log(), level).mockReturnValue(undefined);
+    const failed = task(async () => Promise.reject(error));
+    await expect(
+      failed({ state: "Prepare", migrationId: "mig_1", taskToken: "t" }),
+    ).rejects.toThrow();
+    expect(logged.mock.calls).toEqual([
+      [{ err: error, state: "Prepare", migrationId: "mig_1" }, expect.any(String)],
+    ]);
+    logged.mockRestore();
+  });
+
   it("returns what it makes", async () => {
     expect(await task(async (event) => ({ event }))(1)).toEqual({ event: 1 });
   });
 
   it.each([new StaleMigration("over"), new NegotiationRefused("no"), z.int().safeParse("").error])(
-    "lets a decision through as it is: %s",
+    "passes a decision on unchanged: %s",
     async (error) => {
       expect(await failing(error)).toBe(error);
     },
@@ -30,7 +46,7 @@ describe("a task", () => {
     new TableBusy("busy"),
     Object.assign(new Error("slow down"), { name: "ThrottlingException" }),
     "text",
-  ])("gives anything else the name that is retried: %s", async (error) => {
+  ])("gives other errors the name that is retried: %s", async (error) => {
     expect(await failing(error)).toMatchObject({
       name: "RetryableError",
       message: expect.stringMatching(/busy|slow down|text/),
