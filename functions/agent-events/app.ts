@@ -10,14 +10,14 @@ import { answerError, answerNotFound, Problem } from "../http/problem.ts";
 import { requireStorable } from "../http/storable.ts";
 import { bearerMatches, hashSecret } from "../runtime/auth.ts";
 import { findHost, registerHost, type StoredHost } from "../store/hosts.ts";
-import { acceptBatch } from "./batch.ts";
+import { acceptBatch } from "./accept-batch.ts";
 
 const Registration = z.strictObject({ host: HostId, facts: HostFacts });
 
-/** Latest moment a Date can hold: a clock beyond it is broken. */
+/** The largest time value of a Date (ECMAScript, "Time Values and Time Range"). */
 const AT_MS_MAX = 8.64e15;
 
-/** What agents call. The host is named in the body and proved by its key. */
+/** The agents' API. A request names the host in its body and proves it with the host's key. */
 export const app = new Hono();
 app.onError(answerError);
 app.notFound(answerNotFound);
@@ -57,7 +57,7 @@ async function read<T>(context: Context, schema: z.ZodType<T>): Promise<T> {
   return parsed.data;
 }
 
-/** An unknown host is answered like a wrong key, and takes as long. */
+/** An unknown host gets the same answer as a wrong key, after the same time. */
 async function authenticate(context: Context, id: HostId): Promise<StoredHost> {
   const host = await findHost(id);
   const hash = host?.keyHash ?? hashSecret("");

@@ -1,15 +1,15 @@
 import { handle, type LambdaContext, type LambdaEvent } from "hono/aws-lambda";
 import { SignalRequest } from "../service/raise-signal.ts";
 import { app } from "./app.ts";
-import { happen, interrupt, settle } from "./signals.ts";
+import { interrupt, raiseSignals, settle } from "./signals.ts";
 
 export { app };
 
 const overHttp = handle(app);
 
 /**
- * The one function that may complete task tokens. Called by agents over HTTP, and by other functions
- * with a signal to raise.
+ * The only function that may complete task tokens. Agents call it over HTTP; other functions invoke it
+ * with a {@link SignalRequest}.
  */
 export async function handler(event: unknown, context?: LambdaContext): Promise<unknown> {
   if (isHttp(event)) return overHttp(event, context);
@@ -19,8 +19,10 @@ export async function handler(event: unknown, context?: LambdaContext): Promise<
     case "settle":
       await settle(request.migrationId, request.wait);
       return {};
-    case "happen":
-      await happen(request.migrationId, [{ name: request.signal, outcome: { at, by: "cloud" } }]);
+    case "raise":
+      await raiseSignals(request.migrationId, [
+        { name: request.signal, outcome: { at, by: "cloud" } },
+      ]);
       return {};
     case "interrupt":
       await interrupt(request.migrationId, {

@@ -1,55 +1,53 @@
 import type { MigrationId } from "../../core/id.ts";
 import {
-  type Happened,
   type Interrupt,
+  type RaisedSignal,
   readSignals,
-  recordHappened,
   recordInterrupt,
+  recordRaised,
   type Signals,
   settlement,
 } from "../store/signals.ts";
-import { beatToken, settleToken } from "./tokens.ts";
+import { completeToken, sendHeartbeat } from "./tokens.ts";
 
 /**
- * Signals have happened: ends every wait that this settles. Repeated after a crash it settles again;
- * a signal that somebody else raised first settles nothing here.
+ * Raises signals and completes every wait that they settle. Repeated after a crash, it completes them
+ * again. A signal that another event raised first settles nothing here.
  */
-export async function happen(id: MigrationId, happened: Happened[]): Promise<void> {
-  const signals = await recordHappened(id, happened);
+export async function raiseSignals(id: MigrationId, raised: RaisedSignal[]): Promise<void> {
+  const signals = await recordRaised(id, raised);
   if (signals === undefined) return;
-  const mine = new Set(
-    happened.flatMap(({ name, outcome }) =>
-      signals.happened[name]?.by === outcome.by ? [name] : [],
-    ),
+  const own = new Set(
+    raised.flatMap(({ name, outcome }) => (signals.raised[name]?.by === outcome.by ? [name] : [])),
   );
   await settleWhere(signals, ({ names, failOn }) =>
-    [...names, ...failOn].some((name) => mine.has(name)),
+    [...names, ...failOn].some((name) => own.has(name)),
   );
 }
 
-/** Ends every interruptible wait, and those that begin later. The first interrupt is the one. */
+/** Fails every interruptible wait, and those that are registered later. The first interrupt wins. */
 export async function interrupt(id: MigrationId, what: Interrupt): Promise<void> {
   const signals = await recordInterrupt(id, what);
   if (signals !== undefined) await settleWhere(signals, ({ interruptible }) => interruptible);
 }
 
-/** Ends a wait that was registered after what it waits for. */
+/** Completes a wait that was registered after the signals that settle it. */
 export async function settle(id: MigrationId, wait: string): Promise<void> {
   const signals = await readSignals(id);
   const waiter = signals?.waiting[wait];
   if (signals === undefined || waiter === undefined) return;
   const end = settlement(waiter, signals);
-  if (end !== undefined) await settleToken(waiter.token, end, signals);
+  if (end !== undefined) await completeToken(waiter.token, end, signals);
 }
 
-/** Keeps the waits of a migration alive that are still open. */
-export async function beat(id: MigrationId): Promise<void> {
+/** Sends a heartbeat for every open wait of a migration. */
+export async function keepWaitsAlive(id: MigrationId): Promise<void> {
   const signals = await readSignals(id);
   if (signals === undefined) return;
   const open = Object.values(signals.waiting).filter(
     (waiter) => settlement(waiter, signals) === undefined,
   );
-  await Promise.all(open.map(({ token }) => beatToken(token)));
+  await Promise.all(open.map(({ token }) => sendHeartbeat(token)));
 }
 
 async function settleWhere(
@@ -59,7 +57,7 @@ async function settleWhere(
   await Promise.all(
     Object.values(signals.waiting).map(async (waiter) => {
       const end = concerns(waiter) ? settlement(waiter, signals) : undefined;
-      if (end !== undefined) await settleToken(waiter.token, end, signals);
+      if (end !== undefined) await completeToken(waiter.token, end, signals);
     }),
   );
 }

@@ -16,19 +16,19 @@ const ERROR_MAX = 256;
 const CAUSE_MAX = 4_000;
 
 /**
- * Ends a wait; a success tells what else has happened by now. A token that is over already (twice
- * settled, state timed out) is left alone.
+ * Completes a token as the wait was settled. A success reports the other signals raised by now. A
+ * token that has ended already (completed twice, or its state timed out) is ignored.
  */
-export async function settleToken(
+export async function completeToken(
   token: string,
   settlement: Settlement,
-  { happened }: Pick<Signals, "happened">,
+  { raised }: Pick<Signals, "raised">,
 ): Promise<void> {
-  const raised = skippableSignals.filter(
-    (name) => happened[name]?.error === undefined && name in happened,
+  const skippable = skippableSignals.filter(
+    (name) => raised[name] !== undefined && raised[name].error === undefined,
   );
-  const output: WaitOutput = { raised };
-  await unlessOver(
+  const output: WaitOutput = { raised: skippable };
+  await ignoreEndedToken(
     settlement.ok
       ? stepFunctions().send(
           new SendTaskSuccessCommand({
@@ -46,20 +46,20 @@ export async function settleToken(
   );
 }
 
-/** Says that what a state waits for is still under way; costs no state transition. */
-export async function beatToken(token: string): Promise<void> {
-  await unlessOver(stepFunctions().send(new SendTaskHeartbeatCommand({ taskToken: token })));
+/** Reports that a state's wait is still open. Step Functions charges no state transition for it. */
+export async function sendHeartbeat(token: string): Promise<void> {
+  await ignoreEndedToken(stepFunctions().send(new SendTaskHeartbeatCommand({ taskToken: token })));
 }
 
-async function unlessOver(call: Promise<unknown>): Promise<void> {
+async function ignoreEndedToken(call: Promise<unknown>): Promise<void> {
   try {
     await call;
   } catch (error) {
-    const over =
+    const hasEnded =
       error instanceof TaskTimedOut ||
       error instanceof TaskDoesNotExist ||
       error instanceof InvalidToken;
-    if (!over) throw error;
-    log().debug({ reason: error.name }, "a token was over already");
+    if (!hasEnded) throw error;
+    log().debug({ reason: error.name }, "a token had ended already");
   }
 }

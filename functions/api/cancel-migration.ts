@@ -2,7 +2,8 @@ import type { MigrationId } from "../../core/id.ts";
 import { isFinal } from "../../core/migration/migration.ts";
 import { Problem } from "../http/problem.ts";
 import { raise } from "../service/raise-signal.ts";
-import { requestCancel, type StoredMigration } from "../store/migrations.ts";
+import { requestCancel } from "../store/migration-progress.ts";
+import type { StoredMigration } from "../store/migration-record.ts";
 import { migrationOrProblem } from "./timeline.ts";
 
 /**

@@ -3,11 +3,16 @@ import type { HostId, MigrationId, VmId } from "../../core/id.ts";
 import type { MigrationPolicy } from "../../core/negotiate/policy.ts";
 import { Problem } from "../http/problem.ts";
 import { log } from "../runtime/log.ts";
-import { beginMigration, type Ends, newMigration, startAgain } from "../service/start-migration.ts";
-import { createMigration, type NewMigration } from "../store/creation.ts";
+import {
+  beginMigration,
+  newMigration,
+  type StoredParties,
+  startAgain,
+} from "../service/start-migration.ts";
 import { findHost } from "../store/hosts.ts";
 import { findUse, hashRequest, type Used } from "../store/idempotency.ts";
-import { findMigration, type StoredMigration } from "../store/migrations.ts";
+import { createMigration, type NewMigration } from "../store/migration-creation.ts";
+import { findMigration, type StoredMigration } from "../store/migration-record.ts";
 import { findVm } from "../store/vms.ts";
 import { vmLocked } from "./vm-commands.ts";
 
@@ -49,7 +54,7 @@ export async function requestMigration(
  *
  * @throws Problem naming what is missing or in the way
  */
-export async function readEnds({ vm: id, target }: MigrationRequest): Promise<Ends> {
+export async function readEnds({ vm: id, target }: MigrationRequest): Promise<StoredParties> {
   const [vm, targetHost] = await Promise.all([findVm(id), findHost(target)]);
   if (vm === undefined) throw new Problem(404, "vm-not-found", `There is no VM ${id}`);
   if (targetHost === undefined) {

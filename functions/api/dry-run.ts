@@ -6,7 +6,7 @@ import { negotiate } from "../../core/negotiate/negotiate.ts";
 import { SourceProbe, TargetProbe } from "../../core/protocol/probe.ts";
 import { Problem } from "../http/problem.ts";
 import { dispatch } from "../service/dispatch-command.ts";
-import type { Ends } from "../service/start-migration.ts";
+import type { StoredParties } from "../service/start-migration.ts";
 import { findCommands, removeCommand, type StoredCommand } from "../store/commands.ts";
 import { type MigrationRequest, readEnds } from "./create-migration.ts";
 
@@ -53,7 +53,7 @@ export async function dryRun(request: MigrationRequest): Promise<DryRun> {
 
 type Ids = { source: CommandId; target: CommandId };
 
-async function sendProbes({ vm, source, target }: Ends, ids: Ids): Promise<void> {
+async function sendProbes({ vm, source, target }: StoredParties, ids: Ids): Promise<void> {
   const about = { vm: vm.id, epoch: vm.epoch };
   await Promise.all([
     dispatch({

@@ -2,8 +2,8 @@ import { CommandId, type MigrationId } from "../../core/id.ts";
 import { isFinal } from "../../core/migration/migration.ts";
 import { Problem } from "../http/problem.ts";
 import { dispatch } from "../service/dispatch-command.ts";
-import { recordBandwidth } from "../store/bandwidth.ts";
-import type { StoredMigration } from "../store/migrations.ts";
+import { recordBandwidth } from "../store/migration-progress.ts";
+import type { StoredMigration } from "../store/migration-record.ts";
 import { migrationOrProblem } from "./timeline.ts";
 
 /**

@@ -9,7 +9,7 @@ import {
 import { Agreement, Blocker } from "../../core/negotiate/agreement.ts";
 import { MigrationPolicy } from "../../core/negotiate/policy.ts";
 import { requireStorable } from "../http/storable.ts";
-import { listMigrations, publicMigration } from "../store/migrations.ts";
+import { listMigrations, publicMigration } from "../store/migration-record.ts";
 import { listSamples } from "../store/timeline.ts";
 import { cancelMigration } from "./cancel-migration.ts";
 import { requestMigration } from "./create-migration.ts";

@@ -2,7 +2,7 @@ import type { MigrationId } from "../../core/id.ts";
 import { isFinal } from "../../core/migration/migration.ts";
 import { Problem } from "../http/problem.ts";
 import { permit } from "../service/permit-switchover.ts";
-import type { StoredMigration } from "../store/migrations.ts";
+import type { StoredMigration } from "../store/migration-record.ts";
 import { migrationOrProblem } from "./timeline.ts";
 
 /**

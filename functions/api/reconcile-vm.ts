@@ -1,8 +1,8 @@
 import type { VmId } from "../../core/id.ts";
 import { Problem } from "../http/problem.ts";
 import { startExecution } from "../service/start-migration.ts";
-import { readMigration, type StoredMigration } from "../store/migrations.ts";
-import { reopenUnknown } from "../store/reopen.ts";
+import { reopenUnknown } from "../store/migration-ending.ts";
+import { readMigration, type StoredMigration } from "../store/migration-record.ts";
 import { findVm } from "../store/vms.ts";
 
 /**

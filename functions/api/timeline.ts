@@ -1,7 +1,7 @@
 import type { MigrationId } from "../../core/id.ts";
 import type { TimelineEntry } from "../../core/migration/migration.ts";
 import { Problem } from "../http/problem.ts";
-import { findMigration, type StoredMigration } from "../store/migrations.ts";
+import { findMigration, type StoredMigration } from "../store/migration-record.ts";
 import { type Outcome, readSignals } from "../store/signals.ts";
 import { listEntries } from "../store/timeline.ts";
 
@@ -24,7 +24,7 @@ export async function timelineOf(id: MigrationId): Promise<TimelineEntry[]> {
     listEntries(id),
     readSignals(id),
   ]);
-  const answers = Object.values(signals?.happened ?? {}).flatMap(({ answer }) => answer ?? []);
+  const answers = Object.values(signals?.raised ?? {}).flatMap(({ answer }) => answer ?? []);
   return [...told, ...answers.map(answerEntry), ...ownEntries(migration)].sort((a, b) =>
     a.at < b.at ? -1 : a.at > b.at ? 1 : 0,
   );

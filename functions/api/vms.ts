@@ -4,7 +4,7 @@ import { Migration } from "../../core/migration/migration.ts";
 import { Vm, VmDefinition } from "../../core/vm.ts";
 import { Problem } from "../http/problem.ts";
 import { requireStorable } from "../http/storable.ts";
-import { publicMigration } from "../store/migrations.ts";
+import { publicMigration } from "../store/migration-record.ts";
 import { findVm, listVms, publicVm } from "../store/vms.ts";
 import { reconcileVm } from "./reconcile-vm.ts";
 import { answer, body, limit, pick, routes } from "./routing.ts";

@@ -1,10 +1,10 @@
 import type { MigrationId } from "../../core/id.ts";
 import { isFinal } from "../../core/migration/migration.ts";
 import { Problem } from "../http/problem.ts";
-import { goOnWithoutAck } from "../service/decide-successor.ts";
+import { decideSuccessor } from "../service/decide-successor.ts";
 import { raise } from "../service/raise-signal.ts";
-import type { StoredMigration } from "../store/migrations.ts";
-import { recordFailure } from "../store/migrations.ts";
+import { recordFailure } from "../store/migration-progress.ts";
+import type { StoredMigration } from "../store/migration-record.ts";
 import { migrationOrProblem } from "./timeline.ts";
 
 /**
@@ -22,7 +22,7 @@ export async function waiveAck(id: MigrationId): Promise<StoredMigration> {
     const detail = `Migration ${id} is in ${migration.phase}: it does not wait for an ACK`;
     throw new Problem(409, "not-waiting-for-ack", detail);
   }
-  const decided = await goOnWithoutAck(migration, "in-any-case");
+  const decided = await decideSuccessor(migration, "in-any-case");
   const detail = `an operator waived the switchover ACK; ${decided}`;
   await recordFailure(id, {
     code: "ack-waived",

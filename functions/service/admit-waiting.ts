@@ -1,13 +1,13 @@
 import type { HostId, MigrationId } from "../../core/id.ts";
-import { findMigration } from "../store/migrations.ts";
-import { leaveQueue, listWaiting, takeSlots } from "../store/slots.ts";
+import { findMigration } from "../store/migration-record.ts";
+import { listWaiting, removeFromQueues, takeSlots } from "../store/slots.ts";
 import { raise } from "./raise-signal.ts";
 
 /**
- * Slots or memory have come free on these hosts: admits whom they fit, oldest first. One that needs
- * a host that is still full does not hold up the ones behind it.
+ * Called when slots or memory were released on these hosts: admits the waiting migrations that now
+ * have room, oldest first. A migration whose other host is full does not hold up the ones behind it.
  *
- * @param wake raises the signal `admitted`; only agent-events does that itself
+ * @param wake raises the signal `admitted`; agent-events passes its own, other functions need none
  */
 export async function admitWaiting(
   hosts: HostId[],
@@ -17,11 +17,11 @@ export async function admitWaiting(
     const migration = await findMigration(id);
     if (migration === undefined) continue;
     const turn = migration.slots === "held" ? "held" : await takeSlots(migration);
-    if (turn === "over") await leaveQueue(migration);
+    if (turn === "ended") await removeFromQueues(migration);
     if (turn === "held") await wake(id);
   }
 }
 
 function raiseAdmitted(migrationId: MigrationId): Promise<void> {
-  return raise({ do: "happen", migrationId, signal: "admitted" });
+  return raise({ do: "raise", migrationId, signal: "admitted" });
 }

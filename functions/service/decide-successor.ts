@@ -1,19 +1,23 @@
 import { randomBytes } from "node:crypto";
 import { MigrationId, ulid } from "../../core/id.ts";
 import { DOWNTIME_LIMIT_MS } from "../../core/qemu/parameters.ts";
-import { expectedLoad, subjectsOf } from "../store/learned.ts";
-import { recordRestart, type StoredMigration } from "../store/migrations.ts";
+import { readExpectedLoad, subjectsOf } from "../store/load-times.ts";
+import { recordRestart } from "../store/migration-progress.ts";
+import type { StoredMigration } from "../store/migration-record.ts";
 
 /**
- * Decides, once, that a successor goes without the ACK after this migration has been taken back: by
- * policy only within the downtime budget, by a person's word in any case. Returns what was decided.
+ * Decides, once, that a successor goes without the ACK after this migration has been taken back. By
+ * policy that is allowed only within the downtime budget, by an operator's request in any case.
+ * Returns the decision as text.
  */
-export async function goOnWithoutAck(
+export async function decideSuccessor(
   migration: StoredMigration,
   when: "within-budget" | "in-any-case",
 ): Promise<string> {
   const { policy } = migration;
-  const learned = await expectedLoad(subjectsOf(migration.vm, migration.vfioDevices ?? [], false));
+  const learned = await readExpectedLoad(
+    subjectsOf(migration.vm, migration.vfioDevices ?? [], false),
+  );
   const loadMs = learned?.loadMs ?? 0;
   const expectedMs = (policy.downtimeLimitMs ?? DOWNTIME_LIMIT_MS) + loadMs;
   const known =

@@ -16,30 +16,36 @@ export type Order<V extends Verb = Verb> = {
   args: ArgsOf<V>;
 };
 
-/** How long a command may wait in its queue before it must not be started any more, s. */
+/** How long a command may wait in its queue before it must not be started any more, in seconds. */
 const START_SECONDS = 60;
 const OBSERVE_SECONDS = 15;
 
 /**
  * Stores a command and sends it to its host. The same order again sends it again under the same id:
- * the agent answers a command it knows from its journal, so that nothing is done twice.
+ * the agent answers a command that it knows from its journal, so nothing is done twice.
  *
  * @throws ZodError when the arguments do not fit the verb: then nothing is stored
  */
 export async function dispatch<V extends Verb>(order: Order<V>): Promise<void> {
   const text = envelopeOf(order);
-  await record(order);
+  await recordCommand(order);
   await send(order.queueUrl, text);
 }
 
-/** What an answer is held against; to be stored before the command is sent. */
-export async function record(asked: Pick<Order, "id" | "host" | "vm" | "migrationId" | "verb">) {
+/** Stores a command before it is sent: answers are checked against it. */
+export async function recordCommand(
+  asked: Pick<Order, "id" | "host" | "vm" | "migrationId" | "verb">,
+) {
   const { id, host, vm, migrationId, verb } = asked;
   await createCommand({ id, host, vm, migrationId, verb, state: "sent" });
 }
 
-/** Sends a command that was stored. @throws ZodError when the arguments do not fit the verb */
-export async function sendRecorded<V extends Verb>(order: Order<V>): Promise<void> {
+/**
+ * Sends a command that was stored.
+ *
+ * @throws ZodError when the arguments do not fit the verb
+ */
+export async function sendCommand<V extends Verb>(order: Order<V>): Promise<void> {
   await send(order.queueUrl, envelopeOf(order));
 }
 

@@ -1,20 +1,21 @@
 import { loadTime } from "../../core/migration/learning.ts";
 import { log } from "../runtime/log.ts";
-import { rememberLoad, subjectsOf } from "../store/learned.ts";
-import { recordPredictionError, type StoredMigration } from "../store/migrations.ts";
+import { recordLoadTime, subjectsOf } from "../store/load-times.ts";
+import { recordPredictionError } from "../store/migration-ending.ts";
+import type { StoredMigration } from "../store/migration-record.ts";
 
-const BANDWIDTH = "avail-switchover-bandwidth";
+const BANDWIDTH_PARAMETER = "avail-switchover-bandwidth";
 
 /**
- * What a completed move teaches: the load time of its VM and device classes, and how far the
- * prediction was off. Learning never fails a migration.
+ * Learns from a completed migration: the load time of its VM and device classes, and the error of the
+ * prediction. A failure to learn is logged and does not fail the migration.
  */
-export async function learnFrom(migration: StoredMigration): Promise<void> {
+export async function learnLoadTime(migration: StoredMigration): Promise<void> {
   const { figures, agreement, prediction } = migration;
   if (figures === undefined || agreement === undefined) return;
   const withAck = agreement.source.capabilities["switchover-ack"] === true;
-  const told = Number(agreement.source.parameters[BANDWIDTH] ?? 0);
-  const bandwidth = told > 0 ? told : (prediction?.linkBytesPerSecond ?? 0);
+  const configured = Number(agreement.source.parameters[BANDWIDTH_PARAMETER] ?? 0);
+  const bandwidth = configured > 0 ? configured : (prediction?.linkBytesPerSecond ?? 0);
   const loadMs = loadTime({
     downtimeMs: figures.downtimeMs,
     downtimeBytes: figures.downtimeBytes ?? 0,
@@ -23,12 +24,12 @@ export async function learnFrom(migration: StoredMigration): Promise<void> {
   const subjects = subjectsOf(migration.vm, migration.vfioDevices ?? [], withAck);
   try {
     await Promise.all([
-      ...subjects.map((subject) => rememberLoad(subject, loadMs)),
+      ...subjects.map((subject) => recordLoadTime(subject, loadMs)),
       prediction === undefined
         ? undefined
         : recordPredictionError(migration.id, figures.downtimeMs - prediction.downtimeMs),
     ]);
   } catch (error) {
-    log().warn({ err: error, migration: migration.id }, "failed to learn from a migration");
+    log().warn({ err: error, migrationId: migration.id }, "failed to learn from a migration");
   }
 }

@@ -1,13 +1,14 @@
 import { CommandId, type MigrationId } from "../../core/id.ts";
 import type { Gate } from "../../core/migration/migration.ts";
-import { joinGroup } from "../store/groups.ts";
-import { readMigration, recordPermit, type StoredMigration } from "../store/migrations.ts";
+import { recordPermit } from "../store/migration-progress.ts";
+import { readMigration, type StoredMigration } from "../store/migration-record.ts";
+import { joinGroup } from "../store/switchover-groups.ts";
 import { dispatch } from "./dispatch-command.ts";
 
 /**
- * Gives leave to switch over: written into the record, so that a source that has not started yet
- * does not hold at all, and sent straight to the source's agent. Given again it is sent again.
- * Undefined when the migration is over, being cancelled, or has no gate.
+ * Permits switchover. The permit is written into the record, so that a source that starts later does
+ * not hold at all, and is sent to the source's agent. Called again, it is sent again. Undefined when
+ * the migration has ended, is being cancelled, or has no gate.
  */
 export async function permit(
   id: MigrationId,
@@ -29,10 +30,11 @@ export async function permit(
 }
 
 /**
- * A migration holds. One that has leave was told to before it got it: the start was under way. Of
- * a group, when it was the last to hold, all get leave together.
+ * Called when a source reports that it is holding. If switchover was already permitted, the permit
+ * overtook `source.start`: it is sent again. If it was the last of its group to hold, the whole group
+ * is permitted.
  */
-export async function permitHeld(id: MigrationId): Promise<void> {
+export async function permitHeldSource(id: MigrationId): Promise<void> {
   const { policy, gate } = await readMigration(id);
   if (gate?.permittedBy !== undefined) {
     await permit(id, gate.permittedBy);

@@ -5,23 +5,25 @@ import { functions } from "../runtime/clients.ts";
 import { config } from "../runtime/config.ts";
 
 /**
- * What other functions ask of agent-events, the only one that may complete task tokens. Tokens are
- * not passed on: it reads them itself.
+ * Requests of other functions to agent-events, the only function that may complete task tokens. They
+ * carry no tokens: agent-events reads those itself.
  */
 export const SignalRequest = z.discriminatedUnion("do", [
-  /** A wait was registered whose end has come already: complete its token. */
+  /** Completes the token of a wait that was settled when it was registered. */
   z.strictObject({
     kind: z.literal("signal"),
     do: z.literal("settle"),
     migrationId: MigrationId,
     wait: z.string(),
   }),
+  /** Raises a signal. */
   z.strictObject({
     kind: z.literal("signal"),
-    do: z.literal("happen"),
+    do: z.literal("raise"),
     migrationId: MigrationId,
     signal: z.string(),
   }),
+  /** Fails every interruptible wait. */
   z.strictObject({
     kind: z.literal("signal"),
     do: z.literal("interrupt"),
@@ -38,7 +40,11 @@ type Request = SignalRequest extends infer R
     : never
   : never;
 
-/** @throws Error when agent-events cannot be reached or fails */
+/**
+ * Asks agent-events to settle a wait, raise a signal, or interrupt.
+ *
+ * @throws Error when agent-events cannot be reached or fails
+ */
 export async function raise(request: Request): Promise<void> {
   const { FunctionError, Payload } = await functions().send(
     new InvokeCommand({

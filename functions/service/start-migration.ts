@@ -6,23 +6,23 @@ import type { MigrationPolicy } from "../../core/negotiate/policy.ts";
 import { stepFunctions } from "../runtime/clients.ts";
 import { config } from "../runtime/config.ts";
 import { log } from "../runtime/log.ts";
-import { type NewMigration, withdrawMigration } from "../store/creation.ts";
 import type { StoredHost } from "../store/hosts.ts";
-import type { StoredMigration } from "../store/migrations.ts";
+import { type NewMigration, withdrawMigration } from "../store/migration-creation.ts";
+import type { StoredMigration } from "../store/migration-record.ts";
 import type { StoredVm } from "../store/vms.ts";
 
-/** The VM and both hosts as they were read. */
-export type Ends = { vm: StoredVm; source: StoredHost; target: StoredHost };
+/** The VM and both hosts of a migration, as they were read. */
+export type StoredParties = { vm: StoredVm; source: StoredHost; target: StoredHost };
 
-/** A migration to be written; `again`: the id and the one it goes on after. */
+/** Builds a migration to be written; `successor`: its id, and the migration that it continues. */
 export function newMigration(
   policy: MigrationPolicy,
-  { vm, source, target }: Ends,
+  { vm, source, target }: StoredParties,
   idempotency: NewMigration["idempotency"],
-  again?: { id: MigrationId; predecessor: MigrationId },
+  successor?: { id: MigrationId; predecessor: MigrationId },
 ): NewMigration {
   const now = new Date();
-  const id = again?.id ?? MigrationId.parse(`mig_${ulid(now.getTime(), randomBytes(10))}`);
+  const id = successor?.id ?? MigrationId.parse(`mig_${ulid(now.getTime(), randomBytes(10))}`);
   const at = now.toISOString();
   return {
     migration: {
@@ -40,7 +40,7 @@ export function newMigration(
       heldBytes: vm.heldBytes,
       decisions: [],
       executionArn: executionArn(id),
-      ...(again === undefined ? {} : { predecessor: again.predecessor }),
+      ...(successor === undefined ? {} : { predecessor: successor.predecessor }),
       createdAt: at,
       updatedAt: at,
     },
@@ -50,29 +50,30 @@ export function newMigration(
   };
 }
 
-/** An execution's ARN is made of its machine's and its name. */
+/** An execution's ARN is composed of its state machine's ARN and its name. */
 function executionArn(id: MigrationId): string {
   return `${config().migrationStateMachineArn.replace(":stateMachine:", ":execution:")}:${id}`;
 }
 
 /**
- * Starts the execution of a migration that was written. When that fails, the record is taken back;
- * when even that cannot be, the same request again starts it.
+ * Starts the execution of a migration that was written. When that fails, the migration is removed;
+ * when it cannot be removed either, repeating the request starts it.
  */
 export async function beginMigration(made: NewMigration): Promise<"begun" | "withdrawn"> {
   try {
     await startExecution(made.migration);
   } catch (cause) {
-    log().error({ err: cause, migration: made.migration.id }, "failed to start an execution");
+    log().error({ err: cause, migrationId: made.migration.id }, "failed to start an execution");
     if (await withdrawMigration(made)) return "withdrawn";
   }
   return "begun";
 }
 
 /**
- * Starts what was written by a process that died before it could; does nothing once it has begun.
+ * Starts the execution of a migration whose writer died before it could; does nothing once the
+ * execution has begun.
  *
- * @throws what Step Functions says when it cannot
+ * @throws the error of Step Functions
  */
 export async function startAgain(migration: StoredMigration): Promise<void> {
   if (migration.status === "running" && migration.phase === "admit")
@@ -80,8 +81,9 @@ export async function startAgain(migration: StoredMigration): Promise<void> {
 }
 
 /**
- * Idempotent: an execution's name is its migration's id. `look`: one that ended unknown is looked
- * into again, from that turn on, in an execution of its own.
+ * Idempotent: an execution's name is its migration's id.
+ *
+ * @param turn of a migration that ended unknown: another execution continues the way back from there
  */
 export async function startExecution(
   { id, policy, vm, source, target, slots }: StoredMigration,
@@ -94,7 +96,7 @@ export async function startExecution(
     ...(slots === "held" ? { admitted: true } : {}),
     precopySeconds: Math.ceil(policy.precopyDeadlineMs / 1000),
     ackSeconds: Math.ceil(policy.ack.deadlineMs / 1000),
-    // Of a migration that holds, most of the time is spent in this phase.
+    // A migration with a gate holds in this phase.
     switchoverSeconds: Math.ceil((policy.precopyDeadlineMs + policy.switchover.deadlineMs) / 1000),
   });
   try {

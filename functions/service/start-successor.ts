@@ -1,17 +1,18 @@
 import { log } from "../runtime/log.ts";
-import { createMigration } from "../store/creation.ts";
 import { findHost } from "../store/hosts.ts";
 import { hashRequest } from "../store/idempotency.ts";
-import { recordSuccessor, type StoredMigration } from "../store/migrations.ts";
+import { createMigration } from "../store/migration-creation.ts";
+import { recordSuccessor } from "../store/migration-ending.ts";
+import type { StoredMigration } from "../store/migration-record.ts";
 import { findVm } from "../store/vms.ts";
 import { beginMigration, newMigration } from "./start-migration.ts";
 
 /**
- * Starts the migration that goes on after one that was taken back, as decided there. Repeated it
- * finds the successor written. When it cannot be had (the VM was taken by someone else meanwhile),
- * the guest stays where it is and the record says no successor.
+ * Starts the successor of a migration that was taken back, as that migration decided. Repeated, it
+ * finds the successor written. When the VM was locked by another migration meanwhile, the guest is
+ * left where it is and the record names no successor.
  */
-export async function succeed(migration: StoredMigration): Promise<void> {
+export async function startSuccessor(migration: StoredMigration): Promise<void> {
   const { restart, vm: vmId } = migration;
   if (restart === undefined || migration.cancelRequestedAt !== undefined) return;
   const [vm, source, target] = await Promise.all([
@@ -22,12 +23,12 @@ export async function succeed(migration: StoredMigration): Promise<void> {
   if (vm?.state !== "running" || vm.lockedBy !== undefined || !source || !target) return;
   const key = `successor-of-${migration.id}`;
   const bodyHash = hashRequest({ vm: vmId, target: target.id, policy: restart.policy });
-  const again = { id: restart.id, predecessor: migration.id };
-  const made = newMigration(restart.policy, { vm, source, target }, { key, bodyHash }, again);
+  const successor = { id: restart.id, predecessor: migration.id };
+  const made = newMigration(restart.policy, { vm, source, target }, { key, bodyHash }, successor);
   const written = await createMigration(made);
   if (typeof written === "object") await beginMigration(written);
   if (written === "vm-changed") {
-    log().warn({ migration: migration.id }, "no successor: the VM was taken meanwhile");
+    log().warn({ migrationId: migration.id }, "no successor: another migration locked the VM");
     return;
   }
   await recordSuccessor(migration.id, restart.id);

@@ -8,16 +8,16 @@ import {
   getItem,
   getItems,
   putItem,
-  updateGettingOld,
   updateIf,
+  updateReadingOld,
 } from "./table.ts";
 
-/** Kept for a week: long past any repeat of an answer. */
+/** A week: no answer is repeated that late. */
 const KEPT_SECONDS = 7 * 86_400;
 
 /**
- * What was asked of a host, and its answer. Arguments are not kept: they may hold a secret. The
- * result is text: nothing asks for parts of it, and a probe has hundreds.
+ * A command to a host, and the answer. Arguments are not stored: they may hold a secret. The result
+ * is stored as text: no expression reads parts of it, and a probe has hundreds.
  */
 const StoredCommand = z.object({
   id: CommandId,
@@ -38,7 +38,7 @@ export type Answer =
   | { state: "completed"; result: unknown }
   | { state: "failed"; error: CommandError };
 
-/** False when a command of that id was stored before. */
+/** False when a command with that id exists. */
 export async function createCommand(command: StoredCommand): Promise<boolean> {
   return putItem(
     { ...keys.command(command.id), ...command, ttl: expiresIn(KEPT_SECONDS) },
@@ -61,7 +61,7 @@ export async function findCommands(ids: CommandId[]): Promise<Map<string, Stored
   );
 }
 
-/** An answer turned out to be useless after it was stored: the command has failed. */
+/** Marks an answered command as failed: its stored result cannot be used. */
 export async function rejectAnswer(id: CommandId, error: CommandError): Promise<void> {
   await updateIf({
     key: keys.command(id),
@@ -72,26 +72,28 @@ export async function rejectAnswer(id: CommandId, error: CommandError): Promise<
 }
 
 /**
- * Takes a host's answer to a command sent to it. The first answer stays; a repeated one gets the
- * command as it was answered. Undefined for a command unknown or sent to another host.
+ * Stores a host's answer to a command that was sent to it. The first answer wins; a repeated one gets
+ * the command as it was answered. Undefined for an unknown command, or one sent to another host.
  */
 export async function answerCommand(
   id: CommandId,
   host: HostId,
   answer: Answer,
 ): Promise<StoredCommand | undefined> {
-  const [field, value] =
-    answer.state === "completed"
-      ? ["result", JSON.stringify(answer.result)]
-      : ["error", answer.error];
-  const asked = await updateGettingOld({
+  const isCompleted = answer.state === "completed";
+  const sent = await updateReadingOld({
     key: keys.command(id),
     update: "SET #state = :state, #answer = :answer",
     condition: "#state = :sent AND #host = :host",
-    names: { "#answer": String(field) },
-    values: { ":state": answer.state, ":answer": value, ":sent": "sent", ":host": host },
+    names: { "#answer": isCompleted ? "result" : "error" },
+    values: {
+      ":state": answer.state,
+      ":answer": isCompleted ? JSON.stringify(answer.result) : answer.error,
+      ":sent": "sent",
+      ":host": host,
+    },
   });
-  if (asked !== undefined) return { ...StoredCommand.parse(asked), ...answer };
+  if (sent !== undefined) return { ...StoredCommand.parse(sent), ...answer };
   const before = await findCommand(id);
   return before?.host === host && before.state !== "sent" ? before : undefined;
 }

@@ -10,9 +10,9 @@ const StoredHost = z.object({
   keyHash: z.string(),
   /** Highest event sequence whose effects are done. */
   lastSeq: z.int().nonnegative(),
-  /** Memory promised to guests that run here or are on their way. */
+  /** Memory reserved for guests that run here or are moving here. */
   reservedBytes: z.int(),
-  /** Of the facts, kept beside the counters that are checked against it. */
+  /** From the facts; kept here because transactions check the counters against it. */
   memoryBytes: z.int().nonnegative().optional(),
 });
 export type StoredHost = z.infer<typeof StoredHost>;
@@ -51,7 +51,7 @@ export async function listHosts(page: Page) {
   return pageOf({ partition: "HOSTS", keyOf: keys.host, read: toHost, page });
 }
 
-/** What the agent says of its host replaces what was known; the host is active from now on. */
+/** Replaces the host's facts by those of its agent; the host is active from now on. */
 export async function registerHost(id: HostId, facts: HostFacts): Promise<void> {
   const now = new Date().toISOString();
   await transact([
@@ -65,7 +65,7 @@ export async function registerHost(id: HostId, facts: HostFacts): Promise<void> 
   ]);
 }
 
-/** False when another delivery of the same events was faster. */
+/** False when another delivery of the same events came first. */
 export async function acceptEvents(id: HostId, from: number, to: number): Promise<boolean> {
   return updateIf({
     key: keys.host(id),

@@ -4,20 +4,20 @@ import { MigrationId } from "../../core/id.ts";
 import { keys } from "./keys.ts";
 import { expiresIn, getItem, write } from "./table.ts";
 
-/** A key may be used for something else a day later. */
+/** A key may be used for another request a day later. */
 const KEPT_SECONDS = 86_400;
 
 const Used = z.object({ bodyHash: z.string(), migrationId: MigrationId, ttl: z.int() });
 export type Used = z.infer<typeof Used>;
 
-/** What a caller's Idempotency-Key was used for within the last day. */
+/** The request for which an Idempotency-Key was used within the last day. */
 export async function findUse(key: string): Promise<Used | undefined> {
   const item = await getItem(keys.idempotency(key));
   const used = item === undefined ? undefined : Used.parse(item);
   return used !== undefined && used.ttl * 1000 > Date.now() ? used : undefined;
 }
 
-/** The write that takes the key, as part of what it is used for. */
+/** The write that takes the key, for the transaction of the request. */
 export function takeKey(key: string, use: Omit<Used, "ttl">) {
   return write.put(
     { ...keys.idempotency(key), ...use, ttl: expiresIn(KEPT_SECONDS) },
@@ -28,7 +28,7 @@ export function takeKey(key: string, use: Omit<Used, "ttl">) {
   );
 }
 
-/** Equal for equal requests, whatever the order of their fields. */
+/** Equal requests have equal hashes, whatever the order of their fields. */
 export function hashRequest(value: unknown): string {
   return createHash("sha256")
     .update(JSON.stringify(sorted(value)))

@@ -28,7 +28,7 @@ export const keys = {
   }),
 };
 
-/** When, by whose clock, and which event of that host: the same event always has the same key. */
+/** An event's time by its host's clock, its host and its number: one event always has one key. */
 export type EventKey = { atMs: number; host: HostId; seq: number };
 
 function sorted({ atMs, host, seq }: EventKey): string {

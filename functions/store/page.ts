@@ -5,7 +5,7 @@ import { GSI1 } from "./table-schema.ts";
 export type Page = { limit: number; after?: string | undefined };
 export type Listed<T> = { items: T[]; next?: string };
 
-/** Queries made to fill one page when a filter leaves most items out. */
+/** Queries for one page, when a filter drops most items. */
 const QUERIES_MAX = 10;
 
 type Listing<Id extends string, T> = {
@@ -20,29 +20,29 @@ type Listing<Id extends string, T> = {
 };
 
 /**
- * A page of the index. `next` is the id to go on after: the ids are the index's sort keys, so a
- * cursor holds nothing but an id and cannot reach into another list. A page may be shorter than its
- * limit and still have a `next` when a filter leaves out very many.
+ * A page of the index. `next` is the id after which the following page begins. Ids are the index's
+ * sort keys, so a cursor is an id and cannot reach into another list. When a filter drops very many
+ * items, a page may be shorter than its limit and still have a `next`.
  */
 export async function pageOf<Id extends string, T>(listing: Listing<Id, T>): Promise<Listed<T>> {
   const { partition, page } = listing;
   const found: Item[] = [];
   let after = page.after;
-  for (let query = 0; query < QUERIES_MAX; query += 1) {
-    const { items, more, last } = await ask(listing, partition, after, page.limit - found.length);
+  for (let queries = 0; queries < QUERIES_MAX; queries += 1) {
+    const { items, more, last } = await query(listing, partition, after, page.limit - found.length);
     found.push(...items);
     after = more ? last : undefined;
     if (after === undefined || found.length >= page.limit) break;
   }
-  const items = await whole(found);
+  const items = await readWhole(found);
   return {
     items: items.map((item) => listing.read(item)),
     ...(after === undefined ? {} : { next: after }),
   };
 }
 
-/** The index holds keys and little more. What was removed meanwhile is left out. */
-async function whole(found: Item[]): Promise<Item[]> {
+/** Reads the whole items: the index has little more than keys. Removed items are left out. */
+async function readWhole(found: Item[]): Promise<Item[]> {
   const nameOf = ({ pk, sk }: Item) => `${pk} ${sk}`;
   const rows = await getItems(found.map(({ pk, sk }) => ({ pk: String(pk), sk: String(sk) })));
   const byName = new Map(rows.map((row) => [nameOf(row), row]));
@@ -52,7 +52,7 @@ async function whole(found: Item[]): Promise<Item[]> {
   });
 }
 
-async function ask<Id extends string, T>(
+async function query<Id extends string, T>(
   listing: Listing<Id, T>,
   partition: string,
   after: string | undefined,

@@ -6,15 +6,15 @@ import { keys } from "./keys.ts";
 import { getItem, updateItem } from "./table.ts";
 
 /**
- * Where waiting and happening meet: one item per migration. A workflow state writes that it waits
- * for names; an event writes that a name has happened; an interrupt meets every waiter. Each of them
- * is one atomic update that returns the whole item, so whichever comes second sees the first and
- * completes the token. Entries are never taken out: a token completed twice is refused by Step
- * Functions, but one forgotten between two writes would never be completed.
+ * Waits and signals meet in one item per migration. A workflow state registers a wait for names; an
+ * event raises the signal of a name; an interrupt concerns every interruptible wait. Each is one
+ * atomic update that returns the whole item, so whichever comes second sees the first and completes
+ * the token. Entries are never removed: Step Functions refuses a token that is completed twice, but a
+ * token removed between two writes would never be completed.
  */
 const Waiter = z.object({
   token: z.string().min(1),
-  /** Signals that must all have happened. */
+  /** Signals that must all be raised. */
   names: z.array(z.string()),
   /** Signals whose error fails the wait at once. */
   failOn: z.array(z.string()),
@@ -29,13 +29,13 @@ const Outcome = z.object({
   /** Who raised it first: the host and sequence of an event, or `cloud`. */
   by: z.string(),
   error: Failed.optional(),
-  /** Of a host to a command: what the timeline tells. */
+  /** A host's answer to a command, for the timeline. */
   answer: z
     .object({ host: HostId, atMs: z.number(), verb: Verb, error: CommandError.optional() })
     .optional(),
 });
 export type Outcome = z.infer<typeof Outcome>;
-export type Happened = { name: string; outcome: Outcome };
+export type RaisedSignal = { name: string; outcome: Outcome };
 
 const Interrupt = z.object({
   kind: z.enum(["cancelled", "failed", "waived"]),
@@ -46,39 +46,39 @@ export type Interrupt = z.infer<typeof Interrupt>;
 
 const Signals = z.object({
   waiting: z.record(z.string(), Waiter),
-  happened: z.record(z.string(), Outcome),
+  raised: z.record(z.string(), Outcome),
   interrupt: Interrupt.optional(),
 });
 export type Signals = z.infer<typeof Signals>;
 
-/** The error by which a workflow hears of it. */
-const INTERRUPTS = {
+/** The error with which each interrupt fails a wait. */
+const interruptErrors = {
   cancelled: "MigrationCancelled",
   failed: "MigrationFailed",
   waived: "AckWaived",
 } as const;
 
-/** How a wait ends: `undefined` in place of it means that it is still open. */
+/** How a wait ends. A wait without a settlement is still open. */
 export type Settlement = { ok: true } | { ok: false; error: z.infer<typeof Failed> };
 
-/** The rule by which a wait ends. An outcome beats an interrupt: what is done is done. */
+/** Decides whether and how a wait ends. An outcome takes precedence over an interrupt. */
 export function settlement(
   waiter: Waiter,
-  signals: Pick<Signals, "happened" | "interrupt">,
+  signals: Pick<Signals, "raised" | "interrupt">,
 ): Settlement | undefined {
   for (const name of waiter.failOn) {
-    const error = signals.happened[name]?.error;
+    const error = signals.raised[name]?.error;
     if (error !== undefined) return { ok: false, error };
   }
-  if (waiter.names.every((name) => signals.happened[name] !== undefined)) return { ok: true };
+  if (waiter.names.every((name) => signals.raised[name] !== undefined)) return { ok: true };
   if (signals.interrupt === undefined || !waiter.interruptible) return undefined;
   const { kind, detail } = signals.interrupt;
-  return { ok: false, error: { name: INTERRUPTS[kind], message: detail } };
+  return { ok: false, error: { name: interruptErrors[kind], message: detail } };
 }
 
-/** The item a migration begins with. */
+/** The item with which a migration begins. */
 export function noSignals(id: MigrationId) {
-  return { ...keys.signals(id), waiting: {}, happened: {} };
+  return { ...keys.signals(id), waiting: {}, raised: {} };
 }
 
 export async function readSignals(id: MigrationId): Promise<Signals | undefined> {
@@ -86,30 +86,25 @@ export async function readSignals(id: MigrationId): Promise<Signals | undefined>
   return item === undefined ? undefined : Signals.parse(item);
 }
 
-/** The signal of a break in postcopy; breaks count from 1. */
+/** The signal of a pause of postcopy; pauses are numbered from 1. */
 export function pauseSignal(pause: number): string {
   return `postcopy-paused.${pause}`;
 }
 
-/** How many breaks in postcopy have been told of. */
+/** How many pauses of postcopy have been raised. */
 export async function countPauses(id: MigrationId): Promise<number> {
-  const { happened = {} } = (await readSignals(id)) ?? {};
+  const { raised = {} } = (await readSignals(id)) ?? {};
   let pauses = 0;
-  while (happened[pauseSignal(pauses + 1)] !== undefined) pauses += 1;
+  while (raised[pauseSignal(pauses + 1)] !== undefined) pauses += 1;
   return pauses;
 }
 
 /**
- * Registers a wait under a name; the same wait again replaces the token (a retried state has a new
- * one).
+ * Writes a wait under a name; the same wait again replaces the token (a retried state has a new one).
  *
  * @throws StaleMigration when the migration does not exist
  */
-export async function registerWait(
-  id: MigrationId,
-  name: string,
-  waiter: Waiter,
-): Promise<Signals> {
+export async function writeWait(id: MigrationId, name: string, waiter: Waiter): Promise<Signals> {
   const item = await updateItem({
     key: keys.signals(id),
     update: "SET #waiting.#entry = :waiter",
@@ -121,25 +116,27 @@ export async function registerWait(
   return Signals.parse(item);
 }
 
-/** Records that signals have happened; the first word on each stays. Undefined: no such migration. */
-export async function recordHappened(
+/**
+ * Records raised signals; the first outcome of each wins. Undefined when the migration does not exist.
+ */
+export async function recordRaised(
   id: MigrationId,
-  happened: Happened[],
+  raised: RaisedSignal[],
 ): Promise<Signals | undefined> {
-  const places = happened.map(
-    (_, place) => `#happened.#n${place} = if_not_exists(#happened.#n${place}, :o${place})`,
+  const places = raised.map(
+    (_, place) => `#raised.#n${place} = if_not_exists(#raised.#n${place}, :o${place})`,
   );
   const item = await updateItem({
     key: keys.signals(id),
     update: `SET ${places.join(", ")}`,
     condition: "attribute_exists(pk)",
-    names: Object.fromEntries(happened.map(({ name }, place) => [`#n${place}`, name])),
-    values: Object.fromEntries(happened.map(({ outcome }, place) => [`:o${place}`, outcome])),
+    names: Object.fromEntries(raised.map(({ name }, place) => [`#n${place}`, name])),
+    values: Object.fromEntries(raised.map(({ outcome }, place) => [`:o${place}`, outcome])),
   });
   return item === undefined ? undefined : Signals.parse(item);
 }
 
-/** Records the first interrupt; a later one changes nothing. */
+/** Records an interrupt; the first one wins. Undefined when the migration does not exist. */
 export async function recordInterrupt(
   id: MigrationId,
   interrupt: Interrupt,

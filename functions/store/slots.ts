@@ -1,19 +1,19 @@
 import { z } from "zod";
 import { type HostId, MigrationId } from "../../core/id.ts";
 import { keys } from "./keys.ts";
-import type { StoredMigration } from "./migrations.ts";
+import type { StoredMigration } from "./migration-record.ts";
 import { deleteItem, getItem, putItem, queryItems, transact, write } from "./table.ts";
 
-/** Waiting migrations looked at when a slot comes free. */
+/** Waiting migrations that are tried when a slot is released, per host. */
 const WAITING_MAX = 50;
 
 type Admitted = Pick<StoredMigration, "id" | "source" | "target" | "heldBytes">;
 
 /**
- * A slot out, a slot in and the target's memory, as part of a transaction. The slots are sets of
- * migration ids, so neither taking nor giving back twice counts twice.
+ * Writes of a transaction that take an outgoing slot, an incoming slot and the target's memory. The
+ * slots are sets of migration ids, so taking or releasing one twice counts once.
  *
- * @param memoryBytes what the target may give to guests
+ * @param memoryBytes memory that the target may give to guests
  */
 export function slotWrites({ id, source, target, heldBytes }: Admitted, memoryBytes: number) {
   return [
@@ -37,8 +37,8 @@ export function slotWrites({ id, source, target, heldBytes }: Admitted, memoryBy
   ];
 }
 
-/** One of them back, and memory that came free there, as part of a transaction. */
-export function giveBack(
+/** The write of a transaction that releases one slot, and memory on the same host. */
+export function releaseSlot(
   { id, source, target }: Admitted,
   slots: "outgoing" | "incoming",
   bytes: number,
@@ -53,7 +53,7 @@ export function giveBack(
 }
 
 /** Takes slots and memory for a migration that was written without them: all or none. */
-export async function takeSlots(migration: StoredMigration): Promise<"held" | "full" | "over"> {
+export async function takeSlots(migration: StoredMigration): Promise<"held" | "full" | "ended"> {
   const { id, source, target } = migration;
   const memoryBytes = await readMemory(target);
   const failed = await transact([
@@ -69,7 +69,7 @@ export async function takeSlots(migration: StoredMigration): Promise<"held" | "f
     write.delete(keys.waiting(target, id)),
   ]);
   if (failed.length === 0) return "held";
-  return failed.includes(0) ? "over" : "full";
+  return failed.includes(0) ? "ended" : "full";
 }
 
 /** Puts the migration into the queues of both hosts, behind older ones. */
@@ -80,8 +80,8 @@ export async function queueForSlots(migration: StoredMigration): Promise<void> {
   ]);
 }
 
-/** For a migration that was over before its turn came. */
-export async function leaveQueue(migration: StoredMigration): Promise<void> {
+/** For a migration that ended before its turn came. */
+export async function removeFromQueues(migration: StoredMigration): Promise<void> {
   await Promise.all([
     deleteItem(keys.waiting(migration.source, migration.id)),
     deleteItem(keys.waiting(migration.target, migration.id)),
@@ -118,7 +118,7 @@ export async function listWaiting(hosts: HostId[]): Promise<MigrationId[]> {
 
 const Memory = z.object({ memoryBytes: z.int().nonnegative().default(0) });
 
-/** What the host may give to guests; nothing before its agent has said. */
+/** Memory that the host may give to guests; 0 until its agent has registered. */
 async function readMemory(host: HostId): Promise<number> {
   return Memory.parse((await getItem(keys.host(host))) ?? {}).memoryBytes;
 }

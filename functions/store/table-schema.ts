@@ -28,7 +28,7 @@ export const tableSchema: Omit<CreateTableCommandInput, "TableName"> = {
         { AttributeName: "gsi1pk", KeyType: "HASH" },
         { AttributeName: "gsi1sk", KeyType: "RANGE" },
       ],
-      // What lists filter by. More would make every change of a record a write of the index, too.
+      // Only what lists filter by: any more, and each update of a record would write the index too.
       Projection: { ProjectionType: "INCLUDE", NonKeyAttributes: ["status"] },
     },
   ],

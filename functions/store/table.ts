@@ -1,4 +1,3 @@
-import { setTimeout as delay } from "node:timers/promises";
 import {
   ConditionalCheckFailedException,
   TransactionCanceledException,
@@ -16,12 +15,13 @@ import {
   UpdateCommand,
 } from "@aws-sdk/lib-dynamodb";
 import { TableBusy } from "../../core/errors.ts";
+import { type Attempt, type BackOff, withBackOff } from "../runtime/back-off.ts";
 import { documents } from "../runtime/clients.ts";
 import { config } from "../runtime/config.ts";
 
 /**
- * The few calls the store makes. Attribute names are written `#name` in every expression and need
- * no declaration; names that are not identifiers are given in `names`.
+ * The DynamoDB calls of the store. In expressions, attribute names are written `#name` and need no
+ * declaration; names that are not identifiers are given in `names`.
  */
 export type Item = Record<string, unknown>;
 export type Key = { pk: string; sk: string };
@@ -35,12 +35,12 @@ type Expressions = {
 };
 export type Update = Expressions & { key: Key; update: string };
 
-/** Longest wait for other writers of the same items: about a second in all. */
-const CONFLICT_RETRIES = 6;
+/** How long other writers of the same items are waited for: about a second in all at most. */
+const conflictBackOff: BackOff = { retriesMax: 6, delayMs: 20, delayMsMax: 400 };
 const BATCH_GET_MAX = 100;
 const BATCH_WRITE_MAX = 25;
 
-/** Reads what was written last, never an older copy. */
+/** Reads consistently: what was written last, never an older copy. */
 export async function getItem(key: Key): Promise<Item | undefined> {
   const { Item } = await documents().send(
     new GetCommand({ TableName: config().tableName, Key: key, ConsistentRead: true }),
@@ -55,21 +55,23 @@ export async function getItems(keys: Key[]): Promise<Item[]> {
   const table = config().tableName;
   const found: Item[] = [];
   let wanted: Record<string, unknown>[] = keys;
-  for (let attempt = 0; wanted.length > 0; attempt += 1) {
-    if (attempt > CONFLICT_RETRIES) throw new TableBusy("Failed to read a batch of items");
-    if (attempt > 0) await backOff(attempt);
-    const { Responses, UnprocessedKeys } = await documents().send(
-      new BatchGetCommand({ RequestItems: { [table]: { Keys: wanted, ConsistentRead: true } } }),
-    );
-    found.push(...(Responses?.[table] ?? []));
-    wanted = UnprocessedKeys?.[table]?.Keys ?? [];
-  }
-  return found;
+  return withBackOff(
+    conflictBackOff,
+    async () => {
+      const { Responses, UnprocessedKeys } = await documents().send(
+        new BatchGetCommand({ RequestItems: { [table]: { Keys: wanted, ConsistentRead: true } } }),
+      );
+      found.push(...(Responses?.[table] ?? []));
+      wanted = UnprocessedKeys?.[table]?.Keys ?? [];
+      return wanted.length === 0 ? { value: found } : { conflict: undefined };
+    },
+    () => new TableBusy("Failed to read a batch of items"),
+  );
 }
 
 /** Returns false when the condition does not hold. */
 export async function putItem(item: Item, condition?: string): Promise<boolean> {
-  return holds(
+  return conditionHolds(
     documents().send(
       new PutCommand({
         TableName: config().tableName,
@@ -81,8 +83,8 @@ export async function putItem(item: Item, condition?: string): Promise<boolean> 
 }
 
 /**
- * Puts any number of items, each for itself: after an error some may have been put. No two may have
- * one key.
+ * Puts any number of items, each by itself: after an error some may have been put. No two items may
+ * have the same key.
  *
  * @throws TableBusy when the table does not take them within about a second
  */
@@ -101,14 +103,17 @@ export async function putItems(items: Item[]): Promise<void> {
 async function writeBatch(requests: WriteRequests): Promise<void> {
   const table = config().tableName;
   let wanted = requests;
-  for (let attempt = 0; wanted.length > 0; attempt += 1) {
-    if (attempt > CONFLICT_RETRIES) throw new TableBusy("Failed to write a batch of items");
-    if (attempt > 0) await backOff(attempt);
-    const { UnprocessedItems } = await documents().send(
-      new BatchWriteCommand({ RequestItems: { [table]: wanted } }),
-    );
-    wanted = UnprocessedItems?.[table] ?? [];
-  }
+  await withBackOff(
+    conflictBackOff,
+    async () => {
+      const { UnprocessedItems } = await documents().send(
+        new BatchWriteCommand({ RequestItems: { [table]: wanted } }),
+      );
+      wanted = UnprocessedItems?.[table] ?? [];
+      return wanted.length === 0 ? { value: undefined } : { conflict: undefined };
+    },
+    () => new TableBusy("Failed to write a batch of items"),
+  );
 }
 
 export async function deleteItem(key: Key): Promise<void> {
@@ -121,7 +126,7 @@ export function updateItem(change: Update): Promise<Item | undefined> {
 }
 
 /** Returns the whole item as it was, or undefined when the condition does not hold. */
-export function updateGettingOld(change: Update): Promise<Item | undefined> {
+export function updateReadingOld(change: Update): Promise<Item | undefined> {
   return updateReturning("ALL_OLD", change);
 }
 
@@ -130,19 +135,19 @@ async function updateReturning(
   change: Update,
 ): Promise<Item | undefined> {
   let item: Item | undefined;
-  const held = await holds(
+  const isWritten = await conditionHolds(
     documents()
       .send(updateCommand(change, returns))
       .then(({ Attributes }) => {
         item = Attributes;
       }),
   );
-  return held ? (item ?? {}) : undefined;
+  return isWritten ? (item ?? {}) : undefined;
 }
 
-/** Returns false when the condition does not hold. For items whose rest is not needed. */
+/** Returns false when the condition does not hold. For callers that do not need the item. */
 export async function updateIf(change: Update): Promise<boolean> {
-  return holds(documents().send(updateCommand(change, "NONE")));
+  return conditionHolds(documents().send(updateCommand(change, "NONE")));
 }
 
 function updateCommand(change: Update, returns: "ALL_NEW" | "ALL_OLD" | "NONE"): UpdateCommand {
@@ -174,31 +179,37 @@ export const write = {
 };
 
 /**
- * All writes or none. Resolves to the places (from 0) of the writes whose condition did not hold:
- * an empty list means done. Writers of the same items are waited for, within bounds.
+ * All writes or none. Resolves to the places (from 0) of the writes whose condition did not hold: an
+ * empty list means that all were done. Other writers of the same items are waited for, within bounds.
  *
  * @throws TableBusy when others hold the items for longer than about a second
  */
 export async function transact(items: TransactItem[]): Promise<number[]> {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      await documents().send(new TransactWriteCommand({ TransactItems: items }));
-      return [];
-    } catch (error) {
-      if (!(error instanceof TransactionCanceledException)) throw error;
-      const codes = (error.CancellationReasons ?? []).map((reason) => reason.Code);
-      if (codes.includes("ConditionalCheckFailed")) {
-        return codes.flatMap((code, place) => (code === "ConditionalCheckFailed" ? [place] : []));
-      }
-      const conflict = codes.some(
-        (code) => code === "TransactionConflict" || code === "ThrottlingError",
+  return withBackOff(
+    conflictBackOff,
+    () => tryTransaction(items),
+    (cause) => new TableBusy("Failed to write several items together", { cause }),
+  );
+}
+
+async function tryTransaction(items: TransactItem[]): Promise<Attempt<number[]>> {
+  try {
+    await documents().send(new TransactWriteCommand({ TransactItems: items }));
+    return { value: [] };
+  } catch (error) {
+    if (!(error instanceof TransactionCanceledException)) throw error;
+    const codes = (error.CancellationReasons ?? []).map((reason) => reason.Code);
+    if (codes.includes("ConditionalCheckFailed")) {
+      const failed = codes.flatMap((code, place) =>
+        code === "ConditionalCheckFailed" ? [place] : [],
       );
-      if (!conflict) throw error;
-      if (attempt > CONFLICT_RETRIES) {
-        throw new TableBusy("Failed to write several items together", { cause: error });
-      }
-      await backOff(attempt);
+      return { value: failed };
     }
+    const isConflict = codes.some(
+      (code) => code === "TransactionConflict" || code === "ThrottlingError",
+    );
+    if (!isConflict) throw error;
+    return { conflict: error };
   }
 }
 
@@ -206,21 +217,21 @@ export type Query = {
   index?: string;
   /** Name and value of the partition key. */
   partition: [name: string, value: string];
-  /** Sort keys that begin so. */
+  /** Name of the sort key and the prefix that its values have. */
   prefix?: [name: string, value: string];
   filter?: string;
   values?: Record<string, unknown>;
   limit: number;
   newestFirst?: boolean;
-  /** The key to go on after. */
+  /** The key after which the page begins. */
   after?: Record<string, string>;
 };
 
 export type Queried = { items: Item[]; more: boolean; last: string | undefined };
 
 /**
- * One page. `more` says that there may be another, after the index's sort key `last`. An index may
- * lag behind the table by a moment.
+ * One page. `more`: another page may follow after the sort key `last`. An index may lag behind the
+ * table by a moment.
  */
 export async function queryItems(query: Query): Promise<Queried> {
   const [name, value] = query.partition;
@@ -251,7 +262,7 @@ export async function queryItems(query: Query): Promise<Queried> {
   };
 }
 
-/** `ttl` of an item that may go after so many seconds. */
+/** The `ttl` of an item that DynamoDB may remove after so many seconds. */
 export function expiresIn(seconds: number): number {
   return Math.floor(Date.now() / 1000) + seconds;
 }
@@ -270,7 +281,7 @@ function placeholders(text: string, given: Record<string, string>): Record<strin
   return Object.fromEntries([...words].map((word) => [word, given[word] ?? word.slice(1)]));
 }
 
-async function holds(call: Promise<unknown>): Promise<boolean> {
+async function conditionHolds(call: Promise<unknown>): Promise<boolean> {
   try {
     await call;
     return true;
@@ -278,10 +289,6 @@ async function holds(call: Promise<unknown>): Promise<boolean> {
     if (error instanceof ConditionalCheckFailedException) return false;
     throw error;
   }
-}
-
-async function backOff(attempt: number): Promise<void> {
-  await delay(Math.random() * Math.min(400, 10 * 2 ** attempt));
 }
 
 /** True when the table can be read. */

@@ -9,7 +9,7 @@ const SAMPLES_KEPT_SECONDS = 30 * 86_400;
 
 export type Row = Item & Key;
 
-/** One line told by a host. The same event again is the same row. */
+/** An entry for an event of a host. The same event again makes the same row. */
 export function entryRow(
   id: MigrationId,
   at: EventKey,
@@ -29,7 +29,7 @@ export async function addRows(rows: Row[]): Promise<void> {
   await putItems(rows);
 }
 
-/** What hosts told, oldest first; at most 1,000 lines. */
+/** Entries of hosts' events, oldest first; at most 1,000. */
 export async function listEntries(id: MigrationId): Promise<TimelineEntry[]> {
   const { items } = await queryItems({
     partition: ["pk", `MIG#${id}`],

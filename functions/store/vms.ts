@@ -14,7 +14,7 @@ const StoredVm = z.object({
 });
 export type StoredVm = z.infer<typeof StoredVm>;
 
-/** What outlives a VM's record, so that a later VM of that name is not taken for the old one. */
+/** Numbers that outlive a VM's record, so that a later VM of that name does not reuse them. */
 const Past = z.object({ epoch: z.int().nonnegative(), commands: z.int().nonnegative() });
 export type Past = z.infer<typeof Past>;
 
@@ -23,7 +23,7 @@ export async function findVm(id: VmId): Promise<StoredVm | undefined> {
   return item === undefined ? undefined : StoredVm.parse(item);
 }
 
-/** The VM, if there is one, and what is left of an earlier one of that name. */
+/** The VM, if there is one, and the numbers that an earlier one of that name used. */
 export async function findVmAndPast(id: VmId): Promise<{ vm?: StoredVm; past: Past }> {
   const rows = await getItems([keys.vm(id), keys.vmPast(id)]);
   const vm = rows.find((row) => row.sk === "META");
@@ -45,9 +45,9 @@ export function publicVm(item: unknown): Vm {
 }
 
 /**
- * Writes a new VM and holds its memory on the host, both or neither.
+ * Writes a new VM and reserves its memory on the host, both or neither.
  *
- * @param limitBytes what the host may have promised before; absent: the guest runs there already
+ * @param limitBytes how much the host may have reserved before; absent: the guest runs there already
  */
 export async function createVm(
   vm: StoredVm,
@@ -73,7 +73,7 @@ export async function createVm(
   return failed === 0 ? "exists" : "host-full";
 }
 
-/** The number of the VM's next command outside of migrations; undefined when it is gone or locked. */
+/** Counts a command outside of migrations; undefined when the VM is locked or does not exist. */
 export async function takeCommandNumber(id: VmId): Promise<StoredVm | undefined> {
   const item = await updateItem({
     key: keys.vm(id),
@@ -84,7 +84,7 @@ export async function takeCommandNumber(id: VmId): Promise<StoredVm | undefined>
   return item === undefined ? undefined : StoredVm.parse(item);
 }
 
-/** The guest runs; its definition is the one the agent started, with the machine type resolved. */
+/** Records that the guest runs, with the definition that the agent started: machine type resolved. */
 export async function recordStarted(
   id: VmId,
   host: HostId,
@@ -105,8 +105,8 @@ export async function recordStarted(
 }
 
 /**
- * The guest has ended on that host; its memory is given back. Changes nothing for a VM that has
- * moved away or that a migration holds: then the migration's ends are asked.
+ * Records that the guest has ended on that host, and releases its memory. Changes nothing for a VM
+ * that has moved away, or that a migration holds: then both sides of the migration are observed.
  */
 export async function recordEnded(
   id: VmId,
@@ -141,7 +141,7 @@ export async function recordEnded(
   return vm;
 }
 
-/** Removes the record of a guest that has ended; false when it has not. */
+/** Removes the VM of a guest that has ended; false when the guest has not ended. */
 export async function removeVm(vm: StoredVm): Promise<boolean> {
   const failed = await transact([
     write.delete(keys.vm(vm.id), {

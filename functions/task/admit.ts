@@ -5,26 +5,26 @@ import { isFinal } from "../../core/migration/migration.ts";
 import { log } from "../runtime/log.ts";
 import { task } from "../runtime/task.ts";
 import { raise } from "../service/raise-signal.ts";
-import { waitFor } from "../service/register-wait.ts";
+import { registerWait } from "../service/register-wait.ts";
 import { startAgain } from "../service/start-migration.ts";
-import { findMigration, readMigration, type StoredMigration } from "../store/migrations.ts";
+import { findMigration, readMigration, type StoredMigration } from "../store/migration-record.ts";
 import { listHolders, queueForSlots, takeSlots } from "../store/slots.ts";
 
 const AdmitInput = z.object({
   migrationId: MigrationId,
-  /** Of a migration that waits its turn. */
+  /** Present: the migration waits for its turn. */
   taskToken: z.string().min(1).optional(),
 });
 
-/** The signal that a migration's turn has come. */
+/** The signal that a waiting migration was admitted. */
 export const ADMITTED = "admitted";
 
 /**
- * Workflow task for a migration that found its hosts full when it was requested: takes a slot on each
- * and memory on the target. When they are full still it says so; called again with a token the
- * migration waits its turn, and whoever gives slots back wakes it.
+ * Workflow task for a migration whose hosts were full when it was requested: takes a slot on each and
+ * memory on the target, or reports that they are still full. Called again with a token, the migration
+ * waits for its turn; the function that releases slots wakes it.
  *
- * @throws StaleMigration when the migration is over
+ * @throws StaleMigration when the migration has ended
  */
 export const handler = task(async (event): Promise<{ admitted: boolean }> => {
   const { migrationId, taskToken } = AdmitInput.parse(event);
@@ -36,15 +36,15 @@ export const handler = task(async (event): Promise<{ admitted: boolean }> => {
 });
 
 /**
- * A holder whose request died before its execution was started would never give its slot back. That
- * it cannot be started is no reason for the one that waits to fail.
+ * Starts holders of slots whose request died before their execution was started: they would never
+ * release the slots. A failure to start one does not fail the migration that waits.
  */
 async function startHolders(waiting: StoredMigration): Promise<void> {
   for (const id of await listHolders(waiting)) {
     const holder = await findMigration(id);
     if (holder === undefined) continue;
     await startAgain(holder).catch((cause: unknown) => {
-      log().error({ err: cause, migration: id }, "failed to start an execution again");
+      log().error({ err: cause, migrationId: id }, "failed to start an execution again");
     });
   }
 }
@@ -52,14 +52,14 @@ async function startHolders(waiting: StoredMigration): Promise<void> {
 async function awaitTurn(migration: StoredMigration, token: string): Promise<boolean> {
   const { id: migrationId } = migration;
   const waiter = { token, names: [ADMITTED], failOn: [], interruptible: true };
-  const { settled } = await waitFor(migrationId, ADMITTED, waiter, Promise.resolve());
+  const { settled } = await registerWait(migrationId, ADMITTED, waiter, Promise.resolve());
   if (settled !== undefined) return settled.ok;
   if (migration.slots !== "held" && (await takeSlots(migration)) !== "held") {
     await queueForSlots(migration);
-    // A slot that came free before the migration stood in the queue woke nobody.
+    // A slot that was released before the migration was in the queue woke nothing.
     if ((await takeSlots(migration)) !== "held") return false;
   }
-  await raise({ do: "happen", migrationId, signal: ADMITTED });
+  await raise({ do: "raise", migrationId, signal: ADMITTED });
   return true;
 }
 

@@ -2,8 +2,8 @@ import { z } from "zod";
 import { MigrationId } from "../../core/id.ts";
 import { Phase } from "../../core/migration/migration.ts";
 import { task } from "../runtime/task.ts";
-import { waitFor } from "../service/register-wait.ts";
-import { enterPhase } from "../store/migrations.ts";
+import { registerWait } from "../service/register-wait.ts";
+import { enterPhase } from "../store/migration-progress.ts";
 import { pauseSignal } from "../store/signals.ts";
 
 const AwaitSignalInput = z.object({
@@ -12,20 +12,20 @@ const AwaitSignalInput = z.object({
   signal: z.enum(["acked", "source-completed", "target-running"]),
   phase: Phase,
   interruptible: z.boolean().default(true),
-  /** The pause of postcopy that ends the wait, by its number: earlier ones are over. */
+  /** Number of the pause of postcopy that fails the wait: earlier ones were recovered. */
   pause: z.int().positive().optional(),
 });
 
 /**
- * Workflow task with token: enters a phase and waits for a signal of it.
+ * Workflow task with token: enters a phase and waits for a signal.
  *
- * @throws StaleMigration when the migration is over or has turned back
+ * @throws StaleMigration when the migration has ended or is on its way back
  */
 export const handler = task(async (event): Promise<Record<string, never>> => {
   const input = AwaitSignalInput.parse(event);
   const { signal, taskToken: token, interruptible, pause } = input;
   const pauses = pause === undefined ? [] : [pauseSignal(pause)];
   const waiter = { token, names: [signal], failOn: [signal, ...pauses], interruptible };
-  await waitFor(input.migrationId, signal, waiter, enterPhase(input.migrationId, input.phase));
+  await registerWait(input.migrationId, signal, waiter, enterPhase(input.migrationId, input.phase));
   return {};
 });

@@ -3,16 +3,16 @@ import { StaleMigration } from "../../core/errors.ts";
 import { MigrationId } from "../../core/id.ts";
 import { task } from "../runtime/task.ts";
 import { admitWaiting } from "../service/admit-waiting.ts";
-import { learnFrom } from "../service/learn-load-time.ts";
-import { endCompleted } from "../store/endings.ts";
-import { readMigration, type StoredMigration } from "../store/migrations.ts";
+import { learnLoadTime } from "../service/learn-load-time.ts";
+import { endCompleted } from "../store/migration-ending.ts";
+import { readMigration, type StoredMigration } from "../store/migration-record.ts";
 import { recordEnded } from "../store/vms.ts";
 
 const CompleteInput = z.object({ migrationId: MigrationId });
 
 /**
- * Workflow task: the guest runs on the target. Writes that down, gives lock and slots back, and
- * lets in who waited for them.
+ * Workflow task for a guest that runs on the target: writes the end, releases the lock and the slots,
+ * and admits migrations that waited for them.
  *
  * @throws StaleMigration when the migration has ended in another way
  */
@@ -28,16 +28,16 @@ export const handler = task(async (event): Promise<{ status: "completed" }> => {
   }
   await Promise.all([
     admitWaiting([migration.source, migration.target]),
-    afterwards(await readMigration(migrationId)),
+    recordOutcome(await readMigration(migrationId)),
   ]);
   return { status: "completed" };
 });
 
-/** What became known underway and is not part of the end itself. Repeated it changes nothing. */
-async function afterwards(migration: StoredMigration): Promise<void> {
+/** Learns from the migration, and records the exit of a target that ended since. Idempotent. */
+async function recordOutcome(migration: StoredMigration): Promise<void> {
   const { targetExited: detail, vm, target } = migration;
   await Promise.all([
-    migration.prediction?.errorMs === undefined ? learnFrom(migration) : undefined,
+    migration.prediction?.errorMs === undefined ? learnLoadTime(migration) : undefined,
     detail === undefined ? undefined : recordEnded(vm, target, { state: "failed", detail }),
   ]);
 }

@@ -4,49 +4,49 @@ import { MigrationId } from "../../core/id.ts";
 import { type Failure, isFinal, type MigrationStatus } from "../../core/migration/migration.ts";
 import { task } from "../runtime/task.ts";
 import { admitWaiting } from "../service/admit-waiting.ts";
-import { succeed } from "../service/start-successor.ts";
-import { endNotCompleted } from "../store/endings.ts";
-import { readMigration, type StoredMigration } from "../store/migrations.ts";
+import { startSuccessor } from "../service/start-successor.ts";
+import { endNotCompleted } from "../store/migration-ending.ts";
+import { readMigration, type StoredMigration } from "../store/migration-record.ts";
 import { recordEnded } from "../store/vms.ts";
 import { endingOf } from "./ending.ts";
 
-const ReleaseInput = z.object({
+const EndInput = z.object({
   migrationId: MigrationId,
   action: z.enum(["end", "lost", "freeze"]),
   reason: z.string(),
-  /** ASL's error name and cause of the first failure. */
+  /** Error name and cause of the first failure, as in ASL. */
   error: z.string().default("MigrationFailed"),
   cause: z.string().default(""),
 });
 
-export type ReleaseOutput = { status: MigrationStatus; code: string; message: string };
+export type EndOutput = { status: MigrationStatus; code: string; message: string };
 
-/** An admission may come in between reading and writing; nothing else can. */
-const TRIES = 3;
+/** Only an admission can change the record between reading and writing it. */
+const ATTEMPTS_MAX = 3;
 
 /**
- * Workflow task: writes the end of a migration that did not complete, gives slots and lock back
- * (the lock stays when nobody knows where the guest runs), and lets in who waited.
+ * Workflow task: writes the end of a migration that did not complete, releases slots and lock (the
+ * lock is kept when it is unknown where the guest runs), and admits migrations that waited.
  *
  * @throws StaleMigration when the migration does not exist
  */
-export const handler = task(async (event): Promise<ReleaseOutput> => {
-  const input = ReleaseInput.parse(event);
-  for (let attempt = 1; attempt <= TRIES; attempt += 1) {
+export const handler = task(async (event): Promise<EndOutput> => {
+  const input = EndInput.parse(event);
+  for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt += 1) {
     const migration = await readMigration(input.migrationId);
-    const over = isFinal(migration.status);
+    const hasEnded = isFinal(migration.status);
     const ending = endingOf(migration, input);
-    if (!over && !(await endNotCompleted(migration, ending))) continue;
-    await recordLoss(input.migrationId);
+    if (!hasEnded && !(await endNotCompleted(migration, ending))) continue;
+    await recordSourceExit(input.migrationId);
     await admitWaiting([migration.source, migration.target]);
-    if (input.action === "end") await succeed(migration);
-    return over ? output(migration.status, migration) : output(ending.status, ending);
+    if (input.action === "end") await startSuccessor(migration);
+    return hasEnded ? output(migration.status, migration) : output(ending.status, ending);
   }
   throw new StaleMigration(`Failed to write the end of ${input.migrationId}: it keeps changing`);
 });
 
-/** The source's process may have ended while the end was written. */
-async function recordLoss(id: MigrationId): Promise<void> {
+/** Records the exit of a source process that ended while the end was written. */
+async function recordSourceExit(id: MigrationId): Promise<void> {
   const { vm, source, sourceExited: detail } = await readMigration(id);
   if (detail !== undefined) await recordEnded(vm, source, { state: "failed", detail });
 }
@@ -54,6 +54,6 @@ async function recordLoss(id: MigrationId): Promise<void> {
 function output(
   status: MigrationStatus,
   { failure }: { failure?: Failure | undefined } | StoredMigration,
-): ReleaseOutput {
+): EndOutput {
   return { status, code: failure?.code ?? "", message: failure?.message ?? "" };
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { StoredMigration } from "../store/migrations.ts";
+import type { StoredMigration } from "../store/migration-record.ts";
 import { endingOf } from "./ending.ts";
 
 const migration = {
@@ -12,20 +12,20 @@ const migration = {
 const ending = (cause: string) =>
   endingOf(migration, { action: "end", reason: "it is there", error: "RetryableError", cause });
 
-it("is a loss when the source's process has ended, although nobody was asked", () => {
-  const release = { action: "end", reason: "", error: "MigrationFailed", cause: "" } as const;
-  const ending = endingOf({ ...migration, sourceExited: "signal 9" }, release);
+it("is a loss when the source's process has ended, although no side was observed", () => {
+  const request = { action: "end", reason: "", error: "MigrationFailed", cause: "" } as const;
+  const ending = endingOf({ ...migration, sourceExited: "signal 9" }, request);
   expect(ending).toMatchObject({ vm: "lost", failure: { code: "guest-lost" } });
 });
 
-it("has one code for whatever the functions' service says", () => {
+it("has one code for every error of the functions' service", () => {
   const codes = ["Lambda.ServiceException", "Sandbox.Timedout", "RetryableError"].map(
     (error) => endingOf(migration, { action: "end", reason: "", error, cause: "" }).failure.code,
   );
   expect(new Set(codes)).toEqual(new Set(["retryable-error"]));
 });
 
-describe("the words for an end", () => {
+describe("the message of an end", () => {
   it.each([
     [
       "a function's error document",
@@ -36,7 +36,7 @@ describe("the words for an end", () => {
     ["a document without a message", '{"errorType":"E"}', '{"errorType":"E"}'],
     ["half a document", '{"errorMessage":"no', '{"errorMessage":"no'],
     ["nothing", "", "RetryableError: it is there"],
-  ])("take their message from %s", (_, cause, message) => {
+  ])("comes from %s", (_, cause, message) => {
     expect(ending(cause).failure).toMatchObject({ message, phase: "precopy" });
   });
 });

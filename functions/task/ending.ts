@@ -1,28 +1,28 @@
 import { cureOf } from "../../core/migration/failures.ts";
 import type { Failure, Phase } from "../../core/migration/migration.ts";
 import { forwardPhases } from "../../core/migration/migration.ts";
-import type { NotCompleted } from "../store/endings.ts";
-import type { StoredMigration } from "../store/migrations.ts";
+import type { NotCompleted } from "../store/migration-ending.ts";
+import type { StoredMigration } from "../store/migration-record.ts";
 
-export type Release = {
+export type EndRequest = {
   action: "end" | "lost" | "freeze";
   reason: string;
   error: string;
   cause: string;
 };
 
-/** The words for an end: what happened, how things stand, what to do about it. */
-export function endingOf(migration: StoredMigration, release: Release): NotCompleted {
-  const cancelled = release.error === "MigrationCancelled";
-  const first = migration.failure ?? failureOf(migration, release);
-  // Nobody had to be asked where the guest is, but its process has ended.
-  const isLost = release.action === "end" && migration.sourceExited !== undefined;
-  switch (isLost ? "lost" : release.action) {
+/** Describes an end: what happened, the state that results, and the cure. */
+export function endingOf(migration: StoredMigration, request: EndRequest): NotCompleted {
+  const cancelled = request.error === "MigrationCancelled";
+  const first = migration.failure ?? failureOf(migration, request);
+  // The guest is known to be on the source, but its process there has ended.
+  const isLost = request.action === "end" && migration.sourceExited !== undefined;
+  switch (isLost ? "lost" : request.action) {
     case "end":
       return {
         status: cancelled ? "cancelled" : "failed",
         vm: "runs-on-source",
-        failure: { ...first, state: `the guest is on ${migration.source}; ${release.reason}` },
+        failure: { ...first, state: `the guest is on ${migration.source}; ${request.reason}` },
       };
     case "lost":
       return {
@@ -33,7 +33,7 @@ export function endingOf(migration: StoredMigration, release: Release): NotCompl
           code: "guest-lost",
           state: isLost
             ? "the source's process ended, and the target never had it"
-            : release.reason,
+            : request.reason,
           cure: `start ${migration.vm} again from its disks`,
         },
       };
@@ -44,14 +44,14 @@ export function endingOf(migration: StoredMigration, release: Release): NotCompl
         failure: {
           ...first,
           code: "unknown-state",
-          state: release.reason,
+          state: request.reason,
           cure: `look at ${migration.vm} on ${migration.source} and ${migration.target}: nothing is started, stopped or resumed until a person decides`,
         },
       };
   }
 }
 
-function failureOf(migration: StoredMigration, { error, cause, reason }: Release): Failure {
+function failureOf(migration: StoredMigration, { error, cause, reason }: EndRequest): Failure {
   const code = codeOf(error);
   return {
     code,
@@ -62,18 +62,18 @@ function failureOf(migration: StoredMigration, { error, cause, reason }: Release
   };
 }
 
-/** Both ends' own words where they have any, the source's first: the target often only echoes. */
+/** The failures that both sides reported, the source's first: the target's is often a consequence. */
 function messageOf(
   { sourceFailure, targetFailure }: StoredMigration,
-  { error, cause, reason }: Omit<Release, "action">,
+  { error, cause, reason }: Omit<EndRequest, "action">,
 ): string {
-  const said = [sourceFailure, targetFailure].filter((words) => words !== undefined);
-  if (error === "MigrationFailed" && said.length > 0) return said.join("; ");
-  return cause === "" ? `${error}: ${reason}` : sentenceOf(cause);
+  const reported = [sourceFailure, targetFailure].filter((text) => text !== undefined);
+  if (error === "MigrationFailed" && reported.length > 0) return reported.join("; ");
+  return cause === "" ? `${error}: ${reason}` : readableCause(cause);
 }
 
-/** A failed function's cause is Lambda's whole error document; people want its message. */
-function sentenceOf(cause: string): string {
+/** The message in a failed function's cause, which is Lambda's whole error document. */
+function readableCause(cause: string): string {
   if (!cause.startsWith("{")) return cause;
   try {
     const { errorMessage }: { errorMessage?: unknown } = JSON.parse(cause);
@@ -90,7 +90,7 @@ function lastForwardPhase(migration: StoredMigration): Phase {
 
 /** `States.HeartbeatTimeout` and `MigrationFailed` become `states-heartbeat-timeout`, `migration-failed`. */
 function codeOf(error: string): string {
-  // Of the service that runs the functions, after all attempts.
+  // An error of the service that runs the functions, after all retries.
   if (/^(Lambda|Sandbox)\./.test(error)) return "retryable-error";
   const words = error.match(/[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+/g) ?? ["failed"];
   return words.join("-").toLowerCase();

@@ -9,17 +9,17 @@ import { SourceProbe, TargetProbe } from "../../core/protocol/probe.ts";
 import { task } from "../runtime/task.ts";
 import { raise } from "../service/raise-signal.ts";
 import { findCommands } from "../store/commands.ts";
-import { expectedLoad, subjectsOf } from "../store/learned.ts";
-import { enterPhase, recordAgreement, recordFailure } from "../store/migrations.ts";
+import { readExpectedLoad, subjectsOf } from "../store/load-times.ts";
+import { enterPhase, recordAgreement, recordFailure } from "../store/migration-progress.ts";
 
 const NegotiateInput = z.object({ migrationId: MigrationId });
 
 /**
- * Workflow task: from both ends' probes and the policy to what is switched on at each end, or to a
- * refusal that names every blocker.
+ * Workflow task: derives the settings of both sides from their probes and the policy, or refuses with
+ * every blocker.
  *
- * @throws NegotiationRefused after the record has been given the blockers
- * @throws StaleMigration when the migration is over, has turned back, or was not probed
+ * @throws NegotiationRefused after the blockers were recorded
+ * @throws StaleMigration when the migration has ended, is on its way back, or was not probed
  */
 export const handler = task(async (event): Promise<{ ackMode: AckMode }> => {
   const { migrationId } = NegotiateInput.parse(event);
@@ -37,14 +37,14 @@ export const handler = task(async (event): Promise<{ ackMode: AckMode }> => {
   const plan = planSwitchover({
     agreement: negotiated.agreement,
     policy,
-    learned: await expectedLoad(subjectsOf(migration.vm, vfioDevices, withAck)),
+    learned: await readExpectedLoad(subjectsOf(migration.vm, vfioDevices, withAck)),
     linkBytesPerSecond: slower(probes.source.linkBytesPerSecond, probes.target.linkBytesPerSecond),
   });
   if (!plan.ok) throw await refuse(migrationId, [plan.blocker], migration.source);
   const { agreement, prediction, gate } = plan;
   const wasRunning = runState === "running";
   await recordAgreement(migrationId, { agreement, prediction, gate, vfioDevices, wasRunning });
-  if (agreement.ackMode === "none") await raise({ do: "happen", migrationId, signal: "acked" });
+  if (agreement.ackMode === "none") await raise({ do: "raise", migrationId, signal: "acked" });
   return { ackMode: agreement.ackMode };
 });
 
@@ -58,7 +58,7 @@ async function refuse(
   return new NegotiationRefused(failure.message.slice(0, 2_000));
 }
 
-/** The slower of both links; what one end does not know, the other may. */
+/** The slower of both links, as far as they are known. */
 function slower(source: number | undefined, target: number | undefined): number | undefined {
   if (source === undefined || target === undefined) return source ?? target;
   return Math.min(source, target);
@@ -73,7 +73,7 @@ async function readProbes(id: MigrationId) {
   const source = found.get(ids.source);
   const target = found.get(ids.target);
   if (source?.state !== "completed" || target?.state !== "completed") {
-    throw new StaleMigration(`Expected both ends of ${id} to have been probed`);
+    throw new StaleMigration(`Expected both sides of ${id} to have been probed`);
   }
   return { source: SourceProbe.parse(source.result), target: TargetProbe.parse(target.result) };
 }

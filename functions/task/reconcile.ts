@@ -3,9 +3,9 @@ import { CommandId, MigrationId } from "../../core/id.ts";
 import { type Observed, type ReconcileAction, reconcile } from "../../core/migration/reconcile.ts";
 import { task } from "../runtime/task.ts";
 import { findCommands } from "../store/commands.ts";
-import { enterPhase, recordDecision } from "../store/migrations.ts";
+import { enterPhase, recordDecision } from "../store/migration-progress.ts";
 import { countPauses } from "../store/signals.ts";
-import { sightingsOf, TURN_STEPS, type TurnCommands, undoOf } from "./observations.ts";
+import { observationsOf, type TurnCommands, turnSteps, undoOf } from "./turn-observations.ts";
 
 const ReconcileInput = z.object({ migrationId: MigrationId, turn: z.int().min(1).max(9999) });
 
@@ -13,17 +13,17 @@ export type ReconcileOutput = {
   action: ReconcileAction;
   reason: string;
   turn: number;
-  /** The command that takes the step back, if one is to be taken. */
+  /** The command of the undo step, if the action has one. */
   undo?: { step: string; verb: string; side: "source" | "target" };
-  /** The pause of postcopy that ends the wait for its end, by its number. */
+  /** Number of the pause of postcopy that fails the wait for its end. */
   pause?: number;
 };
 
 /**
- * Workflow task: decides the next single step on the way back from what both ends said at this
- * look. The same turn again gives the decision that was recorded.
+ * Workflow task: decides the next single step of the way back from the observations of this turn. The
+ * same turn again returns the decision that was recorded.
  *
- * @throws StaleMigration when the migration is over
+ * @throws StaleMigration when the migration has ended
  */
 export const handler = task(async (event): Promise<ReconcileOutput> => {
   const { migrationId, turn } = ReconcileInput.parse(event);
@@ -32,17 +32,17 @@ export const handler = task(async (event): Promise<ReconcileOutput> => {
     readAnswers(migrationId, turn),
   ]);
   const decided = migration.decisions.find((decision) => decision.turn === turn);
-  const seen = sightingsOf(migration.observations, answers);
+  const observed = observationsOf(migration.observations, answers);
   const { action, reason } =
     decided ??
     reconcile({
-      ...seen,
+      ...observed,
       turn: turn - (migration.turnsBefore ?? 0),
       wasRunning: migration.wasRunning ?? true,
     });
   if (decided === undefined) {
     const at = new Date().toISOString();
-    await recordDecision(migrationId, { turn, at, action, reason }, reports(seen));
+    await recordDecision(migrationId, { turn, at, action, reason }, reachable(observed));
   }
   const undo = undoOf(action);
   return {
@@ -50,19 +50,19 @@ export const handler = task(async (event): Promise<ReconcileOutput> => {
     reason,
     turn,
     ...(undo === undefined ? {} : { undo }),
-    ...(action === "await-postcopy" ? { pause: await pauseOf(migrationId, seen.source) } : {}),
+    ...(action === "await-postcopy" ? { pause: await pauseOf(migrationId, observed.source) } : {}),
   };
 });
 
-/** A source that is paused now has been told of; otherwise those that were told of are over. */
+/** The last raised pause if the source is paused now; otherwise the next one. */
 async function pauseOf(id: MigrationId, source: Observed): Promise<number> {
-  const told = await countPauses(id);
+  const raised = await countPauses(id);
   const isPaused = source !== "unreachable" && source.migrationStatus === "postcopy-paused";
-  return isPaused ? Math.max(told, 1) : told + 1;
+  return isPaused ? Math.max(raised, 1) : raised + 1;
 }
 
 async function readAnswers(id: MigrationId, turn: number): Promise<TurnCommands> {
-  const ids = TURN_STEPS.map((step) => [step, CommandId.parse(`${id}.${step}.${turn}`)] as const);
+  const ids = turnSteps.map((step) => [step, CommandId.parse(`${id}.${step}.${turn}`)] as const);
   const found = await findCommands(ids.map(([, command]) => command));
   return new Map(
     ids.flatMap(([step, command]) => {
@@ -72,9 +72,9 @@ async function readAnswers(id: MigrationId, turn: number): Promise<TurnCommands>
   );
 }
 
-function reports(seen: { source: Observed; target: Observed }) {
+function reachable({ source, target }: { source: Observed; target: Observed }) {
   return {
-    source: seen.source === "unreachable" ? undefined : seen.source,
-    target: seen.target === "unreachable" ? undefined : seen.target,
+    source: source === "unreachable" ? undefined : source,
+    target: target === "unreachable" ? undefined : target,
   };
 }

@@ -2,13 +2,13 @@ import { StaleMigration } from "../../core/errors.ts";
 import type { Agreement } from "../../core/negotiate/agreement.ts";
 import { climbOf } from "../../core/negotiate/ladder-plan.ts";
 import type { ArgsOf, Verb } from "../../core/protocol/command.ts";
-import type { StoredMigration } from "../store/migrations.ts";
+import type { StoredMigration } from "../store/migration-record.ts";
 
 type Builders = {
   [V in Verb]?: (migration: StoredMigration, handoverKey: string | undefined) => ArgsOf<V>;
 };
 
-/** What each command of a migration says; verbs without an entry are no part of a migration. */
+/** The arguments of each command of a migration; other verbs are not part of a migration. */
 const builders: Builders = {
   "source.probe": () => ({}),
   "target.probe": ({ definition }) => ({ definition }),
@@ -53,10 +53,10 @@ function tlsOf({ tls }: Agreement) {
   return tls === undefined ? {} : { tls };
 }
 
-/** A held migration has its hold's time on top of its precopy's. */
+/** With a gate, the time for the hold is added to that for precopy. */
 function sourceDeadlineMs({ gate, policy }: StoredMigration): number {
-  const held = gate === undefined ? 0 : policy.switchover.deadlineMs;
-  return policy.precopyDeadlineMs + held;
+  const holdMs = gate === undefined ? 0 : policy.switchover.deadlineMs;
+  return policy.precopyDeadlineMs + holdMs;
 }
 
 function ladderOf({ policy, prediction }: StoredMigration, agreement: Agreement) {
@@ -69,7 +69,7 @@ function linkOf({ prediction }: StoredMigration) {
   return linkBytesPerSecond === undefined ? {} : { linkBytesPerSecond };
 }
 
-/** Leave that was given before the start needs no hold. */
+/** Without a gate, or with a permit that came before the start, the source does not hold. */
 function gateOf({ gate, policy }: StoredMigration) {
   if (gate === undefined || gate.permittedAt !== undefined) return {};
   const { permitAt } = policy.switchover;
@@ -79,8 +79,8 @@ function gateOf({ gate, policy }: StoredMigration) {
 /**
  * The arguments of one command, from the record alone.
  *
- * @throws StaleMigration when an earlier step has not left what this one needs
- * @throws TypeError for a verb that is no part of a migration
+ * @throws StaleMigration when an earlier step has not recorded what this one needs
+ * @throws TypeError for a verb that is not part of a migration
  */
 export function argsFor(
   verb: Verb,

@@ -5,10 +5,10 @@ import { Parties } from "../../core/migration/execution-input.ts";
 import { Phase } from "../../core/migration/migration.ts";
 import { Verb } from "../../core/protocol/command.ts";
 import { task } from "../runtime/task.ts";
-import { record, sendRecorded } from "../service/dispatch-command.ts";
-import { waitFor } from "../service/register-wait.ts";
-import { findHandoverKey } from "../store/creation.ts";
-import { enterPhase, readMigration, type StoredMigration } from "../store/migrations.ts";
+import { recordCommand, sendCommand } from "../service/dispatch-command.ts";
+import { registerWait } from "../service/register-wait.ts";
+import { enterPhase } from "../store/migration-progress.ts";
+import { findHandoverKey, readMigration, type StoredMigration } from "../store/migration-record.ts";
 import type { Waiter } from "../store/signals.ts";
 import { argsFor } from "./relay-args.ts";
 
@@ -27,7 +27,7 @@ const RelayInput = z.object({
     )
     .min(1)
     .max(4),
-  /** The signal to wait for in place of the commands' answers. */
+  /** The signal to wait for, instead of the commands' answers. */
   awaits: z.string().optional(),
   interruptible: z.boolean(),
   phase: Phase.optional(),
@@ -37,17 +37,17 @@ type Step = RelayInput["commands"][number] & { id: CommandId; signal: string };
 
 /**
  * Workflow task with token: sends commands to the hosts of a migration and waits for their answers,
- * or for a signal. Wait and commands are written before anything is sent, so no answer can come too
- * early. Called again with the same steps it sends again what was not answered.
+ * or for a signal. The wait and the commands are written before anything is sent, so no answer can
+ * come too early. Called again with the same steps, it sends the unanswered commands again.
  *
- * @throws StaleMigration when the migration is over or has turned back
+ * @throws StaleMigration when the migration has ended or is on its way back
  */
 export const handler = task(async (event): Promise<Record<string, never>> => {
   const input = RelayInput.parse(event);
   const steps = input.commands.map((command) => step(input, command));
   const needsKey = steps.some(({ verb }) => verb === "target.prepare" || verb === "source.start");
   const waiter = waiterFor(input, steps);
-  const { entered, signals, settled } = await waitFor(
+  const { entered, signals, settled } = await registerWait(
     input.migrationId,
     waiter.names.join("+"),
     waiter,
@@ -59,7 +59,7 @@ export const handler = task(async (event): Promise<Record<string, never>> => {
   );
   if (settled !== undefined) return {};
   const [migration, handoverKey] = entered;
-  const open = steps.filter(({ signal }) => signals.happened[signal] === undefined);
+  const open = steps.filter(({ signal }) => signals.raised[signal] === undefined);
   await Promise.all(open.map((one) => send(migration, one, handoverKey)));
   return {};
 });
@@ -76,14 +76,14 @@ function step(input: RelayInput, command: RelayInput["commands"][number]): Step 
 async function enter(input: RelayInput): Promise<StoredMigration> {
   if (input.phase !== undefined) return enterPhase(input.migrationId, input.phase);
   const migration = await readMigration(input.migrationId);
-  const after = input.commands.every(({ verb }) => verb === "source.discard");
-  if (migration.status === "running" || (after && migration.status === "completed")) {
+  const isAfterEnd = input.commands.every(({ verb }) => verb === "source.discard");
+  if (migration.status === "running" || (isAfterEnd && migration.status === "completed")) {
     return migration;
   }
   throw new StaleMigration(`Failed to send commands: ${migration.id} is ${migration.status}`);
 }
 
-/** An end that cannot be observed says something too: the other end's answer is still waited for. */
+/** A failed observation does not fail the wait: the other side's answer is still needed. */
 function waiterFor(input: RelayInput, steps: Step[]): Waiter {
   return {
     token: input.taskToken,
@@ -94,11 +94,11 @@ function waiterFor(input: RelayInput, steps: Step[]): Waiter {
 }
 
 async function recordStep({ migrationId, parties }: RelayInput, { id, verb, side }: Step) {
-  await record({ id, verb, host: parties[side], vm: parties.vm, migrationId });
+  await recordCommand({ id, verb, host: parties[side], vm: parties.vm, migrationId });
 }
 
 async function send(migration: StoredMigration, { id, verb, side }: Step, key?: string) {
-  await sendRecorded({
+  await sendCommand({
     id,
     host: migration[side],
     queueUrl: migration.queueUrls[side],

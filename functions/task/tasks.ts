@@ -8,7 +8,7 @@ import { handler as negotiate } from "./negotiate.ts";
 import { handler as reconcile } from "./reconcile.ts";
 import { handler as relay } from "./relay.ts";
 
-/** The handler of each of the migration workflow's functions, for running them in one process. */
+/** The handlers of the migration workflow's functions, for local mode and tests. */
 export const taskHandlers: Readonly<Record<MigrationTask, (event: unknown) => Promise<unknown>>> = {
   admit,
   relay,

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { Migration } from "../../core/migration/migration.ts";
 import type { EventBody } from "../../core/protocol/event.ts";
-import { waitFor } from "../../functions/service/register-wait.ts";
+import { registerWait } from "../../functions/service/register-wait.ts";
 import { startTestCloud, type TestCloud } from "./testing/cloud.ts";
 import { definition, facts, figures, prepared, sourceProbe } from "./testing/fixtures.ts";
 import { addHost, addMigration, addVm, type TestAgent } from "./testing/fleet.ts";
@@ -107,7 +107,7 @@ describe("the order of events", () => {
   });
 
   it("a batch posted again changes nothing", async () => {
-    await waitFor(made.id, "converged", waiter("again"), none);
+    await registerWait(made.id, "converged", waiter("again"), none);
     const events = source.number(about("migration.started"), about("migration.converged"));
     const batch = { version: 1, host: "host-a", events };
     expect(await source.send("events", batch)).toMatchObject({ body: { acceptedSeq: source.seq } });
@@ -130,7 +130,7 @@ describe("the order of events", () => {
   });
 
   it("one batch posted twice at the same time has its effects once", async () => {
-    await waitFor(made.id, "converged", waiter("twice"), none);
+    await registerWait(made.id, "converged", waiter("twice"), none);
     const events = source.number(about("migration.started"), about("migration.converged"));
     const batch = { version: 1, host: "host-a", events };
     const answers = await Promise.all([1, 2, 3].map(() => source.send("events", batch)));
@@ -211,23 +211,25 @@ describe("events that are told together", () => {
   };
 
   it("have the effects that they have one by one", async () => {
-    await waitFor(made.id, "converged", waiter("together"), none);
+    await registerWait(made.id, "converged", waiter("together"), none);
     await source.emit(...wholeStory());
     const together = await told();
     expect(together).toEqual({
-      ...{ sinceStart: [1, 2, 3], figures, evidence: "trace" },
+      sinceStart: [1, 2, 3],
+      figures,
+      evidence: "trace",
       lines: wholeStory().map(({ type }) => type),
     });
     await addVm("vm-one-by-one", source, small);
     made = await addMigration("vm-one-by-one", "host-b");
-    await waitFor(made.id, "converged", waiter("one-by-one"), none);
+    await registerWait(made.id, "converged", waiter("one-by-one"), none);
     for (const body of wholeStory()) await source.emit(body);
     expect(await told()).toEqual(together);
     expect([...ended("together"), ...ended("one-by-one")]).toEqual(["ok", "ok"]);
   });
 
   it("tell a wait that they end what else has happened", async () => {
-    await waitFor(made.id, "converged", waiter("ahead"), none);
+    await registerWait(made.id, "converged", waiter("ahead"), none);
     await target.emit(about("migration.target-running"));
     await source.emit(...wholeStory());
     const output = cloud.stub.outputs.get("ahead");
@@ -235,8 +237,8 @@ describe("events that are told together", () => {
   });
 
   it("are over when one of them fails: what came before it counts", async () => {
-    await waitFor(made.id, "converged", waiter("before"), none);
-    await waitFor(
+    await registerWait(made.id, "converged", waiter("before"), none);
+    await registerWait(
       made.id,
       "target-running",
       { ...waiter("after"), names: ["target-running"] },
@@ -252,14 +254,14 @@ describe("events that are told together", () => {
 
 describe("what events mean", () => {
   it("STOP stands for convergence and ACK when their own events were lost", async () => {
-    await waitFor(made.id, "converged", waiter("stop-1"), none);
-    await waitFor(made.id, "acked", { ...waiter("stop-2"), names: ["acked"] }, none);
+    await registerWait(made.id, "converged", waiter("stop-1"), none);
+    await registerWait(made.id, "acked", { ...waiter("stop-2"), names: ["acked"] }, none);
     await source.emit(about("migration.stopped"));
     expect([...ended("stop-1"), ...ended("stop-2")]).toEqual(["ok", "ok"]);
   });
 
   it("an ACK of some devices is not the ACK", async () => {
-    await waitFor(made.id, "acked", { ...waiter("some"), names: ["acked"] }, none);
+    await registerWait(made.id, "acked", { ...waiter("some"), names: ["acked"] }, none);
     await source.emit({ ...about("migration.acked"), evidence: "trace", pending: 1 });
     expect(ended("some")).toEqual([]);
     await source.emit({ ...about("migration.acked"), evidence: "trace", pending: 0 });
@@ -273,7 +275,7 @@ describe("what events mean", () => {
   });
 
   it("a failure of either end fails every interruptible wait, with its words", async () => {
-    await waitFor(made.id, "converged", waiter("fails"), none);
+    await registerWait(made.id, "converged", waiter("fails"), none);
     await target.emit({
       ...about("migration.failed"),
       side: "target",
@@ -304,7 +306,7 @@ describe("what events mean", () => {
     ["source", "the source's QEMU process ended: killed"],
     ["target", "the target's QEMU process ended: killed"],
   ])("the end of the %s's QEMU during a migration interrupts it", async (side, cause) => {
-    await waitFor(made.id, "converged", waiter(`exit-${side}`), none);
+    await registerWait(made.id, "converged", waiter(`exit-${side}`), none);
     await (side === "source" ? source : target).emit(guest(made.vm));
     expect(cloud.stub.ended).toContainEqual(
       expect.objectContaining({ token: `exit-${side}`, error: "MigrationFailed", cause }),

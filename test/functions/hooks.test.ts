@@ -24,8 +24,16 @@ afterAll(() => cloud.close());
 function ended(hook: "prepare" | "failed"): EventBody {
   const { id: migrationId, vm, epoch } = migration;
   return {
-    ...{ type: "migration.hook", migrationId, vm, epoch, side: "source", hook },
-    ...{ outcome: "succeeded", detail: "exit status 0", durationMs: 7, output: "done\n" },
+    type: "migration.hook",
+    migrationId,
+    vm,
+    epoch,
+    side: "source",
+    hook,
+    outcome: "succeeded",
+    detail: "exit status 0",
+    durationMs: 7,
+    output: "done\n",
   };
 }
 

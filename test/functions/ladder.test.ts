@@ -44,8 +44,11 @@ test("a ladder travels with the start; rungs and the end without one are kept", 
   expect((await record(id)).rungs).toEqual([first, second]);
 
   await emit(id, {
-    ...{ type: "migration.failed", side: "source", status: "cancelled" },
-    ...{ errorDescription: `no rung left: ${reason}`, code: "no-convergence" },
+    type: "migration.failed",
+    side: "source",
+    status: "cancelled",
+    errorDescription: `no rung left: ${reason}`,
+    code: "no-convergence",
   });
   const end = { action: "end", reason: "the guest runs on the source" };
   await endMigration({ migrationId: id, ...end, error: "MigrationFailed", cause: "cancelled" });

@@ -46,7 +46,7 @@ describe("behind API Gateway", () => {
 
   it.each([
     { kind: "signal", do: "settle", migrationId: "mig_01J9Z3ABCDEFGHJKMNPQRSTVWX", wait: "acked" },
-    { kind: "signal", do: "happen", migrationId: "mig_01J9Z3ABCDEFGHJKMNPQRSTVWX", signal: "x" },
+    { kind: "signal", do: "raise", migrationId: "mig_01J9Z3ABCDEFGHJKMNPQRSTVWX", signal: "x" },
   ])("a signal for a migration that is gone does nothing: $do", async (request) => {
     const before = await cloud.scan();
     expect(await agentEvents(request)).toEqual({});

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { Migration } from "../../core/migration/migration.ts";
-import { waitFor } from "../../functions/service/register-wait.ts";
+import { registerWait } from "../../functions/service/register-wait.ts";
 import { handler as admit } from "../../functions/task/admit.ts";
 import { handler as complete } from "../../functions/task/complete.ts";
 import { handler as endMigration } from "../../functions/task/end-migration.ts";
@@ -152,7 +152,7 @@ describe("POST /v1/migrations/{id}/cancel", () => {
   it("interrupts what waits, once, and shows it", async () => {
     const { id } = await addMigration(vm, "host-b");
     const waiter = { token: `t-${id}`, names: ["converged"], failOn: [], interruptible: true };
-    await waitFor(id, "converged", waiter, Promise.resolve());
+    await registerWait(id, "converged", waiter, Promise.resolve());
     const answer = await operate("POST", `/v1/migrations/${id}/cancel`);
     expect(answer).toMatchObject({ status: 202, body: { cancelRequestedAt: expect.any(String) } });
     const again = await operate("POST", `/v1/migrations/${id}/cancel`);

@@ -77,10 +77,10 @@ test("a cancel that was just too late waits for the end of postcopy, deaf to the
   await start(id);
   await operate("POST", `/v1/migrations/${id}/cancel`);
   await emit(source, id, { type: "migration.postcopy" });
-  const seen = { process: "running", linkUp: true, migrationId: id };
-  await look(id, {
-    source: { ...seen, side: "source", everRan: true, runState: "finish-migrate" },
-    target: { ...seen, side: "target", everRan: true, runState: "running" },
+  const common = { process: "running", linkUp: true, migrationId: id };
+  await observe(id, {
+    source: { ...common, side: "source", everRan: true, runState: "finish-migrate" },
+    target: { ...common, side: "target", everRan: true, runState: "running" },
   });
   const decision = await reconcile({ migrationId: id, turn: 1 });
   expect(decision).toMatchObject({ action: "await-postcopy" });
@@ -114,7 +114,11 @@ const wait = (
   interruptible = true,
 ) =>
   awaitSignal({
-    ...{ migrationId: id, taskToken, signal, phase, interruptible },
+    migrationId: id,
+    taskToken,
+    signal,
+    phase,
+    interruptible,
     ...(number === undefined ? {} : { pause: number }),
   });
 
@@ -130,18 +134,21 @@ async function recover(id: string, attempt: number) {
   expect(ended(`source-${attempt}`)).toEqual(["ok"]);
 }
 
-async function look(id: string, reports: { source: object; target: object }) {
+async function observe(id: string, observations: { source: object; target: object }) {
   await relay({
-    ...{ migrationId: id, attempt: 1, interruptible: false, phase: "reconcile" },
+    migrationId: id,
+    attempt: 1,
+    interruptible: false,
+    phase: "reconcile",
     commands: [
       ...step("observe-source", "migration.observe", "source"),
       ...step("observe-target", "migration.observe", "target"),
     ],
-    taskToken: `look-${id}`,
+    taskToken: `observe-${id}`,
   });
   const status = { migrationStatus: "postcopy-active" };
-  await source.complete({ ...reports.source, ...status });
-  await target.complete({ ...reports.target, ...status });
+  await source.complete({ ...observations.source, ...status });
+  await target.complete({ ...observations.target, ...status });
 }
 
 async function begin(vm: string): Promise<string> {

@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { MigrationId, ulid } from "../../core/id.ts";
-import { happen, interrupt } from "../../functions/agent-events/signals.ts";
-import { waitFor } from "../../functions/service/register-wait.ts";
+import { interrupt, raiseSignals } from "../../functions/agent-events/signals.ts";
+import { registerWait } from "../../functions/service/register-wait.ts";
 import { noSignals, settlement, type Waiter } from "../../functions/store/signals.ts";
 import { putItem } from "../../functions/store/table.ts";
 import { startTestCloud, type TestCloud } from "./testing/cloud.ts";
@@ -15,31 +15,31 @@ beforeAll(async () => {
 
 afterAll(() => cloud.close());
 
-type Act = "wait" | "happen" | "fail" | "interrupt";
+type Act = "wait" | "raise" | "fail" | "interrupt";
 
 /** Every order of the acts, and what the one wait must end with. */
 const orders: [acts: Act[], interruptible: boolean, end: string | undefined][] = [
   [["wait"], true, undefined],
-  [["wait", "happen"], true, "ok"],
-  [["happen", "wait"], true, "ok"],
+  [["wait", "raise"], true, "ok"],
+  [["raise", "wait"], true, "ok"],
   [["wait", "fail"], true, "CommandFailed"],
   [["fail", "wait"], true, "CommandFailed"],
   [["wait", "interrupt"], true, "MigrationCancelled"],
   [["interrupt", "wait"], true, "MigrationCancelled"],
   [["wait", "interrupt"], false, undefined],
   [["interrupt", "wait"], false, undefined],
-  [["wait", "happen", "interrupt"], true, "ok"],
-  [["wait", "interrupt", "happen"], true, "MigrationCancelled"],
-  [["happen", "wait", "interrupt"], true, "ok"],
-  [["happen", "interrupt", "wait"], true, "ok"],
-  [["interrupt", "wait", "happen"], true, "MigrationCancelled"],
-  [["interrupt", "happen", "wait"], true, "ok"],
-  [["interrupt", "wait", "happen"], false, "ok"],
-  [["wait", "interrupt", "happen"], false, "ok"],
-  [["wait", "happen", "fail"], true, "ok"],
-  [["wait", "fail", "happen"], true, "CommandFailed"],
-  [["happen", "fail", "wait"], true, "ok"],
-  [["fail", "happen", "wait"], true, "CommandFailed"],
+  [["wait", "raise", "interrupt"], true, "ok"],
+  [["wait", "interrupt", "raise"], true, "MigrationCancelled"],
+  [["raise", "wait", "interrupt"], true, "ok"],
+  [["raise", "interrupt", "wait"], true, "ok"],
+  [["interrupt", "wait", "raise"], true, "MigrationCancelled"],
+  [["interrupt", "raise", "wait"], true, "ok"],
+  [["interrupt", "wait", "raise"], false, "ok"],
+  [["wait", "interrupt", "raise"], false, "ok"],
+  [["wait", "raise", "fail"], true, "ok"],
+  [["wait", "fail", "raise"], true, "CommandFailed"],
+  [["raise", "fail", "wait"], true, "ok"],
+  [["fail", "raise", "wait"], true, "CommandFailed"],
 ];
 
 describe("a wait and a signal meet", () => {
@@ -55,7 +55,7 @@ describe("a wait and a signal meet", () => {
     for (let round = 0; round < 5; round += 1) {
       const { act, ends } = await migration(i);
       await Promise.all(acts.map((one) => act(one)));
-      const decided = acts.some((one) => one === "happen" || one === "fail");
+      const decided = acts.some((one) => one === "raise" || one === "fail");
       const some = decided || (i && acts.includes("interrupt"));
       expect(ends()).toHaveLength(some ? 1 : 0);
     }
@@ -65,26 +65,28 @@ describe("a wait and a signal meet", () => {
     const { id, ends, token } = await migration(true);
     const names = ["cmd.probe-source.1", "cmd.probe-target.1"];
     const waiter = { token, names, failOn: names, interruptible: true };
-    await waitFor(id, names.join("+"), waiter, none);
-    await happen(id, [{ name: "cmd.probe-target.1", outcome: outcome("host-b#1") }]);
+    await registerWait(id, names.join("+"), waiter, none);
+    await raiseSignals(id, [{ name: "cmd.probe-target.1", outcome: outcome("host-b#1") }]);
     expect(ends()).toEqual([]);
-    await happen(id, [{ name: "cmd.probe-source.1", outcome: outcome("host-a#1") }]);
+    await raiseSignals(id, [{ name: "cmd.probe-source.1", outcome: outcome("host-a#1") }]);
     expect(ends()).toEqual(["ok"]);
   });
 
   it("a wait for several fails with the first that fails", async () => {
     const { id, ends, token } = await migration(true);
     const names = ["cmd.probe-source.1", "cmd.probe-target.1"];
-    await waitFor(id, "probes", { token, names, failOn: names, interruptible: true }, none);
-    await happen(id, [{ name: "cmd.probe-target.1", outcome: { ...outcome("host-b#1"), error } }]);
+    await registerWait(id, "probes", { token, names, failOn: names, interruptible: true }, none);
+    await raiseSignals(id, [
+      { name: "cmd.probe-target.1", outcome: { ...outcome("host-b#1"), error } },
+    ]);
     expect(ends()).toEqual(["CommandFailed"]);
   });
 
   it("a retried state's token takes the place of the first one's", async () => {
     const { id, act, ends, token } = await migration(true);
     await act("wait");
-    await waitFor(id, "acked", { ...waiterOf(token), token: `${token}-again` }, none);
-    await act("happen");
+    await registerWait(id, "acked", { ...waiterOf(token), token: `${token}-again` }, none);
+    await act("raise");
     expect(ends()).toEqual([]);
     expect(cloud.stub.ended).toContainEqual({ token: `${token}-again`, ok: true });
   });
@@ -92,9 +94,9 @@ describe("a wait and a signal meet", () => {
   it("nothing happens in a migration that does not exist", async () => {
     const id = newId();
     const before = await cloud.scan();
-    await happen(id, [{ name: "acked", outcome: outcome("cloud") }]);
+    await raiseSignals(id, [{ name: "acked", outcome: outcome("cloud") }]);
     await interrupt(id, { kind: "failed", at: "now", detail: "" });
-    await expect(waitFor(id, "acked", waiterOf("t"), none)).rejects.toMatchObject({
+    await expect(registerWait(id, "acked", waiterOf("t"), none)).rejects.toMatchObject({
       name: "StaleMigration",
     });
     expect(await cloud.scan()).toEqual(before);
@@ -104,12 +106,12 @@ describe("a wait and a signal meet", () => {
 describe("settlement", () => {
   const waiter = waiterOf("t");
   it("is open while nothing concerns the wait", () => {
-    expect(settlement(waiter, { happened: { converged: outcome("a") } })).toBeUndefined();
+    expect(settlement(waiter, { raised: { converged: outcome("a") } })).toBeUndefined();
   });
 
   it("lets an outcome win over an interrupt", () => {
     const what = { kind: "cancelled", at: "", detail: "" } as const;
-    expect(settlement(waiter, { happened: { acked: outcome("a") }, interrupt: what })).toEqual({
+    expect(settlement(waiter, { raised: { acked: outcome("a") }, interrupt: what })).toEqual({
       ok: true,
     });
   });
@@ -138,9 +140,9 @@ async function migration(interruptible: boolean) {
   const token = `token-of-${id}`;
   await putItem(noSignals(id));
   const acts: Record<Act, () => Promise<unknown>> = {
-    wait: () => waitFor(id, "acked", { ...waiterOf(token), interruptible }, none),
-    happen: () => happen(id, [{ name: "acked", outcome: outcome("host-a#7") }]),
-    fail: () => happen(id, [{ name: "acked", outcome: { ...outcome("host-a#8"), error } }]),
+    wait: () => registerWait(id, "acked", { ...waiterOf(token), interruptible }, none),
+    raise: () => raiseSignals(id, [{ name: "acked", outcome: outcome("host-a#7") }]),
+    fail: () => raiseSignals(id, [{ name: "acked", outcome: { ...outcome("host-a#8"), error } }]),
     interrupt: () => interrupt(id, { kind: "cancelled", at: "now", detail: "asked for" }),
   };
   return {

@@ -1,5 +1,5 @@
 import { MigrationId } from "../../../core/id.ts";
-import { readMigration } from "../../../functions/store/migrations.ts";
+import { readMigration } from "../../../functions/store/migration-record.ts";
 import { handler } from "../../../functions/task/relay.ts";
 
 /** The relay as the workflow calls it: with the parties of the migration, from its record. */

@@ -21,7 +21,7 @@ export class SkippingClock implements Clock {
 
   /** Fires the timer that is due next. */
   skip(): void {
-    const [next] = [...this.#timers].sort((a, b) => a.dueAtMs - b.dueAtMs || a.order - b.order);
+    const next = [...this.#timers].sort((a, b) => a.dueAtMs - b.dueAtMs || a.order - b.order).at(0);
     if (next === undefined) return;
     this.#timers.delete(next);
     this.#nowMs = Math.max(this.#nowMs, next.dueAtMs);

@@ -1,13 +1,16 @@
+import type { MigrationId } from "../../core/id.ts";
 import { allPhases, type Failure, type MigrationStatus } from "../../core/migration/migration.ts";
 import { keys } from "./keys.ts";
-import type { StoredMigration } from "./migrations.ts";
-import { giveBack } from "./slots.ts";
-import { transact, write } from "./table.ts";
+import type { StoredMigration } from "./migration-record.ts";
+import { releaseSlot } from "./slots.ts";
+import { transact, updateIf, write } from "./table.ts";
 
 /**
- * The guest runs on the target: the record, where the VM is, the lock and both hosts' slots change
- * together. False when the migration was over already. Who held slots waits in no queue; a place left
- * there by chance is taken away by `leaveQueue` when the queue is next looked at.
+ * Writes the end of a migration whose guest runs on the target: the record, the VM's host, the lock
+ * and both hosts' slots change together. False when the migration has ended before.
+ *
+ * A migration with slots has no queue entry, or a stale one that `removeFromQueues` removes
+ * later.
  */
 export async function endCompleted(migration: StoredMigration): Promise<boolean> {
   const { id, target, heldBytes } = migration;
@@ -44,8 +47,8 @@ export async function endCompleted(migration: StoredMigration): Promise<boolean>
         ":id": id,
       },
     }),
-    giveBack(migration, "outgoing", heldBytes),
-    giveBack(migration, "incoming", 0),
+    releaseSlot(migration, "outgoing", heldBytes),
+    releaseSlot(migration, "incoming", 0),
     write.delete(keys.secret(id)),
   ]);
   return failed.length === 0;
@@ -54,11 +57,11 @@ export async function endCompleted(migration: StoredMigration): Promise<boolean>
 export type NotCompleted = {
   status: Exclude<MigrationStatus, "running" | "completed">;
   failure: Failure;
-  /** Where things stand for the VM. `unknown` keeps the lock, so that nobody touches it. */
+  /** What becomes of the VM. `unknown` keeps the lock, so that nothing is done to it. */
   vm: "runs-on-source" | "lost" | "unknown";
 };
 
-/** Writes the end of a migration that did not complete. False when it was over already. */
+/** Writes the end of a migration that did not complete. False when it has ended before. */
 export async function endNotCompleted(
   migration: StoredMigration,
   end: NotCompleted,
@@ -87,11 +90,11 @@ export async function endNotCompleted(
     write.update({ key: keys.vm(migration.vm), ...vmAfter(migration, end, now) }),
     write.delete(keys.secret(id)),
     ...[source, target].map((host) => write.delete(keys.waiting(host, id))),
-    // What may still be in use is not given back: on `unknown` a person frees the target's memory.
+    // Memory that may be in use is not released: on `unknown` a person frees the target's.
     ...(held
       ? [
-          giveBack(migration, "outgoing", end.vm === "lost" ? heldBytes : 0),
-          giveBack(migration, "incoming", end.vm === "unknown" ? 0 : heldBytes),
+          releaseSlot(migration, "outgoing", end.vm === "lost" ? heldBytes : 0),
+          releaseSlot(migration, "incoming", end.vm === "unknown" ? 0 : heldBytes),
         ]
       : []),
   ]);
@@ -127,4 +130,60 @@ function vmAfter(migration: StoredMigration, end: NotCompleted, now: string) {
         values: { ...values, ":state": "unknown", ":detail": end.failure.message },
       };
   }
+}
+
+/** Records the migration that continues after this one has ended. */
+export async function recordSuccessor(id: MigrationId, successor: MigrationId): Promise<void> {
+  await updateIf({
+    key: keys.migration(id),
+    update: "SET #successor = :successor",
+    condition: "attribute_exists(pk)",
+    values: { ":successor": successor },
+  });
+}
+
+/** Records, after the end, the difference between the measured and the predicted downtime. */
+export async function recordPredictionError(id: MigrationId, errorMs: number): Promise<void> {
+  await updateIf({
+    key: keys.migration(id),
+    update: "SET #prediction.#errorMs = :errorMs",
+    condition: "attribute_exists(#prediction)",
+    values: { ":errorMs": errorMs },
+  });
+}
+
+/**
+ * Makes a migration whose end was unknown run again, on its way back, with its slots. Memory that the
+ * unknown end left reserved is still reserved. False when another caller was first.
+ */
+export async function reopenUnknown(migration: StoredMigration): Promise<boolean> {
+  const { id, source, target, decisions } = migration;
+  const now = new Date().toISOString();
+  const member = { ":id": new Set([id]) };
+  const failed = await transact([
+    write.update({
+      key: keys.migration(id),
+      update:
+        "SET #status = :running, #phase = :phase, #phases = list_append(#phases, :entered), #slots = :held, #turnsBefore = :turns, #updatedAt = :now REMOVE #endedAt",
+      condition: "#status = :unknown AND size(#decisions) = :turns",
+      values: {
+        ":running": "running",
+        ":unknown": "unknown",
+        ":phase": "reconcile",
+        ":entered": [{ name: "reconcile", startedAt: now }],
+        ":held": "held",
+        ":turns": decisions.length,
+        ":now": now,
+      },
+    }),
+    write.update({
+      key: keys.vm(migration.vm),
+      update: "SET #state = :migrating, #updatedAt = :now REMOVE #detail",
+      condition: "#lockedBy = :id AND #state = :unknown",
+      values: { ":migrating": "migrating", ":unknown": "unknown", ":id": id, ":now": now },
+    }),
+    write.update({ key: keys.host(source), update: "ADD #outgoing :id", values: member }),
+    write.update({ key: keys.host(target), update: "ADD #incoming :id", values: member }),
+  ]);
+  return failed.length === 0;
 }

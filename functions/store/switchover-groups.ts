@@ -2,10 +2,10 @@ import { MigrationId } from "../../core/id.ts";
 import { keys } from "./keys.ts";
 import { expiresIn, updateItem } from "./table.ts";
 
-/** A group is made for one switchover; its row may go after a month. */
+/** A group serves one switchover; its row may be removed after a month. */
 const KEPT_SECONDS = 30 * 86_400;
 
-/** Adds a member that is ready; returns all that are. Joining again changes nothing. */
+/** Adds a ready member and returns all ready members. Joining again changes nothing. */
 export async function joinGroup(name: string, member: MigrationId): Promise<MigrationId[]> {
   const item = await updateItem({
     key: keys.group(name),

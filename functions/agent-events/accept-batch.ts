@@ -1,14 +1,14 @@
-import { setImmediate as afterwards } from "node:timers/promises";
+import { setImmediate } from "node:timers/promises";
 import type { AgentEvent } from "../../core/protocol/event.ts";
 import { acceptEvents, findHost, type StoredHost } from "../store/hosts.ts";
-import { applyEvents } from "./apply.ts";
+import { applyEvents } from "./apply-events.ts";
 
 export type Accepted = { acceptedSeq: number } | { expectedSeq: number };
 
 /**
- * Takes a host's events in their order. Those seen before are skipped; a gap is refused, because an
- * event of it may change what the later ones mean. Effects come first, then the sequence moves on:
- * after a crash in between the same events come again and change nothing twice.
+ * Accepts a host's events in their order. Events accepted before are skipped. A gap is refused: a
+ * missing event may change the meaning of later ones. The effects come before the new sequence number:
+ * after a crash in between, the same events come again and change nothing.
  */
 export async function acceptBatch(host: StoredHost, events: AgentEvent[]): Promise<Accepted> {
   const fresh = events.filter(({ seq }) => seq > host.lastSeq);
@@ -17,8 +17,8 @@ export async function acceptBatch(host: StoredHost, events: AgentEvent[]): Promi
   const gap = fresh.findIndex(({ seq }, place) => seq !== host.lastSeq + 1 + place);
   if (gap !== -1) return { expectedSeq: host.lastSeq + 1 + gap };
   await applyEvents(host.id, fresh);
-  // Where the workflow that goes on from here runs in this process, it goes first.
-  await afterwards();
+  // In local mode the workflow runs in this process: it continues before this batch is acknowledged.
+  await setImmediate();
   if (await acceptEvents(host.id, host.lastSeq, last.seq)) return { acceptedSeq: last.seq };
   return { acceptedSeq: (await findHost(host.id))?.lastSeq ?? host.lastSeq };
 }

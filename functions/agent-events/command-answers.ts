@@ -3,39 +3,39 @@ import { type CommandError, verbs } from "../../core/protocol/command.ts";
 import type { AgentEvent, EventBody } from "../../core/protocol/event.ts";
 import { type Answer, answerCommand, rejectAnswer, type StoredCommand } from "../store/commands.ts";
 import type { EventKey } from "../store/keys.ts";
-import { recordPrepared, recordRecovery } from "../store/migrations.ts";
+import { recordPrepared, recordRecovery } from "../store/migration-events.ts";
 import { recordEnded, recordStarted } from "../store/vms.ts";
-import { memoryCameFree } from "./guests.ts";
-import type { Told } from "./told.ts";
+import { admitByFreeMemory } from "./guest-exits.ts";
+import type { PendingWrites } from "./pending-writes.ts";
 
 type CommandBody = Extract<EventBody, { type: "command.completed" | "command.failed" }>;
 
-/** A host's item may not grow beyond what the table holds. */
+/** DynamoDB's limit of an item is 400 KB. */
 const RESULT_BYTES_MAX = 256 * 1024;
 
 /**
- * A host has answered a command. Nothing changes for a command that was not sent to this host, or
- * that was answered before.
+ * Applies a host's answer to a command. Changes nothing for a command that was not sent to this host,
+ * or that was answered before.
  */
-export async function commandAnswered(
+export async function applyAnswer(
   host: HostId,
   event: AgentEvent,
   body: CommandBody,
-  told: Told,
+  pending: PendingWrites,
 ): Promise<void> {
   const answered = await answerCommand(body.commandId, host, answerOf(body));
   if (answered === undefined) return;
-  const command = await fitting(answered);
-  if (command.migrationId === undefined) return vmCommandAnswered(command);
+  const command = await checkResult(answered);
+  if (command.migrationId === undefined) return applyVmAnswer(command);
   const at = { atMs: event.atMs, host, seq: event.seq };
-  await migrationCommandAnswered(command, command.migrationId, at, told);
+  await applyMigrationAnswer(command, command.migrationId, at, pending);
 }
 
-async function migrationCommandAnswered(
+async function applyMigrationAnswer(
   command: StoredCommand,
   id: NonNullable<StoredCommand["migrationId"]>,
   at: EventKey,
-  told: Told,
+  pending: PendingWrites,
 ): Promise<void> {
   if (command.verb === "target.prepare" && command.state === "completed") {
     await recordPrepared(id, at.host, verbs["target.prepare"].result.parse(command.result));
@@ -46,7 +46,7 @@ async function migrationCommandAnswered(
   }
   const { verb, error } = command;
   const { host, atMs } = at;
-  told.happened(id, {
+  pending.raise(id, {
     name: `cmd.${command.id.slice(id.length + 1)}`,
     outcome: {
       at: new Date().toISOString(),
@@ -57,7 +57,7 @@ async function migrationCommandAnswered(
   });
 }
 
-async function vmCommandAnswered(command: StoredCommand): Promise<void> {
+async function applyVmAnswer(command: StoredCommand): Promise<void> {
   const { verb, vm, host, error } = command;
   if (verb === "guest.start" || verb === "guest.adopt") {
     if (error === undefined) {
@@ -65,11 +65,11 @@ async function vmCommandAnswered(command: StoredCommand): Promise<void> {
       return recordStarted(vm, host, definition);
     }
     await recordEnded(vm, host, { state: "failed", detail: `${error.code}: ${error.message}` });
-    await memoryCameFree(host);
+    await admitByFreeMemory(host);
   }
   if (verb === "guest.stop" && (error === undefined || error.code === "not-found")) {
     await recordEnded(vm, host, { state: "stopped" });
-    await memoryCameFree(host);
+    await admitByFreeMemory(host);
   }
 }
 
@@ -82,8 +82,8 @@ function answerOf(body: CommandBody): Answer {
   return { state: "failed", error };
 }
 
-/** An answer that does not fit its verb is a failed one: what it says cannot be used. */
-async function fitting(command: StoredCommand): Promise<StoredCommand> {
+/** A result that does not fit its verb's schema fails the command: it cannot be used. */
+async function checkResult(command: StoredCommand): Promise<StoredCommand> {
   if (command.state !== "completed") return command;
   const result = verbs[command.verb].result.safeParse(command.result);
   if (result.success) return { ...command, result: result.data };

@@ -4,7 +4,7 @@ import type { VfioDevice } from "../../core/protocol/probe.ts";
 import { keys } from "./keys.ts";
 import { getItems, updateIf } from "./table.ts";
 
-/** What load times are learned by; moves with and without the ACK are different things. */
+/** A subject whose load times are learned, with and without the ACK separately. */
 export type Subject = { name: string; withAck: boolean };
 
 /** The VM itself, and the classes of its passed-through devices. */
@@ -14,10 +14,10 @@ export function subjectsOf(vm: VmId, devices: VfioDevice[], withAck: boolean): S
 }
 
 /**
- * The load time to expect: the VM's own where it has been moved before, else the longest of its
- * device classes. Undefined when nothing is known.
+ * The expected load time: the VM's own if it was moved before, otherwise the longest of its device
+ * classes. Undefined when nothing is known.
  */
-export async function expectedLoad(
+export async function readExpectedLoad(
   subjects: Subject[],
 ): Promise<{ loadMs: number; from: string } | undefined> {
   const items = await getItems(subjects.map(keys.learned));
@@ -30,10 +30,10 @@ export async function expectedLoad(
 }
 
 /**
- * Adds what one move took. Two moves of one class that end at the same moment: one of them is not
- * remembered, which does no harm.
+ * Adds the load time of one move. When two moves of one class end at the same moment, one of them is
+ * dropped, which does no harm.
  */
-export async function rememberLoad(subject: Subject, loadMs: number): Promise<void> {
+export async function recordLoadTime(subject: Subject, loadMs: number): Promise<void> {
   const [item] = await getItems([keys.learned(subject)]);
   const before = item === undefined ? NOTHING_LEARNED : Learned.parse(item.learned);
   await updateIf({

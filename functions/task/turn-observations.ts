@@ -2,10 +2,10 @@ import type { Observed } from "../../core/migration/reconcile.ts";
 import { Observation } from "../../core/protocol/observation.ts";
 import type { StoredCommand } from "../store/commands.ts";
 
-/** The commands of one turn, by step name. */
+/** The stored commands of one turn, by step name. */
 export type TurnCommands = Map<string, StoredCommand>;
 
-type Seen = { source?: Observation | undefined; target?: Observation | undefined };
+type LastObservations = { source?: Observation | undefined; target?: Observation | undefined };
 
 const undoSteps = {
   "cancel-source": { step: "cancel-source", verb: "source.cancel", side: "source" },
@@ -14,41 +14,41 @@ const undoSteps = {
   "discard-target": { step: "discard-target", verb: "target.discard", side: "target" },
 } as const;
 
-export const TURN_STEPS = ["observe-source", "observe-target", ...Object.keys(undoSteps)];
+export const turnSteps = ["observe-source", "observe-target", ...Object.keys(undoSteps)];
 
-/** The command by which an action is carried out; most actions need none. */
+/** The undo step of an action; most actions have none. */
 export function undoOf(action: string) {
   return Object.hasOwn(undoSteps, action) ? undoSteps[action as keyof typeof undoSteps] : undefined;
 }
 
 /**
- * What each end is known to be doing at one turn. When both were observed, only that counts: an end
- * that did not answer is unreachable. After a step back its answer takes the place of that side's
- * last observed; the other side was seen at the turn before.
+ * What is known of each side at one turn. When both were observed, only that counts: a side that did
+ * not answer is unreachable. After an undo step, its answer replaces the last observation of that
+ * side; the other side keeps its observation of the turn before.
  */
-export function sightingsOf(
-  before: Seen | undefined,
+export function observationsOf(
+  before: LastObservations | undefined,
   commands: TurnCommands,
 ): { source: Observed; target: Observed } {
   if (commands.has("observe-source") || commands.has("observe-target")) {
     return {
-      source: reportOf(commands.get("observe-source")) ?? "unreachable",
-      target: reportOf(commands.get("observe-target")) ?? "unreachable",
+      source: observationIn(commands.get("observe-source")) ?? "unreachable",
+      target: observationIn(commands.get("observe-target")) ?? "unreachable",
     };
   }
-  const seen: Seen = { ...before };
+  const last: LastObservations = { ...before };
   for (const { step, side } of Object.values(undoSteps)) {
     const command = commands.get(step);
-    if (command !== undefined) seen[side] = reportOf(command);
+    if (command !== undefined) last[side] = observationIn(command);
   }
-  const nothing = commands.size === 0;
+  const isNothingKnown = commands.size === 0;
   return {
-    source: (nothing ? undefined : seen.source) ?? "unreachable",
-    target: (nothing ? undefined : seen.target) ?? "unreachable",
+    source: (isNothingKnown ? undefined : last.source) ?? "unreachable",
+    target: (isNothingKnown ? undefined : last.target) ?? "unreachable",
   };
 }
 
-function reportOf(command: StoredCommand | undefined): Observation | undefined {
+function observationIn(command: StoredCommand | undefined): Observation | undefined {
   if (command?.state !== "completed") return undefined;
   if (command.verb === "target.discard") {
     return { side: "target", process: "exited", everRan: false, linkUp: false };

@@ -2,18 +2,19 @@ import { ClimbedRung } from "../../core/convergence/ladder.ts";
 import type { HostId } from "../../core/id.ts";
 import type { Failure } from "../../core/migration/migration.ts";
 import type { AgentEvent, EventBody } from "../../core/protocol/event.ts";
-import { permitHeld } from "../service/permit-switchover.ts";
+import { permitHeldSource } from "../service/permit-switchover.ts";
 import {
   changeByEvents,
+  type Emitter,
   type EventChange,
-  playsPart,
-  type Teller,
-} from "../store/event-changes.ts";
-import { recordFailure, recordRung } from "../store/migrations.ts";
+  isSideOf,
+  recordRung,
+} from "../store/migration-events.ts";
+import { recordFailure } from "../store/migration-progress.ts";
 import type { Outcome } from "../store/signals.ts";
 import { pauseSignal } from "../store/signals.ts";
+import type { PendingWrites } from "./pending-writes.ts";
 import { interrupt } from "./signals.ts";
-import type { Told } from "./told.ts";
 
 export type MigrationBody = Extract<EventBody, { migrationId: unknown }>;
 export type MigrationEvent = AgentEvent & { body: MigrationBody };
@@ -24,83 +25,88 @@ export function isMigrationEvent(event: AgentEvent): event is MigrationEvent {
   return "migrationId" in event.body;
 }
 
-/** Whether the next event belongs to what the last one began to tell. */
-export function tellTogether({ body: last }: MigrationEvent, { body: next }: MigrationEvent) {
+/** True if both events may be written in one update. */
+export function canMerge({ body: last }: MigrationEvent, { body: next }: MigrationEvent): boolean {
   if (last.type === "migration.failed" || last.type === "migration.held") return false;
   const isSame = last.migrationId === next.migrationId && last.epoch === next.epoch;
   return isSame && last.vm === next.vm && sideOf(last) === sideOf(next);
 }
 
 /**
- * A host tells of a migration, with one or more events that tell together. Nothing changes when it
- * plays no such part in it, when the epoch is not the migration's, or when the migration is over.
+ * Applies events of one migration that can be merged. Changes nothing when the host is not that side
+ * of the migration, when the epoch differs, or when the migration has ended.
  */
-export async function migrationEvents(
+export async function applyMigrationEvents(
   host: HostId,
   events: MigrationEvent[],
-  told: Told,
+  pending: PendingWrites,
 ): Promise<void> {
   const [first] = events;
   if (first === undefined) return;
   const { migrationId: id, vm, epoch } = first.body;
-  const teller = { id, vm, epoch, host, side: sideOf(first.body) };
+  const emitter = { id, vm, epoch, host, side: sideOf(first.body) };
   const effects = events.map((event) => effectOf(event.body, event.atMs));
-  if (!(await changeByEvents(teller, effects))) return tellHooks(teller, events, told);
+  if (!(await changeByEvents(emitter, effects))) return addHookEntries(emitter, events, pending);
   const now = new Date().toISOString();
   for (const [place, event] of events.entries()) {
-    tellOne(host, event, told);
+    addToTimeline(host, event, pending);
     const by = `${host}#${event.seq}`;
     for (const name of effects[place]?.signals ?? []) {
-      told.happened(id, { name, outcome: { at: now, by } });
+      pending.raise(id, { name, outcome: { at: now, by } });
     }
-    await follow(event.body, { at: now, by }, told);
+    await actOn(event.body, { at: now, by }, pending);
   }
 }
 
-/** What hosts do after the end is told, too, though nothing follows from it. */
-async function tellHooks(teller: Teller, events: MigrationEvent[], told: Told): Promise<void> {
+/** Hooks also run after the end: they get timeline entries and have no other effect. */
+async function addHookEntries(
+  emitter: Emitter,
+  events: MigrationEvent[],
+  pending: PendingWrites,
+): Promise<void> {
   const hooks = events.filter(({ body }) => body.type === "migration.hook");
-  if (hooks.length === 0 || !(await playsPart(teller))) return;
-  for (const event of hooks) tellOne(teller.host, event, told);
+  if (hooks.length === 0 || !(await isSideOf(emitter))) return;
+  for (const event of hooks) addToTimeline(emitter.host, event, pending);
 }
 
-function tellOne(host: HostId, { body, atMs, seq }: MigrationEvent, told: Told): void {
+function addToTimeline(
+  host: HostId,
+  { body, atMs, seq }: MigrationEvent,
+  pending: PendingWrites,
+): void {
   const at = { atMs, host, seq };
-  if (body.type === "migration.progress") told.sample(body.migrationId, at, body.progress);
-  else told.entry(body.migrationId, at, { type: body.type, detail: detailOf(body) });
+  if (body.type === "migration.progress") pending.addSample(body.migrationId, at, body.progress);
+  else pending.addEntry(body.migrationId, at, { type: body.type, detail: detailOf(body) });
 }
 
-/** What some events ask for beside being told. */
-async function follow(body: MigrationBody, outcome: Outcome, told: Told): Promise<void> {
+/** Effects of an event beyond the record's fields, the signals and the timeline. */
+async function actOn(body: MigrationBody, outcome: Outcome, pending: PendingWrites): Promise<void> {
   const { migrationId: id } = body;
   switch (body.type) {
     case "migration.rung":
       return recordRung(id, ClimbedRung.parse(detailOf(body)));
     case "migration.held":
-      await told.write();
-      return permitHeld(id);
+      await pending.write();
+      return permitHeldSource(id);
     case "migration.postcopy-paused": {
       const message = `pause ${body.pause}: the connection broke`;
       const error = { name: "PostcopyPaused", message };
-      told.happened(id, {
-        name: pauseSignal(body.pause),
-        outcome: { ...outcome, error },
-      });
+      pending.raise(id, { name: pauseSignal(body.pause), outcome: { ...outcome, error } });
       return;
     }
     case "migration.failed":
-      // Before the interrupt: the end takes the first cause that is written down.
+      // Before the interrupt: the end reports the first failure that was recorded.
       if (body.code === "no-convergence") {
         await recordFailure(id, noConvergence(body.errorDescription));
       }
-      await told.write();
-      return interrupt(id, { kind: "failed", at: outcome.at, detail: wordsOf(body) });
+      await pending.write();
+      return interrupt(id, { kind: "failed", at: outcome.at, detail: failureText(body) });
     default:
       return;
   }
 }
 
-/** The end of a migration that an event can only come from. */
+/** The side that emits an event of this type. */
 function sideOf(body: MigrationBody): "source" | "target" {
   switch (body.type) {
     case "migration.hook":
@@ -115,9 +121,9 @@ function sideOf(body: MigrationBody): "source" | "target" {
 }
 
 /**
- * What each event does to the record, and what it says that a workflow may wait for. QEMU stops the
- * guest only after it has converged and, where one is asked for, after the ACK: so STOP stands for
- * both, in case their own events were lost with a restarted agent.
+ * The changes of the record and the signals that an event causes. QEMU stops the guest only after it
+ * has converged and, where an ACK is expected, after the ACK. So STOP implies both, in case their own
+ * events were lost with a restarted agent.
  */
 function effectOf(body: MigrationBody, atMs: number): Effect {
   const nothing = { first: {}, newest: {}, signals: [] } as const;
@@ -144,7 +150,7 @@ function effectOf(body: MigrationBody, atMs: number): Effect {
     case "migration.held":
       return { ...nothing, first: { heldAtMs: atMs }, signals: ["converged"] };
     case "migration.rung":
-      // No cancel from here on: QEMU may begin postcopy at any moment.
+      // From here on no cancel is accepted: QEMU may begin postcopy at any moment.
       if (body.action === "postcopy") {
         return { ...nothing, first: { postcopyAtMs: atMs }, signals: [] };
       }
@@ -179,14 +185,18 @@ function effectOf(body: MigrationBody, atMs: number): Effect {
     case "migration.failed":
       return {
         ...nothing,
-        first: { [`${body.side}Failure`]: wordsOf(body) },
+        first: { [`${body.side}Failure`]: failureText(body) },
         signals: [],
       };
   }
 }
 
-/** What an end says of its failure; never nothing. */
-function wordsOf({ side, status, errorDescription }: MigrationBody & { type: "migration.failed" }) {
+/** The failure as the side reported it; never empty. */
+function failureText({
+  side,
+  status,
+  errorDescription,
+}: MigrationBody & { type: "migration.failed" }) {
   if (errorDescription !== "") return `${side}: ${errorDescription}`;
   const what = status === "exited" ? "its QEMU has ended" : `the migration ended ${status}`;
   return `${side}: ${what}`;

@@ -1,28 +1,28 @@
-import type { MigrationId } from "../../core/id.ts";
 import { takeKey } from "./idempotency.ts";
 import { keys } from "./keys.ts";
-import type { StoredMigration } from "./migrations.ts";
+import type { StoredMigration } from "./migration-record.ts";
 import { noSignals } from "./signals.ts";
-import { giveBack, slotWrites } from "./slots.ts";
-import { getItem, transact, write } from "./table.ts";
+import { releaseSlot, slotWrites } from "./slots.ts";
+import { transact, write } from "./table.ts";
 
 export type NewMigration = {
   migration: StoredMigration;
-  /** Lets the two agents find each other; 32 bytes, hex. */
+  /** By which the two agents authenticate each other; 32 bytes, hex. */
   handoverKey: string;
   idempotency: { key: string; bodyHash: string };
-  /** What the target may give to guests. */
+  /** Memory that the target may give to guests. */
   memoryBytes: number;
 };
 
-/** Places of the key and of the slots in the transaction; before them all is about the VM. */
-const KEY = 5;
-const SLOTS = 6;
+/** Places of the key's write and of the first slot's in the transaction. */
+const KEY_PLACE = 5;
+const SLOTS_PLACE = 6;
 
 /**
- * Writes a migration and takes the VM's lock with its new epoch: all of it or nothing. The lock is
- * only had by the VM that was read: running, on that host, with that epoch. Where both hosts have
- * room it is admitted with that; if not, it has to wait its turn. Answers with what was written.
+ * Writes a migration and takes the VM's lock with its new epoch, all or nothing. The lock is taken
+ * only if the VM still is as it was read: running, on that host, with that epoch. Where both hosts
+ * have room, the migration is admitted in the same transaction; otherwise it must wait for its turn.
+ * Returns what was written.
  */
 export async function createMigration(
   made: NewMigration,
@@ -34,15 +34,15 @@ export async function createMigration(
     ...slotWrites(admitted, memoryBytes),
   ]);
   if (failed.length === 0) return { ...made, migration: admitted };
-  if (failed.every((place) => place >= SLOTS)) {
+  if (failed.every((place) => place >= SLOTS_PLACE)) {
     const again = await transact(creationWrites(made, migration));
-    return again.length === 0 ? made : because(again);
+    return again.length === 0 ? made : reasonOf(again);
   }
-  return because(failed);
+  return reasonOf(failed);
 }
 
-function because(failed: number[]): "vm-changed" | "key-used" {
-  return failed.includes(KEY) ? "key-used" : "vm-changed";
+function reasonOf(failed: number[]): "vm-changed" | "key-used" {
+  return failed.includes(KEY_PLACE) ? "key-used" : "vm-changed";
 }
 
 function creationWrites(made: NewMigration, migration: StoredMigration) {
@@ -77,8 +77,8 @@ function creationWrites(made: NewMigration, migration: StoredMigration) {
 }
 
 /**
- * Takes back a migration whose execution could not be started. The epoch stays: it never shrinks.
- * False when the migration has begun all the same.
+ * Removes a migration whose execution could not be started. The VM's epoch is kept: it never
+ * decreases. False when the migration has begun nevertheless.
  */
 export async function withdrawMigration(made: NewMigration): Promise<boolean> {
   const { migration } = made;
@@ -103,14 +103,11 @@ export async function withdrawMigration(made: NewMigration): Promise<boolean> {
     }),
     write.delete(keys.idempotency(made.idempotency.key)),
     ...(held
-      ? [giveBack(migration, "outgoing", 0), giveBack(migration, "incoming", migration.heldBytes)]
+      ? [
+          releaseSlot(migration, "outgoing", 0),
+          releaseSlot(migration, "incoming", migration.heldBytes),
+        ]
       : []),
   ]);
   return failed.length === 0;
-}
-
-/** Absent once the migration is over. */
-export async function findHandoverKey(id: MigrationId): Promise<string | undefined> {
-  const key = (await getItem(keys.secret(id)))?.handoverKey;
-  return typeof key === "string" ? key : undefined;
 }

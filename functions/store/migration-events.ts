@@ -1,0 +1,110 @@
+import type { ClimbedRung } from "../../core/convergence/ladder.ts";
+import type { HostId, MigrationId, VmId } from "../../core/id.ts";
+import { keys } from "./keys.ts";
+import { updateRunning } from "./migration-update.ts";
+import { getItem, updateIf } from "./table.ts";
+
+/** What agents' events and answers write into the record of a running migration. */
+
+export type EventChange = {
+  /** Fields that keep their first value. */
+  first: Record<string, unknown>;
+  /** Fields that take the newest value. */
+  newest: Record<string, unknown>;
+};
+
+/** The host that emitted an event, and what it claims about itself. */
+export type Emitter = {
+  id: MigrationId;
+  vm: VmId;
+  epoch: number;
+  host: HostId;
+  /** The side that the host must be. */
+  side: "source" | "target";
+};
+
+/**
+ * Writes the changes of several events, oldest first, in one update. False, and nothing written, when
+ * the host is not that side of the migration, the epoch differs, or the migration has ended.
+ */
+export async function changeByEvents(emitter: Emitter, changes: EventChange[]): Promise<boolean> {
+  const oldestWins = changes.map(({ first }) => first).reverse();
+  const first = Object.assign({}, ...oldestWins) as EventChange["first"];
+  const newest = Object.assign({}, ...changes.map((change) => change.newest));
+  const sets = [
+    ...Object.keys(first).map((name) => `#${name} = if_not_exists(#${name}, :${name})`),
+    ...Object.keys(newest).map((name) => `#${name} = :${name}`),
+  ];
+  const values = Object.entries({ ...first, ...newest });
+  return updateIf({
+    key: keys.migration(emitter.id),
+    update: `SET ${[...sets, "#updatedAt = :now"].join(", ")}`,
+    condition: "#status = :running AND #epoch = :epoch AND #vm = :vm AND #side = :host",
+    names: { "#side": emitter.side },
+    values: {
+      ...Object.fromEntries(values.map(([name, value]) => [`:${name}`, value])),
+      ":now": new Date().toISOString(),
+      ":running": "running",
+      ":epoch": emitter.epoch,
+      ":vm": emitter.vm,
+      ":host": emitter.host,
+    },
+  });
+}
+
+/** True when the host is that side of the migration, running or ended. */
+export async function isSideOf({ id, vm, epoch, host, side }: Emitter): Promise<boolean> {
+  const item = await getItem(keys.migration(id));
+  return item?.vm === vm && item.epoch === epoch && item[side] === host;
+}
+
+/** Records where the prepared target listens. Only the target of a running migration may do so. */
+export async function recordPrepared(
+  id: MigrationId,
+  host: HostId,
+  prepared: { migrationUri: string; handover: { address: string; port: number }; startMs: number },
+): Promise<void> {
+  const { startMs, migrationUri, handover } = prepared;
+  await updateRunning(id, {
+    set: "#prepared = if_not_exists(#prepared, :where), #targetStartMs = :startMs",
+    condition: "#target = :host",
+    values: { ":where": { migrationUri, handover }, ":startMs": startMs, ":host": host },
+  });
+}
+
+/**
+ * Records where the target listens after a break in postcopy; null: it has everything. The newest
+ * value wins.
+ */
+export async function recordRecovery(
+  id: MigrationId,
+  host: HostId,
+  uri: string | null,
+): Promise<void> {
+  await updateRunning(id, {
+    set: "#recoveryUri = :uri",
+    condition: "#target = :host",
+    values: { ":uri": uri, ":host": host },
+  });
+}
+
+/** Records a rung that the source climbed; the same rung again changes nothing. */
+export async function recordRung(id: MigrationId, climbed: ClimbedRung): Promise<void> {
+  await updateRunning(id, {
+    set: "#rungs = list_append(if_not_exists(#rungs, :none), :climbed)",
+    condition: "attribute_not_exists(#rungs) OR size(#rungs) < :rung",
+    values: { ":climbed": [climbed], ":none": [], ":rung": climbed.rung },
+  });
+}
+
+/** Records how a side's QEMU process ended. False when the migration has ended before. */
+export async function recordExited(
+  id: MigrationId,
+  side: "source" | "target",
+  detail: string,
+): Promise<boolean> {
+  return updateRunning(id, {
+    set: `#${side}Exited = if_not_exists(#${side}Exited, :detail)`,
+    values: { ":detail": detail },
+  });
+}

@@ -1,0 +1,159 @@
+import { z } from "zod";
+import { StaleMigration } from "../../core/errors.ts";
+import { MigrationId, type VmId } from "../../core/id.ts";
+import { Migration, type MigrationStatus } from "../../core/migration/migration.ts";
+import { Agreement } from "../../core/negotiate/agreement.ts";
+import { MigrationPolicy } from "../../core/negotiate/policy.ts";
+import { verbs } from "../../core/protocol/command.ts";
+import { AckEvidence } from "../../core/protocol/event.ts";
+import { Observation } from "../../core/protocol/observation.ts";
+import { VfioDevice } from "../../core/protocol/probe.ts";
+import { VmDefinition } from "../../core/vm.ts";
+import { keys } from "./keys.ts";
+import { type Listed, type Page, pageOf } from "./page.ts";
+import { getItem, getItems, queryItems } from "./table.ts";
+
+const { migrationUri, handover } = verbs["target.prepare"].result.shape;
+
+const StoredDecision = z.object({
+  turn: z.int().positive(),
+  at: z.string(),
+  action: z.string(),
+  reason: z.string(),
+});
+export type StoredDecision = z.infer<typeof StoredDecision>;
+
+/**
+ * Stored as text: no expression reads parts of it, and hundreds of attributes made up most of the
+ * cost of each update of the record.
+ */
+const StoredAgreement = z
+  .string()
+  .transform((text): unknown => JSON.parse(text))
+  .pipe(Agreement);
+
+/** The whole record: what the API shows, and what only the workflow's tasks need. */
+const StoredMigration = z.object({
+  ...Migration.omit({ ack: true }).shape,
+  agreement: StoredAgreement.optional(),
+  /** As it was when the VM's lock was taken: it cannot change while the lock is held. */
+  definition: VmDefinition,
+  queueUrls: z.object({ source: z.string(), target: z.string() }),
+  /** Memory of the guest: held on both hosts while it moves. */
+  heldBytes: z.int().nonnegative(),
+  slots: z.enum(["held", "released"]).optional(),
+  wasRunning: z.boolean().optional(),
+  ackEvidence: AckEvidence.optional(),
+  ackedAtMs: z.number().optional(),
+  prepared: z.object({ migrationUri, handover }).optional(),
+  recoveryUri: z.string().nullable().optional(),
+  /** The failure as each side reported it. */
+  sourceFailure: z.string().optional(),
+  targetFailure: z.string().optional(),
+  /** How the target's QEMU process ended while the migration was under way. */
+  targetExited: z.string().optional(),
+  /** How the source's QEMU process ended before the source had completed. */
+  sourceExited: z.string().optional(),
+  /** How often the permit was sent: each time with a command id of its own. */
+  permits: z.int().positive().optional(),
+  heldAtMs: z.number().optional(),
+  openedAtMs: z.number().optional(),
+  /** Passed-through devices that the source reported: load times are learned by their classes. */
+  vfioDevices: z.array(VfioDevice).optional(),
+  /** Written with the decision to go on without the ACK: the successor's id and policy. */
+  restart: z.object({ id: MigrationId, policy: MigrationPolicy }).optional(),
+  /** Grows with each change of the bandwidth limit. */
+  bandwidthRevision: z.int().positive().optional(),
+  decisions: z.array(StoredDecision),
+  /** Turns of earlier executions, when the way back was taken again after an unknown end. */
+  turnsBefore: z.int().nonnegative().optional(),
+  observations: z
+    .object({ source: Observation.optional(), target: Observation.optional() })
+    .optional(),
+});
+export type StoredMigration = z.infer<typeof StoredMigration>;
+
+export function parseMigration(item: unknown): StoredMigration {
+  return StoredMigration.parse(item);
+}
+
+/** The part of the record that the API shows. */
+export function publicMigration(stored: StoredMigration): Migration {
+  const { agreement, ackEvidence, ackedAtMs, gate, heldAtMs, openedAtMs } = stored;
+  return PublicMigration.parse({
+    ...stored,
+    ...(gate === undefined ? {} : { gate: { ...gate, heldAtMs, openedAtMs } }),
+    ...(agreement === undefined
+      ? {}
+      : {
+          ack: {
+            mode: agreement.ackMode,
+            pendingDevices: ackEvidence === undefined ? agreement.ackDevices : [],
+            ...(agreement.ackMode === "none"
+              ? {}
+              : { evidence: ackEvidence, ackedAtMs: ackedAtMs }),
+          },
+        }),
+  });
+}
+
+const PublicMigration = z.object(Migration.shape);
+
+export async function findMigration(id: MigrationId): Promise<StoredMigration | undefined> {
+  const item = await getItem(keys.migration(id));
+  return item === undefined ? undefined : parseMigration(item);
+}
+
+/** @throws StaleMigration when no migration has that id */
+export async function readMigration(id: MigrationId): Promise<StoredMigration> {
+  const migration = await findMigration(id);
+  if (migration === undefined) throw new StaleMigration(`Failed to find migration ${id}`);
+  return migration;
+}
+
+/** Newest first. */
+export async function listMigrations(
+  filter: { vm?: VmId | undefined; status?: MigrationStatus | undefined },
+  page: Page,
+): Promise<Listed<Migration>> {
+  if (filter.vm !== undefined) return listMigrationsOfVm(filter.vm, filter.status, page);
+  return pageOf({
+    partition: "MIGRATIONS",
+    keyOf: keys.migration,
+    read: (item) => publicMigration(parseMigration(item)),
+    page,
+    newestFirst: true,
+    ...(filter.status === undefined
+      ? {}
+      : { filter: "#status = :status", values: { ":status": filter.status } }),
+  });
+}
+
+async function listMigrationsOfVm(
+  vm: VmId,
+  status: MigrationStatus | undefined,
+  page: Page,
+): Promise<Listed<Migration>> {
+  const { items, more, last } = await queryItems({
+    partition: ["pk", `VM#${vm}`],
+    prefix: ["sk", "MIG#"],
+    limit: page.limit,
+    newestFirst: true,
+    ...(page.after === undefined ? {} : { after: keys.vmMigration(vm, page.after as MigrationId) }),
+  });
+  const ids = items.map((item) => String(item.sk).slice("MIG#".length) as MigrationId);
+  const records = await getItems(ids.map((id) => keys.migration(id)));
+  return {
+    items: records
+      .map((item) => publicMigration(parseMigration(item)))
+      .filter((migration) => status === undefined || migration.status === status)
+      .sort((a, b) => (a.id < b.id ? 1 : -1)),
+    ...(more && last !== undefined ? { next: last.slice("MIG#".length) } : {}),
+  };
+}
+
+/** The key by which the two agents authenticate each other; removed when the migration ends. */
+export async function findHandoverKey(id: MigrationId): Promise<string | undefined> {
+  const key = (await getItem(keys.secret(id)))?.handoverKey;
+  return typeof key === "string" ? key : undefined;
+}
