@@ -31,14 +31,14 @@ beforeEach(async () => {
 
 afterAll(() => cloud.close());
 
-describe("who may post events", () => {
+describe("authentication of agents", () => {
   const batch = () => ({ version: 1, host: "host-a", events: source.number(guest("vm-9")) });
 
   it.each([
     ["no key", ""],
     ["a wrong key", "A".repeat(43)],
     ["another host's key", undefined],
-  ])("a host with %s may not", async (_, key) => {
+  ])("refuses a host with %s", async (_, key) => {
     const before = await cloud.scan();
     const body = batch();
     source.seq -= 1;
@@ -53,13 +53,13 @@ describe("who may post events", () => {
     expect(await cloud.scan()).toEqual(before);
   });
 
-  it("a host that is not known is answered like a wrong key", async () => {
+  it("answers an unknown host like a wrong key", async () => {
     const unknown = { ...batch(), host: "host-z" };
     source.seq -= 1;
     expect(await source.send("events", unknown)).toMatchObject({ status: 401 });
   });
 
-  it("a host learns on registration where its queue is and which event comes next", async () => {
+  it("answers a registration with the queue and the last accepted event", async () => {
     expect(await source.send("register", { host: "host-a", facts })).toEqual({
       status: 200,
       headers: expect.anything(),
@@ -68,7 +68,7 @@ describe("who may post events", () => {
   });
 });
 
-describe("what is refused", () => {
+describe("a batch of events is refused with", () => {
   const event = { seq: 1, atMs: 1, body: { type: "guest.exited", vm: "vm-1", detail: "" } };
   const batch = { version: 1, host: "host-a", events: [event] };
   it.each([
@@ -93,7 +93,7 @@ describe("what is refused", () => {
 });
 
 describe("the order of events", () => {
-  it("a gap is refused and says which event is missing", async () => {
+  it("a gap is refused, and the answer names the missing event", async () => {
     const before = await cloud.scan();
     const [event] = source.number(about("migration.converged"));
     const late = { ...event, seq: source.seq + 1 };
@@ -117,7 +117,7 @@ describe("the order of events", () => {
     expect(ended("again")).toEqual(["ok"]);
   });
 
-  it("a batch that overlaps an earlier one brings only what is new", async () => {
+  it("of a batch that overlaps an earlier one, only the new events take effect", async () => {
     const [first] = source.number(about("migration.started"));
     await source.send("events", { version: 1, host: "host-a", events: [first] });
     const [second] = source.number(about("migration.stopped"));
@@ -143,8 +143,8 @@ describe("the order of events", () => {
 
 describe("events that change nothing", () => {
   const cases: [string, () => TestAgent, (body: MigrationEvent) => MigrationEvent][] = [
-    ["of a host that plays no part", () => bystander, (body) => body],
-    ["of the source told by the target", () => target, (body) => body],
+    ["of a host that is neither side", () => bystander, (body) => body],
+    ["of the source, emitted by the target", () => target, (body) => body],
     ["of an older epoch", () => source, (body) => ({ ...body, epoch: body.epoch - 1 })],
     ["of a newer epoch", () => source, (body) => ({ ...body, epoch: body.epoch + 1 })],
     ["of another VM", () => source, (body) => ({ ...body, vm: "vm-9" as never })],
@@ -160,14 +160,14 @@ describe("events that change nothing", () => {
     { ...about("migration.failed"), side: "source", status: "failed", errorDescription: "x" },
   ];
 
-  it.each(cases)("%s", async (_, teller, change) => {
+  it.each(cases)("%s", async (_, emitter, change) => {
     const before = await ofMigration();
-    const answer = await teller().emit(...bodies().map(change));
+    const answer = await emitter().emit(...bodies().map(change));
     expect(answer.status).toBe(200);
     expect(await ofMigration()).toEqual(before);
   });
 
-  it("target-running told by the source", async () => {
+  it("target-running, emitted by the source", async () => {
     const before = await ofMigration();
     await source.emit(about("migration.target-running"));
     expect(await ofMigration()).toEqual(before);
@@ -190,7 +190,7 @@ describe("events that change nothing", () => {
   });
 });
 
-describe("events that are told together", () => {
+describe("events that are merged", () => {
   const wholeStory = (): EventBody[] => [
     about("migration.started"),
     { ...about("migration.acked"), evidence: "trace" },
@@ -198,7 +198,7 @@ describe("events that are told together", () => {
     { ...about("migration.source-completed"), figures, handedOver: true },
   ];
 
-  const told = async () => {
+  const effects = async () => {
     const { startedAtMs, ackedAtMs, stoppedAtMs, sourceCompletedAtMs, ...rest } =
       (await record()) ?? {};
     const times = [ackedAtMs, stoppedAtMs, sourceCompletedAtMs];
@@ -210,10 +210,10 @@ describe("events that are told together", () => {
     };
   };
 
-  it("have the effects that they have one by one", async () => {
+  it("have the same effects as one by one", async () => {
     await registerWait(made.id, "converged", waiter("together"), none);
     await source.emit(...wholeStory());
-    const together = await told();
+    const together = await effects();
     expect(together).toEqual({
       sinceStart: [1, 2, 3],
       figures,
@@ -224,11 +224,11 @@ describe("events that are told together", () => {
     made = await addMigration("vm-one-by-one", "host-b");
     await registerWait(made.id, "converged", waiter("one-by-one"), none);
     for (const body of wholeStory()) await source.emit(body);
-    expect(await told()).toEqual(together);
+    expect(await effects()).toEqual(together);
     expect([...ended("together"), ...ended("one-by-one")]).toEqual(["ok", "ok"]);
   });
 
-  it("tell a wait that they end what else has happened", async () => {
+  it("report the other raised signals to the wait that they settle", async () => {
     await registerWait(made.id, "converged", waiter("ahead"), none);
     await target.emit(about("migration.target-running"));
     await source.emit(...wholeStory());
@@ -236,7 +236,7 @@ describe("events that are told together", () => {
     expect(output).toEqual({ raised: ["acked", "source-completed", "target-running"] });
   });
 
-  it("are over when one of them fails: what came before it counts", async () => {
+  it("end with a failure; the events before it take effect", async () => {
     await registerWait(made.id, "converged", waiter("before"), none);
     await registerWait(
       made.id,
@@ -248,12 +248,12 @@ describe("events that are told together", () => {
     await source.emit(about("migration.stopped"), { ...about("migration.failed"), ...failed });
     expect(ended("before")).toEqual(["ok"]);
     expect(ended("after")).toEqual(["MigrationFailed"]);
-    expect((await told()).lines).toEqual(["migration.stopped", "migration.failed"]);
+    expect((await effects()).lines).toEqual(["migration.stopped", "migration.failed"]);
   });
 });
 
-describe("what events mean", () => {
-  it("STOP stands for convergence and ACK when their own events were lost", async () => {
+describe("the meaning of events", () => {
+  it("STOP implies convergence and ACK when their own events were lost", async () => {
     await registerWait(made.id, "converged", waiter("stop-1"), none);
     await registerWait(made.id, "acked", { ...waiter("stop-2"), names: ["acked"] }, none);
     await source.emit(about("migration.stopped"));
@@ -268,13 +268,13 @@ describe("what events mean", () => {
     expect(ended("some")).toEqual(["ok"]);
   });
 
-  it("the first ACK's evidence stays", async () => {
+  it("the evidence of the first ACK wins", async () => {
     await source.emit({ ...about("migration.acked"), evidence: "trace" });
     await source.emit(about("migration.stopped"));
     expect(await record()).toMatchObject({ ackEvidence: "trace" });
   });
 
-  it("a failure of either end fails every interruptible wait, with its words", async () => {
+  it("a failure of either side fails every interruptible wait, with its message", async () => {
     await registerWait(made.id, "converged", waiter("fails"), none);
     await target.emit({
       ...about("migration.failed"),
@@ -314,7 +314,7 @@ describe("what events mean", () => {
   });
 });
 
-/** The tests' waits enter no phase. */
+/** The waits of these tests enter no phase. */
 const none = Promise.resolve();
 
 type MigrationEvent = Extract<EventBody, { migrationId: unknown }>;

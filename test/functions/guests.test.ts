@@ -32,7 +32,7 @@ afterEach(() => {
   documents().middlewareStack.remove(AFTER_READ);
 });
 
-/** Has the migration completed between two steps of whoever reads that row. */
+/** Completes the migration right after that row was read, before its reader continues. */
 function completeAfterReading(pk: string): { done: boolean } {
   const state = { done: false };
   documents().middlewareStack.add(
@@ -56,14 +56,14 @@ describe("a target's QEMU that ends just as its migration completes", () => {
   it.each([
     ["after the VM was read", () => `VM#${made.vm}`],
     ["after the migration was read", () => `MIG#${made.id}`],
-  ])("is written down: %s", async (_, row) => {
+  ])("is recorded: %s", async (_, row) => {
     const state = completeAfterReading(row());
     await target.emit({ type: "guest.exited", vm: made.vm, detail: "killed" });
     expect(state.done).toBe(true);
     expect(await vm()).toMatchObject({ state: "failed", host: "host-b", detail: "killed" });
   });
 
-  it("is written down by the end itself when it was told before", async () => {
+  it("is recorded by the end of the migration when its event came before", async () => {
     await target.emit({ type: "guest.exited", vm: made.vm, detail: "killed" });
     expect(await vm()).toMatchObject({ state: "migrating" });
     await complete({ migrationId: made.id });
@@ -71,7 +71,7 @@ describe("a target's QEMU that ends just as its migration completes", () => {
   });
 });
 
-it("a source's QEMU that ends after its migration has completed says nothing of the VM", async () => {
+it("a source's QEMU that ends after its migration has completed does not change the VM", async () => {
   await complete({ migrationId: made.id });
   await source.emit({ type: "guest.exited", vm: made.vm, detail: "told to quit" });
   expect(await vm()).toMatchObject({ state: "running", host: "host-b" });

@@ -45,7 +45,7 @@ async function lines() {
   );
 }
 
-it("hooks are told in the timeline, also after the end, but only of hosts that play the part", async () => {
+it("hooks are in the timeline, also after the end, if the host is that side of the migration", async () => {
   await source.emit(ended("prepare"));
   await stranger.emit(ended("prepare"));
   expect(await lines()).toEqual(["host-a prepare"]);

@@ -21,7 +21,7 @@ afterAll(() => cloud.close());
 
 const reason = "what is left has not become 4 % less for 40 s: stopping now would cost 2000 ms";
 
-test("a ladder travels with the start; rungs and the end without one are kept", async () => {
+test("the start carries the ladder; climbed rungs and the failure to converge are recorded", async () => {
   const id = await begin("vm-1", { convergence: { ladder: "minimal-downtime" } });
   expect(await start(id)).toMatchObject({
     settings: { parameters: { "downtime-limit": 100, "max-cpu-throttle": 1 } },
@@ -63,11 +63,11 @@ test("a ladder travels with the start; rungs and the end without one are kept", 
   });
 });
 
-test("without a ladder the start has none", async () => {
+test("without a ladder the start carries none", async () => {
   expect(await start(await begin("vm-2", {}))).not.toHaveProperty("climb");
 });
 
-test("a ladder nobody knows is refused", async () => {
+test("an unknown ladder is refused", async () => {
   const body = { vm: "vm-1", target: "host-b", policy: { convergence: { ladder: "rope" } } };
   expect((await operate("POST", "/v1/migrations", body)).status).toBe(422);
 });
@@ -93,7 +93,7 @@ async function begin(vm: string, policy: Parameters<typeof addMigration>[2]): Pr
   return id;
 }
 
-/** Prepares and starts; returns what the source's agent is told. */
+/** Prepares and starts; returns the arguments of `source.start`. */
 async function start(id: string): Promise<unknown> {
   const input = { migrationId: id, attempt: 1, interruptible: true, taskToken: `t-${id}` };
   const prepare = [{ step: "prepare", verb: "target.prepare", side: "target" }];

@@ -47,7 +47,7 @@ describe("behind API Gateway", () => {
   it.each([
     { kind: "signal", do: "settle", migrationId: "mig_01J9Z3ABCDEFGHJKMNPQRSTVWX", wait: "acked" },
     { kind: "signal", do: "raise", migrationId: "mig_01J9Z3ABCDEFGHJKMNPQRSTVWX", signal: "x" },
-  ])("a signal for a migration that is gone does nothing: $do", async (request) => {
+  ])("a request for a migration that does not exist changes nothing: $do", async (request) => {
     const before = await cloud.scan();
     expect(await agentEvents(request)).toEqual({});
     expect(await cloud.scan()).toEqual(before);

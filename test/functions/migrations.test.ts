@@ -77,7 +77,7 @@ describe("POST /v1/migrations", () => {
     expect(await migrationsOf(vm)).toHaveLength(1);
   });
 
-  it("of different requests for one VM at the same time one wins and is named", async () => {
+  it("of different requests for one VM at the same time, one wins; the others name it", async () => {
     const answers = await Promise.all(
       Array.from({ length: 4 }, () => post({ vm, target: "host-b" })),
     );
@@ -93,14 +93,14 @@ describe("POST /v1/migrations", () => {
     expect(await migrationsOf(vm)).toHaveLength(1);
   });
 
-  it("when the execution cannot be started nothing is left, and the epoch does not shrink", async () => {
-    const before = await tableBut(`VM#${vm}`);
+  it("when the execution cannot be started, nothing is left, and the epoch does not decrease", async () => {
+    const before = await tableWithout(`VM#${vm}`);
     cloud.stub.refused.starts = 1;
     expect(await post({ vm, target: "host-b" }, "key-5")).toMatchObject({
       status: 503,
       body: { code: "workflow-unavailable" },
     });
-    expect(await tableBut(`VM#${vm}`)).toEqual(before);
+    expect(await tableWithout(`VM#${vm}`)).toEqual(before);
     const known = (await operate("GET", `/v1/vms/${vm}`)).body;
     expect(known).toMatchObject({ state: "running", epoch: 2 });
     expect(known).not.toHaveProperty("lockedBy");
@@ -113,7 +113,7 @@ describe("POST /v1/migrations", () => {
   it.each([
     ["the same request again", (at: string) => post({ vm: at, target: "host-b" }, `key-${at}`)],
     ["another one for the VM", (at: string) => post({ vm: at, target: "host-b" })],
-  ])("%s starts what a process wrote that died before it could", async (_, again) => {
+  ])("%s starts a migration whose writer died before it could", async (_, again) => {
     const { body } = await post({ vm, target: "host-b" }, `key-${vm}`);
     cloud.stub.executions.delete(String(body.id));
     await again(vm);
@@ -122,7 +122,7 @@ describe("POST /v1/migrations", () => {
 });
 
 describe("POST /v1/migrations?dryRun=true", () => {
-  it("says how it would go, and leaves nothing", async () => {
+  it("returns the agreement, and leaves nothing", async () => {
     const before = await cloud.scan();
     const [answer] = await Promise.all([dryRun(), answerProbes(fitting)]);
     expect(answer).toMatchObject({
@@ -139,7 +139,7 @@ describe("POST /v1/migrations?dryRun=true", () => {
     expect(JSON.stringify(answer.body.blockers)).toContain("The device does not migrate");
   });
 
-  it("says what a host answered when it cannot be probed", async () => {
+  it("reports a host's answer when it cannot be probed", async () => {
     const [answer] = await Promise.all([dryRun(), answerProbes("fails")]);
     expect(answer).toMatchObject({
       status: 409,
@@ -149,7 +149,7 @@ describe("POST /v1/migrations?dryRun=true", () => {
 });
 
 describe("POST /v1/migrations/{id}/cancel", () => {
-  it("interrupts what waits, once, and shows it", async () => {
+  it("interrupts the waits, once, and is shown in the record", async () => {
     const { id } = await addMigration(vm, "host-b");
     const waiter = { token: `t-${id}`, names: ["converged"], failOn: [], interruptible: true };
     await registerWait(id, "converged", waiter, Promise.resolve());
@@ -174,7 +174,7 @@ describe("POST /v1/migrations/{id}/cancel", () => {
     expect(await cloud.scan()).toEqual(before);
   });
 
-  it("is refused when it is over", async () => {
+  it("is refused when the migration has ended", async () => {
     const { id } = await addMigration(vm, "host-b");
     await endMigration({ migrationId: id, action: "end", reason: "r" });
     expect(await operate("POST", `/v1/migrations/${id}/cancel`)).toMatchObject({
@@ -211,7 +211,7 @@ describe("GET /v1/migrations", () => {
 });
 
 describe("slots", () => {
-  it("who finds room has it with the request; who does not takes nothing", async () => {
+  it("a migration is admitted with its request if there is room; otherwise it takes nothing", async () => {
     await addHost("host-single", { slotsOut: 1, slotsIn: 1 });
     await addVm("in-time", source, small);
     await addVm("too-late", source, small);
@@ -224,7 +224,7 @@ describe("slots", () => {
     expect(await hosts()).toEqual(before);
   });
 
-  it("a holder whose request died before it could start is started by who waits for it", async () => {
+  it("a holder whose request died before its start is started by a migration that waits for it", async () => {
     await addHost("host-lost", { slotsOut: 1, slotsIn: 1 });
     await addVm("lost", source, small);
     await addVm("behind", source, small);
@@ -239,7 +239,7 @@ describe("slots", () => {
     expect(begun(lost)).toMatchObject({ migrationId: lost, admitted: true });
   });
 
-  it("who finds hosts full waits, and is let in, oldest first, when one ends", async () => {
+  it("migrations whose hosts are full wait, and are admitted, oldest first, when one ends", async () => {
     await addHost("host-narrow", { slotsOut: 1, slotsIn: 1 });
     const ids: Migration["id"][] = [];
     for (const name of ["first", "second", "third"]) {
@@ -276,7 +276,7 @@ describe("slots", () => {
     expect(turns([one, two])).toEqual([one, two]);
   });
 
-  it("many at once never take more than there are", async () => {
+  it("many at once never take more slots than there are", async () => {
     await addHost("host-two", { slotsOut: 2, slotsIn: 2 });
     const made: Migration["id"][] = [];
     for (const place of [1, 2, 3, 4, 5]) {
@@ -286,9 +286,9 @@ describe("slots", () => {
     await Promise.all(made.map((id) => admit({ migrationId: id, taskToken: `turn-${id}` })));
     expect(turns(made)).toHaveLength(2);
     while (turns(made).length < 5) {
-      const [next] = turns(made).filter((id) => !over.has(id));
-      if (next === undefined) throw new Error("Expected somebody to hold a slot");
-      over.add(next);
+      const [next] = turns(made).filter((id) => !completed.has(id));
+      if (next === undefined) throw new Error("Expected a migration to hold a slot");
+      completed.add(next);
       const before = turns(made).length;
       await complete({ migrationId: next });
       expect(turns(made)).toHaveLength(before + 1);
@@ -296,11 +296,11 @@ describe("slots", () => {
   });
 });
 
-const over = new Set<string>();
+const completed = new Set<string>();
 
 const begun = (id: Migration["id"]) => JSON.parse(cloud.stub.executions.get(id) ?? "");
 
-/** What is taken of each host as a target. */
+/** Incoming slots and memory that are taken, of each host. */
 async function hosts(): Promise<Record<string, { in: string[]; bytes: unknown }>> {
   const items = (await cloud.scan()).filter(
     ({ pk, sk }) => String(pk).startsWith("HOST#") && sk === "META",
@@ -326,9 +326,9 @@ async function migrationsOf(name: string): Promise<string[]> {
   return (body.items as Migration[]).map(({ id }) => id);
 }
 
-const tableBut = async (pk: string) => (await cloud.scan()).filter((item) => item.pk !== pk);
+const tableWithout = async (pk: string) => (await cloud.scan()).filter((item) => item.pk !== pk);
 
-/** Without what every event of a host moves on. */
+/** Without the fields that every event of a host changes. */
 function unnumbered(items: Record<string, unknown>[]) {
   return items.map(({ lastSeq: _seq, lastEventAt: _at, ...rest }) => rest);
 }

@@ -24,7 +24,7 @@ afterAll(() => cloud.close());
 const policy = { convergence: { ladder: "post-copy" } } as const;
 const uri = "tcp:127.0.0.1:4711";
 
-test("a break in postcopy fails the wait for its end; both ends are brought together again", async () => {
+test("a break in postcopy fails the wait for its end; both sides are connected again", async () => {
   const id = await begin("vm-1");
   expect(await start(id)).toMatchObject({
     settings: { capabilities: { "postcopy-ram": true } },
@@ -42,7 +42,7 @@ test("a break in postcopy fails the wait for its end; both ends are brought toge
   await pause(id, 1);
   expect(ended("end-1")).toEqual(["PostcopyPaused"]);
   await recover(id, 1);
-  // The earlier pause is over: only the next one ends this wait.
+  // The earlier pause was recovered: only the next one fails this wait.
   await wait(id, "source-completed", "postcopy", "end-2", 2);
   await pause(id, 1);
   expect(ended("end-2")).toEqual([]);
@@ -62,7 +62,7 @@ test("a break in postcopy fails the wait for its end; both ends are brought toge
   expect(moved.phases.map(({ name }) => name)).toContain("postcopy");
 });
 
-test("nothing is cancelled once postcopy was asked for", async () => {
+test("no cancel is accepted once postcopy was requested", async () => {
   const id = await begin("vm-2");
   await start(id);
   await rung(id);
@@ -72,7 +72,7 @@ test("nothing is cancelled once postcopy was asked for", async () => {
   });
 });
 
-test("a cancel that was just too late waits for the end of postcopy, deaf to the cancel", async () => {
+test("after a cancel that came too late, the end of postcopy is awaited without interruption", async () => {
   const id = await begin("vm-3");
   await start(id);
   await operate("POST", `/v1/migrations/${id}/cancel`);
@@ -85,8 +85,8 @@ test("a cancel that was just too late waits for the end of postcopy, deaf to the
   const decision = await reconcile({ migrationId: id, turn: 1 });
   expect(decision).toMatchObject({ action: "await-postcopy" });
   expect(decision).not.toHaveProperty("undo");
-  await wait(id, "source-completed", "postcopy", "deaf", 1, false);
-  expect(ended("deaf")).toEqual([]);
+  await wait(id, "source-completed", "postcopy", "uninterruptible", 1, false);
+  expect(ended("uninterruptible")).toEqual([]);
 });
 
 const ended = (token: string) =>
@@ -171,7 +171,7 @@ async function begin(vm: string): Promise<string> {
   return id;
 }
 
-/** Prepares and starts; returns what the source's agent is told. */
+/** Prepares and starts; returns the arguments of `source.start`. */
 async function start(id: string): Promise<unknown> {
   const input = { migrationId: id, attempt: 1, interruptible: true, taskToken: `t-${id}` };
   const prepare = step("prepare", "target.prepare", "target");

@@ -17,7 +17,7 @@ afterAll(() => cloud.close());
 
 type Act = "wait" | "raise" | "fail" | "interrupt";
 
-/** Every order of the acts, and what the one wait must end with. */
+/** Every order of the acts, and how the one wait must end. */
 const orders: [acts: Act[], interruptible: boolean, end: string | undefined][] = [
   [["wait"], true, undefined],
   [["wait", "raise"], true, "ok"],
@@ -48,7 +48,9 @@ describe("a wait and a signal meet", () => {
     for (const one of acts) await act(one);
     expect(ends()).toEqual(end === undefined ? [] : [end]);
     for (const one of acts) await act(one);
-    expect(ends(), `after everything came again for ${id}`).toEqual(end === undefined ? [] : [end]);
+    expect(ends(), `after all acts were repeated for ${id}`).toEqual(
+      end === undefined ? [] : [end],
+    );
   });
 
   it.each(orders)("%j at the same time (interruptible: %s) ends at most once", async (acts, i) => {
@@ -82,7 +84,7 @@ describe("a wait and a signal meet", () => {
     expect(ends()).toEqual(["CommandFailed"]);
   });
 
-  it("a retried state's token takes the place of the first one's", async () => {
+  it("the token of a retried state replaces the first one", async () => {
     const { id, act, ends, token } = await migration(true);
     await act("wait");
     await registerWait(id, "acked", { ...waiterOf(token), token: `${token}-again` }, none);
@@ -91,7 +93,7 @@ describe("a wait and a signal meet", () => {
     expect(cloud.stub.ended).toContainEqual({ token: `${token}-again`, ok: true });
   });
 
-  it("nothing happens in a migration that does not exist", async () => {
+  it("signals of a migration that does not exist change nothing", async () => {
     const id = newId();
     const before = await cloud.scan();
     await raiseSignals(id, [{ name: "acked", outcome: outcome("cloud") }]);
@@ -109,7 +111,7 @@ describe("settlement", () => {
     expect(settlement(waiter, { raised: { converged: outcome("a") } })).toBeUndefined();
   });
 
-  it("lets an outcome win over an interrupt", () => {
+  it("prefers an outcome to an interrupt", () => {
     const what = { kind: "cancelled", at: "", detail: "" } as const;
     expect(settlement(waiter, { raised: { acked: outcome("a") }, interrupt: what })).toEqual({
       ok: true,
@@ -134,7 +136,7 @@ function waiterOf(token: string): Waiter {
   return { token, names: ["acked"], failOn: ["acked"], interruptible: true };
 }
 
-/** A migration with one wait, by way of the functions that workflow tasks and events use. */
+/** A migration with one wait, through the functions that workflow tasks and events use. */
 async function migration(interruptible: boolean) {
   const id = newId();
   const token = `token-of-${id}`;

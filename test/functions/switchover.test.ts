@@ -37,7 +37,7 @@ beforeEach(() => {
 });
 
 describe("a gate", () => {
-  it("holds the source; leave goes straight to its agent, and once", async () => {
+  it("holds the source; the permit is sent to its agent, once", async () => {
     const { id } = await begin({ switchover: { mode: "gated" } });
     expect(await permit(id)).toMatchObject({ status: 409, body: { code: "not-gated" } });
     await agree(id);
@@ -56,7 +56,7 @@ describe("a gate", () => {
     });
   });
 
-  it("leave that was given before the start needs no hold", async () => {
+  it("does not hold a source that was permitted before its start", async () => {
     const { id } = await begin({ switchover: { mode: "gated" } });
     await agree(id);
     await permit(id);
@@ -64,7 +64,7 @@ describe("a gate", () => {
     expect(await start(id)).not.toHaveProperty("gate");
   });
 
-  it("leave that was overtaken by the start is given again when the source holds", async () => {
+  it("sends a permit again that overtook the start, when the source holds", async () => {
     const { id } = await begin({ switchover: { mode: "gated" } });
     await agree(id);
     expect(await start(id)).toMatchObject({ gate: {} });
@@ -76,7 +76,7 @@ describe("a gate", () => {
     expect(again?.id).not.toBe(early?.id);
   });
 
-  it("is no gate without the policy, and none on the way back", async () => {
+  it("exists only by policy, and not while the migration is being cancelled", async () => {
     const { id } = await begin({});
     await agree(id);
     expect(await permit(id)).toMatchObject({ status: 409, body: { code: "not-gated" } });
@@ -89,7 +89,7 @@ describe("a gate", () => {
     });
   });
 
-  it("a group gets leave together, when its last member is ready", async () => {
+  it("permits a group together, when its last member is ready", async () => {
     const group = { name: `pair-${count}`, size: 2 };
     const policy: Policy = { switchover: { mode: "gated", group } };
     const one = await begin(policy, "vm-one");
@@ -98,14 +98,14 @@ describe("a gate", () => {
     await emit(one.id, { type: "migration.held" }, "vm-one");
     expect((await source.take()).map(({ verb }) => verb)).toEqual([]);
     await emit(two.id, { type: "migration.held" }, "vm-two");
-    const released = (await source.take()).filter(({ verb }) => verb === "source.permit");
-    expect(released.map(({ migrationId }) => migrationId).sort()).toEqual([one.id, two.id].sort());
+    const permitted = (await source.take()).filter(({ verb }) => verb === "source.permit");
+    expect(permitted.map(({ migrationId }) => migrationId).sort()).toEqual([one.id, two.id].sort());
     expect((await record(one.id)).gate).toMatchObject({ permittedBy: "group" });
   });
 });
 
 describe("a downtime budget", () => {
-  it("is taught by earlier moves: what devices took is taken off, or breaks it", async () => {
+  it("is reduced by the load times that earlier moves took, or exceeded by them", async () => {
     const first = await begin({ capabilities: { "switchover-ack": "forbid" } }, "vm-learner");
     await agree(first.id, withDevice);
     await finish(first.id, "vm-learner", 2_100);
@@ -149,7 +149,7 @@ describe("a downtime budget", () => {
     expect(prediction).toMatchObject({ downtimeMs: 2_500 });
   });
 
-  it("does not count against the ACK what was learned without it", async () => {
+  it("ignores, with the ACK, load times that were learned without it", async () => {
     const { id } = await begin({ downtimeBudgetMs: 500 });
     await agree(id, withDevice);
     expect(await record(id)).toMatchObject({ prediction: { loadMs: 0 } });
@@ -174,7 +174,7 @@ describe("an overdue ACK", () => {
   const takeBack = (migrationId: string) =>
     endMigration({ migrationId, action: "end", reason: "r", error: "AckTimeout", cause: "late" });
 
-  it("is waited for on, by policy, until a person waives it", async () => {
+  it("is awaited further, by policy, until an operator waives it", async () => {
     const { id, decided } = await overdue({ ack: { deadlineMs: 1_000, onTimeout: "hold" } });
     expect(decided).toMatchObject({ action: "hold", reason: expect.stringContaining("1000 ms") });
     const waived = await operate("POST", `/v1/migrations/${id}/waive-ack`);
@@ -190,7 +190,7 @@ describe("an overdue ACK", () => {
     });
   });
 
-  it("cancels, by policy, with the deadline and the device in the record", async () => {
+  it("ends the migration, by policy, with the deadline and the device in the record", async () => {
     const { id, decided } = await overdue({ ack: { deadlineMs: 1_000 } });
     expect(decided.action).toBe("give-up");
     await takeBack(id);
@@ -201,7 +201,7 @@ describe("an overdue ACK", () => {
     expect(ended.successor).toBeUndefined();
   });
 
-  it("is gone without, by policy, by one successor that holds the lock next", async () => {
+  it("has, by policy, one successor without the ACK, which takes the lock", async () => {
     const { id } = await overdue({ ack: { deadlineMs: 1_000, onTimeout: "proceed" } });
     await takeBack(id);
     await takeBack(id);
@@ -212,7 +212,7 @@ describe("an overdue ACK", () => {
     expect(cloud.stub.executions.has(String(successor))).toBe(true);
   });
 
-  it("is not gone without when the budget would break", async () => {
+  it("has no successor when that would exceed the budget", async () => {
     const { id } = await overdue({
       ack: { deadlineMs: 1_000, onTimeout: "proceed" },
       downtimeBudgetMs: 1_000,
@@ -224,8 +224,8 @@ describe("an overdue ACK", () => {
   });
 });
 
-describe("a VM of which nobody knows where it runs", () => {
-  it("is looked into again on a person's word, by the same migration", async () => {
+describe("a VM that runs at an unknown place", () => {
+  it("is reconciled at an operator's request, by the same migration", async () => {
     const { id } = await begin({});
     const freeze = { migrationId: id, action: "freeze", reason: "r", error: "E", cause: "" };
     expect(await reconcileVm()).toMatchObject({ status: 409 });
@@ -268,7 +268,7 @@ async function agree(id: string, seen: SourceProbe = { ...sourceProbe, memoryByt
   await negotiate({ migrationId: id });
 }
 
-/** Prepares and starts; returns what the source's agent is told. */
+/** Prepares and starts; returns the arguments of `source.start`. */
 async function start(id: string): Promise<unknown> {
   const input = { migrationId: id, attempt: 1, interruptible: true, taskToken: `t-${id}` };
   const step = (name: string, verb: string, side: string) => [{ step: name, verb, side }];

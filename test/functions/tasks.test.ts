@@ -34,8 +34,8 @@ const prepare = [{ step: "prepare", verb: "target.prepare", side: "target" }];
 const start = [{ step: "start", verb: "source.start", side: "source" }];
 const discard = [{ step: "discard-source", verb: "source.discard", side: "source" }];
 
-/** The steps in order; each test goes on where the one before ended, as the workflow does. */
-describe("a migration that goes well, each task called twice", () => {
+/** The steps in order: each test continues where the one before ended, as the workflow does. */
+describe("a migration that completes, each task called twice", () => {
   it("starts an execution named after it, with the deadlines as input", () => {
     expect(JSON.parse(cloud.stub.executions.get(made.id) ?? "")).toEqual({
       migrationId: made.id,
@@ -51,7 +51,7 @@ describe("a migration that goes well, each task called twice", () => {
     for (let time = 1; time <= 2; time += 1) {
       expect(await admit({ migrationId: made.id })).toEqual({ admitted: true });
     }
-    // Its turn has come all the same when it was admitted in between.
+    // A wait for the turn ends at once when the migration was admitted before.
     await twice("admit", (taskToken) => admit({ migrationId: made.id, taskToken }));
     expect(ended("admit")).toEqual(["ok"]);
     expect(await row("HOST#host-a")).toMatchObject({ outgoing: new Set([made.id]) });
@@ -61,7 +61,7 @@ describe("a migration that goes well, each task called twice", () => {
     });
   });
 
-  it("probes both ends and waits for both answers", async () => {
+  it("probes both sides and waits for both answers", async () => {
     const input = { migrationId: made.id, attempt, interruptible, commands: probes };
     await twice("probe", (taskToken) => relay({ ...input, phase: "probe", taskToken }));
     const [asked] = await source.take();
@@ -112,7 +112,7 @@ describe("a migration that goes well, each task called twice", () => {
     expect(await record()).toMatchObject({ phase: "prepare", targetStartMs: prepared.startMs });
   });
 
-  it("starts the source with what the target said, and waits until it has converged", async () => {
+  it("starts the source with the target's address, and waits until it has converged", async () => {
     const input = { migrationId: made.id, attempt, interruptible, commands: start };
     await twice("start", (taskToken) =>
       relay({ ...input, phase: "precopy", awaits: "converged", taskToken }),
@@ -137,7 +137,7 @@ describe("a migration that goes well, each task called twice", () => {
     expect(ended("start")).toEqual(["ok"]);
   });
 
-  it("passes ACK, switchover and confirmation as the hosts tell of them", async () => {
+  it("passes ACK, switchover and confirmation as the hosts emit their events", async () => {
     await wait("acked", "await-ack");
     await source.emit(event("migration.stopped"));
     await wait("source-completed", "switchover");
@@ -156,7 +156,7 @@ describe("a migration that goes well, each task called twice", () => {
     });
   });
 
-  it("completes: the VM is on the target, lock, slots and secret are gone", async () => {
+  it("completes: the VM is on the target, lock, slots and secret are released", async () => {
     expect(await complete({ migrationId: made.id })).toEqual({ status: "completed" });
     const first = await cloud.scan();
     expect(await complete({ migrationId: made.id })).toEqual({ status: "completed" });
@@ -186,14 +186,14 @@ describe("a migration that goes well, each task called twice", () => {
     expect(await record()).toMatchObject({ status: "completed" });
   });
 
-  it("tells all of it in order", async () => {
+  it("has all of it in the timeline, in order", async () => {
     const { body } = await operate("GET", `/v1/migrations/${made.id}/timeline`);
     const items = body.items as { origin: string; type: string; at: string }[];
     const own = items.filter(({ origin }) => origin === "cloud").map(({ type }) => type);
     expect(own[0]).toBe("migration.requested");
     expect(own.at(-1)).toBe("migration.ended");
-    const told = items.filter(({ origin }) => origin === "host-a").map(({ type }) => type);
-    expect(told).toEqual([
+    const ofSource = items.filter(({ origin }) => origin === "host-a").map(({ type }) => type);
+    expect(ofSource).toEqual([
       "command.completed",
       "command.completed",
       "migration.started",
@@ -207,7 +207,7 @@ describe("a migration that goes well, each task called twice", () => {
     expect(JSON.stringify(await cloud.scan())).not.toMatch(/handoverKey/);
   });
 
-  it("refuses late steps of a migration that is over", async () => {
+  it("refuses late steps of an ended migration", async () => {
     const before = await cloud.scan();
     const migrationId = made.id;
     const late = { taskToken: "late", migrationId, attempt, interruptible };

@@ -6,7 +6,7 @@ import { handler as endMigration } from "../../functions/task/end-migration.ts";
 import { handler as negotiate } from "../../functions/task/negotiate.ts";
 import { handler as reconcile } from "../../functions/task/reconcile.ts";
 import { startTestCloud, type TestCloud } from "./testing/cloud.ts";
-import { definition, facts, report, sourceProbe, targetProbe } from "./testing/fixtures.ts";
+import { definition, facts, observation, sourceProbe, targetProbe } from "./testing/fixtures.ts";
 import { addHost, addMigration, addVm, operate, type TestAgent } from "./testing/fleet.ts";
 import { relay } from "./testing/relay.ts";
 
@@ -36,34 +36,38 @@ beforeEach(async () => {
   await admit({ migrationId: made.id, taskToken: `admit-${count}` });
 });
 
-describe("what follows from what both ends see", () => {
-  it("guest on the source, target gone: nothing is left to do", async () => {
-    await observe(1, report("source", { runState: "running" }), gone);
+describe("the decision from both observations", () => {
+  it("guest on the source, target exited: nothing is left to do", async () => {
+    await observe(1, observation("source", { runState: "running" }), exited);
     expect(await decide(1)).toEqual({ action: "end", reason: expect.any(String), turn: 1 });
   });
 
-  it("a failed turn at one end leaves it unreachable", async () => {
-    await observe(1, report("source", { runState: "running" }), "fails");
+  it("a side whose observation failed is unreachable", async () => {
+    await observe(1, observation("source", { runState: "running" }), "fails");
     expect(await decide(1)).toMatchObject({ action: "wait" });
     expect(ended(`observe-${made.id}-1`)).toEqual(["ok"]);
   });
 
-  it("nobody answered", async () => {
+  it("no side answered", async () => {
     await relayObserve(1);
     expect(await decide(1)).toMatchObject({ action: "wait" });
   });
 
-  it("one step back is taken, and its answer stands for that end at the next turn", async () => {
+  it("an undo step is made, and its answer is the observation of that side at the next turn", async () => {
     await observe(
       1,
-      report("source", { runState: "running", migrationStatus: "active" }),
-      report("target", { runState: "inmigrate", migrationStatus: "active" }),
+      observation("source", { runState: "running", migrationStatus: "active" }),
+      observation("target", { runState: "inmigrate", migrationStatus: "active" }),
     );
     expect(await decide(1)).toMatchObject({
       action: "cancel-source",
       undo: { step: "cancel-source", verb: "source.cancel", side: "source" },
     });
-    await undo(2, source, report("source", { runState: "running", migrationStatus: "cancelled" }));
+    await undo(
+      2,
+      source,
+      observation("source", { runState: "running", migrationStatus: "cancelled" }),
+    );
     expect(await decide(2)).toMatchObject({
       action: "discard-target",
       undo: { step: "discard-target", verb: "target.discard", side: "target" },
@@ -84,11 +88,11 @@ describe("what follows from what both ends see", () => {
     ]);
   });
 
-  it("a step back that was not answered leaves that end unreachable", async () => {
+  it("a side that did not answer its undo step is unreachable", async () => {
     await observe(
       1,
-      report("source", { runState: "running", migrationStatus: "active" }),
-      report("target", { runState: "inmigrate", migrationStatus: "active" }),
+      observation("source", { runState: "running", migrationStatus: "active" }),
+      observation("target", { runState: "inmigrate", migrationStatus: "active" }),
     );
     const { undo: step } = await decide(1);
     await relay({ ...common(2), commands: [step], phase: "undo" });
@@ -97,7 +101,7 @@ describe("what follows from what both ends see", () => {
   });
 
   it("a late forward step is refused once the way back has begun", async () => {
-    await observe(1, report("source", { runState: "running" }), gone);
+    await observe(1, observation("source", { runState: "running" }), exited);
     await decide(1);
     const commands = [{ step: "start", verb: "source.start", side: "source" }];
     await expect(relay({ ...common(1), commands, phase: "precopy" })).rejects.toMatchObject({
@@ -110,7 +114,7 @@ describe("what follows from what both ends see", () => {
 describe("the end", () => {
   const ends = [
     {
-      title: "of a failed one",
+      title: "of a failed migration",
       input: { action: "end", reason: "r", error: "CommandFailed", cause: "qemu: no" },
       status: "failed",
       failure: { code: "command-failed", message: "qemu: no", phase: "admit" },
@@ -119,7 +123,7 @@ describe("the end", () => {
       locked: false,
     },
     {
-      title: "of a cancelled one",
+      title: "of a cancelled migration",
       input: { action: "end", reason: "r", error: "MigrationCancelled", cause: "asked" },
       status: "cancelled",
       failure: { code: "migration-cancelled" },
@@ -128,7 +132,7 @@ describe("the end", () => {
       locked: false,
     },
     {
-      title: "of one whose guest is lost",
+      title: "of a lost guest",
       input: { action: "lost", reason: "both gone", error: "MigrationFailed", cause: "" },
       status: "failed",
       failure: { code: "guest-lost", state: "both gone" },
@@ -137,7 +141,7 @@ describe("the end", () => {
       locked: false,
     },
     {
-      title: "that nobody can tell: the lock stays",
+      title: "that is unknown: the lock is kept",
       input: { action: "freeze", reason: "two runners", error: "States.Timeout", cause: "" },
       status: "unknown",
       failure: { code: "unknown-state", state: "two runners" },
@@ -169,7 +173,7 @@ describe("the end", () => {
     expect(table.some((item) => item.pk === `MIG#${made.id}` && item.sk === "SECRET")).toBe(false);
   });
 
-  it("memory is given back wherever the guest is not", async () => {
+  it("memory is released on the host where the guest is not", async () => {
     await addVm("vm-memory", source, small);
     const { "host-a": a = 0, "host-b": b = 0 } = await reserved();
     const { id: migrationId } = await addMigration("vm-memory", "host-b");
@@ -178,7 +182,7 @@ describe("the end", () => {
     expect(await reserved()).toMatchObject({ "host-a": a, "host-b": b });
   });
 
-  it("of one that was never admitted gives back nothing it did not have", async () => {
+  it("of a migration that was never admitted releases nothing", async () => {
     await addHost("host-narrow", { slotsOut: 1, slotsIn: 1 });
     await addVm("vm-first", source, small);
     await addMigration("vm-first", "host-narrow");
@@ -193,7 +197,7 @@ describe("the end", () => {
     expect(await reserved()).toEqual(before);
   });
 
-  it("a refused negotiation keeps every blocker's words", async () => {
+  it("of a refused negotiation has the message of every blocker", async () => {
     await probe({ ...sourceProbe, blockers: ["The device does not migrate"] });
     const error = await negotiate({ migrationId: made.id }).catch((thrown: unknown) => thrown);
     expect(error).toMatchObject({ name: "NegotiationRefused" });
@@ -217,7 +221,7 @@ describe("the end", () => {
   });
 });
 
-const gone = report("target", { process: "exited" });
+const exited = observation("target", { process: "exited" });
 
 const common = (attempt: number) => ({
   migrationId: made.id,
@@ -258,7 +262,7 @@ async function undo(turn: number, agent: TestAgent, result: unknown) {
   await agent.complete(result);
 }
 
-/** Decides twice: a repeated look gives the same decision and changes nothing. */
+/** Decides twice: a repeated turn returns the same decision and changes nothing. */
 async function decide(turn: number) {
   const first = await reconcile({ migrationId: made.id, turn });
   const table = await cloud.scan();

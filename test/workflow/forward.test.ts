@@ -89,11 +89,13 @@ describe("a migration ends, and nothing is held for it afterwards, when", () => 
     const { id } = await harness.begin("completes");
     harness.hosts.faults.set(verb, [fault]);
     await expectEnd(id, end);
+    expect(harness.hosts.faultsLeft).toBe(0);
   });
   it("the discard of a finished source is sent again until it succeeds", async () => {
     const { id } = await harness.begin("completes");
     harness.hosts.faults.set("source.discard", ["refuses it", "ignores it", "refuses it"]);
     await expectEnd(id, completed);
+    expect(harness.hosts.faultsLeft).toBe(0);
     expect(harness.hosts.guest).toMatchObject({ source: "exited" });
   });
 });

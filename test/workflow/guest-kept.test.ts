@@ -76,6 +76,7 @@ describe("a guest that must be kept on the source", () => {
     harness.hosts.faults.set("source.cancel", ["ignores it"]);
     expect(await harness.post(`/v1/migrations/${id}/cancel`)).toBe(202);
     const ended = await harness.end(id);
+    expect(harness.hosts.faultsLeft).toBe(0);
     expect(ended).toMatchObject({ status: "cancelled", runningOn: "host-a" });
     await expectInvariants(harness, ended);
   });

@@ -53,6 +53,7 @@ describe("postcopy that breaks", () => {
     const { id } = await harness.begin("breaks-in-postcopy", policy);
     harness.hosts.faults.set(verb, [fault]);
     await expectMoved(id);
+    expect(harness.hosts.faultsLeft).toBe(0);
   });
 
   const states = ["RecoverTarget", "RecoverSource", "AwaitPostcopy"];
@@ -69,6 +70,7 @@ describe("postcopy that breaks", () => {
     const one: (AgentFault | undefined)[] = [...failures, undefined, ...failures];
     harness.hosts.faults.set("source.recover", one);
     await expectMoved(id);
+    expect(harness.hosts.faultsLeft).toBe(0);
   });
 
   it.each([

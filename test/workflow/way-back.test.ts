@@ -41,6 +41,7 @@ describe("a cancelled migration leaves the guest on the source, and nothing is h
       const id = await cancelled();
       harness.hosts.faults.set(verb, [fault]);
       const ended = await harness.end(id);
+      expect(harness.hosts.faultsLeft).toBe(0);
       expect(ended).toMatchObject({ status: "cancelled", runningOn: "host-a" });
       await expectInvariants(harness, ended);
     },

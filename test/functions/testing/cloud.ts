@@ -17,7 +17,7 @@ const TABLE = "switchyard";
 export type TestCloud = Awaited<ReturnType<typeof startTestCloud>>;
 
 /**
- * What functions need around them: real local DynamoDB and SQS, a stub of Step Functions and of
+ * The services that functions need: the local DynamoDB and SQS, and a stub of Step Functions and of
  * Lambda that calls the real agent-events. Sets this process's environment.
  */
 export async function startTestCloud() {
@@ -45,7 +45,7 @@ export async function startTestCloud() {
     stub,
     /** Reach the services from within this process, without a connection. */
     transports: { DYNAMODB: dynamodb.carrier, SQS: sqs.carrier },
-    /** The whole table, in an order that does not depend on how it came to be. */
+    /** The whole table, sorted by key. */
     async scan(): Promise<Record<string, unknown>[]> {
       const items: Record<string, unknown>[] = [];
       for await (const page of paginateScan({ client: documents() }, { TableName: TABLE })) {

@@ -63,7 +63,7 @@ export const figures = {
   progress: { status: "completed", ramTotalBytes: GiB },
 };
 
-export function report(side: "source" | "target", rest: Partial<Observation>): Observation {
+export function observation(side: "source" | "target", rest: Partial<Observation>): Observation {
   return { side, process: "running", everRan: false, linkUp: false, ...rest };
 }
 

@@ -39,7 +39,7 @@ export async function answerOf(response: Response): Promise<Answer> {
   return { status: response.status, headers: response.headers, body };
 }
 
-/** An agent as far as the cloud can tell: a key, a queue, events in order. */
+/** An agent as the cloud sees it: a key, a queue, events in order. */
 export class TestAgent {
   readonly host: HostId;
   readonly key: string;

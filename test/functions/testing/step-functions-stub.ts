@@ -4,9 +4,9 @@ import type { AddressInfo } from "node:net";
 export type Ended = { token: string; ok: boolean; error?: string; cause?: string };
 
 /**
- * The part of Step Functions and Lambda that functions call, over their wire protocols. It keeps the
- * rule that matters: a token can be completed once; the second time is `TaskTimedOut`. Anything it
- * does not know is refused. The whole engine is emulators/asl; this one only records.
+ * The operations of Step Functions and Lambda that functions call, over their wire protocols. A token
+ * can be completed once; the second time is answered `TaskTimedOut`. Other operations are refused. The
+ * stub only records calls: emulators/asl is the whole engine.
  */
 export async function startStub(invoke: (payload: unknown) => Promise<unknown>) {
   const ended: Ended[] = [];
@@ -67,7 +67,7 @@ export async function startStub(invoke: (payload: unknown) => Promise<unknown>) 
     endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     /** Tokens in the order in which they were ended, each once. */
     ended,
-    /** What tokens that succeeded were ended with. */
+    /** Outputs of the tokens that succeeded. */
     outputs,
     beats,
     /** Input of each started execution by its name. */

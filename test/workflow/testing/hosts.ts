@@ -91,6 +91,11 @@ export class Hosts {
     return sidesThatRun(this.guest).map((side) => this[side].host);
   }
 
+  /** Faults that no command has met yet. */
+  get faultsLeft(): number {
+    return [...this.faults.values()].flat().length;
+  }
+
   /** Takes the commands from both queues and handles them. True when there were some. */
   async handleCommands(): Promise<boolean> {
     const agents = [this.source, this.target];
