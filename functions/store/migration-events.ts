@@ -1,10 +1,9 @@
+/** What agents' events and answers write into the record of a running migration. */
 import type { ClimbedRung } from "../../core/convergence/ladder.ts";
 import type { HostId, MigrationId, VmId } from "../../core/id.ts";
 import { keys } from "./keys.ts";
 import { updateRunning } from "./migration-update.ts";
 import { getItem, updateIf } from "./table.ts";
-
-/** What agents' events and answers write into the record of a running migration. */
 
 export type EventChange = {
   /** Fields that keep their first value. */

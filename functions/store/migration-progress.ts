@@ -1,3 +1,4 @@
+/** What tasks and operators write into the record of a running migration. */
 import { StaleMigration } from "../../core/errors.ts";
 import type { MigrationId } from "../../core/id.ts";
 import {
@@ -20,8 +21,6 @@ import {
 } from "./migration-record.ts";
 import { updateRunning, updateRunningReading } from "./migration-update.ts";
 import { updateItem } from "./table.ts";
-
-/** What tasks and operators write into the record of a running migration. */
 
 /** The attempt in a command's id has at most four digits. */
 const REVISION_MAX = 9_999;

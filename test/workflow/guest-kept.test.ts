@@ -29,7 +29,7 @@ describe("a guest that must be kept on the source", () => {
     ["a cancel while the ACK is awaited", "awaits-ack", {}, "cancel", "migration-cancelled"],
     ["a cancel in precopy", "precopies", {}, "cancel", "migration-cancelled"],
     [
-      "a cancel of a gated one",
+      "a cancel of a gated migration",
       "holds",
       { switchover: { mode: "gated" } },
       "cancel",
