@@ -17,7 +17,7 @@ export async function permit(
   const migration = await recordPermit(id, by);
   if (migration === undefined) return undefined;
   await dispatch({
-    id: CommandId.parse(`${id}.release.${migration.permits ?? 1}`),
+    id: CommandId.parse(`${id}.permit.${migration.permits ?? 1}`),
     host: migration.source,
     queueUrl: migration.queueUrls.source,
     vm: migration.vm,

@@ -73,13 +73,13 @@ export async function endNotCompleted(
   const failed = await transact([
     write.update({
       key: keys.migration(id),
-      update: `SET #status = :status, #failure = :failure, #phase = :release, #phases = list_append(#phases, :phase), #endedAt = :now, #updatedAt = :now, #slots = :released${end.vm === "runs-on-source" ? ", #runningOn = :source" : ""}`,
+      update: `SET #status = :status, #failure = :failure, #phase = :end, #phases = list_append(#phases, :phase), #endedAt = :now, #updatedAt = :now, #slots = :released${end.vm === "runs-on-source" ? ", #runningOn = :source" : ""}`,
       condition: `#status = :running AND ${held ? "#slots = :held" : "attribute_not_exists(#slots)"}`,
       values: {
         ":status": end.status,
         ":failure": end.failure,
         ":running": "running",
-        ":release": "end",
+        ":end": "end",
         ":phase": [phase],
         ":now": now,
         ":released": "released",
