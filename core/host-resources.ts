@@ -3,7 +3,7 @@ import { z } from "zod";
 /** Name of a host resource, the same on every host that has such a resource. */
 export const ResourceName = z
   .string()
-  .regex(/^[a-z0-9][a-z0-9._-]*$/i)
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/)
   .max(64);
 export type ResourceName = z.infer<typeof ResourceName>;
 

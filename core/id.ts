@@ -4,17 +4,18 @@ import { z } from "zod";
  * Names that people choose (hosts, VMs): what DNS labels, libvirt and AWS queue names all accept.
  * 1 to 63 characters of `a-z 0-9 -`, not starting or ending with `-`.
  */
-const name = z
-  .string()
-  .regex(
-    /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/,
-    "expected 1 to 63 characters of a-z, 0-9 and -, not starting or ending with -",
-  );
+const name = () =>
+  z
+    .string()
+    .regex(
+      /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/,
+      "expected 1 to 63 characters of a-z, 0-9 and -, not starting or ending with -",
+    );
 
-export const HostId = name.brand<"HostId">();
+export const HostId = name().brand<"HostId">();
 export type HostId = z.infer<typeof HostId>;
 
-export const VmId = name.brand<"VmId">();
+export const VmId = name().brand<"VmId">();
 export type VmId = z.infer<typeof VmId>;
 
 /** `mig_` and a ULID: 26 characters of Crockford base 32 that sort by time of creation. */

@@ -4,7 +4,7 @@ import { HostId, MigrationId, VmId } from "./id.ts";
 
 /** A QAPI object given to QEMU as JSON (`-device`, `-blockdev`, `-object`). */
 const qapiObject = z
-  .record(z.string().regex(/^[a-z0-9][a-z0-9._-]*$/i), z.json())
+  .record(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/), z.json())
   .refine((value) => !hasBadPlaceholder(value), 'expected {"$host": "<name>"} and nothing beside');
 
 /**
@@ -16,13 +16,13 @@ export const VmDefinition = z.strictObject({
   /** Machine type. An alias (`pc`, `q35`) is resolved to its versioned name when the guest starts. */
   machine: z
     .string()
-    .regex(/^[a-z0-9][a-z0-9._-]*$/i)
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/)
     .max(64)
     .default("pc"),
   /** Properties of the machine (`-machine pc,acpi=off`). */
   machineOptions: z
     .record(
-      z.string().regex(/^[a-z0-9][a-z0-9-]*$/i),
+      z.string().regex(/^[A-Za-z0-9][A-Za-z0-9-]*$/),
       z.union([z.boolean(), z.string().regex(/^[A-Za-z0-9_.:+-]{1,256}$/)]),
     )
     .optional(),
@@ -31,7 +31,7 @@ export const VmDefinition = z.strictObject({
   /** QEMU CPU model; absent: the machine type's default. */
   cpuModel: z
     .string()
-    .regex(/^[a-z0-9][a-z0-9._,+=-]*$/i)
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._,+=-]*$/)
     .max(256)
     .optional(),
   cpus: z.int().min(1).max(1024).default(1),

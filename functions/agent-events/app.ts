@@ -6,7 +6,8 @@ import { EventBatch } from "../../core/protocol/event.ts";
 import { HostFacts } from "../../core/protocol/host.ts";
 import { limitBody, requireJson } from "../http/body.ts";
 import { invalid } from "../http/invalid.ts";
-import { answerError, answerNotFound, Problem } from "../http/problem.ts";
+import { answerNoRoute } from "../http/no-route.ts";
+import { answerError, Problem } from "../http/problem.ts";
 import { requireStorable } from "../http/storable.ts";
 import { bearerMatches, hashSecret } from "../runtime/auth.ts";
 import { findHost, registerHost, type StoredHost } from "../store/hosts.ts";
@@ -20,7 +21,7 @@ const AT_MS_MAX = 8.64e15;
 /** The agents' API. A request names the host in its body and proves it with the host's key. */
 export const app = new Hono();
 app.onError(answerError);
-app.notFound(answerNotFound);
+app.notFound(answerNoRoute(app));
 app.use(limitBody, requireJson);
 
 app.post("/agent/v1/register", async (context) => {
@@ -35,12 +36,12 @@ app.post("/agent/v1/events", async (context) => {
   const known = await authenticate(context, host);
   const late = events.find(({ atMs }) => atMs > AT_MS_MAX);
   if (late !== undefined) {
-    throw new Problem(422, "invalid", `Expected \`atMs\` of event ${late.seq} to be a date`);
+    throw new Problem("invalid", `Expected \`atMs\` of event ${late.seq} to be a date`);
   }
   const accepted = await acceptBatch(known, events);
   if ("acceptedSeq" in accepted) return context.json(accepted);
   const detail = `Expected the next event of ${host} to be number ${accepted.expectedSeq}`;
-  throw new Problem(409, "event-gap", detail, accepted);
+  throw new Problem("event-gap", detail, accepted);
 });
 
 async function read<T>(context: Context, schema: z.ZodType<T>): Promise<T> {
@@ -49,7 +50,7 @@ async function read<T>(context: Context, schema: z.ZodType<T>): Promise<T> {
     body = await context.req.json();
   } catch (cause) {
     if (cause instanceof Problem) throw cause;
-    throw new Problem(400, "malformed-json", "The body is not valid JSON");
+    throw new Problem("malformed-json", "The body is not valid JSON");
   }
   requireStorable(body);
   const parsed = schema.safeParse(body);
@@ -63,7 +64,6 @@ async function authenticate(context: Context, id: HostId): Promise<StoredHost> {
   const hash = host?.keyHash ?? hashSecret("");
   if (bearerMatches(context.req.header("authorization"), hash) && host !== undefined) return host;
   throw new Problem(
-    401,
     "unauthorized",
     "The host's key is missing or wrong: POST /v1/hosts showed it once",
   );

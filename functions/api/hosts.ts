@@ -2,47 +2,56 @@ import { createRoute, z } from "@hono/zod-openapi";
 import { HostId } from "../../core/id.ts";
 import { Host } from "../../core/protocol/host.ts";
 import { Problem } from "../http/problem.ts";
+import { addHost } from "../service/add-host.ts";
 import { findHostWithFacts, listHosts } from "../store/hosts.ts";
-import { addHost } from "./add-host.ts";
-import { answer, body, limit, pick, routes } from "./routing.ts";
+import { CreatedHost, HostPage, NewHost } from "./components.ts";
+import { hostExamples } from "./examples/hosts.ts";
+import { answer, body, limit, READ, refusals, routes, SEND } from "./routing.ts";
 
-const NewHost = z.strictObject({
-  id: HostId,
-  slotsOut: Host.shape.slotsOut.default(2),
-  slotsIn: Host.shape.slotsIn.default(2),
-});
+const tags = ["Hosts"];
 
 const create = createRoute({
   method: "post",
   path: "/v1/hosts",
-  summary: "Adds a host; its key is shown this once",
-  request: body(NewHost),
+  operationId: "createHost",
+  tags,
+  summary: "Add a host",
+  description:
+    "Creates the host, its command queue and the key of its agent. The key is in this answer only; " +
+    "the table holds its hash. The host is `joining` until its agent has registered.",
+  request: body(NewHost, hostExamples.newHost),
   responses: {
-    201: answer("The host and its agent's key", z.strictObject({ host: Host, key: z.string() })),
-    ...pick(401, 409, 413, 422, 503),
+    201: answer("The host, and the key of its agent", CreatedHost, hostExamples.created),
+    ...refusals(SEND, "host-exists"),
   },
 });
 
 const list = createRoute({
   method: "get",
   path: "/v1/hosts",
-  summary: "Lists hosts by name, without their facts",
+  operationId: "listHosts",
+  tags,
+  summary: "List hosts by name",
+  description: "Leaves out the facts of each host: `getHost` has them.",
   request: { query: z.strictObject({ limit, after: HostId.optional() }) },
   responses: {
-    200: answer(
-      "A page of hosts",
-      z.strictObject({ items: z.array(Host), next: z.string().optional() }),
-    ),
-    ...pick(401, 422),
+    200: answer("A page of hosts", HostPage, hostExamples.page),
+    ...refusals(READ),
   },
 });
 
 const get = createRoute({
   method: "get",
   path: "/v1/hosts/{id}",
-  summary: "Shows a host and what its agent says of it",
+  operationId: "getHost",
+  tags,
+  summary: "Show a host",
+  description: "With the facts that its agent reported when it registered.",
   request: { params: z.strictObject({ id: HostId }) },
-  responses: { 200: answer("The host", Host), ...pick(401, 404, 422) },
+  responses: {
+    200: answer("The host", Host, hostExamples.host),
+    ...refusals(READ, "host-not-found"),
+  },
 });
 
 export const hosts = routes()
@@ -51,6 +60,6 @@ export const hosts = routes()
   .openapi(get, async (context) => {
     const { id } = context.req.valid("param");
     const host = await findHostWithFacts(id);
-    if (host === undefined) throw new Problem(404, "host-not-found", `There is no host ${id}`);
+    if (host === undefined) throw new Problem("host-not-found", `There is no host ${id}`);
     return context.json(host, 200);
   });

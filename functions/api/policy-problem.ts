@@ -1,15 +1,14 @@
 import type { Blocker } from "../../core/negotiate/agreement.ts";
 import type { MigrationPolicy } from "../../core/negotiate/policy.ts";
 import { checkPolicy } from "../../core/negotiate/policy-check.ts";
-import { type FieldError, Problem } from "../http/problem.ts";
-
-const RECEIVED_MAX = 100;
+import { describeValue, type FieldError, type FieldPath, valueAt } from "../http/field-error.ts";
+import { Problem } from "../http/problem.ts";
 
 /**
  * Refuses a policy that no pair of hosts could follow: unknown names, values out of range, demands
  * that contradict one another.
  *
- * @throws Problem 422 naming each field, its rule, the value and the cure
+ * @throws Problem `invalid`, naming each field, its rule, the value and the cure
  */
 export function requireSoundPolicy(policy: MigrationPolicy): void {
   const found = checkPolicy(policy);
@@ -17,28 +16,30 @@ export function requireSoundPolicy(policy: MigrationPolicy): void {
   if (first === undefined) return;
   const errors = found.map((blocker) => fieldError(blocker, policy));
   const field = first.field === undefined ? "" : `\`${first.field}\`: `;
-  throw new Problem(422, "invalid", `${field}${first.message}. ${first.cure}`, { errors });
+  throw new Problem("invalid", `${field}${first.message}. ${first.cure}`, { errors });
 }
 
 function fieldError({ field = "policy", message, cure }: Blocker, policy: object): FieldError {
-  const received = valueAt(field, policy);
+  const received = receivedFor(field, policy);
   return {
     field,
     rule: message,
-    ...(received === undefined ? {} : { received }),
+    ...(received === undefined ? {} : { received: describeValue(received) }),
     cure,
   };
 }
 
-/** Of `policy.<member>` or `policy.<member>.<name>`; names may hold dots. */
-function valueAt(field: string, policy: object): string | undefined {
-  const [, member = "", ...rest] = field.split(".");
-  const whole: unknown = Reflect.get(policy, member);
-  if (rest.length === 0 || typeof whole !== "object" || whole === null) return shown(whole);
-  const name = rest.join(".");
-  return Array.isArray(whole) ? shown(name) : shown(Reflect.get(whole, name));
+/** The value of `policy.<member>` or `policy.<member>.<name>`; of a list, the name is the value. */
+function receivedFor(field: string, policy: object): unknown {
+  const path = pathOf(field);
+  const [, member, name] = path;
+  const isListed = member !== undefined && Array.isArray(valueAt({ policy }, ["policy", member]));
+  return isListed && name !== undefined ? name : valueAt({ policy }, path);
 }
 
-function shown(value: unknown): string | undefined {
-  return value === undefined ? undefined : JSON.stringify(value).slice(0, RECEIVED_MAX);
+/** Names of parameters may hold dots, so a path has three parts at most. */
+function pathOf(field: string): FieldPath {
+  const [root = "", member, ...name] = field.split(".");
+  const path = member === undefined ? [root] : [root, member];
+  return name.length === 0 ? path : [...path, name.join(".")];
 }

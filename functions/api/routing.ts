@@ -1,13 +1,8 @@
 import { OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
-import { VmDefinition } from "../../core/vm.ts";
 import { invalid } from "../http/invalid.ts";
-import { ProblemBody } from "../http/problem.ts";
-
-// zod's JSON value contains itself, so the generator of the OpenAPI document needs a name for it.
-// The method is taken from the prototype: schemas made before this library was loaded lack it.
-const jsonValue = VmDefinition.shape.blockdevs.unwrap().element.valueType;
-Reflect.apply(z.ZodType.prototype.openapi, jsonValue, ["JsonValue"]);
+import { PROBLEM_MEDIA_TYPE, ProblemBody } from "../http/problem.ts";
+import { type ProblemCode, type ProblemStatus, problemKinds } from "../http/problem-codes.ts";
 
 /** An app for one noun; requests that do not fit their schema are refused in one way. */
 export function routes(): OpenAPIHono {
@@ -36,33 +31,52 @@ async function given(target: string, context: Context): Promise<unknown> {
 }
 
 /** A JSON request body, required. */
-export function body<S extends z.ZodType>(schema: S) {
-  return { body: { required: true, content: { "application/json": { schema } } } } as const;
+export function body<S extends z.ZodType>(schema: S, example: z.input<S>) {
+  return {
+    body: { required: true, content: { "application/json": { schema, example } } },
+  } as const;
 }
 
 /** A JSON answer. */
-export function answer<S extends z.ZodType>(description: string, schema: S) {
-  return { description, content: { "application/json": { schema } } } as const;
+export function answer<S extends z.ZodType>(description: string, schema: S, example: z.input<S>) {
+  return { description, content: { "application/json": { schema, example } } } as const;
 }
 
-function problem(description: string) {
-  return { description, content: { "application/problem+json": { schema: ProblemBody } } } as const;
+/** What any operation with a token may be refused with. */
+const ALWAYS = ["unauthorized", "internal"] as const;
+
+/** What an operation that reads may be refused with, besides what it adds itself. */
+export const READ: readonly ProblemCode[] = [...ALWAYS, "invalid"];
+
+/** What an operation that changes something may be refused with: a body has a limit and a type. */
+export const WRITE: readonly ProblemCode[] = [...READ, "body-too-large", "not-json"];
+
+/** What an operation that needs a body may be refused with. */
+export const SEND: readonly ProblemCode[] = [...WRITE, "malformed-json"];
+
+/**
+ * The refusals of an operation, by status; each code has an example in `components.examples`. Their
+ * types are left out, so that the typed client sees what an operation answers when it succeeds.
+ */
+export function refusals(
+  common: readonly ProblemCode[],
+  ...own: readonly ProblemCode[]
+): Record<never, never> {
+  const codes = [...new Set([...common, ...own])];
+  const byStatus = Map.groupBy(codes, (code): ProblemStatus => problemKinds[code].status);
+  const statuses = [...byStatus].sort(([a], [b]) => a - b);
+  return Object.fromEntries(statuses.map(([status, found]) => [status, refusal(found)]));
 }
 
-export const problems = {
-  401: problem("The operator's token is missing or wrong"),
-  404: problem("What was named does not exist"),
-  409: problem("It does not fit the present state"),
-  413: problem("The body is too large"),
-  422: problem("The request does not fit its schema"),
-  503: problem("Something that is needed cannot be reached; try again"),
-} as const;
-
-export function pick<K extends keyof typeof problems>(...statuses: K[]) {
-  return Object.fromEntries(statuses.map((status) => [status, problems[status]])) as Pick<
-    typeof problems,
-    K
-  >;
+function refusal(codes: readonly ProblemCode[]) {
+  const examples = codes.map((code) => [code, { $ref: `#/components/examples/${code}` }]);
+  return {
+    description: codes.map((code) => `\`${code}\`: ${problemKinds[code].meaning}`).join("; "),
+    content: {
+      [PROBLEM_MEDIA_TYPE]: { schema: ProblemBody, examples: Object.fromEntries(examples) },
+    },
+  };
 }
 
+/** Entries of a page. */
 export const limit = z.coerce.number().int().min(1).max(100).default(50);

@@ -1,79 +1,115 @@
 import { createRoute, z } from "@hono/zod-openapi";
-import { HostId, VmId } from "../../core/id.ts";
+import { VmId } from "../../core/id.ts";
 import { Migration } from "../../core/migration/migration.ts";
-import { Vm, VmDefinition } from "../../core/vm.ts";
-import { Problem } from "../http/problem.ts";
+import { Vm } from "../../core/vm.ts";
 import { requireStorable } from "../http/storable.ts";
+import { reconcileVm } from "../service/reconcile-vm.ts";
+import { requireVm } from "../service/require-vm.ts";
+import { startVm, stopVm } from "../service/vm-commands.ts";
 import { publicMigration } from "../store/migration-record.ts";
-import { findVm, listVms, publicVm } from "../store/vms.ts";
-import { reconcileVm } from "./reconcile-vm.ts";
-import { answer, body, limit, pick, routes } from "./routing.ts";
-import { startVm, stopVm } from "./vm-commands.ts";
+import { listVms, publicVm } from "../store/vms.ts";
+import { NewVm, VmPage } from "./components.ts";
+import { migrationExamples } from "./examples/migrations.ts";
+import { vmExamples } from "./examples/vms.ts";
+import { answer, body, limit, READ, refusals, routes, SEND, WRITE } from "./routing.ts";
 
-const NewVm = z.strictObject({
-  id: VmId,
-  host: HostId,
-  definition: VmDefinition,
-  /** The guest runs already: its QEMU is taken over by this QMP socket. */
-  adopt: z.strictObject({ qmpPath: z.string().startsWith("/").max(107) }).optional(),
-});
+const tags = ["VMs"];
+const byId = { params: z.strictObject({ id: VmId }) };
 
 const create = createRoute({
   method: "post",
   path: "/v1/vms",
-  summary: "Defines a VM and starts it on a host, or adopts one that runs there",
-  request: body(NewVm),
-  responses: { 202: answer("The VM, starting", Vm), ...pick(401, 404, 409, 413, 422, 503) },
+  operationId: "createVm",
+  tags,
+  summary: "Start a VM on a host, or adopt one that runs there",
+  description:
+    "Reserves the memory of the VM on the host and sends the command. With `adopt` the agent takes " +
+    "over a QEMU that runs already, by its QMP socket. The VM is `starting` until the agent answers.",
+  request: body(NewVm, vmExamples.newVm),
+  responses: {
+    202: answer("The VM, starting", Vm, vmExamples.starting),
+    ...refusals(
+      SEND,
+      "host-not-found",
+      "host-not-active",
+      "host-full",
+      "vm-exists",
+      "host-unreachable",
+    ),
+  },
 });
 
 const list = createRoute({
   method: "get",
   path: "/v1/vms",
-  summary: "Lists VMs by name",
+  operationId: "listVms",
+  tags,
+  summary: "List VMs by name",
   request: { query: z.strictObject({ limit, after: VmId.optional() }) },
   responses: {
-    200: answer(
-      "A page of VMs",
-      z.strictObject({ items: z.array(Vm), next: z.string().optional() }),
-    ),
-    ...pick(401, 422),
+    200: answer("A page of VMs", VmPage, vmExamples.page),
+    ...refusals(READ),
   },
 });
 
 const get = createRoute({
   method: "get",
   path: "/v1/vms/{id}",
-  summary: "Shows a VM",
-  request: { params: z.strictObject({ id: VmId }) },
-  responses: { 200: answer("The VM", Vm), ...pick(401, 404, 422) },
+  operationId: "getVm",
+  tags,
+  summary: "Show a VM",
+  request: byId,
+  responses: {
+    200: answer("The VM", Vm, vmExamples.running),
+    ...refusals(READ, "vm-not-found"),
+  },
 });
 
 const remove = createRoute({
   method: "delete",
   path: "/v1/vms/{id}",
-  summary: "Stops a guest; of one that has ended, removes the record",
+  operationId: "deleteVm",
+  tags,
+  summary: "Stop a guest, or remove the record of a VM that has ended",
+  description:
+    "Of a running VM: asks the guest to stop; ask again as often as it takes. Of a VM that is " +
+    "`stopped` or `failed`: removes the record.",
   request: {
-    params: z.strictObject({ id: VmId }),
+    ...byId,
     query: z.strictObject({
-      /** `powerdown` asks the guest, `quit` ends QEMU at once. */
-      mode: z.enum(["powerdown", "quit"]).default("powerdown"),
+      mode: z
+        .enum(["powerdown", "quit"])
+        .default("powerdown")
+        .openapi({ description: "`powerdown` asks the guest, `quit` ends QEMU at once" }),
     }),
   },
   responses: {
-    202: answer("The guest was asked to stop", Vm),
-    204: { description: "The record is gone" },
-    ...pick(401, 404, 409, 422, 503),
+    202: answer("The guest was asked to stop", Vm, vmExamples.running),
+    204: { description: "The record is removed" },
+    ...refusals(
+      [...READ, "body-too-large"],
+      "vm-not-found",
+      "vm-locked",
+      "vm-unknown",
+      "vm-changed",
+      "host-unreachable",
+    ),
   },
 });
 
 const reconcile = createRoute({
   method: "post",
   path: "/v1/vms/{id}/reconcile",
-  summary: "Looks again into a VM of which nobody knows where it runs",
-  request: { params: z.strictObject({ id: VmId }) },
+  operationId: "reconcileVm",
+  tags,
+  summary: "Observe both sides of an `unknown` VM again",
+  description:
+    "For a VM of which nobody knows where it runs. Its last migration is reopened: both sides are " +
+    "observed and the decision table applies again. It may end `unknown` again.",
+  request: byId,
   responses: {
-    202: answer("Its migration, being looked into", Migration),
-    ...pick(401, 404, 409, 422, 503),
+    202: answer("The reopened migration", Migration, migrationExamples.reopened),
+    ...refusals(WRITE, "vm-not-found", "nothing-to-reconcile", "vm-changed"),
   },
 });
 
@@ -84,12 +120,9 @@ export const vms = routes()
     return context.json(publicVm(await startVm(wanted)), 202);
   })
   .openapi(list, async (context) => context.json(await listVms(context.req.valid("query")), 200))
-  .openapi(get, async (context) => {
-    const { id } = context.req.valid("param");
-    const vm = await findVm(id);
-    if (vm === undefined) throw new Problem(404, "vm-not-found", `There is no VM ${id}`);
-    return context.json(publicVm(vm), 200);
-  })
+  .openapi(get, async (context) =>
+    context.json(publicVm(await requireVm(context.req.valid("param").id)), 200),
+  )
   .openapi(reconcile, async (context) =>
     context.json(publicMigration(await reconcileVm(context.req.valid("param").id)), 202),
   )

@@ -2,17 +2,16 @@ import type { Context } from "hono";
 import { HTTPException } from "hono/http-exception";
 import { z } from "zod";
 import { log } from "../runtime/log.ts";
+import { FieldError } from "./field-error.ts";
+import {
+  type ProblemCode,
+  type ProblemStatus,
+  problemKinds,
+  problemType,
+  statusTitles,
+} from "./problem-codes.ts";
 
-export const FieldError = z.object({
-  /** Path of the field, e.g. `definition.devices[2].driver`. */
-  field: z.string(),
-  rule: z.string(),
-  expected: z.string().optional(),
-  received: z.string().optional(),
-  /** What to do about it, where that is not plain from the rule. */
-  cure: z.string().optional(),
-});
-export type FieldError = z.infer<typeof FieldError>;
+export const PROBLEM_MEDIA_TYPE = "application/problem+json";
 
 /** RFC 9457. `code` is for programs, `title` and `detail` are for people. */
 export const ProblemBody = z.looseObject({
@@ -20,65 +19,63 @@ export const ProblemBody = z.looseObject({
   title: z.string(),
   status: z.int(),
   detail: z.string(),
+  /** Path of the request. */
+  instance: z.string(),
   code: z.string(),
   errors: z.array(FieldError).optional(),
 });
+export type ProblemBody = z.infer<typeof ProblemBody>;
 
-const titles = {
-  400: "Bad request",
-  401: "Unauthorized",
-  404: "Not found",
-  409: "Conflict",
-  413: "Content too large",
-  415: "Unsupported media type",
-  422: "Unprocessable content",
-  500: "Internal error",
-  503: "Service unavailable",
-  504: "Gateway timeout",
-} as const;
-type Status = keyof typeof titles;
-
-/** What a request is refused with; the only way to answer anything but success. */
+/** Why a request is refused; the only way to answer anything but success. */
 export class Problem extends Error {
   override name = "Problem";
-  readonly status: Status;
-  readonly code: string;
+  readonly code: ProblemCode;
+  readonly status: ProblemStatus;
   readonly extra: Record<string, unknown>;
 
-  constructor(status: Status, code: string, detail: string, extra: Record<string, unknown> = {}) {
+  /** @param extra further members of the answer */
+  constructor(code: ProblemCode, detail: string, extra: Record<string, unknown> = {}) {
     super(detail);
-    this.status = status;
     this.code = code;
+    this.status = problemKinds[code].status;
     this.extra = extra;
   }
 }
 
-/** Chooses status and body of every failure; for Hono's `onError`. */
+/** Answers every failure; for Hono's `onError`. */
 export function answerError(error: Error, context: Context): Response {
-  if (error instanceof Problem) return answer(error, context);
+  if (error instanceof Problem) return answerProblem(error, context);
   if (error instanceof HTTPException && error.status === 400) {
-    return answer(new Problem(400, "malformed-json", "The body is not valid JSON"), context);
+    return answerProblem(new Problem("malformed-json", "The body is not valid JSON"), context);
   }
   log().error({ err: error, path: context.req.path }, "request failed");
-  return answer(new Problem(500, "internal", "The request failed; it was logged"), context);
+  return answerProblem(new Problem("internal", "The request failed; it was logged"), context);
 }
 
-export function answerNotFound(context: Context): Response {
-  const detail = `There is no ${context.req.method} ${context.req.path}`;
-  return answer(new Problem(404, "route-not-found", detail), context);
+export function answerProblem(
+  problem: Problem,
+  context: Context,
+  headers: Record<string, string> = {},
+): Response {
+  const challenge = problem.status === 401 ? { "www-authenticate": "Bearer" } : {};
+  return context.body(JSON.stringify(problemBody(problem, context.req.path)), problem.status, {
+    "content-type": PROBLEM_MEDIA_TYPE,
+    ...challenge,
+    ...headers,
+  });
 }
 
-function answer(problem: Problem, context: Context): Response {
-  const body = {
-    type: `urn:switchyard:problem:${problem.code}`,
-    title: titles[problem.status],
-    status: problem.status,
-    detail: problem.message,
-    instance: context.req.path,
-    code: problem.code,
-    ...problem.extra,
+export function problemBody(
+  { code, status, message, extra }: Problem,
+  instance: string,
+): ProblemBody {
+  return {
+    type: problemType(code),
+    title: statusTitles[status],
+    status,
+    detail: message,
+    instance,
+    code,
+    ...extra,
   };
-  const headers: Record<string, string> = { "content-type": "application/problem+json" };
-  if (problem.status === 401) headers["www-authenticate"] = "Bearer";
-  return context.body(JSON.stringify(body), problem.status, headers);
 }

@@ -1,28 +1,27 @@
-import { Problem } from "./problem.ts";
+import { type FieldPath, fieldName } from "./field-error.ts";
+import { refuseFields } from "./invalid.ts";
 
-/** DynamoDB nests 32 levels deep; some are taken by the item around the value. */
+/** DynamoDB nests 32 levels deep; the item around the value takes some of them. */
 const DEPTH_MAX = 24;
 
 /**
- * Refuses JSON that the table could not hold exactly: numbers beyond 2^53 (they come as strings) and
- * values nested too deep.
+ * Refuses JSON that the table could not hold exactly: numbers beyond 2^53 (they must come as strings)
+ * and values that are nested too deep.
  *
- * @throws Problem 422 naming the field
+ * @throws Problem `invalid`, naming the field
  */
-export function requireStorable(value: unknown, path = "body", depth = 0): void {
+export function requireStorable(value: unknown, path: FieldPath = []): void {
   if (typeof value === "number" && Math.abs(value) > Number.MAX_SAFE_INTEGER) {
-    throw unfit(path, "a number up to 2^53 - 1; longer ones as strings", String(value));
+    refuse(path, "a number up to 2^53 - 1; longer ones as strings", String(value));
   }
   if (typeof value !== "object" || value === null) return;
-  if (depth >= DEPTH_MAX) throw unfit(path, `at most ${DEPTH_MAX} levels deep`, "a deeper value");
+  if (path.length >= DEPTH_MAX) refuse(path, `at most ${DEPTH_MAX} levels deep`, "a deeper value");
+  const isArray = Array.isArray(value);
   for (const [name, inner] of Object.entries(value)) {
-    requireStorable(inner, `${path}.${name}`.slice(0, 500), depth + 1);
+    requireStorable(inner, [...path, isArray ? Number(name) : name]);
   }
 }
 
-function unfit(path: string, rule: string, received: string): Problem {
-  const field = path.replace(/^body\./, "");
-  return new Problem(422, "invalid", `Expected \`${field}\` to fit: ${rule}, got ${received}`, {
-    errors: [{ field, rule, received }],
-  });
+function refuse(path: FieldPath, rule: string, received: string): never {
+  throw refuseFields([{ field: fieldName(path), rule, received }]);
 }

@@ -30,9 +30,17 @@ type Refused = [
 
 const refused: Refused[] = [
   ["an unknown path", ["GET", "/v1/nothing"], 404, "route-not-found"],
-  ["an unknown method", ["PUT", "/v1/hosts"], 404, "route-not-found"],
+  ["an unknown method", ["PUT", "/v1/hosts"], 405, "method-not-allowed"],
+  ["an unknown method of one", ["DELETE", "/v1/hosts/host-a"], 405, "method-not-allowed"],
+  ["a path without its id", ["GET", "/v1/hosts/"], 404, "route-not-found"],
   ["bad JSON", ["POST", "/v1/migrations", "{vm:"], 400, "malformed-json"],
   ["no JSON", ["POST", "/v1/migrations", "x", { "content-type": "text/plain" }], 415, "not-json"],
+  [
+    "a change that is no JSON",
+    ["PATCH", `/v1/migrations/${missing}`, "x", { "content-type": "text/plain" }],
+    415,
+    "not-json",
+  ],
   ["no body", ["POST", "/v1/migrations"], 422, "invalid", "vm"],
   ["a body of 10 MB", ["POST", "/v1/vms", `"${"x".repeat(1e7)}"`], 413, "body-too-large"],
   ["an array for a body", ["POST", "/v1/migrations", []], 422, "invalid", "body"],
@@ -254,7 +262,7 @@ const refused: Refused[] = [
     ],
     422,
     "invalid",
-    "definition.devices.0.addr",
+    "definition.devices[0].addr",
   ],
   [
     "a device that is too deep",
@@ -291,6 +299,12 @@ describe("what the API refuses", () => {
     }
     expect(await cloud.scan()).toEqual(before);
     expect(cloud.stub.executions.size).toBe(executions);
+  });
+
+  it("names the methods that a path has", async () => {
+    const { headers, body } = await operate("PUT", "/v1/hosts");
+    expect(headers.get("allow")).toBe("GET, HEAD, POST");
+    expect(body.detail).toBe("/v1/hosts has GET, HEAD, POST, not PUT");
   });
 
   it("names the value that was given, and what was expected", async () => {

@@ -28,7 +28,14 @@ export const layers: Readonly<Record<string, Layer>> = {
   workflows: { imports: ["core"], packages: [], tests: ["asl-validator"] },
   functions: {
     imports: ["core"],
-    packages: ["hono", "@hono/zod-openapi", "pino", "zod", ...SDK],
+    packages: [
+      "hono",
+      "@asteasolutions/zod-to-openapi",
+      "@hono/zod-openapi",
+      "pino",
+      "zod",
+      ...SDK,
+    ],
     order: ["runtime", "http", "store", "service", "api", "agent-events", "task"],
   },
   qmp: { imports: [], packages: ["zod"] },

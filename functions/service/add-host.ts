@@ -7,18 +7,18 @@ import { queues } from "../runtime/clients.ts";
 import { config } from "../runtime/config.ts";
 import { createHost, findHost } from "../store/hosts.ts";
 
-/** Commands that nobody fetched within this time are gone; they have expired long before. */
+/** Longest life of a command in the queue; its own deadline is far earlier. */
 const RETENTION_SECONDS = 900;
-/** A command fetched by an agent that died comes again after this. */
+/** A command whose agent died before it deleted it is delivered again after this. */
 const VISIBILITY_SECONDS = 30;
 
 /**
- * A host with its command queue and a new key, of which only a hash is kept.
+ * Creates a host, its command queue and its key. The table holds a hash of the key only.
  *
  * @throws Problem host-exists
  */
 export async function addHost(wanted: Pick<Host, "id" | "slotsOut" | "slotsIn">) {
-  const exists = () => new Problem(409, "host-exists", `Host ${wanted.id} exists already`);
+  const exists = () => new Problem("host-exists", `Host ${wanted.id} exists already`);
   if ((await findHost(wanted.id)) !== undefined) throw exists();
   const host: Host = {
     ...wanted,
@@ -31,7 +31,7 @@ export async function addHost(wanted: Pick<Host, "id" | "slotsOut" | "slotsIn">)
   return { host, key };
 }
 
-/** Creating a queue that exists gives its URL. */
+/** Idempotent: SQS answers with the URL of a queue that exists. */
 async function createQueue(id: string): Promise<string> {
   const { QueueUrl } = await queues().send(
     new CreateQueueCommand({

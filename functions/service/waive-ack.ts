@@ -1,26 +1,23 @@
 import type { MigrationId } from "../../core/id.ts";
-import { isFinal } from "../../core/migration/migration.ts";
 import { Problem } from "../http/problem.ts";
-import { decideSuccessor } from "../service/decide-successor.ts";
-import { raise } from "../service/raise-signal.ts";
 import { recordFailure } from "../store/migration-progress.ts";
 import type { StoredMigration } from "../store/migration-record.ts";
-import { migrationOrProblem } from "./timeline.ts";
+import { decideSuccessor } from "./decide-successor.ts";
+import { raise } from "./raise-signal.ts";
+import { requireMigration, requireRunning } from "./require-migration.ts";
 
 /**
- * A person will not wait for the ACK any longer: the migration is taken back, the guest running where
- * it is, and a successor goes without the ACK.
+ * Ends the wait for the ACK on an operator's request: the migration goes its way back, the guest keeps
+ * running on the source, and a successor migrates it without the ACK.
  *
  * @throws Problem migration-not-found, migration-over, not-waiting-for-ack
  */
 export async function waiveAck(id: MigrationId): Promise<StoredMigration> {
-  const migration = await migrationOrProblem(id);
-  if (isFinal(migration.status)) {
-    throw new Problem(409, "migration-over", `Migration ${id} is ${migration.status}`);
-  }
+  const migration = await requireMigration(id);
+  requireRunning(migration);
   if (migration.phase !== "await-ack") {
     const detail = `Migration ${id} is in ${migration.phase}: it does not wait for an ACK`;
-    throw new Problem(409, "not-waiting-for-ack", detail);
+    throw new Problem("not-waiting-for-ack", detail);
   }
   const decided = await decideSuccessor(migration, "in-any-case");
   const detail = `an operator waived the switchover ACK; ${decided}`;

@@ -1,13 +1,12 @@
 import type { MigrationId } from "../../core/id.ts";
-import { isFinal } from "../../core/migration/migration.ts";
 import { Problem } from "../http/problem.ts";
-import { raise } from "../service/raise-signal.ts";
 import { requestCancel } from "../store/migration-progress.ts";
 import type { StoredMigration } from "../store/migration-record.ts";
-import { migrationOrProblem } from "./timeline.ts";
+import { raise } from "./raise-signal.ts";
+import { requireMigration, requireRunning } from "./require-migration.ts";
 
 /**
- * Asks for the way back. Asking again changes nothing.
+ * Requests the way back. A repeated request changes nothing.
  *
  * @throws Problem migration-not-found, migration-over, past-point-of-no-return
  */
@@ -24,8 +23,7 @@ export async function cancelMigration(id: MigrationId): Promise<StoredMigration>
 }
 
 async function refusal(id: MigrationId): Promise<Problem> {
-  const { status } = await migrationOrProblem(id);
-  if (isFinal(status)) return new Problem(409, "migration-over", `Migration ${id} is ${status}`);
-  const detail = `The guest of ${id} has stopped on the source: there is no way back from here`;
-  return new Problem(409, "past-point-of-no-return", detail);
+  requireRunning(await requireMigration(id));
+  const detail = `The guest of ${id} has stopped on the source: it cannot be cancelled any more`;
+  return new Problem("past-point-of-no-return", detail);
 }

@@ -3,17 +3,18 @@ import type { ArgsOf } from "../../core/protocol/command.ts";
 import type { VmDefinition } from "../../core/vm.ts";
 import { Problem } from "../http/problem.ts";
 import { log } from "../runtime/log.ts";
-import { dispatch } from "../service/dispatch-command.ts";
 import { findHost } from "../store/hosts.ts";
 import {
   createVm,
-  findVm,
   findVmAndPast,
   recordEnded,
   removeVm,
   type StoredVm,
   takeCommandNumber,
 } from "../store/vms.ts";
+import { dispatch } from "./dispatch-command.ts";
+import { requireActive } from "./require-active.ts";
+import { requireVm, vmLocked } from "./require-vm.ts";
 
 export type NewVm = {
   id: VmId;
@@ -23,7 +24,7 @@ export type NewVm = {
 };
 
 /**
- * Writes the VM, holds its memory, and sends the command that starts or adopts it.
+ * Writes the VM, reserves its memory, and sends the command that starts or adopts it.
  *
  * @throws Problem host-not-found, host-not-active, vm-exists, host-full, host-unreachable
  */
@@ -33,12 +34,10 @@ export async function startVm(wanted: NewVm): Promise<StoredVm> {
     findHost(wanted.host),
   ]);
   if (host === undefined) {
-    throw new Problem(404, "host-not-found", `There is no host ${wanted.host}`);
+    throw new Problem("host-not-found", `There is no host ${wanted.host}`);
   }
   if (existing !== undefined) throw vmExists(wanted.id);
-  if (host.state !== "active") {
-    throw new Problem(409, "host-not-active", `The agent of ${host.id} has not registered yet`);
-  }
+  requireActive(host);
   const vm = newVm(wanted, past);
   const { memoryBytes } = wanted.definition;
   const limit = wanted.adopt === undefined ? (host.memoryBytes ?? 0) - memoryBytes : undefined;
@@ -46,7 +45,7 @@ export async function startVm(wanted: NewVm): Promise<StoredVm> {
   if (outcome === "exists") throw vmExists(wanted.id);
   if (outcome === "host-full") {
     const detail = `Host ${host.id} has less than ${memoryBytes} bytes left`;
-    throw new Problem(409, "host-full", detail);
+    throw new Problem("host-full", detail);
   }
   const { definition, adopt } = wanted;
   const order: VmOrder =
@@ -61,37 +60,32 @@ export async function startVm(wanted: NewVm): Promise<StoredVm> {
 }
 
 /**
- * Asks a guest to stop, and returns its VM; removes the record of one that has ended.
+ * Asks a guest to stop, and returns its VM. Removes the record of a VM that has stopped or failed, and
+ * returns undefined.
  *
  * @throws Problem vm-not-found, vm-locked, vm-unknown, vm-changed, host-unreachable
  */
 export async function stopVm(id: VmId, mode: "powerdown" | "quit"): Promise<StoredVm | undefined> {
-  const vm = await findVm(id);
-  if (vm === undefined) throw new Problem(404, "vm-not-found", `There is no VM ${id}`);
+  const vm = await requireVm(id);
   if (vm.lockedBy !== undefined) throw vmLocked(vm);
   if (vm.state === "stopped" || vm.state === "failed") {
     if (await removeVm(vm)) return undefined;
-    throw new Problem(409, "vm-changed", `VM ${id} is being changed by someone else`);
+    throw vmChanged(id);
   }
   const [numbered, host] = await Promise.all([takeCommandNumber(id), findHost(vm.host)]);
   if (numbered === undefined || host === undefined) {
-    throw new Problem(409, "vm-changed", `VM ${id} is being changed by someone else`);
+    throw vmChanged(id);
   }
   await sendToVm(numbered, host.queueUrl, { verb: "guest.stop", args: { mode } });
   return numbered;
 }
 
-export function vmLocked(vm: StoredVm): Problem {
-  if (vm.state === "unknown") {
-    const detail = `Nobody knows where VM ${vm.id} runs: a person must decide`;
-    return new Problem(409, "vm-unknown", detail, { migration: vm.lockedBy });
-  }
-  const detail = `VM ${vm.id} is held by migration ${vm.lockedBy}`;
-  return new Problem(409, "vm-locked", detail, { migration: vm.lockedBy });
+function vmChanged(id: VmId): Problem {
+  return new Problem("vm-changed", `Another request is changing VM ${id}`);
 }
 
 function vmExists(id: VmId): Problem {
-  return new Problem(409, "vm-exists", `VM ${id} exists already`);
+  return new Problem("vm-exists", `VM ${id} exists already`);
 }
 
 function newVm({ id, host, definition }: NewVm, past: { epoch: number; commands: number }) {
@@ -119,6 +113,6 @@ async function sendToVm(vm: StoredVm, queueUrl: string, order: VmOrder): Promise
     await dispatch({ id: name, host, queueUrl, vm: id, epoch, ...order });
   } catch (cause) {
     log().error({ err: cause, vm: id }, "failed to send a command");
-    throw new Problem(503, "host-unreachable", `Failed to send a command to host ${host}`);
+    throw new Problem("host-unreachable", `Failed to send a command to host ${host}`);
   }
 }

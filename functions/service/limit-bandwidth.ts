@@ -1,14 +1,14 @@
 import { CommandId, type MigrationId } from "../../core/id.ts";
-import { isFinal } from "../../core/migration/migration.ts";
 import { Problem } from "../http/problem.ts";
-import { dispatch } from "../service/dispatch-command.ts";
+import type { ProblemCode } from "../http/problem-codes.ts";
 import { recordBandwidth } from "../store/migration-progress.ts";
 import type { StoredMigration } from "../store/migration-record.ts";
-import { migrationOrProblem } from "./timeline.ts";
+import { dispatch } from "./dispatch-command.ts";
+import { requireMigration, requireRunning } from "./require-migration.ts";
 
 /**
- * Another bandwidth limit for a migration that sends, straight to the source's agent. Each change has
- * a revision, so that two that overtake each other in the queue end with the newer one.
+ * Sends a new bandwidth limit straight to the source's agent. Each change has a revision: when two
+ * overtake each other in the queue, the agent keeps the newer one.
  *
  * @throws Problem migration-not-found, migration-over, migration-not-started, migration-cancelling,
  *   migration-switching-over, too-many-changes
@@ -18,7 +18,7 @@ export async function limitBandwidth(
   maxBandwidthBytesPerSecond: number,
 ): Promise<StoredMigration> {
   const migration = await recordBandwidth(id, maxBandwidthBytesPerSecond);
-  if (migration === undefined) throw refusal(await migrationOrProblem(id));
+  if (migration === undefined) throw refusal(await requireMigration(id));
   const { bandwidthRevision: revision = 1 } = migration;
   await dispatch({
     id: CommandId.parse(`${id}.set.${revision}`),
@@ -33,16 +33,18 @@ export async function limitBandwidth(
   return migration;
 }
 
-function refusal({ id, status, startedAtMs, stoppedAtMs, ...rest }: StoredMigration): Problem {
-  const problem = (code: string, why: string) => new Problem(409, code, `Migration ${id} ${why}`);
-  if (isFinal(status)) return problem("migration-over", `is ${status}`);
-  if (startedAtMs === undefined) {
-    return problem("migration-not-started", "sends nothing yet: give the limit in its policy");
+function refusal(migration: StoredMigration): Problem {
+  const problem = (code: ProblemCode, why: string) =>
+    new Problem(code, `Migration ${migration.id} ${why}`);
+  requireRunning(migration);
+  if (migration.startedAtMs === undefined) {
+    return problem("migration-not-started", "sends nothing yet: set the limit in its policy");
   }
-  if (rest.cancelRequestedAt !== undefined)
+  if (migration.cancelRequestedAt !== undefined) {
     return problem("migration-cancelling", "is being cancelled");
-  if (stoppedAtMs !== undefined) {
-    return problem("migration-switching-over", "has stopped its guest: that part is not limited");
+  }
+  if (migration.stoppedAtMs !== undefined) {
+    return problem("migration-switching-over", "has stopped its guest: the limit ends there");
   }
   return problem("too-many-changes", "has had its limit changed too often");
 }

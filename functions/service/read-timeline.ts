@@ -1,31 +1,26 @@
 import type { MigrationId } from "../../core/id.ts";
 import type { TimelineEntry } from "../../core/migration/migration.ts";
-import { Problem } from "../http/problem.ts";
-import { findMigration, type StoredMigration } from "../store/migration-record.ts";
+import type { StoredMigration } from "../store/migration-record.ts";
 import { type Outcome, readSignals } from "../store/signals.ts";
 import { listEntries } from "../store/timeline.ts";
+import { requireMigration } from "./require-migration.ts";
 
 type HostAnswer = NonNullable<Outcome["answer"]>;
 
-/** @throws Problem migration-not-found */
-export async function migrationOrProblem(id: MigrationId): Promise<StoredMigration> {
-  const migration = await findMigration(id);
-  if (migration !== undefined) return migration;
-  throw new Problem(404, "migration-not-found", `There is no migration ${id}`);
-}
-
 /**
- * What hosts told and what the cloud did, oldest first. The cloud's own lines are read out of the
- * record, so that they cannot differ from it and a repeated step adds none.
+ * The events of the hosts and the steps of the cloud, oldest first. The cloud's entries are derived
+ * from the record: they cannot differ from it, and a repeated step adds none.
+ *
+ * @throws Problem migration-not-found
  */
-export async function timelineOf(id: MigrationId): Promise<TimelineEntry[]> {
-  const [migration, told, signals] = await Promise.all([
-    migrationOrProblem(id),
+export async function readTimeline(id: MigrationId): Promise<TimelineEntry[]> {
+  const [migration, entries, signals] = await Promise.all([
+    requireMigration(id),
     listEntries(id),
     readSignals(id),
   ]);
   const answers = Object.values(signals?.raised ?? {}).flatMap(({ answer }) => answer ?? []);
-  return [...told, ...answers.map(answerEntry), ...ownEntries(migration)].sort((a, b) =>
+  return [...entries, ...answers.map(answerEntry), ...cloudEntries(migration)].sort((a, b) =>
     a.at < b.at ? -1 : a.at > b.at ? 1 : 0,
   );
 }
@@ -40,7 +35,7 @@ function answerEntry({ host, atMs, verb, error }: HostAnswer): TimelineEntry {
   };
 }
 
-function ownEntries(migration: StoredMigration): TimelineEntry[] {
+function cloudEntries(migration: StoredMigration): TimelineEntry[] {
   const entry = (at: string, type: string, detail: Record<string, unknown>): TimelineEntry => ({
     at,
     origin: "cloud",

@@ -5,12 +5,12 @@ import type { Agreement, Blocker } from "../../core/negotiate/agreement.ts";
 import { negotiate } from "../../core/negotiate/negotiate.ts";
 import { SourceProbe, TargetProbe } from "../../core/protocol/probe.ts";
 import { Problem } from "../http/problem.ts";
-import { dispatch } from "../service/dispatch-command.ts";
-import type { StoredParties } from "../service/start-migration.ts";
 import { findCommands, removeCommand, type StoredCommand } from "../store/commands.ts";
-import { type MigrationRequest, readEnds } from "./create-migration.ts";
+import { dispatch } from "./dispatch-command.ts";
+import { type MigrationRequest, readParties } from "./request-migration.ts";
+import type { StoredParties } from "./start-migration.ts";
 
-/** Longest wait for both probes, below the 30 s of API Gateway. */
+/** Longest wait for both probes; API Gateway ends a request after 30 s. */
 const DEADLINE_MS = 20_000;
 const PAUSE_MS_MIN = 20;
 const PAUSE_MS_MAX = 250;
@@ -23,13 +23,13 @@ export type DryRun = {
 };
 
 /**
- * Probes both ends and negotiates, as a migration would, and leaves nothing: no record, no lock,
- * and the two commands are removed.
+ * Probes both sides and negotiates as a migration would. Nothing stays behind: no record, no lock, and
+ * both commands are removed.
  *
- * @throws Problem as a migration would be refused, and host-silent, probe-failed
+ * @throws Problem like `readParties`, and host-silent, probe-failed
  */
 export async function dryRun(request: MigrationRequest): Promise<DryRun> {
-  const ends = await readEnds(request);
+  const ends = await readParties(request);
   const owner = `dry_${ulid(Date.now(), randomBytes(10))}`;
   const ids = {
     source: CommandId.parse(`${owner}.probe-source.1`),
@@ -54,10 +54,10 @@ export async function dryRun(request: MigrationRequest): Promise<DryRun> {
 type Ids = { source: CommandId; target: CommandId };
 
 async function sendProbes({ vm, source, target }: StoredParties, ids: Ids): Promise<void> {
-  const about = { vm: vm.id, epoch: vm.epoch };
+  const identity = { vm: vm.id, epoch: vm.epoch };
   await Promise.all([
     dispatch({
-      ...about,
+      ...identity,
       id: ids.source,
       host: source.id,
       queueUrl: source.queueUrl,
@@ -65,7 +65,7 @@ async function sendProbes({ vm, source, target }: StoredParties, ids: Ids): Prom
       args: {},
     }),
     dispatch({
-      ...about,
+      ...identity,
       id: ids.target,
       host: target.id,
       queueUrl: target.queueUrl,
@@ -75,7 +75,7 @@ async function sendProbes({ vm, source, target }: StoredParties, ids: Ids): Prom
   ]);
 }
 
-/** The caller waits for this answer, so the table is asked until both are there. */
+/** Polls the table until both answers are there: the caller's request waits for them. */
 async function answersOf(ids: Ids): Promise<[StoredCommand, StoredCommand]> {
   const deadline = Date.now() + DEADLINE_MS;
   for (let pause = PAUSE_MS_MIN; Date.now() < deadline; pause = Math.min(pause * 2, PAUSE_MS_MAX)) {
@@ -86,10 +86,10 @@ async function answersOf(ids: Ids): Promise<[StoredCommand, StoredCommand]> {
     for (const probe of [source, target]) if (probe?.state === "failed") throw probeFailed(probe);
     if (source?.state === "completed" && target?.state === "completed") return [source, target];
   }
-  throw new Problem(503, "host-silent", "A host did not answer its probe in time");
+  throw new Problem("host-silent", "A host did not answer its probe in time");
 }
 
 function probeFailed({ host, error }: StoredCommand): Problem {
   const detail = `Probing on ${host} failed: ${error?.code}: ${error?.message}`;
-  return new Problem(409, "probe-failed", detail);
+  return new Problem("probe-failed", detail);
 }

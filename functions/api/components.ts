@@ -1,0 +1,145 @@
+import { zodToOpenAPIRegistry } from "@asteasolutions/zod-to-openapi";
+import { z } from "@hono/zod-openapi";
+import { ClimbedRung, Convergence, LadderName } from "../../core/convergence/ladder.ts";
+import { StallRule } from "../../core/convergence/stall.ts";
+import { HostId, MigrationId, VmId } from "../../core/id.ts";
+import {
+  Failure,
+  Gate,
+  Migration,
+  MigrationStatus,
+  Phase,
+  Prediction,
+  Sample,
+  TimelineEntry,
+} from "../../core/migration/migration.ts";
+import { AckMode, Agreement, Blocker, Choice } from "../../core/negotiate/agreement.ts";
+import { MigrationPolicy } from "../../core/negotiate/policy.ts";
+import { AckEvidence, FinalFigures, Progress } from "../../core/protocol/event.ts";
+import { Host, HostFacts } from "../../core/protocol/host.ts";
+import { MachineType, ParameterValue, QemuProbe, QemuVersion } from "../../core/protocol/probe.ts";
+import { SideSettings } from "../../core/protocol/side-settings.ts";
+import { CapabilityWish } from "../../core/qemu/capability-wish.ts";
+import { Vm, VmDefinition } from "../../core/vm.ts";
+import { FieldError } from "../http/field-error.ts";
+import { ProblemBody } from "../http/problem.ts";
+
+export const NewHost = z.strictObject({
+  id: HostId,
+  slotsOut: Host.shape.slotsOut.default(2),
+  slotsIn: Host.shape.slotsIn.default(2),
+});
+
+/** A host and the key of its agent, which no other answer has. */
+export const CreatedHost = z.strictObject({ host: Host, key: z.string() });
+
+export const NewVm = z.strictObject({
+  id: VmId,
+  host: HostId,
+  definition: VmDefinition,
+  /** The guest runs already: the agent adopts its QEMU by this QMP socket. */
+  adopt: z.strictObject({ qmpPath: z.string().startsWith("/").max(107) }).optional(),
+});
+
+export const NewMigration = z.strictObject({
+  vm: VmId,
+  target: HostId,
+  policy: MigrationPolicy.prefault({}),
+});
+
+export const DryRun = z.strictObject({
+  dryRun: z.literal(true),
+  agreed: z.boolean(),
+  agreement: Agreement.optional(),
+  blockers: z.array(Blocker),
+});
+
+export const BandwidthLimit = z.strictObject({
+  maxBandwidthBytesPerSecond: z.int().min(0).max(Number.MAX_SAFE_INTEGER),
+});
+
+/** `next` is the cursor of the next page (`after`); the last page has none. */
+const page = <S extends z.ZodType>(item: S) =>
+  z.strictObject({ items: z.array(item), next: z.string().optional() });
+
+export const HostPage = page(Host);
+export const VmPage = page(Vm);
+export const MigrationPage = page(Migration);
+export const SamplePage = page(Sample);
+export const Timeline = z.strictObject({ items: z.array(TimelineEntry) });
+export const Health = z.strictObject({ status: z.literal("ok") });
+export const OpenApiDocument = z.record(z.string(), z.unknown());
+
+type Named = readonly [name: string, schema: z.ZodType, description: string];
+
+const qapiObject = VmDefinition.shape.blockdevs.unwrap().element;
+
+/** Every schema with a name of its own in the OpenAPI document. */
+const namedSchemas: readonly Named[] = [
+  ["HostId", HostId, "Name of a host"],
+  ["VmId", VmId, "Name of a VM"],
+  ["MigrationId", MigrationId, "`mig_` and a ULID: ids sort by creation"],
+
+  ["Host", Host, "A host of the fleet"],
+  ["HostFacts", HostFacts, "What the agent reports about its host when it registers"],
+  ["QemuProbe", QemuProbe, "What the QEMU of a host can do"],
+  ["QemuVersion", QemuVersion, "Version of QEMU"],
+  ["MachineType", MachineType, "A machine type of QEMU"],
+  ["NewHost", NewHost, "A host to create"],
+  ["CreatedHost", CreatedHost, "The new host and the key of its agent, which is shown this once"],
+  ["HostPage", HostPage, "A page of hosts"],
+
+  ["Vm", Vm, "A VM: where it runs, and which migration holds it"],
+  ["VmDefinition", VmDefinition, "What a guest is made of; it means the same on every host"],
+  ["NewVm", NewVm, "A VM to start or to adopt"],
+  ["VmPage", VmPage, "A page of VMs"],
+
+  ["Migration", Migration, "The record of one migration"],
+  ["MigrationPolicy", MigrationPolicy, "How to migrate; every member has a default"],
+  ["MigrationStatus", MigrationStatus, "`unknown`: a person must find out where the guest runs"],
+  ["Phase", Phase, "What the workflow is doing"],
+  ["Failure", Failure, "Why a migration did not complete"],
+  ["Gate", Gate, "The hold of a switchover while the guest runs on the source"],
+  ["Prediction", Prediction, "The expected downtime"],
+  ["Progress", Progress, "Figures of QEMU's `query-migrate`: bytes, and bytes per second"],
+  ["FinalFigures", FinalFigures, "The source's figures of a completed migration"],
+  ["Convergence", Convergence, "What to do when a migration does not converge"],
+  ["LadderName", LadderName, "Name of a convergence ladder"],
+  ["StallRule", StallRule, "When a migration counts as stalled"],
+  ["ClimbedRung", ClimbedRung, "A rung of the convergence ladder that was climbed"],
+  ["CapabilityWish", CapabilityWish, "`ask`: on if both sides can; `require`; `forbid`"],
+  ["ParameterValue", ParameterValue, "Value of a migration parameter"],
+  ["AckMode", AckMode, "How the switchover ACK works"],
+  ["AckEvidence", AckEvidence, "How the ACK was seen"],
+  ["Agreement", Agreement, "What both sides are set to, and why"],
+  ["SideSettings", SideSettings, "Capabilities and parameters of one side"],
+  ["Choice", Choice, "One choice of the negotiation and its reason"],
+  ["Blocker", Blocker, "Why a migration cannot start, and the cure"],
+  ["NewMigration", NewMigration, "A migration to start"],
+  ["DryRun", DryRun, "Whether and how the migration would go"],
+  ["BandwidthLimit", BandwidthLimit, "Limit of what QEMU may send, B/s; 0 is unlimited"],
+  ["MigrationPage", MigrationPage, "A page of migrations"],
+  ["TimelineEntry", TimelineEntry, "One entry of a migration's timeline"],
+  ["Timeline", Timeline, "The timeline of a migration"],
+  ["Sample", Sample, "The progress of a migration at one moment"],
+  ["SamplePage", SamplePage, "A page of samples"],
+
+  ["Problem", ProblemBody, "Why a request was refused (RFC 9457); `code` is for programs"],
+  ["FieldError", FieldError, "One field at fault: its rule, and the value that was received"],
+  ["Health", Health, "The API works"],
+  ["OpenApiDocument", OpenApiDocument, "An OpenAPI 3.1 document"],
+];
+
+// The library's own `.openapi(name)` returns a copy of the schema, which the schemas that contain the
+// original do not know. The names are registered for the schemas themselves.
+for (const [refId, schema, description] of namedSchemas) {
+  zodToOpenAPIRegistry.add(schema, { _internal: { refId }, description });
+}
+
+// Any JSON value is a schema that contains itself; its OpenAPI form is written here instead.
+zodToOpenAPIRegistry.add(qapiObject, {
+  _internal: { refId: "QapiObject" },
+  description: "A QAPI object that QEMU gets as JSON; its members are any JSON",
+  type: "object",
+  additionalProperties: true,
+});

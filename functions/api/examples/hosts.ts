@@ -1,0 +1,82 @@
+import type { z } from "@hono/zod-openapi";
+import type { Host } from "../../../core/protocol/host.ts";
+import type { CreatedHost, HostPage, NewHost } from "../components.ts";
+
+const newHost: z.input<typeof NewHost> = {
+  id: "host-c",
+  slotsIn: 1,
+};
+
+const created: z.input<typeof CreatedHost> = {
+  host: {
+    id: "host-c",
+    slotsOut: 2,
+    slotsIn: 1,
+    state: "joining",
+    queueUrl: "https://sqs.eu-central-1.amazonaws.com/123456789012/switchyard-host-host-c",
+    createdAt: "2026-11-30T01:42:07.322Z",
+  },
+  key: "YQxRimwol6NaE5hPyNKCxFvLUHemusra_SZx1pIcOvY",
+};
+
+const host: z.input<typeof Host> = {
+  id: "host-a",
+  state: "active",
+  slotsOut: 2,
+  slotsIn: 2,
+  facts: {
+    agentVersion: "0.1.0",
+    migrationAddress: "192.0.2.11",
+    memoryBytes: 25276059648,
+    qemu: {
+      binary: "/usr/bin/qemu-system-x86_64 28686560 1757080993000",
+      version: {
+        major: 10,
+        minor: 0,
+        micro: 2,
+        package: "Debian 1:10.0.2+ds-2+deb13u1~bpo12+1",
+      },
+      architecture: "x86_64",
+      capabilities: ["return-path", "multifd", "switchover-ack"],
+      parameters: {
+        "downtime-limit": 300,
+        "max-bandwidth": 134217728,
+        "multifd-channels": 2,
+      },
+      machines: [
+        {
+          name: "pc-i440fx-10.0",
+          alias: "pc",
+          deprecated: false,
+          switchoverAckLegacy: true,
+        },
+      ],
+      multifdCompression: ["none", "zlib", "zstd"],
+      exitOnError: true,
+      vfioProperties: ["x-migration-multifd-transfer"],
+      tlsCredentials: ["psk", "x509"],
+      traceLog: true,
+    },
+  },
+  queueUrl: "https://sqs.eu-central-1.amazonaws.com/123456789012/switchyard-host-host-a",
+  lastEventAt: "2026-11-30T01:42:07.217Z",
+  createdAt: "2026-11-30T01:42:04.372Z",
+};
+
+const page: z.input<typeof HostPage> = {
+  items: [
+    {
+      id: "host-a",
+      state: "active",
+      slotsOut: 2,
+      slotsIn: 2,
+      queueUrl: "https://sqs.eu-central-1.amazonaws.com/123456789012/switchyard-host-host-a",
+      lastEventAt: "2026-11-30T01:42:07.217Z",
+      createdAt: "2026-11-30T01:42:04.372Z",
+    },
+  ],
+  next: "host-a",
+};
+
+/** Requests and answers as a fleet with QEMU 10.0 gave them; long lists are cut. */
+export const hostExamples = { newHost, created, host, page };

@@ -1,0 +1,74 @@
+import type { z } from "@hono/zod-openapi";
+import type { Vm, VmDefinition } from "../../../core/vm.ts";
+import type { NewVm, VmPage } from "../components.ts";
+
+const newVm: z.input<typeof NewVm> = {
+  id: "web1",
+  host: "host-a",
+  definition: {
+    machine: "pc-i440fx-10.0",
+    memoryBytes: 134217728,
+    blockdevs: [
+      {
+        driver: "file",
+        "node-name": "boot",
+        filename: "/srv/images/boot.img",
+        "read-only": true,
+      },
+    ],
+    devices: [
+      {
+        driver: "virtio-blk-pci",
+        id: "boot-disk",
+        drive: "boot",
+        bootindex: 0,
+      },
+    ],
+  },
+};
+
+const definition: z.input<typeof VmDefinition> = {
+  machine: "pc-i440fx-10.0",
+  accelerator: "tcg",
+  cpus: 1,
+  memoryBytes: 134217728,
+  blockdevs: [
+    {
+      driver: "file",
+      "node-name": "boot",
+      filename: "/srv/images/boot.img",
+      "read-only": true,
+    },
+  ],
+  devices: [
+    {
+      driver: "virtio-blk-pci",
+      id: "boot-disk",
+      drive: "boot",
+      bootindex: 0,
+    },
+  ],
+  objects: [],
+  globals: [],
+};
+
+const starting: z.input<typeof Vm> = {
+  id: "web1",
+  host: "host-a",
+  state: "starting",
+  epoch: 1,
+  createdAt: "2026-11-30T01:42:07.426Z",
+  updatedAt: "2026-11-30T01:42:07.426Z",
+  definition,
+};
+
+const running: z.input<typeof Vm> = {
+  ...starting,
+  state: "running",
+  updatedAt: "2026-11-30T01:42:07.723Z",
+};
+
+const page: z.input<typeof VmPage> = { items: [running] };
+
+/** Requests and answers as a fleet with QEMU 10.0 gave them. */
+export const vmExamples = { newVm, starting, running, page };

@@ -1,0 +1,72 @@
+import { createRoute, type OpenAPIHono, type z } from "@hono/zod-openapi";
+import { Problem, problemBody } from "../http/problem.ts";
+import { type ProblemCode, problemKinds } from "../http/problem-codes.ts";
+import { OpenApiDocument } from "./components.ts";
+import { answer, refusals } from "./routing.ts";
+
+type Document = z.output<typeof OpenApiDocument>;
+
+const INFO = {
+  title: "Switchyard",
+  version: "1",
+  description:
+    "Live migration of QEMU/KVM guests. Everything but success is answered as " +
+    "`application/problem+json` (RFC 9457) with a `code` for programs. A path that does not exist " +
+    "is answered 404 `route-not-found`; a path with another method 405 `method-not-allowed`, with " +
+    "the header `allow`. A request without the operator's token is answered 401, whatever its path.",
+  license: { name: "Apache-2.0", identifier: "Apache-2.0" },
+};
+
+const TAGS = [
+  { name: "Migrations", description: "Moving a running VM to another host" },
+  { name: "VMs", description: "Starting, adopting and stopping guests" },
+  { name: "Hosts", description: "The hosts of the fleet and their agents" },
+  { name: "API", description: "The API itself" },
+];
+
+export const getDocument = createRoute({
+  method: "get",
+  path: "/v1/openapi.json",
+  operationId: "getOpenApiDocument",
+  tags: ["API"],
+  summary: "Show this document",
+  description: "Needs no token.",
+  security: [],
+  responses: {
+    200: answer("The OpenAPI document", OpenApiDocument, {
+      openapi: "3.1.0",
+      info: { title: INFO.title, version: INFO.version },
+      paths: {},
+    }),
+    ...refusals(["internal"]),
+  },
+});
+
+/** Writes the OpenAPI document of an app's operations. */
+export function documentApi(app: OpenAPIHono): Document {
+  const registry = app.openAPIRegistry;
+  if (!registry.definitions.some(({ type }) => type === "component")) {
+    registry.registerComponent("securitySchemes", "operator", {
+      type: "http",
+      scheme: "bearer",
+      description: "The operator's token; the control plane holds its SHA-256 only.",
+    });
+    for (const code of Object.keys(problemKinds) as ProblemCode[]) {
+      registry.registerComponent("examples", code, exampleOf(code));
+    }
+  }
+  const document = app.getOpenAPI31Document({
+    openapi: "3.1.0",
+    info: INFO,
+    servers: [{ url: "/" }],
+    security: [{ operator: [] }],
+    tags: TAGS,
+  });
+  return { ...document };
+}
+
+function exampleOf(code: ProblemCode) {
+  const { meaning } = problemKinds[code];
+  const instance = "/v1/migrations/mig_01M8N1VNDJ2TD7XCBRST3FAP8W";
+  return { summary: meaning, value: problemBody(new Problem(code, meaning), instance) };
+}

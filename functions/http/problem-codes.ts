@@ -1,0 +1,65 @@
+/** What a refusal may be answered with, and the title that RFC 9457 asks for. */
+export const statusTitles = {
+  400: "Bad request",
+  401: "Unauthorized",
+  404: "Not found",
+  405: "Method not allowed",
+  409: "Conflict",
+  413: "Content too large",
+  415: "Unsupported media type",
+  422: "Unprocessable content",
+  500: "Internal error",
+  503: "Service unavailable",
+} as const;
+export type ProblemStatus = keyof typeof statusTitles;
+
+type ProblemKind = { readonly status: ProblemStatus; readonly meaning: string };
+
+/**
+ * Every code that a request can be refused with. The status follows from the code, here and nowhere
+ * else; docs/reference/failures.md says what to do about each one.
+ */
+export const problemKinds = {
+  "malformed-json": { status: 400, meaning: "The body is not valid JSON" },
+  unauthorized: { status: 401, meaning: "The bearer token is missing or wrong" },
+  "route-not-found": { status: 404, meaning: "The API has no such path" },
+  "host-not-found": { status: 404, meaning: "There is no such host" },
+  "vm-not-found": { status: 404, meaning: "There is no such VM" },
+  "migration-not-found": { status: 404, meaning: "There is no such migration" },
+  "method-not-allowed": { status: 405, meaning: "The path does not have this method" },
+  "host-exists": { status: 409, meaning: "A host of this name exists already" },
+  "host-not-active": { status: 409, meaning: "The agent of the host has not registered yet" },
+  "host-full": { status: 409, meaning: "The host has too little memory left for the VM" },
+  "vm-exists": { status: 409, meaning: "A VM of this name exists already" },
+  "vm-locked": { status: 409, meaning: "A migration holds the VM; `migration` is its id" },
+  "vm-unknown": { status: 409, meaning: "Nobody knows where the VM runs: a person must decide" },
+  "vm-changed": { status: 409, meaning: "Another request is changing the VM: read it again" },
+  "vm-not-running": { status: 409, meaning: "Only a running VM can be migrated" },
+  "nothing-to-reconcile": { status: 409, meaning: "Only an `unknown` VM can be reconciled" },
+  "probe-failed": { status: 409, meaning: "A host could not carry out its probe" },
+  "migration-over": { status: 409, meaning: "The migration has ended" },
+  "migration-cancelling": { status: 409, meaning: "The migration is being cancelled" },
+  "migration-not-started": { status: 409, meaning: "The migration sends nothing yet" },
+  "migration-switching-over": { status: 409, meaning: "The migration has stopped its guest" },
+  "too-many-changes": { status: 409, meaning: "The limit was changed too often" },
+  "past-point-of-no-return": { status: 409, meaning: "The guest has stopped on the source" },
+  "not-gated": { status: 409, meaning: "The migration has no gate" },
+  "not-waiting-for-ack": { status: 409, meaning: "The migration is not waiting for an ACK" },
+  "event-gap": { status: 409, meaning: "Events before these are missing (agents only)" },
+  "body-too-large": { status: 413, meaning: "The body is longer than 1 MiB" },
+  "not-json": { status: 415, meaning: "The content type is not application/json" },
+  invalid: { status: 422, meaning: "The request does not fit its schema; `errors` has each field" },
+  "source-is-target": { status: 422, meaning: "The VM is on the target already" },
+  "idempotency-key-reused": { status: 422, meaning: "The key was used for another request" },
+  internal: { status: 500, meaning: "The request failed for a reason that only the log has" },
+  "host-silent": { status: 503, meaning: "A host did not answer its probe in time" },
+  "host-unreachable": { status: 503, meaning: "The command could not be sent to the host" },
+  "table-unreachable": { status: 503, meaning: "The table cannot be reached" },
+  "workflow-unavailable": { status: 503, meaning: "The migration could not be started" },
+} as const satisfies Record<string, ProblemKind>;
+export type ProblemCode = keyof typeof problemKinds;
+
+/** The URI that names a kind of problem (RFC 9457, `type`). */
+export function problemType(code: ProblemCode): string {
+  return `urn:switchyard:problem:${code}`;
+}

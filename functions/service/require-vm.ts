@@ -1,0 +1,20 @@
+import type { VmId } from "../../core/id.ts";
+import { Problem } from "../http/problem.ts";
+import { findVm, type StoredVm } from "../store/vms.ts";
+
+/** @throws Problem vm-not-found */
+export async function requireVm(id: VmId): Promise<StoredVm> {
+  const vm = await findVm(id);
+  if (vm !== undefined) return vm;
+  throw new Problem("vm-not-found", `There is no VM ${id}`);
+}
+
+/** The refusal of whatever a migration's lock on the VM rules out. */
+export function vmLocked(vm: StoredVm): Problem {
+  if (vm.state === "unknown") {
+    const detail = `Nobody knows where VM ${vm.id} runs: a person must decide`;
+    return new Problem("vm-unknown", detail, { migration: vm.lockedBy });
+  }
+  const detail = `VM ${vm.id} is held by migration ${vm.lockedBy}`;
+  return new Problem("vm-locked", detail, { migration: vm.lockedBy });
+}

@@ -1,0 +1,66 @@
+import { existsSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "vitest";
+import { CommandId, HostId, MigrationId, VmId } from "../core/id.ts";
+import { keys } from "../functions/store/keys.ts";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const PAGE = ["docs/internals/data.md", "docs/data.md"].find((path) =>
+  existsSync(`${root}/${path}`),
+);
+
+const host = HostId.parse("h");
+const vm = VmId.parse("v");
+const id = MigrationId.parse(`mig_${"0".repeat(26)}`);
+const at = { atMs: 1, host, seq: 1 };
+
+/** One key of each maker: a new one is a type error here until it is added. */
+const made: { [K in keyof typeof keys]: { pk: string; sk: string } } = {
+  host: keys.host(host),
+  hostFacts: keys.hostFacts(host),
+  waiting: keys.waiting(host, id),
+  vm: keys.vm(vm),
+  vmPast: keys.vmPast(vm),
+  vmMigration: keys.vmMigration(vm, id),
+  migration: keys.migration(id),
+  signals: keys.signals(id),
+  secret: keys.secret(id),
+  event: keys.event(id, at),
+  sample: keys.sample(id, at),
+  learned: keys.learned({ name: "vm v", withAck: true }),
+  group: keys.group("g"),
+  command: keys.command(CommandId.parse("v.guest-start.1")),
+  idempotency: keys.idempotency("k"),
+};
+/** Makers with more than one sort key. */
+const others = [keys.learned({ name: "vm v", withAck: false })];
+
+describe("the page about the table", () => {
+  it("lists the prefixes of every key, and no others", () => {
+    const inCode = [...Object.values(made), ...others].map(({ pk, sk }) => prefixes(pk, sk));
+    expect(new Set(inDocs())).toEqual(new Set(inCode));
+  });
+});
+
+/** `VM#web1`, `MIG#mig_…` is `VM# MIG#`; a sort key without parts is kept whole. */
+function prefixes(pk: string, sk: string): string {
+  return [pk, sk].map((part) => part.replace(/#.*/, "#")).join(" ");
+}
+
+/** Rows of the table of items; an empty first cell stands for the one above. */
+function inDocs(): string[] {
+  const page = readFileSync(`${root}/${PAGE}`, "utf8");
+  const [, section = ""] = page.split(/^\| pk \| sk \|.*$/m);
+  const [table = ""] = section.trimStart().split("\n\n");
+  let current = "";
+  return table.split("\n").flatMap((row) => {
+    const [, pk = "", sk = ""] = row.split("|").map((cell) => cell.trim());
+    if (/^-+$/.test(pk)) return [];
+    current = code(pk)[0] ?? current;
+    return code(sk).map((part) => prefixes(current, part));
+  });
+}
+
+function code(cell: string): string[] {
+  return [...cell.matchAll(/`([^`]+)`/g)].map((match) => String(match[1]));
+}
