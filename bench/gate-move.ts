@@ -1,6 +1,5 @@
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Migration } from "../core/migration/migration.ts";
 import type { Fleet } from "../rig/fleet.ts";
 import { readCounter } from "../rig/guest/serial.ts";
 import { waitUntil } from "../rig/wait-until.ts";
@@ -35,7 +34,7 @@ type Ends = { vm: string; source: string; target: string };
 
 /** @throws Error when the move does not complete, or the guest's memory is not whole. */
 export async function plainMove(fleet: Fleet, ends: Ends): Promise<Move> {
-  const { id } = await fleet.api.migrate(ends.vm, ends.target);
+  const { id } = await fleet.api.createMigration({ vm: ends.vm, target: ends.target });
   return finish(fleet, ends, id);
 }
 
@@ -46,10 +45,10 @@ export async function gatedMove(fleet: Fleet, ends: Ends, holdMs: number): Promi
   await sleep(holdMs);
   const after = await sample(fleet, ends, id);
   const sentAtMs = Date.now();
-  await fleet.api.call("POST", `/v1/migrations/${id}/switchover`);
+  await fleet.api.permitSwitchover(id);
   const answeredAtMs = Date.now();
   const move = await finish(fleet, ends, id);
-  const { stoppedAtMs = Number.NaN, gate } = await fleet.api.migration(id);
+  const { stoppedAtMs = Number.NaN, gate } = await fleet.api.getMigration(id);
   const seconds = (after.atMs - before.atMs) / 1000;
   const rate = (what: "counter" | "passes" | "qemuCpuMs" | "agentCpuMs" | "sentBytes") =>
     (after[what] - before[what]) / seconds;
@@ -69,11 +68,11 @@ export async function gatedMove(fleet: Fleet, ends: Ends, holdMs: number): Promi
 /** Starts a gated move and waits until it holds; the guest runs on. */
 export async function holdMove(fleet: Fleet, { vm, target }: Ends): Promise<string> {
   const policy = { switchover: { mode: "gated" as const } };
-  const { id } = await fleet.api.migrate(vm, target, { policy });
+  const { id } = await fleet.api.createMigration({ vm, target, policy });
   await waitUntil(
     `${id} to hold`,
     async () => {
-      const { gate, failure } = await fleet.api.migration(id);
+      const { gate, failure } = await fleet.api.getMigration(id);
       if (failure) throw new Error(`The move failed: ${JSON.stringify(failure)}`);
       return gate?.heldAtMs;
     },
@@ -106,7 +105,7 @@ async function finish(fleet: Fleet, { vm, source, target }: Ends, id: string): P
 async function sample(fleet: Fleet, { vm, source }: Ends, id: string) {
   const [reading, { progress, stoppedAtMs }] = await Promise.all([
     readCounter(fleet.serialLog(source, vm)),
-    fleet.api.migration(id) as Promise<Migration>,
+    fleet.api.getMigration(id),
   ]);
   if (stoppedAtMs !== undefined) throw new Error("The guest was stopped while it was to be held");
   return {

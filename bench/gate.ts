@@ -78,9 +78,9 @@ async function guest(vm: string, load: GuestLoad) {
     if (!options.json) console.error(`${vm}: run ${run} of ${options.runs}`);
   }
   const left = await lookForLeftovers(vm);
-  await fleet.api.call("DELETE", `/v1/vms/${vm}?mode=quit`);
+  await fleet.api.deleteVm(vm, { mode: "quit" });
   await waitUntil(`${vm} to stop`, async () =>
-    (await fleet.api.vm(vm)).state === "stopped" ? true : undefined,
+    (await fleet.api.getVm(vm)).state === "stopped" ? true : undefined,
   );
   if (gated.some(({ ticksPerSecond }) => !(ticksPerSecond >= TICKS_PER_SECOND_MIN))) {
     throw new Error(`Expected the ${vm} guest to count on while it is held`);
@@ -90,11 +90,11 @@ async function guest(vm: string, load: GuestLoad) {
 
 /** In the process the guest came to, and in the one it stayed in when a held move was cancelled. */
 async function lookForLeftovers(vm: string) {
-  const { host: source } = await fleet.api.vm(vm);
+  const { host: source } = await fleet.api.getVm(vm);
   const target = source === HOSTS[0] ? HOSTS[1] : HOSTS[0];
   const completed = await leftovers(fleet, source, vm);
   const id = await holdMove(fleet, { vm, source, target });
-  await fleet.api.cancel(id);
+  await fleet.api.cancelMigration(id);
   const { status } = await fleet.waitForMigration(id, { everyMs: 500 });
   if (status !== "cancelled") throw new Error(`Expected a held move to be cancelled: ${status}`);
   const cancelled = await leftovers(fleet, source, vm);

@@ -62,7 +62,7 @@ async function both(definition: VmDefinition, run: number) {
 }
 
 async function ourMigration(source: string, target: string): Promise<OurRun> {
-  const { id } = await fleet.api.migrate(VM, target);
+  const { id } = await fleet.api.createMigration({ vm: VM, target });
   // All times are the record's own: looking less often only disturbs it less.
   const migration = await fleet.waitForMigration(id, { everyMs: 500 });
   const { figures, targetStartMs, stoppedAtMs, targetRunningAtMs, endedAt, createdAt } = migration;

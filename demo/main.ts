@@ -78,7 +78,7 @@ async function run(source: Qemu, target: Qemu): Promise<Summary> {
   const started = Fleet.start({ hosts: { "host-a": source.path, "host-b": target.path } });
   starting = started.catch(() => undefined);
   fleet = await started;
-  const hosts = await Promise.all([fleet.api.host("host-a"), fleet.api.host("host-b")]);
+  const hosts = await Promise.all([fleet.api.getHost("host-a"), fleet.api.getHost("host-b")]);
   const disk = join(fleet.folder, "boot.img");
   const memoryBytes = options.memory * MIB;
   await writeBootDisk(disk, {
@@ -95,7 +95,10 @@ async function run(source: Qemu, target: Qemu): Promise<Summary> {
   const { counter } = await waitForCounter(from, (reading) => reading.counter > 20, counting);
   print(`The guest counts: ${counter}. POST /v1/migrations …`);
 
-  const { id } = await fleet.api.migrate(VM, "host-b", { idempotencyKey: `demo-${Date.now()}` });
+  const { id } = await fleet.api.createMigration(
+    { vm: VM, target: "host-b" },
+    `demo-${Date.now()}`,
+  );
   const watching = new AbortController();
   const before = lastCounter(from, watching.signal);
   const ended = await fleet.waitForMigration(id, { onChange: showChange() });
@@ -112,7 +115,7 @@ async function run(source: Qemu, target: Qemu): Promise<Summary> {
   await waitUntil("the exit of the source's process", () =>
     guestPid.call(fleet, "host-a", VM) === undefined ? true : undefined,
   );
-  return summarize(await fleet.api.migration(id), {
+  return summarize(await fleet.api.getMigration(id), {
     source,
     target,
     transitions: await transitionsOf(ended),

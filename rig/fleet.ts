@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { ApiClient } from "../client/api-client.ts";
+import { type Client, createClient } from "../client/client.ts";
 import type { Migration } from "../core/migration/migration.ts";
 import { isFinal } from "../core/migration/migration.ts";
 import type { Host } from "../core/protocol/host.ts";
@@ -33,7 +33,7 @@ export type FleetOptions = {
   /** More fields of the agents' configuration. */
   agent?: object;
   /** More fields of the hosts, such as their slots. */
-  host?: object;
+  host?: { slotsOut?: number; slotsIn?: number };
   /** How long a part may take to come up, ms. Default 30 s. */
   startMs?: number;
   /** Its folder, which is made, and removed in the end. Default: a new one for temporary files. */
@@ -50,7 +50,7 @@ export class Fleet {
   readonly #agents = new Map<string, Child>();
   #cloud: Child | undefined;
   #ready: Ready | undefined;
-  #api: ApiClient | undefined;
+  #api: Client | undefined;
 
   private constructor(folder: string, options: FleetOptions) {
     this.folder = folder;
@@ -72,7 +72,7 @@ export class Fleet {
     }
   }
 
-  get api(): ApiClient {
+  get api(): Client {
     if (!this.#api) throw new Error("The cloud is not up");
     return this.#api;
   }
@@ -132,7 +132,10 @@ export class Fleet {
       if (!cloud.isRunning) throw new Error(`The local cloud ended: ${cloud.lastWords()}`);
       return readJson<Ready>(readyFile);
     });
-    this.#api = new ApiClient(this.#ready.apiUrl, this.#ready.operatorToken);
+    this.#api = createClient({
+      url: this.#ready.apiUrl,
+      token: this.#ready.operatorToken,
+    });
   }
 
   startAgent(host: string): void {
@@ -153,15 +156,15 @@ export class Fleet {
     return this.#await(`host ${host}`, async () => {
       const agent = this.agent(host);
       if (!agent.isRunning) throw new Error(`The agent of ${host} ended: ${agent.lastWords()}`);
-      const found = await this.api.host(host);
+      const found = await this.api.getHost(host);
       return found.state === "active" ? found : undefined;
     });
   }
 
   async startVm(vm: string, host: string, definition: VmDefinition): Promise<void> {
-    await this.api.createVm(vm, host, definition);
+    await this.api.createVm({ id: vm, host, definition });
     await this.#await(`VM ${vm}`, async () => {
-      const found = await this.api.vm(vm);
+      const found = await this.api.getVm(vm);
       if (found.state === "failed") throw new Error(`VM ${vm} did not start: ${found.detail}`);
       return found.state === "running" ? found : undefined;
     });
@@ -181,7 +184,7 @@ export class Fleet {
     return waitUntil(
       `the end of ${id}`,
       async () => {
-        const migration = await this.api.migration(id);
+        const migration = await this.api.getMigration(id);
         const state = JSON.stringify([migration.phase, migration.status, migration.progress]);
         if (state !== last) options.onChange?.(migration);
         last = state;
@@ -205,7 +208,7 @@ export class Fleet {
   }
 
   async #addHost(host: string): Promise<void> {
-    const { key } = await this.api.createHost(host, this.#options.host);
+    const { key } = await this.api.createHost({ id: host, ...this.#options.host });
     const folder = join(this.folder, host);
     mkdirSync(folder, { mode: 0o700 });
     writeFileSync(join(folder, "host.key"), key, { mode: 0o600 });

@@ -21,7 +21,7 @@ describe.skipIf(qemu === undefined)(`a group of guests${unlessQemu}`, () => {
     waitUntil(
       `${id} to hold`,
       async () => {
-        const migration = await stage.api.migration(id);
+        const migration = await stage.api.getMigration(id);
         return migration.gate?.heldAtMs === undefined ? undefined : migration;
       },
       { timeoutMs: PATIENCE_MS, everyMs: 50 },
@@ -30,14 +30,14 @@ describe.skipIf(qemu === undefined)(`a group of guests${unlessQemu}`, () => {
   it(
     "waits, running, for its last member, and then switches over together",
     async () => {
-      const first = await stage.api.migrate("first", "host-b", { policy });
+      const first = await stage.api.createMigration({ vm: "first", target: "host-b", policy });
       await isHeld(first.id);
       await stage.counts("first", "host-a");
-      const waiting = await stage.api.migration(first.id);
+      const waiting = await stage.api.getMigration(first.id);
       expect(waiting.gate).not.toHaveProperty("permittedAt");
       expect(waiting).not.toHaveProperty("stoppedAtMs");
 
-      const second = await stage.api.migrate("second", "host-b", { policy });
+      const second = await stage.api.createMigration({ vm: "second", target: "host-b", policy });
       const ended = await Promise.all([first, second].map(({ id }) => stage.ends(id)));
       const [one, two] = ended;
       for (const migration of ended) {

@@ -22,7 +22,11 @@ describe.skipIf(qemu === undefined)(`a QEMU killed in precopy${unlessQemu}`, () 
     "the target's: the guest runs on at the source, and may be moved again at once",
     async () => {
       await stage.guest("kept");
-      const { id } = await stage.api.migrate("kept", "host-b", { policy: endlessly });
+      const { id } = await stage.api.createMigration({
+        vm: "kept",
+        target: "host-b",
+        policy: endlessly,
+      });
       await stage.isInPrecopy(id);
       stage.killGuest("kept", "host-b");
 
@@ -43,7 +47,11 @@ describe.skipIf(qemu === undefined)(`a QEMU killed in precopy${unlessQemu}`, () 
     "the source's: the guest is lost, the record says so, and the target is cleaned up",
     async () => {
       await stage.guest("lost");
-      const { id } = await stage.api.migrate("lost", "host-b", { policy: endlessly });
+      const { id } = await stage.api.createMigration({
+        vm: "lost",
+        target: "host-b",
+        policy: endlessly,
+      });
       await stage.isInPrecopy(id);
       stage.killGuest("lost", "host-a");
 
@@ -51,8 +59,8 @@ describe.skipIf(qemu === undefined)(`a QEMU killed in precopy${unlessQemu}`, () 
       expect(ended).toMatchObject({ status: "failed", failure: { code: "guest-lost" } });
       expect(ended).not.toHaveProperty("runningOn");
       expectToBeSaid(ended.failure);
-      expect(await stage.api.vm("lost")).toMatchObject({ state: "failed" });
-      expect(await stage.api.vm("lost")).not.toHaveProperty("lockedBy");
+      expect(await stage.api.getVm("lost")).toMatchObject({ state: "failed" });
+      expect(await stage.api.getVm("lost")).not.toHaveProperty("lockedBy");
       await stage.isGone("lost", "host-b");
       await stage.isGone("lost", "host-a");
     },

@@ -41,16 +41,20 @@ describe.skipIf(qemu === undefined)(`moves of guests${unlessQemu}`, () => {
   it(
     "end when they are cancelled in precopy, with the guest where it was",
     async () => {
-      const { id } = await stage.api.migrate("first", "host-b", { policy: endlessly });
+      const { id } = await stage.api.createMigration({
+        vm: "first",
+        target: "host-b",
+        policy: endlessly,
+      });
       await stage.isInPrecopy(id);
-      await stage.api.cancel(id);
+      await stage.api.cancelMigration(id);
 
       const ended = await stage.ends(id);
       expect(ended).toMatchObject({ status: "cancelled", runningOn: "host-a" });
       expect(ended.failure).toMatchObject({ code: "migration-cancelled", phase: "precopy" });
       expect((await stage.states(ended)).length).toBeLessThanOrEqual(TRANSITIONS_MAX);
       await stage.runsOnlyOn("first", "host-a");
-      await expect(stage.api.cancel(id)).rejects.toMatchObject({
+      await expect(stage.api.cancelMigration(id)).rejects.toMatchObject({
         status: 409,
         problem: { code: "migration-over" },
       });
@@ -61,17 +65,21 @@ describe.skipIf(qemu === undefined)(`moves of guests${unlessQemu}`, () => {
   it(
     "wait for a slot, can be cancelled there, and are let in when one comes free",
     async () => {
-      const first = await stage.api.migrate("first", "host-b", { policy: endlessly });
+      const first = await stage.api.createMigration({
+        vm: "first",
+        target: "host-b",
+        policy: endlessly,
+      });
       await stage.isInPrecopy(first.id);
-      const second = await stage.api.migrate("second", "host-b");
-      await stage.api.cancel(second.id);
+      const second = await stage.api.createMigration({ vm: "second", target: "host-b" });
+      await stage.api.cancelMigration(second.id);
       const cancelled = await stage.ends(second.id);
       expect(cancelled).toMatchObject({ status: "cancelled", runningOn: "host-a" });
       expect(cancelled.phases.map(({ name }) => name)).toEqual(["admit", "end"]);
 
-      const third = await stage.api.migrate("second", "host-b");
-      expect(await stage.api.migration(third.id)).toMatchObject({ phase: "admit" });
-      await stage.api.cancel(first.id);
+      const third = await stage.api.createMigration({ vm: "second", target: "host-b" });
+      expect(await stage.api.getMigration(third.id)).toMatchObject({ phase: "admit" });
+      await stage.api.cancelMigration(first.id);
       expect(await stage.ends(first.id)).toMatchObject({ status: "cancelled" });
       expect(await stage.ends(third.id)).toMatchObject({ status: "completed" });
       await stage.runsOnlyOn("second", "host-b");
@@ -89,12 +97,12 @@ describe.skipIf(qemu === undefined)(`moves of guests${unlessQemu}`, () => {
       expect(dry).toMatchObject({ dryRun: true, agreed: false });
       expect(dry.blockers.map(({ message }) => message).join()).toMatch(/memory/i);
 
-      const { id } = await stage.api.migrate("first", "host-b");
-      expect(await stage.api.migration(id)).toMatchObject({ status: "running", phase: "admit" });
-      await stage.api.call("DELETE", "/v1/vms/filler?mode=quit");
+      const { id } = await stage.api.createMigration({ vm: "first", target: "host-b" });
+      expect(await stage.api.getMigration(id)).toMatchObject({ status: "running", phase: "admit" });
+      await stage.api.deleteVm("filler", { mode: "quit" });
       await waitUntil(
         "filler to stop",
-        async () => ((await stage.api.vm("filler")).state === "stopped" ? true : undefined),
+        async () => ((await stage.api.getVm("filler")).state === "stopped" ? true : undefined),
         { timeoutMs: PATIENCE_MS },
       );
       expect(await stage.ends(id)).toMatchObject({ status: "completed" });
@@ -104,7 +112,7 @@ describe.skipIf(qemu === undefined)(`moves of guests${unlessQemu}`, () => {
   );
 
   async function dryRun(vm: string): Promise<DryRun> {
-    return stage.api.call("POST", "/v1/migrations?dryRun=true", { vm, target: "host-b" });
+    return stage.api.dryRunMigration({ vm, target: "host-b" });
   }
 });
 

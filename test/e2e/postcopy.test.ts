@@ -44,7 +44,7 @@ describe.skipIf(qemu === undefined || !userfaultfd())(
     afterEach(async () => {
       for (const relay of relays) relay.close();
       relays = [];
-      await stage.api.call("DELETE", `/v1/vms/${vm}?mode=quit`).catch(() => undefined);
+      await stage.api.deleteVm(vm, { mode: "quit" }).catch(() => undefined);
     });
     afterAll(async () => {
       await stage?.close();
@@ -76,7 +76,7 @@ describe.skipIf(qemu === undefined || !userfaultfd())(
       };
       const load = { dirtyBytesPerSecond: 32 * MIB, workingSetBytes: 16 * MIB };
       await stage.guest(vm, "host-a", "pc", 48, load);
-      const { id } = await stage.api.migrate(vm, "host-b", { policy });
+      const { id } = await stage.api.createMigration({ vm, target: "host-b", policy });
       return id;
     }
 
@@ -138,14 +138,14 @@ describe.skipIf(qemu === undefined || !userfaultfd())(
         expect(told.filter((verb) => forbidden.includes(verb))).toEqual([]);
         expect(stage.fleet.guestPid("host-a", vm)).toEqual(expect.any(Number));
         expect(stage.fleet.guestPid("host-b", vm)).toEqual(expect.any(Number));
-        expect(await stage.api.vm(vm)).toMatchObject({ state: "unknown", lockedBy: id });
+        expect(await stage.api.getVm(vm)).toMatchObject({ state: "unknown", lockedBy: id });
 
         dead = undefined;
-        await stage.api.call("POST", `/v1/vms/${vm}/reconcile`);
+        await stage.api.reconcileVm(vm);
         const again = await waitUntil(
           "its end",
           async () => {
-            const { status } = await stage.api.migration(id);
+            const { status } = await stage.api.getMigration(id);
             return status === "running" ? undefined : status;
           },
           { timeoutMs: PATIENCE_MS, everyMs: 200 },

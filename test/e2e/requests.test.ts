@@ -1,8 +1,9 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { ApiClient } from "../../client/api-client.ts";
-import type { Migration } from "../../core/migration/migration.ts";
+import type { z } from "zod";
+import { createClient } from "../../client/client.ts";
+import type { MigrationPolicy } from "../../core/negotiate/policy.ts";
 import { endlessly, PATIENCE_MS, qemu, Stage, unlessQemu } from "./testing/stage.ts";
 
 type Refused = { status: number; problem: Record<string, unknown> };
@@ -74,10 +75,10 @@ describe.skipIf(qemu === undefined)(`requests to a fleet at work${unlessQemu}`, 
   });
 
   it("are refused without the operator's token, and with a host's key", async () => {
-    const { key } = await stage.api.createHost("host-c");
+    const { key } = await stage.api.createHost({ id: "host-c" });
     for (const token of ["", "wrong", key]) {
-      const stranger = new ApiClient(stage.api.url, token);
-      await expect(stranger.vm("vm")).rejects.toMatchObject({ status: 401 });
+      const stranger = createClient({ url: stage.api.url, token });
+      await expect(stranger.getVm("vm")).rejects.toMatchObject({ status: 401 });
     }
   });
 
@@ -89,7 +90,7 @@ describe.skipIf(qemu === undefined)(`requests to a fleet at work${unlessQemu}`, 
     expect(refused).toMatchObject({ agreed: false });
     expect(refused.blockers.length).toBeGreaterThan(0);
     expect(await migrations()).toEqual([]);
-    expect(await stage.api.vm("vm")).not.toHaveProperty("lockedBy");
+    expect(await stage.api.getVm("vm")).not.toHaveProperty("lockedBy");
     expect(stage.fleet.guestPid("host-b", "vm")).toBeUndefined();
   });
 
@@ -98,7 +99,7 @@ describe.skipIf(qemu === undefined)(`requests to a fleet at work${unlessQemu}`, 
     async () => {
       const policy = { capabilities: { "dirty-limit": "require" } } as const;
       const { blockers } = await dryRun(policy);
-      const { id } = await stage.api.migrate("vm", "host-b", { policy });
+      const { id } = await stage.api.createMigration({ vm: "vm", target: "host-b", policy });
       const ended = await stage.ends(id);
       expect(ended).toMatchObject({ status: "failed", runningOn: "host-a" });
       expect(ended.failure).toMatchObject({ phase: "negotiate" });
@@ -116,11 +117,11 @@ describe.skipIf(qemu === undefined)(`requests to a fleet at work${unlessQemu}`, 
   it(
     "with the same key make one migration; others for the VM are refused meanwhile",
     async () => {
-      const options = { policy: endlessly, idempotencyKey: "same" };
+      const move = { vm: "vm", target: "host-b", policy: endlessly };
       const known = await migrations();
       const [first, again] = await Promise.all([
-        stage.api.migrate("vm", "host-b", options),
-        stage.api.migrate("vm", "host-b", options),
+        stage.api.createMigration(move, "same"),
+        stage.api.createMigration(move, "same"),
       ]);
       expect(again.id).toBe(first.id);
       expect(await migrations()).toHaveLength(known.length + 1);
@@ -132,7 +133,7 @@ describe.skipIf(qemu === undefined)(`requests to a fleet at work${unlessQemu}`, 
         problem: { code: "vm-locked", migration: first.id },
       });
       await stage.isInPrecopy(first.id);
-      await stage.api.cancel(first.id);
+      await stage.api.cancelMigration(first.id);
       expect(await stage.ends(first.id)).toMatchObject({ status: "cancelled" });
       await stage.runsOnlyOn("vm", "host-a");
     },
@@ -140,16 +141,16 @@ describe.skipIf(qemu === undefined)(`requests to a fleet at work${unlessQemu}`, 
   );
 
   it("of agents need their own host's key", async () => {
-    const { key } = await stage.api.createHost("host-d");
-    const asHost = new ApiClient(stage.api.url, key);
+    const { key } = await stage.api.createHost({ id: "host-d" });
+    const asHost = createClient({ url: stage.api.url, token: key });
     const event = { type: "guest.exited", vm: "vm", detail: "a lie" };
     const events = [{ seq: 1, atMs: 1, body: event }];
     const post = (host: string) =>
-      asHost.call("POST", "/agent/v1/events", { version: 1, host, events });
+      asHost.request("POST", "/agent/v1/events", { version: 1, host, events });
     await expect(post("host-a")).rejects.toMatchObject({ status: 401 });
     // Its own key lets it in, but another host's guest is not for it to speak of.
     await post("host-d").catch(() => undefined);
-    expect(await stage.api.vm("vm")).toMatchObject({ state: "running", host: "host-a" });
+    expect(await stage.api.getVm("vm")).toMatchObject({ state: "running", host: "host-a" });
   });
 
   it(
@@ -168,24 +169,18 @@ describe.skipIf(qemu === undefined)(`requests to a fleet at work${unlessQemu}`, 
   );
 
   async function migrations(): Promise<string[]> {
-    const { items } = await stage.api.call<{ items: Migration[] }>("GET", "/v1/migrations");
+    const { items } = await stage.api.listMigrations();
     return items.map(({ id, status }) => `${id} ${status}`);
   }
 
   async function refusalOf(method: string, path: string, body: object): Promise<Refused> {
-    return stage.api.call(method, path, body).then(
+    return stage.api.request(method, path, body).then(
       () => expect.unreachable("it was accepted"),
       (error: Refused) => error,
     );
   }
 
-  async function dryRun(policy: object): Promise<DryRun> {
-    return stage.api.call("POST", "/v1/migrations?dryRun=true", {
-      vm: "vm",
-      target: "host-b",
-      policy,
-    });
+  async function dryRun(policy: z.input<typeof MigrationPolicy>) {
+    return stage.api.dryRunMigration({ vm: "vm", target: "host-b", policy });
   }
 });
-
-type DryRun = { agreed: boolean; blockers: { message: string; cure: string }[] };

@@ -6,7 +6,7 @@ describe.skipIf(qemu === undefined)(`parts killed and started again${unlessQemu}
   let stage: Stage;
   /** Where the guest is, and where it goes next. */
   const ends = async () => {
-    const { host } = await stage.api.vm("vm");
+    const { host } = await stage.api.getVm("vm");
     return { source: host, target: host === "host-a" ? "host-b" : "host-a" };
   };
 
@@ -24,7 +24,7 @@ describe.skipIf(qemu === undefined)(`parts killed and started again${unlessQemu}
     "the cloud, in $phase: it goes on where it was",
     async ({ phase, policy }) => {
       const { target } = await ends();
-      const { id } = await stage.api.migrate("vm", target, { policy });
+      const { id } = await stage.api.createMigration({ vm: "vm", target, policy });
       if (phase === "precopy") await stage.isInPrecopy(id);
       else await stage.reaches(id, phase);
       await stage.restartCloud();
@@ -42,7 +42,11 @@ describe.skipIf(qemu === undefined)(`parts killed and started again${unlessQemu}
     "the agent of the %s, in precopy: it takes the migration up again",
     async (side) => {
       const hosts = await ends();
-      const { id } = await stage.api.migrate("vm", hosts.target, { policy: slowly });
+      const { id } = await stage.api.createMigration({
+        vm: "vm",
+        target: hosts.target,
+        policy: slowly,
+      });
       await stage.isInPrecopy(id);
       await stage.restartAgent(hosts[side]);
 

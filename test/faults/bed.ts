@@ -1,7 +1,7 @@
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { ApiError } from "../../client/api-client.ts";
+import { ApiError } from "../../client/api-error.ts";
 import type { Vm } from "../../core/vm.ts";
 import { VmDefinition } from "../../core/vm.ts";
 import { Fleet } from "../../rig/fleet.ts";
@@ -91,7 +91,7 @@ export class Bed {
       `an answer to ${method} ${path}`,
       async () => {
         try {
-          return await this.fleet.api.call<T>(method, path, body, key);
+          return await this.fleet.api.request<T>(method, path, body, key);
         } catch (error) {
           if (error instanceof ApiError && error.status < 500) throw error;
           return undefined;

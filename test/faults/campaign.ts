@@ -122,8 +122,10 @@ export class Campaign {
     for (const violation of violations) say(`     ! ${violation}`);
     for (const line of outcome?.log ?? []) say(`       ${line}`);
     if (outcome && bed) {
-      const timeline = await bed.fleet.api.timeline(outcome.migration.id).catch(() => []);
-      for (const { at, origin, type, detail } of timeline) {
+      const { items } = await bed.fleet.api
+        .getTimeline(outcome.migration.id)
+        .catch(() => ({ items: [] }));
+      for (const { at, origin, type, detail } of items) {
         say(`       ${at} ${origin} ${type} ${JSON.stringify(detail).slice(0, 300)}`);
       }
     }

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { ApiError } from "../../client/api-client.ts";
+import { ApiError } from "../../client/api-error.ts";
 import { isFinal, type Migration } from "../../core/migration/migration.ts";
 import type { Command } from "../../core/protocol/command.ts";
 import type { EventBody } from "../../core/protocol/event.ts";

@@ -1,4 +1,4 @@
-import type { ApiClient } from "../../client/api-client.ts";
+import type { Client } from "../../client/client.ts";
 import { Fleet } from "../../rig/fleet.ts";
 import { waitUntil } from "../../rig/wait-until.ts";
 import { bundleAgent } from "./agent-bundle.ts";
@@ -89,7 +89,7 @@ export class VfioFleet {
     }
   }
 
-  get api(): ApiClient {
+  get api(): Client {
     return this.#cloud.api;
   }
 
@@ -145,9 +145,10 @@ export class VfioFleet {
   /** The last migration's timeline and the ends of the agents' logs, for error messages. */
   async lastWords(): Promise<string> {
     const id = this.lastMigration;
-    const timeline = id === undefined ? [] : await this.api.timeline(id).catch(() => []);
+    const none = { items: [] };
+    const timeline = id === undefined ? none : await this.api.getTimeline(id).catch(() => none);
     return [
-      ...timeline.map(
+      ...timeline.items.map(
         ({ at, origin, type, detail }) => `${at} ${origin} ${type} ${JSON.stringify(detail)}`,
       ),
       ...HOSTS.map((host) => `${host}: ${this.#log(host).slice(-1_500)}`),
@@ -180,7 +181,7 @@ export class VfioFleet {
   }
 
   async #addHost(host: HostName): Promise<void> {
-    const { key } = await this.api.createHost(host);
+    const { key } = await this.api.createHost({ id: host });
     const folder = `/tmp/${host}`;
     const hook = `${folder}/renew-devices`;
     const config = {
@@ -210,7 +211,7 @@ export class VfioFleet {
     void this.#agents.get(host)?.exited.then(onEnd, onEnd);
     const up = async () => {
       if (ended) throw new Error(`The agent of ${host} ended: ${this.#log(host)}`);
-      return (await this.api.host(host)).state === "active" ? true : undefined;
+      return (await this.api.getHost(host)).state === "active" ? true : undefined;
     };
     await waitUntil(`the agent of ${host}`, up, { timeoutMs: UP_MS, everyMs: 50 });
   }

@@ -85,12 +85,12 @@ export class RigGuest {
   /** Ends it, over the API, wherever it runs, and forgets it. */
   async end(): Promise<void> {
     const { api } = this.#fleet;
-    await api.call("DELETE", `/v1/vms/${this.vm}?mode=quit`);
+    await api.deleteVm(this.vm, { mode: "quit" });
     await waitUntil(`the end of ${this.vm}`, async () => {
-      const { state } = await api.vm(this.vm);
+      const { state } = await api.getVm(this.vm);
       return state === "stopped" || state === "failed" ? true : undefined;
     });
-    await api.call("DELETE", `/v1/vms/${this.vm}`);
+    await api.deleteVm(this.vm);
   }
 
   #path(host: HostName): string {

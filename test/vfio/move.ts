@@ -48,7 +48,11 @@ export async function move(fleet: VfioFleet, options: MoveOptions): Promise<Move
   count += 1;
   const guest = await RigGuest.start(fleet, `vm${count}`, DEVICES.slice(0, devices));
   try {
-    const { id } = await fleet.api.migrate(guest.vm, TARGET, { policy: policyOf(options) });
+    const { id } = await fleet.api.createMigration({
+      vm: guest.vm,
+      target: TARGET,
+      policy: policyOf(options),
+    });
     fleet.lastMigration = id;
     const beside = meanwhile?.({ id, guest });
     beside?.catch(() => undefined);
@@ -71,12 +75,13 @@ export async function move(fleet: VfioFleet, options: MoveOptions): Promise<Move
 async function waitForEnd(fleet: VfioFleet, id: string): Promise<Seen> {
   fleet.lastMigration = id;
   const migration = await fleet.cloud.waitForMigration(id, { timeoutMs: END_MS });
-  return { migration, timeline: await fleet.api.timeline(id) };
+  const { items } = await fleet.api.getTimeline(id);
+  return { migration, timeline: items };
 }
 
 /** It is named a moment after the end of the first. */
 async function successorOf(fleet: VfioFleet, id: string): Promise<string> {
-  const named = async () => (await fleet.api.migration(id)).successor;
+  const named = async () => (await fleet.api.getMigration(id)).successor;
   return await waitUntil(`the successor of ${id}`, named, { timeoutMs: SUCCESSOR_MS });
 }
 
@@ -85,7 +90,7 @@ export async function waitUntilInGate(fleet: VfioFleet, id: string): Promise<voi
   await waitUntil(
     `${id} to wait for the ACK`,
     async () => {
-      const { phase, status, failure } = await fleet.api.migration(id);
+      const { phase, status, failure } = await fleet.api.getMigration(id);
       if (status !== "running") throw new Error(`${id} is ${status}: ${failure?.message}`);
       return phase === "await-ack" ? true : undefined;
     },

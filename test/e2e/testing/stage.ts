@@ -122,8 +122,8 @@ export class Stage {
     await this.counts(vm, host);
     const other = host === "host-a" ? "host-b" : "host-a";
     await this.isGone(vm, other);
-    expect(await this.api.vm(vm)).toMatchObject({ host, state: "running" });
-    expect(await this.api.vm(vm)).not.toHaveProperty("lockedBy");
+    expect(await this.api.getVm(vm)).toMatchObject({ host, state: "running" });
+    expect(await this.api.getVm(vm)).not.toHaveProperty("lockedBy");
   }
 
   killGuest(vm: string, host: string): void {
@@ -147,7 +147,7 @@ export class Stage {
 
   /** Moves a guest to the end; fails unless it completed. */
   async move(vm: string, target: string, policy = {}): Promise<Migration> {
-    const { id } = await this.api.migrate(vm, target, { policy });
+    const { id } = await this.api.createMigration({ vm, target, policy });
     const ended = await this.ends(id);
     expect(ended.failure).toBeUndefined();
     expect(ended).toMatchObject({ status: "completed", runningOn: target });
@@ -229,7 +229,7 @@ export class Stage {
     return waitUntil(
       `${id} to be in ${phase}`,
       async () => {
-        const migration = await this.api.migration(id);
+        const migration = await this.api.getMigration(id);
         if (test(migration)) return migration;
         if (!isFinal(migration.status)) return undefined;
         throw new Error(`Over before ${phase}: ${JSON.stringify(migration.failure)}`);

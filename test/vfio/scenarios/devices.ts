@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { isDeepStrictEqual } from "node:util";
-import { ApiError } from "../../../client/api-client.ts";
+import { ApiError } from "../../../client/api-error.ts";
 import { downtimeMs, expectAckAfter, expectAcked, expectCompleted } from "../expect.ts";
 import { LOCAL_DEVICE, SOURCE, TARGET } from "../fleet.ts";
 import { RigGuest } from "../guest.ts";
@@ -71,13 +71,8 @@ export const missingResource: Scenario = {
     await fleet.renewDevices("stock");
     const guest = await RigGuest.start(fleet, "vm-local", [LOCAL_DEVICE]);
     try {
-      const body = { vm: guest.vm, target: TARGET };
       const answer = await fleet.api
-        .call<{ blockers: { code: string; message: string }[] }>(
-          "POST",
-          "/v1/migrations?dryRun=true",
-          body,
-        )
+        .dryRunMigration({ vm: guest.vm, target: TARGET })
         .catch((error: unknown) => {
           if (error instanceof ApiError) return { blockers: [], ...error.problem };
           throw error;

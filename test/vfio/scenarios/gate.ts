@@ -21,7 +21,7 @@ export const cancelInGate: Scenario = {
     const seen = await move(fleet, {
       knobs: { loadInitMs: CANCEL_LOAD_MS },
       inGate: async ({ id }) => {
-        await fleet.api.cancel(id);
+        await fleet.api.cancelMigration(id);
       },
     });
     const { status, runningOn, stoppedAtMs } = seen.migration;

@@ -1,0 +1,130 @@
+import { hc, type InferRequestType } from "hono/client";
+import type { Routes } from "../functions/api/app.ts";
+import { ApiError, parseProblem } from "./api-error.ts";
+
+/** Longest wait for an answer, ms. */
+const TIMEOUT_MS = 30_000;
+
+export type ClientOptions = { readonly url: string; readonly token: string };
+
+type Api = ReturnType<typeof hc<Routes>>["v1"];
+type NewHost = InferRequestType<Api["hosts"]["$post"]>["json"];
+type NewVm = InferRequestType<Api["vms"]["$post"]>["json"];
+type NewMigration = InferRequestType<Api["migrations"]["$post"]>["json"];
+type Page = InferRequestType<Api["hosts"]["$get"]>["query"];
+type MigrationPage = InferRequestType<Api["migrations"]["$get"]>["query"];
+type SamplePage = InferRequestType<Api["migrations"][":id"]["samples"]["$get"]>["query"];
+type StopMode = InferRequestType<Api["vms"][":id"]["$delete"]>["query"];
+
+export type Client = ReturnType<typeof createClient>;
+
+/**
+ * The API's operations by their operationId. The types of requests and answers are those of the
+ * routes.
+ *
+ * ```ts
+ * const api = createClient({ url, token });
+ * const { id } = await api.createMigration({ vm: "web1", target: "host-b" });
+ * ```
+ *
+ * @throws ApiError from each operation, when the answer is not 2xx
+ */
+export function createClient({ url, token }: ClientOptions) {
+  const authorized = authorizedFetch(token);
+  const { v1 } = hc<Routes>(url, { fetch: authorized });
+  return {
+    url,
+    /** Any request by its path, with the token, for what has no operation here. */
+    request: async <T>(
+      method: string,
+      path: string,
+      body?: unknown,
+      headers: Record<string, string> = {},
+    ): Promise<T> => {
+      const content = body === undefined ? {} : { "content-type": "application/json" };
+      const answer = await authorized(`${url}${path}`, {
+        method,
+        headers: { ...content, ...headers },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      });
+      const text = await answer.text();
+      return (text === "" ? {} : JSON.parse(text)) as T;
+    },
+    getHealth: () => json(v1.health.$get()),
+    getOpenApiDocument: () => json(v1["openapi.json"].$get()),
+    ...hostOperations(v1),
+    ...vmOperations(v1),
+    ...migrationOperations(v1),
+  };
+}
+
+function hostOperations({ hosts }: Api) {
+  return {
+    createHost: (host: NewHost) => json(hosts.$post({ json: host })),
+    listHosts: (query: Page = {}) => json(hosts.$get({ query })),
+    getHost: (id: string) => json(hosts[":id"].$get({ param: { id } })),
+  };
+}
+
+function vmOperations({ vms }: Api) {
+  return {
+    createVm: (vm: NewVm) => json(vms.$post({ json: vm })),
+    listVms: (query: Page = {}) => json(vms.$get({ query })),
+    getVm: (id: string) => json(vms[":id"].$get({ param: { id } })),
+    reconcileVm: (id: string) => json(vms[":id"].reconcile.$post({ param: { id } })),
+    /** The VM, which was asked to stop; undefined when its record was removed. */
+    deleteVm: async (id: string, query: StopMode = {}) => {
+      const answer = await vms[":id"].$delete({ param: { id }, query });
+      return answer.status === 204 ? undefined : answer.json();
+    },
+  };
+}
+
+function migrationOperations({ migrations }: Api) {
+  const one = migrations[":id"];
+  const request = (migration: NewMigration, dryRun: "true" | "false", key?: string) =>
+    migrations.$post({
+      json: migration,
+      query: { dryRun },
+      header: key === undefined ? {} : { "idempotency-key": key },
+    });
+  return {
+    createMigration: async (migration: NewMigration, idempotencyKey?: string) => {
+      const answer = await request(migration, "false", idempotencyKey);
+      if (answer.status !== 202) throw new Error(`Expected status 202, got ${answer.status}`);
+      return answer.json();
+    },
+    /** `createMigration` with `dryRun=true`. */
+    dryRunMigration: async (migration: NewMigration) => {
+      const answer = await request(migration, "true");
+      if (answer.status !== 200) throw new Error(`Expected status 200, got ${answer.status}`);
+      return answer.json();
+    },
+    listMigrations: (query: MigrationPage = {}) => json(migrations.$get({ query })),
+    getMigration: (id: string) => json(one.$get({ param: { id } })),
+    getTimeline: (id: string) => json(one.timeline.$get({ param: { id } })),
+    listSamples: (id: string, query: SamplePage = {}) =>
+      json(one.samples.$get({ param: { id }, query })),
+    setBandwidth: (id: string, maxBandwidthBytesPerSecond: number) =>
+      json(one.$patch({ param: { id }, json: { maxBandwidthBytesPerSecond } })),
+    permitSwitchover: (id: string) => json(one.switchover.$post({ param: { id } })),
+    waiveAck: (id: string) => json(one["waive-ack"].$post({ param: { id } })),
+    cancelMigration: (id: string) => json(one.cancel.$post({ param: { id } })),
+  };
+}
+
+async function json<T>(answer: Promise<{ json(): Promise<T> }>): Promise<T> {
+  return (await answer).json();
+}
+
+/** `fetch` with a token and a deadline; an answer that is not 2xx is thrown as an ApiError. */
+function authorizedFetch(token: string): typeof fetch {
+  return async (input, init = {}) => {
+    const headers = new Headers(init.headers);
+    headers.set("authorization", `Bearer ${token}`);
+    const signal = init.signal ?? AbortSignal.timeout(TIMEOUT_MS);
+    const response = await fetch(input, { ...init, headers, signal });
+    if (!response.ok) throw new ApiError(response.status, parseProblem(await response.text()));
+    return response;
+  };
+}
