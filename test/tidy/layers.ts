@@ -76,6 +76,7 @@ export const layers: Readonly<Record<string, Layer>> = {
     imports: ["core", "client", "rig", "qmp", "emulators"],
     packages: ["commander", "zod", "@aws-sdk/client-sfn"],
   },
+  scripts: { imports: ["functions"], packages: [] },
   test: {
     imports: [
       "core",
@@ -88,6 +89,7 @@ export const layers: Readonly<Record<string, Layer>> = {
       "client",
       "rig",
       "demo",
+      "scripts",
     ],
     packages: ["*"],
   },

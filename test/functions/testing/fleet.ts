@@ -10,11 +10,16 @@ import { app as agentApp } from "../../../functions/agent-events/index.ts";
 import { app as operatorApp } from "../../../functions/api/app.ts";
 import { queues } from "../../../functions/runtime/clients.ts";
 import { OPERATOR_TOKEN } from "./cloud.ts";
+import { undeclared } from "./declared.ts";
 import { definition, facts, hostId } from "./fixtures.ts";
 
 export type Answer = { status: number; headers: Headers; body: Record<string, unknown> };
 
-/** Calls the operators' API with their token. */
+/**
+ * Calls the operators' API with their token.
+ *
+ * @throws Error when the operation does not declare the answer
+ */
 export async function operate(
   method: string,
   path: string,
@@ -30,7 +35,10 @@ export async function operate(
     },
     ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
   });
-  return answerOf(await operatorApp.request(request));
+  const answer = await answerOf(await operatorApp.request(request));
+  const unknown = undeclared(method, path, answer);
+  if (unknown.length > 0) throw new Error(`The API does not declare ${unknown.join("; ")}`);
+  return answer;
 }
 
 export async function answerOf(response: Response): Promise<Answer> {
