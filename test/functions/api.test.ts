@@ -31,12 +31,17 @@ type Refused = [
 const refused: Refused[] = [
   ["an unknown path", ["GET", "/v1/nothing"], 404, "route-not-found"],
   ["an unknown method", ["PUT", "/v1/hosts"], 405, "method-not-allowed"],
-  ["an unknown method of one", ["DELETE", "/v1/hosts/host-a"], 405, "method-not-allowed"],
+  ["an unknown method of a host", ["DELETE", "/v1/hosts/host-a"], 405, "method-not-allowed"],
   ["a path without its id", ["GET", "/v1/hosts/"], 404, "route-not-found"],
   ["bad JSON", ["POST", "/v1/migrations", "{vm:"], 400, "malformed-json"],
-  ["no JSON", ["POST", "/v1/migrations", "x", { "content-type": "text/plain" }], 415, "not-json"],
   [
-    "a change that is no JSON",
+    "text that is not JSON",
+    ["POST", "/v1/migrations", "x", { "content-type": "text/plain" }],
+    415,
+    "not-json",
+  ],
+  [
+    "a change that is not JSON",
     ["PATCH", `/v1/migrations/${missing}`, "x", { "content-type": "text/plain" }],
     415,
     "not-json",
@@ -66,7 +71,7 @@ const refused: Refused[] = [
     "target",
   ],
   [
-    "a target whose agent is unheard of",
+    "a target whose agent has not registered",
     ["POST", "/v1/migrations", { ...move, target: "host-joining" }],
     409,
     "host-not-active",
@@ -123,7 +128,7 @@ const refused: Refused[] = [
     "policy.downtimeLimitMs",
   ],
   [
-    "a downtime in words",
+    "a downtime as text",
     ["POST", "/v1/migrations", { ...move, policy: { downtimeLimitMs: "300" } }],
     422,
     "invalid",
@@ -179,7 +184,7 @@ const refused: Refused[] = [
     "idempotency-key",
   ],
   [
-    "a dry run that is neither",
+    "a dry run that is neither true nor false",
     ["POST", "/v1/migrations?dryRun=yes", move],
     422,
     "invalid",
@@ -193,7 +198,7 @@ const refused: Refused[] = [
   ],
   ["an unknown query", ["POST", "/v1/migrations?dry=true", move], 422, "invalid", "dry"],
 
-  ["a migration id that is none", ["GET", "/v1/migrations/1"], 422, "invalid", "id"],
+  ["a malformed migration id", ["GET", "/v1/migrations/1"], 422, "invalid", "id"],
   [
     "a migration that does not exist",
     ["GET", `/v1/migrations/${missing}`],
@@ -204,20 +209,26 @@ const refused: Refused[] = [
   ["its samples", ["GET", `/v1/migrations/${missing}/samples`], 404, "migration-not-found"],
   ["its cancellation", ["POST", `/v1/migrations/${missing}/cancel`], 404, "migration-not-found"],
   [
-    "a cursor that is none",
+    "a malformed cursor",
     ["GET", `/v1/migrations/${missing}/samples?after=EVENT`],
     422,
     "invalid",
     "after",
   ],
-  ["a page of none", ["GET", "/v1/migrations?limit=0"], 422, "invalid", "limit"],
-  ["a page of everything", ["GET", "/v1/hosts?limit=101"], 422, "invalid", "limit"],
-  ["a status that is none", ["GET", "/v1/migrations?status=done"], 422, "invalid", "status"],
+  ["a page of no entries", ["GET", "/v1/migrations?limit=0"], 422, "invalid", "limit"],
+  ["a page that is too long", ["GET", "/v1/hosts?limit=101"], 422, "invalid", "limit"],
+  ["an unknown status", ["GET", "/v1/migrations?status=done"], 422, "invalid", "status"],
 
   ["a host that exists", ["POST", "/v1/hosts", { id: "host-a" }], 409, "host-exists"],
   ["a host's name with a dot", ["POST", "/v1/hosts", { id: "host.a" }], 422, "invalid", "id"],
   ["no slots", ["POST", "/v1/hosts", { id: "host-c", slotsIn: 0 }], 422, "invalid", "slotsIn"],
-  ["a key of one's own", ["POST", "/v1/hosts", { id: "host-c", key: "k" }], 422, "invalid", "key"],
+  [
+    "a key in the request",
+    ["POST", "/v1/hosts", { id: "host-c", key: "k" }],
+    422,
+    "invalid",
+    "key",
+  ],
   ["a host that does not exist", ["GET", "/v1/hosts/host-z"], 404, "host-not-found"],
 
   ["a VM that exists", ["POST", "/v1/vms", { ...vm, id: "vm-1" }], 409, "vm-exists"],
@@ -228,7 +239,7 @@ const refused: Refused[] = [
     "host-not-found",
   ],
   [
-    "a VM on a host that is not there yet",
+    "a VM on a host whose agent has not registered",
     ["POST", "/v1/vms", { ...vm, host: "host-joining" }],
     409,
     "host-not-active",
@@ -281,7 +292,7 @@ const refused: Refused[] = [
     "invalid",
     "adopt.qmpPath",
   ],
-  ["a stop in another way", ["DELETE", "/v1/vms/vm-1?mode=kill"], 422, "invalid", "mode"],
+  ["an unknown way to stop", ["DELETE", "/v1/vms/vm-1?mode=kill"], 422, "invalid", "mode"],
   ["a stop of an unknown VM", ["DELETE", "/v1/vms/vm-9"], 404, "vm-not-found"],
 ];
 
@@ -324,7 +335,7 @@ describe("the operator's token", () => {
     ["of another scheme", "Basic operator-token-of-this-test"],
     ["empty", "Bearer "],
     ["too long", `Bearer ${"t".repeat(10_000)}`],
-  ])("%s is refused, whatever is asked", async (_, authorization) => {
+  ])("%s is refused for every path", async (_, authorization) => {
     const headers: Record<string, string> = authorization === undefined ? {} : { authorization };
     for (const path of ["/v1/hosts", "/v1/vms", "/v1/migrations", "/v1/nothing"]) {
       const answer = await answerOf(await app.request(path, { headers }));
@@ -333,7 +344,7 @@ describe("the operator's token", () => {
     }
   });
 
-  it("is not needed for health and for the API's description", async () => {
+  it("is not needed for health and the OpenAPI document", async () => {
     expect(await answerOf(await app.request("/v1/health"))).toMatchObject({
       status: 200,
       body: { status: "ok" },

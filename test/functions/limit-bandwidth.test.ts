@@ -22,7 +22,7 @@ const patch = (maxBandwidthBytesPerSecond: unknown) =>
   operate("PATCH", `/v1/migrations/${migration.id}`, { maxBandwidthBytesPerSecond });
 const identity = () => ({ migrationId: migration.id, vm: migration.vm, epoch: migration.epoch });
 
-it("a limit is changed while the migration sends, and only then", async () => {
+it("changes the limit while the migration sends, and only then", async () => {
   expect(await patch(1_000_000)).toMatchObject({
     status: 409,
     body: { code: "migration-not-started" },
@@ -56,12 +56,12 @@ it("a limit is changed while the migration sends, and only then", async () => {
   );
 });
 
-it.each([[-1], [1.5], ["10"], [null], [2 ** 60]])("%j is no limit", async (value) => {
+it.each([[-1], [1.5], ["10"], [null], [2 ** 60]])("refuses %j as a limit", async (value) => {
   expect(await patch(value)).toMatchObject({ status: 422 });
   expect(await source.take()).toEqual([]);
 });
 
-it("is refused once the guest has stopped, and after the end", async () => {
+it("refuses a change once the guest has stopped, and after the end", async () => {
   await source.emit({ type: "migration.stopped", ...identity() });
   expect(await patch(5)).toMatchObject({
     status: 409,
@@ -70,8 +70,8 @@ it("is refused once the guest has stopped, and after the end", async () => {
   await endMigration({ migrationId: migration.id, action: "end", reason: "test", error: "Test" });
   expect(await patch(5)).toMatchObject({ status: 409, body: { code: "migration-over" } });
   expect(await source.take()).toEqual([]);
-  const nobody = await operate("PATCH", "/v1/migrations/mig_01ARZ3NDEKTSV4RRFFQ69G5FAV", {
+  const unknown = await operate("PATCH", "/v1/migrations/mig_01ARZ3NDEKTSV4RRFFQ69G5FAV", {
     maxBandwidthBytesPerSecond: 1,
   });
-  expect(nobody).toMatchObject({ status: 404 });
+  expect(unknown).toMatchObject({ status: 404 });
 });

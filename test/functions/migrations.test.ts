@@ -48,7 +48,7 @@ describe("POST /v1/migrations", () => {
     expect(JSON.stringify(answer.body)).not.toMatch(/handoverKey|queueUrl|heldBytes/);
   });
 
-  it("the same key and body again is the same migration", async () => {
+  it("answers a repeated key and body with the same migration", async () => {
     const first = await post({ vm, target: "host-b" }, "key-2");
     const before = await cloud.scan();
     const again = await post({ target: "host-b", vm, policy: {} }, "key-2");
@@ -57,7 +57,7 @@ describe("POST /v1/migrations", () => {
     expect(await cloud.scan()).toEqual(before);
   });
 
-  it("the same key with another body is refused and names the first", async () => {
+  it("refuses a key with another body and names the first migration", async () => {
     const first = await post({ vm, target: "host-b" }, "key-3");
     const before = await cloud.scan();
     const policy = { downtimeLimitMs: 100 };
@@ -68,7 +68,7 @@ describe("POST /v1/migrations", () => {
     expect(await cloud.scan()).toEqual(before);
   });
 
-  it("many identical requests at the same time make one migration", async () => {
+  it("makes one migration of identical requests at the same time", async () => {
     const answers = await Promise.all(
       Array.from({ length: 6 }, () => post({ vm, target: "host-b" }, "key-4")),
     );
@@ -77,7 +77,7 @@ describe("POST /v1/migrations", () => {
     expect(await migrationsOf(vm)).toHaveLength(1);
   });
 
-  it("of different requests for one VM at the same time, one wins; the others name it", async () => {
+  it("lets one of several requests for a VM win, and names it to the others", async () => {
     const answers = await Promise.all(
       Array.from({ length: 4 }, () => post({ vm, target: "host-b" })),
     );
@@ -93,14 +93,14 @@ describe("POST /v1/migrations", () => {
     expect(await migrationsOf(vm)).toHaveLength(1);
   });
 
-  it("when the execution cannot be started, nothing is left, and the epoch does not decrease", async () => {
-    const before = await tableWithout(`VM#${vm}`);
+  it("leaves nothing when the execution cannot be started; the epoch stays raised", async () => {
+    const before = await tableBut(`VM#${vm}`);
     cloud.stub.refused.starts = 1;
     expect(await post({ vm, target: "host-b" }, "key-5")).toMatchObject({
       status: 503,
       body: { code: "workflow-unavailable" },
     });
-    expect(await tableWithout(`VM#${vm}`)).toEqual(before);
+    expect(await tableBut(`VM#${vm}`)).toEqual(before);
     const known = (await operate("GET", `/v1/vms/${vm}`)).body;
     expect(known).toMatchObject({ state: "running", epoch: 2 });
     expect(known).not.toHaveProperty("lockedBy");
@@ -113,7 +113,7 @@ describe("POST /v1/migrations", () => {
   it.each([
     ["the same request again", (at: string) => post({ vm: at, target: "host-b" }, `key-${at}`)],
     ["another one for the VM", (at: string) => post({ vm: at, target: "host-b" })],
-  ])("%s starts a migration whose writer died before it could", async (_, again) => {
+  ])("%s starts a migration whose request died before the start", async (_, again) => {
     const { body } = await post({ vm, target: "host-b" }, `key-${vm}`);
     cloud.stub.executions.delete(String(body.id));
     await again(vm);
@@ -122,7 +122,7 @@ describe("POST /v1/migrations", () => {
 });
 
 describe("POST /v1/migrations?dryRun=true", () => {
-  it("returns the agreement, and leaves nothing", async () => {
+  it("reports how the migration would go, and leaves nothing", async () => {
     const before = await cloud.scan();
     const [answer] = await Promise.all([dryRun(), answerProbes(fitting)]);
     expect(answer).toMatchObject({
@@ -139,7 +139,7 @@ describe("POST /v1/migrations?dryRun=true", () => {
     expect(JSON.stringify(answer.body.blockers)).toContain("The device does not migrate");
   });
 
-  it("reports a host's answer when it cannot be probed", async () => {
+  it("reports the error of a host that cannot be probed", async () => {
     const [answer] = await Promise.all([dryRun(), answerProbes("fails")]);
     expect(answer).toMatchObject({
       status: 409,
@@ -149,7 +149,7 @@ describe("POST /v1/migrations?dryRun=true", () => {
 });
 
 describe("POST /v1/migrations/{id}/cancel", () => {
-  it("interrupts the waits, once, and is shown in the record", async () => {
+  it("interrupts the wait once, and records the request", async () => {
     const { id } = await addMigration(vm, "host-b");
     const waiter = { token: `t-${id}`, names: ["converged"], failOn: [], interruptible: true };
     await registerWait(id, "converged", waiter, Promise.resolve());
@@ -174,7 +174,7 @@ describe("POST /v1/migrations/{id}/cancel", () => {
     expect(await cloud.scan()).toEqual(before);
   });
 
-  it("is refused when the migration has ended", async () => {
+  it("is refused after the end", async () => {
     const { id } = await addMigration(vm, "host-b");
     await endMigration({ migrationId: id, action: "end", reason: "r" });
     expect(await operate("POST", `/v1/migrations/${id}/cancel`)).toMatchObject({
@@ -185,7 +185,7 @@ describe("POST /v1/migrations/{id}/cancel", () => {
 });
 
 describe("GET /v1/migrations", () => {
-  it("pages through all, newest first, and filters", async () => {
+  it("lists page by page, newest first, and filters", async () => {
     const { id } = await addMigration(vm, "host-b");
     const ids: string[] = [];
     for (let after = ""; ; ) {
@@ -211,20 +211,20 @@ describe("GET /v1/migrations", () => {
 });
 
 describe("slots", () => {
-  it("a migration is admitted with its request if there is room; otherwise it takes nothing", async () => {
+  it("are taken with the request where both hosts have room; otherwise nothing is taken", async () => {
     await addHost("host-single", { slotsOut: 1, slotsIn: 1 });
     await addVm("in-time", source, small);
     await addVm("too-late", source, small);
     const first = await addMigration("in-time", "host-single");
-    expect(begun(first.id)).toMatchObject({ admitted: true });
+    expect(inputOf(first.id)).toMatchObject({ admitted: true });
     const before = await hosts();
     expect(before["host-single"]).toEqual({ in: [first.id], bytes: small.memoryBytes });
     const second = await addMigration("too-late", "host-single");
-    expect(begun(second.id)).not.toHaveProperty("admitted");
+    expect(inputOf(second.id)).not.toHaveProperty("admitted");
     expect(await hosts()).toEqual(before);
   });
 
-  it("a holder whose request died before its start is started by a migration that waits for it", async () => {
+  it("of a holder whose request died before the start: the next one in the queue starts it", async () => {
     await addHost("host-lost", { slotsOut: 1, slotsIn: 1 });
     await addVm("lost", source, small);
     await addVm("behind", source, small);
@@ -236,10 +236,10 @@ describe("slots", () => {
     expect(cloud.stub.executions.has(lost)).toBe(false);
     cloud.stub.refused.starts = 0;
     expect(await admit({ migrationId: behind })).toEqual({ admitted: false });
-    expect(begun(lost)).toMatchObject({ migrationId: lost, admitted: true });
+    expect(inputOf(lost)).toMatchObject({ migrationId: lost, admitted: true });
   });
 
-  it("migrations whose hosts are full wait, and are admitted, oldest first, when one ends", async () => {
+  it("are given to waiting migrations, oldest first, when one ends", async () => {
     await addHost("host-narrow", { slotsOut: 1, slotsIn: 1 });
     const ids: Migration["id"][] = [];
     for (const name of ["first", "second", "third"]) {
@@ -260,7 +260,7 @@ describe("slots", () => {
     expect((await cloud.scan()).filter(({ sk }) => String(sk).startsWith("WAITING#"))).toEqual([]);
   });
 
-  it("a guest that does not fit waits even when slots are free", async () => {
+  it("are not given while the memory is missing", async () => {
     const large = await addHost("host-large");
     await addHost("host-small");
     const GiB5 = { ...definition, memoryBytes: 5 * 2 ** 30 };
@@ -276,7 +276,7 @@ describe("slots", () => {
     expect(turns([one, two])).toEqual([one, two]);
   });
 
-  it("many at once never take more slots than there are", async () => {
+  it("are never exceeded by requests at the same time", async () => {
     await addHost("host-two", { slotsOut: 2, slotsIn: 2 });
     const made: Migration["id"][] = [];
     for (const place of [1, 2, 3, 4, 5]) {
@@ -286,9 +286,9 @@ describe("slots", () => {
     await Promise.all(made.map((id) => admit({ migrationId: id, taskToken: `turn-${id}` })));
     expect(turns(made)).toHaveLength(2);
     while (turns(made).length < 5) {
-      const [next] = turns(made).filter((id) => !completed.has(id));
+      const [next] = turns(made).filter((id) => !over.has(id));
       if (next === undefined) throw new Error("Expected a migration to hold a slot");
-      completed.add(next);
+      over.add(next);
       const before = turns(made).length;
       await complete({ migrationId: next });
       expect(turns(made)).toHaveLength(before + 1);
@@ -296,11 +296,11 @@ describe("slots", () => {
   });
 });
 
-const completed = new Set<string>();
+const over = new Set<string>();
 
-const begun = (id: Migration["id"]) => JSON.parse(cloud.stub.executions.get(id) ?? "");
+const inputOf = (id: Migration["id"]) => JSON.parse(cloud.stub.executions.get(id) ?? "");
 
-/** Incoming slots and memory that are taken, of each host. */
+/** Slots and memory that are taken of each host as a target. */
 async function hosts(): Promise<Record<string, { in: string[]; bytes: unknown }>> {
   const items = (await cloud.scan()).filter(
     ({ pk, sk }) => String(pk).startsWith("HOST#") && sk === "META",
@@ -326,9 +326,9 @@ async function migrationsOf(name: string): Promise<string[]> {
   return (body.items as Migration[]).map(({ id }) => id);
 }
 
-const tableWithout = async (pk: string) => (await cloud.scan()).filter((item) => item.pk !== pk);
+const tableBut = async (pk: string) => (await cloud.scan()).filter((item) => item.pk !== pk);
 
-/** Without the fields that every event of a host changes. */
+/** Without the members that every event of a host changes. */
 function unnumbered(items: Record<string, unknown>[]) {
   return items.map(({ lastSeq: _seq, lastEventAt: _at, ...rest }) => rest);
 }

@@ -36,7 +36,7 @@ describe("the life of a VM", () => {
     expect(await reserved()).toBe(GiB);
   });
 
-  it("is asked to stop, as often as it takes, under a new id each time", async () => {
+  it("is asked to stop again and again, by a new command id each time", async () => {
     expect(await operate("DELETE", "/v1/vms/vm-1")).toMatchObject({ status: 202 });
     expect(await agent.take()).toMatchObject([
       { id: "vm-1.guest-stop.2", verb: "guest.stop", args: { mode: "powerdown" } },
@@ -49,7 +49,7 @@ describe("the life of a VM", () => {
     expect(await reserved()).toBe(0);
   });
 
-  it("is removed once it has stopped; a later one of its name goes on counting", async () => {
+  it("is removed once it has stopped; a new VM of that name continues its epochs", async () => {
     expect(await operate("DELETE", "/v1/vms/vm-1")).toMatchObject({ status: 204 });
     expect(await operate("GET", "/v1/vms/vm-1")).toMatchObject({ status: 404 });
     await operate("POST", "/v1/vms", { id: "vm-1", host: "host-a", definition });
@@ -57,7 +57,7 @@ describe("the life of a VM", () => {
     expect(command).toMatchObject({ id: "vm-1.guest-start.4", epoch: 2 });
   });
 
-  it("fails when its host cannot start it, and gives its memory back", async () => {
+  it("fails when its host cannot start it, and releases its memory", async () => {
     await operate("POST", "/v1/vms", { id: "vm-2", host: "host-a", definition });
     const [asked] = await agent.take();
     if (asked === undefined) throw new Error("Expected a command");
@@ -82,7 +82,7 @@ describe("the life of a VM", () => {
     expect(await reserved()).toBe(9 * GiB);
   });
 
-  it("has failed when its QEMU exits unasked, wherever else that is told", async () => {
+  it("fails when its QEMU exits unasked, by an event of its own host only", async () => {
     const exit = { type: "guest.exited", vm: "vm-3" as never, detail: "signal 11" } as const;
     const other = await addHost("host-c");
     await other.emit(exit);
@@ -114,7 +114,7 @@ describe("the life of a VM", () => {
 });
 
 describe("hosts", () => {
-  it("show their key once, and never its hash", async () => {
+  it("show their key once and never its hash", async () => {
     const made = await operate("POST", "/v1/hosts", { id: "host-e" });
     expect(made).toMatchObject({ status: 201, body: { host: { state: "joining" } } });
     const { key } = made.body as { key: string };
@@ -133,7 +133,7 @@ describe("hosts", () => {
     });
   });
 
-  it("are created once, however many ask", async () => {
+  it("are created once by several requests at the same time", async () => {
     const made = await Promise.all(
       Array.from({ length: 4 }, () => operate("POST", "/v1/hosts", { id: "host-f" })),
     );
