@@ -109,101 +109,6 @@ const agreement: z.input<typeof Agreement> = {
 
 const dryRun: z.input<typeof DryRun> = { dryRun: true, agreed: true, agreement, blockers: [] };
 
-const completed: MigrationExample = {
-  ...requested,
-  agreement,
-  status: "completed",
-  phase: "confirm",
-  phases: [
-    {
-      name: "admit",
-      startedAt: "2026-11-30T01:42:08.050Z",
-    },
-    {
-      name: "probe",
-      startedAt: "2026-11-30T01:42:08.130Z",
-    },
-    {
-      name: "negotiate",
-      startedAt: "2026-11-30T01:42:08.186Z",
-    },
-    {
-      name: "prepare",
-      startedAt: "2026-11-30T01:42:08.218Z",
-    },
-    {
-      name: "precopy",
-      startedAt: "2026-11-30T01:42:08.588Z",
-    },
-    {
-      name: "await-ack",
-      startedAt: "2026-11-30T01:42:09.187Z",
-    },
-    {
-      name: "switchover",
-      startedAt: "2026-11-30T01:42:09.187Z",
-    },
-    {
-      name: "confirm",
-      startedAt: "2026-11-30T01:42:09.530Z",
-    },
-  ],
-  ack: {
-    mode: "legacy",
-    evidence: "trace",
-    pendingDevices: [],
-    ackedAtMs: 1796002928645.792,
-  },
-  gate: {
-    reason: "gated",
-    permittedAt: "2026-11-30T01:42:09.221Z",
-    permittedBy: "operator",
-    heldAtMs: 1796002929154,
-    openedAtMs: 1796002929274,
-  },
-  prediction: {
-    downtimeMs: 300,
-    loadMs: 0,
-    linkBytesPerSecond: 1000000000,
-    errorMs: -120,
-  },
-  maxBandwidthBytesPerSecond: 125000000,
-  progress: {
-    status: "completed",
-    totalTimeMs: 859,
-    ramTotalBytes: 134750208,
-    ramTransferredBytes: 8566355,
-    ramRemainingBytes: 0,
-    dirtyBytesPerSecond: 0,
-    dirtySyncCount: 4,
-    bandwidthBytesPerSecond: 10019129,
-  },
-  startedAtMs: 1796002928644,
-  stoppedAtMs: 1796002929321.489,
-  sourceCompletedAtMs: 1796002929501.85,
-  targetRunningAtMs: 1796002929506.472,
-  figures: {
-    downtimeMs: 180,
-    totalTimeMs: 859,
-    setupTimeMs: 4,
-    downtimeBytes: 0,
-    progress: {
-      status: "completed",
-      totalTimeMs: 859,
-      ramTotalBytes: 134750208,
-      ramTransferredBytes: 8566355,
-      ramRemainingBytes: 0,
-      dirtyBytesPerSecond: 0,
-      dirtySyncCount: 4,
-      bandwidthBytesPerSecond: 10019129,
-    },
-  },
-  targetStartMs: 109.65530200000012,
-  runningOn: "host-b",
-  updatedAt: "2026-11-30T01:42:09.559Z",
-  endedAt: "2026-11-30T01:42:09.559Z",
-};
-
 /** While it holds: the guest runs on the source. */
 const holding: MigrationExample = {
   ...requested,
@@ -251,8 +156,94 @@ const holding: MigrationExample = {
     linkBytesPerSecond: 1000000000,
   },
   startedAtMs: 1796002928644,
-  targetStartMs: 109.65530200000012,
+  targetStartMs: 109.655,
   updatedAt: "2026-11-30T01:42:09.187Z",
+};
+
+const completed: MigrationExample = {
+  ...holding,
+  status: "completed",
+  phase: "confirm",
+  phases: [
+    {
+      name: "admit",
+      startedAt: "2026-11-30T01:42:08.050Z",
+    },
+    {
+      name: "probe",
+      startedAt: "2026-11-30T01:42:08.130Z",
+    },
+    {
+      name: "negotiate",
+      startedAt: "2026-11-30T01:42:08.186Z",
+    },
+    {
+      name: "prepare",
+      startedAt: "2026-11-30T01:42:08.218Z",
+    },
+    {
+      name: "precopy",
+      startedAt: "2026-11-30T01:42:08.588Z",
+    },
+    {
+      name: "await-ack",
+      startedAt: "2026-11-30T01:42:09.187Z",
+    },
+    {
+      name: "switchover",
+      startedAt: "2026-11-30T01:42:09.187Z",
+    },
+    {
+      name: "confirm",
+      startedAt: "2026-11-30T01:42:09.530Z",
+    },
+  ],
+  gate: {
+    reason: "gated",
+    permittedAt: "2026-11-30T01:42:09.221Z",
+    permittedBy: "operator",
+    heldAtMs: 1796002929154,
+    openedAtMs: 1796002929274,
+  },
+  prediction: {
+    downtimeMs: 300,
+    loadMs: 0,
+    linkBytesPerSecond: 1000000000,
+    errorMs: -120,
+  },
+  maxBandwidthBytesPerSecond: 125000000,
+  progress: {
+    status: "completed",
+    totalTimeMs: 859,
+    ramTotalBytes: 134750208,
+    ramTransferredBytes: 8566355,
+    ramRemainingBytes: 0,
+    dirtyBytesPerSecond: 0,
+    dirtySyncCount: 4,
+    bandwidthBytesPerSecond: 10019129,
+  },
+  stoppedAtMs: 1796002929321.489,
+  sourceCompletedAtMs: 1796002929501.85,
+  targetRunningAtMs: 1796002929506.472,
+  figures: {
+    downtimeMs: 180,
+    totalTimeMs: 859,
+    setupTimeMs: 4,
+    downtimeBytes: 0,
+    progress: {
+      status: "completed",
+      totalTimeMs: 859,
+      ramTotalBytes: 134750208,
+      ramTransferredBytes: 8566355,
+      ramRemainingBytes: 0,
+      dirtyBytesPerSecond: 0,
+      dirtySyncCount: 4,
+      bandwidthBytesPerSecond: 10019129,
+    },
+  },
+  runningOn: "host-b",
+  updatedAt: "2026-11-30T01:42:09.559Z",
+  endedAt: "2026-11-30T01:42:09.559Z",
 };
 
 const limited: MigrationExample = { ...holding, maxBandwidthBytesPerSecond: 125_000_000 };
@@ -268,36 +259,11 @@ const permitted: MigrationExample = {
 };
 
 const cancelling: MigrationExample = {
+  ...requested,
   id: "mig_01M8N1VPYWN2N770QCV0X06PPB",
-  vm: "web1",
   source: "host-b",
   target: "host-a",
-  policy: {
-    capabilities: {},
-    parameters: {},
-    flags: [],
-    tls: "off",
-    ack: {
-      deadlineMs: 300000,
-      onTimeout: "cancel",
-    },
-    switchover: {
-      mode: "gated",
-      deadlineMs: 86400000,
-    },
-    onBudgetExceeded: "cancel",
-    convergence: {
-      ladder: "none",
-      stall: {
-        windowMs: 40000,
-        marginPercent: 4,
-        smoothing: 0.4,
-      },
-    },
-    precopyDeadlineMs: 21600000,
-  },
   epoch: 3,
-  status: "running",
   phase: "probe",
   phases: [
     {

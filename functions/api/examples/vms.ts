@@ -27,27 +27,11 @@ const newVm: z.input<typeof NewVm> = {
   },
 };
 
+/** With the defaults filled in. */
 const definition: z.input<typeof VmDefinition> = {
-  machine: "pc-i440fx-10.0",
+  ...newVm.definition,
   accelerator: "tcg",
   cpus: 1,
-  memoryBytes: 134217728,
-  blockdevs: [
-    {
-      driver: "file",
-      "node-name": "boot",
-      filename: "/srv/images/boot.img",
-      "read-only": true,
-    },
-  ],
-  devices: [
-    {
-      driver: "virtio-blk-pci",
-      id: "boot-disk",
-      drive: "boot",
-      bootindex: 0,
-    },
-  ],
   objects: [],
   globals: [],
 };
