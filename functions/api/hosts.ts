@@ -6,7 +6,7 @@ import { addHost } from "../service/add-host.ts";
 import { findHostWithFacts, listHosts } from "../store/hosts.ts";
 import { CreatedHost, HostPage, NewHost } from "./components.ts";
 import { hostExamples } from "./examples/hosts.ts";
-import { answer, body, limit, READ, refusals, routes, SEND } from "./routing.ts";
+import { answer, body, pageQuery, READ, refusals, routes, SEND } from "./routing.ts";
 
 const tags = ["Hosts"];
 
@@ -33,7 +33,7 @@ const list = createRoute({
   tags,
   summary: "List hosts by name",
   description: "Leaves out the facts of each host: `getHost` has them.",
-  request: { query: z.strictObject({ limit, after: HostId.optional() }) },
+  request: { query: z.strictObject(pageQuery(HostId)) },
   responses: {
     200: answer("A page of hosts", HostPage, hostExamples.page),
     ...refusals(READ),

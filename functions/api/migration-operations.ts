@@ -11,7 +11,7 @@ import {
 } from "./components.ts";
 import { migrationExamples } from "./examples/migrations.ts";
 import { progressExamples } from "./examples/progress.ts";
-import { answer, body, limit, READ, refusals, SEND, WRITE } from "./routing.ts";
+import { answer, body, pageQuery, READ, refusals, SEND, WRITE } from "./routing.ts";
 
 const tags = ["Migrations"];
 const byId = { params: z.strictObject({ id: MigrationId }) };
@@ -81,10 +81,11 @@ export const list = createRoute({
   summary: "List migrations, newest first",
   request: {
     query: z.strictObject({
-      vm: VmId.optional(),
-      status: MigrationStatus.optional(),
-      limit,
-      after: MigrationId.optional(),
+      vm: VmId.optional().openapi({ param: { description: "Only migrations of this VM" } }),
+      status: MigrationStatus.optional().openapi({
+        param: { description: "Only with this status" },
+      }),
+      ...pageQuery(MigrationId),
     }),
   },
   responses: {
@@ -130,14 +131,7 @@ export const listSamples = createRoute({
   summary: "List the progress of a migration, oldest first",
   request: {
     ...byId,
-    query: z.strictObject({
-      limit,
-      after: z
-        .string()
-        .regex(/^\d{16}#[a-z0-9-]{1,63}#\d{16}$/)
-        .optional()
-        .openapi({ description: "`next` of the page before" }),
-    }),
+    query: z.strictObject(pageQuery(z.string().regex(/^\d{16}#[a-z0-9-]{1,63}#\d{16}$/))),
   },
   responses: {
     200: answer("A page of samples", SamplePage, progressExamples.samples),

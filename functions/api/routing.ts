@@ -78,5 +78,16 @@ function refusal(codes: readonly ProblemCode[]) {
   };
 }
 
-/** Entries of a page. */
-export const limit = z.coerce.number().int().min(1).max(100).default(50);
+/** The query parameters of a page; `id` is the cursor's schema. */
+export function pageQuery<S extends z.ZodType>(id: S) {
+  return {
+    limit: z.coerce
+      .number()
+      .int()
+      .min(1)
+      .max(100)
+      .default(50)
+      .openapi({ param: { description: "Entries of the page" } }),
+    after: id.optional().openapi({ param: { description: "`next` of the page before" } }),
+  };
+}

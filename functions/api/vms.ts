@@ -11,7 +11,7 @@ import { listVms, publicVm } from "../store/vms.ts";
 import { NewVm, VmPage } from "./components.ts";
 import { migrationExamples } from "./examples/migrations.ts";
 import { vmExamples } from "./examples/vms.ts";
-import { answer, body, limit, READ, refusals, routes, SEND, WRITE } from "./routing.ts";
+import { answer, body, pageQuery, READ, refusals, routes, SEND, WRITE } from "./routing.ts";
 
 const tags = ["VMs"];
 const byId = { params: z.strictObject({ id: VmId }) };
@@ -45,7 +45,7 @@ const list = createRoute({
   operationId: "listVms",
   tags,
   summary: "List VMs by name",
-  request: { query: z.strictObject({ limit, after: VmId.optional() }) },
+  request: { query: z.strictObject(pageQuery(VmId)) },
   responses: {
     200: answer("A page of VMs", VmPage, vmExamples.page),
     ...refusals(READ),
