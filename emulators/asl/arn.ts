@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 
-export interface Account {
+export type Account = {
   readonly region: string;
   readonly accountId: string;
-}
+};
 
 export function stateMachineArn(account: Account, name: string): string {
   return `arn:aws:states:${account.region}:${account.accountId}:stateMachine:${name}`;

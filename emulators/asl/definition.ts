@@ -6,83 +6,83 @@ import type { Json, JsonObject } from "./json.ts";
 /** A number, or an expression that yields one. */
 export type NumberOrExpression = number | string;
 
-export interface Retrier {
+export type Retrier = {
   readonly ErrorEquals: readonly string[];
   readonly IntervalSeconds?: number;
   readonly MaxAttempts?: number;
   readonly BackoffRate?: number;
   readonly MaxDelaySeconds?: number;
   readonly JitterStrategy?: "FULL" | "NONE";
-}
+};
 
-export interface Catcher {
+export type Catcher = {
   readonly ErrorEquals: readonly string[];
   readonly Next: string;
   readonly Assign?: JsonObject;
   readonly Output?: Json;
-}
+};
 
-interface Common {
+type Common = {
   readonly Assign?: JsonObject;
   readonly Output?: Json;
-}
+};
 
-interface Leaving extends Common {
+type Leaving = Common & {
   readonly Next?: string;
   readonly End?: true;
-}
+};
 
-interface Recovering extends Leaving {
+type Recovering = Leaving & {
   readonly Retry?: readonly Retrier[];
   readonly Catch?: readonly Catcher[];
-}
+};
 
-export interface PassState extends Leaving {
+export type PassState = Leaving & {
   readonly Type: "Pass";
-}
+};
 
-export interface SucceedState extends Common {
+export type SucceedState = Common & {
   readonly Type: "Succeed";
-}
+};
 
-export interface FailState {
+export type FailState = {
   readonly Type: "Fail";
   readonly Error?: string;
   readonly Cause?: string;
-}
+};
 
-export interface WaitState extends Leaving {
+export type WaitState = Leaving & {
   readonly Type: "Wait";
   readonly Seconds?: NumberOrExpression;
   readonly Timestamp?: string;
-}
+};
 
-export interface ChoiceRule extends Common {
+export type ChoiceRule = Common & {
   readonly Condition: string;
   readonly Next: string;
-}
+};
 
-export interface ChoiceState extends Common {
+export type ChoiceState = Common & {
   readonly Type: "Choice";
   readonly Choices: readonly ChoiceRule[];
   readonly Default?: string;
-}
+};
 
-export interface TaskState extends Recovering {
+export type TaskState = Recovering & {
   readonly Type: "Task";
   readonly Resource: string;
   readonly Arguments?: Json;
   readonly TimeoutSeconds?: NumberOrExpression;
   readonly HeartbeatSeconds?: NumberOrExpression;
-}
+};
 
-export interface ParallelState extends Recovering {
+export type ParallelState = Recovering & {
   readonly Type: "Parallel";
   readonly Arguments?: Json;
   readonly Branches: readonly Scope[];
-}
+};
 
-export interface MapState extends Recovering {
+export type MapState = Recovering & {
   readonly Type: "Map";
   readonly Items?: Json;
   readonly ItemSelector?: Json;
@@ -93,7 +93,7 @@ export interface MapState extends Recovering {
   readonly ItemProcessor: Scope & {
     readonly ProcessorConfig?: { readonly Mode: "INLINE" | "DISTRIBUTED" };
   };
-}
+};
 
 export type RecoveringState = TaskState | ParallelState | MapState;
 
@@ -106,15 +106,15 @@ export type State =
   | RecoveringState;
 
 /** States among which transitions are made: a machine, a branch, or an item processor. */
-export interface Scope {
+export type Scope = {
   readonly StartAt: string;
   readonly States: Readonly<Record<string, State>>;
-}
+};
 
-export interface Definition extends Scope {
+export type Definition = Scope & {
   readonly QueryLanguage: "JSONata";
   readonly TimeoutSeconds?: number;
-}
+};
 
 /** Where a scope lies in its definition: what a frame keeps instead of the scope itself. */
 export type ScopePath = readonly (string | number)[];

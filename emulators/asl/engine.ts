@@ -20,21 +20,21 @@ import {
 } from "./perform-call.ts";
 import type { FoundExecution, Store } from "./store/store.ts";
 
-export interface EngineOptions {
+export type EngineOptions = {
   readonly account: Account;
   readonly clock: Clock;
   readonly store: Store;
   readonly invoke: Invoke;
   readonly integrations: Readonly<Record<string, Integration>>;
   readonly logger: ServiceLogger;
-}
+};
 
-interface StartInput {
+type StartInput = {
   readonly stateMachineArn: string;
   readonly name: string;
   readonly input: string;
   readonly startedBy?: StartedBy;
-}
+};
 
 /** Executions open at once; AWS has 1,000,000 for an account. */
 const OPEN_EXECUTIONS_MAX = 10_000;

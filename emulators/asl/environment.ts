@@ -5,14 +5,14 @@ import type { Frame } from "./frame.ts";
 import type { Json, JsonObject } from "./json.ts";
 
 /** What an expression sees of `$states` besides input and context. */
-export interface StatesExtra {
+export type StatesExtra = {
   readonly result?: Json;
   readonly errorOutput?: JsonObject;
   /** The token of the task about to be started. */
   readonly token?: string;
   /** The item about to be started, for ItemSelector. */
   readonly item?: { readonly index: number; readonly value: Json };
-}
+};
 
 /**
  * What expressions of a frame's state can see: functions, then variables from the outermost scope

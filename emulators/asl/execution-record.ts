@@ -6,23 +6,23 @@ import type { Json } from "./json.ts";
 export type ExecutionStatus = "RUNNING" | "SUCCEEDED" | "FAILED" | "TIMED_OUT" | "ABORTED";
 
 /** What started an execution from inside another one. */
-export interface StartedBy {
+export type StartedBy = {
   readonly executionArn: string;
   readonly frame: number;
   readonly serial: number;
   /** The starter waits for the end: it is told, and the execution is stopped when the starter ends. */
   readonly awaited: boolean;
-}
+};
 
 /** An item of a distributed Map, run as an execution of its own. */
-export interface MapItem {
+export type MapItem = {
   readonly mapRunArn: string;
   readonly index: number;
   readonly value: Json;
-}
+};
 
 /** Everything about an execution but its frames and its history. */
-export interface ExecutionHeader {
+export type ExecutionHeader = {
   readonly arn: string;
   readonly name: string;
   readonly stateMachineArn: string;
@@ -50,11 +50,11 @@ export interface ExecutionHeader {
   /** Serial numbers given to waiting steps: an answer to an earlier step is recognised and dropped. */
   serial: number;
   nextFrame: number;
-}
+};
 
 /** An execution as it is stored. */
-export interface ExecutionRecord {
+export type ExecutionRecord = {
   header: ExecutionHeader;
   frames: Map<number, Frame>;
   events: HistoryEvent[];
-}
+};

@@ -5,17 +5,17 @@ import type { ExecutionHeader, ExecutionRecord, StartedBy } from "./execution-re
 import type { HistoryEvent } from "./history.ts";
 import type { Store } from "./store/store.ts";
 
-interface Entry {
+type Entry = {
   header: Readonly<ExecutionHeader>;
   /** In memory as a whole; without it only the header is. */
   live: Execution | undefined;
-}
+};
 
-interface ExecutionsOptions {
+type ExecutionsOptions = {
   readonly store: Store;
   readonly isDurable: boolean;
   readonly load: (record: ExecutionRecord) => Execution;
-}
+};
 
 /** Ended executions that are kept, in the store or in memory; AWS keeps them for 90 days. */
 const ENDED_MAX = { durable: 10_000, memory: 1000 };

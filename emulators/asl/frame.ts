@@ -28,10 +28,10 @@ export type Call =
     };
 
 /** Why a frame stopped: kept so that a redrive can go on from it. */
-export interface Failure {
+export type Failure = {
   readonly code: string;
   readonly reason: string | null;
-}
+};
 
 /** What a frame does at the moment. Times are milliseconds since the epoch. */
 export type Step =
@@ -48,7 +48,7 @@ export type Step =
   | { readonly at: "failed"; readonly failure: Failure }
   | { readonly at: "aborted" };
 
-export interface TaskStep {
+export type TaskStep = {
   readonly at: "task";
   readonly serial: number;
   readonly call: Call;
@@ -59,19 +59,19 @@ export interface TaskStep {
   readonly deadline: number;
   readonly heartbeatMs?: number;
   readonly heartbeatDeadline?: number;
-}
+};
 
 /** A Parallel or an inline Map waits for the frames whose parent it is. */
-export interface ChildrenStep {
+export type ChildrenStep = {
   readonly at: "children";
   readonly total: number;
   readonly started: number;
   readonly finished: number;
   readonly concurrency: number;
-}
+};
 
 /** A distributed Map waits for executions of its own. */
-export interface MapRunStep {
+export type MapRunStep = {
   readonly at: "mapRun";
   readonly serial: number;
   readonly mapRunArn: string;
@@ -83,9 +83,9 @@ export interface MapRunStep {
   /** Absent: not bounded in this way. */
   readonly toleratedCount?: number;
   readonly toleratedPercentage?: number;
-}
+};
 
-export interface Frame {
+export type Frame = {
   readonly id: number;
   readonly parent: number | null;
   /** Number of the branch or of the item within the parent. */
@@ -103,7 +103,7 @@ export interface Frame {
   step: Step;
   /** What a Map state iterates over. */
   items: readonly Json[] | null;
-}
+};
 
 /** Whether the frame waits for something that comes from outside the execution. */
 export function isWaiting(step: Step): step is Extract<Step, { serial: number }> {

@@ -2,13 +2,13 @@ import type { HistoryEventType } from "@aws-sdk/client-sfn";
 import type { JsonObject } from "./json.ts";
 
 /** An event as GetExecutionHistory sends it, but for the timestamp, which is in milliseconds here. */
-export interface HistoryEvent {
+export type HistoryEvent = {
   readonly id: number;
   readonly previousEventId: number;
   readonly at: number;
   readonly type: HistoryEventType;
   readonly details: JsonObject | null;
-}
+};
 
 /** The event as the protocol writes it: details under their own key, time in epoch seconds. */
 export function toWire(event: HistoryEvent, includeData: boolean): JsonObject {

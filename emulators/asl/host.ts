@@ -8,16 +8,16 @@ import type { ItemStart } from "./outside.ts";
 import type { Store } from "./store/store.ts";
 
 /** A task's call, to be made. */
-export interface CallJob {
+export type CallJob = {
   readonly header: Readonly<ExecutionHeader>;
   readonly frame: Frame;
   readonly step: TaskStep;
   /** Aborted when nobody waits for the answer any more. */
   readonly signal: AbortSignal;
-}
+};
 
 /** What an execution needs of the engine that runs it. */
-export interface ExecutionHost {
+export type ExecutionHost = {
   readonly clock: Clock;
   readonly region: string;
   readonly store: Store;
@@ -34,4 +34,4 @@ export interface ExecutionHost {
   redriveItem(mapRunArn: string, index: number): void;
   stopStartedBy(executionArn: string, starter: Pick<StartedBy, "frame" | "serial">): void;
   onEnded(execution: Execution): void;
-}
+};

@@ -7,12 +7,12 @@ import type { JsonObject } from "./json.ts";
 import { HISTORY_EVENTS_MAX } from "./limits.ts";
 
 /** What one step of an execution changed: one line of its journal. */
-export interface Change {
+export type Change = {
   header?: Partial<ExecutionHeader>;
   /** Changed fields by frame; null where the frame is gone. */
   frames?: Record<number, Partial<Frame> | null>;
   events?: HistoryEvent[];
-}
+};
 
 /** The one way to change an execution: whatever goes through it is also in the next `take()`. */
 export class Ledger {

@@ -5,13 +5,13 @@ import { ServiceError } from "./errors.ts";
 import type { Json } from "./json.ts";
 import type { MachineRecord, Store } from "./store/store.ts";
 
-export interface MachineInput {
+export type MachineInput = {
   readonly name: string;
   readonly roleArn: string;
   readonly definition: string;
   readonly loggingConfiguration: Json;
   readonly tracingConfiguration: Json;
-}
+};
 
 export type MachineUpdate = Partial<Omit<MachineInput, "name">>;
 

@@ -1,10 +1,10 @@
-interface Letter {
+type Letter = {
   readonly open: () => Promise<unknown>;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: unknown) => void;
-}
+};
 
-interface MailboxOptions {
+type MailboxOptions = {
   /** Whether there is work besides letters. */
   readonly hasWork: () => boolean;
   readonly work: () => Promise<void>;
@@ -13,7 +13,7 @@ interface MailboxOptions {
   /** Told what a letter or the work threw. */
   readonly onFault: (error: unknown) => void;
   readonly onSettleFault: (error: unknown) => void;
-}
+};
 
 /** The engine closes: what was asked for is not done, and was not stored. */
 export class ClosingError extends Error {

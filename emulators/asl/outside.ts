@@ -3,17 +3,17 @@ import type { Frame } from "./frame.ts";
 import type { Json } from "./json.ts";
 
 /** Item of a distributed Map that is to be started as an execution of its own. */
-export interface ItemStart {
+export type ItemStart = {
   readonly frame: Frame;
   readonly mapRunArn: string;
   readonly serial: number;
   readonly index: number;
   readonly value: Json;
   readonly input: Json;
-}
+};
 
 /** What the transitions of one execution ask of the world around it. */
-export interface Outside {
+export type Outside = {
   readonly now: () => number;
   readonly region: string;
   /** Fires `onTimer` of the frame at its next deadline, in place of an earlier timer. */
@@ -30,4 +30,4 @@ export interface Outside {
   stopAwaited(frame: Frame): void;
   /** Redrives the item's execution, once that is stored. */
   redriveItem(mapRunArn: string, index: number): void;
-}
+};

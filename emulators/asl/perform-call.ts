@@ -5,11 +5,11 @@ import type { CallJob } from "./host.ts";
 import { isObject, type Json, toJson } from "./json.ts";
 
 /** Answer of a function: its result, or the error document with what kind of error it is. */
-export interface InvokeResult {
+export type InvokeResult = {
   readonly payload: unknown;
   /** As in Lambda's `X-Amz-Function-Error`. */
   readonly functionError?: "Unhandled" | "Handled" | undefined;
-}
+};
 
 /**
  * Calls a function by name or ARN. A rejection stands for an error of the Lambda service itself and

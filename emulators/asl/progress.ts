@@ -19,18 +19,18 @@ import { errorOf } from "./task-events.ts";
 import { Tasks } from "./tasks.ts";
 import { evaluateTemplate } from "./template.ts";
 
-interface Leave {
+type Leave = {
   readonly output: Json;
   readonly assign: JsonObject;
   readonly next: string | undefined;
-}
+};
 
-export interface ProgressOptions {
+export type ProgressOptions = {
   readonly ledger: Ledger;
   readonly definition: Definition;
   readonly outside: Outside;
   readonly functions: Bindings;
-}
+};
 
 /**
  * The transitions of one execution. Its methods are called one at a time; each leaves every frame

@@ -6,10 +6,10 @@ const INTERVAL_SECONDS = 1;
 const MAX_ATTEMPTS = 3;
 const BACKOFF_RATE = 2;
 
-export interface NextRetry {
+export type NextRetry = {
   readonly retries: Frame["retries"];
   readonly delayMs: number;
-}
+};
 
 /**
  * The retry due after an error, if one is left. The first retrier that matches decides; each counts

@@ -30,7 +30,7 @@ import type { IntegrationName } from "./resource.ts";
 import { fileStore } from "./store/file-store.ts";
 import { memoryStore } from "./store/memory-store.ts";
 
-export interface StepFunctionsOptions {
+export type StepFunctionsOptions = {
   /** Calls a Lambda function for a Task. */
   readonly invoke: Invoke;
   /** Services besides Lambda and Step Functions that a Task may use. Default none. */
@@ -48,16 +48,16 @@ export interface StepFunctionsOptions {
   /** Default `000000000000`. */
   readonly accountId?: string;
   readonly logger?: ServiceLogger;
-}
+};
 
-export interface StepFunctions {
+export type StepFunctions = {
   /** `http://host:port`, for `AWS_ENDPOINT_URL_SFN` or a client's `endpoint`. */
   readonly endpoint: string;
   /** Reaches it from within this process without a connection. */
   readonly carrier: Carrier;
   /** Stops at once. With a dataDir, executions go on when Step Functions are started over it again. */
   close(): Promise<void>;
-}
+};
 
 /**
  * Serves AWS Step Functions on loopback: Standard workflows in JSONata, for an unmodified AWS SDK.

@@ -1,10 +1,10 @@
 import { randomBytes } from "node:crypto";
 
 /** What a task token says about itself; its nonce is what makes it hard to guess. */
-export interface TokenParts {
+export type TokenParts = {
   readonly executionKey: string;
   readonly frame: number;
-}
+};
 
 /**
  * A new task token. It names its task, so that a process started after a crash finds the task without

@@ -1,15 +1,15 @@
 /** A timer that can be called off. Clearing it twice, or after it fired, does nothing. */
-export interface Timer {
+export type Timer = {
   clear(): void;
-}
+};
 
 /** Time as the local services see it, so that a test can run a ten-minute workflow at once. */
-export interface Clock {
+export type Clock = {
   /** Milliseconds since the Unix epoch. */
   now(): number;
   /** Runs `callback` once, `delayMs` from now (at once if that is not positive). */
   setTimeout(callback: () => void, delayMs: number): Timer;
-}
+};
 
 /** Node clamps longer delays to 1 ms, so a longer one is cut and the caller looks at the time again. */
 export const TIMER_DELAY_MS_MAX = 2 ** 31 - 1;
@@ -26,11 +26,11 @@ export const systemClock: Clock = {
   },
 };
 
-interface PendingTimer {
+type PendingTimer = {
   readonly dueAt: number;
   readonly order: number;
   readonly callback: () => void;
-}
+};
 
 /**
  * A clock that stands still until it is told to go on. Timers fire in the order they are due; between

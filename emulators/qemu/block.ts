@@ -1,9 +1,9 @@
 /** Block nodes and the dirty bitmaps on them. */
-export interface BlockLayer {
+export type BlockLayer = {
   readonly nodes: Map<string, BlockNode>;
-}
+};
 
-export interface BlockNode {
+export type BlockNode = {
   readonly driver: string;
   readonly sizeBytes: number;
   /** The `id` of the -drive that it came with. */
@@ -11,15 +11,15 @@ export interface BlockNode {
   readonly file: string | undefined;
   readonly isReadOnly: boolean;
   readonly bitmaps: Map<string, DirtyBitmap>;
-}
+};
 
-export interface DirtyBitmap {
+export type DirtyBitmap = {
   readonly granularityBytes: number;
   readonly isPersistent: boolean;
   isRecording: boolean;
   /** Migration has it. */
   isBusy: boolean;
-}
+};
 
 export function createBlockLayer(): BlockLayer {
   return { nodes: new Map() };

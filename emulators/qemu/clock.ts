@@ -1,23 +1,23 @@
 /** A pending call. */
-export interface Timer {
+export type Timer = {
   cancel(): void;
-}
+};
 
 /**
  * Time as the model sees it. All of the model's waiting goes through it, so that a run on a
  * virtual clock is exact, repeatable and takes no real time.
  */
-export interface Clock {
+export type Clock = {
   /** Monotonic milliseconds with a fraction. */
   nowMs(): number;
   /** Milliseconds since the Unix epoch with a fraction: the time stamps of QMP events. */
   epochMs(): number;
   /** Calls `run` once, `delayMs` (>= 0) from now. */
   after(delayMs: number, run: () => void): Timer;
-}
+};
 
 /** A clock whose time moves only when it is told to. */
-export interface VirtualClock extends Clock {
+export type VirtualClock = Clock & {
   /** Runs everything due in the next `durationMs`, in order of time. */
   advance(durationMs: number): void;
   /**
@@ -26,13 +26,13 @@ export interface VirtualClock extends Clock {
   runUntil(condition: () => boolean, limitMs: number): boolean;
   /** Calls that wait to be made. */
   pending(): number;
-}
+};
 
-interface Entry {
+type Entry = {
   readonly dueMs: number;
   readonly order: number;
   run: (() => void) | undefined;
-}
+};
 
 /** The machine's own clock. */
 export function createRealClock(): Clock {

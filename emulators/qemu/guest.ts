@@ -1,7 +1,7 @@
 import type { Clock, Timer } from "./clock.ts";
 
 /** The guest: it counts while it runs, and prints each number on its serial line. */
-export interface Guest {
+export type Guest = {
   readonly isRunning: boolean;
   /** The last number printed. */
   readonly counter: number;
@@ -13,14 +13,14 @@ export interface Guest {
   load(counter: number): void;
   /** Takes `percent` (0..99) of the guest's time away. */
   throttle(percent: number): void;
-}
+};
 
-export interface GuestOptions {
+export type GuestOptions = {
   readonly clock: Clock;
   readonly counterPerSecond: number;
   /** Gets `counter=<n> errors=0\r\n`. Without it the counter only moves when it is asked for. */
   readonly onSerial: ((text: string) => void) | undefined;
-}
+};
 
 export function createGuest({ clock, counterPerSecond, onSerial }: GuestOptions): Guest {
   const periodMs = 1000 / counterPerSecond;

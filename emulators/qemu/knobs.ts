@@ -1,7 +1,7 @@
 import type { Fault } from "./faults.ts";
 
 /** How one VFIO device behaves. Bytes and rates are those of its migration data. */
-export interface VfioKnobs {
+export type VfioKnobs = {
   /** Precopy support: without it everything is saved while the guest is stopped. Default true. */
   precopy: boolean;
   /** Support of the peer-to-peer states. Default true. */
@@ -24,10 +24,10 @@ export interface VfioKnobs {
   loadFinalMs: number;
   /** The device asks for another ACK this long after its first (QEMU 11.1); 0 = never. */
   reinitAfterMs: number;
-}
+};
 
 /** Everything that can be set about a model. See README.md for meanings. */
-export interface Knobs {
+export type Knobs = {
   version: string;
   /** The package text of `query-version`. */
   package: string;
@@ -64,7 +64,7 @@ export interface Knobs {
   faults: readonly Fault[];
   /** A unix socket that takes faults while the model runs: one JSON object per line. */
   control: string | undefined;
-}
+};
 
 const packages: Readonly<Record<string, string>> = {
   "7.2.22": "Debian 1:7.2+dfsg-7+deb12u18+b3",

@@ -33,7 +33,7 @@ import { createTaskRunner } from "./task.ts";
 import { createTrace } from "./trace.ts";
 
 /** How to make a model. */
-export interface ModelOptions {
+export type ModelOptions = {
   /** QEMU's command line, without the program's name. Default: none. */
   readonly arguments?: readonly string[];
   readonly knobs?: Partial<Knobs>;
@@ -41,10 +41,10 @@ export interface ModelOptions {
   readonly network: Network;
   /** What is left out here goes nowhere. */
   readonly host?: Partial<Host>;
-}
+};
 
 /** A model QEMU in this process. */
-export interface ModelQemu {
+export type ModelQemu = {
   readonly runState: RunState;
   /** The last number that the guest printed. */
   readonly counter: number;
@@ -60,7 +60,7 @@ export interface ModelQemu {
   terminate(): void;
   /** SIGKILL. */
   kill(): void;
-}
+};
 
 /**
  * Makes a model of one `qemu-system-x86_64` process. It is a state machine over `clock` and

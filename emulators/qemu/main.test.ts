@@ -10,12 +10,12 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 const binary = fileURLToPath(new URL("./bin/qemu-system-model", import.meta.url));
 const patience = { timeout: 20_000, interval: 20 };
 
-interface Running {
+type Running = {
   readonly child: ChildProcess;
   readonly messages: Array<Record<string, unknown>>;
   readonly lines: string[];
   execute(command: string, given?: object): Promise<unknown>;
-}
+};
 
 let directory = "";
 const children: ChildProcess[] = [];

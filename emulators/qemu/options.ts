@@ -2,7 +2,7 @@ import type { Device } from "./qemu.ts";
 import { fromText, isObject, type Json } from "./qmp/text.ts";
 
 /** QEMU's command line, as far as the model knows it. */
-export interface Options {
+export type Options = {
   /** How error messages begin. */
   program: string;
   showsVersion: boolean;
@@ -31,7 +31,7 @@ export interface Options {
   isStamped: boolean;
   isOnlyMigratable: boolean;
   pidFile: string | undefined;
-}
+};
 
 /** A command line that QEMU refuses; the message is what it prints. */
 export class OptionError extends Error {

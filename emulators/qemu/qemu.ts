@@ -28,7 +28,7 @@ export type RunState =
   | "shutdown";
 
 /** What a model needs from the world around it. Everything else it gets from clock and network. */
-export interface Host {
+export type Host = {
   readonly pid: number;
   /** The guest's serial line; undefined = it has none. */
   readonly onSerial: ((text: string) => void) | undefined;
@@ -39,33 +39,33 @@ export interface Host {
   onExit(code: number): void;
   /** Undefined when the file cannot be read. */
   readFile(path: string): string | undefined;
-}
+};
 
 /** An object of object-add. */
-export interface UserObject {
+export type UserObject = {
   readonly type: string;
   readonly properties: JsonObject;
   /** Of TLS credentials for a client: what they were made from. */
   readonly secret: string | undefined;
-}
+};
 
-export interface Device {
+export type Device = {
   readonly id: string | undefined;
   readonly driver: string;
   readonly properties: Readonly<Record<string, unknown>>;
-}
+};
 
 /** A connected monitor, as the rest of the model sees it. */
-export interface MonitorPort {
+export type MonitorPort = {
   /** Sends an event, at once or when the main loop runs again. */
   event(text: string): void;
   /** The main loop runs again: work off what waited for it. */
   wake(): void;
   close(): void;
-}
+};
 
 /** One model process: all of its state. Behaviour lives in functions over it. */
-export interface Qemu {
+export type Qemu = {
   readonly version: Version;
   readonly knobs: Knobs;
   readonly options: Options;
@@ -104,7 +104,7 @@ export interface Qemu {
   thawRunning: boolean;
   /** More than 0: nothing goes through the migration connections. */
   stalls: number;
-}
+};
 
 /** Sends an event to every monitor, stamped with the time at which it happened. */
 export function emit(qemu: Qemu, event: string, data?: JsonObject): void {

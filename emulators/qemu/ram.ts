@@ -7,7 +7,7 @@ const romBytes = 532480;
 const headerBytes = 9;
 
 /** The guest's memory as migration sees it: how much of it is dirty. No content. */
-export interface Ram {
+export type Ram = {
   readonly totalBytes: number;
   /** Marks everything dirty: the start of a migration. */
   begin(): void;
@@ -16,21 +16,21 @@ export interface Ram {
   pendingBytes(): number;
   /** Takes pages to send, as many as fit into `wireBytes` and at most `pagesMax`. */
   take(wireBytes: number, pagesMax: number): RamSlice;
-}
+};
 
-export interface RamSlice {
+export type RamSlice = {
   readonly normalPages: number;
   readonly zeroPages: number;
   /** What they take in the stream. */
   readonly wireBytes: number;
-}
+};
 
-export interface RamOptions {
+export type RamOptions = {
   readonly memoryBytes: number;
   readonly usedBytes: number | undefined;
   readonly workingSetBytes: number | undefined;
   readonly dirtyBytesPerSecond: number;
-}
+};
 
 /** Writes fall on the working set at random, so that dirty pages grow towards it and not beyond. */
 export function createRam(guest: Guest, options: RamOptions): Ram {

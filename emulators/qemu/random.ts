@@ -1,10 +1,10 @@
 /** Repeatable pseudo-random numbers. */
-export interface Random {
+export type Random = {
   /** A number in [0, 1). */
   next(): number;
   /** True in a share of `probability` (0..1) of all calls. */
   chance(probability: number): boolean;
-}
+};
 
 /** The same `seed` (a 32-bit integer) gives the same numbers (mulberry32). */
 export function createRandom(seed: number): Random {

@@ -1,10 +1,10 @@
 import type { Clock, Timer } from "./clock.ts";
 
 /** What a task waits for: a condition, a point in time (ms of the clock), or whichever is first. */
-export interface Wait {
+export type Wait = {
   until?: () => boolean;
   deadlineMs?: number;
-}
+};
 
 /**
  * A thread of the model, written as a generator: it yields what it waits for. Tasks run without
@@ -13,7 +13,7 @@ export interface Wait {
 export type Task<Result = void> = Generator<Wait, Result, void>;
 
 /** Runs the tasks of one model process. */
-export interface TaskRunner {
+export type TaskRunner = {
   /** Starts a task; it runs until its first wait at once. `onEnd` gets the error it ended with. */
   spawn(task: Task, onEnd?: (error: unknown) => void): void;
   /** Looks again at every condition that is waited for. Call it after changing state. */
@@ -22,15 +22,15 @@ export interface TaskRunner {
   halt(): void;
   /** Suspends (or continues) all tasks, as SIGSTOP does. */
   freeze(frozen: boolean): void;
-}
+};
 
-interface Running {
+type Running = {
   readonly task: Task;
   readonly onEnd: ((error: unknown) => void) | undefined;
   wait: Wait;
   timer: Timer | undefined;
   isDue: boolean;
-}
+};
 
 export function createTaskRunner(clock: Clock): TaskRunner {
   const parked = new Set<Running>();

@@ -2,7 +2,7 @@ import { atLeast, isPresent, type Lifetime, type Version } from "./catalog/versi
 import type { Clock } from "./clock.ts";
 
 /** The trace events of a process, with the `log` backend. */
-export interface Trace {
+export type Trace = {
   /** Writes a line if the event exists in this version and is on. */
   (name: string, text?: string): void;
   /** Events that `pattern` (with `*`) means, with their state. */
@@ -10,7 +10,7 @@ export interface Trace {
   enable(pattern: string, isOn: boolean): void;
   /** Sends what follows to another file (`logfile`). */
   redirect(path: string): void;
-}
+};
 
 /** Those around migration, which are all the model has. */
 const events: ReadonlyArray<Lifetime & { readonly name: string }> = [
@@ -51,14 +51,14 @@ const events: ReadonlyArray<Lifetime & { readonly name: string }> = [
   { name: "vfio_send_init_data_flag", since: "11.1" },
 ];
 
-export interface TraceOptions {
+export type TraceOptions = {
   readonly version: Version;
   readonly clock: Clock;
   readonly pid: number;
   /** `-msg timestamp=on`: each line starts with who and when. */
   readonly isStamped: boolean;
   readonly onLine: (line: string, path: string | undefined) => void;
-}
+};
 
 export function createTrace({ version, clock, pid, isStamped, onLine }: TraceOptions): Trace {
   const known = events.filter((event) => isPresent(version, event)).map((event) => event.name);

@@ -2,7 +2,7 @@ import { type Knobs, type VfioKnobs, vfioKnobs } from "./knobs.ts";
 import type { Device } from "./qemu.ts";
 
 /** A VFIO device with what is to be migrated of it. */
-export interface VfioDevice {
+export type VfioDevice = {
   readonly device: Device;
   /** As in traces and blockers: the host's address or the mdev's UUID. */
   readonly name: string;
@@ -11,9 +11,9 @@ export interface VfioDevice {
   readonly knobs: VfioKnobs;
   readonly source: VfioSource;
   readonly target: VfioTarget;
-}
+};
 
-export interface VfioSource {
+export type VfioSource = {
   initialLeft: number;
   dirtyBytes: number;
   finalLeft: number;
@@ -23,13 +23,13 @@ export interface VfioSource {
   /** New ACK: it asked for one. */
   hasAskedForAck: boolean;
   askAgainMs: number | undefined;
-}
+};
 
-export interface VfioTarget {
+export type VfioTarget = {
   isInitialLoaded: boolean;
   isFinalLoaded: boolean;
   hasApproved: boolean;
-}
+};
 
 /** What QEMU writes into the stream when the initial bytes are out. */
 export const initDataSentTag = "0xffffffffef100005";

@@ -5,7 +5,7 @@ import { fromText, type Json, type JsonObject, toText } from "./qmp/text.ts";
 import { createVirtualNetwork, type VirtualNetwork } from "./stream/virtual-network.ts";
 
 /** A model process on a virtual clock, with a QMP client that notes everything. */
-export interface VirtualProcess {
+export type VirtualProcess = {
   readonly qemu: ModelQemu;
   /** Everything that was told, with the time of the clock at which it arrived. */
   readonly events: Array<{
@@ -24,9 +24,9 @@ export interface VirtualProcess {
   status(): string;
   /** `STOP`, `MIGRATION:active`, ... in order; passes are left out. */
   story(): string[];
-}
+};
 
-export interface VirtualPair {
+export type VirtualPair = {
   readonly clock: VirtualClock;
   readonly network: VirtualNetwork;
   readonly source: VirtualProcess;
@@ -35,24 +35,24 @@ export interface VirtualPair {
   start(options?: StartOptions): void;
   /** Lets time pass until the source's migration is over; returns its last status. */
   finish(limitMs?: number): string;
-}
+};
 
-export interface StartOptions {
+export type StartOptions = {
   readonly source?: readonly string[];
   readonly target?: readonly string[];
   readonly parameters?: JsonObject;
   readonly targetParameters?: JsonObject;
   readonly exitOnError?: boolean;
-}
+};
 
-export interface VirtualOptions {
+export type VirtualOptions = {
   readonly knobs?: Partial<Knobs>;
   readonly targetKnobs?: Partial<Knobs>;
   /** For both processes. */
   readonly arguments?: readonly string[];
   readonly sourceArguments?: readonly string[];
   readonly targetArguments?: readonly string[];
-}
+};
 
 const over = ["completed", "failed", "cancelled"];
 

@@ -188,10 +188,10 @@ function summary(header: Readonly<ExecutionHeader>): object {
   };
 }
 
-interface RedriveStatus {
+type RedriveStatus = {
   readonly redriveStatus: "REDRIVABLE" | "NOT_REDRIVABLE" | "REDRIVABLE_BY_MAP_RUN";
   readonly redriveStatusReason?: string;
-}
+};
 
 function redriveStatus(engine: Engine, header: Readonly<ExecutionHeader>): RedriveStatus {
   const refuse = (redriveStatusReason: string): RedriveStatus => ({

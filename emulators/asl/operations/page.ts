@@ -1,15 +1,15 @@
 import { ServiceError } from "../errors.ts";
 import { PAGE_SIZE } from "./input.ts";
 
-interface PageInput {
+type PageInput = {
   readonly maxResults?: number | undefined;
   readonly nextToken?: string | undefined;
-}
+};
 
-export interface Page<T> {
+export type Page<T> = {
   readonly items: readonly T[];
   readonly next: { readonly nextToken?: string };
-}
+};
 
 /**
  * One page of a list. The token names the last item sent, so items that come or go meanwhile neither

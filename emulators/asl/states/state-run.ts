@@ -6,7 +6,7 @@ import type { Json, JsonObject } from "../json.ts";
 import type { Resource } from "../resource.ts";
 
 /** A state at work: what it is, where it stands, and how it evaluates its fields. */
-export interface StateRun<S extends State> {
+export type StateRun<S extends State> = {
   readonly state: S;
   readonly frame: Frame;
   /** Stands for the frame's execution in task tokens. */
@@ -15,7 +15,7 @@ export interface StateRun<S extends State> {
   readonly now: number;
   /** @throws StatesError `States.QueryEvaluationError` */
   evaluate(template: Json, field: string, extra?: StatesExtra): Promise<Json>;
-}
+};
 
 /** What a state's work came to. */
 export type Outcome =
@@ -38,7 +38,7 @@ export type Outcome =
       readonly toleratedPercentage: number | undefined;
     };
 
-export interface TaskOutcome {
+export type TaskOutcome = {
   readonly kind: "task";
   readonly call: Call;
   readonly resource: Resource;
@@ -47,7 +47,7 @@ export interface TaskOutcome {
   readonly token: string | undefined;
   readonly timeoutSeconds: number | undefined;
   readonly heartbeatSeconds: number | undefined;
-}
+};
 
 /**
  * Evaluates a field that is an integer or an expression for one.

@@ -19,10 +19,10 @@ import { replaceFile } from "./replace-file.ts";
 // Lines 1 and 2 are written at once, by rename. A line counts once its newline is there; a process
 // killed while it wrote leaves at most a last line without one, which is cut off when it is read.
 
-interface Body {
+type Body = {
   readonly frames: readonly Frame[];
   readonly events: readonly HistoryEvent[];
-}
+};
 
 /** Writes the execution afresh, in place of all its lines. Returns the size in bytes. */
 export function writeSnapshot(path: string, record: ExecutionRecord): number {

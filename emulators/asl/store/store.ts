@@ -3,7 +3,7 @@ import type { Json } from "../json.ts";
 import type { Change } from "../ledger.ts";
 
 /** A state machine as it is stored; its definition is kept apart, by id. */
-export interface MachineRecord {
+export type MachineRecord = {
   readonly arn: string;
   readonly name: string;
   readonly roleArn: string;
@@ -13,7 +13,7 @@ export interface MachineRecord {
   readonly status: "ACTIVE" | "DELETING";
   readonly loggingConfiguration: Json;
   readonly tracingConfiguration: Json;
-}
+};
 
 /** An execution found at the start: whole if it goes on, only its header if it has ended. */
 export type FoundExecution =
@@ -24,7 +24,7 @@ export type FoundExecution =
  * Where the engine keeps what must survive it. Every call has done its work when it returns: only
  * then does the engine let anything out that depends on it.
  */
-export interface Store {
+export type Store = {
   loadMachines(): MachineRecord[];
   saveMachines(machines: readonly MachineRecord[]): void;
   saveDefinition(id: string, text: string): void;
@@ -41,4 +41,4 @@ export interface Store {
   /** Whether `loadExecution` can bring back what the engine drops from memory. */
   readonly isDurable: boolean;
   close(): void;
-}
+};

@@ -53,7 +53,7 @@ export function waitForToken(name: string, fields: object = { End: true }): obje
   };
 }
 
-export interface Fixture {
+export type Fixture = {
   readonly client: SFNClient;
   readonly endpoint: string;
   /** Creates a machine of its own and returns its ARN. */
@@ -68,7 +68,7 @@ export interface Fixture {
   fail(taskToken: string, error: string, cause: string): Promise<unknown>;
   beat(taskToken: string): Promise<unknown>;
   close(): Promise<void>;
-}
+};
 
 /** Step Functions with functions run in this process, and the real SDK client for them. */
 export async function startFixture(

@@ -1,8 +1,8 @@
 declare module "asl-validator" {
-  interface AslValidatorError {
+  type AslValidatorError = {
     "Error code": string;
     Message: string;
-  }
+  };
   /** Adds QueryLanguage to the states it is given: pass a copy. */
   function validate(
     definition: unknown,

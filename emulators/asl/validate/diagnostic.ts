@@ -1,12 +1,12 @@
 /** One thing wrong with a definition, as ValidateStateMachineDefinition reports it. */
-export interface Diagnostic {
+export type Diagnostic = {
   /** AWS's codes where it has one, such as `SCHEMA_VALIDATION_FAILED`. */
   readonly code: string;
   /** Names the state and the field. */
   readonly message: string;
   /** JSON pointer into the definition, as `/States/Wait/Seconds`. */
   readonly location: string;
-}
+};
 
 export const SCHEMA_VALIDATION_FAILED = "SCHEMA_VALIDATION_FAILED";
 

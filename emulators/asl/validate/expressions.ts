@@ -25,11 +25,11 @@ export function expressionProblem(
   }
 }
 
-interface Position {
+type Position = {
   readonly members: readonly StatesMember[];
   /** Whether `$` stands for something here: inside a step, a predicate, a grouping. */
   readonly contextual: boolean;
-}
+};
 
 function problemIn(node: unknown, position: Position): string | undefined {
   if (Array.isArray(node)) return first(node, (item) => problemIn(item, position));

@@ -5,7 +5,7 @@ import { checkState } from "./state.ts";
 import { assignedVariables } from "./variables.ts";
 
 /** Where a check stands and what it may use. */
-export interface ScopeContext {
+export type ScopeContext = {
   readonly diagnostics: Diagnostics;
   readonly integrations: ReadonlySet<string>;
   /** JSON pointer to the scope; empty for the machine itself. */
@@ -13,7 +13,7 @@ export interface ScopeContext {
   /** Variables of the enclosing scopes: readable here, but not to be assigned. */
   readonly outerVariables: ReadonlySet<string>;
   readonly depth: number;
-}
+};
 
 const DEPTH_MAX = 20;
 

@@ -17,11 +17,11 @@ import { checkScope, type ScopeContext } from "./scope.ts";
 import { checkTask } from "./task.ts";
 import { variableNameProblem } from "./variables.ts";
 
-interface StateContext extends ScopeContext {
+type StateContext = ScopeContext & {
   readonly states: Readonly<Record<string, unknown>>;
   /** Variables assigned in the state's own scope. */
   readonly variables: ReadonlySet<string>;
-}
+};
 
 type Fields = Record<string, unknown>;
 type Report = (field: string, problem: string, code?: string) => void;

@@ -5,35 +5,35 @@ import { AwsError, serializationError, unknownOperation } from "./aws-error.ts";
 
 export type ServiceLogger = Pick<Logger, "debug" | "error">;
 
-export interface JsonRequest {
+export type JsonRequest = {
   /** The operation's name without the service prefix, such as `PutItem`. */
   operation: string;
   input: Record<string, unknown>;
   /** Aborted when the client has gone or the server closes. */
   signal: AbortSignal;
-}
+};
 
-export interface JsonService {
+export type JsonService = {
   /** What stands before the dot in `X-Amz-Target`, such as `DynamoDB_20120810`. */
   target: string;
   /** Answers one request. Throws {@link AwsError} for what the client should see. */
   handle: (request: JsonRequest) => Promise<object> | object;
   logger?: ServiceLogger | undefined;
-}
+};
 
-export interface Sent {
+export type Sent = {
   method: string | undefined;
   /** Names in lower case. */
   headers: Record<string, string | string[] | undefined>;
   /** Asked for once headers are accepted; may throw {@link AwsError}. */
   body: () => Promise<string> | string;
-}
+};
 
-export interface Reply {
+export type Reply = {
   statusCode: number;
   headers: Record<string, string>;
   body: string;
-}
+};
 
 const contentType = "application/x-amz-json-1.0";
 

@@ -1,4 +1,4 @@
-interface AwsErrorOptions {
+type AwsErrorOptions = {
   /** Full shape name, such as `com.amazonaws.sqs#QueueDoesNotExist`. SDKs read what follows the `#`. */
   type: string;
   message: string;
@@ -8,7 +8,7 @@ interface AwsErrorOptions {
   members?: Record<string, unknown>;
   /** Further response headers, such as `x-amzn-query-error`. */
   headers?: Record<string, string>;
-}
+};
 
 /** An answer a local service gives on purpose: the server sends it as an AWS JSON error. */
 export class AwsError extends Error {

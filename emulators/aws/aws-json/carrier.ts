@@ -5,23 +5,23 @@ import { tooLarge } from "./aws-error.ts";
  * Takes requests of an AWS SDK client to a service of the same process: set as its
  * `requestHandler`, the client does all that it does for HTTP, but no connection is made.
  */
-export interface Carrier {
+export type Carrier = {
   handle(request: Carried): Promise<{ response: CarriedReply }>;
   updateHttpClientConfig(): void;
   httpHandlerConfigs(): Record<string, never>;
-}
+};
 
-interface Carried {
+type Carried = {
   method: string;
   headers: Record<string, string>;
   body?: string | Uint8Array;
-}
+};
 
-interface CarriedReply {
+type CarriedReply = {
   statusCode: number;
   headers: Record<string, string>;
   body: Uint8Array;
-}
+};
 
 /** In place of the SDK's own: nothing here looks at signatures. */
 export const unsigned = { sign: async <T>(request: T): Promise<T> => request };

@@ -14,23 +14,23 @@ import { isLoopback, type JsonService, type Reply, replyTo } from "./answer.ts";
 import { tooLarge } from "./aws-error.ts";
 import { type Carrier, carrierTo } from "./carrier.ts";
 
-export interface JsonServerOptions extends JsonService {
+export type JsonServerOptions = JsonService & {
   /** A loopback address, `127.0.0.1` unless told. */
   host?: string | undefined;
   /** 0 (the default) takes any free port. */
   port?: number | undefined;
   /** A longer request body is refused with status 413. */
   bodyBytesMax: number;
-}
+};
 
-export interface JsonServer {
+export type JsonServer = {
   /** `http://host:port` without a trailing slash. */
   endpoint: string;
   /** Reaches the service from within this process without a connection. */
   carrier: Carrier;
   /** Stops listening, aborts waiting requests and resolves when the last answer is sent. */
   close(): Promise<void>;
-}
+};
 
 const connectionsMax = 1024;
 // Longer than a client keeps an idle socket, so that it is never the server who closes one

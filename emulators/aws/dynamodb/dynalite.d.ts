@@ -3,10 +3,10 @@
  * on a store handed to them. The package ships no types; store.ts says what a store is.
  */
 declare module "dynalite/validations/index.js" {
-  export interface Type {
+  export type Type = {
     children?: string | Type | Record<string, string | Type>;
     type?: string;
-  }
+  };
   export type Types = Record<string, string | Type>;
   type Input = Record<string, unknown>;
   const validations: {

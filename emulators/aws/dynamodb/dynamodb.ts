@@ -8,7 +8,7 @@ import { answer } from "./service.ts";
 import { createStore } from "./store.ts";
 import { createTimeToLive, type TimeToLive } from "./time-to-live.ts";
 
-export interface DynamodbOptions {
+export type DynamodbOptions = {
   /** A loopback address, `127.0.0.1` unless told. */
   host?: string;
   /** 0 (the default) takes any free port. */
@@ -20,14 +20,14 @@ export interface DynamodbOptions {
   /** Pause between two sweeps for expired items, 30 s unless told (AWS takes up to days). */
   ttlSweepMs?: number;
   logger?: ServiceLogger;
-}
+};
 
-export interface Dynamodb {
+export type Dynamodb = {
   endpoint: string;
   /** Reaches it from within this process without a connection. */
   carrier: Carrier;
   close(): Promise<void>;
-}
+};
 
 // DynamoDB's own limit, that of a batch write.
 const bodyBytesMax = 16 * 1024 * 1024;

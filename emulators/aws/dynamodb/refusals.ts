@@ -52,12 +52,12 @@ function isSwitchedOff(name: string, value: unknown): boolean {
   return false;
 }
 
-interface Expression {
+type Expression = {
   type: string;
   name?: string;
   /** Of a path: its names. Of a value: its type and content. */
   args?: unknown[];
-}
+};
 
 /**
  * Refuses what dynalite would compare wrongly: to it two maps or lists are never equal, and nothing

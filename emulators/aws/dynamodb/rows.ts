@@ -3,13 +3,13 @@ import { Stream } from "node:stream";
 import { inTransaction } from "../sqlite/open-database.ts";
 
 /** One row: its key orders it within its space, its value is JSON. */
-export interface Row {
+export type Row = {
   key: string;
   value: string;
-}
+};
 
 /** Bounds and direction of a walk over a space, as LevelDB's clients write them. */
-export interface Range {
+export type Range = {
   gt?: string;
   gte?: string;
   lt?: string;
@@ -17,7 +17,7 @@ export interface Range {
   reverse?: boolean;
   /** Negative or absent for no limit. */
   limit?: number;
-}
+};
 
 export const rowsSchema = `
   CREATE TABLE IF NOT EXISTS rows (

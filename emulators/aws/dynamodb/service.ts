@@ -13,11 +13,11 @@ import type { Item, Store, Table } from "./store.ts";
 import type { TimeToLive } from "./time-to-live.ts";
 import { transactGetItems, transactWriteItems } from "./transact.ts";
 
-export interface DynamodbService {
+export type DynamodbService = {
   store: Store;
   timeToLive: TimeToLive;
   tokens: IdempotencyTokens;
-}
+};
 
 type Done = (error: Error | null) => void;
 type Answer = (service: DynamodbService, input: Input) => Output | Promise<Output>;

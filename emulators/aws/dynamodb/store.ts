@@ -13,12 +13,12 @@ import { createRows, type Range, RowStream } from "./rows.ts";
 type Callback<T = unknown> = (error: Error | null, value?: T) => void;
 export type Item = Parameters<typeof db.createKey>[0];
 
-export interface Table extends Record<string, unknown> {
+export type Table = Record<string, unknown> & {
   TableName: string;
   TableStatus: string;
   KeySchema: { AttributeName: string }[];
   GlobalSecondaryIndexes?: { IndexStatus: string }[];
-}
+};
 
 // 400 KB, DynamoDB's limit for an item.
 const itemBytesMax = 409_600;
@@ -91,9 +91,9 @@ export function createStore(database: DatabaseSync, region: string) {
 type Rows = ReturnType<typeof createRows>;
 
 /** Key of the item whose operation is running: dynalite locks it first, then writes to indexes. */
-interface Writing {
+type Writing = {
   itemKey: string | undefined;
-}
+};
 
 function createSpace(rows: Rows, space: string, writing: Writing) {
   return {

@@ -3,11 +3,11 @@ import { dynamodbError, validationError } from "./errors.ts";
 import { checkInput, type Input, type Output, runNow } from "./operations.ts";
 import type { Item, Store, Table } from "./store.ts";
 
-interface TimeToLiveOptions {
+type TimeToLiveOptions = {
   store: Store;
   /** Milliseconds since 1970. */
   now: () => number;
-}
+};
 
 const space = "time-to-live";
 const pageRows = 256;

@@ -15,18 +15,18 @@ import type { Item, Store } from "./store.ts";
 
 type Kind = keyof typeof operationOf;
 
-interface Action {
+type Action = {
   kind: Kind;
   tableName: string;
   input: Input;
   wantsOldItem: boolean;
-}
+};
 
-interface Reason {
+type Reason = {
   Code: string;
   Message?: string;
   Item?: unknown;
-}
+};
 
 const itemsMax = 100;
 const bytesMax = 4 * 1024 * 1024;

@@ -3,21 +3,21 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 import type { ServiceLogger } from "../aws-json/answer.ts";
 
-export interface LoopbackOptions {
+export type LoopbackOptions = {
   readonly handle: (request: IncomingMessage, response: ServerResponse) => Promise<void>;
   /** A loopback address. Default `127.0.0.1`. */
   readonly host?: string | undefined;
   /** Default 0: any free port. */
   readonly port?: number | undefined;
   readonly logger?: ServiceLogger | undefined;
-}
+};
 
-export interface LoopbackServer {
+export type LoopbackServer = {
   /** `http://host:port`, without a slash at its end. */
   readonly endpoint: string;
   /** Stops listening and cuts open connections. */
   close(): Promise<void>;
-}
+};
 
 // Longer than a client keeps an idle socket, so that it is never the server who closes one just as
 // a request is on its way.

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { type Clock, systemClock, type Timer } from "../clock.ts";
 
 /** What a handler is told besides its event: the members of Lambda's context that have a meaning here. */
-export interface FunctionContext {
+export type FunctionContext = {
   readonly functionName: string;
   readonly functionVersion: string;
   readonly invokedFunctionArn: string;
@@ -12,20 +12,20 @@ export interface FunctionContext {
   readonly logStreamName: string;
   callbackWaitsForEmptyEventLoop: boolean;
   getRemainingTimeInMillis(): number;
-}
+};
 
 export type FunctionHandler = (event: unknown, context: FunctionContext) => Promise<unknown>;
 
-export interface FunctionOptions {
+export type FunctionOptions = {
   /** How long an invocation may take, in milliseconds. Default 30,000. */
   readonly timeoutMs?: number;
-}
+};
 
 /** As Lambda answers an invocation: the payload, or the error document. */
-export interface Invocation {
+export type Invocation = {
   readonly payload: unknown;
   readonly functionError?: "Unhandled";
-}
+};
 
 /** An error of the service, not of a function: `ResourceNotFoundException` and the like. */
 export class LambdaServiceError extends Error {
@@ -38,7 +38,7 @@ export class LambdaServiceError extends Error {
   }
 }
 
-export interface FunctionRegistry {
+export type FunctionRegistry = {
   /** Adds a function, or puts another one in its place. Names: letters, digits, `-`, `_`; 64 at most. */
   register(name: string, handler: FunctionHandler, options?: FunctionOptions): void;
   /** Throws what `invoke` would throw for a function or payload that cannot be. */
@@ -50,23 +50,23 @@ export interface FunctionRegistry {
    * @throws LambdaServiceError `ResourceNotFoundException`, `RequestTooLargeException`
    */
   invoke(nameOrArn: string, event: unknown, signal?: AbortSignal): Promise<Invocation>;
-}
+};
 
-export interface RegistryOptions {
+export type RegistryOptions = {
   readonly region?: string;
   readonly accountId?: string;
   readonly clock?: Clock;
-}
+};
 
 /** Lambda's limit for a synchronous request, and for its answer. */
 export const PAYLOAD_BYTES_MAX = 6 * 1024 * 1024;
 const TIMEOUT_MS = 30_000;
 const TRACE_LINES_MAX = 50;
 
-interface Registered {
+type Registered = {
   readonly handler: FunctionHandler;
   readonly timeoutMs: number;
-}
+};
 
 /** Functions by name, run in this process with Lambda's manners. */
 export function functionRegistry(options: RegistryOptions = {}): FunctionRegistry {
@@ -137,12 +137,12 @@ async function call(
   }
 }
 
-interface Deadline {
+type Deadline = {
   readonly clock: Clock;
   readonly timeoutMs: number;
   readonly requestId: string;
   readonly signal: AbortSignal | undefined;
-}
+};
 
 function withDeadline(run: Promise<Invocation>, deadline: Deadline): Promise<Invocation> {
   const { clock, timeoutMs, requestId, signal } = deadline;

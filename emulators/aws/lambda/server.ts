@@ -4,21 +4,21 @@ import type { ServiceLogger } from "../aws-json/answer.ts";
 import { BodyTooLargeError, listenOnLoopback, readBody } from "./loopback-server.ts";
 import { type FunctionRegistry, LambdaServiceError, PAYLOAD_BYTES_MAX } from "./registry.ts";
 
-export interface LambdaOptions {
+export type LambdaOptions = {
   readonly registry: FunctionRegistry;
   /** A loopback address. Default `127.0.0.1`. */
   readonly host?: string;
   /** Default 0: any free port. */
   readonly port?: number;
   readonly logger?: ServiceLogger;
-}
+};
 
-export interface Lambda {
+export type Lambda = {
   /** `http://host:port`, for `AWS_ENDPOINT_URL_LAMBDA` or a client's `endpoint`. */
   readonly endpoint: string;
   /** Stops listening and waits, for a few seconds, for events that are still worked on. */
   close(): Promise<void>;
-}
+};
 
 /** Lambda's limit for an asynchronous request. */
 const EVENT_BYTES_MAX = 1024 * 1024;

@@ -2,14 +2,14 @@ import { mkdirSync } from "node:fs";
 import path from "node:path";
 import { DatabaseSync } from "node:sqlite";
 
-interface OpenDatabaseOptions {
+type OpenDatabaseOptions = {
   /** Directory of the file, created if need be; without it the data lives in memory. */
   dataDir?: string | undefined;
   /** File name without its ending. */
   name: string;
   /** Data definition run at every start: `CREATE TABLE IF NOT EXISTS ...`. */
   schema: string;
-}
+};
 
 /**
  * Opens the SQLite database of one local service.

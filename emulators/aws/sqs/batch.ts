@@ -7,10 +7,10 @@ import type { Queue } from "./queues.ts";
 
 const batchBytesMax = 1_048_576;
 
-export interface BatchRequest {
+export type BatchRequest = {
   QueueUrl: string;
   Entries: { Id: string; [name: string]: unknown }[];
-}
+};
 
 /** Runs each entry on its own; one that fails is reported and does not stop the others. */
 export function runBatch(

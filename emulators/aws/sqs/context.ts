@@ -4,7 +4,7 @@ import type { Messages } from "./messages.ts";
 import { accountId, type Queue, type Queues } from "./queues.ts";
 
 /** What the operations of one local SQS share. */
-export interface SqsContext {
+export type SqsContext = {
   database: DatabaseSync;
   queues: Queues;
   messages: Messages;
@@ -14,7 +14,7 @@ export interface SqsContext {
   endpoint: string;
   /** Milliseconds since 1970. */
   now: () => number;
-}
+};
 
 /** @returns undefined once the dead-letter queue has been deleted. */
 export function deadLetterQueueOf(context: SqsContext, arn: string): Queue | undefined {

@@ -1,23 +1,23 @@
-interface Waiter {
+type Waiter = {
   attempt: () => object[];
   settle: (found: object[]) => void;
   fail: (error: Error) => void;
-}
+};
 
-interface LongPollsOptions {
+type LongPollsOptions = {
   /** When the next hidden message of a queue becomes visible, in milliseconds since 1970. */
   nextVisibleMs: (queueId: number) => number | undefined;
   now: () => number;
-}
+};
 
-interface Wait<T> {
+type Wait<T> = {
   queueId: number;
   /** Takes what there is; run again at each wake-up until it returns something. */
   attempt: () => T[];
   waitMs: number;
   /** Aborted when nobody waits any more, so that no message goes to a client that has left. */
   signal: AbortSignal;
-}
+};
 
 // `now` may be a clock that a test moves or that runs faster, so a hidden message is looked for
 // again after a second at the latest.

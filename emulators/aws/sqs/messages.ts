@@ -31,7 +31,7 @@ export const messagesSchema = `
   CREATE INDEX IF NOT EXISTS messages_by_visibility ON messages (queue_id, visible_ms, sequence);
   CREATE INDEX IF NOT EXISTS messages_by_age ON messages (queue_id, sent_ms)`;
 
-export interface StoredMessage {
+export type StoredMessage = {
   sequence: number;
   id: string;
   body: string;
@@ -43,19 +43,19 @@ export interface StoredMessage {
   receivedMs: number | null;
   receipt: string | null;
   deadLetterSource: string | null;
-}
+};
 
-interface NewMessage {
+type NewMessage = {
   body: string;
   attributes: MessageAttributes;
   delayMs: number;
-}
+};
 
-export interface Counts {
+export type Counts = {
   visible: number;
   delayed: number;
   inFlight: number;
-}
+};
 
 const columns = `sequence, id, body, attributes, sent_ms AS sentMs, visible_ms AS visibleMs,
   receive_count AS receiveCount, first_received_ms AS firstReceivedMs, received_ms AS receivedMs,

@@ -2,13 +2,13 @@ import type { DatabaseSync } from "node:sqlite";
 import { queueDoesNotExist, SqsError } from "./errors.ts";
 import type { QueueAttributes } from "./queue-attributes.ts";
 
-export interface Queue {
+export type Queue = {
   id: number;
   name: string;
   attributes: QueueAttributes;
   createdSeconds: number;
   modifiedSeconds: number;
-}
+};
 
 export const queuesSchema = `
   CREATE TABLE IF NOT EXISTS queues (

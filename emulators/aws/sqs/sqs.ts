@@ -8,7 +8,7 @@ import { createMessages, messagesSchema } from "./messages.ts";
 import { createQueues, queuesSchema } from "./queues.ts";
 import { answer } from "./service.ts";
 
-export interface SqsOptions {
+export type SqsOptions = {
   /** A loopback address, `127.0.0.1` unless told. */
   host?: string;
   /** 0 (the default) takes any free port. */
@@ -18,14 +18,14 @@ export interface SqsOptions {
   /** Milliseconds since 1970, for delays, visibility and retention. Long polls wait in real time. */
   now?: () => number;
   logger?: ServiceLogger;
-}
+};
 
-export interface Sqs {
+export type Sqs = {
   endpoint: string;
   /** Reaches it from within this process without a connection. */
   carrier: Carrier;
   close(): Promise<void>;
-}
+};
 
 // Ten messages of 1 MiB together at most, each byte up to two in JSON, with room for attributes.
 const bodyBytesMax = 4 * 1024 * 1024;

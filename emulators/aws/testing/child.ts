@@ -2,12 +2,12 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 
-export interface Child {
+export type Child = {
   /** The first line it wrote. */
   firstLine: string;
   /** Ends it as `kill -9` does, and waits until it is gone. */
   kill(): Promise<void>;
-}
+};
 
 /**
  * Runs TypeScript source in a Node process of its own, until it has written its first line.

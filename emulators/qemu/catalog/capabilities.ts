@@ -50,14 +50,14 @@ const snapshotExcludes = [
 export type CapabilitySet = Readonly<Record<string, boolean>>;
 
 /** The circumstances that the rules look at besides the set itself. */
-export interface CapabilityContext {
+export type CapabilityContext = {
   readonly version: Version;
   readonly parameters: Readonly<Record<string, unknown>>;
   /** The dirty ring of `-accel kvm,dirty-ring-size=N`; 0 = none. */
   readonly dirtyRingSize: number;
   /** `migrate-incoming` has been given. */
   readonly isIncomingStarted: boolean;
-}
+};
 
 /** The names that `version` knows. */
 export function listCapabilities(version: Version): string[] {

@@ -1,7 +1,7 @@
 import { atLeast, parseVersion, type Version } from "./version.ts";
 
 /** A machine type, such as pc-q35-10.0. */
-export interface MachineType {
+export type MachineType = {
   readonly name: string;
   /** The release whose behaviour it keeps; undefined for types without a version. */
   readonly release: string | undefined;
@@ -9,7 +9,7 @@ export interface MachineType {
   readonly isDefault: boolean;
   readonly isDeprecated: boolean;
   readonly cpuMax: number;
-}
+};
 
 /** A property that a machine type sets for compatibility, as `query-machines` shows it. */
 export type CompatProperty = {

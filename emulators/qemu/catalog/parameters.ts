@@ -2,7 +2,7 @@ import { atLeast, isPresent, type Lifetime, type Version } from "./version.ts";
 
 type Kind = "int" | "bool" | "enum" | "strOrNull" | "bitmapMapping" | "strList";
 
-interface ParameterSpec extends Lifetime {
+type ParameterSpec = Lifetime & {
   readonly name: string;
   readonly kind: Kind;
   /** Undefined: absent from query-migrate-parameters until set once. */
@@ -14,7 +14,7 @@ interface ParameterSpec extends Lifetime {
   /** How the text about a number out of range ends. */
   readonly rule?: string;
   readonly values?: (version: Version) => readonly string[];
-}
+};
 
 const uint64Max = 18446744073709551615n;
 const between = (min: number, max: number): string => `expects a value between ${min} and ${max}`;

@@ -1,11 +1,11 @@
 /** A QEMU version. */
-export interface Version {
+export type Version = {
   readonly major: number;
   readonly minor: number;
   readonly micro: number;
   /** The text of `query-version`'s `package` member. */
   readonly package: string;
-}
+};
 
 /** Parses `10.0.2`; `package` is empty. Throws on anything else. */
 export function parseVersion(text: string): Version {
@@ -28,11 +28,11 @@ export function atLeast(version: Version, release: string): boolean {
 }
 
 /** Something that came with one release and perhaps went with another. */
-export interface Lifetime {
+export type Lifetime = {
   readonly since?: string;
   /** The first release that no longer has it. */
   readonly removed?: string;
-}
+};
 
 /** Does `version` have it? */
 export function isPresent(version: Version, lifetime: Lifetime): boolean {

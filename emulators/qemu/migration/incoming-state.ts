@@ -4,7 +4,7 @@ import type { Address, Listener } from "../stream/network.ts";
 import type { MigrationStatus } from "./status.ts";
 
 /** The target side of migration. */
-export interface Incoming {
+export type Incoming = {
   status: MigrationStatus;
   errorDesc: string | undefined;
   /** What -incoming was; undefined: the process is no target. */
@@ -30,14 +30,14 @@ export interface Incoming {
   /** Why loading must end: something beside the main channel went wrong. */
   brokenBy: string | undefined;
   readonly closers: Set<() => void>;
-}
+};
 
 /** What came over one channel and was not worked off yet. */
-export interface Inbox {
+export type Inbox = {
   readonly inlet: Inlet;
   readonly frames: Frame[];
   isClosed: boolean;
-}
+};
 
 export function createIncoming(option: string | undefined): Incoming {
   return {

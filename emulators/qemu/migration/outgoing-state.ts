@@ -3,17 +3,17 @@ import type { Address } from "../stream/network.ts";
 import type { MigrationStatus } from "./status.ts";
 
 /** The source side of migration. */
-export interface Outgoing {
+export type Outgoing = {
   status: MigrationStatus;
   errorDesc: string | undefined;
   /** The last migration, while it runs and afterwards. */
   attempt: Attempt | undefined;
   /** Close every connection of the running migration. */
   readonly closers: Set<() => void>;
-}
+};
 
 /** One migration. Times are milliseconds of the clock. */
-export interface Attempt {
+export type Attempt = {
   readonly startedMs: number;
   address: Address;
   setupMs: number | undefined;
@@ -48,10 +48,10 @@ export interface Attempt {
   readonly bitmaps: readonly string[];
   readonly rate: Rate;
   readonly statistics: Statistics;
-}
+};
 
 /** How much is sent, how fast, and what follows from it. */
-export interface Rate {
+export type Rate = {
   /** The link has sent everything up to then. */
   linkFreeMs: number;
   /** How late the sender was the last time; 0 when it did not wait for the link. */
@@ -72,9 +72,9 @@ export interface Rate {
   idleSinceMs: number | undefined;
   /** What was sent since then. */
   idleBytes: number;
-}
+};
 
-export interface Statistics {
+export type Statistics = {
   transferredBytes: number;
   precopyBytes: number;
   downtimeBytes: number;
@@ -92,7 +92,7 @@ export interface Statistics {
   throttlePercent: number;
   syncsOverThreshold: number;
   bytesAtSync: number;
-}
+};
 
 export function createOutgoing(): Outgoing {
   return { status: "none", errorDesc: undefined, attempt: undefined, closers: new Set() };

@@ -7,12 +7,12 @@ import type { Attempt } from "./outgoing-state.ts";
 import { periodMs } from "./sending.ts";
 
 /** What is left to send, as the decision about the switchover sees it. */
-export interface Pending {
+export type Pending = {
   /** Must be sent before the target can run. */
   readonly precopyBytes: number;
   /** Could follow while the target runs. */
   readonly postcopyBytes: number;
-}
+};
 
 /** Section headers of an iteration that had nothing to send. */
 export const idleBytes = 18;

@@ -14,13 +14,13 @@ export type ArgumentType =
   | { readonly list: ArgumentType }
   | { readonly members: Arguments };
 
-export interface Argument extends Lifetime {
+export type Argument = Lifetime & {
   readonly type: ArgumentType;
   readonly optional?: true;
   /** It became optional with this release. */
   readonly optionalSince?: string;
   readonly unstable?: true;
-}
+};
 
 export type Arguments = Readonly<Record<string, Argument>>;
 
@@ -44,14 +44,14 @@ export class Later {
   }
 }
 
-export interface Command extends Lifetime {
+export type Command = Lifetime & {
   /** `open`: takes whatever members there are (blockdev-add, device_add, object-add). */
   readonly arguments: Arguments | "open";
   readonly allowsOob?: true;
   /** Members of the answer that are worth asking the schema for. */
   readonly returns?: Arguments;
   run(qemu: Qemu, given: JsonObject): Json | Later;
-}
+};
 
 export type Commands = Readonly<Record<string, Command>>;
 

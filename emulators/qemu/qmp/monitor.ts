@@ -8,19 +8,19 @@ import { type Commands, checkArguments, Later, QmpError } from "./command.ts";
 import { readRequest } from "./request.ts";
 import { createTextSplitter, isList, type Json, type JsonObject, toText } from "./text.ts";
 
-export interface MonitorConnection {
+export type MonitorConnection = {
   /** Bytes from the client. */
   receive(chunk: string): void;
   /** The client is gone. */
   disconnect(): void;
-}
+};
 
-export interface MonitorClient {
+export type MonitorClient = {
   send(text: string): void;
   close(): void;
-}
+};
 
-interface Monitor {
+type Monitor = {
   readonly qemu: Qemu;
   readonly commands: Commands;
   readonly client: MonitorClient;
@@ -31,7 +31,7 @@ interface Monitor {
   readonly inbox: JsonObject[];
   /** Events that wait for the main loop. */
   readonly outbox: string[];
-}
+};
 
 /** Opens a monitor; the greeting is sent at once. */
 export function openMonitor(

@@ -8,11 +8,11 @@ import type { JsonObject } from "./text.ts";
 /** The events that the model sends, and those whose presence tells something. */
 const events = ["SHUTDOWN", "POWERDOWN", "RESET", "STOP", "RESUME", "UNPLUG_PRIMARY"];
 
-interface Builder {
+type Builder = {
   readonly version: Version;
   readonly entries: JsonObject[];
   readonly known: Map<string, string>;
-}
+};
 
 /**
  * query-qmp-schema for the commands that the model has: enough to ask which members, values and

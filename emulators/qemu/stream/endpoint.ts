@@ -11,7 +11,7 @@ import {
 import type { Channel } from "./network.ts";
 
 /** The source's end of a channel. */
-export interface Outlet {
+export type Outlet = {
   /** Bytes sent that the other end has not taken yet: the network's and the sockets' buffers. */
   inFlightBytes(): number;
   /** Frames that the target has worked off. */
@@ -20,22 +20,22 @@ export interface Outlet {
   isAccepted(): boolean;
   send(frame: Frame): void;
   close(): void;
-}
+};
 
-export interface OutletHandlers {
+export type OutletHandlers = {
   onReturn(type: number, payload: Buffer): void;
   onClose(): void;
   /** The target took something. */
   onCredit(): void;
-}
+};
 
 /** The target's end of a channel. */
-export interface Inlet {
+export type Inlet = {
   /** Says that a frame was worked off, which makes room for another. */
   credit(frame: Frame): void;
   reply(type: number, payload?: Buffer): void;
   close(): void;
-}
+};
 
 /** A frame without `bytes` stands for a few hundred bytes of the real stream. */
 export function frameBytes(frame: Frame): number {

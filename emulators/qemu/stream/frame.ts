@@ -47,11 +47,11 @@ export type Frame =
 export type VfioPart = "initial" | "dirty" | "final";
 
 /** Everything that is not iterated over: what the target needs to be the same machine. */
-export interface DeviceState {
+export type DeviceState = {
   readonly counter: number;
   readonly runState: string;
   readonly devices: readonly string[];
-}
+};
 
 /** Return-path message types, as in QEMU; `credit` is the model's own, for flow control. */
 export const returnType = {

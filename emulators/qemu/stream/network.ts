@@ -6,37 +6,37 @@ export type Address =
   | { readonly type: "exec"; readonly command: string };
 
 /** One connection: bytes in order, both ways. */
-export interface Channel {
+export type Channel = {
   send(bytes: Buffer): void;
   /** Ends the connection at once; bytes on the way may be lost. */
   close(): void;
   /** From now on data goes to the receiver; what came before is kept until then. */
   receive(receiver: Receiver): void;
-}
+};
 
-export interface Receiver {
+export type Receiver = {
   onData(bytes: Buffer): void;
   /** The other end is gone, or this one was closed. Called once. */
   onClose(): void;
-}
+};
 
-export interface Listener {
+export type Listener = {
   /** With the real port. */
   readonly address: Address;
   close(): void;
-}
+};
 
 export type Outcome<Value> = { readonly value: Value } | { readonly error: string };
 
 /** Connects model processes: over TCP, or in memory. */
-export interface Network {
+export type Network = {
   connect(address: Address, done: (outcome: Outcome<Channel>) => void): void;
   listen(
     address: Address,
     onChannel: (channel: Channel) => void,
     done: (outcome: Outcome<Listener>) => void,
   ): void;
-}
+};
 
 export function addressText(address: Address): string {
   switch (address.type) {

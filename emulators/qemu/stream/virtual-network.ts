@@ -2,26 +2,26 @@ import type { Clock } from "../clock.ts";
 import { type Address, addressText, type Channel, type Network, type Receiver } from "./network.ts";
 
 /** A network in memory. It can do to a stream what a bad one does. */
-export interface VirtualNetwork extends Network {
+export type VirtualNetwork = Network & {
   /** Connections that are open now. */
   readonly connections: readonly Connection[];
-}
+};
 
 /** An open connection, seen from between its ends. */
-export interface Connection {
+export type Connection = {
   /** Ends it: both ends see it closed. */
   cut(): void;
   /** Holds everything back in both directions until it is lifted. */
   stall(stalled: boolean): void;
   /** Return-path bytes for which this is true are lost. */
   dropReturn(filter: (bytes: Buffer) => boolean): void;
-}
+};
 
-interface End {
+type End = {
   receiver: Receiver | undefined;
   readonly queue: Buffer[];
   isClosed: boolean;
-}
+};
 
 /** Delivers at once on `clock`, in the order of sending; the model adds latency itself. */
 export function createVirtualNetwork(clock: Clock): VirtualNetwork {
