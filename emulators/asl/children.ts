@@ -123,7 +123,7 @@ export class Children {
     this.#progress.unready(frame);
     outside.cancel(frame);
     outside.stopAwaited(frame);
-    const type = at === "enter" ? undefined : ABORTED[this.#progress.stateOf(frame).Type];
+    const type = at === "enter" ? undefined : abortedEvents[this.#progress.stateOf(frame).Type];
     if (type) this.note(frame, type, null);
     // A frame with children keeps its step: a redrive goes on with those that did not succeed.
     if (at !== "children" && at !== "mapRun" && at !== "enter") {
@@ -177,7 +177,7 @@ export class Children {
   }
 }
 
-const ABORTED: Readonly<Record<string, HistoryEventType>> = {
+const abortedEvents: Readonly<Record<string, HistoryEventType>> = {
   Task: "TaskStateAborted",
   Wait: "WaitStateAborted",
   Parallel: "ParallelStateAborted",

@@ -18,7 +18,7 @@ type ExecutionsOptions = {
 };
 
 /** Ended executions that are kept, in the store or in memory; AWS keeps them for 90 days. */
-const ENDED_MAX = { durable: 10_000, memory: 1000 };
+const endedMax = { durable: 10_000, memory: 1000 };
 
 /** All executions there are: open ones in memory, ended ones in the store if it is durable. */
 export class Executions {
@@ -135,7 +135,7 @@ export class Executions {
   }
 
   #evict(): void {
-    const max = this.#options.isDurable ? ENDED_MAX.durable : ENDED_MAX.memory;
+    const max = this.#options.isDurable ? endedMax.durable : endedMax.memory;
     for (const arn of this.#ended) {
       if (this.#ended.size <= max) return;
       const starter = this.find(arn)?.startedBy?.executionArn;

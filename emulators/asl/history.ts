@@ -23,13 +23,13 @@ export function toWire(event: HistoryEvent, includeData: boolean): JsonObject {
   };
 }
 
-const SHARED: readonly [RegExp, string][] = [
+const sharedDetails: readonly [RegExp, string][] = [
   [/StateEntered$/, "stateEnteredEventDetails"],
   [/StateExited$/, "stateExitedEventDetails"],
 ];
 
 function detailsKey(type: HistoryEventType): string {
-  const shared = SHARED.find(([pattern]) => pattern.test(type));
+  const shared = sharedDetails.find(([pattern]) => pattern.test(type));
   return shared?.[1] ?? `${type.charAt(0).toLowerCase()}${type.slice(1)}EventDetails`;
 }
 

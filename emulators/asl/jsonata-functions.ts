@@ -22,7 +22,7 @@ export function jsonataFunctions(now: () => number): Record<string, unknown> {
 
 const fromMillis = jsonata("$fromMillis($at, $picture, $timezone)");
 const RANGE_ITEMS_MAX = 10_000;
-const ALGORITHMS: Readonly<Record<string, string>> = {
+const algorithms: Readonly<Record<string, string>> = {
   MD5: "md5",
   "SHA-1": "sha1",
   "SHA-256": "sha256",
@@ -56,8 +56,8 @@ function range(first: unknown, last: unknown, delta: unknown = 1): number[] {
 
 function hash(data: unknown, algorithm: unknown = "SHA-256"): string | undefined {
   if (data === undefined) return undefined;
-  const name = ALGORITHMS[String(algorithm)];
-  if (!name) throw new Error(`$hash: algorithm must be one of ${Object.keys(ALGORITHMS)}`);
+  const name = algorithms[String(algorithm)];
+  if (!name) throw new Error(`$hash: algorithm must be one of ${Object.keys(algorithms)}`);
   const text = typeof data === "string" ? data : JSON.stringify(data);
   return createHash(name).update(text).digest("hex");
 }

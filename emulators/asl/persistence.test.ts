@@ -18,7 +18,7 @@ import {
 } from "./testing/fixture.ts";
 
 const CHILD = join(import.meta.dirname, "testing/child.ts");
-const WITHIN = { timeout: 15_000, interval: 20 };
+const patience = { timeout: 15_000, interval: 20 };
 
 let folder: string;
 let child: ChildProcess | undefined;
@@ -70,7 +70,7 @@ function called(name: string, times = 1): Promise<unknown[]> {
   return vi.waitFor(() => {
     expect(calls(name).length).toBeGreaterThanOrEqual(times);
     return calls(name);
-  }, WITHIN);
+  }, patience);
 }
 
 async function tokens(times = 1): Promise<string[]> {
@@ -81,7 +81,7 @@ async function tokens(times = 1): Promise<string[]> {
 async function entered(arn: string, type: string): Promise<void> {
   await vi.waitFor(async () => {
     expect((await fixture.events(arn)).map((event) => event.type)).toContain(type);
-  }, WITHIN);
+  }, patience);
 }
 
 function journals(): string[] {
@@ -127,7 +127,7 @@ describe("after SIGKILL", () => {
     const { startDate } = await fixture.describe(arn);
     await entered(arn, "WaitStateEntered");
     await kill();
-    await vi.waitFor(() => expect(Date.now() - Number(startDate)).toBeGreaterThan(1000), WITHIN);
+    await vi.waitFor(() => expect(Date.now() - Number(startDate)).toBeGreaterThan(1000), patience);
     await startChild();
     expect((await fixture.ended(arn)).status).toBe("SUCCEEDED");
   });

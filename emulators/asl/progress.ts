@@ -199,7 +199,7 @@ export class Progress {
       output === undefined
         ? errorOf({ code: error?.code ?? "", reason: error?.reason ?? undefined })
         : { output: JSON.stringify(output), outputDetails: { truncated: false } };
-    this.ledger.appendLast(ENDED[status], last, event);
+    this.ledger.appendLast(endedEvents[status], last, event);
     this.ledger.updateHeader({
       status,
       stoppedAt: this.outside.now(),
@@ -331,7 +331,7 @@ export class Progress {
   }
 }
 
-const ENDED = {
+const endedEvents = {
   SUCCEEDED: "ExecutionSucceeded",
   FAILED: "ExecutionFailed",
   TIMED_OUT: "ExecutionTimedOut",

@@ -32,7 +32,7 @@ const expression = (text: string) => ({ A: { ...pass, Output: { x: `{% ${text} %
 
 type Refusal = readonly [what: string, definition: object, message: string];
 
-const REFUSALS: readonly Refusal[] = [
+const refusals: readonly Refusal[] = [
   [
     "JSONPath by default",
     { StartAt: "A", States: { A: pass } },
@@ -294,7 +294,7 @@ const REFUSALS: readonly Refusal[] = [
 ];
 
 describe("a definition is refused for", () => {
-  it.each(REFUSALS)("%s", async (_what, definition, message) => {
+  it.each(refusals)("%s", async (_what, definition, message) => {
     await expect(fixture.create(definition)).rejects.toMatchObject({
       name: "InvalidDefinition",
       message: expect.stringContaining(message),

@@ -15,38 +15,38 @@ export type Resource =
 export function parseResource(text: string): Resource | undefined {
   if (FUNCTION_ARN.test(text)) return { kind: "function", arn: text };
   const match = SERVICE_ARN.exec(text);
-  const offered = match?.[1] === undefined ? undefined : SERVICES[match[1]];
+  const offered = match?.[1] === undefined ? undefined : services[match[1]];
   return offered && { kind: "service", ...offered };
 }
 
 /** The optional integrations: offered only when the engine was started with them. */
-export const INTEGRATIONS = [
+export const integrations = [
   "dynamodb:getItem",
   "dynamodb:putItem",
   "dynamodb:updateItem",
   "dynamodb:deleteItem",
 ] as const;
-export type IntegrationName = (typeof INTEGRATIONS)[number];
+export type IntegrationName = (typeof integrations)[number];
 
 /** As history events name it: `invoke.waitForTaskToken`, `startExecution.sync:2`. */
 export function eventResource(resource: Resource & { kind: "service" }): string {
-  return resource.action + SUFFIXES[resource.pattern];
+  return resource.action + suffixes[resource.pattern];
 }
 
 const FUNCTION_ARN =
   /^arn:aws[a-z-]*:lambda:[a-z0-9-]+:\d{12}:function:[a-zA-Z0-9_-]+(:[a-zA-Z0-9$_-]+)?$/;
 const SERVICE_ARN = /^arn:aws[a-z-]*:states:::([a-zA-Z:.0-9-]+)$/;
-const SUFFIXES = { request: "", sync: ".sync:2", token: ".waitForTaskToken" } as const;
+const suffixes = { request: "", sync: ".sync:2", token: ".waitForTaskToken" } as const;
 
 type Service = Omit<Resource & { kind: "service" }, "kind">;
 
-const SERVICES: Readonly<Record<string, Service>> = {
+const services: Readonly<Record<string, Service>> = {
   "lambda:invoke": { service: "lambda", action: "invoke", pattern: "request" },
   "lambda:invoke.waitForTaskToken": { service: "lambda", action: "invoke", pattern: "token" },
   "states:startExecution": { service: "states", action: "startExecution", pattern: "request" },
   "states:startExecution.sync:2": { service: "states", action: "startExecution", pattern: "sync" },
   ...Object.fromEntries(
-    INTEGRATIONS.map((name): [string, Service] => [
+    integrations.map((name): [string, Service] => [
       name,
       { service: "dynamodb", action: name.slice("dynamodb:".length), pattern: "request" },
     ]),

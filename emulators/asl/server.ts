@@ -124,7 +124,7 @@ async function resumeSoon(engine: Engine, logger: ServiceLogger): Promise<void> 
 
 type Operation = (engine: Engine, input: unknown) => object | Promise<object>;
 
-const OPERATIONS: Readonly<Record<string, Operation>> = {
+const operations: Readonly<Record<string, Operation>> = {
   CreateStateMachine: createStateMachine,
   UpdateStateMachine: updateStateMachine,
   DescribeStateMachine: describeStateMachine,
@@ -144,7 +144,7 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
 };
 
 function handle(engine: Engine, { operation, input }: JsonRequest): object | Promise<object> {
-  const run = Object.hasOwn(OPERATIONS, operation) ? OPERATIONS[operation] : undefined;
+  const run = Object.hasOwn(operations, operation) ? operations[operation] : undefined;
   if (run) return run(engine, input);
   throw unknownOperation(`Operation ${operation} is not supported by this engine`);
 }

@@ -7,7 +7,7 @@ import type { TaskOutcome } from "./states/state-run.ts";
 /** An event to be written: its type and details. */
 export type EventDraft = readonly [HistoryEventType, JsonObject | null];
 
-const COMPLETE: JsonObject = { truncated: false };
+const complete: JsonObject = { truncated: false };
 
 /** A function named by its ARN and a service called by name leave different events. */
 export function scheduledEvents(task: TaskOutcome, region: string): EventDraft[] {
@@ -15,7 +15,7 @@ export function scheduledEvents(task: TaskOutcome, region: string): EventDraft[]
   const parameters = JSON.stringify(task.parameters);
   const timeout = timeoutSeconds !== undefined && { timeoutInSeconds: timeoutSeconds };
   if (resource.kind === "function") {
-    const details = { resource: resource.arn, input: parameters, inputDetails: COMPLETE };
+    const details = { resource: resource.arn, input: parameters, inputDetails: complete };
     return [
       ["LambdaFunctionScheduled", { ...details, ...timeout }],
       ["LambdaFunctionStarted", null],
@@ -67,5 +67,5 @@ function namesOf(resource: Resource & { kind: "service" }): JsonObject {
 }
 
 function outputOf(output: Json): JsonObject {
-  return { output: JSON.stringify(output), outputDetails: COMPLETE };
+  return { output: JSON.stringify(output), outputDetails: complete };
 }

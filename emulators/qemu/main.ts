@@ -17,11 +17,11 @@ import { createModelQemu, type ModelQemu } from "./machine.ts";
 import { OptionError, type Options, parseOptions } from "./options.ts";
 import { createTcpNetwork } from "./stream/tcp-network.ts";
 
-const program = "qemu-system-x86_64";
+const PROGRAM = "qemu-system-x86_64";
 
 function main(): void {
   const words = process.argv.slice(2);
-  const options = parseOptions(program, words);
+  const options = parseOptions(PROGRAM, words);
   const knobs = readKnobs(options);
   if (options.showsVersion) {
     const { version, package: text } = completeKnobs(knobs);
@@ -66,7 +66,7 @@ function main(): void {
   if (options.pidFile !== undefined) writeFileSync(options.pidFile, `${process.pid}\n`);
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
     process.on(signal, () => {
-      process.stderr.write(`${program}: terminating on signal ${constants.signals[signal]}\n`);
+      process.stderr.write(`${PROGRAM}: terminating on signal ${constants.signals[signal]}\n`);
       qemu.terminate();
     });
   }
@@ -125,7 +125,7 @@ try {
   main();
 } catch (error) {
   const text =
-    error instanceof OptionError ? error.message : `${program}: ${(error as Error).stack}`;
+    error instanceof OptionError ? error.message : `${PROGRAM}: ${(error as Error).stack}`;
   process.stderr.write(`${text}\n`);
   process.exit(1);
 }

@@ -1,10 +1,10 @@
 import type { Guest } from "./guest.ts";
 
-export const pageBytes = 4096;
+export const PAGE_BYTES = 4096;
 /** ROMs and the like, which QEMU migrates with the RAM. */
-const romBytes = 532480;
+const ROM_BYTES = 532480;
 /** A page's header in the stream; a zero page is no more than that. */
-const headerBytes = 9;
+const HEADER_BYTES = 9;
 
 /** The guest's memory as migration sees it: how much of it is dirty. No content. */
 export type Ram = {
@@ -39,11 +39,11 @@ export function createRam(guest: Guest, options: RamOptions): Ram {
     options.usedBytes ?? Math.min(memoryBytes / 16, 256 << 20),
     memoryBytes,
   );
-  const totalPages = Math.ceil((memoryBytes + romBytes) / pageBytes);
+  const totalPages = Math.ceil((memoryBytes + ROM_BYTES) / PAGE_BYTES);
   const setPages = Math.floor(
-    Math.min(options.workingSetBytes ?? usedBytes / 4, usedBytes) / pageBytes,
+    Math.min(options.workingSetBytes ?? usedBytes / 4, usedBytes) / PAGE_BYTES,
   );
-  const usedPages = Math.floor(usedBytes / pageBytes);
+  const usedPages = Math.floor(usedBytes / PAGE_BYTES);
   let zeroPages = 0;
   let restPages = 0;
   // With a fraction: thousands of reads of the log per second must not lose what they find.
@@ -51,7 +51,7 @@ export function createRam(guest: Guest, options: RamOptions): Ram {
   let syncedMs = 0;
 
   return {
-    totalBytes: totalPages * pageBytes,
+    totalBytes: totalPages * PAGE_BYTES,
     begin() {
       zeroPages = totalPages - usedPages;
       restPages = usedPages - setPages;
@@ -60,20 +60,20 @@ export function createRam(guest: Guest, options: RamOptions): Ram {
     },
     sync() {
       const nowMs = guest.workMs();
-      const writtenPages = (dirtyBytesPerSecond * (nowMs - syncedMs)) / 1000 / pageBytes;
+      const writtenPages = (dirtyBytesPerSecond * (nowMs - syncedMs)) / 1000 / PAGE_BYTES;
       syncedMs = nowMs;
       if (setPages === 0) return 0;
       const touchedPages = setPages * (1 - Math.exp(-writtenPages / setPages));
       dirtyPages += (setPages - dirtyPages) * (touchedPages / setPages);
       return touchedPages;
     },
-    pendingBytes: () => (zeroPages + restPages + Math.floor(dirtyPages)) * pageBytes,
+    pendingBytes: () => (zeroPages + restPages + Math.floor(dirtyPages)) * PAGE_BYTES,
     take(wireBytes, pagesMax) {
       const normalLeft = restPages + Math.floor(dirtyPages);
       const left = normalLeft + zeroPages;
       if (left === 0) return { normalPages: 0, zeroPages: 0, wireBytes: 0 };
       // Zero and other pages lie mixed: a slice takes its share of both.
-      const bytesPerPage = headerBytes + (pageBytes * normalLeft) / left;
+      const bytesPerPage = HEADER_BYTES + (PAGE_BYTES * normalLeft) / left;
       const pages = Math.min(left, pagesMax, Math.max(1, Math.floor(wireBytes / bytesPerPage)));
       const normalPages = Math.min(normalLeft, Math.round((pages * normalLeft) / left));
       const zeros = Math.min(zeroPages, pages - normalPages);
@@ -87,7 +87,7 @@ export function createRam(guest: Guest, options: RamOptions): Ram {
       return {
         normalPages,
         zeroPages: zeros,
-        wireBytes: normalPages * (pageBytes + headerBytes) + zeros * headerBytes,
+        wireBytes: normalPages * (PAGE_BYTES + HEADER_BYTES) + zeros * HEADER_BYTES,
       };
     },
   };

@@ -32,7 +32,7 @@ export type VfioTarget = {
 };
 
 /** What QEMU writes into the stream when the initial bytes are out. */
-export const initDataSentTag = "0xffffffffef100005";
+export const INIT_DATA_SENT_TAG = "0xffffffffef100005";
 
 const drivers = ["vfio-pci", "vfio-pci-nohotplug"];
 

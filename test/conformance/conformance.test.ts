@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { dialogues } from "./dialogues.ts";
 import { appliesTo, play } from "./run.ts";
-import { modelCommand, modelQemu, realQemu, type Subject } from "./subject.ts";
+import { MODEL_COMMAND, modelQemu, realQemu, type Subject } from "./subject.ts";
 
 /** A slice that takes seconds; `npm run test:conformance` plays all. */
 const slice = [
@@ -27,7 +27,7 @@ const slice = [
 const real = await realQemu(process.env.SWITCHYARD_QEMU ?? "qemu-system-x86_64").catch(
   () => undefined,
 );
-const model = existsSync(modelCommand) ? modelQemu(real?.version ?? "10.0.2") : undefined;
+const model = existsSync(MODEL_COMMAND) ? modelQemu(real?.version ?? "10.0.2") : undefined;
 
 describe.skipIf(real === undefined)(`real QEMU (${real?.name ?? "none found"})`, () => {
   playSlice(real);

@@ -9,24 +9,24 @@
 export type GuestKind = "idle" | "filled" | "busy";
 
 /** QEMU takes firmware in multiples of 64 KiB and maps the last 64 KiB below 1 MiB as well. */
-const imageBytes = 0x10000;
-const imageBase = 0xf0000;
-const resetVector = 0xfff0;
-const pageBytes = 0x1000;
-const firstByte = 0x100000;
+const IMAGE_BYTES = 0x10000;
+const IMAGE_BASE = 0xf0000;
+const RESET_VECTOR = 0xfff0;
+const PAGE_BYTES = 0x1000;
+const FIRST_BYTE = 0x100000;
 
-const descriptors = 0x100;
-const pointer = 0x180;
-const protectedMode = 0x40;
+const DESCRIPTORS = 0x100;
+const POINTER = 0x180;
+const PROTECTED_MODE = 0x40;
 
 /** The firmware image of a guest that writes its memory from 1 MiB up to `memoryBytes`. */
 export function guestImage(kind: GuestKind, memoryBytes: number): Uint8Array {
-  const image = new Uint8Array(imageBytes).fill(0xf4);
-  image.set([0xea, ...word(0), ...word(0xf000)], resetVector); // jmp 0xf000:0
+  const image = new Uint8Array(IMAGE_BYTES).fill(0xf4);
+  image.set([0xea, ...word(0), ...word(0xf000)], RESET_VECTOR); // jmp 0xf000:0
   image.set(kind === "idle" ? haltForEver : enterProtectedMode, 0);
-  image.set(writePages(kind, memoryBytes), protectedMode);
-  image.set(flatSegments, descriptors);
-  image.set([...word(flatSegments.length - 1), ...double(imageBase + descriptors)], pointer);
+  image.set(writePages(kind, memoryBytes), PROTECTED_MODE);
+  image.set(flatSegments, DESCRIPTORS);
+  image.set([...word(flatSegments.length - 1), ...double(IMAGE_BASE + DESCRIPTORS)], POINTER);
   return image;
 }
 
@@ -34,11 +34,11 @@ const haltForEver = [0xfa, 0xf4, 0xeb, 0xfd]; // cli; hlt; jmp to hlt
 
 const enterProtectedMode = [
   0xfa, // cli
-  ...[0x66, 0x2e, 0x0f, 0x01, 0x16, ...word(pointer)], // lgdt cs:[pointer]
+  ...[0x66, 0x2e, 0x0f, 0x01, 0x16, ...word(POINTER)], // lgdt cs:[POINTER]
   ...[0x0f, 0x20, 0xc0], // mov eax, cr0
   ...[0x0c, 0x01], // or al, 1
   ...[0x0f, 0x22, 0xc0], // mov cr0, eax
-  ...[0x66, 0xea, ...double(imageBase + protectedMode), ...word(8)], // jmp 8:protectedMode
+  ...[0x66, 0xea, ...double(IMAGE_BASE + PROTECTED_MODE), ...word(8)], // jmp 8:PROTECTED_MODE
 ];
 
 /** Null, code and data segments of 4 GiB at 0. */
@@ -49,10 +49,10 @@ const flatSegments = [
 ];
 
 function writePages(kind: GuestKind, memoryBytes: number): number[] {
-  const start = [0xbf, ...double(firstByte)]; // mov edi, firstByte
+  const start = [0xbf, ...double(FIRST_BYTE)]; // mov edi, FIRST_BYTE
   const page = [
     ...[0xff, 0x07], // inc dword [edi]
-    ...[0x81, 0xc7, ...double(pageBytes)], // add edi, pageBytes
+    ...[0x81, 0xc7, ...double(PAGE_BYTES)], // add edi, PAGE_BYTES
     ...[0x81, 0xff, ...double(memoryBytes)], // cmp edi, memoryBytes
   ];
   const again = [0x72, 256 - (page.length + 2)]; // jb to page

@@ -4,7 +4,7 @@ import { connect, createServer, type Server, type Socket } from "node:net";
 export const returnPathTypes = { shut: 1, pong: 2, switchoverAck: 7 } as const;
 
 /** Types above are a model's own, for flow control. */
-const lastQemuType = 7;
+const LAST_QEMU_TYPE = 7;
 
 export type Verdict = "pass" | "drop" | "hold";
 
@@ -89,7 +89,7 @@ export class Relay {
 
   #pass(frame: Buffer, to: Socket): void {
     const type = frame.readUInt16BE(0);
-    if (type <= lastQemuType) this.seenTypes.push(type);
+    if (type <= LAST_QEMU_TYPE) this.seenTypes.push(type);
     const verdict = this.#judge(type);
     if (verdict === "hold") this.#held.push({ frame: Buffer.from(frame), to });
     if (verdict === "pass") to.write(frame);

@@ -5,7 +5,7 @@ import { Stage, type Step } from "./stage.ts";
 import type { Subject } from "./subject.ts";
 
 /** Longer than any dialogue needs on a busy machine; QEMUs still alive then are killed. */
-const dialogueTimeoutMs = 10_000;
+const DIALOGUE_TIMEOUT_MS = 10_000;
 
 export type Outcome = {
   dialogue: string;
@@ -96,8 +96,8 @@ async function offersUserfaultfd(subject: Subject): Promise<boolean> {
 }
 
 async function deadline(signal: AbortSignal): Promise<never> {
-  await sleep(dialogueTimeoutMs, undefined, { signal }).catch(() => undefined);
-  throw new Error(`not over after ${dialogueTimeoutMs} ms`);
+  await sleep(DIALOGUE_TIMEOUT_MS, undefined, { signal }).catch(() => undefined);
+  throw new Error(`not over after ${DIALOGUE_TIMEOUT_MS} ms`);
 }
 
 function knownFor(dialogue: Dialogue, played: string): KnownDifference[] {

@@ -26,8 +26,8 @@ export type VmOptions = {
 
 export type Step = { step: string; actual: Json; expected: string; ok: boolean };
 
-const mebibyte = 1024 * 1024;
-const guestTimeoutMs = 5_000;
+const MEBIBYTE = 1024 * 1024;
+const GUEST_TIMEOUT_MS = 5_000;
 
 /** What a dialogue plays on: starts QEMUs, takes down each step, and clears everything away at the end. */
 export class Stage {
@@ -73,7 +73,7 @@ export class Stage {
     if (this.#closed) throw new Error(`Failed to start ${name}: the dialogue is over`);
     const { guest = "idle", memoryMebibytes = 32, machine = "pc" } = options;
     const image = join(this.#folder, `${name}.bin`);
-    const memoryBytes = memoryMebibytes * mebibyte;
+    const memoryBytes = memoryMebibytes * MEBIBYTE;
     await writeFile(image, guestImage(guest, memoryBytes));
     const flags = ["-no-user-config", "-nodefaults", "-display", "none", "-accel", "tcg"];
     flags.push("-machine", machine, "-m", String(memoryMebibytes), "-bios", image);
@@ -139,7 +139,7 @@ async function untilWritten(vm: Vm, memoryBytes: number): Promise<void> {
     const text = await vm.ask("human-monitor-command", { "command-line": lastPage });
     return text === "closed" || !/: 0x0+\s*$/.test(String(text));
   };
-  if (!(await vm.waitFor(isWritten, guestTimeoutMs))) {
+  if (!(await vm.waitFor(isWritten, GUEST_TIMEOUT_MS))) {
     throw new Error(`Failed to see the guest of ${vm.name} write its memory`);
   }
 }

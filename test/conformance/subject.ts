@@ -15,7 +15,7 @@ export type Subject = {
   environment: (guest: GuestKind, memoryBytes: number) => Record<string, string>;
 };
 
-export const modelCommand = fileURLToPath(
+export const MODEL_COMMAND = fileURLToPath(
   new URL("../../emulators/qemu/bin/qemu-system-model", import.meta.url),
 );
 
@@ -52,7 +52,7 @@ export function modelQemu(version: string): Subject {
     kind: "model",
     version,
     generation,
-    command: modelCommand,
+    command: MODEL_COMMAND,
     environment,
   };
 }

@@ -18,10 +18,10 @@ export type VmStart = {
   environment: Record<string, string>;
 };
 
-const answerTimeoutMs = 5_000;
-const startTimeoutMs = 8_000;
-const pollMs = 10;
-const stderrBytesMax = 64 * 1024;
+const ANSWER_TIMEOUT_MS = 5_000;
+const START_TIMEOUT_MS = 8_000;
+const POLL_MS = 10;
+const STDERR_BYTES_MAX = 64 * 1024;
 
 /** One QEMU process (or model of one) that a dialogue talks to over QMP, with out-of-band commands enabled. */
 export class Vm {
@@ -45,7 +45,7 @@ export class Vm {
     const env = { ...process.env, ...start.environment };
     this.#process = spawn(start.command, all, { stdio: ["ignore", "ignore", "pipe"], env });
     this.#process.stderr?.setEncoding("utf8").on("data", (text: string) => {
-      this.#stderr = (this.#stderr + text).slice(-stderrBytesMax);
+      this.#stderr = (this.#stderr + text).slice(-STDERR_BYTES_MAX);
     });
     this.#process.on("error", (error) => this.#end(`not started: ${error.message}`));
     this.#process.on("exit", (code, signal) => this.#end(signal ?? code ?? "unknown"));
@@ -58,7 +58,7 @@ export class Vm {
       vm.#qmp = await QmpClient.connect(
         { path: vm.#path("qmp") },
         {
-          connectTimeoutMs: startTimeoutMs,
+          connectTimeoutMs: START_TIMEOUT_MS,
           signal: vm.#gone.signal,
           onEvent: (event) => vm.#see(event),
         },
@@ -82,7 +82,7 @@ export class Vm {
     options: { timeoutMs?: number; outOfBand?: boolean } = {},
   ): Promise<Json> {
     if (this.#qmp === undefined) return "closed";
-    const { timeoutMs = answerTimeoutMs, outOfBand = false } = options;
+    const { timeoutMs = ANSWER_TIMEOUT_MS, outOfBand = false } = options;
     try {
       const value = await this.#qmp.executeAny(command, parameters, { timeoutMs, oob: outOfBand });
       return inOneValue(value);
@@ -143,7 +143,7 @@ export class Vm {
       const status = await this.status();
       if (wanted.includes(status)) return status;
       if (status === "closed" || performance.now() > deadline) return `still ${status}`;
-      await sleep(pollMs);
+      await sleep(POLL_MS);
     }
   }
 
@@ -193,7 +193,7 @@ export class Vm {
     const deadline = performance.now() + timeoutMs;
     while (!(await condition())) {
       if (performance.now() > deadline) return false;
-      await sleep(pollMs);
+      await sleep(POLL_MS);
     }
     return true;
   }

@@ -3,8 +3,8 @@ import { StatesError } from "../errors.ts";
 import { DISTRIBUTED_MAP_CONCURRENCY_MAX, INLINE_MAP_CONCURRENCY_MAX } from "../limits.ts";
 import { evaluateInteger, type Outcome, type StateRun } from "./state-run.ts";
 
-const COUNT = { min: 0, max: Number.MAX_SAFE_INTEGER };
-const PERCENTAGE = { min: 0, max: 100 };
+const countRange = { min: 0, max: Number.MAX_SAFE_INTEGER };
+const percentageRange = { min: 0, max: 100 };
 
 export async function runParallel(run: StateRun<ParallelState>): Promise<Outcome> {
   const { state, frame } = run;
@@ -24,7 +24,7 @@ export async function runMap(run: StateRun<MapState>): Promise<Outcome> {
       "Items",
     );
   }
-  const wanted = await evaluateInteger(run, "MaxConcurrency", state.MaxConcurrency, COUNT);
+  const wanted = await evaluateInteger(run, "MaxConcurrency", state.MaxConcurrency, countRange);
   if (!isDistributed(state)) {
     const concurrency = Math.min(wanted || INLINE_MAP_CONCURRENCY_MAX, INLINE_MAP_CONCURRENCY_MAX);
     return { kind: "items", items, concurrency };
@@ -37,12 +37,12 @@ export async function runMap(run: StateRun<MapState>): Promise<Outcome> {
       wanted || DISTRIBUTED_MAP_CONCURRENCY_MAX,
       DISTRIBUTED_MAP_CONCURRENCY_MAX,
     ),
-    toleratedCount: await evaluateInteger(run, "ToleratedFailureCount", count, COUNT),
+    toleratedCount: await evaluateInteger(run, "ToleratedFailureCount", count, countRange),
     toleratedPercentage: await evaluateInteger(
       run,
       "ToleratedFailurePercentage",
       percentage,
-      PERCENTAGE,
+      percentageRange,
     ),
   };
 }

@@ -9,7 +9,7 @@ import { createToken } from "../token.ts";
 import { argumentsProblem } from "../validate/task.ts";
 import { evaluateInteger, type Outcome, type StateRun } from "./state-run.ts";
 
-const SECONDS = { min: 1, max: SECONDS_MAX };
+const secondsRange = { min: 1, max: SECONDS_MAX };
 
 export async function runTask(run: StateRun<TaskState>): Promise<Outcome> {
   const { state, frame } = run;
@@ -29,12 +29,17 @@ export async function runTask(run: StateRun<TaskState>): Promise<Outcome> {
     resource,
     parameters,
     token,
-    timeoutSeconds: await evaluateInteger(run, "TimeoutSeconds", state.TimeoutSeconds, SECONDS),
+    timeoutSeconds: await evaluateInteger(
+      run,
+      "TimeoutSeconds",
+      state.TimeoutSeconds,
+      secondsRange,
+    ),
     heartbeatSeconds: await evaluateInteger(
       run,
       "HeartbeatSeconds",
       state.HeartbeatSeconds,
-      SECONDS,
+      secondsRange,
     ),
   };
 }

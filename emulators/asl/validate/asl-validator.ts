@@ -27,7 +27,7 @@ export function checkWithAslValidator(definition: unknown, diagnostics: Diagnost
 const passed = new Set<string>();
 const PASSED_MAX = 1000;
 
-const BLANKS: Readonly<Record<string, unknown>> = {
+const blanks: Readonly<Record<string, unknown>> = {
   Assign: {},
   Output: "{% 1 %}",
   Arguments: "{% 1 %}",
@@ -45,11 +45,11 @@ function blank(value: unknown): unknown {
   const copied = Object.entries(value).map(([key, content]) => {
     const isStates = key === "States" && isObject(content);
     if (isStates) return [key, blankStates(content)];
-    if (Object.hasOwn(BLANKS, key)) return [key, BLANKS[key]];
+    if (Object.hasOwn(blanks, key)) return [key, blanks[key]];
     return [
       key,
       typeof content === "string" && content.startsWith("{%")
-        ? (BLANKS[key] ?? "{% 1 %}")
+        ? (blanks[key] ?? "{% 1 %}")
         : blank(content),
     ];
   });

@@ -62,7 +62,7 @@ const values: FieldTable = { Assign: object, Output: anything };
 const leaving: FieldTable = { Next: name, End: yes };
 const recovering: FieldTable = { Retry: list, Catch: list };
 
-export const STATE_FIELDS: Readonly<Record<string, FieldTable>> = {
+export const stateFields: Readonly<Record<string, FieldTable>> = {
   Pass: { ...common, ...values, ...leaving },
   Succeed: { ...common, Output: anything },
   Fail: { ...common, Error: text, Cause: text },
@@ -108,32 +108,32 @@ export const STATE_FIELDS: Readonly<Record<string, FieldTable>> = {
 };
 
 /** What each type of state cannot do without. */
-export const REQUIRED_FIELDS: Readonly<Record<string, readonly string[]>> = {
+export const requiredFields: Readonly<Record<string, readonly string[]>> = {
   Choice: ["Choices"],
   Task: ["Resource"],
   Parallel: ["Branches"],
   Map: ["ItemProcessor"],
 };
 
-export const SCOPE_FIELDS: FieldTable = { StartAt: name, States: object, Comment: text };
-export const MACHINE_FIELDS: FieldTable = {
-  ...SCOPE_FIELDS,
+export const scopeFields: FieldTable = { StartAt: name, States: object, Comment: text };
+export const machineFields: FieldTable = {
+  ...scopeFields,
   QueryLanguage: oneOf("JSONata"),
   TimeoutSeconds: integer(1, SECONDS_MAX),
   Version: oneOf("1.0"),
 };
-export const PROCESSOR_FIELDS: FieldTable = { ...SCOPE_FIELDS, ProcessorConfig: object };
-export const PROCESSOR_CONFIG_FIELDS: FieldTable = {
+export const processorFields: FieldTable = { ...scopeFields, ProcessorConfig: object };
+export const processorConfigFields: FieldTable = {
   Mode: oneOf("INLINE", "DISTRIBUTED"),
   ExecutionType: oneOf("STANDARD"),
 };
-export const CHOICE_RULE_FIELDS: FieldTable = {
+export const choiceRuleFields: FieldTable = {
   ...values,
   Condition: expression,
   Next: name,
   Comment: text,
 };
-export const RETRIER_FIELDS: FieldTable = {
+export const retrierFields: FieldTable = {
   ErrorEquals: filledList,
   IntervalSeconds: integer(1, SECONDS_MAX),
   MaxAttempts: integer(0, SECONDS_MAX),
@@ -142,7 +142,7 @@ export const RETRIER_FIELDS: FieldTable = {
   JitterStrategy: oneOf("FULL", "NONE"),
   Comment: text,
 };
-export const CATCHER_FIELDS: FieldTable = {
+export const catcherFields: FieldTable = {
   ...values,
   ErrorEquals: filledList,
   Next: name,

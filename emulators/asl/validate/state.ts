@@ -2,16 +2,16 @@ import { isObject } from "../json.ts";
 import { visitStrings } from "../template.ts";
 import { expressionProblem, type StatesMember } from "./expressions.ts";
 import {
-  CATCHER_FIELDS,
-  CHOICE_RULE_FIELDS,
+  catcherFields,
   checkFields,
+  choiceRuleFields,
   type FieldTable,
-  PROCESSOR_CONFIG_FIELDS,
-  PROCESSOR_FIELDS,
-  REQUIRED_FIELDS,
-  RETRIER_FIELDS,
-  SCOPE_FIELDS,
-  STATE_FIELDS,
+  processorConfigFields,
+  processorFields,
+  requiredFields,
+  retrierFields,
+  scopeFields,
+  stateFields,
 } from "./fields.ts";
 import { checkScope, type ScopeContext } from "./scope.ts";
 import { checkTask } from "./task.ts";
@@ -37,13 +37,13 @@ export function checkState(name: string, state: Fields, context: StateContext): 
       code,
     );
   const type = String(state.Type);
-  const table = Object.hasOwn(STATE_FIELDS, type) ? STATE_FIELDS[type] : undefined;
+  const table = Object.hasOwn(stateFields, type) ? stateFields[type] : undefined;
   if (!table) {
     report("Type", `is not supported: ${type}`);
     return;
   }
   checkFields(state, table, report);
-  for (const field of REQUIRED_FIELDS[type] ?? []) {
+  for (const field of requiredFields[type] ?? []) {
     if (state[field] === undefined) report(field, "is required");
   }
   if ("Next" in table) checkLeaving(state, report);
@@ -51,10 +51,10 @@ export function checkState(name: string, state: Fields, context: StateContext): 
   checkValues(state, members, context, report);
   checkTarget(state, "Next", context, report);
   checkRecovery(state, context, report);
-  TYPE_CHECKS[type]?.(state, context, report);
+  typeChecks[type]?.(state, context, report);
 }
 
-const TYPE_CHECKS: Readonly<
+const typeChecks: Readonly<
   Record<string, (state: Fields, context: StateContext, report: Report) => void>
 > = {
   Task: (state, context, report) => checkTask(state, context.integrations, report),
@@ -141,8 +141,8 @@ function checkEach(
 }
 
 function checkRecovery(state: Fields, context: StateContext, report: Report): void {
-  checkEach(state, "Retry", RETRIER_FIELDS, report, checkErrorEquals);
-  checkEach(state, "Catch", CATCHER_FIELDS, report, (catcher, reportItem, last) => {
+  checkEach(state, "Retry", retrierFields, report, checkErrorEquals);
+  checkEach(state, "Catch", catcherFields, report, (catcher, reportItem, last) => {
     checkErrorEquals(catcher, reportItem, last);
     checkValues(catcher, ["errorOutput"], context, reportItem);
     if (catcher.Next === undefined) reportItem("Next", "is required");
@@ -177,7 +177,7 @@ const RFC_3339 = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2}
 
 function checkChoice(state: Fields, context: StateContext, report: Report): void {
   checkTarget(state, "Default", context, report);
-  checkEach(state, "Choices", CHOICE_RULE_FIELDS, report, (rule, reportItem) => {
+  checkEach(state, "Choices", choiceRuleFields, report, (rule, reportItem) => {
     if (rule.Condition === undefined) reportItem("Condition", "is required");
     if (rule.Next === undefined) reportItem("Next", "is required");
     checkTarget(rule, "Next", context, reportItem);
@@ -199,7 +199,7 @@ function checkParallel(state: Fields, context: StateContext, report: Report): vo
       report(at, "must be an object");
       continue;
     }
-    checkFields(branch, SCOPE_FIELDS, (field, problem) => report(`${at}/${field}`, problem));
+    checkFields(branch, scopeFields, (field, problem) => report(`${at}/${field}`, problem));
     checkInner(branch, at, context, true);
   }
 }
@@ -207,11 +207,11 @@ function checkParallel(state: Fields, context: StateContext, report: Report): vo
 function checkMap(state: Fields, context: StateContext, report: Report): void {
   const processor = state.ItemProcessor;
   if (!isObject(processor)) return;
-  checkFields(processor, PROCESSOR_FIELDS, (field, problem) =>
+  checkFields(processor, processorFields, (field, problem) =>
     report(`ItemProcessor/${field}`, problem),
   );
   const config = isObject(processor.ProcessorConfig) ? processor.ProcessorConfig : {};
-  checkFields(config, PROCESSOR_CONFIG_FIELDS, (field, problem) =>
+  checkFields(config, processorConfigFields, (field, problem) =>
     report(`ItemProcessor/ProcessorConfig/${field}`, problem),
   );
   const distributed = config.Mode === "DISTRIBUTED";

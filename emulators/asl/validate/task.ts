@@ -32,7 +32,7 @@ export function checkTask(
 }
 
 /** Arguments of a service, each with whether it is required. */
-const ARGUMENTS: Readonly<Record<string, Readonly<Record<string, boolean>>>> = {
+const argumentNames: Readonly<Record<string, Readonly<Record<string, boolean>>>> = {
   "lambda:invoke": { FunctionName: true, Payload: false },
   "states:startExecution": { StateMachineArn: true, Name: false, Input: false },
 };
@@ -45,7 +45,7 @@ export function argumentsProblem(
   value: unknown,
 ): string | undefined {
   if (!isObject(value)) return "must be an object";
-  const table = ARGUMENTS[`${resource.service}:${resource.action}`];
+  const table = argumentNames[`${resource.service}:${resource.action}`];
   if (!table) return undefined;
   const unknown = Object.keys(value).find((name) => !Object.hasOwn(table, name));
   if (unknown !== undefined) return `has the field '${unknown}', which is not supported`;

@@ -3,7 +3,7 @@ import { isObject, utf8Bytes } from "../json.ts";
 import { DEFINITION_BYTES_MAX } from "../limits.ts";
 import { checkWithAslValidator } from "./asl-validator.ts";
 import { type Diagnostic, Diagnostics } from "./diagnostic.ts";
-import { checkFields, MACHINE_FIELDS } from "./fields.ts";
+import { checkFields, machineFields } from "./fields.ts";
 import { checkScope } from "./scope.ts";
 
 export type Validation =
@@ -55,7 +55,7 @@ function check(
     );
     return;
   }
-  checkFields(definition, MACHINE_FIELDS, (field, problem) => {
+  checkFields(definition, machineFields, (field, problem) => {
     diagnostics.add(`/${field}`, `The state machine's field '${field}' ${problem}`);
   });
   checkScope(definition, {

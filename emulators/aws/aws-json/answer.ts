@@ -35,7 +35,7 @@ export type Reply = {
   body: string;
 };
 
-const contentType = "application/x-amz-json-1.0";
+const CONTENT_TYPE = "application/x-amz-json-1.0";
 
 /** Never throws: what goes wrong is the reply. */
 export async function replyTo(
@@ -89,9 +89,9 @@ function requireLoopbackJson({ method, headers }: Sent): void {
       statusCode: 403,
     });
   }
-  if (method === "POST" && text(type)?.split(";")[0]?.trim() === contentType) return;
+  if (method === "POST" && text(type)?.split(";")[0]?.trim() === CONTENT_TYPE) return;
   throw unknownOperation(
-    `Expected a POST of ${contentType}, got a ${method} of ${type ?? "nothing"}`,
+    `Expected a POST of ${CONTENT_TYPE}, got a ${method} of ${type ?? "nothing"}`,
   );
 }
 
@@ -127,7 +127,7 @@ function reply(statusCode: number, output: object, headers: Record<string, strin
   const body = JSON.stringify(output);
   return {
     statusCode,
-    headers: { "content-type": contentType, "x-amzn-requestid": randomUUID(), ...headers },
+    headers: { "content-type": CONTENT_TYPE, "x-amzn-requestid": randomUUID(), ...headers },
     body,
   };
 }

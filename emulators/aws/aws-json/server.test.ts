@@ -4,7 +4,7 @@ import type { JsonRequest } from "./answer.ts";
 import { AwsError } from "./aws-error.ts";
 import { type JsonServer, startJsonServer } from "./server.ts";
 
-const bodyBytesMax = 1_000;
+const BODY_BYTES_MAX = 1_000;
 const errors: unknown[] = [];
 let server: JsonServer;
 let handle: (request: JsonRequest) => Promise<object> | object;
@@ -14,7 +14,7 @@ beforeEach(async () => {
   handle = ({ operation, input }) => ({ operation, input });
   server = await startJsonServer({
     target: "Service_1",
-    bodyBytesMax,
+    bodyBytesMax: BODY_BYTES_MAX,
     handle: (request) => handle(request),
     logger: { debug() {}, error: (...args: unknown[]) => errors.push(args) },
   });
@@ -91,7 +91,7 @@ describe("refusals", () => {
   });
 
   test.each(["0.0.0.0", "::", "192.0.2.1", "example.com"])("listening on %s", async (host) => {
-    const options = { target: "Service_1", host, bodyBytesMax, handle: () => ({}) };
+    const options = { target: "Service_1", host, bodyBytesMax: BODY_BYTES_MAX, handle: () => ({}) };
     await expect(startJsonServer(options)).rejects.toThrow("loopback");
   });
 });

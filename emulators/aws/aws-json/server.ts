@@ -32,12 +32,12 @@ export type JsonServer = {
   close(): Promise<void>;
 };
 
-const connectionsMax = 1024;
+const CONNECTIONS_MAX = 1024;
 // Longer than a client keeps an idle socket, so that it is never the server who closes one
 // just as a request is on its way.
-const keepAliveTimeoutMs = 120_000;
-const drainTimeoutMs = 5_000;
-const discardedBytesMax = 64 * 1024 * 1024;
+const KEEP_ALIVE_TIMEOUT_MS = 120_000;
+const DRAIN_TIMEOUT_MS = 5_000;
+const DISCARDED_BYTES_MAX = 64 * 1024 * 1024;
 
 /** @throws Error when `host` is no loopback address or the port is taken. */
 export async function startJsonServer(options: JsonServerOptions): Promise<JsonServer> {
@@ -50,7 +50,7 @@ export async function startJsonServer(options: JsonServerOptions): Promise<JsonS
     waiting.set(gone, done);
     return done;
   };
-  const server = createServer({ keepAliveTimeout: keepAliveTimeoutMs }, (request, response) => {
+  const server = createServer({ keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS }, (request, response) => {
     const gone = new AbortController();
     response.once("close", () => {
       // An abort makes an exception with its stack: too dear for each answer that was sent.
@@ -58,7 +58,7 @@ export async function startJsonServer(options: JsonServerOptions): Promise<JsonS
     });
     void wait(gone, answer(options, request, response, gone));
   });
-  server.maxConnections = connectionsMax;
+  server.maxConnections = CONNECTIONS_MAX;
   server.listen(options.port ?? 0, host);
   await once(server, "listening");
 
@@ -85,7 +85,7 @@ async function close(
   for (const gone of waiting.keys()) gone.abort();
   let timer: NodeJS.Timeout | undefined;
   const deadline = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, drainTimeoutMs);
+    timer = setTimeout(resolve, DRAIN_TIMEOUT_MS);
   });
   await Promise.race([Promise.all(waiting.values()), deadline]);
   clearTimeout(timer);
@@ -115,7 +115,7 @@ async function readBody(request: IncomingMessage, bytesMax: number): Promise<str
   for await (const chunk of request as AsyncIterable<Buffer>) {
     bytes += chunk.length;
     if (bytes <= bytesMax) chunks.push(chunk);
-    if (bytes > discardedBytesMax) break;
+    if (bytes > DISCARDED_BYTES_MAX) break;
   }
   if (bytes > bytesMax) throw tooLarge(bytesMax);
   return Buffer.concat(chunks).toString("utf8");

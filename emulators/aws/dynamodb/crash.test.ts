@@ -23,10 +23,10 @@ const serve = `
 const dieHalfway = `
   import { inTransaction, openDatabase } from "./sqlite/open-database.ts";
   import { checkInput, runNow } from "./dynamodb/operations.ts";
-  import { rowsSchema } from "./dynamodb/rows.ts";
+  import { ROWS_SCHEMA } from "./dynamodb/rows.ts";
   import { createStore } from "./dynamodb/store.ts";
   const [, dataDir] = process.argv;
-  const database = openDatabase({ dataDir, name: "dynamodb", schema: rowsSchema });
+  const database = openDatabase({ dataDir, name: "dynamodb", schema: ROWS_SCHEMA });
   const store = createStore(database, "us-east-1");
   const Item = { pk: { S: "half" }, sk: { S: "x" }, g1: { S: "g" }, g2: { S: "x" } };
   inTransaction(database, () => {

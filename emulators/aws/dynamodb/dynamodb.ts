@@ -2,8 +2,8 @@ import type { ServiceLogger } from "../aws-json/answer.ts";
 import type { Carrier } from "../aws-json/carrier.ts";
 import { startJsonServer } from "../aws-json/server.ts";
 import { openDatabase } from "../sqlite/open-database.ts";
-import { createIdempotencyTokens, idempotencyTokensSchema } from "./idempotency-tokens.ts";
-import { rowsSchema } from "./rows.ts";
+import { createIdempotencyTokens, IDEMPOTENCY_TOKENS_SCHEMA } from "./idempotency-tokens.ts";
+import { ROWS_SCHEMA } from "./rows.ts";
 import { answer } from "./service.ts";
 import { createStore } from "./store.ts";
 import { createTimeToLive, type TimeToLive } from "./time-to-live.ts";
@@ -30,8 +30,8 @@ export type Dynamodb = {
 };
 
 // DynamoDB's own limit, that of a batch write.
-const bodyBytesMax = 16 * 1024 * 1024;
-const ttlSweepMsDefault = 30_000;
+const BODY_BYTES_MAX = 16 * 1024 * 1024;
+const TTL_SWEEP_MS_DEFAULT = 30_000;
 
 /**
  * DynamoDB on loopback, for the AWS SDK's own clients: tables with secondary indexes, all reads and
@@ -46,7 +46,7 @@ const ttlSweepMsDefault = 30_000;
  */
 export async function startDynamodb(options: DynamodbOptions = {}): Promise<Dynamodb> {
   const { host, port, dataDir, logger, now = Date.now } = options;
-  const schema = `${rowsSchema}; ${idempotencyTokensSchema}`;
+  const schema = `${ROWS_SCHEMA}; ${IDEMPOTENCY_TOKENS_SCHEMA}`;
   const database = openDatabase({ dataDir, name: "dynamodb", schema });
   const store = createStore(database, process.env.AWS_REGION ?? "us-east-1");
   const timeToLive = createTimeToLive({ store, now });
@@ -57,11 +57,11 @@ export async function startDynamodb(options: DynamodbOptions = {}): Promise<Dyna
       target: "DynamoDB_20120810",
       host,
       port,
-      bodyBytesMax,
+      bodyBytesMax: BODY_BYTES_MAX,
       logger,
       handle: ({ operation, input }) => answer(service, operation, input),
     });
-    const sweeper = startSweeper(timeToLive, options.ttlSweepMs ?? ttlSweepMsDefault, logger);
+    const sweeper = startSweeper(timeToLive, options.ttlSweepMs ?? TTL_SWEEP_MS_DEFAULT, logger);
     return {
       endpoint: server.endpoint,
       carrier: server.carrier,

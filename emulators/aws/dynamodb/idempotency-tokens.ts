@@ -3,9 +3,9 @@ import type { DatabaseSync } from "node:sqlite";
 import { dynamodbError } from "./errors.ts";
 
 // DynamoDB remembers a ClientRequestToken for ten minutes after the request finished.
-const rememberedMs = 600_000;
+const REMEMBERED_MS = 600_000;
 
-export const idempotencyTokensSchema = `
+export const IDEMPOTENCY_TOKENS_SCHEMA = `
   CREATE TABLE IF NOT EXISTS tokens (
     token TEXT PRIMARY KEY,
     request TEXT NOT NULL,
@@ -41,7 +41,7 @@ export function createIdempotencyTokens(database: DatabaseSync, now: () => numbe
           `\`ClientRequestToken\` ${token} was used for a request with other parameters`,
         );
       }
-      insert.run(token, digest, now() + rememberedMs);
+      insert.run(token, digest, now() + REMEMBERED_MS);
       return false;
     },
   };

@@ -19,7 +19,7 @@ export type Range = {
   limit?: number;
 };
 
-export const rowsSchema = `
+export const ROWS_SCHEMA = `
   CREATE TABLE IF NOT EXISTS rows (
     space TEXT NOT NULL,
     key TEXT NOT NULL,
@@ -28,10 +28,10 @@ export const rowsSchema = `
   ) WITHOUT ROWID`;
 
 // Rows read at a time during a walk.
-const pageRows = 256;
+const PAGE_ROWS = 256;
 
 // Values kept parsed; all are let go when there are more.
-const keptValuesMax = 5_000;
+const KEPT_VALUES_MAX = 5_000;
 
 /**
  * Ordered maps from text to JSON, each in a space of its own, all in one SQLite table. Values that
@@ -45,7 +45,7 @@ export function createRows(database: DatabaseSync) {
     keptValues = 0;
   };
   const keep = (space: string, key: string, value: unknown) => {
-    if (keptValues >= keptValuesMax) forget();
+    if (keptValues >= KEPT_VALUES_MAX) forget();
     const values = kept.get(space) ?? new Map<string, unknown>();
     kept.set(space, values);
     values.set(key, value);
@@ -100,10 +100,10 @@ function* walk(database: DatabaseSync, space: string, range: Range): Generator<R
   let left = range.limit === undefined || range.limit < 0 ? Number.POSITIVE_INFINITY : range.limit;
   let rest = range;
   while (left > 0) {
-    const page = readPage(database, space, rest, Math.min(pageRows, left));
+    const page = readPage(database, space, rest, Math.min(PAGE_ROWS, left));
     yield* page;
     const last = page.at(-1);
-    if (last === undefined || page.length < pageRows) return;
+    if (last === undefined || page.length < PAGE_ROWS) return;
     left -= page.length;
     rest = range.reverse ? endingBefore(rest, last.key) : startingAfter(rest, last.key);
   }

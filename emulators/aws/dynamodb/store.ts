@@ -21,8 +21,8 @@ export type Table = Record<string, unknown> & {
 };
 
 // 400 KB, DynamoDB's limit for an item.
-const itemBytesMax = 409_600;
-const tableSpace = "table";
+const ITEM_BYTES_MAX = 409_600;
+const TABLE_SPACE = "table";
 const itemSpace = (table: string) => `item-${table}`;
 const indexSpace = (type: string, table: string, index: string) =>
   `index-${type.toLowerCase()}~${table}~${index}`;
@@ -33,12 +33,12 @@ export type Store = ReturnType<typeof createStore>;
 export function createStore(database: DatabaseSync, region: string) {
   const rows = createRows(database);
   const writing: Writing = { itemKey: undefined };
-  const readTable = (name: string) => rows.read(tableSpace, name) as Table | undefined;
+  const readTable = (name: string) => rows.read(TABLE_SPACE, name) as Table | undefined;
 
   const store = {
-    options: { createTableMs: 0, deleteTableMs: 0, maxItemSize: itemBytesMax },
+    options: { createTableMs: 0, deleteTableMs: 0, maxItemSize: ITEM_BYTES_MAX },
     tableDb: {
-      ...createSpace(rows, tableSpace, writing),
+      ...createSpace(rows, TABLE_SPACE, writing),
       awsAccountId: "000000000000",
       awsRegion: region,
     },

@@ -11,13 +11,13 @@ import { type Dynamodb, startDynamodb } from "./dynamodb.ts";
 import { tableInput } from "./fixtures.ts";
 
 const TableName = "commands";
-const startSeconds = Date.UTC(2030, 0, 1) / 1000;
+const START_SECONDS = Date.UTC(2030, 0, 1) / 1000;
 let nowSeconds: number;
 let service: Dynamodb;
 let items: ReturnType<typeof documentClient>;
 
 beforeEach(async () => {
-  nowSeconds = startSeconds;
+  nowSeconds = START_SECONDS;
   service = await startDynamodb({ now: () => nowSeconds * 1000, ttlSweepMs: 5 });
   items = documentClient(service.endpoint);
   await items.send(new CreateTableCommand(tableInput(TableName)));
@@ -48,8 +48,8 @@ const left = async (IndexName?: string) => {
 
 test("an item is deleted once its time has passed, from its indexes too", async () => {
   await set(true);
-  await put("due", { ttl: startSeconds + 60, g1: "HOST#a", g2: "due" });
-  await put("later", { ttl: startSeconds + 3600, g1: "HOST#a", g2: "later" });
+  await put("due", { ttl: START_SECONDS + 60, g1: "HOST#a", g2: "due" });
+  await put("later", { ttl: START_SECONDS + 3600, g1: "HOST#a", g2: "later" });
   nowSeconds += 61;
   await vi.waitFor(async () => expect(await left()).toEqual(["later"]));
   expect(await left("gsi1")).toEqual(["later"]);
@@ -57,26 +57,26 @@ test("an item is deleted once its time has passed, from its indexes too", async 
 
 test("only a number of seconds in the last five years counts as a time", async () => {
   await set(true);
-  await put("text", { ttl: `${startSeconds - 60}` });
-  await put("map", { ttl: { at: startSeconds - 60 } });
-  await put("other", { expires: startSeconds - 60 });
-  await put("ancient", { ttl: startSeconds - 6 * 365 * 24 * 3600 });
-  await put("milliseconds", { ttl: (startSeconds - 60) * 1000 });
+  await put("text", { ttl: `${START_SECONDS - 60}` });
+  await put("map", { ttl: { at: START_SECONDS - 60 } });
+  await put("other", { expires: START_SECONDS - 60 });
+  await put("ancient", { ttl: START_SECONDS - 6 * 365 * 24 * 3600 });
+  await put("milliseconds", { ttl: (START_SECONDS - 60) * 1000 });
   // Sorts after all the others, so that the sweep that took it has seen them.
-  await put("zz-due", { ttl: startSeconds - 60 });
+  await put("zz-due", { ttl: START_SECONDS - 60 });
   await vi.waitFor(async () => expect(await left()).not.toContain("zz-due"));
   expect(await left()).toEqual(["ancient", "map", "milliseconds", "other", "text"]);
 });
 
 test("nothing is deleted while time to live is off", async () => {
-  await put("due", { ttl: startSeconds - 60 });
+  await put("due", { ttl: START_SECONDS - 60 });
   expect(await describeTtl()).toEqual({ TimeToLiveStatus: "DISABLED" });
   // A second table with the setting on shows that a sweep has passed.
   const other = { TableName: "other" };
   await items.send(new CreateTableCommand(tableInput("other")));
   const TimeToLiveSpecification = { Enabled: true, AttributeName: "ttl" };
   await items.send(new UpdateTimeToLiveCommand({ ...other, TimeToLiveSpecification }));
-  const Item = { pk: "x", sk: "x", ttl: startSeconds - 60 };
+  const Item = { pk: "x", sk: "x", ttl: START_SECONDS - 60 };
   await items.send(new PutCommand({ ...other, Item }));
   await vi.waitFor(async () => {
     expect((await items.send(new ScanCommand(other))).Items).toEqual([]);

@@ -9,17 +9,17 @@ type TimeToLiveOptions = {
   now: () => number;
 };
 
-const space = "time-to-live";
-const pageRows = 256;
+const SPACE = "time-to-live";
+const PAGE_ROWS = 256;
 // A time so long ago is taken for a mistake; DynamoDB leaves such items alone.
-const ageSecondsMax = 5 * 365 * 24 * 60 * 60;
+const AGE_SECONDS_MAX = 5 * 365 * 24 * 60 * 60;
 
 export type TimeToLive = ReturnType<typeof createTimeToLive>;
 
 /** Time to live: the setting of each table, and the sweep that deletes what has expired. */
 export function createTimeToLive({ store, now }: TimeToLiveOptions) {
   const { rows } = store;
-  const attributeOf = (table: string) => rows.read(space, table) as string | undefined;
+  const attributeOf = (table: string) => rows.read(SPACE, table) as string | undefined;
 
   return {
     describe(input: Input): Output {
@@ -40,18 +40,18 @@ export function createTimeToLive({ store, now }: TimeToLiveOptions) {
       if (!Enabled && current !== AttributeName) {
         throw validationError(`TimeToLive is active on a different AttributeName: ${current}`);
       }
-      if (Enabled) rows.put(space, table, AttributeName);
-      else rows.del(space, table);
+      if (Enabled) rows.put(SPACE, table, AttributeName);
+      else rows.del(SPACE, table);
       return { TimeToLiveSpecification: specification };
     },
 
     forget(table: string): void {
-      rows.del(space, table);
+      rows.del(SPACE, table);
     },
 
     /** Deletes what has expired, a page per turn of the event loop. */
     async sweep(signal: AbortSignal): Promise<void> {
-      for (const { key: table } of Array.from(rows.walk(space))) {
+      for (const { key: table } of Array.from(rows.walk(SPACE))) {
         let after: string | undefined = "";
         while (after !== undefined && !signal.aborted) {
           after = sweepPage({ store, now }, table, after);
@@ -65,7 +65,7 @@ export function createTimeToLive({ store, now }: TimeToLiveOptions) {
     const table = store.readTable(tableName);
     const attribute = attributeOf(tableName);
     if (!table || !attribute) return undefined;
-    const page = store.itemPage(tableName, after, pageRows);
+    const page = store.itemPage(tableName, after, PAGE_ROWS);
     const items = page.map((row) => JSON.parse(row.value) as Item);
     const nowSeconds = Math.floor(now() / 1000);
     deleteAll(
@@ -73,7 +73,7 @@ export function createTimeToLive({ store, now }: TimeToLiveOptions) {
       table,
       items.filter((item) => hasExpired(item[attribute], nowSeconds)),
     );
-    return page.length === pageRows ? page.at(-1)?.key : undefined;
+    return page.length === PAGE_ROWS ? page.at(-1)?.key : undefined;
   }
 }
 
@@ -81,7 +81,7 @@ export function createTimeToLive({ store, now }: TimeToLiveOptions) {
 function hasExpired(value: Item[string] | undefined, nowSeconds: number): boolean {
   if (typeof value?.N !== "string") return false;
   const expirySeconds = Number(value.N);
-  return expirySeconds < nowSeconds && expirySeconds > nowSeconds - ageSecondsMax;
+  return expirySeconds < nowSeconds && expirySeconds > nowSeconds - AGE_SECONDS_MAX;
 }
 
 function deleteAll({ store }: TimeToLiveOptions, table: Table, items: Item[]): void {

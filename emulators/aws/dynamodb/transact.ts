@@ -28,9 +28,9 @@ type Reason = {
   Item?: unknown;
 };
 
-const itemsMax = 100;
-const bytesMax = 4 * 1024 * 1024;
-const tokenLengthMax = 36;
+const ITEMS_MAX = 100;
+const BYTES_MAX = 4 * 1024 * 1024;
+const TOKEN_LENGTH_MAX = 36;
 // A condition check takes the members of a delete, and is checked as one.
 const operationOf = {
   ConditionCheck: "DeleteItem",
@@ -91,16 +91,16 @@ function requireItems({ TransactItems: items }: Input): Input[] {
     );
   if (!Array.isArray(items)) throw found("not be null");
   if (items.length < 1) throw found("have length greater than or equal to 1");
-  if (items.length > itemsMax) throw found(`have length less than or equal to ${itemsMax}`);
+  if (items.length > ITEMS_MAX) throw found(`have length less than or equal to ${ITEMS_MAX}`);
   return items;
 }
 
 function requireToken(token: unknown): string | undefined {
   if (token === undefined || token === null) return undefined;
-  if (typeof token === "string" && token.length >= 1 && token.length <= tokenLengthMax)
+  if (typeof token === "string" && token.length >= 1 && token.length <= TOKEN_LENGTH_MAX)
     return token;
   throw validationError(
-    `1 validation error detected: Value '${token}' at 'clientRequestToken' failed to satisfy constraint: Member must have length less than or equal to ${tokenLengthMax} and greater than or equal to 1`,
+    `1 validation error detected: Value '${token}' at 'clientRequestToken' failed to satisfy constraint: Member must have length less than or equal to ${TOKEN_LENGTH_MAX} and greater than or equal to 1`,
   );
 }
 
@@ -211,6 +211,6 @@ function requireSize(store: Store, actions: readonly Action[]): void {
     const item = key === undefined ? undefined : store.readItem(tableName, key);
     bytes += item === undefined ? 0 : db.itemSize(item);
   }
-  if (bytes <= bytesMax) return;
-  throw validationError(`Transaction request must be at most ${bytesMax} bytes, got ${bytes}`);
+  if (bytes <= BYTES_MAX) return;
+  throw validationError(`Transaction request must be at most ${BYTES_MAX} bytes, got ${bytes}`);
 }

@@ -5,7 +5,7 @@ import * as input from "./input.ts";
 import { messageBytes } from "./message-content.ts";
 import type { Queue } from "./queues.ts";
 
-const batchBytesMax = 1_048_576;
+const BATCH_BYTES_MAX = 1_048_576;
 
 export type BatchRequest = {
   QueueUrl: string;
@@ -59,8 +59,8 @@ function requireBatch(entries: BatchRequest["Entries"]): void {
 /** What counts for all messages of a batch together. */
 export function requireBatchBytes(entries: BatchRequest["Entries"]): void {
   const bytes = entries.reduce((sum, entry) => sum + entryBytes(entry), 0);
-  if (bytes <= batchBytesMax) return;
-  const message = `Batch requests cannot be longer than ${batchBytesMax} bytes. You have sent ${bytes} bytes.`;
+  if (bytes <= BATCH_BYTES_MAX) return;
+  const message = `Batch requests cannot be longer than ${BATCH_BYTES_MAX} bytes. You have sent ${bytes} bytes.`;
   throw new SqsError("BatchRequestTooLong", message);
 }
 

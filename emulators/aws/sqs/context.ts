@@ -1,7 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { LongPolls } from "./long-polls.ts";
 import type { Messages } from "./messages.ts";
-import { accountId, type Queue, type Queues } from "./queues.ts";
+import { ACCOUNT_ID, type Queue, type Queues } from "./queues.ts";
 
 /** What the operations of one local SQS share. */
 export type SqsContext = {
@@ -23,9 +23,9 @@ export function deadLetterQueueOf(context: SqsContext, arn: string): Queue | und
 }
 
 export function arnOf({ region }: SqsContext, name: string): string {
-  return `arn:aws:sqs:${region}:${accountId}:${name}`;
+  return `arn:aws:sqs:${region}:${ACCOUNT_ID}:${name}`;
 }
 
 export function urlOf({ endpoint }: SqsContext, name: string): string {
-  return `${endpoint}/${accountId}/${name}`;
+  return `${endpoint}/${ACCOUNT_ID}/${name}`;
 }

@@ -12,10 +12,10 @@ import {
 } from "./message-content.ts";
 import type { StoredMessage } from "./messages.ts";
 import { redriveOf } from "./queue-attributes.ts";
-import { accountId, type Queue } from "./queues.ts";
+import { ACCOUNT_ID, type Queue } from "./queues.ts";
 
 // SQS lets a message stay in flight for twelve hours after it was received, whatever is asked for.
-const inFlightMsMax = 43_200_000;
+const IN_FLIGHT_MS_MAX = 43_200_000;
 
 /** The caller wakes those who wait, once the message is committed. */
 export function send({ messages }: SqsContext, queue: Queue, message: Message): object {
@@ -115,7 +115,7 @@ export function changeVisibility(
     throw new SqsError("MessageNotInflight", "The message referred to isn't in flight.");
   }
   const visibilityMs = request.VisibilityTimeout * 1000;
-  if (now() + visibilityMs > (message.receivedMs ?? 0) + inFlightMsMax) {
+  if (now() + visibilityMs > (message.receivedMs ?? 0) + IN_FLIGHT_MS_MAX) {
     const reason = "Total VisibilityTimeout for the message is beyond the limit [43200 seconds].";
     throw invalidParameter("VisibilityTimeout", reason);
   }
@@ -140,7 +140,7 @@ const systemAttributes: Record<string, (message: StoredMessage) => string | unde
   ApproximateFirstReceiveTimestamp: (message) => `${message.firstReceivedMs}`,
   ApproximateReceiveCount: (message) => `${message.receiveCount}`,
   DeadLetterQueueSourceArn: (message) => message.deadLetterSource ?? undefined,
-  SenderId: () => accountId,
+  SenderId: () => ACCOUNT_ID,
   SentTimestamp: (message) => `${message.sentMs}`,
 };
 

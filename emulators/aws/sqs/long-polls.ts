@@ -21,7 +21,7 @@ type Wait<T> = {
 
 // `now` may be a clock that a test moves or that runs faster, so a hidden message is looked for
 // again after a second at the latest.
-const recheckMsMax = 1_000;
+const RECHECK_MS_MAX = 1_000;
 
 export type LongPolls = ReturnType<typeof createLongPolls>;
 
@@ -44,7 +44,7 @@ export function createLongPolls({ nextVisibleMs, now }: LongPollsOptions) {
     if (!queues.has(queueId)) return;
     const next = nextVisibleMs(queueId);
     if (next === undefined) return;
-    const pauseMs = Math.min(Math.max(next - now(), 1), recheckMsMax);
+    const pauseMs = Math.min(Math.max(next - now(), 1), RECHECK_MS_MAX);
     timers.set(
       queueId,
       setTimeout(() => wake(queueId), pauseMs),

@@ -7,11 +7,11 @@ export type MessageAttributes = Record<string, MessageAttribute>;
 
 // What XML 1.0 allows: tab, line feed, carriage return and everything from the space on, but for
 // surrogates without a partner and the two non-characters at the end of the basic plane.
-const forbidden = /[^\t\n\r\u0020-\uD7FF\uE000-\uFFFD\u{10000}-\u{10FFFF}]/u;
+const FORBIDDEN = /[^\t\n\r\u0020-\uD7FF\uE000-\uFFFD\u{10000}-\u{10FFFF}]/u;
 
 /** @throws SqsError when the body holds a forbidden character or an attribute is not whole. */
 export function requireContent(message: Message): void {
-  if (forbidden.test(message.MessageBody)) {
+  if (FORBIDDEN.test(message.MessageBody)) {
     throw new SqsError(
       "InvalidMessageContents",
       "The message contains characters outside the allowed set.",

@@ -13,7 +13,7 @@ import type { DatabaseSync } from "node:sqlite";
 import type { MessageAttributes } from "./message-content.ts";
 import type { Queue } from "./queues.ts";
 
-export const messagesSchema = `
+export const MESSAGES_SCHEMA = `
   CREATE TABLE IF NOT EXISTS messages (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT,
     queue_id INTEGER NOT NULL REFERENCES queues (id) ON DELETE CASCADE,
@@ -57,7 +57,7 @@ export type Counts = {
   inFlight: number;
 };
 
-const columns = `sequence, id, body, attributes, sent_ms AS sentMs, visible_ms AS visibleMs,
+const COLUMNS = `sequence, id, body, attributes, sent_ms AS sentMs, visible_ms AS visibleMs,
   receive_count AS receiveCount, first_received_ms AS firstReceivedMs, received_ms AS receivedMs,
   receipt, dead_letter_source AS deadLetterSource`;
 
@@ -118,12 +118,12 @@ function prepareStatements(database: DatabaseSync) {
        VALUES (?, ?, ?, ?, ?, ?)`,
     ),
     removeOlder: database.prepare("DELETE FROM messages WHERE queue_id = ? AND sent_ms <= ?"),
-    select: database.prepare(`SELECT ${columns} FROM messages WHERE sequence = ?`),
+    select: database.prepare(`SELECT ${COLUMNS} FROM messages WHERE sequence = ?`),
     selectInQueue: database.prepare(
-      `SELECT ${columns} FROM messages WHERE queue_id = ? AND sequence = ?`,
+      `SELECT ${COLUMNS} FROM messages WHERE queue_id = ? AND sequence = ?`,
     ),
     selectVisible: database.prepare(
-      `SELECT ${columns} FROM messages WHERE queue_id = ? AND visible_ms <= ?
+      `SELECT ${COLUMNS} FROM messages WHERE queue_id = ? AND visible_ms <= ?
        ORDER BY visible_ms, sequence LIMIT 1`,
     ),
     receive: database.prepare(

@@ -65,12 +65,12 @@ export function getQueueAttributes(context: SqsContext, body: unknown): object {
   return { Attributes: Object.fromEntries(AttributeNames.map((name) => [name, all[name]])) };
 }
 
-const listedMax = 1_000;
+const LISTED_MAX = 1_000;
 
 export function listQueues(context: SqsContext, body: unknown): object {
   const request = input.parse(input.ListQueues, body);
   const { QueueNamePrefix = "", MaxResults, NextToken = "" } = request;
-  const limit = MaxResults ?? listedMax;
+  const limit = MaxResults ?? LISTED_MAX;
   const after = Buffer.from(NextToken, "base64url").toString();
   const names = context.queues.names(QueueNamePrefix, after, limit + 1);
   const QueueUrls = names.slice(0, limit).map((name) => urlOf(context, name));

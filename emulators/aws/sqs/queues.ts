@@ -10,7 +10,7 @@ export type Queue = {
   modifiedSeconds: number;
 };
 
-export const queuesSchema = `
+export const QUEUES_SCHEMA = `
   CREATE TABLE IF NOT EXISTS queues (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     name TEXT NOT NULL UNIQUE,
@@ -19,7 +19,7 @@ export const queuesSchema = `
     modified_seconds INTEGER NOT NULL
   )`;
 
-export const accountId = "000000000000";
+export const ACCOUNT_ID = "000000000000";
 
 export type Queues = ReturnType<typeof createQueues>;
 
@@ -83,6 +83,6 @@ export function requireQueueName(name: string): void {
 
 function nameIn(url: string): string {
   const [, account, name, ...others] = URL.canParse(url) ? new URL(url).pathname.split("/") : [];
-  if (account !== accountId || name === undefined || others.length > 0) throw queueDoesNotExist();
+  if (account !== ACCOUNT_ID || name === undefined || others.length > 0) throw queueDoesNotExist();
   return name;
 }

@@ -10,7 +10,7 @@ import {
   listQueues,
   setQueueAttributes,
 } from "./queue-operations.ts";
-import { accountId } from "./queues.ts";
+import { ACCOUNT_ID } from "./queues.ts";
 
 type Handler = (
   context: SqsContext,
@@ -54,8 +54,8 @@ const handlers: Record<string, Handler> = {
   },
   GetQueueAttributes: getQueueAttributes,
   GetQueueUrl(context, body) {
-    const { QueueName, QueueOwnerAWSAccountId = accountId } = input.parse(input.GetQueueUrl, body);
-    const isKnown = QueueOwnerAWSAccountId === accountId && context.queues.find(QueueName);
+    const { QueueName, QueueOwnerAWSAccountId = ACCOUNT_ID } = input.parse(input.GetQueueUrl, body);
+    const isKnown = QueueOwnerAWSAccountId === ACCOUNT_ID && context.queues.find(QueueName);
     if (!isKnown) throw queueDoesNotExist();
     return { QueueUrl: urlOf(context, QueueName) };
   },

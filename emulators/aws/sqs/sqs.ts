@@ -4,8 +4,8 @@ import { startJsonServer } from "../aws-json/server.ts";
 import { openDatabase } from "../sqlite/open-database.ts";
 import type { SqsContext } from "./context.ts";
 import { createLongPolls } from "./long-polls.ts";
-import { createMessages, messagesSchema } from "./messages.ts";
-import { createQueues, queuesSchema } from "./queues.ts";
+import { createMessages, MESSAGES_SCHEMA } from "./messages.ts";
+import { createQueues, QUEUES_SCHEMA } from "./queues.ts";
 import { answer } from "./service.ts";
 
 export type SqsOptions = {
@@ -28,7 +28,7 @@ export type Sqs = {
 };
 
 // Ten messages of 1 MiB together at most, each byte up to two in JSON, with room for attributes.
-const bodyBytesMax = 4 * 1024 * 1024;
+const BODY_BYTES_MAX = 4 * 1024 * 1024;
 
 /**
  * SQS on loopback, for the AWS SDK's own clients: standard queues with long polling, delays,
@@ -44,7 +44,7 @@ const bodyBytesMax = 4 * 1024 * 1024;
  */
 export async function startSqs(options: SqsOptions = {}): Promise<Sqs> {
   const { host, port, dataDir, logger, now = Date.now } = options;
-  const schema = `${queuesSchema}; ${messagesSchema}`;
+  const schema = `${QUEUES_SCHEMA}; ${MESSAGES_SCHEMA}`;
   const database = openDatabase({ dataDir, name: "sqs", schema });
   const messages = createMessages(database, now);
   const context: SqsContext = {
@@ -62,7 +62,7 @@ export async function startSqs(options: SqsOptions = {}): Promise<Sqs> {
       target: "AmazonSQS",
       host,
       port,
-      bodyBytesMax,
+      bodyBytesMax: BODY_BYTES_MAX,
       logger,
       handle: ({ operation, input, signal }) => answer(context, operation, input, signal),
     });

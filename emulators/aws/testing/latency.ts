@@ -18,8 +18,8 @@ import { tableInput } from "../dynamodb/fixtures.ts";
 import { startSqs } from "../sqs/sqs.ts";
 import { documentClient, sqsClient } from "./clients.ts";
 
-const rounds = 300;
-const warmUpRounds = 50;
+const ROUNDS = 300;
+const WARM_UP_ROUNDS = 50;
 
 async function main(): Promise<void> {
   const dataDir = await mkdtemp(path.join(tmpdir(), "switchyard-latency-"));
@@ -79,11 +79,11 @@ async function measureSqs(dataDir: string): Promise<void> {
 /** @param run may return its own measure; else its duration counts. */
 async function report(name: string, run: () => Promise<unknown>): Promise<void> {
   const samples: number[] = [];
-  for (let round = 0; round < warmUpRounds + rounds; round++) {
+  for (let round = 0; round < WARM_UP_ROUNDS + ROUNDS; round++) {
     const startedMs = performance.now();
     const measured = await run();
     const durationMs = performance.now() - startedMs;
-    if (round >= warmUpRounds) samples.push(typeof measured === "number" ? measured : durationMs);
+    if (round >= WARM_UP_ROUNDS) samples.push(typeof measured === "number" ? measured : durationMs);
   }
   samples.sort((a, b) => a - b);
   const at = (share: number) => samples[Math.floor(samples.length * share)]?.toFixed(2);

@@ -16,7 +16,7 @@ type ParameterSpec = Lifetime & {
   readonly values?: (version: Version) => readonly string[];
 };
 
-const uint64Max = 18446744073709551615n;
+const UINT64_MAX = 18446744073709551615n;
 const between = (min: number, max: number): string => `expects a value between ${min} and ${max}`;
 const within = (min: number | string, max: number | string): string =>
   `expects an integer in the range of ${min} to ${max}`;
@@ -72,7 +72,7 @@ const parameters: readonly ParameterSpec[] = [
   {
     ...int("vcpu-dirty-limit", 1, {
       min: 1,
-      max: uint64Max,
+      max: UINT64_MAX,
       storage: "uint64",
       rule: "must be greater than 1 MB/s",
     }),
@@ -162,7 +162,7 @@ function int(
 }
 
 function size(name: string, initial: number): ParameterSpec {
-  return int(name, initial, { max: uint64Max, storage: "uint64" });
+  return int(name, initial, { max: UINT64_MAX, storage: "uint64" });
 }
 
 function listModes(version: Version): string[] {
@@ -199,7 +199,7 @@ function fitsStorage(spec: ParameterSpec, value: unknown): boolean {
   const number = BigInt(value as number | bigint);
   if (spec.storage === "uint8_t") return number >= 0n && number <= 255n;
   if (spec.storage === "uint32_t") return number >= 0n && number <= 4294967295n;
-  return number >= -9223372036854775808n && number <= uint64Max;
+  return number >= -9223372036854775808n && number <= UINT64_MAX;
 }
 
 /** Sizes wrap as C's uint64 does: -1 reads back as 2^64-1. */
@@ -219,7 +219,7 @@ function checkRange(version: Version, spec: ParameterSpec, next: Parameters): st
   const isPowerOfTwo = value > 0n && (value & (value - 1n)) === 0n;
   const mustBePower = spec.name === "xbzrle-cache-size" || spec.name === "x-rdma-chunk-size";
   const isFine =
-    value >= min && value <= BigInt(spec.max ?? uint64Max) && (isPowerOfTwo || !mustBePower);
+    value >= min && value <= BigInt(spec.max ?? UINT64_MAX) && (isPowerOfTwo || !mustBePower);
   if (isFine) return undefined;
   // 11.x counts the parameters among its options, and writes their names as they are.
   if (atLeast(version, "11.0")) {

@@ -19,11 +19,11 @@ const credentials: Readonly<Record<string, Readonly<Record<string, Kind>>>> = {
   "tls-creds-anon": common,
 };
 
-const parent = "tls-creds";
+const PARENT = "tls-creds";
 
 /** In the order of 10.0, which is that of a hash table. */
 const listed = ["tls-creds-x509", "tls-creds-psk", "tls-cipher-suites", "tls-creds-anon"].map(
-  (name): JsonObject => ({ name, parent }),
+  (name): JsonObject => ({ name, parent: PARENT }),
 );
 
 /** What qom-list-types says of the TLS types; undefined: `type` is none of them. */
@@ -31,8 +31,8 @@ export function listCredentialTypes(
   type: string,
   withAbstract: boolean,
 ): readonly JsonObject[] | undefined {
-  if (type === parent) {
-    return withAbstract ? [...listed, { abstract: true, name: parent, parent: "object" }] : listed;
+  if (type === PARENT) {
+    return withAbstract ? [...listed, { abstract: true, name: PARENT, parent: "object" }] : listed;
   }
   const own = listed.filter(({ name }) => name === type);
   return own.length === 0 ? undefined : own;

@@ -11,9 +11,9 @@ import { setStatus } from "./transition.ts";
 import { askedDuringSwitchover, saveVfio } from "./vfio-source.ts";
 
 /** What QEMU itself needs to stop a guest, and to save the devices that it emulates. */
-const stopMs = 1;
-const saveDevicesMs = 0.5;
-const deviceBytes = 200_000;
+const STOP_MS = 1;
+const SAVE_DEVICES_MS = 0.5;
+const DEVICE_BYTES = 200_000;
 
 /** Stops the guest, sends the rest, and waits until the target says that it has everything. */
 export function* completePrecopy(qemu: Qemu, attempt: Attempt): Task {
@@ -38,8 +38,8 @@ export function* completePrecopy(qemu: Qemu, attempt: Attempt): Task {
   if (attempt.bitmaps.length > 0) sendNow(attempt, { type: "bitmaps", names: attempt.bitmaps });
   const state = deviceState(qemu, attempt);
   if (attempt.main) {
-    const frame = { type: "devices", state, bytes: deviceBytes } as const;
-    yield* transmit(qemu, attempt, attempt.main, frame, saveDevicesMs);
+    const frame = { type: "devices", state, bytes: DEVICE_BYTES } as const;
+    yield* transmit(qemu, attempt, attempt.main, frame, SAVE_DEVICES_MS);
   }
   sendNow(attempt, { type: "end" });
   attempt.isSent = true;
@@ -57,7 +57,7 @@ export function* stopForSwitchover(qemu: Qemu, attempt: Attempt): Task {
   attempt.stoppedState = qemu.runState;
   holdMainLoop(qemu, "switchover");
   stopGuest(qemu, "finish-migrate");
-  yield { deadlineMs: qemu.clock.nowMs() + stopMs };
+  yield { deadlineMs: qemu.clock.nowMs() + STOP_MS };
   releaseMainLoop(qemu, "switchover");
   if (!qemu.capabilities["pause-before-switchover"]) return;
   setStatus(qemu, "outgoing", "pre-switchover");

@@ -17,7 +17,7 @@ import {
 } from "../qemu.ts";
 import { type DeviceState, type Frame, returnType, word } from "../stream/frame.ts";
 import { sleep, type Task } from "../task.ts";
-import { initDataSentTag, type VfioDevice } from "../vfio.ts";
+import { INIT_DATA_SENT_TAG, type VfioDevice } from "../vfio.ts";
 import type { Inbox } from "./incoming-state.ts";
 import { loadConfig, startLoader } from "./multifd-target.ts";
 import { runPostcopyTarget } from "./postcopy-target.ts";
@@ -25,7 +25,7 @@ import { setStatus } from "./transition.ts";
 import { usesMultifd } from "./vfio-source.ts";
 
 /** What the target needs to load the devices that QEMU emulates. */
-const loadDevicesMs = 1.5;
+const LOAD_DEVICES_MS = 1.5;
 
 /** The stream cannot be loaded. */
 export class LoadError extends Error {
@@ -78,7 +78,7 @@ function* load(qemu: Qemu): Task {
     if (frame.type === "devices") {
       checkDevices(qemu, frame.state);
       state = frame.state;
-      yield* sleep(qemu.clock, loadDevicesMs);
+      yield* sleep(qemu.clock, LOAD_DEVICES_MS);
     } else {
       yield* loadFrame(qemu, frame, inbox);
     }
@@ -221,7 +221,7 @@ function openReturnPath(qemu: Qemu, inbox: Inbox): void {
 
 function approve(qemu: Qemu, vfio: VfioDevice, inbox: Inbox): void {
   const { incoming } = qemu;
-  qemu.trace("vfio_load_state", `(${vfio.name}) data ${initDataSentTag}`);
+  qemu.trace("vfio_load_state", `(${vfio.name}) data ${INIT_DATA_SENT_TAG}`);
   if (!qemu.capabilities["switchover-ack"]) {
     throw new LoadError(`${vfio.name}: Received INIT_DATA_SENT but switchover ack is not used`);
   }

@@ -1,10 +1,10 @@
 import { listBitmaps } from "../block.ts";
 import { atLeast } from "../catalog/version.ts";
 import { emit, type Qemu } from "../qemu.ts";
-import { pageBytes } from "../ram.ts";
+import { PAGE_BYTES } from "../ram.ts";
 import { precopyPending, queryPrecopy } from "../vfio.ts";
 import type { Attempt } from "./outgoing-state.ts";
-import { periodMs } from "./sending.ts";
+import { PERIOD_MS } from "./sending.ts";
 
 /** What is left to send, as the decision about the switchover sees it. */
 export type Pending = {
@@ -15,7 +15,7 @@ export type Pending = {
 };
 
 /** Section headers of an iteration that had nothing to send. */
-export const idleBytes = 18;
+export const IDLE_BYTES = 18;
 
 /** QEMU 11 asks every device anew whenever there is nothing left; older ones need a threshold. */
 export function asksAnew(qemu: Qemu): boolean {
@@ -56,7 +56,7 @@ export function syncDirty(qemu: Qemu, attempt: Attempt): void {
   const passedMs = nowMs - statistics.syncedMs;
   if (passedMs > 1000) {
     statistics.dirtyPagesPerSecond = Math.floor((dirtied * 1000) / passedMs);
-    converge(qemu, attempt, dirtied * pageBytes);
+    converge(qemu, attempt, dirtied * PAGE_BYTES);
     statistics.syncedMs = nowMs;
     statistics.bytesAtSync = statistics.transferredBytes;
   }
@@ -71,7 +71,7 @@ export function syncDirty(qemu: Qemu, attempt: Attempt): void {
  */
 export function idlePassMs(qemu: Qemu): number {
   const limit = Number(qemu.parameters["max-bandwidth"]) || Number.POSITIVE_INFINITY;
-  return Math.max(1000 / qemu.knobs.passesPerSecond, (idleBytes * 1000) / limit);
+  return Math.max(1000 / qemu.knobs.passesPerSecond, (IDLE_BYTES * 1000) / limit);
 }
 
 function idlePasses(qemu: Qemu, attempt: Attempt): number {
@@ -84,7 +84,7 @@ function idlePasses(qemu: Qemu, attempt: Attempt): number {
 export function updateRate(qemu: Qemu, attempt: Attempt): void {
   const { rate, statistics } = attempt;
   const passedMs = qemu.clock.nowMs() - rate.measureStartMs;
-  if (passedMs < periodMs - 1e-6) return;
+  if (passedMs < PERIOD_MS - 1e-6) return;
   const pages = statistics.normalPages + statistics.zeroPages;
   const perMs = rate.measureBytes / passedMs;
   rate.measuredBytesPerSecond = perMs * 1000;

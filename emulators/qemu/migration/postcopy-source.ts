@@ -10,7 +10,7 @@ import { sendRam } from "./ram-source.ts";
 import {
   limitLeftBytes,
   linkBytesPerSecond,
-  periodMs,
+  PERIOD_MS,
   StreamError,
   sendNow,
   transmit,
@@ -18,7 +18,7 @@ import {
 } from "./sending.ts";
 import { setStatus } from "./transition.ts";
 
-const deviceBytes = 200_000;
+const DEVICE_BYTES = 200_000;
 
 /**
  * The switchover of postcopy: the target runs while RAM is still here. From postcopy-active on
@@ -36,7 +36,7 @@ export function* runPostcopy(qemu: Qemu, attempt: Attempt): Task {
   if (attempt.main) {
     const state = deviceState(qemu, attempt);
     const ramBytes = qemu.ram.pendingBytes();
-    const frame = { type: "postcopy-run", state, ramBytes, bytes: deviceBytes } as const;
+    const frame = { type: "postcopy-run", state, ramBytes, bytes: DEVICE_BYTES } as const;
     yield* transmit(qemu, attempt, attempt.main, frame, 0.5);
   }
   releaseMainLoop(qemu, "switchover");
@@ -59,7 +59,7 @@ function* tryToFinish(qemu: Qemu, attempt: Attempt): Task<boolean> {
     for (;;) {
       const leftBytes = limitLeftBytes(qemu, attempt, true);
       if (leftBytes <= 0) {
-        yield* waitOnStream(attempt, { deadlineMs: attempt.rate.limitStartMs + periodMs });
+        yield* waitOnStream(attempt, { deadlineMs: attempt.rate.limitStartMs + PERIOD_MS });
         continue;
       }
       const sliceBytes = Math.min(leftBytes, linkBytesPerSecond(qemu, attempt) / 100);

@@ -1,13 +1,13 @@
 import { atLeast } from "../catalog/version.ts";
 import type { Qemu } from "../qemu.ts";
 import type { Json, JsonObject } from "../qmp/text.ts";
-import { pageBytes } from "../ram.ts";
+import { PAGE_BYTES } from "../ram.ts";
 import { type Address, addressText } from "../stream/network.ts";
 import { listBlockers } from "./blockers.ts";
 import type { Attempt } from "./outgoing-state.ts";
 import { switchoverBytesPerSecond, totalFinalBytes } from "./pending.ts";
 
-const int64Max = 9223372036854775807n;
+const INT64_MAX = 9223372036854775807n;
 
 /** query-migrate. Which members there are depends on the state and on the version. */
 export function queryMigrate(qemu: Qemu): JsonObject {
@@ -52,7 +52,7 @@ function downtime(qemu: Qemu, attempt: Attempt): JsonObject {
     return { "expected-downtime": attempt.rate.expectedDowntimeMs };
   }
   const perSecond = switchoverBytesPerSecond(qemu, attempt);
-  if (perSecond <= 0) return { "expected-downtime": int64Max };
+  if (perSecond <= 0) return { "expected-downtime": INT64_MAX };
   const bytes = attempt.statistics.pendingAtSyncBytes + totalFinalBytes(qemu);
   return { "expected-downtime": Math.floor((bytes / perSecond) * 1000) };
 }
@@ -68,7 +68,7 @@ function queryRam(qemu: Qemu, attempt: Attempt): JsonObject {
     "multifd-bytes": statistics.multifdBytes,
     "pages-per-second": rate.pagesPerSecond,
     "downtime-bytes": statistics.downtimeBytes,
-    "page-size": pageBytes,
+    "page-size": PAGE_BYTES,
     remaining: isOver ? 0 : qemu.ram.pendingBytes(),
     "postcopy-bytes": statistics.postcopyBytes,
     mbps: isOver ? (statistics.transferredBytes * 8) / seconds / 1e6 : rate.mbps,
@@ -78,7 +78,7 @@ function queryRam(qemu: Qemu, attempt: Attempt): JsonObject {
     duplicate: statistics.zeroPages,
     "dirty-pages-rate": statistics.dirtyPagesPerSecond,
     ...(atLeast(qemu.version, "8.1") ? {} : { skipped: 0 }),
-    "normal-bytes": statistics.normalPages * pageBytes,
+    "normal-bytes": statistics.normalPages * PAGE_BYTES,
     normal: statistics.normalPages,
   };
 }

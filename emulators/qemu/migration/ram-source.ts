@@ -1,16 +1,16 @@
 import type { Qemu } from "../qemu.ts";
-import { pageBytes } from "../ram.ts";
+import { PAGE_BYTES } from "../ram.ts";
 import type { Task } from "../task.ts";
 import type { Attempt } from "./outgoing-state.ts";
 import { transmit } from "./sending.ts";
 
 /** A slice of RAM takes the sender for so long at most: the grain of everything that reacts. */
-export const sliceMs = 10;
+export const SLICE_MS = 10;
 
 /** Sends RAM of at most `sliceBytes` in the stream; false when there was none. */
 export function* sendRam(qemu: Qemu, attempt: Attempt, sliceBytes: number): Task<boolean> {
   const { statistics } = attempt;
-  const scanPages = (qemu.knobs.scanBytesPerSecond * sliceMs) / 1000 / pageBytes;
+  const scanPages = (qemu.knobs.scanBytesPerSecond * SLICE_MS) / 1000 / PAGE_BYTES;
   const slice = qemu.ram.take(sliceBytes, Math.max(1, Math.floor(scanPages)));
   const pages = slice.normalPages + slice.zeroPages;
   if (pages === 0 || !attempt.main) return false;
@@ -18,7 +18,7 @@ export function* sendRam(qemu: Qemu, attempt: Attempt, sliceBytes: number): Task
   statistics.zeroPages += slice.zeroPages;
   if (attempt.stoppedMs !== undefined) statistics.downtimeBytes += slice.wireBytes;
   else statistics.precopyBytes += slice.wireBytes;
-  const costMs = ((pages * pageBytes) / qemu.knobs.scanBytesPerSecond) * 1000;
+  const costMs = ((pages * PAGE_BYTES) / qemu.knobs.scanBytesPerSecond) * 1000;
   const outlet = nextOutlet(attempt);
   if (outlet !== attempt.main) statistics.multifdBytes += slice.wireBytes;
   yield* transmit(

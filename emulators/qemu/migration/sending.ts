@@ -10,17 +10,17 @@ export class StreamError extends Error {
 }
 
 /** QEMU limits and measures its rate over periods of this length. */
-export const periodMs = 100;
+export const PERIOD_MS = 100;
 
 /**
  * How much may be on its way before sending waits: the sockets' buffers. Hosts with VFIO devices
  * are tuned for bulk; others have what Linux gives them.
  */
-const plainSocketBytes = 4 << 20;
-const tunedSocketBytes = 64 << 20;
+const PLAIN_SOCKET_BYTES = 4 << 20;
+const TUNED_SOCKET_BYTES = 64 << 20;
 
 /** A sender that a timer woke up late catches up with this much at most. */
-const slackMs = 20;
+const SLACK_MS = 20;
 
 /** The rate at which this migration's stream can go out. */
 export function linkBytesPerSecond(qemu: Qemu, attempt: Attempt): number {
@@ -72,7 +72,7 @@ export function* transmit(
   const startMs = Math.max(rate.linkFreeMs, nowMs - rate.lateMs);
   rate.linkFreeMs = startMs + Math.max((bytes / linkRate) * 1000, costMs);
   if (rate.linkFreeMs > nowMs) yield* waitOnStream(attempt, { deadlineMs: rate.linkFreeMs });
-  rate.lateMs = Math.min(slackMs, Math.max(0, qemu.clock.nowMs() - rate.linkFreeMs));
+  rate.lateMs = Math.min(SLACK_MS, Math.max(0, qemu.clock.nowMs() - rate.linkFreeMs));
 }
 
 /** Sends without waiting for anything: for what is small. */
@@ -90,7 +90,7 @@ export function* waitForRoom(
   bytes: number,
   linkRate: number,
 ): Task {
-  const usualBytes = qemu.vfio.length > 0 ? tunedSocketBytes : plainSocketBytes;
+  const usualBytes = qemu.vfio.length > 0 ? TUNED_SOCKET_BYTES : PLAIN_SOCKET_BYTES;
   const bufferBytes = qemu.knobs.socketBytes ?? usualBytes;
   const roomBytes = bufferBytes + (linkRate * 2 * qemu.knobs.linkLatencyMs) / 1000;
   const hasRoom = (): boolean =>
@@ -105,10 +105,10 @@ export function limitLeftBytes(qemu: Qemu, attempt: Attempt, isPostcopy: boolean
   const limit = Number(qemu.parameters[isPostcopy ? "max-postcopy-bandwidth" : "max-bandwidth"]);
   const { rate } = attempt;
   const nowMs = qemu.clock.nowMs();
-  if (nowMs - rate.limitStartMs >= periodMs - 1e-6) {
+  if (nowMs - rate.limitStartMs >= PERIOD_MS - 1e-6) {
     rate.limitStartMs = nowMs;
     rate.limitBytes = 0;
   }
   if (limit === 0) return Number.POSITIVE_INFINITY;
-  return Math.max(0, (limit * periodMs) / 1000 - rate.limitBytes);
+  return Math.max(0, (limit * PERIOD_MS) / 1000 - rate.limitBytes);
 }

@@ -19,28 +19,28 @@ import {
   asksAnew,
   estimatePending,
   exactPending,
-  idleBytes,
+  IDLE_BYTES,
   idlePassMs,
   sumPending,
   updateRate,
 } from "./pending.ts";
 import { runPostcopy } from "./postcopy-source.ts";
-import { sendRam, sliceMs } from "./ram-source.ts";
+import { SLICE_MS, sendRam } from "./ram-source.ts";
 import {
   checkStream,
   limitLeftBytes,
   linkBytesPerSecond,
-  periodMs,
+  PERIOD_MS,
   sendNow,
   waitOnStream,
 } from "./sending.ts";
 import { setStatus } from "./transition.ts";
 import { askForAcks, iterateVfio } from "./vfio-source.ts";
 
-const setupMs = 2;
+const SETUP_MS = 2;
 /** A pass with no more than this is one of very many: the guest writes little, and waits. */
-const idleBytesMax = 256 << 10;
-const sliceBytesMax = 4 << 20;
+const IDLE_BYTES_MAX = 256 << 10;
+const SLICE_BYTES_MAX = 4 << 20;
 
 /** Starts a migration to `address`; everything that goes wrong is told by its status. */
 export function startMigration(qemu: Qemu, address: Address): void {
@@ -89,7 +89,7 @@ function* setUp(qemu: Qemu, attempt: Attempt): Task {
     ack: capabilities["switchover-ack"] === true,
   });
   // Handlers set themselves up meanwhile; a legacy ACK that needs no device comes in that time.
-  yield* sleep(qemu.clock, setupMs);
+  yield* sleep(qemu.clock, SETUP_MS);
   attempt.statistics.syncs = 1;
   attempt.statistics.pendingAtSyncBytes = qemu.ram.pendingBytes();
   if (!asksAnew(qemu) && capabilities.events) emit(qemu, "MIGRATION_PASS", { pass: 1 });
@@ -152,17 +152,17 @@ function* sendSlice(qemu: Qemu, attempt: Attempt): Task {
   if (leftBytes <= 0) {
     rate.lateMs = 0;
     rate.idleSinceMs = undefined;
-    yield* waitOnStream(attempt, { deadlineMs: rate.limitStartMs + periodMs });
+    yield* waitOnStream(attempt, { deadlineMs: rate.limitStartMs + PERIOD_MS });
     return;
   }
   const linkRate = linkBytesPerSecond(qemu, attempt);
-  const sliceBytes = Math.min(leftBytes, (linkRate * sliceMs) / 1000, sliceBytesMax);
+  const sliceBytes = Math.min(leftBytes, (linkRate * SLICE_MS) / 1000, SLICE_BYTES_MAX);
   const beforeBytes = statistics.transferredBytes;
   const sentRam = yield* sendRam(qemu, attempt, sliceBytes);
   const sentVfio = yield* iterateVfio(qemu, attempt, sliceBytes);
   if (sentRam || sentVfio) {
     rate.idleBytes += statistics.transferredBytes - beforeBytes;
-    if (rate.idleBytes > idleBytesMax) rate.idleSinceMs = undefined;
+    if (rate.idleBytes > IDLE_BYTES_MAX) rate.idleSinceMs = undefined;
     return;
   }
   rate.lateMs = 0;
@@ -170,7 +170,7 @@ function* sendSlice(qemu: Qemu, attempt: Attempt): Task {
   const passMs = idlePassMs(qemu);
   const waitMs = Math.max(2, passMs);
   yield* waitOnStream(attempt, { deadlineMs: qemu.clock.nowMs() + waitMs });
-  const bytes = (waitMs / passMs) * idleBytes;
+  const bytes = (waitMs / passMs) * IDLE_BYTES;
   statistics.transferredBytes += bytes;
   rate.measureBytes += bytes;
 }

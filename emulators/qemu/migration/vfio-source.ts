@@ -7,7 +7,7 @@ import type { Attempt } from "./outgoing-state.ts";
 import { linkBytesPerSecond, sendNow, transmit, waitForRoom, waitOnStream } from "./sending.ts";
 
 /** A read of the device's migration data. */
-const chunkBytesMax = 4 << 20;
+const CHUNK_BYTES_MAX = 4 << 20;
 
 /** One step of precopy for each device; false when no device had anything. */
 export function* iterateVfio(qemu: Qemu, attempt: Attempt, sliceBytes: number): Task<boolean> {
@@ -17,7 +17,7 @@ export function* iterateVfio(qemu: Qemu, attempt: Attempt, sliceBytes: number): 
     if (precopyPending(vfio) > 0 && attempt.main) {
       const isInitial = source.initialLeft > 0;
       const available = isInitial ? source.initialLeft : Math.floor(source.dirtyBytes);
-      const bytes = Math.max(1, Math.floor(Math.min(available, chunkBytesMax, sliceBytes)));
+      const bytes = Math.max(1, Math.floor(Math.min(available, CHUNK_BYTES_MAX, sliceBytes)));
       if (isInitial) source.initialLeft -= bytes;
       else source.dirtyBytes -= bytes;
       attempt.statistics.vfioBytes += bytes;
@@ -112,7 +112,7 @@ function isAutoOn(qemu: Qemu): boolean {
 function* saveSerial(qemu: Qemu, attempt: Attempt, vfio: VfioDevice): Task {
   const { source } = vfio;
   while (source.finalLeft > 0 && attempt.main) {
-    const bytes = Math.min(source.finalLeft, chunkBytesMax);
+    const bytes = Math.min(source.finalLeft, CHUNK_BYTES_MAX);
     source.finalLeft -= bytes;
     attempt.statistics.vfioBytes += bytes;
     const isLast = source.finalLeft === 0;
@@ -134,7 +134,7 @@ function* saveParallel(qemu: Qemu, attempt: Attempt, vfio: VfioDevice, outlet: O
   const { rate, statistics } = attempt;
   let threadFreeMs = qemu.clock.nowMs();
   while (source.finalLeft > 0) {
-    const bytes = Math.min(source.finalLeft, chunkBytesMax);
+    const bytes = Math.min(source.finalLeft, CHUNK_BYTES_MAX);
     const linkRate = linkBytesPerSecond(qemu, attempt);
     yield* waitForRoom(qemu, attempt, outlet, bytes, linkRate);
     source.finalLeft -= bytes;

@@ -43,7 +43,7 @@ export function isList(value: Json): value is readonly Json[] {
 }
 
 /** A message longer than this ends the connection, as in QEMU. */
-const textBytesMax = 64 * 1024 * 1024;
+const TEXT_BYTES_MAX = 64 * 1024 * 1024;
 
 /**
  * Cuts a byte stream into JSON texts: a text ends with the bracket that closes it, so that
@@ -64,7 +64,8 @@ export function createTextSplitter(onText: (text: string) => void): (chunk: stri
   };
   return (chunk) => {
     pending += chunk;
-    if (pending.length > textBytesMax) throw new Error("Expected a QMP message of at most 64 MiB");
+    if (pending.length > TEXT_BYTES_MAX)
+      throw new Error("Expected a QMP message of at most 64 MiB");
     while (scanned < pending.length) {
       const character = pending[scanned++];
       if (inString) {

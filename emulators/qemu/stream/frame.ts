@@ -62,7 +62,7 @@ export const returnType = {
   credit: 0x5379,
 } as const;
 
-const frameBytesMax = 1 << 20;
+const FRAME_BYTES_MAX = 1 << 20;
 
 export function encodeFrame(frame: Frame): Buffer {
   const text = Buffer.from(JSON.stringify(frame));
@@ -118,7 +118,7 @@ function createReader(
     pending = pending.length === 0 ? bytes : Buffer.concat([pending, bytes]);
     while (pending.length >= headBytes) {
       const length = lengthOf(pending);
-      if (length > frameBytesMax) throw new Error("Not a migration stream");
+      if (length > FRAME_BYTES_MAX) throw new Error("Not a migration stream");
       if (pending.length < headBytes + length) return;
       const head = pending.subarray(0, headBytes);
       const payload = pending.subarray(headBytes, headBytes + length);

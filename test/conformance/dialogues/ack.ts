@@ -7,9 +7,9 @@ import type { Vm } from "../vm.ts";
 
 const ack = ["return-path", "switchover-ack"];
 /** Has the legacy ACK in every version that has one. */
-const legacyMachine = "pc-i440fx-8.2";
-const acked = "source_return_path_thread_switchover_acked";
-const legacyNeeded = "loadvm_state_switchover_ack_needed";
+const LEGACY_MACHINE = "pc-i440fx-8.2";
+const ACKED = "source_return_path_thread_switchover_acked";
+const LEGACY_NEEDED = "loadvm_state_switchover_ack_needed";
 
 export const ackDialogues: Dialogue[] = [
   {
@@ -23,14 +23,14 @@ export const ackDialogues: Dialogue[] = [
         return answer === "ok" ? "known" : answer;
       };
       const unknown = (name: string) => refused(`unknown event "${name}"`);
-      const old = stage.pick({ "7.2": unknown(acked), "10.0": "known" });
-      await stage.expect("source", trace(acked), old);
+      const old = stage.pick({ "7.2": unknown(ACKED), "10.0": "known" });
+      await stage.expect("source", trace(ACKED), old);
       const needed = {
-        "7.2": unknown(legacyNeeded),
+        "7.2": unknown(LEGACY_NEEDED),
         "10.0": "known",
-        "11.1": unknown(legacyNeeded),
+        "11.1": unknown(LEGACY_NEEDED),
       };
-      await stage.expect("target, legacy", trace(legacyNeeded), stage.pick(needed));
+      await stage.expect("target, legacy", trace(LEGACY_NEEDED), stage.pick(needed));
       const approve = "loadvm_approve_switchover";
       const target = stage.pick({ "7.2": unknown(approve), "10.0": "known" });
       await stage.expect("target", trace(approve), target);
@@ -47,7 +47,7 @@ export const ackDialogues: Dialogue[] = [
     async play(stage) {
       const pair = await stage.pair({
         guest: "filled",
-        machine: legacyMachine,
+        machine: LEGACY_MACHINE,
         capabilities: ack,
       });
       await traceAck(pair);
@@ -55,8 +55,8 @@ export const ackDialogues: Dialogue[] = [
       pair.through(relay);
       await stage.expect("migrate", pair.migrate(), "ok");
       await stage.expect("end", pair.source.until("completed"), "completed");
-      const line = stage.pick({ "7.2": acked, "11.1": `${acked} switchover_ack_pending_num 0` });
-      await stage.expect("source trace", lines(pair.source, acked), [line]);
+      const line = stage.pick({ "7.2": ACKED, "11.1": `${ACKED} switchover_ack_pending_num 0` });
+      await stage.expect("source trace", lines(pair.source, ACKED), [line]);
       const acks = relay.seenTypes.filter((type) => type === returnPathTypes.switchoverAck);
       await stage.expect("on the wire", acks.length, 1);
       await stage.expect(
@@ -72,11 +72,11 @@ export const ackDialogues: Dialogue[] = [
     versions: ["10.0"],
     async play(stage) {
       const pair = await stage.pair({ guest: "filled", capabilities: ack });
-      await pair.target.ask("trace-event-set-state", { name: legacyNeeded, enable: true });
+      await pair.target.ask("trace-event-set-state", { name: LEGACY_NEEDED, enable: true });
       await stage.expect("migrate", pair.migrate(), "ok");
       await stage.expect("end", pair.source.until("completed"), "completed");
-      const line = `${legacyNeeded} Switchover ack pending num=0`;
-      await stage.expect("trace", lines(pair.target, legacyNeeded), [line]);
+      const line = `${LEGACY_NEEDED} Switchover ack pending num=0`;
+      await stage.expect("trace", lines(pair.target, LEGACY_NEEDED), [line]);
     },
   },
   {
@@ -90,7 +90,7 @@ export const ackDialogues: Dialogue[] = [
       pair.through(relay);
       await stage.expect("migrate", pair.migrate(), "ok");
       await stage.expect("end", pair.source.until("completed"), "completed");
-      await stage.expect("source trace", lines(pair.source, acked), []);
+      await stage.expect("source trace", lines(pair.source, ACKED), []);
       const acks = relay.seenTypes.filter((type) => type === returnPathTypes.switchoverAck);
       await stage.expect("on the wire", acks.length, 0);
     },
@@ -102,13 +102,13 @@ export const ackDialogues: Dialogue[] = [
     async play(stage) {
       const pair = await stage.pair({
         guest: "filled",
-        machine: legacyMachine,
+        machine: LEGACY_MACHINE,
         capabilities: ["return-path"],
       });
       await traceAck(pair);
       await stage.expect("migrate", pair.migrate(), "ok");
       await stage.expect("end", pair.source.until("completed"), "completed");
-      await stage.expect("source trace", lines(pair.source, acked), []);
+      await stage.expect("source trace", lines(pair.source, ACKED), []);
     },
   },
   {
@@ -116,7 +116,7 @@ export const ackDialogues: Dialogue[] = [
     claim: "a source that waits for a legacy ACK nobody sends stays active for ever, guest running",
     versions: since("10.0"),
     async play(stage) {
-      const pair = await stage.pair({ machine: legacyMachine, sourceCapabilities: ack });
+      const pair = await stage.pair({ machine: LEGACY_MACHINE, sourceCapabilities: ack });
       const { source } = pair;
       await stage.expect("migrate", pair.migrate(), "ok");
       await stage.expect("state", source.until("active"), "active");
@@ -143,7 +143,7 @@ export const ackDialogues: Dialogue[] = [
     versions: since("10.0"),
     async play(stage) {
       const pair = await stage.pair({
-        machine: legacyMachine,
+        machine: LEGACY_MACHINE,
         sourceCapabilities: ["return-path"],
         targetCapabilities: ack,
       });
@@ -156,7 +156,7 @@ export const ackDialogues: Dialogue[] = [
     claim: "a guest that does not run switches over without an ACK",
     versions: since("10.0"),
     async play(stage) {
-      const pair = await stage.pair({ machine: legacyMachine, sourceCapabilities: ack });
+      const pair = await stage.pair({ machine: LEGACY_MACHINE, sourceCapabilities: ack });
       await stage.expect("stop", pair.source.ask("stop"), "ok");
       await stage.expect("migrate", pair.migrate(), "ok");
       await stage.expect("end", pair.source.until("completed"), "completed");
@@ -167,7 +167,11 @@ export const ackDialogues: Dialogue[] = [
     claim: "while the ACK is held back the guest runs; let go, it switches over",
     versions: since("10.0"),
     async play(stage) {
-      const pair = await stage.pair({ guest: "filled", machine: legacyMachine, capabilities: ack });
+      const pair = await stage.pair({
+        guest: "filled",
+        machine: LEGACY_MACHINE,
+        capabilities: ack,
+      });
       const { source } = pair;
       const relay = await stage.relay(pair.port, (type) =>
         type === returnPathTypes.switchoverAck ? "hold" : "pass",
@@ -192,8 +196,8 @@ export const ackDialogues: Dialogue[] = [
       await traceAck(pair);
       await stage.expect("migrate", pair.migrate(), "ok");
       await stage.expect("end", pair.source.until("completed"), "completed");
-      const trace = [`${acked} switchover_ack_pending_num 0`];
-      await stage.expect("source trace", lines(pair.source, acked), trace);
+      const trace = [`${ACKED} switchover_ack_pending_num 0`];
+      await stage.expect("source trace", lines(pair.source, ACKED), trace);
     },
   },
   {
@@ -229,7 +233,7 @@ export const ackDialogues: Dialogue[] = [
 ];
 
 async function traceAck(pair: Pair): Promise<void> {
-  await pair.source.ask("trace-event-set-state", { name: acked, enable: true });
+  await pair.source.ask("trace-event-set-state", { name: ACKED, enable: true });
 }
 
 /** Trace lines of one event without the blank that an event without arguments ends in. */

@@ -43,7 +43,7 @@ type Rule = {
 
 const all: readonly Generation[] = ["7.2", "10.0", "11.1"];
 const later: readonly Generation[] = ["10.0", "11.1"];
-const noZeroCopy = "Zero copy only available for non-compressed non-TLS multifd migration";
+const NO_ZERO_COPY = "Zero copy only available for non-compressed non-TLS multifd migration";
 
 const snapshotExcludes = [
   ..."postcopy-ram dirty-bitmaps postcopy-blocktime late-block-activate return-path multifd".split(
@@ -72,8 +72,8 @@ const rules: readonly Rule[] = [
     text: `Background-snapshot is not compatible with ${name}`,
     versions: all,
   })),
-  { on: ["zero-copy-send"], off: "multifd", text: noZeroCopy, versions: all },
-  { on: ["zero-copy-send", "xbzrle"], text: noZeroCopy, versions: all },
+  { on: ["zero-copy-send"], off: "multifd", text: NO_ZERO_COPY, versions: all },
+  { on: ["zero-copy-send", "xbzrle"], text: NO_ZERO_COPY, versions: all },
   {
     on: ["postcopy-preempt"],
     off: "postcopy-ram",

@@ -2,9 +2,9 @@ import type { Dialogue } from "../dialogue.ts";
 import type { Generation } from "../generation.ts";
 
 /** All versions have it. */
-const common = "pc-i440fx-7.2";
+const COMMON = "pc-i440fx-7.2";
 /** All versions with an ACK have it, and use the legacy one for it. */
-const legacyMachine = "pc-i440fx-8.2";
+const LEGACY_MACHINE = "pc-i440fx-8.2";
 const devices = ["-device", "virtio-rng-pci", "-device", "virtio-balloon-pci"];
 const ack = ["return-path", "switchover-ack"];
 
@@ -17,7 +17,7 @@ export const crossDialogues: Dialogue[] = [
     async play(stage) {
       const pair = await stage.pair({
         guest: "filled",
-        machine: common,
+        machine: COMMON,
         sourceCapabilities: ["return-path"],
         target: { paused: true },
       });
@@ -33,7 +33,7 @@ export const crossDialogues: Dialogue[] = [
     claim: "so does a guest that has virtio devices without a driver",
     async play(stage) {
       const sourceCapabilities = ["return-path"];
-      const options = { machine: common, more: devices, sourceCapabilities };
+      const options = { machine: COMMON, more: devices, sourceCapabilities };
       const pair = await stage.pair({ guest: "filled", ...options });
       await stage.expect("migrate", pair.migrate(), "ok");
       await stage.expect("end", pair.source.until(["completed", "failed"]), "completed");
@@ -46,7 +46,7 @@ export const crossDialogues: Dialogue[] = [
       const four = { "multifd-channels": 4 };
       const pair = await stage.pair({
         guest: "filled",
-        machine: common,
+        machine: COMMON,
         capabilities: ["multifd", "return-path"],
         parameters: four,
         targetParameters: four,
@@ -62,7 +62,11 @@ export const crossDialogues: Dialogue[] = [
       "the ACK goes between versions that have one, with a machine type that has the legacy one",
     between: (source, target) => knowsAck(source) && knowsAck(target),
     async play(stage) {
-      const pair = await stage.pair({ guest: "filled", machine: legacyMachine, capabilities: ack });
+      const pair = await stage.pair({
+        guest: "filled",
+        machine: LEGACY_MACHINE,
+        capabilities: ack,
+      });
       await stage.expect("migrate", pair.migrate(), "ok");
       await stage.expect("end", pair.source.until("completed"), "completed");
       await stage.expect("target", pair.target.untilRunState("running"), "running");
@@ -75,7 +79,7 @@ export const crossDialogues: Dialogue[] = [
     async play(stage) {
       const pair = await stage.pair({
         guest: "filled",
-        machine: common,
+        machine: COMMON,
         sourceCapabilities: ["return-path"],
         targetCapabilities: ack,
       });
@@ -89,7 +93,7 @@ export const crossDialogues: Dialogue[] = [
     claim: "a source that waits for the ACK of a 7.2 target waits for ever",
     between: (source, target) => knowsAck(source) && !knowsAck(target),
     async play(stage) {
-      const pair = await stage.pair({ machine: common, sourceCapabilities: ack });
+      const pair = await stage.pair({ machine: COMMON, sourceCapabilities: ack });
       await stage.expect("migrate", pair.migrate(), "ok");
       await stage.expect("state", pair.source.until("active"), "active");
       await stage.expect("switchover", pair.source.seen("STOP", 800), false);

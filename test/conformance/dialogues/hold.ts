@@ -4,7 +4,7 @@ import { since } from "../generation.ts";
 import type { Stage } from "../stage.ts";
 import type { Vm } from "../vm.ts";
 
-const holdMs = 1_000;
+const HOLD_MS = 1_000;
 const node = { driver: "null-co", "node-name": "hold", size: 65_536 };
 const bitmap = { node: "hold", name: "hold", granularity: 65_536 };
 const bitmapCapabilities = ["return-path", "dirty-bitmaps"];
@@ -21,7 +21,7 @@ export const holdDialogues: Dialogue[] = [
       await armBitmap(stage, source);
       await stage.expect("limit 0", source.tune({ "downtime-limit": 0 }), "ok");
       await stage.expect("migrate", pair.migrate(), "ok");
-      await stage.expect("switchover", source.seen("STOP", holdMs), false);
+      await stage.expect("switchover", source.seen("STOP", HOLD_MS), false);
       await stage.expect("status", source.status(), "active");
       await stage.expect("run state", source.runState(), "running");
       const remove = source.ask("block-dirty-bitmap-remove", { node: "hold", name: "hold" });
@@ -47,7 +47,7 @@ export const holdDialogues: Dialogue[] = [
       await armBitmap(stage, source);
       await source.tune({ "downtime-limit": 0 });
       await stage.expect("migrate", pair.migrate(), "ok");
-      await stage.expect("switchover", source.seen("STOP", holdMs / 2), false);
+      await stage.expect("switchover", source.seen("STOP", HOLD_MS / 2), false);
       await stage.expect("cancel", source.ask("migrate_cancel"), "ok");
       await source.until(["cancelled", "failed"]);
       await stage.expect("stopped", source.story().includes("STOP"), false);
@@ -69,7 +69,7 @@ export const holdDialogues: Dialogue[] = [
       await armBitmap(stage, source);
       await source.tune({ "downtime-limit": 0 });
       await stage.expect("migrate", pair.migrate(), "ok");
-      await stage.expect("switchover", source.seen("STOP", holdMs / 2), false);
+      await stage.expect("switchover", source.seen("STOP", HOLD_MS / 2), false);
       const limit = stage.pick<Record<string, number>>({
         "7.2": { "downtime-limit": 2_000_000 },
         "10.0": { "downtime-limit": 300, ...rate },
@@ -91,7 +91,7 @@ export const holdDialogues: Dialogue[] = [
       await armBitmap(stage, source);
       await source.tune({ "downtime-limit": 0 });
       await stage.expect("migrate", pair.migrate(), "ok");
-      await stage.expect("switchover", source.seen("STOP", holdMs / 2), false);
+      await stage.expect("switchover", source.seen("STOP", HOLD_MS / 2), false);
       await pair.target.kill();
       await stage.expect("end", source.until("failed"), "failed");
       await stage.expect("run state", source.runState(), "running");

@@ -3,7 +3,7 @@ import { including, oneOf } from "../expectation.ts";
 import { since } from "../generation.ts";
 import type { Vm } from "../vm.ts";
 
-const hangMs = 800;
+const HANG_MS = 800;
 const migrationYank = { instances: [{ type: "migration" }] };
 
 export const mismatchDialogues: Dialogue[] = [
@@ -25,7 +25,7 @@ export const mismatchDialogues: Dialogue[] = [
       const { source, target } = pair;
       await stage.expect("migrate", pair.migrate(), "ok");
       await stage.expect("state", source.until("active"), "active");
-      await stage.expect("switchover", source.seen("STOP", hangMs), false);
+      await stage.expect("switchover", source.seen("STOP", HANG_MS), false);
       await stage.expect("source", source.status(), "active");
       await stage.expect("target", target.status(), stage.pick({ "7.2": "none", "10.0": "setup" }));
       await stage.expect("yank", source.ask("yank", migrationYank, { outOfBand: true }), "ok");
@@ -63,7 +63,7 @@ export const mismatchDialogues: Dialogue[] = [
         await stage.expect("end", source.until("failed"), "failed");
         return;
       }
-      await stage.expect("moves on", source.seen("active", hangMs), false);
+      await stage.expect("moves on", source.seen("active", HANG_MS), false);
       await stage.expect("source", source.status(), "setup");
       const asked = target.ask("query-status", undefined, { timeoutMs: 500 });
       // The order in which the channels connect decides: about one in twenty leaves QMP alive on 11.1.
@@ -88,9 +88,9 @@ export const mismatchDialogues: Dialogue[] = [
       const { source } = pair;
       await stage.expect("migrate", pair.migrate(), "ok");
       await stage.expect("state", source.until("active"), "active");
-      await stage.expect("switchover", source.seen("STOP", hangMs), false);
+      await stage.expect("switchover", source.seen("STOP", HANG_MS), false);
       await stage.expect("cancel", source.ask("migrate_cancel"), "ok");
-      await stage.expect("sticks", source.until("cancelled", hangMs), "still cancelling");
+      await stage.expect("sticks", source.until("cancelled", HANG_MS), "still cancelling");
       await stage.expect("yank", source.ask("yank", migrationYank, { outOfBand: true }), "ok");
       const end = source.until(["cancelled", "failed"]);
       await stage.expect("end", end, oneOf("cancelled", "failed"));
@@ -176,7 +176,7 @@ export const mismatchDialogues: Dialogue[] = [
       const pair = await stage.pair({ guest: "filled", sourceCapabilities: ["return-path"] });
       await stage.expect("late", pair.target.set("multifd"), "ok");
       await stage.expect("migrate", pair.migrate(), "ok");
-      await stage.expect("completes", pair.source.until("completed", hangMs), /^still |failed/);
+      await stage.expect("completes", pair.source.until("completed", HANG_MS), /^still |failed/);
     },
   },
   {

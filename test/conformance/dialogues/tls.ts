@@ -3,9 +3,9 @@ import { excluding, including, type Json, refused } from "../expectation.ts";
 import type { Pair, PairOptions } from "../pair.ts";
 import type { Stage } from "../stage.ts";
 
-const user = "someone";
-const key = `${user}:${"ab".repeat(32)}\n`;
-const otherKey = `${user}:${"cd".repeat(32)}\n`;
+const USER = "someone";
+const KEY = `${USER}:${"ab".repeat(32)}\n`;
+const OTHER_KEY = `${USER}:${"cd".repeat(32)}\n`;
 const named = { "tls-creds": "tls" };
 const psk = { "qom-type": "tls-creds-psk", id: "tls" };
 const x509 = { "qom-type": "tls-creds-x509", id: "tls" };
@@ -32,7 +32,7 @@ async function pairWithKeys(
     const answer = pair[side].ask("object-add", { ...psk, dir, ...properties });
     await stage.expect(`key of the ${side}`, answer, "ok");
   };
-  await make("source", { endpoint: "client", username: user });
+  await make("source", { endpoint: "client", username: USER });
   await make("target", { endpoint: "server" });
   return pair;
 }
@@ -70,7 +70,7 @@ export const tlsDialogues: Dialogue[] = [
     async play(stage) {
       const vm = await stage.vm("source");
       const empty = await stage.files({});
-      const dir = await stage.files({ "keys.psk": key });
+      const dir = await stage.files({ "keys.psk": KEY });
       const add = (properties: Record<string, Json>) =>
         vm.ask("object-add", { ...psk, ...properties });
       await stage.expect("no folder", add({}), refused("Missing 'dir' property value"));
@@ -85,10 +85,10 @@ export const tlsDialogues: Dialogue[] = [
       const preset = refused(`Username qemu not found in PSK file ${dir}/keys.psk`);
       await stage.expect("user by default", add({ dir }), preset);
       const named = refused("username should not be set when endpoint=server");
-      await stage.expect("server", add({ dir, endpoint: "server", username: user }), named);
-      await stage.expect("client", add({ dir, username: user }), "ok");
+      await stage.expect("server", add({ dir, endpoint: "server", username: USER }), named);
+      await stage.expect("client", add({ dir, username: USER }), "ok");
       const twice = "attempt to add duplicate property 'tls' to object (type 'container')";
-      await stage.expect("twice", add({ dir, username: user }), refused(twice));
+      await stage.expect("twice", add({ dir, username: USER }), refused(twice));
       const objects = vm.ask("qom-list", { path: "/objects" });
       const child = { name: "tls", type: "child<tls-creds-psk>" };
       await stage.expect("listed", objects, including(child));
@@ -110,15 +110,15 @@ export const tlsDialogues: Dialogue[] = [
         refused(`Unable to access credentials ${dir}/${file}: No such file or directory`);
       await stage.expect("client", add({ dir, endpoint: "client" }), gone("ca-cert.pem"));
       await stage.expect("server", add({ dir, endpoint: "server" }), gone("ca-cert.pem"));
-      const user = refused("Parameter 'username' is unexpected");
-      await stage.expect("property", add({ dir, username: "someone" }), user);
+      const refusedUser = refused("Parameter 'username' is unexpected");
+      await stage.expect("property", add({ dir, username: "someone" }), refusedUser);
     },
   },
   {
     name: "tls/moves",
     claim: "a guest moves under TLS with a key, over one connection",
     async play(stage) {
-      const pair = await pairWithKeys(stage, { source: key, target: key }, { guest: "filled" });
+      const pair = await pairWithKeys(stage, { source: KEY, target: KEY }, { guest: "filled" });
       await stage.expect("migrate", pair.migrate(), "ok");
       await stage.expect("end", pair.source.until("completed"), "completed");
       await stage.expect("target", pair.target.untilRunState("running"), "running");
@@ -134,7 +134,7 @@ export const tlsDialogues: Dialogue[] = [
     async play(stage) {
       const capabilities = ["return-path", "multifd"];
       const options: PairOptions = { guest: "filled", capabilities };
-      const pair = await pairWithKeys(stage, { source: key, target: key }, options);
+      const pair = await pairWithKeys(stage, { source: KEY, target: KEY }, options);
       await stage.expect("migrate", pair.migrate(), "ok");
       await stage.expect("end", pair.source.until("completed"), "completed");
       await stage.expect("target", pair.target.untilRunState("running"), "running");
@@ -144,7 +144,7 @@ export const tlsDialogues: Dialogue[] = [
     name: "tls/wrong-key",
     claim: "another key fails in the handshake: the source is told, the target listens on",
     async play(stage) {
-      const pair = await pairWithKeys(stage, { source: key, target: otherKey });
+      const pair = await pairWithKeys(stage, { source: KEY, target: OTHER_KEY });
       await stage.expect("migrate", pair.migrate(), "ok");
       await stage.expect("why", await fails(stage, pair), /^TLS handshake failed: /);
       await stage.expect("active", pair.source.story().includes("active"), false);
@@ -155,7 +155,7 @@ export const tlsDialogues: Dialogue[] = [
     name: "tls/source-only",
     claim: "a target in clear takes the handshake for a broken stream, and ends",
     async play(stage) {
-      const pair = await pairWithKeys(stage, { source: key });
+      const pair = await pairWithKeys(stage, { source: KEY });
       await stage.expect("migrate", pair.migrate(), "ok");
       await stage.expect("why", await fails(stage, pair), /^TLS handshake failed: /);
       await stage.expect("target", pair.target.exit(), 1);
@@ -165,7 +165,7 @@ export const tlsDialogues: Dialogue[] = [
     name: "tls/target-only",
     claim: "a target with TLS turns a stream in clear away, and listens on",
     async play(stage) {
-      const pair = await pairWithKeys(stage, { target: key }, { guest: "filled" });
+      const pair = await pairWithKeys(stage, { target: KEY }, { guest: "filled" });
       await stage.expect("migrate", pair.migrate(), "ok");
       const why = await fails(stage, pair);
       // Who sees it first, the return path or the stream's own end, is chance.
@@ -193,7 +193,7 @@ export const tlsDialogues: Dialogue[] = [
     claim: "on the target it is found when the source connects: later versions end, 7.2 listens on",
     async play(stage) {
       const options: PairOptions = { targetParameters: named };
-      const pair = await pairWithKeys(stage, { source: key }, options);
+      const pair = await pairWithKeys(stage, { source: KEY }, options);
       await stage.expect("migrate", pair.migrate(), "ok");
       await stage.expect("why", await fails(stage, pair), /^TLS handshake failed: /);
       if (stage.generation === "7.2") {
@@ -208,7 +208,7 @@ export const tlsDialogues: Dialogue[] = [
     claim: "credentials made for the other endpoint do not serve",
     async play(stage) {
       const pair = await stage.pair({ parameters: named });
-      const dir = await stage.files({ "keys.psk": key });
+      const dir = await stage.files({ "keys.psk": KEY });
       const server = { ...psk, dir, endpoint: "server" };
       await stage.expect("object", pair.source.ask("object-add", server), "ok");
       await stage.expect("migrate", pair.migrate(), "ok");
