@@ -3,10 +3,10 @@ import type { Clock } from "../aws/clock.ts";
 import { type Account, executionArn, itemArn, itemMachineArn, nameOf } from "./arn.ts";
 import { itemProcessorPath } from "./definition.ts";
 import { ServiceError, StatesError } from "./errors.ts";
-import { Execution, type TaskResult } from "./execution.ts";
+import { Execution } from "./execution.ts";
 import type { ExecutionHeader, ExecutionRecord, StartedBy } from "./execution-record.ts";
 import { Executions } from "./executions.ts";
-import type { CallJob, ExecutionHost } from "./host.ts";
+import type { CallJob, ExecutionHost, TaskResult } from "./host.ts";
 import { jsonataFunctions } from "./jsonata-functions.ts";
 import { deleting, Machines } from "./machines.ts";
 import { requireName } from "./names.ts";
@@ -180,7 +180,7 @@ export class Engine {
         });
       },
       stopStartedBy: (arn, starter) => this.#stopStartedBy(arn, starter),
-      onEnded: (execution) => this.#onEnded(execution),
+      onEnded: (header) => this.#onEnded(header),
     };
   }
 
@@ -249,11 +249,10 @@ export class Engine {
     }
   }
 
-  #onEnded(execution: Execution): void {
-    const { header } = execution;
+  #onEnded(header: Readonly<ExecutionHeader>): void {
     const { arn, status, error, cause } = header;
     this.#options.logger.debug({ arn, status, error, cause }, "execution has ended");
-    this.executions.ended(execution);
+    this.executions.markEnded(arn);
     const { startedBy } = header;
     if (startedBy?.awaited) {
       const starter = this.executions.live(startedBy.executionArn);

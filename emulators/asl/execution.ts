@@ -1,21 +1,15 @@
 import { itemArn } from "./arn.ts";
 import type { Definition } from "./definition.ts";
-import type { StatesError } from "./errors.ts";
 import type { ExecutionHeader, ExecutionRecord, StartedBy } from "./execution-record.ts";
 import { type Frame, isWaiting, type TaskStep } from "./frame.ts";
 import type { HistoryEvent } from "./history.ts";
-import type { ExecutionHost } from "./host.ts";
+import type { ExecutionHost, TaskResult } from "./host.ts";
 import type { Json } from "./json.ts";
 import { type Change, Ledger } from "./ledger.ts";
 import { Mailbox } from "./mailbox.ts";
 import type { Outside } from "./outside.ts";
 import { Progress } from "./progress.ts";
 import { Timers } from "./timers.ts";
-
-/** How a task came out. */
-export type TaskResult =
-  | { readonly output: Json; readonly error?: undefined }
-  | { readonly error: StatesError };
 
 /** States a frame passes before others have their turn. */
 const STEPS_PER_TURN = 32;
@@ -37,12 +31,12 @@ export class Execution {
   #effects: (() => void)[] = [];
   /** Taken from the ledger, but not yet accepted by the store. */
   #unstored: Change | undefined;
-  #endIsTold: boolean;
+  #isEndReported: boolean;
 
   constructor(host: ExecutionHost, record: ExecutionRecord, definition: Definition) {
     this.#host = host;
     this.#ledger = new Ledger(record, () => host.clock.now());
-    this.#endIsTold = record.header.status !== "RUNNING";
+    this.#isEndReported = record.header.status !== "RUNNING";
     this.#timers = new Timers(host.clock);
     this.#progress = new Progress({
       ledger: this.#ledger,
@@ -128,7 +122,7 @@ export class Execution {
         redriveClientToken: clientToken ?? null,
         deadline: timeoutMs === undefined ? null : now + timeoutMs,
       });
-      this.#endIsTold = false;
+      this.#isEndReported = false;
       const { redriveCount } = this.header;
       this.#ledger.append("ExecutionRedriven", last, { redriveCount });
       this.#armDeadline();
@@ -347,10 +341,10 @@ export class Execution {
     const effects = this.#effects;
     this.#effects = [];
     for (const effect of effects) effect();
-    if (this.#progress.isRunning || this.#endIsTold) return;
-    this.#endIsTold = true;
+    if (this.#progress.isRunning || this.#isEndReported) return;
+    this.#isEndReported = true;
     this.#timers.clear(DEADLINE);
-    this.#host.onEnded(this);
+    this.#host.onEnded(this.header);
   }
 }
 

@@ -113,12 +113,13 @@ export class Executions {
     return this.add(execution);
   }
 
-  ended(execution: Execution): void {
-    const { arn } = execution.header;
+  /** The execution has ended: it counts as open no longer, and may be evicted or archived. */
+  markEnded(arn: string): void {
+    const execution = this.live(arn);
     this.#open.delete(arn);
     this.#ended.add(arn);
     this.#evict();
-    if (this.#options.isDurable) setImmediate(() => this.#archive(execution));
+    if (execution && this.#options.isDurable) setImmediate(() => this.#archive(execution));
   }
 
   async close(): Promise<void> {

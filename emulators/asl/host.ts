@@ -1,11 +1,17 @@
 import type { ServiceLogger } from "../aws/aws-json/answer.ts";
 import type { Clock } from "../aws/clock.ts";
-import type { Execution, TaskResult } from "./execution.ts";
+import type { StatesError } from "./errors.ts";
 import type { ExecutionHeader, StartedBy } from "./execution-record.ts";
 import type { Bindings } from "./expression.ts";
 import type { Frame, TaskStep } from "./frame.ts";
+import type { Json } from "./json.ts";
 import type { ItemStart } from "./outside.ts";
 import type { Store } from "./store/store.ts";
+
+/** Result of a task: its output, or the error it failed with. */
+export type TaskResult =
+  | { readonly output: Json; readonly error?: undefined }
+  | { readonly error: StatesError };
 
 /** A task's call, to be made. */
 export type CallJob = {
@@ -33,5 +39,5 @@ export type ExecutionHost = {
   startItem(parent: Readonly<ExecutionHeader>, item: ItemStart): void;
   redriveItem(mapRunArn: string, index: number): void;
   stopStartedBy(executionArn: string, starter: Pick<StartedBy, "frame" | "serial">): void;
-  onEnded(execution: Execution): void;
+  onEnded(header: Readonly<ExecutionHeader>): void;
 };

@@ -92,6 +92,12 @@ export class Ledger {
     return id;
   }
 
+  /** As `appendFor`, but writes nothing if the history is full: the execution is ending anyway. */
+  appendIfRoom(frame: Frame, type: HistoryEventType, details: JsonObject | null): void {
+    if (this.record.events.length >= HISTORY_EVENTS_MAX - 1) return;
+    this.appendFor(frame, type, details);
+  }
+
   /** The change since the last call, if there is one. */
   take(): Change | undefined {
     if (!this.#isDirty) return undefined;

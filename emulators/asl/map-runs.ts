@@ -5,24 +5,25 @@ import type { MapState } from "./definition.ts";
 import { StatesError } from "./errors.ts";
 import type { ExecutionStatus } from "./execution-record.ts";
 import type { Frame, MapRunStep } from "./frame.ts";
+import { itemInput } from "./item-input.ts";
 import type { Json } from "./json.ts";
-import type { Progress } from "./progress.ts";
 import type { Outcome } from "./states/state-run.ts";
 import { errorOf } from "./task-events.ts";
+import type { Transitions } from "./transitions.ts";
 
 const STARTS_IN_A_ROW = 50;
 
 /** Distributed Maps: each item is an execution of its own, and some may fail. */
 export class MapRuns {
-  readonly #progress: Progress;
+  readonly #transitions: Transitions;
 
-  constructor(progress: Progress) {
-    this.#progress = progress;
+  constructor(transitions: Transitions) {
+    this.#transitions = transitions;
   }
 
   async start(frame: Frame, outcome: Extract<Outcome, { kind: "mapRun" }>): Promise<void> {
-    const { ledger } = this.#progress;
-    const { Label } = this.#progress.stateOf(frame) as MapState;
+    const { ledger } = this.#transitions;
+    const { Label } = this.#transitions.stateOf(frame) as MapState;
     const label = Label ?? keyOf(frame.state);
     const arn = mapRunArn(ledger.header.stateMachineArn, label, randomUUID());
     const { toleratedCount, toleratedPercentage } = outcome;
@@ -46,10 +47,10 @@ export class MapRuns {
   async itemEnded(frame: Frame, status: ExecutionStatus): Promise<void> {
     const step = stepOf(frame);
     if (!step) return;
-    await this.#progress.attempt(frame, async () => {
+    await this.#transitions.attempt(frame, async () => {
       const change =
         status === "SUCCEEDED" ? { succeeded: step.succeeded + 1 } : { failed: step.failed + 1 };
-      this.#progress.ledger.update(frame, { step: { ...step, ...change } });
+      this.#transitions.ledger.update(frame, { step: { ...step, ...change } });
       await this.#fill(frame);
     });
   }
@@ -58,8 +59,8 @@ export class MapRuns {
   async resume(frame: Frame): Promise<void> {
     const step = stepOf(frame);
     if (!step) return;
-    await this.#progress.attempt(frame, async () => {
-      this.#progress.ledger.update(frame, { step: { ...step, ...this.#count(step) } });
+    await this.#transitions.attempt(frame, async () => {
+      this.#transitions.ledger.update(frame, { step: { ...step, ...this.#count(step) } });
       await this.#fill(frame);
     });
   }
@@ -68,18 +69,18 @@ export class MapRuns {
   async redrive(frame: Frame): Promise<void> {
     const step = stepOf(frame);
     if (!step) return;
-    const { ledger, outside } = this.#progress;
+    const { ledger, outside } = this.#transitions;
     ledger.update(frame, { step: { ...step, failed: 0 } });
     ledger.appendFor(frame, "MapRunRedriven", { mapRunArn: step.mapRunArn });
     for (let index = 0; index < step.started; index += 1) {
       const status = outside.findItem(step.mapRunArn, index)?.status;
       if (status !== "SUCCEEDED") outside.redriveItem(step.mapRunArn, index);
     }
-    await this.#progress.attempt(frame, () => this.#fill(frame));
+    await this.#transitions.attempt(frame, () => this.#fill(frame));
   }
 
   async #fill(frame: Frame): Promise<void> {
-    const { ledger, outside, children } = this.#progress;
+    const { ledger, outside } = this.#transitions;
     for (;;) {
       const step = stepOf(frame);
       if (!step) return;
@@ -88,7 +89,7 @@ export class MapRuns {
       if (ended === step.total) break;
       if (step.started === step.total || step.started - ended >= step.concurrency) return;
       const { started: index, mapRunArn: arn, serial } = step;
-      const input = await children.itemInput(frame, index);
+      const input = await itemInput(this.#transitions, frame, index);
       const value = frame.items?.[index] ?? null;
       ledger.update(frame, { step: { ...step, started: index + 1 } });
       // Each start is a write; others shall have their turn between.
@@ -101,7 +102,7 @@ export class MapRuns {
   async #join(frame: Frame): Promise<void> {
     const step = stepOf(frame);
     if (!step) return;
-    const { ledger, outside } = this.#progress;
+    const { ledger, outside } = this.#transitions;
     const outputs: Json[] = [];
     for (let index = 0; index < step.total; index += 1) {
       const output = outside.findItem(step.mapRunArn, index)?.output;
@@ -109,13 +110,13 @@ export class MapRuns {
     }
     ledger.appendFor(frame, "MapRunSucceeded", null);
     ledger.appendFor(frame, "MapStateSucceeded", null);
-    await this.#progress.finishState(frame, outputs);
+    await this.#transitions.finishState(frame, outputs);
   }
 
   #count(step: MapRunStep): { succeeded: number; failed: number } {
     const count = { succeeded: 0, failed: 0 };
     for (let index = 0; index < step.started; index += 1) {
-      const status = this.#progress.outside.findItem(step.mapRunArn, index)?.status;
+      const status = this.#transitions.outside.findItem(step.mapRunArn, index)?.status;
       if (status === "SUCCEEDED") count.succeeded += 1;
       // An item whose execution was lost with its journal has failed: nobody will bring its result.
       else if (status !== "RUNNING") count.failed += 1;
@@ -136,8 +137,8 @@ export class MapRuns {
       "States.ExceedToleratedFailureThreshold",
       "The specified tolerated failure threshold was exceeded",
     );
-    this.#progress.children.note(frame, "MapRunFailed", errorOf(error));
-    this.#progress.children.note(frame, "MapStateFailed", null);
+    this.#transitions.ledger.appendIfRoom(frame, "MapRunFailed", errorOf(error));
+    this.#transitions.ledger.appendIfRoom(frame, "MapStateFailed", null);
     throw error;
   }
 }

@@ -1,7 +1,6 @@
 import { StatesError } from "./errors.ts";
-import type { TaskResult } from "./execution.ts";
 import type { Call } from "./frame.ts";
-import type { CallJob } from "./host.ts";
+import type { CallJob, TaskResult } from "./host.ts";
 import { isObject, type Json, toJson } from "./json.ts";
 
 /** Answer of a function: its result, or the error document with what kind of error it is. */

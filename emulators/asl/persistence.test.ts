@@ -25,7 +25,7 @@ let child: ChildProcess | undefined;
 let fixture: Fixture;
 
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), "switchyard-sfn-"));
+  folder = await mkdtemp(join(tmpdir(), "step-functions-"));
   await startChild();
 });
 

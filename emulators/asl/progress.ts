@@ -18,8 +18,9 @@ import { workOn } from "./states/work.ts";
 import { errorOf } from "./task-events.ts";
 import { Tasks } from "./tasks.ts";
 import { evaluateTemplate } from "./template.ts";
+import type { FrameStart, Transitions } from "./transitions.ts";
 
-type Leave = {
+type Exit = {
   readonly output: Json;
   readonly assign: JsonObject;
   readonly next: string | undefined;
@@ -36,11 +37,11 @@ export type ProgressOptions = {
  * The transitions of one execution. Its methods are called one at a time; each leaves every frame
  * either ready (`enter`, `work`), waiting for something, or finished.
  *
- *     enter → work ─→ leave → enter of the next state, or done
- *               ├──→ wait, task, children, mapRun ──→ leave
- *               └──→ error: backoff → work │ catch → leave │ failed, then the parent's error
+ *     enter → work ─→ exit → enter of the next state, or done
+ *               ├──→ wait, task, children, mapRun ──→ exit
+ *               └──→ error: backoff → work │ catch → exit │ failed, then the parent's error
  */
-export class Progress {
+export class Progress implements Transitions {
   readonly ledger: Ledger;
   readonly outside: Outside;
   readonly tasks: Tasks;
@@ -83,7 +84,7 @@ export class Progress {
   }
 
   /** Adds a frame that is about to enter the first state of its scope. */
-  addFrame(start: Pick<Frame, "parent" | "index" | "scope" | "input" | "lastEventId">): void {
+  addFrame(start: FrameStart): void {
     const frame = this.ledger.add({
       ...start,
       variables: {},
@@ -135,7 +136,7 @@ export class Progress {
         { output: result ?? frame.input },
         result === undefined ? {} : { result },
       );
-      await this.#leave(frame, { ...values, next: "Next" in state ? state.Next : undefined });
+      await this.#exit(frame, { ...values, next: "Next" in state ? state.Next : undefined });
     });
   }
 
@@ -176,7 +177,7 @@ export class Progress {
         { output: error.output, at: `Catch[${found.at}]/` },
         { errorOutput: error.output },
       );
-      await this.#leave(frame, { ...values, next: found.catcher.Next });
+      await this.#exit(frame, { ...values, next: found.catcher.Next });
     } catch (second) {
       await this.#fail(frame, this.#explain(frame, toStatesError(second)));
     }
@@ -237,8 +238,8 @@ export class Progress {
 
   async #apply(frame: Frame, outcome: Outcome): Promise<void> {
     switch (outcome.kind) {
-      case "leave":
-        return this.#leave(frame, outcome);
+      case "exit":
+        return this.#exit(frame, outcome);
       case "wait": {
         const serial = this.ledger.nextSerial();
         this.#ready.delete(frame);
@@ -256,7 +257,7 @@ export class Progress {
     }
   }
 
-  async #leave(frame: Frame, values: Leave): Promise<void> {
+  async #exit(frame: Frame, values: Exit): Promise<void> {
     const state = this.stateOf(frame);
     const output = requireSize(values.output, { state: frame.state, what: "an output" });
     const variables = this.#assign(frame, values.assign);
@@ -316,7 +317,7 @@ export class Progress {
     const reason = `An error occurred while executing the state '${frame.state}' ${at}. ${error.reason}`;
     const explained = new StatesError(error.code, reason);
     const details = { location: error.location, state: frame.state, ...errorOf(explained) };
-    this.children.note(frame, "EvaluationFailed", details);
+    this.ledger.appendIfRoom(frame, "EvaluationFailed", details);
     return explained;
   }
 

@@ -33,7 +33,7 @@ beforeAll(async () => {
         return { tries };
       },
       refuse: async () => {
-        throw new NamedError("MigrationRefused", "no");
+        throw new NamedError("OrderRefused", "no");
       },
       keepToken: tray.handler,
       silent: async () => ({}),
@@ -111,7 +111,7 @@ describe("Task", () => {
         {
           Catch: [
             {
-              ErrorEquals: ["MigrationRefused"],
+              ErrorEquals: ["OrderRefused"],
               Assign: { failed: true },
               Output: {
                 error: "{% $states.errorOutput.Error %}",
@@ -131,7 +131,7 @@ describe("Task", () => {
       },
     };
     expect(outputOf(await fixture.run(machine(states), { vm: 1 }))).toEqual({
-      error: "MigrationRefused",
+      error: "OrderRefused",
       message: "no",
       vm: 1,
       failed: true,

@@ -5,7 +5,6 @@ import type { Frame, TaskStep } from "./frame.ts";
 import type { Json, JsonObject } from "./json.ts";
 import { SECONDS_MAX } from "./limits.ts";
 import { requireSize } from "./payload-size.ts";
-import type { Progress } from "./progress.ts";
 import { parseResource, type Resource } from "./resource.ts";
 import type { TaskOutcome } from "./states/state-run.ts";
 import {
@@ -16,17 +15,18 @@ import {
   succeededEvent,
   timedOutEvent,
 } from "./task-events.ts";
+import type { Transitions } from "./transitions.ts";
 
 /** The life of a Task: scheduled, submitted, and finished by an answer, a token or a deadline. */
 export class Tasks {
-  readonly #progress: Progress;
+  readonly #transitions: Transitions;
 
-  constructor(progress: Progress) {
-    this.#progress = progress;
+  constructor(transitions: Transitions) {
+    this.#transitions = transitions;
   }
 
   async start(frame: Frame, task: TaskOutcome): Promise<void> {
-    const { ledger, outside } = this.#progress;
+    const { ledger, outside } = this.#transitions;
     requireSize(task.parameters, { state: frame.state, what: "arguments" });
     for (const event of scheduledEvents(task, outside.region)) this.#append(frame, event);
     const now = outside.now();
@@ -52,19 +52,19 @@ export class Tasks {
   submitted(frame: Frame, step: TaskStep, output: Json): void {
     const event = submittedEvent(this.#resourceOf(frame), output);
     if (event) this.#append(frame, event);
-    this.#progress.ledger.update(frame, { step: { ...step, submitted: true } });
+    this.#transitions.ledger.update(frame, { step: { ...step, submitted: true } });
   }
 
   async succeed(frame: Frame, output: Json): Promise<void> {
-    await this.#progress.attempt(frame, async () => {
+    await this.#transitions.attempt(frame, async () => {
       requireSize(output, { state: frame.state, what: "a result" });
       this.#append(frame, succeededEvent(this.#resourceOf(frame), output));
-      await this.#progress.finishState(frame, output);
+      await this.#transitions.finishState(frame, output);
     });
   }
 
   async fail(frame: Frame, error: StatesError): Promise<void> {
-    await this.#progress.attempt(frame, async () => {
+    await this.#transitions.attempt(frame, async () => {
       this.#append(frame, failedEvent(this.#resourceOf(frame), error));
       throw error;
     });
@@ -81,33 +81,33 @@ export class Tasks {
   /** Starts the time to the next heartbeat anew. */
   heartbeat(frame: Frame, step: TaskStep): void {
     if (step.heartbeatMs === undefined) return;
-    const heartbeatDeadline = this.#progress.outside.now() + step.heartbeatMs;
-    this.#progress.ledger.update(frame, { step: { ...step, heartbeatDeadline } });
-    this.#progress.outside.arm(frame);
+    const heartbeatDeadline = this.#transitions.outside.now() + step.heartbeatMs;
+    this.#transitions.ledger.update(frame, { step: { ...step, heartbeatDeadline } });
+    this.#transitions.outside.arm(frame);
   }
 
   /** A deadline may have passed: the earlier of the two decides. */
   async onTimer(frame: Frame, step: TaskStep): Promise<void> {
-    const now = this.#progress.outside.now();
+    const now = this.#transitions.outside.now();
     const heartbeatDeadline = step.heartbeatDeadline ?? Number.POSITIVE_INFINITY;
     if (now < Math.min(step.deadline, heartbeatDeadline)) {
-      this.#progress.outside.arm(frame);
+      this.#transitions.outside.arm(frame);
       return;
     }
     const code = heartbeatDeadline < step.deadline ? "States.HeartbeatTimeout" : "States.Timeout";
     const error = new StatesError(code);
-    await this.#progress.attempt(frame, async () => {
+    await this.#transitions.attempt(frame, async () => {
       this.#append(frame, timedOutEvent(this.#resourceOf(frame), error));
       throw error;
     });
   }
 
   #append(frame: Frame, [type, details]: EventDraft): void {
-    this.#progress.ledger.appendFor(frame, type, details);
+    this.#transitions.ledger.appendFor(frame, type, details);
   }
 
   #resourceOf(frame: Frame): Resource {
-    const text = (this.#progress.stateOf(frame) as TaskState).Resource;
+    const text = (this.#transitions.stateOf(frame) as TaskState).Resource;
     return parseResource(text) ?? { kind: "function", arn: text };
   }
 }

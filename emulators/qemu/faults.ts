@@ -1,4 +1,4 @@
-import type { MigrationStatus } from "./migration/status.ts";
+import type { MigrationStatus } from "./catalog/statuses.ts";
 
 /**
  * Something that goes wrong. `at` is a migration status of this process (either side's); without

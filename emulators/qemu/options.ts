@@ -1,4 +1,4 @@
-import type { Device } from "./qemu.ts";
+import type { Device } from "./device.ts";
 import { fromText, isObject, type Json } from "./qmp/text.ts";
 
 /** QEMU's command line, as far as the model knows it. */

@@ -4,6 +4,7 @@ import type { CompatProperty, MachineType } from "./catalog/machine-types.ts";
 import type { Parameters } from "./catalog/parameters.ts";
 import type { Version } from "./catalog/version.ts";
 import type { Clock } from "./clock.ts";
+import type { Device } from "./device.ts";
 import type { Fault } from "./faults.ts";
 import type { Guest } from "./guest.ts";
 import type { Knobs } from "./knobs.ts";
@@ -47,12 +48,6 @@ export type UserObject = {
   readonly properties: JsonObject;
   /** Of TLS credentials for a client: what they were made from. */
   readonly secret: string | undefined;
-};
-
-export type Device = {
-  readonly id: string | undefined;
-  readonly driver: string;
-  readonly properties: Readonly<Record<string, unknown>>;
 };
 
 /** A connected monitor, as the rest of the model sees it. */

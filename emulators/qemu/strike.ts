@@ -1,5 +1,5 @@
+import type { MigrationStatus } from "./catalog/statuses.ts";
 import type { Fault } from "./faults.ts";
-import type { MigrationStatus } from "./migration/status.ts";
 import { exitProcess, holdMainLoop, type Qemu, releaseMainLoop } from "./qemu.ts";
 
 /** Takes a fault; what it is about to do happens now, or when its moment comes. */

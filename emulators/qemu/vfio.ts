@@ -1,5 +1,5 @@
+import type { Device } from "./device.ts";
 import { type Knobs, type VfioKnobs, vfioKnobs } from "./knobs.ts";
-import type { Device } from "./qemu.ts";
 
 /** A VFIO device with what is to be migrated of it. */
 export type VfioDevice = {

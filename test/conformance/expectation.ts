@@ -16,6 +16,13 @@ export type Json =
  */
 export type Expected = Json | RegExp | Matcher;
 
+/** Records a step with the expected value, and returns the actual one. */
+export type Expect = (
+  step: string,
+  actual: Json | Promise<Json>,
+  expected: Expected,
+) => Promise<Json>;
+
 export type Matcher = { describe: string; matches: (actual: Json) => boolean };
 
 export function isAsExpected(actual: Json, expected: Expected): boolean {

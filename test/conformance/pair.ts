@@ -1,7 +1,6 @@
-import type { Json } from "./expectation.ts";
+import type { Expect, Json } from "./expectation.ts";
 import type { Relay } from "./relay.ts";
-import type { Stage, VmOptions } from "./stage.ts";
-import type { Vm } from "./vm.ts";
+import type { Vm, VmOptions } from "./vm.ts";
 
 export type PairOptions = VmOptions & {
   source?: VmOptions;
@@ -39,7 +38,7 @@ export class Pair {
   }
 
   /** Sets both sides up, target first, and opens the target's port. Every refusal is taken down as a step that failed. */
-  async prepare(stage: Stage, options: PairOptions): Promise<void> {
+  async prepare(expect: Expect, options: PairOptions): Promise<void> {
     const {
       events = true,
       capabilities = [],
@@ -49,7 +48,7 @@ export class Pair {
     const always = events ? ["events", ...capabilities] : capabilities;
     const must = async (step: string, answer: Promise<Json>) => {
       const value = await answer;
-      if (value !== "ok") await stage.expect(step, value, "ok");
+      if (value !== "ok") await expect(step, value, "ok");
     };
     await must("target capabilities", this.target.set(...always, ...targetCapabilities));
     await must("source capabilities", this.source.set(...always, ...sourceCapabilities));

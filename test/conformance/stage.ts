@@ -3,26 +3,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describeExpected, type Expected, isAsExpected, type Json } from "./expectation.ts";
 import { type Generation, pick } from "./generation.ts";
-import { type GuestKind, guestImage } from "./guest.ts";
+import { guestImage } from "./guest.ts";
 import { Pair, type PairOptions } from "./pair.ts";
 import { Relay, type Verdict } from "./relay.ts";
 import type { Subject } from "./subject.ts";
-import { Vm } from "./vm.ts";
-
-export type VmOptions = {
-  /** Default `idle`. */
-  guest?: GuestKind;
-  /** Default 32. */
-  memoryMebibytes?: number;
-  /** Default `pc`, the newest of the binary. */
-  machine?: string;
-  /** `-incoming defer`. */
-  incoming?: boolean;
-  /** `-S`. */
-  paused?: boolean;
-  /** More of the command line. */
-  more?: string[];
-};
+import { Vm, type VmOptions } from "./vm.ts";
 
 export type Step = { step: string; actual: Json; expected: string; ok: boolean };
 
@@ -105,7 +90,7 @@ export class Stage {
       this.vm("target", { ...both, incoming: true, ...target }),
     ]);
     const pair = new Pair(left, right);
-    await pair.prepare(this, options);
+    await pair.prepare(this.expect.bind(this), options);
     return pair;
   }
 

@@ -6,9 +6,25 @@ import { QmpClient } from "../../qmp/client.ts";
 import { QmpCommandError, QmpDisconnectedError, QmpTimeoutError } from "../../qmp/error.ts";
 import { isQmpEvent, type QmpEvent } from "../../qmp/events.ts";
 import type { Json } from "./expectation.ts";
+import type { GuestKind } from "./guest.ts";
 
 /** An event as a dialogue sees it: a migration state in QEMU's own word, or the name of any other event. */
 export type SeenEvent = { text: string; atMs: number; data: Readonly<Record<string, unknown>> };
+
+export type VmOptions = {
+  /** Default `idle`. */
+  guest?: GuestKind;
+  /** Default 32. */
+  memoryMebibytes?: number;
+  /** Default `pc`, the newest of the binary. */
+  machine?: string;
+  /** `-incoming defer`. */
+  incoming?: boolean;
+  /** `-S`. */
+  paused?: boolean;
+  /** More of the command line. */
+  more?: string[];
+};
 
 export type VmStart = {
   name: string;

@@ -6,7 +6,7 @@ import { evaluateInteger, evaluateValues, type Outcome, type StateRun } from "./
 export async function runPass(run: StateRun<PassState | SucceedState>): Promise<Outcome> {
   const values = await evaluateValues(run, run.state, { output: run.frame.input });
   const next = run.state.Type === "Pass" ? run.state.Next : undefined;
-  return { kind: "leave", ...values, next };
+  return { kind: "exit", ...values, next };
 }
 
 /** @throws StatesError always: that is what the state is for */
@@ -49,13 +49,13 @@ export async function runChoice(run: StateRun<ChoiceState>): Promise<Outcome> {
     }
     if (!matches) continue;
     const values = await evaluateValues(run, rule, { output: frame.input, at });
-    return { kind: "leave", ...values, next: rule.Next };
+    return { kind: "exit", ...values, next: rule.Next };
   }
   if (state.Default === undefined) {
     throw new StatesError("States.NoChoiceMatched", "No choice rule matched.");
   }
   const values = await evaluateValues(run, state, { output: frame.input });
-  return { kind: "leave", ...values, next: state.Default };
+  return { kind: "exit", ...values, next: state.Default };
 }
 
 async function evaluateText(

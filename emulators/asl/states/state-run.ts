@@ -21,7 +21,7 @@ export type StateRun<S extends State> = {
 export type Outcome =
   /** Nothing to wait for: go on to `next`, or end the scope without it. */
   | {
-      readonly kind: "leave";
+      readonly kind: "exit";
       readonly output: Json;
       readonly assign: JsonObject;
       readonly next: string | undefined;

@@ -1,19 +1,7 @@
 import { isObject } from "../json.ts";
 import { NAME_LENGTH_MAX } from "../limits.ts";
-import type { Diagnostics } from "./diagnostic.ts";
-import { checkState } from "./state.ts";
+import { checkState, type ScopeContext } from "./state.ts";
 import { assignedVariables } from "./variables.ts";
-
-/** Where a check stands and what it may use. */
-export type ScopeContext = {
-  readonly diagnostics: Diagnostics;
-  readonly integrations: ReadonlySet<string>;
-  /** JSON pointer to the scope; empty for the machine itself. */
-  readonly location: string;
-  /** Variables of the enclosing scopes: readable here, but not to be assigned. */
-  readonly outerVariables: ReadonlySet<string>;
-  readonly depth: number;
-};
 
 const DEPTH_MAX = 20;
 
@@ -40,7 +28,10 @@ export function checkScope(scope: Record<string, unknown>, context: ScopeContext
     if (name === "" || name.length > NAME_LENGTH_MAX) {
       diagnostics.add(at, `State '${name}': a name has 1 to ${NAME_LENGTH_MAX} characters`);
     }
-    if (isObject(state)) checkState(name, state, { ...context, states, variables, location: at });
-    else diagnostics.add(at, `State '${name}' must be an object`);
+    if (isObject(state)) {
+      checkState(name, state, { ...context, states, variables, location: at, checkScope });
+    } else {
+      diagnostics.add(at, `State '${name}' must be an object`);
+    }
   }
 }

@@ -1,5 +1,6 @@
 import { isObject } from "../json.ts";
 import { visitStrings } from "../template.ts";
+import type { Diagnostics } from "./diagnostic.ts";
 import { expressionProblem, type StatesMember } from "./expressions.ts";
 import {
   catcherFields,
@@ -13,17 +14,30 @@ import {
   scopeFields,
   stateFields,
 } from "./fields.ts";
-import { checkScope, type ScopeContext } from "./scope.ts";
 import { checkTask } from "./task.ts";
 import { variableNameProblem } from "./variables.ts";
 
-type StateContext = ScopeContext & {
+type Fields = Record<string, unknown>;
+
+/** Position of a check in the definition, and what it may use. */
+export type ScopeContext = {
+  readonly diagnostics: Diagnostics;
+  readonly integrations: ReadonlySet<string>;
+  /** JSON pointer to the scope or state; empty for the machine itself. */
+  readonly location: string;
+  /** Variables of the enclosing scopes: readable here, but not to be assigned. */
+  readonly outerVariables: ReadonlySet<string>;
+  readonly depth: number;
+};
+
+export type StateContext = ScopeContext & {
   readonly states: Readonly<Record<string, unknown>>;
   /** Variables assigned in the state's own scope. */
   readonly variables: ReadonlySet<string>;
+  /** Checks a scope inside the state: the language is recursive. */
+  readonly checkScope: (scope: Fields, context: ScopeContext) => void;
 };
 
-type Fields = Record<string, unknown>;
 type Report = (field: string, problem: string, code?: string) => void;
 
 const RECOVERING = new Set(["Task", "Parallel", "Map"]);
@@ -46,7 +60,7 @@ export function checkState(name: string, state: Fields, context: StateContext): 
   for (const field of requiredFields[type] ?? []) {
     if (state[field] === undefined) report(field, "is required");
   }
-  if ("Next" in table) checkLeaving(state, report);
+  if ("Next" in table) checkTransition(state, report);
   const members: StatesMember[] = RECOVERING.has(type) ? ["result"] : [];
   checkValues(state, members, context, report);
   checkTarget(state, "Next", context, report);
@@ -64,7 +78,7 @@ const typeChecks: Readonly<
   Map: checkMap,
 };
 
-function checkLeaving(state: Fields, report: Report): void {
+function checkTransition(state: Fields, report: Report): void {
   if (state.Next !== undefined && state.End !== undefined) {
     report("End", "cannot stand beside 'Next'", "TERMINAL_STATE_WITH_NEXT");
   }
@@ -237,7 +251,7 @@ function checkInlineMap(state: Fields, config: Fields, report: Report): void {
 
 function checkInner(scope: Fields, at: string, context: StateContext, seesOuter: boolean): void {
   const outer = seesOuter ? [...context.outerVariables, ...context.variables] : [];
-  checkScope(scope, {
+  context.checkScope(scope, {
     diagnostics: context.diagnostics,
     integrations: context.integrations,
     location: `${context.location}/${at}`,

@@ -37,7 +37,7 @@ const dieHalfway = `
 let dataDir: string;
 
 beforeEach(async () => {
-  dataDir = await mkdtemp(path.join(tmpdir(), "switchyard-dynamodb-"));
+  dataDir = await mkdtemp(path.join(tmpdir(), "dynamodb-"));
 });
 
 afterEach(async () => {

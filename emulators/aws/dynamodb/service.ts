@@ -1,6 +1,6 @@
 import { AwsError, unknownOperation } from "../aws-json/aws-error.ts";
+import type { DynamodbContext } from "./context.ts";
 import { errorName } from "./errors.ts";
-import type { IdempotencyTokens } from "./idempotency-tokens.ts";
 import {
   checkInput,
   type Input,
@@ -10,69 +10,62 @@ import {
   runNow,
 } from "./operations.ts";
 import type { Item, Store, Table } from "./store.ts";
-import type { TimeToLive } from "./time-to-live.ts";
 import { transactGetItems, transactWriteItems } from "./transact.ts";
 
-export type DynamodbService = {
-  store: Store;
-  timeToLive: TimeToLive;
-  tokens: IdempotencyTokens;
-};
-
 type Done = (error: Error | null) => void;
-type Answer = (service: DynamodbService, input: Input) => Output | Promise<Output>;
+type Answer = (context: DynamodbContext, input: Input) => Output | Promise<Output>;
 
 const answers: Record<string, Answer> = {
-  BatchGetItem: (service, input) => read(service, "BatchGetItem", input),
-  BatchWriteItem: (service, input) => write(service, "BatchWriteItem", input),
+  BatchGetItem: (context, input) => read(context, "BatchGetItem", input),
+  BatchWriteItem: (context, input) => write(context, "BatchWriteItem", input),
   CreateTable: createTable,
-  DeleteItem: (service, input) => writeItem(service, "DeleteItem", input),
+  DeleteItem: (context, input) => writeItem(context, "DeleteItem", input),
   DeleteTable: deleteTable,
-  DescribeTable: (service, input) => read(service, "DescribeTable", input),
+  DescribeTable: (context, input) => read(context, "DescribeTable", input),
   DescribeTimeToLive: ({ timeToLive }, input) => timeToLive.describe(input),
-  GetItem: (service, input) => read(service, "GetItem", input),
-  ListTables: (service, input) => read(service, "ListTables", input),
-  PutItem: (service, input) => writeItem(service, "PutItem", input),
-  Query: (service, input) => walk(service, "Query", input),
-  Scan: (service, input) => walk(service, "Scan", input),
+  GetItem: (context, input) => read(context, "GetItem", input),
+  ListTables: (context, input) => read(context, "ListTables", input),
+  PutItem: (context, input) => writeItem(context, "PutItem", input),
+  Query: (context, input) => walk(context, "Query", input),
+  Scan: (context, input) => walk(context, "Scan", input),
   TransactGetItems: ({ store }, input) => transactGetItems(store, input),
   TransactWriteItems: transactWriteItems,
-  UpdateItem: (service, input) => writeItem(service, "UpdateItem", input),
+  UpdateItem: (context, input) => writeItem(context, "UpdateItem", input),
   UpdateTimeToLive: ({ timeToLive }, input) => timeToLive.update(input),
 };
 
 /** @throws AwsError as DynamoDB would, or UnknownOperationException for what is not supported. */
-export async function answer(service: DynamodbService, operation: string, input: Input) {
+export async function answer(context: DynamodbContext, operation: string, input: Input) {
   const handler = Object.hasOwn(answers, operation) ? answers[operation] : undefined;
   if (!handler) throw unknownOperation(`${operation} is not supported by the local DynamoDB`);
-  return handler(service, input);
+  return handler(context, input);
 }
 
-function read({ store }: DynamodbService, name: OperationName, input: Input): Promise<Output> {
+function read({ store }: DynamodbContext, name: OperationName, input: Input): Promise<Output> {
   return run(store, name, checkInput(store, name, input));
 }
 
-function walk({ store }: DynamodbService, name: OperationName, input: Input): Promise<Output> {
+function walk({ store }: DynamodbContext, name: OperationName, input: Input): Promise<Output> {
   const checked = checkInput(store, name, input);
   const start = checked.ExclusiveStartKey as Item | undefined;
   const startKey = start && store.keyOf(String(checked.TableName), start);
   return run(startKey === undefined ? store : store.startingAfter(startKey), name, checked);
 }
 
-function write({ store }: DynamodbService, name: OperationName, input: Input): Output {
+function write({ store }: DynamodbContext, name: OperationName, input: Input): Output {
   const checked = checkInput(store, name, input);
   return store.rows.atomically(() => runNow(store, name, checked));
 }
 
-function writeItem(service: DynamodbService, name: OperationName, input: Input): Output {
+function writeItem(context: DynamodbContext, name: OperationName, input: Input): Output {
   const wantsOldItem = input.ReturnValuesOnConditionCheckFailure === "ALL_OLD";
   try {
-    return write(service, name, input);
+    return write(context, name, input);
   } catch (error) {
     if (!wantsOldItem) throw error;
     if (!(error instanceof AwsError)) throw error;
     if (errorName(error) !== "ConditionalCheckFailedException") throw error;
-    const Item = readItem(service.store, input);
+    const Item = readItem(context.store, input);
     throw new AwsError({ type: error.type, message: error.message, members: Item ? { Item } : {} });
   }
 }
@@ -84,14 +77,14 @@ function readItem(store: Store, input: Input): Item | undefined {
 }
 
 /** The answer says CREATING, as on AWS; the table is there with it. */
-function createTable({ store }: DynamodbService, input: Input): Output {
+function createTable({ store }: DynamodbContext, input: Input): Output {
   const checked = checkInput(store, "CreateTable", input);
   return store.rows.atomically(() =>
     structuredClone(runNow(settling(store), "CreateTable", checked)),
   );
 }
 
-function deleteTable({ store, timeToLive }: DynamodbService, input: Input): Output {
+function deleteTable({ store, timeToLive }: DynamodbContext, input: Input): Output {
   const checked = checkInput(store, "DeleteTable", input);
   return store.rows.atomically(() => {
     const output = structuredClone(runNow(settling(store), "DeleteTable", checked));

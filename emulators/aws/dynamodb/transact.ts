@@ -8,9 +8,9 @@
  */
 import db from "dynalite/db/index.js";
 import { AwsError } from "../aws-json/aws-error.ts";
+import type { DynamodbContext } from "./context.ts";
 import { dynamodbError, errorName, fromDynalite, validationError } from "./errors.ts";
 import { checkInput, type Input, type OperationName, type Output, runNow } from "./operations.ts";
-import type { DynamodbService } from "./service.ts";
 import type { Item, Store } from "./store.ts";
 
 type Kind = keyof typeof operationOf;
@@ -41,8 +41,8 @@ const operationOf = {
 
 /** @throws AwsError ValidationException, ResourceNotFoundException,
  * IdempotentParameterMismatchException or TransactionCanceledException. */
-export function transactWriteItems(service: DynamodbService, input: Input): Output {
-  const { store, tokens } = service;
+export function transactWriteItems(context: DynamodbContext, input: Input): Output {
+  const { store, tokens } = context;
   requireMembers("TransactWriteItems", input, ["TransactItems", "ClientRequestToken"]);
   const items = requireItems(input);
   const token = requireToken(input.ClientRequestToken);

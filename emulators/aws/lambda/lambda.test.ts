@@ -6,8 +6,8 @@ import { type Lambda, startLambda } from "./server.ts";
 
 const ARN = "arn:aws:lambda:eu-central-1:000000000000:function:";
 
-class GuestBusyError extends Error {
-  override name = "GuestBusyError";
+class OutOfStockError extends Error {
+  override name = "OutOfStockError";
 }
 
 const clock = new ManualClock();
@@ -18,7 +18,7 @@ registry.register("echo", async (event, context) => {
   return { event, name: context.functionName, leftMs: context.getRemainingTimeInMillis() };
 });
 registry.register("fail", async () => {
-  throw new GuestBusyError("try later");
+  throw new OutOfStockError("try later");
 });
 registry.register("hang", () => new Promise(() => {}), { timeoutMs: 1500 });
 registry.register("nothing", async () => undefined);
@@ -70,9 +70,9 @@ describe("Invoke", () => {
     const { StatusCode, FunctionError, payload } = await invoke("fail");
     expect({ StatusCode, FunctionError }).toEqual({ StatusCode: 200, FunctionError: "Unhandled" });
     expect(payload).toEqual({
-      errorType: "GuestBusyError",
+      errorType: "OutOfStockError",
       errorMessage: "try later",
-      trace: expect.arrayContaining(["GuestBusyError: try later"]),
+      trace: expect.arrayContaining(["OutOfStockError: try later"]),
     });
   });
 

@@ -23,7 +23,7 @@ const serve = `
 let dataDir: string;
 
 beforeEach(async () => {
-  dataDir = await mkdtemp(path.join(tmpdir(), "switchyard-sqs-"));
+  dataDir = await mkdtemp(path.join(tmpdir(), "sqs-"));
 });
 
 afterEach(async () => {

@@ -1,12 +1,12 @@
 import { checkCapabilities, checkParameters, listCapabilities } from "../catalog/capabilities.ts";
 import { changeParameters } from "../catalog/parameters.ts";
+import { isIdle, isPostcopy, listStatuses } from "../catalog/statuses.ts";
 import { atLeast } from "../catalog/version.ts";
 import { listenForMigration } from "../migration/accepting.ts";
 import { findRefusal } from "../migration/blockers.ts";
 import { cancelMigration, pausePostcopy } from "../migration/cancelling.ts";
 import { queryMigrate } from "../migration/progress.ts";
 import { startMigration } from "../migration/source.ts";
-import { isIdle, isPostcopy, listStatuses } from "../migration/status.ts";
 import { setStatus } from "../migration/transition.ts";
 import type { Qemu } from "../qemu.ts";
 import { type Commands, Later, QmpError } from "../qmp/command.ts";

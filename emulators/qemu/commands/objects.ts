@@ -1,7 +1,8 @@
+import { isIdle } from "../catalog/statuses.ts";
 import { atLeast } from "../catalog/version.ts";
 import { vfioProperties } from "../catalog/vfio-properties.ts";
-import { isIdle } from "../migration/status.ts";
-import type { Device, Qemu } from "../qemu.ts";
+import type { Device } from "../device.ts";
+import type { Qemu } from "../qemu.ts";
 import { type Commands, QmpError } from "../qmp/command.ts";
 import { isObject, type Json, type JsonObject } from "../qmp/text.ts";
 import { createVfioDevice, isVfio } from "../vfio.ts";

@@ -1,5 +1,6 @@
 import { atLeast } from "../catalog/version.ts";
-import type { Device, Qemu } from "../qemu.ts";
+import type { Device } from "../device.ts";
+import type { Qemu } from "../qemu.ts";
 import { listVfioBlockers } from "../vfio.ts";
 
 /** Why this guest cannot be migrated now, in the words of `blocked-reasons`. */

@@ -1,10 +1,10 @@
+import { isIdle, isPostcopy } from "../catalog/statuses.ts";
 import { atLeast } from "../catalog/version.ts";
 import { type Qemu, releaseMainLoop } from "../qemu.ts";
 import { QmpError } from "../qmp/command.ts";
 import { breakStream } from "./connecting.ts";
 import type { Attempt } from "./outgoing-state.ts";
 import { linkBytesPerSecond } from "./sending.ts";
-import { isIdle, isPostcopy } from "./status.ts";
 import { setStatus } from "./transition.ts";
 
 /**

@@ -1,7 +1,7 @@
+import type { MigrationStatus } from "../catalog/statuses.ts";
 import type { Inlet } from "../stream/endpoint.ts";
 import type { Frame } from "../stream/frame.ts";
 import type { Address, Listener } from "../stream/network.ts";
-import type { MigrationStatus } from "./status.ts";
 
 /** The target side of migration. */
 export type Incoming = {

@@ -6,19 +6,12 @@
  * It runs in QEMU's main loop: while a device loads, QMP does not answer.
  */
 import { atLeast } from "../catalog/version.ts";
-import { findFault } from "../faults.ts";
-import {
-  exitProcess,
-  holdMainLoop,
-  type Qemu,
-  releaseMainLoop,
-  reportError,
-  startGuest,
-} from "../qemu.ts";
+import { exitProcess, holdMainLoop, type Qemu, releaseMainLoop, reportError } from "../qemu.ts";
 import { type DeviceState, type Frame, returnType, word } from "../stream/frame.ts";
 import { sleep, type Task } from "../task.ts";
 import { INIT_DATA_SENT_TAG, type VfioDevice } from "../vfio.ts";
 import type { Inbox } from "./incoming-state.ts";
+import { closeListener, LoadError, nextFrame, shutReturnPath, startLoaded } from "./load-steps.ts";
 import { loadConfig, startLoader } from "./multifd-target.ts";
 import { runPostcopyTarget } from "./postcopy-target.ts";
 import { setStatus } from "./transition.ts";
@@ -26,11 +19,6 @@ import { usesMultifd } from "./vfio-source.ts";
 
 /** What the target needs to load the devices that QEMU emulates. */
 const LOAD_DEVICES_MS = 1.5;
-
-/** The stream cannot be loaded. */
-export class LoadError extends Error {
-  override name = "LoadError";
-}
 
 /** Starts to load: every channel is there. */
 export function loadMigration(qemu: Qemu): void {
@@ -47,21 +35,6 @@ export function loadMigration(qemu: Qemu): void {
     if (!(error instanceof LoadError)) throw error;
     failLoading(qemu, error.message);
   });
-}
-
-/** The next frame of the main channel. Throws LoadError when there is none any more. */
-export function* nextFrame(qemu: Qemu): Task<{ frame: Frame; inbox: Inbox }> {
-  const { incoming } = qemu;
-  const inbox = incoming.main;
-  if (!inbox) throw new Error("Expected a main channel");
-  const isReady = (): boolean =>
-    incoming.brokenBy !== undefined ||
-    (qemu.stalls === 0 && (inbox.frames.length > 0 || inbox.isClosed));
-  if (!isReady()) yield { until: isReady };
-  if (incoming.brokenBy !== undefined) throw new LoadError(incoming.brokenBy);
-  const frame = inbox.frames.shift();
-  if (!frame) throw new LoadError("check_section_footer: Read section footer failed: -5");
-  return { frame, inbox };
 }
 
 function* load(qemu: Qemu): Task {
@@ -97,28 +70,6 @@ function finish(qemu: Qemu, state: DeviceState | undefined): void {
   closeListener(qemu);
   setStatus(qemu, "incoming", "completed");
   shutReturnPath(qemu);
-}
-
-/** Puts the guest into the state that the stream brought. */
-export function startLoaded(qemu: Qemu, state: DeviceState | undefined): void {
-  qemu.guest.load(state?.counter ?? 0);
-  if (qemu.isAutostart && (state?.runState ?? "running") === "running") startGuest(qemu);
-  else qemu.runState = "paused";
-}
-
-/** The last word on the return path. A fault can lose it, and with it the connection. */
-export function shutReturnPath(qemu: Qemu): void {
-  const { incoming } = qemu;
-  const isLost = findFault(qemu.faults, "drop-shut") !== undefined;
-  if (incoming.hasReturnPath && !isLost) incoming.main?.inlet.reply(returnType.shut, word(0));
-  for (const close of incoming.closers) close();
-  incoming.closers.clear();
-}
-
-export function closeListener(qemu: Qemu): void {
-  qemu.incoming.listener?.close();
-  qemu.incoming.listener = undefined;
-  qemu.incoming.addresses = [];
 }
 
 function* loadFrame(qemu: Qemu, frame: Frame, inbox: Inbox): Task {

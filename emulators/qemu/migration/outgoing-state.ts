@@ -1,6 +1,6 @@
+import type { MigrationStatus } from "../catalog/statuses.ts";
 import type { Outlet } from "../stream/endpoint.ts";
 import type { Address } from "../stream/network.ts";
-import type { MigrationStatus } from "./status.ts";
 
 /** The source side of migration. */
 export type Outgoing = {

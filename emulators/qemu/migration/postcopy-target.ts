@@ -2,7 +2,7 @@ import { atLeast } from "../catalog/version.ts";
 import type { Qemu } from "../qemu.ts";
 import { type DeviceState, returnType, word } from "../stream/frame.ts";
 import { sleep, type Task } from "../task.ts";
-import { closeListener, LoadError, nextFrame, shutReturnPath, startLoaded } from "./loading.ts";
+import { closeListener, LoadError, nextFrame, shutReturnPath, startLoaded } from "./load-steps.ts";
 import { setStatus } from "./transition.ts";
 
 /** The guest runs here while its RAM still comes. */

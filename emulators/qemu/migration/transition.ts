@@ -1,7 +1,7 @@
+import type { MigrationStatus } from "../catalog/statuses.ts";
 import { atLeast } from "../catalog/version.ts";
 import { emit, type Qemu } from "../qemu.ts";
 import { strikeFaults } from "../strike.ts";
-import type { MigrationStatus } from "./status.ts";
 
 /** Moves one side of migration to a state, with everything that QEMU tells about it. */
 export function setStatus(

@@ -1,7 +1,7 @@
 import { listCapabilities } from "../catalog/capabilities.ts";
 import { listParameters } from "../catalog/parameters.ts";
+import { listStatuses } from "../catalog/statuses.ts";
 import { atLeast, isPresent, type Version } from "../catalog/version.ts";
-import { listStatuses } from "../migration/status.ts";
 import { type Arguments, type ArgumentType, type Commands, isOptional } from "./command.ts";
 import type { JsonObject } from "./text.ts";
 

@@ -1,4 +1,4 @@
-import { isPresent, type Lifetime, type Version } from "../catalog/version.ts";
+import { isPresent, type Lifetime, type Version } from "./version.ts";
 
 const statuses = [
   { name: "none" },

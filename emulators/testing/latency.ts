@@ -1,6 +1,6 @@
 /**
  * Measures the local services through the AWS SDK's clients, data on disk, in milliseconds:
- * `npx node emulators/aws/testing/latency.ts`
+ * `node emulators/testing/latency.ts`
  */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -13,16 +13,16 @@ import {
   SendMessageCommand,
 } from "@aws-sdk/client-sqs";
 import { GetCommand, TransactWriteCommand, UpdateCommand } from "@aws-sdk/lib-dynamodb";
-import { startDynamodb } from "../dynamodb/dynamodb.ts";
-import { tableInput } from "../dynamodb/fixtures.ts";
-import { startSqs } from "../sqs/sqs.ts";
-import { documentClient, sqsClient } from "./clients.ts";
+import { startDynamodb } from "../aws/dynamodb/dynamodb.ts";
+import { tableInput } from "../aws/dynamodb/fixtures.ts";
+import { startSqs } from "../aws/sqs/sqs.ts";
+import { documentClient, sqsClient } from "../aws/testing/clients.ts";
 
 const ROUNDS = 300;
 const WARM_UP_ROUNDS = 50;
 
 async function main(): Promise<void> {
-  const dataDir = await mkdtemp(path.join(tmpdir(), "switchyard-latency-"));
+  const dataDir = await mkdtemp(path.join(tmpdir(), "latency-"));
   try {
     await measureDynamodb(dataDir);
     await measureSqs(dataDir);

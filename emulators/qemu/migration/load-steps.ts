@@ -1,0 +1,48 @@
+/** Steps that loading a precopy stream and a postcopy stream have in common. */
+import { findFault } from "../faults.ts";
+import { type Qemu, startGuest } from "../qemu.ts";
+import { type DeviceState, type Frame, returnType, word } from "../stream/frame.ts";
+import type { Task } from "../task.ts";
+import type { Inbox } from "./incoming-state.ts";
+
+/** The stream cannot be loaded. */
+export class LoadError extends Error {
+  override name = "LoadError";
+}
+
+/** The next frame of the main channel. Throws LoadError when there is none any more. */
+export function* nextFrame(qemu: Qemu): Task<{ frame: Frame; inbox: Inbox }> {
+  const { incoming } = qemu;
+  const inbox = incoming.main;
+  if (!inbox) throw new Error("Expected a main channel");
+  const isReady = (): boolean =>
+    incoming.brokenBy !== undefined ||
+    (qemu.stalls === 0 && (inbox.frames.length > 0 || inbox.isClosed));
+  if (!isReady()) yield { until: isReady };
+  if (incoming.brokenBy !== undefined) throw new LoadError(incoming.brokenBy);
+  const frame = inbox.frames.shift();
+  if (!frame) throw new LoadError("check_section_footer: Read section footer failed: -5");
+  return { frame, inbox };
+}
+
+/** Puts the guest into the state that the stream brought. */
+export function startLoaded(qemu: Qemu, state: DeviceState | undefined): void {
+  qemu.guest.load(state?.counter ?? 0);
+  if (qemu.isAutostart && (state?.runState ?? "running") === "running") startGuest(qemu);
+  else qemu.runState = "paused";
+}
+
+/** The last word on the return path. A fault can lose it, and with it the connection. */
+export function shutReturnPath(qemu: Qemu): void {
+  const { incoming } = qemu;
+  const isLost = findFault(qemu.faults, "drop-shut") !== undefined;
+  if (incoming.hasReturnPath && !isLost) incoming.main?.inlet.reply(returnType.shut, word(0));
+  for (const close of incoming.closers) close();
+  incoming.closers.clear();
+}
+
+export function closeListener(qemu: Qemu): void {
+  qemu.incoming.listener?.close();
+  qemu.incoming.listener = undefined;
+  qemu.incoming.addresses = [];
+}
