@@ -7,6 +7,7 @@ import {
   ResourceInUseException,
   UpdateTimeToLiveCommand,
 } from "@aws-sdk/client-dynamodb";
+import { LambdaClient } from "@aws-sdk/client-lambda";
 import {
   CreateStateMachineCommand,
   SFNClient,
@@ -15,9 +16,11 @@ import {
 import type { Logger } from "pino";
 import { migrationTasks } from "../core/migration/tasks.ts";
 import { startStepFunctions } from "../emulators/asl/server.ts";
-import type { Carrier } from "../emulators/aws/aws-json/carrier.ts";
+import type { InProcessTransport } from "../emulators/aws/aws-json/in-process-transport.ts";
 import { systemClock } from "../emulators/aws/clock.ts";
 import { startDynamodb } from "../emulators/aws/dynamodb/dynamodb.ts";
+import type { Credentials } from "../emulators/aws/http/signature.ts";
+import { invokeOverHttp } from "../emulators/aws/lambda/invoke-over-http.ts";
 import { type FunctionRegistry, functionRegistry } from "../emulators/aws/lambda/registry.ts";
 import { startLambda } from "../emulators/aws/lambda/server.ts";
 import { startSqs } from "../emulators/aws/sqs/sqs.ts";
@@ -38,38 +41,46 @@ export type LocalCloudOptions = {
   port?: number;
   /** Folder that holds all state; in memory without it. */
   dataDir?: string;
-  /** What operators authenticate with. */
+  /** The token that operators authenticate with. */
   operatorToken: string;
+  /**
+   * How the functions call DynamoDB, SQS and Step Functions, and Step Functions the functions:
+   * within this process (the default: no connection, no signature), or over HTTP with signatures, as on
+   * AWS. Everybody else always uses HTTP with signatures.
+   */
+  transport?: "in-process" | "http";
   log: Logger;
 };
 
 export type LocalCloud = {
   /** Base URL of the API, for operators and agents. */
   apiUrl: string;
-  /** What the AWS SDK of an agent needs in its environment. */
+  /** Environment variables for the AWS SDK of an agent. */
   agentEnvironment: Record<string, string>;
-  /** What the AWS SDK of anybody who wants to look inside needs in its environment. */
+  /** Environment variables for the AWS SDK of any other client, such as the AWS CLI. */
   environment: Record<string, string>;
   close(): Promise<void>;
 };
 
-type Part = { endpoint: string; carrier?: Carrier; close(): Promise<void> };
+type Part = { endpoint: string; transport?: InProcessTransport; close(): Promise<void> };
 
 /**
  * The cloud on one machine: DynamoDB, SQS, Step Functions and Lambda on loopback, and the project's
  * own functions behind them, unchanged. A service whose AWS_ENDPOINT_URL_* is set already is not
- * started: that endpoint is used. The functions reach the others without a connection (ADR 9).
+ * started: that endpoint is used, over HTTP. Each service accepts only requests that are signed with
+ * the access key in `environment`; calls within the process (ADR 9) have no signature.
  *
  * Sets AWS_* and the functions' configuration in `process.env`: one local cloud per process.
  */
 export async function startLocalCloud(options: LocalCloudOptions): Promise<LocalCloud> {
-  const { port = 0, dataDir, log } = options;
+  const { port = 0, dataDir, log, transport = "in-process" } = options;
   const parts: { close(): Promise<void> }[] = [];
   const close = async () => {
     for (const part of parts.splice(0).reverse()) await part.close();
   };
   const place = (offset: number, name: string) => ({
     port: port === 0 ? 0 : port + offset,
+    credentials: credentials(),
     logger: log,
     ...(dataDir === undefined ? {} : { dataDir: folder(dataDir, name) }),
   });
@@ -87,7 +98,8 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
         },
       });
       process.env[variable] = part.endpoint;
-      if (part.carrier !== undefined) overrideTransport(service, part.carrier);
+      if (transport === "http" || part.transport === undefined) return;
+      overrideTransport(service, part.transport);
     };
     await run("SQS", () => startSqs({ ...place(1, "sqs"), now: systemClock.now }));
     await run("DYNAMODB", () => startDynamodb(place(2, "dynamodb")));
@@ -97,7 +109,7 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
     parts.push(gateway);
     await run("SFN", () =>
       startStepFunctions({
-        invoke: registry.invoke,
+        invoke: transport === "http" ? httpInvoke(parts) : registry.invoke,
         region: REGION,
         accountId: ACCOUNT,
         ...place(3, "step-functions"),
@@ -121,7 +133,7 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
   }
 }
 
-/** The emulators take any credentials; a region must be there for the SDK to start at all. */
+/** The SDK needs a region and an access key to start at all; those of the environment are kept. */
 function setDefaults(operatorToken: string): void {
   process.env.AWS_REGION ??= REGION;
   process.env.AWS_ACCESS_KEY_ID ??= "local";
@@ -132,7 +144,22 @@ function setDefaults(operatorToken: string): void {
   process.env.OPERATOR_TOKEN_SHA256 = createHash("sha256").update(operatorToken).digest("hex");
 }
 
-/** The functions read their configuration when they are loaded, so they are loaded now. */
+/** The one access key of the local cloud. */
+function credentials(): Credentials {
+  const { AWS_ACCESS_KEY_ID = "", AWS_SECRET_ACCESS_KEY = "" } = process.env;
+  return { accessKeyId: AWS_ACCESS_KEY_ID, secretAccessKey: AWS_SECRET_ACCESS_KEY };
+}
+
+/** One attempt without a deadline: the function's own timeout and the state's Retry decide. */
+function httpInvoke(parts: { close(): Promise<void> }[]) {
+  const requestHandler = { httpAgent: { keepAlive: true, maxSockets: 256 } };
+  const client = new LambdaClient({ maxAttempts: 1, requestHandler });
+  parts.push({ close: async () => client.destroy() });
+  return (name: string, event: unknown, signal: AbortSignal) =>
+    invokeOverHttp(client, name, event, signal);
+}
+
+/** The functions read their configuration when they are loaded, so they are loaded only here. */
 async function register(
   registry: FunctionRegistry,
   options: { port: number; log: Logger },
@@ -169,7 +196,7 @@ async function createTable(): Promise<void> {
   }
 }
 
-/** Made, or brought up to date: executions under way go on by the definition they began with. */
+/** Creates or updates it. Running executions keep the definition that they started with. */
 async function createStateMachine(): Promise<void> {
   const arn = (name: string) => `arn:aws:lambda:${REGION}:${ACCOUNT}:function:${name}`;
   const definition = JSON.stringify(migrationDefinition(refsOf(migrationTasks, arn)));

@@ -1,8 +1,9 @@
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
 import { pino } from "pino";
+import { replaceFile } from "../emulators/asl/store/replace-file.ts";
 import { startLocalCloud } from "./cloud.ts";
 
 const program = new Command("switchyard-local")
@@ -13,9 +14,17 @@ const program = new Command("switchyard-local")
   .addHelpText(
     "after",
     `
-The operator token is made at the first start. With --data-dir it is kept in
+The operator token is created at the first start. With --data-dir it is kept in
 <folder>/operator-token (readable by you only), otherwise it is printed.
-AWS_ENDPOINT_URL_DYNAMODB, _SQS, _SFN or _LAMBDA: use that endpoint in place of our own.`,
+
+Environment:
+  AWS_ENDPOINT_URL_DYNAMODB, _SQS, _SFN or _LAMBDA
+      use that endpoint in place of the built-in service
+  AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY
+      the one access key that the built-in services accept (default: local, local)
+  SWITCHYARD_LOCAL_HTTP=1
+      call every service over HTTP with signatures, as on AWS; by default the functions call
+      DynamoDB, SQS and Step Functions, and Step Functions the functions, within this process`,
   )
   .parse();
 
@@ -32,6 +41,7 @@ try {
   const cloud = await startLocalCloud({
     port: options.port,
     operatorToken,
+    transport: isHttpWanted(process.env.SWITCHYARD_LOCAL_HTTP) ? "http" : "in-process",
     log,
     ...(dataDir === undefined ? {} : { dataDir }),
   });
@@ -40,7 +50,8 @@ try {
   }
   const { apiUrl, agentEnvironment, environment } = cloud;
   if (options.readyFile !== undefined) {
-    writeWhole(options.readyFile, { apiUrl, operatorToken, agentEnvironment, environment });
+    const ready = { apiUrl, operatorToken, agentEnvironment, environment };
+    replaceFile(options.readyFile, JSON.stringify(ready), { flush: false });
   }
   console.log(`Switchyard's local control plane is ready: ${apiUrl}`);
   console.log(`Operator token: ${dataDir ? join(dataDir, "operator-token") : operatorToken}`);
@@ -62,10 +73,10 @@ function readOrMakeToken(dataDir: string | undefined): string {
   return fresh;
 }
 
-/** Whoever waits for the file sees nothing or all of it. */
-function writeWhole(path: string, content: object): void {
-  writeFileSync(`${path}.new`, JSON.stringify(content), { mode: 0o600 });
-  renameSync(`${path}.new`, path);
+function isHttpWanted(value: string | undefined): boolean {
+  if (value === undefined || value === "" || value === "0") return false;
+  if (value === "1") return true;
+  throw new Error(`Expected SWITCHYARD_LOCAL_HTTP to be 0 or 1, got \`${value}\``);
 }
 
 function port(text: string): number {

@@ -1,9 +1,10 @@
 import { setImmediate } from "node:timers/promises";
 import type { JsonRequest, ServiceLogger } from "../aws/aws-json/answer.ts";
 import { unknownOperation } from "../aws/aws-json/aws-error.ts";
-import type { Carrier } from "../aws/aws-json/carrier.ts";
+import type { InProcessTransport } from "../aws/aws-json/in-process-transport.ts";
 import { startJsonServer } from "../aws/aws-json/server.ts";
 import { type Clock, systemClock } from "../aws/clock.ts";
+import type { Credentials } from "../aws/http/signature.ts";
 import { Engine } from "./engine.ts";
 import { REQUEST_BYTES_MAX } from "./limits.ts";
 import { ClosingError } from "./mailbox.ts";
@@ -47,14 +48,16 @@ export type StepFunctionsOptions = {
   readonly region?: string;
   /** Default `000000000000`. */
   readonly accountId?: string;
+  /** The access key that requests over HTTP must be signed with. Default: any key. */
+  readonly credentials?: Credentials;
   readonly logger?: ServiceLogger;
 };
 
 export type StepFunctions = {
   /** `http://host:port`, for `AWS_ENDPOINT_URL_SFN` or a client's `endpoint`. */
   readonly endpoint: string;
-  /** Reaches it from within this process without a connection. */
-  readonly carrier: Carrier;
+  /** Reaches it from within this process, without a connection or a signature. */
+  readonly transport: InProcessTransport;
   /** Stops at once. With a dataDir, executions go on when Step Functions are started over it again. */
   close(): Promise<void>;
 };
@@ -89,6 +92,9 @@ export async function startStepFunctions(options: StepFunctionsOptions): Promise
       host: options.host,
       port: options.port,
       bodyBytesMax: REQUEST_BYTES_MAX,
+      signingName: "states",
+      credentials: options.credentials,
+      yieldsToWork: true,
       handle: async (request) => {
         await resumed;
         return handle(engine, request);
@@ -100,7 +106,7 @@ export async function startStepFunctions(options: StepFunctionsOptions): Promise
       await engine.close();
       await server.close();
     };
-    return { endpoint: server.endpoint, carrier: server.carrier, close };
+    return { endpoint: server.endpoint, transport: server.transport, close };
   } catch (error) {
     await engine.close();
     throw error;

@@ -36,7 +36,7 @@ async function run(name: string, words: readonly string[], knobs: object = {}): 
   const child = spawn(
     binary,
     ["-nodefaults", "-display", "none", "-qmp", `unix:${path},server=on,wait=off`, ...words],
-    { env: { ...process.env, SWITCHYARD_MODEL: JSON.stringify(knobs) }, stdio: "ignore" },
+    { env: { ...process.env, QEMU_MODEL: JSON.stringify(knobs) }, stdio: "ignore" },
   );
   children.push(child);
   const socket = await vi.waitFor(() => dial(path), patience);

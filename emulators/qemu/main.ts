@@ -93,7 +93,7 @@ function serveQmp(qemu: ModelQemu, path: string): Server {
 
 /** Knobs come as JSON in the environment, or one by one as `-global model.NAME=VALUE`. */
 function readKnobs(options: Options): Partial<Knobs> {
-  const text = process.env.SWITCHYARD_MODEL;
+  const text = process.env.QEMU_MODEL;
   const knobs: Record<string, unknown> = text ? JSON.parse(text) : {};
   for (const [name, value] of Object.entries(options.globals)) {
     const knob = /^model\.(.+)$/.exec(name)?.[1];

@@ -1,4 +1,3 @@
-import { setImmediate } from "node:timers/promises";
 import type { AgentEvent } from "../../core/protocol/event.ts";
 import { acceptEvents, findHost, type StoredHost } from "../store/hosts.ts";
 import { applyEvents } from "./apply-events.ts";
@@ -17,8 +16,6 @@ export async function acceptBatch(host: StoredHost, events: AgentEvent[]): Promi
   const gap = fresh.findIndex(({ seq }, place) => seq !== host.lastSeq + 1 + place);
   if (gap !== -1) return { expectedSeq: host.lastSeq + 1 + gap };
   await applyEvents(host.id, fresh);
-  // In local mode the workflow runs in this process: it continues before this batch is acknowledged.
-  await setImmediate();
   if (await acceptEvents(host.id, host.lastSeq, last.seq)) return { acceptedSeq: last.seq };
   return { acceptedSeq: (await findHost(host.id))?.lastSeq ?? host.lastSeq };
 }

@@ -45,7 +45,7 @@ export function modelQemu(version: string): Subject {
   if (generation === undefined)
     throw new Error(`Expected a model version of 7.2 or later, got \`${version}\``);
   const environment = (guest: GuestKind, memoryBytes: number) => ({
-    SWITCHYARD_MODEL: JSON.stringify({ version, ...modelGuest(guest, memoryBytes) }),
+    QEMU_MODEL: JSON.stringify({ version, ...modelGuest(guest, memoryBytes) }),
   });
   return {
     name: `model ${version}`,

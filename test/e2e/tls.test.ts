@@ -42,7 +42,7 @@ describe("an encrypted move of the model", () => {
     stage = await Stage.start({
       hosts: { "host-a": path, "host-b": path },
       agent: { tls: { dir } },
-      environment: { SWITCHYARD_MODEL: JSON.stringify({ counterPerSecond: 100 }) },
+      environment: { QEMU_MODEL: JSON.stringify({ counterPerSecond: 100 }) },
     });
     await stage.guest("first");
   }, PATIENCE_MS);

@@ -56,7 +56,15 @@ export const layers: Readonly<Record<string, Layer>> = {
   },
   emulators: {
     imports: [],
-    packages: ["asl-validator", "dynalite", "jsonata", "pino", "zod", ...SDK],
+    packages: [
+      "@smithy/signature-v4",
+      "asl-validator",
+      "dynalite",
+      "jsonata",
+      "pino",
+      "zod",
+      ...SDK,
+    ],
     order: ["aws", "asl", "qemu"],
   },
   local: {

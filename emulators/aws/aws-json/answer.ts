@@ -1,6 +1,7 @@
-/** One request in the AWS JSON 1.0 protocol, whatever carried it here, and its reply. */
+/** One request in the AWS JSON 1.0 protocol, over HTTP or within the process, and its reply. */
 import { randomUUID } from "node:crypto";
 import type { Logger } from "pino";
+import { namesLoopback } from "../http/loopback.ts";
 import { AwsError, serializationError, unknownOperation } from "./aws-error.ts";
 
 export type ServiceLogger = Pick<Logger, "debug" | "error">;
@@ -9,23 +10,31 @@ export type JsonRequest = {
   /** The operation's name without the service prefix, such as `PutItem`. */
   operation: string;
   input: Record<string, unknown>;
-  /** Aborted when the client has gone or the server closes. */
+  /** Aborted when the client disconnects or the server closes. */
   signal: AbortSignal;
 };
 
 export type JsonService = {
-  /** What stands before the dot in `X-Amz-Target`, such as `DynamoDB_20120810`. */
+  /** The part of `X-Amz-Target` before the dot, such as `DynamoDB_20120810`. */
   target: string;
-  /** Answers one request. Throws {@link AwsError} for what the client should see. */
+  /**
+   * Answers one request.
+   *
+   * @throws AwsError for an error that the client is to see
+   */
   handle: (request: JsonRequest) => Promise<object> | object;
   logger?: ServiceLogger | undefined;
 };
 
-export type Sent = {
+export type Received = {
   method: string | undefined;
   /** Names in lower case. */
   headers: Record<string, string | string[] | undefined>;
-  /** Asked for once headers are accepted; may throw {@link AwsError}. */
+  /**
+   * Called once the headers are accepted.
+   *
+   * @throws AwsError if the body is refused
+   */
   body: () => Promise<string> | string;
 };
 
@@ -37,15 +46,15 @@ export type Reply = {
 
 const CONTENT_TYPE = "application/x-amz-json-1.0";
 
-/** Never throws: what goes wrong is the reply. */
+/** Never throws: an error becomes the reply. */
 export async function replyTo(
   service: JsonService,
-  sent: Sent,
+  received: Received,
   signal: AbortSignal,
 ): Promise<Reply> {
   const startedMs = performance.now();
-  const operation = operationOf(sent, service.target);
-  const reply = await answer(service, sent, operation, signal).catch((error: unknown) =>
+  const operation = operationOf(received, service.target);
+  const reply = await answer(service, received, operation, signal).catch((error: unknown) =>
     errorReply(error, service.logger, signal),
   );
   const durationMs = performance.now() - startedMs;
@@ -55,34 +64,30 @@ export async function replyTo(
 
 async function answer(
   service: JsonService,
-  sent: Sent,
+  received: Received,
   operation: string | undefined,
   signal: AbortSignal,
 ): Promise<Reply> {
-  requireLoopbackJson(sent);
-  const body = await sent.body();
-  if (operation === undefined) throw unknownTarget(sent, service.target);
+  requireLoopbackJson(received);
+  const body = await received.body();
+  if (operation === undefined) throw unknownTarget(received, service.target);
   return reply(200, await service.handle({ operation, input: parseBody(body), signal }));
 }
 
-function operationOf({ headers }: Sent, prefix: string): string | undefined {
+function operationOf({ headers }: Received, prefix: string): string | undefined {
   const target = headers["x-amz-target"];
   if (typeof target !== "string" || !target.startsWith(`${prefix}.`)) return undefined;
   return target.slice(prefix.length + 1);
 }
 
-function unknownTarget({ headers }: Sent, prefix: string): AwsError {
+function unknownTarget({ headers }: Received, prefix: string): AwsError {
   const target = headers["x-amz-target"] ?? "none";
   return unknownOperation(`Expected \`X-Amz-Target\` to be ${prefix}.<operation>, got ${target}`);
 }
 
-function requireLoopbackJson({ method, headers }: Sent): void {
+function requireLoopbackJson({ method, headers }: Received): void {
   const { host, "content-type": type } = headers;
-  const name =
-    text(host)
-      ?.replace(/:\d+$/, "")
-      .replace(/^\[(.*)\]$/, "$1") ?? "";
-  if (!isLoopback(name)) {
+  if (!namesLoopback(text(host))) {
     throw new AwsError({
       type: "com.amazon.coral.service#AccessDeniedException",
       message: `Expected the \`Host\` header to name a loopback address, got ${host ?? "none"}`,
@@ -93,10 +98,6 @@ function requireLoopbackJson({ method, headers }: Sent): void {
   throw unknownOperation(
     `Expected a POST of ${CONTENT_TYPE}, got a ${method} of ${type ?? "nothing"}`,
   );
-}
-
-export function isLoopback(host: string): boolean {
-  return host === "::1" || host === "localhost" || /^127(\.\d{1,3}){3}$/.test(host);
 }
 
 function parseBody(body: string): Record<string, unknown> {
@@ -117,7 +118,7 @@ function errorReply(error: unknown, logger: ServiceLogger | undefined, signal: A
     const body = { __type: error.type, message: error.message, ...error.members };
     return reply(error.statusCode, body, error.headers);
   }
-  // A client that went away in the middle of its request is no fault of this server.
+  // A client that disconnects in the middle of its request is not a fault of this server.
   if (!signal.aborted) logger?.error({ err: error }, "Failed to answer a request");
   const message = "Internal server error";
   return reply(500, { __type: "com.amazon.coral.service#InternalServerError", message });

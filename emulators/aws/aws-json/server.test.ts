@@ -14,6 +14,7 @@ beforeEach(async () => {
   handle = ({ operation, input }) => ({ operation, input });
   server = await startJsonServer({
     target: "Service_1",
+    signingName: "service",
     bodyBytesMax: BODY_BYTES_MAX,
     handle: (request) => handle(request),
     logger: { debug() {}, error: (...args: unknown[]) => errors.push(args) },
@@ -91,36 +92,62 @@ describe("refusals", () => {
   });
 
   test.each(["0.0.0.0", "::", "192.0.2.1", "example.com"])("listening on %s", async (host) => {
-    const options = { target: "Service_1", host, bodyBytesMax: BODY_BYTES_MAX, handle: () => ({}) };
+    const options = {
+      target: "Service_1",
+      signingName: "service",
+      host,
+      bodyBytesMax: BODY_BYTES_MAX,
+      handle: () => ({}),
+    };
     await expect(startJsonServer(options)).rejects.toThrow("loopback");
   });
 });
 
-describe("carried within the process", () => {
-  const carry = async (body: string | Uint8Array, changed: Record<string, string> = {}) => {
+describe("the in-process transport", () => {
+  const call = async (body: string | Uint8Array, changed: Record<string, string> = {}) => {
     const sent = { ...headers, host: "127.0.0.1:1", ...changed };
-    const { response } = await server.carrier.handle({ method: "POST", headers: sent, body });
+    const { response } = await server.transport.handle({ method: "POST", headers: sent, body });
     const text = Buffer.from(response.body).toString("utf8");
     return { status: response.statusCode, body: JSON.parse(text) };
   };
 
   test.each([["text", '{"a":1}'] as const, ["bytes", Buffer.from('{"a":1}')] as const])(
-    "%s gets the answer that a connection brings",
+    "answers %s as a connection does",
     async (_, body) => {
-      expect(await carry(body)).toEqual(await send('{"a":1}'));
+      expect(await call(body)).toEqual(await send('{"a":1}'));
     },
   );
 
-  test("what is refused over a connection is refused", async () => {
+  test("refuses what a connection refuses", async () => {
     const long = JSON.stringify({ x: "\u20ac".repeat(400) });
-    expect(await carry(long)).toEqual(await send(long));
-    expect((await carry("[]")).body).toEqual((await send("[]")).body);
-    expect((await carry("{}", { host: "example.com" })).status).toBe(403);
+    expect(await call(long)).toEqual(await send(long));
+    expect((await call("[]")).body).toEqual((await send("[]")).body);
+    expect((await call("{}", { host: "example.com" })).status).toBe(403);
   });
 
-  test("nothing is taken any more once the server closes", async () => {
+  test("lets work go first that the operation started, if the service asks for it", async () => {
+    let worked = false;
+    const other = await startJsonServer({
+      target: "Service_1",
+      signingName: "service",
+      bodyBytesMax: BODY_BYTES_MAX,
+      yieldsToWork: true,
+      handle: () => {
+        setImmediate(() => {
+          worked = true;
+        });
+        return {};
+      },
+    });
+    const sent = { method: "POST", headers: { ...headers, host: "127.0.0.1:1" }, body: "{}" };
+    await other.transport.handle(sent);
+    expect(worked).toBe(true);
+    await other.close();
+  });
+
+  test("accepts nothing once the server closes", async () => {
     await server.close();
-    await expect(carry("{}")).rejects.toThrow("closed");
+    await expect(call("{}")).rejects.toThrow("closed");
   });
 });
 

@@ -3,47 +3,59 @@
  * header, JSON in and JSON out, errors as `{ __type, message }`.
  * https://smithy.io/2.0/aws/protocols/aws-json-1_0-protocol.html
  *
- * Signatures are not checked: whoever can reach the socket may use it. Hence the socket is bound to
- * loopback only, and a request must name a loopback host and carry the protocol's content type,
- * which keeps web pages in a browser on the same machine out (no simple cross-site POST can).
+ * The socket is bound to loopback only, and a request must name a loopback host and have the
+ * protocol's content type, which keeps web pages in a browser on the same machine out (a simple
+ * cross-site POST cannot have it). With an access key, each request must also be signed with it.
  */
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { isLoopback, type JsonService, type Reply, replyTo } from "./answer.ts";
-import { tooLarge } from "./aws-error.ts";
-import { type Carrier, carrierTo } from "./carrier.ts";
+import { KEEP_ALIVE_TIMEOUT_MS, requireLoopback } from "../http/loopback.ts";
+import { BodyTooLargeError, readBody } from "../http/read-body.ts";
+import {
+  type Credentials,
+  createSignatureCheck,
+  type SignatureCheck,
+  SignatureError,
+} from "../http/signature.ts";
+import { type JsonService, type Reply, replyTo } from "./answer.ts";
+import { AwsError, tooLarge } from "./aws-error.ts";
+import { createInProcessTransport, type InProcessTransport } from "./in-process-transport.ts";
 
 export type JsonServerOptions = JsonService & {
-  /** A loopback address, `127.0.0.1` unless told. */
+  /** A loopback address. Default `127.0.0.1`. */
   host?: string | undefined;
-  /** 0 (the default) takes any free port. */
+  /** Default 0: any free port. */
   port?: number | undefined;
   /** A longer request body is refused with status 413. */
   bodyBytesMax: number;
+  /** The name that clients sign requests to this service with, such as `dynamodb`. */
+  signingName: string;
+  /** The access key that requests over HTTP must be signed with. Default: signatures are ignored. */
+  credentials?: Credentials | undefined;
+  /** See `InProcessOptions`. Default false. */
+  yieldsToWork?: boolean | undefined;
 };
 
 export type JsonServer = {
   /** `http://host:port` without a trailing slash. */
   endpoint: string;
-  /** Reaches the service from within this process without a connection. */
-  carrier: Carrier;
+  /** Reaches the service from within this process, without a connection or a signature. */
+  transport: InProcessTransport;
   /** Stops listening, aborts waiting requests and resolves when the last answer is sent. */
   close(): Promise<void>;
 };
 
 const CONNECTIONS_MAX = 1024;
-// Longer than a client keeps an idle socket, so that it is never the server who closes one
-// just as a request is on its way.
-const KEEP_ALIVE_TIMEOUT_MS = 120_000;
 const DRAIN_TIMEOUT_MS = 5_000;
-const DISCARDED_BYTES_MAX = 64 * 1024 * 1024;
 
-/** @throws Error when `host` is no loopback address or the port is taken. */
+/** @throws Error if `host` is not a loopback address or the port is taken */
 export async function startJsonServer(options: JsonServerOptions): Promise<JsonServer> {
   const host = options.host ?? "127.0.0.1";
-  if (!isLoopback(host)) throw new Error(`Expected \`host\` to be a loopback address, got ${host}`);
+  requireLoopback(host);
 
+  const { credentials, signingName } = options;
+  const checkSignature = credentials && createSignatureCheck(credentials, signingName);
   const waiting = new Map<AbortController, Promise<unknown>>();
   const wait = <T>(gone: AbortController, answered: Promise<T>): Promise<T> => {
     const done = answered.finally(() => waiting.delete(gone));
@@ -53,10 +65,10 @@ export async function startJsonServer(options: JsonServerOptions): Promise<JsonS
   const server = createServer({ keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS }, (request, response) => {
     const gone = new AbortController();
     response.once("close", () => {
-      // An abort makes an exception with its stack: too dear for each answer that was sent.
+      // Aborting creates an error with its stack: too expensive for every answer that was sent.
       if (!response.writableFinished) gone.abort();
     });
-    void wait(gone, answer(options, request, response, gone));
+    void wait(gone, answer({ ...options, checkSignature }, request, response, gone));
   });
   server.maxConnections = CONNECTIONS_MAX;
   server.listen(options.port ?? 0, host);
@@ -65,10 +77,15 @@ export async function startJsonServer(options: JsonServerOptions): Promise<JsonS
   let closed: Promise<void> | undefined;
   return {
     endpoint: endpointOf(server),
-    carrier: carrierTo(async (sent, gone) => {
-      if (closed !== undefined) throw new Error(`Failed to reach ${options.target}: it is closed`);
-      return wait(gone, replyTo(options, sent, gone.signal));
-    }, options.bodyBytesMax),
+    transport: createInProcessTransport(
+      async (received, gone) => {
+        if (closed !== undefined) {
+          throw new Error(`Failed to reach ${options.target}: it is closed`);
+        }
+        return wait(gone, replyTo(options, received, gone.signal));
+      },
+      { bodyBytesMax: options.bodyBytesMax, yieldsToWork: options.yieldsToWork ?? false },
+    ),
     close: () => {
       closed ??= close(server, waiting);
       return closed;
@@ -93,32 +110,39 @@ async function close(
   await closed;
 }
 
+type HttpOptions = JsonServerOptions & { readonly checkSignature: SignatureCheck | undefined };
+
 async function answer(
-  options: JsonServerOptions,
+  options: HttpOptions,
   request: IncomingMessage,
   response: ServerResponse,
   gone: AbortController,
 ): Promise<void> {
   const { method, headers } = request;
-  const body = () =>
-    readBody(request, options.bodyBytesMax).catch((error: unknown) => {
+  const body = async () => {
+    try {
+      return await readSigned(request, options);
+    } catch (error) {
       if (response.destroyed) gone.abort();
+      if (error instanceof BodyTooLargeError) throw tooLarge(options.bodyBytesMax);
       throw error;
-    });
+    }
+  };
   await send(response, await replyTo(options, { method, headers, body }, gone.signal));
 }
 
-/** Reads a body that is too long to its end, unkept: a client reads no answer while it still writes. */
-async function readBody(request: IncomingMessage, bytesMax: number): Promise<string> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes <= bytesMax) chunks.push(chunk);
-    if (bytes > DISCARDED_BYTES_MAX) break;
+/** @throws BodyTooLargeError, or AwsError if the signature is not valid */
+async function readSigned(request: IncomingMessage, options: HttpOptions): Promise<string> {
+  const { method, url, headers } = request;
+  const body = await readBody(request, options.bodyBytesMax);
+  try {
+    await options.checkSignature?.({ method, url, headers, body });
+  } catch (error) {
+    if (!(error instanceof SignatureError)) throw error;
+    const type = `com.amazon.coral.service#${error.name}`;
+    throw new AwsError({ type, message: error.message });
   }
-  if (bytes > bytesMax) throw tooLarge(bytesMax);
-  return Buffer.concat(chunks).toString("utf8");
+  return body;
 }
 
 async function send(response: ServerResponse, reply: Reply): Promise<void> {

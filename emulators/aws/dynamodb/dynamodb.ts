@@ -1,6 +1,7 @@
 import type { ServiceLogger } from "../aws-json/answer.ts";
-import type { Carrier } from "../aws-json/carrier.ts";
+import type { InProcessTransport } from "../aws-json/in-process-transport.ts";
 import { startJsonServer } from "../aws-json/server.ts";
+import type { Credentials } from "../http/signature.ts";
 import { openDatabase } from "../sqlite/open-database.ts";
 import { createIdempotencyTokens, IDEMPOTENCY_TOKENS_SCHEMA } from "./idempotency-tokens.ts";
 import { ROWS_SCHEMA } from "./rows.ts";
@@ -9,23 +10,25 @@ import { createStore } from "./store.ts";
 import { createTimeToLive, type TimeToLive } from "./time-to-live.ts";
 
 export type DynamodbOptions = {
-  /** A loopback address, `127.0.0.1` unless told. */
+  /** A loopback address. Default `127.0.0.1`. */
   host?: string;
-  /** 0 (the default) takes any free port. */
+  /** Default 0: any free port. */
   port?: number;
-  /** Where the data is kept; in memory without it. */
+  /** Folder that keeps the data. Default: memory only. */
   dataDir?: string;
   /** Milliseconds since 1970, for time to live and idempotency tokens. */
   now?: () => number;
-  /** Pause between two sweeps for expired items, 30 s unless told (AWS takes up to days). */
+  /** Pause between two sweeps for expired items. Default 30 s (AWS takes up to days). */
   ttlSweepMs?: number;
+  /** The access key that requests over HTTP must be signed with. Default: any key. */
+  credentials?: Credentials;
   logger?: ServiceLogger;
 };
 
 export type Dynamodb = {
   endpoint: string;
-  /** Reaches it from within this process without a connection. */
-  carrier: Carrier;
+  /** Reaches it from within this process, without a connection or a signature. */
+  transport: InProcessTransport;
   close(): Promise<void>;
 };
 
@@ -37,15 +40,15 @@ const TTL_SWEEP_MS_DEFAULT = 30_000;
  * DynamoDB on loopback, for the AWS SDK's own clients: tables with secondary indexes, all reads and
  * writes by key, queries, scans, batches, transactions, time to live. Streams, PartiQL, backups,
  * tags and changes of a table are refused with UnknownOperationException; a member that is not
- * supported with a ValidationException that names it. Credentials are not checked.
+ * supported with a ValidationException that names it.
  *
  * Writes are atomic, secondary indexes included, and with `dataDir` survive the death of the
  * process. All reads are consistent.
  *
- * @throws Error when `host` is not loopback, the port is taken or another process uses `dataDir`.
+ * @throws Error if `host` is not loopback, the port is taken or another process uses `dataDir`
  */
 export async function startDynamodb(options: DynamodbOptions = {}): Promise<Dynamodb> {
-  const { host, port, dataDir, logger, now = Date.now } = options;
+  const { host, port, dataDir, credentials, logger, now = Date.now } = options;
   const schema = `${ROWS_SCHEMA}; ${IDEMPOTENCY_TOKENS_SCHEMA}`;
   const database = openDatabase({ dataDir, name: "dynamodb", schema });
   const store = createStore(database, process.env.AWS_REGION ?? "us-east-1");
@@ -59,12 +62,14 @@ export async function startDynamodb(options: DynamodbOptions = {}): Promise<Dyna
       port,
       bodyBytesMax: BODY_BYTES_MAX,
       logger,
+      signingName: "dynamodb",
+      credentials,
       handle: ({ operation, input }) => answer(service, operation, input),
     });
     const sweeper = startSweeper(timeToLive, options.ttlSweepMs ?? TTL_SWEEP_MS_DEFAULT, logger);
     return {
       endpoint: server.endpoint,
-      carrier: server.carrier,
+      transport: server.transport,
       async close() {
         await server.close();
         await sweeper.stop();

@@ -1,7 +1,14 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { ServiceLogger } from "../aws-json/answer.ts";
-import { BodyTooLargeError, listenOnLoopback, readBody } from "./loopback-server.ts";
+import { listenOnLoopback } from "../http/loopback-server.ts";
+import { BodyTooLargeError, readBody } from "../http/read-body.ts";
+import {
+  type Credentials,
+  createSignatureCheck,
+  type SignatureCheck,
+  SignatureError,
+} from "../http/signature.ts";
 import { type FunctionRegistry, LambdaServiceError, PAYLOAD_BYTES_MAX } from "./registry.ts";
 
 export type LambdaOptions = {
@@ -10,6 +17,8 @@ export type LambdaOptions = {
   readonly host?: string;
   /** Default 0: any free port. */
   readonly port?: number;
+  /** The access key that requests must be signed with. Default: any key. */
+  readonly credentials?: Credentials;
   readonly logger?: ServiceLogger;
 };
 
@@ -36,9 +45,11 @@ const DRAIN_MS = 5000;
  */
 export async function startLambda(options: LambdaOptions): Promise<Lambda> {
   const events = new Set<Promise<void>>();
+  const { credentials } = options;
+  const checkSignature = credentials && createSignatureCheck(credentials, "lambda");
   const handle = async (request: IncomingMessage, response: ServerResponse) => {
     try {
-      await answer(request, response, options, events);
+      await answer(request, response, { ...options, checkSignature }, events);
     } catch (error) {
       sendError(response, error, options.logger);
     }
@@ -55,10 +66,12 @@ export async function startLambda(options: LambdaOptions): Promise<Lambda> {
 
 const PATH = /^\/2015-03-31\/functions\/([^/?]+)\/invocations$/;
 
+type AnswerOptions = LambdaOptions & { readonly checkSignature: SignatureCheck | undefined };
+
 async function answer(
   request: IncomingMessage,
   response: ServerResponse,
-  { registry, logger }: LambdaOptions,
+  { registry, checkSignature, logger }: AnswerOptions,
   events: Set<Promise<void>>,
 ): Promise<void> {
   const url = new URL(request.url ?? "/", "http://localhost");
@@ -68,8 +81,8 @@ async function answer(
     throw new LambdaServiceError("ResourceNotFoundException", 404, message);
   }
   const functionName = decodeURIComponent(name);
+  const event = await readEvent(request, checkSignature);
   registry.require(functionName);
-  const event = await readEvent(request);
   const type = request.headers["x-amz-invocation-type"] ?? "RequestResponse";
   switch (type) {
     case "RequestResponse": {
@@ -95,9 +108,14 @@ async function answer(
   }
 }
 
-async function readEvent(request: IncomingMessage): Promise<unknown> {
+async function readEvent(
+  request: IncomingMessage,
+  checkSignature: SignatureCheck | undefined,
+): Promise<unknown> {
   const isEvent = request.headers["x-amz-invocation-type"] === "Event";
   const text = await readBody(request, isEvent ? EVENT_BYTES_MAX : PAYLOAD_BYTES_MAX);
+  const { method, url, headers } = request;
+  await checkSignature?.({ method, url, headers, body: text });
   if (text === "") return {};
   try {
     return JSON.parse(text);
@@ -126,7 +144,7 @@ function sendError(
   error: unknown,
   logger: ServiceLogger | undefined,
 ): void {
-  const known = error instanceof BodyTooLargeError ? tooLarge(error) : error;
+  const known = asServiceError(error);
   if (known instanceof LambdaServiceError) {
     const body = JSON.stringify({ Type: "User", Message: known.message, message: known.message });
     send(response, known.statusCode, body, { "x-amzn-errortype": known.name });
@@ -157,8 +175,14 @@ function invalid(message: string): LambdaServiceError {
   return new LambdaServiceError("InvalidParameterValueException", 400, message);
 }
 
-function tooLarge(error: BodyTooLargeError): LambdaServiceError {
-  return new LambdaServiceError("RequestTooLargeException", 413, error.message);
+function asServiceError(error: unknown): unknown {
+  if (error instanceof BodyTooLargeError) {
+    return new LambdaServiceError("RequestTooLargeException", 413, error.message);
+  }
+  if (error instanceof SignatureError) {
+    return new LambdaServiceError(error.name, 403, error.message);
+  }
+  return error;
 }
 
 async function drain(events: ReadonlySet<Promise<void>>): Promise<void> {

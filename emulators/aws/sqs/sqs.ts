@@ -1,6 +1,7 @@
 import type { ServiceLogger } from "../aws-json/answer.ts";
-import type { Carrier } from "../aws-json/carrier.ts";
+import type { InProcessTransport } from "../aws-json/in-process-transport.ts";
 import { startJsonServer } from "../aws-json/server.ts";
+import type { Credentials } from "../http/signature.ts";
 import { openDatabase } from "../sqlite/open-database.ts";
 import type { SqsContext } from "./context.ts";
 import { createLongPolls } from "./long-polls.ts";
@@ -9,21 +10,23 @@ import { createQueues, QUEUES_SCHEMA } from "./queues.ts";
 import { answer } from "./service.ts";
 
 export type SqsOptions = {
-  /** A loopback address, `127.0.0.1` unless told. */
+  /** A loopback address. Default `127.0.0.1`. */
   host?: string;
-  /** 0 (the default) takes any free port. */
+  /** Default 0: any free port. */
   port?: number;
-  /** Where the queues are kept; in memory without it. */
+  /** Folder that keeps the queues. Default: memory only. */
   dataDir?: string;
   /** Milliseconds since 1970, for delays, visibility and retention. Long polls wait in real time. */
   now?: () => number;
+  /** The access key that requests over HTTP must be signed with. Default: any key. */
+  credentials?: Credentials;
   logger?: ServiceLogger;
 };
 
 export type Sqs = {
   endpoint: string;
-  /** Reaches it from within this process without a connection. */
-  carrier: Carrier;
+  /** Reaches it from within this process, without a connection or a signature. */
+  transport: InProcessTransport;
   close(): Promise<void>;
 };
 
@@ -33,17 +36,17 @@ const BODY_BYTES_MAX = 4 * 1024 * 1024;
 /**
  * SQS on loopback, for the AWS SDK's own clients: standard queues with long polling, delays,
  * visibility timeouts, retention, dead-letter queues and batches. FIFO queues, tags, policies,
- * encryption and message moves are refused with an error that names them. Credentials are not
- * checked. A queue can be purged, deleted and created anew at once, where AWS asks for a minute.
+ * encryption and message moves are refused with an error that names them. A queue can be purged,
+ * deleted and created anew at once, where AWS asks for a minute.
  *
  * With `dataDir` queues, messages and the receipt handles of those in flight survive the death of
  * the process. A queue's URL holds the port; after a start on another one the old URL still works,
  * as long as the client is given the new endpoint.
  *
- * @throws Error when `host` is not loopback, the port is taken or another process uses `dataDir`.
+ * @throws Error if `host` is not loopback, the port is taken or another process uses `dataDir`
  */
 export async function startSqs(options: SqsOptions = {}): Promise<Sqs> {
-  const { host, port, dataDir, logger, now = Date.now } = options;
+  const { host, port, dataDir, credentials, logger, now = Date.now } = options;
   const schema = `${QUEUES_SCHEMA}; ${MESSAGES_SCHEMA}`;
   const database = openDatabase({ dataDir, name: "sqs", schema });
   const messages = createMessages(database, now);
@@ -64,12 +67,14 @@ export async function startSqs(options: SqsOptions = {}): Promise<Sqs> {
       port,
       bodyBytesMax: BODY_BYTES_MAX,
       logger,
+      signingName: "sqs",
+      credentials,
       handle: ({ operation, input, signal }) => answer(context, operation, input, signal),
     });
     context.endpoint = server.endpoint;
     return {
       endpoint: server.endpoint,
-      carrier: server.carrier,
+      transport: server.transport,
       async close() {
         await server.close();
         if (database.isOpen) database.close();

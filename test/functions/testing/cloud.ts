@@ -44,7 +44,7 @@ export async function startTestCloud() {
   return {
     stub,
     /** Reach the services from within this process, without a connection. */
-    transports: { DYNAMODB: dynamodb.carrier, SQS: sqs.carrier },
+    transports: { DYNAMODB: dynamodb.transport, SQS: sqs.transport },
     /** The whole table, sorted by key. */
     async scan(): Promise<Record<string, unknown>[]> {
       const items: Record<string, unknown>[] = [];

@@ -92,7 +92,7 @@ export class WorkflowHarness {
     process.env.AWS_ENDPOINT_URL_SFN = sfn.endpoint;
     overrideTransport("DYNAMODB", work.counting(cloud.transports.DYNAMODB));
     overrideTransport("SQS", work.counting(cloud.transports.SQS));
-    overrideTransport("SFN", work.counting(sfn.carrier));
+    overrideTransport("SFN", work.counting(sfn.transport));
     overrideTransport("LAMBDA", work.counting(invokeTransport(registry)));
     await createStateMachine();
     const hosts = await Hosts.add(["host-a", "host-b"]);

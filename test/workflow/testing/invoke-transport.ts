@@ -1,10 +1,10 @@
-import type { Carrier } from "../../../emulators/aws/aws-json/carrier.ts";
+import type { InProcessTransport } from "../../../emulators/aws/aws-json/in-process-transport.ts";
 import type { FunctionRegistry } from "../../../emulators/aws/lambda/registry.ts";
 
 const PATH = /^\/2015-03-31\/functions\/([^/?]+)\/invocations$/;
 
 /** Takes Lambda's synchronous Invoke of an SDK client straight to the functions of this process. */
-export function invokeTransport(registry: FunctionRegistry): Pick<Carrier, "handle"> {
+export function invokeTransport(registry: FunctionRegistry): Pick<InProcessTransport, "handle"> {
   return {
     async handle(request) {
       const { path, body = "{}" } = request as typeof request & { path: string };

@@ -1,5 +1,5 @@
 import { setImmediate } from "node:timers/promises";
-import type { Carrier } from "../../../emulators/aws/aws-json/carrier.ts";
+import type { InProcessTransport } from "../../../emulators/aws/aws-json/in-process-transport.ts";
 
 /** Real time that work may take before the test fails. */
 const WORK_MS_MAX = 60_000;
@@ -27,7 +27,7 @@ export class WorkInFlight {
   }
 
   /** The same transport, its requests counted. */
-  counting(transport: Pick<Carrier, "handle">): Carrier {
+  counting(transport: Pick<InProcessTransport, "handle">): InProcessTransport {
     return {
       handle: (request) => this.during(() => transport.handle(request)),
       updateHttpClientConfig() {},
