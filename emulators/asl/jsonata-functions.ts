@@ -44,14 +44,18 @@ function partition(items: unknown, size: unknown): unknown[][] | undefined {
 }
 
 function range(first: unknown, last: unknown, delta: unknown = 1): number[] {
-  const [start, end, step] = [first, last, delta].map((value) => {
-    if (typeof value !== "number") throw new Error("$range: every argument must be a number");
-    return value;
-  }) as [number, number, number];
+  const start = requireNumber(first);
+  const end = requireNumber(last);
+  const step = requireNumber(delta);
   if (step === 0) throw new Error("$range: the third argument must not be 0");
   const count = Math.max(0, Math.floor((end - start) / step) + 1);
   if (count > RANGE_ITEMS_MAX) throw new Error(`$range: more than ${RANGE_ITEMS_MAX} items`);
   return Array.from({ length: count }, (_, index) => start + index * step);
+}
+
+function requireNumber(value: unknown): number {
+  if (typeof value === "number") return value;
+  throw new Error("$range: every argument must be a number");
 }
 
 function hash(data: unknown, algorithm: unknown = "SHA-256"): string | undefined {

@@ -18,7 +18,7 @@ describe("task tokens", () => {
   });
 
   it("of an unknown execution are TaskDoesNotExist", async () => {
-    const token = `swy1.${"0".repeat(32)}.1.${"A".repeat(24)}`;
+    const token = `task1.${"0".repeat(32)}.1.${"A".repeat(24)}`;
     await expect(fixture.beat(token)).rejects.toMatchObject({ name: "TaskDoesNotExist" });
   });
 

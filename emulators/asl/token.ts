@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 
-/** What a task token says about itself; its nonce is what makes it hard to guess. */
+/** The parts of a task token that name its task; the nonce makes it hard to guess. */
 export type TokenParts = {
   readonly executionKey: string;
   readonly frame: number;
@@ -15,12 +15,12 @@ export function createToken(parts: TokenParts): string {
   return `${PREFIX}.${parts.executionKey}.${parts.frame}.${nonce}`;
 }
 
-/** Takes a token apart, or says nothing if it never was one. */
+/** The parts of a token; undefined if it is not one. */
 export function parseToken(token: string): TokenParts | undefined {
   const match = TOKEN.exec(token);
   if (!match?.[1] || !match[2]) return undefined;
   return { executionKey: match[1], frame: Number(match[2]) };
 }
 
-const PREFIX = "swy1";
-const TOKEN = /^swy1\.([0-9a-f]{32})\.(\d{1,9})\.[A-Za-z0-9_-]{24}$/;
+const PREFIX = "task1";
+const TOKEN = /^task1\.([0-9a-f]{32})\.(\d{1,9})\.[A-Za-z0-9_-]{24}$/;

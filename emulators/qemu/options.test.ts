@@ -15,8 +15,10 @@ describe("command line", () => {
 
   it("takes devices as words and as JSON", () => {
     const { devices } = parse(
-      ...["-device", "vfio-pci,host=01:00.0,id=a"],
-      ...["-device", '{"driver":"vfio-pci","sysfsdev":"/sys/x","id":"b"}'],
+      "-device",
+      "vfio-pci,host=01:00.0,id=a",
+      "-device",
+      '{"driver":"vfio-pci","sysfsdev":"/sys/x","id":"b"}',
     );
     expect(devices).toEqual([
       { driver: "vfio-pci", id: "a", properties: { host: "01:00.0" } },
@@ -26,8 +28,12 @@ describe("command line", () => {
 
   it("finds monitors in -qmp and in -chardev with -mon", () => {
     const { monitors } = parse(
-      ...["-qmp", "unix:/a,server=on,wait=off"],
-      ...["-chardev", "socket,id=c,path=/b,server=on,wait=off", "-mon", "c,mode=control"],
+      "-qmp",
+      "unix:/a,server=on,wait=off",
+      "-chardev",
+      "socket,id=c,path=/b,server=on,wait=off",
+      "-mon",
+      "c,mode=control",
     );
     expect(monitors.map(({ path }) => path)).toEqual(["/a", "/b"]);
   });

@@ -19,7 +19,7 @@ export type VfioSource = {
   finalLeft: number;
   /** Dirty bytes are counted up to then. */
   dirtiedMs: number;
-  isInitialSentTold: boolean;
+  isInitialSentAnnounced: boolean;
   /** New ACK: it asked for one. */
   hasAskedForAck: boolean;
   askAgainMs: number | undefined;
@@ -53,7 +53,7 @@ export function createVfioDevice(device: Device, knobs: Knobs, index: number): V
       dirtyBytes: 0,
       finalLeft: 0,
       dirtiedMs: 0,
-      isInitialSentTold: false,
+      isInitialSentAnnounced: false,
       hasAskedForAck: false,
       askAgainMs: undefined,
     },
@@ -69,7 +69,7 @@ export function beginSave(vfio: VfioDevice, nowMs: number): void {
     dirtyBytes: 0,
     finalLeft: precopy ? stateBytes : stateBytes + initialBytes,
     dirtiedMs: nowMs,
-    isInitialSentTold: false,
+    isInitialSentAnnounced: false,
     hasAskedForAck: false,
     askAgainMs: undefined,
   });

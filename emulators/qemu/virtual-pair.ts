@@ -12,7 +12,7 @@ export type VirtualProcess = {
     event: string;
     data: JsonObject;
     arrivedMs: number;
-    happenedMs: number;
+    stampedMs: number;
   }>;
   readonly log: string[];
   readonly stderr: string[];
@@ -129,8 +129,8 @@ function createProcess(
       else if (typeof message.event === "string") {
         const data = (message.data ?? {}) as JsonObject;
         if (message.event === "MIGRATION") status = String(data.status);
-        const happenedMs = readStampMs(message) - startMs;
-        events.push({ event: message.event, data, arrivedMs: clock.nowMs(), happenedMs });
+        const stampedMs = readStampMs(message) - startMs;
+        events.push({ event: message.event, data, arrivedMs: clock.nowMs(), stampedMs });
       }
     },
     close: () => {},

@@ -33,28 +33,28 @@ export function guestImage(kind: GuestKind, memoryBytes: number): Uint8Array {
 const haltForEver = [0xfa, 0xf4, 0xeb, 0xfd]; // cli; hlt; jmp to hlt
 
 const enterProtectedMode = [
-  0xfa, // cli
-  ...[0x66, 0x2e, 0x0f, 0x01, 0x16, ...word(POINTER)], // lgdt cs:[POINTER]
-  ...[0x0f, 0x20, 0xc0], // mov eax, cr0
-  ...[0x0c, 0x01], // or al, 1
-  ...[0x0f, 0x22, 0xc0], // mov cr0, eax
-  ...[0x66, 0xea, ...double(IMAGE_BASE + PROTECTED_MODE), ...word(8)], // jmp 8:PROTECTED_MODE
-];
+  [0xfa], // cli
+  [0x66, 0x2e, 0x0f, 0x01, 0x16, ...word(POINTER)], // lgdt cs:[POINTER]
+  [0x0f, 0x20, 0xc0], // mov eax, cr0
+  [0x0c, 0x01], // or al, 1
+  [0x0f, 0x22, 0xc0], // mov cr0, eax
+  [0x66, 0xea, ...double(IMAGE_BASE + PROTECTED_MODE), ...word(8)], // jmp 8:PROTECTED_MODE
+].flat();
 
 /** Null, code and data segments of 4 GiB at 0. */
 const flatSegments = [
-  ...[0, 0, 0, 0, 0, 0, 0, 0],
-  ...[0xff, 0xff, 0, 0, 0, 0x9a, 0xcf, 0],
-  ...[0xff, 0xff, 0, 0, 0, 0x92, 0xcf, 0],
-];
+  [0, 0, 0, 0, 0, 0, 0, 0],
+  [0xff, 0xff, 0, 0, 0, 0x9a, 0xcf, 0],
+  [0xff, 0xff, 0, 0, 0, 0x92, 0xcf, 0],
+].flat();
 
 function writePages(kind: GuestKind, memoryBytes: number): number[] {
   const start = [0xbf, ...double(FIRST_BYTE)]; // mov edi, FIRST_BYTE
   const page = [
-    ...[0xff, 0x07], // inc dword [edi]
-    ...[0x81, 0xc7, ...double(PAGE_BYTES)], // add edi, PAGE_BYTES
-    ...[0x81, 0xff, ...double(memoryBytes)], // cmp edi, memoryBytes
-  ];
+    [0xff, 0x07], // inc dword [edi]
+    [0x81, 0xc7, ...double(PAGE_BYTES)], // add edi, PAGE_BYTES
+    [0x81, 0xff, ...double(memoryBytes)], // cmp edi, memoryBytes
+  ].flat();
   const again = [0x72, 256 - (page.length + 2)]; // jb to page
   const pass = [...start, ...page, ...again];
   const end = kind === "busy" ? [0xeb, 256 - (pass.length + 2)] : [0xf4, 0xeb, 0xfd]; // jmp to start, or halt

@@ -16,7 +16,7 @@ export const retiredWords: readonly RetiredWord[] = [
   { word: "happen", use: "raise a signal" },
   { word: "happened", use: "the signals raised" },
   { word: "company", use: "batching" },
-  { word: "succeed", use: "start a successor" },
+  { word: "succeed", use: "start a successor", except: /^(emulators\/asl|workflows)\// },
   { word: "looks", use: "observe" },
   { word: "looked", use: "observed" },
   { word: "carry", use: "override the transport" },

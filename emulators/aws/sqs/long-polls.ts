@@ -73,17 +73,17 @@ export function createLongPolls({ nextVisibleMs, now }: LongPollsOptions) {
       const found = attempt();
       if (found.length > 0 || waitMs === 0 || signal.aborted) return Promise.resolve(found);
       return new Promise((resolve, reject) => {
-        const leave = () => {
+        const stopWaiting = () => {
           clearTimeout(timer);
           signal.removeEventListener("abort", giveUp);
           remove(queueId, waiter);
         };
         const settle = (messages: object[]) => {
-          leave();
+          stopWaiting();
           resolve(messages as T[]);
         };
         const fail = (error: Error) => {
-          leave();
+          stopWaiting();
           reject(error);
         };
         const giveUp = () => settle([]);

@@ -82,17 +82,27 @@ export const introspectionCommands: Commands = {
 };
 
 const cpuModels = [
-  ...["max", "host", "base", "qemu64", "kvm64", "Nehalem", "Westmere", "SandyBridge", "IvyBridge"],
-  ...["Haswell", "Broadwell", "Skylake-Client", "Skylake-Server", "Cascadelake-Server"],
-  ...[
-    "Icelake-Server",
-    "SapphireRapids",
-    "GraniteRapids",
-    "EPYC",
-    "EPYC-Rome",
-    "EPYC-Milan",
-    "EPYC-Genoa",
-  ],
+  "max",
+  "host",
+  "base",
+  "qemu64",
+  "kvm64",
+  "Nehalem",
+  "Westmere",
+  "SandyBridge",
+  "IvyBridge",
+  "Haswell",
+  "Broadwell",
+  "Skylake-Client",
+  "Skylake-Server",
+  "Cascadelake-Server",
+  "Icelake-Server",
+  "SapphireRapids",
+  "GraniteRapids",
+  "EPYC",
+  "EPYC-Rome",
+  "EPYC-Milan",
+  "EPYC-Genoa",
 ];
 
 function cpuDefinitions(qemu: Qemu): Json {

@@ -234,7 +234,7 @@ describe("silence", () => {
     const device = source.events.findIndex(({ data }) => data.status === "device");
     const late = source.events.slice(device + 1)[0];
     expect(stop).toBeDefined();
-    expect((late?.arrivedMs ?? 0) - (late?.happenedMs ?? 0)).toBeGreaterThan(20);
+    expect((late?.arrivedMs ?? 0) - (late?.stampedMs ?? 0)).toBeGreaterThan(20);
   });
 });
 
@@ -264,7 +264,7 @@ describe("holding the switchover", () => {
     const releasedMs = clock.nowMs();
     expect(finish(5000)).toBe("completed");
     const stop = source.events.find(({ event }) => event === "STOP");
-    expect((stop?.happenedMs ?? 0) - releasedMs).toBeLessThan(150);
+    expect((stop?.stampedMs ?? 0) - releasedMs).toBeLessThan(150);
     expect(target.stderr.join()).toContain("Cannot find device='H' nor node-name='H'");
     source.execute("block-dirty-bitmap-remove", { node: "H", name: "h" });
   });

@@ -9,7 +9,7 @@ import { switchoverBytesPerSecond, totalFinalBytes } from "./pending.ts";
 
 const INT64_MAX = 9223372036854775807n;
 
-/** query-migrate. Which members there are depends on the state and on the version. */
+/** Answers query-migrate. The members depend on the state and on the version. */
 export function queryMigrate(qemu: Qemu): JsonObject {
   const reasons = listBlockers(qemu);
   const blocked = reasons.length > 0 ? { "blocked-reasons": reasons } : {};
@@ -44,8 +44,8 @@ function queryOutgoing(qemu: Qemu, attempt: Attempt): JsonObject {
 
 function downtime(qemu: Qemu, attempt: Attempt): JsonObject {
   const { status } = qemu.outgoing;
-  const tellsInPostcopy = atLeast(qemu.version, "10.0") && status.startsWith("postcopy-");
-  if (status === "completed" || (tellsInPostcopy && attempt.downtimeMs !== undefined)) {
+  const showsInPostcopy = atLeast(qemu.version, "10.0") && status.startsWith("postcopy-");
+  if (status === "completed" || (showsInPostcopy && attempt.downtimeMs !== undefined)) {
     return { downtime: Math.round(attempt.downtimeMs ?? 0) };
   }
   if (!atLeast(qemu.version, "11.1")) {
@@ -97,7 +97,7 @@ function xbzrleCache(qemu: Qemu): JsonObject {
 
 function queryIncoming(qemu: Qemu): JsonObject {
   const { status, errorDesc, addresses } = qemu.incoming;
-  // 7.2 has no state before the source came.
+  // 7.2 shows no state before the source connects.
   const isSilent = status === "none" || (status === "setup" && !atLeast(qemu.version, "8.0"));
   const list = addresses.map(describeAddress);
   return {
@@ -116,9 +116,9 @@ function queryIncoming(qemu: Qemu): JsonObject {
 function error(qemu: Qemu): JsonObject {
   const { status, errorDesc } = qemu.outgoing;
   if (errorDesc === undefined) return {};
-  // Older releases keep it to themselves until the migration failed.
-  const isTold = status === "failed" || atLeast(qemu.version, "10.0");
-  return isTold ? { "error-desc": errorDesc } : {};
+  // Releases before 10.0 show it only once the migration has failed.
+  const isShown = status === "failed" || atLeast(qemu.version, "10.0");
+  return isShown ? { "error-desc": errorDesc } : {};
 }
 
 function describeAddress(address: Address): Json {

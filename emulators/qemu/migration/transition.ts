@@ -3,7 +3,7 @@ import { atLeast } from "../catalog/version.ts";
 import { emit, type Qemu } from "../qemu.ts";
 import { strikeFaults } from "../strike.ts";
 
-/** Moves one side of migration to a state, with everything that QEMU tells about it. */
+/** Moves one side of a migration to a state, with its trace line and its event. */
 export function setStatus(
   qemu: Qemu,
   side: "outgoing" | "incoming",
@@ -11,8 +11,9 @@ export function setStatus(
 ): void {
   qemu[side].status = status;
   qemu.trace("migrate_set_state", `new state ${status}`);
-  // 7.2 tells the target's "setup" to everyone, whether events were asked for or not.
-  const isTold = side === "incoming" && status === "setup" && !atLeast(qemu.version, "8.0");
-  if (qemu.capabilities.events || isTold) emit(qemu, "MIGRATION", { status });
+  // 7.2 emits the target's "setup" even without the capability `events`.
+  const isAlwaysEmitted =
+    side === "incoming" && status === "setup" && !atLeast(qemu.version, "8.0");
+  if (qemu.capabilities.events || isAlwaysEmitted) emit(qemu, "MIGRATION", { status });
   strikeFaults(qemu, status);
 }

@@ -32,7 +32,7 @@ export function* iterateVfio(qemu: Qemu, attempt: Attempt, sliceBytes: number): 
       );
       hasSent = true;
     }
-    tellInitialSent(qemu, attempt, vfio);
+    announceInitialSent(qemu, attempt, vfio);
   }
   return hasSent;
 }
@@ -167,11 +167,11 @@ function saveMs(qemu: Qemu, vfio: VfioDevice, bytes: number): number {
   return (bytes / vfio.knobs.saveBytesPerSecond + tlsSeconds) * 1000;
 }
 
-function tellInitialSent(qemu: Qemu, attempt: Attempt, vfio: VfioDevice): void {
+function announceInitialSent(qemu: Qemu, attempt: Attempt, vfio: VfioDevice): void {
   const { source, knobs } = vfio;
-  const isOpen = !source.isInitialSentTold && source.initialLeft === 0 && knobs.precopy;
+  const isOpen = !source.isInitialSentAnnounced && source.initialLeft === 0 && knobs.precopy;
   if (!isOpen || !qemu.capabilities["switchover-ack"]) return;
-  source.isInitialSentTold = true;
+  source.isInitialSentAnnounced = true;
   if (knobs.reinitAfterMs > 0) source.askAgainMs ??= qemu.clock.nowMs() + knobs.reinitAfterMs;
   qemu.trace("vfio_send_init_data_flag", `(${vfio.name})`);
   sendNow(attempt, { type: "vfio-init-sent", device: vfio.key });
@@ -185,7 +185,7 @@ function asksForAck(qemu: Qemu, vfio: VfioDevice): boolean {
   if (isAgain) {
     Object.assign(source, {
       askAgainMs: undefined,
-      isInitialSentTold: false,
+      isInitialSentAnnounced: false,
       initialLeft: knobs.initialBytes,
     });
   }

@@ -71,9 +71,19 @@ function returnType(builder: Builder, name: string): string | undefined {
 function migrationInfo(version: Version): Arguments {
   const optional = { type: "any", optional: true } as const;
   const names = [
-    ...["ram", "vfio", "xbzrle-cache", "total-time", "expected-downtime", "downtime", "setup-time"],
-    ...["cpu-throttle-percentage", "error-desc", "blocked-reasons", "postcopy-blocktime"],
-    ...["postcopy-vcpu-blocktime", "socket-address"],
+    "ram",
+    "vfio",
+    "xbzrle-cache",
+    "total-time",
+    "expected-downtime",
+    "downtime",
+    "setup-time",
+    "cpu-throttle-percentage",
+    "error-desc",
+    "blocked-reasons",
+    "postcopy-blocktime",
+    "postcopy-vcpu-blocktime",
+    "socket-address",
     ...(atLeast(version, "9.1") ? [] : ["disk", "compression"]),
     ...(atLeast(version, "8.1")
       ? ["dirty-limit-throttle-time-per-round", "dirty-limit-ring-full-time"]

@@ -87,10 +87,8 @@ export const commandDialogues: Dialogue[] = [
     name: "command/incoming-once",
     claim: "migrate-incoming needs -incoming and is taken once",
     async play(stage) {
-      const [source, target] = [
-        await stage.vm("source"),
-        await stage.vm("target", { incoming: true }),
-      ];
+      const source = await stage.vm("source");
+      const target = await stage.vm("target", { incoming: true });
       const plain = source.ask("migrate-incoming", anywhere);
       await stage.expect(
         "on a source",
@@ -110,10 +108,8 @@ export const commandDialogues: Dialogue[] = [
     name: "command/incoming-bad-address",
     claim: "a port that is taken refuses migrate-incoming; only 7.2 takes another one after that",
     async play(stage) {
-      const [first, second] = [
-        await stage.vm("target", { incoming: true }),
-        await stage.vm("rival", { incoming: true }),
-      ];
+      const first = await stage.vm("target", { incoming: true });
+      const second = await stage.vm("rival", { incoming: true });
       await first.ask("migrate-incoming", anywhere);
       const [{ port } = { port: "0" }] = (await first.migration())["socket-address"] as {
         port: string;

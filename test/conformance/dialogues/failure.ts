@@ -60,10 +60,8 @@ export const failureDialogues: Dialogue[] = [
     name: "cancel/idle",
     claim: "migrate_cancel does nothing where nothing migrates, on either side",
     async play(stage) {
-      const [source, target] = [
-        await stage.vm("source"),
-        await stage.vm("target", { incoming: true }),
-      ];
+      const source = await stage.vm("source");
+      const target = await stage.vm("target", { incoming: true });
       await stage.expect("source", source.ask("migrate_cancel"), "ok");
       await stage.expect("source status", source.status(), "none");
       await stage.expect("target", target.ask("migrate_cancel"), "ok");

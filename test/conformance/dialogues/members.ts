@@ -27,10 +27,8 @@ export const memberDialogues: Dialogue[] = [
     name: "members/idle",
     claim: "query-migrate is empty before the first migration, on both sides",
     async play(stage) {
-      const [source, target] = [
-        await stage.vm("source"),
-        await stage.vm("target", { incoming: true }),
-      ];
+      const source = await stage.vm("source");
+      const target = await stage.vm("target", { incoming: true });
       await stage.expect("source", source.ask("query-migrate"), "ok");
       await stage.expect("target", target.ask("query-migrate"), "ok");
     },

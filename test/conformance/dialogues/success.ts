@@ -156,10 +156,8 @@ export const successDialogues: Dialogue[] = [
     name: "success/channels-argument",
     claim: "migrate and migrate-incoming take channels from 8.2",
     async play(stage) {
-      const [source, target] = [
-        await stage.vm("source"),
-        await stage.vm("target", { incoming: true }),
-      ];
+      const source = await stage.vm("source");
+      const target = await stage.vm("target", { incoming: true });
       const address = { transport: "socket", type: "inet", host: "127.0.0.1", port: "0" };
       const channels = [{ "channel-type": "main", addr: address }];
       const answer = await target.ask("migrate-incoming", { channels });
