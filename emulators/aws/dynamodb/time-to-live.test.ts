@@ -48,8 +48,8 @@ const left = async (IndexName?: string) => {
 
 test("an item is deleted once its time has passed, from its indexes too", async () => {
   await set(true);
-  await put("due", { ttl: START_SECONDS + 60, g1: "HOST#a", g2: "due" });
-  await put("later", { ttl: START_SECONDS + 3600, g1: "HOST#a", g2: "later" });
+  await put("due", { ttl: START_SECONDS + 60, g1: "SHELF#a", g2: "due" });
+  await put("later", { ttl: START_SECONDS + 3600, g1: "SHELF#a", g2: "later" });
   nowSeconds += 61;
   await vi.waitFor(async () => expect(await left()).toEqual(["later"]));
   expect(await left("gsi1")).toEqual(["later"]);

@@ -99,7 +99,7 @@ describe("TransactWriteItems", () => {
     await write([put("lock", { by: "first" }), put("state", { n: 1 })]);
     const { message, CancellationReasons } = await cancelled([
       add("state"),
-      put("new", { g1: "HOST#a", g2: "1" }),
+      put("new", { g1: "SHELF#a", g2: "1" }),
       {
         Put: {
           ...putNew("lock", { by: "second" }).Put,
@@ -127,7 +127,7 @@ describe("TransactWriteItems", () => {
         TableName,
         IndexName: "gsi1",
         KeyConditionExpression: "g1 = :g",
-        ExpressionAttributeValues: { ":g": "HOST#a" },
+        ExpressionAttributeValues: { ":g": "SHELF#a" },
       }),
     );
     expect(entries.Items).toEqual([]);
