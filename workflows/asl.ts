@@ -1,7 +1,8 @@
 /**
- * The part of the Amazon States Language (JSONata) that the workflows use. Sources: Amazon States
- * Language specification (states-language.net/spec.html); AWS Step Functions Developer Guide,
- * "Transforming data with JSONata in Step Functions".
+ * The part of the Amazon States Language (JSONata) that our workflows use, with what each of their
+ * states must have (a Task names its timeout and its next state). The engine in emulators/asl has
+ * types of its own, for whatever a caller may send: it knows nothing of this project.
+ * Spec: https://states-language.net/spec.html, JSONata: AWS Step Functions developer guide.
  */
 
 /** A JSONata expression: a field whose value is such a string is evaluated when it is reached. */

@@ -13,17 +13,17 @@ export function executionArn(machineArn: string, name: string): string {
   return `${machineArn.replace(":stateMachine:", ":execution:")}:${name}`;
 }
 
-/** Arn of a Map Run: one run of a distributed Map inside an execution. */
+/** ARN of a Map Run: one run of a distributed Map inside an execution. */
 export function mapRunArn(machineArn: string, label: string, id: string): string {
   return `${machineArn.replace(":stateMachine:", ":mapRun:")}/${label}:${id}`;
 }
 
-/** Arn of the execution that runs one item of a Map Run. */
+/** ARN of the execution that runs one item of a Map Run. */
 export function itemArn(runArn: string, index: number): string {
   return `${runArn.replace(":mapRun:", ":execution:")}-${index}`;
 }
 
-/** The machine as an item's execution names it: the outer machine and the label of its Map. */
+/** ARN of the state machine in an item's execution: the outer machine and the label of its Map. */
 export function itemMachineArn(runArn: string): string {
   return runArn.slice(0, runArn.lastIndexOf(":")).replace(":mapRun:", ":stateMachine:");
 }

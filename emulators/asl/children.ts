@@ -9,7 +9,7 @@ import type { Transitions } from "./transitions.ts";
 
 type FanOut = Extract<Outcome, { kind: "branches" | "items" | "mapRun" }>;
 
-/** Frames below a Parallel or a Map: started, joined, aborted, discarded. */
+/** Starts, joins, aborts and discards the frames below a Parallel or a Map. */
 export class Children {
   readonly mapRuns: MapRuns;
   readonly #transitions: Transitions;
@@ -73,7 +73,7 @@ export class Children {
     await this.#join(frame);
   }
 
-  /** A branch or an iteration has come to its end. */
+  /** Called when a branch or an iteration has ended. */
   async finished(parent: Frame, child: Frame): Promise<void> {
     const step = stepOf(parent);
     if (!step) return;
@@ -89,7 +89,7 @@ export class Children {
     });
   }
 
-  /** A branch or an iteration has failed: the others are of no use any more. */
+  /** Called when a branch or an iteration has failed: aborts the others. */
   failed(parent: Frame, child: Frame): void {
     if (parent.items) {
       this.#transitions.ledger.appendIfRoom(child, "MapIterationFailed", {
@@ -107,7 +107,7 @@ export class Children {
     );
   }
 
-  /** Takes the frame and all below it out of work, keeping them for a redrive. */
+  /** Stops the frame and all frames below it, and keeps them for a redrive. */
   abort(frame: Frame): void {
     this.abortBelow(frame);
     const { at } = frame.step;
@@ -118,7 +118,7 @@ export class Children {
     outside.stopAwaited(frame);
     const type = at === "enter" ? undefined : abortedEvents[this.#transitions.stateOf(frame).Type];
     if (type) this.#transitions.ledger.appendIfRoom(frame, type, null);
-    // A frame with children keeps its step: a redrive goes on with those that did not succeed.
+    // A frame with children keeps its step: a redrive runs those that did not succeed again.
     if (at !== "children" && at !== "mapRun" && at !== "enter") {
       ledger.update(frame, { step: { at: "aborted" } });
     }
@@ -137,7 +137,7 @@ export class Children {
     }
   }
 
-  /** Forgets all frames below: their state is left, or begins again. */
+  /** Removes all frames below: their state has been exited, or starts again. */
   discard(frame: Frame): void {
     for (const child of this.below(frame)) {
       this.discard(child);
@@ -148,7 +148,7 @@ export class Children {
   }
 
   below(frame: Frame): Frame[] {
-    // Only these steps have children, and looking through all frames is not free.
+    // Only these steps have children, and searching all frames costs time.
     if (frame.step.at !== "children") return [];
     const { frames } = this.#transitions.ledger.record;
     return [...frames.values()].filter((each) => each.parent === frame.id);

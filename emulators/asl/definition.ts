@@ -1,7 +1,8 @@
 import type { Json, JsonObject } from "./json.ts";
 
-// The Amazon States Language as far as this engine runs it. Only a definition that passed
-// `validateDefinition` is given these types.
+// The Amazon States Language, as far as this engine runs it. Only a definition that passed
+// `validateDefinition` gets these types. They describe whatever a caller may send, so they are wider
+// than the types that an author of definitions writes with, and are not shared with one.
 
 /** A number, or an expression that yields one. */
 export type NumberOrExpression = number | string;
@@ -116,7 +117,7 @@ export type Definition = Scope & {
   readonly TimeoutSeconds?: number;
 };
 
-/** Where a scope lies in its definition: what a frame keeps instead of the scope itself. */
+/** Position of a scope in its definition: a frame stores it instead of the scope. */
 export type ScopePath = readonly (string | number)[];
 
 export function branchPath(outer: ScopePath, state: string, branch: number): ScopePath {
@@ -141,7 +142,7 @@ export function scopeAt(definition: Definition, path: ScopePath): Scope {
   return scope;
 }
 
-/** @throws Error if the scope has no such state: validation lets no dangling transition in */
+/** @throws Error if the scope has no such state (validation refuses dangling transitions) */
 export function stateAt(scope: Scope, name: string): State {
   const state = Object.hasOwn(scope.States, name) ? scope.States[name] : undefined;
   if (!state) throw new Error(`No state ${name}`);

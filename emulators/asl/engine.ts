@@ -39,7 +39,7 @@ type StartInput = {
 /** Executions open at once; AWS has 1,000,000 for an account. */
 const OPEN_EXECUTIONS_MAX = 10_000;
 
-/** State machines and their executions, without any protocol. */
+/** State machines and their executions, without a protocol. */
 export class Engine {
   readonly machines: Machines;
   readonly executions: Executions;
@@ -63,7 +63,7 @@ export class Engine {
     });
   }
 
-  /** Reads what the store holds, without going on with it yet. */
+  /** Loads the stored executions, without resuming them yet. */
   load(): void {
     const { logger, store } = this.#options;
     for (const found of inOrderOfEnd(store.findExecutions())) {
@@ -78,7 +78,7 @@ export class Engine {
     this.machines.tidy(this.executions.headers().map(({ definitionId }) => definitionId));
   }
 
-  /** Goes on with what was loaded. Resolves once every execution is under way again. */
+  /** Resumes what was loaded. Resolves once every execution is running again. */
   async resume(): Promise<void> {
     const running = this.executions.open();
     await Promise.all(running.map((execution) => execution.resume()));
@@ -91,10 +91,10 @@ export class Engine {
   }
 
   /**
-   * Starts an execution, or finds it if it runs under this name with the same input.
+   * Starts an execution, or returns the one that runs under this name with the same input.
    *
    * @throws ServiceError `InvalidName`, `StateMachineDoesNotExist`, `StateMachineDeleting`,
-   *   `ExecutionAlreadyExists`, `ExecutionLimitExceeded`
+   * `ExecutionAlreadyExists`, `ExecutionLimitExceeded`
    */
   start(input: StartInput): Readonly<ExecutionHeader> {
     const machine = this.machines.get(input.stateMachineArn);
@@ -134,14 +134,14 @@ export class Engine {
     await this.executions.reopen(arn).redrive(clientToken);
   }
 
-  /** Deletes a machine; if executions of it run, as soon as the last of them has ended. */
+  /** Deletes a machine; if executions of it run, once the last of them has ended. */
   deleteMachine(arn: string): void {
     if (!this.machines.find(arn)) return;
     if (this.executions.hasOpen(arn)) this.machines.markDeleting(arn);
     else this.machines.remove(arn);
   }
 
-  /** Stops at once; what runs goes on when an engine is started over the same store. */
+  /** Stops at once. An engine that is started over the same store resumes the executions. */
   async close(): Promise<void> {
     await this.executions.close();
     this.#options.store.close();
@@ -244,7 +244,7 @@ export class Engine {
 
   #stopStartedBy(arn: string, starter: Pick<StartedBy, "frame" | "serial">): void {
     for (const execution of this.executions.startedBy(arn, starter)) {
-      // It may have ended already, or the engine closes; then the next one stops it.
+      // It may have ended already. If the engine is closing, the next engine stops it.
       execution.stop({ error: undefined, cause: undefined }).catch(() => {});
     }
   }
@@ -292,14 +292,16 @@ function newHeader(now: number): Omit<ExecutionHeader, FixedAtStart> {
   };
 }
 
-/** The same task of the same execution: it was started before a crash, by what is now done again. */
+/**
+ * Whether the same task of the same execution started it before a crash, and starts it again now.
+ */
 function isStartedBy(existing: Readonly<ExecutionHeader>, starter: StartedBy | undefined): boolean {
   if (!starter || !existing.startedBy) return false;
   const { executionArn: arn, frame, serial } = existing.startedBy;
   return arn === starter.executionArn && frame === starter.frame && serial === starter.serial;
 }
 
-/** Ended executions are forgotten in the order they ended. */
+/** Sorted by end: ended executions are evicted in this order. */
 function inOrderOfEnd(found: readonly FoundExecution[]): FoundExecution[] {
   const endedAt = (each: FoundExecution) => (each.running ? 0 : (each.header.stoppedAt ?? 0));
   return [...found].sort((a, b) => endedAt(a) - endedAt(b));

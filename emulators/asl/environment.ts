@@ -4,7 +4,7 @@ import type { Bindings } from "./expression.ts";
 import type { Frame } from "./frame.ts";
 import type { Json, JsonObject } from "./json.ts";
 
-/** What an expression sees of `$states` besides input and context. */
+/** Members of `$states` besides input and context. */
 export type StatesExtra = {
   readonly result?: Json;
   readonly errorOutput?: JsonObject;
@@ -15,8 +15,8 @@ export type StatesExtra = {
 };
 
 /**
- * What expressions of a frame's state can see: functions, then variables from the outermost scope
- * inwards, then `$states`, which nothing hides.
+ * Bindings for the expressions of a frame's state: functions, then variables from the outermost
+ * scope inwards, then `$states`, which no variable can hide.
  */
 export function bindingsOf(
   record: ExecutionRecord,

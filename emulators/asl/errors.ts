@@ -5,12 +5,12 @@ import type { JsonObject } from "./json.ts";
 // ├─ StatesError             inside an execution: Retry and Catch see its code
 // └─ AwsError ─ ServiceError  answer to an API call: the SDK sees its code as the exception's name
 
-/** An error of the Amazon States Language: what `ErrorEquals` is compared with. */
+/** An error of the Amazon States Language: `ErrorEquals` is compared with its code. */
 export class StatesError extends Error {
   override name = "StatesError";
   /** Empty only for a Fail state without Error. */
   readonly code: string;
-  /** Absent where AWS gives none, for example when a task stayed silent. */
+  /** Absent where AWS gives none, for example after a timeout. */
   readonly reason: string | undefined;
   /** The field whose expression failed, for the EvaluationFailed event. */
   readonly location: string | undefined;

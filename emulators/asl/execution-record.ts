@@ -5,12 +5,12 @@ import type { Json } from "./json.ts";
 
 export type ExecutionStatus = "RUNNING" | "SUCCEEDED" | "FAILED" | "TIMED_OUT" | "ABORTED";
 
-/** What started an execution from inside another one. */
+/** The task or Map Run of another execution that started this one. */
 export type StartedBy = {
   readonly executionArn: string;
   readonly frame: number;
   readonly serial: number;
-  /** The starter waits for the end: it is told, and the execution is stopped when the starter ends. */
+  /** The starter waits for the end, and stops this execution when it ends itself. */
   readonly awaited: boolean;
 };
 
@@ -21,13 +21,13 @@ export type MapItem = {
   readonly value: Json;
 };
 
-/** Everything about an execution but its frames and its history. */
+/** An execution without its frames and its history. */
 export type ExecutionHeader = {
   readonly arn: string;
   readonly name: string;
   readonly stateMachineArn: string;
   readonly roleArn: string;
-  /** Names the stored text of the definition it runs to its end, redrives included. */
+  /** Id of the stored definition that it runs to its end, redrives included. */
   readonly definitionId: string;
   /** The scope it runs: the whole definition, or a distributed Map's item processor. */
   readonly scope: ScopePath;

@@ -11,15 +11,15 @@ import type { Outside } from "./outside.ts";
 import { Progress } from "./progress.ts";
 import { Timers } from "./timers.ts";
 
-/** States a frame passes before others have their turn. */
+/** States that a frame runs before other frames continue. */
 const STEPS_PER_TURN = 32;
-/** Stands for the whole execution among timers of frames, whose numbers begin at 1. */
+/** Key of the execution's own timer; keys of frames start at 1. */
 const DEADLINE = 0;
 
 /**
- * One execution at work. What comes to it (answers, timers, API calls) is taken one at a time: the
- * transitions are made, the change is stored, and only then anything is let out: calls, answers, news
- * for other executions.
+ * One running execution. Messages to it (answers, timers, API calls) are processed one at a time:
+ * the transitions are made, the change is stored, and only then the effects are released: calls,
+ * answers, notifications of other executions.
  */
 export class Execution {
   readonly #host: ExecutionHost;
@@ -29,7 +29,7 @@ export class Execution {
   readonly #timers: Timers;
   readonly #calls = new Map<number, AbortController>();
   #effects: (() => void)[] = [];
-  /** Taken from the ledger, but not yet accepted by the store. */
+  /** A change taken from the ledger that the store has not accepted yet. */
   #unstored: Change | undefined;
   #isEndReported: boolean;
 
@@ -67,7 +67,7 @@ export class Execution {
     return this.record.events;
   }
 
-  /** Makes the new execution known to the store, and goes. */
+  /** Stores the new execution and starts it. */
   begin(): void {
     const { input, roleArn, scope } = this.header;
     const inputDetails = { truncated: false };
@@ -89,7 +89,7 @@ export class Execution {
     this.#mailbox.wake();
   }
 
-  /** Goes on where a process that was killed had come to. */
+  /** Continues after a restart of the process. */
   async resume(): Promise<void> {
     this.#armDeadline();
     await this.#mailbox.post(async () => {
@@ -105,7 +105,7 @@ export class Execution {
     });
   }
 
-  /** Goes on after a failure, from the states that did not succeed. */
+  /** Continues after a failure, from the states that did not succeed. */
   redrive(clientToken: string | undefined): Promise<void> {
     return this.#mailbox.post(async () => {
       const now = this.#host.clock.now();
@@ -146,11 +146,11 @@ export class Execution {
     );
   }
 
-  /** An execution that this one waits for has ended, with so many redrives. */
+  /** Called when an execution that this one waits for has ended, after `redriveCount` redrives. */
   childEnded(startedBy: StartedBy, arn: string, redriveCount: number): void {
     this.#post(async () => {
       const ended = this.#host.find(arn);
-      // It may have been redriven while the news was on its way.
+      // It may have been redriven in the meantime.
       if (!ended || ended.status === "RUNNING" || ended.redriveCount !== redriveCount) return;
       if (!this.#progress.isRunning) return;
       const frame = this.#waitingFrame(startedBy.frame, startedBy.serial);
@@ -161,17 +161,17 @@ export class Execution {
     });
   }
 
-  /** Whether the execution waits for one that says it was started by it. */
+  /** Whether the execution still waits for one that was started by this frame and step. */
   awaits({ frame, serial }: StartedBy): boolean {
     return this.#progress.isRunning && this.#waitingFrame(frame, serial) !== undefined;
   }
 
-  /** Whether nothing is under way: the execution has ended and nobody has asked it for anything. */
+  /** Whether nothing is to be done: the execution has ended and has no pending messages. */
   get isIdle(): boolean {
     return !this.#progress.isRunning && this.#mailbox.isIdle;
   }
 
-  /** Stops everything without a trace in the record: the process is going to end. */
+  /** Stops everything without changing the record: the process is about to end. */
   async close(): Promise<void> {
     const closed = this.#mailbox.close();
     this.#timers.clearAll();
@@ -180,7 +180,7 @@ export class Execution {
   }
 
   #post(work: () => Promise<void>): void {
-    // What cannot be done because the engine closes is done by the next one.
+    // The next engine does what this one cannot do because it closes.
     this.#mailbox.post(work).catch(() => {});
   }
 
@@ -214,7 +214,7 @@ export class Execution {
     if (step.at !== "task" && step.at !== "wait" && step.at !== "backoff") return;
     this.#arm(frame);
     if (step.at !== "task") return;
-    // At least once: a call that was under way is made again, with the same token.
+    // At least once: a call that had no answer yet is made again, with the same token.
     if (!step.submitted || (step.call.kind === "execution" && step.call.sync)) this.#call(frame);
   }
 
@@ -325,7 +325,7 @@ export class Execution {
     );
   }
 
-  /** A fault of the engine itself: the execution cannot be trusted to go on. */
+  /** A fault of the engine itself: the execution is in an unknown state, so it ends. */
   #onFault(error: unknown): void {
     this.#host.logger.error({ err: error, arn: this.header.arn }, "execution met a fault");
     if (!this.#progress.isRunning) return;
@@ -333,7 +333,7 @@ export class Execution {
     this.#progress.end("FAILED", { error: { code: "States.Runtime", reason } });
   }
 
-  /** Stores the change, then lets out what depends on it. */
+  /** Stores the change, then releases the effects that depend on it. */
   async #settle(): Promise<void> {
     this.#unstored ??= this.#ledger.take();
     if (this.#unstored) this.#host.store.appendChange(this.record, this.#unstored);

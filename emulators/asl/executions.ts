@@ -7,7 +7,7 @@ import type { Store } from "./store/store.ts";
 
 type Entry = {
   header: Readonly<ExecutionHeader>;
-  /** In memory as a whole; without it only the header is. */
+  /** The whole execution, if it is in memory. */
   live: Execution | undefined;
 };
 
@@ -20,7 +20,7 @@ type ExecutionsOptions = {
 /** Ended executions that are kept, in the store or in memory; AWS keeps them for 90 days. */
 const endedMax = { durable: 10_000, memory: 1000 };
 
-/** All executions there are: open ones in memory, ended ones in the store if it is durable. */
+/** All executions: open ones in memory, ended ones in the store if it is durable. */
 export class Executions {
   readonly #options: ExecutionsOptions;
   readonly #entries = new Map<string, Entry>();
@@ -53,7 +53,7 @@ export class Executions {
     return [...this.#entries.values()].map(({ header, live }) => live?.header ?? header);
   }
 
-  /** Executions under way. */
+  /** Running executions. */
   open(): Execution[] {
     return [...this.#open].flatMap((arn) => this.live(arn) ?? []);
   }
@@ -104,7 +104,7 @@ export class Executions {
     this.#ended.add(header.arn);
   }
 
-  /** Brings an ended execution back as a whole, to be redriven. */
+  /** Loads an ended execution as a whole, to be redriven. */
   reopen(arn: string): Execution {
     const header = this.get(arn);
     const execution =
@@ -113,7 +113,7 @@ export class Executions {
     return this.add(execution);
   }
 
-  /** The execution has ended: it counts as open no longer, and may be evicted or archived. */
+  /** Marks an execution as ended: it may be evicted or archived now. */
   markEnded(arn: string): void {
     const execution = this.live(arn);
     this.#open.delete(arn);

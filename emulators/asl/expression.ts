@@ -2,7 +2,7 @@ import jsonata from "jsonata";
 import { StatesError } from "./errors.ts";
 import { isObject, type Json, toJson } from "./json.ts";
 
-/** Everything an expression can see by name, without the dollar sign. */
+/** Variables and functions of an expression by name, without the dollar sign. */
 export type Bindings = Readonly<Record<string, unknown>>;
 
 /** Whether the string is written `{% … %}`, that is, holds a JSONata expression. */
@@ -45,15 +45,15 @@ export async function evaluateExpression(
 }
 
 /**
- * Compiles (or finds compiled) the expression inside `{% … %}`.
+ * Compiles the expression inside `{% … %}`, or returns it from the cache.
  *
- * @throws Error with JSONata's code and message when the syntax is wrong
+ * @throws Error with JSONata's code and message if the syntax is wrong
  */
 export function compileExpression(text: string): jsonata.Expression {
   return compile(sourceOf(text));
 }
 
-/** Steps of the evaluator, so that a loop in an expression cannot hold the process for ever. */
+/** Most steps of one evaluation, so that a loop in an expression cannot block the process. */
 const EVALUATION_STEPS_MAX = 1_000_000;
 /** A space cannot be part of a JSONata name, so no expression can reach this binding. */
 const BUDGET = " budget";

@@ -1,20 +1,19 @@
 import type { ScopePath } from "./definition.ts";
 import type { Json, JsonObject } from "./json.ts";
 
-// An execution is a tree of frames. Each frame stands in one state of one scope: the machine, a
-// branch of a Parallel, an iteration of an inline Map. A frame is plain JSON and says all there is to
-// know about going on, so a process that starts with the frames of one that was killed goes on from
-// there; nothing lives on a promise stack.
-//
+// An execution is a tree of frames. Each frame is in one state of one scope: the machine, a branch
+// of a Parallel, an iteration of an inline Map. A frame is plain JSON and holds all that is needed
+// to continue, so a new process continues from the frames of one that was killed; no state is on a
+// promise stack.
 // Fields are replaced, never changed in place: the journal keeps references until it writes.
 
-/** Work that a Task gave away. */
+/** The call that a Task makes. */
 export type Call =
   | {
       readonly kind: "function";
       readonly functionName: string;
       readonly payload: Json;
-      /** Named by its ARN as the Resource: the result is the payload alone. */
+      /** Resource is the function's ARN: the result is the payload alone. */
       readonly isPlain: boolean;
     }
   | { readonly kind: "integration"; readonly name: string; readonly arguments: JsonObject }
@@ -27,17 +26,17 @@ export type Call =
       readonly sync: boolean;
     };
 
-/** Why a frame stopped: kept so that a redrive can go on from it. */
+/** Why a frame failed: kept for a redrive. */
 export type Failure = {
   readonly code: string;
   readonly reason: string | null;
 };
 
-/** What a frame does at the moment. Times are milliseconds since the epoch. */
+/** What a frame does now. Times are milliseconds since the epoch. */
 export type Step =
   /** About to enter `frame.state`. */
   | { readonly at: "enter" }
-  /** Entered, about to do the state's work: for the first time, or again. */
+  /** Entered, about to run the state: for the first time, or again. */
   | { readonly at: "work" }
   | { readonly at: "wait"; readonly serial: number; readonly until: number }
   | { readonly at: "backoff"; readonly serial: number; readonly until: number }
@@ -52,9 +51,9 @@ export type TaskStep = {
   readonly at: "task";
   readonly serial: number;
   readonly call: Call;
-  /** Present if somebody else is to finish the task with it. */
+  /** Present if the task ends by SendTaskSuccess or SendTaskFailure with this token. */
   readonly token?: string;
-  /** The call was answered; only the token's holder, or a nested execution, is waited for. */
+  /** The call was answered; the task waits for its token, or for a nested execution. */
   readonly submitted: boolean;
   readonly deadline: number;
   readonly heartbeatMs?: number;
@@ -80,7 +79,7 @@ export type MapRunStep = {
   readonly succeeded: number;
   readonly failed: number;
   readonly concurrency: number;
-  /** Absent: not bounded in this way. */
+  /** Absent: no such bound. */
   readonly toleratedCount?: number;
   readonly toleratedPercentage?: number;
 };
@@ -101,11 +100,11 @@ export type Frame = {
   lastEventId: number;
   enteredEventId: number;
   step: Step;
-  /** What a Map state iterates over. */
+  /** The items that a Map state iterates over. */
   items: readonly Json[] | null;
 };
 
-/** Whether the frame waits for something that comes from outside the execution. */
+/** Whether the frame waits for an event from outside the execution. */
 export function isWaiting(step: Step): step is Extract<Step, { serial: number }> {
   return "serial" in step;
 }

@@ -1,7 +1,7 @@
 import type { HistoryEventType } from "@aws-sdk/client-sfn";
 import type { JsonObject } from "./json.ts";
 
-/** An event as GetExecutionHistory sends it, but for the timestamp, which is in milliseconds here. */
+/** An event as GetExecutionHistory returns it, except that the timestamp is in milliseconds. */
 export type HistoryEvent = {
   readonly id: number;
   readonly previousEventId: number;

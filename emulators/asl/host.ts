@@ -13,16 +13,16 @@ export type TaskResult =
   | { readonly output: Json; readonly error?: undefined }
   | { readonly error: StatesError };
 
-/** A task's call, to be made. */
+/** A task's call. */
 export type CallJob = {
   readonly header: Readonly<ExecutionHeader>;
   readonly frame: Frame;
   readonly step: TaskStep;
-  /** Aborted when nobody waits for the answer any more. */
+  /** Aborted when the answer is no longer needed. */
   readonly signal: AbortSignal;
 };
 
-/** What an execution needs of the engine that runs it. */
+/** The engine, as an execution uses it. */
 export type ExecutionHost = {
   readonly clock: Clock;
   readonly region: string;

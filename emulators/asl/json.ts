@@ -10,7 +10,7 @@ export function utf8Bytes(text: string): number {
   return Buffer.byteLength(text, "utf8");
 }
 
-/** A deep copy that JSON could have carried: no functions, no undefined. */
+/** A deep copy that is valid JSON: no functions, no undefined. */
 export function toJson(value: unknown): Json {
   return value === undefined ? null : (JSON.parse(JSON.stringify(value)) as Json);
 }

@@ -1,7 +1,10 @@
 import { createHash, randomUUID } from "node:crypto";
 import jsonata from "jsonata";
 
-/** What Step Functions adds to JSONata, and the two clock functions on the engine's own clock. */
+/**
+ * The functions that Step Functions adds to JSONata, and JSONata's two clock functions on the
+ * engine's clock.
+ */
 export function jsonataFunctions(now: () => number): Record<string, unknown> {
   return {
     partition,

@@ -6,15 +6,15 @@ import type { HistoryEvent } from "./history.ts";
 import type { JsonObject } from "./json.ts";
 import { HISTORY_EVENTS_MAX } from "./limits.ts";
 
-/** What one step of an execution changed: one line of its journal. */
+/** The changes of one turn of an execution: one line of its journal. */
 export type Change = {
   header?: Partial<ExecutionHeader>;
-  /** Changed fields by frame; null where the frame is gone. */
+  /** Changed fields by frame; null for a removed frame. */
   frames?: Record<number, Partial<Frame> | null>;
   events?: HistoryEvent[];
 };
 
-/** The one way to change an execution: whatever goes through it is also in the next `take()`. */
+/** The only way to change an execution: each change is also part of the next `take()`. */
 export class Ledger {
   readonly record: ExecutionRecord;
   readonly #now: () => number;

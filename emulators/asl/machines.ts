@@ -15,7 +15,7 @@ export type MachineInput = {
 
 export type MachineUpdate = Partial<Omit<MachineInput, "name">>;
 
-/** The state machines and the definitions that they, and running executions, go by. */
+/** State machines, and the definitions that they and running executions use. */
 export class Machines {
   readonly #store: Store;
   readonly #account: Account;
@@ -45,9 +45,9 @@ export class Machines {
   }
 
   /**
-   * Creates a machine, or finds it if it is there with the same definition and configuration.
+   * Creates a machine, or returns the one with the same definition and configuration.
    *
-   * @throws ServiceError `StateMachineAlreadyExists` if it is there with another one
+   * @throws ServiceError `StateMachineAlreadyExists` if the one with this name differs
    */
   create(input: MachineInput, now: number): MachineRecord {
     const arn = stateMachineArn(this.#account, input.name);
@@ -74,7 +74,7 @@ export class Machines {
     });
   }
 
-  /** Changes a machine; executions under way keep the definition they began with. */
+  /** Changes a machine; running executions keep the definition that they started with. */
   update(arn: string, update: MachineUpdate): MachineRecord {
     const machine = this.get(arn);
     if (machine.status === "DELETING") throw deleting(arn);
@@ -110,7 +110,7 @@ export class Machines {
     return definition;
   }
 
-  /** Forgets definitions that neither a machine nor one of these executions uses. */
+  /** Removes definitions that neither a machine nor one of these executions uses. */
   tidy(usedByExecutions: Iterable<string>): void {
     const used = new Set(usedByExecutions);
     for (const { definitionId } of this.#machines.values()) used.add(definitionId);

@@ -1,33 +1,33 @@
-type Letter = {
+type Message = {
   readonly open: () => Promise<unknown>;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: unknown) => void;
 };
 
 type MailboxOptions = {
-  /** Whether there is work besides letters. */
+  /** Whether there is work besides messages. */
   readonly hasWork: () => boolean;
   readonly work: () => Promise<void>;
-  /** Called after each turn, before letters are answered; tried again until it succeeds. */
+  /** Called after each turn, before messages are answered; repeated until it succeeds. */
   readonly settle: () => Promise<void>;
-  /** Told what a letter or the work threw. */
+  /** Receives the error of a message or of the work. */
   readonly onFault: (error: unknown) => void;
   readonly onSettleFault: (error: unknown) => void;
 };
 
-/** The engine closes: what was asked for is not done, and was not stored. */
+/** The engine closes: the request was neither carried out nor stored. */
 export class ClosingError extends Error {
   override name = "ClosingError";
 }
 
 const SETTLE_RETRY_MS = 1000;
-/** After so many turns in a row other work of the process has a turn. */
+/** After this many turns in a row, other work of the process runs. */
 const TURNS_IN_A_ROW = 8;
 
-/** Takes letters one at a time, and answers them once what they changed is settled. */
+/** Processes messages one at a time, and answers them once their changes are settled. */
 export class Mailbox {
   readonly #options: MailboxOptions;
-  #letters: Letter[] = [];
+  #messages: Message[] = [];
   #run: Promise<void> | undefined;
   #isClosed = false;
   #stopWaiting: () => void = () => {};
@@ -37,11 +37,11 @@ export class Mailbox {
   }
 
   get isIdle(): boolean {
-    return this.#run === undefined && this.#letters.length === 0;
+    return this.#run === undefined && this.#messages.length === 0;
   }
 
   /**
-   * Has `open` called in its turn.
+   * Runs `open` after the messages before it.
    *
    * @throws what `open` throws, or ClosingError
    */
@@ -51,7 +51,7 @@ export class Mailbox {
         reject(new ClosingError("The engine is closing"));
         return;
       }
-      this.#letters.push({ open, resolve: resolve as (value: unknown) => void, reject });
+      this.#messages.push({ open, resolve: resolve as (value: unknown) => void, reject });
       this.wake();
     });
   }
@@ -60,24 +60,24 @@ export class Mailbox {
     if (this.#isClosed || this.#run) return;
     this.#run = this.#work().finally(() => {
       this.#run = undefined;
-      if (this.#letters.length > 0) this.wake();
+      if (this.#messages.length > 0) this.wake();
     });
   }
 
-  /** Lets the turn under way come to its end, and takes no more. */
+  /** Waits for the current turn to end, and accepts no more messages. */
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#stopWaiting();
     await this.#run;
-    for (const letter of this.#letters.splice(0)) {
-      letter.reject(new ClosingError("The engine is closing"));
+    for (const message of this.#messages.splice(0)) {
+      message.reject(new ClosingError("The engine is closing"));
     }
   }
 
   async #work(): Promise<void> {
     await Promise.resolve();
     for (let turn = 1; !this.#isClosed; turn += 1) {
-      if (this.#letters.length === 0 && !this.#options.hasWork()) return;
+      if (this.#messages.length === 0 && !this.#options.hasWork()) return;
       await this.#turn();
       if (turn % TURNS_IN_A_ROW === 0) await new Promise((resolve) => setImmediate(resolve));
     }
@@ -85,13 +85,13 @@ export class Mailbox {
 
   async #turn(): Promise<void> {
     const answers: (() => void)[] = [];
-    const letters = this.#letters.splice(0);
-    for (const letter of letters) {
+    const messages = this.#messages.splice(0);
+    for (const message of messages) {
       try {
-        const value = await letter.open();
-        answers.push(() => letter.resolve(value));
+        const value = await message.open();
+        answers.push(() => message.resolve(value));
       } catch (error) {
-        answers.push(() => letter.reject(error));
+        answers.push(() => message.reject(error));
         this.#options.onFault(error);
       }
     }
@@ -101,7 +101,7 @@ export class Mailbox {
       this.#options.onFault(error);
     }
     if (await this.#settle()) for (const answer of answers) answer();
-    else for (const letter of letters) letter.reject(new ClosingError("The engine is closing"));
+    else for (const message of messages) message.reject(new ClosingError("The engine is closing"));
   }
 
   /** @returns false if the engine closed before it succeeded */

@@ -55,7 +55,7 @@ export class MapRuns {
     });
   }
 
-  /** Counts anew what the items came to while nobody listened: after a restart. */
+  /** Counts the results of the items again, after a restart. */
   async resume(frame: Frame): Promise<void> {
     const step = stepOf(frame);
     if (!step) return;
@@ -65,7 +65,7 @@ export class MapRuns {
     });
   }
 
-  /** Runs the items that did not succeed once more. */
+  /** Redrives the items that did not succeed. */
   async redrive(frame: Frame): Promise<void> {
     const step = stepOf(frame);
     if (!step) return;
@@ -92,7 +92,7 @@ export class MapRuns {
       const input = await itemInput(this.#transitions, frame, index);
       const value = frame.items?.[index] ?? null;
       ledger.update(frame, { step: { ...step, started: index + 1 } });
-      // Each start is a write; others shall have their turn between.
+      // Each start is a write; other work of the process runs in between.
       if (index % STARTS_IN_A_ROW === STARTS_IN_A_ROW - 1) await setImmediate();
       outside.startItem({ frame, mapRunArn: arn, serial, index, value, input });
     }
@@ -118,7 +118,7 @@ export class MapRuns {
     for (let index = 0; index < step.started; index += 1) {
       const status = this.#transitions.outside.findItem(step.mapRunArn, index)?.status;
       if (status === "SUCCEEDED") count.succeeded += 1;
-      // An item whose execution was lost with its journal has failed: nobody will bring its result.
+      // An item whose execution was lost with its journal has failed: its result never arrives.
       else if (status !== "RUNNING") count.failed += 1;
     }
     return count;

@@ -12,17 +12,17 @@ export type ItemStart = {
   readonly input: Json;
 };
 
-/** What the transitions of one execution ask of the world around it. */
+/** The outside world, as the transitions of one execution use it. */
 export type Outside = {
   readonly now: () => number;
   readonly region: string;
-  /** Fires `onTimer` of the frame at its next deadline, in place of an earlier timer. */
+  /** Runs `onTimer` of the frame at its next deadline, instead of an earlier timer. */
   arm(frame: Frame): void;
-  /** Forgets the frame's timer and abandons its call, if any. */
+  /** Clears the frame's timer and aborts its call, if any. */
   cancel(frame: Frame): void;
-  /** Makes the call of the frame's task, once what is known of it is stored. */
+  /** Makes the call of the frame's task, once the change is stored. */
   call(frame: Frame): void;
-  /** Starts the item's execution, or finds it started by an earlier life of this process. */
+  /** Starts the item's execution, unless an earlier process has started it. */
   startItem(item: ItemStart): void;
   /** The execution of an item, if it was started. */
   findItem(mapRunArn: string, index: number): Readonly<ExecutionHeader> | undefined;

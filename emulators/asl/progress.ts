@@ -34,8 +34,8 @@ export type ProgressOptions = {
 };
 
 /**
- * The transitions of one execution. Its methods are called one at a time; each leaves every frame
- * either ready (`enter`, `work`), waiting for something, or finished.
+ * The transitions of one execution. Its methods are called one at a time; after each, every frame
+ * is ready (`enter`, `work`), waiting, or finished.
  *
  *     enter → work ─→ exit → enter of the next state, or done
  *               ├──→ wait, task, children, mapRun ──→ exit
@@ -99,7 +99,7 @@ export class Progress implements Transitions {
     this.#ready.add(frame);
   }
 
-  /** Has the frame do its state's work again: after a backoff, a redrive, a restart. */
+  /** Makes the frame run its state again: after a backoff, a redrive, a restart. */
   makeReady(frame: Frame): void {
     this.outside.cancel(frame);
     if (frame.step.at !== "enter") this.ledger.update(frame, { step: { at: "work" } });
@@ -110,7 +110,7 @@ export class Progress implements Transitions {
     this.#ready.delete(frame);
   }
 
-  /** Moves every ready frame on, each by at most `stepsMax` states. */
+  /** Advances every ready frame, each by at most `stepsMax` states. */
   async advance(stepsMax: number): Promise<void> {
     for (const frame of [...this.#ready]) {
       for (let step = 0; step < stepsMax && this.#ready.has(frame) && this.isRunning; step += 1) {
@@ -140,7 +140,7 @@ export class Progress implements Transitions {
     });
   }
 
-  /** Does something on behalf of a frame's state, and gives what it throws to the state's Retry and Catch. */
+  /** Runs `work` for a frame's state; the state's Retry and Catch handle what it throws. */
   async attempt(frame: Frame, work: () => Promise<void>): Promise<void> {
     try {
       await work();
@@ -183,7 +183,7 @@ export class Progress implements Transitions {
     }
   }
 
-  /** Ends the execution. Frames that still worked are left as a redrive needs them. */
+  /** Ends the execution. Frames that still run stay as a redrive needs them. */
   end(
     status: Exclude<ExecutionStatus, "RUNNING">,
     details: { output?: Json; error?: Failure },
@@ -269,7 +269,7 @@ export class Progress implements Transitions {
       ...assignedVariables(values.assign),
     });
     this.children.discard(frame);
-    // Only what is new is written down once more.
+    // Only changed fields go into the journal.
     this.ledger.update(frame, {
       items: null,
       ...(variables !== frame.variables && { variables }),
@@ -300,7 +300,7 @@ export class Progress implements Transitions {
   async #fail(frame: Frame, error: StatesError): Promise<void> {
     this.#ready.delete(frame);
     const failure: Failure = { code: error.code, reason: error.reason ?? null };
-    // A frame with children keeps its step: a redrive goes on with those that did not succeed.
+    // A frame with children keeps its step: a redrive runs those that did not succeed again.
     if (frame.step.at !== "children" && frame.step.at !== "mapRun") {
       this.ledger.update(frame, { step: { at: "failed", failure } });
     }
@@ -310,7 +310,7 @@ export class Progress implements Transitions {
     await this.recover(parent, error);
   }
 
-  /** Says where an expression failed, as AWS does, and writes the event for it. */
+  /** Adds the position of a failed expression to the error, as AWS does, and writes its event. */
   #explain(frame: Frame, error: StatesError): StatesError {
     if (error.location === undefined) return error;
     const at = `(entered at the event id #${frame.enteredEventId})`;
@@ -339,7 +339,7 @@ const endedEvents = {
   ABORTED: "ExecutionAborted",
 } as const satisfies Record<string, HistoryEventType>;
 
-/** A Fail state is never left, so AWS has no event for it. */
+/** A Fail state is never exited, so AWS has no event for it. */
 function exitedEvent(state: State): HistoryEventType {
   if (state.Type === "Fail") throw runtimeError("A Fail state was left.");
   return `${state.Type}StateExited`;
@@ -356,7 +356,9 @@ function assignedVariables(assign: JsonObject): JsonObject {
   };
 }
 
-/** An error that no state raised is a fault of this engine: it ends the execution and says so. */
+/**
+ * An error that no state raised is a fault of this engine: it ends the execution with its stack.
+ */
 function toStatesError(error: unknown): StatesError {
   if (error instanceof StatesError) return error;
   return runtimeError(error instanceof Error ? (error.stack ?? error.message) : String(error));

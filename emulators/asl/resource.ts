@@ -1,7 +1,7 @@
 /** How a Task waits for its service. `sync` is `.sync:2`: the result arrives as JSON, not as text. */
 export type Pattern = "request" | "sync" | "token";
 
-/** What a Task's `Resource` asks for. */
+/** The meaning of a Task's `Resource`. */
 export type Resource =
   | { readonly kind: "function"; readonly arn: string }
   | {
@@ -11,7 +11,7 @@ export type Resource =
       readonly pattern: Pattern;
     };
 
-/** Parses a `Resource`, or says nothing if this engine does not offer it. */
+/** Parses a `Resource`; undefined if this engine does not support it. */
 export function parseResource(text: string): Resource | undefined {
   if (FUNCTION_ARN.test(text)) return { kind: "function", arn: text };
   const match = SERVICE_ARN.exec(text);
@@ -19,7 +19,7 @@ export function parseResource(text: string): Resource | undefined {
   return offered && { kind: "service", ...offered };
 }
 
-/** The optional integrations: offered only when the engine was started with them. */
+/** The optional integrations: supported only if the engine was started with them. */
 export const integrations = [
   "dynamodb:getItem",
   "dynamodb:putItem",

@@ -40,7 +40,7 @@ export type StepFunctionsOptions = {
   readonly host?: string;
   /** Default 0: any free port. */
   readonly port?: number;
-  /** Folder for what must survive the process, created if needed. Default: memory only. */
+  /** Folder for the state that survives the process, created if needed. Default: memory only. */
   readonly dataDir?: string;
   /** Default: the system's clock. */
   readonly clock?: Clock;
@@ -58,15 +58,18 @@ export type StepFunctions = {
   readonly endpoint: string;
   /** Reaches it from within this process, without a connection or a signature. */
   readonly transport: InProcessTransport;
-  /** Stops at once. With a dataDir, executions go on when Step Functions are started over it again. */
+  /**
+   * Stops at once. With a `dataDir`, executions continue when the service is started over it again.
+   */
   close(): Promise<void>;
 };
 
 /**
  * Serves AWS Step Functions on loopback: Standard workflows in JSONata, for an unmodified AWS SDK.
  *
- * Executions survive the death of the process when `dataDir` is given: timers go on by absolute time,
- * task tokens stay valid, and a call that was under way is made again, so handlers must be idempotent.
+ * With `dataDir`, executions survive the death of the process: timers continue by absolute time,
+ * task tokens stay valid, and a call without an answer is made again, so handlers must be
+ * idempotent.
  *
  * @throws Error if the port is taken, or another live process uses `dataDir`
  */
@@ -116,8 +119,8 @@ export async function startStepFunctions(options: StepFunctionsOptions): Promise
 const silentLogger: ServiceLogger = { debug: () => {}, error: () => {} };
 
 /**
- * Goes on with the executions once the server listens and its caller knows the endpoint: functions
- * that are called again may send their task tokens at once.
+ * Resumes the executions once the server listens and its caller knows the endpoint: functions that
+ * are called again may send their task tokens at once.
  */
 async function resumeSoon(engine: Engine, logger: ServiceLogger): Promise<void> {
   try {

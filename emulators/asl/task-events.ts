@@ -9,7 +9,7 @@ export type EventDraft = readonly [HistoryEventType, JsonObject | null];
 
 const complete: JsonObject = { truncated: false };
 
-/** A function named by its ARN and a service called by name leave different events. */
+/** A function's ARN and a service integration have different events. */
 export function scheduledEvents(task: TaskOutcome, region: string): EventDraft[] {
   const { resource, timeoutSeconds, heartbeatSeconds } = task;
   const parameters = JSON.stringify(task.parameters);
@@ -51,7 +51,7 @@ export function timedOutEvent(resource: Resource, error: StatesError): EventDraf
   return ["TaskTimedOut", { ...namesOf(resource), ...details }];
 }
 
-/** The error as events carry it. */
+/** The error as details of an event. */
 export function errorOf(error: {
   readonly code: string;
   readonly reason?: string | undefined;

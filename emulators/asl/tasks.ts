@@ -48,7 +48,7 @@ export class Tasks {
     outside.call(frame);
   }
 
-  /** The call was answered, but the task goes on until its token, or its execution, comes back. */
+  /** The call was answered; the task now waits for its token, or for a nested execution. */
   submitted(frame: Frame, step: TaskStep, output: Json): void {
     const event = submittedEvent(this.#resourceOf(frame), output);
     if (event) this.#append(frame, event);
@@ -78,7 +78,7 @@ export class Tasks {
     return this.fail(frame, new StatesError("States.TaskFailed", cause));
   }
 
-  /** Starts the time to the next heartbeat anew. */
+  /** Restarts the heartbeat timeout. */
   heartbeat(frame: Frame, step: TaskStep): void {
     if (step.heartbeatMs === undefined) return;
     const heartbeatDeadline = this.#transitions.outside.now() + step.heartbeatMs;
@@ -112,7 +112,7 @@ export class Tasks {
   }
 }
 
-/** As `.sync:2` gives it: like DescribeExecution, with JSON in place of text. */
+/** The result of `.sync:2`: like DescribeExecution, with JSON in place of text. */
 function describe(ended: Readonly<ExecutionHeader>): JsonObject {
   return {
     ExecutionArn: ended.arn,

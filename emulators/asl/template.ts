@@ -2,7 +2,8 @@ import { type Bindings, evaluateExpression, isExpression } from "./expression.ts
 import { isObject, type Json, type JsonObject } from "./json.ts";
 
 /**
- * Evaluates a JSONata template: any JSON value in which each `{% … %}` string stands for its result.
+ * Evaluates a JSONata template: a JSON value in which each `{% … %}` string is replaced by its
+ * result.
  *
  * @param location name of the field, extended by keys and indexes on the way down
  * @throws StatesError `States.QueryEvaluationError` from the first expression that fails

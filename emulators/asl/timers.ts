@@ -10,8 +10,8 @@ export class Timers {
   }
 
   /**
-   * Has `fire` called at a time, in place of what was set for the key before. It may be called too
-   * early when that is far away (see TIMER_DELAY_MS_MAX).
+   * Calls `fire` at a time, in place of the key's earlier timer. It may be called too early if that
+   * time is far away (see TIMER_DELAY_MS_MAX).
    */
   set(key: number, dueAt: number, fire: () => void): void {
     this.clear(key);

@@ -20,7 +20,7 @@ const StartInput = z.strictObject({
   stateMachineArn: arn,
   name: z.string().optional(),
   input: z.string().optional(),
-  // X-Ray's; there is nothing to trace to.
+  // For X-Ray, which does not exist here.
   traceHeader: z.string().max(256).optional(),
 });
 
@@ -126,7 +126,7 @@ const RedriveInput = z.strictObject({
   clientToken: z.string().min(1).max(64).optional(),
 });
 
-/** How long the same client token stands for the same redrive. */
+/** For this long, the same client token means the same redrive. */
 const CLIENT_TOKEN_MS = 15 * 60 * 1000;
 
 export async function redriveExecution(engine: Engine, raw: unknown): Promise<object> {

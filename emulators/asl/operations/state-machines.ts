@@ -9,7 +9,7 @@ import { validateDefinition } from "../validate/validate.ts";
 import { arn, maxResults, nextToken, parseInput } from "./input.ts";
 import { ascending, pageOf } from "./page.ts";
 
-// Logging and tracing have nothing to go to here; the configuration is kept and given back.
+// Logging and tracing do nothing here; the configuration is stored and returned.
 const configuration = {
   loggingConfiguration: z
     .strictObject({
@@ -107,7 +107,7 @@ export function listStateMachines(engine: Engine, raw: unknown): object {
   };
 }
 
-/** As on AWS, deleting what is not there succeeds. */
+/** As on AWS, deleting a machine that does not exist succeeds. */
 export function deleteStateMachine(engine: Engine, raw: unknown): object {
   const input = parseInput(z.strictObject({ stateMachineArn: arn }), raw);
   engine.deleteMachine(input.stateMachineArn);

@@ -9,7 +9,7 @@ export async function runPass(run: StateRun<PassState | SucceedState>): Promise<
   return { kind: "exit", ...values, next };
 }
 
-/** @throws StatesError always: that is what the state is for */
+/** @throws StatesError always, with the state's Error and Cause */
 export async function runFail(run: StateRun<FailState>): Promise<never> {
   const code = await evaluateText(run, "Error", ERROR_LENGTH_MAX);
   const reason = await evaluateText(run, "Cause", CAUSE_LENGTH_MAX);

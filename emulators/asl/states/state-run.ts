@@ -5,11 +5,11 @@ import type { Call, Frame } from "../frame.ts";
 import type { Json, JsonObject } from "../json.ts";
 import type { Resource } from "../resource.ts";
 
-/** A state at work: what it is, where it stands, and how it evaluates its fields. */
+/** A state that runs: its definition, its frame, and how to evaluate its fields. */
 export type StateRun<S extends State> = {
   readonly state: S;
   readonly frame: Frame;
-  /** Stands for the frame's execution in task tokens. */
+  /** The execution's key in task tokens. */
   readonly executionKey: string;
   /** Milliseconds since the epoch. */
   readonly now: number;
@@ -17,9 +17,9 @@ export type StateRun<S extends State> = {
   evaluate(template: Json, field: string, extra?: StatesExtra): Promise<Json>;
 };
 
-/** What a state's work came to. */
+/** The result of running a state. */
 export type Outcome =
-  /** Nothing to wait for: go on to `next`, or end the scope without it. */
+  /** Nothing to wait for: enter `next`, or end the scope without it. */
   | {
       readonly kind: "exit";
       readonly output: Json;

@@ -5,9 +5,9 @@ import type { Outcome, StateRun } from "./state-run.ts";
 import { runTask } from "./task.ts";
 
 /**
- * Does what a state does on being entered (or tried again).
+ * Runs a state after it was entered, or again for a retry.
  *
- * @throws StatesError what the state's Retry and Catch, and those around it, then decide about
+ * @throws StatesError that the Retry and Catch of this state, and of those around it, then handle
  */
 export function workOn(run: StateRun<State>): Promise<Outcome> {
   const { state } = run;

@@ -8,16 +8,18 @@ import { lockFolder } from "./lock-folder.ts";
 import { removeLeftovers, replaceFile } from "./replace-file.ts";
 import type { FoundExecution, MachineRecord, Store } from "./store.ts";
 
-/** A journal that has grown by this much, and has doubled, since its snapshot is written afresh. */
+/**
+ * A journal is rewritten once it has doubled, and grown by at least this much, since its snapshot.
+ */
 const COMPACT_AFTER_BYTES = 4 * 1024 * 1024;
 
 /**
  * Keeps the engine's state in a folder: `machines.json`, `definitions/`, and one journal for each
  * execution in `executions/`.
  *
- * What was written survives the death of the process at any instant. Executions are not flushed to the
- * disk at each step (a step must cost well under a millisecond), so a power failure can lose their
- * last changes.
+ * What was written survives the death of the process at any instant. Journals are not flushed to
+ * the disk at each step (a step must take well under a millisecond), so a power failure can lose
+ * the last changes.
  *
  * @throws Error if another live process uses the folder
  */

@@ -24,7 +24,7 @@ type Body = {
   readonly events: readonly HistoryEvent[];
 };
 
-/** Writes the execution afresh, in place of all its lines. Returns the size in bytes. */
+/** Writes the execution as a snapshot that replaces all its lines. Returns the size in bytes. */
 export function writeSnapshot(path: string, record: ExecutionRecord): number {
   const body: Body = { frames: [...record.frames.values()], events: record.events };
   const text = `${JSON.stringify(record.header)}\n${JSON.stringify(body)}\n`;
@@ -48,7 +48,7 @@ export function appendLine(path: string, change: Change, sizeBytes: number): num
   return Buffer.byteLength(line);
 }
 
-/** The header alone. It is up to date once the execution has ended, and says RUNNING before. */
+/** The header alone. It is current once the execution has ended, and has status RUNNING before. */
 export function readHeader(path: string): ExecutionHeader {
   return JSON.parse(readFirstLine(path)) as ExecutionHeader;
 }

@@ -2,11 +2,11 @@ import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 /**
- * Claims a folder for this process, so that two engines never write the same journals. The claim of
- * a process that is gone does not count: it is known by its id and start time.
+ * Locks a folder for this process, so that two engines never write the same journals. The lock of a
+ * process that has exited does not count: processes are told apart by id and start time.
  *
- * @returns a function that gives the folder back
- * @throws Error if a live process holds it
+ * @returns a function that unlocks the folder
+ * @throws Error if a live process holds the lock
  */
 export function lockFolder(folder: string): () => void {
   const path = join(folder, "lock");
@@ -16,14 +16,14 @@ export function lockFolder(folder: string): () => void {
     throw new Error(`Failed to open ${folder}: process ${holder.split(" ")[0]} uses it`);
   }
   if (holder !== undefined) removeStale(path, holder);
-  // Fails for all but one of several processes that come this far at once.
+  // Fails for all but one of several processes that get here at once.
   writeFileSync(path, mine, { flag: "wx", mode: 0o600 });
   return () => {
     if (read(path) === mine) rmSync(path, { force: true });
   };
 }
 
-/** Takes away the claim that was read, and no newer one that another process put in its place. */
+/** Removes the lock that was read, but not a newer one that another process has written since. */
 function removeStale(path: string, holder: string): void {
   const aside = `${path}.${process.pid}`;
   renameSync(path, aside);

@@ -1,6 +1,6 @@
 import type { Store } from "./store.ts";
 
-/** Keeps nothing beyond the process: the engine's own memory holds the executions. */
+/** Stores nothing: the engine's own memory holds the executions. */
 export function memoryStore(): Store {
   const definitions = new Map<string, string>();
   return {

@@ -12,8 +12,8 @@ import { join } from "node:path";
 const SUFFIX = ".tmp";
 
 /**
- * Writes a file so that a reader finds its old content or all of its new one, never a part, wherever
- * this process is killed.
+ * Writes a file so that a reader finds its old content or all of its new content, never a part, at
+ * whatever instant this process is killed.
  *
  * @param options.flush also wait for the disk, so that a power failure cannot undo it
  */
@@ -30,7 +30,7 @@ export function replaceFile(path: string, content: string, options: { flush: boo
   renameSync(temporary, path);
 }
 
-/** Removes what a process left that was killed inside `replaceFile`. */
+/** Removes the temporary files of a process that was killed inside `replaceFile`. */
 export function removeLeftovers(folder: string): void {
   for (const name of readdirSync(folder)) {
     if (name.endsWith(SUFFIX)) rmSync(join(folder, name), { force: true });

@@ -23,7 +23,10 @@ export function checkWithAslValidator(definition: unknown, diagnostics: Diagnost
   }
 }
 
-/** Structures found good before: the validator compiles its schemas anew each time, for 100 ms. */
+/**
+ * Structures that have passed before: the validator compiles its schemas for every call, which
+ * takes 100 ms.
+ */
 const passed = new Set<string>();
 const PASSED_MAX = 1000;
 

@@ -5,9 +5,9 @@ import { isObject } from "../json.ts";
 export type StatesMember = "result" | "errorOutput";
 
 /**
- * What is wrong with a string of a definition, or nothing. A string without `{%` and `%}` is itself.
- * Checked are syntax (JSONata 2.0.6), `$eval`, `$` and `$$` where there is no input document, and
- * members of `$states` that the field does not have.
+ * The problem of a string in a definition, or undefined. A string without `{%` and `%}` is literal.
+ * Checked are the syntax (JSONata 2.0.6), `$eval`, `$` and `$$` where there is no input document,
+ * and members of `$states` that the field does not have.
  */
 export function expressionProblem(
   text: string,
@@ -27,7 +27,7 @@ export function expressionProblem(
 
 type Position = {
   readonly members: readonly StatesMember[];
-  /** Whether `$` stands for something here: inside a step, a predicate, a grouping. */
+  /** Whether `$` has a value here: inside a step, a predicate, a grouping. */
   readonly contextual: boolean;
 };
 

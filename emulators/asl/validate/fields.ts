@@ -2,7 +2,7 @@ import { isExpression } from "../expression.ts";
 import { isObject } from "../json.ts";
 import { SECONDS_MAX } from "../limits.ts";
 
-/** Says what a value must be, or nothing when it is that. */
+/** Returns what a value must be, or undefined if it is that. */
 type Check = (value: unknown) => string | undefined;
 
 export type FieldTable = Readonly<Record<string, Check>>;
@@ -107,7 +107,7 @@ export const stateFields: Readonly<Record<string, FieldTable>> = {
   },
 };
 
-/** What each type of state cannot do without. */
+/** Fields that each type of state requires. */
 export const requiredFields: Readonly<Record<string, readonly string[]>> = {
   Choice: ["Choices"],
   Task: ["Resource"],

@@ -5,9 +5,9 @@ import { parseResource, type Resource } from "../resource.ts";
 type Report = (field: string, problem: string) => void;
 
 /**
- * Checks what a Task asks for: a resource this engine offers, with arguments it honours.
+ * Checks a Task: a resource that this engine supports, with arguments that it honours.
  *
- * @param integrations names of the optional integrations the engine was started with
+ * @param integrations names of the optional integrations that the engine was started with
  */
 export function checkTask(
   state: Readonly<Record<string, unknown>>,
@@ -37,9 +37,7 @@ const argumentNames: Readonly<Record<string, Readonly<Record<string, boolean>>>>
   "states:startExecution": { StateMachineArn: true, Name: false, Input: false },
 };
 
-/**
- * What is wrong with evaluated or written arguments of a service call, or nothing.
- */
+/** The problem of a service call's arguments, evaluated or as written, or undefined. */
 export function argumentsProblem(
   resource: Resource & { kind: "service" },
   value: unknown,

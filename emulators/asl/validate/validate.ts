@@ -11,11 +11,11 @@ export type Validation =
   | { readonly definition: undefined; readonly diagnostics: readonly Diagnostic[] };
 
 /**
- * Reads a definition and refuses whatever this engine would not run as AWS does: nothing in it is
- * ever ignored.
+ * Parses a definition, and refuses whatever this engine would not run as AWS does: nothing in it is
+ * ignored.
  *
  * @param text the definition, JSON of at most 1 MiB
- * @param integrations optional integrations the engine was started with
+ * @param integrations optional integrations that the engine was started with
  */
 export function validateDefinition(text: string, integrations: ReadonlySet<string>): Validation {
   const diagnostics = new Diagnostics();

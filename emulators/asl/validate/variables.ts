@@ -17,7 +17,7 @@ export function assignedVariables(states: Readonly<Record<string, unknown>>): Se
   return names;
 }
 
-/** What is wrong with a variable's name, or nothing. */
+/** The problem of a variable's name, or undefined. */
 export function variableNameProblem(
   name: string,
   outerVariables: ReadonlySet<string>,
