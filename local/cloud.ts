@@ -45,8 +45,8 @@ export type LocalCloudOptions = {
   operatorToken: string;
   /**
    * How the functions call DynamoDB, SQS and Step Functions, and Step Functions the functions:
-   * within this process (the default: no connection, no signature), or over HTTP with signatures, as on
-   * AWS. Everybody else always uses HTTP with signatures.
+   * within this process (the default: no connection, no signature), or over HTTP with signatures,
+   * as on AWS. Everybody else always uses HTTP with signatures.
    */
   transport?: "in-process" | "http";
   log: Logger;
@@ -67,10 +67,9 @@ type Part = { endpoint: string; transport?: InProcessTransport; close(): Promise
 /**
  * The cloud on one machine: DynamoDB, SQS, Step Functions and Lambda on loopback, and the project's
  * own functions behind them, unchanged. A service whose AWS_ENDPOINT_URL_* is set already is not
- * started: that endpoint is used, over HTTP. Each service accepts only requests that are signed with
- * the access key in `environment`; calls within the process (ADR 9) have no signature.
- *
- * Sets AWS_* and the functions' configuration in `process.env`: one local cloud per process.
+ * started: that endpoint is used, over HTTP. Each service accepts only requests that are signed
+ * with the access key in `environment`; calls within the process (ADR 9) have no signature. Sets
+ * AWS_* and the functions' configuration in `process.env`: one local cloud per process.
  */
 export async function startLocalCloud(options: LocalCloudOptions): Promise<LocalCloud> {
   const { port = 0, dataDir, log, transport = "in-process" } = options;

@@ -7,7 +7,9 @@ export type Gateway = { url: string; close(): Promise<void> };
 
 type Fetch = { fetch(request: Request): Response | Promise<Response> };
 
-/** What API Gateway does in the cloud: agents' calls go to one function, all others to the API. */
+/**
+ * Routes as API Gateway does in the cloud: agents' requests to one function, all others to the API.
+ */
 export async function startGateway(options: {
   api: Fetch;
   agents: Fetch;

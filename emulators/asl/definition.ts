@@ -1,8 +1,8 @@
 import type { Json, JsonObject } from "./json.ts";
 
 // The Amazon States Language, as far as this engine runs it. Only a definition that passed
-// `validateDefinition` gets these types. They describe whatever a caller may send, so they are wider
-// than the types that an author of definitions writes with, and are not shared with one.
+// `validateDefinition` gets these types. They describe whatever a caller may send, so they are
+// wider than the types that an author of definitions writes with, and are not shared with one.
 
 /** A number, or an expression that yields one. */
 export type NumberOrExpression = number | string;

@@ -47,7 +47,9 @@ export type ExecutionHeader = {
   redriveCount: number;
   redrivenAt: number | null;
   redriveClientToken: string | null;
-  /** Serial numbers given to waiting steps: an answer to an earlier step is recognised and dropped. */
+  /**
+   * Serial numbers given to waiting steps: an answer to an earlier step is recognised and dropped.
+   */
   serial: number;
   nextFrame: number;
 };

@@ -63,7 +63,7 @@ export class Ledger {
   /**
    * Adds an event to the history. The last place is kept for the event that ends the execution.
    *
-   * @throws StatesError `States.Runtime` when the history is full
+   * @throws StatesError `States.Runtime` if the history is full
    */
   append(type: HistoryEventType, previousEventId: number, details: JsonObject | null): number {
     if (this.record.events.length >= HISTORY_EVENTS_MAX - 1) {

@@ -13,7 +13,9 @@ export const HISTORY_EVENTS_MAX = 25_000;
 export const REDRIVE_EVENTS_MAX = 24_999;
 export const REDRIVE_PERIOD_MS = 14 * 24 * 60 * 60 * 1000;
 export const REDRIVES_MAX = 1000;
-/** Longest TimeoutSeconds, HeartbeatSeconds and Seconds; also a Task's timeout when it names none. */
+/**
+ * Longest TimeoutSeconds, HeartbeatSeconds and Seconds; also a Task's timeout when it names none.
+ */
 export const SECONDS_MAX = 99_999_999;
 export const INLINE_MAP_CONCURRENCY_MAX = 40;
 export const DISTRIBUTED_MAP_CONCURRENCY_MAX = 10_000;

@@ -12,7 +12,8 @@ export type InvokeResult = {
 
 /**
  * Calls a function by name or ARN. A rejection stands for an error of the Lambda service itself and
- * is seen by Retry and Catch as `Lambda.` and the error's name, as `Lambda.ResourceNotFoundException`.
+ * is seen by Retry and Catch as `Lambda.` and the error's name, as
+ * `Lambda.ResourceNotFoundException`.
  */
 export type Invoke = (
   functionArnOrName: string,

@@ -1,4 +1,6 @@
-/** How a Task waits for its service. `sync` is `.sync:2`: the result arrives as JSON, not as text. */
+/**
+ * How a Task waits for its service. `sync` is `.sync:2`: the result arrives as JSON, not as text.
+ */
 export type Pattern = "request" | "sync" | "token";
 
 /** The meaning of a Task's `Resource`. */

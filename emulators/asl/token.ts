@@ -7,8 +7,8 @@ export type TokenParts = {
 };
 
 /**
- * A new task token. It names its task, so that a process started after a crash finds the task without
- * an index of tokens; the whole token is compared with the one the task stored.
+ * A new task token. It names its task, so that a process started after a crash finds the task
+ * without an index of tokens; the whole token is compared with the one the task stored.
  */
 export function createToken(parts: TokenParts): string {
   const nonce = randomBytes(18).toString("base64url");

@@ -1,9 +1,9 @@
-/** A timer that can be called off. Clearing it twice, or after it fired, does nothing. */
+/** A timer. Clearing it twice, or after it fired, does nothing. */
 export type Timer = {
   clear(): void;
 };
 
-/** Time as the local services see it, so that a test can run a ten-minute workflow at once. */
+/** The time of the local services, so that a test can run a ten-minute workflow at once. */
 export type Clock = {
   /** Milliseconds since the Unix epoch. */
   now(): number;
@@ -11,12 +11,15 @@ export type Clock = {
   setTimeout(callback: () => void, delayMs: number): Timer;
 };
 
-/** Node clamps longer delays to 1 ms, so a longer one is cut and the caller looks at the time again. */
+/**
+ * Node clamps longer delays to 1 ms, so longer ones are cut here and the caller checks the time
+ * again.
+ */
 export const TIMER_DELAY_MS_MAX = 2 ** 31 - 1;
 
 /**
- * The machine's clock, as it was right when the process began, and never set since: waits are as
- * long as they should be whatever happens to the machine's date. While a machine sleeps it stands.
+ * The machine's clock at the start of the process, and monotonic since: changes of the machine's
+ * date do not affect waits. It stops while the machine is suspended.
  */
 export const systemClock: Clock = {
   now: () => Math.floor(performance.timeOrigin + performance.now()),
@@ -33,10 +36,10 @@ type PendingTimer = {
 };
 
 /**
- * A clock that stands still until it is told to go on. Timers fire in the order they are due; between
- * two of them the event loop is turned, so that work begun by the first can set timers of its own
- * before time passes. Work that waits for I/O (a request over a socket) may need more turns than that:
- * await its effect, then advance again.
+ * A clock that only moves by `advance`. Timers fire in the order they are due; between two of them
+ * the event loop is turned, so that work begun by the first can set timers of its own before time
+ * passes. Work that waits for I/O (a request over a socket) may need more turns: await its effect,
+ * then advance again.
  */
 export class ManualClock implements Clock {
   #now: number;
@@ -63,7 +66,7 @@ export class ManualClock implements Clock {
     return this.#timers.size;
   }
 
-  /** Lets `durationMs` pass, firing what falls due on the way. */
+  /** Advances by `durationMs` and fires the timers that are due on the way. */
   async advance(durationMs: number): Promise<void> {
     const end = this.#now + durationMs;
     await turnEventLoop();

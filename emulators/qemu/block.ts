@@ -17,7 +17,7 @@ export type DirtyBitmap = {
   readonly granularityBytes: number;
   readonly isPersistent: boolean;
   isRecording: boolean;
-  /** Migration has it. */
+  /** Busy with a migration. */
   isBusy: boolean;
 };
 

@@ -16,7 +16,7 @@ export type Clock = {
   after(delayMs: number, run: () => void): Timer;
 };
 
-/** A clock whose time moves only when it is told to. */
+/** A clock whose time moves only by its methods. */
 export type VirtualClock = Clock & {
   /** Runs everything due in the next `durationMs`, in order of time. */
   advance(durationMs: number): void;

@@ -5,14 +5,14 @@ import type { Fault } from "./faults.ts";
 import type { ModelQemu } from "./machine.ts";
 
 /**
- * A unix socket for whoever wants to break a running model: one fault as JSON a line, answered by
- * `ok` or by what is wrong with it.
+ * A unix socket that takes faults for a running model: one fault as JSON per line, answered by `ok`
+ * or by the error.
  */
 export function listenForFaults(path: string, qemu: ModelQemu): Server {
   try {
     unlinkSync(path);
   } catch {
-    // It was not there.
+    // The file did not exist.
   }
   const server = createServer((socket) => {
     socket.on("error", () => {});

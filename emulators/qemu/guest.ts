@@ -9,16 +9,16 @@ export type Guest = {
   workMs(): number;
   start(): void;
   stop(): void;
-  /** Continues after `counter`, as a guest does that was loaded from a stream. */
+  /** Continues after `counter`, as a guest that was loaded from a stream does. */
   load(counter: number): void;
-  /** Takes `percent` (0..99) of the guest's time away. */
+  /** Throttles the guest by `percent` (0..99). */
   throttle(percent: number): void;
 };
 
 export type GuestOptions = {
   readonly clock: Clock;
   readonly counterPerSecond: number;
-  /** Gets `counter=<n> errors=0\r\n`. Without it the counter only moves when it is asked for. */
+  /** Receives `counter=<n> errors=0\r\n`. Without it the counter is computed only when it is read. */
   readonly onSerial: ((text: string) => void) | undefined;
 };
 

@@ -12,21 +12,21 @@ export type VfioKnobs = {
   initialBytes: number;
   /** State saved after the guest stopped. Default 8 MiB. */
   stateBytes: number;
-  /** Precopy data that the running device makes anew. Default 0. */
+  /** Precopy data that the running device produces, per second. Default 0. */
   dirtyBytesPerSecond: number;
   /** How fast the source reads state out of the device. Default 1.5e9. */
   saveBytesPerSecond: number;
   /** How fast the target writes state into the device. Default 1.5e9. */
   loadBytesPerSecond: number;
-  /** What the target needs once the initial bytes are there. Default 0. */
+  /** Time that the target needs after the initial bytes. Default 0. */
   loadInitialMs: number;
-  /** What the target needs once the final state is there; devices do this one by one. Default 0. */
+  /** Time that the target needs after the final state; devices do this one by one. Default 0. */
   loadFinalMs: number;
   /** The device asks for another ACK this long after its first (QEMU 11.1); 0 = never. */
   reinitAfterMs: number;
 };
 
-/** Everything that can be set about a model. See README.md for meanings. */
+/** All settings of a model. README.md explains them. */
 export type Knobs = {
   version: string;
   /** The package text of `query-version`. */
@@ -43,13 +43,13 @@ export type Knobs = {
   linkBytesPerSecond: number;
   /** Added to every message in each direction. Default 0. */
   linkLatencyMs: number;
-  /** What the sockets of one channel hold; default 4 MiB, with VFIO devices 64 MiB. */
+  /** Size of one channel's socket buffers; default 4 MiB, with VFIO devices 64 MiB. */
   socketBytes: number | undefined;
-  /** One channel (a TCP stream and its thread) can do no more. Default: as the link. */
+  /** Limit of one channel (a TCP stream and its thread). Default: as the link. */
   channelBytesPerSecond: number | undefined;
   /** One thread's encryption, added to its other work. Default 2e9. */
   tlsBytesPerSecond: number;
-  /** Zero pages are looked at so fast. Default 4e9. */
+  /** Speed of scanning zero pages. Default 4e9. */
   scanBytesPerSecond: number;
   /** MIGRATION_PASS events per second when there is nothing to send. Default 10000. */
   passesPerSecond: number;
@@ -86,7 +86,11 @@ export const defaultVfioKnobs: VfioKnobs = {
   reinitAfterMs: 0,
 };
 
-/** Fills in what `given` leaves open. Throws on a name that is no knob. */
+/**
+ * Adds the defaults to `given`.
+ *
+ * @throws Error for an unknown name
+ */
 export function completeKnobs(given: Partial<Knobs>): Knobs {
   const version = given.version ?? "10.0.2";
   const defaults: Knobs = {
@@ -116,7 +120,7 @@ export function completeKnobs(given: Partial<Knobs>): Knobs {
   return { ...defaults, ...given };
 }
 
-/** What holds for the device `id`. */
+/** The settings for the device `id`. */
 export function vfioKnobs(knobs: Knobs, id: string): VfioKnobs {
   return { ...defaultVfioKnobs, ...knobs.vfio["*"], ...knobs.vfio[id] };
 }

@@ -32,14 +32,14 @@ import { addFault, strikeFaults } from "./strike.ts";
 import { createTaskRunner } from "./task.ts";
 import { createTrace } from "./trace.ts";
 
-/** How to make a model. */
+/** Options of a model. */
 export type ModelOptions = {
   /** QEMU's command line, without the program's name. Default: none. */
   readonly arguments?: readonly string[];
   readonly knobs?: Partial<Knobs>;
   readonly clock: Clock;
   readonly network: Network;
-  /** What is left out here goes nowhere. */
+  /** Callbacks that are left out do nothing. */
   readonly host?: Partial<Host>;
 };
 
@@ -49,12 +49,12 @@ export type ModelQemu = {
   /** The last number that the guest printed. */
   readonly counter: number;
   readonly isGuestRunning: boolean;
-  /** The code with which the process ended; undefined while it lives. */
+  /** Exit code of the process; undefined while it runs. */
   readonly exitCode: number | undefined;
   readonly options: Options;
-  /** Opens a QMP connection; the greeting comes at once. */
+  /** Opens a QMP connection; the greeting is sent at once. */
   connect(client: { send(text: string): void; close(): void }): MonitorConnection;
-  /** Makes something go wrong, now or at its moment. */
+  /** Injects a fault, now or at its moment. */
   fault(fault: Fault): void;
   /** SIGTERM. */
   terminate(): void;
@@ -63,9 +63,10 @@ export type ModelQemu = {
 };
 
 /**
- * Makes a model of one `qemu-system-x86_64` process. It is a state machine over `clock` and
- * `network`: on a virtual clock the same knobs give the same run, at no cost in time.
- * Throws OptionError for a command line that QEMU refuses; the message is what QEMU prints.
+ * Creates a model of one `qemu-system-x86_64` process. It is a state machine over `clock` and
+ * `network`: on a virtual clock the same knobs give the same run, in no real time.
+ *
+ * @throws OptionError for a command line that QEMU refuses; the message is what QEMU prints
  */
 export function createModelQemu(given: ModelOptions): ModelQemu {
   const { clock } = given;

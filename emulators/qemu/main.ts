@@ -1,4 +1,4 @@
-/** A process that is a QEMU to those who start it and speak QMP to it. */
+/** A process that behaves as QEMU towards its parent and its QMP clients. */
 import {
   appendFileSync,
   closeSync,
@@ -38,7 +38,7 @@ function main(): void {
     for (const { path } of options.monitors) removeFile(path);
     if (options.pidFile !== undefined) removeFile(options.pidFile);
     if (serial !== undefined) closeSync(serial);
-    // What was written to sockets leaves first.
+    // Data that was written to sockets is sent first.
     setTimeout(() => process.exit(code), 5);
   };
   const qemu = createModelQemu({
@@ -72,7 +72,7 @@ function main(): void {
   }
 }
 
-/** A monitor takes one client at a time; the next waits until that one is gone. */
+/** A monitor serves one client at a time; the next waits until the first has disconnected. */
 function serveQmp(qemu: ModelQemu, path: string): Server {
   removeFile(path);
   const server = createServer((socket) => {
@@ -117,7 +117,7 @@ function removeFile(path: string): void {
   try {
     unlinkSync(path);
   } catch {
-    // It was not there.
+    // The file did not exist.
   }
 }
 

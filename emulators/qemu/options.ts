@@ -3,7 +3,7 @@ import { fromText, isObject, type Json } from "./qmp/text.ts";
 
 /** QEMU's command line, as far as the model knows it. */
 export type Options = {
-  /** How error messages begin. */
+  /** Beginning of error messages. */
   program: string;
   showsVersion: boolean;
   machine: string | undefined;
@@ -131,7 +131,11 @@ const valued: Readonly<Record<string, Handler>> = {
   },
 };
 
-/** Parses the words after the program's name. Throws OptionError as QEMU refuses them. */
+/**
+ * Parses the words after the program's name.
+ *
+ * @throws OptionError for what QEMU refuses
+ */
 export function parseOptions(program: string, words: readonly string[]): Options {
   const options = createOptions(program);
   const queue = [...words];
@@ -234,7 +238,7 @@ function addQmp(options: Options, value: string): void {
   options.monitors.push({ path: unix, waits: waits(rest), id });
 }
 
-/** A chardev is remembered until a -mon takes it as its monitor. */
+/** Stores a chardev for the -mon that uses it. */
 function addChardev(options: Options, value: string): void {
   const { id, path, backend, ...rest } = parseList(value, "backend");
   if (backend !== "socket" || !path || !id) return;

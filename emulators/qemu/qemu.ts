@@ -28,7 +28,7 @@ export type RunState =
   | "postmigrate"
   | "shutdown";
 
-/** What a model needs from the world around it. Everything else it gets from clock and network. */
+/** The process around a model. Time and connections come from the clock and the network. */
 export type Host = {
   readonly pid: number;
   /** The guest's serial line; undefined = it has none. */
@@ -36,7 +36,7 @@ export type Host = {
   onStderr(line: string): void;
   /** A line of the trace log; `path` is the file of the last `logfile`, else that of -D. */
   onLog(line: string, path: string | undefined): void;
-  /** The process ends with this code. The model does nothing after it. */
+  /** The process exits with this code. The model does nothing afterwards. */
   onExit(code: number): void;
   /** Undefined when the file cannot be read. */
   readFile(path: string): string | undefined;
@@ -46,7 +46,7 @@ export type Host = {
 export type UserObject = {
   readonly type: string;
   readonly properties: JsonObject;
-  /** Of TLS credentials for a client: what they were made from. */
+  /** For TLS credentials of a client: the content that they were created from. */
   readonly secret: string | undefined;
 };
 
@@ -54,18 +54,18 @@ export type UserObject = {
 export type MonitorPort = {
   /** Sends an event, at once or when the main loop runs again. */
   event(text: string): void;
-  /** The main loop runs again: work off what waited for it. */
+  /** The main loop runs again: process what waited for it. */
   wake(): void;
   close(): void;
 };
 
-/** One model process: all of its state. Behaviour lives in functions over it. */
+/** The state of one model process; functions over it are its behaviour. */
 export type Qemu = {
   readonly version: Version;
   readonly knobs: Knobs;
   readonly options: Options;
   readonly machineType: MachineType;
-  /** What the machine type sets for compatibility. */
+  /** Properties that the machine type sets for compatibility. */
   readonly compat: readonly CompatProperty[];
   readonly clock: Clock;
   readonly random: Random;
@@ -84,7 +84,7 @@ export type Qemu = {
   readonly incoming: Incoming;
   /** Faults that have not struck yet. */
   readonly faults: Fault[];
-  /** Why the main loop does not run now; empty: it runs. */
+  /** Reasons why the main loop is blocked; empty: it runs. */
   readonly mainLoopHolders: Set<string>;
   runState: RunState;
   capabilities: CapabilitySet;
@@ -97,11 +97,11 @@ export type Qemu = {
   isFrozen: boolean;
   /** A frozen process continues with its guest running. */
   thawRunning: boolean;
-  /** More than 0: nothing goes through the migration connections. */
+  /** More than 0: the migration connections pass nothing. */
   stalls: number;
 };
 
-/** Sends an event to every monitor, stamped with the time at which it happened. */
+/** Sends an event to every monitor, stamped with the current time. */
 export function emit(qemu: Qemu, event: string, data?: JsonObject): void {
   const epochUs = Math.floor(qemu.clock.epochMs() * 1000);
   const timestamp = {
@@ -113,14 +113,14 @@ export function emit(qemu: Qemu, event: string, data?: JsonObject): void {
   for (const monitor of qemu.monitors) monitor.event(text);
 }
 
-/** The guest starts to run. */
+/** Starts the guest. */
 export function startGuest(qemu: Qemu): void {
   qemu.runState = "running";
   qemu.guest.start();
   emit(qemu, "RESUME");
 }
 
-/** The guest stops, if it runs; the run state becomes `next` in any case. */
+/** Stops the guest, if it runs; the run state becomes `next` in any case. */
 export function stopGuest(qemu: Qemu, next: RunState): void {
   const wasRunning = qemu.guest.isRunning;
   qemu.guest.stop();
@@ -138,12 +138,12 @@ export function releaseMainLoop(qemu: Qemu, reason: string): void {
   for (const monitor of qemu.monitors) monitor.wake();
 }
 
-/** A line on standard error, with the program's name before it. */
+/** Writes a line to standard error, with the program's name before it. */
 export function reportError(qemu: Qemu, text: string): void {
   qemu.host.onStderr(`${qemu.options.program}: ${text}`);
 }
 
-/** The process ends, without another word to anyone. */
+/** Ends the process at once. */
 export function exitProcess(qemu: Qemu, code: number): void {
   if (qemu.isExited) return;
   qemu.isExited = true;

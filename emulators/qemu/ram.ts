@@ -1,9 +1,9 @@
 import type { Guest } from "./guest.ts";
 
 export const PAGE_BYTES = 4096;
-/** ROMs and the like, which QEMU migrates with the RAM. */
+/** ROMs and similar memory, which QEMU migrates with the RAM. */
 const ROM_BYTES = 532480;
-/** A page's header in the stream; a zero page is no more than that. */
+/** Size of a page's header in the stream; a zero page is only this. */
 const HEADER_BYTES = 9;
 
 /** The guest's memory as migration sees it: how much of it is dirty. No content. */
@@ -14,14 +14,14 @@ export type Ram = {
   /** Reads the dirty log; returns the pages that were dirtied since the last time. */
   sync(): number;
   pendingBytes(): number;
-  /** Takes pages to send, as many as fit into `wireBytes` and at most `pagesMax`. */
+  /** Takes pages to send: at most `pagesMax`, within `wireBytes`. */
   take(wireBytes: number, pagesMax: number): RamSlice;
 };
 
 export type RamSlice = {
   readonly normalPages: number;
   readonly zeroPages: number;
-  /** What they take in the stream. */
+  /** Their size in the stream. */
   readonly wireBytes: number;
 };
 
@@ -32,7 +32,9 @@ export type RamOptions = {
   readonly dirtyBytesPerSecond: number;
 };
 
-/** Writes fall on the working set at random, so that dirty pages grow towards it and not beyond. */
+/**
+ * Writes hit the working set at random, so the dirty pages approach its size and do not exceed it.
+ */
 export function createRam(guest: Guest, options: RamOptions): Ram {
   const { memoryBytes, dirtyBytesPerSecond } = options;
   const usedBytes = Math.min(
@@ -46,7 +48,7 @@ export function createRam(guest: Guest, options: RamOptions): Ram {
   const usedPages = Math.floor(usedBytes / PAGE_BYTES);
   let zeroPages = 0;
   let restPages = 0;
-  // With a fraction: thousands of reads of the log per second must not lose what they find.
+  // A fraction: thousands of reads of the log per second must not lose what they find.
   let dirtyPages = 0;
   let syncedMs = 0;
 
@@ -72,7 +74,7 @@ export function createRam(guest: Guest, options: RamOptions): Ram {
       const normalLeft = restPages + Math.floor(dirtyPages);
       const left = normalLeft + zeroPages;
       if (left === 0) return { normalPages: 0, zeroPages: 0, wireBytes: 0 };
-      // Zero and other pages lie mixed: a slice takes its share of both.
+      // Zero and other pages are mixed: a slice takes its share of both.
       const bytesPerPage = HEADER_BYTES + (PAGE_BYTES * normalLeft) / left;
       const pages = Math.min(left, pagesMax, Math.max(1, Math.floor(wireBytes / bytesPerPage)));
       const normalPages = Math.min(normalLeft, Math.round((pages * normalLeft) / left));

@@ -2,7 +2,7 @@ import type { MigrationStatus } from "./catalog/statuses.ts";
 import type { Fault } from "./faults.ts";
 import { exitProcess, holdMainLoop, type Qemu, releaseMainLoop } from "./qemu.ts";
 
-/** Takes a fault; what it is about to do happens now, or when its moment comes. */
+/** Accepts a fault, which strikes now or at its moment. */
 export function addFault(qemu: Qemu, fault: Fault): void {
   if (fault.at === undefined && !fault.afterMs && !isLasting(fault)) {
     strike(qemu, fault);
@@ -13,7 +13,7 @@ export function addFault(qemu: Qemu, fault: Fault): void {
   strikeFaults(qemu, status === "none" ? qemu.incoming.status : status);
 }
 
-/** Lets every fault strike whose moment is `status`. */
+/** Applies every fault whose moment is `status`. */
 export function strikeFaults(qemu: Qemu, status: MigrationStatus | undefined): void {
   for (const fault of [...qemu.faults]) {
     if (fault.at !== undefined && fault.at !== status) continue;
@@ -23,7 +23,7 @@ export function strikeFaults(qemu: Qemu, status: MigrationStatus | undefined): v
   }
 }
 
-/** These are looked up where they matter. */
+/** The code that these concern looks them up. */
 function isLasting(fault: Fault): boolean {
   return ["drop-shut", "fail-load", "disk-lock"].includes(fault.kind);
 }

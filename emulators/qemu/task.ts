@@ -1,13 +1,13 @@
 import type { Clock, Timer } from "./clock.ts";
 
-/** What a task waits for: a condition, a point in time (ms of the clock), or whichever is first. */
+/** A task's wait: for a condition, a point in time (ms of the clock), or whichever is first. */
 export type Wait = {
   until?: () => boolean;
   deadlineMs?: number;
 };
 
 /**
- * A thread of the model, written as a generator: it yields what it waits for. Tasks run without
+ * A thread of the model, written as a generator that yields what it waits for. Tasks use no
  * promises, so a virtual clock drives them synchronously and in one order only.
  */
 export type Task<Result = void> = Generator<Wait, Result, void>;
@@ -16,9 +16,9 @@ export type Task<Result = void> = Generator<Wait, Result, void>;
 export type TaskRunner = {
   /** Starts a task; it runs until its first wait at once. `onEnd` gets the error it ended with. */
   spawn(task: Task, onEnd?: (error: unknown) => void): void;
-  /** Looks again at every condition that is waited for. Call it after changing state. */
+  /** Checks every condition that is waited for. Call it after a change of state. */
   poke(): void;
-  /** Stops everything for good, as the end of a process does. */
+  /** Stops all tasks for good, as the end of a process does. */
   halt(): void;
   /** Suspends (or continues) all tasks, as SIGSTOP does. */
   freeze(frozen: boolean): void;

@@ -5,14 +5,14 @@ import type { Clock } from "./clock.ts";
 export type Trace = {
   /** Writes a line if the event exists in this version and is on. */
   (name: string, text?: string): void;
-  /** Events that `pattern` (with `*`) means, with their state. */
+  /** Events that match `pattern` (with `*`), with their state. */
   match(pattern: string): Array<{ name: string; isOn: boolean }>;
   enable(pattern: string, isOn: boolean): void;
-  /** Sends what follows to another file (`logfile`). */
+  /** Writes to another file from now on (`logfile`). */
   redirect(path: string): void;
 };
 
-/** Those around migration, which are all the model has. */
+/** The events around migration; the model has no others. */
 const events: ReadonlyArray<Lifetime & { readonly name: string }> = [
   { name: "migrate_set_state" },
   { name: "migrate_fd_cancel", removed: "10.0" },
@@ -55,7 +55,7 @@ export type TraceOptions = {
   readonly version: Version;
   readonly clock: Clock;
   readonly pid: number;
-  /** `-msg timestamp=on`: each line starts with who and when. */
+  /** `-msg timestamp=on`: each line starts with process id and time. */
   readonly isStamped: boolean;
   readonly onLine: (line: string, path: string | undefined) => void;
 };

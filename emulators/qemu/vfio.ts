@@ -1,12 +1,12 @@
 import type { Device } from "./device.ts";
 import { type Knobs, type VfioKnobs, vfioKnobs } from "./knobs.ts";
 
-/** A VFIO device with what is to be migrated of it. */
+/** A VFIO device with its migration state. */
 export type VfioDevice = {
   readonly device: Device;
   /** As in traces and blockers: the host's address or the mdev's UUID. */
   readonly name: string;
-  /** How the stream calls it. */
+  /** Its name in the stream. */
   readonly key: string;
   readonly knobs: VfioKnobs;
   readonly source: VfioSource;
@@ -17,10 +17,10 @@ export type VfioSource = {
   initialLeft: number;
   dirtyBytes: number;
   finalLeft: number;
-  /** Dirty bytes are counted up to then. */
+  /** Time up to which dirty bytes are counted. */
   dirtiedMs: number;
   isInitialSentAnnounced: boolean;
-  /** New ACK: it asked for one. */
+  /** New ACK: whether it has asked for one. */
   hasAskedForAck: boolean;
   askAgainMs: number | undefined;
 };
@@ -31,7 +31,7 @@ export type VfioTarget = {
   hasApproved: boolean;
 };
 
-/** What QEMU writes into the stream when the initial bytes are out. */
+/** The tag that QEMU writes into the stream after the initial bytes. */
 export const INIT_DATA_SENT_TAG = "0xffffffffef100005";
 
 const drivers = ["vfio-pci", "vfio-pci-nohotplug"];
@@ -75,7 +75,7 @@ export function beginSave(vfio: VfioDevice, nowMs: number): void {
   });
 }
 
-/** Asks the running device what precopy data it has. */
+/** Queries the running device for its precopy data. */
 export function queryPrecopy(vfio: VfioDevice, nowMs: number, isRunning: boolean): void {
   const { source, knobs } = vfio;
   if (knobs.precopy && isRunning) {
@@ -89,7 +89,7 @@ export function precopyPending(vfio: VfioDevice): number {
   return vfio.source.initialLeft + Math.floor(vfio.source.dirtyBytes);
 }
 
-/** What keeps the whole machine from migrating because of its VFIO devices. */
+/** Why the machine cannot migrate because of its VFIO devices. */
 export function listVfioBlockers(devices: readonly VfioDevice[], isNew: boolean): string[] {
   const blockers: string[] = [];
   for (const { name, knobs, device } of devices) {

@@ -4,10 +4,10 @@ import { createModelQemu, type ModelQemu } from "./machine.ts";
 import { fromText, type Json, type JsonObject, toText } from "./qmp/text.ts";
 import { createVirtualNetwork, type VirtualNetwork } from "./stream/virtual-network.ts";
 
-/** A model process on a virtual clock, with a QMP client that notes everything. */
+/** A model process on a virtual clock, with a QMP client that records everything. */
 export type VirtualProcess = {
   readonly qemu: ModelQemu;
-  /** Everything that was told, with the time of the clock at which it arrived. */
+  /** All events, each with the clock's time at its arrival. */
   readonly events: Array<{
     event: string;
     data: JsonObject;
@@ -16,11 +16,15 @@ export type VirtualProcess = {
   }>;
   readonly log: string[];
   readonly stderr: string[];
-  /** Sends a command and lets time pass until its answer. Throws the text of a refusal. */
+  /**
+   * Sends a command and advances the clock until its answer.
+   *
+   * @throws Error with the text of a refusal
+   */
   execute(command: string, given?: JsonObject): Json;
   /** As `execute`; undefined when there is no answer within `limitMs`. */
   tryExecute(command: string, given: JsonObject, limitMs: number, isOob?: boolean): Json;
-  /** The last migration status that it told; empty when it told none. */
+  /** The last migration status that it emitted; empty when there was none. */
   status(): string;
   /** `STOP`, `MIGRATION:active`, ... in order; passes are left out. */
   story(): string[];
@@ -33,7 +37,7 @@ export type VirtualPair = {
   readonly target: VirtualProcess;
   /** Sets capabilities on both sides, opens the target, and starts the migration. */
   start(options?: StartOptions): void;
-  /** Lets time pass until the source's migration is over; returns its last status. */
+  /** Advances the clock until the source's migration has ended; returns its last status. */
   finish(limitMs?: number): string;
 };
 
@@ -91,7 +95,7 @@ export function createVirtualPair(options: VirtualOptions = {}): VirtualPair {
   };
 }
 
-/** Turns these on, and leaves the others as they are. */
+/** Switches these on and leaves the others unchanged. */
 export function setCapabilities(process: VirtualProcess, names: readonly string[]): void {
   const capabilities = names.map((capability) => ({ capability, state: true }));
   process.execute("migrate-set-capabilities", { capabilities });
@@ -117,7 +121,7 @@ function createProcess(
     host: {
       onLog: (line) => log.push(line),
       onStderr: (line) => stderr.push(line),
-      // A key of the default user, another in each folder.
+      // A key of the default user; each folder has another one.
       readFile: (path) => (path.startsWith("/missing") ? undefined : `qemu:${path}`),
     },
   });

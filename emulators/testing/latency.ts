@@ -60,7 +60,7 @@ async function measureSqs(dataDir: string): Promise<void> {
   const { QueueUrl } = await sqs.send(new CreateQueueCommand({ QueueName: "latency" }));
   const deliver = async () => {
     const waiting = sqs.send(new ReceiveMessageCommand({ QueueUrl, WaitTimeSeconds: 20 }));
-    // An answered request shows that the one before it is waiting.
+    // Once this request is answered, the one before it is waiting.
     await sqs.send(new ReceiveMessageCommand({ QueueUrl }));
     const startedMs = performance.now();
     const sent = sqs.send(new SendMessageCommand({ QueueUrl, MessageBody: "x" }));
@@ -76,7 +76,7 @@ async function measureSqs(dataDir: string): Promise<void> {
   await service.close();
 }
 
-/** @param run may return its own measure; else its duration counts. */
+/** @param run may return its own measure; otherwise its duration counts */
 async function report(name: string, run: () => Promise<unknown>): Promise<void> {
   const samples: number[] = [];
   for (let round = 0; round < WARM_UP_ROUNDS + ROUNDS; round++) {

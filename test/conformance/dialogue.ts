@@ -2,8 +2,9 @@ import type { Generation } from "./generation.ts";
 import type { Stage } from "./stage.ts";
 
 /**
- * One conversation with one or two QEMUs, and what each step of it must bring. The title is a claim about QEMU; the
- * name finds it from the command line and in the list of known differences.
+ * A sequence of QMP commands to one or two QEMUs, with the expected result of each step. The title
+ * is a claim about QEMU; the name selects it on the command line and in the list of known
+ * differences.
  */
 export type Dialogue = {
   name: string;
@@ -12,7 +13,9 @@ export type Dialogue = {
   versions?: readonly Generation[];
   /** Only for dialogues between versions: the pairs it applies to; default all. */
   between?: (source: Generation, target: Generation) => boolean;
-  /** What the host must offer; skipped where it does not. Postcopy on a target needs userfaultfd. */
+  /**
+   * What the host must support; skipped where it does not. Postcopy on a target needs userfaultfd.
+   */
   needs?: "userfaultfd";
   play: (stage: Stage) => Promise<void>;
 };

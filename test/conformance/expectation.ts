@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 
-/** What QMP carries. */
+/** A JSON value of QMP. */
 export type Json =
   | string
   | number
@@ -10,9 +10,9 @@ export type Json =
   | { readonly [key: string]: Json };
 
 /**
- * What a dialogue expects of one step: the very value, a text by pattern, or a predicate with its description. Values
- * that differ from run to run (ports, milliseconds, bytes) are expected by class, so that the transcripts of two
- * QEMUs of one version are the same when both are as expected.
+ * The expected result of one step: a value, a pattern for a text, or a predicate with its
+ * description. Values that differ from run to run (ports, milliseconds, bytes) are expected by
+ * class, so that the transcripts of two QEMUs of one version are equal when both are as expected.
  */
 export type Expected = Json | RegExp | Matcher;
 

@@ -1,11 +1,14 @@
 /**
- * The QEMU versions whose behaviour is known here, oldest first. Each stands for a generation of QEMU's migration
- * code: 7.2 knows no switchover ACK, 10.0 the legacy one, 11.1 the re-usable one.
+ * The QEMU versions whose behaviour is known here, oldest first. Each stands for a generation of
+ * QEMU's migration code: 7.2 knows no switchover ACK, 10.0 the legacy one, 11.1 the re-usable one.
  */
 export const generations = ["7.2", "10.0", "11.1"] as const;
 export type Generation = (typeof generations)[number];
 
-/** The generation of a version such as `10.0.13`: the newest one that is not newer. Undefined below 7.2. */
+/**
+ * The generation of a version such as `10.0.13`: the newest one that is not newer. Undefined below
+ * 7.2.
+ */
 export function generationOf(version: string): Generation | undefined {
   return generations.findLast((generation) => !isNewer(generation, version));
 }

@@ -1,10 +1,11 @@
 /**
- * What the guest does. It starts at the CPU's reset vector from an image given by `-bios`, so it runs at once, needs
- * no disk and no firmware, and is the same in every QEMU version.
+ * The guest's program. It starts at the CPU's reset vector from an image given by `-bios`, so it
+ * runs at once, needs no disk and no firmware, and is the same in every QEMU version.
  *
  * - `idle`: halts with interrupts off; its memory stays zero.
- * - `filled`: writes a number into every page of its memory once, then halts: there is something to send, nothing to send again.
- * - `busy`: writes into every page of its memory for ever.
+ * - `filled`: writes a number into every page of its memory once, then halts: each page is sent
+ * once.
+ * - `busy`: writes into every page of its memory forever.
  */
 export type GuestKind = "idle" | "filled" | "busy";
 

@@ -1,11 +1,11 @@
 /**
- * Steps that are known to differ from what the dialogue expects, and why that is accepted. A step listed here that is
- * as expected after all fails too: the list never holds more than it must.
+ * Steps that are known to differ from what the dialogue expects, and why that is accepted. A listed
+ * step that is as expected fails too, so that the list never holds more than it must.
  */
 export type KnownDifference = {
   dialogue: string;
   step: string;
-  /** Beginning of the name of what was played with: `model`, `model 7.2`, `qemu 10.0.13 to qemu 11.1`. */
+  /** Beginning of the subject's name: `model`, `model 7.2`, `qemu 10.0.13 to qemu 11.1`. */
   subject: string;
   reason: string;
 };

@@ -14,7 +14,7 @@ export type PairOptions = VmOptions & {
   /** Parameters of the source, of the target. */
   parameters?: Record<string, unknown>;
   targetParameters?: Record<string, unknown>;
-  /** The target process stays after a failure (QEMU 9.1+). */
+  /** The target process keeps running after a failure (QEMU 9.1+). */
   stayOnError?: boolean;
 };
 
@@ -25,7 +25,7 @@ export const slow = { "max-bandwidth": 100_000 };
 export class Pair {
   readonly source: Vm;
   readonly target: Vm;
-  /** Where the source is sent to; a dialogue with a relay changes it. */
+  /** Address to which the source migrates; a dialogue with a relay changes it. */
   uri = "";
 
   constructor(source: Vm, target: Vm) {
@@ -37,7 +37,10 @@ export class Pair {
     return Number(this.uri.split(":").at(-1));
   }
 
-  /** Sets both sides up, target first, and opens the target's port. Every refusal is taken down as a step that failed. */
+  /**
+   * Configures both sides, target first, and opens the target's port. Each refusal is recorded as a
+   * failed step.
+   */
   async prepare(expect: Expect, options: PairOptions): Promise<void> {
     const {
       events = true,
@@ -70,7 +73,10 @@ export class Pair {
     return this.source.ask("migrate", { uri: this.uri, ...more });
   }
 
-  /** Which of the two ran each of the events, by QEMU's own clock: `source STOP`, `target RESUME`, ... */
+  /**
+   * Order of the given events of both sides, by QEMU's own clock: `source STOP`, `target RESUME`,
+   * ...
+   */
   order(...texts: string[]): string[] {
     return [this.source, this.target]
       .flatMap((vm) => vm.events.map((event) => ({ ...event, text: `${vm.name} ${event.text}` })))

@@ -3,14 +3,15 @@ import { connect, createServer, type Server, type Socket } from "node:net";
 /** Return-path message types (QEMU migration/migration.h). */
 export const returnPathTypes = { shut: 1, pong: 2, switchoverAck: 7 } as const;
 
-/** Types above are a model's own, for flow control. */
+/** Higher types are the model's own, for flow control. */
 const LAST_QEMU_TYPE = 7;
 
 export type Verdict = "pass" | "drop" | "hold";
 
 /**
- * Bytes between two QEMUs over loopback TCP. On the first connection (the main channel) what the target sends back is
- * cut into return-path frames (be16 type, be16 length, payload), and `judge` decides on each.
+ * A relay between two QEMUs over loopback TCP. On the first connection (the main channel) it cuts
+ * the target's bytes into return-path frames (be16 type, be16 length, payload), and `judge` decides
+ * about each.
  */
 export class Relay {
   readonly #server: Server;
@@ -41,13 +42,13 @@ export class Relay {
     return `tcp:127.0.0.1:${typeof address === "object" ? address?.port : 0}`;
   }
 
-  /** Sends on what was held, in order. */
+  /** Forwards held frames, in order. */
   release(): void {
     for (const { frame, to } of this.#held) to.write(frame);
     this.#held = [];
   }
 
-  /** Breaks every connection; new ones are still taken. */
+  /** Breaks every connection; new ones are still accepted. */
   cut(): void {
     for (const socket of this.#sockets) socket.resetAndDestroy();
     this.#sockets.clear();

@@ -14,7 +14,7 @@ export type Outcome = {
   verdict: "passed" | "failed" | "skipped";
   /** Every step, in order: the transcript. */
   steps: Step[];
-  /** Steps that differ and are not known to, and known differences that do not differ. */
+  /** Unknown differences, and known differences that do not differ. */
   differences: string[];
   known: string[];
   durationMs: number;
@@ -26,7 +26,10 @@ export function appliesTo(dialogue: Dialogue, subject: Subject, target = subject
   return versions === undefined || versions.includes(subject.generation);
 }
 
-/** Plays one dialogue, its targets with another QEMU if given. Never rejects: what goes wrong is a difference. */
+/**
+ * Plays one dialogue, its targets with another QEMU if given. Never rejects: an error becomes a
+ * difference.
+ */
 export async function play(
   dialogue: Dialogue,
   subject: Subject,
@@ -50,7 +53,7 @@ export async function play(
 
 const openStages = new Set<Stage>();
 
-/** Ends every QEMU that plays now, for whoever is told to stop in the middle. */
+/** Ends every running QEMU, for a signal handler. */
 export async function stopAll(): Promise<void> {
   await Promise.all([...openStages].map((stage) => stage.close()));
 }
@@ -79,7 +82,10 @@ async function playToTheEnd(
 
 const userfaultfd = new Map<string, boolean>();
 
-/** Asked once of each QEMU: its target refuses postcopy where the host does not let it handle page faults. */
+/**
+ * Checked once for each QEMU: its target refuses postcopy where the host does not let it handle
+ * page faults.
+ */
 async function offersUserfaultfd(subject: Subject): Promise<boolean> {
   const known = userfaultfd.get(subject.name);
   if (known !== undefined) return known;

@@ -14,11 +14,11 @@ export type Step = { step: string; actual: Json; expected: string; ok: boolean }
 const MEBIBYTE = 1024 * 1024;
 const GUEST_TIMEOUT_MS = 5_000;
 
-/** What a dialogue plays on: starts QEMUs, takes down each step, and clears everything away at the end. */
+/** Starts the QEMUs of a dialogue, records each step, and removes everything at the end. */
 export class Stage {
   readonly steps: Step[] = [];
   readonly generation: Generation;
-  /** Of the targets; differs from that of the sources only in moves between versions. */
+  /** Generation of the targets; differs from the sources' only in moves between versions. */
   readonly targetGeneration: Generation;
   readonly #subject: Subject;
   readonly #target: Subject;
@@ -39,7 +39,7 @@ export class Stage {
     return new Stage(subject, target, await mkdtemp(join(tmpdir(), "conformance-")));
   }
 
-  /** Takes down a step, and returns what there was. */
+  /** Records a step, and returns the actual value. */
   async expect(step: string, actual: Json | Promise<Json>, expected: Expected): Promise<Json> {
     const value = await actual;
     if (!this.#closed) {
@@ -82,7 +82,7 @@ export class Stage {
     return vm;
   }
 
-  /** A source and a target that listens, with the options set; the migration itself is not begun. */
+  /** A source and a listening target, configured; the migration is not started. */
   async pair(options: PairOptions = {}): Promise<Pair> {
     const { source, target, ...both } = options;
     const [left, right] = await Promise.all([
@@ -117,7 +117,10 @@ export class Stage {
   }
 }
 
-/** Waits until the guest has written its last page. A model runs no guest code and has its pages from the start. */
+/**
+ * Waits until the guest has written its last page. A model runs no guest code and has its pages
+ * from the start.
+ */
 async function untilWritten(vm: Vm, memoryBytes: number): Promise<void> {
   const lastPage = `xp /1wx 0x${(memoryBytes - 4096).toString(16)}`;
   const isWritten = async () => {

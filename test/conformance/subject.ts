@@ -6,7 +6,7 @@ import type { GuestKind } from "./guest.ts";
 
 /** A QEMU that the dialogues are played with. */
 export type Subject = {
-  /** For people and for known differences: `qemu 10.0.2`, `model 10.0`. */
+  /** For output and for known differences: `qemu 10.0.2`, `model 10.0`. */
   name: string;
   kind: "qemu" | "model";
   version: string;
@@ -19,7 +19,11 @@ export const MODEL_COMMAND = fileURLToPath(
   new URL("../../emulators/qemu/bin/qemu-system-model", import.meta.url),
 );
 
-/** A real QEMU. Throws when it does not run or is too old. */
+/**
+ * A real QEMU.
+ *
+ * @throws Error if it does not run or is too old
+ */
 export async function realQemu(command: string): Promise<Subject> {
   const { stdout } = await promisify(execFile)(command, ["--version"]);
   const version = /version (\d+\.\d+\.\d+)/.exec(stdout)?.[1];
@@ -57,7 +61,7 @@ export function modelQemu(version: string): Subject {
   };
 }
 
-/** The model runs no guest code, so it is told what the guest image would do. */
+/** Settings that stand for the guest image: the model runs no guest code. */
 function modelGuest(guest: GuestKind, memoryBytes: number): Record<string, number> {
   const writtenBytes = memoryBytes - 1024 * 1024;
   const used = { usedBytes: writtenBytes, workingSetBytes: writtenBytes };

@@ -8,7 +8,10 @@ import { isQmpEvent, type QmpEvent } from "../../qmp/events.ts";
 import type { Json } from "./expectation.ts";
 import type { GuestKind } from "./guest.ts";
 
-/** An event as a dialogue sees it: a migration state in QEMU's own word, or the name of any other event. */
+/**
+ * An event as a dialogue sees it: a migration status in QEMU's word, or the name of any other
+ * event.
+ */
 export type SeenEvent = { text: string; atMs: number; data: Readonly<Record<string, unknown>> };
 
 export type VmOptions = {
@@ -39,12 +42,15 @@ const START_TIMEOUT_MS = 8_000;
 const POLL_MS = 10;
 const STDERR_BYTES_MAX = 64 * 1024;
 
-/** One QEMU process (or model of one) that a dialogue talks to over QMP, with out-of-band commands enabled. */
+/**
+ * One QEMU process (or model of one) that a dialogue talks to over QMP, with out-of-band commands
+ * enabled.
+ */
 export class Vm {
   readonly name: string;
-  /** All but MIGRATION_PASS, in order of arrival. */
+  /** All events but MIGRATION_PASS, in order of arrival. */
   readonly events: SeenEvent[] = [];
-  /** MIGRATION_PASS: how many, and the number in the first. */
+  /** MIGRATION_PASS events: their count, and the number in the first. */
   readonly passes: { count: number; first: number } = { count: 0, first: 0 };
   #stderr = "";
   #exit: string | number | undefined;
@@ -67,7 +73,10 @@ export class Vm {
     this.#process.on("exit", (code, signal) => this.#end(signal ?? code ?? "unknown"));
   }
 
-  /** Resolves when QMP is ready, or when the process has ended before: then every command says `closed`. */
+  /**
+   * Resolves when QMP is ready, or when the process has exited before: then every command yields
+   * `closed`.
+   */
   static async start(start: VmStart): Promise<Vm> {
     const vm = new Vm(start);
     try {
@@ -91,7 +100,10 @@ export class Vm {
     return this.#qmp?.oobEnabled ?? false;
   }
 
-  /** The answer in one value: `ok` for `{}`, what was returned, `<class>: <text>` for an error, `no answer`, `closed`. */
+  /**
+   * The answer in one value: `ok` for `{}`, what was returned, `<class>: <text>` for an error, `no
+   * answer`, `closed`.
+   */
   async ask(
     command: string,
     parameters?: Record<string, unknown>,
@@ -110,7 +122,7 @@ export class Vm {
     }
   }
 
-  /** Sets capabilities in one command: on for a plain name, off for a name with `-` in front. */
+  /** Sets capabilities in one command: on for a plain name, off for a name that starts with `-`. */
   set(...names: string[]): Promise<Json> {
     const capabilities = names.map((name) => ({
       capability: name.replace(/^-/, ""),
@@ -168,7 +180,7 @@ export class Vm {
     return this.runState();
   }
 
-  /** Waits for an event by its text (see SeenEvent); false when it did not come. */
+  /** Waits for an event by its text (see SeenEvent); false when it did not arrive. */
   seen(text: string, timeoutMs = 5_000): Promise<boolean> {
     return this.waitFor(() => this.events.some((event) => event.text === text), timeoutMs);
   }
@@ -198,7 +210,7 @@ export class Vm {
     this.#process.kill(signal);
   }
 
-  /** Ends the process the hard way, and waits until it is gone. */
+  /** Ends the process by SIGKILL, and waits until it has exited. */
   async kill(): Promise<void> {
     this.#process.kill("SIGKILL");
     await this.exit();

@@ -12,9 +12,8 @@ export type Page<T> = {
 };
 
 /**
- * One page of a list. The token names the last item sent, so items that come or go meanwhile neither
- * repeat nor hide others.
- *
+ * One page of a list. The token names the last item sent, so items that come or go meanwhile
+ * neither repeat nor hide others.
  * @param sortKeyOf gives each item its own key; the list is sorted by it
  * @throws ServiceError `InvalidToken` if the token is none of ours
  */

@@ -73,7 +73,10 @@ export async function evaluateInteger(
   );
 }
 
-/** Evaluates `Assign` and `Output` of a state, a choice rule or a catcher, both from the same values. */
+/**
+ * Evaluates `Assign` and `Output` of a state, a choice rule or a catcher, both from the same
+ * values.
+ */
 export async function evaluateValues(
   run: Pick<StateRun<State>, "evaluate">,
   holder: { readonly Assign?: JsonObject; readonly Output?: Json },

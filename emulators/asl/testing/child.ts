@@ -1,5 +1,5 @@
-// Step Functions in a process of their own, to be killed: run as `node child.ts <folder>`. Functions
-// append what they were given to <folder>/calls, one JSON value per line.
+// Step Functions in a process of their own, to be killed: run as `node child.ts <folder>`.
+// Functions append what they were given to <folder>/calls, one JSON value per line.
 import { appendFileSync, existsSync } from "node:fs";
 import { join } from "node:path";
 import { functionRegistry } from "../../aws/lambda/registry.ts";

@@ -1,8 +1,10 @@
 type AwsErrorOptions = {
-  /** Full shape name, such as `com.amazonaws.sqs#QueueDoesNotExist`. SDKs read what follows the `#`. */
+  /**
+   * Full shape name, such as `com.amazonaws.sqs#QueueDoesNotExist`. SDKs read what follows the `#`.
+   */
   type: string;
   message: string;
-  /** HTTP status, 400 unless told. */
+  /** HTTP status. Default 400. */
   statusCode?: number;
   /** Further members of the error shape, such as `CancellationReasons`. */
   members?: Record<string, unknown>;
@@ -10,7 +12,7 @@ type AwsErrorOptions = {
   headers?: Record<string, string>;
 };
 
-/** An answer a local service gives on purpose: the server sends it as an AWS JSON error. */
+/** A deliberate error answer of a local service: the server sends it as an AWS JSON error. */
 export class AwsError extends Error {
   override name = "AwsError";
   readonly type: string;

@@ -31,7 +31,9 @@ export type JsonServerOptions = JsonService & {
   bodyBytesMax: number;
   /** The name that clients sign requests to this service with, such as `dynamodb`. */
   signingName: string;
-  /** The access key that requests over HTTP must be signed with. Default: signatures are ignored. */
+  /**
+   * The access key that requests over HTTP must be signed with. Default: signatures are ignored.
+   */
   credentials?: Credentials | undefined;
   /** See `InProcessOptions`. Default false. */
   yieldsToWork?: boolean | undefined;

@@ -44,7 +44,7 @@ afterEach(async () => {
   await rm(dataDir, { recursive: true, force: true });
 });
 
-/** Starts the service in this process on what the child has left. */
+/** Starts the service in this process on the child's data. */
 async function reopen() {
   const service = await startDynamodb({ dataDir });
   const items = documentClient(service.endpoint);

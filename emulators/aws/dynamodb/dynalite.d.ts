@@ -1,6 +1,6 @@
 /**
- * The modules of dynalite 4.0.0 that are used: its checks of requests and its operations, which work
- * on a store handed to them. The package ships no types; store.ts says what a store is.
+ * The modules of dynalite 4.0.0 that are used: its checks of requests, and its operations, which
+ * work on a store that is given to them. The package has no types; store.ts describes a store.
  */
 declare module "dynalite/validations/index.js" {
   export type Type = {

@@ -17,7 +17,9 @@ export function errorName(error: AwsError): string {
   return error.type.slice(error.type.indexOf("#") + 1);
 }
 
-/** dynalite's errors carry the answer in `body`; anything else is a fault and stays as it is. */
+/**
+ * An error of dynalite has the answer in `body`; any other error is a fault and stays unchanged.
+ */
 export function fromDynalite(error: unknown): unknown {
   if (!(error instanceof Error) || !("body" in error)) return error;
   const { __type: type, message, Message } = error.body as Record<string, string | undefined>;

@@ -25,10 +25,10 @@ export function createIdempotencyTokens(database: DatabaseSync, now: () => numbe
 
   return {
     /**
-     * Notes a token, to be called inside the transaction.
+     * Records a token; to be called inside the transaction.
      *
-     * @returns Whether this very request has been carried out before.
-     * @throws AwsError (IdempotentParameterMismatchException) when another request used the token.
+     * @returns whether this very request has been carried out before
+     * @throws AwsError `IdempotentParameterMismatchException` if another request used the token
      */
     use(token: string, request: unknown): boolean {
       const digest = createHash("sha256").update(JSON.stringify(request)).digest("hex");

@@ -1,4 +1,4 @@
-/** The operations dynalite does, with its checks, on our store. */
+/** dynalite's operations, with its checks, on our store. */
 import batchGetItem from "dynalite/actions/batchGetItem.js";
 import batchWriteItem from "dynalite/actions/batchWriteItem.js";
 import createTable from "dynalite/actions/createTable.js";
@@ -49,11 +49,11 @@ const operations = {
 export type OperationName = keyof typeof operations;
 
 /**
- * Checks the shape, limits and expressions of an input, without looking at any table. It is
- * normalised in place: members that dynalite does not know are gone afterwards.
+ * Checks the shape, limits and expressions of an input, without reading a table. It is normalised
+ * in place: members that dynalite does not know are removed.
  *
- * @returns The input as dynalite's operation takes it: expressions parsed, numbers normalised.
- * @throws AwsError naming what is wrong or what the local service does not support.
+ * @returns the input as dynalite's operation takes it: expressions parsed, numbers normalised
+ * @throws AwsError that names what is wrong or what the local service does not support
  */
 export function checkInput(store: Store, name: OperationName, input: Input): Input {
   const { types, custom } = operations[name].checks;
@@ -84,7 +84,7 @@ export function runNow(store: Store, name: OperationName, checked: Input): Outpu
   operations[name].action(store, checked, (error, output) => {
     answer ??= { error, output };
   });
-  // Were this ever false, the transaction around it would end before the operation does.
+  // If this were false, the transaction around it would end before the operation does.
   if (!answer) throw new Error(`${name} did not finish in one turn`);
   if (answer.error) throw fromDynalite(answer.error);
   return answer.output ?? {};

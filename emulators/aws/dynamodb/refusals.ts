@@ -1,7 +1,7 @@
 import type { Type, Types } from "dynalite/validations/index.js";
 import { validationError } from "./errors.ts";
 
-// Members dynalite does not know which are honoured elsewhere or change nothing here.
+// Members that dynalite does not know, but that are honoured elsewhere or change nothing here.
 const supportedBesides: Record<string, readonly string[]> = {
   PutItem: ["ReturnValuesOnConditionCheckFailure"],
   UpdateItem: ["ReturnValuesOnConditionCheckFailure"],
@@ -11,9 +11,9 @@ const supportedBesides: Record<string, readonly string[]> = {
 };
 
 /**
- * Refuses each member of an input that dynalite would drop in silence.
+ * Refuses each member of an input that dynalite would ignore.
  *
- * @throws AwsError (ValidationException) naming the member.
+ * @throws AwsError `ValidationException` that names the member
  */
 export function requireSupported(operation: string, input: object, types: Types): void {
   const besides = supportedBesides[operation] ?? [];
@@ -55,16 +55,16 @@ function isSwitchedOff(name: string, value: unknown): boolean {
 type Expression = {
   type: string;
   name?: string;
-  /** Of a path: its names. Of a value: its type and content. */
+  /** The names of a path; the type and content of a value. */
   args?: unknown[];
 };
 
 /**
- * Refuses what dynalite would compare wrongly: to it two maps or lists are never equal, and nothing
- * but text, numbers and bytes is contained in anything.
+ * Refuses what dynalite would compare wrongly: it takes two maps or lists as never equal, and
+ * `contains` finds nothing but text, numbers and bytes.
  *
- * @param checked the input as dynalite's checks return it, with parsed expressions.
- * @throws AwsError (ValidationException) naming the operator.
+ * @param checked the input as dynalite's checks return it, with parsed expressions
+ * @throws AwsError `ValidationException` that names the operator
  */
 export function requireComparable(operation: string, checked: Record<string, unknown>): void {
   for (const name of ["_condition", "_filter"]) {

@@ -30,12 +30,12 @@ export const ROWS_SCHEMA = `
 // Rows read at a time during a walk.
 const PAGE_ROWS = 256;
 
-// Values kept parsed; all are let go when there are more.
+// Values that are cached parsed; the cache is emptied when there are more.
 const KEPT_VALUES_MAX = 5_000;
 
 /**
  * Ordered maps from text to JSON, each in a space of its own, all in one SQLite table. Values that
- * were read or written are kept parsed, so whoever reads one must not change it.
+ * were read or written are cached parsed, so a caller must not change a value that it reads.
  */
 export function createRows(database: DatabaseSync) {
   const kept = new Map<string, Map<string, unknown>>();
@@ -135,9 +135,9 @@ function readPage(database: DatabaseSync, space: string, range: Range, limit: nu
 }
 
 /**
- * The little of a stream that dynalite needs. All rows are read in one turn of the event loop, so a
- * query sees one state of the table, and what its filter throws reaches the request instead of the
- * process.
+ * The part of a stream that dynalite needs. All rows are read in one turn of the event loop, so a
+ * query sees one state of the table, and an error that its filter throws reaches the request
+ * instead of the process.
  */
 export class RowStream extends Stream {
   #destroyed = false;

@@ -34,7 +34,7 @@ const answers: Record<string, Answer> = {
   UpdateTimeToLive: ({ timeToLive }, input) => timeToLive.update(input),
 };
 
-/** @throws AwsError as DynamoDB would, or UnknownOperationException for what is not supported. */
+/** @throws AwsError as DynamoDB does, or `UnknownOperationException` for what is not supported */
 export async function answer(context: DynamodbContext, operation: string, input: Input) {
   const handler = Object.hasOwn(answers, operation) ? answers[operation] : undefined;
   if (!handler) throw unknownOperation(`${operation} is not supported by the local DynamoDB`);
@@ -76,7 +76,7 @@ function readItem(store: Store, input: Input): Item | undefined {
   return key === undefined ? undefined : store.readItem(tableName, key);
 }
 
-/** The answer says CREATING, as on AWS; the table is there with it. */
+/** The answer has status CREATING, as on AWS, but the table already exists. */
 function createTable({ store }: DynamodbContext, input: Input): Output {
   const checked = checkInput(store, "CreateTable", input);
   return store.rows.atomically(() =>
@@ -96,9 +96,9 @@ function deleteTable({ store, timeToLive }: DynamodbContext, input: Input): Outp
 }
 
 /**
- * dynalite writes a table first as CREATING or DELETING and, from a timer, as settled. A crash
- * between the two would leave it unsettled for ever, and a late timer could bring a deleted table
- * back. So the first write is made settled, and those of the timer are dropped.
+ * dynalite writes a table first as CREATING or DELETING and, from a timer, as settled. After a
+ * crash between the two it would stay unsettled, and a late timer could restore a deleted table. So
+ * the first write is already the settled one, and the timer's writes are dropped.
  */
 function settling(store: Store): Store {
   let open = true;

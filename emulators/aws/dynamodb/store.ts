@@ -1,9 +1,9 @@
 /**
- * What dynalite's operations call a store, kept in SQLite instead of LevelDB.
+ * The store of dynalite's operations, kept in SQLite instead of LevelDB.
  *
- * Everything here answers before it returns. So a whole operation (read, check the condition, write
- * the item and its index entries) runs within one turn of the event loop, and one SQLite transaction
- * around it makes it atomic: for other requests and across a crash. Nothing needs a lock.
+ * Every function here completes before it returns. So a whole operation (read, check the condition,
+ * write the item and its index entries) runs within one turn of the event loop, and one SQLite
+ * transaction around it makes it atomic, for other requests and across a crash, without a lock.
  */
 import assert from "node:assert";
 import type { DatabaseSync } from "node:sqlite";
@@ -29,7 +29,7 @@ const indexSpace = (type: string, table: string, index: string) =>
 
 export type Store = ReturnType<typeof createStore>;
 
-/** @param region put into the ARNs of tables. */
+/** @param region for the ARNs of tables */
 export function createStore(database: DatabaseSync, region: string) {
   const rows = createRows(database);
   const writing: Writing = { itemKey: undefined };
@@ -56,17 +56,17 @@ export function createStore(database: DatabaseSync, region: string) {
     deleteIndexDb: (type: string, table: string, index: string, done: Callback) =>
       done(null, rows.clear(indexSpace(type, table, index))),
 
-    // From here on, what dynalite does not use.
+    // dynalite does not use what follows.
     rows,
     readTable,
     readItem: (table: string, key: string) => rows.read(itemSpace(table), key) as Item | undefined,
     itemPage: (table: string, after: string, limit: number) =>
       rows.page(itemSpace(table), after, limit),
     /**
-     * The key under which an item is kept.
+     * The key under which an item is stored.
      *
-     * @param item with at least the attributes of the table's key; others do not matter.
-     * @returns undefined if there is no such table, or the key does not fit it.
+     * @param item with at least the attributes of the table's key
+     * @returns undefined if there is no such table, or the key does not fit it
      */
     keyOf(tableName: string, item: Item): string | undefined {
       const table = readTable(tableName);
@@ -111,8 +111,8 @@ function createSpace(rows: Rows, space: string, writing: Writing) {
 }
 
 /**
- * dynalite tells two entries with equal index keys apart by 24 bits of a hash of the items' keys, so
- * that one entry can replace another. Here the item's whole key follows the hash.
+ * dynalite tells two entries with equal index keys apart by 24 bits of a hash of the items' keys,
+ * so that one entry can replace another. Here the item's whole key follows the hash.
  */
 function createIndexSpace(rows: Rows, space: string, writing: Writing, startItemKey?: string) {
   const entryKey = (key: string, itemKey = writing.itemKey) => {

@@ -11,12 +11,12 @@ type TimeToLiveOptions = {
 
 const SPACE = "time-to-live";
 const PAGE_ROWS = 256;
-// A time so long ago is taken for a mistake; DynamoDB leaves such items alone.
+// DynamoDB ignores a time that is longer ago than this: it takes it for a mistake.
 const AGE_SECONDS_MAX = 5 * 365 * 24 * 60 * 60;
 
 export type TimeToLive = ReturnType<typeof createTimeToLive>;
 
-/** Time to live: the setting of each table, and the sweep that deletes what has expired. */
+/** Time to live: the setting of each table, and the sweep that deletes expired items. */
 export function createTimeToLive({ store, now }: TimeToLiveOptions) {
   const { rows } = store;
   const attributeOf = (table: string) => rows.read(SPACE, table) as string | undefined;
@@ -49,7 +49,7 @@ export function createTimeToLive({ store, now }: TimeToLiveOptions) {
       rows.del(SPACE, table);
     },
 
-    /** Deletes what has expired, a page per turn of the event loop. */
+    /** Deletes expired items, a page per turn of the event loop. */
     async sweep(signal: AbortSignal): Promise<void> {
       for (const { key: table } of Array.from(rows.walk(SPACE))) {
         let after: string | undefined = "";

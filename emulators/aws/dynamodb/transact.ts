@@ -2,8 +2,9 @@
  * TransactWriteItems and TransactGetItems. A transaction runs in one turn of the event loop inside
  * one SQLite transaction: nobody sees half of it, and a crash leaves all or nothing.
  *
- * Errors in the shape of the request fail it as a whole (ValidationException). What depends on a
- * table or an item cancels it (TransactionCanceledException) with one reason per item, in order.
+ * An error in the shape of the request fails it as a whole (ValidationException). An error that
+ * depends on a table or an item cancels it (TransactionCanceledException) with one reason per item,
+ * in order.
  * https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
  */
 import db from "dynalite/db/index.js";
@@ -31,7 +32,7 @@ type Reason = {
 const ITEMS_MAX = 100;
 const BYTES_MAX = 4 * 1024 * 1024;
 const TOKEN_LENGTH_MAX = 36;
-// A condition check takes the members of a delete, and is checked as one.
+// A condition check has the members of a delete, and is checked like one.
 const operationOf = {
   ConditionCheck: "DeleteItem",
   Put: "PutItem",
@@ -58,7 +59,11 @@ export function transactWriteItems(context: DynamodbContext, input: Input): Outp
   });
 }
 
-/** All items are read in one turn, so they belong to one moment. @throws AwsError as above. */
+/**
+ * Reads all items in one turn, so that they belong to one moment.
+ *
+ * @throws AwsError as `transactWriteItems` does
+ */
 export function transactGetItems(store: Store, input: Input): Output {
   requireMembers("TransactGetItems", input, ["TransactItems"]);
   const actions = requireItems(input).map((item) => parseGet(store, item));

@@ -24,7 +24,7 @@ export type ReceivedRequest = {
   readonly body: string;
 };
 
-/** The request is not signed with the known access key; `name` is the name of AWS's error. */
+/** The request is not signed with the known access key; `name` is AWS's name of the error. */
 export class SignatureError extends Error {
   constructor(name: string, message: string) {
     super(message);
@@ -85,7 +85,7 @@ function parseAuthorization(header: string | undefined): Authorization {
   return { accessKeyId, region, service, signedHeaders: signedHeaders.split(";"), signature };
 }
 
-/** What decides about the request must be signed: the host, and all headers of AWS's own. */
+/** The headers that decide what the request does must be signed: the host, and AWS's own. */
 function requireSignedHeaders(request: ReceivedRequest, signed: readonly string[]): void {
   for (const name of Object.keys(request.headers)) {
     if (name !== "host" && !name.startsWith("x-amz-")) continue;
@@ -94,7 +94,7 @@ function requireSignedHeaders(request: ReceivedRequest, signed: readonly string[
   }
 }
 
-/** The signer trusts a hash that the request itself names, so it must be the body's. */
+/** The signer takes the body's hash from this header, so the header must be true. */
 function requireBodyHash({ headers, body }: ReceivedRequest): void {
   const named = text(headers["x-amz-content-sha256"]);
   if (named === undefined) return;

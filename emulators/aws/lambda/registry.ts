@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { type Clock, systemClock, type Timer } from "../clock.ts";
 
-/** What a handler is told besides its event: the members of Lambda's context that have a meaning here. */
+/** A handler's second argument: the members of Lambda's context that have a meaning here. */
 export type FunctionContext = {
   readonly functionName: string;
   readonly functionVersion: string;
@@ -21,7 +21,7 @@ export type FunctionOptions = {
   readonly timeoutMs?: number;
 };
 
-/** As Lambda answers an invocation: the payload, or the error document. */
+/** Answer to an invocation, as Lambda gives it: the payload, or the error document. */
 export type Invocation = {
   readonly payload: unknown;
   readonly functionError?: "Unhandled";
@@ -39,9 +39,13 @@ export class LambdaServiceError extends Error {
 }
 
 export type FunctionRegistry = {
-  /** Adds a function, or puts another one in its place. Names: letters, digits, `-`, `_`; 64 at most. */
+  /** Adds or replaces a function. Names: letters, digits, `-`, `_`; at most 64. */
   register(name: string, handler: FunctionHandler, options?: FunctionOptions): void;
-  /** Throws what `invoke` would throw for a function or payload that cannot be. */
+  /**
+   * Returns the function's name.
+   *
+   * @throws LambdaServiceError `ResourceNotFoundException`
+   */
   require(nameOrArn: string): string;
   /**
    * Calls a function as Lambda's Invoke does with RequestResponse.
@@ -68,7 +72,7 @@ type Registered = {
   readonly timeoutMs: number;
 };
 
-/** Functions by name, run in this process with Lambda's manners. */
+/** Functions by name, run in this process as Lambda runs them. */
 export function functionRegistry(options: RegistryOptions = {}): FunctionRegistry {
   const functions = new Map<string, Registered>();
   const clock = options.clock ?? systemClock;
@@ -111,7 +115,7 @@ export function functionRegistry(options: RegistryOptions = {}): FunctionRegistr
   };
 }
 
-/** The function's name in a name, a partial ARN or an ARN, with or without a version. */
+/** The name of a function that is given by name, partial ARN or ARN, with or without a version. */
 export function functionNameOf(nameOrArn: string): string | undefined {
   return FUNCTION.exec(nameOrArn)?.[1];
 }
@@ -127,7 +131,7 @@ async function call(
   context: FunctionContext,
 ): Promise<Invocation> {
   try {
-    // Through JSON and back, as between two machines: nothing is shared with the caller.
+    // Through JSON and back, as between two machines: caller and handler share no object.
     const text = JSON.stringify((await handler(JSON.parse(event), context)) ?? null);
     if (Buffer.byteLength(text) <= PAYLOAD_BYTES_MAX) return { payload: JSON.parse(text) };
     const limit = `Response payload size exceeded maximum allowed payload size (${PAYLOAD_BYTES_MAX} bytes).`;

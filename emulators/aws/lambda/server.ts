@@ -25,13 +25,13 @@ export type LambdaOptions = {
 export type Lambda = {
   /** `http://host:port`, for `AWS_ENDPOINT_URL_LAMBDA` or a client's `endpoint`. */
   readonly endpoint: string;
-  /** Stops listening and waits, for a few seconds, for events that are still worked on. */
+  /** Stops listening and waits a few seconds for running events. */
   close(): Promise<void>;
 };
 
 /** Lambda's limit for an asynchronous request. */
 const EVENT_BYTES_MAX = 1024 * 1024;
-/** Asynchronous invocations under way; more are refused as Lambda refuses them. */
+/** Asynchronous invocations that run at once; more are refused, as Lambda does. */
 const EVENTS_MAX = 1000;
 const DRAIN_MS = 5000;
 

@@ -3,9 +3,9 @@ import path from "node:path";
 import { DatabaseSync } from "node:sqlite";
 
 type OpenDatabaseOptions = {
-  /** Directory of the file, created if need be; without it the data lives in memory. */
+  /** Directory of the file, created if needed. Default: memory only. */
   dataDir?: string | undefined;
-  /** File name without its ending. */
+  /** File name without its extension. */
   name: string;
   /** Data definition run at every start: `CREATE TABLE IF NOT EXISTS ...`. */
   schema: string;
@@ -14,11 +14,11 @@ type OpenDatabaseOptions = {
 /**
  * Opens the SQLite database of one local service.
  *
- * A committed transaction survives the death of the process (`kill -9`): the log has been handed to
- * the operating system by then. It may be lost with the machine (no fsync at each commit), without
- * damage to older data. The file is locked for this process, so two services cannot share it.
+ * A committed transaction survives the death of the process (`kill -9`): the operating system has
+ * the log by then. It may be lost with the machine (no fsync at each commit), without damage to
+ * older data. The file is locked for this process, so two services cannot share it.
  *
- * @throws Error when another process holds the file, or it is no database.
+ * @throws Error if another process holds the file, or it is not a database
  */
 export function openDatabase({ dataDir, name, schema }: OpenDatabaseOptions): DatabaseSync {
   if (dataDir !== undefined) mkdirSync(dataDir, { recursive: true, mode: 0o700 });

@@ -56,7 +56,7 @@ function requireBatch(entries: BatchRequest["Entries"]): void {
   }
 }
 
-/** What counts for all messages of a batch together. */
+/** Checks the limit on all messages of a batch together. */
 export function requireBatchBytes(entries: BatchRequest["Entries"]): void {
   const bytes = entries.reduce((sum, entry) => sum + entryBytes(entry), 0);
   if (bytes <= BATCH_BYTES_MAX) return;

@@ -3,7 +3,7 @@ import type { LongPolls } from "./long-polls.ts";
 import type { Messages } from "./messages.ts";
 import { ACCOUNT_ID, type Queue, type Queues } from "./queues.ts";
 
-/** What the operations of one local SQS share. */
+/** State that the operations of one local SQS share. */
 export type SqsContext = {
   database: DatabaseSync;
   queues: Queues;

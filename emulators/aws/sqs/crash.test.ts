@@ -51,7 +51,7 @@ test("after kill -9 sent messages are there and those in flight still have their
 
   await using service = await startAgain();
   const { sqs } = service;
-  // The URL from before the restart names another port; the client is told the new endpoint.
+  // The URL from before the restart names another port; the client has the new endpoint.
   const { QueueUrl } = created;
   const { ReceiptHandle } = inFlight ?? {};
   expect((await receive(sqs, QueueUrl)).map((message) => message.Body)).toEqual(["waiting"]);

@@ -1,4 +1,4 @@
-/** The way of a message: sent, received, given back or deleted, moved to the dead-letter queue. */
+/** Operations on a message: send, receive, return, delete, move to the dead-letter queue. */
 import { inTransaction } from "../sqlite/open-database.ts";
 import { arnOf, deadLetterQueueOf, type SqsContext } from "./context.ts";
 import { invalidParameter, SqsError } from "./errors.ts";
@@ -14,10 +14,10 @@ import type { StoredMessage } from "./messages.ts";
 import { redriveOf } from "./queue-attributes.ts";
 import { ACCOUNT_ID, type Queue } from "./queues.ts";
 
-// SQS lets a message stay in flight for twelve hours after it was received, whatever is asked for.
+// SQS's limit on the time in flight after a receive: twelve hours, whatever is asked for.
 const IN_FLIGHT_MS_MAX = 43_200_000;
 
-/** The caller wakes those who wait, once the message is committed. */
+/** The caller must wake waiting receivers once the message is committed. */
 export function send({ messages }: SqsContext, queue: Queue, message: Message): object {
   requireContent(message);
   const bytesMax = queue.attributes.MaximumMessageSize;
@@ -94,12 +94,12 @@ export function deleteMessage(
 ): void {
   const { sequence, receipt } = readHandle(queue, ReceiptHandle);
   const message = messages.find(queue, sequence);
-  // With the handle of an earlier receive SQS says yes and keeps the message. So it does if the
-  // message is gone.
+  // For the handle of an earlier receive, or of a message that no longer exists, SQS reports
+  // success and deletes nothing.
   if (message?.receipt === receipt) messages.remove(message);
 }
 
-/** The caller wakes those who wait: the message may be visible now. */
+/** The caller must wake waiting receivers: the message may be visible now. */
 export function changeVisibility(
   { messages, now }: SqsContext,
   queue: Queue,

@@ -1,4 +1,4 @@
-/** What each operation takes. A member that is not listed is refused, never dropped. */
+/** Input of each operation. A member that is not listed is refused, never ignored. */
 import { z } from "zod";
 import { invalidParameter, SqsError } from "./errors.ts";
 

@@ -37,7 +37,7 @@ const receive = async (WaitTimeSeconds: number, abortSignal?: AbortSignal) => {
 const bodies = async (WaitTimeSeconds: number) =>
   (await receive(WaitTimeSeconds)).map((message) => message.Body);
 
-/** Requests arrive in order on the loopback, so an answered one shows that earlier ones have come. */
+/** Requests arrive in order on loopback: once this one is answered, earlier ones have arrived. */
 const waitersHaveCome = () => receive(0);
 
 test("a receiver that waits gets what is sent, long before its time is up", async () => {
@@ -46,7 +46,8 @@ test("a receiver that waits gets what is sent, long before its time is up", asyn
   const startedMs = performance.now();
   await send("now");
   expect(await waiting).toEqual(["now"]);
-  // Far above what it takes, far below the wait; testing/latency.ts measures the latency itself.
+  // Far above the usual latency, far below the wait; emulators/testing/latency.ts measures the
+  // latency.
   expect(performance.now() - startedMs).toBeLessThan(5_000);
 });
 

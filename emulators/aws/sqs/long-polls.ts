@@ -12,25 +12,26 @@ type LongPollsOptions = {
 
 type Wait<T> = {
   queueId: number;
-  /** Takes what there is; run again at each wake-up until it returns something. */
+  /** Takes what is available; repeated at each wake-up until it returns something. */
   attempt: () => T[];
   waitMs: number;
-  /** Aborted when nobody waits any more, so that no message goes to a client that has left. */
+  /** Aborted when the client disconnects, so that it is given no message. */
   signal: AbortSignal;
 };
 
-// `now` may be a clock that a test moves or that runs faster, so a hidden message is looked for
-// again after a second at the latest.
+// A test may move `now`, or run it faster, so hidden messages are checked at least every second.
 const RECHECK_MS_MAX = 1_000;
 
 export type LongPolls = ReturnType<typeof createLongPolls>;
 
-/** Receivers that wait for a message, in the order in which they came. */
+/** Receivers that wait for a message, in order of arrival. */
 export function createLongPolls({ nextVisibleMs, now }: LongPollsOptions) {
   const queues = new Map<number, Set<Waiter>>();
   const timers = new Map<number, NodeJS.Timeout>();
 
-  /** Lets those who wait on a queue try again; to be called whenever a message became visible. */
+  /**
+   * Lets the queue's waiting receivers try again; to be called whenever a message became visible.
+   */
   function wake(queueId: number): void {
     for (const waiter of Array.from(queues.get(queueId) ?? [])) {
       if (!serve(waiter)) break;
@@ -68,7 +69,7 @@ export function createLongPolls({ nextVisibleMs, now }: LongPollsOptions) {
   return {
     wake,
 
-    /** @returns What `attempt` found, or nothing after `waitMs` or when `signal` is aborted. */
+    /** @returns what `attempt` found, or nothing after `waitMs` or when `signal` is aborted. */
     wait<T extends object>({ queueId, attempt, waitMs, signal }: Wait<T>): Promise<T[]> {
       const found = attempt();
       if (found.length > 0 || waitMs === 0 || signal.aborted) return Promise.resolve(found);
@@ -94,14 +95,14 @@ export function createLongPolls({ nextVisibleMs, now }: LongPollsOptions) {
       });
     },
 
-    /** Fails everybody who waits on a queue, because it is gone. */
+    /** Fails all waiting receivers of a queue that was deleted. */
     fail(queueId: number, error: Error): void {
       for (const waiter of Array.from(queues.get(queueId) ?? [])) waiter.fail(error);
     },
   };
 }
 
-/** @returns Whether the waiter is done. */
+/** @returns whether the waiter is done. */
 function serve(waiter: Waiter): boolean {
   try {
     const found = waiter.attempt();

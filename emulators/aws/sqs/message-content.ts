@@ -1,4 +1,4 @@
-/** Checks and digests of what a message holds. */
+/** Checks and digests of a message's content. */
 import { createHash } from "node:crypto";
 import { invalidParameter, SqsError } from "./errors.ts";
 import type { Message, MessageAttribute } from "./input.ts";
@@ -9,7 +9,7 @@ export type MessageAttributes = Record<string, MessageAttribute>;
 // surrogates without a partner and the two non-characters at the end of the basic plane.
 const FORBIDDEN = /[^\t\n\r\u0020-\uD7FF\uE000-\uFFFD\u{10000}-\u{10FFFF}]/u;
 
-/** @throws SqsError when the body holds a forbidden character or an attribute is not whole. */
+/** @throws SqsError if the body holds a forbidden character or an attribute is not whole. */
 export function requireContent(message: Message): void {
   if (FORBIDDEN.test(message.MessageBody)) {
     throw new SqsError(

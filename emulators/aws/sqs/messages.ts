@@ -67,7 +67,7 @@ export function createMessages(database: DatabaseSync, now: () => number) {
   const sql = prepareStatements(database);
 
   return {
-    /** @returns Its id. */
+    /** @returns the id */
     add(queue: Queue, message: NewMessage): string {
       const id = randomUUID();
       const { body, attributes, delayMs } = message;
@@ -81,7 +81,11 @@ export function createMessages(database: DatabaseSync, now: () => number) {
     nextVisible(queue: Queue): StoredMessage | undefined {
       return toMessage(sql.selectVisible.get(queue.id, now()));
     },
-    /** Puts a message in flight. @returns It as it is now, with a new receipt. */
+    /**
+     * Puts a message in flight.
+     *
+     * @returns the message with its new receipt
+     */
     receive(message: StoredMessage, visibilityMs: number): StoredMessage | undefined {
       const { sequence } = message;
       sql.receive.run(now() + visibilityMs, now(), now(), randomUUID(), sequence);

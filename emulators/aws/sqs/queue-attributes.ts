@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { invalidParameter, SqsError } from "./errors.ts";
 
-/** What can be set on a queue, with the ranges and defaults of SQS. Values travel as text. */
+/** Attributes that can be set on a queue, with SQS's ranges and defaults. Values are texts. */
 const ranges = {
   DelaySeconds: { min: 0, max: 900, default: 0 },
   MaximumMessageSize: { min: 1_024, max: 1_048_576, default: 1_048_576 },
@@ -13,7 +13,7 @@ const ranges = {
 type NumberName = keyof typeof ranges;
 
 export type QueueAttributes = Record<NumberName, number> & {
-  /** As it was given; see {@link redriveOf}. */
+  /** The text as given; see {@link redriveOf}. */
   RedrivePolicy?: string;
 };
 

@@ -16,7 +16,9 @@ export type SqsOptions = {
   port?: number;
   /** Folder that keeps the queues. Default: memory only. */
   dataDir?: string;
-  /** Milliseconds since 1970, for delays, visibility and retention. Long polls wait in real time. */
+  /**
+   * Milliseconds since 1970, for delays, visibility and retention. Long polls wait in real time.
+   */
   now?: () => number;
   /** The access key that requests over HTTP must be signed with. Default: any key. */
   credentials?: Credentials;

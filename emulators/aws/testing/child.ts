@@ -5,7 +5,7 @@ import { createInterface } from "node:readline";
 export type Child = {
   /** The first line it wrote. */
   firstLine: string;
-  /** Ends it as `kill -9` does, and waits until it is gone. */
+  /** Ends it as `kill -9` does, and waits until it has exited. */
   kill(): Promise<void>;
 };
 

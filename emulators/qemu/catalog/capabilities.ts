@@ -49,7 +49,7 @@ const snapshotExcludes = [
 
 export type CapabilitySet = Readonly<Record<string, boolean>>;
 
-/** The circumstances that the rules look at besides the set itself. */
+/** Circumstances that the rules depend on besides the set itself. */
 export type CapabilityContext = {
   readonly version: Version;
   readonly parameters: Readonly<Record<string, unknown>>;
@@ -85,7 +85,7 @@ export function checkCapabilities(
   );
 }
 
-/** What parameters may not be while certain capabilities are on; undefined: nothing is wrong. */
+/** Parameters that conflict with capabilities; undefined if none does. */
 export function checkParameters(
   capabilities: CapabilitySet,
   parameters: Readonly<Record<string, unknown>>,
@@ -150,7 +150,7 @@ function checkMultifd(
   return "Multifd must be set before incoming starts";
 }
 
-/** 7.2 takes the late change silently, and then breaks the migration. */
+/** 7.2 accepts the late change, and then breaks the migration. */
 function isTooLate({ isIncomingStarted, version }: CapabilityContext): boolean {
   return isIncomingStarted && atLeast(version, "8.0");
 }

@@ -9,9 +9,9 @@ type ParameterSpec = Lifetime & {
   readonly initial: unknown;
   readonly min?: number;
   readonly max?: bigint | number;
-  /** The C type that a number must fit before its range is looked at. */
+  /** The C type that a number must fit before its range is checked. */
   readonly storage?: "uint8_t" | "uint32_t" | "uint64";
-  /** How the text about a number out of range ends. */
+  /** End of the error text for a number out of range. */
   readonly rule?: string;
   readonly values?: (version: Version) => readonly string[];
 };
@@ -21,7 +21,7 @@ const between = (min: number, max: number): string => `expects a value between $
 const within = (min: number | string, max: number | string): string =>
   `expects an integer in the range of ${min} to ${max}`;
 
-/** Values from the facts about QEMU 7.2, 10.0 and 11.1; texts as 10.0 says them. */
+/** Values as observed on QEMU 7.2, 10.0 and 11.1 (QAPI schema, migration.json); texts of 10.0. */
 const parameters: readonly ParameterSpec[] = [
   int("announce-initial", 50, { max: 100000, storage: "uint64", rule: between(0, 100000) }),
   int("announce-max", 550, { max: 100000, storage: "uint64", rule: between(0, 100000) }),
@@ -143,7 +143,7 @@ export function changeParameters(
     next[name] = toStored(spec, value);
   }
   const names = Object.keys(changes);
-  // The one bounds the other.
+  // Each of the two bounds the other.
   if (names.includes("cpu-throttle-initial")) names.push("max-cpu-throttle");
   for (const name of names) {
     const spec = specs.find((entry) => entry.name === name);

@@ -29,7 +29,7 @@ export function listStatuses(version: Version): string[] {
   return lifetimes.filter((status) => isPresent(version, status)).map((status) => status.name);
 }
 
-/** No migration goes on. */
+/** Whether no migration is running. */
 export function isIdle(status: MigrationStatus): boolean {
   return ["none", "completed", "failed", "cancelled"].includes(status);
 }

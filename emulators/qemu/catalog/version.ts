@@ -7,7 +7,11 @@ export type Version = {
   readonly package: string;
 };
 
-/** Parses `10.0.2`; `package` is empty. Throws on anything else. */
+/**
+ * Parses `10.0.2`; `package` is empty.
+ *
+ * @throws Error for any other form
+ */
 export function parseVersion(text: string): Version {
   const match = /^(\d+)\.(\d+)(?:\.(\d+))?$/.exec(text);
   if (!match) throw new Error(`Expected a QEMU version like 10.0.2, got \`${text}\``);
@@ -19,7 +23,7 @@ export function parseVersion(text: string): Version {
   };
 }
 
-/** Is `version` the release `release` (such as `9.1`) or a later one? */
+/** Whether `version` is the release `release` (such as `9.1`) or a later one. */
 export function atLeast(version: Version, release: string): boolean {
   const other = parseVersion(release);
   if (version.major !== other.major) return version.major > other.major;
@@ -27,14 +31,14 @@ export function atLeast(version: Version, release: string): boolean {
   return version.micro >= other.micro;
 }
 
-/** Something that came with one release and perhaps went with another. */
+/** A feature that was added in one release and possibly removed in another. */
 export type Lifetime = {
   readonly since?: string;
   /** The first release that no longer has it. */
   readonly removed?: string;
 };
 
-/** Does `version` have it? */
+/** Whether `version` has it. */
 export function isPresent(version: Version, lifetime: Lifetime): boolean {
   if (lifetime.since && !atLeast(version, lifetime.since)) return false;
   return !lifetime.removed || !atLeast(version, lifetime.removed);

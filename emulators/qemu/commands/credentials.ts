@@ -26,7 +26,7 @@ const listed = ["tls-creds-x509", "tls-creds-psk", "tls-cipher-suites", "tls-cre
   (name): JsonObject => ({ name, parent: PARENT }),
 );
 
-/** What qom-list-types says of the TLS types; undefined: `type` is none of them. */
+/** Answer of qom-list-types about the TLS types; undefined if `type` is not one. */
 export function listCredentialTypes(
   type: string,
   withAbstract: boolean,
@@ -39,9 +39,11 @@ export function listCredentialTypes(
 }
 
 /**
- * Checks TLS credentials that are being made, and returns what a client reads then and shows at every
- * handshake; undefined for a server, which reads its file when it needs it, and for other objects.
- * Throws QmpError. Certificates are files that must be there: what is in them is not looked at.
+ * Checks new TLS credentials. Returns what a client reads at once and presents at every handshake;
+ * undefined for a server, which reads its file when it needs it, and for other objects. Certificate
+ * files must exist; their content is not checked.
+ *
+ * @throws QmpError
  */
 export function makeCredentials(
   qemu: Qemu,
@@ -81,7 +83,7 @@ function readFile(qemu: Qemu, path: string): string {
 
 function checkKind(name: string, kind: Kind | undefined, value: unknown): void {
   if (kind === undefined) throw new QmpError(`Parameter '${name}' is unexpected`);
-  // On the command line everything is text.
+  // On the command line all values are texts.
   if (kind === "bool" && (typeof value === "boolean" || value === "on" || value === "off")) return;
   if (kind === "bool" || typeof value !== "string") {
     const expected = kind === "bool" ? "boolean" : "string";

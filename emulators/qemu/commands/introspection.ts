@@ -5,7 +5,7 @@ import type { Qemu } from "../qemu.ts";
 import { type Commands, QmpError } from "../qmp/command.ts";
 import { isList, type Json, type JsonObject } from "../qmp/text.ts";
 
-/** What a process says about itself. */
+/** Commands that describe the process. */
 export const introspectionCommands: Commands = {
   "query-version": {
     arguments: {},

@@ -141,7 +141,7 @@ function migrateIncoming(qemu: Qemu, given: JsonObject): Json | Later {
   }
   const address = readAddress(given);
   incoming.isExitOnError = given["exit-on-error"] !== false;
-  // From 8.0 on a listener that cannot be opened leaves the target in this state, for ever.
+  // From 8.0 on, a listener that cannot be opened leaves the target in this state forever.
   const isEarly = atLeast(qemu.version, "8.0");
   if (isEarly) setStatus(qemu, "incoming", "setup");
   return new Later((answer) => {
@@ -207,7 +207,7 @@ function setCapabilities(qemu: Qemu, { capabilities }: JsonObject): Json {
     version: qemu.version,
     parameters: qemu.parameters,
     dirtyRingSize: qemu.options.accelerator === "kvm" ? qemu.options.dirtyRingSize : 0,
-    // A guest that has come in whole may leave with any.
+    // A guest that has arrived completely may be migrated with any settings.
     isIncomingStarted:
       qemu.incoming.isStarted &&
       qemu.incoming.status !== "completed" &&
@@ -218,7 +218,7 @@ function setCapabilities(qemu: Qemu, { capabilities }: JsonObject): Json {
   return {};
 }
 
-/** A uri that makes no sense leaves a failed status in 7.2, and nothing in later releases. */
+/** An invalid uri leaves the status `failed` in 7.2, and no status in later releases. */
 function readSourceAddress(qemu: Qemu, given: JsonObject): Address {
   const { outgoing } = qemu;
   const isOld = !atLeast(qemu.version, "8.0") && typeof given.uri === "string";

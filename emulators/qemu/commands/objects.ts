@@ -53,7 +53,11 @@ export const objectCommands: Commands = {
   "device-list-properties": { arguments: { typename: { type: "str" } }, run: listProperties },
 };
 
-/** object-add, and -object. Throws QmpError. */
+/**
+ * Handles object-add and -object.
+ *
+ * @throws QmpError
+ */
 export function addObject(qemu: Qemu, given: JsonObject): Json {
   const { "qom-type": type, id, ...properties } = given;
   if (typeof type !== "string") throw new QmpError("Parameter 'qom-type' is missing");
@@ -69,7 +73,11 @@ export function addObject(qemu: Qemu, given: JsonObject): Json {
   return {};
 }
 
-/** A device from the command line or from device_add. Throws QmpError. */
+/**
+ * Adds a device of the command line or of device_add.
+ *
+ * @throws QmpError
+ */
 export function plugDevice(qemu: Qemu, device: Device): void {
   if (device.id !== undefined && qemu.devices.some(({ id }) => id === device.id)) {
     throw new QmpError(`Duplicate device ID '${device.id}'`);
@@ -156,7 +164,7 @@ function getProperty(qemu: Qemu, given: JsonObject): Json {
     throw new QmpError(`Property '${device.driver}.${property}' not found`);
   }
   if (value === undefined) return compatDefault(qemu, property) ?? known?.["default-value"] ?? "";
-  // On the command line everything is text.
+  // On the command line all values are texts.
   return known?.type === "bool" && typeof value === "string" ? value === "on" : value;
 }
 
@@ -225,7 +233,11 @@ function notFound(where: string): QmpError {
   return new QmpError(`Device '${where}' not found`, "DeviceNotFound");
 }
 
-/** Objects and devices of the command line. Throws QmpError. */
+/**
+ * Adds the objects and devices of the command line.
+ *
+ * @throws QmpError
+ */
 export function applyCommandLine(qemu: Qemu): void {
   for (const object of qemu.options.objects) if (isObject(object)) addObject(qemu, object);
   for (const device of qemu.options.devices) plugDevice(qemu, device);

@@ -18,7 +18,7 @@ export const runStateCommands: Commands = {
   quit: {
     arguments: {},
     run(qemu) {
-      // The answer leaves before the process does.
+      // The answer is sent before the process exits.
       qemu.clock.after(1, () => shutDown(qemu, "host-qmp-quit"));
       return {};
     },
@@ -39,7 +39,7 @@ export const runStateCommands: Commands = {
   },
 };
 
-/** The end of the process, as `quit` and the signals bring it. Exit code 0. */
+/** Ends the process as `quit` and signals do. Exit code 0. */
 export function shutDown(qemu: Qemu, reason: "host-qmp-quit" | "host-signal"): void {
   if (qemu.isExited) return;
   emit(qemu, "SHUTDOWN", { guest: false, reason });
@@ -63,7 +63,7 @@ function cont(qemu: Qemu): Json {
     return {};
   }
   if (finalStates.includes(qemu.runState)) throw new QmpError("Migration is not finalized yet");
-  // After `completed` this starts the guest a second time: QEMU does not keep anyone from it.
+  // After `completed` this starts the guest a second time: QEMU does not prevent it.
   if (qemu.runState !== "running") startGuest(qemu);
   return {};
 }

@@ -5,7 +5,7 @@ import type { JsonObject } from "../qmp/text.ts";
 
 const trace = { name: { type: "str" } } as const;
 
-/** Trace events, and the monitor for humans as far as it is of use here. */
+/** Trace events, and the few commands of the human monitor that are of use here. */
 export const tracingCommands: Commands = {
   "trace-event-get-state": {
     arguments: { ...trace, vcpu: { type: "int", optional: true } },

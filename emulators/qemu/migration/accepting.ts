@@ -9,7 +9,7 @@ import { receiveMultifd } from "./multifd-target.ts";
 import { findCredentials, whyRefused } from "./tls.ts";
 import { setStatus } from "./transition.ts";
 
-/** Opens the target's listener; `done` gets the text of what went wrong. */
+/** Opens the target's listener; `done` receives the error text, if any. */
 export function listenForMigration(
   qemu: Qemu,
   address: Address,
@@ -30,7 +30,7 @@ export function listenForMigration(
   );
 }
 
-/** What a started target waits for, and its first state. */
+/** The first state of a target, and what it waits for. */
 export function awaitSource(qemu: Qemu): void {
   qemu.incoming.isStarted = true;
   setStatus(qemu, "incoming", "setup");
@@ -60,7 +60,7 @@ function accept(qemu: Qemu, channel: Channel): void {
   const inbox: Inbox = { inlet, frames, isClosed: false };
 }
 
-/** The first frame of a connection says what it is for. */
+/** The first frame of a connection names its purpose. */
 function place(qemu: Qemu, inbox: Inbox, hello: Extract<Frame, { type: "hello" }>): void {
   const { incoming, capabilities } = qemu;
   if (!shakeHands(qemu, hello.tls)) {
@@ -82,7 +82,7 @@ function place(qemu: Qemu, inbox: Inbox, hello: Extract<Frame, { type: "hello" }
       return;
     }
     if (incoming.multifd.length >= channels) {
-      // 10.0 and later wait for this channel in the main loop, for ever; 7.2 turns it away.
+      // 10.0 and later wait for this channel in the main loop, forever; 7.2 refuses it.
       if (atLeast(qemu.version, "8.0")) holdMainLoop(qemu, "multifd");
       else refuse(qemu, inbox);
       return;
@@ -119,7 +119,7 @@ function shakeHands(qemu: Qemu, shown: string | undefined): boolean {
     return false;
   }
   if (own.kind === "missing") {
-    // 7.2 tells, and listens on.
+    // 7.2 reports the error, and keeps listening.
     if (atLeast(qemu.version, "8.0")) failStart(qemu, own.error);
     else reportError(qemu, own.error);
     return false;

@@ -3,7 +3,7 @@ import type { Device } from "../device.ts";
 import type { Qemu } from "../qemu.ts";
 import { listVfioBlockers } from "../vfio.ts";
 
-/** Why this guest cannot be migrated now, in the words of `blocked-reasons`. */
+/** Reasons why this guest cannot be migrated now, in the words of `blocked-reasons`. */
 export function listBlockers(qemu: Qemu): string[] {
   return [
     ...listFixedDevices(qemu).map((path) => `non-migratable device: ${path}`),
@@ -11,14 +11,14 @@ export function listBlockers(qemu: Qemu): string[] {
   ];
 }
 
-/** Why `migrate` is refused now, in its words. */
+/** The error text with which `migrate` is refused now. */
 export function findRefusal(qemu: Qemu): string | undefined {
   const [path] = listFixedDevices(qemu);
   if (path !== undefined) return `State blocked by non-migratable device '${path}'`;
   return listBlockers(qemu)[0];
 }
 
-/** Devices that cannot be migrated, as QEMU calls them: their place and their driver. */
+/** Devices that cannot be migrated, as QEMU names them: by place and driver. */
 function listFixedDevices(qemu: Qemu): string[] {
   return qemu.devices
     .filter((device) => isFixed(qemu, device))
@@ -31,12 +31,12 @@ function listFixedDevices(qemu: Qemu): string[] {
 }
 
 function isFixed(qemu: Qemu, { driver }: Device): boolean {
-  // nvme can be migrated from 11.1 on.
+  // nvme can be migrated since 11.1.
   if (driver === "nvme") return !atLeast(qemu.version, "11.1");
   return ["usb-net", "usb-host", "usb-mtp", "vhost-user-fs-pci"].includes(driver);
 }
 
-/** The first controller has them all. */
+/** All of them are on the first controller. */
 function usbPlace(qemu: Qemu): string {
   const controller = qemu.devices.find(({ driver }) => /hci/.test(driver));
   return controller ? pciPlace(qemu, controller) : "0000:00:01.2";

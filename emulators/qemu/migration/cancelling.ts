@@ -8,8 +8,8 @@ import { linkBytesPerSecond } from "./sending.ts";
 import { setStatus } from "./transition.ts";
 
 /**
- * migrate_cancel. In most cases the migration ends as `cancelled`; in some it fails first, because
- * its thread sees the closed stream before it sees the new state. Either way the guest runs on.
+ * migrate_cancel. Usually the migration ends as `cancelled`; sometimes it fails first, because its
+ * thread sees the closed stream before the new state. In both cases the guest keeps running.
  */
 export function cancelMigration(qemu: Qemu): void {
   const { outgoing } = qemu;
@@ -25,7 +25,7 @@ export function cancelMigration(qemu: Qemu): void {
   }
   setStatus(qemu, "outgoing", "cancelling");
   attempt.isCancelled = true;
-  // A thread that never got its multifd channels taken up does not notice: only yank ends it.
+  // A thread whose multifd channels were never accepted does not notice: only yank ends it.
   if (isStuck(attempt)) return;
   closeStreams(qemu);
   qemu.clock.after(1, () => breakStream(qemu, attempt, "Channel error: Input/output error"));
@@ -57,7 +57,7 @@ export function pausePostcopy(qemu: Qemu): void {
   yankMigration(qemu);
 }
 
-/** Is there a migration whose connections `yank` can shut? */
+/** Whether there is a migration whose connections `yank` can shut. */
 export function canYank(qemu: Qemu): boolean {
   const { incoming, outgoing } = qemu;
   const isTarget = incoming.isStarted && !["completed", "failed"].includes(incoming.status);
@@ -75,7 +75,7 @@ function failChance(qemu: Qemu, attempt: Attempt): number {
 }
 
 function isStuck({ multifd }: Attempt): boolean {
-  // The hellos were taken up, and nothing else ever was.
+  // The target has read the hello frames, and nothing else.
   return (
     multifd.length > 0 &&
     multifd.some(

@@ -10,12 +10,12 @@ import { linkBytesPerSecond, StreamError, sendNow, transmit, waitOnStream } from
 import { setStatus } from "./transition.ts";
 import { askedDuringSwitchover, saveVfio } from "./vfio-source.ts";
 
-/** What QEMU itself needs to stop a guest, and to save the devices that it emulates. */
+/** Time that QEMU needs to stop a guest, and to save the devices that it emulates. */
 const STOP_MS = 1;
 const SAVE_DEVICES_MS = 0.5;
 const DEVICE_BYTES = 200_000;
 
-/** Stops the guest, sends the rest, and waits until the target says that it has everything. */
+/** Stops the guest, sends the rest, and waits until the target reports that it has everything. */
 export function* completePrecopy(qemu: Qemu, attempt: Attempt): Task {
   yield* stopForSwitchover(qemu, attempt);
   if (showsDevice(qemu)) setStatus(qemu, "outgoing", "device");
@@ -50,7 +50,7 @@ export function* completePrecopy(qemu: Qemu, attempt: Attempt): Task {
   endWell(qemu, attempt);
 }
 
-/** Stops the guest; with pause-before-switchover, waits for migrate-continue then. */
+/** Stops the guest; with pause-before-switchover, then waits for migrate-continue. */
 export function* stopForSwitchover(qemu: Qemu, attempt: Attempt): Task {
   attempt.wasRunning = qemu.guest.isRunning;
   attempt.stoppedMs = qemu.clock.nowMs();
@@ -61,12 +61,12 @@ export function* stopForSwitchover(qemu: Qemu, attempt: Attempt): Task {
   releaseMainLoop(qemu, "switchover");
   if (!qemu.capabilities["pause-before-switchover"]) return;
   setStatus(qemu, "outgoing", "pre-switchover");
-  // Nobody looks at the stream here: a target that dies is noticed after the wait only.
+  // Nothing reads the stream here: the death of the target is noticed only after the wait.
   yield { until: () => attempt.isContinued || attempt.isCancelled };
   if (attempt.isCancelled) throw new StreamError("cancelled");
 }
 
-/** What the target must be told to be the same machine. */
+/** What the target must know to be the same machine. */
 export function deviceState(qemu: Qemu, attempt: Attempt): DeviceState {
   return {
     counter: qemu.guest.counter,
@@ -76,12 +76,12 @@ export function deviceState(qemu: Qemu, attempt: Attempt): DeviceState {
 }
 
 function* sendAllRam(qemu: Qemu, attempt: Attempt): Task {
-  // There is no rate limit any more.
+  // The rate limit no longer applies.
   const sliceBytes = linkBytesPerSecond(qemu, attempt) / 100;
   while (yield* sendRam(qemu, attempt, sliceBytes));
 }
 
-/** Which releases show `device` between the switchover and the end. */
+/** The releases that show `device` between the switchover and the end. */
 function showsDevice(qemu: Qemu): boolean {
   return atLeast(qemu.version, "10.0") || qemu.capabilities["pause-before-switchover"] === true;
 }

@@ -8,7 +8,7 @@ import type { Attempt } from "./outgoing-state.ts";
 import { StreamError, sendNow, waitOnStream } from "./sending.ts";
 import { findCredentials, handshakeFailed } from "./tls.ts";
 
-/** Connects the main channel and the multifd channels of a migration that begins. */
+/** Connects the main channel and the multifd channels of a new migration. */
 export function* connectStreams(qemu: Qemu, attempt: Attempt): Task {
   yield* connectMain(qemu, attempt);
   if (!qemu.capabilities.multifd) return;
@@ -19,22 +19,22 @@ export function* connectStreams(qemu: Qemu, attempt: Attempt): Task {
     outlet.send({ type: "hello", channel: "multifd", index, tls });
     attempt.multifd.push(outlet);
   }
-  // A target with fewer channels never takes up the last of these: the source stays in setup.
+  // A target with fewer channels never accepts the last of these: the source stays in setup.
   const areAccepted = (): boolean => attempt.multifd.every((outlet) => outlet.isAccepted());
   yield* waitOnStream(attempt, { until: areAccepted });
 }
 
-/** Connects the main channel, also anew, for a postcopy migration that was paused. */
+/** Connects the main channel, also again for a postcopy migration that was paused. */
 export function* connectMain(qemu: Qemu, attempt: Attempt): Task {
   const outlet = yield* open(qemu, attempt, true);
   attempt.main = outlet;
   const tls = showCredentials(qemu);
   sendNow(attempt, { type: "hello", channel: "main", index: 0, tls });
-  // In clear the source sends on without a word from the target.
+  // Without TLS the source continues without an answer of the target.
   if (tls !== undefined) yield* waitOnStream(attempt, { until: () => outlet.isAccepted() });
 }
 
-/** What the target is shown in the handshake; undefined: nothing, the stream is in clear. */
+/** What the source presents in the TLS handshake; undefined: the stream is not encrypted. */
 function showCredentials(qemu: Qemu): string | undefined {
   const credentials = findCredentials(qemu, "client");
   if (credentials.kind === "missing") throw new StreamError(credentials.error);
@@ -62,7 +62,7 @@ function* open(qemu: Qemu, attempt: Attempt, isMain: boolean): Task<Outlet> {
     },
     onClose: () => {
       qemu.outgoing.closers.delete(close);
-      // Nobody reads from a multifd channel: that it is closed is noticed by writing to it.
+      // Nothing reads from a multifd channel: a write notices that it is closed.
       if (!isMain && attempt.isSent) return;
       const isRefused = !outlet.isAccepted();
       breakStream(qemu, attempt, isRefused ? refusedText(qemu) : lostText(qemu, isMain));
@@ -72,7 +72,7 @@ function* open(qemu: Qemu, attempt: Attempt, isMain: boolean): Task<Outlet> {
   return outlet;
 }
 
-/** The stream cannot go on. 10.0 and later tell so at once, whatever the state. */
+/** The stream is broken. 10.0 and later report it at once, whatever the state. */
 export function breakStream(qemu: Qemu, attempt: Attempt, reason: string): void {
   const { outgoing } = qemu;
   if (attempt.endedMs !== undefined || outgoing.attempt !== attempt) return;
@@ -82,7 +82,7 @@ export function breakStream(qemu: Qemu, attempt: Attempt, reason: string): void 
   qemu.tasks.poke();
 }
 
-/** The target has not taken up the connection. */
+/** The target has not accepted the connection. */
 function refusedText(qemu: Qemu): string {
   if (qemu.parameters["tls-creds"]) return handshakeFailed;
   if (!atLeast(qemu.version, "8.0")) return "Unable to write to socket: Bad file descriptor";
@@ -96,7 +96,7 @@ function lostText(qemu: Qemu, isMain: boolean): string {
   return "Unable to write to socket: Connection reset by peer";
 }
 
-/** The return path: what the target says. */
+/** Reads the return path. */
 function takeReturn(qemu: Qemu, attempt: Attempt, type: number, payload: Buffer): void {
   switch (type) {
     case returnType.shut:

@@ -6,7 +6,7 @@ import type { Attempt } from "./outgoing-state.ts";
 import { StreamError } from "./sending.ts";
 import { setStatus } from "./transition.ts";
 
-/** The source is done: the target has everything. */
+/** Completes the migration on the source: the target has everything. */
 export function endWell(qemu: Qemu, attempt: Attempt): void {
   attempt.endedMs = qemu.clock.nowMs();
   attempt.downtimeMs ??= attempt.endedMs - (attempt.stoppedMs ?? attempt.endedMs);
@@ -16,8 +16,8 @@ export function endWell(qemu: Qemu, attempt: Attempt): void {
 }
 
 /**
- * The migration failed or was cancelled. A guest that ran at the moment of the switchover runs
- * again: QEMU does that by itself, and nothing said in between prevents it.
+ * Ends a migration that failed or was cancelled. A guest that was running at the switchover runs
+ * again: QEMU does that by itself, and no command in between prevents it.
  */
 export function endBadly(qemu: Qemu, attempt: Attempt, error: unknown): void {
   if (!(error instanceof StreamError)) throw error;
@@ -30,12 +30,12 @@ export function endBadly(qemu: Qemu, attempt: Attempt, error: unknown): void {
     setStatus(qemu, "outgoing", "cancelled");
     return;
   }
-  // 7.2 says nothing about what goes wrong after the guest was stopped.
+  // 7.2 reports no error after the guest was stopped.
   if (atLeast(qemu.version, "8.0") || attempt.stoppedMs === undefined) {
     qemu.outgoing.errorDesc ??= error.message;
     reportError(qemu, qemu.outgoing.errorDesc);
   }
-  // The multifd threads and the main thread tell it both, once there was something to send.
+  // Both the multifd threads and the main thread report it, once there was something to send.
   const isTwofold = attempt.multifd.length > 0 && attempt.setupMs !== undefined;
   if (!atLeast(qemu.version, "11.0")) {
     setStatus(qemu, "outgoing", "failed");
@@ -51,7 +51,7 @@ export function endBadly(qemu: Qemu, attempt: Attempt, error: unknown): void {
 
 function resume(qemu: Qemu, attempt: Attempt): void {
   if (qemu.runState !== "finish-migrate") return;
-  // 7.2 lets itself be cancelled in postcopy: the guest is the target's by then.
+  // 7.2 can be cancelled in postcopy: the guest already belongs to the target then.
   if (attempt.isPostcopy) {
     qemu.runState = "postmigrate";
     return;
@@ -60,7 +60,7 @@ function resume(qemu: Qemu, attempt: Attempt): void {
     qemu.runState = atLeast(qemu.version, "8.0") ? "paused" : "postmigrate";
     return;
   }
-  // Without the lock on its disk the guest must not run; 10.1 and older start it all the same.
+  // Without its disk's lock the guest must not run; 10.1 and older start it all the same.
   if (findFault(qemu.faults, "disk-lock")) {
     reportError(qemu, 'Failed to get "write" lock');
     if (atLeast(qemu.version, "10.2")) return;

@@ -7,7 +7,7 @@ import type { Address, Listener } from "../stream/network.ts";
 export type Incoming = {
   status: MigrationStatus;
   errorDesc: string | undefined;
-  /** What -incoming was; undefined: the process is no target. */
+  /** Value of -incoming; undefined: the process is not a target. */
   readonly option: string | undefined;
   /** migrate-incoming was given, or -incoming had an address. */
   isStarted: boolean;
@@ -19,20 +19,20 @@ export type Incoming = {
   hasReturnPath: boolean;
   /** Legacy ACK: devices that have not approved yet. */
   ackPending: number;
-  /** Runs in postcopy: pages that are still at the source. */
+  /** In postcopy: bytes that are still on the source. */
   missingBytes: number;
-  /** Devices load their configuration one at a time: one has the lock. */
+  /** Held by the device that loads its configuration: one at a time. */
   isConfigLocked: boolean;
-  /** Device state that came over multifd and is not loaded yet, by device. */
+  /** Device state that arrived over multifd and is not loaded yet, by device. */
   readonly deviceQueues: Map<string, Frame[]>;
   /** The postcopy guest waits for a page that cannot come now. */
   isGuestStalled: boolean;
-  /** Why loading must end: something beside the main channel went wrong. */
+  /** Why loading must end: an error outside of the main channel. */
   brokenBy: string | undefined;
   readonly closers: Set<() => void>;
 };
 
-/** What came over one channel and was not worked off yet. */
+/** Frames that arrived over one channel and are not processed yet. */
 export type Inbox = {
   readonly inlet: Inlet;
   readonly frames: Frame[];

@@ -10,7 +10,11 @@ export class LoadError extends Error {
   override name = "LoadError";
 }
 
-/** The next frame of the main channel. Throws LoadError when there is none any more. */
+/**
+ * The next frame of the main channel.
+ *
+ * @throws LoadError when the stream has ended or is broken
+ */
 export function* nextFrame(qemu: Qemu): Task<{ frame: Frame; inbox: Inbox }> {
   const { incoming } = qemu;
   const inbox = incoming.main;
@@ -32,7 +36,9 @@ export function startLoaded(qemu: Qemu, state: DeviceState | undefined): void {
   else qemu.runState = "paused";
 }
 
-/** The last word on the return path. A fault can lose it, and with it the connection. */
+/**
+ * Sends SHUT, the last message of the return path. A fault can lose it, and the connection with it.
+ */
 export function shutReturnPath(qemu: Qemu): void {
   const { incoming } = qemu;
   const isLost = findFault(qemu.faults, "drop-shut") !== undefined;

@@ -17,10 +17,10 @@ import { runPostcopyTarget } from "./postcopy-target.ts";
 import { setStatus } from "./transition.ts";
 import { usesMultifd } from "./vfio-source.ts";
 
-/** What the target needs to load the devices that QEMU emulates. */
+/** Time that the target needs to load the devices that QEMU emulates. */
 const LOAD_DEVICES_MS = 1.5;
 
-/** Starts to load: every channel is there. */
+/** Starts to load: all channels are connected. */
 export function loadMigration(qemu: Qemu): void {
   for (const vfio of qemu.vfio) {
     Object.assign(vfio.target, {
@@ -64,7 +64,10 @@ function* load(qemu: Qemu): Task {
   finish(qemu, state);
 }
 
-/** The guest is here. It runs if it ran before, and if nobody asked for a paused target. */
+/**
+ * Completes the migration on the target. The guest runs if it was running before, unless the target
+ * was started with -S.
+ */
 function finish(qemu: Qemu, state: DeviceState | undefined): void {
   startLoaded(qemu, state);
   closeListener(qemu);
@@ -157,7 +160,7 @@ function checkDevices(qemu: Qemu, state: DeviceState): void {
   );
 }
 
-/** Legacy ACK: the devices that must approve are counted now; if there is none, it goes out. */
+/** Legacy ACK: counts the devices that must approve; if there is none, sends the ACK. */
 function openReturnPath(qemu: Qemu, inbox: Inbox): void {
   const { incoming } = qemu;
   incoming.hasReturnPath = true;
@@ -192,7 +195,7 @@ function approve(qemu: Qemu, vfio: VfioDevice, inbox: Inbox): void {
   if (incoming.ackPending === 0) inbox.inlet.reply(returnType.switchoverAck);
 }
 
-/** Writing to a device stops the main loop, as the kernel takes its time. */
+/** Writing to a device blocks the main loop for the time that the kernel needs. */
 function* loadVfio(
   qemu: Qemu,
   vfio: VfioDevice,
@@ -217,7 +220,7 @@ function findVfio(qemu: Qemu, key: string): VfioDevice {
   return found;
 }
 
-/** A target that failed ends its process, unless it was told not to. */
+/** Ends a failed target, and its process unless exit-on-error is off. */
 export function failLoading(qemu: Qemu, text: string): void {
   const { incoming } = qemu;
   releaseMainLoop(qemu, "device");
@@ -232,7 +235,7 @@ export function failLoading(qemu: Qemu, text: string): void {
   if (incoming.isExitOnError) reportError(qemu, full);
 }
 
-/** A target that cannot begin to load. */
+/** Ends a target that cannot start to load. */
 export function failStart(qemu: Qemu, text: string): void {
   reportError(qemu, text);
   endIncoming(qemu);

@@ -102,7 +102,8 @@ describe("pause-before-switchover", () => {
 describe("switchover ACK", () => {
   const ack = ["events", "return-path", "switchover-ack"];
   const knobs = { vfio: { v0: { loadInitialMs: 2000 } }, passesPerSecond: 500 };
-  // Without it QEMU measures next to nothing while it waits, and never finds the state small enough.
+  // Without it QEMU measures almost no bandwidth while it waits, and never finds the state small
+  // enough.
   const parameters = { "avail-switchover-bandwidth": 1e9 };
 
   it.each([
@@ -327,7 +328,7 @@ describe("multifd", () => {
     expect(straight.finish()).toBe("completed");
     const loaded = straight.target.events.find(({ data }) => data.status === "completed");
     const { clock, network, source, finish } = begin();
-    // All is on its way to the target, whose last word is still to come.
+    // Everything is sent to the target, whose last message is still to come.
     clock.advance((loaded?.arrivedMs ?? 0) - 25 - clock.nowMs());
     expect(source.status()).toBe("device");
     network.connections[1]?.cut();

@@ -8,7 +8,8 @@ const yank = { instances: [{ type: "migration" }] };
 const pair = (version: string, options: VirtualOptions = {}): VirtualPair =>
   createVirtualPair({
     ...options,
-    // Enough to fill what the network holds, so that a target that does not read is felt.
+    // Enough to fill the network's buffers, so that the source blocks on a target that does not
+    // read.
     knobs: { version, usedBytes: 120 << 20, workingSetBytes: 100 << 20, dirtyBytesPerSecond: 1e9 },
   });
 

@@ -4,7 +4,7 @@ import { sleep, type Task } from "../task.ts";
 import type { VfioDevice } from "../vfio.ts";
 import type { Inbox } from "./incoming-state.ts";
 
-/** Takes what comes over a multifd channel: RAM at once, device state into its device's queue. */
+/** Receives from a multifd channel: RAM at once, device state into its device's queue. */
 export function receiveMultifd(qemu: Qemu, inbox: Inbox): void {
   qemu.tasks.spawn(receive(qemu, inbox));
 }
@@ -16,8 +16,10 @@ export function startLoader(qemu: Qemu, vfio: VfioDevice): void {
 }
 
 /**
- * Loads a device's last piece. All devices do it under one lock, and the main loop stands still
- * meanwhile. Throws the text of what went wrong.
+ * Loads the last part of a device's state. All devices do it under one lock, and the main loop is
+ * blocked meanwhile.
+ *
+ * @throws LoadError
  */
 export function* loadConfig(qemu: Qemu, vfio: VfioDevice): Task {
   const { incoming } = qemu;

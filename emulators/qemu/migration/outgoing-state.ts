@@ -8,7 +8,7 @@ export type Outgoing = {
   errorDesc: string | undefined;
   /** The last migration, while it runs and afterwards. */
   attempt: Attempt | undefined;
-  /** Close every connection of the running migration. */
+  /** Functions that close the connections of the running migration. */
   readonly closers: Set<() => void>;
 };
 
@@ -22,14 +22,14 @@ export type Attempt = {
   wasRunning: boolean;
   /** The run state from which it was stopped. */
   stoppedState: string | undefined;
-  /** The guest stopped then. */
+  /** When the guest stopped. */
   stoppedMs: number | undefined;
   downtimeMs: number | undefined;
   main: Outlet | undefined;
   multifd: Outlet[];
-  /** Why the stream cannot go on: the next step of the migration fails with it. */
+  /** Why the stream is broken: the next step of the migration fails with it. */
   brokenBy: string | undefined;
-  /** The end of the stream is on its way: nothing is written any more. */
+  /** The end of the stream was sent: nothing is written any more. */
   isSent: boolean;
   isCancelled: boolean;
   isContinued: boolean;
@@ -37,9 +37,9 @@ export type Attempt = {
   /** The target runs, or is about to: this guest must never run again. */
   isPostcopy: boolean;
   isResumed: boolean;
-  /** The target said that it has everything; false: that it failed. */
+  /** The target has reported that it has everything; false: that it failed. */
   shut: boolean | undefined;
-  /** Legacy ACK: it has come. */
+  /** Legacy ACK: it has arrived. */
   isAcked: boolean;
   /** New ACK: devices that still need one. */
   ackPending: number;
@@ -50,11 +50,11 @@ export type Attempt = {
   readonly statistics: Statistics;
 };
 
-/** How much is sent, how fast, and what follows from it. */
+/** Amounts and rates of sending, and what is derived from them. */
 export type Rate = {
-  /** The link has sent everything up to then. */
+  /** When the link will have sent everything. */
   linkFreeMs: number;
-  /** How late the sender was the last time; 0 when it did not wait for the link. */
+  /** How late the sender was last; 0 when it did not wait for the link. */
   lateMs: number;
   /** The current period of 100 ms of the rate limit. */
   limitStartMs: number;
@@ -68,9 +68,9 @@ export type Rate = {
   mbps: number;
   pagesPerSecond: number;
   measurePages: number;
-  /** The dirty log is read again and again with next to nothing to send, since then. */
+  /** Since when the dirty log is read repeatedly with almost nothing to send. */
   idleSinceMs: number | undefined;
-  /** What was sent since then. */
+  /** Bytes sent since then. */
   idleBytes: number;
 };
 

@@ -6,7 +6,7 @@ import { precopyPending, queryPrecopy } from "../vfio.ts";
 import type { Attempt } from "./outgoing-state.ts";
 import { PERIOD_MS } from "./sending.ts";
 
-/** What is left to send, as the decision about the switchover sees it. */
+/** Remaining bytes, as the switchover decision counts them. */
 export type Pending = {
   /** Must be sent before the target can run. */
   readonly precopyBytes: number;
@@ -17,12 +17,12 @@ export type Pending = {
 /** Section headers of an iteration that had nothing to send. */
 export const IDLE_BYTES = 18;
 
-/** QEMU 11 asks every device anew whenever there is nothing left; older ones need a threshold. */
+/** QEMU 11 queries every device whenever nothing is left; older releases need a threshold. */
 export function asksAnew(qemu: Qemu): boolean {
   return atLeast(qemu.version, "11.0");
 }
 
-/** From what is known, without looking. */
+/** Estimated, without reading the dirty log. */
 export function estimatePending(qemu: Qemu, attempt: Attempt): Pending {
   const vfioBytes = qemu.vfio.reduce((sum, vfio) => sum + precopyPending(vfio), 0);
   const finalBytes = asksAnew(qemu) ? totalFinalBytes(qemu) : 0;
@@ -66,8 +66,8 @@ export function syncDirty(qemu: Qemu, attempt: Attempt): void {
 }
 
 /**
- * QEMU reads the log thousands of times a second when there is nothing to send. The model looks
- * every few milliseconds and tells all the passes that there were.
+ * QEMU reads the log thousands of times a second when there is nothing to send. The model reads it
+ * every few milliseconds and reports all the passes in between.
  */
 export function idlePassMs(qemu: Qemu): number {
   const limit = Number(qemu.parameters["max-bandwidth"]) || Number.POSITIVE_INFINITY;
@@ -80,7 +80,7 @@ function idlePasses(qemu: Qemu, attempt: Attempt): number {
   return Math.max(1, Math.floor((qemu.clock.nowMs() - idleSinceMs) / idlePassMs(qemu)));
 }
 
-/** Every 100 ms: how fast it went, and so how much may be left for the switchover. */
+/** Every 100 ms: measures the bandwidth, and derives how much may be left for the switchover. */
 export function updateRate(qemu: Qemu, attempt: Attempt): void {
   const { rate, statistics } = attempt;
   const passedMs = qemu.clock.nowMs() - rate.measureStartMs;
@@ -103,7 +103,7 @@ export function updateRate(qemu: Qemu, attempt: Attempt): void {
   rate.measurePages = pages;
 }
 
-/** What the decision reckons with: given, or measured. */
+/** The bandwidth of the decision: as configured, or measured. */
 export function switchoverBytesPerSecond(qemu: Qemu, attempt: Attempt): number {
   const given = Number(qemu.parameters["avail-switchover-bandwidth"] ?? 0);
   if (given === 0) return attempt.rate.measuredBytesPerSecond;
@@ -137,7 +137,7 @@ function pendingBitmapBytes(qemu: Qemu, attempt: Attempt): number {
     }, 0);
 }
 
-/** auto-converge: the guest gets less time after two passes in which it wrote too much. */
+/** auto-converge: throttles the guest after two passes in which it wrote too much. */
 function converge(qemu: Qemu, attempt: Attempt, dirtiedBytes: number): void {
   const { statistics } = attempt;
   if (!qemu.capabilities["auto-converge"]) return;

@@ -21,11 +21,12 @@ import { setStatus } from "./transition.ts";
 const DEVICE_BYTES = 200_000;
 
 /**
- * The switchover of postcopy: the target runs while RAM is still here. From postcopy-active on
- * the source can never run again, so that a broken stream pauses the migration and does not end it.
+ * The switchover of postcopy: the target runs while RAM is still on the source. From
+ * postcopy-active on the source can never run again, so a broken stream pauses the migration
+ * instead of ending it.
  */
 export function* runPostcopy(qemu: Qemu, attempt: Attempt): Task {
-  // 7.2 tells the new state before the guest is stopped.
+  // 7.2 emits the new state before the guest is stopped.
   const isPausing = qemu.capabilities["pause-before-switchover"] === true;
   const tellsEarly = !atLeast(qemu.version, "8.0") && !isPausing;
   if (tellsEarly) setStatus(qemu, "outgoing", "postcopy-active");
@@ -76,7 +77,7 @@ function* tryToFinish(qemu: Qemu, attempt: Attempt): Task<boolean> {
   }
 }
 
-/** Waits, paused, until `migrate` with `resume` brings a connection that works. */
+/** Waits, paused, until `migrate` with `resume` provides a working connection. */
 function* recover(qemu: Qemu, attempt: Attempt): Task {
   for (;;) {
     for (const close of qemu.outgoing.closers) close();

@@ -5,7 +5,7 @@ import { sleep, type Task } from "../task.ts";
 import { closeListener, LoadError, nextFrame, shutReturnPath, startLoaded } from "./load-steps.ts";
 import { setStatus } from "./transition.ts";
 
-/** The guest runs here while its RAM still comes. */
+/** Runs the guest while its RAM is still arriving. */
 export function* runPostcopyTarget(qemu: Qemu, state: DeviceState, ramBytes: number): Task {
   const { incoming } = qemu;
   incoming.missingBytes = ramBytes;
@@ -19,7 +19,7 @@ export function* runPostcopyTarget(qemu: Qemu, state: DeviceState, ramBytes: num
   shutReturnPath(qemu);
 }
 
-/** Takes pages as they come; false when the stream broke before the last. */
+/** Receives pages; false when the stream broke before the last. */
 function* receiveRest(qemu: Qemu): Task<boolean> {
   try {
     for (;;) {
@@ -42,7 +42,7 @@ function* receiveRest(qemu: Qemu): Task<boolean> {
   }
 }
 
-/** The guest stands still at its first missing page; the run state does not show it. */
+/** The guest blocks at its first missing page; the run state does not show it. */
 function* awaitRecovery(qemu: Qemu): Task {
   const { incoming } = qemu;
   const broken = incoming.main;

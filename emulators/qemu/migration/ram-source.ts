@@ -4,7 +4,7 @@ import type { Task } from "../task.ts";
 import type { Attempt } from "./outgoing-state.ts";
 import { transmit } from "./sending.ts";
 
-/** A slice of RAM takes the sender for so long at most: the grain of everything that reacts. */
+/** Longest time to send one slice of RAM: the sender reacts to other things in between. */
 export const SLICE_MS = 10;
 
 /** Sends RAM of at most `sliceBytes` in the stream; false when there was none. */
@@ -31,7 +31,7 @@ export function* sendRam(qemu: Qemu, attempt: Attempt, sliceBytes: number): Task
   return true;
 }
 
-/** multifd channels take turns; the one with the least on its way is next. */
+/** multifd channels take turns; the one with the least unsent data is next. */
 function nextOutlet(attempt: Attempt): Attempt["main"] {
   if (attempt.multifd.length === 0) return attempt.main;
   return attempt.multifd.reduce((best, outlet) =>

@@ -4,7 +4,7 @@ import type { Frame } from "../stream/frame.ts";
 import type { Task, Wait } from "../task.ts";
 import type { Attempt } from "./outgoing-state.ts";
 
-/** The stream broke, or someone ended it: the migration cannot go on as it is. */
+/** The stream is broken or was closed: the migration cannot continue on it. */
 export class StreamError extends Error {
   override name = "StreamError";
 }
@@ -13,13 +13,13 @@ export class StreamError extends Error {
 export const PERIOD_MS = 100;
 
 /**
- * How much may be on its way before sending waits: the sockets' buffers. Hosts with VFIO devices
- * are tuned for bulk; others have what Linux gives them.
+ * Unsent bytes before sending waits: the sockets' buffers. Hosts with VFIO devices are tuned for
+ * bulk; others have Linux's defaults.
  */
 const PLAIN_SOCKET_BYTES = 4 << 20;
 const TUNED_SOCKET_BYTES = 64 << 20;
 
-/** A sender that a timer woke up late catches up with this much at most. */
+/** Most that a sender catches up after a timer fired late. */
 const SLACK_MS = 20;
 
 /** The rate at which this migration's stream can go out. */
@@ -50,8 +50,8 @@ export function* waitOnStream(attempt: Attempt, wait: Wait): Task {
 }
 
 /**
- * Sends a frame on `outlet` and takes the time that the link needs for it. `costMs` is what the
- * sender itself needs for the data, and what is spent beside the link.
+ * Sends a frame on `outlet` and waits for as long as the link needs. `costMs` is the sender's own
+ * time for the data, which passes in parallel.
  */
 export function* transmit(
   qemu: Qemu,
@@ -75,14 +75,14 @@ export function* transmit(
   rate.lateMs = Math.min(SLACK_MS, Math.max(0, qemu.clock.nowMs() - rate.linkFreeMs));
 }
 
-/** Sends without waiting for anything: for what is small. */
+/** Sends without waiting: for small frames. */
 export function sendNow(attempt: Attempt, frame: Frame): void {
   checkStream(attempt);
   attempt.main?.send(frame);
   attempt.statistics.transferredBytes += frameBytes(frame);
 }
 
-/** Waits until the network has room for `bytes` more; a link that stands still has none. */
+/** Waits until the network has room for `bytes` more; a stalled link has none. */
 export function* waitForRoom(
   qemu: Qemu,
   attempt: Attempt,

@@ -38,11 +38,11 @@ import { setStatus } from "./transition.ts";
 import { askForAcks, iterateVfio } from "./vfio-source.ts";
 
 const SETUP_MS = 2;
-/** A pass with no more than this is one of very many: the guest writes little, and waits. */
+/** A pass that sends no more than this is an idle one, of very many. */
 const IDLE_BYTES_MAX = 256 << 10;
 const SLICE_BYTES_MAX = 4 << 20;
 
-/** Starts a migration to `address`; everything that goes wrong is told by its status. */
+/** Starts a migration to `address`; errors show in its status. */
 export function startMigration(qemu: Qemu, address: Address): void {
   const { outgoing } = qemu;
   const bitmaps = claimBitmaps(qemu);
@@ -88,7 +88,7 @@ function* setUp(qemu: Qemu, attempt: Attempt): Task {
     compression: String(parameters["multifd-compression"]),
     ack: capabilities["switchover-ack"] === true,
   });
-  // Handlers set themselves up meanwhile; a legacy ACK that needs no device comes in that time.
+  // Devices set up meanwhile; a legacy ACK that needs no device arrives in that time.
   yield* sleep(qemu.clock, SETUP_MS);
   attempt.statistics.syncs = 1;
   attempt.statistics.pendingAtSyncBytes = qemu.ram.pendingBytes();
@@ -103,7 +103,7 @@ function* setUp(qemu: Qemu, attempt: Attempt): Task {
   checkStream(attempt);
 }
 
-/** Sends and looks, until little enough is left. */
+/** Sends RAM and device state until little enough is left. */
 function* iterate(qemu: Qemu, attempt: Attempt): Task<"completion" | "postcopy"> {
   const isInclusive = asksAnew(qemu);
   for (;;) {
@@ -118,7 +118,7 @@ function* iterate(qemu: Qemu, attempt: Attempt): Task<"completion" | "postcopy">
     const mustLookForRam = isInclusive && qemu.ram.pendingBytes() <= thresholdBytes;
     if (mustLookForRam || isLow(sumPending(pending))) {
       pending = exactPending(qemu, attempt);
-      // The guest writes on while the log is read.
+      // The guest keeps writing while the log is read.
       if (sumPending(pending) > 0) yield* readLog(qemu, attempt);
       qemu.trace("migrate_pending_exact", pendingText(pending));
     }

@@ -5,14 +5,16 @@ import type { Qemu, UserObject } from "../qemu.ts";
 export type Credentials =
   | { readonly kind: "off" }
   | { readonly kind: "missing"; readonly error: string }
-  /** Exactly one of these is what a client shows, and what a server takes. */
+  /** Exactly one of these is what a client presents, and what a server accepts. */
   | { readonly kind: "on"; readonly secrets: readonly string[] };
 
-/** What the client of a handshake is told that does not work; the server knows why. */
+/** Error of a client whose handshake failed; only the server knows the reason. */
 export const handshakeFailed =
   "TLS handshake failed: The TLS connection was non-properly terminated.";
 
-/** What the parameter tls-creds of this process stands for, when it acts as `endpoint`. */
+/**
+ * The credentials that the parameter tls-creds of this process names, when it acts as `endpoint`.
+ */
 export function findCredentials(qemu: Qemu, endpoint: "client" | "server"): Credentials {
   const id = String(qemu.parameters["tls-creds"] ?? "");
   if (id === "") return { kind: "off" };
@@ -32,7 +34,7 @@ export function findCredentials(qemu: Qemu, endpoint: "client" | "server"): Cred
   return { kind: "on", secrets: texts.map((text) => `${object.type} ${hash(text)}`) };
 }
 
-/** Why a server turns a client away that shows `shown`; undefined: it does not. */
+/** Why a server refuses a client that presents `shown`; undefined: it does not. */
 export function whyRefused(
   { secrets }: Extract<Credentials, { kind: "on" }>,
   shown: string | undefined,

@@ -6,7 +6,7 @@ import { precopyPending, queryPrecopy, type VfioDevice } from "../vfio.ts";
 import type { Attempt } from "./outgoing-state.ts";
 import { linkBytesPerSecond, sendNow, transmit, waitForRoom, waitOnStream } from "./sending.ts";
 
-/** A read of the device's migration data. */
+/** Size of one read of the device's migration data. */
 const CHUNK_BYTES_MAX = 4 << 20;
 
 /** One step of precopy for each device; false when no device had anything. */
@@ -37,7 +37,7 @@ export function* iterateVfio(qemu: Qemu, attempt: Attempt, sliceBytes: number): 
   return hasSent;
 }
 
-/** New ACK: a device asks for one at its first pending query, and again when it starts anew. */
+/** New ACK: a device asks for one at its first pending query, and again after it reinitialises. */
 export function askForAcks(qemu: Qemu, attempt: Attempt): void {
   if (!qemu.capabilities["switchover-ack"] || qemu.isAckLegacy) return;
   let asked = 0;
@@ -49,7 +49,7 @@ export function askForAcks(qemu: Qemu, attempt: Attempt): void {
   );
 }
 
-/** Devices that ask for an ACK when the decision is made already: too late. */
+/** Devices that ask for an ACK after the decision was made: too late. */
 export function askedDuringSwitchover(qemu: Qemu, attempt: Attempt): number {
   if (!qemu.capabilities["switchover-ack"] || qemu.isAckLegacy) return 0;
   if (!attempt.wasRunning) return 0;
@@ -85,14 +85,14 @@ export function saveVfio(qemu: Qemu, attempt: Attempt): { finish: () => Task } {
   };
 }
 
-/** Does the final state of this device go over multifd channels? (10.0 and later) */
+/** Whether the final state of this device goes over multifd channels (10.0 and later). */
 export function usesMultifd(qemu: Qemu, vfio: VfioDevice): boolean {
   const setting = vfio.device.properties["x-migration-multifd-transfer"];
   if (setting === "off" || setting === false) return false;
   return supportsMultifdState(qemu) && (setting === "on" || setting === true || isAutoOn(qemu));
 }
 
-/** The conditions without which the property `on` fails the migration. */
+/** The conditions that the property `on` requires; without them the migration fails. */
 export function supportsMultifdState(qemu: Qemu): boolean {
   const machine = qemu.machineType.release;
   return (
@@ -128,7 +128,7 @@ function* saveSerial(qemu: Qemu, attempt: Attempt, vfio: VfioDevice): Task {
   sendNow(attempt, { type: "vfio-config", device: vfio.key, multifd: false });
 }
 
-/** A thread of its own for each device: they share the link, but not the time for the device. */
+/** Runs as a thread for each device: they share the link, but not the device's time. */
 function* saveParallel(qemu: Qemu, attempt: Attempt, vfio: VfioDevice, outlet: Outlet): Task {
   const { source } = vfio;
   const { rate, statistics } = attempt;

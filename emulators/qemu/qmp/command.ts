@@ -24,7 +24,7 @@ export type Argument = Lifetime & {
 
 export type Arguments = Readonly<Record<string, Argument>>;
 
-/** A refusal, as QMP answers it. */
+/** An error answer of QMP. */
 export class QmpError extends Error {
   override name = "QmpError";
   readonly errorClass: string;
@@ -35,7 +35,7 @@ export class QmpError extends Error {
   }
 }
 
-/** An answer that comes later; the main loop waits for it meanwhile. */
+/** An answer that is given later; the main loop is blocked meanwhile. */
 export class Later {
   readonly start: (answer: (result: Json | QmpError) => void) => void;
 
@@ -45,22 +45,26 @@ export class Later {
 }
 
 export type Command = Lifetime & {
-  /** `open`: takes whatever members there are (blockdev-add, device_add, object-add). */
+  /** `open`: any members are accepted (blockdev-add, device_add, object-add). */
   readonly arguments: Arguments | "open";
   readonly allowsOob?: true;
-  /** Members of the answer that are worth asking the schema for. */
+  /** Members of the answer that clients look for in the schema. */
   readonly returns?: Arguments;
   run(qemu: Qemu, given: JsonObject): Json | Later;
 };
 
 export type Commands = Readonly<Record<string, Command>>;
 
-/** Checks arguments as QEMU's generated code does. Throws QmpError. */
+/**
+ * Checks arguments as QEMU's generated code does.
+ *
+ * @throws QmpError
+ */
 export function checkArguments(version: Version, expected: Arguments, given: JsonObject): void {
   checkMembers(version, expected, given, "");
 }
 
-/** May `version` do without it? */
+/** Whether it is optional in `version`. */
 export function isOptional(version: Version, { optional, optionalSince }: Argument): boolean {
   if (optionalSince !== undefined) return atLeast(version, optionalSince);
   return optional === true;

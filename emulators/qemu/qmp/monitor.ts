@@ -1,7 +1,7 @@
 /**
  * One QMP connection: greeting, negotiation, then commands in order and out-of-band ones at once.
- * In-band commands wait while the main loop does not run; events wait with them, and keep the
- * time at which they happened.
+ * In-band commands wait while the main loop is blocked; events wait with them, with the time stamps
+ * of their origin.
  */
 import type { MonitorPort, Qemu } from "../qemu.ts";
 import { type Commands, checkArguments, Later, QmpError } from "./command.ts";
@@ -11,7 +11,7 @@ import { createTextSplitter, isList, type Json, type JsonObject, toText } from "
 export type MonitorConnection = {
   /** Bytes from the client. */
   receive(chunk: string): void;
-  /** The client is gone. */
+  /** The client has disconnected. */
   disconnect(): void;
 };
 
@@ -26,7 +26,7 @@ type Monitor = {
   readonly client: MonitorClient;
   mode: "negotiation" | "command";
   hasOob: boolean;
-  /** A command's answer comes later: the next one waits for it. */
+  /** A command's answer is given later: the next command waits for it. */
   isBusy: boolean;
   readonly inbox: JsonObject[];
   /** Events that wait for the main loop. */
@@ -72,7 +72,7 @@ function greet(monitor: Monitor): void {
   write(monitor, toText({ QMP: { version, capabilities: ["oob"] } }));
 }
 
-/** A message has come. */
+/** Handles a message. */
 function take(monitor: Monitor, text: string): void {
   const request = readRequest(text, monitor.hasOob);
   if ("problem" in request) {
@@ -94,7 +94,7 @@ function take(monitor: Monitor, text: string): void {
   }
 }
 
-/** Works off what waits, as long as the main loop runs. */
+/** Processes what waits, as long as the main loop runs. */
 function drain(monitor: Monitor): void {
   const { qemu } = monitor;
   if (isHeld(qemu)) return;
@@ -180,12 +180,12 @@ function refuseOob({ commands }: Monitor, name: string): QmpError | undefined {
   return new QmpError(`The command ${name} does not support OOB`);
 }
 
-/** In-band commands and events have to wait. */
+/** Whether in-band commands and events must wait. */
 function isHeld(qemu: Qemu): boolean {
   return qemu.isFrozen || qemu.mainLoopHolders.size > 0;
 }
 
-/** Nothing at all is answered, out of band or not. */
+/** Whether nothing is answered, in band or out of band. */
 function isDead(qemu: Qemu): boolean {
   return qemu.isFrozen || qemu.mainLoopHolders.has("fault");
 }

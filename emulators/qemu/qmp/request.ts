@@ -1,12 +1,12 @@
 import { QmpError } from "./command.ts";
 import { fromText, isObject, type Json, type JsonObject } from "./text.ts";
 
-/** A message that can be executed, or what is wrong with it and with which message. */
+/** A message that can be executed, or the error to answer. */
 export type Request =
   | { readonly message: JsonObject }
   | { readonly refused: JsonObject; readonly problem: QmpError };
 
-/** Reads one message as QEMU's dispatcher does, with its texts. */
+/** Parses one message as QEMU's dispatcher does, with its error texts. */
 export function readRequest(text: string, hasOob: boolean): Request {
   let message: Json;
   try {

@@ -5,7 +5,7 @@ import { atLeast, isPresent, type Version } from "../catalog/version.ts";
 import { type Arguments, type ArgumentType, type Commands, isOptional } from "./command.ts";
 import type { JsonObject } from "./text.ts";
 
-/** The events that the model sends, and those whose presence tells something. */
+/** Events that the model emits, and events whose presence clients check. */
 const events = ["SHUTDOWN", "POWERDOWN", "RESET", "STOP", "RESUME", "UNPLUG_PRIMARY"];
 
 type Builder = {
@@ -15,8 +15,8 @@ type Builder = {
 };
 
 /**
- * query-qmp-schema for the commands that the model has: enough to ask which members, values and
- * events there are. Types are numbered, as in QEMU.
+ * Answers query-qmp-schema for the commands that the model has: enough to find members, values and
+ * events. Types are numbered, as in QEMU.
  */
 export function buildSchema(version: Version, commands: Commands): JsonObject[] {
   const builder: Builder = { version, entries: [], known: new Map() };

@@ -22,7 +22,11 @@ export function toText(value: Json): string {
   return `{${members.map(([name, member]) => `${toText(name)}: ${toText(member)}`).join(", ")}}`;
 }
 
-/** Reads one JSON text; integers beyond 2^53 become bigint. Throws SyntaxError. */
+/**
+ * Parses one JSON text; integers beyond 2^53 become bigint.
+ *
+ * @throws SyntaxError
+ */
 export function fromText(text: string): Json {
   const parse = JSON.parse as (
     text: string,

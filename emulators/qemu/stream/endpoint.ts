@@ -14,7 +14,7 @@ import type { Channel } from "./network.ts";
 export type Outlet = {
   /** Bytes sent that the other end has not taken yet: the network's and the sockets' buffers. */
   inFlightBytes(): number;
-  /** Frames that the target has worked off. */
+  /** Frames that the target has processed. */
   takenFrames(): number;
   /** The target has read the first frame of this channel. */
   isAccepted(): boolean;
@@ -25,13 +25,13 @@ export type Outlet = {
 export type OutletHandlers = {
   onReturn(type: number, payload: Buffer): void;
   onClose(): void;
-  /** The target took something. */
+  /** The target has processed something. */
   onCredit(): void;
 };
 
 /** The target's end of a channel. */
 export type Inlet = {
-  /** Says that a frame was worked off, which makes room for another. */
+  /** Reports that a frame was processed, which makes room for another. */
   credit(frame: Frame): void;
   reply(type: number, payload?: Buffer): void;
   close(): void;
@@ -42,7 +42,7 @@ export function frameBytes(frame: Frame): number {
   return "bytes" in frame ? frame.bytes : 256;
 }
 
-/** An outlet to something that takes everything and says nothing. */
+/** An outlet to a process that reads everything and answers nothing. */
 export function createSink(): Outlet {
   return {
     inFlightBytes: () => 0,
@@ -53,7 +53,7 @@ export function createSink(): Outlet {
   };
 }
 
-/** `latencyMs` is added to everything that comes in. */
+/** `latencyMs` is added to everything received. */
 export function createOutlet(
   channel: Channel,
   clock: Clock,
@@ -85,7 +85,7 @@ export function createOutlet(
   };
 }
 
-/** Frames go to `onFrame` as they come; a stream that makes no sense counts as closed. */
+/** Passes frames to `onFrame`; an invalid stream counts as closed. */
 export function createInlet(
   channel: Channel,
   clock: Clock,

@@ -1,9 +1,9 @@
 import { Buffer } from "node:buffer";
 
 /**
- * What the source sends. Forward, a frame is be32 length and JSON; its `bytes` say how much of
- * the real stream it stands for, and the link model takes the time for them. Backward go QEMU's
- * own return-path frames: be16 type, be16 length, payload.
+ * A frame of the source. Forward, a frame is be32 length and JSON; its `bytes` are how much of the
+ * real stream it stands for, and the link model takes the time for them. Backward go QEMU's own
+ * return-path frames: be16 type, be16 length, payload.
  */
 export type Frame =
   | {
@@ -46,7 +46,7 @@ export type Frame =
 
 export type VfioPart = "initial" | "dirty" | "final";
 
-/** Everything that is not iterated over: what the target needs to be the same machine. */
+/** Device state that is sent at once: what the target needs to be the same machine. */
 export type DeviceState = {
   readonly counter: number;
   readonly runState: string;
@@ -71,7 +71,11 @@ export function encodeFrame(frame: Frame): Buffer {
   return Buffer.concat([head, text]);
 }
 
-/** Calls `onFrame` for each whole frame of the bytes fed to it; throws on anything else. */
+/**
+ * Calls `onFrame` for each complete frame of the bytes given to it.
+ *
+ * @throws Error for anything else
+ */
 export function createFrameReader(onFrame: (frame: Frame) => void): (bytes: Buffer) => void {
   return createReader(
     4,

@@ -1,8 +1,8 @@
-/** Where a migration stream goes. */
+/** Address of a migration stream. */
 export type Address =
   | { readonly type: "inet"; readonly host: string; readonly port: number }
   | { readonly type: "unix"; readonly path: string }
-  /** A command that reads the stream and never answers. The model only swallows it. */
+  /** A command that reads the stream and never answers: the data is dropped. */
   | { readonly type: "exec"; readonly command: string };
 
 /** One connection: bytes in order, both ways. */
@@ -10,13 +10,13 @@ export type Channel = {
   send(bytes: Buffer): void;
   /** Ends the connection at once; bytes on the way may be lost. */
   close(): void;
-  /** From now on data goes to the receiver; what came before is kept until then. */
+  /** Sets the receiver of data; data that arrived before is passed to it now. */
   receive(receiver: Receiver): void;
 };
 
 export type Receiver = {
   onData(bytes: Buffer): void;
-  /** The other end is gone, or this one was closed. Called once. */
+  /** Called once, when either end was closed. */
   onClose(): void;
 };
 

@@ -37,7 +37,7 @@ function createChannel(socket: Socket): Channel {
       if (!socket.destroyed && socket.writable) socket.write(bytes);
     },
     close() {
-      // What was written must still arrive, as it does when QEMU's process ends.
+      // Written data must still arrive, as it does when QEMU's process ends.
       socket.end();
       socket.destroySoon();
     },

@@ -1,17 +1,17 @@
 import type { Clock } from "../clock.ts";
 import { type Address, addressText, type Channel, type Network, type Receiver } from "./network.ts";
 
-/** A network in memory. It can do to a stream what a bad one does. */
+/** A network in memory that can cut, stall and filter streams. */
 export type VirtualNetwork = Network & {
   /** Connections that are open now. */
   readonly connections: readonly Connection[];
 };
 
-/** An open connection, seen from between its ends. */
+/** An open connection, as a relay between its ends sees it. */
 export type Connection = {
   /** Ends it: both ends see it closed. */
   cut(): void;
-  /** Holds everything back in both directions until it is lifted. */
+  /** Holds all data in both directions until it is lifted. */
   stall(stalled: boolean): void;
   /** Return-path bytes for which this is true are lost. */
   dropReturn(filter: (bytes: Buffer) => boolean): void;

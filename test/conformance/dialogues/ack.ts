@@ -6,7 +6,7 @@ import { returnPathTypes } from "../relay.ts";
 import type { Vm } from "../vm.ts";
 
 const ack = ["return-path", "switchover-ack"];
-/** Has the legacy ACK in every version that has one. */
+/** Has the legacy ACK in every version with an ACK. */
 const LEGACY_MACHINE = "pc-i440fx-8.2";
 const ACKED = "source_return_path_thread_switchover_acked";
 const LEGACY_NEEDED = "loadvm_state_switchover_ack_needed";
@@ -236,7 +236,7 @@ async function traceAck(pair: Pair): Promise<void> {
   await pair.source.ask("trace-event-set-state", { name: ACKED, enable: true });
 }
 
-/** Trace lines of one event without the blank that an event without arguments ends in. */
+/** Trace lines of one event, without the trailing blank of an event without arguments. */
 async function lines(vm: Vm, event: string): Promise<string[]> {
   const found = await vm.trace(new RegExp(`^${event}\\b`));
   return found.map((line) => line.trim());

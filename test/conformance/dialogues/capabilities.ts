@@ -192,7 +192,7 @@ export const capabilityDialogues: Dialogue[] = [
   },
 ];
 
-/** One step for all: a list of the sets whose answer differs from the table, empty when none does. */
+/** One step for all: lists the sets whose answer differs from the table, none if all agree. */
 async function tryEveryPair(stage: Stage, vm: Vm): Promise<void> {
   const names = capabilitiesOf(stage.generation);
   const sets = names.flatMap((name, at) => [

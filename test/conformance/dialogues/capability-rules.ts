@@ -1,6 +1,6 @@
 import type { Generation } from "../generation.ts";
 
-/** Capabilities by the generation that has them, in QEMU's alphabet. */
+/** Generations that have each capability, in alphabetical order. */
 const presence: Record<string, readonly Generation[]> = {
   "auto-converge": ["7.2", "10.0", "11.1"],
   "background-snapshot": ["7.2", "10.0", "11.1"],
@@ -114,7 +114,7 @@ const rules: readonly Rule[] = [
   },
 ];
 
-/** What QEMU says to a set of capabilities: `ok` or the texts of which it gives one. */
+/** QEMU's answer to a set of capabilities: `ok`, or the texts of which it gives one. */
 export function answersTo(set: readonly string[], generation: Generation): string[] {
   const texts = rules
     .filter(({ versions }) => versions.includes(generation))

@@ -46,7 +46,7 @@ export const failureDialogues: Dialogue[] = [
       await stage.expect("cancel", source.ask("migrate_cancel"), "ok");
       await stage.expect("end", source.until("cancelled"), "cancelled");
       await source.seen("cancelled");
-      // The cancel first wakes the thread that waits, which may get as far as `device`.
+      // The cancel first wakes the waiting thread, which may get as far as `device`.
       const before = ["setup", "active", "STOP", "pre-switchover"];
       const end = ["cancelling", "RESUME", "cancelled"];
       const story = oneOf([...before, ...end], [...before, "device", ...end]);
@@ -282,7 +282,7 @@ export const failureDialogues: Dialogue[] = [
   },
 ];
 
-/** Events of a source whose target is found dead after the guest stopped. */
+/** Events of a source whose target is found exited after the guest stopped. */
 function failedAfterDevice(stage: Stage): string[] {
   return stage.pick({
     "7.2": ["device", "failed", "RESUME"],

@@ -8,7 +8,7 @@ const HOLD_MS = 1_000;
 const node = { driver: "null-co", "node-name": "hold", size: 65_536 };
 const bitmap = { node: "hold", name: "hold", granularity: 65_536 };
 const bitmapCapabilities = ["return-path", "dirty-bitmaps"];
-/** 100 MB/s: so the rate that was measured while nothing moved does not decide. */
+/** 100 MB/s, so that the rate that was measured while nothing was sent does not decide. */
 const rate = { "avail-switchover-bandwidth": 100_000_000 };
 
 export const holdDialogues: Dialogue[] = [

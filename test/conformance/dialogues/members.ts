@@ -16,7 +16,7 @@ const running = ["expected-downtime", "ram", "setup-time", "status", "total-time
 const ended = ["downtime", "ram", "setup-time", "status", "total-time"];
 const toPreSwitchover = ["return-path", "pause-before-switchover"];
 
-/** 2^63-1 as long as nothing was measured, which no number can hold. */
+/** 2^63-1 until something was measured; a JavaScript number cannot hold it. */
 const computedDowntime: Matcher = {
   describe: "a number of milliseconds, or 2^63-1",
   matches: (actual) => typeof actual === "number" || actual === String(2n ** 63n - 1n),

@@ -66,7 +66,8 @@ export const mismatchDialogues: Dialogue[] = [
       await stage.expect("moves on", source.seen("active", HANG_MS), false);
       await stage.expect("source", source.status(), "setup");
       const asked = target.ask("query-status", undefined, { timeoutMs: 500 });
-      // The order in which the channels connect decides: about one in twenty leaves QMP alive on 11.1.
+      // The order in which the channels connect decides: about one in twenty leaves QMP alive on
+      // 11.1.
       const alive = { status: "inmigrate", running: false };
       await stage.expect("target", asked, oneOf("no answer", alive));
       await stage.expect("target ends with code", yankUntilGone(target), 1);
@@ -116,7 +117,7 @@ export const mismatchDialogues: Dialogue[] = [
         await stage.expect("target says why", says, true);
       }
       await pair.source.seen("failed");
-      // Told by the thread that sends and by the one that migrates: a state may come twice.
+      // Both the sending thread and the migration thread emit it: a state may appear twice.
       const bad = stage.pick({
         "7.2": including("failed"),
         "11.1": including("failing", "failed"),
@@ -198,7 +199,9 @@ export const mismatchDialogues: Dialogue[] = [
   },
 ];
 
-/** A yank reaches the channels of its moment: one that connects just after it hangs the target again. */
+/**
+ * A yank closes the channels that exist: one that connects just after it hangs the target again.
+ */
 async function yankUntilGone(vm: Vm): Promise<string | number> {
   for (let attempt = 0; attempt < 8; attempt += 1) {
     await vm.ask("yank", migrationYank, { outOfBand: true, timeoutMs: 500 });

@@ -15,7 +15,7 @@ const only72 = ["7.2"] as const;
 const later = since("10.0");
 const newest = since("11.1");
 
-/** Names, defaults and edges of the migration parameters, as each generation has them. */
+/** Names, defaults and limits of the migration parameters in each generation. */
 const parameters: Record<string, Parameter> = {
   "announce-initial": { default: 50, accepts: [0, 100_000], refuses: [100_001] },
   "announce-max": { default: 550, accepts: [0, 100_000], refuses: [100_001] },

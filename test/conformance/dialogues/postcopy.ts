@@ -165,6 +165,7 @@ async function startPostcopy(stage: Stage, pair: Pair): Promise<void> {
   await stage.expect("state", pair.source.until("active"), "active");
   await stage.expect("start", pair.source.ask("migrate-start-postcopy"), "ok");
   await stage.expect("postcopy", pair.source.until("postcopy-active"), "postcopy-active");
-  // Before the target runs there is nothing to recover on it, and 7.2 may lose a bandwidth set on the source.
+  // Before the target runs there is nothing to recover on it, and 7.2 may lose a bandwidth set on
+  // the source.
   await stage.expect("target runs", pair.target.untilRunState("running"), "running");
 }

@@ -17,7 +17,7 @@ export const successDialogues: Dialogue[] = [
       await stage.expect("order", pair.order(...order), order);
       await stage.expect("source run state", pair.source.runState(), "postmigrate");
       await stage.expect("target run state", pair.target.runState(), "running");
-      // Refused while it listens; a guest that has come in may leave with it.
+      // Refused while it listens; a guest that has arrived may be migrated with it.
       await stage.expect("multifd afterwards", pair.target.set("multifd"), "ok");
     },
   },

@@ -10,10 +10,10 @@ const named = { "tls-creds": "tls" };
 const psk = { "qom-type": "tls-creds-psk", id: "tls" };
 const x509 = { "qom-type": "tls-creds-x509", id: "tls" };
 
-/** What the target says of itself before anything has come, and after a handshake that failed. */
+/** The target's status before a connection, and after a failed handshake. */
 const waiting = { "7.2": "none", "10.0": "setup" } as const;
 
-/** A pair of which the source, the target or both have a key. */
+/** A pair in which the source, the target or both have a key. */
 async function pairWithKeys(
   stage: Stage,
   keys: { source?: string; target?: string },
@@ -37,7 +37,7 @@ async function pairWithKeys(
   return pair;
 }
 
-/** The source has given up, and its guest runs; returns its error-desc. */
+/** Expects that the source has failed and its guest runs; returns its error-desc. */
 async function fails(stage: Stage, { source }: Pair): Promise<Json> {
   await stage.expect("end", source.until("failed"), "failed");
   await stage.expect("run state", source.runState(), "running");
@@ -168,7 +168,7 @@ export const tlsDialogues: Dialogue[] = [
       const pair = await pairWithKeys(stage, { target: KEY }, { guest: "filled" });
       await stage.expect("migrate", pair.migrate(), "ok");
       const why = await fails(stage, pair);
-      // Who sees it first, the return path or the stream's own end, is chance.
+      // Whether the return path or the stream's end sees it first is chance.
       const reset = stage.pick({
         "7.2": /^Unable to write to socket: Bad file descriptor$/,
         "10.0":
