@@ -68,7 +68,7 @@ describe("heartbeats", () => {
     return { arn, token: await tray.next() };
   }
 
-  it("keep a task alive, and leave no trace in the history", async () => {
+  it("keep a task alive, and do not appear in the history", async () => {
     const { arn, token } = await startBeating();
     await vi.waitFor(async () => expect(await fixture.events(arn)).toHaveLength(5));
     for (let minute = 0; minute < 9; minute += 1) {
@@ -141,7 +141,7 @@ it("a function that hangs ends its task after TimeoutSeconds", async () => {
   expect((await fixture.ended(arn)).error).toBe("States.Timeout");
 });
 
-it("a Wait longer than a timer of Node can be comes to its end", async () => {
+it("a Wait longer than Node's longest timer ends", async () => {
   const states = { A: { Type: "Wait", Seconds: 40 * 24 * 3600, End: true } };
   const arn = await fixture.start(await fixture.create(machine(states)));
   await clock.advance(39 * 24 * 60 * MINUTE_MS);

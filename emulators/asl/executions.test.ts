@@ -117,7 +117,7 @@ describe("executions", () => {
     await expect(list({ nextToken: "nonsense" })).rejects.toMatchObject({ name: "InvalidToken" });
   });
 
-  it("that are not there are named", async () => {
+  it("that do not exist are named in the error", async () => {
     const executionArn = "arn:aws:states:eu-central-1:000000000000:execution:none:none";
     await expect(fixture.describe(executionArn)).rejects.toMatchObject({
       name: "ExecutionDoesNotExist",
@@ -137,7 +137,7 @@ describe("the protocol", () => {
       },
     });
 
-  it("says that an operation is not supported", async () => {
+  it("refuses an operation that is not supported", async () => {
     const activityArn = "arn:aws:states:eu-central-1:000000000000:activity:a";
     await expect(
       fixture.client.send(new GetActivityTaskCommand({ activityArn })),

@@ -83,7 +83,7 @@ describe("history", () => {
     expect(events.every(({ timestamp }) => timestamp instanceof Date)).toBe(true);
   });
 
-  it("tells the story of a Map and of a failed expression", async () => {
+  it("records a Map and a failed expression", async () => {
     const states = {
       M: {
         Type: "Map",

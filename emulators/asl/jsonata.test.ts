@@ -39,7 +39,7 @@ describe("JSONata", () => {
     expect(cause).toContain("field 'Output/is'");
   });
 
-  it("is stopped when it does not come to an end", async () => {
+  it("is stopped when it does not end", async () => {
     const endless = "($f := function($x) { $f($x + 1) }; $f(0))";
     const states = { A: { Type: "Pass", Output: `{% ${endless} %}`, End: true } };
     const { cause } = await fixture.run(machine(states));

@@ -111,7 +111,7 @@ describe("after SIGKILL", () => {
     expect(ids).toEqual(ids.map((_, index) => index + 1));
   });
 
-  it("a Wait goes on by absolute time", async () => {
+  it("a Wait continues by absolute time", async () => {
     const states = { W: { Type: "Wait", Seconds: 2, End: true } };
     const arn = await fixture.start(await fixture.create(machine(states)));
     await entered(arn, "WaitStateEntered");
@@ -121,7 +121,7 @@ describe("after SIGKILL", () => {
     expect(Number(stopDate) - Number(startDate)).toBeGreaterThanOrEqual(2000);
   });
 
-  it("a Wait whose time has passed meanwhile is over at once", async () => {
+  it("a Wait whose time has passed in the meantime ends at once", async () => {
     const states = { W: { Type: "Wait", Seconds: 1, End: true } };
     const arn = await fixture.start(await fixture.create(machine(states)));
     const { startDate } = await fixture.describe(arn);
@@ -132,7 +132,7 @@ describe("after SIGKILL", () => {
     expect((await fixture.ended(arn)).status).toBe("SUCCEEDED");
   });
 
-  it("a Parallel keeps the branches that are done and goes on with the others", async () => {
+  it("a Parallel keeps the finished branches and continues the others", async () => {
     const states = {
       P: {
         Type: "Parallel",
@@ -163,7 +163,7 @@ describe("after SIGKILL", () => {
     expect(calls("echo")).toHaveLength(1);
   });
 
-  it("a retry's backoff goes on, and its attempts still count", async () => {
+  it("a retry's backoff continues, and its attempts still count", async () => {
     const Retry = [{ ErrorEquals: ["States.ALL"], IntervalSeconds: 2, MaxAttempts: 1 }];
     const states = { A: invoke("failUntilHealed", {}, { Retry, End: true }) };
     const arn = await fixture.start(await fixture.create(machine(states)));
@@ -173,7 +173,7 @@ describe("after SIGKILL", () => {
     expect(calls("failUntilHealed")).toHaveLength(2);
   });
 
-  it("a call that was under way is made again", async () => {
+  it("a call without an answer is made again", async () => {
     const states = { A: invoke("hangUntilHealed", { vm: 1 }) };
     const arn = await fixture.start(await fixture.create(machine(states)));
     await called("hangUntilHealed");
@@ -184,7 +184,7 @@ describe("after SIGKILL", () => {
     expect(calls("hangUntilHealed")).toEqual([{ vm: 1 }, { vm: 1 }]);
   });
 
-  it("a nested execution and a distributed Map's items are found again, not started twice", async () => {
+  it("nested executions and items of a distributed Map are not started twice", async () => {
     const inner = await fixture.create(machine({ T: waitForToken("keepToken") }));
     const states = {
       Both: {
@@ -280,7 +280,7 @@ describe("files", () => {
     expect(outputOf(await fixture.ended(arn))).toBe("yes");
   });
 
-  it("a damaged journal is set aside, and the others go on", async () => {
+  it("a damaged journal is set aside, and the other executions continue", async () => {
     const damaged = await startWaiting();
     const [journal = ""] = journals();
     const arn = await fixture.start(

@@ -23,7 +23,7 @@ describe("RedriveExecution", () => {
   const redrive = (executionArn: string, clientToken?: string) =>
     fixture.client.send(new RedriveExecutionCommand({ executionArn, clientToken }));
 
-  it("goes on from the state that failed, in the branch that failed", async () => {
+  it("continues from the state that failed, in the branch that failed", async () => {
     calls = [];
     broken = true;
     const branch = (name: string, event: string) => ({

@@ -302,7 +302,7 @@ describe("a definition is refused for", () => {
   });
 });
 
-describe("a definition is taken with", () => {
+describe("a definition is accepted with", () => {
   it.each([
     ["an expression over several lines", machine(expression("(\n $x := 1;\n $x\n)"))],
     [
@@ -338,7 +338,7 @@ describe("a definition is taken with", () => {
   });
 });
 
-it("ValidateStateMachineDefinition lists every problem with its place", async () => {
+it("ValidateStateMachineDefinition lists every problem with its location", async () => {
   const definition = JSON.stringify(
     machine({ A: { ...task, Timeout: 5, Next: "B", End: undefined }, B: { ...pass, Result: 1 } }),
   );

@@ -60,7 +60,7 @@ describe("state machines", () => {
     });
   });
 
-  it("are updated for executions to come only", async () => {
+  it("are updated for later executions only", async () => {
     const arn = await fixture.create(machine({ T: waitForToken("keepToken") }));
     const execution = await fixture.start(arn);
     const token = await tray.next();

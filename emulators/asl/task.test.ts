@@ -72,7 +72,7 @@ describe("Task", () => {
     expect(outputOf(await fixture.run(machine(states), { a: 1 }))).toEqual({ echoed: { a: 1 } });
   });
 
-  it("assigns and puts out from the values at its entry", async () => {
+  it("evaluates Assign and Output from the values at its entry", async () => {
     const states = {
       Set: { Type: "Pass", Assign: { n: 1 }, Next: "A" },
       A: invoke(
@@ -266,7 +266,7 @@ describe("a nested execution", () => {
     ...fields,
   });
 
-  it("is waited for with .sync:2, its output arriving as JSON", async () => {
+  it("is waited for with .sync:2, and its output is JSON", async () => {
     const child = await fixture.create(
       machine({ P: { Type: "Pass", Output: { child: "{% $states.input.a %}" }, End: true } }),
     );

@@ -13,7 +13,7 @@ beforeAll(async () => {
 afterAll(() => fixture.close());
 
 describe("task tokens", () => {
-  it("that never were are InvalidToken", async () => {
+  it("that were never issued are InvalidToken", async () => {
     await expect(fixture.beat("nonsense")).rejects.toMatchObject({ name: "InvalidToken" });
   });
 

@@ -70,10 +70,16 @@ test("a fault is logged and answered without its details", async () => {
 describe("refusals", () => {
   test.each<[string, string, Record<string, string>, number, string]>([
     ["a host name that is not loopback", "{}", { host: "example.com" }, 403, "AccessDenied"],
-    ["what a web page can send", "{}", { "content-type": "text/plain" }, 400, "UnknownOperation"],
+    [
+      "a request that a web page can send",
+      "{}",
+      { "content-type": "text/plain" },
+      400,
+      "UnknownOperation",
+    ],
     ["another service", "{}", { "x-amz-target": "Other_1.DoIt" }, 400, "UnknownOperation"],
-    ["what is not JSON", "{", {}, 400, "Serialization"],
-    ["JSON that is no object", "[]", {}, 400, "Serialization"],
+    ["a body that is not JSON", "{", {}, 400, "Serialization"],
+    ["JSON that is not an object", "[]", {}, 400, "Serialization"],
     [
       "a body that is too long",
       JSON.stringify("x".repeat(1_000)),
@@ -152,7 +158,7 @@ describe("the in-process transport", () => {
 });
 
 describe("close", () => {
-  test("a waiting handler is told, and its answer is still sent", async () => {
+  test("aborts a waiting handler, and still sends its answer", async () => {
     const { promise: reached, resolve: reach } = Promise.withResolvers<void>();
     handle = ({ signal }) =>
       new Promise((resolve) => {
@@ -165,7 +171,7 @@ describe("close", () => {
     expect((await answer).body).toEqual({ gaveUp: true });
   });
 
-  test("nobody is served afterwards, and closing again is harmless", async () => {
+  test("refuses connections afterwards, and can be repeated", async () => {
     await server.close();
     await server.close();
     await expect(send("{}")).rejects.toThrow("ECONNREFUSED");

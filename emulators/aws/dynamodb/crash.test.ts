@@ -57,7 +57,7 @@ async function reopen() {
   };
 }
 
-test("what was acknowledged is there after kill -9: items, indexes, settings, tokens", async () => {
+test("acknowledged writes survive kill -9: items, indexes, settings, tokens", async () => {
   const child = await startChild(serve, dataDir);
   const before = documentClient(child.firstLine);
   await before.send(new CreateTableCommand(tableInput(TableName)));
@@ -105,7 +105,7 @@ test("a transaction cut off by a crash leaves nothing", async () => {
   expect(entries.Items).toEqual([]);
 });
 
-test("killed under load, each transaction is there as a whole, and every acknowledged one", async () => {
+test("after kill -9 under load each transaction is whole, and no acknowledged one is lost", async () => {
   const child = await startChild(serve, dataDir);
   const before = documentClient(child.firstLine);
   await before.send(new CreateTableCommand(tableInput(TableName)));

@@ -76,7 +76,7 @@ describe("tables", () => {
 });
 
 describe("writes", () => {
-  test("a put that must not replace fails when the item exists, and names what is there", async () => {
+  test("a put that must not replace fails if the item exists, and returns that item", async () => {
     await put({ ...key, state: "NEW" });
     const command = new PutCommand({
       TableName,
@@ -156,7 +156,7 @@ describe("writes", () => {
     expect((await get(key)).Item).toEqual({ ...key, ...expected });
   });
 
-  test("of many concurrent increments none is lost", async () => {
+  test("concurrent increments are all counted", async () => {
     const increment = () =>
       items.send(
         new UpdateCommand({
@@ -170,7 +170,7 @@ describe("writes", () => {
     expect((await get(key)).Item?.n).toBe(50);
   });
 
-  test("of many concurrent claims exactly one succeeds", async () => {
+  test("exactly one of many concurrent conditional puts succeeds", async () => {
     const claim = (by: number) =>
       items.send(
         new PutCommand({
@@ -200,7 +200,7 @@ describe("writes", () => {
 });
 
 describe("queries", () => {
-  test("pages follow each other without gap or overlap, in both directions", async () => {
+  test("pages have no gap and no overlap, in both directions", async () => {
     const sorts = Array.from({ length: 23 }, (_, i) => `${i}`.padStart(3, "0"));
     for (const sk of sorts) await put({ pk: "S", sk });
     const walk = async (ScanIndexForward: boolean) => {
@@ -253,7 +253,7 @@ describe("queries", () => {
     expect(Items?.map((item) => item.rank)).toEqual([-1, 0.5, 9, 10, 100]);
   });
 
-  test("an index follows its items: entered, moved, left", async () => {
+  test("an index follows its items: added, moved, removed", async () => {
     const inIndex = async (g1: string) => {
       const { Items } = await items.send(
         new QueryCommand({

@@ -92,7 +92,7 @@ describe("refusals", () => {
     ["NOT (a <> :v)", [1], "`<>` with a value of type L"],
     ["attribute_exists(a) AND a IN (:v)", { b: 1 }, "`in` with a value of type M"],
     ["contains(a, :v)", true, "`contains` with a value of type BOOL"],
-  ])("what dynalite would compare wrongly is refused: %s", async (expression, value, message) => {
+  ])("refuses what dynalite would compare wrongly: %s", async (expression, value, message) => {
     await put({ ...key, a: value });
     const command = new DeleteCommand({
       TableName,

@@ -94,7 +94,7 @@ test("the setting is shown, and cannot be made twice", async () => {
   expect((await errorOf(set(false))).message).toBe("TimeToLive is already disabled");
 });
 
-test("the setting goes with its table", async () => {
+test("the setting is deleted with its table", async () => {
   await set(true);
   await items.send(new DeleteTableCommand({ TableName }));
   expect((await errorOf(describeTtl())).name).toBe("ResourceNotFoundException");

@@ -84,7 +84,7 @@ describe("TransactWriteItems", () => {
     expect(await read("checked")).toEqual(keyOf("checked"));
   });
 
-  test("a check of an item that is not there does not create it", async () => {
+  test("a check of a missing item does not create it", async () => {
     const missing = {
       ConditionCheck: {
         ...exists("ghost").ConditionCheck,
@@ -202,7 +202,7 @@ describe("ClientRequestToken", () => {
 });
 
 describe("TransactGetItems", () => {
-  test("items come in the order asked for, with a gap for what is missing", async () => {
+  test("items have the requested order, with an empty entry for a missing one", async () => {
     await write([put("a", { n: 1, secret: true }), put("b")]);
     const { Responses } = await items.send(
       new TransactGetCommand({
@@ -219,7 +219,7 @@ describe("TransactGetItems", () => {
 describe("refusals", () => {
   const many = (length: number) => Array.from({ length }, (_, i) => put(`many-${i}`));
 
-  test("a hundred items are taken, one more is not", async () => {
+  test("accepts a hundred items, and refuses one more", async () => {
     await write(many(100));
     const error = await errorOf(write(many(101)));
     expect(error.name).toBe("ValidationException");
@@ -227,7 +227,7 @@ describe("refusals", () => {
     expect(await read("many-100")).toBeUndefined();
   });
 
-  test("more than 4 MB are not taken", async () => {
+  test("refuses more than 4 MB", async () => {
     const large = Array.from({ length: 12 }, (_, i) =>
       put(`large-${i}`, { body: "x".repeat(390_000) }),
     );
@@ -269,7 +269,7 @@ describe("refusals", () => {
     expect(await read("a")).toBeUndefined();
   });
 
-  test("a capacity report is refused rather than left out", async () => {
+  test("a capacity report is refused, not ignored", async () => {
     const command = new TransactWriteCommand({
       TransactItems: [put("a")],
       ReturnConsumedCapacity: "TOTAL",

@@ -35,7 +35,7 @@ const receive = async (sqs: SQSClient, QueueUrl: string | undefined) => {
   return (await sqs.send(command)).Messages ?? [];
 };
 
-test("after kill -9 sent messages are there and those in flight still have their receipts", async () => {
+test("sent messages, and receipts of those in flight, survive kill -9", async () => {
   const child = await startChild(serve, dataDir);
   const before = sqsClient(child.firstLine);
   const Attributes = { VisibilityTimeout: "60" };
@@ -74,7 +74,7 @@ test("after kill -9 sent messages are there and those in flight still have their
   });
 });
 
-test("killed under load, every acknowledged message is there once", async () => {
+test("after kill -9 under load every acknowledged message exists once", async () => {
   const child = await startChild(serve, dataDir);
   const before = sqsClient(child.firstLine);
   const { QueueUrl } = await before.send(new CreateQueueCommand({ QueueName: "commands" }));

@@ -40,7 +40,7 @@ const bodies = async (WaitTimeSeconds: number) =>
 /** Requests arrive in order on loopback: once this one is answered, earlier ones have arrived. */
 const waitersHaveCome = () => receive(0);
 
-test("a receiver that waits gets what is sent, long before its time is up", async () => {
+test("a waiting receiver gets a message as soon as it is sent", async () => {
   const waiting = bodies(20);
   await waitersHaveCome();
   const startedMs = performance.now();
@@ -81,7 +81,7 @@ test("a receiver is woken when a delay is over", async () => {
   expect(await bodies(20)).toEqual(["later"]);
 });
 
-test("a receiver is woken when a message is given up", async () => {
+test("a receiver is woken when a message is returned", async () => {
   await send("again");
   const [message] = await receive(0);
   const waiting = bodies(20);
@@ -93,7 +93,7 @@ test("a receiver is woken when a message is given up", async () => {
   expect(await waiting).toEqual(["again"]);
 });
 
-test("a receiver that has hung up takes no message with it", async () => {
+test("a receiver that has disconnected takes no message", async () => {
   const hangUp = new AbortController();
   const lost = receive(20, hangUp.signal);
   await waitersHaveCome();
@@ -105,7 +105,7 @@ test("a receiver that has hung up takes no message with it", async () => {
   expect(await bodies(5)).toEqual(["kept"]);
 });
 
-test("a receiver learns that its queue was deleted", async () => {
+test("a waiting receiver fails when its queue is deleted", async () => {
   const waiting = errorOf(receive(20));
   await waitersHaveCome();
   await sqs.send(new DeleteQueueCommand({ QueueUrl }));

@@ -67,7 +67,7 @@ describe("messages", () => {
     expect(await namesFor("a.*")).toEqual(["a.1", "a.2"]);
   });
 
-  test("messages come in the order in which they were sent, at most as many as asked for", async () => {
+  test("messages arrive in the order of sending, at most as many as requested", async () => {
     for (const body of ["1", "2", "3", "4"]) await send(body);
     expect(await bodies({ MaxNumberOfMessages: 3 })).toEqual(["1", "2", "3"]);
     expect(await bodies()).toEqual(["4"]);

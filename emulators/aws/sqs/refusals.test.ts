@@ -69,7 +69,7 @@ describe("refusals", () => {
     expect(error.message).toMatch(message);
   });
 
-  test("a message of 1 MiB is taken, one byte more is not", async () => {
+  test("accepts a message of 1 MiB, and refuses one byte more", async () => {
     const mebibyte = "x".repeat(1_048_576);
     await send(mebibyte);
     const error = await errorOf(send(`${mebibyte}x`));

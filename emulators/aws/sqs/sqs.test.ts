@@ -37,7 +37,7 @@ describe("queues", () => {
     expect(some.QueueUrls).toEqual([other]);
   });
 
-  test("a list goes on where its token says", async () => {
+  test("a list continues at its token", async () => {
     const urls = [QueueUrl];
     for (const name of ["d", "e", "f"]) urls.push(await createQueue(name));
     const first = await sqs.send(new ListQueuesCommand({ MaxResults: 3 }));
@@ -47,7 +47,7 @@ describe("queues", () => {
     expect([second.QueueUrls, second.NextToken]).toEqual([urls.slice(3), undefined]);
   });
 
-  test("creating a queue again is harmless with the same attributes, refused with others", async () => {
+  test("a queue can be created again with the same attributes only", async () => {
     expect(await createQueue("commands")).toBe(QueueUrl);
     expect(await createQueue("commands", { VisibilityTimeout: "30" })).toBe(QueueUrl);
     const error = await errorOf(createQueue("commands", { VisibilityTimeout: "31" }));
