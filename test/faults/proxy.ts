@@ -1,10 +1,20 @@
 import { createHash } from "node:crypto";
-import { createServer, type IncomingMessage, request, type ServerResponse } from "node:http";
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  request,
+  type ServerResponse,
+} from "node:http";
 import type { Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "../../core/protocol/command.ts";
 import { CommandEnvelope } from "../../core/protocol/command.ts";
 import { EventBatch, type EventBody } from "../../core/protocol/event.ts";
+import { signatureOf } from "../../emulators/aws/http/signature.ts";
+
+/** The access key of the local cloud. */
+const LOCAL_KEY = { accessKeyId: "local", secretAccessKey: "local" };
 
 export type ProxyHooks = {
   /** A command on its way to its host; what comes back is delivered in its place. */
@@ -166,7 +176,8 @@ export class FaultyProxy {
     // Short polls while something is kept back, so that it is handed out in time.
     const waitSeconds = this.#late.get(queue)?.length ? 1 : call.WaitTimeSeconds;
     const asked = JSON.stringify({ ...call, WaitTimeSeconds: waitSeconds });
-    const answer = await forward(sqsPort, incoming, asked, signal);
+    const sent = asked === body ? incoming : await signAgain(incoming, asked);
+    const answer = await forward(sqsPort, sent, asked, signal);
     const { Messages: messages = [] } = parse(answer.body) as { Messages?: Message[] };
     if (messages.length === 0) return answer;
     const passed: Message[] = [];
@@ -215,9 +226,26 @@ export class FaultyProxy {
   }
 }
 
+type Head = Pick<IncomingMessage, "method" | "url" | "headers">;
+
+/** The head of a request whose body the proxy has changed, signed again with the local key. */
+async function signAgain({ method, url, headers }: Head, body: string): Promise<Head> {
+  const changed: IncomingHttpHeaders = {
+    ...headers,
+    "content-length": String(Buffer.byteLength(body)),
+  };
+  if (changed["x-amz-content-sha256"] !== undefined) {
+    changed["x-amz-content-sha256"] = createHash("sha256").update(body).digest("hex");
+  }
+  const request = { method, url, headers: changed, body };
+  const signature = await signatureOf(request, LOCAL_KEY);
+  const authorization = changed.authorization?.replace(/[0-9a-f]{64}$/, signature);
+  return { method, url, headers: { ...changed, ...(authorization && { authorization }) } };
+}
+
 function forward(
   port: number,
-  { method, url, headers }: IncomingMessage,
+  { method, url, headers }: Head,
   body: string,
   signal: AbortSignal,
 ): Promise<Answer> {

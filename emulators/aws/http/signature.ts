@@ -102,6 +102,11 @@ function requireBodyHash({ headers, body }: ReceivedRequest): void {
   throw invalid("The value of 'x-amz-content-sha256' is not the hash of the request's body.");
 }
 
+/** The signature that the request must have, for the scope and headers that it names. */
+export function signatureOf(request: ReceivedRequest, credentials: Credentials): Promise<string> {
+  return sign(request, parseAuthorization(text(request.headers.authorization)), credentials);
+}
+
 async function sign(
   request: ReceivedRequest,
   authorization: Authorization,
