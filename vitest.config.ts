@@ -1,15 +1,27 @@
-import { defineConfig } from "vitest/config";
-import { Count } from "./test/count.ts";
+import { configDefaults, defineConfig } from "vitest/config";
+import { RunReport } from "./test/run-report.ts";
+
+/** Tests with a command of their own: `npm run test:slow`, `npm run test:vfio`. */
+const elsewhere = ["**/*.slow.test.ts", "**/*.vfio.test.ts"];
 
 export default defineConfig({
   test: {
     include: ["**/*.test.ts"],
-    exclude: ["node_modules/**", ".cache/**", ".sst/**", "test/vfio/**/*.vfio.test.ts"],
+    exclude: [...configDefaults.exclude, ".cache/**", ".sst/**", ...elsewhere],
     testTimeout: 30_000,
     hookTimeout: 30_000,
     maxWorkers: 2,
-    reporters: ["default", new Count()],
-    // CI machines are shared: a test on real QEMU gets another chance there, never on a desk.
-    retry: process.env.CI ? 2 : 0,
+    // A test that fails now and then is broken, or shows something that is.
+    retry: 0,
+    reporters: ["default", new RunReport()],
+    coverage: {
+      provider: "v8",
+      include: ["core", "functions", "agent", "workflows", "qmp", "emulators", "local"].map(
+        (folder) => `${folder}/**/*.ts`,
+      ),
+      exclude: ["**/*.test.ts", "**/testing/**"],
+      reporter: ["text", "text-summary", "json-summary"],
+      reportsDirectory: "coverage",
+    },
   },
 });

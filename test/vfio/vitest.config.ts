@@ -2,7 +2,6 @@ import path from "node:path";
 import { defineConfig } from "vitest/config";
 
 /** Slow tests on a machine that is itself emulated: one file at a time, minutes instead of seconds. */
-// biome-ignore lint/style/noDefaultExport: vitest reads the default export.
 export default defineConfig({
   root: path.resolve(import.meta.dirname, "../.."),
   test: {
