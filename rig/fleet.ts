@@ -28,6 +28,11 @@ export type FleetOptions = {
   port?: number;
   /** Environment of all processes (log level, model settings). */
   environment?: Record<string, string>;
+  /**
+   * The cloud's functions call every service over HTTP with signatures, as on AWS. Default: over
+   * the emulators' own transport, within its process.
+   */
+  http?: boolean;
   /** Environment of the agents alone, such as another endpoint of a service. */
   agentEnvironment?: Record<string, string>;
   /** More fields of the agents' configuration. */
@@ -124,7 +129,10 @@ export class Fleet {
         join(ROOT, "local/main.ts"),
         ...["--data-dir", join(this.folder, "cloud"), "--port", port, "--ready-file", readyFile],
       ],
-      environment: this.#options.environment ?? {},
+      environment: {
+        ...this.#options.environment,
+        ...(this.#options.http ? { SWITCHYARD_LOCAL_HTTP: "1" } : {}),
+      },
       logFile: join(this.folder, "cloud.log"),
     });
     this.#cloud = cloud;

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { waitUntil } from "../../rig/wait-until.ts";
 import {
   endlessly,
@@ -11,22 +11,30 @@ import {
 
 const MIB = 2 ** 20;
 
-describe.skipIf(qemu === undefined)(`moves of guests${unlessQemu}`, () => {
-  let stage: Stage;
+vi.setConfig({ testTimeout: 2 * PATIENCE_MS, hookTimeout: PATIENCE_MS });
 
-  beforeAll(async () => {
-    stage = await Stage.start({
-      host: { slotsIn: 1, slotsOut: 1 },
-      agent: { memoryBytes: 128 * MIB },
+const transports = [
+  { transport: "within the process", http: false },
+  { transport: "over HTTP with signatures", http: true },
+];
+
+describe.skipIf(qemu === undefined).each(transports)(
+  `moves of guests, services called $transport${unlessQemu}`,
+  ({ http }) => {
+    let stage: Stage;
+
+    beforeAll(async () => {
+      stage = await Stage.start({
+        http,
+        host: { slotsIn: 1, slotsOut: 1 },
+        agent: { memoryBytes: 128 * MIB },
+      });
+      await stage.guest("first");
+      await stage.guest("second");
     });
-    await stage.guest("first");
-    await stage.guest("second");
-  }, PATIENCE_MS);
-  afterAll(() => stage?.close(), PATIENCE_MS);
+    afterAll(() => stage?.close());
 
-  it(
-    "go there and back again",
-    async () => {
+    it("go there and back again", async () => {
       const there = await stage.move("first", "host-b");
       await stage.wentStraight(there);
       expect(there.ack).toMatchObject({ mode: "legacy", evidence: "trace" });
@@ -34,18 +42,10 @@ describe.skipIf(qemu === undefined)(`moves of guests${unlessQemu}`, () => {
       await stage.runsOnlyOn("first", "host-b");
       await stage.move("first", "host-a");
       await stage.runsOnlyOn("first", "host-a");
-    },
-    PATIENCE_MS * 2,
-  );
+    });
 
-  it(
-    "end when they are cancelled in precopy, with the guest where it was",
-    async () => {
-      const { id } = await stage.api.createMigration({
-        vm: "first",
-        target: "host-b",
-        policy: endlessly,
-      });
+    it("end when they are cancelled in precopy, with the guest where it was", async () => {
+      const { id } = await stage.api.createMigration({ vm: "first", target: "host-b", policy: endlessly });
       await stage.isInPrecopy(id);
       await stage.api.cancelMigration(id);
 
@@ -58,18 +58,10 @@ describe.skipIf(qemu === undefined)(`moves of guests${unlessQemu}`, () => {
         status: 409,
         problem: { code: "migration-over" },
       });
-    },
-    PATIENCE_MS * 2,
-  );
+    });
 
-  it(
-    "wait for a slot, can be cancelled there, and are let in when one comes free",
-    async () => {
-      const first = await stage.api.createMigration({
-        vm: "first",
-        target: "host-b",
-        policy: endlessly,
-      });
+    it("wait for a slot, can be cancelled there, and are let in when one comes free", async () => {
+      const first = await stage.api.createMigration({ vm: "first", target: "host-b", policy: endlessly });
       await stage.isInPrecopy(first.id);
       const second = await stage.api.createMigration({ vm: "second", target: "host-b" });
       await stage.api.cancelMigration(second.id);
@@ -84,13 +76,9 @@ describe.skipIf(qemu === undefined)(`moves of guests${unlessQemu}`, () => {
       expect(await stage.ends(third.id)).toMatchObject({ status: "completed" });
       await stage.runsOnlyOn("second", "host-b");
       await stage.runsOnlyOn("first", "host-a");
-    },
-    PATIENCE_MS * 2,
-  );
+    });
 
-  it(
-    "wait while the target has no memory for them, which a dry run says beforehand",
-    async () => {
+    it("wait while the target has no memory for them, which a dry run says beforehand", async () => {
       // host-b: 128 MiB, of which `second` has 48 and `filler` 64.
       await stage.guest("filler", "host-b", "pc", 64);
       const dry = await dryRun("first");
@@ -107,13 +95,12 @@ describe.skipIf(qemu === undefined)(`moves of guests${unlessQemu}`, () => {
       );
       expect(await stage.ends(id)).toMatchObject({ status: "completed" });
       await stage.runsOnlyOn("first", "host-b");
-    },
-    PATIENCE_MS * 2,
-  );
+    });
 
-  async function dryRun(vm: string): Promise<DryRun> {
-    return stage.api.dryRunMigration({ vm, target: "host-b" });
-  }
-});
+    async function dryRun(vm: string): Promise<DryRun> {
+      return stage.api.dryRunMigration({ vm, target: "host-b" });
+    }
+  },
+);
 
 type DryRun = { agreed: boolean; blockers: { message: string; cure: string }[] };

@@ -1,10 +1,10 @@
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ApiError } from "../../client/api-error.ts";
 import type { Vm } from "../../core/vm.ts";
 import { VmDefinition } from "../../core/vm.ts";
 import { Fleet } from "../../rig/fleet.ts";
+import { freeBasePort } from "../../rig/free-ports.ts";
 import { bootDiskDefinition, writeBootDisk } from "../../rig/guest/boot-disk.ts";
 import { waitForCounter } from "../../rig/guest/serial.ts";
 import { waitUntil } from "../../rig/wait-until.ts";
@@ -39,8 +39,8 @@ export class Bed {
     this.vm = "vm-1";
   }
 
-  /** `qemu`: the binary of both hosts. */
-  static async start(world: World, qemu: string): Promise<Bed> {
+  /** `qemu`: the binary of both hosts; `http`: see FleetOptions. */
+  static async start(world: World, qemu: string, { http = false } = {}): Promise<Bed> {
     const watched = world.watched(qemu);
     const { folder, switches } = world.place();
     const port = await freeBasePort();
@@ -49,6 +49,7 @@ export class Bed {
       const fleet = await Fleet.start({
         hosts: { "host-a": watched, "host-b": watched },
         port,
+        http,
         agent: { apiUrl: proxy.url, progressIntervalMs: 500 },
         agentEnvironment: { AWS_ENDPOINT_URL_SQS: proxy.url },
         // One of each: a slot that is left held stops the next run.
@@ -131,22 +132,4 @@ export class Bed {
     const path = this.fleet.serialLog("host-a", this.vm);
     await waitForCounter(path, ({ counter }) => counter > 60, { timeoutMs: PATIENCE_MS });
   }
-}
-
-/** Five ports in a row below those that the system gives out by itself. */
-async function freeBasePort(): Promise<number> {
-  for (let attempt = 0; attempt < 50; attempt += 1) {
-    const base = 10_000 + Math.floor(Math.random() * 20_000);
-    const free = await Promise.all([0, 1, 2, 3, 4].map((offset) => isFree(base + offset)));
-    if (free.every(Boolean)) return base;
-  }
-  throw new Error("Expected five free ports in a row between 10000 and 30000");
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.once("error", () => resolve(false));
-    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
-  });
 }

@@ -16,6 +16,8 @@ export type CampaignOptions = {
   lanes: number;
   /** Time runs so much faster than the machine's; always 1 with real QEMU. */
   rate: number;
+  /** The functions call every service over HTTP with signatures. */
+  http: boolean;
   /** Hears one line at a time. */
   say: (line: string) => void;
 };
@@ -101,7 +103,7 @@ export class Campaign {
   }
 
   #start(): Promise<Bed> {
-    return Bed.start(this.#world, this.qemu.path);
+    return Bed.start(this.#world, this.qemu.path, { http: this.#options.http });
   }
 
   #count(outcome: Outcome | undefined): void {
@@ -118,7 +120,7 @@ export class Campaign {
     violations: string[],
     { outcome, bed }: { outcome: Outcome | undefined; bed: Bed | undefined },
   ): Promise<void> {
-    const { seed, only, real, qemu, say } = this.#options;
+    const { seed, only, real, qemu, http, say } = this.#options;
     for (const violation of violations) say(`     ! ${violation}`);
     for (const line of outcome?.log ?? []) say(`       ${line}`);
     if (outcome && bed) {
@@ -133,6 +135,7 @@ export class Campaign {
       only === undefined ? "" : ` --only ${only}`,
       real ? " --real" : "",
       qemu === undefined ? "" : ` --qemu ${qemu}`,
+      http ? " --http" : "",
     ].join("");
     say(`     Again: npm run faults -- --seed ${seed} --run ${number}${which}`);
   }

@@ -15,6 +15,7 @@ const program = new Command("faults")
   .option("--qemu <path>", "this QEMU on both hosts")
   .option("--lanes <number>", "installations side by side (default: one a core)", whole(1, 64))
   .option("--rate <number>", "how much faster time runs on the model", whole(1, 100), RATE)
+  .option("--http", "the functions call every service over HTTP with signatures, as on AWS")
   .option("--json", "the result as JSON on the last line")
   .addHelpText("after", "\nThe exit status is 1 when anything was violated.")
   .parse();
@@ -28,6 +29,7 @@ type Options = {
   qemu?: string;
   lanes?: number;
   rate: number;
+  http?: boolean;
   json?: boolean;
 };
 const { runs, run, json, ...rest } = program.opts<Options>();
@@ -35,7 +37,12 @@ const seed = rest.seed ?? Math.floor(Math.random() * 2 ** 31);
 // Of the machine's own clock.
 const uptimeSeconds = process.uptime.bind(process);
 const campaign = new Campaign({
-  ...{ seed, real: rest.real ?? false, qemu: rest.qemu, only: rest.only, rate: rest.rate },
+  seed,
+  real: rest.real ?? false,
+  qemu: rest.qemu,
+  only: rest.only,
+  rate: rest.rate,
+  http: rest.http ?? false,
   lanes: rest.lanes ?? availableParallelism(),
   say: (line) => console.log(line),
 });

@@ -1,4 +1,3 @@
-import { createServer } from "node:net";
 import { join } from "node:path";
 import {
   DescribeExecutionCommand,
@@ -12,6 +11,7 @@ import { isFinal } from "../../../core/migration/migration.ts";
 import { VmDefinition } from "../../../core/vm.ts";
 import { findQemu } from "../../../qmp/testing/real-qemu.ts";
 import { Fleet, type FleetOptions } from "../../../rig/fleet.ts";
+import { freeBasePort } from "../../../rig/free-ports.ts";
 import { bootDiskDefinition, writeBootDisk } from "../../../rig/guest/boot-disk.ts";
 import type { GuestLoad } from "../../../rig/guest/boot-sector.ts";
 import { readCounter, waitForCounter } from "../../../rig/guest/serial.ts";
@@ -237,22 +237,4 @@ export class Stage {
       { timeoutMs: PATIENCE_MS, everyMs: 10 },
     );
   }
-}
-
-/** Five ports in a row below those that the system gives out by itself. */
-export async function freeBasePort(): Promise<number> {
-  for (let attempt = 0; attempt < 50; attempt += 1) {
-    const base = 10_000 + Math.floor(Math.random() * 20_000);
-    const free = await Promise.all([0, 1, 2, 3, 4].map((offset) => isFree(base + offset)));
-    if (free.every(Boolean)) return base;
-  }
-  throw new Error("Expected five free ports in a row between 10000 and 30000");
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.once("error", () => resolve(false));
-    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
-  });
 }

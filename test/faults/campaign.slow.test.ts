@@ -1,0 +1,18 @@
+import { describe, it } from "vitest";
+import { findQemu } from "../../qmp/testing/real-qemu.ts";
+import { commitSeed } from "./seed.ts";
+import { expectKept, SLICE_MS } from "./testing/slice.ts";
+
+const { seed, from } = commitSeed();
+const hasQemu = findQemu() !== undefined;
+
+/** Other faults with each commit, the same for each run of one. */
+describe(`a guest that is moved to and fro under the faults of seed ${seed} (${from})`, () => {
+  it("keeps every promise on the model: 40 runs", () => expectKept(seed, 40), SLICE_MS);
+
+  it.skipIf(!hasQemu)(
+    `keeps every promise on real QEMU: 6 runs${hasQemu ? "" : " (skipped: no QEMU)"}`,
+    () => expectKept(seed, 6, ["--real"]),
+    SLICE_MS,
+  );
+});
