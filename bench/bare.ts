@@ -13,13 +13,13 @@ export type BareRun = {
   blackoutMs: number;
   /** QEMU's total-time. */
   qemuTotalMs: number;
-  /** All that the script takes beyond starting the target and QEMU's total-time. */
+  /** What the script takes beyond starting the target and QEMU's total-time. */
   overheadMs: number;
 };
 
 /**
- * The baseline: the same guest moved by the shortest script that does it right: QMP on both ends of
- * one process, no record, no second opinion; the target starts the guest by itself.
+ * The baseline: the same guest moved by the shortest script that does it right. One process speaks
+ * QMP to both sides; nothing is recorded, and the target starts the guest by itself.
  */
 export async function bareMigration(qemu: string, definition: VmDefinition): Promise<BareRun> {
   const folder = mkdtempSync(join(tmpdir(), "sy-bare-"));
@@ -54,8 +54,9 @@ async function migrate(source: QmpClient, target: QmpClient) {
     capability,
     state: true,
   }));
-  for (const qmp of [source, target])
+  for (const qmp of [source, target]) {
     await qmp.execute("migrate-set-capabilities", { capabilities });
+  }
   await source.execute("migrate-set-parameters", { "max-bandwidth": 0 });
   await target.execute("migrate-incoming", { uri: "tcp:127.0.0.1:0" });
   const { "socket-address": addresses } = await target.execute("query-migrate");
@@ -66,7 +67,7 @@ async function migrate(source: QmpClient, target: QmpClient) {
     (event) => event.name === "MIGRATION" && event.data.status === "completed",
     within,
   );
-  // One that is cut off is told of by the first; the others must not count as unheard.
+  // The first rejection is thrown by `Promise.all`; the others must not count as unhandled.
   for (const wait of [stopped, resumed, completed]) wait.catch(() => undefined);
   await source.execute("migrate", { uri: `tcp:127.0.0.1:${addresses?.[0]?.port}` });
   const [stop, resume] = await Promise.all([stopped, resumed, completed]);
@@ -81,11 +82,14 @@ async function migrate(source: QmpClient, target: QmpClient) {
 function bareArguments(definition: VmDefinition): string[] {
   const json = (option: string) => (value: object) => [option, JSON.stringify(value)];
   return [
-    ...["-nodefaults", "-display", "none", "-machine", definition.machine, "-accel", "tcg"],
-    ...["-m", `${definition.memoryBytes / 2 ** 20}M`],
-    ...definition.blockdevs.flatMap(json("-blockdev")),
-    ...definition.devices.flatMap(json("-device")),
-  ];
+    ["-nodefaults"],
+    ["-display", "none"],
+    ["-machine", definition.machine],
+    ["-accel", "tcg"],
+    ["-m", `${definition.memoryBytes / 2 ** 20}M`],
+    ...definition.blockdevs.map(json("-blockdev")),
+    ...definition.devices.map(json("-device")),
+  ].flat();
 }
 
 function monitor(socket: string): string[] {

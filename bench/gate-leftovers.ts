@@ -3,10 +3,10 @@ import { QmpClient } from "../qmp/client.ts";
 import type { Fleet } from "../rig/fleet.ts";
 
 /**
- * What a gate has left in a guest's QEMU: its node, a dirty bitmap, the capability, a downtime limit
- * of 0. Its agent is stopped meanwhile, since QEMU serves one client per monitor.
+ * What a gate left in a guest's QEMU: its node, a dirty bitmap, the capability, a downtime limit of
+ * 0. The agent is stopped meanwhile, since QEMU serves one client per monitor.
  */
-export async function leftovers(fleet: Fleet, host: string, vm: string): Promise<string[]> {
+export async function findLeftovers(fleet: Fleet, host: string, vm: string): Promise<string[]> {
   await fleet.agent(host).stop();
   const qmp = await QmpClient.connect({ path: join(fleet.guestFolder(host, vm), "qmp.sock") });
   try {

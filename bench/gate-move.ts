@@ -7,16 +7,16 @@ import { waitUntil } from "../rig/wait-until.ts";
 export type Move = {
   /** QEMU's own figure. */
   downtimeMs: number;
-  /** STOP on the source to RESUME on the target, by QEMU's time stamps. */
+  /** From STOP on the source to RESUME on the target, by QEMU's time stamps. */
   blackoutMs: number;
-  /** Bytes that went while the guest stood still, as QEMU counts them; 0 where it does not say. */
+  /** Sent while the guest was stopped, as QEMU counts it; 0 where QEMU does not report it. */
   downtimeBytes: number;
 };
 
 export type HeldMove = Move & {
-  /** Leave has reached QEMU (the agent's word) to STOP. */
+  /** From the gate's opening in QEMU, as the agent reports it, to STOP. */
   openedToStopMs: number;
-  /** The call that gives leave was sent, and was answered, to STOP. */
+  /** From the switchover request (sent, and answered) to STOP. */
   sentToStopMs: number;
   answeredToStopMs: number;
   /** Ticks of the guest's counter (10 ms each) while it was held, per second. */
@@ -38,7 +38,7 @@ export async function plainMove(fleet: Fleet, ends: Ends): Promise<Move> {
   return finish(fleet, ends, id);
 }
 
-/** Holds for `holdMs` from the moment on that the agent says so, then gives leave. */
+/** Permits the switchover `holdMs` after the record says that the source holds. */
 export async function gatedMove(fleet: Fleet, ends: Ends, holdMs: number): Promise<HeldMove> {
   const id = await holdMove(fleet, ends);
   const before = await sample(fleet, ends, id);
@@ -82,19 +82,20 @@ export async function holdMove(fleet: Fleet, { vm, target }: Ends): Promise<stri
 }
 
 async function finish(fleet: Fleet, { vm, source, target }: Ends, id: string): Promise<Move> {
-  // All times are the record's own: looking less often only disturbs it less.
+  // All times are the record's own: seldom polling disturbs it less and costs no precision.
   const migration = await fleet.waitForMigration(id, { everyMs: 500 });
   const { figures, stoppedAtMs, targetRunningAtMs } = migration;
   if (!figures || stoppedAtMs === undefined || targetRunningAtMs === undefined) {
     throw new Error(`The move ended ${migration.status}: ${JSON.stringify(migration.failure)}`);
   }
-  await waitUntil("the source's process to be gone", () =>
+  await waitUntil("the end of the source's process", () =>
     fleet.guestPid(source, vm) === undefined ? true : undefined,
   );
   const reading = await waitUntil("the guest to count on the target", () =>
     readCounter(fleet.serialLog(target, vm)),
   );
-  if (reading.errors > 0) throw new Error(`The guest has lost memory: ${JSON.stringify(reading)}`);
+  if (reading.errors > 0)
+    throw new Error(`The guest found changed memory: ${JSON.stringify(reading)}`);
   return {
     downtimeMs: figures.downtimeMs,
     blackoutMs: targetRunningAtMs - stoppedAtMs,
@@ -107,7 +108,7 @@ async function sample(fleet: Fleet, { vm, source }: Ends, id: string) {
     readCounter(fleet.serialLog(source, vm)),
     fleet.api.getMigration(id),
   ]);
-  if (stoppedAtMs !== undefined) throw new Error("The guest was stopped while it was to be held");
+  if (stoppedAtMs !== undefined) throw new Error("Expected the guest to run while it is held");
   return {
     atMs: performance.now(),
     counter: reading?.counter ?? Number.NaN,

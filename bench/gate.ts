@@ -1,6 +1,6 @@
 import { cpus } from "node:os";
 import { join } from "node:path";
-import { Command, InvalidArgumentError } from "commander";
+import { Command } from "commander";
 import { VmDefinition } from "../core/vm.ts";
 import { Fleet } from "../rig/fleet.ts";
 import { bootDiskDefinition, writeBootDisk } from "../rig/guest/boot-disk.ts";
@@ -8,7 +8,8 @@ import type { GuestLoad } from "../rig/guest/boot-sector.ts";
 import { waitForCounter } from "../rig/guest/serial.ts";
 import { chooseQemu } from "../rig/qemu.ts";
 import { waitUntil } from "../rig/wait-until.ts";
-import { leftovers } from "./gate-leftovers.ts";
+import { wholeNumber } from "../rig/whole-number.ts";
+import { findLeftovers } from "./gate-leftovers.ts";
 import { gatedMove, type HeldMove, holdMove, type Move, plainMove } from "./gate-move.ts";
 import { round, spread } from "./statistics.ts";
 
@@ -26,8 +27,8 @@ const loads: Record<string, GuestLoad> = {
 const program = new Command("bench:gate")
   .description("A switchover held by the gate beside one without it: the same guest, alternating")
   .option("--json", "print one JSON object as the last line")
-  .option("--runs <number>", "moves of each kind and guest", whole(1, 1000), 5)
-  .option("--hold-seconds <number>", "how long it is held", whole(1, 3600), 20)
+  .option("--runs <number>", "moves of each kind and guest", wholeNumber(1, 1000), 5)
+  .option("--hold-seconds <number>", "how long it is held", wholeNumber(1, 3600), 20)
   .option("--qemu <path>", "QEMU of both ends")
   .parse();
 const options = program.opts<{ json?: true; runs: number; holdSeconds: number; qemu?: string }>();
@@ -50,22 +51,20 @@ try {
   await fleet.stop();
 }
 
-/** All moves of one guest. It is ended afterwards, so as not to disturb the next one's. */
+/** All moves of one guest, which is ended afterwards: it would disturb the next one's. */
 async function guest(vm: string, load: GuestLoad) {
   const disk = join(fleet.folder, `${vm}.img`);
   await writeBootDisk(disk, load);
   const definition = VmDefinition.parse({ memoryBytes: 128 * MIB, ...bootDiskDefinition(disk) });
   await fleet.startVm(vm, HOSTS[0], definition);
-  // Until it has gone round its working set once.
+  // By then it has dirtied its whole working set once.
   await waitForCounter(fleet.serialLog(HOSTS[0], vm), ({ counter }) => counter > 250, {
     timeoutMs: 60_000,
   });
   const plain: Move[] = [];
   const gated: HeldMove[] = [];
-  const [there, back] = [
-    { vm, source: HOSTS[0], target: HOSTS[1] },
-    { vm, source: HOSTS[1], target: HOSTS[0] },
-  ];
+  const there = { vm, source: HOSTS[0], target: HOSTS[1] };
+  const back = { vm, source: HOSTS[1], target: HOSTS[0] };
   // One of each to warm up: caches of the file system, of the compiler, of QEMU's probe.
   await plainMove(fleet, there);
   await gatedMove(fleet, back, 1_000);
@@ -77,7 +76,7 @@ async function guest(vm: string, load: GuestLoad) {
     if (!isOdd) plain.push(await plainMove(fleet, back));
     if (!options.json) console.error(`${vm}: run ${run} of ${options.runs}`);
   }
-  const left = await lookForLeftovers(vm);
+  const left = await expectNoLeftovers(vm);
   await fleet.api.deleteVm(vm, { mode: "quit" });
   await waitUntil(`${vm} to stop`, async () =>
     (await fleet.api.getVm(vm)).state === "stopped" ? true : undefined,
@@ -88,18 +87,18 @@ async function guest(vm: string, load: GuestLoad) {
   return summary(plain, gated, left);
 }
 
-/** In the process the guest came to, and in the one it stayed in when a held move was cancelled. */
-async function lookForLeftovers(vm: string) {
+/** In the target's process after a move, and in the source's after a held move was cancelled. */
+async function expectNoLeftovers(vm: string) {
   const { host: source } = await fleet.api.getVm(vm);
   const target = source === HOSTS[0] ? HOSTS[1] : HOSTS[0];
-  const completed = await leftovers(fleet, source, vm);
+  const completed = await findLeftovers(fleet, source, vm);
   const id = await holdMove(fleet, { vm, source, target });
   await fleet.api.cancelMigration(id);
   const { status } = await fleet.waitForMigration(id, { everyMs: 500 });
   if (status !== "cancelled") throw new Error(`Expected a held move to be cancelled: ${status}`);
-  const cancelled = await leftovers(fleet, source, vm);
+  const cancelled = await findLeftovers(fleet, source, vm);
   const found = [...completed, ...cancelled];
-  if (found.length > 0) throw new Error(`The gate has left behind: ${found.join(", ")}`);
+  if (found.length > 0) throw new Error(`The gate left in QEMU: ${found.join(", ")}`);
   return { completed, cancelled };
 }
 
@@ -110,14 +109,15 @@ function summary(plain: Move[], gated: HeldMove[], leftBehind: object) {
     blackoutMs: of(list, (one) => one.blackoutMs),
     downtimeBytes: of(list, (one) => one.downtimeBytes),
   });
-  const [without, withGate] = [moves(plain), moves(gated)];
+  const without = moves(plain);
+  const withGate = moves(gated);
   return {
     without,
     withGate,
     downtimeRatio: round(withGate.downtimeMs.median / without.downtimeMs.median),
     blackoutRatio: round(withGate.blackoutMs.median / without.blackoutMs.median),
-    releaseToStopMs: {
-      sinceReleased: of(gated, (one) => one.openedToStopMs),
+    permitToStopMs: {
+      sinceOpened: of(gated, (one) => one.openedToStopMs),
       sinceAnswered: of(gated, (one) => one.answeredToStopMs),
       sinceSent: of(gated, (one) => one.sentToStopMs),
     },
@@ -129,15 +129,5 @@ function summary(plain: Move[], gated: HeldMove[], leftBehind: object) {
       sentBytesPerSecond: of(gated, (one) => one.sentBytesPerSecond),
     },
     leftBehind,
-  };
-}
-
-function whole(min: number, max: number) {
-  return (text: string): number => {
-    const value = Number(text);
-    if (Number.isInteger(value) && value >= min && value <= max) return value;
-    throw new InvalidArgumentError(
-      `Expected a whole number from ${min} to ${max}, got \`${text}\`.`,
-    );
   };
 }

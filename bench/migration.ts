@@ -1,13 +1,13 @@
 import { cpus } from "node:os";
 import { join } from "node:path";
-import { Command, InvalidArgumentError } from "commander";
-import type { VmDefinition } from "../core/vm.ts";
-import { VmDefinition as Definition } from "../core/vm.ts";
+import { Command } from "commander";
+import { VmDefinition } from "../core/vm.ts";
 import { Fleet } from "../rig/fleet.ts";
 import { bootDiskDefinition, writeBootDisk } from "../rig/guest/boot-disk.ts";
 import { waitForCounter } from "../rig/guest/serial.ts";
 import { chooseQemu } from "../rig/qemu.ts";
 import { waitUntil } from "../rig/wait-until.ts";
+import { wholeNumber } from "../rig/whole-number.ts";
 import { type BareRun, bareMigration } from "./bare.ts";
 import { loopMs } from "./loop.ts";
 import { round, spread } from "./statistics.ts";
@@ -21,7 +21,7 @@ const HOSTS = ["host-a", "host-b"] as const;
 const program = new Command("bench:migration")
   .description("Our migration beside a bare QMP script: the same guest, alternating, in one run")
   .option("--json", "print one JSON object as the last line")
-  .option("--runs <number>", "migrations of each kind", runs, 10)
+  .option("--runs <number>", "migrations of each kind", wholeNumber(1, 1000), 10)
   .option("--qemu <path>", "QEMU of both ends")
   .parse();
 const options = program.opts<{ json?: true; runs: number; qemu?: string }>();
@@ -33,7 +33,7 @@ const fleet = await Fleet.start({ hosts: { [HOSTS[0]]: qemu.path, [HOSTS[1]]: qe
 try {
   const disk = join(fleet.folder, "boot.img");
   await writeBootDisk(disk, { dirtyBytesPerSecond: MIB, workingSetBytes: 8 * MIB });
-  const definition = Definition.parse({ memoryBytes: 128 * MIB, ...bootDiskDefinition(disk) });
+  const definition = VmDefinition.parse({ memoryBytes: 128 * MIB, ...bootDiskDefinition(disk) });
   await fleet.startVm(VM, HOSTS[0], definition);
   await waitForCounter(fleet.serialLog(HOSTS[0], VM), ({ counter }) => counter > 20, {
     timeoutMs: 60_000,
@@ -63,7 +63,7 @@ async function both(definition: VmDefinition, run: number) {
 
 async function ourMigration(source: string, target: string): Promise<OurRun> {
   const { id } = await fleet.api.createMigration({ vm: VM, target });
-  // All times are the record's own: looking less often only disturbs it less.
+  // All times are the record's own: seldom polling disturbs it less and costs no precision.
   const migration = await fleet.waitForMigration(id, { everyMs: 500 });
   const { figures, targetStartMs, stoppedAtMs, targetRunningAtMs, endedAt, createdAt } = migration;
   if (
@@ -77,8 +77,8 @@ async function ourMigration(source: string, target: string): Promise<OurRun> {
       `The migration ended ${migration.status}: ${JSON.stringify(migration.failure)}`,
     );
   }
-  // The way back needs the source to be gone.
-  await waitUntil("the source's process to be gone", () =>
+  // The next migration goes to the host that this one left.
+  await waitUntil("the end of the source's process", () =>
     fleet.guestPid(source, VM) === undefined ? true : undefined,
   );
   const totalMs = Date.parse(endedAt) - Date.parse(createdAt);
@@ -124,10 +124,4 @@ function report(ours: OurRun[], bare: BareRun[], loop: { before: number; after: 
   };
   if (options.json) console.log(JSON.stringify({ ...summary, difference }));
   else console.log(JSON.stringify({ ...summary, difference }, null, 2));
-}
-
-function runs(text: string): number {
-  const value = Number(text);
-  if (Number.isInteger(value) && value >= 1 && value <= 1000) return value;
-  throw new InvalidArgumentError(`Expected a whole number from 1 to 1000, got \`${text}\`.`);
 }

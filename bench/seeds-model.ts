@@ -2,7 +2,7 @@ import type { VfioKnobs } from "../emulators/qemu/knobs.ts";
 import { createVirtualPair } from "../emulators/qemu/virtual-pair.ts";
 
 /** A guest with VFIO devices, and how it is moved. */
-export interface Scenario {
+export type Scenario = {
   readonly name: string;
   readonly devices: number;
   /** State that each device saves after the guest stopped. */
@@ -11,15 +11,15 @@ export interface Scenario {
   readonly tls: boolean;
   /** Device state over this many of 15 multifd channels; 0 = over the main channel. */
   readonly dedicatedChannels: number;
-}
+};
 
 /** What is fitted: two numbers for a class of devices. */
-export interface DeviceConstants {
+export type DeviceConstants = {
   /** Reading state out of a device, and writing it into one. */
   readonly stateBytesPerSecond: number;
   /** Its other number: which one it is depends on the class. */
   readonly loadMs: number;
-}
+};
 
 /** What `loadMs` stands for in each class. */
 export type LoadKind = "initial" | "final";
@@ -32,7 +32,7 @@ export const assumptions = {
   multifdChannels: 15,
 } as const;
 
-const limitMs = 120_000;
+const LIMIT_MS = 120_000;
 
 /** The downtime of a whole migration of the model, on a virtual clock. */
 export function measureDowntimeMs(
@@ -52,7 +52,10 @@ export function measureDowntimeMs(
       vfio: { "*": deviceKnobs(scenario, constants, kind) },
     },
     arguments: [
-      ...["-machine", "pc-q35-10.0", "-m", String(assumptions.memoryMiB)],
+      "-machine",
+      "pc-q35-10.0",
+      "-m",
+      String(assumptions.memoryMiB),
       ...Array.from({ length: devices }, (_, index) => [
         "-device",
         `vfio-pci,host=0000:01:00.${index},id=vf${index},enable-migration=on`,
@@ -65,7 +68,8 @@ export function measureDowntimeMs(
     pair.target.execute("object-add", { ...credentials, endpoint: "server" });
   }
   const capabilities = [
-    ...["events", "return-path"],
+    "events",
+    "return-path",
     ...(ack ? ["switchover-ack"] : []),
     ...(dedicatedChannels > 0 ? ["multifd"] : []),
   ];
@@ -84,7 +88,7 @@ export function measureDowntimeMs(
     },
     targetParameters: both,
   });
-  const status = pair.finish(limitMs);
+  const status = pair.finish(LIMIT_MS);
   if (status !== "completed")
     throw new Error(`Expected ${scenario.name} to complete, got ${status}`);
   return (pair.source.execute("query-migrate") as { downtime: number }).downtime;
@@ -112,13 +116,14 @@ export function fitConstants(
   return fitLoad(1e9 / secondsPerGigabyte);
 }
 
-export interface Published extends Scenario {
+export type Published = Scenario & {
   readonly publishedMs: number;
-}
+};
 
 /** The least number for which `isEnough`, which grows, holds: to one part in 4000. */
 function bisect(low: number, high: number, isEnough: (value: number) => boolean): number {
-  let [from, to] = [low, high];
+  let from = low;
+  let to = high;
   for (let step = 0; step < 12; step++) {
     const middle = (from + to) / 2;
     if (isEnough(middle)) to = middle;

@@ -10,7 +10,7 @@ import {
   type Scenario,
 } from "./seeds-model.ts";
 
-interface DeviceClass {
+type DeviceClass = {
   readonly name: string;
   readonly kind: LoadKind;
   readonly rateRow: string;
@@ -18,7 +18,7 @@ interface DeviceClass {
   readonly rows: readonly Published[];
   /** The same machines with everything that helps. */
   readonly beyond: Scenario;
-}
+};
 
 const mlx5 = { devices: 1, stateBytes: 300e6, tls: false, dedicatedChannels: 0 } as const;
 const connectX7 = { devices: 4, stateBytes: 100 << 20, ack: true } as const;
@@ -85,20 +85,20 @@ const classes: readonly DeviceClass[] = [
   },
 ];
 
-interface Row {
+type Row = {
   readonly name: string;
   readonly publishedMs: number;
   readonly modelMs: number;
   readonly errorPercent: number;
-}
+};
 
-interface Prediction {
+type Prediction = {
   readonly name: string;
   readonly label: "prediction";
   readonly modelMs: number;
   /** Of that, what the target needs after the last byte: to be kept free when a limit is set. */
   readonly loadAllowanceMs: number;
-}
+};
 
 const help = `Usage: npm run bench:seeds [-- --json]
 

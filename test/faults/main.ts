@@ -1,5 +1,6 @@
 import { availableParallelism } from "node:os";
-import { Command, InvalidArgumentError, Option } from "commander";
+import { Command, Option } from "commander";
+import { wholeNumber } from "../../rig/whole-number.ts";
 import { Campaign } from "./campaign.ts";
 import { type FaultKind, faultKinds } from "./plan.ts";
 
@@ -7,14 +8,18 @@ const RATE = 4;
 
 const program = new Command("faults")
   .description("Moves a guest to and fro while parts are killed, frozen, cut off and lied to")
-  .option("--seed <number>", "what is drawn; printed (default: by chance)", whole(0, 2 ** 31))
-  .option("--runs <number>", "how many migrations", whole(1, 1_000_000), 20)
-  .option("--run <number>", "only this one of them", whole(0, 1_000_000))
+  .option("--seed <number>", "what is drawn; printed (default: by chance)", wholeNumber(0, 2 ** 31))
+  .option("--runs <number>", "how many migrations", wholeNumber(1, 1_000_000), 20)
+  .option("--run <number>", "only this one of them", wholeNumber(0, 1_000_000))
   .addOption(new Option("--only <fault>", "only this fault").choices(faultKinds))
   .option("--real", "on real QEMU (default: on the model)")
   .option("--qemu <path>", "this QEMU on both hosts")
-  .option("--lanes <number>", "installations side by side (default: one a core)", whole(1, 64))
-  .option("--rate <number>", "how much faster time runs on the model", whole(1, 100), RATE)
+  .option(
+    "--lanes <number>",
+    "installations side by side (default: one a core)",
+    wholeNumber(1, 64),
+  )
+  .option("--rate <number>", "how much faster time runs on the model", wholeNumber(1, 100), RATE)
   .option("--http", "the functions call every service over HTTP with signatures, as on AWS")
   .option("--json", "the result as JSON on the last line")
   .addHelpText("after", "\nThe exit status is 1 when anything was violated.")
@@ -69,14 +74,4 @@ function finish(): void {
   console.log(`${done} runs, ${violations} with violations, ${seconds} s`);
   const { byFault } = campaign;
   if (json) console.log(JSON.stringify({ seed, runs: done, violations, seconds, byFault }));
-}
-
-function whole(min: number, max: number) {
-  return (text: string): number => {
-    const value = Number(text);
-    if (Number.isInteger(value) && value >= min && value <= max) return value;
-    throw new InvalidArgumentError(
-      `Expected a whole number from ${min} to ${max}, got \`${text}\`.`,
-    );
-  };
 }

@@ -74,7 +74,7 @@ export const layers: Readonly<Record<string, Layer>> = {
   client: { imports: ["core", "functions types"], packages: ["hono", "zod"] },
   rig: {
     imports: ["core", "client", "qmp", "agent", "local", "emulators"],
-    packages: ["@aws-sdk/client-sfn"],
+    packages: ["@aws-sdk/client-sfn", "commander"],
   },
   demo: {
     imports: ["core", "client", "rig"],

@@ -1,4 +1,5 @@
-import { Command, InvalidArgumentError, Option } from "commander";
+import { Command, Option } from "commander";
+import { wholeNumber } from "../../rig/whole-number.ts";
 import { diagram } from "./diagram.ts";
 import { RigUnavailableError } from "./rig/errors.ts";
 import { buildRig, type Rig } from "./rig/rig.ts";
@@ -12,7 +13,12 @@ const list = scenarios.map(({ name, claim }) => `  ${name.padEnd(24)}${claim}`).
 const program = new Command("test:vfio")
   .description("Moves guests with VFIO devices (mediated ones, no hardware) over the HTTP API")
   .option("--json", "print one JSON object as the last line")
-  .option("--runs <number>", "migrations with and without the ACK for init-2s", positive, 3)
+  .option(
+    "--runs <number>",
+    "migrations with and without the ACK for init-2s",
+    wholeNumber(1, 50),
+    3,
+  )
   .addOption(new Option("--only <name...>", "run these scenarios only").choices(names))
   .option("--diagram", "print a timeline of each scenario's migration (Mermaid)")
   .addHelpText(
@@ -69,10 +75,4 @@ async function findRig(): Promise<Rig | undefined> {
 function say(line: string): void {
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(1).padStart(6);
   process.stderr.write(`[${seconds} s] ${line}\n`);
-}
-
-function positive(text: string): number {
-  const value = Number(text);
-  if (Number.isInteger(value) && value >= 1 && value <= 50) return value;
-  throw new InvalidArgumentError(`Expected a whole number from 1 to 50, got \`${text}\`.`);
 }
