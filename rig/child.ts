@@ -3,18 +3,19 @@ import { closeSync, openSync, readFileSync } from "node:fs";
 
 export type ChildOptions = {
   name: string;
-  /** Script and its arguments, run by this very Node. */
+  /** A script and its arguments, run by the same Node. */
   args: string[];
   environment: Record<string, string>;
-  /** Its stdout and stderr. */
+  /** Takes its stdout and stderr. */
   logFile: string;
 };
 
-/** A process of ours: its log goes to a file, its end is awaited. */
+/** A process started by this one, with its output in a file. */
 export class Child {
   readonly name: string;
   readonly #child: ChildProcess;
   readonly #logFile: string;
+  /** Resolves when it has exited, or could not be started. */
   readonly exited: Promise<void>;
 
   constructor(options: ChildOptions) {
@@ -54,7 +55,7 @@ export class Child {
   }
 
   /** The end of its log, for error messages. */
-  lastWords(): string {
+  logTail(): string {
     try {
       return readFileSync(this.#logFile, "utf8").slice(-3_000);
     } catch {

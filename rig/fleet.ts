@@ -22,9 +22,9 @@ type Ready = {
 };
 
 export type FleetOptions = {
-  /** QEMU binary of each host, by the host's name. */
+  /** The QEMU binary of each host, by the host's name. */
   hosts: Record<string, string>;
-  /** Base port of the local cloud; 0 (default): any. A restart needs a fixed one. */
+  /** Base port of the local cloud. Default 0: any; a cloud that is started again needs a fixed one. */
   port?: number;
   /** Environment of all processes (log level, model settings). */
   environment?: Record<string, string>;
@@ -39,15 +39,15 @@ export type FleetOptions = {
   agent?: object;
   /** More fields of the hosts, such as their slots. */
   host?: { slotsOut?: number; slotsIn?: number };
-  /** How long a part may take to come up, ms. Default 30 s. */
+  /** How long a part may take to start, ms. Default 30 s. */
   startMs?: number;
-  /** Its folder, which is made, and removed in the end. Default: a new one for temporary files. */
+  /** Its folder: created at the start, removed by `stop`. Default: a new temporary folder. */
   folder?: string;
 };
 
 /**
- * A whole installation on this machine, each part a process of its own as in production: the local
- * cloud and one agent per host. For the demo, benchmarks and end-to-end tests.
+ * A whole installation on this machine: the local cloud and one agent per host, each a process of its
+ * own as in production. For the demo, benchmarks and end-to-end tests.
  */
 export class Fleet {
   readonly folder: string;
@@ -62,7 +62,7 @@ export class Fleet {
     this.#options = options;
   }
 
-  /** @throws Error with the last words of the part that did not come up; nothing is left then. */
+  /** @throws Error with the end of the log of the part that did not start; nothing runs then. */
   static async start(options: FleetOptions): Promise<Fleet> {
     if (options.folder !== undefined) mkdirSync(options.folder, { mode: 0o700 });
     const folder = options.folder ?? mkdtempSync(join(tmpdir(), "sy-"));
@@ -78,7 +78,7 @@ export class Fleet {
   }
 
   get api(): Client {
-    if (!this.#api) throw new Error("The cloud is not up");
+    if (!this.#api) throw new Error("The cloud is not running");
     return this.#api;
   }
 
@@ -88,7 +88,7 @@ export class Fleet {
   }
 
   get cloud(): Child {
-    if (!this.#cloud) throw new Error("The cloud is not up");
+    if (!this.#cloud) throw new Error("The cloud is not running");
     return this.#cloud;
   }
 
@@ -127,7 +127,9 @@ export class Fleet {
       name: "cloud",
       args: [
         join(ROOT, "local/main.ts"),
-        ...["--data-dir", join(this.folder, "cloud"), "--port", port, "--ready-file", readyFile],
+        `--data-dir=${join(this.folder, "cloud")}`,
+        `--port=${port}`,
+        `--ready-file=${readyFile}`,
       ],
       environment: {
         ...this.#options.environment,
@@ -137,7 +139,7 @@ export class Fleet {
     });
     this.#cloud = cloud;
     this.#ready = await this.#await("the local cloud", () => {
-      if (!cloud.isRunning) throw new Error(`The local cloud ended: ${cloud.lastWords()}`);
+      if (!cloud.isRunning) throw new Error(`The local cloud ended: ${cloud.logTail()}`);
       return readJson<Ready>(readyFile);
     });
     this.#api = createClient({
@@ -163,7 +165,7 @@ export class Fleet {
   async waitForHost(host: string): Promise<Host> {
     return this.#await(`host ${host}`, async () => {
       const agent = this.agent(host);
-      if (!agent.isRunning) throw new Error(`The agent of ${host} ended: ${agent.lastWords()}`);
+      if (!agent.isRunning) throw new Error(`The agent of ${host} ended: ${agent.logTail()}`);
       const found = await this.api.getHost(host);
       return found.state === "active" ? found : undefined;
     });
@@ -178,12 +180,12 @@ export class Fleet {
     });
   }
 
-  /** Waits for the end; `onChange` hears of every new state of the record that was seen. */
+  /** Waits for the end; calls `onChange` with each new state of the record that it reads. */
   async waitForMigration(
     id: string,
     options: {
       timeoutMs?: number;
-      /** How often the record is read; the control plane pays for it. Default 50 ms. */
+      /** How often the record is read: each read costs the control plane time. Default 50 ms. */
       everyMs?: number;
       onChange?: (migration: Migration) => void;
     } = {},
@@ -202,11 +204,11 @@ export class Fleet {
     );
   }
 
-  /** Ends everything that was started: guests, agents, cloud, files. May be called again. */
+  /** Ends all guests, agents and the cloud, and removes the files. May be called again. */
   async stop(): Promise<void> {
     await Promise.all([...this.#agents.values()].map((agent) => agent.stop()));
     await this.#cloud?.stop();
-    // Also those that no manifest names (yet): an agent may have been killed over one.
+    // Also guests that no manifest names: an agent may have been killed before it wrote one.
     killProcessesUnder(this.folder);
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
   }

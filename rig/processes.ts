@@ -1,5 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 
+const PASSES_MAX = 50;
+
 /** Processes whose arguments name a file or folder in this folder. */
 export function processesUnder(folder: string): number[] {
   return readdirSync("/proc").flatMap((name) => {
@@ -15,11 +17,11 @@ export function processesUnder(folder: string): number[] {
 }
 
 /**
- * Ends them all, at once. For a folder that was made for them alone: whatever names it was started
- * from it, known to anybody or not.
+ * Kills all of them, except this process. For a folder created for them alone, so that every process
+ * that names it belongs to the same installation.
  */
 export function killProcessesUnder(folder: string): void {
-  // One that is killed may just have started another.
+  // A process may have started another one just before it was killed.
   for (let pass = 0; pass < PASSES_MAX; pass += 1) {
     const pids = processesUnder(folder).filter((pid) => pid !== process.pid);
     if (pids.length === 0) return;
@@ -27,10 +29,8 @@ export function killProcessesUnder(folder: string): void {
       try {
         process.kill(pid, "SIGKILL");
       } catch {
-        // It has ended by itself.
+        // It has exited by itself.
       }
     }
   }
 }
-
-const PASSES_MAX = 50;

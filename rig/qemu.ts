@@ -8,14 +8,14 @@ export type Qemu = { path: string; version: string; real: boolean };
 const MODEL = resolve(fileURLToPath(import.meta.url), "../../emulators/qemu/bin/qemu-system-model");
 
 /**
- * The QEMU to run on: the one named, else $SWITCHYARD_QEMU, else qemu-system-x86_64 on PATH, else our
- * model of it.
+ * The QEMU to run on: the one named, else $SWITCHYARD_QEMU, else qemu-system-x86_64 on PATH, else the
+ * model.
  *
  * @throws Error when one was named and does not work.
  */
 export function chooseQemu(named: string | undefined): Qemu {
-  const wish = named ?? process.env.SWITCHYARD_QEMU;
-  if (wish !== undefined) return describe(findExecutable(wish));
+  const chosen = named ?? process.env.SWITCHYARD_QEMU;
+  if (chosen !== undefined) return describe(findExecutable(chosen));
   try {
     return describe(findExecutable("qemu-system-x86_64"));
   } catch {
@@ -23,7 +23,7 @@ export function chooseQemu(named: string | undefined): Qemu {
   }
 }
 
-/** Our model of QEMU. */
+/** The model of QEMU. */
 export function modelQemu(): Qemu {
   return describe(MODEL);
 }
@@ -31,6 +31,6 @@ export function modelQemu(): Qemu {
 function describe(path: string): Qemu {
   const text = execFileSync(path, ["--version"], { encoding: "utf8", timeout: 20_000 });
   const version = /version (\d+\.\d+\.\d+)/.exec(text)?.[1];
-  if (version === undefined) throw new Error(`${path} does not say its version: ${text.trim()}`);
+  if (version === undefined) throw new Error(`${path} reports no version: ${text.trim()}`);
   return { path, version, real: path !== MODEL };
 }

@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 /**
- * Asks again and again until the answer is not undefined.
+ * Calls `probe` until it returns something other than undefined. Unlike vitest's `vi.waitFor` it can
+ * be used outside of tests, and an error of `probe` ends it.
  *
- * @throws Error naming what was awaited, after `timeoutMs`; whatever `probe` throws, at once.
+ * @throws Error that names what was awaited, after `timeoutMs`
  */
 export async function waitUntil<T>(
   what: string,

@@ -28,10 +28,10 @@ export async function writeBootDisk(path: string, load: GuestLoad): Promise<void
 }
 
 /** The part of a VM definition that is one disk: arguments of `-blockdev` and `-device`. */
-export interface BootDiskDefinition {
+export type BootDiskDefinition = {
   readonly blockdevs: Record<string, string | number | boolean>[];
   readonly devices: Record<string, string | number | boolean>[];
-}
+};
 
 /**
  * Describes the boot disk to QEMU. Read-only, so that source and target may hold the same file open

@@ -75,7 +75,8 @@ describe("writeBootDisk", () => {
 
 async function assemble(load: GuestLoad): Promise<Buffer> {
   const source = join(import.meta.dirname, "boot-sector.s");
-  const [object, binary] = [join(directory, "boot.o"), join(directory, "boot.bin")];
+  const object = join(directory, "boot.o");
+  const binary = join(directory, "boot.bin");
   const symbols = [
     ["--defsym", `RATE=${load.dirtyBytesPerSecond}`],
     ["--defsym", `PAGES=${load.workingSetBytes / 4096}`],

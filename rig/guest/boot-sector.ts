@@ -1,7 +1,7 @@
 import { machineCode } from "./machine-code.ts";
 
 /** What the guest does beside counting. Both values are patched into the image. */
-export interface GuestLoad {
+export type GuestLoad = {
   /**
    * Bytes of memory dirtied per second, 0 to 1 GiB, in whole pages of 4 KiB spread over 100 ticks
    * per second. 0 leaves the CPU idle. On a host too slow for the rate the guest dirties, and
@@ -13,7 +13,7 @@ export interface GuestLoad {
    * 4 MiB (the BIOS keeps tables at the top of it). May be 0 when the rate is 0.
    */
   readonly workingSetBytes: number;
-}
+};
 
 /** Where the working set starts, in bytes of guest-physical address. */
 export const WORKING_SET_START_BYTES = 2 * 1024 * 1024;

@@ -83,7 +83,7 @@ describe.skipIf(!hasQemu)("the guest on a real QEMU (needs qemu-system-x86_64)",
     const load = { dirtyBytesPerSecond: 8 * MIB, workingSetBytes: 124 * MIB };
     const { qmp, serialPath } = await start("vm", load, { memoryMebibytes: 128 });
     const first = await waitForCounter(serialPath, ({ counter }) => counter >= 10, PATIENCE);
-    // QEMU tells the rate while the migration is not over, of passes longer than a second: so the
+    // QEMU reports the rate until the migration ends, for passes longer than a second: so the
     // first pass is slowed down, and the end held off in pre-switchover.
     const capabilities = [{ capability: "pause-before-switchover", state: true }];
     await qmp.executeAny("migrate-set-capabilities", { capabilities });
@@ -117,7 +117,7 @@ describe.skipIf(!hasQemu)("the guest on a real QEMU (needs qemu-system-x86_64)",
     expect((await readLog(target.serialPath)).ready).toBe(false);
   });
 
-  it("counts an error for each page that was changed behind its back", async () => {
+  it("counts an error for each page that something else changed", async () => {
     const load = { dirtyBytesPerSecond: 16 * MIB, workingSetBytes: 8 * MIB };
     const gdb = join(directory, "gdb");
     const args = ["-gdb", `unix:${gdb},server=on,wait=off`];
@@ -132,10 +132,10 @@ describe.skipIf(!hasQemu)("the guest on a real QEMU (needs qemu-system-x86_64)",
   });
 });
 
-interface MigrateInfo {
+type MigrateInfo = {
   readonly status?: string;
   readonly ram?: { readonly "dirty-pages-rate": number };
-}
+};
 
 async function start(
   name: string,

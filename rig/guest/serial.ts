@@ -2,14 +2,14 @@ import { open } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 
 /** One line of the guest: its counter and the pages it found changed, both since boot. */
-export interface CounterReading {
+export type CounterReading = {
   /** Ticks of 10 ms since boot, without those the guest was stopped for. */
   readonly counter: number;
   /** Pages that did not hold what the guest had written to them. Anything but 0 is lost memory. */
   readonly errors: number;
-}
+};
 
-export interface SerialLog {
+export type SerialLog = {
   /** Whether the guest's greeting is in the log: true on the side where it booted. */
   readonly ready: boolean;
   /** The last counter of the log, if it has one. */
@@ -18,16 +18,16 @@ export interface SerialLog {
   readonly errors: number | undefined;
   /** Every whole counter line, oldest first. */
   readonly lines: readonly CounterReading[];
-}
+};
 
-export interface WaitForCounterOptions {
+export type WaitForCounterOptions = {
   /** Longest wait, in ms. */
   readonly timeoutMs: number;
   /** Ends the wait early. */
   readonly signal?: AbortSignal;
-}
+};
 
-/** The counter did not get there in time. `last` is what the log said at the end. */
+/** The counter did not get there in time. `last` is the last reading. */
 export class CounterTimeoutError extends Error {
   override name = "CounterTimeoutError";
   readonly last: CounterReading | undefined;
@@ -70,7 +70,7 @@ export async function readCounter(path: string): Promise<CounterReading | undefi
 }
 
 /**
- * Waits until the last counter of a serial log file satisfies `predicate`; looks every 50 ms.
+ * Waits until the last counter of a serial log file satisfies `predicate`; polls every 50 ms.
  *
  * @throws {CounterTimeoutError} when `timeoutMs` is over.
  * @throws an AbortError, or the signal's own reason, when `signal` aborts.

@@ -163,7 +163,7 @@ describe.skipIf(qemu === undefined)(`requests to a fleet at work${unlessQemu}`, 
       stage.fleet.startAgent("host-b");
       const wrong = stage.fleet.agent("host-b");
       await wrong.exited;
-      expect(wrong.lastWords()).toMatch(/"msg":"[^"]*host-b[^"]*key/);
+      expect(wrong.logTail()).toMatch(/"msg":"[^"]*host-b[^"]*key/);
     },
     PATIENCE_MS,
   );

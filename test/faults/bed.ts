@@ -12,23 +12,23 @@ import { FaultyProxy } from "./proxy.ts";
 import type { Switches, World } from "./world.ts";
 
 const MIB = 2 ** 20;
-/** The guest's. */
+/** Of the guest. */
 export const MEMORY_BYTES = 32 * MIB;
 const PATIENCE_MS = 120_000;
-/** Of a real clock. */
+/** By the machine's clock. */
 const START_MS = 60_000;
 const TRY_AGAIN_MS = 100;
 
 /**
  * An installation to break: the local cloud on fixed ports, two agents that reach it through a
- * proxy, and one guest that counts. Parts that were killed are started again as a supervisor would.
+ * proxy, and one guest that counts. A part that was killed is started again, as by a supervisor.
  */
 export class Bed {
   readonly fleet: Fleet;
   readonly proxy: FaultyProxy;
   readonly switches: Switches;
   vm: string;
-  /** By how much the clock of the workflows is ahead. */
+  /** How far the clock of the workflows is ahead. */
   leapMs = 0;
   #guests = 1;
 
@@ -52,7 +52,7 @@ export class Bed {
         http,
         agent: { apiUrl: proxy.url, progressIntervalMs: 500 },
         agentEnvironment: { AWS_ENDPOINT_URL_SQS: proxy.url },
-        // One of each: a slot that is left held stops the next run.
+        // One of each: a slot that is not released blocks the next run.
         host: { slotsIn: 1, slotsOut: 1 },
         environment: { LOG_LEVEL: "info", ...switches.environment },
         folder,
@@ -73,7 +73,7 @@ export class Bed {
     this.proxy.close();
   }
 
-  /** Where the guest is, and where it goes next; after a loss, of a new guest. */
+  /** Source and target of the next move; after a loss, of a new guest. */
   async ends(): Promise<{ source: string; target: string }> {
     const { state, host } = await this.api<Vm>("GET", `/v1/vms/${this.vm}`);
     if (state === "failed") {
@@ -85,7 +85,7 @@ export class Bed {
     return { source: host, target: host === "host-a" ? "host-b" : "host-a" };
   }
 
-  /** A call of the public API, made again for as long as the coordinator is away. */
+  /** Calls the public API, again while the coordinator does not answer. */
   async api<T = unknown>(method: string, path: string, body?: unknown): Promise<T> {
     const key = method === "POST" ? { "idempotency-key": `k-${Date.now()}-${Math.random()}` } : {};
     return waitUntil(

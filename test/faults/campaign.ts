@@ -10,16 +10,16 @@ export type CampaignOptions = {
   real: boolean;
   /** A QEMU binary for both hosts. */
   qemu?: string | undefined;
-  /** Draws this fault first in each run. */
+  /** The first fault of each run; default: drawn. */
   only?: FaultKind | undefined;
   /** Installations side by side. */
   lanes: number;
-  /** Time runs so much faster than the machine's; always 1 with real QEMU. */
+  /** How much faster time runs than the machine's; always 1 with real QEMU. */
   rate: number;
   /** The functions call every service over HTTP with signatures. */
   http: boolean;
-  /** Hears one line at a time. */
-  say: (line: string) => void;
+  /** Called with each line of the report. */
+  print: (line: string) => void;
 };
 
 /** Migrations under seeded faults, in several installations side by side. */
@@ -48,13 +48,13 @@ export class Campaign {
     return { runs: this.#done, violations: this.#violated };
   }
 
-  /** Each run by its number, whichever lane is free. Nothing is left when it has ended. */
+  /** Runs these numbers, each in the next free lane; then ends all installations. */
   async go(numbers: number[]): Promise<void> {
     const left = numbers.values();
     const { lanes } = this.#options;
     const width = Math.min(lanes, numbers.length);
     try {
-      // One after the other: the first start fills the cache that makes the others fast.
+      // One after the other: the first start fills the compile cache of the others.
       const beds: Bed[] = [];
       while (beds.length < width) beds.push(await this.#start());
       await Promise.all(beds.map((bed) => this.#lane(bed, left)));
@@ -63,13 +63,13 @@ export class Campaign {
     }
   }
 
-  /** Ends everything at once, whatever is under way; no more is said. */
+  /** Kills everything at once and prints nothing more. */
   stop(): void {
     this.#stopped = true;
     this.#world.close();
   }
 
-  /** The installation is kept for as long as nothing was violated in it. */
+  /** Keeps one installation until a run in it violates something. */
   async #lane(first: Bed, left: Iterable<number>): Promise<void> {
     let bed: Bed | undefined = first;
     for (const number of left) {
@@ -88,14 +88,14 @@ export class Campaign {
       const tookMs = Math.round(performance.now() - startedMs);
       const word = violations.length > 0 ? "VIOLATED" : "ok";
       const strikes = plan.strikes.map(describeStrike).join(", ");
-      this.#options.say(
+      this.#options.print(
         `${String(number).padStart(4)} ${word} ${describe(outcome)}, ${tookMs} ms: ${strikes}` +
           `${plan.gated ? ", gated" : ""} (${outcome?.hit.length ?? 0} hit)`,
       );
       this.#count(outcome);
       if (violations.length === 0) continue;
       await this.#report(number, violations, { outcome, bed });
-      // Whatever is wrong with it must not be taken for a fault of the next run.
+      // What is wrong with it must not count as a violation of the next run.
       await bed?.close();
       bed = undefined;
     }
@@ -120,15 +120,15 @@ export class Campaign {
     violations: string[],
     { outcome, bed }: { outcome: Outcome | undefined; bed: Bed | undefined },
   ): Promise<void> {
-    const { seed, only, real, qemu, http, say } = this.#options;
-    for (const violation of violations) say(`     ! ${violation}`);
-    for (const line of outcome?.log ?? []) say(`       ${line}`);
+    const { seed, only, real, qemu, http, print } = this.#options;
+    for (const violation of violations) print(`     ! ${violation}`);
+    for (const line of outcome?.log ?? []) print(`       ${line}`);
     if (outcome && bed) {
       const { items } = await bed.fleet.api
         .getTimeline(outcome.migration.id)
         .catch(() => ({ items: [] }));
       for (const { at, origin, type, detail } of items) {
-        say(`       ${at} ${origin} ${type} ${JSON.stringify(detail).slice(0, 300)}`);
+        print(`       ${at} ${origin} ${type} ${JSON.stringify(detail).slice(0, 300)}`);
       }
     }
     const which = [
@@ -137,7 +137,7 @@ export class Campaign {
       qemu === undefined ? "" : ` --qemu ${qemu}`,
       http ? " --http" : "",
     ].join("");
-    say(`     Again: npm run faults -- --seed ${seed} --run ${number}${which}`);
+    print(`     Again: npm run faults -- --seed ${seed} --run ${number}${which}`);
   }
 }
 

@@ -18,10 +18,10 @@ import type { Witness } from "./witness.ts";
 import { WATCH_SOCKET } from "./world.ts";
 
 const QUIET_MS = 30_000;
-/** The end is written before the source's process is ended: a command that is lost is waited for. */
+/** The record ends before the source's process: a lost discard command must time out first. */
 const DISCARD_MS = 180_000;
 const POLL_MS = 250;
-/** Of a migration that never looked back, and of any other. */
+/** Of a migration without the way back, and of any other. */
 const TRANSITIONS_MAX = { forward: 20, back: 30 };
 const MORE_TICKS = 20;
 
@@ -29,7 +29,7 @@ type Evidence = {
   bed: Bed;
   witness: Witness;
   migration: Migration;
-  /** The target has said that it runs; the guest may not have had the time to say so itself. */
+  /** The target reported that it runs; the guest may not have printed anything yet. */
   targetRan: boolean;
   /** QEMUs that the run has killed: only then may a guest be lost. */
   killedQemus: Victim[];
@@ -37,7 +37,7 @@ type Evidence = {
 
 type Found = { violations: string[]; transitions: number; runsOn: string | undefined };
 
-/** What must hold once a migration has ended, whatever struck it. */
+/** Checks what must hold once a migration has ended, whatever faults it met. */
 export async function check(evidence: Evidence): Promise<Found> {
   const { bed, witness, migration } = evidence;
   const violations: string[] = [];
@@ -64,7 +64,7 @@ export async function check(evidence: Evidence): Promise<Found> {
     violations.push(`${transitions} transitions`);
   }
   if (migration.status === "unknown") {
-    violations.push(`nobody knows where it runs: ${migration.failure?.state}`);
+    violations.push(`the end is unknown: ${migration.failure?.state}`);
   }
   const vm = () => bed.api<Vm>("GET", `/v1/vms/${bed.vm}`);
   await claim("the VM's lock is free", async () => (await vm()).lockedBy === undefined);
@@ -96,7 +96,7 @@ export async function check(evidence: Evidence): Promise<Found> {
   return { violations: [...violations, ...witness.violations], transitions, runsOn };
 }
 
-/** What the records say, against what was done and what the guest did. */
+/** Compares the records with the faults and with what the guest printed. */
 function falseClaims(
   { migration, killedQemus, witness, targetRan }: Evidence,
   runsOn: string | undefined,
@@ -107,9 +107,9 @@ function falseClaims(
     found.push("the guest is lost, and no QEMU was killed");
   }
   if (runsOn === undefined && killedQemus.every((victim) => victim === "target-qemu")) {
-    // Once leave to run was written down, nobody can say that it has not.
+    // Once the run grant is written, no one can exclude that the guest ran.
     const mayHaveRun = witness.targetRan || targetRan || status === "completed";
-    if (!mayHaveRun) found.push("the guest is lost, and it never left the source");
+    if (!mayHaveRun) found.push("the guest is lost, and it never ran on the target");
   }
   if (status === "completed" && runsOn === source) {
     found.push(`completed, but the guest is on ${source}`);
@@ -119,14 +119,14 @@ function falseClaims(
   }
   if (runsOn === source && witness.targetRan)
     found.push("the source's copy runs after the target's");
-  const said = migration.runningOn;
-  if (said !== undefined && runsOn !== undefined && said !== runsOn) {
-    found.push(`the record says ${said}, the VM's says ${runsOn}`);
+  const recorded = migration.runningOn;
+  if (recorded !== undefined && runsOn !== undefined && recorded !== runsOn) {
+    found.push(`the migration's record has ${recorded}, the VM's has ${runsOn}`);
   }
   return found;
 }
 
-/** Asks the guest's QEMU over a monitor of the harness's own. */
+/** Asks the guest's QEMU over the monitor that World adds to it. */
 async function isClean(bed: Bed, host: string): Promise<boolean> {
   const path = join(bed.fleet.guestFolder(host, bed.vm), WATCH_SOCKET);
   const qmp = await QmpClient.connect({ path });

@@ -7,8 +7,12 @@ import { type FaultKind, faultKinds } from "./plan.ts";
 const RATE = 4;
 
 const program = new Command("faults")
-  .description("Moves a guest to and fro while parts are killed, frozen, cut off and lied to")
-  .option("--seed <number>", "what is drawn; printed (default: by chance)", wholeNumber(0, 2 ** 31))
+  .description("Moves a guest to and fro while parts are killed, frozen, cut off and misled")
+  .option(
+    "--seed <number>",
+    "decides which faults are drawn; printed (default: random)",
+    wholeNumber(0, 2 ** 31),
+  )
   .option("--runs <number>", "how many migrations", wholeNumber(1, 1_000_000), 20)
   .option("--run <number>", "only this one of them", wholeNumber(0, 1_000_000))
   .addOption(new Option("--only <fault>", "only this fault").choices(faultKinds))
@@ -39,7 +43,7 @@ type Options = {
 };
 const { runs, run, json, ...rest } = program.opts<Options>();
 const seed = rest.seed ?? Math.floor(Math.random() * 2 ** 31);
-// Of the machine's own clock.
+// Bound before the campaign replaces the clock.
 const uptimeSeconds = process.uptime.bind(process);
 const campaign = new Campaign({
   seed,
@@ -49,10 +53,10 @@ const campaign = new Campaign({
   rate: rest.rate,
   http: rest.http ?? false,
   lanes: rest.lanes ?? availableParallelism(),
-  say: (line) => console.log(line),
+  print: (line) => console.log(line),
 });
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-  // At once: the keyboard's signal has reached all parts as well.
+  // At once: Ctrl-C in a terminal has reached all parts as well.
   process.on(signal, () => {
     campaign.stop();
     finish();
@@ -65,7 +69,7 @@ const model = real ? "" : ` (MODEL, ${rest.rate} times as fast)`;
 console.log(`Seed ${seed}, QEMU ${version}${model}, in ${campaign.folder}`);
 await campaign.go(run === undefined ? Array.from({ length: runs }, (_, each) => each) : [run]);
 finish();
-// Left to itself Node may wait for ever, at full speed, for sockets that were reset while they closed.
+// Otherwise Node may wait for ever, at full speed, for sockets that were reset while they closed.
 process.exit(campaign.result.violations > 0 ? 1 : 0);
 
 function finish(): void {

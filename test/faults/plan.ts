@@ -7,18 +7,18 @@ const MIB = 2 ** 20;
 const FUNCTION_TIMEOUT_MS = 30_000;
 
 /**
- * Moments of a migration that a strike can be aimed at, in their order. Each is seen in what passes
- * between the parts, and what passes waits until the strike is done: so also the phases that last
+ * Moments of a migration that a strike can be aimed at, in their order. Each is recognised by a
+ * message between the parts, which is held back until the strike is done: so even phases that last
  * for milliseconds are hit.
  */
 export const moments = {
-  /** The migration was asked for. */
+  /** The migration was requested. */
   asked: "admit",
   /** `source.probe` is on its way to the source. */
   probe: "probe",
   /** `target.prepare` is on its way to the target. */
   preparing: "prepare",
-  /** The target listens and says so. */
+  /** The target reports that it listens. */
   prepared: "prepare",
   /** `source.start` is on its way to the source. */
   starting: "precopy",
@@ -28,13 +28,13 @@ export const moments = {
   acked: "await-ack",
   /** Gated: converged and held. */
   held: "await-ack",
-  /** Gated: the guest has stopped, the rest of it trickles. */
+  /** Gated: the guest has stopped, the rest is sent slowly. */
   stopped: "switchover",
   /** The target has the whole guest; its last message to the source is held. */
   loaded: "switchover",
   /** The source completes, and the handover link stalls. */
   handing: "confirm",
-  /** The guest runs on the target; nobody else knows. */
+  /** The guest runs on the target; the event has not left its host. */
   running: "confirm",
 } as const;
 export type Moment = keyof typeof moments;
@@ -99,7 +99,7 @@ export const faultKinds: FaultKind[] = [
   ...(["clock-jump", "fail-function", "expire-waits", "cancel"] as const),
 ];
 
-/** How often each is drawn, of all. */
+/** The relative frequency of each. */
 const weights: Record<FaultKind, number> = {
   kill: 10,
   freeze: 5,
@@ -171,7 +171,7 @@ function drawStrike(random: Random, gated: boolean, only: FaultKind | undefined)
   return { at, afterMs, fault };
 }
 
-/** What is not there yet cannot be struck. */
+/** The first moment at which the victim exists. */
 function firstMoment(fault: Fault): Moment {
   if ("victim" in fault) return fault.victim === "target-qemu" ? "prepared" : "asked";
   return "link" in fault ? "starting" : "asked";
@@ -210,12 +210,12 @@ function drawFault(random: Random, kind: FaultKind): Fault {
     }
     case "fail-function": {
       const how = pick(random, ["before", "after", "slow"] as const);
-      // The longer one is more than a function may take.
+      // The longer delay exceeds the function's timeout.
       const late = how === "slow" && random.chance(0.25) ? FUNCTION_TIMEOUT_MS + 1_000 : forMs;
       return { kind, how, times: between(random, 1, 3), forMs: late };
     }
     case "expire-waits":
-      // A missed beat; a command's time; the time of any state.
+      // More than a heartbeat; than a command's deadline; than any state's.
       return { kind, leapMs: pick(random, [70_000, 300_000, 4 * 3_600_000]) };
     default:
       return { kind };
@@ -242,7 +242,7 @@ function between(random: Random, min: number, max: number): number {
   return Math.floor(min + random.next() * (max - min + 1));
 }
 
-/** One line, for people. */
+/** One line, for a report. */
 export function describeStrike({ at, afterMs, fault }: Strike): string {
   const { kind, ...rest } = fault;
   const details = Object.values(rest).join(" ");

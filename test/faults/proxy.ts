@@ -17,26 +17,26 @@ import { signatureOf } from "../../emulators/aws/http/signature.ts";
 const LOCAL_KEY = { accessKeyId: "local", secretAccessKey: "local" };
 
 export type ProxyHooks = {
-  /** A command on its way to its host; what comes back is delivered in its place. */
+  /** A command on its way to its host; the returned command is delivered in its place. */
   onCommand(command: Command): Promise<Command>;
   /** An event on its way to the cloud. */
   onEvent(body: EventBody, host: string): Promise<void>;
 };
 
-/** What the proxy does to everything that passes; all off at first. */
+/** What the proxy does to all messages; all off at first. */
 export type Weather = {
   refuse: "503" | "reset" | undefined;
-  /** The call has its effect, and its answer is lost. */
+  /** The call takes effect, and its answer is lost. */
   loseAnswers: boolean;
   duplicateCommands: boolean;
   delayCommandsMs: number;
   duplicateEvents: boolean;
   delayEventsMs: number;
-  /** The next command comes after the one that follows it, or late. */
+  /** The next command is delivered after the one that follows it, or late. */
   reorderCommands: boolean;
-  /** The next batch is taken to be lost, and comes after the one that follows it. */
+  /** The sender of the next batch gets no answer; it is delivered after the one that follows. */
   reorderEvents: boolean;
-  /** Each call takes so much longer. */
+  /** Each call takes this much longer. */
   slowMs: number;
 };
 
@@ -51,7 +51,7 @@ const FAIR: Weather = {
   reorderEvents: false,
   slowMs: 0,
 };
-/** When nothing follows it, a command is late by this. */
+/** Delay of a reordered command that no other follows. */
 const REORDER_MS = 5_000;
 
 type Message = { MessageId: string; ReceiptHandle: string; MD5OfBody: string; Body: string };
@@ -59,8 +59,8 @@ type Answer = { status: number; headers: Record<string, string>; body: string };
 type Upstream = { apiPort: number; sqsPort: number };
 
 /**
- * Stands between the agents and the cloud: passes on what agents post and what they receive from
- * their queues, and does to it what a network and a cloud do on bad days. Loopback only.
+ * A proxy between the agents and the cloud, on loopback: it forwards what agents post and what they
+ * receive from their queues, and delays, duplicates, reorders or loses it.
  */
 export class FaultyProxy {
   weather: Weather = { ...FAIR };
@@ -69,11 +69,11 @@ export class FaultyProxy {
   readonly #server: ReturnType<typeof createServer>;
   readonly #upstream: Upstream;
   readonly #sockets = new Set<Socket>();
-  /** Copies and late messages, by queue. */
+  /** Duplicates and delayed messages, by queue. */
   readonly #late = new Map<string, { message: Message; atMs: number }[]>();
-  /** Commands that wait for the one that follows them. */
+  /** Commands that wait for the next one. */
   readonly #overtaken = new Set<Message>();
-  /** Batches that were taken to be lost, by host. */
+  /** Batches whose sender got no answer, by host. */
   readonly #stray = new Map<string, { incoming: IncomingMessage; body: string }>();
 
   private constructor(server: ReturnType<typeof createServer>, port: number, upstream: Upstream) {
@@ -105,7 +105,7 @@ export class FaultyProxy {
     return `http://127.0.0.1:${this.port}`;
   }
 
-  /** Everything passes as it is again. */
+  /** Forwards everything unchanged again. */
   clear(): void {
     this.weather = { ...FAIR };
     this.hooks = undefined;
@@ -127,11 +127,11 @@ export class FaultyProxy {
       return;
     }
     if (this.weather.slowMs > 0) await sleep(this.weather.slowMs);
-    const gone = new AbortController();
-    response.on("close", () => gone.abort());
+    const closed = new AbortController();
+    response.on("close", () => closed.abort());
     const answer = (incoming.url ?? "").startsWith("/agent/")
-      ? await this.#post(incoming, body, gone.signal)
-      : await this.#queue(incoming, body, gone.signal);
+      ? await this.#post(incoming, body, closed.signal)
+      : await this.#queue(incoming, body, closed.signal);
     if (this.weather.loseAnswers || this.weather.refuse !== undefined) {
       incoming.socket.resetAndDestroy();
       return;
@@ -155,7 +155,7 @@ export class FaultyProxy {
     if (this.weather.reorderEvents && batch.success) {
       this.weather.reorderEvents = false;
       this.#stray.set(host, { incoming, body });
-      throw new Error("Lost on its way");
+      throw new Error("Lost on the way");
     }
     const answer = await forward(apiPort, incoming, body, signal);
     const stray = this.#stray.get(host);
@@ -173,7 +173,7 @@ export class FaultyProxy {
     const queue = call.QueueUrl ?? "";
     const due = await this.#due(queue);
     if (due.length > 0) return jsonAnswer({ Messages: due });
-    // Short polls while something is kept back, so that it is handed out in time.
+    // Short polls while something is held back, so that it is delivered in time.
     const waitSeconds = this.#late.get(queue)?.length ? 1 : call.WaitTimeSeconds;
     const asked = JSON.stringify({ ...call, WaitTimeSeconds: waitSeconds });
     const sent = asked === body ? incoming : await signAgain(incoming, asked);
@@ -202,7 +202,7 @@ export class FaultyProxy {
     }
     if (duplicateCommands) keep(Date.now() + 300);
     if (delayCommandsMs === 0) return [changed];
-    // Whatever comes meanwhile overtakes it.
+    // Commands that arrive meanwhile overtake it.
     keep(Date.now() + delayCommandsMs);
     return [];
   }
@@ -253,7 +253,12 @@ function forward(
     const { "content-length": _, connection: __, ...rest } = headers;
     const outgoing = request(
       {
-        ...{ host: "127.0.0.1", port, method, path: url, signal, agent: false },
+        host: "127.0.0.1",
+        port,
+        method,
+        path: url,
+        signal,
+        agent: false,
         headers: { ...rest, "content-length": Buffer.byteLength(body) },
       },
       (response) => {

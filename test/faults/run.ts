@@ -8,33 +8,33 @@ import { waitUntil } from "../../rig/wait-until.ts";
 import type { Bed } from "./bed.ts";
 import { check } from "./check.ts";
 import { describeStrike, type Moment, type Plan, type Strike } from "./plan.ts";
-import { carryOut, type Site } from "./strike.ts";
+import { applyFault, type Site } from "./strike.ts";
 import { TcpRelay } from "./tcp-relay.ts";
 import { Witness } from "./witness.ts";
 
-/** Six turns at an end that does not answer take 25 s each, after 30 s of waiting for a word. */
+/** Six turns at a side that does not answer take 25 s each, after 30 s of waiting for an event. */
 const END_MS = 300_000;
-/** What passes is not kept back longer than this. */
+/** A message is held back no longer than this. */
 const HOLD_MS_MAX = 5_000;
-/** The last part of a gated migration, B/s: the guest then stands still for a while. */
+/** Of the last part of a gated migration, so that the guest is stopped for a while. */
 const TRICKLE_BYTES_PER_SECOND = 1_000_000;
-/** Looks cost the coordinator more than its own work does. */
-const LOOK_MS = 500;
+/** Each read of the record costs the coordinator more time than its own work. */
+const POLL_MS = 500;
 const PERMIT_LATEST_MS = 30_000;
 
 export type Outcome = {
   migration: Migration;
-  /** Strikes that took place. */
+  /** The strikes that took place. */
   hit: Strike[];
   violations: string[];
   transitions: number;
-  /** What the run did and saw, with ms since its start. */
+  /** What the run did and observed, each with ms since its start. */
   log: string[];
-  /** Where the guest runs now; undefined: nowhere. */
+  /** The host that the guest runs on now; undefined: none. */
   runsOn: string | undefined;
 };
 
-/** One migration under one plan: moves the guest, strikes, and turns at what is left. */
+/** One migration under one plan: moves the guest, applies the faults, and checks the result. */
 export class Run {
   readonly source: string;
   readonly target: string;
@@ -44,7 +44,7 @@ export class Run {
   readonly #log: string[] = [];
   readonly #hit: Strike[] = [];
   readonly #reached = new Set<Moment>();
-  /** Everything that is still to happen, awaited before the end is checked. */
+  /** Work under way; awaited before the result is checked. */
   readonly #pending = new Set<Promise<void>>();
   readonly #starts = new Map<string, { uri: string; port: number }>();
   #stream: TcpRelay | undefined;
@@ -59,7 +59,7 @@ export class Run {
     this.target = ends.target;
   }
 
-  /** @throws Error when the bed itself is not fit to go on with. */
+  /** @throws Error when the installation cannot be used any more */
   static async go(bed: Bed, plan: Plan): Promise<Outcome> {
     const run = new Run(bed, plan, await bed.ends());
     return run.#go();
@@ -80,14 +80,14 @@ export class Run {
       const body = { vm, target: this.target, policy: this.#plan.policy };
       const { id } = await this.#bed.api<Migration>("POST", "/v1/migrations", body);
       this.#migrationId = id;
-      this.#say(`${id}: ${vm} from ${this.source} (QEMU ${pids[0]}) to ${this.target}`);
+      this.#record(`${id}: ${vm} from ${this.source} (QEMU ${pids[0]}) to ${this.target}`);
       await this.#reach("asked");
       this.#later(this.#permitInTheEnd());
       const ended = await this.#end().catch((error: unknown) => error);
       if (ended instanceof Error) return await this.#unended(ended);
       const migration = ended as Migration;
       this.#over = true;
-      this.#say(`ended: ${migration.status} ${migration.failure?.code ?? ""}`);
+      this.#record(`ended: ${migration.status} ${migration.failure?.code ?? ""}`);
       while (this.#pending.size > 0) await Promise.all(this.#pending);
       proxy.clear();
       this.#bed.switches.clear("functions");
@@ -120,8 +120,12 @@ export class Run {
     const transitions = await countTransitions(migration.executionArn ?? "", environment);
     const violations = [error.message];
     return {
-      ...{ migration, hit: this.#hit, log: this.#log },
-      ...{ violations, transitions, runsOn: undefined },
+      migration,
+      hit: this.#hit,
+      log: this.#log,
+      violations,
+      transitions,
+      runsOn: undefined,
     };
   }
 
@@ -136,12 +140,12 @@ export class Run {
         const migration = await this.#read();
         return isFinal(migration.status) ? migration : undefined;
       },
-      { timeoutMs: END_MS, everyMs: LOOK_MS },
+      { timeoutMs: END_MS, everyMs: POLL_MS },
     );
   }
 
   async #onCommand(command: Command): Promise<Command> {
-    this.#say(`command ${command.verb} to ${command.host}`);
+    this.#record(`command ${command.verb} to ${command.host}`);
     if (command.migrationId !== this.#migrationId) return command;
     if (command.verb === "source.probe") await this.#reach("probe");
     if (command.verb === "target.prepare") await this.#reach("preparing");
@@ -154,7 +158,7 @@ export class Run {
   async #onEvent(body: EventBody): Promise<void> {
     if (body.type !== "migration.progress") {
       const about = "commandId" in body ? ` ${body.commandId.split(".").slice(1).join(".")}` : "";
-      this.#say(`event ${body.type}${about}${"error" in body ? ` ${body.error.message}` : ""}`);
+      this.#record(`event ${body.type}${about}${"error" in body ? ` ${body.error.message}` : ""}`);
     }
     if (body.type === "command.completed" && body.commandId.includes(".prepare.")) {
       return this.#reach("prepared");
@@ -193,12 +197,12 @@ export class Run {
   }
 
   async #onShut(): Promise<"pass" | "lose"> {
-    this.#say("the target has the whole guest");
+    this.#record("the target has the whole guest");
     await this.#reach("loaded");
     if (this.#plan.strikes.some(({ fault }) => fault.kind === "lose-last-message")) return "lose";
     if (this.#aims("handing")) {
       this.#handover?.stall(true);
-      // The source has completed by then, and its agent has said so in vain.
+      // By then the source has completed, and its agent's report has not reached the target.
       this.#later(sleep(100).then(() => this.#handing()));
     }
     return "pass";
@@ -213,7 +217,7 @@ export class Run {
     return this.#plan.strikes.some(({ at }) => at === moment);
   }
 
-  /** Strikes that are aimed at this moment; what passes waits for those that come at once. */
+  /** Starts the strikes aimed at this moment; the message waits for those without a delay. */
   async #reach(moment: Moment): Promise<void> {
     if (this.#reached.has(moment) || this.#over) return;
     this.#reached.add(moment);
@@ -225,15 +229,15 @@ export class Run {
     }
   }
 
-  /** `struck`: the harm is done; `done`: what was killed is back, what was stopped goes on. */
+  /** `struck`: the fault has begun; `done`: it is over, and killed parts have been started again. */
   #strike(strike: Strike): { struck: Promise<void>; done: Promise<void> } {
     const struck = Promise.withResolvers<void>();
     const done = (async () => {
       if (strike.afterMs > 0) await sleep(strike.afterMs);
       if (this.#over) return struck.resolve();
-      this.#say(`STRIKE ${describeStrike(strike)}`);
+      this.#record(`STRIKE ${describeStrike(strike)}`);
       this.#hit.push(strike);
-      const rest = carryOut(strike.fault, this.#site());
+      const rest = applyFault(strike.fault, this.#site());
       struck.resolve();
       await rest;
     })();
@@ -242,21 +246,23 @@ export class Run {
 
   #site(): Site {
     return {
-      ...{ bed: this.#bed, source: this.source, target: this.target },
+      bed: this.#bed,
+      source: this.source,
+      target: this.target,
       relay: (link) => (link === "stream" ? this.#stream : this.#handover),
       cancel: () => this.#later(this.#ask("cancel")),
-      say: (text) => this.#say(text),
+      log: (text) => this.#record(text),
     };
   }
 
   async #permit(): Promise<void> {
     await sleep(this.#plan.permitAfterMs);
-    // From here on the rest trickles, so that the guest stands still long enough to be struck.
+    // From here on the rest is sent slowly, so that the guest is stopped long enough to be struck.
     if (this.#aims("stopped")) this.#stream?.slow(TRICKLE_BYTES_PER_SECOND);
     await this.#ask("switchover");
   }
 
-  /** The word that it holds may be lost with an agent. */
+  /** The event that it holds may be lost with an agent. */
   async #permitInTheEnd(): Promise<void> {
     if (!this.#plan.gated) return;
     const latestMs = performance.now() + PERMIT_LATEST_MS;
@@ -267,21 +273,21 @@ export class Run {
   async #ask(what: "cancel" | "switchover"): Promise<void> {
     try {
       await this.#bed.api("POST", `/v1/migrations/${this.#migrationId}/${what}`);
-      this.#say(`${what}: accepted`);
+      this.#record(`${what}: accepted`);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      this.#say(`${what}: ${error.message}`);
+      this.#record(`${what}: ${error.message}`);
     }
   }
 
   #later(work: Promise<void>): void {
     const kept = work
-      .catch((error: unknown) => this.#say(`the harness itself failed: ${String(error)}`))
+      .catch((error: unknown) => this.#record(`the harness itself failed: ${String(error)}`))
       .finally(() => this.#pending.delete(kept));
     this.#pending.add(kept);
   }
 
-  #say(text: string): void {
+  #record(text: string): void {
     this.#log.push(`${Math.round(performance.now() - this.#startedMs)} ${text}`);
   }
 }

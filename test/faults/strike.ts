@@ -5,19 +5,19 @@ import type { FunctionTrouble } from "./inside/functions.ts";
 import type { Fault, Link, Victim } from "./plan.ts";
 import type { TcpRelay } from "./tcp-relay.ts";
 
-/** What a strike needs to know of the run that it strikes. */
+/** What a fault needs to know of the run that it strikes. */
 export type Site = {
   bed: Bed;
   source: string;
   target: string;
   relay(link: Link): TcpRelay | undefined;
-  /** Asks for a cancel, and does not wait for the answer. */
+  /** Requests a cancel without waiting for the answer. */
   cancel(): void;
-  say(text: string): void;
+  log(text: string): void;
 };
 
-/** Does the harm at once, as far as that can be; resolves when what is for a time is over. */
-export async function carryOut(fault: Fault, site: Site): Promise<void> {
+/** Applies the fault at once; resolves when a fault that lasts for a time is over. */
+export async function applyFault(fault: Fault, site: Site): Promise<void> {
   const { weather } = site.bed.proxy;
   switch (fault.kind) {
     case "kill":
@@ -35,7 +35,7 @@ export async function carryOut(fault: Fault, site: Site): Promise<void> {
       await sleep(fault.forMs);
       return site.relay(fault.link)?.slow(Number.POSITIVE_INFINITY);
     case "lose-last-message":
-      return; // Done by the relay when it passes.
+      return; // The relay drops it: see Run#onShut.
     case "api-unavailable":
       weather.refuse = fault.how;
       await sleep(fault.forMs);
@@ -70,7 +70,7 @@ export async function carryOut(fault: Fault, site: Site): Promise<void> {
       weather.reorderEvents = true;
       return;
     case "cancel":
-      // Not awaited: this may be inside a call that the cloud waits for.
+      // Not awaited: this may run inside a call that the cloud waits for.
       return site.cancel();
     default:
       return strikeInside(fault, site);
@@ -112,7 +112,7 @@ async function kill(site: Site, victim: Victim, restartAfterMs: number): Promise
   if (victim.endsWith("agent")) return site.bed.killAgent(hostOf(site, victim), restartAfterMs);
   const qemu = findQemu(site, victim);
   if (qemu) sendSignal(qemu, "SIGKILL");
-  else site.say(`there is no ${victim}`);
+  else site.log(`there is no ${victim}`);
 }
 
 async function freeze(site: Site, victim: Victim, forMs: number): Promise<void> {

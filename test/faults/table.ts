@@ -9,16 +9,31 @@ import { World } from "./world.ts";
 
 const FILE = resolve(import.meta.dirname, "../../docs/internals/kill-table.md");
 
-/** One moment of each phase, and how it is held while the kill is made. */
+/** Moments of each phase, and what happens in them when the process is killed. */
 const rows: { phase: string; at: Moment; gated: boolean; how: string }[] = [
   { phase: "prepare", at: "preparing", gated: false, how: "`target.prepare` is on its way" },
-  { phase: "prepare", at: "prepared", gated: false, how: "the target listens, nobody knows yet" },
+  {
+    phase: "prepare",
+    at: "prepared",
+    gated: false,
+    how: "the target listens, which is not reported yet",
+  },
   { phase: "precopy", at: "started", gated: false, how: "memory is being sent" },
   { phase: "await-ack", at: "held", gated: true, how: "converged; a gate holds, the guest runs" },
-  { phase: "switchover", at: "stopped", gated: true, how: "the guest has stopped, data trickles" },
+  {
+    phase: "switchover",
+    at: "stopped",
+    gated: true,
+    how: "the guest has stopped, data is sent slowly",
+  },
   { phase: "switchover", at: "loaded", gated: false, how: "all is loaded, the source waits" },
   { phase: "confirm", at: "handing", gated: false, how: "completed; the handover link stalls" },
-  { phase: "confirm", at: "running", gated: false, how: "the guest runs, the cloud is not told" },
+  {
+    phase: "confirm",
+    at: "running",
+    gated: false,
+    how: "the guest runs, the cloud has not got the event",
+  },
 ];
 
 const program = new Command("faults:table")
@@ -28,7 +43,7 @@ const program = new Command("faults:table")
   .parse();
 const options = program.opts<{ qemu?: string; only: string }>();
 const qemu = chooseQemu(options.qemu);
-if (!qemu.real) throw new Error("Expected a real QEMU: the table is no claim about the model");
+if (!qemu.real) throw new Error("Expected a real QEMU: the table is about QEMU");
 
 const world = new World();
 let bed: Bed | undefined;
@@ -37,7 +52,7 @@ const lines: string[] = [];
 try {
   for (const row of rows) {
     for (const victim of victims) {
-      // There is no such process yet.
+      // That process does not exist yet.
       if (row.at === "preparing" && victim === "target-qemu") continue;
       if (!`${row.at} ${victim}`.includes(options.only)) continue;
       lines.push(await fill(row, victim));
@@ -64,8 +79,8 @@ async function fill(row: (typeof rows)[number], victim: Victim): Promise<string>
   const place = placeOf(outcome);
   const isSound = outcome.violations.length === 0 && outcome.hit.length === 1;
   const { status, failure } = outcome.migration;
-  const word = failure === undefined ? status : `${status} (\`${failure.code}\`)`;
-  const end = isSound ? word : `**not as it must be**: ${word}`;
+  const ending = failure === undefined ? status : `${status} (\`${failure.code}\`)`;
+  const end = isSound ? ending : `**violated**: ${ending}`;
   console.log(`${isSound ? "ok" : "VIOLATED"} ${row.at} ${victim}: ${end}, ${place}`);
   if (!isSound) {
     violations += 1;

@@ -5,15 +5,16 @@ const SWITCHOVER_ACK = 7;
 const TICK_MS = 20;
 
 export type RelayHooks = {
-  /** The target's ACK passes; it waits for the promise. */
+  /** The target's ACK arrived; it is forwarded when the promise resolves. */
   onAck?: () => Promise<void>;
-  /** The target's last message to the source passes; it waits for the promise. */
+  /** The target's last message to the source arrived; the promise decides what becomes of it. */
   onShut?: () => Promise<"pass" | "lose">;
 };
 
 /**
- * Passes TCP connections on, and stalls, slows or breaks them. With hooks it reads the return path
- * of QEMU's migration stream on the first connection: frames of be16 type, be16 length, payload.
+ * Forwards TCP connections, and stalls, slows or breaks them. With hooks it parses the return path
+ * of QEMU's migration stream on the first connection: frames of be16 type, be16 length and payload
+ * (QEMU migration/migration.c, migrate_send_rp_message).
  */
 export class TcpRelay {
   readonly #server: Server;
@@ -46,9 +47,9 @@ export class TcpRelay {
     return address.port;
   }
 
-  /** Breaks every connection; new ones are still taken. */
+  /** Breaks every connection; new ones are still accepted. */
   cut(): void {
-    // One that connects would be reset once it has connected, and linger when it never does.
+    // A reset of a socket that still connects takes effect only once it is connected.
     for (const socket of this.#sockets) {
       if (socket.connecting) socket.destroy();
       else socket.resetAndDestroy();
@@ -117,7 +118,7 @@ export class TcpRelay {
     const type = frame.readUInt16BE(0);
     if (type === SWITCHOVER_ACK) await this.#hooks?.onAck?.();
     if (type === SHUT && (await this.#hooks?.onShut?.()) === "lose") {
-      // As when the connection breaks under it: nothing after it arrives either.
+      // As when the connection breaks: nothing after it arrives either.
       to.resetAndDestroy();
       return;
     }
@@ -128,7 +129,7 @@ export class TcpRelay {
     let offset = 0;
     while (offset < bytes.length) {
       while (this.#stalled && !this.#closed && !to.destroyed) await pause(TICK_MS);
-      if (to.destroyed) throw new Error("The other end is gone");
+      if (to.destroyed) throw new Error("The peer has closed the connection");
       const size = Math.max(1, Math.floor((this.#bytesPerSecond * TICK_MS) / 1_000));
       const part = bytes.subarray(offset, offset + Math.min(size, bytes.length));
       const drained = to.write(part);

@@ -7,8 +7,8 @@ const TAIL_BYTES = 2_048;
 type Side = { path: string; bytes: number };
 
 /**
- * Watches the serial logs of both ends for as long as a migration lasts: who prints, runs. Whatever
- * the parts say of themselves, this is what the guest did.
+ * Watches the serial logs of both sides during a migration: a side that prints runs the guest. This
+ * is what the guest did, independent of what the agents report.
  */
 export class Witness {
   readonly violations: string[] = [];
@@ -21,8 +21,8 @@ export class Witness {
   constructor(paths: { source: string; target: string }) {
     this.#source = { path: paths.source, bytes: 0 };
     this.#target = { path: paths.target, bytes: 0 };
-    this.#look();
-    this.#timer = setInterval(() => this.#look(), EVERY_MS);
+    this.#poll();
+    this.#timer = setInterval(() => this.#poll(), EVERY_MS);
   }
 
   /** The guest has run on the target. */
@@ -30,18 +30,18 @@ export class Witness {
     return this.#targetRan;
   }
 
-  /** The highest count seen, on either side. */
+  /** The highest count printed so far, on either side. */
   get counter(): number {
     return this.#counter;
   }
 
   close(): void {
-    this.#look();
+    this.#poll();
     clearInterval(this.#timer);
   }
 
-  #look(): void {
-    // The target first: whatever the source printed before the target began is then seen with it.
+  #poll(): void {
+    // The target first: what the source printed before the target began is then read afterwards.
     const target = this.#read(this.#target);
     const ranBefore = this.#targetRan;
     if (target) this.#targetRan = true;
@@ -49,7 +49,7 @@ export class Witness {
     if (source && ranBefore) this.#violate("the source ran after the target had begun to");
   }
 
-  /** Whether it has printed since the last look. */
+  /** Whether it has printed since the last poll. */
   #read(side: Side): boolean {
     const tail = readTail(side.path);
     if (tail === undefined || tail.bytes <= side.bytes) return false;

@@ -14,10 +14,10 @@ import {
 
 const PRELOAD = pathToFileURL(join(import.meta.dirname, "inside/preload.ts")).href;
 
-/** In the folder of each guest: a monitor of QEMU that is the harness's own. */
+/** In the folder of each guest: a second QMP monitor, for the campaign. */
 export const WATCH_SOCKET = "watch.sock";
 
-/** What all installations of a campaign have in common: a folder, a speed of time, a cache. */
+/** What all installations of a campaign share: a folder, the speed of time, a compile cache. */
 export class World {
   readonly folder = mkdtempSync(join(tmpdir(), "sy-"));
   readonly rate: number;
@@ -30,10 +30,10 @@ export class World {
     if (rate !== 1) installClock({ rate, sinceMs: this.#sinceMs });
   }
 
-  /** Room for one more installation: its folder, and switches that its parts obey. */
+  /** Creates the folder of one more installation, and its switches. */
   place(): { folder: string; switches: Switches } {
     this.#places += 1;
-    // Short: paths of sockets are limited.
+    // Short: the length of a socket's path is limited.
     const folder = join(this.folder, String(this.#places));
     const switches = join(this.folder, `${this.#places}-switches`);
     const cache = join(this.folder, "node-cache");
@@ -47,7 +47,7 @@ export class World {
     return { folder, switches: new Switches(switches, environment) };
   }
 
-  /** A QEMU that is this one, with a monitor more for each guest. */
+  /** A wrapper of this QEMU that adds a monitor to each guest. */
   watched(qemu: string): string {
     const path = join(this.folder, "qemu");
     const script = `#!/bin/sh
@@ -61,7 +61,7 @@ esac
     return path;
   }
 
-  /** Ends all that still runs in it, at once. May be called again. */
+  /** Kills all processes of all installations, and removes the files. May be called again. */
   close(): void {
     killProcessesUnder(this.folder);
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });

@@ -31,7 +31,7 @@ export function diagram({ migration, timeline }: Move): string {
     "  dateFormat x",
     "  axisFormat %S.%L s",
     ...bars,
-    ...(marks.length === 0 ? [] : ["  section told by agents", ...marks]),
+    ...(marks.length === 0 ? [] : ["  section events of the agents", ...marks]),
     "```",
   ].join("\n");
 }

@@ -5,11 +5,11 @@ import type { Move } from "./move.ts";
 /** Waiting for the ACK must take the devices' load time out of the downtime: at most this is left. */
 export const RATIO_MAX = 0.1;
 
-/** A move that has gone its way, guest and devices whole, without a look at the way back. */
+/** The move completed with guest and devices whole, and without the way back. */
 export function expectCompleted({ migration, timeline }: Move): void {
   assert.equal(migration.status, "completed", migration.failure?.message);
   assert.equal(migration.runningOn, migration.target);
-  const wayBack = migration.phases.filter(({ name }) => /reconcile|undo|release/.test(name));
+  const wayBack = migration.phases.filter(({ name }) => /^(reconcile|undo|end)$/.test(name));
   assert.deepEqual(wayBack, [], "phases of the way back");
   assert.equal(
     timeline.find(({ type }) => type === "migration.failed"),
@@ -32,7 +32,7 @@ export function expectAcked(move: Move, devices: readonly string[]): void {
   );
 }
 
-/** None was agreed on, and none was seen. */
+/** None was agreed on, and none was reported. */
 export function expectNoAck({ migration: { ack, agreement }, timeline }: Move): void {
   assert.equal(ack?.mode, "none");
   assert.equal(ack.evidence, undefined);
@@ -41,7 +41,7 @@ export function expectNoAck({ migration: { ack, agreement }, timeline }: Move): 
   assert.deepEqual(
     timeline.filter(({ type }) => /^migration\.ack/.test(type)),
     [],
-    "told of an ACK",
+    "events about an ACK",
   );
 }
 

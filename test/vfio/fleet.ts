@@ -143,7 +143,7 @@ export class VfioFleet {
   }
 
   /** The last migration's timeline and the ends of the agents' logs, for error messages. */
-  async lastWords(): Promise<string> {
+  async diagnosis(): Promise<string> {
     const id = this.lastMigration;
     const none = { items: [] };
     const timeline = id === undefined ? none : await this.api.getTimeline(id).catch(() => none);

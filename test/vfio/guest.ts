@@ -17,7 +17,12 @@ export function guestDefinition(resources: readonly string[]): VmDefinition {
     // Every device costs downtime when code runs through two emulators, and so does the description
     // of the stream, which is for analysis only.
     machineOptions: {
-      ...{ acpi: false, usb: false, hpet: false, i8042: false, smbus: false, vmport: false },
+      acpi: false,
+      usb: false,
+      hpet: false,
+      i8042: false,
+      smbus: false,
+      vmport: false,
       "suppress-vmdesc": true,
     },
     memoryBytes: 32 * MIB,

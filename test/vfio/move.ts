@@ -6,7 +6,7 @@ import { DEVICES, SOURCE, TARGET, type VfioFleet } from "./fleet.ts";
 import { RigGuest } from "./guest.ts";
 import type { MttyKnobs } from "./rig/mdev.ts";
 
-/** What the link is said to give: QEMU cannot measure it while nothing is left to send. */
+/** Stated, since QEMU cannot measure the link while nothing is left to send. */
 const BANDWIDTH_BYTES_PER_SECOND = 1_000_000_000;
 const END_MS = 180_000;
 const SUCCESSOR_MS = 10_000;
@@ -17,11 +17,11 @@ export type MoveOptions = {
   /** 1 or 2. Default 1. */
   devices?: number;
   policy?: z.input<typeof MigrationPolicy>;
-  /** Done as soon as the source waits for the ACK. */
+  /** Called as soon as the source waits for the ACK. */
   inGate?: (move: { id: string; guest: RigGuest }) => Promise<void>;
-  /** A successor is expected to go on after this migration has been given up: it is the move's. */
+  /** A successor is expected after this migration was given up; the move's figures are its. */
   successor?: true;
-  /** Done from the start on, beside it. */
+  /** Called at the start; runs beside the migration. */
   meanwhile?: (move: { id: string; guest: RigGuest }) => Promise<void>;
 };
 
@@ -85,7 +85,7 @@ async function successorOf(fleet: VfioFleet, id: string): Promise<string> {
   return await waitUntil(`the successor of ${id}`, named, { timeoutMs: SUCCESSOR_MS });
 }
 
-/** The source has all but the last of it over there and waits for the target's word. */
+/** The source has converged and waits for the target's ACK. */
 export async function waitUntilInGate(fleet: VfioFleet, id: string): Promise<void> {
   await waitUntil(
     `${id} to wait for the ACK`,

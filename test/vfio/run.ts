@@ -70,7 +70,7 @@ async function runOne(
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     say(`${name}: FAILED: ${message}`);
-    say(await fleet.lastWords());
+    say(await fleet.diagnosis());
     outcome.results.push({ name, ok: false, downtimeMs: null, ack: null, error: message });
   }
 }

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { QmpClient } from "../../../qmp/client.ts";
 import { bootDiskDefinition } from "../boot-disk.ts";
 
-export interface GuestQemuOptions {
+export type GuestQemuOptions = {
   readonly binary: string;
   /** Holds this QEMU's sockets and serial log. */
   readonly directory: string;
@@ -17,15 +17,15 @@ export interface GuestQemuOptions {
   readonly memoryMebibytes?: number;
   /** More arguments, such as `["-incoming", "defer"]`. */
   readonly args?: readonly string[];
-}
+};
 
 /** A QEMU that runs, or waits for, the guest of this folder. */
-export interface GuestQemu {
+export type GuestQemu = {
   readonly qmp: QmpClient;
   readonly serialPath: string;
   /** Kills QEMU and waits for its end. */
   readonly stop: () => Promise<void>;
-}
+};
 
 /** Starts QEMU on TCG with nothing but the guest's disk, a serial log and a QMP socket. */
 export async function startGuestQemu(options: GuestQemuOptions): Promise<GuestQemu> {

@@ -5,16 +5,16 @@ import { promisify } from "node:util";
 
 export type FastClock = {
   rate: number;
-  /** When it was as late as the machine's clock, ms since the epoch. */
+  /** When it agreed with the machine's clock, ms since the epoch. */
   sinceMs: number;
-  /** By how many ms the wall clock is off. */
+  /** The error of the wall clock, ms. */
   offMs?: () => number;
 };
 
 /**
- * Makes time run faster in this process: what waits an hour is done in some minutes. All processes
- * with the same settings agree on the time. Timers are never early. What Node does inside (its HTTP
- * server's timeouts) keeps the machine's time. For tests alone.
+ * Makes time run faster in this process. All processes with the same settings agree on the time.
+ * Timers are never early. Node's internal timers (its HTTP server's timeouts) keep the machine's
+ * time.
  */
 export function installClock({ rate, sinceMs, offMs = () => 0 }: FastClock): void {
   installWallClock(rate, sinceMs, offMs);

@@ -4,15 +4,17 @@ import { syncBuiltinESMExports } from "node:module";
 const STDERR = 2;
 
 /**
- * As a full disk: files can be made, renamed and removed, but nothing goes into them. The first
- * write takes a part of what it is given, as a real one does. What goes to the log still passes.
+ * Behaves like a full disk: files can be created, renamed and removed, but not written. The first
+ * write takes a part of its data, as on a real disk. The log can still be written.
  */
 export function installDisk(isFull: () => boolean): void {
   const { writeSync, writeFileSync } = fs;
   let rest = 0;
   const full = (syscall: string) =>
     Object.assign(new Error(`ENOSPC: no space left on device, ${syscall}`), {
-      ...{ errno: -28, code: "ENOSPC", syscall },
+      errno: -28,
+      code: "ENOSPC",
+      syscall,
     });
   const write = (descriptor: number, data: string | NodeJS.ArrayBufferView, ...more: unknown[]) => {
     const call = writeSync as (...args: unknown[]) => number;

@@ -10,14 +10,13 @@ import { readSwitch, writeSwitch } from "./switches.ts";
 
 export * from "../../../emulators/aws/lambda/registry.ts";
 
-/** What befalls the next calls of functions. */
+/** What happens to the next calls of functions. */
 export type FunctionTrouble = {
-  how: /** The call fails, and the function has done nothing. */
-    | "before"
-    /** The function has done its work, and the call fails. */
-    | "after"
-    /** The work begins late. */
-    | "slow";
+  /**
+   * `before`: the call fails, and the function is not run. `after`: the function is run, and the call
+   * fails. `slow`: the function is run late.
+   */
+  how: "before" | "after" | "slow";
   /** Calls still to be struck. */
   times: number;
   forMs: number;
@@ -25,7 +24,7 @@ export type FunctionTrouble = {
 
 const { switches } = readInside();
 
-/** Functions that fail when they are told to, as Lambda itself may. */
+/** Functions that fail on demand, as Lambda itself may. */
 export function functionRegistry(options?: RegistryOptions): FunctionRegistry {
   const registry = sound(options);
   return {
@@ -54,7 +53,7 @@ function take(): FunctionTrouble | undefined {
   return trouble;
 }
 
-/** What Step Functions sees when the service fails, whatever the function did. */
+/** The error that Step Functions gets when the service fails, whatever the function did. */
 function failure(): Error {
   return Object.assign(new Error("Struck by the fault campaign"), {
     name: "Lambda.ServiceException",

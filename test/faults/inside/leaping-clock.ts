@@ -4,15 +4,15 @@ import { readSwitch } from "./switches.ts";
 
 export * from "../../../emulators/aws/clock.ts";
 
-const LOOK_MS = 20;
+const POLL_MS = 20;
 const { switches } = readInside();
 const pending = new Map<number, { dueAt: number; fire: () => void }>();
 let leaptMs = leap();
 let next = 0;
 
 /**
- * The clock of the workflows, which leaps when it is told to: whatever waited until then has waited
- * too long, and its task tokens are worth nothing any more.
+ * The clock of the workflows, which leaps on demand: every wait that is due by then ends, and the
+ * task tokens of states that timed out are no longer valid.
  */
 export const systemClock: Clock = {
   now: () => machines.now() + leaptMs,
@@ -38,7 +38,7 @@ setInterval(() => {
   const now = systemClock.now();
   const due = [...pending.values()].filter(({ dueAt }) => dueAt <= now);
   for (const { fire } of due.sort((one, other) => one.dueAt - other.dueAt)) fire();
-}, LOOK_MS).unref();
+}, POLL_MS).unref();
 
 function leap(): number {
   return Number(readSwitch(switches, "leap") ?? 0);

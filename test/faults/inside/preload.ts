@@ -1,4 +1,4 @@
-/** Loaded before anything else into each process of an installation that is to be broken. */
+/** Loaded before anything else into each process of a campaign's installation. */
 import { flushCompileCache, registerHooks } from "node:module";
 import { installClock } from "./clock.ts";
 import { installDisk } from "./disk.ts";
@@ -9,10 +9,11 @@ const WARM_MS = 1_000;
 const { switches, rate, sinceMs } = readInside();
 const part = partOf(process.argv);
 
-// Processes that are killed leave no cache behind, so it is written while they live.
+// A process that is killed writes no compile cache, so it is written early.
 setTimeout(flushCompileCache, WARM_MS).unref();
 installClock({
-  ...{ rate, sinceMs },
+  rate,
+  sinceMs,
   ...(part === "other" ? {} : { offMs: () => Number(readSwitch(switches, `clock.${part}`) ?? 0) }),
 });
 if (part === "cloud") registerHooks({ resolve });
@@ -22,7 +23,7 @@ else if (part !== "other") {
 
 type Resolve = NonNullable<Parameters<typeof registerHooks>[0]["resolve"]>;
 
-/** Two modules of the local cloud have a double here that can be told to fail. */
+/** Two modules of the local cloud are replaced by doubles that can fail on demand. */
 function resolve(...[specifier, context, next]: Parameters<Resolve>): ReturnType<Resolve> {
   const from = context.parentURL ?? "";
   if (specifier.endsWith("/lambda/registry.ts") && from.endsWith("/local/cloud.ts")) {

@@ -1,13 +1,13 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 
-/** What a preloaded process is told by its environment. */
+/** The settings of a preloaded process, from its environment. */
 export type Inside = {
-  /** Folder of the switches: files by which the harness breaks things within a process. */
+  /** The folder of the switches: files by which the campaign causes faults within a process. */
   switches: string;
   /** Time runs this much faster than the machine's; 1: as fast. */
   rate: number;
-  /** When it was as late on both, ms since the epoch. */
+  /** When both clocks agreed, ms since the epoch. */
   sinceMs: number;
 };
 
@@ -20,7 +20,7 @@ export type SwitchName =
   | `disk-full.${string}`
   /** ms by which the workflows' clock has leapt so far. */
   | "leap"
-  /** What happens to functions that are called: see functions.ts. */
+  /** What happens to the next function calls: see functions.ts. */
   | "functions";
 
 /** The part that this process is, by its command line: `cloud`, the name of a host, or `other`. */
@@ -34,7 +34,7 @@ export function partOf(argv: readonly string[]): string {
 /** Undefined when it is off. Read each time: a switch works from one instant to the next. */
 export function readSwitch(folder: string, name: SwitchName): string | undefined {
   const path = join(folder, name);
-  // Asked for at every look at the clock: that it is not there must cost little.
+  // Called at each reading of the clock: an absent switch must cost little.
   if (!existsSync(path)) return undefined;
   try {
     return readFileSync(path, "utf8");

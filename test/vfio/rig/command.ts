@@ -2,14 +2,14 @@ import { spawn } from "node:child_process";
 
 const OUTPUT_BYTES_MAX = 32 * 1024 * 1024;
 
-export interface CommandOptions {
+export type CommandOptions = {
   /** Time the command may take before it is killed. */
   deadlineMs: number;
   cwd?: string;
   env?: Record<string, string>;
   /** Bytes handed to the command's standard input. Default: none. */
   input?: Uint8Array;
-}
+};
 
 /**
  * Runs a program at low priority and returns what it wrote to standard output.
@@ -45,9 +45,9 @@ export async function runCommand(
   throw new Error(`Failed to run ${program} ${args.join(" ")} (${cause}): ${tail(stderr, stdout)}`);
 }
 
-interface Collected {
+type Collected = {
   chunks: Buffer[];
-}
+};
 
 function collect(stream: NodeJS.ReadableStream): Collected {
   const collected: Collected = { chunks: [] };

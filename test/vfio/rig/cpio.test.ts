@@ -28,12 +28,12 @@ describe("writeCpio", () => {
   });
 });
 
-interface ReadEntry {
+type ReadEntry = {
   name: string;
   mode: string;
   data: string;
   device: string;
-}
+};
 
 function readCpio(archive: Buffer): ReadEntry[] {
   const entries: ReadEntry[] = [];

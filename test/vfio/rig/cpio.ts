@@ -37,14 +37,14 @@ function writeEntry(entry: CpioEntry, inode: number): Uint8Array[] {
   }
 }
 
-interface CpioRecord {
+type CpioRecord = {
   inode: number;
   mode: number;
   name: string;
   data: Uint8Array;
   major?: number;
   minor?: number;
-}
+};
 
 function writeRecord(record: CpioRecord): Uint8Array[] {
   const name = Buffer.from(`${record.name}\0`);

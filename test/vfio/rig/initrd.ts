@@ -14,10 +14,10 @@ const DEADLINE_MS = 60_000;
 
 /** Modules L1 loads at boot, in an order that satisfies their dependencies. */
 const MODULES: readonly string[] = [
-  ...["netfs", "9pnet", "9pnet_virtio", "9p"],
-  ...["failover", "net_failover", "virtio_net"],
-  ...["vfio", "vfio_iommu_type1", "mdev"],
-];
+  ["netfs", "9pnet", "9pnet_virtio", "9p"],
+  ["failover", "net_failover", "virtio_net"],
+  ["vfio", "vfio_iommu_type1", "mdev"],
+].flat();
 
 /** Kernel and first root file system of L1, relative to the cache folder. */
 export const BOOT_FILES = { kernel: "vmlinux", initrd: "initrd.img" };
@@ -55,7 +55,7 @@ export async function initrdStage(cacheDir: string, modulesKey: string): Promise
   };
 }
 
-/** Only L1's first program is treated so: taking its types out in emulation would cost a second. */
+/** For L1's first program alone: to strip its types in emulation would cost a second. */
 function withoutTypes(source: string): Buffer {
   return Buffer.from(stripTypeScriptTypes(source));
 }

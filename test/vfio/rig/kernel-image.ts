@@ -11,7 +11,7 @@ export function unpackKernel(image: Buffer): Buffer {
   if (image.toString("latin1", 0x202, 0x206) !== "HdrS") throw new Error("Expected a bzImage");
   const sectors = image.readUInt8(0x1f1);
   const start = (sectors + 1) * 512 + image.readUInt32LE(0x248);
-  // Its last four bytes are not part of the stream: they tell the unpacked size.
+  // Its last four bytes are not part of the stream: they are the unpacked size.
   const end = start + image.readUInt32LE(0x24c) - 4;
   const sizeBytes = image.readUInt32LE(end);
   const kernel = zstdDecompressSync(image.subarray(start, end));

@@ -5,36 +5,36 @@ import { Event, type Request } from "./protocol.ts";
 const ANSWER_DEADLINE_MS = 30_000;
 const OUTPUT_CHARS_MAX = 16 * 1024 * 1024;
 
-export interface SpawnOptions {
+export type SpawnOptions = {
   /** The process and what it started are killed after this time. */
   deadlineMs: number;
   /** Default /tmp. */
   cwd?: string;
   env?: Readonly<Record<string, string>>;
   onOutput?: (text: string, stream: "stdout" | "stderr") => void;
-}
+};
 
 /** A process inside L1. */
-export interface L1Process {
+export type L1Process = {
   /** Settles when it has ended: its exit code, or null when a signal ended it. */
   readonly exited: Promise<number | null>;
   /** What it has written so far; the first 16 Mi characters. */
   stdout(): string;
   stderr(): string;
-  /** Sends a signal to the process and what it started; does nothing when it is gone. */
+  /** Sends a signal to the process and what it started; does nothing when it has ended. */
   kill(signal: NodeJS.Signals): Promise<void>;
-}
+};
 
-interface Pending {
+type Pending = {
   resolve: (text: string) => void;
   reject: (error: Error) => void;
-}
+};
 
-interface Running {
+type Running = {
   onOutput: (text: string, stream: "stdout" | "stderr") => void;
   resolve: (code: number | null) => void;
   reject: (error: Error) => void;
-}
+};
 
 type WithoutId<T> = T extends unknown ? Omit<T, "id"> : never;
 

@@ -14,12 +14,12 @@ const CPU = "Nehalem";
 const STOP_DEADLINE_MS = 10_000;
 
 /** A port of the machine's loopback that reaches a port inside L1. */
-export interface PortForward {
+export type PortForward = {
   hostPort: number;
   guestPort: number;
-}
+};
 
-export interface L1Options {
+export type L1Options = {
   rig: Rig;
   /** Default 2048. Node needs most of it; a guest inside takes its own RAM and some 50 MiB. */
   memoryMiB?: number;
@@ -30,7 +30,7 @@ export interface L1Options {
   bootDeadlineMs?: number;
   /** Called with each line of L1's console. Default: kept for error messages only. */
   onConsole?: (line: string) => void;
-}
+};
 
 /**
  * The machine that plays the hypervisor host: Linux with VFIO in software emulation, no KVM.
@@ -38,11 +38,11 @@ export interface L1Options {
  * - The project is at /project, read-only, as each file is when it is first read; Node 24 is `node`,
  *   QEMU `qemu-system-x86_64`, the rig's guest /guest.img.
  * - 10.0.2.2 is the loopback of the machine outside, 127.0.0.1 L1's own.
- * - /tmp and /run are in memory and gone afterwards.
+ * - /tmp and /run are in memory and end with it.
  *
  * When the process that booted it dies, L1 notices and switches itself off.
  */
-export interface L1 {
+export type L1 = {
   /** From start to the first answer. */
   readonly bootMs: number;
   /** The last lines of the console. */
@@ -56,14 +56,14 @@ export interface L1 {
   writeFile(path: string, text: string): Promise<void>;
   /** Switches L1 off, by force after 10 s. Safe to call again. */
   stop(): Promise<void>;
-}
+};
 
-export interface L1RunResult {
+export type L1RunResult = {
   /** Null when a signal ended it, such as the deadline's SIGKILL. */
   exitCode: number | null;
   stdout: string;
   stderr: string;
-}
+};
 
 /**
  * Boots L1 and waits until it takes commands.
@@ -143,30 +143,28 @@ function startQemu(options: L1Options, socketPath: string): ChildProcess {
   );
   const program = process.env.SWITCHYARD_L1_QEMU ?? "qemu-system-x86_64";
   const args = [
-    ...["-accel", "tcg,thread=multi", "-cpu", CPU, "-machine", "q35"],
-    ...["-smp", `${options.cpus ?? 2}`, "-m", `${options.memoryMiB ?? 2048}`],
-    ...["-nodefaults", "-display", "none", "-no-reboot"],
-    ...["-kernel", options.rig.kernel, "-initrd", options.rig.initrd],
-    ...["-append", "console=ttyS0 quiet panic=-1 mitigations=off nokaslr"],
-    ...["-serial", "stdio"],
-    ...["-device", "virtio-serial-pci", "-chardev", `socket,id=control,path=${socketPath}`],
-    ...["-device", "virtserialport,chardev=control"],
-    ...[
-      "-netdev",
-      `user,id=net${forwards.join("")}`,
-      "-device",
-      "virtio-net-pci,netdev=net,romfile=",
-    ],
-    ...sharedFolder("project", PROJECT_DIR),
-    ...sharedFolder("packages", options.rig.packages),
-  ];
+    ["-accel", "tcg,thread=multi", "-cpu", CPU, "-machine", "q35"],
+    ["-smp", `${options.cpus ?? 2}`, "-m", `${options.memoryMiB ?? 2048}`],
+    ["-nodefaults", "-display", "none", "-no-reboot"],
+    ["-kernel", options.rig.kernel, "-initrd", options.rig.initrd],
+    ["-append", "console=ttyS0 quiet panic=-1 mitigations=off nokaslr"],
+    ["-serial", "stdio"],
+    ["-device", "virtio-serial-pci", "-chardev", `socket,id=control,path=${socketPath}`],
+    ["-device", "virtserialport,chardev=control"],
+    ["-netdev", `user,id=net${forwards.join("")}`],
+    ["-device", "virtio-net-pci,netdev=net,romfile="],
+    sharedFolder("project", PROJECT_DIR),
+    sharedFolder("packages", options.rig.packages),
+  ].flat();
   return spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
 }
 
 function sharedFolder(tag: string, folder: string): string[] {
   return [
-    ...["-fsdev", `local,id=${tag},path=${folder},security_model=none,readonly=on`],
-    ...["-device", `virtio-9p-pci,fsdev=${tag},mount_tag=${tag}`],
+    "-fsdev",
+    `local,id=${tag},path=${folder},security_model=none,readonly=on`,
+    "-device",
+    `virtio-9p-pci,fsdev=${tag},mount_tag=${tag}`,
   ];
 }
 

@@ -6,12 +6,12 @@ const PARENT = "/sys/devices/virtual/mtty/mtty/mdev_supported_types";
 const DEVICES = "/sys/bus/mdev/devices";
 
 /** See mtty-knobs.ts. All 0 by default; a change is for migrations that start after it. */
-export interface MttyKnobs {
+export type MttyKnobs = {
   initKib?: number;
   finalKib?: number;
   loadInitMs?: number;
   loadFinalMs?: number;
-}
+};
 
 /** Loads the module that makes mtty devices, in the place of any that is loaded. */
 export async function loadMtty(l1: L1, variant: keyof typeof MTTY_MODULES): Promise<void> {

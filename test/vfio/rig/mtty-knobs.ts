@@ -16,13 +16,13 @@ export function addMttyKnobs(source: string): string {
   return EDITS.reduce(applyEdit, source);
 }
 
-interface Edit {
+type Edit = {
   /** Text that must occur exactly once in the file. */
   at: string;
   /** Where the new text goes: after the anchor or in its place. */
   how: "after" | "instead";
   text: string;
-}
+};
 
 function applyEdit(source: string, edit: Edit): string {
   const found = source.split(edit.at).length - 1;

@@ -14,11 +14,11 @@ const EXTRACT_DEADLINE_MS = 60_000;
 const KERNEL_SOURCE = "linux-source-6.12";
 const PACKAGES: readonly string[] = [
   // what L1 runs; the kernel image comes with its headers
-  ...["busybox-static", "qemu-system-x86", "seabios", "libstdc++6", "libgcc-s1", "libc6"],
+  ["busybox-static", "qemu-system-x86", "seabios", "libstdc++6", "libgcc-s1", "libc6"],
   // what builds its module: these are not pulled in because every Debian system has them
-  ...["base-files", "coreutils", "dash", "findutils", "grep", "mawk", "perl-base", "sed"],
-  ...["binutils", "gcc", "linux-headers-amd64", "make", KERNEL_SOURCE],
-];
+  ["base-files", "coreutils", "dash", "findutils", "grep", "mawk", "perl-base", "sed"],
+  ["binutils", "gcc", "linux-headers-amd64", "make", KERNEL_SOURCE],
+].flat();
 
 /** The folder, relative to the cache folder, that holds the unpacked packages. */
 export const ROOT = "root";

@@ -21,19 +21,19 @@ const PROGRAMS: Readonly<Record<string, string>> = {
 };
 
 /** What L1 boots from. */
-export interface Rig {
+export type Rig = {
   kernel: string;
   initrd: string;
   /** Folder of unpacked packages that L1 has as /packages and /usr, read-only. */
   packages: string;
-}
+};
 
-export interface RigOptions {
+export type RigOptions = {
   /** Default: SWITCHYARD_VFIO_CACHE, else `.cache/vfio-rig` in the repository. */
   cacheDir?: string;
   /** Called with one line for each step. Default: silent. */
   onProgress?: (line: string) => void;
-}
+};
 
 /**
  * Builds what is missing or out of date in the cache folder: about a minute and 1.5 GB the first
@@ -83,7 +83,7 @@ export function defaultCacheDir(): string {
   return path.join(PROJECT_DIR, ".cache/vfio-rig");
 }
 
-/** One builder at a time: a second one is told who is at work instead of waiting. */
+/** One builder at a time: a second one fails, with the first one's process id. */
 async function lock(cacheDir: string): Promise<() => Promise<void>> {
   const file = path.join(cacheDir, "lock");
   const owner = Number(await readFile(file, "utf8").catch(() => "0"));

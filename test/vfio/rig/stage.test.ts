@@ -37,7 +37,7 @@ describe("runStage", () => {
     expect(builds).toBe(2);
   });
 
-  it("builds again when an output is gone", async () => {
+  it("builds again when an output is missing", async () => {
     await run(stage(["a"]));
     await rm(path.join(cacheDir, "thing.bin"));
     await run(stage(["a"]));
@@ -59,7 +59,7 @@ describe("runStage", () => {
 });
 
 describe("stageKey", () => {
-  it("tells lists apart whose texts join to the same", () => {
+  it("distinguishes lists whose texts join to the same", () => {
     expect(stageKey({ name: "x", inputs: ["ab", "c"] })).not.toBe(
       stageKey({ name: "x", inputs: ["a", "bc"] }),
     );

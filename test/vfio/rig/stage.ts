@@ -8,19 +8,19 @@ import path from "node:path";
  * present inputs and every output is there; so an interrupted build goes on where it stopped and a
  * changed input rebuilds only what depends on it.
  */
-export interface Stage {
+export type Stage = {
   name: string;
   /** Everything the result depends on, the keys of earlier stages included. */
   inputs: readonly (string | Uint8Array)[];
   /** Files or folders that must exist afterwards, relative to the cache folder. */
   outputs: readonly string[];
   build(): Promise<void>;
-}
+};
 
-export interface StageContext {
+export type StageContext = {
   cacheDir: string;
   onProgress: (line: string) => void;
-}
+};
 
 /** Builds the stage unless its stamp is current; returns its key for the stages after it. */
 export async function runStage(context: StageContext, stage: Stage): Promise<string> {

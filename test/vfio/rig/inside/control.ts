@@ -102,7 +102,7 @@ function killGroup(child: ChildProcess, signal: NodeJS.Signals): void {
   try {
     process.kill(-child.pid, signal);
   } catch {
-    // Gone already, which is what was wanted.
+    // It has ended by itself.
   }
 }
 

@@ -1,4 +1,4 @@
-export interface MigrateOnceOptions {
+export type MigrateOnceOptions = {
   /** Where both QEMUs put their files. */
   folder: string;
   /** On both ends or on none: on one end only it never completes, or the target exits. */
@@ -6,10 +6,10 @@ export interface MigrateOnceOptions {
   /** Values of `-device`. */
   sourceDevices: readonly string[];
   targetDevices: readonly string[];
-}
+};
 
 /** Times in milliseconds; those called `after` count from the command `migrate`. */
-export interface MigrateOnceResult {
+export type MigrateOnceResult = {
   status: string;
   error?: string | undefined;
   downtimeMs?: number | undefined;
@@ -21,4 +21,4 @@ export interface MigrateOnceResult {
   /** What the guest wrote on either side; put together, one unbroken count. */
   sourceSerial: string;
   targetSerial: string;
-}
+};

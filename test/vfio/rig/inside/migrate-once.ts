@@ -25,11 +25,11 @@ const ENDS: readonly unknown[] = ["completed", "failed", "cancelled"];
 
 const children: ChildProcess[] = [];
 
-interface Side {
+type Side = {
   qmp: QmpClient;
   serial: string;
   log: string;
-}
+};
 
 async function main(options: MigrateOnceOptions): Promise<MigrateOnceResult> {
   await mkdir(options.folder, { recursive: true });
@@ -109,20 +109,20 @@ async function start(
 ): Promise<Side> {
   const file = (suffix: string) => path.join(options.folder, `${name}.${suffix}`);
   const args = [
-    ...["-accel", "tcg", "-machine", MACHINE, "-m", "32", "-nodefaults", "-display", "none"],
-    ...["-drive", "file=/guest.img,format=raw,if=ide,snapshot=on"],
-    ...["-serial", `file:${file("serial")}`, "-qmp", `unix:${file("qmp")},server=on,wait=off`],
-    ...["-msg", "timestamp=on", "-D", file("log"), "-trace", ACKED],
-    ...devices.flatMap((device) => ["-device", device]),
-    ...extra,
-  ];
+    ["-accel", "tcg", "-machine", MACHINE, "-m", "32", "-nodefaults", "-display", "none"],
+    ["-drive", "file=/guest.img,format=raw,if=ide,snapshot=on"],
+    ["-serial", `file:${file("serial")}`, "-qmp", `unix:${file("qmp")},server=on,wait=off`],
+    ["-msg", "timestamp=on", "-D", file("log"), "-trace", ACKED],
+    ...devices.map((device) => ["-device", device]),
+    extra,
+  ].flat();
   const child = spawn("qemu-system-x86_64", args, { stdio: ["ignore", "inherit", "inherit"] });
   children.push(child);
-  const gone = new AbortController();
-  child.once("exit", (code) => gone.abort(new Error(`The ${name} QEMU ended with ${code}`)));
+  const exited = new AbortController();
+  child.once("exit", (code) => exited.abort(new Error(`The ${name} QEMU ended with ${code}`)));
   const qmp = await QmpClient.connect(
     { path: file("qmp") },
-    { connectTimeoutMs: DEADLINE_MS, signal: gone.signal },
+    { connectTimeoutMs: DEADLINE_MS, signal: exited.signal },
   );
   return { qmp, serial: file("serial"), log: file("log") };
 }
