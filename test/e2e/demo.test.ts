@@ -12,9 +12,9 @@ import { PATIENCE_MS, qemu, unlessQemu } from "./testing/stage.ts";
 const MAIN = resolve(import.meta.dirname, "../../demo/main.ts");
 
 describe("npm run demo", () => {
-  /** Where the demo puts its files: what is left over is found there. Short, for socket paths. */
+  /** The demo's temporary folder, in which leftovers are found. Short, for socket paths. */
   let folder: string;
-  /** A PATH with what a shell script needs, and no QEMU. */
+  /** A PATH with what a shell script needs, without QEMU. */
   let tools: string;
   let child: ChildProcess | undefined;
 
@@ -56,7 +56,7 @@ describe("npm run demo", () => {
   }
 
   it.skipIf(qemu === undefined)(
-    `moves a real guest and says so in one JSON object, leaving nothing${unlessQemu}`,
+    `moves a real guest, prints one JSON object and leaves nothing${unlessQemu}`,
     async () => {
       const { output, errors, code } = await endOf(start(["--json"]));
       expect({ errors, code }).toEqual({ errors: "", code: 0 });
@@ -104,7 +104,7 @@ describe("npm run demo", () => {
   );
 
   it(
-    "runs on the model where there is no QEMU, and says so first",
+    "runs on the model where there is no QEMU, and states it first",
     async () => {
       const none = { PATH: tools, SWITCHYARD_QEMU: undefined };
       const { output, errors, code } = await endOf(start(["--json"], none));
@@ -120,7 +120,7 @@ describe("npm run demo", () => {
     PATIENCE_MS,
   );
 
-  it("says in one line what is wrong with its arguments", async () => {
+  it("states in one line what is wrong with its arguments", async () => {
     const { errors, code } = await endOf(start(["--qemu", "/nonexistent/qemu"]));
     expect(code).toBe(1);
     expect(errors).toMatch(/^[^\n]*\/nonexistent\/qemu[^\n]*\n$/);
@@ -131,7 +131,7 @@ function lastLine(output: string): Summary {
   return JSON.parse(output.trimEnd().split("\n").at(-1) ?? "") as Summary;
 }
 
-/** Processes whose arguments name this folder: the cloud, agents and QEMUs all do. */
+/** Processes whose arguments name this folder: those of the cloud, agents and QEMUs do. */
 function processesOf(folder: string): string[] {
   return readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))

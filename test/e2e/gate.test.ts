@@ -48,7 +48,7 @@ describe.skipIf(qemu === undefined)(`a group of guests${unlessQemu}`, () => {
         });
         await stage.wentStraight(migration);
       }
-      // Nobody was let go before all of them held.
+      // No member stopped before all of them held.
       const held = Math.max(...ended.map(({ gate }) => gate?.heldAtMs ?? 0));
       expect(one?.stoppedAtMs).toBeGreaterThan(held);
       expect(two?.stoppedAtMs).toBeGreaterThan(held);

@@ -34,7 +34,7 @@ describe.skipIf(qemu === undefined).each(transports)(
     });
     afterAll(() => stage?.close());
 
-    it("go there and back again", async () => {
+    it("complete in both directions", async () => {
       const there = await stage.move("first", "host-b");
       await stage.wentStraight(there);
       expect(there.ack).toMatchObject({ mode: "legacy", evidence: "trace" });
@@ -44,7 +44,7 @@ describe.skipIf(qemu === undefined).each(transports)(
       await stage.runsOnlyOn("first", "host-a");
     });
 
-    it("end when they are cancelled in precopy, with the guest where it was", async () => {
+    it("end when they are cancelled in precopy, with the guest on the source", async () => {
       const { id } = await stage.api.createMigration({ vm: "first", target: "host-b", policy: endlessly });
       await stage.isInPrecopy(id);
       await stage.api.cancelMigration(id);
@@ -60,7 +60,7 @@ describe.skipIf(qemu === undefined).each(transports)(
       });
     });
 
-    it("wait for a slot, can be cancelled there, and are let in when one comes free", async () => {
+    it("wait for a slot, can be cancelled meanwhile, and are admitted when one is released", async () => {
       const first = await stage.api.createMigration({ vm: "first", target: "host-b", policy: endlessly });
       await stage.isInPrecopy(first.id);
       const second = await stage.api.createMigration({ vm: "second", target: "host-b" });
@@ -78,7 +78,7 @@ describe.skipIf(qemu === undefined).each(transports)(
       await stage.runsOnlyOn("first", "host-a");
     });
 
-    it("wait while the target has no memory for them, which a dry run says beforehand", async () => {
+    it("wait while the target has no memory for them, as a dry run predicts", async () => {
       // host-b: 128 MiB, of which `second` has 48 and `filler` 64.
       await stage.guest("filler", "host-b", "pc", 64);
       const dry = await dryRun("first");

@@ -1,14 +1,13 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { z } from "zod";
 import { createClient } from "../../client/client.ts";
-import type { MigrationPolicy } from "../../core/negotiate/policy.ts";
+import type { Migration } from "../../core/migration/migration.ts";
 import { endlessly, PATIENCE_MS, qemu, Stage, unlessQemu } from "./testing/stage.ts";
 
 type Refused = { status: number; problem: Record<string, unknown> };
 
-describe.skipIf(qemu === undefined)(`requests to a fleet at work${unlessQemu}`, () => {
+describe.skipIf(qemu === undefined)(`requests to a running fleet${unlessQemu}`, () => {
   let stage: Stage;
 
   beforeAll(async () => {
@@ -49,10 +48,10 @@ describe.skipIf(qemu === undefined)(`requests to a fleet at work${unlessQemu}`, 
       /policy\.parameters\.multifd-channels.*0/,
     ],
     [
-      "a tunnelled stream",
-      { policy: { flags: ["TUNNELLED"] } },
+      "an ACK over a transport without a return path",
+      { policy: { transport: "tunnelled", capabilities: { "switchover-ack": "require" } } },
       422,
-      /policy\.flags\.TUNNELLED.*from QEMU to QEMU.*policy\.tls/,
+      /switchover-ack.*tunnelled/,
     ],
   ])("are refused for %s, naming field, rule and value", async (_, wrong, status, text) => {
     const before = await migrations();
@@ -82,7 +81,7 @@ describe.skipIf(qemu === undefined)(`requests to a fleet at work${unlessQemu}`, 
     }
   });
 
-  it("for a dry run say what would be agreed, or what is in the way, and leave nothing", async () => {
+  it("for a dry run return the agreement or the blockers, and change nothing", async () => {
     const agreed = await dryRun({});
     expect(agreed).toMatchObject({ agreed: true, blockers: [] });
     expect(agreed).toHaveProperty("agreement.ackMode", "legacy");
@@ -95,7 +94,7 @@ describe.skipIf(qemu === undefined)(`requests to a fleet at work${unlessQemu}`, 
   });
 
   it(
-    "for what the hosts cannot do end with every blocker, and nothing is started",
+    "for what the hosts cannot do end with every blocker, and start nothing",
     async () => {
       const policy = { capabilities: { "dirty-limit": "require" } } as const;
       const { blockers } = await dryRun(policy);
@@ -115,13 +114,13 @@ describe.skipIf(qemu === undefined)(`requests to a fleet at work${unlessQemu}`, 
   );
 
   it(
-    "with the same key make one migration; others for the VM are refused meanwhile",
+    "with the same key start one migration; others for the VM are refused meanwhile",
     async () => {
-      const move = { vm: "vm", target: "host-b", policy: endlessly };
+      const options = { policy: endlessly, idempotencyKey: "same" };
       const known = await migrations();
       const [first, again] = await Promise.all([
-        stage.api.createMigration(move, "same"),
-        stage.api.createMigration(move, "same"),
+        stage.api.migrate("vm", "host-b", options),
+        stage.api.migrate("vm", "host-b", options),
       ]);
       expect(again.id).toBe(first.id);
       expect(await migrations()).toHaveLength(known.length + 1);
@@ -148,13 +147,13 @@ describe.skipIf(qemu === undefined)(`requests to a fleet at work${unlessQemu}`, 
     const post = (host: string) =>
       asHost.request("POST", "/agent/v1/events", { version: 1, host, events });
     await expect(post("host-a")).rejects.toMatchObject({ status: 401 });
-    // Its own key lets it in, but another host's guest is not for it to speak of.
+    // Its own key is accepted, but an event about another host's guest changes nothing.
     await post("host-d").catch(() => undefined);
     expect(await stage.api.getVm("vm")).toMatchObject({ state: "running", host: "host-a" });
   });
 
   it(
-    "of an agent with a wrong key end it with a message that says so",
+    "of an agent with a wrong key end the agent with a message that names the key",
     async () => {
       const folder = join(stage.fleet.folder, "host-b");
       const agent = stage.fleet.agent("host-b");
@@ -169,7 +168,7 @@ describe.skipIf(qemu === undefined)(`requests to a fleet at work${unlessQemu}`, 
   );
 
   async function migrations(): Promise<string[]> {
-    const { items } = await stage.api.listMigrations();
+    const { items } = await stage.api.request<{ items: Migration[] }>("GET", "/v1/migrations");
     return items.map(({ id, status }) => `${id} ${status}`);
   }
 
@@ -180,7 +179,13 @@ describe.skipIf(qemu === undefined)(`requests to a fleet at work${unlessQemu}`, 
     );
   }
 
-  async function dryRun(policy: z.input<typeof MigrationPolicy>) {
-    return stage.api.dryRunMigration({ vm: "vm", target: "host-b", policy });
+  async function dryRun(policy: object): Promise<DryRun> {
+    return stage.api.request("POST", "/v1/migrations?dryRun=true", {
+      vm: "vm",
+      target: "host-b",
+      policy,
+    });
   }
 });
+
+type DryRun = { agreed: boolean; blockers: { message: string; cure: string }[] };

@@ -2,9 +2,9 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Phase } from "../../core/migration/migration.ts";
 import { PATIENCE_MS, qemu, Stage, slowly, unlessQemu } from "./testing/stage.ts";
 
-describe.skipIf(qemu === undefined)(`parts killed and started again${unlessQemu}`, () => {
+describe.skipIf(qemu === undefined)(`parts that are killed and started again${unlessQemu}`, () => {
   let stage: Stage;
-  /** Where the guest is, and where it goes next. */
+  /** Source and target of the next move. */
   const ends = async () => {
     const { host } = await stage.api.getVm("vm");
     return { source: host, target: host === "host-a" ? "host-b" : "host-a" };
@@ -21,7 +21,7 @@ describe.skipIf(qemu === undefined)(`parts killed and started again${unlessQemu}
     { phase: "precopy", policy: slowly },
     { phase: "await-ack", policy: {} },
   ])(
-    "the cloud, in $phase: it goes on where it was",
+    "the cloud, in $phase: the migration continues where it was",
     async ({ phase, policy }) => {
       const { target } = await ends();
       const { id } = await stage.api.createMigration({ vm: "vm", target, policy });
@@ -39,7 +39,7 @@ describe.skipIf(qemu === undefined)(`parts killed and started again${unlessQemu}
   );
 
   it.each(["source", "target"] as const)(
-    "the agent of the %s, in precopy: it takes the migration up again",
+    "the agent of the %s, in precopy: it reattaches to the migration",
     async (side) => {
       const hosts = await ends();
       const { id } = await stage.api.createMigration({

@@ -15,7 +15,7 @@ describe.skipIf(qemu === undefined)(`an encrypted move${unlessQemu}`, () => {
   afterAll(() => stage?.close(), PATIENCE_MS);
 
   it(
-    "takes a key of its own and nothing else, and the record says so",
+    "uses a key of its own, and the record states it",
     async () => {
       const policy = { tls: "psk", capabilities: { multifd: "require" } };
       const done = await stage.move("first", "host-b", policy);
@@ -34,7 +34,7 @@ describe("an encrypted move of the model", () => {
   let dir: string;
 
   beforeAll(async () => {
-    // The model compares authorities and speaks no TLS: any text is a certificate to it.
+    // The model compares authorities and speaks no TLS: it accepts any text as a certificate.
     dir = mkdtempSync(join(tmpdir(), "sy-x509-"));
     const parts = ["ca-cert", "server-cert", "server-key", "client-cert", "client-key"];
     for (const part of parts) writeFileSync(join(dir, `${part}.pem`), "one authority");

@@ -9,7 +9,7 @@ const PATIENCE_MS = 180_000;
 const qemu = findQemu();
 const unlessQemu = qemu === undefined ? " (skipped: no QEMU)" : "";
 
-/** Faults that have a name: each has been lost to by somebody once. */
+/** Single faults that an earlier version did not survive. */
 describe.skipIf(qemu === undefined)(`a guest that is moved${unlessQemu}`, () => {
   let world: World;
   let bed: Bed;
@@ -31,7 +31,7 @@ describe.skipIf(qemu === undefined)(`a guest that is moved${unlessQemu}`, () => 
     async () => {
       const ended = await move([{ at: "asked", afterMs: 0, fault: { kind: "lose-last-message" } }]);
       expect(ended.violations).toEqual([]);
-      // The target had the whole guest; the source did not learn of it and goes on.
+      // The target had the whole guest; the source did not learn of it and resumed the guest.
       expect(ended.migration.status).toBe("failed");
       expect(ended.runsOn).toBe(ended.migration.source);
     },
@@ -39,7 +39,7 @@ describe.skipIf(qemu === undefined)(`a guest that is moved${unlessQemu}`, () => 
   );
 
   it(
-    "leaves no process when it dies while its target is being prepared",
+    "leaves no process when its QEMU is killed while the target is being prepared",
     async () => {
       const fault = { kind: "kill", victim: "source-qemu", restartAfterMs: 0 } as const;
       const ended = await move([{ at: "preparing", afterMs: 0, fault }]);
@@ -50,7 +50,7 @@ describe.skipIf(qemu === undefined)(`a guest that is moved${unlessQemu}`, () => 
   );
 
   it(
-    "is known to be lost when its QEMU dies before it has connected to the target",
+    "is recorded as lost when its QEMU is killed before it has connected to the target",
     async () => {
       const fault = { kind: "kill", victim: "source-qemu", restartAfterMs: 0 } as const;
       const ended = await move([{ at: "starting", afterMs: 0, fault }]);

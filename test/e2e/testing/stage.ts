@@ -18,40 +18,40 @@ import { readCounter, waitForCounter } from "../../../rig/guest/serial.ts";
 import { waitUntil } from "../../../rig/wait-until.ts";
 
 const MIB = 2 ** 20;
-/** What a guest does beside counting, unless a test says otherwise. */
+/** The default load of a guest, beside counting. */
 const LOAD: GuestLoad = { dirtyBytesPerSecond: 4 * MIB, workingSetBytes: 4 * MIB };
-/** Busy machines are slow; nothing waits this long where all is well. */
+/** For busy machines: on others nothing takes nearly as long. */
 export const PATIENCE_MS = 90_000;
 
-/** For titles: says why a suite was skipped. */
 export const qemu = findQemu();
+/** For titles: why a suite was skipped. */
 export const unlessQemu = qemu === undefined ? " (skipped: no QEMU)" : "";
 
 /**
- * Some five seconds of precopy: long enough to break things in the middle of it. What may be left
- * for the downtime (limit times bandwidth: 8 MB) is more than the guest dirties, and less than it
- * has; the downtime is short all the same, as QEMU then sends at full speed.
+ * Some five seconds of precopy: long enough to break things in the middle of it. QEMU stops the guest
+ * when 8 MB are left (limit times bandwidth): more than the guest dirties in a pass, less than its
+ * memory. The downtime is short all the same, since QEMU then sends at full speed.
  */
 export const slowly = {
   parameters: { "max-bandwidth": MIB },
   downtimeLimitMs: 20_000,
   switchoverBandwidthBytesPerSecond: 400_000,
 };
-/** A precopy that lasts until somebody ends it. */
+/** A precopy that does not end by itself. */
 export const endlessly = {
   parameters: { "max-bandwidth": 100_000 },
   switchoverBandwidthBytesPerSecond: 100_000,
 };
 
-/** The project's promise for any way a migration may take. */
+/** The project's promise for every outcome of a migration. */
 export const TRANSITIONS_MAX = 20;
 
 export type StageOptions = Partial<FleetOptions> & {
-  /** Takes fixed ports, so that the cloud can be started again where it was. */
+  /** Takes fixed ports, so that the cloud can be started again on the same ones. */
   restartable?: boolean;
 };
 
-/** A fleet with what end-to-end tests ask of it. Close it in `afterAll`. */
+/** A fleet with helpers for end-to-end tests. Close it in `afterAll`. */
 export class Stage {
   readonly fleet: Fleet;
 
@@ -98,7 +98,7 @@ export class Stage {
     return VmDefinition.parse({ machine, memoryBytes, ...bootDiskDefinition(disk) });
   }
 
-  /** Waits until the guest's counter on this host goes on from where it is now. */
+  /** Waits until the guest on this host has counted on, with its memory whole. */
   async counts(vm: string, host: string): Promise<void> {
     const path = this.fleet.serialLog(host, vm);
     const before = (await readCounter(path))?.counter ?? 0;
@@ -108,20 +108,20 @@ export class Stage {
     expect(more.errors).toBe(0);
   }
 
-  /** Nothing of this guest is on this host: neither process nor folder. */
-  async isGone(vm: string, host: string): Promise<void> {
+  /** Waits until the guest has no process on this host. */
+  async hasExited(vm: string, host: string): Promise<void> {
     await waitUntil(
-      `${vm} to be gone from ${host}`,
+      `the exit of ${vm} on ${host}`,
       () => (this.fleet.guestPid(host, vm) === undefined ? true : undefined),
       { timeoutMs: PATIENCE_MS },
     );
   }
 
-  /** The guest runs here and nowhere else, and the record of the VM says so. */
+  /** The guest runs on this host alone, and the record of the VM agrees. */
   async runsOnlyOn(vm: string, host: string): Promise<void> {
     await this.counts(vm, host);
     const other = host === "host-a" ? "host-b" : "host-a";
-    await this.isGone(vm, other);
+    await this.hasExited(vm, other);
     expect(await this.api.getVm(vm)).toMatchObject({ host, state: "running" });
     expect(await this.api.getVm(vm)).not.toHaveProperty("lockedBy");
   }
@@ -136,7 +136,7 @@ export class Stage {
     return this.#until(id, phase, ({ phases }) => phases.some(({ name }) => name === phase));
   }
 
-  /** In the middle of it: memory has been sent, and the guest runs on the source. */
+  /** Waits for the middle of precopy: memory has been sent, and the guest runs on the source. */
   async isInPrecopy(id: string): Promise<Migration> {
     return this.#until(id, "precopy", ({ progress }) => (progress?.ramTransferredBytes ?? 0) > 0);
   }
@@ -167,7 +167,7 @@ export class Stage {
     this.fleet.startAgent(host);
   }
 
-  /** Names of the states the execution entered, once it is over. */
+  /** The names of the states that the execution entered, once it has ended. */
   async states({ executionArn = "" }: Migration): Promise<string[]> {
     return this.#withSfn(async (sfn) => {
       await waitUntil(
@@ -187,7 +187,7 @@ export class Stage {
     });
   }
 
-  /** It went straight to its end: one execution, each state once, none of the way back. */
+  /** One execution, each state entered once, none of the way back. */
   async wentStraight(migration: Migration): Promise<void> {
     const states = await this.states(migration);
     expect(states).toEqual([...new Set(states)]);
@@ -232,7 +232,7 @@ export class Stage {
         const migration = await this.api.getMigration(id);
         if (test(migration)) return migration;
         if (!isFinal(migration.status)) return undefined;
-        throw new Error(`Over before ${phase}: ${JSON.stringify(migration.failure)}`);
+        throw new Error(`Ended before ${phase}: ${JSON.stringify(migration.failure)}`);
       },
       { timeoutMs: PATIENCE_MS, everyMs: 10 },
     );
