@@ -116,7 +116,7 @@ export const deadlineHold: Scenario = {
 export const downtimeBudget: Scenario = {
   name: "downtime-budget",
   claim:
-    "a learned load time refuses a move that would break the budget, and lets it go with the ACK",
+    "a learned load time refuses a move that would break the budget, and allows it with the ACK",
   run: async ({ fleet, say }) => {
     const knobs = { loadInitMs: BUDGET_LOAD_MS };
     const without = { capabilities: { "switchover-ack": "forbid" } } as const;
