@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 
 const ROUNDS = 150_000;
 
-/** How long a fixed piece of work takes, ms: by it runs on a shared machine can be told apart. */
+/** How long a fixed piece of work takes, ms: makes runs on a shared machine comparable. */
 export function loopMs(): number {
   const startedMs = performance.now();
   let text = "";

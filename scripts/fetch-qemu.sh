@@ -55,7 +55,7 @@ main() {
   fail "found no QEMU${version:+ $version} in: $suites"
 }
 
-# Where to look for a version, likeliest first. Only sid and testing move on; the others keep their version.
+# The suites that may have a version, likeliest first. Only sid and testing change their versions.
 suites_of() {
   case $1 in
     7.2) echo bookworm ;;

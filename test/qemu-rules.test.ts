@@ -12,7 +12,7 @@ const binaries = {
   "QEMU 11.1": process.env.SWITCHYARD_QEMU_11_1,
 };
 
-/** What only the host can say; it comes first, before the rules between capabilities. */
+/** Refusals that depend on the host; QEMU checks them before the rules between capabilities. */
 const HOST =
   /^Postcopy is not supported: |^Background-snapshot is not (supported by host|compatible with guest memory)/;
 
@@ -54,12 +54,12 @@ for (const [title, binary = ""] of Object.entries(binaries)) {
         expect(known.toSorted()).toEqual(capabilitiesOf(version()).toSorted());
       });
 
-      it("answers to each single capability as the rules say", async () => {
+      it("answers to each single capability as the rules predict", async () => {
         const names = capabilities.map(({ name }) => [name]);
         expect(await disagreements(names)).toEqual([]);
       });
 
-      it("answers to each pair as the rules say", async () => {
+      it("answers to each pair as the rules predict", async () => {
         expect(await disagreements(pairs(known))).toEqual([]);
       });
 
@@ -70,7 +70,7 @@ for (const [title, binary = ""] of Object.entries(binaries)) {
       it.each([
         ["multifd-compression", "zlib"],
         ["tls-creds", "tls0"],
-      ])("answers to sets with %s as the rules say", async (name, value) => {
+      ])("answers to sets with %s as the rules predict", async (name, value) => {
         await qemu.client.execute("migrate-set-parameters", { [name]: value });
         const rest = ["multifd", "xbzrle", "postcopy-ram", "mapped-ram", "return-path"];
         const sets = rest.map((other) => ["zero-copy-send", "multifd", other]);

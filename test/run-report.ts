@@ -4,7 +4,7 @@ import type { Reporter, TestModule, TestSpecification, Vitest } from "vitest/nod
 const WHOLE_SUITE_MINUTES = 6;
 
 /**
- * Says at the start how many files are run and how long all of them take, and ends the output with
+ * Prints at the start how many files run and how long all of them take, and ends the output with
  * one plain line for machines: `N passed, N failed, N skipped`. Errors outside a test (a file that
  * cannot be loaded, an unhandled rejection) count as failed.
  */

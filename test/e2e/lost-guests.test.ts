@@ -40,7 +40,7 @@ describe.skipIf(qemu === undefined)(`a QEMU killed in precopy${unlessQemu}`, () 
   );
 
   it(
-    "the source's: the guest is lost, the record says so, and the target is cleaned up",
+    "the source's: the guest is recorded as lost, and the target is cleaned up",
     async () => {
       await stage.guest("lost");
       const { id } = await stage.api.createMigration({ vm: "lost", target: "host-b", policy: endlessly });

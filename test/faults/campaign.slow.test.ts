@@ -8,7 +8,7 @@ const hasQemu = findQemu() !== undefined;
 
 /** Other faults with each commit, the same for each run of one. */
 describe(`a guest that is moved to and fro under the faults of seed ${seed} (${from})`, () => {
-  it("keeps every promise on the model: 40 runs", () => expectKept(seed, 40), SLICE_MS);
+  it("keeps every promise on the model: 24 runs", () => expectKept(seed, 24), SLICE_MS);
 
   it.skipIf(!hasQemu)(
     `keeps every promise on real QEMU: 6 runs${hasQemu ? "" : " (skipped: no QEMU)"}`,

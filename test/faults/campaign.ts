@@ -86,10 +86,10 @@ export class Campaign {
       }
       if (this.#stopped) return;
       const tookMs = Math.round(performance.now() - startedMs);
-      const word = violations.length > 0 ? "VIOLATED" : "ok";
+      const verdict = violations.length > 0 ? "VIOLATED" : "ok";
       const strikes = plan.strikes.map(describeStrike).join(", ");
       this.#options.print(
-        `${String(number).padStart(4)} ${word} ${describe(outcome)}, ${tookMs} ms: ${strikes}` +
+        `${String(number).padStart(4)} ${verdict} ${describe(outcome)}, ${tookMs} ms: ${strikes}` +
           `${plan.gated ? ", gated" : ""} (${outcome?.hit.length ?? 0} hit)`,
       );
       this.#count(outcome);

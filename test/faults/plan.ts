@@ -87,7 +87,7 @@ export type Strike = { at: Moment; afterMs: number; fault: Fault };
 export type Plan = {
   policy: z.input<typeof MigrationPolicy>;
   gated: boolean;
-  /** Gated: leave is given this long after the hold was seen. */
+  /** Gated: the switchover is permitted this long after the source reported that it holds. */
   permitAfterMs: number;
   strikes: Strike[];
 };

@@ -22,7 +22,7 @@ type Report = {
   }[];
 };
 
-/** Runs test files again and again; what the tests leave behind ends with it. */
+/** Runs test files again and again, and kills the processes that outlive their tests. */
 export class Rounds {
   /** Runs of a file so far. */
   runs = 0;

@@ -19,7 +19,7 @@ export function expectCompleted({ migration, timeline }: Move): void {
   assert.ok(vfioBytes > 0, `Expected VFIO bytes in the record, got ${vfioBytes}`);
 }
 
-/** The record says how the ACK worked, who was waited for, and that it came before STOP. */
+/** The record states the kind of ACK, the devices that sent it, and that it came before STOP. */
 export function expectAcked(move: Move, devices: readonly string[]): void {
   const { ack, agreement, stoppedAtMs = 0 } = move.migration;
   assert.equal(ack?.mode, "legacy", "the ACK mode of QEMU 10.0");

@@ -62,13 +62,13 @@ export class VfioFleet {
   }
 
   /** @throws Error naming what did not come up; nothing is left then. */
-  static async start(rig: Rig, say: (line: string) => void): Promise<VfioFleet> {
+  static async start(rig: Rig, print: (line: string) => void): Promise<VfioFleet> {
     const code = await bundleAgent();
     const cloud = await Fleet.start({ hosts: {} });
     let l1: L1 | undefined;
     try {
       l1 = await bootL1({ rig });
-      say(`L1 is up after ${Math.round(l1.bootMs)} ms`);
+      print(`L1 is up after ${Math.round(l1.bootMs)} ms`);
       const fleet = new VfioFleet(l1, cloud);
       await fleet.#startRelay();
       await l1.writeFile(AGENT, code);
@@ -79,7 +79,7 @@ export class VfioFleet {
         const startedMs = performance.now();
         await fleet.#addHost(host);
         fleet.agentStartMs = Math.round(performance.now() - startedMs);
-        say(`the agent of ${host} is up after ${fleet.agentStartMs} ms`);
+        print(`the agent of ${host} is up after ${fleet.agentStartMs} ms`);
       }
       return fleet;
     } catch (error) {

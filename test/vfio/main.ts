@@ -27,8 +27,8 @@ const program = new Command("test:vfio")
 Scenarios
 ${list}
 
-Builds its rig first (see test/vfio/README.md). Where that is not possible it says why in one line
-and exits with 0; with SWITCHYARD_VFIO_REQUIRED=1 it exits with 1.`,
+Builds its rig first (see test/vfio/README.md). Where that is not possible it prints the reason in one
+line and exits with 0; with SWITCHYARD_VFIO_REQUIRED=1 it exits with 1.`,
   )
   .parse();
 
@@ -45,7 +45,7 @@ async function main(options: Options): Promise<number> {
     process.once(signal, () => stopping.abort(new Error(`stopped by ${signal}`)));
   }
   const { signal } = stopping;
-  const outcome = await runScenarios(rig, chosen, { runs: options.runs, say, signal }).catch(
+  const outcome = await runScenarios(rig, chosen, { runs: options.runs, print, signal }).catch(
     (error: unknown) => {
       if (signal.aborted) return undefined;
       throw error;
@@ -57,14 +57,14 @@ async function main(options: Options): Promise<number> {
   }
   const { ratio, results } = outcome;
   const failed = results.filter(({ ok }) => !ok).length;
-  say(`${results.length - failed} of ${results.length} scenarios as they must be`);
+  print(`${results.length - failed} of ${results.length} scenarios as they must be`);
   if (options.json) console.log(JSON.stringify({ ratio, scenarios: results }));
   return failed === 0 ? 0 : 1;
 }
 
 async function findRig(): Promise<Rig | undefined> {
   try {
-    return await buildRig({ onProgress: say });
+    return await buildRig({ onProgress: print });
   } catch (error) {
     if (!(error instanceof RigUnavailableError)) throw error;
     console.log(`test:vfio skipped: ${error.message}`);
@@ -72,7 +72,7 @@ async function findRig(): Promise<Rig | undefined> {
   }
 }
 
-function say(line: string): void {
+function print(line: string): void {
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(1).padStart(6);
   process.stderr.write(`[${seconds} s] ${line}\n`);
 }

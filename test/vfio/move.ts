@@ -25,7 +25,7 @@ export type MoveOptions = {
   meanwhile?: (move: { id: string; guest: RigGuest }) => Promise<void>;
 };
 
-/** One migration of a fresh guest with fresh devices, and what the API says of it afterwards. */
+/** One migration of a fresh guest with fresh devices, and its record and timeline at the end. */
 export type Move = Seen & {
   lines: number;
   /** What was given up before, when the migration is a successor. */

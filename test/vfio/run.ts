@@ -11,7 +11,7 @@ import {
 
 export type RunOptions = {
   runs: number;
-  say: (line: string) => void;
+  print: (line: string) => void;
   /** Stops after the scenario at work fails for it. */
   signal: AbortSignal;
 };
@@ -27,9 +27,9 @@ export type Outcome = {
 export async function runScenarios(
   rig: Rig,
   scenarios: readonly Scenario[],
-  { runs, say, signal }: RunOptions,
+  { runs, print, signal }: RunOptions,
 ): Promise<Outcome> {
-  const fleet = await VfioFleet.start(rig, say);
+  const fleet = await VfioFleet.start(rig, print);
   const outcome: Outcome = { ratio: null, results: [], moves: [] };
   // Whatever waits in L1 then fails at once.
   const stop = () => void fleet.stop();
@@ -37,12 +37,12 @@ export async function runScenarios(
   try {
     signal.throwIfAborted();
     if (scenarios[0]?.name !== "stock") {
-      say("warming up");
+      print("warming up");
       await move(fleet, { knobs: "stock" });
     }
     for (const scenario of scenarios) {
       signal.throwIfAborted();
-      await runOne(scenario, { fleet, runs, say }, outcome);
+      await runOne(scenario, { fleet, runs, print }, outcome);
     }
     return outcome;
   } finally {
@@ -57,20 +57,20 @@ async function runOne(
   outcome: Outcome,
 ): Promise<void> {
   const { name } = scenario;
-  const { say, fleet } = context;
-  say(`${name}: ${scenario.claim}`);
+  const { print, fleet } = context;
+  print(`${name}: ${scenario.claim}`);
   try {
     const seen = await scenario.run(context);
     outcome.results.push(toResult(name, seen));
     if (name === "init-2s") outcome.ratio = seen.ratio ?? null;
     if (seen.move) {
       outcome.moves.push({ name, move: seen.move });
-      say(`${name}: ok: ${describeMove(seen.move)}`);
-    } else say(`${name}: ok`);
+      print(`${name}: ok: ${describeMove(seen.move)}`);
+    } else print(`${name}: ok`);
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    say(`${name}: FAILED: ${message}`);
-    say(await fleet.diagnosis());
+    print(`${name}: FAILED: ${message}`);
+    print(await fleet.diagnosis());
     outcome.results.push({ name, ok: false, downtimeMs: null, ack: null, error: message });
   }
 }

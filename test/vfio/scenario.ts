@@ -6,7 +6,7 @@ export type ScenarioContext = {
   fleet: VfioFleet;
   /** Migrations per figure that is a median. */
   runs: number;
-  say: (line: string) => void;
+  print: (line: string) => void;
 };
 
 /** What a scenario has seen, beside that it was as it must be. */

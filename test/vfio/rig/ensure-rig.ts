@@ -2,7 +2,7 @@ import { RigUnavailableError } from "./errors.ts";
 import { buildRig, type Rig } from "./rig.ts";
 
 /**
- * The rig, built if need be; undefined, after one line that says why, on a machine that cannot have
+ * The rig, built if need be; undefined, after one line with the reason, on a machine that cannot have
  * it. With SWITCHYARD_VFIO_REQUIRED=1 that is an error instead, so that nothing is skipped unseen.
  */
 export async function ensureRig(): Promise<Rig | undefined> {

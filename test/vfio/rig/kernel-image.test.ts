@@ -13,7 +13,7 @@ describe("unpackKernel", () => {
     expect(() => unpackKernel(Buffer.alloc(4096))).toThrow("Expected a bzImage");
   });
 
-  it("refuses a payload of another size than the image says", () => {
+  it("refuses a payload whose size differs from the one in the image", () => {
     const image = bzImage(kernel);
     image.writeUInt32LE(1, image.length - 4);
     expect(() => unpackKernel(image)).toThrow("Expected an ELF kernel of 1 bytes");

@@ -1,7 +1,7 @@
 import { z } from "zod";
 
 /**
- * What the machine outside (l1.ts) and L1's first program (inside/control.ts) say to each other over
+ * What the machine outside (l1.ts) and L1's first program (inside/control.ts) exchange over
  * a virtio serial port, one JSON object a line:
  *
  * 1. inside sends `ready` once;

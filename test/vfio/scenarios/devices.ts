@@ -45,12 +45,12 @@ export const largeInitial: Scenario = {
 export const stopCopy: Scenario = {
   name: "stop-copy-16m",
   claim: "16 MiB of final device state move, over multifd's channels and without them",
-  run: async ({ fleet, say }) => {
+  run: async ({ fleet, print }) => {
     const knobs = { finalKib: FINAL_KIB };
     const one = await move(fleet, { knobs, policy: { capabilities: { multifd: "forbid" } } });
-    say(`one channel: ${describeMove(one)}`);
+    print(`one channel: ${describeMove(one)}`);
     const many = await move(fleet, { knobs, policy: { capabilities: { multifd: "require" } } });
-    say(`multifd: ${describeMove(many)}`);
+    print(`multifd: ${describeMove(many)}`);
     for (const seen of [one, many]) {
       expectCompleted(seen);
       expectAcked(seen, ["vf0"]);

@@ -52,7 +52,7 @@ export const restartInGate: Scenario = {
 export const targetSilent: Scenario = {
   name: "target-silent",
   claim: "4 s in which the target's QEMU answers nothing at all trip no deadline",
-  run: async ({ fleet, say }) => {
+  run: async ({ fleet, print }) => {
     let silentMs = 0;
     const seen = await move(fleet, {
       knobs: { loadInitMs: SILENCE_MS },
@@ -60,7 +60,7 @@ export const targetSilent: Scenario = {
         silentMs = await blockedMs(fleet, guest.vm);
       },
     });
-    say(`the target's QEMU was seen blocked for ${silentMs} ms`);
+    print(`the target's QEMU was seen blocked for ${silentMs} ms`);
     expectCompleted(seen);
     expectAcked(seen, ["vf0"]);
     expectAckAfter(seen, SILENCE_MS);

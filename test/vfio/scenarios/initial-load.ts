@@ -44,7 +44,7 @@ const requireAck = { capabilities: { "switchover-ack": "require" } } as const;
 const forbidAck = { capabilities: { "switchover-ack": "forbid" } } as const;
 
 async function compare(
-  { fleet, say }: ScenarioContext,
+  { fleet, print }: ScenarioContext,
   loadInitMs: number,
   runs: number,
 ): Promise<Observation> {
@@ -52,12 +52,12 @@ async function compare(
   const without: Move[] = [];
   for (let run = 0; run < runs; run += 1) {
     const plain = await move(fleet, { knobs: { loadInitMs }, policy: forbidAck });
-    say(`without the ACK: ${describeMove(plain)}`);
+    print(`without the ACK: ${describeMove(plain)}`);
     expectCompleted(plain);
     assert.equal(plain.migration.ack?.mode, "none");
     without.push(plain);
     const acked = await move(fleet, { knobs: { loadInitMs }, policy: requireAck });
-    say(`with the ACK: ${describeMove(acked)}`);
+    print(`with the ACK: ${describeMove(acked)}`);
     expectCompleted(acked);
     expectAcked(acked, VF0);
     expectAckAfter(acked, loadInitMs);
@@ -66,7 +66,7 @@ async function compare(
   const figures = { on: withAck.map(downtimeMs), off: without.map(downtimeMs) };
   const ratio = median(figures.on) / median(figures.off);
   for (const ms of figures.off) assert.ok(ms >= loadInitMs, `${ms} ms without the ACK`);
-  say(`ratio ${ratio.toFixed(3)} of ${figures.on.join(", ")} to ${figures.off.join(", ")} ms`);
+  print(`ratio ${ratio.toFixed(3)} of ${figures.on.join(", ")} to ${figures.off.join(", ")} ms`);
   assert.ok(
     ratio <= RATIO_MAX,
     `Expected the downtime with the ACK to be ${RATIO_MAX} of the downtime without, got ${ratio.toFixed(3)}: ${JSON.stringify(figures)}`,

@@ -38,7 +38,7 @@ export const deadlineCancel: Scenario = {
 export const deadlineProceed: Scenario = {
   name: "ack-deadline-proceed",
   claim: "the policy proceed gives a late ACK up, and a successor moves the guest without it",
-  run: async ({ fleet, say }) => {
+  run: async ({ fleet, print }) => {
     const seen = await move(fleet, {
       knobs: { loadInitMs: LONG_LOAD_MS },
       policy: {
@@ -54,7 +54,7 @@ export const deadlineProceed: Scenario = {
     expectGivenUp(predecessor.migration);
     const { failure } = predecessor.migration;
     assert.match(failure?.message ?? "", /a successor goes without it/);
-    say(`given up: ${failure?.message}`);
+    print(`given up: ${failure?.message}`);
     expectCompleted(seen);
     assert.equal(migration.predecessor, predecessor.migration.id);
     assert.equal(migration.policy.capabilities["switchover-ack"], "forbid");
@@ -117,7 +117,7 @@ export const downtimeBudget: Scenario = {
   name: "downtime-budget",
   claim:
     "a learned load time refuses a move that would break the budget, and allows it with the ACK",
-  run: async ({ fleet, say }) => {
+  run: async ({ fleet, print }) => {
     const knobs = { loadInitMs: BUDGET_LOAD_MS };
     const without = { capabilities: { "switchover-ack": "forbid" } } as const;
     const taught = await move(fleet, { knobs, policy: without });
@@ -128,7 +128,7 @@ export const downtimeBudget: Scenario = {
     assert.equal(status, "failed");
     assert.equal(failure?.code, "downtime-budget", failure?.message);
     assert.equal(startedAtMs, undefined, "the migration was started");
-    say(`refused: ${failure?.message}`);
+    print(`refused: ${failure?.message}`);
     const seen = await move(fleet, { knobs, policy: { downtimeBudgetMs: BUDGET_MS } });
     expectCompleted(seen);
     expectAcked(seen, ["vf0"]);

@@ -3,7 +3,7 @@ import { connect, createServer } from "node:net";
 /**
  * Passes connections to ports of L1's own loopback on to the same ports of the machine outside, as
  * `ssh -L` does: what listens there takes only callers that name it by a loopback address. Runs as
- * `relay.ts PORT...` and says `ready` when all of them listen.
+ * `relay.ts PORT...` and prints `ready` when all of them listen.
  */
 
 const OUTSIDE = "10.0.2.2";
