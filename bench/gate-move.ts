@@ -65,7 +65,7 @@ export async function gatedMove(fleet: Fleet, ends: Ends, holdMs: number): Promi
   };
 }
 
-/** Starts a gated move and waits until it holds; the guest runs on. */
+/** Starts a gated move and waits until it holds; the guest keeps running. */
 export async function holdMove(fleet: Fleet, { vm, target }: Ends): Promise<string> {
   const policy = { switchover: { mode: "gated" as const } };
   const { id } = await fleet.api.createMigration({ vm, target, policy });

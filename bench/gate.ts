@@ -15,7 +15,7 @@ import { round, spread } from "./statistics.ts";
 
 const MIB = 2 ** 20;
 const HOSTS = ["host-a", "host-b"] as const;
-/** Fewer ticks than this and the guest has not really run. */
+/** With fewer ticks than this the guest has hardly run. */
 const TICKS_PER_SECOND_MIN = 20;
 
 /** The guests: one that only counts, and one that dirties its working set all the time. */
@@ -87,7 +87,7 @@ async function guest(vm: string, load: GuestLoad) {
   return summary(plain, gated, left);
 }
 
-/** In the target's process after a move, and in the source's after a held move was cancelled. */
+/** Checks the target's process after a move, and the source's after a held move was cancelled. */
 async function expectNoLeftovers(vm: string) {
   const { host: source } = await fleet.api.getVm(vm);
   const target = source === HOSTS[0] ? HOSTS[1] : HOSTS[0];

@@ -17,11 +17,11 @@ export type Scenario = {
 export type DeviceConstants = {
   /** Reading state out of a device, and writing it into one. */
   readonly stateBytesPerSecond: number;
-  /** Its other number: which one it is depends on the class. */
+  /** The other number; `LoadKind` says which load it is. */
   readonly loadMs: number;
 };
 
-/** What `loadMs` stands for in each class. */
+/** The load that `loadMs` is the time of: of the initial state, or of the final one. */
 export type LoadKind = "initial" | "final";
 
 /** Not fitted: the machines of the published tables, and a core's AES-GCM. */
@@ -120,7 +120,7 @@ export type Published = Scenario & {
   readonly publishedMs: number;
 };
 
-/** The least number for which `isEnough`, which grows, holds: to one part in 4000. */
+/** The least number for which `isEnough`, which is monotone, holds: to one part in 4000. */
 function bisect(low: number, high: number, isEnough: (value: number) => boolean): number {
   let from = low;
   let to = high;

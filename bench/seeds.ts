@@ -16,7 +16,7 @@ type DeviceClass = {
   readonly rateRow: string;
   readonly loadRow: string;
   readonly rows: readonly Published[];
-  /** The same machines with everything that helps. */
+  /** The same machines with every option that shortens the downtime. */
   readonly beyond: Scenario;
 };
 
@@ -96,7 +96,7 @@ type Prediction = {
   readonly name: string;
   readonly label: "prediction";
   readonly modelMs: number;
-  /** Of that, what the target needs after the last byte: to be kept free when a limit is set. */
+  /** The part after the last byte, which a downtime limit must leave for the target. */
   readonly loadAllowanceMs: number;
 };
 

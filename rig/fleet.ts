@@ -24,7 +24,9 @@ type Ready = {
 export type FleetOptions = {
   /** The QEMU binary of each host, by the host's name. */
   hosts: Record<string, string>;
-  /** Base port of the local cloud. Default 0: any; a cloud that is started again needs a fixed one. */
+  /**
+   * Base port of the local cloud. Default 0: any; a cloud that is started again needs a fixed one.
+   */
   port?: number;
   /** Environment of all processes (log level, model settings). */
   environment?: Record<string, string>;
@@ -46,8 +48,8 @@ export type FleetOptions = {
 };
 
 /**
- * A whole installation on this machine: the local cloud and one agent per host, each a process of its
- * own as in production. For the demo, benchmarks and end-to-end tests.
+ * A whole installation on this machine: the local cloud and one agent per host, each a process of
+ * its own as in production. For the demo, benchmarks and end-to-end tests.
  */
 export class Fleet {
   readonly folder: string;

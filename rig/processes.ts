@@ -17,8 +17,8 @@ export function processesUnder(folder: string): number[] {
 }
 
 /**
- * Kills all of them, except this process. For a folder created for them alone, so that every process
- * that names it belongs to the same installation.
+ * Kills all of them, except this process. For a folder created for them alone, so that every
+ * process that names it belongs to the same installation.
  */
 export function killProcessesUnder(folder: string): void {
   // A process may have started another one just before it was killed.

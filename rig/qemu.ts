@@ -8,8 +8,8 @@ export type Qemu = { path: string; version: string; real: boolean };
 const MODEL = resolve(fileURLToPath(import.meta.url), "../../emulators/qemu/bin/qemu-system-model");
 
 /**
- * The QEMU to run on: the one named, else $SWITCHYARD_QEMU, else qemu-system-x86_64 on PATH, else the
- * model.
+ * The QEMU to run on: the one named, else $SWITCHYARD_QEMU, else qemu-system-x86_64 on PATH, else
+ * the model.
  *
  * @throws Error when one was named and does not work.
  */

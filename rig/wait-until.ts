@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 /**
- * Calls `probe` until it returns something other than undefined. Unlike vitest's `vi.waitFor` it can
- * be used outside of tests, and an error of `probe` ends it.
+ * Calls `probe` until it returns something other than undefined. Unlike vitest's `vi.waitFor` it
+ * can be used outside of tests, and an error of `probe` ends it.
  *
  * @throws Error that names what was awaited, after `timeoutMs`
  */

@@ -5,7 +5,7 @@ import { capabilitiesOf, checkCapabilities } from "../core/qemu/capability-rules
 import { QmpCommandError } from "../qmp/error.ts";
 import { findQemu, type RealQemu, spawnQemu } from "../qmp/testing/real-qemu.ts";
 
-/** The QEMU on PATH (or $SWITCHYARD_QEMU), and other versions where they are at hand. */
+/** The QEMU on PATH (or $SWITCHYARD_QEMU), and other versions where they are installed. */
 const binaries = {
   QEMU: findQemu(),
   "QEMU 7.2": process.env.SWITCHYARD_QEMU_7_2,

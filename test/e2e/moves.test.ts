@@ -60,7 +60,7 @@ describe.skipIf(qemu === undefined).each(transports)(
       });
     });
 
-    it("wait for a slot, can be cancelled meanwhile, and are admitted when one is released", async () => {
+    it("wait for a slot, can be cancelled, and are admitted when one is released", async () => {
       const first = await stage.api.createMigration({ vm: "first", target: "host-b", policy: endlessly });
       await stage.isInPrecopy(first.id);
       const second = await stage.api.createMigration({ vm: "second", target: "host-b" });

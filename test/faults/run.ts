@@ -229,7 +229,9 @@ export class Run {
     }
   }
 
-  /** `struck`: the fault has begun; `done`: it is over, and killed parts have been started again. */
+  /**
+   * `struck`: the fault has begun; `done`: it is over, and killed parts have been started again.
+   */
   #strike(strike: Strike): { struck: Promise<void>; done: Promise<void> } {
     const struck = Promise.withResolvers<void>();
     const done = (async () => {

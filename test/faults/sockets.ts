@@ -2,7 +2,9 @@ import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 
 const LISTEN = "0A";
 
-/** Whether a process has a TCP port open for others to connect to; false when there is no process. */
+/**
+ * Whether a process has a TCP port open for others to connect to; false when there is no process.
+ */
 export function listens(pid: number | undefined): boolean {
   if (pid === undefined) return false;
   try {

@@ -11,8 +11,8 @@ const ELSEWHERE = /\.(vfio|slow)\.test\.ts$/;
 
 /**
  * The test files that use real processes, sockets or timers. The rule: the file, or anything of the
- * project's that it imports, directly or not, imports a module of `TIMED` or calls a timer. Real QEMU
- * and everything in rig/ is found that way, since both start processes.
+ * project's that it imports, directly or not, imports a module of `TIMED` or calls a timer. Real
+ * QEMU and everything in rig/ is found that way, since both start processes.
  */
 export function findTimedFiles(filters: readonly string[]): string[] {
   return globSync("**/*.test.ts", { cwd: ROOT, exclude: isForeign })

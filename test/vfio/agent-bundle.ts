@@ -3,8 +3,8 @@ import { rolldown } from "rolldown";
 import { PROJECT_DIR } from "./rig/rig.ts";
 
 /**
- * The agent as one file, as it is now: in emulation every module that Node has to find and read
- * counts, and a run must not see files change under it.
+ * The agent as one file: in emulation Node takes long to find and read each module, and later
+ * changes of the sources do not affect the run.
  */
 export async function bundleAgent(): Promise<string> {
   const bundle = await rolldown({

@@ -5,8 +5,8 @@ type Bar = { label: string; tag: string; fromMs: number; toMs: number };
 const BAR_MS_MIN = 1;
 
 /**
- * A migration's record as a Mermaid gantt chart. Phases by the cloud's clock, the rest by the hosts';
- * the time axis is the clock.
+ * A migration's record as a Mermaid gantt chart. Phases by the cloud's clock, the rest by the
+ * hosts'; the time axis is the clock.
  */
 export function diagram({ migration, timeline }: Move): string {
   const sections = [

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { Migration } from "../../core/migration/migration.ts";
 import type { Move } from "./move.ts";
 
-/** Waiting for the ACK must take the devices' load time out of the downtime: at most this is left. */
+/** With the ACK the devices load before the downtime: at most this part of it may be left. */
 export const RATIO_MAX = 0.1;
 
 /** The move completed with guest and devices whole, and without the way back. */
@@ -59,7 +59,7 @@ export function expectGivenUp({
   assert.equal(stoppedAtMs, undefined, "the guest was stopped");
 }
 
-/** The ACK came no sooner than the target's devices can have loaded what they need first. */
+/** The ACK came no sooner than the target's devices can have loaded their initial state. */
 export function expectAckAfter(move: Move, loadMs: number): void {
   const { ack, startedAtMs = Number.NaN } = move.migration;
   const afterMs = (ack?.ackedAtMs ?? Number.NaN) - startedAtMs;

@@ -23,9 +23,9 @@ const RELAY = "/project/test/vfio/rig/inside/relay.ts";
 /** What runs in L1 is killed after this. */
 const LIFE_MS = 1_800_000;
 const SHELL_DEADLINE_MS = 20_000;
-/** A device cannot be removed before the driver has loaded what its last user gave it. */
+/** A device cannot be removed while the driver still loads its last user's state. */
 const HOOK_TIMEOUT_MS = 30_000;
-/** Emulated and beside other work, an agent takes its time to come up. */
+/** In emulation, and beside other work, an agent is slow to start. */
 const UP_MS = 120_000;
 
 /** What agents need of the cloud's environment. */
@@ -36,7 +36,7 @@ const AGENT_VARIABLES = [
   "AWS_SECRET_ACCESS_KEY",
 ];
 
-/** Names of the host resources that stand for the mtty devices of each host. */
+/** Names of the host resources that are the mtty devices of each host. */
 export const DEVICES = ["mtty0", "mtty1"] as const;
 /** Only the source has it. */
 export const LOCAL_DEVICE = "local0";
@@ -50,9 +50,9 @@ export class VfioFleet {
   readonly #cloud: Fleet;
   readonly #agents = new Map<HostName, L1Process>();
   readonly #logs = new Map<HostName, string>();
-  /** How long an agent took to come up, ms. */
+  /** How long an agent took to start, ms. */
   agentStartMs = 0;
-  /** The migration that was asked for last, for error messages. */
+  /** The migration that was requested last, for error messages. */
   lastMigration: string | undefined;
   #variant: "stock" | "knobs" | undefined;
 
@@ -98,8 +98,8 @@ export class VfioFleet {
   }
 
   /**
-   * New devices on both hosts, as every guest needs them, and what they shall do. Before each
-   * migration the target makes its own anew again, by its agent's hook.
+   * Creates new devices, as every guest needs, on both hosts and sets their behaviour. Before each
+   * migration the target's agent creates its own anew again, by a hook.
    */
   async renewDevices(knobs: MttyKnobs | "stock"): Promise<void> {
     const variant = knobs === "stock" ? "stock" : "knobs";
@@ -125,7 +125,7 @@ export class VfioFleet {
     return stdout;
   }
 
-  /** As if the agent had crashed: its guests run on. */
+  /** Like a crash of the agent: its guests keep running. */
   async killAgent(host: HostName): Promise<void> {
     const agent = this.#agents.get(host);
     await agent?.kill("SIGKILL");
@@ -165,7 +165,7 @@ export class VfioFleet {
     return this.#logs.get(host) ?? "";
   }
 
-  /** Agents find the cloud at the very addresses that it has outside. */
+  /** Agents reach the cloud at the same addresses that it has outside. */
   async #startRelay(): Promise<void> {
     const { environment } = this.#cloud;
     const urls = [this.api.url, environment.AWS_ENDPOINT_URL_SQS ?? ""];
@@ -192,7 +192,7 @@ export class VfioFleet {
       stateDir: "s",
       progressIntervalMs: 500,
       resources: resourcesOf(host),
-      // A guest that is already there keeps its devices: only the target's are made anew.
+      // A guest that runs keeps its devices: only the target's are created anew.
       ...(host === TARGET && {
         hooks: { prepare: { command: [hook], timeoutMs: HOOK_TIMEOUT_MS } },
       }),

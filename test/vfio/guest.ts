@@ -41,7 +41,7 @@ export function guestDefinition(resources: readonly string[]): VmDefinition {
   });
 }
 
-/** One guest over one migration: what it writes before and after makes one unbroken count. */
+/** One guest over one migration: its output before and after is one unbroken count. */
 export class RigGuest {
   readonly vm: string;
   readonly #fleet: VfioFleet;
@@ -60,12 +60,12 @@ export class RigGuest {
     await fleet.cloud.startVm(vm, SOURCE, guestDefinition(resources));
     const guest = new RigGuest(fleet, vm);
     await guest.#waitForLines(guest.#path(SOURCE), LINES);
-    // Kept, as the source's folder goes with its process.
+    // Kept by a second link: the agent removes the source's folder.
     await fleet.shell(`mkdir -p /tmp/serial && ln ${guest.#path(SOURCE)} ${guest.#kept()}`);
     return guest;
   }
 
-  /** Waits until it goes on counting on the host. */
+  /** Waits until it continues to count on the host. */
   async waitUntilRunning(host: HostName): Promise<void> {
     const before = (await this.#read(this.#path(host))).split("\n").length;
     await this.#waitForLines(this.#path(host), before + LINES);
@@ -87,7 +87,7 @@ export class RigGuest {
     return lines.length;
   }
 
-  /** Ends it, over the API, wherever it runs, and forgets it. */
+  /** Ends it over the API, wherever it runs, and deletes its record. */
   async end(): Promise<void> {
     const { api } = this.#fleet;
     await api.deleteVm(this.vm, { mode: "quit" });

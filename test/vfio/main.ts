@@ -57,7 +57,7 @@ async function main(options: Options): Promise<number> {
   }
   const { ratio, results } = outcome;
   const failed = results.filter(({ ok }) => !ok).length;
-  print(`${results.length - failed} of ${results.length} scenarios as they must be`);
+  print(`${results.length - failed} of ${results.length} scenarios passed`);
   if (options.json) console.log(JSON.stringify({ ratio, scenarios: results }));
   return failed === 0 ? 0 : 1;
 }

@@ -40,7 +40,7 @@ let count = 0;
  * Starts a guest, moves it over the API, waits for the end of it, checks where it runs and that
  * nothing of its state is lost, and ends it.
  *
- * @throws Error saying what was not as it must be
+ * @throws Error that names what was not as expected
  */
 export async function move(fleet: VfioFleet, options: MoveOptions): Promise<Move> {
   const { devices = 1, knobs, inGate, meanwhile, successor } = options;
@@ -79,7 +79,7 @@ async function waitForEnd(fleet: VfioFleet, id: string): Promise<Seen> {
   return { migration, timeline: items };
 }
 
-/** It is named a moment after the end of the first. */
+/** The record names it shortly after the end of the first. */
 async function successorOf(fleet: VfioFleet, id: string): Promise<string> {
   const named = async () => (await fleet.api.getMigration(id)).successor;
   return await waitUntil(`the successor of ${id}`, named, { timeoutMs: SUCCESSOR_MS });

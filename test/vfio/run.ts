@@ -12,18 +12,18 @@ import {
 export type RunOptions = {
   runs: number;
   print: (line: string) => void;
-  /** Stops after the scenario at work fails for it. */
+  /** When aborted, the scenario under way fails and no other starts. */
   signal: AbortSignal;
 };
 
 export type Outcome = {
-  /** Of init-2s; null when it did not run, or failed before it knew. */
+  /** Of init-2s; null when it did not run, or failed too early. */
   ratio: number | null;
   results: Result[];
   moves: { name: string; move: Move }[];
 };
 
-/** Boots one L1, runs the scenarios one after the other, and leaves nothing behind. */
+/** Boots one L1, runs the scenarios one after the other, and ends everything it started. */
 export async function runScenarios(
   rig: Rig,
   scenarios: readonly Scenario[],
@@ -31,7 +31,7 @@ export async function runScenarios(
 ): Promise<Outcome> {
   const fleet = await VfioFleet.start(rig, print);
   const outcome: Outcome = { ratio: null, results: [], moves: [] };
-  // Whatever waits in L1 then fails at once.
+  // Everything that waits for L1 then fails at once.
   const stop = () => void fleet.stop();
   signal.addEventListener("abort", stop);
   try {

@@ -9,7 +9,7 @@ export type ScenarioContext = {
   print: (line: string) => void;
 };
 
-/** What a scenario has seen, beside that it was as it must be. */
+/** The figures of a scenario that passed. */
 export type Observation = {
   /** The migration that its figures are of, and that a diagram shows. */
   move?: Move;

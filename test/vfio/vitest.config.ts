@@ -1,7 +1,9 @@
 import path from "node:path";
 import { defineConfig } from "vitest/config";
 
-/** Slow tests on a machine that is itself emulated: one file at a time, minutes instead of seconds. */
+/**
+ * Slow tests on a machine that is itself emulated: one file at a time, minutes instead of seconds.
+ */
 export default defineConfig({
   root: path.resolve(import.meta.dirname, "../.."),
   test: {

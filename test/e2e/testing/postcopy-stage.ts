@@ -16,7 +16,8 @@ const load = { dirtyBytesPerSecond: 32 * MIB, workingSetBytes: 8 * MIB };
 /** The counter's ticks (10 ms) in which the guest visits each page of its working set twice. */
 const TWO_LAPS = 60;
 const policy = {
-  // The ladder has no rung between this limit and postcopy; test/agent/ladder.test.ts climbs others.
+  // The ladder has no rung between this limit and postcopy; test/agent/ladder.test.ts climbs
+  // others.
   downtimeLimitMs: 200,
   convergence: {
     ladder: "post-copy" as const,

@@ -28,9 +28,9 @@ export const qemu = findQemu();
 export const unlessQemu = qemu === undefined ? " (skipped: no QEMU)" : "";
 
 /**
- * Some five seconds of precopy: long enough to break things in the middle of it. QEMU stops the guest
- * when 8 MB are left (limit times bandwidth): more than the guest dirties in a pass, less than its
- * memory. The downtime is short all the same, since QEMU then sends at full speed.
+ * Some five seconds of precopy: long enough to break things in the middle of it. QEMU stops the
+ * guest when 8 MB are left (limit times bandwidth): more than the guest dirties in a pass, less
+ * than its memory. The downtime is short all the same, since QEMU then sends at full speed.
  */
 export const slowly = {
   parameters: { "max-bandwidth": MIB },

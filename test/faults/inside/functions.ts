@@ -13,8 +13,8 @@ export * from "../../../emulators/aws/lambda/registry.ts";
 /** What happens to the next calls of functions. */
 export type FunctionTrouble = {
   /**
-   * `before`: the call fails, and the function is not run. `after`: the function is run, and the call
-   * fails. `slow`: the function is run late.
+   * `before`: the call fails, and the function is not run. `after`: the function is run, and the
+   * call fails. `slow`: the function is run late.
    */
   how: "before" | "after" | "slow";
   /** Calls still to be struck. */

@@ -2,8 +2,9 @@ import { RigUnavailableError } from "./errors.ts";
 import { buildRig, type Rig } from "./rig.ts";
 
 /**
- * The rig, built if need be; undefined, after one line with the reason, on a machine that cannot have
- * it. With SWITCHYARD_VFIO_REQUIRED=1 that is an error instead, so that nothing is skipped unseen.
+ * The rig, built if need be; undefined, after one line with the reason, on a machine that cannot
+ * have it. With SWITCHYARD_VFIO_REQUIRED=1 that is an error instead, so that no skipped run passes
+ * for a success.
  */
 export async function ensureRig(): Promise<Rig | undefined> {
   try {

@@ -23,9 +23,9 @@ const MODULES: readonly string[] = [
 export const BOOT_FILES = { kernel: "vmlinux", initrd: "initrd.img" };
 
 /**
- * Packs what L1 needs before it reaches the shared folders: busybox, the modules and the rig's guest.
- * QEMU and every library come from the unpacked packages, Node and the agents from the project. The
- * less is in here the sooner L1 is up: unpacking it in emulation costs a second for 30 MB.
+ * Packs what L1 needs before it reaches the shared folders: busybox, the modules and the rig's
+ * guest. QEMU and every library come from the unpacked packages, Node and the agents from the
+ * project. The smaller it is the sooner L1 starts: to unpack 30 MB in emulation costs a second.
  */
 export async function initrdStage(cacheDir: string, modulesKey: string): Promise<Stage> {
   const init = await readFile(path.join(INSIDE, "init"));

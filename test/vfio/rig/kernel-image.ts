@@ -1,8 +1,8 @@
 import { zstdDecompressSync } from "node:zlib";
 
 /**
- * Takes the plain ELF kernel out of a bzImage, so that L1 need not unpack it in emulation: QEMU starts
- * an ELF kernel through its PVH note. Offsets are those of the x86 boot protocol 2.08
+ * Extracts the plain ELF kernel from a bzImage, so that L1 need not unpack it in emulation: QEMU
+ * starts an ELF kernel through its PVH note. Offsets are those of the x86 boot protocol 2.08
  * (Documentation/arch/x86/boot.rst: setup_sects, payload_offset, payload_length).
  *
  * @throws Error when the payload is not compressed with zstd, as Debian's is.

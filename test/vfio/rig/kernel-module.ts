@@ -11,7 +11,7 @@ const BUILD_DEADLINE_MS = 120_000;
 /** The mtty modules the rig builds: as upstream has it, and with the knobs of mtty-knobs.ts. */
 export const MTTY_MODULES = { stock: "mtty-stock.ko", knobs: "mtty-knobs.ko" };
 
-/** Takes mtty's source out of the kernel's source package. */
+/** Extracts mtty's source from the kernel's source package. */
 export function mttySourceStage(cacheDir: string, packagesKey: string): Stage {
   return {
     name: "mtty-source",
@@ -24,7 +24,10 @@ export function mttySourceStage(cacheDir: string, packagesKey: string): Stage {
   };
 }
 
-/** Compiles both modules with the unpacked packages' own compiler, the one the kernel was built with. */
+/**
+ * Compiles both modules with the unpacked packages' own compiler, the one the kernel was built
+ * with.
+ */
 export function mttyModulesStage(cacheDir: string, sourceKey: string, upstream: string): Stage {
   const sources = { stock: upstream, knobs: addMttyKnobs(upstream) };
   return {
@@ -53,7 +56,7 @@ export async function kernelRelease(cacheDir: string): Promise<string> {
   return release;
 }
 
-/** The package holds a compressed archive of the whole kernel: it is read only up to the one file. */
+/** Reads the compressed archive of the kernel in the package only as far as this file. */
 async function readMttySource(archive: string): Promise<Buffer> {
   const script = `
     dpkg-deb --fsys-tarfile "$1" | tar -xO --wildcards './usr/src/linux-source-*.tar.xz' |

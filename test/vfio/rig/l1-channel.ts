@@ -38,7 +38,7 @@ type Running = {
 
 type WithoutId<T> = T extends unknown ? Omit<T, "id"> : never;
 
-/** The outside end of the line to L1's control program (see protocol.ts). */
+/** The connection to L1's control program (see protocol.ts). */
 export class L1Channel {
   readonly #socket: Socket;
   readonly #pending = new Map<number, Pending>();
@@ -103,7 +103,7 @@ export class L1Channel {
     await this.#request({ op: "write", path, text });
   }
 
-  /** Asks L1 to switch itself off; it does not answer. */
+  /** Asks L1 to power off; it does not answer. */
   stop(): void {
     if (!this.#closed) this.#send({ op: "stop", id: this.#nextId++ });
   }

@@ -9,7 +9,7 @@ import { L1Channel, type L1Process, type SpawnOptions } from "./l1-channel.ts";
 import { PROJECT_DIR, type Rig } from "./rig.ts";
 
 const CONSOLE_LINES_MAX = 2000;
-/** Without AVX, which is slower emulated than what it replaces: a sixth less work for Node and QEMU. */
+/** Without AVX, which is slow when emulated: Node and QEMU then take a sixth less time. */
 const CPU = "Nehalem";
 const STOP_DEADLINE_MS = 10_000;
 
@@ -40,7 +40,7 @@ export type L1Options = {
  * - 10.0.2.2 is the loopback of the machine outside, 127.0.0.1 L1's own.
  * - /tmp and /run are in memory and end with it.
  *
- * When the process that booted it dies, L1 notices and switches itself off.
+ * When the process that booted it ends, L1 detects it and powers off.
  */
 export type L1 = {
   /** From start to the first answer. */
@@ -54,7 +54,7 @@ export type L1 = {
   readFile(path: string): Promise<string>;
   /** Writes a file, or a node of sysfs. */
   writeFile(path: string, text: string): Promise<void>;
-  /** Switches L1 off, by force after 10 s. Safe to call again. */
+  /** Powers L1 off, by force after 10 s. Safe to call again. */
   stop(): Promise<void>;
 };
 

@@ -5,7 +5,7 @@ const DEADLINE_MS = 10_000;
 const PARENT = "/sys/devices/virtual/mtty/mtty/mdev_supported_types";
 const DEVICES = "/sys/bus/mdev/devices";
 
-/** See mtty-knobs.ts. All 0 by default; a change is for migrations that start after it. */
+/** See mtty-knobs.ts. All 0 by default; a change affects migrations that start after it. */
 export type MttyKnobs = {
   initKib?: number;
   finalKib?: number;
@@ -13,7 +13,7 @@ export type MttyKnobs = {
   loadFinalMs?: number;
 };
 
-/** Loads the module that makes mtty devices, in the place of any that is loaded. */
+/** Loads the module that creates mtty devices, instead of any loaded before. */
 export async function loadMtty(l1: L1, variant: keyof typeof MTTY_MODULES): Promise<void> {
   const script = `if [ -d /sys/module/mtty ]; then rmmod mtty; fi; insmod /modules/${MTTY_MODULES[variant]}`;
   await shell(l1, script);
@@ -33,7 +33,7 @@ export async function setMttyKnobs(l1: L1, knobs: MttyKnobs): Promise<void> {
 }
 
 /**
- * Makes a device with two ports anew and returns the path that `vfio-pci,sysfsdev=` takes. Every
+ * Creates a device with two ports anew and returns the path that `vfio-pci,sysfsdev=` takes. Every
  * guest and every target needs new devices: one keeps the migration state (RESUMING, STOP) in which
  * its last user left it, and the next user cannot start from there.
  */
@@ -50,7 +50,7 @@ export async function removeMttyDevice(l1: L1, uuid: string): Promise<void> {
 }
 
 /**
- * A program for L1 that makes the devices anew, whether they are there or not, as createMttyDevice
+ * A program for L1 that creates the devices anew, whether they exist or not, as createMttyDevice
  * does. It waits for a user that is still closing one.
  */
 export function renewalScript(uuids: readonly string[]): string {
@@ -64,7 +64,9 @@ done
 `;
 }
 
-/** The option that gives the device to a QEMU: the kernel has no IOMMUFD, so its own dirty log is out. */
+/**
+ * The option that assigns the device to a QEMU. No IOMMUFD in this kernel: no dirty log of its own.
+ */
 export function vfioDeviceOption(uuid: string): string {
   return [
     "vfio-pci",

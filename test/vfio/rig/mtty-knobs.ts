@@ -1,7 +1,7 @@
 /**
- * Gives the kernel's sample device `mtty` (samples/vfio-mdev/mtty.c, Linux 6.12) four knobs, so that
- * its migration takes as long and weighs as much as a real device's. All are 0 by default, which is
- * the upstream behaviour; they appear in /sys/module/mtty/parameters:
+ * Gives the kernel's sample device `mtty` (samples/vfio-mdev/mtty.c, Linux 6.12) four knobs, so
+ * that its migration takes as long and is as large as a real device's. All are 0 by default, which
+ * is the upstream behaviour; they appear in /sys/module/mtty/parameters:
  *
  * - `init_kb`: KiB added to the initial bytes, the part sent while the guest runs;
  * - `final_kb`: KiB added to the part sent after the guest has stopped;
@@ -51,7 +51,7 @@ const STREAM_FIELDS = `	void *stream;
 const STREAM_HELPERS = `
 #define HEADER_SIZE offsetof(struct mtty_data, ports)
 
-/* Sizes are fixed when the file is opened: a knob turned later is for the next migration. */
+/* Sizes are fixed when the file is opened: a later change affects the next migration. */
 static int mtty_stream_alloc(struct mtty_migration_file *migf,
 			     struct mdev_state *mdev_state)
 {

@@ -5,7 +5,10 @@ import { runCommand } from "./command.ts";
 import { RigUnavailableError } from "./errors.ts";
 import type { Stage, StageContext } from "./stage.ts";
 
-/** Suite whose kernel has a migratable mtty (6.6 and later) and whose QEMU can move it (8.1 and later). */
+/**
+ * Suite whose kernel has a migratable mtty (6.6 and later) and whose QEMU can move it (8.1 and
+ * later).
+ */
 const SUITE = "trixie";
 const KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg";
 const DOWNLOAD_DEADLINE_MS = 240_000;

@@ -8,7 +8,7 @@ import { z } from "zod";
  * 2. outside sends requests, each with an id of its own;
  * 3. inside answers each with `done` or `error`; to `spawn`, `output` follows as it comes and `exit`
  *    ends it;
- * 4. after `stop`, or when the port closes, inside kills what it started and L1 switches itself off.
+ * 4. after `stop`, or when the port closes, inside kills what it started and L1 powers off.
  */
 export type Request =
   | {

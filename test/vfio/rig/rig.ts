@@ -7,7 +7,7 @@ import { mttyModulesStage, mttySourceStage, readMttyUpstream } from "./kernel-mo
 import { packagesStage, ROOT } from "./packages.ts";
 import { runStage } from "./stage.ts";
 
-/** The repository: also what L1 sees, read-only, as /project. */
+/** The repository, which L1 mounts read-only as /project. */
 export const PROJECT_DIR = path.resolve(import.meta.dirname, "../../..");
 
 /** Programs the build and L1 need on this machine, each with the Debian package that has it. */
@@ -37,9 +37,10 @@ export type RigOptions = {
 
 /**
  * Builds what is missing or out of date in the cache folder: about a minute and 1.5 GB the first
- * time, a moment afterwards.
+ * time, a second afterwards.
  *
- * @throws RigUnavailableError when this machine cannot build it; other errors are faults of the rig.
+ * @throws RigUnavailableError when this machine cannot build it; other errors are faults of the
+ * rig.
  */
 export async function buildRig(options: RigOptions = {}): Promise<Rig> {
   const reason = whyUnavailable();
@@ -64,7 +65,7 @@ export async function buildRig(options: RigOptions = {}): Promise<Rig> {
   };
 }
 
-/** Why the rig cannot be built here, on one line; undefined when nothing speaks against it. */
+/** Why the rig cannot be built here, on one line; undefined when it can. */
 export function whyUnavailable(): string | undefined {
   if (process.platform !== "linux" || process.arch !== "x64") return "not an x86-64 Linux machine";
   if (process.getuid?.() !== 0) return "not root (the kernel module is built in a chroot)";

@@ -67,7 +67,7 @@ function figures({ sourceSerial: _, targetSerial: __, ...rest }: MigrateOnceResu
   return rest;
 }
 
-/** The RAM's and the device's counter go on together, without a gap, from the source to the target. */
+/** The counters in RAM and in the device continue together, without a gap, on the target. */
 function expectUnbrokenCount({ sourceSerial, targetSerial }: MigrateOnceResult): void {
   const lines = (sourceSerial + targetSerial).split("\n").slice(0, -1);
   const expected = lines.map((_, index) => `counter=${index + 1} device=${(index + 1) % 65_536}`);

@@ -5,8 +5,8 @@ import path from "node:path";
 
 /**
  * One step of the build whose result is kept. A stage is done when its stamp holds the hash of its
- * present inputs and every output is there; so an interrupted build goes on where it stopped and a
- * changed input rebuilds only what depends on it.
+ * present inputs and every output is there; so an interrupted build continues where it stopped and
+ * a changed input rebuilds only what depends on it.
  */
 export type Stage = {
   name: string;

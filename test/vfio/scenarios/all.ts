@@ -10,7 +10,9 @@ import {
   proceedOverBudget,
 } from "./policy.ts";
 
-/** In the order they run. The first migration after boot is slower than the rest: not a timed one. */
+/**
+ * In the order they run. The first migration after boot is slow, so a timed one is not the first.
+ */
 export const scenarios: readonly Scenario[] = [
   stock,
   init2s,

@@ -7,11 +7,11 @@ import { move } from "../move.ts";
 import type { Scenario } from "../scenario.ts";
 
 const SILENCE_MS = 4_000;
-/** The target must be there, and be seen blocked, within this. */
+/** The target must have started, and be observed as blocked, within this time. */
 const SEEN_MS = 60_000;
-/** The cloud hears of the gate, and the source of the cancel, before the ACK. */
+/** Long enough that the gate reaches the cloud, and the cancel the source, before the ACK. */
 const CANCEL_LOAD_MS = 8_000;
-/** Of the time that an agent took to start: it is back before the ACK then. */
+/** Times the start time of an agent: it has restarted before the ACK then. */
 const RESTART_LOAD_FACTOR = 3;
 
 export const cancelInGate: Scenario = {
@@ -73,8 +73,8 @@ export const targetSilent: Scenario = {
 };
 
 /**
- * How long the main thread of the target's QEMU is seen asleep in the kernel, where it loads the
- * device: the thread that would answer QMP.
+ * How long the main thread of the target's QEMU, which answers QMP, is asleep in the kernel while
+ * the driver loads the device.
  */
 async function blockedMs(fleet: VfioFleet, vm: string): Promise<number> {
   const file = `${fleet.guestFolder(TARGET, vm)}/guest.json`;
@@ -86,7 +86,7 @@ async function blockedMs(fleet: VfioFleet, vm: string): Promise<number> {
     },
     { timeoutMs: SEEN_MS },
   );
-  // Uninterruptible sleep; the name before it may hold anything but ") ". A moment is the disk's.
+  // State D, uninterruptible sleep. Short ones are disk accesses. The name cannot contain ") ".
   const isBlocked = async () => /\) D /.test(await fleet.l1.readFile(`/proc/${pid}/stat`));
   const until = performance.now() + SEEN_MS;
   let longestMs = 0;

@@ -12,13 +12,13 @@ import { setMttyKnobs } from "../rig/mdev.ts";
 import { entriesOf, type Scenario } from "../scenario.ts";
 
 const LOAD_MS = 6_000;
-/** Longer than a late migration takes to be given up and its successor to begin, on busy cores. */
+/** Longer than it takes, on busy cores, to give up a late migration and start its successor. */
 const LONG_LOAD_MS = 20_000;
 const BUDGET_LOAD_MS = 3_000;
 /** Less than the device takes, more than a move with the ACK. */
 const BUDGET_MS = 2_500;
 const DEADLINE_MS = 1_500;
-/** What a successor's device takes, and what it may take. */
+/** The load time of a successor's device, and its limit. */
 const NEXT_LOAD_MS = 3_000;
 const ROOMY_BUDGET_MS = 15_000;
 
@@ -45,7 +45,7 @@ export const deadlineProceed: Scenario = {
         ack: { deadlineMs: DEADLINE_MS, onTimeout: "proceed" },
         downtimeBudgetMs: ROOMY_BUDGET_MS,
       },
-      // The driver has long begun to wait: this is for the successor's.
+      // The first migration's driver already waits: this applies to the successor's.
       inGate: () => setMttyKnobs(fleet.l1, { loadInitMs: NEXT_LOAD_MS }),
       successor: true,
     });

@@ -6,7 +6,7 @@ import { StringDecoder } from "node:string_decoder";
 import type { Event, Request } from "../protocol.ts";
 
 /**
- * The first program of L1: does what the machine outside asks over a virtio serial port (see
+ * The first program of L1: performs requests of the machine outside over a virtio serial port (see
  * ../protocol.ts). Runs as `control.ts PORT`.
  */
 
@@ -22,7 +22,7 @@ async function main(portPath: string): Promise<void> {
   };
   const uptimeMs = Number(readFileSync("/proc/uptime", "utf8").split(" ")[0]) * 1000;
   send({ event: "ready", uptimeMs });
-  // The reader owns one thread of the pool for good: the port blocks until a line comes.
+  // The reader occupies one thread of the pool: a read of the port blocks until a line arrives.
   const input = createReadStream(portPath, { fd: port.fd, autoClose: false });
   for await (const line of createInterface({ input })) {
     const request = JSON.parse(line) as Request;
@@ -87,7 +87,7 @@ async function start(request: SpawnRequest, send: (event: Event) => void): Promi
   });
 }
 
-/** Plain write to what is there, as sysfs wants it; a new file is made when there is none. */
+/** Writes in place, as sysfs requires; creates the file when there is none. */
 async function write(path: string, text: string): Promise<undefined> {
   const file = await open(path, "w");
   try {
@@ -107,5 +107,5 @@ function killGroup(child: ChildProcess, signal: NodeJS.Signals): void {
 }
 
 await main(process.argv[2] ?? "");
-// A plain exit would wait for the reader's thread, which the port keeps until a line comes.
+// A plain exit would wait for the reader's thread, which blocks until a line arrives.
 process.kill(process.pid, "SIGKILL");

@@ -8,8 +8,8 @@ import type { MigrateOnceOptions, MigrateOnceResult } from "./migrate-once-types
 
 /**
  * Moves the rig's guest once between two QEMUs, in L1, with nothing of the project but its QMP
- * client: the proof that the rig itself works. Runs as `migrate-once.ts OPTIONS`; options and result
- * are JSON.
+ * client: the proof that the rig itself works. Runs as `migrate-once.ts OPTIONS`; options and
+ * result are JSON.
  */
 
 const ACKED = "source_return_path_thread_switchover_acked";
@@ -87,9 +87,10 @@ async function migrate(source: Side, target: Side, uri: string): Promise<Migrate
 }
 
 /**
- * While the ACK is awaited with hardly anything to send, QEMU reads the dirty log in a loop without a
- * pause, about 1000 times a second here, and the switchover then meets a busy machine: 230 ms of
- * downtime instead of 40 to 90. A low bandwidth paces the loop; the switchover itself is not limited.
+ * While the ACK is awaited with hardly anything to send, QEMU reads the dirty log in a loop without
+ * a pause, about 1000 times a second here, and the switchover then meets a busy machine: 230 ms of
+ * downtime instead of 40 to 90. A low bandwidth paces the loop; the switchover itself is not
+ * limited.
  */
 function keepPassesRare(qmp: QmpClient): void {
   let passes = 0;
@@ -138,7 +139,7 @@ async function configure(qmp: QmpClient, switchoverAck: boolean): Promise<void> 
   });
 }
 
-/** Waits until the file has so many whole lines after an offset. */
+/** Waits until the file has `count` whole lines after an offset. */
 async function untilLines(file: string, count: number, offset = 0): Promise<void> {
   const deadlineMs = performance.now() + DEADLINE_MS;
   while (performance.now() < deadlineMs) {
@@ -149,7 +150,7 @@ async function untilLines(file: string, count: number, offset = 0): Promise<void
   throw new Error(`Expected ${count} lines in ${file} after byte ${offset}`);
 }
 
-/** QEMU's trace line `<thread>@<seconds>.<microseconds>:<event>`; the only sign of the ACK there is. */
+/** QEMU's trace line `<thread>@<seconds>.<microseconds>:<event>`; the only evidence of the ACK. */
 async function findAck(log: string): Promise<number | undefined> {
   const text = await readFile(log, "utf8").catch(() => "");
   const seconds = text.match(new RegExp(`@(\\d+\\.\\d+):${ACKED}`))?.[1];

@@ -1,7 +1,7 @@
 import { connect, createServer } from "node:net";
 
 /**
- * Passes connections to ports of L1's own loopback on to the same ports of the machine outside, as
+ * Forwards connections from ports of L1's own loopback to the same ports of the machine outside, as
  * `ssh -L` does: what listens there takes only callers that name it by a loopback address. Runs as
  * `relay.ts PORT...` and prints `ready` when all of them listen.
  */
