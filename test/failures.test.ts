@@ -1,23 +1,28 @@
-import { globSync, readFileSync } from "node:fs";
+import { existsSync, globSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { failureCures } from "../core/migration/failures.ts";
 import { CommandError } from "../core/protocol/command.ts";
+import { problemKinds } from "../functions/http/problem-codes.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
+const PAGE = ["docs/reference/failures.md", "docs/failures.md"].find((path) =>
+  existsSync(`${root}/${path}`),
+);
 
-/** `code: "x"` of failures and blockers, `new Problem(409, "x"` and `problem("x"`. */
-const CODE = /(?:\bcode: |new Problem\(\s*\d{3},\s*|\bproblem\()"([a-z0-9]+(?:-[a-z0-9]+)*)"/g;
+const page = read(PAGE ?? "docs/reference/failures.md");
+
+/** `code: "x"` of failures and blockers. */
+const CODE = /\bcode: "([a-z0-9]+(?:-[a-z0-9]+)*)"/g;
 
 const inCode = new Set([
   ...Object.keys(failureCures),
+  ...Object.keys(problemKinds),
   ...CommandError.shape.code.options,
   ...sources().flatMap((path) => [...read(path).matchAll(CODE)].map((match) => String(match[1]))),
 ]);
-const inDocs = new Set(
-  [...read("docs/failures.md").matchAll(/`([a-z0-9]+(?:-[a-z0-9]+)*)`/g)].map((m) => String(m[1])),
-);
-/** Other words that the page sets as code. */
+const inDocs = new Set(codesIn(page));
+/** Words of the page in the same type that are no codes. */
 const NO_CODES = new Set([
   "failure",
   "state",
@@ -26,9 +31,10 @@ const NO_CODES = new Set([
   "errors",
   "code",
   "post-copy",
+  "allow",
 ]);
 
-describe("docs/failures.md", () => {
+describe("the page of failures", () => {
   it("lists every code that the sources have", () => {
     expect([...inCode].filter((code) => !inDocs.has(code))).toEqual([]);
   });
@@ -36,11 +42,28 @@ describe("docs/failures.md", () => {
   it("lists no code that the sources do not have", () => {
     expect([...inDocs].filter((code) => !inCode.has(code) && !NO_CODES.has(code))).toEqual([]);
   });
+
+  it("has the status of each problem that the API answers with", () => {
+    const statuses = Object.entries(problemKinds).map(([code, { status }]) => [code, status]);
+    expect(statusesInDocs()).toEqual(Object.fromEntries(statuses));
+  });
 });
+
+/** Rows such as `| 409 | `vm-locked`, `vm-exists` | what to do |`. */
+function statusesInDocs(): Record<string, number> {
+  const rows = [...page.matchAll(/^\| (\d{3}) \| ([^|]+) \|/gm)];
+  return Object.fromEntries(
+    rows.flatMap(([, status, codes = ""]) => codesIn(codes).map((code) => [code, Number(status)])),
+  );
+}
+
+function codesIn(text: string): string[] {
+  return [...text.matchAll(/`([a-z0-9]+(?:-[a-z0-9]+)*)`/g)].map((match) => String(match[1]));
+}
 
 function sources(): string[] {
   const found = globSync("{core,functions}/**/*.ts", { cwd: root });
-  return found.filter((path) => !/\.test\.ts$|\/testing\//.test(path));
+  return found.filter((path) => !/\.test\.ts$|\/testing\/|\/examples\//.test(path));
 }
 
 function read(path: string): string {

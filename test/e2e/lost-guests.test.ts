@@ -22,7 +22,11 @@ describe.skipIf(qemu === undefined)(`a QEMU killed in precopy${unlessQemu}`, () 
     "the target's: the guest runs on at the source, and can be moved again at once",
     async () => {
       await stage.guest("kept");
-      const { id } = await stage.api.createMigration({ vm: "kept", target: "host-b", policy: endlessly });
+      const { id } = await stage.api.createMigration({
+        vm: "kept",
+        target: "host-b",
+        policy: endlessly,
+      });
       await stage.isInPrecopy(id);
       stage.killGuest("kept", "host-b");
 
@@ -43,7 +47,11 @@ describe.skipIf(qemu === undefined)(`a QEMU killed in precopy${unlessQemu}`, () 
     "the source's: the guest is recorded as lost, and the target is cleaned up",
     async () => {
       await stage.guest("lost");
-      const { id } = await stage.api.createMigration({ vm: "lost", target: "host-b", policy: endlessly });
+      const { id } = await stage.api.createMigration({
+        vm: "lost",
+        target: "host-b",
+        policy: endlessly,
+      });
       await stage.isInPrecopy(id);
       stage.killGuest("lost", "host-a");
 

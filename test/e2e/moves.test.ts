@@ -45,7 +45,11 @@ describe.skipIf(qemu === undefined).each(transports)(
     });
 
     it("end when they are cancelled in precopy, with the guest on the source", async () => {
-      const { id } = await stage.api.createMigration({ vm: "first", target: "host-b", policy: endlessly });
+      const { id } = await stage.api.createMigration({
+        vm: "first",
+        target: "host-b",
+        policy: endlessly,
+      });
       await stage.isInPrecopy(id);
       await stage.api.cancelMigration(id);
 
@@ -61,7 +65,11 @@ describe.skipIf(qemu === undefined).each(transports)(
     });
 
     it("wait for a slot, can be cancelled, and are admitted when one is released", async () => {
-      const first = await stage.api.createMigration({ vm: "first", target: "host-b", policy: endlessly });
+      const first = await stage.api.createMigration({
+        vm: "first",
+        target: "host-b",
+        policy: endlessly,
+      });
       await stage.isInPrecopy(first.id);
       const second = await stage.api.createMigration({ vm: "second", target: "host-b" });
       await stage.api.cancelMigration(second.id);

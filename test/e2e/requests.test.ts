@@ -48,10 +48,10 @@ describe.skipIf(qemu === undefined)(`requests to a running fleet${unlessQemu}`, 
       /policy\.parameters\.multifd-channels.*0/,
     ],
     [
-      "an ACK over a transport without a return path",
-      { policy: { transport: "tunnelled", capabilities: { "switchover-ack": "require" } } },
+      "a tunnelled stream",
+      { policy: { flags: ["TUNNELLED"] } },
       422,
-      /switchover-ack.*tunnelled/,
+      /policy\.flags\.TUNNELLED.*from QEMU to QEMU.*policy\.tls/,
     ],
   ])("are refused for %s, naming field, rule and value", async (_, wrong, status, text) => {
     const before = await migrations();
@@ -116,11 +116,11 @@ describe.skipIf(qemu === undefined)(`requests to a running fleet${unlessQemu}`, 
   it(
     "with the same key start one migration; others for the VM are refused meanwhile",
     async () => {
-      const options = { policy: endlessly, idempotencyKey: "same" };
+      const move = { vm: "vm", target: "host-b", policy: endlessly };
       const known = await migrations();
       const [first, again] = await Promise.all([
-        stage.api.migrate("vm", "host-b", options),
-        stage.api.migrate("vm", "host-b", options),
+        stage.api.createMigration(move, "same"),
+        stage.api.createMigration(move, "same"),
       ]);
       expect(again.id).toBe(first.id);
       expect(await migrations()).toHaveLength(known.length + 1);
