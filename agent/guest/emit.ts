@@ -8,12 +8,16 @@ export type Emit = (body: EventBody, atMs?: number) => void;
 type Identity = "migrationId" | "vm" | "epoch";
 type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
 
-/** What an end of a migration tells; which migration it is, is added to it. */
-export type Word = DistributiveOmit<EventBody & { migrationId: unknown }, Identity>;
+/** An event of one side of a migration, without the identity of the migration. */
+export type MigrationEvent = DistributiveOmit<EventBody & { migrationId: unknown }, Identity>;
 
-type Teller = { guest: Guest; id: MigrationId; epoch: number; emit: Emit };
+/** Emits events of one migration. */
+export type MigrationEmitter = (event: MigrationEvent, atMs?: number) => void;
 
-export function createTell({ guest, id, epoch, emit }: Teller) {
+type Migration = { guest: Guest; id: MigrationId; epoch: number; emit: Emit };
+
+/** Adds the identity of the migration to each event. */
+export function createEmitter({ guest, id, epoch, emit }: Migration): MigrationEmitter {
   const identity = { migrationId: id, vm: guest.vm, epoch };
-  return (word: Word, atMs?: number) => emit({ ...word, ...identity } as EventBody, atMs);
+  return (event, atMs) => emit({ ...event, ...identity } as EventBody, atMs);
 }

@@ -14,7 +14,7 @@ import {
 } from "../runtime/process.ts";
 import { guestPaths } from "./arguments.ts";
 import { listenerPid } from "./listener.ts";
-import { type Manifest, writeLeave, writeManifest } from "./manifest.ts";
+import { type Manifest, writeManifest, writeRunGrant } from "./manifest.ts";
 import { Monitor } from "./monitor.ts";
 import { probeQemu } from "./qemu-probe.ts";
 import { readTail, type SpawnOptions, spawnGuest } from "./spawn.ts";
@@ -110,8 +110,8 @@ export class Guest {
    *
    * @throws the file system's error: then it may not.
    */
-  noteLeave(): void {
-    if (!this.#forgotten) writeLeave(this.folder);
+  noteRunGrant(): void {
+    if (!this.#forgotten) writeRunGrant(this.folder);
     this.#manifest = { ...this.#manifest, everRan: true };
   }
 

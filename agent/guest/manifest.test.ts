@@ -7,7 +7,7 @@ import { quietLog } from "../runtime/testing/quiet-log.ts";
 import { testFolder } from "../testing/folder.ts";
 import { Departed } from "./exited.ts";
 import { Guests } from "./guests.ts";
-import { type Manifest, readManifests, writeLeave, writeManifest } from "./manifest.ts";
+import { type Manifest, readManifests, writeManifest, writeRunGrant } from "./manifest.ts";
 
 const manifest: Manifest = {
   ...{ vm: VmId.parse("vm1"), adopted: false, pid: 2 ** 30, startTicks: "1", everRan: true },
@@ -38,8 +38,8 @@ describe("manifests", () => {
     writeManifest(folder, { ...manifest, everRan: false });
     const read = () => readManifests(join(folder, ".."), () => expect.unreachable());
     expect(read()).toMatchObject([{ manifest: { everRan: false } }]);
-    writeLeave(folder);
-    writeLeave(folder);
+    writeRunGrant(folder);
+    writeRunGrant(folder);
     expect(read()).toMatchObject([{ manifest: { everRan: true } }]);
   });
 

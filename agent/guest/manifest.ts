@@ -29,7 +29,7 @@ export const Manifest = z.strictObject({
   bootId: z.string().optional(),
   qmpPath: z.string(),
   definition: VmDefinition,
-  /** The guest has run in this process, or leave to run has been written down. */
+  /** The guest has run in this process, or the run grant has been written down. */
   everRan: z.boolean(),
   /** The last migration this process took part in. */
   migration: z
@@ -55,7 +55,7 @@ export const Manifest = z.strictObject({
       postcopy: z
         .strictObject({ active: z.boolean(), pauses: z.int().nonnegative(), paused: z.boolean() })
         .optional(),
-      /** Holds for leave; given at `permitAtMs`; lifted once that is carried out. */
+      /** Holds until it is permitted, at `permitAtMs`; lifted once that is carried out. */
       gate: z
         .strictObject({ permitAtMs: z.number().optional(), isLifted: z.literal(true).optional() })
         .optional(),
@@ -73,7 +73,7 @@ export type Manifest = z.infer<typeof Manifest>;
 
 const NAME = "guest.json";
 /** An empty file beside it: `everRan`, whatever the manifest says. */
-const LEAVE = "leave";
+const RUN_GRANT = "run-grant";
 
 /** Atomic: a reader sees the old or the new one. */
 export function writeManifest(folder: string, manifest: Manifest): void {
@@ -87,8 +87,8 @@ export function writeManifest(folder: string, manifest: Manifest): void {
  * Durable as {@link writeManifest}, at a quarter of its time: a new file without contents has no old
  * one to take the place of, which ext4 writes out first. It is written in the downtime.
  */
-export function writeLeave(folder: string): void {
-  closeSync(openSync(join(folder, LEAVE), "w", 0o600));
+export function writeRunGrant(folder: string): void {
+  closeSync(openSync(join(folder, RUN_GRANT), "w", 0o600));
 }
 
 /** There is one, readable or not: the folder belongs to a process that may be alive. */
@@ -107,7 +107,7 @@ export function readManifests(
     if (!hasManifest(folder)) return [];
     try {
       const manifest = Manifest.parse(JSON.parse(readFileSync(join(folder, NAME), "utf8")));
-      const everRan = manifest.everRan || existsSync(join(folder, LEAVE));
+      const everRan = manifest.everRan || existsSync(join(folder, RUN_GRANT));
       return [{ folder, manifest: { ...manifest, everRan } }];
     } catch (error) {
       onUnreadable(folder, error);

@@ -36,7 +36,7 @@ export function createHandlers(context: Context): Handlers {
     "target.discard": (command) => discardTarget(context, command),
     "target.recover": (command) => targetOf(context, command).recover(),
     "source.recover": async (command, { migrationUri }) => ({
-      status: await sourceOf(context, command).postcopy.recover(migrationUri),
+      status: await sourceOf(context, command).recover(migrationUri),
     }),
     "source.discard": (command) => discardSource(context, command),
   };

@@ -1,6 +1,6 @@
 import type { Guest } from "../guest/guest.ts";
-import { SourceMigration } from "../migrate/source.ts";
-import { TargetMigration } from "../migrate/target.ts";
+import { SourceMigration } from "../migrate/source/migration.ts";
+import { TargetMigration } from "../migrate/target/migration.ts";
 import { removeCredentials } from "../migrate/tls.ts";
 import { type Context, hooksOf } from "./context.ts";
 

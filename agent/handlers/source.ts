@@ -1,7 +1,7 @@
 import type { ArgsOf, Command, ResultOf } from "../../core/protocol/command.ts";
 import type { Observation } from "../../core/protocol/observation.ts";
 import { CommandRefusedError } from "../command/command-error.ts";
-import { SourceMigration } from "../migrate/source.ts";
+import { SourceMigration } from "../migrate/source/migration.ts";
 import { type Context, hooksOf, isUnderWay, migrationOf } from "./context.ts";
 import { observe } from "./observe.ts";
 
@@ -31,7 +31,7 @@ export async function permitSource(
   context: Context,
   command: Command,
 ): Promise<ResultOf<"source.permit">> {
-  await sourceOf(context, command).release("command");
+  await sourceOf(context, command).permit("command");
   return { permitted: true };
 }
 

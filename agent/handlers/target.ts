@@ -5,7 +5,7 @@ import { CommandRefusedError } from "../command/command-error.ts";
 import { Guest } from "../guest/guest.ts";
 import { aboutMachine } from "../guest/qemu-probe.ts";
 import { missingResources } from "../guest/resources.ts";
-import { TargetMigration } from "../migrate/target.ts";
+import { TargetMigration } from "../migrate/target/migration.ts";
 import { tlsKinds } from "../migrate/tls.ts";
 import { describeBinary } from "../probe/binary.ts";
 import { accelerators, userfaultfd } from "../probe/host.ts";

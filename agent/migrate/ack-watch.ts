@@ -37,20 +37,20 @@ export class AckWatch {
     this.#onAck = onAck;
     this.#parse = parse;
     this.#offset = offset;
-    // Made if QEMU has not written yet.
+    // Created if QEMU has not written yet.
     this.#descriptor = openSync(path, "a+", 0o600);
     try {
       this.#watcher = watch(path, () => this.poll());
       this.#watcher.on("error", () => undefined);
     } catch {
-      // No inotify watch is left on this host: `poll` is called now and then all the same.
+      // This host has no inotify watch left: the regular calls of `poll` are enough.
     }
     this.poll();
   }
 
-  /** Reads what is new; also called at STOP, so that a late file event does not matter. */
+  /** Reads new lines; also called at STOP, so that a late file event does not matter. */
   poll(): void {
-    // Cut short by somebody: what is there now is new.
+    // The file was truncated: its present contents are new.
     if (!this.#closed && fstatSync(this.#descriptor).size < this.#offset) this.#offset = 0;
     while (!this.#closed) {
       const count = readSync(this.#descriptor, this.#buffer, 0, READ_BYTES, this.#offset);

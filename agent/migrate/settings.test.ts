@@ -2,7 +2,7 @@ import { expect, it, onTestFinished } from "vitest";
 import { QmpClient } from "../../qmp/client.ts";
 import { FakeQmpError } from "../../qmp/testing/fake-error.ts";
 import { FakeQmpServer } from "../../qmp/testing/fake-server.ts";
-import { applyFirstSettings, applySettings, readCapabilities, readParameters } from "./settings.ts";
+import { applySettings, readCapabilities, readParameters } from "./settings.ts";
 
 const usual = { events: true, multifd: false, xbzrle: true };
 
@@ -77,7 +77,7 @@ it("in a QEMU that is new sets the parameters, then all capabilities", async () 
     capabilities: { multifd: true, xbzrle: false },
     parameters: { "multifd-compression": "zstd" },
   };
-  await applyFirstSettings(qmp, settings);
+  await applySettings(qmp, settings);
   const both = [
     ...capabilities(true, "multifd").capabilities,
     ...capabilities(false, "xbzrle").capabilities,
@@ -95,7 +95,7 @@ it("says so when QEMU refuses one of the commands", async () => {
   const settings = { capabilities: { events: false }, parameters: { "downtime-limit": 1 } };
   const refused = "migrate-set-capabilities";
   await expect(applySettings(qmp, settings, present(usual))).rejects.toThrow(refused);
-  await expect(applyFirstSettings(qmp, settings)).rejects.toThrow(refused);
+  await expect(applySettings(qmp, settings)).rejects.toThrow(refused);
   expect(sent().map(([command]) => command)).toContain("migrate-set-parameters");
 });
 

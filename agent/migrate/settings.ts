@@ -1,7 +1,7 @@
 import type { ParameterValue } from "../../core/protocol/probe.ts";
 import type { SideSettings } from "../../core/protocol/side-settings.ts";
 import type { QmpClient } from "../../qmp/client.ts";
-import type { MigrationCapability, MigrationParametersUpdate } from "../../qmp/migration.ts";
+import type { MigrationParametersUpdate } from "../../qmp/migration.ts";
 import { parameterValue } from "../guest/qemu-probe.ts";
 import type { Log } from "../runtime/log.ts";
 
@@ -16,55 +16,50 @@ export async function readCapabilities(qmp: QmpClient): Promise<Capabilities> {
 }
 
 /**
- * What must not be on goes off, then the parameters, then on what shall be. QEMU checks zero-copy-send
- * and the parameters against each other as it finds them: compression or TLS left by an earlier
- * migration would have it refuse zero-copy-send, and zero-copy-send left on would have it refuse
- * compression. Capabilities that are as agreed are not set. Each command is taken whole or not at all;
- * all are sent at once and QEMU takes them in their order, so that what it refuses does not keep the
- * rest from being set.
+ * Sets a side of a migration up; on a target before migrate-incoming. Order: switch off, set
+ * parameters, switch on. QEMU checks zero-copy-send and the parameters against each other:
+ * compression or TLS left by an earlier migration would make it refuse zero-copy-send, and
+ * zero-copy-send left on would make it refuse compression. All commands are sent at once and QEMU
+ * takes them in order, each as a whole or not at all; what it refuses does not keep the rest from
+ * being set.
  *
- * @param present as they are now.
+ * @param present the capabilities as they are now: those that are as agreed are not set. Omitted for
+ *   a new QEMU, in which nothing is on: all are set, the off ones too.
  */
 export async function applySettings(
   qmp: QmpClient,
   settings: SideSettings,
-  present: Capabilities,
+  present?: Capabilities,
 ): Promise<void> {
   const wanted = Object.entries(settings.capabilities);
-  const on = new Set([...present].flatMap(([capability, state]) => (state ? [capability] : [])));
-  // One that this QEMU does not know is named to it, so that it says so.
-  const off = wanted.filter(
-    ([capability, state]) =>
-      !present.has(capability) || (on.has(capability) && (!state || capability === CHECKED)),
-  );
-  for (const [capability] of off) on.delete(capability);
-  const missing = wanted.filter(([capability, state]) => state && !on.has(capability));
-  const switched = (names: [string, boolean][], state: boolean) =>
-    names.map(([capability]) => ({ capability, state }));
+  const { off, on } = present === undefined ? { off: [], on: wanted } : changes(wanted, present);
   await Promise.all([
-    setCapabilities(qmp, switched(off, false)),
+    setCapabilities(qmp, off),
     applyParameters(qmp, settings.parameters),
-    setCapabilities(qmp, switched(missing, true)),
+    setCapabilities(qmp, on),
   ]);
 }
 
-/** The same for a QEMU in which nothing was set before; on a target before migrate-incoming. */
-export async function applyFirstSettings(qmp: QmpClient, settings: SideSettings): Promise<void> {
-  const capabilities = Object.entries(settings.capabilities);
-  await Promise.all([
-    applyParameters(qmp, settings.parameters),
-    setCapabilities(
-      qmp,
-      capabilities.map(([capability, state]) => ({ capability, state })),
-    ),
-  ]);
+type Wanted = [capability: string, state: boolean][];
+
+/** Which capabilities have to be set, before and after the parameters. */
+function changes(wanted: Wanted, present: Capabilities): { off: Wanted; on: Wanted } {
+  const isOn = (name: string) => present.get(name) === true;
+  // A capability that this QEMU does not know is set as well: QEMU's error then names it.
+  const isSwitchedOff = ([name, state]: [string, boolean]) =>
+    !present.has(name) || (isOn(name) && (!state || name === CHECKED));
+  const off = wanted.filter(isSwitchedOff);
+  const names = new Set(off.map(([name]) => name));
+  const on = wanted.filter(([name, state]) => state && (names.has(name) || !isOn(name)));
+  return { off: off.map(([name]) => [name, false]), on };
 }
 
 /** The capability that QEMU checks against parameters. */
 const CHECKED = "zero-copy-send";
 
-async function setCapabilities(qmp: QmpClient, capabilities: MigrationCapability[]): Promise<void> {
-  if (capabilities.length === 0) return;
+async function setCapabilities(qmp: QmpClient, states: Wanted): Promise<void> {
+  if (states.length === 0) return;
+  const capabilities = states.map(([capability, state]) => ({ capability, state }));
   await qmp.execute("migrate-set-capabilities", { capabilities });
 }
 
@@ -75,7 +70,7 @@ export async function applyParameters(qmp: QmpClient, parameters: Parameters): P
   await qmp.execute("migrate-set-parameters", update as MigrationParametersUpdate);
 }
 
-/** After a migration that did not complete; the guest's QEMU may be gone. */
+/** After a migration that did not complete; the guest's QEMU may have exited. */
 export async function restoreParameters(
   qmp: QmpClient,
   before: Parameters,
@@ -95,7 +90,7 @@ export async function readParameters(qmp: QmpClient, names: string[]): Promise<P
   return Object.fromEntries(known.map((name) => [name, parameterValue(now[name])]));
 }
 
-/** Text that is an integer beyond 2^53 is one: it travelled as text to stay exact. */
+/** An integer beyond 2^53 was sent as text, to stay exact. */
 function toQmp(value: ParameterValue): ParameterValue | bigint {
   if (typeof value !== "string" || !/^\d{16,20}$/.test(value)) return value;
   return BigInt(value);

@@ -9,9 +9,9 @@ import { CommandRefusedError } from "../command/command-error.ts";
 import type { Guest } from "../guest/guest.ts";
 import type { Log } from "../runtime/log.ts";
 
-/** The folder of the guest holds it: mode 700, and no other guest's. */
+/** In the folder of the guest, which has mode 700. */
 const KEY_FILE = "keys.psk";
-/** Binds the derived key to its use: the handover link has the handover key itself. */
+/** Binds the derived key to its use: the handover link uses the handover key itself. */
 const LABEL = "switchyard migration stream tls-psk 1";
 const KEY_BYTES = 32;
 
@@ -20,9 +20,9 @@ type Side = "source" | "target";
 /** Folder with this host's certificates, as QEMU names them; absent without x509. */
 export type TlsConfig = { readonly dir: string };
 
-type Order = { tls?: TlsKind | undefined; handoverKey: string };
+type Request = { tls?: TlsKind | undefined; handoverKey: string };
 
-/** TLS credentials of one migration in one QEMU, from before its settings name them to its end. */
+/** TLS credentials of one migration in one QEMU: made before its settings name them, removed at its end. */
 export class TlsCredentials {
   readonly #side: Side;
   readonly #guest: Guest;
@@ -44,12 +44,12 @@ export class TlsCredentials {
   }
 
   /**
-   * Nothing when the order names no kind. The source is the client, the target the server; with x509
-   * each verifies the other.
+   * Makes nothing when no kind is asked for. The source is the client, the target the server; with
+   * x509 each verifies the other.
    *
    * @throws CommandRefusedError without certificates; QmpError: then nothing is left behind.
    */
-  async make({ tls, handoverKey }: Order): Promise<void> {
+  async make({ tls, handoverKey }: Request): Promise<void> {
     if (tls === undefined) return;
     // Left by a migration whose agent died before it could clean up.
     await removeCredentials(this.#guest);
@@ -68,7 +68,7 @@ export class TlsCredentials {
     }
   }
 
-  /** After the end, whichever it was; not waited for. Nothing when there are none. */
+  /** After the end, whichever it was; not waited for. */
   remove(): void {
     if (!this.#made && this.#guest.manifest.migration?.tls === undefined) return;
     removeCredentials(this.#guest).catch((error: unknown) => {
@@ -80,15 +80,19 @@ export class TlsCredentials {
     const { folder } = this.#guest;
     const secret = Buffer.from(handoverKey, "hex");
     const key = Buffer.from(hkdfSync("sha256", secret, this.#id, LABEL, KEY_BYTES)).toString("hex");
-    // QEMU's target reads it at each handshake, so it stays until the end.
+    // The target's QEMU reads it at each handshake, so it stays until the end.
     writeFileSync(join(folder, KEY_FILE), `${this.#id}:${key}\n`, { mode: 0o600, flag: "wx" });
-    // A server is told no name: QEMU refuses one.
+    // QEMU refuses a name for a server.
     const name = this.#side === "source" ? { username: this.#id } : {};
     return { "qom-type": "tls-creds-psk", dir: folder, ...name };
   }
 }
 
-/** No object, no key file, no parameter that names it. Idempotent. @throws QmpError */
+/**
+ * Removes the object, its key file and the parameter that names it. Idempotent.
+ *
+ * @throws QmpError
+ */
 export async function removeCredentials(guest: Guest): Promise<void> {
   rmSync(join(guest.folder, KEY_FILE), { force: true });
   const { qmp } = guest;
@@ -101,7 +105,7 @@ export async function removeCredentials(guest: Guest): Promise<void> {
   }
 }
 
-/** Ways in which this end can encrypt the stream. `credentials`: what its QEMU has. */
+/** Ways in which this side can encrypt the stream. `credentials`: what its QEMU has. */
 export function tlsKinds(
   side: Side,
   credentials: readonly string[] | undefined,

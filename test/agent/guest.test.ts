@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { applyFirstSettings, readParameters } from "../../agent/migrate/settings.ts";
+import { applySettings, readParameters } from "../../agent/migrate/settings.ts";
 import { describeBinary } from "../../agent/probe/binary.ts";
 import { testFolder } from "../../agent/testing/folder.ts";
 import { QemuProbe } from "../../core/protocol/probe.ts";
@@ -69,7 +69,7 @@ describe.skipIf(!qemu)("guests of a host, on real QEMU", () => {
     await host.run("guest.start", VM, { definition });
     const { qmp } = host.guests.get(host.vm(VM));
     const parameters = { "max-bandwidth": "18446744073709551615", "downtime-limit": 7 };
-    await applyFirstSettings(qmp, { capabilities: { events: true }, parameters });
+    await applySettings(qmp, { capabilities: { events: true }, parameters });
     expect(await readParameters(qmp, Object.keys(parameters))).toEqual(parameters);
   });
 

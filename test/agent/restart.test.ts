@@ -64,7 +64,7 @@ describe.skipIf(!findQemu())("agents that restart, on real QEMU", () => {
     await vi.waitFor(async () => {
       expect((await target.qmp.execute("query-migrate")).status).toBe("completed");
     }, 15_000);
-    target.noteLeave();
+    target.noteRunGrant();
     pair.target = await pair.target.restart();
     await pair.target.told("migration.target-running");
     await pair.hasRun(pair.target);

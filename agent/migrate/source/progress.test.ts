@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { FinalFigures, Progress } from "../../core/protocol/event.ts";
-import { MigrationInfo } from "../../qmp/migration.ts";
+import { FinalFigures, Progress } from "../../../core/protocol/event.ts";
+import { MigrationInfo } from "../../../qmp/migration.ts";
 import { hasConverged, toFigures, toProgress } from "./progress.ts";
 
 describe("convergence", () => {

@@ -1,10 +1,10 @@
-import type { Climb, ClimbedRung, Rung } from "../../core/convergence/ladder.ts";
-import { nextStall, restartStall, type StallState } from "../../core/convergence/stall.ts";
-import type { Progress } from "../../core/protocol/event.ts";
-import { QmpCommandError } from "../../qmp/error.ts";
-import type { Guest } from "../guest/guest.ts";
+import type { Climb, ClimbedRung, Rung } from "../../../core/convergence/ladder.ts";
+import { nextStall, restartStall, type StallState } from "../../../core/convergence/stall.ts";
+import type { Progress } from "../../../core/protocol/event.ts";
+import { QmpCommandError } from "../../../qmp/error.ts";
+import type { Guest } from "../../guest/guest.ts";
 
-/** What is changed here, to be as it was before after the end. */
+/** The parameters that are changed here, to be restored after the end. */
 export const LADDER_PARAMETERS = [
   "downtime-limit",
   "cpu-throttle-initial",
@@ -17,8 +17,8 @@ const NO_RUNG = "the migration does not converge, and its ladder has no rung lef
 type Memory = { climb: Climb; climbed: number };
 
 /**
- * What the source does by itself about a migration that does not converge: one rung each time that it
- * stalls, each with a window of its own to show its effect. The last rung gives up.
+ * What the source does by itself about a migration that does not converge: it climbs one rung each
+ * time that the migration stalls, and gives each a window to show its effect. The last rung gives up.
  */
 export class Ladder {
   readonly #guest: Guest;
@@ -41,29 +41,29 @@ export class Ladder {
   }
 
   /**
-   * The ladder in the guest's manifest, if there is one: also of an earlier life of the agent.
+   * The ladder in the guest's manifest, if there is one, with the rungs climbed so far.
    *
-   * @param onRung a rung has been climbed, and is written down
+   * @param onRung called when a rung has been climbed and written down
    */
   static of(guest: Guest, onRung: (rung: ClimbedRung) => void): Ladder | undefined {
     const { ladder } = guest.manifest.migration ?? {};
     return ladder === undefined ? undefined : new Ladder(guest, ladder, onRung);
   }
 
-  /** Why it was given up; undefined: it was not. */
+  /** Why the ladder gave up; undefined: it has not. */
   get gaveUp(): string | undefined {
     return this.#gaveUp;
   }
 
   /**
-   * Takes new figures in, and climbs when they show a stall. Only while QEMU is in precopy and nothing
-   * but the amount of dirty memory keeps it from switching over. True when there is no rung left: the
+   * Judges new figures and climbs one rung when they show a stall. To be called only while QEMU is in
+   * precopy and nothing but dirty memory keeps it from switching over. True when no rung is left: the
    * migration is to be cancelled.
    *
-   * @param limitMs what QEMU may plan for now; what fits it is no stall
+   * @param limitMs the downtime limit; what fits it is no stall
    * @throws QmpError: the rung is tried again with the next figures.
    */
-  async look(progress: Progress, limitMs: number, nowMs = Date.now()): Promise<boolean> {
+  async observe(progress: Progress, limitMs: number, nowMs = Date.now()): Promise<boolean> {
     const sample = {
       atMs: nowMs,
       passes: progress.dirtySyncCount ?? 0,
@@ -106,7 +106,7 @@ export class Ladder {
     this.#guest.note({ migration: { ...migration, ...limit, ladder } });
   }
 
-  /** Written down first: from here on nothing may be cancelled, whatever becomes of the agent. */
+  /** Written down first: from here on nothing may be cancelled, not by a restarted agent either. */
   async #beginPostcopy(): Promise<void> {
     const { migration } = this.#guest.manifest;
     if (!migration) return;
@@ -115,13 +115,13 @@ export class Ladder {
     try {
       await this.#guest.qmp.execute("migrate-start-postcopy");
     } catch (error) {
-      // QEMU has said no: it goes on as before. Without an answer nobody knows.
+      // QEMU has refused: it continues as before. Without an answer the outcome is unknown.
       if (error instanceof QmpCommandError) this.#guest.note({ migration });
       throw error;
     }
   }
 
-  /** Never lowers what somebody else has set. */
+  /** Never lowers a limit that somebody else has set. */
   async #raise(limitMs: number): Promise<void> {
     const { "downtime-limit": now } = await this.#guest.qmp.execute("query-migrate-parameters");
     if (now !== undefined && now >= limitMs) return;

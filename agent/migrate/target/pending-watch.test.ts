@@ -2,7 +2,7 @@ import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, it, vi } from "vitest";
-import { quietLog } from "../runtime/testing/quiet-log.ts";
+import { quietLog } from "../../runtime/testing/quiet-log.ts";
 import { PendingWatch, parsePending } from "./pending-watch.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "sy-"));

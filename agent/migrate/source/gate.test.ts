@@ -1,12 +1,11 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import type { Guest } from "../guest/guest.ts";
-import { quietLog } from "../runtime/testing/quiet-log.ts";
+import type { Guest } from "../../guest/guest.ts";
+import { quietLog } from "../../runtime/testing/quiet-log.ts";
 import { FloodControl } from "./flood-control.ts";
 import { Gate } from "./gate.ts";
 import { LinkBandwidth } from "./link-bandwidth.ts";
 
 const LIMIT_MS = 300;
-const nothingLeft = { status: "active", ramRemainingBytes: 0, ramTransferredBytes: 1 };
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
@@ -46,10 +45,8 @@ async function holding() {
 
 it("calms a source that has nothing left to send, with the link's figure in place", async () => {
   const { gate, set } = await holding();
-  gate.look({ ...nothingLeft, ramRemainingBytes: 1 }, 5_000_000);
-  gate.look({ ...nothingLeft, ramTransferredBytes: 0 }, 5_000_000);
   expect(gate.isSettled).toBe(true);
-  gate.look(nothingLeft, 5_000_000);
+  gate.calm(5_000_000);
   await vi.advanceTimersByTimeAsync(0);
   expect(set).toEqual([
     { "avail-switchover-bandwidth": 1_000_000_000 },
@@ -59,7 +56,7 @@ it("calms a source that has nothing left to send, with the link's figure in plac
 
 it("is settled a second after it was calmed, not before", async () => {
   const { gate } = await holding();
-  gate.look(nothingLeft);
+  gate.calm();
   await vi.advanceTimersByTimeAsync(0);
   expect(gate.isSettled).toBe(false);
   await vi.advanceTimersByTimeAsync(999);
@@ -68,12 +65,12 @@ it("is settled a second after it was calmed, not before", async () => {
   expect(gate.isSettled).toBe(true);
 });
 
-it("sends what became dirty before it lets as much be left as was agreed", async () => {
+it("sends what became dirty at a limit of 1 ms, then applies the agreed limit", async () => {
   const { gate, set, limit, manifest, pass, passes } = await holding();
-  gate.look(nothingLeft);
+  gate.calm();
   await vi.advanceTimersByTimeAsync(0);
   set.length = 0;
-  expect(await gate.release()).toBe(true);
+  expect(await gate.open()).toBe(true);
   expect(set).toEqual([{ "max-bandwidth": 0 }, { "downtime-limit": 1 }]);
   pass();
   await vi.advanceTimersByTimeAsync(0);
@@ -87,24 +84,24 @@ it("sends what became dirty before it lets as much be left as was agreed", async
 
 it("does not wait for ever for passes that it may have missed", async () => {
   const { gate, limit } = await holding();
-  await gate.release();
+  await gate.open();
   await vi.advanceTimersByTimeAsync(5_000);
   expect(limit()).toBe(LIMIT_MS);
 });
 
-it("leave is on record before it reaches QEMU, so that a later life of the agent gives it again", async () => {
+it("a permit is recorded before it reaches QEMU, so that a restarted agent repeats it", async () => {
   const { gate, execute, manifest } = await holding();
   execute.mockRejectedValueOnce(new Error("gone")); // The link's figure: never mind.
   execute.mockRejectedValueOnce(new Error("gone"));
-  await expect(gate.release()).rejects.toThrow("gone");
+  await expect(gate.open()).rejects.toThrow("gone");
   expect(manifest.migration.gate).toEqual({ permitAtMs: Date.now() });
   expect(gate.isHolding).toBe(true);
-  expect(await gate.release()).toBe(true);
+  expect(await gate.open()).toBe(true);
 });
 
 it("changes no limit any more once the migration is over", async () => {
   const { gate, set, pass } = await holding();
-  await gate.release();
+  await gate.open();
   await gate.cleanUp();
   set.length = 0;
   pass();

@@ -1,7 +1,7 @@
-import type { FinalFigures, Progress } from "../../core/protocol/event.ts";
-import type { MigrationInfo } from "../../qmp/migration.ts";
+import type { FinalFigures, Progress } from "../../../core/protocol/event.ts";
+import type { MigrationInfo } from "../../../qmp/migration.ts";
 
-/** query-migrate in the words of the record. */
+/** An answer of query-migrate as the record keeps it. */
 export function toProgress(info: MigrationInfo): Progress {
   const { ram } = info;
   const pageSize = number(ram?.["page-size"]) ?? 4096;
@@ -15,14 +15,14 @@ export function toProgress(info: MigrationInfo): Progress {
     remainingBytes: number(info.remaining),
     dirtyBytesPerSecond: dirtyPages === undefined ? undefined : dirtyPages * pageSize,
     dirtySyncCount: number(ram?.["dirty-sync-count"]),
-    // QEMU says megabits per second; 1 Mbit = 10^6 bit.
+    // QEMU reports megabits per second; 1 Mbit = 10^6 bit.
     bandwidthBytesPerSecond: ram?.mbps === undefined ? undefined : Math.round(ram.mbps * 125_000),
     expectedDowntimeMs: number(info["expected-downtime"]),
     vfioTransferredBytes: number(info.vfio?.transferred),
   });
 }
 
-/** What QEMU says after `completed`; zeros when it could not be asked any more. */
+/** QEMU's figures after `completed`; zeros when it did not answer. */
 export function toFigures(info: MigrationInfo | undefined): FinalFigures {
   const setupTimeMs = number(info?.["setup-time"]);
   const downtimeBytes = number(info?.ram?.["downtime-bytes"]);
@@ -36,9 +36,9 @@ export function toFigures(info: MigrationInfo | undefined): FinalFigures {
 }
 
 /**
- * What is left would fit the downtime limit, as QEMU itself reckons: remaining / bandwidth. Never
- * before the first full pass, in which QEMU's figures mean nothing; while a gate holds, QEMU up to
- * 10.2 never begins a second pass, so there the end of the first one counts.
+ * Whether the remaining memory fits the downtime limit, by QEMU's own measure: remaining / bandwidth.
+ * Never before the end of the first pass, in which QEMU's figures mean nothing. While a gate holds,
+ * QEMU up to 10.2 never begins a second pass, so the end of the first one counts.
  */
 export function hasConverged(
   progress: Progress,

@@ -1,11 +1,11 @@
-import type { Guest } from "../guest/guest.ts";
-import type { Log } from "../runtime/log.ts";
+import type { Guest } from "../../guest/guest.ts";
+import type { Log } from "../../runtime/log.ts";
 
 /**
- * Tells QEMU what the link gives (avail-switchover-bandwidth), once, after the first pass over RAM.
- * From then on QEMU's own measurement counts pauses as slowness, and a device whose state only moves
- * while the guest is stopped would never fit. Not earlier: in the first pass a fast link makes
- * nearly all of a small guest "fit", and it would move while the guest stands still.
+ * Sets the link's rate in QEMU (avail-switchover-bandwidth), once, after the first pass over RAM. From
+ * then on QEMU's own measurement counts pauses as slowness, and a device whose state is only sent
+ * while the guest is stopped would never fit. Not earlier: in the first pass nearly all of a small
+ * guest fits a fast link's limit, and it would be sent while the guest is stopped.
  */
 export class LinkBandwidth {
   readonly #guest: Guest;
@@ -13,7 +13,7 @@ export class LinkBandwidth {
   readonly #bytesPerSecond: number | undefined;
   #applied: Promise<void> | undefined;
 
-  /** Undefined: not known, or the policy has said another figure. */
+  /** Undefined: not known, or the policy sets another figure. */
   constructor(guest: Guest, log: Log, bytesPerSecond: number | undefined) {
     this.#guest = guest;
     this.#log = log;
@@ -23,7 +23,7 @@ export class LinkBandwidth {
   /** The first pass is over. Never throws: without the figure QEMU measures. */
   apply(): Promise<void> {
     this.#applied ??= this.#apply().catch((error: unknown) => {
-      this.#log.warn({ error }, "QEMU was not told what the link gives");
+      this.#log.warn({ error }, "the link's rate cannot be set in QEMU");
     });
     return this.#applied;
   }
@@ -32,7 +32,7 @@ export class LinkBandwidth {
     if (this.#bytesPerSecond === undefined) return;
     const { qmp } = this.#guest;
     const { "avail-switchover-bandwidth": now } = await qmp.execute("query-migrate-parameters");
-    // 7.2 does not have it; another figure was chosen by somebody.
+    // 7.2 does not have the parameter; a figure other than 0 was chosen by somebody.
     if (now === undefined || Number(now) !== 0) return;
     await qmp.execute("migrate-set-parameters", {
       "avail-switchover-bandwidth": this.#bytesPerSecond,

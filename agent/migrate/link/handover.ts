@@ -2,7 +2,7 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import { createInterface } from "node:readline";
 import { connect, createServer, type PSKCallbackNegotation, type TLSSocket } from "node:tls";
 import { z } from "zod";
-import { MigrationId } from "../../core/id.ts";
+import { MigrationId } from "../../../core/id.ts";
 
 /**
  * The handover link: the two agents of one migration, directly connected on the migration network, so
@@ -10,7 +10,7 @@ import { MigrationId } from "../../core/id.ts";
  * cloud. Mutual authentication by a secret of this migration (TLS 1.2 with a pre-shared key, RFC
  * 4279; ECDHE for forward secrecy). JSON lines:
  *
- *   source → target  {"type":"hello","migrationId"}   first line; another migration's is cut off
+ *   source → target  {"type":"hello","migrationId"}   first line; any other migration's ends the link
  *   source → target  {"type":"completed","wasRunning"} QEMU has completed: the guest is the target's
  *   source → target  {"type":"postcopy","wasRunning"}  the guest is the target's, its memory follows
  *   target → source  {"type":"running"}               the target has taken it (and runs it)
@@ -34,7 +34,7 @@ const TLS = {
 } as const;
 const LINE_BYTES_MAX = 4_096;
 const RETRY_MS = 250;
-/** After the handshake the source must say who it is within this. */
+/** After the handshake the source's `hello` must come within this. */
 const HELLO_MS = 5_000;
 
 type OnCompleted = (wasRunning: boolean, type: "completed" | "postcopy") => Promise<void>;
@@ -53,7 +53,7 @@ export class HandoverServer {
     this.port = port;
   }
 
-  /** `port` 0 takes a free one. `onCompleted` may be called again when the source repeats itself. */
+  /** `port` 0: any free port. `onCompleted` may be called again: the source repeats its message. */
   static async listen(options: {
     address: string;
     port: number;
@@ -115,7 +115,7 @@ export class HandoverServer {
       }
       options.onCompleted(message.wasRunning, message.type).then(
         () => send(socket, { type: "running" }),
-        () => undefined, // The cloud is told by the target itself.
+        () => undefined, // The target itself reports it to the cloud.
       );
     });
   }
@@ -129,6 +129,7 @@ export class HandoverClient {
   #opening: TLSSocket | undefined;
   #retry: NodeJS.Timeout | undefined;
   #closed = false;
+  /** Sent on each new connection. */
   #completed: (Message & { type: "completed" | "postcopy" }) | undefined;
   readonly #running = Promise.withResolvers<boolean>();
 
@@ -155,7 +156,7 @@ export class HandoverClient {
   }
 
   /** After a restart of the agent: connects in the background, for as long as it takes. */
-  static resume(address: HandoverAddress, migrationId: MigrationId): HandoverClient {
+  static reattach(address: HandoverAddress, migrationId: MigrationId): HandoverClient {
     const client = new HandoverClient(address, migrationId);
     client.#again(0);
     return client;
@@ -165,16 +166,16 @@ export class HandoverClient {
     return this.#socket !== undefined;
   }
 
-  /** Tells the target that the guest is its own, while its memory still comes. */
+  /** Hands the guest over to the target while its memory still follows. */
   postcopy(wasRunning: boolean): void {
     this.#completed = { type: "postcopy", wasRunning };
     if (this.#socket) send(this.#socket, this.#completed);
   }
 
   /**
-   * Tells the target that the source has completed. Resolves true when the target says that the guest
-   * runs; false when it did not within `timeoutMs`, or when the link is closed. Tells it again after
-   * a reconnect.
+   * Hands the guest over after the source has completed; sends it again after a reconnect. Resolves
+   * true when the target answers that the guest runs; false when it has not within `timeoutMs`, or
+   * when the link is closed.
    */
   async completed(wasRunning: boolean, timeoutMs: number): Promise<boolean> {
     this.#completed = { type: "completed", wasRunning };
@@ -266,7 +267,7 @@ function readMessages(socket: TLSSocket, onMessage: (message: Message) => void):
   const lines = createInterface({ input: socket, crlfDelay: Number.POSITIVE_INFINITY });
   lines.on("error", () => undefined);
   lines.on("line", (line) => {
-    // What came in the same packet after a line that ended the connection.
+    // Lines that came in the same packet after the one that ended the connection.
     if (socket.destroyed) return;
     try {
       onMessage(Message.parse(JSON.parse(line)));

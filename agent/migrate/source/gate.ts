@@ -1,7 +1,6 @@
-import type { Progress } from "../../core/protocol/event.ts";
-import { QmpCommandError } from "../../qmp/error.ts";
-import type { Guest } from "../guest/guest.ts";
-import type { Log } from "../runtime/log.ts";
+import { QmpCommandError } from "../../../qmp/error.ts";
+import type { Guest } from "../../guest/guest.ts";
+import type { Log } from "../../runtime/log.ts";
 import type { FloodControl } from "./flood-control.ts";
 import type { LinkBandwidth } from "./link-bandwidth.ts";
 
@@ -9,11 +8,11 @@ const NODE = "switchyard-gate";
 const BITMAP = "hold";
 /** The least a bitmap and its node can be; one dirty bit is enough. */
 const NODE_BYTES = 65_536;
-/** Downtime limit until what has become dirty during the hold is over there. */
+/** Downtime limit until what has become dirty during the hold has been sent. */
 const CATCH_UP_LIMIT_MS = 1;
-/** One to find it, one to have sent it: so far a migration that was not held has come, too. */
+/** One pass finds the dirty pages, one sends them: an ungated migration has done the same by now. */
 const CATCH_UP_PASSES = 2;
-/** The passes may have been missed; QEMU's own check of the limit holds in any case. */
+/** Passes may be missed. QEMU's own check of the limit applies in any case. */
 const CATCH_UP_MS_MAX = 5_000;
 
 export type GateOptions = {
@@ -29,18 +28,19 @@ export type GateOptions = {
  * Holds switchover while the guest runs, on the source alone: a dirty bitmap on a node of no content
  * is pending data that QEMU sends only at switchover, so with a downtime limit of 0 there is always
  * more pending than allowed. Works from QEMU 7.2 to 11.1 for idle and busy guests; a downtime limit
- * of 0 alone does not. The target needs neither node nor capability: it drops the bitmap.
+ * of 0 alone does not (docs/internals/qemu-facts.md, "Dirty-bitmap hold"). The target needs neither
+ * node nor capability: it drops the bitmap.
  *
- * Only the hold's own bitmap travels: other bitmaps of the guest are left out by a mapping.
+ * Only the hold's own bitmap is sent: a mapping leaves out other bitmaps of the guest.
  */
 export class Gate {
-  /** Its session is asked for each time: it may be another one after a reconnect. */
+  /** Its QMP session is read at each use: after a reconnect it is another one. */
   readonly #guest: Guest;
   readonly #log: Log;
   readonly #limitMs: number;
   readonly #link: LinkBandwidth;
   readonly #flood: FloodControl;
-  #state: "open" | "holding" | "released" = "open";
+  #state: "unset" | "holding" | "open" = "unset";
   #stopCatchingUp: () => void = () => undefined;
 
   constructor({ guest, log, limitMs, link, flood }: GateOptions) {
@@ -55,7 +55,11 @@ export class Gate {
     return this.#state === "holding";
   }
 
-  /** Before `migrate`, after the settings. @throws QmpError: then nothing is left behind. */
+  /**
+   * Before `migrate`, after the settings.
+   *
+   * @throws QmpError: then nothing is left behind.
+   */
   async hold(): Promise<void> {
     // Left by a migration whose agent died before it could clean up.
     await this.#removeNode();
@@ -83,43 +87,41 @@ export class Gate {
     this.#state = "holding";
   }
 
-  /** After a restart of the agent: the hold is QEMU's, it went on; its node is there still. */
+  /** After a restart of the agent: QEMU has held on without it. */
   reattach(): void {
-    this.#state = this.#guest.manifest.migration?.gate?.isLifted ? "released" : "holding";
+    this.#state = this.#guest.manifest.migration?.gate?.isLifted ? "open" : "holding";
   }
 
   /**
-   * QEMU's figures while it holds. Up to 10.2 a migration thread with nothing left to send makes no
-   * passes, it sends hundreds of thousands of empty sections a second: a core is busy with that, and
-   * the target has some 0.6 s of them to read before it comes to what the switchover sends.
+   * It holds with nothing left to send. Up to 10.2 the migration thread then makes no passes, it
+   * sends hundreds of thousands of empty sections a second: a core is busy with that, and the target
+   * has some 0.6 s of them to read before it comes to what the switchover sends.
    */
-  look(
-    { ramRemainingBytes, ramTransferredBytes = 0 }: Progress,
-    bestBytesPerSecond?: number,
-  ): void {
-    if (!this.isHolding || ramRemainingBytes !== 0 || ramTransferredBytes === 0) return;
-    // What the link gives comes before what was measured.
+  calm(bestBytesPerSecond?: number): void {
+    // The link's own rate comes before what was measured.
     void this.#link.apply().then(() => this.#flood.onNothingLeft(bestBytesPerSecond));
   }
 
-  /** The target has nothing to read any more: leave may come. */
+  /** The target has read what QEMU sent while it spun: a permit now costs no downtime. */
   get isSettled(): boolean {
     return this.#flood.isSettled;
   }
 
   /**
-   * Leave to switch over; QEMU looks every 100 ms. What has become dirty during the hold is sent
-   * before the guest stops, so that the downtime is that of a migration that was not held. True when
-   * it was holding.
+   * Permits the switchover; QEMU checks every 100 ms. What has become dirty during the hold is sent
+   * before the guest stops, so that the downtime is that of a migration without a gate. True when it
+   * was holding.
+   *
+   * @throws QmpError: then it is still holding.
    */
-  async release(): Promise<boolean> {
+  async open(): Promise<boolean> {
     if (this.#state !== "holding") return false;
-    // A later life of the agent begins the release again.
+    // A restarted agent opens it once more.
     this.#note({ permitAtMs: Date.now() });
-    this.#state = "released";
+    this.#state = "open";
     // Full speed first: what became dirty has to go.
-    this.#flood.release();
-    // While it holds QEMU measures next to nothing.
+    this.#flood.stopCalming();
+    // QEMU has measured next to nothing while it was held.
     await this.#link.apply();
     try {
       await this.#limit(Math.min(CATCH_UP_LIMIT_MS, this.#limitMs));
@@ -131,9 +133,9 @@ export class Gate {
     return true;
   }
 
-  /** After the end of the migration, whichever it was. Idempotent; QEMU may be gone. */
+  /** After the end of the migration, whichever it was. Idempotent; QEMU may have exited. */
   async cleanUp(): Promise<void> {
-    this.#state = "released";
+    this.#state = "open";
     this.#stopCatchingUp();
     try {
       await this.#removeNode();
@@ -149,13 +151,14 @@ export class Gate {
     }
   }
 
-  /** After one pass over what was dirty as much may be left as was agreed. */
+  /** The agreed limit applies again after one pass over what was dirty. */
   #catchUp(): void {
     let passes = 0;
     const raise = () => {
       this.#stopCatchingUp();
-      const gone = (error: unknown) => this.#log.debug({ error }, "the limit is left as it is");
-      this.#limit(this.#limitMs).then(() => this.#note({ isLifted: true }), gone);
+      const onRefused = (error: unknown) =>
+        this.#log.debug({ error }, "the limit is left as it is");
+      this.#limit(this.#limitMs).then(() => this.#note({ isLifted: true }), onRefused);
     };
     const timer = setTimeout(raise, CATCH_UP_MS_MAX);
     const unsubscribe = this.#guest.monitor.on("MIGRATION_PASS", ({ count }) => {
@@ -177,7 +180,7 @@ export class Gate {
     if (migration !== undefined) this.#guest.note({ migration: { ...migration, gate } });
   }
 
-  /** One may be there without the other: an agent may have died between the two. */
+  /** Node and bitmap may exist one without the other: an agent may have died between the two. */
   async #removeNode(): Promise<void> {
     const { qmp } = this.#guest;
     const none = (error: unknown) => {

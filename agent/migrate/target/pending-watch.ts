@@ -1,13 +1,13 @@
-import type { Guest } from "../guest/guest.ts";
-import type { Log } from "../runtime/log.ts";
-import { type AckSeen, AckWatch, endOfLog, lineTimeMs } from "./ack-watch.ts";
+import type { Guest } from "../../guest/guest.ts";
+import type { Log } from "../../runtime/log.ts";
+import { type AckSeen, AckWatch, endOfLog, lineTimeMs } from "../ack-watch.ts";
 
-/** All that have to do with the ACK; a pattern, as each version of QEMU has other ones. */
+/** All that concern the ACK; a pattern, since their names differ between versions of QEMU. */
 const TRACES = "loadvm_*switchover*";
-const TELL_AFTER_MS = 500;
+const REPORT_AFTER_MS = 500;
 const LINE = /loadvm_\w*switchover\w* .*pending num=(\d+)/;
 
-/** Has the target's QEMU log how many devices its ACK waits for. The count is for people only. */
+/** Makes the target's QEMU log how many devices its ACK waits for. The count is for people only. */
 export async function tracePending({ qmp }: Guest, log: Log): Promise<void> {
   try {
     await qmp.execute("trace-event-set-state", { name: TRACES, enable: true });
@@ -17,18 +17,19 @@ export async function tracePending({ qmp }: Guest, log: Log): Promise<void> {
 }
 
 /**
- * Tells what is logged from now on: the target's own count of devices that still load what they need
- * before the switchover (the legacy ACK). It can be read while a device loads and QMP is silent. Told
- * a moment later: the last one is loaded when the downtime begins, which belongs to QEMU.
+ * Reports what is logged from now on: the target's count of devices that still load what they need
+ * before the switchover (the legacy ACK). It can be read while a device loads and QMP is silent. It is
+ * reported a moment later: the last device has loaded when the downtime begins, in which QEMU alone
+ * should use the CPU.
  */
 export class PendingWatch {
-  readonly #tell: (seen: AckSeen) => void;
+  readonly #report: (seen: AckSeen) => void;
   readonly #watch: AckWatch | undefined;
   #seen: AckSeen[] = [];
   #timer: NodeJS.Timeout | undefined;
 
-  constructor({ logPath }: Pick<Guest, "logPath">, log: Log, tell: (seen: AckSeen) => void) {
-    this.#tell = tell;
+  constructor({ logPath }: Pick<Guest, "logPath">, log: Log, report: (seen: AckSeen) => void) {
+    this.#report = report;
     try {
       const onSeen = (seen: AckSeen) => this.#onSeen(seen);
       this.#watch = new AckWatch(logPath, endOfLog(logPath), onSeen, parsePending);
@@ -37,11 +38,11 @@ export class PendingWatch {
     }
   }
 
-  /** Tells at once what has been seen. */
+  /** Reports at once what has been seen. */
   flush(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    for (const seen of this.#seen.splice(0)) this.#tell(seen);
+    for (const seen of this.#seen.splice(0)) this.#report(seen);
   }
 
   close(): void {
@@ -51,7 +52,7 @@ export class PendingWatch {
 
   #onSeen(seen: AckSeen): void {
     this.#seen.push(seen);
-    this.#timer ??= setTimeout(() => this.flush(), TELL_AFTER_MS);
+    this.#timer ??= setTimeout(() => this.flush(), REPORT_AFTER_MS);
   }
 }
 

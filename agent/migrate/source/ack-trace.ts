@@ -1,15 +1,15 @@
-import type { Guest } from "../guest/guest.ts";
-import type { Log } from "../runtime/log.ts";
-import { ACK_TRACE, endOfLog } from "./ack-watch.ts";
+import type { Guest } from "../../guest/guest.ts";
+import type { Log } from "../../runtime/log.ts";
+import { ACK_TRACE, endOfLog } from "../ack-watch.ts";
 
 /**
- * Has the source's QEMU log the switchover ACK. Answers with the place in its log from which lines
- * count, or undefined when it cannot: the ACK is then implied by STOP, only the evidence is weaker.
+ * Makes the source's QEMU log the switchover ACK. Returns the place in its log from which lines count,
+ * or undefined when it cannot: then STOP implies the ACK, which is weaker evidence.
  */
 export async function traceAck(guest: Guest, log: Log): Promise<number | undefined> {
   const { qmp, manifest, logPath } = guest;
   try {
-    // An adopted QEMU logs to where its owner said, or to stderr.
+    // An adopted QEMU logs to its owner's file, or to stderr.
     if (manifest.adopted) {
       await qmp.execute("human-monitor-command", { "command-line": `logfile ${logPath}` });
     }

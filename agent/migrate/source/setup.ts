@@ -1,22 +1,22 @@
-import type { MigrationId } from "../../core/id.ts";
-import type { ArgsOf } from "../../core/protocol/command.ts";
-import { DOWNTIME_LIMIT_MS } from "../../core/qemu/parameters.ts";
-import { QmpTimeoutError } from "../../qmp/error.ts";
-import type { Emit } from "../guest/emit.ts";
-import type { Guest } from "../guest/guest.ts";
-import type { MigrationHooks } from "../hooks/migration-hooks.ts";
-import type { Log } from "../runtime/log.ts";
-import { traceAck } from "./ack-trace.ts";
-import { FLOOD_PARAMETERS } from "./flood-control.ts";
-import { LADDER_PARAMETERS } from "./ladder.ts";
+import type { MigrationId } from "../../../core/id.ts";
+import type { ArgsOf } from "../../../core/protocol/command.ts";
+import { DOWNTIME_LIMIT_MS } from "../../../core/qemu/parameters.ts";
+import { QmpTimeoutError } from "../../../qmp/error.ts";
+import type { Emit } from "../../guest/emit.ts";
+import type { Guest } from "../../guest/guest.ts";
+import type { MigrationHooks } from "../../hooks/migration-hooks.ts";
+import type { Log } from "../../runtime/log.ts";
 import {
   applySettings,
   type Capabilities,
   type Parameters,
   readCapabilities,
   readParameters,
-} from "./settings.ts";
-import type { TlsConfig } from "./tls.ts";
+} from "../settings.ts";
+import type { TlsConfig } from "../tls.ts";
+import { traceAck } from "./ack-trace.ts";
+import { FLOOD_PARAMETERS } from "./flood-control.ts";
+import { LADDER_PARAMETERS } from "./ladder.ts";
 
 export type SourceOptions = {
   guest: Guest;
@@ -29,12 +29,10 @@ export type SourceOptions = {
   hooks: MigrationHooks;
 };
 
-/** Where QEMU keeps a guest that it has handed over. */
-export const HANDED_OVER = new Set(["finish-migrate", "postmigrate"]);
 type StartArgs = ArgsOf<"source.start">;
 type Identity = { id: MigrationId; epoch: number };
 
-type Before = { parameters: Parameters; capabilities: Capabilities };
+export type Before = { parameters: Parameters; capabilities: Capabilities };
 
 /** What a migration with these settings may change, as it is before. */
 export async function readBefore({ qmp }: Guest, { settings }: StartArgs): Promise<Before> {
@@ -71,9 +69,15 @@ export async function setUpSource(
   const limit = args.settings.parameters["downtime-limit"];
   guest.note({
     migration: {
-      ...{ id, epoch, side: "source", over: false },
+      id,
+      epoch,
+      side: "source",
+      over: false,
       handover: { ...args.handover, key: args.handoverKey },
-      ...{ ackExpected, wasRunning, agreed, before },
+      ackExpected,
+      wasRunning,
+      agreed,
+      before,
       downtimeLimitMs: typeof limit === "number" ? limit : DOWNTIME_LIMIT_MS,
       deadlineAtMs: Date.now() + args.precopyDeadlineMs,
       ...(linkBytesPerSecond === undefined ? {} : { linkBytesPerSecond }),

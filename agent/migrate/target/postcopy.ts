@@ -1,15 +1,15 @@
 import { createServer } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
-import { isPostcopyStatus, isUnloadedStatus } from "../../core/qemu/migration-status.ts";
-import type { QmpClient } from "../../qmp/client.ts";
-import { QmpCommandError } from "../../qmp/error.ts";
-import { CommandRefusedError } from "../command/command-error.ts";
+import type { QmpClient } from "../../../qmp/client.ts";
+import { QmpCommandError } from "../../../qmp/error.ts";
+import { CommandRefusedError } from "../../command/command-error.ts";
+import { isPostcopy, NOT_LOADING_STATUSES } from "../statuses.ts";
 
 /** The devices' state comes in one package before the guest may run. */
 const PACKAGE_MS = 30_000;
-/** Both ends see a cut within moments; half of this, and the target is told. */
+/** Both sides notice a break within moments. After half of this the target is made to pause. */
 const PAUSE_MS = 5_000;
-const ASK_MS = 20;
+const POLL_MS = 20;
 
 /**
  * Waits until the target has all but memory, so that `cont` starts the guest and nothing else.
@@ -23,26 +23,26 @@ export async function waitUntilPostcopy(qmp: QmpClient): Promise<void> {
       qmp.execute("query-migrate"),
       qmp.execute("query-status"),
     ]);
-    const isThere = status === "completed" || isPostcopyStatus(status);
+    const isThere = status === "completed" || isPostcopy(status);
     if (isThere && run.status !== "inmigrate") return;
-    if (isUnloadedStatus(status) || performance.now() > deadline) {
+    if (NOT_LOADING_STATUSES.has(status) || performance.now() > deadline) {
       throw new CommandRefusedError("refused", `The target does not have the guest (${status})`);
     }
-    await delay(ASK_MS);
+    await delay(POLL_MS);
   }
 }
 
 /**
- * Listens again after a break, at a new port each time. Only out-of-band commands are used: a guest
- * that waits for a page can hold QEMU's main loop up, and then nothing else is answered. The port is
- * chosen here, since QEMU could not be asked for it. A target that has not noticed the break is told
- * of it. Null when it has everything already.
+ * Makes a target listen again after a break, at a new port each time. It uses out-of-band commands
+ * only: a guest that waits for a page can block QEMU's main loop, which then answers nothing else. So
+ * the port is chosen here, since QEMU could not be asked for it. A target that has not noticed the
+ * break is made to pause. Null when it has everything already.
  *
  * @throws CommandRefusedError when it does not pause within 5 s; QmpError
  */
 export async function listenAgain(qmp: QmpClient, address: string): Promise<number | null> {
   const deadline = performance.now() + PAUSE_MS;
-  let isTold = false;
+  let isPaused = false;
   for (;;) {
     const port = await freePort(address);
     const refused = await attempt(qmp, { "migrate-recover": `tcp:${hostPart(address)}:${port}` });
@@ -52,11 +52,11 @@ export async function listenAgain(qmp: QmpClient, address: string): Promise<numb
       if (await isCompleted(qmp)) return null;
       throw new CommandRefusedError("qemu", `The target cannot recover: ${refused}`);
     }
-    if (leftMs < PAUSE_MS / 2 && !isTold) {
-      isTold = true;
+    if (leftMs < PAUSE_MS / 2 && !isPaused) {
+      isPaused = true;
       await attempt(qmp, "migrate-pause");
     }
-    await delay(ASK_MS);
+    await delay(POLL_MS);
   }
 }
 
@@ -65,14 +65,14 @@ export function hostPart(address: string): string {
   return address.includes(":") ? `[${address}]` : address;
 }
 
-/** Why QEMU refuses it; undefined when it does not. */
+/** The error with which QEMU refuses the command; undefined when it does not. */
 async function attempt(
   qmp: QmpClient,
-  what: "migrate-pause" | { "migrate-recover": string },
+  command: "migrate-pause" | { "migrate-recover": string },
 ): Promise<string | undefined> {
   try {
-    if (what === "migrate-pause") await qmp.execute("migrate-pause");
-    else await qmp.execute("migrate-recover", { uri: what["migrate-recover"] });
+    if (command === "migrate-pause") await qmp.execute("migrate-pause");
+    else await qmp.execute("migrate-recover", { uri: command["migrate-recover"] });
     return undefined;
   } catch (error) {
     if (error instanceof QmpCommandError) return error.message;

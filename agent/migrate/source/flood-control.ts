@@ -1,27 +1,27 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { ArgsOf } from "../../core/protocol/command.ts";
-import type { QmpInteger } from "../../qmp/integer.ts";
-import type { Guest } from "../guest/guest.ts";
-import type { Log } from "../runtime/log.ts";
-import { applyParameters } from "./settings.ts";
+import type { ArgsOf } from "../../../core/protocol/command.ts";
+import type { QmpInteger } from "../../../qmp/integer.ts";
+import type { Guest } from "../../guest/guest.ts";
+import type { Log } from "../../runtime/log.ts";
+import { applyParameters } from "../settings.ts";
 
 /** Passes in one delivery (100 ms): with nothing left to send QEMU makes a hundred and more. */
 const SPINNING_PASSES = 20;
 /**
- * Bytes per second while QEMU spins: two passes a second remain of 10,000
- * (docs/internals/qemu-facts.md 3.3).
+ * Bytes per second while spinning: some thousand passes a second remain of 10,000 and more
+ * (docs/internals/qemu-facts.md, "Event order").
  */
 const CALM_BYTES_PER_SECOND = 20_000;
 /** When neither the policy nor a measurement knows better: 1 Gbit/s. */
 const LINK_BYTES_PER_SECOND = 125_000_000;
 
-/** What was sent while it spun fills the sockets' buffers; a target reads it within this. */
+/** What was sent while QEMU spun fills the sockets' buffers; a target reads it within this. */
 const SETTLING_MS = 1_000;
 
-/** Device state that has not grown for so long is out as far as it goes. */
+/** Device state that has not grown for so long has been sent as far as it can be. */
 const SETTLED_MS = 200;
 
-/** What is changed here. */
+/** The parameters that are changed here. */
 export const FLOOD_PARAMETERS = ["max-bandwidth", "avail-switchover-bandwidth"];
 
 type Limits = { "max-bandwidth": QmpInteger; "avail-switchover-bandwidth"?: QmpInteger };
@@ -32,8 +32,8 @@ type Limits = { "max-bandwidth": QmpInteger; "avail-switchover-bandwidth"?: QmpI
  * that comes in the middle of them. A low max-bandwidth calms it; it does not limit the switchover
  * itself. avail-switchover-bandwidth must be set then, since QEMU would measure next to nothing.
  *
- * QEMU spins also while devices send what they must have sent before the switchover, as long as that
- * fits the downtime limit. A low limit would hold up the very thing that is waited for: not then.
+ * QEMU also spins while devices send what they must send before the switchover, as long as that fits
+ * the downtime limit. It is not calmed then: a low limit would delay what the switchover waits for.
  */
 export class FloodControl {
   readonly #guest: Guest;
@@ -47,12 +47,15 @@ export class FloodControl {
     this.#log = log;
   }
 
-  /** Passes that one delivery of MIGRATION_PASS stands for, and the best rate seen so far, B/s. */
+  /**
+   * @param count passes in one delivery of MIGRATION_PASS
+   * @param measuredBytesPerSecond the best rate measured so far
+   */
   onPasses(count: number, measuredBytesPerSecond: number | undefined): void {
     if (count >= SPINNING_PASSES) this.onNothingLeft(measuredBytesPerSecond);
   }
 
-  /** Nothing is left to send and it is held, with or without passes; the best rate seen, B/s. */
+  /** Switchover is held with nothing left to send, with or without passes. */
   onNothingLeft(measuredBytesPerSecond: number | undefined): void {
     if (this.#calming || this.#over) return;
     this.#calming = true;
@@ -62,22 +65,22 @@ export class FloodControl {
     });
   }
 
-  /** What was sent while it spun has been read, or it has not spun. */
+  /** The target has read what was sent while QEMU spun, or QEMU has not spun. */
   get isSettled(): boolean {
     return !this.#calming || performance.now() - this.#calmSinceMs >= SETTLING_MS;
   }
 
   /** The hold is over: full speed again for what has become dirty meanwhile. */
-  release(): void {
+  stopCalming(): void {
     this.#over = true;
     if (this.#calming) this.restore();
   }
 
   /**
-   * Another limit: written down, so that it is the one that is restored; in force at once unless
-   * QEMU is calmed, which it stays until the hold is over. An older revision changes nothing.
+   * Sets another bandwidth limit. It is written down, since it is the one to restore later; QEMU gets
+   * it at once, unless it is calmed: then at the end of the hold. An older revision changes nothing.
    *
-   * @returns the limit that counts now
+   * @returns the limit that applies now
    * @throws QmpError
    */
   async limit({ maxBandwidthBytesPerSecond: asked, revision }: ArgsOf<"source.set">) {
@@ -97,7 +100,7 @@ export class FloodControl {
     this.#over = true;
   }
 
-  /** Full speed as the migration's manifest has it; the agent may have been restarted meanwhile. */
+  /** Full speed as the manifest has it: the agent may have been restarted meanwhile. */
   restore(): void {
     this.#restore().catch((error: unknown) => {
       this.#log.error({ error }, "the bandwidth cannot be restored");
@@ -106,7 +109,7 @@ export class FloodControl {
 
   async #restore(): Promise<void> {
     const limit = this.#guest.manifest.migration?.agreed?.["max-bandwidth"];
-    // What QEMU was told of the link stays true, and it has measured next to nothing meanwhile.
+    // avail-switchover-bandwidth stays: it is still true, and QEMU has measured next to nothing.
     if (limit !== undefined) await applyParameters(this.#guest.qmp, { "max-bandwidth": limit });
   }
 
@@ -124,7 +127,7 @@ export class FloodControl {
   async #calm(measuredBytesPerSecond: number | undefined): Promise<void> {
     const { qmp } = this.#guest;
     if (await this.#isSendingDevices()) {
-      // The next delivery of passes asks again.
+      // The next delivery of passes tries again.
       this.#calming = false;
       return;
     }

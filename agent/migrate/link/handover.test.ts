@@ -1,7 +1,7 @@
 import { connect as connectTcp, createServer, type Server, type Socket } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { MigrationId } from "../../core/id.ts";
+import { MigrationId } from "../../../core/id.ts";
 import { HandoverClient, HandoverServer } from "./handover.ts";
 
 const migrationId = MigrationId.parse("mig_01ARZ3NDEKTSV4RRFFQ69G5FAV");
@@ -163,7 +163,7 @@ describe("the handover link", () => {
   it("comes up in the background after a restart of the source's agent", async () => {
     const { port } = server;
     server.close();
-    const client = HandoverClient.resume({ address, port, key }, migrationId);
+    const client = HandoverClient.reattach({ address, port, key }, migrationId);
     toClose.push(client);
     const told = client.completed(true, 10_000);
     await listen(port);
@@ -185,7 +185,7 @@ describe("the handover link", () => {
 
   it("is closed while it is still coming up", async () => {
     const { port } = server;
-    const client = HandoverClient.resume({ address, port, key }, migrationId);
+    const client = HandoverClient.reattach({ address, port, key }, migrationId);
     await new Promise((resolve) => setTimeout(resolve, 1));
     client.close();
     await new Promise((resolve) => setTimeout(resolve, 50));

@@ -1,0 +1,163 @@
+import type { ClimbedRung } from "../../../core/convergence/ladder.ts";
+import type { Progress } from "../../../core/protocol/event.ts";
+import { DOWNTIME_LIMIT_MS } from "../../../core/qemu/parameters.ts";
+import type { Guest } from "../../guest/guest.ts";
+import type { MigrationHooks } from "../../hooks/migration-hooks.ts";
+import type { Log } from "../../runtime/log.ts";
+import type { HandoverClient } from "../link/handover.ts";
+import { FloodControl } from "./flood-control.ts";
+import { Gate } from "./gate.ts";
+import { Ladder } from "./ladder.ts";
+import { LinkBandwidth } from "./link-bandwidth.ts";
+import type { PermittedBy, PostcopyState, SourceAction, SourceInput } from "./state.ts";
+
+/** The target's `cont` is a matter of milliseconds; after this the cloud decides. */
+const HANDOVER_MS = 3_000;
+
+type Options = {
+  guest: Guest;
+  log: Log;
+  hooks: MigrationHooks;
+  onRung: (rung: ClimbedRung) => void;
+  /** Takes what an action has found as an input. */
+  apply: (input: SourceInput) => Promise<void>;
+};
+
+/** Actions that begin or end the migration itself are the migration's. */
+type OwnAction = Exclude<SourceAction, { type: "poll" | "cancel" | "cancel-qemu" | "end" }>;
+
+/** Carries out the actions of a source in QEMU, over the handover link, and in the manifest. */
+export class SourceActions {
+  readonly flood: FloodControl;
+  link: HandoverClient | undefined;
+  readonly #options: Options;
+  #handover: Promise<boolean> = Promise.resolve(false);
+  #bandwidth: LinkBandwidth | undefined;
+  #gate: Gate | undefined;
+  #ladder: Ladder | undefined;
+
+  constructor(options: Options) {
+    this.#options = options;
+    this.flood = new FloodControl(options.guest, options.log);
+  }
+
+  get gate(): Gate | undefined {
+    return this.#gate;
+  }
+
+  /** Why the ladder gave up; undefined: it has not. */
+  get ladderGaveUp(): string | undefined {
+    return this.#ladder?.gaveUp;
+  }
+
+  /** Makes what acts on QEMU, from what the manifest holds. */
+  prepare(): void {
+    const { guest, log, onRung } = this.#options;
+    const { flood } = this;
+    const { gate, linkBytesPerSecond, downtimeLimitMs } = guest.manifest.migration ?? {};
+    const link = new LinkBandwidth(guest, log, linkBytesPerSecond);
+    const limitMs = downtimeLimitMs ?? DOWNTIME_LIMIT_MS;
+    this.#bandwidth = link;
+    if (gate) this.#gate = new Gate({ guest, log, limitMs, link, flood });
+    this.#ladder = Ladder.of(guest, onRung);
+  }
+
+  async perform(action: OwnAction): Promise<void> {
+    switch (action.type) {
+      case "continue":
+        return this.#continue();
+      case "hand-over":
+        return this.#handOver(action.when);
+      case "note-postcopy":
+        return this.#notePostcopy(action.postcopy);
+      case "read-run-state":
+        return this.#readRunState();
+      case "read-final-figures":
+        return this.#readFinalFigures();
+      case "apply-link-bandwidth":
+        void this.#bandwidth?.apply();
+        return;
+      case "calm-passes":
+        return this.#calmPasses(action.count, action.bestBytesPerSecond);
+      case "calm-hold":
+        return this.#gate?.calm(action.bestBytesPerSecond);
+      case "stop-calming":
+        return this.flood.stopCalming();
+      case "climb":
+        return this.#climb(action.progress, action.limitMs);
+      case "open-gate":
+        return this.#openGate(action.by);
+    }
+  }
+
+  /** Lets QEMU switch over. It refuses unless it waits for that. */
+  continueSwitchover(): void {
+    const state = { state: "pre-switchover" } as const;
+    this.#options.guest.qmp.execute("migrate-continue", state).catch((error: unknown) => {
+      this.#options.log.warn({ error }, "migrate-continue was refused");
+    });
+  }
+
+  /** The guest is stopped: nobody but the host's own hook is asked here. */
+  #continue(): void {
+    const { hooks, apply } = this.#options;
+    const stop = () => void apply({ type: "hook-aborted", reason: hooks.aborted ?? "" });
+    hooks.preSwitchover(() => this.continueSwitchover(), stop);
+  }
+
+  /** The target's guest is stopped until it hears this; sent again when the link comes back. */
+  #handOver(when: "postcopy" | "completed"): void {
+    const wasRunning = this.#options.guest.manifest.migration?.wasRunning ?? true;
+    if (when === "postcopy") this.link?.postcopy(wasRunning);
+    else this.#handover = this.link?.completed(wasRunning, HANDOVER_MS) ?? this.#handover;
+  }
+
+  #notePostcopy(postcopy: PostcopyState): void {
+    const { guest, log } = this.#options;
+    const { migration } = guest.manifest;
+    if (!migration) return;
+    try {
+      guest.remember({ migration: { ...migration, postcopy } });
+    } catch (error) {
+      // A full disk must not hold the guest, which waits for the handover.
+      log.error({ error }, "the state of postcopy cannot be written down");
+    }
+  }
+
+  async #readRunState(): Promise<void> {
+    const { guest, apply } = this.#options;
+    const { status: runState } = await guest.qmp.execute("query-status");
+    await apply({ type: "run-state", runState, atMs: Date.now() });
+  }
+
+  async #readFinalFigures(): Promise<void> {
+    const { guest, apply } = this.#options;
+    const [handedOver, info] = await Promise.all([
+      this.#handover,
+      guest.qmp.execute("query-migrate").catch(() => undefined),
+    ]);
+    await apply({ type: "final-figures", info, handedOver });
+  }
+
+  #calmPasses(count: number, bestBytesPerSecond: number | undefined): void {
+    const { linkBytesPerSecond } = this.#options.guest.manifest.migration ?? {};
+    this.flood.onPasses(count, linkBytesPerSecond ?? bestBytesPerSecond);
+  }
+
+  async #climb(progress: Progress, limitMs: number): Promise<void> {
+    if (!(await this.#ladder?.observe(progress, limitMs))) return;
+    const reason = this.#ladder?.gaveUp ?? "";
+    await this.#options.apply({ type: "ladder-gave-up", reason });
+  }
+
+  async #openGate(by: PermittedBy): Promise<void> {
+    const { apply } = this.#options;
+    try {
+      if (!(await this.#gate?.open())) return;
+    } catch (error) {
+      await apply({ type: "gate-not-opened" });
+      throw error;
+    }
+    await apply({ type: "gate-opened", by });
+  }
+}

@@ -1,0 +1,243 @@
+import type { MigrationId } from "../../../core/id.ts";
+import type { ArgsOf, ResultOf } from "../../../core/protocol/command.ts";
+import { CommandRefusedError } from "../../command/command-error.ts";
+import { createEmitter, type MigrationEmitter } from "../../guest/emit.ts";
+import type { Guest } from "../../guest/guest.ts";
+import type { MigrationHooks } from "../../hooks/migration-hooks.ts";
+import type { Log } from "../../runtime/log.ts";
+import { HandoverClient } from "../link/handover.ts";
+import { recordEnd } from "../record-end.ts";
+import { restoreParameters } from "../settings.ts";
+import { TlsCredentials } from "../tls.ts";
+import { SourceActions } from "./actions.ts";
+import { cancelAndWait, refuseInPostcopy } from "./cancel.ts";
+import { SourceObserver } from "./observer.ts";
+import { recoverPostcopy } from "./recover-postcopy.ts";
+import {
+  type Before,
+  mayHaveStarted,
+  readBefore,
+  type SourceOptions,
+  setUpSource,
+} from "./setup.ts";
+import {
+  initialSourceState,
+  type PermittedBy,
+  type SourceAction,
+  type SourceInput,
+  type SourceState,
+} from "./state.ts";
+import { nextSourceState } from "./transitions.ts";
+
+/**
+ * The source side of one migration. The observer's inputs go through the state (state.ts);
+ * the events that follow are emitted, the actions carried out. None of it needs the cloud.
+ */
+export class SourceMigration {
+  readonly id: MigrationId;
+  readonly epoch: number;
+  readonly #guest: Guest;
+  readonly #log: Log;
+  readonly #emit: MigrationEmitter;
+  readonly #hooks: MigrationHooks;
+  readonly #tls: TlsCredentials;
+  readonly #observer: SourceObserver;
+  readonly #actions: SourceActions;
+  readonly #finished = Promise.withResolvers<void>();
+  #state: SourceState;
+  #before: Before | undefined;
+
+  constructor(options: SourceOptions) {
+    const { guest, hooks, progressIntervalMs } = options;
+    this.id = options.id;
+    this.epoch = options.epoch;
+    this.#guest = guest;
+    this.#hooks = hooks;
+    this.#state = initialSourceState(progressIntervalMs);
+    this.#emit = createEmitter(options);
+    const log = options.log.child({ migrationId: options.id, side: "source" });
+    this.#log = log;
+    this.#tls = new TlsCredentials("source", options, log);
+    const apply = (input: SourceInput) => this.#apply(input);
+    this.#actions = new SourceActions({
+      guest,
+      log,
+      hooks,
+      apply,
+      onRung: (rung) => this.#emit({ type: "migration.rung", ...rung }),
+    });
+    this.#observer = new SourceObserver({
+      guest,
+      log,
+      progressIntervalMs,
+      apply,
+      isFollowed: () => !this.ended && !this.#state.isDetached,
+      isGateSettled: () => this.#actions.gate?.isSettled ?? true,
+    });
+  }
+
+  get linkUp(): boolean {
+    return this.#actions.link?.linkUp ?? false;
+  }
+
+  get ended(): boolean {
+    return this.#state.end !== undefined;
+  }
+
+  /**
+   * Sets QEMU up and starts the migration.
+   *
+   * @throws CommandRefusedError, QmpError: nothing has been started then; but when QEMU did not
+   *   answer `migrate` in time it is unknown, and the migration is followed all the same.
+   */
+  async start(args: ArgsOf<"source.start">): Promise<void> {
+    try {
+      await this.#setUp(args);
+      await this.#guest.qmp.execute("migrate", { uri: args.migrationUri });
+    } catch (error) {
+      if (mayHaveStarted(error)) this.#observer.startClock();
+      else await this.#apply({ type: "not-started" });
+      throw error;
+    }
+    await this.#apply({ type: "started" });
+    this.#observer.startClock();
+  }
+
+  async #setUp(args: ArgsOf<"source.start">): Promise<void> {
+    const handover = { ...args.handover, key: args.handoverKey };
+    await this.#hooks.prepare(handover.address);
+    const reading = readBefore(this.#guest, args);
+    reading.catch(() => undefined);
+    // Before anything else: without the link nothing is changed in QEMU.
+    const link = await HandoverClient.connect(handover, this.id);
+    this.#actions.link = link;
+    if (this.#state.isDetached) link.close();
+    this.#before = await reading;
+    await this.#tls.make(args);
+    await setUpSource(this.#guest, this, args, this.#before, this.#log);
+    await this.#attach("none");
+    const { gate } = this.#actions;
+    if (gate === undefined) return;
+    await gate.hold();
+    await this.#apply({ type: "gate-held" });
+  }
+
+  /** Continues with a migration of an earlier run of this agent. */
+  async reattach(): Promise<void> {
+    const { handover, gate } = this.#guest.manifest.migration ?? {};
+    if (handover) this.#actions.link = HandoverClient.reattach(handover, this.id);
+    const present = gate?.isLifted ? "opened" : "holding";
+    await this.#attach(gate === undefined ? "none" : present);
+    this.#observer.startClock();
+    // The earlier run may have calmed QEMU, and may have missed the end of the hold.
+    this.#actions.flood.restore();
+    // Not waited for: QEMU may be silent for as long as its downtime takes.
+    void this.#observer.poll();
+  }
+
+  /** Prepares the actions and listens, from what the manifest holds. */
+  async #attach(gate: "none" | "opened" | "holding"): Promise<void> {
+    this.#actions.prepare();
+    if (gate !== "none") this.#actions.gate?.reattach();
+    const { postcopy } = this.#guest.manifest.migration ?? {};
+    const { ladderGaveUp } = this.#actions;
+    // First, since the lines of the log may have been there for long.
+    await this.#apply({ type: "attached", gate, postcopy, ladderGaveUp });
+    this.#observer.listen();
+  }
+
+  /**
+   * Permits the switchover. Repeated, or for a migration that is not held, it changes nothing.
+   *
+   * @throws QmpError: then it is still held.
+   */
+  permit(by: PermittedBy): Promise<void> {
+    return this.#apply({ type: "permit", by });
+  }
+
+  /** @throws QmpError; CommandRefusedError when the migration has ended. */
+  async limit(args: ArgsOf<"source.set">): Promise<ResultOf<"source.set">> {
+    if (this.ended) throw new CommandRefusedError("refused", "The migration has ended");
+    const maxBandwidthBytesPerSecond = await this.#actions.flood.limit(args);
+    this.#emit({ type: "migration.bandwidth-set", maxBandwidthBytesPerSecond });
+    return { maxBandwidthBytesPerSecond };
+  }
+
+  /** Cancels and waits for the end, whichever it is. Never in postcopy: 7.2 would lose the guest. */
+  async cancel(): Promise<void> {
+    const { status = "none" } = await this.#guest.qmp.execute("query-migrate");
+    refuseInPostcopy(status, this.#guest.manifest.migration?.postcopy !== undefined);
+    await this.#apply({ type: "cancel", status });
+  }
+
+  /**
+   * Continues in postcopy over a new connection.
+   *
+   * @param uri where the target listens now; null when it reports that nothing is broken
+   * @throws CommandRefusedError when the sides do not connect within 20 s; it may be tried again
+   */
+  async recover(uri: string | null): Promise<string> {
+    await this.#apply({ type: "recovery", isUnderWay: true });
+    try {
+      const status = await recoverPostcopy(this.#guest.qmp, uri);
+      await this.#apply({ type: "status", status: "postcopy-active", atMs: Date.now() });
+      return status;
+    } finally {
+      await this.#apply({ type: "recovery", isUnderWay: false });
+    }
+  }
+
+  /** Detaches without an event: the agent shuts down, QEMU goes on. */
+  close(): void {
+    this.#observer.react({ type: "detached" });
+    this.#detach();
+    this.#finished.resolve();
+  }
+
+  #detach(): void {
+    this.#observer.close();
+    this.#actions.link?.close();
+  }
+
+  async #apply(input: SourceInput): Promise<void> {
+    const { state, events, actions } = nextSourceState(this.#state, input);
+    this.#state = state;
+    for (const { event, atMs } of events) this.#emit(event, atMs);
+    await Promise.all(actions.map((action) => this.#perform(action)));
+  }
+
+  async #perform(action: SourceAction): Promise<void> {
+    switch (action.type) {
+      case "poll":
+        return await this.#observer.poll();
+      case "cancel":
+        this.#log.warn({ reasons: this.#state.reasons }, "the agent cancels the migration");
+        if (!action.orContinue) return await this.cancel();
+        // A guest must not stay stopped: too late for a cancel, the switchover continues.
+        return await this.cancel().catch(() => this.#actions.continueSwitchover());
+      case "cancel-qemu":
+        return await cancelAndWait(this.#guest.qmp, this.#finished.promise);
+      case "end":
+        return this.#end(action.status);
+      default:
+        return await this.#actions.perform(action);
+    }
+  }
+
+  #end(status: string): void {
+    this.#finished.resolve();
+    this.#detach();
+    if (status !== "completed") this.#hooks.failed();
+    if (status === "exited") return;
+    const { flood, gate } = this.#actions;
+    if (status !== "completed") {
+      flood.stop();
+      // The next migration of this process finds the parameters as this one did.
+      const before = this.#before?.parameters ?? this.#guest.manifest.migration?.before ?? {};
+      void restoreParameters(this.#guest.qmp, before, this.#log);
+    }
+    void gate?.cleanUp();
+    this.#tls.remove();
+    recordEnd(this.#guest, this.id, this.#log);
+  }
+}

@@ -1,0 +1,119 @@
+import { DOWNTIME_LIMIT_MS } from "../../../core/qemu/parameters.ts";
+import type { Guest } from "../../guest/guest.ts";
+import type { Log } from "../../runtime/log.ts";
+import { AckWatch } from "../ack-watch.ts";
+import { Alarms } from "./alarms.ts";
+import { toProgress } from "./progress.ts";
+import type { SourceInput } from "./state.ts";
+
+/** How often QEMU is asked for figures while it migrates. */
+const POLL_MS = 500;
+/** QEMU does not answer during most of the downtime. */
+const FIGURES_MS = 60_000;
+
+type Options = {
+  guest: Guest;
+  log: Log;
+  progressIntervalMs: number;
+  /** Whether the migration is still followed. */
+  isFollowed: () => boolean;
+  isGateSettled: () => boolean;
+  /** Takes an input; resolves when its actions have been carried out. */
+  apply: (input: SourceInput) => Promise<void>;
+};
+
+/** Observes a source: QEMU's events, figures and log, and the moments that were agreed. */
+export class SourceObserver {
+  readonly #options: Options;
+  readonly #unsubscribe: (() => void)[] = [];
+  readonly #alarms = new Alarms();
+  #ackWatch: AckWatch | undefined;
+  #isPolling = false;
+
+  constructor(options: Options) {
+    this.#options = options;
+  }
+
+  /** For inputs that nobody waits for. */
+  react(input: SourceInput): void {
+    const { apply, log } = this.#options;
+    apply(input).catch((error: unknown) => {
+      log.error({ error, input: input.type }, "an action of the source has failed");
+    });
+  }
+
+  /** From here on QEMU's events, and its log where the manifest names a place in it. */
+  listen(): void {
+    const { guest } = this.#options;
+    const { logOffset } = guest.manifest.migration ?? {};
+    if (logOffset !== undefined) this.#watchAck(logOffset);
+    const { monitor } = guest;
+    this.#unsubscribe.push(
+      monitor.on("MIGRATION", ({ data: { status }, timestampMs: atMs }) =>
+        this.react({ type: "status", status, atMs }),
+      ),
+      monitor.on("MIGRATION_PASS", ({ count }) => this.react({ type: "passes", count })),
+      monitor.on("STOP", ({ timestampMs: atMs }) => {
+        // QEMU stops the guest after the ACK: the ACK's event comes first, too.
+        this.#ackWatch?.poll();
+        this.react({ type: "stop", atMs });
+      }),
+      monitor.on("RESUME", ({ timestampMs: atMs }) => this.react({ type: "resume", atMs })),
+      monitor.onReturn(() => void this.poll()),
+    );
+    void guest.ended.then(() => {
+      if (this.#options.isFollowed()) {
+        this.react({ type: "exited", lastWords: guest.lastWords() });
+      }
+    });
+  }
+
+  /** The migration has started, or may have. */
+  startClock(): void {
+    const { guest, progressIntervalMs } = this.#options;
+    const { deadlineAtMs, gate } = guest.manifest.migration ?? {};
+    this.#alarms.every(POLL_MS, () => void this.poll());
+    this.#alarms.every(progressIntervalMs, () => this.react({ type: "silence", atMs: Date.now() }));
+    this.#alarms.at(deadlineAtMs, () => this.react({ type: "deadline" }));
+    this.#alarms.at(gate?.permitAtMs, () => this.react({ type: "permit", by: "time" }));
+  }
+
+  /** Reads QEMU's figures; there are none while QEMU does not answer. */
+  async poll(): Promise<void> {
+    const { guest, log, isFollowed, isGateSettled, apply } = this.#options;
+    if (this.#isPolling || !isFollowed()) return;
+    this.#isPolling = true;
+    try {
+      this.#ackWatch?.poll();
+      const info = await guest.qmp.execute("query-migrate", {}, { timeoutMs: FIGURES_MS });
+      const progress = toProgress(info);
+      const limitMs = guest.manifest.migration?.downtimeLimitMs ?? DOWNTIME_LIMIT_MS;
+      const figures = { progress, limitMs, isGateSettled: isGateSettled() };
+      if (!isFollowed()) return;
+      await apply({ type: "figures", ...figures, atMs: Date.now() });
+      await apply({ type: "figures-taken", progress, atMs: Date.now() });
+    } catch (error) {
+      log.debug({ error }, "no figures from QEMU");
+    } finally {
+      this.#isPolling = false;
+    }
+  }
+
+  close(): void {
+    for (const unsubscribe of this.#unsubscribe.splice(0)) unsubscribe();
+    this.#alarms.clear();
+    this.#ackWatch?.close();
+  }
+
+  #watchAck(offset: number): void {
+    const { guest, log } = this.#options;
+    try {
+      this.#ackWatch = new AckWatch(guest.logPath, offset, (ack) =>
+        this.react({ type: "ack", ...ack }),
+      );
+      this.react({ type: "ack-observed" });
+    } catch (error) {
+      log.warn({ error }, "QEMU's log cannot be followed");
+    }
+  }
+}

@@ -1,0 +1,302 @@
+import type { Progress } from "../../../core/protocol/event.ts";
+import { FINAL_STATUSES, HANDED_OVER_RUN_STATES } from "../statuses.ts";
+import { hasConverged, toFigures } from "./progress.ts";
+import {
+  NO_POSTCOPY,
+  type SourceAction,
+  type SourceInput,
+  type SourceState,
+  type SourceStep,
+  type Timed,
+} from "./state.ts";
+
+const ERROR_CHARACTERS_MAX = 4_000;
+
+/**
+ * What follows from each thing that the source's agent learns of one migration:
+ *
+ *   ACK's trace line          event `acked`
+ *   status pre-switchover     action `continue`: the guest is stopped already
+ *   STOP                      event `stopped`: the downtime runs
+ *   status postcopy-active    event `postcopy`, action `hand-over`
+ *   status completed          actions `hand-over`, `read-final-figures`; then event
+ *                             `source-completed` and action `end`
+ *   status failed, cancelled  action `read-final-figures`; then event `failed` and action `end`
+ *   precopy deadline          action `cancel`, until the guest is stopped
+ *   gate                      event `held` when converged, acknowledged and settled
+ *
+ * Any other status, one that a later QEMU adds included, is a migration in progress. Nothing here
+ * reads a clock or does I/O: times come with the inputs, actions are carried out by SourceMigration.
+ * Inputs that come twice, late or out of order change nothing.
+ */
+export function nextSourceState(state: SourceState, input: SourceInput): SourceStep {
+  switch (input.type) {
+    case "attached":
+      return onAttached(state, input);
+    case "ack-observed":
+      return step({ ...state, isAckObserved: true });
+    case "gate-held":
+      return step({ ...state, gate: "holding" });
+    case "started":
+      return step(state, [{ event: { type: "migration.started" } }]);
+    case "status":
+      return onStatus(state, input);
+    case "stop":
+      return onStop(state, input.atMs);
+    case "resume":
+      if (!state.stop) return step(state);
+      return step({ ...state, stop: { ...state.stop, resumedAtMs: input.atMs } });
+    case "passes":
+      return onPasses(state, input.count);
+    case "ack":
+      return onAck(state, input);
+    case "figures":
+      return onFigures(state, input);
+    case "figures-taken":
+      return onFiguresTaken(state, input);
+    case "silence":
+      return onSilence(state, input.atMs);
+    case "run-state":
+      return onRunState(state, input);
+    case "final-figures":
+      return onFinalFigures(state, input);
+    case "permit":
+      if (state.end || state.gate !== "holding") return step(state);
+      return step({ ...state, gate: "opening" }, [], [{ type: "open-gate", by: input.by }]);
+    case "gate-opened":
+      return step({ ...state, gate: "opened" }, [
+        { event: { type: "migration.gate-opened", by: input.by } },
+      ]);
+    case "gate-not-opened":
+      return step({ ...state, gate: "holding" });
+    case "cancel":
+      return onCancel(state, input.status);
+    case "deadline":
+      return onDeadline(state);
+    case "hook-aborted":
+      return step(
+        { ...state, reasons: { ...state.reasons, hook: input.reason } },
+        [],
+        [{ type: "cancel", orContinue: true }],
+      );
+    case "ladder-gave-up":
+      return step(
+        { ...state, reasons: { ...state.reasons, ladder: input.reason } },
+        [],
+        [{ type: "cancel", orContinue: false }],
+      );
+    case "recovery":
+      return step({ ...state, isRecovering: input.isUnderWay });
+    case "not-started":
+      return ended(state, "not-started");
+    case "exited":
+      return onExited(state, input.lastWords);
+    case "detached":
+      return step({ ...state, isDetached: true });
+  }
+}
+
+function step(
+  state: SourceState,
+  events: readonly Timed[] = [],
+  actions: readonly SourceAction[] = [],
+): SourceStep {
+  return { state, events, actions };
+}
+
+function onAttached(
+  state: SourceState,
+  { gate, postcopy, ladderGaveUp }: Extract<SourceInput, { type: "attached" }>,
+): SourceStep {
+  const reasons =
+    ladderGaveUp === undefined ? state.reasons : { ...state.reasons, ladder: ladderGaveUp };
+  return step({ ...state, gate, postcopy: postcopy ?? NO_POSTCOPY, reasons });
+}
+
+function onStatus(before: SourceState, { status, atMs }: StatusAt): SourceStep {
+  if (before.end) return step(before);
+  const state = { ...before, status };
+  if (status === "pre-switchover") return step(state, [], [{ type: "continue" }]);
+  if (status === "completed") return completed(state, atMs);
+  if (status === "failed" || status === "cancelled") return failed(state, status);
+  return onPostcopyStatus(state, { status, atMs });
+}
+
+type StatusAt = { status: string; atMs: number };
+
+/** From postcopy-active on the guest is the target's, which waits for the handover. */
+function onPostcopyStatus(state: SourceState, { status, atMs }: StatusAt): SourceStep {
+  const { active, pauses, paused } = state.postcopy;
+  if (status === "postcopy-active" && (!active || paused)) {
+    const postcopy = { active: true, pauses, paused: false };
+    const next = { ...state, postcopy };
+    const note: SourceAction = { type: "note-postcopy", postcopy };
+    if (active) return step(next, [], [note]);
+    const events = [{ event: { type: "migration.postcopy" } as const, atMs }];
+    return step(next, events, [note, { type: "hand-over", when: "postcopy" }]);
+  }
+  if (status === "postcopy-paused" && !state.isRecovering) {
+    const pause = paused ? pauses : pauses + 1;
+    const postcopy = { active: true, pauses: pause, paused: true };
+    const event = { type: "migration.postcopy-paused", pause } as const;
+    return step({ ...state, postcopy }, [{ event, atMs }], [{ type: "note-postcopy", postcopy }]);
+  }
+  return step(state);
+}
+
+function onStop(state: SourceState, atMs: number): SourceStep {
+  if (state.stop || state.end) return step(state);
+  const stop = { atMs, status: state.status };
+  return step({ ...state, stop }, [{ event: { type: "migration.stopped" }, atMs }]);
+}
+
+/** Only a gate, or an ACK that will be seen, is known to hold it and to be over at some time. */
+function onPasses(state: SourceState, count: number): SourceStep {
+  if (!state.isAckObserved && state.gate !== "holding") return step(state);
+  const { bestBytesPerSecond } = state;
+  return step(state, [], [{ type: "calm-passes", count, bestBytesPerSecond }]);
+}
+
+function onAck(
+  state: SourceState,
+  { pending, atMs }: Extract<SourceInput, { type: "ack" }>,
+): SourceStep {
+  const event = { type: "migration.acked", evidence: "trace", pending } as const;
+  if (pending !== 0) return step(state, [{ event, atMs }]);
+  // A gate holds on, and the passes continue.
+  const actions = state.gate === "holding" ? [] : [{ type: "stop-calming" } as const];
+  return step({ ...state, isAcked: true }, [{ event, atMs }], actions);
+}
+
+function onFigures(
+  before: SourceState,
+  input: Extract<SourceInput, { type: "figures" }>,
+): SourceStep {
+  if (before.end || before.isDetached) return step(before);
+  const { progress, atMs } = input;
+  const { status } = progress;
+  const known = { ...before, status };
+  // Events can be missed while the agent is away; the status cannot.
+  if (status === "completed") return step(known, [], [{ type: "read-run-state" }]);
+  if (FINAL_STATUSES.has(status) || status === "none") return failed(known, status);
+  const fromStatus = onPostcopyStatus(known, { status, atMs });
+  const judged = judge(fromStatus.state, input);
+  const actions: SourceAction[] = status === "pre-switchover" ? [{ type: "continue" }] : [];
+  actions.push(...fromStatus.actions);
+  if ((progress.dirtySyncCount ?? 0) > 1) actions.push({ type: "apply-link-bandwidth" });
+  const events = [...fromStatus.events, ...judged.events];
+  return step(judged.state, events, [...actions, ...judged.actions]);
+}
+
+/** Whether it has converged, is held, or has to be helped. */
+function judge(
+  before: SourceState,
+  { progress, limitMs, isGateSettled }: Extract<SourceInput, { type: "figures" }>,
+): SourceStep {
+  const isHolding = before.gate === "holding";
+  const rate = Math.max(progress.bandwidthBytesPerSecond ?? 0, before.bestBytesPerSecond ?? 0);
+  const bestBytesPerSecond = rate > 0 ? rate : undefined;
+  const isConverged = before.isConverged || hasConverged(progress, limitMs, isHolding);
+  const hasAck = before.isAcked || !before.isAckObserved;
+  const isHeld = before.isHeld || (isHolding && isGateSettled && isConverged && hasAck);
+  const events: Timed[] = [];
+  if (isConverged && !before.isConverged) events.push({ event: { type: "migration.converged" } });
+  if (isHeld && !before.isHeld) events.push({ event: { type: "migration.held" } });
+  const actions: SourceAction[] = [];
+  const isAllSent = progress.ramRemainingBytes === 0 && (progress.ramTransferredBytes ?? 0) > 0;
+  if (isHolding && isAllSent) actions.push({ type: "calm-hold", bestBytesPerSecond });
+  // The ladder is for dirty memory only: neither a gate nor the ACK keeps it from switching over.
+  const isPrecopy = progress.status === "active" && before.stop === undefined;
+  if (isPrecopy && !isHolding && hasAck) actions.push({ type: "climb", progress, limitMs });
+  return step({ ...before, bestBytesPerSecond, isConverged, isHeld }, events, actions);
+}
+
+function onFiguresTaken(
+  state: SourceState,
+  { progress, atMs }: { progress: Progress; atMs: number },
+): SourceStep {
+  if (FINAL_STATUSES.has(progress.status) || progress.status === "none") return step(state);
+  if (atMs - state.lastProgressMs < state.progressIntervalMs) return step(state);
+  const event = { type: "migration.progress", progress } as const;
+  return step({ ...state, lastProgressMs: atMs }, [{ event }]);
+}
+
+/** A sign of life while QEMU does not answer. */
+function onSilence(state: SourceState, atMs: number): SourceStep {
+  if (state.end || atMs - state.lastProgressMs < state.progressIntervalMs * 2) return step(state);
+  const event = { type: "migration.progress", progress: { status: "silent" } } as const;
+  return step({ ...state, lastProgressMs: atMs }, [{ event }]);
+}
+
+/** After a `completed` that was not seen as an event. */
+function onRunState(
+  state: SourceState,
+  { runState, atMs }: { runState: string; atMs: number },
+): SourceStep {
+  if (state.end) return step(state);
+  // Of an earlier migration, whose guest was resumed: this one has never begun.
+  if (!HANDED_OVER_RUN_STATES.has(runState)) return failed(state, "none");
+  return completed(state, atMs);
+}
+
+/** The target first: the guest is stopped until the target hears of it. */
+function completed(state: SourceState, atMs: number): SourceStep {
+  return step(
+    { ...state, end: { status: "completed", atMs } },
+    [],
+    [{ type: "hand-over", when: "completed" }, { type: "read-final-figures" }],
+  );
+}
+
+/** QEMU has resumed the guest by itself. */
+function failed(state: SourceState, status: string): SourceStep {
+  const end = { status, atMs: undefined };
+  return step({ ...state, end }, [], [{ type: "read-final-figures" }]);
+}
+
+function onFinalFigures(
+  state: SourceState,
+  { info, handedOver }: Extract<SourceInput, { type: "final-figures" }>,
+): SourceStep {
+  const { end } = state;
+  if (!end || state.isDetached) return step(state);
+  if (end.status === "completed") {
+    const figures = toFigures(info);
+    const event = { type: "migration.source-completed", handedOver, figures } as const;
+    return ended(state, end.status, [{ event, atMs: end.atMs }]);
+  }
+  const { hook, ladder, deadline } = state.reasons;
+  const why = hook ?? ladder ?? deadline ?? info?.["error-desc"] ?? "";
+  const code = ladder === undefined ? {} : ({ code: "no-convergence" } as const);
+  const event = { ...failure(end.status, why), ...code };
+  return ended(state, end.status, [{ event }]);
+}
+
+function onCancel(state: SourceState, status: string): SourceStep {
+  if (FINAL_STATUSES.has(status)) return step(state, [], [{ type: "poll" }]);
+  if (status === "none") return ended(state, "not-started");
+  return step(state, [], [{ type: "cancel-qemu" }]);
+}
+
+/** Once the guest is stopped the switchover is the shortest way to a running guest. */
+function onDeadline(state: SourceState): SourceStep {
+  if (state.end || state.stop) return step(state);
+  const reasons = { ...state.reasons, deadline: "the precopy deadline has passed" };
+  return step({ ...state, reasons }, [], [{ type: "cancel", orContinue: false }]);
+}
+
+function onExited(state: SourceState, lastWords: string): SourceStep {
+  if (state.end || state.isDetached) return step(state);
+  const event = failure("exited", `The source's QEMU has ended: ${lastWords}`);
+  return ended(state, "exited", [{ event }]);
+}
+
+function failure(status: string, why: string) {
+  const errorDescription = why.slice(0, ERROR_CHARACTERS_MAX);
+  return { type: "migration.failed", side: "source", status, errorDescription } as const;
+}
+
+function ended(state: SourceState, status: string, events: readonly Timed[] = []): SourceStep {
+  const end = state.end ?? { status, atMs: undefined };
+  return step({ ...state, end }, events, [{ type: "end", status }]);
+}

@@ -1,0 +1,249 @@
+import type { MigrationId } from "../../../core/id.ts";
+import type { ArgsOf, ResultOf } from "../../../core/protocol/command.ts";
+import { createEmitter, type Emit, type MigrationEmitter } from "../../guest/emit.ts";
+import type { Guest } from "../../guest/guest.ts";
+import type { MigrationHooks } from "../../hooks/migration-hooks.ts";
+import type { Log } from "../../runtime/log.ts";
+import { HandoverServer } from "../link/handover.ts";
+import { recordEnd } from "../record-end.ts";
+import { type TlsConfig, TlsCredentials } from "../tls.ts";
+import { PendingWatch } from "./pending-watch.ts";
+import { hostPart, listenAgain } from "./postcopy.ts";
+import { RUN_MS, runGuest } from "./run-guest.ts";
+import { setUpTarget } from "./setup.ts";
+import {
+  INITIAL_TARGET_STATE,
+  nextTargetState,
+  type RunsAfter,
+  type TargetAction,
+  type TargetInput,
+} from "./state.ts";
+
+type TargetOptions = {
+  guest: Guest;
+  id: MigrationId;
+  epoch: number;
+  emit: Emit;
+  log: Log;
+  /** Address to listen on for the stream and the handover link. */
+  address: string;
+  tls?: TlsConfig | undefined;
+  hooks: MigrationHooks;
+};
+
+/**
+ * The target side of one migration: QEMU is paused and loads. Only the source's agent over the
+ * handover link, or an explicit command of the cloud, lets the guest run. What QEMU reports goes
+ * through the state (state.ts); the events that follow are emitted, the actions carried out.
+ */
+export class TargetMigration {
+  readonly id: MigrationId;
+  readonly hooks: MigrationHooks;
+  readonly epoch: number;
+  readonly #guest: Guest;
+  readonly #emit: MigrationEmitter;
+  readonly #log: Log;
+  readonly #address: string;
+  readonly #tls: TlsCredentials;
+  readonly #unsubscribe: (() => void)[] = [];
+  #state = INITIAL_TARGET_STATE;
+  #server: HandoverServer | undefined;
+  #pendingWatch: PendingWatch | undefined;
+  #running: Promise<void> | undefined;
+
+  constructor(options: TargetOptions) {
+    this.id = options.id;
+    this.hooks = options.hooks;
+    this.epoch = options.epoch;
+    this.#guest = options.guest;
+    this.#emit = createEmitter(options);
+    this.#log = options.log.child({ migrationId: options.id, side: "target" });
+    this.#address = options.address;
+    this.#tls = new TlsCredentials("target", options, this.#log);
+  }
+
+  get linkUp(): boolean {
+    return this.#server?.linkUp ?? false;
+  }
+
+  /** Sets QEMU up and listens; capabilities strictly before migrate-incoming. */
+  async prepare(args: ArgsOf<"target.prepare">): Promise<ResultOf<"target.prepare">> {
+    this.#listen();
+    const setUp = { address: this.#address, tls: this.#tls, log: this.#log };
+    const [migrationUri, server] = await Promise.all([
+      setUpTarget(this.#guest, args, setUp),
+      this.#serve(0, args.handoverKey),
+    ]);
+    const handover = { address: this.#address, port: server.port };
+    this.#guest.note({
+      migration: {
+        id: this.id,
+        epoch: this.epoch,
+        side: "target",
+        over: false,
+        handover: { ...handover, key: args.handoverKey },
+        ...(args.tls ? { tls: args.tls } : {}),
+      },
+    });
+    const { pid } = this.#guest.manifest;
+    return { migrationUri, handover, pid, startMs: this.#guest.startMs };
+  }
+
+  /** Continues with a migration of an earlier run of this agent. */
+  async reattach(): Promise<void> {
+    const { postcopy, handover } = this.#guest.manifest.migration ?? {};
+    this.#apply({ type: "reattached", ranInPostcopy: postcopy !== undefined });
+    this.#listen();
+    // Not waited for: QEMU may be silent, and the source may be waiting for us.
+    void this.#poll();
+    if (!handover) return;
+    try {
+      await this.#serve(handover.port, handover.key);
+    } catch (error) {
+      this.#log.error({ error }, "the handover link is lost: the cloud decides");
+    }
+  }
+
+  /**
+   * Gives the run grant and lets the guest run, once; see {@link runGuest}. A repeated call waits for
+   * the first one, or tries again when that has failed.
+   *
+   * @throws as runGuest does
+   */
+  run(wasRunning = true, when: RunsAfter = "completed"): Promise<void> {
+    this.#running ??= this.#run(wasRunning, when).catch((error: unknown) => {
+      this.#running = undefined;
+      this.#log.error({ error }, "the guest cannot be run");
+      throw error;
+    });
+    return this.#running;
+  }
+
+  async #run(wasRunning: boolean, when: RunsAfter): Promise<void> {
+    const isLoaded = this.#state.phase === "loaded";
+    const atMs = await runGuest(this.#guest, { wasRunning, when, isLoaded });
+    this.#apply({ type: "taken", when, atMs });
+  }
+
+  /**
+   * After a break in postcopy: where the source finds this side now; null when nothing is broken.
+   *
+   * @throws CommandRefusedError, QmpError: it may be tried again.
+   */
+  async recover(): Promise<ResultOf<"target.recover">> {
+    const port = await listenAgain(this.#guest.qmp, this.#address);
+    return { migrationUri: port === null ? null : `tcp:${hostPart(this.#address)}:${port}` };
+  }
+
+  /** Detaches without an event: the agent shuts down, QEMU goes on. */
+  close(): void {
+    this.#apply({ type: "closed" });
+    this.#detach();
+    this.#server?.close();
+  }
+
+  #detach(): void {
+    for (const unsubscribe of this.#unsubscribe.splice(0)) unsubscribe();
+    this.#pendingWatch?.close();
+  }
+
+  #apply(input: TargetInput): void {
+    const { state, events, actions } = nextTargetState(this.#state, input);
+    this.#state = state;
+    for (const { event, atMs } of events) this.#emit(event, atMs);
+    for (const action of actions) this.#perform(action);
+  }
+
+  #perform(action: TargetAction): void {
+    switch (action.type) {
+      case "run":
+        // A failure is logged; the cloud decides.
+        this.run(true, action.when).catch(() => undefined);
+        return;
+      case "note-postcopy":
+        this.#notePostcopy();
+        return;
+      case "read-error":
+        void this.#readError();
+        return;
+      case "run-hook":
+        if (action.hook === "resumed") this.hooks.resumed();
+        else this.hooks.failed();
+        return;
+      case "end":
+        this.#end(action.linkMs);
+    }
+  }
+
+  #notePostcopy(): void {
+    const { migration } = this.#guest.manifest;
+    if (!migration) return;
+    const postcopy = { active: true, pauses: 0, paused: false };
+    this.#guest.note({ migration: { ...migration, postcopy } });
+  }
+
+  /** Reads what may have happened while no event could be received. */
+  async #poll(): Promise<void> {
+    try {
+      const { qmp, manifest } = this.#guest;
+      const [{ running }, { status }] = await Promise.all([
+        qmp.execute("query-status", {}, { timeoutMs: RUN_MS }),
+        qmp.execute("query-migrate", {}, { timeoutMs: RUN_MS }),
+      ]);
+      const isGranted = manifest.everRan;
+      this.#apply({ type: "observed", running, status, isGranted, atMs: Date.now() });
+    } catch (error) {
+      this.#log.debug({ error }, "QEMU does not answer");
+    }
+  }
+
+  async #serve(port: number, key: string): Promise<HandoverServer> {
+    const server = await HandoverServer.listen({
+      address: this.#address,
+      port,
+      key,
+      migrationId: this.id,
+      onCompleted: (wasRunning, when) => this.run(wasRunning, when),
+    });
+    this.#server = server;
+    if (this.#state.phase === "ended") server.close();
+    return server;
+  }
+
+  #listen(): void {
+    const { monitor } = this.#guest;
+    // Lines that an earlier run of the agent has read are not read again.
+    this.#pendingWatch = new PendingWatch(this.#guest, this.#log, ({ pending, atMs }) =>
+      this.#emit({ type: "migration.ack-pending", pending }, atMs),
+    );
+    this.#unsubscribe.push(
+      monitor.on("MIGRATION", ({ data: { status } }) => this.#apply({ type: "status", status })),
+      monitor.onReturn(() => void this.#poll()),
+    );
+    void this.#guest.ended.then(() => {
+      // What was counted before the end is emitted before it.
+      this.#pendingWatch?.flush();
+      if (this.#state.phase === "ended") return;
+      const lastWords = this.#guest.lastWords();
+      this.#log.warn({ lastWords }, "the target's QEMU has exited");
+      this.#apply({ type: "exited", lastWords });
+    });
+  }
+
+  async #readError(): Promise<void> {
+    this.#pendingWatch?.flush();
+    const info = await this.#guest.qmp.execute("query-migrate").catch(() => undefined);
+    const errorDescription = info?.["error-desc"] ?? this.#guest.lastWords();
+    this.#log.warn({ errorDescription }, "the incoming migration failed");
+    this.#apply({ type: "error", errorDescription });
+  }
+
+  /** @param linkMs how long the handover link stays open */
+  #end(linkMs: number): void {
+    this.#detach();
+    setTimeout(() => this.#server?.close(), linkMs).unref();
+    if (!this.#guest.isAlive) return;
+    this.#tls.remove();
+    recordEnd(this.#guest, this.id, this.#log);
+  }
+}
