@@ -14,7 +14,9 @@ async function connect(capabilities: () => unknown = () => ({})) {
         Object.entries(usual).map(([capability, state]) => ({ capability, state })),
       "migrate-set-parameters": () => ({}),
       "query-migrate-parameters": () => ({
-        ...{ "max-bandwidth": 2n ** 64n - 1n, "downtime-limit": 300, "tls-creds": "" },
+        "max-bandwidth": 2n ** 64n - 1n,
+        "downtime-limit": 300,
+        "tls-creds": "",
       }),
     },
   });
@@ -103,6 +105,8 @@ it("reads back what it can set again", async () => {
   const { qmp } = await connect();
   const names = ["max-bandwidth", "downtime-limit", "tls-creds", "of-another-version"];
   expect(await readParameters(qmp, names)).toEqual({
-    ...{ "max-bandwidth": "18446744073709551615", "downtime-limit": 300, "tls-creds": "" },
+    "max-bandwidth": "18446744073709551615",
+    "downtime-limit": 300,
+    "tls-creds": "",
   });
 });

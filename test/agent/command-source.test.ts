@@ -38,8 +38,14 @@ const at = "2030-01-01T00:00:00.000Z";
 async function send(count: number): Promise<void> {
   for (let place = 0; place < count; place += 1) {
     const command = {
-      ...{ id: `vm-1.stop.${place + 1}`, host: "host-a", vm: "vm-1", epoch: 1, verb: "guest.stop" },
-      ...{ args: {}, issuedAt: at, expiresAt: at },
+      id: `vm-1.stop.${place + 1}`,
+      host: "host-a",
+      vm: "vm-1",
+      epoch: 1,
+      verb: "guest.stop",
+      args: {},
+      issuedAt: at,
+      expiresAt: at,
     };
     const MessageBody = JSON.stringify({ version: 1, command });
     await sqs.send(new SendMessageCommand({ QueueUrl: queueUrl, MessageBody }));

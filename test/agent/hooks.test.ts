@@ -52,8 +52,12 @@ describe.skipIf(!findQemu())("hooks of the hosts, on real QEMU", () => {
     expect(told(pair.target)).toEqual(["prepare succeeded", "resumed succeeded"]);
     expect(told(pair.source)).toEqual(["prepare succeeded", "preSwitchover succeeded"]);
     expect(input("preSwitchover", "source")).toEqual({
-      ...{ hook: "preSwitchover", side: "source", vm: VM, migrationId },
-      ...{ host: "source", address: "127.0.0.1" },
+      hook: "preSwitchover",
+      side: "source",
+      vm: VM,
+      migrationId,
+      host: "source",
+      address: "127.0.0.1",
     });
     expect(input("prepare", "source")).toMatchObject({ peerAddress: "127.0.0.1" });
     const types = pair.source.typesOf();

@@ -27,7 +27,10 @@ const LONG_MS = 60_000;
 
 const limit = (downtimeLimitMs: number): Rung => ({ action: "downtime-limit", downtimeLimitMs });
 const throttle: Rung = {
-  ...{ action: "throttle", initialPercent: 20, incrementPercent: 10, maxPercent: 30 },
+  action: "throttle",
+  initialPercent: 20,
+  incrementPercent: 10,
+  maxPercent: 30,
 };
 
 describe.skipIf(!findQemu())("a convergence ladder on real QEMU", () => {
@@ -64,7 +67,9 @@ describe.skipIf(!findQemu())("a convergence ladder on real QEMU", () => {
       VM,
       {
         settings: { capabilities: CAPABILITIES, parameters: PARAMETERS },
-        ...{ migrationUri, handover, handoverKey },
+        migrationUri,
+        handover,
+        handoverKey,
         ackExpected: false,
         precopyDeadlineMs: 10 * LONG_MS,
         climb: { rungs, stall: STALL },
@@ -108,8 +113,10 @@ describe.skipIf(!findQemu())("a convergence ladder on real QEMU", () => {
     await climb([limit(60), { action: "abort" }]);
     const { body } = await source.told("migration.failed", LONG_MS);
     expect(body).toMatchObject({
-      ...{ side: "source", status: expect.stringMatching(/^(cancelled|failed)$/) },
-      ...{ code: "no-convergence", errorDescription: expect.stringContaining("no rung left") },
+      side: "source",
+      status: expect.stringMatching(/^(cancelled|failed)$/),
+      code: "no-convergence",
+      errorDescription: expect.stringContaining("no rung left"),
     });
     expect(rungs().map(({ action }) => action)).toEqual(["downtime-limit", "abort"]);
     await vi.waitFor(

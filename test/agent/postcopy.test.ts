@@ -18,7 +18,8 @@ const LOAD = { dirtyBytesPerSecond: 32 << 20, workingSetBytes: 16 << 20 };
 const CAPABILITIES = { events: true, "return-path": true, "postcopy-ram": true };
 /** Precopy cannot converge, and postcopy lasts until it is let go. */
 const PARAMETERS = {
-  ...{ "max-bandwidth": 8 << 20, "max-postcopy-bandwidth": 1 << 20 },
+  "max-bandwidth": 8 << 20,
+  "max-postcopy-bandwidth": 1 << 20,
   "downtime-limit": 20,
 };
 const STALL = { windowMs: 1_000, marginPercent: 4, smoothing: 0.4 };
@@ -78,7 +79,9 @@ describe.skipIf(!findQemu() || !userfaultfd())("postcopy on real QEMU", () => {
       VM,
       {
         settings: { capabilities: CAPABILITIES, parameters: PARAMETERS },
-        ...{ migrationUri: relay.uri, handover, handoverKey },
+        migrationUri: relay.uri,
+        handover,
+        handoverKey,
         ackExpected: false,
         precopyDeadlineMs: 10 * LONG_MS,
         climb: { rungs: [{ action: "postcopy" }, { action: "abort" }], stall: STALL },
@@ -120,7 +123,8 @@ describe.skipIf(!findQemu() || !userfaultfd())("postcopy on real QEMU", () => {
   it("the guest runs on the target while its memory follows; there is no way back", async () => {
     await begin();
     expect(source.events.find(({ body }) => body.type === "migration.rung")?.body).toMatchObject({
-      ...{ rung: 1, action: "postcopy" },
+      rung: 1,
+      action: "postcopy",
     });
     expect(await status(source)).toBe("postcopy-active");
     await expect(source.run("source.cancel", VM, {}, { migrationId })).rejects.toThrow(

@@ -42,8 +42,12 @@ describe.skipIf(!findQemu())("agreed settings on real QEMU", () => {
       "source.start",
       VM,
       {
-        ...{ settings: source, migrationUri, handover, ...secret },
-        ...{ ackExpected: ackMode !== "none", precopyDeadlineMs: 60_000 },
+        settings: source,
+        migrationUri,
+        handover,
+        ...secret,
+        ackExpected: ackMode !== "none",
+        precopyDeadlineMs: 60_000,
       },
       { migrationId },
     );

@@ -176,19 +176,48 @@ function certify(dir: string): void {
     execFileSync("openssl", args, { cwd: dir, stdio: ["ignore", "ignore", "pipe"] });
   const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
   openssl(
-    ...["req", "-x509", ...key, "-keyout", "ca-key.pem", "-out", "ca-cert.pem", "-days", "2"],
-    ...["-subj", "/CN=authority", "-addext", "keyUsage=critical,keyCertSign"],
+    "req",
+    "-x509",
+    ...key,
+    "-keyout",
+    "ca-key.pem",
+    "-out",
+    "ca-cert.pem",
+    "-days",
+    "2",
+    "-subj",
+    "/CN=authority",
+    "-addext",
+    "keyUsage=critical,keyCertSign",
   );
   for (const [part, usage] of [
     ["server", "serverAuth"],
     ["client", "clientAuth"],
   ]) {
     openssl(
-      ...["req", "-x509", ...key, "-keyout", `${part}-key.pem`, "-out", `${part}-cert.pem`],
-      ...["-days", "2", "-subj", `/CN=${part}`, "-CA", "ca-cert.pem", "-CAkey", "ca-key.pem"],
-      ...["-addext", "basicConstraints=critical,CA:FALSE"],
-      ...["-addext", "keyUsage=critical,digitalSignature,keyEncipherment"],
-      ...["-addext", `extendedKeyUsage=${usage}`, "-addext", "subjectAltName=IP:127.0.0.1"],
+      "req",
+      "-x509",
+      ...key,
+      "-keyout",
+      `${part}-key.pem`,
+      "-out",
+      `${part}-cert.pem`,
+      "-days",
+      "2",
+      "-subj",
+      `/CN=${part}`,
+      "-CA",
+      "ca-cert.pem",
+      "-CAkey",
+      "ca-key.pem",
+      "-addext",
+      "basicConstraints=critical,CA:FALSE",
+      "-addext",
+      "keyUsage=critical,digitalSignature,keyEncipherment",
+      "-addext",
+      `extendedKeyUsage=${usage}`,
+      "-addext",
+      "subjectAltName=IP:127.0.0.1",
     );
   }
 }

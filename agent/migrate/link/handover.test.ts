@@ -16,7 +16,10 @@ const toClose: { close(): unknown }[] = [];
 
 async function listen(port = 0): Promise<HandoverServer> {
   server = await HandoverServer.listen({
-    ...{ address, port, key, migrationId },
+    address,
+    port,
+    key,
+    migrationId,
     onCompleted: (wasRunning) => {
       calls.push(wasRunning);
       return onCompleted();
@@ -36,8 +39,12 @@ async function open(change: { key?: string; port?: number; id?: MigrationId } = 
 /** Speaks the link's protocol as it likes. */
 async function speak(id = migrationId): Promise<TLSSocket> {
   const socket = connectTls({
-    ...{ host: address, port: server.port, ciphers: "PSK-AES256-GCM-SHA384" },
-    ...{ minVersion: "TLSv1.2", maxVersion: "TLSv1.2", checkServerIdentity: () => undefined },
+    host: address,
+    port: server.port,
+    ciphers: "PSK-AES256-GCM-SHA384",
+    minVersion: "TLSv1.2",
+    maxVersion: "TLSv1.2",
+    checkServerIdentity: () => undefined,
     pskCallback: () => ({ psk: Buffer.from(key, "hex"), identity: `switchyard-${id}` }),
   });
   socket.on("error", () => undefined);

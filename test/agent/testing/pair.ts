@@ -86,7 +86,10 @@ export class Pair {
       VM,
       {
         settings: { capabilities: on([...ON, ...(options.on ?? [])]), parameters },
-        ...{ migrationUri, handover, handoverKey, ackExpected: true },
+        migrationUri,
+        handover,
+        handoverKey,
+        ackExpected: true,
         precopyDeadlineMs: deadlineMs,
         ...(tls ? { tls } : {}),
       },

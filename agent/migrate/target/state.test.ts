@@ -1,0 +1,184 @@
+import { describe, expect, it } from "vitest";
+import {
+  INITIAL_TARGET_STATE,
+  nextTargetState,
+  type RunsAfter,
+  type TargetInput,
+} from "./state.ts";
+
+const AT_MS = 1_000_000;
+
+const status = (name: string): TargetInput => ({ type: "status", status: name });
+const statuses = (...names: string[]) => names.map(status);
+const taken = (when: RunsAfter = "completed"): TargetInput => ({
+  type: "taken",
+  when,
+  atMs: AT_MS,
+});
+const exited: TargetInput = { type: "exited", lastWords: "killed" };
+const error: TargetInput = { type: "error", errorDescription: "no such device" };
+const closed: TargetInput = { type: "closed" };
+const reattached: TargetInput = { type: "reattached", ranInPostcopy: true };
+const observed = (
+  name: string | undefined,
+  rest: { running?: boolean; isGranted?: boolean } = {},
+): TargetInput => ({
+  type: "observed",
+  running: rest.running ?? false,
+  status: name,
+  isGranted: rest.isGranted ?? false,
+  atMs: AT_MS,
+});
+
+/** What follows, in order: events by their names, actions as `> name`. */
+function play(inputs: readonly TargetInput[]) {
+  let state = INITIAL_TARGET_STATE;
+  const steps = inputs.map((input) => {
+    const step = nextTargetState(state, input);
+    state = step.state;
+    return step;
+  });
+  const trace = steps.flatMap(({ events, actions }) => [
+    ...events.map(({ event }) => event.type.replace("migration.", "")),
+    ...actions.map((action) => `> ${action.type}`),
+  ]);
+  const events = steps.flatMap((step) => step.events);
+  const actions = steps.flatMap((step) => step.actions);
+  return { state, trace, events, actions };
+}
+
+type Row = readonly [name: string, inputs: readonly TargetInput[], follows: readonly string[]];
+
+const RUNS = ["target-running", "> run-hook", "> end"];
+const RUNS_IN_POSTCOPY = ["target-running", "> run-hook", "> note-postcopy"];
+const FAILS = ["> read-error", "failed", "> run-hook", "> end"];
+const EXITS = ["failed", "> run-hook", "> end"];
+
+const SEQUENCES: readonly Row[] = [
+  ["precopy", [...statuses("setup", "active", "completed"), taken()], RUNS],
+  ["precopy, 7.2: no status before active", [...statuses("active", "completed"), taken()], RUNS],
+  ["completed is not enough: the run grant is missing", statuses("setup", "completed"), []],
+  [
+    "postcopy, 10.2 and later",
+    [
+      ...statuses("setup", "active", "postcopy-device", "postcopy-active"),
+      taken("postcopy"),
+      status("completed"),
+    ],
+    [...RUNS_IN_POSTCOPY, "> end"],
+  ],
+  [
+    "postcopy, paused and recovered",
+    [
+      ...statuses("active", "postcopy-active"),
+      taken("postcopy"),
+      ...statuses("postcopy-paused", "postcopy-recover", "postcopy-active", "completed"),
+    ],
+    [...RUNS_IN_POSTCOPY, "> end"],
+  ],
+  [
+    "postcopy whose memory came before the guest ran",
+    [...statuses("postcopy-active", "completed"), taken("postcopy")],
+    RUNS,
+  ],
+  ["a stream that fails", [...statuses("setup", "active", "failed"), error], FAILS],
+  ["11.0 and later: `failing` is not final", [...statuses("failing", "failed"), error], FAILS],
+  [
+    "a stream that fails in postcopy",
+    [taken("postcopy"), status("failed"), error],
+    [...RUNS_IN_POSTCOPY, ...FAILS],
+  ],
+  ["QEMU exits while it loads", [status("active"), exited], EXITS],
+  ["QEMU exits when it has loaded", [status("completed"), exited], EXITS],
+  ["QEMU exits in postcopy", [taken("postcopy"), exited], [...RUNS_IN_POSTCOPY, ...EXITS]],
+  ["a status that no release has", statuses("setup", "pre-anything"), []],
+];
+
+describe("a target follows QEMU", () => {
+  it.each(SEQUENCES)("%s", (_, inputs, follows) => {
+    expect(play(inputs).trace).toEqual(follows);
+  });
+});
+
+const DISORDER: readonly Row[] = [
+  ["running twice", [status("completed"), taken(), taken()], RUNS],
+  ["completed after the end", [status("completed"), taken(), status("completed")], RUNS],
+  ["failed after the guest has run", [status("completed"), taken(), status("failed")], RUNS],
+  ["failed twice", [...statuses("failed", "failed"), error], FAILS],
+  ["QEMU exits while the error is read", [status("failed"), exited, error], FAILS],
+  ["QEMU exits after the guest has run", [status("completed"), taken(), exited], RUNS],
+  ["a guest that runs after the failure", [status("failed"), taken()], ["> read-error"]],
+  ["all inputs after the agent has detached", [closed, status("failed"), taken(), exited], []],
+  ["an observation after the agent has detached", [closed, observed("failed")], []],
+];
+
+describe("a target tolerates", () => {
+  it.each(DISORDER)("%s", (_, inputs, follows) => {
+    expect(play(inputs).trace).toEqual(follows);
+  });
+});
+
+const OBSERVATIONS: readonly Row[] = [
+  ["nothing of importance", [observed(undefined), observed("active")], []],
+  ["a guest that is loaded, then runs", [observed("completed"), taken()], RUNS],
+  ["a guest that runs", [observed("completed", { running: true, isGranted: true })], RUNS],
+  [
+    "a guest that runs in postcopy",
+    [observed("postcopy-active", { running: true, isGranted: true }), status("completed")],
+    [...RUNS_IN_POSTCOPY, "> end"],
+  ],
+  ["a run grant that was not carried out", [observed("completed", { isGranted: true })], ["> run"]],
+  [
+    "a run grant in postcopy that was not carried out",
+    [observed("postcopy-active", { isGranted: true })],
+    ["> run"],
+  ],
+  ["a failure", [observed("failed"), error], FAILS],
+  ["the end of postcopy", [reattached, observed("completed", { running: true })], ["> end"]],
+  [
+    "postcopy that goes on, its guest reported before",
+    [reattached, observed("postcopy-active", { running: true, isGranted: true })],
+    [],
+  ],
+];
+
+describe("a target finds by a query", () => {
+  it.each(OBSERVATIONS)("%s", (_, inputs, follows) => {
+    expect(play(inputs).trace).toEqual(follows);
+  });
+});
+
+describe("a target", () => {
+  it("keeps QEMU's time of the resume, and the link for a source that waits for the answer", () => {
+    const { events, actions } = play([status("completed"), taken()]);
+    expect(events).toEqual([{ event: { type: "migration.target-running" }, atMs: AT_MS }]);
+    expect(actions.at(-1)).toEqual({ type: "end", linkMs: 5_000 });
+  });
+
+  it("runs a granted guest after what its QEMU has of it", () => {
+    const granted = { isGranted: true };
+    expect(play([observed("postcopy-paused", granted)]).actions).toEqual([
+      { type: "run", when: "postcopy" },
+    ]);
+    expect(play([observed("active", granted)]).actions).toEqual([
+      { type: "run", when: "completed" },
+    ]);
+  });
+
+  it("reports QEMU's error, or its last words, and closes the link at once", () => {
+    const failed = { type: "migration.failed", side: "target" };
+    const { events, actions } = play([status("failed"), error]);
+    expect(events).toEqual([
+      { event: { ...failed, status: "failed", errorDescription: "no such device" } },
+    ]);
+    expect(actions.at(-1)).toEqual({ type: "end", linkMs: 0 });
+    expect(play([exited]).events).toEqual([
+      { event: { ...failed, status: "exited", errorDescription: "killed" } },
+    ]);
+  });
+
+  it("reports no more than an event may hold", () => {
+    const long = play([status("failed"), { type: "error", errorDescription: "x".repeat(5_000) }]);
+    expect(long.events[0]?.event).toMatchObject({ errorDescription: "x".repeat(4_000) });
+  });
+});
