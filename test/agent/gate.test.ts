@@ -1,14 +1,14 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { MigrationId } from "../../core/id.ts";
 import { VmDefinition } from "../../core/vm.ts";
 import { QmpClient } from "../../qmp/client.ts";
-import { findQemu } from "../../qmp/testing/real-qemu.ts";
 import { bootDiskDefinition, writeBootDisk } from "../../rig/guest/boot-disk.ts";
 import { readCounter, waitForCounter } from "../../rig/guest/serial.ts";
 import { TestHost } from "./testing/host.ts";
+import { describeOnEach, loadModels } from "./testing/subjects.ts";
 
 const migrationId = MigrationId.parse("mig_01ARZ3NDEKTSV4RRFFQ69G5FAV");
 const handoverKey = "cd".repeat(32);
@@ -16,15 +16,15 @@ const VM = "vm1";
 const busy = { dirtyBytesPerSecond: 8 << 20, workingSetBytes: 8 << 20 };
 const idle = { dirtyBytesPerSecond: 0, workingSetBytes: 4 << 20 };
 
-describe.skipIf(!findQemu())("a gated switchover on real QEMU", () => {
+describeOnEach("a gated switchover", (subject) => {
   let folder: string;
   let source: TestHost;
   let target: TestHost;
 
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), "sy-"));
-    source = new TestHost("source");
-    target = new TestHost("target");
+    source = new TestHost("source", subject);
+    target = new TestHost("target", subject);
   });
   afterEach(async () => {
     await Promise.all([source.close(), target.close()]);
@@ -36,6 +36,7 @@ describe.skipIf(!findQemu())("a gated switchover on real QEMU", () => {
   async function hold(load: typeof idle, gate: { permitAtMs?: number }) {
     const disk = join(folder, "boot.img");
     await writeBootDisk(disk, load);
+    loadModels(load);
     const definition = VmDefinition.parse({ memoryBytes: 64 << 20, ...bootDiskDefinition(disk) });
     const started = await source.run("guest.start", VM, { definition });
     await waitForCounter(serial(source), ({ counter }) => counter > 20, { timeoutMs: 30_000 });
@@ -71,8 +72,8 @@ describe.skipIf(!findQemu())("a gated switchover on real QEMU", () => {
 
   it.each([
     ["idle", idle],
-    ["busy", busy],
-  ])("an %s guest runs on while it is held, and moves when leave is given", async (_, load) => {
+    ["active", busy],
+  ])("an %s guest runs while it is held, and moves when that is permitted", async (_, load) => {
     await hold(load, {});
     await vi.waitFor(() => expect(source.typesOf()).toContain("migration.held"), 20_000);
     const before = await readCounter(serial(source));
@@ -88,7 +89,7 @@ describe.skipIf(!findQemu())("a gated switchover on real QEMU", () => {
     await source.run("source.permit", VM, {}, { migrationId });
     expect(source.typesOf().filter((type) => type === "migration.gate-opened")).toHaveLength(1);
     // What became dirty while it was held went before the guest was stopped.
-    const { body } = await source.told("migration.source-completed");
+    const { body } = await source.waitFor("migration.source-completed");
     expect(body.figures.downtimeBytes).toBeLessThan(busy.workingSetBytes);
     const after = await readCounter(serial(source));
     await waitForCounter(serial(target), ({ counter }) => counter > (after?.counter ?? 0) + 20, {
@@ -97,14 +98,14 @@ describe.skipIf(!findQemu())("a gated switchover on real QEMU", () => {
     expect(await readCounter(serial(target))).toMatchObject({ errors: 0 });
   });
 
-  it("leave comes by itself at the time that was set", async () => {
+  it("the permit takes effect by itself at the time that was set", async () => {
     await hold(idle, { permitAtMs: Date.now() + 3_000 });
     await vi.waitFor(() => expect(target.typesOf()).toContain("migration.target-running"), 20_000);
     const released = source.events.find(({ body }) => body.type === "migration.gate-opened");
     expect(released?.body).toMatchObject({ by: "time" });
   });
 
-  it("a held migration can be cancelled, and leaves no bitmap behind", async () => {
+  it("a held migration can be cancelled, and no bitmap is left", async () => {
     await hold(idle, {});
     await vi.waitFor(() => expect(source.typesOf()).toContain("migration.held"), 20_000);
     const report = await source.run("source.cancel", VM, {}, { migrationId });
@@ -114,8 +115,8 @@ describe.skipIf(!findQemu())("a gated switchover on real QEMU", () => {
 
   it.each([
     ["between node and bitmap", { permitAtMs: 9e12 }],
-    ["after leave was carried out", { isLifted: true as const }],
-  ])("an agent that died %s leaves none of them in its next life", async (_, gate) => {
+    ["after the permit was carried out", { isLifted: true as const }],
+  ])("an agent that died %s leaves none of them after its restart", async (_, gate) => {
     await hold(idle, {});
     const guest = source.guests.get(VM as never);
     const { qmpPath, migration } = guest.manifest;

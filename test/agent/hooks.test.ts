@@ -1,14 +1,14 @@
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { findQemu } from "../../qmp/testing/real-qemu.ts";
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import type { TestHost } from "./testing/host.ts";
 import { migrationId, Pair, SLOW, VM } from "./testing/pair.ts";
+import { describeOnEach } from "./testing/subjects.ts";
 
 const pause = { on: ["pause-before-switchover"] };
 
-describe.skipIf(!findQemu())("hooks of the hosts, on real QEMU", () => {
+describeOnEach("hooks of the hosts", (subject) => {
   let folder: string;
   let pair: Pair;
   beforeEach(() => {
@@ -29,18 +29,18 @@ describe.skipIf(!findQemu())("hooks of the hosts, on real QEMU", () => {
   }
 
   async function startPair(hooks: object): Promise<void> {
-    pair = new Pair({ hooks });
+    pair = new Pair(subject, { hooks });
     await pair.startGuest();
   }
 
   const input = (name: string, side: string) =>
     JSON.parse(readFileSync(join(folder, `${name}.${side}`), "utf8"));
-  const told = (host: TestHost) =>
+  const ranOn = (host: TestHost) =>
     host.events.flatMap(({ body }) =>
       body.type === "migration.hook" ? [`${body.hook} ${body.outcome}`] : [],
     );
 
-  it("each is run at its moment at its end, and told", async () => {
+  it("each is run at its moment on its side, and reported", async () => {
     const hooks = ["prepare", "preSwitchover", "resumed", "failed"].map((name) => hook(name));
     await startPair(Object.assign({}, ...hooks));
     expect(await pair.source.run("source.probe", VM, {})).toMatchObject({
@@ -48,9 +48,9 @@ describe.skipIf(!findQemu())("hooks of the hosts, on real QEMU", () => {
     });
     await pair.start(pause);
     await pair.hasMoved();
-    await vi.waitFor(() => expect(told(pair.target)).toHaveLength(2), 10_000);
-    expect(told(pair.target)).toEqual(["prepare succeeded", "resumed succeeded"]);
-    expect(told(pair.source)).toEqual(["prepare succeeded", "preSwitchover succeeded"]);
+    await vi.waitFor(() => expect(ranOn(pair.target)).toHaveLength(2), 10_000);
+    expect(ranOn(pair.target)).toEqual(["prepare succeeded", "resumed succeeded"]);
+    expect(ranOn(pair.source)).toEqual(["prepare succeeded", "preSwitchover succeeded"]);
     expect(input("preSwitchover", "source")).toEqual({
       hook: "preSwitchover",
       side: "source",
@@ -69,9 +69,9 @@ describe.skipIf(!findQemu())("hooks of the hosts, on real QEMU", () => {
     await startPair({ ...hook("prepare", "echo no room; exit 1"), ...hook("failed") });
     await expect(pair.prepare()).rejects.toThrow(/refused: The hook prepare .*exit status 1/);
     expect(existsSync(join(pair.target.config.runDir, VM))).toBe(false);
-    const { body } = await pair.target.told("migration.hook");
+    const { body } = await pair.target.waitFor("migration.hook");
     expect(body).toMatchObject({ outcome: "failed", output: "no room\n" });
-    await vi.waitFor(() => expect(told(pair.target)).toContain("failed succeeded"), 10_000);
+    await vi.waitFor(() => expect(ranOn(pair.target)).toContain("failed succeeded"), 10_000);
   });
 
   it("prepare that fails at the source refuses before anything is changed", async () => {
@@ -79,7 +79,7 @@ describe.skipIf(!findQemu())("hooks of the hosts, on real QEMU", () => {
     await startPair({ ...hook("prepare", then), ...hook("failed") });
     await expect(pair.start()).rejects.toThrow("refused: The hook prepare");
     await pair.hasRun(pair.source);
-    await vi.waitFor(() => expect(told(pair.source)).toContain("failed succeeded"), 10_000);
+    await vi.waitFor(() => expect(ranOn(pair.source)).toContain("failed succeeded"), 10_000);
   });
 
   it.each([
@@ -88,14 +88,14 @@ describe.skipIf(!findQemu())("hooks of the hosts, on real QEMU", () => {
   ])("a pre-switchover hook that %s takes the migration back", async (_, then, rest, why) => {
     await startPair({ ...hook("preSwitchover", then, rest), ...hook("failed") });
     await pair.start(pause);
-    const { body } = await pair.source.told("migration.failed");
+    const { body } = await pair.source.waitFor("migration.failed");
     expect(body).toMatchObject({ status: "cancelled" });
     expect(body.errorDescription).toContain(why);
     await pair.hasRun(pair.source);
     await pair.target.run("target.discard", VM, {}, { migrationId });
     await vi.waitFor(() => {
-      expect(told(pair.source)).toContain("failed succeeded");
-      expect(told(pair.target)).toEqual(["failed succeeded"]);
+      expect(ranOn(pair.source)).toContain("failed succeeded");
+      expect(ranOn(pair.target)).toEqual(["failed succeeded"]);
     }, 10_000);
   });
 
@@ -103,13 +103,13 @@ describe.skipIf(!findQemu())("hooks of the hosts, on real QEMU", () => {
     await startPair(hook("preSwitchover", "exit 7", { onFailure: "continue" }));
     await pair.start(pause);
     await pair.hasMoved();
-    expect(told(pair.source)).toEqual(["preSwitchover failed"]);
+    expect(ranOn(pair.source)).toEqual(["preSwitchover failed"]);
   });
 
   it("a cancelled migration runs the hook for failures at the source", async () => {
     await startPair(hook("failed"));
     await pair.start({ parameters: { "max-bandwidth": SLOW } });
     await pair.source.run("source.cancel", VM, {}, { migrationId });
-    await vi.waitFor(() => expect(told(pair.source)).toEqual(["failed succeeded"]), 10_000);
+    await vi.waitFor(() => expect(ranOn(pair.source)).toEqual(["failed succeeded"]), 10_000);
   });
 });

@@ -1,20 +1,20 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { MigrationId } from "../../core/id.ts";
 import { VmDefinition } from "../../core/vm.ts";
-import { findQemu } from "../../qmp/testing/real-qemu.ts";
 import { bootDiskDefinition, writeBootDisk } from "../../rig/guest/boot-disk.ts";
 import { readCounter, waitForCounter } from "../../rig/guest/serial.ts";
 import { TestHost } from "./testing/host.ts";
+import { describeOnEach, loadModels } from "./testing/subjects.ts";
 
-const qemu = findQemu();
 const migrationId = MigrationId.parse("mig_01ARZ3NDEKTSV4RRFFQ69G5FAV");
 const handoverKey = "ab".repeat(32);
 const VM = "vm1";
+const LOAD = { dirtyBytesPerSecond: 1 << 20, workingSetBytes: 4 << 20 };
 
-describe.skipIf(!qemu)("two agents and real QEMU, no cloud", () => {
+describeOnEach("two agents without a cloud", (subject) => {
   let folder: string;
   let source: TestHost;
   let target: TestHost;
@@ -23,10 +23,11 @@ describe.skipIf(!qemu)("two agents and real QEMU, no cloud", () => {
   beforeEach(async () => {
     folder = mkdtempSync(join(tmpdir(), "sy-"));
     const disk = join(folder, "boot.img");
-    await writeBootDisk(disk, { dirtyBytesPerSecond: 1 << 20, workingSetBytes: 4 << 20 });
+    await writeBootDisk(disk, LOAD);
+    loadModels(LOAD);
     definition = VmDefinition.parse({ memoryBytes: 64 << 20, ...bootDiskDefinition(disk) });
-    source = new TestHost("source");
-    target = new TestHost("target");
+    source = new TestHost("source", subject);
+    target = new TestHost("target", subject);
   });
   afterEach(async () => {
     await Promise.all([source.close(), target.close()]);

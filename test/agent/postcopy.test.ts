@@ -1,31 +1,34 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, expect, it as test, vi } from "vitest";
 import { userfaultfd } from "../../agent/probe/host.ts";
 import { MigrationId } from "../../core/id.ts";
 import { VmDefinition } from "../../core/vm.ts";
-import { findQemu } from "../../qmp/testing/real-qemu.ts";
 import { bootDiskDefinition, writeBootDisk } from "../../rig/guest/boot-disk.ts";
 import { waitForCounter } from "../../rig/guest/serial.ts";
 import { TestHost } from "./testing/host.ts";
 import { StreamRelay } from "./testing/stream-relay.ts";
+import { describeOnEach, loadModels } from "./testing/subjects.ts";
 
 const migrationId = MigrationId.parse("mig_01ARZ3NDEKTSV4RRFFQ69G5FAV");
 const handoverKey = "fe".repeat(32);
 const VM = "vm1";
-const LOAD = { dirtyBytesPerSecond: 32 << 20, workingSetBytes: 16 << 20 };
+/** A pass takes half a second, and the guest dirties its whole working set meanwhile. */
+const LOAD = { dirtyBytesPerSecond: 64 << 20, workingSetBytes: 16 << 20 };
 const CAPABILITIES = { events: true, "return-path": true, "postcopy-ram": true };
-/** Precopy cannot converge, and postcopy lasts until it is let go. */
+/** Precopy cannot converge, and postcopy lasts until its bandwidth is set free. */
 const PARAMETERS = {
-  "max-bandwidth": 8 << 20,
+  "max-bandwidth": 32 << 20,
   "max-postcopy-bandwidth": 1 << 20,
   "downtime-limit": 20,
 };
 const STALL = { windowMs: 1_000, marginPercent: 4, smoothing: 0.4 };
 const LONG_MS = 60_000;
 
-describe.skipIf(!findQemu() || !userfaultfd())("postcopy on real QEMU", () => {
+describeOnEach("postcopy", (subject) => {
+  // Real QEMU needs the kernel's userfaultfd.
+  const it = test.skipIf(!subject.isModel && !userfaultfd());
   let folder: string;
   let source: TestHost;
   let target: TestHost;
@@ -33,8 +36,8 @@ describe.skipIf(!findQemu() || !userfaultfd())("postcopy on real QEMU", () => {
 
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), "sy-"));
-    source = new TestHost("source");
-    target = new TestHost("target");
+    source = new TestHost("source", subject);
+    target = new TestHost("target", subject);
   });
   afterEach(async () => {
     for (const relay of relays) relay.close();
@@ -50,7 +53,7 @@ describe.skipIf(!findQemu() || !userfaultfd())("postcopy on real QEMU", () => {
       timeout: LONG_MS,
       interval: 50,
     });
-  const letGo = () =>
+  const speedUp = () =>
     qmp(source).execute("migrate-set-parameters", { "max-postcopy-bandwidth": 0 });
   const observe = (host: TestHost) => host.run("migration.observe", VM, {}, { migrationId });
 
@@ -64,9 +67,10 @@ describe.skipIf(!findQemu() || !userfaultfd())("postcopy on real QEMU", () => {
   async function begin(): Promise<StreamRelay> {
     const disk = join(folder, "boot.img");
     await writeBootDisk(disk, LOAD);
+    loadModels(LOAD);
     const made = VmDefinition.parse({ memoryBytes: 64 << 20, ...bootDiskDefinition(disk) });
     const { definition } = await source.run("guest.start", VM, { definition: made });
-    await hasRun(source, 100);
+    await hasRun(source, 50);
     const { migrationUri, handover } = await target.run(
       "target.prepare",
       VM,
@@ -88,8 +92,8 @@ describe.skipIf(!findQemu() || !userfaultfd())("postcopy on real QEMU", () => {
       },
       { migrationId },
     );
-    await source.told("migration.postcopy", LONG_MS);
-    await target.told("migration.target-running", LONG_MS);
+    await source.waitFor("migration.postcopy", LONG_MS);
+    await target.waitFor("migration.target-running", LONG_MS);
     return relay;
   }
 
@@ -111,9 +115,9 @@ describe.skipIf(!findQemu() || !userfaultfd())("postcopy on real QEMU", () => {
   }
 
   async function hasMoved() {
-    await source.told("migration.source-completed", LONG_MS);
+    await source.waitFor("migration.source-completed", LONG_MS);
     await is(target, "completed");
-    await hasRun(target, 100);
+    await hasRun(target, 50);
     const running = target.typesOf().filter((type) => type === "migration.target-running");
     expect(running).toHaveLength(1);
     await source.run("source.discard", VM, {}, { migrationId });
@@ -132,47 +136,47 @@ describe.skipIf(!findQemu() || !userfaultfd())("postcopy on real QEMU", () => {
     );
     await expect(source.run("source.resume", VM, {}, { migrationId })).rejects.toThrow("refused");
     await expect(target.run("target.discard", VM, {}, { migrationId })).rejects.toThrow("has run");
-    await letGo();
+    await speedUp();
     await hasMoved();
   }, 180_000);
 
-  it("a broken connection pauses both ends; new ones bring them together, with nothing lost", async () => {
+  it("a broken connection pauses both sides; new ones join them again, with nothing lost", async () => {
     const first = await begin();
     first.cut();
-    await source.told("migration.postcopy-paused", LONG_MS);
+    await source.waitFor("migration.postcopy-paused", LONG_MS);
     expect(await observe(source)).toMatchObject({ migrationStatus: "postcopy-paused" });
     await expect(source.run("source.cancel", VM, {}, { migrationId })).rejects.toThrow("too late");
     const second = await recover();
     second.cut();
     await vi.waitFor(() => expect(pauses()).toEqual([1, 2]), { timeout: LONG_MS, interval: 50 });
     await recover();
-    await letGo();
+    await speedUp();
     await hasMoved();
   }, 180_000);
 
-  it("a recovery that finds nobody can be tried again, and nothing is told as a new pause", async () => {
+  it("a recovery that finds nobody can be tried again, and is no new pause", async () => {
     const relay = await begin();
     relay.cut();
-    await source.told("migration.postcopy-paused", LONG_MS);
+    await source.waitFor("migration.postcopy-paused", LONG_MS);
     const nowhere = { migrationUri: "tcp:127.0.0.1:1" };
     await expect(source.run("source.recover", VM, nowhere, { migrationId })).rejects.toThrow(
-      "do not come together",
+      "do not connect",
     );
     expect(pauses()).toEqual([1]);
     await recover();
-    await letGo();
+    await speedUp();
     await hasMoved();
   }, 180_000);
 
-  it("an agent that restarts while its source is paused tells the same pause, and goes on", async () => {
+  it("an agent that restarts while its source is paused reports the same pause, and continues", async () => {
     const relay = await begin();
     relay.cut();
-    await source.told("migration.postcopy-paused", LONG_MS);
+    await source.waitFor("migration.postcopy-paused", LONG_MS);
     source = await source.restart();
-    await source.told("migration.postcopy-paused", LONG_MS);
+    await source.waitFor("migration.postcopy-paused", LONG_MS);
     expect(pauses()[0]).toBe(1);
     await recover();
-    await letGo();
+    await speedUp();
     await hasMoved();
   }, 180_000);
 

@@ -1,16 +1,16 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { QmpClient } from "../../qmp/client.ts";
-import { findQemu } from "../../qmp/testing/real-qemu.ts";
 import { migrationId, Pair, SLOW, VM } from "./testing/pair.ts";
+import { describeOnEach } from "./testing/subjects.ts";
 
 const slow = { parameters: { "max-bandwidth": SLOW } };
 
-describe.skipIf(!findQemu())("agents that restart, on real QEMU", () => {
+describeOnEach("agents that restart", (subject) => {
   let pair: Pair;
   beforeEach(async () => {
-    pair = new Pair();
+    pair = new Pair(subject);
     await pair.startGuest();
   });
   afterEach(() => pair.close());
@@ -22,23 +22,25 @@ describe.skipIf(!findQemu())("agents that restart, on real QEMU", () => {
     await pair.start(slow);
     if (source) pair.source = await pair.source.restart();
     if (target) pair.target = await pair.target.restart();
-    const look = { migrationId };
+    const of = { migrationId };
     await vi.waitFor(async () => {
       const [from, to] = await Promise.all([
-        pair.source.run("migration.observe", VM, {}, look),
-        pair.target.run("migration.observe", VM, {}, look),
+        pair.source.run("migration.observe", VM, {}, of),
+        pair.target.run("migration.observe", VM, {}, of),
       ]);
       expect(from).toMatchObject({ side: "source", linkUp: true, migrationStatus: "active" });
       expect(to).toMatchObject({ side: "target", linkUp: true, everRan: false });
     }, 10_000);
-    await pair.source.told("migration.progress");
+    await pair.source.waitFor("migration.progress");
     await pair.speedUp();
     await pair.hasMoved();
-    const { body } = await pair.source.told("migration.source-completed");
+    const { body } = await pair.source.waitFor("migration.source-completed");
     expect(body).toMatchObject({ handedOver: true });
     // Read from QEMU's log, although the line may be from before the restart.
-    expect((await pair.source.told("migration.acked")).body).toMatchObject({ evidence: "trace" });
-    await pair.source.run("source.discard", VM, {}, look);
+    expect((await pair.source.waitFor("migration.acked")).body).toMatchObject({
+      evidence: "trace",
+    });
+    await pair.source.run("source.discard", VM, {}, of);
   });
 
   it("a source that completed while its agent was away hands over on its return", async () => {
@@ -55,10 +57,10 @@ describe.skipIf(!findQemu())("agents that restart, on real QEMU", () => {
     await pair.hasMoved();
   });
 
-  it("leave to run that was written down is carried out after a restart, once", async () => {
+  it("a run grant that was written down is carried out after a restart, once", async () => {
     await pair.start(slow);
     const target = pair.target.guests.get(pair.target.vm(VM));
-    // As if the agent had died between the two: the note is there, `cont` was not said.
+    // As if the agent had died between the two: the grant is there, `cont` was not sent.
     pair.target.guests.setMigrating(target.vm, undefined);
     await pair.speedUp();
     await vi.waitFor(async () => {
@@ -66,18 +68,18 @@ describe.skipIf(!findQemu())("agents that restart, on real QEMU", () => {
     }, 15_000);
     target.noteRunGrant();
     pair.target = await pair.target.restart();
-    await pair.target.told("migration.target-running");
+    await pair.target.waitFor("migration.target-running");
     await pair.hasRun(pair.target);
     expect(pair.target.typesOf().filter((type) => type.endsWith("running"))).toHaveLength(1);
   });
 
-  it("a guest that died while the agent was away is reported, and not forgotten", async () => {
+  it("a guest that exited while the agent was away is reported, and remembered", async () => {
     const guest = pair.source.guests.get(pair.source.vm(VM));
     pair.source = await pair.source.restart(async () => {
       process.kill(guest.manifest.pid, "SIGKILL");
       await vi.waitFor(() => expect(guest.isAlive).toBe(false));
     });
-    await pair.source.told("guest.exited");
+    await pair.source.waitFor("guest.exited");
     expect(existsSync(guest.folder)).toBe(false);
     pair.source = await pair.source.restart();
     expect(await pair.source.run("migration.observe", VM, {})).toMatchObject({
@@ -87,7 +89,7 @@ describe.skipIf(!findQemu())("agents that restart, on real QEMU", () => {
     expect(pair.source.typesOf()).not.toContain("guest.exited");
   });
 
-  it("a QEMU that is silent is taken up when it answers again", async () => {
+  it("a silent QEMU is reattached when it answers again", async () => {
     const { pid } = pair.source.guests.get(pair.source.vm(VM)).manifest;
     process.kill(pid, "SIGSTOP");
     try {
@@ -110,7 +112,7 @@ describe.skipIf(!findQemu())("agents that restart, on real QEMU", () => {
     }, 15_000);
   });
 
-  it("no secret stays in the manifest of a migration that is over", async () => {
+  it("the manifest of an ended migration holds no secret", async () => {
     await pair.start();
     await pair.hasMoved();
     for (const host of [pair.source, pair.target]) {

@@ -1,17 +1,17 @@
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, expect, it } from "vitest";
 import { readParameters } from "../../agent/migrate/settings.ts";
 import type { Agreement } from "../../core/negotiate/agreement.ts";
 import { negotiate } from "../../core/negotiate/negotiate.ts";
 import { MigrationPolicy } from "../../core/negotiate/policy.ts";
 import type { SideSettings } from "../../core/protocol/side-settings.ts";
-import { findQemu } from "../../qmp/testing/real-qemu.ts";
 import type { TestHost } from "./testing/host.ts";
 import { handoverKey, migrationId, Pair, SLOW, VM } from "./testing/pair.ts";
+import { describeOnEach } from "./testing/subjects.ts";
 
-describe.skipIf(!findQemu())("agreed settings on real QEMU", () => {
+describeOnEach("agreed settings", (subject) => {
   let pair: Pair;
   beforeEach(async () => {
-    pair = new Pair();
+    pair = new Pair(subject);
     await pair.startGuest();
   });
   afterEach(() => pair.close());
@@ -99,8 +99,8 @@ describe.skipIf(!findQemu())("agreed settings on real QEMU", () => {
     const capabilities = { multifd: "require", "zero-copy-send": "require" };
     await begin(await agree({ capabilities }));
     const outcome = await Promise.race([
-      pair.source.told("migration.source-completed"),
-      pair.source.told("migration.failed"),
+      pair.source.waitFor("migration.source-completed"),
+      pair.source.waitFor("migration.failed"),
     ]);
     if (outcome.body.type === "migration.source-completed") return pair.hasMoved();
     expect(outcome.body.errorDescription).not.toBe("");

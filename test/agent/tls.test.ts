@@ -2,11 +2,11 @@ import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
+import { afterEach, beforeEach, expect, it, onTestFinished, vi } from "vitest";
 import { TLS_OBJECT } from "../../core/negotiate/tls.ts";
-import { findQemu } from "../../qmp/testing/real-qemu.ts";
 import type { TestHost } from "./testing/host.ts";
 import { migrationId, Pair, SLOW, VM } from "./testing/pair.ts";
+import { describeOnEach } from "./testing/subjects.ts";
 import { Wiretap } from "./testing/wiretap.ts";
 
 const named = { "tls-creds": TLS_OBJECT };
@@ -32,10 +32,12 @@ async function leavesNothing(host: TestHost): Promise<void> {
   expect(existsSync(keyFile(host))).toBe(false);
 }
 
-describe.skipIf(!findQemu())("the stream under TLS with a key of the migration", () => {
+describeOnEach("the stream under TLS with a key of the migration", (subject) => {
+  // The model compares credentials and does not encrypt: there is nothing to see on its wire.
+  const itOnWire = it.skipIf(subject.isModel);
   let pair: Pair;
   beforeEach(async () => {
-    pair = new Pair();
+    pair = new Pair(subject);
     await pair.startGuest();
   });
   afterEach(() => pair.close());
@@ -43,7 +45,7 @@ describe.skipIf(!findQemu())("the stream under TLS with a key of the migration",
   const prepare = (options: typeof multifd | { parameters: typeof named }) =>
     pair.prepare(undefined, undefined, { ...options, tls: "psk" });
 
-  it("both ends say that they can", async () => {
+  it("both sides report that they can", async () => {
     const { definition } = pair;
     if (!definition) throw new Error("Expected a definition");
     expect(await pair.source.run("source.probe", VM, {})).toMatchObject({ tls: ["psk"] });
@@ -52,7 +54,7 @@ describe.skipIf(!findQemu())("the stream under TLS with a key of the migration",
     });
   });
 
-  it.each([
+  itOnWire.each([
     ["one connection", { parameters: named }],
     ["multifd", multifd],
   ])("a guest moves over %s, nothing of it in clear, and no key is left", async (_, options) => {
@@ -63,15 +65,15 @@ describe.skipIf(!findQemu())("the stream under TLS with a key of the migration",
     await pair.start({ ...options, tls: "psk", prepared: { ...prepared, migrationUri: tap.uri } });
     await pair.hasMoved();
     expect(tap.connections).toHaveLength("on" in options ? 5 : 1);
-    for (const carried of tap.connections) {
-      expect(carried.subarray(0, 2)).toEqual(HANDSHAKE);
-      for (const text of IN_CLEAR) expect(carried.includes(text)).toBe(false);
+    for (const connection of tap.connections) {
+      expect(connection.subarray(0, 2)).toEqual(HANDSHAKE);
+      for (const text of IN_CLEAR) expect(connection.includes(text)).toBe(false);
     }
     await leavesNothing(pair.source);
     await leavesNothing(pair.target);
   });
 
-  it("without it the same wire shows the guest", async () => {
+  itOnWire("without it the same wire shows the guest", async () => {
     const prepared = await pair.prepare();
     const tap = await Wiretap.before(prepared.migrationUri);
     onTestFinished(() => tap.close());
@@ -87,7 +89,7 @@ describe.skipIf(!findQemu())("the stream under TLS with a key of the migration",
     const prepared = await prepare(options);
     writeFileSync(keyFile(pair.target), `${migrationId}:${"00".repeat(32)}\n`);
     await pair.start({ ...options, tls: "psk", prepared });
-    const { body } = await pair.source.told("migration.failed");
+    const { body } = await pair.source.waitFor("migration.failed");
     expect(body.errorDescription).toContain("TLS handshake");
     await pair.hasRun(pair.source);
     await leavesNothing(pair.source);
@@ -120,19 +122,21 @@ describe.skipIf(!findQemu())("the stream under TLS with a key of the migration",
   });
 });
 
-describe.skipIf(!findQemu() || !hasOpenssl())("the stream under TLS with certificates", () => {
+describeOnEach("the stream under TLS with certificates", (subject) => {
+  // The model compares the authority's file by its path, and both hosts read the same one here.
+  const itOnReal = it.skipIf(subject.isModel || !hasOpenssl());
   let dir: string;
   let pair: Pair;
   beforeEach(() => {
     dir = mkdtempSync(join(tmpdir(), "sy-x509-"));
-    pair = new Pair({ tls: { dir } });
+    pair = new Pair(subject, { tls: { dir } });
   });
   afterEach(async () => {
     await pair.close();
     rmSync(dir, { recursive: true, force: true });
   });
 
-  it("a guest moves, and both ends had to show theirs", async () => {
+  itOnReal("a guest moves, and both sides had to show theirs", async () => {
     certify(dir);
     await pair.startGuest();
     const probe = await pair.source.run("source.probe", VM, {});
@@ -143,19 +147,19 @@ describe.skipIf(!findQemu() || !hasOpenssl())("the stream under TLS with certifi
     onTestFinished(() => tap.close());
     await pair.start({ ...options, prepared: { ...prepared, migrationUri: tap.uri } });
     await pair.hasMoved();
-    for (const carried of tap.connections) expect(carried.subarray(0, 2)).toEqual(HANDSHAKE);
+    for (const connection of tap.connections) expect(connection.subarray(0, 2)).toEqual(HANDSHAKE);
     await leavesNothing(pair.source);
     await leavesNothing(pair.target);
   });
 
-  it("a certificate of another authority is refused, and the guest runs on", async () => {
+  itOnReal("a certificate of another authority is refused, and the guest runs on", async () => {
     certify(dir);
     await pair.startGuest();
     const options = { parameters: named, tls: "x509" as const };
     const prepared = await pair.prepare(undefined, undefined, options);
     certify(dir);
     await pair.start({ ...options, prepared });
-    await pair.source.told("migration.failed");
+    await pair.source.waitFor("migration.failed");
     await pair.hasRun(pair.source);
     await leavesNothing(pair.source);
   });

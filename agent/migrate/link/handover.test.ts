@@ -36,7 +36,7 @@ async function open(change: { key?: string; port?: number; id?: MigrationId } = 
   return client;
 }
 
-/** Speaks the link's protocol as it likes. */
+/** A raw connection, which may break the protocol. */
 async function speak(id = migrationId): Promise<TLSSocket> {
   const socket = connectTls({
     host: address,
@@ -70,14 +70,14 @@ afterEach(() => {
 });
 
 describe("the handover link", () => {
-  it.each([true, false])("tells that the source has completed; was running: %s", async (was) => {
+  it.each([true, false])("hands over after `completed`; was running: %s", async (was) => {
     const client = await open();
     await vi.waitFor(() => expect([client.linkUp, server.linkUp]).toEqual([true, true]));
     expect(await client.completed(was, 5_000)).toBe(true);
     expect(calls).toEqual([was]);
   });
 
-  it("says no when the target does not answer in time, or cannot run the guest", async () => {
+  it("reports failure when the target does not answer in time, or cannot run the guest", async () => {
     onCompleted = () => Promise.reject(new Error("no"));
     expect(await (await open()).completed(true, 50)).toBe(false);
     onCompleted = () => new Promise(() => undefined);
@@ -92,7 +92,7 @@ describe("the handover link", () => {
     expect(server.linkUp).toBe(false);
   });
 
-  it("does not come up to one who only listens", async () => {
+  it("does not come up to a peer that only listens", async () => {
     const mute = createServer((socket) => void socket.resume());
     await new Promise<void>((resolve) => mute.listen(0, address, resolve));
     const { port } = mute.address() as { port: number };
@@ -108,9 +108,9 @@ describe("the handover link", () => {
     ["completed before hello", completed],
     ["another migration's hello", `{"type":"hello","migrationId":"${otherId}"}\n${completed}`],
     ["what is no JSON", `${hello}garbage\n${completed}`],
-    ["an unknown word", `${hello}{"type":"stop"}\n`],
+    ["an unknown message", `${hello}{"type":"stop"}\n`],
     ["more than it knows", `${hello}{"type":"completed","wasRunning":true,"x":1}\n`],
-    ["the target's own word", `${hello}{"type":"running"}\n`],
+    ["the target's own message", `${hello}{"type":"running"}\n`],
     ["a line without end", `${hello}${"x".repeat(10_000)}`],
   ])("is cut by %s, and nothing is done", async (_, text) => {
     const socket = await speak();
@@ -129,42 +129,42 @@ describe("the handover link", () => {
     expect(calls).toEqual([]);
   });
 
-  it("takes words that come in pieces", async () => {
+  it("reads messages that come in pieces", async () => {
     const socket = await speak();
+    // Each is a TLS record of its own.
     for (const part of [hello.slice(0, 20), hello.slice(20) + completed.slice(0, 9)]) {
-      socket.write(part);
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      await new Promise((resolve) => socket.write(part, resolve));
     }
     expect(calls).toEqual([]);
     socket.write(completed.slice(9));
     await vi.waitFor(() => expect(calls).toEqual([true]));
   });
 
-  it("comes up again after a cut, and tells what was said meanwhile", async () => {
+  it("comes up again after a cut, and sends what was handed over meanwhile", async () => {
     const { port } = server;
     const client = await open();
     await vi.waitFor(() => expect(server.linkUp).toBe(true));
     server.close();
     await vi.waitFor(() => expect(client.linkUp).toBe(false));
-    const told = client.completed(true, 10_000);
+    const answered = client.completed(true, 10_000);
     await listen(port);
-    expect(await told).toBe(true);
+    expect(await answered).toBe(true);
     expect(calls).toEqual([true]);
   });
 
-  it("tells it again when the answer was lost", async () => {
+  it("hands over again when the answer was lost", async () => {
     const { port } = server;
     const { promise: asked, resolve } = Promise.withResolvers<void>();
     onCompleted = () => {
       resolve();
       return new Promise(() => undefined);
     };
-    const told = (await open()).completed(true, 10_000);
+    const answered = (await open()).completed(true, 10_000);
     await asked;
     server.close();
     onCompleted = async () => undefined;
     await listen(port);
-    expect(await told).toBe(true);
+    expect(await answered).toBe(true);
   });
 
   it("comes up in the background after a restart of the source's agent", async () => {
@@ -172,18 +172,18 @@ describe("the handover link", () => {
     server.close();
     const client = HandoverClient.reattach({ address, port, key }, migrationId);
     toClose.push(client);
-    const told = client.completed(true, 10_000);
+    const answered = client.completed(true, 10_000);
     await listen(port);
-    expect(await told).toBe(true);
+    expect(await answered).toBe(true);
   });
 
-  it("leaves nothing open when it is closed, and ends a wait", async () => {
+  it("has nothing open when it is closed, and ends a wait", async () => {
     const client = await open();
     onCompleted = () => new Promise(() => undefined);
-    const told = client.completed(true, 60_000);
+    const answered = client.completed(true, 60_000);
     client.close();
     server.close();
-    expect(await told).toBe(false);
+    expect(await answered).toBe(false);
     await vi.waitFor(() => {
       const open = process.getActiveResourcesInfo();
       expect(open.filter((kind) => /^TCP/.test(kind))).toEqual([]);
@@ -191,12 +191,18 @@ describe("the handover link", () => {
   });
 
   it("is closed while it is still coming up", async () => {
-    const { port } = server;
+    const mute = createServer();
+    await new Promise<void>((resolve) => mute.listen(0, address, resolve));
+    const { port } = mute.address() as { port: number };
+    const accepted = new Promise<Socket>((resolve) => mute.once("connection", resolve));
     const client = HandoverClient.reattach({ address, port, key }, migrationId);
-    await new Promise((resolve) => setTimeout(resolve, 1));
+    const socket = await accepted;
+    socket.resume();
+    const ended = new Promise((resolve) => socket.once("close", resolve));
     client.close();
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    expect([client.linkUp, server.linkUp]).toEqual([false, false]);
+    await ended;
+    expect(client.linkUp).toBe(false);
+    await closeServer(mute);
   });
 });
 

@@ -35,7 +35,7 @@ async function waitUntilActive(qmp: QmpClient): Promise<string> {
     const forMs = performance.now() - startedAt;
     const isPausedAgain = status === "postcopy-paused" && forMs > PAUSED_MS_MAX;
     if (isPausedAgain || forMs > RECOVER_MS) {
-      const why = info["error-desc"] ?? `the source stays ${status}`;
+      const why = info["error-desc"] ?? `the source remains ${status}`;
       throw new CommandRefusedError("timeout", `The two sides do not connect: ${why}`);
     }
     await delay(POLL_MS);

@@ -28,18 +28,18 @@ it.each([
   expect(parsePending(line)).toBeUndefined();
 });
 
-it("counts are told in order, none of before, at once when asked to", async () => {
+it("counts are reported in order, none of before, at once when asked to", async () => {
   const logPath = join(folder, "qemu.log");
   writeFileSync(logPath, count(3));
-  const told: number[] = [];
-  const watch = new PendingWatch({ logPath }, quietLog(), ({ pending }) => told.push(pending));
+  const reported: number[] = [];
+  const watch = new PendingWatch({ logPath }, quietLog(), ({ pending }) => reported.push(pending));
   appendFileSync(logPath, count(2));
   appendFileSync(logPath, count(1));
-  await vi.waitFor(() => expect(told).toEqual([2, 1]), { timeout: 5_000 });
+  await vi.waitFor(() => expect(reported).toEqual([2, 1]), { timeout: 5_000 });
   appendFileSync(logPath, count(0));
   await vi.waitFor(() => {
     watch.flush();
-    expect(told).toEqual([2, 1, 0]);
+    expect(reported).toEqual([2, 1, 0]);
   });
   watch.close();
 });

@@ -15,7 +15,8 @@ import { sendSignal, waitForEnd } from "../../../agent/runtime/process.ts";
 import { CommandId, HostId, type MigrationId, VmId } from "../../../core/id.ts";
 import type { ArgsOf, Command, ResultOf, Verb } from "../../../core/protocol/command.ts";
 import type { EventBody } from "../../../core/protocol/event.ts";
-import { findQemu } from "../../../qmp/testing/real-qemu.ts";
+
+type HostOptions = { qemu: string | undefined; folder?: string; config?: object };
 
 /** A host's agent without a cloud: commands go in by `run`, events come out in `events`. */
 export class TestHost {
@@ -29,9 +30,10 @@ export class TestHost {
   readonly #context: Context;
   #next = 1;
 
-  constructor(name: string, options: { qemu?: string; folder?: string; config?: object } = {}) {
+  /** `qemu`: what its guests are started with. */
+  constructor(name: string, options: HostOptions) {
     this.id = HostId.parse(name);
-    const { qemu = findQemu() } = options;
+    const { qemu } = options;
     this.folder = options.folder ?? mkdtempSync(join(tmpdir(), "sy-"));
     this.config = AgentConfig.parse({
       host: name,
@@ -46,26 +48,26 @@ export class TestHost {
     });
     const log = createLog(name);
     log.level = process.env.LOG_LEVEL ?? "silent";
-    const put = (body: EventBody, atMs = Date.now()) => void this.events.push({ body, atMs });
+    const emit = (body: EventBody, atMs = Date.now()) => void this.events.push({ body, atMs });
     this.guests = new Guests({
       runDir: this.config.runDir,
       stateDir: this.config.stateDir,
       log,
-      onExit: (vm, detail) => put({ type: "guest.exited", vm, detail }),
+      onExit: (vm, detail) => emit({ type: "guest.exited", vm, detail }),
     });
     this.commands = new CommandLog(this.config.stateDir);
     this.#context = {
       config: this.config,
       guests: this.guests,
       hookRunner: new HookRunner(),
-      emit: put,
+      emit,
       log,
     };
     this.dispatcher = new Dispatcher({
       host: this.id,
       handlers: createHandlers(this.#context),
       commands: this.commands,
-      put: (body) => put(body),
+      put: (body) => emit(body),
       log,
     });
   }
@@ -115,7 +117,7 @@ export class TestHost {
   }
 
   /** Waits for an event of this type. @throws Error with what came instead. */
-  async told<T extends EventBody["type"]>(type: T, timeoutMs = 20_000) {
+  async waitFor<T extends EventBody["type"]>(type: T, timeoutMs = 20_000) {
     const deadline = performance.now() + timeoutMs;
     for (;;) {
       const found = this.events.find(({ body }) => body.type === type);
@@ -127,9 +129,9 @@ export class TestHost {
     }
   }
 
-  /** The next life of this host's agent, on the same folder; `meanwhile` there is none. */
+  /** Starts the host's agent again, on the same folder; `meanwhile` runs without an agent. */
   async restart(meanwhile?: () => Promise<void>): Promise<TestHost> {
-    await this.#letGo();
+    await this.#stop();
     await meanwhile?.();
     const { qemu, tls } = this.config;
     const next = new TestHost(this.id, { qemu, folder: this.folder, config: { tls } });
@@ -141,7 +143,7 @@ export class TestHost {
   /** Ends all QEMUs that this host started and removes its folder. */
   async close(): Promise<void> {
     const known = readManifests(this.config.runDir, () => undefined);
-    await this.#letGo();
+    await this.#stop();
     for (const { manifest } of known) {
       if (manifest.adopted) continue;
       sendSignal(manifest, "SIGKILL");
@@ -150,7 +152,7 @@ export class TestHost {
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  async #letGo(): Promise<void> {
+  async #stop(): Promise<void> {
     this.#context.hookRunner.close();
     await this.guests.close();
     this.commands.close();

@@ -6,13 +6,16 @@ import type { ResultOf } from "../../../core/protocol/command.ts";
 import type { ParameterValue, TlsKind } from "../../../core/protocol/probe.ts";
 import { VmDefinition } from "../../../core/vm.ts";
 import { bootDiskDefinition, writeBootDisk } from "../../../rig/guest/boot-disk.ts";
+import type { GuestLoad } from "../../../rig/guest/boot-sector.ts";
 import { waitForCounter } from "../../../rig/guest/serial.ts";
 import { TestHost } from "./host.ts";
+import { loadModels, type Subject } from "./subjects.ts";
 
 export const VM = "vm1";
 export const migrationId = MigrationId.parse("mig_01ARZ3NDEKTSV4RRFFQ69G5FAV");
 export const handoverKey = "ab".repeat(32);
 
+const LOAD = { dirtyBytesPerSecond: 1 << 20, workingSetBytes: 4 << 20 };
 const ON = ["events", "return-path", "switchover-ack"];
 /** Bytes per second: 64 MiB then take longer than any test. */
 export const SLOW = 1 << 20;
@@ -26,15 +29,16 @@ export class Pair {
   target: TestHost;
   definition: VmDefinition | undefined;
 
-  /** `config`: what both hosts' configurations say besides. */
-  constructor(config: object = {}) {
-    this.source = new TestHost("source", { config });
-    this.target = new TestHost("target", { config });
+  /** `config`: added to both hosts' configurations. */
+  constructor({ qemu }: Subject, config: object = {}) {
+    this.source = new TestHost("source", { qemu, config });
+    this.target = new TestHost("target", { qemu, config });
   }
 
-  async startGuest(): Promise<void> {
+  async startGuest(load: GuestLoad = LOAD): Promise<void> {
     const disk = join(this.folder, "boot.img");
-    await writeBootDisk(disk, { dirtyBytesPerSecond: 1 << 20, workingSetBytes: 4 << 20 });
+    await writeBootDisk(disk, load);
+    loadModels(load);
     // QEMU 7.2 to 11.1 have it, and an ACK comes with it even without a device that asks for one.
     const machine = "pc-i440fx-7.2";
     const memoryBytes = 64 << 20;
@@ -110,10 +114,10 @@ export class Pair {
     for (const host of [this.source, this.target]) host.events.splice(0);
   }
 
-  /** The end of each good migration: told by both, seen by both, the guest runs on the target. */
+  /** The end of each good migration: both sides have emitted it, the guest runs on the target. */
   async hasMoved(): Promise<void> {
-    await this.target.told("migration.target-running");
-    await this.source.told("migration.source-completed");
+    await this.target.waitFor("migration.target-running");
+    await this.source.waitFor("migration.source-completed");
     await this.hasRun(this.target);
   }
 
