@@ -5,8 +5,8 @@ import { removeCredentials } from "../migrate/tls.ts";
 import { type Context, hooksOf } from "./context.ts";
 
 /**
- * What an agent does first after its start, before it even talks to the cloud: takes over the guests
- * that run here and goes on with the migrations that were under way.
+ * Reattaches the guests that run here and continues the migrations that were under way: the first
+ * thing that an agent does after its start, before it connects to the cloud.
  */
 export async function reattach(context: Context): Promise<void> {
   const guests = await context.guests.reattach();
@@ -17,7 +17,7 @@ async function reattachMigration(context: Context, guest: Guest): Promise<void> 
   const memory = guest.manifest.migration;
   const { config, emit, log } = context;
   if (memory?.over && memory.tls !== undefined) {
-    // The earlier life may have ended between the migration's end and this.
+    // The agent may have exited between the end of the migration and the removal.
     await removeCredentials(guest).catch((error: unknown) => {
       log.warn({ error, vm: guest.vm }, "the TLS credentials are left to QEMU's end");
     });
@@ -31,9 +31,9 @@ async function reattachMigration(context: Context, guest: Guest): Promise<void> 
       ? new SourceMigration({ ...options, progressIntervalMs: config.progressIntervalMs })
       : new TargetMigration({ ...options, address: config.migrationAddress });
   context.guests.setMigrating(guest.vm, migration);
-  log.info({ vm: guest.vm, migrationId: memory.id, side: memory.side }, "migration taken up again");
+  log.info({ vm: guest.vm, migrationId: memory.id, side: memory.side }, "migration reattached");
   await migration.reattach().catch((error: unknown) => {
-    // The others must not suffer; the cloud looks at this one when it hears nothing.
-    log.error({ error, vm: guest.vm }, "a migration under way cannot be taken up");
+    // The other guests are not affected; the cloud observes this one when no event comes.
+    log.error({ error, vm: guest.vm }, "a migration under way cannot be reattached");
   });
 }

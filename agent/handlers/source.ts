@@ -51,7 +51,7 @@ export async function resumeSource(context: Context, command: Command): Promise<
   const guest = context.guests.get(command.vm);
   const info = await guest.qmp.execute("query-migrate");
   if (isUnderWay(guest.manifest)) {
-    throw new CommandRefusedError("refused", `The migration is not over (${info.status})`);
+    throw new CommandRefusedError("refused", `The migration has not ended (${info.status})`);
   }
   await guest.qmp.execute("cont");
   return observe(context, command);

@@ -1,10 +1,10 @@
 import type { ArgsOf, Command, ResultOf } from "../../core/protocol/command.ts";
 import type { Observation } from "../../core/protocol/observation.ts";
-import { isPostcopyStatus } from "../../core/qemu/migration-status.ts";
 import { CommandRefusedError } from "../command/command-error.ts";
 import { Guest } from "../guest/guest.ts";
 import { aboutMachine } from "../guest/qemu-probe.ts";
 import { missingResources } from "../guest/resources.ts";
+import { isPostcopy } from "../migrate/statuses.ts";
 import { TargetMigration } from "../migrate/target/migration.ts";
 import { tlsKinds } from "../migrate/tls.ts";
 import { describeBinary } from "../probe/binary.ts";
@@ -71,11 +71,11 @@ export async function resumeTarget(
 ): Promise<Observation> {
   const migrating = targetOf(context, command);
   const { status = "none" } = await context.guests.get(command.vm).qmp.execute("query-migrate");
-  const isPostcopy = isPostcopyStatus(status);
-  if (status !== "completed" && !isPostcopy) {
+  const when = isPostcopy(status) ? "postcopy" : "completed";
+  if (when === "completed" && status !== "completed") {
     throw new CommandRefusedError("refused", `The target does not have the guest yet (${status})`);
   }
-  await migrating.run(wasRunning, isPostcopy ? "postcopy" : "completed");
+  await migrating.run(wasRunning, when);
   return observe(context, command);
 }
 
@@ -90,7 +90,7 @@ export async function discardTarget(
   }
   const migrating = guests.migrating(vm);
   await guests.end(guest);
-  // Taken back by the cloud, whatever this end has seen of it.
+  // The cloud has cancelled it, whatever this side has observed.
   if (migrating instanceof TargetMigration) migrating.hooks.failed();
   return { discarded: true };
 }

@@ -35,7 +35,7 @@ const capabilities = (state: boolean, ...names: string[]) => ({
   capabilities: names.map((capability) => ({ capability, state })),
 });
 
-it("turns off what must not be on, sets the parameters, then turns on what is missing, integers as integers", async () => {
+it("switches off, sets the parameters (integers as integers), then switches on", async () => {
   const { qmp, sent } = await connect();
   const settings = {
     capabilities: { events: true, multifd: true, xbzrle: false, "no-such-capability": true },
@@ -44,7 +44,7 @@ it("turns off what must not be on, sets the parameters, then turns on what is mi
   await applySettings(qmp, settings, await readCapabilities(qmp));
   expect(sent()).toEqual([
     ["query-migrate-capabilities", {}],
-    // What this QEMU does not know is for it to refuse.
+    // QEMU itself refuses what it does not know.
     ["migrate-set-capabilities", capabilities(false, "xbzrle", "no-such-capability")],
     [
       "migrate-set-parameters",
@@ -66,14 +66,14 @@ it("turns zero-copy-send off while it sets parameters", async () => {
   ]);
 });
 
-it("sets nothing that is as it shall be", async () => {
+it("sets nothing that is as agreed", async () => {
   const { qmp, sent } = await connect();
   const settings = { capabilities: { multifd: false }, parameters: {} };
   await applySettings(qmp, settings, present(usual));
   expect(sent()).toEqual([]);
 });
 
-it("in a QEMU that is new sets the parameters, then all capabilities", async () => {
+it("sets the parameters, then all capabilities, in a new QEMU", async () => {
   const { qmp, sent } = await connect();
   const settings = {
     capabilities: { multifd: true, xbzrle: false },
@@ -90,7 +90,7 @@ it("in a QEMU that is new sets the parameters, then all capabilities", async () 
   ]);
 });
 
-it("says so when QEMU refuses one of the commands", async () => {
+it("throws when QEMU refuses one of the commands", async () => {
   const { qmp, sent } = await connect(() => {
     throw new FakeQmpError("GenericError", "no");
   });

@@ -22,7 +22,7 @@ describeOnEach("guests of a host", (subject) => {
   afterEach(() => host.close());
   const folder = () => join(host.config.runDir, VM);
 
-  it("a guest is told its real machine type, and is present once only", async () => {
+  it("a guest's real machine type is reported, and it is present once only", async () => {
     const started = await host.run("guest.start", VM, { definition });
     expect(started.definition.machine).toMatch(/^pc-i440fx-/);
     await expect(host.run("guest.start", VM, { definition })).rejects.toThrow("refused");
@@ -102,14 +102,14 @@ describeOnEach("a QEMU that somebody else started", (subject) => {
   });
   const adopt = () => host.run("guest.adopt", VM, { definition, qmpPath: other.socketPath });
 
-  it("is adopted with its process, and taken up again after a restart", async () => {
+  it("is adopted with its process, and reattached after a restart", async () => {
     expect(await adopt()).toMatchObject({ pid: other.pid });
     expect(await host.run("source.probe", VM, {})).toMatchObject({ runState: "running", cpus: 1 });
     host = await host.restart();
     expect(await host.run("source.probe", VM, {})).toMatchObject({ runState: "running" });
   });
 
-  it("is never killed: one that does not quit stays in care", async () => {
+  it("is never killed: one that does not quit is kept", async () => {
     await adopt();
     other.kill("SIGSTOP");
     try {
@@ -138,7 +138,7 @@ const binaries = [
 
 describe.each(binaries)("the probe of QEMU %s", (name, binary, withAck) => {
   it.skipIf(binary === undefined)(
-    "tells what negotiation needs, from a cache when asked again",
+    "holds what negotiation needs, and comes from a cache when asked again",
     async () => {
       const cache = testFolder();
       const { probe } = await describeBinary(String(binary), cache);

@@ -19,7 +19,7 @@ describeOnEach("hooks of the hosts", (subject) => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  /** Writes its input into the folder under its name and side, then does as told. */
+  /** Writes its input into the folder under its name and side, then runs `then`. */
   function hook(name: string, then = "exit 0", rest: object = {}) {
     const path = join(folder, name);
     const keep = `input=$(cat); side=\${input#*'"side":"'}; side=\${side%%'"'*}`;

@@ -53,7 +53,7 @@ describeOnEach("agreed settings", (subject) => {
     );
   }
 
-  /** What QEMU itself says is set, as far as it was agreed. */
+  /** What is set in QEMU, as far as it was agreed. */
   async function readBack(host: TestHost, agreed: SideSettings): Promise<SideSettings> {
     const { qmp } = host.guests.get(host.vm(VM));
     const capabilities = await qmp.execute("query-migrate-capabilities");

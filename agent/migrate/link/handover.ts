@@ -41,7 +41,7 @@ type OnCompleted = (wasRunning: boolean, type: "completed" | "postcopy") => Prom
 
 export type HandoverAddress = { address: string; port: number; key: string };
 
-/** The target's end: one listener per migration, on a port of its own. */
+/** The target's side: one listener per migration, on a port of its own. */
 export class HandoverServer {
   readonly port: number;
   readonly #server: ReturnType<typeof createServer>;
@@ -121,7 +121,7 @@ export class HandoverServer {
   }
 }
 
-/** The source's end: connects, stays connected, connects again. */
+/** The source's side: connects, and connects again after each break. */
 export class HandoverClient {
   readonly #address: HandoverAddress;
   readonly #migrationId: MigrationId;
@@ -203,7 +203,7 @@ export class HandoverClient {
         ...TLS,
         host: address,
         port,
-        // The secret authenticates both ends; there is no certificate to check.
+        // The secret authenticates both sides; there is no certificate to check.
         checkServerIdentity: () => undefined,
         pskCallback: (): PSKCallbackNegotation => ({
           psk: Buffer.from(key, "hex"),

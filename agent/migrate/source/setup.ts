@@ -34,7 +34,7 @@ type Identity = { id: MigrationId; epoch: number };
 
 export type Before = { parameters: Parameters; capabilities: Capabilities };
 
-/** What a migration with these settings may change, as it is before. */
+/** Reads what a migration with these settings may change, as it is before. */
 export async function readBefore({ qmp }: Guest, { settings }: StartArgs): Promise<Before> {
   const names = [...Object.keys(settings.parameters), ...FLOOD_PARAMETERS, ...LADDER_PARAMETERS];
   const [parameters, capabilities] = await Promise.all([
@@ -45,7 +45,7 @@ export async function readBefore({ qmp }: Guest, { settings }: StartArgs): Promi
 }
 
 /**
- * Sets QEMU up as agreed, and writes down all that a later life of the agent needs to go on.
+ * Sets QEMU up as agreed, and writes down all that a restarted agent needs to continue.
  *
  * @throws QmpError
  */
@@ -89,7 +89,7 @@ export async function setUpSource(
   });
 }
 
-/** QEMU did not answer `migrate` in time: nobody knows whether it runs. */
+/** QEMU did not answer `migrate` in time: it is unknown whether the migration runs. */
 export function mayHaveStarted(error: unknown): boolean {
   return error instanceof QmpTimeoutError && error.command === "migrate" && error.sent;
 }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { playFrom } from "../testing/play.ts";
 import {
   INITIAL_TARGET_STATE,
   nextTargetState,
@@ -30,21 +31,8 @@ const observed = (
   atMs: AT_MS,
 });
 
-/** What follows, in order: events by their names, actions as `> name`. */
 function play(inputs: readonly TargetInput[]) {
-  let state = INITIAL_TARGET_STATE;
-  const steps = inputs.map((input) => {
-    const step = nextTargetState(state, input);
-    state = step.state;
-    return step;
-  });
-  const trace = steps.flatMap(({ events, actions }) => [
-    ...events.map(({ event }) => event.type.replace("migration.", "")),
-    ...actions.map((action) => `> ${action.type}`),
-  ]);
-  const events = steps.flatMap((step) => step.events);
-  const actions = steps.flatMap((step) => step.actions);
-  return { state, trace, events, actions };
+  return playFrom(INITIAL_TARGET_STATE, inputs, nextTargetState);
 }
 
 type Row = readonly [name: string, inputs: readonly TargetInput[], follows: readonly string[]];

@@ -11,7 +11,7 @@ import { isPostcopy } from "../statuses.ts";
  *   process exited          event `failed` and action `end`
  *
  * The run grant is the permission to run the guest here: from the source's agent, which has seen the
- * source complete, or from the cloud. It is durable before QEMU is told (see runGuest). Nothing here
+ * source complete, or from the cloud. It is durable before `cont` is sent (see runGuest). Nothing here
  * reads a clock or does I/O.
  */
 export type TargetState = {

@@ -1,5 +1,6 @@
 import type { Progress } from "../../../../core/protocol/event.ts";
 import type { MigrationInfo } from "../../../../qmp/migration.ts";
+import { playFrom } from "../../testing/play.ts";
 import { initialSourceState, type SourceInput, type SourceState } from "../state.ts";
 import { nextSourceState } from "../transitions.ts";
 
@@ -56,19 +57,6 @@ export const figures = (
   atMs: AT_MS,
 });
 
-/** What follows, in order: events by their names, actions as `> name`. */
 export function play(inputs: readonly SourceInput[], from: SourceState = ATTACHED) {
-  let state = from;
-  const steps = inputs.map((input) => {
-    const step = nextSourceState(state, input);
-    state = step.state;
-    return step;
-  });
-  const trace = steps.flatMap(({ events, actions }) => [
-    ...events.map(({ event }) => event.type.replace("migration.", "")),
-    ...actions.map((action) => `> ${action.type}`),
-  ]);
-  const events = steps.flatMap((step) => step.events);
-  const actions = steps.flatMap((step) => step.actions);
-  return { state, trace, events, actions };
+  return playFrom(from, inputs, nextSourceState);
 }
