@@ -100,6 +100,7 @@ describeOnEach("a convergence ladder", (subject) => {
     );
 
   it("climbs rung by rung and moves the guest at the limit that it takes", async () => {
+    // QEMU judges its throttle once a second: the second rung gives it time to take effect.
     await climb([throttle, limit(100), limit(60_000), { action: "abort" }]);
     await source.waitFor("migration.rung", LONG_MS);
     // The model compares one pass with what a whole second has sent: it would never throttle here.
@@ -115,7 +116,7 @@ describeOnEach("a convergence ladder", (subject) => {
   }, 180_000);
 
   it("gives up when no rung is left: the guest runs on, and QEMU has its parameters back", async () => {
-    await climb([limit(60), { action: "abort" }]);
+    await climb([{ action: "abort" }]);
     const { body } = await source.waitFor("migration.failed", LONG_MS);
     expect(body).toMatchObject({
       side: "source",
@@ -123,7 +124,7 @@ describeOnEach("a convergence ladder", (subject) => {
       code: "no-convergence",
       errorDescription: expect.stringContaining("no rung left"),
     });
-    expect(rungs().map(({ action }) => action)).toEqual(["downtime-limit", "abort"]);
+    expect(rungs().map(({ action }) => action)).toEqual(["abort"]);
     await vi.waitFor(
       async () => {
         const now = await qmp(source).execute("query-migrate-parameters");
