@@ -8,12 +8,13 @@ import {
   QmpTimeoutError,
 } from "./error.ts";
 import { encodeRequest, type QmpMessage } from "./message.ts";
+import { redactArguments } from "./redact.ts";
 
-export interface CallOptions {
+export type CallOptions = {
   readonly timeoutMs: number;
   readonly oob: boolean;
   readonly signal?: AbortSignal | undefined;
-}
+};
 
 export type Reply = Extract<QmpMessage, { kind: "return" | "error" }>;
 
@@ -22,19 +23,20 @@ export type Reply = Extract<QmpMessage, { kind: "return" | "error" }>;
  *                                 |        `-> abandoned (timeout, abort) -> late answer dropped
  *                                 `-> settled without ever being sent
  *
- * In-band calls in flight are limited: with out-of-band execution on, QEMU stops reading the socket
- * when its own queue of 8 is full, and then no `yank` gets through either. An abandoned call keeps its
- * place until QEMU answers it, because it still lies in QEMU's queue.
+ * In-band calls in flight are limited (qmp-spec, "Out-of-band execution"): with out-of-band execution
+ * on, QEMU stops reading the socket when its queue of 8 requests is full (QEMU monitor/qmp.c), and then
+ * no `yank` is read either. An abandoned call counts until QEMU answers it: it is still in that queue.
  */
-interface Call {
+type Call = {
   readonly id: number;
   readonly command: string;
+  readonly arguments: object | undefined;
   readonly oob: boolean;
   readonly line: string;
   sent: boolean;
   /** Undefined once abandoned. */
   settle: { resolve(value: unknown): void; reject(error: unknown): void } | undefined;
-}
+};
 
 export class CallQueue {
   readonly #write: (line: string) => boolean;
@@ -49,7 +51,7 @@ export class CallQueue {
   #isBlocked = false;
   #hasEnded = false;
 
-  /** `write` returns false when the socket wants no more until `resume()`. */
+  /** `write` returns false when the socket's buffer is full; `resume()` is called when it has room. */
   constructor(options: {
     readonly write: (line: string) => boolean;
     readonly counters: QmpCounters;
@@ -65,23 +67,32 @@ export class CallQueue {
   async run(command: string, args: object | undefined, options: CallOptions): Promise<unknown> {
     const { timeoutMs, signal, oob } = options;
     signal?.throwIfAborted();
-    if (this.#hasEnded)
-      throw new QmpDisconnectedError(`Failed to run \`${command}\`: session over`);
-    // Encoded first: arguments that cannot be written must not leave a call behind.
+    if (this.#hasEnded) {
+      throw new QmpDisconnectedError(`Failed to run \`${command}\`: the QMP session has ended`);
+    }
+    // Encoded first: arguments that cannot be encoded must not leave a call in the queue.
     const id = this.#nextId++;
     const line = encodeRequest({ id, command, arguments: args, oob });
     const waiting = oob ? this.#outOfBand : this.#inBand;
     if (waiting.size >= this.#waitingMax) throw new QmpBusyError(command, this.#waitingMax);
 
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-    const call: Call = { id, command, oob, line, sent: false, settle: { resolve, reject } };
+    const call: Call = {
+      id,
+      command,
+      arguments: args,
+      oob,
+      line,
+      sent: false,
+      settle: { resolve, reject },
+    };
     const onAbort = () => this.#abandon(call, signal?.reason);
     const onTimeout = () => {
       if (!call.settle) return;
       this.#counters.timeouts += 1;
       this.#abandon(call, new QmpTimeoutError(command, timeoutMs, call.sent));
     };
-    // One more turn of the event loop: an answer that already lies in the socket is not late.
+    // After one more turn of the event loop: an answer that is already in the socket is in time.
     const timer = setTimeout(() => setImmediate(onTimeout), timeoutMs);
     signal?.addEventListener("abort", onAbort, { once: true });
     waiting.add(call);
@@ -94,11 +105,17 @@ export class CallQueue {
     }
   }
 
-  /** Takes an answer. Throws QmpProtocolError for an error without id: QEMU could not read us. */
+  /**
+   * Settles the call that an answer belongs to. Answers with an unknown id are dropped (qmp-spec,
+   * "Commands Responses").
+   *
+   * @throws QmpProtocolError for an error without id, which QEMU sends when it cannot parse a request
+   *   (qmp-spec, "Error")
+   */
   settle(reply: Reply): void {
     this.#counters.repliesReceived += 1;
     if (reply.kind === "error" && reply.id === undefined) {
-      throw new QmpProtocolError(`QEMU could not read a request: ${reply.desc}`);
+      throw new QmpProtocolError(`QEMU could not parse a request: ${reply.desc}`);
     }
     const call = typeof reply.id === "number" ? this.#sent.get(reply.id) : undefined;
     if (!call) {
@@ -111,17 +128,17 @@ export class CallQueue {
     call.settle = undefined;
     if (!settle) this.#counters.lateRepliesDropped += 1;
     else if (reply.kind === "return") settle.resolve(reply.value);
-    else settle.reject(new QmpCommandError(call.command, reply.class, reply.desc));
+    else settle.reject(commandError(call, reply));
     this.#pump();
   }
 
-  /** The socket takes more. */
+  /** The socket accepts data again. */
   resume(): void {
     this.#isBlocked = false;
     this.#pump();
   }
 
-  /** Rejects every call; nothing is written any more. */
+  /** Rejects every call. Nothing is written from here on. */
   end(cause: QmpError | undefined): void {
     this.#isBlocked = true;
     this.#hasEnded = true;
@@ -165,4 +182,9 @@ export class CallQueue {
     this.#inBandInFlight += 1;
     return inBand;
   }
+}
+
+function commandError(call: Call, reply: Reply & { kind: "error" }): QmpCommandError {
+  const { command, arguments: args } = call;
+  return new QmpCommandError(command, reply.class, reply.desc, redactArguments(args));
 }

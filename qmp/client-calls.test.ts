@@ -3,7 +3,8 @@ import { QmpClient } from "./client.ts";
 import type { QmpConnectOptions } from "./client-options.ts";
 import { QmpBusyError, QmpCommandError, QmpProtocolError, QmpTimeoutError } from "./error.ts";
 import { FakeQmpError } from "./testing/fake-error.ts";
-import { FakeQmpServer, type FakeRequest } from "./testing/fake-server.ts";
+import { FakeQmpServer } from "./testing/fake-server.ts";
+import type { FakeRequest } from "./testing/fake-session.ts";
 
 const status = { running: true, status: "running" };
 const migrationYank = { instances: [{ type: "migration" }] } as const;
@@ -68,6 +69,14 @@ describe("execute", () => {
     expect(fake.unknownCommands).toEqual(["quit"]);
   });
 
+  it("reports the arguments of a refused command without secrets", async () => {
+    const qmp = await connect();
+    const refused = qmp.execute("object-add", { "qom-type": "secret", id: "s0", data: "hunter2" });
+    await expect(refused).rejects.toMatchObject({
+      arguments: { "qom-type": "secret", id: "s0", data: "[redacted]" },
+    });
+  });
+
   it("refuses an answer of the wrong shape and goes on", async () => {
     const qmp = await connect();
     await expect(qmp.execute("query-uuid")).rejects.toThrow(QmpProtocolError);
@@ -84,7 +93,7 @@ describe("execute", () => {
     expect(fake.requests[1]?.arguments).toEqual({ "max-bandwidth": 2 ** 53 });
   });
 
-  it("leaves nothing behind when arguments cannot be written", async () => {
+  it("keeps no call when arguments cannot be encoded", async () => {
     const qmp = await connect();
     const circular: Record<string, unknown> = {};
     circular.self = circular;
@@ -93,7 +102,7 @@ describe("execute", () => {
     expect(names(fake.requests)).toEqual(["query-status"]);
   });
 
-  it("respects a socket that takes no more", async () => {
+  it("waits while the socket is full", async () => {
     const qmp = await connect();
     fake.stall("all");
     const big = "x".repeat(3_000_000);
@@ -136,7 +145,7 @@ describe("deadlines", () => {
     expect(names(fake.requests)).toEqual(["stop", "stop", "query-status"]);
   });
 
-  it("counts an answer as in time that lay in the socket while this process was busy", async () => {
+  it("an answer that was in the socket while this process was busy is in time", async () => {
     const qmp = await connect();
     expect(await qmp.execute("query-target", {}, { timeoutMs: 50 })).toEqual({ arch: "x86_64" });
   });
@@ -165,7 +174,7 @@ describe("signals", () => {
 });
 
 describe("out-of-band", () => {
-  it("overtakes a hung main loop and any number of waiting calls", async () => {
+  it("is answered while the main loop hangs and many calls wait", async () => {
     const qmp = await connect();
     fake.stall("in-band");
     const waiting = Array.from({ length: 30 }, () => qmp.execute("query-status"));
@@ -176,7 +185,7 @@ describe("out-of-band", () => {
     expect(await Promise.all(waiting)).toHaveLength(30);
   });
 
-  it("still gets through after calls have timed out in QEMU's queue", async () => {
+  it("is answered also after calls have timed out in QEMU's queue", async () => {
     const qmp = await connect();
     fake.stall("in-band");
     const calls = Array.from({ length: 20 }, () => qmp.execute("stop", {}, { timeoutMs: 20 }));

@@ -1,13 +1,15 @@
 import { once } from "node:events";
 import { readdirSync, readlinkSync } from "node:fs";
 import { connect, type Socket } from "node:net";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import type { QmpClient } from "./client.ts";
 import { type ArgumentsOf, commands, type QmpCommandName } from "./commands.ts";
 import { QmpCommandError, QmpDisconnectedError } from "./error.ts";
 import { isQmpEvent, type QmpEvent } from "./events.ts";
-import { eventually } from "./testing/eventually.ts";
 import { findQemu, type RealQemu, type SpawnQemuOptions, spawnQemu } from "./testing/real-qemu.ts";
+
+/** Only a failure takes this long: a busy machine is slow. */
+const WAIT_MS = 15_000;
 
 const running: RealQemu[] = [];
 afterEach(async () => {
@@ -93,7 +95,7 @@ describe.skipIf(!findQemu())("with a real QEMU (skipped without qemu-system-x86_
     ["migrate-continue", { state: "pre-switchover" }, "GenericError"],
     ["device_del", { id: "nobody" }, "DeviceNotFound"],
     ["migrate-set-parameters", { "downtime-limit": 2_000_001 }, "GenericError"],
-  ])("tells the class of the error of %s", async (command, args, errorClass) => {
+  ])("reports the error class of %s", async (command, args, errorClass) => {
     const { client } = await start();
     const error = await client.executeAny(command, args).catch((caught: unknown) => caught);
     expect(error).toBeInstanceOf(QmpCommandError);
@@ -141,7 +143,10 @@ describe.skipIf(!findQemu())("with a real QEMU (skipped without qemu-system-x86_
     await completed;
     const device = source.client.version.qemu.major >= 10 ? ["device"] : [];
     expect(sourceLog).toEqual(["RESUME", "setup", "active", "STOP", ...device, "completed"]);
-    await eventually(() => expect(targetLog).toEqual(["setup", "active", "RESUME", "completed"]));
+    await vi.waitFor(
+      () => expect(targetLog).toEqual(["setup", "active", "RESUME", "completed"]),
+      WAIT_MS,
+    );
     expect(await target.client.execute("query-status")).toMatchObject({ running: true });
     const info = await source.client.execute("query-migrate");
     expect(info.status).toBe("completed");
@@ -149,7 +154,7 @@ describe.skipIf(!findQemu())("with a real QEMU (skipped without qemu-system-x86_
     expect(info.ram?.total).toBeGreaterThan(32 * 1024 * 1024);
   });
 
-  it("stops at the gate of a paused switchover and leaves a paused target paused", async () => {
+  it("stops in pre-switchover and keeps a paused target paused", async () => {
     const [source, target] = await Promise.all([
       start(),
       startTarget({ args: ["-incoming", "defer", "-S"] }),
@@ -174,9 +179,9 @@ describe.skipIf(!findQemu())("with a real QEMU (skipped without qemu-system-x86_
       "device",
       "completed",
     ]);
-    await eventually(() => expect(targetLog).toEqual(["setup", "active", "completed"]));
+    await vi.waitFor(() => expect(targetLog).toEqual(["setup", "active", "completed"]), WAIT_MS);
     await target.client.execute("cont");
-    await eventually(() => expect(targetLog.at(-1)).toBe("RESUME"));
+    await vi.waitFor(() => expect(targetLog.at(-1)).toBe("RESUME"), WAIT_MS);
   });
 
   it("stays responsive in the flood of passes while switchover is held", async (context) => {
@@ -191,8 +196,9 @@ describe.skipIf(!findQemu())("with a real QEMU (skipped without qemu-system-x86_
     await source.client.execute("cont");
     await enable(source.client, ["events", "return-path", "switchover-ack"]);
     await source.client.execute("migrate", { uri: uriOf(await listen(target.client)) });
-    await eventually(() =>
-      expect(source.client.counters.passEventsReceived).toBeGreaterThan(2_000),
+    await vi.waitFor(
+      () => expect(source.client.counters.passEventsReceived).toBeGreaterThan(2_000),
+      WAIT_MS,
     );
     expect(await source.client.execute("query-migrate")).toMatchObject({ status: "active" });
     const { passEventsReceived, passEventsCoalesced } = source.client.counters;
@@ -236,7 +242,7 @@ async function hangMainLoop(pid: number, port: number): Promise<Socket> {
   const socket = connect({ host: "127.0.0.1", port });
   socket.on("error", () => undefined);
   await once(socket, "connect");
-  await eventually(() => expect(countSockets(pid)).toBeGreaterThan(before));
+  await vi.waitFor(() => expect(countSockets(pid)).toBeGreaterThan(before), WAIT_MS);
   return socket;
 }
 

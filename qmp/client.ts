@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import { CallQueue } from "./call-queue.ts";
-import type { ExecuteOptions, QmpConnectOptions } from "./client-options.ts";
+import type { ExecuteOptions, QmpConnectOptions, QmpState } from "./client-options.ts";
 import {
   type ArgumentsOf,
   commands,
@@ -18,14 +18,11 @@ import { decodeMessage, type QmpGreeting, type QmpVersion, type WireEvent } from
 import { describeAddress, openSocket, type QmpAddress } from "./open-socket.ts";
 import { isPassLine, PassCoalescer } from "./pass-coalescer.ts";
 
-/** connecting -> running -> closing -> closed; from connecting also straight to closing. */
-export type QmpState = "connecting" | "running" | "closing" | "closed";
-
 /**
  * One QMP session with one QEMU.
  *
- * A silent peer is not a failed one: QEMU answers nothing during most of the downtime, so there is no
- * keepalive. Calls have deadlines instead; after one the session is as usable as before.
+ * QEMU answers nothing during most of the downtime, so there is no keepalive: silence is not a failure.
+ * Calls have deadlines instead; after a missed deadline the session is as usable as before.
  *
  * @example
  * const qmp = await QmpClient.connect({ path: "/run/vm7/qmp.sock" });
@@ -38,7 +35,7 @@ export class QmpClient {
   readonly address: QmpAddress;
   /**
    * Resolves once when the session is over, never rejects: undefined after `close()`, else the root
-   * cause (QmpDisconnectedError: QEMU went away; QmpProtocolError: it was not understood).
+   * cause (QmpDisconnectedError: the connection ended; QmpProtocolError: QEMU was not understood).
    */
   readonly closed: Promise<QmpError | undefined>;
 
@@ -52,13 +49,17 @@ export class QmpClient {
   readonly #greeted = Promise.withResolvers<QmpGreeting>();
   readonly #over = Promise.withResolvers<QmpError | undefined>();
   #greeting: QmpGreeting | undefined;
+  readonly #onState: (state: QmpState) => void;
   #state: QmpState = "connecting";
   #cause: QmpError | undefined;
   #oobEnabled = false;
 
   /**
-   * Connects, waits for the greeting and negotiates. Throws QmpConnectError (nobody there, or nobody
-   * answered: QEMU serves one client per monitor), QmpProtocolError, or the signal's reason.
+   * Connects, waits for the greeting (qmp-spec, "Server Greeting") and negotiates (qmp-spec,
+   * "Capabilities Negotiation").
+   *
+   * @throws QmpConnectError when nothing listens, or nothing answers (QEMU serves one client per
+   *   monitor); QmpProtocolError; RangeError for a bad `inFlightMax`; the signal's reason
    */
   static async connect(address: QmpAddress, options: QmpConnectOptions = {}): Promise<QmpClient> {
     const { connectTimeoutMs = 10_000, retry = true, inFlightMax = 7, signal } = options;
@@ -100,6 +101,8 @@ export class QmpClient {
       waitingMax,
     });
     if (options.onEvent) this.#hub.on("*", options.onEvent);
+    this.#onState = options.onState ?? (() => undefined);
+    this.#onState(this.#state);
     this.#greeted.promise.catch(() => undefined);
     this.#listen();
   }
@@ -125,11 +128,13 @@ export class QmpClient {
   }
 
   /**
-   * Runs a command and checks the answer. Throws QmpCommandError, QmpTimeoutError, QmpBusyError,
-   * QmpDisconnectedError, the signal's reason, or QmpProtocolError (answer of an unexpected shape, or
-   * `oob: true` without having negotiated it; the session goes on).
+   * Runs a command and checks the answer.
    *
    * Events in the same packet as the answer reach listeners before the caller: subscribe first.
+   *
+   * @throws QmpCommandError, QmpTimeoutError, QmpBusyError, QmpDisconnectedError, the signal's reason,
+   *   or QmpProtocolError (the answer has an unexpected shape, or `oob: true` was not negotiated; the
+   *   session goes on)
    */
   async execute<Name extends QmpCommandName>(
     command: Name,
@@ -149,7 +154,7 @@ export class QmpClient {
     return this.#run(command, args, options);
   }
 
-  /** Subscribes to one event, or to all with "*". Returns the way to unsubscribe. */
+  /** Subscribes to one event, or to all with "*". @returns a function that unsubscribes */
   on(name: "*", listener: QmpEventListener): () => void;
   on<Name extends QmpEventName>(name: Name, listener: QmpEventListener<Name>): () => void;
   on(name: string, listener: QmpEventListener): () => void;
@@ -158,8 +163,9 @@ export class QmpClient {
   }
 
   /**
-   * Resolves with the first event from now on that satisfies `predicate` (see `isQmpEvent`). Throws
-   * QmpTimeoutError, QmpDisconnectedError, the signal's reason, or what the predicate throws.
+   * Resolves with the first event from now on that satisfies `predicate` (see `isQmpEvent`).
+   *
+   * @throws QmpTimeoutError, QmpDisconnectedError, the signal's reason, or what the predicate throws
    */
   waitFor(predicate: (event: QmpEvent) => boolean, options: WaitForOptions): Promise<QmpEvent> {
     return this.#hub.waitFor(predicate, options);
@@ -171,7 +177,7 @@ export class QmpClient {
     await this.closed;
   }
 
-  /** Calls made in one go leave in one packet: QEMU wakes up once for all of them. */
+  /** Calls of one turn of the event loop are sent in one packet: QEMU wakes up once for all of them. */
   #write(line: string): boolean {
     if (this.#socket.writableCorked === 0) {
       this.#socket.cork();
@@ -181,19 +187,19 @@ export class QmpClient {
   }
 
   #listen(): void {
-    const gone = (why: string, options?: ErrorOptions) =>
+    const disconnected = (why: string, options?: ErrorOptions) =>
       this.#end(new QmpDisconnectedError(why, options));
     this.#socket
       .on("data", (chunk: Buffer) => this.#receive(chunk))
       .on("drain", () => this.#calls.resume())
-      .on("error", (cause) => gone("The QMP connection broke", { cause }))
+      .on("error", (cause) => disconnected("The QMP connection broke", { cause }))
       .on("end", () => {
         const where = this.#splitter.isMidLine ? " in the middle of a message" : "";
-        gone(`QEMU closed the QMP connection${where}`);
+        disconnected(`QEMU closed the QMP connection${where}`);
       })
       .on("close", () => {
-        gone("The QMP connection was closed");
-        this.#state = "closed";
+        disconnected("The QMP connection was closed");
+        this.#enter("closed");
         this.#over.resolve(this.#cause);
       });
   }
@@ -207,7 +213,7 @@ export class QmpClient {
     const call = { timeoutMs, oob: false, ...(signal && { signal }) };
     await this.#run("qmp_capabilities", useOob ? { enable: ["oob"] } : undefined, call);
     this.#oobEnabled = useOob;
-    if (this.#state === "connecting") this.#state = "running";
+    if (this.#state === "connecting") this.#enter("running");
   }
 
   async #waitForGreeting(
@@ -254,8 +260,8 @@ export class QmpClient {
   }
 
   /**
-   * QEMU writes every MIGRATION_PASS by itself, and waking up for each costs more than all the rest.
-   * A rest of one millisecond lets them gather; it is also the most that it delays anything else.
+   * QEMU writes each MIGRATION_PASS in a packet of its own, and waking up for each is the main cost of
+   * a flood. A pause of 1 ms collects many of them; it delays any other message by at most 1 ms.
    */
   #rest(): void {
     this.#counters.floodRests += 1;
@@ -291,16 +297,21 @@ export class QmpClient {
     }
   }
 
-  /** The one way out: the first cause wins, everything pending is settled once. */
+  /** Ends the session. The first cause wins; everything pending is settled once. */
   #end(cause: QmpError | undefined): void {
     if (this.#state === "closing" || this.#state === "closed") return;
-    this.#state = "closing";
+    this.#enter("closing");
     this.#cause = cause;
     this.#passes.flush();
     this.#greeted.reject(cause ?? new QmpDisconnectedError("The QMP session was closed"));
     this.#calls.end(cause);
     this.#hub.end(cause);
     this.#socket.destroy();
+  }
+
+  #enter(state: QmpState): void {
+    this.#state = state;
+    this.#onState(state);
   }
 
   #notRunning(command: string): QmpDisconnectedError {
@@ -310,7 +321,7 @@ export class QmpClient {
   }
 }
 
-/** What users of a session need, for those who wrap it or stand in for it. */
+/** What users of a session need: for wrappers and fakes. */
 export type QmpSession = Pick<
   QmpClient,
   | "address"

@@ -6,8 +6,8 @@ import * as migration from "./migration.ts";
 
 /**
  * Commands a migration coordinator needs: argument types and the schema of the answer. Answers are
- * read loosely: members beyond the schema pass, and so do unknown values of QEMU's enumerations.
- * Whether a QEMU has a command or an argument, ask `query-qmp-schema`.
+ * read loosely (qmp-spec, "Compatibility Considerations"): members beyond the schema pass, and so do unknown values of QEMU's enumerations.
+ * `query-qmp-schema` reports which commands and arguments a QEMU has.
  */
 export const commands = {
   // Session
@@ -35,7 +35,7 @@ export const commands = {
   }>().returns(nothing()),
   "query-migrate-parameters": takes<None>().returns(migration.MigrationParameters),
   "migrate-set-parameters": takes<migration.MigrationParametersUpdate>().returns(nothing()),
-  /** Answers at once also when the connection fails: that comes as status `failed`. */
+  /** Answers at once, also when the connection will fail: then the status becomes `failed`. */
   migrate: takes<migration.MigrationEndpoint & { readonly resume?: boolean }>().returns(nothing()),
   /** `exit-on-error`: 9.1+, default true. */
   "migrate-incoming": takes<
@@ -109,7 +109,7 @@ export const commands = {
   "object-add": takes<device.ObjectOptions>().returns(nothing()),
   "object-del": takes<{ readonly id: string }>().returns(nothing()),
   device_add: takes<device.DeviceOptions>().returns(nothing()),
-  /** Answers before the device is gone: wait for DEVICE_DELETED. */
+  /** Answers before the device is removed: wait for DEVICE_DELETED. */
   device_del: takes<{ readonly id: string }>().returns(nothing()),
   "query-chardev": takes<None>().returns(z.array(device.Chardev)),
 
@@ -164,19 +164,19 @@ export type ExecuteArguments<Arguments extends object, Options> = None extends A
   ? [args?: Arguments | undefined, options?: Options | undefined]
   : [args: Arguments, options?: Options | undefined];
 
-/** Marked `allow-oob` in QEMU's schema, 7.2 to 11.1. */
+/** Has `allow-oob` in QEMU's schema, 7.2 to 11.1 (qmp-spec, "Out-of-band execution"). */
 export function isOobCommand(command: string): boolean {
-  return oobCommands.has(command);
+  return OOB_COMMANDS.has(command);
 }
-const oobCommands = new Set(["yank", "query-yank", "migrate-pause", "migrate-recover"]);
+const OOB_COMMANDS = new Set(["yank", "query-yank", "migrate-pause", "migrate-recover"]);
 
 type None = Readonly<Record<string, never>>;
 
-interface CommandDefinition<Arguments extends object, Returns extends z.ZodType> {
+type CommandDefinition<Arguments extends object, Returns extends z.ZodType> = {
   readonly returns: Returns;
-  /** Carries the type only; never set. */
+  /** Only a type; never set. */
   readonly arguments?: Arguments;
-}
+};
 
 function takes<Arguments extends object>() {
   return {

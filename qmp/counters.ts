@@ -1,5 +1,5 @@
-/** What a session has seen. All counts since connect; for tests and metrics. */
-export interface QmpCounters {
+/** Counts of a session since its start, for tests and metrics. */
+export type QmpCounters = {
   bytesReceived: number;
   /** Written to QEMU, in-band and out-of-band. */
   commandsSent: number;
@@ -14,13 +14,13 @@ export interface QmpCounters {
   passEventsReceived: number;
   /** MIGRATION_PASS events that a newer one replaced before delivery. */
   passEventsCoalesced: number;
-  /** Pauses in reading that let a flood of MIGRATION_PASS gather. */
+  /** Pauses in reading during a flood of MIGRATION_PASS. */
   floodRests: number;
   /** Events handed to listeners (also when there are none). */
   eventsDelivered: number;
   /** Listeners that threw or rejected. */
   listenerErrors: number;
-}
+};
 
 export function createCounters(): QmpCounters {
   return {

@@ -62,7 +62,7 @@ export const Job = z.looseObject({
 });
 export type Job = z.infer<typeof Job>;
 
-/** What `yank` can cut: `{ type: "migration" }`, a block node's or a chardev's connection. */
+/** A connection that `yank` can shut down: the migration's, a block node's or a chardev's. */
 export const YankInstance = z.looseObject({
   type: z.string(),
   id: z.string().optional(),
@@ -73,20 +73,20 @@ export type YankInstance =
   | { readonly type: "block-node"; readonly "node-name": string }
   | { readonly type: "chardev"; readonly id: string };
 
-/** A backend, device, or block node to make: its type plus whatever properties it takes. */
-export interface DeviceOptions {
+/** A backend, device or block node to create: its type and its properties. */
+export type DeviceOptions = {
   readonly driver: string;
   readonly id?: string;
   readonly bus?: string;
   readonly [property: string]: unknown;
-}
-export interface BlockdevOptions {
+};
+export type BlockdevOptions = {
   readonly driver: string;
   readonly "node-name": string;
   readonly [property: string]: unknown;
-}
-export interface ObjectOptions {
+};
+export type ObjectOptions = {
   readonly "qom-type": string;
   readonly id: string;
   readonly [property: string]: unknown;
-}
+};

@@ -2,12 +2,12 @@
  * Errors of the QMP client: one class per decision a caller can take.
  *
  *   QmpError
- *   ├── QmpConnectError       no session came up: the QEMU is not there (yet) or its monitor is taken
- *   ├── QmpProtocolError      the peer is not understood: trying again is pointless
- *   ├── QmpCommandError       QEMU refused this command: nothing happened, read `class` and `desc`
+ *   ├── QmpConnectError       no session: QEMU is not there (yet), or its monitor serves another client
+ *   ├── QmpProtocolError      the peer is not understood: do not try again
+ *   ├── QmpCommandError       QEMU refused this command: read `class` and `desc`
  *   ├── QmpTimeoutError       no answer in time: outcome unknown if `sent`, the session stays usable
- *   ├── QmpBusyError          too many calls wait already: never sent, come back later
- *   └── QmpDisconnectedError  the session ended: outcome unknown if `sent`, connect anew and ask
+ *   ├── QmpBusyError          too many calls wait already: not sent, try again later
+ *   └── QmpDisconnectedError  the session ended: outcome unknown if `sent`, connect again and query
  *
  * An aborted `AbortSignal` rejects with the signal's own reason instead.
  */
@@ -15,7 +15,7 @@ export class QmpError extends Error {
   override name = "QmpError";
 }
 
-/** Failed to bring a session up within the deadline. `cause` tells what was met last. */
+/** No session within the deadline. `cause` is the last failure. */
 export class QmpConnectError extends QmpError {
   override name = "QmpConnectError";
   readonly address: string;
@@ -28,27 +28,38 @@ export class QmpConnectError extends QmpError {
   }
 }
 
-/** The peer sent what is not QMP, or an answer without the members it is documented to have. */
+/** The peer sent something that is not QMP, or an answer without its documented members. */
 export class QmpProtocolError extends QmpError {
   override name = "QmpProtocolError";
 }
 
-/** QEMU answered with an error. `class` is stable, `desc` is text for people and differs by version. */
+/**
+ * QEMU answered with an error. `class` is stable; `desc` is for people, differs by version and must not
+ * be parsed (qmp-spec, "Error").
+ */
 export class QmpCommandError extends QmpError {
   override name = "QmpCommandError";
   readonly command: string;
   readonly class: QmpErrorClass;
   readonly desc: string;
+  /** Of the refused command, for debugging; secrets are replaced. */
+  readonly arguments: Readonly<Record<string, unknown>>;
 
-  constructor(command: string, errorClass: QmpErrorClass, desc: string) {
+  constructor(
+    command: string,
+    errorClass: QmpErrorClass,
+    desc: string,
+    args: Readonly<Record<string, unknown>> = {},
+  ) {
     super(`Failed to run \`${command}\`: ${desc}`);
     this.command = command;
     this.class = errorClass;
     this.desc = desc;
+    this.arguments = args;
   }
 }
 
-/** QAPI's error classes. Nearly everything is GenericError; unknown ones pass. */
+/** QAPI schema, error.json, QapiErrorClass. Most errors are GenericError; unknown classes pass. */
 export type QmpErrorClass =
   | "GenericError"
   | "CommandNotFound"
@@ -62,11 +73,11 @@ export class QmpTimeoutError extends QmpError {
   override name = "QmpTimeoutError";
   readonly command: string;
   readonly deadlineMs: number;
-  /** False: QEMU has never seen the command, so it certainly did not run and never will. */
+  /** False: QEMU has not received the command and will not run it. */
   readonly sent: boolean;
 
   constructor(command: string, deadlineMs: number, sent: boolean) {
-    const state = sent ? "" : ", it was not sent";
+    const state = sent ? "" : "; it was not sent";
     super(`Expected \`${command}\` to finish within ${deadlineMs} ms${state}`);
     this.command = command;
     this.deadlineMs = deadlineMs;
@@ -81,18 +92,18 @@ export class QmpBusyError extends QmpError {
   readonly limit: number;
 
   constructor(command: string, limit: number) {
-    super(`Failed to queue \`${command}\`: ${limit} calls wait already`);
+    super(`Failed to queue \`${command}\`: ${limit} calls are waiting`);
     this.command = command;
     this.limit = limit;
   }
 }
 
-/** The session ended before the call did; the reason of the end is in `cause`, if it was not `close()`. */
+/** The session ended before the call did. `cause` is the reason, absent after `close()`. */
 export class QmpDisconnectedError extends QmpError {
   override name = "QmpDisconnectedError";
   /** The call that was cut off; undefined on the error that `closed` resolves with. */
   readonly command: string | undefined;
-  /** False: QEMU has never seen the command. */
+  /** False: QEMU has not received the command. */
   readonly sent: boolean;
 
   constructor(

@@ -2,20 +2,20 @@ import type { QmpCounters } from "./counters.ts";
 import { QmpDisconnectedError, type QmpError, QmpTimeoutError } from "./error.ts";
 import type { QmpEvent } from "./events.ts";
 
-/** May be async; what it throws or rejects with goes to `onListenerError` and stops nobody else. */
+/** May be async. An error or rejection goes to `onListenerError`; other listeners still run. */
 export type QmpEventListener<Name extends string = string> = (
   event: QmpEvent<Name>,
 ) => void | Promise<void>;
 
-export interface WaitForOptions {
+export type WaitForOptions = {
   /** How long to wait, in milliseconds. No default: an event has no natural deadline. */
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
-}
+};
 
 type Listener = (event: QmpEvent) => void | Promise<void>;
 
-/** Hands events to listeners, in order, one event to all before the next. */
+/** Delivers events to listeners in order: one event to all of them before the next. */
 export class EventHub {
   readonly #counters: QmpCounters;
   readonly #onListenerError: (error: unknown, event: QmpEvent) => void;
@@ -40,7 +40,7 @@ export class EventHub {
 
   deliver(event: QmpEvent): void {
     this.#counters.eventsDelivered += 1;
-    // A copy: listeners added meanwhile start with the next event, removed ones are skipped.
+    // A copy: a listener added in this loop starts with the next event, a removed one is skipped.
     for (const subscription of [...this.#subscriptions]) {
       if (subscription.name !== "*" && subscription.name !== event.name) continue;
       if (this.#subscriptions.has(subscription)) this.#call(subscription.listener, event);
@@ -61,7 +61,7 @@ export class EventHub {
     });
     const onAbort = () => reject(signal?.reason);
     const timer = setTimeout(() => {
-      // One more turn of the event loop: what already lies in the socket is not late.
+      // After one more turn of the event loop: an event that is already in the socket is in time.
       setImmediate(() => reject(new QmpTimeoutError("waitFor", timeoutMs, false)));
     }, timeoutMs);
     signal?.addEventListener("abort", onAbort, { once: true });
@@ -74,7 +74,7 @@ export class EventHub {
     });
   }
 
-  /** Ends every wait; listeners hear nothing more. */
+  /** Ends every wait; no listener is called from here on. */
   end(cause: QmpError | undefined): void {
     this.#ended = cause ?? "closed";
     this.#subscriptions.clear();

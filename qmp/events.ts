@@ -5,7 +5,7 @@ import type { WireEvent } from "./message.ts";
 
 /**
  * Events the project knows. Members beyond these pass, and so do events that are not listed, with
- * their data as it came. Order of events in a migration: see MIGRATION.
+ * their data unchanged. Order of events in a migration: see MIGRATION.
  */
 const eventData = {
   /**
@@ -21,7 +21,7 @@ const eventData = {
   SUSPEND: z.looseObject({}),
   WAKEUP: z.looseObject({}),
   POWERDOWN: z.looseObject({}),
-  /** `guest`: the guest asked for it; `reason` e.g. host-qmp-quit, host-signal, guest-shutdown. */
+  /** `guest`: the guest requested it; `reason` e.g. host-qmp-quit, host-signal, guest-shutdown. */
   SHUTDOWN: z.looseObject({ guest: z.boolean(), reason: z.string() }),
   RESET: z.looseObject({ guest: z.boolean(), reason: z.string() }),
   GUEST_PANICKED: z.looseObject({ action: z.string() }),
@@ -60,17 +60,17 @@ export type QmpEventData<Name extends string> = Name extends QmpEventName
   ? z.output<EventSchemas[Name]>
   : Readonly<Record<string, unknown>>;
 
-export interface QmpEvent<Name extends string = string> {
+export type QmpEvent<Name extends string = string> = {
   readonly name: Name;
   readonly data: QmpEventData<Name>;
   /**
-   * QEMU's own wall clock in milliseconds with microseconds as fraction: correct also for events that
-   * came late because QEMU's monitor was held up during the downtime. NaN if QEMU had no clock.
+   * QEMU's wall clock, in milliseconds with microseconds as fraction. It is correct also for an event
+   * that arrives late because QEMU's monitor was blocked in the downtime. NaN if QEMU had no time.
    */
   readonly timestampMs: number;
   /** How many events this one stands for: 1, or more for a coalesced MIGRATION_PASS. */
   readonly count: number;
-}
+};
 
 /** Narrows an event from a `"*"` listener or `waitFor`. */
 export function isQmpEvent<Name extends string>(
@@ -80,10 +80,10 @@ export function isQmpEvent<Name extends string>(
   return event.name === name;
 }
 
-/** Checks a wire event against its schema. Throws QmpProtocolError if a known event is malformed. */
+/** Checks an event against its schema. @throws QmpProtocolError when a known event is malformed */
 export function readEvent(wire: WireEvent, count = 1): QmpEvent {
   const { seconds, microseconds } = wire.timestamp;
-  // The specification: both are -1 when the host's time could not be had.
+  // qmp-spec, "Asynchronous events": both are -1 when the host's time is not available.
   const timestampMs = seconds < 0 ? Number.NaN : seconds * 1000 + microseconds / 1000;
   return { name: wire.event, data: readData(wire), timestampMs, count };
 }

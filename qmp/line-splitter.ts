@@ -1,10 +1,11 @@
 import { QmpProtocolError } from "./error.ts";
 
-const lineFeed = 0x0a;
+const LINE_FEED = 0x0a;
 
 /**
- * Cuts a byte stream into lines, without the line feed. Works on bytes, so a character or a line may
- * be split anywhere between chunks. A line longer than `lineBytesMax` throws QmpProtocolError.
+ * Cuts a byte stream into lines, without the line feed. It works on bytes, so a chunk may end anywhere,
+ * also inside a character. Lines end in CRLF (qmp-spec, "General Definitions"); the CR is white space to
+ * JSON and stays.
  */
 export class LineSplitter {
   readonly #lineBytesMax: number;
@@ -15,14 +16,15 @@ export class LineSplitter {
     this.#lineBytesMax = lineBytesMax;
   }
 
-  /** True while the beginning of a line waits for its end. */
+  /** The last chunk ended inside a line. */
   get isMidLine(): boolean {
     return this.#partsBytes > 0;
   }
 
+  /** @throws QmpProtocolError for a line longer than `lineBytesMax` */
   *push(chunk: Buffer): Generator<Buffer, void, void> {
     let start = 0;
-    for (let end = chunk.indexOf(lineFeed); end >= 0; end = chunk.indexOf(lineFeed, start)) {
+    for (let end = chunk.indexOf(LINE_FEED); end >= 0; end = chunk.indexOf(LINE_FEED, start)) {
       const line = this.#finish(chunk.subarray(start, end));
       start = end + 1;
       if (line.length > 0) yield line;

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { figure } from "./integer.ts";
 
-/** `query-status`. `running` false also while QEMU holds the guest for a switchover. */
+/** `query-status`. `running` is false also while QEMU holds the guest in a switchover. */
 export const StatusInfo = z.looseObject({ running: z.boolean(), status: z.string() });
 export type StatusInfo = z.infer<typeof StatusInfo>;
 
@@ -48,7 +48,7 @@ export const CpuDefinition = z.looseObject({
   "migration-safe": z.boolean().optional(),
   static: z.boolean().optional(),
   deprecated: z.boolean().optional(),
-  /** What this host lacks for the model; empty means it runs here. */
+  /** Features of the model that this host lacks; empty: the model runs here. */
   "unavailable-features": z.array(z.string()).optional(),
 });
 export type CpuDefinition = z.infer<typeof CpuDefinition>;

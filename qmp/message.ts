@@ -3,13 +3,14 @@ import { QmpProtocolError } from "./error.ts";
 import { parseJson, stringifyJson } from "./integer.ts";
 
 /**
- * Messages on the wire (QEMU docs/interop/qmp-spec): one JSON object per line.
+ * Messages on the wire, one JSON object per line (QEMU docs/interop/qmp-spec.rst, below "qmp-spec";
+ * the section is named beside each).
  *
- *   <- {"QMP": {"version": {...}, "capabilities": ["oob"]}}              greeting, once
- *   -> {"execute": "qmp_capabilities", "arguments": {...}, "id": 1}      ends negotiation
- *   <- {"return": {}, "id": 1}  or  {"error": {"class", "desc"}, "id": 1}
- *   -> {"exec-oob": "yank", "arguments": {...}, "id": 2}                 overtakes, if negotiated
- *   <- {"event": "STOP", "timestamp": {"seconds", "microseconds"}, "data": {...}}   at any time
+ *   <- {"QMP": {"version": {...}, "capabilities": ["oob"]}}    "Server Greeting", once
+ *   -> {"execute": "qmp_capabilities", "arguments": {...}, "id": 1}   "Capabilities Negotiation"
+ *   <- {"return": {}, "id": 1}  or  {"error": {"class", "desc"}, "id": 1}   "Commands Responses"
+ *   -> {"exec-oob": "yank", "arguments": {...}, "id": 2}     "Out-of-band execution"
+ *   <- {"event": "STOP", "timestamp": {"seconds", "microseconds"}, "data": {...}}   "Asynchronous events"
  */
 export type QmpMessage =
   | { readonly kind: "greeting"; readonly greeting: QmpGreeting }
@@ -47,12 +48,12 @@ const WireEvent = z.looseObject({
 });
 export type WireEvent = z.infer<typeof WireEvent>;
 
-export interface QmpRequest {
+export type QmpRequest = {
   readonly id: number;
   readonly command: string;
   readonly arguments?: object | undefined;
   readonly oob: boolean;
-}
+};
 
 export function encodeRequest(request: QmpRequest): string {
   const { id, command, oob } = request;
@@ -64,7 +65,11 @@ export function encodeRequest(request: QmpRequest): string {
   return `${stringifyJson(message)}\n`;
 }
 
-/** Reads one line. Throws QmpProtocolError on everything that is not a QMP server's message. */
+/**
+ * Reads one line. Members beyond the expected ones pass (qmp-spec, "Compatibility Considerations").
+ *
+ * @throws QmpProtocolError when it is not a message of a QMP server
+ */
 export function decodeMessage(line: Uint8Array): QmpMessage {
   const message = decodeObject(line);
   if ("event" in message) return { kind: "event", event: parse(WireEvent, message) };
@@ -77,12 +82,12 @@ export function decodeMessage(line: Uint8Array): QmpMessage {
   throw new QmpProtocolError(`Expected a QMP message, got members ${Object.keys(message)}`);
 }
 
-const utf8 = new TextDecoder("utf-8", { fatal: true });
+const UTF8 = new TextDecoder("utf-8", { fatal: true });
 
 function decodeObject(line: Uint8Array): Record<string, unknown> {
   let value: unknown;
   try {
-    value = parseJson(utf8.decode(line));
+    value = parseJson(UTF8.decode(line));
   } catch (cause) {
     throw new QmpProtocolError(`Expected a line of JSON, got ${excerpt(line)}`, { cause });
   }

@@ -68,7 +68,7 @@ export const MigrationInfo = z.looseObject({
   "error-desc": z.string().optional(),
   "total-time": optionalFigure,
   "setup-time": optionalFigure,
-  /** `Number.MAX_SAFE_INTEGER` when QEMU says 2^63-1: no bandwidth. */
+  /** `Number.MAX_SAFE_INTEGER` for 2^63-1: no bandwidth. */
   "expected-downtime": optionalFigure,
   /** STOP to end, measured on the source, including the wait in pre-switchover. */
   downtime: optionalFigure,
@@ -109,7 +109,7 @@ export const MigrationParameters = z.looseObject({
 export type MigrationParameters = z.infer<typeof MigrationParameters>;
 
 /** `migrate-set-parameters`; limits and versions beside each. QEMU refuses the whole call on one error. */
-export interface MigrationParametersUpdate {
+export type MigrationParametersUpdate = {
   /** Milliseconds, 0..2,000,000; default 300. */
   readonly "downtime-limit"?: number;
   /** Bytes per second, 0 = unlimited; default 134,217,728. */
@@ -153,14 +153,14 @@ export interface MigrationParametersUpdate {
   /** 8.2+. */
   readonly mode?: string;
   readonly "x-checkpoint-delay"?: number;
-}
+};
 
 /** Exactly one of the two; `channels` needs 8.2+. */
 export type MigrationEndpoint =
   | { readonly uri: string; readonly channels?: never }
   | { readonly channels: readonly MigrationChannel[]; readonly uri?: never };
 
-export interface MigrationChannel {
+export type MigrationChannel = {
   readonly "channel-type": "main" | "cpr";
   readonly addr: { readonly transport: string; readonly [member: string]: unknown };
-}
+};

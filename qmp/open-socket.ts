@@ -10,48 +10,49 @@ export function describeAddress(address: QmpAddress): string {
   return "path" in address ? address.path : `${address.host}:${address.port}`;
 }
 
-export interface OpenSocketOptions {
+export type OpenSocketOptions = {
   /** On the clock of `performance.now()`. */
   readonly deadlineAtMs: number;
   readonly retry: boolean;
   readonly signal?: AbortSignal | undefined;
-}
+};
 
-// What a QEMU that is still starting looks like; anything else will not get better by waiting.
-const retryableCodes = new Set(["ENOENT", "ECONNREFUSED", "ECONNRESET", "EAGAIN"]);
-const retryFirstMs = 10;
-const retryMostMs = 200;
+/** Errors while QEMU is still starting; others do not go away by waiting. */
+const RETRYABLE_CODES = new Set(["ENOENT", "ECONNREFUSED", "ECONNRESET", "EAGAIN"]);
+const RETRY_FIRST_MS = 10;
+const RETRY_MAX_MS = 200;
 
 /**
- * Connects, again and again until the deadline while nobody listens there yet. Throws
- * QmpConnectError, or the signal's reason.
+ * Connects; tries again until the deadline while nothing listens there yet.
+ *
+ * @throws QmpConnectError, or the signal's reason
  */
 export async function openSocket(address: QmpAddress, options: OpenSocketOptions): Promise<Socket> {
   const { deadlineAtMs, retry, signal } = options;
-  for (let attempts = 1, pauseMs = retryFirstMs; ; attempts++) {
+  for (let attempts = 1, pauseMs = RETRY_FIRST_MS; ; attempts++) {
     signal?.throwIfAborted();
     const restMs = Math.max(0, deadlineAtMs - performance.now());
     const result = await tryOnce(address, restMs, signal);
     if (!(result instanceof Error)) return result;
     signal?.throwIfAborted();
     const code = (result as NodeJS.ErrnoException).code ?? "";
-    const isLast = !retry || !retryableCodes.has(code) || performance.now() >= deadlineAtMs;
+    const isLast = !retry || !RETRYABLE_CODES.has(code) || performance.now() >= deadlineAtMs;
     if (isLast) {
       const why = `${code || result.message} after ${attempts} attempt(s)`;
       throw new QmpConnectError(describeAddress(address), attempts, why, { cause: result });
     }
     const pauseRestMs = Math.max(1, Math.min(pauseMs, deadlineAtMs - performance.now()));
     await sleep(pauseRestMs, undefined, signal ? { signal } : {}).catch(() => undefined);
-    pauseMs = Math.min(pauseMs * 2, retryMostMs);
+    pauseMs = Math.min(pauseMs * 2, RETRY_MAX_MS);
   }
 }
 
-// A paused socket reads on until its buffer is full; this makes it stop after the next chunk.
-const readStopsAtOnce = { readableHighWaterMark: 1 };
+// A paused socket goes on reading until its buffer is full: a buffer of one byte is full at once.
+const SMALL_READ_BUFFER = { readableHighWaterMark: 1 };
 
 function tryOnce(address: QmpAddress, timeoutMs: number, signal: AbortSignal | undefined) {
   return new Promise<Socket | Error>((resolve) => {
-    const socket = connect({ ...address, noDelay: true, ...readStopsAtOnce } as NetConnectOpts);
+    const socket = connect({ ...address, noDelay: true, ...SMALL_READ_BUFFER } as NetConnectOpts);
     const onConnect = () => settle(socket);
     const settle = (result: Socket | Error) => {
       clearTimeout(timer);

@@ -12,7 +12,7 @@ describe("isPassLine", () => {
     ["an event of a longer name", `{${timestamp}, "event": "MIGRATION_PASSED"}`, false],
     ["another order of members", `{"event": "MIGRATION_PASS", ${timestamp}}`, false],
     [
-      "an answer that tells of it",
+      "an answer that contains it",
       `{"return": [{"x": {}, "event": "MIGRATION_PASS"}], "id": 1}`,
       false,
     ],
@@ -22,7 +22,7 @@ describe("isPassLine", () => {
       false,
     ],
     ["a short line", "{", false],
-  ])("tells %s", (_what, line, expected) => {
+  ])("recognises %s", (_what, line, expected) => {
     expect(isPassLine(Buffer.from(line))).toBe(expected);
   });
 });
@@ -58,7 +58,7 @@ describe("PassCoalescer", () => {
     expect(counters).toMatchObject({ passEventsReceived: 4, passEventsCoalesced: 2 });
   });
 
-  it("delivers a lone event at once after a pause, and leaves no timer", () => {
+  it("delivers a lone event at once after a pause, and starts no timer", () => {
     const { delivered, add } = create();
     add("1");
     vi.advanceTimersByTime(100);

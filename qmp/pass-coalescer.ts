@@ -1,22 +1,22 @@
 import type { QmpCounters } from "./counters.ts";
 
 // {"timestamp": {"seconds": 1795251070, "microseconds": 430749}, "event": "MIGRATION_PASS", "data": ...
-const prefix = '{"timestamp": {';
-const needle = '}, "event": "MIGRATION_PASS"';
-const needleOffsetMax = 100;
+const PREFIX = '{"timestamp": {';
+const NEEDLE = '}, "event": "MIGRATION_PASS"';
+const NEEDLE_OFFSET_MAX = 100;
 
-const floodCount = 32;
+const FLOOD_COUNT = 32;
 
 /**
- * Recognises the line QEMU writes for MIGRATION_PASS without reading it as JSON. The brace before
- * "event" closes the timestamp, so the match is at the top level and not inside a string. A line that
- * spells the event otherwise is merely slower: it goes through JSON and meets the coalescer there.
+ * Recognises the line QEMU writes for MIGRATION_PASS without parsing JSON. The brace before "event"
+ * closes the timestamp, so the match is at the top level and not inside a string. A line with other
+ * spacing or order is parsed as JSON and reaches the coalescer from there, only slower.
  */
 export function isPassLine(line: Buffer): boolean {
   if (line.length > 512 || line[2] !== 0x74) return false;
-  const offset = line.indexOf(needle, prefix.length, "latin1");
-  if (offset < 0 || offset > needleOffsetMax) return false;
-  return line.toString("latin1", 0, prefix.length) === prefix;
+  const offset = line.indexOf(NEEDLE, PREFIX.length, "latin1");
+  if (offset < 0 || offset > NEEDLE_OFFSET_MAX) return false;
+  return line.toString("latin1", 0, PREFIX.length) === PREFIX;
 }
 
 /**
@@ -42,9 +42,9 @@ export class PassCoalescer {
     this.#deliver = options.deliver;
   }
 
-  /** True when many came since the last delivery, and nothing but them. */
+  /** Many have come since the last delivery, and no other event. */
   get isFlooded(): boolean {
-    return this.#count >= floodCount;
+    return this.#count >= FLOOD_COUNT;
   }
 
   add(line: Buffer): void {
@@ -59,7 +59,7 @@ export class PassCoalescer {
     else this.#timer = setTimeout(() => this.flush(), restMs);
   }
 
-  /** Delivers what waits; called before any other event so that order is kept. */
+  /** Delivers what waits. Called before any other event, to keep the order. */
   flush(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;

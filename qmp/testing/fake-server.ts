@@ -5,31 +5,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { stringifyJson } from "../integer.ts";
 import type { QmpAddress } from "../open-socket.ts";
-import { FakeSession } from "./fake-session.ts";
+import { type FakeRequest, FakeSession, type FakeSessionOptions } from "./fake-session.ts";
 
-export interface FakeRequest {
-  readonly command: string;
-  readonly arguments: Readonly<Record<string, unknown>>;
-  readonly oob: boolean;
-  readonly id: unknown;
-}
-
-/** Returns the answer (undefined answers `{}`); throws FakeQmpError (fake-error.ts) to answer with an error. */
-export type FakeCommand = (request: FakeRequest) => unknown;
-
-export interface FakeServerOptions {
-  /** What the fake knows beside `qmp_capabilities`; anything else is answered CommandNotFound. */
-  readonly commands?: Readonly<Record<string, FakeCommand>>;
-  /** Offered in the greeting. Default `["oob"]`. */
-  readonly capabilities?: readonly string[];
-  readonly version?: { readonly major: number; readonly minor: number; readonly micro: number };
-  /** A line to send in place of the greeting; null: stay silent. */
-  readonly greeting?: string | null;
-  /** Cuts what is sent into the chunks that the client is to receive. Default: as it comes. */
-  readonly chunk?: (bytes: Buffer) => readonly Buffer[];
+export type FakeServerOptions = FakeSessionOptions & {
   /** Listen on 127.0.0.1 instead of a UNIX socket. */
   readonly tcp?: boolean;
-}
+};
 
 /**
  * A scripted QMP server for tests. Like QEMU it serves one client at a time, executes in-band commands
@@ -45,7 +26,7 @@ export class FakeQmpServer {
   readonly address: QmpAddress;
   /** All requests that were read, in order. */
   readonly requests: FakeRequest[] = [];
-  /** Names the fake did not know; tests that mean to be exact expect it to be empty. */
+  /** Commands the fake did not know: empty when a test has scripted everything it uses. */
   readonly unknownCommands: string[] = [];
   readonly #server: Server;
   readonly #dir: string;
@@ -103,12 +84,12 @@ export class FakeQmpServer {
     }
   }
 
-  /** Sends bytes as they are. Throws if no client is connected. */
+  /** Sends bytes as they are. @throws Error when no client is connected */
   send(data: string | Buffer): Promise<void> {
     return this.#current().send(data);
   }
 
-  /** "in-band": the main loop hangs, out-of-band works. "all": like a stopped process. */
+  /** "in-band": the main loop hangs, out-of-band works. "all": the process is stopped. */
   stall(what: "in-band" | "all"): void {
     this.#current().stall(what);
   }
@@ -117,7 +98,7 @@ export class FakeQmpServer {
     this.#current().resume();
   }
 
-  /** Drops the connection; the server listens on. */
+  /** Drops the connection; the server goes on listening. */
   cut(): void {
     this.#current().cut();
   }

@@ -3,15 +3,39 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { stringifyJson } from "../integer.ts";
 import { LineSplitter } from "../line-splitter.ts";
 import { FakeQmpError } from "./fake-error.ts";
-import type { FakeRequest, FakeServerOptions } from "./fake-server.ts";
 
-// monitor/monitor-internal.h, QMP_REQ_QUEUE_LEN_MAX: at this length QEMU stops reading the socket.
-const queueLengthMax = 8;
+/** QEMU monitor/monitor-internal.h, QMP_REQ_QUEUE_LEN_MAX: with so many QEMU stops reading. */
+const QUEUE_LENGTH_MAX = 8;
 
-/** One client of the fake, with QEMU's order of execution: in-band one by one, out-of-band at once. */
+export type FakeRequest = {
+  readonly command: string;
+  readonly arguments: Readonly<Record<string, unknown>>;
+  readonly oob: boolean;
+  readonly id: unknown;
+};
+
+/** Returns the answer (undefined: `{}`). @throws FakeQmpError to answer with an error */
+export type FakeCommand = (request: FakeRequest) => unknown;
+
+export type FakeSessionOptions = {
+  /** What the fake knows beside `qmp_capabilities`; anything else is answered CommandNotFound. */
+  readonly commands?: Readonly<Record<string, FakeCommand>>;
+  /** Offered in the greeting. Default `["oob"]`. */
+  readonly capabilities?: readonly string[];
+  readonly version?: { readonly major: number; readonly minor: number; readonly micro: number };
+  /** A line to send in place of the greeting; null: send nothing. */
+  readonly greeting?: string | null;
+  /** Cuts what is sent into the chunks that the client is to receive. Default: as it comes. */
+  readonly chunk?: (bytes: Buffer) => readonly Buffer[];
+};
+
+/**
+ * One client of the fake. Commands are executed in QEMU's order: in-band ones one after the other,
+ * out-of-band ones at once.
+ */
 export class FakeSession {
   readonly #socket: Socket;
-  readonly #options: FakeServerOptions;
+  readonly #options: FakeSessionOptions;
   readonly #onRequest: (request: FakeRequest, isKnown: boolean) => void;
   readonly #splitter = new LineSplitter(64 * 1024 * 1024);
   readonly #inbox: Buffer[] = [];
@@ -25,7 +49,7 @@ export class FakeSession {
 
   constructor(
     socket: Socket,
-    options: FakeServerOptions,
+    options: FakeSessionOptions,
     onRequest: (request: FakeRequest, isKnown: boolean) => void,
   ) {
     this.#socket = socket;
@@ -56,7 +80,7 @@ export class FakeSession {
     this.#socket.destroy();
   }
 
-  /** Writes bytes in order, cut up by the option `chunk`; resolves when they are with the kernel. */
+  /** Writes bytes in order, cut by the option `chunk`; resolves when the kernel has taken them. */
   send(data: string | Buffer): Promise<void> {
     this.#writing = this.#writing.then(() => this.#write(Buffer.from(data)));
     return this.#writing;
@@ -77,7 +101,7 @@ export class FakeSession {
   }
 
   #read(): void {
-    while (this.#stalled !== "all" && this.#queue.length < queueLengthMax) {
+    while (this.#stalled !== "all" && this.#queue.length < QUEUE_LENGTH_MAX) {
       const line = this.#inbox.shift();
       if (!line) return;
       this.#take(line);

@@ -6,29 +6,29 @@ import { delimiter, join } from "node:path";
 import { QmpClient } from "../client.ts";
 import type { QmpConnectOptions } from "../client-options.ts";
 
-export interface SpawnQemuOptions {
+export type SpawnQemuOptions = {
   /** Default: `findQemu()`. */
   readonly binary?: string;
   /** Added to `-nodefaults -display none -accel tcg -m 32` and the monitor. */
   readonly args?: readonly string[];
   readonly connect?: QmpConnectOptions;
-}
+};
 
-export interface RealQemu {
+export type RealQemu = {
   readonly client: QmpClient;
   readonly pid: number;
-  /** Removed by `close()`; holds `qmp.sock` and whatever the test puts there. */
+  /** Holds `qmp.sock` and what the test puts there; removed by `close()`. */
   readonly dir: string;
   readonly socketPath: string;
-  /** Resolves when the process is gone. */
+  /** Resolves when the process has exited. */
   readonly exited: Promise<{ readonly code: number | null; readonly signal: string | null }>;
   /** The last 64 KiB of standard error. */
   stderr(): string;
-  /** Sends a signal, e.g. SIGSTOP; false if the process is gone. */
+  /** Sends a signal, e.g. SIGSTOP; false if the process has exited. */
   kill(signal: NodeJS.Signals): boolean;
   /** Kills the process, waits for it, removes the directory. May be called again. */
   close(): Promise<void>;
-}
+};
 
 /** $SWITCHYARD_QEMU, else `qemu-system-x86_64` on PATH, else undefined: skip the test. */
 export function findQemu(): string | undefined {
@@ -39,7 +39,7 @@ export function findQemu(): string | undefined {
     .find(isExecutable);
 }
 
-/** Starts a bare QEMU and connects to it. Throws with QEMU's standard error if it does not start. */
+/** Starts a bare QEMU and connects to it. @throws Error with QEMU's standard error */
 export async function spawnQemu(options: SpawnQemuOptions = {}): Promise<RealQemu> {
   const binary = options.binary ?? findQemu();
   if (!binary) throw new Error("Expected qemu-system-x86_64 on PATH or in $SWITCHYARD_QEMU");
@@ -81,9 +81,9 @@ async function connectOrExit(
   exited: RealQemu["exited"],
   options: QmpConnectOptions = {},
 ): Promise<QmpClient> {
-  const gone = new AbortController();
-  void exited.then(({ code, signal }) => gone.abort(new Error(`QEMU exited: ${code ?? signal}`)));
-  const signal = options.signal ? AbortSignal.any([options.signal, gone.signal]) : gone.signal;
+  const exit = new AbortController();
+  void exited.then(({ code, signal }) => exit.abort(new Error(`QEMU exited: ${code ?? signal}`)));
+  const signal = options.signal ? AbortSignal.any([options.signal, exit.signal]) : exit.signal;
   return QmpClient.connect({ path }, { connectTimeoutMs: 20_000, ...options, signal });
 }
 
@@ -102,7 +102,7 @@ function watchExit(child: ChildProcess): RealQemu["exited"] {
   });
 }
 
-// The last line of defence: a test that forgot close(), or a runner that ends early.
+/** For a test that forgot `close()`, or a runner that ends early. */
 function guard(child: ChildProcess, dir: string): () => void {
   const onExit = () => {
     child.kill("SIGKILL");
