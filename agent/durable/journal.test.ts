@@ -17,7 +17,7 @@ function reopen(path: string): Entry[] {
 }
 
 describe("a journal", () => {
-  it("gives back what was appended, over restarts, readable by its owner only", () => {
+  it("returns what was appended, over restarts, readable by its owner only", () => {
     const path = join(testFolder(), "state", "x.jsonl");
     for (const n of [1, 2]) {
       const journal = new JournalFile<Entry>(path, () => []);
@@ -39,7 +39,7 @@ describe("a journal", () => {
     expect(reopen(path)).toEqual(numbers(1, 2));
   });
 
-  it("keeps a last line that only lacks its end", () => {
+  it("keeps a last line that lacks only its line feed", () => {
     const path = join(testFolder(), "x.jsonl");
     writeFileSync(path, '{"n":1}');
     const journal = new JournalFile<Entry>(path, () => []);
@@ -49,7 +49,7 @@ describe("a journal", () => {
     expect(reopen(path)).toEqual(numbers(1, 2));
   });
 
-  it("is made anew of what is live, and never without the newest entry", () => {
+  it("is rewritten with the live entries, and always has the newest one", () => {
     const path = join(testFolder(), "x.jsonl");
     const live: Entry[] = [];
     const journal = new JournalFile<Entry>(path, () => live.slice(-2), 5);
@@ -63,9 +63,9 @@ describe("a journal", () => {
     journal.close();
   });
 
-  it("stays as it was when it cannot be made anew", () => {
+  it("is unchanged when it cannot be rewritten", () => {
     const path = join(testFolder(), "x.jsonl");
-    // Nobody can write there.
+    // A folder: the new file cannot be written.
     mkdirSync(`${path}.new`);
     const journal = new JournalFile<Entry>(path, () => [], 2);
     journal.open();
@@ -74,7 +74,7 @@ describe("a journal", () => {
     expect(reopen(path)).toEqual(numbers(1, 2, 3, 4));
   });
 
-  it("refuses an entry that the disk takes only a part of, and goes on after it", () => {
+  it("refuses an entry that is written only in part, and takes the next one", () => {
     const path = join(testFolder(), "x.jsonl");
     // A file size limit of 1 KiB cuts a write short just as a full disk does.
     const script = `
@@ -100,16 +100,19 @@ describe("a journal", () => {
     expect(reopen(path).at(-1)).toEqual({ n: 1_000 });
   });
 
-  it("says so when it cannot be read", () => {
+  it("refuses to open when it cannot be read", () => {
     const path = join(testFolder(), "x.jsonl");
     mkdirSync(path);
     expect(() => new JournalFile<Entry>(path, () => []).open()).toThrow("EISDIR");
   });
 
-  it("skips lines that are no JSON in the middle", () => {
+  it("skips lines that are not JSON, and counts them", () => {
     const path = join(testFolder(), "x.jsonl");
     writeFileSync(path, '{"n":1}\n\n###\n{"n":2}\n');
-    expect(reopen(path)).toEqual(numbers(1, 2));
+    const journal = new JournalFile<Entry>(path, () => []);
+    expect(journal.open()).toEqual(numbers(1, 2));
+    expect(journal.skippedLines).toBe(1);
+    journal.close();
     expect(readFileSync(path, "utf8")).toContain("###");
   });
 });

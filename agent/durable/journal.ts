@@ -1,20 +1,11 @@
-import {
-  closeSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from "node:fs";
 import { dirname } from "node:path";
+import { replaceAndOpen, writeAll } from "./replace-file.ts";
 
 /**
- * An append-only file of JSON lines that can be read back after a crash and made anew when it has
- * grown. A line is written with one write(2), so it survives the death of the agent; it is not
- * synced, since a crash of the host ends its guests as well. A torn line is dropped.
+ * An append-only file of JSON lines, which is read back after a crash and rewritten with the entries
+ * still needed when it has grown. A line is written with one write(2), so it survives the death of the
+ * agent; it is not synced, since a crash of the host ends its guests as well. A torn line is dropped.
  */
 export class JournalFile<Entry> {
   readonly #path: string;
@@ -22,10 +13,11 @@ export class JournalFile<Entry> {
   readonly #live: () => Iterable<Entry>;
   #descriptor: number | undefined;
   #lines = 0;
-  /** The file ends in the middle of a line, which must not swallow the next entry. */
+  #skippedLines = 0;
+  /** The file ends in the middle of a line; the next entry must start on a line of its own. */
   #torn = false;
 
-  /** `live` yields the entries that are still needed: what is left when the file is made anew. */
+  /** `live` yields the entries that are still needed: the content when the file is rewritten. */
   constructor(path: string, live: () => Iterable<Entry>, linesMax = 5_000) {
     this.#path = path;
     this.#live = live;
@@ -35,32 +27,36 @@ export class JournalFile<Entry> {
   /**
    * Reads all entries in order and opens the file for appending.
    *
-   * @throws the file system's error when it cannot be read: nothing is known then, so nothing may
-   *   be done.
+   * @throws the file system's error when it cannot be read: then nothing is known, and the agent must
+   *   not start
    */
   open(): Entry[] {
     mkdirSync(dirname(this.#path), { recursive: true, mode: 0o700 });
     const text = existsSync(this.#path) ? readFileSync(this.#path, "utf8") : "";
-    const entries = parse<Entry>(text);
+    const lines = text.split("\n").filter((line) => line !== "");
+    const entries = lines.flatMap((line) => parse<Entry>(line));
+    this.#skippedLines = lines.length - entries.length;
     this.#descriptor = openSync(this.#path, "a", 0o600);
     this.#lines = entries.length;
     this.#torn = text !== "" && !text.endsWith("\n");
     return entries;
   }
 
+  /** Lines that `open` could not read. */
+  get skippedLines(): number {
+    return this.#skippedLines;
+  }
+
   /**
-   * @throws the file system's error (such as ENOSPC): then nothing may be done that needs the entry.
+   * @throws the file system's error (such as ENOSPC): then nothing may be done that needs the entry
    */
   append(entry: Entry): void {
     if (this.#descriptor === undefined) throw new Error("Expected the journal to be open");
-    // Before the entry is written: what is live does not hold it yet.
+    // Before the entry is written: `live` does not yield it yet.
     if (this.#lines >= this.#linesMax) this.#compact();
     const line = Buffer.from(`${this.#torn ? "\n" : ""}${JSON.stringify(entry)}\n`);
     this.#torn = true;
-    // A full disk may take a part of it; the rest then meets the error.
-    for (let written = 0; written < line.length; ) {
-      written += writeSync(this.#descriptor, line, written);
-    }
+    writeAll(this.#descriptor, line);
     this.#torn = false;
     this.#lines += 1;
   }
@@ -72,19 +68,13 @@ export class JournalFile<Entry> {
 
   #compact(): void {
     const lines = [...this.#live()].map((entry) => `${JSON.stringify(entry)}\n`);
-    // What is live may be close to the limit: then the next attempt is that much later.
+    // The live entries may be near the limit: then the next rewrite is half the limit away.
     this.#lines = Math.min(lines.length, this.#linesMax / 2);
-    const next = `${this.#path}.new`;
-    let descriptor: number | undefined;
+    let descriptor: number;
     try {
-      writeFileSync(next, lines.join(""), { mode: 0o600 });
-      descriptor = openSync(next, "a");
-      renameSync(next, this.#path);
+      descriptor = replaceAndOpen(this.#path, lines.join(""));
     } catch {
-      // Such as a full disk: the old file stays good.
-      if (descriptor !== undefined) closeSync(descriptor);
-      rmSync(next, { recursive: true, force: true });
-      return;
+      return; // Such as a full disk: the old file is unchanged and still open.
     }
     this.close();
     this.#descriptor = descriptor;
@@ -92,13 +82,10 @@ export class JournalFile<Entry> {
   }
 }
 
-function parse<Entry>(text: string): Entry[] {
-  return text.split("\n").flatMap((line) => {
-    if (line === "") return [];
-    try {
-      return [JSON.parse(line) as Entry];
-    } catch {
-      return [];
-    }
-  });
+function parse<Entry>(line: string): Entry[] {
+  try {
+    return [JSON.parse(line) as Entry];
+  } catch {
+    return [];
+  }
 }

@@ -1,19 +1,11 @@
-import {
-  closeSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  writeFileSync,
-} from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { Climb } from "../../core/convergence/ladder.ts";
 import { MigrationId, VmId } from "../../core/id.ts";
 import { ParameterValue, TlsKind } from "../../core/protocol/probe.ts";
 import { VmDefinition } from "../../core/vm.ts";
+import { replaceFile } from "../durable/replace-file.ts";
 
 /** Integers beyond 2^53 are text. */
 const Parameters = z.record(z.string(), ParameterValue);
@@ -75,12 +67,10 @@ const NAME = "guest.json";
 /** An empty file beside it: `everRan`, whatever the manifest says. */
 const RUN_GRANT = "run-grant";
 
-/** Atomic: a reader sees the old or the new one. */
+/** A reader finds the old or the new manifest. @throws the file system's error */
 export function writeManifest(folder: string, manifest: Manifest): void {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const path = join(folder, NAME);
-  writeFileSync(`${path}.new`, JSON.stringify(manifest), { mode: 0o600 });
-  renameSync(`${path}.new`, path);
+  replaceFile(join(folder, NAME), JSON.stringify(manifest));
 }
 
 /**

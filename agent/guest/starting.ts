@@ -1,5 +1,6 @@
-import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { replaceFile } from "../durable/replace-file.ts";
 import { identify } from "../runtime/process.ts";
 import { monitorOption } from "./arguments.ts";
 import { hasManifest, Manifest, writeManifest } from "./manifest.ts";
@@ -9,23 +10,23 @@ const Starting = Manifest.omit({ pid: true, startTicks: true, bootId: true });
 type Starting = Omit<Manifest, "pid" | "startTicks" | "bootId">;
 
 /**
- * Written before QEMU is started: an agent that dies before it knows the process would leave it to
- * nobody. @throws the file system's error: then nothing may be started.
+ * Records a start before QEMU is started. Without it no agent would find the process of a start that
+ * the agent died in.
+ *
+ * @throws the file system's error: then nothing may be started
  */
 export function noteStart(folder: string, starting: Starting): void {
-  const path = join(folder, NAME);
-  writeFileSync(`${path}.new`, JSON.stringify(starting), { mode: 0o600 });
-  renameSync(`${path}.new`, path);
+  replaceFile(join(folder, NAME), JSON.stringify(starting));
 }
 
-/** The manifest says it all from here on. */
+/** The manifest describes the process from here on. */
 export function forgetStart(folder: string): void {
   rmSync(join(folder, NAME), { force: true });
 }
 
 /**
- * Starts that an earlier life of the agent died over: a process that is there gets its manifest, by
- * which it is taken over; where there is none the folder goes.
+ * Finishes starts that an earlier agent died in. A process that was started gets its manifest, by which
+ * it is reattached; without a process the folder is removed.
  */
 export function finishStarts(runDir: string, onError: (folder: string, error: unknown) => void) {
   if (!existsSync(runDir)) return;
@@ -51,7 +52,7 @@ function finishStart(folder: string): void {
   forgetStart(folder);
 }
 
-/** The process with exactly this among its arguments. */
+/** The process that has exactly this argument. */
 function findProcess(argument: string): number | undefined {
   const name = readdirSync("/proc").find((entry) => {
     if (!/^\d+$/.test(entry)) return false;

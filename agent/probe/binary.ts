@@ -7,17 +7,16 @@ import {
   mkdtempSync,
   readFileSync,
   realpathSync,
-  renameSync,
   rmSync,
   statSync,
-  writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { z } from "zod";
 import { QemuProbe } from "../../core/protocol/probe.ts";
 import { QmpClient } from "../../qmp/client.ts";
-import { SANDBOX } from "../guest/arguments.ts";
+import { replaceFile } from "../durable/replace-file.ts";
+import { monitorOption, SANDBOX } from "../guest/arguments.ts";
 import { probeQemu } from "../guest/qemu-probe.ts";
 import { environment } from "../guest/spawn.ts";
 
@@ -25,16 +24,16 @@ const PROBE_MS = 20_000;
 
 const Description = z.strictObject({
   probe: QemuProbe,
-  /** It runs here with the sandbox that guests are started with. */
+  /** It starts on this host with the sandbox of guests. */
   sandbox: z.boolean(),
 });
 export type BinaryDescription = z.infer<typeof Description>;
 
 /**
- * What a QEMU binary can do, asked of a process of it without a guest, kept in `cacheDir` under the
- * identity of the file (path, size, modification time).
+ * What a QEMU binary can do, queried from a process of it without a guest. It is cached in `cacheDir`
+ * under the identity of the file (path, size, modification time).
  *
- * @throws Error when the binary cannot be found or does not answer.
+ * @throws Error when the binary cannot be found or its QMP does not answer
  */
 export async function describeBinary(qemu: string, cacheDir: string): Promise<BinaryDescription> {
   const path = findExecutable(qemu);
@@ -42,15 +41,13 @@ export async function describeBinary(qemu: string, cacheDir: string): Promise<Bi
   const identity = `${path} ${size} ${Math.round(mtimeMs)}`;
   const known = readKnown(cacheDir, identity);
   if (known) return known;
-  const description = await askWithSandbox(path, identity);
+  const description = await probeWithSandbox(path, identity);
   mkdirSync(cacheDir, { recursive: true, mode: 0o700 });
-  const file = cachePath(cacheDir);
-  writeFileSync(`${file}.new`, JSON.stringify(description), { mode: 0o600 });
-  renameSync(`${file}.new`, file);
+  replaceFile(cachePath(cacheDir), JSON.stringify(description));
   return description;
 }
 
-/** The newest cache file that was read: as long as it is the same one, it is not read again. */
+/** The cache file that was read last. It is not read again until it changes. */
 let lastRead: { stamp: string; description: BinaryDescription } | undefined;
 
 function readKnown(cacheDir: string, identity: string): BinaryDescription | undefined {
@@ -63,16 +60,16 @@ function readKnown(cacheDir: string, identity: string): BinaryDescription | unde
   return description;
 }
 
-/** A build without seccomp, or a host that does not allow it, shows by not starting. */
-async function askWithSandbox(path: string, identity: string): Promise<BinaryDescription> {
+/** A build without seccomp, or on a host that does not allow it, does not start with the sandbox. */
+async function probeWithSandbox(path: string, identity: string): Promise<BinaryDescription> {
   try {
-    return { probe: await askProcess(path, identity, SANDBOX), sandbox: true };
+    return { probe: await probeProcess(path, identity, SANDBOX), sandbox: true };
   } catch {
-    return { probe: await askProcess(path, identity, []), sandbox: false };
+    return { probe: await probeProcess(path, identity, []), sandbox: false };
   }
 }
 
-async function askProcess(
+async function probeProcess(
   path: string,
   identity: string,
   sandbox: readonly string[],
@@ -82,8 +79,16 @@ async function askProcess(
   const child = spawn(
     path,
     [
-      ...["-machine", "none", "-nodefaults", "-no-user-config", "-display", "none", "-S"],
-      ...["-qmp", `unix:${socket},server=on,wait=off`, ...sandbox],
+      "-machine",
+      "none",
+      "-nodefaults",
+      "-no-user-config",
+      "-display",
+      "none",
+      "-S",
+      "-qmp",
+      monitorOption(socket),
+      ...sandbox,
     ],
     { stdio: ["ignore", "ignore", "pipe"], env: environment() },
   );
@@ -91,11 +96,11 @@ async function askProcess(
   child.stderr.on("data", (chunk: Buffer) => {
     errors = (errors + chunk.toString()).slice(-2_000);
   });
-  const gone = new Promise<never>((_, reject) => {
+  const ended = new Promise<never>((_, reject) => {
     child.once("error", reject);
     child.once("close", (code) => reject(new Error(`${path} ended with ${code}: ${errors}`)));
   });
-  gone.catch(() => undefined);
+  ended.catch(() => undefined);
   const stop = new AbortController();
   try {
     const connecting = QmpClient.connect(
@@ -103,7 +108,7 @@ async function askProcess(
       { connectTimeoutMs: PROBE_MS, signal: stop.signal },
     );
     connecting.catch(() => undefined);
-    const qmp = await Promise.race([connecting, gone]);
+    const qmp = await Promise.race([connecting, ended]);
     try {
       return await probeQemu(qmp, identity);
     } finally {
@@ -112,12 +117,12 @@ async function askProcess(
   } finally {
     stop.abort();
     child.kill("SIGKILL");
-    await gone.catch(() => undefined);
+    await ended.catch(() => undefined);
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-/** The file an executable's name means, links resolved. */
+/** The file that an executable's name stands for, links resolved. @throws Error when there is none */
 export function findExecutable(name: string): string {
   const folders = name.includes("/") ? [""] : (process.env.PATH ?? "").split(delimiter);
   for (const folder of folders) {
@@ -126,10 +131,12 @@ export function findExecutable(name: string): string {
       accessSync(path, constants.X_OK);
       if (statSync(path).isFile()) return realpathSync(path);
     } catch {
-      // Not here.
+      // Not in this folder.
     }
   }
-  throw new Error(`Failed to find the QEMU binary \`${name}\`: install QEMU or give its path`);
+  throw new Error(
+    `Failed to find the QEMU binary \`${name}\`: install QEMU, or set qemu in the agent's configuration`,
+  );
 }
 
 function cachePath(cacheDir: string): string {
@@ -140,8 +147,8 @@ function readCache(cacheDir: string, identity: string): BinaryDescription | unde
   if (!existsSync(cachePath(cacheDir))) return undefined;
   try {
     const cached = Description.parse(JSON.parse(readFileSync(cachePath(cacheDir), "utf8")));
-    const isOfNow = cached.probe.binary === identity && cached.probe.tlsCredentials !== undefined;
-    return isOfNow ? cached : undefined;
+    const isCurrent = cached.probe.binary === identity && cached.probe.tlsCredentials !== undefined;
+    return isCurrent ? cached : undefined;
   } catch {
     return undefined; // An older agent's cache.
   }
