@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import {
   DeleteMessageBatchCommand,
   type Message,
@@ -6,19 +5,20 @@ import {
   type SQSClient,
 } from "@aws-sdk/client-sqs";
 import { type Command, CommandEnvelope } from "../../core/protocol/command.ts";
+import { Backoff, pause } from "../runtime/backoff.ts";
 import type { Log } from "../runtime/log.ts";
 
-const RETRY_MS = { first: 200, max: 5_000 };
+const RETRY = { firstMs: 200, maxMs: 5_000 };
 const POLL_SECONDS = 20;
-/** A connection that has silently died must not make the agent deaf. */
+/** A connection that has died without an error must not stop the polling. */
 const POLL_MS_MAX = (POLL_SECONDS + 10) * 1_000;
 const DELETE_MS_MAX = 10_000;
-/** Far below the time after which the queue gives a command again, beyond a short migration. */
+/** Far below the queue's visibility timeout, and longer than a short migration. */
 const DELETE_AFTER_MS = 10_000;
-/** SQS's limit for one request. */
+/** SQS's limit for one request, received or deleted. */
 const BATCH_MAX = 10;
-/** What was received goes first: asking for more takes as long as some commands do. */
-const BREATH_MS = 20;
+/** Commands start before the next request, which takes as long as some commands do. */
+const YIELD_MS = 20;
 
 /** Long-polls this host's queue. A message is deleted once `handle` has made its answer durable. */
 export class CommandSource {
@@ -29,7 +29,7 @@ export class CommandSource {
   readonly #stop = new AbortController();
   readonly #open = new Set<Promise<void>>();
   #running: Promise<void> = Promise.resolve();
-  /** Receipts of messages that are done with, and the request that will delete them. */
+  /** Receipts of handled messages, and the request that will delete them. */
   #done: string[] = [];
   #deleting: Promise<void> | undefined;
 
@@ -49,68 +49,60 @@ export class CommandSource {
     this.#running = this.#poll();
   }
 
-  /** No new commands; waits for the ones at work, but no longer than `graceMs`. */
+  /** Receives no more commands; waits up to `graceMs` for those being handled. */
   async stop(graceMs = 10_000): Promise<void> {
     this.#stop.abort();
     await this.#running;
     if (this.#open.size === 0) return;
     const late = new AbortController();
-    await Promise.race([
-      Promise.allSettled(this.#open),
-      sleep(graceMs, undefined, { signal: late.signal }).catch(() => undefined),
-    ]);
+    await Promise.race([Promise.allSettled(this.#open), pause(graceMs, late.signal)]);
     late.abort();
   }
 
   async #poll(): Promise<void> {
-    let delayMs = RETRY_MS.first;
+    const backoff = new Backoff(RETRY);
     while (!this.#stop.signal.aborted) {
       try {
         const answer = await this.#sqs.send(
           new ReceiveMessageCommand({
             QueueUrl: this.#queueUrl,
-            MaxNumberOfMessages: 10,
+            MaxNumberOfMessages: BATCH_MAX,
             WaitTimeSeconds: POLL_SECONDS,
           }),
           { abortSignal: AbortSignal.any([this.#stop.signal, AbortSignal.timeout(POLL_MS_MAX)]) },
         );
-        delayMs = RETRY_MS.first;
+        backoff.reset();
         if (answer.Messages === undefined) continue;
         for (const message of answer.Messages) this.#take(message);
-        await this.#pause(BREATH_MS);
+        await pause(YIELD_MS, this.#stop.signal);
       } catch (error) {
         if (this.#stop.signal.aborted) return;
-        this.#log.warn({ error, delayMs }, "no commands could be received, trying again");
-        await this.#pause(delayMs);
-        delayMs = Math.min(delayMs * 2, RETRY_MS.max);
+        const delayMs = backoff.next();
+        this.#log.warn({ error, delayMs }, "commands could not be received, trying again");
+        await pause(delayMs, this.#stop.signal);
       }
     }
   }
 
-  /** Cut short when it is stopped. */
-  async #pause(ms: number): Promise<void> {
-    await sleep(ms, undefined, { signal: this.#stop.signal }).catch(() => undefined);
-  }
-
   #take(message: Message): void {
-    const work = this.#carryOut(message).catch((error: unknown) => {
-      // Not deleted: the queue delivers it again until its retention (15 minutes) ends.
-      this.#log.error({ error, messageId: message.MessageId }, "a command could not be taken");
+    const work = this.#handleMessage(message).catch((error: unknown) => {
+      // Not deleted: the queue delivers it again, and finally moves it to the dead-letter queue.
+      this.#log.error({ error, messageId: message.MessageId }, "a command could not be handled");
     });
     this.#open.add(work);
     void work.finally(() => this.#open.delete(work));
   }
 
-  async #carryOut(message: Message): Promise<void> {
+  async #handleMessage(message: Message): Promise<void> {
     const envelope = CommandEnvelope.parse(JSON.parse(message.Body ?? ""));
     await this.#handle(envelope.command);
     if (message.ReceiptHandle !== undefined) await this.#delete(message.ReceiptHandle);
   }
 
-  /** The answer is waited for, the queue is not: one request deletes all that are done by then. */
+  /** Deletes later: one request for all messages that are handled by then. */
   #delete(receipt: string): Promise<void> {
     this.#done.push(receipt);
-    this.#deleting ??= this.#pause(DELETE_AFTER_MS).then(() => this.#deleteDone());
+    this.#deleting ??= pause(DELETE_AFTER_MS, this.#stop.signal).then(() => this.#deleteDone());
     return this.#deleting;
   }
 
@@ -129,7 +121,7 @@ export class CommandSource {
       }),
       { abortSignal: AbortSignal.timeout(DELETE_MS_MAX) },
     );
-    // The queue gives them again, and each gets the answer that was recorded.
+    // The queue delivers them again, and each gets the recorded answer.
     if (Failed.length > 0) this.#log.warn({ failed: Failed }, "commands could not be deleted");
   }
 }

@@ -2,12 +2,13 @@ import { QmpClient } from "../../qmp/client.ts";
 import { QmpDisconnectedError, type QmpError } from "../../qmp/error.ts";
 import type { QmpEventListener } from "../../qmp/event-hub.ts";
 import type { QmpEventName } from "../../qmp/events.ts";
+import { Backoff } from "../runtime/backoff.ts";
 import { type ProcessIdentity, waitForEnd } from "../runtime/process.ts";
 
 /** From the end of the QMP session to the end of the process, when the process is dying. */
 const DYING_MS = 100;
 const CONNECT_MS = 5_000;
-const RETRY_MS = { first: 100, max: 5_000 };
+const RETRY = { firstMs: 100, maxMs: 5_000 };
 
 type Subscription = { name: QmpEventName; listener: QmpEventListener; stop?: () => void };
 
@@ -88,7 +89,8 @@ export class Monitor {
 
   async #reconnect(): Promise<void> {
     const { signal } = this.#closing;
-    for (let pauseMs = RETRY_MS.first; !signal.aborted; ) {
+    const backoff = new Backoff(RETRY);
+    while (!signal.aborted) {
       try {
         const options = { connectTimeoutMs: CONNECT_MS, retry: false, signal };
         const qmp = await QmpClient.connect({ path: this.#path }, options);
@@ -97,11 +99,10 @@ export class Monitor {
         for (const listener of [...this.#onReturn]) listener();
         return;
       } catch {
-        if (await waitForEnd(this.#process, pauseMs, { everyMs: 50, signal })) {
+        if (await waitForEnd(this.#process, backoff.next(), { everyMs: 50, signal })) {
           this.#end.resolve();
           return;
         }
-        pauseMs = Math.min(pauseMs * 2, RETRY_MS.max);
       }
     }
   }
