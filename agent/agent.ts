@@ -1,27 +1,31 @@
 import { readFileSync, statSync } from "node:fs";
-import { setTimeout as sleep } from "node:timers/promises";
 import { SQSClient } from "@aws-sdk/client-sqs";
 import type { HostFacts } from "../core/protocol/host.ts";
 import { CloudApi, CloudRefusedError } from "./cloud/api.ts";
-import { canAnswerWait } from "./cloud/batching.ts";
+import { isAnswerBatchable } from "./cloud/batching.ts";
 import { CommandSource } from "./cloud/command-source.ts";
 import { Outbox } from "./cloud/outbox.ts";
 import { CommandLog } from "./command/command-log.ts";
 import { Dispatcher } from "./command/dispatcher.ts";
+import { warnOfSkipped } from "./durable/journal.ts";
 import { lockStateDir } from "./durable/lock.ts";
+import type { Emit } from "./guest/emit.ts";
 import { Guests } from "./guest/guests.ts";
 import type { Context } from "./handlers/context.ts";
 import { createHandlers } from "./handlers/handlers.ts";
 import { reattach } from "./handlers/reattach.ts";
 import { HookRunner } from "./hooks/hook-runner.ts";
 import { describeBinary } from "./probe/binary.ts";
+import { Backoff, pause } from "./runtime/backoff.ts";
 import type { AgentConfig } from "./runtime/config.ts";
 import type { Log } from "./runtime/log.ts";
+import { AGENT_VERSION } from "./runtime/version.ts";
 
-export const AGENT_VERSION = "0.1.0";
-const REGISTER_RETRY_MS = { first: 200, max: 5_000 };
+/** Keys that the control plane issues are longer; this finds an empty or a wrong file. */
+const KEY_LENGTH_MIN = 32;
+const REGISTER_RETRY = { firstMs: 200, maxMs: 5_000 };
 
-/** One host's agent: dials out, takes commands, tells events, and looks after its guests. */
+/** One host's agent: connects to the cloud, runs its commands, emits events, and keeps its guests. */
 export class Agent {
   readonly #config: AgentConfig;
   readonly #log: Log;
@@ -38,40 +42,41 @@ export class Agent {
   #source: CommandSource | undefined;
   #stopping: Promise<void> | undefined;
 
-  /** @throws Error when the key cannot be read, or another agent uses the state directory. */
+  /** @throws Error when the key cannot be read, or another agent uses the state directory */
   constructor(config: AgentConfig, log: Log) {
     this.#config = config;
     this.#log = log;
     this.#api = new CloudApi({ apiUrl: config.apiUrl, host: config.host, key: readKey(config) });
     this.#unlock = lockStateDir(config.stateDir);
     this.#commands = new CommandLog(config.stateDir);
+    warnOfSkipped(this.#commands.skippedLines, "the log of commands", log);
     this.#outbox = new Outbox({ api: this.#api, stateDir: config.stateDir, log });
-    const put: Outbox["put"] = (body, atMs) => this.#outbox.put(body, atMs);
+    const emit: Emit = (body, atMs) => this.#outbox.emit(body, atMs);
     this.#guests = new Guests({
       runDir: config.runDir,
       stateDir: config.stateDir,
       log,
-      onExit: (vm, detail) => put({ type: "guest.exited", vm, detail }),
+      onExit: (vm, detail) => emit({ type: "guest.exited", vm, detail }),
     });
-    this.#context = { config, guests: this.#guests, hookRunner: this.#hookRunner, emit: put, log };
+    this.#context = { config, guests: this.#guests, hookRunner: this.#hookRunner, emit, log };
     this.#dispatcher = new Dispatcher({
       host: config.host,
       handlers: createHandlers(this.#context),
       commands: this.#commands,
-      put: (body, verb) => this.#outbox.put(body, undefined, canAnswerWait(body, verb)),
+      emit: (body, verb) => this.#outbox.emit(body, undefined, isAnswerBatchable(body, verb)),
       log,
     });
   }
 
   /**
-   * Takes over the guests that run here, registers with the cloud (trying for as long as it takes),
-   * then receives commands.
+   * Reattaches the guests of this host, registers with the cloud (trying until it succeeds), then
+   * receives commands.
    *
-   * @throws CloudRefusedError when the cloud does not accept this host; Error when there is no QEMU.
+   * @throws CloudRefusedError when the cloud does not accept this host; Error when there is no QEMU
    */
   async start(): Promise<void> {
     const config = this.#config;
-    // First of all the guests: their migrations cannot wait for anything else.
+    // The guests first: their migrations cannot wait.
     await reattach(this.#context);
     const { probe: qemu } = await describeBinary(config.qemu, config.stateDir);
     const facts: HostFacts = {
@@ -95,8 +100,9 @@ export class Agent {
   }
 
   /**
-   * Stops receiving, waits for commands at work (at most 10 s), delivers what is left (at most 2 s)
-   * and lets go of the guests: they run on. What was cut off is refused when it comes again.
+   * Stops receiving, waits for running commands (at most 10 s), delivers the remaining events (at most
+   * 2 s) and detaches the guests, which go on running. An interrupted command is refused when it is
+   * delivered again.
    */
   stop(): Promise<void> {
     this.#stopping ??= this.#shutDown();
@@ -115,30 +121,36 @@ export class Agent {
   }
 
   async #register(facts: HostFacts) {
-    let delayMs = REGISTER_RETRY_MS.first;
-    while (!this.#stop.signal.aborted) {
+    const { signal } = this.#stop;
+    const backoff = new Backoff(REGISTER_RETRY);
+    while (!signal.aborted) {
       try {
-        return await this.#api.register(facts, this.#stop.signal);
+        return await this.#api.register(facts, signal);
       } catch (error) {
         if (error instanceof CloudRefusedError) throw error;
-        if (this.#stop.signal.aborted) return undefined;
+        if (signal.aborted) return undefined;
+        const delayMs = backoff.next();
         this.#log.warn({ error, delayMs }, "the cloud cannot be reached, trying again");
-        const { signal } = this.#stop;
-        await sleep(delayMs, undefined, { signal }).catch(() => undefined);
-        delayMs = Math.min(delayMs * 2, REGISTER_RETRY_MS.max);
+        await pause(delayMs, signal);
       }
     }
     return undefined;
   }
 }
 
-/** @throws Error when the file cannot be read or others may read it. */
+/** @throws Error when the file cannot be read, or others may read it */
 function readKey(config: AgentConfig): string {
   const { mode } = statSync(config.keyFile);
   if ((mode & 0o077) !== 0) {
-    throw new Error(`Expected ${config.keyFile} to be readable by its owner only: chmod 600`);
+    throw new Error(
+      `Expected the host key ${config.keyFile} to be readable by its owner only, got mode ${(mode & 0o777).toString(8)}: chmod 600`,
+    );
   }
   const key = readFileSync(config.keyFile, "utf8").trim();
-  if (key.length < 32) throw new Error(`Expected a host key in ${config.keyFile}`);
+  if (key.length < KEY_LENGTH_MIN) {
+    throw new Error(
+      `Expected a host key of at least ${KEY_LENGTH_MIN} characters in ${config.keyFile}, got ${key.length}: write the key there that adding the host has returned`,
+    );
+  }
   return key;
 }

@@ -1,15 +1,16 @@
 import { Command } from "commander";
-import { AGENT_VERSION, Agent } from "./agent.ts";
+import { Agent } from "./agent.ts";
 import { readConfig } from "./runtime/config.ts";
 import { createLog } from "./runtime/log.ts";
+import { AGENT_VERSION } from "./runtime/version.ts";
 
 const program = new Command("switchyard-agent")
-  .description("Runs on each host: starts and adopts QEMU guests and carries out migrations")
+  .description("Runs on each host: starts and adopts QEMU guests and migrates them")
   .version(AGENT_VERSION)
   .requiredOption("-c, --config <file>", "configuration file (JSON; see docs/operate/install.md)")
   .addHelpText(
     "after",
-    "\nSIGTERM or SIGINT stops the agent; its guests run on and are taken over at the next start.",
+    "\nSIGTERM or SIGINT stops the agent. Its guests go on running; the next start reattaches them.",
   )
   .parse();
 

@@ -2,12 +2,13 @@ import type { Verb } from "../../core/protocol/command.ts";
 import type { EventBody } from "../../core/protocol/event.ts";
 
 /**
- * Longest wait of an event for others to travel with, ms. A short migration tells everything in one
- * request then, and none is made while its guest stands still.
+ * How long a batchable event may be delayed so that it shares a request with later ones, ms. A short
+ * migration then sends all its events in one request, and none while its guest is stopped.
  */
-export const COMPANY_MS = 100;
+export const BATCH_WINDOW_MS = 100;
 
-const UNHURRIED = new Set<EventBody["type"]>([
+/** No workflow and no person waits for one of these: a later event says at least as much. */
+const BATCHABLE = new Set<EventBody["type"]>([
   "migration.started",
   "migration.progress",
   "migration.acked",
@@ -17,12 +18,11 @@ const UNHURRIED = new Set<EventBody["type"]>([
   "migration.hook",
 ]);
 
-/** No workflow and no person waits for this very event: what follows it says at least as much. */
-export function canWait({ type }: EventBody): boolean {
-  return UNHURRIED.has(type);
+export function isBatchable({ type }: EventBody): boolean {
+  return BATCHABLE.has(type);
 }
 
-/** Likewise for a command's answer: events tell how a migration that was started goes on. */
-export function canAnswerWait({ type }: EventBody, verb: Verb): boolean {
+/** True for the answer to `source.start`: events report how the migration goes on. */
+export function isAnswerBatchable({ type }: EventBody, verb: Verb): boolean {
   return verb === "source.start" && type === "command.completed";
 }

@@ -87,12 +87,12 @@ let cloud: TestCloud;
 let folder: string;
 let outbox: Outbox;
 
-function open(hostKey = key, companyMs = 20): Outbox {
+function open(hostKey = key, batchWindowMs = 20): Outbox {
   const api = new CloudApi({ apiUrl: cloud.url, host: HostId.parse("a"), key: hostKey });
   outbox = new Outbox({
     ...{ api, stateDir: folder, log: quietLog() },
-    retryMs: { first: 5, max: 20, refused: 20 },
-    companyMs,
+    retry: { firstMs: 5, maxMs: 20, refusedMs: 20 },
+    batchWindowMs,
   });
   return outbox;
 }
@@ -118,9 +118,9 @@ afterEach(async () => {
 
 describe("events on their way to the cloud", () => {
   it("arrive in order, numbered without gaps", async () => {
-    for (let n = 0; n < 120; n += 1) outbox.put(exited(n));
+    for (let n = 0; n < 120; n += 1) outbox.emit(exited(n));
     outbox.start(0);
-    outbox.put(exited("last"));
+    outbox.emit(exited("last"));
     await empty();
     expect(cloud.texts).toEqual([...Array(120).keys(), "last"].map(String));
     expect(cloud.taken.map(({ seq }) => seq)).toEqual([...Array(121).keys()].map((n) => n + 1));
@@ -129,13 +129,13 @@ describe("events on their way to the cloud", () => {
   it("that nobody waits for travel with the next that somebody does", async () => {
     await outbox.stop();
     open(key, PATIENT_MS).start(0);
-    outbox.put(stopped);
+    outbox.emit(stopped);
     await new Promise(setImmediate);
-    outbox.put(exited("now"));
+    outbox.emit(exited("now"));
     await empty();
     expect(cloud.batches).toEqual([2]);
     // Sent before, they do not hurry those that come later.
-    outbox.put(stopped);
+    outbox.emit(stopped);
     await new Promise(setImmediate);
     expect(outbox.pending).toBe(1);
     await outbox.stop(10_000);
@@ -144,29 +144,29 @@ describe("events on their way to the cloud", () => {
 
   it("that nobody waits for go alone after a while", async () => {
     outbox.start(0);
-    outbox.put(stopped);
+    outbox.emit(stopped);
     await empty();
     expect(cloud.texts).toEqual(["migration.stopped"]);
   });
 
   it("are sent again when the answer was lost, under their old numbers", async () => {
     cloud.answers.push({ status: 500, body: {}, take: true });
-    outbox.put(exited("one"));
+    outbox.emit(exited("one"));
     outbox.start(0);
     await empty();
-    outbox.put(exited("two"));
+    outbox.emit(exited("two"));
     await empty();
     expect(cloud.texts).toEqual(["one", "two"]);
   });
 
   it("keep their numbers over a restart", async () => {
     for (let n = 0; n < 8; n += 1) cloud.answers.push({ status: 503, body: {} });
-    outbox.put(exited("one"));
+    outbox.emit(exited("one"));
     outbox.start(0);
     await vi.waitFor(() => expect(cloud.answers.length).toBeLessThan(7));
     await restart();
     expect(outbox.pending).toBe(1);
-    outbox.put(exited("two"));
+    outbox.emit(exited("two"));
     outbox.start(0);
     await empty();
     expect(cloud.taken).toEqual([
@@ -176,19 +176,19 @@ describe("events on their way to the cloud", () => {
     await restart();
     expect(outbox.pending).toBe(0);
     outbox.start(cloud.lastSeq);
-    outbox.put(exited("three"));
+    outbox.emit(exited("three"));
     await empty();
     expect(cloud.taken.at(-1)).toEqual({ seq: 3, text: "three" });
   });
 
   it("are not sent again when the cloud has them and the agent does not know", async () => {
     cloud.answers.push({ status: 500, body: {}, take: true });
-    outbox.put(exited("one"));
+    outbox.emit(exited("one"));
     outbox.start(0);
     await vi.waitFor(() => expect(cloud.lastSeq).toBe(1));
     await restart();
     outbox.start(1);
-    outbox.put(exited("two"));
+    outbox.emit(exited("two"));
     await empty();
     expect(cloud.texts).toEqual(["one", "two"]);
   });
@@ -197,7 +197,7 @@ describe("events on their way to the cloud", () => {
     ["restored to an earlier state", 0],
     ["ahead of a host that was set up anew", 41],
   ])("go on from the number of a cloud that is %s", async (_, lastSeq) => {
-    outbox.put(exited("one"));
+    outbox.emit(exited("one"));
     outbox.start(0);
     await empty();
     cloud.lastSeq = lastSeq;
@@ -207,7 +207,7 @@ describe("events on their way to the cloud", () => {
       open();
       outbox.start(lastSeq);
     }
-    outbox.put(exited("two"));
+    outbox.emit(exited("two"));
     await empty();
     expect(cloud.taken.at(-1)).toEqual({ seq: lastSeq + 1, text: "two" });
   });
@@ -215,7 +215,7 @@ describe("events on their way to the cloud", () => {
   it("wait for as long as the cloud is away", async () => {
     await cloud.close();
     outbox.start(0);
-    for (let n = 0; n < 60; n += 1) outbox.put(exited(n));
+    for (let n = 0; n < 60; n += 1) outbox.emit(exited(n));
     await new Promise((resolve) => setTimeout(resolve, 60));
     expect(outbox.pending).toBe(60);
     await cloud.listen();
@@ -226,7 +226,7 @@ describe("events on their way to the cloud", () => {
   it("are kept while the host key is refused", async () => {
     await outbox.stop();
     open("wrong");
-    outbox.put(exited("one"));
+    outbox.emit(exited("one"));
     outbox.start(0);
     await new Promise((resolve) => setTimeout(resolve, 50));
     expect(outbox.pending).toBe(1);
@@ -239,7 +239,7 @@ describe("events on their way to the cloud", () => {
   it("of which one is unfit arrive without it; a proxy's refusal drops nothing", async () => {
     cloud.unfit = "poison";
     cloud.answers.push({ status: 400, body: { message: "no idea" } });
-    for (const text of ["one", "two", "poison", "three"]) outbox.put(exited(text));
+    for (const text of ["one", "two", "poison", "three"]) outbox.emit(exited(text));
     outbox.start(0);
     await empty();
     expect(cloud.texts).toEqual(["one", "two", "three"]);
@@ -250,7 +250,7 @@ describe("events on their way to the cloud", () => {
 
   it("travel in batches that the control plane takes", async () => {
     const big = "x".repeat(100_000);
-    for (let n = 0; n < 6; n += 1) outbox.put(exited(big));
+    for (let n = 0; n < 6; n += 1) outbox.emit(exited(big));
     outbox.start(0);
     await empty();
     expect(Math.max(...cloud.batches)).toBe(2);
@@ -258,7 +258,7 @@ describe("events on their way to the cloud", () => {
 
   it("that are not accepted by an answer of 200 are not sent without a pause", async () => {
     for (let n = 0; n < 3; n += 1) cloud.answers.push({ status: 200, body: { acceptedSeq: 0 } });
-    outbox.put(exited("one"));
+    outbox.emit(exited("one"));
     outbox.start(0);
     await empty();
     expect(cloud.texts).toEqual(["one"]);
@@ -267,9 +267,9 @@ describe("events on their way to the cloud", () => {
 
 describe("progress", () => {
   it("is only ever the newest, after what came before it", async () => {
-    for (let n = 1; n <= 5; n += 1) outbox.put(progress(n));
-    outbox.put(exited("between"));
-    outbox.put(progress(6));
+    for (let n = 1; n <= 5; n += 1) outbox.emit(progress(n));
+    outbox.emit(exited("between"));
+    outbox.emit(progress(6));
     expect(outbox.pending).toBe(2);
     outbox.start(0);
     await empty();
@@ -277,10 +277,10 @@ describe("progress", () => {
   });
 
   it("is dropped when the cloud has been away for long; nothing else is", () => {
-    for (let n = 0; n < 10_000; n += 1) outbox.put(exited(n));
-    outbox.put(progress(1));
+    for (let n = 0; n < 10_000; n += 1) outbox.emit(exited(n));
+    outbox.emit(progress(1));
     expect(outbox.pending).toBe(10_000);
-    outbox.put(exited("more"));
+    outbox.emit(exited("more"));
     expect(outbox.pending).toBe(10_001);
   });
 });
@@ -291,8 +291,8 @@ describe("a journal that cannot be written", () => {
     await outbox.stop();
     open();
     await closeJournal(outbox);
-    expect(() => outbox.put({ type: "command.completed", ...answer })).toThrow("open");
-    outbox.put(exited("one"));
+    expect(() => outbox.emit({ type: "command.completed", ...answer })).toThrow("open");
+    outbox.emit(exited("one"));
     expect(outbox.pending).toBe(1);
   });
 

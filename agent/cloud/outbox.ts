@@ -1,32 +1,34 @@
 import { join } from "node:path";
 import type { AgentEvent, EventBody } from "../../core/protocol/event.ts";
-import { JournalFile } from "../durable/journal.ts";
+import { JournalFile, warnOfSkipped } from "../durable/journal.ts";
+import { Backoff, type BackoffLimits } from "../runtime/backoff.ts";
 import type { Log } from "../runtime/log.ts";
 import { type CloudApi, CloudRefusedError, EventGapError } from "./api.ts";
-import { COMPANY_MS, canWait } from "./batching.ts";
+import { BATCH_WINDOW_MS, isBatchable } from "./batching.ts";
 
 type Queued = { id: number; atMs: number; body: EventBody; seq?: number };
 type Entry =
-  | { put: Queued }
+  | { emitted: Queued }
   | { seq: number; of: number }
   | { accepted: number }
   | { dropped: number }
-  /** All that waits is numbered anew after this one. */
+  /** All waiting events get new numbers, counted from this one. */
   | { renumberFrom: number };
 
 const BATCH_MAX = 50;
 /** The control plane takes bodies of 1 MiB; probes are some 20 KB each. */
 const BATCH_BYTES_MAX = 256 * 1024;
-/** More waiting events than this means that the cloud has been away for long: progress is dropped. */
+/** With more waiting events, after a long outage of the cloud, progress is dropped. */
 const QUEUED_MAX = 10_000;
-/** `refused`: the host key is not accepted; the agent stays, since it watches over migrations. */
-const RETRY_MS = { first: 100, max: 5_000, refused: 30_000 };
+/** `refusedMs`: the host key is not accepted; the agent goes on, since it watches its migrations. */
+type Retry = BackoffLimits & { readonly refusedMs: number };
+const RETRY: Retry = { firstMs: 100, maxMs: 5_000, refusedMs: 30_000 };
 
 /**
- * Events on their way to the cloud: in order, at least once, over restarts of the agent and the
- * cloud. An event is in the journal before `put` returns. Progress is only ever the newest. When the
- * disk is full, events are kept in memory and sent all the same; answers to commands are not taken
- * then, because the queue gives the command again.
+ * Delivers events to the cloud: in order, at least once, over restarts of the agent and the cloud. An
+ * event is in the journal before `emit` returns. Of a migration's progress only the newest is kept.
+ * When the disk is full, events are kept in memory and still sent; answers to commands are refused
+ * then, because the queue delivers the command again.
  */
 export class Outbox {
   readonly #api: CloudApi;
@@ -34,15 +36,15 @@ export class Outbox {
   readonly #journal: JournalFile<Entry>;
   readonly #now: () => number;
   readonly #stop = new AbortController();
-  readonly #retryMs: typeof RETRY_MS;
-  readonly #companyMs: number;
+  readonly #retry: Retry;
+  readonly #batchWindowMs: number;
   #queue: Queued[] = [];
-  /** 1 after a batch was found unfit: the unfit event is looked for one by one. */
+  /** 1 after a batch was refused as unfit: the unfit event is found by sending one at a time. */
   #batchMax = BATCH_MAX;
   #started = false;
   #nextId = 1;
   #lastSeq = 0;
-  /** When the first of what waits must go, by performance.now(). */
+  /** When the next batch must be sent, by performance.now(). */
   #dueAtMs = Number.POSITIVE_INFINITY;
   #wake: (() => void) | undefined;
   #running: Promise<void> = Promise.resolve();
@@ -52,42 +54,43 @@ export class Outbox {
     stateDir: string;
     log: Log;
     now?: () => number;
-    /** Pauses between attempts, ms. */
-    retryMs?: typeof RETRY_MS;
-    /** Longest wait for company, ms. */
-    companyMs?: number;
+    retry?: Retry;
+    /** Default {@link BATCH_WINDOW_MS}. */
+    batchWindowMs?: number;
   }) {
     this.#api = options.api;
     this.#log = options.log;
     this.#now = options.now ?? Date.now;
-    this.#retryMs = options.retryMs ?? RETRY_MS;
-    this.#companyMs = options.companyMs ?? COMPANY_MS;
+    this.#retry = options.retry ?? RETRY;
+    this.#batchWindowMs = options.batchWindowMs ?? BATCH_WINDOW_MS;
     this.#journal = new JournalFile(join(options.stateDir, "outbox.jsonl"), () => this.#live());
     this.#replay(this.#journal.open());
-    if (this.#queue.length > 0) this.#hurry(0);
+    warnOfSkipped(this.#journal.skippedLines, "the outbox", this.#log);
+    if (this.#queue.length > 0) this.#sendWithin(0);
   }
 
-  /** Starts sending, on from the cloud's `lastSeq` for this host. */
+  /** Starts sending. `lastSeq`: the last event of this host that the cloud has. */
   start(lastSeq: number): void {
     this.#accepted(lastSeq);
-    // The cloud may know more than this journal (a host that was set up anew).
+    // The cloud may have more than this journal knows (a host that was set up again).
     this.#lastSeq = Math.max(this.#lastSeq, lastSeq);
     this.#started = true;
     this.#running = this.#run();
   }
 
   /**
-   * `waits`: for others to be sent with it, up to {@link COMPANY_MS}.
+   * Takes an event for delivery. `isDelayed`: it may be delayed to share a request, up to
+   * {@link BATCH_WINDOW_MS}.
    *
-   * @throws the file system's error when the journal cannot take the answer to a command. Other
-   *   events are never refused.
+   * @throws the file system's error when the journal cannot take the answer to a command; other events
+   *   are never refused
    */
-  put(body: EventBody, atMs = this.#now(), waits = canWait(body)): void {
+  emit(body: EventBody, atMs = this.#now(), isDelayed = isBatchable(body)): void {
     if (body.type === "migration.progress" && this.#replaceProgress(body, atMs)) return;
-    this.#hurry(waits ? this.#companyMs : 0);
+    this.#sendWithin(isDelayed ? this.#batchWindowMs : 0);
     const queued: Queued = { id: this.#nextId, atMs, body };
-    if (body.type.startsWith("command.")) this.#journal.append({ put: queued });
-    else if (body.type !== "migration.progress") this.#note({ put: queued });
+    if (body.type.startsWith("command.")) this.#journal.append({ emitted: queued });
+    else if (body.type !== "migration.progress") this.#record({ emitted: queued });
     this.#nextId += 1;
     this.#queue.push(queued);
     this.#wake?.();
@@ -98,9 +101,9 @@ export class Outbox {
     return this.#queue.length;
   }
 
-  /** Stops sending; what is left is sent after the next start. Waits up to `graceMs` for the rest. */
+  /** Waits up to `graceMs` until all is sent, then stops. The rest is sent after the next start. */
   async stop(graceMs = 0): Promise<void> {
-    this.#hurry(0);
+    this.#sendWithin(0);
     this.#wake?.();
     const deadline = performance.now() + graceMs;
     while (this.#started && this.#queue.length > 0 && performance.now() < deadline) {
@@ -112,7 +115,7 @@ export class Outbox {
   }
 
   async #run(): Promise<void> {
-    let delayMs = this.#retryMs.first;
+    const backoff = new Backoff(this.#retry);
     while (!this.#stop.signal.aborted) {
       const waitMs = this.#dueAtMs - performance.now();
       if (this.#queue.length === 0 || waitMs > 0) {
@@ -122,48 +125,54 @@ export class Outbox {
       try {
         await this.#deliver();
         this.#batchMax = BATCH_MAX;
-        delayMs = this.#retryMs.first;
+        backoff.reset();
       } catch (error) {
         if (this.#stop.signal.aborted) return;
-        this.#hurry(0);
-        const pauseMs = this.#onRefused(error) ?? delayMs;
+        this.#sendWithin(0);
+        const pauseMs = this.#onRefused(error) ?? backoff.next();
         this.#log.warn({ error, pauseMs }, "events could not be delivered, trying again");
         await this.#sleep(pauseMs, true);
-        delayMs = Math.min(delayMs * 2, this.#retryMs.max);
       }
     }
   }
 
-  #hurry(ms: number): void {
+  #sendWithin(ms: number): void {
     this.#dueAtMs = Math.min(this.#dueAtMs, performance.now() + ms);
   }
 
-  /** Some refusals are cured here. Answers with the pause after which to go on, if it is special. */
+  /**
+   * Corrects what a refusal shows to be wrong.
+   *
+   * @returns the pause before the next attempt, ms; undefined: the usual one
+   */
   #onRefused(error: unknown): number | undefined {
     if (error instanceof EventGapError) this.#renumber(error.expectedSeq - 1);
     if (!(error instanceof CloudRefusedError)) return undefined;
-    if (!error.isUnfit) return this.#retryMs.refused;
+    if (!error.isUnfit) return this.#retry.refusedMs;
     const [first] = this.#queue;
     if (this.#batchMax > 1 || first?.seq === undefined) {
       this.#batchMax = 1;
       return 0;
     }
-    // One event that this cloud will never take must not keep all later ones from it.
+    // An event that this cloud never accepts must not block all later ones.
     this.#log.error({ type: first.body.type, seq: first.seq, error }, "event dropped: unfit");
     this.#queue.shift();
-    this.#note({ dropped: first.id });
+    this.#record({ dropped: first.id });
     this.#renumber(first.seq - 1);
     return 0;
   }
 
   async #deliver(): Promise<void> {
-    // What is put from here on has its own time.
+    // Events emitted from here on set a time of their own.
     this.#dueAtMs = Number.POSITIVE_INFINITY;
     const waiting = this.#queue.length;
     const batch = this.#nextBatch();
     const accepted = await this.#api.postEvents(batch, this.#stop.signal);
-    if (!this.#accepted(accepted)) throw new Error("The cloud took none of them");
-    if (batch.length < waiting) this.#hurry(0);
+    if (!this.#accepted(accepted))
+      throw new Error(
+        `The cloud accepted none of ${batch.length} events (accepted up to ${accepted})`,
+      );
+    if (batch.length < waiting) this.#sendWithin(0);
   }
 
   #nextBatch(): AgentEvent[] {
@@ -180,24 +189,24 @@ export class Outbox {
   #numberOf(queued: Queued): number {
     if (queued.seq !== undefined) return queued.seq;
     const seq = this.#lastSeq + 1;
-    if (queued.body.type === "migration.progress") this.#note({ put: queued });
-    this.#note({ seq, of: queued.id });
+    if (queued.body.type === "migration.progress") this.#record({ emitted: queued });
+    this.#record({ seq, of: queued.id });
     queued.seq = seq;
     this.#lastSeq = seq;
     return seq;
   }
 
-  /** False when that was known already. */
+  /** Removes accepted events. False when there were none to remove. */
   #accepted(seq: number): boolean {
     const left = this.#queue.filter((queued) => queued.seq === undefined || queued.seq > seq);
     if (left.length === this.#queue.length) return false;
     this.#queue = left;
-    this.#note({ accepted: seq });
+    this.#record({ accepted: seq });
     return true;
   }
 
-  /** Without it the event may be told again after a restart, or be lost with the agent: no worse. */
-  #note(entry: Entry): void {
+  /** Without the entry the event may be sent again after a restart, or be lost with the agent. */
+  #record(entry: Entry): void {
     try {
       this.#journal.append(entry);
     } catch (error) {
@@ -206,7 +215,7 @@ export class Outbox {
   }
 
   #renumber(lastSeq: number): void {
-    this.#note({ renumberFrom: lastSeq });
+    this.#record({ renumberFrom: lastSeq });
     this.#lastSeq = lastSeq;
     for (const queued of this.#queue) delete queued.seq;
   }
@@ -220,7 +229,7 @@ export class Outbox {
         queued.body.migrationId === body.migrationId,
     );
     if (!waiting) return this.#queue.length >= QUEUED_MAX;
-    // Moved to the end: it must not seem to have happened before what came in between.
+    // Moved to the end: it must not come before the events emitted in between.
     this.#queue = this.#queue.filter((queued) => queued !== waiting);
     this.#queue.push({ ...waiting, body, atMs });
     this.#wake?.();
@@ -230,7 +239,7 @@ export class Outbox {
   #replay(entries: Entry[]): void {
     const byId = new Map<number, Queued>();
     for (const entry of entries) {
-      if ("put" in entry) byId.set(entry.put.id, { ...entry.put });
+      if ("emitted" in entry) byId.set(entry.emitted.id, { ...entry.emitted });
       if ("seq" in entry) {
         const queued = byId.get(entry.of);
         if (queued) queued.seq = entry.seq;
@@ -255,20 +264,20 @@ export class Outbox {
   *#live(): Iterable<Entry> {
     yield { accepted: this.#queue[0]?.seq === undefined ? this.#lastSeq : this.#queue[0].seq - 1 };
     for (const queued of this.#queue) {
-      const { seq, ...put } = queued;
-      if (seq === undefined && put.body.type === "migration.progress") continue;
-      yield { put };
-      if (seq !== undefined) yield { seq, of: put.id };
+      const { seq, ...emitted } = queued;
+      if (seq === undefined && emitted.body.type === "migration.progress") continue;
+      yield { emitted };
+      if (seq !== undefined) yield { seq, of: emitted.id };
     }
   }
 
-  /** Until something is put, or for `ms`; `deaf`: whatever is put. */
-  #sleep(ms: number | undefined, deaf = false): Promise<void> {
+  /** Until an event is emitted, or for `ms`; `isUninterrupted`: for `ms` in any case. */
+  #sleep(ms: number | undefined, isUninterrupted = false): Promise<void> {
     return new Promise((resolve) => {
       const timer = ms === undefined ? undefined : setTimeout(done, ms);
       const signal = this.#stop.signal;
       signal.addEventListener("abort", done, { once: true });
-      this.#wake = deaf ? undefined : done;
+      this.#wake = isUninterrupted ? undefined : done;
       function done() {
         clearTimeout(timer);
         signal.removeEventListener("abort", done);

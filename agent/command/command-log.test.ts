@@ -9,14 +9,19 @@ import { CommandLog } from "./command-log.ts";
 const id = CommandId.parse("vm1.guest-start.1");
 const vm = VmId.parse("vm1");
 const command: Command = {
-  ...{ id, vm, host: HostId.parse("a"), epoch: 3, verb: "guest.start", args: {} },
+  id,
+  vm,
+  host: HostId.parse("a"),
+  epoch: 3,
+  verb: "guest.start",
+  args: {},
   issuedAt: "2026-01-01T00:00:00Z",
   expiresAt: "2026-01-01T00:01:00Z",
 };
 const answer = { result: { discarded: true } };
 
 describe("the log of commands", () => {
-  it("knows answers, epochs and what is in doubt over restarts", () => {
+  it("keeps answers, epochs and commands in doubt over restarts", () => {
     const folder = testFolder();
     const first = new CommandLog(folder);
     first.begin(command);
@@ -32,7 +37,7 @@ describe("the log of commands", () => {
     second.close();
   });
 
-  it("forgets answers after a day, but not epochs", () => {
+  it("drops answers after a day, but no epochs", () => {
     const folder = testFolder();
     let now = 0;
     const first = new CommandLog(folder, () => now);
@@ -40,17 +45,17 @@ describe("the log of commands", () => {
     first.answer(id, answer);
     now = 25 * 3_600_000;
     for (let n = 0; n < 5_010; n += 1) {
-      first.begin({ ...command, id: CommandId.parse(`vm1.look-${n}.1`) });
+      first.begin({ ...command, id: CommandId.parse(`vm1.observe-${n}.1`) });
     }
     first.close();
     const second = new CommandLog(folder, () => now);
     expect(second.answerOf(id)).toBeUndefined();
-    expect(second.isInDoubt(CommandId.parse("vm1.look-5009.1"))).toBe(true);
+    expect(second.isInDoubt(CommandId.parse("vm1.observe-5009.1"))).toBe(true);
     expect(second.epochOf(vm)).toBe(3);
     second.close();
   });
 
-  it("remembers in memory what it could not write", () => {
+  it("keeps in memory what it could not write", () => {
     const folder = testFolder();
     const log = new CommandLog(folder);
     log.begin(command);

@@ -9,20 +9,20 @@ type Entry =
   | { begun: CommandId; atMs: number }
   | { answered: CommandId; atMs: number; answer: Answer }
   | { vm: VmId; epoch: number }
-  | { lookedInto: MigrationId; atMs: number };
+  | { observed: MigrationId; atMs: number };
 
-/** Answers are kept this long: longer than a command can stay in the queue. */
+/** How long answers are kept: longer than a command can stay in the queue. */
 const KEEP_MS = 24 * 3600 * 1000;
 
 /**
- * The agent's durable memory of commands: a repeated one gets its recorded answer, one of an older
- * epoch is refused, and one that was begun when the agent died is known to be in doubt.
+ * The agent's durable memory of commands: recorded answers for repeated ones, the newest epoch of each
+ * VM, and which ones had begun when the agent died.
  */
 export class CommandLog {
   readonly #journal: JournalFile<Entry>;
   readonly #answers = new Map<CommandId, { atMs: number; answer: Answer }>();
   readonly #begun = new Map<CommandId, number>();
-  readonly #lookedInto = new Map<MigrationId, number>();
+  readonly #observed = new Map<MigrationId, number>();
   readonly #epochs = new Map<VmId, number>();
   readonly #now: () => number;
 
@@ -32,30 +32,35 @@ export class CommandLog {
     for (const entry of this.#journal.open()) this.#apply(entry);
   }
 
+  /** Lines of the journal that could not be read. */
+  get skippedLines(): number {
+    return this.#journal.skippedLines;
+  }
+
   answerOf(id: CommandId): Answer | undefined {
     return this.#answers.get(id)?.answer;
   }
 
-  /** The command was begun in an earlier life of the agent and has no answer. */
+  /** The command was begun before the agent was restarted and has no answer. */
   isInDoubt(id: CommandId): boolean {
     return this.#begun.has(id);
   }
 
-  /** The cloud has been told how this migration stands here: it goes back, and not on any more. */
-  isLookedInto(id: MigrationId): boolean {
-    return this.#lookedInto.has(id);
+  /** The cloud has observed this migration here: it is undone and must not go forward any more. */
+  isObserved(id: MigrationId): boolean {
+    return this.#observed.has(id);
   }
 
-  /** @throws the file system's error. */
-  lookInto(id: MigrationId): void {
-    if (!this.isLookedInto(id)) this.#write({ lookedInto: id, atMs: this.#now() });
+  /** @throws the file system's error */
+  markObserved(id: MigrationId): void {
+    if (!this.isObserved(id)) this.#write({ observed: id, atMs: this.#now() });
   }
 
   epochOf(vm: VmId): number {
     return this.#epochs.get(vm) ?? 0;
   }
 
-  /** @throws the file system's error: then the command must not be carried out. */
+  /** @throws the file system's error: then the command must not be run */
   begin(command: Command): void {
     if (command.epoch > this.epochOf(command.vm)) {
       this.#write({ vm: command.vm, epoch: command.epoch });
@@ -64,8 +69,10 @@ export class CommandLog {
   }
 
   /**
-   * What was begun is answered in memory even when the journal cannot take it: a copy of the command
-   * must not be told anything else. @throws the file system's error.
+   * Records the answer to a command. That of a command that was begun is kept in memory even when the
+   * journal cannot take it: a copy of the command must get the same answer.
+   *
+   * @throws the file system's error
    */
   answer(id: CommandId, answer: Answer): void {
     const entry: Entry = { answered: id, atMs: this.#now(), answer };
@@ -88,16 +95,16 @@ export class CommandLog {
       this.#begun.delete(entry.answered);
       this.#answers.set(entry.answered, { atMs: entry.atMs, answer: entry.answer });
     }
-    if ("lookedInto" in entry) this.#lookedInto.set(entry.lookedInto, entry.atMs);
+    if ("observed" in entry) this.#observed.set(entry.observed, entry.atMs);
     if ("vm" in entry) this.#epochs.set(entry.vm, entry.epoch);
   }
 
   *#live(): Iterable<Entry> {
     const oldest = this.#now() - KEEP_MS;
     for (const [vm, epoch] of this.#epochs) yield { vm, epoch };
-    for (const [id, atMs] of this.#lookedInto) {
-      if (atMs < oldest) this.#lookedInto.delete(id);
-      else yield { lookedInto: id, atMs };
+    for (const [id, atMs] of this.#observed) {
+      if (atMs < oldest) this.#observed.delete(id);
+      else yield { observed: id, atMs };
     }
     for (const [id, { atMs, answer }] of this.#answers) {
       if (atMs < oldest) this.#answers.delete(id);

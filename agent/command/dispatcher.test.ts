@@ -9,26 +9,26 @@ import { CommandLog } from "./command-log.ts";
 import { Dispatcher, type Handler, type Handlers } from "./dispatcher.ts";
 
 const NOW = Date.parse("2026-01-01T00:00:00Z");
-const gone = { discarded: true };
+const discarded = { discarded: true };
 
 let folder: string;
 let log: CommandLog;
-let told: EventBody[];
+let emitted: EventBody[];
 let handled: string[];
 let handler: Handler;
 let dispatcher: Dispatcher;
-let putFails: boolean;
+let emitFails: boolean;
 
 beforeEach(() => {
   folder = testFolder();
-  told = [];
+  emitted = [];
   handled = [];
-  putFails = false;
-  handler = async () => gone;
+  emitFails = false;
+  handler = async () => discarded;
   restart();
 });
 
-/** The agent's next life. */
+/** As after a restart of the agent. */
 function restart(): void {
   log?.close();
   log = new CommandLog(folder, () => NOW);
@@ -40,9 +40,9 @@ function restart(): void {
     host: HostId.parse("here"),
     handlers: Object.fromEntries(Verb.options.map((verb) => [verb, call])) as Handlers,
     commands: log,
-    put: (body) => {
-      if (putFails) throw new Error("ENOSPC");
-      told.push(body);
+    emit: (body) => {
+      if (emitFails) throw new Error("ENOSPC");
+      emitted.push(body);
     },
     log: quietLog(),
     now: () => NOW,
@@ -53,8 +53,12 @@ let count = 0;
 function command(change: Partial<Record<keyof Command, unknown>> = {}): Command {
   count += 1;
   return {
-    ...{ id: CommandId.parse(`vm1.discard.${count}`), host: HostId.parse("here") },
-    ...{ vm: VmId.parse("vm1"), epoch: 1, verb: "target.discard", args: {} },
+    id: CommandId.parse(`vm1.discard.${count}`),
+    host: HostId.parse("here"),
+    vm: VmId.parse("vm1"),
+    epoch: 1,
+    verb: "target.discard",
+    args: {},
     issuedAt: new Date(NOW).toISOString(),
     expiresAt: new Date(NOW + 1_000).toISOString(),
     ...change,
@@ -75,23 +79,23 @@ describe("at most once", () => {
     handler = () => Promise.reject(new Error("must not run"));
     await dispatcher.take({ ...one, expiresAt: new Date(NOW - 1).toISOString() });
     expect(handled).toEqual([one.id]);
-    const completed = { type: "command.completed", commandId: one.id, result: gone };
-    expect(told).toEqual([completed, completed]);
+    const completed = { type: "command.completed", commandId: one.id, result: discarded };
+    expect(emitted).toEqual([completed, completed]);
   });
 
   it("a failure is recorded too", async () => {
     handler = () => Promise.reject(new CommandRefusedError("refused", "no"));
     const one = command();
     await dispatcher.take(one);
-    handler = async () => gone;
+    handler = async () => discarded;
     await dispatcher.take(one);
     expect(handled).toHaveLength(1);
-    expect(told).toEqual([refusal("refused"), refusal("refused")]);
+    expect(emitted).toEqual([refusal("refused"), refusal("refused")]);
   });
 
-  it("a copy of one at work waits for it and is not carried out", async () => {
+  it("a copy of a running command waits for it and does not run", async () => {
     const { promise, resolve } = Promise.withResolvers<void>();
-    handler = () => promise.then(() => gone);
+    handler = () => promise.then(() => discarded);
     const one = command();
     const first = dispatcher.take(one);
     let over = false;
@@ -103,31 +107,31 @@ describe("at most once", () => {
     resolve();
     await Promise.all([first, second]);
     expect(handled).toEqual([one.id]);
-    expect(told).toHaveLength(1);
+    expect(emitted).toHaveLength(1);
   });
 
-  it("one that was begun when the agent died is refused; one that only looks is not", async () => {
+  it("a command that was running when the agent died is refused; a read-only one runs again", async () => {
     handler = () => new Promise(() => undefined);
     const act = command();
-    const look = command({ verb: "migration.observe", vm: VmId.parse("vm2") });
+    const observe = command({ verb: "migration.observe", vm: VmId.parse("vm2") });
     void dispatcher.take(act);
-    void dispatcher.take(look);
+    void dispatcher.take(observe);
     await vi.waitFor(() => expect(handled).toHaveLength(2));
     restart();
     handler = async () => ({ side: "source", process: "none", everRan: false, linkUp: false });
     await dispatcher.take(act);
-    await dispatcher.take(look);
-    expect(told).toEqual([
+    await dispatcher.take(observe);
+    expect(emitted).toEqual([
       refusal("refused"),
-      expect.objectContaining({ type: "command.completed", commandId: look.id }),
+      expect.objectContaining({ type: "command.completed", commandId: observe.id }),
     ]);
   });
 });
 
-describe("refusals: nothing is done", () => {
-  it("a command for another host is not even answered", async () => {
+describe("refused without running", () => {
+  it("a command for another host, without an answer", async () => {
     await dispatcher.take(command({ host: HostId.parse("there") }));
-    expect([handled, told]).toEqual([[], []]);
+    expect([handled, emitted]).toEqual([[], []]);
   });
 
   it.each([
@@ -138,7 +142,7 @@ describe("refusals: nothing is done", () => {
   ])("%s: %j", async (code, change) => {
     await dispatcher.take(command(change));
     expect(handled).toEqual([]);
-    expect(told).toEqual([refusal(code)]);
+    expect(emitted).toEqual([refusal(code)]);
   });
 
   it("an older epoch than one seen for this VM, also after a restart", async () => {
@@ -146,82 +150,88 @@ describe("refusals: nothing is done", () => {
     restart();
     await dispatcher.take(command({ epoch: 4 }));
     await dispatcher.take(command({ epoch: 4, vm: VmId.parse("vm2") }));
-    expect(told.map(({ type }) => type)).toEqual([
+    expect(emitted.map(({ type }) => type)).toEqual([
       "command.completed",
       "command.failed",
       "command.completed",
     ]);
-    expect(told[1]).toEqual(refusal("stale-epoch"));
+    expect(emitted[1]).toEqual(refusal("stale-epoch"));
   });
 
-  it("a journal that cannot be written: the command is done when it comes again", async () => {
+  it("when the journal cannot be written; the command runs when it is delivered again", async () => {
     const one = command();
     log.close();
-    putFails = true;
+    emitFails = true;
     await expect(dispatcher.take(one)).rejects.toThrow("ENOSPC");
     expect(handled).toEqual([]);
-    putFails = false;
+    emitFails = false;
     restart();
     await dispatcher.take(one);
     expect(handled).toEqual([one.id]);
   });
 
-  it("an answer that does not fit its verb", async () => {
-    handler = async () => ({ gone: "perhaps" });
+  it("an answer that does not match the schema of its verb is not sent", async () => {
+    handler = async () => ({ discarded: "perhaps" });
     await dispatcher.take(command());
-    expect(told).toEqual([refusal("internal")]);
+    expect(emitted).toEqual([refusal("internal")]);
   });
 });
 
 describe("order", () => {
-  it("per VM one after the other; other VMs and looks do not wait", async () => {
+  it("per VM one after the other; other VMs and observations do not wait", async () => {
     const { promise, resolve } = Promise.withResolvers<void>();
-    handler = ({ id }) => (id === slow.id ? promise.then(() => gone) : Promise.resolve(gone));
+    handler = ({ id }) =>
+      id === slow.id ? promise.then(() => discarded) : Promise.resolve(discarded);
     const slow = command();
     const next = command();
     const other = command({ vm: VmId.parse("vm2") });
-    const look = command({ verb: "migration.observe" });
-    const all = [slow, next, other, look].map((one) => dispatcher.take(one));
+    const observe = command({ verb: "migration.observe" });
+    const all = [slow, next, other, observe].map((one) => dispatcher.take(one));
     await Promise.all(all.slice(2));
-    expect(handled).toEqual(expect.arrayContaining([slow.id, other.id, look.id]));
+    expect(handled).toEqual(expect.arrayContaining([slow.id, other.id, observe.id]));
     expect(handled).not.toContain(next.id);
     resolve();
     await Promise.all(all);
     expect(handled.at(-1)).toBe(next.id);
   });
 
-  it("one whose answer is lost does not take the next with it", async () => {
-    putFails = true;
+  it("a command whose answer is lost does not affect the next", async () => {
+    emitFails = true;
     handler = async () => {
-      putFails = handled.length < 2;
-      return gone;
+      emitFails = handled.length < 2;
+      return discarded;
     };
     const first = dispatcher.take(command());
     const second = dispatcher.take(command());
     await expect(first).rejects.toThrow("ENOSPC");
     await second;
     expect(handled).toHaveLength(2);
-    expect(told).toHaveLength(1);
+    expect(emitted).toHaveLength(1);
   });
 
-  it("more than 100 that wait are left in the queue", async () => {
+  it("more than 100 waiting commands stay in the queue", async () => {
     handler = () => new Promise(() => undefined);
     for (let n = 0; n < 100; n += 1) void dispatcher.take(command());
-    await expect(dispatcher.take(command())).rejects.toThrow("Too many");
+    await expect(dispatcher.take(command())).rejects.toThrow("100 commands are waiting");
   });
 });
 
-describe("a migration that was looked into", () => {
+describe("a migration that was observed", () => {
   const migrationId = "mig_01J00000000000000000000000";
   const vm = VmId.parse("vm2");
   const start = (number: number) =>
     command({
-      ...{ id: CommandId.parse(`${migrationId}.start.${number}`), vm, migrationId },
-      ...{ verb: "source.start", args: startArgs },
+      id: CommandId.parse(`${migrationId}.start.${number}`),
+      vm,
+      migrationId,
+      verb: "source.start",
+      args: startArgs,
     });
-  const look = (number: number) =>
+  const observe = (number: number) =>
     command({
-      ...{ id: CommandId.parse(`${migrationId}.observe-source.${number}`), vm, migrationId },
+      id: CommandId.parse(`${migrationId}.observe-source.${number}`),
+      vm,
+      migrationId,
       verb: "migration.observe",
     });
   const startArgs = {
@@ -235,24 +245,24 @@ describe("a migration that was looked into", () => {
 
   it.each([false, true])("is not taken forward by a late command; restart: %s", async (is) => {
     handler = async () => ({ side: "source", process: "none", everRan: false, linkUp: false });
-    await dispatcher.take(look(1));
+    await dispatcher.take(observe(1));
     if (is) restart();
     await dispatcher.take(start(1));
     expect(handled).toHaveLength(1);
-    expect(told.at(-1)).toEqual(refusal("refused"));
+    expect(emitted.at(-1)).toEqual(refusal("refused"));
   });
 
-  it("is looked at once the command that takes it forward is done", async () => {
+  it("is observed after the forward verb that is running", async () => {
     const { promise, resolve } = Promise.withResolvers<void>();
     handler = () => promise.then(() => ({ startedAtMs: 1 }));
     const late = start(2);
     const forward = dispatcher.take(late);
     await vi.waitFor(() => expect(handled).toEqual([late.id]));
-    const looking = dispatcher.take(look(2));
+    const observing = dispatcher.take(observe(2));
     await new Promise((done) => setImmediate(done));
     expect(handled).toEqual([late.id]);
     resolve();
-    await Promise.all([forward, looking]);
+    await Promise.all([forward, observing]);
     expect(handled).toHaveLength(2);
   });
 });

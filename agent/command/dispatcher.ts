@@ -1,82 +1,84 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import type { CommandId, HostId, VmId } from "../../core/id.ts";
 import { type Command, type Verb, verbs } from "../../core/protocol/command.ts";
 import type { EventBody } from "../../core/protocol/event.ts";
+import { pause } from "../runtime/backoff.ts";
 import type { Log } from "../runtime/log.ts";
 import { CommandRefusedError, toCommandError } from "./command-error.ts";
 import type { Answer, CommandLog } from "./command-log.ts";
 
-/** Carries out one verb; its answer is checked against the verb's result schema. */
+/** Runs one verb. Its answer is checked against the verb's result schema. */
 export type Handler = (command: Command, args: unknown) => Promise<unknown>;
 export type Handlers = { [V in Verb]: Handler };
 
-/** Verbs that only look may be carried out again when the agent died over them. */
-const LOOKS = new Set<Verb>(["source.probe", "target.probe", "migration.observe"]);
-/** As those may that come to the same when they are done twice. */
-const REPEATABLE = new Set<Verb>([...LOOKS, "source.permit"]);
-/** Verbs that take a migration forward: not any more once it has been looked into. */
+/** Read-only verbs: they do not wait for others, and are safe to run again after a crash. */
+const READ_ONLY = new Set<Verb>(["source.probe", "target.probe", "migration.observe"]);
+/** Idempotent verbs: safe to run again after a crash. */
+const REPEATABLE = new Set<Verb>([...READ_ONLY, "source.permit"]);
+/** Verbs that take a migration forward: refused once it has been observed. */
 const FORWARD = new Set<Verb>(["target.prepare", "source.start"]);
-/** What is being done is waited for, so that a look sees its outcome; but not for long. */
+/** An observation waits this long for a forward verb that is running, to include its outcome. */
 const OUTCOME_MS = 5_000;
 const WAITING_MAX = 100;
 
 /**
- * Takes commands, in order per VM, each at most once: a repeated id gets the recorded answer, an older
- * epoch, a wrong host and an expired command are refused. Every command is answered by an event.
+ * Runs commands in order per VM, each at most once. A repeated id gets the recorded answer; an older
+ * epoch and an expired command are refused. Every command for this host is answered by an event.
  */
 export class Dispatcher {
   readonly #host: HostId;
   readonly #handlers: Handlers;
   readonly #commands: CommandLog;
-  readonly #put: (body: EventBody, verb: Verb) => void;
+  readonly #emit: (body: EventBody, verb: Verb) => void;
   readonly #log: Log;
   readonly #now: () => number;
   readonly #forward = new Map<VmId, Promise<void>>();
   readonly #queues = new Map<VmId, Promise<void>>();
-  readonly #atWork = new Map<CommandId, Promise<void>>();
+  readonly #running = new Map<CommandId, Promise<void>>();
 
   constructor(options: {
     host: HostId;
     handlers: Handlers;
     commands: CommandLog;
-    put: (body: EventBody, verb: Verb) => void;
+    emit: (body: EventBody, verb: Verb) => void;
     log: Log;
     now?: () => number;
   }) {
     this.#host = options.host;
     this.#handlers = options.handlers;
     this.#commands = options.commands;
-    this.#put = options.put;
+    this.#emit = options.emit;
     this.#log = options.log;
     this.#now = options.now ?? Date.now;
   }
 
   /**
-   * Resolves when the command's answer is durable; a copy of one at work waits for that one.
+   * Resolves when the command's answer is durable. A copy of a running command waits for that one.
    *
-   * @throws Error when the answer could not be made durable, or too many wait: take it again later.
+   * @throws Error when the answer could not be made durable, or too many commands wait: it must be taken
+   *   again later
    */
   async take(command: Command): Promise<void> {
     if (command.host !== this.#host) {
       this.#log.error({ commandId: command.id, host: command.host }, "a command for another host");
       return;
     }
-    const atWork = this.#atWork.get(command.id);
-    if (atWork) return atWork;
-    if (this.#atWork.size >= WAITING_MAX) throw new Error("Too many commands are waiting");
-    const work = this.#enqueue(command).finally(() => this.#atWork.delete(command.id));
-    this.#atWork.set(command.id, work);
+    const running = this.#running.get(command.id);
+    if (running) return running;
+    if (this.#running.size >= WAITING_MAX)
+      throw new Error(`${WAITING_MAX} commands are waiting already`);
+    const work = this.#enqueue(command).finally(() => this.#running.delete(command.id));
+    this.#running.set(command.id, work);
     return work;
   }
 
   async #enqueue(command: Command): Promise<void> {
-    // Looking must be possible while something else takes its time.
-    if (LOOKS.has(command.verb)) {
-      if (command.verb === "migration.observe") await this.#holdBack(command);
-      return this.#carryOut(command);
+    // An observation must be possible while another command takes long.
+    if (READ_ONLY.has(command.verb)) {
+      if (command.verb === "migration.observe") await this.#stopForward(command);
+      return this.#run(command);
     }
     const before = this.#queues.get(command.vm) ?? Promise.resolve();
-    const work = before.catch(() => undefined).then(() => this.#carryOut(command));
+    const work = before.catch(() => undefined).then(() => this.#run(command));
     this.#queues.set(command.vm, work);
     if (FORWARD.has(command.verb)) this.#forward.set(command.vm, work);
     try {
@@ -88,31 +90,29 @@ export class Dispatcher {
   }
 
   /**
-   * Whoever looks decides by what he sees, so nothing may come after it: a late `target.prepare`
-   * would leave a process that nobody knows of.
+   * The cloud decides by an observation, so no forward verb may run after it: a late `target.prepare`
+   * would start a process that the cloud does not know.
    *
-   * @throws the file system's error: then nothing is said, and the command comes again.
+   * @throws the file system's error: then there is no answer, and the command is delivered again
    */
-  async #holdBack({ vm, migrationId }: Command): Promise<void> {
-    if (migrationId !== undefined) this.#commands.lookInto(migrationId);
-    const atWork = this.#forward.get(vm);
-    if (!atWork) return;
+  async #stopForward({ vm, migrationId }: Command): Promise<void> {
+    if (migrationId !== undefined) this.#commands.markObserved(migrationId);
+    const running = this.#forward.get(vm);
+    if (!running) return;
     const late = new AbortController();
-    const { signal } = late;
-    const patience = sleep(OUTCOME_MS, undefined, { signal }).catch(() => undefined);
-    await Promise.race([atWork.catch(() => undefined), patience]);
+    await Promise.race([running.catch(() => undefined), pause(OUTCOME_MS, late.signal)]);
     late.abort();
   }
 
-  async #carryOut(command: Command): Promise<void> {
+  async #run(command: Command): Promise<void> {
     const recorded = this.#commands.answerOf(command.id);
     const answer = recorded ?? (await this.#answer(command));
     const { id, verb } = command;
     if ("error" in answer) {
       this.#log.warn({ commandId: id, verb, error: answer.error }, "command failed");
-      this.#put({ type: "command.failed", commandId: id, error: answer.error }, verb);
+      this.#emit({ type: "command.failed", commandId: id, error: answer.error }, verb);
     } else {
-      this.#put({ type: "command.completed", commandId: id, result: answer.result }, verb);
+      this.#emit({ type: "command.completed", commandId: id, result: answer.result }, verb);
     }
   }
 
@@ -125,13 +125,14 @@ export class Dispatcher {
       const result = await this.#handlers[command.verb](command, args);
       answer = { result: verbs[command.verb].result.parse(result) };
     } catch (error) {
-      answer = { error: toCommandError(error) };
-      this.#log.debug({ error, commandId: command.id }, "command failed");
+      answer = { error: toCommandError(error, command) };
+      const level = answer.error.code === "internal" ? "error" : "debug";
+      this.#log[level]({ error, commandId: command.id }, "command failed");
     }
     try {
       this.#commands.answer(command.id, answer);
     } catch (error) {
-      // What was done is done; if this answer is lost as well, the cloud looks at both ends.
+      // The command has run all the same. If this answer is lost too, the cloud observes both sides.
       this.#log.error({ error, commandId: command.id }, "the answer could not be recorded");
     }
     return answer;
@@ -143,22 +144,25 @@ export class Dispatcher {
     if (epoch < known) {
       throw new CommandRefusedError(
         "stale-epoch",
-        `The command has epoch ${epoch} of ${vm}, but ${known} has been seen`,
+        `${verb} has epoch ${epoch} of ${vm}, but this host has taken a command of epoch ${known}: a newer migration of ${vm} has begun`,
       );
     }
     const now = this.#now();
     if (Date.parse(command.expiresAt) < now) {
-      const clock = `this host's clock says ${new Date(now).toISOString()}`;
-      const detail = `The command expired at ${command.expiresAt}; ${clock}`;
+      const clock = new Date(now).toISOString();
+      const detail = `${verb} expired at ${command.expiresAt}, and it is ${clock} on this host: if this is soon after ${command.issuedAt}, set this host's clock`;
       throw new CommandRefusedError("expired", detail);
     }
-    if (FORWARD.has(verb) && migrationId && this.#commands.isLookedInto(migrationId)) {
-      throw new CommandRefusedError("refused", "The migration is on its way back by now");
+    if (FORWARD.has(verb) && migrationId && this.#commands.isObserved(migrationId)) {
+      throw new CommandRefusedError(
+        "refused",
+        `${verb} came too late: the migration ${migrationId} has been observed here since, and is being undone`,
+      );
     }
     if (this.#commands.isInDoubt(id) && !REPEATABLE.has(verb)) {
       throw new CommandRefusedError(
         "refused",
-        "The agent was restarted while it carried this command out; look before trying again",
+        `The agent was restarted while it ran ${verb} for ${vm}, so the outcome is unknown: observe ${vm} before the next try`,
       );
     }
   }
@@ -170,6 +174,6 @@ function parseArgs(command: Command): unknown {
   const problems = parsed.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`);
   throw new CommandRefusedError(
     "invalid",
-    `Bad arguments for ${command.verb}: ${problems.join("; ")}`,
+    `Expected arguments of ${command.verb} as in its schema: ${problems.join("; ")}`,
   );
 }

@@ -1,5 +1,6 @@
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from "node:fs";
 import { dirname } from "node:path";
+import type { Log } from "../runtime/log.ts";
 import { replaceAndOpen, writeAll } from "./replace-file.ts";
 
 /**
@@ -88,4 +89,9 @@ function parse<Entry>(line: string): Entry[] {
   } catch {
     return [];
   }
+}
+
+/** Logs that a journal had lines that could not be read. One is usual after a crash. */
+export function warnOfSkipped(lines: number, name: string, log: Log): void {
+  if (lines > 0) log.warn({ lines }, `${name} has lines that cannot be read: they are skipped`);
 }

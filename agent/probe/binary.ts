@@ -15,6 +15,7 @@ import { delimiter, join } from "node:path";
 import { z } from "zod";
 import { QemuProbe } from "../../core/protocol/probe.ts";
 import { QmpClient } from "../../qmp/client.ts";
+import { CommandRefusedError } from "../command/command-error.ts";
 import { replaceFile } from "../durable/replace-file.ts";
 import { monitorOption, SANDBOX } from "../guest/arguments.ts";
 import { probeQemu } from "../guest/qemu-probe.ts";
@@ -33,7 +34,8 @@ export type BinaryDescription = z.infer<typeof Description>;
  * What a QEMU binary can do, queried from a process of it without a guest. It is cached in `cacheDir`
  * under the identity of the file (path, size, modification time).
  *
- * @throws Error when the binary cannot be found or its QMP does not answer
+ * @throws CommandRefusedError `qemu` when the binary cannot be found or ends; QmpError when its QMP does
+ *   not answer
  */
 export async function describeBinary(qemu: string, cacheDir: string): Promise<BinaryDescription> {
   const path = findExecutable(qemu);
@@ -98,7 +100,11 @@ async function probeProcess(
   });
   const ended = new Promise<never>((_, reject) => {
     child.once("error", reject);
-    child.once("close", (code) => reject(new Error(`${path} ended with ${code}: ${errors}`)));
+    child.once("close", (code) =>
+      reject(
+        new CommandRefusedError("qemu", `${path} ended with ${code} when it was probed: ${errors}`),
+      ),
+    );
   });
   ended.catch(() => undefined);
   const stop = new AbortController();
@@ -122,7 +128,7 @@ async function probeProcess(
   }
 }
 
-/** The file that an executable's name stands for, links resolved. @throws Error when there is none */
+/** The file that an executable's name stands for, links resolved. @throws CommandRefusedError `qemu` */
 export function findExecutable(name: string): string {
   const folders = name.includes("/") ? [""] : (process.env.PATH ?? "").split(delimiter);
   for (const folder of folders) {
@@ -134,7 +140,8 @@ export function findExecutable(name: string): string {
       // Not in this folder.
     }
   }
-  throw new Error(
+  throw new CommandRefusedError(
+    "qemu",
     `Failed to find the QEMU binary \`${name}\`: install QEMU, or set qemu in the agent's configuration`,
   );
 }

@@ -67,7 +67,7 @@ export class TestHost {
       host: this.id,
       handlers: createHandlers(this.#context),
       commands: this.commands,
-      put: (body) => emit(body),
+      emit: (body) => emit(body),
       log,
     });
   }
