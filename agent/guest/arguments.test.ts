@@ -7,11 +7,12 @@ const paths = guestPaths("/run/vm1");
 const base = { vm: VmId.parse("vm1"), paths, incoming: false, sandbox: false };
 const line = (definition: object, change: object = {}) =>
   guestArguments({
-    ...{ ...base, ...change },
+    ...base,
+    ...change,
     definition: VmDefinition.parse({ memoryBytes: 64 << 20, ...definition }),
   }).join(" ");
 
-it("starts a guest that has its monitor, its log and nothing by default", () => {
+it("starts a guest with its monitor, its log and no other device", () => {
   expect(line({})).toBe(
     "-nodefaults -no-user-config -display none -name vm1 -machine pc -accel tcg -smp 1 -m 64M " +
       "-serial file:/run/vm1/serial.log -qmp unix:/run/vm1/qmp.sock,server=on,wait=off " +
@@ -33,22 +34,22 @@ it.each([
   ["objects", { objects: [{ "qom-type": "rng", id: "r" }] }, '-object {"qom-type":"rng","id":"r"}'],
   ["disks", { blockdevs: [{ driver: "file", x: "a,b" }] }, '-blockdev {"driver":"file","x":"a,b"}'],
   ["devices", { devices: [{ driver: "e1000" }] }, '-device {"driver":"e1000"}'],
-])("passes on %s", (_, definition, expected) => {
+])("passes %s to QEMU", (_, definition, expected) => {
   expect(line(definition)).toContain(` ${expected} `);
 });
 
-it("has a target wait, paused", () => {
+it("starts a target paused, waiting", () => {
   expect(line({}, { incoming: true })).toMatch(/ -S -incoming defer$/);
   expect(line({})).not.toContain("-incoming");
 });
 
-it("locks QEMU in where it can be", () => {
+it("uses the sandbox where it can", () => {
   expect(line({}, { sandbox: true })).toContain(" -sandbox on,obsolete=deny,");
   expect(line({})).not.toContain("-sandbox");
 });
 
 it.each(["on,x=y", "a b", ""])(
-  "takes no machine option %j, which would mean more to QEMU",
+  "refuses the machine option %j, which QEMU would read as several",
   (value) => {
     expect(() => line({ machineOptions: { acpi: value } })).toThrow();
     expect(() => line({ machineOptions: { [`a${value}=`]: true } })).toThrow();

@@ -2,7 +2,7 @@ import type { MigrationId } from "../../core/id.ts";
 import type { EventBody } from "../../core/protocol/event.ts";
 import type { Guest } from "./guest.ts";
 
-/** Puts an event into the agent's outbox; `atMs`: when it happened, now by default. */
+/** Gives an event to the agent's outbox. `atMs`: the time of the event; default: now. */
 export type Emit = (body: EventBody, atMs?: number) => void;
 
 type Identity = "migrationId" | "vm" | "epoch";

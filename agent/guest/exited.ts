@@ -1,26 +1,28 @@
 import { join } from "node:path";
 import { type VmId, VmId as VmIdSchema } from "../../core/id.ts";
-import { JournalFile } from "../durable/journal.ts";
+import { JournalFile, warnOfSkipped } from "../durable/journal.ts";
 import type { Log } from "../runtime/log.ts";
 import { Manifest } from "./manifest.ts";
 
-type Entry = { departed: Manifest } | { back: VmId };
+/** `restarted`: the VM has a process on this host again. */
+type Entry = { exited: Manifest } | { restarted: VmId };
 
 const KEPT_MAX = 1_000;
 
 /**
- * Manifests of processes that have ended. The cloud asks for them when it has to find out where a
- * guest is; above all it must never be forgotten that a guest has run here, not by a restart either.
+ * Manifests of processes that have ended. The cloud queries them to find out where a guest is. That a
+ * guest has run on this host must never be forgotten, not by a restart of the agent either.
  */
-export class Departed {
+export class ExitedGuests {
   readonly #journal: JournalFile<Entry>;
   readonly #log: Log;
   readonly #manifests = new Map<VmId, Manifest>();
 
   constructor(stateDir: string, log: Log) {
     this.#log = log;
-    this.#journal = new JournalFile(join(stateDir, "departed.jsonl"), () => this.#live());
+    this.#journal = new JournalFile(join(stateDir, "exited.jsonl"), () => this.#live());
     for (const entry of this.#journal.open()) this.#apply(entry);
+    warnOfSkipped(this.#journal.skippedLines, "the journal of exited guests", log);
   }
 
   get(vm: VmId): Manifest | undefined {
@@ -28,12 +30,12 @@ export class Departed {
   }
 
   add(manifest: Manifest): void {
-    this.#write({ departed: withoutSecret(manifest) });
+    this.#write({ exited: withoutSecret(manifest) });
   }
 
   /** The VM has a process on this host again. */
-  back(vm: VmId): void {
-    if (this.#manifests.has(vm)) this.#write({ back: vm });
+  remove(vm: VmId): void {
+    if (this.#manifests.has(vm)) this.#write({ restarted: vm });
   }
 
   close(): void {
@@ -45,16 +47,16 @@ export class Departed {
     try {
       this.#journal.append(entry);
     } catch (error) {
-      this.#log.error({ error }, "the end of a guest cannot be written down");
+      this.#log.error({ error }, "the end of a guest could not be recorded");
     }
   }
 
   #apply(entry: Entry): void {
-    if ("back" in entry) {
-      this.#manifests.delete(VmIdSchema.parse(entry.back));
+    if ("restarted" in entry) {
+      this.#manifests.delete(VmIdSchema.parse(entry.restarted));
       return;
     }
-    const { success, data: manifest } = Manifest.safeParse(entry.departed);
+    const { success, data: manifest } = Manifest.safeParse(entry.exited);
     if (!success) return;
     this.#manifests.delete(manifest.vm);
     this.#manifests.set(manifest.vm, manifest);
@@ -63,7 +65,7 @@ export class Departed {
   }
 
   *#live(): Iterable<Entry> {
-    for (const departed of this.#manifests.values()) yield { departed };
+    for (const exited of this.#manifests.values()) yield { exited };
   }
 }
 

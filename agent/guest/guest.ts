@@ -19,14 +19,14 @@ import { Monitor } from "./monitor.ts";
 import { probeQemu } from "./qemu-probe.ts";
 import { readTail, type SpawnOptions, spawnGuest } from "./spawn.ts";
 
-/** QEMU must have ended within this after `quit`, then after SIGTERM. */
+/** QEMU must end within this time after `quit`, and again after each signal. */
 const QUIT_MS = 5_000;
 
-/** One QEMU process in the agent's care, and the QMP session with it. */
+/** One QEMU process that the agent controls, and the QMP session with it. */
 export class Guest {
   readonly folder: string;
   readonly monitor: Monitor;
-  /** From spawning QEMU to its QMP being usable, ms; 0 for one that was taken over. */
+  /** From the start of QEMU until its QMP is usable, ms; 0 if the agent did not start it. */
   readonly startMs: number;
   #manifest: Manifest;
   #probe: Promise<QemuProbe> | undefined;
@@ -40,19 +40,19 @@ export class Guest {
   }
 
   /**
-   * Starts QEMU as a process of its own, which outlives the agent.
+   * Starts QEMU as a process that outlives the agent.
    *
-   * @throws CommandRefusedError `qemu` with QEMU's last words; nothing is left then.
+   * @throws CommandRefusedError `qemu` with QEMU's last output; then nothing of it is left
    */
   static async start(options: SpawnOptions & { probe?: QemuProbe }): Promise<Guest> {
     const { folder, manifest, qmp, startMs } = await spawnGuest(options);
     const guest = new Guest(folder, new Monitor(manifest, qmp), manifest, startMs);
-    // What its binary can do was asked before, of a process without a guest.
+    // Its binary was probed before, in a process without a guest.
     if (options.probe) guest.#probe = Promise.resolve(options.probe);
     return guest;
   }
 
-  /** Takes over a QEMU that somebody else started. @throws Error: then it is as it was. */
+  /** Adopts a QEMU that the agent did not start. @throws Error: then the QEMU is unchanged */
   static async adopt(options: {
     vm: VmId;
     definition: VmDefinition;
@@ -73,7 +73,7 @@ export class Guest {
     return new Guest(folder, monitor, manifest, 0);
   }
 
-  /** Takes over a process of an earlier life of the agent, whether its monitor answers or not. */
+  /** Reattaches a process after a restart of the agent, whether its monitor answers or not. */
   static async reattach(folder: string, manifest: Manifest): Promise<Guest> {
     const monitor = await Monitor.connect(manifest).catch(() => new Monitor(manifest, undefined));
     return new Guest(folder, monitor, manifest, 0);
@@ -87,12 +87,12 @@ export class Guest {
     return this.#manifest;
   }
 
-  /** The present session. @throws QmpDisconnectedError when there has been none yet. */
+  /** The current session. @throws QmpDisconnectedError when there has been none yet */
   get qmp(): QmpClient {
     return this.monitor.qmp;
   }
 
-  /** Resolves when the process has ended; never when the agent has let go of it before. */
+  /** Resolves when the process has ended; never if the guest was detached before. */
   get ended(): Promise<void> {
     return this.monitor.ended;
   }
@@ -106,16 +106,21 @@ export class Guest {
   }
 
   /**
-   * The guest may run in this process from now on: durable before it returns.
+   * Records that the guest may run in this process from now on. The record is durable before it
+   * returns.
    *
-   * @throws the file system's error: then it may not.
+   * @throws the file system's error: then the guest must not run
    */
   noteRunGrant(): void {
     if (!this.#forgotten) writeRunGrant(this.folder);
     this.#manifest = { ...this.#manifest, everRan: true };
   }
 
-  /** Durable before it returns. @throws the file system's error: then nothing may be done. */
+  /**
+   * Records a change before it is acted on. The record is durable before it returns.
+   *
+   * @throws the file system's error: then the change must not be made
+   */
   note(change: Partial<Pick<Manifest, "migration" | "definition">>): void {
     const next = { ...this.#manifest, ...change };
     if (!this.#forgotten) writeManifest(this.folder, next);
@@ -123,16 +128,16 @@ export class Guest {
   }
 
   /**
-   * What is true whether it can be written down or not: in this life of the agent it counts at once.
+   * Records what has already happened. It counts at once, also when it cannot be written.
    *
-   * @throws the file system's error: the next note writes it.
+   * @throws the file system's error: the next `note` writes the change
    */
   remember(change: Partial<Pick<Manifest, "migration">>): void {
     this.#manifest = { ...this.#manifest, ...change };
     this.note({});
   }
 
-  /** What this very process can do (its binary may have been replaced since it started). */
+  /** What this process can do; its binary may have been replaced since it started. */
   probe(): Promise<QemuProbe> {
     this.#probe ??= probeQemu(this.qmp, `pid:${this.#manifest.pid}`);
     this.#probe.catch(() => {
@@ -142,22 +147,32 @@ export class Guest {
   }
 
   /**
-   * Ends the process: `quit`, then, if the agent started it, SIGTERM and SIGKILL. The caller has made
-   * sure that it is not the only running copy of its guest.
+   * Ends the process: by `quit`, then, if the agent started it, by SIGTERM and SIGKILL. The caller
+   * makes sure that it is not the only running copy of its guest.
+   *
+   * @throws CommandRefusedError `qemu` when the process does not end
    */
   async end(): Promise<void> {
     const identity: ProcessIdentity = this.#manifest;
     this.#quit().catch(() => undefined);
     let ended = await waitForEnd(identity, QUIT_MS);
     if (!ended && this.#manifest.adopted) {
-      throw new CommandRefusedError("qemu", `The adopted QEMU ${identity.pid} did not quit`);
+      throw new CommandRefusedError(
+        "qemu",
+        `The adopted QEMU of ${this.vm}, process ${identity.pid}, has not ended ${QUIT_MS} ms after \`quit\`: end it yourself, since the agent kills no process that it has not started`,
+      );
     }
     for (const signal of ["SIGTERM", "SIGKILL"] as const) {
       if (ended) break;
       sendSignal(identity, signal);
       ended = await waitForEnd(identity, QUIT_MS);
     }
-    if (!ended) throw new CommandRefusedError("qemu", `QEMU ${identity.pid} cannot be ended`);
+    if (!ended) {
+      throw new CommandRefusedError(
+        "qemu",
+        `The QEMU of ${this.vm}, process ${identity.pid}, has not ended after SIGKILL: the kernel holds it, see its state in /proc/${identity.pid}/status`,
+      );
+    }
     await this.forget();
   }
 
@@ -165,20 +180,20 @@ export class Guest {
     await this.qmp.execute("quit", {}, { timeoutMs: QUIT_MS });
   }
 
-  /** Lets go of the process, which runs on; the manifest stays. */
-  release(): Promise<void> {
+  /** Ends the session. The process goes on running and its manifest stays. */
+  detach(): Promise<void> {
     return this.monitor.close();
   }
 
-  /** After the end of the process: no socket, no log, no manifest is left. */
+  /** Ends the session and removes the folder: socket, logs, manifest. */
   async forget(): Promise<void> {
     this.#forgotten = true;
     await this.monitor.close();
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  /** The last words of QEMU, for error messages. */
-  lastWords(): string {
+  /** The end of what QEMU wrote on stdout and stderr, for error messages. */
+  lastOutput(): string {
     return readTail(guestPaths(this.folder).output);
   }
 }

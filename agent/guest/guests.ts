@@ -4,29 +4,29 @@ import type { VmId } from "../../core/id.ts";
 import { CommandRefusedError } from "../command/command-error.ts";
 import type { Log } from "../runtime/log.ts";
 import { isAlive } from "../runtime/process.ts";
-import { Departed } from "./exited.ts";
+import { ExitedGuests } from "./exited.ts";
 import { Guest } from "./guest.ts";
 import { hasManifest, type Manifest, readManifests } from "./manifest.ts";
 import { finishStarts } from "./starting.ts";
 
 /** One side of a migration of a guest, for as long as this process of the agent follows it. */
 export type Migrating = {
-  /** This end of the handover link is connected. */
+  /** The handover link of this side is connected. */
   readonly linkUp: boolean;
-  /** Stops following the migration; QEMU goes on. */
+  /** Stops following the migration; QEMU goes on with it. */
   close(): void;
 };
 
-/** The guests of this host: one QEMU process per VM, and what it is going through. */
+/** The guests of this host: one QEMU process per VM, and the migration it is in. */
 export class Guests {
   readonly #runDir: string;
   readonly #log: Log;
   readonly #onExit: (vm: VmId, detail: string) => void;
   readonly #guests = new Map<VmId, Guest>();
   readonly #migrating = new Map<VmId, Migrating>();
-  /** Being ended on purpose: that is no event. */
+  /** Guests that are being ended on purpose: their exit is not reported. */
   readonly #ending = new Set<Guest>();
-  readonly #departed: Departed;
+  readonly #exited: ExitedGuests;
 
   constructor(options: {
     runDir: string;
@@ -37,35 +37,41 @@ export class Guests {
     this.#runDir = options.runDir;
     this.#log = options.log;
     this.#onExit = options.onExit;
-    this.#departed = new Departed(options.stateDir, options.log);
+    this.#exited = new ExitedGuests(options.stateDir, options.log);
   }
 
   get runDir(): string {
     return this.#runDir;
   }
 
-  /** Takes over what an earlier life of the agent left running; tells of what ended meanwhile. */
+  /** Reattaches the guests that run here after a restart, and reports those that have exited. */
   async reattach(): Promise<Guest[]> {
     finishStarts(this.#runDir, (folder, error) =>
-      this.#log.error({ error, folder }, "a guest whose start was cut off is left alone"),
+      this.#log.error(
+        { error, folder },
+        "an interrupted start of a guest cannot be finished: its folder stays as it is",
+      ),
     );
     const found = readManifests(this.#runDir, (folder, error) =>
-      this.#log.error({ error, folder }, "a guest's manifest cannot be read: left alone"),
+      this.#log.error(
+        { error, folder },
+        "a guest's manifest cannot be read: its folder and process stay as they are",
+      ),
     );
     const alive = found.filter(({ folder, manifest }) => {
-      const lives = isAlive(manifest);
-      if (!lives) this.#bury(folder, manifest);
-      return lives;
+      if (isAlive(manifest)) return true;
+      this.#recordExit(folder, manifest);
+      return false;
     });
-    const back = await Promise.all(
+    const guests = await Promise.all(
       alive.map(({ folder, manifest }) => Guest.reattach(folder, manifest)),
     );
-    for (const guest of back) this.add(guest);
-    return back;
+    for (const guest of guests) this.add(guest);
+    return guests;
   }
 
   add(guest: Guest): void {
-    this.#departed.back(guest.vm);
+    this.#exited.remove(guest.vm);
     this.#guests.set(guest.vm, guest);
     void guest.ended.then(() => this.#onEnded(guest));
   }
@@ -74,21 +80,24 @@ export class Guests {
     return this.#guests.get(vm);
   }
 
-  /** @throws CommandRefusedError `not-found` */
+  /** @throws CommandRefusedError `not-found` when the VM has no process here */
   get(vm: VmId): Guest {
     const guest = this.#guests.get(vm);
     if (guest) return guest;
-    throw new CommandRefusedError("not-found", `No guest ${vm} on this host`);
+    throw new CommandRefusedError(
+      "not-found",
+      `This host has no guest ${vm}: see where the control plane has it`,
+    );
   }
 
-  /** There is a process for the VM here, or a folder of one that nobody can read. */
+  /** The VM has a process here, or a manifest that cannot be read. */
   isPresent(vm: VmId): boolean {
     return this.#guests.has(vm) || hasManifest(join(this.#runDir, vm));
   }
 
-  /** What is known of the VM's last process on this host, which has ended. */
-  gone(vm: VmId): Manifest | undefined {
-    return this.#departed.get(vm);
+  /** The manifest of the VM's last process on this host, if that has ended. */
+  exited(vm: VmId): Manifest | undefined {
+    return this.#exited.get(vm);
   }
 
   migrating(vm: VmId): Migrating | undefined {
@@ -103,10 +112,10 @@ export class Guests {
   }
 
   /**
-   * Ends a guest's process on purpose: its end is no event. `first` may make it end by itself.
+   * Ends a guest's process without reporting its exit. `first` may make the process end by itself.
    *
-   * @throws what `first` throws, and CommandRefusedError when the process cannot be ended: then it
-   *   is in the agent's care as before.
+   * @throws what `first` throws, and CommandRefusedError when the process cannot be ended: then the
+   *   guest stays among the guests
    */
   async end(guest: Guest, first?: () => Promise<void>): Promise<void> {
     this.#ending.add(guest);
@@ -115,7 +124,7 @@ export class Guests {
       await guest.end();
     } catch (error) {
       this.#ending.delete(guest);
-      // It may have ended all the same.
+      // It may have ended nevertheless.
       if (!guest.isAlive) void this.#onEnded(guest);
       throw error;
     }
@@ -130,45 +139,50 @@ export class Guests {
     return sum;
   }
 
-  /** Gives a guest back that was adopted in vain; its process runs on. */
-  async release(guest: Guest): Promise<void> {
+  /** Removes a guest whose adoption has failed; its process goes on running. */
+  async detach(guest: Guest): Promise<void> {
     this.setMigrating(guest.vm, undefined);
     this.#guests.delete(guest.vm);
     await guest.forget();
   }
 
-  /** Lets go of all guests; they run on. */
+  /** Detaches all guests; they go on running. */
   async close(): Promise<void> {
     for (const migrating of this.#migrating.values()) migrating.close();
     this.#migrating.clear();
     const guests = [...this.#guests.values()];
     this.#guests.clear();
-    await Promise.all(guests.map((guest) => guest.release()));
-    this.#departed.close();
+    await Promise.all(guests.map((guest) => guest.detach()));
+    this.#exited.close();
   }
 
   async #onEnded(guest: Guest): Promise<void> {
     if (this.#guests.get(guest.vm) !== guest || this.#ending.has(guest)) return;
-    const detail = guest.lastWords();
-    // Whoever watches the migration tells first, and needs the folder for it.
+    const detail = guest.lastOutput();
+    // The migration reports first, and needs the folder for that.
     await new Promise((resolve) => setImmediate(resolve));
     if (this.#guests.get(guest.vm) !== guest || this.#ending.has(guest)) return;
     this.#remove(guest);
     await guest
       .forget()
-      .catch((error: unknown) => this.#log.error({ error, vm: guest.vm }, "folder not removed"));
+      .catch((error: unknown) =>
+        this.#log.error(
+          { error, vm: guest.vm },
+          "the folder of a guest that has exited could not be removed",
+        ),
+      );
     this.#onExit(guest.vm, detail);
   }
 
   #remove(guest: Guest): void {
     this.setMigrating(guest.vm, undefined);
-    this.#departed.add(guest.manifest);
+    this.#exited.add(guest.manifest);
     this.#guests.delete(guest.vm);
   }
 
-  #bury(folder: string, manifest: Manifest): void {
-    this.#departed.add(manifest);
+  #recordExit(folder: string, manifest: Manifest): void {
+    this.#exited.add(manifest);
     rmSync(folder, { recursive: true, force: true });
-    this.#onExit(manifest.vm, "its QEMU ended while the agent was away");
+    this.#onExit(manifest.vm, "its QEMU ended while the agent was not running");
   }
 }

@@ -10,10 +10,10 @@ import { replaceFile } from "../durable/replace-file.ts";
 /** Integers beyond 2^53 are text. */
 const Parameters = z.record(z.string(), ParameterValue);
 
-/** The agent's durable memory of one QEMU process: enough to take it over again after a restart. */
+/** The durable record of one QEMU process: what a restarted agent needs to reattach it. */
 export const Manifest = z.strictObject({
   vm: VmId,
-  /** Taken over, not started: the agent never kills it. */
+  /** The agent did not start this process, and never kills it. */
   adopted: z.boolean(),
   pid: z.int().positive(),
   /** Start time of the process in clock ticks since boot: pids are reused. */
@@ -21,42 +21,43 @@ export const Manifest = z.strictObject({
   bootId: z.string().optional(),
   qmpPath: z.string(),
   definition: VmDefinition,
-  /** The guest has run in this process, or the run grant has been written down. */
+  /** The guest has run in this process, or the run grant was recorded. */
   everRan: z.boolean(),
-  /** The last migration this process took part in. */
+  /** The last migration of this process. */
   migration: z
     .strictObject({
       id: MigrationId,
       epoch: z.int().nonnegative(),
       side: z.enum(["source", "target"]),
-      /** Nothing more is to be reported or done for it. */
+      /** The migration has ended on this side: nothing is reported or done for it any more. */
       over: z.boolean(),
-      /** Needed to take up the handover link again; the file is readable by its owner only. */
+      /** For reconnecting the handover link; the file is readable by its owner only. */
       handover: z.strictObject({ address: z.string(), port: z.int(), key: z.string() }).optional(),
-      /** Credentials were made in QEMU, and must not outlive the migration. */
+      /** QEMU has TLS credentials that must be removed with the migration. */
       tls: TlsKind.optional(),
-      /** Source: what is needed to go on watching. */
+      /** Source: what watching the migration needs. */
       ackExpected: z.boolean().optional(),
       wasRunning: z.boolean().optional(),
       downtimeLimitMs: z.number().optional(),
       linkBytesPerSecond: z.number().optional(),
       deadlineAtMs: z.number().optional(),
-      /** What is climbed when it stalls, and how many rungs have been. */
+      /** The ladder for a stalled migration, and how many of its rungs were climbed. */
       ladder: z.strictObject({ climb: Climb, climbed: z.int().nonnegative() }).optional(),
-      /** Postcopy was asked for (source), or the guest runs in it (target); whether it is active, and its pauses. */
+      /** Postcopy was requested (source), or the guest runs in it (target). */
       postcopy: z
         .strictObject({ active: z.boolean(), pauses: z.int().nonnegative(), paused: z.boolean() })
         .optional(),
-      /** Holds until it is permitted, at `permitAtMs`; lifted once that is carried out. */
+      /** Holds until the permit, at `permitAtMs`; lifted once the permit has taken effect. */
       gate: z
         .strictObject({ permitAtMs: z.number().optional(), isLifted: z.literal(true).optional() })
         .optional(),
-      /** Parameters as agreed that are changed underway, and all changed ones as they were before. */
+      /** Agreed values of parameters that change during the migration. */
       agreed: Parameters.optional(),
-      /** Of the newest change of the bandwidth limit, which is among the agreed ones then. */
+      /** Of the newest change of the bandwidth limit, which then is in `agreed`. */
       bandwidthRevision: z.int().positive().optional(),
+      /** Values of all changed parameters before the migration. */
       before: Parameters.optional(),
-      /** Where this migration begins in QEMU's log. */
+      /** Where the migration begins in QEMU's log, bytes. */
       logOffset: z.int().nonnegative().optional(),
     })
     .optional(),
@@ -64,7 +65,7 @@ export const Manifest = z.strictObject({
 export type Manifest = z.infer<typeof Manifest>;
 
 const NAME = "guest.json";
-/** An empty file beside it: `everRan`, whatever the manifest says. */
+/** An empty file beside the manifest: `everRan` is true, whatever the manifest has. */
 const RUN_GRANT = "run-grant";
 
 /** A reader finds the old or the new manifest. @throws the file system's error */
@@ -74,19 +75,20 @@ export function writeManifest(folder: string, manifest: Manifest): void {
 }
 
 /**
- * Durable as {@link writeManifest}, at a quarter of its time: a new file without contents has no old
- * one to take the place of, which ext4 writes out first. It is written in the downtime.
+ * Records the run grant. It is as durable as {@link writeManifest} in a quarter of the time, since it is
+ * written in the downtime: ext4 writes out the data of a file before it replaces another, and this one
+ * has no data and replaces none.
  */
 export function writeRunGrant(folder: string): void {
   closeSync(openSync(join(folder, RUN_GRANT), "w", 0o600));
 }
 
-/** There is one, readable or not: the folder belongs to a process that may be alive. */
+/** There is a manifest, readable or not: the folder belongs to a process that may be alive. */
 export function hasManifest(folder: string): boolean {
   return existsSync(join(folder, NAME));
 }
 
-/** All manifests under the run directory; an unreadable one is reported, not guessed at. */
+/** All manifests in the run directory; an unreadable one is reported and left out. */
 export function readManifests(
   runDir: string,
   onUnreadable: (folder: string, error: unknown) => void,

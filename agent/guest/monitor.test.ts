@@ -33,7 +33,7 @@ describe("a monitor whose connection is cut", () => {
     const unsubscribe = monitor.on("STOP", () => {
       stops += 1;
     });
-    monitor.onReturn(() => {
+    monitor.onReconnect(() => {
       returns += 1;
     });
     for (let n = 1; n <= 2; n += 1) {

@@ -5,7 +5,7 @@ import type { QmpEventName } from "../../qmp/events.ts";
 import { Backoff } from "../runtime/backoff.ts";
 import { type ProcessIdentity, waitForEnd } from "../runtime/process.ts";
 
-/** From the end of the QMP session to the end of the process, when the process is dying. */
+/** A process that ends has ended at most this long after its QMP session. */
 const DYING_MS = 100;
 const CONNECT_MS = 5_000;
 const RETRY = { firstMs: 100, maxMs: 5_000 };
@@ -13,8 +13,8 @@ const RETRY = { firstMs: 100, maxMs: 5_000 };
 type Subscription = { name: QmpEventName; listener: QmpEventListener; stop?: () => void };
 
 /**
- * The QMP session with one process, over breaks of it: while the process lives and the session is
- * gone, it is opened again. Subscriptions are kept; what was missed meanwhile must be asked for.
+ * The QMP session with one process. A session that breaks is opened again as long as the process lives.
+ * Subscriptions are kept; events that were missed in between must be replaced by queries.
  */
 export class Monitor {
   /** Resolves when the process has ended; never after `close`. */
@@ -22,12 +22,12 @@ export class Monitor {
   readonly #process: ProcessIdentity;
   readonly #path: string;
   readonly #subscriptions = new Set<Subscription>();
-  readonly #onReturn = new Set<() => void>();
+  readonly #onReconnect = new Set<() => void>();
   readonly #closing = new AbortController();
   readonly #end = Promise.withResolvers<void>();
   #qmp: QmpClient | undefined;
 
-  /** Without a session it tries to open one from now on. */
+  /** Without a session it starts opening one. */
   constructor(target: ProcessIdentity & { qmpPath: string }, qmp: QmpClient | undefined) {
     this.ended = this.#end.promise;
     this.#process = target;
@@ -36,19 +36,21 @@ export class Monitor {
     else void this.#reconnect();
   }
 
-  /** @throws QmpError when there is no session within 5 s: one client at a time, or QEMU is busy. */
+  /** @throws QmpError when there is no session within 5 s: QEMU is busy, or serves another client */
   static async connect(target: ProcessIdentity & { qmpPath: string }): Promise<Monitor> {
     const address = { path: target.qmpPath };
     return new Monitor(target, await QmpClient.connect(address, { connectTimeoutMs: CONNECT_MS }));
   }
 
-  /** The present session, or the last one. @throws QmpDisconnectedError when there was none yet. */
+  /** The current session, or the last one. @throws QmpDisconnectedError when there was none yet */
   get qmp(): QmpClient {
     if (this.#qmp) return this.#qmp;
-    throw new QmpDisconnectedError(`QEMU's monitor at ${this.#path} does not answer`);
+    throw new QmpDisconnectedError(
+      `QEMU's monitor at ${this.#path} does not answer: it serves another client, or QEMU hangs`,
+    );
   }
 
-  /** Subscribes over all sessions. Returns the way to unsubscribe. */
+  /** Subscribes in this session and all later ones. @returns a function that unsubscribes */
   on<Name extends QmpEventName>(name: Name, listener: QmpEventListener<Name>): () => void {
     const subscription: Subscription = { name, listener: listener as QmpEventListener };
     this.#subscriptions.add(subscription);
@@ -59,16 +61,16 @@ export class Monitor {
     };
   }
 
-  /** `listener` is called when a session is there again and events may have been missed. */
-  onReturn(listener: () => void): () => void {
-    this.#onReturn.add(listener);
-    return () => void this.#onReturn.delete(listener);
+  /** Calls `listener` when a session was opened again: events may have been missed. */
+  onReconnect(listener: () => void): () => void {
+    this.#onReconnect.add(listener);
+    return () => void this.#onReconnect.delete(listener);
   }
 
-  /** Ends the session; the process runs on. May be called again. */
+  /** Ends the session; the process goes on running. May be called again. */
   async close(): Promise<void> {
     this.#closing.abort();
-    this.#onReturn.clear();
+    this.#onReconnect.clear();
     this.#subscriptions.clear();
     await this.#qmp?.close();
   }
@@ -81,7 +83,7 @@ export class Monitor {
 
   async #onLost(cause: QmpError | undefined): Promise<void> {
     if (cause === undefined || this.#closing.signal.aborted) return;
-    // A dying process closes its sockets a moment before it is gone.
+    // A process that ends closes its sockets a moment before.
     const { signal } = this.#closing;
     if (await waitForEnd(this.#process, DYING_MS, { signal })) this.#end.resolve();
     else await this.#reconnect();
@@ -96,7 +98,7 @@ export class Monitor {
         const qmp = await QmpClient.connect({ path: this.#path }, options);
         if (signal.aborted) return await qmp.close();
         this.#use(qmp);
-        for (const listener of [...this.#onReturn]) listener();
+        for (const listener of [...this.#onReconnect]) listener();
         return;
       } catch {
         if (await waitForEnd(this.#process, backoff.next(), { everyMs: 50, signal })) {

@@ -4,7 +4,7 @@ import { QmpCommandError } from "../../qmp/error.ts";
 
 const LEGACY = { type: "migration", property: "switchover-ack-legacy" };
 
-/** Everything negotiation needs to know of a QEMU, asked of a running process. `binary`: a label. */
+/** What negotiation needs to know of a QEMU, queried from a running process. `binary`: a label. */
 export async function probeQemu(qmp: QmpClient, binary: string): Promise<QemuProbe> {
   const [target, capabilities, parameters, machines, schema, vfio, trace, tls] = await Promise.all([
     qmp.execute("query-target"),
@@ -35,14 +35,14 @@ export async function probeQemu(qmp: QmpClient, binary: string): Promise<QemuPro
   };
 }
 
-/** What to tell of a QEMU that has, or is to have, a guest of this machine type (or alias). */
-export function aboutMachine(probe: QemuProbe, machine: string | undefined): QemuProbe {
+/** The probe with only one machine type, given by name or alias: that of the guest. */
+export function limitToMachine(probe: QemuProbe, machine: string | undefined): QemuProbe {
   if (machine === undefined) return probe;
   const machines = probe.machines.filter(({ name, alias }) => [name, alias].includes(machine));
   return { ...probe, machines };
 }
 
-/** `compat-props` is known from 9.1 on; before, machine types tell nothing of the ACK. */
+/** `compat-props` exists from 9.1 on (QAPI schema, machine.json, query-machines). */
 async function queryMachines(qmp: QmpClient): Promise<MachineType[]> {
   const { major, minor } = qmp.version.qemu;
   const withProps = major > 9 || (major === 9 && minor >= 1);
@@ -50,7 +50,7 @@ async function queryMachines(qmp: QmpClient): Promise<MachineType[]> {
   const hasNewAck = machines.some((machine) => legacyOf(machine["compat-props"]) !== undefined);
   const hasAck = major > 8 || (major === 8 && minor >= 1);
   return machines.map((machine) => {
-    // Where the property exists, a machine type that does not set it has the new ACK.
+    // If the property exists, a machine type that does not set it has the new ACK.
     const legacy = hasNewAck ? (legacyOf(machine["compat-props"]) ?? false) : true;
     return {
       name: machine.name,
@@ -80,7 +80,7 @@ async function vfioProperties(qmp: QmpClient): Promise<string[]> {
   }
 }
 
-/** A trace event that is known and can be enabled shows that a trace backend is built in. */
+/** A trace event that can be enabled shows that a trace backend is built in. */
 async function tracesToLog(qmp: QmpClient): Promise<boolean> {
   try {
     const events = await qmp.execute("trace-event-get-state", { name: "migrate_set_state" });
@@ -94,7 +94,10 @@ async function tracesToLog(qmp: QmpClient): Promise<boolean> {
 type SchemaEntry = { name: string; "meta-type": string; [member: string]: unknown };
 type Member = { name: string; type: string };
 
-/** query-qmp-schema masks the names of types, not those of commands, members and enum values. */
+/**
+ * Reads the answer to query-qmp-schema, which masks the names of types, but not those of commands,
+ * members and enum values (QAPI schema, introspect.json).
+ */
 function schemaReader(schema: readonly SchemaEntry[]) {
   const byName = new Map(schema.map((entry) => [entry.name, entry]));
   const membersOf = (command: string): Member[] => {
@@ -111,7 +114,7 @@ function schemaReader(schema: readonly SchemaEntry[]) {
   };
 }
 
-/** Integers beyond 2^53 travel as text; lists and objects do not belong into a probe. */
+/** Integers beyond 2^53 are sent as text, lists and objects as JSON. */
 export function parameterValue(value: unknown): ParameterValue {
   if (typeof value === "bigint") return value.toString();
   if (typeof value === "string" || typeof value === "number" || typeof value === "boolean") {

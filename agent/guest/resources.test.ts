@@ -20,7 +20,7 @@ const folder = mkdtempSync(join(tmpdir(), "sy-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe("host resources of a guest", () => {
-  it("are what this host's configuration says", () => {
+  it("get their addresses from this host's configuration", () => {
     const resolved = resolveResources(definition, { gpu0: address, nic0: "0000:03:00.1" });
     expect(resolved.devices).toEqual([
       { driver: "vfio-pci", id: "vf0", sysfsdev: address },
@@ -29,20 +29,20 @@ describe("host resources of a guest", () => {
     expect(definition.devices[0]?.sysfsdev).toEqual({ $host: "gpu0" });
   });
 
-  it("that are missing are named, all of them", () => {
+  it("are all named when they are missing", () => {
     expect(missingResources(definition, { gpu0: address })).toEqual(["nic0"]);
     expect(() => resolveResources(definition, {})).toThrow(
       "This host has no resource gpu0, nic0: name it in `resources`",
     );
   });
 
-  it("are not found in what every object inherits", () => {
+  it("are not found among inherited members", () => {
     const devices = [{ driver: "vfio-pci", sysfsdev: { $host: "constructor" } }];
     const odd = VmDefinition.parse({ memoryBytes: 2 ** 20, devices });
     expect(missingResources(odd, {})).toEqual(["constructor"]);
   });
 
-  it("that are missing refuse the start and leave nothing", async () => {
+  it("refuse the start when they are missing, and no folder is left", async () => {
     const runDir = mkdtempSync(join(tmpdir(), "sy-"));
     const options = { vm: "vm1", definition, qemu: "/bin/false", runDir, sandbox: false } as const;
     const start = spawnGuest({ ...options, vm: "vm1" as never, incoming: true, resources: {} });

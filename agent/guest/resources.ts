@@ -2,19 +2,19 @@ import { mapResources, resourcesOf } from "../../core/host-resources.ts";
 import type { VmDefinition } from "../../core/vm.ts";
 import { CommandRefusedError } from "../command/command-error.ts";
 
-/** What this host's configuration says of each resource name. */
+/** The address on this host of each resource name, from its configuration. */
 export type Resources = Readonly<Record<string, string>>;
 
-/** Names that the definition needs and this host does not have. */
+/** Resource names in the definition that this host does not have. */
 export function missingResources(definition: VmDefinition, resources: Resources): string[] {
   return resourcesOf(definition).filter((name) => !Object.hasOwn(resources, name));
 }
 
 /**
- * The definition as QEMU is given it on this host: with the host's own addresses. Only for QEMU's
- * command line; what is kept and told of a guest names the resources, as they mean it on every host.
+ * The definition with this host's addresses in place of resource names. Only for QEMU's command line:
+ * manifests and events have the names, which are valid on every host.
  *
- * @throws CommandRefusedError naming every resource that is missing
+ * @throws CommandRefusedError `refused`, naming every missing resource
  */
 export function resolveResources(definition: VmDefinition, resources: Resources): VmDefinition {
   const missing = missingResources(definition, resources);

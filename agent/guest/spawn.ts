@@ -16,27 +16,30 @@ export type SpawnOptions = {
   definition: VmDefinition;
   qemu: string;
   runDir: string;
-  /** A target: paused, waiting for a guest. */
+  /** A target: paused, waiting for a migration. */
   incoming: boolean;
   sandbox: boolean;
   resources: Resources;
 };
 
-/** QEMU's QMP must answer within this after the start. */
+/** QEMU's QMP must answer within this time. */
 const START_MS = 30_000;
 
 /**
- * Starts QEMU and connects to it. What is started is written down before, and its manifest before
- * anything else happens, so that an agent that dies here finds the process again.
+ * Starts QEMU and connects to it. The start is recorded before, and the manifest directly after, so that
+ * an agent that dies here finds the process again.
  *
- * @throws CommandRefusedError `qemu` with QEMU's last words; nothing is left then. `refused` when
- *   the folder belongs to another process, which may be alive, or a host resource is missing.
+ * @throws CommandRefusedError `qemu` with QEMU's last output; then nothing of it is left. `refused` when
+ *   the folder belongs to another process, which may be alive, or a host resource is missing
  */
 export async function spawnGuest(options: SpawnOptions) {
   const { vm, definition, runDir, incoming } = options;
   const folder = join(runDir, vm);
   if (hasManifest(folder)) {
-    throw new CommandRefusedError("refused", `${folder} belongs to another process of ${vm}`);
+    throw new CommandRefusedError(
+      "refused",
+      `Failed to start ${vm}: ${folder} has a manifest, so its QEMU may be running; end that QEMU and remove the folder`,
+    );
   }
   const resolved = resolveResources(definition, options.resources);
   rmSync(folder, { recursive: true, force: true });
@@ -67,10 +70,10 @@ export async function spawnGuest(options: SpawnOptions) {
   } catch (cause) {
     stopConnecting.abort();
     child.kill("SIGKILL");
-    const words = readTail(guestPaths(folder).output);
+    const output = readTail(guestPaths(folder).output);
     rmSync(folder, { recursive: true, force: true });
     const message = cause instanceof Error ? cause.message : String(cause);
-    const all = [`Failed to start the guest ${vm}: ${message}`, words].filter(Boolean).join(": ");
+    const all = [`Failed to start the guest ${vm}: ${message}`, output].filter(Boolean).join(": ");
     throw new CommandRefusedError("qemu", all, { cause });
   }
 }
@@ -83,7 +86,7 @@ function launch(options: SpawnOptions, folder: string) {
     detached: true,
     stdio: ["ignore", output, output],
     cwd: folder,
-    env: environment(),
+    env: guestEnvironment(),
   });
   closeSync(output);
   const failed = ended(child, qemu);
@@ -99,8 +102,8 @@ function ended(child: ChildProcess, qemu: string): Promise<never> {
   });
 }
 
-/** The agent's credentials are none of a guest's business. */
-export function environment(): NodeJS.ProcessEnv {
+/** For processes that the agent starts: without its AWS credentials. */
+export function guestEnvironment(): NodeJS.ProcessEnv {
   return Object.fromEntries(
     Object.entries(process.env).filter(([name]) => !name.startsWith("AWS_")),
   );

@@ -9,7 +9,7 @@ import { guestPaths, monitorOption } from "./arguments.ts";
 import { readManifests } from "./manifest.ts";
 import { finishStarts, noteStart } from "./starting.ts";
 
-function cutOff() {
+function interruptedStart() {
   const runDir = mkdtempSync(join(tmpdir(), "starting-"));
   onTestFinished(() => rmSync(runDir, { recursive: true, force: true }));
   const folder = join(runDir, "vm-1");
@@ -17,15 +17,19 @@ function cutOff() {
   const { qmp: qmpPath } = guestPaths(folder);
   const definition = VmDefinition.parse({ machine: "pc", memoryBytes: 32 * 2 ** 20 });
   noteStart(folder, {
-    ...{ vm: VmId.parse("vm-1"), adopted: false, everRan: false, qmpPath, definition },
+    vm: VmId.parse("vm-1"),
+    adopted: false,
+    everRan: false,
+    qmpPath,
+    definition,
   });
   const onError = vi.fn();
   const finish = () => finishStarts(runDir, onError);
   return { runDir, folder, qmpPath, onError, finish };
 }
 
-it("finds the process again whose start the agent died over", async () => {
-  const { runDir, folder, qmpPath, onError, finish } = cutOff();
+it("finds the process of a start that the agent died in", async () => {
+  const { runDir, folder, qmpPath, onError, finish } = interruptedStart();
   const script = "setInterval(() => {}, 1_000)";
   const child = spawn(process.execPath, ["-e", script, "--", "-qmp", monitorOption(qmpPath)]);
   onTestFinished(() => void child.kill("SIGKILL"));
@@ -39,8 +43,8 @@ it("finds the process again whose start the agent died over", async () => {
   ]);
 });
 
-it("leaves no folder of a process that was never started", () => {
-  const { folder, onError, finish } = cutOff();
+it("removes the folder of a process that was never started", () => {
+  const { folder, onError, finish } = interruptedStart();
   finish();
   expect(onError).not.toHaveBeenCalled();
   expect(existsSync(folder)).toBe(false);

@@ -43,7 +43,7 @@ export async function adoptGuest(
   try {
     return await finishDefinition(guest);
   } catch (error) {
-    await guests.release(guest);
+    await guests.detach(guest);
     throw error;
   }
 }

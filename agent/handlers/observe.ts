@@ -8,7 +8,7 @@ const OBSERVE_MS = 5_000;
 export async function observe({ guests }: Context, command: Command): Promise<Observation> {
   const { vm, migrationId } = command;
   const guest = guests.find(vm);
-  const manifest = guest?.manifest ?? guests.gone(vm);
+  const manifest = guest?.manifest ?? guests.exited(vm);
   const memory = manifest?.migration;
   const base = {
     // A process that took no part in this migration can only be the guest where it always was.

@@ -2,7 +2,7 @@ import type { ArgsOf, Command, ResultOf } from "../../core/protocol/command.ts";
 import type { Observation } from "../../core/protocol/observation.ts";
 import { CommandRefusedError } from "../command/command-error.ts";
 import { Guest } from "../guest/guest.ts";
-import { aboutMachine } from "../guest/qemu-probe.ts";
+import { limitToMachine } from "../guest/qemu-probe.ts";
 import { missingResources } from "../guest/resources.ts";
 import { isPostcopy } from "../migrate/statuses.ts";
 import { TargetMigration } from "../migrate/target/migration.ts";
@@ -19,7 +19,7 @@ export async function probeTarget(
 ): Promise<ResultOf<"target.probe">> {
   const { probe: qemu } = await describeBinary(config.qemu, config.stateDir);
   return {
-    qemu: aboutMachine(qemu, definition.machine),
+    qemu: limitToMachine(qemu, definition.machine),
     tls: tlsKinds("target", qemu.tlsCredentials, config.tls),
     memoryFreeBytes: Math.max(0, config.memoryBytes - guests.memoryBytes),
     accelerators: accelerators(),

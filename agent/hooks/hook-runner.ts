@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { environment } from "../guest/spawn.ts";
+import { guestEnvironment } from "../guest/spawn.ts";
 
 /** Kept of what a hook writes on stdout and stderr, bytes; the rest is read and dropped. */
 const OUTPUT_BYTES = 4_096;
@@ -40,7 +40,7 @@ export class HookRunner {
 
   async #run({ command: [path, ...args], timeoutMs }: Order, input: object) {
     // A group, so that what the hook started ends with it.
-    const child = spawn(path, args, { detached: true, cwd: "/", env: environment() });
+    const child = spawn(path, args, { detached: true, cwd: "/", env: guestEnvironment() });
     this.#groups.add(child);
     const output = collect(child);
     child.stdin.on("error", () => undefined); // It need not read.

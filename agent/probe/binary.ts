@@ -19,7 +19,7 @@ import { CommandRefusedError } from "../command/command-error.ts";
 import { replaceFile } from "../durable/replace-file.ts";
 import { monitorOption, SANDBOX } from "../guest/arguments.ts";
 import { probeQemu } from "../guest/qemu-probe.ts";
-import { environment } from "../guest/spawn.ts";
+import { guestEnvironment } from "../guest/spawn.ts";
 
 const PROBE_MS = 20_000;
 
@@ -92,7 +92,7 @@ async function probeProcess(
       monitorOption(socket),
       ...sandbox,
     ],
-    { stdio: ["ignore", "ignore", "pipe"], env: environment() },
+    { stdio: ["ignore", "ignore", "pipe"], env: guestEnvironment() },
   );
   let errors = "";
   child.stderr.on("data", (chunk: Buffer) => {

@@ -2,7 +2,7 @@ import type { ParameterValue, SourceProbe, VfioDevice } from "../../core/protoco
 import type { QmpClient } from "../../qmp/client.ts";
 import { QmpCommandError } from "../../qmp/error.ts";
 import type { Guest } from "../guest/guest.ts";
-import { aboutMachine } from "../guest/qemu-probe.ts";
+import { limitToMachine } from "../guest/qemu-probe.ts";
 import { type TlsConfig, tlsKinds } from "../migrate/tls.ts";
 import type { HooksConfig } from "../runtime/hooks-config.ts";
 import { deviceClass } from "./device-class.ts";
@@ -27,7 +27,7 @@ export async function probeGuest(
   ]);
   const { cpuModel } = guest.manifest.definition;
   return {
-    qemu: aboutMachine(qemu, machine),
+    qemu: limitToMachine(qemu, machine),
     machineType: machine,
     accelerator: kvm.enabled ? "kvm" : "tcg",
     dirtyRing: kvm.enabled && (await dirtyRing(qmp)),

@@ -59,11 +59,11 @@ export class SourceObserver {
         this.react({ type: "stop", atMs });
       }),
       monitor.on("RESUME", ({ timestampMs: atMs }) => this.react({ type: "resume", atMs })),
-      monitor.onReturn(() => void this.poll()),
+      monitor.onReconnect(() => void this.poll()),
     );
     void guest.ended.then(() => {
       if (this.#options.isFollowed()) {
-        this.react({ type: "exited", lastWords: guest.lastWords() });
+        this.react({ type: "exited", lastWords: guest.lastOutput() });
       }
     });
   }

@@ -218,13 +218,13 @@ export class TargetMigration {
     );
     this.#unsubscribe.push(
       monitor.on("MIGRATION", ({ data: { status } }) => this.#apply({ type: "status", status })),
-      monitor.onReturn(() => void this.#poll()),
+      monitor.onReconnect(() => void this.#poll()),
     );
     void this.#guest.ended.then(() => {
       // What was counted before the end is emitted before it.
       this.#pendingWatch?.flush();
       if (this.#state.phase === "ended") return;
-      const lastWords = this.#guest.lastWords();
+      const lastWords = this.#guest.lastOutput();
       this.#log.warn({ lastWords }, "the target's QEMU has exited");
       this.#apply({ type: "exited", lastWords });
     });
@@ -233,7 +233,7 @@ export class TargetMigration {
   async #readError(): Promise<void> {
     this.#pendingWatch?.flush();
     const info = await this.#guest.qmp.execute("query-migrate").catch(() => undefined);
-    const errorDescription = info?.["error-desc"] ?? this.#guest.lastWords();
+    const errorDescription = info?.["error-desc"] ?? this.#guest.lastOutput();
     this.#log.warn({ errorDescription }, "the incoming migration failed");
     this.#apply({ type: "error", errorDescription });
   }
