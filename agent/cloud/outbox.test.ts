@@ -1,7 +1,7 @@
 import { rmSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { HostId, MigrationId, VmId } from "../../core/id.ts";
 import { EventBatch, type EventBody } from "../../core/protocol/event.ts";
 import { quietLog } from "../runtime/testing/quiet-log.ts";
@@ -11,14 +11,21 @@ import { Outbox } from "./outbox.ts";
 
 const key = "k".repeat(43);
 const vm = VmId.parse("vm1");
-const of = { migrationId: MigrationId.parse("mig_01ARZ3NDEKTSV4RRFFQ69G5FAV"), vm, epoch: 1 };
+const identity = {
+  migrationId: MigrationId.parse("mig_01ARZ3NDEKTSV4RRFFQ69G5FAV"),
+  vm,
+  epoch: 1,
+};
 const exited = (detail: string | number): EventBody => ({
-  ...{ type: "guest.exited", vm, detail: `${detail}` },
+  type: "guest.exited",
+  vm,
+  detail: `${detail}`,
 });
-const stopped: EventBody = { type: "migration.stopped", ...of };
-const PATIENT_MS = 600_000;
+const stopped: EventBody = { type: "migration.stopped", ...identity };
+const LONG_WINDOW_MS = 600_000;
 const progress = (transferred: number): EventBody => ({
-  ...{ type: "migration.progress", ...of },
+  type: "migration.progress",
+  ...identity,
   progress: { status: "active", ramTransferredBytes: transferred },
 });
 
@@ -27,6 +34,8 @@ class TestCloud {
   lastSeq = 0;
   readonly taken: { seq: number; text: string }[] = [];
   batches: number[] = [];
+  /** Requests with a wrong host key. */
+  unauthorized = 0;
   /** Answers in place of the rules; each is used once. */
   readonly answers: { status: number; body: object; take?: boolean }[] = [];
   unfit: string | undefined;
@@ -63,7 +72,10 @@ class TestCloud {
   #answer(authorization: string | undefined, text: string): { status: number; body: object } {
     const forced = this.answers.shift();
     if (forced && !forced.take) return forced;
-    if (authorization !== `Bearer ${key}`) return { status: 401, body: { code: "unauthorized" } };
+    if (authorization !== `Bearer ${key}`) {
+      this.unauthorized += 1;
+      return { status: 401, body: { code: "unauthorized" } };
+    }
     const { events } = EventBatch.parse(JSON.parse(text));
     this.batches.push(events.length);
     const fresh = events.filter(({ seq }) => seq > this.lastSeq);
@@ -90,14 +102,16 @@ let outbox: Outbox;
 function open(hostKey = key, batchWindowMs = 20): Outbox {
   const api = new CloudApi({ apiUrl: cloud.url, host: HostId.parse("a"), key: hostKey });
   outbox = new Outbox({
-    ...{ api, stateDir: folder, log: quietLog() },
+    api,
+    stateDir: folder,
+    log: quietLog(),
     retry: { firstMs: 5, maxMs: 20, refusedMs: 20 },
     batchWindowMs,
   });
   return outbox;
 }
 
-/** The agent's next life. */
+/** As after a restart of the agent. */
 async function restart(): Promise<Outbox> {
   await outbox.stop();
   return open();
@@ -126,15 +140,15 @@ describe("events on their way to the cloud", () => {
     expect(cloud.taken.map(({ seq }) => seq)).toEqual([...Array(121).keys()].map((n) => n + 1));
   });
 
-  it("that nobody waits for travel with the next that somebody does", async () => {
+  it("that are batchable are sent with the next that is not", async () => {
     await outbox.stop();
-    open(key, PATIENT_MS).start(0);
+    open(key, LONG_WINDOW_MS).start(0);
     outbox.emit(stopped);
     await new Promise(setImmediate);
     outbox.emit(exited("now"));
     await empty();
     expect(cloud.batches).toEqual([2]);
-    // Sent before, they do not hurry those that come later.
+    // Those that were sent do not shorten the window of later ones.
     outbox.emit(stopped);
     await new Promise(setImmediate);
     expect(outbox.pending).toBe(1);
@@ -142,7 +156,7 @@ describe("events on their way to the cloud", () => {
     expect(cloud.batches).toEqual([2, 1]);
   });
 
-  it("that nobody waits for go alone after a while", async () => {
+  it("that are batchable are sent alone when the window is over", async () => {
     outbox.start(0);
     outbox.emit(stopped);
     await empty();
@@ -195,8 +209,8 @@ describe("events on their way to the cloud", () => {
 
   it.each([
     ["restored to an earlier state", 0],
-    ["ahead of a host that was set up anew", 41],
-  ])("go on from the number of a cloud that is %s", async (_, lastSeq) => {
+    ["ahead of a host that was set up again", 41],
+  ])("continue the numbers of a cloud that is %s", async (_, lastSeq) => {
     outbox.emit(exited("one"));
     outbox.start(0);
     await empty();
@@ -213,10 +227,12 @@ describe("events on their way to the cloud", () => {
   });
 
   it("wait for as long as the cloud is away", async () => {
+    const attempts = vi.spyOn(CloudApi.prototype, "postEvents");
+    onTestFinished(() => attempts.mockRestore());
     await cloud.close();
     outbox.start(0);
     for (let n = 0; n < 60; n += 1) outbox.emit(exited(n));
-    await new Promise((resolve) => setTimeout(resolve, 60));
+    await vi.waitFor(() => expect(attempts.mock.calls.length).toBeGreaterThan(3), 10_000);
     expect(outbox.pending).toBe(60);
     await cloud.listen();
     await empty();
@@ -228,7 +244,7 @@ describe("events on their way to the cloud", () => {
     open("wrong");
     outbox.emit(exited("one"));
     outbox.start(0);
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await vi.waitFor(() => expect(cloud.unauthorized).toBeGreaterThan(1), 10_000);
     expect(outbox.pending).toBe(1);
     await restart();
     outbox.start(0);
@@ -236,7 +252,7 @@ describe("events on their way to the cloud", () => {
     expect(cloud.texts).toEqual(["one"]);
   });
 
-  it("of which one is unfit arrive without it; a proxy's refusal drops nothing", async () => {
+  it("arrive without the one that is unfit; a refusal by a proxy drops nothing", async () => {
     cloud.unfit = "poison";
     cloud.answers.push({ status: 400, body: { message: "no idea" } });
     for (const text of ["one", "two", "poison", "three"]) outbox.emit(exited(text));
@@ -248,7 +264,7 @@ describe("events on their way to the cloud", () => {
     expect(outbox.pending).toBe(0);
   });
 
-  it("travel in batches that the control plane takes", async () => {
+  it("are sent in batches that the control plane accepts", async () => {
     const big = "x".repeat(100_000);
     for (let n = 0; n < 6; n += 1) outbox.emit(exited(big));
     outbox.start(0);
@@ -256,7 +272,7 @@ describe("events on their way to the cloud", () => {
     expect(Math.max(...cloud.batches)).toBe(2);
   });
 
-  it("that are not accepted by an answer of 200 are not sent without a pause", async () => {
+  it("are sent again, after a pause, when an answer of 200 has accepted none", async () => {
     for (let n = 0; n < 3; n += 1) cloud.answers.push({ status: 200, body: { acceptedSeq: 0 } });
     outbox.emit(exited("one"));
     outbox.start(0);
@@ -266,7 +282,7 @@ describe("events on their way to the cloud", () => {
 });
 
 describe("progress", () => {
-  it("is only ever the newest, after what came before it", async () => {
+  it("is replaced by newer progress, and keeps its place after other events", async () => {
     for (let n = 1; n <= 5; n += 1) outbox.emit(progress(n));
     outbox.emit(exited("between"));
     outbox.emit(progress(6));

@@ -113,7 +113,7 @@ describeOnEach("a QEMU that somebody else started", (subject) => {
     await adopt();
     other.kill("SIGSTOP");
     try {
-      await expect(host.run("guest.stop", VM, { mode: "quit" })).rejects.toThrow("did not quit");
+      await expect(host.run("guest.stop", VM, { mode: "quit" })).rejects.toThrow("has not ended");
     } finally {
       other.kill("SIGCONT");
     }

@@ -3,6 +3,7 @@ import { createInterface } from "node:readline";
 import { connect, createServer, type PSKCallbackNegotation, type TLSSocket } from "node:tls";
 import { z } from "zod";
 import { MigrationId } from "../../../core/id.ts";
+import { CommandRefusedError } from "../../command/command-error.ts";
 
 /**
  * The handover link: the two agents of one migration, directly connected on the migration network, so
@@ -150,7 +151,9 @@ export class HandoverClient {
     } catch (cause) {
       client.close();
       const where = `${address.address}:${address.port}`;
-      throw new Error(`Failed to open the handover link to ${where}`, { cause });
+      throw new CommandRefusedError("refused", `Failed to open the handover link to ${where}`, {
+        cause,
+      });
     }
     return client;
   }
