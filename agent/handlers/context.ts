@@ -10,39 +10,49 @@ import { linkBytesPerSecond } from "../probe/link.ts";
 import type { AgentConfig } from "../runtime/config.ts";
 import type { Log } from "../runtime/log.ts";
 
-/** What every handler works with: one for the life of the agent. */
+/** What every handler works with. There is one, from the start of the agent to its end. */
 export type Context = {
   config: AgentConfig;
   guests: Guests;
-  /** Of this host, for all of its migrations. */
+  /** For all migrations of this host. */
   hookRunner: HookRunner;
   emit: Emit;
   log: Log;
 };
 
-/** The host's hooks at one end of one migration. */
+/** The host's hooks on one side of one migration. */
 export function hooksOf(
   { config, hookRunner: runner, emit, log }: Context,
-  end: { vm: Command["vm"]; id: MigrationId; epoch: number; side: "source" | "target" },
+  of: { vm: Command["vm"]; id: MigrationId; epoch: number; side: "source" | "target" },
 ): MigrationHooks {
-  return new MigrationHooks({ config, runner, emit, log, ...end });
+  return new MigrationHooks({ config, runner, emit, log, ...of });
 }
 
-export function linkOf({ linkBytesPerSecond: told, migrationAddress }: AgentConfig): number {
-  return told ?? linkBytesPerSecond(migrationAddress);
+/** Speed of the migration network, B/s. */
+export function linkOf({ linkBytesPerSecond: configured, migrationAddress }: AgentConfig): number {
+  return configured ?? linkBytesPerSecond(migrationAddress);
 }
 
+/** The guest's last migration has not ended on this side. */
 export function isUnderWay(manifest: Manifest): boolean {
   return manifest.migration !== undefined && !manifest.migration.over;
 }
 
+/** @throws CommandRefusedError `refused` when the VM has a process here */
 export function refuseIfPresent(guests: Guests, vm: Command["vm"]): void {
   if (guests.isPresent(vm)) {
-    throw new CommandRefusedError("refused", `This host already has a process for ${vm}`);
+    throw new CommandRefusedError(
+      "refused",
+      `This host already has a process or a manifest of ${vm}: stop that guest first`,
+    );
   }
 }
 
+/** @throws CommandRefusedError `invalid` when the command names no migration */
 export function migrationOf(command: Command) {
   if (command.migrationId) return command.migrationId;
-  throw new CommandRefusedError("invalid", `${command.verb} needs a migration`);
+  throw new CommandRefusedError(
+    "invalid",
+    `Expected ${command.verb} to name a migration, got none`,
+  );
 }

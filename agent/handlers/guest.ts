@@ -23,7 +23,7 @@ export async function startGuest(
   try {
     return await finishDefinition(guest);
   } catch (error) {
-    // The caller will not know of it: it must not be left.
+    // The command fails, so the control plane will not know this process.
     await guests.end(guest);
     throw error;
   }
@@ -36,7 +36,10 @@ export async function adoptGuest(
 ): Promise<ResultOf<"guest.adopt">> {
   refuseIfPresent(guests, vm);
   if (!existsSync(qmpPath)) {
-    throw new CommandRefusedError("not-found", `There is no socket at ${qmpPath}`);
+    throw new CommandRefusedError(
+      "not-found",
+      `There is no socket at ${qmpPath} on this host: start QEMU with \`-qmp unix:${qmpPath},server=on,wait=off\``,
+    );
   }
   const guest = await Guest.adopt({ vm, definition, qmpPath, runDir: guests.runDir });
   guests.add(guest);
@@ -48,11 +51,11 @@ export async function adoptGuest(
   }
 }
 
-/** The machine type is written down as what it really is: an alias means another one elsewhere. */
+/** Records the resolved machine type: an alias is another type in another QEMU. */
 async function finishDefinition(guest: Guest): Promise<ResultOf<"guest.start">> {
   const machine = await machineType(guest.qmp);
   guest.note({ definition: { ...guest.manifest.definition, machine } });
-  // Asked now, so that the first migration need not wait for it.
+  // Probed now, so that the first migration need not wait for it.
   await guest.probe();
   return { definition: guest.manifest.definition, pid: guest.manifest.pid };
 }
@@ -65,7 +68,11 @@ export async function stopGuest(
   const guest = guests.find(vm);
   if (!guest) return { stopped: true };
   if (isUnderWay(guest.manifest)) {
-    throw new CommandRefusedError("refused", `The guest ${vm} is being migrated`);
+    const { id } = guest.manifest.migration ?? {};
+    throw new CommandRefusedError(
+      "refused",
+      `The guest ${vm} is in migration ${id}: cancel that, or wait for its end`,
+    );
   }
   await guests.end(guest, mode === "powerdown" ? () => powerDown(guest) : undefined);
   log.info({ vm, mode }, "guest stopped");
@@ -75,5 +82,8 @@ export async function stopGuest(
 async function powerDown(guest: Guest): Promise<void> {
   await guest.qmp.execute("system_powerdown");
   if (await waitForEnd(guest.manifest, POWERDOWN_MS, { everyMs: 50 })) return;
-  throw new CommandRefusedError("timeout", `The guest ${guest.vm} has not powered down`);
+  throw new CommandRefusedError(
+    "timeout",
+    `The guest ${guest.vm} has not powered down within ${POWERDOWN_MS} ms of the power button: it goes on running; stop it with mode quit, or in the guest`,
+  );
 }

@@ -16,7 +16,7 @@ import { discardTarget, prepareTarget, probeTarget, resumeTarget, targetOf } fro
 
 type Typed = { [V in Verb]: (command: Command, args: ArgsOf<V>) => Promise<ResultOf<V>> };
 
-/** What each verb does on this host. The dispatcher has checked the arguments. */
+/** The handlers of all verbs. The dispatcher has checked the arguments. */
 export function createHandlers(context: Context): Handlers {
   const { guests } = context;
   const typed: Typed = {

@@ -2,7 +2,7 @@ import type { Command } from "../../core/protocol/command.ts";
 import type { Observation } from "../../core/protocol/observation.ts";
 import type { Context } from "./context.ts";
 
-/** QEMU must say what it sees within this, or it is called silent. */
+/** Without an answer within this time QEMU is reported as silent. */
 const OBSERVE_MS = 5_000;
 
 export async function observe({ guests }: Context, command: Command): Promise<Observation> {
@@ -11,7 +11,7 @@ export async function observe({ guests }: Context, command: Command): Promise<Ob
   const manifest = guest?.manifest ?? guests.exited(vm);
   const memory = manifest?.migration;
   const base = {
-    // A process that took no part in this migration can only be the guest where it always was.
+    // A process without a part in this migration can only be the guest where it has been before.
     side: memory !== undefined && memory.id === migrationId ? memory.side : "source",
     everRan: manifest?.everRan ?? false,
     linkUp: guests.migrating(vm)?.linkUp ?? false,
@@ -34,7 +34,7 @@ export async function observe({ guests }: Context, command: Command): Promise<Ob
     };
   } catch {
     if (!guest.isAlive) return { ...base, process: "exited" };
-    // A guest that waits for its memory can make QEMU silent: what the agent knows of it counts.
+    // A guest that waits for its memory can make QEMU silent: then the manifest has the status.
     const isPostcopy = memory?.postcopy?.active === true && !memory.over;
     const status = isPostcopy ? { migrationStatus: "postcopy-active" } : {};
     return { ...base, process: "silent", ...status };

@@ -25,7 +25,7 @@ function script(body: string): string {
 const run = (body: string, timeoutMs = 20_000, ...args: string[]) =>
   runner.run({ command: [script(body), ...args], timeoutMs }, { hook: "prepare", vm: "web 1" });
 
-it("a hook gets its arguments as they are, and what it is about as JSON on stdin", async () => {
+it("a hook gets its arguments unchanged, and its input as JSON on stdin", async () => {
   const result = await run(`printf '%s|' "$@"; cat; echo oops >&2`, undefined, "a b", "$HOME;ls");
   expect(result).toMatchObject({ outcome: "succeeded", detail: "exit status 0" });
   expect(result.output).toContain("a b|$HOME;ls|");
@@ -36,7 +36,7 @@ it("a hook gets its arguments as they are, and what it is about as JSON on stdin
 it.each([
   ["exit 3", "exit status 3"],
   ["kill -9 $$", "ended by SIGKILL"],
-])("%s is a failure, and says so", async (body, detail) => {
+])("%s is a failure with its reason", async (body, detail) => {
   expect(await run(body)).toMatchObject({ outcome: "failed", detail });
 });
 
@@ -51,7 +51,7 @@ it("a hook need not read its input", async () => {
   expect(await run("exec <&-; exit 0")).toMatchObject({ outcome: "succeeded" });
 });
 
-it("one that hangs, deaf to SIGTERM, is killed with what it started", async () => {
+it("a hook that hangs and ignores SIGTERM is killed with the processes it has started", async () => {
   const pidFile = join(folder, "pid");
   const body = `trap '' TERM; sleep 600 & echo $! > ${pidFile}; wait; wait; sleep 600`;
   const result = await run(body, 1_000);
@@ -60,7 +60,7 @@ it("one that hangs, deaf to SIGTERM, is killed with what it started", async () =
   await vi.waitFor(() => expect(isRunning(pid)).toBe(false), 10_000);
 });
 
-it("one that ends in time may not leave anything behind that holds its output", async () => {
+it("processes that a hook leaves behind are ended, and do not keep its output open", async () => {
   const pidFile = join(folder, "pid");
   const result = await run(`sleep 600 & echo $! > ${pidFile}; echo done`);
   expect(result).toMatchObject({ outcome: "succeeded", output: "done\n" });
@@ -68,13 +68,13 @@ it("one that ends in time may not leave anything behind that holds its output", 
   await vi.waitFor(() => expect(isRunning(pid)).toBe(false), 10_000);
 });
 
-it("of endless output only the beginning is kept", async () => {
+it("only the beginning of endless output is kept", async () => {
   const result = await run("head -c 5000000 /dev/zero | tr '\\0' x");
   expect(result).toMatchObject({ outcome: "succeeded" });
   expect(result.output).toBe("x".repeat(4_096));
 });
 
-it("the end of the agent ends it", async () => {
+it("a hook ends with the agent", async () => {
   const ready = join(folder, "ready");
   const running = run(`: > ${ready}; exec sleep 600`, 300_000);
   await vi.waitFor(() => expect(existsSync(ready)).toBe(true), 10_000);
@@ -82,7 +82,7 @@ it("the end of the agent ends it", async () => {
   expect(await running).toMatchObject({ outcome: "failed", detail: "ended by SIGKILL" });
 });
 
-/** A zombie does not count: whoever has to reap it may take its time. */
+/** A zombie does not count: its parent may collect it later. */
 function isRunning(pid: number): boolean {
   try {
     return !/^\d+ \(.*\) [ZX]/s.test(readFileSync(`/proc/${pid}/stat`, "utf8"));

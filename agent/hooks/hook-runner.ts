@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { guestEnvironment } from "../guest/spawn.ts";
 
-/** Kept of what a hook writes on stdout and stderr, bytes; the rest is read and dropped. */
+/** How much of a hook's stdout and stderr is kept, bytes; the rest is read and dropped. */
 const OUTPUT_BYTES = 4_096;
 /** From SIGTERM to SIGKILL. */
 const GRACE_MS = 500;
@@ -9,7 +9,7 @@ const DETAIL_MAX = 1_000;
 
 export type HookResult = {
   outcome: "succeeded" | "failed" | "timed-out";
-  /** In words: exit status, signal, or why it could not be started. */
+  /** Exit status, signal, or why the hook could not be started; for people. */
   detail: string;
   durationMs: number;
   output: string;
@@ -17,18 +17,18 @@ export type HookResult = {
 
 type Order = { command: readonly [string, ...string[]]; timeoutMs: number };
 
-/** Runs the host's hooks, each as a process group of its own, and ends them with the agent. */
+/** Runs the host's hooks, each in a process group of its own, and ends them with the agent. */
 export class HookRunner {
   readonly #groups = new Set<ChildProcess>();
 
-  /** JSON on stdin, no shell. Never throws; returns at the latest 500 ms after the deadline. */
+  /** JSON on stdin, no shell. Never throws; ends at most {@link GRACE_MS} after the timeout. */
   async run(order: Order, input: object): Promise<HookResult> {
     const startedMs = performance.now();
     try {
       const result = await this.#run(order, input);
       return { ...result, durationMs: Math.round(performance.now() - startedMs) };
     } catch (error) {
-      // Out of processes or descriptors, for example.
+      // For example, no more processes or descriptors.
       const detail = String(error).slice(0, DETAIL_MAX);
       return { outcome: "failed", detail, durationMs: 0, output: "" };
     }
@@ -39,11 +39,11 @@ export class HookRunner {
   }
 
   async #run({ command: [path, ...args], timeoutMs }: Order, input: object) {
-    // A group, so that what the hook started ends with it.
+    // A group: processes that the hook has started end with it.
     const child = spawn(path, args, { detached: true, cwd: "/", env: guestEnvironment() });
     this.#groups.add(child);
     const output = collect(child);
-    child.stdin.on("error", () => undefined); // It need not read.
+    child.stdin.on("error", () => undefined); // The hook need not read its input.
     child.stdin.end(`${JSON.stringify(input)}\n`);
     let late = false;
     const timers: NodeJS.Timeout[] = [];
@@ -56,7 +56,7 @@ export class HookRunner {
     );
     const { ok, detail } = await endOf(child);
     for (const timer of timers) clearTimeout(timer);
-    // What it left behind in its group, which may hold its output open.
+    // Processes left in its group may keep its output open.
     signal(child, "SIGKILL");
     child.stdout.destroy();
     child.stderr.destroy();
@@ -74,7 +74,7 @@ function endOf(child: ChildProcess): Promise<{ ok: boolean; detail: string }> {
     child.once("error", (error) => resolve({ ok: false, detail: error.message }));
     child.once("exit", (code, name) => {
       const detail = name === null ? `exit status ${code}` : `ended by ${name}`;
-      // What it wrote last is in the pipe still.
+      // Its last output may still be in the pipe.
       setImmediate(() => resolve({ ok: code === 0, detail }));
     });
   });
@@ -99,6 +99,6 @@ function signal({ pid }: ChildProcess, name: NodeJS.Signals): void {
   try {
     process.kill(-pid, name);
   } catch {
-    // Nobody is left.
+    // No process of the group is left.
   }
 }

@@ -16,23 +16,23 @@ type Options = {
   log: Log;
 };
 
-/** The host's hooks at one end of one migration. Each runs once in this life of the agent. */
+/** The host's hooks on one side of one migration. Each runs once, until the agent restarts. */
 export class MigrationHooks {
   readonly #options: Options;
   readonly #begun = new Set<HookName>();
-  #mayLeave = false;
+  #hasPassed = false;
   #aborted: string | undefined;
 
   constructor(options: Options) {
     this.#options = options;
   }
 
-  /** Why a hook took the migration back; undefined: none did. */
+  /** Why a hook has aborted the migration; undefined: none has. */
   get aborted(): string | undefined {
     return this.#aborted;
   }
 
-  /** @throws CommandRefusedError when the hook fails and says `abort` */
+  /** @throws CommandRefusedError `refused` when the hook fails and its `onFailure` is `abort` */
   async prepare(peerAddress?: string): Promise<void> {
     const failure = await this.#run("prepare", peerAddress);
     if (failure === undefined) return;
@@ -41,47 +41,52 @@ export class MigrationHooks {
   }
 
   /**
-   * The guest is stopped. `go` is called at once without a hook, and again each time after the hook
-   * has let it; `stop` once, when it has not.
+   * Called when the guest has stopped. Without a hook it calls `go`. With one it runs the hook once and
+   * then calls `go` or `stop`; later calls repeat `go` if the hook has succeeded.
    */
   preSwitchover(go: () => void, stop: () => void): void {
-    if (this.#mayLeave || this.#options.config.hooks.preSwitchover === undefined) {
+    if (this.#hasPassed || this.#options.config.hooks.preSwitchover === undefined) {
       go();
       return;
     }
     if (this.#begun.has("preSwitchover")) return;
     void this.#run("preSwitchover").then((failure) => {
       this.#aborted = failure;
-      this.#mayLeave = failure === undefined;
+      this.#hasPassed = failure === undefined;
       if (failure === undefined) go();
       else stop();
     });
   }
 
-  /** Not waited for. */
+  /** Starts the hook and does not wait for it. */
   resumed(): void {
     void this.#run("resumed");
   }
 
-  /** Not waited for. */
+  /** Starts the hook and does not wait for it. */
   failed(): void {
     void this.#run("failed");
   }
 
-  /** Why the migration must not go on; undefined: it may. */
+  /** @returns why the migration must not go on; undefined: it may */
   async #run(name: HookName, peerAddress?: string): Promise<string | undefined> {
     const { config, runner, side, vm, id: migrationId, epoch, emit, log } = this.#options;
     const hook: Hook | undefined = config.hooks[name] as Hook | undefined;
     if (hook === undefined || this.#begun.has(name)) return undefined;
     this.#begun.add(name);
     const result = await runner.run(hook, {
-      ...{ hook: name, side, vm, migrationId, host: config.host, address: config.migrationAddress },
+      hook: name,
+      side,
+      vm,
+      migrationId,
+      host: config.host,
+      address: config.migrationAddress,
       ...(peerAddress === undefined ? {} : { peerAddress }),
     });
     const level = result.outcome === "succeeded" ? "info" : "warn";
     log[level]({ migrationId, vm, hook: name, command: hook.command, ...result }, "hook has ended");
     emit({ type: "migration.hook", migrationId, vm, epoch, side, hook: name, ...result });
     if (result.outcome === "succeeded" || hook.onFailure === "continue") return undefined;
-    return `The hook ${name} of ${config.host} (${hook.command[0]}) failed: ${result.detail}`;
+    return `The hook ${name} of ${config.host} (${hook.command[0]}) failed: ${result.detail}; its output is in the event migration.hook`;
   }
 }

@@ -2,8 +2,8 @@ import { existsSync, readFileSync, realpathSync } from "node:fs";
 import { basename, join } from "node:path";
 
 /**
- * What kind of device a passed-through one is, from sysfs: what load times are learned by. A
- * mediated device by its type (`mdev mtty-1`), a PCI function by vendor and device (`pci 15b3:101e`).
+ * The class of a passed-through device, from sysfs; load times are learned per class. For a mediated
+ * device it is the type (`mdev mtty-1`), for a PCI function vendor and device (`pci 15b3:101e`).
  */
 export function deviceClass(device: { sysfsdev?: string; host?: string }): string | undefined {
   const path = device.sysfsdev ?? (device.host && `/sys/bus/pci/devices/${device.host}`);

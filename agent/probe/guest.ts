@@ -45,7 +45,7 @@ export async function probeGuest(
   };
 }
 
-/** `pc-q35-10.0-machine` → `pc-q35-10.0`: always the resolved name, never the alias. */
+/** The resolved name of the machine type, never its alias: `pc-q35-10.0`. */
 export async function machineType(qmp: QmpClient): Promise<string> {
   const type = await qmp.execute("qom-get", { path: "/machine", property: "type" });
   return String(type).replace(/-machine$/, "");
@@ -59,13 +59,13 @@ async function dirtyRing(qmp: QmpClient): Promise<boolean> {
     });
     return Number(size) > 0;
   } catch (error) {
-    if (error instanceof QmpCommandError) return false; // No such path before 11.
+    if (error instanceof QmpCommandError) return false; // QEMU has this path from 11.0 on.
     throw error;
   }
 }
 
 const VFIO_TYPE = /^child<(vfio-pci[a-z-]*|vfio-user-pci)>$/;
-/** Those that decide how, and whether, the device's state travels (docs/internals/qemu-facts.md 6). */
+/** Properties of vfio-pci (QEMU hw/vfio/pci.c, 7.2 to 11.1) that decide how its state is migrated. */
 const VFIO_PROPERTIES = [
   "enable-migration",
   "x-enable-migration",

@@ -1,12 +1,12 @@
 import { accessSync, constants, readFileSync } from "node:fs";
 
-/** KVM can be used by this process. */
+/** Accelerators that this process may use. */
 export function accelerators(): ("tcg" | "kvm")[] {
   return canUse("/dev/kvm") ? ["tcg", "kvm"] : ["tcg"];
 }
 
 /**
- * userfaultfd(2) can be used for kernel faults: by root, by /dev/userfaultfd, or when
+ * Whether this process may use userfaultfd(2) for kernel faults: as root, by /dev/userfaultfd, or when
  * vm.unprivileged_userfaultfd is 1.
  */
 export function userfaultfd(): boolean {

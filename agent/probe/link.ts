@@ -1,15 +1,15 @@
 import { readFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 
-/** Loopback has no speed of its own; software emulation moves about this much. */
+/** Loopback has no speed in sysfs; a migration under software emulation reaches about this. */
 const LOOPBACK_BYTES_PER_SECOND = 1_000_000_000;
-/** An interface that does not tell (virtual ones, bridges): 1 Gbit/s, rather too little. */
+/** For interfaces without a speed (virtual ones, bridges): 1 Gbit/s, a low estimate. */
 const UNKNOWN_BYTES_PER_SECOND = 125_000_000;
 const BITS_PER_BYTE = 8;
 
 /**
- * What the link that has this address gives, B/s: the interface's speed from sysfs
- * (/sys/class/net/NAME/speed, Mbit/s, -1 when unknown). QEMU decides to switch over by this figure.
+ * Speed of the interface that has this address, B/s, from sysfs (/sys/class/net/NAME/speed, Mbit/s, -1
+ * when unknown). QEMU decides by this figure when to switch over.
  */
 export function linkBytesPerSecond(address: string): number {
   for (const [name, addresses] of Object.entries(networkInterfaces())) {

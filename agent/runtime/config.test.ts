@@ -5,8 +5,11 @@ import { testFolder } from "../testing/folder.ts";
 import { readConfig } from "./config.ts";
 
 const good = {
-  ...{ host: "host-a", apiUrl: "https://api.example.org", keyFile: "key" },
-  ...{ runDir: "/run/switchyard", stateDir: "state" },
+  host: "host-a",
+  apiUrl: "https://api.example.org",
+  keyFile: "key",
+  runDir: "/run/switchyard",
+  stateDir: "state",
 };
 
 function read(config: unknown) {
@@ -19,9 +22,12 @@ describe("the configuration", () => {
   it("has defaults, and paths relative to the file", () => {
     const { path, config } = read(good);
     expect(config).toMatchObject({
-      ...{ keyFile: join(path, "../key"), stateDir: join(path, "../state") },
-      ...{ runDir: "/run/switchyard", qemu: "qemu-system-x86_64" },
-      ...{ migrationAddress: "127.0.0.1", progressIntervalMs: 2_000 },
+      keyFile: join(path, "../key"),
+      stateDir: join(path, "../state"),
+      runDir: "/run/switchyard",
+      qemu: "qemu-system-x86_64",
+      migrationAddress: "127.0.0.1",
+      progressIntervalMs: 2_000,
     });
     expect(config.memoryBytes).toBeGreaterThan(0);
   });
@@ -39,7 +45,7 @@ describe("the configuration", () => {
     ["migrationAddress", "0.0.0.0", /migrationAddress: expected one address.* got "0.0.0.0"/],
     ["migrationAddress", "host-a", /migrationAddress: expected an IPv4 or IPv6 address/],
     ["progressIntervalMs", 50, /progressIntervalMs: .*>=100, got 50/],
-  ])("says what is wrong with %s: %j", (field, value, message) => {
+  ])("reports what is wrong with %s: %j", (field, value, message) => {
     expect(() => read({ ...good, [field]: value })).toThrow(message);
   });
 
@@ -51,7 +57,7 @@ describe("the configuration", () => {
     expect(() => read(config)).toThrow(message);
   });
 
-  it("refuses a file that is not there, and says which", () => {
+  it("refuses a file that does not exist, and names it", () => {
     expect(() => readConfig("/nonexistent/agent.json")).toThrow("/nonexistent/agent.json");
   });
 });

@@ -22,16 +22,19 @@ export const AgentConfig = z.strictObject({
   /** Sockets, logs and state of running guests; short, since socket paths are limited. */
   runDir: z
     .string()
-    .regex(/^[^\s,]+$/, "expected a path without white space and commas, which mean more to QEMU")
+    .regex(
+      /^[^\s,]+$/,
+      "expected a path without white space and commas, which separate QEMU's options",
+    )
     .refine(
       (path) => Buffer.byteLength(path) <= RUN_DIR_BYTES_MAX,
       `expected at most ${RUN_DIR_BYTES_MAX} bytes, since UNIX socket paths are limited`,
     ),
-  /** Journal and caches; must survive a reboot for a host that shall keep its memory of commands. */
+  /** Journals and caches. They must survive a reboot, or the host forgets its commands. */
   stateDir: z.string(),
   /** QEMU binary that new guests are started with. */
   qemu: z.string().default("qemu-system-x86_64"),
-  /** Memory that may be given to guests, bytes. Default: all of the machine's. */
+  /** Memory for guests, bytes. Default: all memory of the machine. */
   memoryBytes: z.int().positive().default(totalmem()),
   /** Address for migration streams and handover links. */
   migrationAddress: z
@@ -42,7 +45,7 @@ export const AgentConfig = z.strictObject({
     )
     .default("127.0.0.1"),
   /**
-   * What guests' definitions name and each host has at an address of its own, e.g.
+   * This host's addresses of resources that guests' definitions name, e.g.
    * `{"gpu0": "/sys/bus/mdev/devices/<uuid>"}` or `{"vf0": "0000:03:00.1"}`.
    */
   resources: z.record(ResourceName, z.string().min(1).max(4_096)).default({}),
@@ -51,17 +54,17 @@ export const AgentConfig = z.strictObject({
    * server-key.pem (this host as target), client-cert.pem and client-key.pem (as source).
    */
   tls: z.strictObject({ dir: z.string().startsWith("/") }).optional(),
-  /** Executables that are run at the moments of a migration; docs/operate/hooks.md. */
+  /** Executables that run at fixed points of a migration; docs/hooks.md. */
   hooks: HooksConfig.prefault({}),
-  /** What the migration network gives, B/s. Default: the speed of the address's interface. */
+  /** Speed of the migration network, B/s. Default: that of the address's interface. */
   linkBytesPerSecond: z.int().min(1_000).optional(),
-  /** While a migration runs its figures are sent this often, ms; it is also the heartbeat. */
+  /** Interval of a running migration's progress events, ms; they are also its heartbeat. */
   progressIntervalMs: z.int().min(100).max(30_000).default(2_000),
 });
 export type AgentConfig = z.infer<typeof AgentConfig>;
 
 /**
- * @throws Error naming the file, the field, what was expected and what came.
+ * @throws Error naming the file, the field, what was expected and what was found
  */
 export function readConfig(path: string): AgentConfig {
   const folder = dirname(resolve(path));

@@ -9,12 +9,12 @@ function sleeper(name = "sleep") {
 }
 
 describe("the identity of a process", () => {
-  it("names one that lives, whatever it is called", () => {
+  it("is that of a live process, whatever its name", () => {
     expect(isAlive(identify(sleeper(") Z 1 (").pid))).toBe(true);
     expect(isAlive({ pid: process.pid, startTicks: `${startTicks(process.pid)}` })).toBe(true);
   });
 
-  it("ends with the process, before anybody has asked for its exit code", async () => {
+  it("ends with the process, also while its exit code is not collected", async () => {
     const child = sleeper();
     const identity = identify(child.pid);
     child.kill("SIGKILL");
@@ -25,7 +25,7 @@ describe("the identity of a process", () => {
   it.each([
     ["start time", { startTicks: "1" }],
     ["boot", { bootId: "another" }],
-  ])("never takes a process of another %s with the same pid for it", async (_, change) => {
+  ])("differs from that of a process with the same pid and another %s", async (_, change) => {
     const child = sleeper();
     const identity = { ...identify(child.pid), ...change };
     expect(isAlive(identity)).toBe(false);
@@ -33,13 +33,13 @@ describe("the identity of a process", () => {
     expect(isAlive(identify(child.pid))).toBe(true);
   });
 
-  it("is not there for a process that does not exist", () => {
+  it("does not exist without a process", () => {
     expect(() => identify(undefined)).toThrow("ended");
     expect(() => identify(2 ** 30)).toThrow("ended");
     expect(bootId()).toMatch(/^[0-9a-f-]{36}$/);
   });
 
-  it("can be waited for, but not longer than one wants", async () => {
+  it("its end is awaited up to a timeout or a signal", async () => {
     const identity = identify(sleeper().pid);
     expect(await waitForEnd(identity, 20)).toBe(false);
     expect(await waitForEnd(identity, 60_000, { signal: AbortSignal.timeout(20) })).toBe(false);

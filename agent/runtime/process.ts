@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 /**
  * Start time of a process in clock ticks since boot (field 22 of /proc/PID/stat, proc(5)), or
- * undefined when there is no such process or it is a zombie. With the pid it names one process.
+ * undefined when there is no such process or it is a zombie. With the pid it identifies one process.
  */
 export function startTicks(pid: number): string | undefined {
   let stat: string;
@@ -12,28 +12,29 @@ export function startTicks(pid: number): string | undefined {
   } catch {
     return undefined;
   }
-  // The second field is the command in brackets and may hold anything, brackets included.
+  // The second field is the command in brackets, which may contain brackets itself.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   return fields[0] === "Z" || fields[0] === "X" ? undefined : fields[19];
 }
 
-/** Pids are reused, and ticks start anew with each boot: all three name one process. */
+/** Pids are reused, and ticks start again with each boot: all three identify one process. */
 export type ProcessIdentity = {
   pid: number;
   startTicks: string;
-  /** Absent in what older agents wrote: then it is not compared. */
+  /** Absent in files of older agents: then it is not compared. */
   bootId?: string | undefined;
 };
 
-/** Names the boot of this host (random(4)). */
+/** Identifies the boot of this host (random(4)). */
 export function bootId(): string {
   return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
 }
 
-/** @throws Error when there is no such process. */
+/** @throws Error when there is no such process */
 export function identify(pid: number | undefined): ProcessIdentity {
   const ticks = pid === undefined ? undefined : startTicks(pid);
-  if (pid === undefined || ticks === undefined) throw new Error("The process has ended");
+  if (pid === undefined || ticks === undefined)
+    throw new Error(`Process ${pid ?? "(not started)"} has ended`);
   return { pid, startTicks: ticks, bootId: bootId() };
 }
 
@@ -43,8 +44,8 @@ export function isAlive(identity: ProcessIdentity): boolean {
 }
 
 /**
- * Resolves true when the process has ended, false when it is still there after `timeoutMs` or when
- * `signal` aborts. It is looked at every `everyMs`.
+ * Resolves true when the process has ended, false when it still runs after `timeoutMs` or when `signal`
+ * aborts. The process is polled every `everyMs`.
  */
 export async function waitForEnd(
   identity: ProcessIdentity,
@@ -59,7 +60,7 @@ export async function waitForEnd(
   return true;
 }
 
-/** Sends a signal to exactly this process; false when it is gone already. */
+/** Sends a signal to exactly this process; false when it has ended. */
 export function sendSignal(identity: ProcessIdentity, signal: NodeJS.Signals): boolean {
   if (!isAlive(identity)) return false;
   try {
