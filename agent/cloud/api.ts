@@ -5,15 +5,17 @@ import type { HostFacts } from "../../core/protocol/host.ts";
 
 const Registered = z.object({ queueUrl: z.string(), acceptedSeq: z.int().nonnegative() });
 const Gap = z.object({ code: z.literal("event-gap"), expectedSeq: z.int().positive() });
-/** Said by the control plane itself, not by something on the way to it. */
+/** An answer of the control plane itself, not of a proxy before it. */
 const Unfit = z.object({ code: z.enum(["invalid", "malformed-json", "body-too-large"]) });
-const Sentence = z.object({ detail: z.string() });
+const Problem = z.object({ detail: z.string() });
+/** Statuses that a repeated request would get again. */
+const FINAL_STATUSES = new Set([400, 401, 403, 404, 413, 422]);
 const Accepted = z.object({ acceptedSeq: z.int().nonnegative() });
 
-/** The cloud refused for a reason that trying again does not cure, such as a wrong host key. */
+/** The cloud refused, and would refuse again; for example because of a wrong host key. */
 export class CloudRefusedError extends Error {
   override name = "CloudRefusedError";
-  /** The control plane itself has read what was sent and will never take it. */
+  /** The control plane itself has read the request and will never accept it. */
   readonly isUnfit: boolean;
 
   constructor(message: string, isUnfit: boolean) {
@@ -22,7 +24,7 @@ export class CloudRefusedError extends Error {
   }
 }
 
-/** The cloud has fewer events of this host than the host believes (it was restored, or set up anew). */
+/** The cloud has fewer events of this host than the host assumes: it was restored, or set up again. */
 export class EventGapError extends Error {
   override name = "EventGapError";
   readonly expectedSeq: number;
@@ -33,7 +35,7 @@ export class EventGapError extends Error {
   }
 }
 
-/** The two calls an agent makes; it dials out only. */
+/** The two calls that an agent makes. All connections go from the agent to the cloud. */
 export class CloudApi {
   readonly #base: string;
   readonly #host: HostId;
@@ -47,12 +49,12 @@ export class CloudApi {
     this.#timeoutMs = options.timeoutMs ?? 10_000;
   }
 
-  /** Tells what this host is; answers with its queue and the last event the cloud has. */
+  /** Registers this host. @returns its queue, and the number of its last event that the cloud has */
   register(facts: HostFacts, signal: AbortSignal): Promise<z.infer<typeof Registered>> {
     return this.#post("/agent/v1/register", { host: this.#host, facts }, Registered, signal);
   }
 
-  /** Answers with the number of the last event the cloud has taken. */
+  /** Sends events. @returns the number of the last event that the cloud has accepted */
   async postEvents(events: AgentEvent[], signal: AbortSignal): Promise<number> {
     const body = { version: 1, host: this.#host, events };
     const { acceptedSeq } = await this.#post("/agent/v1/events", body, Accepted, signal);
@@ -75,16 +77,16 @@ export class CloudApi {
     if (response.ok) return schema.parse(JSON.parse(text));
     const gap = response.status === 409 ? Gap.safeParse(parseJson(text)) : undefined;
     if (gap?.success) throw new EventGapError(gap.data.expectedSeq);
-    const message = `${new URL(this.#base).host} refused ${path} of ${this.#host}: ${reasonOf(text)} (${response.status})`;
-    const final = [400, 401, 403, 404, 413, 422].includes(response.status);
-    if (!final) throw new Error(message);
+    const server = new URL(this.#base).host;
+    const message = `${server} refused ${path} of ${this.#host}: ${reasonOf(text)} (${response.status})`;
+    if (!FINAL_STATUSES.has(response.status)) throw new Error(message);
     throw new CloudRefusedError(message, Unfit.safeParse(parseJson(text)).success);
   }
 }
 
-/** The control plane answers with a sentence; whatever is on the way to it, with anything. */
+/** The detail of a problem answered by the control plane; else the text that a proxy has sent. */
 function reasonOf(text: string): string {
-  const problem = Sentence.safeParse(parseJson(text));
+  const problem = Problem.safeParse(parseJson(text));
   return problem.success ? problem.data.detail : text.slice(0, 500);
 }
 

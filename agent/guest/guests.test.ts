@@ -2,8 +2,8 @@ import { appendFileSync, existsSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, vi } from "vitest";
 import { VmId } from "../../core/id.ts";
-import { type FakeHost, MEMORY_BYTES, startFakeHost, VM } from "../testing/fake-guest.ts";
 import { guestPaths } from "./arguments.ts";
+import { type FakeHost, MEMORY_BYTES, startFakeHost, VM } from "./testing/fake-host.ts";
 
 const OTHER = VmId.parse("vm2");
 const WAIT_MS = 10_000;
@@ -38,7 +38,8 @@ describe("the guests of a host", () => {
 
   it("have at most one migration; a new one closes the one before", async () => {
     const { guests } = await startFakeHost();
-    const [first, second] = [follow(), follow()];
+    const first = follow();
+    const second = follow();
     guests.setMigrating(VM, first);
     guests.setMigrating(VM, first);
     expect(first.close).not.toHaveBeenCalled();

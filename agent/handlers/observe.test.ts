@@ -2,7 +2,7 @@ import { describe, expect, it, vi } from "vitest";
 import { HostId, MigrationId, VmId } from "../../core/id.ts";
 import type { Command } from "../../core/protocol/command.ts";
 import { FakeQmpError } from "../../qmp/testing/fake-error.ts";
-import { type FakeHost, startFakeHost, VM } from "../testing/fake-guest.ts";
+import { type FakeHost, startFakeHost, VM } from "../guest/testing/fake-host.ts";
 import type { Context } from "./context.ts";
 import { stopGuest } from "./guest.ts";
 import { observe } from "./observe.ts";

@@ -1,15 +1,15 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
-import { VmId } from "../../core/id.ts";
-import { VmDefinition } from "../../core/vm.ts";
-import { FakeQmpServer } from "../../qmp/testing/fake-server.ts";
-import type { FakeCommand } from "../../qmp/testing/fake-session.ts";
-import { Guests } from "../guest/guests.ts";
-import { type Manifest, writeManifest } from "../guest/manifest.ts";
-import { identify } from "../runtime/process.ts";
-import { quietLog } from "../runtime/testing/quiet-log.ts";
-import { testFolder } from "./folder.ts";
+import { VmId } from "../../../core/id.ts";
+import { VmDefinition } from "../../../core/vm.ts";
+import { FakeQmpServer } from "../../../qmp/testing/fake-server.ts";
+import type { FakeCommand } from "../../../qmp/testing/fake-session.ts";
+import { identify } from "../../runtime/process.ts";
+import { quietLog } from "../../runtime/testing/quiet-log.ts";
+import { testFolder } from "../../testing/folder.ts";
+import { Guests } from "../guests.ts";
+import { type Manifest, writeManifest } from "../manifest.ts";
 
 export const VM = VmId.parse("vm1");
 export const MEMORY_BYTES = 2 ** 20;
