@@ -43,7 +43,8 @@ for (const [title, binary = ""] of Object.entries(binaries)) {
       ) => {
         const found: unknown[] = [];
         for (const names of sets) {
-          const [expected, actual] = [ours(names, parameters), await set(qemu, known, names)];
+          const expected = ours(names, parameters);
+          const actual = await set(qemu, known, names);
           if (actual !== undefined && HOST.test(actual)) continue;
           if (expected !== actual) found.push({ names, expected, actual });
         }
