@@ -17,10 +17,14 @@ const NODE_NAME = "boot";
  * @throws {RangeError} when a value of `load` is out of its range.
  */
 export async function writeBootDisk(path: string, load: GuestLoad): Promise<void> {
-  const sector = bootSector(load);
+  await writeBootImage(path, bootSector(load));
+}
+
+/** Writes a disk image of 1 MiB (sparse) that begins with `image`. */
+export async function writeBootImage(path: string, image: Uint8Array): Promise<void> {
   const file = await open(path, "w");
   try {
-    await file.writeFile(sector);
+    await file.writeFile(image);
     await file.truncate(DISK_BYTES);
   } finally {
     await file.close();

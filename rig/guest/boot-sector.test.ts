@@ -1,4 +1,3 @@
-import { spawnSync } from "node:child_process";
 import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -6,15 +5,12 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { writeBootDisk } from "./boot-disk.ts";
 import { bootSector, type GuestLoad } from "./boot-sector.ts";
 import { machineCode } from "./machine-code.ts";
+import { assemble, hasAssembler } from "./testing/assembler.ts";
 
 const MIB = 1024 * 1024;
 const IDLE: GuestLoad = { dirtyBytesPerSecond: 0, workingSetBytes: 0 };
 const BUSY: GuestLoad = { dirtyBytesPerSecond: 10 * MIB + 1, workingSetBytes: 60 * MIB };
 const LIMIT: GuestLoad = { dirtyBytesPerSecond: 1024 * MIB, workingSetBytes: 2044 * MIB };
-
-const hasAssembler =
-  spawnSync("as", ["--32", "-o", "/dev/null", "/dev/null"]).status === 0 &&
-  spawnSync("objcopy", ["--version"]).status === 0;
 
 let directory = "";
 beforeEach(async () => {
@@ -59,7 +55,9 @@ describe("bootSector", () => {
   it.skipIf(!hasAssembler).for([IDLE, BUSY, LIMIT])(
     "is what boot-sector.s assembles to for %j (needs GNU as for x86, objcopy)",
     async (load) => {
-      expect(Buffer.from(bootSector(load))).toEqual(await assemble(load));
+      const symbols = { RATE: load.dirtyBytesPerSecond, PAGES: load.workingSetBytes / 4096 };
+      const assembled = await assemble("boot-sector.s", directory, symbols);
+      expect(Buffer.from(bootSector(load))).toEqual(assembled);
     },
   );
 });
@@ -72,21 +70,3 @@ describe("writeBootDisk", () => {
     expect((await stat(path)).size).toBeGreaterThanOrEqual(16 * 63 * 512);
   });
 });
-
-async function assemble(load: GuestLoad): Promise<Buffer> {
-  const source = join(import.meta.dirname, "boot-sector.s");
-  const object = join(directory, "boot.o");
-  const binary = join(directory, "boot.bin");
-  const symbols = [
-    ["--defsym", `RATE=${load.dirtyBytesPerSecond}`],
-    ["--defsym", `PAGES=${load.workingSetBytes / 4096}`],
-  ].flat();
-  run("as", ["--32", ...symbols, "-o", object, source]);
-  run("objcopy", ["-O", "binary", "-j", ".text", object, binary]);
-  return readFile(binary);
-}
-
-function run(command: string, args: string[]): void {
-  const { status, stderr } = spawnSync(command, args, { encoding: "utf8", timeout: 20_000 });
-  if (status !== 0) throw new Error(`Failed to run ${command}: ${stderr}`);
-}

@@ -15,6 +15,8 @@ export type GuestLoad = {
   readonly workingSetBytes: number;
 };
 
+/** The unit of disks. */
+export const SECTOR_BYTES = 512;
 /** Where the working set starts, in bytes of guest-physical address. */
 export const WORKING_SET_START_BYTES = 2 * 1024 * 1024;
 /** The unit of dirtying, in bytes. */
@@ -24,7 +26,6 @@ export const TICKS_PER_SECOND = 100;
 /** The guest prints its counter once per this many ticks. */
 export const TICKS_PER_LINE = 10;
 
-const SECTOR_BYTES = 512;
 const RATE_OFFSET_BYTES = 498;
 const PAGES_OFFSET_BYTES = 502;
 const END_OFFSET_BYTES = 506;
@@ -40,7 +41,7 @@ const WORKING_SET_BYTES_MAX = 2 * 1024 ** 3 - 4 * 1024 ** 2;
  * @throws {RangeError} when a value of `load` is out of its range.
  */
 export function bootSector(load: GuestLoad): Uint8Array {
-  assertLoad(load);
+  assertGuestLoad(load);
   const sector = new Uint8Array(SECTOR_BYTES);
   sector.set(machineCode());
   const view = new DataView(sector.buffer);
@@ -52,7 +53,8 @@ export function bootSector(load: GuestLoad): Uint8Array {
   return sector;
 }
 
-function assertLoad({ dirtyBytesPerSecond, workingSetBytes }: GuestLoad): void {
+/** @throws {RangeError} when a value of the load is out of its range. */
+export function assertGuestLoad({ dirtyBytesPerSecond, workingSetBytes }: GuestLoad): void {
   if (!isWithin(dirtyBytesPerSecond, DIRTY_BYTES_PER_SECOND_MAX)) {
     const rule = `an integer from 0 to ${DIRTY_BYTES_PER_SECOND_MAX}`;
     throw outOfRange("dirtyBytesPerSecond", rule, dirtyBytesPerSecond);
@@ -67,10 +69,11 @@ function assertLoad({ dirtyBytesPerSecond, workingSetBytes }: GuestLoad): void {
   }
 }
 
-function isWithin(value: number, max: number): boolean {
+/** Whether `value` is an integer from 0 to `max`. */
+export function isWithin(value: number, max: number): boolean {
   return Number.isInteger(value) && value >= 0 && value <= max;
 }
 
-function outOfRange(name: keyof GuestLoad, rule: string, value: number): RangeError {
+export function outOfRange(name: string, rule: string, value: unknown): RangeError {
   return new RangeError(`Expected \`${name}\` to be ${rule}, got \`${value}\``);
 }

@@ -4,7 +4,12 @@
  * sector; the comments are there. A test assembles that file and compares, so the two cannot drift.
  */
 export function machineCode(): Uint8Array {
-  const hex = LISTING.split("\n").map((line) => line.split(";", 1)[0] ?? "");
+  return listedBytes(LISTING);
+}
+
+/** The bytes of a listing: each line is hexadecimal up to its semicolon. */
+export function listedBytes(listing: string): Uint8Array {
+  const hex = listing.split("\n").map((line) => line.split(";", 1)[0] ?? "");
   return Buffer.from(hex.join("").replaceAll(" ", ""), "hex");
 }
 
