@@ -32,13 +32,11 @@ export async function startGuestQemu(options: GuestQemuOptions): Promise<GuestQe
   const { binary, directory, name, diskPath, machine = "pc", memoryMebibytes = 64 } = options;
   const serialPath = join(directory, `${name}.serial`);
   const qmpPath = join(directory, `${name}.qmp`);
-  const { blockdevs, devices } = bootDiskDefinition(diskPath);
   const args = [
     ["-nodefaults", "-display", "none", "-accel", "tcg", "-machine", machine],
     ["-m", String(memoryMebibytes), "-serial", `file:${serialPath}`],
     ["-qmp", `unix:${qmpPath},server=on,wait=off`],
-    blockdevs.flatMap((blockdev) => ["-blockdev", JSON.stringify(blockdev)]),
-    devices.flatMap((device) => ["-device", JSON.stringify(device)]),
+    qemuArguments(bootDiskDefinition(diskPath)),
     options.args ?? [],
   ].flat();
   const qemu = spawn(binary, args, { stdio: ["ignore", "ignore", "pipe"] });
@@ -49,6 +47,17 @@ export async function startGuestQemu(options: GuestQemuOptions): Promise<GuestQe
     await kill(qemu);
     throw error;
   }
+}
+
+/** The disks of a definition as QEMU's arguments. */
+export function qemuArguments(definition: {
+  readonly blockdevs: readonly object[];
+  readonly devices: readonly object[];
+}): string[] {
+  return [
+    ...definition.blockdevs.flatMap((blockdev) => ["-blockdev", JSON.stringify(blockdev)]),
+    ...definition.devices.flatMap((device) => ["-device", JSON.stringify(device)]),
+  ];
 }
 
 /** QMP on `path`; fails at once, with what QEMU said, when QEMU does not start. */
