@@ -6,6 +6,7 @@ import type { QmpEvent } from "../../qmp/events.ts";
 import { eventually } from "../../qmp/testing/eventually.ts";
 import { type ActingGuestLoad, PANIC_DEVICE, writeActingDisk } from "./acting-guest.ts";
 import { parseSerialLog, waitForCounter } from "./serial.ts";
+import { expectStatus, moveGuest } from "./testing/bare-qmp.ts";
 import { type GuestQemu, startGuestQemu } from "./testing/guest-qemu.ts";
 import { qemuBinaries } from "./testing/qemu-binaries.ts";
 
@@ -28,7 +29,7 @@ afterEach(async () => {
 const versions = qemuBinaries.map(({ version, binary }) => [version, binary] as const);
 const skipped = versions.length === 0;
 
-describe.skipIf(skipped).each(versions)("the acting guest on QEMU %s", (_, binary) => {
+describe.skipIf(skipped).each(versions)("the acting guest on QEMU %s", (version, binary) => {
   it.each(["pc", "q35"])("sleeps on %s, and goes on counting after a wake-up", async (machine) => {
     const { qemu, events } = await start(binary, "sleep", ["-machine", machine]);
     await expectStatus(qemu, "suspended");
@@ -42,6 +43,22 @@ describe.skipIf(skipped).each(versions)("the acting guest on QEMU %s", (_, binar
     expectTens(text);
     expect(names(events)).toEqual(["RESUME", "SUSPEND", "WAKEUP"]);
     await expectStatus(qemu, "running");
+  });
+
+  it.runIf(version !== "7.2")("moves asleep, and wakes up where it has arrived", async () => {
+    const { qemu: source } = await start(binary, "sleep");
+    await expectStatus(source, "suspended");
+    const target = await startQemu(binary, "target", ["-incoming", "defer"]);
+    await moveGuest(source, target, directory);
+    await expectStatus(source, "postmigrate");
+    await expectStatus(target, "paused");
+    await target.qmp.executeAny("cont");
+    await expectStatus(target, "suspended");
+    await target.qmp.executeAny("system_wakeup");
+    const isLater = ({ counter }: { counter: number }) => counter >= AFTER_TICKS + 100;
+    await waitForCounter(target.serialPath, isLater, PATIENCE);
+    const logs = [source, target].map(({ serialPath }) => readFile(serialPath, "latin1"));
+    expectTens((await Promise.all(logs)).join(""));
   });
 
   it("powers itself off, and QEMU stays with -no-shutdown", async () => {
@@ -96,17 +113,8 @@ async function start(
   action: ActingGuestLoad["action"],
   args: readonly string[] = [],
 ): Promise<{ qemu: GuestQemu; events: QmpEvent[] }> {
-  const diskPath = join(directory, "boot.img");
-  await writeActingDisk(diskPath, { ...LOAD, action });
-  const devices = ["-device", JSON.stringify(PANIC_DEVICE)];
-  const qemu = await startGuestQemu({
-    binary,
-    directory,
-    name: "vm",
-    diskPath,
-    args: ["-S", ...devices, ...args],
-  });
-  started.push(qemu);
+  await writeActingDisk(join(directory, "boot.img"), { ...LOAD, action });
+  const qemu = await startQemu(binary, "source", args);
   const events: QmpEvent[] = [];
   qemu.qmp.on("*", (event) => {
     events.push(event);
@@ -115,10 +123,17 @@ async function start(
   return { qemu, events };
 }
 
-function expectStatus({ qmp }: GuestQemu, status: string): Promise<void> {
-  return eventually(async () => {
-    expect(await qmp.executeAny("query-status")).toMatchObject({ status });
-  });
+async function startQemu(
+  binary: string,
+  name: string,
+  args: readonly string[],
+): Promise<GuestQemu> {
+  const panic = ["-device", JSON.stringify(PANIC_DEVICE)];
+  const diskPath = join(directory, "boot.img");
+  const all = ["-S", ...panic, ...args];
+  const qemu = await startGuestQemu({ binary, directory, name, diskPath, args: all });
+  started.push(qemu);
+  return qemu;
 }
 
 function names(events: readonly QmpEvent[]): string[] {

@@ -298,9 +298,16 @@ put:    mov     LAP, %eax
         mov     $IDE, %edx
         mov     $(SECTOR / 2), %ecx
         rep     outsw
-        call    settle
-        test    $(FAULT | DATA_REQUEST), %al
-        jz      kept
+# The disk counts a sector when it is written. "Not busy" is no proof: when an I/O error stops the
+# guest, QEMU clears BUSY first, and the guest runs on for a moment before it stands still.
+written: call   settle
+        test    $FAULT, %al
+        jnz     lost
+        mov     $(IDE + 2), %edx
+        in      %dx, %al
+        test    %al, %al
+        jnz     written
+        jmp     kept
 lost:   call    disk_error
 kept:   mov     LBA, %eax
         inc     %eax
@@ -350,12 +357,13 @@ address: inc    %edx
         inc     %edx
         mov     %ah, %al
         out     %al, %dx
-        call    settle
-        and     $(FAULT | DATA_REQUEST), %al
-        cmp     $DATA_REQUEST, %al
+command2: call  settle
+        test    $(FAULT | DATA_REQUEST), %al
+        jz      command2                # for the same reason as at `written`
+        test    $FAULT, %al
         ret
 
-# Waits until the disk is not busy: QEMU answers each request, or stops us. %al: status.
+# Waits until the disk is not busy. No bound: QEMU answers each request, or stops us. %al: status.
 settle: mov     $IDE_STATUS, %edx
 settle2: in     %dx, %al
         test    $BUSY, %al

@@ -18,7 +18,8 @@ const LOAD: ActingGuestLoad = {
   workingSetBytes: 8 * MIB,
 };
 const DISK: DiskLoad = { dataSectors: 70_001, sectorsPerTick: 3 };
-const [PARAMETERS, PARAMETERS_END] = [480, 506];
+const PARAMETERS = 480;
+const PARAMETERS_END = 506;
 
 let directory = "";
 beforeEach(async () => {

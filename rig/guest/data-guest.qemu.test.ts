@@ -7,6 +7,7 @@ import { eventually } from "../../qmp/testing/eventually.ts";
 import { checkDataDisk, createDataDisk } from "./data-disk.ts";
 import { dataDiskDefinition, parseDataLog, writeDataGuestDisk } from "./data-guest.ts";
 import { waitForCounter } from "./serial.ts";
+import { moveGuest } from "./testing/bare-qmp.ts";
 import { type GuestQemu, qemuArguments, startGuestQemu } from "./testing/guest-qemu.ts";
 import { qemuBinaries } from "./testing/qemu-binaries.ts";
 
@@ -25,7 +26,8 @@ const MACHINE = "pc-i440fx-7.2";
 
 const started: GuestQemu[] = [];
 let directory = "";
-let [bootPath, dataPath] = ["", ""];
+let bootPath = "";
+let dataPath = "";
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), "switchyard-guest-"));
   bootPath = join(directory, "boot.img");
@@ -49,7 +51,11 @@ describe.skipIf(!installed).each(versions)("the data guest and QEMU %s", (_, bin
       let current: GuestQemu | undefined;
       for (const [index, host] of hosts.entries()) {
         const next = await start(host, `vm${index}`, { direct, incoming: index > 0 });
-        if (current) await move(current, next);
+        if (current) {
+          await moveGuest(current, next, directory);
+          await next.qmp.executeAny("cont");
+          await current.stop();
+        }
         current = next;
         await runLaps(current, 3);
       }
@@ -118,20 +124,6 @@ async function start(
 
 function dataDiskArgs(direct: boolean): string[] {
   return qemuArguments(dataDiskDefinition(dataPath, { direct }));
-}
-
-/** Moves the guest by bare QMP, with both QEMUs on the same image. */
-async function move(source: GuestQemu, target: GuestQemu): Promise<void> {
-  const uri = `unix:${join(directory, "migration")}`;
-  await target.qmp.executeAny("migrate-incoming", { uri });
-  await source.qmp.executeAny("migrate", { uri });
-  await eventually(async () => {
-    for (const { qmp } of [source, target]) {
-      expect(await qmp.executeAny("query-migrate")).toMatchObject({ status: "completed" });
-    }
-  });
-  await target.qmp.executeAny("cont");
-  await source.stop();
 }
 
 /** Waits until the guest has printed that it went round the disk `laps` times more. */

@@ -49,6 +49,24 @@ export function dataDiskDefinition(
   };
 }
 
+/**
+ * The data disk with a blkdebug node above the file: every request of the kind gets EIO from the
+ * start on. For errors that begin and end while QEMU runs see faulty-disk.ts.
+ */
+export function withInjectedErrors(
+  definition: ReturnType<typeof dataDiskDefinition>,
+  iotype: "read" | "write",
+): ReturnType<typeof dataDiskDefinition> {
+  const blockdevs = definition.blockdevs.flatMap((blockdev) => {
+    if (blockdev["node-name"] !== DATA_NODE_NAME) return [blockdev];
+    const image = { ...blockdev, "node-name": `${DATA_NODE_NAME}-file` };
+    const rule = { event: "none", iotype, errno: 5 };
+    const filter = { driver: "blkdebug", "node-name": DATA_NODE_NAME, image: image["node-name"] };
+    return [image, { ...filter, "inject-error": [rule] }];
+  });
+  return { ...definition, blockdevs };
+}
+
 /** The data disk's device: `ide-hd` on the first channel, which stops the guest at I/O errors. */
 export function dataDevice(): BootDiskDefinition["devices"][number] {
   return {
