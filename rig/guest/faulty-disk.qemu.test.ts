@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -15,6 +16,9 @@ import { waitForCounter } from "./serial.ts";
 import { expectStatus, moveGuest } from "./testing/bare-qmp.ts";
 import { type GuestQemu, qemuArguments, startGuestQemu } from "./testing/guest-qemu.ts";
 import { qemuBinaries } from "./testing/qemu-binaries.ts";
+import { liftWriteLimit, limitWrites } from "./write-limit.ts";
+
+const hasPrlimit = spawnSync("prlimit", ["--version"]).status === 0;
 
 const PATIENCE = { timeoutMs: 20_000 };
 const LOAD = {
@@ -73,14 +77,23 @@ describe.skipIf(skipped).each(versions)("a faulty disk and QEMU %s", (_, binary)
       disk.mend();
       await target.qmp.executeAny("cont");
       await waitForCounter(target.serialPath, ({ counter }) => counter >= 150, PATIENCE);
-      await target.qmp.executeAny("stop");
-      const reported = parseDataLog(await readFile(target.serialPath, "latin1")).at(-1);
-      expect(reported).toMatchObject({ errors: 0, diskErrors: 0 });
-      if (reported === undefined) return;
-      const expectation = { dataSectors: LOAD.dataSectors, reported };
-      expect(await checkDataDisk(imagePath, expectation)).toMatchObject({ problems: [] });
+      await expectSoundDisk(target);
     },
   );
+
+  it.skipIf(!hasPrlimit)("stops at a write limit until it is lifted (needs prlimit)", async () => {
+    const qemu = await start(binary, "vm", dataDiskDefinition(imagePath, { direct: false }));
+    await waitForCounter(qemu.serialPath, ({ counter }) => counter >= 50, PATIENCE);
+    const failure = qemu.qmp.waitFor((event) => event.name === "BLOCK_IO_ERROR", PATIENCE);
+    await limitWrites(qemu.pid, (LOAD.dataSectors * 512) / 2);
+    const reason = "File too large";
+    expect((await failure).data).toMatchObject({ operation: "write", action: "stop", reason });
+    await expectStatus(qemu, "io-error");
+    await liftWriteLimit(qemu.pid);
+    await qemu.qmp.executeAny("cont");
+    await waitForCounter(qemu.serialPath, ({ counter }) => counter >= 150, PATIENCE);
+    await expectSoundDisk(qemu);
+  });
 
   it("injects errors by definition, with blkdebug", async () => {
     const definition = withInjectedErrors(
@@ -105,4 +118,14 @@ async function start(
   const qemu = await startGuestQemu({ binary, directory, name, diskPath: bootPath, args });
   started.push(qemu);
   return qemu;
+}
+
+/** Stops the guest: no error on its console, and every write it reported on the disk. */
+async function expectSoundDisk({ qmp, serialPath }: GuestQemu): Promise<void> {
+  await qmp.executeAny("stop");
+  const reported = parseDataLog(await readFile(serialPath, "latin1")).at(-1);
+  if (reported === undefined) throw new Error("Expected a line of the data guest");
+  expect(reported).toMatchObject({ errors: 0, diskErrors: 0 });
+  const check = await checkDataDisk(imagePath, { dataSectors: LOAD.dataSectors, reported });
+  expect(check.problems).toEqual([]);
 }

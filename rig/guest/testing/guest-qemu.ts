@@ -22,6 +22,7 @@ export type GuestQemuOptions = {
 /** A QEMU that runs, or waits for, the guest of this folder. */
 export type GuestQemu = {
   readonly qmp: QmpClient;
+  readonly pid: number;
   readonly serialPath: string;
   /** Kills QEMU and waits for its end. */
   readonly stop: () => Promise<void>;
@@ -42,7 +43,7 @@ export async function startGuestQemu(options: GuestQemuOptions): Promise<GuestQe
   const qemu = spawn(binary, args, { stdio: ["ignore", "ignore", "pipe"] });
   try {
     const qmp = await connect(qemu, qmpPath);
-    return { qmp, serialPath, stop: () => qmp.close().then(() => kill(qemu)) };
+    return { qmp, pid: qemu.pid ?? -1, serialPath, stop: () => qmp.close().then(() => kill(qemu)) };
   } catch (error) {
     await kill(qemu);
     throw error;
