@@ -55,10 +55,18 @@ describe.skipIf(skipped).each(versions)("the acting guest on QEMU %s", (version,
     await target.qmp.executeAny("cont");
     await expectStatus(target, "suspended");
     await target.qmp.executeAny("system_wakeup");
-    const isLater = ({ counter }: { counter: number }) => counter >= AFTER_TICKS + 100;
-    await waitForCounter(target.serialPath, isLater, PATIENCE);
-    const logs = [source, target].map(({ serialPath }) => readFile(serialPath, "latin1"));
-    expectTens((await Promise.all(logs)).join(""));
+    await expectCountsOn(source, target);
+  });
+
+  it.runIf(version === "7.2")("is woken by a move, and goes on where it arrives", async () => {
+    const { qemu: source, events } = await start(binary, "sleep");
+    await expectStatus(source, "suspended");
+    const target = await startQemu(binary, "target", ["-incoming", "defer"]);
+    await moveGuest(source, target, directory);
+    expect(names(events)).toEqual(["RESUME", "SUSPEND", "STOP", "WAKEUP"]);
+    await expectStatus(target, "paused");
+    await target.qmp.executeAny("cont");
+    await expectCountsOn(source, target);
   });
 
   it("powers itself off, and QEMU stays with -no-shutdown", async () => {
@@ -144,4 +152,12 @@ function names(events: readonly QmpEvent[]): string[] {
 function expectTens(text: string): void {
   const { lines } = parseSerialLog(text);
   expect(lines).toEqual(lines.map((_, i) => ({ counter: (i + 1) * 10, errors: 0 })));
+}
+
+/** The target's guest counts on from where the source's fell asleep, its memory intact. */
+async function expectCountsOn(source: GuestQemu, target: GuestQemu): Promise<void> {
+  const isLater = ({ counter }: { counter: number }) => counter >= AFTER_TICKS + 100;
+  await waitForCounter(target.serialPath, isLater, PATIENCE);
+  const logs = [source, target].map(({ serialPath }) => readFile(serialPath, "latin1"));
+  expectTens((await Promise.all(logs)).join(""));
 }
