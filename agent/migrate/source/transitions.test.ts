@@ -283,6 +283,8 @@ describe("the failure of a source", () => {
       code: "no-convergence",
       errorDescription: "no rung left",
     });
+    const aborted = { type: "hook-aborted", reason: "the hook" } as const;
+    expect(failed([gaveUp, aborted])?.event).toMatchObject({ errorDescription: "the hook" });
     const before = { type: "attached", gate: "none", postcopy: undefined } as const;
     expect(failed([{ ...before, ladderGaveUp: "in an earlier run" }])?.event).toMatchObject({
       code: "no-convergence",

@@ -98,6 +98,7 @@ const DISORDER: readonly Row[] = [
   ["a guest that runs after the failure", [status("failed"), taken()], ["> read-error"]],
   ["all inputs after the agent has detached", [closed, status("failed"), taken(), exited], []],
   ["an observation after the agent has detached", [closed, observed("failed")], []],
+  ["a run grant seen after the end", [closed, observed("active", { isGranted: true })], []],
 ];
 
 describe("a target tolerates", () => {
