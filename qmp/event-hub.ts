@@ -87,7 +87,7 @@ export class EventHub {
       this.#onListenerError(error, event);
     };
     try {
-      listener(event)?.catch(onError);
+      Promise.resolve(listener(event)).catch(onError);
     } catch (error) {
       onError(error);
     }

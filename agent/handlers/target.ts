@@ -1,10 +1,10 @@
 import type { ArgsOf, Command, ResultOf } from "../../core/protocol/command.ts";
 import type { Observation } from "../../core/protocol/observation.ts";
+import { isPostcopyStatus } from "../../core/qemu/migration-status.ts";
 import { CommandRefusedError } from "../command/command-error.ts";
 import { Guest } from "../guest/guest.ts";
 import { limitToMachine } from "../guest/qemu-probe.ts";
 import { missingResources } from "../guest/resources.ts";
-import { isPostcopy } from "../migrate/statuses.ts";
 import { TargetMigration } from "../migrate/target/migration.ts";
 import { tlsKinds } from "../migrate/tls.ts";
 import { describeBinary } from "../probe/binary.ts";
@@ -71,7 +71,7 @@ export async function resumeTarget(
 ): Promise<Observation> {
   const migrating = targetOf(context, command);
   const { status = "none" } = await context.guests.get(command.vm).qmp.execute("query-migrate");
-  const when = isPostcopy(status) ? "postcopy" : "completed";
+  const when = isPostcopyStatus(status) ? "postcopy" : "completed";
   if (when === "completed" && status !== "completed") {
     throw new CommandRefusedError("refused", `The target does not have the guest yet (${status})`);
   }

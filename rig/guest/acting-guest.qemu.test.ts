@@ -1,9 +1,8 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { QmpEvent } from "../../qmp/events.ts";
-import { eventually } from "../../qmp/testing/eventually.ts";
 import { type ActingGuestLoad, PANIC_DEVICE, writeActingDisk } from "./acting-guest.ts";
 import { parseSerialLog, waitForCounter } from "./serial.ts";
 import { expectStatus, moveGuest } from "./testing/bare-qmp.ts";
@@ -93,7 +92,7 @@ describe.skipIf(skipped).each(versions)("the acting guest on QEMU %s", (version,
 
   it("resets itself, and boots and resets again", async () => {
     const { qemu, events } = await start(binary, "reset");
-    const runs = await eventually(async () => {
+    const runs = await vi.waitFor(async () => {
       const text = await readFile(qemu.serialPath, "latin1");
       expect(text.split("guest acts").length).toBeGreaterThan(2);
       return text.split("guest ready");

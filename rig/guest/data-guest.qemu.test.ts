@@ -2,8 +2,7 @@ import { spawnSync } from "node:child_process";
 import { mkdtemp, open, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { eventually } from "../../qmp/testing/eventually.ts";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { checkDataDisk, createDataDisk } from "./data-disk.ts";
 import { dataDiskDefinition, parseDataLog, writeDataGuestDisk } from "./data-guest.ts";
 import { waitForCounter } from "./serial.ts";
@@ -81,7 +80,7 @@ describe.skipIf(!installed).each(versions)("the data guest and QEMU %s", (_, bin
     const qemu = await start(binary, "vm", {});
     await runLaps(qemu, 2);
     await qemu.qmp.executeAny("system_reset");
-    await eventually(async () => {
+    await vi.waitFor(async () => {
       const [, , secondRun = ""] = (await readFile(qemu.serialPath, "latin1")).split("guest ready");
       expect(parseDataLog(secondRun).length).toBeGreaterThan(8);
     });

@@ -1,7 +1,7 @@
+import { isFinalStatus, isPostcopyStatus } from "../../../core/qemu/migration-status.ts";
 import type { QmpClient } from "../../../qmp/client.ts";
 import { QmpTimeoutError } from "../../../qmp/error.ts";
 import { CommandRefusedError } from "../../command/command-error.ts";
-import { FINAL_STATUSES, isPostcopy } from "../statuses.ts";
 
 /**
  * After this a migration that stays in `cancelling` has its sockets yanked: with fewer multifd
@@ -19,8 +19,8 @@ const CANCEL_MS = 15_000;
  * @throws CommandRefusedError
  */
 export function refuseInPostcopy(status: string, isRequested: boolean): void {
-  const isPossible = isRequested && !FINAL_STATUSES.has(status);
-  if (!isPostcopy(status) && !isPossible) return;
+  const isPossible = isRequested && !isFinalStatus(status);
+  if (!isPostcopyStatus(status) && !isPossible) return;
   throw new CommandRefusedError("refused", `Postcopy has begun (${status}): too late to cancel`);
 }
 

@@ -1,5 +1,6 @@
 import type { Progress } from "../../../core/protocol/event.ts";
-import { FINAL_STATUSES, HANDED_OVER_RUN_STATES } from "../statuses.ts";
+import { isFinalStatus } from "../../../core/qemu/migration-status.ts";
+import { isStoppedBySwitchover } from "../../../core/qemu/run-state.ts";
 import { hasConverged, toFigures } from "./progress.ts";
 import {
   NO_POSTCOPY,
@@ -178,7 +179,7 @@ function onFigures(
   const known = { ...before, status };
   // Events can be missed while the agent is away; the status cannot.
   if (status === "completed") return step(known, [], [{ type: "read-run-state" }]);
-  if (FINAL_STATUSES.has(status) || status === "none") return failed(known, status);
+  if (isFinalStatus(status) || status === "none") return failed(known, status);
   const fromStatus = onPostcopyStatus(known, { status, atMs });
   const judged = judge(fromStatus.state, input);
   const actions: SourceAction[] = status === "pre-switchover" ? [{ type: "continue" }] : [];
@@ -215,7 +216,7 @@ function onFiguresTaken(
   state: SourceState,
   { progress, atMs }: { progress: Progress; atMs: number },
 ): SourceStep {
-  if (FINAL_STATUSES.has(progress.status) || progress.status === "none") return step(state);
+  if (isFinalStatus(progress.status) || progress.status === "none") return step(state);
   if (atMs - state.lastProgressMs < state.progressIntervalMs) return step(state);
   const event = { type: "migration.progress", progress } as const;
   return step({ ...state, lastProgressMs: atMs }, [{ event }]);
@@ -235,7 +236,7 @@ function onRunState(
 ): SourceStep {
   if (state.end) return step(state);
   // Of an earlier migration, whose guest was resumed: this one has never begun.
-  if (!HANDED_OVER_RUN_STATES.has(runState)) return failed(state, "none");
+  if (!isStoppedBySwitchover(runState)) return failed(state, "none");
   return completed(state, atMs);
 }
 
@@ -273,7 +274,7 @@ function onFinalFigures(
 }
 
 function onCancel(state: SourceState, status: string): SourceStep {
-  if (FINAL_STATUSES.has(status)) return step(state, [], [{ type: "poll" }]);
+  if (isFinalStatus(status)) return step(state, [], [{ type: "poll" }]);
   if (status === "none") return ended(state, "not-started");
   return step(state, [], [{ type: "cancel-qemu" }]);
 }

@@ -1,9 +1,9 @@
 import { createServer } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
+import { isPostcopyStatus, isUnloadedStatus } from "../../../core/qemu/migration-status.ts";
 import type { QmpClient } from "../../../qmp/client.ts";
 import { QmpCommandError } from "../../../qmp/error.ts";
 import { CommandRefusedError } from "../../command/command-error.ts";
-import { isPostcopy, NOT_LOADING_STATUSES } from "../statuses.ts";
 
 /** The devices' state comes in one package before the guest may run. */
 const PACKAGE_MS = 30_000;
@@ -23,9 +23,9 @@ export async function waitUntilPostcopy(qmp: QmpClient): Promise<void> {
       qmp.execute("query-migrate"),
       qmp.execute("query-status"),
     ]);
-    const isThere = status === "completed" || isPostcopy(status);
+    const isThere = status === "completed" || isPostcopyStatus(status);
     if (isThere && run.status !== "inmigrate") return;
-    if (NOT_LOADING_STATUSES.has(status) || performance.now() > deadline) {
+    if (isUnloadedStatus(status) || performance.now() > deadline) {
       throw new CommandRefusedError("refused", `The target does not have the guest (${status})`);
     }
     await delay(POLL_MS);

@@ -1,7 +1,7 @@
+import { isUnloadedStatus } from "../../../core/qemu/migration-status.ts";
 import { isQmpEvent } from "../../../qmp/events.ts";
 import { CommandRefusedError } from "../../command/command-error.ts";
 import type { Guest } from "../../guest/guest.ts";
-import { NOT_LOADING_STATUSES } from "../statuses.ts";
 import { waitUntilPostcopy } from "./postcopy.ts";
 import type { RunsAfter } from "./state.ts";
 
@@ -62,7 +62,7 @@ async function waitUntilLoaded({ qmp }: Guest): Promise<void> {
   loaded.catch(() => undefined);
   const { status = "none" } = await qmp.execute("query-migrate");
   if (status === "completed") return;
-  if (NOT_LOADING_STATUSES.has(status)) {
+  if (isUnloadedStatus(status)) {
     throw new CommandRefusedError("refused", `The target does not have the guest (${status})`);
   }
   await loaded;

@@ -1,5 +1,5 @@
+import { isPostcopyStatus } from "../../../core/qemu/migration-status.ts";
 import type { MigrationEvent } from "../../guest/emit.ts";
-import { isPostcopy } from "../statuses.ts";
 
 /**
  * What the target's agent knows of one migration, and what follows from each thing it learns:
@@ -110,7 +110,7 @@ function onObserved(
   if (hasEnded(before)) return step(before);
   const { state, events, actions } = status === "completed" ? onLoaded(before) : step(before);
   if (hasEnded(state)) return step(state, events, actions);
-  const when = isPostcopy(status) ? "postcopy" : "completed";
+  const when = isPostcopyStatus(status ?? "none") ? "postcopy" : "completed";
   if (running) return onTaken(state, { when, atMs });
   // The agent died between the run grant and `cont`, or just after that.
   if (isGranted) return step(state, [], [{ type: "run", when }]);

@@ -1,6 +1,5 @@
 import { join } from "node:path";
-import { expect } from "vitest";
-import { eventually } from "../../../qmp/testing/eventually.ts";
+import { expect, vi } from "vitest";
 import type { GuestQemu } from "./guest-qemu.ts";
 
 /**
@@ -15,7 +14,7 @@ export async function moveGuest(
   const uri = `unix:${join(directory, "migration")}`;
   await target.qmp.executeAny("migrate-incoming", { uri });
   await source.qmp.executeAny("migrate", { uri });
-  await eventually(async () => {
+  await vi.waitFor(async () => {
     for (const { qmp } of [source, target]) {
       expect(await qmp.executeAny("query-migrate")).toMatchObject({ status: "completed" });
     }
@@ -24,7 +23,7 @@ export async function moveGuest(
 
 /** Waits until QEMU reports the run state. */
 export function expectStatus({ qmp }: GuestQemu, status: string): Promise<void> {
-  return eventually(async () => {
+  return vi.waitFor(async () => {
     expect(await qmp.executeAny("query-status")).toMatchObject({ status });
   });
 }
