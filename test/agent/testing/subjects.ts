@@ -27,7 +27,7 @@ export function describeOnEach(title: string, declare: (subject: Subject) => voi
 
 /** The model runs no guest code: models started from now on behave as if they ran this load. */
 export function loadModels({ dirtyBytesPerSecond, workingSetBytes }: GuestLoad): void {
-  process.env.SWITCHYARD_MODEL = JSON.stringify({
+  process.env.QEMU_MODEL = JSON.stringify({
     counterPerSecond: 100,
     dirtyBytesPerSecond,
     workingSetBytes,
