@@ -6,7 +6,7 @@ describe("the files that test:steady runs", () => {
     ["which start processes", "test/e2e/moves.test.ts"],
     ["which run real QEMU", "qmp/client.qemu.test.ts"],
     ["whose helpers use timers", "qmp/client.test.ts"],
-    ["which test code that uses timers", "agent/migrate/flood-control.test.ts"],
+    ["which test code that uses timers", "agent/migrate/source/flood-control.test.ts"],
   ])("are those %s", (_, file) => {
     expect(findTimedFiles([file])).toEqual([file]);
   });
