@@ -9,6 +9,8 @@ import { expectStatus, moveGuest } from "./testing/bare-qmp.ts";
 import { type GuestQemu, startGuestQemu } from "./testing/guest-qemu.ts";
 import { qemuBinaries } from "./testing/qemu-binaries.ts";
 
+/** On a busy machine. */
+const WAIT_MS = 20_000;
 const MIB = 1024 * 1024;
 const PATIENCE = { timeoutMs: 20_000 };
 const AFTER_TICKS = 30;
@@ -96,7 +98,7 @@ describe.skipIf(skipped).each(versions)("the acting guest on QEMU %s", (version,
       const text = await readFile(qemu.serialPath, "latin1");
       expect(text.split("guest acts").length).toBeGreaterThan(2);
       return text.split("guest ready");
-    });
+    }, WAIT_MS);
     expect(parseSerialLog(runs[1] ?? "").counter).toBe(AFTER_TICKS);
     expect(parseSerialLog(runs[2] ?? "").counter).toBe(AFTER_TICKS);
     // More than one event for each action: SeaBIOS, entered by a reset, resets the machine itself.

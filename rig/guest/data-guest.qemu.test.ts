@@ -10,6 +10,8 @@ import { moveGuest } from "./testing/bare-qmp.ts";
 import { type GuestQemu, qemuArguments, startGuestQemu } from "./testing/guest-qemu.ts";
 import { qemuBinaries } from "./testing/qemu-binaries.ts";
 
+/** On a busy machine. */
+const WAIT_MS = 20_000;
 const MIB = 1024 * 1024;
 const PATIENCE = { timeoutMs: 20_000 };
 /** A lap over the disk takes 25 ticks, one over the memory 50. */
@@ -83,7 +85,7 @@ describe.skipIf(!installed).each(versions)("the data guest and QEMU %s", (_, bin
     await vi.waitFor(async () => {
       const [, , secondRun = ""] = (await readFile(qemu.serialPath, "latin1")).split("guest ready");
       expect(parseDataLog(secondRun).length).toBeGreaterThan(8);
-    });
+    }, WAIT_MS);
     const reported = await haltAndRead(qemu);
     expect(reported).toMatchObject({ errors: 0 });
     expect(reported?.lap).toBeGreaterThan(3);

@@ -2,6 +2,9 @@ import { join } from "node:path";
 import { expect, vi } from "vitest";
 import type { GuestQemu } from "./guest-qemu.ts";
 
+/** On a busy machine. */
+const WAIT_MS = 20_000;
+
 /**
  * Moves the guest by bare QMP until both sides are `completed`. The target has `-incoming defer`.
  * With `-S` too it does not run before `cont`.
@@ -18,12 +21,12 @@ export async function moveGuest(
     for (const { qmp } of [source, target]) {
       expect(await qmp.executeAny("query-migrate")).toMatchObject({ status: "completed" });
     }
-  });
+  }, WAIT_MS);
 }
 
 /** Waits until QEMU reports the run state. */
 export function expectStatus({ qmp }: GuestQemu, status: string): Promise<void> {
   return vi.waitFor(async () => {
     expect(await qmp.executeAny("query-status")).toMatchObject({ status });
-  });
+  }, WAIT_MS);
 }
