@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { hasBadPlaceholder } from "./host-resources.ts";
 import { HostId, MigrationId, VmId } from "./id.ts";
+import { VmState } from "./vm-state.ts";
 
 /** A QAPI object given to QEMU as JSON (`-device`, `-blockdev`, `-object`). */
 const qapiObject = z
@@ -60,12 +61,16 @@ export const Vm = z.strictObject({
   id: VmId,
   definition: VmDefinition,
   host: HostId,
-  /** `unknown`: only a person may decide; nothing is started, stopped or resumed meanwhile. */
-  state: z.enum(["starting", "running", "migrating", "stopped", "failed", "unknown"]),
+  /** `running` is a guest that was seen running; `unknown` needs a person. See VmState. */
+  state: VmState,
+  /** Since when the VM is in this state. */
+  stateSince: z.iso.datetime().optional(),
+  /** QEMU's run state of the guest, as its host reported it last; absent without a process. */
+  runState: z.string().optional(),
   /** Fencing number: grows each time the lock is taken; agents refuse commands of lower ones. */
   epoch: z.int().nonnegative(),
   lockedBy: MigrationId.optional(),
-  /** Why the state is `failed` or `unknown`. */
+  /** Why it is in this state, where its host or a person gave a reason. */
   detail: z.string().optional(),
   createdAt: z.iso.datetime(),
   updatedAt: z.iso.datetime(),

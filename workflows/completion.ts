@@ -14,7 +14,7 @@ export function complete<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
       Type: "Task",
       Comment: "The run grant went over the handover link; ends when the guest runs on the target",
       Resource: INVOKE_WITH_TOKEN,
-      Arguments: signalPayload(refs, { signal: "target-running", phase: "confirm" }),
+      Arguments: signalPayload(refs, { signal: "target-arrived", phase: "confirm" }),
       TimeoutSeconds: 30,
       HeartbeatSeconds: 20,
       Retry: [retryTransient],

@@ -125,7 +125,7 @@ export function transfer<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
       Comment: "A short migration is ahead of its workflow: raised signals are not waited for",
       Choices: [
         {
-          Condition: `{% ${raised("source-completed")} and ${raised("target-running")} %}`,
+          Condition: `{% ${raised("source-completed")} and ${raised("target-arrived")} %}`,
           Next: "Complete",
         },
         { Condition: `{% ${raised("source-completed")} %}`, Next: "Confirm" },

@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it, vi } from "vitest";
 import { CommandId, HostId, VmId } from "../../core/id.ts";
 import { type Command, Verb } from "../../core/protocol/command.ts";
 import type { EventBody } from "../../core/protocol/event.ts";
+import type { Observation } from "../../core/protocol/observation.ts";
 import { quietLog } from "../runtime/testing/quiet-log.ts";
 import { testFolder } from "../testing/folder.ts";
 import { CommandRefusedError } from "./command-error.ts";
@@ -71,6 +72,17 @@ const refusal = (code: string) =>
     error: expect.objectContaining({ code }),
   });
 
+const nothingObserved: Observation = {
+  side: "source",
+  process: "none",
+  remembers: false,
+  permittedToRun: false,
+  contSent: false,
+  arrived: false,
+  saidCompleted: false,
+  linkUp: false,
+};
+
 describe("at most once", () => {
   it.each([false, true])("a repeated command gets the recorded answer; restart: %s", async (is) => {
     const one = command();
@@ -118,7 +130,7 @@ describe("at most once", () => {
     void dispatcher.take(observe);
     await vi.waitFor(() => expect(handled).toHaveLength(2));
     restart();
-    handler = async () => ({ side: "source", process: "none", everRan: false, linkUp: false });
+    handler = async () => nothingObserved;
     await dispatcher.take(act);
     await dispatcher.take(observe);
     expect(emitted).toEqual([
@@ -244,7 +256,7 @@ describe("a migration that was observed", () => {
   };
 
   it.each([false, true])("is not taken forward by a late command; restart: %s", async (is) => {
-    handler = async () => ({ side: "source", process: "none", everRan: false, linkUp: false });
+    handler = async () => nothingObserved;
     await dispatcher.take(observe(1));
     if (is) restart();
     await dispatcher.take(start(1));

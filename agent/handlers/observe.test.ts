@@ -30,7 +30,11 @@ describe("an observation", () => {
     expect(await observe(contextOf(host), command())).toEqual({
       side: "target",
       process: "running",
-      everRan: true,
+      permittedToRun: true,
+      arrived: true,
+      contSent: true,
+      saidCompleted: false,
+      remembers: expect.any(Boolean),
       linkUp: false,
       migrationId,
       runState: "running",
@@ -51,7 +55,11 @@ describe("an observation", () => {
     expect(observation).toEqual({
       side: "source",
       process: "none",
-      everRan: false,
+      permittedToRun: false,
+      arrived: false,
+      contSent: false,
+      saidCompleted: false,
+      remembers: expect.any(Boolean),
       linkUp: false,
     });
   });
@@ -62,7 +70,11 @@ describe("an observation", () => {
     expect(await observe(contextOf(host), command())).toMatchObject({
       process: "exited",
       side: "target",
-      everRan: true,
+      permittedToRun: true,
+      arrived: true,
+      contSent: true,
+      saidCompleted: false,
+      remembers: expect.any(Boolean),
     });
   });
 

@@ -13,7 +13,11 @@ export async function observe({ guests }: Context, command: Command): Promise<Ob
   const base = {
     // A process without a part in this migration can only be the guest where it has been before.
     side: memory !== undefined && memory.id === migrationId ? memory.side : "source",
-    everRan: manifest?.everRan ?? false,
+    remembers: memory !== undefined && memory.id === migrationId,
+    permittedToRun: manifest?.everRan ?? false,
+    contSent: manifest?.everRan ?? false,
+    arrived: manifest?.everRan ?? false,
+    saidCompleted: false,
     linkUp: guests.migrating(vm)?.linkUp ?? false,
     ...(memory ? { migrationId: memory.id } : {}),
   } as const;

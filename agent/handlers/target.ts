@@ -1,6 +1,7 @@
 import type { ArgsOf, Command, ResultOf } from "../../core/protocol/command.ts";
 import type { Observation } from "../../core/protocol/observation.ts";
 import { isPostcopyStatus } from "../../core/qemu/migration-status.ts";
+import { needsResume } from "../../core/qemu/run-state.ts";
 import { CommandRefusedError } from "../command/command-error.ts";
 import { Guest } from "../guest/guest.ts";
 import { limitToMachine } from "../guest/qemu-probe.ts";
@@ -67,7 +68,7 @@ export function targetOf({ guests }: Context, { vm }: Command): TargetMigration 
 export async function resumeTarget(
   context: Context,
   command: Command,
-  { wasRunning }: ArgsOf<"target.resume">,
+  { runState }: ArgsOf<"target.resume">,
 ): Promise<Observation> {
   const migrating = targetOf(context, command);
   const { status = "none" } = await context.guests.get(command.vm).qmp.execute("query-migrate");
@@ -75,7 +76,7 @@ export async function resumeTarget(
   if (when === "completed" && status !== "completed") {
     throw new CommandRefusedError("refused", `The target does not have the guest yet (${status})`);
   }
-  await migrating.run(wasRunning, when);
+  await migrating.run(needsResume(runState), when);
   return observe(context, command);
 }
 

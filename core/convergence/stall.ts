@@ -6,6 +6,8 @@ export const StallRule = z.strictObject({
   windowMs: z.int().min(1_000).max(3_600_000).default(40_000),
   /** Progress is a decrease of the remaining data by more than this, per cent. */
   marginPercent: z.number().min(0).max(50).default(4),
+  /** Without a byte sent for this long the stream is silent, ms. */
+  silenceMs: z.int().min(5_000).max(3_600_000).default(60_000),
   /** Weight of the newest figure in the moving average. */
   smoothing: z.number().min(0.05).max(1).default(0.4),
 });

@@ -144,6 +144,14 @@ export const Prediction = z.strictObject({
 export type Prediction = z.infer<typeof Prediction>;
 
 /** The record of one migration. */
+/** A time in which the guest stood still on the source before the switchover. Host clock, ms. */
+export const Standstill = z.strictObject({
+  sinceMs: z.number(),
+  untilMs: z.number().optional(),
+  reason: z.string(),
+});
+export type Standstill = z.infer<typeof Standstill>;
+
 export const Migration = z.strictObject({
   id: MigrationId,
   vm: VmId,
@@ -177,7 +185,14 @@ export const Migration = z.strictObject({
   startedAtMs: z.number().optional(),
   stoppedAtMs: z.number().optional(),
   sourceCompletedAtMs: z.number().optional(),
+  /** RESUME on the target: absent for a guest that did not run. */
   targetRunningAtMs: z.number().optional(),
+  /** QEMU's run state in which the guest was seen on the target. */
+  arrivedAs: z.string().optional(),
+  /** From STOP on the source to the guest's arrival on the target, by the source's clock, ms. */
+  blackoutMs: z.number().nonnegative().optional(),
+  /** When the guest stood still before the switchover, and why; the first 20 times. */
+  standstills: z.array(Standstill).max(20).optional(),
   figures: FinalFigures.optional(),
   /** From spawning the target's QEMU to its QMP being usable, ms. */
   targetStartMs: z.number().nonnegative().optional(),

@@ -1,19 +1,49 @@
 import { describe, expect, it } from "vitest";
 import type { Observation } from "../protocol/observation.ts";
-import { type Observed, type ReconcileAction, reconcile, TURNS_MAX } from "./reconcile.ts";
+import {
+  type ReconcileAction,
+  type ReconcileInput,
+  reconcile,
+  TRIES_MAX,
+  TURNS_MAX,
+  UNDECIDED_TURNS_MAX,
+  type UndoAction,
+  undoActions,
+} from "./reconcile.ts";
+import { type Observed, sourceState, targetState } from "./side-state.ts";
 
 function observation(side: Observation["side"], rest: Partial<Observation>): Observation {
-  return { side, process: "running", everRan: side === "source", linkUp: false, ...rest };
+  return {
+    side,
+    process: "running",
+    remembers: true,
+    permittedToRun: false,
+    contSent: false,
+    arrived: false,
+    saidCompleted: false,
+    linkUp: false,
+    ...rest,
+  };
 }
 const source = (runState: string, migrationStatus?: string) =>
-  observation("source", { runState, ...(migrationStatus ? { migrationStatus } : {}) });
+  observation("source", {
+    runState,
+    saidCompleted: migrationStatus === "completed",
+    ...(migrationStatus ? { migrationStatus } : {}),
+  });
 const target = (rest: Partial<Observation>) => observation("target", rest);
+const loaded = { runState: "paused", migrationStatus: "completed" };
 
 const sources: Record<string, Observed> = {
   idle: source("running"),
   failed: source("running", "failed"),
   cancelled: source("running", "cancelled"),
+  "paused, cancelled": source("paused", "cancelled"),
+  "asleep, failed": source("suspended", "failed"),
+  "I/O error, idle": source("io-error"),
+  "resumed and stopped again": source("io-error", "completed"),
   active: source("running", "active"),
+  "paused, active": source("paused", "active"),
   setup: source("running", "setup"),
   cancelling: source("running", "cancelling"),
   "unknown status": source("running", "brand-new-state"),
@@ -30,45 +60,61 @@ const sources: Record<string, Observed> = {
 };
 const targets: Record<string, Observed> = {
   none: target({ process: "none" }),
+  forgotten: target({ process: "none", remembers: false, bootId: "a" }),
   exited: target({ process: "exited" }),
-  "exited after it ran": target({ process: "exited", everRan: true }),
+  "exited, permitted": target({ process: "exited", permittedToRun: true }),
   waiting: target({ runState: "inmigrate" }),
   loading: target({ runState: "inmigrate", migrationStatus: "active" }),
   failed: target({ runState: "inmigrate", migrationStatus: "failed" }),
-  loaded: target({ runState: "paused", migrationStatus: "completed" }),
-  running: target({ runState: "running", migrationStatus: "completed", everRan: true }),
-  "paused after it ran": target({
-    runState: "paused",
-    migrationStatus: "completed",
-    everRan: true,
-  }),
-  postcopy: target({ runState: "running", migrationStatus: "postcopy-active", everRan: true }),
+  loaded: target(loaded),
+  refused: target({ ...loaded, contSent: true, runRefused: "Failed to get a lock" }),
+  permitted: target({ ...loaded, permittedToRun: true, contSent: true }),
+  running: target({ runState: "running", migrationStatus: "completed", permittedToRun: true }),
+  "arrived, stopped since": target({ ...loaded, permittedToRun: true, arrived: true }),
+  postcopy: target({ runState: "running", migrationStatus: "postcopy-active", arrived: true }),
   "QMP silent": target({ process: "silent" }),
+  "QMP silent, arrived": target({ process: "silent", permittedToRun: true, arrived: true }),
   "agent silent": "unreachable",
 };
 
 /** Rows: source; columns: target, in the order of `targets`. */
 const table: Record<keyof typeof sources, string> = {
-  idle: "R R F D D D D F F F W W",
-  failed: "R R F D D D D F F F W W",
-  cancelled: "R R F D D D D F F F W W",
-  active: "C C F C C C C F F F C C",
-  setup: "C C F C C C C F F F C C",
-  cancelling: "C C F C C C C F F F C C",
-  "unknown status": "C C F C C C C F F F C C",
-  "pre-switchover": "C C L C C C C ✓ ✓ W C C",
-  device: "C C L C C C C ✓ ✓ W C C",
-  failing: "C C L C C C C ✓ ✓ W C C",
-  "stopped and failed": "S S L D D D D ✓ ✓ F W W",
-  completed: "S S ✓ D W D T ✓ ✓ W W W",
-  postcopy: "W W L W W W W P P P W W",
-  exited: "L L L D W D T ✓ ✓ F W W",
-  "QMP silent": "W W L W W W W ✓ ✓ W W W",
-  "agent silent": "W W L W W W W ✓ ✓ W W W",
-  none: "W W L W W W W ✓ ✓ W W W",
+  //           none forg exit died wait load fail full refu perm runs stop post sil  sila unre
+  idle: "       E    E    E    F    D    D    D    D    D    F    F    F    F    W    F    W",
+  failed: "     E    E    E    F    D    D    D    D    D    F    F    F    F    W    F    W",
+  cancelled: "  E    E    E    F    D    D    D    D    D    F    F    F    F    W    F    W",
+  "paused, cancelled":
+    "           E    E    E    F    D    D    D    D    D    F    F    F    F    W    F    W",
+  "asleep, failed":
+    "           E    E    E    F    D    D    D    D    D    F    F    F    F    W    F    W",
+  "I/O error, idle":
+    "           E    E    E    F    D    D    D    D    D    F    F    F    F    W    F    W",
+  "resumed and stopped again":
+    "           E    E    E    F    D    D    D    D    D    F    F    F    F    W    F    W",
+  active: "     C    C    C    F    C    C    C    C    C    F    F    F    F    C    F    C",
+  "paused, active":
+    "           C    C    C    F    C    C    C    C    C    F    F    F    F    C    F    C",
+  setup: "      C    C    C    F    C    C    C    C    C    F    F    F    F    C    F    C",
+  cancelling: " C    C    C    F    C    C    C    C    C    F    F    F    F    C    F    C",
+  "unknown status":
+    "           C    C    C    F    C    C    C    C    C    F    F    F    F    C    F    C",
+  "pre-switchover":
+    "           C    C    C    L    C    C    C    C    C    T    ✓    ✓    W    C    ✓    C",
+  device: "     C    C    C    L    C    C    C    C    C    T    ✓    ✓    W    C    ✓    C",
+  failing: "    C    C    C    L    C    C    C    C    C    T    ✓    ✓    W    C    ✓    C",
+  "stopped and failed":
+    "           S    S    S    L    D    D    D    D    D    T    ✓    ✓    F    W    ✓    W",
+  completed: "  S    F    S    ✓    D    W    D    T    T    T    ✓    ✓    W    W    ✓    W",
+  postcopy: "   W    W    W    L    W    W    W    W    W    P    P    P    P    W    P    W",
+  exited: "     L    L    L    L    D    W    D    T    T    T    ✓    ✓    F    W    ✓    W",
+  "QMP silent":
+    "           W    W    W    L    W    W    W    W    W    T    ✓    ✓    W    W    ✓    W",
+  "agent silent":
+    "           W    W    W    L    W    W    W    W    W    T    ✓    ✓    W    W    ✓    W",
+  none: "       W    W    W    L    W    W    W    W    W    T    ✓    ✓    W    W    ✓    W",
 };
 const letters: Record<string, ReconcileAction> = {
-  R: "end",
+  E: "end",
   D: "discard-target",
   C: "cancel-source",
   S: "resume-source",
@@ -80,21 +126,25 @@ const letters: Record<string, ReconcileAction> = {
   F: "freeze",
 };
 
+const record = { targetPrepared: true, sourceCompleted: false, targetBootId: "a" };
+const first = { turn: 1, runStateBefore: "running", record, tries: {} };
 const pairs = Object.entries(table).flatMap(([from, row]) =>
-  row.split(" ").map((letter, column) => {
-    const to = Object.keys(targets)[column] ?? "";
-    return { from, to, action: letters[letter] };
-  }),
+  row
+    .trim()
+    .split(/\s+/)
+    .map((letter, column) => {
+      const to = Object.keys(targets)[column] ?? "";
+      return { from, to, action: letters[letter] };
+    }),
 );
+const endsOf = ({ from, to }: { from: string; to: string }) => ({
+  source: sources[from] ?? "unreachable",
+  target: targets[to] ?? "unreachable",
+});
 
 describe("reconcile decides each pair of observations", () => {
   it.each(pairs)("source $from, target $to → $action", ({ from, to, action }) => {
-    const decision = reconcile({
-      source: sources[from] ?? "unreachable",
-      target: targets[to] ?? "unreachable",
-      turn: 1,
-      wasRunning: true,
-    });
+    const decision = reconcile({ ...first, ...endsOf({ from, to }) });
     expect(decision.action).toBe(action);
     expect(decision.reason).not.toBe("");
   });
@@ -104,62 +154,151 @@ describe("reconcile decides each pair of observations", () => {
   });
 });
 
-describe("reconcile never guesses", () => {
-  it("discards a target that still listens after the source exited, at the second turn", () => {
-    const exited = sources.exited ?? "unreachable";
-    const listening = target({ runState: "inmigrate", migrationStatus: "setup" });
-    const sides = { source: exited, target: listening, wasRunning: true };
-    expect(reconcile({ ...sides, turn: 1 }).action).toBe("wait");
-    expect(reconcile({ ...sides, turn: 2 }).action).toBe("discard-target");
+describe("reconcile remembers", () => {
+  const completed = source("postmigrate", "completed");
+  const forgot = (bootId: string) => target({ process: "none", remembers: false, bootId });
+  const decide = (rest: Partial<ReconcileInput>) =>
+    reconcile({ ...first, source: completed, target: forgot("a"), ...rest }).action;
+
+  it("that a target which had prepared has forgotten the guest, and is not absent", () => {
+    expect(decide({})).toBe("freeze");
+    expect(decide({ target: forgot("b") })).toBe("lost");
   });
 
-  it.each(pairs.filter((pair) => pair.action === "wait"))(
-    "source $from, target $to: the last turn calls a person unless the source is seen to run",
+  it("that a source which never reported its completion still has the guest", () => {
+    const silent = { ...completed, saidCompleted: false };
+    expect(decide({ source: silent })).toBe("resume-source");
+    const reported = { ...record, sourceCompleted: true };
+    expect(decide({ source: silent, record: reported })).toBe("freeze");
+  });
+
+  it("that a host which had not prepared has nothing to forget", () => {
+    expect(decide({ record: { ...record, targetPrepared: false } })).toBe("resume-source");
+  });
+
+  it("what a source that has exited had reported", () => {
+    const exited = observation("source", { process: "exited" });
+    const reported = { ...record, sourceCompleted: true };
+    expect(decide({ source: exited })).toBe("lost");
+    expect(decide({ source: exited, record: reported })).toBe("freeze");
+    expect(decide({ source: exited, record: reported, target: forgot("b") })).toBe("lost");
+  });
+
+  it("that another side's left-over process took no part", () => {
+    const left = observation("source", { process: "exited", permittedToRun: true });
+    expect(decide({ source: source("running"), target: left })).toBe("end");
+  });
+
+  it("that a guest which stood still before the move is not started", () => {
+    const absent = target({ process: "exited" });
+    for (const runStateBefore of ["paused", "io-error", "guest-panicked"]) {
+      expect(decide({ target: absent, runStateBefore })).toBe("end");
+    }
+  });
+
+  it("that QEMU aborts when a migrated sleeping guest is resumed at its source", () => {
+    expect(decide({ target: target({ process: "exited" }), runStateBefore: "suspended" })).toBe(
+      "freeze",
+    );
+  });
+});
+
+describe("reconcile gives a refused guest back to its source", () => {
+  const completed = source("postmigrate", "completed");
+  const refused = targets.refused ?? "unreachable";
+  const tried = (count: number) => ({ count, lastError: "Failed to get a lock" });
+  const decide = (rest: Partial<ReconcileInput>) =>
+    reconcile({ ...first, source: completed, target: refused, ...rest });
+
+  it("after the target's tries are used up, with QEMU's own words", () => {
+    const { action, reason } = decide({ tries: { "resume-target": tried(TRIES_MAX) } });
+    expect(action).toBe("discard-target");
+    expect(reason).toContain("Failed to get a lock");
+  });
+
+  it("but never a sleeping one, and not while the target cannot be ended", () => {
+    const tries = { "resume-target": tried(TRIES_MAX) };
+    expect(decide({ tries, runStateBefore: "suspended" }).action).toBe("freeze");
+    const both = { ...tries, "discard-target": tried(TRIES_MAX) };
+    expect(decide({ tries: both }).action).toBe("freeze");
+  });
+});
+
+describe("every way back ends", () => {
+  it.each(pairs.filter(({ action }) => action === "wait"))(
+    "source $from, target $to: waiting ends with a person, or where the guest is",
     ({ from, to }) => {
-      const decision = reconcile({
-        source: sources[from] ?? "unreachable",
-        target: targets[to] ?? "unreachable",
-        turn: TURNS_MAX,
-        wasRunning: true,
-      });
-      const seen = ["idle", "failed", "cancelled"].includes(from);
-      expect(decision.action).toBe(seen ? "end" : "freeze");
+      const ends = endsOf({ from, to });
+      const decision = reconcile({ ...first, ...ends, turn: UNDECIDED_TURNS_MAX });
+      const isAtSource = ["running", "standing"].includes(sourceState(ends.source));
+      expect(decision.action).toBe(isAtSource ? "end" : "freeze");
     },
   );
 
-  it("ignores the exited source process of an earlier migration on the target's host", () => {
-    const exited = observation("source", { process: "exited", everRan: true });
-    const sides = { source: source("running"), target: exited, wasRunning: true, turn: 1 };
-    expect(reconcile(sides).action).toBe("end");
+  it.each(undoActions)("%s is not tried more than its number of times", (action) => {
+    for (const pair of pairs.filter((one) => one.action === action)) {
+      const tries = { [action]: { count: TRIES_MAX, lastError: "no" } };
+      expect(reconcile({ ...first, ...endsOf(pair), tries }).action).not.toBe(action);
+    }
   });
 
-  it("a guest that was paused before stays paused", () => {
-    const decision = reconcile({
-      source: source("paused", "failed"),
-      target: target({ process: "none" }),
-      turn: 1,
-      wasRunning: false,
-    });
-    expect(decision.action).toBe("end");
-  });
-
-  it("waits for postcopy at each turn before the last one, then calls a person", () => {
-    const sides = {
-      source: source("finish-migrate", "postcopy-paused"),
-      target: target({ runState: "paused", migrationStatus: "postcopy-paused", everRan: true }),
-      wasRunning: true,
-    };
-    expect(reconcile({ ...sides, turn: TURNS_MAX - 1 }).action).toBe("await-postcopy");
-    expect(reconcile({ ...sides, turn: TURNS_MAX }).action).toBe("freeze");
-  });
-
-  it("the source is never resumed after the guest has run on the target", () => {
-    for (const observed of Object.values(sources)) {
-      for (const ran of ["exited after it ran", "running", "paused after it ran", "postcopy"]) {
-        const to = targets[ran] ?? "unreachable";
-        const { action } = reconcile({ source: observed, target: to, turn: 1, wasRunning: true });
-        expect(["complete", "freeze", "lost", "wait", "await-postcopy"]).toContain(action);
+  it("whatever is refused, silent or repeated, within the bound and with an end", () => {
+    const random = sequence(7);
+    for (let run = 0; run < 2_000; run += 1) {
+      const actions = wayBack(random);
+      expect(actions.length).toBeLessThanOrEqual(TURNS_MAX);
+      expect(["complete", "end", "lost", "freeze"]).toContain(actions.at(-1));
+      for (const action of undoActions) {
+        expect(actions.filter((one) => one === action).length).toBeLessThanOrEqual(TRIES_MAX);
       }
     }
   });
 });
+
+describe("reconcile never makes a second runner", () => {
+  it("resumes the source only when no target process may have run, or may still run, the guest", () => {
+    for (const pair of pairs.filter(({ action }) => action === "resume-source")) {
+      const state = targetState(endsOf(pair).target, record);
+      expect(["absent", "forgot"]).toContain(state);
+    }
+  });
+
+  it("resumes the target only when the source does not have the guest", () => {
+    for (const pair of pairs.filter(({ action }) => action === "resume-target")) {
+      const state = sourceState(endsOf(pair).source);
+      expect(["running", "standing", "migrating"]).not.toContain(state);
+    }
+  });
+});
+
+/** One way back over drawn observations, in which nothing is remembered but the tries. */
+function wayBack(random: () => number): ReconcileAction[] {
+  const draw = (from: Record<string, Observed>): Observed =>
+    Object.values(from)[Math.floor(random() * Object.keys(from).length)] ?? "unreachable";
+  const tries: Partial<Record<UndoAction, { count: number; lastError: string }>> = {};
+  const actions: ReconcileAction[] = [];
+  let ends = { source: draw(sources), target: draw(targets) };
+  for (let turn = 1; turn <= TURNS_MAX + 5; turn += 1) {
+    // Most answers repeat, so that one action is tried again and again.
+    if (random() < 0.3) ends = { source: draw(sources), target: draw(targets) };
+    const { action } = reconcile({ ...first, ...ends, turn, tries });
+    actions.push(action);
+    if (["complete", "end", "lost", "freeze"].includes(action)) return actions;
+    const undo = undoActions.find((one) => one === action);
+    if (undo !== undefined) {
+      tries[undo] = { count: (tries[undo]?.count ?? 0) + 1, lastError: "refused" };
+    }
+  }
+  return actions;
+}
+
+/** A generator that a run repeats: mulberry32. */
+function sequence(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}

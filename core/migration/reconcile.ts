@@ -1,192 +1,211 @@
-import type { Observation } from "../protocol/observation.ts";
+import { needsResume } from "../qemu/run-state.ts";
 import {
-  isIdleStatus,
-  isPostcopyStatus,
-  isUnloadedStatus,
-  SETUP_STATUS,
-  UNTOUCHED_STATUS,
-} from "../qemu/migration-status.ts";
+  type Observed,
+  type RecordMemory,
+  type SourceState,
+  sourceState,
+  type TargetState,
+  targetState,
+} from "./side-state.ts";
 
-/** What one side answered; `unreachable`: its agent did not answer within the deadline. */
-export type Observed = Observation | "unreachable";
+/** Actions that a command to one side carries out. */
+export const undoActions = [
+  "cancel-source",
+  "resume-source",
+  "resume-target",
+  "discard-target",
+] as const;
+export type UndoAction = (typeof undoActions)[number];
+
+/** How often an action was tried in this migration, and what its last failure said. */
+export type Tries = { readonly count: number; readonly lastError?: string | undefined };
 
 export type ReconcileInput = {
-  source: Observed;
-  target: Observed;
-  /** From 1 on; from turn {@link TURNS_MAX} on there is no `wait` and no `await-postcopy`. */
-  turn: number;
-  /** The guest was running when the migration began (a paused guest is never started). */
-  wasRunning: boolean;
+  readonly source: Observed;
+  readonly target: Observed;
+  /** 1 for the first turn. */
+  readonly turn: number;
+  /** The guest's run state before the switchover (QEMU's name). */
+  readonly runStateBefore: string;
+  readonly record: RecordMemory;
+  readonly tries: Readonly<Partial<Record<UndoAction, Tries>>>;
 };
 
 export type ReconcileAction =
-  /** The guest runs on the target: record that. */
+  /** The guest has arrived at the target: write that down. */
   | "complete"
   /** The target holds the whole guest, the source has given it up: let the target run. */
   | "resume-target"
-  /** The migration is under way: cancel it on the source, then observe again. */
+  /** The migration is still going: end it on the source, then observe again. */
   | "cancel-source"
   /** The guest is at the source: end the target's process, then observe again. */
   | "discard-target"
-  /** The source holds the only copy, stopped: let it run. */
+  /** The source holds the only copy, stopped by the switchover: let it run. */
   | "resume-source"
-  /** The guest is at the source and the target has no process: the migration has failed. */
+  /** The guest is at the source and nothing of it elsewhere: the migration has failed. */
   | "end"
-  /** Postcopy is under way, or can be recovered: wait for its end. */
+  /** Postcopy goes on, or can be brought to go on: wait for its end. */
   | "await-postcopy"
   /** No copy of the guest is left. */
   | "lost"
   /** Observe again later. */
   | "wait"
-  /** The observations do not decide: touch nothing, a person is needed. */
+  /** Nobody can tell without a person: touch nothing. */
   | "freeze";
 
-export type Decision = { action: ReconcileAction; reason: string };
+export type Decision = {
+  readonly action: ReconcileAction;
+  readonly reason: string;
+};
 
-/** Turns before a person is called. */
-export const TURNS_MAX = 6;
-
-type SourceState =
-  | "running" // guest runs here, no migration under way
-  | "migrating" // guest runs here, migration under way
-  | "switching" // guest stopped by the switchover, migration under way
-  | "stopped" // guest stopped here, migration over and not completed
-  | "completed" // QEMU reports that the target has the guest
-  | "postcopy"
-  | "exited"
-  | "unclear";
-
-type TargetState =
-  | "absent" // no process, and the guest never ran in it
-  | "empty" // process without a whole guest in it
-  | "listening" // nothing has arrived yet
-  | "loading" // the stream is still coming in
-  | "loaded" // the whole guest is here and has never run
-  | "ran" // the guest runs here, or has run in the process that still exists
-  | "exited" // the guest ran here and its process has ended
-  | "postcopy"
-  | "unclear";
+/** Turns in which nothing could be decided before a person is called. */
+export const UNDECIDED_TURNS_MAX = 6;
+/** Turns of one way back, whatever they decided. */
+export const TURNS_MAX = 30;
+/** Tries of one action in one migration. */
+export const TRIES_MAX = 5;
 
 /**
- * Decides the next single step after a failure, from one observation of each side. It never guesses:
- * a side that does not answer is observed again, and after {@link TURNS_MAX} turns a person is
- * called. The rules are in the order of certainty: first what the target has already done, then what
- * the source still has.
+ * Decides the next single step after a failure from what both sides observe and remember and from
+ * what the record knows. It never guesses: a side that does not answer is asked again, and in the
+ * end a person is called. Every way ends: an action is tried {@link TRIES_MAX} times at most, and
+ * after {@link TURNS_MAX} turns the answer is final.
  */
 export function reconcile(input: ReconcileInput): Decision {
   const source = sourceState(input.source);
-  const target = targetState(input.target);
-  // At the first turn the last data that the source sent may still be in flight.
-  if (source === "exited" && target === "listening" && input.turn > 1) {
-    return {
-      action: "discard-target",
-      reason: "the source's process has exited; nothing has reached the target",
-    };
+  const target = targetState(input.target, input.record);
+  const decision = bounded(decide(source, target, input), source, target, input);
+  const isFinal = ["complete", "end", "lost", "freeze"].includes(decision.action);
+  if (isFinal || input.turn < TURNS_MAX) return decision;
+  return giveUp(source, `${decision.reason}; ${input.turn} turns did not change that`);
+}
+
+/** Takes the place of an action that was tried too often, and of waiting that has lasted too long. */
+function bounded(
+  decision: Decision,
+  source: SourceState,
+  target: TargetState,
+  input: ReconcileInput,
+): Decision {
+  const { action, reason } = decision;
+  if (action === "wait" || action === "await-postcopy") {
+    if (input.turn < UNDECIDED_TURNS_MAX) return decision;
+    return giveUp(source, `${reason}; ${input.turn} turns did not change that`);
   }
-  const decision = decide(source, target, input.wasRunning);
-  const isOpen = decision.action === "wait" || decision.action === "await-postcopy";
-  if (!isOpen || input.turn < TURNS_MAX) return decision;
-  // The target was started paused, and only its run grant, which needs a completed source, lets the
-  // guest run there. So a guest that is seen running on the source runs nowhere else, even if the
-  // target does not answer.
-  return {
-    action: source === "running" ? "end" : "freeze",
-    reason: `${decision.reason}; ${input.turn} turns did not change that`,
-  };
+  const tried = input.tries[action as UndoAction];
+  if (tried === undefined || tried.count < TRIES_MAX) return decision;
+  const said = tried.lastError === undefined ? "" : `: ${tried.lastError}`;
+  const why = `${reason}; ${action} was tried ${tried.count} times${said}`;
+  if (action === "resume-target" && target === "refused") return afterRefusal(source, input, why);
+  return giveUp(source, why);
 }
 
-function sourceState(observed: Observed): SourceState {
-  if (observed === "unreachable" || observed.process === "silent") return "unclear";
-  if (observed.process === "none") return "unclear";
-  if (observed.process === "exited") return "exited";
-  const status = observed.migrationStatus ?? UNTOUCHED_STATUS;
-  if (isPostcopyStatus(status)) return "postcopy";
-  if (status === "completed" && observed.runState !== "running") return "completed";
-  const isIdle = isIdleStatus(status);
-  if (observed.runState === "running") return isIdle ? "running" : "migrating";
-  if (observed.runState === undefined) return "unclear";
-  return isIdle ? "stopped" : "switching";
+/**
+ * A guest that runs, or stands by itself, on the source is in no doubt: a target that cannot be
+ * ended holds nothing that may run. Everything else needs a person.
+ */
+function giveUp(source: SourceState, reason: string): Decision {
+  const isAtSource = source === "running" || source === "standing";
+  return { action: isAtSource ? "end" : "freeze", reason };
 }
 
-function targetState(observed: Observed): TargetState {
-  if (observed === "unreachable") return "unclear";
-  if (observed.process === "none") return "absent";
-  // A process that an earlier migration left on this host took no part in this one.
-  if (observed.process === "exited" && observed.side !== "target") return "absent";
-  if (observed.process === "exited") return observed.everRan ? "exited" : "absent";
-  const status = observed.migrationStatus ?? UNTOUCHED_STATUS;
-  // Also if the guest runs: part of its memory is still at the source.
-  if (isPostcopyStatus(status)) return "postcopy";
-  if (observed.everRan || observed.runState === "running") return "ran";
-  if (observed.process === "silent") return "unclear";
-  if (status === "completed") return "loaded";
-  if (isUnloadedStatus(status)) return "empty";
-  return status === SETUP_STATUS ? "listening" : "loading";
+/** The target's QEMU will not run the guest, and has not: the completed source may have it back. */
+function afterRefusal(source: SourceState, input: ReconcileInput, why: string): Decision {
+  if (source !== "completed" || isPastResume(input)) return { action: "freeze", reason: why };
+  const discarded = input.tries["discard-target"]?.count ?? 0;
+  if (discarded >= TRIES_MAX) return { action: "freeze", reason: why };
+  return { action: "discard-target", reason: why };
 }
 
-function decide(source: SourceState, target: TargetState, wasRunning: boolean): Decision {
-  if (source !== "postcopy" && target === "ran") return targetRan(source);
-  if (target === "exited") return targetExited(source);
+/**
+ * QEMU 10.0 and 11.1 abort on `cont` after a guest in S3 has been migrated away ("invalid runstate
+ * transition: 'postmigrate' -> 'suspended'", tried): the source's copy would be lost.
+ */
+function isPastResume({ runStateBefore }: ReconcileInput): boolean {
+  return runStateBefore === "suspended";
+}
+
+function decide(source: SourceState, target: TargetState, input: ReconcileInput): Decision {
+  // What the source sent with its last breath may still be on its way at the first turn.
+  if (source === "exited" && target === "listening" && input.turn > 1) {
+    const reason = "the source has exited; nothing has reached the target";
+    return { action: "discard-target", reason };
+  }
+  if (source !== "postcopy" && target === "arrived") return targetArrived(source);
+  if (target === "died") return targetDied(source);
   if (source === "postcopy" || target === "postcopy") return inPostcopy(source, target);
+  if (target === "permitted") return targetPermitted(source);
   switch (source) {
     case "running":
       return sourceKeeps(target, "the guest runs on the source");
+    case "standing":
+      return sourceKeeps(target, `the guest is on the source, ${runStateOf(input.source)}`);
     case "migrating":
-      return { action: "cancel-source", reason: "the migration is under way at the source" };
-    case "switching":
-      return {
-        action: "cancel-source",
-        reason: "the source has stopped the guest but not completed; the target has not run it",
-      };
+      return { action: "cancel-source", reason: "the migration is still going on the source" };
+    case "switching": {
+      const reason =
+        "the source has stopped the guest but not completed; the target has not run it";
+      return { action: "cancel-source", reason };
+    }
     case "stopped":
-      return sourceStopped(target, wasRunning);
+      return sourceStopped(target, input);
     case "completed":
-      return sourceCompleted(target, wasRunning);
+      return sourceCompleted(target, input);
     case "exited":
-      return sourceExited(target);
+      return sourceExited(target, input);
     case "unclear":
       return { action: "wait", reason: "the source does not report its state" };
   }
 }
 
+function runStateOf(observed: Observed): string {
+  return (observed === "unreachable" ? undefined : observed.runState) ?? "in an unknown run state";
+}
+
 /** Neither side has the whole guest: nothing is ended, cancelled or resumed here. */
 function inPostcopy(source: SourceState, target: TargetState): Decision {
-  const isAtTarget = target === "postcopy" || target === "ran";
+  const isAtTarget = target === "postcopy" || target === "arrived" || target === "permitted";
   if (source === "postcopy" && isAtTarget) {
-    return { action: "await-postcopy", reason: "both sides are in postcopy" };
+    return { action: "await-postcopy", reason: "postcopy has begun, and both sides are there" };
   }
   if (source === "exited") {
-    return {
-      action: "freeze",
-      reason: "the source's process has exited with memory that the target needs",
-    };
+    return { action: "freeze", reason: "the source has exited with memory that the target needs" };
   }
-  if (source === "running" || source === "migrating" || source === "stopped") {
+  if (["running", "standing", "migrating", "stopped"].includes(source)) {
     return { action: "freeze", reason: "one side is in postcopy and the other is not" };
   }
   return { action: "wait", reason: "postcopy has begun; one side does not report its state" };
 }
 
-function targetExited(source: SourceState): Decision {
-  const reason = "the guest ran on the target and its process has exited there";
-  if (source === "running" || source === "migrating") {
-    return { action: "freeze", reason: "the guest ran on the target and runs on the source" };
+function targetDied(source: SourceState): Decision {
+  const reason = "the guest may have run on the target, and its process has ended there";
+  if (["running", "standing", "migrating"].includes(source)) {
+    return { action: "freeze", reason: `${reason}; it is on the source as well` };
   }
-  // The migration was over, so the source's process is ended as after any other. The target's own
-  // event records that the guest has failed.
+  // The move was over: the source's left-over is ended as after any other, and the VM's record says
+  // from the target's own report that it has failed.
   return { action: source === "completed" ? "complete" : "lost", reason };
 }
 
-function targetRan(source: SourceState): Decision {
-  if (source === "running" || source === "migrating") {
-    return { action: "freeze", reason: "the guest runs on both sides" };
+function targetArrived(source: SourceState): Decision {
+  if (["running", "standing", "migrating"].includes(source)) {
+    return { action: "freeze", reason: "the guest is on both sides" };
   }
-  return { action: "complete", reason: "the guest runs on the target" };
+  return { action: "complete", reason: "the guest has arrived on the target" };
+}
+
+/** It may have run: only the target may have it now, and only being seen there counts. */
+function targetPermitted(source: SourceState): Decision {
+  if (["running", "standing", "migrating"].includes(source)) {
+    return { action: "freeze", reason: "the target may have run the guest that is on the source" };
+  }
+  const reason = "the target was permitted to run the guest and has not been seen to do it";
+  return { action: "resume-target", reason };
 }
 
 function sourceKeeps(target: TargetState, why: string): Decision {
-  if (target === "absent") {
-    return { action: "end", reason: `${why} and the target has no process` };
+  if (target === "absent" || target === "forgot") {
+    return { action: "end", reason: `${why} and the target is gone` };
   }
   if (target === "unclear") {
     return { action: "wait", reason: `${why}; the target does not report its state` };
@@ -194,55 +213,72 @@ function sourceKeeps(target: TargetState, why: string): Decision {
   return { action: "discard-target", reason: `${why}; the target never ran it` };
 }
 
-function sourceStopped(target: TargetState, wasRunning: boolean): Decision {
-  if (target !== "absent") return sourceKeeps(target, "the source holds the guest, stopped");
-  return wasRunning
-    ? { action: "resume-source", reason: "the source holds the only copy, stopped" }
-    : { action: "end", reason: "the source holds the guest, stopped as it was before" };
+/** The migration failed after the guest was stopped: the source never gave it away. */
+function sourceStopped(target: TargetState, input: ReconcileInput): Decision {
+  if (target !== "absent" && target !== "forgot") {
+    return sourceKeeps(target, "the source holds the guest, stopped");
+  }
+  return giveBack(input, "the source holds the only copy, stopped");
 }
 
-function sourceCompleted(target: TargetState, wasRunning: boolean): Decision {
+function giveBack(input: ReconcileInput, reason: string): Decision {
+  if (needsResume(input.runStateBefore)) return { action: "resume-source", reason };
+  return { action: "end", reason: `the source holds the guest, ${input.runStateBefore} as before` };
+}
+
+function sourceCompleted(target: TargetState, input: ReconcileInput): Decision {
   switch (target) {
     case "loaded":
-      return {
-        action: "resume-target",
-        reason: "the source has completed; the target has loaded the guest and not run it",
-      };
-    case "absent":
-      return sourceStopped(target, wasRunning);
+    case "refused":
+      return { action: "resume-target", reason: "the source completed, the target has the guest" };
     case "empty":
-      return { action: "discard-target", reason: "the target's process holds no guest" };
+      return { action: "discard-target", reason: "the target's process has no guest in it" };
+    case "absent":
+      if (isPastResume(input)) {
+        const reason = "the only copy is a sleeping guest that this QEMU cannot resume any more";
+        return { action: "freeze", reason };
+      }
+      return giveBack(input, "the source holds the only copy, stopped; the target never ran it");
+    case "forgot":
+      return targetForgot(input);
     default:
-      return {
-        action: "wait",
-        reason: "the source has completed; the target is not ready or does not report its state",
-      };
+      return { action: "wait", reason: "the source completed; the target is not ready or silent" };
   }
 }
 
-function sourceExited(target: TargetState): Decision {
+/**
+ * A host that had prepared, and whose agent now knows nothing of it, has lost its memory. What the
+ * source never handed over is still the source's; otherwise the guest may have run there and may
+ * have written to its disks.
+ */
+function targetForgot(input: ReconcileInput): Decision {
+  const { source, target, record } = input;
+  if (source !== "unreachable" && !source.saidCompleted && !record.sourceCompleted) {
+    return giveBack(input, "the source holds the only copy, and never handed it over");
+  }
+  const bootId = target === "unreachable" ? undefined : target.bootId;
+  const hasCrashed =
+    bootId !== undefined && record.targetBootId !== undefined && bootId !== record.targetBootId;
+  return hasCrashed
+    ? { action: "lost", reason: "the guest was handed over, and the target's host has crashed" }
+    : { action: "freeze", reason: "the guest was handed over, and the target has forgotten it" };
+}
+
+function sourceExited(target: TargetState, input: ReconcileInput): Decision {
   switch (target) {
     case "loaded":
-      return {
-        action: "resume-target",
-        reason: "the source's process has exited; the target has loaded the whole guest",
-      };
+    case "refused":
+      return { action: "resume-target", reason: "the source has exited; the target has it all" };
     case "listening":
     case "loading":
     case "unclear":
-      return {
-        action: "wait",
-        reason: "the source's process has exited; the target does not have the whole guest yet",
-      };
+      return { action: "wait", reason: "the source has exited; the target does not have it all" };
     case "empty":
-      return {
-        action: "discard-target",
-        reason: "the source's process has exited; the target's process holds no guest",
-      };
+      return { action: "discard-target", reason: "the source has exited; the target has no guest" };
+    case "forgot":
+      if (input.record.sourceCompleted) return targetForgot(input);
+      break;
     default:
-      return {
-        action: "lost",
-        reason: "the source's process exited before the target had the whole guest",
-      };
   }
+  return { action: "lost", reason: "the source's process ended before the target had it all" };
 }

@@ -1,7 +1,7 @@
 import { z } from "zod";
 
 /** Signals whose waits the workflow skips if they were raised before it got there. */
-export const skippableSignals = ["acked", "source-completed", "target-running"] as const;
+export const skippableSignals = ["acked", "source-completed", "target-arrived"] as const;
 
 /** What completes the token of a task that waits for a signal. */
 export const WaitOutput = z.strictObject({

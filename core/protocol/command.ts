@@ -9,6 +9,13 @@ import { SideSettings } from "./side-settings.ts";
 /** The secret by which the two agents of one migration authenticate each other: 32 bytes, hex. */
 const HandoverKey = z.string().regex(/^[0-9a-f]{64}$/);
 
+const Started = z.strictObject({
+  definition: VmDefinition,
+  pid: z.int().positive(),
+  /** QEMU's run state after the start. */
+  runState: z.string().max(64).optional(),
+});
+
 /**
  * All that the cloud may ask of an agent: a verb, typed arguments, a typed result. There is no raw
  * QMP pass-through. A command is executed at most once; a repeated one gets the recorded answer.
@@ -17,12 +24,12 @@ export const verbs = {
   /** Starts a guest from its definition; refused if the host already has a process for the VM. */
   "guest.start": {
     args: z.strictObject({ definition: VmDefinition }),
-    result: z.strictObject({ definition: VmDefinition, pid: z.int().positive() }),
+    result: Started,
   },
   /** Adopts a running QEMU by its QMP socket. The agent never kills an adopted process. */
   "guest.adopt": {
     args: z.strictObject({ definition: VmDefinition, qmpPath: z.string().startsWith("/") }),
-    result: z.strictObject({ definition: VmDefinition, pid: z.int().positive() }),
+    result: Started,
   },
   /** Ends a guest: `powerdown` asks the guest (ACPI), `quit` ends QEMU at once. */
   "guest.stop": {
@@ -39,8 +46,19 @@ export const verbs = {
       handoverKey: HandoverKey,
       /** Kind of the credentials that the settings name; the agent makes them. */
       tls: TlsKind.optional(),
+      /** Capabilities that were asked for and not required: left off where QEMU refuses them. */
+      optionalCapabilities: z.array(z.string().max(64)).max(32).optional(),
+      /** Address from which the source connects; others on the stream's port are strangers. */
+      sourceAddress: z.string().max(64).optional(),
     }),
     result: z.strictObject({
+      /** Capabilities that QEMU refused, with its words. */
+      givenUp: z
+        .array(z.strictObject({ capability: z.string().max(64), reason: z.string().max(500) }))
+        .max(32)
+        .optional(),
+      /** /proc/sys/kernel/random/boot_id of the host. */
+      bootId: z.string().max(64).optional(),
       /** `tcp:address:port` that QEMU listens on. */
       migrationUri: z.string(),
       handover: z.strictObject({ address: z.string(), port: z.int().min(1).max(65535) }),
@@ -99,7 +117,10 @@ export const verbs = {
    * guest that was paused before the migration stays paused.
    */
   "target.resume": {
-    args: z.strictObject({ wasRunning: z.boolean().default(true) }),
+    args: z.strictObject({
+      /** QEMU's run state of the guest before the switchover: the one in which it must arrive. */
+      runState: z.string().max(64).default("running"),
+    }),
     result: Observation,
   },
   /** Lets the source's guest run again. Only sent when no other copy exists. */

@@ -39,6 +39,18 @@ export type FinalFigures = z.infer<typeof FinalFigures>;
 export const AckEvidence = z.enum(["trace", "implied"]);
 export type AckEvidence = z.infer<typeof AckEvidence>;
 
+/**
+ * Why an agent ended a migration by itself: the ladder's last rung; no stream after the bounded number
+ * of attempts; no byte for longer than the stall rule allows; no answer of the target's host within
+ * the switchover.
+ */
+export const FAILURE_CODES = [
+  "no-convergence",
+  "stream-not-started",
+  "stream-silent",
+  "target-host-silent",
+] as const;
+
 const migrationEvent = { migrationId: MigrationId, vm: VmId, epoch: z.int().nonnegative() };
 
 /**
@@ -51,7 +63,27 @@ export const EventBody = z.discriminatedUnion("type", [
     result: z.unknown(),
   }),
   z.strictObject({ type: z.literal("command.failed"), commandId: CommandId, error: CommandError }),
-  z.strictObject({ type: z.literal("guest.exited"), vm: VmId, detail: z.string() }),
+  /**
+   * The guest's run state has changed, or the agent has attached to it. Emitted inside and outside of
+   * migrations; `atMs` is the time of QEMU's own event.
+   */
+  z.strictObject({
+    type: z.literal("guest.run-state"),
+    vm: VmId,
+    /** As query-status reports it, e.g. `running`, `paused`, `suspended`, `io-error`. */
+    runState: z.string().max(64),
+    /** What QEMU reported beside it, such as `guest-shutdown` or the I/O error's device. */
+    reason: z.string().max(500).optional(),
+  }),
+  z.strictObject({
+    type: z.literal("guest.exited"),
+    vm: VmId,
+    detail: z.string(),
+    /** QEMU's SHUTDOWN event, if there was one. */
+    shutdown: z.strictObject({ guest: z.boolean(), reason: z.string().max(64) }).optional(),
+    /** The guest reported a panic (pvpanic) before. */
+    panicked: z.literal(true).optional(),
+  }),
   /** QEMU accepted `migrate` on the source. */
   z.strictObject({ type: z.literal("migration.started"), ...migrationEvent }),
   /** The newest figures; also the heartbeat of a running migration. */
@@ -106,17 +138,59 @@ export const EventBody = z.discriminatedUnion("type", [
     /** The beginning of its output. */
     output: z.string().max(4096),
   }),
-  /** STOP on the source: the downtime begins. */
+  /**
+   * The guest stands still on the source before the switchover: it is not running, or QEMU does not
+   * answer. Emitted within 2 s of its beginning, and once more with `untilMs` when it has ended.
+   */
+  z.strictObject({
+    type: z.literal("migration.standstill"),
+    ...migrationEvent,
+    /** QEMU's run state, or `silent`. */
+    reason: z.string().max(500),
+    /** The host's clock, ms since the epoch. */
+    sinceMs: z.number().nonnegative(),
+    untilMs: z.number().nonnegative().optional(),
+  }),
+  /** The target's agent replaced its QEMU before the stream had begun; attempts count from 1. */
+  z.strictObject({
+    type: z.literal("migration.restarted"),
+    ...migrationEvent,
+    attempt: z.int().min(1).max(20),
+    reason: z.string().max(500),
+  }),
+  /** STOP of the switchover on the source: the downtime begins. */
   z.strictObject({ type: z.literal("migration.stopped"), ...migrationEvent }),
   z.strictObject({
     type: z.literal("migration.source-completed"),
     ...migrationEvent,
     figures: FinalFigures,
-    /** The run grant reached the target's agent over the handover link. */
+    /** The target's agent answered over the handover link that the guest has arrived. */
     handedOver: z.boolean(),
   }),
-  /** RESUME on the target. */
-  z.strictObject({ type: z.literal("migration.target-running"), ...migrationEvent }),
+  /**
+   * The source's agent heard over the handover link that the guest has arrived. `blackoutMs`: from
+   * STOP on the source to this answer by the source's clock; absent if the guest did not run before.
+   */
+  z.strictObject({
+    type: z.literal("migration.handed-over"),
+    ...migrationEvent,
+    blackoutMs: z.number().nonnegative().optional(),
+  }),
+  /**
+   * The guest was seen on the target in the run state in which it left the source. `atMs` is RESUME's
+   * time for a guest that runs.
+   */
+  z.strictObject({
+    type: z.literal("migration.target-arrived"),
+    ...migrationEvent,
+    runState: z.string().max(64),
+  }),
+  /** QEMU refused to run the guest on the target, in its own words: it is tried again. */
+  z.strictObject({
+    type: z.literal("migration.run-refused"),
+    ...migrationEvent,
+    message: z.string().max(4000),
+  }),
   /** The migration has failed or was cancelled on this side. */
   z.strictObject({
     type: z.literal("migration.failed"),
@@ -124,8 +198,8 @@ export const EventBody = z.discriminatedUnion("type", [
     side: z.enum(["source", "target"]),
     status: z.string(),
     errorDescription: z.string().max(4000),
-    /** Present if the agent itself gave up, at the ladder's last rung. */
-    code: z.enum(["no-convergence"]).optional(),
+    /** Present if the agent itself gave up: why. */
+    code: z.enum(FAILURE_CODES).optional(),
   }),
 ]);
 export type EventBody = z.infer<typeof EventBody>;

@@ -113,7 +113,9 @@ function sideOf(body: MigrationBody): "source" | "target" {
     case "migration.failed":
       return body.side;
     case "migration.ack-pending":
-    case "migration.target-running":
+    case "migration.target-arrived":
+    case "migration.run-refused":
+    case "migration.restarted":
       return "target";
     default:
       return "source";
@@ -147,6 +149,14 @@ function effectOf(body: MigrationBody, atMs: number): Effect {
         first: { ackEvidence: body.evidence, ackedAtMs: atMs },
         signals: ["acked"],
       };
+    case "migration.standstill":
+    case "migration.restarted":
+    case "migration.run-refused":
+      return { ...nothing, signals: [] };
+    case "migration.handed-over":
+      return body.blackoutMs === undefined
+        ? { ...nothing, signals: [] }
+        : { ...nothing, first: { blackoutMs: body.blackoutMs }, signals: [] };
     case "migration.held":
       return { ...nothing, first: { heldAtMs: atMs }, signals: ["converged"] };
     case "migration.rung":
@@ -176,11 +186,12 @@ function effectOf(body: MigrationBody, atMs: number): Effect {
         newest: { progress: body.figures.progress },
         signals: ["converged", "acked", "source-completed"],
       };
-    case "migration.target-running":
+    case "migration.target-arrived":
       return {
         ...nothing,
-        first: { targetRunningAtMs: atMs },
-        signals: ["target-running"],
+        first: body.runState === "running" ? { targetRunningAtMs: atMs } : {},
+        newest: { arrivedAs: body.runState },
+        signals: ["target-arrived"],
       };
     case "migration.failed":
       return {

@@ -61,13 +61,24 @@ export async function isSideOf({ id, vm, epoch, host, side }: Emitter): Promise<
 export async function recordPrepared(
   id: MigrationId,
   host: HostId,
-  prepared: { migrationUri: string; handover: { address: string; port: number }; startMs: number },
+  prepared: {
+    migrationUri: string;
+    handover: { address: string; port: number };
+    startMs: number;
+    bootId?: string | undefined;
+  },
 ): Promise<void> {
-  const { startMs, migrationUri, handover } = prepared;
+  const { startMs, migrationUri, handover, bootId } = prepared;
+  const boot = bootId === undefined ? "" : ", #targetBootId = :bootId";
   await updateRunning(id, {
-    set: "#prepared = if_not_exists(#prepared, :where), #targetStartMs = :startMs",
+    set: `#prepared = if_not_exists(#prepared, :where), #targetStartMs = :startMs${boot}`,
     condition: "#target = :host",
-    values: { ":where": { migrationUri, handover }, ":startMs": startMs, ":host": host },
+    values: {
+      ":where": { migrationUri, handover },
+      ":startMs": startMs,
+      ":host": host,
+      ...(bootId === undefined ? {} : { ":bootId": bootId }),
+    },
   });
 }
 

@@ -64,7 +64,8 @@ function onWayBack(phase: Phase): boolean {
 
 export type Negotiated = {
   agreement: Agreement;
-  wasRunning: boolean;
+  /** The guest's run state at the source when it was probed. */
+  runState: string;
   vfioDevices: VfioDevice[];
   prediction: Prediction;
   gate: Gate | undefined;
@@ -72,13 +73,13 @@ export type Negotiated = {
 
 /** Records what both sides agreed on; the first agreement wins. */
 export async function recordAgreement(id: MigrationId, negotiated: Negotiated): Promise<void> {
-  const { agreement, wasRunning, vfioDevices, prediction, gate } = negotiated;
+  const { agreement, runState, vfioDevices, prediction, gate } = negotiated;
   const gated = gate === undefined ? "" : ", #gate = if_not_exists(#gate, :gate)";
   await updateRunning(id, {
-    set: `#agreement = if_not_exists(#agreement, :agreement), #wasRunning = :wasRunning, #vfioDevices = :vfioDevices, #prediction = if_not_exists(#prediction, :prediction)${gated}`,
+    set: `#agreement = if_not_exists(#agreement, :agreement), #runStateBefore = if_not_exists(#runStateBefore, :runState), #vfioDevices = :vfioDevices, #prediction = if_not_exists(#prediction, :prediction)${gated}`,
     values: {
       ":agreement": JSON.stringify(agreement),
-      ":wasRunning": wasRunning,
+      ":runState": runState,
       ":vfioDevices": vfioDevices,
       ":prediction": prediction,
       ...(gate === undefined ? {} : { ":gate": gate }),

@@ -20,6 +20,8 @@ const StoredDecision = z.object({
   at: z.string(),
   action: z.string(),
   reason: z.string(),
+  /** Why the undo step before this decision failed. */
+  undoFailed: z.string().optional(),
 });
 export type StoredDecision = z.infer<typeof StoredDecision>;
 
@@ -42,7 +44,10 @@ const StoredMigration = z.object({
   /** Memory of the guest: held on both hosts while it moves. */
   heldBytes: z.int().nonnegative(),
   slots: z.enum(["held", "released"]).optional(),
-  wasRunning: z.boolean().optional(),
+  /** The guest's run state before the switchover: the one in which it must arrive. */
+  runStateBefore: z.string().optional(),
+  /** Boot id of the target's host when its QEMU was prepared. */
+  targetBootId: z.string().optional(),
   ackEvidence: AckEvidence.optional(),
   ackedAtMs: z.number().optional(),
   prepared: z.object({ migrationUri, handover }).optional(),

@@ -9,7 +9,7 @@ import { pauseSignal } from "../store/signals.ts";
 const AwaitSignalInput = z.object({
   migrationId: MigrationId,
   taskToken: z.string().min(1),
-  signal: z.enum(["acked", "source-completed", "target-running"]),
+  signal: z.enum(["acked", "source-completed", "target-arrived"]),
   phase: Phase,
   interruptible: z.boolean().default(true),
   /** Number of the pause of postcopy that fails the wait: earlier ones were recovered. */

@@ -42,8 +42,7 @@ export const handler = task(async (event): Promise<{ ackMode: AckMode }> => {
   });
   if (!plan.ok) throw await refuse(migrationId, [plan.blocker], migration.source);
   const { agreement, prediction, gate } = plan;
-  const wasRunning = runState === "running";
-  await recordAgreement(migrationId, { agreement, prediction, gate, vfioDevices, wasRunning });
+  await recordAgreement(migrationId, { agreement, prediction, gate, vfioDevices, runState });
   if (agreement.ackMode === "none") await raise({ do: "raise", migrationId, signal: "acked" });
   return { ackMode: agreement.ackMode };
 });

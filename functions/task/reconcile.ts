@@ -1,11 +1,19 @@
 import { z } from "zod";
 import { CommandId, MigrationId } from "../../core/id.ts";
-import { type Observed, type ReconcileAction, reconcile } from "../../core/migration/reconcile.ts";
+import { type ReconcileAction, reconcile } from "../../core/migration/reconcile.ts";
+import type { Observed } from "../../core/migration/side-state.ts";
 import { task } from "../runtime/task.ts";
 import { findCommands } from "../store/commands.ts";
 import { enterPhase, recordDecision } from "../store/migration-progress.ts";
 import { countPauses } from "../store/signals.ts";
-import { observationsOf, type TurnCommands, turnSteps, undoOf } from "./turn-observations.ts";
+import {
+  observationsOf,
+  type TurnCommands,
+  triesOf,
+  turnSteps,
+  undoFailure,
+  undoOf,
+} from "./turn-observations.ts";
 
 const ReconcileInput = z.object({ migrationId: MigrationId, turn: z.int().min(1).max(9999) });
 
@@ -15,6 +23,8 @@ export type ReconcileOutput = {
   turn: number;
   /** The command of the undo step, if the action has one. */
   undo?: { step: string; verb: string; side: "source" | "target" };
+  /** The same step was taken at the turn before: a pause comes first. */
+  isRepeated?: boolean;
   /** Number of the pause of postcopy that fails the wait for its end. */
   pause?: number;
 };
@@ -33,23 +43,37 @@ export const handler = task(async (event): Promise<ReconcileOutput> => {
   ]);
   const decided = migration.decisions.find((decision) => decision.turn === turn);
   const observed = observationsOf(migration.observations, answers);
+  const turnsBefore = migration.turnsBefore ?? 0;
+  const undoFailed = undoFailure(answers);
+  const past = migration.decisions.filter((decision) => decision.turn < turn);
+  const recent = [...past.slice(turnsBefore), { action: "", undoFailed }];
   const { action, reason } =
     decided ??
     reconcile({
       ...observed,
-      turn: turn - (migration.turnsBefore ?? 0),
-      wasRunning: migration.wasRunning ?? true,
+      turn: turn - turnsBefore,
+      runStateBefore: migration.runStateBefore ?? "running",
+      record: {
+        targetPrepared: migration.prepared !== undefined,
+        sourceCompleted: migration.sourceCompletedAtMs !== undefined,
+        targetBootId: migration.targetBootId,
+      },
+      tries: triesOf(recent),
     });
   if (decided === undefined) {
     const at = new Date().toISOString();
-    await recordDecision(migrationId, { turn, at, action, reason }, reachable(observed));
+    const failed = undoFailed === undefined ? {} : { undoFailed };
+    const decision = { turn, at, action, reason, ...failed };
+    await recordDecision(migrationId, decision, reachable(observed));
   }
   const undo = undoOf(action);
+  const isRepeated = undo !== undefined && past.at(-1)?.action === action;
   return {
     action: action as ReconcileAction,
     reason,
     turn,
     ...(undo === undefined ? {} : { undo }),
+    ...(isRepeated ? { isRepeated } : {}),
     ...(action === "await-postcopy" ? { pause: await pauseOf(migrationId, observed.source) } : {}),
   };
 });

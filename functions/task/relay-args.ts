@@ -44,7 +44,7 @@ const builders: Builders = {
   "migration.observe": () => ({}),
   "source.cancel": () => ({}),
   "source.resume": () => ({}),
-  "target.resume": ({ wasRunning }) => ({ wasRunning: wasRunning ?? true }),
+  "target.resume": ({ runStateBefore }) => ({ runState: runStateBefore ?? "running" }),
   "target.discard": () => ({}),
   "source.discard": () => ({}),
 };

@@ -1,4 +1,5 @@
-import type { Observed } from "../../core/migration/reconcile.ts";
+import type { Tries, UndoAction } from "../../core/migration/reconcile.ts";
+import type { Observed } from "../../core/migration/side-state.ts";
 import { Observation } from "../../core/protocol/observation.ts";
 import type { StoredCommand } from "../store/commands.ts";
 
@@ -48,10 +49,45 @@ export function observationsOf(
   };
 }
 
+/** What a discarded target's agent would report. */
+const discarded: Observation = {
+  side: "target",
+  process: "exited",
+  remembers: true,
+  permittedToRun: false,
+  contSent: false,
+  arrived: false,
+  saidCompleted: false,
+  linkUp: false,
+};
+
+/** Why the undo step of this turn failed, in its agent's words; undefined: none failed. */
+export function undoFailure(commands: TurnCommands): string | undefined {
+  for (const { step } of Object.values(undoSteps)) {
+    const error = commands.get(step)?.error;
+    if (error !== undefined) return `${error.code}: ${error.message}`.slice(0, 1_000);
+  }
+  return undefined;
+}
+
+type PastDecision = { readonly action: string; readonly undoFailed?: string | undefined };
+
+/** How often each undo action was decided, and why its last try failed: the next turn says that. */
+export function triesOf(decisions: readonly PastDecision[]): Partial<Record<UndoAction, Tries>> {
+  const tries: Partial<Record<UndoAction, Tries>> = {};
+  for (const [place, { action }] of decisions.entries()) {
+    if (undoOf(action) === undefined) continue;
+    const undo = action as UndoAction;
+    const lastError = decisions[place + 1]?.undoFailed ?? tries[undo]?.lastError;
+    tries[undo] = { count: (tries[undo]?.count ?? 0) + 1, lastError };
+  }
+  return tries;
+}
+
 function observationIn(command: StoredCommand | undefined): Observation | undefined {
   if (command?.state !== "completed") return undefined;
   if (command.verb === "target.discard") {
-    return { side: "target", process: "exited", everRan: false, linkUp: false };
+    return discarded;
   }
   return Observation.parse(command.result);
 }

@@ -52,7 +52,7 @@ describeOnEach("migrations that do not succeed", (subject) => {
     // Where the next manifest would be written to.
     mkdirSync(join(folder, "guest.json.new"));
     await pair.speedUp();
-    await pair.target.waitFor("migration.target-running");
+    await pair.target.waitFor("migration.target-arrived");
     await pair.hasRun(pair.target);
     const stop = () => pair.target.run("guest.stop", VM, { mode: "quit" });
     expect(await stop()).toEqual({ stopped: true });
@@ -83,7 +83,7 @@ describeOnEach("migrations that do not succeed", (subject) => {
     } else {
       expect(from.runState).toBe("running");
       expect(await pair.target.run("migration.observe", VM, {}, of)).toMatchObject({
-        everRan: false,
+        permittedToRun: false,
       });
       await pair.target.run("target.discard", VM, {}, of);
       await pair.hasRun(pair.source);
@@ -153,13 +153,14 @@ describeOnEach("migrations that do not succeed", (subject) => {
     const { qmp } = pair.source.guests.get(pair.source.vm(VM));
     await qmp.execute("stop");
     await pair.start();
-    await pair.target.waitFor("migration.target-running");
+    await pair.target.waitFor("migration.target-arrived");
     expect((await pair.source.waitFor("migration.source-completed")).body).toMatchObject({
       handedOver: true,
     });
     expect(await pair.target.run("migration.observe", VM, {}, of)).toMatchObject({
       runState: "paused",
-      everRan: true,
+      permittedToRun: true,
+      arrived: true,
     });
   });
 

@@ -85,7 +85,7 @@ describeOnEach("a gated switchover", (subject) => {
     const { qmp } = source.guests.get(VM as never);
     expect(Number((await qmp.execute("query-migrate-parameters"))["max-bandwidth"])).toBe(20_000);
     await source.run("source.permit", VM, {}, { migrationId });
-    await vi.waitFor(() => expect(target.typesOf()).toContain("migration.target-running"), 20_000);
+    await vi.waitFor(() => expect(target.typesOf()).toContain("migration.target-arrived"), 20_000);
     await source.run("source.permit", VM, {}, { migrationId });
     expect(source.typesOf().filter((type) => type === "migration.gate-opened")).toHaveLength(1);
     // What became dirty while it was held went before the guest was stopped.
@@ -100,7 +100,7 @@ describeOnEach("a gated switchover", (subject) => {
 
   it("the permit takes effect by itself at the time that was set", async () => {
     await hold(idle, { permitAtMs: Date.now() + 3_000 });
-    await vi.waitFor(() => expect(target.typesOf()).toContain("migration.target-running"), 20_000);
+    await vi.waitFor(() => expect(target.typesOf()).toContain("migration.target-arrived"), 20_000);
     const released = source.events.find(({ body }) => body.type === "migration.gate-opened");
     expect(released?.body).toMatchObject({ by: "time" });
   });

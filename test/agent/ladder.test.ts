@@ -22,7 +22,7 @@ const PARAMETERS = {
   "max-cpu-throttle": 1,
 };
 const CAPABILITIES = { events: true, "return-path": true, "auto-converge": true };
-const STALL = { windowMs: 1_000, marginPercent: 4, smoothing: 0.4 };
+const STALL = { windowMs: 1_000, marginPercent: 4, smoothing: 0.4, silenceMs: 60_000 };
 const LONG_MS = 60_000;
 
 const limit = (downtimeLimitMs: number): Rung => ({ action: "downtime-limit", downtimeLimitMs });
@@ -105,7 +105,7 @@ describeOnEach("a convergence ladder", (subject) => {
     await source.waitFor("migration.rung", LONG_MS);
     // The model compares one pass with what a whole second has sent: it would never throttle here.
     if (!subject.isModel) await isThrottled();
-    await target.waitFor("migration.target-running", LONG_MS);
+    await target.waitFor("migration.target-arrived", LONG_MS);
     await source.waitFor("migration.source-completed", LONG_MS);
     expect(rungs()).toMatchObject([
       { rung: 1, action: "throttle", reason: expect.stringContaining("4 % less") },
@@ -133,7 +133,7 @@ describeOnEach("a convergence ladder", (subject) => {
       { timeout: 10_000, interval: 50 },
     );
     expect(await qmp(source).execute("query-status")).toMatchObject({ running: true });
-    expect(target.typesOf()).not.toContain("migration.target-running");
+    expect(target.typesOf()).not.toContain("migration.target-arrived");
     await hasRun(source, 10);
   }, 180_000);
 
@@ -141,7 +141,7 @@ describeOnEach("a convergence ladder", (subject) => {
     await climb([limit(60), limit(60_000), { action: "abort" }]);
     await source.waitFor("migration.rung", LONG_MS);
     source = await source.restart();
-    await target.waitFor("migration.target-running", LONG_MS);
+    await target.waitFor("migration.target-arrived", LONG_MS);
     expect(rungs()).toMatchObject([{ rung: 2, downtimeLimitMs: 60_000 }]);
     await hasRun(target, 10);
   }, 180_000);

@@ -75,7 +75,7 @@ describeOnEach("two agents without a cloud", (subject) => {
 
   it.each([[[]], [["pause-before-switchover"]]])("a guest moves, with %j on", async (on) => {
     await start(on);
-    await vi.waitFor(() => expect(target.typesOf()).toContain("migration.target-running"), 20_000);
+    await vi.waitFor(() => expect(target.typesOf()).toContain("migration.target-arrived"), 20_000);
     await vi.waitFor(() => expect(source.typesOf()).toContain("migration.source-completed"));
     const before = await readCounter(serial(source));
     await waitForCounter(serial(target), ({ counter }) => counter > (before?.counter ?? 0) + 30, {
@@ -118,7 +118,7 @@ describeOnEach("two agents without a cloud", (subject) => {
     expect(await target.run("migration.observe", VM, {}, { migrationId })).toMatchObject({
       process: "exited",
       side: "target",
-      everRan: false,
+      permittedToRun: false,
     });
   });
 });

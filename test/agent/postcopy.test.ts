@@ -23,7 +23,7 @@ const PARAMETERS = {
   "max-postcopy-bandwidth": 1 << 20,
   "downtime-limit": 20,
 };
-const STALL = { windowMs: 1_000, marginPercent: 4, smoothing: 0.4 };
+const STALL = { windowMs: 1_000, marginPercent: 4, smoothing: 0.4, silenceMs: 60_000 };
 const LONG_MS = 60_000;
 
 describeOnEach("postcopy", (subject) => {
@@ -93,7 +93,7 @@ describeOnEach("postcopy", (subject) => {
       { migrationId },
     );
     await source.waitFor("migration.postcopy", LONG_MS);
-    await target.waitFor("migration.target-running", LONG_MS);
+    await target.waitFor("migration.target-arrived", LONG_MS);
     return relay;
   }
 
@@ -118,7 +118,7 @@ describeOnEach("postcopy", (subject) => {
     await source.waitFor("migration.source-completed", LONG_MS);
     await is(target, "completed");
     await hasRun(target, 50);
-    const running = target.typesOf().filter((type) => type === "migration.target-running");
+    const running = target.typesOf().filter((type) => type === "migration.target-arrived");
     expect(running).toHaveLength(1);
     await source.run("source.discard", VM, {}, { migrationId });
     expect(await observe(source)).toMatchObject({ process: "exited" });

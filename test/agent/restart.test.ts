@@ -29,7 +29,7 @@ describeOnEach("agents that restart", (subject) => {
         pair.target.run("migration.observe", VM, {}, of),
       ]);
       expect(from).toMatchObject({ side: "source", linkUp: true, migrationStatus: "active" });
-      expect(to).toMatchObject({ side: "target", linkUp: true, everRan: false });
+      expect(to).toMatchObject({ side: "target", linkUp: true, permittedToRun: false });
     }, 10_000);
     await pair.source.waitFor("migration.progress");
     await pair.speedUp();
@@ -68,7 +68,7 @@ describeOnEach("agents that restart", (subject) => {
     }, 15_000);
     target.noteRunGrant();
     pair.target = await pair.target.restart();
-    await pair.target.waitFor("migration.target-running");
+    await pair.target.waitFor("migration.target-arrived");
     await pair.hasRun(pair.target);
     expect(pair.target.typesOf().filter((type) => type.endsWith("running"))).toHaveLength(1);
   });
@@ -84,7 +84,8 @@ describeOnEach("agents that restart", (subject) => {
     pair.source = await pair.source.restart();
     expect(await pair.source.run("migration.observe", VM, {})).toMatchObject({
       process: "exited",
-      everRan: true,
+      permittedToRun: true,
+      arrived: true,
     });
     expect(pair.source.typesOf()).not.toContain("guest.exited");
   });

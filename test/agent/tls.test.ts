@@ -98,7 +98,7 @@ describeOnEach("the stream under TLS with a key of the migration", (subject) => 
     });
     // QEMU's target shrugs at a failed handshake and listens on: the cloud has it ended.
     expect(await pair.target.run("migration.observe", VM, {}, { migrationId })).toMatchObject({
-      everRan: false,
+      permittedToRun: false,
     });
     await pair.target.run("target.discard", VM, {}, { migrationId });
     expect(readdirSync(pair.target.config.runDir)).toEqual([]);

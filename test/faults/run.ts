@@ -165,7 +165,7 @@ export class Run {
     }
     if (body.type === "migration.started") return this.#reach("started");
     if (body.type === "migration.held") return this.#onHeld();
-    if (body.type === "migration.target-running") return this.#reach("running");
+    if (body.type === "migration.target-arrived") return this.#reach("running");
     if (body.type === "migration.stopped" && this.#plan.gated) await this.#onStopped();
   }
 

@@ -169,7 +169,7 @@ describe("events that change nothing", () => {
 
   it("target-running, emitted by the source", async () => {
     const before = await ofMigration();
-    await source.emit(about("migration.target-running"));
+    await source.emit({ ...about("migration.target-arrived"), runState: "running" });
     expect(await ofMigration()).toEqual(before);
   });
 
@@ -230,18 +230,18 @@ describe("events that are merged", () => {
 
   it("report the other raised signals to the wait that they settle", async () => {
     await registerWait(made.id, "converged", waiter("ahead"), none);
-    await target.emit(about("migration.target-running"));
+    await target.emit({ ...about("migration.target-arrived"), runState: "running" });
     await source.emit(...wholeStory());
     const output = cloud.stub.outputs.get("ahead");
-    expect(output).toEqual({ raised: ["acked", "source-completed", "target-running"] });
+    expect(output).toEqual({ raised: ["acked", "source-completed", "target-arrived"] });
   });
 
   it("end with a failure; the events before it take effect", async () => {
     await registerWait(made.id, "converged", waiter("before"), none);
     await registerWait(
       made.id,
-      "target-running",
-      { ...waiter("after"), names: ["target-running"] },
+      "target-arrived",
+      { ...waiter("after"), names: ["target-arrived"] },
       none,
     );
     const failed = { side: "source", status: "failed", errorDescription: "Broken" } as const;

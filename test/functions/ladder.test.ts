@@ -31,7 +31,7 @@ test("the start carries the ladder; climbed rungs and the failure to converge ar
         ...[150, 200, 300, 400, 500].map((downtimeLimitMs) => ({ downtimeLimitMs })),
         { action: "abort" },
       ],
-      stall: { windowMs: 40_000, marginPercent: 4, smoothing: 0.4 },
+      stall: { windowMs: 40_000, marginPercent: 4, smoothing: 0.4, silenceMs: 60_000 },
     },
   });
 

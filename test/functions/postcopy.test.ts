@@ -6,7 +6,7 @@ import { handler as complete } from "../../functions/task/complete.ts";
 import { handler as negotiate } from "../../functions/task/negotiate.ts";
 import { handler as reconcile } from "../../functions/task/reconcile.ts";
 import { startTestCloud, type TestCloud } from "./testing/cloud.ts";
-import { prepared, sourceProbe, targetProbe } from "./testing/fixtures.ts";
+import { observation, prepared, sourceProbe, targetProbe } from "./testing/fixtures.ts";
 import { addHost, addMigration, addVm, operate, type TestAgent } from "./testing/fleet.ts";
 import { relay } from "./testing/relay.ts";
 
@@ -34,7 +34,7 @@ test("a break in postcopy fails the wait for its end; both sides are connected a
   expect((await record(id)).postcopyAtMs).toEqual(expect.any(Number));
   await emit(source, id, { type: "migration.stopped" });
   await emit(source, id, { type: "migration.postcopy" });
-  await emit(target, id, { type: "migration.target-running" });
+  await emit(target, id, { type: "migration.target-arrived", runState: "running" });
   await wait(id, "acked", "await-ack", "ack-1");
   await wait(id, "source-completed", "switchover", "end-1", 1);
   expect(ended("end-1")).toEqual([]);
@@ -54,7 +54,7 @@ test("a break in postcopy fails the wait for its end; both sides are connected a
   const figures = { downtimeMs: 20, totalTimeMs: 4_000, progress: { status: "completed" } };
   await emit(source, id, { type: "migration.source-completed", figures, handedOver: true });
   expect(ended("end-3")).toEqual(["ok"]);
-  await wait(id, "target-running", "confirm", "running");
+  await wait(id, "target-arrived", "confirm", "running");
   expect(ended("running")).toEqual(["ok"]);
   await complete({ migrationId: id });
   const moved = await record(id);
@@ -77,10 +77,10 @@ test("after a cancel that came too late, the end of postcopy is awaited without 
   await start(id);
   await operate("POST", `/v1/migrations/${id}/cancel`);
   await emit(source, id, { type: "migration.postcopy" });
-  const common = { process: "running", linkUp: true, migrationId: id };
+  const ran = { linkUp: true, permittedToRun: true, arrived: true };
   await observe(id, {
-    source: { ...common, side: "source", everRan: true, runState: "finish-migrate" },
-    target: { ...common, side: "target", everRan: true, runState: "running" },
+    source: observation("source", { ...ran, runState: "finish-migrate" }),
+    target: observation("target", { ...ran, runState: "running" }),
   });
   const decision = await reconcile({ migrationId: id, turn: 1 });
   expect(decision).toMatchObject({ action: "await-postcopy" });

@@ -142,9 +142,9 @@ describe("a migration that completes, each task called twice", () => {
     await source.emit(event("migration.stopped"));
     await wait("source-completed", "switchover");
     await source.emit({ ...event("migration.source-completed"), figures, handedOver: true });
-    await wait("target-running", "confirm");
-    await target.emit(event("migration.target-running"));
-    for (const signal of ["acked", "source-completed", "target-running"]) {
+    await wait("target-arrived", "confirm");
+    await target.emit({ ...event("migration.target-arrived"), runState: "running" });
+    for (const signal of ["acked", "source-completed", "target-arrived"]) {
       expect(ended(signal)).toEqual(["ok"]);
     }
     expect(await record()).toMatchObject({

@@ -37,8 +37,8 @@ function play(inputs: readonly TargetInput[]) {
 
 type Row = readonly [name: string, inputs: readonly TargetInput[], follows: readonly string[]];
 
-const RUNS = ["target-running", "> run-hook", "> end"];
-const RUNS_IN_POSTCOPY = ["target-running", "> run-hook", "> note-postcopy"];
+const RUNS = ["target-arrived", "> run-hook", "> end"];
+const RUNS_IN_POSTCOPY = ["target-arrived", "> run-hook", "> note-postcopy"];
 const FAILS = ["> read-error", "failed", "> run-hook", "> end"];
 const EXITS = ["failed", "> run-hook", "> end"];
 
@@ -140,7 +140,9 @@ describe("a target finds by a query", () => {
 describe("a target", () => {
   it("keeps QEMU's time of the resume, and the link for a source that waits for the answer", () => {
     const { events, actions } = play([status("completed"), taken()]);
-    expect(events).toEqual([{ event: { type: "migration.target-running" }, atMs: AT_MS }]);
+    expect(events).toEqual([
+      { event: { type: "migration.target-arrived", runState: "running" }, atMs: AT_MS },
+    ]);
     expect(actions.at(-1)).toEqual({ type: "end", linkMs: 5_000 });
   });
 

@@ -5,8 +5,8 @@ import type { MigrationEvent } from "../../guest/emit.ts";
  * What the target's agent knows of one migration, and what follows from each thing it learns:
  *
  *   status completed        everything is loaded; the guest is paused until the run grant
- *   guest runs, loaded      event `target-running`, action `end`
- *   guest runs in postcopy  event `target-running`; action `end` once its memory has come
+ *   guest runs, loaded      event `target-arrived`, action `end`
+ *   guest runs in postcopy  event `target-arrived`; action `end` once its memory has come
  *   status failed           action `read-error`; then event `failed` and action `end`
  *   process exited          event `failed` and action `end`
  *
@@ -122,7 +122,9 @@ function onTaken(
   { when, atMs }: { when: RunsAfter; atMs: number },
 ): TargetStep {
   if (state.phase !== "loading" && state.phase !== "loaded") return step(state);
-  const events = [{ event: { type: "migration.target-running" } as const, atMs }];
+  const events = [
+    { event: { type: "migration.target-arrived", runState: "running" } as const, atMs },
+  ];
   const hook: TargetAction = { type: "run-hook", hook: "resumed" };
   // The migration has not ended before the guest's memory has come.
   if (when === "postcopy" && state.phase === "loading") {

@@ -66,7 +66,7 @@ const timeline: z.input<typeof Timeline> = {
     {
       at: "2026-11-30T01:42:09.506Z",
       origin: "host-b",
-      type: "migration.target-running",
+      type: "migration.target-arrived",
       detail: {},
     },
     {

@@ -116,7 +116,7 @@ export class Pair {
 
   /** The end of each good migration: both sides have emitted it, the guest runs on the target. */
   async hasMoved(): Promise<void> {
-    await this.target.waitFor("migration.target-running");
+    await this.target.waitFor("migration.target-arrived");
     await this.source.waitFor("migration.source-completed");
     await this.hasRun(this.target);
   }

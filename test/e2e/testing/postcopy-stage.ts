@@ -22,7 +22,7 @@ const policy = {
   convergence: {
     ladder: "post-copy" as const,
     // Two passes without much progress are a stall: the figures of a busy machine vary.
-    stall: { windowMs: 1_000, marginPercent: 50, smoothing: 1 },
+    stall: { windowMs: 1_000, marginPercent: 50, smoothing: 1, silenceMs: 60_000 },
   },
   capabilities: { "auto-converge": "forbid" as const },
   // Two seconds and more of postcopy: long enough to break the connection in the middle.
@@ -115,7 +115,7 @@ export class PostcopyStage {
         return this.#throughRelay(command);
       },
       onEvent: async (body) => {
-        if (body.type === "migration.target-running") cut();
+        if (body.type === "migration.target-arrived") cut();
         const isRecovered =
           body.type === "command.completed" && body.commandId.includes(".recover-source.");
         if (isRecovered) cut();

@@ -64,7 +64,17 @@ export const figures = {
 };
 
 export function observation(side: "source" | "target", rest: Partial<Observation>): Observation {
-  return { side, process: "running", everRan: false, linkUp: false, ...rest };
+  return {
+    side,
+    process: "running",
+    remembers: true,
+    permittedToRun: false,
+    contSent: false,
+    arrived: false,
+    saidCompleted: false,
+    linkUp: false,
+    ...rest,
+  };
 }
 
 export const hostId = (name: string) => HostId.parse(name);

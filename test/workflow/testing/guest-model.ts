@@ -1,4 +1,5 @@
 import type { Observation } from "../../../core/protocol/observation.ts";
+import { observation } from "../../functions/testing/fixtures.ts";
 
 /** How far a started source goes by itself. */
 export type Course =
@@ -62,7 +63,7 @@ export function sidesThatRun(guest: Guest | undefined): ("source" | "target")[] 
 
 export function observeSource(guest: Guest | undefined): Observation {
   const { source, isPaused } = guest ?? unprepared;
-  const base = { side: "source", process: "running", everRan: true, linkUp: true } as const;
+  const base = observation("source", { linkUp: true });
   switch (source) {
     case "running":
       return { ...base, runState: "running" };
@@ -71,7 +72,12 @@ export function observeSource(guest: Guest | undefined): Observation {
     case "cancelled":
       return { ...base, runState: "running", migrationStatus: "cancelled" };
     case "completed":
-      return { ...base, runState: "postmigrate", migrationStatus: "completed" };
+      return {
+        ...base,
+        runState: "postmigrate",
+        migrationStatus: "completed",
+        saidCompleted: true,
+      };
     case "postcopy":
       return { ...base, runState: "finish-migrate", migrationStatus: postcopyStatus(isPaused) };
     default:
@@ -81,8 +87,8 @@ export function observeSource(guest: Guest | undefined): Observation {
 
 export function observeTarget(guest: Guest | undefined): Observation {
   const { target, targetIsSilent, isPaused } = guest ?? unprepared;
-  const base = { side: "target", process: "running", everRan: false, linkUp: true } as const;
-  const ran = { ...base, everRan: true, runState: "running" } as const;
+  const base = observation("target", { linkUp: true });
+  const ran = { ...base, permittedToRun: true, arrived: true, runState: "running" };
   if (target === "none") return { ...base, process: "none" };
   if (target === "exited") return { ...base, process: "exited" };
   if (targetIsSilent) return { ...base, process: "silent" };

@@ -225,7 +225,9 @@ export class Hosts {
       "target.resume": (command, later) => {
         if (this.guest) {
           this.guest.target = "running";
-          later.push(() => this.emit(this.target, { type: "migration.target-running" }));
+          later.push(() =>
+            this.emit(this.target, { type: "migration.target-arrived", runState: "running" }),
+          );
         }
         return observe(command);
       },
@@ -287,7 +289,7 @@ export class Hosts {
       { type: "migration.stopped" },
       { type: "migration.source-completed", figures, handedOver: true },
     );
-    await this.emit(this.target, { type: "migration.target-running" });
+    await this.emit(this.target, { type: "migration.target-arrived", runState: "running" });
   }
 
   async #startPostcopy(): Promise<void> {
@@ -300,7 +302,7 @@ export class Hosts {
       { type: "migration.stopped" },
       { type: "migration.postcopy" },
     );
-    await this.emit(this.target, { type: "migration.target-running" });
+    await this.emit(this.target, { type: "migration.target-arrived", runState: "running" });
     await this.breakPostcopy();
   }
 
