@@ -4,11 +4,11 @@ import { z } from "zod";
 import { HostId } from "../../core/id.ts";
 import { EventBatch } from "../../core/protocol/event.ts";
 import { HostFacts } from "../../core/protocol/host.ts";
+import { AGENT_BODY_BYTES_MAX } from "../../core/size-limits.ts";
 import { limitBody, requireJson } from "../http/body.ts";
 import { invalid } from "../http/invalid.ts";
 import { answerNoRoute } from "../http/no-route.ts";
 import { answerError, Problem } from "../http/problem.ts";
-import { requireStorable } from "../http/storable.ts";
 import { bearerMatches, hashSecret } from "../runtime/auth.ts";
 import { findHost, registerHost, type StoredHost } from "../store/hosts.ts";
 import { acceptBatch } from "./accept-batch.ts";
@@ -22,7 +22,7 @@ const AT_MS_MAX = 8.64e15;
 export const app = new Hono();
 app.onError(answerError);
 app.notFound(answerNoRoute(app));
-app.use(limitBody, requireJson);
+app.use(limitBody(AGENT_BODY_BYTES_MAX), requireJson);
 
 app.post("/agent/v1/register", async (context) => {
   const { host, facts } = await read(context, Registration);
@@ -45,14 +45,9 @@ app.post("/agent/v1/events", async (context) => {
 });
 
 async function read<T>(context: Context, schema: z.ZodType<T>): Promise<T> {
-  let body: unknown;
-  try {
-    body = await context.req.json();
-  } catch (cause) {
-    if (cause instanceof Problem) throw cause;
+  const body: unknown = await context.req.json().catch(() => {
     throw new Problem("malformed-json", "The body is not valid JSON");
-  }
-  requireStorable(body);
+  });
   const parsed = schema.safeParse(body);
   if (!parsed.success) throw invalid(parsed.error.issues, body);
   return parsed.data;

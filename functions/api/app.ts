@@ -1,5 +1,6 @@
 import { OpenAPIHono } from "@hono/zod-openapi";
 import type { MiddlewareHandler } from "hono";
+import { OPERATOR_BODY_BYTES_MAX } from "../../core/size-limits.ts";
 import { limitBody, requireJson } from "../http/body.ts";
 import { answerNoRoute } from "../http/no-route.ts";
 import { answerError, Problem } from "../http/problem.ts";
@@ -26,7 +27,7 @@ const authenticate: MiddlewareHandler = async (context, next) => {
 const base = new OpenAPIHono();
 base.onError(answerError);
 base.notFound(answerNoRoute(base));
-base.use(authenticate, limitBody, requireJson);
+base.use(authenticate, limitBody(OPERATOR_BODY_BYTES_MAX), requireJson);
 
 /** The API for operators. */
 export const app = base

@@ -1,4 +1,3 @@
-import { requireStorable } from "../http/storable.ts";
 import { cancelMigration } from "../service/cancel-migration.ts";
 import { dryRun } from "../service/dry-run.ts";
 import { limitBandwidth } from "../service/limit-bandwidth.ts";
@@ -16,7 +15,6 @@ import { routes } from "./routing.ts";
 export const migrations = routes()
   .openapi(operations.create, async (context) => {
     const request = context.req.valid("json");
-    requireStorable(request);
     requireSoundPolicy(request.policy);
     if (context.req.valid("query").dryRun === "true") {
       return context.json(await dryRun(request), 200);

@@ -2,7 +2,6 @@ import { createRoute, z } from "@hono/zod-openapi";
 import { VmId } from "../../core/id.ts";
 import { Migration } from "../../core/migration/migration.ts";
 import { Vm } from "../../core/vm.ts";
-import { requireStorable } from "../http/storable.ts";
 import { reconcileVm } from "../service/reconcile-vm.ts";
 import { requireVm } from "../service/require-vm.ts";
 import { startVm, stopVm } from "../service/vm-commands.ts";
@@ -116,7 +115,6 @@ const reconcile = createRoute({
 export const vms = routes()
   .openapi(create, async (context) => {
     const wanted = context.req.valid("json");
-    requireStorable(wanted);
     return context.json(publicVm(await startVm(wanted)), 202);
   })
   .openapi(list, async (context) => context.json(await listVms(context.req.valid("query")), 200))

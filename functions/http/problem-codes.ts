@@ -46,7 +46,7 @@ export const problemKinds = {
   "not-gated": { status: 409, meaning: "The migration has no gate" },
   "not-waiting-for-ack": { status: 409, meaning: "The migration is not waiting for an ACK" },
   "event-gap": { status: 409, meaning: "Events before these are missing (agents only)" },
-  "body-too-large": { status: 413, meaning: "The body is longer than 1 MiB" },
+  "body-too-large": { status: 413, meaning: "The body is longer than the API takes" },
   "not-json": { status: 415, meaning: "The content type is not application/json" },
   invalid: { status: 422, meaning: "The request does not fit its schema; `errors` has each field" },
   "source-is-target": { status: 422, meaning: "The VM is on the target already" },

@@ -47,6 +47,12 @@ const refused: Refused[] = [
     "not-json",
   ],
   ["no body", ["POST", "/v1/migrations"], 422, "invalid", "vm"],
+  [
+    "a change without a content type",
+    ["PATCH", `/v1/migrations/${missing}`, "{}", { "content-type": "" }],
+    415,
+    "not-json",
+  ],
   ["a body of 10 MB", ["POST", "/v1/vms", `"${"x".repeat(1e7)}"`], 413, "body-too-large"],
   ["an array for a body", ["POST", "/v1/migrations", []], 422, "invalid", "body"],
   ["null for a body", ["POST", "/v1/migrations", "null"], 422, "invalid", "body"],
