@@ -104,7 +104,7 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
     await run("DYNAMODB", () => startDynamodb(place(2, "dynamodb")));
     await run("LAMBDA", () => startLambda({ registry, ...place(4, "lambda") }));
     await createTable();
-    const gateway = await register(registry, { port, log });
+    const gateway = await register(registry, port);
     parts.push(gateway);
     await run("SFN", () =>
       startStepFunctions({
@@ -159,16 +159,13 @@ function httpInvoke(parts: { close(): Promise<void> }[]) {
 }
 
 /** The functions read their configuration when they are loaded, so they are loaded only here. */
-async function register(
-  registry: FunctionRegistry,
-  options: { port: number; log: Logger },
-): Promise<Gateway> {
+async function register(registry: FunctionRegistry, port: number): Promise<Gateway> {
   const { taskHandlers } = await import("../functions/task/tasks.ts");
   const agentEvents = await import("../functions/agent-events/index.ts");
   for (const [name, handler] of Object.entries(taskHandlers)) registry.register(name, handler);
   registry.register("agent-events", agentEvents.handler);
   const { app: api } = await import("../functions/api/app.ts");
-  const gateway = await startGateway({ api, agents: agentEvents.app, ...options });
+  const gateway = await startGateway({ api, agents: agentEvents.app, port });
   return {
     ...gateway,
     close: async () => {

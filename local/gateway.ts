@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import type { Server } from "node:http";
 import { createAdaptorServer } from "@hono/node-server";
-import type { Logger } from "pino";
+import { CONNECTIONS_MAX, serverLimits } from "../emulators/aws/http/loopback.ts";
 
 export type Gateway = { url: string; close(): Promise<void> };
 
@@ -9,21 +9,24 @@ type Fetch = { fetch(request: Request): Response | Promise<Response> };
 
 /**
  * Routes as API Gateway does in the cloud: agents' requests to one function, all others to the API.
+ * Broken connections are answered and closed by Node itself, within the bound of `limits`.
  */
 export async function startGateway(options: {
   api: Fetch;
   agents: Fetch;
   port: number;
-  log: Logger;
+  /** Default: those of every local server. */
+  limits?: typeof serverLimits;
 }): Promise<Gateway> {
-  const { api, agents, log } = options;
+  const { api, agents, limits = serverLimits } = options;
   const server = createAdaptorServer({
     fetch: (request: Request) => {
       const { pathname } = new URL(request.url);
       return (pathname.startsWith("/agent/") ? agents : api).fetch(request);
     },
+    serverOptions: limits,
   }) as Server;
-  server.on("clientError", (error) => log.debug({ error }, "a client broke off"));
+  server.maxConnections = CONNECTIONS_MAX;
   server.listen(options.port, "127.0.0.1");
   await once(server, "listening");
   const address = server.address();

@@ -10,7 +10,7 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { KEEP_ALIVE_TIMEOUT_MS, requireLoopback } from "../http/loopback.ts";
+import { CONNECTIONS_MAX, requireLoopback, serverLimits } from "../http/loopback.ts";
 import { BodyTooLargeError, readBody } from "../http/read-body.ts";
 import {
   type Credentials,
@@ -48,7 +48,6 @@ export type JsonServer = {
   close(): Promise<void>;
 };
 
-const CONNECTIONS_MAX = 1024;
 const DRAIN_TIMEOUT_MS = 5_000;
 
 /** @throws Error if `host` is not a loopback address or the port is taken */
@@ -64,7 +63,7 @@ export async function startJsonServer(options: JsonServerOptions): Promise<JsonS
     waiting.set(gone, done);
     return done;
   };
-  const server = createServer({ keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS }, (request, response) => {
+  const server = createServer(serverLimits, (request, response) => {
     const gone = new AbortController();
     response.once("close", () => {
       // Aborting creates an error with its stack: too expensive for every answer that was sent.

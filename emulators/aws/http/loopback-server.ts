@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Logger } from "pino";
-import { KEEP_ALIVE_TIMEOUT_MS, namesLoopback, requireLoopback } from "./loopback.ts";
+import { CONNECTIONS_MAX, namesLoopback, requireLoopback, serverLimits } from "./loopback.ts";
 
 export type LoopbackOptions = {
   readonly handle: (request: IncomingMessage, response: ServerResponse) => Promise<void>;
@@ -29,7 +29,7 @@ export type LoopbackServer = {
 export async function listenOnLoopback(options: LoopbackOptions): Promise<LoopbackServer> {
   const host = options.host ?? "127.0.0.1";
   requireLoopback(host);
-  const server = createServer({ keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS }, (request, response) => {
+  const server = createServer(serverLimits, (request, response) => {
     const { headers } = request;
     if (!namesLoopback(headers.host) || headers.origin !== undefined) {
       response.writeHead(403).end();
@@ -40,6 +40,7 @@ export async function listenOnLoopback(options: LoopbackOptions): Promise<Loopba
       response.destroy();
     });
   });
+  server.maxConnections = CONNECTIONS_MAX;
   server.listen(options.port ?? 0, host);
   await once(server, "listening");
   const { port } = server.address() as AddressInfo;

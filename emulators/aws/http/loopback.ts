@@ -16,7 +16,22 @@ export function requireLoopback(host: string): void {
 }
 
 /**
- * How long a server keeps an idle connection. Longer than a client does: a server that closes first
- * may close just when a request arrives.
+ * Options of every HTTP server of the local control plane. A connection on which no whole request
+ * has arrived in time gets 408 and is closed, one that breaks the protocol gets 400 (Node, "Event:
+ * 'clientError'"): at the latest `requestTimeout + connectionsCheckingInterval` after it began.
  */
-export const KEEP_ALIVE_TIMEOUT_MS = 120_000;
+export const serverLimits = {
+  /** From the connection, or the end of the request before, to the end of the headers, ms. */
+  headersTimeout: 10_000,
+  /** The same to the end of the body, ms. */
+  requestTimeout: 30_000,
+  connectionsCheckingInterval: 5_000,
+  /**
+   * How long a server keeps an idle connection, ms. Longer than a client does: a server that closes
+   * first may close just when a request arrives.
+   */
+  keepAliveTimeout: 120_000,
+};
+
+/** Connections of one server at a time; further ones are closed at once. */
+export const CONNECTIONS_MAX = 1024;
