@@ -1,10 +1,11 @@
 import { createHash } from "node:crypto";
-import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import {
   CreateTableCommand,
+  DescribeTableCommand,
   DynamoDBClient,
   ResourceInUseException,
+  ResourceNotFoundException,
   UpdateTimeToLiveCommand,
 } from "@aws-sdk/client-dynamodb";
 import { LambdaClient } from "@aws-sdk/client-lambda";
@@ -28,6 +29,7 @@ import { closeClients, overrideTransport, type Service } from "../functions/runt
 import { TTL_ATTRIBUTE, tableSchema } from "../functions/store/table-schema.ts";
 import { refsOf } from "../workflows/asl.ts";
 import { migrationDefinition } from "../workflows/migration.ts";
+import { type DataFolder, DataFolderError, dataFiles, type StoredService } from "./data-folder.ts";
 import { type Gateway, startGateway } from "./gateway.ts";
 
 const ACCOUNT = "000000000000";
@@ -39,10 +41,12 @@ const MACHINE_ARN = `arn:aws:states:${REGION}:${ACCOUNT}:stateMachine:${MACHINE}
 export type LocalCloudOptions = {
   /** Port of the API; the services take the next four. 0 (default): any free ports. */
   port?: number;
-  /** Folder that holds all state; in memory without it. */
-  dataDir?: string;
+  /** The folder that holds all state; in memory without it. The caller closes it at the end. */
+  folder?: DataFolder | undefined;
   /** The token that operators authenticate with. */
   operatorToken: string;
+  /** The key that the services accept, unless AWS_ACCESS_KEY_ID names another. */
+  accessKey: Credentials;
   /**
    * How the functions call DynamoDB, SQS and Step Functions, and Step Functions the functions:
    * within this process (the default: no connection, no signature), or over HTTP with signatures,
@@ -72,19 +76,24 @@ type Part = { endpoint: string; transport?: InProcessTransport; close(): Promise
  * AWS_* and the functions' configuration in `process.env`: one local cloud per process.
  */
 export async function startLocalCloud(options: LocalCloudOptions): Promise<LocalCloud> {
-  const { port = 0, dataDir, log, transport = "in-process" } = options;
+  const { port = 0, folder, log, transport = "in-process" } = options;
   const parts: { close(): Promise<void> }[] = [];
   const close = async () => {
     for (const part of parts.splice(0).reverse()) await part.close();
   };
-  const place = (offset: number, name: string) => ({
+  const place = (offset: number) => ({
     port: port === 0 ? 0 : port + offset,
     credentials: credentials(),
     logger: log,
-    ...(dataDir === undefined ? {} : { dataDir: folder(dataDir, name) }),
   });
+  const data = (service: StoredService) =>
+    folder && {
+      dataDir: join(folder.path, dataFiles.services[service]),
+      generation: folder.generation,
+    };
   try {
-    setDefaults(options.operatorToken);
+    setDefaults(options);
+    const keepsTable = storedServices().includes("DYNAMODB");
     const registry = functionRegistry({ region: REGION, accountId: ACCOUNT });
     const run = async (service: Service, start: () => Promise<Part>) => {
       const variable = `AWS_ENDPOINT_URL_${service}`;
@@ -100,10 +109,11 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
       if (transport === "http" || part.transport === undefined) return;
       overrideTransport(service, part.transport);
     };
-    await run("SQS", () => startSqs({ ...place(1, "sqs"), now: systemClock.now }));
-    await run("DYNAMODB", () => startDynamodb(place(2, "dynamodb")));
-    await run("LAMBDA", () => startLambda({ registry, ...place(4, "lambda") }));
-    await createTable();
+    await run("SQS", () => startSqs({ ...place(1), ...data("SQS"), now: systemClock.now }));
+    await run("DYNAMODB", () => startDynamodb({ ...place(2), ...data("DYNAMODB") }));
+    await run("LAMBDA", () => startLambda({ registry, ...place(4) }));
+    if (folder?.isNew === false && keepsTable) await requireTable(folder);
+    else await createTable();
     const gateway = await register(registry, port);
     parts.push(gateway);
     await run("SFN", () =>
@@ -111,7 +121,8 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
         invoke: transport === "http" ? httpInvoke(parts) : registry.invoke,
         region: REGION,
         accountId: ACCOUNT,
-        ...place(3, "step-functions"),
+        ...place(3),
+        ...data("SFN"),
       }),
     );
     await createStateMachine();
@@ -132,11 +143,17 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
   }
 }
 
+/** The services with data that this process runs itself. */
+export function storedServices(): StoredService[] {
+  const all: StoredService[] = ["DYNAMODB", "SQS", "SFN"];
+  return all.filter((service) => process.env[`AWS_ENDPOINT_URL_${service}`] === undefined);
+}
+
 /** The SDK needs a region and an access key to start at all; those of the environment are kept. */
-function setDefaults(operatorToken: string): void {
+function setDefaults({ operatorToken, accessKey }: LocalCloudOptions): void {
   process.env.AWS_REGION ??= REGION;
-  process.env.AWS_ACCESS_KEY_ID ??= "local";
-  process.env.AWS_SECRET_ACCESS_KEY ??= "local";
+  process.env.AWS_ACCESS_KEY_ID ??= accessKey.accessKeyId;
+  process.env.AWS_SECRET_ACCESS_KEY ??= accessKey.secretAccessKey;
   process.env.TABLE_NAME = TABLE;
   process.env.MIGRATION_STATE_MACHINE_ARN = MACHINE_ARN;
   process.env.AGENT_EVENTS_FUNCTION = "agent-events";
@@ -175,6 +192,22 @@ async function register(registry: FunctionRegistry, port: number): Promise<Gatew
   };
 }
 
+/** @throws DataFolderError if a used folder has no table: its records are lost */
+async function requireTable({ path }: DataFolder): Promise<void> {
+  const dynamodb = new DynamoDBClient({});
+  try {
+    await dynamodb.send(new DescribeTableCommand({ TableName: TABLE }));
+  } catch (error) {
+    if (!(error instanceof ResourceNotFoundException)) throw error;
+    throw new DataFolderError(
+      `The data folder ${path} was used, but the table ${TABLE} in ${join(path, "dynamodb")} is ` +
+        "gone; nothing was changed. Restore the whole folder from one backup",
+    );
+  } finally {
+    dynamodb.destroy();
+  }
+}
+
 async function createTable(): Promise<void> {
   const dynamodb = new DynamoDBClient({});
   try {
@@ -206,12 +239,6 @@ async function createStateMachine(): Promise<void> {
   } finally {
     sfn.destroy();
   }
-}
-
-function folder(dataDir: string, name: string): string {
-  const path = join(dataDir, name);
-  mkdirSync(path, { recursive: true, mode: 0o700 });
-  return path;
 }
 
 function pick(names: string[]): Record<string, string> {

@@ -1,10 +1,15 @@
-import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
 import { pino } from "pino";
 import { replaceFile } from "../emulators/asl/store/replace-file.ts";
-import { startLocalCloud } from "./cloud.ts";
+import { startLocalCloud, storedServices } from "./cloud.ts";
+import {
+  DataFolderError,
+  dataFiles,
+  makeAccessKey,
+  makeToken,
+  openDataFolder,
+} from "./data-folder.ts";
 
 const program = new Command("switchyard-local")
   .description("Runs the whole control plane on this machine, on loopback only, until stopped")
@@ -14,14 +19,15 @@ const program = new Command("switchyard-local")
   .addHelpText(
     "after",
     `
-The operator token is created at the first start. With --data-dir it is kept in
-<folder>/operator-token (readable by you only), otherwise it is printed.
+The operator token and the access key of the services are created at the first start. With
+--data-dir they are kept in <folder>/operator-token and <folder>/agent.env (readable by you only),
+otherwise they are printed.
 
 Environment:
   AWS_ENDPOINT_URL_DYNAMODB, _SQS, _SFN or _LAMBDA
       use that endpoint in place of the built-in service
   AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY
-      the one access key that the built-in services accept (default: local, local)
+      the one access key that the built-in services accept (default: made at the first start)
   SWITCHYARD_LOCAL_HTTP=1
       call every service over HTTP with signatures, as on AWS; by default the functions call
       DynamoDB, SQS and Step Functions, and Step Functions the functions, within this process`,
@@ -35,16 +41,23 @@ const log = pino(
   pino.destination({ dest: 2, sync: true }),
 );
 
+// Whatever is written is readable by this user only.
+process.umask(0o077);
+
 try {
   const dataDir = options.dataDir === undefined ? undefined : resolve(options.dataDir);
-  const operatorToken = readOrMakeToken(dataDir);
+  const folder = dataDir === undefined ? undefined : openDataFolder(dataDir, storedServices());
+  process.once("exit", () => folder?.close());
+  const operatorToken = folder?.operatorToken ?? makeToken();
   const cloud = await startLocalCloud({
     port: options.port,
+    folder,
     operatorToken,
+    accessKey: folder?.accessKey ?? makeAccessKey(),
     transport: isHttpWanted(process.env.SWITCHYARD_LOCAL_HTTP) ? "http" : "in-process",
     log,
-    ...(dataDir === undefined ? {} : { dataDir }),
   });
+  folder?.complete();
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     process.once(signal, () => void cloud.close());
   }
@@ -53,24 +66,23 @@ try {
     const ready = { apiUrl, operatorToken, agentEnvironment, environment };
     replaceFile(options.readyFile, JSON.stringify(ready), { flush: false });
   }
+  const lines = Object.entries(agentEnvironment).map(([name, value]) => `${name}=${value}`);
   console.log(`Switchyard's local control plane is ready: ${apiUrl}`);
-  console.log(`Operator token: ${dataDir ? join(dataDir, "operator-token") : operatorToken}`);
-  console.log("Environment of agents (see docs/operate/install.md for their configuration):");
-  for (const [name, value] of Object.entries(agentEnvironment)) console.log(`  ${name}=${value}`);
+  if (dataDir === undefined) {
+    console.log(`Operator token: ${operatorToken}`);
+    console.log("Environment of agents (see docs/operate/install.md for their configuration):");
+    for (const line of lines) console.log(`  ${line}`);
+  } else {
+    const agentFile = join(dataDir, dataFiles.agentEnvironment);
+    replaceFile(agentFile, `${lines.join("\n")}\n`, { flush: false });
+    console.log(`Operator token: ${join(dataDir, dataFiles.operatorToken)}`);
+    console.log(`Environment of agents: ${agentFile} (see docs/operate/install.md)`);
+  }
   console.log("Press Ctrl-C to stop; guests run on.");
 } catch (error) {
-  log.fatal({ err: error }, error instanceof Error ? error.message : String(error));
+  if (error instanceof DataFolderError) console.error(`switchyard-local: ${error.message}`);
+  else log.fatal({ err: error }, error instanceof Error ? error.message : String(error));
   process.exit(1);
-}
-
-function readOrMakeToken(dataDir: string | undefined): string {
-  const fresh = randomBytes(32).toString("base64url");
-  if (dataDir === undefined) return fresh;
-  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-  const path = join(dataDir, "operator-token");
-  if (existsSync(path)) return readFileSync(path, "utf8").trim();
-  writeFileSync(path, `${fresh}\n`, { mode: 0o600 });
-  return fresh;
 }
 
 function isHttpWanted(value: string | undefined): boolean {

@@ -37,6 +37,11 @@ export class Child {
     return this.#child.pid;
   }
 
+  /** Null while it runs, and after a signal. */
+  get exitCode(): number | null {
+    return this.#child.exitCode;
+  }
+
   get isRunning(): boolean {
     return this.#child.exitCode === null && this.#child.signalCode === null;
   }

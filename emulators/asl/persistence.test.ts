@@ -280,21 +280,16 @@ describe("files", () => {
     expect(outputOf(await fixture.ended(arn))).toBe("yes");
   });
 
-  it("a damaged journal is set aside, and the other executions continue", async () => {
-    const damaged = await startWaiting();
+  it("a damaged journal is named, and nothing is changed", async () => {
+    await startWaiting();
     const [journal = ""] = journals();
-    const arn = await fixture.start(
-      await fixture.create(machine({ W: waitForToken("keepToken") })),
-    );
-    await tokens(2);
     await kill();
-    writeFileSync(journal, `garbage\n${readFileSync(journal, "utf8")}`);
-    await startChild();
-    expect((await fixture.describe(arn)).status).toBe("RUNNING");
-    await expect(fixture.describe(damaged.arn)).rejects.toMatchObject({
-      name: "ExecutionDoesNotExist",
-    });
-    expect(existsSync(`${journal}.damaged`)).toBe(true);
+    const text = `garbage\n${readFileSync(journal, "utf8")}`;
+    writeFileSync(journal, text);
+    const dataDir = join(folder, "data");
+    const start = startStepFunctions({ invoke: async () => ({ payload: null }), dataDir });
+    await expect(start).rejects.toThrow(`${journal} is damaged`);
+    expect(readFileSync(journal, "utf8")).toBe(text);
   });
 
   it("a folder in use is refused to a second engine", async () => {

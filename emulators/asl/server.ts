@@ -42,6 +42,8 @@ export type StepFunctionsOptions = {
   readonly port?: number;
   /** Folder for the state that survives the process, created if needed. Default: memory only. */
   readonly dataDir?: string;
+  /** Which data folder that is part of: kept in it. Default: none. */
+  readonly generation?: number;
   /** Default: the system's clock. */
   readonly clock?: Clock;
   /** Default `eu-central-1`. */
@@ -71,7 +73,7 @@ export type StepFunctions = {
  * task tokens stay valid, and a call without an answer is made again, so handlers must be
  * idempotent.
  *
- * @throws Error if the port is taken, or another live process uses `dataDir`
+ * @throws Error if the port is taken, another live process uses `dataDir`, or files of it are damaged
  */
 export async function startStepFunctions(options: StepFunctionsOptions): Promise<StepFunctions> {
   const logger = options.logger ?? silentLogger;
@@ -81,7 +83,10 @@ export async function startStepFunctions(options: StepFunctionsOptions): Promise
       accountId: options.accountId ?? "000000000000",
     },
     clock: options.clock ?? systemClock,
-    store: options.dataDir === undefined ? memoryStore() : fileStore(options.dataDir, logger),
+    store:
+      options.dataDir === undefined
+        ? memoryStore()
+        : fileStore(options.dataDir, options.generation),
     invoke: options.invoke,
     integrations: { ...options.integrations },
     logger,

@@ -8,7 +8,7 @@ import { freeBasePort } from "../../rig/free-ports.ts";
 import { bootDiskDefinition, writeBootDisk } from "../../rig/guest/boot-disk.ts";
 import { waitForCounter } from "../../rig/guest/serial.ts";
 import { waitUntil } from "../../rig/wait-until.ts";
-import { FaultyProxy } from "./proxy.ts";
+import { FaultyProxy, proxyEnvironment } from "./proxy.ts";
 import type { Switches, World } from "./world.ts";
 
 const MIB = 2 ** 20;
@@ -54,7 +54,7 @@ export class Bed {
         agentEnvironment: { AWS_ENDPOINT_URL_SQS: proxy.url },
         // One of each: a slot that is not released blocks the next run.
         host: { slotsIn: 1, slotsOut: 1 },
-        environment: { LOG_LEVEL: "info", ...switches.environment },
+        environment: { LOG_LEVEL: "info", ...proxyEnvironment, ...switches.environment },
         folder,
         startMs: START_MS * world.rate,
       });

@@ -193,6 +193,9 @@ function client(environment: Record<string, string>, endpoint: string) {
   return {
     region: environment.AWS_REGION ?? "us-east-1",
     endpoint: environment[endpoint] ?? "",
-    credentials: { accessKeyId: "local", secretAccessKey: "local" },
+    credentials: {
+      accessKeyId: environment.AWS_ACCESS_KEY_ID ?? "",
+      secretAccessKey: environment.AWS_SECRET_ACCESS_KEY ?? "",
+    },
   };
 }

@@ -13,8 +13,13 @@ import { CommandEnvelope } from "../../core/protocol/command.ts";
 import { EventBatch, type EventBody } from "../../core/protocol/event.ts";
 import { signatureOf } from "../../emulators/aws/http/signature.ts";
 
-/** The access key of the local cloud. */
+/** The access key of a local cloud behind the proxy, which signs what it changes again. */
 const LOCAL_KEY = { accessKeyId: "local", secretAccessKey: "local" };
+/** Environment of that cloud and its agents. */
+export const proxyEnvironment = {
+  AWS_ACCESS_KEY_ID: LOCAL_KEY.accessKeyId,
+  AWS_SECRET_ACCESS_KEY: LOCAL_KEY.secretAccessKey,
+};
 
 export type ProxyHooks = {
   /** A command on its way to its host; the returned command is delivered in its place. */

@@ -1,8 +1,8 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import type { ServiceLogger } from "../../aws/aws-json/answer.ts";
 import { keyOf } from "../arn.ts";
 import type { ExecutionRecord } from "../execution-record.ts";
+import { damagesOf, foldersOf } from "./check-folder.ts";
 import { appendLine, readHeader, readJournal, removeJournal, writeSnapshot } from "./journal.ts";
 import { lockFolder } from "./lock-folder.ts";
 import { removeLeftovers, replaceFile } from "./replace-file.ts";
@@ -21,15 +21,21 @@ const COMPACT_AFTER_BYTES = 4 * 1024 * 1024;
  * the disk at each step (a step must take well under a millisecond), so a power failure can lose
  * the last changes.
  *
- * @throws Error if another live process uses the folder
+ * @param generation which data folder it is part of; kept in the file `generation`
+ * @throws Error if another live process uses the folder, or naming each damaged file
  */
-export function fileStore(folder: string, logger: ServiceLogger): Store {
-  const executions = join(folder, "executions");
-  const definitions = join(folder, "definitions");
-  const machines = join(folder, "machines.json");
+export function fileStore(folder: string, generation?: number): Store {
+  const { executions, definitions, machines, generation: generationFile } = foldersOf(folder);
   mkdirSync(executions, { recursive: true, mode: 0o700 });
   mkdirSync(definitions, { recursive: true, mode: 0o700 });
   const unlock = lockFolder(folder);
+  try {
+    requireWhole(folder);
+    if (generation !== undefined) replaceFile(generationFile, `${generation}\n`, { flush: true });
+  } catch (error) {
+    unlock();
+    throw error;
+  }
   for (const each of [folder, executions, definitions]) removeLeftovers(each);
   const sizes = new Map<string, { sizeBytes: number; snapshotBytes: number }>();
   const pathOf = (arn: string) => join(executions, `${keyOf(arn)}.jsonl`);
@@ -42,19 +48,13 @@ export function fileStore(folder: string, logger: ServiceLogger): Store {
     else sizes.delete(arn);
   }
 
-  function find(name: string): FoundExecution | undefined {
+  function find(name: string): FoundExecution {
     const path = join(executions, name);
-    try {
-      const header = readHeader(path);
-      if (header.status !== "RUNNING") return { running: false, header };
-      const { record, sizeBytes } = readJournal(path);
-      sizes.set(record.header.arn, { sizeBytes, snapshotBytes: sizeBytes });
-      return { running: true, record };
-    } catch (error) {
-      logger.error({ err: error, path }, "journal is damaged and was set aside");
-      renameSync(path, `${path}.damaged`);
-      return undefined;
-    }
+    const header = readHeader(path);
+    if (header.status !== "RUNNING") return { running: false, header };
+    const { record, sizeBytes } = readJournal(path);
+    sizes.set(record.header.arn, { sizeBytes, snapshotBytes: sizeBytes });
+    return { running: true, record };
   }
 
   return {
@@ -75,7 +75,7 @@ export function fileStore(folder: string, logger: ServiceLogger): Store {
     findExecutions: () =>
       readdirSync(executions)
         .filter((name) => name.endsWith(".jsonl"))
-        .flatMap((name) => find(name) ?? []),
+        .map(find),
     createExecution: snapshot,
     appendChange: (record, change) => {
       const size = sizes.get(record.header.arn);
@@ -96,4 +96,12 @@ export function fileStore(folder: string, logger: ServiceLogger): Store {
     },
     close: unlock,
   };
+}
+
+/** @throws Error naming each damaged file, before anything is written */
+function requireWhole(folder: string): void {
+  const damages = damagesOf(folder, { generation: undefined, isNew: true });
+  if (damages.length === 0) return;
+  const list = damages.map(({ file, what }) => `${file} ${what}`).join("; ");
+  throw new Error(`Failed to open ${folder}: ${list}. Nothing was changed`);
 }

@@ -60,8 +60,18 @@ export function readHeader(path: string): ExecutionHeader {
  */
 export function readJournal(path: string): { record: ExecutionRecord; sizeBytes: number } {
   const bytes = readFileSync(path);
+  const parsed = parseJournal(path, bytes);
+  if (parsed.sizeBytes < bytes.length) truncateSync(path, parsed.sizeBytes);
+  return parsed;
+}
+
+/**
+ * Reads the execution, and changes nothing.
+ *
+ * @throws SyntaxError if a line before the last is damaged
+ */
+export function parseJournal(path: string, bytes: Buffer) {
   const sizeBytes = bytes.lastIndexOf(NEWLINE) + 1;
-  if (sizeBytes < bytes.length) truncateSync(path, sizeBytes);
   const lines = bytes.toString("utf8", 0, sizeBytes).split("\n").slice(0, -1);
   const [header, body, ...changes] = lines.map((line): unknown => JSON.parse(line));
   if (!header || !body) throw new SyntaxError(`No execution in ${path}`);

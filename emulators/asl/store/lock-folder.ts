@@ -16,8 +16,13 @@ export function lockFolder(folder: string): () => void {
     throw new Error(`Failed to open ${folder}: process ${holder.split(" ")[0]} uses it`);
   }
   if (holder !== undefined) removeStale(path, holder);
-  // Fails for all but one of several processes that get here at once.
-  writeFileSync(path, mine, { flag: "wx", mode: 0o600 });
+  try {
+    // Fails for all but one of several processes that get here at once.
+    writeFileSync(path, mine, { flag: "wx", mode: 0o600 });
+  } catch (cause) {
+    const message = `Failed to lock ${folder}: ${path} cannot be written. If no process uses the folder, remove it`;
+    throw new Error(message, { cause });
+  }
   return () => {
     if (read(path) === mine) rmSync(path, { force: true });
   };

@@ -1,4 +1,4 @@
-import { mkdirSync } from "node:fs";
+import { closeSync, mkdirSync, openSync } from "node:fs";
 import path from "node:path";
 import { DatabaseSync } from "node:sqlite";
 
@@ -9,6 +9,8 @@ type OpenDatabaseOptions = {
   name: string;
   /** Data definition run at every start: `CREATE TABLE IF NOT EXISTS ...`. */
   schema: string;
+  /** Kept in the file as its `application_id`: see `check-database.ts`. Default: none. */
+  generation?: number | undefined;
 };
 
 /**
@@ -20,20 +22,33 @@ type OpenDatabaseOptions = {
  *
  * @throws Error if another process holds the file, or it is not a database
  */
-export function openDatabase({ dataDir, name, schema }: OpenDatabaseOptions): DatabaseSync {
-  if (dataDir !== undefined) mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-  const file = dataDir === undefined ? ":memory:" : path.join(dataDir, `${name}.sqlite`);
+export function openDatabase(options: OpenDatabaseOptions): DatabaseSync {
+  const { dataDir, name, schema, generation } = options;
+  const file = dataDir === undefined ? ":memory:" : createFile(dataDir, name);
   const database = new DatabaseSync(file);
   try {
     database.exec("PRAGMA locking_mode = EXCLUSIVE");
     database.exec("PRAGMA journal_mode = WAL");
     database.exec("PRAGMA synchronous = NORMAL");
     database.exec(schema);
+    if (generation !== undefined) database.exec(`PRAGMA application_id = ${generation}`);
   } catch (cause) {
     database.close();
     throw new Error(`Failed to open ${file}`, { cause });
   }
   return database;
+}
+
+/** Readable by this user only; the files that SQLite makes beside it get the same mode. */
+function createFile(dataDir: string, name: string): string {
+  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  const file = databasePath(dataDir, name);
+  closeSync(openSync(file, "a", 0o600));
+  return file;
+}
+
+export function databasePath(dataDir: string, name: string): string {
+  return path.join(dataDir, `${name}.sqlite`);
 }
 
 /** Runs `work` in one transaction: all of its writes are kept, or, if it throws, none. */

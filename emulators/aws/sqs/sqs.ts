@@ -16,6 +16,8 @@ export type SqsOptions = {
   port?: number;
   /** Folder that keeps the queues. Default: memory only. */
   dataDir?: string;
+  /** Which data folder its file belongs to: kept in the file. Default: none. */
+  generation?: number;
   /**
    * Milliseconds since 1970, for delays, visibility and retention. Long polls wait in real time.
    */
@@ -48,9 +50,9 @@ const BODY_BYTES_MAX = 4 * 1024 * 1024;
  * @throws Error if `host` is not loopback, the port is taken or another process uses `dataDir`
  */
 export async function startSqs(options: SqsOptions = {}): Promise<Sqs> {
-  const { host, port, dataDir, credentials, logger, now = Date.now } = options;
+  const { host, port, dataDir, generation, credentials, logger, now = Date.now } = options;
   const schema = `${QUEUES_SCHEMA}; ${MESSAGES_SCHEMA}`;
-  const database = openDatabase({ dataDir, name: "sqs", schema });
+  const database = openDatabase({ dataDir, name: "sqs", schema, generation });
   const messages = createMessages(database, now);
   const context: SqsContext = {
     database,

@@ -4,7 +4,7 @@ import type { Command, Verb } from "../../../core/protocol/command.ts";
 import { freeBasePort } from "../../../rig/free-ports.ts";
 import { waitForCounter } from "../../../rig/guest/serial.ts";
 import { StreamRelay } from "../../agent/testing/stream-relay.ts";
-import { FaultyProxy } from "../../faults/proxy.ts";
+import { FaultyProxy, proxyEnvironment } from "../../faults/proxy.ts";
 import { PATIENCE_MS, Stage } from "./stage.ts";
 
 const MIB = 2 ** 20;
@@ -54,6 +54,7 @@ export class PostcopyStage {
       const stage = await Stage.start({
         port,
         agent: { apiUrl: proxy.url },
+        environment: proxyEnvironment,
         agentEnvironment: { AWS_ENDPOINT_URL_SQS: proxy.url },
       });
       return new PostcopyStage(stage, proxy);

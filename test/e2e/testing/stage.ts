@@ -212,7 +212,10 @@ export class Stage {
     const sfn = new SFNClient({
       region: environment.AWS_REGION ?? "",
       endpoint: environment.AWS_ENDPOINT_URL_SFN ?? "",
-      credentials: { accessKeyId: "local", secretAccessKey: "local" },
+      credentials: {
+        accessKeyId: environment.AWS_ACCESS_KEY_ID ?? "",
+        secretAccessKey: environment.AWS_SECRET_ACCESS_KEY ?? "",
+      },
     });
     try {
       return await work(sfn);
