@@ -93,7 +93,9 @@ export class Machines {
   }
 
   remove(arn: string): void {
-    if (this.#machines.delete(arn)) this.#store.saveMachines(this.list());
+    if (!this.#machines.has(arn)) return;
+    this.#store.saveMachines(this.list().filter((machine) => machine.arn !== arn));
+    this.#machines.delete(arn);
   }
 
   definitionText(id: string): string {
@@ -119,8 +121,9 @@ export class Machines {
   }
 
   #save(machine: MachineRecord): MachineRecord {
+    const others = this.list().filter(({ arn }) => arn !== machine.arn);
+    this.#store.saveMachines([...others, machine]);
     this.#machines.set(machine.arn, machine);
-    this.#store.saveMachines(this.list());
     return machine;
   }
 }

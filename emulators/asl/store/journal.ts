@@ -40,12 +40,20 @@ export function writeSnapshot(path: string, record: ExecutionRecord): number {
 export function appendLine(path: string, change: Change, sizeBytes: number): number {
   const line = `${JSON.stringify(change)}\n`;
   try {
-    appendFileSync(path, line);
+    appendFileSync(path, line, { mode: 0o600 });
   } catch (error) {
-    truncateSync(path, sizeBytes);
+    cutBack(path, sizeBytes);
     throw error;
   }
   return Buffer.byteLength(line);
+}
+
+function cutBack(path: string, sizeBytes: number): void {
+  try {
+    truncateSync(path, sizeBytes);
+  } catch {
+    // The error of the write says more.
+  }
 }
 
 /** The header alone. It is current once the execution has ended, and has status RUNNING before. */

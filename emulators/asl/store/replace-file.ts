@@ -19,7 +19,18 @@ const SUFFIX = ".tmp";
  */
 export function replaceFile(path: string, content: string, options: { flush: boolean }): void {
   const temporary = `${path}${SUFFIX}`;
-  const file = openSync(temporary, "w", 0o600);
+  try {
+    write(temporary, content, options);
+    renameSync(temporary, path);
+  } catch (error) {
+    // A full disk gets its space back.
+    rmSync(temporary, { force: true });
+    throw error;
+  }
+}
+
+function write(path: string, content: string, options: { flush: boolean }): void {
+  const file = openSync(path, "w", 0o600);
   try {
     const bytes = Buffer.from(content);
     for (let offset = 0; offset < bytes.length; ) offset += writeSync(file, bytes, offset);
@@ -27,7 +38,6 @@ export function replaceFile(path: string, content: string, options: { flush: boo
   } finally {
     closeSync(file);
   }
-  renameSync(temporary, path);
 }
 
 /** Removes the temporary files of a process that was killed inside `replaceFile`. */

@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import type { Logger } from "pino";
 import { namesLoopback } from "../http/loopback.ts";
 import { AwsError, serializationError, unknownOperation } from "./aws-error.ts";
+import { isStorageFailure } from "./storage-failure.ts";
 
 export type ServiceLogger = Pick<Logger, "debug" | "error">;
 
@@ -120,7 +121,10 @@ function errorReply(error: unknown, logger: ServiceLogger | undefined, signal: A
   }
   // A client that disconnects in the middle of its request is not a fault of this server.
   if (!signal.aborted) logger?.error({ err: error }, "Failed to answer a request");
-  const message = "Internal server error";
+  // AWS's error for a service that cannot do it now; the SDK's clients try again.
+  const message = isStorageFailure(error)
+    ? `The service cannot write to its storage: ${(error as Error).message}`
+    : "Internal server error";
   return reply(500, { __type: "com.amazon.coral.service#InternalServerError", message });
 }
 
