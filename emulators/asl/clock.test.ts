@@ -117,7 +117,7 @@ it("retries wait by interval, rate and longest delay", async () => {
   await vi.waitFor(async () => {
     await clock.advance(10_000);
     expect(await status(arn)).toBe("FAILED");
-  });
+  }, 20_000);
   const delays = failures.map((at, index) => (at - Number(failures[index - 1] ?? at)) / 1000);
   expect(delays).toEqual([0, 10, 30, 60, 60]);
 });
@@ -156,4 +156,16 @@ it("leaves no timer behind an execution that has ended", async () => {
   await clock.advance(5000);
   await fixture.ended(arn);
   expect(clock.pending).toBe(0);
+});
+
+it("an ended execution is removed when another one ends 90 days later", async () => {
+  const arn = await fixture.create(machine({ P: { Type: "Pass", End: true } }));
+  const first = await fixture.start(arn);
+  await fixture.ended(first);
+  await clock.advance(89 * 24 * 60 * MINUTE_MS);
+  await fixture.ended(await fixture.start(arn));
+  expect(await status(first)).toBe("SUCCEEDED");
+  await clock.advance(2 * 24 * 60 * MINUTE_MS);
+  await fixture.ended(await fixture.start(arn));
+  await expect(fixture.describe(first)).rejects.toMatchObject({ name: "ExecutionDoesNotExist" });
 });

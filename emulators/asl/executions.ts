@@ -17,8 +17,10 @@ type ExecutionsOptions = {
   readonly load: (record: ExecutionRecord) => Execution;
 };
 
-/** Ended executions that are kept, in the store or in memory; AWS keeps them for 90 days. */
+/** Ended executions that are kept, in the store or in memory. */
 const endedMax = { durable: 10_000, memory: 1000 };
+/** As on AWS. They are removed when another one ends. */
+const ENDED_KEPT_MS = 90 * 24 * 60 * 60 * 1000;
 
 /** All executions: open ones in memory, ended ones in the store if it is durable. */
 export class Executions {
@@ -118,7 +120,7 @@ export class Executions {
     const execution = this.live(arn);
     this.#open.delete(arn);
     this.#ended.add(arn);
-    this.#evict();
+    this.#evict((this.find(arn)?.stoppedAt ?? 0) - ENDED_KEPT_MS);
     if (execution && this.#options.isDurable) setImmediate(() => this.#archive(execution));
   }
 
@@ -135,11 +137,14 @@ export class Executions {
     else this.#entries.set(execution.header.arn, { header: execution.header, live: undefined });
   }
 
-  #evict(): void {
+  /** Removes the oldest: those that are too many, and those that ended before `sinceMs`. */
+  #evict(sinceMs: number): void {
     const max = this.#options.isDurable ? endedMax.durable : endedMax.memory;
     for (const arn of this.#ended) {
-      if (this.#ended.size <= max) return;
-      const starter = this.find(arn)?.startedBy?.executionArn;
+      const header = this.find(arn);
+      const isOld = (header?.stoppedAt ?? sinceMs) < sinceMs;
+      if (this.#ended.size <= max && !isOld) return;
+      const starter = header?.startedBy?.executionArn;
       // Items of a Map Run are its result until it has ended.
       if (starter !== undefined && this.#open.has(starter)) continue;
       this.#ended.delete(arn);

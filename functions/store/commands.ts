@@ -2,6 +2,7 @@ import { z } from "zod";
 import { CommandId, HostId, MigrationId, VmId } from "../../core/id.ts";
 import { CommandError, Verb } from "../../core/protocol/command.ts";
 import { keys } from "./keys.ts";
+import { keptSeconds } from "./retention.ts";
 import {
   deleteItem,
   expiresIn,
@@ -11,9 +12,6 @@ import {
   updateIf,
   updateReadingOld,
 } from "./table.ts";
-
-/** A week: no answer is repeated that late. */
-const KEPT_SECONDS = 7 * 86_400;
 
 /**
  * A command to a host, and the answer. Arguments are not stored: they may hold a secret. The result
@@ -41,7 +39,7 @@ export type Answer =
 /** False when a command with that id exists. */
 export async function createCommand(command: StoredCommand): Promise<boolean> {
   return putItem(
-    { ...keys.command(command.id), ...command, ttl: expiresIn(KEPT_SECONDS) },
+    { ...keys.command(command.id), ...command, ttl: expiresIn(keptSeconds.command) },
     "attribute_not_exists(pk)",
   );
 }

@@ -2,10 +2,8 @@ import { createHash } from "node:crypto";
 import { z } from "zod";
 import { MigrationId } from "../../core/id.ts";
 import { keys } from "./keys.ts";
+import { keptSeconds } from "./retention.ts";
 import { expiresIn, getItem, write } from "./table.ts";
-
-/** A key may be used for another request a day later. */
-const KEPT_SECONDS = 86_400;
 
 const Used = z.object({ bodyHash: z.string(), migrationId: MigrationId, ttl: z.int() });
 export type Used = z.infer<typeof Used>;
@@ -20,7 +18,7 @@ export async function findUse(key: string): Promise<Used | undefined> {
 /** The write that takes the key, for the transaction of the request. */
 export function takeKey(key: string, use: Omit<Used, "ttl">) {
   return write.put(
-    { ...keys.idempotency(key), ...use, ttl: expiresIn(KEPT_SECONDS) },
+    { ...keys.idempotency(key), ...use, ttl: expiresIn(keptSeconds.idempotencyKey) },
     {
       condition: "attribute_not_exists(pk) OR #ttl <= :now",
       values: { ":now": Math.floor(Date.now() / 1000) },

@@ -2,26 +2,27 @@ import type { MigrationId } from "../../core/id.ts";
 import { Sample, TimelineEntry } from "../../core/migration/migration.ts";
 import type { Progress } from "../../core/protocol/event.ts";
 import { type EventKey, keys } from "./keys.ts";
+import { keptSeconds } from "./retention.ts";
 import { expiresIn, type Item, type Key, putItems, queryItems } from "./table.ts";
 
 const ENTRIES_MAX = 1_000;
-const SAMPLES_KEPT_SECONDS = 30 * 86_400;
 
 export type Row = Item & Key;
 
-/** An entry for an event of a host. The same event again makes the same row. */
+/** An entry for an event of a host. The same event again replaces its row. */
 export function entryRow(
   id: MigrationId,
   at: EventKey,
   entry: Pick<TimelineEntry, "type" | "detail">,
 ): Row {
   const when = new Date(at.atMs).toISOString();
-  return { ...keys.event(id, at), at: when, origin: at.host, ...entry };
+  const ttl = expiresIn(keptSeconds.timelineEntry);
+  return { ...keys.event(id, at), at: when, origin: at.host, ...entry, ttl };
 }
 
 export function sampleRow(id: MigrationId, at: EventKey, progress: Progress): Row {
   const when = new Date(at.atMs).toISOString();
-  return { ...keys.sample(id, at), at: when, progress, ttl: expiresIn(SAMPLES_KEPT_SECONDS) };
+  return { ...keys.sample(id, at), at: when, progress, ttl: expiresIn(keptSeconds.sample) };
 }
 
 /** @throws TableBusy */

@@ -1,0 +1,14 @@
+const DAY_SECONDS = 86_400;
+
+/**
+ * How long the table keeps what grows with use, from when it was written; then DynamoDB removes it
+ * by its `ttl`. docs/operate/data-folder.md lists these. Hosts, VMs and records of migrations are
+ * kept until somebody removes them.
+ */
+export const keptSeconds = {
+  idempotencyKey: DAY_SECONDS,
+  command: 7 * DAY_SECONDS,
+  sample: 30 * DAY_SECONDS,
+  switchoverGroup: 30 * DAY_SECONDS,
+  timelineEntry: 365 * DAY_SECONDS,
+};
