@@ -30,7 +30,7 @@ afterEach(async () => {
 });
 
 /** As if the disk had room for so many pages of SQLite more. */
-function leaveRoom(pages: number): void {
+function limitPages(pages: number): void {
   const { page_count: used } = database?.prepare("PRAGMA page_count").get() ?? {};
   database?.prepare(`PRAGMA max_page_count = ${Number(used) + pages}`).get();
 }
@@ -60,11 +60,11 @@ describe("a service whose disk is full", () => {
       }),
     );
     await put("before");
-    leaveRoom(2);
+    limitPages(2);
     await expect(put("during")).rejects.toMatchObject(refusal);
     expect((await get("before")).Item?.text?.S).toBe(text);
     expect((await get("during")).Item).toBeUndefined();
-    leaveRoom(1_000);
+    limitPages(1_000);
     await put("during");
     expect((await get("during")).Item?.text?.S).toBe(text);
     client.destroy();
@@ -76,9 +76,9 @@ describe("a service whose disk is full", () => {
     const client = sqsClient(service.endpoint);
     const { QueueUrl } = await client.send(new CreateQueueCommand({ QueueName: "queue" }));
     const send = () => client.send(new SendMessageCommand({ QueueUrl, MessageBody: text }));
-    leaveRoom(2);
+    limitPages(2);
     await expect(send()).rejects.toMatchObject(refusal);
-    leaveRoom(1_000);
+    limitPages(1_000);
     await send();
     const { Messages } = await client.send(new ReceiveMessageCommand({ QueueUrl }));
     expect(Messages).toHaveLength(1);

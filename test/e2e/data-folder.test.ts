@@ -13,6 +13,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { CreateStateMachineCommand, SFNClient, StartExecutionCommand } from "@aws-sdk/client-sfn";
+import { ListQueuesCommand, SQSClient } from "@aws-sdk/client-sqs";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { startStepFunctions } from "../../emulators/asl/server.ts";
 import { openDataFolder, type StoredService } from "../../local/data-folder.ts";
@@ -179,6 +180,28 @@ describe("a used data folder", () => {
       expect(lines).toHaveLength(1);
       expect(lines[0]).toContain("operator-token is empty, too short or damaged: write a token");
       expect(lines[0]).toContain("dynamodb.sqlite is empty");
+    },
+    PATIENCE_MS,
+  );
+
+  it(
+    "has the only key that the services accept, in agent.env",
+    async () => {
+      const cloud = start(folder);
+      await ready(cloud);
+      const lines = readFileSync(join(folder, "agent.env"), "utf8").trimEnd().split("\n");
+      const agent = Object.fromEntries(lines.map((line) => line.split("=")));
+      const list = async (accessKeyId: string, secretAccessKey: string) => {
+        const sqs = new SQSClient({
+          region: agent.AWS_REGION,
+          endpoint: agent.AWS_ENDPOINT_URL_SQS,
+          credentials: { accessKeyId, secretAccessKey },
+        });
+        return sqs.send(new ListQueuesCommand({})).finally(() => sqs.destroy());
+      };
+      await expect(list("local", "local")).rejects.toThrow();
+      await list(agent.AWS_ACCESS_KEY_ID, agent.AWS_SECRET_ACCESS_KEY);
+      await cloud.stop();
     },
     PATIENCE_MS,
   );
