@@ -1,9 +1,14 @@
 import { executionInput } from "../core/migration/execution-input.ts";
 import { INVOKE, INVOKE_WITH_TOKEN, type State } from "./asl.ts";
 import { catchFailure, catchGuestKept, counters } from "./catchers.ts";
+import { catchLate, lateState, REST_SECONDS, waitFor } from "./deadlines.ts";
 import { EXECUTION_SECONDS_MAX, HEARTBEAT_SECONDS, SILENCES_MAX } from "./limits.ts";
 import { type MigrationRefs, payload, signalPayload } from "./payloads.ts";
 import { retrySilence, retryTransient } from "./retries.ts";
+
+/** Assigned when the wait for the ACK begins, and when that for the end of the switchover does. */
+export const waitForAck = waitFor(executionInput("ackSeconds"));
+export const waitForSwitchover = waitFor(`${executionInput("switchoverSeconds")} + 60`);
 
 /** The wait for the switchover ACK, and what the policy does when its deadline passes. */
 export function awaitAck<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
@@ -13,16 +18,14 @@ export function awaitAck<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
       Comment: "The target's switchover ACK; passes at once when none is expected",
       Resource: INVOKE_WITH_TOKEN,
       Arguments: signalPayload(refs, { signal: "acked", phase: "await-ack" }),
-      TimeoutSeconds: `{% ${executionInput("ackSeconds")} %}`,
+      TimeoutSeconds: REST_SECONDS,
       HeartbeatSeconds: HEARTBEAT_SECONDS,
-      Retry: [retryTransient, retrySilence(SILENCES_MAX)],
-      Catch: [
-        { ErrorEquals: ["States.Timeout"], Next: "AckExpired" },
-        catchGuestKept,
-        catchFailure,
-      ],
+      Retry: [retryTransient],
+      Catch: [catchLate("AwaitAckLate"), catchGuestKept, catchFailure],
+      Assign: waitForSwitchover,
       Next: "Switchover",
     },
+    AwaitAckLate: lateState("AwaitAck", "AckExpired"),
     AckExpired: {
       Type: "Task",
       Comment: "The policy's deadline for the ACK has passed",
@@ -53,6 +56,7 @@ export function awaitAck<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
       HeartbeatSeconds: HEARTBEAT_SECONDS,
       Retry: [retryTransient, retrySilence(SILENCES_MAX)],
       Catch: [catchGuestKept, catchFailure],
+      Assign: waitForSwitchover,
       Next: "Switchover",
     },
   };

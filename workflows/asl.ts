@@ -55,6 +55,8 @@ export type State =
       Type: "Choice";
       Comment?: string;
       Choices: { Condition: Expression; Next: string; Assign?: Record<string, unknown> }[];
+      /** When no choice applies. */
+      Assign?: Record<string, unknown>;
       Default: string;
     }
   | { Type: "Wait"; Comment?: string; Seconds: number | Expression; Next: string }

@@ -1,8 +1,10 @@
 import { executionInput } from "../core/migration/execution-input.ts";
 import { waitOutput } from "../core/migration/wait-output.ts";
+import { waitForAck, waitForSwitchover } from "./ack.ts";
 import { INVOKE, INVOKE_WITH_TOKEN, type State } from "./asl.ts";
 import { catchFailure, catchFirstPause, catchGuestKept, catchNothingStarted } from "./catchers.ts";
-import { commandLimits, HEARTBEAT_SECONDS, SILENCES_MAX } from "./limits.ts";
+import { catchLate, lateState, REST_SECONDS, waitFor } from "./deadlines.ts";
+import { commandLimits, HEARTBEAT_SECONDS } from "./limits.ts";
 import {
   type MigrationRefs,
   payload,
@@ -93,6 +95,7 @@ export function prepare<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
       ...commandLimits,
       Retry: [retryTransient],
       Catch: [catchFailure],
+      Assign: waitFor(`${executionInput("precopySeconds")} + 60`),
       Next: "Precopy",
     },
   };
@@ -113,13 +116,14 @@ export function transfer<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
         phase: "precopy",
         awaits: "converged",
       }),
-      TimeoutSeconds: `{% ${executionInput("precopySeconds")} + 60 %}`,
+      TimeoutSeconds: REST_SECONDS,
       HeartbeatSeconds: HEARTBEAT_SECONDS,
-      Retry: [retryTransient, retrySilence(SILENCES_MAX)],
-      Catch: [catchGuestKept, catchFailure],
-      Assign: { raised: `{% ${waitOutput("raised")} %}` },
+      Retry: [retryTransient],
+      Catch: [catchLate("PrecopyLate"), catchGuestKept, catchFailure],
+      Assign: { ...waitForAck, raised: `{% ${waitOutput("raised")} %}` },
       Next: "SkipFinishedWaits",
     },
+    PrecopyLate: lateState("Precopy", "Observe"),
     SkipFinishedWaits: {
       Type: "Choice",
       Comment: "A short migration is ahead of its workflow: raised signals are not waited for",
@@ -129,7 +133,11 @@ export function transfer<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
           Next: "Complete",
         },
         { Condition: `{% ${raised("source-completed")} %}`, Next: "Confirm" },
-        { Condition: `{% ${raised("acked")} %}`, Next: "Switchover" },
+        {
+          Condition: `{% ${raised("acked")} %}`,
+          Assign: waitForSwitchover,
+          Next: "Switchover",
+        },
       ],
       Default: "AwaitAck",
     },
@@ -138,11 +146,12 @@ export function transfer<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
       Comment: "The agents act by themselves; ends when the source has completed",
       Resource: INVOKE_WITH_TOKEN,
       Arguments: signalPayload(refs, { signal: "source-completed", phase: "switchover", pause: 1 }),
-      TimeoutSeconds: `{% ${executionInput("switchoverSeconds")} + 60 %}`,
+      TimeoutSeconds: REST_SECONDS,
       HeartbeatSeconds: HEARTBEAT_SECONDS,
-      Retry: [retryTransient, retrySilence(SILENCES_MAX)],
-      Catch: [catchFirstPause, catchGuestKept, catchFailure],
+      Retry: [retryTransient],
+      Catch: [catchFirstPause, catchLate("SwitchoverLate"), catchGuestKept, catchFailure],
       Next: "Confirm",
     },
+    SwitchoverLate: lateState("Switchover", "Observe"),
   };
 }

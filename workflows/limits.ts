@@ -7,7 +7,7 @@ const COMMAND_SECONDS = 120;
 /** Agents emit progress every few seconds while a migration runs. */
 export const HEARTBEAT_SECONDS = 60;
 
-/** Missed heartbeats in one visit of a state before both sides are observed. */
+/** Missed heartbeats in one wait that are tolerated; at the next one both sides are observed. */
 export const SILENCES_MAX = 5;
 
 /** Limits of a task that waits for the answer to a command. */

@@ -28,13 +28,14 @@ export const retryTransient: Retrier = {
 
 /**
  * A missed heartbeat is not a failure yet: the state is entered again, with the same command ids, so
- * that agents repeat their answers.
+ * that agents repeat their answers. Step Functions may report it as `States.Timeout`: this is for
+ * states whose own timeout ends nothing earlier. deadlines.ts is for those with a deadline.
  *
  * @param times attempts more; Step Functions counts them for the whole visit of the state
  */
 export function retrySilence(times: number): Retrier {
   return {
-    ErrorEquals: ["States.HeartbeatTimeout"],
+    ErrorEquals: ["States.HeartbeatTimeout", "States.Timeout"],
     IntervalSeconds: 1,
     MaxAttempts: times,
     BackoffRate: 1,
