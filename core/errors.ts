@@ -4,7 +4,8 @@
  *
  *     SwitchyardError
  *     ├── RetryableError        the same call may succeed later
- *     │   └── TableBusy         (a task reports it as RetryableError)
+ *     │   ├── TableBusy         (a task reports both as RetryableError)
+ *     │   └── TableUnreachable
  *     └── TerminalError         the same call will always fail
  *         ├── NegotiationRefused
  *         └── StaleMigration
@@ -22,6 +23,11 @@ export abstract class TerminalError extends SwitchyardError {}
 /** Other writers held the same items for as long as the retries lasted. */
 export class TableBusy extends RetryableError {
   override name = "TableBusy";
+}
+
+/** The table could not be reached, or could not carry out a call that was valid. */
+export class TableUnreachable extends RetryableError {
+  override name = "TableUnreachable";
 }
 
 /** The probes show that this guest cannot migrate in this way; the record names each blocker. */

@@ -22,7 +22,7 @@ const create = createRoute({
   request: body(NewHost, hostExamples.newHost),
   responses: {
     201: answer("The host, and the key of its agent", CreatedHost, hostExamples.created),
-    ...refusals(SEND, "host-exists"),
+    ...refusals(SEND, "host-exists", "host-unreachable"),
   },
 });
 

@@ -69,6 +69,7 @@ export const create = createRoute({
       "workflow-unavailable",
       "probe-failed",
       "host-silent",
+      "host-unreachable",
     ),
   },
 });
@@ -157,6 +158,7 @@ export const setBandwidth = createRoute({
       "migration-cancelling",
       "migration-switching-over",
       "too-many-changes",
+      "host-unreachable",
     ),
   },
 });
@@ -177,6 +179,7 @@ export const permitSwitchover = createRoute({
       "migration-over",
       "migration-cancelling",
       "not-gated",
+      "host-unreachable",
     ),
   },
 });
@@ -193,7 +196,13 @@ export const waiveAck = createRoute({
   request: byId,
   responses: {
     202: answer("The migration, ending", Migration, migrationExamples.waived),
-    ...refusals(WRITE, "migration-not-found", "migration-over", "not-waiting-for-ack"),
+    ...refusals(
+      WRITE,
+      "migration-not-found",
+      "migration-over",
+      "not-waiting-for-ack",
+      "workflow-unavailable",
+    ),
   },
 });
 
@@ -209,6 +218,12 @@ export const cancel = createRoute({
   request: byId,
   responses: {
     202: answer("The migration, ending", Migration, migrationExamples.cancelling),
-    ...refusals(WRITE, "migration-not-found", "migration-over", "past-point-of-no-return"),
+    ...refusals(
+      WRITE,
+      "migration-not-found",
+      "migration-over",
+      "past-point-of-no-return",
+      "workflow-unavailable",
+    ),
   },
 });

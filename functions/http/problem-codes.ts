@@ -35,7 +35,10 @@ export const problemKinds = {
   "vm-unknown": { status: 409, meaning: "Nobody knows where the VM runs: a person must decide" },
   "vm-changed": { status: 409, meaning: "Another request is changing the VM: read it again" },
   "vm-not-running": { status: 409, meaning: "Only a running VM can be migrated" },
-  "nothing-to-reconcile": { status: 409, meaning: "Only an `unknown` VM can be reconciled" },
+  "nothing-to-reconcile": {
+    status: 409,
+    meaning: "The VM is not `unknown`, and no migration holds it whose execution is lost",
+  },
   "probe-failed": { status: 409, meaning: "A host could not carry out its probe" },
   "migration-over": { status: 409, meaning: "The migration has ended" },
   "migration-cancelling": { status: 409, meaning: "The migration is being cancelled" },
@@ -46,6 +49,10 @@ export const problemKinds = {
   "not-gated": { status: 409, meaning: "The migration has no gate" },
   "not-waiting-for-ack": { status: 409, meaning: "The migration is not waiting for an ACK" },
   "event-gap": { status: 409, meaning: "Events before these are missing (agents only)" },
+  superseded: {
+    status: 409,
+    meaning: "Another agent has registered for this host since (agents only)",
+  },
   "body-too-large": { status: 413, meaning: "The body is longer than the API takes" },
   "not-json": { status: 415, meaning: "The content type is not application/json" },
   invalid: { status: 422, meaning: "The request does not fit its schema; `errors` has each field" },
@@ -54,8 +61,8 @@ export const problemKinds = {
   internal: { status: 500, meaning: "The request failed for a reason that only the log has" },
   "host-silent": { status: 503, meaning: "A host did not answer its probe in time" },
   "host-unreachable": { status: 503, meaning: "The command could not be sent to the host" },
-  "table-unreachable": { status: 503, meaning: "The table cannot be reached" },
-  "workflow-unavailable": { status: 503, meaning: "The migration could not be started" },
+  "table-unreachable": { status: 503, meaning: "The table cannot be reached, or cannot write" },
+  "workflow-unavailable": { status: 503, meaning: "The workflow could not be reached" },
 } as const satisfies Record<string, ProblemKind>;
 export type ProblemCode = keyof typeof problemKinds;
 

@@ -2,6 +2,7 @@ import type { Context } from "hono";
 import { HTTPException } from "hono/http-exception";
 import { z } from "zod";
 import { log } from "../runtime/log.ts";
+import { isTableFailure } from "../runtime/table-failure.ts";
 import { FieldError } from "./field-error.ts";
 import {
   type ProblemCode,
@@ -12,6 +13,8 @@ import {
 } from "./problem-codes.ts";
 
 export const PROBLEM_MEDIA_TYPE = "application/problem+json";
+
+const TABLE_UNREACHABLE = "The table cannot be reached, or cannot write; try again";
 
 /** RFC 9457. `code` is for programs, `title` and `detail` are for people. */
 export const ProblemBody = z.looseObject({
@@ -49,6 +52,9 @@ export function answerError(error: Error, context: Context): Response {
     return answerProblem(new Problem("malformed-json", "The body is not valid JSON"), context);
   }
   log().error({ err: error, path: context.req.path }, "request failed");
+  if (isTableFailure(error)) {
+    return answerProblem(new Problem("table-unreachable", TABLE_UNREACHABLE), context);
+  }
   return answerProblem(new Problem("internal", "The request failed; it was logged"), context);
 }
 

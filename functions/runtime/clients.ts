@@ -3,17 +3,24 @@ import { LambdaClient } from "@aws-sdk/client-lambda";
 import { SFNClient } from "@aws-sdk/client-sfn";
 import { SQSClient } from "@aws-sdk/client-sqs";
 import { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
+import { tableError } from "./table-failure.ts";
 
 /**
  * One client of each service per process, with kept-alive connections. Region, credentials and
  * endpoints come from the SDK's own settings (AWS_REGION, AWS_ENDPOINT_URL_*), so the same code
  * runs on AWS and on one machine.
  */
-export const documents = once(() =>
-  DynamoDBDocumentClient.from(new DynamoDBClient({ ...bounded, ...transportTo("DYNAMODB") }), {
-    marshallOptions: { removeUndefinedValues: true },
-  }),
-);
+export const documents = once(() => {
+  const client = new DynamoDBClient({ ...bounded, ...transportTo("DYNAMODB") });
+  client.middlewareStack.add(
+    (next) => (call) =>
+      next(call).catch((error: unknown) => {
+        throw tableError(error);
+      }),
+    { step: "initialize", name: "tableError" },
+  );
+  return DynamoDBDocumentClient.from(client, { marshallOptions: { removeUndefinedValues: true } });
+});
 
 export const stepFunctions = once(() => new SFNClient({ ...bounded, ...transportTo("SFN") }));
 

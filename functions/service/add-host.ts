@@ -6,16 +6,13 @@ import { hashSecret } from "../runtime/auth.ts";
 import { queues } from "../runtime/clients.ts";
 import { config } from "../runtime/config.ts";
 import { createHost, findHost } from "../store/hosts.ts";
-
-/** Longest life of a command in the queue; its own deadline is far earlier. */
-const RETENTION_SECONDS = 900;
-/** A command whose agent died before it deleted it is delivered again after this. */
-const VISIBILITY_SECONDS = 30;
+import { RETENTION_SECONDS, VISIBILITY_SECONDS } from "./command-times.ts";
+import { orUnavailable } from "./or-unavailable.ts";
 
 /**
  * Creates a host, its command queue and its key. The table holds a hash of the key only.
  *
- * @throws Problem host-exists
+ * @throws Problem host-exists, host-unreachable
  */
 export async function addHost(wanted: Pick<Host, "id" | "slotsOut" | "slotsIn">) {
   const exists = () => new Problem("host-exists", `Host ${wanted.id} exists already`);
@@ -33,15 +30,14 @@ export async function addHost(wanted: Pick<Host, "id" | "slotsOut" | "slotsIn">)
 
 /** Idempotent: SQS answers with the URL of a queue that exists. */
 async function createQueue(id: string): Promise<string> {
-  const { QueueUrl } = await queues().send(
-    new CreateQueueCommand({
-      QueueName: `${config().hostQueuePrefix}${id}`,
-      Attributes: {
-        MessageRetentionPeriod: String(RETENTION_SECONDS),
-        VisibilityTimeout: String(VISIBILITY_SECONDS),
-      },
-    }),
-  );
+  const create = new CreateQueueCommand({
+    QueueName: `${config().hostQueuePrefix}${id}`,
+    Attributes: {
+      MessageRetentionPeriod: String(RETENTION_SECONDS),
+      VisibilityTimeout: String(VISIBILITY_SECONDS),
+    },
+  });
+  const { QueueUrl } = await orUnavailable("host-unreachable", () => queues().send(create));
   if (QueueUrl === undefined) throw new Error(`Failed to create a queue for host ${id}`);
   return QueueUrl;
 }

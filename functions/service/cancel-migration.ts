@@ -2,23 +2,27 @@ import type { MigrationId } from "../../core/id.ts";
 import { Problem } from "../http/problem.ts";
 import { requestCancel } from "../store/migration-progress.ts";
 import type { StoredMigration } from "../store/migration-record.ts";
+import { orUnavailable } from "./or-unavailable.ts";
 import { raise } from "./raise-signal.ts";
 import { requireMigration, requireRunning } from "./require-migration.ts";
 
 /**
  * Requests the way back. A repeated request changes nothing.
  *
- * @throws Problem migration-not-found, migration-over, past-point-of-no-return
+ * @throws Problem migration-not-found, migration-over, past-point-of-no-return,
+ *   workflow-unavailable
  */
 export async function cancelMigration(id: MigrationId): Promise<StoredMigration> {
   const cancelling = await requestCancel(id);
   if (cancelling === undefined) throw await refusal(id);
-  await raise({
-    do: "interrupt",
-    migrationId: id,
-    reason: "cancelled",
-    detail: "an operator asked for it",
-  });
+  await orUnavailable("workflow-unavailable", () =>
+    raise({
+      do: "interrupt",
+      migrationId: id,
+      reason: "cancelled",
+      detail: "an operator asked for it",
+    }),
+  );
   return cancelling;
 }
 

@@ -4,6 +4,8 @@ import type { ArgsOf, Verb } from "../../core/protocol/command.ts";
 import { CommandEnvelope, verbs } from "../../core/protocol/command.ts";
 import { queues } from "../runtime/clients.ts";
 import { createCommand } from "../store/commands.ts";
+import { expirySecondsOf } from "./command-times.ts";
+import { orUnavailable } from "./or-unavailable.ts";
 
 export type Order<V extends Verb = Verb> = {
   id: CommandId;
@@ -16,20 +18,17 @@ export type Order<V extends Verb = Verb> = {
   args: ArgsOf<V>;
 };
 
-/** How long a command may wait in its queue before it must not be started any more, in seconds. */
-const START_SECONDS = 60;
-const OBSERVE_SECONDS = 15;
-
 /**
  * Stores a command and sends it to its host. The same order again sends it again under the same id:
  * the agent answers a command that it knows from its journal, so nothing is done twice.
  *
  * @throws ZodError when the arguments do not fit the verb: then nothing is stored
+ * @throws Problem host-unreachable
  */
 export async function dispatch<V extends Verb>(order: Order<V>): Promise<void> {
   const text = envelopeOf(order);
   await recordCommand(order);
-  await send(order.queueUrl, text);
+  await orUnavailable("host-unreachable", () => send(order.queueUrl, text));
 }
 
 /** Stores a command before it is sent: answers are checked against it. */
@@ -57,10 +56,9 @@ function envelopeOf<V extends Verb>(order: Order<V>): string {
   const { id, host, vm, migrationId, epoch, verb } = order;
   const args = verbs[verb].args.parse(order.args);
   const issued = Date.now();
-  const seconds = verb === "migration.observe" ? OBSERVE_SECONDS : START_SECONDS;
   const times = {
     issuedAt: new Date(issued).toISOString(),
-    expiresAt: new Date(issued + seconds * 1000).toISOString(),
+    expiresAt: new Date(issued + expirySecondsOf(verb) * 1000).toISOString(),
   };
   const command = { id, host, vm, migrationId, epoch, verb, args, ...times };
   return JSON.stringify(CommandEnvelope.parse({ version: 1, command }));

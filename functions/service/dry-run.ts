@@ -26,7 +26,7 @@ export type DryRun = {
  * Probes both sides and negotiates as a migration would. Nothing stays behind: no record, no lock, and
  * both commands are removed.
  *
- * @throws Problem like `readParties`, and host-silent, probe-failed
+ * @throws Problem like `readParties`, and host-silent, probe-failed, host-unreachable
  */
 export async function dryRun(request: MigrationRequest): Promise<DryRun> {
   const ends = await readParties(request);

@@ -11,7 +11,7 @@ import { requireMigration, requireRunning } from "./require-migration.ts";
  * overtake each other in the queue, the agent keeps the newer one.
  *
  * @throws Problem migration-not-found, migration-over, migration-not-started, migration-cancelling,
- *   migration-switching-over, too-many-changes
+ *   migration-switching-over, too-many-changes, host-unreachable
  */
 export async function limitBandwidth(
   id: MigrationId,

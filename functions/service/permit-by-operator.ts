@@ -7,7 +7,8 @@ import { requireMigration, requireRunning } from "./require-migration.ts";
 /**
  * Permits the switchover of a migration that holds, or will hold. A repeated request changes nothing.
  *
- * @throws Problem migration-not-found, migration-over, migration-cancelling, not-gated
+ * @throws Problem migration-not-found, migration-over, migration-cancelling, not-gated,
+ *   host-unreachable
  */
 export async function permitByOperator(id: MigrationId): Promise<StoredMigration> {
   const permitted = await permit(id, "operator");

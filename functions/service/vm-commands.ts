@@ -2,7 +2,6 @@ import { CommandId, type HostId, type VmId } from "../../core/id.ts";
 import type { ArgsOf } from "../../core/protocol/command.ts";
 import type { VmDefinition } from "../../core/vm.ts";
 import { Problem } from "../http/problem.ts";
-import { log } from "../runtime/log.ts";
 import { findHost } from "../store/hosts.ts";
 import {
   createVm,
@@ -109,10 +108,5 @@ type VmOrder = { [V in VmVerb]: { verb: V; args: ArgsOf<V> } }[VmVerb];
 async function sendToVm(vm: StoredVm, queueUrl: string, order: VmOrder): Promise<void> {
   const { id, host, epoch, commands } = vm;
   const name = CommandId.parse(`${id}.${order.verb.replace(".", "-")}.${commands}`);
-  try {
-    await dispatch({ id: name, host, queueUrl, vm: id, epoch, ...order });
-  } catch (cause) {
-    log().error({ err: cause, vm: id }, "failed to send a command");
-    throw new Problem("host-unreachable", `Failed to send a command to host ${host}`);
-  }
+  await dispatch({ id: name, host, queueUrl, vm: id, epoch, ...order });
 }

@@ -3,6 +3,7 @@ import { Problem } from "../http/problem.ts";
 import { recordFailure } from "../store/migration-progress.ts";
 import type { StoredMigration } from "../store/migration-record.ts";
 import { decideSuccessor } from "./decide-successor.ts";
+import { orUnavailable } from "./or-unavailable.ts";
 import { raise } from "./raise-signal.ts";
 import { requireMigration, requireRunning } from "./require-migration.ts";
 
@@ -10,7 +11,7 @@ import { requireMigration, requireRunning } from "./require-migration.ts";
  * Ends the wait for the ACK on an operator's request: the migration goes its way back, the guest keeps
  * running on the source, and a successor migrates it without the ACK.
  *
- * @throws Problem migration-not-found, migration-over, not-waiting-for-ack
+ * @throws Problem migration-not-found, migration-over, not-waiting-for-ack, workflow-unavailable
  */
 export async function waiveAck(id: MigrationId): Promise<StoredMigration> {
   const migration = await requireMigration(id);
@@ -28,6 +29,8 @@ export async function waiveAck(id: MigrationId): Promise<StoredMigration> {
     cure: "none needed: see the successor",
     phase: "await-ack",
   });
-  await raise({ do: "interrupt", migrationId: id, reason: "waived", detail });
+  await orUnavailable("workflow-unavailable", () =>
+    raise({ do: "interrupt", migrationId: id, reason: "waived", detail }),
+  );
   return migration;
 }

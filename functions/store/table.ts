@@ -290,13 +290,3 @@ async function conditionHolds(call: Promise<unknown>): Promise<boolean> {
     throw error;
   }
 }
-
-/** True when the table can be read. */
-export async function tableAnswers(): Promise<boolean> {
-  try {
-    await getItem({ pk: "HEALTH", sk: "META" });
-    return true;
-  } catch {
-    return false;
-  }
-}

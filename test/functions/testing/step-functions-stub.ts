@@ -13,7 +13,8 @@ export async function startStub(invoke: (payload: unknown) => Promise<unknown>) 
   const outputs = new Map<string, unknown>();
   const beats: string[] = [];
   const executions = new Map<string, string>();
-  const refused = { starts: 0 };
+  const refused = { starts: 0, invokes: 0 };
+  const stopped = new Set<string>();
   const operations: Record<string, (input: Record<string, string>) => object> = {
     StartExecution: ({ name = "", input = "" }) => {
       if (refused.starts > 0) {
@@ -24,6 +25,11 @@ export async function startStub(invoke: (payload: unknown) => Promise<unknown>) 
       if (before !== undefined && before !== input) throw new Refusal("ExecutionAlreadyExists");
       executions.set(name, input);
       return { executionArn: `arn:${name}`, startDate: Date.now() / 1000 };
+    },
+    DescribeExecution: ({ executionArn = "" }) => {
+      const name = executionArn.split(":").at(-1) ?? "";
+      if (!executions.has(name)) throw new Refusal("ExecutionDoesNotExist");
+      return { executionArn, status: stopped.has(name) ? "ABORTED" : "RUNNING" };
     },
     SendTaskSuccess: ({ taskToken = "", output = "" }) => {
       const answer = end({ token: taskToken, ok: true });
@@ -46,13 +52,18 @@ export async function startStub(invoke: (payload: unknown) => Promise<unknown>) 
     ended.push(one);
     return {};
   };
+  const invokeUnlessRefused = (body: unknown) => {
+    if (refused.invokes === 0) return invoke(body);
+    refused.invokes -= 1;
+    throw new Refusal("TooManyRequestsException");
+  };
   const server = createServer(async (request, response) => {
     try {
       const body: unknown = JSON.parse(await textOf(request));
       const operation = String(request.headers["x-amz-target"] ?? "").split(".")[1];
       const answer =
         operation === undefined
-          ? await invoke(body)
+          ? await invokeUnlessRefused(body)
           : (operations[operation] ?? unknown(operation))(body as Record<string, string>);
       response.setHeader("content-type", "application/x-amz-json-1.0");
       response.end(JSON.stringify(answer));
@@ -72,7 +83,9 @@ export async function startStub(invoke: (payload: unknown) => Promise<unknown>) 
     beats,
     /** Input of each started execution by its name. */
     executions,
-    /** How many of the next StartExecution calls are refused. */
+    /** Names of executions that have been stopped. */
+    stopped,
+    /** How many of the next calls of StartExecution, and of Lambda, are refused. */
     refused,
     async close() {
       server.closeAllConnections();

@@ -1,0 +1,37 @@
+import { DynamoDBServiceException, TransactionCanceledException } from "@aws-sdk/client-dynamodb";
+import { ZodError } from "zod";
+import { TableBusy, TableUnreachable } from "../../core/errors.ts";
+
+/** Errors by which DynamoDB refuses a call for what it asks. All others concern the table. */
+const REFUSALS = new Set([
+  "ConditionalCheckFailedException",
+  "ItemCollectionSizeLimitExceededException",
+  "TransactionCanceledException",
+  "ValidationException",
+]);
+
+/** True when the table cannot be reached, cannot write, or is too busy: a later call may succeed. */
+export function isTableFailure(error: unknown): boolean {
+  if (error instanceof TableBusy || error instanceof TableUnreachable) return true;
+  return error instanceof DynamoDBServiceException && !REFUSALS.has(error.name);
+}
+
+/**
+ * True when the table refuses what was to be written, and would do so again: an item that is too
+ * large, for example. The same holds when a record does not fit its schema.
+ */
+export function isRefusedForGood(error: unknown): boolean {
+  if (error instanceof ZodError) return true;
+  if (error instanceof TransactionCanceledException) {
+    return (error.CancellationReasons ?? []).some(({ Code }) => Code === "ValidationError");
+  }
+  if (!(error instanceof DynamoDBServiceException)) return false;
+  return REFUSALS.has(error.name) && error.name !== "ConditionalCheckFailedException";
+}
+
+/** The error of a call to DynamoDB, as callers see it: no answer, or a fault there, is one kind. */
+export function tableError(error: unknown): unknown {
+  if (error instanceof DynamoDBServiceException && error.$fault === "client") return error;
+  const reason = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  return new TableUnreachable(reason, { cause: error });
+}

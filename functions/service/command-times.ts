@@ -1,0 +1,18 @@
+import type { Verb } from "../../core/protocol/command.ts";
+
+/** How long a command may wait in its queue before it must not be started any more, in seconds. */
+const START_SECONDS = 60;
+const OBSERVE_SECONDS = 15;
+
+export function expirySecondsOf(verb: Verb): number {
+  return verb === "migration.observe" ? OBSERVE_SECONDS : START_SECONDS;
+}
+
+/**
+ * A message that was received and not deleted is delivered again after this. The rule: a command that
+ * a broken poll has swallowed is delivered twice more before the shortest expiry of all commands.
+ */
+export const VISIBILITY_SECONDS = Math.floor(Math.min(START_SECONDS, OBSERVE_SECONDS) / 3);
+
+/** Longest life of a command in the queue, in seconds; its own expiry is far earlier. */
+export const RETENTION_SECONDS = 900;

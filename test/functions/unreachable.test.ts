@@ -1,0 +1,108 @@
+import { SQSServiceException } from "@aws-sdk/client-sqs";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { documents, queues } from "../../functions/runtime/clients.ts";
+import { expirySecondsOf, VISIBILITY_SECONDS } from "../../functions/service/command-times.ts";
+import { startTestCloud, type TestCloud } from "./testing/cloud.ts";
+import { definition } from "./testing/fixtures.ts";
+import { addHost, addMigration, addVm, operate, type TestAgent } from "./testing/fleet.ts";
+
+const small = { ...definition, memoryBytes: 2 ** 20 };
+
+let cloud: TestCloud;
+let source: TestAgent;
+
+beforeAll(async () => {
+  cloud = await startTestCloud();
+  source = await addHost("host-a");
+  await addHost("host-b");
+  await addVm("vm-1", source, small);
+});
+afterAll(() => cloud.close());
+
+/** Requests for these operations of DynamoDB get no answer; returns what ends that. */
+function failTable(...operations: string[]): () => void {
+  const { requestHandler } = documents().config;
+  const { handle } = requestHandler;
+  requestHandler.handle = (request, options) => {
+    const [, operation = ""] = String(request.headers["x-amz-target"]).split(".");
+    if (operations.includes(operation)) return Promise.reject(new Error("no answer"));
+    return handle.call(requestHandler, request, options);
+  };
+  return () => {
+    requestHandler.handle = handle;
+  };
+}
+
+describe("the table is out of reach, or its storage is full", () => {
+  it("every request is answered 503 `table-unreachable`, and works again afterwards", async () => {
+    const repair = failTable("GetItem", "Query");
+    expect(await operate("GET", "/v1/vms/vm-1")).toMatchObject({
+      status: 503,
+      body: { code: "table-unreachable" },
+    });
+    const body = { vm: "vm-1", target: "host-b" };
+    expect(await operate("POST", "/v1/migrations", body)).toMatchObject({ status: 503 });
+    repair();
+    expect(await operate("GET", "/v1/vms/vm-1")).toMatchObject({ status: 200 });
+  });
+
+  it.each([
+    ["written", "UpdateItem", "table.write"],
+    ["read", "GetItem", "table.read"],
+  ])("health says so when the table cannot be %s", async (verb, operation, part) => {
+    const repair = failTable(operation);
+    const answer = await operate("GET", "/v1/health");
+    repair();
+    expect(answer).toMatchObject({ status: 503, body: { code: "table-unreachable", part } });
+    expect(answer.body.detail).toContain(verb);
+    expect(await operate("GET", "/v1/health")).toMatchObject({ status: 200 });
+  });
+});
+
+describe("a host's queue or the workflow is out of reach", () => {
+  const refusal = new SQSServiceException({
+    name: "ServiceUnavailable",
+    $fault: "server",
+    $metadata: {},
+  });
+  const gated = { switchover: { mode: "gated" as const } };
+
+  it("a dry run answers 503 `host-unreachable`", async () => {
+    const failing = vi.spyOn(queues(), "send").mockRejectedValue(refusal as never);
+    const body = { vm: "vm-1", target: "host-b" };
+    const answer = await operate("POST", "/v1/migrations?dryRun=true", body);
+    failing.mockRestore();
+    expect(answer).toMatchObject({ status: 503, body: { code: "host-unreachable" } });
+  });
+
+  it("a new host answers 503 `host-unreachable`, and nothing is written", async () => {
+    const failing = vi.spyOn(queues(), "send").mockRejectedValue(refusal as never);
+    const answer = await operate("POST", "/v1/hosts", { id: "host-z" });
+    failing.mockRestore();
+    expect(answer).toMatchObject({ status: 503, body: { code: "host-unreachable" } });
+    expect(await operate("GET", "/v1/hosts/host-z")).toMatchObject({ status: 404 });
+  });
+
+  it("a cancel answers 503 `workflow-unavailable`, and works when it is repeated", async () => {
+    const { id } = await addMigration("vm-1", "host-b", gated);
+    // The SDK itself tries three times.
+    cloud.stub.refused.invokes = 3;
+    const path = `/v1/migrations/${id}/cancel`;
+    expect(await operate("POST", path)).toMatchObject({
+      status: 503,
+      body: { code: "workflow-unavailable" },
+    });
+    cloud.stub.refused.invokes = 0;
+    expect(await operate("POST", path)).toMatchObject({ status: 202 });
+  });
+});
+
+describe("F9: a command that a broken poll has swallowed", () => {
+  it("is delivered again before the shortest expiry of all commands", () => {
+    const shortest = Math.min(
+      expirySecondsOf("migration.observe"),
+      expirySecondsOf("source.start"),
+    );
+    expect(2 * VISIBILITY_SECONDS).toBeLessThan(shortest);
+  });
+});
