@@ -2,6 +2,7 @@ import { z } from "zod";
 import { ClimbedRung } from "../convergence/ladder.ts";
 import { CommandId, HostId, MigrationId, VmId } from "../id.ts";
 import { CommandError } from "./command.ts";
+import { InstanceId } from "./host.ts";
 
 /** Figures of `query-migrate` while a migration runs. */
 export const Progress = z.strictObject({
@@ -217,6 +218,8 @@ export type AgentEvent = z.infer<typeof AgentEvent>;
 export const EventBatch = z.strictObject({
   version: z.literal(1),
   host: HostId,
+  /** The agent process that posts; absent in agents of before 0.2. */
+  instance: InstanceId.optional(),
   events: z.array(AgentEvent).min(1).max(100),
 });
 export type EventBatch = z.infer<typeof EventBatch>;

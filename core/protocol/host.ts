@@ -2,6 +2,10 @@ import { z } from "zod";
 import { HostId } from "../id.ts";
 import { QemuProbe } from "./probe.ts";
 
+/** Drawn at random by each agent process: of two with one host's key, the newest is heard. */
+export const InstanceId = z.string().regex(/^[A-Za-z0-9-]{1,64}$/);
+export type InstanceId = z.infer<typeof InstanceId>;
+
 /** What an agent reports of its host when it registers. */
 export const HostFacts = z.strictObject({
   agentVersion: z.string(),
@@ -10,8 +14,27 @@ export const HostFacts = z.strictObject({
   /** Memory for guests, by the agent's configuration. */
   memoryBytes: z.int().nonnegative(),
   qemu: QemuProbe,
+  /** /proc/sys/kernel/random/boot_id: another one means that the host has started again. */
+  bootId: z.string().max(64).optional(),
 });
 export type HostFacts = z.infer<typeof HostFacts>;
+
+/** What an agent posts when it starts. Agents of before 0.2 have no instance. */
+export const Registration = z.strictObject({
+  host: HostId,
+  facts: HostFacts,
+  instance: InstanceId.optional(),
+});
+export type Registration = z.infer<typeof Registration>;
+
+/** An event that the table refuses for good: it had no effect, and the next ones do. */
+export const UnfitEvent = z.strictObject({
+  seq: z.int().positive(),
+  type: z.string(),
+  reason: z.string(),
+  at: z.iso.datetime(),
+});
+export type UnfitEvent = z.infer<typeof UnfitEvent>;
 
 /** A hypervisor host and its agent. */
 export const Host = z.strictObject({
@@ -25,6 +48,8 @@ export const Host = z.strictObject({
   /** The queue this host's agent receives its commands from. */
   queueUrl: z.string(),
   lastEventAt: z.iso.datetime().optional(),
+  /** The newest event of this host that could not be recorded. */
+  unfitEvent: UnfitEvent.optional(),
   createdAt: z.iso.datetime(),
 });
 export type Host = z.infer<typeof Host>;

@@ -1,9 +1,9 @@
 import type { Context } from "hono";
 import { Hono } from "hono";
-import { z } from "zod";
-import { HostId } from "../../core/id.ts";
+import type { z } from "zod";
+import type { HostId } from "../../core/id.ts";
 import { EventBatch } from "../../core/protocol/event.ts";
-import { HostFacts } from "../../core/protocol/host.ts";
+import { type InstanceId, Registration } from "../../core/protocol/host.ts";
 import { AGENT_BODY_BYTES_MAX } from "../../core/size-limits.ts";
 import { limitBody, requireJson } from "../http/body.ts";
 import { invalid } from "../http/invalid.ts";
@@ -12,8 +12,6 @@ import { answerError, Problem } from "../http/problem.ts";
 import { bearerMatches, hashSecret } from "../runtime/auth.ts";
 import { findHost, registerHost, type StoredHost } from "../store/hosts.ts";
 import { acceptBatch } from "./accept-batch.ts";
-
-const Registration = z.strictObject({ host: HostId, facts: HostFacts });
 
 /** The largest time value of a Date (ECMAScript, "Time Values and Time Range"). */
 const AT_MS_MAX = 8.64e15;
@@ -25,15 +23,17 @@ app.notFound(answerNoRoute(app));
 app.use(limitBody(AGENT_BODY_BYTES_MAX), requireJson);
 
 app.post("/agent/v1/register", async (context) => {
-  const { host, facts } = await read(context, Registration);
+  const registration = await read(context, Registration);
+  const { host } = registration;
   const known = await authenticate(context, host);
-  await registerHost(host, facts);
+  await registerHost(registration);
   return context.json({ host, queueUrl: known.queueUrl, acceptedSeq: known.lastSeq });
 });
 
 app.post("/agent/v1/events", async (context) => {
-  const { host, events } = await read(context, EventBatch);
+  const { host, events, instance } = await read(context, EventBatch);
   const known = await authenticate(context, host);
+  requireNewest(known, instance);
   const late = events.find(({ atMs }) => atMs > AT_MS_MAX);
   if (late !== undefined) {
     throw new Problem("invalid", `Expected \`atMs\` of event ${late.seq} to be a date`);
@@ -51,6 +51,20 @@ async function read<T>(context: Context, schema: z.ZodType<T>): Promise<T> {
   const parsed = schema.safeParse(body);
   if (!parsed.success) throw invalid(parsed.error.issues, body);
   return parsed.data;
+}
+
+/**
+ * Of two agents with one host's key, only the one that registered last is heard: the other one's
+ * answers would mix with its answers. An agent that names no instance is of an earlier version.
+ *
+ * @throws Problem superseded
+ */
+function requireNewest({ id, instance: newest }: StoredHost, instance?: InstanceId): void {
+  if (instance === undefined || newest === undefined || instance === newest) return;
+  const detail =
+    `Another agent has registered for host ${id} since (instance ${newest}, this one is ` +
+    `${instance}): stop one of them, or add a host of its own for it`;
+  throw new Problem("superseded", detail);
 }
 
 /** An unknown host gets the same answer as a wrong key, after the same time. */

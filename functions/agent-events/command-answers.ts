@@ -75,7 +75,7 @@ async function applyVmAnswer(command: StoredCommand): Promise<void> {
 
 function answerOf(body: CommandBody): Answer {
   if (body.type === "command.failed") return { state: "failed", error: body.error };
-  if (JSON.stringify(body.result ?? null).length <= RESULT_BYTES_MAX) {
+  if (Buffer.byteLength(JSON.stringify(body.result ?? null)) <= RESULT_BYTES_MAX) {
     return { state: "completed", result: body.result ?? null };
   }
   const error = invalid(`the answer has more than ${RESULT_BYTES_MAX} bytes`);

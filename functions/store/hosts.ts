@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { HostId } from "../../core/id.ts";
-import { Host, type HostFacts } from "../../core/protocol/host.ts";
+import { Host, InstanceId, type Registration, type UnfitEvent } from "../../core/protocol/host.ts";
 import { keys } from "./keys.ts";
 import { type Page, pageOf } from "./page.ts";
 import { getItem, getItems, putItem, transact, updateIf, write } from "./table.ts";
@@ -8,6 +8,8 @@ import { getItem, getItems, putItem, transact, updateIf, write } from "./table.t
 const StoredHost = z.object({
   ...Host.shape,
   keyHash: z.string(),
+  /** The agent process that has registered last; absent if it named none. */
+  instance: InstanceId.optional(),
   /** Highest event sequence whose effects are done. */
   lastSeq: z.int().nonnegative(),
   /** Memory reserved for guests that run here or are moving here. */
@@ -51,18 +53,37 @@ export async function listHosts(page: Page) {
   return pageOf({ partition: "HOSTS", keyOf: keys.host, read: toHost, page });
 }
 
-/** Replaces the host's facts by those of its agent; the host is active from now on. */
-export async function registerHost(id: HostId, facts: HostFacts): Promise<void> {
+/**
+ * Replaces the host's facts by those of its agent; the host is active from now on, and only this
+ * instance of its agent is heard.
+ */
+export async function registerHost({ host: id, facts, instance }: Registration): Promise<void> {
   const now = new Date().toISOString();
+  const named = instance === undefined ? " REMOVE #instance" : ", #instance = :instance";
   await transact([
     write.update({
       key: keys.host(id),
-      update: "SET #state = :active, #memoryBytes = :memoryBytes, #lastEventAt = :now",
+      update: `SET #state = :active, #memoryBytes = :memoryBytes, #lastEventAt = :now${named}`,
       condition: "attribute_exists(pk)",
-      values: { ":active": "active", ":memoryBytes": facts.memoryBytes, ":now": now },
+      values: {
+        ":active": "active",
+        ":memoryBytes": facts.memoryBytes,
+        ":now": now,
+        ...(instance === undefined ? {} : { ":instance": instance }),
+      },
     }),
     write.put({ ...keys.hostFacts(id), facts }),
   ]);
+}
+
+/** Notes an event that the table refuses for good; only the newest one is kept. */
+export async function noteUnfitEvent(id: HostId, unfit: UnfitEvent): Promise<void> {
+  await updateIf({
+    key: keys.host(id),
+    update: "SET #unfitEvent = :unfit",
+    condition: "attribute_exists(pk)",
+    values: { ":unfit": unfit },
+  });
 }
 
 /** False when another delivery of the same events came first. */

@@ -1,0 +1,113 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import type { Migration } from "../../core/migration/migration.ts";
+import type { EventBody } from "../../core/protocol/event.ts";
+import { startTestCloud, type TestCloud } from "./testing/cloud.ts";
+import { definition, facts } from "./testing/fixtures.ts";
+import { addHost, addMigration, addVm, operate, type TestAgent } from "./testing/fleet.ts";
+
+const small = { ...definition, memoryBytes: 2 ** 20 };
+/** More bytes than an item of the table may have. */
+const HUGE = "x".repeat(500 * 1024);
+
+let cloud: TestCloud;
+let source: TestAgent;
+let made: Migration;
+
+beforeAll(async () => {
+  cloud = await startTestCloud();
+  source = await addHost("host-a", { slotsOut: 64, slotsIn: 64 });
+  await addHost("host-b", { slotsOut: 64, slotsIn: 64 });
+});
+afterAll(() => cloud.close());
+
+let count = 0;
+beforeEach(async () => {
+  count += 1;
+  await addVm(`vm-${count}`, source, small);
+  made = await addMigration(`vm-${count}`, "host-b");
+});
+
+function about(body: object): EventBody {
+  const { id: migrationId, vm, epoch } = made;
+  return { migrationId, vm, epoch, ...body } as EventBody;
+}
+const progress = (status: string) => about({ type: "migration.progress", progress: { status } });
+const record = async () => (await operate("GET", `/v1/migrations/${made.id}`)).body;
+const timeline = async () => {
+  const { items } = (await operate("GET", `/v1/migrations/${made.id}/timeline`)).body as {
+    items: { type: string; detail: Record<string, unknown> }[];
+  };
+  return items;
+};
+
+describe("F2: an event that the table refuses for good", () => {
+  it("is passed, the events around it take effect, and the host is heard on", async () => {
+    const started = about({ type: "migration.started" });
+    const bodies = [started, progress(HUGE), progress("active")];
+    expect(await source.emit(...bodies)).toMatchObject({
+      status: 200,
+      body: { acceptedSeq: source.seq },
+    });
+    expect(await record()).toMatchObject({ progress: { status: "active" } });
+    expect(await source.emit(progress("device"))).toMatchObject({ status: 200 });
+    expect(await record()).toMatchObject({ progress: { status: "device" } });
+  });
+
+  it("is noted in the migration's timeline and at its host, with the reason", async () => {
+    await source.emit(progress(HUGE));
+    const { seq } = source;
+    const unfit = (await timeline()).filter(({ type }) => type === "event.unfit");
+    expect(unfit).toMatchObject([{ detail: { event: "migration.progress" } }]);
+    expect(unfit[0]?.detail.reason).toMatch(/size/i);
+    const host = (await operate("GET", "/v1/hosts/host-a")).body;
+    expect(host.unfitEvent).toMatchObject({ seq, type: "migration.progress" });
+  });
+
+  it("an answer of 200 Ki characters of three bytes each fails its command, and no more", async () => {
+    await addVm("vm-x", source, small);
+    await operate("DELETE", "/v1/vms/vm-x");
+    const [command] = await source.take();
+    const result = { text: "€".repeat(200 * 1024) };
+    const commandId = command?.id as never;
+    const answer = await source.emit({ type: "command.completed", commandId, result });
+    expect(answer).toMatchObject({ status: 200, body: { acceptedSeq: source.seq } });
+    expect((await operate("GET", "/v1/hosts/host-a")).body.unfitEvent).not.toMatchObject({
+      seq: source.seq,
+    });
+  });
+});
+
+describe("E7: two agents with one host's key", () => {
+  const register = (instance?: string) =>
+    source.send("register", { host: "host-a", facts, ...(instance ? { instance } : {}) });
+  const emit = (instance?: string) => {
+    const events = source.number({ type: "guest.exited", vm: "vm-9" as never, detail: "" });
+    const batch = { version: 1, host: "host-a", events, ...(instance ? { instance } : {}) };
+    return source.send("events", batch);
+  };
+
+  it("the newer one is heard; the older one is refused, with what to do", async () => {
+    await register("older");
+    expect(await emit("older")).toMatchObject({ status: 200 });
+    await register("newer");
+    const refused = await emit("older");
+    source.seq -= 1;
+    expect(refused).toMatchObject({ status: 409, body: { code: "superseded" } });
+    expect(refused.body.detail).toMatch(/instance newer.*this one is older.*stop one of them/);
+    expect(await emit("newer")).toMatchObject({ status: 200 });
+  });
+
+  it("an agent of an earlier version, without an instance, works", async () => {
+    await register("newer");
+    expect(await emit()).toMatchObject({ status: 200 });
+    await register();
+    expect(await emit()).toMatchObject({ status: 200 });
+    expect(await emit("any")).toMatchObject({ status: 200 });
+  });
+
+  it("the boot id is among the facts of the host", async () => {
+    const bootId = "5a1fbd8c-8f0a-4a5e-9d5e-0e8b8a2f6f11";
+    await source.send("register", { host: "host-a", facts: { ...facts, bootId }, instance: "i" });
+    expect((await operate("GET", "/v1/hosts/host-a")).body).toMatchObject({ facts: { bootId } });
+  });
+});
