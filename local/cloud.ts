@@ -31,11 +31,14 @@ import { refsOf } from "../workflows/asl.ts";
 import { migrationDefinition } from "../workflows/migration.ts";
 import { type DataFolder, DataFolderError, dataFiles, type StoredService } from "./data-folder.ts";
 import { type Gateway, startGateway } from "./gateway.ts";
+import { scheduleSweep } from "./sweep.ts";
 
 const ACCOUNT = "000000000000";
 const REGION = "us-east-1";
 const TABLE = "switchyard";
 const MACHINE = "switchyard-migration";
+/** How often records are compared with executions; the first time at the start. */
+const SWEEP_INTERVAL_MS = 60_000;
 const MACHINE_ARN = `arn:aws:states:${REGION}:${ACCOUNT}:stateMachine:${MACHINE}`;
 
 export type LocalCloudOptions = {
@@ -126,6 +129,12 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
       }),
     );
     await createStateMachine();
+    const { scheduledHandlers } = await import("../functions/task/tasks.ts");
+    const endSweeps = scheduleSweep(scheduledHandlers.sweep, {
+      intervalMs: SWEEP_INTERVAL_MS,
+      log,
+    });
+    parts.push({ close: endSweeps });
     return {
       apiUrl: gateway.url,
       agentEnvironment: pick(["AWS_ENDPOINT_URL_SQS"]),
@@ -177,9 +186,11 @@ function httpInvoke(parts: { close(): Promise<void> }[]) {
 
 /** The functions read their configuration when they are loaded, so they are loaded only here. */
 async function register(registry: FunctionRegistry, port: number): Promise<Gateway> {
-  const { taskHandlers } = await import("../functions/task/tasks.ts");
+  const { scheduledHandlers, taskHandlers } = await import("../functions/task/tasks.ts");
   const agentEvents = await import("../functions/agent-events/index.ts");
-  for (const [name, handler] of Object.entries(taskHandlers)) registry.register(name, handler);
+  for (const [name, handler] of Object.entries({ ...taskHandlers, ...scheduledHandlers })) {
+    registry.register(name, handler);
+  }
   registry.register("agent-events", agentEvents.handler);
   const { app: api } = await import("../functions/api/app.ts");
   const gateway = await startGateway({ api, agents: agentEvents.app, port });

@@ -39,9 +39,13 @@ export function migrationDefinition<Ref>(refs: MigrationRefs<Ref>): Definition {
   };
 }
 
+const LOST = "the execution of this migration had ended without recording an end";
+const isLost = `$exists(${executionInput("lost")})`;
+
 const begin: State = {
   Type: "Choice",
-  Comment: "Continues at the way back when a person asks for it; passes on when there was room",
+  Comment:
+    "Continues at the way back when an end was unknown or an execution lost; passes on when there was room",
   Choices: [
     {
       Condition: `{% $exists(${executionInput("turn")}) %}`,
@@ -51,8 +55,8 @@ const begin: State = {
         turn: `{% ${executionInput("turn")} %}`,
         // Far beyond the attempts of earlier executions: command ids must not repeat.
         recovery: `{% ${executionInput("turn")} * 100 %}`,
-        errorName: "UnknownState",
-        errorCause: "a person asked to observe both sides again",
+        errorName: `{% ${isLost} ? 'ExecutionLost' : 'UnknownState' %}`,
+        errorCause: `{% ${isLost} ? '${LOST}' : 'a person asked to observe both sides again' %}`,
       },
     },
     { Condition: `{% $exists(${executionInput("admitted")}) %}`, Next: "Probe" },

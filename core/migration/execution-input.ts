@@ -14,8 +14,10 @@ export type Parties = z.infer<typeof Parties>;
 export const ExecutionInput = z.strictObject({
   migrationId: MigrationId,
   parties: Parties,
-  /** Present: observe both sides again from this turn on; the migration had ended `unknown`. */
+  /** Present: observe both sides again from this turn on. */
   turn: z.int().positive().optional(),
+  /** Present with `turn`: the execution before was lost. Else the migration had ended `unknown`. */
+  lost: z.literal(true).optional(),
   /** Present: the request itself took slots and memory. */
   admitted: z.literal(true).optional(),
   /** Longest precopy, seconds. */

@@ -14,6 +14,8 @@ export const failureCures: Readonly<Record<string, string>> = {
   "states-heartbeat-timeout":
     "an agent was silent for minutes: check that it runs and reaches the API, then try again",
   "stale-migration": "none needed: another step had ended it already; the timeline shows which",
+  "execution-lost":
+    "the workflow's execution was stopped, or its journal was lost: see the state and the control plane's log, then try again",
   "retryable-error":
     "the table, a queue or a function failed again and again: read the control plane's log, then try again",
 };

@@ -14,3 +14,7 @@ export const migrationTasks = [
   "end-migration",
 ] as const;
 export type MigrationTask = (typeof migrationTasks)[number];
+
+/** Functions that a schedule calls, every minute and with an empty input. */
+export const scheduledTasks = ["sweep"] as const;
+export type ScheduledTask = (typeof scheduledTasks)[number];

@@ -101,14 +101,21 @@ const reconcile = createRoute({
   path: "/v1/vms/{id}/reconcile",
   operationId: "reconcileVm",
   tags,
-  summary: "Observe both sides of an `unknown` VM again",
+  summary: "Observe both sides of a VM's migration again",
   description:
-    "For a VM of which nobody knows where it runs. Its last migration is reopened: both sides are " +
-    "observed and the decision table applies again. It may end `unknown` again.",
+    "For a VM that is `unknown`, and for one whose migration has lost its execution. The migration " +
+    "is reopened: both sides are observed and the decision table applies again. It may end " +
+    "`unknown` again.",
   request: byId,
   responses: {
     202: answer("The reopened migration", Migration, migrationExamples.reopened),
-    ...refusals(WRITE, "vm-not-found", "nothing-to-reconcile", "vm-changed"),
+    ...refusals(
+      WRITE,
+      "vm-not-found",
+      "nothing-to-reconcile",
+      "vm-changed",
+      "workflow-unavailable",
+    ),
   },
 });
 

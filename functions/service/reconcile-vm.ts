@@ -2,30 +2,55 @@ import type { VmId } from "../../core/id.ts";
 import { Problem } from "../http/problem.ts";
 import { reopenUnknown } from "../store/migration-ending.ts";
 import { readMigration, type StoredMigration } from "../store/migration-record.ts";
+import type { StoredVm } from "../store/vms.ts";
+import { startExecution } from "./executions.ts";
+import { orUnavailable } from "./or-unavailable.ts";
 import { requireVm } from "./require-vm.ts";
-import { startExecution } from "./start-migration.ts";
+import { isFresh, restartExecution } from "./restart-execution.ts";
 
 /**
- * Reconciles a VM of which nobody knows where it runs: both sides are observed again, and the same
- * decision table applies. It may come to the same end for the same reason.
+ * Observes both sides of a VM's migration again, with the same decision table: after an end that left
+ * the VM `unknown`, or when the execution of its migration does not run any more. It may come to the
+ * same end for the same reason. A repeated request changes nothing.
  *
- * @throws Problem vm-not-found, nothing-to-reconcile, vm-changed
+ * @throws Problem vm-not-found, nothing-to-reconcile, vm-changed, workflow-unavailable
  */
 export async function reconcileVm(id: VmId): Promise<StoredMigration> {
   const vm = await requireVm(id);
   const migration = vm.lockedBy === undefined ? undefined : await readMigration(vm.lockedBy);
-  if (migration === undefined || (vm.state !== "unknown" && !isReopened(migration))) {
-    const detail = `VM ${id} is ${vm.state} on ${vm.host}: only one that is \`unknown\` is reconciled`;
-    throw new Problem("nothing-to-reconcile", detail);
-  }
-  if (vm.state === "unknown" && !(await reopenUnknown(migration))) {
-    throw new Problem("vm-changed", `Another request is reconciling VM ${id}`);
-  }
-  await startExecution(migration, migration.decisions.length + 1);
+  if (migration === undefined) throw nothingToReconcile(vm, "no migration holds it");
+  if (migration.status === "unknown") await reopen(migration, vm);
+  else await restart(migration, vm);
   return readMigration(migration.id);
 }
 
-/** Reopened by a request that died before it could start the execution. */
+async function reopen(migration: StoredMigration, vm: StoredVm): Promise<void> {
+  if (!(await reopenUnknown(migration))) {
+    throw new Problem("vm-changed", `Another request is reconciling VM ${vm.id}`);
+  }
+  await start(migration);
+}
+
+async function restart(migration: StoredMigration, vm: StoredVm): Promise<void> {
+  // Reopened a moment ago: the request that did it may have died before the start.
+  if (isReopened(migration) && isFresh(migration)) await start(migration);
+  const outcome = await orUnavailable("workflow-unavailable", () => restartExecution(migration));
+  if (outcome !== "running" || isReopened(migration)) return;
+  throw nothingToReconcile(
+    vm,
+    `the execution of its migration ${migration.id} runs, or is being started`,
+  );
+}
+
+async function start(migration: StoredMigration): Promise<void> {
+  const turn = migration.decisions.length + 1;
+  await orUnavailable("workflow-unavailable", () => startExecution(migration, { turn }));
+}
+
 function isReopened({ status, turnsBefore, decisions }: StoredMigration): boolean {
   return status === "running" && turnsBefore === decisions.length;
+}
+
+function nothingToReconcile({ id, state, host }: StoredVm, why: string): Problem {
+  return new Problem("nothing-to-reconcile", `VM ${id} is ${state} on ${host}: ${why}`);
 }

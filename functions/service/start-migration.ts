@@ -1,15 +1,12 @@
 import { randomBytes } from "node:crypto";
-import { ExecutionAlreadyExists, StartExecutionCommand } from "@aws-sdk/client-sfn";
 import { MigrationId, ulid } from "../../core/id.ts";
-import { ExecutionInput } from "../../core/migration/execution-input.ts";
 import type { MigrationPolicy } from "../../core/negotiate/policy.ts";
-import { stepFunctions } from "../runtime/clients.ts";
-import { config } from "../runtime/config.ts";
 import { log } from "../runtime/log.ts";
 import type { StoredHost } from "../store/hosts.ts";
 import { type NewMigration, withdrawMigration } from "../store/migration-creation.ts";
 import type { StoredMigration } from "../store/migration-record.ts";
 import type { StoredVm } from "../store/vms.ts";
+import { executionArn, startExecution } from "./executions.ts";
 
 /** The VM and both hosts of a migration, as they were read. */
 export type StoredParties = { vm: StoredVm; source: StoredHost; target: StoredHost };
@@ -50,11 +47,6 @@ export function newMigration(
   };
 }
 
-/** An execution's ARN is composed of its state machine's ARN and its name. */
-function executionArn(id: MigrationId): string {
-  return `${config().migrationStateMachineArn.replace(":stateMachine:", ":execution:")}:${id}`;
-}
-
 /**
  * Starts the execution of a migration that was written. When that fails, the migration is removed;
  * when it cannot be removed either, repeating the request starts it.
@@ -78,36 +70,4 @@ export async function beginMigration(made: NewMigration): Promise<"begun" | "wit
 export async function startAgain(migration: StoredMigration): Promise<void> {
   if (migration.status === "running" && migration.phase === "admit")
     await startExecution(migration);
-}
-
-/**
- * Idempotent: an execution's name is its migration's id.
- *
- * @param turn of a migration that ended unknown: another execution continues the way back from there
- */
-export async function startExecution(
-  { id, policy, vm, source, target, slots }: StoredMigration,
-  turn?: number,
-): Promise<void> {
-  const input = ExecutionInput.parse({
-    migrationId: id,
-    parties: { vm, source, target },
-    ...(turn === undefined ? {} : { turn }),
-    ...(slots === "held" ? { admitted: true } : {}),
-    precopySeconds: Math.ceil(policy.precopyDeadlineMs / 1000),
-    ackSeconds: Math.ceil(policy.ack.deadlineMs / 1000),
-    // A migration with a gate holds in this phase.
-    switchoverSeconds: Math.ceil((policy.precopyDeadlineMs + policy.switchover.deadlineMs) / 1000),
-  });
-  try {
-    await stepFunctions().send(
-      new StartExecutionCommand({
-        stateMachineArn: config().migrationStateMachineArn,
-        name: turn === undefined ? id : `${id}-turn-${turn}`,
-        input: JSON.stringify(input),
-      }),
-    );
-  } catch (error) {
-    if (!(error instanceof ExecutionAlreadyExists)) throw error;
-  }
 }

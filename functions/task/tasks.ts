@@ -1,4 +1,4 @@
-import type { MigrationTask } from "../../core/migration/tasks.ts";
+import type { MigrationTask, ScheduledTask } from "../../core/migration/tasks.ts";
 import { handler as ackExpired } from "./ack-expired.ts";
 import { handler as admit } from "./admit.ts";
 import { handler as awaitSignal } from "./await-signal.ts";
@@ -7,9 +7,12 @@ import { handler as endMigration } from "./end-migration.ts";
 import { handler as negotiate } from "./negotiate.ts";
 import { handler as reconcile } from "./reconcile.ts";
 import { handler as relay } from "./relay.ts";
+import { handler as sweep } from "./sweep.ts";
+
+type Handler = (event: unknown) => Promise<unknown>;
 
 /** The handlers of the migration workflow's functions, for local mode and tests. */
-export const taskHandlers: Readonly<Record<MigrationTask, (event: unknown) => Promise<unknown>>> = {
+export const taskHandlers: Readonly<Record<MigrationTask, Handler>> = {
   admit,
   relay,
   negotiate,
@@ -19,3 +22,6 @@ export const taskHandlers: Readonly<Record<MigrationTask, (event: unknown) => Pr
   reconcile,
   "end-migration": endMigration,
 };
+
+/** The handlers of the functions that a schedule calls. */
+export const scheduledHandlers: Readonly<Record<ScheduledTask, Handler>> = { sweep };

@@ -1,0 +1,54 @@
+import { z } from "zod";
+import { MigrationId } from "../../core/id.ts";
+import { log } from "../runtime/log.ts";
+import { task } from "../runtime/task.ts";
+import { sweepLostExecutions } from "../service/sweep-lost-executions.ts";
+import { handler as endMigration } from "./end-migration.ts";
+
+const SweepInput = z.object({
+  /** `next` of the sweep before: the page after it. */
+  after: MigrationId.optional(),
+});
+
+export type SweepOutput = {
+  /** Running migrations that were looked at. */
+  examined: number;
+  /** Migrations for which an execution was started. */
+  restarted: MigrationId[];
+  /** Migrations whose executions were lost again and again: a person is called. */
+  frozen: MigrationId[];
+  /** Migrations that could not be looked at; the log says why. */
+  failed: MigrationId[];
+  /** Present when there are more. */
+  next?: MigrationId;
+};
+
+/**
+ * Scheduled function: one page of the running migrations is compared with their executions. For a
+ * migration whose execution does not run, another one is started that observes both sides. Safe
+ * beside everything else, and to be called again at any time.
+ */
+export const handler = task(async (event): Promise<SweepOutput> => {
+  const { after } = SweepInput.parse(event ?? {});
+  const { outcomes, next } = await sweepLostExecutions(after);
+  const idsOf = (wanted: readonly string[]) =>
+    outcomes.flatMap(({ id, outcome }) => (wanted.includes(outcome) ? [id] : []));
+  const frozen = idsOf(["exhausted"]);
+  for (const migrationId of frozen) await freeze(migrationId);
+  const found = {
+    examined: outcomes.length,
+    restarted: idsOf(["started", "observing"]),
+    frozen,
+    failed: idsOf(["failed"]),
+  };
+  const isNoteworthy = found.restarted.length + found.frozen.length + found.failed.length > 0;
+  if (isNoteworthy) log().warn(found, "the sweep found migrations without an execution");
+  return { ...found, ...(next === undefined ? {} : { next: MigrationId.parse(next) }) };
+});
+
+/** Ends the migration `unknown`: an operator may reconcile the VM. */
+async function freeze(migrationId: MigrationId): Promise<void> {
+  const reason =
+    "the executions of this migration were lost again and again, before anything was decided";
+  await endMigration({ migrationId, action: "freeze", reason, error: "ExecutionLost", cause: "" });
+}
