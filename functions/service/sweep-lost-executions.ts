@@ -7,7 +7,7 @@ import { type Restart, restartExecution } from "./restart-execution.ts";
 
 /** Migrations of one sweep: each costs a read and a DescribeExecution. */
 const PAGE_MAX = 100;
-/** Executions looked at together. */
+/** Executions examined at the same time. */
 const TOGETHER_MAX = 10;
 /** Executions that may be lost one after the other before a person is called. */
 const LOST_MAX = 5;

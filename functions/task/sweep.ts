@@ -11,13 +11,13 @@ const SweepInput = z.object({
 });
 
 export type SweepOutput = {
-  /** Running migrations that were looked at. */
+  /** How many running migrations were examined. */
   examined: number;
   /** Migrations for which an execution was started. */
   restarted: MigrationId[];
-  /** Migrations whose executions were lost again and again: a person is called. */
+  /** Migrations that ended `unknown`: their executions were lost again and again. */
   frozen: MigrationId[];
-  /** Migrations that could not be looked at; the log says why. */
+  /** Migrations that could not be examined; the log has the reason. */
   failed: MigrationId[];
   /** Present when there are more. */
   next?: MigrationId;

@@ -60,6 +60,47 @@ describe("F6: an execution that is stopped", () => {
   });
 });
 
+describe("F6: an execution that is stopped while it waits", () => {
+  it.each(["RecoverTarget", "RecoverSource", "AwaitPostcopy"])(
+    "in %s: postcopy is recovered and completes",
+    async (state) => {
+      const policy = { convergence: { ladder: "post-copy" as const } };
+      const stop = stopAt(harness, state, true);
+      const { id } = await harness.begin("breaks-in-postcopy", policy, stop);
+      const ended = await sweepUntilEnded(id);
+      expect(harness.faultsInjected).toBe(1);
+      expect(ended).toMatchObject({ status: "completed", runningOn: "host-b" });
+      await expectInvariants(harness, ended);
+    },
+  );
+
+  it("in HoldForAck: the guest stays on the source", async () => {
+    const policy = { ack: { deadlineMs: 60_000, onTimeout: "hold" as const } };
+    const { id } = await harness.begin("awaits-ack", policy);
+    await harness.runUntilIdle();
+    while (!harness.calls.includes("HoldForAck")) {
+      harness.clock.skip();
+      await harness.runUntilIdle();
+    }
+    await stopExecutions(id);
+    const ended = await sweepUntilEnded(id);
+    expect(ended).toMatchObject({ status: "failed", runningOn: "host-a" });
+    await expectInvariants(harness, ended);
+  });
+
+  it("in AwaitTurn, without slots: the guest stays on the source", async () => {
+    const others = await harness.fillSlots();
+    const { id } = await harness.begin("completes");
+    await harness.runUntilIdle();
+    expect(harness.calls).toContain("AwaitTurn");
+    await stopExecutions(id);
+    const ended = await sweepUntilEnded(id);
+    expect(ended).toMatchObject({ failure: { code: "execution-lost" }, runningOn: "host-a" });
+    await expectInvariants(harness, ended);
+    for (const other of others) await harness.end(other);
+  });
+});
+
 describe("B4: a VM whose migration has lost its execution", () => {
   it("is taken by reconcile, though the guest has arrived", async () => {
     const { id, vm } = await harness.begin("completes", {}, stopAt(harness, "Complete", false));

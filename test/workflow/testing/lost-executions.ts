@@ -4,15 +4,16 @@ import { config } from "../../../functions/runtime/config.ts";
 import { handler, type SweepOutput } from "../../../functions/task/sweep.ts";
 import type { Interceptor, WorkflowHarness } from "./harness.ts";
 
-/** Stops every execution that runs. */
-export async function stopExecutions(): Promise<void> {
+/** Stops every execution that runs, or those of one migration. */
+export async function stopExecutions(migrationId = ""): Promise<void> {
   const { executions = [] } = await stepFunctions().send(
     new ListExecutionsCommand({
       stateMachineArn: config().migrationStateMachineArn,
       statusFilter: "RUNNING",
     }),
   );
-  for (const { executionArn } of executions) {
+  for (const { executionArn, name = "" } of executions) {
+    if (!name.startsWith(migrationId)) continue;
     await stepFunctions().send(new StopExecutionCommand({ executionArn }));
   }
 }
