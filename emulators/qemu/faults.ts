@@ -1,4 +1,5 @@
 import type { MigrationStatus } from "./catalog/statuses.ts";
+import type { GuestAction } from "./guest-actions.ts";
 
 /**
  * A fault to inject. `at` is a migration status of this process (of either side); without it the
@@ -21,8 +22,13 @@ export type Fault = {
   | { readonly kind: "drop-shut" }
   /** Loading a device's final state fails on the target. */
   | { readonly kind: "fail-load"; readonly device?: string }
-  /** The source cannot get its disk's lock back when it resumes. */
-  | { readonly kind: "disk-lock" }
+  /** Another process holds the lock of the disk's image: `cont` and a resuming source do not get it. */
+  | { readonly kind: "disk-lock"; readonly forMs?: number }
+  | { readonly kind: "disk-unlock" }
+  /** The guest acts by itself; `times` is the number of disk accesses that fail (default 1). */
+  | { readonly kind: "act"; readonly action: GuestAction; readonly times?: number }
+  /** The disk works again. */
+  | { readonly kind: "disk-mend" }
 );
 
 /** The pending fault of this kind, if there is one: it changes later behaviour. */

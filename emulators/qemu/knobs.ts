@@ -1,4 +1,6 @@
 import type { Fault } from "./faults.ts";
+import { type GuestAction, guestActions } from "./guest-actions.ts";
+import type { Job } from "./job.ts";
 
 /** How one VFIO device behaves. Bytes and rates are those of its migration data. */
 export type VfioKnobs = {
@@ -61,6 +63,14 @@ export type Knobs = {
   unavailableFeatures: readonly string[];
   /** By device id; `*` for all. */
   vfio: Readonly<Record<string, Partial<VfioKnobs>>>;
+  /** What the guest does by itself once, after so many of its ticks (100 per second) since it booted. */
+  act:
+    | { readonly action: GuestAction; readonly afterTicks: number; readonly times?: number }
+    | undefined;
+  /** The guest shuts down on system_powerdown. */
+  obeysPowerdown: boolean;
+  /** Block jobs that run from the start. */
+  jobs: readonly (Pick<Job, "id"> & Partial<Job>)[];
   faults: readonly Fault[];
   /** A unix socket that takes faults while the model runs: one JSON object per line. */
   control: string | undefined;
@@ -112,11 +122,18 @@ export function completeKnobs(given: Partial<Knobs>): Knobs {
     cancelFailsChance: undefined,
     unavailableFeatures: [],
     vfio: {},
+    act: undefined,
+    obeysPowerdown: false,
+    jobs: [],
     faults: [],
     control: undefined,
   };
   const unknown = Object.keys(given).find((name) => !(name in defaults));
   if (unknown) throw new Error(`Expected a knob of the model, got \`${unknown}\``);
+  const action = given.act?.action;
+  if (action !== undefined && !guestActions.includes(action)) {
+    throw new Error(`Expected one of ${guestActions.join(", ")}, got \`${action}\``);
+  }
   return { ...defaults, ...given };
 }
 

@@ -8,25 +8,21 @@ import { listCommands } from "./commands/all.ts";
 import { applyCommandLine } from "./commands/objects.ts";
 import { shutDown } from "./commands/run-state.ts";
 import type { Fault } from "./faults.ts";
-import { createGuest } from "./guest.ts";
+import { createGuest, TICKS_PER_SECOND } from "./guest.ts";
+import { actAsGuest } from "./guest-actions.ts";
+import { createJob } from "./job.ts";
 import { completeKnobs, type Knobs } from "./knobs.ts";
 import { awaitSource, listenForMigration } from "./migration/accepting.ts";
 import { listBlockers } from "./migration/blockers.ts";
 import { createIncoming } from "./migration/incoming-state.ts";
 import { createOutgoing } from "./migration/outgoing-state.ts";
 import { createOptions, OptionError, type Options, parseOptions } from "./options.ts";
-import {
-  exitProcess,
-  type Host,
-  type Qemu,
-  type RunState,
-  reportError,
-  startGuest,
-} from "./qemu.ts";
+import { exitProcess, type Host, type Qemu, type RunState, reportError } from "./qemu.ts";
 import { QmpError } from "./qmp/command.ts";
 import { type MonitorConnection, openMonitor } from "./qmp/monitor.ts";
 import { createRam } from "./ram.ts";
 import { createRandom } from "./random.ts";
+import { startGuest } from "./run-state.ts";
 import { type Network, parseUri } from "./stream/network.ts";
 import { addFault, strikeFaults } from "./strike.ts";
 import { createTaskRunner } from "./task.ts";
@@ -123,13 +119,18 @@ function assemble(parts: Parts): Qemu {
     );
   }
   const compat = listCompatProperties(version, machineType);
+  const { act } = knobs;
   const guest = createGuest({
     clock,
     counterPerSecond: knobs.counterPerSecond,
     onSerial: host.onSerial,
+    alarm: act && {
+      atMs: (act.afterTicks * 1000) / TICKS_PER_SECOND,
+      ring: () => actAsGuest(qemu, act.action, act.times),
+    },
   });
   const legacy = options.globals["migration.switchover-ack-legacy"];
-  return {
+  const qemu: Qemu = {
     ...parts,
     machineType,
     compat,
@@ -145,6 +146,13 @@ function assemble(parts: Parts): Qemu {
     guest,
     ram: createRam(guest, { ...knobs, memoryBytes: options.memoryBytes }),
     block: createBlockLayer(),
+    disk: {
+      failures: 0,
+      reportedMs: Number.NEGATIVE_INFINITY,
+      isReportPending: false,
+      isLocked: false,
+    },
+    jobs: new Map(knobs.jobs.map((job) => [job.id, createJob(job)])),
     devices: [],
     vfio: [],
     objects: new Map(),
@@ -153,6 +161,8 @@ function assemble(parts: Parts): Qemu {
     incoming: createIncoming(options.incoming),
     faults: [...knobs.faults],
     mainLoopHolders: new Set(),
+    mainLoopJobs: [],
+    wasAsleep: false,
     isAckLegacy:
       legacy === undefined
         ? !atLeast(version, "11.1") ||
@@ -167,6 +177,7 @@ function assemble(parts: Parts): Qemu {
     thawRunning: false,
     stalls: 0,
   };
+  return qemu;
 }
 
 function boot(qemu: Qemu): void {

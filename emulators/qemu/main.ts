@@ -39,7 +39,10 @@ function main(): void {
     if (options.pidFile !== undefined) removeFile(options.pidFile);
     if (serial !== undefined) closeSync(serial);
     // Data that was written to sockets is sent first.
-    setTimeout(() => process.exit(code), 5);
+    setTimeout(() => {
+      if (code === 128 + constants.signals.SIGABRT) process.abort();
+      process.exit(code);
+    }, 5);
   };
   const qemu = createModelQemu({
     arguments: words,

@@ -26,11 +26,27 @@ export type Options = {
   globals: Record<string, string>;
   incoming: string | undefined;
   isStopped: boolean;
+  /** `-action`, `-no-shutdown`, `-no-reboot`. */
+  actions: Actions;
   logFile: string | undefined;
   traces: string[];
   isStamped: boolean;
   isOnlyMigratable: boolean;
   pidFile: string | undefined;
+};
+
+/** What QEMU does when the guest reboots, powers itself off or panics. */
+export type Actions = {
+  reboot: "reset" | "shutdown";
+  shutdown: "poweroff" | "pause";
+  panic: "pause" | "shutdown" | "exit-failure" | "none";
+};
+
+const actionValues: Readonly<Record<string, readonly string[]>> = {
+  reboot: ["reset", "shutdown"],
+  shutdown: ["poweroff", "pause"],
+  panic: ["pause", "shutdown", "exit-failure", "none"],
+  watchdog: ["reset", "shutdown", "poweroff", "pause", "debug", "none", "inject-nmi"],
 };
 
 /** A command line that QEMU refuses; the message is what it prints. */
@@ -58,8 +74,12 @@ const flags: Readonly<Record<string, (options: Options) => void>> = {
   "only-migratable": (options) => {
     options.isOnlyMigratable = true;
   },
-  "no-shutdown": () => {},
-  "no-reboot": () => {},
+  "no-shutdown": ({ actions }) => {
+    actions.shutdown = "pause";
+  },
+  "no-reboot": ({ actions }) => {
+    actions.reboot = "shutdown";
+  },
 };
 
 const valued: Readonly<Record<string, Handler>> = {
@@ -113,6 +133,7 @@ const valued: Readonly<Record<string, Handler>> = {
     options.objects.push(parseStructured(value, "qom-type"));
   },
   global: addGlobal,
+  action: setActions,
   incoming: (options, value) => {
     options.incoming = value;
   },
@@ -183,6 +204,7 @@ export function createOptions(program = "qemu-system-x86_64"): Options {
     globals: {},
     incoming: undefined,
     isStopped: false,
+    actions: { reboot: "reset", shutdown: "poweroff", panic: "shutdown" },
     logFile: undefined,
     traces: [],
     isStamped: false,
@@ -209,6 +231,20 @@ function setAccelerator(options: Options, value: string): void {
   }
   options.accelerator = accel;
   options.dirtyRingSize = Number(ring ?? 0);
+}
+
+function setActions(options: Options, value: string): void {
+  for (const [name, word] of Object.entries(parseList(value))) {
+    const values = actionValues[name];
+    if (!values) {
+      throw new OptionError(`${options.program}: -action ${value}: Invalid parameter '${name}'`);
+    }
+    if (!values.includes(word)) {
+      const text = `Parameter '${name}' does not accept value '${word}'`;
+      throw new OptionError(`${options.program}: -action ${value}: ${text}`);
+    }
+    if (name !== "watchdog") Object.assign(options.actions, { [name]: word });
+  }
 }
 
 function setMachine(options: Options, value: string): void {

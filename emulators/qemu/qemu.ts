@@ -7,6 +7,7 @@ import type { Clock } from "./clock.ts";
 import type { Device } from "./device.ts";
 import type { Fault } from "./faults.ts";
 import type { Guest } from "./guest.ts";
+import type { Job } from "./job.ts";
 import type { Knobs } from "./knobs.ts";
 import type { Incoming } from "./migration/incoming-state.ts";
 import type { Outgoing } from "./migration/outgoing-state.ts";
@@ -24,6 +25,9 @@ export type RunState =
   | "prelaunch"
   | "running"
   | "paused"
+  | "suspended"
+  | "io-error"
+  | "guest-panicked"
   | "finish-migrate"
   | "postmigrate"
   | "shutdown";
@@ -59,6 +63,17 @@ export type MonitorPort = {
   close(): void;
 };
 
+/** The guest's disks, as far as they fail. */
+export type Disk = {
+  /** So many accesses of the guest fail from now on. */
+  failures: number;
+  /** When the last BLOCK_IO_ERROR was sent. */
+  reportedMs: number;
+  isReportPending: boolean;
+  /** Another process holds the image lock. */
+  isLocked: boolean;
+};
+
 /** The state of one model process; functions over it are its behaviour. */
 export type Qemu = {
   readonly version: Version;
@@ -76,6 +91,8 @@ export type Qemu = {
   readonly guest: Guest;
   readonly ram: Ram;
   readonly block: BlockLayer;
+  readonly disk: Disk;
+  readonly jobs: Map<string, Job>;
   readonly devices: Device[];
   readonly vfio: VfioDevice[];
   readonly objects: Map<string, UserObject>;
@@ -86,7 +103,11 @@ export type Qemu = {
   readonly faults: Fault[];
   /** Reasons why the main loop is blocked; empty: it runs. */
   readonly mainLoopHolders: Set<string>;
+  /** What the main loop does as soon as it runs again. */
+  readonly mainLoopJobs: Array<() => void>;
   runState: RunState;
+  /** The guest slept when it was stopped: it continues asleep. */
+  wasAsleep: boolean;
   capabilities: CapabilitySet;
   parameters: Parameters;
   /** One ACK for the whole migration (8.1 to 11.0, and older machine types on 11.1). */
@@ -113,29 +134,35 @@ export function emit(qemu: Qemu, event: string, data?: JsonObject): void {
   for (const monitor of qemu.monitors) monitor.event(text);
 }
 
-/** Starts the guest. */
-export function startGuest(qemu: Qemu): void {
-  qemu.runState = "running";
-  qemu.guest.start();
-  emit(qemu, "RESUME");
-}
-
-/** Stops the guest, if it runs; the run state becomes `next` in any case. */
-export function stopGuest(qemu: Qemu, next: RunState): void {
-  const wasRunning = qemu.guest.isRunning;
-  qemu.guest.stop();
-  qemu.runState = next;
-  if (wasRunning) emit(qemu, "STOP");
-}
-
 /** Keeps the main loop (and so QMP, except out of band) from running, for the named reason. */
 export function holdMainLoop(qemu: Qemu, reason: string): void {
   qemu.mainLoopHolders.add(reason);
 }
 
 export function releaseMainLoop(qemu: Qemu, reason: string): void {
-  if (!qemu.mainLoopHolders.delete(reason) || qemu.mainLoopHolders.size > 0) return;
+  if (!qemu.mainLoopHolders.delete(reason)) return;
+  wakeMainLoop(qemu);
+}
+
+/** The main loop does what waited for it, until something blocks it again. */
+export function wakeMainLoop(qemu: Qemu): void {
+  while (!isMainLoopHeld(qemu)) {
+    const job = qemu.mainLoopJobs.shift();
+    if (job === undefined) break;
+    job();
+  }
+  if (isMainLoopHeld(qemu)) return;
   for (const monitor of qemu.monitors) monitor.wake();
+}
+
+/** Does a job now, or when the main loop runs again. */
+export function runInMainLoop(qemu: Qemu, job: () => void): void {
+  if (isMainLoopHeld(qemu)) qemu.mainLoopJobs.push(job);
+  else job();
+}
+
+function isMainLoopHeld(qemu: Qemu): boolean {
+  return qemu.isFrozen || qemu.mainLoopHolders.size > 0;
 }
 
 /** Writes a line to standard error, with the program's name before it. */
@@ -149,8 +176,13 @@ export function exitProcess(qemu: Qemu, code: number): void {
   qemu.isExited = true;
   qemu.guest.stop();
   qemu.tasks.halt();
-  for (const channel of [...qemu.outgoing.closers, ...qemu.incoming.closers]) channel();
+  for (const channel of listConnections(qemu)) channel();
   qemu.incoming.listener?.close();
   for (const monitor of [...qemu.monitors]) monitor.close();
   qemu.host.onExit(code);
+}
+
+/** Functions that close what is connected for migration, handshakes included. */
+export function listConnections({ outgoing, incoming }: Qemu): Array<() => void> {
+  return [...outgoing.closers, ...outgoing.handshakes, ...incoming.closers, ...incoming.handshakes];
 }

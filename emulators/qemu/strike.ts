@@ -1,6 +1,14 @@
 import type { MigrationStatus } from "./catalog/statuses.ts";
 import type { Fault } from "./faults.ts";
-import { exitProcess, holdMainLoop, type Qemu, releaseMainLoop } from "./qemu.ts";
+import { actAsGuest } from "./guest-actions.ts";
+import {
+  exitProcess,
+  holdMainLoop,
+  listConnections,
+  type Qemu,
+  releaseMainLoop,
+  wakeMainLoop,
+} from "./qemu.ts";
 
 /** Accepts a fault, which strikes now or at its moment. */
 export function addFault(qemu: Qemu, fault: Fault): void {
@@ -25,7 +33,7 @@ export function strikeFaults(qemu: Qemu, status: MigrationStatus | undefined): v
 
 /** The code that these concern looks them up. */
 function isLasting(fault: Fault): boolean {
-  return ["drop-shut", "fail-load", "disk-lock"].includes(fault.kind);
+  return ["drop-shut", "fail-load"].includes(fault.kind);
 }
 
 function strike(qemu: Qemu, fault: Fault): void {
@@ -45,7 +53,7 @@ function strike(qemu: Qemu, fault: Fault): void {
       }
       return;
     case "cut":
-      for (const close of [...qemu.outgoing.closers, ...qemu.incoming.closers]) close();
+      for (const close of listConnections(qemu)) close();
       return;
     case "stall":
       qemu.stalls += 1;
@@ -56,9 +64,25 @@ function strike(qemu: Qemu, fault: Fault): void {
         });
       }
       return;
+    case "disk-lock":
+      qemu.disk.isLocked = true;
+      if (fault.forMs !== undefined) {
+        qemu.clock.after(fault.forMs, () => {
+          qemu.disk.isLocked = false;
+        });
+      }
+      return;
+    case "disk-unlock":
+      qemu.disk.isLocked = false;
+      return;
+    case "act":
+      actAsGuest(qemu, fault.action, fault.times);
+      return;
+    case "disk-mend":
+      qemu.disk.failures = 0;
+      return;
     case "drop-shut":
     case "fail-load":
-    case "disk-lock":
       return;
   }
 }
@@ -74,5 +98,5 @@ function freeze(qemu: Qemu, isFrozen: boolean): void {
     qemu.guest.start();
   }
   qemu.tasks.freeze(isFrozen);
-  if (!isFrozen) for (const monitor of qemu.monitors) monitor.wake();
+  if (!isFrozen) wakeMainLoop(qemu);
 }

@@ -1,5 +1,6 @@
 import type { Dialogue } from "./dialogue.ts";
 import { ackDialogues } from "./dialogues/ack.ts";
+import { actingDialogues } from "./dialogues/acting.ts";
 import { capabilityDialogues } from "./dialogues/capabilities.ts";
 import { commandDialogues } from "./dialogues/commands.ts";
 import { crossDialogues } from "./dialogues/cross.ts";
@@ -29,6 +30,7 @@ export const dialogues: readonly Dialogue[] = [
   ...tlsDialogues,
   ...memberDialogues,
   ...postcopyDialogues,
+  ...actingDialogues,
 ];
 
 /** Dialogues between two different versions. */

@@ -6,6 +6,7 @@ import { type Generation, pick } from "./generation.ts";
 import { guestImage } from "./guest.ts";
 import { Pair, type PairOptions } from "./pair.ts";
 import { Relay, type Verdict } from "./relay.ts";
+import { connectStranger, type Stranger } from "./stranger.ts";
 import type { Subject } from "./subject.ts";
 import { Vm, type VmOptions } from "./vm.ts";
 
@@ -25,6 +26,7 @@ export class Stage {
   readonly #folder: string;
   readonly #vms: Promise<Vm>[] = [];
   readonly #relays: Relay[] = [];
+  readonly #strangers: Stranger[] = [];
   #closed = false;
 
   private constructor(subject: Subject, target: Subject, folder: string) {
@@ -67,12 +69,15 @@ export class Stage {
     flags.push(...(options.more ?? []));
     const folder = await mkdtemp(join(this.#folder, "vm-"));
     const { command, environment, kind } = options.incoming ? this.#target : this.#subject;
+    const control = kind === "model" ? join(folder, "control") : undefined;
+    if (control !== undefined) flags.push("-global", `model.control=${control}`);
     const start = {
       name,
       folder,
       command,
       arguments: flags,
       environment: environment(guest, memoryBytes),
+      control,
     };
     const starting = Vm.start(start);
     this.#vms.push(starting);
@@ -94,6 +99,13 @@ export class Stage {
     return pair;
   }
 
+  /** A peer that connects to `port` and sends nothing. */
+  async stranger(port: number): Promise<Stranger> {
+    const stranger = await connectStranger(port);
+    this.#strangers.push(stranger);
+    return stranger;
+  }
+
   /** A new folder with these files in it. */
   async files(contents: Record<string, string>): Promise<string> {
     const folder = await mkdtemp(join(this.#folder, "files-"));
@@ -111,6 +123,7 @@ export class Stage {
   async close(): Promise<void> {
     this.#closed = true;
     for (const relay of this.#relays) relay.close();
+    for (const stranger of this.#strangers) stranger.leave();
     const started = await Promise.allSettled(this.#vms);
     await Promise.all(started.map((vm) => vm.status === "fulfilled" && vm.value.kill()));
     await rm(this.#folder, { recursive: true, force: true });

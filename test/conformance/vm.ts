@@ -35,6 +35,8 @@ export type VmStart = {
   command: string;
   arguments: string[];
   environment: Record<string, string>;
+  /** The control socket of a model; undefined: a real QEMU. */
+  control?: string | undefined;
 };
 
 const ANSWER_TIMEOUT_MS = 5_000;
@@ -48,6 +50,8 @@ const STDERR_BYTES_MAX = 64 * 1024;
  */
 export class Vm {
   readonly name: string;
+  /** The control socket of a model; undefined: a real QEMU. */
+  readonly control: string | undefined;
   /** All events but MIGRATION_PASS, in order of arrival. */
   readonly events: SeenEvent[] = [];
   /** MIGRATION_PASS events: their count, and the number in the first. */
@@ -61,6 +65,7 @@ export class Vm {
 
   private constructor(start: VmStart) {
     this.name = start.name;
+    this.control = start.control;
     this.#folder = start.folder;
     const qmp = `unix:${this.#path("qmp")},server=on,wait=off`;
     const all = [...start.arguments, "-D", this.#path("log"), "-qmp", qmp];

@@ -3,6 +3,7 @@ import type { Commands } from "../qmp/command.ts";
 import { buildSchema } from "../qmp/schema.ts";
 import { blockCommands } from "./block.ts";
 import { introspectionCommands } from "./introspection.ts";
+import { jobCommands } from "./jobs.ts";
 import { migrationCommands } from "./migration.ts";
 import { objectCommands } from "./objects.ts";
 import { runStateCommands } from "./run-state.ts";
@@ -16,6 +17,7 @@ export function listCommands(version: Version): Commands {
     ...introspectionCommands,
     ...objectCommands,
     ...blockCommands,
+    ...jobCommands,
     ...tracingCommands,
     "query-commands": {
       arguments: {},

@@ -32,8 +32,6 @@ export const blockCommands: Commands = {
     run: (qemu) => [...qemu.block.nodes.keys()].map((name) => describeNode(qemu, name)),
   },
   "query-block": { arguments: {}, run: queryBlock },
-  "query-block-jobs": { arguments: {}, run: () => [] },
-  "query-jobs": { arguments: {}, run: () => [] },
 };
 
 function addNode(qemu: Qemu, given: JsonObject): Json {

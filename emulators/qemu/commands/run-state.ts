@@ -1,7 +1,13 @@
 import { atLeast } from "../catalog/version.ts";
-import { emit, exitProcess, type Qemu, type RunState, startGuest, stopGuest } from "../qemu.ts";
+import { actAsGuest, resetGuest } from "../guest-actions.ts";
+import type { Actions } from "../options.ts";
+import { emit, exitProcess, type Qemu } from "../qemu.ts";
 import { type Commands, QmpError } from "../qmp/command.ts";
-import type { Json } from "../qmp/text.ts";
+import type { Json, JsonObject } from "../qmp/text.ts";
+import { findLockRefusal, isLive, startGuest, stopGuest, wakeGuest } from "../run-state.ts";
+
+/** Time that a guest which obeys system_powerdown needs to shut down. */
+const POWERDOWN_MS = 100;
 
 /** Commands that start, stop and end the guest. */
 export const runStateCommands: Commands = {
@@ -27,15 +33,34 @@ export const runStateCommands: Commands = {
     arguments: {},
     run(qemu) {
       emit(qemu, "POWERDOWN");
+      if (qemu.knobs.obeysPowerdown) {
+        qemu.clock.after(POWERDOWN_MS, () => actAsGuest(qemu, "power-off"));
+      }
       return {};
     },
   },
   system_reset: {
     arguments: {},
     run(qemu) {
-      emit(qemu, "RESET", { guest: false, reason: "host-qmp-system-reset" });
+      qemu.clock.after(1, () => {
+        if (!qemu.isExited) resetGuest(qemu, false);
+      });
       return {};
     },
+  },
+  system_wakeup: { arguments: {}, run: wakeUp },
+  "query-current-machine": {
+    arguments: {},
+    run: () => ({ "wakeup-suspend-support": true }),
+  },
+  "set-action": {
+    arguments: {
+      reboot: { type: ["reset", "shutdown"], optional: true },
+      shutdown: { type: ["poweroff", "pause"], optional: true },
+      panic: { type: ["pause", "shutdown", "exit-failure", "none"], optional: true },
+      watchdog: { type: "str", optional: true },
+    },
+    run: setAction,
   },
 };
 
@@ -51,19 +76,41 @@ function stop(qemu: Qemu): Json {
     qemu.isAutostart = false;
     return {};
   }
-  if (qemu.runState === "running") stopGuest(qemu, "paused");
+  if (isLive(qemu, qemu.runState)) stopGuest(qemu, "paused");
   return {};
 }
 
-const finalStates: readonly RunState[] = ["finish-migrate"];
-
+/** After `completed` this starts the guest a second time: QEMU does not prevent it. */
 function cont(qemu: Qemu): Json {
   if (qemu.runState === "inmigrate") {
     qemu.isAutostart = true;
     return {};
   }
-  if (finalStates.includes(qemu.runState)) throw new QmpError("Migration is not finalized yet");
-  // After `completed` this starts the guest a second time: QEMU does not prevent it.
-  if (qemu.runState !== "running") startGuest(qemu);
+  if (qemu.runState === "shutdown") throw new QmpError("Resetting the Virtual Machine is required");
+  if (qemu.runState === "suspended") return {};
+  if (qemu.runState === "finish-migrate") throw new QmpError("Migration is not finalized yet");
+  if (qemu.runState === "running") return {};
+  const refusal = findLockRefusal(qemu);
+  if (refusal !== undefined) throw new QmpError(refusal);
+  startGuest(qemu);
+  return {};
+}
+
+function wakeUp(qemu: Qemu): Json {
+  if (qemu.runState !== "suspended") {
+    throw new QmpError("Unable to wake up: guest is not in suspended state");
+  }
+  wakeGuest(qemu);
+  emit(qemu, "WAKEUP");
+  return {};
+}
+
+function setAction(qemu: Qemu, { reboot, shutdown, panic }: JsonObject): Json {
+  // The types were checked against the lists above.
+  Object.assign(qemu.options.actions, {
+    ...(reboot === undefined ? {} : { reboot }),
+    ...(shutdown === undefined ? {} : { shutdown }),
+    ...(panic === undefined ? {} : { panic }),
+  } as Partial<Actions>);
   return {};
 }

@@ -1,12 +1,12 @@
 import { atLeast } from "../catalog/version.ts";
-import { holdMainLoop, type Qemu, releaseMainLoop, reportError } from "../qemu.ts";
+import { holdMainLoop, type Qemu, releaseMainLoop, reportError, runInMainLoop } from "../qemu.ts";
 import { createInlet } from "../stream/endpoint.ts";
 import type { Frame } from "../stream/frame.ts";
 import type { Address, Channel } from "../stream/network.ts";
 import type { Inbox } from "./incoming-state.ts";
-import { failLoading, failStart, loadMigration } from "./loading.ts";
+import { failStart, loadMigration } from "./loading.ts";
 import { receiveMultifd } from "./multifd-target.ts";
-import { findCredentials, whyRefused } from "./tls.ts";
+import { findCredentials, handshakeFailed, whyRefused } from "./tls.ts";
 import { setStatus } from "./transition.ts";
 
 /** Opens the target's listener; `done` receives the error text, if any. */
@@ -17,7 +17,11 @@ export function listenForMigration(
 ): void {
   qemu.network.listen(
     address,
-    (channel) => accept(qemu, channel),
+    (channel) => {
+      // While the main loop is blocked, the kernel keeps the connection in the listener's queue.
+      qemu.incoming.handshakes.add(channel.close);
+      runInMainLoop(qemu, () => accept(qemu, channel));
+    },
     (outcome) => {
       if ("error" in outcome) {
         done(outcome.error);
@@ -36,28 +40,82 @@ export function awaitSource(qemu: Qemu): void {
   setStatus(qemu, "incoming", "setup");
 }
 
+/**
+ * A new connection. Until its peer has sent something the main loop may be blocked: in the TLS
+ * handshake, or in the read of the first bytes. `yank` ends the second only.
+ */
 function accept(qemu: Qemu, channel: Channel): void {
   const { incoming } = qemu;
   if (qemu.isExited) {
     channel.close();
     return;
   }
-  incoming.closers.add(channel.close);
+  const wait = findFirstWait(qemu);
+  if (wait !== "handshake") {
+    incoming.handshakes.delete(channel.close);
+    incoming.closers.add(channel.close);
+  }
+  if (wait !== undefined) holdMainLoop(qemu, wait);
+  let isWaiting = true;
+  const endWait = (): void => {
+    if (!isWaiting) return;
+    isWaiting = false;
+    incoming.handshakes.delete(channel.close);
+    if (!inbox.isClosed) incoming.closers.add(channel.close);
+    if (wait === undefined) return;
+    if (inbox.isClosed) failFirstWait(qemu, wait);
+    releaseMainLoop(qemu, wait);
+  };
   const frames: Frame[] = [];
   const inlet = createInlet(channel, qemu.clock, qemu.knobs.linkLatencyMs, {
     onFrame(frame) {
-      if (frame.type === "hello") place(qemu, inbox, frame);
-      else frames.push(frame);
+      if (frame.type === "hello") {
+        place(qemu, inbox, frame);
+        endWait();
+      } else frames.push(frame);
       qemu.tasks.poke();
     },
     onClose() {
       inbox.isClosed = true;
       incoming.closers.delete(channel.close);
+      endWait();
       releaseMainLoop(qemu, "multifd");
       qemu.tasks.poke();
     },
   });
-  const inbox: Inbox = { inlet, frames, isClosed: false };
+  const inbox: Inbox = { inlet, frames, isClosed: false, hasBegun: false };
+  const isPlain = findCredentials(qemu, "server").kind === "off";
+  if (wait === undefined && isPlain) takeAsMain(qemu, inbox);
+}
+
+/**
+ * What the main loop does before it knows which channel a connection is. QEMU 10.0 looks at the
+ * first bytes with multifd only, 11.1 always (tried; 11.0 is assumed to be as 11.1).
+ */
+function findFirstWait(qemu: Qemu): "handshake" | "peek" | undefined {
+  if (findCredentials(qemu, "server").kind === "on") return "handshake";
+  const peeks = qemu.capabilities.multifd
+    ? atLeast(qemu.version, "8.0")
+    : atLeast(qemu.version, "11.0");
+  return peeks && qemu.incoming.status !== "postcopy-paused" ? "peek" : undefined;
+}
+
+function failFirstWait(qemu: Qemu, wait: "handshake" | "peek"): void {
+  // The listener stays open.
+  if (wait === "handshake") reportError(qemu, handshakeFailed);
+  else failStart(qemu, "Failed to peek at channel");
+}
+
+/** Without a look at its first bytes, the first connection counts as the source's main channel. */
+function takeAsMain(qemu: Qemu, inbox: Inbox): void {
+  const { incoming } = qemu;
+  if (incoming.main) {
+    if (qemu.capabilities.multifd || incoming.status === "postcopy-paused") return;
+    refuse(qemu, inbox);
+    return;
+  }
+  incoming.main = inbox;
+  startWhenComplete(qemu);
 }
 
 /** The first frame of a connection names its purpose. */
@@ -69,8 +127,9 @@ function place(qemu: Qemu, inbox: Inbox, hello: Extract<Frame, { type: "hello" }
   }
   const isRecovering = incoming.status === "postcopy-paused";
   if (hello.channel === "main") {
-    if (incoming.main && !isRecovering) {
-      refuse(qemu, inbox);
+    if (incoming.main && incoming.main !== inbox && !isRecovering) {
+      // 7.2 takes it for a multifd channel, and fails when it reads from it.
+      if (!capabilities.multifd) refuse(qemu, inbox);
       return;
     }
     incoming.main = inbox;
@@ -131,10 +190,11 @@ function shakeHands(qemu: Qemu, shown: string | undefined): boolean {
 
 /** The client's first TLS record is taken for the beginning of a stream. */
 function failOnHandshake(qemu: Qemu): void {
-  if (atLeast(qemu.version, "11.0")) {
+  const { incoming } = qemu;
+  if (incoming.main === undefined) {
     failStart(qemu, "unknown channel magic: 369295617");
     return;
   }
-  setStatus(qemu, "incoming", "active");
-  failLoading(qemu, "Not a migration stream");
+  incoming.brokenBy ??= "Not a migration stream";
+  qemu.tasks.poke();
 }

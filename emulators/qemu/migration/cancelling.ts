@@ -31,9 +31,9 @@ export function cancelMigration(qemu: Qemu): void {
   qemu.clock.after(1, () => breakStream(qemu, attempt, "Channel error: Input/output error"));
 }
 
-/** yank: shuts every migration connection, whatever waits for it. */
+/** yank: shuts every migration connection, whatever waits for it, but none in a TLS handshake. */
 export function yankMigration(qemu: Qemu): void {
-  const { attempt } = qemu.outgoing;
+  const attempt = qemu.outgoing.handshakes.size > 0 ? undefined : qemu.outgoing.attempt;
   closeStreams(qemu);
   for (const close of qemu.incoming.closers) close();
   releaseMainLoop(qemu, "multifd");

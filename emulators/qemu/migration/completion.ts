@@ -1,5 +1,6 @@
 import { atLeast, parseVersion } from "../catalog/version.ts";
-import { holdMainLoop, type Qemu, releaseMainLoop, stopGuest } from "../qemu.ts";
+import { emit, holdMainLoop, type Qemu, releaseMainLoop } from "../qemu.ts";
+import { isLive, stopGuest, wakeGuest } from "../run-state.ts";
 import type { DeviceState } from "../stream/frame.ts";
 import type { Task } from "../task.ts";
 import { endWell } from "./ending.ts";
@@ -52,15 +53,20 @@ export function* completePrecopy(qemu: Qemu, attempt: Attempt): Task {
 
 /** Stops the guest; with pause-before-switchover, then waits for migrate-continue. */
 export function* stopForSwitchover(qemu: Qemu, attempt: Attempt): Task {
-  attempt.wasRunning = qemu.guest.isRunning;
+  // Before 9.0 a migration wakes a sleeping guest up.
+  const wakes = qemu.runState === "suspended" && !atLeast(qemu.version, "9.0");
+  if (wakes) wakeGuest(qemu);
+  attempt.wasRunning = isLive(qemu, qemu.runState);
   attempt.stoppedMs = qemu.clock.nowMs();
   attempt.stoppedState = qemu.runState;
   holdMainLoop(qemu, "switchover");
   stopGuest(qemu, "finish-migrate");
   yield { deadlineMs: qemu.clock.nowMs() + STOP_MS };
   releaseMainLoop(qemu, "switchover");
-  if (!qemu.capabilities["pause-before-switchover"]) return;
-  setStatus(qemu, "outgoing", "pre-switchover");
+  const pauses = qemu.capabilities["pause-before-switchover"] === true;
+  if (pauses) setStatus(qemu, "outgoing", "pre-switchover");
+  if (wakes) emit(qemu, "WAKEUP");
+  if (!pauses) return;
   // Nothing reads the stream here: the death of the target is noticed only after the wait.
   yield { until: () => attempt.isContinued || attempt.isCancelled };
   if (attempt.isCancelled) throw new StreamError("cancelled");
@@ -70,6 +76,7 @@ export function* stopForSwitchover(qemu: Qemu, attempt: Attempt): Task {
 export function deviceState(qemu: Qemu, attempt: Attempt): DeviceState {
   return {
     counter: qemu.guest.counter,
+    ranMs: qemu.guest.ranMs(),
     runState: attempt.stoppedState ?? "running",
     devices: qemu.devices.map(({ driver, id }) => `${id ?? ""}/${driver}`),
   };

@@ -1,5 +1,5 @@
 import { atLeast } from "../catalog/version.ts";
-import type { Qemu } from "../qemu.ts";
+import { holdMainLoop, type Qemu, releaseMainLoop } from "../qemu.ts";
 import { createOutlet, createSink, type Outlet } from "../stream/endpoint.ts";
 import { returnType } from "../stream/frame.ts";
 import type { Channel } from "../stream/network.ts";
@@ -31,7 +31,26 @@ export function* connectMain(qemu: Qemu, attempt: Attempt): Task {
   const tls = showCredentials(qemu);
   sendNow(attempt, { type: "hello", channel: "main", index: 0, tls });
   // Without TLS the source continues without an answer of the target.
-  if (tls !== undefined) yield* waitOnStream(attempt, { until: () => outlet.isAccepted() });
+  if (tls !== undefined) yield* shakeHands(qemu, attempt, outlet);
+}
+
+/**
+ * The source reads the server's part of the handshake in its main loop, with QEMU's big lock held:
+ * until it comes, QMP does not answer and the guest stands still, without any event. `yank` does not
+ * know the connection yet (QEMU migration/channel.c, migration_channel_connect).
+ */
+function* shakeHands(qemu: Qemu, attempt: Attempt, outlet: Outlet): Task {
+  const wasRunning = qemu.guest.isRunning;
+  holdMainLoop(qemu, "handshake");
+  qemu.guest.stop();
+  try {
+    yield* waitOnStream(attempt, { until: () => outlet.isAccepted() });
+  } finally {
+    for (const close of qemu.outgoing.handshakes) qemu.outgoing.closers.add(close);
+    qemu.outgoing.handshakes.clear();
+    if (wasRunning && !qemu.isExited) qemu.guest.start();
+    releaseMainLoop(qemu, "handshake");
+  }
 }
 
 /** What the source presents in the TLS handshake; undefined: the stream is not encrypted. */
@@ -54,7 +73,8 @@ function* open(qemu: Qemu, attempt: Attempt, isMain: boolean): Task<Outlet> {
   yield* waitOnStream(attempt, { until: () => channel !== undefined || error !== undefined });
   if (!channel) throw new StreamError(error ?? "Failed to connect");
   const close = channel.close;
-  qemu.outgoing.closers.add(close);
+  const isInHandshake = isMain && findCredentials(qemu, "client").kind === "on";
+  (isInHandshake ? qemu.outgoing.handshakes : qemu.outgoing.closers).add(close);
   const outlet = createOutlet(channel, qemu.clock, qemu.knobs.linkLatencyMs, {
     onReturn: (type, payload) => {
       if (isMain) takeReturn(qemu, attempt, type, payload);
@@ -62,6 +82,7 @@ function* open(qemu: Qemu, attempt: Attempt, isMain: boolean): Task<Outlet> {
     },
     onClose: () => {
       qemu.outgoing.closers.delete(close);
+      qemu.outgoing.handshakes.delete(close);
       // Nothing reads from a multifd channel: a write notices that it is closed.
       if (!isMain && attempt.isSent) return;
       const isRefused = !outlet.isAccepted();

@@ -1,7 +1,7 @@
 import { listBitmaps } from "../block.ts";
 import { atLeast } from "../catalog/version.ts";
-import { findFault } from "../faults.ts";
-import { type Qemu, releaseMainLoop, reportError, startGuest } from "../qemu.ts";
+import { type Qemu, releaseMainLoop, reportError } from "../qemu.ts";
+import { findLockRefusal, startGuest } from "../run-state.ts";
 import type { Attempt } from "./outgoing-state.ts";
 import { StreamError } from "./sending.ts";
 import { setStatus } from "./transition.ts";
@@ -57,14 +57,12 @@ function resume(qemu: Qemu, attempt: Attempt): void {
     return;
   }
   if (!attempt.wasRunning) {
-    qemu.runState = atLeast(qemu.version, "8.0") ? "paused" : "postmigrate";
+    const before = attempt.stoppedState ?? "paused";
+    qemu.runState = atLeast(qemu.version, "8.0") ? before : "postmigrate";
     return;
   }
   // Without its disk's lock the guest must not run; 10.1 and older start it all the same.
-  if (findFault(qemu.faults, "disk-lock")) {
-    reportError(qemu, 'Failed to get "write" lock');
-    if (atLeast(qemu.version, "10.2")) return;
-  }
+  if (findLockRefusal(qemu) !== undefined && atLeast(qemu.version, "10.2")) return;
   startGuest(qemu);
 }
 

@@ -30,6 +30,8 @@ export type Incoming = {
   /** Why loading must end: an error outside of the main channel. */
   brokenBy: string | undefined;
   readonly closers: Set<() => void>;
+  /** Functions that close connections in a TLS handshake: `yank` does not know them yet. */
+  readonly handshakes: Set<() => void>;
 };
 
 /** Frames that arrived over one channel and are not processed yet. */
@@ -37,6 +39,8 @@ export type Inbox = {
   readonly inlet: Inlet;
   readonly frames: Frame[];
   isClosed: boolean;
+  /** A frame of the stream was read. */
+  hasBegun: boolean;
 };
 
 export function createIncoming(option: string | undefined): Incoming {
@@ -58,5 +62,6 @@ export function createIncoming(option: string | undefined): Incoming {
     isGuestStalled: false,
     brokenBy: undefined,
     closers: new Set(),
+    handshakes: new Set(),
   };
 }

@@ -1,9 +1,12 @@
 /** Steps that loading a precopy stream and a postcopy stream have in common. */
 import { findFault } from "../faults.ts";
-import { type Qemu, startGuest } from "../qemu.ts";
+import type { Qemu } from "../qemu.ts";
+import { findLockRefusal, isLive, startGuest } from "../run-state.ts";
 import { type DeviceState, type Frame, returnType, word } from "../stream/frame.ts";
 import type { Task } from "../task.ts";
 import type { Inbox } from "./incoming-state.ts";
+
+const FOOTER_MISSING = "check_section_footer: Read section footer failed: -5";
 
 /** The stream cannot be loaded. */
 export class LoadError extends Error {
@@ -25,14 +28,25 @@ export function* nextFrame(qemu: Qemu): Task<{ frame: Frame; inbox: Inbox }> {
   if (!isReady()) yield { until: isReady };
   if (incoming.brokenBy !== undefined) throw new LoadError(incoming.brokenBy);
   const frame = inbox.frames.shift();
-  if (!frame) throw new LoadError("check_section_footer: Read section footer failed: -5");
+  if (!frame) throw new LoadError(inbox.hasBegun ? FOOTER_MISSING : "Not a migration stream");
+  inbox.hasBegun = true;
   return { frame, inbox };
 }
 
-/** Puts the guest into the state that the stream brought. */
+/**
+ * Puts the guest into the state that the stream brought (QEMU migration/migration.c,
+ * process_incoming_migration_bh): a live guest starts, or is paused with -S or without its disks; a
+ * stopped one keeps its run state.
+ */
 export function startLoaded(qemu: Qemu, state: DeviceState | undefined): void {
-  qemu.guest.load(state?.counter ?? 0);
-  if (qemu.isAutostart && (state?.runState ?? "running") === "running") startGuest(qemu);
+  qemu.guest.load({ counter: state?.counter ?? 0, ranMs: state?.ranMs ?? 0 });
+  const runState = state?.runState ?? "running";
+  if (!isLive(qemu, runState)) {
+    qemu.runState = runState;
+    return;
+  }
+  qemu.wasAsleep = runState === "suspended";
+  if (qemu.isAutostart && findLockRefusal(qemu) === undefined) startGuest(qemu);
   else qemu.runState = "paused";
 }
 

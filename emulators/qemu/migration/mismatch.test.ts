@@ -109,7 +109,7 @@ describe("settings that differ between the sides", () => {
     ["10.0.2", "t", "nobody", "TLS handshake failed", "failed"],
     ["7.2.0", "t", "nobody", "TLS handshake failed", "setup"],
     ["10.0.2", undefined, "t", "Connection reset by peer", "setup"],
-    ["10.0.2", "nobody", undefined, "No TLS credentials with id 'nobody'", "setup"],
+    ["10.0.2", "nobody", undefined, "No TLS credentials with id 'nobody'", "active"],
   ])(
     "%s with credentials %s to %s tells `%s` and leaves the target in %s",
     (version, near, far, why, status) => {

@@ -1,4 +1,5 @@
 import type { MigrationStatus } from "../catalog/statuses.ts";
+import type { RunState } from "../qemu.ts";
 import type { Outlet } from "../stream/endpoint.ts";
 import type { Address } from "../stream/network.ts";
 
@@ -10,6 +11,8 @@ export type Outgoing = {
   attempt: Attempt | undefined;
   /** Functions that close the connections of the running migration. */
   readonly closers: Set<() => void>;
+  /** As `closers`, before the end of their TLS handshake: `yank` does not know them yet. */
+  readonly handshakes: Set<() => void>;
 };
 
 /** One migration. Times are milliseconds of the clock. */
@@ -18,10 +21,10 @@ export type Attempt = {
   address: Address;
   setupMs: number | undefined;
   endedMs: number | undefined;
-  /** The guest was running at the moment of the switchover. */
+  /** The guest was running, or slept live, at the moment of the switchover. */
   wasRunning: boolean;
   /** The run state from which it was stopped. */
-  stoppedState: string | undefined;
+  stoppedState: RunState | undefined;
   /** When the guest stopped. */
   stoppedMs: number | undefined;
   downtimeMs: number | undefined;
@@ -91,11 +94,19 @@ export type Statistics = {
   postcopyRequests: number;
   throttlePercent: number;
   syncsOverThreshold: number;
+  /** Bytes that the guest wrote since the last evaluation, over all passes. */
+  dirtiedBytes: number;
   bytesAtSync: number;
 };
 
 export function createOutgoing(): Outgoing {
-  return { status: "none", errorDesc: undefined, attempt: undefined, closers: new Set() };
+  return {
+    status: "none",
+    errorDesc: undefined,
+    attempt: undefined,
+    closers: new Set(),
+    handshakes: new Set(),
+  };
 }
 
 export function createAttempt(
@@ -160,6 +171,7 @@ export function createAttempt(
       postcopyRequests: 0,
       throttlePercent: 0,
       syncsOverThreshold: 0,
+      dirtiedBytes: 0,
       bytesAtSync: 0,
     },
   };

@@ -54,9 +54,12 @@ export function syncDirty(qemu: Qemu, attempt: Attempt): void {
     if (qemu.capabilities.events) emit(qemu, "MIGRATION_PASS", { pass: statistics.syncs });
   }
   const passedMs = nowMs - statistics.syncedMs;
+  statistics.dirtiedBytes += dirtied * PAGE_BYTES;
   if (passedMs > 1000) {
-    statistics.dirtyPagesPerSecond = Math.floor((dirtied * 1000) / passedMs);
-    converge(qemu, attempt, dirtied * PAGE_BYTES);
+    const dirtiedPages = statistics.dirtiedBytes / PAGE_BYTES;
+    statistics.dirtyPagesPerSecond = Math.floor((dirtiedPages * 1000) / passedMs);
+    converge(qemu, attempt);
+    statistics.dirtiedBytes = 0;
     statistics.syncedMs = nowMs;
     statistics.bytesAtSync = statistics.transferredBytes;
   }
@@ -137,13 +140,17 @@ function pendingBitmapBytes(qemu: Qemu, attempt: Attempt): number {
     }, 0);
 }
 
-/** auto-converge: throttles the guest after two passes in which it wrote too much. */
-function converge(qemu: Qemu, attempt: Attempt, dirtiedBytes: number): void {
+/**
+ * auto-converge: throttles the guest after two periods of at least a second in which it wrote too
+ * much, all passes of a period together (QEMU migration/ram.c, migration_trigger_throttle and
+ * num_dirty_pages_period).
+ */
+function converge(qemu: Qemu, attempt: Attempt): void {
   const { statistics } = attempt;
   if (!qemu.capabilities["auto-converge"]) return;
   const sentBytes = statistics.transferredBytes - statistics.bytesAtSync;
   const percent = Number(qemu.parameters["throttle-trigger-threshold"]);
-  if (dirtiedBytes <= (sentBytes * percent) / 100) return;
+  if (statistics.dirtiedBytes <= (sentBytes * percent) / 100) return;
   statistics.syncsOverThreshold += 1;
   if (statistics.syncsOverThreshold < 2) return;
   statistics.syncsOverThreshold = 0;

@@ -1,4 +1,5 @@
 import { Buffer } from "node:buffer";
+import type { RunState } from "../qemu.ts";
 
 /**
  * A frame of the source. Forward, a frame is be32 length and JSON; its `bytes` are how much of the
@@ -49,7 +50,9 @@ export type VfioPart = "initial" | "dirty" | "final";
 /** Device state that is sent at once: what the target needs to be the same machine. */
 export type DeviceState = {
   readonly counter: number;
-  readonly runState: string;
+  /** For how long the guest has run since it booted. */
+  readonly ranMs: number;
+  readonly runState: RunState;
   readonly devices: readonly string[];
 };
 
