@@ -22,6 +22,11 @@ const slice = [
   "handover/lost-last-message-paused",
   "ack/legacy",
   "members/completed",
+  "acting/sleep",
+  "acting/asleep-moves",
+  "acting/io-error",
+  "disk/lock-on-target",
+  "stranger/tls-target-killed",
 ];
 
 const real = await realQemu(process.env.SWITCHYARD_QEMU ?? "qemu-system-x86_64").catch(

@@ -2,40 +2,13 @@ import type { Dialogue } from "../dialogue.ts";
 import { excluding, including, type Json, refused } from "../expectation.ts";
 import type { Pair, PairOptions } from "../pair.ts";
 import type { Stage } from "../stage.ts";
+import { KEY, named, pairWithKeys, psk, USER } from "../tls-pair.ts";
 
-const USER = "someone";
-const KEY = `${USER}:${"ab".repeat(32)}\n`;
 const OTHER_KEY = `${USER}:${"cd".repeat(32)}\n`;
-const named = { "tls-creds": "tls" };
-const psk = { "qom-type": "tls-creds-psk", id: "tls" };
 const x509 = { "qom-type": "tls-creds-x509", id: "tls" };
 
 /** The target's status before a connection, and after a failed handshake. */
 const waiting = { "7.2": "none", "10.0": "setup" } as const;
-
-/** A pair in which the source, the target or both have a key. */
-async function pairWithKeys(
-  stage: Stage,
-  keys: { source?: string; target?: string },
-  options: PairOptions = {},
-): Promise<Pair> {
-  const pair = await stage.pair({
-    capabilities: ["return-path"],
-    ...(keys.source === undefined ? {} : { parameters: named }),
-    ...(keys.target === undefined ? {} : { targetParameters: named }),
-    ...options,
-  });
-  const make = async (side: "source" | "target", properties: Record<string, Json>) => {
-    const text = keys[side];
-    if (text === undefined) return;
-    const dir = await stage.files({ "keys.psk": text });
-    const answer = pair[side].ask("object-add", { ...psk, dir, ...properties });
-    await stage.expect(`key of the ${side}`, answer, "ok");
-  };
-  await make("source", { endpoint: "client", username: USER });
-  await make("target", { endpoint: "server" });
-  return pair;
-}
 
 /** Expects that the source has failed and its guest runs; returns its error-desc. */
 async function fails(stage: Stage, { source }: Pair): Promise<Json> {
