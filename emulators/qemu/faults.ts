@@ -1,5 +1,5 @@
+import type { GuestAction } from "./catalog/guest-actions.ts";
 import type { MigrationStatus } from "./catalog/statuses.ts";
-import type { GuestAction } from "./guest-actions.ts";
 
 /**
  * A fault to inject. `at` is a migration status of this process (of either side); without it the

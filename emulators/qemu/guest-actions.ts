@@ -2,19 +2,9 @@
  * What a guest does by itself, and what QEMU makes of it (QEMU system/runstate.c,
  * qemu_system_suspend, qemu_system_guest_panicked, main_loop_should_exit).
  */
+import type { GuestAction } from "./catalog/guest-actions.ts";
 import { emit, exitProcess, type Qemu } from "./qemu.ts";
 import { failDiskAccess, stopGuest } from "./run-state.ts";
-
-/** `io-error`: its disk fails, and it writes. */
-export type GuestAction = "sleep" | "power-off" | "panic" | "reset" | "io-error";
-
-export const guestActions: readonly GuestAction[] = [
-  "sleep",
-  "power-off",
-  "panic",
-  "reset",
-  "io-error",
-];
 
 type ShutdownReason = "guest-shutdown" | "guest-reset" | "guest-panic" | "host-qmp-system-reset";
 

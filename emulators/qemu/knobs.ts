@@ -1,5 +1,5 @@
+import { type GuestAction, guestActions } from "./catalog/guest-actions.ts";
 import type { Fault } from "./faults.ts";
-import { type GuestAction, guestActions } from "./guest-actions.ts";
 import type { Job } from "./job.ts";
 
 /** How one VFIO device behaves. Bytes and rates are those of its migration data. */

@@ -2,6 +2,7 @@ import type { BlockLayer } from "./block.ts";
 import type { CapabilitySet } from "./catalog/capabilities.ts";
 import type { CompatProperty, MachineType } from "./catalog/machine-types.ts";
 import type { Parameters } from "./catalog/parameters.ts";
+import type { RunState } from "./catalog/run-states.ts";
 import type { Version } from "./catalog/version.ts";
 import type { Clock } from "./clock.ts";
 import type { Device } from "./device.ts";
@@ -19,18 +20,6 @@ import type { Network } from "./stream/network.ts";
 import type { TaskRunner } from "./task.ts";
 import type { Trace } from "./trace.ts";
 import type { VfioDevice } from "./vfio.ts";
-
-export type RunState =
-  | "inmigrate"
-  | "prelaunch"
-  | "running"
-  | "paused"
-  | "suspended"
-  | "io-error"
-  | "guest-panicked"
-  | "finish-migrate"
-  | "postmigrate"
-  | "shutdown";
 
 /** The process around a model. Time and connections come from the clock and the network. */
 export type Host = {

@@ -2,8 +2,9 @@
  * The run state: what starts and stops the guest, and with which events (QEMU system/cpus.c,
  * do_vm_stop and vm_prepare_start).
  */
+import type { RunState } from "./catalog/run-states.ts";
 import { atLeast } from "./catalog/version.ts";
-import { emit, exitProcess, type Qemu, type RunState, reportError } from "./qemu.ts";
+import { emit, exitProcess, type Qemu, reportError } from "./qemu.ts";
 
 /** Exit code of a process that has aborted: signal 6. */
 const ABORTED = 134;

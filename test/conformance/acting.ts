@@ -18,7 +18,11 @@ const powerManagement = [
 
 /** One sector of zeros to the first IDE disk, LBA 0. */
 const writeSector = [
-  ...["o /b 0x1f6 0xe0", "o /b 0x1f2 1", "o /b 0x1f3 0", "o /b 0x1f4 0", "o /b 0x1f5 0"],
+  "o /b 0x1f6 0xe0",
+  "o /b 0x1f2 1",
+  "o /b 0x1f3 0",
+  "o /b 0x1f4 0",
+  "o /b 0x1f5 0",
   "o /b 0x1f7 0x30",
   ...Array.from({ length: 128 }, () => "o /w 0x1f0 0"),
 ];

@@ -123,7 +123,7 @@ export class Stage {
   async close(): Promise<void> {
     this.#closed = true;
     for (const relay of this.#relays) relay.close();
-    for (const stranger of this.#strangers) stranger.leave();
+    for (const stranger of this.#strangers) stranger.disconnect();
     const started = await Promise.allSettled(this.#vms);
     await Promise.all(started.map((vm) => vm.status === "fulfilled" && vm.value.kill()));
     await rm(this.#folder, { recursive: true, force: true });

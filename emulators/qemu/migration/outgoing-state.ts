@@ -1,5 +1,5 @@
+import type { RunState } from "../catalog/run-states.ts";
 import type { MigrationStatus } from "../catalog/statuses.ts";
-import type { RunState } from "../qemu.ts";
 import type { Outlet } from "../stream/endpoint.ts";
 import type { Address } from "../stream/network.ts";
 

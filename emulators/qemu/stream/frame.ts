@@ -1,5 +1,5 @@
 import { Buffer } from "node:buffer";
-import type { RunState } from "../qemu.ts";
+import type { RunState } from "../catalog/run-states.ts";
 
 /**
  * A frame of the source. Forward, a frame is be32 length and JSON; its `bytes` are how much of the

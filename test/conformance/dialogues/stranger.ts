@@ -30,7 +30,7 @@ export const strangerDialogues: Dialogue[] = [
       await blocked(stage, "source", source);
       await stage.expect("yank target", target.ask("yank", yanks, oob), "ok");
       await blocked(stage, "target", target);
-      stranger.leave();
+      stranger.disconnect();
       await stage.expect("source", source.until("completed"), "completed");
       await stage.expect("target", target.until("completed"), "completed");
       await stage.expect("interrupted", source.story().includes("RESUME"), false);
@@ -72,7 +72,7 @@ export const strangerDialogues: Dialogue[] = [
         await stage.expect("source", source.until("failed"), "failed");
         await stage.expect("run state", source.runState(), "running");
       }
-      stranger.leave();
+      stranger.disconnect();
       await stage.expect("exit", target.exit(), 1);
       const why = stage.pick({
         "7.2": /Not a migration stream/,
@@ -111,7 +111,7 @@ export const strangerDialogues: Dialogue[] = [
       const pair = await stage.pair({ capabilities: ["multifd"], target: { paused: true } });
       const stranger = await stage.stranger(pair.port);
       await blocked(stage, "target", pair.target);
-      stranger.leave();
+      stranger.disconnect();
       await stage.expect("exit", pair.target.exit(), 1);
       await stage.expect("why", pair.target.stderr(), /Failed to peek at channel/);
     },
