@@ -24,3 +24,22 @@ export type SettledState = Extract<
   VmState,
   "running" | "paused" | "suspended" | "io-error" | "panicked" | "stopped"
 >;
+
+/** States of a VM that a migration may be requested for; negotiation looks at the run state. */
+export const movableStates: readonly VmState[] = [
+  "running",
+  "paused",
+  "suspended",
+  "io-error",
+  "panicked",
+];
+
+/** States of a guest with a process that no migration holds: its run state decides between them. */
+export const settledStates: readonly SettledState[] = [
+  "running",
+  "paused",
+  "suspended",
+  "io-error",
+  "panicked",
+  "stopped",
+];

@@ -18,7 +18,20 @@ describe("blockers", () => {
       "source.runState",
       /into this host/,
     ],
-    ["io-error", { source: { runState: "io-error" } }, "run-state", "source.runState", /first/],
+    [
+      "a guest that has powered itself off",
+      { source: { runState: "shutdown" } },
+      "run-state",
+      "source.runState",
+      /start it on the other host/,
+    ],
+    [
+      "a run state that is not known",
+      { source: { runState: "brand-new" } },
+      "run-state",
+      "source.runState",
+      /leaves the run state/,
+    ],
     [
       "a migration under way",
       { source: { migrationStatus: "active" } },
@@ -145,6 +158,27 @@ describe("blockers", () => {
     expect(refuse(input)).toEqual([
       { code, field, message: expect.stringMatching(/./), cure: expect.stringMatching(cure) },
     ]);
+  });
+
+  it.each([
+    ["suspended", "10.0", "11.1", true],
+    ["suspended", "7.2", "10.0", false],
+    ["suspended", "10.0", "7.2", false],
+    ["io-error", "7.2", "10.0", true],
+    ["guest-panicked", "10.0", "10.0", true],
+    ["prelaunch", "10.0", "10.0", true],
+    ["internal-error", "10.0", "10.0", false],
+  ] as const)("%s from QEMU %s to %s: may move %s", (runState, from, to, may) => {
+    const input = { from, to, source: { runState } };
+    if (may) return expect(agree(input)).toBeDefined();
+    const message = `Expected a run state that can be migrated from QEMU ${from} to ${to}, got \`${runState}\``;
+    expect(refuse(input)).toContainEqual(
+      expect.objectContaining({
+        code: "run-state",
+        message,
+        cure: expect.stringMatching(/^[A-Z]/),
+      }),
+    );
   });
 
   it.each([

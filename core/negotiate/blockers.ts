@@ -1,5 +1,6 @@
-import type { SourceProbe } from "../protocol/probe.ts";
+import type { QemuVersion, SourceProbe } from "../protocol/probe.ts";
 import { isIdleStatus } from "../qemu/migration-status.ts";
+import { mayMove } from "../qemu/run-state.ts";
 import type { Blocker } from "./agreement.ts";
 import { cureOfBlockedReason } from "./blocked-reasons.ts";
 import { machineBlockers } from "./machine.ts";
@@ -8,29 +9,32 @@ import type { BothSides } from "./sides.ts";
 /** What the two sides themselves rule out, whatever the policy says. */
 export function findBlockers(sides: BothSides): Blocker[] {
   return [
-    ...stateBlockers(sides.source),
+    ...stateBlockers(sides),
     ...blockedReasons(sides.source),
     ...machineBlockers(sides),
     ...resourceBlockers(sides),
   ];
 }
 
-const runStateCures: Record<string, string> = {
+/** Of run states in which the guest is not at this host, or not yet. */
+const runStateCures: Readonly<Record<string, string>> = {
   inmigrate: "Wait until the migration into this host has ended",
   postmigrate:
     "The guest has been migrated already: find the host where it runs, and migrate it from there",
-  prelaunch: "Start the guest (`cont`) first",
   "finish-migrate": "Wait until the migration that is under way has ended",
 };
 
-function stateBlockers({ runState, migrationStatus }: SourceProbe): Blocker[] {
+function stateBlockers({ source, target }: BothSides): Blocker[] {
   const found: Blocker[] = [];
-  if (runState !== "running" && runState !== "paused") {
+  const { runState, migrationStatus } = source;
+  const versions = { source: source.qemu.version, target: target.qemu.version };
+  const verdict = mayMove(runState, versions);
+  if (!verdict.mayMove) {
     found.push({
       code: "run-state",
       field: "source.runState",
-      message: `Expected the guest to be running or paused, got \`${runState}\``,
-      cure: runStateCures[runState] ?? "Bring the guest to `running` or `paused` first",
+      message: `Expected a run state that can be migrated from QEMU ${shortVersion(versions.source)} to ${shortVersion(versions.target)}, got \`${runState}\``,
+      cure: runStateCures[runState] ?? capitalized(verdict.cure),
     });
   }
   if (!isIdleStatus(migrationStatus)) {
@@ -42,6 +46,14 @@ function stateBlockers({ runState, migrationStatus }: SourceProbe): Blocker[] {
     });
   }
   return found;
+}
+
+function shortVersion({ major, minor }: QemuVersion): string {
+  return `${major}.${minor}`;
+}
+
+function capitalized(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
 }
 
 function blockedReasons({ blockers }: SourceProbe): Blocker[] {
