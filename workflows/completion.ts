@@ -12,7 +12,8 @@ export function complete<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
   return {
     Confirm: {
       Type: "Task",
-      Comment: "The run grant went over the handover link; ends when the guest runs on the target",
+      Comment:
+        "Ends when the guest was seen on the target, or at once when the handover has failed",
       Resource: INVOKE_WITH_TOKEN,
       Arguments: signalPayload(refs, { signal: "target-arrived", phase: "confirm" }),
       TimeoutSeconds: 30,

@@ -7,6 +7,10 @@ export const failureCures: Readonly<Record<string, string>> = {
   "migration-cancelled": "none needed: it was asked for",
   "migration-failed":
     "read the message, which is QEMU's own; the timeline shows both sides; then try again",
+  "guest-shut-down": "none needed: the guest powered itself off; start it again if wanted",
+  "guest-panicked": "read the guest's console for the cause of the panic, then start it again",
+  "handover-failed":
+    "the target did not let the guest run: read the message and the timeline, correct the cause on the target's host, then try again",
   "command-failed":
     "read the message: an agent could not execute a command; correct that on its host, then try again",
   "states-timeout":

@@ -4,6 +4,7 @@ import { HostId, MigrationId, VmId } from "../id.ts";
 import { AckMode, Agreement } from "../negotiate/agreement.ts";
 import { MigrationPolicy } from "../negotiate/policy.ts";
 import { AckEvidence, FinalFigures, Progress } from "../protocol/event.ts";
+import { VmState } from "../vm-state.ts";
 
 /** In their order; the way back may begin after any of them. */
 export const forwardPhases = [
@@ -143,7 +144,6 @@ export const Prediction = z.strictObject({
 });
 export type Prediction = z.infer<typeof Prediction>;
 
-/** The record of one migration. */
 /** A time in which the guest stood still on the source before the switchover. Host clock, ms. */
 export const Standstill = z.strictObject({
   sinceMs: z.number(),
@@ -152,6 +152,19 @@ export const Standstill = z.strictObject({
 });
 export type Standstill = z.infer<typeof Standstill>;
 
+/** How many standstills the record keeps; the timeline has all of them. */
+export const STANDSTILLS_MAX = 20;
+
+/** Where the guest is after the end, and in which state. */
+export const EndState = z.strictObject({
+  host: HostId,
+  state: VmState,
+  /** QEMU's run state; absent without a process, or if it was never reported. */
+  runState: z.string().optional(),
+});
+export type EndState = z.infer<typeof EndState>;
+
+/** The record of one migration. */
 export const Migration = z.strictObject({
   id: MigrationId,
   vm: VmId,
@@ -192,12 +205,14 @@ export const Migration = z.strictObject({
   /** From STOP on the source to the guest's arrival on the target, by the source's clock, ms. */
   blackoutMs: z.number().nonnegative().optional(),
   /** When the guest stood still before the switchover, and why; the first 20 times. */
-  standstills: z.array(Standstill).max(20).optional(),
+  standstills: z.array(Standstill).max(STANDSTILLS_MAX).optional(),
   figures: FinalFigures.optional(),
   /** From spawning the target's QEMU to its QMP being usable, ms. */
   targetStartMs: z.number().nonnegative().optional(),
-  /** Where the guest runs after the end; absent while running and when unknown. */
+  /** Where the guest runs after the end; absent before it, and for a guest that does not run. */
   runningOn: HostId.optional(),
+  /** Where the guest is after the end; absent when nobody knows, or when no copy is left. */
+  endState: EndState.optional(),
   failure: Failure.optional(),
   cancelRequestedAt: instant.optional(),
   /** The migration that was started when this one gave up (ACK policy `proceed`). */

@@ -9,6 +9,7 @@ import {
   type MigrationEvent,
 } from "./migration-events.ts";
 import { PendingWrites } from "./pending-writes.ts";
+import { applyRunState } from "./run-states.ts";
 
 /**
  * Applies the effects of events in their order. Consecutive events of one migration are merged into
@@ -41,13 +42,16 @@ async function applyOther(
   event: Exclude<AgentEvent, MigrationEvent>,
   pending: PendingWrites,
 ): Promise<void> {
-  const { body } = event;
+  const { body, atMs, seq } = event;
+  const at = { host, atMs, seq };
   switch (body.type) {
     case "command.completed":
     case "command.failed":
       return applyAnswer(host, event, body, pending);
     case "guest.exited":
       await pending.write();
-      return applyGuestExit(host, body.vm, body.detail);
+      return applyGuestExit(at, body, pending);
+    case "guest.run-state":
+      return applyRunState(at, body, pending);
   }
 }

@@ -26,8 +26,8 @@ export async function applyAnswer(
   const answered = await answerCommand(body.commandId, host, answerOf(body));
   if (answered === undefined) return;
   const command = await checkResult(answered);
-  if (command.migrationId === undefined) return applyVmAnswer(command);
   const at = { atMs: event.atMs, host, seq: event.seq };
+  if (command.migrationId === undefined) return applyVmAnswer(command, at);
   await applyMigrationAnswer(command, command.migrationId, at, pending);
 }
 
@@ -57,12 +57,13 @@ async function applyMigrationAnswer(
   });
 }
 
-async function applyVmAnswer(command: StoredCommand): Promise<void> {
+async function applyVmAnswer(command: StoredCommand, at: EventKey): Promise<void> {
   const { verb, vm, host, error } = command;
   if (verb === "guest.start" || verb === "guest.adopt") {
     if (error === undefined) {
-      const { definition } = verbs[verb].result.parse(command.result);
-      return recordStarted(vm, host, definition);
+      const { definition, runState } = verbs[verb].result.parse(command.result);
+      const { atMs, seq } = at;
+      return recordStarted(vm, host, { definition, runState, atMs, seq });
     }
     await recordEnded(vm, host, { state: "failed", detail: `${error.code}: ${error.message}` });
     await admitByFreeMemory(host);

@@ -1,8 +1,11 @@
 import type { HostId, VmId } from "../../core/id.ts";
+import { type GuestEnd, type GuestExit, guestEndOf } from "../../core/vm-exit.ts";
 import { admitWaiting } from "../service/admit-waiting.ts";
-import { recordExited } from "../store/migration-events.ts";
+import type { EventKey } from "../store/keys.ts";
+import { recordExit } from "../store/migration-events.ts";
 import { findMigration } from "../store/migration-record.ts";
 import { findVm, recordEnded } from "../store/vms.ts";
+import type { PendingWrites } from "./pending-writes.ts";
 import { interrupt, raiseSignals } from "./signals.ts";
 
 /**
@@ -10,28 +13,34 @@ import { interrupt, raiseSignals } from "./signals.ts";
  * here: the migration is interrupted, and its way back observes both sides. The source's process may
  * exit once the source has completed.
  */
-export async function applyGuestExit(host: HostId, vm: VmId, detail: string): Promise<void> {
+export async function applyGuestExit(
+  { host, ...at }: EventKey,
+  { vm, ...exit }: GuestExit & { vm: VmId },
+  pending: PendingWrites,
+): Promise<void> {
   const known = await findVm(vm);
   if (known === undefined) return;
-  if (known.lockedBy === undefined) return recordExitOutside(host, vm, detail);
+  const end = guestEndOf(exit);
+  if (known.lockedBy === undefined) return recordExitOutside(host, vm, end);
   const migration = await findMigration(known.lockedBy);
   if (migration === undefined) return;
   const side = host === migration.source ? "source" : "target";
   if (host !== migration[side]) return;
+  const detail = { side, ...exit, detail: end.detail };
+  pending.addEntry(migration.id, { host, ...at }, { type: "guest.exited", detail });
   if (side === "source" && migration.sourceCompletedAtMs !== undefined) return;
-  const text = detail.slice(0, 2_000);
   // The migration may have ended since the VM was read, with the guest on this host.
-  if (!(await recordExited(migration.id, side, text))) return recordExitOutside(host, vm, text);
+  if (!(await recordExit(migration.id, side, end))) return recordExitOutside(host, vm, end);
   await interrupt(migration.id, {
     kind: "failed",
     at: new Date().toISOString(),
-    detail: `the ${side}'s QEMU process ended: ${text}`,
+    detail: `the ${side}'s QEMU process ended: ${end.detail}`,
   });
 }
 
 /** For a VM that no migration holds. Changes nothing when the VM has moved away. */
-async function recordExitOutside(host: HostId, vm: VmId, detail: string): Promise<void> {
-  await recordEnded(vm, host, { state: "failed", detail: detail.slice(0, 4_000) });
+async function recordExitOutside(host: HostId, vm: VmId, end: GuestEnd): Promise<void> {
+  await recordEnded(vm, host, end);
   await admitByFreeMemory(host);
 }
 

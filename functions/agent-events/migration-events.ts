@@ -9,6 +9,7 @@ import {
   type EventChange,
   isSideOf,
   recordRung,
+  recordStandstill,
 } from "../store/migration-events.ts";
 import { recordFailure } from "../store/migration-progress.ts";
 import type { Outcome } from "../store/signals.ts";
@@ -45,8 +46,8 @@ export async function applyMigrationEvents(
   if (first === undefined) return;
   const { migrationId: id, vm, epoch } = first.body;
   const emitter = { id, vm, epoch, host, side: sideOf(first.body) };
-  const effects = events.map((event) => effectOf(event.body, event.atMs));
-  if (!(await changeByEvents(emitter, effects))) return addHookEntries(emitter, events, pending);
+  const effects = events.map(effectOf);
+  if (!(await changeByEvents(emitter, effects))) return applyLate(emitter, events, pending);
   const now = new Date().toISOString();
   for (const [place, event] of events.entries()) {
     addToTimeline(host, event, pending);
@@ -58,15 +59,35 @@ export async function applyMigrationEvents(
   }
 }
 
-/** Hooks also run after the end: they get timeline entries and have no other effect. */
-async function addHookEntries(
+/** Events that may follow the end of their migration: hooks run later, figures come later. */
+const lateTypes: ReadonlySet<MigrationBody["type"]> = new Set([
+  "migration.hook",
+  "migration.handed-over",
+  "migration.standstill",
+]);
+
+async function applyLate(
   emitter: Emitter,
   events: MigrationEvent[],
   pending: PendingWrites,
 ): Promise<void> {
-  const hooks = events.filter(({ body }) => body.type === "migration.hook");
-  if (hooks.length === 0 || !(await isSideOf(emitter))) return;
-  for (const event of hooks) addToTimeline(emitter.host, event, pending);
+  const late = events.filter(({ body }) => lateTypes.has(body.type));
+  if (late.length === 0) return;
+  const effects = late.map(effectOf);
+  const isWritten = effects.some(({ first }) => Object.keys(first).length > 0)
+    ? await changeByEvents(emitter, effects, true)
+    : await isSideOf(emitter);
+  if (!isWritten) return;
+  for (const event of late) {
+    addToTimeline(emitter.host, event, pending);
+    if (event.body.type === "migration.standstill") await addStandstill(event.body);
+  }
+}
+
+async function addStandstill(body: MigrationBody & { type: "migration.standstill" }) {
+  const { migrationId, reason, sinceMs, untilMs } = body;
+  const end = untilMs === undefined ? {} : { untilMs };
+  await recordStandstill(migrationId, { reason, sinceMs, ...end });
 }
 
 function addToTimeline(
@@ -79,12 +100,21 @@ function addToTimeline(
   else pending.addEntry(body.migrationId, at, { type: body.type, detail: detailOf(body) });
 }
 
+const NOT_HANDED_OVER =
+  "the source has completed, and its agent did not hear that the guest has arrived on the target";
+
 /** Effects of an event beyond the record's fields, the signals and the timeline. */
 async function actOn(body: MigrationBody, outcome: Outcome, pending: PendingWrites): Promise<void> {
   const { migrationId: id } = body;
   switch (body.type) {
     case "migration.rung":
       return recordRung(id, ClimbedRung.parse(detailOf(body)));
+    case "migration.standstill":
+      return addStandstill(body);
+    case "migration.source-completed":
+      if (body.handedOver) return;
+      await pending.write();
+      return interrupt(id, { kind: "not-handed-over", at: outcome.at, detail: NOT_HANDED_OVER });
     case "migration.held":
       await pending.write();
       return permitHeldSource(id);
@@ -127,7 +157,7 @@ function sideOf(body: MigrationBody): "source" | "target" {
  * has converged and, where an ACK is expected, after the ACK. So STOP implies both, in case their own
  * events were lost with a restarted agent.
  */
-function effectOf(body: MigrationBody, atMs: number): Effect {
+function effectOf({ body, atMs, seq }: MigrationEvent): Effect {
   const nothing = { first: {}, newest: {}, signals: [] } as const;
   const acked = { ackEvidence: "implied", ackedAtMs: atMs };
   switch (body.type) {
@@ -151,8 +181,9 @@ function effectOf(body: MigrationBody, atMs: number): Effect {
       };
     case "migration.standstill":
     case "migration.restarted":
-    case "migration.run-refused":
       return { ...nothing, signals: [] };
+    case "migration.run-refused":
+      return { ...nothing, newest: { runRefused: body.message }, signals: [] };
     case "migration.handed-over":
       return body.blackoutMs === undefined
         ? { ...nothing, signals: [] }
@@ -190,7 +221,7 @@ function effectOf(body: MigrationBody, atMs: number): Effect {
       return {
         ...nothing,
         first: body.runState === "running" ? { targetRunningAtMs: atMs } : {},
-        newest: { arrivedAs: body.runState },
+        newest: { arrivedAs: body.runState, arrivedSeq: seq },
         signals: ["target-arrived"],
       };
     case "migration.failed":

@@ -71,8 +71,8 @@ const remove = createRoute({
   tags,
   summary: "Stop a guest, or remove the record of a VM that has ended",
   description:
-    "Of a running VM: asks the guest to stop; ask again as often as it takes. Of a VM that is " +
-    "`stopped` or `failed`: removes the record.",
+    "Of a VM with a QEMU process: asks the guest to stop; ask again as often as it takes. Of one " +
+    "whose process has ended: removes the record.",
   request: {
     ...byId,
     query: z.strictObject({

@@ -42,7 +42,7 @@ function cloudEntries(migration: StoredMigration): TimelineEntry[] {
     type,
     detail,
   });
-  const { status, runningOn, failure } = migration;
+  const { status, runningOn, endState, failure } = migration;
   return [
     entry(migration.createdAt, "migration.requested", {
       source: migration.source,
@@ -57,6 +57,6 @@ function cloudEntries(migration: StoredMigration): TimelineEntry[] {
       : [entry(migration.cancelRequestedAt, "cancel.requested", {})]),
     ...(migration.endedAt === undefined
       ? []
-      : [entry(migration.endedAt, "migration.ended", { status, runningOn, failure })]),
+      : [entry(migration.endedAt, "migration.ended", { status, runningOn, endState, failure })]),
   ];
 }

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { HostId, MigrationId, VmId } from "../../core/id.ts";
 import type { MigrationPolicy } from "../../core/negotiate/policy.ts";
+import { movableStates } from "../../core/vm-state.ts";
 import { Problem } from "../http/problem.ts";
 import { log } from "../runtime/log.ts";
 import { findHost } from "../store/hosts.ts";
@@ -68,8 +69,8 @@ export async function readParties({
     await startIfInterrupted(vm.lockedBy);
     throw vmLocked(vm);
   }
-  if (vm.state !== "running") {
-    throw new Problem("vm-not-running", `VM ${id} is ${vm.state}, not running`);
+  if (!movableStates.includes(vm.state)) {
+    throw new Problem("vm-not-running", `VM ${id} is ${vm.state}: it has no guest to be moved`);
   }
   const source = await findHost(vm.host);
   if (source === undefined) throw new Error(`Expected host ${vm.host} to exist`);

@@ -33,6 +33,7 @@ export function newMigration(
       phase: "admit",
       phases: [{ name: "admit", startedAt: at }],
       definition: vm.definition,
+      stateBefore: vm.state,
       queueUrls: { source: source.queueUrl, target: target.queueUrl },
       heldBytes: vm.heldBytes,
       decisions: [],

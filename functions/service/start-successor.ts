@@ -1,3 +1,4 @@
+import { movableStates } from "../../core/vm-state.ts";
 import { log } from "../runtime/log.ts";
 import { findHost } from "../store/hosts.ts";
 import { hashRequest } from "../store/idempotency.ts";
@@ -20,7 +21,8 @@ export async function startSuccessor(migration: StoredMigration): Promise<void> 
     findHost(migration.source),
     findHost(migration.target),
   ]);
-  if (vm?.state !== "running" || vm.lockedBy !== undefined || !source || !target) return;
+  if (!vm || !movableStates.includes(vm.state) || vm.lockedBy !== undefined) return;
+  if (!source || !target) return;
   const key = `successor-of-${migration.id}`;
   const bodyHash = hashRequest({ vm: vmId, target: target.id, policy: restart.policy });
   const successor = { id: restart.id, predecessor: migration.id };

@@ -6,6 +6,7 @@ import { findHost } from "../store/hosts.ts";
 import {
   createVm,
   findVmAndPast,
+  hasEnded,
   recordEnded,
   removeVm,
   type StoredVm,
@@ -59,7 +60,7 @@ export async function startVm(wanted: NewVm): Promise<StoredVm> {
 }
 
 /**
- * Asks a guest to stop, and returns its VM. Removes the record of a VM that has stopped or failed, and
+ * Asks a guest to stop, and returns its VM. Removes the record of a VM whose process has ended, and
  * returns undefined.
  *
  * @throws Problem vm-not-found, vm-locked, vm-unknown, vm-changed, host-unreachable
@@ -67,7 +68,7 @@ export async function startVm(wanted: NewVm): Promise<StoredVm> {
 export async function stopVm(id: VmId, mode: "powerdown" | "quit"): Promise<StoredVm | undefined> {
   const vm = await requireVm(id);
   if (vm.lockedBy !== undefined) throw vmLocked(vm);
-  if (vm.state === "stopped" || vm.state === "failed") {
+  if (hasEnded(vm)) {
     if (await removeVm(vm)) return undefined;
     throw vmChanged(id);
   }
@@ -94,6 +95,7 @@ function newVm({ id, host, definition }: NewVm, past: { epoch: number; commands:
     host,
     definition,
     state: "starting",
+    stateSince: now,
     epoch: past.epoch + 1,
     heldBytes: definition.memoryBytes,
     commands: past.commands + 1,

@@ -20,7 +20,7 @@ const SLOTS_PLACE = 6;
 
 /**
  * Writes a migration and takes the VM's lock with its new epoch, all or nothing. The lock is taken
- * only if the VM still is as it was read: running, on that host, with that epoch. Where both hosts
+ * only if the VM still is as it was read: in that state, on that host, with that epoch. Where both hosts
  * have room, the migration is admitted in the same transaction; otherwise it must wait for its turn.
  * Returns what was written.
  */
@@ -56,15 +56,16 @@ function creationWrites(made: NewMigration, migration: StoredMigration) {
     write.put(keys.vmMigration(migration.vm, migration.id)),
     write.update({
       key: keys.vm(migration.vm),
-      update: "SET #lockedBy = :id, #epoch = :epoch, #state = :migrating, #updatedAt = :now",
+      update:
+        "SET #lockedBy = :id, #epoch = :epoch, #state = :migrating, #stateSince = :now, #updatedAt = :now",
       condition:
-        "#state = :running AND attribute_not_exists(#lockedBy) AND #host = :source AND #epoch = :before",
+        "#state = :stateBefore AND attribute_not_exists(#lockedBy) AND #host = :source AND #epoch = :before",
       values: {
         ":id": migration.id,
         ":epoch": migration.epoch,
         ":before": migration.epoch - 1,
         ":migrating": "migrating",
-        ":running": "running",
+        ":stateBefore": migration.stateBefore,
         ":source": migration.source,
         ":now": migration.createdAt,
       },
@@ -93,11 +94,11 @@ export async function withdrawMigration(made: NewMigration): Promise<boolean> {
     write.delete(keys.vmMigration(migration.vm, migration.id)),
     write.update({
       key: keys.vm(migration.vm),
-      update: "SET #state = :running, #updatedAt = :now REMOVE #lockedBy",
+      update: "SET #state = :before, #stateSince = :now, #updatedAt = :now REMOVE #lockedBy",
       condition: "#lockedBy = :id",
       values: {
         ":id": migration.id,
-        ":running": "running",
+        ":before": migration.stateBefore,
         ":now": new Date().toISOString(),
       },
     }),

@@ -1,51 +1,63 @@
-import type { MigrationId } from "../../core/id.ts";
-import { allPhases, type Failure, type MigrationStatus } from "../../core/migration/migration.ts";
+import type { HostId, MigrationId } from "../../core/id.ts";
+import {
+  allPhases,
+  type EndState,
+  type Failure,
+  type MigrationStatus,
+} from "../../core/migration/migration.ts";
+import type { GuestEnd } from "../../core/vm-exit.ts";
+import type { VmState } from "../../core/vm-state.ts";
 import { keys } from "./keys.ts";
 import type { StoredMigration } from "./migration-record.ts";
 import { releaseSlot } from "./slots.ts";
 import { transact, updateIf, write } from "./table.ts";
 
+/** A guest that has arrived, as its host reported it last. */
+export type Arrived = {
+  state: VmState;
+  /** Absent for a guest whose process has ended since, or that was never reported. */
+  runState?: string | undefined;
+  reason?: string | undefined;
+  /** Number of the host's event that reported it. */
+  seq?: number | undefined;
+};
+
 /**
- * Writes the end of a migration whose guest runs on the target: the record, the VM's host, the lock
- * and both hosts' slots change together. False when the migration has ended before.
+ * Writes the end of a migration whose guest has arrived on the target: the record, the VM's host and
+ * state, the lock and both hosts' slots change together. False when the migration has ended before,
+ * or the target has reported a change since it was read.
  *
  * A migration with slots has no queue entry, or a stale one that `removeFromQueues` removes
  * later.
  */
-export async function endCompleted(migration: StoredMigration): Promise<boolean> {
+export async function endCompleted(migration: StoredMigration, arrived: Arrived): Promise<boolean> {
   const { id, target, heldBytes } = migration;
   const nowMs = Date.now();
   const now = new Date(nowMs).toISOString();
   const phases = allPhases(migration.phases, migration, nowMs);
+  const runs = arrived.state === "running";
+  const seen = unchanged(migration, "target");
   const failed = await transact([
     write.update({
       key: keys.migration(id),
-      update:
-        "SET #status = :completed, #phase = :phase, #phases = :phases, #runningOn = :target, #endedAt = :now, #updatedAt = :now, #slots = :released REMOVE #failure",
-      condition: "#status = :running AND #slots = :held",
+      update: `SET #status = :completed, #phase = :phase, #phases = :phases, #endState = :endState, #endedAt = :now, #updatedAt = :now, #slots = :released${runs ? ", #runningOn = :target" : ""} REMOVE #failure`,
+      condition: `#status = :running AND #slots = :held AND ${seen.condition}`,
       values: {
         ":completed": "completed",
         ":phase": phases.at(-1)?.name ?? migration.phase,
         ":phases": phases,
         ":running": "running",
-        ":target": target,
+        ":endState": endState(target, arrived),
         ":now": now,
         ":held": "held",
         ":released": "released",
+        ...(runs ? { ":target": target } : {}),
+        ...seen.values,
       },
     }),
     write.update({
       key: keys.vm(migration.vm),
-      update:
-        "SET #host = :target, #state = :running, #heldBytes = :bytes, #updatedAt = :now REMOVE #lockedBy, #detail",
-      condition: "#lockedBy = :id",
-      values: {
-        ":target": target,
-        ":running": "running",
-        ":bytes": heldBytes,
-        ":now": now,
-        ":id": id,
-      },
+      ...vmAt(target, arrived, now, migration),
     }),
     releaseSlot(migration, "outgoing", heldBytes),
     releaseSlot(migration, "incoming", 0),
@@ -54,14 +66,68 @@ export async function endCompleted(migration: StoredMigration): Promise<boolean>
   return failed.length === 0;
 }
 
+/** The guest's own state and run state, without the fields that only the VM's record has. */
+function endState(host: HostId, { state, runState }: Arrived): EndState {
+  return { host, state, ...(runState === undefined ? {} : { runState }) };
+}
+
+/** Nothing new was reported by that side since the record was read. */
+function unchanged(migration: StoredMigration, side: "source" | "target") {
+  const seq = migration[`${side}RunState`]?.seq;
+  const exit = migration[`${side}Exit`];
+  return {
+    condition: `${seq === undefined ? `attribute_not_exists(#${side}RunState)` : `#${side}RunState.#seq = :seq`} AND ${exit === undefined ? "attribute_not_exists" : "attribute_exists"}(#${side}Exit)`,
+    values: seq === undefined ? {} : { ":seq": seq },
+  };
+}
+
+/**
+ * The VM's update at the end: the guest is on that host, the lock is released. What the VM's record
+ * knows of the guest's run state is kept if the guest is where it was and nothing newer was reported.
+ */
+function vmAt(host: HostId, guest: Arrived, now: string, migration: StoredMigration) {
+  const { state, runState, reason, seq } = guest;
+  const isSeen = seq !== undefined;
+  const seen = isSeen ? ", #runStateFrom = :host, #runStateSeq = :seq" : "";
+  const removed = ["#lockedBy"];
+  if (isSeen || host === migration.target) {
+    if (runState === undefined) removed.push("#runState");
+    if (reason === undefined) removed.push("#detail");
+    if (!isSeen) removed.push("#runStateFrom", "#runStateSeq");
+  }
+  return {
+    update: `SET #host = :host, #state = :state, #stateSince = :now, #updatedAt = :now${runState === undefined ? "" : ", #runState = :runState"}${seen}${reason === undefined ? "" : ", #detail = :detail"} REMOVE ${removed.join(", ")}`,
+    condition: "#lockedBy = :id",
+    values: {
+      ":host": host,
+      ":state": state,
+      ":now": now,
+      ":id": migration.id,
+      ...(runState === undefined ? {} : { ":runState": runState }),
+      ...(isSeen ? { ":seq": seq } : {}),
+      ...(reason === undefined ? {} : { ":detail": reason }),
+    },
+  };
+}
+
+/** What becomes of the VM when its migration did not complete. */
+export type VmAfter =
+  | ({ place: "source" } & Arrived)
+  /** No copy is left: the source's process has ended. */
+  | { place: "none"; end: GuestEnd }
+  /** Keeps the lock, so that nothing is done to the VM. */
+  | { place: "unknown" };
+
 export type NotCompleted = {
   status: Exclude<MigrationStatus, "running" | "completed">;
   failure: Failure;
-  /** What becomes of the VM. `unknown` keeps the lock, so that nothing is done to it. */
-  vm: "runs-on-source" | "lost" | "unknown";
+  vm: VmAfter;
 };
 
-/** Writes the end of a migration that did not complete. False when it has ended before. */
+/**
+ * Writes the end of a migration that did not complete. False when it has ended before, or the source
+ * has reported a change since it was read.
+ */
 export async function endNotCompleted(
   migration: StoredMigration,
   end: NotCompleted,
@@ -70,11 +136,14 @@ export async function endNotCompleted(
   const now = new Date().toISOString();
   const held = migration.slots === "held";
   const phase = { name: "end", startedAt: now };
+  const at = endStateOf(source, end.vm);
+  const runs = end.vm.place === "source" && end.vm.state === "running";
+  const seen = unchanged(migration, "source");
   const failed = await transact([
     write.update({
       key: keys.migration(id),
-      update: `SET #status = :status, #failure = :failure, #phase = :end, #phases = list_append(#phases, :phase), #endedAt = :now, #updatedAt = :now, #slots = :released${end.vm === "runs-on-source" ? ", #runningOn = :source" : ""}`,
-      condition: `#status = :running AND ${held ? "#slots = :held" : "attribute_not_exists(#slots)"}`,
+      update: `SET #status = :status, #failure = :failure, #phase = :end, #phases = list_append(#phases, :phase), #endedAt = :now, #updatedAt = :now, #slots = :released${at === undefined ? "" : ", #endState = :endState"}${runs ? ", #runningOn = :source" : ""}`,
+      condition: `#status = :running AND ${held ? "#slots = :held" : "attribute_not_exists(#slots)"} AND ${seen.condition}`,
       values: {
         ":status": end.status,
         ":failure": end.failure,
@@ -84,7 +153,9 @@ export async function endNotCompleted(
         ":now": now,
         ":released": "released",
         ...(held ? { ":held": "held" } : {}),
-        ...(end.vm === "runs-on-source" ? { ":source": source } : {}),
+        ...(at === undefined ? {} : { ":endState": at }),
+        ...(runs ? { ":source": source } : {}),
+        ...seen.values,
       },
     }),
     write.update({ key: keys.vm(migration.vm), ...vmAfter(migration, end, now) }),
@@ -93,41 +164,47 @@ export async function endNotCompleted(
     // Memory that may be in use is not released: on `unknown` a person frees the target's.
     ...(held
       ? [
-          releaseSlot(migration, "outgoing", end.vm === "lost" ? heldBytes : 0),
-          releaseSlot(migration, "incoming", end.vm === "unknown" ? 0 : heldBytes),
+          releaseSlot(migration, "outgoing", end.vm.place === "none" ? heldBytes : 0),
+          releaseSlot(migration, "incoming", end.vm.place === "unknown" ? 0 : heldBytes),
         ]
       : []),
   ]);
   return failed.length === 0;
 }
 
-function vmAfter(migration: StoredMigration, end: NotCompleted, now: string) {
-  const values = { ":id": migration.id, ":now": now };
+/** Absent when nobody knows where the guest is, and for a guest that was lost. */
+function endStateOf(source: HostId, vm: VmAfter): EndState | undefined {
+  if (vm.place === "source") return endState(source, vm);
+  if (vm.place === "none" && vm.end.state !== "failed")
+    return { host: source, state: vm.end.state };
+  return undefined;
+}
+
+function vmAfter(migration: StoredMigration, { vm, failure }: NotCompleted, now: string) {
+  const { id, source } = migration;
   const condition = "#lockedBy = :id";
-  switch (end.vm) {
-    case "runs-on-source":
-      return {
-        update: "SET #state = :state, #updatedAt = :now REMOVE #lockedBy",
-        condition,
-        values: { ...values, ":state": "running" },
-      };
-    case "lost":
+  switch (vm.place) {
+    case "source":
+      return vmAt(source, vm, now, migration);
+    case "none":
       return {
         update:
-          "SET #state = :state, #detail = :detail, #heldBytes = :none, #updatedAt = :now REMOVE #lockedBy",
+          "SET #state = :state, #stateSince = :now, #detail = :detail, #heldBytes = :none, #updatedAt = :now REMOVE #lockedBy, #runState",
         condition,
         values: {
-          ...values,
-          ":state": "failed",
-          ":detail": end.failure.message,
+          ":id": id,
+          ":now": now,
+          ":state": vm.end.state,
+          ":detail": vm.end.detail,
           ":none": 0,
         },
       };
     case "unknown":
       return {
-        update: "SET #state = :state, #detail = :detail, #updatedAt = :now",
+        update:
+          "SET #state = :state, #stateSince = :now, #detail = :detail, #updatedAt = :now REMOVE #runState",
         condition,
-        values: { ...values, ":state": "unknown", ":detail": end.failure.message },
+        values: { ":id": id, ":now": now, ":state": "unknown", ":detail": failure.message },
       };
   }
 }
@@ -178,7 +255,7 @@ export async function reopenUnknown(migration: StoredMigration): Promise<boolean
     }),
     write.update({
       key: keys.vm(migration.vm),
-      update: "SET #state = :migrating, #updatedAt = :now REMOVE #detail",
+      update: "SET #state = :migrating, #stateSince = :now, #updatedAt = :now REMOVE #detail",
       condition: "#lockedBy = :id AND #state = :unknown",
       values: { ":migrating": "migrating", ":unknown": "unknown", ":id": id, ":now": now },
     }),

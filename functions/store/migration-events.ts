@@ -1,7 +1,11 @@
 /** What agents' events and answers write into the record of a running migration. */
 import type { ClimbedRung } from "../../core/convergence/ladder.ts";
+import { TableBusy } from "../../core/errors.ts";
 import type { HostId, MigrationId, VmId } from "../../core/id.ts";
+import { STANDSTILLS_MAX, type Standstill } from "../../core/migration/migration.ts";
+import type { GuestEnd } from "../../core/vm-exit.ts";
 import { keys } from "./keys.ts";
+import { readMigration } from "./migration-record.ts";
 import { updateRunning } from "./migration-update.ts";
 import { getItem, updateIf } from "./table.ts";
 
@@ -25,8 +29,14 @@ export type Emitter = {
 /**
  * Writes the changes of several events, oldest first, in one update. False, and nothing written, when
  * the host is not that side of the migration, the epoch differs, or the migration has ended.
+ *
+ * @param whenEnded the events may also come after the end
  */
-export async function changeByEvents(emitter: Emitter, changes: EventChange[]): Promise<boolean> {
+export async function changeByEvents(
+  emitter: Emitter,
+  changes: EventChange[],
+  whenEnded = false,
+): Promise<boolean> {
   const oldestWins = changes.map(({ first }) => first).reverse();
   const first = Object.assign({}, ...oldestWins) as EventChange["first"];
   const newest = Object.assign({}, ...changes.map((change) => change.newest));
@@ -38,12 +48,12 @@ export async function changeByEvents(emitter: Emitter, changes: EventChange[]): 
   return updateIf({
     key: keys.migration(emitter.id),
     update: `SET ${[...sets, "#updatedAt = :now"].join(", ")}`,
-    condition: "#status = :running AND #epoch = :epoch AND #vm = :vm AND #side = :host",
+    condition: `${whenEnded ? "" : "#status = :running AND "}#epoch = :epoch AND #vm = :vm AND #side = :host`,
     names: { "#side": emitter.side },
     values: {
       ...Object.fromEntries(values.map(([name, value]) => [`:${name}`, value])),
       ":now": new Date().toISOString(),
-      ":running": "running",
+      ...(whenEnded ? {} : { ":running": "running" }),
       ":epoch": emitter.epoch,
       ":vm": emitter.vm,
       ":host": emitter.host,
@@ -107,14 +117,57 @@ export async function recordRung(id: MigrationId, climbed: ClimbedRung): Promise
   });
 }
 
+/** How often a standstill is tried to be written while others write. */
+const STANDSTILL_TRIES_MAX = 3;
+
+/**
+ * Records a standstill, or the end of one, in a running or ended migration. Repeated, it changes
+ * nothing.
+ *
+ * @throws TableBusy when other writers changed the standstills each time
+ */
+export async function recordStandstill(id: MigrationId, one: Standstill): Promise<void> {
+  for (let attempt = 1; attempt <= STANDSTILL_TRIES_MAX; attempt += 1) {
+    const { standstills = [] } = await readMigration(id);
+    const place = standstills.findIndex(({ sinceMs }) => sinceMs === one.sinceMs);
+    if (place !== -1) return endStandstill(id, place, one);
+    if (standstills.length >= STANDSTILLS_MAX) return;
+    const isFirst = standstills.length === 0;
+    const isWritten = await updateIf({
+      key: keys.migration(id),
+      update: "SET #standstills = list_append(if_not_exists(#standstills, :none), :one)",
+      condition: isFirst ? "attribute_not_exists(#standstills)" : "size(#standstills) = :size",
+      values: {
+        ":none": [],
+        ":one": [one],
+        ...(isFirst ? {} : { ":size": standstills.length }),
+      },
+    });
+    if (isWritten) return;
+  }
+  throw new TableBusy(`Failed to write a standstill of ${id}`);
+}
+
+/** The end of the standstill at that place of the list, which only grows. */
+async function endStandstill(id: MigrationId, place: number, { sinceMs, untilMs }: Standstill) {
+  if (untilMs === undefined) return;
+  const end = `#standstills[${place}].#untilMs`;
+  await updateIf({
+    key: keys.migration(id),
+    update: `SET ${end} = if_not_exists(${end}, :until)`,
+    condition: `#standstills[${place}].#sinceMs = :since`,
+    values: { ":until": untilMs, ":since": sinceMs },
+  });
+}
+
 /** Records how a side's QEMU process ended. False when the migration has ended before. */
-export async function recordExited(
+export async function recordExit(
   id: MigrationId,
   side: "source" | "target",
-  detail: string,
+  end: GuestEnd,
 ): Promise<boolean> {
   return updateRunning(id, {
-    set: `#${side}Exited = if_not_exists(#${side}Exited, :detail)`,
-    values: { ":detail": detail },
+    set: `#${side}Exit = if_not_exists(#${side}Exit, :end)`,
+    values: { ":end": end },
   });
 }

@@ -9,6 +9,9 @@ import { AckEvidence } from "../../core/protocol/event.ts";
 import { Observation } from "../../core/protocol/observation.ts";
 import { VfioDevice } from "../../core/protocol/probe.ts";
 import { VmDefinition } from "../../core/vm.ts";
+import { GuestEnd } from "../../core/vm-exit.ts";
+import { SeenRunState } from "../../core/vm-run-state.ts";
+import { VmState } from "../../core/vm-state.ts";
 import { keys } from "./keys.ts";
 import { type Listed, type Page, pageOf } from "./page.ts";
 import { getItem, getItems, queryItems } from "./table.ts";
@@ -44,8 +47,17 @@ const StoredMigration = z.object({
   /** Memory of the guest: held on both hosts while it moves. */
   heldBytes: z.int().nonnegative(),
   slots: z.enum(["held", "released"]).optional(),
+  /** The VM's state when its lock was taken. */
+  stateBefore: VmState.default("running"),
   /** The guest's run state before the switchover: the one in which it must arrive. */
   runStateBefore: z.string().optional(),
+  /** The newest run state that each side's host reported of the guest itself. */
+  sourceRunState: SeenRunState.optional(),
+  targetRunState: SeenRunState.optional(),
+  /** Number of the event by which the guest has arrived: later run states are newer. */
+  arrivedSeq: z.int().optional(),
+  /** QEMU's words when it refused last to run the guest on the target. */
+  runRefused: z.string().optional(),
   /** Boot id of the target's host when its QEMU was prepared. */
   targetBootId: z.string().optional(),
   ackEvidence: AckEvidence.optional(),
@@ -56,9 +68,9 @@ const StoredMigration = z.object({
   sourceFailure: z.string().optional(),
   targetFailure: z.string().optional(),
   /** How the target's QEMU process ended while the migration was under way. */
-  targetExited: z.string().optional(),
+  targetExit: GuestEnd.optional(),
   /** How the source's QEMU process ended before the source had completed. */
-  sourceExited: z.string().optional(),
+  sourceExit: GuestEnd.optional(),
   /** How often the permit was sent: each time with a command id of its own. */
   permits: z.int().positive().optional(),
   heldAtMs: z.number().optional(),

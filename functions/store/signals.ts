@@ -38,7 +38,7 @@ export type Outcome = z.infer<typeof Outcome>;
 export type RaisedSignal = { name: string; outcome: Outcome };
 
 const Interrupt = z.object({
-  kind: z.enum(["cancelled", "failed", "waived"]),
+  kind: z.enum(["cancelled", "failed", "waived", "not-handed-over"]),
   at: z.string(),
   detail: z.string(),
 });
@@ -56,6 +56,7 @@ const interruptErrors = {
   cancelled: "MigrationCancelled",
   failed: "MigrationFailed",
   waived: "AckWaived",
+  "not-handed-over": "HandoverFailed",
 } as const;
 
 /** How a wait ends. A wait without a settlement is still open. */

@@ -1,6 +1,9 @@
 import { z } from "zod";
-import type { HostId, VmId } from "../../core/id.ts";
+import { TableBusy } from "../../core/errors.ts";
+import { HostId, type VmId } from "../../core/id.ts";
+import { vmStateOf } from "../../core/qemu/run-state.ts";
 import { Vm, type VmDefinition } from "../../core/vm.ts";
+import type { GuestEnd } from "../../core/vm-exit.ts";
 import { keys } from "./keys.ts";
 import { type Page, pageOf } from "./page.ts";
 import { getItem, getItems, transact, updateIf, updateItem, write } from "./table.ts";
@@ -11,6 +14,9 @@ const StoredVm = z.object({
   heldBytes: z.int().nonnegative(),
   /** Commands sent for this VM outside of migrations. */
   commands: z.int().nonnegative(),
+  /** The host that reported the run state, and the number of its event. */
+  runStateFrom: HostId.optional(),
+  runStateSeq: z.int().nonnegative().optional(),
 });
 export type StoredVm = z.infer<typeof StoredVm>;
 
@@ -84,48 +90,84 @@ export async function takeCommandNumber(id: VmId): Promise<StoredVm | undefined>
   return item === undefined ? undefined : StoredVm.parse(item);
 }
 
-/** Records that the guest runs, with the definition that the agent started: machine type resolved. */
-export async function recordStarted(
-  id: VmId,
-  host: HostId,
-  definition: VmDefinition,
-): Promise<void> {
-  await updateIf({
-    key: keys.vm(id),
-    update: "SET #state = :running, #definition = :definition, #updatedAt = :now REMOVE #detail",
-    condition: "#state = :starting AND #host = :host AND attribute_not_exists(#lockedBy)",
+/** How often the answer to a start is written while events of the same guest are. */
+const STARTED_TRIES_MAX = 3;
+
+/** What a host answered to the start or the adoption of a guest, with its event's time and number. */
+export type Started = {
+  /** As the agent started it: with the machine type resolved. */
+  definition: VmDefinition;
+  runState?: string | undefined;
+  atMs: number;
+  seq: number;
+};
+
+/**
+ * Records the answer to a start. A run state that an event of this host reported before is kept: it
+ * is at least as new. Without any the guest is not called running.
+ *
+ * @throws TableBusy when the VM's record changed each time
+ */
+export async function recordStarted(id: VmId, host: HostId, started: Started): Promise<void> {
+  for (let attempt = 1; attempt <= STARTED_TRIES_MAX; attempt += 1) {
+    const vm = await findVm(id);
+    if (vm?.state !== "starting" || vm.host !== host || vm.lockedBy !== undefined) return;
+    if (await writeStarted(vm, started)) return;
+  }
+  throw new TableBusy(`Failed to write the start of ${id}: its record keeps changing`);
+}
+
+async function writeStarted(vm: StoredVm, started: Started): Promise<boolean> {
+  const { definition, atMs, seq } = started;
+  const known = vm.runStateFrom === vm.host ? vm.runStateSeq : undefined;
+  const runState = known === undefined ? started.runState : vm.runState;
+  const isNew = known === undefined && runState !== undefined;
+  const isUnreported = runState === undefined;
+  return updateIf({
+    key: keys.vm(vm.id),
+    update: `SET #state = :state, #stateSince = :since, #definition = :definition, #updatedAt = :now${isNew ? ", #runState = :runState, #runStateFrom = :host, #runStateSeq = :seq" : ""}${isUnreported ? ", #detail = :detail" : ""}`,
+    condition: `#state = :starting AND #host = :host AND attribute_not_exists(#lockedBy) AND ${known === undefined ? "attribute_not_exists(#runStateSeq)" : "#runStateSeq = :known"}`,
     values: {
-      ":running": "running",
+      ":state": isUnreported ? "paused" : vmStateOf(runState),
+      ":since": new Date(atMs).toISOString(),
       ":starting": "starting",
       ":definition": definition,
-      ":host": host,
+      ":host": vm.host,
       ":now": new Date().toISOString(),
+      ...(isNew ? { ":runState": runState, ":seq": seq } : {}),
+      ...(known === undefined ? {} : { ":known": known }),
+      ...(isUnreported ? { ":detail": "its host has not reported its run state" } : {}),
     },
   });
 }
 
 /**
- * Records that the guest has ended on that host, and releases its memory. Changes nothing for a VM
- * that has moved away, or that a migration holds: then both sides of the migration are observed.
+ * Records that the guest's process has ended on that host, and releases its memory. Changes nothing
+ * for a VM that has moved away, or that a migration holds: then both sides of the migration are
+ * observed.
  */
 export async function recordEnded(
   id: VmId,
   host: HostId,
-  end: { state: "stopped" | "failed"; detail?: string },
+  end: { state: GuestEnd["state"]; detail?: string },
 ): Promise<StoredVm | undefined> {
   const vm = await findVm(id);
   if (vm === undefined || vm.host !== host) return undefined;
-  if (vm.lockedBy !== undefined || vm.state === "unknown" || vm.state === "stopped") return vm;
+  if (vm.lockedBy !== undefined || vm.state === "unknown") return vm;
+  // A guest that ended itself stays so when its end is reported once more.
+  if (hasEnded(vm) && vm.state !== "failed") return vm;
+  const now = new Date().toISOString();
+  const isChanged = vm.state !== end.state;
   await transact([
     write.update({
       key: keys.vm(id),
-      update: `SET #state = :state, #heldBytes = :none, #updatedAt = :now${end.detail === undefined ? " REMOVE #detail" : ", #detail = :detail"}`,
+      update: `SET #state = :state, #heldBytes = :none, #updatedAt = :now${isChanged ? ", #stateSince = :now" : ""}${end.detail === undefined ? "" : ", #detail = :detail"} REMOVE #runState${end.detail === undefined ? ", #detail" : ""}`,
       condition:
         "#host = :host AND attribute_not_exists(#lockedBy) AND #state = :before AND #heldBytes = :held",
       values: {
         ":state": end.state,
         ":none": 0,
-        ":now": new Date().toISOString(),
+        ":now": now,
         ":host": host,
         ":before": vm.state,
         ":held": vm.heldBytes,
@@ -141,12 +183,20 @@ export async function recordEnded(
   return vm;
 }
 
+/**
+ * Whether the guest's process has ended, by the record: its memory is released. A VM may be `stopped`
+ * with a process, when QEMU was started with `-no-shutdown`.
+ */
+export function hasEnded({ heldBytes }: StoredVm): boolean {
+  return heldBytes === 0;
+}
+
 /** Removes the VM of a guest that has ended; false when the guest has not ended. */
 export async function removeVm(vm: StoredVm): Promise<boolean> {
   const failed = await transact([
     write.delete(keys.vm(vm.id), {
-      condition: "#state IN (:stopped, :failed) AND attribute_not_exists(#lockedBy)",
-      values: { ":stopped": "stopped", ":failed": "failed" },
+      condition: "#heldBytes = :none AND attribute_not_exists(#lockedBy)",
+      values: { ":none": 0 },
     }),
     write.put({ ...keys.vmPast(vm.id), epoch: vm.epoch, commands: vm.commands }),
   ]);

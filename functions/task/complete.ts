@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { StaleMigration } from "../../core/errors.ts";
+import { RetryableError, StaleMigration } from "../../core/errors.ts";
 import { MigrationId } from "../../core/id.ts";
 import { task } from "../runtime/task.ts";
 import { admitWaiting } from "../service/admit-waiting.ts";
@@ -7,25 +7,23 @@ import { learnLoadTime } from "../service/learn-load-time.ts";
 import { endCompleted } from "../store/migration-ending.ts";
 import { readMigration, type StoredMigration } from "../store/migration-record.ts";
 import { recordEnded } from "../store/vms.ts";
+import { exitAtTarget, guestAtTarget } from "./settled-guest.ts";
 
 const CompleteInput = z.object({ migrationId: MigrationId });
 
+/** An admission or an event of the target can change the record between reading and writing it. */
+const ATTEMPTS_MAX = 3;
+
 /**
- * Workflow task for a guest that runs on the target: writes the end, releases the lock and the slots,
- * and admits migrations that waited for them.
+ * Workflow task for a guest that was seen on the target: writes the end, releases the lock and the
+ * slots, and admits migrations that waited for them.
  *
  * @throws StaleMigration when the migration has ended in another way
+ * @throws RetryableError when nothing in the record shows that the guest has arrived
  */
 export const handler = task(async (event): Promise<{ status: "completed" }> => {
   const { migrationId } = CompleteInput.parse(event);
-  const migration = await readMigration(migrationId);
-  const ended = migration.status === "running" && (await endCompleted(migration));
-  if (!ended) {
-    const { status } = await readMigration(migrationId);
-    if (status !== "completed") {
-      throw new StaleMigration(`Failed to complete ${migrationId}: it is ${status}`);
-    }
-  }
+  const migration = await writeEnd(migrationId);
   await Promise.all([
     admitWaiting([migration.source, migration.target]),
     recordOutcome(await readMigration(migrationId)),
@@ -33,11 +31,32 @@ export const handler = task(async (event): Promise<{ status: "completed" }> => {
   return { status: "completed" };
 });
 
+async function writeEnd(id: MigrationId): Promise<StoredMigration> {
+  for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt += 1) {
+    const migration = await readMigration(id);
+    const { status } = migration;
+    if (status === "completed") return migration;
+    if (status !== "running") throw new StaleMigration(`Failed to complete ${id}: it is ${status}`);
+    requireArrival(migration);
+    if (await endCompleted(migration, guestAtTarget(migration))) return migration;
+  }
+  throw new RetryableError(`Failed to complete ${id}: its record keeps changing`);
+}
+
+/** Permission to run is not running: the target's agent must have seen the guest. */
+function requireArrival({ id, target, arrivedAs, decisions }: StoredMigration): void {
+  if (arrivedAs !== undefined || decisions.at(-1)?.action === "complete") return;
+  throw new RetryableError(
+    `Failed to complete ${id}: ${target} has not reported the guest's arrival, and no decision of the way back replaces it`,
+  );
+}
+
 /** Learns from the migration, and records the exit of a target that ended since. Idempotent. */
 async function recordOutcome(migration: StoredMigration): Promise<void> {
-  const { targetExited: detail, vm, target } = migration;
+  const { vm, target } = migration;
+  const exit = exitAtTarget(migration);
   await Promise.all([
     migration.prediction?.errorMs === undefined ? learnLoadTime(migration) : undefined,
-    detail === undefined ? undefined : recordEnded(vm, target, { state: "failed", detail }),
+    exit === undefined ? undefined : recordEnded(vm, target, exit),
   ]);
 }

@@ -10,18 +10,30 @@ import { readMigration, type StoredMigration } from "../store/migration-record.t
 import { recordEnded } from "../store/vms.ts";
 import { endingOf } from "./ending.ts";
 
+/** Whatever comes becomes a text of bounded length: the end must be written, whatever the workflow caught. */
+const text = (missing: string, lengthMax: number) =>
+  z
+    .unknown()
+    .optional()
+    .transform((value): string => {
+      if (value === undefined || value === null || value === "") return missing;
+      const written = typeof value === "string" ? value : (JSON.stringify(value) ?? missing);
+      return written.slice(0, lengthMax);
+    });
+
 const EndInput = z.object({
   migrationId: MigrationId,
-  action: z.enum(["end", "lost", "freeze"]),
-  reason: z.string(),
+  /** An action that nobody knows touches nothing. */
+  action: z.enum(["end", "lost", "freeze"]).catch("freeze"),
+  reason: text("the workflow gave no reason", 4_000),
   /** Error name and cause of the first failure, as in ASL. */
-  error: z.string().default("MigrationFailed"),
-  cause: z.string().default(""),
+  error: text("MigrationFailed", 200),
+  cause: text("", 8_000),
 });
 
 export type EndOutput = { status: MigrationStatus; code: string; message: string };
 
-/** Only an admission can change the record between reading and writing it. */
+/** An admission or an event of the source can change the record between reading and writing it. */
 const ATTEMPTS_MAX = 3;
 
 /**
@@ -47,8 +59,8 @@ export const handler = task(async (event): Promise<EndOutput> => {
 
 /** Records the exit of a source process that ended while the end was written. */
 async function recordSourceExit(id: MigrationId): Promise<void> {
-  const { vm, source, sourceExited: detail } = await readMigration(id);
-  if (detail !== undefined) await recordEnded(vm, source, { state: "failed", detail });
+  const { vm, source, sourceExit } = await readMigration(id);
+  if (sourceExit !== undefined) await recordEnded(vm, source, sourceExit);
 }
 
 function output(

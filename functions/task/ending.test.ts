@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { guestEndOf } from "../../core/vm-exit.ts";
 import type { StoredMigration } from "../store/migration-record.ts";
 import { endingOf } from "./ending.ts";
 
@@ -14,8 +15,11 @@ const ending = (cause: string) =>
 
 it("is a loss when the source's process has ended, although no side was observed", () => {
   const request = { action: "end", reason: "", error: "MigrationFailed", cause: "" } as const;
-  const ending = endingOf({ ...migration, sourceExited: "signal 9" }, request);
-  expect(ending).toMatchObject({ vm: "lost", failure: { code: "guest-lost" } });
+  const ending = endingOf(
+    { ...migration, sourceExit: guestEndOf({ detail: "signal 9" }) },
+    request,
+  );
+  expect(ending).toMatchObject({ vm: { place: "none" }, failure: { code: "guest-lost" } });
 });
 
 it("has one code for every error of the functions' service", () => {

@@ -1,8 +1,10 @@
 import { cureOf } from "../../core/migration/failures.ts";
 import type { Failure, Phase } from "../../core/migration/migration.ts";
 import { forwardPhases } from "../../core/migration/migration.ts";
+import type { GuestEnd } from "../../core/vm-exit.ts";
 import type { NotCompleted } from "../store/migration-ending.ts";
 import type { StoredMigration } from "../store/migration-record.ts";
+import { guestAtSource } from "./settled-guest.ts";
 
 export type EndRequest = {
   action: "end" | "lost" | "freeze";
@@ -13,42 +15,66 @@ export type EndRequest = {
 
 /** Describes an end: what happened, the state that results, and the cure. */
 export function endingOf(migration: StoredMigration, request: EndRequest): NotCompleted {
-  const cancelled = request.error === "MigrationCancelled";
   const first = migration.failure ?? failureOf(migration, request);
+  if (request.action === "freeze") return frozen(migration, request, first);
   // The guest is known to be on the source, but its process there has ended.
-  const isLost = request.action === "end" && migration.sourceExited !== undefined;
-  switch (isLost ? "lost" : request.action) {
-    case "end":
-      return {
-        status: cancelled ? "cancelled" : "failed",
-        vm: "runs-on-source",
-        failure: { ...first, state: `the guest is on ${migration.source}; ${request.reason}` },
-      };
-    case "lost":
-      return {
-        status: "failed",
-        vm: "lost",
-        failure: {
-          ...first,
-          code: "guest-lost",
-          state: isLost
-            ? "the source's process ended, and the target never had it"
-            : request.reason,
-          cure: `start ${migration.vm} again from its disks`,
-        },
-      };
-    case "freeze":
-      return {
-        status: "unknown",
-        vm: "unknown",
-        failure: {
-          ...first,
-          code: "unknown-state",
-          state: request.reason,
-          cure: `look at ${migration.vm} on ${migration.source} and ${migration.target}: nothing is started, stopped or resumed until a person decides`,
-        },
-      };
+  const exit = migration.sourceExit;
+  if (exit !== undefined && exit.state !== "failed") return ended(migration, exit, first);
+  if (request.action === "lost") return lost(migration, first, request.reason);
+  if (exit !== undefined) {
+    return lost(migration, first, "the source's process ended, and the target never had it");
   }
+  const guest = guestAtSource(migration);
+  const cancelled = request.error === "MigrationCancelled";
+  const hasShutDown =
+    guest.runState === "shutdown" && !cancelled && migration.failure === undefined;
+  const state = `the guest is on ${migration.source}; ${request.reason}`;
+  return {
+    status: cancelled ? "cancelled" : "failed",
+    vm: { place: "source", ...guest },
+    failure: { ...(hasShutDown ? shutDown(first) : first), state },
+  };
+}
+
+function frozen(migration: StoredMigration, { reason }: EndRequest, first: Failure): NotCompleted {
+  return {
+    status: "unknown",
+    vm: { place: "unknown" },
+    failure: {
+      ...first,
+      code: "unknown-state",
+      state: reason,
+      cure: `look at ${migration.vm} on ${migration.source} and ${migration.target}: nothing is started, stopped or resumed until a person decides`,
+    },
+  };
+}
+
+/** The guest has ended itself on the source; the target never had the whole of it. */
+function ended(migration: StoredMigration, exit: GuestEnd, first: Failure): NotCompleted {
+  const failure =
+    exit.state === "stopped"
+      ? shutDown({ ...first, message: exit.detail })
+      : {
+          ...first,
+          code: "guest-panicked",
+          message: exit.detail,
+          cure: cureOf("guest-panicked"),
+        };
+  const state = `${migration.vm} is ${exit.state}, and its process on ${migration.source} has ended`;
+  return { status: "failed", vm: { place: "none", end: exit }, failure: { ...failure, state } };
+}
+
+function lost({ vm }: StoredMigration, first: Failure, state: string): NotCompleted {
+  const cure = `start ${vm} again from its disks`;
+  return {
+    status: "failed",
+    vm: { place: "none", end: { state: "failed", detail: first.message } },
+    failure: { ...first, code: "guest-lost", state, cure },
+  };
+}
+
+function shutDown(first: Failure): Failure {
+  return { ...first, code: "guest-shut-down", cure: cureOf("guest-shut-down") };
 }
 
 function failureOf(migration: StoredMigration, { error, cause, reason }: EndRequest): Failure {
@@ -64,11 +90,12 @@ function failureOf(migration: StoredMigration, { error, cause, reason }: EndRequ
 
 /** The failures that both sides reported, the source's first: the target's is often a consequence. */
 function messageOf(
-  { sourceFailure, targetFailure }: StoredMigration,
+  { sourceFailure, targetFailure, runRefused }: StoredMigration,
   { error, cause, reason }: Omit<EndRequest, "action">,
 ): string {
   const reported = [sourceFailure, targetFailure].filter((text) => text !== undefined);
   if (error === "MigrationFailed" && reported.length > 0) return reported.join("; ");
+  if (error === "HandoverFailed" && runRefused !== undefined) return `${cause}: ${runRefused}`;
   return cause === "" ? `${error}: ${reason}` : readableCause(cause);
 }
 

@@ -5,7 +5,7 @@ import { handler as admit } from "../../functions/task/admit.ts";
 import { handler as complete } from "../../functions/task/complete.ts";
 import { startTestCloud, type TestCloud } from "./testing/cloud.ts";
 import { definition } from "./testing/fixtures.ts";
-import { addHost, addMigration, addVm, operate, type TestAgent } from "./testing/fleet.ts";
+import { addHost, addMigration, addVm, arrive, operate, type TestAgent } from "./testing/fleet.ts";
 
 const AFTER_READ = "after-read";
 
@@ -27,6 +27,7 @@ beforeEach(async () => {
   await addVm(`vm-${count}`, source, { ...definition, memoryBytes: 2 ** 20 });
   made = await addMigration(`vm-${count}`, "host-b");
   await admit({ migrationId: made.id });
+  await arrive(target, made);
 });
 afterEach(() => {
   documents().middlewareStack.remove(AFTER_READ);

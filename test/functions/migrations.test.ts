@@ -6,7 +6,7 @@ import { handler as complete } from "../../functions/task/complete.ts";
 import { handler as endMigration } from "../../functions/task/end-migration.ts";
 import { startTestCloud, type TestCloud } from "./testing/cloud.ts";
 import { definition, sourceProbe, targetProbe } from "./testing/fixtures.ts";
-import { addHost, addMigration, addVm, operate, type TestAgent } from "./testing/fleet.ts";
+import { addHost, addMigration, addVm, arrive, operate, type TestAgent } from "./testing/fleet.ts";
 
 const fitting = { ...sourceProbe, memoryBytes: 2 ** 20 };
 const small = { ...definition, memoryBytes: 2 ** 20 };
@@ -240,7 +240,7 @@ describe("slots", () => {
   });
 
   it("are given to waiting migrations, oldest first, when one ends", async () => {
-    await addHost("host-narrow", { slotsOut: 1, slotsIn: 1 });
+    const narrow = await addHost("host-narrow", { slotsOut: 1, slotsIn: 1 });
     const ids: Migration["id"][] = [];
     for (const name of ["first", "second", "third"]) {
       await addVm(name, source, small);
@@ -255,6 +255,7 @@ describe("slots", () => {
     expect(turns(ids)).toEqual([first, second]);
     await operate("POST", `/v1/migrations/${third}/cancel`);
     await endMigration({ migrationId: third, action: "end", reason: "r" });
+    await arriveAt(narrow, second);
     await complete({ migrationId: second });
     expect(turns(ids)).toEqual([first, second]);
     expect((await cloud.scan()).filter(({ sk }) => String(sk).startsWith("WAITING#"))).toEqual([]);
@@ -277,7 +278,7 @@ describe("slots", () => {
   });
 
   it("are never exceeded by requests at the same time", async () => {
-    await addHost("host-two", { slotsOut: 2, slotsIn: 2 });
+    const hostTwo = await addHost("host-two", { slotsOut: 2, slotsIn: 2 });
     const made: Migration["id"][] = [];
     for (const place of [1, 2, 3, 4, 5]) {
       await addVm(`crowd-vm-${place}`, source, small);
@@ -290,6 +291,7 @@ describe("slots", () => {
       if (next === undefined) throw new Error("Expected a migration to hold a slot");
       over.add(next);
       const before = turns(made).length;
+      await arriveAt(hostTwo, next);
       await complete({ migrationId: next });
       expect(turns(made)).toHaveLength(before + 1);
     }
@@ -297,6 +299,10 @@ describe("slots", () => {
 });
 
 const over = new Set<string>();
+
+async function arriveAt(target: TestAgent, id: string) {
+  await arrive(target, (await operate("GET", `/v1/migrations/${id}`)).body as Migration);
+}
 
 const inputOf = (id: Migration["id"]) => JSON.parse(cloud.stub.executions.get(id) ?? "");
 

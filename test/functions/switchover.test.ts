@@ -9,7 +9,7 @@ import { handler as endMigration } from "../../functions/task/end-migration.ts";
 import { handler as negotiate } from "../../functions/task/negotiate.ts";
 import { startTestCloud, type TestCloud } from "./testing/cloud.ts";
 import { definition, facts, prepared, sourceProbe, targetProbe } from "./testing/fixtures.ts";
-import { addHost, addMigration, addVm, operate, type TestAgent } from "./testing/fleet.ts";
+import { addHost, addMigration, addVm, arrive, operate, type TestAgent } from "./testing/fleet.ts";
 import { relay } from "./testing/relay.ts";
 
 type Policy = Parameters<typeof addMigration>[2];
@@ -292,5 +292,6 @@ async function emit(id: string, body: object, name = vm) {
 async function finish(id: string, name: string, downtimeMs: number) {
   const figures = { downtimeMs, totalTimeMs: 4_000, progress: { status: "completed" } };
   await emit(id, { type: "migration.source-completed", figures, handedOver: true }, name);
+  await arrive(target, await record(id));
   await complete({ migrationId: id });
 }

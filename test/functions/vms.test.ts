@@ -23,7 +23,7 @@ describe("the life of a VM", () => {
   it("starts on its host, with the machine type the agent resolved", async () => {
     const made = await operate("POST", "/v1/vms", { id: "vm-1", host: "host-a", definition });
     expect(made).toMatchObject({ status: 202, body: { state: "starting", epoch: 1 } });
-    const command = await agent.complete({ definition: resolved, pid: 7 });
+    const command = await agent.complete({ definition: resolved, pid: 7, runState: "running" });
     expect(command).toMatchObject({
       id: "vm-1.guest-start.1",
       verb: "guest.start",
@@ -53,7 +53,7 @@ describe("the life of a VM", () => {
     expect(await operate("DELETE", "/v1/vms/vm-1")).toMatchObject({ status: 204 });
     expect(await operate("GET", "/v1/vms/vm-1")).toMatchObject({ status: 404 });
     await operate("POST", "/v1/vms", { id: "vm-1", host: "host-a", definition });
-    const command = await agent.complete({ definition: resolved, pid: 8 });
+    const command = await agent.complete({ definition: resolved, pid: 8, runState: "running" });
     expect(command).toMatchObject({ id: "vm-1.guest-start.4", epoch: 2 });
   });
 
@@ -73,7 +73,7 @@ describe("the life of a VM", () => {
     const adopt = { qmpPath: "/run/vm-3.qmp" };
     const body = { id: "vm-3", host: "host-a", definition: full, adopt };
     expect(await operate("POST", "/v1/vms", body)).toMatchObject({ status: 202 });
-    const command = await agent.complete({ definition: full, pid: 9 });
+    const command = await agent.complete({ definition: full, pid: 9, runState: "running" });
     expect(command).toMatchObject({
       verb: "guest.adopt",
       args: { definition: full, qmpPath: "/run/vm-3.qmp" },

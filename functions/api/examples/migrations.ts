@@ -242,6 +242,7 @@ const completed: MigrationExample = {
     },
   },
   runningOn: "host-b",
+  endState: { host: "host-b", state: "running", runState: "running" },
   updatedAt: "2026-11-30T01:42:09.559Z",
   endedAt: "2026-11-30T01:42:09.559Z",
 };

@@ -67,7 +67,7 @@ const timeline: z.input<typeof Timeline> = {
       at: "2026-11-30T01:42:09.506Z",
       origin: "host-b",
       type: "migration.target-arrived",
-      detail: {},
+      detail: { runState: "running" },
     },
     {
       at: "2026-11-30T01:42:09.559Z",
@@ -76,6 +76,7 @@ const timeline: z.input<typeof Timeline> = {
       detail: {
         status: "completed",
         runningOn: "host-b",
+        endState: { host: "host-b", state: "running", runState: "running" },
       },
     },
   ],

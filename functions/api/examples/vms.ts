@@ -40,6 +40,7 @@ const starting: z.input<typeof Vm> = {
   id: "web1",
   host: "host-a",
   state: "starting",
+  stateSince: "2026-11-30T01:42:07.426Z",
   epoch: 1,
   createdAt: "2026-11-30T01:42:07.426Z",
   updatedAt: "2026-11-30T01:42:07.426Z",
@@ -49,6 +50,8 @@ const starting: z.input<typeof Vm> = {
 const running: z.input<typeof Vm> = {
   ...starting,
   state: "running",
+  stateSince: "2026-11-30T01:42:07.723Z",
+  runState: "running",
   updatedAt: "2026-11-30T01:42:07.723Z",
 };
 

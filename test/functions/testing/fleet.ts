@@ -127,7 +127,11 @@ export async function addVm(id: string, agent: TestAgent, made: VmDefinition = d
     definition: made,
   });
   if (status !== 202) throw new Error(`Failed to add ${id}: ${JSON.stringify(body)}`);
-  await agent.complete({ definition: { ...made, machine: "pc-i440fx-10.0" }, pid: 1 });
+  await agent.complete({
+    definition: { ...made, machine: "pc-i440fx-10.0" },
+    pid: 1,
+    runState: "running",
+  });
   return (await operate("GET", `/v1/vms/${id}`)).body as Vm;
 }
 
@@ -139,4 +143,13 @@ export async function addMigration(
   const { status, body } = await operate("POST", "/v1/migrations", { vm, target, policy });
   if (status !== 202) throw new Error(`Failed to migrate ${vm}: ${JSON.stringify(body)}`);
   return body as Migration;
+}
+
+/** The target's agent has seen the guest of a migration. */
+export async function arrive(
+  target: TestAgent,
+  { id: migrationId, vm, epoch }: Pick<Migration, "id" | "vm" | "epoch">,
+  runState = "running",
+): Promise<void> {
+  await target.emit({ type: "migration.target-arrived", migrationId, vm, epoch, runState });
 }
