@@ -56,7 +56,9 @@ export class Agent {
       runDir: config.runDir,
       stateDir: config.stateDir,
       log,
-      onExit: (vm, detail) => emit({ type: "guest.exited", vm, detail }),
+      onExit: (vm, detail, causes) => emit({ type: "guest.exited", vm, detail, ...causes }),
+      onRunState: (vm, { atMs, ...change }) =>
+        emit({ type: "guest.run-state", vm, ...change }, atMs),
     });
     this.#context = { config, guests: this.#guests, hookRunner: this.#hookRunner, emit, log };
     this.#dispatcher = new Dispatcher({

@@ -25,6 +25,20 @@ const eventData = {
   SHUTDOWN: z.looseObject({ guest: z.boolean(), reason: z.string() }),
   RESET: z.looseObject({ guest: z.boolean(), reason: z.string() }),
   GUEST_PANICKED: z.looseObject({ action: z.string() }),
+  /** The guest has loaded its crash kernel: a panic that it handles itself. */
+  GUEST_CRASHLOADED: z.looseObject({ action: z.string() }),
+  WATCHDOG: z.looseObject({ action: z.string() }),
+  /**
+   * `action` is `stop` where the run state becomes `io-error`; with `report` and `ignore` the guest
+   * runs on. One event for each request that failed: QEMU limits their rate from 9.2 on.
+   */
+  BLOCK_IO_ERROR: z.looseObject({
+    device: z.string(),
+    "node-name": z.string().optional(),
+    operation: z.string(),
+    action: z.string(),
+    reason: z.string(),
+  }),
   /** The primary of a failover pair is being unplugged for a migration (status wait-unplug). */
   UNPLUG_PRIMARY: z.looseObject({ "device-id": z.string() }),
   /** 9.1+, vfio-pci property `migration-events=on`. Device state, not the switchover ACK. */

@@ -56,7 +56,8 @@ export function writeAll(descriptor: number, bytes: Buffer): void {
   }
 }
 
-function flushFolder(folder: string): void {
+/** Waits until the folder's entries are on the disk. */
+export function flushFolder(folder: string): void {
   const descriptor = openSync(folder, "r");
   try {
     fsyncSync(descriptor);

@@ -14,9 +14,18 @@ import {
 } from "../runtime/process.ts";
 import { guestPaths } from "./arguments.ts";
 import { listenerPid } from "./listener.ts";
-import { type Manifest, writeManifest, writeRunGrant } from "./manifest.ts";
+import {
+  flushManifest,
+  type Manifest,
+  removeRunGrant,
+  removeSaidCompleted,
+  writeManifest,
+  writeRunGrant,
+  writeSaidCompleted,
+} from "./manifest.ts";
 import { Monitor } from "./monitor.ts";
 import { probeQemu } from "./qemu-probe.ts";
+import { RunStateFollower } from "./run-state.ts";
 import { readTail, type SpawnOptions, spawnGuest } from "./spawn.ts";
 
 /** QEMU must end within this time after `quit`, and again after each signal. */
@@ -26,15 +35,18 @@ const QUIT_MS = 5_000;
 export class Guest {
   readonly folder: string;
   readonly monitor: Monitor;
+  readonly runState: RunStateFollower;
   /** From the start of QEMU until its QMP is usable, ms; 0 if the agent did not start it. */
   readonly startMs: number;
   #manifest: Manifest;
   #probe: Promise<QemuProbe> | undefined;
   #forgotten = false;
+  #onFacts: (manifest: Manifest) => void = () => undefined;
 
   private constructor(folder: string, monitor: Monitor, manifest: Manifest, startMs: number) {
     this.folder = folder;
     this.monitor = monitor;
+    this.runState = new RunStateFollower(monitor);
     this.startMs = startMs;
     this.#manifest = manifest;
   }
@@ -62,7 +74,8 @@ export class Guest {
     const { vm, definition, qmpPath, runDir } = options;
     const folder = join(runDir, vm);
     const identity = identify(listenerPid(qmpPath));
-    const manifest = { vm, adopted: true, ...identity, qmpPath, definition, everRan: true };
+    const facts = { permittedToRun: true, contSent: true, arrived: true };
+    const manifest = { vm, adopted: true, ...identity, qmpPath, definition, ...facts };
     const monitor = await Monitor.connect(manifest);
     try {
       writeManifest(folder, manifest);
@@ -105,15 +118,86 @@ export class Guest {
     return isAlive(this.#manifest);
   }
 
+  /** Calls `listener` when a fact was recorded that must survive this process and its folder. */
+  onFacts(listener: (manifest: Manifest) => void): void {
+    this.#onFacts = listener;
+  }
+
   /**
-   * Records that the guest may run in this process from now on. The record is durable before it
-   * returns.
+   * Gives the run grant: the guest may run in this process from now on. It survives the death of the
+   * agent before this returns; a power failure only after {@link noteArrived}, outside the downtime.
    *
    * @throws the file system's error: then the guest must not run
    */
   noteRunGrant(): void {
     if (!this.#forgotten) writeRunGrant(this.folder);
-    this.#manifest = { ...this.#manifest, everRan: true };
+    const { runRefused: _, ...rest } = this.#manifest;
+    this.#manifest = { ...rest, permittedToRun: true };
+  }
+
+  /** `cont` is sent now. The run grant on the disk implies it. */
+  noteContSent(): void {
+    this.#manifest = { ...this.#manifest, contSent: true };
+  }
+
+  /**
+   * Takes the run grant back, because QEMU answered `cont` with an error: the guest has not run. It
+   * survives a power failure before this returns.
+   *
+   * @param message QEMU's words; they are reported until the next run grant
+   * @throws the file system's error: then the run grant still counts
+   */
+  revokeRunGrant(message = ""): void {
+    const facts = { permittedToRun: false, contSent: false, runRefused: message.slice(0, 4_000) };
+    const next = { ...this.#manifest, ...facts };
+    if (!this.#forgotten) {
+      writeManifest(this.folder, next, { flush: true });
+      removeRunGrant(this.folder);
+    }
+    this.#manifest = next;
+    this.#onFacts(next);
+  }
+
+  /**
+   * Records that the guest was seen in this process in the run state that it should have. It counts
+   * at once; it is written, and flushed without blocking the agent.
+   *
+   * @throws the file system's error: the next `note` writes the fact
+   */
+  noteArrived(atMs: number): void {
+    void this.runState.refresh();
+    const facts = { permittedToRun: true, arrived: true, arrivedAtMs: atMs };
+    this.#manifest = { ...this.#manifest, ...facts };
+    this.#recordFacts();
+  }
+
+  /**
+   * Source, before "completed" is sent over the handover link. As durable as a run grant.
+   *
+   * @throws the file system's error: then nothing may be sent
+   */
+  noteSaidCompleted(atMs: number): void {
+    const { migration } = this.#manifest;
+    if (migration === undefined || migration.saidCompletedAtMs !== undefined) return;
+    if (!this.#forgotten) writeSaidCompleted(this.folder);
+    this.#manifest = { ...this.#manifest, migration: { ...migration, saidCompletedAtMs: atMs } };
+  }
+
+  /** Source: the target's agent answered that the guest has arrived. As durable as an arrival. */
+  noteHandedOver(atMs: number): void {
+    const { migration } = this.#manifest;
+    if (migration === undefined) return;
+    const handedOver = { saidCompletedAtMs: atMs, ...migration, handedOverAtMs: atMs };
+    this.#manifest = { ...this.#manifest, migration: handedOver };
+    this.#recordFacts();
+  }
+
+  #recordFacts(): void {
+    this.#onFacts(this.#manifest);
+    this.note({});
+    if (this.#forgotten) return;
+    // The folder may be removed meanwhile: then the process has ended.
+    flushManifest(this.folder).catch(() => undefined);
   }
 
   /**
@@ -123,7 +207,11 @@ export class Guest {
    */
   note(change: Partial<Pick<Manifest, "migration" | "definition">>): void {
     const next = { ...this.#manifest, ...change };
-    if (!this.#forgotten) writeManifest(this.folder, next);
+    if (!this.#forgotten) {
+      const isNew = next.migration?.id !== this.#manifest.migration?.id;
+      if (isNew) removeSaidCompleted(this.folder);
+      writeManifest(this.folder, next);
+    }
     this.#manifest = next;
   }
 

@@ -61,9 +61,9 @@ describe("a guest whose process ends by itself", () => {
     host.child.kill("SIGKILL");
     host.server.cut();
     await vi.waitFor(() => expect(host.exits).toHaveLength(1), WAIT_MS);
-    expect(host.exits).toEqual([{ vm: VM, detail: "qemu: out of luck" }]);
+    expect(host.exits).toEqual([{ vm: VM, detail: "qemu: out of luck", causes: {} }]);
     expect(migrating.close).toHaveBeenCalledOnce();
-    expect(host.guests.exited(VM)).toMatchObject({ everRan: true, pid: host.child.pid });
+    expect(host.guests.exited(VM)).toMatchObject({ permittedToRun: true, pid: host.child.pid });
     expect([host.guests.isPresent(VM), existsSync(folderOf(host))]).toEqual([false, false]);
     expect(host.guests.memoryBytes).toBe(0);
   });
@@ -74,10 +74,11 @@ describe("a guest whose process ends by itself", () => {
     host.child.kill("SIGKILL");
     await vi.waitFor(() => expect(host.child.signalCode).toBe("SIGKILL"), WAIT_MS);
     expect(await guests.reattach()).toEqual([]);
-    expect(host.exits).toEqual([{ vm: VM, detail: expect.stringContaining("not running") }]);
+    const detail = expect.stringContaining("not running");
+    expect(host.exits).toEqual([{ vm: VM, detail, causes: {} }]);
     await (await host.restart()).reattach();
     expect(host.exits).toHaveLength(1);
-    expect(host.guests.exited(VM)).toMatchObject({ everRan: true });
+    expect(host.guests.exited(VM)).toMatchObject({ permittedToRun: true });
   });
 });
 
@@ -86,7 +87,7 @@ describe("a guest that is ended on purpose", () => {
     const host = await startFakeHost();
     await host.guests.end(host.guests.get(VM));
     expect(host.child.signalCode).toBe("SIGKILL");
-    expect(host.guests.exited(VM)).toMatchObject({ everRan: true });
+    expect(host.guests.exited(VM)).toMatchObject({ permittedToRun: true });
     expect([host.guests.isPresent(VM), existsSync(folderOf(host))]).toEqual([false, false]);
     expect(host.exits).toEqual([]);
   });

@@ -7,6 +7,7 @@ import { isAlive } from "../runtime/process.ts";
 import { ExitedGuests } from "./exited.ts";
 import { Guest } from "./guest.ts";
 import { hasManifest, type Manifest, readManifests } from "./manifest.ts";
+import type { ExitCauses, RunStateChange } from "./run-state.ts";
 import { finishStarts } from "./starting.ts";
 
 /** One side of a migration of a guest, for as long as this process of the agent follows it. */
@@ -17,11 +18,16 @@ export type Migrating = {
   close(): void;
 };
 
+/** A process has ended by itself. `detail`: what it wrote last. */
+type OnExit = (vm: VmId, detail: string, causes: ExitCauses) => void;
+type OnRunState = (vm: VmId, change: RunStateChange) => void;
+
 /** The guests of this host: one QEMU process per VM, and the migration it is in. */
 export class Guests {
   readonly #runDir: string;
   readonly #log: Log;
-  readonly #onExit: (vm: VmId, detail: string) => void;
+  readonly #onExit: OnExit;
+  readonly #onRunState: OnRunState;
   readonly #guests = new Map<VmId, Guest>();
   readonly #migrating = new Map<VmId, Migrating>();
   /** Guests that are being ended on purpose: their exit is not reported. */
@@ -32,11 +38,13 @@ export class Guests {
     runDir: string;
     stateDir: string;
     log: Log;
-    onExit: (vm: VmId, detail: string) => void;
+    onExit: OnExit;
+    onRunState?: OnRunState;
   }) {
     this.#runDir = options.runDir;
     this.#log = options.log;
     this.#onExit = options.onExit;
+    this.#onRunState = options.onRunState ?? (() => undefined);
     this.#exited = new ExitedGuests(options.stateDir, options.log);
   }
 
@@ -73,6 +81,8 @@ export class Guests {
   add(guest: Guest): void {
     this.#exited.remove(guest.vm);
     this.#guests.set(guest.vm, guest);
+    guest.runState.onChange((change) => this.#onRunState(guest.vm, change));
+    void guest.runState.refresh();
     void guest.ended.then(() => this.#onEnded(guest));
   }
 
@@ -171,7 +181,7 @@ export class Guests {
           "the folder of a guest that has exited could not be removed",
         ),
       );
-    this.#onExit(guest.vm, detail);
+    this.#onExit(guest.vm, detail, guest.runState.exitCauses);
   }
 
   #remove(guest: Guest): void {
@@ -183,6 +193,6 @@ export class Guests {
   #recordExit(folder: string, manifest: Manifest): void {
     this.#exited.add(manifest);
     rmSync(folder, { recursive: true, force: true });
-    this.#onExit(manifest.vm, "its QEMU ended while the agent was not running");
+    this.#onExit(manifest.vm, "its QEMU ended while the agent was not running", {});
   }
 }

@@ -7,14 +7,22 @@ import { quietLog } from "../runtime/testing/quiet-log.ts";
 import { testFolder } from "../testing/folder.ts";
 import { ExitedGuests } from "./exited.ts";
 import { Guests } from "./guests.ts";
-import { type Manifest, readManifests, writeManifest, writeRunGrant } from "./manifest.ts";
+import {
+  type Manifest,
+  readManifests,
+  removeRunGrant,
+  writeManifest,
+  writeRunGrant,
+} from "./manifest.ts";
 
 const manifest: Manifest = {
   vm: VmId.parse("vm1"),
   adopted: false,
   pid: 2 ** 30,
   startTicks: "1",
-  everRan: true,
+  permittedToRun: true,
+  contSent: true,
+  arrived: true,
   qmpPath: "/nowhere",
   definition: VmDefinition.parse({ memoryBytes: 1 << 20 }),
 };
@@ -40,14 +48,34 @@ describe("manifests", () => {
     expect(readdirSync(folder)).toEqual(["guest.json"]);
   });
 
-  it("have `everRan` once the run grant was written", () => {
+  it("have the run grant from its file until it is removed", () => {
     const folder = join(testFolder(), "vm1");
-    writeManifest(folder, { ...manifest, everRan: false });
+    const not = { permittedToRun: false, contSent: false, arrived: false };
+    writeManifest(folder, { ...manifest, ...not });
     const read = () => readManifests(join(folder, ".."), () => expect.unreachable());
-    expect(read()).toMatchObject([{ manifest: { everRan: false } }]);
+    expect(read()).toMatchObject([{ manifest: not }]);
     writeRunGrant(folder);
     writeRunGrant(folder);
-    expect(read()).toMatchObject([{ manifest: { everRan: true } }]);
+    const granted = { permittedToRun: true, contSent: true, arrived: false };
+    expect(read()).toMatchObject([{ manifest: granted }]);
+    removeRunGrant(folder);
+    removeRunGrant(folder);
+    expect(read()).toMatchObject([{ manifest: not }]);
+  });
+
+  it.each([
+    [true, undefined, { permittedToRun: true, arrived: true }],
+    [true, "target", { permittedToRun: true, arrived: false }],
+    [false, "target", { permittedToRun: false, arrived: false }],
+  ])("of an older agent are read: everRan %s, %s", (everRan, side, expected) => {
+    const folder = join(testFolder(), "vm1");
+    const { permittedToRun: _, contSent: __, arrived: ___, ...older } = manifest;
+    const id = "mig_01ARZ3NDEKTSV4RRFFQ69G5FAV";
+    const migration = side && { id, epoch: 1, side, over: false };
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, "guest.json"), JSON.stringify({ ...older, everRan, migration }));
+    const found = readManifests(join(folder, ".."), () => expect.unreachable());
+    expect(found).toMatchObject([{ manifest: { contSent: everRan, ...expected } }]);
   });
 
   it.each(["", "{", '{"vm":"vm1"}', JSON.stringify({ ...manifest, newer: true })])(
@@ -74,7 +102,7 @@ describe("manifests", () => {
       const { guests, exits } = guestsOf(root);
       expect(await guests.reattach()).toEqual([]);
       expect(exits).toEqual(expected);
-      expect(guests.exited(manifest.vm)).toMatchObject({ everRan: true });
+      expect(guests.exited(manifest.vm)).toMatchObject({ permittedToRun: true });
       expect(guests.isPresent(manifest.vm)).toBe(false);
       await guests.close();
     }

@@ -1,28 +1,41 @@
-import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+} from "node:fs";
+import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { Climb } from "../../core/convergence/ladder.ts";
 import { MigrationId, VmId } from "../../core/id.ts";
 import { ParameterValue, TlsKind } from "../../core/protocol/probe.ts";
 import { VmDefinition } from "../../core/vm.ts";
-import { replaceFile } from "../durable/replace-file.ts";
+import { flushFolder, replaceFile } from "../durable/replace-file.ts";
 
 /** Integers beyond 2^53 are text. */
 const Parameters = z.record(z.string(), ParameterValue);
 
-/** The durable record of one QEMU process: what a restarted agent needs to reattach it. */
-export const Manifest = z.strictObject({
+/** What is known of one QEMU process, without the process itself. */
+export const ManifestFields = z.strictObject({
   vm: VmId,
   /** The agent did not start this process, and never kills it. */
   adopted: z.boolean(),
-  pid: z.int().positive(),
-  /** Start time of the process in clock ticks since boot: pids are reused. */
-  startTicks: z.string(),
-  bootId: z.string().optional(),
   qmpPath: z.string(),
   definition: VmDefinition,
-  /** The guest has run in this process, or the run grant was recorded. */
-  everRan: z.boolean(),
+  /** The guest may run in this process: it was started to run, or has the run grant. */
+  permittedToRun: z.boolean(),
+  /** `cont` was sent to this process, or may have been. */
+  contSent: z.boolean(),
+  /** The guest was seen in this process in the run state that it should have. */
+  arrived: z.boolean(),
+  arrivedAtMs: z.number().optional(),
+  /** QEMU refused the last `cont` with these words: the run grant is void. */
+  runRefused: z.string().max(4_000).optional(),
   /** The last migration of this process. */
   migration: z
     .strictObject({
@@ -33,6 +46,10 @@ export const Manifest = z.strictObject({
       over: z.boolean(),
       /** For reconnecting the handover link; the file is readable by its owner only. */
       handover: z.strictObject({ address: z.string(), port: z.int(), key: z.string() }).optional(),
+      /** Source: when "completed" was sent over the handover link, or may have been. */
+      saidCompletedAtMs: z.number().optional(),
+      /** Source: when the target's agent answered that the guest has arrived. */
+      handedOverAtMs: z.number().optional(),
       /** QEMU has TLS credentials that must be removed with the migration. */
       tls: TlsKind.optional(),
       /** Source: what watching the migration needs. */
@@ -62,16 +79,54 @@ export const Manifest = z.strictObject({
     })
     .optional(),
 });
+
+/** The durable record of one QEMU process: what a restarted agent needs to reattach it. */
+export const Manifest = z.preprocess(
+  readOlder,
+  ManifestFields.extend({
+    pid: z.int().positive(),
+    /** Start time of the process in clock ticks since boot: pids are reused. */
+    startTicks: z.string(),
+    bootId: z.string().optional(),
+  }),
+);
 export type Manifest = z.infer<typeof Manifest>;
 
+/** Older agents had one fact, `everRan`: the run grant was recorded, or the guest has run. */
+export function readOlder(input: unknown): unknown {
+  if (typeof input !== "object" || input === null || !("everRan" in input)) return input;
+  const { everRan, ...rest } = input;
+  const { side, over } = Object("migration" in rest ? rest.migration : {});
+  const hasArrived = everRan === true && (side !== "target" || over === true);
+  return { ...rest, permittedToRun: everRan, contSent: everRan, arrived: hasArrived };
+}
+
 const NAME = "guest.json";
-/** An empty file beside the manifest: `everRan` is true, whatever the manifest has. */
+/** An empty file beside the manifest: the guest has the run grant, whatever the manifest has. */
 const RUN_GRANT = "run-grant";
+/** An empty file beside the manifest: "completed" may have been sent, whatever the manifest has. */
+const SAID_COMPLETED = "said-completed";
 
 /** A reader finds the old or the new manifest. @throws the file system's error */
-export function writeManifest(folder: string, manifest: Manifest): void {
+export function writeManifest(
+  folder: string,
+  manifest: Manifest,
+  options: { flush?: boolean } = {},
+): void {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  replaceFile(join(folder, NAME), JSON.stringify(manifest));
+  replaceFile(join(folder, NAME), JSON.stringify(manifest), options);
+}
+
+/** Waits until the manifest, as it is now, survives a power failure. It does not block the agent. */
+export async function flushManifest(folder: string): Promise<void> {
+  for (const path of [join(folder, NAME), folder]) {
+    const file = await open(path, "r");
+    try {
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+  }
 }
 
 /**
@@ -81,6 +136,22 @@ export function writeManifest(folder: string, manifest: Manifest): void {
  */
 export function writeRunGrant(folder: string): void {
   closeSync(openSync(join(folder, RUN_GRANT), "w", 0o600));
+}
+
+/** As {@link writeRunGrant}, at the source: it is written while the guest is stopped. */
+export function writeSaidCompleted(folder: string): void {
+  closeSync(openSync(join(folder, SAID_COMPLETED), "w", 0o600));
+}
+
+/** A migration that begins has said nothing yet. @throws the file system's error */
+export function removeSaidCompleted(folder: string): void {
+  rmSync(join(folder, SAID_COMPLETED), { force: true });
+}
+
+/** Takes the run grant back; that survives a power failure. @throws the file system's error */
+export function removeRunGrant(folder: string): void {
+  rmSync(join(folder, RUN_GRANT), { force: true });
+  flushFolder(folder);
 }
 
 /** There is a manifest, readable or not: the folder belongs to a process that may be alive. */
@@ -99,11 +170,24 @@ export function readManifests(
     if (!hasManifest(folder)) return [];
     try {
       const manifest = Manifest.parse(JSON.parse(readFileSync(join(folder, NAME), "utf8")));
-      const everRan = manifest.everRan || existsSync(join(folder, RUN_GRANT));
-      return [{ folder, manifest: { ...manifest, everRan } }];
+      return [{ folder, manifest: addMarkers(folder, manifest) }];
     } catch (error) {
       onUnreadable(folder, error);
       return [];
     }
   });
+}
+
+function addMarkers(folder: string, manifest: Manifest): Manifest {
+  const next = { ...manifest };
+  if (existsSync(join(folder, RUN_GRANT)) && !next.permittedToRun) {
+    next.permittedToRun = true;
+    // It was about to be sent.
+    next.contSent = true;
+  }
+  const said = statSync(join(folder, SAID_COMPLETED), { throwIfNoEntry: false });
+  if (said && next.migration?.side === "source") {
+    next.migration = { saidCompletedAtMs: said.mtimeMs, ...next.migration };
+  }
+  return next;
 }

@@ -46,7 +46,8 @@ export async function spawnGuest(options: SpawnOptions) {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const startedMs = performance.now();
   const { qmp: qmpPath } = guestPaths(folder);
-  const known = { vm, adopted: false, qmpPath, definition, everRan: !incoming };
+  const facts = { permittedToRun: !incoming, contSent: !incoming, arrived: !incoming };
+  const known = { vm, adopted: false, qmpPath, definition, ...facts };
   try {
     noteStart(folder, known);
   } catch (cause) {

@@ -19,7 +19,9 @@ function interruptedStart() {
   noteStart(folder, {
     vm: VmId.parse("vm-1"),
     adopted: false,
-    everRan: false,
+    permittedToRun: false,
+    contSent: false,
+    arrived: false,
     qmpPath,
     definition,
   });
@@ -39,7 +41,7 @@ it("finds the process of a start that the agent died in", async () => {
   finish();
   expect(onError).not.toHaveBeenCalled();
   expect(readManifests(runDir, onError)).toMatchObject([
-    { folder, manifest: { vm: "vm-1", pid: child.pid, everRan: false } },
+    { folder, manifest: { vm: "vm-1", pid: child.pid, permittedToRun: false } },
   ]);
 });
 

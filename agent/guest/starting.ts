@@ -1,13 +1,14 @@
 import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { z } from "zod";
 import { replaceFile } from "../durable/replace-file.ts";
 import { identify } from "../runtime/process.ts";
 import { monitorOption } from "./arguments.ts";
-import { hasManifest, Manifest, writeManifest } from "./manifest.ts";
+import { hasManifest, ManifestFields, readOlder, writeManifest } from "./manifest.ts";
 
 const NAME = "starting.json";
-const Starting = Manifest.omit({ pid: true, startTicks: true, bootId: true });
-type Starting = Omit<Manifest, "pid" | "startTicks" | "bootId">;
+const Starting = z.preprocess(readOlder, ManifestFields);
+type Starting = z.infer<typeof ManifestFields>;
 
 /**
  * Records a start before QEMU is started. Without it no agent would find the process of a start that

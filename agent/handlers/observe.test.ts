@@ -3,6 +3,7 @@ import { HostId, MigrationId, VmId } from "../../core/id.ts";
 import type { Command } from "../../core/protocol/command.ts";
 import { FakeQmpError } from "../../qmp/testing/fake-error.ts";
 import { type FakeHost, startFakeHost, VM } from "../guest/testing/fake-host.ts";
+import { bootId } from "../runtime/process.ts";
 import type { Context } from "./context.ts";
 import { stopGuest } from "./guest.ts";
 import { observe } from "./observe.ts";
@@ -35,6 +36,7 @@ describe("an observation", () => {
       contSent: true,
       saidCompleted: false,
       remembers: expect.any(Boolean),
+      bootId: bootId(),
       linkUp: false,
       migrationId,
       runState: "running",
@@ -60,6 +62,7 @@ describe("an observation", () => {
       contSent: false,
       saidCompleted: false,
       remembers: expect.any(Boolean),
+      bootId: bootId(),
       linkUp: false,
     });
   });

@@ -1,5 +1,6 @@
 import type { Command } from "../../core/protocol/command.ts";
 import type { Observation } from "../../core/protocol/observation.ts";
+import { bootId } from "../runtime/process.ts";
 import type { Context } from "./context.ts";
 
 /** Without an answer within this time QEMU is reported as silent. */
@@ -14,10 +15,12 @@ export async function observe({ guests }: Context, command: Command): Promise<Ob
     // A process without a part in this migration can only be the guest where it has been before.
     side: memory !== undefined && memory.id === migrationId ? memory.side : "source",
     remembers: memory !== undefined && memory.id === migrationId,
-    permittedToRun: manifest?.everRan ?? false,
-    contSent: manifest?.everRan ?? false,
-    arrived: manifest?.everRan ?? false,
-    saidCompleted: false,
+    permittedToRun: manifest?.permittedToRun ?? false,
+    contSent: manifest?.contSent ?? false,
+    arrived: manifest?.arrived ?? false,
+    ...(manifest?.runRefused === undefined ? {} : { runRefused: manifest.runRefused }),
+    saidCompleted: memory?.saidCompletedAtMs !== undefined,
+    bootId: bootId(),
     linkUp: guests.migrating(vm)?.linkUp ?? false,
     ...(memory ? { migrationId: memory.id } : {}),
   } as const;

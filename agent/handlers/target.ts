@@ -86,7 +86,7 @@ export async function discardTarget(
 ): Promise<ResultOf<"target.discard">> {
   const guest = guests.find(vm);
   if (!guest) return { discarded: true };
-  if (guest.manifest.everRan) {
+  if (guest.manifest.permittedToRun) {
     throw new CommandRefusedError("refused", `The guest ${vm} has run on this host`);
   }
   const migrating = guests.migrating(vm);

@@ -10,11 +10,12 @@ import { quietLog } from "../../runtime/testing/quiet-log.ts";
 import { testFolder } from "../../testing/folder.ts";
 import { Guests } from "../guests.ts";
 import { type Manifest, writeManifest } from "../manifest.ts";
+import type { ExitCauses } from "../run-state.ts";
 
 export const VM = VmId.parse("vm1");
 export const MEMORY_BYTES = 2 ** 20;
 
-export type Exit = { vm: VmId; detail: string };
+export type Exit = { vm: VmId; detail: string; causes: ExitCauses };
 
 export type FakeHost = {
   guests: Guests;
@@ -48,7 +49,9 @@ export async function startFakeHost(
     ...identify(child.pid),
     qmpPath: "path" in server.address ? server.address.path : "",
     definition: VmDefinition.parse({ memoryBytes: MEMORY_BYTES }),
-    everRan: true,
+    permittedToRun: true,
+    contSent: true,
+    arrived: true,
     ...options.manifest,
   });
   const exits: Exit[] = [];
@@ -57,7 +60,7 @@ export async function startFakeHost(
       runDir,
       stateDir: join(root, "state"),
       log: quietLog(),
-      onExit: (vm, detail) => void exits.push({ vm, detail }),
+      onExit: (vm, detail, causes) => void exits.push({ vm, detail, causes }),
     });
   const host: FakeHost = {
     guests: open(),

@@ -190,7 +190,7 @@ export class TargetMigration {
         qmp.execute("query-status", {}, { timeoutMs: RUN_MS }),
         qmp.execute("query-migrate", {}, { timeoutMs: RUN_MS }),
       ]);
-      const isGranted = manifest.everRan;
+      const isGranted = manifest.permittedToRun;
       this.#apply({ type: "observed", running, status, isGranted, atMs: Date.now() });
     } catch (error) {
       this.#log.debug({ error }, "QEMU does not answer");

@@ -33,15 +33,19 @@ export async function runGuest(
   // With a grant, an exited process would count as one in which the guest has run and was lost.
   if (!guest.isAlive) throw new CommandRefusedError("qemu", "The target's QEMU has ended");
   guest.noteRunGrant();
-  return wasRunning ? await resume(guest) : Date.now();
+  const atMs = wasRunning ? await resume(guest) : Date.now();
+  guest.noteArrived(atMs);
+  return atMs;
 }
 
-async function resume({ monitor, qmp }: Guest): Promise<number> {
+async function resume(guest: Guest): Promise<number> {
+  const { monitor, qmp } = guest;
   let resumedAtMs: number | undefined;
   const unsubscribe = monitor.on("RESUME", ({ timestampMs }) => {
     resumedAtMs = timestampMs;
   });
   try {
+    guest.noteContSent();
     await qmp.execute("cont", {}, { timeoutMs: RUN_MS });
     // RESUME comes before the answer, unless the guest ran already.
     if (resumedAtMs === undefined && !(await qmp.execute("query-status")).running) {

@@ -53,7 +53,9 @@ export class TestHost {
       runDir: this.config.runDir,
       stateDir: this.config.stateDir,
       log,
-      onExit: (vm, detail) => emit({ type: "guest.exited", vm, detail }),
+      onExit: (vm, detail, causes) => emit({ type: "guest.exited", vm, detail, ...causes }),
+      onRunState: (vm, { atMs, ...change }) =>
+        emit({ type: "guest.run-state", vm, ...change }, atMs),
     });
     this.commands = new CommandLog(this.config.stateDir);
     this.#context = {
