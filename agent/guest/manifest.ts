@@ -54,7 +54,15 @@ export const ManifestFields = z.strictObject({
       tls: TlsKind.optional(),
       /** Source: what watching the migration needs. */
       ackExpected: z.boolean().optional(),
+      /** Written by older agents; `runStateBefore` took its place. */
       wasRunning: z.boolean().optional(),
+      /**
+       * QEMU's run state of the guest before the switchover, in which it has to arrive. Target: absent
+       * for a running guest, so that the downtime has no write of the manifest.
+       */
+      runStateBefore: z.string().optional(),
+      /** Source: the guest is not running although it was, and the switchover has not begun. */
+      standstill: z.strictObject({ reason: z.string(), sinceMs: z.number() }).optional(),
       downtimeLimitMs: z.number().optional(),
       linkBytesPerSecond: z.number().optional(),
       deadlineAtMs: z.number().optional(),

@@ -1,7 +1,9 @@
 import type { ArgsOf, Command, ResultOf } from "../../core/protocol/command.ts";
 import type { Observation } from "../../core/protocol/observation.ts";
+import { isStoppedBySwitchover, needsResume } from "../../core/qemu/run-state.ts";
 import { CommandRefusedError } from "../command/command-error.ts";
 import { SourceMigration } from "../migrate/source/migration.ts";
+import { runStateBefore } from "../migrate/source/setup.ts";
 import { type Context, hooksOf, isUnderWay, migrationOf } from "./context.ts";
 import { observe } from "./observe.ts";
 
@@ -47,14 +49,42 @@ export async function cancelSource(context: Context, command: Command): Promise<
   return observe(context, command);
 }
 
+/**
+ * Lets a guest run that the switchover has stopped. One that is not running for its own reason, such as
+ * an I/O error or an operator's `stop`, is left so: the observation has its run state.
+ */
 export async function resumeSource(context: Context, command: Command): Promise<Observation> {
-  const guest = context.guests.get(command.vm);
-  const info = await guest.qmp.execute("query-migrate");
+  const { guests } = context;
+  const guest = guests.get(command.vm);
+  const [info, { status: runState }] = await Promise.all([
+    guest.qmp.execute("query-migrate"),
+    guest.qmp.execute("query-status"),
+  ]);
   if (isUnderWay(guest.manifest)) {
     throw new CommandRefusedError("refused", `The migration has not ended (${info.status})`);
   }
+  if (!isStoppedBySwitchover(runState)) return observe(context, command);
+  refuseToResume(runStateBefore(guest), info.status);
+  // The link repeats `completed` on each new connection: after `cont` that would run both sides.
+  guests.setMigrating(command.vm, undefined);
   await guest.qmp.execute("cont");
   return observe(context, command);
+}
+
+/** @throws CommandRefusedError when `cont` would lose or change the guest */
+function refuseToResume(before: string, status: string | undefined): void {
+  if (before === "suspended" && status === "completed") {
+    throw new CommandRefusedError(
+      "refused",
+      "The guest was suspended before it migrated away: QEMU aborts when it is resumed here (invalid runstate transition: 'postmigrate' -> 'suspended'), and its memory would be lost",
+    );
+  }
+  if (!needsResume(before)) {
+    throw new CommandRefusedError(
+      "refused",
+      `The guest was not running before the migration (${before}), and QEMU has no way back to that but to run it: it stays as it is`,
+    );
+  }
 }
 
 export async function discardSource(

@@ -1,7 +1,6 @@
 import type { ArgsOf, Command, ResultOf } from "../../core/protocol/command.ts";
 import type { Observation } from "../../core/protocol/observation.ts";
 import { isPostcopyStatus } from "../../core/qemu/migration-status.ts";
-import { needsResume } from "../../core/qemu/run-state.ts";
 import { CommandRefusedError } from "../command/command-error.ts";
 import { Guest } from "../guest/guest.ts";
 import { limitToMachine } from "../guest/qemu-probe.ts";
@@ -76,7 +75,7 @@ export async function resumeTarget(
   if (when === "completed" && status !== "completed") {
     throw new CommandRefusedError("refused", `The target does not have the guest yet (${status})`);
   }
-  await migrating.run(needsResume(runState), when);
+  await migrating.run(runState, when);
   return observe(context, command);
 }
 

@@ -2,7 +2,7 @@ import { connect as connectTcp, createServer, type Server, type Socket } from "n
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { MigrationId } from "../../../core/id.ts";
-import { HandoverClient, HandoverServer } from "./handover.ts";
+import { type HandoverAnswer, HandoverClient, HandoverServer } from "./handover.ts";
 
 const migrationId = MigrationId.parse("mig_01ARZ3NDEKTSV4RRFFQ69G5FAV");
 const otherId = MigrationId.parse("mig_01ARZ3NDEKTSV4RRFFQ69G5FAW");
@@ -10,8 +10,9 @@ const key = "ab".repeat(32);
 const address = "127.0.0.1";
 
 let server: HandoverServer;
-let calls: boolean[];
-let onCompleted: () => Promise<void>;
+let calls: string[];
+let answers: HandoverAnswer[];
+let onHandedOver: (runState: string) => Promise<string>;
 const toClose: { close(): unknown }[] = [];
 
 async function listen(port = 0): Promise<HandoverServer> {
@@ -20,9 +21,9 @@ async function listen(port = 0): Promise<HandoverServer> {
     port,
     key,
     migrationId,
-    onCompleted: (wasRunning) => {
-      calls.push(wasRunning);
-      return onCompleted();
+    onHandedOver: ({ runState }) => {
+      calls.push(runState);
+      return onHandedOver(runState);
     },
   });
   toClose.push(server);
@@ -31,7 +32,9 @@ async function listen(port = 0): Promise<HandoverServer> {
 
 async function open(change: { key?: string; port?: number; id?: MigrationId } = {}) {
   const to = { address, port: change.port ?? server.port, key: change.key ?? key };
-  const client = await HandoverClient.connect(to, change.id ?? migrationId, 2_000);
+  const onAnswer = (answer: HandoverAnswer) => void answers.push(answer);
+  const options = { address: to, migrationId: change.id ?? migrationId, onAnswer };
+  const client = await HandoverClient.connect(options, 2_000);
   toClose.push(client);
   return client;
 }
@@ -58,11 +61,14 @@ async function speak(id = migrationId): Promise<TLSSocket> {
 
 const cut = (socket: Socket) => vi.waitFor(() => expect(socket.closed).toBe(true), 5_000);
 const hello = `{"type":"hello","migrationId":"${migrationId}"}\n`;
-const completed = '{"type":"completed","wasRunning":true}\n';
+const completed = '{"type":"completed","runState":"running"}\n';
+const asBefore = async (runState: string) => runState;
+const never = () => new Promise<string>(() => undefined);
 
 beforeEach(async () => {
   calls = [];
-  onCompleted = async () => undefined;
+  answers = [];
+  onHandedOver = asBefore;
   await listen();
 });
 afterEach(() => {
@@ -70,18 +76,37 @@ afterEach(() => {
 });
 
 describe("the handover link", () => {
-  it.each([true, false])("hands over after `completed`; was running: %s", async (was) => {
+  it.each(["running", "paused", "suspended"])("hands over a guest that is %s", async (runState) => {
     const client = await open();
     await vi.waitFor(() => expect([client.linkUp, server.linkUp]).toEqual([true, true]));
-    expect(await client.completed(was, 5_000)).toBe(true);
-    expect(calls).toEqual([was]);
+    expect(await client.completed(runState, 5_000)).toBe(true);
+    expect(calls).toEqual([runState]);
+    expect(answers).toEqual([{ type: "arrived", runState }]);
   });
 
   it("reports failure when the target does not answer in time, or cannot run the guest", async () => {
-    onCompleted = () => Promise.reject(new Error("no"));
-    expect(await (await open()).completed(true, 50)).toBe(false);
-    onCompleted = () => new Promise(() => undefined);
-    expect(await (await open()).completed(true, 50)).toBe(false);
+    onHandedOver = () => Promise.reject(new Error("no"));
+    // At once: a final refusal is not waited out.
+    expect(await (await open()).completed("running", 60_000)).toBe(false);
+    expect(answers).toEqual([{ type: "refused", message: "no", final: true }]);
+    onHandedOver = never;
+    expect(await (await open()).completed("running", 50)).toBe(false);
+  });
+
+  it("reports refusals after which the target tries again, and the arrival that comes late", async () => {
+    const { promise: isRunning, resolve: run } = Promise.withResolvers<string>();
+    onHandedOver = () => {
+      server.refuse("x".repeat(5_000));
+      return isRunning;
+    };
+    const client = await open();
+    expect(await client.completed("running", 50)).toBe(false);
+    run("running");
+    await vi.waitFor(() => expect(answers).toHaveLength(2));
+    expect(answers).toEqual([
+      { type: "refused", message: "x".repeat(500), final: false },
+      { type: "arrived", runState: "running" },
+    ]);
   });
 
   it.each([
@@ -97,9 +122,9 @@ describe("the handover link", () => {
     await new Promise<void>((resolve) => mute.listen(0, address, resolve));
     const { port } = mute.address() as { port: number };
     const started = performance.now();
-    await expect(HandoverClient.connect({ address, port, key }, migrationId, 100)).rejects.toThrow(
-      "Failed to open",
-    );
+    await expect(
+      HandoverClient.connect({ address: { address, port, key }, migrationId }, 100),
+    ).rejects.toThrow("Failed to open");
     expect(performance.now() - started).toBeLessThan(5_000);
     await closeServer(mute);
   });
@@ -109,8 +134,8 @@ describe("the handover link", () => {
     ["another migration's hello", `{"type":"hello","migrationId":"${otherId}"}\n${completed}`],
     ["what is no JSON", `${hello}garbage\n${completed}`],
     ["an unknown message", `${hello}{"type":"stop"}\n`],
-    ["more than it knows", `${hello}{"type":"completed","wasRunning":true,"x":1}\n`],
-    ["the target's own message", `${hello}{"type":"running"}\n`],
+    ["more than it knows", `${hello}{"type":"completed","runState":"running","x":1}\n`],
+    ["the target's own message", `${hello}{"type":"arrived","runState":"running"}\n`],
     ["a line without end", `${hello}${"x".repeat(10_000)}`],
   ])("is cut by %s, and nothing is done", async (_, text) => {
     const socket = await speak();
@@ -137,7 +162,7 @@ describe("the handover link", () => {
     }
     expect(calls).toEqual([]);
     socket.write(completed.slice(9));
-    await vi.waitFor(() => expect(calls).toEqual([true]));
+    await vi.waitFor(() => expect(calls).toEqual(["running"]));
   });
 
   it("comes up again after a cut, and sends what was handed over meanwhile", async () => {
@@ -146,23 +171,23 @@ describe("the handover link", () => {
     await vi.waitFor(() => expect(server.linkUp).toBe(true));
     server.close();
     await vi.waitFor(() => expect(client.linkUp).toBe(false));
-    const answered = client.completed(true, 10_000);
+    const answered = client.completed("running", 10_000);
     await listen(port);
     expect(await answered).toBe(true);
-    expect(calls).toEqual([true]);
+    expect(calls).toEqual(["running"]);
   });
 
   it("hands over again when the answer was lost", async () => {
     const { port } = server;
     const { promise: asked, resolve } = Promise.withResolvers<void>();
-    onCompleted = () => {
+    onHandedOver = () => {
       resolve();
-      return new Promise(() => undefined);
+      return never();
     };
-    const answered = (await open()).completed(true, 10_000);
+    const answered = (await open()).completed("running", 10_000);
     await asked;
     server.close();
-    onCompleted = async () => undefined;
+    onHandedOver = asBefore;
     await listen(port);
     expect(await answered).toBe(true);
   });
@@ -170,17 +195,17 @@ describe("the handover link", () => {
   it("comes up in the background after a restart of the source's agent", async () => {
     const { port } = server;
     server.close();
-    const client = HandoverClient.reattach({ address, port, key }, migrationId);
+    const client = HandoverClient.reattach({ address: { address, port, key }, migrationId });
     toClose.push(client);
-    const answered = client.completed(true, 10_000);
+    const answered = client.completed("running", 10_000);
     await listen(port);
     expect(await answered).toBe(true);
   });
 
   it("has nothing open when it is closed, and ends a wait", async () => {
     const client = await open();
-    onCompleted = () => new Promise(() => undefined);
-    const answered = client.completed(true, 60_000);
+    onHandedOver = never;
+    const answered = client.completed("running", 60_000);
     client.close();
     server.close();
     expect(await answered).toBe(false);
@@ -195,7 +220,7 @@ describe("the handover link", () => {
     await new Promise<void>((resolve) => mute.listen(0, address, resolve));
     const { port } = mute.address() as { port: number };
     const accepted = new Promise<Socket>((resolve) => mute.once("connection", resolve));
-    const client = HandoverClient.reattach({ address, port, key }, migrationId);
+    const client = HandoverClient.reattach({ address: { address, port, key }, migrationId });
     const socket = await accepted;
     socket.resume();
     const ended = new Promise((resolve) => socket.once("close", resolve));

@@ -5,28 +5,45 @@ import { z } from "zod";
 import { MigrationId } from "../../../core/id.ts";
 import { CommandRefusedError } from "../../command/command-error.ts";
 
+/** In UTF-8 and JSON at most six bytes each: the line stays below its limit. */
+const MESSAGE_CHARACTERS_MAX = 500;
+const RunState = z.string().min(1).max(64);
+
 /**
  * The handover link: the two agents of one migration, directly connected on the migration network, so
  * that the target's `cont` follows the source's `completed` within a millisecond and without the
  * cloud. Mutual authentication by a secret of this migration (TLS 1.2 with a pre-shared key, RFC
- * 4279; ECDHE for forward secrecy). JSON lines:
+ * 4279; ECDHE for forward secrecy). JSON lines; run states are those of query-status:
  *
- *   source → target  {"type":"hello","migrationId"}   first line; any other migration's ends the link
- *   source → target  {"type":"completed","wasRunning"} QEMU has completed: the guest is the target's
- *   source → target  {"type":"postcopy","wasRunning"}  the guest is the target's, its memory follows
- *   target → source  {"type":"running"}               the target has taken it (and runs it)
+ *   source → target  {"type":"hello","migrationId"}    first line; any other migration's ends the link
+ *   source → target  {"type":"completed","runState"}   QEMU has completed: the guest is the target's
+ *   source → target  {"type":"postcopy","runState"}    the guest is the target's, its memory follows
+ *   target → source  {"type":"arrived","runState"}     the guest was seen in the run state in which it
+ *                                                      left the source
+ *   target → source  {"type":"refused","message","final"}  QEMU refused to run the guest, or it was not
+ *                                                      seen; `final`: the target tries no more by itself
  *
- * A broken link is no failure: the source connects again; without it the target stays paused and the
- * cloud decides.
+ * The source repeats its last message on each new connection and is answered again. A broken link is no
+ * failure: the source connects again; without it the target stays paused and the cloud decides. The
+ * link stays after the answer, until the source is discarded or resumed.
  */
 const Message = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("hello"), migrationId: MigrationId }),
-  /** `wasRunning` false: the guest was paused before the migration and stays so. */
-  z.strictObject({ type: z.literal("completed"), wasRunning: z.boolean() }),
-  z.strictObject({ type: z.literal("postcopy"), wasRunning: z.boolean() }),
-  z.strictObject({ type: z.literal("running") }),
+  z.strictObject({ type: z.literal("completed"), runState: RunState }),
+  z.strictObject({ type: z.literal("postcopy"), runState: RunState }),
+  z.strictObject({ type: z.literal("arrived"), runState: RunState }),
+  z.strictObject({
+    type: z.literal("refused"),
+    message: z.string().max(MESSAGE_CHARACTERS_MAX),
+    final: z.boolean(),
+  }),
 ]);
 type Message = z.infer<typeof Message>;
+
+/** From the source: the guest is the target's. `runState`: the guest's before the switchover. */
+export type HandedOver = Extract<Message, { type: "completed" | "postcopy" }>;
+/** From the target. */
+export type HandoverAnswer = Extract<Message, { type: "arrived" | "refused" }>;
 
 const TLS = {
   ciphers: "ECDHE-PSK-CHACHA20-POLY1305:PSK-AES256-GCM-SHA384",
@@ -38,7 +55,13 @@ const RETRY_MS = 250;
 /** After the handshake the source's `hello` must come within this. */
 const HELLO_MS = 5_000;
 
-type OnCompleted = (wasRunning: boolean, type: "completed" | "postcopy") => Promise<void>;
+/**
+ * Lets the guest run where that is needed.
+ *
+ * @returns the run state in which it was seen
+ * @throws Error: the source is answered `refused` with its message
+ */
+type OnHandedOver = (message: HandedOver) => Promise<string>;
 
 export type HandoverAddress = { address: string; port: number; key: string };
 
@@ -54,13 +77,13 @@ export class HandoverServer {
     this.port = port;
   }
 
-  /** `port` 0: any free port. `onCompleted` may be called again: the source repeats its message. */
+  /** `port` 0: any free port. `onHandedOver` may be called again: the source repeats its message. */
   static async listen(options: {
     address: string;
     port: number;
     key: string;
     migrationId: MigrationId;
-    onCompleted: OnCompleted;
+    onHandedOver: OnHandedOver;
   }): Promise<HandoverServer> {
     const key = Buffer.from(options.key, "hex");
     const identity = pskIdentity(options.migrationId);
@@ -87,12 +110,20 @@ export class HandoverServer {
     return this.#peer !== undefined;
   }
 
+  /** Reports a refusal after which the target tries again. */
+  refuse(message: string): void {
+    if (this.#peer) send(this.#peer, refused(message, false));
+  }
+
   close(): void {
     this.#server.close();
     for (const socket of this.#sockets) socket.destroy();
   }
 
-  #serve(socket: TLSSocket, options: { migrationId: MigrationId; onCompleted: OnCompleted }): void {
+  #serve(
+    socket: TLSSocket,
+    { migrationId, onHandedOver }: { migrationId: MigrationId; onHandedOver: OnHandedOver },
+  ): void {
     this.#sockets.add(socket);
     socket.setNoDelay(true);
     socket.setKeepAlive(true, 5_000);
@@ -106,51 +137,56 @@ export class HandoverServer {
     readMessages(socket, (message) => {
       if (message.type === "hello") {
         clearTimeout(silent);
-        if (message.migrationId === options.migrationId) this.#peer = socket;
+        if (message.migrationId === migrationId) this.#peer = socket;
         else socket.destroy();
         return;
       }
-      if (this.#peer !== socket || message.type === "running") {
+      if (this.#peer !== socket || (message.type !== "completed" && message.type !== "postcopy")) {
         socket.destroy();
         return;
       }
-      options.onCompleted(message.wasRunning, message.type).then(
-        () => send(socket, { type: "running" }),
-        () => undefined, // The target itself reports it to the cloud.
+      onHandedOver(message).then(
+        (runState) => send(socket, { type: "arrived", runState }),
+        (error: unknown) =>
+          send(socket, refused(error instanceof Error ? error.message : String(error), true)),
       );
     });
   }
 }
 
+export type HandoverClientOptions = {
+  address: HandoverAddress;
+  migrationId: MigrationId;
+  /** Also called for answers that come after `completed` has returned, and for repeated ones. */
+  onAnswer?: (answer: HandoverAnswer) => void;
+};
+
 /** The source's side: connects, and connects again after each break. */
 export class HandoverClient {
-  readonly #address: HandoverAddress;
-  readonly #migrationId: MigrationId;
+  readonly #options: HandoverClientOptions;
   #socket: TLSSocket | undefined;
   #opening: TLSSocket | undefined;
   #retry: NodeJS.Timeout | undefined;
   #closed = false;
   /** Sent on each new connection. */
-  #completed: (Message & { type: "completed" | "postcopy" }) | undefined;
-  readonly #running = Promise.withResolvers<boolean>();
+  #handedOver: HandedOver | undefined;
+  /** The target has answered that the whole guest is there: a new connection has no use. */
+  #isDone = false;
+  /** Of the first `arrived` or final refusal. */
+  readonly #arrived = Promise.withResolvers<boolean>();
 
-  private constructor(address: HandoverAddress, migrationId: MigrationId) {
-    this.#address = address;
-    this.#migrationId = migrationId;
+  private constructor(options: HandoverClientOptions) {
+    this.#options = options;
   }
 
   /** @throws Error when the first connection does not come up within `timeoutMs`. */
-  static async connect(
-    address: HandoverAddress,
-    migrationId: MigrationId,
-    timeoutMs = 5_000,
-  ): Promise<HandoverClient> {
-    const client = new HandoverClient(address, migrationId);
+  static async connect(options: HandoverClientOptions, timeoutMs = 5_000): Promise<HandoverClient> {
+    const client = new HandoverClient(options);
     try {
       await client.#open(timeoutMs);
     } catch (cause) {
       client.close();
-      const where = `${address.address}:${address.port}`;
+      const where = `${options.address.address}:${options.address.port}`;
       throw new CommandRefusedError("refused", `Failed to open the handover link to ${where}`, {
         cause,
       });
@@ -159,8 +195,8 @@ export class HandoverClient {
   }
 
   /** After a restart of the agent: connects in the background, for as long as it takes. */
-  static reattach(address: HandoverAddress, migrationId: MigrationId): HandoverClient {
-    const client = new HandoverClient(address, migrationId);
+  static reattach(options: HandoverClientOptions): HandoverClient {
+    const client = new HandoverClient(options);
     client.#again(0);
     return client;
   }
@@ -170,30 +206,28 @@ export class HandoverClient {
   }
 
   /** Hands the guest over to the target while its memory still follows. */
-  postcopy(wasRunning: boolean): void {
-    this.#completed = { type: "postcopy", wasRunning };
-    if (this.#socket) send(this.#socket, this.#completed);
+  postcopy(runState: string): void {
+    this.#handOver({ type: "postcopy", runState });
   }
 
   /**
    * Hands the guest over after the source has completed; sends it again after a reconnect. Resolves
-   * true when the target answers that the guest runs; false when it has not within `timeoutMs`, or
-   * when the link is closed.
+   * true when the target answers that the guest has arrived; false at a final refusal, when no answer
+   * has come within `timeoutMs`, and when the link is closed. Later answers go to `onAnswer`.
    */
-  async completed(wasRunning: boolean, timeoutMs: number): Promise<boolean> {
-    this.#completed = { type: "completed", wasRunning };
-    if (this.#socket) send(this.#socket, this.#completed);
+  async completed(runState: string, timeoutMs: number): Promise<boolean> {
+    this.#handOver({ type: "completed", runState });
     let timer: NodeJS.Timeout | undefined;
     const timeout = new Promise<boolean>((resolve) => {
       timer = setTimeout(() => resolve(false), timeoutMs);
     });
-    return Promise.race([this.#running.promise, timeout]).finally(() => clearTimeout(timer));
+    return Promise.race([this.#arrived.promise, timeout]).finally(() => clearTimeout(timer));
   }
 
   close(): void {
     this.#closed = true;
     clearTimeout(this.#retry);
-    this.#running.resolve(false);
+    this.#arrived.resolve(false);
     this.#opening?.destroy();
     this.#socket?.destroy();
     this.#socket = undefined;
@@ -201,7 +235,7 @@ export class HandoverClient {
 
   #open(timeoutMs: number): Promise<void> {
     return new Promise((resolve, reject) => {
-      const { address, port, key } = this.#address;
+      const { address, port, key } = this.#options.address;
       const socket = connect({
         ...TLS,
         host: address,
@@ -210,7 +244,7 @@ export class HandoverClient {
         checkServerIdentity: () => undefined,
         pskCallback: (): PSKCallbackNegotation => ({
           psk: Buffer.from(key, "hex"),
-          identity: pskIdentity(this.#migrationId),
+          identity: pskIdentity(this.#options.migrationId),
         }),
       });
       this.#opening = socket;
@@ -246,14 +280,26 @@ export class HandoverClient {
       this.#again();
     });
     readMessages(socket, (message) => {
-      if (message.type === "running") this.#running.resolve(true);
+      if (message.type === "arrived" || message.type === "refused") this.#onAnswer(message);
     });
-    send(socket, { type: "hello", migrationId: this.#migrationId });
-    if (this.#completed) send(socket, this.#completed);
+    send(socket, { type: "hello", migrationId: this.#options.migrationId });
+    if (this.#handedOver) send(socket, this.#handedOver);
+  }
+
+  #handOver(message: HandedOver): void {
+    this.#handedOver = message;
+    if (this.#socket) send(this.#socket, message);
+  }
+
+  #onAnswer(answer: HandoverAnswer): void {
+    this.#isDone ||= answer.type === "arrived" && this.#handedOver?.type === "completed";
+    if (answer.type === "arrived") this.#arrived.resolve(true);
+    else if (answer.final) this.#arrived.resolve(false);
+    this.#options.onAnswer?.(answer);
   }
 
   #again(afterMs = RETRY_MS): void {
-    if (this.#closed) return;
+    if (this.#closed || this.#isDone) return;
     this.#retry = setTimeout(() => {
       this.#open(5_000).catch(() => this.#again());
     }, afterMs);
@@ -282,6 +328,10 @@ function readMessages(socket: TLSSocket, onMessage: (message: Message) => void):
 
 function send(socket: TLSSocket, message: Message): void {
   socket.write(`${JSON.stringify(message)}\n`);
+}
+
+function refused(message: string, final: boolean): Message {
+  return { type: "refused", message: message.slice(0, MESSAGE_CHARACTERS_MAX), final };
 }
 
 /** OpenSSL limits identities to 128 bytes; the id itself is no secret. */

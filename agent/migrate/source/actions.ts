@@ -4,12 +4,16 @@ import { DOWNTIME_LIMIT_MS } from "../../../core/qemu/parameters.ts";
 import type { Guest } from "../../guest/guest.ts";
 import type { MigrationHooks } from "../../hooks/migration-hooks.ts";
 import type { Log } from "../../runtime/log.ts";
-import type { HandoverClient } from "../link/handover.ts";
+import {
+  type HandoverAnswer,
+  HandoverClient,
+  type HandoverClientOptions,
+} from "../link/handover.ts";
 import { FloodControl } from "./flood-control.ts";
 import { Gate } from "./gate.ts";
 import { Ladder } from "./ladder.ts";
 import { LinkBandwidth } from "./link-bandwidth.ts";
-import type { PermittedBy, PostcopyState, SourceAction, SourceInput } from "./state.ts";
+import type { PermittedBy, SourceAction, SourceInput } from "./state.ts";
 
 /** The target's `cont` is a matter of milliseconds; after this the cloud decides. */
 const HANDOVER_MS = 3_000;
@@ -22,6 +26,9 @@ type Options = {
   /** Takes what an action has found as an input. */
   apply: (input: SourceInput) => Promise<void>;
 };
+
+type LinkTarget = Pick<HandoverClientOptions, "address" | "migrationId">;
+type Migration = NonNullable<Guest["manifest"]["migration"]>;
 
 /** Actions that begin or end the migration itself are the migration's. */
 type OwnAction = Exclude<SourceAction, { type: "poll" | "cancel" | "cancel-qemu" | "end" }>;
@@ -50,6 +57,32 @@ export class SourceActions {
     return this.#ladder?.gaveUp;
   }
 
+  /** @throws CommandRefusedError when the link does not come up */
+  async connect(to: LinkTarget): Promise<void> {
+    this.link = await HandoverClient.connect(this.#linkOptions(to));
+  }
+
+  /** After a restart of the agent: the link comes up in the background. */
+  reconnect(to: LinkTarget): void {
+    this.link = HandoverClient.reattach(this.#linkOptions(to));
+  }
+
+  #linkOptions(to: LinkTarget): HandoverClientOptions {
+    return { ...to, onAnswer: (answer) => this.#onAnswer(answer) };
+  }
+
+  #onAnswer(answer: HandoverAnswer): void {
+    const { apply, log } = this.#options;
+    if (answer.type === "refused") {
+      const { message, final } = answer;
+      log.warn({ message, final }, "the target's guest has not arrived");
+      return;
+    }
+    apply({ type: "arrived", atMs: Date.now() }).catch((error: unknown) => {
+      log.error({ error }, "the target's answer cannot be taken in");
+    });
+  }
+
   /** Makes what acts on QEMU, from what the manifest holds. */
   prepare(): void {
     const { guest, log, onRung } = this.#options;
@@ -67,9 +100,13 @@ export class SourceActions {
       case "continue":
         return this.#continue();
       case "hand-over":
-        return this.#handOver(action.when);
+        return this.#handOver(action);
       case "note-postcopy":
-        return this.#notePostcopy(action.postcopy);
+        return this.#remember({ postcopy: action.postcopy });
+      case "note-run-state":
+        return this.#noteRunState(action);
+      case "note-handed-over":
+        return this.#note(() => this.#options.guest.noteHandedOver(action.atMs));
       case "read-run-state":
         return this.#readRunState();
       case "read-final-figures":
@@ -106,28 +143,38 @@ export class SourceActions {
   }
 
   /** The target's guest is stopped until it hears this; sent again when the link comes back. */
-  #handOver(when: "postcopy" | "completed"): void {
-    const wasRunning = this.#options.guest.manifest.migration?.wasRunning ?? true;
-    if (when === "postcopy") this.link?.postcopy(wasRunning);
-    else this.#handover = this.link?.completed(wasRunning, HANDOVER_MS) ?? this.#handover;
+  #handOver({ when, runState }: Extract<SourceAction, { type: "hand-over" }>): void {
+    const { guest } = this.#options;
+    // Before it is sent: a source that has forgotten it would be resumed beside the target.
+    this.#note(() => guest.noteSaidCompleted(Date.now()));
+    if (when === "postcopy") this.link?.postcopy(runState);
+    else this.#handover = this.link?.completed(runState, HANDOVER_MS) ?? this.#handover;
   }
 
-  #notePostcopy(postcopy: PostcopyState): void {
-    const { guest, log } = this.#options;
+  #noteRunState({ runState, standstill }: Extract<SourceAction, { type: "note-run-state" }>): void {
+    this.#remember({ runStateBefore: runState, standstill });
+  }
+
+  #remember(change: Partial<Migration>): void {
+    const { guest } = this.#options;
     const { migration } = guest.manifest;
-    if (!migration) return;
+    if (migration === undefined) return;
+    this.#note(() => guest.remember({ migration: { ...migration, ...change } }));
+  }
+
+  /** A full disk must not hold the guest, which waits for the handover. */
+  #note(write: () => void): void {
     try {
-      guest.remember({ migration: { ...migration, postcopy } });
+      write();
     } catch (error) {
-      // A full disk must not hold the guest, which waits for the handover.
-      log.error({ error }, "the state of postcopy cannot be written down");
+      this.#options.log.error({ error }, "the state of the migration cannot be written down");
     }
   }
 
   async #readRunState(): Promise<void> {
     const { guest, apply } = this.#options;
     const { status: runState } = await guest.qmp.execute("query-status");
-    await apply({ type: "run-state", runState, atMs: Date.now() });
+    await apply({ type: "run-state-read", runState, atMs: Date.now() });
   }
 
   async #readFinalFigures(): Promise<void> {

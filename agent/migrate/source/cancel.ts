@@ -10,6 +10,7 @@ import { CommandRefusedError } from "../../command/command-error.ts";
  */
 const STUCK_MS = 2_000;
 const CANCEL_MS = 15_000;
+const STATUS_MS = 1_000;
 
 /**
  * In postcopy neither side has the whole guest. QEMU 7.2 accepts a cancel then and loses the guest;
@@ -24,6 +25,17 @@ export function refuseInPostcopy(status: string, isRequested: boolean): void {
   throw new CommandRefusedError("refused", `Postcopy has begun (${status}): too late to cancel`);
 }
 
+/** QEMU's migration status; undefined when QEMU does not answer before a cancel is due. */
+export async function readStatus(qmp: QmpClient): Promise<string | undefined> {
+  try {
+    const { status = "none" } = await qmp.execute("query-migrate", {}, { timeoutMs: STATUS_MS });
+    return status;
+  } catch (error) {
+    if (error instanceof QmpTimeoutError) return undefined;
+    throw error;
+  }
+}
+
 /**
  * Cancels an outgoing migration and waits until it has ended, in whichever status: a cancel may come
  * too late, or end in `failed`.
@@ -31,7 +43,7 @@ export function refuseInPostcopy(status: string, isRequested: boolean): void {
  * @throws QmpError; QmpTimeoutError when the end has not come within 15 s.
  */
 export async function cancelAndWait(qmp: QmpClient, ended: Promise<void>): Promise<void> {
-  await qmp.execute("migrate_cancel");
+  // Out of band, so armed before the answer: a QEMU whose main loop is blocked does not answer.
   const stuck = setTimeout(() => {
     qmp.execute("yank", { instances: [{ type: "migration" }] }).catch(() => undefined);
   }, STUCK_MS);
@@ -42,7 +54,10 @@ export async function cancelAndWait(qmp: QmpClient, ended: Promise<void>): Promi
       CANCEL_MS,
     );
   });
-  return Promise.race([ended, late]).finally(() => {
+  const refused = qmp
+    .execute("migrate_cancel", {}, { timeoutMs: CANCEL_MS })
+    .then(() => new Promise<never>(() => undefined));
+  return Promise.race([ended, late, refused]).finally(() => {
     clearTimeout(stuck);
     clearTimeout(timer);
   });

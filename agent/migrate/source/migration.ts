@@ -1,22 +1,23 @@
 import type { MigrationId } from "../../../core/id.ts";
 import type { ArgsOf, ResultOf } from "../../../core/protocol/command.ts";
+import { SETUP_STATUS, UNTOUCHED_STATUS } from "../../../core/qemu/migration-status.ts";
 import { CommandRefusedError } from "../../command/command-error.ts";
 import { createEmitter, type MigrationEmitter } from "../../guest/emit.ts";
 import type { Guest } from "../../guest/guest.ts";
 import type { MigrationHooks } from "../../hooks/migration-hooks.ts";
 import type { Log } from "../../runtime/log.ts";
-import { HandoverClient } from "../link/handover.ts";
 import { recordEnd } from "../record-end.ts";
 import { restoreParameters } from "../settings.ts";
 import { TlsCredentials } from "../tls.ts";
 import { SourceActions } from "./actions.ts";
-import { cancelAndWait, refuseInPostcopy } from "./cancel.ts";
+import { cancelAndWait, readStatus, refuseInPostcopy } from "./cancel.ts";
 import { SourceObserver } from "./observer.ts";
 import { recoverPostcopy } from "./recover-postcopy.ts";
 import {
   type Before,
   mayHaveStarted,
   readBefore,
+  runStateBefore,
   type SourceOptions,
   setUpSource,
 } from "./setup.ts";
@@ -109,9 +110,8 @@ export class SourceMigration {
     const reading = readBefore(this.#guest, args);
     reading.catch(() => undefined);
     // Before anything else: without the link nothing is changed in QEMU.
-    const link = await HandoverClient.connect(handover, this.id);
-    this.#actions.link = link;
-    if (this.#state.isDetached) link.close();
+    await this.#actions.connect({ address: handover, migrationId: this.id });
+    if (this.#state.isDetached) this.#actions.link?.close();
     this.#before = await reading;
     await this.#tls.make(args);
     await setUpSource(this.#guest, this, args, this.#before, this.#log);
@@ -125,7 +125,7 @@ export class SourceMigration {
   /** Continues with a migration of an earlier run of this agent. */
   async reattach(): Promise<void> {
     const { handover, gate } = this.#guest.manifest.migration ?? {};
-    if (handover) this.#actions.link = HandoverClient.reattach(handover, this.id);
+    if (handover) this.#actions.reconnect({ address: handover, migrationId: this.id });
     const present = gate?.isLifted ? "opened" : "holding";
     await this.#attach(gate === undefined ? "none" : present);
     this.#observer.startClock();
@@ -139,10 +139,11 @@ export class SourceMigration {
   async #attach(gate: "none" | "opened" | "holding"): Promise<void> {
     this.#actions.prepare();
     if (gate !== "none") this.#actions.gate?.reattach();
-    const { postcopy } = this.#guest.manifest.migration ?? {};
+    const { postcopy, standstill } = this.#guest.manifest.migration ?? {};
     const { ladderGaveUp } = this.#actions;
+    const runState = runStateBefore(this.#guest);
     // First, since the lines of the log may have been there for long.
-    await this.#apply({ type: "attached", gate, postcopy, ladderGaveUp });
+    await this.#apply({ type: "attached", gate, postcopy, ladderGaveUp, runState, standstill });
     this.#observer.listen();
   }
 
@@ -165,9 +166,15 @@ export class SourceMigration {
 
   /** Cancels and waits for the end, whichever it is. Never in postcopy: 7.2 would lose the guest. */
   async cancel(): Promise<void> {
-    const { status = "none" } = await this.#guest.qmp.execute("query-migrate");
+    const status = (await readStatus(this.#guest.qmp)) ?? this.#statusWhileSilent();
     refuseInPostcopy(status, this.#guest.manifest.migration?.postcopy !== undefined);
     await this.#apply({ type: "cancel", status });
+  }
+
+  /** A QEMU whose main loop is blocked does not answer; its events had the status, if it sent one. */
+  #statusWhileSilent(): string {
+    const { status } = this.#state;
+    return status === UNTOUCHED_STATUS ? SETUP_STATUS : status;
   }
 
   /**
@@ -226,7 +233,9 @@ export class SourceMigration {
 
   #end(status: string): void {
     this.#finished.resolve();
-    this.#detach();
+    this.#observer.close();
+    // The target's agent may answer later, or ask again after a break: until the source is discarded.
+    if (status !== "completed") this.#actions.link?.close();
     if (status !== "completed") this.#hooks.failed();
     if (status === "exited") return;
     const { flood, gate } = this.#actions;

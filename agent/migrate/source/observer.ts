@@ -10,6 +10,8 @@ import type { SourceInput } from "./state.ts";
 const POLL_MS = 500;
 /** QEMU does not answer during most of the downtime. */
 const FIGURES_MS = 60_000;
+/** A QEMU that has not answered for this long counts as silent: with the poll's interval below 2 s. */
+const SILENT_MS = 1_000;
 
 type Options = {
   guest: Guest;
@@ -28,7 +30,9 @@ export class SourceObserver {
   readonly #unsubscribe: (() => void)[] = [];
   readonly #alarms = new Alarms();
   #ackWatch: AckWatch | undefined;
-  #isPolling = false;
+  /** When the poll that has no answer yet was sent. */
+  #polledAtMs: number | undefined;
+  #isSilent = false;
 
   constructor(options: Options) {
     this.#options = options;
@@ -57,13 +61,25 @@ export class SourceObserver {
         // QEMU stops the guest after the ACK: the ACK's event comes first, too.
         this.#ackWatch?.poll();
         this.react({ type: "stop", atMs });
+        void this.#readRunState(atMs);
       }),
-      monitor.on("RESUME", ({ timestampMs: atMs }) => this.react({ type: "resume", atMs })),
-      monitor.onReconnect(() => void this.poll()),
+      monitor.on("RESUME", ({ timestampMs: atMs }) => {
+        this.react({ type: "resume", atMs });
+        void this.#readRunState(atMs);
+      }),
+      monitor.onReconnect(() => {
+        void this.poll();
+        void this.#readRunState(Date.now());
+      }),
+      guest.runState.onChange(({ runState, atMs }) =>
+        this.react({ type: "run-state", runState, atMs }),
+      ),
     );
+    // What has changed since it was written down.
+    void this.#readRunState(Date.now());
     void guest.ended.then(() => {
       if (this.#options.isFollowed()) {
-        this.react({ type: "exited", lastWords: guest.lastOutput() });
+        this.react({ type: "exited", lastWords: guest.lastOutput(), atMs: Date.now() });
       }
     });
   }
@@ -72,7 +88,10 @@ export class SourceObserver {
   startClock(): void {
     const { guest, progressIntervalMs } = this.#options;
     const { deadlineAtMs, gate } = guest.manifest.migration ?? {};
-    this.#alarms.every(POLL_MS, () => void this.poll());
+    this.#alarms.every(POLL_MS, () => {
+      this.#noteSilence();
+      void this.poll();
+    });
     this.#alarms.every(progressIntervalMs, () => this.react({ type: "silence", atMs: Date.now() }));
     this.#alarms.at(deadlineAtMs, () => this.react({ type: "deadline" }));
     this.#alarms.at(gate?.permitAtMs, () => this.react({ type: "permit", by: "time" }));
@@ -81,11 +100,12 @@ export class SourceObserver {
   /** Reads QEMU's figures; there are none while QEMU does not answer. */
   async poll(): Promise<void> {
     const { guest, log, isFollowed, isGateSettled, apply } = this.#options;
-    if (this.#isPolling || !isFollowed()) return;
-    this.#isPolling = true;
+    if (this.#polledAtMs !== undefined || !isFollowed()) return;
+    this.#polledAtMs = Date.now();
     try {
       this.#ackWatch?.poll();
       const info = await guest.qmp.execute("query-migrate", {}, { timeoutMs: FIGURES_MS });
+      this.#noteAnswer();
       const progress = toProgress(info);
       const limitMs = guest.manifest.migration?.downtimeLimitMs ?? DOWNTIME_LIMIT_MS;
       const figures = { progress, limitMs, isGateSettled: isGateSettled() };
@@ -95,8 +115,36 @@ export class SourceObserver {
     } catch (error) {
       log.debug({ error }, "no figures from QEMU");
     } finally {
-      this.#isPolling = false;
+      this.#polledAtMs = undefined;
     }
+  }
+
+  /** RunStateFollower leaves out the run states of a migration, which judge a STOP. */
+  async #readRunState(atMs: number): Promise<void> {
+    const { guest, log } = this.#options;
+    try {
+      const { status: runState } = await guest.qmp.execute(
+        "query-status",
+        {},
+        { timeoutMs: FIGURES_MS },
+      );
+      if (this.#options.isFollowed()) this.react({ type: "run-state", runState, atMs });
+    } catch (error) {
+      log.debug({ error }, "no run state from QEMU");
+    }
+  }
+
+  #noteSilence(): void {
+    const sinceMs = this.#polledAtMs;
+    if (this.#isSilent || sinceMs === undefined || Date.now() - sinceMs < SILENT_MS) return;
+    this.#isSilent = true;
+    this.react({ type: "qmp-silent", sinceMs });
+  }
+
+  #noteAnswer(): void {
+    if (!this.#isSilent) return;
+    this.#isSilent = false;
+    this.react({ type: "qmp-answers", atMs: Date.now() });
   }
 
   close(): void {

@@ -57,7 +57,7 @@ export async function setUpSource(
   log: Log,
 ): Promise<void> {
   const { ackExpected, linkBytesPerSecond, gate, climb, tls } = args;
-  const [{ running: wasRunning }, logOffset] = await Promise.all([
+  const [{ status: runStateBefore }, logOffset] = await Promise.all([
     guest.qmp.execute("query-status"),
     ackExpected ? traceAck(guest, log) : undefined,
     applySettings(guest.qmp, args.settings, capabilities),
@@ -75,7 +75,7 @@ export async function setUpSource(
       over: false,
       handover: { ...args.handover, key: args.handoverKey },
       ackExpected,
-      wasRunning,
+      runStateBefore,
       agreed,
       before,
       downtimeLimitMs: typeof limit === "number" ? limit : DOWNTIME_LIMIT_MS,
@@ -87,6 +87,12 @@ export async function setUpSource(
       ...(logOffset === undefined ? {} : { logOffset }),
     },
   });
+}
+
+/** The guest's run state before the switchover, as last written down; older agents had a flag. */
+export function runStateBefore({ manifest }: Guest): string {
+  const { runStateBefore: known, wasRunning } = manifest.migration ?? {};
+  return known ?? (wasRunning === false ? "paused" : "running");
 }
 
 /** QEMU did not answer `migrate` in time: it is unknown whether the migration runs. */

@@ -15,7 +15,17 @@ export type SourceState = {
   readonly gate: "none" | "holding" | "opening" | "opened";
   /** `held` has been emitted. */
   readonly isHeld: boolean;
+  /** STOP of the switchover. */
   readonly stop: GuestStop | undefined;
+  /** A STOP that may be the switchover's or not: QEMU's status or run state has to show it. */
+  readonly unjudgedStop: GuestStop | undefined;
+  /** The guest's run state before the switchover: the one in which it has to arrive. */
+  readonly runState: string;
+  readonly standstill: Standstill | undefined;
+  /** The precopy deadline has passed while a STOP was not judged yet. */
+  readonly isLate: boolean;
+  /** The target's agent has answered that the guest has arrived. */
+  readonly hasArrived: boolean;
   readonly postcopy: PostcopyState;
   /** A new connection is being made: a paused status is that of the old one. */
   readonly isRecovering: boolean;
@@ -33,12 +43,18 @@ export type SourceState = {
   readonly isDetached: boolean;
 };
 
-/** The first stop of the guest. Why: the last migration status that was known then. */
+/** A stop of the guest. `status`: the last migration status that was known then. */
 export type GuestStop = {
   readonly atMs: number;
   readonly status: string;
   readonly resumedAtMs?: number;
 };
+
+/**
+ * The guest is not running although it was, and the switchover has not begun. `reason`: QEMU's run
+ * state, or `silent` when QEMU does not answer.
+ */
+export type Standstill = { readonly reason: string; readonly sinceMs: number };
 
 /** `pauses` counts breaks of the connection; a pause keeps its number over a restart of the agent. */
 export type PostcopyState = {
@@ -56,6 +72,8 @@ export type SourceInput =
       gate: "none" | "opened" | "holding";
       postcopy: PostcopyState | undefined;
       ladderGaveUp: string | undefined;
+      runState: string;
+      standstill: Standstill | undefined;
     }
   /** Trace lines of the ACK are read from now on. */
   | { type: "ack-observed" }
@@ -70,7 +88,15 @@ export type SourceInput =
   | { type: "figures"; progress: Progress; limitMs: number; isGateSettled: boolean; atMs: number }
   | { type: "figures-taken"; progress: Progress; atMs: number }
   | { type: "silence"; atMs: number }
+  /** QEMU has not answered query-migrate, sent at `sinceMs`, for a second; or has answered again. */
+  | { type: "qmp-silent"; sinceMs: number }
+  | { type: "qmp-answers"; atMs: number }
+  /** QEMU's run state has changed: RunStateFollower. */
   | { type: "run-state"; runState: string; atMs: number }
+  /** The answer to `read-run-state`. */
+  | { type: "run-state-read"; runState: string; atMs: number }
+  /** An answer of the target's agent, whenever it comes. */
+  | { type: "arrived"; atMs: number }
   | { type: "final-figures"; info: MigrationInfo | undefined; handedOver: boolean }
   | { type: "permit"; by: PermittedBy }
   | { type: "gate-opened"; by: PermittedBy }
@@ -81,14 +107,18 @@ export type SourceInput =
   | { type: "ladder-gave-up"; reason: string }
   | { type: "recovery"; isUnderWay: boolean }
   | { type: "not-started" }
-  | { type: "exited"; lastWords: string }
+  | { type: "exited"; lastWords: string; atMs: number }
   | { type: "detached" };
 
 export type PermittedBy = "command" | "time";
 
 export type SourceAction =
   | { type: "continue" }
-  | { type: "hand-over"; when: "postcopy" | "completed" }
+  /** `runState`: the guest's before the switchover. */
+  | { type: "hand-over"; when: "postcopy" | "completed"; runState: string }
+  /** The run state before the switchover, or the standstill, has changed. */
+  | { type: "note-run-state"; runState: string; standstill: Standstill | undefined }
+  | { type: "note-handed-over"; atMs: number }
   | { type: "note-postcopy"; postcopy: PostcopyState }
   | { type: "read-run-state" }
   | { type: "read-final-figures" }
@@ -113,6 +143,14 @@ export type SourceStep = {
   readonly actions: readonly SourceAction[];
 };
 
+export function step(
+  state: SourceState,
+  events: readonly Timed[] = [],
+  actions: readonly SourceAction[] = [],
+): SourceStep {
+  return { state, events, actions };
+}
+
 export const NO_POSTCOPY: PostcopyState = { active: false, pauses: 0, paused: false };
 
 export function initialSourceState(progressIntervalMs: number): SourceState {
@@ -125,6 +163,11 @@ export function initialSourceState(progressIntervalMs: number): SourceState {
     gate: "none",
     isHeld: false,
     stop: undefined,
+    unjudgedStop: undefined,
+    runState: "running",
+    standstill: undefined,
+    isLate: false,
+    hasArrived: false,
     postcopy: NO_POSTCOPY,
     isRecovering: false,
     reasons: {},

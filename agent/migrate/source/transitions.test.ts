@@ -14,7 +14,7 @@ import {
   permit,
   play,
   resume,
-  runState,
+  runStateRead,
   started,
   status,
   stop,
@@ -167,7 +167,7 @@ const SEQUENCES: readonly Row[] = [
   [
     "a status that no release has is in progress",
     [...statuses("setup", "pre-anything", "active", "COMPLETED"), stop],
-    ["stopped"],
+    [],
   ],
   ["colo is in progress", statuses("active", "colo"), []],
   ["QEMU exits", [status("active"), exited], ["failed", "> end"]],
@@ -183,7 +183,7 @@ const RUNNING = [status("active"), stop, status("device")];
 
 /** Inputs twice, late or out of order. */
 const DISORDER: readonly Row[] = [
-  ["STOP twice", [stop, stop], ["stopped"]],
+  ["STOP twice", [status("device"), stop, stop], ["stopped"]],
   ["STOP after the end", [status("failed"), stop], ["> read-final-figures"]],
   [
     "completed twice",
@@ -192,7 +192,12 @@ const DISORDER: readonly Row[] = [
   ],
   [
     "completed seen by a query while its event is on its way",
-    [...RUNNING, figures({ status: "completed" }), status("completed"), runState("postmigrate")],
+    [
+      ...RUNNING,
+      figures({ status: "completed" }),
+      status("completed"),
+      runStateRead("postmigrate"),
+    ],
     ["stopped", "> read-run-state", "> hand-over", "> read-final-figures"],
   ],
   ["failed after completed", statuses("completed", "failed"), COMPLETED.slice(0, 2)],
@@ -219,7 +224,7 @@ const DISORDER: readonly Row[] = [
   ],
   ["final figures that nobody has asked for", [final()], []],
   ["a permit without a gate", [permit], []],
-  ["the deadline after the stop", [stop, deadline], ["stopped"]],
+  ["the deadline after the stop", [stop, status("device"), deadline], ["stopped"]],
   ["the deadline after the end", [status("failed"), deadline], FAILED.slice(0, 1)],
   ["a resume without a stop", [resume], []],
 ];
@@ -237,17 +242,17 @@ const MISSED: readonly Row[] = [
   ["never begun", [figures({ status: "none" }), final()], FAILED],
   [
     "completed",
-    [figures({ status: "completed" }), runState("postmigrate"), final()],
+    [figures({ status: "completed" }), runStateRead("postmigrate"), final()],
     ["> read-run-state", ...COMPLETED],
   ],
   [
     "completed, by 7.2",
-    [figures({ status: "completed" }), runState("finish-migrate"), final()],
+    [figures({ status: "completed" }), runStateRead("finish-migrate"), final()],
     ["> read-run-state", ...COMPLETED],
   ],
   [
     "completed by an earlier migration, whose guest was resumed",
-    [figures({ status: "completed" }), runState("running"), final()],
+    [figures({ status: "completed" }), runStateRead("running"), final()],
     ["> read-run-state", ...FAILED],
   ],
   ["pre-switchover", [figures({ status: "pre-switchover" })], ["> continue"]],
@@ -285,7 +290,13 @@ describe("the failure of a source", () => {
     });
     const aborted = { type: "hook-aborted", reason: "the hook" } as const;
     expect(failed([gaveUp, aborted])?.event).toMatchObject({ errorDescription: "the hook" });
-    const before = { type: "attached", gate: "none", postcopy: undefined } as const;
+    const before = {
+      type: "attached",
+      gate: "none",
+      postcopy: undefined,
+      runState: "running",
+      standstill: undefined,
+    } as const;
     expect(failed([{ ...before, ladderGaveUp: "in an earlier run" }])?.event).toMatchObject({
       code: "no-convergence",
       errorDescription: "in an earlier run",
@@ -298,7 +309,7 @@ describe("the failure of a source", () => {
   });
 
   it("of a migration whose earlier `completed` meant another one has the status `none`", () => {
-    const { events } = play([figures({ status: "completed" }), runState("running"), final()]);
+    const { events } = play([figures({ status: "completed" }), runStateRead("running"), final()]);
     expect(events.at(-1)?.event).toMatchObject({ status: "none" });
   });
 });

@@ -3,11 +3,23 @@ import { isFinalStatus } from "../../../core/qemu/migration-status.ts";
 import { isStoppedBySwitchover } from "../../../core/qemu/run-state.ts";
 import { hasConverged, toFigures } from "./progress.ts";
 import {
+  endStandstill,
+  isSwitchoverStatus,
+  judgeSwitchover,
+  onDeadline,
+  onQmpAnswers,
+  onQmpSilent,
+  onResume,
+  onRunState,
+  onStop,
+} from "./standstill.ts";
+import {
   NO_POSTCOPY,
   type SourceAction,
   type SourceInput,
   type SourceState,
   type SourceStep,
+  step,
   type Timed,
 } from "./state.ts";
 
@@ -18,10 +30,12 @@ const ERROR_CHARACTERS_MAX = 4_000;
  *
  *   ACK's trace line          event `acked`
  *   status pre-switchover     action `continue`: the guest is stopped already
- *   STOP                      event `stopped`: the downtime runs
+ *   STOP of the switchover    event `stopped`, once judged: the downtime runs (standstill.ts)
+ *   any other stop            event `standstill`, when it begins and when it ends
  *   status postcopy-active    event `postcopy`, action `hand-over`
  *   status completed          actions `hand-over`, `read-final-figures`; then event
  *                             `source-completed` and action `end`
+ *   the target's answer       event `handed-over`, also after the end
  *   status failed, cancelled  action `read-final-figures`; then event `failed` and action `end`
  *   precopy deadline          action `cancel`, until the guest is stopped
  *   gate                      event `held` when converged, acknowledged and settled
@@ -45,8 +59,7 @@ export function nextSourceState(state: SourceState, input: SourceInput): SourceS
     case "stop":
       return onStop(state, input.atMs);
     case "resume":
-      if (!state.stop) return step(state);
-      return step({ ...state, stop: { ...state.stop, resumedAtMs: input.atMs } });
+      return onResume(state, input.atMs);
     case "passes":
       return onPasses(state, input.count);
     case "ack":
@@ -57,8 +70,16 @@ export function nextSourceState(state: SourceState, input: SourceInput): SourceS
       return onFiguresTaken(state, input);
     case "silence":
       return onSilence(state, input.atMs);
+    case "qmp-silent":
+      return onQmpSilent(state, input.sinceMs);
+    case "qmp-answers":
+      return onQmpAnswers(state, input.atMs);
     case "run-state":
       return onRunState(state, input);
+    case "run-state-read":
+      return onRunStateRead(state, input);
+    case "arrived":
+      return onArrived(state, input.atMs);
     case "final-figures":
       return onFinalFigures(state, input);
     case "permit":
@@ -91,36 +112,35 @@ export function nextSourceState(state: SourceState, input: SourceInput): SourceS
     case "not-started":
       return ended(state, "not-started");
     case "exited":
-      return onExited(state, input.lastWords);
+      return onExited(state, input);
     case "detached":
       return step({ ...state, isDetached: true });
   }
 }
 
-function step(
-  state: SourceState,
-  events: readonly Timed[] = [],
-  actions: readonly SourceAction[] = [],
-): SourceStep {
-  return { state, events, actions };
-}
-
 function onAttached(
   state: SourceState,
-  { gate, postcopy, ladderGaveUp }: Extract<SourceInput, { type: "attached" }>,
+  input: Extract<SourceInput, { type: "attached" }>,
 ): SourceStep {
+  const { gate, postcopy, ladderGaveUp, runState, standstill } = input;
   const reasons =
     ladderGaveUp === undefined ? state.reasons : { ...state.reasons, ladder: ladderGaveUp };
-  return step({ ...state, gate, postcopy: postcopy ?? NO_POSTCOPY, reasons });
+  const known = { gate, postcopy: postcopy ?? NO_POSTCOPY, reasons, runState, standstill };
+  return step({ ...state, ...known });
 }
 
 function onStatus(before: SourceState, { status, atMs }: StatusAt): SourceStep {
   if (before.end) return step(before);
-  const state = { ...before, status };
-  if (status === "pre-switchover") return step(state, [], [{ type: "continue" }]);
-  if (status === "completed") return completed(state, atMs);
-  if (status === "failed" || status === "cancelled") return failed(state, status);
-  return onPostcopyStatus(state, { status, atMs });
+  const { state, events } = judgeStatus({ ...before, status });
+  if (status === "pre-switchover") return step(state, events, [{ type: "continue" }]);
+  if (status === "completed") return completed(before, { status, atMs });
+  if (status === "failed" || status === "cancelled") return failed(state, { status, atMs });
+  const next = onPostcopyStatus(state, { status, atMs });
+  return step(next.state, [...events, ...next.events], next.actions);
+}
+
+function judgeStatus(state: SourceState): SourceStep {
+  return isSwitchoverStatus(state.status) ? judgeSwitchover(state) : step(state);
 }
 
 type StatusAt = { status: string; atMs: number };
@@ -134,7 +154,8 @@ function onPostcopyStatus(state: SourceState, { status, atMs }: StatusAt): Sourc
     const note: SourceAction = { type: "note-postcopy", postcopy };
     if (active) return step(next, [], [note]);
     const events = [{ event: { type: "migration.postcopy" } as const, atMs }];
-    return step(next, events, [note, { type: "hand-over", when: "postcopy" }]);
+    const { runState } = state;
+    return step(next, events, [note, { type: "hand-over", when: "postcopy", runState }]);
   }
   if (status === "postcopy-paused" && !state.isRecovering) {
     const pause = paused ? pauses : pauses + 1;
@@ -143,12 +164,6 @@ function onPostcopyStatus(state: SourceState, { status, atMs }: StatusAt): Sourc
     return step({ ...state, postcopy }, [{ event, atMs }], [{ type: "note-postcopy", postcopy }]);
   }
   return step(state);
-}
-
-function onStop(state: SourceState, atMs: number): SourceStep {
-  if (state.stop || state.end) return step(state);
-  const stop = { atMs, status: state.status };
-  return step({ ...state, stop }, [{ event: { type: "migration.stopped" }, atMs }]);
 }
 
 /** Only a gate, or an ACK that will be seen, is known to hold it and to be over at some time. */
@@ -179,13 +194,14 @@ function onFigures(
   const known = { ...before, status };
   // Events can be missed while the agent is away; the status cannot.
   if (status === "completed") return step(known, [], [{ type: "read-run-state" }]);
-  if (isFinalStatus(status) || status === "none") return failed(known, status);
-  const fromStatus = onPostcopyStatus(known, { status, atMs });
+  if (isFinalStatus(status) || status === "none") return failed(known, { status, atMs });
+  const switchover = judgeStatus(known);
+  const fromStatus = onPostcopyStatus(switchover.state, { status, atMs });
   const judged = judge(fromStatus.state, input);
   const actions: SourceAction[] = status === "pre-switchover" ? [{ type: "continue" }] : [];
   actions.push(...fromStatus.actions);
   if ((progress.dirtySyncCount ?? 0) > 1) actions.push({ type: "apply-link-bandwidth" });
-  const events = [...fromStatus.events, ...judged.events];
+  const events = [...switchover.events, ...fromStatus.events, ...judged.events];
   return step(judged.state, events, [...actions, ...judged.actions]);
 }
 
@@ -207,7 +223,8 @@ function judge(
   const isAllSent = progress.ramRemainingBytes === 0 && (progress.ramTransferredBytes ?? 0) > 0;
   if (isHolding && isAllSent) actions.push({ type: "calm-hold", bestBytesPerSecond });
   // The ladder is for dirty memory only: neither a gate nor the ACK keeps it from switching over.
-  const isPrecopy = progress.status === "active" && before.stop === undefined;
+  const isStopped = before.stop !== undefined || before.unjudgedStop !== undefined;
+  const isPrecopy = progress.status === "active" && !isStopped;
   if (isPrecopy && !isHolding && hasAck) actions.push({ type: "climb", progress, limitMs });
   return step({ ...before, bestBytesPerSecond, isConverged, isHeld }, events, actions);
 }
@@ -230,29 +247,45 @@ function onSilence(state: SourceState, atMs: number): SourceStep {
 }
 
 /** After a `completed` that was not seen as an event. */
-function onRunState(
+function onRunStateRead(
   state: SourceState,
   { runState, atMs }: { runState: string; atMs: number },
 ): SourceStep {
   if (state.end) return step(state);
   // Of an earlier migration, whose guest was resumed: this one has never begun.
-  if (!isStoppedBySwitchover(runState)) return failed(state, "none");
-  return completed(state, atMs);
+  if (!isStoppedBySwitchover(runState)) return failed(state, { status: "none", atMs });
+  return completed(state, { status: "completed", atMs });
 }
 
 /** The target first: the guest is stopped until the target hears of it. */
-function completed(state: SourceState, atMs: number): SourceStep {
+function completed(before: SourceState, { status, atMs }: StatusAt): SourceStep {
+  const judged = judgeSwitchover({ ...before, status });
+  const { state, events } = endStandstill(judged.state, atMs);
+  const { runState } = state;
   return step(
-    { ...state, end: { status: "completed", atMs } },
-    [],
-    [{ type: "hand-over", when: "completed" }, { type: "read-final-figures" }],
+    { ...state, end: { status, atMs } },
+    [...judged.events, ...events],
+    [{ type: "hand-over", when: "completed", runState }, { type: "read-final-figures" }],
   );
 }
 
-/** QEMU has resumed the guest by itself. */
-function failed(state: SourceState, status: string): SourceStep {
+/** QEMU has resumed the guest by itself, if it was running when it was stopped. */
+function failed(before: SourceState, { status, atMs }: StatusAt): SourceStep {
+  const { state, events } = endStandstill(before, atMs);
   const end = { status, atMs: undefined };
-  return step({ ...state, end }, [], [{ type: "read-final-figures" }]);
+  return step({ ...state, end }, events, [{ type: "read-final-figures" }]);
+}
+
+/** `blackoutMs` has one clock only; a guest that did not run has none. */
+function onArrived(state: SourceState, atMs: number): SourceStep {
+  if (state.hasArrived || state.isDetached) return step(state);
+  const blackoutMs = state.stop && Math.max(0, atMs - state.stop.atMs);
+  const event = {
+    type: "migration.handed-over",
+    ...(blackoutMs === undefined ? {} : { blackoutMs }),
+  } as const;
+  const note: SourceAction = { type: "note-handed-over", atMs };
+  return step({ ...state, hasArrived: true }, [{ event, atMs }], [note]);
 }
 
 function onFinalFigures(
@@ -279,17 +312,14 @@ function onCancel(state: SourceState, status: string): SourceStep {
   return step(state, [], [{ type: "cancel-qemu" }]);
 }
 
-/** Once the guest is stopped the switchover is the shortest way to a running guest. */
-function onDeadline(state: SourceState): SourceStep {
-  if (state.end || state.stop) return step(state);
-  const reasons = { ...state.reasons, deadline: "the precopy deadline has passed" };
-  return step({ ...state, reasons }, [], [{ type: "cancel", orContinue: false }]);
-}
-
-function onExited(state: SourceState, lastWords: string): SourceStep {
-  if (state.end || state.isDetached) return step(state);
+function onExited(
+  before: SourceState,
+  { lastWords, atMs }: { lastWords: string; atMs: number },
+): SourceStep {
+  if (before.end || before.isDetached) return step(before);
+  const { state, events } = endStandstill(before, atMs);
   const event = failure("exited", `The source's QEMU has ended: ${lastWords}`);
-  return ended(state, "exited", [{ event }]);
+  return ended(state, "exited", [...events, { event }]);
 }
 
 function failure(status: string, why: string) {

@@ -9,7 +9,7 @@ import { recordEnd } from "../record-end.ts";
 import { type TlsConfig, TlsCredentials } from "../tls.ts";
 import { PendingWatch } from "./pending-watch.ts";
 import { hostPart, listenAgain } from "./postcopy.ts";
-import { RUN_MS, runGuest } from "./run-guest.ts";
+import { type Arrival, RUN_MS, runGuest } from "./run-guest.ts";
 import { setUpTarget } from "./setup.ts";
 import {
   INITIAL_TARGET_STATE,
@@ -49,7 +49,8 @@ export class TargetMigration {
   #state = INITIAL_TARGET_STATE;
   #server: HandoverServer | undefined;
   #pendingWatch: PendingWatch | undefined;
-  #running: Promise<void> | undefined;
+  readonly #closing = new AbortController();
+  #running: Promise<Arrival> | undefined;
 
   constructor(options: TargetOptions) {
     this.id = options.id;
@@ -105,24 +106,46 @@ export class TargetMigration {
   }
 
   /**
-   * Gives the run grant and lets the guest run, once; see {@link runGuest}. A repeated call waits for
-   * the first one, or tries again when that has failed.
+   * Gives the run grant and brings the guest into the run state in which it left the source, once; see
+   * {@link runGuest}. A repeated call waits for the first one, or tries again when that has failed.
    *
    * @throws as runGuest does
    */
-  run(wasRunning = true, when: RunsAfter = "completed"): Promise<void> {
-    this.#running ??= this.#run(wasRunning, when).catch((error: unknown) => {
+  run(runState: string, when: RunsAfter = "completed"): Promise<Arrival> {
+    this.#running ??= this.#run(runState, when).catch((error: unknown) => {
       this.#running = undefined;
-      this.#log.error({ error }, "the guest cannot be run");
+      this.#log.error({ error }, "the guest has not arrived");
       throw error;
     });
     return this.#running;
   }
 
-  async #run(wasRunning: boolean, when: RunsAfter): Promise<void> {
-    const isLoaded = this.#state.phase === "loaded";
-    const atMs = await runGuest(this.#guest, { wasRunning, when, isLoaded });
-    this.#apply({ type: "taken", when, atMs });
+  async #run(runState: string, when: RunsAfter): Promise<Arrival> {
+    const arrival = await runGuest(this.#guest, {
+      runState,
+      when,
+      isLoaded: this.#state.phase === "loaded",
+      onRefused: (message) => this.#onRefused(message),
+      onUnrevoked: (error) =>
+        this.#log.error({ error }, "the run grant cannot be revoked: the cloud has to decide"),
+      signal: this.#closing.signal,
+    });
+    this.#apply({ type: "arrived", when, ...arrival });
+    return arrival;
+  }
+
+  #onRefused(message: string): void {
+    this.#log.warn({ message }, "QEMU refuses to run the guest");
+    this.#server?.refuse(message);
+    this.#apply({ type: "run-refused", message });
+  }
+
+  #noteArrived(atMs: number): void {
+    try {
+      this.#guest.noteArrived(atMs);
+    } catch (error) {
+      this.#log.error({ error }, "the guest's arrival cannot be written down");
+    }
   }
 
   /**
@@ -137,6 +160,7 @@ export class TargetMigration {
 
   /** Detaches without an event: the agent shuts down, QEMU goes on. */
   close(): void {
+    this.#closing.abort();
     this.#apply({ type: "closed" });
     this.#detach();
     this.#server?.close();
@@ -158,7 +182,11 @@ export class TargetMigration {
     switch (action.type) {
       case "run":
         // A failure is logged; the cloud decides.
-        this.run(true, action.when).catch(() => undefined);
+        this.run(action.runState, action.when).catch(() => undefined);
+        return;
+      case "note-arrived":
+        // After the source's agent was answered, which is in microtasks.
+        setImmediate(() => this.#noteArrived(action.atMs));
         return;
       case "note-postcopy":
         this.#notePostcopy();
@@ -186,12 +214,18 @@ export class TargetMigration {
   async #poll(): Promise<void> {
     try {
       const { qmp, manifest } = this.#guest;
-      const [{ running }, { status }] = await Promise.all([
+      const [{ status: runState }, { status }] = await Promise.all([
         qmp.execute("query-status", {}, { timeoutMs: RUN_MS }),
         qmp.execute("query-migrate", {}, { timeoutMs: RUN_MS }),
       ]);
-      const isGranted = manifest.permittedToRun;
-      this.#apply({ type: "observed", running, status, isGranted, atMs: Date.now() });
+      this.#apply({
+        type: "observed",
+        runState,
+        status,
+        isGranted: manifest.permittedToRun,
+        runStateBefore: manifest.migration?.runStateBefore ?? "running",
+        atMs: Date.now(),
+      });
     } catch (error) {
       this.#log.debug({ error }, "QEMU does not answer");
     }
@@ -203,7 +237,7 @@ export class TargetMigration {
       port,
       key,
       migrationId: this.id,
-      onCompleted: (wasRunning, when) => this.run(wasRunning, when),
+      onHandedOver: async ({ runState, type }) => (await this.run(runState, type)).runState,
     });
     this.#server = server;
     if (this.#state.phase === "ended") server.close();
@@ -244,6 +278,6 @@ export class TargetMigration {
     setTimeout(() => this.#server?.close(), linkMs).unref();
     if (!this.#guest.isAlive) return;
     this.#tls.remove();
-    recordEnd(this.#guest, this.id, this.#log);
+    setImmediate(() => recordEnd(this.#guest, this.id, this.#log));
   }
 }

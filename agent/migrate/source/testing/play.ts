@@ -15,6 +15,8 @@ export const ATTACHED: SourceState = nextSourceState(NEW, {
   gate: "none",
   postcopy: undefined,
   ladderGaveUp: undefined,
+  runState: "running",
+  standstill: undefined,
 }).state;
 
 export const ACK_OBSERVED: SourceState = { ...ATTACHED, isAckObserved: true };
@@ -23,8 +25,10 @@ export const GATED: SourceState = { ...ACK_OBSERVED, gate: "holding" };
 export const started: SourceInput = { type: "started" };
 export const stop: SourceInput = { type: "stop", atMs: AT_MS };
 export const resume: SourceInput = { type: "resume", atMs: AT_MS };
+export const silent = (sinceMs: number): SourceInput => ({ type: "qmp-silent", sinceMs });
+export const answers = (atMs: number): SourceInput => ({ type: "qmp-answers", atMs });
 export const deadline: SourceInput = { type: "deadline" };
-export const exited: SourceInput = { type: "exited", lastWords: "killed" };
+export const exited: SourceInput = { type: "exited", lastWords: "killed", atMs: AT_MS };
 export const permit: SourceInput = { type: "permit", by: "command" };
 export const detached: SourceInput = { type: "detached" };
 
@@ -35,11 +39,18 @@ export const status = (name: string): SourceInput => ({
 });
 export const ack = (pending: number): SourceInput => ({ type: "ack", pending, atMs: AT_MS });
 export const cancel = (name: string): SourceInput => ({ type: "cancel", status: name });
-export const runState = (name: string): SourceInput => ({
+export const runState = (name: string, atMs = AT_MS): SourceInput => ({
   type: "run-state",
+  runState: name,
+  atMs,
+});
+/** The answer that was asked for after a `completed` that was missed. */
+export const runStateRead = (name: string): SourceInput => ({
+  type: "run-state-read",
   runState: name,
   atMs: AT_MS,
 });
+export const arrived = (atMs = AT_MS): SourceInput => ({ type: "arrived", atMs });
 /** Final figures of a source that has handed over. */
 export const final = (info?: MigrationInfo): SourceInput => ({
   type: "final-figures",
