@@ -82,7 +82,7 @@ function refuseToResume(before: string, status: string | undefined): void {
   if (!needsResume(before)) {
     throw new CommandRefusedError(
       "refused",
-      `The guest was not running before the migration (${before}), and QEMU has no way back to that but to run it: it stays as it is`,
+      `The guest was not running before the migration (${before}), and QEMU has no way back to that but to run it: it remains as it is`,
     );
   }
 }

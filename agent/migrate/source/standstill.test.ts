@@ -64,7 +64,7 @@ const STANDSTILLS: readonly Row[] = [
   ["sleep, which emits no STOP", [runState("suspended")], NOTED],
   [
     "a panic, then its run state once more",
-    [stop, ...["guest-panicked", "guest-panicked"].map((name) => runState(name))],
+    [stop, runState("guest-panicked"), runState("guest-panicked")],
     NOTED,
   ],
   [

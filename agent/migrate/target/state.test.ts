@@ -74,7 +74,7 @@ const SEQUENCES: readonly Row[] = [
   ],
   [
     "a `cont` that is refused, with the same words and with others, then accepted",
-    [status("completed"), ...["lock", "lock", "no space"].map(refused), arrived()],
+    [status("completed"), refused("lock"), refused("lock"), refused("no space"), arrived()],
     ["run-refused", "run-refused", ...RUNS],
   ],
   ["a stream that fails", [...statuses("setup", "active", "failed"), error], FAILS],
