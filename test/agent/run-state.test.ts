@@ -148,7 +148,8 @@ describe.skipIf(findQemu() === undefined)("on real QEMU, the end of a move is se
     await writeActingDisk(boot, { ...LOAD, action: "sleep", afterTicks: 30 });
     await startGuest(bootDiskDefinition(boot));
     await vi.waitFor(
-      async () => expect((await observe(pair.source)).runState).toBe("suspended"),
+      async () =>
+        expect((await qmpOf(pair.source).execute("query-status")).status).toBe("suspended"),
       20_000,
     );
     await pair.start();
