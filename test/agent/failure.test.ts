@@ -179,11 +179,17 @@ describeOnEach("migrations that do not succeed", (subject) => {
           ),
         10_000,
       );
+      const { body } = await pair.source.waitFor("migration.standstill", 5_000);
+      expect(body).toMatchObject({ reason: "silent" });
+      expect(body).not.toHaveProperty("untilMs");
     } finally {
       process.kill(pid, "SIGCONT");
     }
     await pair.speedUp();
     await pair.hasMoved();
+    expect(pair.source.events.map(({ body }) => body)).toContainEqual(
+      expect.objectContaining({ type: "migration.standstill", untilMs: expect.any(Number) }),
+    );
   });
 
   it("a guest that is stopped on purpose is no event, one that ends by itself is", async () => {

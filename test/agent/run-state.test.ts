@@ -87,10 +87,12 @@ describe.skipIf(findQemu() === undefined)("on real QEMU, the end of a move is se
 
   /** A guest with a disk that it may write, whose image another process has locked. */
   async function startLocked(): Promise<void> {
-    const [boot, data] = [join(pair.folder, "boot.img"), join(pair.folder, "data.img")];
+    const boot = join(pair.folder, "boot.img");
+    const data = join(pair.folder, "data.img");
     await writeBootDisk(boot, LOAD);
     writeFileSync(data, Buffer.alloc(1 << 20));
-    const [system, extra] = [bootDiskDefinition(boot), dataDiskDefinition(data, { direct: false })];
+    const system = bootDiskDefinition(boot);
+    const extra = dataDiskDefinition(data, { direct: false });
     await startGuest({
       blockdevs: [...system.blockdevs, ...extra.blockdevs],
       devices: [...system.devices, ...extra.devices],
