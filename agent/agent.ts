@@ -1,13 +1,13 @@
+import { randomUUID } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
 import { SQSClient } from "@aws-sdk/client-sqs";
 import type { HostFacts } from "../core/protocol/host.ts";
-import { CloudApi, CloudRefusedError } from "./cloud/api.ts";
+import { CloudApi, CloudRefusedError, SupersededError } from "./cloud/api.ts";
 import { isAnswerBatchable } from "./cloud/batching.ts";
 import { CommandSource } from "./cloud/command-source.ts";
 import { Outbox } from "./cloud/outbox.ts";
 import { CommandLog } from "./command/command-log.ts";
 import { Dispatcher } from "./command/dispatcher.ts";
-import { warnOfSkipped } from "./durable/journal.ts";
 import { lockStateDir } from "./durable/lock.ts";
 import type { Emit } from "./guest/emit.ts";
 import { Guests } from "./guest/guests.ts";
@@ -19,10 +19,12 @@ import { describeBinary } from "./probe/binary.ts";
 import { Backoff, pause } from "./runtime/backoff.ts";
 import type { AgentConfig } from "./runtime/config.ts";
 import type { Log } from "./runtime/log.ts";
+import { bootId } from "./runtime/process.ts";
 import { AGENT_VERSION } from "./runtime/version.ts";
 
 /** Keys that the control plane issues are longer; this finds an empty or a wrong file. */
 const KEY_LENGTH_MIN = 32;
+const CHECKPOINT_EVERY_MS = 10_000;
 const REGISTER_RETRY = { firstMs: 200, maxMs: 5_000 };
 
 /** One host's agent: connects to the cloud, runs its commands, emits events, and keeps its guests. */
@@ -40,17 +42,22 @@ export class Agent {
   readonly #sqs = new SQSClient({ useQueueUrlAsEndpoint: false });
   readonly #stop = new AbortController();
   #source: CommandSource | undefined;
+  readonly #instance = randomUUID();
+  readonly #superseded = Promise.withResolvers<never>();
+  #checkpoints: NodeJS.Timeout | undefined;
   #stopping: Promise<void> | undefined;
 
   /** @throws Error when the key cannot be read, or another agent uses the state directory */
   constructor(config: AgentConfig, log: Log) {
     this.#config = config;
     this.#log = log;
-    this.#api = new CloudApi({ apiUrl: config.apiUrl, host: config.host, key: readKey(config) });
+    const { apiUrl, host } = config;
+    this.#api = new CloudApi({ apiUrl, host, key: readKey(config), instance: this.#instance });
     this.#unlock = lockStateDir(config.stateDir);
     this.#commands = new CommandLog(config.stateDir);
-    warnOfSkipped(this.#commands.skippedLines, "the log of commands", log);
-    this.#outbox = new Outbox({ api: this.#api, stateDir: config.stateDir, log });
+    this.#superseded.promise.catch(() => undefined);
+    const onSuperseded = (error: SupersededError) => this.#superseded.reject(error);
+    this.#outbox = new Outbox({ api: this.#api, stateDir: config.stateDir, log, onSuperseded });
     const emit: Emit = (body, atMs) => this.#outbox.emit(body, atMs);
     this.#guests = new Guests({
       runDir: config.runDir,
@@ -71,6 +78,14 @@ export class Agent {
   }
 
   /**
+   * Rejects with SupersededError when another process has registered with this host's key: two agents
+   * would take each other's commands. The guests go on running, under the other agent.
+   */
+  get superseded(): Promise<never> {
+    return this.#superseded.promise;
+  }
+
+  /**
    * Reattaches the guests of this host, registers with the cloud (trying until it succeeds), then
    * receives commands.
    *
@@ -80,9 +95,14 @@ export class Agent {
     const config = this.#config;
     // The guests first: their migrations cannot wait.
     await reattach(this.#context);
-    const { probe: qemu } = await describeBinary(config.qemu, config.stateDir);
+    this.#checkpoints = setInterval(() => this.#checkpoint(), CHECKPOINT_EVERY_MS);
+    const { probe: qemu, sandbox } = await describeBinary(config.qemu, config.stateDir);
+    requireSandbox(config, sandbox, this.#log);
     const facts: HostFacts = {
       agentVersion: AGENT_VERSION,
+      instance: this.#instance,
+      bootId: bootId(),
+      sandbox,
       migrationAddress: config.migrationAddress,
       memoryBytes: config.memoryBytes,
       qemu,
@@ -113,6 +133,7 @@ export class Agent {
 
   async #shutDown(): Promise<void> {
     this.#stop.abort();
+    clearInterval(this.#checkpoints);
     await this.#source?.stop();
     await this.#outbox.stop(2_000);
     this.#hookRunner.close();
@@ -122,6 +143,14 @@ export class Agent {
     this.#unlock();
   }
 
+  #checkpoint(): void {
+    try {
+      this.#guests.memory.checkpoint(!this.#guests.isMigrating);
+    } catch (error) {
+      this.#log.error({ error }, "the store's log cannot be emptied");
+    }
+  }
+
   async #register(facts: HostFacts) {
     const { signal } = this.#stop;
     const backoff = new Backoff(REGISTER_RETRY);
@@ -129,7 +158,7 @@ export class Agent {
       try {
         return await this.#api.register(facts, signal);
       } catch (error) {
-        if (error instanceof CloudRefusedError) throw error;
+        if (error instanceof CloudRefusedError || error instanceof SupersededError) throw error;
         if (signal.aborted) return undefined;
         const delayMs = backoff.next();
         this.#log.warn({ error, delayMs }, "the cloud cannot be reached, trying again");
@@ -155,4 +184,16 @@ function readKey(config: AgentConfig): string {
     );
   }
   return key;
+}
+
+/** @throws Error when the configuration requires a sandbox that this host does not have */
+function requireSandbox(config: AgentConfig, sandbox: boolean, log: Log): void {
+  if (sandbox) return;
+  const what = `${config.qemu} starts without its seccomp sandbox on this host`;
+  if (config.requireSandbox) {
+    throw new Error(
+      `${what}, and the configuration has requireSandbox: install a QEMU that is built with seccomp, allow seccomp filters on this host, or set requireSandbox to false`,
+    );
+  }
+  log.warn({ sandbox }, `${what}: a guest that takes over its QEMU is not confined`);
 }

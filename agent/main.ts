@@ -14,12 +14,19 @@ const program = new Command("switchyard-agent")
   )
   .parse();
 
+const SUPERSEDED =
+  "another agent has registered with this host's key: this one ends, its guests go on running; run one agent for each host";
 const log = createLog("switchyard-agent");
 try {
   const agent = new Agent(readConfig(program.opts<{ config: string }>().config), log);
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     process.once(signal, () => void stop(agent));
   }
+  void agent.superseded.catch(async (error: unknown) => {
+    log.fatal({ error }, SUPERSEDED);
+    await agent.stop().catch(() => undefined);
+    process.exit(1);
+  });
   await agent.start();
 } catch (error) {
   log.fatal({ error }, error instanceof Error ? error.message : String(error));

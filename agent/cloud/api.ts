@@ -4,6 +4,7 @@ import type { AgentEvent } from "../../core/protocol/event.ts";
 import type { HostFacts } from "../../core/protocol/host.ts";
 
 const Registered = z.object({ queueUrl: z.string(), acceptedSeq: z.int().nonnegative() });
+const Superseded = z.object({ code: z.literal("superseded") });
 const Gap = z.object({ code: z.literal("event-gap"), expectedSeq: z.int().positive() });
 /** An answer of the control plane itself, not of a proxy before it. */
 const Unfit = z.object({ code: z.enum(["invalid", "malformed-json", "body-too-large"]) });
@@ -35,17 +36,31 @@ export class EventGapError extends Error {
   }
 }
 
+/** Another process has registered as this host's agent since: this one must do nothing more. */
+export class SupersededError extends Error {
+  override name = "SupersededError";
+}
+
 /** The two calls that an agent makes. All connections go from the agent to the cloud. */
 export class CloudApi {
   readonly #base: string;
   readonly #host: HostId;
   readonly #key: string;
+  readonly #instance: string;
   readonly #timeoutMs: number;
 
-  constructor(options: { apiUrl: string; host: HostId; key: string; timeoutMs?: number }) {
+  /** `instance`: random, of this process; the newest one that has registered is the host's agent. */
+  constructor(options: {
+    apiUrl: string;
+    host: HostId;
+    key: string;
+    instance: string;
+    timeoutMs?: number;
+  }) {
     this.#base = options.apiUrl.replace(/\/$/, "");
     this.#host = options.host;
     this.#key = options.key;
+    this.#instance = options.instance;
     this.#timeoutMs = options.timeoutMs ?? 10_000;
   }
 
@@ -56,7 +71,7 @@ export class CloudApi {
 
   /** Sends events. @returns the number of the last event that the cloud has accepted */
   async postEvents(events: AgentEvent[], signal: AbortSignal): Promise<number> {
-    const body = { version: 1, host: this.#host, events };
+    const body = { version: 1, host: this.#host, instance: this.#instance, events };
     const { acceptedSeq } = await this.#post("/agent/v1/events", body, Accepted, signal);
     return acceptedSeq;
   }
@@ -75,6 +90,9 @@ export class CloudApi {
     });
     const text = await response.text();
     if (response.ok) return schema.parse(JSON.parse(text));
+    if (response.status === 409 && Superseded.safeParse(parseJson(text)).success) {
+      throw new SupersededError(reasonOf(text));
+    }
     const gap = response.status === 409 ? Gap.safeParse(parseJson(text)) : undefined;
     if (gap?.success) throw new EventGapError(gap.data.expectedSeq);
     const server = new URL(this.#base).host;

@@ -1,4 +1,4 @@
-import { rmSync } from "node:fs";
+import { readdirSync, rmSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
@@ -9,6 +9,7 @@ import { testFolder } from "../testing/folder.ts";
 import { CloudApi } from "./api.ts";
 import { Outbox } from "./outbox.ts";
 
+const instance = "instance-1";
 const key = "k".repeat(43);
 const vm = VmId.parse("vm1");
 const identity = {
@@ -76,7 +77,9 @@ class TestCloud {
       this.unauthorized += 1;
       return { status: 401, body: { code: "unauthorized" } };
     }
-    const { events } = EventBatch.parse(JSON.parse(text));
+    const batch = EventBatch.parse(JSON.parse(text));
+    expect(batch.instance).toBe(instance);
+    const { events } = batch;
     this.batches.push(events.length);
     const fresh = events.filter(({ seq }) => seq > this.lastSeq);
     if (fresh.some(({ seq }, place) => seq !== this.lastSeq + 1 + place)) {
@@ -99,14 +102,19 @@ let cloud: TestCloud;
 let folder: string;
 let outbox: Outbox;
 
-function open(hostKey = key, batchWindowMs = 20): Outbox {
-  const api = new CloudApi({ apiUrl: cloud.url, host: HostId.parse("a"), key: hostKey });
+function open(
+  hostKey = key,
+  batchWindowMs = 20,
+  onSuperseded: () => void = () => undefined,
+): Outbox {
+  const api = new CloudApi({ apiUrl: cloud.url, host: HostId.parse("a"), key: hostKey, instance });
   outbox = new Outbox({
     api,
     stateDir: folder,
     log: quietLog(),
     retry: { firstMs: 5, maxMs: 20, refusedMs: 20 },
     batchWindowMs,
+    onSuperseded,
   });
   return outbox;
 }
@@ -217,7 +225,7 @@ describe("events on their way to the cloud", () => {
     cloud.lastSeq = lastSeq;
     if (lastSeq > 0) {
       await outbox.stop();
-      rmSync(join(folder, "outbox.jsonl"));
+      for (const name of readdirSync(folder)) rmSync(join(folder, name));
       open();
       outbox.start(lastSeq);
     }
@@ -250,6 +258,18 @@ describe("events on their way to the cloud", () => {
     outbox.start(0);
     await empty();
     expect(cloud.texts).toEqual(["one"]);
+  });
+
+  it("E7: are not sent any more once another agent has taken the host over", async () => {
+    const onSuperseded = vi.fn();
+    await outbox.stop();
+    open(key, 20, onSuperseded);
+    cloud.answers.push({ status: 409, body: { code: "superseded", detail: "another agent" } });
+    outbox.emit(exited("one"));
+    outbox.start(0);
+    await vi.waitFor(() => expect(onSuperseded).toHaveBeenCalledOnce(), 10_000);
+    await outbox.stop();
+    expect([cloud.texts, outbox.pending]).toEqual([[], 1]);
   });
 
   it("arrive without the one that is unfit; a refusal by a proxy drops nothing", async () => {
@@ -301,12 +321,12 @@ describe("progress", () => {
   });
 });
 
-describe("a journal that cannot be written", () => {
+describe("a store that cannot be written", () => {
   it("refuses answers to commands and keeps all other events in memory", async () => {
     outbox.start(0);
     await outbox.stop();
     open();
-    await closeJournal(outbox);
+    await closeStore(outbox);
     expect(() => outbox.emit({ type: "command.completed", ...answer })).toThrow("open");
     outbox.emit(exited("one"));
     expect(outbox.pending).toBe(1);
@@ -315,5 +335,5 @@ describe("a journal that cannot be written", () => {
   const answer = { commandId: "a.b.1" as never, result: {} };
 
   /** `stop` closes it; the queue goes on. */
-  const closeJournal = (closing: Outbox) => closing.stop();
+  const closeStore = (closing: Outbox) => closing.stop();
 });

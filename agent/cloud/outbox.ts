@@ -1,19 +1,9 @@
-import { join } from "node:path";
 import type { AgentEvent, EventBody } from "../../core/protocol/event.ts";
-import { JournalFile, warnOfSkipped } from "../durable/journal.ts";
 import { Backoff, type BackoffLimits } from "../runtime/backoff.ts";
 import type { Log } from "../runtime/log.ts";
-import { type CloudApi, CloudRefusedError, EventGapError } from "./api.ts";
+import { type CloudApi, CloudRefusedError, EventGapError, SupersededError } from "./api.ts";
 import { BATCH_WINDOW_MS, isBatchable } from "./batching.ts";
-
-type Queued = { id: number; atMs: number; body: EventBody; seq?: number };
-type Entry =
-  | { emitted: Queued }
-  | { seq: number; of: number }
-  | { accepted: number }
-  | { dropped: number }
-  /** All waiting events get new numbers, counted from this one. */
-  | { renumberFrom: number };
+import { EventStore, type Queued } from "./event-store.ts";
 
 const BATCH_MAX = 50;
 /** The control plane takes bodies of 1 MiB; probes are some 20 KB each. */
@@ -26,18 +16,19 @@ const RETRY: Retry = { firstMs: 100, maxMs: 5_000, refusedMs: 30_000 };
 
 /**
  * Delivers events to the cloud: in order, at least once, over restarts of the agent and the cloud. An
- * event is in the journal before `emit` returns. Of a migration's progress only the newest is kept.
+ * event is in the agent's store before `emit` returns. Of a migration's progress only the newest is kept.
  * When the disk is full, events are kept in memory and still sent; answers to commands are refused
  * then, because the queue delivers the command again.
  */
 export class Outbox {
   readonly #api: CloudApi;
   readonly #log: Log;
-  readonly #journal: JournalFile<Entry>;
+  readonly #store: EventStore;
   readonly #now: () => number;
   readonly #stop = new AbortController();
   readonly #retry: Retry;
   readonly #batchWindowMs: number;
+  readonly #onSuperseded: (error: SupersededError) => void;
   #queue: Queued[] = [];
   /** 1 after a batch was refused as unfit: the unfit event is found by sending one at a time. */
   #batchMax = BATCH_MAX;
@@ -55,6 +46,8 @@ export class Outbox {
     log: Log;
     now?: () => number;
     retry?: Retry;
+    /** Nothing more is sent: another process is this host's agent now. */
+    onSuperseded?: (error: SupersededError) => void;
     /** Default {@link BATCH_WINDOW_MS}. */
     batchWindowMs?: number;
   }) {
@@ -63,16 +56,19 @@ export class Outbox {
     this.#now = options.now ?? Date.now;
     this.#retry = options.retry ?? RETRY;
     this.#batchWindowMs = options.batchWindowMs ?? BATCH_WINDOW_MS;
-    this.#journal = new JournalFile(join(options.stateDir, "outbox.jsonl"), () => this.#live());
-    this.#replay(this.#journal.open());
-    warnOfSkipped(this.#journal.skippedLines, "the outbox", this.#log);
+    this.#onSuperseded = options.onSuperseded ?? (() => undefined);
+    this.#store = new EventStore(options.stateDir, options.log);
+    const { queue, nextId, lastSeq } = this.#store.read();
+    this.#queue = queue;
+    this.#nextId = nextId;
+    this.#lastSeq = lastSeq;
     if (this.#queue.length > 0) this.#sendWithin(0);
   }
 
   /** Starts sending. `lastSeq`: the last event of this host that the cloud has. */
   start(lastSeq: number): void {
     this.#accepted(lastSeq);
-    // The cloud may have more than this journal knows (a host that was set up again).
+    // The cloud may have more than this store knows (a host that was set up again).
     this.#lastSeq = Math.max(this.#lastSeq, lastSeq);
     this.#started = true;
     this.#running = this.#run();
@@ -82,15 +78,15 @@ export class Outbox {
    * Takes an event for delivery. `isDelayed`: it may be delayed to share a request, up to
    * {@link BATCH_WINDOW_MS}.
    *
-   * @throws the file system's error when the journal cannot take the answer to a command; other events
+   * @throws the error of SQLite when the store cannot take the answer to a command; other events
    *   are never refused
    */
   emit(body: EventBody, atMs = this.#now(), isDelayed = isBatchable(body)): void {
     if (body.type === "migration.progress" && this.#replaceProgress(body, atMs)) return;
     this.#sendWithin(isDelayed ? this.#batchWindowMs : 0);
     const queued: Queued = { id: this.#nextId, atMs, body };
-    if (body.type.startsWith("command.")) this.#journal.append({ emitted: queued });
-    else if (body.type !== "migration.progress") this.#record({ emitted: queued });
+    if (body.type.startsWith("command.")) this.#store.add(queued);
+    else if (body.type !== "migration.progress") this.#record(() => this.#store.add(queued));
     this.#nextId += 1;
     this.#queue.push(queued);
     this.#wake?.();
@@ -111,7 +107,7 @@ export class Outbox {
     }
     this.#stop.abort();
     await this.#running;
-    this.#journal.close();
+    this.#store.close();
   }
 
   async #run(): Promise<void> {
@@ -128,6 +124,10 @@ export class Outbox {
         backoff.reset();
       } catch (error) {
         if (this.#stop.signal.aborted) return;
+        if (error instanceof SupersededError) {
+          this.#onSuperseded(error);
+          return;
+        }
         this.#sendWithin(0);
         const pauseMs = this.#onRefused(error) ?? backoff.next();
         this.#log.warn({ error, pauseMs }, "events could not be delivered, trying again");
@@ -157,7 +157,7 @@ export class Outbox {
     // An event that this cloud never accepts must not block all later ones.
     this.#log.error({ type: first.body.type, seq: first.seq, error }, "event dropped: unfit");
     this.#queue.shift();
-    this.#record({ dropped: first.id });
+    this.#record(() => this.#store.drop(first.id));
     this.#renumber(first.seq - 1);
     return 0;
   }
@@ -176,24 +176,25 @@ export class Outbox {
   }
 
   #nextBatch(): AgentEvent[] {
-    const batch: AgentEvent[] = [];
+    const batch: Queued[] = [];
     let bytes = 0;
     for (const queued of this.#queue.slice(0, this.#batchMax)) {
       bytes += Buffer.byteLength(JSON.stringify(queued.body));
       if (batch.length > 0 && bytes > BATCH_BYTES_MAX) break;
-      batch.push({ seq: this.#numberOf(queued), atMs: queued.atMs, body: queued.body });
+      batch.push(queued);
     }
-    return batch;
+    return this.#number(batch);
   }
 
-  #numberOf(queued: Queued): number {
-    if (queued.seq !== undefined) return queued.seq;
-    const seq = this.#lastSeq + 1;
-    if (queued.body.type === "migration.progress") this.#record({ emitted: queued });
-    this.#record({ seq, of: queued.id });
-    queued.seq = seq;
-    this.#lastSeq = seq;
-    return seq;
+  /** Events that were not sent before get their numbers, which they keep. */
+  #number(batch: readonly Queued[]): AgentEvent[] {
+    const fresh = batch.filter(({ seq }) => seq === undefined);
+    for (const queued of fresh) {
+      this.#lastSeq += 1;
+      queued.seq = this.#lastSeq;
+    }
+    if (fresh.length > 0) this.#record(() => this.#store.number(fresh, this.#lastSeq));
+    return batch.map(({ seq = 0, atMs, body }) => ({ seq, atMs, body }));
   }
 
   /** Removes accepted events. False when there were none to remove. */
@@ -201,21 +202,22 @@ export class Outbox {
     const left = this.#queue.filter((queued) => queued.seq === undefined || queued.seq > seq);
     if (left.length === this.#queue.length) return false;
     this.#queue = left;
-    this.#record({ accepted: seq });
+    const lastSeq = Math.max(this.#lastSeq, seq);
+    this.#record(() => this.#store.accept(seq, lastSeq));
     return true;
   }
 
-  /** Without the entry the event may be sent again after a restart, or be lost with the agent. */
-  #record(entry: Entry): void {
+  /** Unrecorded, the event may be sent again after a restart, or be lost with the agent. */
+  #record(write: () => void): void {
     try {
-      this.#journal.append(entry);
+      write();
     } catch (error) {
       this.#log.error({ error }, "the outbox cannot be written; events are kept in memory");
     }
   }
 
   #renumber(lastSeq: number): void {
-    this.#record({ renumberFrom: lastSeq });
+    this.#record(() => this.#store.renumber(lastSeq));
     this.#lastSeq = lastSeq;
     for (const queued of this.#queue) delete queued.seq;
   }
@@ -236,41 +238,6 @@ export class Outbox {
     return true;
   }
 
-  #replay(entries: Entry[]): void {
-    const byId = new Map<number, Queued>();
-    for (const entry of entries) {
-      if ("emitted" in entry) byId.set(entry.emitted.id, { ...entry.emitted });
-      if ("seq" in entry) {
-        const queued = byId.get(entry.of);
-        if (queued) queued.seq = entry.seq;
-        this.#lastSeq = Math.max(this.#lastSeq, entry.seq);
-      }
-      if ("renumberFrom" in entry) {
-        this.#lastSeq = entry.renumberFrom;
-        for (const queued of byId.values()) delete queued.seq;
-      }
-      if ("dropped" in entry) byId.delete(entry.dropped);
-      if ("accepted" in entry) {
-        this.#lastSeq = Math.max(this.#lastSeq, entry.accepted);
-        for (const [id, queued] of byId) {
-          if (queued.seq !== undefined && queued.seq <= entry.accepted) byId.delete(id);
-        }
-      }
-    }
-    this.#queue = [...byId.values()].sort((a, b) => order(a) - order(b));
-    this.#nextId = Math.max(0, ...byId.keys()) + 1;
-  }
-
-  *#live(): Iterable<Entry> {
-    yield { accepted: this.#queue[0]?.seq === undefined ? this.#lastSeq : this.#queue[0].seq - 1 };
-    for (const queued of this.#queue) {
-      const { seq, ...emitted } = queued;
-      if (seq === undefined && emitted.body.type === "migration.progress") continue;
-      yield { emitted };
-      if (seq !== undefined) yield { seq, of: emitted.id };
-    }
-  }
-
   /** Until an event is emitted, or for `ms`; `isUninterrupted`: for `ms` in any case. */
   #sleep(ms: number | undefined, isUninterrupted = false): Promise<void> {
     return new Promise((resolve) => {
@@ -285,9 +252,4 @@ export class Outbox {
       }
     });
   }
-}
-
-/** Numbered events were sent before all others. */
-function order(queued: Queued): number {
-  return queued.seq ?? Number.MAX_SAFE_INTEGER / 2 + queued.id;
 }

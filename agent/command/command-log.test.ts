@@ -1,5 +1,3 @@
-import { rmSync } from "node:fs";
-import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { CommandId, HostId, VmId } from "../../core/id.ts";
 import type { Command } from "../../core/protocol/command.ts";
@@ -60,7 +58,6 @@ describe("the log of commands", () => {
     const log = new CommandLog(folder);
     log.begin(command);
     log.close();
-    rmSync(join(folder, "commands.jsonl"));
     expect(() => log.answer(id, answer)).toThrow("open");
     expect(log.answerOf(id)).toEqual(answer);
   });

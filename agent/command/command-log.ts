@@ -1,44 +1,62 @@
 import { join } from "node:path";
-import type { CommandId, MigrationId, VmId } from "../../core/id.ts";
-import type { Command, CommandError } from "../../core/protocol/command.ts";
-import { JournalFile } from "../durable/journal.ts";
+import { z } from "zod";
+import { CommandId, MigrationId, VmId } from "../../core/id.ts";
+import { type Command, CommandError } from "../../core/protocol/command.ts";
+import { readOldJournal } from "../durable/old-journal.ts";
+import { AgentStore } from "../durable/store.ts";
 
+/** `result` may have been undefined, which JSON leaves out. */
+const Answer = z.union([
+  z.strictObject({ error: CommandError }),
+  z.strictObject({ result: z.unknown() }),
+]);
 export type Answer = { result: unknown } | { error: CommandError };
-
-type Entry =
-  | { begun: CommandId; atMs: number }
-  | { answered: CommandId; atMs: number; answer: Answer }
-  | { vm: VmId; epoch: number }
-  | { observed: MigrationId; atMs: number };
 
 /** How long answers are kept: longer than a command can stay in the queue. */
 const KEEP_MS = 24 * 3600 * 1000;
+/** Old rows are deleted after so many commands, and at the start. */
+const PRUNE_EVERY = 1_000;
+/** Rows of commands, observed migrations and epochs each. */
+const ROWS_MAX = 100_000;
+
+const CommandRow = z.object({ id: CommandId, at_ms: z.number(), answer: z.string().nullable() });
+const ObservedRow = z.object({ id: MigrationId, at_ms: z.number() });
+const EpochRow = z.object({ vm: VmId, epoch: z.int().nonnegative() });
+
+const OldEntry = z.union([
+  z.strictObject({ begun: CommandId, atMs: z.number() }),
+  z.strictObject({ answered: CommandId, atMs: z.number(), answer: Answer }),
+  z.strictObject({ vm: VmId, epoch: z.int().nonnegative() }),
+  z.strictObject({ observed: MigrationId, atMs: z.number() }),
+]);
+type OldEntry = z.infer<typeof OldEntry>;
 
 /**
  * The agent's durable memory of commands: recorded answers for repeated ones, the newest epoch of each
  * VM, and which ones had begun when the agent died.
  */
 export class CommandLog {
-  readonly #journal: JournalFile<Entry>;
-  readonly #answers = new Map<CommandId, { atMs: number; answer: Answer }>();
-  readonly #begun = new Map<CommandId, number>();
-  readonly #observed = new Map<MigrationId, number>();
-  readonly #epochs = new Map<VmId, number>();
+  readonly #store: AgentStore;
   readonly #now: () => number;
+  /** Answers as JSON, as in the store. Each of these has the oldest entry first. */
+  readonly #answers = new Map<CommandId, { atMs: number; text: string }>();
+  readonly #begun = new Map<CommandId, { atMs: number }>();
+  readonly #observed = new Map<MigrationId, { atMs: number }>();
+  readonly #epochs = new Map<VmId, number>();
+  #writes = 0;
 
+  /** @throws DamagedStoreError, or Error when the store cannot be opened */
   constructor(stateDir: string, now: () => number = Date.now) {
     this.#now = now;
-    this.#journal = new JournalFile(join(stateDir, "commands.jsonl"), () => this.#live());
-    for (const entry of this.#journal.open()) this.#apply(entry);
-  }
-
-  /** Lines of the journal that could not be read. */
-  get skippedLines(): number {
-    return this.#journal.skippedLines;
+    this.#store = new AgentStore(stateDir);
+    this.#import(join(stateDir, "commands.jsonl"));
+    this.#read();
+    this.#prune();
   }
 
   answerOf(id: CommandId): Answer | undefined {
-    return this.#answers.get(id)?.answer;
+    const recorded = this.#answers.get(id);
+    return recorded && (JSON.parse(recorded.text) as Answer);
   }
 
   /** The command was begun before the agent was restarted and has no answer. */
@@ -51,68 +69,128 @@ export class CommandLog {
     return this.#observed.has(id);
   }
 
-  /** @throws the file system's error */
+  /** @throws the error of SQLite */
   markObserved(id: MigrationId): void {
-    if (!this.isObserved(id)) this.#write({ observed: id, atMs: this.#now() });
+    if (this.isObserved(id)) return;
+    const atMs = this.#now();
+    this.#store.run("INSERT OR REPLACE INTO observed VALUES (?, ?)", id, atMs);
+    this.#observed.set(id, { atMs });
   }
 
   epochOf(vm: VmId): number {
     return this.#epochs.get(vm) ?? 0;
   }
 
-  /** @throws the file system's error: then the command must not be run */
-  begin(command: Command): void {
-    if (command.epoch > this.epochOf(command.vm)) {
-      this.#write({ vm: command.vm, epoch: command.epoch });
-    }
-    this.#write({ begun: command.id, atMs: this.#now() });
+  /**
+   * @returns true when the command has a new epoch: then {@link flush} must succeed before it runs
+   * @throws the error of SQLite: then the command must not be run
+   */
+  begin({ id, vm, epoch }: Pick<Command, "id" | "vm" | "epoch">): boolean {
+    const isNewEpoch = epoch > this.epochOf(vm);
+    const atMs = this.#now();
+    this.#store.inTransaction(() => {
+      if (isNewEpoch) this.#store.run("INSERT OR REPLACE INTO epochs VALUES (?, ?)", vm, epoch);
+      this.#store.run("INSERT OR REPLACE INTO commands VALUES (?, ?, NULL)", id, atMs);
+    });
+    if (isNewEpoch) this.#epochs.set(vm, epoch);
+    this.#begun.set(id, { atMs });
+    this.#writes += 1;
+    if (this.#writes % PRUNE_EVERY === 0) this.#prune();
+    return isNewEpoch;
+  }
+
+  /** Resolves when all that was recorded survives a power failure. @throws the file system's error */
+  flush(): Promise<void> {
+    return this.#store.flush();
   }
 
   /**
    * Records the answer to a command. That of a command that was begun is kept in memory even when the
-   * journal cannot take it: a copy of the command must get the same answer.
+   * store cannot take it: a copy of the command must get the same answer.
    *
-   * @throws the file system's error
+   * @throws the error of SQLite
    */
   answer(id: CommandId, answer: Answer): void {
-    const entry: Entry = { answered: id, atMs: this.#now(), answer };
-    if (this.#begun.has(id)) this.#apply(entry);
-    this.#write(entry);
+    const atMs = this.#now();
+    const text = JSON.stringify(answer);
+    if (this.#begun.delete(id)) this.#answers.set(id, { atMs, text });
+    this.#store.run("INSERT OR REPLACE INTO commands VALUES (?, ?, ?)", id, atMs, text);
+    this.#answers.set(id, { atMs, text });
   }
 
   close(): void {
-    this.#journal.close();
+    this.#store.close();
   }
 
-  #write(entry: Entry): void {
-    this.#journal.append(entry);
-    this.#apply(entry);
-  }
-
-  #apply(entry: Entry): void {
-    if ("begun" in entry) this.#begun.set(entry.begun, entry.atMs);
-    if ("answered" in entry) {
-      this.#begun.delete(entry.answered);
-      this.#answers.set(entry.answered, { atMs: entry.atMs, answer: entry.answer });
-    }
-    if ("observed" in entry) this.#observed.set(entry.observed, entry.atMs);
-    if ("vm" in entry) this.#epochs.set(entry.vm, entry.epoch);
-  }
-
-  *#live(): Iterable<Entry> {
+  /** Deletes what is old. Epochs stay: those of the VMs seen last. */
+  #prune(): void {
+    const store = this.#store;
     const oldest = this.#now() - KEEP_MS;
-    for (const [vm, epoch] of this.#epochs) yield { vm, epoch };
-    for (const [id, atMs] of this.#observed) {
-      if (atMs < oldest) this.#observed.delete(id);
-      else yield { observed: id, atMs };
+    store.inTransaction(() => {
+      for (const table of ["commands", "observed"]) {
+        store.run(`DELETE FROM ${table} WHERE at_ms < ?`, oldest);
+        store.run(
+          `DELETE FROM ${table} WHERE id IN (SELECT id FROM ${table} ORDER BY at_ms DESC LIMIT -1 OFFSET ?)`,
+          ROWS_MAX,
+        );
+      }
+      store.run(
+        "DELETE FROM epochs WHERE rowid IN (SELECT rowid FROM epochs ORDER BY rowid DESC LIMIT -1 OFFSET ?)",
+        ROWS_MAX,
+      );
+    });
+    dropOld(this.#answers, oldest);
+    dropOld(this.#begun, oldest);
+    dropOld(this.#observed, oldest);
+  }
+
+  #read(): void {
+    const store = this.#store;
+    for (const row of store.all(CommandRow, "SELECT * FROM commands ORDER BY at_ms")) {
+      const { id, at_ms: atMs, answer: text } = row;
+      if (text === null) this.#begun.set(id, { atMs });
+      else {
+        store.parse(Answer, store.json(row, "answer"));
+        this.#answers.set(id, { atMs, text });
+      }
     }
-    for (const [id, { atMs, answer }] of this.#answers) {
-      if (atMs < oldest) this.#answers.delete(id);
-      else yield { answered: id, atMs, answer };
+    for (const { id, at_ms: atMs } of store.all(
+      ObservedRow,
+      "SELECT * FROM observed ORDER BY at_ms",
+    )) {
+      this.#observed.set(id, { atMs });
     }
-    for (const [id, atMs] of this.#begun) {
-      if (atMs < oldest) this.#begun.delete(id);
-      else yield { begun: id, atMs };
+    for (const { vm, epoch } of store.all(EpochRow, "SELECT vm, epoch FROM epochs")) {
+      this.#epochs.set(vm, epoch);
     }
+  }
+
+  #import(path: string): void {
+    const old = readOldJournal(path, OldEntry);
+    if (old === undefined) return;
+    this.#store.inTransaction(() => {
+      for (const entry of old.entries) this.#importEntry(entry);
+    });
+    old.finish();
+  }
+
+  #importEntry(entry: OldEntry): void {
+    const insert = "INSERT OR REPLACE INTO commands VALUES (?, ?, ?)";
+    if ("begun" in entry) this.#store.run(insert, entry.begun, entry.atMs, null);
+    else if ("answered" in entry) {
+      this.#store.run(insert, entry.answered, entry.atMs, JSON.stringify(entry.answer));
+    } else if ("observed" in entry) {
+      this.#store.run("INSERT OR REPLACE INTO observed VALUES (?, ?)", entry.observed, entry.atMs);
+    } else {
+      this.#store.run("INSERT OR REPLACE INTO epochs VALUES (?, ?)", entry.vm, entry.epoch);
+    }
+  }
+}
+
+/** The entries are in the order of their age. */
+function dropOld<Id>(map: Map<Id, { atMs: number }>, oldestMs: number): void {
+  for (const [id, { atMs }] of map) {
+    if (atMs >= oldestMs && map.size <= ROWS_MAX) return;
+    map.delete(id);
   }
 }

@@ -225,6 +225,7 @@ describe("order", () => {
     handler = () => new Promise(() => undefined);
     for (let n = 0; n < 100; n += 1) void dispatcher.take(command());
     await expect(dispatcher.take(command())).rejects.toThrow("100 commands are waiting");
+    await vi.waitFor(() => expect(handled).toHaveLength(1));
   });
 });
 

@@ -120,7 +120,8 @@ export class Dispatcher {
     let answer: Answer;
     try {
       this.#admit(command);
-      this.#commands.begin(command);
+      // An older epoch must be refused also after a power failure.
+      if (this.#commands.begin(command)) await this.#commands.flush();
       const args = parseArgs(command);
       const result = await this.#handlers[command.verb](command, args);
       answer = { result: verbs[command.verb].result.parse(result) };

@@ -1,11 +1,27 @@
 import { join } from "node:path";
-import { type VmId, VmId as VmIdSchema } from "../../core/id.ts";
-import { JournalFile, warnOfSkipped } from "../durable/journal.ts";
+import { z } from "zod";
+import { VmId } from "../../core/id.ts";
+import { readOldJournal } from "../durable/old-journal.ts";
+import { AgentStore } from "../durable/store.ts";
 import type { Log } from "../runtime/log.ts";
+import { bootId } from "../runtime/process.ts";
 import { Manifest } from "./manifest.ts";
 
-/** `restarted`: the VM has a process on this host again. */
-type Entry = { exited: Manifest } | { restarted: VmId };
+const ExitedRow = z.object({ manifest: z.string(), boot_id: z.string().nullable() });
+const OldEntry = z.union([
+  z.strictObject({ exited: Manifest }),
+  z.strictObject({ restarted: VmId }),
+]);
+
+/** The manifest of a process that has ended. */
+export type Exited = {
+  readonly manifest: Manifest;
+  /**
+   * The agent saw this process end, or is of the same boot. Else the host has crashed meanwhile, and
+   * the manifest may lack the last facts.
+   */
+  readonly isWhole: boolean;
+};
 
 const KEPT_MAX = 1_000;
 
@@ -14,60 +30,80 @@ const KEPT_MAX = 1_000;
  * guest has run on this host must never be forgotten, not by a restart of the agent either.
  */
 export class ExitedGuests {
-  readonly #journal: JournalFile<Entry>;
+  readonly #store: AgentStore;
   readonly #log: Log;
-  readonly #manifests = new Map<VmId, Manifest>();
+  readonly #exited = new Map<VmId, Exited>();
 
+  /** @throws DamagedStoreError, or Error when the store cannot be opened */
   constructor(stateDir: string, log: Log) {
     this.#log = log;
-    this.#journal = new JournalFile(join(stateDir, "exited.jsonl"), () => this.#live());
-    for (const entry of this.#journal.open()) this.#apply(entry);
-    warnOfSkipped(this.#journal.skippedLines, "the journal of exited guests", log);
+    this.#store = new AgentStore(stateDir);
+    this.#import(join(stateDir, "exited.jsonl"));
+    const rows = this.#store.all(ExitedRow, "SELECT * FROM exited ORDER BY rowid");
+    for (const row of rows) {
+      const manifest = this.#store.parse(Manifest, this.#store.json(row, "manifest"));
+      this.#keep(manifest, row.boot_id ?? undefined);
+    }
   }
 
-  get(vm: VmId): Manifest | undefined {
-    return this.#manifests.get(vm);
+  get(vm: VmId): Exited | undefined {
+    return this.#exited.get(vm);
   }
 
   add(manifest: Manifest): void {
-    this.#write({ exited: withoutSecret(manifest) });
+    this.#keep(withoutSecret(manifest), bootId());
+    this.#write(() => this.#insert(manifest, bootId()));
+    this.#store.flush().catch((error: unknown) => this.#log.error({ error }, UNWRITTEN));
   }
 
   /** The VM has a process on this host again. */
   remove(vm: VmId): void {
-    if (this.#manifests.has(vm)) this.#write({ restarted: vm });
+    if (!this.#exited.delete(vm)) return;
+    this.#write(() => this.#store.run("DELETE FROM exited WHERE vm = ?", vm));
   }
 
   close(): void {
-    this.#journal.close();
+    this.#store.close();
   }
 
-  #write(entry: Entry): void {
-    this.#apply(entry);
+  #keep(manifest: Manifest, recordedIn: string | undefined): void {
+    const isWhole = manifest.bootId === undefined || manifest.bootId === recordedIn;
+    this.#exited.delete(manifest.vm);
+    this.#exited.set(manifest.vm, { manifest, isWhole });
+    const [oldest] = this.#exited.keys();
+    if (oldest !== undefined && this.#exited.size > KEPT_MAX) this.#exited.delete(oldest);
+  }
+
+  #insert(manifest: Manifest, recordedIn: string | null): void {
+    const text = JSON.stringify(withoutSecret(manifest));
+    const insert = "INSERT OR REPLACE INTO exited VALUES (?, ?, ?)";
+    this.#store.run(insert, manifest.vm, text, recordedIn);
+    const newest = "SELECT rowid FROM exited ORDER BY rowid DESC LIMIT -1 OFFSET ?";
+    this.#store.run(`DELETE FROM exited WHERE rowid IN (${newest})`, KEPT_MAX);
+  }
+
+  #write(write: () => void): void {
     try {
-      this.#journal.append(entry);
+      this.#store.inTransaction(write);
     } catch (error) {
-      this.#log.error({ error }, "the end of a guest could not be recorded");
+      this.#log.error({ error }, UNWRITTEN);
     }
   }
 
-  #apply(entry: Entry): void {
-    if ("restarted" in entry) {
-      this.#manifests.delete(VmIdSchema.parse(entry.restarted));
-      return;
-    }
-    const { success, data: manifest } = Manifest.safeParse(entry.exited);
-    if (!success) return;
-    this.#manifests.delete(manifest.vm);
-    this.#manifests.set(manifest.vm, manifest);
-    const [oldest] = this.#manifests.keys();
-    if (oldest !== undefined && this.#manifests.size > KEPT_MAX) this.#manifests.delete(oldest);
-  }
-
-  *#live(): Iterable<Entry> {
-    for (const exited of this.#manifests.values()) yield { exited };
+  #import(path: string): void {
+    const old = readOldJournal(path, OldEntry, this.#log);
+    if (old === undefined) return;
+    this.#store.inTransaction(() => {
+      for (const entry of old.entries) {
+        if ("exited" in entry) this.#insert(entry.exited, entry.exited.bootId ?? null);
+        else this.#store.run("DELETE FROM exited WHERE vm = ?", entry.restarted);
+      }
+    });
+    old.finish();
   }
 }
+
+const UNWRITTEN = "the end of a guest could not be recorded";
 
 function withoutSecret(manifest: Manifest): Manifest {
   if (!manifest.migration) return manifest;

@@ -31,6 +31,9 @@ import { readTail, type SpawnOptions, spawnGuest } from "./spawn.ts";
 /** QEMU must end within this time after `quit`, and again after each signal. */
 const QUIT_MS = 5_000;
 
+/** `unwritten`: why the manifest could not be written. */
+type FactsListener = (manifest: Manifest, unwritten?: unknown) => void;
+
 /** One QEMU process that the agent controls, and the QMP session with it. */
 export class Guest {
   readonly folder: string;
@@ -41,7 +44,7 @@ export class Guest {
   #manifest: Manifest;
   #probe: Promise<QemuProbe> | undefined;
   #forgotten = false;
-  #onFacts: (manifest: Manifest) => void = () => undefined;
+  #onFacts: FactsListener = () => undefined;
 
   private constructor(folder: string, monitor: Monitor, manifest: Manifest, startMs: number) {
     this.folder = folder;
@@ -118,8 +121,8 @@ export class Guest {
     return isAlive(this.#manifest);
   }
 
-  /** Calls `listener` when a fact was recorded that must survive this process and its folder. */
-  onFacts(listener: (manifest: Manifest) => void): void {
+  /** Calls `listener` when a fact is to be recorded that must survive this process and its folder. */
+  onFacts(listener: FactsListener): void {
     this.#onFacts = listener;
   }
 
@@ -160,9 +163,7 @@ export class Guest {
 
   /**
    * Records that the guest was seen in this process in the run state that it should have. It counts
-   * at once; it is written, and flushed without blocking the agent.
-   *
-   * @throws the file system's error: the next `note` writes the fact
+   * at once, also when it cannot be written; it is flushed without blocking the agent.
    */
   noteArrived(atMs: number): void {
     void this.runState.refresh();
@@ -193,11 +194,15 @@ export class Guest {
   }
 
   #recordFacts(): void {
-    this.#onFacts(this.#manifest);
-    this.note({});
-    if (this.#forgotten) return;
-    // The folder may be removed meanwhile: then the process has ended.
-    flushManifest(this.folder).catch(() => undefined);
+    let unwritten: unknown;
+    try {
+      this.note({});
+      // The folder may be removed meanwhile: then the process has ended.
+      if (!this.#forgotten) flushManifest(this.folder).catch(() => undefined);
+    } catch (error) {
+      unwritten = error;
+    }
+    this.#onFacts(this.#manifest, unwritten);
   }
 
   /**

@@ -63,7 +63,10 @@ describe("a guest whose process ends by itself", () => {
     await vi.waitFor(() => expect(host.exits).toHaveLength(1), WAIT_MS);
     expect(host.exits).toEqual([{ vm: VM, detail: "qemu: out of luck", causes: {} }]);
     expect(migrating.close).toHaveBeenCalledOnce();
-    expect(host.guests.exited(VM)).toMatchObject({ permittedToRun: true, pid: host.child.pid });
+    expect(host.guests.exited(VM)).toMatchObject({
+      manifest: { permittedToRun: true, pid: host.child.pid },
+      isWhole: true,
+    });
     expect([host.guests.isPresent(VM), existsSync(folderOf(host))]).toEqual([false, false]);
     expect(host.guests.memoryBytes).toBe(0);
   });
@@ -78,7 +81,7 @@ describe("a guest whose process ends by itself", () => {
     expect(host.exits).toEqual([{ vm: VM, detail, causes: {} }]);
     await (await host.restart()).reattach();
     expect(host.exits).toHaveLength(1);
-    expect(host.guests.exited(VM)).toMatchObject({ permittedToRun: true });
+    expect(host.guests.exited(VM)).toMatchObject({ manifest: { permittedToRun: true } });
   });
 });
 
@@ -87,7 +90,7 @@ describe("a guest that is ended on purpose", () => {
     const host = await startFakeHost();
     await host.guests.end(host.guests.get(VM));
     expect(host.child.signalCode).toBe("SIGKILL");
-    expect(host.guests.exited(VM)).toMatchObject({ permittedToRun: true });
+    expect(host.guests.exited(VM)).toMatchObject({ manifest: { permittedToRun: true } });
     expect([host.guests.isPresent(VM), existsSync(folderOf(host))]).toEqual([false, false]);
     expect(host.exits).toEqual([]);
   });

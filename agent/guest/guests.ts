@@ -4,9 +4,10 @@ import type { VmId } from "../../core/id.ts";
 import { CommandRefusedError } from "../command/command-error.ts";
 import type { Log } from "../runtime/log.ts";
 import { isAlive } from "../runtime/process.ts";
-import { ExitedGuests } from "./exited.ts";
+import { type Exited, ExitedGuests } from "./exited.ts";
 import { Guest } from "./guest.ts";
 import { hasManifest, type Manifest, readManifests } from "./manifest.ts";
+import { MigrationMemory } from "./migration-memory.ts";
 import type { ExitCauses, RunStateChange } from "./run-state.ts";
 import { finishStarts } from "./starting.ts";
 
@@ -33,6 +34,8 @@ export class Guests {
   /** Guests that are being ended on purpose: their exit is not reported. */
   readonly #ending = new Set<Guest>();
   readonly #exited: ExitedGuests;
+  /** Of the migrations that this host took part in. */
+  readonly memory: MigrationMemory;
 
   constructor(options: {
     runDir: string;
@@ -46,6 +49,7 @@ export class Guests {
     this.#onExit = options.onExit;
     this.#onRunState = options.onRunState ?? (() => undefined);
     this.#exited = new ExitedGuests(options.stateDir, options.log);
+    this.memory = new MigrationMemory(options.stateDir, options.log);
   }
 
   get runDir(): string {
@@ -81,6 +85,10 @@ export class Guests {
   add(guest: Guest): void {
     this.#exited.remove(guest.vm);
     this.#guests.set(guest.vm, guest);
+    guest.onFacts((manifest, error) => {
+      if (error !== undefined) this.#log.error({ error, vm: guest.vm }, "facts are unwritten");
+      this.memory.record(manifest);
+    });
     guest.runState.onChange((change) => this.#onRunState(guest.vm, change));
     void guest.runState.refresh();
     void guest.ended.then(() => this.#onEnded(guest));
@@ -105,8 +113,8 @@ export class Guests {
     return this.#guests.has(vm) || hasManifest(join(this.#runDir, vm));
   }
 
-  /** The manifest of the VM's last process on this host, if that has ended. */
-  exited(vm: VmId): Manifest | undefined {
+  /** The VM's last process on this host, if that has ended. */
+  exited(vm: VmId): Exited | undefined {
     return this.#exited.get(vm);
   }
 
@@ -142,6 +150,11 @@ export class Guests {
     this.#ending.delete(guest);
   }
 
+  /** A guest of this host is in a migration. */
+  get isMigrating(): boolean {
+    return this.#migrating.size > 0;
+  }
+
   /** Memory given to guests, bytes. */
   get memoryBytes(): number {
     let sum = 0;
@@ -164,6 +177,7 @@ export class Guests {
     this.#guests.clear();
     await Promise.all(guests.map((guest) => guest.detach()));
     this.#exited.close();
+    this.memory.close();
   }
 
   async #onEnded(guest: Guest): Promise<void> {

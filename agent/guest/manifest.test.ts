@@ -102,7 +102,7 @@ describe("manifests", () => {
       const { guests, exits } = guestsOf(root);
       expect(await guests.reattach()).toEqual([]);
       expect(exits).toEqual(expected);
-      expect(guests.exited(manifest.vm)).toMatchObject({ permittedToRun: true });
+      expect(guests.exited(manifest.vm)).toMatchObject({ manifest: { permittedToRun: true } });
       expect(guests.isPresent(manifest.vm)).toBe(false);
       await guests.close();
     }
@@ -126,7 +126,7 @@ describe("the record of exited guests", () => {
     const known = (name: string) => second.get(VmId.parse(name));
     expect([known("vm0"), known("vm1000")]).toEqual([undefined, undefined]);
     expect(JSON.stringify(known("vm999"))).not.toContain("secret");
-    expect(known("vm999")?.migration).toMatchObject({ id, side: "target" });
+    expect(known("vm999")?.manifest.migration).toMatchObject({ id, side: "target" });
     second.close();
   });
 });

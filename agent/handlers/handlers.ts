@@ -1,7 +1,8 @@
 import type { ArgsOf, Command, ResultOf, Verb } from "../../core/protocol/command.ts";
 import type { Handlers } from "../command/dispatcher.ts";
 import { probeGuest } from "../probe/guest.ts";
-import { type Context, linkOf } from "./context.ts";
+import { bootId } from "../runtime/process.ts";
+import { type Context, linkOf, migrationOf } from "./context.ts";
 import { adoptGuest, startGuest, stopGuest } from "./guest.ts";
 import { observe } from "./observe.ts";
 import {
@@ -25,8 +26,15 @@ export function createHandlers(context: Context): Handlers {
     "guest.stop": (command, args) => stopGuest(context, command, args),
     "source.probe": ({ vm }) => probeGuest(guests.get(vm), linkOf(context.config), context.config),
     "target.probe": (command, args) => probeTarget(context, command, args),
-    "target.prepare": (command, args) => prepareTarget(context, command, args),
-    "source.start": (command, args) => startSource(context, command, args),
+    "target.prepare": async (command, args) => {
+      await guests.memory.begin(migrationOf(command), command.vm, "target");
+      const prepared = await prepareTarget(context, command, args);
+      return { bootId: bootId(), ...prepared };
+    },
+    "source.start": async (command, args) => {
+      await guests.memory.begin(migrationOf(command), command.vm, "source");
+      return startSource(context, command, args);
+    },
     "source.permit": (command) => permitSource(context, command),
     "source.set": async (command, args) => sourceOf(context, command).limit(args),
     "migration.observe": (command) => observe(context, command),

@@ -1,5 +1,7 @@
 import type { Command } from "../../core/protocol/command.ts";
 import type { Observation } from "../../core/protocol/observation.ts";
+import type { Guests } from "../guest/guests.ts";
+import type { Memory } from "../guest/migration-memory.ts";
 import { bootId } from "../runtime/process.ts";
 import type { Context } from "./context.ts";
 
@@ -7,24 +9,11 @@ import type { Context } from "./context.ts";
 const OBSERVE_MS = 5_000;
 
 export async function observe({ guests }: Context, command: Command): Promise<Observation> {
-  const { vm, migrationId } = command;
+  const { vm } = command;
   const guest = guests.find(vm);
-  const manifest = guest?.manifest ?? guests.exited(vm);
-  const memory = manifest?.migration;
-  const base = {
-    // A process without a part in this migration can only be the guest where it has been before.
-    side: memory !== undefined && memory.id === migrationId ? memory.side : "source",
-    remembers: memory !== undefined && memory.id === migrationId,
-    permittedToRun: manifest?.permittedToRun ?? false,
-    contSent: manifest?.contSent ?? false,
-    arrived: manifest?.arrived ?? false,
-    ...(manifest?.runRefused === undefined ? {} : { runRefused: manifest.runRefused }),
-    saidCompleted: memory?.saidCompletedAtMs !== undefined,
-    bootId: bootId(),
-    linkUp: guests.migrating(vm)?.linkUp ?? false,
-    ...(memory ? { migrationId: memory.id } : {}),
-  } as const;
-  if (!guest) return { ...base, process: manifest ? "exited" : "none" };
+  const base = { ...recall(guests, command), linkUp: guests.migrating(vm)?.linkUp ?? false };
+  if (!guest) return base;
+  const memory = guest.manifest.migration;
   if (!guest.isAlive) return { ...base, process: "exited" };
   try {
     const [status, info] = await Promise.all([
@@ -46,4 +35,56 @@ export async function observe({ guests }: Context, command: Command): Promise<Ob
     const status = isPostcopy ? { migrationStatus: "postcopy-active" } : {};
     return { ...base, process: "silent", ...status };
   }
+}
+
+/** What this host remembers; `process` is that of a host on which the VM has no living process. */
+function recall(guests: Guests, { vm, migrationId }: Command): Omit<Observation, "linkUp"> {
+  const exited = guests.exited(vm);
+  const manifest = guests.find(vm)?.manifest ?? exited?.manifest;
+  const last = manifest?.migration;
+  const isPart = last !== undefined && last.id === migrationId;
+  const none = { process: "none", remembers: false, bootId: bootId() } as const;
+  if (!isPart && !guests.find(vm) && migrationId) {
+    const recorded = guests.memory.find(migrationId);
+    if (recorded?.side === "target") return recallTarget(recorded);
+  }
+  const isForgotten =
+    isPart && last.side === "target" && exited?.isWhole === false && !manifest?.permittedToRun;
+  if (manifest === undefined || isForgotten) {
+    // After a crash of the host the run grant may be missing: that is no proof that it was not given.
+    return { ...none, ...noFacts, side: isForgotten ? "target" : "source" };
+  }
+  const { permittedToRun, contSent, arrived, runRefused } = manifest;
+  return {
+    // A process without a part in this migration can only be the guest where it has been before.
+    side: isPart ? last.side : "source",
+    process: "exited",
+    remembers: isPart || (migrationId && guests.memory.find(migrationId)) !== undefined,
+    bootId: bootId(),
+    permittedToRun,
+    contSent,
+    arrived,
+    ...(runRefused === undefined ? {} : { runRefused }),
+    saidCompleted: isPart && last.saidCompletedAtMs !== undefined,
+    ...(last ? { migrationId: last.id } : {}),
+  };
+}
+
+const noFacts = { permittedToRun: false, contSent: false, arrived: false, saidCompleted: false };
+
+/** The manifest is lost with the run directory, or is that of another migration. */
+function recallTarget(recorded: Memory): Omit<Observation, "linkUp"> {
+  const { permittedToRun, contSent, arrived, runRefused, saidCompleted } = recorded;
+  return {
+    side: "target",
+    process: permittedToRun ? "exited" : "none",
+    // What was not flushed before a crash of the host is missing.
+    remembers: permittedToRun || recorded.bootId === bootId(),
+    bootId: bootId(),
+    permittedToRun,
+    contSent,
+    arrived,
+    ...(runRefused === undefined ? {} : { runRefused }),
+    saidCompleted,
+  };
 }

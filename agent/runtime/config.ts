@@ -34,6 +34,8 @@ export const AgentConfig = z.strictObject({
   stateDir: z.string(),
   /** QEMU binary that new guests are started with. */
   qemu: z.string().default("qemu-system-x86_64"),
+  /** Start no guest where QEMU's seccomp sandbox cannot be used. Default: start it, and log that. */
+  requireSandbox: z.boolean().default(false),
   /** Memory for guests, bytes. Default: all memory of the machine. */
   memoryBytes: z.int().positive().default(totalmem()),
   /** Address for migration streams and handover links. */

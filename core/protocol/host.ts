@@ -16,6 +16,8 @@ export const HostFacts = z.strictObject({
   qemu: QemuProbe,
   /** /proc/sys/kernel/random/boot_id: another one means that the host has started again. */
   bootId: z.string().max(64).optional(),
+  /** QEMU runs in its seccomp sandbox. Absent: an older agent. */
+  sandbox: z.boolean().optional(),
 });
 export type HostFacts = z.infer<typeof HostFacts>;
 
