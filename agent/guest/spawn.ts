@@ -20,10 +20,27 @@ export type SpawnOptions = {
   incoming: boolean;
   sandbox: boolean;
   resources: Resources;
+  /** Called every 10 s while QEMU does not answer yet. */
+  onStarting?: (elapsedMs: number) => void;
 };
 
-/** QEMU's QMP must answer within this time. */
+/**
+ * QEMU must answer by then: it allocates and clears preallocated memory before. This bounds a start
+ * that hangs; one that fails ends QEMU, which is noticed at once.
+ */
 const START_MS = 30_000;
+const START_MS_PER_GIB = 2_000;
+const START_MS_MAX = 900_000;
+const STARTING_EVERY_MS = 10_000;
+/** execve(2): one argument may have 128 KiB with its terminating zero (Linux MAX_ARG_STRLEN). */
+const ARGUMENT_BYTES_MAX = 131_071;
+/** execve(2): a quarter of the default stack limit of 8 MiB, less room for the environment. */
+const ARGUMENTS_BYTES_MAX = 1_900_000;
+
+/** How long a guest of this size may take to start, ms. */
+export function startLimitMs(memoryBytes: number): number {
+  return Math.min(START_MS + START_MS_PER_GIB * (memoryBytes / 2 ** 30), START_MS_MAX);
+}
 
 /**
  * Starts QEMU and connects to it. The start is recorded before, and the manifest directly after, so that
@@ -42,58 +59,101 @@ export async function spawnGuest(options: SpawnOptions) {
     );
   }
   const resolved = resolveResources(definition, options.resources);
+  const args = guestArguments({ ...options, definition: resolved, paths: guestPaths(folder) });
+  refuseIfTooLong(vm, args);
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const startedMs = performance.now();
   const { qmp: qmpPath } = guestPaths(folder);
   const facts = { permittedToRun: !incoming, contSent: !incoming, arrived: !incoming };
   const known = { vm, adopted: false, qmpPath, definition, ...facts };
+  let child: ChildProcess | undefined;
   try {
     noteStart(folder, known);
-  } catch (cause) {
-    rmSync(folder, { recursive: true, force: true });
-    throw cause;
-  }
-  const { child, failed } = launch({ ...options, definition: resolved }, folder);
-  const stopConnecting = new AbortController();
-  try {
-    if (child.pid === undefined) await failed;
+    const started = launch(options.qemu, args, folder);
+    child = started.child;
+    if (child.pid === undefined) await started.failed;
     const manifest: Manifest = { ...known, ...identify(child.pid) };
     writeManifest(folder, manifest);
     forgetStart(folder);
-    const connecting = QmpClient.connect(
-      { path: qmpPath },
-      { connectTimeoutMs: START_MS, signal: stopConnecting.signal },
-    );
-    connecting.catch(() => undefined);
-    const qmp = await Promise.race([connecting, failed]);
+    const qmp = await connect(qmpPath, started.failed, options);
     return { folder, manifest, qmp, startMs: performance.now() - startedMs };
   } catch (cause) {
-    stopConnecting.abort();
-    child.kill("SIGKILL");
+    child?.kill("SIGKILL");
     const output = readTail(guestPaths(folder).output);
     rmSync(folder, { recursive: true, force: true });
+    // The file system's own errors, such as ENOSPC, are for operators to mend.
+    if (child === undefined) throw cause;
     const message = cause instanceof Error ? cause.message : String(cause);
     const all = [`Failed to start the guest ${vm}: ${message}`, output].filter(Boolean).join(": ");
     throw new CommandRefusedError("qemu", all, { cause });
   }
 }
 
-function launch(options: SpawnOptions, folder: string) {
-  const { qemu } = options;
-  const paths = guestPaths(folder);
-  const output = openSync(paths.output, "a", 0o600);
-  const child = spawn(qemu, guestArguments({ ...options, paths }), {
-    detached: true,
-    stdio: ["ignore", output, output],
-    cwd: folder,
-    env: guestEnvironment(),
-  });
-  closeSync(output);
-  const failed = ended(child, qemu);
-  failed.catch(() => undefined);
-  child.unref();
-  return { child, failed };
+/** @throws CommandRefusedError `refused`: the kernel would not start such a process (E2BIG) */
+function refuseIfTooLong(vm: VmId, args: readonly string[]): void {
+  const lengths = args.map((argument) => Buffer.byteLength(argument));
+  const longest = lengths.indexOf(Math.max(...lengths));
+  const [length = 0, option = ""] = [lengths[longest], args[longest - 1]];
+  if (length > ARGUMENT_BYTES_MAX) {
+    throw new CommandRefusedError(
+      "refused",
+      `Failed to start ${vm}: expected each option of its QEMU to have at most ${ARGUMENT_BYTES_MAX} bytes, got ${length} for one \`${option}\`: shorten its properties`,
+    );
+  }
+  const sum = lengths.reduce((total, bytes) => total + bytes + 1, 0);
+  if (sum > ARGUMENTS_BYTES_MAX) {
+    throw new CommandRefusedError(
+      "refused",
+      `Failed to start ${vm}: expected the options of its QEMU to have at most ${ARGUMENTS_BYTES_MAX} bytes, got ${sum}: give it fewer devices, or shorten their properties`,
+    );
+  }
+}
+
+/** Waits for QEMU's QMP for as long as the process lives, within a bound by the guest's memory. */
+async function connect(
+  path: string,
+  failed: Promise<never>,
+  { definition, onStarting }: SpawnOptions,
+): Promise<QmpClient> {
+  const stop = new AbortController();
+  const startedMs = performance.now();
+  const timer = setInterval(
+    () => onStarting?.(performance.now() - startedMs),
+    STARTING_EVERY_MS,
+  ).unref();
+  const connecting = QmpClient.connect(
+    { path },
+    { connectTimeoutMs: startLimitMs(definition.memoryBytes), signal: stop.signal },
+  );
+  connecting.catch(() => undefined);
+  try {
+    return await Promise.race([connecting, failed]);
+  } catch (error) {
+    stop.abort();
+    throw error;
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+function launch(qemu: string, args: string[], folder: string) {
+  const output = openSync(guestPaths(folder).output, "a", 0o600);
+  try {
+    const child = spawn(qemu, args, {
+      detached: true,
+      stdio: ["ignore", output, output],
+      cwd: folder,
+      env: guestEnvironment(),
+    });
+    const failed = ended(child, qemu);
+    failed.catch(() => undefined);
+    child.unref();
+    return { child, failed };
+  } finally {
+    // spawn throws, for example, E2BIG.
+    closeSync(output);
+  }
 }
 
 function ended(child: ChildProcess, qemu: string): Promise<never> {

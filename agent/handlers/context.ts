@@ -56,3 +56,12 @@ export function migrationOf(command: Command) {
     `Expected ${command.verb} to name a migration, got none`,
   );
 }
+
+/** Logs that a guest takes long to start, which is usual for one with much preallocated memory. */
+export function startLogger({ log }: Context, vm: Command["vm"]): (elapsedMs: number) => void {
+  return (elapsedMs) =>
+    log.info(
+      { vm, elapsedMs: Math.round(elapsedMs) },
+      "QEMU does not answer yet: it may be allocating the guest's memory",
+    );
+}

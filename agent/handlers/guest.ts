@@ -5,19 +5,21 @@ import { Guest } from "../guest/guest.ts";
 import { describeBinary } from "../probe/binary.ts";
 import { machineType } from "../probe/guest.ts";
 import { waitForEnd } from "../runtime/process.ts";
-import { type Context, isUnderWay, refuseIfPresent } from "./context.ts";
+import { type Context, isUnderWay, refuseIfPresent, startLogger } from "./context.ts";
 
 const POWERDOWN_MS = 90_000;
 
 export async function startGuest(
-  { config, guests }: Context,
+  context: Context,
   { vm }: Command,
   { definition }: ArgsOf<"guest.start">,
 ): Promise<ResultOf<"guest.start">> {
+  const { config, guests } = context;
   refuseIfPresent(guests, vm);
   const { sandbox, probe } = await describeBinary(config.qemu, config.stateDir);
   const { qemu, runDir, resources } = config;
-  const process = { qemu, runDir, sandbox, probe, resources };
+  const onStarting = startLogger(context, vm);
+  const process = { qemu, runDir, sandbox, probe, resources, onStarting };
   const guest = await Guest.start({ vm, definition, ...process, incoming: false });
   guests.add(guest);
   try {
@@ -56,8 +58,10 @@ async function finishDefinition(guest: Guest): Promise<ResultOf<"guest.start">> 
   const machine = await machineType(guest.qmp);
   guest.note({ definition: { ...guest.manifest.definition, machine } });
   // Probed now, so that the first migration need not wait for it.
-  await guest.probe();
-  return { definition: guest.manifest.definition, pid: guest.manifest.pid };
+  await Promise.all([guest.probe(), guest.runState.refresh()]);
+  const { definition, pid } = guest.manifest;
+  const { current } = guest.runState;
+  return { definition, pid, ...(current === undefined ? {} : { runState: current }) };
 }
 
 export async function stopGuest(

@@ -9,7 +9,14 @@ import { TargetMigration } from "../migrate/target/migration.ts";
 import { tlsKinds } from "../migrate/tls.ts";
 import { describeBinary } from "../probe/binary.ts";
 import { accelerators, userfaultfd } from "../probe/host.ts";
-import { type Context, hooksOf, linkOf, migrationOf, refuseIfPresent } from "./context.ts";
+import {
+  type Context,
+  hooksOf,
+  linkOf,
+  migrationOf,
+  refuseIfPresent,
+  startLogger,
+} from "./context.ts";
 import { observe } from "./observe.ts";
 
 export async function probeTarget(
@@ -44,7 +51,8 @@ export async function prepareTarget(
   const { definition } = args;
   const hooks = hooksOf(context, { vm, id, epoch, side: "target" });
   await hooks.prepare();
-  const process = { qemu, runDir, sandbox, probe, resources };
+  const onStarting = startLogger(context, vm);
+  const process = { qemu, runDir, sandbox, probe, resources, onStarting };
   const guest = await Guest.start({ vm, definition, ...process, incoming: true });
   guests.add(guest);
   const migration = new TargetMigration({ guest, id, epoch, emit, log, address, tls, hooks });

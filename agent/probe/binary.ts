@@ -22,11 +22,14 @@ import { probeQemu } from "../guest/qemu-probe.ts";
 import { guestEnvironment } from "../guest/spawn.ts";
 
 const PROBE_MS = 20_000;
+const decidedBy = "stderr";
 
 const Description = z.strictObject({
   probe: QemuProbe,
   /** It starts on this host with the sandbox of guests. */
   sandbox: z.boolean(),
+  /** How the sandbox was probed; descriptions of agents that took any failure for none lack it. */
+  decidedBy: z.literal("stderr"),
 });
 export type BinaryDescription = z.infer<typeof Description>;
 
@@ -62,13 +65,40 @@ function readKnown(cacheDir: string, identity: string): BinaryDescription | unde
   return description;
 }
 
-/** A build without seccomp, or on a host that does not allow it, does not start with the sandbox. */
+/**
+ * A build without seccomp, or on a host that does not allow it, ends with the sandbox's options and
+ * says so. Any other failure, such as no answer in time, is an error: guests must not lose their
+ * sandbox because a host was busy.
+ */
 async function probeWithSandbox(path: string, identity: string): Promise<BinaryDescription> {
   try {
-    return { probe: await probeProcess(path, identity, SANDBOX), sandbox: true };
-  } catch {
-    return { probe: await probeProcess(path, identity, []), sandbox: false };
+    return { probe: await probeProcess(path, identity, SANDBOX), sandbox: true, decidedBy };
+  } catch (error) {
+    if (!(error instanceof ProbeEndedError && hasNoSandbox(error))) throw error;
+    return { probe: await probeProcess(path, identity, []), sandbox: false, decidedBy };
   }
+}
+
+/** The probed QEMU has ended by itself. */
+class ProbeEndedError extends CommandRefusedError {
+  readonly exitCode: number | null;
+  readonly stderr: string;
+
+  constructor(path: string, exitCode: number | null, stderr: string) {
+    super("qemu", `${path} ended with ${exitCode} when it was probed: ${stderr}`);
+    this.exitCode = exitCode;
+    this.stderr = stderr;
+  }
+}
+
+/**
+ * QEMU system/vl.c, parse_sandbox, and system/qemu-seccomp.c: "-sandbox support is not enabled in this
+ * QEMU binary", "There is no option group 'sandbox'" or "-sandbox: invalid option" without seccomp in
+ * the build; "failed to install seccomp syscall filter in the kernel" and "seccomp" refusals where the
+ * host does not allow it.
+ */
+function hasNoSandbox({ exitCode, stderr }: ProbeEndedError): boolean {
+  return exitCode === 1 && /sandbox|seccomp/i.test(stderr);
 }
 
 async function probeProcess(
@@ -100,11 +130,7 @@ async function probeProcess(
   });
   const ended = new Promise<never>((_, reject) => {
     child.once("error", reject);
-    child.once("close", (code) =>
-      reject(
-        new CommandRefusedError("qemu", `${path} ended with ${code} when it was probed: ${errors}`),
-      ),
-    );
+    child.once("close", (code) => reject(new ProbeEndedError(path, code, errors)));
   });
   ended.catch(() => undefined);
   const stop = new AbortController();

@@ -1,164 +1,76 @@
-import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { testFolder } from "../../agent/testing/folder.ts";
 import { VmDefinition } from "../../core/vm.ts";
 import { findQemu } from "../../qmp/testing/real-qemu.ts";
-import { writeActingDisk } from "../../rig/guest/acting-guest.ts";
-import { bootDiskDefinition, writeBootDisk } from "../../rig/guest/boot-disk.ts";
-import { dataDiskDefinition } from "../../rig/guest/data-guest.ts";
-import { ImageLock } from "../../rig/image-lock.ts";
-import type { TestHost } from "./testing/host.ts";
-import { migrationId, Pair, SLOW, VM } from "./testing/pair.ts";
-import { describeOnEach } from "./testing/subjects.ts";
+import { type GuestAction, PANIC_DEVICE, writeActingDisk } from "../../rig/guest/acting-guest.ts";
+import { bootDiskDefinition } from "../../rig/guest/boot-disk.ts";
+import { TestHost } from "./testing/host.ts";
+import { VM } from "./testing/pair.ts";
 
-const slow = { parameters: { "max-bandwidth": SLOW } };
-const of = { migrationId };
-const LOAD = { dirtyBytesPerSecond: 1 << 20, workingSetBytes: 4 << 20 };
-/** The agent's 15 s of trying, on a loaded machine. */
-const REFUSED_MS = 40_000;
-
-const qmpOf = (host: TestHost) => host.guests.get(host.vm(VM)).qmp;
-const observe = (host: TestHost) => host.run("migration.observe", VM, {}, of);
-const eventsOf = (host: TestHost, type: string) =>
-  host.events.filter(({ body }) => body.type === type).map(({ body }) => body);
-
-describeOnEach("a guest that an operator stops in precopy", (subject) => {
-  let pair: Pair;
-  beforeEach(async () => {
-    pair = new Pair(subject);
-    await pair.startGuest();
-    await pair.start(slow);
-    await qmpOf(pair.source).execute("stop");
-    await pair.source.waitFor("migration.standstill");
-  });
-  afterEach(() => pair.close());
-
-  it("stands still, which is no switchover: limits work, and `cont` ends it", async () => {
-    const bandwidth = { maxBandwidthBytesPerSecond: SLOW * 2, revision: 1 };
-    await pair.source.run("source.set", VM, bandwidth, of);
-    await qmpOf(pair.source).execute("cont");
-    await vi.waitFor(
-      () => expect(eventsOf(pair.source, "migration.standstill")).toHaveLength(2),
-      5_000,
-    );
-    const [begun, ended] = eventsOf(pair.source, "migration.standstill");
-    expect(begun).toMatchObject({ reason: "paused" });
-    expect(ended).toMatchObject({ ...begun, untilMs: expect.any(Number) });
-    expect(pair.source.typesOf()).not.toContain("migration.stopped");
-    await pair.speedUp();
-    await pair.hasMoved();
-    expect(eventsOf(pair.source, "migration.stopped")).toHaveLength(1);
-    const { body } = await pair.source.waitFor("migration.handed-over");
-    expect(body.blackoutMs).toBeGreaterThan(0);
-  });
-
-  it("moves and arrives paused; a restart of the agents does not start it", async () => {
-    await pair.speedUp();
-    const { body } = await pair.target.waitFor("migration.target-arrived");
-    expect(body).toMatchObject({ runState: "paused" });
-    expect((await pair.source.waitFor("migration.handed-over")).body).not.toHaveProperty(
-      "blackoutMs",
-    );
-    expect(pair.source.typesOf()).not.toContain("migration.stopped");
-    pair.target = await pair.target.restart();
-    expect(await observe(pair.target)).toMatchObject({ runState: "paused", arrived: true });
-  });
-
-  it("can be cancelled, and a resume leaves it paused", async () => {
-    expect(await pair.source.run("source.cancel", VM, {}, of)).toMatchObject({
-      runState: "paused",
-    });
-    expect(await pair.source.run("source.resume", VM, {}, of)).toMatchObject({
-      runState: "paused",
-    });
-  });
+const qemu = findQemu();
+const LOAD = { afterTicks: 30, dirtyBytesPerSecond: 1 << 20, workingSetBytes: 4 << 20 };
+const hosts: TestHost[] = [];
+afterEach(async () => {
+  await Promise.all(hosts.splice(0).map((host) => host.close()));
 });
 
-describe.skipIf(findQemu() === undefined)("on real QEMU, the end of a move is seen:", () => {
-  let pair: Pair;
-  let lock: ImageLock | undefined;
-  beforeEach(() => {
-    pair = new Pair({ name: "real QEMU", qemu: findQemu(), isModel: false });
-  });
-  afterEach(async () => {
-    await lock?.release();
-    await pair.close();
-  });
+/** A host with a guest that takes one action soon after its start. */
+async function start(action: GuestAction): Promise<TestHost> {
+  const disk = join(testFolder(), "boot.img");
+  await writeActingDisk(disk, { ...LOAD, action });
+  const host = new TestHost("host", { qemu });
+  hosts.push(host);
+  const { devices = [], ...rest } = bootDiskDefinition(disk);
+  const machine = { machine: "pc", memoryBytes: 64 << 20 };
+  const all = [...devices, PANIC_DEVICE];
+  const definition = VmDefinition.parse({ ...machine, ...rest, devices: all });
+  const started = await host.run("guest.start", VM, { definition });
+  expect(started.runState).toBe("running");
+  return host;
+}
 
-  /** A guest with a disk that it may write, whose image another process has locked. */
-  async function startLocked(): Promise<void> {
-    const boot = join(pair.folder, "boot.img");
-    const data = join(pair.folder, "data.img");
-    await writeBootDisk(boot, LOAD);
-    writeFileSync(data, Buffer.alloc(1 << 20));
-    const system = bootDiskDefinition(boot);
-    const extra = dataDiskDefinition(data, { direct: false });
-    await startGuest({
-      blockdevs: [...system.blockdevs, ...extra.blockdevs],
-      devices: [...system.devices, ...extra.devices],
-    });
-    lock = await ImageLock.hold(data);
-    await pair.start();
-    const { body } = await pair.target.waitFor("migration.run-refused");
-    expect(body.message).toContain("lock");
-  }
+const runStates = ({ events }: TestHost) =>
+  events.flatMap(({ body }) => (body.type === "guest.run-state" ? [body] : []));
 
-  async function startGuest(disks: object): Promise<void> {
-    const definition = VmDefinition.parse({ machine: "pc", memoryBytes: 64 << 20, ...disks });
-    const started = await pair.source.run("guest.start", VM, { definition });
-    pair.definition = started.definition;
-    await pair.hasRun(pair.source);
-  }
-
-  it("a refused `cont` is tried again, and succeeds when the image is free", async () => {
-    await startLocked();
-    const { body } = await pair.source.waitFor("migration.source-completed");
-    expect(body).toMatchObject({ handedOver: false });
-    expect(await observe(pair.target)).toMatchObject({ runState: "paused", arrived: false });
-    expect(pair.target.typesOf()).not.toContain("migration.target-arrived");
-    await lock?.release();
-    await pair.hasMoved();
-    expect(eventsOf(pair.target, "migration.run-refused")).toHaveLength(1);
-    const handedOver = await pair.source.waitFor("migration.handed-over");
-    expect(handedOver.body.blackoutMs).toBeGreaterThan(3_000);
-    expect(await observe(pair.source)).toMatchObject({ saidCompleted: true });
+describe.skipIf(qemu === undefined)("a guest on real QEMU", () => {
+  it("A10: that sleeps and is woken is reported suspended, then running", async () => {
+    const host = await start("sleep");
+    await vi.waitFor(() => expect(runStates(host)).toHaveLength(2), 20_000);
+    const guest = host.guests.get(host.vm(VM));
+    expect(guest.runState.current).toBe("suspended");
+    await guest.qmp.executeAny("system_wakeup");
+    await vi.waitFor(() => expect(runStates(host)).toHaveLength(3), 20_000);
+    expect(runStates(host)).toMatchObject([
+      { runState: "running" },
+      { runState: "suspended", reason: "SUSPEND" },
+      { runState: "running", reason: "WAKEUP" },
+    ]);
   });
 
-  it(
-    "a `cont` that is refused for long voids the run grant, and the source may run on",
-    async () => {
-      await startLocked();
-      await expect(pair.target.run("target.resume", VM, {} as never, of)).rejects.toThrow(
-        /QEMU refuses to run the guest: .*lock/,
-      );
-      const seen = await observe(pair.target);
-      expect(seen).toMatchObject({ permittedToRun: false, arrived: false });
-      expect(seen.runRefused).toContain("lock");
-      await pair.target.run("target.discard", VM, {}, of);
-      await lock?.release();
-      expect(await pair.source.run("source.resume", VM, {}, of)).toMatchObject({
-        runState: "running",
-        linkUp: false,
-      });
-      await pair.hasRun(pair.source);
-    },
-    REFUSED_MS,
-  );
+  it("A9: that powers itself off is reported with its shutdown", async () => {
+    const host = await start("power-off");
+    const { body } = await host.waitFor("guest.exited");
+    expect(body).toMatchObject({ shutdown: { guest: true, reason: "guest-shutdown" } });
+    expect(body).not.toHaveProperty("panicked");
+  });
 
-  it("a sleeping guest arrives asleep, and its source is not resumed any more", async () => {
-    const boot = join(pair.folder, "boot.img");
-    await writeActingDisk(boot, { ...LOAD, action: "sleep", afterTicks: 30 });
-    await startGuest(bootDiskDefinition(boot));
-    await vi.waitFor(
-      async () =>
-        expect((await qmpOf(pair.source).execute("query-status")).status).toBe("suspended"),
-      20_000,
-    );
-    await pair.start();
-    const { body } = await pair.target.waitFor("migration.target-arrived");
-    expect(body).toMatchObject({ runState: "suspended" });
-    expect(await observe(pair.target)).toMatchObject({ runState: "suspended", arrived: true });
-    await expect(pair.source.run("source.resume", VM, {}, of)).rejects.toThrow("QEMU aborts");
-    expect(await observe(pair.source)).toMatchObject({ runState: "postmigrate" });
+  it("A9: that panics is reported with its panic", async () => {
+    const host = await start("panic");
+    const { body } = await host.waitFor("guest.exited");
+    expect(body).toMatchObject({ panicked: true });
+  });
+
+  it("A7: that somebody else stops is paused, also for the next agent", async () => {
+    const first = await start("none");
+    await first.guests.get(first.vm(VM)).qmp.execute("stop");
+    await vi.waitFor(() => expect(runStates(first)).toHaveLength(2), 20_000);
+    const host = await first.restart();
+    hosts.splice(0, 1, host);
+    await vi.waitFor(() => expect(runStates(host)).toHaveLength(1), 20_000);
+    expect([runStates(first)[1], ...runStates(host)]).toMatchObject([
+      { runState: "paused" },
+      { runState: "paused" },
+    ]);
   });
 });
