@@ -1,6 +1,9 @@
+import { existsSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { CommandId, HostId, VmId } from "../../core/id.ts";
 import type { Command } from "../../core/protocol/command.ts";
+import { AgentStore } from "../durable/store.ts";
 import { testFolder } from "../testing/folder.ts";
 import { CommandLog } from "./command-log.ts";
 
@@ -60,5 +63,39 @@ describe("the log of commands", () => {
     log.close();
     expect(() => log.answer(id, answer)).toThrow("open");
     expect(log.answerOf(id)).toEqual(answer);
+  });
+});
+
+it("4.7: a store that is damaged in a row is refused, and names the row", () => {
+  const folder = testFolder();
+  const store = new AgentStore(folder);
+  store.run("INSERT INTO commands VALUES ('vm1.start.1', ?, '{')", Date.now());
+  store.close();
+  expect(() => new CommandLog(folder)).toThrow(/agent.sqlite is damaged .*vm1.start.1/);
+});
+
+describe("4.7: the journals of an older agent", () => {
+  const begun = '{"begun":"vm1.start.1","atMs":1}';
+  const epoch = '{"vm":"vm1","epoch":7}';
+
+  it("are read once, without a torn last line", () => {
+    const folder = testFolder();
+    const path = join(folder, "commands.jsonl");
+    writeFileSync(path, `${begun.replace(":1}", `:${Date.now()}}`)}\n${epoch}\n{"ob`);
+    for (let n = 1; n <= 2; n += 1) {
+      const log = new CommandLog(folder);
+      expect(log.isInDoubt("vm1.start.1" as never)).toBe(true);
+      expect(log.epochOf("vm1" as never)).toBe(7);
+      log.close();
+    }
+    expect([existsSync(path), existsSync(`${path}.imported`)]).toEqual([false, true]);
+  });
+
+  it("are refused when a line within is damaged, which is named", () => {
+    const folder = testFolder();
+    const path = join(folder, "commands.jsonl");
+    writeFileSync(path, `${begun}\n###\n${epoch}\n`);
+    expect(() => new CommandLog(folder)).toThrow(`${path}: line 2 is damaged`);
+    expect(existsSync(path)).toBe(true);
   });
 });

@@ -1,14 +1,6 @@
-import {
-  copyFileSync,
-  existsSync,
-  readdirSync,
-  statSync,
-  truncateSync,
-  writeFileSync,
-} from "node:fs";
+import { copyFileSync, readdirSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { CommandLog } from "../command/command-log.ts";
 import { testFolder } from "../testing/folder.ts";
 import { AgentStore } from "./store.ts";
 
@@ -19,7 +11,8 @@ const count = (store: AgentStore) => store.get("SELECT count(*) AS n FROM events
 describe("the agent's store", () => {
   it("keeps what was written, for its owner only, shared by all who open it", () => {
     const folder = join(testFolder(), "state");
-    const [first, second] = [new AgentStore(folder), new AgentStore(folder)];
+    const first = new AgentStore(folder);
+    const second = new AgentStore(folder);
     first.run(insert, 1);
     first.close();
     first.close();
@@ -92,45 +85,11 @@ describe("4.7: a store that is damaged", () => {
     expect(() => new AgentStore(folder)).toThrow("move the file away");
   });
 
-  it("in a row is refused, and names the row", () => {
-    const folder = testFolder();
-    const store = new AgentStore(folder);
-    store.run("INSERT INTO commands VALUES ('vm1.start.1', ?, '{')", Date.now());
-    store.close();
-    expect(() => new CommandLog(folder)).toThrow(/agent.sqlite is damaged .*vm1.start.1/);
-  });
-
   it("of a newer agent is refused", () => {
     const folder = testFolder();
     const store = new AgentStore(folder);
     store.run("PRAGMA user_version = 9");
     store.close();
     expect(() => new AgentStore(folder)).toThrow("newer agent");
-  });
-});
-
-describe("4.7: the journals of an older agent", () => {
-  const begun = '{"begun":"vm1.start.1","atMs":1}';
-  const epoch = '{"vm":"vm1","epoch":7}';
-
-  it("are read once, without a torn last line", () => {
-    const folder = testFolder();
-    const path = join(folder, "commands.jsonl");
-    writeFileSync(path, `${begun.replace(":1}", `:${Date.now()}}`)}\n${epoch}\n{"ob`);
-    for (let n = 1; n <= 2; n += 1) {
-      const log = new CommandLog(folder);
-      expect(log.isInDoubt("vm1.start.1" as never)).toBe(true);
-      expect(log.epochOf("vm1" as never)).toBe(7);
-      log.close();
-    }
-    expect([existsSync(path), existsSync(`${path}.imported`)]).toEqual([false, true]);
-  });
-
-  it("are refused when a line within is damaged, which is named", () => {
-    const folder = testFolder();
-    const path = join(folder, "commands.jsonl");
-    writeFileSync(path, `${begun}\n###\n${epoch}\n`);
-    expect(() => new CommandLog(folder)).toThrow(`${path}: line 2 is damaged`);
-    expect(existsSync(path)).toBe(true);
   });
 });

@@ -93,8 +93,8 @@ export async function spawnGuest(options: SpawnOptions) {
 /** @throws CommandRefusedError `refused`: the kernel would not start such a process (E2BIG) */
 function refuseIfTooLong(vm: VmId, args: readonly string[]): void {
   const lengths = args.map((argument) => Buffer.byteLength(argument));
-  const longest = lengths.indexOf(Math.max(...lengths));
-  const [length = 0, option = ""] = [lengths[longest], args[longest - 1]];
+  const length = Math.max(...lengths);
+  const option = args[lengths.indexOf(length) - 1];
   if (length > ARGUMENT_BYTES_MAX) {
     throw new CommandRefusedError(
       "refused",

@@ -4,9 +4,9 @@ import { describe, expect, it } from "vitest";
 import { HostId, MigrationId, VmId } from "../../core/id.ts";
 import type { Command } from "../../core/protocol/command.ts";
 import { AgentStore } from "../durable/store.ts";
-import type { Context } from "../handlers/context.ts";
-import { observe } from "../handlers/observe.ts";
-import { type FakeHost, startFakeHost, VM } from "./testing/fake-host.ts";
+import { type FakeHost, startFakeHost, VM } from "../guest/testing/fake-host.ts";
+import type { Context } from "./context.ts";
+import { observe } from "./observe.ts";
 
 const id = MigrationId.parse("mig_01ARZ3NDEKTSV4RRFFQ69G5FAV");
 const other = VmId.parse("vm2");
