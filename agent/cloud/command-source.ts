@@ -86,7 +86,7 @@ export class CommandSource {
 
   #take(message: Message): void {
     const work = this.#handleMessage(message).catch((error: unknown) => {
-      // Not deleted: the queue delivers it again, and finally moves it to the dead-letter queue.
+      // Not deleted: the queue delivers it again, until its retention ends.
       this.#log.error({ error, messageId: message.MessageId }, "a command could not be handled");
     });
     this.#open.add(work);

@@ -66,8 +66,8 @@ function readKnown(cacheDir: string, identity: string): BinaryDescription | unde
 }
 
 /**
- * A build without seccomp, or on a host that does not allow it, ends with the sandbox's options and
- * says so. Any other failure, such as no answer in time, is an error: guests must not lose their
+ * A build without seccomp, or on a host that does not allow it, ends with status 1 and names the
+ * sandbox on stderr. Any other failure, such as no answer in time, is an error: guests must not lose their
  * sandbox because a host was busy.
  */
 async function probeWithSandbox(path: string, identity: string): Promise<BinaryDescription> {
