@@ -100,7 +100,6 @@ export class Agent {
     requireSandbox(config, sandbox, this.#log);
     const facts: HostFacts = {
       agentVersion: AGENT_VERSION,
-      instance: this.#instance,
       bootId: bootId(),
       sandbox,
       migrationAddress: config.migrationAddress,

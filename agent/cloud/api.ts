@@ -66,7 +66,8 @@ export class CloudApi {
 
   /** Registers this host. @returns its queue, and the number of its last event that the cloud has */
   register(facts: HostFacts, signal: AbortSignal): Promise<z.infer<typeof Registered>> {
-    return this.#post("/agent/v1/register", { host: this.#host, facts }, Registered, signal);
+    const body = { host: this.#host, facts, instance: this.#instance };
+    return this.#post("/agent/v1/register", body, Registered, signal);
   }
 
   /** Sends events. @returns the number of the last event that the cloud has accepted */
