@@ -109,6 +109,11 @@ export class Fleet {
     return join(this.guestFolder(host, vm), "serial.log");
   }
 
+  /** What the agents of a host have written to stdout and stderr. */
+  agentLog(host: string): string {
+    return join(this.folder, `${host}.log`);
+  }
+
   /** The process of a guest on a host; undefined when there is none. */
   guestPid(host: string, vm: string): number | undefined {
     try {
@@ -150,7 +155,9 @@ export class Fleet {
     });
   }
 
+  /** A file `boot-id` in the host's folder takes the place of the machine's: see host-crash.ts. */
   startAgent(host: string): void {
+    const bootIdFile = join(this.folder, host, "boot-id");
     const agent = new Child({
       name: `agent ${host}`,
       args: [join(ROOT, "agent/main.ts"), "--config", join(this.folder, host, "agent.json")],
@@ -158,8 +165,9 @@ export class Fleet {
         ...this.#ready?.agentEnvironment,
         ...this.#options.environment,
         ...this.#options.agentEnvironment,
+        ...(existsSync(bootIdFile) ? { SWITCHYARD_BOOT_ID_FILE: bootIdFile } : {}),
       },
-      logFile: join(this.folder, `${host}.log`),
+      logFile: this.agentLog(host),
     });
     this.#agents.set(host, agent);
   }

@@ -25,9 +25,13 @@ export type ProcessIdentity = {
   bootId?: string | undefined;
 };
 
-/** Identifies the boot of this host (random(4)). */
+/**
+ * Identifies the boot of this host (random(4)). Tests name another file, to let a host appear to
+ * have booted again.
+ */
 export function bootId(): string {
-  return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+  const path = process.env.SWITCHYARD_BOOT_ID_FILE ?? "/proc/sys/kernel/random/boot_id";
+  return readFileSync(path, "utf8").trim();
 }
 
 /** @throws Error when there is no such process */

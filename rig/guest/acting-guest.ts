@@ -14,7 +14,7 @@ import {
  * What the guest can do by itself, as one write to an I/O port: one byte, or two bytes above 0xff.
  * The ports are those of SeaBIOS's set-up of `pc` and `q35`.
  */
-const actions = {
+export const guestActions = {
   /** Only counts. */
   none: { port: 0, value: 0 },
   /**
@@ -31,7 +31,7 @@ const actions = {
   reset: { port: 0xcf9, value: 6 },
 };
 
-export type GuestAction = keyof typeof actions;
+export type GuestAction = keyof typeof guestActions;
 
 export type ActingGuestLoad = GuestLoad & {
   readonly action: GuestAction;
@@ -86,7 +86,7 @@ export function actingGuest(load: ActingGuestLoad, disk: DiskLoad = NO_DISK): Ui
   image.set(loader);
   image.set(program, SECTOR_BYTES);
   image.set([0x55, 0xaa], OFFSET_BYTES.signature);
-  const { port, value } = actions[load.action];
+  const { port, value } = guestActions[load.action];
   const view = new DataView(image.buffer);
   const uint32 = (offset: number, figure: number) => view.setUint32(offset, figure, true);
   const uint16 = (offset: number, figure: number) => view.setUint16(offset, figure, true);
@@ -115,8 +115,8 @@ export async function writeActingDisk(
 }
 
 function assertAction({ action, afterTicks }: ActingGuestLoad): void {
-  if (!Object.hasOwn(actions, action)) {
-    throw outOfRange("action", `one of ${Object.keys(actions).join(", ")}`, action);
+  if (!Object.hasOwn(guestActions, action)) {
+    throw outOfRange("action", `one of ${Object.keys(guestActions).join(", ")}`, action);
   }
   if (action !== "none" && (afterTicks === 0 || !isWithin(afterTicks, UINT32_MAX))) {
     throw outOfRange("afterTicks", `an integer from 1 to ${UINT32_MAX}`, afterTicks);

@@ -11,11 +11,11 @@ import { QmpClient } from "../../qmp/client.ts";
 import { readCounter } from "../../rig/guest/serial.ts";
 import { processesUnder } from "../../rig/processes.ts";
 import { waitUntil } from "../../rig/wait-until.ts";
+import { WATCH_SOCKET } from "../../rig/watched-qemu.ts";
 import { type Bed, MEMORY_BYTES } from "./bed.ts";
 import type { Victim } from "./plan.ts";
 import { listens } from "./sockets.ts";
 import type { Witness } from "./witness.ts";
-import { WATCH_SOCKET } from "./world.ts";
 
 const QUIET_MS = 30_000;
 /** The record ends before the source's process: a lost discard command must time out first. */

@@ -1,8 +1,9 @@
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { killProcessesUnder } from "../../rig/processes.ts";
+import { writeWatchedQemu } from "../../rig/watched-qemu.ts";
 import { installClock } from "./inside/clock.ts";
 import {
   clearSwitch,
@@ -13,9 +14,6 @@ import {
 } from "./inside/switches.ts";
 
 const PRELOAD = pathToFileURL(join(import.meta.dirname, "inside/preload.ts")).href;
-
-/** In the folder of each guest: a second QMP monitor, for the campaign. */
-export const WATCH_SOCKET = "watch.sock";
 
 /** What all installations of a campaign share: a folder, the speed of time, a compile cache. */
 export class World {
@@ -50,14 +48,7 @@ export class World {
   /** A wrapper of this QEMU that adds a monitor to each guest. */
   watched(qemu: string): string {
     const path = join(this.folder, "qemu");
-    const script = `#!/bin/sh
-case "$*" in
-*" -serial file:"*) exec '${qemu}' "$@" -qmp 'unix:${WATCH_SOCKET},server=on,wait=off' ;;
-*) exec '${qemu}' "$@" ;;
-esac
-`;
-    writeFileSync(path, script);
-    chmodSync(path, 0o755);
+    writeWatchedQemu(path, qemu);
     return path;
   }
 
