@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Client, createClient } from "../client/client.ts";
 import type { Migration } from "../core/migration/migration.ts";
@@ -155,21 +155,27 @@ export class Fleet {
     });
   }
 
-  /** A file `boot-id` in the host's folder takes the place of the machine's: see host-crash.ts. */
   startAgent(host: string): void {
-    const bootIdFile = join(this.folder, host, "boot-id");
-    const agent = new Child({
-      name: `agent ${host}`,
-      args: [join(ROOT, "agent/main.ts"), "--config", join(this.folder, host, "agent.json")],
+    this.#agents.set(host, this.spawnAgent(join(this.folder, host)));
+  }
+
+  /**
+   * An agent with the configuration in this folder, of which this fleet takes no note. A file `boot-id`
+   * there takes the place of the machine's own: see host-crash.ts.
+   */
+  spawnAgent(folder: string): Child {
+    const bootIdFile = join(folder, "boot-id");
+    return new Child({
+      name: `agent ${basename(folder)}`,
+      args: [join(ROOT, "agent/main.ts"), "--config", join(folder, "agent.json")],
       environment: {
         ...this.#ready?.agentEnvironment,
         ...this.#options.environment,
         ...this.#options.agentEnvironment,
         ...(existsSync(bootIdFile) ? { SWITCHYARD_BOOT_ID_FILE: bootIdFile } : {}),
       },
-      logFile: this.agentLog(host),
+      logFile: `${folder}.log`,
     });
-    this.#agents.set(host, agent);
   }
 
   async waitForHost(host: string): Promise<Host> {

@@ -1,7 +1,18 @@
-import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { Child } from "../../rig/child.ts";
+import type { Child } from "../../rig/child.ts";
 import { Fleet } from "../../rig/fleet.ts";
 import { modelQemu } from "../../rig/qemu.ts";
 import { waitUntil } from "../../rig/wait-until.ts";
@@ -91,7 +102,8 @@ describe("an agent on its host", () => {
   /** Descriptors and folders that the agent of host-a holds. */
   function leftovers(): string {
     const { pid } = stage.fleet.agent("host-a");
-    const folders = readdirSync(join(stage.fleet.folder, "host-a/run"));
+    const run = join(stage.fleet.folder, "host-a/run");
+    const folders = existsSync(run) ? readdirSync(run) : [];
     return `${readdirSync(`/proc/${pid}/fd`).length} descriptors, folders ${folders.join(" ")}`;
   }
 
@@ -116,23 +128,19 @@ describe("an agent on its host", () => {
       cpSync(join(stage.fleet.folder, host, name), join(folder, name));
       chmodSync(join(folder, name), 0o600);
     }
-    const ready = readFileSync(join(stage.fleet.folder, "ready.json"), "utf8");
-    const { agentEnvironment } = JSON.parse(ready) as { agentEnvironment: Record<string, string> };
-    const script = join(import.meta.dirname, "../../agent/main.ts");
-    return new Child({
-      name: "clone",
-      args: [script, "--config", join(folder, "agent.json")],
-      environment: agentEnvironment,
-      logFile: join(stage.fleet.folder, "clone.log"),
-    });
+    return stage.fleet.spawnAgent(folder);
   }
 });
 
 describe("E9: the sandbox of guests", () => {
   let fleet: Fleet | undefined;
   let folder = "";
+  const folders: string[] = [];
 
-  afterAll(() => fleet?.stop());
+  afterAll(async () => {
+    await fleet?.stop();
+    for (const each of folders) rmSync(each, { recursive: true, force: true });
+  });
 
   it("is not given up for a reason that is none of it", async () => {
     // Fails once, as for want of memory; then it is as it should be.
@@ -162,8 +170,8 @@ describe("E9: the sandbox of guests", () => {
   /** A host whose QEMU runs these lines of a shell first. */
   async function start(lines: string, agent: object): Promise<Fleet> {
     await fleet?.stop();
-    folder = `${process.env.TMPDIR ?? "/tmp"}/sy-${process.pid}-${Date.now() % 100_000}`;
-    mkdirSync(folder);
+    folder = mkdtempSync(join(tmpdir(), "sy-"));
+    folders.push(folder);
     const path = join(folder, "qemu");
     writeFileSync(path, `#!/bin/sh\n${lines}\nexec '${modelQemu().path}' "$@"\n`);
     chmodSync(path, 0o755);

@@ -23,7 +23,6 @@ describe.skipIf(qemu === undefined)(`nobody outside holds a guest${unlessQemu}`,
   afterAll(() => cases?.close());
   afterEach(async () => {
     for (const stranger of strangers.splice(0)) stranger.destroy();
-    cases.interfere({});
     await cases.remove(vm);
   });
 

@@ -5,9 +5,13 @@ import type { Vm } from "../../core/vm.ts";
 import { VmDefinition } from "../../core/vm.ts";
 import { Fleet } from "../../rig/fleet.ts";
 import { freeBasePort } from "../../rig/free-ports.ts";
-import { bootDiskDefinition, writeBootDisk } from "../../rig/guest/boot-disk.ts";
+import { PANIC_DEVICE } from "../../rig/guest/acting-guest.ts";
+import { createDataDisk } from "../../rig/guest/data-disk.ts";
+import { dataGuestDefinition, writeDataGuestDisk } from "../../rig/guest/data-guest.ts";
 import { waitForCounter } from "../../rig/guest/serial.ts";
+import { modelQemu } from "../../rig/qemu.ts";
 import { waitUntil } from "../../rig/wait-until.ts";
+import { CONTROL_SOCKET, GuestControl } from "./guest-control.ts";
 import { FaultyProxy, proxyEnvironment } from "./proxy.ts";
 import type { Switches, World } from "./world.ts";
 
@@ -18,6 +22,9 @@ const PATIENCE_MS = 120_000;
 /** By the machine's clock. */
 const START_MS = 60_000;
 const TRY_AGAIN_MS = 100;
+/** 1 MiB of data disk, written through in some two seconds. */
+export const DATA_SECTORS = 2_048;
+const SECTORS_PER_TICK = 10;
 
 /**
  * An installation to break: the local cloud on fixed ports, two agents that reach it through a
@@ -28,19 +35,32 @@ export class Bed {
   readonly proxy: FaultyProxy;
   readonly switches: Switches;
   vm: string;
+  /** What the guest's operator and its disk do. */
+  guest: GuestControl;
+  /** How often the guest has booted. */
+  boots = 1;
   /** How far the clock of the workflows is ahead. */
   leapMs = 0;
   #guests = 1;
 
-  private constructor(fleet: Fleet, proxy: FaultyProxy, switches: Switches) {
+  readonly isModel: boolean;
+
+  private constructor(
+    fleet: Fleet,
+    { proxy, switches, isModel }: { proxy: FaultyProxy; switches: Switches; isModel: boolean },
+  ) {
     this.fleet = fleet;
     this.proxy = proxy;
     this.switches = switches;
+    this.isModel = isModel;
     this.vm = "vm-1";
+    this.guest = new GuestControl({ fleet, isModel, vm: this.vm, dataPath: "" });
   }
 
   /** `qemu`: the binary of both hosts; `http`: see FleetOptions. */
   static async start(world: World, qemu: string, { http = false } = {}): Promise<Bed> {
+    const isModel = qemu === modelQemu().path;
+    const model = { QEMU_MODEL: JSON.stringify({ control: CONTROL_SOCKET }) };
     const watched = world.watched(qemu);
     const { folder, switches } = world.place();
     const port = await freeBasePort();
@@ -54,12 +74,17 @@ export class Bed {
         agentEnvironment: { AWS_ENDPOINT_URL_SQS: proxy.url },
         // One of each: a slot that is not released blocks the next run.
         host: { slotsIn: 1, slotsOut: 1 },
-        environment: { LOG_LEVEL: "info", ...proxyEnvironment, ...switches.environment },
+        environment: {
+          LOG_LEVEL: "info",
+          ...proxyEnvironment,
+          ...switches.environment,
+          ...(isModel ? model : {}),
+        },
         folder,
         startMs: START_MS * world.rate,
       });
-      const bed = new Bed(fleet, proxy, switches);
-      await bed.#guest();
+      const bed = new Bed(fleet, { proxy, switches, isModel });
+      await bed.#newGuest();
       return bed;
     } catch (error) {
       proxy.close();
@@ -73,16 +98,40 @@ export class Bed {
     this.proxy.close();
   }
 
-  /** Source and target of the next move; after a loss, of a new guest. */
+  /** Source and target of the next move; of a new guest if this one cannot run any more. */
   async ends(): Promise<{ source: string; target: string }> {
-    const { state, host } = await this.api<Vm>("GET", `/v1/vms/${this.vm}`);
-    if (state === "failed") {
-      await this.api("DELETE", `/v1/vms/${this.vm}`);
-      await this.#guest();
+    const read = () => this.api<Vm>("GET", `/v1/vms/${this.vm}`);
+    const { state, host } = await read();
+    if (state === "paused" || state === "io-error") {
+      await this.guest.runOn(host);
+      await waitUntil(
+        `${this.vm} to run again`,
+        async () => ((await read()).state === "running" ? true : undefined),
+        { timeoutMs: PATIENCE_MS, everyMs: TRY_AGAIN_MS },
+      );
+    } else if (state !== "running") {
+      await this.#remove();
+      await this.#newGuest();
       return { source: "host-a", target: "host-b" };
     }
-    if (state !== "running") throw new Error(`The guest is ${state}`);
     return { source: host, target: host === "host-a" ? "host-b" : "host-a" };
+  }
+
+  /** Ends the guest, and removes its record. */
+  async #remove(): Promise<void> {
+    await waitUntil(
+      `the end of ${this.vm}`,
+      async () => {
+        try {
+          await this.api("DELETE", `/v1/vms/${this.vm}?mode=quit`);
+          return undefined;
+        } catch (error) {
+          if (!(error instanceof ApiError)) throw error;
+          return error.status === 404 ? true : undefined;
+        }
+      },
+      { timeoutMs: PATIENCE_MS, everyMs: TRY_AGAIN_MS },
+    );
   }
 
   /** Calls the public API, again while the coordinator does not answer. */
@@ -118,18 +167,29 @@ export class Bed {
     this.fleet.startAgent(host);
   }
 
-  async #guest(): Promise<void> {
-    this.vm = `vm-${this.#guests}`;
+  async #newGuest(): Promise<void> {
+    const { fleet, isModel } = this;
+    const vm = `vm-${this.#guests}`;
+    this.vm = vm;
     this.#guests += 1;
-    const disk = join(this.fleet.folder, "boot.img");
-    await writeBootDisk(disk, { dirtyBytesPerSecond: 4 * MIB, workingSetBytes: 4 * MIB });
+    this.boots = 1;
+    const bootPath = join(fleet.folder, "boot.img");
+    const dataPath = join(fleet.folder, `${vm}-data.img`);
+    this.guest = new GuestControl({ fleet, isModel, vm, dataPath });
+    const load = { dirtyBytesPerSecond: 4 * MIB, workingSetBytes: 4 * MIB };
+    const disk = { dataSectors: DATA_SECTORS, sectorsPerTick: SECTORS_PER_TICK };
+    await writeDataGuestDisk(bootPath, { ...load, ...disk });
+    await createDataDisk(dataPath, DATA_SECTORS);
+    // Both hosts are this machine: they share its page cache.
+    const disks = dataGuestDefinition(bootPath, dataPath, { direct: false });
     const definition = VmDefinition.parse({
       machine: "pc-i440fx-7.2",
       memoryBytes: MEMORY_BYTES,
-      ...bootDiskDefinition(disk),
+      ...disks,
+      devices: [...disks.devices, PANIC_DEVICE],
     });
-    await this.fleet.startVm(this.vm, "host-a", definition);
-    const path = this.fleet.serialLog("host-a", this.vm);
+    await fleet.startVm(vm, "host-a", definition);
+    const path = fleet.serialLog("host-a", vm);
     await waitForCounter(path, ({ counter }) => counter > 60, { timeoutMs: PATIENCE_MS });
   }
 }

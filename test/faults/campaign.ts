@@ -93,8 +93,10 @@ export class Campaign {
           `${plan.gated ? ", gated" : ""} (${outcome?.hit.length ?? 0} hit)`,
       );
       this.#count(outcome);
-      if (violations.length === 0) continue;
-      await this.#report(number, violations, { outcome, bed });
+      // A VM that only a person can release cannot be moved again.
+      const isUsable = outcome !== undefined && outcome.migration.status !== "unknown";
+      if (violations.length === 0 && isUsable) continue;
+      if (violations.length > 0) await this.#report(number, violations, { outcome, bed });
       // What is wrong with it must not count as a violation of the next run.
       await bed?.close();
       bed = undefined;

@@ -12,8 +12,11 @@ import { readCounter } from "../../rig/guest/serial.ts";
 import { processesUnder } from "../../rig/processes.ts";
 import { waitUntil } from "../../rig/wait-until.ts";
 import { WATCH_SOCKET } from "../../rig/watched-qemu.ts";
+import { awsClient } from "./aws-client.ts";
 import { type Bed, MEMORY_BYTES } from "./bed.ts";
-import type { Victim } from "./plan.ts";
+import { brokenSectors, falseRunState, unboundedRepeats, untoldStandstill } from "./claims.ts";
+import { type Excuses, excusesOf } from "./excuses.ts";
+import type { Fault } from "./plan.ts";
 import { listens } from "./sockets.ts";
 import type { Witness } from "./witness.ts";
 
@@ -21,8 +24,11 @@ const QUIET_MS = 30_000;
 /** The record ends before the source's process: a lost discard command must time out first. */
 const DISCARD_MS = 180_000;
 const POLL_MS = 250;
-/** Of a migration without the way back, and of any other. */
-const TRANSITIONS_MAX = { forward: 20, back: 30 };
+/** Of a migration without the way back, with it, and with steps that are refused again and again. */
+const TRANSITIONS_MAX = { forward: 20, back: 30, repeated: 300 };
+/** States of a guest with a QEMU process; of `panicked` QEMU's settings decide. */
+const STATES_WITH_PROCESS = ["running", "paused", "suspended", "io-error"];
+const FINAL_STATES = [...STATES_WITH_PROCESS, "panicked", "stopped", "failed"];
 const MORE_TICKS = 20;
 
 type Evidence = {
@@ -31,8 +37,8 @@ type Evidence = {
   migration: Migration;
   /** The target reported that it runs; the guest may not have printed anything yet. */
   targetRan: boolean;
-  /** QEMUs that the run has killed: only then may a guest be lost. */
-  killedQemus: Victim[];
+  /** The faults that struck. */
+  faults: Fault[];
 };
 
 type Found = { violations: string[]; transitions: number; runsOn: string | undefined };
@@ -57,36 +63,59 @@ export async function check(evidence: Evidence): Promise<Found> {
     return held;
   };
 
+  const excuses = excusesOf(evidence.faults);
   await claim("the workflow has ended", () => isOver(bed, migration), DISCARD_MS);
   const transitions = await countTransitions(migration.executionArn ?? "", bed.fleet.environment);
   const isForward = migration.phases.every(({ name }) => name !== "reconcile");
-  if (transitions > TRANSITIONS_MAX[isForward ? "forward" : "back"]) {
+  const back = excuses.mayRepeat ? "repeated" : "back";
+  if (transitions > TRANSITIONS_MAX[isForward ? "forward" : back]) {
     violations.push(`${transitions} transitions`);
   }
+  const { items } = await bed.fleet.api.getTimeline(migration.id);
+  violations.push(...unboundedRepeats(migration, items, excuses));
   if (migration.status === "unknown") {
-    violations.push(`the end is unknown: ${migration.failure?.state}`);
+    // A person decides then; both copies and the lock are left to them.
+    const isExcused = excuses.mayBeUnknown;
+    if (!isExcused) violations.push(`the end is unknown: ${migration.failure?.state}`);
+    return { violations: [...violations, ...witness.violations], transitions, runsOn: undefined };
   }
   const vm = () => bed.api<Vm>("GET", `/v1/vms/${bed.vm}`);
   await claim("the VM's lock is free", async () => (await vm()).lockedBy === undefined);
-  await claim("the VM runs, or is lost", async () =>
-    ["running", "failed"].includes((await vm()).state),
+  await claim("the VM has a state of its own", async () =>
+    FINAL_STATES.includes((await vm()).state),
   );
+  // An event of the guest's host may still be on its way.
+  await claim("the VM's state is QEMU's", async () => {
+    const record = await vm();
+    return (
+      !STATES_WITH_PROCESS.includes(record.state) ||
+      (await falseRunState(bed, record)) === undefined
+    );
+  });
   const { state, host } = await vm();
   const runsOn = state === "running" ? host : undefined;
-  await claim("no slot and no memory is held", () => noSlotIsHeld(bed, runsOn));
-  violations.push(...falseClaims(evidence, runsOn));
+  const holder = STATES_WITH_PROCESS.includes(state) ? host : undefined;
+  await claim("no slot and no memory is held", () => noSlotIsHeld(bed, holder));
+  violations.push(...falseClaims(evidence, { runsOn, holder, state, excuses }));
+  if (runsOn !== undefined && !excuses.mayMissStandstills) {
+    violations.push(...untoldStandstill(migration, witness));
+  }
   for (const place of ["host-a", "host-b"]) {
-    const running = place === runsOn ? 1 : 0;
+    // A panic leaves a process or none, as QEMU is set.
+    if (state === "panicked" && place === host) continue;
+    const running = place === holder ? 1 : 0;
     const folder = bed.fleet.guestFolder(place, bed.vm);
     await claim(`${running} process of it on ${place}`, async () => {
       return processesUnder(folder).length === running && existsSync(folder) === running > 0;
     });
   }
   if (runsOn !== undefined) {
-    const goal = witness.counter + MORE_TICKS;
     const log = bed.fleet.serialLog(runsOn, bed.vm);
+    const before = (await readCounter(log))?.counter ?? 0;
+    const goal = (witness.mayRestart ? before : witness.counter) + MORE_TICKS;
     await claim("the guest counts on", async () => ((await readCounter(log))?.counter ?? 0) > goal);
     await claim("nothing of a migration is left in QEMU", () => isClean(bed, runsOn));
+    if (!bed.isModel) violations.push(...(await brokenSectors(bed, runsOn)));
   }
   for (const place of ["host-a", "host-b"]) {
     const pids = [bed.fleet.agent(place).pid, bed.fleet.guestPid(place, bed.vm)];
@@ -96,25 +125,36 @@ export async function check(evidence: Evidence): Promise<Found> {
   return { violations: [...violations, ...witness.violations], transitions, runsOn };
 }
 
+type Place = {
+  runsOn: string | undefined;
+  /** The host whose QEMU has the guest, in whatever state. */
+  holder: string | undefined;
+  state: string;
+  excuses: Excuses;
+};
+
 /** Compares the records with the faults and with what the guest printed. */
 function falseClaims(
-  { migration, killedQemus, witness, targetRan }: Evidence,
-  runsOn: string | undefined,
+  { migration, witness, targetRan }: Evidence,
+  { runsOn, holder, state, excuses }: Place,
 ) {
   const { status, source, target } = migration;
+  const { endedQemus, mayBeOver } = excuses;
   const found: string[] = [];
-  if (runsOn === undefined && killedQemus.length === 0) {
-    found.push("the guest is lost, and no QEMU was killed");
-  }
-  if (runsOn === undefined && killedQemus.every((victim) => victim === "target-qemu")) {
+  const isLost = holder === undefined && state === "failed";
+  if (isLost && endedQemus.length === 0) found.push("the guest is lost, and no QEMU was killed");
+  if (isLost && endedQemus.every((victim) => victim === "target-qemu")) {
     // Once the run grant is written, no one can exclude that the guest ran.
     const mayHaveRun = witness.targetRan || targetRan || status === "completed";
     if (!mayHaveRun) found.push("the guest is lost, and it never ran on the target");
   }
-  if (status === "completed" && runsOn === source) {
+  if (["stopped", "panicked"].includes(state) && !mayBeOver) {
+    found.push(`the VM is ${state}, and the guest did nothing`);
+  }
+  if (status === "completed" && holder === source) {
     found.push(`completed, but the guest is on ${source}`);
   }
-  if (["failed", "cancelled"].includes(status) && runsOn === target) {
+  if (["failed", "cancelled"].includes(status) && holder === target) {
     found.push(`${status}, but the guest is on ${target}`);
   }
   if (runsOn === source && witness.targetRan)
@@ -149,7 +189,7 @@ async function isClean(bed: Bed, host: string): Promise<boolean> {
 
 async function isOver(bed: Bed, { executionArn }: Migration): Promise<boolean> {
   const { environment } = bed.fleet;
-  const sfn = new SFNClient(client(environment, "AWS_ENDPOINT_URL_SFN"));
+  const sfn = new SFNClient(awsClient(environment, "AWS_ENDPOINT_URL_SFN"));
   try {
     const { status } = await sfn.send(new DescribeExecutionCommand({ executionArn }));
     return status !== "RUNNING";
@@ -158,8 +198,8 @@ async function isOver(bed: Bed, { executionArn }: Migration): Promise<boolean> {
   }
 }
 
-async function noSlotIsHeld(bed: Bed, runsOn: string | undefined): Promise<boolean> {
-  const raw = new DynamoDBClient(client(bed.fleet.environment, "AWS_ENDPOINT_URL_DYNAMODB"));
+async function noSlotIsHeld(bed: Bed, holder: string | undefined): Promise<boolean> {
+  const raw = new DynamoDBClient(awsClient(bed.fleet.environment, "AWS_ENDPOINT_URL_DYNAMODB"));
   const table = DynamoDBDocumentClient.from(raw);
   try {
     for (const host of ["host-a", "host-b"]) {
@@ -167,7 +207,7 @@ async function noSlotIsHeld(bed: Bed, runsOn: string | undefined): Promise<boole
       const Key = { pk, sk: "META" };
       const { Item = {} } = await table.send(new GetCommand({ TableName: "switchyard", Key }));
       if (sizeOf(Item.incoming) + sizeOf(Item.outgoing) > 0) return false;
-      if (runsOn !== undefined && Item.reservedBytes !== (host === runsOn ? MEMORY_BYTES : 0)) {
+      if (holder !== undefined && Item.reservedBytes !== (host === holder ? MEMORY_BYTES : 0)) {
         return false;
       }
       const { Count } = await table.send(
@@ -187,15 +227,4 @@ async function noSlotIsHeld(bed: Bed, runsOn: string | undefined): Promise<boole
 
 function sizeOf(set: unknown): number {
   return set instanceof Set ? set.size : 0;
-}
-
-function client(environment: Record<string, string>, endpoint: string) {
-  return {
-    region: environment.AWS_REGION ?? "us-east-1",
-    endpoint: environment[endpoint] ?? "",
-    credentials: {
-      accessKeyId: environment.AWS_ACCESS_KEY_ID ?? "",
-      secretAccessKey: environment.AWS_SECRET_ACCESS_KEY ?? "",
-    },
-  };
 }

@@ -77,9 +77,35 @@ export type Fault =
   | { kind: "fail-function"; how: "before" | "after" | "slow"; times: number; forMs: number }
   /** Whatever the workflow waits for has taken too long: its task tokens are void. */
   | { kind: "expire-waits"; leapMs: number }
-  | { kind: "cancel" };
+  | { kind: "cancel" }
+  /** An operator stops the guest over a monitor of their own, and lets it run again. */
+  | { kind: "operator-stop"; forMs: number }
+  /** The guest does this by itself, on whichever side it runs. */
+  | { kind: "guest-act"; action: GuestActs }
+  /** Writes to the data disk fail on one side; then an operator lets the guest run on. */
+  | { kind: "io-error"; victim: QemuVictim; forMs: number }
+  /** Another process holds a lock on the guest's disk: QEMU refuses to run the guest anew. */
+  | { kind: "image-lock"; forMs: number }
+  /** The same until the migration has ended, whatever is tried. */
+  | { kind: "refuse-run" }
+  /** Somebody connects to a port of the target and sends nothing. */
+  | { kind: "stranger"; port: Link; forMs: number }
+  /** Agent and QEMU of a host are gone at once, and the host has booted again. */
+  | {
+      kind: "crash";
+      victim: HostVictim;
+      left: "all" | "before" | "nothing";
+      restartAfterMs: number;
+    }
+  /** A second agent with the same key, which knows nothing. */
+  | { kind: "clone"; victim: AgentVictim; forMs: number }
+  /** StopExecution; an operator asks for `reconcile` later. */
+  | { kind: "lose-execution"; reconcileAfterMs: number };
 export type FaultKind = Fault["kind"];
-type AgentVictim = "source-agent" | "target-agent";
+export type AgentVictim = "source-agent" | "target-agent";
+export type QemuVictim = "source-qemu" | "target-qemu";
+export type HostVictim = "source-host" | "target-host";
+export type GuestActs = "power-off" | "reset" | "panic" | "sleep";
 export type Link = "stream" | "handover";
 
 export type Strike = { at: Moment; afterMs: number; fault: Fault };
@@ -96,7 +122,9 @@ export const faultKinds: FaultKind[] = [
   ...(["kill", "freeze", "cut", "stall", "slow", "lose-last-message", "api-unavailable"] as const),
   ...(["lose-answers", "duplicate-commands", "delay-commands", "duplicate-events"] as const),
   ...(["delay-events", "reorder-commands", "reorder-events", "slow-cloud", "disk-full"] as const),
-  ...(["clock-jump", "fail-function", "expire-waits", "cancel"] as const),
+  ...(["clock-jump", "fail-function", "expire-waits", "cancel", "operator-stop"] as const),
+  ...(["guest-act", "io-error", "image-lock", "refuse-run", "stranger", "crash"] as const),
+  ...(["clone", "lose-execution"] as const),
 ];
 
 /** The relative frequency of each. */
@@ -121,6 +149,15 @@ const weights: Record<FaultKind, number> = {
   "fail-function": 4,
   "expire-waits": 3,
   cancel: 3,
+  "operator-stop": 4,
+  "guest-act": 5,
+  "io-error": 4,
+  "image-lock": 3,
+  "refuse-run": 1,
+  stranger: 4,
+  crash: 4,
+  clone: 2,
+  "lose-execution": 2,
 };
 
 /** The same seed and run always give the same plan, whatever other runs there are. */
@@ -135,10 +172,11 @@ export function drawPlan(seed: number, run: number, only?: FaultKind): Plan {
     ...(random.chance(0.2) ? { multifd: "require" as const } : {}),
     ...(random.chance(0.25) ? { "pause-before-switchover": "require" as const } : {}),
   };
+  const tls = random.chance(0.3) ? "psk" : "off";
   return {
     gated,
     permitAfterMs: between(random, 0, 400),
-    policy: policyOf(gated, capabilities),
+    policy: { ...policyOf(gated, capabilities), tls },
     strikes,
   };
 }
@@ -173,6 +211,7 @@ function drawStrike(random: Random, gated: boolean, only: FaultKind | undefined)
 
 /** The first moment at which the victim exists. */
 function firstMoment(fault: Fault): Moment {
+  if (fault.kind === "stranger") return "prepared";
   if ("victim" in fault) return fault.victim === "target-qemu" ? "prepared" : "asked";
   return "link" in fault ? "starting" : "asked";
 }
@@ -185,8 +224,12 @@ function drawFault(random: Random, kind: FaultKind): Fault {
   switch (kind) {
     case "kill":
       return { kind, victim: victim(), restartAfterMs: between(random, 0, 2_000) };
-    case "freeze":
-      return { kind, victim: victim(), forMs };
+    case "freeze": {
+      const frozen = victim();
+      // QEMU: longer than the agents' own watches, too.
+      const longMs = frozen.endsWith("qemu") ? between(random, 100, 12_000) : forMs;
+      return { kind, victim: frozen, forMs: longMs };
+    }
     case "cut":
       return { kind, link: link() };
     case "stall":
@@ -217,8 +260,51 @@ function drawFault(random: Random, kind: FaultKind): Fault {
     case "expire-waits":
       // More than a heartbeat; than a command's deadline; than any state's.
       return { kind, leapMs: pick(random, [70_000, 300_000, 4 * 3_600_000]) };
-    default:
+    case "duplicate-commands":
+    case "duplicate-events":
+    case "reorder-commands":
+    case "reorder-events":
+    case "lose-last-message":
+    case "cancel":
+    case "refuse-run":
       return { kind };
+    default:
+      return drawOutside(random, kind);
+  }
+}
+
+type OutsideKind =
+  | "operator-stop"
+  | "guest-act"
+  | "io-error"
+  | "image-lock"
+  | "stranger"
+  | "crash"
+  | "clone"
+  | "lose-execution";
+
+/** What guests, operators, strangers and hosts do, rather than messages and processes. */
+function drawOutside(random: Random, kind: OutsideKind): Fault {
+  const forMs = between(random, 500, 8_000);
+  switch (kind) {
+    case "operator-stop":
+    case "image-lock":
+      return { kind, forMs };
+    case "guest-act":
+      return { kind, action: pick(random, ["power-off", "reset", "panic", "sleep"] as const) };
+    case "io-error":
+      return { kind, victim: pick(random, ["source-qemu", "target-qemu"] as const), forMs };
+    case "stranger":
+      return { kind, port: random.chance(0.7) ? "stream" : "handover", forMs: forMs * 4 };
+    case "crash": {
+      const victim = pick(random, ["source-host", "target-host"] as const);
+      const left = pick(random, ["all", "before", "nothing"] as const);
+      return { kind, victim, left, restartAfterMs: between(random, 0, 2_000) };
+    }
+    case "clone":
+      return { kind, victim: pick(random, ["source-agent", "target-agent"] as const), forMs };
+    case "lose-execution":
+      return { kind, reconcileAfterMs: forMs };
   }
 }
 

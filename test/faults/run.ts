@@ -4,11 +4,13 @@ import { isFinal, type Migration } from "../../core/migration/migration.ts";
 import type { Command } from "../../core/protocol/command.ts";
 import type { EventBody } from "../../core/protocol/event.ts";
 import { countTransitions } from "../../demo/summary.ts";
+import { type HostSnapshot, saveHost } from "../../rig/host-crash.ts";
 import { waitUntil } from "../../rig/wait-until.ts";
 import type { Bed } from "./bed.ts";
 import { check } from "./check.ts";
 import { describeStrike, type Moment, type Plan, type Strike } from "./plan.ts";
-import { applyFault, type Site } from "./strike.ts";
+import type { Site } from "./site.ts";
+import { applyFault } from "./strike.ts";
 import { TcpRelay } from "./tcp-relay.ts";
 import { Witness } from "./witness.ts";
 
@@ -49,6 +51,13 @@ export class Run {
   readonly #starts = new Map<string, { uri: string; port: number }>();
   #stream: TcpRelay | undefined;
   #handover: TcpRelay | undefined;
+  /** What the target listens on. */
+  readonly #ports: { stream?: number; handover?: number } = {};
+  readonly #before: Record<string, HostSnapshot> = {};
+  readonly #ended = Promise.withResolvers<void>();
+  /** The migration's id is known: its first command may be faster than the answer to the request. */
+  readonly #asked = Promise.withResolvers<void>();
+  #witness: Witness | undefined;
   #migrationId = "";
   #over = false;
 
@@ -72,6 +81,8 @@ export class Run {
       source: fleet.serialLog(this.source, vm),
       target: fleet.serialLog(this.target, vm),
     });
+    this.#witness = witness;
+    this.#saveHosts();
     proxy.hooks = {
       onCommand: (command) => this.#onCommand(command),
       onEvent: (body) => this.#onEvent(body),
@@ -80,10 +91,13 @@ export class Run {
       const body = { vm, target: this.target, policy: this.#plan.policy };
       const { id } = await this.#bed.api<Migration>("POST", "/v1/migrations", body);
       this.#migrationId = id;
+      this.#asked.resolve();
       this.#record(`${id}: ${vm} from ${this.source} (QEMU ${pids[0]}) to ${this.target}`);
       await this.#reach("asked");
       this.#later(this.#permitInTheEnd());
       const ended = await this.#end().catch((error: unknown) => error);
+      witness.stopMeasuring();
+      this.#ended.resolve();
       if (ended instanceof Error) return await this.#unended(ended);
       const migration = ended as Migration;
       this.#over = true;
@@ -97,9 +111,7 @@ export class Run {
         witness,
         migration,
         targetRan: this.#reached.has("running"),
-        killedQemus: this.#hit.flatMap(({ fault }) =>
-          fault.kind === "kill" && fault.victim.endsWith("qemu") ? [fault.victim] : [],
-        ),
+        faults: this.#hit.map(({ fault }) => fault),
       });
       if (this.#hit.length === 0 && migration.status !== "completed") {
         found.violations.push(`${migration.status}, and nothing struck`);
@@ -107,6 +119,7 @@ export class Run {
       return { migration, hit: this.#hit, log: this.#log, ...found };
     } finally {
       this.#over = true;
+      this.#ended.resolve();
       witness.close();
       proxy.clear();
       this.#stream?.close();
@@ -146,6 +159,7 @@ export class Run {
 
   async #onCommand(command: Command): Promise<Command> {
     this.#record(`command ${command.verb} to ${command.host}`);
+    await Promise.race([this.#asked.promise, this.#ended.promise]);
     if (command.migrationId !== this.#migrationId) return command;
     if (command.verb === "source.probe") await this.#reach("probe");
     if (command.verb === "target.prepare") await this.#reach("preparing");
@@ -161,12 +175,28 @@ export class Run {
       this.#record(`event ${body.type}${about}${"error" in body ? ` ${body.error.message}` : ""}`);
     }
     if (body.type === "command.completed" && body.commandId.includes(".prepare.")) {
+      this.#notePorts(body.result);
       return this.#reach("prepared");
     }
     if (body.type === "migration.started") return this.#reach("started");
     if (body.type === "migration.held") return this.#onHeld();
     if (body.type === "migration.target-arrived") return this.#reach("running");
     if (body.type === "migration.stopped" && this.#plan.gated) await this.#onStopped();
+  }
+
+  #notePorts(result: unknown): void {
+    const prepared = result as { migrationUri?: string; handover?: { port?: number } };
+    this.#ports.stream = Number(prepared.migrationUri?.split(":").at(-1));
+    if (prepared.handover?.port !== undefined) this.#ports.handover = prepared.handover.port;
+  }
+
+  /** Only for a plan that needs it: copying takes its time. */
+  #saveHosts(): void {
+    for (const { fault } of this.#plan.strikes) {
+      if (fault.kind !== "crash" || fault.left !== "before") continue;
+      const host = fault.victim === "source-host" ? this.source : this.target;
+      this.#before[host] = saveHost(this.#bed.fleet, host);
+    }
   }
 
   async #onHeld(): Promise<void> {
@@ -239,11 +269,17 @@ export class Run {
       if (this.#over) return struck.resolve();
       this.#record(`STRIKE ${describeStrike(strike)}`);
       this.#hit.push(strike);
+      if (strike.fault.kind === "guest-act" && strike.fault.action === "reset") this.#onReset();
       const rest = applyFault(strike.fault, this.#site());
       struck.resolve();
       await rest;
     })();
     return { struck: struck.promise, done };
+  }
+
+  #onReset(): void {
+    this.#bed.boots += 1;
+    if (this.#witness) this.#witness.mayRestart = true;
   }
 
   #site(): Site {
@@ -252,6 +288,10 @@ export class Run {
       source: this.source,
       target: this.target,
       relay: (link) => (link === "stream" ? this.#stream : this.#handover),
+      ports: this.#ports,
+      before: this.#before,
+      executionArn: async () => (await this.#read()).executionArn ?? "",
+      ended: this.#ended.promise,
       cancel: () => this.#later(this.#ask("cancel")),
       log: (text) => this.#record(text),
     };

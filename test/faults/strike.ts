@@ -1,20 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { sendSignal, startTicks } from "../../agent/runtime/process.ts";
-import type { Bed } from "./bed.ts";
 import type { FunctionTrouble } from "./inside/functions.ts";
-import type { Fault, Link, Victim } from "./plan.ts";
-import type { TcpRelay } from "./tcp-relay.ts";
-
-/** What a fault needs to know of the run that it strikes. */
-export type Site = {
-  bed: Bed;
-  source: string;
-  target: string;
-  relay(link: Link): TcpRelay | undefined;
-  /** Requests a cancel without waiting for the answer. */
-  cancel(): void;
-  log(text: string): void;
-};
+import { strikeOutside } from "./outside.ts";
+import type { Fault, Victim } from "./plan.ts";
+import type { Site } from "./site.ts";
 
 /** Applies the fault at once; resolves when a fault that lasts for a time is over. */
 export async function applyFault(fault: Fault, site: Site): Promise<void> {
@@ -72,8 +61,13 @@ export async function applyFault(fault: Fault, site: Site): Promise<void> {
     case "cancel":
       // Not awaited: this may run inside a call that the cloud waits for.
       return site.cancel();
-    default:
+    case "disk-full":
+    case "clock-jump":
+    case "fail-function":
+    case "expire-waits":
       return strikeInside(fault, site);
+    default:
+      return strikeOutside(fault, site);
   }
 }
 

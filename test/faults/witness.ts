@@ -17,6 +17,11 @@ export class Witness {
   readonly #timer: NodeJS.Timeout;
   #targetRan = false;
   #counter = 0;
+  #printedMs = performance.now();
+  #longestMs = 0;
+  #isMeasuring = true;
+  /** The guest resets itself: its counter begins anew. */
+  mayRestart = false;
 
   constructor(paths: { source: string; target: string }) {
     this.#source = { path: paths.source, bytes: 0 };
@@ -35,6 +40,16 @@ export class Witness {
     return this.#counter;
   }
 
+  /** The longest time for which the guest printed nothing, until `stopMeasuring`. */
+  get longestStandstillMs(): number {
+    return this.#longestMs;
+  }
+
+  stopMeasuring(): void {
+    this.#poll();
+    this.#isMeasuring = false;
+  }
+
   close(): void {
     this.#poll();
     clearInterval(this.#timer);
@@ -46,7 +61,14 @@ export class Witness {
     const ranBefore = this.#targetRan;
     if (target) this.#targetRan = true;
     const source = this.#read(this.#source);
+    this.#measure(source || target);
     if (source && ranBefore) this.#violate("the source ran after the target had begun to");
+  }
+
+  #measure(hasPrinted: boolean): void {
+    const now = performance.now();
+    if (this.#isMeasuring) this.#longestMs = Math.max(this.#longestMs, now - this.#printedMs);
+    if (hasPrinted) this.#printedMs = now;
   }
 
   /** Whether it has printed since the last poll. */
@@ -58,7 +80,7 @@ export class Witness {
     const errors = lines.at(-1)?.errors ?? 0;
     if (errors !== 0) this.#violate(`the guest found ${errors} pages changed`);
     const last = lines.at(-1)?.counter ?? 0;
-    if (last > 0 && last < this.#counter) {
+    if (last > 0 && last < this.#counter && !this.mayRestart) {
       this.#violate(`the guest's counter went back from ${this.#counter} to ${last}`);
     }
     this.#counter = Math.max(this.#counter, last);

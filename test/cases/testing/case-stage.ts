@@ -18,6 +18,7 @@ import {
 import { bootDiskDefinition } from "../../../rig/guest/boot-disk.ts";
 import { forceAction } from "../../../rig/guest/force-action.ts";
 import { readCounter, waitForCounter } from "../../../rig/guest/serial.ts";
+import { killProcessesUnder } from "../../../rig/processes.ts";
 import { modelQemu } from "../../../rig/qemu.ts";
 import { waitUntil } from "../../../rig/wait-until.ts";
 import { WATCH_SOCKET, writeWatchedQemu } from "../../../rig/watched-qemu.ts";
@@ -81,6 +82,8 @@ export class CaseStage {
       const stage = await Stage.start({
         hosts: { "host-a": watched, "host-b": watched },
         folder: join(folder, "f"),
+        // A move that does not end keeps its slot: the others must not wait for it.
+        host: { slotsIn: 16, slotsOut: 16 },
         ...rest,
         port,
         agent: { apiUrl: proxy.url, ...rest.agent },
@@ -213,6 +216,8 @@ export class CaseStage {
 
   /** Ends the guest and removes its record, whatever has become of it. */
   async remove(vm: string): Promise<void> {
+    this.interfere({});
     await this.api.deleteVm(vm, { mode: "quit" }).catch(() => undefined);
+    for (const host of ["host-a", "host-b"]) killProcessesUnder(this.fleet.guestFolder(host, vm));
   }
 }

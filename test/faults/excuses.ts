@@ -1,0 +1,47 @@
+import type { Fault, Victim } from "./plan.ts";
+
+/** What the faults that struck allow, which else counts as a violation. */
+export type Excuses = {
+  /** QEMUs that were ended by a fault: only then may a guest be lost. */
+  endedQemus: Victim[];
+  /** The guest ended by itself. */
+  mayBeOver: boolean;
+  /** Nobody can say where the guest is: a side has forgotten, or refuses for good. */
+  mayBeUnknown: boolean;
+  /** An agent was silent, or its clock wrong: the record cannot tell how long the guest stood still. */
+  mayMissStandstills: boolean;
+  /** Executions that the migration may have. */
+  executionsMax: number;
+  /** Steps that are refused are tried again. */
+  mayRepeat: boolean;
+};
+
+export function excusesOf(faults: readonly Fault[]): Excuses {
+  const of = (test: (fault: Fault) => boolean) => faults.some(test);
+  const repeating = ["guest-act", "io-error", "image-lock", "refuse-run", "crash", "clone"];
+  return {
+    endedQemus: faults.flatMap(endedBy),
+    mayBeOver: of(({ kind }) => kind === "guest-act"),
+    mayBeUnknown: of(
+      (fault) =>
+        ["refuse-run", "image-lock", "clone"].includes(fault.kind) ||
+        (fault.kind === "crash" && fault.left !== "all"),
+    ),
+    mayMissStandstills: of(silencesAgent),
+    executionsMax: of(({ kind }) => kind === "lose-execution") ? 3 : 1,
+    mayRepeat: of(({ kind }) => repeating.includes(kind)),
+  };
+}
+
+function endedBy(fault: Fault): Victim[] {
+  if (fault.kind === "crash") {
+    return [fault.victim === "source-host" ? "source-qemu" : "target-qemu"];
+  }
+  const isKill = fault.kind === "kill" && fault.victim.endsWith("qemu");
+  return isKill ? [fault.victim] : [];
+}
+
+function silencesAgent(fault: Fault): boolean {
+  if (fault.kind === "freeze") return !fault.victim.endsWith("qemu");
+  return ["kill", "crash", "clone", "disk-full", "clock-jump"].includes(fault.kind);
+}
