@@ -11,10 +11,10 @@ let fleet: Fleet | undefined;
 afterEach(() => fleet?.stop());
 
 it.each([
-  { file: /dynamodb.*\.(sqlite|db)$/, damage: "is empty", text: "" },
-  { file: /operator-token$/, damage: "is empty", text: "" },
-  { file: /machines\.json$/, damage: "is torn", text: '{"torn":' },
-])("E8: a data folder whose $file $damage is refused, and the file is named", async (row) => {
+  { what: "table", file: /dynamodb.*\.(sqlite|db)$/, damage: "is empty", text: "" },
+  { what: "token", file: /operator-token$/, damage: "is empty", text: "" },
+  { what: "list of state machines", file: /machines\.json$/, damage: "is torn", text: '{"torn":' },
+])("E8: a data folder whose $what $damage is refused, and the file is named", async (row) => {
   fleet = await Fleet.start({ hosts: { "host-a": modelQemu().path } });
   await fleet.agent("host-a").stop();
   await fleet.cloud.stop();

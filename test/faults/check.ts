@@ -14,7 +14,7 @@ import { waitUntil } from "../../rig/wait-until.ts";
 import { WATCH_SOCKET } from "../../rig/watched-qemu.ts";
 import { awsClient } from "./aws-client.ts";
 import { type Bed, MEMORY_BYTES } from "./bed.ts";
-import { brokenSectors, falseRunState, unboundedRepeats, untoldStandstill } from "./claims.ts";
+import { brokenSectors, falseRunState, unboundedRepeats, unrecordedStandstill } from "./claims.ts";
 import { type Excuses, excusesOf } from "./excuses.ts";
 import type { Fault } from "./plan.ts";
 import { listens } from "./sockets.ts";
@@ -98,7 +98,7 @@ export async function check(evidence: Evidence): Promise<Found> {
   await claim("no slot and no memory is held", () => noSlotIsHeld(bed, holder));
   violations.push(...falseClaims(evidence, { runsOn, holder, state, excuses }));
   if (runsOn !== undefined && !excuses.mayMissStandstills) {
-    violations.push(...untoldStandstill(migration, witness));
+    violations.push(...unrecordedStandstill(migration, witness));
   }
   for (const place of ["host-a", "host-b"]) {
     // A panic leaves a process or none, as QEMU is set.

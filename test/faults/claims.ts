@@ -13,7 +13,7 @@ const DECISIONS_MAX = 30;
 const TRIES_MAX = 5;
 const undoActions = ["cancel-source", "resume-source", "resume-target", "discard-target"];
 /**
- * How much longer than the record tells a guest may print nothing: the agents' own watches (2 s), the
+ * How much longer than in the record a guest may print nothing: the agents' own watches (2 s), the
  * guest's time between two lines, and a busy machine.
  */
 const TOLERANCE_MS = 6_000;
@@ -45,15 +45,15 @@ export function unboundedRepeats(
   return found;
 }
 
-/** Compares the time for which the guest printed nothing with that which the record tells. */
-export function untoldStandstill(migration: Migration, witness: Witness): string[] {
-  const toldMs = toldStandstillMs(migration);
+/** Compares the time for which the guest printed nothing with that in the record. */
+export function unrecordedStandstill(migration: Migration, witness: Witness): string[] {
+  const recordedMs = recordedStandstillMs(migration);
   const stoodMs = witness.longestStandstillMs;
-  if (stoodMs <= toldMs + TOLERANCE_MS) return [];
-  return [`the guest stood still for ${Math.round(stoodMs)} ms, the record tells ${toldMs} ms`];
+  if (stoodMs <= recordedMs + TOLERANCE_MS) return [];
+  return [`the guest stood still for ${Math.round(stoodMs)} ms, the record has ${recordedMs} ms`];
 }
 
-function toldStandstillMs(migration: Migration): number {
+function recordedStandstillMs(migration: Migration): number {
   const { standstills = [], stoppedAtMs, targetRunningAtMs, blackoutMs, endedAt } = migration;
   const endedMs = Date.parse(endedAt ?? migration.updatedAt);
   const before = standstills.map(({ sinceMs, untilMs }) => (untilMs ?? endedMs) - sinceMs);

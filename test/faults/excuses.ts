@@ -8,7 +8,7 @@ export type Excuses = {
   mayBeOver: boolean;
   /** Nobody can say where the guest is: a side has forgotten, or refuses for good. */
   mayBeUnknown: boolean;
-  /** An agent was silent, or its clock wrong: the record cannot tell how long the guest stood still. */
+  /** An agent was silent, or its clock wrong: the record may miss how long the guest stood still. */
   mayMissStandstills: boolean;
   /** Executions that the migration may have. */
   executionsMax: number;

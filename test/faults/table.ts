@@ -3,7 +3,15 @@ import { resolve } from "node:path";
 import { Command } from "commander";
 import { chooseQemu } from "../../rig/qemu.ts";
 import { Bed } from "./bed.ts";
-import { type Moment, moments, policyOf, type Victim, victims } from "./plan.ts";
+import {
+  type Fault,
+  type HostVictim,
+  type Moment,
+  moments,
+  policyOf,
+  type Victim,
+  victims,
+} from "./plan.ts";
 import { type Outcome, Run } from "./run.ts";
 import { World } from "./world.ts";
 
@@ -18,6 +26,7 @@ const rows: { phase: string; at: Moment; gated: boolean; how: string }[] = [
     gated: false,
     how: "the target listens, which is not reported yet",
   },
+  { phase: "precopy", at: "starting", gated: false, how: "`source.start` is on its way" },
   { phase: "precopy", at: "started", gated: false, how: "memory is being sent" },
   { phase: "await-ack", at: "held", gated: true, how: "converged; a gate holds, the guest runs" },
   {
@@ -36,8 +45,13 @@ const rows: { phase: string; at: Moment; gated: boolean; how: string }[] = [
   },
 ];
 
+/** Processes, and hosts that lose power: agent and QEMU at once, with another boot id afterwards. */
+const all: (Victim | HostVictim)[] = [...victims, "source-host", "target-host"];
+
 const program = new Command("faults:table")
-  .description("Kills each process in each phase on real QEMU; writes docs/internals/kill-table.md")
+  .description(
+    "Kills each process and host in each phase on real QEMU; writes docs/internals/kill-table.md",
+  )
   .option("--qemu <path>", "this QEMU on both hosts")
   .option("--only <text>", "only cases `moment victim` that contain this; writes no file", "")
   .parse();
@@ -51,7 +65,7 @@ let violations = 0;
 const lines: string[] = [];
 try {
   for (const row of rows) {
-    for (const victim of victims) {
+    for (const victim of all) {
       // That process does not exist yet.
       if (row.at === "preparing" && victim === "target-qemu") continue;
       if (!`${row.at} ${victim}`.includes(options.only)) continue;
@@ -67,9 +81,9 @@ if (options.only === "") writeFileSync(FILE, table);
 console.log(`\n${table}`);
 process.exit(violations > 0 ? 1 : 0);
 
-async function fill(row: (typeof rows)[number], victim: Victim): Promise<string> {
+async function fill(row: (typeof rows)[number], victim: Victim | HostVictim): Promise<string> {
   bed ??= await Bed.start(world, qemu.path);
-  const fault = { kind: "kill", victim, restartAfterMs: 500 } as const;
+  const fault = faultOf(victim);
   const outcome = await Run.go(bed, {
     policy: policyOf(row.gated),
     gated: row.gated,
@@ -92,6 +106,14 @@ async function fill(row: (typeof rows)[number], victim: Victim): Promise<string>
   return `| ${moments[row.at]} | ${row.how} | ${victim} | ${end} | ${place} | ${transitions} |`;
 }
 
+function faultOf(victim: Victim | HostVictim): Fault {
+  const restartAfterMs = 500;
+  if (victim === "source-host" || victim === "target-host") {
+    return { kind: "crash", victim, left: "all", restartAfterMs };
+  }
+  return { kind: "kill", victim, restartAfterMs };
+}
+
 function placeOf({ runsOn, migration }: Outcome): string {
   if (runsOn === migration.source) return "source";
   return runsOn === migration.target ? "target" : "nowhere: its only copy was killed";
@@ -100,7 +122,8 @@ function placeOf({ runsOn, migration }: Outcome): string {
 function document(rowLines: string[]): string {
   return `# What each kill leads to
 
-What \`kill -9\` of each process in each phase leads to, tried on QEMU ${qemu.version} (TCG).
+What \`kill -9\` of each process in each phase leads to, tried on QEMU ${qemu.version} (TCG). A host is
+killed with all its processes, and has booted again afterwards with all its files.
 \`npm run faults:table\` writes this page. Agents and the coordinator are started again after half a
 second, as a supervisor would. After each case it is checked that the workflow has ended, that
 exactly one copy runs (or none, if the only one was killed) and continues to count with its memory
