@@ -212,6 +212,8 @@ function drawStrike(random: Random, gated: boolean, only: FaultKind | undefined)
 /** The first moment at which the victim exists. */
 function firstMoment(fault: Fault): Moment {
   if (fault.kind === "stranger") return "prepared";
+  // It lasts for seconds, and matters from the switchover on.
+  if (fault.kind === "image-lock") return "starting";
   if ("victim" in fault) return fault.victim === "target-qemu" ? "prepared" : "asked";
   return "link" in fault ? "starting" : "asked";
 }
