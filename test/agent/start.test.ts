@@ -42,15 +42,25 @@ describe("E6: a start that fails early", () => {
       .filter((path) => path.startsWith(host.config.runDir));
 
   it.each([
-    ["one property of 140,000 characters", [{ driver: "x", serial: "x".repeat(140_000) }]],
     [
-      "properties of 2 MB in all",
-      Array.from({ length: 20 }, () => ({ driver: "x", serial: "x".repeat(100_000) })),
+      "an argument that is longer than execve takes",
+      { globals: [`x.y=${"x".repeat(140_000)}`] },
+      /refused: .*at most 131071 bytes, got \d+ for one `-global`/,
     ],
-  ])("is refused and leaves nothing: %s", async (_, devices) => {
+    [
+      "a device above the limit of its schema",
+      { devices: [{ driver: "x", serial: "x".repeat(70_000) }] },
+      /invalid: .*devices\.0: expected at most 65536 bytes of JSON/,
+    ],
+    [
+      "devices above the limit of a definition",
+      { devices: Array.from({ length: 5 }, () => ({ driver: "x", serial: "x".repeat(50_000) })) },
+      /invalid: .*definition: expected at most 196608 bytes of JSON/,
+    ],
+  ])("is refused and leaves nothing: %s", async (_, parts, refusal) => {
     for (let n = 1; n <= 3; n += 1) {
-      const starting = host.run("guest.start", VM, { definition: { ...definition, devices } });
-      await expect(starting).rejects.toThrow(/refused: .*at most \d+ bytes, got \d+/);
+      const starting = host.run("guest.start", VM, { definition: { ...definition, ...parts } });
+      await expect(starting).rejects.toThrow(refusal);
     }
     expect(openFiles()).toEqual([]);
     expect(existsSync(join(host.config.runDir, VM))).toBe(false);
