@@ -1,6 +1,7 @@
 import { SFNClient, StopExecutionCommand } from "@aws-sdk/client-sfn";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { endlessly, PATIENCE_MS } from "../e2e/testing/stage.ts";
+import { awsClient } from "../faults/aws-client.ts";
 import { CaseStage } from "./testing/case-stage.ts";
 
 vi.setConfig({ testTimeout: PATIENCE_MS, hookTimeout: PATIENCE_MS });
@@ -43,12 +44,7 @@ describe("a VM whose execution is gone is released", () => {
 
   async function stopExecution(id: string): Promise<void> {
     const { executionArn = "" } = await cases.api.getMigration(id);
-    const { environment } = cases.fleet;
-    const sfn = new SFNClient({
-      region: environment.AWS_REGION ?? "",
-      endpoint: environment.AWS_ENDPOINT_URL_SFN ?? "",
-      credentials: { accessKeyId: "local", secretAccessKey: "local" },
-    });
+    const sfn = new SFNClient(awsClient(cases.fleet.environment, "AWS_ENDPOINT_URL_SFN"));
     try {
       await sfn.send(new StopExecutionCommand({ executionArn, cause: "by an operator" }));
     } finally {

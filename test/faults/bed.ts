@@ -21,6 +21,8 @@ export const MEMORY_BYTES = 32 * MIB;
 const PATIENCE_MS = 120_000;
 /** By the machine's clock. */
 const START_MS = 60_000;
+/** The target's agent keeps the handover link for 60 s after the guest has arrived. */
+const LINK_MS = 75_000;
 const TRY_AGAIN_MS = 100;
 /** 1 MiB of data disk, written through in some two seconds. */
 export const DATA_SECTORS = 2_048;
@@ -42,6 +44,8 @@ export class Bed {
   /** How far the clock of the workflows is ahead. */
   leapMs = 0;
   #guests = 1;
+  /** Ports of the handover links, and when each was in use last. */
+  readonly #links = new Map<number, number>();
 
   readonly isModel: boolean;
 
@@ -149,6 +153,16 @@ export class Bed {
       },
       { timeoutMs: PATIENCE_MS, everyMs: TRY_AGAIN_MS },
     );
+  }
+
+  /** Notes that a target listens on this port, or did until now. */
+  noteLink(port: number): void {
+    this.#links.set(port, performance.now());
+  }
+
+  /** Whether a target's agent may still have this port open. */
+  mayBeLink(port: number): boolean {
+    return performance.now() - (this.#links.get(port) ?? Number.NEGATIVE_INFINITY) < LINK_MS;
   }
 
   async killCoordinator(restartAfterMs: number): Promise<void> {

@@ -17,7 +17,7 @@ import { type Bed, MEMORY_BYTES } from "./bed.ts";
 import { brokenSectors, falseRunState, unboundedRepeats, unrecordedStandstill } from "./claims.ts";
 import { type Excuses, excusesOf } from "./excuses.ts";
 import type { Fault } from "./plan.ts";
-import { listens } from "./sockets.ts";
+import { listeningPorts } from "./sockets.ts";
 import type { Witness } from "./witness.ts";
 
 const QUIET_MS = 30_000;
@@ -118,8 +118,11 @@ export async function check(evidence: Evidence): Promise<Found> {
     if (!bed.isModel) violations.push(...(await brokenSectors(bed, runsOn)));
   }
   for (const place of ["host-a", "host-b"]) {
-    const pids = [bed.fleet.agent(place).pid, bed.fleet.guestPid(place, bed.vm)];
-    await claim(`no port is open on ${place}`, async () => !pids.some(listens));
+    await claim(`no port is open on ${place}`, async () => {
+      const qemuPorts = listeningPorts(bed.fleet.guestPid(place, bed.vm));
+      const agentPorts = listeningPorts(bed.fleet.agent(place).pid);
+      return qemuPorts.length === 0 && agentPorts.every((port) => bed.mayBeLink(port));
+    });
   }
   witness.close();
   return { violations: [...violations, ...witness.violations], transitions, runsOn };

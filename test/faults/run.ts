@@ -101,6 +101,7 @@ export class Run {
       if (ended instanceof Error) return await this.#unended(ended);
       const migration = ended as Migration;
       this.#over = true;
+      if (this.#ports.handover !== undefined) this.#bed.noteLink(this.#ports.handover);
       this.#record(`ended: ${migration.status} ${migration.failure?.code ?? ""}`);
       while (this.#pending.size > 0) await Promise.all(this.#pending);
       proxy.clear();
@@ -187,7 +188,9 @@ export class Run {
   #notePorts(result: unknown): void {
     const prepared = result as { migrationUri?: string; handover?: { port?: number } };
     this.#ports.stream = Number(prepared.migrationUri?.split(":").at(-1));
-    if (prepared.handover?.port !== undefined) this.#ports.handover = prepared.handover.port;
+    if (prepared.handover?.port === undefined) return;
+    this.#ports.handover = prepared.handover.port;
+    this.#bed.noteLink(prepared.handover.port);
   }
 
   /** Only for a plan that needs it: copying takes its time. */

@@ -2,22 +2,23 @@ import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 
 const LISTEN = "0A";
 
-/**
- * Whether a process has a TCP port open for others to connect to; false when there is no process.
- */
-export function listens(pid: number | undefined): boolean {
-  if (pid === undefined) return false;
+/** The TCP ports that a process has open for others to connect to; none without a process. */
+export function listeningPorts(pid: number | undefined): number[] {
+  if (pid === undefined) return [];
   try {
     const own = new Set(readdirSync(`/proc/${pid}/fd`).map((name) => target(pid, name)));
-    return ["tcp", "tcp6"].some((table) =>
+    return ["tcp", "tcp6"].flatMap((table) =>
       readFileSync(`/proc/${pid}/net/${table}`, "utf8")
         .split("\n")
         .slice(1)
         .map((line) => line.trim().split(/\s+/))
-        .some(([, , , state, , , , , , inode]) => state === LISTEN && own.has(`socket:[${inode}]`)),
+        .filter(
+          ([, , , state, , , , , , inode]) => state === LISTEN && own.has(`socket:[${inode}]`),
+        )
+        .map(([, address]) => Number.parseInt(address?.split(":").at(-1) ?? "", 16)),
     );
   } catch {
-    return false;
+    return [];
   }
 }
 

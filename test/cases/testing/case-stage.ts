@@ -23,7 +23,7 @@ import { modelQemu } from "../../../rig/qemu.ts";
 import { waitUntil } from "../../../rig/wait-until.ts";
 import { WATCH_SOCKET, writeWatchedQemu } from "../../../rig/watched-qemu.ts";
 import { PATIENCE_MS, qemu, Stage, type StageOptions } from "../../e2e/testing/stage.ts";
-import { FaultyProxy } from "../../faults/proxy.ts";
+import { FaultyProxy, proxyEnvironment } from "../../faults/proxy.ts";
 
 const MIB = 2 ** 20;
 export const MEMORY_BYTES = 32 * MIB;
@@ -88,6 +88,7 @@ export class CaseStage {
         // A move that does not end keeps its slot: the others must not wait for it.
         host: { slotsIn: 16, slotsOut: 16 },
         ...rest,
+        environment: { ...proxyEnvironment, ...rest.environment },
         port,
         agent: { apiUrl: proxy.url, ...rest.agent },
         agentEnvironment: { AWS_ENDPOINT_URL_SQS: proxy.url, ...rest.agentEnvironment },
