@@ -6,11 +6,15 @@ import { requireStorable } from "./storable.ts";
 /** Methods whose body is read. */
 const BODY_METHODS = new Set(["POST", "PATCH"]);
 
+/** Of a body that is refused; as much as a gateway lets through (Amazon API Gateway: 10 MB). */
+const DISCARDED_BYTES_MAX = 16 * 2 ** 20;
+
 /** Refuses a longer body before it is parsed. */
 export function limitBody(bytesMax: number): MiddlewareHandler {
   return bodyLimit({
     maxSize: bytesMax,
-    onError: () => {
+    onError: async (context) => {
+      await discard(context.req.raw.body);
       throw new Problem("body-too-large", `A body has at most ${bytesMax} bytes`);
     },
   });
@@ -39,5 +43,18 @@ function parse(text: string): unknown {
     return JSON.parse(text);
   } catch {
     throw new Problem("malformed-json", "The body is not valid JSON");
+  }
+}
+
+/**
+ * Reads the rest of a body: a server that leaves it unread delays the next request on the connection,
+ * and closes the connection under it.
+ */
+async function discard(body: ReadableStream<Uint8Array> | null): Promise<void> {
+  if (body === null || body.locked) return;
+  let bytes = 0;
+  for await (const chunk of body) {
+    bytes += chunk.byteLength;
+    if (bytes > DISCARDED_BYTES_MAX) return;
   }
 }
