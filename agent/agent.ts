@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
 import { SQSClient } from "@aws-sdk/client-sqs";
+import type { Command } from "../core/protocol/command.ts";
 import type { HostFacts } from "../core/protocol/host.ts";
 import { CloudApi, CloudRefusedError, SupersededError } from "./cloud/api.ts";
 import { isAnswerBatchable } from "./cloud/batching.ts";
@@ -112,7 +113,7 @@ export class Agent {
     this.#source = new CommandSource({
       sqs: this.#sqs,
       queueUrl: registered.queueUrl,
-      handle: (command) => this.#dispatcher.take(command),
+      handle: (command) => this.#take(command),
       log: this.#log,
     });
     this.#source.start();
@@ -140,6 +141,17 @@ export class Agent {
     this.#commands.close();
     this.#sqs.destroy();
     this.#unlock();
+  }
+
+  /** A command that is not carried out here is delivered again, to the newer agent. */
+  async #take(command: Command): Promise<void> {
+    try {
+      await this.#api.requireNewest();
+    } catch (error) {
+      this.#superseded.reject(error);
+      throw error;
+    }
+    await this.#dispatcher.take(command);
   }
 
   #checkpoint(): void {

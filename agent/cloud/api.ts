@@ -11,6 +11,10 @@ const Unfit = z.object({ code: z.enum(["invalid", "malformed-json", "body-too-la
 const Problem = z.object({ detail: z.string() });
 /** Statuses that a repeated request would get again. */
 const FINAL_STATUSES = new Set([400, 401, 403, 404, 413, 422]);
+/** Accepted events count for this long: most commands of a migration wait for no question. */
+const NEWEST_MS = 1_000;
+/** A cloud that does not answer must not hold a command for long. */
+const NEWEST_TIMEOUT_MS = 2_000;
 const Accepted = z.object({ acceptedSeq: z.int().nonnegative() });
 
 /** The cloud refused, and would refuse again; for example because of a wrong host key. */
@@ -41,13 +45,15 @@ export class SupersededError extends Error {
   override name = "SupersededError";
 }
 
-/** The two calls that an agent makes. All connections go from the agent to the cloud. */
+/** The calls that an agent makes. All connections go from the agent to the cloud. */
 export class CloudApi {
   readonly #base: string;
   readonly #host: HostId;
   readonly #key: string;
   readonly #instance: string;
   readonly #timeoutMs: number;
+  #acceptedMs = Number.NEGATIVE_INFINITY;
+  #asking: Promise<void> | undefined;
 
   /** `instance`: random, of this process; the newest one that has registered is the host's agent. */
   constructor(options: {
@@ -74,7 +80,30 @@ export class CloudApi {
   async postEvents(events: AgentEvent[], signal: AbortSignal): Promise<number> {
     const body = { version: 1, host: this.#host, instance: this.#instance, events };
     const { acceptedSeq } = await this.#post("/agent/v1/events", body, Accepted, signal);
+    this.#acceptedMs = performance.now();
     return acceptedSeq;
+  }
+
+  /**
+   * To be called before a command is carried out: two agents with one key share the host's queue. The
+   * cloud is asked, unless it has just accepted events of this process. A cloud that does not answer
+   * is no reason to refuse a command.
+   *
+   * @throws SupersededError
+   */
+  async requireNewest(): Promise<void> {
+    if (performance.now() - this.#acceptedMs < NEWEST_MS) return;
+    this.#asking ??= this.postEvents([], AbortSignal.timeout(NEWEST_TIMEOUT_MS))
+      .then(
+        () => undefined,
+        (error: unknown) => {
+          if (error instanceof SupersededError) throw error;
+        },
+      )
+      .finally(() => {
+        this.#asking = undefined;
+      });
+    return this.#asking;
   }
 
   async #post<T>(

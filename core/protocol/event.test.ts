@@ -22,7 +22,7 @@ it.each([
 });
 
 it.each([
-  [0, false],
+  [0, true],
   [1, true],
   [100, true],
   [101, false],

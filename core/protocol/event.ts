@@ -220,6 +220,7 @@ export const EventBatch = z.strictObject({
   host: HostId,
   /** The agent process that posts; absent in agents of before 0.2. */
   instance: InstanceId.optional(),
-  events: z.array(AgentEvent).min(1).max(100),
+  /** None: the agent asks whether it is still the newest one. */
+  events: z.array(AgentEvent).max(100),
 });
 export type EventBatch = z.infer<typeof EventBatch>;

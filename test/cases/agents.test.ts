@@ -84,15 +84,17 @@ describe("an agent on its host", () => {
   it("E7: of two agents with one key the older is refused, and the newer does the work", async () => {
     const clone = startClone("host-b");
     try {
-      const log = () => readFileSync(stage.fleet.agentLog("host-b"), "utf8");
       await waitUntil(
-        "the older agent to be told",
-        () => (/superseded/.test(log()) ? true : undefined),
+        "the newer agent to register",
+        () => (/agent ready/.test(clone.logTail()) ? true : undefined),
         { timeoutMs: 20_000 },
       );
+      // The older one is the first to receive a command: it has waited longer.
       await stage.fleet.startVm("cloned", "host-b", await stage.definition());
       expect(readdirSync(join(stage.fleet.folder, "clone/run"))).toContain("cloned");
-      expect(readdirSync(join(stage.fleet.folder, "host-b/run"))).not.toContain("cloned");
+      expect(foldersIn(join(stage.fleet.folder, "host-b/run"))).not.toContain("cloned");
+      await stage.fleet.agent("host-b").exited;
+      expect(stage.fleet.agent("host-b").logTail()).toMatch(/another agent has registered/);
     } finally {
       await stage.api.deleteVm("cloned", { mode: "quit" }).catch(() => undefined);
       await clone.stop();
@@ -103,8 +105,12 @@ describe("an agent on its host", () => {
   function leftovers(): string {
     const { pid } = stage.fleet.agent("host-a");
     const run = join(stage.fleet.folder, "host-a/run");
-    const folders = existsSync(run) ? readdirSync(run) : [];
-    return `${readdirSync(`/proc/${pid}/fd`).length} descriptors, folders ${folders.join(" ")}`;
+    const { length } = readdirSync(`/proc/${pid}/fd`);
+    return `${length} descriptors, folders ${foldersIn(run).join(" ")}`;
+  }
+
+  function foldersIn(path: string): string[] {
+    return existsSync(path) ? readdirSync(path) : [];
   }
 
   function token(): string {

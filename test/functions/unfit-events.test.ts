@@ -97,6 +97,14 @@ describe("E7: two agents with one host's key", () => {
     expect(await emit("newer")).toMatchObject({ status: 200 });
   });
 
+  it("either may ask whether it is the newest one, without an event", async () => {
+    const ask = (instance: string) =>
+      source.send("events", { version: 1, host: "host-a", events: [], instance });
+    await register("newer");
+    expect(await ask("older")).toMatchObject({ status: 409, body: { code: "superseded" } });
+    expect(await ask("newer")).toMatchObject({ status: 200, body: { acceptedSeq: source.seq } });
+  });
+
   it("an agent of an earlier version, without an instance, works", async () => {
     await register("newer");
     expect(await emit()).toMatchObject({ status: 200 });
