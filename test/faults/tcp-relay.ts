@@ -2,6 +2,8 @@ import { connect, createServer, type Server, type Socket } from "node:net";
 
 const SHUT = 1;
 const SWITCHOVER_ACK = 7;
+/** First byte of a TLS handshake (RFC 8446, 5.1, ContentType); of a frame it is 0. */
+const TLS_HANDSHAKE = 22;
 const TICK_MS = 20;
 
 export type RelayHooks = {
@@ -14,7 +16,7 @@ export type RelayHooks = {
 /**
  * Forwards TCP connections, and stalls, slows or breaks them. With hooks it parses the return path
  * of QEMU's migration stream on the first connection: frames of be16 type, be16 length and payload
- * (QEMU migration/migration.c, migrate_send_rp_message).
+ * (QEMU migration/migration.c, migrate_send_rp_message). An encrypted stream is forwarded as it is.
  */
 export class TcpRelay {
   readonly #server: Server;
@@ -99,8 +101,14 @@ export class TcpRelay {
 
   async #pumpFrames(from: Socket, to: Socket): Promise<void> {
     let rest = Buffer.alloc(0);
+    let isEncrypted: boolean | undefined;
     try {
       for await (const chunk of from) {
+        isEncrypted ??= (chunk as Buffer)[0] === TLS_HANDSHAKE;
+        if (isEncrypted) {
+          await this.#send(chunk as Buffer, to);
+          continue;
+        }
         rest = Buffer.concat([rest, chunk as Buffer]);
         while (rest.length >= 4 && rest.length >= 4 + rest.readUInt16BE(2)) {
           const end = 4 + rest.readUInt16BE(2);
