@@ -13,8 +13,8 @@ const POLL_SECONDS = 20;
 /** A connection that has died without an error must not stop the polling. */
 const POLL_MS_MAX = (POLL_SECONDS + 10) * 1_000;
 const DELETE_MS_MAX = 10_000;
-/** Far below the queue's visibility timeout, and longer than a short migration. */
-const DELETE_AFTER_MS = 10_000;
+/** Below the queue's visibility timeout (5 s), and longer than a short migration. */
+const DELETE_AFTER_MS = 3_000;
 /** SQS's limit for one request, received or deleted. */
 const BATCH_MAX = 10;
 /** Commands start before the next request, which takes as long as some commands do. */
