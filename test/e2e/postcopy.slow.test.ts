@@ -29,7 +29,7 @@ describe.skipIf(qemu === undefined || !userfaultfd())(
         const ended = await postcopy.ends(id);
         expect(ended).toMatchObject({ status: "unknown", failure: { code: "unknown-state" } });
         expect(ended).not.toHaveProperty("runningOn");
-        expect(ended.failure?.state).toMatch(/paused at both ends.*memory that is still on/);
+        expect(ended.failure?.state).toMatch(/paused at both sides.*memory that is still on/);
         expect(ended.failure?.cure).toMatch(/until a person decides/);
         const { verbs, vm } = postcopy;
         expect(verbs.filter((verb) => verb === "source.recover")).toHaveLength(5);

@@ -146,9 +146,9 @@ export class Campaign {
 function describe(outcome: Outcome | undefined): string {
   if (!outcome) return "no end";
   const { migration, runsOn, transitions } = outcome;
-  const why =
-    migration.failure === undefined
-      ? ""
-      : ` (${migration.failure.code}: ${migration.failure.message})`;
+  const { failure } = migration;
+  // QEMU's own output may have several lines; a run is reported in one.
+  const message = failure?.message.replace(/\s*\n\s*/g, " / ");
+  const why = failure === undefined ? "" : ` (${failure.code}: ${message})`;
   return `${migration.status}${why} on ${runsOn ?? "no host"}, ${transitions} transitions`;
 }
