@@ -41,6 +41,7 @@ export class PostcopyStage {
   readonly #proxy: FaultyProxy;
   #guests = 0;
   #relays: StreamRelay[] = [];
+  readonly #commands = new Map<string, Promise<Command>>();
 
   private constructor(stage: Stage, proxy: FaultyProxy) {
     this.stage = stage;
@@ -72,6 +73,7 @@ export class PostcopyStage {
   /** Starts to move a busy guest; the stream is cut `cuts` times, each time postcopy goes on. */
   async begin(cuts: number): Promise<string> {
     this.verbs = [];
+    this.#commands.clear();
     this.recoveryUri = undefined;
     this.#guests += 1;
     this.vm = `busy-${this.#guests}`;
@@ -111,10 +113,7 @@ export class PostcopyStage {
       this.#relays.at(-1)?.cut();
     };
     this.#proxy.hooks = {
-      onCommand: (command) => {
-        this.verbs.push(command.verb);
-        return this.#throughRelay(command);
-      },
+      onCommand: (command) => this.#onCommand(command),
       onEvent: async (body) => {
         if (body.type === "migration.target-arrived") cut();
         const isRecovered =
@@ -122,6 +121,16 @@ export class PostcopyStage {
         if (isRecovered) cut();
       },
     };
+  }
+
+  /** The queue delivers a command again while it is carried out: it counts once, and has one relay. */
+  #onCommand(command: Command): Promise<Command> {
+    const known = this.#commands.get(command.id);
+    if (known !== undefined) return known;
+    this.verbs.push(command.verb);
+    const relayed = this.#throughRelay(command);
+    this.#commands.set(command.id, relayed);
+    return relayed;
   }
 
   async #throughRelay(command: Command): Promise<Command> {
