@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Observation } from "../protocol/observation.ts";
+import { observation } from "../protocol/testing/observation.ts";
 import {
   type ReconcileAction,
   type ReconcileInput,
@@ -12,19 +13,6 @@ import {
 } from "./reconcile.ts";
 import { type Observed, sourceState, targetState } from "./side-state.ts";
 
-function observation(side: Observation["side"], rest: Partial<Observation>): Observation {
-  return {
-    side,
-    process: "running",
-    remembers: true,
-    permittedToRun: false,
-    contSent: false,
-    arrived: false,
-    saidCompleted: false,
-    linkUp: false,
-    ...rest,
-  };
-}
 const source = (runState: string, migrationStatus?: string) =>
   observation("source", {
     runState,

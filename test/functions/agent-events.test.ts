@@ -3,11 +3,9 @@ import type { Migration } from "../../core/migration/migration.ts";
 import type { EventBody } from "../../core/protocol/event.ts";
 import { registerWait } from "../../functions/service/register-wait.ts";
 import { startTestCloud, type TestCloud } from "./testing/cloud.ts";
-import { definition, facts, figures, prepared, sourceProbe } from "./testing/fixtures.ts";
+import { facts, figures, prepared, smallDefinition, sourceProbe } from "./testing/fixtures.ts";
 import { addHost, addMigration, addVm, type TestAgent } from "./testing/fleet.ts";
 import { relay } from "./testing/relay.ts";
-
-const small = { ...definition, memoryBytes: 2 ** 20 };
 
 let cloud: TestCloud;
 let source: TestAgent;
@@ -25,7 +23,7 @@ beforeAll(async () => {
 let count = 0;
 beforeEach(async () => {
   count += 1;
-  await addVm(`vm-${count}`, source, small);
+  await addVm(`vm-${count}`, source, smallDefinition);
   made = await addMigration(`vm-${count}`, "host-b");
 });
 
@@ -219,7 +217,7 @@ describe("events that are merged", () => {
       evidence: "trace",
       lines: wholeStory().map(({ type }) => type),
     });
-    await addVm("vm-one-by-one", source, small);
+    await addVm("vm-one-by-one", source, smallDefinition);
     made = await addMigration("vm-one-by-one", "host-b");
     await registerWait(made.id, "converged", waiter("one-by-one"), none);
     for (const body of wholeStory()) await source.emit(body);

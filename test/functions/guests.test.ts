@@ -4,7 +4,7 @@ import { documents } from "../../functions/runtime/clients.ts";
 import { handler as admit } from "../../functions/task/admit.ts";
 import { handler as complete } from "../../functions/task/complete.ts";
 import { startTestCloud, type TestCloud } from "./testing/cloud.ts";
-import { definition } from "./testing/fixtures.ts";
+import { smallDefinition } from "./testing/fixtures.ts";
 import { addHost, addMigration, addVm, arrive, operate, type TestAgent } from "./testing/fleet.ts";
 
 const AFTER_READ = "after-read";
@@ -24,7 +24,7 @@ afterAll(() => cloud.close());
 
 beforeEach(async () => {
   count += 1;
-  await addVm(`vm-${count}`, source, { ...definition, memoryBytes: 2 ** 20 });
+  await addVm(`vm-${count}`, source, smallDefinition);
   made = await addMigration(`vm-${count}`, "host-b");
   await admit({ migrationId: made.id });
   await arrive(target, made);

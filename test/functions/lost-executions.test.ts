@@ -2,10 +2,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vites
 import type { Migration } from "../../core/migration/migration.ts";
 import { handler as sweep } from "../../functions/task/sweep.ts";
 import { startTestCloud, type TestCloud } from "./testing/cloud.ts";
-import { definition } from "./testing/fixtures.ts";
+import { smallDefinition } from "./testing/fixtures.ts";
 import { addHost, addMigration, addVm, operate, type TestAgent } from "./testing/fleet.ts";
-
-const small = { ...definition, memoryBytes: 2 ** 20 };
 
 let cloud: TestCloud;
 let source: TestAgent;
@@ -23,7 +21,7 @@ let count = 0;
 beforeEach(async () => {
   count += 1;
   vm = `vm-${count}`;
-  await addVm(vm, source, small);
+  await addVm(vm, source, smallDefinition);
   made = await addMigration(vm, "host-b");
 });
 

@@ -5,12 +5,10 @@ import { handler as admit } from "../../functions/task/admit.ts";
 import { handler as complete } from "../../functions/task/complete.ts";
 import { handler as endMigration } from "../../functions/task/end-migration.ts";
 import { startTestCloud, type TestCloud } from "./testing/cloud.ts";
-import { definition, sourceProbe, targetProbe } from "./testing/fixtures.ts";
+import { definition, smallDefinition, sourceProbe, targetProbe } from "./testing/fixtures.ts";
 import { addHost, addMigration, addVm, arrive, operate, type TestAgent } from "./testing/fleet.ts";
 
 const fitting = { ...sourceProbe, memoryBytes: 2 ** 20 };
-const small = { ...definition, memoryBytes: 2 ** 20 };
-
 let cloud: TestCloud;
 let source: TestAgent;
 let target: TestAgent;
@@ -28,7 +26,7 @@ let count = 0;
 beforeEach(async () => {
   count += 1;
   vm = `vm-${count}`;
-  await addVm(vm, source, small);
+  await addVm(vm, source, smallDefinition);
 });
 
 describe("POST /v1/migrations", () => {
@@ -213,12 +211,12 @@ describe("GET /v1/migrations", () => {
 describe("slots", () => {
   it("are taken with the request where both hosts have room; otherwise nothing is taken", async () => {
     await addHost("host-single", { slotsOut: 1, slotsIn: 1 });
-    await addVm("in-time", source, small);
-    await addVm("too-late", source, small);
+    await addVm("in-time", source, smallDefinition);
+    await addVm("too-late", source, smallDefinition);
     const first = await addMigration("in-time", "host-single");
     expect(inputOf(first.id)).toMatchObject({ admitted: true });
     const before = await hosts();
-    expect(before["host-single"]).toEqual({ in: [first.id], bytes: small.memoryBytes });
+    expect(before["host-single"]).toEqual({ in: [first.id], bytes: smallDefinition.memoryBytes });
     const second = await addMigration("too-late", "host-single");
     expect(inputOf(second.id)).not.toHaveProperty("admitted");
     expect(await hosts()).toEqual(before);
@@ -226,8 +224,8 @@ describe("slots", () => {
 
   it("of a holder whose request died before the start: the next one in the queue starts it", async () => {
     await addHost("host-lost", { slotsOut: 1, slotsIn: 1 });
-    await addVm("lost", source, small);
-    await addVm("behind", source, small);
+    await addVm("lost", source, smallDefinition);
+    await addVm("behind", source, smallDefinition);
     const { id: lost } = await addMigration("lost", "host-lost");
     cloud.stub.executions.delete(lost);
     const { id: behind } = await addMigration("behind", "host-lost");
@@ -243,7 +241,7 @@ describe("slots", () => {
     const narrow = await addHost("host-narrow", { slotsOut: 1, slotsIn: 1 });
     const ids: Migration["id"][] = [];
     for (const name of ["first", "second", "third"]) {
-      await addVm(name, source, small);
+      await addVm(name, source, smallDefinition);
       const { id } = await addMigration(name, "host-narrow");
       ids.push(id);
       await admit({ migrationId: id, taskToken: `turn-${id}` });
@@ -281,7 +279,7 @@ describe("slots", () => {
     const hostTwo = await addHost("host-two", { slotsOut: 2, slotsIn: 2 });
     const made: Migration["id"][] = [];
     for (const place of [1, 2, 3, 4, 5]) {
-      await addVm(`crowd-vm-${place}`, source, small);
+      await addVm(`crowd-vm-${place}`, source, smallDefinition);
       made.push((await addMigration(`crowd-vm-${place}`, "host-two")).id);
     }
     await Promise.all(made.map((id) => admit({ migrationId: id, taskToken: `turn-${id}` })));
@@ -334,7 +332,7 @@ async function migrationsOf(name: string): Promise<string[]> {
 
 const tableBut = async (pk: string) => (await cloud.scan()).filter((item) => item.pk !== pk);
 
-/** Without the members that every event of a host changes. */
+/** The items without `lastSeq` and `lastEventAt`, which every event of a host changes. */
 function unnumbered(items: Record<string, unknown>[]) {
   return items.map(({ lastSeq: _seq, lastEventAt: _at, ...rest }) => rest);
 }

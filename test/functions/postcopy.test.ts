@@ -1,12 +1,13 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Migration } from "../../core/migration/migration.ts";
+import { observation } from "../../core/protocol/testing/observation.ts";
 import { handler as admit } from "../../functions/task/admit.ts";
 import { handler as awaitSignal } from "../../functions/task/await-signal.ts";
 import { handler as complete } from "../../functions/task/complete.ts";
 import { handler as negotiate } from "../../functions/task/negotiate.ts";
 import { handler as reconcile } from "../../functions/task/reconcile.ts";
 import { startTestCloud, type TestCloud } from "./testing/cloud.ts";
-import { observation, prepared, sourceProbe, targetProbe } from "./testing/fixtures.ts";
+import { prepared, sourceProbe, targetProbe } from "./testing/fixtures.ts";
 import { addHost, addMigration, addVm, operate, type TestAgent } from "./testing/fleet.ts";
 import { relay } from "./testing/relay.ts";
 

@@ -8,13 +8,12 @@ import { handler as complete } from "../../functions/task/complete.ts";
 import { handler as endMigration } from "../../functions/task/end-migration.ts";
 import { handler as negotiate } from "../../functions/task/negotiate.ts";
 import { startTestCloud, type TestCloud } from "./testing/cloud.ts";
-import { definition, facts, prepared, sourceProbe, targetProbe } from "./testing/fixtures.ts";
+import { facts, prepared, smallDefinition, sourceProbe, targetProbe } from "./testing/fixtures.ts";
 import { addHost, addMigration, addVm, arrive, operate, type TestAgent } from "./testing/fleet.ts";
 import { relay } from "./testing/relay.ts";
 
 type Policy = Parameters<typeof addMigration>[2];
 
-const small = { ...definition, memoryBytes: 2 ** 20 };
 const device = { id: "vf0", type: "vfio-pci", deviceClass: "pci 15b3:101e", properties: {} };
 const withDevice: SourceProbe = { ...sourceProbe, memoryBytes: 2 ** 20, vfioDevices: [device] };
 
@@ -247,7 +246,7 @@ const record = async (id: string) =>
 
 async function begin(policy: Policy, name = vm): Promise<Migration> {
   await Promise.all([source.take(), target.take()]);
-  await addVm(name, source, small);
+  await addVm(name, source, smallDefinition);
   const made = await addMigration(name, "host-b", policy);
   await admit({ migrationId: made.id, taskToken: `admit-${made.id}` });
   return made;

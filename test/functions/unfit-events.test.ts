@@ -2,10 +2,9 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { Migration } from "../../core/migration/migration.ts";
 import type { EventBody } from "../../core/protocol/event.ts";
 import { startTestCloud, type TestCloud } from "./testing/cloud.ts";
-import { definition, facts } from "./testing/fixtures.ts";
+import { facts, smallDefinition } from "./testing/fixtures.ts";
 import { addHost, addMigration, addVm, operate, type TestAgent } from "./testing/fleet.ts";
 
-const small = { ...definition, memoryBytes: 2 ** 20 };
 /** More bytes than an item of the table may have. */
 const HUGE = "x".repeat(500 * 1024);
 
@@ -23,7 +22,7 @@ afterAll(() => cloud.close());
 let count = 0;
 beforeEach(async () => {
   count += 1;
-  await addVm(`vm-${count}`, source, small);
+  await addVm(`vm-${count}`, source, smallDefinition);
   made = await addMigration(`vm-${count}`, "host-b");
 });
 
@@ -64,7 +63,7 @@ describe("F2: an event that the table refuses for good", () => {
   });
 
   it("an answer of 200 Ki characters of three bytes each fails its command, and no more", async () => {
-    await addVm("vm-x", source, small);
+    await addVm("vm-x", source, smallDefinition);
     await operate("DELETE", "/v1/vms/vm-x");
     const [command] = await source.take();
     const result = { text: "€".repeat(200 * 1024) };

@@ -3,10 +3,8 @@ import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { documents, queues } from "../../functions/runtime/clients.ts";
 import { expirySecondsOf, VISIBILITY_SECONDS } from "../../functions/service/command-times.ts";
 import { startTestCloud, type TestCloud } from "./testing/cloud.ts";
-import { definition } from "./testing/fixtures.ts";
+import { smallDefinition } from "./testing/fixtures.ts";
 import { addHost, addMigration, addVm, operate, type TestAgent } from "./testing/fleet.ts";
-
-const small = { ...definition, memoryBytes: 2 ** 20 };
 
 let cloud: TestCloud;
 let source: TestAgent;
@@ -15,7 +13,7 @@ beforeAll(async () => {
   cloud = await startTestCloud();
   source = await addHost("host-a");
   await addHost("host-b");
-  await addVm("vm-1", source, small);
+  await addVm("vm-1", source, smallDefinition);
 });
 afterAll(() => cloud.close());
 

@@ -1,16 +1,15 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { Migration } from "../../core/migration/migration.ts";
 import type { Observation } from "../../core/protocol/observation.ts";
+import { observation } from "../../core/protocol/testing/observation.ts";
 import { handler as admit } from "../../functions/task/admit.ts";
 import { handler as endMigration } from "../../functions/task/end-migration.ts";
 import { handler as negotiate } from "../../functions/task/negotiate.ts";
 import { handler as reconcile } from "../../functions/task/reconcile.ts";
 import { startTestCloud, type TestCloud } from "./testing/cloud.ts";
-import { definition, facts, observation, sourceProbe, targetProbe } from "./testing/fixtures.ts";
+import { facts, smallDefinition, sourceProbe, targetProbe } from "./testing/fixtures.ts";
 import { addHost, addMigration, addVm, operate, type TestAgent } from "./testing/fleet.ts";
 import { relay } from "./testing/relay.ts";
-
-const small = { ...definition, memoryBytes: 2 ** 20 };
 
 let cloud: TestCloud;
 let source: TestAgent;
@@ -31,7 +30,7 @@ beforeEach(async () => {
   count += 1;
   vm = `vm-${count}`;
   await Promise.all([source.take(), target.take()]);
-  await addVm(vm, source, small);
+  await addVm(vm, source, smallDefinition);
   made = await addMigration(vm, "host-b");
   await admit({ migrationId: made.id, taskToken: `admit-${count}` });
 });
@@ -174,7 +173,7 @@ describe("the end", () => {
   });
 
   it("memory is released on the host where the guest is not", async () => {
-    await addVm("vm-memory", source, small);
+    await addVm("vm-memory", source, smallDefinition);
     const { "host-a": a = 0, "host-b": b = 0 } = await reserved();
     const { id: migrationId } = await addMigration("vm-memory", "host-b");
     expect(await reserved()).toMatchObject({ "host-a": a, "host-b": b + 2 ** 20 });
@@ -184,9 +183,9 @@ describe("the end", () => {
 
   it("of a migration that was never admitted releases nothing", async () => {
     await addHost("host-narrow", { slotsOut: 1, slotsIn: 1 });
-    await addVm("vm-first", source, small);
+    await addVm("vm-first", source, smallDefinition);
     await addMigration("vm-first", "host-narrow");
-    await addVm("vm-early", source, small);
+    await addVm("vm-early", source, smallDefinition);
     const { id: migrationId } = await addMigration("vm-early", "host-narrow");
     const before = await reserved();
     await endMigration({ migrationId, action: "end", reason: "nothing started", error: "X" });

@@ -1,12 +1,14 @@
 import { HostId, VmId } from "../../../core/id.ts";
 import type { HostFacts } from "../../../core/protocol/host.ts";
-import type { Observation } from "../../../core/protocol/observation.ts";
 import type { QemuProbe, SourceProbe, TargetProbe } from "../../../core/protocol/probe.ts";
 import { VmDefinition } from "../../../core/vm.ts";
 
 export const GiB = 2 ** 30;
 
 export const definition = VmDefinition.parse({ machine: "pc", memoryBytes: GiB });
+
+/** So small that many fit on a host of `facts`. */
+export const smallDefinition = { ...definition, memoryBytes: 2 ** 20 };
 
 const qemu: QemuProbe = {
   binary: "/usr/bin/qemu-system-x86_64:1:1",
@@ -62,20 +64,6 @@ export const figures = {
   totalTimeMs: 4_000,
   progress: { status: "completed", ramTotalBytes: GiB },
 };
-
-export function observation(side: "source" | "target", rest: Partial<Observation>): Observation {
-  return {
-    side,
-    process: "running",
-    remembers: true,
-    permittedToRun: false,
-    contSent: false,
-    arrived: false,
-    saidCompleted: false,
-    linkUp: false,
-    ...rest,
-  };
-}
 
 export const hostId = (name: string) => HostId.parse(name);
 export const vmId = (name: string) => VmId.parse(name);

@@ -1,5 +1,5 @@
 import type { Observation } from "../../../core/protocol/observation.ts";
-import { observation } from "../../functions/testing/fixtures.ts";
+import { observation } from "../../../core/protocol/testing/observation.ts";
 
 /** How far a started source goes by itself. */
 export type Course =
