@@ -53,7 +53,7 @@ const begin: State = {
       Assign: {
         ...counters,
         turn: `{% ${executionInput("turn")} %}`,
-        // Far beyond the attempts of earlier executions: command ids must not repeat.
+        // Attempts go on from here, and none of an earlier execution got so far: ids do not repeat.
         recovery: `{% ${executionInput("turn")} * 100 %}`,
         errorName: `{% ${isLost} ? 'ExecutionLost' : 'UnknownState' %}`,
         errorCause: `{% ${isLost} ? '${LOST}' : 'a person asked to observe both sides again' %}`,

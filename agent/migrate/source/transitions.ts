@@ -269,7 +269,7 @@ function completed(before: SourceState, { status, atMs }: StatusAt): SourceStep 
   );
 }
 
-/** QEMU has resumed the guest by itself, if it was running when it was stopped. */
+/** QEMU resumed the guest by itself, if the guest ran before the migration stopped it. */
 function failed(before: SourceState, { status, atMs }: StatusAt): SourceStep {
   const { state, events } = endStandstill(before, atMs);
   const end = { status, atMs: undefined };
