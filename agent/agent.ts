@@ -167,7 +167,7 @@ export class Agent {
     const backoff = new Backoff(REGISTER_RETRY);
     while (!signal.aborted) {
       try {
-        return await this.#api.register(facts, signal);
+        return await this.#api.register({ facts, guests: this.#guests.present }, signal);
       } catch (error) {
         if (error instanceof CloudRefusedError || error instanceof SupersededError) throw error;
         if (signal.aborted) return undefined;

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { HostId } from "../../core/id.ts";
+import type { HostId, VmId } from "../../core/id.ts";
 import type { AgentEvent } from "../../core/protocol/event.ts";
 import type { HostFacts } from "../../core/protocol/host.ts";
 
@@ -70,9 +70,15 @@ export class CloudApi {
     this.#timeoutMs = options.timeoutMs ?? 10_000;
   }
 
-  /** Registers this host. @returns its queue, and the number of its last event that the cloud has */
-  register(facts: HostFacts, signal: AbortSignal): Promise<z.infer<typeof Registered>> {
-    const body = { host: this.#host, facts, instance: this.#instance };
+  /**
+   * Registers this host with its guests. @returns its queue, and the number of its last event that the
+   * cloud has
+   */
+  register(
+    own: { facts: HostFacts; guests: VmId[] },
+    signal: AbortSignal,
+  ): Promise<z.infer<typeof Registered>> {
+    const body = { host: this.#host, ...own, instance: this.#instance };
     return this.#post("/agent/v1/register", body, Registered, signal);
   }
 

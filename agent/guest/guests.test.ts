@@ -1,4 +1,4 @@
-import { appendFileSync, existsSync } from "node:fs";
+import { appendFileSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, vi } from "vitest";
 import { VmId } from "../../core/id.ts";
@@ -34,6 +34,18 @@ describe("the guests of a host", () => {
     expect(guests.isPresent(VM)).toBe(true);
     expect((await guests.reattach()).map(({ vm, isAlive }) => [vm, isAlive])).toEqual([[VM, true]]);
     expect(host.exits).toEqual([]);
+  });
+
+  it("are all listed as present, also one whose manifest cannot be read", async () => {
+    const host = await startFakeHost();
+    expect(host.guests.present).toEqual([VM]);
+    for (const name of [OTHER, "empty", "Not a VM"]) mkdirSync(join(host.runDir, name));
+    for (const name of [OTHER, "Not a VM"]) {
+      writeFileSync(join(host.runDir, name, "guest.json"), "torn");
+    }
+    const guests = await host.restart();
+    await guests.reattach();
+    expect(guests.present.sort()).toEqual([VM, OTHER]);
   });
 
   it("have at most one migration; a new one closes the one before", async () => {

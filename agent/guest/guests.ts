@@ -6,7 +6,7 @@ import type { Log } from "../runtime/log.ts";
 import { isAlive } from "../runtime/process.ts";
 import { type Exited, ExitedGuests } from "./exited.ts";
 import { Guest } from "./guest.ts";
-import { hasManifest, type Manifest, readManifests } from "./manifest.ts";
+import { hasManifest, listManifests, type Manifest, readManifests } from "./manifest.ts";
 import { MigrationMemory } from "./migration-memory.ts";
 import type { ExitCauses, RunStateChange } from "./run-state.ts";
 import { finishStarts } from "./starting.ts";
@@ -111,6 +111,11 @@ export class Guests {
   /** The VM has a process here, or a manifest that cannot be read. */
   isPresent(vm: VmId): boolean {
     return this.#guests.has(vm) || hasManifest(join(this.#runDir, vm));
+  }
+
+  /** VMs that have a process here, or a manifest that cannot be read. */
+  get present(): VmId[] {
+    return [...new Set([...this.#guests.keys(), ...listManifests(this.#runDir)])];
   }
 
   /** The VM's last process on this host, if that has ended. */

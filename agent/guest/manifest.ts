@@ -167,6 +167,15 @@ export function hasManifest(folder: string): boolean {
   return existsSync(join(folder, NAME));
 }
 
+/** VMs that have a manifest in the run directory, whether it can be read or not. */
+export function listManifests(runDir: string): VmId[] {
+  if (!existsSync(runDir)) return [];
+  return readdirSync(runDir).flatMap((name) => {
+    const vm = VmId.safeParse(name);
+    return vm.success && hasManifest(join(runDir, name)) ? [vm.data] : [];
+  });
+}
+
 /** All manifests in the run directory; an unreadable one is reported and left out. */
 export function readManifests(
   runDir: string,

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { HostId } from "../id.ts";
+import { HostId, VmId } from "../id.ts";
 import { QemuProbe } from "./probe.ts";
 
 /** Drawn at random by each agent process: of two with one host's key, the newest is heard. */
@@ -21,11 +21,16 @@ export const HostFacts = z.strictObject({
 });
 export type HostFacts = z.infer<typeof HostFacts>;
 
+/** Guests that one host may have. */
+const GUESTS_MAX = 10_000;
+
 /** What an agent posts when it starts. Agents of before 0.2 have no instance. */
 export const Registration = z.strictObject({
   host: HostId,
   facts: HostFacts,
   instance: InstanceId.optional(),
+  /** The VMs that have a process on this host, by the agent's own memory. Absent: an older agent. */
+  guests: z.array(VmId).max(GUESTS_MAX).optional(),
 });
 export type Registration = z.infer<typeof Registration>;
 

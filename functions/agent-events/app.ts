@@ -12,6 +12,7 @@ import { answerError, Problem } from "../http/problem.ts";
 import { bearerMatches, hashSecret } from "../runtime/auth.ts";
 import { findHost, registerHost, type StoredHost } from "../store/hosts.ts";
 import { acceptBatch } from "./accept-batch.ts";
+import { applyForgottenGuests } from "./forgotten-guests.ts";
 
 /** The largest time value of a Date (ECMAScript, "Time Values and Time Range"). */
 const AT_MS_MAX = 8.64e15;
@@ -26,6 +27,7 @@ app.post("/agent/v1/register", async (context) => {
   const registration = await read(context, Registration);
   const { host } = registration;
   const known = await authenticate(context, host);
+  await applyForgottenGuests(registration);
   await registerHost(registration);
   return context.json({ host, queueUrl: known.queueUrl, acceptedSeq: known.lastSeq });
 });

@@ -39,7 +39,7 @@ export async function applyGuestExit(
 }
 
 /** For a VM that no migration holds. Changes nothing when the VM has moved away. */
-async function recordExitOutside(host: HostId, vm: VmId, end: GuestEnd): Promise<void> {
+export async function recordExitOutside(host: HostId, vm: VmId, end: GuestEnd): Promise<void> {
   await recordEnded(vm, host, end);
   await admitByFreeMemory(host);
 }

@@ -10,7 +10,7 @@ import { createMigration, type NewMigration } from "../store/migration-creation.
 import { findMigration, type StoredMigration } from "../store/migration-record.ts";
 import { findVm } from "../store/vms.ts";
 import { requireActive } from "./require-active.ts";
-import { vmLocked } from "./require-vm.ts";
+import { vmLocked, vmUnknown } from "./require-vm.ts";
 import { beginMigration, newMigration, type StoredParties, startAgain } from "./start-migration.ts";
 
 export type MigrationRequest = { vm: VmId; target: HostId; policy: MigrationPolicy };
@@ -69,6 +69,7 @@ export async function readParties({
     await startIfInterrupted(vm.lockedBy);
     throw vmLocked(vm);
   }
+  if (vm.state === "unknown") throw vmUnknown(vm);
   if (!movableStates.includes(vm.state)) {
     throw new Problem("vm-not-running", `VM ${id} is ${vm.state}: it has no guest to be moved`);
   }

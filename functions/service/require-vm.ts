@@ -11,10 +11,17 @@ export async function requireVm(id: VmId): Promise<StoredVm> {
 
 /** The refusal of whatever a migration's lock on the VM rules out. */
 export function vmLocked(vm: StoredVm): Problem {
-  if (vm.state === "unknown") {
-    const detail = `Nobody knows where VM ${vm.id} runs: a person must decide`;
-    return new Problem("vm-unknown", detail, { migration: vm.lockedBy });
-  }
+  if (vm.state === "unknown") return vmUnknown(vm);
   const detail = `VM ${vm.id} is held by migration ${vm.lockedBy}`;
   return new Problem("vm-locked", detail, { migration: vm.lockedBy });
+}
+
+/** The refusal of whatever needs to know where the VM's guest runs. */
+export function vmUnknown({ id, lockedBy, detail }: StoredVm): Problem {
+  const why = detail === undefined ? "" : ` (${detail})`;
+  return new Problem(
+    "vm-unknown",
+    `Nobody knows where VM ${id} runs: a person must decide${why}`,
+    lockedBy === undefined ? {} : { migration: lockedBy },
+  );
 }

@@ -6,6 +6,8 @@ import type { Key } from "./table.ts";
 export const keys = {
   host: (id: HostId): Key => ({ pk: `HOST#${id}`, sk: "META" }),
   hostFacts: (id: HostId): Key => ({ pk: `HOST#${id}`, sk: "FACTS" }),
+  /** The VM's record names this host. */
+  hostVm: (host: HostId, vm: VmId): Key => ({ pk: `HOST#${host}`, sk: `VM#${vm}` }),
   /** Migration ids sort by creation, so the row does too. */
   waiting: (host: HostId, id: MigrationId): Key => ({ pk: `HOST#${host}`, sk: `WAITING#${id}` }),
   vm: (id: VmId): Key => ({ pk: `VM#${id}`, sk: "META" }),

@@ -59,6 +59,8 @@ export async function endCompleted(migration: StoredMigration, arrived: Arrived)
       key: keys.vm(migration.vm),
       ...vmAt(target, arrived, now, migration),
     }),
+    write.delete(keys.hostVm(migration.source, migration.vm)),
+    write.put(keys.hostVm(target, migration.vm)),
     releaseSlot(migration, "outgoing", heldBytes),
     releaseSlot(migration, "incoming", 0),
     write.delete(keys.secret(id)),

@@ -26,7 +26,10 @@ export async function recordRunState(
 ): Promise<boolean> {
   const isOlder = vm.runStateFrom === host && (vm.runStateSeq ?? -1) >= seen.seq;
   const isStarting = vm.state === "starting";
-  const isSettled = vm.heldBytes > 0 && (settledStates as readonly VmState[]).includes(vm.state);
+  const isKnown = (settledStates as readonly VmState[]).includes(vm.state);
+  // Its host had forgotten it, and has found it again.
+  const isFound = vm.state === "unknown" && vm.lockedBy === undefined;
+  const isSettled = vm.heldBytes > 0 && (isKnown || isFound);
   if (vm.host !== host || isOlder || !(isStarting || isSettled)) return true;
   const state = isStarting ? vm.state : vmStateOf(seen.runState);
   const isChanged = state !== vm.state;

@@ -96,6 +96,12 @@ export async function listHolders({ source, target }: StoredMigration): Promise<
   return [...new Set([...outgoing, ...incoming])];
 }
 
+/** Migrations that hold a slot into this host. */
+export async function listIncoming(host: HostId): Promise<MigrationId[]> {
+  const { incoming } = Holders.parse((await getItem(keys.host(host))) ?? {});
+  return [...incoming];
+}
+
 const Ids = z.set(MigrationId).default(new Set<MigrationId>());
 const Holders = z.object({ outgoing: Ids, incoming: Ids });
 

@@ -1,12 +1,12 @@
 import { z } from "zod";
 import { TableBusy } from "../../core/errors.ts";
-import { HostId, type VmId } from "../../core/id.ts";
+import { HostId, VmId } from "../../core/id.ts";
 import { vmStateOf } from "../../core/qemu/run-state.ts";
 import { Vm, type VmDefinition } from "../../core/vm.ts";
 import type { GuestEnd } from "../../core/vm-exit.ts";
 import { keys } from "./keys.ts";
 import { type Page, pageOf } from "./page.ts";
-import { getItem, getItems, transact, updateIf, updateItem, write } from "./table.ts";
+import { getItem, getItems, queryItems, transact, updateIf, updateItem, write } from "./table.ts";
 
 const StoredVm = z.object({
   ...Vm.shape,
@@ -19,6 +19,8 @@ const StoredVm = z.object({
   runStateSeq: z.int().nonnegative().optional(),
 });
 export type StoredVm = z.infer<typeof StoredVm>;
+
+const VMS_PER_QUERY = 1_000;
 
 /** Numbers that outlive a VM's record, so that a later VM of that name does not reuse them. */
 const Past = z.object({ epoch: z.int().nonnegative(), commands: z.int().nonnegative() });
@@ -42,6 +44,24 @@ export async function findVmAndPast(id: VmId): Promise<{ vm?: StoredVm; past: Pa
 
 export async function listVms(page: Page) {
   return pageOf({ partition: "VMS", keyOf: keys.vm, read: (item) => publicVm(item), page });
+}
+
+/** All VMs whose record names this host, whatever their state. */
+export async function listVmsOn(host: HostId): Promise<VmId[]> {
+  const found: VmId[] = [];
+  const prefix = "VM#";
+  let after: string | undefined;
+  do {
+    const { items, more, last } = await queryItems({
+      partition: ["pk", `HOST#${host}`],
+      prefix: ["sk", prefix],
+      limit: VMS_PER_QUERY,
+      ...(after === undefined ? {} : { after: { pk: `HOST#${host}`, sk: after } }),
+    });
+    found.push(...items.map(({ sk }) => VmId.parse(String(sk).slice(prefix.length))));
+    after = more ? last : undefined;
+  } while (after !== undefined);
+  return found;
 }
 
 const PublicVm = z.object(Vm.shape);
@@ -74,6 +94,7 @@ export async function createVm(
         ...(limitBytes === undefined ? {} : { ":limit": limitBytes }),
       },
     }),
+    write.put(keys.hostVm(vm.host, vm.id)),
   ]);
   if (failed === undefined) return "created";
   return failed === 0 ? "exists" : "host-full";
@@ -153,7 +174,7 @@ export async function recordEnded(
 ): Promise<StoredVm | undefined> {
   const vm = await findVm(id);
   if (vm === undefined || vm.host !== host) return undefined;
-  if (vm.lockedBy !== undefined || vm.state === "unknown") return vm;
+  if (vm.lockedBy !== undefined) return vm;
   // A guest that ended itself stays so when its end is reported once more.
   if (hasEnded(vm) && vm.state !== "failed") return vm;
   const now = new Date().toISOString();
@@ -184,6 +205,29 @@ export async function recordEnded(
 }
 
 /**
+ * Records that a host has registered without a guest whose process may still run there. Changes
+ * nothing for a VM whose process has ended, that a migration holds, or that has changed since it was
+ * read.
+ */
+export async function recordForgotten(vm: StoredVm, host: HostId, detail: string): Promise<void> {
+  if (vm.host !== host || hasEnded(vm) || vm.state === "unknown") return;
+  const now = new Date().toISOString();
+  await updateIf({
+    key: keys.vm(vm.id),
+    update:
+      "SET #state = :unknown, #stateSince = :now, #updatedAt = :now, #detail = :detail REMOVE #runState",
+    condition: "#host = :host AND #state = :before AND attribute_not_exists(#lockedBy)",
+    values: {
+      ":unknown": "unknown",
+      ":now": now,
+      ":detail": detail,
+      ":host": host,
+      ":before": vm.state,
+    },
+  });
+}
+
+/**
  * Whether the guest's process has ended, by the record: its memory is released. A VM may be `stopped`
  * with a process, when QEMU was started with `-no-shutdown`.
  */
@@ -195,9 +239,10 @@ export function hasEnded({ heldBytes }: StoredVm): boolean {
 export async function removeVm(vm: StoredVm): Promise<boolean> {
   const failed = await transact([
     write.delete(keys.vm(vm.id), {
-      condition: "#heldBytes = :none AND attribute_not_exists(#lockedBy)",
-      values: { ":none": 0 },
+      condition: "#heldBytes = :none AND attribute_not_exists(#lockedBy) AND #host = :host",
+      values: { ":none": 0, ":host": vm.host },
     }),
+    write.delete(keys.hostVm(vm.host, vm.id)),
     write.put({ ...keys.vmPast(vm.id), epoch: vm.epoch, commands: vm.commands }),
   ]);
   return failed.length === 0;
