@@ -19,7 +19,8 @@ export async function assemble(
     "--defsym",
     `${name}=${value}`,
   ]);
-  run("as", ["--32", ...defined, "-o", object, join(import.meta.dirname, "..", source)]);
+  const folder = join(import.meta.dirname, "..");
+  run("as", ["--32", "-I", folder, ...defined, "-o", object, join(folder, source)]);
   run("objcopy", ["-O", "binary", "-j", ".text", object, binary]);
   return readFile(binary);
 }
