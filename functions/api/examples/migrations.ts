@@ -59,6 +59,30 @@ const requested: MigrationExample = {
   updatedAt: "2026-11-30T01:42:08.050Z",
 };
 
+/** Phases of a migration up to precopy. */
+const untilPrecopy: MigrationExample["phases"] = [
+  {
+    name: "admit",
+    startedAt: "2026-11-30T01:42:08.050Z",
+  },
+  {
+    name: "probe",
+    startedAt: "2026-11-30T01:42:08.130Z",
+  },
+  {
+    name: "negotiate",
+    startedAt: "2026-11-30T01:42:08.186Z",
+  },
+  {
+    name: "prepare",
+    startedAt: "2026-11-30T01:42:08.218Z",
+  },
+  {
+    name: "precopy",
+    startedAt: "2026-11-30T01:42:08.588Z",
+  },
+];
+
 const agreement: z.input<typeof Agreement> = {
   source: {
     capabilities: {
@@ -115,26 +139,7 @@ const holding: MigrationExample = {
   agreement,
   phase: "switchover",
   phases: [
-    {
-      name: "admit",
-      startedAt: "2026-11-30T01:42:08.050Z",
-    },
-    {
-      name: "probe",
-      startedAt: "2026-11-30T01:42:08.130Z",
-    },
-    {
-      name: "negotiate",
-      startedAt: "2026-11-30T01:42:08.186Z",
-    },
-    {
-      name: "prepare",
-      startedAt: "2026-11-30T01:42:08.218Z",
-    },
-    {
-      name: "precopy",
-      startedAt: "2026-11-30T01:42:08.588Z",
-    },
+    ...untilPrecopy,
     {
       name: "switchover",
       startedAt: "2026-11-30T01:42:09.187Z",
@@ -165,26 +170,7 @@ const completed: MigrationExample = {
   status: "completed",
   phase: "confirm",
   phases: [
-    {
-      name: "admit",
-      startedAt: "2026-11-30T01:42:08.050Z",
-    },
-    {
-      name: "probe",
-      startedAt: "2026-11-30T01:42:08.130Z",
-    },
-    {
-      name: "negotiate",
-      startedAt: "2026-11-30T01:42:08.186Z",
-    },
-    {
-      name: "prepare",
-      startedAt: "2026-11-30T01:42:08.218Z",
-    },
-    {
-      name: "precopy",
-      startedAt: "2026-11-30T01:42:08.588Z",
-    },
+    ...untilPrecopy,
     {
       name: "await-ack",
       startedAt: "2026-11-30T01:42:09.187Z",
