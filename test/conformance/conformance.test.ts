@@ -1,8 +1,11 @@
 import { existsSync } from "node:fs";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { dialogues } from "./dialogues.ts";
+import { PATIENCE_MS } from "./patience.ts";
 import { appliesTo, play } from "./run.ts";
 import { MODEL_COMMAND, modelQemu, realQemu, type Subject } from "./subject.ts";
+
+vi.setConfig({ testTimeout: 4 * PATIENCE_MS });
 
 /** A slice that takes seconds; `npm run test:conformance` plays all. */
 const slice = [

@@ -1,11 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Dialogue } from "./dialogue.ts";
 import { type KnownDifference, knownDifferences } from "./known-differences.ts";
+import { PATIENCE_MS } from "./patience.ts";
 import { Stage, type Step } from "./stage.ts";
 import type { Subject } from "./subject.ts";
 
 /** Longer than any dialogue needs on a busy machine; QEMUs still alive then are killed. */
-const DIALOGUE_TIMEOUT_MS = 10_000;
+/** A dialogue waits several times, and each time may be long. */
+const DIALOGUE_TIMEOUT_MS = 3 * PATIENCE_MS;
 
 export type Outcome = {
   dialogue: string;

@@ -13,7 +13,6 @@ import { Vm, type VmOptions } from "./vm.ts";
 export type Step = { step: string; actual: Json; expected: string; ok: boolean };
 
 const MEBIBYTE = 1024 * 1024;
-const GUEST_TIMEOUT_MS = 5_000;
 
 /** Starts the QEMUs of a dialogue, records each step, and removes everything at the end. */
 export class Stage {
@@ -140,7 +139,7 @@ async function untilWritten(vm: Vm, memoryBytes: number): Promise<void> {
     const text = await vm.ask("human-monitor-command", { "command-line": lastPage });
     return text === "closed" || !/: 0x0+\s*$/.test(String(text));
   };
-  if (!(await vm.waitFor(isWritten, GUEST_TIMEOUT_MS))) {
+  if (!(await vm.waitFor(isWritten))) {
     throw new Error(`Failed to see the guest of ${vm.name} write its memory`);
   }
 }

@@ -7,6 +7,7 @@ import { QmpCommandError, QmpDisconnectedError, QmpTimeoutError } from "../../qm
 import { isQmpEvent, type QmpEvent } from "../../qmp/events.ts";
 import type { Json } from "./expectation.ts";
 import type { GuestKind } from "./guest.ts";
+import { PATIENCE_MS } from "./patience.ts";
 
 /**
  * An event as a dialogue sees it: a migration status in QEMU's word, or the name of any other
@@ -39,8 +40,6 @@ export type VmStart = {
   control?: string | undefined;
 };
 
-const ANSWER_TIMEOUT_MS = 5_000;
-const START_TIMEOUT_MS = 8_000;
 const POLL_MS = 10;
 const STDERR_BYTES_MAX = 64 * 1024;
 
@@ -88,7 +87,7 @@ export class Vm {
       vm.#qmp = await QmpClient.connect(
         { path: vm.#path("qmp") },
         {
-          connectTimeoutMs: START_TIMEOUT_MS,
+          connectTimeoutMs: PATIENCE_MS,
           signal: vm.#gone.signal,
           onEvent: (event) => vm.#see(event),
         },
@@ -115,7 +114,7 @@ export class Vm {
     options: { timeoutMs?: number; outOfBand?: boolean } = {},
   ): Promise<Json> {
     if (this.#qmp === undefined) return "closed";
-    const { timeoutMs = ANSWER_TIMEOUT_MS, outOfBand = false } = options;
+    const { timeoutMs = PATIENCE_MS, outOfBand = false } = options;
     try {
       const value = await this.#qmp.executeAny(command, parameters, { timeoutMs, oob: outOfBand });
       return inOneValue(value);
@@ -169,7 +168,7 @@ export class Vm {
   }
 
   /** Waits for one of the migration statuses and returns it, or `still <status>`. */
-  async until(statuses: string | string[], timeoutMs = 5_000): Promise<string> {
+  async until(statuses: string | string[], timeoutMs = PATIENCE_MS): Promise<string> {
     const wanted = [statuses].flat();
     const deadline = performance.now() + timeoutMs;
     for (;;) {
@@ -180,13 +179,13 @@ export class Vm {
     }
   }
 
-  async untilRunState(state: string, timeoutMs = 5_000): Promise<Json> {
+  async untilRunState(state: string, timeoutMs = PATIENCE_MS): Promise<Json> {
     await this.waitFor(async () => (await this.runState()) === state, timeoutMs);
     return this.runState();
   }
 
   /** Waits for an event by its text (see SeenEvent); false when it did not arrive. */
-  seen(text: string, timeoutMs = 5_000): Promise<boolean> {
+  seen(text: string, timeoutMs = PATIENCE_MS): Promise<boolean> {
     return this.waitFor(() => this.events.some((event) => event.text === text), timeoutMs);
   }
 
@@ -196,7 +195,7 @@ export class Vm {
   }
 
   /** How the process ended: its code, the name of the signal, or `running`. */
-  async exit(timeoutMs = 5_000): Promise<string | number> {
+  async exit(timeoutMs = PATIENCE_MS): Promise<string | number> {
     await this.waitFor(() => this.#exit !== undefined, timeoutMs);
     return this.#exit ?? "running";
   }
@@ -222,7 +221,10 @@ export class Vm {
     await this.#qmp?.close();
   }
 
-  async waitFor(condition: () => boolean | Promise<boolean>, timeoutMs: number): Promise<boolean> {
+  async waitFor(
+    condition: () => boolean | Promise<boolean>,
+    timeoutMs = PATIENCE_MS,
+  ): Promise<boolean> {
     const deadline = performance.now() + timeoutMs;
     while (!(await condition())) {
       if (performance.now() > deadline) return false;

@@ -155,7 +155,7 @@ function resets(): Dialogue[] {
         await stage.expect("reason", dataOf(vm, "RESET"), byGuest("guest-reset"));
         await stage.expect("run state", vm.runState(), "running");
         await stage.expect("by QMP", vm.ask("system_reset"), "ok");
-        const two = vm.waitFor(() => vm.story().length === 2, 5_000);
+        const two = vm.waitFor(() => vm.story().length === 2);
         await stage.expect("again", two, true);
         const own = { guest: false, reason: "host-qmp-system-reset" };
         await stage.expect("its reason", { ...vm.events[1]?.data } as typeof own, own);
@@ -216,7 +216,7 @@ function diskErrors(): Dialogue[] {
         await vm.untilRunState("io-error");
         await stage.expect("cont", vm.ask("cont"), "ok");
         const isStopped = () => vm.story().filter((text) => text === "STOP").length === 2;
-        await stage.expect("stopped again", vm.waitFor(isStopped, 5_000), true);
+        await stage.expect("stopped again", vm.waitFor(isStopped), true);
         await stage.expect("run state", vm.runState(), "io-error");
         const first = ["BLOCK_IO_ERROR", "STOP", "RESUME"];
         const events = stage.pick({

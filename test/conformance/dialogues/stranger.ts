@@ -127,5 +127,5 @@ async function blocked(stage: Stage, name: string, vm: Vm): Promise<void> {
   const isSilent = async () => {
     return (await vm.ask("query-status", undefined, PATIENCE)) === "no answer";
   };
-  await stage.expect(`${name} blocked`, vm.waitFor(isSilent, 5_000), true);
+  await stage.expect(`${name} blocked`, vm.waitFor(isSilent), true);
 }

@@ -86,7 +86,7 @@ export const successDialogues: Dialogue[] = [
     async play(stage) {
       const pair = await stage.pair({ guest: "busy", parameters: { "max-bandwidth": 50_000_000 } });
       await stage.expect("migrate", pair.migrate(), "ok");
-      await pair.source.waitFor(() => pair.source.passes.count > 1, 5_000);
+      await pair.source.waitFor(() => pair.source.passes.count > 1);
       await stage.expect("first", pair.source.passes.first, stage.pick({ "7.2": 1, "11.1": 2 }));
       await stage.expect("on target", pair.target.passes.count, 0);
     },
