@@ -101,7 +101,7 @@ describeOnEach("a convergence ladder", (subject) => {
 
   it("climbs rung by rung and moves the guest at the limit that it takes", async () => {
     // QEMU judges its throttle once a second: the second rung gives it time to take effect.
-    await climb([throttle, limit(100), limit(60_000), { action: "abort" }]);
+    await climb([throttle, limit(1), limit(60_000), { action: "abort" }]);
     await source.waitFor("migration.rung", LONG_MS);
     // The model compares one pass with what a whole second has sent: it would never throttle here.
     if (!subject.isModel) await isThrottled();
@@ -109,7 +109,7 @@ describeOnEach("a convergence ladder", (subject) => {
     await source.waitFor("migration.source-completed", LONG_MS);
     expect(rungs()).toMatchObject([
       { rung: 1, action: "throttle", reason: expect.stringContaining("4 % less") },
-      { rung: 2, action: "downtime-limit", downtimeLimitMs: 100 },
+      { rung: 2, action: "downtime-limit", downtimeLimitMs: 1 },
       { rung: 3, action: "downtime-limit", downtimeLimitMs: 60_000 },
     ]);
     await hasRun(target, 10);
@@ -138,7 +138,7 @@ describeOnEach("a convergence ladder", (subject) => {
   }, 180_000);
 
   it("a restarted agent continues where it was", async () => {
-    await climb([limit(60), limit(60_000), { action: "abort" }]);
+    await climb([limit(1), limit(60_000), { action: "abort" }]);
     await source.waitFor("migration.rung", LONG_MS);
     source = await source.restart();
     await target.waitFor("migration.target-arrived", LONG_MS);
