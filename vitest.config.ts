@@ -10,7 +10,8 @@ export default defineConfig({
     exclude: [...configDefaults.exclude, ".cache/**", ".sst/**", ...elsewhere],
     testTimeout: 30_000,
     hookTimeout: 30_000,
-    maxWorkers: 2,
+    // Most tests wait for processes: three at a time keep two cores busy.
+    maxWorkers: 3,
     // A test that fails now and then is broken, or shows something that is.
     retry: 0,
     reporters: ["default", new RunReport()],
