@@ -9,8 +9,9 @@ import type { GuestEnd } from "../../core/vm-exit.ts";
 import type { VmState } from "../../core/vm-state.ts";
 import { keys } from "./keys.ts";
 import type { StoredMigration } from "./migration-record.ts";
+import { keptSeconds } from "./retention.ts";
 import { releaseSlot } from "./slots.ts";
-import { transact, updateIf, write } from "./table.ts";
+import { expiresIn, transact, updateIf, write } from "./table.ts";
 
 /** A guest that has arrived, as its host reported it last. */
 export type Arrived = {
@@ -40,7 +41,7 @@ export async function endCompleted(migration: StoredMigration, arrived: Arrived)
   const failed = await transact([
     write.update({
       key: keys.migration(id),
-      update: `SET #status = :completed, #phase = :phase, #phases = :phases, #endState = :endState, #endedAt = :now, #updatedAt = :now, #slots = :released${runs ? ", #runningOn = :target" : ""} REMOVE #failure`,
+      update: `SET #status = :completed, #phase = :phase, #phases = :phases, #endState = :endState, #endedAt = :now, #updatedAt = :now, #slots = :released, #ttl = :ttl${runs ? ", #runningOn = :target" : ""} REMOVE #failure`,
       condition: `#status = :running AND #slots = :held AND ${seen.condition}`,
       values: {
         ":completed": "completed",
@@ -51,6 +52,7 @@ export async function endCompleted(migration: StoredMigration, arrived: Arrived)
         ":now": now,
         ":held": "held",
         ":released": "released",
+        ":ttl": expiresIn(keptSeconds.migration),
         ...(runs ? { ":target": target } : {}),
         ...seen.values,
       },
@@ -140,11 +142,12 @@ export async function endNotCompleted(
   const phase = { name: "end", startedAt: now };
   const at = endStateOf(source, end.vm);
   const runs = end.vm.place === "source" && end.vm.state === "running";
+  const expires = end.vm.place !== "unknown";
   const seen = unchanged(migration, "source");
   const failed = await transact([
     write.update({
       key: keys.migration(id),
-      update: `SET #status = :status, #failure = :failure, #phase = :end, #phases = list_append(#phases, :phase), #endedAt = :now, #updatedAt = :now, #slots = :released${at === undefined ? "" : ", #endState = :endState"}${runs ? ", #runningOn = :source" : ""}`,
+      update: `SET #status = :status, #failure = :failure, #phase = :end, #phases = list_append(#phases, :phase), #endedAt = :now, #updatedAt = :now, #slots = :released${expires ? ", #ttl = :ttl" : ""}${at === undefined ? "" : ", #endState = :endState"}${runs ? ", #runningOn = :source" : ""}`,
       condition: `#status = :running AND ${held ? "#slots = :held" : "attribute_not_exists(#slots)"} AND ${seen.condition}`,
       values: {
         ":status": end.status,
@@ -154,6 +157,7 @@ export async function endNotCompleted(
         ":phase": [phase],
         ":now": now,
         ":released": "released",
+        ...(expires ? { ":ttl": expiresIn(keptSeconds.migration) } : {}),
         ...(held ? { ":held": "held" } : {}),
         ...(at === undefined ? {} : { ":endState": at }),
         ...(runs ? { ":source": source } : {}),
@@ -209,6 +213,24 @@ function vmAfter(migration: StoredMigration, { vm, failure }: NotCompleted, now:
         values: { ":id": id, ":now": now, ":state": "unknown", ":detail": failure.message },
       };
   }
+}
+
+/**
+ * Lets what belongs to the record of an ended migration expire with it: its signals, and its place
+ * among its VM's migrations. Idempotent.
+ */
+export async function expireWithRecord({ id, vm }: StoredMigration): Promise<void> {
+  const ttl = expiresIn(keptSeconds.migration);
+  await Promise.all(
+    [keys.signals(id), keys.vmMigration(vm, id)].map((key) =>
+      updateIf({
+        key,
+        update: "SET #ttl = :ttl",
+        condition: "attribute_exists(pk)",
+        values: { ":ttl": ttl },
+      }),
+    ),
+  );
 }
 
 /** Records the migration that continues after this one has ended. */

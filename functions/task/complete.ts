@@ -4,7 +4,7 @@ import { MigrationId } from "../../core/id.ts";
 import { task } from "../runtime/task.ts";
 import { admitWaiting } from "../service/admit-waiting.ts";
 import { learnLoadTime } from "../service/learn-load-time.ts";
-import { endCompleted } from "../store/migration-ending.ts";
+import { endCompleted, expireWithRecord } from "../store/migration-ending.ts";
 import { readMigration, type StoredMigration } from "../store/migration-record.ts";
 import { recordEnded } from "../store/vms.ts";
 import { exitAtTarget, guestAtTarget } from "./settled-guest.ts";
@@ -51,12 +51,16 @@ function requireArrival({ id, target, arrivedAs, decisions }: StoredMigration): 
   );
 }
 
-/** Learns from the migration, and records the exit of a target that ended since. Idempotent. */
+/**
+ * Learns from the migration, records the exit of a target that ended since, and lets the record's parts
+ * expire. Idempotent.
+ */
 async function recordOutcome(migration: StoredMigration): Promise<void> {
   const { vm, target } = migration;
   const exit = exitAtTarget(migration);
   await Promise.all([
     migration.prediction?.errorMs === undefined ? learnLoadTime(migration) : undefined,
     exit === undefined ? undefined : recordEnded(vm, target, exit),
+    expireWithRecord(migration),
   ]);
 }

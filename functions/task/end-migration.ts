@@ -5,7 +5,7 @@ import { type Failure, isFinal, type MigrationStatus } from "../../core/migratio
 import { task } from "../runtime/task.ts";
 import { admitWaiting } from "../service/admit-waiting.ts";
 import { startSuccessor } from "../service/start-successor.ts";
-import { endNotCompleted } from "../store/migration-ending.ts";
+import { endNotCompleted, expireWithRecord } from "../store/migration-ending.ts";
 import { readMigration, type StoredMigration } from "../store/migration-record.ts";
 import { recordEnded } from "../store/vms.ts";
 import { endingOf } from "./ending.ts";
@@ -50,6 +50,7 @@ export const handler = task(async (event): Promise<EndOutput> => {
     const ending = endingOf(migration, input);
     if (!hasEnded && !(await endNotCompleted(migration, ending))) continue;
     await recordSourceExit(input.migrationId);
+    if (input.action !== "freeze") await expireWithRecord(migration);
     await admitWaiting([migration.source, migration.target]);
     if (input.action === "end") await startSuccessor(migration);
     return hasEnded ? output(migration.status, migration) : output(ending.status, ending);
