@@ -47,21 +47,33 @@ export async function prepareTarget(
   refuseIfPresent(guests, vm);
   const id = migrationOf(command);
   const { sandbox, probe } = await describeBinary(config.qemu, config.stateDir);
-  const { qemu, runDir, resources, migrationAddress: address, tls } = config;
+  const { qemu, runDir, resources, migrationAddress: address, migrationPorts: ports, tls } = config;
   const { definition } = args;
   const hooks = hooksOf(context, { vm, id, epoch, side: "target" });
   await hooks.prepare();
   const onStarting = startLogger(context, vm);
   const process = { qemu, runDir, sandbox, probe, resources, onStarting };
-  const guest = await Guest.start({ vm, definition, ...process, incoming: true });
+  const start = () => Guest.start({ vm, definition, ...process, incoming: true });
+  const guest = await start();
   guests.add(guest);
-  const migration = new TargetMigration({ guest, id, epoch, emit, log, address, tls, hooks });
+  const migration = new TargetMigration({
+    guest,
+    id,
+    epoch,
+    emit,
+    log,
+    address,
+    ports,
+    tls,
+    hooks,
+    replaceGuest: (present) => guests.replace(present, start),
+  });
   guests.setMigrating(vm, migration);
   try {
     return await migration.prepare(args);
   } catch (error) {
     hooks.failed();
-    await guests.end(guest);
+    await guests.end(guests.find(vm) ?? guest);
     throw error;
   }
 }

@@ -47,6 +47,14 @@ export const AgentConfig = z.strictObject({
     )
     .default("127.0.0.1"),
   /**
+   * TCP ports that this host listens on as a target, two for each migration: the stream's and the
+   * handover link's. The default is libvirt's (its qemu.conf, migration_port_min and _max).
+   */
+  migrationPorts: z
+    .strictObject({ min: z.int().min(1).max(65_535), max: z.int().min(1).max(65_535) })
+    .refine(({ min, max }) => max > min, "expected `max` to be greater than `min`")
+    .default({ min: 49_152, max: 49_215 }),
+  /**
    * This host's addresses of resources that guests' definitions name, e.g.
    * `{"gpu0": "/sys/bus/mdev/devices/<uuid>"}` or `{"vf0": "0000:03:00.1"}`.
    */

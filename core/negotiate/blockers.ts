@@ -11,6 +11,7 @@ export function findBlockers(sides: BothSides): Blocker[] {
   return [
     ...stateBlockers(sides),
     ...blockedReasons(sides.source),
+    ...jobBlockers(sides.source),
     ...machineBlockers(sides),
     ...resourceBlockers(sides),
   ];
@@ -62,6 +63,16 @@ function blockedReasons({ blockers }: SourceProbe): Blocker[] {
     field: "source.blockers",
     message: `QEMU refuses to migrate this guest: ${reason}`,
     cure: cureOfBlockedReason(reason),
+  }));
+}
+
+/** QEMU would fail the migration after it has stopped the guest, or end the job. */
+function jobBlockers({ jobs = [] }: SourceProbe): Blocker[] {
+  return jobs.map(({ id, type, status }) => ({
+    code: "block-job",
+    field: "source.jobs",
+    message: `The block job ${id} (${type}) runs on a disk of the guest: ${status}`,
+    cure: `Wait until ${id} has ended, or cancel it (QMP, job-cancel), then migrate again`,
   }));
 }
 

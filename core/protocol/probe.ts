@@ -85,6 +85,17 @@ export const SourceProbe = z.strictObject({
   vfioDevices: z.array(VfioDevice),
   /** `blocked-reasons` of `query-migrate`; with any of them QEMU refuses `migrate`. */
   blockers: z.array(z.string()),
+  /** Block jobs that run (`query-jobs`); absent if an older agent did not probe them. */
+  jobs: z
+    .array(
+      z.strictObject({
+        id: z.string().max(256),
+        type: z.string().max(64),
+        status: z.string().max(64),
+      }),
+    )
+    .max(100)
+    .optional(),
   /** Hooks of this host that need a capability. */
   hooks: z.array(z.enum(["preSwitchover"])).optional(),
   /** Ways in which this side can encrypt the stream. */
