@@ -5,6 +5,7 @@ import { CommandRefusedError } from "../command/command-error.ts";
 import { Guest } from "../guest/guest.ts";
 import { limitToMachine } from "../guest/qemu-probe.ts";
 import { missingResources } from "../guest/resources.ts";
+import { whyNotListening } from "../migrate/link/port-range.ts";
 import { TargetMigration } from "../migrate/target/migration.ts";
 import { tlsKinds } from "../migrate/tls.ts";
 import { describeBinary } from "../probe/binary.ts";
@@ -24,7 +25,10 @@ export async function probeTarget(
   { vm }: Command,
   { definition }: ArgsOf<"target.probe">,
 ): Promise<ResultOf<"target.probe">> {
-  const { probe: qemu } = await describeBinary(config.qemu, config.stateDir);
+  const [{ probe: qemu }, cannotListen] = await Promise.all([
+    describeBinary(config.qemu, config.stateDir),
+    whyNotListening(config.migrationPorts, config.migrationAddress),
+  ]);
   return {
     qemu: limitToMachine(qemu, definition.machine),
     tls: tlsKinds("target", qemu.tlsCredentials, config.tls),
@@ -34,6 +38,7 @@ export async function probeTarget(
     userfaultfd: userfaultfd(),
     linkBytesPerSecond: linkOf(config),
     missingResources: missingResources(definition, config.resources),
+    ...(cannotListen === undefined ? {} : { cannotListen }),
   };
 }
 

@@ -38,6 +38,8 @@ describe("the configuration", () => {
     ["host", undefined, /host: .*expected string.* got nothing/],
     ["apiUrl", "ftp://x", /apiUrl: .*URL.* got "ftp:\/\/x"/],
     ["migrationPorts", { min: 9, max: 9 }, /migrationPorts: expected `max` to be greater/],
+    ["migrationPorts", { min: 0, max: 9 }, /migrationPorts: expected .*`min` at least 1/],
+    ["migrationPorts", { min: 9, max: 0 }, /migrationPorts: expected .*or both 0/],
     ["keyFile", 1, /keyFile: .*expected string.* got 1/],
     ["runDir", `/${"x".repeat(33)}`, /runDir: expected at most 33 bytes/],
     ["runDir", "/a b", /runDir: .*white space/],

@@ -40,6 +40,13 @@ describe("blockers", () => {
       /nightly has ended/,
     ],
     [
+      "a target that cannot listen",
+      { target: { cannotListen: "EADDRNOTAVAIL" } },
+      "cannot-listen",
+      "target.cannotListen",
+      /migrationAddress/,
+    ],
+    [
       "a migration under way",
       { source: { migrationStatus: "active" } },
       "migration-in-progress",

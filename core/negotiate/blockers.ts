@@ -1,4 +1,4 @@
-import type { QemuVersion, SourceProbe } from "../protocol/probe.ts";
+import type { QemuVersion, SourceProbe, TargetProbe } from "../protocol/probe.ts";
 import { isIdleStatus } from "../qemu/migration-status.ts";
 import { mayMove } from "../qemu/run-state.ts";
 import type { Blocker } from "./agreement.ts";
@@ -14,6 +14,7 @@ export function findBlockers(sides: BothSides): Blocker[] {
     ...jobBlockers(sides.source),
     ...machineBlockers(sides),
     ...resourceBlockers(sides),
+    ...listenBlockers(sides.target),
   ];
 }
 
@@ -74,6 +75,14 @@ function jobBlockers({ jobs = [] }: SourceProbe): Blocker[] {
     message: `The block job ${id} (${type}) runs on a disk of the guest: ${status}`,
     cure: `Wait until ${id} has ended, or cancel it (QMP, job-cancel), then migrate again`,
   }));
+}
+
+function listenBlockers({ cannotListen }: TargetProbe): Blocker[] {
+  if (cannotListen === undefined) return [];
+  const code = "cannot-listen";
+  const message = `The target cannot listen for the migration: ${cannotListen}`;
+  const cure = "Correct `migrationAddress` or `migrationPorts` in the target agent's configuration";
+  return [{ code, field: "target.cannotListen", message, cure }];
 }
 
 function resourceBlockers({ source, target, definition }: BothSides): Blocker[] {

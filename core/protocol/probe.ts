@@ -123,5 +123,7 @@ export const TargetProbe = z.strictObject({
   missingResources: z.array(z.string()).default([]),
   /** Ways in which this side can encrypt the stream. */
   tls: z.array(TlsKind).optional(),
+  /** Why it cannot listen for a migration on its address and ports; absent where it can. */
+  cannotListen: z.string().max(500).optional(),
 });
 export type TargetProbe = z.infer<typeof TargetProbe>;

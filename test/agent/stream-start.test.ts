@@ -93,22 +93,6 @@ describeOnEach("the start of a stream that somebody disturbs", (subject) => {
     await pair.hasMoved();
   });
 
-  it("B1: strangers on each port: the target gives up after three attempts, with the reason", async () => {
-    const prepared = await pair.prepare(undefined, undefined, encrypted);
-    const ports = Array.from({ length: 8 }, (_, index) => portOf(prepared) + index);
-    const timer = setInterval(() => {
-      for (const port of ports) {
-        const socket = connect({ port, host: "127.0.0.1", localAddress: "127.0.0.9" });
-        socket.on("error", () => undefined);
-      }
-    }, 100);
-    onTestFinished(() => clearInterval(timer));
-    const failed = await pair.target.waitFor("migration.failed");
-    expect(failed.body).toMatchObject({ code: "stream-not-started" });
-    expect(pair.target.typesOf().filter((type) => type === "migration.restarted")).toHaveLength(3);
-    await pair.hasRun(pair.source);
-  });
-
   it("E4: eight silent connections to the handover port neither end nor hold the start", async () => {
     const prepared = await pair.prepare();
     await beSilent(prepared.handover.port, 8, "127.0.0.1");
@@ -117,5 +101,37 @@ describeOnEach("the start of a stream that somebody disturbs", (subject) => {
     await pair.start({ prepared });
     expect(performance.now() - startedMs).toBeLessThan(5_000);
     await pair.hasMoved();
+  });
+});
+
+describeOnEach("a stream that never gets through", (subject) => {
+  /** An address and a range of its own: strangers on all its ports meet nobody else. */
+  const address = `127.${(process.pid >> 8) & 255}.${process.pid & 255}.${subject.isModel ? 8 : 9}`;
+  const ports = { min: 49_152, max: 49_160 };
+  let pair: Pair;
+  beforeEach(async () => {
+    pair = new Pair(subject, { migrationAddress: address, migrationPorts: ports });
+    await pair.startGuest();
+  });
+  afterEach(() => pair.close());
+
+  it("B1: strangers on each port: the target gives up after three attempts, with the reason", async () => {
+    await pair.prepare(undefined, undefined, encrypted);
+    const strangers: Socket[] = [];
+    const timer = setInterval(() => {
+      for (let port = ports.min; port <= ports.max; port += 1) {
+        const socket = connect({ port, host: address, localAddress: "127.0.0.9" });
+        socket.on("error", () => undefined);
+        strangers.push(socket);
+      }
+    }, 100);
+    onTestFinished(() => {
+      clearInterval(timer);
+      for (const socket of strangers) socket.destroy();
+    });
+    const failed = await pair.target.waitFor("migration.failed");
+    expect(failed.body).toMatchObject({ code: "stream-not-started" });
+    expect(pair.target.typesOf().filter((type) => type === "migration.restarted")).toHaveLength(3);
+    await pair.hasRun(pair.source);
   });
 });

@@ -4,11 +4,8 @@ import type { Guest } from "../../guest/guest.ts";
 import type { Log } from "../../runtime/log.ts";
 import type { HandoverClient } from "../link/handover-client.ts";
 import type { FromTarget } from "../link/watch-message.ts";
-import { SilenceWatch } from "./silence.ts";
 import type { SourceInput } from "./state.ts";
 
-/** QEMU holds its main loop, and with it the guest, from about here on. */
-const SILENT_MS = 1_000;
 /** The target's agent answers a failed start within this. */
 const VERDICT_MS = 3_000;
 /** The start of another QEMU at the target: see the time that a start may take there. */
@@ -33,7 +30,6 @@ type Options = {
  */
 export class StartWatch {
   readonly #options: Options;
-  #silence: SilenceWatch | undefined;
   #state: "starting" | "asking" | "replacing" | "restarting" | "ended" = "starting";
   #timer: NodeJS.Timeout | undefined;
   #heldBack: SourceInput | undefined;
@@ -45,17 +41,7 @@ export class StartWatch {
 
   /** Before `migrate`. */
   starting(migrationUri: string): void {
-    const { guest, link } = this.#options;
-    link.send({ type: "starting", migrationUri });
-    this.#silence?.close();
-    this.#silence = new SilenceWatch({
-      guest,
-      silentAfterMs: SILENT_MS,
-      onSilent: () => {
-        const reason = `The source's QEMU has not answered for ${SILENT_MS} ms`;
-        link.send({ type: "silent", hasFailed: false, reason });
-      },
-    });
+    this.#options.link.send({ type: "starting", migrationUri });
   }
 
   /** True: the input is not to be taken in, since `migrate` may be sent again. */
@@ -65,6 +51,7 @@ export class StartWatch {
       this.close();
       return false;
     }
+    if (input.type === "qmp-silent") this.#onSilent();
     if (!isFailure(input)) return false;
     this.#heldBack = input;
     if (this.#state === "starting") this.#ask(input);
@@ -74,13 +61,17 @@ export class StartWatch {
   /** The stream has begun, or the migration is cancelled: what comes from now on counts. */
   close(): void {
     this.#state = "ended";
-    this.#silence?.close();
     clearTimeout(this.#timer);
+  }
+
+  /** QEMU holds its main loop, and with it the guest. */
+  #onSilent(): void {
+    const reason = "The source's QEMU does not answer";
+    this.#options.link.send({ type: "silent", hasFailed: false, reason });
   }
 
   #ask(input: SourceInput): void {
     this.#state = "asking";
-    this.#silence?.close();
     const reason = `The source's \`migrate\` has failed before the stream began (${input.type})`;
     this.#options.link.send({ type: "silent", hasFailed: true, reason });
     this.#giveUpAfter(VERDICT_MS);

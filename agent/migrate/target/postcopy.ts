@@ -3,7 +3,7 @@ import { isPostcopyStatus, isUnloadedStatus } from "../../../core/qemu/migration
 import type { QmpClient } from "../../../qmp/client.ts";
 import { QmpCommandError } from "../../../qmp/error.ts";
 import { CommandRefusedError } from "../../command/command-error.ts";
-import { listenInRange, type PortRange } from "../link/port-range.ts";
+import { freePorts, hostPart, type PortRange } from "../link/port-range.ts";
 
 /** The devices' state comes in one package before the guest may run. */
 const PACKAGE_MS = 30_000;
@@ -48,7 +48,7 @@ export async function listenAgain(
   const deadline = performance.now() + PAUSE_MS;
   let isPaused = false;
   for (;;) {
-    const port = await listenInRange(ports, address, async (free) => free);
+    const [port = 0] = await freePorts(ports, address, 1);
     const refused = await attempt(qmp, { "migrate-recover": `tcp:${hostPart(address)}:${port}` });
     if (refused === undefined) return port;
     const leftMs = deadline - performance.now();
@@ -65,10 +65,6 @@ export async function listenAgain(
 }
 
 /** QEMU wants IPv6 addresses in brackets. */
-export function hostPart(address: string): string {
-  return address.includes(":") ? `[${address}]` : address;
-}
-
 /** The error with which QEMU refuses the command; undefined when it does not. */
 async function attempt(
   qmp: QmpClient,

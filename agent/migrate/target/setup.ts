@@ -7,11 +7,10 @@ import { CommandRefusedError } from "../../command/command-error.ts";
 import type { Guest } from "../../guest/guest.ts";
 import type { Log } from "../../runtime/log.ts";
 import { addHoldNode } from "../hold-node.ts";
-import { listenInRange, type PortRange } from "../link/port-range.ts";
+import { hostPart, incomingUri, type PortRange } from "../link/port-range.ts";
 import { applySettings } from "../settings.ts";
 import type { TlsCredentials } from "../tls.ts";
 import { tracePending } from "./pending-watch.ts";
-import { hostPart } from "./postcopy.ts";
 
 const REASON_MAX = 500;
 
@@ -42,9 +41,7 @@ export async function setUpTarget(
   ]);
   // A target that does not exit reports why it failed; the cloud has it ended.
   const rest = exitOnError ? { "exit-on-error": false } : {};
-  await listenInRange(ports, address, (port) =>
-    qmp.execute("migrate-incoming", { uri: `tcp:${hostPart(address)}:${port}`, ...rest }),
-  );
+  await qmp.execute("migrate-incoming", { uri: incomingUri(ports, address), ...rest });
   return { migrationUri: toUri(await qmp.execute("query-migrate"), address), givenUp };
 }
 
