@@ -78,6 +78,8 @@ export async function prepareTarget(
     return await migration.prepare(args);
   } catch (error) {
     hooks.failed();
+    // The error is the answer: the end of the process that follows is no failure of its own.
+    migration.close();
     await guests.end(guests.find(vm) ?? guest);
     throw error;
   }

@@ -79,10 +79,14 @@ function jobBlockers({ jobs = [] }: SourceProbe): Blocker[] {
 
 function listenBlockers({ cannotListen }: TargetProbe): Blocker[] {
   if (cannotListen === undefined) return [];
-  const code = "cannot-listen";
-  const message = `The target cannot listen for the migration: ${cannotListen}`;
-  const cure = "Correct `migrationAddress` or `migrationPorts` in the target agent's configuration";
-  return [{ code, field: "target.cannotListen", message, cure }];
+  return [
+    {
+      code: "cannot-listen",
+      field: "target.cannotListen",
+      message: `The target cannot listen for the migration: ${cannotListen}`,
+      cure: "Correct `migrationAddress` or `migrationPorts` in the target agent's configuration",
+    },
+  ];
 }
 
 function resourceBlockers({ source, target, definition }: BothSides): Blocker[] {

@@ -7,6 +7,7 @@ const Reason = z.string().max(500);
  *
  *   source → target  starting       the source sends `migrate` now
  *   source → target  silent         no stream: its QEMU does not answer, or its `migrate` has failed
+ *   target → source  streaming      the stream has begun
  *   target → source  replacing      the target's QEMU is being replaced
  *   target → source  replaced       another one listens at `migrationUri`
  *   target → source  not-replaced   the target's QEMU stays as it is
@@ -15,6 +16,7 @@ const Reason = z.string().max(500);
 export const watchMessages = [
   z.strictObject({ type: z.literal("starting"), migrationUri: z.string().max(200) }),
   z.strictObject({ type: z.literal("silent"), hasFailed: z.boolean(), reason: Reason }),
+  z.strictObject({ type: z.literal("streaming") }),
   z.strictObject({ type: z.literal("replacing"), reason: Reason }),
   z.strictObject({
     type: z.literal("replaced"),
@@ -28,12 +30,15 @@ export const watchMessages = [
 
 type WatchMessage = z.infer<(typeof watchMessages)[number]>;
 export type FromSource = Extract<WatchMessage, { type: "starting" | "silent" }>;
-export type FromTarget = Extract<WatchMessage, { type: "replacing" | "replaced" | "not-replaced" }>;
+export type FromTarget = Extract<
+  WatchMessage,
+  { type: "streaming" | "replacing" | "replaced" | "not-replaced" }
+>;
 
 export function isFromSource(message: { type: string }): message is FromSource {
   return message.type === "starting" || message.type === "silent";
 }
 
 export function isFromTarget(message: { type: string }): message is FromTarget {
-  return ["replacing", "replaced", "not-replaced"].includes(message.type);
+  return ["streaming", "replacing", "replaced", "not-replaced"].includes(message.type);
 }

@@ -79,7 +79,9 @@ export class StartWatch {
 
   #onMessage(message: FromTarget): void {
     if (this.#state === "ended" || this.#state === "restarting") return;
-    if (message.type === "replaced") {
+    if (message.type === "streaming") {
+      this.close();
+    } else if (message.type === "replaced") {
       void this.#restart(message.migrationUri);
     } else if (message.type === "replacing") {
       this.#state = "replacing";
@@ -146,12 +148,11 @@ export class StartWatch {
   }
 }
 
-/** Bytes have been sent, or the guest was stopped for the switchover. */
+/**
+ * The guest was stopped for the switchover. Bytes that were sent prove nothing: they may wait in the
+ * kernel for a target that is frozen.
+ */
 function hasBegun(input: SourceInput): boolean {
-  if (input.type === "figures") {
-    const { status, ramTransferredBytes = 0 } = input.progress;
-    return !isOver(status) && status !== "setup" && ramTransferredBytes > 0;
-  }
   if (input.type === "status") {
     return ["completed", "pre-switchover", "device", "postcopy-active"].includes(input.status);
   }

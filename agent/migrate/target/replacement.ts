@@ -57,6 +57,7 @@ export class Replacement {
       guest,
       port: Number(migrationUri.split(":").at(-1)),
       sources: this.#options.sources,
+      onStream: () => this.#options.send({ type: "streaming" }),
       onTrouble: (reason) => void this.#replace(reason),
     });
   }

@@ -73,6 +73,8 @@ type Options = {
   port: number;
   /** Addresses of the source, as far as they are known by now. */
   sources: () => string[];
+  /** Called once: the stream has begun. */
+  onStream: () => void;
   /** Called once; the watch has ended then. */
   onTrouble: (reason: string) => void;
 };
@@ -150,6 +152,7 @@ export class StreamWatch {
     if (verdict.type !== "streaming") return;
     this.#state = "streaming";
     this.close();
+    this.#options.onStream();
   }
 
   /** One question at a time: a QEMU that hangs is not given more of them. */
