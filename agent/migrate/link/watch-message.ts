@@ -5,8 +5,9 @@ const Reason = z.string().max(500);
 /**
  * What the two agents report to each other over the handover link, besides the handover itself:
  *
- *   source → target  starting       the source sends `migrate` now
+ *   source → target  starting       the source sends `migrate` next
  *   source → target  silent         no stream: its QEMU does not answer, or its `migrate` has failed
+ *   target → source  clear          nobody is connected to the port of the stream
  *   target → source  streaming      the stream has begun
  *   target → source  replacing      the target's QEMU is being replaced
  *   target → source  replaced       another one listens at `migrationUri`
@@ -16,6 +17,7 @@ const Reason = z.string().max(500);
 export const watchMessages = [
   z.strictObject({ type: z.literal("starting"), migrationUri: z.string().max(200) }),
   z.strictObject({ type: z.literal("silent"), hasFailed: z.boolean(), reason: Reason }),
+  z.strictObject({ type: z.literal("clear") }),
   z.strictObject({ type: z.literal("streaming") }),
   z.strictObject({ type: z.literal("replacing"), reason: Reason }),
   z.strictObject({
@@ -32,7 +34,7 @@ type WatchMessage = z.infer<(typeof watchMessages)[number]>;
 export type FromSource = Extract<WatchMessage, { type: "starting" | "silent" }>;
 export type FromTarget = Extract<
   WatchMessage,
-  { type: "streaming" | "replacing" | "replaced" | "not-replaced" }
+  { type: "clear" | "streaming" | "replacing" | "replaced" | "not-replaced" }
 >;
 
 export function isFromSource(message: { type: string }): message is FromSource {
@@ -40,5 +42,5 @@ export function isFromSource(message: { type: string }): message is FromSource {
 }
 
 export function isFromTarget(message: { type: string }): message is FromTarget {
-  return ["streaming", "replacing", "replaced", "not-replaced"].includes(message.type);
+  return ["clear", "streaming", "replacing", "replaced", "not-replaced"].includes(message.type);
 }

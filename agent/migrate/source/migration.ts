@@ -101,8 +101,8 @@ export class SourceMigration {
   async start(args: ArgsOf<"source.start">): Promise<void> {
     try {
       await this.#setUp(args);
-      this.#startWatch?.starting(args.migrationUri);
-      await this.#guest.qmp.execute("migrate", { uri: args.migrationUri });
+      const uri = (await this.#startWatch?.clear(args.migrationUri)) ?? args.migrationUri;
+      await this.#guest.qmp.execute("migrate", { uri });
     } catch (error) {
       if (mayHaveStarted(error)) this.#observer.startClock();
       else await this.#apply({ type: "not-started" });

@@ -1,11 +1,14 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { isFinalStatus, UNTOUCHED_STATUS } from "../../../core/qemu/migration-status.ts";
+import { CommandRefusedError } from "../../command/command-error.ts";
 import type { Guest } from "../../guest/guest.ts";
 import type { Log } from "../../runtime/log.ts";
 import type { HandoverClient } from "../link/handover-client.ts";
 import type { FromTarget } from "../link/watch-message.ts";
 import type { SourceInput } from "./state.ts";
 
+/** Without the target's answer by then `migrate` is sent all the same. */
+const CLEAR_MS = 1_000;
 /** The target's agent answers a failed start within this. */
 const VERDICT_MS = 3_000;
 /** The start of another QEMU at the target: see the time that a start may take there. */
@@ -24,13 +27,16 @@ type Options = {
 };
 
 /**
- * Watches the source from `migrate` until the stream has begun. When QEMU falls silent or its
+ * Watches the source from before `migrate` until the stream has begun. First the target's agent looks
+ * whether anybody is connected to its port already, which must be a stranger. When QEMU falls silent or its
  * `migrate` fails, the target's agent is asked whether its QEMU is the cause; if it replaces it,
  * `migrate` is sent again, to the new address. A failure of the first `migrate` is held back so long.
  */
 export class StartWatch {
   readonly #options: Options;
-  #state: "starting" | "asking" | "replacing" | "restarting" | "ended" = "starting";
+  #state: "clearing" | "starting" | "asking" | "replacing" | "restarting" | "ended" = "clearing";
+  #uri = "";
+  #onClear: () => void = () => undefined;
   #timer: NodeJS.Timeout | undefined;
   #heldBack: SourceInput | undefined;
 
@@ -39,9 +45,41 @@ export class StartWatch {
     options.link.onWatch = (message) => this.#onMessage(message);
   }
 
-  /** Before `migrate`. */
-  starting(migrationUri: string): void {
+  /**
+   * Waits until nobody else is connected to the target's port.
+   *
+   * @returns the address for `migrate`
+   * @throws CommandRefusedError when the watch is closed meanwhile
+   */
+  async clear(migrationUri: string): Promise<string> {
+    const uri = await this.#waitUntilClear(migrationUri);
+    this.#state = "starting";
+    return uri;
+  }
+
+  async #waitUntilClear(migrationUri: string): Promise<string> {
+    this.#state = "clearing";
+    const isClear = new Promise<void>((resolve) => {
+      this.#onClear = resolve;
+    });
+    this.#announce(migrationUri);
+    await isClear;
+    clearTimeout(this.#timer);
+    if (this.#hasEnded()) {
+      throw new CommandRefusedError("refused", "The migration has ended before its start");
+    }
+    return this.#uri;
+  }
+
+  #announce(migrationUri: string): void {
+    this.#uri = migrationUri;
     this.#options.link.send({ type: "starting", migrationUri });
+    this.#clearAfter(CLEAR_MS);
+  }
+
+  #clearAfter(ms: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#onClear(), ms);
   }
 
   /** True: the input is not to be taken in, since `migrate` may be sent again. */
@@ -62,6 +100,7 @@ export class StartWatch {
   close(): void {
     this.#state = "ended";
     clearTimeout(this.#timer);
+    this.#onClear();
   }
 
   /** QEMU holds its main loop, and with it the guest. */
@@ -81,8 +120,13 @@ export class StartWatch {
     if (this.#state === "ended" || this.#state === "restarting") return;
     if (message.type === "streaming") {
       this.close();
+    } else if (this.#state === "clearing") {
+      this.#onCleared(message);
     } else if (message.type === "replaced") {
-      void this.#restart(message.migrationUri);
+      // The newest message comes again on each new link.
+      if (message.migrationUri !== this.#uri) void this.#restart(message.migrationUri);
+    } else if (message.type === "clear") {
+      return;
     } else if (message.type === "replacing") {
       this.#state = "replacing";
       this.#giveUpAfter(REPLACEMENT_MS);
@@ -94,6 +138,12 @@ export class StartWatch {
     }
   }
 
+  #onCleared(message: FromTarget): void {
+    if (message.type === "replaced") this.#announce(message.migrationUri);
+    else if (message.type === "replacing") this.#clearAfter(REPLACEMENT_MS);
+    else this.#onClear();
+  }
+
   async #restart(migrationUri: string): Promise<void> {
     const { guest, log } = this.#options;
     this.#state = "restarting";
@@ -101,10 +151,11 @@ export class StartWatch {
     try {
       await this.#waitUntilFailed();
       if (this.#hasEnded()) return;
-      this.#state = "starting";
+      const uri = await this.#waitUntilClear(migrationUri);
+      await guest.qmp.execute("migrate", { uri });
+      // Not before: figures that were read until here have the first one's end.
       this.#heldBack = undefined;
-      this.starting(migrationUri);
-      await guest.qmp.execute("migrate", { uri: migrationUri });
+      if (!this.#hasEnded()) this.#state = "starting";
     } catch (error) {
       log.error({ error }, "`migrate` cannot be sent again");
       this.#heldBack ??= { type: "status", status: "failed", atMs: Date.now() };

@@ -71,7 +71,7 @@ export class Replacement {
     const { migrationUri } = message;
     const isStale = this.#attempts > 0 && migrationUri !== this.#uri;
     if (isStale) this.#reportReplaced("The target's QEMU was replaced before");
-    else this.#watch?.starting();
+    else if (this.#watch?.starting()) this.#options.send({ type: "clear" });
   }
 
   /** QEMU reports that the incoming migration has failed. True: a stranger has caused it. */

@@ -54,8 +54,8 @@ export function judgeStream(facts: StreamFacts): StreamVerdict {
 }
 
 /**
- * Before the source's `migrate` every peer is a stranger, whatever its address is. It counts when it
- * is there twice: the source's own connection may come a moment before its report.
+ * Before the source's report every peer is a stranger, whatever its address is. It counts when it is
+ * there twice: the report may have been lost with the link.
  */
 function findStranger(facts: StreamFacts): string | undefined {
   const { startingAtMs, peers, peersBefore, sources } = facts;
@@ -100,9 +100,18 @@ export class StreamWatch {
     return this.#state === "streaming";
   }
 
-  /** The source's agent has reported that it sends `migrate`. */
-  starting(): void {
+  /**
+   * The source's agent sends `migrate` next: whoever is connected now is a stranger, whatever its
+   * address is. True: nobody is.
+   */
+  starting(): boolean {
+    const [stranger] = this.#startingAtMs === undefined ? connectedPeers(this.#options.port) : [];
+    if (stranger !== undefined) {
+      this.fail(`A stranger, ${stranger}, is connected to the port of the stream`);
+      return false;
+    }
     this.#startingAtMs ??= performance.now();
+    return true;
   }
 
   /** QEMU's event MIGRATION: a stream that begins is not to be taken for silence. */
