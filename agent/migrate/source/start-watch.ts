@@ -28,7 +28,7 @@ type Options = {
 
 /**
  * Watches the source from before `migrate` until the stream has begun. First the target's agent looks
- * whether anybody is connected to its port already, which must be a stranger. When QEMU falls silent or its
+ * whether anybody is connected to its port already: that is a stranger. When QEMU falls silent or its
  * `migrate` fails, the target's agent is asked whether its QEMU is the cause; if it replaces it,
  * `migrate` is sent again, to the new address. A failure of the first `migrate` is held back so long.
  */
