@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { VmId } from "../../core/id.ts";
 import { CommandRefusedError } from "../command/command-error.ts";
 import type { Log } from "../runtime/log.ts";
-import { isAlive } from "../runtime/process.ts";
+import { isAlive, sendSignal } from "../runtime/process.ts";
 import { type Exited, ExitedGuests } from "./exited.ts";
 import { Guest } from "./guest.ts";
 import { hasManifest, listManifests, type Manifest, readManifests } from "./manifest.ts";
@@ -153,6 +153,34 @@ export class Guests {
     }
     this.#remove(guest);
     this.#ending.delete(guest);
+  }
+
+  /**
+   * Kills a guest's process, which must never have run the guest, and starts another one in its
+   * place. The migration that the guest is in goes on.
+   *
+   * @throws what `start` throws, and CommandRefusedError: then the VM has no process here
+   */
+  async replace(guest: Guest, start: () => Promise<Guest>): Promise<Guest> {
+    const { vm } = guest;
+    this.#ending.add(guest);
+    try {
+      sendSignal(guest.manifest, "SIGKILL");
+      await guest.end();
+      const next = await start();
+      if (this.#guests.get(vm) === guest) {
+        this.add(next);
+        return next;
+      }
+      await next.end();
+      throw new CommandRefusedError("refused", `The guest ${vm} was ended while it was replaced`);
+    } catch (error) {
+      this.#ending.delete(guest);
+      if (!guest.isAlive) void this.#onEnded(guest);
+      throw error;
+    } finally {
+      this.#ending.delete(guest);
+    }
   }
 
   /** A guest of this host is in a migration. */

@@ -66,6 +66,7 @@ export const ManifestFields = z.strictObject({
       downtimeLimitMs: z.number().optional(),
       linkBytesPerSecond: z.number().optional(),
       deadlineAtMs: z.number().optional(),
+      silenceMs: z.number().optional(),
       /** The ladder for a stalled migration, and how many of its rungs were climbed. */
       ladder: z.strictObject({ climb: Climb, climbed: z.int().nonnegative() }).optional(),
       /** Postcopy was requested (source), or the guest runs in it (target). */

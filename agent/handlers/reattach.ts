@@ -29,7 +29,11 @@ async function reattachMigration(context: Context, guest: Guest): Promise<void> 
   const migration =
     memory.side === "source"
       ? new SourceMigration({ ...options, progressIntervalMs: config.progressIntervalMs })
-      : new TargetMigration({ ...options, address: config.migrationAddress });
+      : new TargetMigration({
+          ...options,
+          address: config.migrationAddress,
+          ports: config.migrationPorts,
+        });
   context.guests.setMigrating(guest.vm, migration);
   log.info({ vm: guest.vm, migrationId: memory.id, side: memory.side }, "migration reattached");
   await migration.reattach().catch((error: unknown) => {

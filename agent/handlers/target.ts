@@ -5,6 +5,7 @@ import { CommandRefusedError } from "../command/command-error.ts";
 import { Guest } from "../guest/guest.ts";
 import { limitToMachine } from "../guest/qemu-probe.ts";
 import { missingResources } from "../guest/resources.ts";
+import { whyNotListening } from "../migrate/link/port-range.ts";
 import { TargetMigration } from "../migrate/target/migration.ts";
 import { tlsKinds } from "../migrate/tls.ts";
 import { describeBinary } from "../probe/binary.ts";
@@ -24,7 +25,10 @@ export async function probeTarget(
   { vm }: Command,
   { definition }: ArgsOf<"target.probe">,
 ): Promise<ResultOf<"target.probe">> {
-  const { probe: qemu } = await describeBinary(config.qemu, config.stateDir);
+  const [{ probe: qemu }, cannotListen] = await Promise.all([
+    describeBinary(config.qemu, config.stateDir),
+    whyNotListening(config.migrationPorts, config.migrationAddress),
+  ]);
   return {
     qemu: limitToMachine(qemu, definition.machine),
     tls: tlsKinds("target", qemu.tlsCredentials, config.tls),
@@ -34,6 +38,7 @@ export async function probeTarget(
     userfaultfd: userfaultfd(),
     linkBytesPerSecond: linkOf(config),
     missingResources: missingResources(definition, config.resources),
+    ...(cannotListen === undefined ? {} : { cannotListen }),
   };
 }
 
@@ -47,21 +52,35 @@ export async function prepareTarget(
   refuseIfPresent(guests, vm);
   const id = migrationOf(command);
   const { sandbox, probe } = await describeBinary(config.qemu, config.stateDir);
-  const { qemu, runDir, resources, migrationAddress: address, tls } = config;
+  const { qemu, runDir, resources, migrationAddress: address, migrationPorts: ports, tls } = config;
   const { definition } = args;
   const hooks = hooksOf(context, { vm, id, epoch, side: "target" });
   await hooks.prepare();
   const onStarting = startLogger(context, vm);
   const process = { qemu, runDir, sandbox, probe, resources, onStarting };
-  const guest = await Guest.start({ vm, definition, ...process, incoming: true });
+  const start = () => Guest.start({ vm, definition, ...process, incoming: true });
+  const guest = await start();
   guests.add(guest);
-  const migration = new TargetMigration({ guest, id, epoch, emit, log, address, tls, hooks });
+  const migration = new TargetMigration({
+    guest,
+    id,
+    epoch,
+    emit,
+    log,
+    address,
+    ports,
+    tls,
+    hooks,
+    replaceGuest: (present) => guests.replace(present, start),
+  });
   guests.setMigrating(vm, migration);
   try {
     return await migration.prepare(args);
   } catch (error) {
     hooks.failed();
-    await guests.end(guest);
+    // The error is the answer: the end of the process that follows is no failure of its own.
+    migration.close();
+    await guests.end(guests.find(vm) ?? guest);
     throw error;
   }
 }

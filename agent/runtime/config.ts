@@ -47,6 +47,18 @@ export const AgentConfig = z.strictObject({
     )
     .default("127.0.0.1"),
   /**
+   * TCP ports that this host listens on as a target, two for each migration: the stream's and the
+   * handover link's. Both 0: any free port. The default is libvirt's (its qemu.conf,
+   * migration_port_min and _max).
+   */
+  migrationPorts: z
+    .strictObject({ min: z.int().min(0).max(65_535), max: z.int().min(0).max(65_535) })
+    .refine(
+      ({ min, max }) => (min > 0 && max > min) || (min === 0 && max === 0),
+      "expected `max` to be greater than `min` and `min` at least 1, or both 0",
+    )
+    .default({ min: 49_152, max: 49_215 }),
+  /**
    * This host's addresses of resources that guests' definitions name, e.g.
    * `{"gpu0": "/sys/bus/mdev/devices/<uuid>"}` or `{"vf0": "0000:03:00.1"}`.
    */

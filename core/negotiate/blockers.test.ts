@@ -33,6 +33,20 @@ describe("blockers", () => {
       /leaves the run state/,
     ],
     [
+      "C3: a block job that runs",
+      { source: { jobs: [{ id: "nightly", type: "backup", status: "running" }] } },
+      "block-job",
+      "source.jobs",
+      /nightly has ended/,
+    ],
+    [
+      "a target that cannot listen",
+      { target: { cannotListen: "EADDRNOTAVAIL" } },
+      "cannot-listen",
+      "target.cannotListen",
+      /migrationAddress/,
+    ],
+    [
       "a migration under way",
       { source: { migrationStatus: "active" } },
       "migration-in-progress",

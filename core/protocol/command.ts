@@ -79,6 +79,8 @@ export const verbs = {
       ackExpected: z.boolean(),
       /** Without STOP by then the agent cancels by itself; ms after `migrate`. */
       precopyDeadlineMs: z.int().positive(),
+      /** Without a byte of the stream for so long the agent cancels, ms. */
+      silenceMs: z.int().positive().optional(),
       /** The agent climbs these rungs by itself when the migration does not converge. */
       climb: Climb.optional(),
       /** The link's bandwidth, B/s: QEMU is set to it after the first pass over RAM. */

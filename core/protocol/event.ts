@@ -51,6 +51,7 @@ export const FAILURE_CODES = [
   "stream-silent",
   "target-host-silent",
 ] as const;
+export type FailureCode = (typeof FAILURE_CODES)[number];
 
 const migrationEvent = { migrationId: MigrationId, vm: VmId, epoch: z.int().nonnegative() };
 

@@ -1,7 +1,8 @@
 import { ClimbedRung } from "../../core/convergence/ladder.ts";
 import type { HostId } from "../../core/id.ts";
+import { cureOf } from "../../core/migration/failures.ts";
 import type { Failure } from "../../core/migration/migration.ts";
-import type { AgentEvent, EventBody } from "../../core/protocol/event.ts";
+import type { AgentEvent, EventBody, FailureCode } from "../../core/protocol/event.ts";
 import { permitHeldSource } from "../service/permit-switchover.ts";
 import {
   changeByEvents,
@@ -126,8 +127,8 @@ async function actOn(body: MigrationBody, outcome: Outcome, pending: PendingWrit
     }
     case "migration.failed":
       // Before the interrupt: the end reports the first failure that was recorded.
-      if (body.code === "no-convergence") {
-        await recordFailure(id, noConvergence(body.errorDescription));
+      if (body.code !== undefined) {
+        await recordFailure(id, endedByAgent(body.code, body.errorDescription));
       }
       await pending.write();
       return interrupt(id, { kind: "failed", at: outcome.at, detail: failureText(body) });
@@ -244,14 +245,11 @@ function failureText({
   return `${side}: ${what}`;
 }
 
-function noConvergence(message: string): Failure {
-  return {
-    code: "no-convergence",
-    message,
-    state: "the guest runs on at the source",
-    cure: "allow a longer downtime (another ladder, downtimeLimitMs), give the move more bandwidth, or try again when the guest is less busy",
-    phase: "precopy",
-  };
+/** Both sides are observed next, and the end states what was found. */
+function endedByAgent(code: FailureCode, message: string): Failure {
+  const phase = code === "target-host-silent" ? "switchover" : "precopy";
+  const state = "the agent has ended the move; both sides are observed";
+  return { code, message, state, cure: cureOf(code), phase };
 }
 
 function detailOf(body: Exclude<MigrationBody, { type: "migration.progress" }>) {

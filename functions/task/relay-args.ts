@@ -1,5 +1,6 @@
 import { StaleMigration } from "../../core/errors.ts";
 import type { Agreement } from "../../core/negotiate/agreement.ts";
+import { optionalCapabilities } from "../../core/negotiate/given-up.ts";
 import { climbOf } from "../../core/negotiate/ladder-plan.ts";
 import type { ArgsOf, Verb } from "../../core/protocol/command.ts";
 import type { StoredMigration } from "../store/migration-record.ts";
@@ -18,6 +19,7 @@ const builders: Builders = {
       definition: { ...migration.definition, machine: agreement.machineType },
       settings: agreement.target,
       handoverKey: secret(migration, handoverKey),
+      optionalCapabilities: optionalCapabilities(agreement, migration.policy),
       ...tlsOf(agreement),
     };
   },
@@ -30,6 +32,7 @@ const builders: Builders = {
       ackExpected: agreement.ackMode !== "none",
       ...tlsOf(agreement),
       precopyDeadlineMs: sourceDeadlineMs(migration),
+      silenceMs: migration.policy.convergence.stall.silenceMs,
       ...gateOf(migration),
       ...linkOf(migration),
       ...ladderOf(migration, agreement),

@@ -2,7 +2,9 @@ import { connect as connectTcp, createServer, type Server, type Socket } from "n
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { MigrationId } from "../../../core/id.ts";
-import { type HandoverAnswer, HandoverClient, HandoverServer } from "./handover.ts";
+import { HandoverClient } from "./handover-client.ts";
+import type { HandoverAnswer } from "./handover-protocol.ts";
+import { HandoverServer } from "./handover-server.ts";
 
 const migrationId = MigrationId.parse("mig_01ARZ3NDEKTSV4RRFFQ69G5FAV");
 const otherId = MigrationId.parse("mig_01ARZ3NDEKTSV4RRFFQ69G5FAW");

@@ -56,7 +56,7 @@ export async function setUpSource(
   { parameters: before, capabilities }: Before,
   log: Log,
 ): Promise<void> {
-  const { ackExpected, linkBytesPerSecond, gate, climb, tls } = args;
+  const { ackExpected, linkBytesPerSecond, gate, climb, tls, silenceMs } = args;
   const [{ status: runStateBefore }, logOffset] = await Promise.all([
     guest.qmp.execute("query-status"),
     ackExpected ? traceAck(guest, log) : undefined,
@@ -81,6 +81,7 @@ export async function setUpSource(
       downtimeLimitMs: typeof limit === "number" ? limit : DOWNTIME_LIMIT_MS,
       deadlineAtMs: Date.now() + args.precopyDeadlineMs,
       ...(linkBytesPerSecond === undefined ? {} : { linkBytesPerSecond }),
+      ...(silenceMs === undefined ? {} : { silenceMs }),
       ...(gate ? { gate } : {}),
       ...(climb ? { ladder: { climb, climbed: 0 } } : {}),
       ...(tls ? { tls } : {}),
