@@ -5,6 +5,7 @@ import { Guest } from "../guest/guest.ts";
 import { describeBinary } from "../probe/binary.ts";
 import { machineType } from "../probe/guest.ts";
 import { waitForEnd } from "../runtime/process.ts";
+import { readFixed } from "../twin/read.ts";
 import { type Context, isUnderWay, refuseIfPresent, startLogger } from "./context.ts";
 
 const POWERDOWN_MS = 90_000;
@@ -58,7 +59,7 @@ async function finishDefinition(guest: Guest): Promise<ResultOf<"guest.start">> 
   const machine = await machineType(guest.qmp);
   guest.note({ definition: { ...guest.manifest.definition, machine } });
   // Probed now, so that the first migration need not wait for it.
-  await Promise.all([guest.probe(), guest.runState.refresh()]);
+  await Promise.all([guest.probe(), guest.runState.refresh(), readFixed(guest)]);
   const { definition, pid } = guest.manifest;
   const { current } = guest.runState;
   return { definition, pid, ...(current === undefined ? {} : { runState: current }) };

@@ -55,7 +55,17 @@ export async function prepareTarget(
   const process = { qemu, runDir, sandbox, probe, resources, onStarting };
   const guest = await Guest.start({ vm, definition, ...process, incoming: true });
   guests.add(guest);
-  const migration = new TargetMigration({ guest, id, epoch, emit, log, address, tls, hooks });
+  const migration = new TargetMigration({
+    guest,
+    id,
+    epoch,
+    emit,
+    log,
+    address,
+    tls,
+    hooks,
+    resources,
+  });
   guests.setMigrating(vm, migration);
   try {
     return await migration.prepare(args);

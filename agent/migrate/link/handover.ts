@@ -1,56 +1,33 @@
 import { createHash, timingSafeEqual } from "node:crypto";
-import { createInterface } from "node:readline";
 import { connect, createServer, type PSKCallbackNegotation, type TLSSocket } from "node:tls";
-import { z } from "zod";
-import { MigrationId } from "../../../core/id.ts";
+import type { MigrationId } from "../../../core/id.ts";
+import type { Reading } from "../../../core/twin/reading.ts";
 import { CommandRefusedError } from "../../command/command-error.ts";
-
-/** In UTF-8 and JSON at most six bytes each: the line stays below its limit. */
-const MESSAGE_CHARACTERS_MAX = 500;
-const RunState = z.string().min(1).max(64);
+import {
+  ANSWER_BYTES_MAX,
+  type HandedOver,
+  type HandoverAnswer,
+  LINE_BYTES_MAX,
+  MESSAGE_CHARACTERS_MAX,
+  type Message,
+  readMessages,
+  refused,
+  send,
+} from "./messages.ts";
+import { packReading, type ReadKind, unpackReading } from "./reading.ts";
 
 /**
  * The handover link: the two agents of one migration, directly connected on the migration network, so
  * that the target's `cont` follows the source's `completed` within a millisecond and without the
  * cloud. Mutual authentication by a secret of this migration (TLS 1.2 with a pre-shared key, RFC
- * 4279; ECDHE for forward secrecy). JSON lines; run states are those of query-status:
- *
- *   source → target  {"type":"hello","migrationId"}    first line; any other migration's ends the link
- *   source → target  {"type":"completed","runState"}   QEMU has completed: the guest is the target's
- *   source → target  {"type":"postcopy","runState"}    the guest is the target's, its memory follows
- *   target → source  {"type":"arrived","runState"}     the guest was seen in the run state in which it
- *                                                      left the source
- *   target → source  {"type":"refused","message","final"}  QEMU refused to run the guest, or it was not
- *                                                      seen; `final`: the target tries no more by itself
- *
- * The source repeats its last message on each new connection and is answered again. A broken link is no
- * failure: the source connects again; without it the target stays paused and the cloud decides. The
- * link stays after the answer, until the source is discarded or resumed.
+ * 4279; ECDHE for forward secrecy). messages.ts has what is said on it.
  */
-const Message = z.discriminatedUnion("type", [
-  z.strictObject({ type: z.literal("hello"), migrationId: MigrationId }),
-  z.strictObject({ type: z.literal("completed"), runState: RunState }),
-  z.strictObject({ type: z.literal("postcopy"), runState: RunState }),
-  z.strictObject({ type: z.literal("arrived"), runState: RunState }),
-  z.strictObject({
-    type: z.literal("refused"),
-    message: z.string().max(MESSAGE_CHARACTERS_MAX),
-    final: z.boolean(),
-  }),
-]);
-type Message = z.infer<typeof Message>;
-
-/** From the source: the guest is the target's. `runState`: the guest's before the switchover. */
-export type HandedOver = Extract<Message, { type: "completed" | "postcopy" }>;
-/** From the target. */
-export type HandoverAnswer = Extract<Message, { type: "arrived" | "refused" }>;
 
 const TLS = {
   ciphers: "ECDHE-PSK-CHACHA20-POLY1305:PSK-AES256-GCM-SHA384",
   minVersion: "TLSv1.2",
   maxVersion: "TLSv1.2",
 } as const;
-const LINE_BYTES_MAX = 4_096;
 const RETRY_MS = 250;
 /** After the handshake the source's `hello` must come within this. */
 const HELLO_MS = 5_000;
@@ -62,6 +39,9 @@ const HELLO_MS = 5_000;
  * @throws Error: the source is answered `refused` with its message
  */
 type OnHandedOver = (message: HandedOver) => Promise<string>;
+
+/** Reads the target. @throws Error: the source is answered with its message */
+type OnRead = (what: ReadKind) => Promise<Reading>;
 
 export type HandoverAddress = { address: string; port: number; key: string };
 
@@ -84,6 +64,7 @@ export class HandoverServer {
     key: string;
     migrationId: MigrationId;
     onHandedOver: OnHandedOver;
+    onRead: OnRead;
   }): Promise<HandoverServer> {
     const key = Buffer.from(options.key, "hex");
     const identity = pskIdentity(options.migrationId);
@@ -122,7 +103,11 @@ export class HandoverServer {
 
   #serve(
     socket: TLSSocket,
-    { migrationId, onHandedOver }: { migrationId: MigrationId; onHandedOver: OnHandedOver },
+    {
+      migrationId,
+      onHandedOver,
+      onRead,
+    }: { migrationId: MigrationId; onHandedOver: OnHandedOver; onRead: OnRead },
   ): void {
     this.#sockets.add(socket);
     socket.setNoDelay(true);
@@ -134,11 +119,15 @@ export class HandoverServer {
       this.#sockets.delete(socket);
       if (this.#peer === socket) this.#peer = undefined;
     });
-    readMessages(socket, (message) => {
+    readMessages(socket, LINE_BYTES_MAX, (message) => {
       if (message.type === "hello") {
         clearTimeout(silent);
         if (message.migrationId === migrationId) this.#peer = socket;
         else socket.destroy();
+        return;
+      }
+      if (this.#peer === socket && message.type === "read") {
+        void answerRead(socket, message.what, onRead);
         return;
       }
       if (this.#peer !== socket || (message.type !== "completed" && message.type !== "postcopy")) {
@@ -172,6 +161,7 @@ export class HandoverClient {
   #handedOver: HandedOver | undefined;
   /** The target has answered that the whole guest is there: a new connection has no use. */
   #isDone = false;
+  readonly #reads = new Map<ReadKind, PromiseWithResolvers<Reading>>();
   /** Of the first `arrived` or final refusal. */
   readonly #arrived = Promise.withResolvers<boolean>();
 
@@ -205,6 +195,23 @@ export class HandoverClient {
     return this.#socket !== undefined;
   }
 
+  /**
+   * Reads the target, through its agent.
+   *
+   * @throws CommandRefusedError `qemu` when the target's agent cannot read it, `timeout` when it has not
+   *   answered within `timeoutMs`, or the link broke
+   */
+  async read(what: ReadKind, timeoutMs: number): Promise<Reading> {
+    const reading = Promise.withResolvers<Reading>();
+    this.#reads.set(what, reading);
+    const timer = setTimeout(
+      () => reading.reject(new CommandRefusedError("timeout", unanswered(timeoutMs))),
+      timeoutMs,
+    );
+    if (this.#socket) send(this.#socket, { type: "read", what });
+    return reading.promise.finally(() => clearTimeout(timer));
+  }
+
   /** Hands the guest over to the target while its memory still follows. */
   postcopy(runState: string): void {
     this.#handOver({ type: "postcopy", runState });
@@ -228,6 +235,7 @@ export class HandoverClient {
     this.#closed = true;
     clearTimeout(this.#retry);
     this.#arrived.resolve(false);
+    this.#endReads("The handover link was closed");
     this.#opening?.destroy();
     this.#socket?.destroy();
     this.#socket = undefined;
@@ -277,10 +285,12 @@ export class HandoverClient {
     socket.on("close", () => {
       if (this.#socket !== socket) return;
       this.#socket = undefined;
+      this.#endReads("The handover link broke before the target's reading had come");
       this.#again();
     });
-    readMessages(socket, (message) => {
+    readMessages(socket, ANSWER_BYTES_MAX, (message) => {
       if (message.type === "arrived" || message.type === "refused") this.#onAnswer(message);
+      else if (message.type === "reading" || message.type === "unread") this.#onRead(message);
     });
     send(socket, { type: "hello", migrationId: this.#options.migrationId });
     if (this.#handedOver) send(socket, this.#handedOver);
@@ -298,6 +308,23 @@ export class HandoverClient {
     this.#options.onAnswer?.(answer);
   }
 
+  #onRead(message: Extract<Message, { type: "reading" | "unread" }>): void {
+    const reading = this.#reads.get(message.what);
+    if (message.type === "reading") {
+      unpackReading(message.packed).then(reading?.resolve, reading?.reject);
+      return;
+    }
+    const why = `The target's QEMU cannot be read for the twin check: ${message.message}`;
+    reading?.reject(new CommandRefusedError("qemu", why));
+  }
+
+  #endReads(why: string): void {
+    for (const reading of this.#reads.values()) {
+      reading.reject(new CommandRefusedError("refused", why));
+    }
+    this.#reads.clear();
+  }
+
   #again(afterMs = RETRY_MS): void {
     if (this.#closed || this.#isDone) return;
     this.#retry = setTimeout(() => {
@@ -306,32 +333,17 @@ export class HandoverClient {
   }
 }
 
-function readMessages(socket: TLSSocket, onMessage: (message: Message) => void): void {
-  let unread = 0;
-  socket.on("data", (chunk: Buffer) => {
-    const lastBreak = chunk.lastIndexOf(10);
-    unread = lastBreak === -1 ? unread + chunk.length : chunk.length - lastBreak;
-    if (unread > LINE_BYTES_MAX) socket.destroy();
-  });
-  const lines = createInterface({ input: socket, crlfDelay: Number.POSITIVE_INFINITY });
-  lines.on("error", () => undefined);
-  lines.on("line", (line) => {
-    // Lines that came in the same packet after the one that ended the connection.
-    if (socket.destroyed) return;
-    try {
-      onMessage(Message.parse(JSON.parse(line)));
-    } catch {
-      socket.destroy();
-    }
-  });
+async function answerRead(socket: TLSSocket, what: ReadKind, onRead: OnRead): Promise<void> {
+  try {
+    send(socket, { type: "reading", what, packed: await packReading(await onRead(what)) });
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    send(socket, { type: "unread", what, message: why.slice(0, MESSAGE_CHARACTERS_MAX) });
+  }
 }
 
-function send(socket: TLSSocket, message: Message): void {
-  socket.write(`${JSON.stringify(message)}\n`);
-}
-
-function refused(message: string, final: boolean): Message {
-  return { type: "refused", message: message.slice(0, MESSAGE_CHARACTERS_MAX), final };
+function unanswered(timeoutMs: number): string {
+  return `The target's agent has not sent its reading for the twin check within ${timeoutMs} ms: see that both agents are of the same version, and that the target's QEMU answers`;
 }
 
 /** OpenSSL limits identities to 128 bytes; the id itself is no secret. */

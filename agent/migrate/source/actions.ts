@@ -4,11 +4,8 @@ import { DOWNTIME_LIMIT_MS } from "../../../core/qemu/parameters.ts";
 import type { Guest } from "../../guest/guest.ts";
 import type { MigrationHooks } from "../../hooks/migration-hooks.ts";
 import type { Log } from "../../runtime/log.ts";
-import {
-  type HandoverAnswer,
-  HandoverClient,
-  type HandoverClientOptions,
-} from "../link/handover.ts";
+import { HandoverClient, type HandoverClientOptions } from "../link/handover.ts";
+import type { HandoverAnswer } from "../link/messages.ts";
 import { FloodControl } from "./flood-control.ts";
 import { Gate } from "./gate.ts";
 import { Ladder } from "./ladder.ts";

@@ -4,8 +4,10 @@ import { SETUP_STATUS, UNTOUCHED_STATUS } from "../../../core/qemu/migration-sta
 import { CommandRefusedError } from "../../command/command-error.ts";
 import { createEmitter, type MigrationEmitter } from "../../guest/emit.ts";
 import type { Guest } from "../../guest/guest.ts";
+import type { Resources } from "../../guest/resources.ts";
 import type { MigrationHooks } from "../../hooks/migration-hooks.ts";
 import type { Log } from "../../runtime/log.ts";
+import { hostValues } from "../../twin/host-values.ts";
 import { recordEnd } from "../record-end.ts";
 import { restoreParameters } from "../settings.ts";
 import { TlsCredentials } from "../tls.ts";
@@ -29,6 +31,7 @@ import {
   type SourceState,
 } from "./state.ts";
 import { nextSourceState } from "./transitions.ts";
+import { refuseIfDifferent, SourceTwinCheck } from "./twin-check.ts";
 
 /**
  * The source side of one migration. The observer's inputs go through the state (state.ts);
@@ -41,6 +44,7 @@ export class SourceMigration {
   readonly #log: Log;
   readonly #emit: MigrationEmitter;
   readonly #hooks: MigrationHooks;
+  readonly #resources: Resources;
   readonly #tls: TlsCredentials;
   readonly #observer: SourceObserver;
   readonly #actions: SourceActions;
@@ -54,6 +58,7 @@ export class SourceMigration {
     this.epoch = options.epoch;
     this.#guest = guest;
     this.#hooks = hooks;
+    this.#resources = options.resources;
     this.#state = initialSourceState(progressIntervalMs);
     this.#emit = createEmitter(options);
     const log = options.log.child({ migrationId: options.id, side: "source" });
@@ -109,10 +114,13 @@ export class SourceMigration {
     await this.#hooks.prepare(handover.address);
     const reading = readBefore(this.#guest, args);
     reading.catch(() => undefined);
+    const { definition } = this.#guest.manifest;
+    const check = new SourceTwinCheck(this.#guest, hostValues(definition, this.#resources));
     // Before anything else: without the link nothing is changed in QEMU.
     await this.#actions.connect({ address: handover, migrationId: this.id });
     if (this.#state.isDetached) this.#actions.link?.close();
     this.#before = await reading;
+    await this.#compare(check, args);
     await this.#tls.make(args);
     await setUpSource(this.#guest, this, args, this.#before, this.#log);
     await this.#attach("none");
@@ -120,6 +128,15 @@ export class SourceMigration {
     if (gate === undefined) return;
     await gate.hold();
     await this.#apply({ type: "gate-held" });
+  }
+
+  /** @throws CommandRefusedError when the target's machine is another one */
+  async #compare(check: SourceTwinCheck, { acceptDifferences }: ArgsOf<"source.start">) {
+    const { link } = this.#actions;
+    if (link === undefined) return;
+    const result = await check.run(link, acceptDifferences);
+    this.#emit({ type: "migration.compared", ...result });
+    refuseIfDifferent(result);
   }
 
   /** Continues with a migration of an earlier run of this agent. */

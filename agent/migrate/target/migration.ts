@@ -1,10 +1,15 @@
 import type { MigrationId } from "../../../core/id.ts";
 import type { ArgsOf, ResultOf } from "../../../core/protocol/command.ts";
+import type { Reading } from "../../../core/twin/reading.ts";
 import { createEmitter, type Emit, type MigrationEmitter } from "../../guest/emit.ts";
 import type { Guest } from "../../guest/guest.ts";
+import type { Resources } from "../../guest/resources.ts";
 import type { MigrationHooks } from "../../hooks/migration-hooks.ts";
 import type { Log } from "../../runtime/log.ts";
+import { hostValues } from "../../twin/host-values.ts";
+import { readFeatures, readTwin } from "../../twin/read.ts";
 import { HandoverServer } from "../link/handover.ts";
+import type { ReadKind } from "../link/reading.ts";
 import { recordEnd } from "../record-end.ts";
 import { type TlsConfig, TlsCredentials } from "../tls.ts";
 import { PendingWatch } from "./pending-watch.ts";
@@ -29,6 +34,8 @@ type TargetOptions = {
   address: string;
   tls?: TlsConfig | undefined;
   hooks: MigrationHooks;
+  /** What this host has for the placeholders of definitions. */
+  resources: Resources;
 };
 
 /**
@@ -45,12 +52,14 @@ export class TargetMigration {
   readonly #log: Log;
   readonly #address: string;
   readonly #tls: TlsCredentials;
+  readonly #resources: Resources;
   readonly #unsubscribe: (() => void)[] = [];
   #state = INITIAL_TARGET_STATE;
   #server: HandoverServer | undefined;
   #pendingWatch: PendingWatch | undefined;
   readonly #closing = new AbortController();
   #running: Promise<Arrival> | undefined;
+  #reading: Promise<Reading> | undefined;
 
   constructor(options: TargetOptions) {
     this.id = options.id;
@@ -60,6 +69,7 @@ export class TargetMigration {
     this.#emit = createEmitter(options);
     this.#log = options.log.child({ migrationId: options.id, side: "target" });
     this.#address = options.address;
+    this.#resources = options.resources;
     this.#tls = new TlsCredentials("target", options, this.#log);
   }
 
@@ -75,6 +85,8 @@ export class TargetMigration {
       setUpTarget(this.#guest, args, setUp),
       this.#serve(0, args.handoverKey),
     ]);
+    // Read ahead, while the cloud sends the source its command.
+    this.#read("machine").catch(() => undefined);
     const handover = { address: this.#address, port: server.port };
     this.#guest.note({
       migration: {
@@ -88,6 +100,15 @@ export class TargetMigration {
     });
     const { pid } = this.#guest.manifest;
     return { migrationUri, handover, pid, startMs: this.#guest.startMs };
+  }
+
+  /** For the twin check. The machine is read once: until it is loaded, nothing changes it. */
+  #read(what: ReadKind): Promise<Reading> {
+    const { qmp, manifest } = this.#guest;
+    if (what === "features") return readFeatures(qmp);
+    const own = hostValues(manifest.definition, this.#resources);
+    this.#reading ??= readTwin(this.#guest, own);
+    return this.#reading;
   }
 
   /** Continues with a migration of an earlier run of this agent. */
@@ -238,6 +259,7 @@ export class TargetMigration {
       key,
       migrationId: this.id,
       onHandedOver: async ({ runState, type }) => (await this.run(runState, type)).runState,
+      onRead: (what) => this.#read(what),
     });
     this.#server = server;
     if (this.#state.phase === "ended") server.close();
