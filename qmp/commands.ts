@@ -147,7 +147,7 @@ export const commands = {
   }>().returns(nothing()),
   /**
    * HMP is no interface for programs. Only `logfile`, to send a running QEMU's trace to a file, and
-   * what QMP cannot tell, or only in a thousand calls (docs/adr/0011-the-twin-check.md).
+   * what QMP cannot tell, or only in a thousand calls (docs/adr/0013-the-twin-check.md).
    */
   "human-monitor-command": takes<{
     readonly "command-line": `logfile ${string}` | "info qtree" | "info ramblock" | "info network";

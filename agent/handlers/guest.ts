@@ -59,7 +59,9 @@ async function finishDefinition(guest: Guest): Promise<ResultOf<"guest.start">> 
   const machine = await machineType(guest.qmp);
   guest.note({ definition: { ...guest.manifest.definition, machine } });
   // Probed now, so that the first migration need not wait for it.
-  await Promise.all([guest.probe(), guest.runState.refresh(), readFixed(guest)]);
+  await Promise.all([guest.probe(), guest.runState.refresh()]);
+  // Read again when it is needed, if this fails.
+  readFixed(guest).catch(() => undefined);
   const { definition, pid } = guest.manifest;
   const { current } = guest.runState;
   return { definition, pid, ...(current === undefined ? {} : { runState: current }) };

@@ -23,7 +23,7 @@ const QTREE = `bus: main-system-bus
         bus: usb.0
           type usb-bus
           dev: usb-tablet, id "tablet"
-            port = "1"
+            port = ""
             attached = true
             addr 0.1, port 1, speed 480, name QEMU USB Tablet, attached
       dev: virtio-blk-pci, id "v1"

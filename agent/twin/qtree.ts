@@ -18,13 +18,15 @@ type OpenDevice = {
 };
 
 const DEVICE = /^dev: (\S+), id "(.*)"$/;
+/** hw/usb/bus.c, usb_bus_dev_print: the property is empty where QEMU chose the port. */
+const USB_PORT = /^addr \d+\.\d+, port ([\d.]+), /;
 const PROPERTY = /^([A-Za-z][^\s=]*) = (.*)$/;
 const HUMAN_FORM = /^(-?\d+) \(.*\)$/;
 
 /**
  * Parses `info qtree` (QEMU system/qdev-monitor.c, qbus_print and qdev_print): the tree of buses and
- * devices with every property that a command line or a machine type can set. Lines that show run-time
- * state (GPIO, MMIO, BARs, guest addresses) have no ` = ` and are passed over.
+ * devices with every property that a command line or a machine type can set. Other lines show run-time
+ * state (GPIO, MMIO, BARs, guest addresses) and are passed over, but for the port of a USB device.
  */
 export function parseQtree(text: string): QtreeDevice[] {
   const root: Bus = { indent: -1, devices: [] };
@@ -50,8 +52,10 @@ export function parseQtree(text: string): QtreeDevice[] {
       open.push(made);
       continue;
     }
-    const [, name, value] = PROPERTY.exec(content) ?? [];
     const owner = open.at(-1);
+    const port = USB_PORT.exec(content)?.[1];
+    if (owner !== undefined && port !== undefined) owner.properties.port = port;
+    const [, name, value] = PROPERTY.exec(content) ?? [];
     if (owner === undefined || name === undefined || value === undefined) continue;
     owner.properties[name] = plain(value);
   }
@@ -83,7 +87,6 @@ function addressOf({ properties }: OpenDevice): string | undefined {
   if (target !== undefined && lun !== undefined) return `scsi ${channel ?? 0}:${target}:${lun}`;
   if (unit !== undefined) return `unit ${unit}`;
   if (nr !== undefined) return `port ${nr}`;
-  // usb: 0 means any until it is plugged.
   if (port !== undefined && /^\d+(\.\d+)*$/.test(port)) return `port ${port}`;
   return undefined;
 }

@@ -111,7 +111,8 @@ function findIn(kind: PartKind, source: Reading, target: Reading): Found[] {
 
 /** Else the device is the difference, and not its disk. */
 function isSameDevice(place: string, source: Reading, target: Reading): boolean {
-  const [a, b] = [source.parts.device[place], target.parts.device[place]];
+  const a = source.parts.device[place];
+  const b = target.parts.device[place];
   return a !== undefined && b !== undefined && a.type === b.type;
 }
 
@@ -132,7 +133,8 @@ function differingProperties(
 ): Found[] {
   const names = new Set([...Object.keys(source), ...Object.keys(target)]);
   return [...names].sort().flatMap((property) => {
-    const [a, b] = [source[property] ?? null, target[property] ?? null];
+    const a = source[property] ?? null;
+    const b = target[property] ?? null;
     return a === b ? [] : [{ ...of, property, source: a, target: b }];
   });
 }

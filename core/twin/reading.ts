@@ -1,13 +1,13 @@
 import { z } from "zod";
 
-/** The kinds of parts that a machine is read as. */
+/** The kinds of parts that a machine is read as; differences are listed in this order. */
 export const PartKind = z.enum([
-  "machine",
-  "vCPUs",
-  "memory",
   "device",
   "disk",
   "network peer",
+  "machine",
+  "vCPUs",
+  "memory",
   "chardev",
   "object",
 ]);

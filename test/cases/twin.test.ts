@@ -3,6 +3,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { VmDefinition } from "../../core/vm.ts";
+import type { QmpClient } from "../../qmp/client.ts";
 import { bootDiskDefinition, writeBootDisk } from "../../rig/guest/boot-disk.ts";
 import { waitForCounter } from "../../rig/guest/serial.ts";
 import { PATIENCE_MS, qemu, unlessQemu } from "../e2e/testing/stage.ts";
@@ -13,6 +14,12 @@ vi.setConfig({ testTimeout: PATIENCE_MS, hookTimeout: PATIENCE_MS });
 const USB = { driver: "qemu-xhci", id: "usb" };
 const TABLET = { driver: "usb-tablet", id: "tablet", bus: "usb.0" };
 const NIC = { driver: "virtio-net-pci", id: "nic" };
+
+async function unplugTablet(qmp: QmpClient): Promise<void> {
+  const gone = qmp.waitFor(({ name }) => name === "DEVICE_DELETED", { timeoutMs: 20_000 });
+  await qmp.execute("device_del", { id: "tablet" });
+  await gone;
+}
 
 describe.skipIf(qemu === undefined)(`what arrives is what left${unlessQemu}`, () => {
   let cases: CaseStage;
@@ -69,11 +76,15 @@ describe.skipIf(qemu === undefined)(`what arrives is what left${unlessQemu}`, ()
   it("A4: a guest without a device that its definition has stays", async () => {
     nextName();
     await start({ devices: [USB, TABLET] });
-    await cases.operate("host-a", vm, async (qmp) => {
-      const gone = qmp.waitFor(({ name }) => name === "DEVICE_DELETED", { timeoutMs: 20_000 });
-      await qmp.execute("device_del", { id: "tablet" });
-      await gone;
+    await cases.operate("host-a", vm, unplugTablet);
+    await isRefused(await move(), {
+      name: /\(usb-tablet "tablet"\)$/,
+      source: null,
+      target: "usb-tablet",
+      cure: /added or removed while it ran/,
     });
+    // On another port it is another device.
+    await cases.operate("host-a", vm, (qmp) => qmp.executeAny("device_add", TABLET));
     await isRefused(await move(), {
       name: /\(usb-tablet "tablet"\)$/,
       source: null,
@@ -81,7 +92,10 @@ describe.skipIf(qemu === undefined)(`what arrives is what left${unlessQemu}`, ()
       cure: /added or removed while it ran/,
     });
     // The way out: with its device again, the guest moves.
-    await cases.operate("host-a", vm, (qmp) => qmp.executeAny("device_add", TABLET));
+    await cases.operate("host-a", vm, async (qmp) => {
+      await unplugTablet(qmp);
+      await qmp.executeAny("device_add", { ...TABLET, port: "1" });
+    });
     const ended = await cases.ends(await cases.begin(vm, {}));
     expect(ended.failure).toBeUndefined();
     expect(ended).toMatchObject({ status: "completed", twinCheck: { differencesTotal: 0 } });
@@ -91,8 +105,10 @@ describe.skipIf(qemu === undefined)(`what arrives is what left${unlessQemu}`, ()
   it("A5: an adopted guest with a network stays where its definition has none", async () => {
     nextName();
     await adopt({ devices: [NIC] }, [
-      ...["-netdev", "user,id=lan"],
-      ...["-device", "virtio-net-pci,id=nic,netdev=lan"],
+      "-netdev",
+      "user,id=lan",
+      "-device",
+      JSON.stringify({ ...NIC, netdev: "lan" }),
     ]);
     await isRefused(await move(), {
       name: /^device .*"nic"\): netdev$/,
@@ -164,11 +180,20 @@ describe.skipIf(qemu === undefined)(`what arrives is what left${unlessQemu}`, ()
     adopted = spawn(
       qemu ?? "",
       [
-        ...["-nodefaults", "-display", "none", "-machine", "pc"],
-        ...["-m", `${MEMORY_BYTES / 2 ** 20}M`],
+        "-nodefaults",
+        "-display",
+        "none",
+        "-machine",
+        "pc",
+        "-m",
+        `${MEMORY_BYTES / 2 ** 20}M`,
         ...disk.blockdevs.flatMap(json("-blockdev")),
         ...disk.devices.flatMap(json("-device")),
-        ...["-serial", `file:${serial}`, "-qmp", `unix:${qmpPath},server=on,wait=off`, ...argv],
+        "-serial",
+        `file:${serial}`,
+        "-qmp",
+        `unix:${qmpPath},server=on,wait=off`,
+        ...argv,
       ],
       { stdio: "ignore" },
     );

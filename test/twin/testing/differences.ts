@@ -43,6 +43,22 @@ const atTheSource: readonly MadeDifference[] = [
     found: /^device .*\(usb-tablet "tablet"\)$/,
   },
   {
+    title: "a USB device was unplugged, and is on another port",
+    make: (files) => ({
+      source: base(files),
+      act: async (qmp) => {
+        const gone = qmp.waitFor((event) => event.name === "DEVICE_DELETED", {
+          timeoutMs: 20_000,
+        });
+        await qmp.execute("device_del", { id: "tablet" });
+        await gone;
+        const tablet = { driver: "usb-tablet", id: "tablet", bus: "xhci.0" };
+        await qmp.executeAny("device_add", tablet);
+      },
+    }),
+    found: /^device .*port 1 \(usb-tablet "tablet"\)$/,
+  },
+  {
     title: "A2: an external snapshot was taken",
     make: (files) => ({
       source: base(files),
@@ -184,8 +200,10 @@ const inTheDefinition: readonly MadeDifference[] = [
       const target = base(files);
       const source = withExtra(
         changed(target, "d1", { drive: "slow" }),
-        ...["-object", "throttle-group,id=g,x-iops-total=100"],
-        ...["-blockdev", "driver=throttle,node-name=slow,throttle-group=g,file=n1"],
+        "-object",
+        "throttle-group,id=g,x-iops-total=100",
+        "-blockdev",
+        "driver=throttle,node-name=slow,throttle-group=g,file=n1",
       );
       return { source, target };
     },
@@ -369,8 +387,10 @@ const inTheDefinition: readonly MadeDifference[] = [
     make: (files) => {
       const slots = ["-m", "64M,slots=2,maxmem=1G"];
       const dimm = [
-        ...["-object", "memory-backend-ram,id=m1,size=128M"],
-        ...["-device", "pc-dimm,id=dimm1,memdev=m1"],
+        "-object",
+        "memory-backend-ram,id=m1,size=128M",
+        "-device",
+        "pc-dimm,id=dimm1,memdev=m1",
       ];
       return {
         source: withExtra(base(files), ...slots, ...dimm),
