@@ -251,7 +251,18 @@ async function readProperties(
   const values = await Promise.all(
     wanted.map(({ name }) => optional(qmp.execute("qom-get", { path, property: name }))),
   );
-  return texts(Object.fromEntries(wanted.map(({ name }, at) => [name, values[at]])));
+  const known = wanted.map(({ name, type }, at) => {
+    return [name, type === TOPOLOGY ? levels(values[at]) : values[at]] as const;
+  });
+  return texts(Object.fromEntries(known));
+}
+
+const TOPOLOGY = "SMPConfiguration";
+
+/** Levels of a topology with more than one member: each version knows more levels. */
+function levels(topology: unknown): unknown {
+  if (typeof topology !== "object" || topology === null) return topology;
+  return Object.fromEntries(Object.entries(topology).filter(([, count]) => Number(count) !== 1));
 }
 
 /** Undefined when QEMU refuses: it has no such command here, or the property cannot be read. */

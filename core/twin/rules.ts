@@ -40,14 +40,17 @@ export const rules: readonly Rule[] = [
     /^(l?cyls|l?heads|l?secs|bios-chs-trans)$/,
     "QEMU guesses the geometry from the partition table when it starts (hw/block/hd-geometry.c); the guest's copy travels with the device",
   ),
-  {
-    ...harmless(
-      "device",
-      /^events$/,
-      "a newer QEMU offers one more event, which is not in the stream",
-    ),
-    versionsDiffer: true,
-  },
+  betweenVersions("device", /^events$/, "a newer QEMU offers one more event, not in the stream"),
+  betweenVersions(
+    "device",
+    /^rombar$/,
+    "newer QEMUs say -1 where it is not set, which is on; the ROM itself is compared as a RAM block",
+  ),
+  betweenVersions(
+    "vCPUs",
+    /^feature (ht|cmp[-_]legacy|legacy-.*|x-.*)$/,
+    "older QEMUs set these bits when the guest reads CPUID, newer ones before (target/i386/cpu.c); the guest sees the same",
+  ),
   harmless(
     "machine",
     /^(dump-guest-core|mem-merge|aux-ram-share)$/,
@@ -68,6 +71,10 @@ function unread(kind: PartKind, property: RegExp, reason: string): Rule {
 
 function harmless(kind: PartKind, property: RegExp, reason: string): Rule {
   return { kind, property, verdict: "harmless", reason };
+}
+
+function betweenVersions(kind: PartKind, property: RegExp, reason: string): Rule {
+  return { ...harmless(kind, property, reason), versionsDiffer: true };
 }
 
 export type RuleCase = {

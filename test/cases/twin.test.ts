@@ -73,6 +73,20 @@ describe.skipIf(qemu === undefined)(`what arrives is what left${unlessQemu}`, ()
     });
   });
 
+  it("A4: a load that fails although the difference was accepted has QEMU's own words", async () => {
+    nextName();
+    await start({});
+    const device = { driver: "virtio-rng-pci", id: "hot" };
+    await cases.operate("host-a", vm, (qmp) => qmp.executeAny("device_add", device));
+    const refused = await move();
+    const names = refused.twinCheck?.differences.map(({ name }) => name) ?? [];
+    const ended = await cases.ends(await cases.begin(vm, { acceptDifferences: names }));
+    expect(ended).toMatchObject({ status: "failed", failure: { code: "migration-failed" } });
+    expect(ended.failure?.message).toMatch(/virtio-rng/);
+    expect(await cases.becomes(vm, "running")).toMatchObject({ host: "host-a" });
+    await cases.countsWithin("host-a", vm, PATIENCE_MS);
+  });
+
   it("A4: a guest without a device that its definition has stays", async () => {
     nextName();
     await start({ devices: [USB, TABLET] });

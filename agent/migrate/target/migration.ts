@@ -289,7 +289,11 @@ export class TargetMigration {
   async #readError(): Promise<void> {
     this.#pendingWatch?.flush();
     const info = await this.#guest.qmp.execute("query-migrate").catch(() => undefined);
-    const errorDescription = info?.["error-desc"] ?? this.#guest.lastOutput();
+    const words = this.#guest.lastOutput();
+    const reason = info?.["error-desc"];
+    // The reason alone is often "load of migration failed": stderr names the device.
+    const wrote = words === "" ? "" : `; QEMU wrote: ${words}`;
+    const errorDescription = reason === undefined ? words : `${reason}${wrote}`;
     this.#log.warn({ errorDescription }, "the incoming migration failed");
     this.#apply({ type: "error", errorDescription });
   }
