@@ -80,13 +80,13 @@ export class TargetMigration {
   /** Sets QEMU up and listens; capabilities strictly before migrate-incoming. */
   async prepare(args: ArgsOf<"target.prepare">): Promise<ResultOf<"target.prepare">> {
     this.#listen();
+    // Before QEMU listens: a stranger there could keep it from answering. The source asks for it.
+    await this.#read("machine").catch(() => undefined);
     const setUp = { address: this.#address, tls: this.#tls, log: this.#log };
     const [migrationUri, server] = await Promise.all([
       setUpTarget(this.#guest, args, setUp),
       this.#serve(0, args.handoverKey),
     ]);
-    // Read ahead, while the cloud sends the source its command.
-    this.#read("machine").catch(() => undefined);
     const handover = { address: this.#address, port: server.port };
     this.#guest.note({
       migration: {

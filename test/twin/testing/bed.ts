@@ -25,7 +25,7 @@ export type Machine = Partial<VmDefinition> & {
 };
 
 /** The files that machines name. */
-export type Files = (name: (typeof DISKS)[number] | "overlay" | "mirror") => string;
+export type Files = (name: (typeof DISKS)[number] | "boot" | "overlay") => string;
 
 /** What an operator does at the source, over a monitor of their own. */
 export type Action = (qmp: QmpClient, files: Files) => Promise<unknown>;
@@ -129,7 +129,7 @@ export class TwinBed {
   async #begin(side: "source" | "target", { extra, ...parts }: Machine, writes = true) {
     const args = join(this.#folder, `${side}.args`);
     if (writes) writeFileSync(args, (extra ?? []).join("\n"));
-    const disk = bootDiskDefinition(join(this.#folder, "boot"));
+    const disk = bootDiskDefinition(this.files("boot"));
     return VmDefinition.parse({
       machine: "pc",
       memoryBytes: 64 * MIB,
@@ -151,9 +151,9 @@ export class TwinBed {
 
   async #writeDisks(): Promise<void> {
     mkdirSync(this.#folder, { recursive: true });
-    await writeBootDisk(join(this.#folder, "boot"), LOAD);
+    await writeBootDisk(this.files("boot"), LOAD);
     for (const name of DISKS) writeFileSync(this.files(name), Buffer.alloc(DISK_MIB * MIB));
-    for (const name of ["overlay", "mirror"] as const) rmSync(this.files(name), { force: true });
+    rmSync(this.files("overlay"), { force: true });
   }
 
   /** A wrapper of this QEMU that adds the arguments in a file, one a line, to a guest's. */
