@@ -7,8 +7,10 @@ import type { HostValues } from "../../twin/host-values.ts";
 import { readFeatures, readTwin } from "../../twin/read.ts";
 import type { HandoverClient } from "../link/handover.ts";
 
-/** The target's reading has begun when its QEMU listened. */
+/** The target's agent has read it before its QEMU listened. */
 const TARGET_MS = 20_000;
+/** Some hundred milliseconds, if nobody keeps the target's QEMU from answering. */
+const NAMES_MS = 5_000;
 
 /**
  * The twin check: reads the source's QEMU, gets the target's reading over the handover link, and
@@ -40,14 +42,17 @@ export class SourceTwinCheck {
     return { ...comparison, checkMs };
   }
 
-  /** The names take hundreds of calls: they are read only for a difference. */
+  /**
+   * The names take hundreds of calls: they are read only for a difference. Without them the difference
+   * has the CPUID registers.
+   */
   async #nameFeatures(link: HandoverClient, own: Reading, target: Reading) {
-    const [ownNames, targetNames] = await Promise.all([
+    const names = await Promise.all([
       readFeatures(this.#guest.qmp),
-      link.read("features", TARGET_MS),
-    ]);
-    if (haveSameFeatures(ownNames, targetNames)) return [own, target] as const;
-    return [withFeatureNames(own, ownNames), withFeatureNames(target, targetNames)] as const;
+      link.read("features", NAMES_MS),
+    ]).catch(() => undefined);
+    if (names === undefined || haveSameFeatures(...names)) return [own, target] as const;
+    return [withFeatureNames(own, names[0]), withFeatureNames(target, names[1])] as const;
   }
 }
 
