@@ -165,7 +165,7 @@ export class Dispatcher {
     ) {
       throw new CommandRefusedError(
         "refused",
-        `${verb} was sent at ${command.issuedAt}, before this host registered at ${since} after its start: it may have been carried out before, so it is not carried out again`,
+        `${verb} was sent at ${command.issuedAt}, before this host registered at ${since} after its start: it may have run before, so it does not run again`,
       );
     }
     if (FORWARD.has(verb) && migrationId && this.#commands.isObserved(migrationId)) {

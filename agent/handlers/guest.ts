@@ -5,6 +5,7 @@ import { Guest } from "../guest/guest.ts";
 import { describeBinary } from "../probe/binary.ts";
 import { machineType } from "../probe/guest.ts";
 import { waitForEnd } from "../runtime/process.ts";
+import { readFixed } from "../twin/read.ts";
 import { type Context, isUnderWay, refuseIfPresent, startLogger } from "./context.ts";
 
 const POWERDOWN_MS = 90_000;
@@ -59,6 +60,8 @@ async function finishDefinition(guest: Guest): Promise<ResultOf<"guest.start">> 
   guest.note({ definition: { ...guest.manifest.definition, machine } });
   // Probed now, so that the first migration need not wait for it.
   await Promise.all([guest.probe(), guest.runState.refresh()]);
+  // Read again when it is needed, if this fails.
+  readFixed(guest).catch(() => undefined);
   const { definition, pid } = guest.manifest;
   const { current } = guest.runState;
   return { definition, pid, ...(current === undefined ? {} : { runState: current }) };

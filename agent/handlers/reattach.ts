@@ -25,7 +25,8 @@ async function reattachMigration(context: Context, guest: Guest): Promise<void> 
   if (!memory || memory.over) return;
   const { id, epoch, side } = memory;
   const hooks = hooksOf(context, { vm: guest.vm, id, epoch, side });
-  const options = { guest, id, epoch, emit, log, tls: config.tls, hooks };
+  const { tls, resources } = config;
+  const options = { guest, id, epoch, emit, log, tls, hooks, resources };
   const migration =
     memory.side === "source"
       ? new SourceMigration({ ...options, progressIntervalMs: config.progressIntervalMs })

@@ -71,6 +71,7 @@ export async function prepareTarget(
     ports,
     tls,
     hooks,
+    resources,
     replaceGuest: (present) => guests.replace(present, start),
   });
   guests.setMigrating(vm, migration);

@@ -7,6 +7,8 @@ export const failureCures: Readonly<Record<string, string>> = {
   "migration-cancelled": "none needed: it was asked for",
   "migration-failed":
     "read the message, which is QEMU's own; the timeline shows both sides; then try again",
+  "sides-differ":
+    "read `twinCheck` of the record: each difference has both values and its cure; a difference that does no harm can be accepted by its name (`policy.acceptDifferences`)",
   "guest-shut-down": "none needed: the guest powered itself off; start it again if wanted",
   "guest-panicked": "read the guest's console for the cause of the panic, then start it again",
   "handover-failed":

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { Climb } from "../convergence/ladder.ts";
 import { CommandId, HostId, MigrationId, VmId } from "../id.ts";
+import { AcceptDifferences } from "../twin/comparison.ts";
 import { VmDefinition } from "../vm.ts";
 import { Observation } from "./observation.ts";
 import { SourceProbe, TargetProbe, TlsKind } from "./probe.ts";
@@ -75,6 +76,8 @@ export const verbs = {
       handover: z.strictObject({ address: z.string(), port: z.int().min(1).max(65535) }),
       handoverKey: HandoverKey,
       tls: TlsKind.optional(),
+      /** Names of differences between the sides' machines that the policy accepts. */
+      acceptDifferences: AcceptDifferences.optional(),
       /** The agent watches for the ACK. */
       ackExpected: z.boolean(),
       /** Without STOP by then the agent cancels by itself; ms after `migrate`. */
@@ -182,6 +185,7 @@ export type Command = CommandEnvelope["command"];
 export const CommandError = z.strictObject({
   code: z.enum([
     "refused", // the agent's own rules forbid it in this state
+    "differs", // the two sides' machines are not the same
     "stale-epoch", // a newer migration holds this VM
     "expired", // arrived after expiresAt
     "invalid", // args do not fit the verb

@@ -3,6 +3,8 @@ import type { HostId } from "../../core/id.ts";
 import { cureOf } from "../../core/migration/failures.ts";
 import type { Failure } from "../../core/migration/migration.ts";
 import type { AgentEvent, EventBody, FailureCode } from "../../core/protocol/event.ts";
+import { describeDifferences } from "../../core/twin/compare.ts";
+import { TwinCheck } from "../../core/twin/comparison.ts";
 import { permitHeldSource } from "../service/permit-switchover.ts";
 import {
   changeByEvents,
@@ -108,6 +110,11 @@ const NOT_HANDED_OVER =
 async function actOn(body: MigrationBody, outcome: Outcome, pending: PendingWrites): Promise<void> {
   const { migrationId: id } = body;
   switch (body.type) {
+    case "migration.compared": {
+      // Before the command's answer ends the phase: the end reports the first failure recorded.
+      if (body.differencesTotal > 0) await recordFailure(id, sidesDiffer(body));
+      return;
+    }
     case "migration.rung":
       return recordRung(id, ClimbedRung.parse(detailOf(body)));
     case "migration.standstill":
@@ -162,6 +169,8 @@ function effectOf({ body, atMs, seq }: MigrationEvent): Effect {
   const nothing = { first: {}, newest: {}, signals: [] } as const;
   const acked = { ackEvidence: "implied", ackedAtMs: atMs };
   switch (body.type) {
+    case "migration.compared":
+      return { ...nothing, first: { twinCheck: TwinCheck.parse(detailOf(body)) }, signals: [] };
     case "migration.started":
       return { ...nothing, first: { startedAtMs: atMs }, signals: [] };
     case "migration.progress":
@@ -250,6 +259,16 @@ function endedByAgent(code: FailureCode, message: string): Failure {
   const phase = code === "target-host-silent" ? "switchover" : "precopy";
   const state = "the agent has ended the move; both sides are observed";
   return { code, message, state, cure: cureOf(code), phase };
+}
+
+function sidesDiffer(check: TwinCheck): Failure {
+  return {
+    code: "sides-differ",
+    message: describeDifferences(check),
+    state: "the guest runs on at the source, and nothing was sent",
+    cure: cureOf("sides-differ"),
+    phase: "precopy",
+  };
 }
 
 function detailOf(body: Exclude<MigrationBody, { type: "migration.progress" }>) {

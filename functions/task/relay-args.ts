@@ -29,6 +29,7 @@ const builders: Builders = {
       settings: agreement.source,
       ...known(migration, "prepared"),
       handoverKey: secret(migration, handoverKey),
+      ...acceptedBy(migration),
       ackExpected: agreement.ackMode !== "none",
       ...tlsOf(agreement),
       precopyDeadlineMs: sourceDeadlineMs(migration),
@@ -51,6 +52,10 @@ const builders: Builders = {
   "target.discard": () => ({}),
   "source.discard": () => ({}),
 };
+
+function acceptedBy({ policy: { acceptDifferences } }: StoredMigration) {
+  return acceptDifferences.length === 0 ? {} : { acceptDifferences };
+}
 
 function tlsOf({ tls }: Agreement) {
   return tls === undefined ? {} : { tls };

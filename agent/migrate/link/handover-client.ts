@@ -1,16 +1,20 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { connect, type PSKCallbackNegotation, type TLSSocket } from "node:tls";
 import type { MigrationId } from "../../../core/id.ts";
+import type { Reading } from "../../../core/twin/reading.ts";
 import { CommandRefusedError } from "../../command/command-error.ts";
 import {
+  ANSWER_BYTES_MAX,
   type HandedOver,
   type HandoverAddress,
   type HandoverAnswer,
+  type Message,
   pskIdentity,
   readMessages,
   send,
   TLS,
 } from "./handover-protocol.ts";
+import { type ReadKind, unpackReading } from "./reading.ts";
 import { type FromSource, type FromTarget, isFromTarget } from "./watch-message.ts";
 
 const RETRY_MS = 250;
@@ -38,6 +42,7 @@ export class HandoverClient {
   readonly #arrived = Promise.withResolvers<boolean>();
   /** Called with what the target's agent reports before the handover. */
   onWatch: ((message: FromTarget) => void) | undefined;
+  readonly #reads = new Map<ReadKind, PromiseWithResolvers<Reading>>();
   #pinging: NodeJS.Timeout | undefined;
   #heardAtMs = performance.now();
 
@@ -89,6 +94,23 @@ export class HandoverClient {
     return performance.now() - this.#heardAtMs;
   }
 
+  /**
+   * Reads the target, through its agent.
+   *
+   * @throws CommandRefusedError `qemu` when the target's agent cannot read it, `timeout` when it has not
+   *   answered within `timeoutMs`, `refused` when the link broke
+   */
+  async read(what: ReadKind, timeoutMs: number): Promise<Reading> {
+    const reading = Promise.withResolvers<Reading>();
+    this.#reads.set(what, reading);
+    const timer = setTimeout(
+      () => reading.reject(new CommandRefusedError("timeout", unanswered(timeoutMs))),
+      timeoutMs,
+    );
+    if (this.#socket) send(this.#socket, { type: "read", what });
+    return reading.promise.finally(() => clearTimeout(timer));
+  }
+
   /** Hands the guest over to the target while its memory still follows. */
   postcopy(runState: string): void {
     this.#handOver({ type: "postcopy", runState });
@@ -113,6 +135,7 @@ export class HandoverClient {
     clearTimeout(this.#retry);
     this.#arrived.resolve(false);
     clearInterval(this.#pinging);
+    this.#endReads("The handover link was closed");
     this.#opening?.destroy();
     this.#socket?.destroy();
     this.#socket = undefined;
@@ -177,12 +200,14 @@ export class HandoverClient {
     socket.on("close", () => {
       if (this.#socket !== socket) return;
       this.#socket = undefined;
+      this.#endReads("The handover link broke before the target's reading had come");
       this.#again();
     });
     this.#heardAtMs = performance.now();
-    readMessages(socket, (message) => {
+    readMessages(socket, ANSWER_BYTES_MAX, (message) => {
       this.#heardAtMs = performance.now();
       if (message.type === "arrived" || message.type === "refused") this.#onAnswer(message);
+      else if (message.type === "reading" || message.type === "unread") this.#onRead(message);
       else if (isFromTarget(message)) this.onWatch?.(message);
     });
     send(socket, { type: "hello", migrationId: this.#options.migrationId });
@@ -201,10 +226,31 @@ export class HandoverClient {
     this.#options.onAnswer?.(answer);
   }
 
+  #onRead(message: Extract<Message, { type: "reading" | "unread" }>): void {
+    const reading = this.#reads.get(message.what);
+    if (message.type === "reading") {
+      unpackReading(message.packed).then(reading?.resolve, reading?.reject);
+      return;
+    }
+    const why = `The target's QEMU cannot be read for the twin check: ${message.message}`;
+    reading?.reject(new CommandRefusedError("qemu", why));
+  }
+
+  #endReads(why: string): void {
+    for (const reading of this.#reads.values()) {
+      reading.reject(new CommandRefusedError("refused", why));
+    }
+    this.#reads.clear();
+  }
+
   #again(afterMs = RETRY_MS): void {
     if (this.#closed || this.#isDone) return;
     this.#retry = setTimeout(() => {
       this.#open(5_000).catch(() => this.#again());
     }, afterMs);
   }
+}
+
+function unanswered(timeoutMs: number): string {
+  return `The target's agent has not sent its reading for the twin check within ${timeoutMs} ms: see that both agents are of the same version, and that the target's QEMU answers`;
 }

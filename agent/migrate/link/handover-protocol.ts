@@ -2,10 +2,11 @@ import { createInterface } from "node:readline";
 import type { TLSSocket } from "node:tls";
 import { z } from "zod";
 import { MigrationId } from "../../../core/id.ts";
+import { PACKED_BYTES_MAX, ReadKind } from "./reading.ts";
 import { watchMessages } from "./watch-message.ts";
 
 /** In UTF-8 and JSON at most six bytes each: the line stays below its limit. */
-const MESSAGE_CHARACTERS_MAX = 500;
+export const MESSAGE_CHARACTERS_MAX = 500;
 const RunState = z.string().min(1).max(64);
 
 /**
@@ -22,6 +23,12 @@ const RunState = z.string().min(1).max(64);
  *   target → source  {"type":"refused","message","final"}  QEMU refused to run the guest, or it was not
  *                                                      seen; `final`: the target tries no more by itself
  *
+ * Before that, for the twin check:
+ *
+ *   source → target  {"type":"read","what"}            asks for the target's reading
+ *   target → source  {"type":"reading","what","packed"}  the reading: JSON, gzip, base64
+ *   target → source  {"type":"unread","what","message"}  the target could not be read
+ *
  * The source repeats its last message on each new connection and is answered again. A broken link is no
  * failure: the source connects again; without it the target stays paused and the cloud decides. The
  * link stays after the answer, until the source is discarded or resumed. The messages by which the
@@ -37,6 +44,17 @@ const Message = z.discriminatedUnion("type", [
     message: z.string().max(MESSAGE_CHARACTERS_MAX),
     final: z.boolean(),
   }),
+  z.strictObject({ type: z.literal("read"), what: ReadKind }),
+  z.strictObject({
+    type: z.literal("reading"),
+    what: ReadKind,
+    packed: z.string().max(PACKED_BYTES_MAX),
+  }),
+  z.strictObject({
+    type: z.literal("unread"),
+    what: ReadKind,
+    message: z.string().max(MESSAGE_CHARACTERS_MAX),
+  }),
   ...watchMessages,
 ]);
 export type Message = z.infer<typeof Message>;
@@ -51,16 +69,22 @@ export const TLS = {
   minVersion: "TLSv1.2",
   maxVersion: "TLSv1.2",
 } as const;
-const LINE_BYTES_MAX = 4_096;
+export const LINE_BYTES_MAX = 4_096;
+/** What the target sends: a reading at most. */
+export const ANSWER_BYTES_MAX = PACKED_BYTES_MAX + LINE_BYTES_MAX;
 
 export type HandoverAddress = { address: string; port: number; key: string };
 
-export function readMessages(socket: TLSSocket, onMessage: (message: Message) => void): void {
+export function readMessages(
+  socket: TLSSocket,
+  lineBytesMax: number,
+  onMessage: (message: Message) => void,
+): void {
   let unread = 0;
   socket.on("data", (chunk: Buffer) => {
     const lastBreak = chunk.lastIndexOf(10);
     unread = lastBreak === -1 ? unread + chunk.length : chunk.length - lastBreak;
-    if (unread > LINE_BYTES_MAX) socket.destroy();
+    if (unread > lineBytesMax) socket.destroy();
   });
   const lines = createInterface({ input: socket, crlfDelay: Number.POSITIVE_INFINITY });
   lines.on("error", () => undefined);

@@ -1,9 +1,12 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { createServer, type TLSSocket } from "node:tls";
 import type { MigrationId } from "../../../core/id.ts";
+import type { Reading } from "../../../core/twin/reading.ts";
 import { Admission, PROOF_MS } from "./admission.ts";
 import {
   type HandedOver,
+  LINE_BYTES_MAX,
+  MESSAGE_CHARACTERS_MAX,
   pskIdentity,
   readMessages,
   refused,
@@ -11,6 +14,7 @@ import {
   TLS,
 } from "./handover-protocol.ts";
 import { plainAddress } from "./peers.ts";
+import { packReading, type ReadKind } from "./reading.ts";
 import { type FromSource, type FromTarget, isFromSource } from "./watch-message.ts";
 
 /**
@@ -20,6 +24,9 @@ import { type FromSource, type FromTarget, isFromSource } from "./watch-message.
  * @throws Error: the source is answered `refused` with its message
  */
 type OnHandedOver = (message: HandedOver) => Promise<string>;
+
+/** Reads the target. @throws Error: the source is answered with its message */
+type OnRead = (what: ReadKind) => Promise<Reading>;
 
 /** The target's side: one listener per migration, on a port of its own. */
 export class HandoverServer {
@@ -43,6 +50,7 @@ export class HandoverServer {
     key: string;
     migrationId: MigrationId;
     onHandedOver: OnHandedOver;
+    onRead: OnRead;
     onWatch?: (message: FromSource) => void;
   }): Promise<HandoverServer> {
     const key = Buffer.from(options.key, "hex");
@@ -99,6 +107,7 @@ export class HandoverServer {
     options: {
       migrationId: MigrationId;
       onHandedOver: OnHandedOver;
+      onRead: OnRead;
       onWatch?: (message: FromSource) => void;
     },
   ): void {
@@ -110,7 +119,7 @@ export class HandoverServer {
       this.#sockets.delete(socket);
       if (this.#peer === socket) this.#peer = undefined;
     });
-    readMessages(socket, (message) => {
+    readMessages(socket, LINE_BYTES_MAX, (message) => {
       if (message.type === "hello") {
         if (message.migrationId !== options.migrationId) {
           socket.destroy();
@@ -129,6 +138,10 @@ export class HandoverServer {
         send(socket, { type: "pong" });
         return;
       }
+      if (message.type === "read") {
+        void answerRead(socket, message.what, options.onRead);
+        return;
+      }
       if (isFromSource(message)) {
         options.onWatch?.(message);
         return;
@@ -143,6 +156,15 @@ export class HandoverServer {
           send(socket, refused(error instanceof Error ? error.message : String(error), true)),
       );
     });
+  }
+}
+
+async function answerRead(socket: TLSSocket, what: ReadKind, onRead: OnRead): Promise<void> {
+  try {
+    send(socket, { type: "reading", what, packed: await packReading(await onRead(what)) });
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    send(socket, { type: "unread", what, message: why.slice(0, MESSAGE_CHARACTERS_MAX) });
   }
 }
 

@@ -4,8 +4,10 @@ import { SETUP_STATUS, UNTOUCHED_STATUS } from "../../../core/qemu/migration-sta
 import { CommandRefusedError } from "../../command/command-error.ts";
 import { createEmitter, type MigrationEmitter } from "../../guest/emit.ts";
 import type { Guest } from "../../guest/guest.ts";
+import type { Resources } from "../../guest/resources.ts";
 import type { MigrationHooks } from "../../hooks/migration-hooks.ts";
 import type { Log } from "../../runtime/log.ts";
+import { hostValues } from "../../twin/host-values.ts";
 import type { HandoverClient } from "../link/handover-client.ts";
 import { recordEnd } from "../record-end.ts";
 import { restoreParameters } from "../settings.ts";
@@ -33,6 +35,7 @@ import {
 } from "./state.ts";
 import { SwitchoverWatch } from "./switchover-watch.ts";
 import { nextSourceState } from "./transitions.ts";
+import { refuseIfDifferent, SourceTwinCheck } from "./twin-check.ts";
 
 /**
  * The source side of one migration. The observer's inputs go through the state (state.ts);
@@ -45,6 +48,7 @@ export class SourceMigration {
   readonly #log: Log;
   readonly #emit: MigrationEmitter;
   readonly #hooks: MigrationHooks;
+  readonly #resources: Resources;
   readonly #tls: TlsCredentials;
   readonly #observer: SourceObserver;
   readonly #actions: SourceActions;
@@ -61,6 +65,7 @@ export class SourceMigration {
     this.epoch = options.epoch;
     this.#guest = guest;
     this.#hooks = hooks;
+    this.#resources = options.resources;
     this.#state = initialSourceState(progressIntervalMs);
     this.#emit = createEmitter(options);
     const log = options.log.child({ migrationId: options.id, side: "source" });
@@ -117,6 +122,8 @@ export class SourceMigration {
     await this.#hooks.prepare(handover.address);
     const reading = readBefore(this.#guest, args);
     reading.catch(() => undefined);
+    const { definition } = this.#guest.manifest;
+    const check = new SourceTwinCheck(this.#guest, hostValues(definition, this.#resources));
     // Before anything else: without the link nothing is changed in QEMU.
     await this.#actions.connect({ address: handover, migrationId: this.id });
     const { link } = this.#actions;
@@ -131,6 +138,7 @@ export class SourceMigration {
     }
     if (this.#state.isDetached) link?.close();
     this.#before = await reading;
+    await this.#compare(check, args);
     await this.#tls.make(args);
     await setUpSource(this.#guest, this, args, this.#before, this.#log);
     await this.#attach("none");
@@ -138,6 +146,15 @@ export class SourceMigration {
     if (gate === undefined) return;
     await gate.hold(args.settings.capabilities["dirty-bitmaps"]);
     await this.#apply({ type: "gate-held" });
+  }
+
+  /** @throws CommandRefusedError when the target's machine is another one */
+  async #compare(check: SourceTwinCheck, { acceptDifferences }: ArgsOf<"source.start">) {
+    const { link } = this.#actions;
+    if (link === undefined) return;
+    const result = await check.run(link, acceptDifferences);
+    this.#emit({ type: "migration.compared", ...result });
+    refuseIfDifferent(result);
   }
 
   /** Continues with a migration of an earlier run of this agent. */

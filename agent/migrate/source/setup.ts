@@ -4,6 +4,7 @@ import { DOWNTIME_LIMIT_MS } from "../../../core/qemu/parameters.ts";
 import { QmpTimeoutError } from "../../../qmp/error.ts";
 import type { Emit } from "../../guest/emit.ts";
 import type { Guest } from "../../guest/guest.ts";
+import type { Resources } from "../../guest/resources.ts";
 import type { MigrationHooks } from "../../hooks/migration-hooks.ts";
 import type { Log } from "../../runtime/log.ts";
 import {
@@ -27,6 +28,8 @@ export type SourceOptions = {
   progressIntervalMs: number;
   tls?: TlsConfig | undefined;
   hooks: MigrationHooks;
+  /** What this host has for the placeholders of definitions. */
+  resources: Resources;
 };
 
 type StartArgs = ArgsOf<"source.start">;

@@ -1,13 +1,18 @@
 import type { MigrationId } from "../../../core/id.ts";
 import type { ArgsOf, ResultOf } from "../../../core/protocol/command.ts";
+import type { Reading } from "../../../core/twin/reading.ts";
 import { createEmitter, type Emit, type MigrationEmitter } from "../../guest/emit.ts";
 import type { Guest } from "../../guest/guest.ts";
+import type { Resources } from "../../guest/resources.ts";
 import type { MigrationHooks } from "../../hooks/migration-hooks.ts";
 import type { Log } from "../../runtime/log.ts";
 import { sendSignal } from "../../runtime/process.ts";
+import { hostValues } from "../../twin/host-values.ts";
+import { readFeatures, readTwin } from "../../twin/read.ts";
 import { removeHoldNode } from "../hold-node.ts";
 import { HandoverServer } from "../link/handover-server.ts";
 import { hostPart, listenInRange, type PortRange } from "../link/port-range.ts";
+import type { ReadKind } from "../link/reading.ts";
 import { recordEnd } from "../record-end.ts";
 import { type TlsConfig, TlsCredentials } from "../tls.ts";
 import { PendingWatch } from "./pending-watch.ts";
@@ -36,6 +41,8 @@ type TargetOptions = {
   replaceGuest?: (guest: Guest) => Promise<Guest>;
   tls?: TlsConfig | undefined;
   hooks: MigrationHooks;
+  /** What this host has for the placeholders of definitions. */
+  resources: Resources;
 };
 
 /**
@@ -51,6 +58,7 @@ export class TargetMigration {
   readonly #emit: MigrationEmitter;
   readonly #log: Log;
   readonly #address: string;
+  readonly #resources: Resources;
   #guest: Guest;
   #tls: TlsCredentials;
   #replacement: Replacement | undefined;
@@ -60,6 +68,7 @@ export class TargetMigration {
   #pendingWatch: PendingWatch | undefined;
   readonly #closing = new AbortController();
   #running: Promise<Arrival> | undefined;
+  #reading: Promise<Reading> | undefined;
 
   constructor(options: TargetOptions) {
     this.id = options.id;
@@ -70,6 +79,7 @@ export class TargetMigration {
     this.#emit = createEmitter(options);
     this.#log = options.log.child({ migrationId: options.id, side: "target" });
     this.#address = options.address;
+    this.#resources = options.resources;
     this.#tls = new TlsCredentials("target", options, this.#log);
   }
 
@@ -92,8 +102,11 @@ export class TargetMigration {
     return { migrationUri, handover, pid, startMs, ...(givenUp.length > 0 ? { givenUp } : {}) };
   }
 
-  #setUp(args: ArgsOf<"target.prepare">) {
+  async #setUp(args: ArgsOf<"target.prepare">) {
     this.#listen();
+    // Before QEMU listens: a stranger there could keep it from answering. The source asks for it.
+    this.#reading = undefined;
+    await this.#read("machine").catch(() => undefined);
     const { ports } = this.#options;
     return setUpTarget(this.#guest, args, {
       address: this.#address,
@@ -138,6 +151,15 @@ export class TargetMigration {
     });
     this.#replacement = replacement;
     replacement.watch(first);
+  }
+
+  /** For the twin check. The machine is read once: until it is loaded, nothing changes it. */
+  #read(what: ReadKind): Promise<Reading> {
+    const { qmp, manifest } = this.#guest;
+    if (what === "features") return readFeatures(qmp);
+    const own = hostValues(manifest.definition, this.#resources);
+    this.#reading ??= readTwin(this.#guest, own);
+    return this.#reading;
   }
 
   /** Continues with a migration of an earlier run of this agent. */
@@ -290,6 +312,7 @@ export class TargetMigration {
       migrationId: this.id,
       onHandedOver: async ({ runState, type }) => (await this.run(runState, type)).runState,
       onWatch: (message) => this.#replacement?.onMessage(message, this.#guest),
+      onRead: (what) => this.#read(what),
     });
     this.#server = server;
     if (this.#state.phase === "ended") server.close();
@@ -325,7 +348,11 @@ export class TargetMigration {
   async #readError(): Promise<void> {
     this.#pendingWatch?.flush();
     const info = await this.#guest.qmp.execute("query-migrate").catch(() => undefined);
-    const errorDescription = info?.["error-desc"] ?? this.#guest.lastOutput();
+    const words = this.#guest.lastOutput();
+    const reason = info?.["error-desc"];
+    // The reason alone is often "load of migration failed": stderr names the device.
+    const wrote = words === "" ? "" : `; QEMU wrote: ${words}`;
+    const errorDescription = reason === undefined ? words : `${reason}${wrote}`;
     this.#log.warn({ errorDescription }, "the incoming migration failed");
     this.#apply({ type: "error", errorDescription });
   }
