@@ -236,8 +236,8 @@ describe("blockers", () => {
       { driver: "pc-dimm", id: "dimm0", memdev: "mem0" },
       { driver: "qemu64-x86_64-cpu", id: "cpu1" },
     ];
-    expect(
-      agree({ source: { memoryBytes: 2 * GiB, cpus: 2 }, definition: { devices } }),
-    ).toBeDefined();
+    const objects = [{ "qom-type": "memory-backend-ram", id: "mem0", size: GiB }];
+    const definition = { devices, objects };
+    expect(agree({ source: { memoryBytes: 2 * GiB, cpus: 2 }, definition })).toBeDefined();
   });
 });
