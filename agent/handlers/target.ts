@@ -1,7 +1,9 @@
+import { proxmoxRevision } from "../../core/definition/machine.ts";
 import type { ArgsOf, Command, ResultOf } from "../../core/protocol/command.ts";
 import type { Observation } from "../../core/protocol/observation.ts";
 import { isPostcopyStatus } from "../../core/qemu/migration-status.ts";
 import { CommandRefusedError } from "../command/command-error.ts";
+import { refusedParts, refuseUnlessAllowed } from "../guest/allowed.ts";
 import { Guest } from "../guest/guest.ts";
 import { limitToMachine } from "../guest/qemu-probe.ts";
 import { missingResources } from "../guest/resources.ts";
@@ -26,7 +28,7 @@ export async function probeTarget(
 ): Promise<ResultOf<"target.probe">> {
   const { probe: qemu } = await describeBinary(config.qemu, config.stateDir);
   return {
-    qemu: limitToMachine(qemu, definition.machine),
+    qemu: limitToMachine(qemu, definition.machine.replace(proxmoxRevision(definition.machine), "")),
     tls: tlsKinds("target", qemu.tlsCredentials, config.tls),
     memoryFreeBytes: Math.max(0, config.memoryBytes - guests.memoryBytes),
     accelerators: accelerators(),
@@ -34,6 +36,7 @@ export async function probeTarget(
     userfaultfd: userfaultfd(),
     linkBytesPerSecond: linkOf(config),
     missingResources: missingResources(definition, config.resources),
+    refusedParts: refusedParts(definition, config),
   };
 }
 
@@ -49,6 +52,7 @@ export async function prepareTarget(
   const { sandbox, probe } = await describeBinary(config.qemu, config.stateDir);
   const { qemu, runDir, resources, migrationAddress: address, tls } = config;
   const { definition } = args;
+  refuseUnlessAllowed(definition, config);
   const hooks = hooksOf(context, { vm, id, epoch, side: "target" });
   await hooks.prepare();
   const onStarting = startLogger(context, vm);

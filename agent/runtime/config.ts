@@ -4,6 +4,7 @@ import { dirname, resolve } from "node:path";
 import { z } from "zod";
 import { ResourceName } from "../../core/host-resources.ts";
 import { HostId } from "../../core/id.ts";
+import { AllowConfig } from "./allow-config.ts";
 import { HooksConfig } from "./hooks-config.ts";
 import { HostValue } from "./host-values.ts";
 
@@ -53,6 +54,8 @@ export const AgentConfig = z.strictObject({
    * docs/reference/definition.md. Text is taken as it is.
    */
   resources: z.record(ResourceName, HostValue).default({}),
+  /** What definitions may name on this host; docs/reference/definition.md. */
+  allow: AllowConfig.prefault({}),
   /**
    * Certificates for streams with policy.tls `x509`: a folder with ca-cert.pem, server-cert.pem and
    * server-key.pem (this host as target), client-cert.pem and client-key.pem (as source).

@@ -32,6 +32,14 @@ export const MachineName = z
   )
   .max(64);
 
+/**
+ * Proxmox's revision of a machine type, `+pve0`, which only Proxmox's QEMU takes from the name; the
+ * type itself has it not. Empty for other names.
+ */
+export function proxmoxRevision(machine: string): string {
+  return /\+pve\d+$/.exec(machine)?.[0] ?? "";
+}
+
 /** Properties of the machine (`-machine pc,acpi=off`). */
 export const MachineOptions = Properties.superRefine((options, context) => {
   for (const name of Object.keys(options)) {

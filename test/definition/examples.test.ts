@@ -24,7 +24,9 @@ const examples = [...readFileSync(PAGE, "utf8").matchAll(/^## (.+)|```json\n([\s
   )
   .blocks.map(({ name, text }) => ({ name, example: Example.parse(JSON.parse(text)) }));
 
-const definitions = examples.filter(({ example }) => !("resources" in example));
+/** Fields of an agent's configuration. */
+const isConfig = (example: object) => "resources" in example || "allow" in example;
+const definitions = examples.filter(({ example }) => !isConfig(example));
 /** The TPM has a test of its own, tpm.test.ts. Making a tap takes root. */
 const startable = definitions.filter(({ name, example }) => {
   const hasTap = JSON.stringify(example).includes('"type":"tap"');
@@ -48,10 +50,13 @@ describe("the examples of the page about definitions", () => {
   });
 
   it("have a configuration of an agent, with each type", () => {
-    const [config] = examples.filter(({ example }) => "resources" in example);
+    const config = examples.find(({ example }) => "resources" in example);
     const resources = AgentConfig.shape.resources.parse(config?.example.resources);
     const types = Object.values(resources).map((value) => Object(value).type ?? "text");
     expect(new Set(types).size).toBe(8);
+    const allowing = examples.filter(({ example }) => "allow" in example);
+    expect(allowing).toHaveLength(1);
+    for (const { example } of allowing) AgentConfig.shape.allow.parse(example.allow);
   });
 
   it.each(definitions)("$name passes the schema", ({ example }) => {
