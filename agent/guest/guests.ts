@@ -10,6 +10,7 @@ import { hasManifest, listManifests, type Manifest, readManifests } from "./mani
 import { MigrationMemory } from "./migration-memory.ts";
 import type { ExitCauses, RunStateChange } from "./run-state.ts";
 import { finishStarts } from "./starting.ts";
+import { removeStrayTaps } from "./taps.ts";
 
 /** One side of a migration of a guest, for as long as this process of the agent follows it. */
 export type Migrating = {
@@ -79,6 +80,10 @@ export class Guests {
       alive.map(({ folder, manifest }) => Guest.reattach(folder, manifest)),
     );
     for (const guest of guests) this.add(guest);
+    const folders = found.map(({ folder }) => folder).filter((folder) => hasManifest(folder));
+    await removeStrayTaps(this.#runDir, folders).catch((error: unknown) =>
+      this.#log.error({ error }, "taps of guests that have exited could not be removed"),
+    );
     return guests;
   }
 
@@ -89,7 +94,10 @@ export class Guests {
       if (error !== undefined) this.#log.error({ error, vm: guest.vm }, "facts are unwritten");
       this.memory.record(manifest);
     });
-    guest.runState.onChange((change) => this.#onRunState(guest.vm, change));
+    guest.runState.onChange((change) => {
+      if (change.runState === "running") this.#raiseTaps(guest);
+      this.#onRunState(guest.vm, change);
+    });
     void guest.runState.refresh();
     void guest.ended.then(() => this.#onEnded(guest));
   }
@@ -211,6 +219,14 @@ export class Guests {
     await Promise.all(guests.map((guest) => guest.detach()));
     this.#exited.close();
     this.memory.close();
+  }
+
+  #raiseTaps(guest: Guest): void {
+    guest
+      .raiseTaps()
+      .catch((error: unknown) =>
+        this.#log.error({ error, vm: guest.vm }, "the guest runs without its network"),
+      );
   }
 
   async #onEnded(guest: Guest): Promise<void> {

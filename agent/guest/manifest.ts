@@ -12,9 +12,9 @@ import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { Climb } from "../../core/convergence/ladder.ts";
+import { DefinitionParts } from "../../core/definition/parts.ts";
 import { MigrationId, VmId } from "../../core/id.ts";
 import { ParameterValue, TlsKind } from "../../core/protocol/probe.ts";
-import { VmDefinition } from "../../core/vm.ts";
 import { flushFolder, replaceFile } from "../durable/replace-file.ts";
 
 /** Integers beyond 2^53 are text. */
@@ -26,7 +26,7 @@ export const ManifestFields = z.strictObject({
   /** The agent did not start this process, and never kills it. */
   adopted: z.boolean(),
   qmpPath: z.string(),
-  definition: VmDefinition,
+  definition: DefinitionParts,
   /** The guest may run in this process: it was started to run, or has the run grant. */
   permittedToRun: z.boolean(),
   /** `cont` was sent to this process, or may have been. */

@@ -1,6 +1,8 @@
 import { existsSync } from "node:fs";
+import { proxmoxRevision } from "../../core/definition/machine.ts";
 import type { ArgsOf, Command, ResultOf } from "../../core/protocol/command.ts";
 import { CommandRefusedError } from "../command/command-error.ts";
+import { refuseUnlessAllowed } from "../guest/allowed.ts";
 import { Guest } from "../guest/guest.ts";
 import { describeBinary } from "../probe/binary.ts";
 import { machineType } from "../probe/guest.ts";
@@ -17,6 +19,7 @@ export async function startGuest(
 ): Promise<ResultOf<"guest.start">> {
   const { config, guests } = context;
   refuseIfPresent(guests, vm);
+  refuseUnlessAllowed(definition, config);
   const { sandbox, probe } = await describeBinary(config.qemu, config.stateDir);
   const { qemu, runDir, resources } = config;
   const onStarting = startLogger(context, vm);
@@ -33,11 +36,12 @@ export async function startGuest(
 }
 
 export async function adoptGuest(
-  { guests }: Context,
+  { config, guests }: Context,
   { vm }: Command,
   { definition, qmpPath }: ArgsOf<"guest.adopt">,
 ): Promise<ResultOf<"guest.adopt">> {
   refuseIfPresent(guests, vm);
+  refuseUnlessAllowed(definition, config);
   if (!existsSync(qmpPath)) {
     throw new CommandRefusedError(
       "not-found",
@@ -56,7 +60,8 @@ export async function adoptGuest(
 
 /** Records the resolved machine type: an alias is another type in another QEMU. */
 async function finishDefinition(guest: Guest): Promise<ResultOf<"guest.start">> {
-  const machine = await machineType(guest.qmp);
+  const { machine: asked } = guest.manifest.definition;
+  const machine = `${await machineType(guest.qmp)}${proxmoxRevision(asked)}`;
   guest.note({ definition: { ...guest.manifest.definition, machine } });
   // Probed now, so that the first migration need not wait for it.
   await Promise.all([guest.probe(), guest.runState.refresh()]);

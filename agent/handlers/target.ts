@@ -1,7 +1,9 @@
+import { proxmoxRevision } from "../../core/definition/machine.ts";
 import type { ArgsOf, Command, ResultOf } from "../../core/protocol/command.ts";
 import type { Observation } from "../../core/protocol/observation.ts";
 import { isPostcopyStatus } from "../../core/qemu/migration-status.ts";
 import { CommandRefusedError } from "../command/command-error.ts";
+import { refusedParts, refuseUnlessAllowed } from "../guest/allowed.ts";
 import { Guest } from "../guest/guest.ts";
 import { limitToMachine } from "../guest/qemu-probe.ts";
 import { missingResources } from "../guest/resources.ts";
@@ -30,7 +32,7 @@ export async function probeTarget(
     whyNotListening(config.migrationPorts, config.migrationAddress),
   ]);
   return {
-    qemu: limitToMachine(qemu, definition.machine),
+    qemu: limitToMachine(qemu, definition.machine.replace(proxmoxRevision(definition.machine), "")),
     tls: tlsKinds("target", qemu.tlsCredentials, config.tls),
     memoryFreeBytes: Math.max(0, config.memoryBytes - guests.memoryBytes),
     accelerators: accelerators(),
@@ -38,6 +40,7 @@ export async function probeTarget(
     userfaultfd: userfaultfd(),
     linkBytesPerSecond: linkOf(config),
     missingResources: missingResources(definition, config.resources),
+    refusedParts: refusedParts(definition, config),
     ...(cannotListen === undefined ? {} : { cannotListen }),
   };
 }
@@ -54,6 +57,7 @@ export async function prepareTarget(
   const { sandbox, probe } = await describeBinary(config.qemu, config.stateDir);
   const { qemu, runDir, resources, migrationAddress: address, migrationPorts: ports, tls } = config;
   const { definition } = args;
+  refuseUnlessAllowed(definition, config);
   const hooks = hooksOf(context, { vm, id, epoch, side: "target" });
   await hooks.prepare();
   const onStarting = startLogger(context, vm);

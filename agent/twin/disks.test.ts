@@ -88,7 +88,7 @@ describe("values of a host", () => {
   const values = hostValues(definition, { gpu0: "0000:01:00.0", lun7: "/dev/sdb", other: "x" });
 
   it("are those that the definition names", () => {
-    expect([...values.values()]).toEqual(['{"$host": "lun7"}', '{"$host": "gpu0"}']);
+    expect([...values.values()]).toEqual(['{"$host":"lun7"}', '{"$host":"gpu0"}']);
   });
 
   it("are hidden where they are whole, so that both hosts read the same", () => {

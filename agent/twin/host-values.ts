@@ -1,19 +1,29 @@
-import { mapResources } from "../../core/host-resources.ts";
+import { join } from "node:path";
+import { mapPlaceholders } from "../../core/host-resources.ts";
 import type { Parts } from "../../core/twin/reading.ts";
 import type { VmDefinition } from "../../core/vm.ts";
 import type { Resources } from "../guest/resources.ts";
+import { textOf } from "../runtime/host-values.ts";
 
 /** What differs from host to host by intention: this host's value → the name that stands for it. */
 export type HostValues = ReadonlyMap<string, string>;
 
-/** The values that this host has for the placeholders of a definition. */
+/**
+ * The values that this host has for the placeholders of a definition. Taps are left out: no property
+ * of a device names them.
+ */
 export function hostValues(definition: VmDefinition, resources: Resources): HostValues {
   const values = new Map<string, string>();
-  const { objects, blockdevs, devices } = definition;
-  mapResources({ objects, blockdevs, devices }, (name) => {
-    const value = resources[name];
-    if (value !== undefined) values.set(value, `{"$host": "${name}"}`);
-    return name;
+  mapPlaceholders(definition, {
+    host: (resource) => {
+      const { $host, file } = resource;
+      const value = resources[$host];
+      if (value === undefined || (typeof value === "object" && value.type === "tap")) return "";
+      const text = textOf(value);
+      values.set(file === undefined ? text : join(text, file), JSON.stringify(resource));
+      return "";
+    },
+    guest: () => "",
   });
   return values;
 }

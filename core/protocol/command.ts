@@ -1,8 +1,8 @@
 import { z } from "zod";
 import { Climb } from "../convergence/ladder.ts";
+import { DefinitionParts } from "../definition/parts.ts";
 import { CommandId, HostId, MigrationId, VmId } from "../id.ts";
 import { AcceptDifferences } from "../twin/comparison.ts";
-import { VmDefinition } from "../vm.ts";
 import { Observation } from "./observation.ts";
 import { SourceProbe, TargetProbe, TlsKind } from "./probe.ts";
 import { SideSettings } from "./side-settings.ts";
@@ -11,7 +11,7 @@ import { SideSettings } from "./side-settings.ts";
 const HandoverKey = z.string().regex(/^[0-9a-f]{64}$/);
 
 const Started = z.strictObject({
-  definition: VmDefinition,
+  definition: DefinitionParts,
   pid: z.int().positive(),
   /** QEMU's run state after the start. */
   runState: z.string().max(64).optional(),
@@ -24,12 +24,12 @@ const Started = z.strictObject({
 export const verbs = {
   /** Starts a guest from its definition; refused if the host already has a process for the VM. */
   "guest.start": {
-    args: z.strictObject({ definition: VmDefinition }),
+    args: z.strictObject({ definition: DefinitionParts }),
     result: Started,
   },
   /** Adopts a running QEMU by its QMP socket. The agent never kills an adopted process. */
   "guest.adopt": {
-    args: z.strictObject({ definition: VmDefinition, qmpPath: z.string().startsWith("/") }),
+    args: z.strictObject({ definition: DefinitionParts, qmpPath: z.string().startsWith("/") }),
     result: Started,
   },
   /** Ends a guest: `powerdown` asks the guest (ACPI), `quit` ends QEMU at once. */
@@ -38,11 +38,11 @@ export const verbs = {
     result: z.strictObject({ stopped: z.literal(true) }),
   },
   "source.probe": { args: z.strictObject({}), result: SourceProbe },
-  "target.probe": { args: z.strictObject({ definition: VmDefinition }), result: TargetProbe },
+  "target.probe": { args: z.strictObject({ definition: DefinitionParts }), result: TargetProbe },
   /** Starts the target QEMU paused, sets it up, listens for the stream and for the source's agent. */
   "target.prepare": {
     args: z.strictObject({
-      definition: VmDefinition,
+      definition: DefinitionParts,
       settings: SideSettings,
       handoverKey: HandoverKey,
       /** Kind of the credentials that the settings name; the agent makes them. */

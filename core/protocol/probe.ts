@@ -121,6 +121,8 @@ export const TargetProbe = z.strictObject({
   cpuModelAvailable: z.boolean().optional(),
   /** Host resources of the guest's definition that this host does not have. */
   missingResources: z.array(z.string()).default([]),
+  /** Parts of the guest's definition that this host does not allow; older agents allow all. */
+  refusedParts: z.array(z.string()).optional(),
   /** Ways in which this side can encrypt the stream. */
   tls: z.array(TlsKind).optional(),
   /** Why it cannot listen for a migration on its address and ports; absent where it can. */

@@ -1,3 +1,4 @@
+import { proxmoxRevision } from "../../core/definition/machine.ts";
 import { StaleMigration } from "../../core/errors.ts";
 import type { Agreement } from "../../core/negotiate/agreement.ts";
 import { optionalCapabilities } from "../../core/negotiate/given-up.ts";
@@ -16,7 +17,10 @@ const builders: Builders = {
   "target.prepare": (migration, handoverKey) => {
     const agreement = known(migration, "agreement");
     return {
-      definition: { ...migration.definition, machine: agreement.machineType },
+      definition: {
+        ...migration.definition,
+        machine: `${agreement.machineType}${proxmoxRevision(migration.definition.machine)}`,
+      },
       settings: agreement.target,
       handoverKey: secret(migration, handoverKey),
       optionalCapabilities: optionalCapabilities(agreement, migration.policy),

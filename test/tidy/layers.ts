@@ -23,7 +23,7 @@ export const layers: Readonly<Record<string, Layer>> = {
   core: {
     imports: [],
     packages: ["zod"],
-    order: ["convergence", "twin", "protocol", "qemu", "negotiate", "migration"],
+    order: ["definition", "convergence", "twin", "protocol", "qemu", "negotiate", "migration"],
   },
   workflows: { imports: ["core"], packages: [], tests: ["asl-validator"] },
   functions: {
