@@ -98,8 +98,8 @@ describe("values of a host", () => {
       disk: { a: { chain: "raw(file: host_device /dev/sdb, x: file /dev/sdb1)" } },
     };
     expect(hideHostValues(parts, values)).toMatchObject({
-      device: { a: { host: '{"$host": "gpu0"}', name: "0000:01:00.01" } },
-      disk: { a: { chain: 'raw(file: host_device {"$host": "lun7"}, x: file /dev/sdb1)' } },
+      device: { a: { host: '{"$host":"gpu0"}', name: "0000:01:00.01" } },
+      disk: { a: { chain: 'raw(file: host_device {"$host":"lun7"}, x: file /dev/sdb1)' } },
     });
   });
 });
