@@ -27,6 +27,7 @@ describe("by default a host", () => {
     ["a disk", file("/srv/guests/disk.raw")],
     ["a disk in another folder of the agent's parent", file("/srv/agent/disk.raw")],
     ["a host resource", file({ $host: "disk" })],
+    ["a device without an option ROM", { devices: [{ driver: "e1000", romfile: "" }] }],
     [
       "a node's name",
       {

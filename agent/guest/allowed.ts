@@ -108,8 +108,12 @@ function fileProblems(definition: VmDefinition, config: Allowing): string[] {
   });
 }
 
-/** `file` of a block node may be another node's name; `kernel.path` is a file as any `path`. */
+/**
+ * `file` of a block node may be another node's name; `kernel.path` is a file as any `path`. An empty
+ * text is no file: `romfile` has it for a device without an option ROM.
+ */
 function isFile(path: readonly (string | number)[], member: string, text: string): boolean {
+  if (text === "") return false;
   if (text.startsWith("/")) return path[0] !== "kernel" || member !== "append";
   if (member === "file" && path[0] === "blockdevs") return false;
   return FILES.has(member) && path[0] !== "machineOptions" && path[0] !== "globals";

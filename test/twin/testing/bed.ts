@@ -3,9 +3,9 @@ import { randomBytes } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DefinitionParts } from "../../../core/definition/parts.ts";
 import { MigrationId, ulid } from "../../../core/id.ts";
 import type { TwinCheck } from "../../../core/twin/comparison.ts";
-import { VmDefinition } from "../../../core/vm.ts";
 import type { QmpClient } from "../../../qmp/client.ts";
 import { bootDiskDefinition, writeBootDisk } from "../../../rig/guest/boot-disk.ts";
 import { waitUntil } from "../../../rig/wait-until.ts";
@@ -19,7 +19,7 @@ const DISK_MIB = 8;
 const DISKS = ["disk-1", "disk-2", "disk-3", "iso-1", "iso-2"] as const;
 
 /** What one side's QEMU is started from. */
-export type Machine = Partial<VmDefinition> & {
+export type Machine = Partial<DefinitionParts> & {
   /** Arguments of QEMU that a definition does not know. */
   readonly extra?: readonly string[];
 };
@@ -100,7 +100,7 @@ export class TwinBed {
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
-  async #move(known: VmDefinition, target: Machine, act: Action | undefined): Promise<Outcome> {
+  async #move(known: DefinitionParts, target: Machine, act: Action | undefined): Promise<Outcome> {
     const { qmp } = this.#source.guests.get(this.#source.vm(VM));
     await firmwareHasRun(qmp);
     await act?.(qmp, this.files);
@@ -130,7 +130,8 @@ export class TwinBed {
     const args = join(this.#folder, `${side}.args`);
     if (writes) writeFileSync(args, (extra ?? []).join("\n"));
     const disk = bootDiskDefinition(this.files("boot"));
-    return VmDefinition.parse({
+    // As an agent takes it: networks and monitors of the test are no part of it.
+    return DefinitionParts.parse({
       machine: "pc",
       memoryBytes: 64 * MIB,
       ...parts,
