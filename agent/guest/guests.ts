@@ -16,6 +16,8 @@ import { removeStrayTaps } from "./taps.ts";
 export type Migrating = {
   /** The handover link of this side is connected. */
   readonly linkUp: boolean;
+  /** Resolves when no process of this side is being replaced, and none will be. */
+  settle?(): Promise<void>;
   /** Stops following the migration; QEMU goes on with it. */
   close(): void;
 };

@@ -87,6 +87,10 @@ export class TargetMigration {
     return this.#server?.linkUp ?? false;
   }
 
+  async settle(): Promise<void> {
+    await this.#replacement?.settle();
+  }
+
   /** Sets QEMU up and listens; capabilities strictly before migrate-incoming. */
   async prepare(args: ArgsOf<"target.prepare">): Promise<ResultOf<"target.prepare">> {
     const { ports } = this.#options;

@@ -39,6 +39,8 @@ export class Replacement {
   #uri = "";
   #attempts = 0;
   #state: "watching" | "replacing" | "ended" = "watching";
+  #isSettled = false;
+  #replacing: Promise<void> = Promise.resolve();
 
   constructor(options: Options) {
     this.#options = options;
@@ -88,6 +90,16 @@ export class Replacement {
     this.#watch?.close();
   }
 
+  /**
+   * Nothing is replaced from now on. Resolves when a replacement that is under way has ended: the cloud
+   * decides by what it observes here, so no process may be started after that.
+   */
+  settle(): Promise<void> {
+    this.#isSettled = true;
+    this.#watch?.close();
+    return this.#replacing;
+  }
+
   /** A source that does not answer while the stream runs is busy with it. */
   async #onSilent(
     { hasFailed, reason }: Extract<FromSource, { type: "silent" }>,
@@ -121,9 +133,16 @@ export class Replacement {
     return connectedPeers(Number(this.#uri.split(":").at(-1))).length === 0;
   }
 
-  async #replace(cause: string): Promise<void> {
-    const { send, replace, log, onRestarted, isPermittedToRun } = this.#options;
-    if (this.#state !== "watching" || isPermittedToRun()) return;
+  #replace(cause: string): Promise<void> {
+    if (this.#state !== "watching" || this.#isSettled || this.#options.isPermittedToRun()) {
+      return Promise.resolve();
+    }
+    this.#replacing = this.#replaceNow(cause);
+    return this.#replacing;
+  }
+
+  async #replaceNow(cause: string): Promise<void> {
+    const { send, replace, log, onRestarted } = this.#options;
     this.#watch?.close();
     const reason = cause.slice(0, REASON_CHARACTERS_MAX);
     if (this.#attempts >= REPLACEMENTS_MAX) return this.#giveUp(reason);
@@ -135,7 +154,7 @@ export class Replacement {
       const next = await replace();
       if (!this.isReplacing) return; // Closed meanwhile.
       this.#state = "watching";
-      this.watch(next);
+      if (!this.#isSettled) this.watch(next);
       onRestarted(this.#attempts, reason);
       this.#reportReplaced(reason);
     } catch (error) {

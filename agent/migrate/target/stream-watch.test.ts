@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { judgeStream, type StreamFacts } from "./stream-watch.ts";
+import { judgeStream, pauseBetween, type StreamFacts } from "./stream-watch.ts";
 
 const SOURCE = "192.0.2.1";
 const STRANGER = "192.0.2.9";
@@ -52,4 +52,12 @@ it.each<[string, Partial<StreamFacts>, string]>([
     type: "trouble",
     reason: expect.stringContaining(reason),
   });
+});
+
+it.each([
+  ["on time", 200, 0],
+  ["a little late", 600, 0],
+  ["after the agent was stopped for 2.5 s", 2_700, 2_500],
+])("counts no silence while the agent does not run: a look %s", (_, lookMs, pausedMs) => {
+  expect(pauseBetween(1_000, 1_000 + lookMs)).toBe(pausedMs);
 });

@@ -4,6 +4,8 @@ import type { Guest } from "../../guest/guest.ts";
 import { connectedPeers } from "../link/peers.ts";
 
 const POLL_MS = 200;
+/** Looks that are further apart: this agent did not run in between, and asked nobody. */
+const PAUSED_MS = 500;
 /** QEMU does not answer for this long: it hangs in a handshake, or it is stopped. */
 const SILENT_MS = 2_000;
 /** From the source's `migrate` to the stream. */
@@ -54,6 +56,15 @@ export function judgeStream(facts: StreamFacts): StreamVerdict {
 }
 
 /**
+ * For how long this agent did not run between two looks, ms: it was stopped, or the machine was busy.
+ * QEMU's silence does not count for that time.
+ */
+export function pauseBetween(observedAtMs: number, nowMs: number): number {
+  const pausedMs = nowMs - observedAtMs - POLL_MS;
+  return pausedMs < PAUSED_MS ? 0 : pausedMs;
+}
+
+/**
  * Before the source's report every peer is a stranger, whatever its address is. It counts when it is
  * there twice: the report may have been lost with the link.
  */
@@ -84,6 +95,7 @@ export class StreamWatch {
   readonly #options: Options;
   readonly #timer: NodeJS.Timeout;
   #answeredAtMs = performance.now();
+  #observedAtMs = performance.now();
   #startingAtMs: number | undefined;
   #status = "none";
   #peers: readonly string[] = [];
@@ -145,6 +157,10 @@ export class StreamWatch {
 
   #look(): void {
     if (this.#state !== "watching") return;
+    const pausedMs = pauseBetween(this.#observedAtMs, performance.now());
+    this.#observedAtMs = performance.now();
+    this.#answeredAtMs += pausedMs;
+    if (this.#startingAtMs !== undefined) this.#startingAtMs += pausedMs;
     void this.#ask();
     const peersBefore = this.#peers;
     this.#peers = connectedPeers(this.#options.port);
