@@ -1,5 +1,5 @@
 import { SFNClient, StopExecutionCommand } from "@aws-sdk/client-sfn";
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { endlessly, PATIENCE_MS } from "../e2e/testing/stage.ts";
 import { awsClient } from "../faults/aws-client.ts";
 import { CaseStage } from "./testing/case-stage.ts";
@@ -10,13 +10,15 @@ vi.setConfig({ testTimeout: PATIENCE_MS, hookTimeout: PATIENCE_MS });
 describe("a VM whose execution is gone is released", () => {
   let cases: CaseStage;
   let vm = "";
-  let guests = 0;
 
   beforeAll(async () => {
     const environment = { QEMU_MODEL: JSON.stringify({ counterPerSecond: 100 }) };
     cases = await CaseStage.start({ onModel: true, environment });
   });
   afterAll(() => cases?.close());
+  beforeEach(() => {
+    vm = cases.nextVm();
+  });
   afterEach(() => cases?.remove(vm));
 
   it("B4: reconcile takes a VM whose execution was stopped", async () => {
@@ -34,8 +36,6 @@ describe("a VM whose execution is gone is released", () => {
   });
 
   async function inPrecopy(): Promise<string> {
-    guests += 1;
-    vm = `vm-${guests}`;
     await cases.start(vm);
     const id = await cases.begin(vm, endlessly);
     await cases.stage.isInPrecopy(id);

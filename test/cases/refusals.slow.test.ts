@@ -1,10 +1,7 @@
-import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { createDataDisk } from "../../rig/guest/data-disk.ts";
-import { dataGuestDefinition, writeDataGuestDisk } from "../../rig/guest/data-guest.ts";
 import { ImageLock } from "../../rig/image-lock.ts";
 import { qemu, unlessQemu } from "../e2e/testing/stage.ts";
-import { briefly, CaseStage, load } from "./testing/case-stage.ts";
+import { briefly, CaseStage } from "./testing/case-stage.ts";
 
 /** Each of a bounded number of tries takes up to 15 s, with pauses between them. */
 const END_MS = 600_000;
@@ -21,13 +18,7 @@ describe.skipIf(qemu === undefined)(`refusals that never end${unlessQemu}`, () =
   afterAll(() => cases?.close());
 
   it("A1: a disk locked for good ends as unknown, and a person gets the guest out", async () => {
-    const { folder } = cases.fleet;
-    const dataPath = join(folder, "data.img");
-    const bootPath = join(folder, "boot.img");
-    await createDataDisk(dataPath, DATA_SECTORS);
-    await writeDataGuestDisk(bootPath, { ...load, dataSectors: DATA_SECTORS, sectorsPerTick: 1 });
-    const definition = dataGuestDefinition(bootPath, dataPath, { direct: false });
-    await cases.define("vm", definition as never);
+    const dataPath = await cases.startDataGuest("vm", DATA_SECTORS);
     const id = await cases.begin("vm", briefly);
     await cases.stage.isInPrecopy(id);
     const lock = await ImageLock.hold(dataPath);

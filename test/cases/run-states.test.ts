@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { bootDiskDefinition } from "../../rig/guest/boot-disk.ts";
 import { createDataDisk } from "../../rig/guest/data-disk.ts";
 import { writeDataGuestDisk } from "../../rig/guest/data-guest.ts";
@@ -14,7 +14,6 @@ const DATA_SECTORS = 256;
 describe.skipIf(qemu === undefined)(`the record says what the guest does${unlessQemu}`, () => {
   let cases: CaseStage;
   let vm = "";
-  let guests = 0;
 
   beforeAll(async () => {
     cases = await CaseStage.start();
@@ -22,14 +21,12 @@ describe.skipIf(qemu === undefined)(`the record says what the guest does${unless
   afterAll(() => cases?.close());
   afterEach(() => cases?.remove(vm));
 
-  const name = () => {
-    guests += 1;
-    vm = `vm-${guests}`;
-    return vm;
-  };
+  beforeEach(() => {
+    vm = cases.nextVm();
+  });
 
   it("A7: a guest that an operator stops while a gate holds arrives paused", async () => {
-    await cases.start(name());
+    await cases.start(vm);
     const id = await cases.begin(vm, gated);
     await cases.emits(id, "migration.held");
     await cases.operate("host-a", vm, (qmp) => qmp.execute("stop"));
@@ -45,7 +42,7 @@ describe.skipIf(qemu === undefined)(`the record says what the guest does${unless
   });
 
   it("A8: a guest that is paused before the move is paused after it", async () => {
-    await cases.start(name());
+    await cases.start(vm);
     await cases.operate("host-a", vm, (qmp) => qmp.execute("stop"));
     await cases.becomes(vm, "paused");
     const ended = await cases.ends(await cases.begin(vm, {}));
@@ -69,7 +66,7 @@ describe.skipIf(qemu === undefined)(`the record says what the guest does${unless
   });
 
   it("A9: a guest that powers itself off outside of a move is stopped", async () => {
-    await cases.start(name());
+    await cases.start(vm);
     await cases.act("host-a", vm, "power-off");
     expect((await cases.becomes(vm, "stopped")).detail).toMatch(/powered itself off/);
   });
@@ -85,7 +82,7 @@ describe.skipIf(qemu === undefined)(`the record says what the guest does${unless
   });
 
   it("A10: a sleeping guest is suspended, and arrives asleep; it wakes up there", async () => {
-    await cases.start(name());
+    await cases.start(vm);
     await cases.act("host-a", vm, "sleep");
     await cases.becomes(vm, "suspended");
     const ended = await cases.ends(await cases.begin(vm, {}));
@@ -100,7 +97,7 @@ describe.skipIf(qemu === undefined)(`the record says what the guest does${unless
   });
 
   it("A11: an I/O error on the new host is in the record; so is its end", async () => {
-    const disk = await dataGuest(name());
+    const disk = await dataGuest(vm);
     try {
       const ended = await cases.ends(await cases.begin(vm, {}));
       expect(ended).toMatchObject({ status: "completed", runningOn: "host-b" });
@@ -121,7 +118,7 @@ describe.skipIf(qemu === undefined)(`the record says what the guest does${unless
     ["an operator's stop", "paused"],
     ["an I/O error", "io-error"],
   ] as const)("B2: %s in precopy is not the switchover", async (how, state) => {
-    const disk = await dataGuest(name());
+    const disk = await dataGuest(vm);
     try {
       const id = await cases.begin(vm, endlessly);
       await cases.stage.isInPrecopy(id);
@@ -163,7 +160,7 @@ describe.skipIf(qemu === undefined)(`the record says what the guest does${unless
   });
 
   it("B3: a guest with an I/O error is released when its target is killed", async () => {
-    const disk = await dataGuest(name());
+    const disk = await dataGuest(vm);
     try {
       const id = await cases.begin(vm, endlessly);
       await cases.stage.isInPrecopy(id);
@@ -204,7 +201,7 @@ describe.skipIf(qemu === undefined)(`the record says what the guest does${unless
 
   /** Starts a guest and moves it, until its memory is being sent. */
   async function inPrecopy(): Promise<string> {
-    await cases.start(name());
+    await cases.start(vm);
     const id = await cases.begin(vm, endlessly);
     await cases.stage.isInPrecopy(id);
     return id;

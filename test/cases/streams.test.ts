@@ -1,6 +1,6 @@
 import { connect, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { PATIENCE_MS, qemu, unlessQemu } from "../e2e/testing/stage.ts";
 import { TcpRelay } from "../faults/tcp-relay.ts";
 import { briefly, CaseStage } from "./testing/case-stage.ts";
@@ -14,13 +14,15 @@ const SILENCE_MS = 5_000;
 describe.skipIf(qemu === undefined)(`nobody outside holds a guest${unlessQemu}`, () => {
   let cases: CaseStage;
   let vm = "";
-  let guests = 0;
   const strangers: Socket[] = [];
 
   beforeAll(async () => {
     cases = await CaseStage.start();
   });
   afterAll(() => cases?.close());
+  beforeEach(() => {
+    vm = cases.nextVm();
+  });
   afterEach(async () => {
     for (const stranger of strangers.splice(0)) stranger.destroy();
     await cases.remove(vm);
@@ -33,7 +35,7 @@ describe.skipIf(qemu === undefined)(`nobody outside holds a guest${unlessQemu}`,
   ])(
     "B1: tls %s, a silent stranger from %s neither holds nor ends a move",
     async (tls, _, from) => {
-      await start();
+      await cases.start(vm);
       const come = Promise.withResolvers<void>();
       cases.interfere({
         onCommand: async (command) => {
@@ -53,7 +55,7 @@ describe.skipIf(qemu === undefined)(`nobody outside holds a guest${unlessQemu}`,
   it.each(["off", "psk"])(
     "B1: tls %s, a target's QEMU that is frozen before the stream begins is replaced",
     async (tls) => {
-      await start();
+      await cases.start(vm);
       const frozen = Promise.withResolvers<void>();
       cases.interfere({
         onCommand: async ({ verb }) => {
@@ -71,7 +73,7 @@ describe.skipIf(qemu === undefined)(`nobody outside holds a guest${unlessQemu}`,
   );
 
   it("B1: a silent stranger on the handover port does not end a move", async () => {
-    await start();
+    await cases.start(vm);
     cases.interfere({
       onCommand: async (command) => {
         if (command.verb !== "source.start") return undefined;
@@ -84,7 +86,7 @@ describe.skipIf(qemu === undefined)(`nobody outside holds a guest${unlessQemu}`,
   });
 
   it("B6: a stream that falls silent is noticed, and the guest stays on the source", async () => {
-    await start();
+    await cases.start(vm);
     let relay: TcpRelay | undefined;
     cases.interfere({
       onCommand: async (command) => {
@@ -113,12 +115,6 @@ describe.skipIf(qemu === undefined)(`nobody outside holds a guest${unlessQemu}`,
       relay?.close();
     }
   });
-
-  async function start(): Promise<void> {
-    guests += 1;
-    vm = `vm-${guests}`;
-    await cases.start(vm);
-  }
 
   /** Connects, and sends nothing. */
   async function stranger(port: number, localAddress: string): Promise<void> {

@@ -1,16 +1,11 @@
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
-import { checkDataDisk, createDataDisk } from "../../rig/guest/data-disk.ts";
-import {
-  dataGuestDefinition,
-  parseDataLog,
-  writeDataGuestDisk,
-} from "../../rig/guest/data-guest.ts";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { checkDataDisk } from "../../rig/guest/data-disk.ts";
+import { parseDataLog } from "../../rig/guest/data-guest.ts";
 import { ImageLock } from "../../rig/image-lock.ts";
 import { PATIENCE_MS, qemu, unlessQemu } from "../e2e/testing/stage.ts";
 import { TcpRelay } from "../faults/tcp-relay.ts";
-import { briefly, CaseStage, load } from "./testing/case-stage.ts";
+import { briefly, CaseStage } from "./testing/case-stage.ts";
 
 vi.setConfig({ testTimeout: PATIENCE_MS, hookTimeout: PATIENCE_MS });
 
@@ -21,17 +16,19 @@ const AT_ONCE_MS = 15_000;
 describe.skipIf(qemu === undefined)(`the end of a move is seen${unlessQemu}`, () => {
   let cases: CaseStage;
   let vm = "";
-  let guests = 0;
   let dataPath = "";
 
   beforeAll(async () => {
     cases = await CaseStage.start();
   });
   afterAll(() => cases?.close());
+  beforeEach(() => {
+    vm = cases.nextVm();
+  });
   afterEach(() => cases?.remove(vm));
 
   it("A1: a guest whose disk is locked at the target has not completed until it runs", async () => {
-    await dataGuest();
+    dataPath = await cases.startDataGuest(vm, DATA_SECTORS);
     const id = await cases.begin(vm, briefly);
     await cases.stage.isInPrecopy(id);
     const lock = await ImageLock.hold(dataPath);
@@ -54,7 +51,7 @@ describe.skipIf(qemu === undefined)(`the end of a move is seen${unlessQemu}`, ()
   });
 
   it("B8: a handover link that breaks interrupts the wait for the target", async () => {
-    await cases.start(nextName());
+    await cases.start(vm);
     let relay: TcpRelay | undefined;
     let stream: TcpRelay | undefined;
     cases.interfere({
@@ -87,23 +84,6 @@ describe.skipIf(qemu === undefined)(`the end of a move is seen${unlessQemu}`, ()
       stream?.close();
     }
   });
-
-  function nextName(): string {
-    guests += 1;
-    vm = `vm-${guests}`;
-    return vm;
-  }
-
-  async function dataGuest(): Promise<void> {
-    const { folder } = cases.fleet;
-    const id = nextName();
-    dataPath = join(folder, `${id}-data.img`);
-    const bootPath = join(folder, `${id}-boot.img`);
-    await createDataDisk(dataPath, DATA_SECTORS);
-    await writeDataGuestDisk(bootPath, { ...load, dataSectors: DATA_SECTORS, sectorsPerTick: 1 });
-    const definition = dataGuestDefinition(bootPath, dataPath, { direct: false });
-    await cases.define(id, definition as never);
-  }
 
   /** The guest's disk holds what it wrote, before and after the move. */
   async function expectWhole(): Promise<void> {

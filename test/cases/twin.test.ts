@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { VmDefinition } from "../../core/vm.ts";
-import type { QmpClient } from "../../qmp/client.ts";
 import { bootDiskDefinition, writeBootDisk } from "../../rig/guest/boot-disk.ts";
 import { waitForCounter } from "../../rig/guest/serial.ts";
 import { PATIENCE_MS, qemu, unlessQemu } from "../e2e/testing/stage.ts";
+import { unplug } from "../twin/testing/parts.ts";
 import { CaseStage, load, MEMORY_BYTES } from "./testing/case-stage.ts";
 
 vi.setConfig({ testTimeout: PATIENCE_MS, hookTimeout: PATIENCE_MS });
@@ -15,22 +15,18 @@ const USB = { driver: "qemu-xhci", id: "usb" };
 const TABLET = { driver: "usb-tablet", id: "tablet", bus: "usb.0" };
 const NIC = { driver: "virtio-net-pci", id: "nic" };
 
-async function unplugTablet(qmp: QmpClient): Promise<void> {
-  const gone = qmp.waitFor(({ name }) => name === "DEVICE_DELETED", { timeoutMs: 20_000 });
-  await qmp.execute("device_del", { id: "tablet" });
-  await gone;
-}
-
 describe.skipIf(qemu === undefined)(`what arrives is what left${unlessQemu}`, () => {
   let cases: CaseStage;
   let vm = "";
-  let guests = 0;
   let adopted: ChildProcess | undefined;
 
   beforeAll(async () => {
     cases = await CaseStage.start();
   });
   afterAll(() => cases?.close());
+  beforeEach(() => {
+    vm = cases.nextVm();
+  });
   afterEach(async () => {
     await cases?.remove(vm);
     adopted?.kill("SIGKILL");
@@ -38,7 +34,7 @@ describe.skipIf(qemu === undefined)(`what arrives is what left${unlessQemu}`, ()
   });
 
   it("A2: a guest with a snapshot behind its definition stays, and nothing is lost", async () => {
-    const base = join(cases.fleet.folder, `${nextName()}-data.img`);
+    const base = join(cases.fleet.folder, `${vm}-data.img`);
     const overlay = join(cases.fleet.folder, `${vm}-overlay.qcow2`);
     writeFileSync(base, Buffer.alloc(1 << 20));
     await start({
@@ -61,7 +57,6 @@ describe.skipIf(qemu === undefined)(`what arrives is what left${unlessQemu}`, ()
   });
 
   it("A4: a guest with a device that its definition does not have stays", async () => {
-    nextName();
     await start({});
     const device = { driver: "virtio-rng-pci", id: "hot" };
     await cases.operate("host-a", vm, (qmp) => qmp.executeAny("device_add", device));
@@ -74,7 +69,6 @@ describe.skipIf(qemu === undefined)(`what arrives is what left${unlessQemu}`, ()
   });
 
   it("A4: a load that fails although the difference was accepted has QEMU's own words", async () => {
-    nextName();
     await start({});
     const device = { driver: "virtio-rng-pci", id: "hot" };
     await cases.operate("host-a", vm, (qmp) => qmp.executeAny("device_add", device));
@@ -88,9 +82,8 @@ describe.skipIf(qemu === undefined)(`what arrives is what left${unlessQemu}`, ()
   });
 
   it("A4: a guest without a device that its definition has stays", async () => {
-    nextName();
     await start({ devices: [USB, TABLET] });
-    await cases.operate("host-a", vm, unplugTablet);
+    await cases.operate("host-a", vm, (qmp) => unplug(qmp, "tablet"));
     await isRefused(await move(), {
       name: /\(usb-tablet "tablet"\)$/,
       source: null,
@@ -107,7 +100,7 @@ describe.skipIf(qemu === undefined)(`what arrives is what left${unlessQemu}`, ()
     });
     // The way out: with its device again, the guest moves.
     await cases.operate("host-a", vm, async (qmp) => {
-      await unplugTablet(qmp);
+      await unplug(qmp, "tablet");
       await qmp.executeAny("device_add", { ...TABLET, port: "1" });
     });
     const ended = await cases.ends(await cases.begin(vm, {}));
@@ -117,7 +110,6 @@ describe.skipIf(qemu === undefined)(`what arrives is what left${unlessQemu}`, ()
   });
 
   it("A5: an adopted guest with a network stays where its definition has none", async () => {
-    nextName();
     await adopt({ devices: [NIC] }, [
       "-netdev",
       "user,id=lan",
@@ -133,7 +125,6 @@ describe.skipIf(qemu === undefined)(`what arrives is what left${unlessQemu}`, ()
   });
 
   it("A6: an adopted guest keeps its CPU", async () => {
-    nextName();
     await adopt({}, ["-cpu", "max"]);
     await isRefused(await move(), {
       name: /^vCPUs slot .*: type$/,
@@ -144,7 +135,6 @@ describe.skipIf(qemu === undefined)(`what arrives is what left${unlessQemu}`, ()
   });
 
   it("a difference that the policy accepts by its name is listed and does not refuse", async () => {
-    nextName();
     await adopt({}, ["-uuid", "6f9619ff-8b86-4011-b42d-00c04fc964ff"]);
     const refused = await move();
     const names = refused.twinCheck?.differences.map(({ name }) => name) ?? [];
@@ -160,12 +150,6 @@ describe.skipIf(qemu === undefined)(`what arrives is what left${unlessQemu}`, ()
     });
     await cases.countsWithin("host-b", vm, PATIENCE_MS);
   });
-
-  function nextName(): string {
-    guests += 1;
-    vm = `vm-${guests}`;
-    return vm;
-  }
 
   async function definition(parts: Partial<VmDefinition>): Promise<VmDefinition> {
     const path = join(cases.fleet.folder, `${vm}.img`);

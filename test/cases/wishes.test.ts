@@ -1,9 +1,8 @@
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { createDataDisk } from "../../rig/guest/data-disk.ts";
-import { dataGuestDefinition, writeDataGuestDisk } from "../../rig/guest/data-guest.ts";
 import { PATIENCE_MS, qemu, unlessQemu } from "../e2e/testing/stage.ts";
-import { CaseStage, gated, load, MEMORY_BYTES } from "./testing/case-stage.ts";
+import { CaseStage, gated, MEMORY_BYTES } from "./testing/case-stage.ts";
 
 vi.setConfig({ testTimeout: PATIENCE_MS, hookTimeout: PATIENCE_MS });
 
@@ -15,7 +14,6 @@ const EARLY = ["probe", "negotiate", "prepare"];
 describe.skipIf(qemu === undefined)(`what is asked for and required${unlessQemu}`, () => {
   let cases: CaseStage;
   let vm = "";
-  let guests = 0;
 
   beforeAll(async () => {
     cases = await CaseStage.start();
@@ -23,11 +21,9 @@ describe.skipIf(qemu === undefined)(`what is asked for and required${unlessQemu}
   afterAll(() => cases?.close());
   afterEach(() => cases?.remove(vm));
 
-  const name = () => {
-    guests += 1;
-    vm = `vm-${guests}`;
-    return vm;
-  };
+  beforeEach(() => {
+    vm = cases.nextVm();
+  });
 
   it("C1: postcopy that was only asked for is given up where QEMU refuses it", async () => {
     await fileBacked();
@@ -51,7 +47,7 @@ describe.skipIf(qemu === undefined)(`what is asked for and required${unlessQemu}
   });
 
   it("C2: a gate and a bitmap of a backup tool: it travels, or the move is refused", async () => {
-    await dataGuest();
+    await cases.startDataGuest(vm, DATA_SECTORS);
     await cases.operate("host-a", vm, async (qmp) => {
       const bitmap = { node: "data", name: BITMAP };
       await qmp.executeAny("block-dirty-bitmap-add", bitmap);
@@ -73,7 +69,7 @@ describe.skipIf(qemu === undefined)(`what is asked for and required${unlessQemu}
   });
 
   it("C3: a block job is named before anything starts", async () => {
-    await dataGuest();
+    await cases.startDataGuest(vm, DATA_SECTORS);
     const path = join(cases.fleet.folder, `${vm}-backup.img`);
     await createDataDisk(path, DATA_SECTORS);
     await cases.operate("host-a", vm, async (qmp) => {
@@ -101,20 +97,10 @@ describe.skipIf(qemu === undefined)(`what is asked for and required${unlessQemu}
       size: MEMORY_BYTES,
       share: true,
     };
-    const file = join(cases.fleet.folder, `${name()}.ram`);
+    const file = join(cases.fleet.folder, `${vm}.ram`);
     await cases.start(vm, {
       machineOptions: { "memory-backend": "mem" },
       objects: [{ ...memory, "mem-path": file }],
     });
-  }
-
-  async function dataGuest(): Promise<void> {
-    const { folder } = cases.fleet;
-    const dataPath = join(folder, `${name()}-data.img`);
-    const bootPath = join(folder, `${vm}-boot.img`);
-    await createDataDisk(dataPath, DATA_SECTORS);
-    await writeDataGuestDisk(bootPath, { ...load, dataSectors: DATA_SECTORS, sectorsPerTick: 1 });
-    const definition = dataGuestDefinition(bootPath, dataPath, { direct: false });
-    await cases.define(vm, definition as never);
   }
 });

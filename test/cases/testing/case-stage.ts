@@ -16,6 +16,8 @@ import {
   writeActingDisk,
 } from "../../../rig/guest/acting-guest.ts";
 import { bootDiskDefinition } from "../../../rig/guest/boot-disk.ts";
+import { createDataDisk } from "../../../rig/guest/data-disk.ts";
+import { dataGuestDefinition, writeDataGuestDisk } from "../../../rig/guest/data-guest.ts";
 import { forceAction } from "../../../rig/guest/force-action.ts";
 import { readCounter, waitForCounter } from "../../../rig/guest/serial.ts";
 import { killProcessesUnder } from "../../../rig/processes.ts";
@@ -66,6 +68,7 @@ export class CaseStage {
   readonly stage: Stage;
   readonly #proxy: FaultyProxy;
   readonly #folder: string;
+  #guests = 0;
 
   private constructor(stage: Stage, proxy: FaultyProxy, folder: string) {
     this.stage = stage;
@@ -122,6 +125,23 @@ export class CaseStage {
       onCommand: async (command) => (await onCommand?.(command)) ?? command,
       onEvent: async (body, host) => onEvent?.(body, host),
     };
+  }
+
+  /** A name that no VM of this stage has had. */
+  nextVm(): string {
+    this.#guests += 1;
+    return `vm-${this.#guests}`;
+  }
+
+  /** Starts a guest that writes to a data disk, node `data`, and checks it. @returns the disk's image */
+  async startDataGuest(vm: string, dataSectors: number): Promise<string> {
+    const dataPath = join(this.fleet.folder, `${vm}-data.img`);
+    const bootPath = join(this.fleet.folder, `${vm}-boot.img`);
+    await createDataDisk(dataPath, dataSectors);
+    await writeDataGuestDisk(bootPath, { ...load, dataSectors, sectorsPerTick: 1 });
+    const definition = dataGuestDefinition(bootPath, dataPath, { direct: false });
+    await this.define(vm, definition as never);
+    return dataPath;
   }
 
   /** Starts a guest that counts, and that can panic. */
