@@ -1,5 +1,5 @@
 import type { MadeDifference } from "./made-difference.ts";
-import { base, blockdev, job, renode, snapshot, withExtra } from "./parts.ts";
+import { base, blockdev, job, renode, snapshot, unplug, withExtra } from "./parts.ts";
 
 /** What an operator, or a tool of theirs, has done to the running guest since it was defined. */
 export const madeAtSource: readonly MadeDifference[] = [
@@ -15,13 +15,7 @@ export const madeAtSource: readonly MadeDifference[] = [
     title: "A4: a device was removed",
     make: (files) => ({
       source: base(files),
-      act: async (qmp) => {
-        const gone = qmp.waitFor((event) => event.name === "DEVICE_DELETED", {
-          timeoutMs: 20_000,
-        });
-        await qmp.execute("device_del", { id: "tablet" });
-        await gone;
-      },
+      act: (qmp) => unplug(qmp, "tablet"),
     }),
     found: /^device .*\(usb-tablet "tablet"\)$/,
   },
@@ -30,11 +24,7 @@ export const madeAtSource: readonly MadeDifference[] = [
     make: (files) => ({
       source: base(files),
       act: async (qmp) => {
-        const gone = qmp.waitFor((event) => event.name === "DEVICE_DELETED", {
-          timeoutMs: 20_000,
-        });
-        await qmp.execute("device_del", { id: "tablet" });
-        await gone;
+        await unplug(qmp, "tablet");
         const tablet = { driver: "usb-tablet", id: "tablet", bus: "xhci.0" };
         await qmp.executeAny("device_add", tablet);
       },

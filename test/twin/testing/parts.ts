@@ -97,3 +97,10 @@ export async function snapshot(qmp: QmpClient, files: Files, node: string): Prom
     format: "qcow2",
   });
 }
+
+/** Unplugs a device; resolves when it is gone. */
+export async function unplug(qmp: QmpClient, id: string): Promise<void> {
+  const gone = qmp.waitFor((event) => event.name === "DEVICE_DELETED", { timeoutMs: 20_000 });
+  await qmp.execute("device_del", { id });
+  await gone;
+}

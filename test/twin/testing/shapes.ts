@@ -4,7 +4,7 @@ import { base, blockdev, pc, plus, q35, renode, userNet, withExtra } from "./par
 export type Shape = {
   readonly title: string;
   readonly make: (files: Files) => Trial;
-  /** Between two versions of QEMU it is not the same machine: the difference found. */
+  /** A machine that two versions of QEMU build differently: matches the difference between them. */
   readonly differsBetweenVersions?: RegExp;
 };
 
