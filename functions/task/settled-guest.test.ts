@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { Observation } from "../../core/protocol/observation.ts";
+import { observation } from "../../core/protocol/testing/observation.ts";
 import type { StoredMigration } from "../store/migration-record.ts";
 import { guestAtSource, guestAtTarget } from "./settled-guest.ts";
 
@@ -10,17 +10,6 @@ const seen = (runState: string, seq: number, reason?: string) => ({
   seq,
   atMs: 0,
   ...(reason === undefined ? {} : { reason }),
-});
-const observation = (side: "source" | "target", rest: Partial<Observation>): Observation => ({
-  side,
-  process: "running",
-  remembers: true,
-  permittedToRun: false,
-  contSent: false,
-  arrived: false,
-  saidCompleted: false,
-  linkUp: false,
-  ...rest,
 });
 const unreported = "its host has not reported its run state";
 
