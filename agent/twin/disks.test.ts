@@ -3,7 +3,7 @@ import { emptyParts } from "../../core/twin/reading.ts";
 import { VmDefinition } from "../../core/vm.ts";
 import type { BlockNode } from "../../qmp/device.ts";
 import { Disks, NO_MEDIUM } from "./disks.ts";
-import { hideHostValues, hostValues } from "./host-values.ts";
+import { placeholdersOf, withPlaceholders } from "./placeholders.ts";
 
 const node = (
   name: string,
@@ -85,7 +85,7 @@ describe("values of a host", () => {
     devices: [{ driver: "vfio-pci", host: { $host: "gpu0" } }],
     blockdevs: [{ driver: "host_device", "node-name": "n", filename: { $host: "lun7" } }],
   });
-  const values = hostValues(definition, { gpu0: "0000:01:00.0", lun7: "/dev/sdb", other: "x" });
+  const values = placeholdersOf(definition, { gpu0: "0000:01:00.0", lun7: "/dev/sdb", other: "x" });
 
   it("are those that the definition names", () => {
     expect([...values.values()]).toEqual(['{"$host":"lun7"}', '{"$host":"gpu0"}']);
@@ -97,7 +97,7 @@ describe("values of a host", () => {
       device: { a: { host: "0000:01:00.0", name: "0000:01:00.01" } },
       disk: { a: { chain: "raw(file: host_device /dev/sdb, x: file /dev/sdb1)" } },
     };
-    expect(hideHostValues(parts, values)).toMatchObject({
+    expect(withPlaceholders(parts, values)).toMatchObject({
       device: { a: { host: '{"$host":"gpu0"}', name: "0000:01:00.01" } },
       disk: { a: { chain: 'raw(file: host_device {"$host":"lun7"}, x: file /dev/sdb1)' } },
     });

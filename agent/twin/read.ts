@@ -13,8 +13,8 @@ import type { ObjectProperty } from "../../qmp/device.ts";
 import { QmpCommandError } from "../../qmp/error.ts";
 import { cpuFeatures, cpuSlots, namedFeatures } from "./cpus.ts";
 import { Disks } from "./disks.ts";
-import { type HostValues, hideHostValues } from "./host-values.ts";
 import { parseNetworkPeers } from "./network-peers.ts";
+import { type Placeholders, withPlaceholders } from "./placeholders.ts";
 import { parseQtree, type QtreeDevice } from "./qtree.ts";
 import { parseRamBlocks } from "./ram-blocks.ts";
 
@@ -31,7 +31,7 @@ type Fixed = { readonly machine: Properties; readonly firstCpu: Properties };
  *
  * @throws QmpError
  */
-export async function readTwin(guest: TwinGuest, hostValues: HostValues): Promise<Reading> {
+export async function readTwin(guest: TwinGuest, placeholders: Placeholders): Promise<Reading> {
   const { qmp, manifest } = guest;
   const [tree, peers, disks, chardevs, fixed, slots, memory, objects, plugged] = await Promise.all([
     monitor(qmp, "info qtree"),
@@ -57,7 +57,7 @@ export async function readTwin(guest: TwinGuest, hostValues: HostValues): Promis
     chardev: namedParts(devices, "chardev", kinds),
     object: objects,
   };
-  return { qemu: versionOf(qmp), parts: hideHostValues(parts, hostValues) };
+  return { qemu: versionOf(qmp), parts: withPlaceholders(parts, placeholders) };
 }
 
 /** Reads the names of the first vCPU's features, as a reading of nothing else. @throws QmpError */

@@ -7,7 +7,7 @@ import type { Guest } from "../../guest/guest.ts";
 import type { Resources } from "../../guest/resources.ts";
 import type { MigrationHooks } from "../../hooks/migration-hooks.ts";
 import type { Log } from "../../runtime/log.ts";
-import { hostValues } from "../../twin/host-values.ts";
+import { placeholdersOf } from "../../twin/placeholders.ts";
 import type { HandoverClient } from "../link/handover-client.ts";
 import { recordEnd } from "../record-end.ts";
 import { restoreParameters } from "../settings.ts";
@@ -123,7 +123,7 @@ export class SourceMigration {
     const reading = readBefore(this.#guest, args);
     reading.catch(() => undefined);
     const { definition } = this.#guest.manifest;
-    const check = new SourceTwinCheck(this.#guest, hostValues(definition, this.#resources));
+    const check = new SourceTwinCheck(this.#guest, placeholdersOf(definition, this.#resources));
     // Before anything else: without the link nothing is changed in QEMU.
     await this.#actions.connect({ address: handover, migrationId: this.id });
     const { link } = this.#actions;

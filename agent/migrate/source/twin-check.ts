@@ -3,7 +3,7 @@ import type { TwinCheck } from "../../../core/twin/comparison.ts";
 import { haveSameFeatures, type Reading, withFeatureNames } from "../../../core/twin/reading.ts";
 import { CommandRefusedError } from "../../command/command-error.ts";
 import type { Guest } from "../../guest/guest.ts";
-import type { HostValues } from "../../twin/host-values.ts";
+import type { Placeholders } from "../../twin/placeholders.ts";
 import { readFeatures, readTwin } from "../../twin/read.ts";
 import type { HandoverClient } from "../link/handover-client.ts";
 
@@ -21,9 +21,9 @@ export class SourceTwinCheck {
   readonly #startedMs = performance.now();
   readonly #own: Promise<Reading>;
 
-  constructor(guest: Guest, hostValues: HostValues) {
+  constructor(guest: Guest, placeholders: Placeholders) {
     this.#guest = guest;
-    this.#own = readTwin(guest, hostValues);
+    this.#own = readTwin(guest, placeholders);
     // Awaited in `run`; the link may fail before.
     this.#own.catch(() => undefined);
   }

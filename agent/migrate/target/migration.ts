@@ -7,7 +7,7 @@ import type { Resources } from "../../guest/resources.ts";
 import type { MigrationHooks } from "../../hooks/migration-hooks.ts";
 import type { Log } from "../../runtime/log.ts";
 import { sendSignal } from "../../runtime/process.ts";
-import { hostValues } from "../../twin/host-values.ts";
+import { placeholdersOf } from "../../twin/placeholders.ts";
 import { readFeatures, readTwin } from "../../twin/read.ts";
 import { removeHoldNode } from "../hold-node.ts";
 import { HandoverServer } from "../link/handover-server.ts";
@@ -161,7 +161,7 @@ export class TargetMigration {
   #read(what: ReadKind): Promise<Reading> {
     const { qmp, manifest } = this.#guest;
     if (what === "features") return readFeatures(qmp);
-    const own = hostValues(manifest.definition, this.#resources);
+    const own = placeholdersOf(manifest.definition, this.#resources);
     this.#reading ??= readTwin(this.#guest, own);
     return this.#reading;
   }

@@ -5,14 +5,11 @@ import type { VmDefinition } from "../../core/vm.ts";
 import type { Resources } from "../guest/resources.ts";
 import { textOf } from "../runtime/host-values.ts";
 
-/** What differs from host to host by intention: this host's value → the name that stands for it. */
-export type HostValues = ReadonlyMap<string, string>;
+/** A host's value of a resource → the placeholder that stands for it in the definition, as JSON. */
+export type Placeholders = ReadonlyMap<string, string>;
 
-/**
- * The values that this host has for the placeholders of a definition. Taps are left out: no property
- * of a device names them.
- */
-export function hostValues(definition: VmDefinition, resources: Resources): HostValues {
+/** The placeholders of a definition by this host's values; taps are in no property of a device. */
+export function placeholdersOf(definition: VmDefinition, resources: Resources): Placeholders {
   const values = new Map<string, string>();
   mapPlaceholders(definition, {
     host: (resource) => {
@@ -28,8 +25,11 @@ export function hostValues(definition: VmDefinition, resources: Resources): Host
   return values;
 }
 
-/** A copy with the names in place of this host's values, where one is a whole value or a whole file. */
-export function hideHostValues(parts: Parts, values: HostValues): Parts {
+/**
+ * A copy with the placeholders in place of this host's values, so that both hosts read the same. A
+ * value is replaced where it is a whole property, or a whole file in a chain of nodes.
+ */
+export function withPlaceholders(parts: Parts, values: Placeholders): Parts {
   if (values.size === 0) return parts;
   const hide = (text: string) => {
     const whole = values.get(text);
