@@ -103,9 +103,9 @@ const reconcile = createRoute({
   tags,
   summary: "Observe both sides of a VM's migration again",
   description:
-    "For a VM that is `unknown`, and for one whose migration has lost its execution. The migration " +
-    "is reopened: both sides are observed and the decision table applies again. It may end " +
-    "`unknown` again.",
+    "For a VM that its migration left `unknown`, and for one whose migration has lost its " +
+    "execution. The migration is reopened: both sides are observed and the decision table applies " +
+    "again. It may end `unknown` again.",
   request: byId,
   responses: {
     202: answer("The reopened migration", Migration, migrationExamples.reopened),
