@@ -25,7 +25,8 @@ const WAITING_MAX = 100;
 /**
  * Runs commands in order per VM, each at most once. A repeated id gets the recorded answer; an older
  * epoch and an expired command are refused, and so is a command to start something that was sent
- * before the host was started: it may have been carried out, and the answer lost in a crash. Every command for this host is answered by an event.
+ * before the host was started: it may have been carried out, and the answer lost in a crash. Every
+ * command for this host is answered by an event.
  */
 export class Dispatcher {
   readonly #host: HostId;

@@ -16,7 +16,7 @@ import { removeStrayTaps } from "./taps.ts";
 export type Migrating = {
   /** The handover link of this side is connected. */
   readonly linkUp: boolean;
-  /** Resolves when no process of this side is being replaced, and none will be. */
+  /** Replaces no process from now on. Resolves when a replacement that is under way has ended. */
   settle?(): Promise<void>;
   /** Stops following the migration; QEMU goes on with it. */
   close(): void;

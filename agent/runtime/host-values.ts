@@ -50,7 +50,7 @@ const typed = [
   TapValue,
 ] as const;
 
-/** A host's value of a resource that definitions name: of a type, or text as it is. */
+/** A host's value of a resource: an object with a type, or text that QEMU gets as it is. */
 export const HostValue = z.union(
   [z.string().min(1).max(4_096), z.discriminatedUnion("type", typed)],
   {

@@ -1,12 +1,12 @@
 import type { PartKind } from "./reading.ts";
 
 /**
- * A difference that is none, or that does no harm. `property` and `part` match the whole name; absent:
- * any. The first rule that matches counts; a difference without a rule is a blocker.
+ * Says which differences are no blockers. `part` and `property` match the whole name; without them, any
+ * name. The first rule that matches counts; a difference that no rule matches is a blocker.
  *
- * - `unread`: the guest or the time sets it, so the two sides may differ at any moment. It is not even
- *   read where that saves a call.
- * - `harmless`: it is listed with its reason.
+ * - `unread`: it is not reported. The guest or the time sets it, so the two sides may differ at any
+ *   moment; it is not even read where that saves a call.
+ * - `harmless`: it is reported with its reason.
  */
 export type Rule = {
   readonly kind: PartKind;

@@ -33,7 +33,7 @@ describeOnEach("the start of a stream that somebody disturbs", (subject) => {
   });
   afterEach(() => pair.close());
 
-  /** The longest time for which the source's QEMU answered nothing, until the function is called. */
+  /** Measures until the function that it returns is called: the longest silence of the source's QEMU, ms. */
   function measureSilence(): () => number {
     const { qmp } = pair.source.guests.get(pair.source.vm(VM));
     let longestMs = 0;

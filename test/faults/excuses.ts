@@ -9,11 +9,14 @@ export type Excuses = {
   /** Nobody can say where the guest is: a side has forgotten, or refuses for good. */
   mayBeUnknown: boolean;
   /**
-   * Two open gaps of docs/internals/architecture.md: the guest may be given up when the target's host
-   * crashes before the handover, and the source's process may stay, then and when an execution is lost
-   * after its end.
+   * An open gap (docs/internals/architecture.md): a target's host that crashes before the handover. The
+   * guest is given up as lost.
    */
   mayBeGivenUp: boolean;
+  /**
+   * Two open gaps: that one, and an execution that is stopped before the discard. The source's process
+   * stays.
+   */
   mayKeepSource: boolean;
   /** An agent was silent, or its clock wrong: the record may miss how long the guest stood still. */
   mayMissStandstills: boolean;

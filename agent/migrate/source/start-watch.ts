@@ -27,10 +27,11 @@ type Options = {
 };
 
 /**
- * Watches the source from before `migrate` until the stream has begun. First the target's agent looks
- * whether anybody is connected to its port already: that is a stranger. When QEMU falls silent or its
- * `migrate` fails, the target's agent is asked whether its QEMU is the cause; if it replaces it,
- * `migrate` is sent again, to the new address. A failure of the first `migrate` is held back so long.
+ * Watches the source from before `migrate` until the stream has begun. Before `migrate`, the
+ * target's agent checks that nobody is connected to its port: whoever is there is a stranger. When
+ * QEMU falls silent or its `migrate` fails, the target's agent is asked whether its QEMU is the cause;
+ * if it replaces it, `migrate` is sent again, to the new address. Until then the failure of the first
+ * `migrate` is held back.
  */
 export class StartWatch {
   readonly #options: Options;

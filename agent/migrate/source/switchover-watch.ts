@@ -1,6 +1,6 @@
 import type { HandoverClient } from "../link/handover-client.ts";
 
-const LOOK_MS = 1_000;
+const CHECK_MS = 1_000;
 /**
  * A target's host that is silent for so long in the switchover is taken for dead. Giving up is safe:
  * the target may run the guest only after this side has reported `completed` over the same link.
@@ -29,7 +29,7 @@ export class SwitchoverWatch {
   start(): void {
     if (this.#hasEnded || this.#timer !== undefined) return;
     this.#stoppedAtMs = performance.now();
-    this.#timer = setInterval(() => this.#look(), LOOK_MS);
+    this.#timer = setInterval(() => this.#check(), CHECK_MS);
   }
 
   close(): void {
@@ -37,7 +37,7 @@ export class SwitchoverWatch {
     clearInterval(this.#timer);
   }
 
-  #look(): void {
+  #check(): void {
     const stoppedMs = performance.now() - this.#stoppedAtMs;
     const { silentMs } = this.#link;
     if (stoppedMs < HOST_SILENT_MS || silentMs < HOST_SILENT_MS) return;

@@ -58,6 +58,6 @@ it.each([
   ["on time", 200, 0],
   ["a little late", 600, 0],
   ["after the agent was stopped for 2.5 s", 2_700, 2_500],
-])("counts no silence while the agent does not run: a look %s", (_, lookMs, pausedMs) => {
-  expect(pauseBetween(1_000, 1_000 + lookMs)).toBe(pausedMs);
+])("counts no silence while the agent does not run: a check %s", (_, checkMs, pausedMs) => {
+  expect(pauseBetween(1_000, 1_000 + checkMs)).toBe(pausedMs);
 });

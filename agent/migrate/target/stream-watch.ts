@@ -4,7 +4,7 @@ import type { Guest } from "../../guest/guest.ts";
 import { connectedPeers } from "../link/peers.ts";
 
 const POLL_MS = 200;
-/** Looks that are further apart: this agent did not run in between, and asked nobody. */
+/** A check that is so much late: this agent did not run meanwhile, and asked nobody. */
 const PAUSED_MS = 500;
 /** QEMU does not answer for this long: it hangs in a handshake, or it is stopped. */
 const SILENT_MS = 2_000;
@@ -20,7 +20,7 @@ export type StreamFacts = {
   readonly startingAtMs: number | undefined;
   /** query-migrate's status. */
   readonly status: string;
-  /** Addresses that are connected to the port of the stream, and those of the look before. */
+  /** Addresses that are connected to the port of the stream, and those at the check before. */
   readonly peers: readonly string[];
   readonly peersBefore: readonly string[];
   /** Addresses of the source, as far as they are known. */
@@ -56,7 +56,7 @@ export function judgeStream(facts: StreamFacts): StreamVerdict {
 }
 
 /**
- * For how long this agent did not run between two looks, ms: it was stopped, or the machine was busy.
+ * How long this agent did not run between two checks, ms: it was stopped, or the machine was busy.
  * QEMU's silence does not count for that time.
  */
 export function pauseBetween(observedAtMs: number, nowMs: number): number {
@@ -104,7 +104,7 @@ export class StreamWatch {
 
   constructor(options: Options) {
     this.#options = options;
-    this.#timer = setInterval(() => this.#look(), POLL_MS);
+    this.#timer = setInterval(() => this.#check(), POLL_MS);
   }
 
   /** The stream has begun: nothing is watched any more. */
@@ -130,7 +130,7 @@ export class StreamWatch {
   onStatus(status: string): void {
     this.#status = status;
     this.#answeredAtMs = performance.now();
-    this.#look();
+    this.#check();
   }
 
   /** Ends the watch for a reason from outside, as if it had found the trouble itself. */
@@ -155,7 +155,7 @@ export class StreamWatch {
     return true;
   }
 
-  #look(): void {
+  #check(): void {
     if (this.#state !== "watching") return;
     const pausedMs = pauseBetween(this.#observedAtMs, performance.now());
     this.#observedAtMs = performance.now();

@@ -88,7 +88,7 @@ function taps() {
     .map(({ ifname, flags, mtu, master }) => ({ ifname, isUp: flags.includes("UP"), mtu, master }));
 }
 
-/** All of so many taps are up, which they are some milliseconds after RESUME. */
+/** Waits until there are `count` taps, all up: the agent raises them some milliseconds after RESUME. */
 function whenUp(count: number) {
   return waitUntil(
     `${count} taps that are up`,
