@@ -77,8 +77,9 @@ export async function recordGivenUp(
   host: HostId,
   givenUp: readonly GivenUp[],
 ): Promise<void> {
+  if (givenUp.length === 0) return;
   const { agreement } = await readMigration(id);
-  if (agreement === undefined || givenUp.length === 0) return;
+  if (agreement === undefined) return;
   await updateRunning(id, {
     set: "#agreement = :agreement",
     condition: "#target = :host",
