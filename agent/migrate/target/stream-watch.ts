@@ -157,15 +157,17 @@ export class StreamWatch {
 
   #check(): void {
     if (this.#state !== "watching") return;
-    const pausedMs = pauseBetween(this.#observedAtMs, performance.now());
-    this.#observedAtMs = performance.now();
+    // Read once: the agent may be stopped within this function as well.
+    const nowMs = performance.now();
+    const pausedMs = pauseBetween(this.#observedAtMs, nowMs);
+    this.#observedAtMs = nowMs;
     this.#answeredAtMs += pausedMs;
     if (this.#startingAtMs !== undefined) this.#startingAtMs += pausedMs;
     void this.#ask();
     const peersBefore = this.#peers;
     this.#peers = connectedPeers(this.#options.port);
     const verdict = judgeStream({
-      nowMs: performance.now(),
+      nowMs,
       answeredAtMs: this.#answeredAtMs,
       startingAtMs: this.#startingAtMs,
       status: this.#status,
