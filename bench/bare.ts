@@ -93,5 +93,5 @@ function bareArguments(definition: VmDefinition): string[] {
 }
 
 function monitor(socket: string): string[] {
-  return ["-qmp", `unix:${socket},server=on,wait=off`];
+  return ["-qmp", `unix:${socket},server=on,wait=on`];
 }

@@ -15,7 +15,7 @@ const line = (definition: object, change: object = {}) =>
 it("starts a guest with its monitor, its log and no other device", () => {
   expect(line({})).toBe(
     "-nodefaults -no-user-config -display none -name vm1 -machine pc -accel tcg -smp 1 -m 64M " +
-      "-serial file:/run/vm1/serial.log -qmp unix:/run/vm1/qmp.sock,server=on,wait=off " +
+      "-serial file:/run/vm1/serial.log -qmp unix:/run/vm1/qmp.sock,server=on,wait=on " +
       "-D /run/vm1/qemu.log -msg timestamp=on",
   );
 });

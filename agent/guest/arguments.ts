@@ -70,9 +70,13 @@ export function guestArguments(options: {
   ];
 }
 
-/** Identifies one process: each has a socket of its own. */
+/**
+ * Identifies one process: each has a socket of its own. With `wait=on` QEMU starts when the agent has
+ * connected. With `wait=off` a client that connects while QEMU sets its monitor up is now and then
+ * greeted twice or never answered (docs/internals/qemu-facts.md, "Start").
+ */
 export function monitorOption(qmpPath: string): string {
-  return `unix:${qmpPath},server=on,wait=off`;
+  return `unix:${qmpPath},server=on,wait=on`;
 }
 
 function display({ display = { type: "none" } }: VmDefinition, { vnc }: GuestPaths): string[] {

@@ -33,6 +33,8 @@ const START_MS = 30_000;
 const START_MS_PER_GIB = 2_000;
 const START_MS_MAX = 900_000;
 const STARTING_EVERY_MS = 10_000;
+/** What QEMU writes at each start before the agent connects (QEMU chardev/char-socket.c). */
+const WAITING = /: info: QEMU waiting for connection on: /;
 /** execve(2): one argument may have 128 KiB with its terminating zero (Linux MAX_ARG_STRLEN). */
 const ARGUMENT_BYTES_MAX = 131_071;
 /** execve(2): a quarter of the default stack limit of 8 MiB, less room for the environment. */
@@ -174,7 +176,7 @@ export function guestEnvironment(): NodeJS.ProcessEnv {
   );
 }
 
-/** The end of a file, however long it is; empty when there is none. */
+/** The end of QEMU's output, however long it is; empty when there is none. */
 export function readTail(path: string, bytes = 2_000): string {
   let descriptor: number;
   try {
@@ -186,7 +188,11 @@ export function readTail(path: string, bytes = 2_000): string {
     const { size } = fstatSync(descriptor);
     const buffer = Buffer.alloc(bytes);
     const count = readSync(descriptor, buffer, 0, bytes, Math.max(0, size - bytes));
-    return buffer.toString("utf8", 0, count).trim();
+    const lines = buffer.toString("utf8", 0, count).split("\n");
+    return lines
+      .filter((line) => !WAITING.test(line))
+      .join("\n")
+      .trim();
   } finally {
     closeSync(descriptor);
   }

@@ -73,7 +73,7 @@ export async function spawnQemu(options: SpawnQemuOptions = {}): Promise<RealQem
 
 function bareArgs(socketPath: string): string[] {
   const machine = ["-nodefaults", "-display", "none", "-accel", "tcg", "-m", "32"];
-  return [...machine, "-qmp", `unix:${socketPath},server=on,wait=off`];
+  return [...machine, "-qmp", `unix:${socketPath},server=on,wait=on`];
 }
 
 async function connectOrExit(

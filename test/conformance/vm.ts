@@ -66,7 +66,7 @@ export class Vm {
     this.name = start.name;
     this.control = start.control;
     this.#folder = start.folder;
-    const qmp = `unix:${this.#path("qmp")},server=on,wait=off`;
+    const qmp = `unix:${this.#path("qmp")},server=on,wait=on`;
     const all = [...start.arguments, "-D", this.#path("log"), "-qmp", qmp];
     const env = { ...process.env, ...start.environment };
     this.#process = spawn(start.command, all, { stdio: ["ignore", "ignore", "pipe"], env });

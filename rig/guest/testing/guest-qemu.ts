@@ -36,7 +36,7 @@ export async function startGuestQemu(options: GuestQemuOptions): Promise<GuestQe
   const args = [
     ["-nodefaults", "-display", "none", "-accel", "tcg", "-machine", machine],
     ["-m", String(memoryMebibytes), "-serial", `file:${serialPath}`],
-    ["-qmp", `unix:${qmpPath},server=on,wait=off`],
+    ["-qmp", `unix:${qmpPath},server=on,wait=on`],
     qemuArguments(bootDiskDefinition(diskPath)),
     options.args ?? [],
   ].flat();
