@@ -26,6 +26,14 @@ describeOnEach("migrations that do not succeed", (subject) => {
       0,
     );
   const pidOf = (host: TestHost) => host.guests.get(host.vm(VM)).manifest.pid;
+  /** `source.start` returns before the target has received anything. */
+  const hasStream = () => {
+    const { qmp } = pair.target.guests.get(pair.target.vm(VM));
+    return vi.waitFor(
+      async () => expect((await qmp.execute("query-migrate")).status).toBe("active"),
+      20_000,
+    );
+  };
 
   it("a cancel in precopy leaves the guest at the source, and the next migration succeeds", async () => {
     await pair.start(slow);
@@ -100,11 +108,7 @@ describeOnEach("migrations that do not succeed", (subject) => {
   it("a killed source is reported by both sides, once each, and nothing is left of it", async () => {
     await pair.start(slow);
     // A target whose source exits before it has connected waits on, and emits nothing.
-    const { qmp } = pair.target.guests.get(pair.target.vm(VM));
-    await vi.waitFor(
-      async () => expect((await qmp.execute("query-migrate")).status).toBe("active"),
-      20_000,
-    );
+    await hasStream();
     process.kill(pidOf(pair.source), "SIGKILL");
     await pair.source.waitFor("guest.exited");
     await pair.source.waitFor("migration.failed");
@@ -166,6 +170,7 @@ describeOnEach("migrations that do not succeed", (subject) => {
 
   it("a source that hangs for a while in precopy is waited for", async () => {
     await pair.start(slow);
+    await hasStream();
     const pid = pidOf(pair.source);
     process.kill(pid, "SIGSTOP");
     try {
