@@ -124,7 +124,7 @@ describeOnEach("a stream that never gets through", (subject) => {
         socket.on("error", () => undefined);
         strangers.push(socket);
       }
-    }, 100);
+    }, 5);
     onTestFinished(() => {
       clearInterval(timer);
       for (const socket of strangers) socket.destroy();

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { DescribeExecutionCommand, SFNClient } from "@aws-sdk/client-sfn";
 import { DynamoDBDocumentClient, GetCommand, QueryCommand } from "@aws-sdk/lib-dynamodb";
+import { listeningPorts } from "../../agent/runtime/listening-ports.ts";
 import type { Migration } from "../../core/migration/migration.ts";
 import { isIdleStatus } from "../../core/qemu/migration-status.ts";
 import type { Vm } from "../../core/vm.ts";
@@ -17,7 +18,6 @@ import { type Bed, MEMORY_BYTES } from "./bed.ts";
 import { brokenSectors, falseRunState, unboundedRepeats, unrecordedStandstill } from "./claims.ts";
 import { type Excuses, excusesOf } from "./excuses.ts";
 import type { Fault } from "./plan.ts";
-import { listeningPorts } from "./sockets.ts";
 import type { Witness } from "./witness.ts";
 
 const QUIET_MS = 30_000;

@@ -64,7 +64,6 @@ export async function listenAgain(
   }
 }
 
-/** QEMU wants IPv6 addresses in brackets. */
 /** The error with which QEMU refuses the command; undefined when it does not. */
 async function attempt(
   qmp: QmpClient,

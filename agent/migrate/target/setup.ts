@@ -2,9 +2,10 @@ import type { ArgsOf, ResultOf } from "../../../core/protocol/command.ts";
 import { neededBy } from "../../../core/qemu/capability-rules.ts";
 import type { QmpClient } from "../../../qmp/client.ts";
 import { QmpCommandError } from "../../../qmp/error.ts";
-import type { MigrationInfo, SocketAddress } from "../../../qmp/migration.ts";
+import type { SocketAddress } from "../../../qmp/migration.ts";
 import { CommandRefusedError } from "../../command/command-error.ts";
 import type { Guest } from "../../guest/guest.ts";
+import { listeningPorts } from "../../runtime/listening-ports.ts";
 import type { Log } from "../../runtime/log.ts";
 import { addHoldNode } from "../hold-node.ts";
 import { hostPart, incomingUri, type PortRange } from "../link/port-range.ts";
@@ -41,8 +42,13 @@ export async function setUpTarget(
   ]);
   // A target that does not exit reports why it failed; the cloud has it ended.
   const rest = exitOnError ? { "exit-on-error": false } : {};
+  const { pid } = guest.manifest;
+  const before = listeningPorts(pid);
   await qmp.execute("migrate-incoming", { uri: incomingUri(ports, address), ...rest });
-  return { migrationUri: toUri(await qmp.execute("query-migrate"), address), givenUp };
+  // From the kernel: a stranger that has connected meanwhile can keep QEMU from answering.
+  const port = listeningPorts(pid).find((each) => !before.includes(each));
+  const migrationUri = `tcp:${hostPart(address)}:${port ?? (await reportedPort(qmp))}`;
+  return { migrationUri, givenUp };
 }
 
 /**
@@ -95,11 +101,10 @@ function inOrderOfNeed(names: readonly string[]): string[] {
   return names.toSorted((one, other) => depth(one) - depth(other));
 }
 
-function toUri(info: MigrationInfo, address: string): string {
-  const addresses: readonly SocketAddress[] = info["socket-address"] ?? [];
-  const port = addresses.find((entry) => entry.type === "inet")?.port;
-  if (port === undefined) {
-    throw new CommandRefusedError("qemu", "QEMU does not report where it listens");
-  }
-  return `tcp:${hostPart(address)}:${port}`;
+/** For a QEMU in another process than the one that was started, such as a wrapper's child. */
+async function reportedPort(qmp: QmpClient): Promise<string> {
+  const { "socket-address": addresses = [] } = await qmp.execute("query-migrate");
+  const found = addresses.find((entry: SocketAddress) => entry.type === "inet");
+  if (found?.port !== undefined) return found.port;
+  throw new CommandRefusedError("qemu", "QEMU does not report where it listens");
 }

@@ -1,8 +1,9 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 
+/** Linux, tcp_states.h, TCP_LISTEN. */
 const LISTEN = "0A";
 
-/** The TCP ports that a process has open for others to connect to; none without a process. */
+/** The TCP ports that a process listens on (proc_pid_net(5), proc_pid_fd(5)); none without a process. */
 export function listeningPorts(pid: number | undefined): number[] {
   if (pid === undefined) return [];
   try {
