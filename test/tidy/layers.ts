@@ -23,7 +23,8 @@ export const layers: Readonly<Record<string, Layer>> = {
   core: {
     imports: [],
     packages: ["zod"],
-    order: ["convergence", "protocol", "qemu", "negotiate", "migration"],
+    tests: ["fast-check"],
+    order: ["convergence", "protocol", "qemu", "negotiate", "migration", "plan"],
   },
   workflows: { imports: ["core"], packages: [], tests: ["asl-validator"] },
   functions: {
