@@ -1,0 +1,224 @@
+import type { HostTable } from "./host-table.ts";
+import type { Move } from "./move.ts";
+import type { PlanOptions } from "./options.ts";
+import { poolOf } from "./slots.ts";
+
+/** What is to be done now. */
+export type Orders = { readonly prepare: readonly Move[]; readonly start: readonly Move[] };
+
+type Source = {
+  isOpen: boolean;
+  out: number;
+  /** Not yet prepared, the most urgent first. */
+  queue: Move[];
+  /** Being prepared. */
+  preparing: number;
+  /** Prepared, without a slot yet, the most urgent first. */
+  ready: Move[];
+};
+type Target = { isOpen: boolean; in: number; ready: Move[] };
+
+/**
+ * Decides which migration is prepared and which is started next. A migration starts when its source
+ * and its target both have a free slot; of several, the most urgent. A few more than that are
+ * prepared ahead, so that a slot which becomes free finds one that is ready. The plan's schedule is
+ * what these decisions lead to when everything takes as long as predicted; carrying a plan out makes
+ * the same decisions with what happens.
+ */
+export class Dispatcher {
+  readonly #table: HostTable;
+  readonly #sources: Source[];
+  readonly #targets: Target[];
+  readonly #urgency = new Map<Move, number>();
+  readonly #ended = new Set<Move>();
+  readonly #tenantLimits: PlanOptions["tenantLimits"];
+  readonly #hasTenantLimits: boolean;
+  readonly #tenants = new Map<string, number>();
+  readonly #changedSources = new Set<number>();
+  readonly #changedTargets = new Set<number>();
+
+  /** Sources are closed and targets open at first. */
+  constructor(table: HostTable, tenantLimits: PlanOptions["tenantLimits"]) {
+    this.#table = table;
+    this.#tenantLimits = tenantLimits;
+    this.#hasTenantLimits = Object.keys(tenantLimits).length > 0;
+    this.#sources = table.rows.map(() => ({
+      isOpen: false,
+      out: 0,
+      queue: [],
+      preparing: 0,
+      ready: [],
+    }));
+    this.#targets = table.rows.map(() => ({ isOpen: true, in: 0, ready: [] }));
+  }
+
+  /** Adds migrations, the most urgent first; they are less urgent than those that were added before. */
+  add(moves: readonly Move[]): void {
+    for (const move of moves) {
+      this.#urgency.set(move, this.#urgency.size);
+      this.#source(move.source).queue.push(move);
+      this.#changedSources.add(move.source);
+    }
+  }
+
+  /** Removes what has not been started; returns it. */
+  withdraw(isWanted: (move: Move) => boolean): Move[] {
+    const taken: Move[] = [];
+    const keep = (move: Move) => !isWanted(move) || taken.push(move) === 0;
+    for (const source of this.#sources) {
+      source.queue = source.queue.filter(keep);
+      source.ready = source.ready.filter(keep);
+    }
+    const gone = new Set(taken);
+    for (const target of this.#targets) {
+      target.ready = target.ready.filter((move) => !gone.has(move));
+    }
+    for (const { source } of taken) this.#changedSources.add(source);
+    return taken;
+  }
+
+  openSource(host: number): void {
+    this.#source(host).isOpen = true;
+    this.#changedSources.add(host);
+  }
+
+  setTarget(host: number, isOpen: boolean): void {
+    this.#target(host).isOpen = isOpen;
+    if (!isOpen) return;
+    this.#changedTargets.add(host);
+    for (const [index, { queue }] of this.#sources.entries()) {
+      if (queue.length > 0) this.#changedSources.add(index);
+    }
+  }
+
+  /** A migration outside the plan takes a slot at both sides, or gives it back. */
+  hold(source: number, target: number, slots: 1 | -1): void {
+    this.#source(source).out += slots;
+    this.#target(target).in += slots;
+    this.#changedSources.add(source);
+    this.#changedTargets.add(target);
+  }
+
+  prepared(move: Move): void {
+    const source = this.#source(move.source);
+    source.preparing -= 1;
+    this.#insert(source.ready, move);
+    this.#insert(this.#target(move.target).ready, move);
+    this.#changedSources.add(move.source);
+  }
+
+  /** A migration that was started is over, or one that was being prepared (`wasStarted` false). */
+  ended(move: Move, wasStarted = true): void {
+    const source = this.#source(move.source);
+    this.#ended.add(move);
+    this.#changedSources.add(move.source);
+    if (!wasStarted) {
+      source.preparing -= 1;
+      return;
+    }
+    source.out -= 1;
+    this.#target(move.target).in -= 1;
+    this.#changedTargets.add(move.target);
+    const { tenant } = move.guest.vm;
+    if (!this.#hasTenantLimits || tenant === undefined) return;
+    this.#tenants.set(tenant, (this.#tenants.get(tenant) ?? 1) - 1);
+    for (const [index, one] of this.#sources.entries()) {
+      if (one.ready.length + one.queue.length > 0) this.#changedSources.add(index);
+    }
+  }
+
+  /** What has become possible since the last call. */
+  next(): Orders {
+    const prepare: Move[] = [];
+    const start: Move[] = [];
+    for (const host of this.#changedSources) this.#fillPool(host, prepare);
+    // A target's slot goes to the most urgent of all that wait for it, then a source's.
+    for (const host of this.#changedTargets) this.#startFrom(this.#target(host).ready, start);
+    for (const host of this.#changedSources) this.#startFrom(this.#source(host).ready, start);
+    this.#changedSources.clear();
+    this.#changedTargets.clear();
+    for (const { source } of start) this.#fillPool(source, prepare);
+    return { prepare, start };
+  }
+
+  #fillPool(host: number, prepare: Move[]): void {
+    const source = this.#source(host);
+    if (!source.isOpen || source.queue.length === 0) return;
+    const pool = poolOf(this.#table.row(host).out.slots);
+    let index = 0;
+    while (source.preparing + source.ready.length < pool) {
+      const move = source.queue[index];
+      if (move === undefined) return;
+      if (this.#mayPrepare(move, source, pool)) {
+        source.queue.splice(index, 1);
+        source.preparing += 1;
+        prepare.push(move);
+      } else index += 1;
+    }
+  }
+
+  #mayPrepare(move: Move, source: Source, pool: number): boolean {
+    if (!this.#target(move.target).isOpen) return false;
+    if (move.after !== undefined && !this.#ended.has(move.after)) return false;
+    const { tenant } = move.guest.vm;
+    const limit = this.#limitOf(tenant);
+    if (limit === undefined) return true;
+    // A tenant at its limit must not fill the pool while others could go.
+    const ready = source.ready.filter(({ guest }) => guest.vm.tenant === tenant).length;
+    return ready < Math.min(limit, Math.ceil(pool / 2));
+  }
+
+  #startFrom(ready: Move[], start: Move[]): void {
+    for (const move of [...ready]) {
+      if (!this.#mayStart(move)) continue;
+      const source = this.#source(move.source);
+      const target = this.#target(move.target);
+      source.out += 1;
+      target.in += 1;
+      remove(source.ready, move);
+      remove(target.ready, move);
+      const { tenant } = move.guest.vm;
+      if (this.#hasTenantLimits && tenant !== undefined) {
+        this.#tenants.set(tenant, (this.#tenants.get(tenant) ?? 0) + 1);
+      }
+      start.push(move);
+    }
+  }
+
+  #mayStart({ source, target, guest }: Move): boolean {
+    if (this.#source(source).out >= this.#table.row(source).out.slots) return false;
+    if (!this.#target(target).isOpen) return false;
+    if (this.#target(target).in >= this.#table.row(target).in.slots) return false;
+    const { tenant } = guest.vm;
+    const limit = this.#limitOf(tenant);
+    return limit === undefined || (this.#tenants.get(tenant ?? "") ?? 0) < limit;
+  }
+
+  #limitOf(tenant: string | undefined): number | undefined {
+    if (!this.#hasTenantLimits || tenant === undefined) return undefined;
+    return this.#tenantLimits[tenant] ?? this.#tenantLimits["*"];
+  }
+
+  #insert(ready: Move[], move: Move): void {
+    const own = this.#urgency.get(move) ?? 0;
+    const index = ready.findIndex((other) => (this.#urgency.get(other) ?? 0) > own);
+    ready.splice(index < 0 ? ready.length : index, 0, move);
+  }
+
+  #source(host: number): Source {
+    const source = this.#sources[host];
+    if (source === undefined) throw new RangeError(`Expected a host's index, got ${host}`);
+    return source;
+  }
+
+  #target(host: number): Target {
+    const target = this.#targets[host];
+    if (target === undefined) throw new RangeError(`Expected a host's index, got ${host}`);
+    return target;
+  }
+}
+
+function remove(list: Move[], move: Move): void {
+  const index = list.indexOf(move);
+  if (index >= 0) list.splice(index, 1);
+}

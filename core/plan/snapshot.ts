@@ -1,0 +1,147 @@
+import { z } from "zod";
+import { ResourceName } from "../host-resources.ts";
+import { HostId, VmId } from "../id.ts";
+import { QemuProbe, TlsKind, VfioDevice } from "../protocol/probe.ts";
+
+const bytes = z.int().nonnegative();
+const rate = z.number().positive();
+const labels = z.record(z.string().max(63), z.string().max(253));
+
+/** Somebody's wish that no guest comes to a host. */
+export const Cordon = z.strictObject({
+  owner: z.string(),
+  message: z.string().optional(),
+  since: z.iso.datetime().optional(),
+});
+export type Cordon = z.infer<typeof Cordon>;
+
+/** A host as the planner sees it. */
+export const PlanHost = z.strictObject({
+  id: HostId,
+  /** Only `active` hosts take guests. */
+  state: z.enum(["active", "joining", "draining", "maintenance", "retiring", "silent"]),
+  /** Since when it is in that state. */
+  stateSince: z.iso.datetime().optional(),
+  cordons: z.array(Cordon).default([]),
+  /** Memory for guests. */
+  memoryBytes: bytes,
+  /** Of it, what is held for others than the snapshot's VMs, e.g. by admitted migrations. */
+  heldBytes: bytes.default(0),
+  /** Key of the host's QEMU in `qemus`. */
+  qemu: z.string(),
+  accelerators: z.array(z.enum(["tcg", "kvm"])).default(["kvm", "tcg"]),
+  /** CPU models of which it has every feature; absent: not known, as in a probe. */
+  cpuModels: z.array(z.string()).optional(),
+  /** Names of the host resources in its agent's configuration; each serves one guest at a time. */
+  resources: z.array(ResourceName).default([]),
+  userfaultfd: z.boolean().default(true),
+  tls: z.array(TlsKind).optional(),
+  hooks: z.array(z.enum(["preSwitchover"])).optional(),
+  /** Speed of its link to the migration network, B/s; absent: not known. */
+  linkOutBytesPerSecond: rate.optional(),
+  linkInBytesPerSecond: rate.optional(),
+  /** Limits that an operator has set; without them the link's speed decides (slots.ts). */
+  slotsOut: z.int().min(1).max(64).optional(),
+  slotsIn: z.int().min(1).max(64).optional(),
+  labels: labels.default({}),
+});
+export type PlanHost = z.infer<typeof PlanHost>;
+
+/** VMs that are to share a host (`together`), or are not (`apart`). */
+export const Affinity = z.strictObject({
+  group: z.string().min(1).max(63),
+  rule: z.enum(["apart", "together"]),
+  /** A preferred rule is given up where it is in the way, and the plan says so. */
+  strength: z.enum(["required", "preferred"]).default("required"),
+});
+export type Affinity = z.infer<typeof Affinity>;
+
+/** What earlier migrations of a VM have shown. */
+export const Learned = z.strictObject({
+  /** Rate at which the guest dirtied memory during its last migration, B/s. */
+  dirtyBytesPerSecond: z.number().nonnegative().optional(),
+  /** Memory that it writes again and again. */
+  workingSetBytes: bytes.optional(),
+  /** What the first pass sent: pages of zeros are not sent. Absent: all its memory. */
+  firstPassBytes: bytes.optional(),
+  /** Longest load time of its devices on the target, ms. */
+  loadMs: z.number().nonnegative().optional(),
+  /** From the start of preparing to the moment in which the transfer could begin, ms. */
+  prepareMs: z.number().nonnegative().optional(),
+  /** Where that comes from, for people: `vm web1, 3 migrations`. */
+  from: z.string().optional(),
+  /** Age of the newest of these figures, ms. */
+  ageMs: z.number().nonnegative().optional(),
+});
+export type Learned = z.infer<typeof Learned>;
+
+/** A VM as the planner sees it. */
+export const PlanVm = z.strictObject({
+  id: VmId,
+  /** Where it runs. */
+  host: HostId,
+  /** A migration of it is in flight: it holds memory and a slot at both sides until it ends. */
+  inFlight: z
+    .strictObject({ target: HostId, endsInMs: z.number().nonnegative(), bytesPerSecond: rate })
+    .optional(),
+  tenant: z.string().optional(),
+  labels: labels.default({}),
+  memoryBytes: bytes,
+  cpus: z.int().positive().default(1),
+  cpuModel: z.string().optional(),
+  accelerator: z.enum(["tcg", "kvm"]).default("kvm"),
+  /** The resolved machine type, e.g. `pc-q35-10.0`. */
+  machineType: z.string(),
+  runState: z.string().default("running"),
+  dirtyRing: z.boolean().default(false),
+  vfioDevices: z.array(VfioDevice).default([]),
+  /** Of its definition: the devices that negotiation's rules read (VFIO, memory, CPUs). */
+  devices: z.array(z.record(z.string(), z.json())).default([]),
+  globals: z.array(z.string()).default([]),
+  /** Host resources that its definition names. */
+  resources: z.array(ResourceName).default([]),
+  /** QEMU's `blocked-reasons`, as last seen. */
+  blockers: z.array(z.string()).default([]),
+  learned: Learned.default({}),
+  /** Longest downtime allowed, ms; absent: the policy's. */
+  downtimeBudgetMs: z.int().min(1).optional(),
+  affinities: z.array(Affinity).default([]),
+  /** Labels that its host must have, or should. */
+  requiredLabels: labels.default({}),
+  preferredLabels: labels.default({}),
+  /** It may not be moved off its host. `mayEvacuate`: but it may when the host is emptied. */
+  pinned: z.strictObject({ by: z.string(), mayEvacuate: z.boolean().default(false) }).optional(),
+});
+export type PlanVm = z.infer<typeof PlanVm>;
+
+/** Everything that a plan depends on: the same snapshot and options give the same plan. */
+export const FleetSnapshot = z
+  .strictObject({
+    /** Each QEMU build that the hosts have, by the key that they name. */
+    qemus: z.record(z.string(), QemuProbe),
+    hosts: z.array(PlanHost).max(10_000),
+    vms: z.array(PlanVm).max(100_000),
+  })
+  .superRefine(({ qemus, hosts, vms }, context) => {
+    const ids = new Set<string>();
+    for (const [index, host] of hosts.entries()) {
+      const path = ["hosts", index];
+      if (ids.has(host.id)) context.addIssue({ code: "custom", path, message: "listed twice" });
+      ids.add(host.id);
+      if (Object.hasOwn(qemus, host.qemu)) continue;
+      const message = `expected a key of \`qemus\`, got \`${host.qemu}\``;
+      context.addIssue({ code: "custom", path: [...path, "qemu"], message });
+    }
+    const names = new Set<string>();
+    for (const [index, vm] of vms.entries()) {
+      const path = ["vms", index];
+      if (names.has(vm.id)) context.addIssue({ code: "custom", path, message: "listed twice" });
+      names.add(vm.id);
+      for (const host of [vm.host, vm.inFlight?.target]) {
+        if (host === undefined || ids.has(host)) continue;
+        const message = `expected a host of the snapshot, got \`${host}\``;
+        context.addIssue({ code: "custom", path, message });
+      }
+    }
+  });
+export type FleetSnapshot = z.infer<typeof FleetSnapshot>;
