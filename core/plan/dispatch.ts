@@ -16,7 +16,7 @@ type Source = {
   /** Prepared, without a slot yet, the most urgent first. */
   ready: Move[];
 };
-type Target = { isOpen: boolean; in: number; ready: Move[] };
+type Target = { isReturned: boolean; in: number; ready: Move[] };
 
 /**
  * Decides which migration is prepared and which is started next. A migration starts when its source
@@ -37,7 +37,7 @@ export class Dispatcher {
   readonly #changedSources = new Set<number>();
   readonly #changedTargets = new Set<number>();
 
-  /** Sources are closed and targets open at first. */
+  /** Sources are closed at first. */
   constructor(table: HostTable, tenantLimits: PlanOptions["tenantLimits"]) {
     this.#table = table;
     this.#tenantLimits = tenantLimits;
@@ -49,7 +49,7 @@ export class Dispatcher {
       preparing: 0,
       ready: [],
     }));
-    this.#targets = table.rows.map(() => ({ isOpen: true, in: 0, ready: [] }));
+    this.#targets = table.rows.map(() => ({ isReturned: false, in: 0, ready: [] }));
   }
 
   /** Adds migrations, the most urgent first; they are less urgent than those that were added before. */
@@ -82,13 +82,10 @@ export class Dispatcher {
     this.#changedSources.add(host);
   }
 
-  setTarget(host: number, isOpen: boolean): void {
-    this.#target(host).isOpen = isOpen;
-    if (!isOpen) return;
-    this.#changedTargets.add(host);
-    for (const [index, { queue }] of this.#sources.entries()) {
-      if (queue.length > 0) this.#changedSources.add(index);
-    }
+  /** A host that was emptied takes guests again. */
+  returned(host: number): void {
+    this.#target(host).isReturned = true;
+    this.#changeAllSources();
   }
 
   /** A migration outside the plan takes a slot at both sides, or gives it back. */
@@ -122,9 +119,7 @@ export class Dispatcher {
     const { tenant } = move.guest.vm;
     if (!this.#hasTenantLimits || tenant === undefined) return;
     this.#tenants.set(tenant, (this.#tenants.get(tenant) ?? 1) - 1);
-    for (const [index, one] of this.#sources.entries()) {
-      if (one.ready.length + one.queue.length > 0) this.#changedSources.add(index);
-    }
+    this.#changeAllSources();
   }
 
   /** What has become possible since the last call. */
@@ -132,9 +127,14 @@ export class Dispatcher {
     const prepare: Move[] = [];
     const start: Move[] = [];
     for (const host of this.#changedSources) this.#fillPool(host, prepare);
-    // A target's slot goes to the most urgent of all that wait for it, then a source's.
-    for (const host of this.#changedTargets) this.#startFrom(this.#target(host).ready, start);
-    for (const host of this.#changedSources) this.#startFrom(this.#source(host).ready, start);
+    const waiting = [
+      ...[...this.#changedTargets].map((host) => this.#target(host).ready),
+      ...[...this.#changedSources].map((host) => this.#source(host).ready),
+    ];
+    for (let move = this.#mostUrgent(waiting); move; move = this.#mostUrgent(waiting)) {
+      this.#start(move);
+      start.push(move);
+    }
     this.#changedSources.clear();
     this.#changedTargets.clear();
     for (const { source } of start) this.#fillPool(source, prepare);
@@ -158,7 +158,7 @@ export class Dispatcher {
   }
 
   #mayPrepare(move: Move, source: Source, pool: number): boolean {
-    if (!this.#target(move.target).isOpen) return false;
+    if (move.needsReturn && !this.#target(move.target).isReturned) return false;
     if (move.after !== undefined && !this.#ended.has(move.after)) return false;
     const { tenant } = move.guest.vm;
     const limit = this.#limitOf(tenant);
@@ -168,26 +168,31 @@ export class Dispatcher {
     return ready < Math.min(limit, Math.ceil(pool / 2));
   }
 
-  #startFrom(ready: Move[], start: Move[]): void {
-    for (const move of [...ready]) {
-      if (!this.#mayStart(move)) continue;
-      const source = this.#source(move.source);
-      const target = this.#target(move.target);
-      source.out += 1;
-      target.in += 1;
-      remove(source.ready, move);
-      remove(target.ready, move);
-      const { tenant } = move.guest.vm;
-      if (this.#hasTenantLimits && tenant !== undefined) {
-        this.#tenants.set(tenant, (this.#tenants.get(tenant) ?? 0) + 1);
-      }
-      start.push(move);
+  /** Of the first that may start in each list, the most urgent one. */
+  #mostUrgent(lists: readonly Move[][]): Move | undefined {
+    let found: Move | undefined;
+    for (const list of lists) {
+      const first = list.find((move) => this.#mayStart(move));
+      if (first === undefined) continue;
+      if (found === undefined || this.#urgencyOf(first) < this.#urgencyOf(found)) found = first;
     }
+    return found;
+  }
+
+  #start(move: Move): void {
+    const source = this.#source(move.source);
+    const target = this.#target(move.target);
+    source.out += 1;
+    target.in += 1;
+    remove(source.ready, move);
+    remove(target.ready, move);
+    const { tenant } = move.guest.vm;
+    if (!this.#hasTenantLimits || tenant === undefined) return;
+    this.#tenants.set(tenant, (this.#tenants.get(tenant) ?? 0) + 1);
   }
 
   #mayStart({ source, target, guest }: Move): boolean {
     if (this.#source(source).out >= this.#table.row(source).out.slots) return false;
-    if (!this.#target(target).isOpen) return false;
     if (this.#target(target).in >= this.#table.row(target).in.slots) return false;
     const { tenant } = guest.vm;
     const limit = this.#limitOf(tenant);
@@ -199,9 +204,19 @@ export class Dispatcher {
     return this.#tenantLimits[tenant] ?? this.#tenantLimits["*"];
   }
 
+  #changeAllSources(): void {
+    for (const [index, { ready, queue }] of this.#sources.entries()) {
+      if (ready.length + queue.length > 0) this.#changedSources.add(index);
+    }
+  }
+
+  #urgencyOf(move: Move): number {
+    return this.#urgency.get(move) ?? Number.POSITIVE_INFINITY;
+  }
+
   #insert(ready: Move[], move: Move): void {
-    const own = this.#urgency.get(move) ?? 0;
-    const index = ready.findIndex((other) => (this.#urgency.get(other) ?? 0) > own);
+    const own = this.#urgencyOf(move);
+    const index = ready.findIndex((other) => this.#urgencyOf(other) > own);
     ready.splice(index < 0 ? ready.length : index, 0, move);
   }
 

@@ -10,6 +10,8 @@ export type Move = {
   readonly estimate: MoveEstimate;
   /** The VM's earlier migration of this plan, which must have ended. */
   readonly after?: Move;
+  /** The target is a host that must have been emptied and be back. */
+  readonly needsReturn: boolean;
   readonly brokenWishes: readonly string[];
 };
 
@@ -17,7 +19,11 @@ export function moveOf(
   guest: Guest,
   target: number,
   table: HostTable,
-  rest: { after?: Move | undefined; brokenWishes?: readonly string[] } = {},
+  rest: {
+    after?: Move | undefined;
+    needsReturn?: boolean;
+    brokenWishes?: readonly string[];
+  } = {},
 ): Move {
   return {
     guest,
@@ -25,6 +31,7 @@ export function moveOf(
     target,
     estimate: guest.estimate(table.rate(guest.source, target)),
     ...(rest.after === undefined ? {} : { after: rest.after }),
+    needsReturn: rest.needsReturn ?? false,
     brokenWishes: rest.brokenWishes ?? [],
   };
 }

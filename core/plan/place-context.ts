@@ -12,6 +12,8 @@ export type PlaceContext = {
   readonly isGoing: (host: number) => boolean;
   /** Time that each host's slots in are busy with what is placed already, ms. */
   readonly loads: Float64Array;
+  /** Do without the long searches, as the same question is asked many times. */
+  readonly isQuick?: boolean;
   /** Has the last word on a complete placement, e.g. for N+1. */
   readonly accept?: () => boolean;
 };

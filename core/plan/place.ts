@@ -35,7 +35,7 @@ const strategies: readonly Strategy[] = [
 export function place(guests: readonly Guest[], context: PlaceContext): Placed {
   const items = bundle(guests, context);
   let best: Map<Item, number> | undefined;
-  for (const strategy of strategies) {
+  for (const strategy of context.isQuick ? strategies.slice(0, 2) : strategies) {
     const result = new Rearranger(items, context);
     greedy(result, items, strategy);
     result.placeTheRest();
@@ -44,7 +44,7 @@ export function place(guests: readonly Guest[], context: PlaceContext): Placed {
     result.undo();
   }
   const search = new Rearranger(items, context);
-  if (search.tryAll(context.accept)) return placedOf(items, search.hosts);
+  if (!context.isQuick && search.tryAll(context.accept)) return placedOf(items, search.hosts);
   const kept = context.accept === undefined ? (best ?? new Map()) : new Map();
   for (const [item, host] of kept) search.put(item, host);
   return placedOf(items, kept);

@@ -1,6 +1,8 @@
 import type { PlaceContext } from "./place-context.ts";
 import type { Item } from "./placement-item.ts";
 
+/** Of a quick placement. */
+const QUICK_STEPS_MAX = 200;
 /** Bounds on the search: the same for each run, so that the result is. */
 const STEPS_MAX = 30_000;
 const STEPS_PER_ITEM_MAX = 4_000;
@@ -68,9 +70,10 @@ export class Rearranger {
   /** Makes room for what has no host yet by moving what has one. */
   placeTheRest(): void {
     const rest = this.#items.filter((item) => !this.hosts.has(item));
+    const max = this.context.isQuick ? QUICK_STEPS_MAX : STEPS_MAX;
     for (const item of rest.toSorted((one, other) => other.bytes - one.bytes)) {
-      if (this.#steps > STEPS_MAX) return;
-      const limit = Math.min(STEPS_MAX, this.#steps + STEPS_PER_ITEM_MAX);
+      if (this.#steps > max) return;
+      const limit = Math.min(max, this.#steps + STEPS_PER_ITEM_MAX);
       this.#makeRoom(item, DEPTH_MAX, new Set(), limit);
     }
   }

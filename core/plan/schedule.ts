@@ -65,7 +65,6 @@ export function schedule(
     dispatcher.hold(held.source, held.target, 1);
     events.add(held.endsInMs, { type: "released", held });
   }
-  for (const host of order) dispatcher.setTarget(host, false);
   dispatcher.add(input.moves);
   const prepareAt = new Map<Move, number>();
   const timed: Timed[] = [];
@@ -96,23 +95,23 @@ export function schedule(
     }
   };
   proceed(0);
-  for (let event = events.next(); event !== undefined; event = events.next()) {
-    const { at, value } = event;
+  const handle = (value: Event, now: number) => {
     if (value.type === "prepared") dispatcher.prepared(value.move);
-    if (value.type === "released") {
-      dispatcher.hold(value.held.source, value.held.target, -1);
-    }
+    if (value.type === "released") dispatcher.hold(value.held.source, value.held.target, -1);
     if (value.type === "returned") {
-      dispatcher.setTarget(value.host, true);
+      dispatcher.returned(value.host);
       turns.done();
     }
-    if (value.type === "ended") {
-      const { source } = value.move;
-      dispatcher.ended(value.move);
-      left.set(source, (left.get(source) ?? 1) - 1);
-      if (left.get(source) === 0) finish(source, at);
-    }
-    proceed(at);
+    if (value.type !== "ended") return;
+    const { source } = value.move;
+    dispatcher.ended(value.move);
+    left.set(source, (left.get(source) ?? 1) - 1);
+    if (left.get(source) === 0) finish(source, now);
+  };
+  for (let event = events.next(); event !== undefined; event = events.next()) {
+    handle(event.value, event.at);
+    // What is due at one time is seen together, so that the most urgent goes first.
+    if (events.nextAt !== event.at) proceed(event.at);
   }
   const endMs = timed.reduce((last, { endAtMs }) => Math.max(last, endAtMs), 0);
   return { moves: timed, endMs, emptiedAtMs };

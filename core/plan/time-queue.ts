@@ -7,6 +7,11 @@ export class TimeQueue<T> {
     return this.#entries.length;
   }
 
+  /** When the earliest comes; undefined: there is none. */
+  get nextAt(): number | undefined {
+    return this.#entries[0]?.at;
+  }
+
   add(at: number, value: T): void {
     const entry = { at, order: this.#added, value };
     this.#added += 1;

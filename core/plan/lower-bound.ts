@@ -1,0 +1,119 @@
+import type { HostTable } from "./host-table.ts";
+import type { Move } from "./move.ts";
+import type { PlanOptions } from "./options.ts";
+
+/** Something that takes at least so long, ms, whatever the order of the migrations is. */
+export type BoundTerm = {
+  readonly kind:
+    | "link-out"
+    | "link-in"
+    | "links-in"
+    | "longest-move"
+    | "turns"
+    | "slots-out"
+    | "slots-in";
+  readonly ms: number;
+  /** Index of the host, where it is one host's. */
+  readonly host?: number;
+  readonly vm?: string;
+};
+
+export type LowerBound = {
+  /** By links, the longest migration and the hosts at once: no schedule ends before, ms. */
+  readonly ms: number;
+  /** The same with the slots that the rates lead to, which are a choice, ms. */
+  readonly withSlotsMs: number;
+  /** The longest first. */
+  readonly terms: readonly BoundTerm[];
+};
+
+/**
+ * No evacuation with these migrations ends earlier: each link has to carry the bytes of the
+ * migrations that use it, each at the best rate that it can get; the longest one takes its time; and
+ * of the links in, which the planner chooses between, all together count. One migration has to be
+ * prepared before the first starts.
+ */
+export function lowerBound(
+  moves: readonly Move[],
+  { table, options, order }: { table: HostTable; options: PlanOptions; order: readonly number[] },
+): LowerBound {
+  if (moves.length === 0) return { ms: 0, withSlotsMs: 0, terms: [] };
+  const best = moves.map((move) => ({ move, estimate: bestEstimate(move, table) }));
+  const bySource = Map.groupBy(best, ({ move }) => move.source);
+  const terms: BoundTerm[] = [];
+  const hostMs = new Map<number, number>();
+  for (const [host, list] of bySource) {
+    const { out } = table.row(host);
+    const linkMs = (sum(list, ({ estimate }) => estimate.bytes) / out.linkBytesPerSecond) * 1000;
+    const slotsMs = sum(list, ({ estimate }) => estimate.slotMs) / out.slots;
+    terms.push({ kind: "link-out", host, ms: linkMs }, { kind: "slots-out", host, ms: slotsMs });
+    hostMs.set(host, Math.max(linkMs, ...list.map(({ estimate }) => estimate.slotMs)));
+  }
+  const longest = best.reduce((one, other) =>
+    other.estimate.slotMs > one.estimate.slotMs ? other : one,
+  );
+  terms.push({
+    kind: "longest-move",
+    vm: longest.move.guest.vm.id,
+    host: longest.move.source,
+    ms: longest.estimate.slotMs,
+  });
+  terms.push(...inwardTerms(best, table), ...turnTerms(hostMs, options, order));
+  terms.sort((one, other) => other.ms - one.ms);
+  const firstMs = Math.min(...moves.slice(0, 10_000).map(({ estimate }) => estimate.prepareMs));
+  const most = (list: readonly BoundTerm[]) => list.reduce((ms, term) => Math.max(ms, term.ms), 0);
+  const physical = terms.filter(({ kind }) => kind !== "slots-out" && kind !== "slots-in");
+  return { ms: most(physical) + firstMs, withSlotsMs: most(terms) + firstMs, terms };
+}
+
+type Best = { readonly move: Move; readonly estimate: Move["estimate"] };
+
+function inwardTerms(best: readonly Best[], table: HostTable): BoundTerm[] {
+  const terms: BoundTerm[] = [];
+  const lists = new Set(best.map(({ move }) => move.guest.candidates));
+  const targets = new Set([...lists].flat());
+  for (const { move } of best) targets.add(move.target);
+  const rows = [...targets].map((host) => table.row(host));
+  const bytes = sum(best, ({ estimate }) => estimate.bytes);
+  const slotMs = sum(best, ({ estimate }) => estimate.slotMs);
+  const links = sum(rows, (row) => row.in.linkBytesPerSecond);
+  terms.push({ kind: "links-in", ms: (bytes / links) * 1000 });
+  terms.push({ kind: "slots-in", ms: slotMs / sum(rows, (row) => row.in.slots) });
+  const bound = best.filter(({ move }) => move.guest.candidates.length === 1);
+  for (const [host, list] of Map.groupBy(bound, ({ move }) => move.target)) {
+    const link = table.row(host).in.linkBytesPerSecond;
+    const ms = (sum(list, ({ estimate }) => estimate.bytes) / link) * 1000;
+    terms.push({ kind: "link-in", host, ms });
+  }
+  return terms;
+}
+
+/** With at most so many hosts at once, their times and the maintenance of all but the last add up. */
+function turnTerms(
+  hostMs: ReadonlyMap<number, number>,
+  options: PlanOptions,
+  order: readonly number[],
+): BoundTerm[] {
+  const { hostsAtOnce, canaryHosts, ramp, returnAfterMs = 0 } = options;
+  if (hostsAtOnce === 0) return [];
+  const width = Math.max(hostsAtOnce, canaryHosts, ...ramp);
+  const pauses = Math.max(0, order.length - width) * returnAfterMs;
+  return [{ kind: "turns", ms: (sum([...hostMs.values()], (ms) => ms) + pauses) / width }];
+}
+
+/** The migration at the best rate that any of the VM's candidates offers. */
+function bestEstimate({ guest, source, target }: Move, table: HostTable): Move["estimate"] {
+  const out = table.row(source).out.streamBytesPerSecond;
+  let rate = table.rate(source, target);
+  for (const host of guest.candidates) {
+    if (rate >= out) break;
+    rate = Math.max(rate, table.rate(source, host));
+  }
+  return guest.estimate(rate);
+}
+
+function sum<T>(list: readonly T[], value: (entry: T) => number): number {
+  let total = 0;
+  for (const entry of list) total += value(entry);
+  return total;
+}
