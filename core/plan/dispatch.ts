@@ -4,7 +4,7 @@ import type { PlanOptions } from "./options.ts";
 import { poolOf } from "./slots.ts";
 
 /** What is to be done now. */
-export type Orders = { readonly prepare: readonly Move[]; readonly start: readonly Move[] };
+export type Dispatched = { readonly prepare: readonly Move[]; readonly start: readonly Move[] };
 
 type Source = {
   isOpen: boolean;
@@ -123,7 +123,7 @@ export class Dispatcher {
   }
 
   /** What has become possible since the last call. */
-  next(): Orders {
+  next(): Dispatched {
     const prepare: Move[] = [];
     const start: Move[] = [];
     for (const host of this.#changedSources) this.#fillPool(host, prepare);

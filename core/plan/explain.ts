@@ -84,8 +84,9 @@ export class Explainer {
     if (isClosed) {
       found.push({
         code: "host-being-emptied",
-        message: `${row.host.id} is to be emptied by the same plan, and does not come back before this VM has to go`,
-        cure: `Do not empty ${row.host.id} at the same time`,
+        message:
+          "It is to be emptied by the same plan, and does not come back before this VM has to go",
+        cure: "Do not empty it at the same time",
       });
     }
     found.push(...guests.eligibility.verdict(vm, table.row(source).host, row.host).blockers);

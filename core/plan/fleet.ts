@@ -1,10 +1,10 @@
 import { budgetBlocker } from "../migration/switchover-plan.ts";
 import type { Blocker } from "../negotiate/agreement.ts";
+import type { Held } from "./execution.ts";
 import { type Guest, Guests, policyOf } from "./guest.ts";
 import { HostTable } from "./host-table.ts";
 import { Occupancy } from "./occupancy.ts";
 import type { PlanOptions } from "./options.ts";
-import type { Held } from "./schedule.ts";
 import type { FleetSnapshot, PlanVm } from "./snapshot.ts";
 
 /** A VM of a host to be emptied that no host could take, because of the VM itself. */
@@ -45,7 +45,7 @@ export function fleetOf(snapshot: FleetSnapshot, options: PlanOptions): Fleet {
     if (inFlight !== undefined) {
       source = table.indexOf(inFlight.target);
       occupancy.put(vm, source);
-      held.push({ source: host, target: source, endsInMs: inFlight.endsInMs });
+      held.push({ source: host, target: source, endsInMs: inFlight.endsInMs, vm: vm.id });
     }
     const list = going.get(source);
     if (list === undefined) continue;

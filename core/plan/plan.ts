@@ -1,15 +1,16 @@
 import { assign } from "./assign.ts";
-import type { Assignment } from "./assignment.ts";
 import { etaBand } from "./eta.ts";
+import type { ExecutionInput } from "./execution.ts";
 import { Explainer } from "./explain.ts";
 import { type Fleet, fleetOf } from "./fleet.ts";
-import { improve } from "./improve.ts";
 import { lowerBound } from "./lower-bound.ts";
 import { checkNPlusOne } from "./n-plus-one.ts";
 import type { PlanOptions } from "./options.ts";
 import type { Plan } from "./plan-result.ts";
 import { reportPlan } from "./report.ts";
+import type { ReportInput } from "./report-input.ts";
 import type { FleetSnapshot } from "./snapshot.ts";
+import { byUrgency } from "./urgency.ts";
 
 /**
  * Plans an evacuation: where each guest of the hosts to be emptied goes, in which order and when; or
@@ -18,38 +19,43 @@ import type { FleetSnapshot } from "./snapshot.ts";
  * @throws RangeError when a host to be emptied is not in the snapshot.
  */
 export function planEvacuation(snapshot: FleetSnapshot, options: PlanOptions): Plan {
+  const draft = draftPlan(snapshot, options);
+  const { fleet, assignment } = draft;
+  const { keepNPlusOne } = options;
+  return reportPlan({
+    ...draft,
+    bound: lowerBound(assignment.moves, { ...fleet, options, order: assignment.order }),
+    band: etaBand(executionInput(draft), draft.schedule),
+    explainer: new Explainer(fleet, { ...assignment, keepNPlusOne }),
+  });
+}
+
+/** A plan with the planner's own objects, for whoever carries it out or simulates it. */
+export type Draft = Pick<ReportInput, "fleet" | "options" | "assignment" | "schedule" | "nPlusOne">;
+
+/** @throws RangeError when a host to be emptied is not in the snapshot. */
+export function draftPlan(snapshot: FleetSnapshot, options: PlanOptions): Draft {
   const fleet = fleetOf(snapshot, options);
-  const { table, going, immovable, held } = fleet;
-  const remaining = new Set(immovable.map(({ source }) => source));
   const hosts = hostsAfter(fleet, options);
   const nPlusOne = () => checkNPlusOne({ ...fleet, hosts });
-  const assignment = assign({
-    table,
+  const assigned = assign({
+    ...fleet,
     options,
-    guests: fleet.guests,
-    occupancy: fleet.occupancy,
-    going,
-    keeping: remaining,
+    keeping: new Set(fleet.immovable.map(({ source }) => source)),
     ...(options.keepNPlusOne ? { accept: () => nPlusOne().isKept } : {}),
   });
-  const { order, keeping } = assignment;
-  const input = { table, options, order, keeping, held };
-  const improved = improve({ ...input, moves: assignment.moves }, fleet);
-  const bound = lowerBound(improved.moves, input);
-  const band = etaBand({ ...input, moves: improved.moves }, improved.schedule);
-  const safety = options.keepNPlusOne ? nPlusOne() : undefined;
-  const final: Assignment = { ...assignment, moves: improved.moves };
-  const explainer = new Explainer(fleet, { ...final, keepNPlusOne: options.keepNPlusOne });
-  return reportPlan({
+  const ordered = byUrgency({ ...assigned, options, table: fleet.table, held: fleet.held });
+  return {
     fleet,
     options,
-    assignment: final,
-    schedule: improved.schedule,
-    bound,
-    band,
-    nPlusOne: safety,
-    explainer,
-  });
+    assignment: { ...assigned, moves: ordered.moves },
+    schedule: ordered.schedule,
+    nPlusOne: options.keepNPlusOne ? nPlusOne() : undefined,
+  };
+}
+
+export function executionInput({ fleet, options, assignment }: Draft): ExecutionInput {
+  return { ...assignment, options, table: fleet.table, held: fleet.held };
 }
 
 /** Hosts that hold guests when the plan has been carried out. */

@@ -1,12 +1,12 @@
-import type { Fleet } from "./fleet.ts";
+import type { ExecutionInput } from "./execution.ts";
 import type { Move } from "./move.ts";
-import { type Schedule, type ScheduleInput, schedule } from "./schedule.ts";
+import { type Schedule, schedule } from "./schedule.ts";
 
-export type Improved = { readonly moves: readonly Move[]; readonly schedule: Schedule };
+export type Ordered = { readonly moves: readonly Move[]; readonly schedule: Schedule };
 
 /** The order of the moves that ends first, of the orders that are tried. */
-export function improve(input: ScheduleInput, _fleet: Fleet): Improved {
-  let best: Improved | undefined;
+export function byUrgency(input: ExecutionInput): Ordered {
+  let best: Ordered | undefined;
   for (const moves of urgencyOrders(input)) {
     const found = { moves, schedule: schedule({ ...input, moves }) };
     if (best === undefined || found.schedule.endMs < best.schedule.endMs) best = found;
@@ -15,7 +15,7 @@ export function improve(input: ScheduleInput, _fleet: Fleet): Improved {
 }
 
 /** Longest first; and those of the busiest host first, of whose the longest first. */
-function urgencyOrders({ moves, table }: ScheduleInput): Move[][] {
+function urgencyOrders({ moves, table }: ExecutionInput): Move[][] {
   const out = new Map<number, number>();
   const inward = new Map<number, number>();
   for (const { source, target, estimate } of moves) {
