@@ -30,6 +30,7 @@ export class Dispatcher {
   readonly #sources: Source[];
   readonly #targets: Target[];
   readonly #urgency = new Map<Move, number>();
+  #added = 0;
   readonly #ended = new Set<Move>();
   readonly #tenantLimits: PlanOptions["tenantLimits"];
   readonly #hasTenantLimits: boolean;
@@ -55,26 +56,11 @@ export class Dispatcher {
   /** Adds migrations, the most urgent first; they are less urgent than those that were added before. */
   add(moves: readonly Move[]): void {
     for (const move of moves) {
-      this.#urgency.set(move, this.#urgency.size);
+      this.#urgency.set(move, this.#added);
+      this.#added += 1;
       this.#source(move.source).queue.push(move);
       this.#changedSources.add(move.source);
     }
-  }
-
-  /** Removes what has not been started; returns it. */
-  withdraw(isWanted: (move: Move) => boolean): Move[] {
-    const taken: Move[] = [];
-    const keep = (move: Move) => !isWanted(move) || taken.push(move) === 0;
-    for (const source of this.#sources) {
-      source.queue = source.queue.filter(keep);
-      source.ready = source.ready.filter(keep);
-    }
-    const gone = new Set(taken);
-    for (const target of this.#targets) {
-      target.ready = target.ready.filter((move) => !gone.has(move));
-    }
-    for (const { source } of taken) this.#changedSources.add(source);
-    return taken;
   }
 
   openSource(host: number): void {
@@ -104,16 +90,22 @@ export class Dispatcher {
     this.#changedSources.add(move.source);
   }
 
-  /** A migration that was started is over, or one that was being prepared (`wasStarted` false). */
-  ended(move: Move, wasStarted = true): void {
-    const source = this.#source(move.source);
+  /** A migration that was started has ended well. */
+  ended(move: Move): void {
     this.#ended.add(move);
+    this.#release(move);
+  }
+
+  /** A migration that was started has failed: it is tried again after all others. */
+  failed(move: Move): void {
+    this.#release(move);
+    this.#urgency.delete(move);
+    this.add([move]);
+  }
+
+  #release(move: Move): void {
+    this.#source(move.source).out -= 1;
     this.#changedSources.add(move.source);
-    if (!wasStarted) {
-      source.preparing -= 1;
-      return;
-    }
-    source.out -= 1;
     this.#target(move.target).in -= 1;
     this.#changedTargets.add(move.target);
     const { tenant } = move.guest.vm;

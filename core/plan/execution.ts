@@ -37,7 +37,7 @@ export type Orders = {
  * out. The predicted schedule and every real or simulated run are made by the same decisions.
  */
 export class Execution {
-  readonly dispatcher: Dispatcher;
+  readonly #dispatcher: Dispatcher;
   readonly #turns: Turns;
   readonly #keeping: ReadonlySet<number>;
   readonly #comesBack: boolean;
@@ -48,13 +48,13 @@ export class Execution {
   #emptied: number[] = [];
 
   constructor({ table, options, moves, order, keeping, held }: ExecutionInput) {
-    this.dispatcher = new Dispatcher(table, options.tenantLimits);
+    this.#dispatcher = new Dispatcher(table, options.tenantLimits);
     this.#turns = new Turns(order, options);
     this.#keeping = keeping;
     this.#comesBack = options.returnAfterMs !== undefined;
     this.#left = new Map(order.map((host) => [host, 0]));
     for (const { source } of moves) this.#left.set(source, (this.#left.get(source) ?? 0) + 1);
-    for (const { source, target } of held) this.dispatcher.hold(source, target, 1);
+    for (const { source, target } of held) this.#dispatcher.hold(source, target, 1);
     this.#arriving = new Set(held.map(({ vm }) => vm));
     const isArriving = ({ guest, after }: Move) =>
       after === undefined && this.#arriving.has(guest.vm.id);
@@ -62,29 +62,34 @@ export class Execution {
       const list = this.#waiting.get(move.guest.vm.id) ?? [];
       this.#waiting.set(move.guest.vm.id, [...list, move]);
     }
-    this.dispatcher.add(moves.filter((move) => !isArriving(move)));
+    this.#dispatcher.add(moves.filter((move) => !isArriving(move)));
   }
 
   prepared(move: Move): void {
-    this.dispatcher.prepared(move);
+    this.#dispatcher.prepared(move);
   }
 
   ended(move: Move): void {
-    this.dispatcher.ended(move);
+    this.#dispatcher.ended(move);
     const left = (this.#left.get(move.source) ?? 1) - 1;
     this.#left.set(move.source, left);
     if (left === 0) this.#finish(move.source);
   }
 
+  /** It is tried again, after all others. */
+  failed(move: Move): void {
+    this.#dispatcher.failed(move);
+  }
+
   returned(host: number): void {
-    this.dispatcher.returned(host);
+    this.#dispatcher.returned(host);
     this.#turns.done();
   }
 
   /** A migration that was in flight at the beginning has ended. */
   released({ source, target, vm }: Held): void {
-    this.dispatcher.hold(source, target, -1);
-    this.dispatcher.add(this.#waiting.get(vm) ?? []);
+    this.#dispatcher.hold(source, target, -1);
+    this.#dispatcher.add(this.#waiting.get(vm) ?? []);
     this.#waiting.delete(vm);
   }
 
@@ -92,13 +97,13 @@ export class Execution {
   next(): Orders {
     for (let begun = this.#turns.begin(); begun.length > 0; begun = this.#turns.begin()) {
       for (const host of begun) {
-        this.dispatcher.openSource(host);
+        this.#dispatcher.openSource(host);
         if (this.#left.get(host) === 0) this.#finish(host);
       }
     }
     const emptied = this.#emptied;
     this.#emptied = [];
-    return { ...this.dispatcher.next(), emptied };
+    return { ...this.#dispatcher.next(), emptied };
   }
 
   #finish(host: number): void {

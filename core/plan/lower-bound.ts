@@ -31,7 +31,7 @@ export type LowerBound = {
  * No evacuation with these migrations ends earlier: each link has to carry the bytes of the
  * migrations that use it, each at the best rate that it can get; the longest one takes its time; and
  * of the links in, which the planner chooses between, all together count. One migration has to be
- * prepared before the first starts.
+ * prepared before the first starts; so has one of each host before anything leaves it.
  */
 export function lowerBound(
   moves: readonly Move[],
@@ -40,13 +40,16 @@ export function lowerBound(
   if (moves.length === 0) return { ms: 0, withSlotsMs: 0, terms: [] };
   const best = moves.map((move) => ({ move, estimate: bestEstimate(move, table) }));
   const bySource = Map.groupBy(best, ({ move }) => move.source);
+  const firstMs = leastOf(moves, ({ estimate }) => estimate.prepareMs);
   const terms: BoundTerm[] = [];
   const hostMs = new Map<number, number>();
   for (const [host, list] of bySource) {
     const { out } = table.row(host);
     const linkMs = (sum(list, ({ estimate }) => estimate.bytes) / out.linkBytesPerSecond) * 1000;
     const slotsMs = sum(list, ({ estimate }) => estimate.slotMs) / out.slots;
-    terms.push({ kind: "link-out", host, ms: linkMs }, { kind: "slots-out", host, ms: slotsMs });
+    const waitMs = leastOf(list, ({ move }) => move.estimate.prepareMs) - firstMs;
+    terms.push({ kind: "link-out", host, ms: linkMs + waitMs });
+    terms.push({ kind: "slots-out", host, ms: slotsMs + waitMs });
     hostMs.set(host, Math.max(linkMs, ...list.map(({ estimate }) => estimate.slotMs)));
   }
   const longest = best.reduce((one, other) =>
@@ -60,7 +63,6 @@ export function lowerBound(
   });
   terms.push(...inwardTerms(best, table), ...turnTerms(hostMs, options, order));
   terms.sort((one, other) => other.ms - one.ms);
-  const firstMs = Math.min(...moves.slice(0, 10_000).map(({ estimate }) => estimate.prepareMs));
   const most = (list: readonly BoundTerm[]) => list.reduce((ms, term) => Math.max(ms, term.ms), 0);
   const physical = terms.filter(({ kind }) => kind !== "slots-out" && kind !== "slots-in");
   return { ms: most(physical) + firstMs, withSlotsMs: most(terms) + firstMs, terms };
@@ -116,4 +118,10 @@ function sum<T>(list: readonly T[], value: (entry: T) => number): number {
   let total = 0;
   for (const entry of list) total += value(entry);
   return total;
+}
+
+function leastOf<T>(list: readonly T[], value: (entry: T) => number): number {
+  let least = Number.POSITIVE_INFINITY;
+  for (const entry of list) least = Math.min(least, value(entry));
+  return least;
 }
