@@ -27,10 +27,26 @@ export function checkLog(
       const at = firstOver(uses, limit, start);
       if (at !== undefined) found.push({ host: host.id, what, at });
     };
-    check("slots out", slots(outRate, streamBytesPerSecond), out.map((entry) => slotUse(entry, 1)));
-    check("slots in", slots(inRate, streamBytesPerSecond), inward.map((entry) => slotUse(entry, 1)));
-    check("link out", outRate, out.map((entry) => slotUse(entry, entry.move.estimate.bytesPerSecond)));
-    check("link in", inRate, inward.map((entry) => slotUse(entry, entry.move.estimate.bytesPerSecond)));
+    check(
+      "slots out",
+      slots(outRate, streamBytesPerSecond),
+      out.map((entry) => slotUse(entry, 1)),
+    );
+    check(
+      "slots in",
+      slots(inRate, streamBytesPerSecond),
+      inward.map((entry) => slotUse(entry, 1)),
+    );
+    check(
+      "link out",
+      outRate,
+      out.map((entry) => slotUse(entry, entry.move.estimate.bytesPerSecond)),
+    );
+    check(
+      "link in",
+      inRate,
+      inward.map((entry) => slotUse(entry, entry.move.estimate.bytesPerSecond)),
+    );
     check("memory", host.memoryBytes, memoryUses(log, index), residentBytes(snapshot, host.id));
   }
   return found;

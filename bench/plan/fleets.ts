@@ -80,7 +80,9 @@ export function drawFleet(shape: Shape, seed: number): DrawnFleet {
   const emptied = hostIds.slice(0, shape.leaving);
   const isRolling = shape.options?.returnAfterMs !== undefined;
   const vms = emptied.flatMap((host, index) =>
-    Array.from({ length: shape.vmsPerHost }, (_, number) => drawVm(draw, shape, { host, index, number })),
+    Array.from({ length: shape.vmsPerHost }, (_, number) =>
+      drawVm(draw, shape, { host, index, number }),
+    ),
   );
   const bytes = vms.reduce((sum, vm) => sum + vm.memoryBytes, 0);
   const largest = vms.reduce((most, vm) => Math.max(most, vm.memoryBytes), 0);
@@ -116,7 +118,7 @@ function drawVm(
 ) {
   const isGiant = mix === "giant" && index === 0 && number === 0;
   const isHeavy = mix === "mixed" && draw.next() < 0.1;
-  const sizes = mix === "mixed" ? ([2, 4, 8, 16, 32, 64] as const) : ([2, 4, 8] as const);
+  const sizes = mix === "mixed" ? ([2, 4, 8, 16, 32, 64] as const) : ([2, 4, 8, 16] as const);
   const memoryGib = isGiant ? 512 : draw.pick([...sizes] as [number, ...number[]]);
   const memoryBytes = memoryGib * GIB;
   const dirtyMib = isHeavy || isGiant ? draw.between(200, 600) : 15 * Math.exp(draw.normal());
@@ -131,7 +133,7 @@ function drawVm(
       dirtyBytesPerSecond: dirtyMib * MIB,
       workingSetBytes: Math.round(memoryBytes * share),
       firstPassBytes: Math.round(memoryBytes * draw.between(0.4, 1)),
-      prepareMs: draw.between(1_500, 5_000),
+      prepareMs: draw.between(500, 2_500),
       loadMs: hasDevices ? draw.between(50, 800) : 0,
       from: "earlier migrations",
     },

@@ -1,5 +1,5 @@
-import type { Move } from "../../core/plan/move.ts";
 import type { Orders } from "../../core/plan/execution.ts";
+import type { Move } from "../../core/plan/move.ts";
 
 /** Who decides which migration begins; core's Execution is one, a rival's limits another. */
 export type Starter = {

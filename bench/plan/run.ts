@@ -1,3 +1,4 @@
+import { moveFacts } from "../../core/plan/estimate.ts";
 import { remainingMs } from "../../core/plan/eta.ts";
 import { Execution, type Held } from "../../core/plan/execution.ts";
 import { lowerBound } from "../../core/plan/lower-bound.ts";
@@ -18,7 +19,7 @@ export type Figures = {
   readonly downtimesMs: readonly number[];
   readonly aloneDowntimesMs: readonly number[];
   /** |estimated − real end| / real end, from what was seen until half of the time. */
-  readonly halfwayEtaError: number;
+  readonly halfwayEtaError?: number;
   readonly movesPerVm: number;
   readonly unplaced: number;
   readonly overshoots: number;
@@ -31,6 +32,9 @@ export type RivalFigures = {
   readonly bytesRatio: number;
   readonly downtimesMs: readonly number[];
 };
+
+/** When something failed, and the lower bound of what remained then. Both in ms. */
+type Failure = { readonly at: number; readonly boundMs: number };
 
 /** One try in so many fails where VMs fail. */
 const FAILURE_SHARE = 0.04;
@@ -59,18 +63,16 @@ export class Trial {
 
   run(): Figures {
     const { snapshot, options } = this.fleet;
-    const { assignment } = this.draft;
     const simulation = this.#start(new Execution(executionInput(this.draft)));
-    let ratioAfterFailure: number | undefined;
+    let failure: Failure | undefined;
     if (this.shape.faults === "host") {
       simulation.run(this.draft.schedule.endMs * DEATH_SHARE);
-      const boundMs = this.#loseTarget(simulation);
-      const diedAt = simulation.now;
-      simulation.run();
-      ratioAfterFailure = (endOf(simulation) - diedAt) / boundMs;
-    } else simulation.run();
+      failure = { at: simulation.now, boundMs: this.#loseTarget(simulation) };
+    }
+    simulation.run();
     const { log } = simulation;
     const endMs = endOf(simulation);
+    failure ??= this.#firstFailure(log);
     const alone = this.#simulateRival(oneAtATime);
     const vms = new Set(log.map(({ move }) => move.guest.vm.id));
     return {
@@ -78,14 +80,33 @@ export class Trial {
       bytesRatio: sum(log, ({ bytes }) => bytes) / this.#aloneBytes(log.map(({ move }) => move)),
       downtimesMs: completed(log).map(({ downtimeMs }) => downtimeMs),
       aloneDowntimesMs: completed(alone.log).map(({ downtimeMs }) => downtimeMs),
-      halfwayEtaError: this.shape.faults === undefined ? this.#etaError(endMs) : 0,
+      // A plan that was replaced underway has no half of its own.
+      ...(this.shape.faults === "host" ? {} : { halfwayEtaError: this.#etaError(endMs) }),
       movesPerVm: vms.size === 0 ? 1 : completed(log).length / vms.size,
-      unplaced: assignment.unplaced.length,
+      unplaced: this.draft.assignment.unplaced.length,
       overshoots:
         checkLog(log, snapshot, options.streamBytesPerSecond).length +
         checkPlaces(log, snapshot).length,
-      ...(ratioAfterFailure === undefined ? {} : { ratioAfterFailure }),
+      ...(failure === undefined
+        ? {}
+        : { ratioAfterFailure: (endMs - failure.at) / failure.boundMs }),
     };
+  }
+
+  /** When a VM failed first, and the lower bound of what remained then. */
+  #firstFailure(log: Simulation["log"]): Failure | undefined {
+    const first = log.find(({ ended }) => ended === "failed");
+    if (first === undefined) return undefined;
+    const simulation = this.#start(new Execution(executionInput(this.draft)));
+    simulation.run(first.endAt);
+    const { now, transfers, loading } = simulation;
+    const over = new Set(completed(simulation.log).map(({ move }) => move));
+    const flying = new Set([...transfers, ...loading.keys()].map(({ move }) => move));
+    const waiting = this.draft.assignment.moves.filter(
+      (move) => !over.has(move) && !flying.has(move),
+    );
+    const rest = [...transfers].map((transfer) => restOf(transfer, now));
+    return { at: now, boundMs: this.#boundOf([...waiting, ...rest]) };
   }
 
   runRival(limits: Limits): RivalFigures {
@@ -108,13 +129,10 @@ export class Trial {
       limits,
       moves.toSorted((one, other) => place(one) - place(other)),
     );
-    const simulation = this.#start(starter, (move) =>
-      Math.min(
-        limits.bytesPerSecond,
-        limits === oneAtATime
-          ? move.estimate.bytesPerSecond
-          : table.row(move.source).out.linkBytesPerSecond,
-      ),
+    const simulation = this.#start(starter, ({ source, target, estimate }) =>
+      limits === oneAtATime
+        ? estimate.bytesPerSecond
+        : Math.min(limits.bytesPerSecond, table.rate(source, target)),
     );
     simulation.run();
     return simulation;
@@ -139,6 +157,7 @@ export class Trial {
     const simulation = this.#start(new Execution(executionInput(this.draft)));
     simulation.run(endMs / 2);
     const { assignment } = this.draft;
+    const { options } = this.fleet;
     const begun = new Set<Move>();
     for (const { move } of simulation.log) begun.add(move);
     for (const transfer of simulation.transfers) begun.add(transfer.move);
@@ -151,7 +170,8 @@ export class Trial {
       input: {
         ...executionInput(this.draft),
         moves: assignment.moves.filter((move) => !begun.has(move)),
-        held: heldBy(simulation),
+        held: heldBy(simulation, options),
+        ...backOf(simulation, assignment.order, options.returnAfterMs),
       },
       isPrepared: (move) => simulation.ready.has(move),
       done,
@@ -169,7 +189,9 @@ export class Trial {
     const places = new Map<string, number>(
       completed(simulation.log).map(({ move }) => [move.guest.vm.id, move.target]),
     );
-    const inFlight = new Map<string, Held>(heldBy(simulation).map((held) => [held.vm, held]));
+    const inFlight = new Map<string, Held>(
+      heldBy(simulation, options).map((held) => [held.vm, held]),
+    );
     const idOf = (host: number) => this.draft.fleet.table.row(host).host.id;
     const vms = snapshot.vms.map((vm) => {
       const place = places.get(vm.id);
@@ -192,9 +214,9 @@ export class Trial {
       index === dead ? { ...host, state: "silent" as const } : host,
     );
     const draft = draftPlan({ ...snapshot, hosts, vms }, options);
-    const rest = [...simulation.transfers].map((transfer) => restOf(transfer));
+    const rest = [...simulation.transfers].map((transfer) => restOf(transfer, simulation.now));
     const bound = this.#boundOf([...draft.assignment.moves, ...rest]);
-    simulation.replaceStarter(new Replanned(draft, heldBy(simulation)));
+    simulation.replaceStarter(new Replanned(draft, heldBy(simulation, options)));
     return bound;
   }
 
@@ -249,12 +271,12 @@ class Replanned implements Starter {
   }
 }
 
-function heldBy(simulation: Simulation): Held[] {
+function heldBy(simulation: Simulation, options: DrawnFleet["options"]): Held[] {
   const { now } = simulation;
   const flying = [...simulation.transfers].map((transfer) => ({
     source: transfer.source,
     target: transfer.target,
-    endsInMs: expectedEnd(transfer, now),
+    endsInMs: expectedEnd(transfer, now, options),
     vm: transfer.move.guest.vm.id as string,
   }));
   const loading = [...simulation.loading].map(([transfer, endAt]) => ({
@@ -266,20 +288,19 @@ function heldBy(simulation: Simulation): Held[] {
   return [...flying, ...loading];
 }
 
-/** Of a first pass, only the prediction and what is left of the memory are known. */
-function expectedEnd(transfer: Transfer, now: number): number {
-  const { loadMs } = transfer.truth;
-  if (transfer.passes > 0) return transfer.remaining().ms + loadMs;
-  const { slotMs } = transfer.move.estimate;
-  return Math.max(slotMs - (now - transfer.startedAt), slotMs / 20);
+function expectedEnd(transfer: Transfer, now: number, options: DrawnFleet["options"]): number {
+  const { vm, downtimeLimitMs } = transfer.move.guest;
+  const pair = { streamBytesPerSecond: transfer.cap, downtimeLimitMs };
+  const facts = moveFacts(vm, options, pair);
+  return transfer.remaining(now, facts).ms + facts.loadMs + options.finishMs;
 }
 
 const rests = new WeakSet<Move>();
 
 /** What is left of a migration in flight, as a migration that is prepared already. */
-function restOf(transfer: Transfer): Move {
+function restOf(transfer: Transfer, now: number): Move {
   const { move } = transfer;
-  const { bytes, ms } = transfer.remaining();
+  const { bytes, ms } = transfer.remaining(now);
   const left = { ...move.estimate, bytes, slotMs: ms + transfer.truth.loadMs, prepareMs: 0 };
   const rest = { ...move, estimate: left, guest: { ...move.guest, estimate: () => left } };
   rests.add(rest);
@@ -288,6 +309,18 @@ function restOf(transfer: Transfer): Move {
 
 function isRest(move: Move): boolean {
   return rests.has(move);
+}
+
+/** Of hosts that come back: which are, and when the others will be. */
+function backOf(simulation: Simulation, order: readonly number[], returnAfterMs = 0) {
+  const { now, emptiedAt } = simulation;
+  const back = [...emptiedAt].map(([host, at]) => ({ host, inMs: at + returnAfterMs - now }));
+  const returned = new Set(back.filter(({ inMs }) => inMs <= 0).map(({ host }) => host));
+  return {
+    order: order.filter((host) => !returned.has(host)),
+    returned,
+    backInMs: new Map(back.filter(({ inMs }) => inMs > 0).map(({ host, inMs }) => [host, inMs])),
+  };
 }
 
 function completed(log: Simulation["log"]) {

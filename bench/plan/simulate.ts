@@ -43,6 +43,7 @@ export class Simulation {
   readonly loading = new Map<Transfer, number>();
   readonly preparing = new Map<Move, number>();
   readonly ready = new Set<Move>();
+  readonly emptiedAt = new Map<number, number>();
   now = 0;
   readonly #input: SimulationInput;
   readonly #capacity: readonly Capacity[];
@@ -72,7 +73,10 @@ export class Simulation {
   run(until = Number.POSITIVE_INFINITY): void {
     for (;;) {
       const next = this.#nextTransfer();
-      const at = Math.min(next?.at ?? Number.POSITIVE_INFINITY, this.#events.nextAt ?? Number.POSITIVE_INFINITY);
+      const at = Math.min(
+        next?.at ?? Number.POSITIVE_INFINITY,
+        this.#events.nextAt ?? Number.POSITIVE_INFINITY,
+      );
       if (at === Number.POSITIVE_INFINITY || at > until) break;
       this.#advance(at);
       if (next !== undefined && next.at <= at) this.#endPass(next.transfer);
@@ -138,6 +142,7 @@ export class Simulation {
     for (const move of start) this.#start(move);
     const { returnAfterMs } = this.#input.options;
     for (const host of emptied) {
+      this.emptiedAt.set(host, this.now);
       if (returnAfterMs === undefined) continue;
       this.#events.add(this.now + returnAfterMs, { type: "returned", host });
     }

@@ -3,6 +3,9 @@ import { PASSES_MAX } from "../../core/plan/predict.ts";
 import type { Stream } from "./links.ts";
 import type { Truth } from "./truth.ts";
 
+/** How a guest is expected to write. */
+type Guess = Pick<Truth, "dirtyBytesPerSecond" | "workingSetBytes">;
+
 /** A migration in flight: iterative precopy over a link whose rate changes, in a fluid. */
 export class Transfer implements Stream {
   readonly move: Move;
@@ -59,14 +62,19 @@ export class Transfer implements Stream {
     return false;
   }
 
-  /** Bytes and time until its last byte at its highest rate. */
-  remaining(): { bytes: number; ms: number } {
-    const { dirtyBytesPerSecond, workingSetBytes } = this.truth;
+  /**
+   * Bytes and time until its last byte at its highest rate. What is left of a pass is known; how much
+   * the guest writes is known after the first pass, and until then what was predicted.
+   */
+  remaining(now: number, predicted?: Guess): { bytes: number; ms: number } {
+    const guess = this.passes > 0 ? undefined : predicted;
+    const { dirtyBytesPerSecond, workingSetBytes } = guess ?? this.truth;
     const fitting = (this.cap * this.move.guest.downtimeLimitMs) / 1000;
     const firstMs = (this.left / this.cap) * 1000;
     let bytes = this.left;
     if (this.isStopped) return { bytes, ms: firstMs };
-    let left = Math.min((dirtyBytesPerSecond * firstMs) / 1000, workingSetBytes);
+    const passMs = now - this.#passStartedAt + firstMs;
+    let left = Math.min((dirtyBytesPerSecond * passMs) / 1000, workingSetBytes);
     bytes += left;
     for (let pass = this.passes + 1; left > fitting && pass < PASSES_MAX; pass += 1) {
       left = Math.min((dirtyBytesPerSecond * left) / this.cap, workingSetBytes);

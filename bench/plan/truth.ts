@@ -1,8 +1,8 @@
-import { type MoveFacts, predict } from "../../core/plan/predict.ts";
 import { moveFacts } from "../../core/plan/estimate.ts";
 import type { Guest } from "../../core/plan/guest.ts";
 import type { Move } from "../../core/plan/move.ts";
 import type { PlanOptions } from "../../core/plan/options.ts";
+import { type MoveFacts, predict } from "../../core/plan/predict.ts";
 import type { PlanVm } from "../../core/plan/snapshot.ts";
 import { random } from "./random.ts";
 

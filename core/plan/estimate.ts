@@ -15,7 +15,7 @@ type Assumptions = Pick<
   "unknownDirtyBytesPerSecond" | "unknownWorkingSetShare" | "prepareMs" | "finishMs"
 >;
 
-/** By how much the true dirty rate may differ from the expected one: a factor, at least 1. */
+/** By which factor the true bytes and dirty rate may differ from the expected ones. */
 export const KNOWN_SPREAD = 2;
 /** The same for a VM that has never moved. */
 export const UNKNOWN_SPREAD = 4;
@@ -41,16 +41,21 @@ export function moveFacts(
   };
 }
 
-/** @param dirtyFactor multiplies the expected dirty rate, for the band of an ETA; 1 by default */
+/** @param factor multiplies all that may differ from what is expected; 1 by default */
 export function estimateMove(
   vm: PlanVm,
   assumed: Assumptions,
   pair: { streamBytesPerSecond: number; downtimeLimitMs: number },
-  dirtyFactor = 1,
+  factor = 1,
 ): MoveEstimate {
   const facts = moveFacts(vm, assumed, pair);
-  const dirtyBytesPerSecond = facts.dirtyBytesPerSecond * dirtyFactor;
-  const prediction = predict({ ...facts, dirtyBytesPerSecond });
+  const upTo = (bytes: number) => Math.min(vm.memoryBytes, bytes * factor);
+  const prediction = predict({
+    ...facts,
+    memoryBytes: upTo(facts.memoryBytes),
+    dirtyBytesPerSecond: facts.dirtyBytesPerSecond * factor,
+    workingSetBytes: upTo(facts.workingSetBytes),
+  });
   return {
     ...prediction,
     bytesPerSecond: pair.streamBytesPerSecond,

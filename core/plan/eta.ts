@@ -1,4 +1,10 @@
-import { estimateMove, isLearned, KNOWN_SPREAD, UNKNOWN_SPREAD } from "./estimate.ts";
+import {
+  estimateMove,
+  isLearned,
+  KNOWN_SPREAD,
+  type MoveEstimate,
+  UNKNOWN_SPREAD,
+} from "./estimate.ts";
 import type { ExecutionInput } from "./execution.ts";
 import type { Move } from "./move.ts";
 import { type Schedule, schedule } from "./schedule.ts";
@@ -6,19 +12,19 @@ import { type Schedule, schedule } from "./schedule.ts";
 export type EtaBand = { readonly ms: number; readonly lowMs: number; readonly highMs: number };
 
 /**
- * The predicted end, and the ends if all guests wrote less, or more, than predicted: by a factor of
- * two for those that have moved before, of four for the others.
+ * The predicted end, and the ends if all guests had less, or more, to send than predicted: by a factor
+ * of two for those that have moved before, of four for the others; never more than their memory.
  */
 export function etaBand(input: ExecutionInput, { endMs }: Schedule): EtaBand {
   const end = (direction: 1 | -1) =>
-    schedule(input, (move) => slotMsOf(input, move, direction)).endMs;
+    schedule(input, (move) => bandEnd(move, input.options, direction).slotMs).endMs;
   return { ms: endMs, lowMs: Math.min(endMs, end(-1)), highMs: Math.max(endMs, end(1)) };
 }
 
 /** An evacuation underway, as far as its end depends on it. */
 export type Underway = {
   /** With what has not started as `moves`, and what is in flight as `held`. */
-  readonly input: ExecutionInput;
+  readonly input: Parameters<typeof schedule>[0];
   readonly isPrepared: (move: Move) => boolean;
   /** Real and predicted times of the migrations that are over, ms. */
   readonly done: readonly { readonly realMs: number; readonly predictedMs: number }[];
@@ -53,12 +59,16 @@ export function remainingMs({ input, isPrepared, done }: Underway): number {
   return input.held.reduce((last, { endsInMs }) => Math.max(last, endsInMs), endMs);
 }
 
-function slotMsOf({ options }: ExecutionInput, move: Move, direction: 1 | -1): number {
-  const { guest, estimate } = move;
+/** A migration if its guest has more (1), or less (-1), to send than predicted by as much as is likely. */
+export function bandEnd(
+  { guest, estimate }: Move,
+  options: ExecutionInput["options"],
+  direction: 1 | -1,
+): MoveEstimate {
   const factor = (isLearned(guest.vm) ? KNOWN_SPREAD : UNKNOWN_SPREAD) ** direction;
   const pair = {
     streamBytesPerSecond: estimate.bytesPerSecond,
     downtimeLimitMs: guest.downtimeLimitMs,
   };
-  return estimateMove(guest.vm, options, pair, factor).slotMs;
+  return estimateMove(guest.vm, options, pair, factor);
 }

@@ -23,6 +23,8 @@ export type ExecutionInput = {
   /** Of them, those of which guests remain: they do not come back. */
   readonly keeping: ReadonlySet<number>;
   readonly held: readonly Held[];
+  /** Hosts of the plan that were emptied earlier and are back; they are not in the order. */
+  readonly returned?: ReadonlySet<number>;
 };
 
 export type Orders = {
@@ -47,9 +49,10 @@ export class Execution {
   readonly #waiting = new Map<string, Move[]>();
   #emptied: number[] = [];
 
-  constructor({ table, options, moves, order, keeping, held }: ExecutionInput) {
+  constructor({ table, options, moves, order, keeping, held, returned }: ExecutionInput) {
     this.#dispatcher = new Dispatcher(table, options.tenantLimits);
-    this.#turns = new Turns(order, options);
+    this.#turns = new Turns(order, options, returned?.size);
+    for (const host of returned ?? []) this.#dispatcher.returned(host);
     this.#keeping = keeping;
     this.#comesBack = options.returnAfterMs !== undefined;
     this.#left = new Map(order.map((host) => [host, 0]));

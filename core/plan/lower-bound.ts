@@ -29,8 +29,8 @@ export type LowerBound = {
 
 /**
  * No evacuation with these migrations ends earlier: each link has to carry the bytes of the
- * migrations that use it, each at the best rate that it can get; the longest one takes its time; and
- * of the links in, which the planner chooses between, all together count. One migration has to be
+ * migrations that use it, each at the best rate that it can get; the longest one has to be prepared
+ * and takes its time; and of the links in, which the planner chooses between, all together count. One migration has to be
  * prepared before the first starts; so has one of each host before anything leaves it.
  */
 export function lowerBound(
@@ -52,14 +52,13 @@ export function lowerBound(
     terms.push({ kind: "slots-out", host, ms: slotsMs + waitMs });
     hostMs.set(host, Math.max(linkMs, ...list.map(({ estimate }) => estimate.slotMs)));
   }
-  const longest = best.reduce((one, other) =>
-    other.estimate.slotMs > one.estimate.slotMs ? other : one,
-  );
+  const wholeMs = ({ move, estimate }: Best) => move.estimate.prepareMs + estimate.slotMs;
+  const longest = best.reduce((one, other) => (wholeMs(other) > wholeMs(one) ? other : one));
   terms.push({
     kind: "longest-move",
     vm: longest.move.guest.vm.id,
     host: longest.move.source,
-    ms: longest.estimate.slotMs,
+    ms: wholeMs(longest) - firstMs,
   });
   terms.push(...inwardTerms(best, table), ...turnTerms(hostMs, options, order));
   terms.sort((one, other) => other.ms - one.ms);

@@ -26,6 +26,8 @@ export class Rolling {
   readonly #keeping: Set<number>;
   readonly #lastMoves = new Map<string, Move>();
   readonly #loads: Float64Array;
+  /** Hosts still to be emptied by their guests' memory; undefined: to be sorted again. */
+  #loadOrder: number[] | undefined;
   #tries = 0;
 
   constructor(input: AssignInput) {
@@ -145,6 +147,8 @@ export class Rolling {
     if (unplaced.length > 0) this.#keeping.add(host);
     this.#positions.set(host, this.#positions.size);
     this.#going.delete(host);
+    this.#loadOrder =
+      arrivals.length === 0 ? this.#loadOrder?.filter((other) => other !== host) : undefined;
     // What is placed now is over when the hosts after the next few begin.
     const kept = options.hostsAtOnce === 0 ? 1 : 1 - 1 / options.hostsAtOnce;
     for (const index of this.#loads.keys()) this.#loads[index] = (this.#loads[index] ?? 0) * kept;
@@ -158,6 +162,7 @@ export class Rolling {
       this.#unplace({ hosts, unplaced: [] });
       this.#positions.delete(host);
       this.#going.set(host, guestsBefore);
+      this.#loadOrder = undefined;
       this.#loads.set(loadsBefore);
     };
   }
@@ -170,10 +175,11 @@ export class Rolling {
     return this.#going.get(host) ?? [];
   }
 
-  #byLoad(): number[] {
+  #byLoad(): readonly number[] {
     const bytes = (host: number) =>
       this.#guestsOf(host).reduce((sum, { vm }) => sum + vm.memoryBytes, 0);
-    return this.#sorted(bytes);
+    this.#loadOrder ??= this.#sorted(bytes);
+    return this.#loadOrder;
   }
 
   #byCount(): number[] {

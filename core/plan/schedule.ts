@@ -25,12 +25,12 @@ type Event =
   | { type: "released"; held: Held };
 
 /**
- * Plays a plan with predicted times.
+ * Plays a plan with predicted times. `backInMs`: hosts that are empty already, and when they return.
  *
  * @param slotMs how long a migration keeps its slots, ms; its estimate's by default
  */
 export function schedule(
-  input: ExecutionInput,
+  input: ExecutionInput & { readonly backInMs?: ReadonlyMap<number, number> },
   slotMs: (move: Move) => number = ({ estimate }) => estimate.slotMs,
 ): Schedule {
   const execution = new Execution(input);
@@ -52,8 +52,8 @@ export function schedule(
     }
     for (const host of emptied) {
       emptiedAtMs.set(host, now);
-      const { returnAfterMs } = input.options;
-      if (returnAfterMs !== undefined) events.add(now + returnAfterMs, { type: "returned", host });
+      const inMs = input.backInMs?.get(host) ?? input.options.returnAfterMs;
+      if (inMs !== undefined) events.add(now + inMs, { type: "returned", host });
     }
   };
   proceed(0);

@@ -11,11 +11,14 @@ export class Turns {
   readonly #order: readonly number[];
   readonly #steps: readonly number[];
   readonly #atOnce: number;
+  readonly #before: number;
   #begun = 0;
   #done = 0;
 
-  constructor(order: readonly number[], { canaryHosts, ramp, hostsAtOnce }: Limits) {
+  /** @param before hosts of the plan that were done earlier, and are not in the order */
+  constructor(order: readonly number[], { canaryHosts, ramp, hostsAtOnce }: Limits, before = 0) {
     this.#order = order;
+    this.#before = before;
     const steps = [canaryHosts, ...ramp].filter((size) => size > 0);
     this.#steps = steps;
     this.#atOnce = hostsAtOnce === 0 ? Number.POSITIVE_INFINITY : hostsAtOnce;
@@ -34,9 +37,10 @@ export class Turns {
 
   /** How many hosts may have begun by now. */
   #limit(): number {
+    const done = this.#before + this.#done;
     let before = 0;
     for (const size of this.#steps) {
-      if (this.#done < before + size) return before + size;
+      if (done < before + size) return before + size - this.#before;
       before += size;
     }
     return this.#done + this.#atOnce;
