@@ -19,8 +19,8 @@ export type Explanation = {
 };
 
 const CURES_MAX = 3;
-/** Hosts that are examined for a guest whose move would make room. */
-const ROOM_HOSTS_MAX = 50;
+/** Guests for which another host is searched, as their move would make room. */
+const ROOM_VMS_MAX = 50;
 
 type Refusal = { readonly host: number; readonly blockers: Blocker[] };
 
@@ -44,8 +44,9 @@ export class Explainer {
     this.#keepNPlusOne = plan.keepNPlusOne;
   }
 
-  explain(guest: Guest): Explanation {
-    const key = this.#keyOf(guest);
+  /** @param isImmovable the VM's own reasons keep it: hosts that would take it are no refusals */
+  explain(guest: Guest, isImmovable = false): Explanation {
+    const key = `${this.#keyOf(guest)}${isImmovable}`;
     const known = this.#known.get(key);
     if (known !== undefined) return known;
     const { table } = this.#fleet;
@@ -54,8 +55,9 @@ export class Explainer {
     for (const host of table.rows.keys()) {
       if (host === guest.source) continue;
       const blockers = this.#blockers(guest, host);
-      if (blockers.length === 0) fitting.push(table.row(host).host.id);
-      else refusals.push({ host, blockers });
+      if (blockers.length > 0) refusals.push({ host, blockers });
+      else if (isImmovable) fitting.push(table.row(host).host.id);
+      else refusals.push({ host, blockers: [this.#leftOver()] });
     }
     const groups = Map.groupBy(refusals, ({ blockers }) => JSON.stringify(blockers));
     const reasons = [...groups.values()].map((list) => ({
@@ -192,23 +194,23 @@ export class Explainer {
         },
       ];
     }
-    return this.#keepNPlusOne
-      ? [
-          {
-            code: "n-plus-one",
-            message:
-              "With it there, the guests of some host would find no place when that host fails",
-            cure: "Add memory, or do without keepNPlusOne",
-          },
-        ]
-      : [
-          {
-            code: "not-found",
-            message:
-              "It fits alone, and no placement was found in which all the others keep theirs",
-            cure: "Plan again with fewer hosts to empty, or free memory on this host",
-          },
-        ];
+    return [];
+  }
+
+  /** A host that would take the VM alone, and does not get it in this plan. */
+  #leftOver(): Blocker {
+    if (this.#keepNPlusOne) {
+      return {
+        code: "n-plus-one",
+        message: "With it there, the guests of some host would find no place when that host fails",
+        cure: "Add memory, or do without keepNPlusOne",
+      };
+    }
+    return {
+      code: "not-found",
+      message: "It fits alone, and no placement was found in which all the others keep theirs",
+      cure: "Plan again with fewer hosts to empty, or free memory on this host",
+    };
   }
 
   /** What the hosts that are the nearest to fitting lack, and one move that makes room. */
@@ -235,24 +237,31 @@ export class Explainer {
   #roomCure({ vm }: Guest, refusals: readonly Refusal[]): string | undefined {
     const { occupancy, table, guests, vms } = this.#fleet;
     const lacking = (host: number) => vm.memoryBytes - occupancy.room(host);
-    const nearest = refusals
+    const isGoing = (host: number) => table.row(host).isEmptied;
+    const targets = [...table.rows.keys()].filter(
+      (host) => !isGoing(host) && table.row(host).blockers.length === 0,
+    );
+    const most = targets.reduce((room, host) => Math.max(room, occupancy.room(host)), 0);
+    const movable = refusals
       .toSorted((one, other) => lacking(one.host) - lacking(other.host) || one.host - other.host)
-      .slice(0, ROOM_HOSTS_MAX);
-    for (const { host } of nearest) {
-      for (const id of occupancy.guestsOn(host)) {
-        const other = vms.get(id);
-        if (other === undefined || other.memoryBytes < lacking(host)) continue;
-        if (other.pinned !== undefined || table.indexOf(other.host) !== host) continue;
-        const guest = guests.guestOf(other, host);
-        const target = guest.candidates.find(
-          (to) =>
-            to !== host &&
-            !table.row(to).isEmptied &&
-            occupancy.fits(guest, to, (one) => table.row(one).isEmptied),
-        );
-        if (target === undefined) continue;
-        return `Move ${id} from ${table.row(host).host.id} to ${table.row(target).host.id}, which makes room on ${table.row(host).host.id}`;
-      }
+      .flatMap(({ host }) =>
+        [...occupancy.guestsOn(host)].map((id) => ({ host, other: vms.get(id) })),
+      )
+      .filter(({ host, other }) => {
+        if (other === undefined || other.pinned !== undefined) return false;
+        const isThere = table.indexOf(other.host) === host && other.inFlight === undefined;
+        return isThere && other.memoryBytes >= lacking(host) && other.memoryBytes <= most;
+      });
+    for (const { host, other } of movable.slice(0, ROOM_VMS_MAX)) {
+      if (other === undefined) continue;
+      const guest = guests.guestOf(other, host);
+      const target = guest.candidates.find(
+        (to) => to !== host && !isGoing(to) && occupancy.fits(guest, to, isGoing),
+      );
+      if (target === undefined) continue;
+      const { id } = table.row(host).host;
+      const to = table.row(target).host.id;
+      return `Move ${other.id} from ${id} to ${to}, which makes room on ${id}`;
     }
     return undefined;
   }

@@ -11,7 +11,9 @@ export type BoundTerm = {
     | "longest-move"
     | "turns"
     | "slots-out"
-    | "slots-in";
+    | "slots-in"
+    /** Not a bound of every plan: the slots in of a host, with the placements of this one. */
+    | "target";
   readonly ms: number;
   /** Index of the host, where it is one host's. */
   readonly host?: number;
@@ -63,8 +65,9 @@ export function lowerBound(
   terms.push(...inwardTerms(best, table), ...turnTerms(hostMs, options, order));
   terms.sort((one, other) => other.ms - one.ms);
   const most = (list: readonly BoundTerm[]) => list.reduce((ms, term) => Math.max(ms, term.ms), 0);
-  const physical = terms.filter(({ kind }) => kind !== "slots-out" && kind !== "slots-in");
-  return { ms: most(physical) + firstMs, withSlotsMs: most(terms) + firstMs, terms };
+  const bounds = terms.filter(({ kind }) => kind !== "target");
+  const physical = bounds.filter(({ kind }) => kind !== "slots-out" && kind !== "slots-in");
+  return { ms: most(physical) + firstMs, withSlotsMs: most(bounds) + firstMs, terms };
 }
 
 type Best = { readonly move: Move; readonly estimate: Move["estimate"] };
@@ -80,6 +83,10 @@ function inwardTerms(best: readonly Best[], table: HostTable): BoundTerm[] {
   const links = sum(rows, (row) => row.in.linkBytesPerSecond);
   terms.push({ kind: "links-in", ms: (bytes / links) * 1000 });
   terms.push({ kind: "slots-in", ms: slotMs / sum(rows, (row) => row.in.slots) });
+  for (const [host, list] of Map.groupBy(best, ({ move }) => move.target)) {
+    const ms = sum(list, ({ move }) => move.estimate.slotMs) / table.row(host).in.slots;
+    terms.push({ kind: "target", host, ms });
+  }
   const bound = best.filter(({ move }) => move.guest.candidates.length === 1);
   for (const [host, list] of Map.groupBy(bound, ({ move }) => move.target)) {
     const link = table.row(host).in.linkBytesPerSecond;

@@ -67,7 +67,7 @@ function unplacedVms({ fleet, assignment, explainer }: ReportInput): UnplacedVm[
   }));
   const withoutPlace = assignment.unplaced.map((guest) => ({ guest, blockers: [] }));
   return [...byItself, ...withoutPlace].map(({ guest, blockers }) => {
-    const { reasons, fitting, cures } = explainer.explain(guest);
+    const { reasons, fitting, cures } = explainer.explain(guest, blockers.length > 0);
     return {
       vm: guest.vm.id,
       host: table.row(guest.source).host.id,

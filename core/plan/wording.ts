@@ -38,6 +38,8 @@ export function termText(term: BoundTerm, table: HostTable, options: PlanOptions
       return `${facts.id}'s link out, ${gigabits(out.linkBytesPerSecond)}`;
     case "link-in":
       return `${facts.id}'s link in, ${gigabits(inward.linkBytesPerSecond)}`;
+    case "target":
+      return `${facts.id}'s link in, ${gigabits(inward.linkBytesPerSecond)}, with ${inward.slots} at once`;
     case "longest-move":
       return `the migration of ${vm} at ${gigabits(out.streamBytesPerSecond)} at most`;
     case "slots-out":
@@ -50,6 +52,7 @@ const changes: Readonly<Record<BoundTerm["kind"], string>> = {
   "link-in": "a faster link in, or another host that can take the same VMs",
   "links-in": "more targets, or faster links in",
   "longest-move": "a higher stream rate for that VM, or a time in which it writes less",
+  target: "a faster link in, or more targets that can take its VMs",
   turns: "more hosts at once",
   "slots-out": "a stream rate that divides the link's, or a higher limit of slots",
   "slots-in": "more targets, or a stream rate that divides their links'",
@@ -63,10 +66,11 @@ export function fasterBy(
 ): Plan["faster"] {
   const [first] = terms;
   if (first === undefined) return [];
-  const prepareMs = withSlotsMs - first.ms;
+  // Better placements or slots cannot go below the bounds; a better link or VM gives the next term.
   const others = terms.filter(({ kind, host }) => kind !== first.kind || host !== first.host);
-  const isSlots = first.kind === "slots-out" || first.kind === "slots-in";
-  const then = isSlots ? ms : (others[0]?.ms ?? 0) + prepareMs;
+  const isOurs = first.kind === "slots-out" || first.kind === "slots-in";
+  const nextMs = first.kind === "target" ? withSlotsMs : (others[0]?.ms ?? 0);
+  const then = isOurs ? ms : nextMs;
   const change = `${termText(first, table, options)}: ${changes[first.kind]}`;
   return [{ change, lowerBoundMs: then }];
 }
