@@ -222,12 +222,12 @@ export class Trial {
 
   #boundOf(moves: readonly Move[]): number {
     const { options } = this.fleet;
-    const { order } = this.draft.assignment;
+    const { keeping } = this.draft.assignment;
     const truly = moves.map((move) => {
       const truth = this.truths.get(move.guest.vm.id);
       return truth === undefined || isRest(move) ? move : trueMove(move, truth, options);
     });
-    return lowerBound(truly, { table: this.draft.fleet.table, options, order }).ms;
+    return lowerBound(truly, { table: this.draft.fleet.table, options, keeping }).ms;
   }
 
   #aloneBytes(moves: readonly Move[]): number {

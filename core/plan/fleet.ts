@@ -55,8 +55,32 @@ export function fleetOf(snapshot: FleetSnapshot, options: PlanOptions): Fleet {
     else list.push(guest);
   }
   const vms = new Map<string, PlanVm>(snapshot.vms.map((vm) => [vm.id, vm]));
+  keepGroups(going, immovable);
   const memory = memoryOf(table, occupancy, [...going.values()].flat());
   return { table, guests, vms, occupancy, going, immovable, held, memory };
+}
+
+/** VMs that must be together with one that cannot move do not move either. */
+function keepGroups(going: Map<number, Guest[]>, immovable: Immovable[]): void {
+  for (const { vm, source } of immovable) {
+    const groups = vm.affinities
+      .filter(({ rule, strength }) => rule === "together" && strength === "required")
+      .map(({ group }) => group);
+    if (groups.length === 0) continue;
+    const list = going.get(source) ?? [];
+    const bound = list.filter(({ together }) => together.some((group) => groups.includes(group)));
+    going.set(
+      source,
+      list.filter((guest) => !bound.includes(guest)),
+    );
+    const blocker = {
+      code: "affinity",
+      message: `It must be on one host with ${vm.id}, which cannot move`,
+      cure: `See the reasons of ${vm.id}, or relax the rule of ${groups.join(", ")}`,
+    };
+    // The list grows while it is walked: what is bound binds others.
+    immovable.push(...bound.map((guest) => ({ vm: guest.vm, source, blockers: [blocker] })));
+  }
 }
 
 function memoryOf(table: HostTable, occupancy: Occupancy, guests: readonly Guest[]) {

@@ -29,6 +29,13 @@ export type LowerBound = {
   readonly terms: readonly BoundTerm[];
 };
 
+type BoundInput = {
+  readonly table: HostTable;
+  readonly options: PlanOptions;
+  /** Hosts of which guests remain: they do not come back. */
+  readonly keeping: ReadonlySet<number>;
+};
+
 /**
  * No evacuation with these migrations ends earlier: each link has to carry the bytes of the
  * migrations that use it, each at the best rate that it can get; the longest one has to be prepared
@@ -37,7 +44,7 @@ export type LowerBound = {
  */
 export function lowerBound(
   moves: readonly Move[],
-  { table, options, order }: { table: HostTable; options: PlanOptions; order: readonly number[] },
+  { table, options, keeping }: BoundInput,
 ): LowerBound {
   if (moves.length === 0) return { ms: 0, withSlotsMs: 0, terms: [] };
   const best = moves.map((move) => ({ move, estimate: bestEstimate(move, table) }));
@@ -62,7 +69,7 @@ export function lowerBound(
     host: longest.move.source,
     ms: wholeMs(longest) - firstMs,
   });
-  terms.push(...inwardTerms(best, table), ...turnTerms(hostMs, options, order));
+  terms.push(...inwardTerms(best, table), ...turnTerms(hostMs, options, keeping));
   terms.sort((one, other) => other.ms - one.ms);
   const most = (list: readonly BoundTerm[]) => list.reduce((ms, term) => Math.max(ms, term.ms), 0);
   const bounds = terms.filter(({ kind }) => kind !== "target");
@@ -100,12 +107,13 @@ function inwardTerms(best: readonly Best[], table: HostTable): BoundTerm[] {
 function turnTerms(
   hostMs: ReadonlyMap<number, number>,
   options: PlanOptions,
-  order: readonly number[],
+  keeping: ReadonlySet<number>,
 ): BoundTerm[] {
   const { hostsAtOnce, canaryHosts, ramp, returnAfterMs = 0 } = options;
   if (hostsAtOnce === 0) return [];
   const width = Math.max(hostsAtOnce, canaryHosts, ...ramp);
-  const pauses = Math.max(0, order.length - width) * returnAfterMs;
+  const returning = [...hostMs.keys()].filter((host) => !keeping.has(host)).length;
+  const pauses = Math.max(0, returning - width) * returnAfterMs;
   return [{ kind: "turns", ms: (sum([...hostMs.values()], (ms) => ms) + pauses) / width }];
 }
 

@@ -24,7 +24,7 @@ export function planEvacuation(snapshot: FleetSnapshot, options: PlanOptions): P
   const { keepNPlusOne } = options;
   return reportPlan({
     ...draft,
-    bound: lowerBound(assignment.moves, { ...fleet, options, order: assignment.order }),
+    bound: lowerBound(assignment.moves, { ...assignment, table: fleet.table, options }),
     band: etaBand(executionInput(draft), draft.schedule),
     explainer: new Explainer(fleet, { ...assignment, keepNPlusOne }),
   });

@@ -122,26 +122,47 @@ export const FleetSnapshot = z
     hosts: z.array(PlanHost).max(10_000),
     vms: z.array(PlanVm).max(100_000),
   })
-  .superRefine(({ qemus, hosts, vms }, context) => {
-    const ids = new Set<string>();
-    for (const [index, host] of hosts.entries()) {
-      const path = ["hosts", index];
-      if (ids.has(host.id)) context.addIssue({ code: "custom", path, message: "listed twice" });
-      ids.add(host.id);
-      if (Object.hasOwn(qemus, host.qemu)) continue;
-      const message = `expected a key of \`qemus\`, got \`${host.qemu}\``;
-      context.addIssue({ code: "custom", path: [...path, "qemu"], message });
-    }
-    const names = new Set<string>();
-    for (const [index, vm] of vms.entries()) {
-      const path = ["vms", index];
-      if (names.has(vm.id)) context.addIssue({ code: "custom", path, message: "listed twice" });
-      names.add(vm.id);
-      for (const host of [vm.host, vm.inFlight?.target]) {
-        if (host === undefined || ids.has(host)) continue;
-        const message = `expected a host of the snapshot, got \`${host}\``;
-        context.addIssue({ code: "custom", path, message });
-      }
+  .superRefine((snapshot, context) => {
+    for (const { path, message } of contradictions(snapshot)) {
+      context.addIssue({ code: "custom", path, message });
     }
   });
 export type FleetSnapshot = z.infer<typeof FleetSnapshot>;
+
+type Contradiction = { path: (string | number)[]; message: string };
+
+/** What no single host or VM shows: ids that are listed twice, or name nothing of the snapshot. */
+function contradictions(snapshot: {
+  qemus: Record<string, unknown>;
+  hosts: readonly PlanHost[];
+  vms: readonly PlanVm[];
+}): Contradiction[] {
+  const found: Contradiction[] = [];
+  const hosts = new Set<string>();
+  for (const [index, { id, qemu }] of snapshot.hosts.entries()) {
+    if (hosts.has(id)) found.push({ path: ["hosts", index], message: "listed twice" });
+    hosts.add(id);
+    if (Object.hasOwn(snapshot.qemus, qemu)) continue;
+    const message = `expected a key of \`qemus\`, got \`${qemu}\``;
+    found.push({ path: ["hosts", index, "qemu"], message });
+  }
+  const vms = new Set<string>();
+  const rules = new Map<string, string>();
+  for (const [index, { id, host, inFlight, affinities }] of snapshot.vms.entries()) {
+    const path = ["vms", index];
+    if (vms.has(id)) found.push({ path, message: "listed twice" });
+    vms.add(id);
+    for (const named of [host, inFlight?.target]) {
+      if (named === undefined || hosts.has(named)) continue;
+      found.push({ path, message: `expected a host of the snapshot, got \`${named}\`` });
+    }
+    for (const { group, rule } of affinities) {
+      const known = rules.get(group) ?? rule;
+      rules.set(group, known);
+      if (known === rule) continue;
+      const message = `expected the rule \`${known}\` of the group ${group}, got \`${rule}\``;
+      found.push({ path: [...path, "affinities"], message });
+    }
+  }
+  return found;
+}
