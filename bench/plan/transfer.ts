@@ -31,6 +31,9 @@ export class Transfer implements Stream {
     this.startedAt = run.now;
     this.left = truth.memoryBytes;
     this.#passStartedAt = run.now;
+    // As in the prediction: what fits the downtime limit at once is sent with the guest stopped.
+    const fitting = (run.cap * move.guest.downtimeLimitMs) / 1000;
+    this.#stoppedAt = truth.memoryBytes <= fitting ? run.now : undefined;
   }
 
   /** The guest has been stopped: this pass is the last. */

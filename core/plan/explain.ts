@@ -5,10 +5,8 @@ import type { Assignment } from "./assignment.ts";
 import type { Fleet } from "./fleet.ts";
 import type { Guest } from "./guest.ts";
 import type { Move } from "./move.ts";
+import type { HostReasons } from "./plan-result.ts";
 import { shortList, size } from "./wording.ts";
-
-/** Hosts that refuse a VM for the same reasons. */
-export type HostReasons = { readonly hosts: readonly HostId[]; readonly blockers: Blocker[] };
 
 /** Why a VM has no place, on every other host of the fleet, and what is the nearest to help. */
 export type Explanation = {

@@ -1,8 +1,10 @@
 import type { HostId, VmId } from "../id.ts";
 import type { Blocker } from "../negotiate/agreement.ts";
-import type { HostReasons } from "./explain.ts";
 import type { BoundTerm } from "./lower-bound.ts";
 import type { NPlusOne } from "./n-plus-one.ts";
+
+/** Hosts that refuse a VM for the same reasons. */
+export type HostReasons = { readonly hosts: readonly HostId[]; readonly blockers: Blocker[] };
 
 /** One migration of a plan. Times are ms after the evacuation begins. */
 export type PlannedMove = {
