@@ -32,6 +32,8 @@ export type Scale = {
   /** Median and longest of a few runs in one process; the first one has to compile the code. */
   readonly planningMs: number;
   readonly planningMsMax: number;
+  /** Most memory of the process so far. */
+  readonly rssMiB: number;
   readonly unplaced: number;
   readonly movesPerVm: number;
 };
@@ -52,6 +54,7 @@ export function measureScales(): Scale[] {
       vms: snapshot.vms.length,
       planningMs: Math.round(times[RUNS >> 1] ?? 0),
       planningMsMax: Math.round(times.at(-1) ?? 0),
+      rssMiB: Math.round(process.resourceUsage().maxRSS / 1024),
       unplaced: plan.unplaced.length,
       movesPerVm: plan.movesPerVm,
     };

@@ -77,11 +77,11 @@ function broken({ small, plan }: Played): string[] {
 
 /** Reasons that the case does not bear out, and hosts without a reason. */
 function falseReasons({ small, plan }: Played): string[] {
-  return plan.unplaced.flatMap(({ vm: id, host: at, hosts }) => {
+  return plan.unplaced.flatMap(({ vm: id, host: at, explanation }) => {
     const vm = small.vms.find((one) => one.id === id);
     if (vm === undefined) return [`${id}: unknown`];
     const reasons = new Map(
-      hosts.flatMap(({ hosts: ids, blockers }) =>
+      (plan.explanations[explanation]?.reasons ?? []).flatMap(({ hosts: ids, blockers }) =>
         ids.map((host) => [host as string, blockers.map(({ code }) => code)] as const),
       ),
     );

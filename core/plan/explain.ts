@@ -5,16 +5,8 @@ import type { Assignment } from "./assignment.ts";
 import type { Fleet } from "./fleet.ts";
 import type { Guest } from "./guest.ts";
 import type { Move } from "./move.ts";
-import type { HostReasons } from "./plan-result.ts";
+import type { Explanation } from "./plan-result.ts";
 import { shortList, size } from "./wording.ts";
-
-/** Why a VM has no place, on every other host of the fleet, and what is the nearest to help. */
-export type Explanation = {
-  readonly reasons: readonly HostReasons[];
-  /** Hosts that would take it. */
-  readonly fitting: readonly HostId[];
-  readonly cures: readonly string[];
-};
 
 const CURES_MAX = 3;
 /** Guests for which another host is searched, as their move would make room. */
@@ -29,7 +21,9 @@ export class Explainer {
   readonly #returning: ReadonlySet<number>;
   readonly #positions: ReadonlyMap<number, number>;
   readonly #keepNPlusOne: boolean;
-  readonly #known = new Map<string, Explanation>();
+  readonly #indexes = new Map<string, number>();
+  /** Those that were asked for, each once. */
+  readonly explanations: Explanation[] = [];
 
   constructor(
     fleet: Fleet,
@@ -42,16 +36,19 @@ export class Explainer {
     this.#keepNPlusOne = plan.keepNPlusOne;
   }
 
-  /** @param isImmovable the VM's own reasons keep it: hosts that would take it are no refusals */
-  explain(guest: Guest, isImmovable = false): Explanation {
+  /**
+   * The index in `explanations`: VMs that are alike have the same.
+   *
+   * @param isImmovable the VM's own reasons keep it: hosts that would take it are no refusals
+   */
+  explain(guest: Guest, isImmovable = false): number {
     const key = `${this.#keyOf(guest)}${isImmovable}`;
-    const known = this.#known.get(key);
+    const known = this.#indexes.get(key);
     if (known !== undefined) return known;
     const { table } = this.#fleet;
     const refusals: Refusal[] = [];
     const fitting: HostId[] = [];
     for (const host of table.rows.keys()) {
-      if (host === guest.source) continue;
       const blockers = this.#blockers(guest, host);
       if (blockers.length > 0) refusals.push({ host, blockers });
       else if (isImmovable) fitting.push(table.row(host).host.id);
@@ -62,15 +59,18 @@ export class Explainer {
       hosts: list.map(({ host }) => table.row(host).host.id),
       blockers: list[0]?.blockers ?? [],
     }));
-    const explanation = { reasons, fitting, cures: this.#cures(guest, refusals) };
-    this.#known.set(key, explanation);
-    return explanation;
+    const index = this.explanations.length;
+    this.explanations.push({ reasons, fitting, cures: this.#cures(guest, refusals) });
+    this.#indexes.set(key, index);
+    return index;
   }
 
   /** Guests with the same key get the same reasons. */
   #keyOf({ vm, source }: Guest): string {
     const { guests, table } = this.#fleet;
-    const asked = [vm.memoryBytes, vm.affinities, vm.resources, vm.requiredLabels, source];
+    // Hosts that come back are open to those that go later.
+    const turn = this.#returning.size === 0 ? 0 : this.#positions.get(source);
+    const asked = [vm.memoryBytes, vm.affinities, vm.resources, vm.requiredLabels, turn];
     const own = vm.affinities.length + vm.resources.length > 0 ? vm.id : "";
     return JSON.stringify([guests.eligibility.guestKey(vm, table.row(source).host), asked, own]);
   }
@@ -214,22 +214,21 @@ export class Explainer {
   /** What the hosts that are the nearest to fitting lack, and one move that makes room. */
   #cures(guest: Guest, refusals: readonly Refusal[]): string[] {
     const { table } = this.#fleet;
-    const isShort = (blocker: Blocker) => /^memory-/.test(blocker.code);
-    const onlyShort = refusals.filter(({ blockers }) => blockers.every(isShort));
-    const room = this.#roomCure(guest, onlyShort);
-    const least = refusals.reduce((some, { blockers }) => Math.min(some, blockers.length), 99);
+    const isShort = ({ blockers }: Refusal) => blockers.every(({ code }) => /^memory-/.test(code));
+    // To leave another host out of the plan is the last thing that helps.
+    const isClosed = ({ host }: Refusal) => this.#isClosed(host, guest.source);
+    const room = this.#roomCure(guest, refusals.filter(isShort));
+    const weight = (one: Refusal) =>
+      one.blockers.length + (isShort(one) ? 0.5 : 0) + (isClosed(one) ? 1_000 : 0);
     const nearest = refusals
-      .filter(({ blockers }) => blockers.length === least)
-      .toSorted((one, other) => Number(isAllShort(one)) - Number(isAllShort(other)))
-      .map(
-        ({ host, blockers }) =>
-          `${table.row(host).host.id}: ${blockers.map(({ cure }) => cure).join("; ")}`,
-      );
+      .filter(({ host }) => host !== guest.source)
+      .toSorted((one, other) => weight(one) - weight(other))
+      .slice(0, CURES_MAX)
+      .map(({ host, blockers }) => {
+        const { id } = table.row(host).host;
+        return `${id}: ${blockers.map(({ cure }) => cure).join("; ")}`;
+      });
     return [...(room === undefined ? [] : [room]), ...nearest].slice(0, CURES_MAX);
-
-    function isAllShort({ blockers }: Refusal): boolean {
-      return blockers.every(isShort);
-    }
   }
 
   #roomCure({ vm }: Guest, refusals: readonly Refusal[]): string | undefined {

@@ -14,6 +14,6 @@ export type PlaceContext = {
   readonly loads: Float64Array;
   /** Do without the long searches, as the same question is asked many times. */
   readonly isQuick?: boolean;
-  /** Has the last word on a complete placement, e.g. for N+1. */
+  /** Has the last word on a placement, e.g. for N+1. */
   readonly accept?: () => boolean;
 };

@@ -33,21 +33,25 @@ const strategies: readonly Strategy[] = [
  * The occupancy holds the result.
  */
 export function place(guests: readonly Guest[], context: PlaceContext): Placed {
-  const items = bundle(guests, context);
+  const all = bundle(guests, context);
+  const items = all.filter(({ candidates }) => candidates.length > 0);
+  const accept = context.accept ?? (() => true);
   let best: Map<Item, number> | undefined;
   for (const strategy of context.isQuick ? strategies.slice(0, 2) : strategies) {
     const result = new Rearranger(items, context);
     greedy(result, items, strategy);
     result.placeTheRest();
-    if (result.isComplete && (context.accept?.() ?? true)) return placedOf(items, result.hosts);
-    if (best === undefined || isBetter(result.hosts, best)) best = new Map(result.hosts);
+    const isAccepted = accept();
+    if (result.isComplete && isAccepted) return placedOf(all, result.hosts);
+    if (isAccepted && (best === undefined || isBetter(result.hosts, best))) {
+      best = new Map(result.hosts);
+    }
     result.undo();
   }
   const search = new Rearranger(items, context);
-  if (!context.isQuick && search.tryAll(context.accept)) return placedOf(items, search.hosts);
-  const kept = context.accept === undefined ? (best ?? new Map()) : new Map();
-  for (const [item, host] of kept) search.put(item, host);
-  return placedOf(items, kept);
+  if (!context.isQuick && search.tryAll(accept)) return placedOf(all, search.hosts);
+  for (const [item, host] of best ?? []) search.put(item, host);
+  return placedOf(all, search.hosts);
 }
 
 function greedy(result: Rearranger, items: readonly Item[], { compare, score }: Strategy): void {

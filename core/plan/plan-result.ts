@@ -6,6 +6,15 @@ import type { NPlusOne } from "./n-plus-one.ts";
 /** Hosts that refuse a VM for the same reasons. */
 export type HostReasons = { readonly hosts: readonly HostId[]; readonly blockers: Blocker[] };
 
+/** Why a VM has no place: every host of the fleet, its own among them, is in one of the lists. */
+export type Explanation = {
+  readonly reasons: readonly HostReasons[];
+  /** Hosts that would take it, were it not for its own reasons. */
+  readonly fitting: readonly HostId[];
+  /** What is the nearest to help. */
+  readonly cures: readonly string[];
+};
+
 /** One migration of a plan. Times are ms after the evacuation begins. */
 export type PlannedMove = {
   readonly vm: VmId;
@@ -33,17 +42,15 @@ export type UnplacedVm = {
   readonly host: HostId;
   /** Reasons that lie in the VM itself. */
   readonly blockers: readonly Blocker[];
-  /** Reasons of every other host of the fleet; hosts with the same reasons together. */
-  readonly hosts: readonly HostReasons[];
-  /** Hosts that would take it, were it not for its own reasons. */
-  readonly fitting: readonly HostId[];
-  readonly cures: readonly string[];
+  /** Index in the plan's `explanations`: why each host refuses it. VMs that are alike share one. */
+  readonly explanation: number;
 };
 
 export type Plan = {
   /** In the order of their starts. */
   readonly moves: readonly PlannedMove[];
   readonly unplaced: readonly UnplacedVm[];
+  readonly explanations: readonly Explanation[];
   /** In the order of their turns. `emptiedAtMs` is absent where guests remain. */
   readonly hosts: readonly {
     readonly host: HostId;

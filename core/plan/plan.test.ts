@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { planEvacuation } from "./plan.ts";
-import { apart, codes, fleet, GIB, options, plan, targets } from "./testing/fleet.ts";
+import { apart, codes, explanation, fleet, GIB, options, plan, targets } from "./testing/fleet.ts";
 
 describe("a placement", () => {
   const only = {
@@ -28,15 +28,13 @@ describe("a placement", () => {
     const found = plan({ ...only, c: { used: 49 } }, ["a"]);
     expect(found.moves).toHaveLength(4);
     expect(found.memory).toEqual({ neededBytes: 60 * GIB, freeBytes: 59 * GIB });
-    const [left] = found.unplaced;
-    expect(left?.hosts.flatMap(({ hosts }) => hosts).toSorted()).toEqual(["b", "c", "d"]);
-    const messages = JSON.stringify(left?.hosts);
-    for (const short of left?.hosts ?? []) {
-      for (const { code, message } of short.blockers) {
-        if (code === "memory-given-in-plan") expect(message).toContain("in this plan");
-      }
-    }
-    expect(messages).not.toContain("not-found");
+    const left = found.unplaced[0]?.vm ?? "";
+    expect(Object.keys(codes(found, left)).toSorted()).toEqual(["b", "c", "d"]);
+    const blockers = explanation(found, left)?.reasons.flatMap((group) => group.blockers) ?? [];
+    const given = blockers.filter(({ code }) => code === "memory-given-in-plan");
+    expect(given.length).toBeGreaterThan(0);
+    for (const { message } of given) expect(message).toContain("in this plan");
+    expect(blockers.map(({ code }) => code)).not.toContain("not-found");
   });
 
   it("is the same each time", () => {
@@ -58,6 +56,12 @@ describe("N+1", () => {
     expect(found.unplaced).toEqual([]);
     expect([targets(found).a1, targets(found).a2].toSorted()).not.toEqual(["c", "d"]);
     expect(found.nPlusOne?.text).toContain("kept; tightest: b (b1 needs 40 GiB");
+  });
+
+  it("does not keep the others where they are when one VM has no place", () => {
+    const found = plan({ ...hosts, a: { vms: { a1: 16, a9: 64 } } }, ["a"], { keepNPlusOne: true });
+    expect(Object.keys(targets(found))).toEqual(["a1"]);
+    expect(found.unplaced.map(({ vm }) => vm)).toEqual(["a9"]);
   });
 
   it("that no placement keeps refuses the plan and names what is missing", () => {
@@ -125,7 +129,7 @@ describe("reasons", () => {
       c: ["cpu-model-unavailable", "resource-in-use"],
       d: ["cordoned"],
     });
-    expect(found.unplaced[0]?.cures[0]).toContain("Uncordon d");
+    expect(explanation(found, "g1")?.cures[0]).toContain("Uncordon d");
   });
 
   it("of a thousand hosts are grouped, with a move that makes room", () => {
@@ -138,9 +142,12 @@ describe("reasons", () => {
     const found = plan({ a: { vms: { a1: 2 } }, ...full, s: { used: 60, vms: { s1: 1, s2: 2 } } }, [
       "a",
     ]);
-    expect(found.unplaced[0]?.hosts).toHaveLength(1);
-    expect(found.unplaced[0]?.hosts[0]?.blockers.map(({ code }) => code)).toEqual(["memory-short"]);
-    expect(found.unplaced[0]?.cures[0]).toMatch(/^Move s1 from s to h0/);
+    const { reasons = [], cures = [] } = explanation(found, "a1") ?? {};
+    expect(reasons.map(({ hosts, blockers }) => [hosts.length, blockers[0]?.code])).toEqual([
+      [1, "host-being-emptied"],
+      [1001, "memory-short"],
+    ]);
+    expect(cures[0]).toMatch(/^Move s1 from s to h0/);
   });
 
   it("lie in the VM itself where it is pinned; the others move", () => {
@@ -151,8 +158,8 @@ describe("reasons", () => {
     expect(found.unplaced[0]).toMatchObject({
       vm: "a9",
       blockers: [{ code: "pinned" }],
-      fitting: ["b"],
     });
+    expect(explanation(found, "a9")?.fitting).toEqual(["b"]);
     expect(found.hosts[0]).not.toHaveProperty("emptiedAtMs");
   });
 

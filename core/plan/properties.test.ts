@@ -107,11 +107,11 @@ describe("of any drawn fleet, a plan", () => {
         const all = snapshot.vms.filter(({ host: at }) => choice.empty.includes(at));
         const seen = [...once, ...left.filter((id) => !once.includes(id))];
         expect(seen.toSorted()).toEqual(all.map(({ id }) => id).toSorted());
-        for (const { host: at, hosts, fitting, blockers } of plan.unplaced) {
-          const named = [...hosts.flatMap((group) => group.hosts), ...fitting];
-          const others = snapshot.hosts.map(({ id }) => id).filter((id) => id !== at);
-          expect(named.toSorted()).toEqual(others.toSorted());
-          expect(hosts.every((group) => group.blockers.length > 0)).toBe(true);
+        for (const { explanation, blockers } of plan.unplaced) {
+          const { reasons = [], fitting = [] } = plan.explanations[explanation] ?? {};
+          const named = [...reasons.flatMap((group) => group.hosts), ...fitting];
+          expect(named.toSorted()).toEqual(snapshot.hosts.map(({ id }) => id).toSorted());
+          expect(reasons.every((group) => group.blockers.length > 0)).toBe(true);
           if (fitting.length > 0) expect(blockers).not.toEqual([]);
         }
       }),

@@ -109,7 +109,7 @@ export class Rearranger {
    *
    * @returns whether there is one that is accepted; the placement is it then, and empty otherwise
    */
-  tryAll(accept: () => boolean = () => true): boolean {
+  tryAll(accept: () => boolean): boolean {
     if (this.#items.length > TRY_ALL_ITEMS_MAX) return false;
     const { occupancy } = this.context;
     const hosts = new Set(this.#items.flatMap(({ candidates }) => candidates));

@@ -16,6 +16,7 @@ export function reportPlan(input: ReportInput): Plan {
   return {
     moves: schedule.moves.map((timed) => plannedMove(timed, input)),
     unplaced,
+    explanations: input.explainer.explanations,
     hosts: hostsOf(input, unplaced),
     eta: band,
     bytes: assignment.moves.reduce((sum, { estimate }) => sum + estimate.bytes, 0),
@@ -66,17 +67,12 @@ function unplacedVms({ fleet, assignment, explainer }: ReportInput): UnplacedVm[
     blockers,
   }));
   const withoutPlace = assignment.unplaced.map((guest) => ({ guest, blockers: [] }));
-  return [...byItself, ...withoutPlace].map(({ guest, blockers }) => {
-    const { reasons, fitting, cures } = explainer.explain(guest, blockers.length > 0);
-    return {
-      vm: guest.vm.id,
-      host: table.row(guest.source).host.id,
-      blockers,
-      hosts: reasons,
-      fitting,
-      cures: [...blockers.map(({ cure }) => cure), ...cures],
-    };
-  });
+  return [...byItself, ...withoutPlace].map(({ guest, blockers }) => ({
+    vm: guest.vm.id,
+    host: table.row(guest.source).host.id,
+    blockers,
+    explanation: explainer.explain(guest, blockers.length > 0),
+  }));
 }
 
 function hostsOf({ fleet, assignment, schedule }: ReportInput, unplaced: readonly UnplacedVm[]) {

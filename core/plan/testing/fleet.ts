@@ -62,14 +62,22 @@ export function targets({ moves }: Plan): Record<string, string> {
   return Object.fromEntries(moves.map(({ vm, target }) => [vm, target]));
 }
 
-/** Codes of the reasons of one VM, by host, sorted. */
-export function codes({ unplaced }: Plan, vm: string): Record<string, string[]> {
+/** Why one VM has no place. */
+export function explanation({ unplaced, explanations }: Plan, vm: string) {
   const found = unplaced.find((one) => one.vm === vm);
-  return Object.fromEntries(
-    (found?.hosts ?? []).flatMap(({ hosts, blockers }) =>
-      hosts.map((host) => [host, blockers.map(({ code }) => code).toSorted()]),
+  return found === undefined ? undefined : explanations[found.explanation];
+}
+
+/** Codes of the reasons of one VM, by host but its own, sorted. */
+export function codes(found: Plan, vm: string): Record<string, string[]> {
+  const own = found.unplaced.find((one) => one.vm === vm)?.host;
+  const all = Object.fromEntries(
+    (explanation(found, vm)?.reasons ?? []).flatMap(({ hosts, blockers }) =>
+      hosts.map((host) => [host as string, blockers.map(({ code }) => code).toSorted()] as const),
     ),
   );
+  if (own !== undefined) delete all[own];
+  return all;
 }
 
 export const apart = (group: string, strength = "required") => ({
