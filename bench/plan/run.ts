@@ -23,7 +23,7 @@ export type Figures = {
   readonly movesPerVm: number;
   readonly unplaced: number;
   readonly overshoots: number;
-  /** Of what remained after the first failure: time / lower bound. */
+  /** Of what remained after the last failure: time / lower bound. */
   readonly ratioAfterFailure?: number;
 };
 
@@ -72,7 +72,7 @@ export class Trial {
     simulation.run();
     const { log } = simulation;
     const endMs = endOf(simulation);
-    failure ??= this.#firstFailure(log);
+    failure ??= this.#lastFailure(log);
     const alone = this.#simulateRival(oneAtATime);
     const vms = new Set(log.map(({ move }) => move.guest.vm.id));
     return {
@@ -93,12 +93,12 @@ export class Trial {
     };
   }
 
-  /** When a VM failed first, and the lower bound of what remained then. */
-  #firstFailure(log: Simulation["log"]): Failure | undefined {
-    const first = log.find(({ ended }) => ended === "failed");
-    if (first === undefined) return undefined;
+  /** When a VM failed last, and the lower bound of what remained then. */
+  #lastFailure(log: Simulation["log"]): Failure | undefined {
+    const last = log.findLast(({ ended }) => ended === "failed");
+    if (last === undefined) return undefined;
     const simulation = this.#start(new Execution(executionInput(this.draft)));
-    simulation.run(first.endAt);
+    simulation.run(last.endAt);
     const { now, transfers, loading } = simulation;
     const over = new Set(completed(simulation.log).map(({ move }) => move));
     const flying = new Set([...transfers, ...loading.keys()].map(({ move }) => move));
@@ -193,11 +193,16 @@ export class Trial {
       heldBy(simulation, options).map((held) => [held.vm, held]),
     );
     const idOf = (host: number) => this.draft.fleet.table.row(host).host.id;
+    const planned = new Map<string, number>(
+      this.draft.assignment.moves.map(({ guest, target }) => [guest.vm.id, target]),
+    );
     const vms = snapshot.vms.map((vm) => {
+      const target = planned.get(vm.id);
       const place = places.get(vm.id);
       const held = inFlight.get(vm.id);
       return {
         ...vm,
+        ...(target === undefined ? {} : { plannedTarget: idOf(target) }),
         ...(place === undefined ? {} : { host: idOf(place) }),
         ...(held === undefined
           ? {}

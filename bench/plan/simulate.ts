@@ -49,6 +49,8 @@ export class Simulation {
   readonly #capacity: readonly Capacity[];
   readonly #events = new TimeQueue<Event>();
   readonly #prepareAt = new Map<Move, number>();
+  /** Targets that an earlier plan has prepared, or is preparing, and when they are ready. */
+  readonly #kept = new Map<string, number>();
   #starter: Starter;
 
   constructor(input: SimulationInput) {
@@ -64,6 +66,10 @@ export class Simulation {
   /** Somebody else decides from now on; what is in flight goes on. */
   replaceStarter(starter: Starter): void {
     this.#starter = starter;
+    for (const move of this.ready) this.#kept.set(keyOf(move), this.now);
+    for (const [move, since] of this.preparing) {
+      this.#kept.set(keyOf(move), since + this.#truthOf(move).prepareMs);
+    }
     this.preparing.clear();
     this.ready.clear();
     this.#proceed();
@@ -137,7 +143,9 @@ export class Simulation {
     for (const move of prepare) {
       this.#prepareAt.set(move, this.now);
       this.preparing.set(move, this.now);
-      this.#events.add(this.now + this.#truthOf(move).prepareMs, { type: "prepared", move });
+      const readyAt = this.#kept.get(keyOf(move)) ?? this.now + this.#truthOf(move).prepareMs;
+      this.#kept.delete(keyOf(move));
+      this.#events.add(Math.max(this.now, readyAt), { type: "prepared", move });
     }
     for (const move of start) this.#start(move);
     const { returnAfterMs } = this.#input.options;
@@ -193,4 +201,8 @@ export class Simulation {
     if (truth === undefined) throw new RangeError(`Expected a truth of ${move.guest.vm.id}`);
     return truth;
   }
+}
+
+function keyOf({ guest, target }: Move): string {
+  return `${guest.vm.id} ${target}`;
 }

@@ -96,11 +96,10 @@ export class Dispatcher {
     this.#release(move);
   }
 
-  /** A migration that was started has failed: it is tried again after all others. */
+  /** A migration that was started has failed: it is prepared again, as urgent as it was. */
   failed(move: Move): void {
     this.#release(move);
-    this.#urgency.delete(move);
-    this.add([move]);
+    this.#insert(this.#source(move.source).queue, move);
   }
 
   #release(move: Move): void {

@@ -79,7 +79,7 @@ export class Execution {
     if (left === 0) this.#finish(move.source);
   }
 
-  /** It is tried again, after all others. */
+  /** It is tried again; how often is the caller's business. */
   failed(move: Move): void {
     this.#dispatcher.failed(move);
   }

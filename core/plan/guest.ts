@@ -21,6 +21,8 @@ export type Guest = {
   readonly isPlain: boolean;
   /** It has preferences. */
   readonly hasWishes: boolean;
+  /** Host that an earlier plan has chosen. */
+  readonly planned: number | undefined;
   /** Its migration at a rate, B/s. */
   readonly estimate: (bytesPerSecond: number) => MoveEstimate;
 };
@@ -56,6 +58,7 @@ export class Guests {
       isPlain: apart.length + together.length + vm.resources.length === 0,
       hasWishes:
         required.length < vm.affinities.length || Object.keys(vm.preferredLabels).length > 0,
+      planned: vm.plannedTarget && this.#table.find(vm.plannedTarget),
       estimate: this.#estimator(vm, downtimeLimitMs),
     };
   }

@@ -52,6 +52,11 @@ export class HostTable {
     return index;
   }
 
+  /** The index of a host, or undefined: the snapshot does not have it. */
+  find(id: HostId): number | undefined {
+    return this.#indexes.get(id);
+  }
+
   /** Rate of a migration between two hosts, B/s. */
   rate(source: number, target: number): number {
     const out = this.row(source).out.streamBytesPerSecond;

@@ -57,6 +57,11 @@ export function place(guests: readonly Guest[], context: PlaceContext): Placed {
 function greedy(result: Rearranger, items: readonly Item[], { compare, score }: Strategy): void {
   const { context } = result;
   for (const item of items.toSorted(compare)) {
+    const planned = item.guests[0]?.planned;
+    if (planned !== undefined && item.candidates.includes(planned) && result.fits(item, planned)) {
+      result.put(item, planned);
+      continue;
+    }
     let found = -1;
     let least = Number.POSITIVE_INFINITY;
     let leastBroken = Number.POSITIVE_INFINITY;

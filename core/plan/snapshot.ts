@@ -84,6 +84,8 @@ export const PlanVm = z.strictObject({
   inFlight: z
     .strictObject({ target: HostId, endsInMs: z.number().nonnegative(), bytesPerSecond: rate })
     .optional(),
+  /** Where the plan before this one sends it: kept where that is possible still. */
+  plannedTarget: HostId.optional(),
   tenant: z.string().optional(),
   labels: labels.default({}),
   memoryBytes: bytes,
