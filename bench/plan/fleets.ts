@@ -20,6 +20,8 @@ export type Shape = {
   readonly streamGbit: number;
   /** Memory that the targets have beyond what arrives: 1.05 is tight, 3 is loose. */
   readonly room: number;
+  /** Shortest and longest predicted time to prepare a migration, ms. */
+  readonly prepareMs: readonly [number, number];
   readonly options?: Record<string, unknown>;
   /** What breaks while it runs. */
   readonly faults?: "vms" | "host";
@@ -53,6 +55,10 @@ export const shapes: readonly Shape[] = [
     streamGbit: 25,
     options: { hostsAtOnce: 2, returnAfterMs: 60_000 },
   }),
+  shape("4 hosts, small, slow to prepare, 25/25 Gbit/s", {
+    streamGbit: 25,
+    prepareMs: [1_500, 5_000],
+  }),
   shape("4 hosts, small, VMs fail, 25/25 Gbit/s", { streamGbit: 25, faults: "vms" }),
   shape("4 hosts, small, a target dies, 25/25 Gbit/s", { streamGbit: 25, faults: "host" }),
 ];
@@ -67,6 +73,7 @@ function shape(name: string, rest: Partial<Shape>): Shape {
     linkGbit: 25,
     streamGbit: 12.5,
     room: 3,
+    prepareMs: [500, 2_500],
     ...rest,
   };
 }
@@ -113,7 +120,7 @@ function usedBy(vms: readonly { host: string; memoryBytes: number }[], id: strin
 
 function drawVm(
   draw: Random,
-  { mix }: Shape,
+  { mix, prepareMs }: Shape,
   { host, index, number }: { host: string; index: number; number: number },
 ) {
   const isGiant = mix === "giant" && index === 0 && number === 0;
@@ -133,7 +140,7 @@ function drawVm(
       dirtyBytesPerSecond: dirtyMib * MIB,
       workingSetBytes: Math.round(memoryBytes * share),
       firstPassBytes: Math.round(memoryBytes * draw.between(0.4, 1)),
-      prepareMs: draw.between(500, 2_500),
+      prepareMs: draw.between(...prepareMs),
       loadMs: hasDevices ? draw.between(50, 800) : 0,
       from: "earlier migrations",
     },

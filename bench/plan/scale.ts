@@ -11,6 +11,7 @@ const large: Shape = {
   linkGbit: 25,
   streamGbit: 12.5,
   room: 1.5,
+  prepareMs: [500, 2_500],
 };
 const scales: readonly Shape[] = [
   large,

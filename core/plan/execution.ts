@@ -1,8 +1,8 @@
 import { Dispatcher } from "./dispatch.ts";
+import { HostSequence } from "./host-sequence.ts";
 import type { HostTable } from "./host-table.ts";
 import type { Move } from "./move.ts";
 import type { PlanOptions } from "./options.ts";
-import { Turns } from "./turns.ts";
 
 /** A migration that is in flight when the plan begins. */
 export type Held = {
@@ -18,7 +18,7 @@ export type ExecutionInput = {
   readonly options: PlanOptions;
   /** The most urgent first. */
   readonly moves: readonly Move[];
-  /** Hosts to be emptied, in the order of their turns. */
+  /** Hosts to be emptied, in the order in which they begin. */
   readonly order: readonly number[];
   /** Of them, those of which guests remain: they do not come back. */
   readonly keeping: ReadonlySet<number>;
@@ -40,7 +40,7 @@ export type Orders = {
  */
 export class Execution {
   readonly #dispatcher: Dispatcher;
-  readonly #turns: Turns;
+  readonly #sequence: HostSequence;
   readonly #keeping: ReadonlySet<number>;
   readonly #comesBack: boolean;
   /** Migrations that have not ended, by source. */
@@ -51,7 +51,7 @@ export class Execution {
 
   constructor({ table, options, moves, order, keeping, held, returned }: ExecutionInput) {
     this.#dispatcher = new Dispatcher(table, options.tenantLimits);
-    this.#turns = new Turns(order, options, returned?.size);
+    this.#sequence = new HostSequence(order, options, returned?.size);
     for (const host of returned ?? []) this.#dispatcher.returned(host);
     this.#keeping = keeping;
     this.#comesBack = options.returnAfterMs !== undefined;
@@ -86,7 +86,7 @@ export class Execution {
 
   returned(host: number): void {
     this.#dispatcher.returned(host);
-    this.#turns.done();
+    this.#sequence.done();
   }
 
   /** A migration that was in flight at the beginning has ended. */
@@ -98,7 +98,7 @@ export class Execution {
 
   /** What has become possible since the last call. */
   next(): Orders {
-    for (let begun = this.#turns.begin(); begun.length > 0; begun = this.#turns.begin()) {
+    for (let begun = this.#sequence.begin(); begun.length > 0; begun = this.#sequence.begin()) {
       for (const host of begun) {
         this.#dispatcher.openSource(host);
         if (this.#left.get(host) === 0) this.#finish(host);
@@ -112,6 +112,6 @@ export class Execution {
   #finish(host: number): void {
     const isEmpty = !this.#keeping.has(host);
     if (isEmpty) this.#emptied.push(host);
-    if (!isEmpty || !this.#comesBack) this.#turns.done();
+    if (!isEmpty || !this.#comesBack) this.#sequence.done();
   }
 }

@@ -69,8 +69,8 @@ export class Explainer {
   #keyOf({ vm, source }: Guest): string {
     const { guests, table } = this.#fleet;
     // Hosts that come back are open to those that go later.
-    const turn = this.#returning.size === 0 ? 0 : this.#positions.get(source);
-    const asked = [vm.memoryBytes, vm.affinities, vm.resources, vm.requiredLabels, turn];
+    const position = this.#returning.size === 0 ? 0 : this.#positions.get(source);
+    const asked = [vm.memoryBytes, vm.affinities, vm.resources, vm.requiredLabels, position];
     const own = vm.affinities.length + vm.resources.length > 0 ? vm.id : "";
     return JSON.stringify([guests.eligibility.guestKey(vm, table.row(source).host), asked, own]);
   }

@@ -9,7 +9,7 @@ export type BoundTerm = {
     | "link-in"
     | "links-in"
     | "longest-move"
-    | "turns"
+    | "hosts-at-once"
     | "slots-out"
     | "slots-in"
     /** Not a bound of every plan: the slots in of a host, with the placements of this one. */
@@ -69,7 +69,7 @@ export function lowerBound(
     host: longest.move.source,
     ms: wholeMs(longest) - firstMs,
   });
-  terms.push(...inwardTerms(best, table), ...turnTerms(hostMs, options, keeping));
+  terms.push(...inwardTerms(best, table), ...atOnceTerms(hostMs, options, keeping));
   terms.sort((one, other) => other.ms - one.ms);
   const most = (list: readonly BoundTerm[]) => list.reduce((ms, term) => Math.max(ms, term.ms), 0);
   const bounds = terms.filter(({ kind }) => kind !== "target");
@@ -104,7 +104,7 @@ function inwardTerms(best: readonly Best[], table: HostTable): BoundTerm[] {
 }
 
 /** With at most so many hosts at once, their times and the maintenance of all but the last add up. */
-function turnTerms(
+function atOnceTerms(
   hostMs: ReadonlyMap<number, number>,
   options: PlanOptions,
   keeping: ReadonlySet<number>,
@@ -114,7 +114,7 @@ function turnTerms(
   const width = Math.max(hostsAtOnce, canaryHosts, ...ramp);
   const returning = [...hostMs.keys()].filter((host) => !keeping.has(host)).length;
   const pauses = Math.max(0, returning - width) * returnAfterMs;
-  return [{ kind: "turns", ms: (sum([...hostMs.values()], (ms) => ms) + pauses) / width }];
+  return [{ kind: "hosts-at-once", ms: (sum([...hostMs.values()], (ms) => ms) + pauses) / width }];
 }
 
 /** The migration at the best rate that any of the VM's candidates offers. */

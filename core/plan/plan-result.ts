@@ -51,7 +51,7 @@ export type Plan = {
   readonly moves: readonly PlannedMove[];
   readonly unplaced: readonly UnplacedVm[];
   readonly explanations: readonly Explanation[];
-  /** In the order of their turns. `emptiedAtMs` is absent where guests remain. */
+  /** In the order in which they begin. `emptiedAtMs` is absent where guests remain. */
   readonly hosts: readonly {
     readonly host: HostId;
     readonly moves: number;

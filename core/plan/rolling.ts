@@ -1,8 +1,8 @@
 import { type AssignInput, type Assignment, isTarget } from "./assignment.ts";
 import type { Guest } from "./guest.ts";
+import { doneBefore } from "./host-sequence.ts";
 import { type Move, moveOf } from "./move.ts";
 import { type Placed, place } from "./place.ts";
-import { doneBefore } from "./turns.ts";
 
 /** All orders are tried of so many hosts at most, and so many placements. */
 const TRY_ORDERS_HOSTS_MAX = 8;

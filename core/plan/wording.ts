@@ -30,7 +30,7 @@ export function termText(term: BoundTerm, table: HostTable, options: PlanOptions
   const { kind, host, vm } = term;
   if (kind === "links-in") return "the links in of all targets together";
   if (kind === "slots-in") return "the slots in of all targets together";
-  if (kind === "turns") return `${options.hostsAtOnce} hosts at once`;
+  if (kind === "hosts-at-once") return `${options.hostsAtOnce} hosts at once`;
   if (host === undefined) return kind;
   const { host: facts, in: inward, out } = table.row(host);
   switch (kind) {
@@ -53,7 +53,7 @@ const changes: Readonly<Record<BoundTerm["kind"], string>> = {
   "links-in": "more targets, or faster links in",
   "longest-move": "a higher stream rate for that VM, or a time in which it writes less",
   target: "a faster link in, or more targets that can take its VMs",
-  turns: "more hosts at once",
+  "hosts-at-once": "more hosts at once",
   "slots-out": "a stream rate that divides the link's, or a higher limit of slots",
   "slots-in": "more targets, or a stream rate that divides their links'",
 };

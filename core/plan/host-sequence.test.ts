@@ -1,15 +1,15 @@
 import { expect, it } from "vitest";
-import { doneBefore, Turns } from "./turns.ts";
+import { doneBefore, HostSequence } from "./host-sequence.ts";
 
 const order = [10, 11, 12, 13, 14, 15];
 
 /** Hosts that begin at first, and after each that is done. */
 function begun(limits: { canaryHosts?: number; ramp?: number[]; hostsAtOnce?: number }) {
-  const turns = new Turns(order, { canaryHosts: 0, ramp: [], hostsAtOnce: 0, ...limits });
-  const steps = [[...turns.begin()]];
+  const sequence = new HostSequence(order, { canaryHosts: 0, ramp: [], hostsAtOnce: 0, ...limits });
+  const steps = [[...sequence.begin()]];
   for (const _ of order) {
-    turns.done();
-    steps.push([...turns.begin()]);
+    sequence.done();
+    steps.push([...sequence.begin()]);
   }
   return steps.map((step) => step.join(" "));
 }

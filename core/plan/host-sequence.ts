@@ -7,7 +7,7 @@ type Limits = Pick<PlanOptions, "canaryHosts" | "ramp" | "hostsAtOnce">;
  * the hosts before it are done, then as many at once as the options allow. A host is done when it is
  * empty, and back if it comes back; one of which guests remain is done when nothing of it moves.
  */
-export class Turns {
+export class HostSequence {
   readonly #order: readonly number[];
   readonly #steps: readonly number[];
   readonly #atOnce: number;
@@ -24,7 +24,7 @@ export class Turns {
     this.#atOnce = hostsAtOnce === 0 ? Number.POSITIVE_INFINITY : hostsAtOnce;
   }
 
-  /** Hosts whose turn begins now. */
+  /** Hosts that begin now. */
   begin(): readonly number[] {
     const first = this.#begun;
     this.#begun = Math.min(this.#order.length, Math.max(first, this.#limit()));
