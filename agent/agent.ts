@@ -109,6 +109,7 @@ export class Agent {
     };
     const registered = await this.#register(facts);
     if (!registered || this.#stop.signal.aborted) return;
+    this.#commands.noteRegistered(bootId(), registered.at);
     this.#outbox.start(registered.acceptedSeq);
     this.#source = new CommandSource({
       sqs: this.#sqs,

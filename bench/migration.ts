@@ -26,7 +26,7 @@ const program = new Command("bench:migration")
   .parse();
 const options = program.opts<{ json?: true; runs: number; qemu?: string }>();
 
-type OurRun = BareRun & { totalMs: number; targetStartMs: number };
+type OurRun = BareRun & { totalMs: number; targetStartMs: number; checkMs: number };
 
 const qemu = chooseQemu(options.qemu);
 const fleet = await Fleet.start({ hosts: { [HOSTS[0]]: qemu.path, [HOSTS[1]]: qemu.path } });
@@ -66,8 +66,10 @@ async function ourMigration(source: string, target: string): Promise<OurRun> {
   // All times are the record's own: seldom polling disturbs it less and costs no precision.
   const migration = await fleet.waitForMigration(id, { everyMs: 500 });
   const { figures, targetStartMs, stoppedAtMs, targetRunningAtMs, endedAt, createdAt } = migration;
+  const { twinCheck } = migration;
   if (
     !figures ||
+    !twinCheck ||
     targetStartMs === undefined ||
     stoppedAtMs === undefined ||
     targetRunningAtMs === undefined ||
@@ -89,6 +91,7 @@ async function ourMigration(source: string, target: string): Promise<OurRun> {
     overheadMs: totalMs - figures.totalTimeMs - targetStartMs,
     totalMs,
     targetStartMs,
+    checkMs: twinCheck.checkMs,
   };
 }
 
@@ -115,6 +118,8 @@ function report(ours: OurRun[], bare: BareRun[], loop: { before: number; after: 
       ...figures(ours),
       totalMs: spread(ours.map((run) => run.totalMs)),
       targetStartMs: spread(ours.map((run) => run.targetStartMs)),
+      /** The twin check, part of the overhead. */
+      checkMs: spread(ours.map((run) => run.checkMs)),
     },
   };
   const difference = {

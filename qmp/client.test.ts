@@ -1,7 +1,12 @@
-import { createServer, type Server } from "node:net";
+import { type AddressInfo, createServer, type Server } from "node:net";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { QmpClient } from "./client.ts";
-import { QmpConnectError, QmpDisconnectedError, QmpProtocolError } from "./error.ts";
+import {
+  QmpConnectError,
+  QmpDisconnectedError,
+  QmpGreetedAgainError,
+  QmpProtocolError,
+} from "./error.ts";
 import { FakeQmpServer, type FakeServerOptions } from "./testing/fake-server.ts";
 import { createRandom, cutRandomly } from "./testing/random.ts";
 
@@ -19,7 +24,7 @@ async function startFake(options: FakeServerOptions = {}): Promise<FakeQmpServer
   return fake;
 }
 
-async function connectTo(fake: FakeQmpServer, options = {}): Promise<QmpClient> {
+async function connectTo(fake: Pick<FakeQmpServer, "address">, options = {}): Promise<QmpClient> {
   const client = await QmpClient.connect(fake.address, options);
   cleanUps.push(() => client.close());
   return client;
@@ -76,6 +81,30 @@ describe("connect", () => {
     expect(error).toBeInstanceOf(QmpConnectError);
     expect(error?.attempts).toBeGreaterThan(1);
     expect(error?.cause).toMatchObject({ code: "ENOENT" });
+  });
+
+  it.each([
+    [2, "replaces the session", undefined],
+    [3, "gives up", QmpGreetedAgainError],
+  ])("when QEMU greets %i clients again while they negotiate, %s", async (again, _what, error) => {
+    let clients = 0;
+    const server = createServer((socket) => {
+      clients += 1;
+      const reply = clients <= again ? secondGreeting : '{"return": {}, "id": 1}\n';
+      socket.write(secondGreeting);
+      socket.on("error", () => undefined);
+      socket.once("data", (request) => {
+        const { id } = JSON.parse(String(request)) as { id: unknown };
+        socket.write(reply.replace('"id": 1', `"id": ${JSON.stringify(id)}`));
+      });
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    cleanUps.push(async () => server.close());
+    const { port } = server.address() as AddressInfo;
+    const connecting = connectTo({ address: { host: "127.0.0.1", port } });
+    if (error === undefined) expect((await connecting).state).toBe("running");
+    else await expect(connecting).rejects.toThrow(error);
+    expect(clients).toBe(3);
   });
 
   it("gives up without a greeting: the monitor serves someone else", async () => {
@@ -157,7 +186,7 @@ describe("the byte stream", () => {
     const settled = expect(pending).rejects.toMatchObject({
       name: "QmpDisconnectedError",
       sent: true,
-      cause: { name: "QmpProtocolError" },
+      cause: expect.any(QmpProtocolError),
     });
     void fake.send(bytes);
     await settled;

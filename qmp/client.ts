@@ -10,13 +10,22 @@ import {
   type ReturnOf,
 } from "./commands.ts";
 import { createCounters, type QmpCounters } from "./counters.ts";
-import { QmpConnectError, QmpDisconnectedError, QmpError, QmpProtocolError } from "./error.ts";
+import {
+  QmpConnectError,
+  QmpDisconnectedError,
+  QmpError,
+  QmpGreetedAgainError,
+  QmpProtocolError,
+} from "./error.ts";
 import { EventHub, type QmpEventListener, type WaitForOptions } from "./event-hub.ts";
 import { type QmpEvent, type QmpEventName, readEvent } from "./events.ts";
 import { LineSplitter } from "./line-splitter.ts";
 import { decodeMessage, type QmpGreeting, type QmpVersion, type WireEvent } from "./message.ts";
 import { describeAddress, openSocket, type QmpAddress } from "./open-socket.ts";
 import { isPassLine, PassCoalescer } from "./pass-coalescer.ts";
+
+/** Of one `connect`, when QEMU begins them anew. */
+const SESSIONS_MAX = 3;
 
 /**
  * One QMP session with one QEMU.
@@ -56,7 +65,7 @@ export class QmpClient {
 
   /**
    * Connects, waits for the greeting (qmp-spec, "Server Greeting") and negotiates (qmp-spec,
-   * "Capabilities Negotiation").
+   * "Capabilities Negotiation"). A session that QEMU begins anew meanwhile is replaced by another one.
    *
    * @throws QmpConnectError when nothing listens, or nothing answers (QEMU serves one client per
    *   monitor); QmpProtocolError; RangeError for a bad `inFlightMax`; the signal's reason
@@ -67,17 +76,21 @@ export class QmpClient {
       throw new RangeError(`Expected \`inFlightMax\` to be 1..7, got ${inFlightMax}`);
     }
     const deadlineAtMs = performance.now() + connectTimeoutMs;
-    const socket = await openSocket(address, { deadlineAtMs, retry, signal });
-    const client = new QmpClient(address, socket, options);
-    try {
-      await client.#negotiate(deadlineAtMs, options);
-      return client;
-    } catch (error) {
-      const cause = client.#cause ?? error;
-      await client.close();
-      if (signal?.aborted || cause instanceof QmpProtocolError) throw cause;
-      const why = cause instanceof Error ? cause.message : "unknown reason";
-      throw new QmpConnectError(describeAddress(address), 1, why, { cause });
+    for (let attempt = 1; ; attempt += 1) {
+      const socket = await openSocket(address, { deadlineAtMs, retry, signal });
+      const client = new QmpClient(address, socket, options);
+      try {
+        await client.#negotiate(deadlineAtMs, options);
+        return client;
+      } catch (error) {
+        const cause = client.#cause ?? error;
+        await client.close();
+        const isLast = signal?.aborted === true || attempt === SESSIONS_MAX;
+        if (cause instanceof QmpGreetedAgainError && !isLast) continue;
+        if (signal?.aborted || cause instanceof QmpProtocolError) throw cause;
+        const why = cause instanceof Error ? cause.message : "unknown reason";
+        throw new QmpConnectError(describeAddress(address), attempt, why, { cause });
+      }
     }
   }
 
@@ -274,7 +287,7 @@ export class QmpClient {
     const message = decodeMessage(line);
     if (message.kind === "event") this.#receiveEvent(message.event, line);
     else if (message.kind !== "greeting") this.#calls.settle(message);
-    else if (this.#greeting) throw new QmpProtocolError("Expected one greeting, got another");
+    else if (this.#greeting) throw new QmpGreetedAgainError("Expected one greeting, got another");
     else this.#greeted.resolve(message.greeting);
   }
 

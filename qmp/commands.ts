@@ -81,6 +81,9 @@ export const commands = {
   "query-memory-size-summary": takes<None>().returns(machine.MemorySizeSummary),
   "query-memory-devices": takes<None>().returns(z.array(machine.MemoryDevice)),
   "query-cpus-fast": takes<None>().returns(z.array(machine.CpuFast)),
+  /** Not every machine has it. */
+  "query-hotpluggable-cpus": takes<None>().returns(z.array(machine.HotpluggableCpu)),
+  "query-memdev": takes<None>().returns(z.array(machine.Memdev)),
   "query-cpu-definitions": takes<None>().returns(z.array(machine.CpuDefinition)),
   "query-cpu-model-expansion": takes<{
     readonly type: "static" | "full";
@@ -118,6 +121,8 @@ export const commands = {
   "query-named-block-nodes": takes<{ readonly flat?: boolean }>().returns(
     z.array(device.BlockNode),
   ),
+  /** Unstable; the only way up to 10.0 to see how nodes hang together. */
+  "x-debug-query-block-graph": takes<None>().returns(device.BlockGraph),
   "query-jobs": takes<None>().returns(z.array(device.Job)),
   "blockdev-add": takes<device.BlockdevOptions>().returns(nothing()),
   "blockdev-del": takes<{ readonly "node-name": string }>().returns(nothing()),
@@ -140,9 +145,12 @@ export const commands = {
     readonly enable: boolean;
     readonly "ignore-unavailable"?: boolean;
   }>().returns(nothing()),
-  /** Only `logfile`, to send a running QEMU's trace to a file: HMP is no interface for programs. */
+  /**
+   * HMP is no interface for programs. Only `logfile`, to send a running QEMU's trace to a file, and
+   * what QMP cannot tell, or only in a thousand calls (docs/adr/0013-the-twin-check.md).
+   */
   "human-monitor-command": takes<{
-    readonly "command-line": `logfile ${string}`;
+    readonly "command-line": `logfile ${string}` | "info qtree" | "info ramblock" | "info network";
   }>().returns(z.string()),
 } as const;
 

@@ -41,9 +41,19 @@ export const BlockNode = z.looseObject({
   drv: z.string(),
   file: z.string(),
   ro: z.boolean(),
+  image: z.looseObject({ "virtual-size": figure }).optional(),
+  /** From 10.1 on. */
+  children: z.array(z.looseObject({ child: z.string(), "node-name": z.string() })).optional(),
   "dirty-bitmaps": z.array(DirtyBitmap).optional(),
 });
 export type BlockNode = z.infer<typeof BlockNode>;
+
+/** Nodes and what uses them; an edge leads from a node to one of its children, both by id. */
+export const BlockGraph = z.looseObject({
+  nodes: z.array(z.looseObject({ id: z.number(), name: z.string(), type: z.string() })),
+  edges: z.array(z.looseObject({ name: z.string(), parent: z.number(), child: z.number() })),
+});
+export type BlockGraph = z.infer<typeof BlockGraph>;
 
 export const Chardev = z.looseObject({
   label: z.string(),

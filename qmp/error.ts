@@ -4,6 +4,7 @@
  *   QmpError
  *   ├── QmpConnectError       no session: QEMU is not there (yet), or its monitor serves another client
  *   ├── QmpProtocolError      the peer is not understood: do not try again
+ *   │   └── QmpGreetedAgainError  QEMU has begun the session anew: connect again
  *   ├── QmpCommandError       QEMU refused this command: read `class` and `desc`
  *   ├── QmpTimeoutError       no answer in time: outcome unknown if `sent`, the session stays usable
  *   ├── QmpBusyError          too many calls wait already: not sent, try again later
@@ -31,6 +32,15 @@ export class QmpConnectError extends QmpError {
 /** The peer sent something that is not QMP, or an answer without its documented members. */
 export class QmpProtocolError extends QmpError {
   override name = "QmpProtocolError";
+}
+
+/**
+ * A second greeting: QEMU has reset the session to the negotiation of capabilities. It greets when a
+ * client connects and when its monitor takes up its socket, and while it starts both may happen to one
+ * client (QEMU monitor/qmp.c, monitor_qmp_event; seen once on 10.0.2 under load).
+ */
+export class QmpGreetedAgainError extends QmpProtocolError {
+  override name = "QmpGreetedAgainError";
 }
 
 /**

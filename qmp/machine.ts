@@ -41,6 +41,19 @@ export const CpuFast = z.looseObject({
 });
 export type CpuFast = z.infer<typeof CpuFast>;
 
+/** A place for vCPUs; `qom-path` only where one is plugged. */
+export const HotpluggableCpu = z.looseObject({
+  type: z.string(),
+  "vcpus-count": z.number(),
+  props: z.record(z.string(), z.unknown()),
+  "qom-path": z.string().optional(),
+});
+export type HotpluggableCpu = z.infer<typeof HotpluggableCpu>;
+
+/** A memory backend; `size` in bytes. */
+export const Memdev = z.looseObject({ id: z.string().optional(), size: figure });
+export type Memdev = z.infer<typeof Memdev>;
+
 export const CpuDefinition = z.looseObject({
   name: z.string(),
   typename: z.string().optional(),

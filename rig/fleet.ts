@@ -245,6 +245,8 @@ export class Fleet {
       runDir: "run",
       stateDir: "state",
       qemu: this.#options.hosts[host],
+      // Hosts and fleets on one machine share its ports.
+      migrationPorts: { min: 0, max: 0 },
       ...this.#options.agent,
     };
     writeFileSync(join(folder, "agent.json"), JSON.stringify(config), { mode: 0o600 });

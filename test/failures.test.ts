@@ -15,11 +15,16 @@ const page = read(PAGE ?? "docs/reference/failures.md");
 /** `code: "x"` of failures and blockers. */
 const CODE = /\bcode: "([a-z0-9]+(?:-[a-z0-9]+)*)"/g;
 
+/** The word of zod for an issue that a schema adds itself. */
+const ZOD_ISSUE = "custom";
+
 const inCode = new Set([
   ...Object.keys(failureCures),
   ...Object.keys(problemKinds),
   ...CommandError.shape.code.options,
-  ...sources().flatMap((path) => [...read(path).matchAll(CODE)].map((match) => String(match[1]))),
+  ...sources()
+    .flatMap((path) => [...read(path).matchAll(CODE)].map((match) => String(match[1])))
+    .filter((code) => code !== ZOD_ISSUE),
 ]);
 const inDocs = new Set(codesIn(page));
 /** Words of the page in the same type that are no codes. */

@@ -3,7 +3,11 @@ import type { HostId, VmId } from "../../core/id.ts";
 import type { AgentEvent } from "../../core/protocol/event.ts";
 import type { HostFacts } from "../../core/protocol/host.ts";
 
-const Registered = z.object({ queueUrl: z.string(), acceptedSeq: z.int().nonnegative() });
+const Registered = z.object({
+  queueUrl: z.string(),
+  acceptedSeq: z.int().nonnegative(),
+  at: z.iso.datetime(),
+});
 const Superseded = z.object({ code: z.literal("superseded") });
 const Gap = z.object({ code: z.literal("event-gap"), expectedSeq: z.int().positive() });
 /** An answer of the control plane itself, not of a proxy before it. */
@@ -71,8 +75,8 @@ export class CloudApi {
   }
 
   /**
-   * Registers this host with its guests. @returns its queue, and the number of its last event that the
-   * cloud has
+   * Registers this host with its guests. @returns its queue, the number of its last event that the
+   * cloud has, and the time by the cloud's clock
    */
   register(
     own: { facts: HostFacts; guests: VmId[] },

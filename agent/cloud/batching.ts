@@ -10,6 +10,7 @@ export const BATCH_WINDOW_MS = 100;
 /** No workflow and no person waits for one of these: a later event says at least as much. */
 const BATCHABLE = new Set<EventBody["type"]>([
   "guest.run-state",
+  "migration.compared",
   "migration.started",
   "migration.progress",
   "migration.acked",

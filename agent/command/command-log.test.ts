@@ -38,6 +38,21 @@ describe("the log of commands", () => {
     second.close();
   });
 
+  it("keeps when the host first registered since it was started, over restarts", () => {
+    const folder = testFolder();
+    const at = (second: number) => `2026-01-01T00:00:0${second}Z`;
+    const first = new CommandLog(folder);
+    expect(first.firstRegisteredAt).toBeUndefined();
+    first.noteRegistered("boot-1", at(1));
+    first.close();
+    const second = new CommandLog(folder);
+    second.noteRegistered("boot-1", at(2));
+    expect(second.firstRegisteredAt).toBe(at(1));
+    second.noteRegistered("boot-2", at(3));
+    expect(second.firstRegisteredAt).toBe(at(3));
+    second.close();
+  });
+
   it("drops answers after a day, but no epochs", () => {
     const folder = testFolder();
     let now = 0;

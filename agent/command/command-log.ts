@@ -23,6 +23,10 @@ const CommandRow = z.object({ id: CommandId, at_ms: z.number(), answer: z.string
 const ObservedRow = z.object({ id: MigrationId, at_ms: z.number() });
 const EpochRow = z.object({ vm: VmId, epoch: z.int().nonnegative() });
 
+const FIRST_REGISTERED = "first-registered";
+const FirstRegistered = z.strictObject({ bootId: z.string(), at: z.iso.datetime() });
+type FirstRegistered = z.infer<typeof FirstRegistered>;
+
 const OldEntry = z.union([
   z.strictObject({ begun: CommandId, atMs: z.number() }),
   z.strictObject({ answered: CommandId, atMs: z.number(), answer: Answer }),
@@ -43,6 +47,7 @@ export class CommandLog {
   readonly #begun = new Map<CommandId, { atMs: number }>();
   readonly #observed = new Map<MigrationId, { atMs: number }>();
   readonly #epochs = new Map<VmId, number>();
+  #firstRegistered: FirstRegistered | undefined;
   #writes = 0;
 
   /** @throws DamagedStoreError, or Error when the store cannot be opened */
@@ -52,6 +57,26 @@ export class CommandLog {
     this.#import(join(stateDir, "commands.jsonl"));
     this.#read();
     this.#prune();
+  }
+
+  /**
+   * When this host first registered since it was started, by the cloud's clock. What was sent before
+   * may have been carried out, and forgotten in a crash. Absent before the first registration.
+   */
+  get firstRegisteredAt(): string | undefined {
+    return this.#firstRegistered?.at;
+  }
+
+  /** The cloud has registered this host at `at`. @throws the error of SQLite */
+  noteRegistered(bootId: string, at: string): void {
+    if (this.#firstRegistered?.bootId === bootId) return;
+    const noted = { bootId, at };
+    this.#store.run(
+      "INSERT OR REPLACE INTO meta VALUES (?, ?)",
+      FIRST_REGISTERED,
+      JSON.stringify(noted),
+    );
+    this.#firstRegistered = noted;
   }
 
   answerOf(id: CommandId): Answer | undefined {
@@ -146,6 +171,8 @@ export class CommandLog {
 
   #read(): void {
     const store = this.#store;
+    const noted = store.get("SELECT * FROM meta WHERE name = ?", FIRST_REGISTERED);
+    if (noted) this.#firstRegistered = store.parse(FirstRegistered, store.json(noted, "value"));
     for (const row of store.all(CommandRow, "SELECT * FROM commands ORDER BY at_ms")) {
       const { id, at_ms: atMs, answer: text } = row;
       if (text === null) this.#begun.set(id, { atMs });

@@ -170,6 +170,25 @@ describe("refused without running", () => {
     expect(emitted[1]).toEqual(refusal("stale-epoch"));
   });
 
+  it.each([
+    ["guest.start", -1, "refused"],
+    ["target.prepare", -1, "refused"],
+    ["guest.start", 0, "carried out"],
+    ["target.discard", -1, "carried out"],
+    ["migration.observe", -1, "carried out"],
+  ])(
+    "after a crash of the host: %s, sent %i ms after it registered, is %s",
+    async (verb, ms, outcome) => {
+      log.noteRegistered("boot-1", new Date(NOW).toISOString());
+      restart();
+      const args = verb.startsWith("guest") ? { definition: { memoryBytes: 2 ** 20 } } : {};
+      const issuedAt = new Date(NOW + ms).toISOString();
+      await dispatcher.take(command({ verb, args, issuedAt }));
+      if (outcome === "refused") expect(emitted).toEqual([refusal("refused")]);
+      expect(handled).toHaveLength(outcome === "refused" ? 0 : 1);
+    },
+  );
+
   it("when the journal cannot be written; the command runs when it is delivered again", async () => {
     const one = command();
     log.close();

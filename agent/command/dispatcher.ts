@@ -16,13 +16,16 @@ const READ_ONLY = new Set<Verb>(["source.probe", "target.probe", "migration.obse
 const REPEATABLE = new Set<Verb>([...READ_ONLY, "source.permit"]);
 /** Verbs that take a migration forward: refused once it has been observed. */
 const FORWARD = new Set<Verb>(["target.prepare", "source.start"]);
+/** Verbs that start a process, or take one over. */
+const STARTING = new Set<Verb>([...FORWARD, "guest.start", "guest.adopt"]);
 /** An observation waits this long for a forward verb that is running, to include its outcome. */
 const OUTCOME_MS = 5_000;
 const WAITING_MAX = 100;
 
 /**
  * Runs commands in order per VM, each at most once. A repeated id gets the recorded answer; an older
- * epoch and an expired command are refused. Every command for this host is answered by an event.
+ * epoch and an expired command are refused, and so is a command to start something that was sent
+ * before the host was started: it may have been carried out, and the answer lost in a crash. Every command for this host is answered by an event.
  */
 export class Dispatcher {
   readonly #host: HostId;
@@ -153,6 +156,17 @@ export class Dispatcher {
       const clock = new Date(now).toISOString();
       const detail = `${verb} expired at ${command.expiresAt}, and it is ${clock} on this host: if this is soon after ${command.issuedAt}, set this host's clock`;
       throw new CommandRefusedError("expired", detail);
+    }
+    const since = this.#commands.firstRegisteredAt;
+    if (
+      STARTING.has(verb) &&
+      since !== undefined &&
+      Date.parse(command.issuedAt) < Date.parse(since)
+    ) {
+      throw new CommandRefusedError(
+        "refused",
+        `${verb} was sent at ${command.issuedAt}, before this host registered at ${since} after its start: it may have run before, so it does not run again`,
+      );
     }
     if (FORWARD.has(verb) && migrationId && this.#commands.isObserved(migrationId)) {
       throw new CommandRefusedError(

@@ -1,13 +1,22 @@
 import { join } from "node:path";
 import type { VmId } from "../../core/id.ts";
 import type { VmDefinition } from "../../core/vm.ts";
+import { keyValue } from "./key-value.ts";
+import { machineArguments, optionsOf } from "./machine-arguments.ts";
 
-export type GuestPaths = { qmp: string; serial: string; log: string; output: string };
+export type GuestPaths = {
+  qmp: string;
+  serial: string;
+  vnc: string;
+  log: string;
+  output: string;
+};
 
 export function guestPaths(folder: string): GuestPaths {
   return {
     qmp: join(folder, "qmp.sock"),
     serial: join(folder, "serial.log"),
+    vnc: join(folder, "vnc.sock"),
     /** QEMU's own log: trace events, which show the switchover ACK. */
     log: join(folder, "qemu.log"),
     /** What QEMU writes on stdout and stderr. */
@@ -38,26 +47,18 @@ export function guestArguments(options: {
   return [
     "-nodefaults",
     "-no-user-config",
-    "-display",
-    "none",
+    ...display(definition, paths),
     "-name",
     vm,
-    "-machine",
-    machine(definition),
-    "-accel",
-    definition.accelerator,
-    ...option("-cpu", definition.cpuModel),
-    "-smp",
-    String(definition.cpus),
-    "-m",
-    `${definition.memoryBytes / 2 ** 20}M`,
-    ...option("-uuid", definition.uuid),
+    ...machineArguments(definition),
     ...definition.globals.flatMap((global) => ["-global", global]),
+    ...(definition.chardevs ?? []).flatMap((chardev) => ["-chardev", optionsOf(chardev)]),
     ...definition.objects.flatMap(json("-object")),
+    ...(definition.netdevs ?? []).flatMap(json("-netdev")),
+    ...tpm(definition),
     ...definition.blockdevs.flatMap(json("-blockdev")),
     ...definition.devices.flatMap(json("-device")),
-    "-serial",
-    `file:${paths.serial}`,
+    ...serials(definition, paths),
     "-qmp",
     monitorOption(paths.qmp),
     ...(sandbox ? SANDBOX : []),
@@ -69,20 +70,24 @@ export function guestArguments(options: {
   ];
 }
 
-function option(name: string, value: string | undefined): string[] {
-  return value === undefined ? [] : [name, value];
-}
-
 /** Identifies one process: each has a socket of its own. */
 export function monitorOption(qmpPath: string): string {
   return `unix:${qmpPath},server=on,wait=off`;
 }
 
-/** `-machine` takes no JSON; the schema of the definition excludes commas in names and values. */
-function machine({ machine, machineOptions = {} }: VmDefinition): string {
-  const options = Object.entries(machineOptions).map(([name, value]) => {
-    const text = typeof value === "string" ? value : value ? "on" : "off";
-    return `,${name}=${text}`;
-  });
-  return [machine, ...options].join("");
+function display({ display = { type: "none" } }: VmDefinition, { vnc }: GuestPaths): string[] {
+  const none = ["-display", "none"];
+  if (display.type === "none") return none;
+  return [...none, "-vnc", keyValue({ share: display.share }, `unix:${vnc}`)];
+}
+
+function serials({ serials = ["log"] }: VmDefinition, paths: GuestPaths): string[] {
+  return serials.flatMap((serial) => [
+    "-serial",
+    serial === "log" ? `file:${paths.serial}` : `chardev:${serial.chardev}`,
+  ]);
+}
+
+function tpm({ tpm }: VmDefinition): string[] {
+  return tpm === undefined ? [] : ["-tpmdev", keyValue(tpm, "emulator")];
 }

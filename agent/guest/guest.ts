@@ -27,6 +27,7 @@ import { Monitor } from "./monitor.ts";
 import { probeQemu } from "./qemu-probe.ts";
 import { RunStateFollower } from "./run-state.ts";
 import { readTail, type SpawnOptions, spawnGuest } from "./spawn.ts";
+import { raiseTaps, removeTaps, tapNames } from "./taps.ts";
 
 /** QEMU must end within this time after `quit`, and again after each signal. */
 const QUIT_MS = 5_000;
@@ -278,10 +279,21 @@ export class Guest {
     return this.monitor.close();
   }
 
-  /** Ends the session and removes the folder: socket, logs, manifest. */
+  /** The guest runs here: its taps carry packets from now on. @throws Error in the words of `ip` */
+  raiseTaps(): Promise<void> {
+    return raiseTaps(this.#taps);
+  }
+
+  get #taps(): string[] {
+    const { definition, adopted } = this.#manifest;
+    return adopted ? [] : tapNames(definition, this.folder);
+  }
+
+  /** Ends the session and removes its taps and the folder: socket, logs, manifest. */
   async forget(): Promise<void> {
     this.#forgotten = true;
     await this.monitor.close();
+    if (!this.isAlive) await removeTaps(this.#taps);
     rmSync(this.folder, { recursive: true, force: true });
   }
 

@@ -3,18 +3,21 @@ import { join } from "node:path";
 import type { VmId } from "../../core/id.ts";
 import { CommandRefusedError } from "../command/command-error.ts";
 import type { Log } from "../runtime/log.ts";
-import { isAlive } from "../runtime/process.ts";
+import { isAlive, sendSignal } from "../runtime/process.ts";
 import { type Exited, ExitedGuests } from "./exited.ts";
 import { Guest } from "./guest.ts";
 import { hasManifest, listManifests, type Manifest, readManifests } from "./manifest.ts";
 import { MigrationMemory } from "./migration-memory.ts";
 import type { ExitCauses, RunStateChange } from "./run-state.ts";
 import { finishStarts } from "./starting.ts";
+import { removeStrayTaps } from "./taps.ts";
 
 /** One side of a migration of a guest, for as long as this process of the agent follows it. */
 export type Migrating = {
   /** The handover link of this side is connected. */
   readonly linkUp: boolean;
+  /** Resolves when no process of this side is being replaced, and none will be. */
+  settle?(): Promise<void>;
   /** Stops following the migration; QEMU goes on with it. */
   close(): void;
 };
@@ -79,6 +82,10 @@ export class Guests {
       alive.map(({ folder, manifest }) => Guest.reattach(folder, manifest)),
     );
     for (const guest of guests) this.add(guest);
+    const folders = found.map(({ folder }) => folder).filter((folder) => hasManifest(folder));
+    await removeStrayTaps(this.#runDir, folders).catch((error: unknown) =>
+      this.#log.error({ error }, "taps of guests that have exited could not be removed"),
+    );
     return guests;
   }
 
@@ -89,7 +96,10 @@ export class Guests {
       if (error !== undefined) this.#log.error({ error, vm: guest.vm }, "facts are unwritten");
       this.memory.record(manifest);
     });
-    guest.runState.onChange((change) => this.#onRunState(guest.vm, change));
+    guest.runState.onChange((change) => {
+      if (change.runState === "running") this.#raiseTaps(guest);
+      this.#onRunState(guest.vm, change);
+    });
     void guest.runState.refresh();
     void guest.ended.then(() => this.#onEnded(guest));
   }
@@ -155,6 +165,34 @@ export class Guests {
     this.#ending.delete(guest);
   }
 
+  /**
+   * Kills a guest's process, which must never have run the guest, and starts another one in its
+   * place. The migration that the guest is in goes on.
+   *
+   * @throws what `start` throws, and CommandRefusedError: then the VM has no process here
+   */
+  async replace(guest: Guest, start: () => Promise<Guest>): Promise<Guest> {
+    const { vm } = guest;
+    this.#ending.add(guest);
+    try {
+      sendSignal(guest.manifest, "SIGKILL");
+      await guest.end();
+      const next = await start();
+      if (this.#guests.get(vm) === guest) {
+        this.add(next);
+        return next;
+      }
+      await next.end();
+      throw new CommandRefusedError("refused", `The guest ${vm} was ended while it was replaced`);
+    } catch (error) {
+      this.#ending.delete(guest);
+      if (!guest.isAlive) void this.#onEnded(guest);
+      throw error;
+    } finally {
+      this.#ending.delete(guest);
+    }
+  }
+
   /** A guest of this host is in a migration. */
   get isMigrating(): boolean {
     return this.#migrating.size > 0;
@@ -183,6 +221,14 @@ export class Guests {
     await Promise.all(guests.map((guest) => guest.detach()));
     this.#exited.close();
     this.memory.close();
+  }
+
+  #raiseTaps(guest: Guest): void {
+    guest
+      .raiseTaps()
+      .catch((error: unknown) =>
+        this.#log.error({ error, vm: guest.vm }, "the guest runs without its network"),
+      );
   }
 
   async #onEnded(guest: Guest): Promise<void> {

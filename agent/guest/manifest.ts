@@ -12,9 +12,9 @@ import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { Climb } from "../../core/convergence/ladder.ts";
+import { DefinitionParts } from "../../core/definition/parts.ts";
 import { MigrationId, VmId } from "../../core/id.ts";
 import { ParameterValue, TlsKind } from "../../core/protocol/probe.ts";
-import { VmDefinition } from "../../core/vm.ts";
 import { flushFolder, replaceFile } from "../durable/replace-file.ts";
 
 /** Integers beyond 2^53 are text. */
@@ -26,7 +26,7 @@ export const ManifestFields = z.strictObject({
   /** The agent did not start this process, and never kills it. */
   adopted: z.boolean(),
   qmpPath: z.string(),
-  definition: VmDefinition,
+  definition: DefinitionParts,
   /** The guest may run in this process: it was started to run, or has the run grant. */
   permittedToRun: z.boolean(),
   /** `cont` was sent to this process, or may have been. */
@@ -66,6 +66,7 @@ export const ManifestFields = z.strictObject({
       downtimeLimitMs: z.number().optional(),
       linkBytesPerSecond: z.number().optional(),
       deadlineAtMs: z.number().optional(),
+      silenceMs: z.number().optional(),
       /** The ladder for a stalled migration, and how many of its rungs were climbed. */
       ladder: z.strictObject({ climb: Climb, climbed: z.int().nonnegative() }).optional(),
       /** Postcopy was requested (source), or the guest runs in it (target). */

@@ -21,7 +21,8 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe("host resources of a guest", () => {
   it("get their addresses from this host's configuration", () => {
-    const resolved = resolveResources(definition, { gpu0: address, nic0: "0000:03:00.1" });
+    const values = { gpu0: address, nic0: "0000:03:00.1" };
+    const { definition: resolved } = resolveResources(definition, values, "/run/vm1");
     expect(resolved.devices).toEqual([
       { driver: "vfio-pci", id: "vf0", sysfsdev: address },
       { driver: "vfio-pci", id: "vf1", host: "0000:03:00.1" },
@@ -31,7 +32,7 @@ describe("host resources of a guest", () => {
 
   it("are all named when they are missing", () => {
     expect(missingResources(definition, { gpu0: address })).toEqual(["nic0"]);
-    expect(() => resolveResources(definition, {})).toThrow(
+    expect(() => resolveResources(definition, {}, "/run/vm1")).toThrow(
       "This host has no resource gpu0, nic0: name it in `resources`",
     );
   });

@@ -10,6 +10,7 @@ import { guestArguments, guestPaths } from "./arguments.ts";
 import { hasManifest, type Manifest, writeManifest } from "./manifest.ts";
 import { type Resources, resolveResources } from "./resources.ts";
 import { forgetStart, noteStart } from "./starting.ts";
+import { makeTaps, removeTaps } from "./taps.ts";
 
 export type SpawnOptions = {
   vm: VmId;
@@ -47,7 +48,8 @@ export function startLimitMs(memoryBytes: number): number {
  * an agent that dies here finds the process again.
  *
  * @throws CommandRefusedError `qemu` with QEMU's last output; then nothing of it is left. `refused` when
- *   the folder belongs to another process, which may be alive, or a host resource is missing
+ *   the folder belongs to another process, which may be alive, a host resource is missing, or a tap
+ *   cannot be made
  */
 export async function spawnGuest(options: SpawnOptions) {
   const { vm, definition, runDir, incoming } = options;
@@ -58,7 +60,7 @@ export async function spawnGuest(options: SpawnOptions) {
       `Failed to start ${vm}: ${folder} has a manifest, so its QEMU may be running; end that QEMU and remove the folder`,
     );
   }
-  const resolved = resolveResources(definition, options.resources);
+  const { definition: resolved, taps } = resolveResources(definition, options.resources, folder);
   const args = guestArguments({ ...options, definition: resolved, paths: guestPaths(folder) });
   refuseIfTooLong(vm, args);
   rmSync(folder, { recursive: true, force: true });
@@ -70,6 +72,7 @@ export async function spawnGuest(options: SpawnOptions) {
   let child: ChildProcess | undefined;
   try {
     noteStart(folder, known);
+    await makeTaps(taps);
     const started = launch(options.qemu, args, folder);
     child = started.child;
     if (child.pid === undefined) await started.failed;
@@ -81,6 +84,7 @@ export async function spawnGuest(options: SpawnOptions) {
   } catch (cause) {
     child?.kill("SIGKILL");
     const output = readTail(guestPaths(folder).output);
+    await removeTaps(taps.map(({ name }) => name));
     rmSync(folder, { recursive: true, force: true });
     // The file system's own errors, such as ENOSPC, are for operators to mend.
     if (child === undefined) throw cause;

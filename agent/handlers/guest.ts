@@ -1,10 +1,13 @@
 import { existsSync } from "node:fs";
+import { proxmoxRevision } from "../../core/definition/machine.ts";
 import type { ArgsOf, Command, ResultOf } from "../../core/protocol/command.ts";
 import { CommandRefusedError } from "../command/command-error.ts";
+import { refuseUnlessAllowed } from "../guest/allowed.ts";
 import { Guest } from "../guest/guest.ts";
 import { describeBinary } from "../probe/binary.ts";
 import { machineType } from "../probe/guest.ts";
 import { waitForEnd } from "../runtime/process.ts";
+import { readFixed } from "../twin/read.ts";
 import { type Context, isUnderWay, refuseIfPresent, startLogger } from "./context.ts";
 
 const POWERDOWN_MS = 90_000;
@@ -16,6 +19,7 @@ export async function startGuest(
 ): Promise<ResultOf<"guest.start">> {
   const { config, guests } = context;
   refuseIfPresent(guests, vm);
+  refuseUnlessAllowed(definition, config);
   const { sandbox, probe } = await describeBinary(config.qemu, config.stateDir);
   const { qemu, runDir, resources } = config;
   const onStarting = startLogger(context, vm);
@@ -32,11 +36,12 @@ export async function startGuest(
 }
 
 export async function adoptGuest(
-  { guests }: Context,
+  { config, guests }: Context,
   { vm }: Command,
   { definition, qmpPath }: ArgsOf<"guest.adopt">,
 ): Promise<ResultOf<"guest.adopt">> {
   refuseIfPresent(guests, vm);
+  refuseUnlessAllowed(definition, config);
   if (!existsSync(qmpPath)) {
     throw new CommandRefusedError(
       "not-found",
@@ -55,10 +60,13 @@ export async function adoptGuest(
 
 /** Records the resolved machine type: an alias is another type in another QEMU. */
 async function finishDefinition(guest: Guest): Promise<ResultOf<"guest.start">> {
-  const machine = await machineType(guest.qmp);
+  const { machine: asked } = guest.manifest.definition;
+  const machine = `${await machineType(guest.qmp)}${proxmoxRevision(asked)}`;
   guest.note({ definition: { ...guest.manifest.definition, machine } });
   // Probed now, so that the first migration need not wait for it.
   await Promise.all([guest.probe(), guest.runState.refresh()]);
+  // Read again when it is needed, if this fails.
+  readFixed(guest).catch(() => undefined);
   const { definition, pid } = guest.manifest;
   const { current } = guest.runState;
   return { definition, pid, ...(current === undefined ? {} : { runState: current }) };

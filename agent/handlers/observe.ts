@@ -1,7 +1,8 @@
 import type { Command } from "../../core/protocol/command.ts";
 import type { Observation } from "../../core/protocol/observation.ts";
-import type { Guests } from "../guest/guests.ts";
+import type { Guests, Migrating } from "../guest/guests.ts";
 import type { Memory } from "../guest/migration-memory.ts";
+import { pause } from "../runtime/backoff.ts";
 import { bootId } from "../runtime/process.ts";
 import type { Context } from "./context.ts";
 
@@ -10,6 +11,7 @@ const OBSERVE_MS = 5_000;
 
 export async function observe({ guests }: Context, command: Command): Promise<Observation> {
   const { vm } = command;
+  await settled(guests.migrating(vm));
   const guest = guests.find(vm);
   const base = { ...recall(guests, command), linkUp: guests.migrating(vm)?.linkUp ?? false };
   if (!guest) return base;
@@ -35,6 +37,12 @@ export async function observe({ guests }: Context, command: Command): Promise<Ob
     const status = isPostcopy ? { migrationStatus: "postcopy-active" } : {};
     return { ...base, process: "silent", ...status };
   }
+}
+
+async function settled(migrating: Migrating | undefined): Promise<void> {
+  const late = new AbortController();
+  await Promise.race([migrating?.settle?.(), pause(OBSERVE_MS, late.signal)]);
+  late.abort();
 }
 
 /** What this host remembers; `process` is that of a host on which the VM has no living process. */

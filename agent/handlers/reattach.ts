@@ -25,11 +25,16 @@ async function reattachMigration(context: Context, guest: Guest): Promise<void> 
   if (!memory || memory.over) return;
   const { id, epoch, side } = memory;
   const hooks = hooksOf(context, { vm: guest.vm, id, epoch, side });
-  const options = { guest, id, epoch, emit, log, tls: config.tls, hooks };
+  const { tls, resources } = config;
+  const options = { guest, id, epoch, emit, log, tls, hooks, resources };
   const migration =
     memory.side === "source"
       ? new SourceMigration({ ...options, progressIntervalMs: config.progressIntervalMs })
-      : new TargetMigration({ ...options, address: config.migrationAddress });
+      : new TargetMigration({
+          ...options,
+          address: config.migrationAddress,
+          ports: config.migrationPorts,
+        });
   context.guests.setMigrating(guest.vm, migration);
   log.info({ vm: guest.vm, migrationId: memory.id, side: memory.side }, "migration reattached");
   await migration.reattach().catch((error: unknown) => {

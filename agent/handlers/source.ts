@@ -19,10 +19,10 @@ export async function startSource(
     const { id } = guest.manifest.migration ?? {};
     throw new CommandRefusedError("refused", `The guest ${vm} is being migrated already (${id})`);
   }
-  const { progressIntervalMs, tls } = config;
+  const { progressIntervalMs, tls, resources } = config;
   const id = migrationOf(command);
   const hooks = hooksOf(context, { vm, id, epoch, side: "source" });
-  const options = { guest, id, epoch, emit, log, progressIntervalMs, tls, hooks };
+  const options = { guest, id, epoch, emit, log, progressIntervalMs, tls, hooks, resources };
   const migration = new SourceMigration(options);
   guests.setMigrating(vm, migration);
   await migration.start(args);

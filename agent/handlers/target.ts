@@ -1,10 +1,13 @@
+import { proxmoxRevision } from "../../core/definition/machine.ts";
 import type { ArgsOf, Command, ResultOf } from "../../core/protocol/command.ts";
 import type { Observation } from "../../core/protocol/observation.ts";
 import { isPostcopyStatus } from "../../core/qemu/migration-status.ts";
 import { CommandRefusedError } from "../command/command-error.ts";
+import { refusedParts, refuseUnlessAllowed } from "../guest/allowed.ts";
 import { Guest } from "../guest/guest.ts";
 import { limitToMachine } from "../guest/qemu-probe.ts";
 import { missingResources } from "../guest/resources.ts";
+import { whyNotListening } from "../migrate/link/port-range.ts";
 import { TargetMigration } from "../migrate/target/migration.ts";
 import { tlsKinds } from "../migrate/tls.ts";
 import { describeBinary } from "../probe/binary.ts";
@@ -24,9 +27,12 @@ export async function probeTarget(
   { vm }: Command,
   { definition }: ArgsOf<"target.probe">,
 ): Promise<ResultOf<"target.probe">> {
-  const { probe: qemu } = await describeBinary(config.qemu, config.stateDir);
+  const [{ probe: qemu }, cannotListen] = await Promise.all([
+    describeBinary(config.qemu, config.stateDir),
+    whyNotListening(config.migrationPorts, config.migrationAddress),
+  ]);
   return {
-    qemu: limitToMachine(qemu, definition.machine),
+    qemu: limitToMachine(qemu, definition.machine.replace(proxmoxRevision(definition.machine), "")),
     tls: tlsKinds("target", qemu.tlsCredentials, config.tls),
     memoryFreeBytes: Math.max(0, config.memoryBytes - guests.memoryBytes),
     accelerators: accelerators(),
@@ -34,6 +40,8 @@ export async function probeTarget(
     userfaultfd: userfaultfd(),
     linkBytesPerSecond: linkOf(config),
     missingResources: missingResources(definition, config.resources),
+    refusedParts: refusedParts(definition, config),
+    ...(cannotListen === undefined ? {} : { cannotListen }),
   };
 }
 
@@ -47,21 +55,37 @@ export async function prepareTarget(
   refuseIfPresent(guests, vm);
   const id = migrationOf(command);
   const { sandbox, probe } = await describeBinary(config.qemu, config.stateDir);
-  const { qemu, runDir, resources, migrationAddress: address, tls } = config;
+  const { qemu, runDir, resources, migrationAddress: address, migrationPorts: ports, tls } = config;
   const { definition } = args;
+  refuseUnlessAllowed(definition, config);
   const hooks = hooksOf(context, { vm, id, epoch, side: "target" });
   await hooks.prepare();
   const onStarting = startLogger(context, vm);
   const process = { qemu, runDir, sandbox, probe, resources, onStarting };
-  const guest = await Guest.start({ vm, definition, ...process, incoming: true });
+  const start = () => Guest.start({ vm, definition, ...process, incoming: true });
+  const guest = await start();
   guests.add(guest);
-  const migration = new TargetMigration({ guest, id, epoch, emit, log, address, tls, hooks });
+  const migration = new TargetMigration({
+    guest,
+    id,
+    epoch,
+    emit,
+    log,
+    address,
+    ports,
+    tls,
+    hooks,
+    resources,
+    replaceGuest: (present) => guests.replace(present, start),
+  });
   guests.setMigrating(vm, migration);
   try {
     return await migration.prepare(args);
   } catch (error) {
     hooks.failed();
-    await guests.end(guest);
+    // The error is the answer: the end of the process that follows is no failure of its own.
+    migration.close();
+    await guests.end(guests.find(vm) ?? guest);
     throw error;
   }
 }

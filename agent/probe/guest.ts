@@ -1,6 +1,7 @@
 import type { ParameterValue, SourceProbe, VfioDevice } from "../../core/protocol/probe.ts";
 import type { QmpClient } from "../../qmp/client.ts";
 import { QmpCommandError } from "../../qmp/error.ts";
+import { runningJobs } from "../guest/block-jobs.ts";
 import type { Guest } from "../guest/guest.ts";
 import { limitToMachine } from "../guest/qemu-probe.ts";
 import { type TlsConfig, tlsKinds } from "../migrate/tls.ts";
@@ -14,17 +15,19 @@ export async function probeGuest(
   { tls, hooks }: { tls?: TlsConfig | undefined; hooks: HooksConfig },
 ): Promise<SourceProbe> {
   const { qmp } = guest;
-  const [qemu, machine, status, migration, memory, cpus, kvm, uuid, devices] = await Promise.all([
-    guest.probe(),
-    machineType(qmp),
-    qmp.execute("query-status"),
-    qmp.execute("query-migrate"),
-    qmp.execute("query-memory-size-summary"),
-    qmp.execute("query-cpus-fast"),
-    qmp.execute("query-kvm"),
-    qmp.execute("query-uuid"),
-    vfioDevices(qmp),
-  ]);
+  const [qemu, machine, status, migration, memory, cpus, kvm, uuid, devices, jobs] =
+    await Promise.all([
+      guest.probe(),
+      machineType(qmp),
+      qmp.execute("query-status"),
+      qmp.execute("query-migrate"),
+      qmp.execute("query-memory-size-summary"),
+      qmp.execute("query-cpus-fast"),
+      qmp.execute("query-kvm"),
+      qmp.execute("query-uuid"),
+      vfioDevices(qmp),
+      runningJobs(qmp),
+    ]);
   const { cpuModel } = guest.manifest.definition;
   return {
     qemu: limitToMachine(qemu, machine),
@@ -38,6 +41,7 @@ export async function probeGuest(
     ...(cpuModel === undefined ? {} : { cpuModel }),
     uuid: uuid.UUID,
     vfioDevices: devices,
+    jobs,
     linkBytesPerSecond,
     tls: tlsKinds("source", qemu.tlsCredentials, tls),
     hooks: hooks.preSwitchover === undefined ? [] : ["preSwitchover"],

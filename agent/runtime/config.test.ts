@@ -27,6 +27,7 @@ describe("the configuration", () => {
       runDir: "/run/switchyard",
       qemu: "qemu-system-x86_64",
       migrationAddress: "127.0.0.1",
+      migrationPorts: { min: 49_152, max: 49_215 },
       progressIntervalMs: 2_000,
     });
     expect(config.memoryBytes).toBeGreaterThan(0);
@@ -36,6 +37,9 @@ describe("the configuration", () => {
     ["host", "Host A", /host: .*a-z, 0-9 and -.* got "Host A"/],
     ["host", undefined, /host: .*expected string.* got nothing/],
     ["apiUrl", "ftp://x", /apiUrl: .*URL.* got "ftp:\/\/x"/],
+    ["migrationPorts", { min: 9, max: 9 }, /migrationPorts: expected `max` to be greater/],
+    ["migrationPorts", { min: 0, max: 9 }, /migrationPorts: expected .*`min` at least 1/],
+    ["migrationPorts", { min: 9, max: 0 }, /migrationPorts: expected .*or both 0/],
     ["keyFile", 1, /keyFile: .*expected string.* got 1/],
     ["runDir", `/${"x".repeat(33)}`, /runDir: expected at most 33 bytes/],
     ["runDir", "/a b", /runDir: .*white space/],

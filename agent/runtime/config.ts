@@ -4,7 +4,9 @@ import { dirname, resolve } from "node:path";
 import { z } from "zod";
 import { ResourceName } from "../../core/host-resources.ts";
 import { HostId } from "../../core/id.ts";
+import { AllowConfig } from "./allow-config.ts";
 import { HooksConfig } from "./hooks-config.ts";
+import { HostValue } from "./host-values.ts";
 
 /** UNIX socket paths hold 107 bytes on Linux; the rest is `/<vm, 63>/qmp.sock`. */
 const RUN_DIR_BYTES_MAX = 107 - 74;
@@ -47,10 +49,25 @@ export const AgentConfig = z.strictObject({
     )
     .default("127.0.0.1"),
   /**
-   * This host's addresses of resources that guests' definitions name, e.g.
-   * `{"gpu0": "/sys/bus/mdev/devices/<uuid>"}` or `{"vf0": "0000:03:00.1"}`.
+   * TCP ports that this host listens on as a target, two for each migration: the stream's and the
+   * handover link's. Both 0: any free port. The default is libvirt's (its qemu.conf,
+   * migration_port_min and _max).
    */
-  resources: z.record(ResourceName, z.string().min(1).max(4_096)).default({}),
+  migrationPorts: z
+    .strictObject({ min: z.int().min(0).max(65_535), max: z.int().min(0).max(65_535) })
+    .refine(
+      ({ min, max }) => (min > 0 && max > min) || (min === 0 && max === 0),
+      "expected `max` to be greater than `min` and `min` at least 1, or both 0",
+    )
+    .default({ min: 49_152, max: 49_215 }),
+  /**
+   * This host's values of resources that guests' definitions name, e.g.
+   * `{"gpu0": {"type": "mdev", "uuid": "…"}}` or `{"lan": {"type": "tap", "bridge": "br0"}}`;
+   * docs/reference/definition.md. Text is taken as it is.
+   */
+  resources: z.record(ResourceName, HostValue).default({}),
+  /** What definitions may name on this host; docs/reference/definition.md. */
+  allow: AllowConfig.prefault({}),
   /**
    * Certificates for streams with policy.tls `x509`: a folder with ca-cert.pem, server-cert.pem and
    * server-key.pem (this host as target), client-cert.pem and client-key.pem (as source).

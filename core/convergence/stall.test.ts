@@ -1,5 +1,12 @@
 import { expect, test } from "vitest";
-import { nextStall, restartStall, StallRule, type StallState } from "./stall.ts";
+import {
+  type LastSent,
+  nextSent,
+  nextStall,
+  restartStall,
+  StallRule,
+  type StallState,
+} from "./stall.ts";
 
 const rule = StallRule.parse({});
 const MIB = 2 ** 20;
@@ -92,4 +99,20 @@ test("after a rung the migration has a whole window again", () => {
   const almost = nextStall(restarted, sample(79_000, 7), rule);
   expect(almost?.stalled).toBe(false);
   expect(nextStall(almost, sample(80_000, 8), rule)?.stalled).toBe(true);
+});
+
+test("B6: silence counts from the last byte, unless nothing is left to send", () => {
+  const samples = [
+    { atMs: 0, transferredBytes: 10, remainingBytes: 5 },
+    { atMs: 1_000, transferredBytes: 20, remainingBytes: 5 },
+    { atMs: 2_000, transferredBytes: 20, remainingBytes: 5 },
+    { atMs: 3_000, transferredBytes: 20, remainingBytes: 0 },
+    { atMs: 4_000, transferredBytes: 20, remainingBytes: 5 },
+  ];
+  let sent: LastSent | undefined;
+  const sinceMs = samples.map((sample) => {
+    sent = nextSent(sent, sample);
+    return sent.atMs;
+  });
+  expect(sinceMs).toEqual([0, 1_000, 1_000, 3_000, 3_000]);
 });

@@ -36,6 +36,26 @@ export type StallState = {
   stalled: boolean;
 };
 
+/** What a stream has carried at one moment. */
+export type StreamSample = {
+  atMs: number;
+  transferredBytes: number;
+  remainingBytes: number;
+};
+
+/** The last sample in which bytes had been sent since the one before. */
+export type LastSent = { atMs: number; transferredBytes: number };
+
+/**
+ * When bytes were last sent, after one more sample. A stream with nothing left to send is not silent:
+ * a gate holds it.
+ */
+export function nextSent(before: LastSent | undefined, sample: StreamSample): LastSent {
+  const { atMs, transferredBytes, remainingBytes } = sample;
+  const isSame = before?.transferredBytes === transferredBytes && remainingBytes > 0;
+  return before !== undefined && isSame ? before : { atMs, transferredBytes };
+}
+
 /** The first pass copies all memory once, so it shows nothing about convergence. */
 const FIRST_JUDGED_PASS = 2;
 /** One pass without progress may be chance, and a long one takes longer than the window. */

@@ -7,6 +7,8 @@ export const failureCures: Readonly<Record<string, string>> = {
   "migration-cancelled": "none needed: it was asked for",
   "migration-failed":
     "read the message, which is QEMU's own; the timeline shows both sides; then try again",
+  "sides-differ":
+    "read `twinCheck` of the record: each difference has both values and its cure; a difference that does no harm can be accepted by its name (`policy.acceptDifferences`)",
   "guest-shut-down": "none needed: the guest powered itself off; start it again if wanted",
   "guest-panicked": "read the guest's console for the cause of the panic, then start it again",
   "handover-failed":
@@ -17,6 +19,13 @@ export const failureCures: Readonly<Record<string, string>> = {
     "a side did not answer, or a phase exceeded its deadline: check both agents, raise the deadline if the guest is large or busy, then try again",
   "states-heartbeat-timeout":
     "an agent was silent for minutes: check that it runs and reaches the API, then try again",
+  "no-convergence":
+    "allow a longer downtime (another ladder, downtimeLimitMs), give the move more bandwidth, or try again when the guest is less busy",
+  "stream-not-started":
+    "the message says what kept the stream from beginning: let only the source's host reach the target's migration ports, or look at the target's QEMU, then try again",
+  "stream-silent":
+    "check the network between the hosts, and compare the MTU on both if the message names it, then try again",
+  "target-host-silent": "see whether the target's host runs and can be reached, then try again",
   "stale-migration": "none needed: another step had ended it already; the timeline shows which",
   "execution-lost":
     "the workflow's execution was stopped, or its journal was lost: see the state and the control plane's log, then try again",

@@ -4,6 +4,7 @@ import { HostId, MigrationId, VmId } from "../id.ts";
 import { AckMode, Agreement } from "../negotiate/agreement.ts";
 import { MigrationPolicy } from "../negotiate/policy.ts";
 import { AckEvidence, FinalFigures, Progress } from "../protocol/event.ts";
+import { TwinCheck } from "../twin/comparison.ts";
 import { VmState } from "../vm-state.ts";
 
 /** In their order; the way back may begin after any of them. */
@@ -177,6 +178,8 @@ export const Migration = z.strictObject({
   /** Phases entered so far, by the cloud's clock; a phase ends when the next begins. */
   phases: z.array(z.strictObject({ name: Phase, startedAt: instant })),
   agreement: Agreement.optional(),
+  /** How the machines of both sides differ; compared before the stream begins. */
+  twinCheck: TwinCheck.optional(),
   ack: z
     .strictObject({
       mode: AckMode,

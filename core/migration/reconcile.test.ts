@@ -114,7 +114,12 @@ const letters: Record<string, ReconcileAction> = {
   F: "freeze",
 };
 
-const record = { targetPrepared: true, sourceCompleted: false, targetBootId: "a" };
+const record = {
+  targetPrepared: true,
+  sourceExited: false,
+  sourceCompleted: false,
+  targetBootId: "a",
+};
 const first = { turn: 1, runStateBefore: "running", record, tries: {} };
 const pairs = Object.entries(table).flatMap(([from, row]) =>
   row
@@ -172,6 +177,16 @@ describe("reconcile remembers", () => {
     expect(decide({ source: exited, record: reported, target: forgot("b") })).toBe("lost");
   });
 
+  it.each(Object.keys(targets))("that the source's process has ended: target %s", (to) => {
+    const rest = {
+      target: targets[to] ?? "unreachable",
+      record: { ...record, sourceExited: true },
+    };
+    const none = observation("source", { process: "none" });
+    const exited = observation("source", { process: "exited" });
+    expect(decide({ ...rest, source: none })).toBe(decide({ ...rest, source: exited }));
+  });
+
   it("that another side's left-over process took no part", () => {
     const left = observation("source", { process: "exited", permittedToRun: true });
     expect(decide({ source: source("running"), target: left })).toBe("end");
@@ -218,7 +233,7 @@ describe("every way back ends", () => {
     ({ from, to }) => {
       const ends = endsOf({ from, to });
       const decision = reconcile({ ...first, ...ends, turn: UNDECIDED_TURNS_MAX });
-      const isAtSource = ["running", "standing"].includes(sourceState(ends.source));
+      const isAtSource = ["running", "standing"].includes(sourceState(ends.source, record));
       expect(decision.action).toBe(isAtSource ? "end" : "freeze");
     },
   );
@@ -253,7 +268,7 @@ describe("reconcile never makes a second runner", () => {
 
   it("resumes the target only when the source does not have the guest", () => {
     for (const pair of pairs.filter(({ action }) => action === "resume-target")) {
-      const state = sourceState(endsOf(pair).source);
+      const state = sourceState(endsOf(pair).source, record);
       expect(["running", "standing", "migrating"]).not.toContain(state);
     }
   });

@@ -72,7 +72,7 @@ export const TRIES_MAX = 5;
  * after {@link TURNS_MAX} turns the answer is final.
  */
 export function reconcile(input: ReconcileInput): Decision {
-  const source = sourceState(input.source);
+  const source = sourceState(input.source, input.record);
   const target = targetState(input.target, input.record);
   const decision = bounded(decide(source, target, input), source, target, input);
   const isFinal = ["complete", "end", "lost", "freeze"].includes(decision.action);

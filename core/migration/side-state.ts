@@ -9,6 +9,8 @@ export type Observed = Observation | "unreachable";
 export type RecordMemory = {
   /** The target's agent answered `target.prepare`: it cannot have "never heard" of the VM. */
   readonly targetPrepared: boolean;
+  /** The source's process has ended, by its host's report or because its host has restarted. */
+  readonly sourceExited: boolean;
   /** The source's agent reported `completed`. */
   readonly sourceCompleted: boolean;
   /** Boot id of the target's host when it had prepared. */
@@ -40,9 +42,10 @@ export type TargetState =
   | "postcopy"
   | "unclear";
 
-export function sourceState(observed: Observed): SourceState {
+export function sourceState(observed: Observed, record: RecordMemory): SourceState {
   if (observed === "unreachable" || observed.process === "silent") return "unclear";
-  if (observed.process === "none") return "unclear";
+  // An agent that has forgotten the guest cannot tell that its process has ended.
+  if (observed.process === "none") return record.sourceExited ? "exited" : "unclear";
   if (observed.process === "exited") return "exited";
   const status = observed.migrationStatus ?? "none";
   if (isPostcopyStatus(status)) return "postcopy";

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { agree, type Case, reason, refuse } from "./testing/negotiating.ts";
-import { GiB, qemuProbe, vfioDevice } from "./testing/probes.ts";
+import { GiB, qemuProbe, targetProbe, vfioDevice } from "./testing/probes.ts";
 
 describe("blockers", () => {
   const oneOf: [title: string, input: Case, code: string, field: string, cure: RegExp][] = [
@@ -31,6 +31,20 @@ describe("blockers", () => {
       "run-state",
       "source.runState",
       /leaves the run state/,
+    ],
+    [
+      "C3: a block job that runs",
+      { source: { jobs: [{ id: "nightly", type: "backup", status: "running" }] } },
+      "block-job",
+      "source.jobs",
+      /nightly has ended/,
+    ],
+    [
+      "a target that cannot listen",
+      { target: { cannotListen: "EADDRNOTAVAIL" } },
+      "cannot-listen",
+      "target.cannotListen",
+      /migrationAddress/,
     ],
     [
       "a migration under way",
@@ -231,13 +245,23 @@ describe("blockers", () => {
     expect(reason(agree({ from: "7.2", to: "11.1" }), "machine-type")).toMatch(/deprecated/);
   });
 
+  it("a machine type of Proxmox's moves to Proxmox's QEMU only", () => {
+    const definition = { machine: "pc-i440fx-10.0+pve1" };
+    const { qemu } = targetProbe("10.0");
+    const version = { ...qemu.version, package: "pve-qemu-kvm_10.0.2-4" };
+    expect(agree({ definition, target: { qemu: { ...qemu, version } } })).toBeDefined();
+    expect(refuse({ definition })).toEqual([
+      expect.objectContaining({ code: "machine-type-unknown", field: "definition.machine" }),
+    ]);
+  });
+
   it("memory and CPU devices of the definition add to its numbers", () => {
     const devices = [
       { driver: "pc-dimm", id: "dimm0", memdev: "mem0" },
       { driver: "qemu64-x86_64-cpu", id: "cpu1" },
     ];
-    expect(
-      agree({ source: { memoryBytes: 2 * GiB, cpus: 2 }, definition: { devices } }),
-    ).toBeDefined();
+    const objects = [{ "qom-type": "memory-backend-ram", id: "mem0", size: GiB }];
+    const definition = { devices, objects };
+    expect(agree({ source: { memoryBytes: 2 * GiB, cpus: 2 }, definition })).toBeDefined();
   });
 });

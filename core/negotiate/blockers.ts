@@ -1,4 +1,4 @@
-import type { QemuVersion, SourceProbe } from "../protocol/probe.ts";
+import type { QemuVersion, SourceProbe, TargetProbe } from "../protocol/probe.ts";
 import { isIdleStatus } from "../qemu/migration-status.ts";
 import { mayMove } from "../qemu/run-state.ts";
 import type { Blocker } from "./agreement.ts";
@@ -12,8 +12,10 @@ export function findBlockers(sides: BothSides): Blocker[] {
   return [
     ...stateBlockers(sides),
     ...blockedReasons(sides.source),
+    ...jobBlockers(sides.source),
     ...machineBlockers(sides),
     ...resourceBlockers(sides),
+    ...listenBlockers(sides.target),
   ];
 }
 
@@ -64,6 +66,28 @@ function blockedReasons({ blockers }: SourceProbe): Blocker[] {
     message: `QEMU refuses to migrate this guest: ${reason}`,
     cure: cureOfBlockedReason(reason),
   }));
+}
+
+/** QEMU would fail the migration after it has stopped the guest, or end the job. */
+function jobBlockers({ jobs = [] }: SourceProbe): Blocker[] {
+  return jobs.map(({ id, type, status }) => ({
+    code: "block-job",
+    field: "source.jobs",
+    message: `The block job ${id} (${type}) runs on a disk of the guest: ${status}`,
+    cure: `Wait until ${id} has ended, or cancel it (QMP, job-cancel), then migrate again`,
+  }));
+}
+
+function listenBlockers({ cannotListen }: TargetProbe): Blocker[] {
+  if (cannotListen === undefined) return [];
+  return [
+    {
+      code: "cannot-listen",
+      field: "target.cannotListen",
+      message: `The target cannot listen for the migration: ${cannotListen}`,
+      cure: "Correct `migrationAddress` or `migrationPorts` in the target agent's configuration",
+    },
+  ];
 }
 
 function resourceBlockers({ source, target, definition }: BothSides): Blocker[] {

@@ -1,4 +1,5 @@
-import type { MachineType } from "../protocol/probe.ts";
+import { proxmoxRevision } from "../definition/machine.ts";
+import type { MachineType, QemuVersion } from "../protocol/probe.ts";
 import { isAtLeast, type QemuRelease, versionText } from "../qemu/version.ts";
 import type { Blocker } from "./agreement.ts";
 import type { BothSides } from "./sides.ts";
@@ -17,6 +18,13 @@ export function machineBlockers(sides: BothSides): Blocker[] {
     });
   } else if (findMachine(target.qemu.machines, source.machineType) === undefined) {
     found.push(machineUnknown(sides));
+  } else if (proxmoxRevision(definition.machine) !== "" && !isProxmox(target.qemu.version)) {
+    found.push({
+      code: "machine-type-unknown",
+      field: "definition.machine",
+      message: `The guest's machine type ${definition.machine} is Proxmox's, and the target's QEMU ${versionText(target.qemu.version)} is not`,
+      cure: "Choose a host with Proxmox's QEMU, or restart the guest with a machine type of QEMU's own",
+    });
   }
   if (source.accelerator !== definition.accelerator) {
     found.push({
@@ -43,6 +51,11 @@ export function machineBlockers(sides: BothSides): Blocker[] {
     });
   }
   return [...found, ...vfioBlockers(sides)];
+}
+
+/** Proxmox's package of QEMU is `pve-qemu-kvm`. */
+function isProxmox({ package: name }: QemuVersion): boolean {
+  return /\bpve\b/.test(name);
 }
 
 /** Memory devices add to the definition's memory, and their size may change. */

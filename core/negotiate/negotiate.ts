@@ -9,7 +9,7 @@ import { withLadder } from "./ladder-plan.ts";
 import { findMachine } from "./machine.ts";
 import type { MigrationPolicy } from "./policy.ts";
 import { checkPolicy } from "./policy-check.ts";
-import { resourceNameBlockers } from "./resources.ts";
+import { refusedPartBlockers, resourceNameBlockers } from "./resources.ts";
 import { type Settlement, settle } from "./settle.ts";
 import { type BothSides, onAt, type Side } from "./sides.ts";
 import { explainTls, tlsBlockers } from "./tls.ts";
@@ -41,6 +41,7 @@ export function negotiate(input: NegotiationInput): NegotiationResult {
     ...multifdTransferBlockers(input, on, compression),
     ...uuidBlockers(input, on),
     ...resourceNameBlockers(target),
+    ...refusedPartBlockers(target),
     ...tlsBlockers(input, policy),
     ...hookBlockers(wishes, source),
   ];

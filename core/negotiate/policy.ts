@@ -2,6 +2,7 @@ import { z } from "zod";
 import { Convergence } from "../convergence/ladder.ts";
 import { ParameterValue } from "../protocol/probe.ts";
 import { CapabilityWish } from "../qemu/capability-wish.ts";
+import { AcceptDifferences } from "../twin/comparison.ts";
 
 /**
  * How to migrate. Everything has a default, so `{}` is a policy. Capability and parameter names are
@@ -70,6 +71,11 @@ export const MigrationPolicy = z.strictObject({
   downtimeBudgetMs: z.int().min(1).max(2_000_000).optional(),
   /** If the load time alone exceeds the budget: refuse, or converge and hold until permitted. */
   onBudgetExceeded: z.enum(["cancel", "hold"]).default("cancel"),
+  /**
+   * Differences between the two sides' machines that do not refuse the migration, by their names in
+   * the record's `twinCheck`.
+   */
+  acceptDifferences: AcceptDifferences.default([]),
   /** What is done about a migration that does not converge. */
   convergence: Convergence.prefault({}),
   /** Longest time from `migrate` to convergence, ms; 6 hours by default. */

@@ -52,6 +52,17 @@ describe("eligibility", () => {
       ["accelerator-missing", "resource-missing"],
     ],
     ["QEMU's own blockers", { vm: { blockers: ["non-migratable device: foo"] } }, ["blocked"]],
+    [
+      "a block job",
+      { vm: { jobs: [{ id: "j", type: "mirror", status: "running" }] } },
+      ["block-job"],
+    ],
+    ["a target that cannot listen", { target: { cannotListen: "no address" } }, ["cannot-listen"]],
+    [
+      "a machine type of Proxmox's",
+      { vm: { machine: "pc-i440fx-10.0+pve1" } },
+      ["machine-type-unknown"],
+    ],
     ["a run state that cannot move", { vm: { runState: "internal-error" } }, ["run-state"]],
     [
       "a sleeping guest and an old target",

@@ -44,8 +44,18 @@ export class Eligibility {
     const known = this.#guestKeys.get(vm);
     if (known !== undefined) return known;
     const { cpuModel, accelerator, machineType, runState, dirtyRing, globals, blockers } = vm;
-    const { vfioDevices, devices } = vm;
-    const guest = [cpuModel, accelerator, machineType, runState, dirtyRing, globals, blockers];
+    const { vfioDevices, devices, machine, jobs } = vm;
+    const guest = [
+      machine,
+      jobs,
+      cpuModel,
+      accelerator,
+      machineType,
+      runState,
+      dirtyRing,
+      globals,
+      blockers,
+    ];
     const host = [source.qemu, source.hooks, source.tls];
     const key = JSON.stringify([guest, vfioDevices, devices, host]);
     this.#guestKeys.set(vm, key);
@@ -56,8 +66,8 @@ export class Eligibility {
   hostKey(host: PlanHost): string {
     const known = this.#hostKeys.get(host);
     if (known !== undefined) return known;
-    const { qemu, accelerators, cpuModels, userfaultfd, tls } = host;
-    const key = JSON.stringify([qemu, accelerators, cpuModels, userfaultfd, tls]);
+    const { qemu, accelerators, cpuModels, userfaultfd, tls, cannotListen } = host;
+    const key = JSON.stringify([qemu, accelerators, cpuModels, userfaultfd, tls, cannotListen]);
     this.#hostKeys.set(host, key);
     return key;
   }
@@ -84,6 +94,7 @@ export class Eligibility {
 function definitionOf(vm: PlanVm): RuledDefinition {
   const { accelerator, memoryBytes, cpus, cpuModel, devices, globals } = vm;
   return {
+    machine: vm.machine ?? vm.machineType,
     accelerator,
     memoryBytes,
     cpus,
@@ -110,6 +121,7 @@ function sourceProbe(vm: PlanVm, host: PlanHost, qemu: QemuProbe): SourceProbe {
     ...(cpuModel === undefined ? {} : { cpuModel }),
     vfioDevices,
     blockers,
+    ...(vm.jobs === undefined ? {} : { jobs: vm.jobs }),
     ...(host.hooks === undefined ? {} : { hooks: host.hooks }),
     ...(host.tls === undefined ? {} : { tls: host.tls }),
   };
@@ -132,6 +144,7 @@ function targetProbe(
     userfaultfd,
     ...(isKnown ? { cpuModelAvailable: cpuModels.includes(vm.cpuModel ?? "") } : {}),
     missingResources,
+    ...(host.cannotListen === undefined ? {} : { cannotListen: host.cannotListen }),
     ...(host.tls === undefined ? {} : { tls: host.tls }),
   };
 }

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { ResourceName } from "../host-resources.ts";
 import { HostId, VmId } from "../id.ts";
-import { QemuProbe, TlsKind, VfioDevice } from "../protocol/probe.ts";
+import { QemuProbe, SourceProbe, TargetProbe, TlsKind, VfioDevice } from "../protocol/probe.ts";
 
 const bytes = z.int().nonnegative();
 const rate = z.number().positive();
@@ -35,6 +35,8 @@ export const PlanHost = z.strictObject({
   /** Names of the host resources in its agent's configuration; each serves one guest at a time. */
   resources: z.array(ResourceName).default([]),
   userfaultfd: z.boolean().default(true),
+  /** Why it cannot listen for a migration, as its agent said last. */
+  cannotListen: TargetProbe.shape.cannotListen,
   tls: z.array(TlsKind).optional(),
   hooks: z.array(z.enum(["preSwitchover"])).optional(),
   /** Speed of its link to the migration network, B/s; absent: not known. */
@@ -94,6 +96,8 @@ export const PlanVm = z.strictObject({
   accelerator: z.enum(["tcg", "kvm"]).default("kvm"),
   /** The resolved machine type, e.g. `pc-q35-10.0`. */
   machineType: z.string(),
+  /** The machine type as its definition names it; absent: the same. */
+  machine: z.string().optional(),
   runState: z.string().default("running"),
   dirtyRing: z.boolean().default(false),
   vfioDevices: z.array(VfioDevice).default([]),
@@ -104,6 +108,8 @@ export const PlanVm = z.strictObject({
   resources: z.array(ResourceName).default([]),
   /** QEMU's `blocked-reasons`, as last seen. */
   blockers: z.array(z.string()).default([]),
+  /** Block jobs that run, as last seen. */
+  jobs: SourceProbe.shape.jobs,
   learned: Learned.default({}),
   /** Longest downtime allowed, ms; absent: the policy's. */
   downtimeBudgetMs: z.int().min(1).optional(),

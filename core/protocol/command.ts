@@ -1,7 +1,8 @@
 import { z } from "zod";
 import { Climb } from "../convergence/ladder.ts";
+import { DefinitionParts } from "../definition/parts.ts";
 import { CommandId, HostId, MigrationId, VmId } from "../id.ts";
-import { VmDefinition } from "../vm.ts";
+import { AcceptDifferences } from "../twin/comparison.ts";
 import { Observation } from "./observation.ts";
 import { SourceProbe, TargetProbe, TlsKind } from "./probe.ts";
 import { SideSettings } from "./side-settings.ts";
@@ -10,7 +11,7 @@ import { SideSettings } from "./side-settings.ts";
 const HandoverKey = z.string().regex(/^[0-9a-f]{64}$/);
 
 const Started = z.strictObject({
-  definition: VmDefinition,
+  definition: DefinitionParts,
   pid: z.int().positive(),
   /** QEMU's run state after the start. */
   runState: z.string().max(64).optional(),
@@ -23,12 +24,12 @@ const Started = z.strictObject({
 export const verbs = {
   /** Starts a guest from its definition; refused if the host already has a process for the VM. */
   "guest.start": {
-    args: z.strictObject({ definition: VmDefinition }),
+    args: z.strictObject({ definition: DefinitionParts }),
     result: Started,
   },
   /** Adopts a running QEMU by its QMP socket. The agent never kills an adopted process. */
   "guest.adopt": {
-    args: z.strictObject({ definition: VmDefinition, qmpPath: z.string().startsWith("/") }),
+    args: z.strictObject({ definition: DefinitionParts, qmpPath: z.string().startsWith("/") }),
     result: Started,
   },
   /** Ends a guest: `powerdown` asks the guest (ACPI), `quit` ends QEMU at once. */
@@ -37,11 +38,11 @@ export const verbs = {
     result: z.strictObject({ stopped: z.literal(true) }),
   },
   "source.probe": { args: z.strictObject({}), result: SourceProbe },
-  "target.probe": { args: z.strictObject({ definition: VmDefinition }), result: TargetProbe },
+  "target.probe": { args: z.strictObject({ definition: DefinitionParts }), result: TargetProbe },
   /** Starts the target QEMU paused, sets it up, listens for the stream and for the source's agent. */
   "target.prepare": {
     args: z.strictObject({
-      definition: VmDefinition,
+      definition: DefinitionParts,
       settings: SideSettings,
       handoverKey: HandoverKey,
       /** Kind of the credentials that the settings name; the agent makes them. */
@@ -75,10 +76,14 @@ export const verbs = {
       handover: z.strictObject({ address: z.string(), port: z.int().min(1).max(65535) }),
       handoverKey: HandoverKey,
       tls: TlsKind.optional(),
+      /** Names of differences between the sides' machines that the policy accepts. */
+      acceptDifferences: AcceptDifferences.optional(),
       /** The agent watches for the ACK. */
       ackExpected: z.boolean(),
       /** Without STOP by then the agent cancels by itself; ms after `migrate`. */
       precopyDeadlineMs: z.int().positive(),
+      /** Without a byte of the stream for so long the agent cancels, ms. */
+      silenceMs: z.int().positive().optional(),
       /** The agent climbs these rungs by itself when the migration does not converge. */
       climb: Climb.optional(),
       /** The link's bandwidth, B/s: QEMU is set to it after the first pass over RAM. */
@@ -180,6 +185,7 @@ export type Command = CommandEnvelope["command"];
 export const CommandError = z.strictObject({
   code: z.enum([
     "refused", // the agent's own rules forbid it in this state
+    "differs", // the two sides' machines are not the same
     "stale-epoch", // a newer migration holds this VM
     "expired", // arrived after expiresAt
     "invalid", // args do not fit the verb

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { ClimbedRung } from "../convergence/ladder.ts";
 import { CommandId, HostId, MigrationId, VmId } from "../id.ts";
+import { TwinCheck } from "../twin/comparison.ts";
 import { CommandError } from "./command.ts";
 import { InstanceId } from "./host.ts";
 
@@ -51,6 +52,7 @@ export const FAILURE_CODES = [
   "stream-silent",
   "target-host-silent",
 ] as const;
+export type FailureCode = (typeof FAILURE_CODES)[number];
 
 const migrationEvent = { migrationId: MigrationId, vm: VmId, epoch: z.int().nonnegative() };
 
@@ -85,6 +87,8 @@ export const EventBody = z.discriminatedUnion("type", [
     /** The guest reported a panic (pvpanic) before. */
     panicked: z.literal(true).optional(),
   }),
+  /** The twin check: the machines of both sides were compared, before `migrate`. */
+  z.strictObject({ type: z.literal("migration.compared"), ...migrationEvent, ...TwinCheck.shape }),
   /** QEMU accepted `migrate` on the source. */
   z.strictObject({ type: z.literal("migration.started"), ...migrationEvent }),
   /** The newest figures; also the heartbeat of a running migration. */

@@ -85,6 +85,17 @@ export const SourceProbe = z.strictObject({
   vfioDevices: z.array(VfioDevice),
   /** `blocked-reasons` of `query-migrate`; with any of them QEMU refuses `migrate`. */
   blockers: z.array(z.string()),
+  /** Block jobs that run (`query-jobs`); absent if an older agent did not probe them. */
+  jobs: z
+    .array(
+      z.strictObject({
+        id: z.string().max(256),
+        type: z.string().max(64),
+        status: z.string().max(64),
+      }),
+    )
+    .max(100)
+    .optional(),
   /** Hooks of this host that need a capability. */
   hooks: z.array(z.enum(["preSwitchover"])).optional(),
   /** Ways in which this side can encrypt the stream. */
@@ -110,7 +121,11 @@ export const TargetProbe = z.strictObject({
   cpuModelAvailable: z.boolean().optional(),
   /** Host resources of the guest's definition that this host does not have. */
   missingResources: z.array(z.string()).default([]),
+  /** Parts of the guest's definition that this host does not allow; older agents allow all. */
+  refusedParts: z.array(z.string()).optional(),
   /** Ways in which this side can encrypt the stream. */
   tls: z.array(TlsKind).optional(),
+  /** Why it cannot listen for a migration on its address and ports; absent where it can. */
+  cannotListen: z.string().max(500).optional(),
 });
 export type TargetProbe = z.infer<typeof TargetProbe>;

@@ -159,3 +159,10 @@ export function capabilitiesOf(version: QemuVersion): string[] {
     .filter((capability) => existsIn(capability, version))
     .map((capability) => capability.name);
 }
+
+/** The capabilities without which QEMU refuses this one, in any version. */
+export function neededBy(name: string): string[] {
+  return capabilityRules
+    .filter(({ kind, capability }) => kind === "requires" && capability === name)
+    .map(({ other }) => other);
+}

@@ -26,10 +26,11 @@ app.use(limitBody(AGENT_BODY_BYTES_MAX), requireJson);
 app.post("/agent/v1/register", async (context) => {
   const registration = await read(context, Registration);
   const { host } = registration;
+  const at = new Date().toISOString();
   const known = await authenticate(context, host);
   await applyForgottenGuests(registration);
   await registerHost(registration);
-  return context.json({ host, queueUrl: known.queueUrl, acceptedSeq: known.lastSeq });
+  return context.json({ host, queueUrl: known.queueUrl, acceptedSeq: known.lastSeq, at });
 });
 
 app.post("/agent/v1/events", async (context) => {

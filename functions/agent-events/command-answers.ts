@@ -3,7 +3,7 @@ import { type CommandError, verbs } from "../../core/protocol/command.ts";
 import type { AgentEvent, EventBody } from "../../core/protocol/event.ts";
 import { type Answer, answerCommand, rejectAnswer, type StoredCommand } from "../store/commands.ts";
 import type { EventKey } from "../store/keys.ts";
-import { recordPrepared, recordRecovery } from "../store/migration-events.ts";
+import { recordGivenUp, recordPrepared, recordRecovery } from "../store/migration-events.ts";
 import { recordEnded, recordStarted } from "../store/vms.ts";
 import { admitByFreeMemory } from "./guest-exits.ts";
 import type { PendingWrites } from "./pending-writes.ts";
@@ -38,7 +38,9 @@ async function applyMigrationAnswer(
   pending: PendingWrites,
 ): Promise<void> {
   if (command.verb === "target.prepare" && command.state === "completed") {
-    await recordPrepared(id, at.host, verbs["target.prepare"].result.parse(command.result));
+    const { givenUp = [], ...prepared } = verbs["target.prepare"].result.parse(command.result);
+    await recordGivenUp(id, at.host, givenUp);
+    await recordPrepared(id, at.host, prepared);
   }
   if (command.verb === "target.recover" && command.state === "completed") {
     const { migrationUri } = verbs["target.recover"].result.parse(command.result);

@@ -1,7 +1,10 @@
 import { ClimbedRung } from "../../core/convergence/ladder.ts";
 import type { HostId } from "../../core/id.ts";
+import { cureOf } from "../../core/migration/failures.ts";
 import type { Failure } from "../../core/migration/migration.ts";
-import type { AgentEvent, EventBody } from "../../core/protocol/event.ts";
+import type { AgentEvent, EventBody, FailureCode } from "../../core/protocol/event.ts";
+import { describeDifferences } from "../../core/twin/compare.ts";
+import { TwinCheck } from "../../core/twin/comparison.ts";
 import { permitHeldSource } from "../service/permit-switchover.ts";
 import {
   changeByEvents,
@@ -107,6 +110,11 @@ const NOT_HANDED_OVER =
 async function actOn(body: MigrationBody, outcome: Outcome, pending: PendingWrites): Promise<void> {
   const { migrationId: id } = body;
   switch (body.type) {
+    case "migration.compared": {
+      // Before the command's answer ends the phase: the end reports the first failure recorded.
+      if (body.differencesTotal > 0) await recordFailure(id, sidesDiffer(body));
+      return;
+    }
     case "migration.rung":
       return recordRung(id, ClimbedRung.parse(detailOf(body)));
     case "migration.standstill":
@@ -126,8 +134,8 @@ async function actOn(body: MigrationBody, outcome: Outcome, pending: PendingWrit
     }
     case "migration.failed":
       // Before the interrupt: the end reports the first failure that was recorded.
-      if (body.code === "no-convergence") {
-        await recordFailure(id, noConvergence(body.errorDescription));
+      if (body.code !== undefined) {
+        await recordFailure(id, endedByAgent(body.code, body.errorDescription));
       }
       await pending.write();
       return interrupt(id, { kind: "failed", at: outcome.at, detail: failureText(body) });
@@ -161,6 +169,8 @@ function effectOf({ body, atMs, seq }: MigrationEvent): Effect {
   const nothing = { first: {}, newest: {}, signals: [] } as const;
   const acked = { ackEvidence: "implied", ackedAtMs: atMs };
   switch (body.type) {
+    case "migration.compared":
+      return { ...nothing, first: { twinCheck: TwinCheck.parse(detailOf(body)) }, signals: [] };
     case "migration.started":
       return { ...nothing, first: { startedAtMs: atMs }, signals: [] };
     case "migration.progress":
@@ -244,12 +254,19 @@ function failureText({
   return `${side}: ${what}`;
 }
 
-function noConvergence(message: string): Failure {
+/** Both sides are observed next, and the end states what was found. */
+function endedByAgent(code: FailureCode, message: string): Failure {
+  const phase = code === "target-host-silent" ? "switchover" : "precopy";
+  const state = "the agent has ended the move; both sides are observed";
+  return { code, message, state, cure: cureOf(code), phase };
+}
+
+function sidesDiffer(check: TwinCheck): Failure {
   return {
-    code: "no-convergence",
-    message,
-    state: "the guest runs on at the source",
-    cure: "allow a longer downtime (another ladder, downtimeLimitMs), give the move more bandwidth, or try again when the guest is less busy",
+    code: "sides-differ",
+    message: describeDifferences(check),
+    state: "the guest runs on at the source, and nothing was sent",
+    cure: cureOf("sides-differ"),
     phase: "precopy",
   };
 }

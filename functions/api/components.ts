@@ -2,6 +2,7 @@ import { zodToOpenAPIRegistry } from "@asteasolutions/zod-to-openapi";
 import { z } from "@hono/zod-openapi";
 import { ClimbedRung, Convergence, LadderName } from "../../core/convergence/ladder.ts";
 import { StallRule } from "../../core/convergence/stall.ts";
+import { DefinitionParts } from "../../core/definition/parts.ts";
 import { HostId, MigrationId, VmId } from "../../core/id.ts";
 import {
   Failure,
@@ -136,6 +137,12 @@ const namedSchemas: readonly Named[] = [
 for (const [refId, schema, description] of namedSchemas) {
   zodToOpenAPIRegistry.add(schema, { _internal: { refId }, description });
 }
+
+// A stored definition is one that was accepted: the same fields.
+zodToOpenAPIRegistry.add(DefinitionParts, {
+  _internal: { refId: "VmDefinition" },
+  description: "What a guest is made of; it means the same on every host",
+});
 
 // Any JSON value is a schema that contains itself; its OpenAPI form is written here instead.
 zodToOpenAPIRegistry.add(qapiObject, {

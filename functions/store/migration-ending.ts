@@ -225,7 +225,7 @@ export async function expireWithRecord({ id, vm }: StoredMigration): Promise<voi
     [keys.signals(id), keys.vmMigration(vm, id)].map((key) =>
       updateIf({
         key,
-        update: "SET #ttl = :ttl",
+        update: "SET #ttl = if_not_exists(#ttl, :ttl)",
         condition: "attribute_exists(pk)",
         values: { ":ttl": ttl },
       }),

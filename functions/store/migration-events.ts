@@ -3,6 +3,7 @@ import type { ClimbedRung } from "../../core/convergence/ladder.ts";
 import { TableBusy } from "../../core/errors.ts";
 import type { HostId, MigrationId, VmId } from "../../core/id.ts";
 import { STANDSTILLS_MAX, type Standstill } from "../../core/migration/migration.ts";
+import { type GivenUp, withoutCapabilities } from "../../core/negotiate/given-up.ts";
 import type { GuestEnd } from "../../core/vm-exit.ts";
 import { keys } from "./keys.ts";
 import { readMigration } from "./migration-record.ts";
@@ -65,6 +66,27 @@ export async function changeByEvents(
 export async function isSideOf({ id, vm, epoch, host, side }: Emitter): Promise<boolean> {
   const item = await getItem(keys.migration(id));
   return item?.vm === vm && item.epoch === epoch && item[side] === host;
+}
+
+/**
+ * Takes what the target's QEMU refused off the agreement, before the source is started. Only the
+ * target of a running migration may do so.
+ */
+export async function recordGivenUp(
+  id: MigrationId,
+  host: HostId,
+  givenUp: readonly GivenUp[],
+): Promise<void> {
+  const { agreement } = await readMigration(id);
+  if (agreement === undefined || givenUp.length === 0) return;
+  await updateRunning(id, {
+    set: "#agreement = :agreement",
+    condition: "#target = :host",
+    values: {
+      ":agreement": JSON.stringify(withoutCapabilities(agreement, givenUp)),
+      ":host": host,
+    },
+  });
 }
 
 /** Records where the prepared target listens. Only the target of a running migration may do so. */

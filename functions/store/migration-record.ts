@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { DefinitionParts } from "../../core/definition/parts.ts";
 import { StaleMigration } from "../../core/errors.ts";
 import { MigrationId, type VmId } from "../../core/id.ts";
 import { Migration, type MigrationStatus } from "../../core/migration/migration.ts";
@@ -8,7 +9,6 @@ import { verbs } from "../../core/protocol/command.ts";
 import { AckEvidence } from "../../core/protocol/event.ts";
 import { Observation } from "../../core/protocol/observation.ts";
 import { VfioDevice } from "../../core/protocol/probe.ts";
-import { VmDefinition } from "../../core/vm.ts";
 import { GuestEnd } from "../../core/vm-exit.ts";
 import { SeenRunState } from "../../core/vm-run-state.ts";
 import { VmState } from "../../core/vm-state.ts";
@@ -42,7 +42,7 @@ const StoredMigration = z.object({
   ...Migration.omit({ ack: true }).shape,
   agreement: StoredAgreement.optional(),
   /** As it was when the VM's lock was taken: it cannot change while the lock is held. */
-  definition: VmDefinition,
+  definition: DefinitionParts,
   queueUrls: z.object({ source: z.string(), target: z.string() }),
   /** Memory of the guest: held on both hosts while it moves. */
   heldBytes: z.int().nonnegative(),

@@ -55,6 +55,7 @@ export const handler = task(async (event): Promise<ReconcileOutput> => {
       runStateBefore: migration.runStateBefore ?? "running",
       record: {
         targetPrepared: migration.prepared !== undefined,
+        sourceExited: migration.sourceExit !== undefined,
         sourceCompleted: migration.sourceCompletedAtMs !== undefined,
         targetBootId: migration.targetBootId,
       },

@@ -1,5 +1,7 @@
+import { proxmoxRevision } from "../../core/definition/machine.ts";
 import { StaleMigration } from "../../core/errors.ts";
 import type { Agreement } from "../../core/negotiate/agreement.ts";
+import { optionalCapabilities } from "../../core/negotiate/given-up.ts";
 import { climbOf } from "../../core/negotiate/ladder-plan.ts";
 import type { ArgsOf, Verb } from "../../core/protocol/command.ts";
 import type { StoredMigration } from "../store/migration-record.ts";
@@ -15,9 +17,13 @@ const builders: Builders = {
   "target.prepare": (migration, handoverKey) => {
     const agreement = known(migration, "agreement");
     return {
-      definition: { ...migration.definition, machine: agreement.machineType },
+      definition: {
+        ...migration.definition,
+        machine: `${agreement.machineType}${proxmoxRevision(migration.definition.machine)}`,
+      },
       settings: agreement.target,
       handoverKey: secret(migration, handoverKey),
+      optionalCapabilities: optionalCapabilities(agreement, migration.policy),
       ...tlsOf(agreement),
     };
   },
@@ -27,9 +33,11 @@ const builders: Builders = {
       settings: agreement.source,
       ...known(migration, "prepared"),
       handoverKey: secret(migration, handoverKey),
+      ...acceptedBy(migration),
       ackExpected: agreement.ackMode !== "none",
       ...tlsOf(agreement),
       precopyDeadlineMs: sourceDeadlineMs(migration),
+      silenceMs: migration.policy.convergence.stall.silenceMs,
       ...gateOf(migration),
       ...linkOf(migration),
       ...ladderOf(migration, agreement),
@@ -48,6 +56,10 @@ const builders: Builders = {
   "target.discard": () => ({}),
   "source.discard": () => ({}),
 };
+
+function acceptedBy({ policy: { acceptDifferences } }: StoredMigration) {
+  return acceptDifferences.length === 0 ? {} : { acceptDifferences };
+}
 
 function tlsOf({ tls }: Agreement) {
   return tls === undefined ? {} : { tls };

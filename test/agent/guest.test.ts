@@ -9,7 +9,7 @@ import { QemuProbe } from "../../core/protocol/probe.ts";
 import { VmDefinition } from "../../core/vm.ts";
 import { type RealQemu, spawnQemu } from "../../qmp/testing/real-qemu.ts";
 import { TestHost } from "./testing/host.ts";
-import { VM } from "./testing/pair.ts";
+import { handoverKey, migrationId, VM } from "./testing/pair.ts";
 import { describeOnEach, SUBJECTS } from "./testing/subjects.ts";
 
 const definition = VmDefinition.parse({ memoryBytes: 32 << 20, machine: "pc" });
@@ -58,6 +58,23 @@ describeOnEach("guests of a host", (subject) => {
       expect(existsSync(folder())).toBe(false);
     },
   );
+
+  it("a definition that names the agent's own files is refused, and the probe reports it", async () => {
+    const filename = join(host.config.stateDir, "agent.sqlite");
+    const blockdevs = [{ driver: "file", "node-name": "d0", filename }];
+    const bad = { ...definition, blockdevs };
+    const why = "does not allow blockdevs[0].filename";
+    await expect(host.run("guest.start", VM, { definition: bad })).rejects.toThrow(why);
+    const adopting = host.run("guest.adopt", VM, { definition: bad, qmpPath: "/nonexistent" });
+    await expect(adopting).rejects.toThrow(why);
+    const settings = { capabilities: {}, parameters: {} };
+    const prepare = { definition: bad, settings, handoverKey };
+    const preparing = host.run("target.prepare", VM, prepare, { migrationId });
+    await expect(preparing).rejects.toThrow(why);
+    const { refusedParts } = await host.run("target.probe", VM, { definition: bad });
+    expect(refusedParts).toEqual([`blockdevs[0].filename: ${filename}`]);
+    expect(existsSync(folder())).toBe(false);
+  });
 
   it("files without a manifest are cleared away, those with one stay", async () => {
     mkdirSync(folder(), { recursive: true });

@@ -8,6 +8,13 @@ export type Excuses = {
   mayBeOver: boolean;
   /** Nobody can say where the guest is: a side has forgotten, or refuses for good. */
   mayBeUnknown: boolean;
+  /**
+   * Two open gaps of docs/internals/architecture.md: the guest may be given up when the target's host
+   * crashes before the handover, and the source's process may stay, then and when an execution is lost
+   * after its end.
+   */
+  mayBeGivenUp: boolean;
+  mayKeepSource: boolean;
   /** An agent was silent, or its clock wrong: the record may miss how long the guest stood still. */
   mayMissStandstills: boolean;
   /** Executions that the migration may have. */
@@ -27,6 +34,8 @@ export function excusesOf(faults: readonly Fault[]): Excuses {
         ["refuse-run", "image-lock", "clone"].includes(fault.kind) ||
         (fault.kind === "crash" && fault.left !== "all"),
     ),
+    mayBeGivenUp: of(crashesTarget),
+    mayKeepSource: of((fault) => fault.kind === "lose-execution" || crashesTarget(fault)),
     mayMissStandstills: of(silencesAgent),
     executionsMax: of(({ kind }) => kind === "lose-execution") ? 3 : 1,
     mayRepeat: of(({ kind }) => repeating.includes(kind)),
@@ -39,6 +48,10 @@ function endedBy(fault: Fault): Victim[] {
   }
   const isKill = fault.kind === "kill" && fault.victim.endsWith("qemu");
   return isKill ? [fault.victim] : [];
+}
+
+function crashesTarget(fault: Fault): boolean {
+  return fault.kind === "crash" && fault.victim === "target-host";
 }
 
 function silencesAgent(fault: Fault): boolean {

@@ -61,7 +61,12 @@ describe("authentication of agents", () => {
     expect(await source.send("register", { host: "host-a", facts })).toEqual({
       status: 200,
       headers: expect.anything(),
-      body: { host: "host-a", queueUrl: source.queueUrl, acceptedSeq: source.seq },
+      body: {
+        host: "host-a",
+        queueUrl: source.queueUrl,
+        acceptedSeq: source.seq,
+        at: expect.stringMatching(/^20.*Z$/),
+      },
     });
   });
 });

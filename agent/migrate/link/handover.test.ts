@@ -2,7 +2,11 @@ import { connect as connectTcp, createServer, type Server, type Socket } from "n
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { MigrationId } from "../../../core/id.ts";
-import { type HandoverAnswer, HandoverClient, HandoverServer } from "./handover.ts";
+import { emptyParts, type Reading } from "../../../core/twin/reading.ts";
+import { HandoverClient } from "./handover-client.ts";
+import type { HandoverAnswer } from "./handover-protocol.ts";
+import { HandoverServer } from "./handover-server.ts";
+import type { ReadKind } from "./reading.ts";
 
 const migrationId = MigrationId.parse("mig_01ARZ3NDEKTSV4RRFFQ69G5FAV");
 const otherId = MigrationId.parse("mig_01ARZ3NDEKTSV4RRFFQ69G5FAW");
@@ -13,6 +17,7 @@ let server: HandoverServer;
 let calls: string[];
 let answers: HandoverAnswer[];
 let onHandedOver: (runState: string) => Promise<string>;
+let onRead: (what: ReadKind) => Promise<Reading>;
 const toClose: { close(): unknown }[] = [];
 
 async function listen(port = 0): Promise<HandoverServer> {
@@ -25,6 +30,7 @@ async function listen(port = 0): Promise<HandoverServer> {
       calls.push(runState);
       return onHandedOver(runState);
     },
+    onRead: (what) => onRead(what),
   });
   toClose.push(server);
   return server;
@@ -63,12 +69,19 @@ const cut = (socket: Socket) => vi.waitFor(() => expect(socket.closed).toBe(true
 const hello = `{"type":"hello","migrationId":"${migrationId}"}\n`;
 const completed = '{"type":"completed","runState":"running"}\n';
 const asBefore = async (runState: string) => runState;
+const reading = (qemu: string): Reading => {
+  const parts = emptyParts();
+  // More than a line of the source may have.
+  for (let at = 0; at < 300; at += 1) parts.device[`pci/${at}`] = { type: `${at * at} ${qemu}` };
+  return { qemu, parts };
+};
 const never = () => new Promise<string>(() => undefined);
 
 beforeEach(async () => {
   calls = [];
   answers = [];
   onHandedOver = asBefore;
+  onRead = async () => reading("10.0.2");
   await listen();
 });
 afterEach(() => {
@@ -143,6 +156,34 @@ describe("the handover link", () => {
     await cut(socket);
     expect(calls).toEqual([]);
     await vi.waitFor(() => expect(server.linkUp).toBe(false));
+  });
+
+  it("brings the target's readings to the source, each kind for itself", async () => {
+    onRead = async (what) => reading(what);
+    const client = await open();
+    const [machine, features] = await Promise.all([
+      client.read("machine", 5_000),
+      client.read("features", 5_000),
+    ]);
+    expect(machine).toEqual(reading("machine"));
+    expect(features).toEqual(reading("features"));
+  });
+
+  it("brings the reason when the target cannot be read", async () => {
+    onRead = () => Promise.reject(new Error("QEMU is silent"));
+    const client = await open();
+    await expect(client.read("machine", 5_000)).rejects.toThrow("QEMU is silent");
+  });
+
+  it("gives a reading up when none comes, and when the link breaks or is closed", async () => {
+    onRead = () => new Promise<Reading>(() => undefined);
+    const client = await open();
+    await expect(client.read("machine", 20)).rejects.toThrow("within 20 ms");
+    const broken = client.read("machine", 5_000);
+    const expected = expect(broken).rejects.toThrow("broke");
+    await vi.waitFor(() => expect(server.linkUp).toBe(true));
+    server.close();
+    await expected;
   });
 
   it("is not open to plain text", async () => {

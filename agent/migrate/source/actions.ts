@@ -4,11 +4,8 @@ import { DOWNTIME_LIMIT_MS } from "../../../core/qemu/parameters.ts";
 import type { Guest } from "../../guest/guest.ts";
 import type { MigrationHooks } from "../../hooks/migration-hooks.ts";
 import type { Log } from "../../runtime/log.ts";
-import {
-  type HandoverAnswer,
-  HandoverClient,
-  type HandoverClientOptions,
-} from "../link/handover.ts";
+import { HandoverClient, type HandoverClientOptions } from "../link/handover-client.ts";
+import type { HandoverAnswer } from "../link/handover-protocol.ts";
 import { FloodControl } from "./flood-control.ts";
 import { Gate } from "./gate.ts";
 import { Ladder } from "./ladder.ts";
@@ -31,7 +28,10 @@ type LinkTarget = Pick<HandoverClientOptions, "address" | "migrationId">;
 type Migration = NonNullable<Guest["manifest"]["migration"]>;
 
 /** Actions that begin or end the migration itself are the migration's. */
-type OwnAction = Exclude<SourceAction, { type: "poll" | "cancel" | "cancel-qemu" | "end" }>;
+type OwnAction = Exclude<
+  SourceAction,
+  { type: "poll" | "cancel" | "cancel-qemu" | "yank" | "end" }
+>;
 
 /** Carries out the actions of a source in QEMU, over the handover link, and in the manifest. */
 export class SourceActions {

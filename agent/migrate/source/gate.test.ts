@@ -19,6 +19,7 @@ async function holding() {
       set.push(args ?? {});
       Object.assign(parameters, args);
     }
+    if (command === "query-jobs") return [];
     return command === "query-migrate-parameters" ? parameters : {};
   });
   const passes = new Set<(event: { count: number }) => void>();
@@ -91,6 +92,7 @@ it("does not wait for ever for passes that it may have missed", async () => {
 
 it("a permit is recorded before it reaches QEMU, so that a restarted agent repeats it", async () => {
   const { gate, execute, manifest } = await holding();
+  execute.mockResolvedValueOnce([]); // No job runs.
   execute.mockRejectedValueOnce(new Error("gone")); // The link's figure: never mind.
   execute.mockRejectedValueOnce(new Error("gone"));
   await expect(gate.open()).rejects.toThrow("gone");

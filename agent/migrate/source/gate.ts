@@ -1,13 +1,17 @@
-import { QmpCommandError } from "../../../qmp/error.ts";
+import type { QmpClient } from "../../../qmp/client.ts";
+import { refuseWithJobs } from "../../guest/block-jobs.ts";
 import type { Guest } from "../../guest/guest.ts";
 import type { Log } from "../../runtime/log.ts";
+import {
+  addHoldNode,
+  HOLD_BITMAP,
+  HOLD_NODE,
+  HOLD_NODE_BYTES,
+  removeHoldNode,
+} from "../hold-node.ts";
 import type { FloodControl } from "./flood-control.ts";
 import type { LinkBandwidth } from "./link-bandwidth.ts";
 
-const NODE = "switchyard-gate";
-const BITMAP = "hold";
-/** The least a bitmap and its node can be; one dirty bit is enough. */
-const NODE_BYTES = 65_536;
 /** Downtime limit until what has become dirty during the hold has been sent. */
 const CATCH_UP_LIMIT_MS = 1;
 /** One pass finds the dirty pages, one sends them: an ungated migration has done the same by now. */
@@ -29,9 +33,10 @@ export type GateOptions = {
  * is pending data that QEMU sends only at switchover, so with a downtime limit of 0 there is always
  * more pending than allowed. Works from QEMU 7.2 to 11.1 for idle and busy guests; a downtime limit
  * of 0 alone does not (docs/internals/qemu-facts.md, "Dirty-bitmap hold"). The target needs neither
- * node nor capability: it drops the bitmap.
+ * node nor capability: it drops the bitmap. With `dirty-bitmaps` it needs the node: see hold-node.ts.
  *
- * Only the hold's own bitmap is sent: a mapping leaves out other bitmaps of the guest.
+ * A mapping leaves out what it does not name, so it names the guest's own bitmaps too when those are
+ * to be migrated.
  */
 export class Gate {
   /** Its QMP session is read at each use: after a reconnect it is another one. */
@@ -60,16 +65,16 @@ export class Gate {
    *
    * @throws QmpError: then nothing is left behind.
    */
-  async hold(): Promise<void> {
+  async hold(withBitmaps = false): Promise<void> {
+    const ofGuest = withBitmaps ? await mapBitmaps(this.#guest.qmp) : [];
     // Left by a migration whose agent died before it could clean up.
-    await this.#removeNode();
-    const node = { driver: "null-co", "node-name": NODE, size: NODE_BYTES };
-    await this.#guest.qmp.execute("blockdev-add", node);
+    await removeHoldNode(this.#guest.qmp);
+    await addHoldNode(this.#guest.qmp);
     try {
       await this.#guest.qmp.execute("block-dirty-bitmap-add", {
-        node: NODE,
-        name: BITMAP,
-        granularity: NODE_BYTES,
+        node: HOLD_NODE,
+        name: HOLD_BITMAP,
+        granularity: HOLD_NODE_BYTES,
       });
       await this.#guest.qmp.execute("migrate-set-capabilities", {
         capabilities: [{ capability: "dirty-bitmaps", state: true }],
@@ -77,7 +82,12 @@ export class Gate {
       await this.#guest.qmp.execute("migrate-set-parameters", {
         "downtime-limit": 0,
         "block-bitmap-mapping": [
-          { "node-name": NODE, alias: NODE, bitmaps: [{ name: BITMAP, alias: BITMAP }] },
+          {
+            "node-name": HOLD_NODE,
+            alias: HOLD_NODE,
+            bitmaps: [{ name: HOLD_BITMAP, alias: HOLD_BITMAP }],
+          },
+          ...ofGuest,
         ],
       });
     } catch (error) {
@@ -112,10 +122,11 @@ export class Gate {
    * before the guest stops, so that the downtime is that of a migration without a gate. True when it
    * was holding.
    *
-   * @throws QmpError: then it is still holding.
+   * @throws QmpError, or CommandRefusedError when a block job runs: then it is still holding.
    */
   async open(): Promise<boolean> {
     if (this.#state !== "holding") return false;
+    await refuseWithJobs(this.#guest.qmp);
     // A restarted agent opens it once more.
     this.#note({ permitAtMs: Date.now() });
     this.#state = "open";
@@ -138,7 +149,7 @@ export class Gate {
     this.#state = "open";
     this.#stopCatchingUp();
     try {
-      await this.#removeNode();
+      await removeHoldNode(this.#guest.qmp);
       await this.#guest.qmp.execute("migrate-set-capabilities", {
         capabilities: [{ capability: "dirty-bitmaps", state: false }],
       });
@@ -179,14 +190,30 @@ export class Gate {
     const { migration } = this.#guest.manifest;
     if (migration !== undefined) this.#guest.note({ migration: { ...migration, gate } });
   }
+}
 
-  /** Node and bitmap may exist one without the other: an agent may have died between the two. */
-  async #removeNode(): Promise<void> {
-    const { qmp } = this.#guest;
-    const none = (error: unknown) => {
-      if (!(error instanceof QmpCommandError)) throw error;
-    };
-    await qmp.execute("block-dirty-bitmap-remove", { node: NODE, name: BITMAP }).catch(none);
-    await qmp.execute("blockdev-del", { "node-name": NODE }).catch(none);
-  }
+/**
+ * The guest's own bitmaps under the names that QEMU gives them without a mapping: the device's, or
+ * the node's where the disk has no device name (QEMU migration/block-dirty-bitmap.c).
+ */
+async function mapBitmaps(qmp: QmpClient) {
+  const [nodes, devices] = await Promise.all([
+    qmp.execute("query-named-block-nodes", { flat: true }),
+    qmp.execute("query-block"),
+  ]);
+  const deviceOf = new Map(
+    devices.map(({ device, inserted }) => [inserted?.["node-name"], device]),
+  );
+  return nodes.flatMap((node) => {
+    const name = node["node-name"];
+    const bitmaps = (node["dirty-bitmaps"] ?? []).flatMap((bitmap) => bitmap.name ?? []);
+    if (name === undefined || name === HOLD_NODE || bitmaps.length === 0) return [];
+    return [
+      {
+        "node-name": name,
+        alias: deviceOf.get(name) || name,
+        bitmaps: bitmaps.map((bitmap) => ({ name: bitmap, alias: bitmap })),
+      },
+    ];
+  });
 }

@@ -4,12 +4,16 @@ import { SETUP_STATUS, UNTOUCHED_STATUS } from "../../../core/qemu/migration-sta
 import { CommandRefusedError } from "../../command/command-error.ts";
 import { createEmitter, type MigrationEmitter } from "../../guest/emit.ts";
 import type { Guest } from "../../guest/guest.ts";
+import type { Resources } from "../../guest/resources.ts";
 import type { MigrationHooks } from "../../hooks/migration-hooks.ts";
 import type { Log } from "../../runtime/log.ts";
+import { hostValues } from "../../twin/host-values.ts";
+import type { HandoverClient } from "../link/handover-client.ts";
 import { recordEnd } from "../record-end.ts";
 import { restoreParameters } from "../settings.ts";
 import { TlsCredentials } from "../tls.ts";
 import { SourceActions } from "./actions.ts";
+import { ByteWatch } from "./byte-watch.ts";
 import { cancelAndWait, readStatus, refuseInPostcopy } from "./cancel.ts";
 import { SourceObserver } from "./observer.ts";
 import { recoverPostcopy } from "./recover-postcopy.ts";
@@ -21,6 +25,7 @@ import {
   type SourceOptions,
   setUpSource,
 } from "./setup.ts";
+import { StartWatch } from "./start-watch.ts";
 import {
   initialSourceState,
   type PermittedBy,
@@ -28,7 +33,9 @@ import {
   type SourceInput,
   type SourceState,
 } from "./state.ts";
+import { SwitchoverWatch } from "./switchover-watch.ts";
 import { nextSourceState } from "./transitions.ts";
+import { refuseIfDifferent, SourceTwinCheck } from "./twin-check.ts";
 
 /**
  * The source side of one migration. The observer's inputs go through the state (state.ts);
@@ -41,12 +48,16 @@ export class SourceMigration {
   readonly #log: Log;
   readonly #emit: MigrationEmitter;
   readonly #hooks: MigrationHooks;
+  readonly #resources: Resources;
   readonly #tls: TlsCredentials;
   readonly #observer: SourceObserver;
   readonly #actions: SourceActions;
   readonly #finished = Promise.withResolvers<void>();
   #state: SourceState;
   #before: Before | undefined;
+  #byteWatch: ByteWatch | undefined;
+  #startWatch: StartWatch | undefined;
+  #switchoverWatch: SwitchoverWatch | undefined;
 
   constructor(options: SourceOptions) {
     const { guest, hooks, progressIntervalMs } = options;
@@ -54,6 +65,7 @@ export class SourceMigration {
     this.epoch = options.epoch;
     this.#guest = guest;
     this.#hooks = hooks;
+    this.#resources = options.resources;
     this.#state = initialSourceState(progressIntervalMs);
     this.#emit = createEmitter(options);
     const log = options.log.child({ migrationId: options.id, side: "source" });
@@ -94,7 +106,8 @@ export class SourceMigration {
   async start(args: ArgsOf<"source.start">): Promise<void> {
     try {
       await this.#setUp(args);
-      await this.#guest.qmp.execute("migrate", { uri: args.migrationUri });
+      const uri = (await this.#startWatch?.clear(args.migrationUri)) ?? args.migrationUri;
+      await this.#guest.qmp.execute("migrate", { uri });
     } catch (error) {
       if (mayHaveStarted(error)) this.#observer.startClock();
       else await this.#apply({ type: "not-started" });
@@ -109,23 +122,46 @@ export class SourceMigration {
     await this.#hooks.prepare(handover.address);
     const reading = readBefore(this.#guest, args);
     reading.catch(() => undefined);
+    const { definition } = this.#guest.manifest;
+    const check = new SourceTwinCheck(this.#guest, hostValues(definition, this.#resources));
     // Before anything else: without the link nothing is changed in QEMU.
     await this.#actions.connect({ address: handover, migrationId: this.id });
-    if (this.#state.isDetached) this.#actions.link?.close();
+    const { link } = this.#actions;
+    if (link !== undefined) {
+      this.#watchLink(link);
+      this.#startWatch = new StartWatch({
+        guest: this.#guest,
+        log: this.#log,
+        link,
+        release: (input) => this.#observer.react(input),
+      });
+    }
+    if (this.#state.isDetached) link?.close();
     this.#before = await reading;
+    await this.#compare(check, args);
     await this.#tls.make(args);
     await setUpSource(this.#guest, this, args, this.#before, this.#log);
     await this.#attach("none");
     const { gate } = this.#actions;
     if (gate === undefined) return;
-    await gate.hold();
+    await gate.hold(args.settings.capabilities["dirty-bitmaps"]);
     await this.#apply({ type: "gate-held" });
+  }
+
+  /** @throws CommandRefusedError when the target's machine is another one */
+  async #compare(check: SourceTwinCheck, { acceptDifferences }: ArgsOf<"source.start">) {
+    const { link } = this.#actions;
+    if (link === undefined) return;
+    const result = await check.run(link, acceptDifferences);
+    this.#emit({ type: "migration.compared", ...result });
+    refuseIfDifferent(result);
   }
 
   /** Continues with a migration of an earlier run of this agent. */
   async reattach(): Promise<void> {
     const { handover, gate } = this.#guest.manifest.migration ?? {};
     if (handover) this.#actions.reconnect({ address: handover, migrationId: this.id });
+    if (this.#actions.link) this.#watchLink(this.#actions.link);
     const present = gate?.isLifted ? "opened" : "holding";
     await this.#attach(gate === undefined ? "none" : present);
     this.#observer.startClock();
@@ -133,6 +169,16 @@ export class SourceMigration {
     this.#actions.flood.restore();
     // Not waited for: QEMU may be silent for as long as its downtime takes.
     void this.#observer.poll();
+  }
+
+  #watchLink(link: HandoverClient): void {
+    link.startPings();
+    this.#switchoverWatch = new SwitchoverWatch(link, (reason) =>
+      this.#observer.react({
+        type: "watch-gave-up",
+        gaveUp: { code: "target-host-silent", reason },
+      }),
+    );
   }
 
   /** Prepares the actions and listens, from what the manifest holds. */
@@ -166,6 +212,7 @@ export class SourceMigration {
 
   /** Cancels and waits for the end, whichever it is. Never in postcopy: 7.2 would lose the guest. */
   async cancel(): Promise<void> {
+    this.#startWatch?.close();
     const status = (await readStatus(this.#guest.qmp)) ?? this.#statusWhileSilent();
     refuseInPostcopy(status, this.#guest.manifest.migration?.postcopy !== undefined);
     await this.#apply({ type: "cancel", status });
@@ -202,15 +249,30 @@ export class SourceMigration {
   }
 
   #detach(): void {
+    this.#startWatch?.close();
+    this.#switchoverWatch?.close();
     this.#observer.close();
     this.#actions.link?.close();
   }
 
   async #apply(input: SourceInput): Promise<void> {
+    if (this.#startWatch?.holdsBack(input)) return;
     const { state, events, actions } = nextSourceState(this.#state, input);
     this.#state = state;
+    if (input.type === "figures") this.#watchBytes(input);
+    if (state.end) this.#switchoverWatch?.close();
+    else if (state.stop ?? state.unjudgedStop) this.#switchoverWatch?.start();
     for (const { event, atMs } of events) this.#emit(event, atMs);
     await Promise.all(actions.map((action) => this.#perform(action)));
+  }
+
+  #watchBytes({ progress, atMs }: Extract<SourceInput, { type: "figures" }>): void {
+    const { silenceMs } = this.#guest.manifest.migration ?? {};
+    this.#byteWatch ??= new ByteWatch(silenceMs, () => this.#actions.link);
+    const reason = this.#byteWatch.observe(progress, atMs);
+    if (reason === undefined || this.#state.reasons.watch) return;
+    const gaveUp = { code: "stream-silent", reason } as const;
+    this.#observer.react({ type: "watch-gave-up", gaveUp });
   }
 
   async #perform(action: SourceAction): Promise<void> {
@@ -222,6 +284,9 @@ export class SourceMigration {
         if (!action.orContinue) return await this.cancel();
         // A guest must not stay stopped: too late for a cancel, the switchover continues.
         return await this.cancel().catch(() => this.#actions.continueSwitchover());
+      case "yank":
+        await this.#guest.qmp.execute("yank", { instances: [{ type: "migration" }] });
+        return;
       case "cancel-qemu":
         return await cancelAndWait(this.#guest.qmp, this.#finished.promise);
       case "end":

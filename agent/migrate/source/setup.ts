@@ -4,6 +4,7 @@ import { DOWNTIME_LIMIT_MS } from "../../../core/qemu/parameters.ts";
 import { QmpTimeoutError } from "../../../qmp/error.ts";
 import type { Emit } from "../../guest/emit.ts";
 import type { Guest } from "../../guest/guest.ts";
+import type { Resources } from "../../guest/resources.ts";
 import type { MigrationHooks } from "../../hooks/migration-hooks.ts";
 import type { Log } from "../../runtime/log.ts";
 import {
@@ -27,6 +28,8 @@ export type SourceOptions = {
   progressIntervalMs: number;
   tls?: TlsConfig | undefined;
   hooks: MigrationHooks;
+  /** What this host has for the placeholders of definitions. */
+  resources: Resources;
 };
 
 type StartArgs = ArgsOf<"source.start">;
@@ -56,7 +59,7 @@ export async function setUpSource(
   { parameters: before, capabilities }: Before,
   log: Log,
 ): Promise<void> {
-  const { ackExpected, linkBytesPerSecond, gate, climb, tls } = args;
+  const { ackExpected, linkBytesPerSecond, gate, climb, tls, silenceMs } = args;
   const [{ status: runStateBefore }, logOffset] = await Promise.all([
     guest.qmp.execute("query-status"),
     ackExpected ? traceAck(guest, log) : undefined,
@@ -81,6 +84,7 @@ export async function setUpSource(
       downtimeLimitMs: typeof limit === "number" ? limit : DOWNTIME_LIMIT_MS,
       deadlineAtMs: Date.now() + args.precopyDeadlineMs,
       ...(linkBytesPerSecond === undefined ? {} : { linkBytesPerSecond }),
+      ...(silenceMs === undefined ? {} : { silenceMs }),
       ...(gate ? { gate } : {}),
       ...(climb ? { ladder: { climb, climbed: 0 } } : {}),
       ...(tls ? { tls } : {}),

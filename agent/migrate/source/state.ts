@@ -34,6 +34,7 @@ export type SourceState = {
     readonly hook?: string;
     readonly ladder?: string;
     readonly deadline?: string;
+    readonly watch?: GaveUp;
   };
   /** The highest rate measured, B/s. */
   readonly bestBytesPerSecond: number | undefined;
@@ -41,6 +42,12 @@ export type SourceState = {
   readonly end: SourceEnd | undefined;
   /** The agent no longer follows this migration; QEMU continues with it. */
   readonly isDetached: boolean;
+};
+
+/** What the agent found when it watched the stream and the target's host. */
+export type GaveUp = {
+  readonly code: "stream-silent" | "target-host-silent";
+  readonly reason: string;
 };
 
 /** A stop of the guest. `status`: the last migration status that was known then. */
@@ -105,6 +112,7 @@ export type SourceInput =
   | { type: "deadline" }
   | { type: "hook-aborted"; reason: string }
   | { type: "ladder-gave-up"; reason: string }
+  | { type: "watch-gave-up"; gaveUp: GaveUp }
   | { type: "recovery"; isUnderWay: boolean }
   | { type: "not-started" }
   | { type: "exited"; lastWords: string; atMs: number }
@@ -132,6 +140,8 @@ export type SourceAction =
   /** Where it is too late for a cancel and `orContinue` is set, the switchover continues. */
   | { type: "cancel"; orContinue: boolean }
   | { type: "cancel-qemu" }
+  /** QEMU fails the migration, and runs the guest again if it was stopped for the switchover. */
+  | { type: "yank" }
   | { type: "end"; status: string };
 
 export type Timed = { readonly event: MigrationEvent; readonly atMs?: number | undefined };

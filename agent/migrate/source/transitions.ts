@@ -14,6 +14,7 @@ import {
   onStop,
 } from "./standstill.ts";
 import {
+  type GaveUp,
   NO_POSTCOPY,
   type SourceAction,
   type SourceInput,
@@ -107,6 +108,8 @@ export function nextSourceState(state: SourceState, input: SourceInput): SourceS
         [],
         [{ type: "cancel", orContinue: false }],
       );
+    case "watch-gave-up":
+      return onWatchGaveUp(state, input.gaveUp);
     case "recovery":
       return step({ ...state, isRecovering: input.isUnderWay });
     case "not-started":
@@ -299,9 +302,10 @@ function onFinalFigures(
     const event = { type: "migration.source-completed", handedOver, figures } as const;
     return ended(state, end.status, [{ event, atMs: end.atMs }]);
   }
-  const { hook, ladder, deadline } = state.reasons;
-  const why = hook ?? ladder ?? deadline ?? info?.["error-desc"] ?? "";
-  const code = ladder === undefined ? {} : ({ code: "no-convergence" } as const);
+  const { hook, ladder, deadline, watch } = state.reasons;
+  const why = hook ?? ladder ?? watch?.reason ?? deadline ?? info?.["error-desc"] ?? "";
+  const noConvergence = ladder === undefined ? {} : ({ code: "no-convergence" } as const);
+  const code = watch === undefined ? noConvergence : { code: watch.code };
   const event = { ...failure(end.status, why), ...code };
   return ended(state, end.status, [{ event }]);
 }
@@ -310,6 +314,15 @@ function onCancel(state: SourceState, status: string): SourceStep {
   if (isFinalStatus(status)) return step(state, [], [{ type: "poll" }]);
   if (status === "none") return ended(state, "not-started");
   return step(state, [], [{ type: "cancel-qemu" }]);
+}
+
+/** Neither in postcopy, where the guest is the target's, nor after the end. */
+function onWatchGaveUp(state: SourceState, gaveUp: GaveUp): SourceStep {
+  const isStopped = (state.stop ?? state.unjudgedStop) !== undefined;
+  const isDue = isStopped === (gaveUp.code === "target-host-silent");
+  if (state.end || state.postcopy.active || !isDue) return step(state);
+  const next = { ...state, reasons: { ...state.reasons, watch: gaveUp } };
+  return step(next, [], [isStopped ? { type: "yank" } : { type: "cancel", orContinue: false }]);
 }
 
 function onExited(

@@ -1,14 +1,23 @@
 import type { MigrationId } from "../../../core/id.ts";
 import type { ArgsOf, ResultOf } from "../../../core/protocol/command.ts";
+import type { Reading } from "../../../core/twin/reading.ts";
 import { createEmitter, type Emit, type MigrationEmitter } from "../../guest/emit.ts";
 import type { Guest } from "../../guest/guest.ts";
+import type { Resources } from "../../guest/resources.ts";
 import type { MigrationHooks } from "../../hooks/migration-hooks.ts";
 import type { Log } from "../../runtime/log.ts";
-import { HandoverServer } from "../link/handover.ts";
+import { sendSignal } from "../../runtime/process.ts";
+import { hostValues } from "../../twin/host-values.ts";
+import { readFeatures, readTwin } from "../../twin/read.ts";
+import { removeHoldNode } from "../hold-node.ts";
+import { HandoverServer } from "../link/handover-server.ts";
+import { hostPart, listenInRange, type PortRange } from "../link/port-range.ts";
+import type { ReadKind } from "../link/reading.ts";
 import { recordEnd } from "../record-end.ts";
 import { type TlsConfig, TlsCredentials } from "../tls.ts";
 import { PendingWatch } from "./pending-watch.ts";
-import { hostPart, listenAgain } from "./postcopy.ts";
+import { listenAgain } from "./postcopy.ts";
+import { type Listening, Replacement } from "./replacement.ts";
 import { type Arrival, RUN_MS, runGuest } from "./run-guest.ts";
 import { setUpTarget } from "./setup.ts";
 import {
@@ -25,10 +34,15 @@ type TargetOptions = {
   epoch: number;
   emit: Emit;
   log: Log;
-  /** Address to listen on for the stream and the handover link. */
+  /** Address and ports to listen on for the stream and the handover link. */
   address: string;
+  ports: PortRange;
+  /** Kills the guest's process and starts another one; absent after a restart of the agent. */
+  replaceGuest?: (guest: Guest) => Promise<Guest>;
   tls?: TlsConfig | undefined;
   hooks: MigrationHooks;
+  /** What this host has for the placeholders of definitions. */
+  resources: Resources;
 };
 
 /**
@@ -40,26 +54,32 @@ export class TargetMigration {
   readonly id: MigrationId;
   readonly hooks: MigrationHooks;
   readonly epoch: number;
-  readonly #guest: Guest;
+  readonly #options: TargetOptions;
   readonly #emit: MigrationEmitter;
   readonly #log: Log;
   readonly #address: string;
-  readonly #tls: TlsCredentials;
+  readonly #resources: Resources;
+  #guest: Guest;
+  #tls: TlsCredentials;
+  #replacement: Replacement | undefined;
   readonly #unsubscribe: (() => void)[] = [];
   #state = INITIAL_TARGET_STATE;
   #server: HandoverServer | undefined;
   #pendingWatch: PendingWatch | undefined;
   readonly #closing = new AbortController();
   #running: Promise<Arrival> | undefined;
+  #reading: Promise<Reading> | undefined;
 
   constructor(options: TargetOptions) {
     this.id = options.id;
     this.hooks = options.hooks;
     this.epoch = options.epoch;
+    this.#options = options;
     this.#guest = options.guest;
     this.#emit = createEmitter(options);
     this.#log = options.log.child({ migrationId: options.id, side: "target" });
     this.#address = options.address;
+    this.#resources = options.resources;
     this.#tls = new TlsCredentials("target", options, this.#log);
   }
 
@@ -67,27 +87,83 @@ export class TargetMigration {
     return this.#server?.linkUp ?? false;
   }
 
+  async settle(): Promise<void> {
+    await this.#replacement?.settle();
+  }
+
   /** Sets QEMU up and listens; capabilities strictly before migrate-incoming. */
   async prepare(args: ArgsOf<"target.prepare">): Promise<ResultOf<"target.prepare">> {
-    this.#listen();
-    const setUp = { address: this.#address, tls: this.#tls, log: this.#log };
-    const [migrationUri, server] = await Promise.all([
-      setUpTarget(this.#guest, args, setUp),
-      this.#serve(0, args.handoverKey),
+    const { ports } = this.#options;
+    const [{ migrationUri, givenUp }, server] = await Promise.all([
+      this.#setUp(args),
+      listenInRange(ports, this.#address, (port) => this.#serve(port, args.handoverKey)),
     ]);
+    this.#note(args, server.port);
+    this.#watchStart(args, server, { guest: this.#guest, migrationUri });
     const handover = { address: this.#address, port: server.port };
-    this.#guest.note({
-      migration: {
-        id: this.id,
-        epoch: this.epoch,
-        side: "target",
-        over: false,
-        handover: { ...handover, key: args.handoverKey },
-        ...(args.tls ? { tls: args.tls } : {}),
+    const { pid } = this.#guest.manifest;
+    const { startMs } = this.#guest;
+    return { migrationUri, handover, pid, startMs, ...(givenUp.length > 0 ? { givenUp } : {}) };
+  }
+
+  async #setUp(args: ArgsOf<"target.prepare">) {
+    this.#listen();
+    // Before QEMU listens: a stranger there could keep it from answering. The source asks for it.
+    this.#reading = undefined;
+    await this.#read("machine").catch(() => undefined);
+    const { ports } = this.#options;
+    return setUpTarget(this.#guest, args, {
+      address: this.#address,
+      ports,
+      tls: this.#tls,
+      log: this.#log,
+    });
+  }
+
+  #note(args: ArgsOf<"target.prepare">, port: number): void {
+    const handover = { address: this.#address, port, key: args.handoverKey };
+    const tls = args.tls ? { tls: args.tls } : {};
+    const { id, epoch } = this;
+    this.#guest.note({ migration: { id, epoch, side: "target", over: false, handover, ...tls } });
+  }
+
+  /** From here on QEMU is replaced when a stranger or its silence keeps the stream from beginning. */
+  #watchStart(args: ArgsOf<"target.prepare">, server: HandoverServer, first: Listening): void {
+    const { replaceGuest, ports: _, ...options } = this.#options;
+    if (replaceGuest === undefined || this.#state.phase !== "loading") return;
+    const replacement = new Replacement({
+      log: this.#log,
+      sources: () =>
+        [args.sourceAddress, server.peerAddress].filter((address) => address !== undefined),
+      isPermittedToRun: () => this.#running !== undefined || this.#guest.manifest.permittedToRun,
+      replace: async () => {
+        this.#detach();
+        this.#guest = await replaceGuest(this.#guest);
+        this.#tls = new TlsCredentials("target", { ...options, guest: this.#guest }, this.#log);
+        const { migrationUri } = await this.#setUp(args);
+        this.#note(args, server.port);
+        return { guest: this.#guest, migrationUri };
+      },
+      send: (message) => server.send(message),
+      onRestarted: (attempt, reason) =>
+        this.#emit({ type: "migration.restarted", attempt, reason }),
+      onGaveUp: (reason) => {
+        // A source that hangs in a handshake with it runs its guest again.
+        sendSignal(this.#guest.manifest, "SIGKILL");
+        this.#apply({ type: "stream-not-started", reason });
       },
     });
-    const { pid } = this.#guest.manifest;
-    return { migrationUri, handover, pid, startMs: this.#guest.startMs };
+    this.#replacement = replacement;
+    replacement.watch(first);
+  }
+
+  /** For the twin check. The machine is read once: until it is loaded, nothing changes it. */
+  #read(what: ReadKind): Promise<Reading> {
+    const { qmp, manifest } = this.#guest;
+    if (what === "features") return readFeatures(qmp);
+    const own = hostValues(manifest.definition, this.#resources);
+    this.#reading ??= readTwin(this.#guest, own);
+    return this.#reading;
   }
 
   /** Continues with a migration of an earlier run of this agent. */
@@ -154,13 +230,14 @@ export class TargetMigration {
    * @throws CommandRefusedError, QmpError: it may be tried again.
    */
   async recover(): Promise<ResultOf<"target.recover">> {
-    const port = await listenAgain(this.#guest.qmp, this.#address);
+    const port = await listenAgain(this.#guest.qmp, this.#address, this.#options.ports);
     return { migrationUri: port === null ? null : `tcp:${hostPart(this.#address)}:${port}` };
   }
 
   /** Detaches without an event: the agent shuts down, QEMU goes on. */
   close(): void {
     this.#closing.abort();
+    this.#replacement?.close();
     this.#apply({ type: "closed" });
     this.#detach();
     this.#server?.close();
@@ -238,6 +315,8 @@ export class TargetMigration {
       key,
       migrationId: this.id,
       onHandedOver: async ({ runState, type }) => (await this.run(runState, type)).runState,
+      onWatch: (message) => this.#replacement?.onMessage(message, this.#guest),
+      onRead: (what) => this.#read(what),
     });
     this.#server = server;
     if (this.#state.phase === "ended") server.close();
@@ -245,19 +324,25 @@ export class TargetMigration {
   }
 
   #listen(): void {
-    const { monitor } = this.#guest;
+    const guest = this.#guest;
+    const { monitor } = guest;
     // Lines that an earlier run of the agent has read are not read again.
     this.#pendingWatch = new PendingWatch(this.#guest, this.#log, ({ pending, atMs }) =>
       this.#emit({ type: "migration.ack-pending", pending }, atMs),
     );
     this.#unsubscribe.push(
-      monitor.on("MIGRATION", ({ data: { status } }) => this.#apply({ type: "status", status })),
+      monitor.on("MIGRATION", ({ data: { status } }) => {
+        if (status === "failed" && this.#replacement?.hasFailedByStranger()) return;
+        if (status !== "failed") this.#replacement?.onStatus(status);
+        this.#apply({ type: "status", status });
+      }),
       monitor.onReconnect(() => void this.#poll()),
     );
-    void this.#guest.ended.then(() => {
+    void guest.ended.then(() => {
       // What was counted before the end is emitted before it.
       this.#pendingWatch?.flush();
       if (this.#state.phase === "ended") return;
+      if (this.#guest !== guest || this.#replacement?.isReplacing) return;
       const lastWords = this.#guest.lastOutput();
       this.#log.warn({ lastWords }, "the target's QEMU has exited");
       this.#apply({ type: "exited", lastWords });
@@ -267,17 +352,25 @@ export class TargetMigration {
   async #readError(): Promise<void> {
     this.#pendingWatch?.flush();
     const info = await this.#guest.qmp.execute("query-migrate").catch(() => undefined);
-    const errorDescription = info?.["error-desc"] ?? this.#guest.lastOutput();
+    const words = this.#guest.lastOutput();
+    const reason = info?.["error-desc"];
+    // The reason alone is often "load of migration failed": stderr names the device.
+    const wrote = words === "" ? "" : `; QEMU wrote: ${words}`;
+    const errorDescription = reason === undefined ? words : `${reason}${wrote}`;
     this.#log.warn({ errorDescription }, "the incoming migration failed");
     this.#apply({ type: "error", errorDescription });
   }
 
   /** @param linkMs how long the handover link stays open */
   #end(linkMs: number): void {
+    this.#replacement?.close();
     this.#detach();
     setTimeout(() => this.#server?.close(), linkMs).unref();
     if (!this.#guest.isAlive) return;
     this.#tls.remove();
+    removeHoldNode(this.#guest.qmp).catch((error: unknown) => {
+      this.#log.debug({ error }, "the hold's node is left to QEMU's end");
+    });
     setImmediate(() => recordEnd(this.#guest, this.id, this.#log));
   }
 }

@@ -1,9 +1,9 @@
-import { createServer } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { isPostcopyStatus, isUnloadedStatus } from "../../../core/qemu/migration-status.ts";
 import type { QmpClient } from "../../../qmp/client.ts";
 import { QmpCommandError } from "../../../qmp/error.ts";
 import { CommandRefusedError } from "../../command/command-error.ts";
+import { freePorts, hostPart, type PortRange } from "../link/port-range.ts";
 
 /** The devices' state comes in one package before the guest may run. */
 const PACKAGE_MS = 30_000;
@@ -40,11 +40,15 @@ export async function waitUntilPostcopy(qmp: QmpClient): Promise<void> {
  *
  * @throws CommandRefusedError when it does not pause within 5 s; QmpError
  */
-export async function listenAgain(qmp: QmpClient, address: string): Promise<number | null> {
+export async function listenAgain(
+  qmp: QmpClient,
+  address: string,
+  ports: PortRange,
+): Promise<number | null> {
   const deadline = performance.now() + PAUSE_MS;
   let isPaused = false;
   for (;;) {
-    const port = await freePort(address);
+    const [port = 0] = await freePorts(ports, address, 1);
     const refused = await attempt(qmp, { "migrate-recover": `tcp:${hostPart(address)}:${port}` });
     if (refused === undefined) return port;
     const leftMs = deadline - performance.now();
@@ -61,10 +65,6 @@ export async function listenAgain(qmp: QmpClient, address: string): Promise<numb
 }
 
 /** QEMU wants IPv6 addresses in brackets. */
-export function hostPart(address: string): string {
-  return address.includes(":") ? `[${address}]` : address;
-}
-
 /** The error with which QEMU refuses the command; undefined when it does not. */
 async function attempt(
   qmp: QmpClient,
@@ -87,16 +87,4 @@ async function isCompleted(qmp: QmpClient): Promise<boolean> {
   } catch {
     return false;
   }
-}
-
-async function freePort(address: string): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(0, address, resolve);
-  });
-  const bound = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (bound === null || typeof bound === "string") throw new Error("Expected a TCP port");
-  return bound.port;
 }

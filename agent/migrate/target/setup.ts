@@ -1,38 +1,98 @@
-import type { ArgsOf } from "../../../core/protocol/command.ts";
+import type { ArgsOf, ResultOf } from "../../../core/protocol/command.ts";
+import { neededBy } from "../../../core/qemu/capability-rules.ts";
+import type { QmpClient } from "../../../qmp/client.ts";
+import { QmpCommandError } from "../../../qmp/error.ts";
 import type { MigrationInfo, SocketAddress } from "../../../qmp/migration.ts";
 import { CommandRefusedError } from "../../command/command-error.ts";
 import type { Guest } from "../../guest/guest.ts";
 import type { Log } from "../../runtime/log.ts";
+import { addHoldNode } from "../hold-node.ts";
+import { hostPart, incomingUri, type PortRange } from "../link/port-range.ts";
 import { applySettings } from "../settings.ts";
 import type { TlsCredentials } from "../tls.ts";
 import { tracePending } from "./pending-watch.ts";
-import { hostPart } from "./postcopy.ts";
+
+const REASON_MAX = 500;
+
+type SetUp = { address: string; ports: PortRange; tls: TlsCredentials; log: Log };
+
+/** What QEMU refused and was not required, with its words. */
+type GivenUp = NonNullable<ResultOf<"target.prepare">["givenUp"]>;
 
 /**
- * Sets a target's QEMU up and lets it listen on `address`. All commands are sent at once: QEMU takes
- * them in order, and the caller ends a target that refuses one.
+ * Sets a target's QEMU up and lets it listen on `address`. QEMU takes the commands in order, and the
+ * caller ends a target that refuses one.
  *
- * @returns the URI for the source
+ * @returns the URI for the source, and the optional capabilities that QEMU refused
  * @throws CommandRefusedError, QmpError
  */
 export async function setUpTarget(
   guest: Guest,
   args: ArgsOf<"target.prepare">,
-  { address, tls, log }: { address: string; tls: TlsCredentials; log: Log },
-): Promise<string> {
+  { address, ports, tls, log }: SetUp,
+): Promise<{ migrationUri: string; givenUp: GivenUp }> {
   const { qmp } = guest;
   const [{ exitOnError }] = await Promise.all([guest.probe(), tls.make(args)]);
   const isAcked = args.settings.capabilities["switchover-ack"];
-  const tracing = isAcked ? tracePending(guest, log) : undefined;
-  const applying = applySettings(qmp, args.settings);
-  const incoming = qmp.execute("migrate-incoming", {
-    uri: `tcp:${hostPart(address)}:0`,
-    // A target that does not exit reports why it failed; the cloud has it ended.
-    ...(exitOnError ? { "exit-on-error": false } : {}),
-  });
-  const reading = qmp.execute("query-migrate");
-  const [info] = await Promise.all([reading, incoming, applying, tracing]);
-  return toUri(info, address);
+  const [givenUp] = await Promise.all([
+    applyTargetSettings(qmp, args),
+    args.settings.capabilities["dirty-bitmaps"] ? addHoldNode(qmp) : undefined,
+    isAcked ? tracePending(guest, log) : undefined,
+  ]);
+  // A target that does not exit reports why it failed; the cloud has it ended.
+  const rest = exitOnError ? { "exit-on-error": false } : {};
+  await qmp.execute("migrate-incoming", { uri: incomingUri(ports, address), ...rest });
+  return { migrationUri: toUri(await qmp.execute("query-migrate"), address), givenUp };
+}
+
+/**
+ * Switches on what is required, then each optional capability by itself. What QEMU refuses is left
+ * off, and so is what depends on it.
+ */
+async function applyTargetSettings(
+  qmp: QmpClient,
+  { settings, optionalCapabilities = [] }: ArgsOf<"target.prepare">,
+): Promise<GivenUp> {
+  const optional = inOrderOfNeed(
+    optionalCapabilities.filter((name) => settings.capabilities[name] === true),
+  );
+  const off = Object.fromEntries(optional.map((name) => [name, false]));
+  const capabilities = { ...settings.capabilities, ...off };
+  await applySettings(qmp, { ...settings, capabilities });
+  const givenUp: GivenUp = [];
+  for (const capability of optional) {
+    const lacking = neededBy(capability).find((name) =>
+      givenUp.some((other) => other.capability === name),
+    );
+    const reason =
+      lacking === undefined
+        ? await refusalOf(qmp, capability)
+        : `it requires ${lacking}, which is off`;
+    if (reason !== undefined) givenUp.push({ capability, reason: reason.slice(0, REASON_MAX) });
+  }
+  return givenUp;
+}
+
+/** QEMU's words when it refuses the capability; undefined: it is on now. */
+async function refusalOf(qmp: QmpClient, capability: string): Promise<string | undefined> {
+  try {
+    await qmp.execute("migrate-set-capabilities", {
+      capabilities: [{ capability, state: true }],
+    });
+    return undefined;
+  } catch (error) {
+    if (error instanceof QmpCommandError) return error.desc;
+    throw error;
+  }
+}
+
+/** A capability comes after those that it requires. */
+function inOrderOfNeed(names: readonly string[]): string[] {
+  const depth = (name: string): number => {
+    const needed = neededBy(name).filter((other) => names.includes(other));
+    return needed.length === 0 ? 0 : 1 + Math.max(...needed.map(depth));
+  };
+  return names.toSorted((one, other) => depth(one) - depth(other));
 }
 
 function toUri(info: MigrationInfo, address: string): string {

@@ -50,6 +50,8 @@ export type TargetInput =
   | { type: "arrived"; runState: string; when: RunsAfter; atMs: number }
   | { type: "exited"; lastWords: string }
   | { type: "error"; errorDescription: string }
+  /** QEMU was replaced as often as it may be. */
+  | { type: "stream-not-started"; reason: string }
   | { type: "closed" };
 
 export type TargetAction =
@@ -97,6 +99,9 @@ export function nextTargetState(state: TargetState, input: TargetInput): TargetS
       return onExited(state, input.lastWords);
     case "error":
       return failed(state, "failed", input.errorDescription);
+    case "stream-not-started":
+      if (hasEnded(state)) return step(state);
+      return failed(state, "failed", input.reason, "stream-not-started");
     case "closed":
       return step({ ...state, phase: "ended" });
   }
@@ -170,12 +175,17 @@ function onExited(state: TargetState, lastWords: string): TargetStep {
   return failed(state, "exited", lastWords);
 }
 
-function failed(state: TargetState, status: string, why: string): TargetStep {
+function failed(
+  state: TargetState,
+  status: string,
+  why: string,
+  code?: "stream-not-started",
+): TargetStep {
   const errorDescription = why.slice(0, ERROR_CHARACTERS_MAX);
   const event = { type: "migration.failed", side: "target", status, errorDescription } as const;
   return step(
     { ...state, phase: "ended" },
-    [{ event }],
+    [{ event: code === undefined ? event : { ...event, code } }],
     [
       { type: "run-hook", hook: "failed" },
       { type: "end", linkMs: 0 },

@@ -4,6 +4,7 @@ import { buildSchema } from "../qmp/schema.ts";
 import { blockCommands } from "./block.ts";
 import { introspectionCommands } from "./introspection.ts";
 import { jobCommands } from "./jobs.ts";
+import { machineTreeCommands } from "./machine-tree.ts";
 import { migrationCommands } from "./migration.ts";
 import { objectCommands } from "./objects.ts";
 import { runStateCommands } from "./run-state.ts";
@@ -16,6 +17,7 @@ export function listCommands(version: Version): Commands {
     ...runStateCommands,
     ...introspectionCommands,
     ...objectCommands,
+    ...machineTreeCommands,
     ...blockCommands,
     ...jobCommands,
     ...tracingCommands,

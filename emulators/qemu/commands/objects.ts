@@ -10,6 +10,8 @@ import { listCredentialTypes, makeCredentials } from "./credentials.ts";
 
 const path = { path: { type: "str" } } as const;
 
+const CPU_PATH = /^\/machine\/unattached\/device\[\d+\]$/;
+
 const objectTypes = [
   "tls-creds-psk",
   "tls-creds-x509",
@@ -122,6 +124,8 @@ function listPath(qemu: Qemu, given: JsonObject): Json {
     type: `child<${device.driver}>`,
   });
   switch (String(given.path)) {
+    case "/machine":
+      return [type, { name: "memory", type: "MemorySizeConfiguration" }];
     case "/machine/peripheral":
       return [
         type,
@@ -137,6 +141,7 @@ function listPath(qemu: Qemu, given: JsonObject): Json {
         ...[...qemu.objects].map(([name, object]) => ({ name, type: `child<${object.type}>` })),
       ];
     default: {
+      if (CPU_PATH.test(String(given.path))) return [type];
       const device = findDevice(qemu, String(given.path));
       if (!device) throw notFound(String(given.path));
       return [
@@ -174,7 +179,7 @@ function readKnown(qemu: Qemu, where: string, property: string): Json {
     if (property === "memory") return { size: qemu.options.memoryBytes };
     return undefined;
   }
-  if (!/^\/machine\/unattached\/device\[\d+\]$/.test(where)) return undefined;
+  if (!CPU_PATH.test(where)) return undefined;
   if (property === "unavailable-features") return [...qemu.knobs.unavailableFeatures];
   return property === "type" ? `${qemu.options.cpuModel ?? "qemu64"}-x86_64-cpu` : undefined;
 }

@@ -2,6 +2,7 @@ import { atLeast } from "../catalog/version.ts";
 import type { Qemu } from "../qemu.ts";
 import { type Commands, QmpError } from "../qmp/command.ts";
 import type { JsonObject } from "../qmp/text.ts";
+import { showMachine } from "./machine-tree.ts";
 
 const trace = { name: { type: "str" } } as const;
 
@@ -57,5 +58,6 @@ function humanMonitor(qemu: Qemu, given: JsonObject): string {
           : `paused (${runState})`;
     return `VM status: ${state}\r\n`;
   }
-  return `unknown command: '${word}'\r\n`;
+  const shown = word === "info" ? showMachine(qemu, rest[0]) : undefined;
+  return shown ?? `unknown command: '${word}'\r\n`;
 }

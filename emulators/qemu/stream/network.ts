@@ -1,6 +1,7 @@
 /** Address of a migration stream. */
 export type Address =
-  | { readonly type: "inet"; readonly host: string; readonly port: number }
+  /** `to`: a listener takes the first free port from `port` to this one. */
+  | { readonly type: "inet"; readonly host: string; readonly port: number; readonly to?: number }
   | { readonly type: "unix"; readonly path: string }
   /** A command that reads the stream and never answers: the data is dropped. */
   | { readonly type: "exec"; readonly command: string };
@@ -50,7 +51,7 @@ export function addressText(address: Address): string {
 }
 
 /**
- * Parses `tcp:host:port`, `tcp:[v6]:port`, `unix:path` or `exec:command`; undefined for
+ * Parses `tcp:host:port[,to=port]`, `tcp:[v6]:port`, `unix:path` or `exec:command`; undefined for
  * another protocol.
  */
 export function parseUri(uri: string): Address | undefined {
@@ -60,5 +61,7 @@ export function parseUri(uri: string): Address | undefined {
   if (exec?.[1]) return { type: "exec", command: exec[1] };
   const inet = /^tcp:(?:\[([^\]]*)\]|([^:]*)):(\d+)(?:,.*)?$/.exec(uri);
   if (!inet) return undefined;
-  return { type: "inet", host: inet[1] ?? inet[2] ?? "", port: Number(inet[3]) };
+  const to = /,to=(\d+)/.exec(uri)?.[1];
+  const address = { type: "inet", host: inet[1] ?? inet[2] ?? "", port: Number(inet[3]) } as const;
+  return to === undefined ? address : { ...address, to: Number(to) };
 }

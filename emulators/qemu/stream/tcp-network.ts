@@ -16,9 +16,11 @@ export function createTcpNetwork(): Network {
     },
     listen(address, onChannel, done) {
       const server = createServer((socket) => onChannel(createChannel(socket)));
-      server.once("error", (error: NodeJS.ErrnoException) =>
-        done({ error: `Failed to bind socket: ${reason(error)}` }),
-      );
+      server.once("error", (error: NodeJS.ErrnoException) => {
+        const next = error.code === "EADDRINUSE" ? nextPort(address) : undefined;
+        if (next === undefined) done({ error: `Failed to bind socket: ${reason(error)}` });
+        else this.listen(next, onChannel, done);
+      });
       server.listen(toOptions(address), () => {
         server.removeAllListeners("error");
         server.on("error", () => {});
@@ -26,6 +28,12 @@ export function createTcpNetwork(): Network {
       });
     },
   };
+}
+
+/** The next port of the listener's range. */
+function nextPort(address: Address): Address | undefined {
+  if (address.type !== "inet" || address.port >= (address.to ?? address.port)) return undefined;
+  return { ...address, port: address.port + 1 };
 }
 
 function createChannel(socket: Socket): Channel {

@@ -43,6 +43,8 @@ export class TestHost {
       stateDir: join(this.folder, "s"),
       memoryBytes: 2 ** 30,
       progressIntervalMs: 200,
+      // Beside other tests: no two of them share a range.
+      migrationPorts: { min: 0, max: 0 },
       ...(qemu === undefined ? {} : { qemu }),
       ...options.config,
     });

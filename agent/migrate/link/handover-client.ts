@@ -1,0 +1,256 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { connect, type PSKCallbackNegotation, type TLSSocket } from "node:tls";
+import type { MigrationId } from "../../../core/id.ts";
+import type { Reading } from "../../../core/twin/reading.ts";
+import { CommandRefusedError } from "../../command/command-error.ts";
+import {
+  ANSWER_BYTES_MAX,
+  type HandedOver,
+  type HandoverAddress,
+  type HandoverAnswer,
+  type Message,
+  pskIdentity,
+  readMessages,
+  send,
+  TLS,
+} from "./handover-protocol.ts";
+import { type ReadKind, unpackReading } from "./reading.ts";
+import { type FromSource, type FromTarget, isFromTarget } from "./watch-message.ts";
+
+const RETRY_MS = 250;
+const PING_MS = 1_000;
+
+export type HandoverClientOptions = {
+  address: HandoverAddress;
+  migrationId: MigrationId;
+  /** Also called for answers that come after `completed` has returned, and for repeated ones. */
+  onAnswer?: (answer: HandoverAnswer) => void;
+};
+
+/** The source's side: connects, and connects again after each break. */
+export class HandoverClient {
+  readonly #options: HandoverClientOptions;
+  #socket: TLSSocket | undefined;
+  #opening: TLSSocket | undefined;
+  #retry: NodeJS.Timeout | undefined;
+  #closed = false;
+  /** Sent on each new connection. */
+  #handedOver: HandedOver | undefined;
+  /** The target has answered that the whole guest is there: a new connection has no use. */
+  #isDone = false;
+  /** Of the first `arrived` or final refusal. */
+  readonly #arrived = Promise.withResolvers<boolean>();
+  /** Called with what the target's agent reports before the handover. */
+  onWatch: ((message: FromTarget) => void) | undefined;
+  readonly #reads = new Map<ReadKind, PromiseWithResolvers<Reading>>();
+  #pinging: NodeJS.Timeout | undefined;
+  #heardAtMs = performance.now();
+
+  private constructor(options: HandoverClientOptions) {
+    this.#options = options;
+  }
+
+  /** @throws Error when the first connection does not come up within `timeoutMs`. */
+  static async connect(options: HandoverClientOptions, timeoutMs = 5_000): Promise<HandoverClient> {
+    const client = new HandoverClient(options);
+    try {
+      await client.#openWithin(timeoutMs);
+    } catch (cause) {
+      client.close();
+      const where = `${options.address.address}:${options.address.port}`;
+      throw new CommandRefusedError("refused", `Failed to open the handover link to ${where}`, {
+        cause,
+      });
+    }
+    return client;
+  }
+
+  /** After a restart of the agent: connects in the background, for as long as it takes. */
+  static reattach(options: HandoverClientOptions): HandoverClient {
+    const client = new HandoverClient(options);
+    client.#again(0);
+    return client;
+  }
+
+  get linkUp(): boolean {
+    return this.#socket !== undefined;
+  }
+
+  /** Sends to the target; dropped while the link is broken. */
+  send(message: FromSource): void {
+    if (this.#socket) send(this.#socket, message);
+  }
+
+  /** From here on the target's agent is asked for a sign of life each second. */
+  startPings(): void {
+    this.#heardAtMs = performance.now();
+    this.#pinging ??= setInterval(() => {
+      if (this.#socket) send(this.#socket, { type: "ping" });
+    }, PING_MS);
+  }
+
+  /** Time since the last sign of life of the target's host, ms; a refused connection is one, too. */
+  get silentMs(): number {
+    return performance.now() - this.#heardAtMs;
+  }
+
+  /**
+   * Reads the target, through its agent.
+   *
+   * @throws CommandRefusedError `qemu` when the target's agent cannot read it, `timeout` when it has not
+   *   answered within `timeoutMs`, `refused` when the link broke
+   */
+  async read(what: ReadKind, timeoutMs: number): Promise<Reading> {
+    const reading = Promise.withResolvers<Reading>();
+    this.#reads.set(what, reading);
+    const timer = setTimeout(
+      () => reading.reject(new CommandRefusedError("timeout", unanswered(timeoutMs))),
+      timeoutMs,
+    );
+    if (this.#socket) send(this.#socket, { type: "read", what });
+    return reading.promise.finally(() => clearTimeout(timer));
+  }
+
+  /** Hands the guest over to the target while its memory still follows. */
+  postcopy(runState: string): void {
+    this.#handOver({ type: "postcopy", runState });
+  }
+
+  /**
+   * Hands the guest over after the source has completed; sends it again after a reconnect. Resolves
+   * true when the target answers that the guest has arrived; false at a final refusal, when no answer
+   * has come within `timeoutMs`, and when the link is closed. Later answers go to `onAnswer`.
+   */
+  async completed(runState: string, timeoutMs: number): Promise<boolean> {
+    this.#handOver({ type: "completed", runState });
+    let timer: NodeJS.Timeout | undefined;
+    const timeout = new Promise<boolean>((resolve) => {
+      timer = setTimeout(() => resolve(false), timeoutMs);
+    });
+    return Promise.race([this.#arrived.promise, timeout]).finally(() => clearTimeout(timer));
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#retry);
+    this.#arrived.resolve(false);
+    clearInterval(this.#pinging);
+    this.#endReads("The handover link was closed");
+    this.#opening?.destroy();
+    this.#socket?.destroy();
+    this.#socket = undefined;
+  }
+
+  /** Tries again until the deadline: strangers may have used up the listener for a moment. */
+  async #openWithin(timeoutMs: number): Promise<void> {
+    const deadline = performance.now() + timeoutMs;
+    for (;;) {
+      const leftMs = deadline - performance.now();
+      try {
+        return await this.#open(Math.max(leftMs, 1));
+      } catch (error) {
+        if (leftMs <= RETRY_MS) throw error;
+      }
+      await delay(RETRY_MS);
+    }
+  }
+
+  #open(timeoutMs: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const { address, port, key } = this.#options.address;
+      const socket = connect({
+        ...TLS,
+        host: address,
+        port,
+        // The secret authenticates both sides; there is no certificate to check.
+        checkServerIdentity: () => undefined,
+        pskCallback: (): PSKCallbackNegotation => ({
+          psk: Buffer.from(key, "hex"),
+          identity: pskIdentity(this.#options.migrationId),
+        }),
+      });
+      this.#opening = socket;
+      const timer = setTimeout(() => socket.destroy(new Error("timed out")), timeoutMs);
+      socket.setNoDelay(true);
+      socket.setKeepAlive(true, 5_000);
+      socket.once("secureConnect", () => {
+        clearTimeout(timer);
+        this.#opening = undefined;
+        this.#connected(socket);
+        resolve();
+      });
+      socket.on("error", (error: NodeJS.ErrnoException) => {
+        if (error.code === "ECONNREFUSED") this.#heardAtMs = performance.now();
+        clearTimeout(timer);
+        reject(error);
+      });
+      socket.once("close", () => {
+        clearTimeout(timer);
+        reject(new Error("closed"));
+      });
+    });
+  }
+
+  #connected(socket: TLSSocket): void {
+    if (this.#closed) {
+      socket.destroy();
+      return;
+    }
+    this.#socket = socket;
+    socket.on("close", () => {
+      if (this.#socket !== socket) return;
+      this.#socket = undefined;
+      this.#endReads("The handover link broke before the target's reading had come");
+      this.#again();
+    });
+    this.#heardAtMs = performance.now();
+    readMessages(socket, ANSWER_BYTES_MAX, (message) => {
+      this.#heardAtMs = performance.now();
+      if (message.type === "arrived" || message.type === "refused") this.#onAnswer(message);
+      else if (message.type === "reading" || message.type === "unread") this.#onRead(message);
+      else if (isFromTarget(message)) this.onWatch?.(message);
+    });
+    send(socket, { type: "hello", migrationId: this.#options.migrationId });
+    if (this.#handedOver) send(socket, this.#handedOver);
+  }
+
+  #handOver(message: HandedOver): void {
+    this.#handedOver = message;
+    if (this.#socket) send(this.#socket, message);
+  }
+
+  #onAnswer(answer: HandoverAnswer): void {
+    this.#isDone ||= answer.type === "arrived" && this.#handedOver?.type === "completed";
+    if (answer.type === "arrived") this.#arrived.resolve(true);
+    else if (answer.final) this.#arrived.resolve(false);
+    this.#options.onAnswer?.(answer);
+  }
+
+  #onRead(message: Extract<Message, { type: "reading" | "unread" }>): void {
+    const reading = this.#reads.get(message.what);
+    if (message.type === "reading") {
+      unpackReading(message.packed).then(reading?.resolve, reading?.reject);
+      return;
+    }
+    const why = `The target's QEMU cannot be read for the twin check: ${message.message}`;
+    reading?.reject(new CommandRefusedError("qemu", why));
+  }
+
+  #endReads(why: string): void {
+    for (const reading of this.#reads.values()) {
+      reading.reject(new CommandRefusedError("refused", why));
+    }
+    this.#reads.clear();
+  }
+
+  #again(afterMs = RETRY_MS): void {
+    if (this.#closed || this.#isDone) return;
+    this.#retry = setTimeout(() => {
+      this.#open(5_000).catch(() => this.#again());
+    }, afterMs);
+  }
+}
+
+function unanswered(timeoutMs: number): string {
+  return `The target's agent has not sent its reading for the twin check within ${timeoutMs} ms: see that both agents are of the same version, and that the target's QEMU answers`;
+}

@@ -1,0 +1,296 @@
+import { readlinkSync } from "node:fs";
+import { TLS_OBJECT } from "../../core/negotiate/tls.ts";
+import {
+  emptyParts,
+  FIRST_VCPU,
+  type Parts,
+  type Properties,
+  type Reading,
+} from "../../core/twin/reading.ts";
+import { isRead } from "../../core/twin/rules.ts";
+import type { QmpClient } from "../../qmp/client.ts";
+import type { ObjectProperty } from "../../qmp/device.ts";
+import { QmpCommandError } from "../../qmp/error.ts";
+import { cpuFeatures, cpuSlots, namedFeatures } from "./cpus.ts";
+import { Disks } from "./disks.ts";
+import { type HostValues, hideHostValues } from "./host-values.ts";
+import { parseNetworkPeers } from "./network-peers.ts";
+import { parseQtree, type QtreeDevice } from "./qtree.ts";
+import { parseRamBlocks } from "./ram-blocks.ts";
+
+/** Everything is read within it, also by a QEMU that is busy. */
+const READ_MS = 10_000;
+
+/** A guest, as far as it is read. What is known of it is kept by its identity. */
+type TwinGuest = { readonly qmp: QmpClient; readonly manifest: { readonly pid: number } };
+type Fixed = { readonly machine: Properties; readonly firstCpu: Properties };
+
+/**
+ * Reads what a QEMU is, for the twin check: 13 calls, and some 60 more the first time. It changes
+ * nothing, and does not stop the guest.
+ *
+ * @throws QmpError
+ */
+export async function readTwin(guest: TwinGuest, hostValues: HostValues): Promise<Reading> {
+  const { qmp, manifest } = guest;
+  const [tree, peers, disks, chardevs, fixed, slots, memory, objects, plugged] = await Promise.all([
+    monitor(qmp, "info qtree"),
+    monitor(qmp, "info network"),
+    readDisks(qmp, manifest.pid),
+    qmp.execute("query-chardev"),
+    readFixed(guest),
+    optional(qmp.execute("query-hotpluggable-cpus")),
+    readMemory(qmp),
+    readObjects(qmp),
+    Promise.all(PLUGGED.map((parent) => listPlugged(qmp, parent))),
+  ]);
+  const devices = parseQtree(tree);
+  const kinds = new Map(chardevs.map(({ label, filename }) => [label, chardevKind(filename)]));
+  const parts: Parts = {
+    ...emptyParts(),
+    machine: { machine: fixed.machine },
+    vCPUs: { ...cpuSlots(slots ?? []), [FIRST_VCPU]: fixed.firstCpu },
+    memory,
+    device: { ...deviceParts(devices), ...(await readUnattached(qmp, plugged, devices)) },
+    disk: diskParts(devices, disks),
+    "network peer": namedParts(devices, "netdev", parseNetworkPeers(peers)),
+    chardev: namedParts(devices, "chardev", kinds),
+    object: objects,
+  };
+  return { qemu: versionOf(qmp), parts: hideHostValues(parts, hostValues) };
+}
+
+/** Reads the names of the first vCPU's features, as a reading of nothing else. @throws QmpError */
+export async function readFeatures(qmp: QmpClient): Promise<Reading> {
+  const [first] = await qmp.execute("query-cpus-fast");
+  const path = first?.["qom-path"];
+  const features = path === undefined ? {} : await namedFeatures(qmp, path);
+  return { qemu: versionOf(qmp), parts: { ...emptyParts(), vCPUs: { [FIRST_VCPU]: features } } };
+}
+
+function versionOf(qmp: QmpClient): string {
+  const { major, minor, micro } = qmp.version.qemu;
+  return `${major}.${minor}.${micro}`;
+}
+
+function monitor(
+  qmp: QmpClient,
+  line: "info qtree" | "info network" | "info ramblock",
+): Promise<string> {
+  return qmp.execute("human-monitor-command", { "command-line": line }, { timeoutMs: READ_MS });
+}
+
+/** `drive` is compared as a disk: nodes have other names where QEMU was started by others. */
+function deviceParts(devices: readonly QtreeDevice[]): Record<string, Properties> {
+  return Object.fromEntries(
+    devices.map(({ place, type, id, properties }) => {
+      const read = Object.entries(properties).filter(
+        ([name]) => name !== "drive" && isRead("device", name),
+      );
+      return [place, { ...Object.fromEntries(read), type, id }];
+    }),
+  );
+}
+
+function diskParts(devices: readonly QtreeDevice[], disks: Disks): Record<string, Properties> {
+  const withDrive = devices.filter(({ properties }) => properties.drive !== undefined);
+  return Object.fromEntries(
+    withDrive.map(({ place, properties }) => [place, disks.of(properties.drive ?? "")]),
+  );
+}
+
+/** The kinds of what devices name by this property. */
+function namedParts(
+  devices: readonly QtreeDevice[],
+  property: string,
+  kinds: ReadonlyMap<string, string>,
+): Record<string, Properties> {
+  const ids = devices.flatMap(({ properties }) => properties[property] ?? []);
+  const named = ids.filter((id) => id !== "" && id !== "<null>");
+  return Object.fromEntries(named.map((id) => [id, { kind: kinds.get(id) ?? "none" }]));
+}
+
+/** `unix:/a/b,server=on` and `disconnected:unix:/a/b,server=on` are of kind `unix`. */
+function chardevKind(filename: string): string {
+  return filename.replace(/^disconnected:/, "").split(/[:,]/)[0] ?? "";
+}
+
+async function readDisks(qmp: QmpClient, pid: number): Promise<Disks> {
+  const [devices, nodes, graph] = await Promise.all([
+    qmp.execute("query-block"),
+    qmp.execute("query-named-block-nodes", { flat: true }),
+    optional(qmp.execute("x-debug-query-block-graph")),
+  ]);
+  const listsChildren = nodes.some(({ children }) => children !== undefined);
+  return new Disks({
+    devices,
+    nodes,
+    graph: listsChildren ? undefined : graph,
+    folder: workingFolder(pid),
+  });
+}
+
+function workingFolder(pid: number): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/cwd`);
+  } catch {
+    return undefined; // The process of another user: then relative names stay as they are.
+  }
+}
+
+/** What cannot change while a process lives, by the guest. */
+const fixedOf = new WeakMap<object, Promise<Fixed>>();
+
+/**
+ * Reads what cannot change while the process lives: machine properties, the vCPUs' features. Most of
+ * the calls are for these, so they are read once; an agent does it when it gets the guest.
+ *
+ * @throws QmpError: it may be called again
+ */
+export function readFixed(guest: TwinGuest): Promise<Fixed> {
+  const known = fixedOf.get(guest);
+  if (known) return known;
+  const reading = Promise.all([readMachine(guest.qmp), readFirstCpu(guest.qmp)]);
+  const fixed = reading.then(([machine, firstCpu]) => ({ machine, firstCpu }));
+  fixedOf.set(guest, fixed);
+  fixed.catch(() => fixedOf.delete(guest));
+  return fixed;
+}
+
+async function readMachine(qmp: QmpClient): Promise<Properties> {
+  const [uuid, type, properties] = await Promise.all([
+    qmp.execute("query-uuid"),
+    qmp.execute("qom-get", { path: "/machine", property: "type" }),
+    readProperties(qmp, "/machine", (name) => isRead("machine", name)),
+  ]);
+  return { ...properties, type: String(type), uuid: uuid.UUID };
+}
+
+async function readFirstCpu(qmp: QmpClient): Promise<Properties> {
+  const [[first], kvm] = await Promise.all([
+    qmp.execute("query-cpus-fast"),
+    qmp.execute("query-kvm"),
+  ]);
+  const path = first?.["qom-path"];
+  return path === undefined ? {} : await cpuFeatures(qmp, path, kvm.enabled);
+}
+
+async function readMemory(qmp: QmpClient): Promise<Record<string, Properties>> {
+  const [blocks, devices, backends] = await Promise.all([
+    monitor(qmp, "info ramblock"),
+    qmp.execute("query-memory-devices"),
+    qmp.execute("query-memdev"),
+  ]);
+  const parts: Record<string, Properties> = {};
+  for (const [name, bytes] of parseRamBlocks(blocks)) {
+    parts[`RAM block ${name}`] = { "size in bytes": String(bytes) };
+  }
+  for (const { type, data } of devices) {
+    // `hotplugged` is how it came; the size of a virtio-mem device is the guest's.
+    const { hotplugged: _, size, id = "", ...rest } = data;
+    const fixed = type === "virtio-mem" ? rest : { ...rest, size };
+    parts[`device ${type} ${id}`] = texts(fixed);
+  }
+  for (const { id, ...rest } of backends)
+    if (id !== undefined) parts[`backend ${id}`] = texts(rest);
+  return parts;
+}
+
+async function readObjects(qmp: QmpClient): Promise<Record<string, Properties>> {
+  const listed = await qmp.execute("qom-list", { path: "/objects" });
+  const parts = listed.flatMap(({ name, type }) => {
+    const kind = childType(type);
+    const isOwn = name.startsWith(TLS_OBJECT);
+    return kind === undefined || isOwn ? [] : [[name, { type: kind }] as const];
+  });
+  return Object.fromEntries(parts);
+}
+
+const PLUGGED = ["/machine/peripheral", "/machine/peripheral-anon"] as const;
+type Plugged = { readonly parent: string; readonly children: readonly ObjectProperty[] };
+
+async function listPlugged(qmp: QmpClient, parent: string): Promise<Plugged> {
+  return { parent, children: await qmp.execute("qom-list", { path: parent }) };
+}
+
+/** Devices on no bus, such as vmgenid; those that are memory are read as memory. */
+async function readUnattached(
+  qmp: QmpClient,
+  plugged: readonly Plugged[],
+  devices: readonly QtreeDevice[],
+): Promise<Record<string, Properties>> {
+  const onBus = new Set(devices.map(({ type }) => type));
+  const parts: Record<string, Properties> = {};
+  const counts = new Map<string, number>();
+  for (const { parent, children } of plugged) {
+    for (const { name, type: listed } of children) {
+      const type = childType(listed);
+      if (type === undefined || onBus.has(type) || /-dimm$|^nvdimm$/.test(type)) continue;
+      const count = counts.get(type) ?? 0;
+      counts.set(type, count + 1);
+      const properties = await readProperties(qmp, `${parent}/${name}`, isSetProperty);
+      const id = parent.endsWith("-anon") ? "" : name;
+      parts[`on no bus ${type}${count === 0 ? "" : `[${count}]`}`] = { ...properties, type, id };
+    }
+  }
+  return parts;
+}
+
+const isSetProperty = (name: string) =>
+  !/^(type|realized|hotplugged|hotpluggable|parent_bus)$/.test(name);
+
+async function readProperties(
+  qmp: QmpClient,
+  path: string,
+  isWanted: (name: string) => boolean,
+): Promise<Properties> {
+  const listed = await qmp.execute("qom-list", { path });
+  const wanted = listed.filter(
+    ({ name, type }) => !/^(child|link)</.test(type) && name !== "type" && isWanted(name),
+  );
+  const values = await Promise.all(
+    wanted.map(({ name }) => optional(qmp.execute("qom-get", { path, property: name }))),
+  );
+  const known = wanted.map(({ name, type }, at) => {
+    return [name, type === TOPOLOGY ? levels(values[at]) : values[at]] as const;
+  });
+  return texts(Object.fromEntries(known));
+}
+
+const TOPOLOGY = "SMPConfiguration";
+
+/** Levels of a topology with more than one member: each version knows more levels. */
+function levels(topology: unknown): unknown {
+  if (typeof topology !== "object" || topology === null) return topology;
+  return Object.fromEntries(Object.entries(topology).filter(([, count]) => Number(count) !== 1));
+}
+
+/** Undefined when QEMU refuses: it has no such command here, or the property cannot be read. */
+async function optional<T>(reading: Promise<T>): Promise<T | undefined> {
+  try {
+    return await reading;
+  } catch (error) {
+    if (error instanceof QmpCommandError) return undefined;
+    throw error;
+  }
+}
+
+function childType(listed: string): string | undefined {
+  return /^child<(.*)>$/.exec(listed)?.[1];
+}
+
+function texts(values: Readonly<Record<string, unknown>>): Properties {
+  const known = Object.entries(values).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(
+    known.map(([name, value]) => [name, typeof value === "object" ? sorted(value) : String(value)]),
+  );
+}
+
+/** JSON with its members in a fixed order. */
+function sorted(value: unknown): string {
+  return JSON.stringify(value, (_, inner: unknown) => {
+    if (typeof inner === "bigint") return String(inner);
+    if (typeof inner !== "object" || inner === null || Array.isArray(inner)) return inner;
+    return Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)));
+  });
+}
