@@ -47,19 +47,41 @@ export function planSwitchover(input: SwitchoverInput): SwitchoverPlan {
     ...more,
   });
   if (budgetMs === undefined) return plan(limitMs, {});
-  const room = budgetMs - loadMs;
-  if (room >= 1) {
-    // A ladder begins with a low limit and climbs up to the room.
-    const isGiven = policy.downtimeLimitMs !== undefined || policy.convergence.ladder !== "none";
-    const fitting = isGiven ? Math.min(limitMs, room) : room;
+  if (budgetMs - loadMs >= 1) {
+    const fitting = limitWithin(policy, { loadMs, limitMs });
     return plan(fitting, { agreement: withLimit(agreement, fitting, budgetMs, input.learned) });
   }
-  if (policy.onBudgetExceeded === "hold") {
-    return plan(limitMs, { gate: gated ?? { reason: "budget" } });
-  }
+  const refusal = budgetBlocker(policy, learned);
+  if (refusal === undefined) return plan(limitMs, { gate: gated ?? { reason: "budget" } });
+  return { ok: false, blocker: refusal };
+}
+
+/** The downtime limit that QEMU gets, ms: what is agreed, or what the budget allows beside the load. */
+export function limitWithin(
+  { downtimeBudgetMs, downtimeLimitMs, convergence }: MigrationPolicy,
+  { loadMs, limitMs }: { loadMs: number; limitMs: number },
+): number {
+  if (downtimeBudgetMs === undefined) return limitMs;
+  const room = downtimeBudgetMs - loadMs;
+  if (room < 1) return limitMs;
+  // A ladder begins with a low limit and climbs up to the room.
+  const isGiven = downtimeLimitMs !== undefined || convergence.ladder !== "none";
+  return isGiven ? Math.min(limitMs, room) : room;
+}
+
+/** A downtime budget that loading the devices alone uses up, unless the policy holds then. */
+export function budgetBlocker(
+  { downtimeBudgetMs, onBudgetExceeded }: MigrationPolicy,
+  learned: SwitchoverInput["learned"],
+): Blocker | undefined {
+  const loadMs = learned?.loadMs ?? 0;
+  if (downtimeBudgetMs === undefined || downtimeBudgetMs - loadMs >= 1) return undefined;
+  if (onBudgetExceeded === "hold") return undefined;
   return {
-    ok: false,
-    blocker: budgetBlocker(budgetMs, loadMs, learned?.from ?? "earlier migrations"),
+    code: "downtime-budget",
+    field: "policy.downtimeBudgetMs",
+    message: `The downtime budget of ${downtimeBudgetMs} ms cannot be kept: loading the devices alone took ${loadMs} ms (learned from ${learned?.from ?? "earlier migrations"})`,
+    cure: "allow the switchover ACK if it is forbidden, raise the budget, or set onBudgetExceeded to hold and permit switchover by hand",
   };
 }
 
@@ -91,14 +113,5 @@ function withParameter(agreement: Agreement, choice: Choice): Agreement {
     ...agreement,
     source: { ...source, parameters: { ...source.parameters, [choice.subject]: choice.value } },
     choices: [...choices.filter(({ subject }) => subject !== choice.subject), choice],
-  };
-}
-
-function budgetBlocker(budgetMs: number, loadMs: number, from: string): Blocker {
-  return {
-    code: "downtime-budget",
-    field: "policy.downtimeBudgetMs",
-    message: `The downtime budget of ${budgetMs} ms cannot be kept: loading the devices alone took ${loadMs} ms (learned from ${from})`,
-    cure: "allow the switchover ACK if it is forbidden, raise the budget, or set onBudgetExceeded to hold and permit switchover by hand",
   };
 }

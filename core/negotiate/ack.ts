@@ -1,8 +1,7 @@
 import type { QemuProbe } from "../protocol/probe.ts";
 import { isAtLeast, versionText } from "../qemu/version.ts";
-import type { VmDefinition } from "../vm.ts";
 import type { AckMode } from "./agreement.ts";
-import type { BothSides } from "./sides.ts";
+import type { BothSides, RuledDefinition } from "./sides.ts";
 
 /** `devices`: ids of those that will ask for an ACK. */
 export type AckPlan = { mode: AckMode; devices: string[]; reason: string };
@@ -11,7 +10,7 @@ export type AckPlan = { mode: AckMode; devices: string[]; reason: string };
  * The ACK protocol that a QEMU uses with this machine type: `legacy` (8.1 to 11.0, and later with a
  * machine type of up to 11.0) or `per-device`; undefined when the probe does not show it.
  */
-function ackOf(qemu: QemuProbe, machine: string, definition: VmDefinition) {
+function ackOf(qemu: QemuProbe, machine: string, definition: RuledDefinition) {
   if (!isAtLeast(qemu.version, "11.1")) return "legacy";
   const override = legacyByGlobal(definition);
   const found = qemu.machines.find(({ name, alias }) => name === machine || alias === machine);
@@ -21,7 +20,7 @@ function ackOf(qemu: QemuProbe, machine: string, definition: VmDefinition) {
 }
 
 /** `-global migration.switchover-ack-legacy=…` overrides the machine type; QMP does not show it. */
-function legacyByGlobal({ globals }: VmDefinition): boolean | undefined {
+function legacyByGlobal({ globals }: RuledDefinition): boolean | undefined {
   const prefix = "migration.switchover-ack-legacy=";
   const value = globals.findLast((text) => text.startsWith(prefix))?.slice(prefix.length);
   return value === undefined ? undefined : ["on", "true", "yes", "y"].includes(value);

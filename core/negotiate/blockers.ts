@@ -4,6 +4,7 @@ import { mayMove } from "../qemu/run-state.ts";
 import type { Blocker } from "./agreement.ts";
 import { cureOfBlockedReason } from "./blocked-reasons.ts";
 import { machineBlockers } from "./machine.ts";
+import { memoryBlockers, neededBytes } from "./memory.ts";
 import type { BothSides } from "./sides.ts";
 
 /** What the two sides themselves rule out, whatever the policy says. */
@@ -90,16 +91,10 @@ function listenBlockers({ cannotListen }: TargetProbe): Blocker[] {
 }
 
 function resourceBlockers({ source, target, definition }: BothSides): Blocker[] {
-  const found: Blocker[] = [];
-  const neededBytes = Math.max(definition.memoryBytes, source.memoryBytes);
-  if (target.memoryFreeBytes < neededBytes) {
-    found.push({
-      code: "memory-short",
-      field: "target.memoryFreeBytes",
-      message: `Expected ${neededBytes} bytes of memory to be free on the target, got ${target.memoryFreeBytes}`,
-      cure: `Free ${neededBytes - target.memoryFreeBytes} bytes on the target, or choose another host`,
-    });
-  }
+  const found: Blocker[] = memoryBlockers({
+    neededBytes: neededBytes({ source, definition }),
+    freeBytes: target.memoryFreeBytes,
+  });
   if (target.vmPresent) {
     found.push({
       code: "vm-present",

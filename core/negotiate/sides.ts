@@ -6,8 +6,14 @@ export type Side = "source" | "target";
 
 export const SIDES: readonly Side[] = ["source", "target"];
 
+/** The part of a VM's definition that negotiation reads. */
+export type RuledDefinition = Pick<
+  VmDefinition,
+  "machine" | "accelerator" | "memoryBytes" | "cpus" | "cpuModel" | "uuid" | "devices" | "globals"
+>;
+
 /** What negotiation knows of both sides and of the VM. */
-export type BothSides = { source: SourceProbe; target: TargetProbe; definition: VmDefinition };
+export type BothSides = { source: SourceProbe; target: TargetProbe; definition: RuledDefinition };
 
 /** What is switched on at one side when these capabilities are on for the migration. */
 export function onAt(side: Side, on: ReadonlySet<string>): Set<string> {

@@ -23,7 +23,17 @@ export const layers: Readonly<Record<string, Layer>> = {
   core: {
     imports: [],
     packages: ["zod"],
-    order: ["definition", "convergence", "twin", "protocol", "qemu", "negotiate", "migration"],
+    tests: ["fast-check"],
+    order: [
+      "definition",
+      "convergence",
+      "twin",
+      "protocol",
+      "qemu",
+      "negotiate",
+      "migration",
+      "plan",
+    ],
   },
   workflows: { imports: ["core"], packages: [], tests: ["asl-validator"] },
   functions: {

@@ -1,0 +1,230 @@
+import type { HostTable } from "./host-table.ts";
+import type { Move } from "./move.ts";
+import type { PlanOptions } from "./options.ts";
+import { poolOf } from "./slots.ts";
+
+/** What is to be done now. */
+export type Dispatched = { readonly prepare: readonly Move[]; readonly start: readonly Move[] };
+
+type Source = {
+  isOpen: boolean;
+  out: number;
+  /** Not yet prepared, the most urgent first. */
+  queue: Move[];
+  /** Being prepared. */
+  preparing: number;
+  /** Prepared, without a slot yet, the most urgent first. */
+  ready: Move[];
+};
+type Target = { isReturned: boolean; in: number; ready: Move[] };
+
+/**
+ * Decides which migration is prepared and which is started next. A migration starts when its source
+ * and its target both have a free slot; of several, the most urgent. A few more than that are
+ * prepared ahead, so that a slot which becomes free finds one that is ready. The plan's schedule is
+ * what these decisions lead to when everything takes as long as predicted; carrying a plan out makes
+ * the same decisions with what happens.
+ */
+export class Dispatcher {
+  readonly #table: HostTable;
+  readonly #sources: Source[];
+  readonly #targets: Target[];
+  readonly #urgency = new Map<Move, number>();
+  #added = 0;
+  readonly #ended = new Set<Move>();
+  readonly #tenantLimits: PlanOptions["tenantLimits"];
+  readonly #hasTenantLimits: boolean;
+  readonly #tenants = new Map<string, number>();
+  readonly #changedSources = new Set<number>();
+  readonly #changedTargets = new Set<number>();
+
+  /** Sources are closed at first. */
+  constructor(table: HostTable, tenantLimits: PlanOptions["tenantLimits"]) {
+    this.#table = table;
+    this.#tenantLimits = tenantLimits;
+    this.#hasTenantLimits = Object.keys(tenantLimits).length > 0;
+    this.#sources = table.rows.map(() => ({
+      isOpen: false,
+      out: 0,
+      queue: [],
+      preparing: 0,
+      ready: [],
+    }));
+    this.#targets = table.rows.map(() => ({ isReturned: false, in: 0, ready: [] }));
+  }
+
+  /** Adds migrations, the most urgent first; they are less urgent than those that were added before. */
+  add(moves: readonly Move[]): void {
+    for (const move of moves) {
+      this.#urgency.set(move, this.#added);
+      this.#added += 1;
+      this.#source(move.source).queue.push(move);
+      this.#changedSources.add(move.source);
+    }
+  }
+
+  openSource(host: number): void {
+    this.#source(host).isOpen = true;
+    this.#changedSources.add(host);
+  }
+
+  /** A host that was emptied takes guests again. */
+  returned(host: number): void {
+    this.#target(host).isReturned = true;
+    this.#changeAllSources();
+  }
+
+  /** A migration outside the plan takes a slot at both sides, or gives it back. */
+  hold(source: number, target: number, slots: 1 | -1): void {
+    this.#source(source).out += slots;
+    this.#target(target).in += slots;
+    this.#changedSources.add(source);
+    this.#changedTargets.add(target);
+  }
+
+  prepared(move: Move): void {
+    const source = this.#source(move.source);
+    source.preparing -= 1;
+    this.#insert(source.ready, move);
+    this.#insert(this.#target(move.target).ready, move);
+    this.#changedSources.add(move.source);
+  }
+
+  /** A migration that was started has ended well. */
+  ended(move: Move): void {
+    this.#ended.add(move);
+    this.#release(move);
+  }
+
+  /** A migration that was started has failed: it is prepared again, as urgent as it was. */
+  failed(move: Move): void {
+    this.#release(move);
+    this.#insert(this.#source(move.source).queue, move);
+  }
+
+  #release(move: Move): void {
+    this.#source(move.source).out -= 1;
+    this.#changedSources.add(move.source);
+    this.#target(move.target).in -= 1;
+    this.#changedTargets.add(move.target);
+    const { tenant } = move.guest.vm;
+    if (!this.#hasTenantLimits || tenant === undefined) return;
+    this.#tenants.set(tenant, (this.#tenants.get(tenant) ?? 1) - 1);
+    this.#changeAllSources();
+  }
+
+  /** What has become possible since the last call. */
+  next(): Dispatched {
+    const prepare: Move[] = [];
+    const start: Move[] = [];
+    for (const host of this.#changedSources) this.#fillPool(host, prepare);
+    const waiting = [
+      ...[...this.#changedTargets].map((host) => this.#target(host).ready),
+      ...[...this.#changedSources].map((host) => this.#source(host).ready),
+    ];
+    for (let move = this.#mostUrgent(waiting); move; move = this.#mostUrgent(waiting)) {
+      this.#start(move);
+      start.push(move);
+    }
+    this.#changedSources.clear();
+    this.#changedTargets.clear();
+    for (const { source } of start) this.#fillPool(source, prepare);
+    return { prepare, start };
+  }
+
+  #fillPool(host: number, prepare: Move[]): void {
+    const source = this.#source(host);
+    if (!source.isOpen || source.queue.length === 0) return;
+    const pool = poolOf(this.#table.row(host).out.slots);
+    let index = 0;
+    while (source.preparing + source.ready.length < pool) {
+      const move = source.queue[index];
+      if (move === undefined) return;
+      if (this.#mayPrepare(move, source, pool)) {
+        source.queue.splice(index, 1);
+        source.preparing += 1;
+        prepare.push(move);
+      } else index += 1;
+    }
+  }
+
+  #mayPrepare(move: Move, source: Source, pool: number): boolean {
+    if (move.needsReturn && !this.#target(move.target).isReturned) return false;
+    if (move.after !== undefined && !this.#ended.has(move.after)) return false;
+    const { tenant } = move.guest.vm;
+    const limit = this.#limitOf(tenant);
+    if (limit === undefined) return true;
+    // A tenant at its limit must not fill the pool while others could go.
+    const ready = source.ready.filter(({ guest }) => guest.vm.tenant === tenant).length;
+    return ready < Math.min(limit, Math.ceil(pool / 2));
+  }
+
+  /** Of the first that may start in each list, the most urgent one. */
+  #mostUrgent(lists: readonly Move[][]): Move | undefined {
+    let found: Move | undefined;
+    for (const list of lists) {
+      const first = list.find((move) => this.#mayStart(move));
+      if (first === undefined) continue;
+      if (found === undefined || this.#urgencyOf(first) < this.#urgencyOf(found)) found = first;
+    }
+    return found;
+  }
+
+  #start(move: Move): void {
+    const source = this.#source(move.source);
+    const target = this.#target(move.target);
+    source.out += 1;
+    target.in += 1;
+    remove(source.ready, move);
+    remove(target.ready, move);
+    const { tenant } = move.guest.vm;
+    if (!this.#hasTenantLimits || tenant === undefined) return;
+    this.#tenants.set(tenant, (this.#tenants.get(tenant) ?? 0) + 1);
+  }
+
+  #mayStart({ source, target, guest }: Move): boolean {
+    if (this.#source(source).out >= this.#table.row(source).out.slots) return false;
+    if (this.#target(target).in >= this.#table.row(target).in.slots) return false;
+    const { tenant } = guest.vm;
+    const limit = this.#limitOf(tenant);
+    return limit === undefined || (this.#tenants.get(tenant ?? "") ?? 0) < limit;
+  }
+
+  #limitOf(tenant: string | undefined): number | undefined {
+    if (!this.#hasTenantLimits || tenant === undefined) return undefined;
+    return this.#tenantLimits[tenant] ?? this.#tenantLimits["*"];
+  }
+
+  #changeAllSources(): void {
+    for (const [index, { ready, queue }] of this.#sources.entries()) {
+      if (ready.length + queue.length > 0) this.#changedSources.add(index);
+    }
+  }
+
+  #urgencyOf(move: Move): number {
+    return this.#urgency.get(move) ?? Number.POSITIVE_INFINITY;
+  }
+
+  #insert(ready: Move[], move: Move): void {
+    const own = this.#urgencyOf(move);
+    const index = ready.findIndex((other) => this.#urgencyOf(other) > own);
+    ready.splice(index < 0 ? ready.length : index, 0, move);
+  }
+
+  #source(host: number): Source {
+    const source = this.#sources[host];
+    if (source === undefined) throw new RangeError(`Expected a host's index, got ${host}`);
+    return source;
+  }
+
+  #target(host: number): Target {
+    const target = this.#targets[host];
+    if (target === undefined) throw new RangeError(`Expected a host's index, got ${host}`);
+    return target;
+  }
+}
+
+function remove(list: Move[], move: Move): void {
+  const index = list.indexOf(move);
+  if (index >= 0) list.splice(index, 1);
+}

@@ -1,0 +1,150 @@
+import type { Blocker } from "../negotiate/agreement.ts";
+import { negotiate } from "../negotiate/negotiate.ts";
+import type { RuledDefinition } from "../negotiate/sides.ts";
+import type { QemuProbe, SourceProbe, TargetProbe } from "../protocol/probe.ts";
+import type { PlanOptions } from "./options.ts";
+import type { FleetSnapshot, PlanHost, PlanVm } from "./snapshot.ts";
+
+/** The verdict of negotiation about a guest and a host, less what a plan changes: memory. */
+export type Verdict = {
+  readonly blockers: readonly Blocker[];
+  /** The agreed downtime limit, ms; undefined: QEMU's default, or there is no agreement. */
+  readonly downtimeLimitMs: number | undefined;
+};
+
+/**
+ * Which guests may go to which hosts, by negotiation itself: its own function is called with a pair
+ * of probes made from the snapshot. Guests and hosts that are alike in all that negotiation reads
+ * share a verdict, so a fleet of 10,000 guests on 1,000 hosts needs a few dozen of them.
+ */
+export class Eligibility {
+  readonly #qemus: FleetSnapshot["qemus"];
+  readonly #policy: PlanOptions["policy"];
+  readonly #verdicts = new Map<string, Verdict>();
+  readonly #guestKeys = new Map<PlanVm, string>();
+  readonly #hostKeys = new Map<PlanHost, string>();
+
+  constructor(qemus: FleetSnapshot["qemus"], policy: PlanOptions["policy"]) {
+    this.#qemus = qemus;
+    this.#policy = policy;
+  }
+
+  verdict(vm: PlanVm, source: PlanHost, target: PlanHost): Verdict {
+    const missing = vm.resources.filter((name) => !target.resources.includes(name));
+    const key = `${this.guestKey(vm, source)}>${this.hostKey(target)}>${missing.join()}`;
+    const known = this.#verdicts.get(key);
+    if (known !== undefined) return known;
+    const verdict = this.#negotiate(vm, source, target, missing);
+    this.#verdicts.set(key, verdict);
+    return verdict;
+  }
+
+  /** Guests with the same key get the same verdicts, but for host resources. */
+  guestKey(vm: PlanVm, source: PlanHost): string {
+    const known = this.#guestKeys.get(vm);
+    if (known !== undefined) return known;
+    const { cpuModel, accelerator, machineType, runState, dirtyRing, globals, blockers } = vm;
+    const { vfioDevices, devices, machine, jobs } = vm;
+    const guest = [
+      machine,
+      jobs,
+      cpuModel,
+      accelerator,
+      machineType,
+      runState,
+      dirtyRing,
+      globals,
+      blockers,
+    ];
+    const host = [source.qemu, source.hooks, source.tls];
+    const key = JSON.stringify([guest, vfioDevices, devices, host]);
+    this.#guestKeys.set(vm, key);
+    return key;
+  }
+
+  /** Hosts with the same key get the same verdicts, but for host resources. */
+  hostKey(host: PlanHost): string {
+    const known = this.#hostKeys.get(host);
+    if (known !== undefined) return known;
+    const { qemu, accelerators, cpuModels, userfaultfd, tls, cannotListen } = host;
+    const key = JSON.stringify([qemu, accelerators, cpuModels, userfaultfd, tls, cannotListen]);
+    this.#hostKeys.set(host, key);
+    return key;
+  }
+
+  #negotiate(vm: PlanVm, source: PlanHost, target: PlanHost, missing: string[]): Verdict {
+    const result = negotiate({
+      source: sourceProbe(vm, source, this.#qemuOf(source)),
+      target: targetProbe(vm, target, this.#qemuOf(target), missing),
+      definition: definitionOf(vm),
+      policy: this.#policy,
+    });
+    if (!result.agreed) return { blockers: result.blockers, downtimeLimitMs: undefined };
+    const limit = result.agreement.source.parameters["downtime-limit"];
+    return { blockers: [], downtimeLimitMs: typeof limit === "number" ? limit : undefined };
+  }
+
+  #qemuOf(host: PlanHost): QemuProbe {
+    const qemu = this.#qemus[host.qemu];
+    if (qemu === undefined) throw new RangeError(`Expected \`qemus\` to have \`${host.qemu}\``);
+    return qemu;
+  }
+}
+
+function definitionOf(vm: PlanVm): RuledDefinition {
+  const { accelerator, memoryBytes, cpus, cpuModel, devices, globals } = vm;
+  return {
+    machine: vm.machine ?? vm.machineType,
+    accelerator,
+    memoryBytes,
+    cpus,
+    cpuModel,
+    devices: devices as RuledDefinition["devices"],
+    globals,
+  };
+}
+
+/** As the source's agent would answer, of a guest that runs as its definition says. */
+function sourceProbe(vm: PlanVm, host: PlanHost, qemu: QemuProbe): SourceProbe {
+  const { machineType, accelerator, dirtyRing, runState, memoryBytes, cpuModel } = vm;
+  const { vfioDevices, blockers } = vm;
+  const isCpu = ({ driver }: Record<string, unknown>) => `${driver}`.endsWith("-cpu");
+  return {
+    qemu,
+    machineType,
+    accelerator,
+    dirtyRing,
+    runState,
+    migrationStatus: "none",
+    memoryBytes,
+    cpus: vm.cpus + vm.devices.filter(isCpu).length,
+    ...(cpuModel === undefined ? {} : { cpuModel }),
+    vfioDevices,
+    blockers,
+    ...(vm.jobs === undefined ? {} : { jobs: vm.jobs }),
+    ...(host.hooks === undefined ? {} : { hooks: host.hooks }),
+    ...(host.tls === undefined ? {} : { tls: host.tls }),
+  };
+}
+
+/** As the target's agent would answer if it had all memory that a guest could need. */
+function targetProbe(
+  vm: PlanVm,
+  host: PlanHost,
+  qemu: QemuProbe,
+  missingResources: string[],
+): TargetProbe {
+  const { accelerators, userfaultfd, cpuModels } = host;
+  const isKnown = cpuModels !== undefined && vm.cpuModel !== undefined;
+  return {
+    qemu,
+    memoryFreeBytes: Number.MAX_SAFE_INTEGER,
+    accelerators,
+    vmPresent: false,
+    userfaultfd,
+    ...(isKnown ? { cpuModelAvailable: cpuModels.includes(vm.cpuModel ?? "") } : {}),
+    missingResources,
+    ...(host.cannotListen === undefined ? {} : { cannotListen: host.cannotListen }),
+    ...(host.tls === undefined ? {} : { tls: host.tls }),
+  };
+}

@@ -1,0 +1,131 @@
+import { budgetBlocker } from "../migration/switchover-plan.ts";
+import type { Blocker } from "../negotiate/agreement.ts";
+import type { Held } from "./execution.ts";
+import { type Guest, Guests, policyOf } from "./guest.ts";
+import { HostTable } from "./host-table.ts";
+import { Occupancy } from "./occupancy.ts";
+import type { PlanOptions } from "./options.ts";
+import type { FleetSnapshot, PlanVm } from "./snapshot.ts";
+
+/** A VM of a host to be emptied that no host could take, because of the VM itself. */
+export type Immovable = {
+  readonly vm: PlanVm;
+  readonly source: number;
+  readonly blockers: readonly Blocker[];
+};
+
+/** A snapshot, ready for planning. */
+export type Fleet = {
+  readonly table: HostTable;
+  readonly guests: Guests;
+  readonly vms: ReadonlyMap<string, PlanVm>;
+  /** With each guest where it is, and those in flight at both sides. */
+  readonly occupancy: Occupancy;
+  /** Guests that may move, by the host that is to be emptied. */
+  readonly going: ReadonlyMap<number, readonly Guest[]>;
+  readonly immovable: readonly Immovable[];
+  readonly held: readonly Held[];
+  /** Memory that the guests to go need, and that the hosts outside the plan have for guests, bytes. */
+  readonly memory: { readonly neededBytes: number; readonly freeBytes: number };
+};
+
+/** @throws RangeError when a host to be emptied is not in the snapshot. */
+export function fleetOf(snapshot: FleetSnapshot, options: PlanOptions): Fleet {
+  const table = new HostTable(snapshot.hosts, options);
+  const guests = new Guests(snapshot.qemus, table, options);
+  const occupancy = new Occupancy(table, options.keepFreeShare);
+  const going = new Map<number, Guest[]>(options.empty.map((id) => [table.indexOf(id), []]));
+  const immovable: Immovable[] = [];
+  const held: Held[] = [];
+  for (const vm of snapshot.vms) {
+    const host = table.indexOf(vm.host);
+    occupancy.put(vm, host);
+    const { inFlight } = vm;
+    let source = host;
+    if (inFlight !== undefined) {
+      source = table.indexOf(inFlight.target);
+      occupancy.put(vm, source);
+      held.push({ source: host, target: source, endsInMs: inFlight.endsInMs, vm: vm.id });
+    }
+    const list = going.get(source);
+    if (list === undefined) continue;
+    const guest = guests.guestOf(vm, source);
+    const blockers = vmBlockers(guest, table, options);
+    if (blockers.length > 0) immovable.push({ vm, source, blockers });
+    else list.push(guest);
+  }
+  const vms = new Map<string, PlanVm>(snapshot.vms.map((vm) => [vm.id, vm]));
+  keepGroups(going, immovable);
+  const memory = memoryOf(table, occupancy, [...going.values()].flat());
+  return { table, guests, vms, occupancy, going, immovable, held, memory };
+}
+
+/** VMs that must be together with one that cannot move do not move either. */
+function keepGroups(going: Map<number, Guest[]>, immovable: Immovable[]): void {
+  for (const { vm, source } of immovable) {
+    const groups = vm.affinities
+      .filter(({ rule, strength }) => rule === "together" && strength === "required")
+      .map(({ group }) => group);
+    if (groups.length === 0) continue;
+    const list = going.get(source) ?? [];
+    const bound = list.filter(({ together }) => together.some((group) => groups.includes(group)));
+    going.set(
+      source,
+      list.filter((guest) => !bound.includes(guest)),
+    );
+    const blocker = {
+      code: "affinity",
+      message: `It must be on one host with ${vm.id}, which cannot move`,
+      cure: `See the reasons of ${vm.id}, or relax the rule of ${groups.join(", ")}`,
+    };
+    // The list grows while it is walked: what is bound binds others.
+    immovable.push(...bound.map((guest) => ({ vm: guest.vm, source, blockers: [blocker] })));
+  }
+}
+
+function memoryOf(table: HostTable, occupancy: Occupancy, guests: readonly Guest[]) {
+  const targets = [...table.rows.entries()].filter(
+    ([, { blockers, isEmptied }]) => blockers.length === 0 && !isEmptied,
+  );
+  return {
+    neededBytes: guests.reduce((sum, { vm }) => sum + vm.memoryBytes, 0),
+    freeBytes: targets.reduce((sum, [host]) => sum + Math.max(0, occupancy.room(host)), 0),
+  };
+}
+
+/** What keeps a VM where it is, whatever the target is. */
+export function vmBlockers(guest: Guest, table: HostTable, options: PlanOptions): Blocker[] {
+  const { vm } = guest;
+  const found: Blocker[] = [];
+  if (vm.pinned !== undefined && !vm.pinned.mayEvacuate) {
+    found.push({
+      code: "pinned",
+      message: `It is pinned to ${vm.host} by ${vm.pinned.by}`,
+      cure: "Remove the pin, allow it to be evacuated, or shut the guest down yourself",
+    });
+  }
+  const { loadMs, from = `migrations of ${vm.id}` } = vm.learned;
+  const learned = loadMs === undefined ? undefined : { loadMs, from };
+  const budget = budgetBlocker(policyOf(vm, options.policy), learned);
+  if (budget !== undefined) found.push(budget);
+  const tooLong = windowBlocker(guest, table, options);
+  return tooLong === undefined ? found : [...found, tooLong];
+}
+
+function windowBlocker(
+  { candidates, source, estimate }: Guest,
+  table: HostTable,
+  { windowMs, prepareMs }: PlanOptions,
+): Blocker | undefined {
+  if (windowMs === undefined || candidates.length === 0) return undefined;
+  const rates = candidates.map((host) => table.rate(source, host));
+  const best = estimate(rates.reduce((most, rate) => Math.max(most, rate)));
+  if (best.slotMs <= windowMs) return undefined;
+  const { round } = Math;
+  return {
+    code: "window-too-short",
+    field: "windowMs",
+    message: `Its migration takes ${round(best.slotMs / 1000)} s, and the window is ${round(windowMs / 1000)} s long`,
+    cure: `Give it a window of ${Math.ceil((best.slotMs + prepareMs) / 1000)} s, a higher stream rate, or a time in which it writes less`,
+  };
+}

@@ -1,0 +1,37 @@
+import type { MoveEstimate } from "./estimate.ts";
+import type { Guest } from "./guest.ts";
+import type { HostTable } from "./host-table.ts";
+
+/** One migration of a plan. Hosts are indexes into the host table. */
+export type Move = {
+  readonly guest: Guest;
+  readonly source: number;
+  readonly target: number;
+  readonly estimate: MoveEstimate;
+  /** The VM's earlier migration of this plan, which must have ended. */
+  readonly after?: Move;
+  /** The target is a host that must have been emptied and be back. */
+  readonly needsReturn: boolean;
+  readonly brokenWishes: readonly string[];
+};
+
+export function moveOf(
+  guest: Guest,
+  target: number,
+  table: HostTable,
+  rest: {
+    after?: Move | undefined;
+    needsReturn?: boolean;
+    brokenWishes?: readonly string[];
+  } = {},
+): Move {
+  return {
+    guest,
+    source: guest.source,
+    target,
+    estimate: guest.estimate(table.rate(guest.source, target)),
+    ...(rest.after === undefined ? {} : { after: rest.after }),
+    needsReturn: rest.needsReturn ?? false,
+    brokenWishes: rest.brokenWishes ?? [],
+  };
+}

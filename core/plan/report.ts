@@ -1,0 +1,91 @@
+import { isLearned } from "./estimate.ts";
+import type { Plan, PlannedMove, UnplacedVm } from "./plan-result.ts";
+import type { ReportInput } from "./report-input.ts";
+import type { Timed } from "./schedule.ts";
+import { assumptionsOf, inTime, refusalsOf, warningsOf, withText } from "./verdicts.ts";
+import { fasterBy, termText } from "./wording.ts";
+
+/** The plan as it is shown and kept. */
+export function reportPlan(input: ReportInput): Plan {
+  const { fleet, options, assignment, schedule, bound, band } = input;
+  const unplaced = unplacedVms(input);
+  const vms = new Set(assignment.moves.map(({ guest }) => guest.vm.id));
+  const again = assignment.moves.filter(({ after }) => after !== undefined);
+  const secondMoves = [...new Set(again.map(({ guest }) => guest.vm.id))];
+  const bottleneck = bound.terms[0];
+  return {
+    moves: schedule.moves.map((timed) => plannedMove(timed, input)),
+    unplaced,
+    explanations: input.explainer.explanations,
+    hosts: hostsOf(input, unplaced),
+    eta: band,
+    bytes: assignment.moves.reduce((sum, { estimate }) => sum + estimate.bytes, 0),
+    longestDowntimeMs: assignment.moves.reduce(
+      (most, { estimate }) => Math.max(most, estimate.downtimeMs),
+      0,
+    ),
+    lowerBoundMs: bound.ms,
+    slotBoundMs: bound.withSlotsMs,
+    ratio: bound.ms === 0 ? 1 : band.ms / bound.ms,
+    movesPerVm: vms.size === 0 ? 1 : assignment.moves.length / vms.size,
+    secondMoves,
+    ...(bottleneck === undefined
+      ? {}
+      : { bottleneck: { term: bottleneck, text: termText(bottleneck, fleet.table, options) } }),
+    faster: fasterBy(bound, fleet.table, options),
+    memory: fleet.memory,
+    ...(input.nPlusOne === undefined ? {} : { nPlusOne: withText(input.nPlusOne) }),
+    inTime: inTime(bound, band, options),
+    refusals: refusalsOf(input),
+    warnings: warningsOf(input, secondMoves),
+    assumptions: assumptionsOf(fleet, options),
+    ...(options.errorBudget === undefined ? {} : { errorBudget: options.errorBudget }),
+  };
+}
+
+function plannedMove({ move, ...times }: Timed, { fleet }: ReportInput): PlannedMove {
+  const { guest, source, target, estimate, after, brokenWishes } = move;
+  return {
+    vm: guest.vm.id,
+    source: fleet.table.row(source).host.id,
+    target: fleet.table.row(target).host.id,
+    ...times,
+    bytes: estimate.bytes,
+    bytesPerSecond: estimate.bytesPerSecond,
+    downtimeMs: estimate.downtimeMs,
+    converges: estimate.converges,
+    isLearned: isLearned(guest.vm),
+    isSecondMove: after !== undefined,
+    brokenWishes,
+  };
+}
+
+function unplacedVms({ fleet, assignment, explainer }: ReportInput): UnplacedVm[] {
+  const { table, guests, immovable } = fleet;
+  const byItself = immovable.map(({ vm, source, blockers }) => ({
+    guest: guests.guestOf(vm, source),
+    blockers,
+  }));
+  const withoutPlace = assignment.unplaced.map((guest) => ({ guest, blockers: [] }));
+  return [...byItself, ...withoutPlace].map(({ guest, blockers }) => ({
+    vm: guest.vm.id,
+    host: table.row(guest.source).host.id,
+    blockers,
+    explanation: explainer.explain(guest, blockers.length > 0),
+  }));
+}
+
+function hostsOf({ fleet, assignment, schedule }: ReportInput, unplaced: readonly UnplacedVm[]) {
+  const moves = Map.groupBy(assignment.moves, ({ source }) => source);
+  const without = Map.groupBy(unplaced, ({ host }) => host);
+  return assignment.order.map((index) => {
+    const { id } = fleet.table.row(index).host;
+    const emptiedAtMs = schedule.emptiedAtMs.get(index);
+    return {
+      host: id,
+      moves: moves.get(index)?.length ?? 0,
+      unplaced: without.get(id)?.length ?? 0,
+      ...(emptiedAtMs === undefined ? {} : { emptiedAtMs }),
+    };
+  });
+}

@@ -1,0 +1,74 @@
+import { Execution, type ExecutionInput, type Held } from "./execution.ts";
+import type { Move } from "./move.ts";
+import { TimeQueue } from "./time-queue.ts";
+
+/** When a migration is expected to be prepared, started and over, ms after the plan begins. */
+export type Timed = {
+  readonly move: Move;
+  readonly prepareAtMs: number;
+  readonly startAtMs: number;
+  readonly endAtMs: number;
+};
+
+export type Schedule = {
+  /** In the order of their starts. */
+  readonly moves: readonly Timed[];
+  readonly endMs: number;
+  /** When each host's last guest has gone. */
+  readonly emptiedAtMs: ReadonlyMap<number, number>;
+};
+
+type Event =
+  | { type: "prepared"; move: Move }
+  | { type: "ended"; move: Move }
+  | { type: "returned"; host: number }
+  | { type: "released"; held: Held };
+
+/**
+ * Plays a plan with predicted times. `backInMs`: hosts that are empty already, and when they return.
+ *
+ * @param slotMs how long a migration keeps its slots, ms; its estimate's by default
+ */
+export function schedule(
+  input: ExecutionInput & { readonly backInMs?: ReadonlyMap<number, number> },
+  slotMs: (move: Move) => number = ({ estimate }) => estimate.slotMs,
+): Schedule {
+  const execution = new Execution(input);
+  const events = new TimeQueue<Event>();
+  for (const held of input.held) events.add(held.endsInMs, { type: "released", held });
+  const prepareAt = new Map<Move, number>();
+  const moves: Timed[] = [];
+  const emptiedAtMs = new Map<number, number>();
+  const proceed = (now: number) => {
+    const { prepare, start, emptied } = execution.next();
+    for (const move of prepare) {
+      prepareAt.set(move, now);
+      events.add(now + move.estimate.prepareMs, { type: "prepared", move });
+    }
+    for (const move of start) {
+      const endAtMs = now + slotMs(move);
+      moves.push({ move, prepareAtMs: prepareAt.get(move) ?? now, startAtMs: now, endAtMs });
+      events.add(endAtMs, { type: "ended", move });
+    }
+    for (const host of emptied) {
+      emptiedAtMs.set(host, now);
+      const inMs = input.backInMs?.get(host) ?? input.options.returnAfterMs;
+      if (inMs !== undefined) events.add(now + inMs, { type: "returned", host });
+    }
+  };
+  proceed(0);
+  for (let event = events.next(); event !== undefined; event = events.next()) {
+    apply(execution, event.value);
+    // What is due at one time is seen together, so that the most urgent goes first.
+    if (events.nextAt !== event.at) proceed(event.at);
+  }
+  const endMs = moves.reduce((last, { endAtMs }) => Math.max(last, endAtMs), 0);
+  return { moves, endMs, emptiedAtMs };
+}
+
+function apply(execution: Execution, event: Event): void {
+  if (event.type === "prepared") execution.prepared(event.move);
+  else if (event.type === "ended") execution.ended(event.move);
+  else if (event.type === "returned") execution.returned(event.host);
+  else execution.released(event.held);
+}

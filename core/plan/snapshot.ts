@@ -1,0 +1,176 @@
+import { z } from "zod";
+import { ResourceName } from "../host-resources.ts";
+import { HostId, VmId } from "../id.ts";
+import { QemuProbe, SourceProbe, TargetProbe, TlsKind, VfioDevice } from "../protocol/probe.ts";
+
+const bytes = z.int().nonnegative();
+const rate = z.number().positive();
+const labels = z.record(z.string().max(63), z.string().max(253));
+
+/** Somebody's wish that no guest comes to a host. */
+export const Cordon = z.strictObject({
+  owner: z.string(),
+  message: z.string().optional(),
+  since: z.iso.datetime().optional(),
+});
+export type Cordon = z.infer<typeof Cordon>;
+
+/** A host as the planner sees it. */
+export const PlanHost = z.strictObject({
+  id: HostId,
+  /** Only `active` hosts take guests. */
+  state: z.enum(["active", "joining", "draining", "maintenance", "retiring", "silent"]),
+  /** Since when it is in that state. */
+  stateSince: z.iso.datetime().optional(),
+  cordons: z.array(Cordon).default([]),
+  /** Memory for guests. */
+  memoryBytes: bytes,
+  /** Of it, what is held for others than the snapshot's VMs, e.g. by admitted migrations. */
+  heldBytes: bytes.default(0),
+  /** Key of the host's QEMU in `qemus`. */
+  qemu: z.string(),
+  accelerators: z.array(z.enum(["tcg", "kvm"])).default(["kvm", "tcg"]),
+  /** CPU models of which it has every feature; absent: not known, as in a probe. */
+  cpuModels: z.array(z.string()).optional(),
+  /** Names of the host resources in its agent's configuration; each serves one guest at a time. */
+  resources: z.array(ResourceName).default([]),
+  userfaultfd: z.boolean().default(true),
+  /** Why it cannot listen for a migration, as its agent said last. */
+  cannotListen: TargetProbe.shape.cannotListen,
+  tls: z.array(TlsKind).optional(),
+  hooks: z.array(z.enum(["preSwitchover"])).optional(),
+  /** Speed of its link to the migration network, B/s; absent: not known. */
+  linkOutBytesPerSecond: rate.optional(),
+  linkInBytesPerSecond: rate.optional(),
+  /** Limits that an operator has set; without them the link's speed decides (slots.ts). */
+  slotsOut: z.int().min(1).max(64).optional(),
+  slotsIn: z.int().min(1).max(64).optional(),
+  labels: labels.default({}),
+});
+export type PlanHost = z.infer<typeof PlanHost>;
+
+/** VMs that are to share a host (`together`), or are not (`apart`). */
+export const Affinity = z.strictObject({
+  group: z.string().min(1).max(63),
+  rule: z.enum(["apart", "together"]),
+  /** A preferred rule is given up where it is in the way, and the plan says so. */
+  strength: z.enum(["required", "preferred"]).default("required"),
+});
+export type Affinity = z.infer<typeof Affinity>;
+
+/** What earlier migrations of a VM have shown. */
+export const Learned = z.strictObject({
+  /** Rate at which the guest dirtied memory during its last migration, B/s. */
+  dirtyBytesPerSecond: z.number().nonnegative().optional(),
+  /** Memory that it writes again and again. */
+  workingSetBytes: bytes.optional(),
+  /** What the first pass sent: pages of zeros are not sent. Absent: all its memory. */
+  firstPassBytes: bytes.optional(),
+  /** Longest load time of its devices on the target, ms. */
+  loadMs: z.number().nonnegative().optional(),
+  /** From the start of preparing to the moment in which the transfer could begin, ms. */
+  prepareMs: z.number().nonnegative().optional(),
+  /** Where that comes from, for people: `vm web1, 3 migrations`. */
+  from: z.string().optional(),
+  /** Age of the newest of these figures, ms. */
+  ageMs: z.number().nonnegative().optional(),
+});
+export type Learned = z.infer<typeof Learned>;
+
+/** A VM as the planner sees it. */
+export const PlanVm = z.strictObject({
+  id: VmId,
+  /** Where it runs. */
+  host: HostId,
+  /** A migration of it is in flight: it holds memory and a slot at both sides until it ends. */
+  inFlight: z
+    .strictObject({ target: HostId, endsInMs: z.number().nonnegative(), bytesPerSecond: rate })
+    .optional(),
+  /** Where the plan before this one sends it: kept where that is possible still. */
+  plannedTarget: HostId.optional(),
+  tenant: z.string().optional(),
+  labels: labels.default({}),
+  memoryBytes: bytes,
+  cpus: z.int().positive().default(1),
+  cpuModel: z.string().optional(),
+  accelerator: z.enum(["tcg", "kvm"]).default("kvm"),
+  /** The resolved machine type, e.g. `pc-q35-10.0`. */
+  machineType: z.string(),
+  /** The machine type as its definition names it; absent: the same. */
+  machine: z.string().optional(),
+  runState: z.string().default("running"),
+  dirtyRing: z.boolean().default(false),
+  vfioDevices: z.array(VfioDevice).default([]),
+  /** Of its definition: the devices that negotiation's rules read (VFIO, memory, CPUs). */
+  devices: z.array(z.record(z.string(), z.json())).default([]),
+  globals: z.array(z.string()).default([]),
+  /** Host resources that its definition names. */
+  resources: z.array(ResourceName).default([]),
+  /** QEMU's `blocked-reasons`, as last seen. */
+  blockers: z.array(z.string()).default([]),
+  /** Block jobs that run, as last seen. */
+  jobs: SourceProbe.shape.jobs,
+  learned: Learned.default({}),
+  /** Longest downtime allowed, ms; absent: the policy's. */
+  downtimeBudgetMs: z.int().min(1).optional(),
+  affinities: z.array(Affinity).default([]),
+  /** Labels that its host must have, or should. */
+  requiredLabels: labels.default({}),
+  preferredLabels: labels.default({}),
+  /** It may not be moved off its host. `mayEvacuate`: but it may when the host is emptied. */
+  pinned: z.strictObject({ by: z.string(), mayEvacuate: z.boolean().default(false) }).optional(),
+});
+export type PlanVm = z.infer<typeof PlanVm>;
+
+/** Everything that a plan depends on: the same snapshot and options give the same plan. */
+export const FleetSnapshot = z
+  .strictObject({
+    /** Each QEMU build that the hosts have, by the key that they name. */
+    qemus: z.record(z.string(), QemuProbe),
+    hosts: z.array(PlanHost).max(10_000),
+    vms: z.array(PlanVm).max(100_000),
+  })
+  .superRefine((snapshot, context) => {
+    for (const { path, message } of contradictions(snapshot)) {
+      context.addIssue({ code: "custom", path, message });
+    }
+  });
+export type FleetSnapshot = z.infer<typeof FleetSnapshot>;
+
+type Contradiction = { path: (string | number)[]; message: string };
+
+/** What no single host or VM shows: ids that are listed twice, or name nothing of the snapshot. */
+function contradictions(snapshot: {
+  qemus: Record<string, unknown>;
+  hosts: readonly PlanHost[];
+  vms: readonly PlanVm[];
+}): Contradiction[] {
+  const found: Contradiction[] = [];
+  const hosts = new Set<string>();
+  for (const [index, { id, qemu }] of snapshot.hosts.entries()) {
+    if (hosts.has(id)) found.push({ path: ["hosts", index], message: "listed twice" });
+    hosts.add(id);
+    if (Object.hasOwn(snapshot.qemus, qemu)) continue;
+    const message = `expected a key of \`qemus\`, got \`${qemu}\``;
+    found.push({ path: ["hosts", index, "qemu"], message });
+  }
+  const vms = new Set<string>();
+  const rules = new Map<string, string>();
+  for (const [index, { id, host, inFlight, affinities }] of snapshot.vms.entries()) {
+    const path = ["vms", index];
+    if (vms.has(id)) found.push({ path, message: "listed twice" });
+    vms.add(id);
+    for (const named of [host, inFlight?.target]) {
+      if (named === undefined || hosts.has(named)) continue;
+      found.push({ path, message: `expected a host of the snapshot, got \`${named}\`` });
+    }
+    for (const { group, rule } of affinities) {
+      const known = rules.get(group) ?? rule;
+      rules.set(group, known);
+      if (known === rule) continue;
+      const message = `expected the rule \`${known}\` of the group ${group}, got \`${rule}\``;
+      found.push({ path: [...path, "affinities"], message });
+    }
+  }
+  return found;
+}

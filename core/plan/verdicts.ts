@@ -1,0 +1,114 @@
+import type { Blocker } from "../negotiate/agreement.ts";
+import { isLearned } from "./estimate.ts";
+import type { EtaBand } from "./eta.ts";
+import type { Fleet } from "./fleet.ts";
+import type { LowerBound } from "./lower-bound.ts";
+import type { NPlusOne } from "./n-plus-one.ts";
+import type { PlanOptions } from "./options.ts";
+import type { Plan } from "./plan-result.ts";
+import type { ReportInput } from "./report-input.ts";
+import { gigabits, seconds, shortList, size } from "./wording.ts";
+
+/** `impossible`: no schedule could keep the deadline or the window. */
+export function inTime(bound: LowerBound, band: EtaBand, options: PlanOptions): Plan["inTime"] {
+  const limitMs = limitOf(options);
+  if (bound.ms > limitMs) return "impossible";
+  return band.ms > limitMs ? "late" : "yes";
+}
+
+function limitOf({ deadlineMs, windowMs }: PlanOptions): number {
+  const none = Number.POSITIVE_INFINITY;
+  return Math.min(deadlineMs ?? none, windowMs ?? none);
+}
+
+/** Why the plan as a whole cannot be carried out. */
+export function refusalsOf({ assignment, nPlusOne, bound, options }: ReportInput): Blocker[] {
+  const found: Blocker[] = [];
+  if (nPlusOne !== undefined && !nPlusOne.isKept) {
+    const { host, vm, needBytes = 0, roomBytes = 0 } = nPlusOne;
+    found.push({
+      code: "n-plus-one",
+      field: "keepNPlusOne",
+      message: `If ${host} fails, ${vm} finds no place: it needs ${size(needBytes)}, and no other host has more than ${size(roomBytes)} for it`,
+      cure: `Add ${size(Math.max(0, needBytes - roomBytes))} of memory to a host that can take ${vm}, empty fewer hosts, or do without keepNPlusOne`,
+    });
+  }
+  if (assignment.moves.length === 0) {
+    const isEmpty = assignment.unplaced.length === 0 && assignment.keeping.size === 0;
+    found.push({
+      code: "nothing-to-move",
+      message: isEmpty
+        ? "No guest is on the hosts that are to be emptied"
+        : "No guest of the hosts that are to be emptied has a place",
+      cure: isEmpty ? "Nothing has to be done" : "See the reasons and cures of each VM",
+    });
+  }
+  if (bound.ms > limitOf(options)) {
+    found.push({
+      code: "not-in-time",
+      field: options.deadlineMs === limitOf(options) ? "deadlineMs" : "windowMs",
+      message: `It takes ${seconds(bound.ms)} at least, and has ${seconds(limitOf(options))}`,
+      cure: "Give it more time, empty fewer hosts, or see what would make it faster",
+    });
+  }
+  return found;
+}
+
+export function warningsOf(
+  { assignment, fleet, bound, band, options }: ReportInput,
+  again: string[],
+) {
+  const found: string[] = [];
+  const { table } = fleet;
+  const divergent = assignment.moves.filter(({ estimate }) => !estimate.converges);
+  if (divergent.length > 0) {
+    const names = divergent.map(({ guest }) => guest.vm.id);
+    found.push(
+      `${shortList(names)}: dirties memory faster than it is sent, and does not converge without a convergence ladder`,
+    );
+  }
+  if (again.length > 0) {
+    const first = assignment.moves.find(({ guest }) => guest.vm.id === again[0]);
+    const host = first === undefined ? "" : table.row(first.source).host.id;
+    found.push(
+      `${shortList(again)}: moves twice, as no host outside the plan or emptied before ${host} has room`,
+    );
+  }
+  for (const { brokenWishes } of assignment.moves) found.push(...brokenWishes);
+  const limitMs = limitOf(options);
+  if (bound.ms <= limitMs && band.ms > limitMs) {
+    found.push(`It is expected to take ${seconds(band.ms)}, and has ${seconds(limitMs)}`);
+  }
+  return found;
+}
+
+/** What was assumed because nobody knows it. */
+export function assumptionsOf(
+  { table, going, vms }: Pick<Fleet, "table" | "going" | "vms">,
+  options: PlanOptions,
+): string[] {
+  const found: string[] = [];
+  const unknown = table.rows
+    .filter(({ host }) => !(host.linkInBytesPerSecond && host.linkOutBytesPerSecond))
+    .map(({ host }) => host.id);
+  if (unknown.length > 0) {
+    const rate = gigabits(options.unknownLinkBytesPerSecond);
+    found.push(`The speed of the links of ${shortList(unknown)} is not known: ${rate} is assumed`);
+  }
+  const guests = [...going.values()].flat().filter(({ vm }) => !isLearned(vm));
+  if (guests.length > 0) {
+    const share = Math.round(options.unknownWorkingSetShare * 100);
+    found.push(
+      `${guests.length} of ${vms.size} VMs have not moved yet: ${size(options.unknownDirtyBytesPerSecond)}/s over ${share} % of their memory is assumed for them`,
+    );
+  }
+  return found;
+}
+
+export function withText(found: NPlusOne): NPlusOne & { text: string } {
+  const { isKept, host, vm, needBytes = 0, roomBytes = 0 } = found;
+  if (host === undefined) return { ...found, text: "kept: no guests are left" };
+  const word = isKept ? "kept; tightest" : "not kept";
+  const text = `${word}: ${host} (${vm} needs ${size(needBytes)}, the largest room elsewhere is ${size(roomBytes)})`;
+  return { ...found, text };
+}
