@@ -64,7 +64,10 @@ export const verbs = {
       migrationUri: z.string(),
       handover: z.strictObject({ address: z.string(), port: z.int().min(1).max(65535) }),
       pid: z.int().positive(),
-      /** From spawning QEMU to its QMP being usable, ms. */
+      /**
+       * How long the command waited for QEMU's start, ms: less than the start takes when QEMU was
+       * started while the target was probed.
+       */
       startMs: z.number().nonnegative(),
     }),
   },

@@ -84,8 +84,32 @@ export class SourceObserver {
     });
   }
 
+  /** Until the migration starts: a running guest whose QEMU does not answer stands still. */
+  watchSilence(): void {
+    if (this.#options.guest.runState.current !== "running") return;
+    this.#alarms.every(POLL_MS, () => {
+      this.#noteSilence();
+      void this.#ping();
+    });
+  }
+
+  async #ping(): Promise<void> {
+    const { guest, log, isFollowed } = this.#options;
+    if (this.#polledAtMs !== undefined || !isFollowed()) return;
+    this.#polledAtMs = Date.now();
+    try {
+      await guest.qmp.execute("query-status", {}, { timeoutMs: FIGURES_MS });
+      this.#noteAnswer();
+    } catch (error) {
+      log.debug({ error }, "QEMU does not answer");
+    } finally {
+      this.#polledAtMs = undefined;
+    }
+  }
+
   /** The migration has started, or may have. */
   startClock(): void {
+    this.#alarms.clear();
     const { guest, progressIntervalMs } = this.#options;
     const { deadlineAtMs, gate } = guest.manifest.migration ?? {};
     this.#alarms.every(POLL_MS, () => {

@@ -92,7 +92,9 @@ export class TargetMigration {
   }
 
   /** Sets QEMU up and listens; capabilities strictly before migrate-incoming. */
-  async prepare(args: ArgsOf<"target.prepare">): Promise<ResultOf<"target.prepare">> {
+  async prepare(
+    args: ArgsOf<"target.prepare">,
+  ): Promise<Omit<ResultOf<"target.prepare">, "startMs">> {
     const { ports } = this.#options;
     const [{ migrationUri, givenUp }, server] = await Promise.all([
       this.#setUp(args),
@@ -102,8 +104,7 @@ export class TargetMigration {
     this.#watchStart(args, server, { guest: this.#guest, migrationUri });
     const handover = { address: this.#address, port: server.port };
     const { pid } = this.#guest.manifest;
-    const { startMs } = this.#guest;
-    return { migrationUri, handover, pid, startMs, ...(givenUp.length > 0 ? { givenUp } : {}) };
+    return { migrationUri, handover, pid, ...(givenUp.length > 0 ? { givenUp } : {}) };
   }
 
   async #setUp(args: ArgsOf<"target.prepare">) {
