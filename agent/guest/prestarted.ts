@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import type { MigrationId, VmId } from "../../core/id.ts";
+import type { Reading } from "../../core/twin/reading.ts";
 import type { VmDefinition } from "../../core/vm.ts";
 import type { Log } from "../runtime/log.ts";
 import type { Guest } from "./guest.ts";
@@ -8,7 +9,12 @@ import type { Guest } from "./guest.ts";
 const KEPT_MS = 30_000;
 
 type Wanted = { readonly migrationId: MigrationId; readonly definition: VmDefinition };
-type Entry = Wanted & { guest: Promise<Guest | undefined>; timer: NodeJS.Timeout };
+export type Prestarted = {
+  readonly guest: Guest;
+  /** For the twin check. */
+  readonly reading: Promise<Reading>;
+};
+type Entry = Wanted & { target: Promise<Prestarted | undefined>; timer: NodeJS.Timeout };
 
 /**
  * Targets' QEMUs that are started while their migrations negotiate: paused, and with nothing of a guest
@@ -27,18 +33,18 @@ export class PrestartedTargets {
   }
 
   /** Starts one in the background, unless there is one. A failure is left to the start that follows. */
-  start(vm: VmId, wanted: Wanted, start: () => Promise<Guest>): void {
+  start(vm: VmId, wanted: Wanted, start: () => Promise<Prestarted>): void {
     if (this.#entries.has(vm)) return;
-    const guest = start().catch((error: unknown) => {
+    const target = start().catch((error: unknown) => {
       this.#log.info({ error, vm }, "the target's QEMU could not be started ahead");
       return undefined;
     });
     const timer = setTimeout(() => void this.discard(vm), KEPT_MS);
-    this.#entries.set(vm, { ...wanted, guest, timer });
+    this.#entries.set(vm, { ...wanted, target, timer });
   }
 
   /** The VM's QEMU if it is what is wanted; any other one is ended. */
-  async take(vm: VmId, { migrationId, definition }: Wanted): Promise<Guest | undefined> {
+  async take(vm: VmId, { migrationId, definition }: Wanted): Promise<Prestarted | undefined> {
     const entry = this.#entries.get(vm);
     const isWanted =
       entry?.migrationId === migrationId && isDeepStrictEqual(entry.definition, definition);
@@ -47,13 +53,13 @@ export class PrestartedTargets {
       return undefined;
     }
     clearTimeout(entry.timer);
-    const guest = await entry.guest;
-    if (guest?.isAlive !== true) {
+    const target = await entry.target;
+    if (target?.guest.isAlive !== true) {
       await this.discard(vm);
       return undefined;
     }
     this.#entries.delete(vm);
-    return guest;
+    return target;
   }
 
   /** Ends the VM's QEMU, if there is one. */
@@ -61,9 +67,9 @@ export class PrestartedTargets {
     const entry = this.#entries.get(vm);
     if (entry === undefined) return;
     clearTimeout(entry.timer);
-    const guest = await entry.guest;
+    const target = await entry.target;
     if (this.#entries.get(vm) !== entry) return;
-    await guest?.end().catch((error: unknown) => {
+    await target?.guest.end().catch((error: unknown) => {
       this.#log.error({ error, vm }, "a target's QEMU that nobody needs could not be ended");
     });
     if (this.#entries.get(vm) === entry) this.#entries.delete(vm);

@@ -15,6 +15,8 @@ import { TargetMigration } from "../migrate/target/migration.ts";
 import { tlsKinds } from "../migrate/tls.ts";
 import { describeBinary } from "../probe/binary.ts";
 import { accelerators, userfaultfd } from "../probe/host.ts";
+import { placeholdersOf } from "../twin/placeholders.ts";
+import { readTwin } from "../twin/read.ts";
 import {
   type Context,
   hooksOf,
@@ -60,8 +62,13 @@ function startAhead(context: Context, { vm, migrationId }: Command, definition: 
   if (migrationId === undefined || config.hooks.prepare !== undefined) return;
   if (guests.isPresent(vm) || resourcesOf(definition).length > 0) return;
   if (refusedParts(definition, config).length > 0) return;
-  const start = () => startTarget(context, vm, definition);
-  guests.prestarted.start(vm, { migrationId, definition }, start);
+  guests.prestarted.start(vm, { migrationId, definition }, async () => {
+    const guest = await startTarget(context, vm, definition);
+    const reading = readTwin(guest, placeholdersOf(definition, config.resources));
+    // Read again when it is asked for.
+    reading.catch(() => undefined);
+    return { guest, reading };
+  });
 }
 
 /** A paused QEMU that waits for `migrate-incoming`. @throws CommandRefusedError `qemu` */
@@ -87,7 +94,8 @@ export async function prepareTarget(
   const hooks = hooksOf(context, { vm, id, epoch, side: "target" });
   const start = () => startTarget(context, vm, definition);
   let startedMs = performance.now();
-  let guest = await guests.prestarted.take(vm, { migrationId: id, definition });
+  const prestarted = await guests.prestarted.take(vm, { migrationId: id, definition });
+  let guest = prestarted?.guest;
   if (guest === undefined) {
     await refuseIfPresent(guests, vm);
     await hooks.prepare();
@@ -107,6 +115,7 @@ export async function prepareTarget(
     tls,
     hooks,
     resources,
+    reading: prestarted?.reading,
     replaceGuest: (present) => guests.replace(present, start),
   });
   guests.setMigrating(vm, migration);

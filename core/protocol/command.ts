@@ -38,6 +38,7 @@ export const verbs = {
     result: z.strictObject({ stopped: z.literal(true) }),
   },
   "source.probe": { args: z.strictObject({}), result: SourceProbe },
+  /** Also starts the target's QEMU ahead, for a migration; without `target.prepare` it is ended again. */
   "target.probe": { args: z.strictObject({ definition: DefinitionParts }), result: TargetProbe },
   /** Starts the target QEMU paused, sets it up, listens for the stream and for the source's agent. */
   "target.prepare": {

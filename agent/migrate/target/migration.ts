@@ -43,6 +43,8 @@ type TargetOptions = {
   hooks: MigrationHooks;
   /** What this host has for the placeholders of definitions. */
   resources: Resources;
+  /** The guest's process as it was read for the twin check already. */
+  reading?: Promise<Reading> | undefined;
 };
 
 /**
@@ -80,6 +82,7 @@ export class TargetMigration {
     this.#log = options.log.child({ migrationId: options.id, side: "target" });
     this.#address = options.address;
     this.#resources = options.resources;
+    this.#reading = options.reading;
     this.#tls = new TlsCredentials("target", options, this.#log);
   }
 
@@ -110,8 +113,9 @@ export class TargetMigration {
   async #setUp(args: ArgsOf<"target.prepare">) {
     this.#listen();
     // Before QEMU listens: a stranger there could keep it from answering. The source asks for it.
-    this.#reading = undefined;
-    await this.#read("machine").catch(() => undefined);
+    await this.#read("machine").catch(() => {
+      this.#reading = undefined;
+    });
     const { ports } = this.#options;
     return setUpTarget(this.#guest, args, {
       address: this.#address,
@@ -140,6 +144,7 @@ export class TargetMigration {
       replace: async () => {
         this.#detach();
         this.#guest = await replaceGuest(this.#guest);
+        this.#reading = undefined;
         this.#tls = new TlsCredentials("target", { ...options, guest: this.#guest }, this.#log);
         const { migrationUri } = await this.#setUp(args);
         this.#note(args, server.port);
