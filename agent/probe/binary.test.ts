@@ -5,11 +5,7 @@ import { expect, it, onTestFinished, vi } from "vitest";
 import { identify, isAlive, sendSignal, waitForEnd } from "../runtime/process.ts";
 import { testFolder } from "../testing/folder.ts";
 
-const PROBE = `
-const [binary, folder] = process.argv.slice(1);
-const { describeBinary } = await import("${import.meta.dirname}/binary.ts");
-await describeBinary(binary, folder);
-`;
+const PROBE = join(import.meta.dirname, "testing/describe-binary.ts");
 
 /** A QEMU that never opens its monitor, and writes its pid to a file. */
 function writeSilentQemu(folder: string) {
@@ -23,8 +19,7 @@ function writeSilentQemu(folder: string) {
 it("a QEMU that is probed ends with an agent that is killed meanwhile", async () => {
   const folder = testFolder();
   const { binary, pidFile } = writeSilentQemu(folder);
-  const args = ["--input-type=module", "--eval", PROBE, binary, folder];
-  const agent = spawn(process.execPath, args, { stdio: "ignore" });
+  const agent = spawn(process.execPath, [PROBE, binary, folder], { stdio: "ignore" });
   onTestFinished(() => void agent.kill("SIGKILL"));
   const qemu = await vi.waitFor(() => identify(Number(readFileSync(pidFile, "utf8"))), 20_000);
   onTestFinished(() => void sendSignal(qemu, "SIGKILL"));
