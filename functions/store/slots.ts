@@ -10,6 +10,15 @@ const WAITING_MAX = 50;
 type Admitted = Pick<StoredMigration, "id" | "source" | "target" | "heldBytes">;
 
 /**
+ * Condition of each write that gives a host a guest: the host is active, and nobody has cordoned it.
+ * So nothing comes to a host once its cordon is written.
+ */
+export const hostIsOpen = {
+  condition: "#state = :active AND (attribute_not_exists(#cordons) OR size(#cordons) = :none)",
+  values: { ":active": "active", ":none": 0 },
+};
+
+/**
  * Writes of a transaction that take an outgoing slot, an incoming slot and the target's memory. The
  * slots are sets of migration ids, so taking or releasing one twice counts once.
  *
@@ -26,9 +35,9 @@ export function slotWrites({ id, source, target, heldBytes }: Admitted, memoryBy
     write.update({
       key: keys.host(target),
       update: "ADD #incoming :id, #reservedBytes :bytes",
-      condition:
-        "(attribute_not_exists(#incoming) OR size(#incoming) < #slotsIn) AND #reservedBytes <= :limit",
+      condition: `(attribute_not_exists(#incoming) OR size(#incoming) < #slotsIn) AND #reservedBytes <= :limit AND ${hostIsOpen.condition}`,
       values: {
+        ...hostIsOpen.values,
         ":id": new Set([id]),
         ":bytes": heldBytes,
         ":limit": memoryBytes - heldBytes,
