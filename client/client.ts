@@ -79,6 +79,7 @@ function vmOperations({ vms }: Api) {
     createVm: (vm: NewVm) => json(vms.$post({ json: vm })),
     listVms: (query: Page = {}) => json(vms.$get({ query })),
     getVm: (id: string) => json(vms[":id"].$get({ param: { id } })),
+    getPlacement: (id: string) => json(vms[":id"].placement.$get({ param: { id } })),
     reconcileVm: (id: string) => json(vms[":id"].reconcile.$post({ param: { id } })),
     /** The VM, which was asked to stop; undefined when its record was removed. */
     deleteVm: async (id: string, query: StopMode = {}) => {

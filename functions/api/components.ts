@@ -19,6 +19,7 @@ import {
 } from "../../core/migration/migration.ts";
 import { AckMode, Agreement, Blocker, Choice } from "../../core/negotiate/agreement.ts";
 import { MigrationPolicy } from "../../core/negotiate/policy.ts";
+import { Placement } from "../../core/plan/placement.ts";
 import { AckEvidence, FinalFigures, Progress } from "../../core/protocol/event.ts";
 import { Host, HostChange, HostFacts, UnfitEvent } from "../../core/protocol/host.ts";
 import { MachineType, ParameterValue, QemuProbe, QemuVersion } from "../../core/protocol/probe.ts";
@@ -112,6 +113,7 @@ const namedSchemas: readonly Named[] = [
   ["Vm", Vm, "A VM: where it runs, and which migration holds it"],
   ["VmDefinition", VmDefinition, "What a guest is made of; it means the same on every host"],
   ["NewVm", NewVm, "A VM to start or to adopt"],
+  ["Placement", Placement, "Where a VM could go now, host by host, and why not"],
   ["VmPage", VmPage, "A page of VMs"],
 
   ["Migration", Migration, "The record of one migration"],
