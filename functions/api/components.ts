@@ -3,7 +3,7 @@ import { z } from "@hono/zod-openapi";
 import { ClimbedRung, Convergence, LadderName } from "../../core/convergence/ladder.ts";
 import { StallRule } from "../../core/convergence/stall.ts";
 import { DefinitionParts } from "../../core/definition/parts.ts";
-import { HostCordon, Message, Owner } from "../../core/host/cordon.ts";
+import { ByWhom, HostCordon } from "../../core/host/cordon.ts";
 import { HostState } from "../../core/host/host-state.ts";
 import { HostId, MigrationId, VmId } from "../../core/id.ts";
 import { Labels } from "../../core/labels.ts";
@@ -36,10 +36,10 @@ export const NewHost = z.strictObject({
   labels: Labels.default({}),
 });
 
-export const CordonRequest = z.strictObject({
-  /** Whoever has the token may name anybody: it is for people to read. */
-  owner: Owner.default("operator"),
-  message: Message.optional(),
+/** Whoever has the token may name anybody: it is for people to read. */
+export const HostRequest = z.strictObject({
+  ...ByWhom.shape,
+  owner: ByWhom.shape.owner.default("operator"),
 });
 
 /** A host and the key of its agent, which no other answer has. */
@@ -99,7 +99,8 @@ const namedSchemas: readonly Named[] = [
   ["HostState", HostState, "What is shown of a host; `silent`: its agent has not been heard"],
   ["HostCordon", HostCordon, "Somebody's mark that no guest is to come to a host"],
   ["HostChange", HostChange, "What to change of a host; what is absent stays"],
-  ["CordonRequest", CordonRequest, "Who cordons a host, and why"],
+  ["ByWhom", ByWhom, "Who did it, and why"],
+  ["HostRequest", HostRequest, "Who asks for it, and why"],
   ["UncordonedHost", UncordonedHost, "The host, and the cordons that were ended"],
   ["Labels", Labels, "What people say of a host, by names that they choose"],
   ["UnfitEvent", UnfitEvent, "An event of a host that the table refuses for good: it was passed"],

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { type HostState, hostStateOf } from "../../core/host/host-state.ts";
+import { type HostState, hostStateOf, stateSinceOf } from "../../core/host/host-state.ts";
 import { resourcesOf } from "../../core/host-resources.ts";
 import type { HostId, MigrationId } from "../../core/id.ts";
 import type { FleetSnapshot, PlanHost, PlanVm } from "../../core/plan/snapshot.ts";
@@ -192,11 +192,12 @@ function toPlanHost(
   const { host, facts } = one;
   if (facts === undefined) throw new Error(`Expected ${host.id} to have registered`);
   const links = linksOf(one);
+  const since = stateSinceOf(host);
   const { accelerators = ["tcg", "kvm"], resources = [], userfaultfd = true } = facts;
   return {
     id: host.id,
     state: planStates[hostStateOf(host)],
-    ...(host.stateSince === undefined ? {} : { stateSince: host.stateSince }),
+    ...(since === undefined ? {} : { stateSince: since }),
     cordons: host.cordons.map(({ owner, message, since }) => ({ owner, message, since })),
     memoryBytes: host.memoryBytes ?? facts.memoryBytes,
     heldBytes: Math.max(0, host.reservedBytes - (held.get(host.id) ?? 0)),
