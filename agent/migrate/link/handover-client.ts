@@ -97,10 +97,10 @@ export class HandoverClient {
   }
 
   /**
-   * Reads the target, through its agent.
+   * Reads the target, through its agent; asks again after a reconnect.
    *
    * @throws CommandRefusedError `qemu` when the target's agent cannot read it, `timeout` when it has not
-   *   answered within `timeoutMs`, `refused` when the link broke
+   *   answered within `timeoutMs`, `refused` when the link was closed
    */
   async read(what: ReadKind, timeoutMs: number): Promise<Reading> {
     const reading = Promise.withResolvers<Reading>();
@@ -110,7 +110,10 @@ export class HandoverClient {
       timeoutMs,
     );
     if (this.#socket) send(this.#socket, { type: "read", what });
-    return reading.promise.finally(() => clearTimeout(timer));
+    return reading.promise.finally(() => {
+      clearTimeout(timer);
+      this.#reads.delete(what);
+    });
   }
 
   /** Hands the guest over to the target while its memory still follows. */
@@ -137,7 +140,7 @@ export class HandoverClient {
     clearTimeout(this.#retry);
     this.#arrived.resolve(false);
     clearInterval(this.#pinging);
-    this.#endReads("The handover link was closed");
+    this.#endReads();
     this.#opening?.destroy();
     this.#socket?.destroy();
     this.#socket = undefined;
@@ -202,7 +205,6 @@ export class HandoverClient {
     socket.on("close", () => {
       if (this.#socket !== socket) return;
       this.#socket = undefined;
-      this.#endReads("The handover link broke before the target's reading had come");
       this.#again();
     });
     this.#heardAtMs = performance.now();
@@ -213,6 +215,7 @@ export class HandoverClient {
       else if (isFromTarget(message)) this.onWatch?.(message);
     });
     send(socket, { type: "hello", migrationId: this.#options.migrationId });
+    for (const what of this.#reads.keys()) send(socket, { type: "read", what });
     this.#sendHandedOver(socket);
   }
 
@@ -244,7 +247,8 @@ export class HandoverClient {
     reading?.reject(new CommandRefusedError("qemu", why));
   }
 
-  #endReads(why: string): void {
+  #endReads(): void {
+    const why = "The handover link was closed before the target's reading had come";
     for (const reading of this.#reads.values()) {
       reading.reject(new CommandRefusedError("refused", why));
     }
