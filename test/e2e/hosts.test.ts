@@ -102,8 +102,13 @@ describe.skipIf(qemu === undefined)(`the hosts of a running fleet${unlessQemu}`,
       const back = stage.api.createMigration({ vm: "vm", target: "host-a" });
       await expect(back).rejects.toMatchObject({ problem: { code: "host-maintenance" } });
       await stage.api.returnHost("host-a");
-      await stage.move("vm", "host-a");
+      const { id, endedAt, figures } = await stage.move("vm", "host-a");
       await stage.runsOnlyOn("vm", "host-a");
+      const { learned } = await stage.api.getVm("vm");
+      expect(learned).toMatchObject({ migration: id, at: endedAt, prepareMs: expect.any(Number) });
+      const sentBytes = figures?.progress.ramTransferredBytes ?? 0;
+      expect(learned?.firstPassBytes).toBeGreaterThan(0);
+      expect(learned?.firstPassBytes).toBeLessThanOrEqual(sentBytes);
     },
     PATIENCE_MS * 2,
   );
