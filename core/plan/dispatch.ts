@@ -1,7 +1,6 @@
 import type { HostTable } from "./host-table.ts";
 import type { Move } from "./move.ts";
 import type { PlanOptions } from "./options.ts";
-import { poolOf } from "./slots.ts";
 
 /** What is to be done now. */
 export type Dispatched = { readonly prepare: readonly Move[]; readonly start: readonly Move[] };
@@ -135,7 +134,7 @@ export class Dispatcher {
   #fillPool(host: number, prepare: Move[]): void {
     const source = this.#source(host);
     if (!source.isOpen || source.queue.length === 0) return;
-    const pool = poolOf(this.#table.row(host).out.slots);
+    const { pool } = this.#table.row(host);
     let index = 0;
     while (source.preparing + source.ready.length < pool) {
       const move = source.queue[index];

@@ -1,6 +1,7 @@
 import type { HostTable } from "./host-table.ts";
 import type { Move } from "./move.ts";
 import type { PlanOptions } from "./options.ts";
+import { leastOf, sum } from "./sums.ts";
 
 /** Something that takes at least so long, ms, whatever the order of the migrations is. */
 export type BoundTerm = {
@@ -126,16 +127,4 @@ function bestEstimate({ guest, source, target }: Move, table: HostTable): Move["
     rate = Math.max(rate, table.rate(source, host));
   }
   return guest.estimate(rate);
-}
-
-function sum<T>(list: readonly T[], value: (entry: T) => number): number {
-  let total = 0;
-  for (const entry of list) total += value(entry);
-  return total;
-}
-
-function leastOf<T>(list: readonly T[], value: (entry: T) => number): number {
-  let least = Number.POSITIVE_INFINITY;
-  for (const entry of list) least = Math.min(least, value(entry));
-  return least;
 }

@@ -23,6 +23,11 @@ export const PlanOptions = z.strictObject({
   /** Assumed time to prepare and to finish one migration, ms. */
   prepareMs: ms.default(3_000),
   finishMs: ms.default(0),
+  /**
+   * Migrations of a host that are being prepared, or wait prepared, beside those in transfer: each
+   * holds memory on its target. 3 × slots + 2 by default.
+   */
+  prepareAhead: z.int().min(1).max(256).optional(),
   /** Share of the memory of each host that takes guests which is kept free, 0 to below 1. */
   keepFreeShare: z.number().min(0).lt(1).default(0),
   /** The guests of any one host that is not emptied must fit on the others afterwards. */

@@ -46,6 +46,12 @@ export type UnplacedVm = {
   readonly explanation: number;
 };
 
+/** A change, and the lower bound then; or the predicted end, where the bound does not change. */
+export type Faster = { readonly change: string } & (
+  | { readonly lowerBoundMs: number }
+  | { readonly etaMs: number }
+);
+
 export type Plan = {
   /** In the order of their starts. */
   readonly moves: readonly PlannedMove[];
@@ -72,8 +78,8 @@ export type Plan = {
   /** VMs that move twice, for the approver. */
   readonly secondMoves: readonly VmId[];
   readonly bottleneck?: { readonly term: BoundTerm; readonly text: string };
-  /** What would have to change for an earlier end, and the lower bound then. */
-  readonly faster: readonly { readonly change: string; readonly lowerBoundMs: number }[];
+  /** What would have to change for an earlier end. */
+  readonly faster: readonly Faster[];
   /** Memory that the guests need, and that all targets together have, bytes. */
   readonly memory: { readonly neededBytes: number; readonly freeBytes: number };
   readonly nPlusOne?: NPlusOne & { readonly text: string };

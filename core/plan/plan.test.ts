@@ -275,6 +275,14 @@ describe("a schedule", () => {
     expect(found.ratio).toBe(1);
   });
 
+  it("that waits for preparing says what more prepared ahead would do", () => {
+    const vms = Object.fromEntries(Array.from({ length: 20 }, (_, index) => [`a${index}`, 1]));
+    const found = plan({ a: { vms }, b: {} }, ["a"], { prepareMs: 10_000 });
+    expect(found.eta.ms).toBe(45_000);
+    expect(found.faster[0]?.change).toContain("10 migrations of a host prepared ahead");
+    expect(found.faster[0]).toMatchObject({ etaMs: 30_000 });
+  });
+
   it("keeps a tenant's limit and lets the others go", () => {
     const tenants = {
       a1: { gib: 9, tenant: "t" },

@@ -1,5 +1,5 @@
 import { isLearned } from "./estimate.ts";
-import type { Plan, PlannedMove, UnplacedVm } from "./plan-result.ts";
+import type { Faster, Plan, PlannedMove, UnplacedVm } from "./plan-result.ts";
 import type { ReportInput } from "./report-input.ts";
 import type { Timed } from "./schedule.ts";
 import { assumptionsOf, inTime, refusalsOf, warningsOf, withText } from "./verdicts.ts";
@@ -32,7 +32,7 @@ export function reportPlan(input: ReportInput): Plan {
     ...(bottleneck === undefined
       ? {}
       : { bottleneck: { term: bottleneck, text: termText(bottleneck, fleet.table, options) } }),
-    faster: fasterBy(bound, fleet.table, options),
+    faster: [...preparing(input), ...fasterBy(bound, fleet.table, options)],
     memory: fleet.memory,
     ...(input.nPlusOne === undefined ? {} : { nPlusOne: withText(input.nPlusOne) }),
     inTime: inTime(bound, band, options),
@@ -41,6 +41,13 @@ export function reportPlan(input: ReportInput): Plan {
     assumptions: assumptionsOf(fleet, options),
     ...(options.errorBudget === undefined ? {} : { errorBudget: options.errorBudget }),
   };
+}
+
+function preparing({ preparedAhead }: ReportInput): Faster[] {
+  if (preparedAhead === undefined) return [];
+  const { prepareAhead, etaMs } = preparedAhead;
+  const change = `${prepareAhead} migrations of a host prepared ahead (prepareAhead), which hold more memory on the targets`;
+  return [{ change, etaMs }];
 }
 
 function plannedMove({ move, ...times }: Timed, { fleet }: ReportInput): PlannedMove {

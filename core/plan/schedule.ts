@@ -18,6 +18,9 @@ export type Schedule = {
   readonly emptiedAtMs: ReadonlyMap<number, number>;
 };
 
+/** How long a migration takes to prepare, and keeps its slots, ms. */
+export type MoveTimes = Pick<Move["estimate"], "prepareMs" | "slotMs">;
+
 type Event =
   | { type: "prepared"; move: Move }
   | { type: "ended"; move: Move }
@@ -27,11 +30,11 @@ type Event =
 /**
  * Plays a plan with predicted times. `backInMs`: hosts that are empty already, and when they return.
  *
- * @param slotMs how long a migration keeps its slots, ms; its estimate's by default
+ * @param times how long migrations take, ms; as estimated by default
  */
 export function schedule(
   input: ExecutionInput & { readonly backInMs?: ReadonlyMap<number, number> },
-  slotMs: (move: Move) => number = ({ estimate }) => estimate.slotMs,
+  times: (move: Move) => MoveTimes = ({ estimate }) => estimate,
 ): Schedule {
   const execution = new Execution(input);
   const events = new TimeQueue<Event>();
@@ -43,10 +46,10 @@ export function schedule(
     const { prepare, start, emptied } = execution.next();
     for (const move of prepare) {
       prepareAt.set(move, now);
-      events.add(now + move.estimate.prepareMs, { type: "prepared", move });
+      events.add(now + times(move).prepareMs, { type: "prepared", move });
     }
     for (const move of start) {
-      const endAtMs = now + slotMs(move);
+      const endAtMs = now + times(move).slotMs;
       moves.push({ move, prepareAtMs: prepareAt.get(move) ?? now, startAtMs: now, endAtMs });
       events.add(endAtMs, { type: "ended", move });
     }
