@@ -233,7 +233,7 @@ export class Trial {
       const truth = this.truths.get(move.guest.vm.id);
       return truth === undefined || isRest(move) ? move : trueMove(move, truth, options);
     });
-    return lowerBound(truly, { table: this.draft.fleet.table, options, keeping }).ms;
+    return lowerBound(truly, { table: this.draft.fleet.table, options, keeping, held: [] }).ms;
   }
 
   #aloneBytes(moves: readonly Move[]): number {

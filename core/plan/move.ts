@@ -10,6 +10,8 @@ export type Move = {
   readonly estimate: MoveEstimate;
   /** The VM's earlier migration of this plan, which must have ended. */
   readonly after?: Move;
+  /** All that must have ended before this one is prepared, `after` among them. */
+  readonly needs: readonly Move[];
   /** The target is a host that must have been emptied and be back. */
   readonly needsReturn: boolean;
   readonly brokenWishes: readonly string[];
@@ -21,16 +23,19 @@ export function moveOf(
   table: HostTable,
   rest: {
     after?: Move | undefined;
+    needs?: readonly Move[];
     needsReturn?: boolean;
     brokenWishes?: readonly string[];
   } = {},
 ): Move {
+  const { after, needs = [] } = rest;
   return {
     guest,
     source: guest.source,
     target,
     estimate: guest.estimate(table.rate(guest.source, target)),
-    ...(rest.after === undefined ? {} : { after: rest.after }),
+    ...(after === undefined ? {} : { after }),
+    needs: after === undefined ? needs : [after, ...needs],
     needsReturn: rest.needsReturn ?? false,
     brokenWishes: rest.brokenWishes ?? [],
   };

@@ -1,3 +1,4 @@
+import type { Blocker } from "../negotiate/agreement.ts";
 import { assign } from "./assign.ts";
 import { etaBand } from "./eta.ts";
 import type { ExecutionInput } from "./execution.ts";
@@ -26,7 +27,7 @@ export function planEvacuation(snapshot: FleetSnapshot, options: PlanOptions): P
   const { keepNPlusOne } = options;
   return reportPlan({
     ...draft,
-    bound: lowerBound(assignment.moves, { ...assignment, table: fleet.table, options }),
+    bound: lowerBound(assignment.moves, executionInput(draft)),
     band: etaBand(executionInput(draft), draft.schedule),
     explainer: new Explainer(fleet, { ...assignment, keepNPlusOne }),
     preparedAhead: preparedAhead(draft, snapshot),
@@ -54,9 +55,29 @@ export type Draft = Pick<ReportInput, "fleet" | "options" | "assignment" | "sche
 
 /** @throws RangeError when a host to be emptied is not in the snapshot. */
 export function draftPlan(snapshot: FleetSnapshot, options: PlanOptions): Draft {
-  const fleet = fleetOf(snapshot, options);
+  const leftGroups = new Map<string, readonly Blocker[]>();
+  // Each turn takes a gate group out of the plan, so there are no more turns than groups.
+  for (;;) {
+    const draft = draftWithout(leftGroups, snapshot, options);
+    const left = draft.assignment.unplaced.find(({ vm }) => vm.gateGroup !== undefined)?.vm;
+    if (left?.gateGroup === undefined) return draft;
+    const blocker = {
+      code: "gate-group",
+      message: `The gate group ${left.gateGroup} moves as a whole, and ${left.id} finds no place with it`,
+      cure: `Make room for ${left.id}, or take it out of the group`,
+    };
+    leftGroups.set(left.gateGroup, [blocker]);
+  }
+}
+
+function draftWithout(
+  leftGroups: ReadonlyMap<string, readonly Blocker[]>,
+  snapshot: FleetSnapshot,
+  options: PlanOptions,
+): Draft {
+  const fleet = fleetOf(snapshot, options, leftGroups);
   const hosts = hostsAfter(fleet, options);
-  const nPlusOne = () => checkNPlusOne({ ...fleet, hosts });
+  const nPlusOne = () => checkNPlusOne({ ...fleet, ...hosts });
   const assigned = assign({
     ...fleet,
     options,
@@ -77,10 +98,13 @@ export function executionInput({ fleet, options, assignment }: Draft): Execution
   return { ...assignment, options, table: fleet.table, held: fleet.held };
 }
 
-/** Hosts that hold guests when the plan has been carried out. */
-function hostsAfter({ table }: Fleet, { returnAfterMs }: PlanOptions): number[] {
-  return [...table.rows.keys()].filter((host) => {
-    const { blockers, isEmptied } = table.row(host);
-    return blockers.length === 0 && !(isEmptied && returnAfterMs === undefined);
-  });
+/** Which hosts take guests, and which could fail, when the plan has been carried out. */
+function hostsAfter({ table }: Fleet, { returnAfterMs }: PlanOptions) {
+  const staying = [...table.rows.keys()].filter(
+    (host) => !(table.row(host).isEmptied && returnAfterMs === undefined),
+  );
+  return {
+    places: staying.filter((host) => table.row(host).blockers.length === 0),
+    losable: staying.filter((host) => table.row(host).host.state === "active"),
+  };
 }

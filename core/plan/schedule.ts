@@ -13,6 +13,7 @@ export type Timed = {
 export type Schedule = {
   /** In the order of their starts. */
   readonly moves: readonly Timed[];
+  /** When the last migration is over and the last host is empty. */
   readonly endMs: number;
   /** When each host's last guest has gone. */
   readonly emptiedAtMs: ReadonlyMap<number, number>;
@@ -48,8 +49,13 @@ export function schedule(
       prepareAt.set(move, now);
       events.add(now + times(move).prepareMs, { type: "prepared", move });
     }
+    const byGroup = Map.groupBy(start, ({ guest }) => guest.vm.gateGroup);
     for (const move of start) {
-      const endAtMs = now + times(move).slotMs;
+      // At the gate all wait for the slowest of the group.
+      const { gateGroup } = move.guest.vm;
+      const group = gateGroup === undefined ? [move] : (byGroup.get(gateGroup) ?? []);
+      const slotMs = group.reduce((most, member) => Math.max(most, times(member).slotMs), 0);
+      const endAtMs = now + slotMs;
       moves.push({ move, prepareAtMs: prepareAt.get(move) ?? now, startAtMs: now, endAtMs });
       events.add(endAtMs, { type: "ended", move });
     }
@@ -65,7 +71,8 @@ export function schedule(
     // What is due at one time is seen together, so that the most urgent goes first.
     if (events.nextAt !== event.at) proceed(event.at);
   }
-  const endMs = moves.reduce((last, { endAtMs }) => Math.max(last, endAtMs), 0);
+  const ends = [...moves.map(({ endAtMs }) => endAtMs), ...emptiedAtMs.values()];
+  const endMs = ends.reduce((last, end) => Math.max(last, end), 0);
   return { moves, endMs, emptiedAtMs };
 }
 

@@ -111,6 +111,8 @@ export const PlanVm = z.strictObject({
   /** Block jobs that run, as last seen. */
   jobs: SourceProbe.shape.jobs,
   learned: Learned.default({}),
+  /** VMs of a group switch over together: each is held at its gate until all of them are there. */
+  gateGroup: z.string().min(1).max(63).optional(),
   /** Longest downtime allowed, ms; absent: the policy's. */
   downtimeBudgetMs: z.int().min(1).optional(),
   affinities: z.array(Affinity).default([]),

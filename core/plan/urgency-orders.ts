@@ -18,7 +18,22 @@ export function urgencyOrders({ moves, table, options }: ExecutionInput): Move[]
   const longest = moves.toSorted((one, other) => other.estimate.slotMs - one.estimate.slotMs);
   const cautious = longest.toSorted((one, other) => worstMs(other) - worstMs(one));
   const mixes = closingPools.map((pools) => mixed(cautious, table, pools));
-  return [cautious, ...mixes, longest, busiestFirst(longest, table)];
+  return [cautious, ...mixes, longest, busiestFirst(longest, table)].map(groupsTogether);
+}
+
+/** The members of a gate group are as urgent as the most urgent of them. */
+function groupsTogether(moves: Move[]): Move[] {
+  if (moves.every(({ guest }) => guest.vm.gateGroup === undefined)) return moves;
+  const ranks = new Map<string, number>();
+  const rankOf = ({ guest }: Move, index: number) => {
+    const { gateGroup } = guest.vm;
+    if (gateGroup === undefined) return index;
+    const rank = ranks.get(gateGroup) ?? index;
+    ranks.set(gateGroup, rank);
+    return rank;
+  };
+  const ranked = moves.map((move, index) => ({ move, rank: rankOf(move, index) }));
+  return ranked.toSorted((one, other) => one.rank - other.rank).map(({ move }) => move);
 }
 
 /** Migrations of the hosts whose slots are busy for the longest time first. */
