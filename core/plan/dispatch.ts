@@ -1,3 +1,4 @@
+import { AloneMoves } from "./alone-moves.ts";
 import { GateGroups } from "./gate-groups.ts";
 import type { HostTable } from "./host-table.ts";
 import type { Move } from "./move.ts";
@@ -38,6 +39,7 @@ export class Dispatcher {
   readonly #hasTenantLimits: boolean;
   readonly #tenants = new Map<string, number>();
   readonly #gates = new GateGroups();
+  readonly #alone = new AloneMoves();
   readonly #changedSources = new Set<number>();
   readonly #changedTargets = new Set<number>();
 
@@ -62,6 +64,7 @@ export class Dispatcher {
       this.#urgency.set(move, this.#added);
       this.#added += 1;
       this.#gates.add(move);
+      this.#alone.add(move);
       this.#source(move.source).queue.push(move);
       this.#changedSources.add(move.source);
       for (const earlier of move.needs) {
@@ -86,6 +89,8 @@ export class Dispatcher {
   hold(source: number, target: number, slots: 1 | -1): void {
     this.#source(source).out += slots;
     this.#target(target).in += slots;
+    this.#alone.count(slots);
+    this.#reopen();
     this.#changedSources.add(source);
     this.#changedTargets.add(target);
   }
@@ -109,10 +114,19 @@ export class Dispatcher {
   failed(move: Move): void {
     this.#release(move);
     this.#gates.add(move);
+    this.#alone.add(move);
     this.#insert(this.#source(move.source).queue, move);
   }
 
+  /** What waits until nothing else is underway, or until one that is alone has ended. */
+  #reopen(): void {
+    for (const host of this.#alone.waitingSources) this.#changedSources.add(host);
+    if (this.#alone.takeEnded()) this.#changeAllSources();
+  }
+
   #release(move: Move): void {
+    this.#alone.ended(move);
+    this.#reopen();
     this.#source(move.source).out -= 1;
     this.#changedSources.add(move.source);
     this.#target(move.target).in -= 1;
@@ -162,6 +176,7 @@ export class Dispatcher {
         source.queue.splice(index, 1);
         source.preparing += 1;
         this.#gates.preparing(move);
+        this.#alone.preparing(move);
         prepare.push(move);
       } else index += 1;
     }
@@ -170,7 +185,7 @@ export class Dispatcher {
   #mayPrepare(move: Move, source: Source, pool: number): boolean {
     if (move.needsReturn && !this.#target(move.target).isReturned) return false;
     if (!move.needs.every((earlier) => this.#ended.has(earlier))) return false;
-    if (!this.#gates.mayPrepare(move)) return false;
+    if (!this.#gates.mayPrepare(move) || !this.#alone.mayPrepare(move)) return false;
     const { tenant } = move.guest.vm;
     const limit = this.#limitOf(tenant);
     if (limit === undefined || move.guest.vm.gateGroup !== undefined) return true;

@@ -40,3 +40,13 @@ export function moveOf(
     brokenWishes: rest.brokenWishes ?? [],
   };
 }
+
+/** Its VM comes to its source by a migration that is in flight when the plan begins. */
+export function isArriving({ guest, after }: Move): boolean {
+  return guest.vm.inFlight !== undefined && after === undefined;
+}
+
+/** It is not the first migration of its VM. */
+export function isAgain(move: Move): boolean {
+  return move.after !== undefined || isArriving(move);
+}

@@ -30,8 +30,10 @@ export type PlannedMove = {
   readonly converges: boolean;
   /** Learned from its earlier migrations; else assumed (`assumptions` of the plan). */
   readonly isLearned: boolean;
-  /** Its VM has moved before in this plan. */
+  /** Its VM has moved before in this plan, or is on its way to the source when it begins. */
   readonly isSecondMove: boolean;
+  /** Its VM is on its way to the source when the plan begins. */
+  readonly isArriving: boolean;
   /** Preferences that this placement gives up, for people. */
   readonly brokenWishes: readonly string[];
 };
@@ -73,7 +75,7 @@ export type Plan = {
   readonly slotBoundMs: number;
   /** Predicted end / lower bound; 1 where nothing moves. */
   readonly ratio: number;
-  /** Migrations per VM that moves: 1 unless VMs move twice. */
+  /** Migrations per VM that moves, those in flight to its source among them: 1 unless VMs move twice. */
   readonly movesPerVm: number;
   /** VMs that move twice, for the approver. */
   readonly secondMoves: readonly VmId[];

@@ -1,4 +1,6 @@
 import { isLearned } from "./estimate.ts";
+import type { HostTable } from "./host-table.ts";
+import { isAgain, isArriving } from "./move.ts";
 import type { Faster, Plan, PlannedMove, UnplacedVm } from "./plan-result.ts";
 import type { ReportInput } from "./report-input.ts";
 import type { Timed } from "./schedule.ts";
@@ -10,11 +12,11 @@ export function reportPlan(input: ReportInput): Plan {
   const { fleet, options, assignment, schedule, bound, band } = input;
   const unplaced = unplacedVms(input);
   const vms = new Set(assignment.moves.map(({ guest }) => guest.vm.id));
-  const again = assignment.moves.filter(({ after }) => after !== undefined);
+  const again = assignment.moves.filter((move) => isAgain(move));
   const secondMoves = [...new Set(again.map(({ guest }) => guest.vm.id))];
   const bottleneck = bound.terms[0];
   return {
-    moves: schedule.moves.map((timed) => plannedMove(timed, input)),
+    moves: schedule.moves.map((timed) => plannedMove(timed, fleet.table)),
     unplaced,
     explanations: input.explainer.explanations,
     hosts: hostsOf(input, unplaced),
@@ -27,7 +29,7 @@ export function reportPlan(input: ReportInput): Plan {
     lowerBoundMs: bound.ms,
     slotBoundMs: bound.withSlotsMs,
     ratio: bound.ms === 0 ? 1 : band.ms / bound.ms,
-    movesPerVm: vms.size === 0 ? 1 : assignment.moves.length / vms.size,
+    movesPerVm: vms.size === 0 ? 1 : 1 + again.length / vms.size,
     secondMoves,
     ...(bottleneck === undefined
       ? {}
@@ -37,7 +39,7 @@ export function reportPlan(input: ReportInput): Plan {
     ...(input.nPlusOne === undefined ? {} : { nPlusOne: withText(input.nPlusOne) }),
     inTime: inTime(bound, band, options),
     refusals: refusalsOf(input),
-    warnings: warningsOf(input, secondMoves),
+    warnings: warningsOf(input),
     assumptions: assumptionsOf(fleet, options),
     ...(options.errorBudget === undefined ? {} : { errorBudget: options.errorBudget }),
   };
@@ -50,19 +52,20 @@ function preparing({ preparedAhead }: ReportInput): Faster[] {
   return [{ change, etaMs }];
 }
 
-function plannedMove({ move, ...times }: Timed, { fleet }: ReportInput): PlannedMove {
-  const { guest, source, target, estimate, after, brokenWishes } = move;
+export function plannedMove({ move, ...times }: Timed, table: HostTable): PlannedMove {
+  const { guest, source, target, estimate, brokenWishes } = move;
   return {
     vm: guest.vm.id,
-    source: fleet.table.row(source).host.id,
-    target: fleet.table.row(target).host.id,
+    source: table.row(source).host.id,
+    target: table.row(target).host.id,
     ...times,
     bytes: estimate.bytes,
     bytesPerSecond: estimate.bytesPerSecond,
     downtimeMs: estimate.downtimeMs,
     converges: estimate.converges,
     isLearned: isLearned(guest.vm),
-    isSecondMove: after !== undefined,
+    isSecondMove: isAgain(move),
+    isArriving: isArriving(move),
     brokenWishes,
   };
 }

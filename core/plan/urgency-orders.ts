@@ -18,7 +18,16 @@ export function urgencyOrders({ moves, table, options }: ExecutionInput): Move[]
   const longest = moves.toSorted((one, other) => other.estimate.slotMs - one.estimate.slotMs);
   const cautious = longest.toSorted((one, other) => worstMs(other) - worstMs(one));
   const mixes = closingPools.map((pools) => mixed(cautious, table, pools));
-  return [cautious, ...mixes, longest, busiestFirst(longest, table)].map(groupsTogether);
+  return [cautious, ...mixes, longest, busiestFirst(longest, table)]
+    .map(groupsTogether)
+    .map(aloneLast);
+}
+
+/** What has to be alone waits for the others of its host anyway. */
+function aloneLast(moves: Move[]): Move[] {
+  const isAlone = ({ guest }: Move) => guest.vm.runsControlPlane;
+  if (!moves.some(isAlone)) return moves;
+  return [...moves.filter((move) => !isAlone(move)), ...moves.filter(isAlone)];
 }
 
 /** The members of a gate group are as urgent as the most urgent of them. */
