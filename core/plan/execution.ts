@@ -80,7 +80,7 @@ export class Execution {
 
   ended(move: Move): void {
     this.#dispatcher.ended(move);
-    this.#leave(move.source);
+    this.#countDown(move.source);
   }
 
   /** It is tried again; how often is the caller's business. */
@@ -98,7 +98,7 @@ export class Execution {
     this.#dispatcher.hold(source, target, -1);
     this.#dispatcher.add(this.#waiting.get(vm) ?? []);
     this.#waiting.delete(vm);
-    this.#leave(source);
+    this.#countDown(source);
   }
 
   /** What has become possible since the last call. */
@@ -116,7 +116,7 @@ export class Execution {
   }
 
   /** A guest has left a host; of a host that has not begun, nothing follows from it yet. */
-  #leave(host: number): void {
+  #countDown(host: number): void {
     const left = this.#left.get(host);
     if (left === undefined) return;
     this.#left.set(host, left - 1);
