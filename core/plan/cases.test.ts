@@ -83,6 +83,66 @@ describe("case 14: what never fits the window", () => {
   });
 });
 
+describe("windows over which a plan is spread", () => {
+  const window = (startMin: number, endMin: number) => ({
+    startMs: startMin * 60_000,
+    endMs: endMin * 60_000,
+  });
+  const minutes = ({ moves }: ReturnType<typeof plan>) =>
+    moves.map(({ vm, startAtMs, endAtMs }) => [vm, startAtMs / 60_000, endAtMs / 60_000]);
+  const memoryBytes = 256 * GIB;
+  const hosts = (vms: Record<string, number>) => ({
+    a: { memoryBytes, ...slow, vms },
+    b: { memoryBytes, ...slow },
+  });
+
+  it("case 3: nothing starts that would not end in its window", () => {
+    const choice = { windows: [window(0, 25), window(100, 125)] };
+    const found = plan(hosts({ a1: 10, a2: 10, a3: 10, a4: 10 }), ["a"], choice);
+    expect(minutes(found)).toEqual([
+      ["a1", 0, 10],
+      ["a2", 10, 20],
+      ["a3", 100, 110],
+      ["a4", 110, 120],
+    ]);
+    expect(found.eta.ms).toBe(120 * 60_000);
+    expect(found.beyondWindows).toEqual([]);
+  });
+
+  it("a shorter one goes where the longest no longer fits, and the window's very end is in time", () => {
+    const choice = { windows: [window(0, 40), window(100, 140)] };
+    const found = plan(hosts({ a1: 30, a2: 20, a3: 10 }), ["a"], choice);
+    expect(minutes(found)).toEqual([
+      ["a1", 0, 30],
+      ["a3", 30, 40],
+      ["a2", 100, 120],
+    ]);
+  });
+
+  it("nothing is prepared that could not start in the window", () => {
+    const choice = { windows: [window(0, 25), window(100, 125)], prepareMs: 10 * 60_000 };
+    const found = plan(hosts({ a1: 10, a2: 10 }), ["a"], choice);
+    expect(found.moves.map(({ prepareAtMs }) => prepareAtMs / 60_000)).toEqual([0, 0]);
+    expect(minutes(found)).toEqual([
+      ["a1", 10, 20],
+      ["a2", 100, 110],
+    ]);
+  });
+
+  it("names the VMs whose turn does not come", () => {
+    const found = plan(hosts({ a1: 10, a2: 10, a3: 10 }), ["a"], { windows: [window(0, 25)] });
+    expect(found.beyondWindows).toEqual(["a3"]);
+    expect(found.warnings).toContain("a3: its turn does not come in 1 windows");
+    expect(found.hosts[0]).not.toHaveProperty("emptiedAtMs");
+  });
+
+  it("case 14: what fits no window stays, and the others go", () => {
+    const found = plan(hosts({ a1: 70, a2: 20 }), ["a"], { windows: [window(0, 60)] });
+    expect(found.unplaced[0]?.blockers[0]?.code).toBe("window-too-short");
+    expect(minutes(found)).toEqual([["a2", 0, 20]]);
+  });
+});
+
 describe("case 19: capacity appears later", () => {
   const vms = { a1: 40, a2: 40 };
   const cordons = [{ owner: "ops" }];

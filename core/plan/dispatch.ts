@@ -4,6 +4,9 @@ import type { HostTable } from "./host-table.ts";
 import type { Move } from "./move.ts";
 import type { PlanOptions } from "./options.ts";
 
+/** Whether there is time to prepare a migration and carry it out, or to carry it out. */
+export type HasTime = (move: Move, from: "prepare" | "start") => boolean;
+
 /** What is to be done now. */
 export type Dispatched = { readonly prepare: readonly Move[]; readonly start: readonly Move[] };
 
@@ -38,6 +41,7 @@ export class Dispatcher {
   readonly #tenantLimits: PlanOptions["tenantLimits"];
   readonly #hasTenantLimits: boolean;
   readonly #tenants = new Map<string, number>();
+  #hasTime: HasTime = () => true;
   readonly #gates = new GateGroups();
   readonly #alone = new AloneMoves();
   readonly #changedSources = new Set<number>();
@@ -138,8 +142,14 @@ export class Dispatcher {
     this.#changeAllSources();
   }
 
+  /** A window opens: what did not fit the one before may go now. */
+  windowOpened(): void {
+    this.#changeAllSources();
+  }
+
   /** What has become possible since the last call. */
-  next(): Dispatched {
+  next(hasTime: HasTime = () => true): Dispatched {
+    this.#hasTime = hasTime;
     const prepare: Move[] = [];
     const start: Move[] = [];
     for (const host of this.#changedSources) this.#fillPool(host, prepare);
@@ -186,6 +196,7 @@ export class Dispatcher {
     if (move.needsReturn && !this.#target(move.target).isReturned) return false;
     if (!move.needs.every((earlier) => this.#ended.has(earlier))) return false;
     if (!this.#gates.mayPrepare(move) || !this.#alone.mayPrepare(move)) return false;
+    if (!this.#hasTime(move, "prepare")) return false;
     const { tenant } = move.guest.vm;
     const limit = this.#limitOf(tenant);
     if (limit === undefined || move.guest.vm.gateGroup !== undefined) return true;
@@ -241,8 +252,10 @@ export class Dispatcher {
     );
   }
 
-  /** Whether so many may start from its source, to its target, and of its tenant. */
-  #hasRoom({ source, target, guest }: Move, out: number, inward: number, own: number): boolean {
+  /** Whether it has time, and so many may start from its source, to its target, of its tenant. */
+  #hasRoom(move: Move, out: number, inward: number, own: number): boolean {
+    const { source, target, guest } = move;
+    if (!this.#hasTime(move, "start")) return false;
     if (this.#source(source).out + out > this.#table.row(source).out.slots) return false;
     if (this.#target(target).in + inward > this.#table.row(target).in.slots) return false;
     const { tenant } = guest.vm;

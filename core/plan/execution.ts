@@ -1,4 +1,4 @@
-import { Dispatcher } from "./dispatch.ts";
+import { Dispatcher, type HasTime } from "./dispatch.ts";
 import { HostSequence } from "./host-sequence.ts";
 import type { HostTable } from "./host-table.ts";
 import type { Move } from "./move.ts";
@@ -101,8 +101,12 @@ export class Execution {
     this.#countDown(source);
   }
 
+  windowOpened(): void {
+    this.#dispatcher.windowOpened();
+  }
+
   /** What has become possible since the last call. */
-  next(): Orders {
+  next(hasTime?: HasTime): Orders {
     for (let begun = this.#sequence.begin(); begun.length > 0; begun = this.#sequence.begin()) {
       for (const host of begun) {
         this.#begun.add(host);
@@ -112,7 +116,7 @@ export class Execution {
     }
     const emptied = this.#emptied;
     this.#emptied = [];
-    return { ...this.#dispatcher.next(), emptied };
+    return { ...this.#dispatcher.next(hasTime), emptied };
   }
 
   /** A guest has left a host; of a host that has not begun, nothing follows from it yet. */

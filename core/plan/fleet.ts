@@ -163,8 +163,11 @@ export function vmBlockers(guest: Guest, table: HostTable, options: PlanOptions)
 function windowBlocker(
   { candidates, source, estimate }: Guest,
   table: HostTable,
-  { windowMs, prepareMs }: PlanOptions,
+  { windowMs: oneMs, windows, prepareMs }: PlanOptions,
 ): Blocker | undefined {
+  const lengths = windows?.map(({ startMs, endMs }) => endMs - startMs) ?? [];
+  const longestMs = lengths.reduce((most, length) => Math.max(most, length), 0);
+  const windowMs = windows === undefined ? oneMs : longestMs;
   if (windowMs === undefined || candidates.length === 0) return undefined;
   const rates = candidates.map((host) => table.rate(source, host));
   const best = estimate(rates.reduce((most, rate) => Math.max(most, rate)));

@@ -51,5 +51,18 @@ export const PlanOptions = z.strictObject({
   deadlineMs: ms.optional(),
   /** Length of the window, ms: a VM that takes longer than this cannot be moved in it. */
   windowMs: ms.optional(),
+  /**
+   * Windows over which the plan is spread, ms from its beginning, in order: nothing starts that would
+   * not end in its window. Absent: any time will do.
+   */
+  windows: z
+    .array(
+      z
+        .strictObject({ startMs: ms, endMs: ms })
+        .refine(({ startMs, endMs }) => startMs < endMs, "expected `endMs` after `startMs`"),
+    )
+    .min(1)
+    .max(1_000)
+    .optional(),
 });
 export type PlanOptions = z.infer<typeof PlanOptions>;

@@ -58,6 +58,8 @@ export type Plan = {
   /** In the order of their starts. */
   readonly moves: readonly PlannedMove[];
   readonly unplaced: readonly UnplacedVm[];
+  /** VMs with a place whose turn does not come in any of the windows. */
+  readonly beyondWindows: readonly VmId[];
   readonly explanations: readonly Explanation[];
   /** In the order in which they begin. `emptiedAtMs` is absent where guests remain. */
   readonly hosts: readonly {

@@ -1,3 +1,4 @@
+import type { VmId } from "../id.ts";
 import { isLearned } from "./estimate.ts";
 import type { HostTable } from "./host-table.ts";
 import { isAgain, isArriving } from "./move.ts";
@@ -18,6 +19,7 @@ export function reportPlan(input: ReportInput): Plan {
   return {
     moves: schedule.moves.map((timed) => plannedMove(timed, fleet.table)),
     unplaced,
+    beyondWindows: beyondWindows(input),
     explanations: input.explainer.explanations,
     hosts: hostsOf(input, unplaced),
     eta: band,
@@ -39,10 +41,16 @@ export function reportPlan(input: ReportInput): Plan {
     ...(input.nPlusOne === undefined ? {} : { nPlusOne: withText(input.nPlusOne) }),
     inTime: inTime(bound, band, options),
     refusals: refusalsOf(input),
-    warnings: warningsOf(input),
+    warnings: warningsOf(input, beyondWindows(input)),
     assumptions: assumptionsOf(fleet, options),
     ...(options.errorBudget === undefined ? {} : { errorBudget: options.errorBudget }),
   };
+}
+
+function beyondWindows({ assignment, schedule }: ReportInput): VmId[] {
+  const timed = new Set(schedule.moves.map(({ move }) => move));
+  const left = assignment.moves.filter((move) => !timed.has(move));
+  return [...new Set(left.map(({ guest }) => guest.vm.id))];
 }
 
 function preparing({ preparedAhead }: ReportInput): Faster[] {

@@ -1,3 +1,4 @@
+import type { HasTime } from "./dispatch.ts";
 import { Execution, type ExecutionInput, type Held } from "./execution.ts";
 import type { Move } from "./move.ts";
 import { TimeQueue } from "./time-queue.ts";
@@ -26,7 +27,8 @@ type Event =
   | { type: "prepared"; move: Move }
   | { type: "ended"; move: Move }
   | { type: "returned"; host: number }
-  | { type: "released"; held: Held };
+  | { type: "released"; held: Held }
+  | { type: "opened" };
 
 /**
  * Plays a plan with predicted times. `backInMs`: hosts that are empty already, and when they return.
@@ -40,11 +42,22 @@ export function schedule(
   const execution = new Execution(input);
   const events = new TimeQueue<Event>();
   for (const held of input.held) events.add(held.endsInMs, { type: "released", held });
+  const { windows } = input.options;
+  for (const { startMs } of windows ?? []) events.add(startMs, { type: "opened" });
+  const hasTime = (now: number): HasTime | undefined => {
+    if (windows === undefined) return undefined;
+    const window = windows.find(({ startMs, endMs }) => startMs <= now && now < endMs);
+    return (move, from) => {
+      const { prepareMs, slotMs } = times(move);
+      const neededMs = from === "start" ? slotMs : prepareMs + slotMs;
+      return window !== undefined && now + neededMs <= window.endMs;
+    };
+  };
   const prepareAt = new Map<Move, number>();
   const moves: Timed[] = [];
   const emptiedAtMs = new Map<number, number>();
   const proceed = (now: number) => {
-    const { prepare, start, emptied } = execution.next();
+    const { prepare, start, emptied } = execution.next(hasTime(now));
     for (const move of prepare) {
       prepareAt.set(move, now);
       events.add(now + times(move).prepareMs, { type: "prepared", move });
@@ -80,5 +93,6 @@ function apply(execution: Execution, event: Event): void {
   if (event.type === "prepared") execution.prepared(event.move);
   else if (event.type === "ended") execution.ended(event.move);
   else if (event.type === "returned") execution.returned(event.host);
+  else if (event.type === "opened") execution.windowOpened();
   else execution.released(event.held);
 }

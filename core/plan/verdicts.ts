@@ -1,3 +1,4 @@
+import type { VmId } from "../id.ts";
 import type { Blocker } from "../negotiate/agreement.ts";
 import { isLearned } from "./estimate.ts";
 import type { EtaBand } from "./eta.ts";
@@ -55,8 +56,15 @@ export function refusalsOf({ assignment, nPlusOne, bound, options }: ReportInput
   return found;
 }
 
-export function warningsOf({ assignment, fleet, bound, band, options }: ReportInput): string[] {
+export function warningsOf(
+  { assignment, fleet, bound, band, options }: ReportInput,
+  beyond: readonly VmId[],
+): string[] {
   const found: string[] = [];
+  if (beyond.length > 0) {
+    const count = options.windows?.length ?? 0;
+    found.push(`${shortList(beyond)}: its turn does not come in ${count} windows`);
+  }
   const divergent = assignment.moves.filter(({ estimate }) => !estimate.converges);
   if (divergent.length > 0) {
     const names = divergent.map(({ guest }) => guest.vm.id);
