@@ -288,23 +288,27 @@ describe("case 49: the next host waits for the canary", () => {
     const choice = options(["a", "d", "e"], { canaryHosts: 1, ramp: [1], hostsAtOnce: 2 });
     const draft = draftPlan(fleet(hosts), choice);
     const execution = new Execution(executionInput(draft));
-    const sources = () => {
+    /** Lets the targets that are asked for be ready at once. */
+    const step = () => {
       const { prepare, start } = execution.next();
       for (const move of prepare) execution.prepared(move);
-      return { prepared: prepare.map(({ source }) => source), start };
+      const then = execution.next();
+      return {
+        sources: new Set([...prepare, ...then.prepare].map(({ source }) => source)),
+        started: [...start, ...then.start].at(0),
+      };
     };
-    const [first, second] = [sources(), sources()];
-    expect(new Set([...first.prepared, ...second.prepared])).toEqual(new Set([0]));
-    const [one] = [...first.start, ...second.start];
-    if (one === undefined) throw new Error("Expected the canary's first migration to start");
-    execution.ended(one);
-    const [other] = [...sources().start, ...sources().start];
-    if (other === undefined) throw new Error("Expected the canary's second migration to start");
-    execution.failed(other);
-    expect(sources().prepared).toEqual([0]);
-    const again = sources().start[0];
-    expect(again).toBe(other);
-    execution.ended(other);
-    expect(new Set(sources().prepared)).toEqual(new Set([1]));
+    const canary = new Set([0]);
+    const first = step();
+    expect(first.sources).toEqual(canary);
+    if (first.started === undefined) throw new Error("Expected the first migration to start");
+    execution.ended(first.started);
+    const { started: second } = step();
+    if (second === undefined) throw new Error("Expected the second migration to start");
+    execution.failed(second);
+    const retry = step();
+    expect([retry.sources, retry.started]).toEqual([canary, second]);
+    execution.ended(second);
+    expect(step().sources).toEqual(new Set([1]));
   });
 });
