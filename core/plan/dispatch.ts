@@ -267,6 +267,8 @@ export class Dispatcher {
   #isHeldBack(move: Move, group: ReadonlySet<Move>): boolean {
     const { tenant } = move.guest.vm;
     const isLimited = this.#limitOf(tenant) !== undefined;
+    // One that waits for the next window lets the others use the rest of this one.
+    for (const member of group) if (!this.#hasTime(member, "start")) return false;
     for (const member of group) {
       const isRival =
         member.source === move.source ||

@@ -38,7 +38,7 @@ export class HostTable {
         host,
         out,
         in: inbound(host, options),
-        pool: poolOf(out.slots, options.prepareAhead),
+        pool: Math.max(out.slots, poolOf(out.slots, options.prepareAhead)),
         isEmptied: emptied.has(host.id),
         blockers: hostBlockers(host, emptied.has(host.id)),
       };

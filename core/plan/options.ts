@@ -25,7 +25,7 @@ export const PlanOptions = z.strictObject({
   finishMs: ms.default(0),
   /**
    * Migrations of a host that are being prepared, or wait prepared, beside those in transfer: each
-   * holds memory on its target. 3 × slots + 2 by default.
+   * holds memory on its target. At least its slots; 3 × slots + 2 by default.
    */
   prepareAhead: z.int().min(1).max(256).optional(),
   /** Share of the memory of each host that takes guests which is kept free, 0 to below 1. */
