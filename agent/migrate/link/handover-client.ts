@@ -26,6 +26,8 @@ export type HandoverClientOptions = {
   migrationId: MigrationId;
   /** Also called for answers that come after `completed` has returned, and for repeated ones. */
   onAnswer?: (answer: HandoverAnswer) => void;
+  /** Called before the guest is handed over on a connection: from there on the target may have it. */
+  beforeHandOver?: () => void;
 };
 
 /** The source's side: connects, and connects again after each break. */
@@ -102,10 +104,10 @@ export class HandoverClient {
   }
 
   /**
-   * Reads the target, through its agent.
+   * Reads the target, through its agent; asks again after a reconnect.
    *
    * @throws CommandRefusedError `qemu` when the target's agent cannot read it, `timeout` when it has not
-   *   answered within `timeoutMs`, `refused` when the link broke
+   *   answered within `timeoutMs`, `refused` when the link was closed
    */
   async read(what: ReadKind, timeoutMs: number): Promise<Reading> {
     const reading = Promise.withResolvers<Reading>();
@@ -115,7 +117,10 @@ export class HandoverClient {
       timeoutMs,
     );
     if (this.#socket) send(this.#socket, { type: "read", what });
-    return reading.promise.finally(() => clearTimeout(timer));
+    return reading.promise.finally(() => {
+      clearTimeout(timer);
+      this.#reads.delete(what);
+    });
   }
 
   /** Hands the guest over to the target while its memory still follows. */
@@ -142,7 +147,7 @@ export class HandoverClient {
     clearTimeout(this.#retry);
     this.#arrived.resolve(false);
     clearInterval(this.#pinging);
-    this.#endReads("The handover link was closed");
+    this.#endReads();
     this.#opening?.destroy();
     this.#socket?.destroy();
     this.#socket = undefined;
@@ -207,7 +212,6 @@ export class HandoverClient {
     socket.on("close", () => {
       if (this.#socket !== socket) return;
       this.#socket = undefined;
-      this.#endReads("The handover link broke before the target's reading had come");
       this.#again();
     });
     this.#heardAtMs = this.#clock.nowMs;
@@ -218,12 +222,19 @@ export class HandoverClient {
       else if (isFromTarget(message)) this.onWatch?.(message);
     });
     send(socket, { type: "hello", migrationId: this.#options.migrationId });
-    if (this.#handedOver) send(socket, this.#handedOver);
+    for (const what of this.#reads.keys()) send(socket, { type: "read", what });
+    this.#sendHandedOver(socket);
   }
 
   #handOver(message: HandedOver): void {
     this.#handedOver = message;
-    if (this.#socket) send(this.#socket, message);
+    if (this.#socket) this.#sendHandedOver(this.#socket);
+  }
+
+  #sendHandedOver(socket: TLSSocket): void {
+    if (this.#handedOver === undefined) return;
+    this.#options.beforeHandOver?.();
+    send(socket, this.#handedOver);
   }
 
   #onAnswer(answer: HandoverAnswer): void {
@@ -243,7 +254,8 @@ export class HandoverClient {
     reading?.reject(new CommandRefusedError("qemu", why));
   }
 
-  #endReads(why: string): void {
+  #endReads(): void {
+    const why = "The handover link was closed before the target's reading had come";
     for (const reading of this.#reads.values()) {
       reading.reject(new CommandRefusedError("refused", why));
     }

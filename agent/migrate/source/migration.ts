@@ -118,6 +118,7 @@ export class SourceMigration {
   }
 
   async #setUp(args: ArgsOf<"source.start">): Promise<void> {
+    this.#observer.watchSilence();
     const handover = { ...args.handover, key: args.handoverKey };
     await this.#hooks.prepare(handover.address);
     const reading = readBefore(this.#guest, args);
