@@ -116,6 +116,7 @@ function toPlanVm(vm: StoredVm, nowMs: number): PlanVm {
     blockers: [],
     learned: learnedOf(vm, nowMs),
     affinities: [],
+    runsControlPlane: false,
     requiredLabels: {},
     preferredLabels: {},
   };

@@ -22,7 +22,7 @@ const SDK = [
 export const layers: Readonly<Record<string, Layer>> = {
   core: {
     imports: [],
-    packages: ["zod"],
+    packages: ["croner", "zod"],
     tests: ["fast-check"],
     order: [
       "definition",
@@ -34,6 +34,7 @@ export const layers: Readonly<Record<string, Layer>> = {
       "negotiate",
       "migration",
       "plan",
+      "schedule",
     ],
   },
   workflows: { imports: ["core"], packages: [], tests: ["asl-validator"] },

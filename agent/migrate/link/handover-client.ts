@@ -3,6 +3,7 @@ import { connect, type PSKCallbackNegotation, type TLSSocket } from "node:tls";
 import type { MigrationId } from "../../../core/id.ts";
 import type { Reading } from "../../../core/twin/reading.ts";
 import { CommandRefusedError } from "../../command/command-error.ts";
+import { AwakeClock } from "../../runtime/awake-clock.ts";
 import {
   ANSWER_BYTES_MAX,
   type HandedOver,
@@ -46,7 +47,8 @@ export class HandoverClient {
   onWatch: ((message: FromTarget) => void) | undefined;
   readonly #reads = new Map<ReadKind, PromiseWithResolvers<Reading>>();
   #pinging: NodeJS.Timeout | undefined;
-  #heardAtMs = performance.now();
+  readonly #clock = new AwakeClock(PING_MS);
+  #heardAtMs = this.#clock.nowMs;
 
   private constructor(options: HandoverClientOptions) {
     this.#options = options;
@@ -85,15 +87,20 @@ export class HandoverClient {
 
   /** From here on the target's agent is asked for a sign of life each second. */
   startPings(): void {
-    this.#heardAtMs = performance.now();
+    this.#clock.tick();
+    this.#heardAtMs = this.#clock.nowMs;
     this.#pinging ??= setInterval(() => {
+      this.#clock.tick();
       if (this.#socket) send(this.#socket, { type: "ping" });
     }, PING_MS);
   }
 
-  /** Time since the last sign of life of the target's host, ms; a refused connection is one, too. */
+  /**
+   * Since `startPings`: time since the last sign of life of the target's host, ms, without the time
+   * for which this process did not run. A refused connection is a sign of life, too.
+   */
   get silentMs(): number {
-    return performance.now() - this.#heardAtMs;
+    return this.#clock.nowMs - this.#heardAtMs;
   }
 
   /**
@@ -185,7 +192,7 @@ export class HandoverClient {
         resolve();
       });
       socket.on("error", (error: NodeJS.ErrnoException) => {
-        if (error.code === "ECONNREFUSED") this.#heardAtMs = performance.now();
+        if (error.code === "ECONNREFUSED") this.#heardAtMs = this.#clock.nowMs;
         clearTimeout(timer);
         reject(error);
       });
@@ -207,9 +214,9 @@ export class HandoverClient {
       this.#socket = undefined;
       this.#again();
     });
-    this.#heardAtMs = performance.now();
+    this.#heardAtMs = this.#clock.nowMs;
     readMessages(socket, ANSWER_BYTES_MAX, (message) => {
-      this.#heardAtMs = performance.now();
+      this.#heardAtMs = this.#clock.nowMs;
       if (message.type === "arrived" || message.type === "refused") this.#onAnswer(message);
       else if (message.type === "reading" || message.type === "unread") this.#onRead(message);
       else if (isFromTarget(message)) this.onWatch?.(message);

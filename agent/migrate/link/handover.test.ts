@@ -1,6 +1,6 @@
 import { connect as connectTcp, createServer, type Server, type Socket } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { MigrationId } from "../../../core/id.ts";
 import { emptyParts, type Reading } from "../../../core/twin/reading.ts";
 import { HandoverClient } from "./handover-client.ts";
@@ -95,6 +95,15 @@ describe("the handover link", () => {
     expect(await client.completed(runState, 5_000)).toBe(true);
     expect(calls).toEqual([runState]);
     expect(answers).toEqual([{ type: "arrived", runState }]);
+  });
+
+  it("does not count its own pause as the target's silence", async () => {
+    const client = await open();
+    client.startPings();
+    const clock = performance.now.bind(performance);
+    const now = vi.spyOn(performance, "now").mockImplementation(() => clock() + 60_000);
+    onTestFinished(() => now.mockRestore());
+    expect(client.silentMs).toBeLessThan(10_000);
   });
 
   it("reports failure when the target does not answer in time, or cannot run the guest", async () => {
