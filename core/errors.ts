@@ -9,6 +9,7 @@
  *     └── TerminalError         the same call will always fail
  *         ├── NegotiationRefused
  *         ├── HostClosed
+ *         ├── QueueDeadline
  *         └── StaleMigration
  */
 export abstract class SwitchyardError extends Error {}
@@ -39,6 +40,11 @@ export class NegotiationRefused extends TerminalError {
 /** The target takes no guests any more; the record says why. */
 export class HostClosed extends TerminalError {
   override name = "HostClosed";
+}
+
+/** A migration has waited for slots or memory for as long as its policy allows. */
+export class QueueDeadline extends TerminalError {
+  override name = "QueueDeadline";
 }
 
 /** The migration does not exist, is over, or is past the step that was asked for. */

@@ -12,12 +12,14 @@ import {
   signalPayload,
   tokenPayload,
 } from "./payloads.ts";
-import { retrySilence, retryTransient } from "./retries.ts";
+import { retryTransient } from "./retries.ts";
 
-/** Nobody sends heartbeats for a waiting migration: it asks again every 15 minutes, 4 times in all. */
-const TURN_SECONDS = 3_600;
+/** Longest wait for a turn before Admit is asked again; it knows the migration's deadline. */
 const ASK_AGAIN_SECONDS = 900;
-const ASK_AGAIN_MAX = 3;
+
+/** By the workflow's clock alone: the records are written by another one. */
+const WAITED_MS = "{% $millis() - $toMillis($states.context.Execution.StartTime) %}";
+const ASK_AGAIN = "$states.result.Payload.askAgainSeconds";
 
 /** Slots and memory on both hosts. */
 export function admit<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
@@ -26,11 +28,14 @@ export function admit<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
       Type: "Task",
       Comment: "Slots and memory, when hosts have them",
       Resource: INVOKE,
-      Arguments: payload(refs.admit),
+      Arguments: payload(refs.admit, { waitedMs: WAITED_MS }),
       TimeoutSeconds: 60,
       Retry: [retryTransient],
       Catch: [catchNothingStarted],
-      Assign: { admitted: "{% $states.result.Payload.admitted %}" },
+      Assign: {
+        admitted: "{% $states.result.Payload.admitted %}",
+        askAgainSeconds: `{% $exists(${ASK_AGAIN}) ? ${ASK_AGAIN} : 1 %}`,
+      },
       Next: "IsAdmitted",
     },
     IsAdmitted: {
@@ -40,13 +45,16 @@ export function admit<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
     },
     AwaitTurn: {
       Type: "Task",
-      Comment: "Hosts are full; asking again also makes up for a lost wake-up",
+      Comment: "Hosts are full. Nobody sends heartbeats: without a turn Admit is asked again",
       Resource: INVOKE_WITH_TOKEN,
       Arguments: tokenPayload(refs.admit),
-      TimeoutSeconds: TURN_SECONDS,
+      TimeoutSeconds: "{% $askAgainSeconds %}",
       HeartbeatSeconds: ASK_AGAIN_SECONDS,
-      Retry: [retryTransient, retrySilence(ASK_AGAIN_MAX)],
-      Catch: [catchNothingStarted],
+      Retry: [retryTransient],
+      Catch: [
+        { ErrorEquals: ["States.HeartbeatTimeout", "States.Timeout"], Next: "Admit" },
+        catchNothingStarted,
+      ],
       Next: "Probe",
     },
   };

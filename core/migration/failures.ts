@@ -26,6 +26,8 @@ export const failureCures: Readonly<Record<string, string>> = {
   "stream-silent":
     "check the network between the hosts, and compare the MTU on both if the message names it, then try again",
   "target-host-silent": "see whether the target's host runs and can be reached, then try again",
+  "queue-deadline":
+    "the message names the limits: wait for the other migrations of these hosts, raise the limit, or allow a longer wait (policy.queueDeadlineMs), then try again",
   "host-closed": "look at the target's state and cordons, then try again or choose another target",
   "stale-migration": "none needed: another step had ended it already; the timeline shows which",
   "execution-lost":

@@ -6,6 +6,7 @@ import { MigrationPolicy } from "../negotiate/policy.ts";
 import { AckEvidence, FinalFigures, Progress } from "../protocol/event.ts";
 import { TwinCheck } from "../twin/comparison.ts";
 import { VmState } from "../vm-state.ts";
+import { Queue } from "./queue.ts";
 
 /** In their order; the way back may begin after any of them. */
 export const forwardPhases = [
@@ -177,6 +178,8 @@ export const Migration = z.strictObject({
   phase: Phase,
   /** Phases entered so far, by the cloud's clock; a phase ends when the next begins. */
   phases: z.array(z.strictObject({ name: Phase, startedAt: instant })),
+  /** While it waits for its turn; only in the answer for one migration. */
+  queue: Queue.optional(),
   agreement: Agreement.optional(),
   /** How the machines of both sides differ; compared before the stream begins. */
   twinCheck: TwinCheck.optional(),

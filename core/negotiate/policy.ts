@@ -80,5 +80,7 @@ export const MigrationPolicy = z.strictObject({
   convergence: Convergence.prefault({}),
   /** Longest time from `migrate` to convergence, ms; 6 hours by default. */
   precopyDeadlineMs: z.int().min(1_000).max(604_800_000).default(21_600_000),
+  /** Longest wait for slots and memory where a host is full, ms; an hour by default. */
+  queueDeadlineMs: z.int().min(1_000).max(604_800_000).default(3_600_000),
 });
 export type MigrationPolicy = z.infer<typeof MigrationPolicy>;

@@ -2,6 +2,7 @@ import { cancelMigration } from "../service/cancel-migration.ts";
 import { dryRun } from "../service/dry-run.ts";
 import { limitBandwidth } from "../service/limit-bandwidth.ts";
 import { permitByOperator } from "../service/permit-by-operator.ts";
+import { isQueued, readQueue } from "../service/queue-state.ts";
 import { readTimeline } from "../service/read-timeline.ts";
 import { requestMigration } from "../service/request-migration.ts";
 import { requireMigration } from "../service/require-migration.ts";
@@ -31,7 +32,9 @@ export const migrations = routes()
   })
   .openapi(operations.get, async (context) => {
     const migration = await requireMigration(context.req.valid("param").id);
-    return context.json(publicMigration(migration), 200);
+    const queue = isQueued(migration) ? await readQueue(migration) : undefined;
+    const shown = publicMigration(migration);
+    return context.json(queue === undefined ? shown : { ...shown, queue }, 200);
   })
   .openapi(operations.getTimeline, async (context) =>
     context.json({ items: await readTimeline(context.req.valid("param").id) }, 200),

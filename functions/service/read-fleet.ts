@@ -116,9 +116,9 @@ function toPlanVm(vm: StoredVm, nowMs: number): PlanVm {
     blockers: [],
     learned: learnedOf(vm, nowMs),
     affinities: [],
+    runsControlPlane: false,
     requiredLabels: {},
     preferredLabels: {},
-    runsControlPlane: false,
   };
 }
 

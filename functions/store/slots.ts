@@ -1,11 +1,9 @@
 import { z } from "zod";
 import { type HostId, MigrationId } from "../../core/id.ts";
+import { PLACES_MAX } from "../../core/migration/queue.ts";
 import { keys } from "./keys.ts";
 import type { StoredMigration } from "./migration-record.ts";
 import { deleteItem, getItem, putItem, queryItems, transact, write } from "./table.ts";
-
-/** Waiting migrations that are tried when a slot is released, per host. */
-const WAITING_MAX = 50;
 
 type Admitted = Pick<StoredMigration, "id" | "source" | "target" | "heldBytes">;
 
@@ -112,6 +110,23 @@ export async function listHolders({ source, target }: StoredMigration): Promise<
   return [...new Set([...outgoing, ...incoming])];
 }
 
+/** How many slots of this host are taken. */
+export async function countHolders(host: HostId): Promise<{ outgoing: number; incoming: number }> {
+  const { outgoing, incoming } = Holders.parse((await getItem(keys.host(host))) ?? {});
+  return { outgoing: outgoing.size, incoming: incoming.size };
+}
+
+/** Place among those that wait for the target, from 1 on; undefined: it does not wait there yet. */
+export async function placeInQueue({
+  id,
+  target,
+}: Pick<StoredMigration, "id" | "target">): Promise<number | undefined> {
+  const waiting = await listWaiting([target]);
+  const index = waiting.indexOf(id);
+  if (index >= 0) return index + 1;
+  return waiting.length < PLACES_MAX ? undefined : PLACES_MAX + 1;
+}
+
 /** Migrations that hold a slot of this host, out or in. */
 export async function listMigrationsAt(host: HostId): Promise<MigrationId[]> {
   const { outgoing, incoming } = Holders.parse((await getItem(keys.host(host))) ?? {});
@@ -127,14 +142,14 @@ export async function listIncoming(host: HostId): Promise<MigrationId[]> {
 const Ids = z.set(MigrationId).default(new Set<MigrationId>());
 const Holders = z.object({ outgoing: Ids, incoming: Ids });
 
-/** Migrations that wait for these hosts, oldest first. */
+/** Migrations that wait for these hosts, oldest first: of each host the oldest ones only. */
 export async function listWaiting(hosts: HostId[]): Promise<MigrationId[]> {
   const pages = await Promise.all(
     hosts.map((host) =>
       queryItems({
         partition: ["pk", `HOST#${host}`],
         prefix: ["sk", "WAITING#"],
-        limit: WAITING_MAX,
+        limit: PLACES_MAX,
       }),
     ),
   );

@@ -1,13 +1,16 @@
 import { z } from "zod";
-import { HostClosed, StaleMigration } from "../../core/errors.ts";
+import { HostClosed, QueueDeadline, StaleMigration } from "../../core/errors.ts";
 import { MigrationId } from "../../core/id.ts";
+import { cureOf } from "../../core/migration/failures.ts";
 import { isFinal } from "../../core/migration/migration.ts";
 import { log } from "../runtime/log.ts";
 import { task } from "../runtime/task.ts";
+import { fullLimits } from "../service/queue-state.ts";
 import { raise } from "../service/raise-signal.ts";
 import { registerWait } from "../service/register-wait.ts";
 import { startAgain } from "../service/start-migration.ts";
 import { takeTurn } from "../service/take-turn.ts";
+import { recordFailure } from "../store/migration-progress.ts";
 import { findMigration, readMigration, type StoredMigration } from "../store/migration-record.ts";
 import { listHolders, queueForSlots } from "../store/slots.ts";
 
@@ -15,7 +18,15 @@ const AdmitInput = z.object({
   migrationId: MigrationId,
   /** Present: the migration waits for its turn. */
   taskToken: z.string().min(1).optional(),
+  /** How long it has waited, by the workflow's clock. */
+  waitedMs: z.number().default(0),
 });
+
+/** Asking again makes up for a lost wake-up. */
+const ASK_AGAIN_SECONDS = 900;
+
+/** `askAgainSeconds`: how long it may wait for its turn before the task is to be called again. */
+type AdmitOutput = { admitted: boolean; askAgainSeconds?: number };
 
 /** The signal that a waiting migration was admitted. */
 export const ADMITTED = "admitted";
@@ -27,14 +38,19 @@ export const ADMITTED = "admitted";
  *
  * @throws StaleMigration when the migration has ended
  * @throws HostClosed when its target takes no guests any more
+ * @throws QueueDeadline when it has waited for as long as its policy allows
  */
-export const handler = task(async (event): Promise<{ admitted: boolean }> => {
-  const { migrationId, taskToken } = AdmitInput.parse(event);
+export const handler = task(async (event): Promise<AdmitOutput> => {
+  const { migrationId, taskToken, waitedMs } = AdmitInput.parse(event);
   const migration = await readRunning(migrationId);
   if (taskToken !== undefined) return { admitted: await awaitTurn(migration, taskToken) };
   const admitted = await isAdmitted(migration);
-  if (!admitted) await startHolders(migration);
-  return { admitted };
+  if (admitted) return { admitted };
+  await startHolders(migration);
+  const leftMs = migration.policy.queueDeadlineMs - waitedMs;
+  if (leftMs <= 0) throw await giveUp(migration);
+  const leftSeconds = Math.max(1, Math.ceil(leftMs / 1_000));
+  return { admitted, askAgainSeconds: Math.min(ASK_AGAIN_SECONDS, leftSeconds) };
 });
 
 /**
@@ -63,6 +79,22 @@ async function awaitTurn(migration: StoredMigration, token: string): Promise<boo
   }
   await raise({ do: "raise", migrationId, signal: ADMITTED });
   return true;
+}
+
+/** Records the limits that it has waited for. */
+async function giveUp(migration: StoredMigration): Promise<QueueDeadline> {
+  const limits = await fullLimits(migration);
+  const what = limits.length === 0 ? "a slot or memory" : limits.join("; ");
+  const waitedSeconds = Math.round(migration.policy.queueDeadlineMs / 1_000);
+  const message = `It has waited for ${waitedSeconds} s for ${what}`;
+  await recordFailure(migration.id, {
+    code: "queue-deadline",
+    message,
+    state: `nothing was changed; the guest is on ${migration.source}`,
+    cure: cureOf("queue-deadline"),
+    phase: "admit",
+  });
+  return new QueueDeadline(message);
 }
 
 async function isAdmitted(migration: StoredMigration): Promise<boolean> {

@@ -168,7 +168,7 @@ describe("a migration that waits for a slot", () => {
     for (const vm of [first, second]) await addVm(vm, source, smallDefinition);
     const holder = await addMigration(first, target.host);
     const waiter = await addMigration(second, target.host);
-    expect(await admit({ migrationId: waiter.id })).toEqual({ admitted: false });
+    expect(await admit({ migrationId: waiter.id })).toMatchObject({ admitted: false });
     return { target: target.host, holder, waiter };
   }
 
@@ -186,7 +186,9 @@ describe("a migration that waits for a slot", () => {
 
   it("is woken with a failure when a slot is released on a target that was cordoned", async () => {
     const { target, holder, waiter } = await waiting();
-    expect(await admit({ migrationId: waiter.id, taskToken: "turn" })).toEqual({ admitted: false });
+    expect(await admit({ migrationId: waiter.id, taskToken: "turn" })).toMatchObject({
+      admitted: false,
+    });
     await cordonHost(HostId.parse(target), { owner: "ops", kind: "person" });
     await endMigration({ migrationId: holder.id, action: "end", error: "X", cause: "" });
     expect(cloud.stub.ended).toContainEqual(
@@ -195,9 +197,38 @@ describe("a migration that waits for a slot", () => {
     expect(await recordOf(waiter.id)).toMatchObject({ failure: { code: "cordoned" } });
   });
 
+  it("shows its place, what it waits for, and until when", async () => {
+    const { target, waiter } = await waiting();
+    const before = await operate("GET", `/v1/migrations/${waiter.id}`);
+    expect(before.body.queue).toMatchObject({
+      waitsFor: [`${target}'s slots in: 1 of 1 are taken`],
+    });
+    await admit({ migrationId: waiter.id, taskToken: "place" });
+    const { body } = await operate("GET", `/v1/migrations/${waiter.id}`);
+    expect(body.queue).toMatchObject({
+      place: 1,
+      deadlineAt: new Date(Date.parse(waiter.createdAt) + 3_600_000).toISOString(),
+    });
+    await operate("PATCH", `/v1/hosts/${target}`, { slotsIn: 2 });
+    expect((await operate("GET", `/v1/migrations/${waiter.id}`)).body).not.toHaveProperty("queue");
+  });
+
+  it("gives up at its policy's deadline, and names the limits", async () => {
+    const { target, waiter } = await waiting();
+    const late = { migrationId: waiter.id, waitedMs: 3_600_000 };
+    await expect(admit(late)).rejects.toMatchObject({ name: "QueueDeadline" });
+    const error = { error: "QueueDeadline", cause: "" };
+    await endMigration({ migrationId: waiter.id, action: "end", ...error });
+    expect(await recordOf(waiter.id)).toMatchObject({
+      failure: { code: "queue-deadline", message: expect.stringContaining(`${target}'s slots in`) },
+    });
+  });
+
   it("is admitted when its target gets more slots, or is uncordoned", async () => {
     const { target, waiter } = await waiting();
-    expect(await admit({ migrationId: waiter.id, taskToken: "more" })).toEqual({ admitted: false });
+    expect(await admit({ migrationId: waiter.id, taskToken: "more" })).toMatchObject({
+      admitted: false,
+    });
     await operate("PATCH", `/v1/hosts/${target}`, { slotsIn: 2 });
     expect(cloud.stub.ended).toContainEqual(expect.objectContaining({ token: "more", ok: true }));
   });

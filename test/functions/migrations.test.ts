@@ -230,10 +230,10 @@ describe("slots", () => {
     cloud.stub.executions.delete(lost);
     const { id: behind } = await addMigration("behind", "host-lost");
     cloud.stub.refused.starts = Number.POSITIVE_INFINITY;
-    expect(await admit({ migrationId: behind })).toEqual({ admitted: false });
+    expect(await admit({ migrationId: behind })).toMatchObject({ admitted: false });
     expect(cloud.stub.executions.has(lost)).toBe(false);
     cloud.stub.refused.starts = 0;
-    expect(await admit({ migrationId: behind })).toEqual({ admitted: false });
+    expect(await admit({ migrationId: behind })).toMatchObject({ admitted: false });
     expect(inputOf(lost)).toMatchObject({ migrationId: lost, admitted: true });
   });
 

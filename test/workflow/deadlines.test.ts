@@ -1,4 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { HostId } from "../../core/id.ts";
+import { keys } from "../../functions/store/keys.ts";
+import { updateIf } from "../../functions/store/table.ts";
 import { expectInvariants } from "./testing/expect-invariants.ts";
 import { WorkflowHarness } from "./testing/harness.ts";
 
@@ -19,6 +22,36 @@ function timesOf(states: Record<string, number[]>) {
     return call();
   };
 }
+
+describe("a migration that waits for its turn", () => {
+  it("gives up at the deadline of its policy, by a code of its own", async () => {
+    const taken = {
+      ":ids": new Set(Array.from({ length: 64 }, (_, n) => `mig_${String(n).padStart(26, "0")}`)),
+    };
+    const key = keys.host(HostId.parse("host-b"));
+    await updateIf({ key, update: "ADD #incoming :ids", values: taken });
+    const times: Record<string, number[]> = {};
+    const policy = { queueDeadlineMs: 40 * MINUTE_MS };
+    const { id } = await harness.begin("completes", policy, timesOf(times));
+    const ended = await harness.end(id);
+    expect(ended).toMatchObject({
+      status: "failed",
+      failure: {
+        code: "queue-deadline",
+        phase: "admit",
+        message: expect.stringMatching(/host-b's slots in/),
+      },
+      runningOn: "host-a",
+    });
+    const asked = times.Admit ?? [];
+    const waitedMs = (asked.at(-1) ?? 0) - (asked[0] ?? 0);
+    expect(waitedMs).toBeGreaterThanOrEqual(39.9 * MINUTE_MS);
+    expect(waitedMs).toBeLessThan(41 * MINUTE_MS);
+    expect(asked.length).toBeLessThanOrEqual(5);
+    await updateIf({ key, update: "DELETE #incoming :ids", values: taken });
+    await expectInvariants(harness, ended);
+  });
+});
 
 describe("F1: a deadline is an instant, decided by the clock", () => {
   it("agents that are silent for minutes do not make an ACK late that has a day", async () => {
