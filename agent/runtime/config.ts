@@ -19,6 +19,11 @@ export const AgentConfig = z.strictObject({
   host: HostId,
   /** Base URL of the control plane, e.g. `https://api.example.org`. */
   apiUrl: z.url({ protocol: /^https?$/ }),
+  /**
+   * Sign requests to the control plane with this host's AWS credentials, as API Gateway's IAM
+   * authorizer asks. The local control plane needs no signatures.
+   */
+  signRequests: z.boolean().default(false),
   /** File that holds this host's key, readable by the agent only (mode 600). */
   keyFile: z.string(),
   /** Sockets, logs and state of running guests; short, since socket paths are limited. */

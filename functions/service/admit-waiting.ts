@@ -1,17 +1,16 @@
 import type { HostId, MigrationId } from "../../core/id.ts";
 import { findMigration } from "../store/migration-record.ts";
 import { listWaiting, removeFromQueues, takeSlots } from "../store/slots.ts";
-import { raise } from "./raise-signal.ts";
 
 /**
  * Called when slots or memory were released on these hosts: admits the waiting migrations that now
  * have room, oldest first. A migration whose other host is full does not hold up the ones behind it.
  *
- * @param wake raises the signal `admitted`; agent-events passes its own, other functions need none
+ * @param wake raises the signal `admitted`: agent-events by itself, other functions by asking it
  */
 export async function admitWaiting(
   hosts: HostId[],
-  wake: (id: MigrationId) => Promise<void> = raiseAdmitted,
+  wake: (id: MigrationId) => Promise<void>,
 ): Promise<void> {
   for (const id of await listWaiting(hosts)) {
     const migration = await findMigration(id);
@@ -20,8 +19,4 @@ export async function admitWaiting(
     if (turn === "ended") await removeFromQueues(migration);
     if (turn === "held") await wake(id);
   }
-}
-
-function raiseAdmitted(migrationId: MigrationId): Promise<void> {
-  return raise({ do: "raise", migrationId, signal: "admitted" });
 }

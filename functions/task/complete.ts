@@ -1,9 +1,12 @@
 import { z } from "zod";
 import { RetryableError, StaleMigration } from "../../core/errors.ts";
 import { MigrationId } from "../../core/id.ts";
+import { alarmMessages } from "../runtime/alarm-messages.ts";
+import { log } from "../runtime/log.ts";
 import { task } from "../runtime/task.ts";
 import { admitWaiting } from "../service/admit-waiting.ts";
 import { learnLoadTime } from "../service/learn-load-time.ts";
+import { raiseAdmitted } from "../service/raise-signal.ts";
 import { endCompleted, expireWithRecord } from "../store/migration-ending.ts";
 import { readMigration, type StoredMigration } from "../store/migration-record.ts";
 import { recordEnded } from "../store/vms.ts";
@@ -25,7 +28,7 @@ export const handler = task(async (event): Promise<{ status: "completed" }> => {
   const { migrationId } = CompleteInput.parse(event);
   const migration = await writeEnd(migrationId);
   await Promise.all([
-    admitWaiting([migration.source, migration.target]),
+    admitWaiting([migration.source, migration.target], raiseAdmitted),
     recordOutcome(await readMigration(migrationId)),
   ]);
   return { status: "completed" };
@@ -58,9 +61,18 @@ function requireArrival({ id, target, arrivedAs, decisions }: StoredMigration): 
 async function recordOutcome(migration: StoredMigration): Promise<void> {
   const { vm, target } = migration;
   const exit = exitAtTarget(migration);
+  logExcess(migration);
   await Promise.all([
     migration.prediction?.errorMs === undefined ? learnLoadTime(migration) : undefined,
     exit === undefined ? undefined : recordEnded(vm, target, exit),
     expireWithRecord(migration),
   ]);
+}
+
+function logExcess({ id, vm, policy, figures }: StoredMigration): void {
+  const { downtimeBudgetMs } = policy;
+  const { downtimeMs } = figures ?? {};
+  if (downtimeBudgetMs === undefined || downtimeMs === undefined) return;
+  if (downtimeMs <= downtimeBudgetMs) return;
+  log().warn({ migrationId: id, vm, downtimeMs, downtimeBudgetMs }, alarmMessages.overBudget);
 }

@@ -2,8 +2,11 @@ import { z } from "zod";
 import { StaleMigration } from "../../core/errors.ts";
 import { MigrationId } from "../../core/id.ts";
 import { type Failure, isFinal, type MigrationStatus } from "../../core/migration/migration.ts";
+import { alarmMessages } from "../runtime/alarm-messages.ts";
+import { log } from "../runtime/log.ts";
 import { task } from "../runtime/task.ts";
 import { admitWaiting } from "../service/admit-waiting.ts";
+import { raiseAdmitted } from "../service/raise-signal.ts";
 import { startSuccessor } from "../service/start-successor.ts";
 import { endNotCompleted, expireWithRecord } from "../store/migration-ending.ts";
 import { readMigration, type StoredMigration } from "../store/migration-record.ts";
@@ -49,9 +52,12 @@ export const handler = task(async (event): Promise<EndOutput> => {
     const hasEnded = isFinal(migration.status);
     const ending = endingOf(migration, input);
     if (!hasEnded && !(await endNotCompleted(migration, ending))) continue;
+    if (input.action === "freeze") {
+      log().error({ migrationId: migration.id, vm: migration.vm }, alarmMessages.unknown);
+    }
     await recordSourceExit(input.migrationId);
     if (input.action !== "freeze") await expireWithRecord(migration);
-    await admitWaiting([migration.source, migration.target]);
+    await admitWaiting([migration.source, migration.target], raiseAdmitted);
     if (input.action === "end") await startSuccessor(migration);
     return hasEnded ? output(migration.status, migration) : output(ending.status, ending);
   }

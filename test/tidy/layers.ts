@@ -51,7 +51,7 @@ export const layers: Readonly<Record<string, Layer>> = {
   qmp: { imports: [], packages: ["zod"] },
   agent: {
     imports: ["core", "qmp"],
-    packages: ["@aws-sdk/client-sqs", "commander", "pino", "zod"],
+    packages: ["@aws-sdk/client-sqs", "@smithy/signature-v4", "commander", "pino", "zod"],
     order: [
       "runtime",
       "durable",
@@ -78,8 +78,10 @@ export const layers: Readonly<Record<string, Layer>> = {
     ],
     order: ["aws", "asl", "qemu"],
   },
+  deployment: { imports: ["core", "workflows"], packages: [] },
+  infra: { imports: ["deployment", "functions"], packages: [] },
   local: {
-    imports: ["core", "workflows", "functions", "emulators"],
+    imports: ["core", "workflows", "functions", "deployment", "emulators"],
     packages: ["@hono/node-server", "commander", "hono", "pino", "zod", ...SDK],
   },
   client: { imports: ["core", "functions types"], packages: ["hono", "zod"] },
@@ -101,6 +103,8 @@ export const layers: Readonly<Record<string, Layer>> = {
       "core",
       "workflows",
       "functions",
+      "deployment",
+      "infra",
       "qmp",
       "agent",
       "emulators",

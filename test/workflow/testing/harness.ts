@@ -6,9 +6,10 @@ import {
 import { z } from "zod";
 import { MigrationId } from "../../../core/id.ts";
 import { isFinal, type Migration } from "../../../core/migration/migration.ts";
-import { migrationTasks } from "../../../core/migration/tasks.ts";
 import type { MigrationPolicy } from "../../../core/negotiate/policy.ts";
 import type { Vm } from "../../../core/vm.ts";
+import type { FunctionName } from "../../../deployment/functions.ts";
+import { stateMachineDescriptions } from "../../../deployment/state-machines.ts";
 import { startStepFunctions } from "../../../emulators/asl/server.ts";
 import { functionRegistry } from "../../../emulators/aws/lambda/registry.ts";
 import { handler as agentEvents } from "../../../functions/agent-events/index.ts";
@@ -16,8 +17,6 @@ import { overrideTransport, stepFunctions } from "../../../functions/runtime/cli
 import { keys } from "../../../functions/store/keys.ts";
 import { getItems } from "../../../functions/store/table.ts";
 import { taskHandlers } from "../../../functions/task/tasks.ts";
-import { refsOf } from "../../../workflows/asl.ts";
-import { migrationDefinition } from "../../../workflows/migration.ts";
 import { startTestCloud } from "../../functions/testing/cloud.ts";
 import { definition } from "../../functions/testing/fixtures.ts";
 import {
@@ -261,9 +260,9 @@ export class WorkflowHarness {
 }
 
 async function createStateMachine(): Promise<void> {
-  const arn = (name: string) =>
+  const arn = (name: FunctionName) =>
     `arn:aws:lambda:${ACCOUNT.region}:${ACCOUNT.accountId}:function:${name}`;
-  const definition = JSON.stringify(migrationDefinition(refsOf(migrationTasks, arn)));
+  const definition = JSON.stringify(stateMachineDescriptions.migration.definition(arn));
   const roleArn = `arn:aws:iam::${ACCOUNT.accountId}:role/test`;
   await stepFunctions().send(
     new CreateStateMachineCommand({ name: "migration", roleArn, definition }),
