@@ -1,8 +1,8 @@
 import { configDefaults, defineConfig } from "vitest/config";
 import { RunReport } from "./test/run-report.ts";
 
-/** Tests with a command of their own: `npm run test:slow`, `npm run test:vfio`. */
-const elsewhere = ["**/*.slow.test.ts", "**/*.vfio.test.ts"];
+/** Tests with a command of their own: `npm run test:slow`, `test:vfio`, `test:infra`. */
+const elsewhere = ["**/*.slow.test.ts", "**/*.vfio.test.ts", "**/*.infra.test.ts"];
 
 export default defineConfig({
   test: {

@@ -62,7 +62,6 @@ export const functionDescriptions: Readonly<Record<FunctionName, FunctionDescrip
       onTable("get", "batch get", "query", "put", "update", "delete", "batch write"),
       sendCommands,
       completeTokens,
-      invokeAgentEvents,
     ],
   },
   admit: task("admit", [

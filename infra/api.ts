@@ -5,7 +5,7 @@ import { LOG_RETENTION, operators } from "./settings.ts";
 const REQUESTS_PER_SECOND = 1_000;
 const BURST = 2_000;
 
-export const api = new sst.aws.ApiGatewayV2("Api", {
+export const api = new sst.aws.ApiGatewayV2("Gateway", {
   accessLog: { retention: LOG_RETENTION },
   cors: false,
   transform: {

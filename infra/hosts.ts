@@ -20,7 +20,7 @@ const rights = policyOf([
 ]);
 
 function createHostRole(certificates: string) {
-  const anchor = new aws.rolesanywhere.TrustAnchor("Hosts", {
+  const anchor = new aws.rolesanywhere.TrustAnchor("HostAuthority", {
     name: `${names.table}-hosts`,
     enabled: true,
     source: {
@@ -37,7 +37,7 @@ function createHostRole(certificates: string) {
     ),
     inlinePolicies: [{ name: "rights", policy: rights }],
   });
-  const profile = new aws.rolesanywhere.Profile("Hosts", {
+  const profile = new aws.rolesanywhere.Profile("HostProfile", {
     name: `${names.table}-hosts`,
     enabled: true,
     roleArns: [role.arn],
