@@ -4,6 +4,7 @@ import { dirname, resolve } from "node:path";
 import { z } from "zod";
 import { ResourceName } from "../../core/host-resources.ts";
 import { HostId } from "../../core/id.ts";
+import { PROGRESS_INTERVAL_MS } from "../../core/migration/progress-interval.ts";
 import { AllowConfig } from "./allow-config.ts";
 import { HooksConfig } from "./hooks-config.ts";
 import { HostValue } from "./host-values.ts";
@@ -82,8 +83,8 @@ export const AgentConfig = z.strictObject({
   hooks: HooksConfig.prefault({}),
   /** Speed of the migration network, B/s. Default: that of the address's interface. */
   linkBytesPerSecond: z.int().min(1_000).optional(),
-  /** Interval of a running migration's progress events, ms; they are also its heartbeat. */
-  progressIntervalMs: z.int().min(100).max(30_000).default(2_000),
+  /** Shortest interval of a migration's progress events, ms; they are also its heartbeat. */
+  progressIntervalMs: z.int().min(100).max(30_000).default(PROGRESS_INTERVAL_MS),
 });
 export type AgentConfig = z.infer<typeof AgentConfig>;
 

@@ -52,6 +52,7 @@ export const layers: Readonly<Record<string, Layer>> = {
   agent: {
     imports: ["core", "qmp"],
     packages: ["@aws-sdk/client-sqs", "@smithy/signature-v4", "commander", "pino", "zod"],
+    tests: ["emulators"],
     order: [
       "runtime",
       "durable",
@@ -97,6 +98,7 @@ export const layers: Readonly<Record<string, Layer>> = {
     imports: ["core", "client", "rig", "qmp", "emulators"],
     packages: ["commander", "zod", "@aws-sdk/client-sfn"],
   },
+  cost: { imports: ["core"], packages: ["commander"] },
   scripts: { imports: ["functions"], packages: [] },
   test: {
     imports: [
@@ -105,6 +107,7 @@ export const layers: Readonly<Record<string, Layer>> = {
       "functions",
       "deployment",
       "infra",
+      "cost",
       "qmp",
       "agent",
       "emulators",

@@ -39,6 +39,8 @@ export type SourceState = {
   /** The highest rate measured, B/s. */
   readonly bestBytesPerSecond: number | undefined;
   readonly lastProgressMs: number;
+  /** When the first progress event was emitted by this process. */
+  readonly firstProgressMs: number | undefined;
   readonly end: SourceEnd | undefined;
   /** The agent no longer follows this migration; QEMU continues with it. */
   readonly isDetached: boolean;
@@ -183,6 +185,7 @@ export function initialSourceState(progressIntervalMs: number): SourceState {
     reasons: {},
     bestBytesPerSecond: undefined,
     lastProgressMs: 0,
+    firstProgressMs: undefined,
     end: undefined,
     isDetached: false,
   };
