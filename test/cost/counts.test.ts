@@ -58,7 +58,7 @@ beforeAll(async () => {
   harness.hosts.qemu = qemu;
   short = await countMigration(0);
   long = await countMigration(EVENTS);
-});
+}, 120_000);
 afterAll(() => harness?.close());
 
 /** One migration whose source emits so much progress before the ACK. */
