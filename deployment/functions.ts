@@ -33,7 +33,11 @@ const SWEEP_SECONDS = 60;
 const MEMORY_MB = 512;
 const HTTP_MEMORY_MB = 1024;
 
-const endings: Right[] = [onTable("get", "query", "put", "update", "delete"), invokeAgentEvents];
+const endings: Right[] = [
+  onTable("get", "query", "put", "update", "delete"),
+  sendCommands,
+  invokeAgentEvents,
+];
 
 /**
  * Every function of the control plane: what the local cloud runs and infra/ deploys. The rights are
