@@ -80,7 +80,7 @@ export const layers: Readonly<Record<string, Layer>> = {
     order: ["aws", "asl", "qemu"],
   },
   deployment: { imports: ["core", "workflows"], packages: [] },
-  infra: { imports: ["deployment", "functions"], packages: [] },
+  infra: { imports: ["core", "deployment", "functions"], packages: [] },
   local: {
     imports: ["core", "workflows", "functions", "deployment", "emulators"],
     packages: ["@hono/node-server", "commander", "hono", "pino", "zod", ...SDK],
