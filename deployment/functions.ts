@@ -51,7 +51,7 @@ export const functionDescriptions: Readonly<Record<FunctionName, FunctionDescrip
     rights: [
       onTable("get", "batch get", "query", "put", "update", "delete"),
       queryIndex,
-      right("host queues", "sqs:CreateQueue"),
+      right("host queues", "sqs:CreateQueue", "sqs:DeleteQueue"),
       sendCommands,
       startExecutions,
       describeExecutions,

@@ -40,11 +40,6 @@ type Request = SignalRequest extends infer R
     : never
   : never;
 
-/** Tells the workflow of a waiting migration that it has its slots. */
-export function raiseAdmitted(migrationId: MigrationId): Promise<void> {
-  return raise({ do: "raise", migrationId, signal: "admitted" });
-}
-
 /**
  * Asks agent-events to settle a wait, raise a signal, or interrupt.
  *

@@ -6,8 +6,8 @@ import { log } from "../runtime/log.ts";
 import { task } from "../runtime/task.ts";
 import { admitWaiting } from "../service/admit-waiting.ts";
 import { discardSource } from "../service/discard-source.ts";
-import { learnLoadTime } from "../service/learn-load-time.ts";
-import { raiseAdmitted } from "../service/raise-signal.ts";
+import { learnFromMigration } from "../service/learn-from-migration.ts";
+import { byInvocation } from "../service/wake-by-invocation.ts";
 import { endCompleted, expireWithRecord } from "../store/migration-ending.ts";
 import { readMigration, type StoredMigration } from "../store/migration-record.ts";
 import { recordEnded } from "../store/vms.ts";
@@ -31,7 +31,7 @@ export const handler = task(async (event): Promise<{ status: "completed" }> => {
   const migration = await writeEnd(migrationId);
   await Promise.all([
     discardSource(migration),
-    admitWaiting([migration.source, migration.target], raiseAdmitted),
+    admitWaiting([migration.source, migration.target], byInvocation),
     recordOutcome(await readMigration(migrationId)),
   ]);
   return { status: "completed" };
@@ -66,7 +66,7 @@ async function recordOutcome(migration: StoredMigration): Promise<void> {
   const exit = exitAtTarget(migration);
   logExcess(migration);
   await Promise.all([
-    migration.prediction?.errorMs === undefined ? learnLoadTime(migration) : undefined,
+    learnFromMigration(migration),
     exit === undefined ? undefined : recordEnded(vm, target, exit),
     expireWithRecord(migration),
   ]);

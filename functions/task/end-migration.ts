@@ -7,8 +7,9 @@ import { log } from "../runtime/log.ts";
 import { task } from "../runtime/task.ts";
 import { admitWaiting } from "../service/admit-waiting.ts";
 import { discardSource } from "../service/discard-source.ts";
-import { raiseAdmitted } from "../service/raise-signal.ts";
+import { learnFromMigration } from "../service/learn-from-migration.ts";
 import { startSuccessor } from "../service/start-successor.ts";
+import { byInvocation } from "../service/wake-by-invocation.ts";
 import { endNotCompleted, expireWithRecord } from "../store/migration-ending.ts";
 import { readMigration, type StoredMigration } from "../store/migration-record.ts";
 import { recordEnded } from "../store/vms.ts";
@@ -59,7 +60,8 @@ export const handler = task(async (event): Promise<EndOutput> => {
     }
     await recordSourceExit(input.migrationId);
     if (input.action !== "freeze") await expireWithRecord(migration);
-    await admitWaiting([migration.source, migration.target], raiseAdmitted);
+    await admitWaiting([migration.source, migration.target], byInvocation);
+    await learnFromMigration(migration);
     const mayBeLeft = input.action === "lost" && migration.sourceExit === undefined;
     if (mayBeLeft) await discardSource(migration);
     if (input.action === "end") await startSuccessor(migration);
