@@ -48,7 +48,7 @@ if (options.json) {
 function print(title: string, bill: Bill, digits: number): void {
   console.log(`${title}: ${total(bill).toFixed(digits)} USD`);
   for (const [what, dollars] of Object.entries(bill)) {
-    console.log(`  ${what.padEnd(48)}${dollars.toFixed(digits).padStart(12)}`);
+    console.log(`  ${what.padEnd(52)}${dollars.toFixed(digits).padStart(12)}`);
   }
 }
 

@@ -16,6 +16,8 @@ export const assumptions = {
   /** Messages that one receive or delete takes. */
   messagesPerRequest: 1,
   pollSeconds: 20,
+  /** The agent's `heartbeatIntervalMs`. */
+  heartbeatSeconds: 15,
   alarms: 11,
   ownMetrics: 4,
 } as const;
@@ -47,10 +49,13 @@ export function migrationBill(precopySeconds: number): Bill {
 
 /** What a fleet costs in a month in which nothing moves. */
 export function idleBill(hosts: number): Bill {
-  const { pollSeconds, alarms, ownMetrics, logBytes } = assumptions;
+  const { pollSeconds, heartbeatSeconds, alarms, ownMetrics, logBytes } = assumptions;
+  const heartbeats = hosts * (MONTH_SECONDS / heartbeatSeconds);
   const sweeps = MONTH_MINUTES;
   return {
     "SQS: long polls": hosts * (MONTH_SECONDS / pollSeconds) * prices.sqsRequest,
+    "API Gateway, Lambda, DynamoDB and logs: heartbeats":
+      heartbeats * total(billOf(counted.heartbeat)),
     "Lambda, Scheduler, DynamoDB and logs: sweeps":
       sweeps *
       (prices.scheduledCall +

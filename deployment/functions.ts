@@ -34,7 +34,7 @@ const MEMORY_MB = 512;
 const HTTP_MEMORY_MB = 1024;
 
 const endings: Right[] = [
-  onTable("get", "query", "put", "update", "delete"),
+  onTable("get", "batch get", "query", "put", "update", "delete"),
   sendCommands,
   invokeAgentEvents,
 ];
@@ -69,7 +69,7 @@ export const functionDescriptions: Readonly<Record<FunctionName, FunctionDescrip
     ],
   },
   admit: task("admit", [
-    onTable("get", "put", "update", "delete"),
+    onTable("get", "batch get", "put", "update", "delete"),
     startExecutions,
     invokeAgentEvents,
   ]),
@@ -77,17 +77,11 @@ export const functionDescriptions: Readonly<Record<FunctionName, FunctionDescrip
   negotiate: task("negotiate", [onTable("get", "batch get", "update"), invokeAgentEvents]),
   "await-signal": task("await-signal", [onTable("get", "update"), invokeAgentEvents]),
   "ack-expired": task("ack-expired", [onTable("get", "batch get", "update")]),
-  complete: task("complete", [onTable("batch get"), ...endings]),
+  complete: task("complete", endings),
   reconcile: task("reconcile", [onTable("get", "batch get", "update")]),
   "end-migration": task("end-migration", [...endings, startExecutions]),
   sweep: {
-    ...task("sweep", [
-      onTable("batch get"),
-      ...endings,
-      queryIndex,
-      startExecutions,
-      describeExecutions,
-    ]),
+    ...task("sweep", [...endings, queryIndex, startExecutions, describeExecutions]),
     timeoutSeconds: SWEEP_SECONDS,
   },
 };

@@ -51,6 +51,7 @@ const usage = new Usage();
 let harness: WorkflowHarness;
 let short: Counts;
 let long: Counts;
+let heartbeat: Pick<Counts, "readUnits" | "writeUnits">;
 
 beforeAll(async () => {
   harness = await WorkflowHarness.start(usage.observe);
@@ -58,6 +59,7 @@ beforeAll(async () => {
   harness.hosts.qemu = qemu;
   short = await countMigration(0);
   long = await countMigration(EVENTS);
+  heartbeat = await countHeartbeat();
 }, 120_000);
 afterAll(() => harness?.close());
 
@@ -90,6 +92,14 @@ async function countMigration(events: number): Promise<Counts> {
     commands: usage.requestsOf("SQS SendMessage"),
     ...(await keptBytes(id)),
   };
+}
+
+async function countHeartbeat() {
+  const { source } = harness.hosts;
+  usage.reset();
+  const { status } = await source.send("heartbeat", { host: source.host, instance: "one" });
+  expect(status).toBe(200);
+  return { readUnits: usage.readUnits, writeUnits: usage.writeUnits };
 }
 
 /** States entered, and retries: each is a transition. */
@@ -126,6 +136,10 @@ describe("what is counted in a real run is not more than what the cost is comput
   it.each(names)("%s of a migration", (name) => {
     expect(short[name]).toBeLessThanOrEqual(counted.migration[name]);
     expect(short[name]).toBeGreaterThanOrEqual(counted.migration[name] * 0.9);
+  });
+
+  it.each(["readUnits", "writeUnits"] as const)("%s of a heartbeat", (name) => {
+    expect(heartbeat[name]).toBe(counted.heartbeat[name]);
   });
 
   it.each(names)("%s of a progress event", (name) => {
