@@ -19,7 +19,7 @@ it("the bench's quick slice exceeds no limit and places every VM, in each shape"
   }
   expect(cases).toMatchObject({ feasiblePlaced: 31, infeasibleRefused: 9 });
   expect(missed.filter((text: string) => text.startsWith("small evacuations"))).toEqual([]);
-});
+}, 120_000);
 
 it.each([
   [["--seeds", "0"], "Expected --seeds to be a whole number from 1 to 1000, got 0"],

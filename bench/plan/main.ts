@@ -24,7 +24,7 @@ prepare time by a log-normal factor of its own (sigma). Prints, by shape and sig
 bound, bytes / the sum of each migration alone, p99 downtime / that of one at a time, the error of
 the ETA at half-way; beside them the same placements under the default limits of other systems.
 Then small fleets with a known optimum, planning times of large fleets, and every goal missed.
-It takes about two minutes of one core.
+It takes about four minutes of one core.
 
   --json        the last line is {"shapes", "planningMs", "rivals", "scales", "cases", "missed"}
   --seeds N     fleets of each shape and sigma, 1 to 1,000, 20 by default; a quarter of it for the

@@ -153,10 +153,9 @@ export class Dispatcher {
     const prepare: Move[] = [];
     const start: Move[] = [];
     for (const host of this.#changedSources) this.#fillPool(host, prepare);
-    const waiting = new Set([
-      ...[...this.#changedTargets].map((host) => this.#target(host).ready),
-      ...[...this.#changedSources].map((host) => this.#source(host).ready),
-    ]);
+    const waiting = new Set<readonly Move[]>();
+    for (const host of this.#changedTargets) waiting.add(this.#target(host).ready);
+    for (const host of this.#changedSources) waiting.add(this.#source(host).ready);
     for (let move = this.#mostUrgent(waiting); move; move = this.#mostUrgent(waiting)) {
       for (const one of this.#startedWith(move)) {
         this.#start(one);
@@ -194,7 +193,7 @@ export class Dispatcher {
 
   #mayPrepare(move: Move, source: Source, pool: number): boolean {
     if (move.needsReturn && !this.#target(move.target).isReturned) return false;
-    if (!move.needs.every((earlier) => this.#ended.has(earlier))) return false;
+    for (const earlier of move.needs) if (!this.#ended.has(earlier)) return false;
     if (!this.#gates.mayPrepare(move) || !this.#alone.mayPrepare(move)) return false;
     if (!this.#hasTime(move, "prepare")) return false;
     const { tenant } = move.guest.vm;

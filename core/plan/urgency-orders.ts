@@ -6,21 +6,29 @@ import type { Move } from "./move.ts";
 /** How many of a source's migrations are kept for its end, in pools: one order for each. */
 const closingPools = [1, 2, 0, 3] as const;
 
+/** How many orders `urgencyOrders` gives. */
+export const ORDERS = 7;
+
 /**
  * Orders that may be good, the safest first. Longest first, by the upper end of the band: a guest that
  * may turn out not to converge is not met at the end, and the short ones fill the gaps. Where
  * transfers are shorter than what it takes to prepare them, the short ones at the end wait for their
  * targets; then an even mix of long and short is better.
  */
-export function urgencyOrders({ moves, table, options }: ExecutionInput): Move[][] {
+export function* urgencyOrders({ moves, table, options }: ExecutionInput): Generator<Move[]> {
   const worst = new Map(moves.map((move) => [move, bandEnd(move, options, 1).slotMs]));
   const worstMs = (move: Move) => worst.get(move) ?? 0;
   const longest = moves.toSorted((one, other) => other.estimate.slotMs - one.estimate.slotMs);
   const cautious = longest.toSorted((one, other) => worstMs(other) - worstMs(one));
-  const mixes = closingPools.map((pools) => mixed(cautious, table, pools));
-  return [cautious, ...mixes, longest, busiestFirst(longest, table)]
-    .map(groupsTogether)
-    .map(aloneLast);
+  yield kept(cautious);
+  for (const pools of closingPools) yield kept(mixed(cautious, table, pools));
+  yield kept(longest);
+  yield kept(busiestFirst(longest, table));
+}
+
+/** The order with what no order may change. */
+function kept(moves: Move[]): Move[] {
+  return aloneLast(groupsTogether(moves));
 }
 
 /** What has to be alone waits for the others of its host anyway. */

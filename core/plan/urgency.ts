@@ -3,7 +3,7 @@ import type { ExecutionInput } from "./execution.ts";
 import type { Move } from "./move.ts";
 import { type Schedule, schedule } from "./schedule.ts";
 import { sum } from "./sums.ts";
-import { urgencyOrders } from "./urgency-orders.ts";
+import { ORDERS, urgencyOrders } from "./urgency-orders.ts";
 
 export type Ordered = { readonly moves: readonly Move[]; readonly schedule: Schedule };
 
@@ -20,27 +20,28 @@ const WORTH_SHARE = 0.001;
  * right leaves a slot idle whenever one is not.
  */
 export function byUrgency(input: ExecutionInput): Ordered {
-  const orders = urgencyOrders(input);
   const affordable = Math.floor(TRIED_MOVES_MAX / Math.max(1, input.moves.length));
-  const draws = Math.max(1, Math.min(DRAWS_MAX, Math.floor(affordable / orders.length) - 1));
+  const draws = Math.max(1, Math.min(DRAWS_MAX, Math.floor(affordable / ORDERS) - 1));
   const times = Array.from({ length: draws }, (_, seed) =>
     drawTimes(input.moves, usualErrors, seed),
-  );
-  const [first = [], ...others] = orders.slice(
-    0,
-    Math.max(1, Math.floor(affordable / (draws + 1))),
   );
   const endMs = (moves: readonly Move[]) => {
     const drawnMs = sum(times, (drawn) => schedule({ ...input, moves }, drawn).endMs);
     return schedule({ ...input, moves }).endMs + drawnMs / times.length;
   };
-  let best: readonly Move[] = first;
-  let leastMs = others.length === 0 ? 0 : endMs(first);
-  for (const moves of others) {
-    const ms = endMs(moves);
-    if (ms >= leastMs * (1 - WORTH_SHARE)) continue;
-    best = moves;
-    leastMs = ms;
+  const count = Math.floor(affordable / (draws + 1));
+  let best: readonly Move[] | undefined;
+  let leastMs = Number.POSITIVE_INFINITY;
+  let tried = 0;
+  for (const moves of urgencyOrders(input)) {
+    tried += 1;
+    // One order needs no comparison.
+    const ms = count < 2 ? 0 : endMs(moves);
+    if (ms < leastMs * (1 - WORTH_SHARE)) {
+      best = moves;
+      leastMs = ms;
+    }
+    if (tried >= count) break;
   }
-  return { moves: best, schedule: schedule({ ...input, moves: best }) };
+  return { moves: best ?? [], schedule: schedule({ ...input, moves: best ?? [] }) };
 }
