@@ -2,8 +2,8 @@ import { join } from "node:path";
 import { configDefaults, defineConfig } from "vitest/config";
 import { RunReport } from "./test/run-report.ts";
 
-/** Tests with a command of their own: `npm run test:slow`, `npm run test:vfio`. */
-const elsewhere = ["**/*.slow.test.ts", "**/*.vfio.test.ts"];
+/** Tests with a command of their own: `npm run test:slow`, `test:vfio`, `test:infra`. */
+const elsewhere = ["**/*.slow.test.ts", "**/*.vfio.test.ts", "**/*.infra.test.ts"];
 
 const exclude = [...configDefaults.exclude, ".cache/**", ".sst/**", ...elsewhere];
 

@@ -8,6 +8,7 @@ import { isAnswerBatchable } from "./cloud/batching.ts";
 import { CommandSource } from "./cloud/command-source.ts";
 import { Heartbeat } from "./cloud/heartbeat.ts";
 import { Outbox } from "./cloud/outbox.ts";
+import { requestSigner } from "./cloud/signer.ts";
 import { CommandLog } from "./command/command-log.ts";
 import { Dispatcher } from "./command/dispatcher.ts";
 import { lockStateDir } from "./durable/lock.ts";
@@ -55,7 +56,9 @@ export class Agent {
     this.#config = config;
     this.#log = log;
     const { apiUrl, host } = config;
-    this.#api = new CloudApi({ apiUrl, host, key: readKey(config), instance: this.#instance });
+    const key = readKey(config);
+    const sign = config.signRequests ? requestSigner(this.#sqs) : undefined;
+    this.#api = new CloudApi({ apiUrl, host, key, instance: this.#instance, sign });
     this.#unlock = lockStateDir(config.stateDir);
     this.#commands = new CommandLog(config.stateDir);
     this.#superseded.promise.catch(() => undefined);

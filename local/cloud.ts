@@ -1,21 +1,9 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import {
-  CreateTableCommand,
-  DescribeTableCommand,
-  DynamoDBClient,
-  ResourceInUseException,
-  ResourceNotFoundException,
-  UpdateTimeToLiveCommand,
-} from "@aws-sdk/client-dynamodb";
 import { LambdaClient } from "@aws-sdk/client-lambda";
-import {
-  CreateStateMachineCommand,
-  SFNClient,
-  UpdateStateMachineCommand,
-} from "@aws-sdk/client-sfn";
 import type { Logger } from "pino";
-import { migrationTasks } from "../core/migration/tasks.ts";
+import { type FunctionName, functionDescriptions } from "../deployment/functions.ts";
+import { scheduleMinutes } from "../deployment/schedules.ts";
 import { startStepFunctions } from "../emulators/asl/server.ts";
 import type { InProcessTransport } from "../emulators/aws/aws-json/in-process-transport.ts";
 import { systemClock } from "../emulators/aws/clock.ts";
@@ -26,20 +14,25 @@ import { type FunctionRegistry, functionRegistry } from "../emulators/aws/lambda
 import { startLambda } from "../emulators/aws/lambda/server.ts";
 import { startSqs } from "../emulators/aws/sqs/sqs.ts";
 import { closeClients, overrideTransport, type Service } from "../functions/runtime/clients.ts";
-import { TTL_ATTRIBUTE, tableSchema } from "../functions/store/table-schema.ts";
-import { refsOf } from "../workflows/asl.ts";
-import { migrationDefinition } from "../workflows/migration.ts";
-import { type DataFolder, DataFolderError, dataFiles, type StoredService } from "./data-folder.ts";
+import { type DataFolder, dataFiles, type StoredService } from "./data-folder.ts";
 import { type Gateway, startGateway } from "./gateway.ts";
+import {
+  createDeadLetterQueue,
+  createStateMachine,
+  createTable,
+  requireTable,
+} from "./resources.ts";
 import { scheduleSweep } from "./sweep.ts";
 
 const ACCOUNT = "000000000000";
 const REGION = "us-east-1";
 const TABLE = "switchyard";
 const MACHINE = "switchyard-migration";
-/** How often records are compared with executions; the first time at the start. */
-const SWEEP_INTERVAL_MS = 60_000;
+const DEAD_LETTER_QUEUE = "switchyard-dead-letters";
 const MACHINE_ARN = `arn:aws:states:${REGION}:${ACCOUNT}:stateMachine:${MACHINE}`;
+/** The local services check no rights. */
+const ROLE_ARN = `arn:aws:iam::${ACCOUNT}:role/local`;
+const functionArn = (name: FunctionName) => `arn:aws:lambda:${REGION}:${ACCOUNT}:function:${name}`;
 
 export type LocalCloudOptions = {
   /** Port of the API; the services take the next four. 0 (default): any free ports. */
@@ -115,8 +108,9 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
     await run("SQS", () => startSqs({ ...place(1), ...data("SQS"), now: systemClock.now }));
     await run("DYNAMODB", () => startDynamodb({ ...place(2), ...data("DYNAMODB") }));
     await run("LAMBDA", () => startLambda({ registry, ...place(4) }));
-    if (folder?.isNew === false && keepsTable) await requireTable(folder);
-    else await createTable();
+    if (folder?.isNew === false && keepsTable) await requireTable(folder, TABLE);
+    else await createTable(TABLE);
+    process.env.DEAD_LETTER_QUEUE_ARN = await createDeadLetterQueue(DEAD_LETTER_QUEUE);
     const gateway = await register(registry, port);
     parts.push(gateway);
     await run("SFN", () =>
@@ -128,10 +122,10 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
         ...data("SFN"),
       }),
     );
-    await createStateMachine();
+    await createStateMachine("migration", { arn: MACHINE_ARN, functionArn, roleArn: ROLE_ARN });
     const { scheduledHandlers } = await import("../functions/task/tasks.ts");
     const endSweeps = scheduleSweep(scheduledHandlers.sweep, {
-      intervalMs: SWEEP_INTERVAL_MS,
+      intervalMs: scheduleMinutes.sweep * 60_000,
       log,
     });
     parts.push({ close: endSweeps });
@@ -188,10 +182,15 @@ function httpInvoke(parts: { close(): Promise<void> }[]) {
 async function register(registry: FunctionRegistry, port: number): Promise<Gateway> {
   const { scheduledHandlers, taskHandlers } = await import("../functions/task/tasks.ts");
   const agentEvents = await import("../functions/agent-events/index.ts");
-  for (const [name, handler] of Object.entries({ ...taskHandlers, ...scheduledHandlers })) {
-    registry.register(name, handler);
+  const handlers = {
+    ...taskHandlers,
+    ...scheduledHandlers,
+    "agent-events": agentEvents.handler,
+  };
+  for (const name of Object.keys(handlers) as (keyof typeof handlers)[]) {
+    const { timeoutSeconds } = functionDescriptions[name];
+    registry.register(name, handlers[name], { timeoutMs: timeoutSeconds * 1000 });
   }
-  registry.register("agent-events", agentEvents.handler);
   const { app: api } = await import("../functions/api/app.ts");
   const gateway = await startGateway({ api, agents: agentEvents.app, port });
   return {
@@ -201,55 +200,6 @@ async function register(registry: FunctionRegistry, port: number): Promise<Gatew
       closeClients();
     },
   };
-}
-
-/** @throws DataFolderError if a used folder has no table: its records are lost */
-async function requireTable({ path }: DataFolder): Promise<void> {
-  const dynamodb = new DynamoDBClient({});
-  try {
-    await dynamodb.send(new DescribeTableCommand({ TableName: TABLE }));
-  } catch (error) {
-    if (!(error instanceof ResourceNotFoundException)) throw error;
-    throw new DataFolderError(
-      `The data folder ${path} was used, but the table ${TABLE} in ${join(path, "dynamodb")} is ` +
-        "gone; nothing was changed. Restore the whole folder from one backup",
-    );
-  } finally {
-    dynamodb.destroy();
-  }
-}
-
-async function createTable(): Promise<void> {
-  const dynamodb = new DynamoDBClient({});
-  try {
-    await dynamodb.send(new CreateTableCommand({ TableName: TABLE, ...tableSchema }));
-    await dynamodb.send(
-      new UpdateTimeToLiveCommand({
-        TableName: TABLE,
-        TimeToLiveSpecification: { Enabled: true, AttributeName: TTL_ATTRIBUTE },
-      }),
-    );
-  } catch (error) {
-    if (!(error instanceof ResourceInUseException)) throw error;
-  } finally {
-    dynamodb.destroy();
-  }
-}
-
-/** Creates or updates it. Running executions keep the definition that they started with. */
-async function createStateMachine(): Promise<void> {
-  const arn = (name: string) => `arn:aws:lambda:${REGION}:${ACCOUNT}:function:${name}`;
-  const definition = JSON.stringify(migrationDefinition(refsOf(migrationTasks, arn)));
-  const roleArn = `arn:aws:iam::${ACCOUNT}:role/local`;
-  const sfn = new SFNClient({});
-  try {
-    await sfn.send(new CreateStateMachineCommand({ name: MACHINE, definition, roleArn }));
-  } catch (error) {
-    if (!(error instanceof Error) || error.name !== "StateMachineAlreadyExists") throw error;
-    await sfn.send(new UpdateStateMachineCommand({ stateMachineArn: MACHINE_ARN, definition }));
-  } finally {
-    sfn.destroy();
-  }
 }
 
 function pick(names: string[]): Record<string, string> {

@@ -33,6 +33,7 @@ const made: { [K in keyof typeof keys]: { pk: string; sk: string } } = {
   group: keys.group("g"),
   command: keys.command(CommandId.parse("v.guest-start.1")),
   idempotency: keys.idempotency("k"),
+  sweep: keys.sweep(),
   health: keys.health(),
 };
 /** Makers with more than one sort key. */

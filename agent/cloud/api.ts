@@ -1,7 +1,8 @@
 import { z } from "zod";
 import type { HostId, VmId } from "../../core/id.ts";
 import type { AgentEvent } from "../../core/protocol/event.ts";
-import type { HostFacts } from "../../core/protocol/host.ts";
+import { HOST_KEY_HEADER, type HostFacts } from "../../core/protocol/host.ts";
+import type { SignRequest } from "./signer.ts";
 
 const Registered = z.object({
   queueUrl: z.string(),
@@ -57,6 +58,7 @@ export class CloudApi {
   readonly #key: string;
   readonly #instance: string;
   readonly #timeoutMs: number;
+  readonly #sign: SignRequest | undefined;
   #acceptedMs = Number.NEGATIVE_INFINITY;
   #asking: Promise<void> | undefined;
 
@@ -67,12 +69,15 @@ export class CloudApi {
     key: string;
     instance: string;
     timeoutMs?: number;
+    /** For an API behind an IAM authorizer. */
+    sign?: SignRequest | undefined;
   }) {
     this.#base = options.apiUrl.replace(/\/$/, "");
     this.#host = options.host;
     this.#key = options.key;
     this.#instance = options.instance;
     this.#timeoutMs = options.timeoutMs ?? 10_000;
+    this.#sign = options.sign;
   }
 
   /**
@@ -129,23 +134,31 @@ export class CloudApi {
     schema: z.ZodType<T>,
     signal: AbortSignal,
   ): Promise<T> {
-    const response = await fetch(`${this.#base}${path}`, {
+    const url = new URL(`${this.#base}${path}`);
+    const text = JSON.stringify(body);
+    const response = await fetch(url, {
       method: "POST",
-      headers: { "content-type": "application/json", authorization: `Bearer ${this.#key}` },
-      body: JSON.stringify(body),
+      headers: await this.#headers(url, text),
+      body: text,
       signal: AbortSignal.any([signal, AbortSignal.timeout(this.#timeoutMs)]),
     });
-    const text = await response.text();
-    if (response.ok) return schema.parse(JSON.parse(text));
-    if (response.status === 409 && Superseded.safeParse(parseJson(text)).success) {
-      throw new SupersededError(reasonOf(text));
+    const answer = await response.text();
+    if (response.ok) return schema.parse(JSON.parse(answer));
+    if (response.status === 409 && Superseded.safeParse(parseJson(answer)).success) {
+      throw new SupersededError(reasonOf(answer));
     }
-    const gap = response.status === 409 ? Gap.safeParse(parseJson(text)) : undefined;
+    const gap = response.status === 409 ? Gap.safeParse(parseJson(answer)) : undefined;
     if (gap?.success) throw new EventGapError(gap.data.expectedSeq);
-    const server = new URL(this.#base).host;
-    const message = `${server} refused ${path} of ${this.#host}: ${reasonOf(text)} (${response.status})`;
+    const refusal = `${url.host} refused ${path} of ${this.#host}`;
+    const message = `${refusal}: ${reasonOf(answer)} (${response.status})`;
     if (!FINAL_STATUSES.has(response.status)) throw new Error(message);
-    throw new CloudRefusedError(message, Unfit.safeParse(parseJson(text)).success);
+    throw new CloudRefusedError(message, Unfit.safeParse(parseJson(answer)).success);
+  }
+
+  async #headers(url: URL, body: string): Promise<Record<string, string>> {
+    const headers = { "content-type": "application/json" };
+    if (this.#sign === undefined) return { ...headers, authorization: `Bearer ${this.#key}` };
+    return this.#sign({ url, headers: { ...headers, [HOST_KEY_HEADER]: this.#key }, body });
   }
 }
 

@@ -4,6 +4,7 @@ import { dirname, resolve } from "node:path";
 import { z } from "zod";
 import { ResourceName } from "../../core/host-resources.ts";
 import { HostId } from "../../core/id.ts";
+import { PROGRESS_INTERVAL_MS } from "../../core/migration/progress-interval.ts";
 import { AllowConfig } from "./allow-config.ts";
 import { HooksConfig } from "./hooks-config.ts";
 import { HostValue } from "./host-values.ts";
@@ -19,6 +20,11 @@ export const AgentConfig = z.strictObject({
   host: HostId,
   /** Base URL of the control plane, e.g. `https://api.example.org`. */
   apiUrl: z.url({ protocol: /^https?$/ }),
+  /**
+   * Sign requests to the control plane with this host's AWS credentials, as API Gateway's IAM
+   * authorizer asks. The local control plane needs no signatures.
+   */
+  signRequests: z.boolean().default(false),
   /** File that holds this host's key, readable by the agent only (mode 600). */
   keyFile: z.string(),
   /** Sockets, logs and state of running guests; short, since socket paths are limited. */
@@ -79,8 +85,8 @@ export const AgentConfig = z.strictObject({
   linkBytesPerSecond: z.int().min(1_000).optional(),
   /** How often the cloud hears this host, ms. It is shown as silent after four times as long. */
   heartbeatIntervalMs: z.int().min(1_000).max(600_000).default(15_000),
-  /** Interval of a running migration's progress events, ms; they are also its heartbeat. */
-  progressIntervalMs: z.int().min(100).max(30_000).default(2_000),
+  /** Shortest interval of a migration's progress events, ms; they are also its heartbeat. */
+  progressIntervalMs: z.int().min(100).max(30_000).default(PROGRESS_INTERVAL_MS),
 });
 export type AgentConfig = z.infer<typeof AgentConfig>;
 

@@ -6,6 +6,9 @@ import { HostId, VmId } from "../id.ts";
 import { LabelChange, Labels } from "../labels.ts";
 import { QemuProbe, TlsKind } from "./probe.ts";
 
+/** Holds the host's key where `Authorization` holds an AWS signature. Names are case-insensitive. */
+export const HOST_KEY_HEADER = "x-switchyard-host-key";
+
 /** Drawn at random by each agent process: of two with one host's key, the newest is heard. */
 export const InstanceId = z.string().regex(/^[A-Za-z0-9-]{1,64}$/);
 export type InstanceId = z.infer<typeof InstanceId>;

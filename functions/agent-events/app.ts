@@ -3,13 +3,18 @@ import { Hono } from "hono";
 import type { z } from "zod";
 import type { HostId } from "../../core/id.ts";
 import { EventBatch } from "../../core/protocol/event.ts";
-import { Heartbeat, type InstanceId, Registration } from "../../core/protocol/host.ts";
+import {
+  Heartbeat,
+  HOST_KEY_HEADER,
+  type InstanceId,
+  Registration,
+} from "../../core/protocol/host.ts";
 import { AGENT_BODY_BYTES_MAX } from "../../core/size-limits.ts";
 import { limitBody, requireJson } from "../http/body.ts";
 import { invalid } from "../http/invalid.ts";
 import { answerNoRoute } from "../http/no-route.ts";
 import { answerError, Problem } from "../http/problem.ts";
-import { bearerMatches, hashSecret } from "../runtime/auth.ts";
+import { bearerMatches, hashSecret, secretMatches } from "../runtime/auth.ts";
 import { findHost, recordHeartbeat, registerHost, type StoredHost } from "../store/hosts.ts";
 import { acceptBatch } from "./accept-batch.ts";
 import { applyForgottenGuests } from "./forgotten-guests.ts";
@@ -81,10 +86,17 @@ function requireNewest({ id, instance: newest }: StoredHost, instance?: Instance
 async function authenticate(context: Context, id: HostId): Promise<StoredHost> {
   const host = await findHost(id);
   const hash = host?.keyHash ?? hashSecret("");
-  const isKnown = bearerMatches(context.req.header("authorization"), hash);
+  const isKnown = holdsKey(context, hash);
   if (isKnown && host !== undefined && host.state !== "retired") return host;
   throw new Problem(
     "unauthorized",
     "The host's key is missing or wrong: POST /v1/hosts showed it once",
   );
+}
+
+/** Behind an IAM authorizer the key has a header of its own: `Authorization` holds the signature. */
+function holdsKey({ req }: Context, hash: string): boolean {
+  const key = req.header(HOST_KEY_HEADER);
+  if (key !== undefined) return secretMatches(key, hash);
+  return bearerMatches(req.header("authorization"), hash);
 }

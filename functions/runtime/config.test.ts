@@ -5,6 +5,7 @@ const complete = {
   MIGRATION_STATE_MACHINE_ARN: "arn:aws:states:eu-central-1:123456789012:stateMachine:migration",
   AGENT_EVENTS_FUNCTION: "agent-events",
   OPERATOR_TOKEN_SHA256: "0".repeat(64),
+  DEAD_LETTER_QUEUE_ARN: "arn:aws:sqs:eu-central-1:123456789012:dead-letters",
 };
 
 async function read(environment: Record<string, string | undefined>) {
@@ -31,6 +32,7 @@ describe("config", () => {
     ["AGENT_EVENTS_FUNCTION", ""],
     ["OPERATOR_TOKEN_SHA256", "the token itself"],
     ["HOST_QUEUE_PREFIX", "with space "],
+    ["DEAD_LETTER_QUEUE_ARN", "dead-letters"],
     ["LOG_LEVEL", "loud"],
   ])("names %s when it is missing or malformed", async (name, value) => {
     await expect(read({ [name]: value })).rejects.toThrow(name);

@@ -5,12 +5,20 @@ const Config = z.object({
   MIGRATION_STATE_MACHINE_ARN: z.string().regex(/^arn:[^:]+:states:[^:]*:[^:]*:stateMachine:.+$/),
   /** Name or ARN of the function agent-events. */
   AGENT_EVENTS_FUNCTION: z.string().min(1),
-  /** SHA-256 (hex) of the operators' bearer token. The token itself is not stored in the cloud. */
-  OPERATOR_TOKEN_SHA256: z.string().regex(/^[0-9a-f]{64}$/),
+  /**
+   * SHA-256 (hex) of the operators' bearer token. Without it, only requests that API Gateway's JWT
+   * authorizer let through are an operator's.
+   */
+  OPERATOR_TOKEN_SHA256: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/)
+    .optional(),
   HOST_QUEUE_PREFIX: z
     .string()
     .regex(/^[A-Za-z0-9_-]{0,16}$/)
     .default("switchyard-host-"),
+  /** ARN of the queue that takes commands which no agent deletes. */
+  DEAD_LETTER_QUEUE_ARN: z.string().regex(/^arn:[^:]+:sqs:[^:]+:[^:]+:.+$/),
   LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"]).default("info"),
 });
 
@@ -18,8 +26,9 @@ export type Config = {
   tableName: string;
   migrationStateMachineArn: string;
   agentEventsFunction: string;
-  operatorTokenSha256: string;
+  operatorTokenSha256: string | undefined;
   hostQueuePrefix: string;
+  deadLetterQueueArn: string;
   logLevel: string;
 };
 
@@ -43,6 +52,7 @@ function read(environment: NodeJS.ProcessEnv): Config {
     agentEventsFunction: checked.AGENT_EVENTS_FUNCTION,
     operatorTokenSha256: checked.OPERATOR_TOKEN_SHA256,
     hostQueuePrefix: checked.HOST_QUEUE_PREFIX,
+    deadLetterQueueArn: checked.DEAD_LETTER_QUEUE_ARN,
     logLevel: checked.LOG_LEVEL,
   };
 }

@@ -6,7 +6,7 @@ import { hashSecret } from "../runtime/auth.ts";
 import { queues } from "../runtime/clients.ts";
 import { config } from "../runtime/config.ts";
 import { createHost, findHost, type NewHost } from "../store/hosts.ts";
-import { RETENTION_SECONDS, VISIBILITY_SECONDS } from "./command-times.ts";
+import { RECEIVES_MAX, RETENTION_SECONDS, VISIBILITY_SECONDS } from "./command-times.ts";
 import { orUnavailable } from "./or-unavailable.ts";
 
 /**
@@ -39,6 +39,10 @@ async function createQueue(id: string): Promise<string> {
     Attributes: {
       MessageRetentionPeriod: String(RETENTION_SECONDS),
       VisibilityTimeout: String(VISIBILITY_SECONDS),
+      RedrivePolicy: JSON.stringify({
+        deadLetterTargetArn: config().deadLetterQueueArn,
+        maxReceiveCount: RECEIVES_MAX,
+      }),
     },
   });
   const { QueueUrl } = await orUnavailable("host-unreachable", () => queues().send(create));

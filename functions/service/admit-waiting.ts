@@ -1,10 +1,9 @@
 import type { HostId, MigrationId } from "../../core/id.ts";
 import { findMigration } from "../store/migration-record.ts";
 import { listWaiting, removeFromQueues } from "../store/slots.ts";
-import { raise } from "./raise-signal.ts";
 import { takeTurn } from "./take-turn.ts";
 
-/** How a waiting migration learns of its turn; agent-events has its own way, others need none. */
+/** How a waiting migration learns of its turn: agent-events by itself, others by asking it. */
 export type Waker = {
   readonly admit: (id: MigrationId) => Promise<void>;
   readonly refuse: (id: MigrationId, why: string) => Promise<void>;
@@ -18,7 +17,7 @@ const CLOSED = "the target takes no guests any more";
  * have room, oldest first. A migration whose other host is full does not hold up the ones behind it.
  * One whose target has been closed fails.
  */
-export async function admitWaiting(hosts: HostId[], waker: Waker = byInvocation): Promise<void> {
+export async function admitWaiting(hosts: HostId[], waker: Waker): Promise<void> {
   for (const id of await listWaiting(hosts)) {
     const migration = await findMigration(id);
     if (migration === undefined) continue;
@@ -28,9 +27,3 @@ export async function admitWaiting(hosts: HostId[], waker: Waker = byInvocation)
     if (turn === "closed") await waker.refuse(id, CLOSED);
   }
 }
-
-const byInvocation: Waker = {
-  admit: (migrationId) => raise({ do: "raise", migrationId, signal: "admitted" }),
-  refuse: (migrationId, detail) =>
-    raise({ do: "interrupt", migrationId, reason: "failed", detail }),
-};

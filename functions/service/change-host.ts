@@ -6,6 +6,7 @@ import type { SettingsChange } from "../store/host-settings.ts";
 import type { StoredHost } from "../store/hosts.ts";
 import { admitWaiting } from "./admit-waiting.ts";
 import { changeHost } from "./cordon-host.ts";
+import { byInvocation } from "./wake-by-invocation.ts";
 
 /**
  * Sets labels and limits of a host. Migrations that have their slots keep them, also where there are
@@ -16,7 +17,7 @@ import { changeHost } from "./cordon-host.ts";
 export async function setHost(id: HostId, change: HostChange): Promise<StoredHost> {
   const host = await changeHost(id, (now) => settingsOf(now, change));
   const hasMoreSlots = change.slotsIn !== undefined || change.slotsOut !== undefined;
-  if (hasMoreSlots) await admitWaiting([id]);
+  if (hasMoreSlots) await admitWaiting([id], byInvocation);
   return host;
 }
 

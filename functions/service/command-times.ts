@@ -14,5 +14,11 @@ export function expirySecondsOf(verb: Verb): number {
  */
 export const VISIBILITY_SECONDS = Math.floor(Math.min(START_SECONDS, OBSERVE_SECONDS) / 3);
 
+/** Longest time in which an agent answers a command, with a reserve, in seconds. */
+const ANSWER_SECONDS = 150;
+
+/** A command that was received so often and never deleted goes to the dead-letter queue. */
+export const RECEIVES_MAX = Math.ceil(ANSWER_SECONDS / VISIBILITY_SECONDS);
+
 /** Longest life of a command in the queue, in seconds; its own expiry is far earlier. */
 export const RETENTION_SECONDS = 900;

@@ -11,6 +11,7 @@ import { type Also, changeSettings, type SettingsChange } from "../store/host-se
 import type { StoredHost } from "../store/hosts.ts";
 import { admitWaiting } from "./admit-waiting.ts";
 import { requireAllowed } from "./host-rules.ts";
+import { byInvocation } from "./wake-by-invocation.ts";
 
 /** Who cordons, and why. */
 export type Cordoner = Pick<HostCordon, "owner" | "kind" | "message" | "drains">;
@@ -86,7 +87,7 @@ async function change(
     return JSON.stringify(cordons) === JSON.stringify(now.cordons) ? undefined : { cordons };
   });
   // Who waits for it is admitted, or is told that it was closed.
-  if (hadCordons !== host.cordons.length > 0) await admitWaiting([id]);
+  if (hadCordons !== host.cordons.length > 0) await admitWaiting([id], byInvocation);
   return host;
 }
 

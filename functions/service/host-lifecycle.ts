@@ -12,6 +12,7 @@ import { admitWaiting } from "./admit-waiting.ts";
 import { changeHost } from "./cordon-host.ts";
 import { requireAllowed } from "./host-rules.ts";
 import { orUnavailable } from "./or-unavailable.ts";
+import { byInvocation } from "./wake-by-invocation.ts";
 
 const NAMES_MAX = 10;
 
@@ -38,7 +39,7 @@ export async function returnHost(id: HostId): Promise<StoredHost> {
     if (now.state === "active" && cordons.length === now.cordons.length) return undefined;
     return { state: "active", stateBy: undefined, cordons };
   });
-  await admitWaiting([id]);
+  await admitWaiting([id], byInvocation);
   return host;
 }
 
@@ -79,7 +80,7 @@ async function close(
     },
     { ...hostIsEmpty, refuse: () => notEmpty(id) },
   );
-  await admitWaiting([id]);
+  await admitWaiting([id], byInvocation);
   return host;
 }
 

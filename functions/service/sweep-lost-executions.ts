@@ -1,7 +1,7 @@
-import type { MigrationId } from "../../core/id.ts";
+import { MigrationId } from "../../core/id.ts";
 import { log } from "../runtime/log.ts";
 import { countLost, listRunning, reopenLost } from "../store/lost-execution.ts";
-import { findMigration } from "../store/migration-record.ts";
+import { findMigration, type StoredMigration } from "../store/migration-record.ts";
 import { newestExecution } from "./executions.ts";
 import { type Restart, restartExecution } from "./restart-execution.ts";
 
@@ -12,7 +12,15 @@ const TOGETHER_MAX = 10;
 /** Executions that may be lost one after the other before a person is called. */
 const LOST_MAX = 5;
 
-export type Swept = { id: MigrationId; outcome: Restart | "exhausted" | "failed" };
+/** Running migrations report figures every few seconds; only an admission waits in silence. */
+const SILENT_MS_MAX = 600_000;
+
+export type Swept = {
+  id: MigrationId;
+  outcome: Restart | "exhausted" | "failed";
+  /** Nothing has changed its record for long. */
+  isStalled?: boolean;
+};
 
 /**
  * Finds migrations whose record is `running` and whose execution is not, and starts another execution
@@ -22,13 +30,13 @@ export type Swept = { id: MigrationId; outcome: Restart | "exhausted" | "failed"
  */
 export async function sweepLostExecutions(
   after: MigrationId | undefined,
-): Promise<{ outcomes: Swept[]; next?: string }> {
+): Promise<{ outcomes: Swept[]; next?: MigrationId }> {
   const { items, next } = await listRunning({ limit: PAGE_MAX, after });
   const outcomes: Swept[] = [];
   for (let place = 0; place < items.length; place += TOGETHER_MAX) {
     outcomes.push(...(await Promise.all(items.slice(place, place + TOGETHER_MAX).map(sweep))));
   }
-  return { outcomes, ...(next === undefined ? {} : { next }) };
+  return { outcomes, ...(next === undefined ? {} : { next: MigrationId.parse(next) }) };
 }
 
 async function sweep(id: MigrationId): Promise<Swept> {
@@ -40,9 +48,14 @@ async function sweep(id: MigrationId): Promise<Swept> {
       const turn = await reopenLost(migration, "executions were lost again and again");
       return { id, outcome: turn === undefined ? "changed" : "exhausted" };
     }
-    return { id, outcome: await restartExecution(migration) };
+    return { id, outcome: await restartExecution(migration), isStalled: isStalled(migration) };
   } catch (error) {
     log().error({ err: error, migrationId: id }, "failed to restart an execution");
     return { id, outcome: "failed" };
   }
+}
+
+function isStalled({ status, phase, updatedAt }: StoredMigration): boolean {
+  if (status !== "running" || phase === "admit") return false;
+  return Date.now() - Date.parse(updatedAt) > SILENT_MS_MAX;
 }

@@ -24,6 +24,7 @@ export const keys = {
     sk: withAck ? "ACK" : "NO-ACK",
   }),
   group: (name: string): Key => ({ pk: `GROUP#${name}`, sk: "META" }),
+  sweep: (): Key => ({ pk: "SWEEP", sk: "META" }),
   health: (): Key => ({ pk: "HEALTH", sk: "META" }),
   command: (id: CommandId): Key => ({ pk: `CMD#${id}`, sk: "META" }),
   idempotency: (key: string): Key => ({

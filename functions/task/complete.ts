@@ -1,10 +1,13 @@
 import { z } from "zod";
 import { RetryableError, StaleMigration } from "../../core/errors.ts";
 import { MigrationId } from "../../core/id.ts";
+import { alarmMessages } from "../runtime/alarm-messages.ts";
+import { log } from "../runtime/log.ts";
 import { task } from "../runtime/task.ts";
 import { admitWaiting } from "../service/admit-waiting.ts";
 import { discardSource } from "../service/discard-source.ts";
 import { learnFromMigration } from "../service/learn-from-migration.ts";
+import { byInvocation } from "../service/wake-by-invocation.ts";
 import { endCompleted, expireWithRecord } from "../store/migration-ending.ts";
 import { readMigration, type StoredMigration } from "../store/migration-record.ts";
 import { recordEnded } from "../store/vms.ts";
@@ -28,7 +31,7 @@ export const handler = task(async (event): Promise<{ status: "completed" }> => {
   const migration = await writeEnd(migrationId);
   await Promise.all([
     discardSource(migration),
-    admitWaiting([migration.source, migration.target]),
+    admitWaiting([migration.source, migration.target], byInvocation),
     recordOutcome(await readMigration(migrationId)),
   ]);
   return { status: "completed" };
@@ -61,9 +64,18 @@ function requireArrival({ id, target, arrivedAs, decisions }: StoredMigration): 
 async function recordOutcome(migration: StoredMigration): Promise<void> {
   const { vm, target } = migration;
   const exit = exitAtTarget(migration);
+  logExcess(migration);
   await Promise.all([
     learnFromMigration(migration),
     exit === undefined ? undefined : recordEnded(vm, target, exit),
     expireWithRecord(migration),
   ]);
+}
+
+function logExcess({ id, vm, policy, figures }: StoredMigration): void {
+  const { downtimeBudgetMs } = policy;
+  const { downtimeMs } = figures ?? {};
+  if (downtimeBudgetMs === undefined || downtimeMs === undefined) return;
+  if (downtimeMs <= downtimeBudgetMs) return;
+  log().warn({ migrationId: id, vm, downtimeMs, downtimeBudgetMs }, alarmMessages.overBudget);
 }

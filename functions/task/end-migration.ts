@@ -2,11 +2,14 @@ import { z } from "zod";
 import { StaleMigration } from "../../core/errors.ts";
 import { MigrationId } from "../../core/id.ts";
 import { type Failure, isFinal, type MigrationStatus } from "../../core/migration/migration.ts";
+import { alarmMessages } from "../runtime/alarm-messages.ts";
+import { log } from "../runtime/log.ts";
 import { task } from "../runtime/task.ts";
 import { admitWaiting } from "../service/admit-waiting.ts";
 import { discardSource } from "../service/discard-source.ts";
 import { learnFromMigration } from "../service/learn-from-migration.ts";
 import { startSuccessor } from "../service/start-successor.ts";
+import { byInvocation } from "../service/wake-by-invocation.ts";
 import { endNotCompleted, expireWithRecord } from "../store/migration-ending.ts";
 import { readMigration, type StoredMigration } from "../store/migration-record.ts";
 import { recordEnded } from "../store/vms.ts";
@@ -52,9 +55,12 @@ export const handler = task(async (event): Promise<EndOutput> => {
     const hasEnded = isFinal(migration.status);
     const ending = endingOf(migration, input);
     if (!hasEnded && !(await endNotCompleted(migration, ending))) continue;
+    if (input.action === "freeze") {
+      log().error({ migrationId: migration.id, vm: migration.vm }, alarmMessages.unknown);
+    }
     await recordSourceExit(input.migrationId);
     if (input.action !== "freeze") await expireWithRecord(migration);
-    await admitWaiting([migration.source, migration.target]);
+    await admitWaiting([migration.source, migration.target], byInvocation);
     await learnFromMigration(migration);
     const mayBeLeft = input.action === "lost" && migration.sourceExit === undefined;
     if (mayBeLeft) await discardSource(migration);

@@ -1,14 +1,13 @@
-import { z } from "zod";
-import { MigrationId } from "../../core/id.ts";
+import type { MigrationId } from "../../core/id.ts";
+import { alarmMessages } from "../runtime/alarm-messages.ts";
 import { log } from "../runtime/log.ts";
 import { task } from "../runtime/task.ts";
-import { sweepLostExecutions } from "../service/sweep-lost-executions.ts";
+import { type Swept, sweepLostExecutions } from "../service/sweep-lost-executions.ts";
+import { readSweepCursor, writeSweepCursor } from "../store/sweep-cursor.ts";
 import { handler as endMigration } from "./end-migration.ts";
 
-const SweepInput = z.object({
-  /** `next` of the sweep before: the page after it. */
-  after: MigrationId.optional(),
-});
+/** Pages of one sweep: the next one continues where it stopped. */
+const PAGES_MAX = 10;
 
 export type SweepOutput = {
   /** How many running migrations were examined. */
@@ -19,32 +18,46 @@ export type SweepOutput = {
   frozen: MigrationId[];
   /** Migrations that could not be examined; the log has the reason. */
   failed: MigrationId[];
-  /** Present when there are more. */
-  next?: MigrationId;
+  /** Migrations whose execution runs, and of which nothing was heard for long. */
+  stalled: MigrationId[];
+  /** There are more: the next sweep continues with them. */
+  isContinued: boolean;
 };
 
 /**
- * Scheduled function: one page of the running migrations is compared with their executions. For a
- * migration whose execution does not run, another one is started that observes both sides. Safe
- * beside everything else, and to be called again at any time.
+ * Scheduled function: compares running migrations with their executions. For a migration whose
+ * execution does not run, another one is started that observes both sides. Safe beside everything
+ * else, and to be called again at any time.
  */
-export const handler = task(async (event): Promise<SweepOutput> => {
-  const { after } = SweepInput.parse(event ?? {});
-  const { outcomes, next } = await sweepLostExecutions(after);
+export const handler = task(async (): Promise<SweepOutput> => {
+  const { outcomes, isContinued } = await sweepPages();
   const idsOf = (wanted: readonly string[]) =>
     outcomes.flatMap(({ id, outcome }) => (wanted.includes(outcome) ? [id] : []));
   const frozen = idsOf(["exhausted"]);
   for (const migrationId of frozen) await freeze(migrationId);
-  const found = {
-    examined: outcomes.length,
-    restarted: idsOf(["started", "observing"]),
-    frozen,
-    failed: idsOf(["failed"]),
-  };
-  const isNoteworthy = found.restarted.length + found.frozen.length + found.failed.length > 0;
-  if (isNoteworthy) log().warn(found, "the sweep found migrations without an execution");
-  return { ...found, ...(next === undefined ? {} : { next: MigrationId.parse(next) }) };
+  const restarted = idsOf(["started", "observing"]);
+  const failed = idsOf(["failed"]);
+  const stalled = outcomes.flatMap(({ id, isStalled }) => (isStalled ? [id] : []));
+  if (restarted.length + frozen.length + failed.length > 0) {
+    log().warn({ restarted, frozen, failed }, alarmMessages.lost);
+  }
+  if (stalled.length > 0) log().warn({ stalled }, alarmMessages.stalled);
+  return { examined: outcomes.length, restarted, frozen, failed, stalled, isContinued };
 });
+
+async function sweepPages(): Promise<{ outcomes: Swept[]; isContinued: boolean }> {
+  const outcomes: Swept[] = [];
+  const first = await readSweepCursor();
+  let after = first;
+  for (let page = 0; page < PAGES_MAX; page += 1) {
+    const swept = await sweepLostExecutions(after);
+    outcomes.push(...swept.outcomes);
+    after = swept.next;
+    if (after === undefined) break;
+  }
+  if (after !== first) await writeSweepCursor(after);
+  return { outcomes, isContinued: after !== undefined };
+}
 
 /** Ends the migration `unknown`: an operator may reconcile the VM. */
 async function freeze(migrationId: MigrationId): Promise<void> {

@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { HOST_KEY_HEADER } from "../../core/protocol/host.ts";
 import { handler as agentEvents } from "../../functions/agent-events/index.ts";
 import { handler as api } from "../../functions/api/index.ts";
 import { OPERATOR_TOKEN, startTestCloud, type TestCloud } from "./testing/cloud.ts";
@@ -12,17 +13,24 @@ beforeAll(async () => {
 afterAll(() => cloud.close());
 
 /** An HTTP API's event, payload format 2.0. */
-function httpEvent(method: string, path: string, authorization: string, body?: object) {
+function httpEvent(
+  method: string,
+  path: string,
+  authorization: string,
+  body?: object,
+  { headers = {}, authorizer }: { headers?: Record<string, string>; authorizer?: object } = {},
+) {
   return {
     version: "2.0",
     routeKey: "$default",
     rawPath: path,
     rawQueryString: "",
-    headers: { authorization, "content-type": "application/json", host: "api.example" },
+    headers: { authorization, "content-type": "application/json", host: "api.example", ...headers },
     requestContext: {
       http: { method, path, protocol: "HTTP/1.1", sourceIp: "127.0.0.1", userAgent: "test" },
       domainName: "api.example",
       stage: "$default",
+      ...(authorizer === undefined ? {} : { authorizer }),
     },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     isBase64Encoded: false,
@@ -33,6 +41,34 @@ describe("behind API Gateway", () => {
   it("the API answers operators", async () => {
     const event = httpEvent("POST", "/v1/hosts", `Bearer ${OPERATOR_TOKEN}`, { id: "host-a" });
     expect(await api(event)).toMatchObject({ statusCode: 201 });
+  });
+
+  it("without an operator token, the API answers whom the JWT authorizer has let through", async () => {
+    vi.resetModules();
+    vi.stubEnv("OPERATOR_TOKEN_SHA256", undefined);
+    const { handler } = await import("../../functions/api/index.ts");
+    const list = (more?: { headers?: Record<string, string>; authorizer?: object }) =>
+      handler(httpEvent("GET", "/v1/hosts", `Bearer ${OPERATOR_TOKEN}`, undefined, more));
+    expect(await list()).toMatchObject({ statusCode: 401 });
+    const forged = { "x-amzn-request-context": '{"authorizer":{"jwt":{"claims":{"sub":"a"}}}}' };
+    expect(await list({ headers: forged })).toMatchObject({ statusCode: 401 });
+    expect(await list({ authorizer: { iam: { userId: "a" } } })).toMatchObject({ statusCode: 401 });
+    const authorizer = { jwt: { claims: { sub: "alice" }, scopes: null } };
+    expect(await list({ authorizer })).toMatchObject({ statusCode: 200 });
+    vi.unstubAllEnvs();
+  });
+
+  it("agent-events takes the host's key from its own header beside a signature", async () => {
+    const created = await api(
+      httpEvent("POST", "/v1/hosts", `Bearer ${OPERATOR_TOKEN}`, { id: "host-signed" }),
+    );
+    const { key } = JSON.parse((created as { body: string }).body) as { key: string };
+    const body = { version: 1, host: "host-signed", events: [] };
+    const post = (headers: Record<string, string>) =>
+      agentEvents(httpEvent("POST", "/agent/v1/events", "AWS4-HMAC-SHA256 …", body, { headers }));
+    expect(await post({ [HOST_KEY_HEADER]: key })).toMatchObject({ statusCode: 200 });
+    expect(await post({ [HOST_KEY_HEADER]: `${key}x` })).toMatchObject({ statusCode: 401 });
+    expect(await post({})).toMatchObject({ statusCode: 401 });
   });
 
   it("agent-events answers agents", async () => {

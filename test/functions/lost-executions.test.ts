@@ -1,5 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { MigrationId } from "../../core/id.ts";
 import type { Migration } from "../../core/migration/migration.ts";
+import { enterPhase } from "../../functions/store/migration-progress.ts";
+import { readSweepCursor, writeSweepCursor } from "../../functions/store/sweep-cursor.ts";
 import { handler as sweep } from "../../functions/task/sweep.ts";
 import { startTestCloud, type TestCloud } from "./testing/cloud.ts";
 import { smallDefinition } from "./testing/fixtures.ts";
@@ -79,6 +82,23 @@ describe("B4: the sweep", () => {
     await sweep({});
     clock.mockRestore();
     expect(startsOf(made.id)).toEqual([made.id]);
+  });
+
+  it("reports a migration that nothing was heard of for long, and leaves it alone", async () => {
+    await enterPhase(MigrationId.parse(made.id), "probe");
+    expect(await sweep({})).toMatchObject({ stalled: [] });
+    const clock = vi.spyOn(Date, "now").mockReturnValue(Date.now() + 601_000);
+    expect((await sweep({})).stalled).toContain(made.id);
+    clock.mockRestore();
+    expect(startsOf(made.id)).toEqual([made.id]);
+  });
+
+  it("goes on where the one before has stopped, and then begins again", async () => {
+    cloud.stub.stopped.add(made.id);
+    await writeSweepCursor(MigrationId.parse(made.id));
+    expect((await sweep({})).restarted).not.toContain(made.id);
+    expect(await readSweepCursor()).toBeUndefined();
+    expect((await sweep({})).restarted).toContain(made.id);
   });
 
   it("goes on after one that it cannot restart, and reports it", async () => {

@@ -53,7 +53,8 @@ export const layers: Readonly<Record<string, Layer>> = {
   qmp: { imports: [], packages: ["zod"] },
   agent: {
     imports: ["core", "qmp"],
-    packages: ["@aws-sdk/client-sqs", "commander", "pino", "zod"],
+    packages: ["@aws-sdk/client-sqs", "@smithy/signature-v4", "commander", "pino", "zod"],
+    tests: ["emulators"],
     order: [
       "runtime",
       "durable",
@@ -80,8 +81,10 @@ export const layers: Readonly<Record<string, Layer>> = {
     ],
     order: ["aws", "asl", "qemu"],
   },
+  deployment: { imports: ["core", "workflows"], packages: [] },
+  infra: { imports: ["core", "deployment", "functions"], packages: [] },
   local: {
-    imports: ["core", "workflows", "functions", "emulators"],
+    imports: ["core", "workflows", "functions", "deployment", "emulators"],
     packages: ["@hono/node-server", "commander", "hono", "pino", "zod", ...SDK],
   },
   client: { imports: ["core", "functions types"], packages: ["hono", "zod"] },
@@ -97,12 +100,16 @@ export const layers: Readonly<Record<string, Layer>> = {
     imports: ["core", "client", "rig", "qmp", "emulators"],
     packages: ["commander", "zod", "@aws-sdk/client-sfn"],
   },
+  cost: { imports: ["core"], packages: ["commander"] },
   scripts: { imports: ["functions"], packages: [] },
   test: {
     imports: [
       "core",
       "workflows",
       "functions",
+      "deployment",
+      "infra",
+      "cost",
       "qmp",
       "agent",
       "emulators",

@@ -44,6 +44,8 @@ export type SourceState = {
   /** What QEMU's figures have shown of the guest's memory. */
   readonly memory: SeenMemory;
   readonly lastProgressMs: number;
+  /** When the first progress event was emitted by this process. */
+  readonly firstProgressMs: number | undefined;
   readonly end: SourceEnd | undefined;
   /** The agent no longer follows this migration; QEMU continues with it. */
   readonly isDetached: boolean;
@@ -190,6 +192,7 @@ export function initialSourceState(progressIntervalMs: number): SourceState {
     bestBytesPerSecond: undefined,
     memory: NOTHING_SEEN,
     lastProgressMs: 0,
+    firstProgressMs: undefined,
     end: undefined,
     isDetached: false,
   };

@@ -1,4 +1,5 @@
 import { memoryUse, seeMemory, seeStart } from "../../../core/migration/memory-use.ts";
+import { progressIntervalAt } from "../../../core/migration/progress-interval.ts";
 import type { Progress } from "../../../core/protocol/event.ts";
 import { isFinalStatus } from "../../../core/qemu/migration-status.ts";
 import { isStoppedBySwitchover } from "../../../core/qemu/run-state.ts";
@@ -243,16 +244,24 @@ function onFiguresTaken(
   { progress, atMs }: { progress: Progress; atMs: number },
 ): SourceStep {
   if (isFinalStatus(progress.status) || progress.status === "none") return step(state);
-  if (atMs - state.lastProgressMs < state.progressIntervalMs) return step(state);
-  const event = { type: "migration.progress", progress } as const;
-  return step({ ...state, lastProgressMs: atMs }, [{ event }]);
+  if (atMs - state.lastProgressMs < intervalMs(state, atMs)) return step(state);
+  return emitProgress(state, progress, atMs);
 }
 
 /** A sign of life while QEMU does not answer. */
 function onSilence(state: SourceState, atMs: number): SourceStep {
-  if (state.end || atMs - state.lastProgressMs < state.progressIntervalMs * 2) return step(state);
-  const event = { type: "migration.progress", progress: { status: "silent" } } as const;
-  return step({ ...state, lastProgressMs: atMs }, [{ event }]);
+  if (state.end || atMs - state.lastProgressMs < intervalMs(state, atMs) * 2) return step(state);
+  return emitProgress(state, { status: "silent" }, atMs);
+}
+
+function intervalMs({ progressIntervalMs, firstProgressMs }: SourceState, atMs: number): number {
+  return progressIntervalAt(progressIntervalMs, atMs - (firstProgressMs ?? atMs));
+}
+
+function emitProgress(state: SourceState, progress: Progress, atMs: number): SourceStep {
+  const event = { type: "migration.progress", progress } as const;
+  const firstProgressMs = state.firstProgressMs ?? atMs;
+  return step({ ...state, lastProgressMs: atMs, firstProgressMs }, [{ event }]);
 }
 
 /** After a `completed` that was not seen as an event. */

@@ -1,14 +1,9 @@
-import {
-  CreateTableCommand,
-  DynamoDBClient,
-  UpdateTimeToLiveCommand,
-} from "@aws-sdk/client-dynamodb";
 import { paginateScan } from "@aws-sdk/lib-dynamodb";
 import { startDynamodb } from "../../../emulators/aws/dynamodb/dynamodb.ts";
 import { startSqs } from "../../../emulators/aws/sqs/sqs.ts";
 import { hashSecret } from "../../../functions/runtime/auth.ts";
 import { closeClients, documents } from "../../../functions/runtime/clients.ts";
-import { TTL_ATTRIBUTE, tableSchema } from "../../../functions/store/table-schema.ts";
+import { createDeadLetterQueue, createTable } from "../../../local/resources.ts";
 import { startStub } from "./step-functions-stub.ts";
 
 export const OPERATOR_TOKEN = "operator-token-of-this-test";
@@ -40,7 +35,8 @@ export async function startTestCloud() {
     OPERATOR_TOKEN_SHA256: hashSecret(OPERATOR_TOKEN),
     LOG_LEVEL: "silent",
   });
-  await createTable();
+  await createTable(TABLE);
+  process.env.DEAD_LETTER_QUEUE_ARN = await createDeadLetterQueue("dead-letters");
   return {
     stub,
     /** Reach the services from within this process, without a connection. */
@@ -59,16 +55,4 @@ export async function startTestCloud() {
       await Promise.all([dynamodb.close(), sqs.close(), stub.close()]);
     },
   };
-}
-
-async function createTable(): Promise<void> {
-  const client = new DynamoDBClient({});
-  await client.send(new CreateTableCommand({ TableName: TABLE, ...structuredClone(tableSchema) }));
-  await client.send(
-    new UpdateTimeToLiveCommand({
-      TableName: TABLE,
-      TimeToLiveSpecification: { AttributeName: TTL_ATTRIBUTE, Enabled: true },
-    }),
-  );
-  client.destroy();
 }

@@ -6,18 +6,22 @@ import {
 import { z } from "zod";
 import { MigrationId } from "../../../core/id.ts";
 import { isFinal, type Migration } from "../../../core/migration/migration.ts";
-import { migrationTasks } from "../../../core/migration/tasks.ts";
 import type { MigrationPolicy } from "../../../core/negotiate/policy.ts";
-import type { Vm } from "../../../core/vm.ts";
+import type { Vm, VmDefinition } from "../../../core/vm.ts";
+import type { FunctionName } from "../../../deployment/functions.ts";
+import { stateMachineDescriptions } from "../../../deployment/state-machines.ts";
 import { startStepFunctions } from "../../../emulators/asl/server.ts";
+import type { InProcessTransport } from "../../../emulators/aws/aws-json/in-process-transport.ts";
 import { functionRegistry } from "../../../emulators/aws/lambda/registry.ts";
 import { handler as agentEvents } from "../../../functions/agent-events/index.ts";
-import { overrideTransport, stepFunctions } from "../../../functions/runtime/clients.ts";
+import {
+  overrideTransport,
+  type Service,
+  stepFunctions,
+} from "../../../functions/runtime/clients.ts";
 import { keys } from "../../../functions/store/keys.ts";
 import { getItems } from "../../../functions/store/table.ts";
 import { taskHandlers } from "../../../functions/task/tasks.ts";
-import { refsOf } from "../../../workflows/asl.ts";
-import { migrationDefinition } from "../../../workflows/migration.ts";
 import { startTestCloud } from "../../functions/testing/cloud.ts";
 import { definition } from "../../functions/testing/fixtures.ts";
 import {
@@ -40,6 +44,7 @@ const SLOTS = 2;
 const MIGRATION_MS_MAX = 60_000;
 
 type Handler = (event: unknown) => Promise<unknown>;
+type Answering = Pick<InProcessTransport, "handle">;
 /** Is given each call of a state's function, and makes it or does something else. */
 export type Interceptor = (state: string, call: () => Promise<unknown>) => Promise<unknown>;
 
@@ -58,6 +63,8 @@ export class WorkflowHarness {
   /** States in the order in which their functions were called. */
   readonly calls: string[] = [];
   intercept: Interceptor = (_, call) => call();
+  /** Of each guest; its memory is always the same. */
+  definition: VmDefinition = definition;
   /** Faults injected so far: a test in which none was injected proves nothing. */
   faultsInjected = 0;
   /** Step Functions starts again and knows no execution. */
@@ -81,7 +88,10 @@ export class WorkflowHarness {
     this.forgetExecutions = options.forget;
   }
 
-  static async start(): Promise<WorkflowHarness> {
+  /** @param observe stands between the functions and a service, to count or to disturb */
+  static async start(
+    observe: (service: Service, transport: Answering) => Answering = (_, transport) => transport,
+  ): Promise<WorkflowHarness> {
     const clock = new SkippingClock();
     const work = new WorkInFlight();
     const cloud = await startTestCloud();
@@ -95,11 +105,12 @@ export class WorkflowHarness {
     const startSfn = () => startStepFunctions({ ...ACCOUNT, clock, invoke: registry.invoke });
     let sfn = await startSfn();
     process.env.AWS_ENDPOINT_URL_SFN = sfn.endpoint;
-    overrideTransport("DYNAMODB", work.counting(cloud.transports.DYNAMODB));
-    overrideTransport("SQS", work.counting(cloud.transports.SQS));
-    const toSfn = work.counting({ handle: (request) => sfn.transport.handle(request) });
-    overrideTransport("SFN", toSfn);
-    overrideTransport("LAMBDA", work.counting(invokeTransport(registry)));
+    const use = (service: Service, transport: Answering) =>
+      overrideTransport(service, work.counting(observe(service, transport)));
+    use("DYNAMODB", cloud.transports.DYNAMODB);
+    use("SQS", cloud.transports.SQS);
+    use("SFN", { handle: (request) => sfn.transport.handle(request) });
+    use("LAMBDA", invokeTransport(registry));
     await createStateMachine();
     const hosts = await Hosts.add(["host-a", "host-b"]);
     const close = async () => {
@@ -152,7 +163,7 @@ export class WorkflowHarness {
   async #migrate(source: TestAgent, policy: z.input<typeof MigrationPolicy> = {}) {
     this.#vms += 1;
     const vm = `vm-${this.#vms}`;
-    await addVm(vm, source, { ...definition, memoryBytes: MEMORY_BYTES });
+    await addVm(vm, source, { ...this.definition, memoryBytes: MEMORY_BYTES });
     return addMigration(vm, this.hosts.target.host, policy);
   }
 
@@ -261,9 +272,9 @@ export class WorkflowHarness {
 }
 
 async function createStateMachine(): Promise<void> {
-  const arn = (name: string) =>
+  const arn = (name: FunctionName) =>
     `arn:aws:lambda:${ACCOUNT.region}:${ACCOUNT.accountId}:function:${name}`;
-  const definition = JSON.stringify(migrationDefinition(refsOf(migrationTasks, arn)));
+  const definition = JSON.stringify(stateMachineDescriptions.migration.definition(arn));
   const roleArn = `arn:aws:iam::${ACCOUNT.accountId}:role/test`;
   await stepFunctions().send(
     new CreateStateMachineCommand({ name: "migration", roleArn, definition }),

@@ -1,5 +1,6 @@
 import type { Command, ResultOf, Verb } from "../../../core/protocol/command.ts";
 import type { EventBody } from "../../../core/protocol/event.ts";
+import type { QemuProbe } from "../../../core/protocol/probe.ts";
 import { figures, prepared, sourceProbe, targetProbe } from "../../functions/testing/fixtures.ts";
 import { addHost, type TestAgent } from "../../functions/testing/fleet.ts";
 import {
@@ -48,6 +49,10 @@ export class Hosts {
   readonly target: TestAgent;
   /** Verbs in the order in which they were executed. */
   readonly executed: Verb[] = [];
+  /** What both hosts report of their QEMU. */
+  qemu: QemuProbe = sourceProbe.qemu;
+  /** How often events were posted. */
+  posts = 0;
   /** One fault for each time that the verb arrives; undefined: none. */
   readonly faults = new Map<Verb, (AgentFault | undefined)[]>();
   /** The guest ran in two places at once at some moment. */
@@ -144,6 +149,7 @@ export class Hosts {
 
   /** Posts events after those posted before, as a real agent does. */
   async #post(agent: TestAgent, bodies: EventBody[]): Promise<void> {
+    this.posts += 1;
     const before = this.#posts.get(agent) ?? Promise.resolve();
     const post = before.then(() => postBatch(agent, bodies));
     this.#posts.set(
@@ -245,7 +251,7 @@ export class Hosts {
   }
 
   #qemu() {
-    return this.course.endsWith("-in-postcopy") ? postcopyQemu : sourceProbe.qemu;
+    return this.course.endsWith("-in-postcopy") ? postcopyQemu : this.qemu;
   }
 
   #cancel(later: Later): void {

@@ -1,0 +1,96 @@
+import type { MigrationTask, ScheduledTask } from "../core/migration/tasks.ts";
+import {
+  completeTokens,
+  describeExecutions,
+  invokeAgentEvents,
+  onTable,
+  queryIndex,
+  type Right,
+  right,
+  sendCommands,
+  startExecutions,
+} from "./rights.ts";
+
+/** Functions that API Gateway calls, one for each kind of caller. */
+export const httpFunctions = ["api", "agent-events"] as const;
+export type HttpFunction = (typeof httpFunctions)[number];
+export type FunctionName = HttpFunction | MigrationTask | ScheduledTask;
+
+export type FunctionDescription = {
+  /** Module and export, as Lambda and SST write it. */
+  handler: `functions/${string}.handler`;
+  timeoutSeconds: number;
+  memoryMb: number;
+  rights: readonly Right[];
+};
+
+/** API Gateway gives up after 30 s: the function ends earlier, and says why. */
+const HTTP_SECONDS = 29;
+/** Below the 60 s of the workflow's states, so that a late function is retried as one. */
+const TASK_SECONDS = 30;
+const SWEEP_SECONDS = 60;
+/** Memory also sets a function's share of a CPU: with less, a cold start takes longer. */
+const MEMORY_MB = 512;
+const HTTP_MEMORY_MB = 1024;
+
+const endings: Right[] = [
+  onTable("get", "batch get", "query", "put", "update", "delete"),
+  sendCommands,
+  invokeAgentEvents,
+];
+
+/**
+ * Every function of the control plane: what the local cloud runs and infra/ deploys. The rights are
+ * those of the calls in the function's bundle; `npm run test:infra` compares the two.
+ */
+export const functionDescriptions: Readonly<Record<FunctionName, FunctionDescription>> = {
+  api: {
+    handler: "functions/api/index.handler",
+    timeoutSeconds: HTTP_SECONDS,
+    memoryMb: HTTP_MEMORY_MB,
+    rights: [
+      onTable("get", "batch get", "query", "put", "update", "delete"),
+      queryIndex,
+      right("host queues", "sqs:CreateQueue", "sqs:DeleteQueue"),
+      sendCommands,
+      startExecutions,
+      describeExecutions,
+      invokeAgentEvents,
+    ],
+  },
+  "agent-events": {
+    handler: "functions/agent-events/index.handler",
+    timeoutSeconds: HTTP_SECONDS,
+    memoryMb: HTTP_MEMORY_MB,
+    rights: [
+      onTable("get", "batch get", "query", "put", "update", "delete", "batch write"),
+      sendCommands,
+      completeTokens,
+    ],
+  },
+  admit: task("admit", [
+    onTable("get", "batch get", "put", "update", "delete"),
+    startExecutions,
+    invokeAgentEvents,
+  ]),
+  relay: task("relay", [onTable("get", "put", "update"), sendCommands, invokeAgentEvents]),
+  negotiate: task("negotiate", [onTable("get", "batch get", "update"), invokeAgentEvents]),
+  "await-signal": task("await-signal", [onTable("get", "update"), invokeAgentEvents]),
+  "ack-expired": task("ack-expired", [onTable("get", "batch get", "update")]),
+  complete: task("complete", endings),
+  reconcile: task("reconcile", [onTable("get", "batch get", "update")]),
+  "end-migration": task("end-migration", [...endings, startExecutions]),
+  sweep: {
+    ...task("sweep", [...endings, queryIndex, startExecutions, describeExecutions]),
+    timeoutSeconds: SWEEP_SECONDS,
+  },
+};
+
+function task(name: MigrationTask | ScheduledTask, rights: Right[]): FunctionDescription {
+  return {
+    handler: `functions/task/${name}.handler`,
+    timeoutSeconds: TASK_SECONDS,
+    memoryMb: MEMORY_MB,
+    rights,
+  };
+}

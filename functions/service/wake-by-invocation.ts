@@ -1,0 +1,9 @@
+import type { Waker } from "./admit-waiting.ts";
+import { raise } from "./raise-signal.ts";
+
+/** Asks agent-events, which alone may complete task tokens. */
+export const byInvocation: Waker = {
+  admit: (migrationId) => raise({ do: "raise", migrationId, signal: "admitted" }),
+  refuse: (migrationId, detail) =>
+    raise({ do: "interrupt", migrationId, reason: "failed", detail }),
+};

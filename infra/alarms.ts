@@ -1,0 +1,123 @@
+import type { FunctionName } from "../deployment/functions.ts";
+import { type AlarmMessage, alarmMessages } from "../functions/runtime/alarm-messages.ts";
+import { componentName, functions } from "./functions.ts";
+import { deadLetterQueue } from "./queues.ts";
+import { alarmEmail, names } from "./settings.ts";
+import { stateMachines } from "./state-machines.ts";
+import { table } from "./table.ts";
+
+const METRICS = "Switchyard";
+const MINUTE_SECONDS = 60;
+const FIVE_MINUTES_SECONDS = 300;
+
+export const alarmTopic = new aws.sns.Topic("Alarms", { name: `${names.table}-alarms` });
+if (alarmEmail !== undefined) {
+  new aws.sns.TopicSubscription("AlarmEmail", {
+    topic: alarmTopic.arn,
+    protocol: "email",
+    endpoint: alarmEmail,
+  });
+}
+
+type Alarm = {
+  /** What has happened, for whoever is called. */
+  description: string;
+  namespace: string;
+  metricName: string;
+  dimensions?: Record<string, $util.Input<string>>;
+  statistic?: "Sum" | "Maximum";
+  periodSeconds?: number;
+};
+
+/** Each alarm rings at the first occurrence: none of them is part of normal work. */
+function raise(name: string, alarm: Alarm) {
+  return new aws.cloudwatch.MetricAlarm(`${name}Alarm`, {
+    name: `${names.table} ${name}`,
+    alarmDescription: alarm.description,
+    namespace: alarm.namespace,
+    metricName: alarm.metricName,
+    ...(alarm.dimensions === undefined ? {} : { dimensions: alarm.dimensions }),
+    statistic: alarm.statistic ?? "Sum",
+    period: alarm.periodSeconds ?? MINUTE_SECONDS,
+    evaluationPeriods: 1,
+    comparisonOperator: "GreaterThanThreshold",
+    threshold: 0,
+    treatMissingData: "notBreaching",
+    alarmActions: [alarmTopic.arn],
+    okActions: [alarmTopic.arn],
+  });
+}
+
+/** An alarm for a message that functions log. */
+function raiseByLog(name: AlarmMessage, loggedBy: FunctionName, description: string) {
+  const metricName = componentName(name);
+  new aws.cloudwatch.LogMetricFilter(
+    `${metricName}Metric`,
+    {
+      name: `${names.table}-${name}`,
+      logGroupName: `/aws/lambda/${names.function(loggedBy)}`,
+      pattern: `{ $.msg = "${alarmMessages[name]}" }`,
+      metricTransformation: { name: `${$app.stage}${metricName}`, namespace: METRICS, value: "1" },
+    },
+    { dependsOn: [functions[loggedBy]] },
+  );
+  return raise(metricName, {
+    description,
+    namespace: METRICS,
+    metricName: `${$app.stage}${metricName}`,
+  });
+}
+
+export const alarms = [
+  raiseByLog("unknown", "end-migration", "Nobody can say where a guest runs: a person is needed"),
+  raiseByLog("lost", "sweep", "Executions were lost; the sweep has started others"),
+  raiseByLog("stalled", "sweep", "A running migration has reported nothing for ten minutes"),
+  raiseByLog("overBudget", "complete", "A migration took more downtime than its policy allows"),
+  raise("DeadLetters", {
+    description: "Commands that no agent could take are in the dead-letter queue",
+    namespace: "AWS/SQS",
+    metricName: "ApproximateNumberOfMessagesVisible",
+    dimensions: { QueueName: deadLetterQueue.name },
+    statistic: "Maximum",
+  }),
+  raise("ExecutionsTimedOut", {
+    description: "A migration has run for 16 days: it is stuck",
+    namespace: "AWS/States",
+    metricName: "ExecutionsTimedOut",
+    dimensions: { StateMachineArn: stateMachines.migration.arn },
+  }),
+  raise("ExecutionsThrottled", {
+    description: "Step Functions delays state transitions: raise the account's quota",
+    namespace: "AWS/States",
+    metricName: "ExecutionThrottled",
+    dimensions: { StateMachineArn: stateMachines.migration.arn },
+    periodSeconds: FIVE_MINUTES_SECONDS,
+  }),
+  raise("FunctionsThrottled", {
+    description: "Lambda refuses invocations in this account: raise its concurrency quota",
+    namespace: "AWS/Lambda",
+    metricName: "Throttles",
+    periodSeconds: FIVE_MINUTES_SECONDS,
+  }),
+  raise("ReadsThrottled", {
+    description: "DynamoDB refuses reads: one partition is asked too often",
+    namespace: "AWS/DynamoDB",
+    metricName: "ReadThrottleEvents",
+    dimensions: { TableName: table.name },
+    periodSeconds: FIVE_MINUTES_SECONDS,
+  }),
+  raise("WritesThrottled", {
+    description: "DynamoDB refuses writes: one partition is written too often",
+    namespace: "AWS/DynamoDB",
+    metricName: "WriteThrottleEvents",
+    dimensions: { TableName: table.name },
+    periodSeconds: FIVE_MINUTES_SECONDS,
+  }),
+  raise("EndsFailed", {
+    description: "The end of a migration could not be written; Step Functions tries for a day",
+    namespace: "AWS/Lambda",
+    metricName: "Errors",
+    dimensions: { FunctionName: functions["end-migration"].name },
+    periodSeconds: FIVE_MINUTES_SECONDS,
+  }),
+];

@@ -1,0 +1,76 @@
+import {
+  type FunctionDescription,
+  type FunctionName,
+  functionDescriptions,
+} from "../deployment/functions.ts";
+import type { Subject } from "../deployment/rights.ts";
+import type { StateMachineName } from "../deployment/state-machines.ts";
+import { policyOf, type Statement, trustOf } from "./policy.ts";
+import { deadLetterQueue, hostQueuesArn } from "./queues.ts";
+import { arnOf, isProduction, LOG_RETENTION, names } from "./settings.ts";
+import { table } from "./table.ts";
+
+export const functionArn = (name: FunctionName) =>
+  arnOf("lambda", `function:${names.function(name)}`);
+export const stateMachineArn = (name: StateMachineName) =>
+  arnOf("states", `stateMachine:${names.stateMachine(name)}`);
+
+const resourcesOf: Record<Subject, Statement["resources"]> = {
+  table: [table.arn],
+  "table index": [$interpolate`${table.arn}/index/*`],
+  "host queues": [hostQueuesArn],
+  "migration state machine": [stateMachineArn("migration")],
+  "migration executions": [arnOf("states", `execution:${names.stateMachine("migration")}:*`)],
+  "function agent-events": [functionArn("agent-events")],
+  "task tokens": ["*"],
+};
+
+/** `agent-events` becomes `AgentEvents`. */
+export function componentName(name: string): string {
+  return name.replace(/(^|-)[a-z]/g, (part) => part.slice(-1).toUpperCase());
+}
+
+function roleOf(name: FunctionName, { rights }: FunctionDescription) {
+  const statements = rights.map(({ actions, on }) => ({ actions, resources: resourcesOf[on] }));
+  const logs = {
+    actions: ["logs:CreateLogStream", "logs:PutLogEvents"],
+    resources: [arnOf("logs", `log-group:/aws/lambda/${names.function(name)}:*`)],
+  };
+  return new aws.iam.Role(`${componentName(name)}Role`, {
+    name: names.function(name),
+    assumeRolePolicy: trustOf("lambda.amazonaws.com"),
+    inlinePolicies: [{ name: "rights", policy: policyOf([...statements, logs]) }],
+  });
+}
+
+function create(name: FunctionName) {
+  const description = functionDescriptions[name];
+  return new sst.aws.Function(componentName(name), {
+    name: names.function(name),
+    handler: description.handler,
+    runtime: "nodejs24.x",
+    architecture: "arm64",
+    timeout: `${description.timeoutSeconds} seconds`,
+    memory: `${description.memoryMb} MB`,
+    role: roleOf(name, description).arn,
+    logging: { retention: LOG_RETENTION },
+    nodejs: { format: "esm", minify: true, sourcemap: false },
+    dev: false,
+    environment: {
+      TABLE_NAME: table.name,
+      MIGRATION_STATE_MACHINE_ARN: stateMachineArn("migration"),
+      AGENT_EVENTS_FUNCTION: names.function("agent-events"),
+      HOST_QUEUE_PREFIX: names.hostQueuePrefix,
+      DEAD_LETTER_QUEUE_ARN: deadLetterQueue.arn,
+      LOG_LEVEL: isProduction ? "info" : "debug",
+    },
+  });
+}
+
+const all = Object.keys(functionDescriptions) as FunctionName[];
+
+/** Each function with a role of its own, which has the rights of its description. */
+export const functions = Object.fromEntries(all.map((name) => [name, create(name)])) as Record<
+  FunctionName,
+  sst.aws.Function
+>;

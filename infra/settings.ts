@@ -1,0 +1,53 @@
+import { readFileSync } from "node:fs";
+import { namesOf, PRODUCTION } from "../deployment/names.ts";
+
+export const isProduction = $app.stage === PRODUCTION;
+export const names = namesOf($app.stage);
+
+/** Who may call the API: any OpenID Connect provider. */
+export const operators = {
+  issuer: required("SWITCHYARD_JWT_ISSUER", /^https:\/\/\S+$/, "the https URL of an OpenID issuer"),
+  audience: required("SWITCHYARD_JWT_AUDIENCE", /^\S+$/, "the audience of the operators' tokens"),
+};
+
+/** Receives the alarms; nobody does without it. */
+export const alarmEmail = optional("SWITCHYARD_ALARM_EMAIL", /^\S+@\S+$/, "an e-mail address");
+
+/** Certificates (PEM) of the authority that signs the hosts' certificates, for IAM Roles Anywhere. */
+export const hostAuthority = readOptional("SWITCHYARD_HOST_CA");
+
+/** Days that logs are kept. They name hosts, VMs and migrations; never tokens or keys. */
+export const LOG_DAYS = 30;
+/** The same time in SST's words. */
+export const LOG_RETENTION = "1 month";
+
+const { accountId } = aws.getCallerIdentityOutput({});
+const { region } = aws.getRegionOutput({});
+const { partition } = aws.getPartitionOutput({});
+export const account = { accountId, region, partition };
+
+/** An ARN in this account and Region. */
+export function arnOf(service: string, resource: string) {
+  return $interpolate`arn:${partition}:${service}:${region}:${accountId}:${resource}`;
+}
+
+function required(name: string, form: RegExp, meaning: string): string {
+  const value = optional(name, form, meaning);
+  if (value === undefined) throw new Error(`Expected ${name} to be set: ${meaning}`);
+  return value;
+}
+
+function optional(name: string, form: RegExp, meaning: string): string | undefined {
+  const value = process.env[name];
+  if (value === undefined || value === "") return undefined;
+  if (form.test(value)) return value;
+  throw new Error(`Expected ${name} to be ${meaning}, got \`${value}\``);
+}
+
+function readOptional(name: string): string | undefined {
+  const path = process.env[name];
+  if (path === undefined || path === "") return undefined;
+  const text = readFileSync(path, "utf8");
+  if (text.includes("-----BEGIN CERTIFICATE-----")) return text;
+  throw new Error(`Expected ${name} to name a file of PEM certificates, got \`${path}\``);
+}

@@ -1,0 +1,28 @@
+/// <reference path="./.sst/platform/config.d.ts" />
+
+/** The control plane on AWS: docs/operate/deploy.md. SST allows no imports at the top of this file. */
+export default $config({
+  app(input) {
+    const isProduction = input?.stage === "production";
+    return {
+      name: "switchyard",
+      removal: isProduction ? "retain" : "remove",
+      protect: isProduction,
+      home: "aws",
+      providers: { aws: { defaultTags: { tags: { application: "switchyard" } } } },
+    };
+  },
+  async run() {
+    const { api } = await import("./infra/api.ts");
+    const { stateMachines } = await import("./infra/state-machines.ts");
+    const { hosts } = await import("./infra/hosts.ts");
+    await import("./infra/schedules.ts");
+    await import("./infra/alarms.ts");
+    await import("./infra/dashboard.ts");
+    return {
+      api: api.url,
+      migrationStateMachine: stateMachines.migration.arn,
+      ...(hosts === undefined ? {} : { hosts }),
+    };
+  },
+});

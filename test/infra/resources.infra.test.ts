@@ -1,0 +1,194 @@
+import { describe, expect, inject, it } from "vitest";
+import { type FunctionName, functionDescriptions } from "../../deployment/functions.ts";
+import { deadLetterAttributes } from "../../deployment/queues.ts";
+import { scheduleMinutes } from "../../deployment/schedules.ts";
+import { alarmMessages } from "../../functions/runtime/alarm-messages.ts";
+import { tableSchema } from "../../functions/store/table-schema.ts";
+import { evaluate, inputsOf, ofType, settings } from "./evaluation.ts";
+
+const production = inject("production");
+const trial = inject("trial");
+const functionNames = Object.keys(functionDescriptions) as FunctionName[];
+
+describe("the table", () => {
+  const table = inputsOf(production, "aws:dynamodb/table:Table");
+
+  it("is paid by request, encrypted, restorable to any second, and loses what has expired", () => {
+    expect(table).toMatchObject({
+      billingMode: tableSchema.BillingMode,
+      ttl: { enabled: true, attributeName: "ttl" },
+      pointInTimeRecovery: { enabled: true },
+      serverSideEncryption: { enabled: true },
+    });
+  });
+
+  it("cannot be deleted in production, and can be elsewhere", () => {
+    expect(table.deletionProtectionEnabled).toBe(true);
+    expect(inputsOf(trial, "aws:dynamodb/table:Table").deletionProtectionEnabled).toBe(false);
+  });
+});
+
+describe("stages", () => {
+  it("keep what production has, and remove the rest", () => {
+    expect(production.app).toMatchObject({ removal: "retain", protect: true });
+    expect(trial.app).toMatchObject({ removal: "remove", protect: false });
+  });
+
+  it("share no name", () => {
+    const names = (evaluation: typeof production) =>
+      evaluation.resources.flatMap(({ type, inputs }) =>
+        typeof inputs.name === "string" && !/stage:Stage|:Schedule$/.test(type)
+          ? [inputs.name]
+          : [],
+      );
+    const shared = names(production).filter((name) => names(trial).includes(name));
+    expect(shared).toEqual([]);
+  });
+});
+
+it("a deployment without its settings is refused, and the setting is named", () => {
+  const incomplete = { ...settings, SWITCHYARD_JWT_AUDIENCE: "" };
+  expect(() => evaluate("trial", incomplete)).toThrow("Expected SWITCHYARD_JWT_AUDIENCE to be set");
+});
+
+describe("each function", () => {
+  const functions = ofType(production, "aws:lambda/function:Function").map(({ inputs }) => inputs);
+
+  it("is the one that is described, on arm64 and Node 24", () => {
+    const expected = functionNames.map((name) => ({
+      name: `switchyard-production-${name}`,
+      runtime: "nodejs24.x",
+      architectures: ["arm64"],
+      handler: "bundle.handler",
+      timeout: functionDescriptions[name].timeoutSeconds,
+      memorySize: functionDescriptions[name].memoryMb,
+      role: `arn:aws:iam::123456789012:role/switchyard-production-${name}`,
+    }));
+    expect(sorted(functions)).toMatchObject(sorted(expected));
+    const handlers = functionNames.map((name) => functionDescriptions[name].handler);
+    expect(production.built.toSorted()).toEqual(handlers.toSorted());
+  });
+
+  it("knows the names of what it calls, and no secret", () => {
+    for (const { environment } of functions) {
+      const { variables } = environment as { variables: Record<string, string> };
+      const { SST_KEY: _, SST_KEY_FILE: __, SST_RESOURCE_App: ___, ...own } = variables;
+      expect(own).toEqual({
+        TABLE_NAME: "switchyard-production",
+        MIGRATION_STATE_MACHINE_ARN: expect.stringMatching(
+          /:stateMachine:switchyard-production-migration$/,
+        ),
+        AGENT_EVENTS_FUNCTION: "switchyard-production-agent-events",
+        HOST_QUEUE_PREFIX: "sy-production-",
+        DEAD_LETTER_QUEUE_ARN: expect.stringMatching(/:switchyard-production-dead-letters$/),
+        LOG_LEVEL: "info",
+      });
+    }
+  });
+});
+
+describe("logs", () => {
+  it("are kept for 30 days, all of them", () => {
+    const groups = ofType(production, "aws:cloudwatch/logGroup:LogGroup");
+    expect(groups).toHaveLength(functionNames.length + 2);
+    expect(new Set(groups.map(({ inputs }) => inputs.retentionInDays))).toEqual(new Set([30]));
+  });
+
+  it("of executions hold no execution data: task tokens are in it", () => {
+    expect(inputsOf(production, "aws:sfn/stateMachine:StateMachine")).toMatchObject({
+      loggingConfiguration: { level: "ERROR", includeExecutionData: false },
+    });
+  });
+});
+
+describe("every route", () => {
+  const routes = ofType(production, "aws:apigatewayv2/route:Route").map(({ inputs }) => inputs);
+
+  it("has an authorizer: people's by JWT, hosts' by IAM", () => {
+    expect(
+      routes.toSorted((a, b) => (String(a.routeKey) < String(b.routeKey) ? -1 : 1)),
+    ).toMatchObject([
+      {
+        routeKey: "ANY /v1/{proxy+}",
+        authorizationType: "JWT",
+        authorizerId: expect.stringMatching(/.+/),
+      },
+      { routeKey: "POST /agent/v1/{proxy+}", authorizationType: "AWS_IAM" },
+    ]);
+  });
+
+  it("is checked against the operators' issuer and audience", () => {
+    expect(inputsOf(production, "aws:apigatewayv2/authorizer:Authorizer")).toMatchObject({
+      authorizerType: "JWT",
+      identitySources: ["$request.header.Authorization"],
+      jwtConfiguration: { issuer: "https://login.example", audiences: ["switchyard"] },
+    });
+  });
+
+  it("is on the stage without a prefix, throttled, and logged", () => {
+    expect(inputsOf(production, "aws:apigatewayv2/stage:Stage")).toMatchObject({
+      name: "$default",
+      defaultRouteSettings: { throttlingRateLimit: 1_000, throttlingBurstLimit: 2_000 },
+      accessLogSettings: { destinationArn: expect.stringContaining("log-group") },
+    });
+  });
+});
+
+it("the dead-letter queue is encrypted, and keeps what it gets as long as SQS can", () => {
+  expect(inputsOf(production, "aws:sqs/queue:Queue")).toMatchObject({
+    name: "switchyard-production-dead-letters",
+    messageRetentionSeconds: Number(deadLetterAttributes.MessageRetentionPeriod),
+    sqsManagedSseEnabled: true,
+  });
+});
+
+it("schedules call their functions as often as the description says", () => {
+  const schedules = ofType(production, "aws:scheduler/schedule:Schedule");
+  const found = schedules.map(({ inputs }) => [inputs.name, inputs.scheduleExpression]);
+  const expected = Object.entries(scheduleMinutes).map(([name, minutes]) => [
+    name,
+    minutes === 1 ? "rate(1 minute)" : `rate(${minutes} minutes)`,
+  ]);
+  expect(found).toEqual(expected);
+});
+
+describe("alarms", () => {
+  const alarms = ofType(production, "aws:cloudwatch/metricAlarm:MetricAlarm");
+
+  it("call somebody", () => {
+    for (const { name, inputs } of alarms) {
+      expect(inputs.alarmActions, name).toEqual([
+        expect.stringContaining("switchyard-production-alarms"),
+      ]);
+      expect(inputs.alarmDescription, name).toMatch(/\w+ \w+/);
+    }
+    expect(inputsOf(production, "aws:sns/topicSubscription:TopicSubscription")).toMatchObject({
+      protocol: "email",
+      endpoint: settings.SWITCHYARD_ALARM_EMAIL,
+    });
+  });
+
+  it("count every message that is to raise one", () => {
+    const filters = ofType(production, "aws:cloudwatch/logMetricFilter:LogMetricFilter");
+    const patterns = filters.map(({ inputs }) => inputs.pattern);
+    const expected = Object.values(alarmMessages).map((text) => `{ $.msg = "${text}" }`);
+    expect(patterns.toSorted()).toEqual(expected.toSorted());
+    const counted = filters.map(
+      ({ inputs }) => (inputs.metricTransformation as { name: string }).name,
+    );
+    const watched = alarms.map(({ inputs }) => inputs.metricName);
+    expect(watched).toEqual(expect.arrayContaining(counted));
+  });
+});
+
+it("the dashboard shows every alarm and every function", () => {
+  const { dashboardBody } = inputsOf(production, "aws:cloudwatch/dashboard:Dashboard");
+  const body = String(dashboardBody);
+  const alarms = ofType(production, "aws:cloudwatch/metricAlarm:MetricAlarm");
+  for (const { inputs } of alarms) expect(body).toContain(`:alarm:${inputs.name}`);
+  for (const name of functionNames) expect(body).toContain(`switchyard-production-${name}"`);
+});
+
+function sorted(items: Record<string, unknown>[]) {
+  return items.toSorted((a, b) => (String(a.name) < String(b.name) ? -1 : 1));
+}
