@@ -43,6 +43,17 @@ export const UnfitEvent = z.strictObject({
 });
 export type UnfitEvent = z.infer<typeof UnfitEvent>;
 
+/** What the table counts of a host: its guests and those that are moving here. */
+export const HostUsage = z.strictObject({
+  /** Migrations that hold a slot out of this host, and into it. */
+  outgoing: z.int().nonnegative(),
+  incoming: z.int().nonnegative(),
+  reservedBytes: z.int().nonnegative(),
+  /** Memory for guests, as its agent reported it; absent until it has registered. */
+  memoryBytes: z.int().nonnegative().optional(),
+});
+export type HostUsage = z.infer<typeof HostUsage>;
+
 /** A hypervisor host and its agent. */
 export const Host = z.strictObject({
   id: HostId,
@@ -52,6 +63,8 @@ export const Host = z.strictObject({
   slotsOut: z.int().min(1).max(64),
   slotsIn: z.int().min(1).max(64),
   facts: HostFacts.optional(),
+  /** Absent in the answer that creates the host. */
+  usage: HostUsage.optional(),
   /** The queue this host's agent receives its commands from. */
   queueUrl: z.string(),
   lastEventAt: z.iso.datetime().optional(),

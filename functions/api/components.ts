@@ -17,7 +17,7 @@ import {
 import { AckMode, Agreement, Blocker, Choice } from "../../core/negotiate/agreement.ts";
 import { MigrationPolicy } from "../../core/negotiate/policy.ts";
 import { AckEvidence, FinalFigures, Progress } from "../../core/protocol/event.ts";
-import { Host, HostFacts, UnfitEvent } from "../../core/protocol/host.ts";
+import { Host, HostFacts, HostUsage, UnfitEvent } from "../../core/protocol/host.ts";
 import { MachineType, ParameterValue, QemuProbe, QemuVersion } from "../../core/protocol/probe.ts";
 import { SideSettings } from "../../core/protocol/side-settings.ts";
 import { CapabilityWish } from "../../core/qemu/capability-wish.ts";
@@ -83,6 +83,7 @@ const namedSchemas: readonly Named[] = [
 
   ["Host", Host, "A host of the fleet"],
   ["HostFacts", HostFacts, "What the agent reports about its host when it registers"],
+  ["HostUsage", HostUsage, "What the table counts of a host: slots and memory"],
   ["UnfitEvent", UnfitEvent, "An event of a host that the table refuses for good: it was passed"],
   ["QemuProbe", QemuProbe, "What the QEMU of a host can do"],
   ["QemuVersion", QemuVersion, "Version of QEMU"],

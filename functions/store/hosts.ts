@@ -98,6 +98,23 @@ export async function acceptEvents(id: HostId, from: number, to: number): Promis
 
 const PublicHost = z.object(Host.shape);
 
+const slots = z.set(z.string()).default(new Set<string>());
+const Counted = z.object({
+  outgoing: slots,
+  incoming: slots,
+  reservedBytes: z.int(),
+  memoryBytes: z.int().nonnegative().optional(),
+});
+
 function toHost(item: unknown): Host {
-  return PublicHost.parse(item);
+  const { outgoing, incoming, reservedBytes, memoryBytes } = Counted.parse(item);
+  return {
+    ...PublicHost.parse(item),
+    usage: {
+      outgoing: outgoing.size,
+      incoming: incoming.size,
+      reservedBytes: Math.max(0, reservedBytes),
+      ...(memoryBytes === undefined ? {} : { memoryBytes }),
+    },
+  };
 }
