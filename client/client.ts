@@ -52,6 +52,11 @@ export function createClient({ url, token }: ClientOptions) {
     },
     getHealth: () => json(v1.health.$get()),
     getOpenApiDocument: () => json(v1["openapi.json"].$get()),
+    getFleet: async () => {
+      const answer = await v1.fleet.$get({ header: {} });
+      if (answer.status !== 200) throw new Error(`Expected status 200, got ${answer.status}`);
+      return answer.json();
+    },
     ...hostOperations(v1),
     ...vmOperations(v1),
     ...migrationOperations(v1),

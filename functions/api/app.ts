@@ -6,6 +6,7 @@ import { answerNoRoute } from "../http/no-route.ts";
 import { answerError, Problem } from "../http/problem.ts";
 import { bearerMatches } from "../runtime/auth.ts";
 import { config } from "../runtime/config.ts";
+import { fleet } from "./fleet.ts";
 import { health } from "./health.ts";
 import { hosts } from "./hosts.ts";
 import { migrations } from "./migrations.ts";
@@ -32,6 +33,7 @@ base.use(authenticate, limitBody(OPERATOR_BODY_BYTES_MAX), requireJson);
 /** The API for operators. */
 export const app = base
   .route("/", health)
+  .route("/", fleet)
   .route("/", hosts)
   .route("/", vms)
   .route("/", migrations)

@@ -67,6 +67,12 @@ export const HostPage = page(Host);
 export const VmPage = page(Vm);
 export const MigrationPage = page(Migration);
 export const SamplePage = page(Sample);
+/** The fleet at one moment; `truncated`: there are more hosts or migrations than it has. */
+export const Fleet = z.strictObject({
+  hosts: z.array(Host.extend({ vms: z.int().nonnegative() })),
+  migrations: z.array(Migration.omit({ agreement: true, twinCheck: true })),
+  truncated: z.boolean(),
+});
 export const Timeline = z.strictObject({ items: z.array(TimelineEntry) });
 export const Health = z.strictObject({ status: z.literal("ok") });
 export const OpenApiDocument = z.record(z.string(), z.unknown());
@@ -90,6 +96,7 @@ const namedSchemas: readonly Named[] = [
   ["MachineType", MachineType, "A machine type of QEMU"],
   ["NewHost", NewHost, "A host to create"],
   ["CreatedHost", CreatedHost, "The new host and the key of its agent, which is shown this once"],
+  ["Fleet", Fleet, "Hosts, and migrations that run or need a person, at one moment"],
   ["HostPage", HostPage, "A page of hosts"],
 
   ["Vm", Vm, "A VM: where it runs, and which migration holds it"],
