@@ -83,6 +83,11 @@ export const layers: Readonly<Record<string, Layer>> = {
     packages: ["@hono/node-server", "commander", "hono", "pino", "zod", ...SDK],
   },
   client: { imports: ["core", "functions types"], packages: ["hono", "zod"] },
+  cli: {
+    imports: ["core", "client"],
+    packages: ["@bomb.sh/tab", "commander", "log-update", "smol-toml"],
+    tests: ["functions"],
+  },
   rig: {
     imports: ["core", "client", "qmp", "agent", "local", "emulators"],
     packages: ["@aws-sdk/client-sfn", "commander"],
@@ -92,10 +97,10 @@ export const layers: Readonly<Record<string, Layer>> = {
     packages: ["@aws-sdk/client-sfn", "commander", "zod"],
   },
   bench: {
-    imports: ["core", "client", "rig", "qmp", "emulators"],
+    imports: ["core", "client", "rig", "qmp", "emulators", "scripts"],
     packages: ["commander", "zod", "@aws-sdk/client-sfn"],
   },
-  scripts: { imports: ["functions"], packages: [] },
+  scripts: { imports: ["functions", "cli"], packages: ["rolldown"] },
   test: {
     imports: [
       "core",
@@ -106,6 +111,7 @@ export const layers: Readonly<Record<string, Layer>> = {
       "emulators",
       "local",
       "client",
+      "cli",
       "rig",
       "demo",
       "scripts",
