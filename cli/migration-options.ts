@@ -42,7 +42,7 @@ export const policyOptions: readonly Option[] = [
 export const dryRunOptions: readonly Option[] = [
   {
     flags: "--dry-run",
-    summary: "let the control plane probe both sides and say what it would do",
+    summary: "probe both sides and say what would be done; -o wide: each setting",
   },
   { flags: "--exit-code", summary: "with --dry-run: exit 10 when something would move" },
 ];
@@ -145,12 +145,12 @@ async function showDryRun(session: Session, input: Input, wanted: NewMigration):
   if (!output.isForPeople) {
     output.object(found, wanted.vm, []);
   } else if (found.agreement === undefined) {
-    output.note(`✗ ${wanted.vm} cannot move to ${wanted.target}: nothing was changed`);
+    output.text(`✗ ${wanted.vm} cannot move to ${wanted.target}: nothing was changed`);
     output.list(found.blockers, blockerColumns, ({ code }) => code);
   } else {
     const { ackMode, machineType, choices } = found.agreement;
-    output.note(`${wanted.vm} would move to ${wanted.target}: ${machineType}, ACK ${ackMode}`);
-    output.list(choices, choiceColumns, ({ subject }) => subject);
+    output.text(`${wanted.vm} would move to ${wanted.target}: ${machineType}, ACK ${ackMode}`);
+    if (output.format === "wide") output.list(choices, choiceColumns, ({ subject }) => subject);
   }
   if (!found.agreed) return "refused";
   return input.flag("exitCode") ? "wouldMove" : "done";

@@ -4,6 +4,7 @@ import { demo } from "./nouns/demo.ts";
 import { docsVerb } from "./nouns/docs.ts";
 import { everyday } from "./nouns/everyday.ts";
 import { hostNoun } from "./nouns/host.ts";
+import { metricsVerb } from "./nouns/metrics.ts";
 import { migrationNoun } from "./nouns/migration.ts";
 import { loginNoun, profileNoun } from "./nouns/profile.ts";
 import { vmNoun } from "./nouns/vm.ts";
@@ -19,7 +20,7 @@ export const nouns: readonly Noun[] = [
   profileNoun,
   {
     summary: "The command line itself",
-    verbs: [apiVerb, docsVerb(() => nouns), ...completionVerbs(() => nouns), demo],
+    verbs: [apiVerb, metricsVerb, docsVerb(() => nouns), ...completionVerbs(() => nouns), demo],
   },
 ];
 

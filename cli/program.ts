@@ -51,6 +51,8 @@ function buildProgram(terminal: Terminal, onExit: (code: number) => void): Comma
   const program = new Command("switchyard")
     .description("Moves running guests between hosts: the command line of Switchyard's API")
     .version(CLI_VERSION, "-V, --version")
+    // An option of a command, such as `--sort -VM`, is not one of the program.
+    .enablePositionalOptions()
     .exitOverride()
     .showHelpAfterError("(--help shows the usage)")
     .addHelpText("after", `\nExit codes:\n${EXITS}`);

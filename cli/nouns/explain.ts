@@ -54,7 +54,7 @@ async function runExplain(session: Session, input: Input): Promise<ExitName | un
   if (!output.isForPeople) {
     output.object({ vm: vm.id, host: vm.host, verdicts }, vm.id, []);
   } else {
-    for (const line of explainLines(vm, verdicts, output.terminal.columns())) output.text(line);
+    for (const line of explainLines(vm, verdicts, output.width)) output.text(line);
     const last = await lastFailure(session, vm.id);
     if (last !== undefined) output.text(last);
   }

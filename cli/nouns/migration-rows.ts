@@ -28,7 +28,8 @@ function migrationColumns(nowMs: number): Column<Migration>[] {
   return [
     { name: "MIGRATION", text: ({ id }) => id },
     { name: "VM", text: ({ vm }) => vm },
-    { name: "FROM → TO", text: ({ source, target }) => `${source} → ${target}` },
+    { name: "FROM", text: ({ source }) => source },
+    { name: "TO", text: ({ target }) => target },
     { name: "STATUS", text: statusText },
     { name: "DOWNTIME", text: downtimeText, sortBy: ({ figures }) => figures?.downtimeMs ?? -1 },
     { name: "TOOK", text: (one) => tookText(one, nowMs), wide: true },

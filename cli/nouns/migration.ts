@@ -167,7 +167,7 @@ export const migrationNoun: Noun = {
 function showMigration(session: Session, shown: Migration): undefined {
   const { output } = session;
   if (output.isForPeople) {
-    const lines = shown.status === "running" ? [] : resultLines(shown, output.terminal.columns());
+    const lines = shown.status === "running" ? [] : resultLines(shown, output.width);
     for (const line of lines) output.text(line);
   }
   const { prediction, policy, failure, figures } = shown;

@@ -53,7 +53,7 @@ async function runTop(session: Session, input: Input): Promise<ExitName | undefi
         if (hour === undefined || Date.now() - hour.readMs > HOUR_EVERY_MS) {
           hour = { readMs: Date.now(), migrations: await lastHour(session) };
         }
-        const lines = topLines(fleet, hour.migrations, output.terminal.columns());
+        const lines = topLines(fleet, hour.migrations, output.width);
         if (update === undefined) for (const line of lines) output.text(line);
         else update([...lines, "", "q ends"].join("\n"));
       }
@@ -82,7 +82,7 @@ function listenForEnd(end: AbortController): () => void {
   const onKey = (key: Buffer) => {
     if (["q", "\u0003"].includes(key.toString())) abort();
   };
-  process.once("SIGINT", abort);
+  process.on("SIGINT", abort);
   const isKeyboard = process.stdin.isTTY === true;
   if (isKeyboard) process.stdin.setRawMode(true).on("data", onKey);
   return () => {
@@ -131,7 +131,8 @@ function linkLines(running: readonly Moving[]): string[] {
 
 const columns: Column<Moving>[] = [
   { name: "VM", text: ({ vm }) => vm },
-  { name: "FROM → TO", text: ({ source, target }) => `${source} → ${target}` },
+  { name: "FROM", text: ({ source }) => source },
+  { name: "TO", text: ({ target }) => target },
   { name: "PHASE", text: phaseText },
   { name: "LEFT", text: (one) => bytesOf(remainingBytes(one)) },
   { name: "RATE", text: ({ progress }) => rateOf(progress?.bandwidthBytesPerSecond) },

@@ -39,6 +39,11 @@ export class Output {
     return this.format === "table" || this.format === "wide";
   }
 
+  /** Columns for an answer: those of the terminal; a pipe takes lines of any length. */
+  get width(): number {
+    return this.terminal.showsAnswers ? this.terminal.columns() : Number.POSITIVE_INFINITY;
+  }
+
   list<T extends object>(
     rows: readonly T[],
     columns: readonly Column<T>[],
@@ -56,7 +61,7 @@ export class Output {
         for (const row of sorted) this.#line(nameOf(row));
         return;
       default:
-        for (const line of renderTable(sorted, this.#chosen(columns), this.#width())) {
+        for (const line of renderTable(sorted, this.#chosen(columns), this.width)) {
           this.#line(line);
         }
     }
@@ -109,11 +114,6 @@ export class Output {
 
   #line(line: string): void {
     this.#write(`${line}\n`);
-  }
-
-  /** Nothing is cut in a pipe. */
-  #width(): number | undefined {
-    return this.terminal.showsAnswers ? this.terminal.columns() : undefined;
   }
 
   #chosen<T>(columns: readonly Column<T>[]): readonly Column<T>[] {

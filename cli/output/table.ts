@@ -17,21 +17,21 @@ const ELLIPSIS = "…";
 const CUT_MIN = 8;
 
 /**
- * Left-aligned columns, two spaces apart. Where a width is given, the last columns are cut to it.
+ * Left-aligned columns, two spaces apart. The last columns are cut to the width.
  *
- * @param width columns of the terminal; absent: nothing is cut
+ * @param width columns of the terminal; Infinity: nothing is cut
  */
 export function renderTable<T>(
   rows: readonly T[],
   columns: readonly Column<T>[],
-  width?: number,
+  width: number,
 ): string[] {
   const cells = rows.map((row) => columns.map(({ text }) => clean(text(row)) || NONE));
   const head = columns.map(({ name }) => name);
   const widths = columns.map((_, place) =>
     Math.max(...[head, ...cells].map((line) => (line[place] ?? "").length)),
   );
-  if (width !== undefined) cut(widths, width);
+  cut(widths, width);
   const line = (texts: readonly string[]) =>
     texts
       .map((text, place) => fitted(text, widths[place] ?? 0, columns[place]?.right === true))

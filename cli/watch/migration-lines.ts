@@ -122,7 +122,7 @@ function downtimeText({ progress, prediction, policy }: Shown): string {
   const parts = `limit ${Math.round(downtimeMs - loadMs)} + load ${Math.round(loadMs)}${learned}`;
   const now = progress?.expectedDowntimeMs;
   const qemu = now === undefined ? "" : `, QEMU expects ${duration(now)}`;
-  return `${duration(downtimeMs)} at most (${parts})${qemu}, ${allowed}`;
+  return `at most ${duration(downtimeMs)} (${parts})${qemu}, ${allowed}`;
 }
 
 function gateLines({ gate, id }: Shown): string[] {
@@ -130,6 +130,9 @@ function gateLines({ gate, id }: Shown): string[] {
   const since = gate.heldAtMs === undefined ? "when it has converged" : "now, the guest runs";
   return [line("held", `${since}; permit: switchyard migration switchover ${id}`)];
 }
+
+/** Completed has its own line. */
+const marks = { running: "●", completed: "✔", failed: "✗", cancelled: "–", unknown: "!" };
 
 /** The last word on a migration: one line, and more where it did not complete. */
 export function resultLines(migration: Shown, width: number): string[] {
@@ -156,7 +159,7 @@ export function resultLines(migration: Shown, width: number): string[] {
   };
   const headline = status === "running" ? "still moves" : words[status];
   return [
-    `${status === "unknown" ? "!" : "✗"} ${vm} ${headline}   ${took}   ${migration.id}`,
+    `${marks[status]} ${vm} ${headline}   ${took}   ${migration.id}`,
     ...(failure === undefined
       ? []
       : [
@@ -169,7 +172,7 @@ export function resultLines(migration: Shown, width: number): string[] {
 
 function measuredText({ prediction, policy }: Shown, measuredMs: number): string {
   const expected =
-    prediction === undefined ? "" : `${duration(prediction.downtimeMs)} at most expected`;
+    prediction === undefined ? "" : `at most ${duration(prediction.downtimeMs)} expected`;
   const budget = policy.downtimeBudgetMs;
   const allowed = budget === undefined ? "" : `budget ${duration(budget)}`;
   const beside = [expected, allowed].filter((part) => part !== "").join(", ");

@@ -29,7 +29,8 @@ export async function watchMigration(
 ): Promise<ExitName> {
   const interrupt = new AbortController();
   const onInterrupt = () => interrupt.abort();
-  process.once("SIGINT", onInterrupt);
+  // Not `once`: what restores the cursor ends the process when nobody else listens.
+  process.on("SIGINT", onInterrupt);
   try {
     let current = id;
     for (;;) {
@@ -119,7 +120,7 @@ function summaryOf(migration: Shown): string {
 function report(session: Session, ended: Shown): ExitName {
   const { output } = session;
   if (output.isForPeople) {
-    for (const line of resultLines(ended, output.terminal.columns())) output.text(line);
+    for (const line of resultLines(ended, output.width)) output.text(line);
   } else if (output.format !== "ndjson") {
     output.object(ended, ended.id, []);
   }

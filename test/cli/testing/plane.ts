@@ -2,6 +2,7 @@ import { execFile } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { CLI_VERSION } from "../../../cli/version.ts";
 import { VmDefinition } from "../../../core/vm.ts";
 import { Fleet } from "../../../rig/fleet.ts";
 import { modelQemu } from "../../../rig/qemu.ts";
@@ -66,10 +67,19 @@ export class Plane {
 
   /** Runs a command with stdout and stderr in pipes, and nothing to read. */
   async run(words: readonly string[], environment: Record<string, string> = {}): Promise<Ran> {
+    return this.#execute(process.execPath, [this.bundle, ...words], environment);
+  }
+
+  /** Runs a line of a shell in the same way. */
+  async shell(line: string, environment: Record<string, string> = {}): Promise<Ran> {
+    return this.#execute("/bin/sh", ["-c", line], environment);
+  }
+
+  #execute(file: string, words: string[], environment: Record<string, string>): Promise<Ran> {
     return new Promise((resolve, reject) => {
       const child = execFile(
-        process.execPath,
-        [this.bundle, ...words],
+        file,
+        words,
         { env: { ...this.environment, ...environment }, timeout: RUN_MS, cwd: this.folder },
         (error, stdout, stderr) => {
           const code = error === null ? 0 : error.code;
@@ -90,6 +100,7 @@ export class Plane {
 /** What differs from run to run has a fixed word; widths of columns follow from it. */
 export function normalize(text: string): string {
   return text
+    .replaceAll(CLI_VERSION, "VERSION")
     .replace(/mig_[0-9A-Z]{26}/g, "mig_ID")
     .replace(/mig_[0-9A-Z]*…/g, "mig_ID")
     .replace(/http:\/\/127\.0\.0\.1:\d+/g, "http://127.0.0.1:PORT")
