@@ -32,6 +32,7 @@ const made: { [K in keyof typeof keys]: { pk: string; sk: string } } = {
   group: keys.group("g"),
   command: keys.command(CommandId.parse("v.guest-start.1")),
   idempotency: keys.idempotency("k"),
+  metrics: keys.metrics(0),
   health: keys.health(),
 };
 /** Makers with more than one sort key. */

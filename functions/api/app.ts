@@ -9,6 +9,7 @@ import { config } from "../runtime/config.ts";
 import { fleet } from "./fleet.ts";
 import { health } from "./health.ts";
 import { hosts } from "./hosts.ts";
+import { metrics } from "./metrics.ts";
 import { migrations } from "./migrations.ts";
 import { documentApi, getDocument } from "./openapi.ts";
 import { vms } from "./vms.ts";
@@ -37,6 +38,7 @@ export const app = base
   .route("/", hosts)
   .route("/", vms)
   .route("/", migrations)
+  .route("/", metrics)
   .openapi(getDocument, (context) => context.json(openApiDocument(), 200));
 
 /** What the typed client is made from. */

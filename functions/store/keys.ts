@@ -23,6 +23,7 @@ export const keys = {
     sk: withAck ? "ACK" : "NO-ACK",
   }),
   group: (name: string): Key => ({ pk: `GROUP#${name}`, sk: "META" }),
+  metrics: (shard: number): Key => ({ pk: `METRICS#${shard}`, sk: "META" }),
   health: (): Key => ({ pk: "HEALTH", sk: "META" }),
   command: (id: CommandId): Key => ({ pk: `CMD#${id}`, sk: "META" }),
   idempotency: (key: string): Key => ({

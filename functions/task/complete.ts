@@ -3,6 +3,7 @@ import { RetryableError, StaleMigration } from "../../core/errors.ts";
 import { MigrationId } from "../../core/id.ts";
 import { task } from "../runtime/task.ts";
 import { admitWaiting } from "../service/admit-waiting.ts";
+import { countMigration } from "../service/count-migration.ts";
 import { learnLoadTime } from "../service/learn-load-time.ts";
 import { endCompleted, expireWithRecord } from "../store/migration-ending.ts";
 import { readMigration, type StoredMigration } from "../store/migration-record.ts";
@@ -52,7 +53,7 @@ function requireArrival({ id, target, arrivedAs, decisions }: StoredMigration): 
 }
 
 /**
- * Learns from the migration, records the exit of a target that ended since, and lets the record's parts
+ * Learns from the migration, counts it, records the exit of a target that ended since, and lets the record's parts
  * expire. Idempotent.
  */
 async function recordOutcome(migration: StoredMigration): Promise<void> {
@@ -62,5 +63,6 @@ async function recordOutcome(migration: StoredMigration): Promise<void> {
     migration.prediction?.errorMs === undefined ? learnLoadTime(migration) : undefined,
     exit === undefined ? undefined : recordEnded(vm, target, exit),
     expireWithRecord(migration),
+    countMigration(migration),
   ]);
 }

@@ -4,6 +4,7 @@ import { MigrationId } from "../../core/id.ts";
 import { type Failure, isFinal, type MigrationStatus } from "../../core/migration/migration.ts";
 import { task } from "../runtime/task.ts";
 import { admitWaiting } from "../service/admit-waiting.ts";
+import { countMigration } from "../service/count-migration.ts";
 import { startSuccessor } from "../service/start-successor.ts";
 import { endNotCompleted, expireWithRecord } from "../store/migration-ending.ts";
 import { readMigration, type StoredMigration } from "../store/migration-record.ts";
@@ -50,6 +51,7 @@ export const handler = task(async (event): Promise<EndOutput> => {
     const ending = endingOf(migration, input);
     if (!hasEnded && !(await endNotCompleted(migration, ending))) continue;
     await recordSourceExit(input.migrationId);
+    await countMigration(await readMigration(input.migrationId));
     if (input.action !== "freeze") await expireWithRecord(migration);
     await admitWaiting([migration.source, migration.target]);
     if (input.action === "end") await startSuccessor(migration);

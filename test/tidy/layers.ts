@@ -100,7 +100,7 @@ export const layers: Readonly<Record<string, Layer>> = {
     imports: ["core", "client", "rig", "qmp", "emulators", "scripts"],
     packages: ["commander", "zod", "@aws-sdk/client-sfn"],
   },
-  scripts: { imports: ["functions", "cli"], packages: ["rolldown"] },
+  scripts: { imports: ["core", "functions", "cli"], packages: ["rolldown"] },
   test: {
     imports: [
       "core",
