@@ -5,6 +5,7 @@ import { type Failure, isFinal, type MigrationStatus } from "../../core/migratio
 import { task } from "../runtime/task.ts";
 import { admitWaiting } from "../service/admit-waiting.ts";
 import { countMigration } from "../service/count-migration.ts";
+import { discardSource } from "../service/discard-source.ts";
 import { startSuccessor } from "../service/start-successor.ts";
 import { endNotCompleted, expireWithRecord } from "../store/migration-ending.ts";
 import { readMigration, type StoredMigration } from "../store/migration-record.ts";
@@ -39,7 +40,8 @@ const ATTEMPTS_MAX = 3;
 
 /**
  * Workflow task: writes the end of a migration that did not complete, releases slots and lock (the
- * lock is kept when it is unknown where the guest runs), and admits migrations that waited.
+ * lock is kept when it is unknown where the guest runs), and admits migrations that waited. A source
+ * that has completed may be left of a lost guest: its process would stand in the way of a new start.
  *
  * @throws StaleMigration when the migration does not exist
  */
@@ -50,10 +52,12 @@ export const handler = task(async (event): Promise<EndOutput> => {
     const hasEnded = isFinal(migration.status);
     const ending = endingOf(migration, input);
     if (!hasEnded && !(await endNotCompleted(migration, ending))) continue;
-    await recordSourceExit(input.migrationId);
-    await countMigration(await readMigration(input.migrationId));
+    const ended = await readMigration(input.migrationId);
+    await Promise.all([recordSourceExit(ended), countMigration(ended)]);
     if (input.action !== "freeze") await expireWithRecord(migration);
     await admitWaiting([migration.source, migration.target]);
+    const mayBeLeft = input.action === "lost" && migration.sourceExit === undefined;
+    if (mayBeLeft) await discardSource(migration);
     if (input.action === "end") await startSuccessor(migration);
     return hasEnded ? output(migration.status, migration) : output(ending.status, ending);
   }
@@ -61,8 +65,7 @@ export const handler = task(async (event): Promise<EndOutput> => {
 });
 
 /** Records the exit of a source process that ended while the end was written. */
-async function recordSourceExit(id: MigrationId): Promise<void> {
-  const { vm, source, sourceExit } = await readMigration(id);
+async function recordSourceExit({ vm, source, sourceExit }: StoredMigration): Promise<void> {
   if (sourceExit !== undefined) await recordEnded(vm, source, sourceExit);
 }
 

@@ -1,4 +1,7 @@
-import type { Fault, Victim } from "./plan.ts";
+import type { Fault, Moment, Strike, Victim } from "./plan.ts";
+
+/** Before `source.start` nobody follows the source's QEMU. */
+const UNFOLLOWED: readonly Moment[] = ["asked", "probe", "preparing", "prepared"];
 
 /** What the faults that struck allow, which else counts as a violation. */
 export type Excuses = {
@@ -9,16 +12,14 @@ export type Excuses = {
   /** Nobody can say where the guest is: a side has forgotten, or refuses for good. */
   mayBeUnknown: boolean;
   /**
-   * An open gap (docs/internals/architecture.md): a target's host that crashes before the handover. The
-   * guest is given up as lost.
+   * The target's host crashed: if it had the whole guest by then, nobody can tell whether it ran there
+   * (docs/internals/architecture.md), and the guest is given up as lost.
    */
   mayBeGivenUp: boolean;
   /**
-   * Two open gaps: that one, and an execution that is stopped before the discard. The source's process
-   * stays.
+   * An agent was silent, its clock was wrong, or QEMU was frozen before it was followed: the record may
+   * miss how long the guest stood still.
    */
-  mayKeepSource: boolean;
-  /** An agent was silent, or its clock wrong: the record may miss how long the guest stood still. */
   mayMissStandstills: boolean;
   /** Executions that the migration may have. */
   executionsMax: number;
@@ -26,7 +27,8 @@ export type Excuses = {
   mayRepeat: boolean;
 };
 
-export function excusesOf(faults: readonly Fault[]): Excuses {
+export function excusesOf(strikes: readonly Strike[]): Excuses {
+  const faults = strikes.map(({ fault }) => fault);
   const of = (test: (fault: Fault) => boolean) => faults.some(test);
   const repeating = ["guest-act", "io-error", "image-lock", "refuse-run", "crash", "clone"];
   return {
@@ -37,9 +39,8 @@ export function excusesOf(faults: readonly Fault[]): Excuses {
         ["refuse-run", "image-lock", "clone"].includes(fault.kind) ||
         (fault.kind === "crash" && fault.left !== "all"),
     ),
-    mayBeGivenUp: of(crashesTarget),
-    mayKeepSource: of((fault) => fault.kind === "lose-execution" || crashesTarget(fault)),
-    mayMissStandstills: of(silencesAgent),
+    mayBeGivenUp: of((fault) => fault.kind === "crash" && fault.victim === "target-host"),
+    mayMissStandstills: of(silencesAgent) || strikes.some(freezesEarly),
     executionsMax: of(({ kind }) => kind === "lose-execution") ? 3 : 1,
     mayRepeat: of(({ kind }) => repeating.includes(kind)),
   };
@@ -53,8 +54,9 @@ function endedBy(fault: Fault): Victim[] {
   return isKill ? [fault.victim] : [];
 }
 
-function crashesTarget(fault: Fault): boolean {
-  return fault.kind === "crash" && fault.victim === "target-host";
+function freezesEarly({ at, fault }: Strike): boolean {
+  const isFrozen = fault.kind === "freeze" && fault.victim === "source-qemu";
+  return isFrozen && UNFOLLOWED.includes(at);
 }
 
 function silencesAgent(fault: Fault): boolean {

@@ -112,7 +112,8 @@ export class Run {
         witness,
         migration,
         targetRan: this.#reached.has("running"),
-        faults: this.#hit.map(({ fault }) => fault),
+        targetLoaded: this.#reached.has("loaded"),
+        strikes: this.#hit,
       });
       if (this.#hit.length === 0 && migration.status !== "completed") {
         found.violations.push(`${migration.status}, and nothing struck`);
