@@ -38,7 +38,7 @@ export function completionVerbs(nouns: () => readonly Noun[]): Verb[] {
         const called = calledVerbs(nouns());
         const wanted = namedAt(called, words);
         const names = wanted === undefined ? [] : await namesOf(session, wanted);
-        completionTree(called, names).parse(words);
+        completionTree(nouns(), names).parse(words);
         return undefined;
       },
     },
@@ -82,12 +82,14 @@ async function idsOf(api: Client, wanted: Named): Promise<string[]> {
   return items.map(({ id }) => id);
 }
 
-function completionTree(called: readonly Called[], names: readonly string[]): RootCommand {
+function completionTree(nouns: readonly Noun[], names: readonly string[]): RootCommand {
   const root = new RootCommand();
+  // The library finds a command word by word, so a noun is one too.
+  for (const { name, summary } of nouns) if (name !== undefined) root.command(name, summary);
   const offer = (complete: (value: string, description: string) => void) => {
     for (const name of names) complete(name, "");
   };
-  for (const { words, verb } of called) {
+  for (const { words, verb } of calledVerbs(nouns)) {
     const command = root.command(words, verb.summary);
     for (const argument of verb.arguments ?? []) {
       const handler = argument.of === undefined ? undefined : offer;

@@ -21,12 +21,15 @@ export const demo: Verb = {
     const child = spawn(process.execPath, [script, ...input.arguments], { stdio: "inherit" });
     // The terminal sends the demo its own; this process waits for its end.
     const ignore = () => undefined;
+    const end = () => child.kill("SIGTERM");
     process.on("SIGINT", ignore);
+    process.on("SIGTERM", end);
     const code = await new Promise<number | null>((resolve, reject) => {
       child.once("error", reject);
       child.once("exit", (exit) => resolve(exit));
     });
     process.removeListener("SIGINT", ignore);
+    process.removeListener("SIGTERM", end);
     if (code === 130) return "interrupted";
     return code === 0 ? undefined : "failed";
   },

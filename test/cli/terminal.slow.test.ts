@@ -39,6 +39,24 @@ describe("in a pipe", () => {
   );
 });
 
+describe("the completion", () => {
+  it.each([
+    ["VMs", ["vm", "show", ""], ["db-1", "web1"]],
+    ["hosts for an option", ["migrate", "web1", "--to", "host-"], ["host-a", "host-b", "host-c"]],
+    ["nouns and verbs", ["mig"], ["migrate", "migration"]],
+    ["verbs of a noun", ["migration", "wa"], ["watch", "waive-ack"]],
+    ["choices", ["migrate", "web1", "--tls", "p"], ["psk"]],
+  ])(
+    "offers %s",
+    async (_, words, offered) => {
+      const { stdout } = await plane.run(["complete", "--", ...words]);
+      const lines = stdout.split("\n").filter((line) => line !== "" && !line.startsWith(":"));
+      expect(lines.map((line) => line.split("\t")[0]).toSorted()).toEqual(offered);
+    },
+    PATIENCE_MS,
+  );
+});
+
 describe("the exit code", () => {
   it.each([
     ["4 without a token", ["status"], { SWITCHYARD_TOKEN_FILE: "" }, 4],
