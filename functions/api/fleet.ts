@@ -1,6 +1,6 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { etag } from "hono/etag";
-import { readFleet } from "../service/read-fleet.ts";
+import { readFleetOverview } from "../service/read-fleet-overview.ts";
 import { Fleet } from "./components.ts";
 import { fleetExample } from "./examples/fleet.ts";
 import { answer, READ, refusals, routes } from "./routing.ts";
@@ -36,4 +36,6 @@ const get = createRoute({
 
 const app = routes();
 app.use("/v1/fleet", etag({ weak: true }));
-export const fleet = app.openapi(get, async (context) => context.json(await readFleet(), 200));
+export const fleet = app.openapi(get, async (context) =>
+  context.json(await readFleetOverview(), 200),
+);

@@ -2,16 +2,16 @@ import { countedMetrics, type Labels, type ReadName, readMetrics } from "../../c
 import { openMetricsText, type Reading } from "../../core/open-metrics.ts";
 import packageJson from "../../package.json" with { type: "json" };
 import { readSums } from "../store/counters.ts";
-import { type FleetSnapshot, readFleet } from "./read-fleet.ts";
+import { type FleetOverview, readFleetOverview } from "./read-fleet-overview.ts";
 
 /** The metrics of the fleet as OpenMetrics text. */
 export async function metricsText(): Promise<string> {
-  const [sums, fleet] = await Promise.all([readSums(), readFleet()]);
+  const [sums, fleet] = await Promise.all([readSums(), readFleetOverview()]);
   return openMetricsText(sums, readingsOf(fleet), { ...readMetrics, ...countedMetrics });
 }
 
 /** What a snapshot of the fleet says now. */
-export function readingsOf({ hosts, migrations }: FleetSnapshot): Reading[] {
+export function readingsOf({ hosts, migrations }: FleetOverview): Reading[] {
   const readings: Reading[] = [];
   const add = (metric: ReadName, value: number | undefined, labels: Labels = {}) => {
     if (value !== undefined) readings.push({ metric, labels, value });

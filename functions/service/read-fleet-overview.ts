@@ -13,7 +13,7 @@ const PAGE_MAX = 100;
 /** Hosts whose VMs are counted at the same time. */
 const TOGETHER_MAX = 16;
 
-export type FleetSnapshot = {
+export type FleetOverview = {
   hosts: (Host & { vms: number })[];
   migrations: Omit<Migration, "agreement" | "twinCheck">[];
   truncated: boolean;
@@ -23,7 +23,7 @@ export type FleetSnapshot = {
  * All hosts with the number of their VMs, and the migrations that run or whose end is unknown. Reads
  * one partition of the index for each list and one query of keys for each host: no VM is read.
  */
-export async function readFleet(): Promise<FleetSnapshot> {
+export async function readFleetOverview(): Promise<FleetOverview> {
   const [hosts, migrations] = await Promise.all([
     readAll((page) => listHosts(page), HOSTS_MAX),
     readAll((page) => listMigrations({ status: ["running", "unknown"] }, page), MIGRATIONS_MAX),
