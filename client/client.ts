@@ -33,7 +33,7 @@ export type Client = ReturnType<typeof createClient>;
  */
 export function createClient({ url, token }: ClientOptions) {
   const authorized = authorizedFetch(token);
-  const { v1 } = hc<Routes>(url, { fetch: authorized });
+  const { v1, metrics } = hc<Routes>(url, { fetch: authorized });
   return {
     url,
     /** Any request by its path, with the token, for what has no operation here. */
@@ -52,8 +52,15 @@ export function createClient({ url, token }: ClientOptions) {
       const text = await answer.text();
       return (text === "" ? {} : JSON.parse(text)) as T;
     },
+    /** OpenMetrics text. */
+    getMetrics: async () => (await metrics.$get()).text(),
     getHealth: () => json(v1.health.$get()),
     getOpenApiDocument: () => json(v1["openapi.json"].$get()),
+    getFleet: async () => {
+      const answer = await v1.fleet.$get({ header: {} });
+      if (answer.status !== 200) throw new Error(`Expected status 200, got ${answer.status}`);
+      return answer.json();
+    },
     ...hostOperations(v1),
     ...vmOperations(v1),
     ...migrationOperations(v1),

@@ -34,6 +34,7 @@ const made: { [K in keyof typeof keys]: { pk: string; sk: string } } = {
   command: keys.command(CommandId.parse("v.guest-start.1")),
   idempotency: keys.idempotency("k"),
   sweep: keys.sweep(),
+  metrics: keys.metrics(0),
   health: keys.health(),
 };
 /** Makers with more than one sort key. */

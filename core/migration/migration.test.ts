@@ -1,12 +1,6 @@
 import { describe, expect, it } from "vitest";
-import {
-  allPhases,
-  forwardPhases,
-  isFinal,
-  MigrationStatus,
-  nextPhases,
-  type Phase,
-} from "./migration.ts";
+import { allPhases, isFinal, MigrationStatus, nextPhases, type Phase } from "./migration.ts";
+import { forwardPhases } from "./phases.ts";
 
 const startMs = Date.UTC(2026, 0, 1);
 const at = (name: Phase, ms: number) => ({

@@ -6,25 +6,8 @@ import { MigrationPolicy } from "../negotiate/policy.ts";
 import { AckEvidence, FinalFigures, Progress } from "../protocol/event.ts";
 import { TwinCheck } from "../twin/comparison.ts";
 import { VmState } from "../vm-state.ts";
+import { forwardPhases, recoveryPhases, wayBackPhases } from "./phases.ts";
 import { Queue } from "./queue.ts";
-
-/** In their order; the way back may begin after any of them. */
-export const forwardPhases = [
-  "admit",
-  "probe",
-  "negotiate",
-  "prepare",
-  "precopy",
-  "await-ack",
-  "switchover",
-  "confirm",
-] as const;
-
-/** `reconcile`: observe and decide; `undo`: one step; `end`: record the end. */
-export const wayBackPhases = ["reconcile", "undo", "end"] as const;
-
-/** Once postcopy has begun it is recovered; there is nothing to undo. */
-export const recoveryPhases = ["postcopy"] as const;
 
 export const Phase = z.enum([...forwardPhases, ...wayBackPhases, ...recoveryPhases]);
 export type Phase = z.infer<typeof Phase>;

@@ -78,6 +78,16 @@ export type UnfitEvent = z.infer<typeof UnfitEvent>;
 /** Speed of a link, B/s, as an operator states it. */
 const LinkRate = z.int().min(1_000).max(Number.MAX_SAFE_INTEGER);
 const Slots = z.int().min(1).max(64);
+/** What the table counts of a host: its guests and those that are moving here. */
+export const HostUsage = z.strictObject({
+  /** Migrations that hold a slot out of this host, and into it. */
+  outgoing: z.int().nonnegative(),
+  incoming: z.int().nonnegative(),
+  reservedBytes: z.int().nonnegative(),
+  /** Memory for guests, as its agent reported it; absent until it has registered. */
+  memoryBytes: z.int().nonnegative().optional(),
+});
+export type HostUsage = z.infer<typeof HostUsage>;
 
 /** A hypervisor host and its agent. */
 export const Host = z.strictObject({
@@ -101,6 +111,8 @@ export const Host = z.strictObject({
   linkOutBytesPerSecond: LinkRate.optional(),
   linkInBytesPerSecond: LinkRate.optional(),
   facts: HostFacts.optional(),
+  /** Absent in the answer that creates the host. */
+  usage: HostUsage.optional(),
   /** The queue this host's agent receives its commands from. */
   queueUrl: z.string(),
   lastEventAt: z.iso.datetime().optional(),

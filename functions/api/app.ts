@@ -7,8 +7,10 @@ import { answerError, Problem } from "../http/problem.ts";
 import { jwtSubject } from "../runtime/api-gateway.ts";
 import { bearerMatches } from "../runtime/auth.ts";
 import { config } from "../runtime/config.ts";
+import { fleet } from "./fleet.ts";
 import { health } from "./health.ts";
 import { hosts } from "./hosts.ts";
+import { metrics } from "./metrics.ts";
 import { migrations } from "./migrations.ts";
 import { documentApi, getDocument } from "./openapi.ts";
 import { vms } from "./vms.ts";
@@ -38,9 +40,11 @@ base.use(authenticate, limitBody(OPERATOR_BODY_BYTES_MAX), requireJson);
 /** The API for operators. */
 export const app = base
   .route("/", health)
+  .route("/", fleet)
   .route("/", hosts)
   .route("/", vms)
   .route("/", migrations)
+  .route("/", metrics)
   .openapi(getDocument, (context) => context.json(openApiDocument(), 200));
 
 /** What the typed client is made from. */

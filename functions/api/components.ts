@@ -21,7 +21,7 @@ import { AckMode, Agreement, Blocker, Choice } from "../../core/negotiate/agreem
 import { MigrationPolicy } from "../../core/negotiate/policy.ts";
 import { Placement } from "../../core/plan/placement.ts";
 import { AckEvidence, FinalFigures, Progress } from "../../core/protocol/event.ts";
-import { Host, HostChange, HostFacts, UnfitEvent } from "../../core/protocol/host.ts";
+import { Host, HostChange, HostFacts, HostUsage, UnfitEvent } from "../../core/protocol/host.ts";
 import { MachineType, ParameterValue, QemuProbe, QemuVersion } from "../../core/protocol/probe.ts";
 import { SideSettings } from "../../core/protocol/side-settings.ts";
 import { CapabilityWish } from "../../core/qemu/capability-wish.ts";
@@ -80,6 +80,12 @@ export const HostPage = page(Host);
 export const VmPage = page(Vm);
 export const MigrationPage = page(Migration);
 export const SamplePage = page(Sample);
+/** The fleet at one moment; `truncated`: there are more hosts or migrations than it has. */
+export const Fleet = z.strictObject({
+  hosts: z.array(Host.extend({ vms: z.int().nonnegative() })),
+  migrations: z.array(Migration.omit({ agreement: true, twinCheck: true })),
+  truncated: z.boolean(),
+});
 export const Timeline = z.strictObject({ items: z.array(TimelineEntry) });
 export const Health = z.strictObject({ status: z.literal("ok") });
 export const OpenApiDocument = z.record(z.string(), z.unknown());
@@ -103,12 +109,14 @@ const namedSchemas: readonly Named[] = [
   ["HostRequest", HostRequest, "Who asks for it, and why"],
   ["UncordonedHost", UncordonedHost, "The host, and the cordons that were ended"],
   ["Labels", Labels, "What people say of a host, by names that they choose"],
+  ["HostUsage", HostUsage, "What the table counts of a host: slots and memory"],
   ["UnfitEvent", UnfitEvent, "An event of a host that the table refuses for good: it was passed"],
   ["QemuProbe", QemuProbe, "What the QEMU of a host can do"],
   ["QemuVersion", QemuVersion, "Version of QEMU"],
   ["MachineType", MachineType, "A machine type of QEMU"],
   ["NewHost", NewHost, "A host to create"],
   ["CreatedHost", CreatedHost, "The new host and the key of its agent, which is shown this once"],
+  ["Fleet", Fleet, "Hosts, and migrations that run or need a person, at one moment"],
   ["HostPage", HostPage, "A page of hosts"],
 
   ["Vm", Vm, "A VM: where it runs, and which migration holds it"],

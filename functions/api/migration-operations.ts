@@ -14,6 +14,15 @@ import { progressExamples } from "./examples/progress.ts";
 import { answer, body, HOST_STATES, pageQuery, READ, refusals, SEND, WRITE } from "./routing.ts";
 
 const tags = ["Migrations"];
+/** One status or several, as `running,unknown`. */
+const oneStatus = `(${MigrationStatus.options.join("|")})`;
+const Statuses = z
+  .string()
+  .regex(
+    new RegExp(`^${oneStatus}(,${oneStatus}){0,4}$`),
+    `expected statuses separated by commas, of ${MigrationStatus.options.join(", ")}`,
+  )
+  .transform((text) => text.split(",").map((one) => MigrationStatus.parse(one)));
 const byId = { params: z.strictObject({ id: MigrationId }) };
 
 export const create = createRoute({
@@ -83,8 +92,9 @@ export const list = createRoute({
   request: {
     query: z.strictObject({
       vm: VmId.optional().openapi({ param: { description: "Only migrations of this VM" } }),
-      status: MigrationStatus.optional().openapi({
-        param: { description: "Only with this status" },
+      status: Statuses.optional().openapi({
+        example: "running,unknown",
+        param: { description: "Only with one of these statuses, separated by commas" },
       }),
       ...pageQuery(MigrationId),
     }),

@@ -1,7 +1,13 @@
 import { z } from "zod";
 import { HostLifecycle, hostStateOf, silentSince } from "../../core/host/host-state.ts";
 import type { HostId } from "../../core/id.ts";
-import { Host, InstanceId, type Registration, type UnfitEvent } from "../../core/protocol/host.ts";
+import {
+  Host,
+  type HostUsage,
+  InstanceId,
+  type Registration,
+  type UnfitEvent,
+} from "../../core/protocol/host.ts";
 import { keys } from "./keys.ts";
 import { type Page, pageOf } from "./page.ts";
 import { getItem, getItems, type Item, putItem, transact, updateIf, write } from "./table.ts";
@@ -16,6 +22,9 @@ const StoredHost = z.object({
   lastSeq: z.int().nonnegative(),
   /** Memory reserved for guests that run here or are moving here. */
   reservedBytes: z.int(),
+  /** Migrations that hold a slot out of this host, and into it. */
+  outgoing: z.set(z.string()).default(new Set<string>()),
+  incoming: z.set(z.string()).default(new Set<string>()),
   /** From the facts; kept here because transactions check the counters against it. */
   memoryBytes: z.int().nonnegative().optional(),
   /** Grows with each change of what operators and evacuations set: cordons, labels, limits, state. */
@@ -184,5 +193,14 @@ const PublicHost = z.object(Host.shape);
 
 /** The part of the record that the API shows. */
 export function publicHost(host: StoredHost): Host {
-  return PublicHost.parse({ ...host, state: hostStateOf(host) });
+  return PublicHost.parse({ ...host, state: hostStateOf(host), usage: usageOf(host) });
+}
+
+function usageOf({ outgoing, incoming, reservedBytes, memoryBytes }: StoredHost): HostUsage {
+  return {
+    outgoing: outgoing.size,
+    incoming: incoming.size,
+    reservedBytes: Math.max(0, reservedBytes),
+    ...(memoryBytes === undefined ? {} : { memoryBytes }),
+  };
 }

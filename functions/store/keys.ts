@@ -25,6 +25,7 @@ export const keys = {
   }),
   group: (name: string): Key => ({ pk: `GROUP#${name}`, sk: "META" }),
   sweep: (): Key => ({ pk: "SWEEP", sk: "META" }),
+  metrics: (shard: number): Key => ({ pk: `METRICS#${shard}`, sk: "META" }),
   health: (): Key => ({ pk: "HEALTH", sk: "META" }),
   command: (id: CommandId): Key => ({ pk: `CMD#${id}`, sk: "META" }),
   idempotency: (key: string): Key => ({

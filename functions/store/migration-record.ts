@@ -130,25 +130,29 @@ export async function readMigration(id: MigrationId): Promise<StoredMigration> {
 
 /** Newest first. */
 export async function listMigrations(
-  filter: { vm?: VmId | undefined; status?: MigrationStatus | undefined },
+  filter: { vm?: VmId | undefined; status?: readonly MigrationStatus[] | undefined },
   page: Page,
 ): Promise<Listed<Migration>> {
   if (filter.vm !== undefined) return listMigrationsOfVm(filter.vm, filter.status, page);
+  const wanted = (filter.status ?? []).map((status, place) => [`:status${place}`, status] as const);
   return pageOf({
     partition: "MIGRATIONS",
     keyOf: keys.migration,
     read: (item) => publicMigration(parseMigration(item)),
     page,
     newestFirst: true,
-    ...(filter.status === undefined
+    ...(wanted.length === 0
       ? {}
-      : { filter: "#status = :status", values: { ":status": filter.status } }),
+      : {
+          filter: `#status IN (${wanted.map(([name]) => name).join(", ")})`,
+          values: Object.fromEntries(wanted),
+        }),
   });
 }
 
 async function listMigrationsOfVm(
   vm: VmId,
-  status: MigrationStatus | undefined,
+  statuses: readonly MigrationStatus[] | undefined,
   page: Page,
 ): Promise<Listed<Migration>> {
   const { items, more, last } = await queryItems({
@@ -163,7 +167,7 @@ async function listMigrationsOfVm(
   return {
     items: records
       .map((item) => publicMigration(parseMigration(item)))
-      .filter((migration) => status === undefined || migration.status === status)
+      .filter(({ status }) => statuses === undefined || statuses.includes(status))
       .sort((a, b) => (a.id < b.id ? 1 : -1)),
     ...(more && last !== undefined ? { next: last.slice("MIG#".length) } : {}),
   };

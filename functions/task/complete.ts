@@ -5,6 +5,7 @@ import { alarmMessages } from "../runtime/alarm-messages.ts";
 import { log } from "../runtime/log.ts";
 import { task } from "../runtime/task.ts";
 import { admitWaiting } from "../service/admit-waiting.ts";
+import { countMigration } from "../service/count-migration.ts";
 import { discardSource } from "../service/discard-source.ts";
 import { learnFromMigration } from "../service/learn-from-migration.ts";
 import { byInvocation } from "../service/wake-by-invocation.ts";
@@ -58,7 +59,7 @@ function requireArrival({ id, target, arrivedAs, decisions }: StoredMigration): 
 }
 
 /**
- * Learns from the migration, records the exit of a target that ended since, and lets the record's parts
+ * Learns from the migration, counts it, records the exit of a target that ended since, and lets the record's parts
  * expire. Idempotent.
  */
 async function recordOutcome(migration: StoredMigration): Promise<void> {
@@ -69,6 +70,7 @@ async function recordOutcome(migration: StoredMigration): Promise<void> {
     learnFromMigration(migration),
     exit === undefined ? undefined : recordEnded(vm, target, exit),
     expireWithRecord(migration),
+    countMigration(migration),
   ]);
 }
 

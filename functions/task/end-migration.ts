@@ -6,6 +6,7 @@ import { alarmMessages } from "../runtime/alarm-messages.ts";
 import { log } from "../runtime/log.ts";
 import { task } from "../runtime/task.ts";
 import { admitWaiting } from "../service/admit-waiting.ts";
+import { countMigration } from "../service/count-migration.ts";
 import { discardSource } from "../service/discard-source.ts";
 import { learnFromMigration } from "../service/learn-from-migration.ts";
 import { startSuccessor } from "../service/start-successor.ts";
@@ -58,7 +59,8 @@ export const handler = task(async (event): Promise<EndOutput> => {
     if (input.action === "freeze") {
       log().error({ migrationId: migration.id, vm: migration.vm }, alarmMessages.unknown);
     }
-    await recordSourceExit(input.migrationId);
+    const ended = await readMigration(input.migrationId);
+    await Promise.all([recordSourceExit(ended), countMigration(ended)]);
     if (input.action !== "freeze") await expireWithRecord(migration);
     await admitWaiting([migration.source, migration.target], byInvocation);
     await learnFromMigration(migration);
@@ -71,8 +73,7 @@ export const handler = task(async (event): Promise<EndOutput> => {
 });
 
 /** Records the exit of a source process that ended while the end was written. */
-async function recordSourceExit(id: MigrationId): Promise<void> {
-  const { vm, source, sourceExit } = await readMigration(id);
+async function recordSourceExit({ vm, source, sourceExit }: StoredMigration): Promise<void> {
   if (sourceExit !== undefined) await recordEnded(vm, source, sourceExit);
 }
 

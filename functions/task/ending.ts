@@ -1,6 +1,6 @@
 import { cureOf } from "../../core/migration/failures.ts";
 import type { Failure, Phase } from "../../core/migration/migration.ts";
-import { forwardPhases } from "../../core/migration/migration.ts";
+import { forwardPhases } from "../../core/migration/phases.ts";
 import type { GuestEnd } from "../../core/vm-exit.ts";
 import type { NotCompleted } from "../store/migration-ending.ts";
 import type { StoredMigration } from "../store/migration-record.ts";

@@ -224,6 +224,7 @@ const refused: Refused[] = [
   ["a page of no entries", ["GET", "/v1/migrations?limit=0"], 422, "invalid", "limit"],
   ["a page that is too long", ["GET", "/v1/hosts?limit=101"], 422, "invalid", "limit"],
   ["an unknown status", ["GET", "/v1/migrations?status=done"], 422, "invalid", "status"],
+  ["statuses in a wrong form", ["GET", "/v1/migrations?status=failed,"], 422, "invalid", "status"],
 
   ["a host that exists", ["POST", "/v1/hosts", { id: "host-a" }], 409, "host-exists"],
   ["a host's name with a dot", ["POST", "/v1/hosts", { id: "host.a" }], 422, "invalid", "id"],

@@ -203,6 +203,8 @@ describe("GET /v1/migrations", () => {
     });
     const cancelled = await operate("GET", `/v1/migrations?vm=${vm}&status=cancelled`);
     expect(cancelled.body.items).toMatchObject([{ id }]);
+    const either = await operate("GET", "/v1/migrations?status=cancelled,completed&limit=1");
+    expect(either.body.items).toMatchObject([{ id }]);
     const completed = await operate("GET", "/v1/migrations?status=completed");
     expect(completed.body).toEqual({ items: [] });
   });

@@ -88,6 +88,11 @@ export const layers: Readonly<Record<string, Layer>> = {
     packages: ["@hono/node-server", "commander", "hono", "pino", "zod", ...SDK],
   },
   client: { imports: ["core", "functions types"], packages: ["hono", "zod"] },
+  cli: {
+    imports: ["core", "client"],
+    packages: ["@bomb.sh/tab", "commander", "log-update", "smol-toml"],
+    tests: ["functions"],
+  },
   rig: {
     imports: ["core", "client", "qmp", "agent", "local", "emulators"],
     packages: ["@aws-sdk/client-sfn", "commander"],
@@ -97,11 +102,11 @@ export const layers: Readonly<Record<string, Layer>> = {
     packages: ["@aws-sdk/client-sfn", "commander", "zod"],
   },
   bench: {
-    imports: ["core", "client", "rig", "qmp", "emulators"],
+    imports: ["core", "client", "rig", "qmp", "emulators", "scripts"],
     packages: ["commander", "zod", "@aws-sdk/client-sfn"],
   },
   cost: { imports: ["core"], packages: ["commander"] },
-  scripts: { imports: ["functions"], packages: [] },
+  scripts: { imports: ["core", "functions", "cli"], packages: ["rolldown"] },
   test: {
     imports: [
       "core",
@@ -115,6 +120,7 @@ export const layers: Readonly<Record<string, Layer>> = {
       "emulators",
       "local",
       "client",
+      "cli",
       "rig",
       "demo",
       "scripts",

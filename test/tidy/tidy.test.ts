@@ -35,7 +35,8 @@ describe.skipIf(files.length === 0)("every tracked file", () => {
   it("imports only packages that are declared", () => {
     const { dependencies, devDependencies } = readPackage();
     const undeclared = sources.flatMap((file) => {
-      const known = { ...dependencies, ...(isTestCode(file) ? devDependencies : {}) };
+      const isTool = isTestCode(file) || file.startsWith("scripts/");
+      const known = { ...dependencies, ...(isTool ? devDependencies : {}) };
       return importsOf(file)
         .filter(({ from }) => isPackage(from) && !(packageOf(from) in known))
         .map(({ from }) => `${file}: ${from}`);

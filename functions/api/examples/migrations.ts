@@ -293,6 +293,7 @@ const page: z.input<typeof MigrationPage> = {
 export const migrationExamples = {
   newMigration,
   requested,
+  holding,
   dryRun,
   completed,
   limited,

@@ -1,0 +1,157 @@
+import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Client } from "../client/client.ts";
+import { CliError } from "./exit/cli-error.ts";
+import type { ExitName } from "./exit/exit-codes.ts";
+import { isConnectionFailure } from "./exit/exit-of.ts";
+import type { Input } from "./input.ts";
+import { readJson } from "./input.ts";
+import type { Column } from "./output/table.ts";
+import type { Session } from "./session.ts";
+import type { Option } from "./verb.ts";
+import { watchMigration } from "./watch/watch-migration.ts";
+
+type NewMigration = Parameters<Client["createMigration"]>[0];
+type Policy = NonNullable<NewMigration["policy"]>;
+export type DryRun = Awaited<ReturnType<Client["dryRunMigration"]>>;
+export type Blocker = DryRun["blockers"][number];
+
+/** Requests of one migration while the connection fails. */
+const TRIES_MAX = 3;
+const PAUSE_MS = 500;
+
+/** How long work is followed after it was asked for. */
+export const followOptions: readonly Option[] = [
+  { flags: "--watch", summary: "show progress to the end (default on a terminal)" },
+  { flags: "--wait", summary: "wait for the end without progress" },
+  { flags: "--detach", summary: "return at once (default in a pipe)" },
+  { flags: "--timeout <time>", summary: "follow so long at most, such as 10m; then exit 8" },
+];
+
+/** The policy of a migration. */
+export const policyOptions: readonly Option[] = [
+  { flags: "--policy <file>", summary: "policy as JSON; the options below override its fields" },
+  { flags: "--budget <time>", summary: "longest downtime allowed, such as 300ms" },
+  { flags: "--max-bandwidth <rate>", summary: "limit of what is sent, B/s, such as 500M; 0: none" },
+  { flags: "--tls <mode>", summary: "encryption of the stream", choices: ["off", "psk", "x509"] },
+  { flags: "--gate", summary: "hold the switchover until it is permitted" },
+  { flags: "--group <name:size>", summary: "switch over together with a group's other members" },
+];
+
+/** Asking what would happen. */
+export const dryRunOptions: readonly Option[] = [
+  {
+    flags: "--dry-run",
+    summary: "probe both sides and say what would be done; -o wide: each setting",
+  },
+  { flags: "--exit-code", summary: "with --dry-run: exit 10 when something would move" },
+];
+
+/** @throws CliError when an option or the file does not fit */
+export async function policyFrom(input: Input): Promise<Policy> {
+  const file = input.text("policy");
+  const base = (file === undefined ? {} : await readJson(file)) as Policy;
+  const budget = input.durationMs("budget");
+  const bandwidth = input.bytesPerSecond("maxBandwidth");
+  const tls = input.text("tls") as Policy["tls"];
+  const switchover = switchoverFrom(input, base);
+  return {
+    ...base,
+    ...(budget === undefined ? {} : { downtimeBudgetMs: budget }),
+    ...(bandwidth === undefined ? {} : { maxBandwidthBytesPerSecond: bandwidth }),
+    ...(tls === undefined ? {} : { tls }),
+    ...(switchover === undefined ? {} : { switchover }),
+  };
+}
+
+function switchoverFrom(input: Input, { switchover }: Policy): Policy["switchover"] {
+  const group = input.text("group");
+  if (group === undefined) {
+    return input.flag("gate") ? { ...switchover, mode: "gated" } : switchover;
+  }
+  const [, name = "", size = ""] = /^([a-z0-9][a-z0-9-]{0,62}):(\d{1,3})$/.exec(group) ?? [];
+  if (name === "") {
+    throw new CliError("usage", `Expected --group to be name:size, got \`${group}\``);
+  }
+  return { ...switchover, mode: "gated", group: { name, size: Number(size) } };
+}
+
+/** Starts a migration, or asks what it would do, and follows it as the options say. */
+export async function startMigration(
+  session: Session,
+  input: Input,
+  wanted: NewMigration,
+): Promise<ExitName> {
+  if (input.flag("dryRun")) return showDryRun(session, input, wanted);
+  const key = `cli-${randomUUID()}`;
+  if (session.verbose) session.output.note(`Idempotency-Key: ${key}`);
+  const made = await createOnce(session, wanted, key);
+  return followMigration(session, input, made);
+}
+
+/** Repeats the request while the connection fails: the key makes it one migration. */
+async function createOnce(session: Session, wanted: NewMigration, key: string) {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await session.api.createMigration(wanted, key);
+    } catch (error) {
+      if (!isConnectionFailure(error) || attempt >= TRIES_MAX) throw error;
+      await sleep(PAUSE_MS * attempt);
+    }
+  }
+}
+
+/** Follows as `--watch`, `--wait` or `--detach` say; `made` is shown where nothing is followed. */
+export async function followMigration(
+  session: Session,
+  input: Input,
+  made: { readonly id: string; readonly vm: string; readonly target: string },
+): Promise<ExitName> {
+  const { output } = session;
+  const chosen = ["watch", "wait", "detach"].filter((option) => input.flag(option));
+  if (chosen.length > 1) {
+    throw new CliError("usage", `Expected one of --watch, --wait, --detach; got ${chosen.length}`);
+  }
+  const follow = chosen[0] ?? (output.terminal.showsAnswers ? "watch" : "detach");
+  if (follow !== "detach") {
+    const timeoutMs = input.durationMs("timeout");
+    return watchMigration(session, made.id, { shows: follow === "watch", timeoutMs });
+  }
+  if (output.isForPeople) {
+    output.text(made.id);
+    output.note(`${made.vm} moves to ${made.target}: switchyard migration watch ${made.id}`);
+  } else output.object(made, made.id, []);
+  return "done";
+}
+
+export const blockerColumns: readonly Column<Blocker>[] = [
+  { name: "CODE", text: ({ code }) => code },
+  { name: "FIELD", text: ({ field }) => field ?? "", wide: true },
+  { name: "WHY", text: ({ message }) => message },
+  { name: "CURE", text: ({ cure }) => cure },
+];
+
+type Choice = NonNullable<DryRun["agreement"]>["choices"][number];
+
+export const choiceColumns: readonly Column<Choice>[] = [
+  { name: "SETTING", text: ({ subject }) => subject },
+  { name: "VALUE", text: ({ value }) => String(value) },
+  { name: "REASON", text: ({ reason }) => reason },
+];
+
+async function showDryRun(session: Session, input: Input, wanted: NewMigration): Promise<ExitName> {
+  const { output } = session;
+  const found = await session.api.dryRunMigration(wanted);
+  if (!output.isForPeople) {
+    output.object(found, wanted.vm, []);
+  } else if (found.agreement === undefined) {
+    output.text(`✗ ${wanted.vm} cannot move to ${wanted.target}: nothing was changed`);
+    output.list(found.blockers, blockerColumns, ({ code }) => code);
+  } else {
+    const { ackMode, machineType, choices } = found.agreement;
+    output.text(`${wanted.vm} would move to ${wanted.target}: ${machineType}, ACK ${ackMode}`);
+    if (output.format === "wide") output.list(choices, choiceColumns, ({ subject }) => subject);
+  }
+  if (!found.agreed) return "refused";
+  return input.flag("exitCode") ? "wouldMove" : "done";
+}

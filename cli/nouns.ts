@@ -1,0 +1,30 @@
+import { apiVerb } from "./nouns/api.ts";
+import { completionVerbs } from "./nouns/completion.ts";
+import { demo } from "./nouns/demo.ts";
+import { docsVerb } from "./nouns/docs.ts";
+import { everyday } from "./nouns/everyday.ts";
+import { hostNoun } from "./nouns/host.ts";
+import { metricsVerb } from "./nouns/metrics.ts";
+import { migrationNoun } from "./nouns/migration.ts";
+import { loginNoun, profileNoun } from "./nouns/profile.ts";
+import { vmNoun } from "./nouns/vm.ts";
+import type { Noun } from "./verb.ts";
+
+/** Every command. A new noun is a file in nouns/ and a line here. */
+export const nouns: readonly Noun[] = [
+  everyday,
+  hostNoun,
+  vmNoun,
+  migrationNoun,
+  loginNoun,
+  profileNoun,
+  {
+    summary: "The command line itself",
+    verbs: [apiVerb, metricsVerb, docsVerb(() => nouns), ...completionVerbs(() => nouns), demo],
+  },
+];
+
+/** Operations of the API that have no verb of their own: `switchyard api` reaches them. */
+export const operationsWithoutVerb: Readonly<Record<string, string>> = {
+  getOpenApiDocument: "for programs: switchyard api GET /v1/openapi.json",
+};

@@ -1,0 +1,160 @@
+import { writeFileSync } from "node:fs";
+import type { Client } from "../../client/client.ts";
+import { age, bytes } from "../../core/format.ts";
+import { CliError } from "../exit/cli-error.ts";
+import type { Column } from "../output/table.ts";
+import { mapTogether } from "../pages.ts";
+import type { Session } from "../session.ts";
+import type { Argument, Noun } from "../verb.ts";
+
+type Fleet = Awaited<ReturnType<Client["getFleet"]>>;
+type ListedHost = Fleet["hosts"][number];
+type Host = Awaited<ReturnType<Client["getHost"]>>;
+type Row = ListedHost & Pick<Host, "facts">;
+
+const TOGETHER_MAX = 8;
+const host: Argument = { name: "<host>", summary: "name of the host", of: "host" };
+
+export const hostNoun: Noun = {
+  name: "host",
+  summary: "Hosts of the fleet and their agents",
+  verbs: [
+    {
+      name: "list",
+      summary: "List hosts with their use",
+      operations: ["getFleet", "getHost"],
+      details: "-o wide asks every host for its facts.",
+      run: async ({ api, output }) => {
+        const fleet = await api.getFleet();
+        const withFacts = async (one: ListedHost): Promise<Row> => ({
+          ...one,
+          facts: (await api.getHost(one.id)).facts,
+        });
+        const rows: Row[] =
+          output.format === "wide"
+            ? await mapTogether(fleet.hosts, TOGETHER_MAX, withFacts)
+            : fleet.hosts;
+        output.list(rows, hostColumns(Date.now()), ({ id }) => id);
+        if (fleet.truncated) output.note("The list is cut: the snapshot of the fleet has a limit");
+        return undefined;
+      },
+    },
+    {
+      name: "show",
+      summary: "Show a host",
+      operations: ["getHost"],
+      arguments: [host],
+      run: async (session, input) =>
+        showHost(session, await session.api.getHost(input.argument(0))),
+    },
+    {
+      name: "facts",
+      summary: "Print what a host's agent reported about it, as JSON",
+      operations: ["getHost"],
+      arguments: [host],
+      run: async ({ api, output }, input) => {
+        const { id, facts } = await api.getHost(input.argument(0));
+        if (facts === undefined) {
+          throw new CliError("refused", `The agent of ${id} has not registered yet`);
+        }
+        output.json(facts);
+        return undefined;
+      },
+    },
+    {
+      name: "add",
+      summary: "Add a host and make the key of its agent",
+      operations: ["createHost"],
+      arguments: [{ name: "<host>", summary: "name of the new host" }],
+      options: [
+        { flags: "--slots-out <number>", summary: "migrations out of it at the same time" },
+        { flags: "--slots-in <number>", summary: "migrations into it at the same time" },
+        { flags: "--key-file <file>", summary: "new file for the key (mode 600); default: shown" },
+      ],
+      run: async ({ api, output }, input) => {
+        const slotsOut = input.whole("slotsOut", 1);
+        const slotsIn = input.whole("slotsIn", 1);
+        const file = input.text("keyFile");
+        // Before the host is made: a key that cannot be kept is lost.
+        if (file !== undefined) reserve(file);
+        const made = await api.createHost({
+          id: input.argument(0),
+          ...(slotsOut === undefined ? {} : { slotsOut }),
+          ...(slotsIn === undefined ? {} : { slotsIn }),
+        });
+        if (file !== undefined) writeFileSync(file, made.key);
+        const shown = file === undefined ? made : { host: made.host };
+        output.object(shown, made.host.id, [
+          ["host", made.host.id],
+          ["state", made.host.state],
+          ["key", file === undefined ? made.key : `in ${file}`],
+        ]);
+        output.note("The key is shown this once: its agent needs it (keyFile of agent.json)");
+        return undefined;
+      },
+    },
+  ],
+};
+
+/** @throws CliError when the file exists or cannot be made */
+function reserve(file: string): void {
+  try {
+    writeFileSync(file, "", { mode: 0o600, flag: "wx" });
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new CliError("usage", `Failed to make the key's file: ${reason}`);
+  }
+}
+
+function hostColumns(nowMs: number): Column<Row>[] {
+  return [
+    { name: "HOST", text: ({ id }) => id },
+    { name: "STATE", text: ({ state }) => state },
+    { name: "VMS", text: ({ vms }) => String(vms), right: true, sortBy: ({ vms }) => vms },
+    { name: "MEMORY", text: memoryText, sortBy: ({ usage }) => usage?.reservedBytes ?? 0 },
+    { name: "OUT", text: ({ usage, slotsOut }) => `${usage?.outgoing ?? 0}/${slotsOut}` },
+    { name: "IN", text: ({ usage, slotsIn }) => `${usage?.incoming ?? 0}/${slotsIn}` },
+    {
+      name: "LAST EVENT",
+      text: ({ lastEventAt }) =>
+        lastEventAt === undefined ? "" : `${age(nowMs - Date.parse(lastEventAt))} ago`,
+      sortBy: ({ lastEventAt }) => lastEventAt ?? "",
+    },
+    { name: "QEMU", text: ({ facts }) => versionText(facts), wide: true },
+    { name: "AGENT", text: ({ facts }) => facts?.agentVersion ?? "", wide: true },
+    { name: "ADDRESS", text: ({ facts }) => facts?.migrationAddress ?? "", wide: true },
+  ];
+}
+
+function memoryText({ usage }: Pick<Host, "usage">): string {
+  if (usage?.memoryBytes === undefined) return "";
+  return `${bytes(usage.reservedBytes)} / ${bytes(usage.memoryBytes)}`;
+}
+
+function versionText(facts: Host["facts"]): string {
+  if (facts === undefined) return "";
+  const { major, minor, micro } = facts.qemu.version;
+  return `${major}.${minor}.${micro}`;
+}
+
+function showHost(session: Session, shown: Host): undefined {
+  const { facts, usage, unfitEvent } = shown;
+  const { output } = session;
+  output.object(shown, shown.id, [
+    ["host", shown.id],
+    ["state", shown.state],
+    ["memory", memoryText(shown)],
+    ["slots out", `${usage?.outgoing ?? 0} of ${shown.slotsOut} in use`],
+    ["slots in", `${usage?.incoming ?? 0} of ${shown.slotsIn} in use`],
+    ["QEMU", versionText(facts)],
+    ["agent", facts?.agentVersion],
+    ["address", facts?.migrationAddress],
+    ["last event", shown.lastEventAt === undefined ? undefined : session.time(shown.lastEventAt)],
+    [
+      "refused event",
+      unfitEvent === undefined ? undefined : `${unfitEvent.type}: ${unfitEvent.reason}`,
+    ],
+    ["created", session.time(shown.createdAt)],
+  ]);
+  return undefined;
+}

@@ -1,0 +1,12 @@
+import type { z } from "@hono/zod-openapi";
+import type { Fleet } from "../components.ts";
+import { hostExamples } from "./hosts.ts";
+import { migrationExamples } from "./migrations.ts";
+
+const { agreement, twinCheck, ...migration } = migrationExamples.holding;
+
+export const fleetExample: z.input<typeof Fleet> = {
+  hosts: hostExamples.page.items.map((host) => ({ ...host, vms: 1 })),
+  migrations: [migration],
+  truncated: false,
+};

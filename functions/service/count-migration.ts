@@ -1,0 +1,23 @@
+import { observationsOf } from "../../core/metrics.ts";
+import { additionsOf } from "../../core/open-metrics.ts";
+import { log } from "../runtime/log.ts";
+import { countOnce } from "../store/counters.ts";
+import { publicMigration, type StoredMigration } from "../store/migration-record.ts";
+
+/**
+ * Adds an ended migration to the metrics, as it ended first: a reopened one is not counted again. A
+ * failure is logged and does not fail the migration.
+ */
+export async function countMigration(migration: StoredMigration): Promise<void> {
+  const additions = new Map<string, number>();
+  for (const observation of observationsOf(publicMigration(migration))) {
+    for (const [name, value] of additionsOf(observation)) {
+      additions.set(name, (additions.get(name) ?? 0) + value);
+    }
+  }
+  try {
+    await countOnce(migration.id, additions);
+  } catch (error) {
+    log().warn({ err: error, migrationId: migration.id }, "failed to count a migration");
+  }
+}
