@@ -6,6 +6,8 @@ export type ChildOptions = {
   /** A script and its arguments, run by the same Node. */
   args: string[];
   environment: Record<string, string>;
+  /** A command that runs Node, such as `unshare`, with its arguments. */
+  wrapper?: readonly string[];
   /** Takes its stdout and stderr. */
   logFile: string;
 };
@@ -22,7 +24,12 @@ export class Child {
     this.name = options.name;
     this.#logFile = options.logFile;
     const log = openSync(options.logFile, "a", 0o600);
-    this.#child = spawn(process.execPath, options.args, {
+    const [command = process.execPath, ...args] = [
+      ...(options.wrapper ?? []),
+      process.execPath,
+      ...options.args,
+    ];
+    this.#child = spawn(command, args, {
       env: { ...process.env, ...options.environment },
       stdio: ["ignore", log, log],
     });

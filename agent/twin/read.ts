@@ -8,9 +8,11 @@ import {
   type Reading,
 } from "../../core/twin/reading.ts";
 import { isRead } from "../../core/twin/rules.ts";
+import type { VmDefinition } from "../../core/vm.ts";
 import type { QmpClient } from "../../qmp/client.ts";
 import type { ObjectProperty } from "../../qmp/device.ts";
 import { QmpCommandError } from "../../qmp/error.ts";
+import { type DiskEnd, StoredFiles } from "../storage/stored-files.ts";
 import { cpuFeatures, cpuSlots, namedFeatures } from "./cpus.ts";
 import { Disks } from "./disks.ts";
 import { parseNetworkPeers } from "./network-peers.ts";
@@ -22,7 +24,14 @@ import { parseRamBlocks } from "./ram-blocks.ts";
 const READ_MS = 10_000;
 
 /** A guest, as far as it is read. What is known of it is kept by its identity. */
-type TwinGuest = { readonly qmp: QmpClient; readonly manifest: { readonly pid: number } };
+type TwinGuest = {
+  readonly qmp: QmpClient;
+  readonly manifest: { readonly pid: number; readonly definition: VmDefinition };
+};
+
+/** What a QEMU is, and the files of its disks on this host. */
+export type Twin = { readonly reading: Reading; readonly files: StoredFiles };
+
 type Fixed = { readonly machine: Properties; readonly firstCpu: Properties };
 
 /**
@@ -31,7 +40,7 @@ type Fixed = { readonly machine: Properties; readonly firstCpu: Properties };
  *
  * @throws QmpError
  */
-export async function readTwin(guest: TwinGuest, placeholders: Placeholders): Promise<Reading> {
+export async function readTwin(guest: TwinGuest, placeholders: Placeholders): Promise<Twin> {
   const { qmp, manifest } = guest;
   const [tree, peers, disks, chardevs, fixed, slots, memory, objects, plugged] = await Promise.all([
     monitor(qmp, "info qtree"),
@@ -45,6 +54,7 @@ export async function readTwin(guest: TwinGuest, placeholders: Placeholders): Pr
     Promise.all(PLUGGED.map((parent) => listPlugged(qmp, parent))),
   ]);
   const devices = parseQtree(tree);
+  const storing = StoredFiles.read(manifest, diskEnds(devices, disks));
   const kinds = new Map(chardevs.map(({ label, filename }) => [label, chardevKind(filename)]));
   const parts: Parts = {
     ...emptyParts(),
@@ -57,7 +67,9 @@ export async function readTwin(guest: TwinGuest, placeholders: Placeholders): Pr
     chardev: namedParts(devices, "chardev", kinds),
     object: objects,
   };
-  return { qemu: versionOf(qmp), parts: withPlaceholders(parts, placeholders) };
+  const files = await storing;
+  const compared = withPlaceholders(parts, placeholders);
+  return { reading: { qemu: versionOf(qmp), parts: compared, storage: files.storage }, files };
 }
 
 /** Reads the names of the first vCPU's features, as a reading of nothing else. @throws QmpError */
@@ -96,6 +108,12 @@ function diskParts(devices: readonly QtreeDevice[], disks: Disks): Record<string
   const withDrive = devices.filter(({ properties }) => properties.drive !== undefined);
   return Object.fromEntries(
     withDrive.map(({ place, properties }) => [place, disks.of(properties.drive ?? "")]),
+  );
+}
+
+function diskEnds(devices: readonly QtreeDevice[], disks: Disks): DiskEnd[] {
+  return devices.flatMap(({ place, properties }) =>
+    disks.leaves(properties.drive ?? "").map((leaf) => ({ ...leaf, place })),
   );
 }
 

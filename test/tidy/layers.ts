@@ -59,6 +59,7 @@ export const layers: Readonly<Record<string, Layer>> = {
       "cloud",
       "guest",
       "hooks",
+      "storage",
       "twin",
       "migrate",
       "probe",

@@ -2,12 +2,14 @@ import { setTimeout as delay } from "node:timers/promises";
 import { connect, type PSKCallbackNegotation, type TLSSocket } from "node:tls";
 import type { MigrationId } from "../../../core/id.ts";
 import type { Reading } from "../../../core/twin/reading.ts";
+import type { Sight, Witness } from "../../../core/twin/storage.ts";
 import { CommandRefusedError } from "../../command/command-error.ts";
 import {
   ANSWER_BYTES_MAX,
   type HandedOver,
   type HandoverAddress,
   type HandoverAnswer,
+  type Look,
   type Message,
   pskIdentity,
   readMessages,
@@ -43,6 +45,7 @@ export class HandoverClient {
   /** Called with what the target's agent reports before the handover. */
   onWatch: ((message: FromTarget) => void) | undefined;
   readonly #reads = new Map<ReadKind, PromiseWithResolvers<Reading>>();
+  readonly #looks = new Map<Witness, PromiseWithResolvers<Sight[]>>();
   #pinging: NodeJS.Timeout | undefined;
   #heardAtMs = performance.now();
 
@@ -103,12 +106,31 @@ export class HandoverClient {
   async read(what: ReadKind, timeoutMs: number): Promise<Reading> {
     const reading = Promise.withResolvers<Reading>();
     this.#reads.set(what, reading);
+    return await this.#ask({ type: "read", what }, reading, timeoutMs);
+  }
+
+  /**
+   * Asks what the target sees of its files, in the order of its reading.
+   *
+   * @throws CommandRefusedError `timeout`, `refused` as `read` does
+   */
+  async look(look: Look, timeoutMs: number): Promise<Sight[]> {
+    const sights = Promise.withResolvers<Sight[]>();
+    this.#looks.set(look.witness, sights);
+    return await this.#ask({ type: "look", ...look }, sights, timeoutMs);
+  }
+
+  async #ask<T>(
+    message: Message,
+    { promise, reject }: PromiseWithResolvers<T>,
+    timeoutMs: number,
+  ): Promise<T> {
     const timer = setTimeout(
-      () => reading.reject(new CommandRefusedError("timeout", unanswered(timeoutMs))),
+      () => reject(new CommandRefusedError("timeout", unanswered(timeoutMs))),
       timeoutMs,
     );
-    if (this.#socket) send(this.#socket, { type: "read", what });
-    return reading.promise.finally(() => clearTimeout(timer));
+    if (this.#socket) send(this.#socket, message);
+    return await promise.finally(() => clearTimeout(timer));
   }
 
   /** Hands the guest over to the target while its memory still follows. */
@@ -200,7 +222,7 @@ export class HandoverClient {
     socket.on("close", () => {
       if (this.#socket !== socket) return;
       this.#socket = undefined;
-      this.#endReads("The handover link broke before the target's reading had come");
+      this.#endReads("The handover link broke during the twin check");
       this.#again();
     });
     this.#heardAtMs = performance.now();
@@ -208,6 +230,7 @@ export class HandoverClient {
       this.#heardAtMs = performance.now();
       if (message.type === "arrived" || message.type === "refused") this.#onAnswer(message);
       else if (message.type === "reading" || message.type === "unread") this.#onRead(message);
+      else if (message.type === "looked") this.#looks.get(message.witness)?.resolve(message.files);
       else if (isFromTarget(message)) this.onWatch?.(message);
     });
     send(socket, { type: "hello", migrationId: this.#options.migrationId });
@@ -237,10 +260,11 @@ export class HandoverClient {
   }
 
   #endReads(why: string): void {
-    for (const reading of this.#reads.values()) {
-      reading.reject(new CommandRefusedError("refused", why));
+    for (const { reject } of [...this.#reads.values(), ...this.#looks.values()]) {
+      reject(new CommandRefusedError("refused", why));
     }
     this.#reads.clear();
+    this.#looks.clear();
   }
 
   #again(afterMs = RETRY_MS): void {
@@ -252,5 +276,5 @@ export class HandoverClient {
 }
 
 function unanswered(timeoutMs: number): string {
-  return `The target's agent has not sent its reading for the twin check within ${timeoutMs} ms: see that both agents are of the same version, and that the target's QEMU answers`;
+  return `The target's agent has not answered for the twin check within ${timeoutMs} ms: see that both agents are of the same version, and that the target's QEMU answers`;
 }

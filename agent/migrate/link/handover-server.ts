@@ -2,10 +2,12 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import { createServer, type TLSSocket } from "node:tls";
 import type { MigrationId } from "../../../core/id.ts";
 import type { Reading } from "../../../core/twin/reading.ts";
+import type { Sight } from "../../../core/twin/storage.ts";
 import { Admission, PROOF_MS } from "./admission.ts";
 import {
   type HandedOver,
   LINE_BYTES_MAX,
+  type Look,
   MESSAGE_CHARACTERS_MAX,
   pskIdentity,
   readMessages,
@@ -27,6 +29,9 @@ type OnHandedOver = (message: HandedOver) => Promise<string>;
 
 /** Reads the target. @throws Error: the source is answered with its message */
 type OnRead = (what: ReadKind) => Promise<Reading>;
+
+/** Looks at the target's files. @throws Error: the source gets no answer */
+type OnLook = (look: Look) => Promise<Sight[]>;
 
 /** The target's side: one listener per migration, on a port of its own. */
 export class HandoverServer {
@@ -51,6 +56,7 @@ export class HandoverServer {
     migrationId: MigrationId;
     onHandedOver: OnHandedOver;
     onRead: OnRead;
+    onLook: OnLook;
     onWatch?: (message: FromSource) => void;
   }): Promise<HandoverServer> {
     const key = Buffer.from(options.key, "hex");
@@ -108,6 +114,7 @@ export class HandoverServer {
       migrationId: MigrationId;
       onHandedOver: OnHandedOver;
       onRead: OnRead;
+      onLook: OnLook;
       onWatch?: (message: FromSource) => void;
     },
   ): void {
@@ -142,6 +149,10 @@ export class HandoverServer {
         void answerRead(socket, message.what, options.onRead);
         return;
       }
+      if (message.type === "look") {
+        void answerLook(socket, message, options.onLook);
+        return;
+      }
       if (isFromSource(message)) {
         options.onWatch?.(message);
         return;
@@ -166,6 +177,11 @@ async function answerRead(socket: TLSSocket, what: ReadKind, onRead: OnRead): Pr
     const why = error instanceof Error ? error.message : String(error);
     send(socket, { type: "unread", what, message: why.slice(0, MESSAGE_CHARACTERS_MAX) });
   }
+}
+
+async function answerLook(socket: TLSSocket, look: Look, onLook: OnLook): Promise<void> {
+  const files = await onLook(look).catch(() => []);
+  send(socket, { type: "looked", witness: look.witness, files });
 }
 
 function same(a: string, b: string): boolean {

@@ -1,6 +1,7 @@
 import type { MigrationId } from "../../../core/id.ts";
 import type { ArgsOf, ResultOf } from "../../../core/protocol/command.ts";
 import type { Reading } from "../../../core/twin/reading.ts";
+import type { Sight } from "../../../core/twin/storage.ts";
 import { createEmitter, type Emit, type MigrationEmitter } from "../../guest/emit.ts";
 import type { Guest } from "../../guest/guest.ts";
 import type { Resources } from "../../guest/resources.ts";
@@ -8,8 +9,9 @@ import type { MigrationHooks } from "../../hooks/migration-hooks.ts";
 import type { Log } from "../../runtime/log.ts";
 import { sendSignal } from "../../runtime/process.ts";
 import { placeholdersOf } from "../../twin/placeholders.ts";
-import { readFeatures, readTwin } from "../../twin/read.ts";
+import { readFeatures, readTwin, type Twin } from "../../twin/read.ts";
 import { removeHoldNode } from "../hold-node.ts";
+import type { Look } from "../link/handover-protocol.ts";
 import { HandoverServer } from "../link/handover-server.ts";
 import { hostPart, listenInRange, type PortRange } from "../link/port-range.ts";
 import type { ReadKind } from "../link/reading.ts";
@@ -68,7 +70,7 @@ export class TargetMigration {
   #pendingWatch: PendingWatch | undefined;
   readonly #closing = new AbortController();
   #running: Promise<Arrival> | undefined;
-  #reading: Promise<Reading> | undefined;
+  #twin: Promise<Twin> | undefined;
 
   constructor(options: TargetOptions) {
     this.id = options.id;
@@ -109,8 +111,8 @@ export class TargetMigration {
   async #setUp(args: ArgsOf<"target.prepare">) {
     this.#listen();
     // Before QEMU listens: a stranger there could keep it from answering. The source asks for it.
-    this.#reading = undefined;
-    await this.#read("machine").catch(() => undefined);
+    this.#twin = undefined;
+    await this.#readTwin().catch(() => undefined);
     const { ports } = this.#options;
     return setUpTarget(this.#guest, args, {
       address: this.#address,
@@ -157,13 +159,20 @@ export class TargetMigration {
     replacement.watch(first);
   }
 
-  /** For the twin check. The machine is read once: until it is loaded, nothing changes it. */
-  #read(what: ReadKind): Promise<Reading> {
-    const { qmp, manifest } = this.#guest;
-    if (what === "features") return readFeatures(qmp);
-    const own = placeholdersOf(manifest.definition, this.#resources);
-    this.#reading ??= readTwin(this.#guest, own);
-    return this.#reading;
+  /** For the twin check. It is read once: until it is loaded, nothing changes it. */
+  #readTwin(): Promise<Twin> {
+    const { definition } = this.#guest.manifest;
+    this.#twin ??= readTwin(this.#guest, placeholdersOf(definition, this.#resources));
+    return this.#twin;
+  }
+
+  async #read(what: ReadKind): Promise<Reading> {
+    if (what === "features") return readFeatures(this.#guest.qmp);
+    return (await this.#readTwin()).reading;
+  }
+
+  async #look({ witness, digests }: Look): Promise<Sight[]> {
+    return (await this.#readTwin()).files.look(witness, digests);
   }
 
   /** Continues with a migration of an earlier run of this agent. */
@@ -317,6 +326,7 @@ export class TargetMigration {
       onHandedOver: async ({ runState, type }) => (await this.run(runState, type)).runState,
       onWatch: (message) => this.#replacement?.onMessage(message, this.#guest),
       onRead: (what) => this.#read(what),
+      onLook: (look) => this.#look(look),
     });
     this.#server = server;
     if (this.#state.phase === "ended") server.close();
