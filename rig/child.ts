@@ -24,12 +24,9 @@ export class Child {
     this.name = options.name;
     this.#logFile = options.logFile;
     const log = openSync(options.logFile, "a", 0o600);
-    const [command = process.execPath, ...args] = [
-      ...(options.wrapper ?? []),
-      process.execPath,
-      ...options.args,
-    ];
-    this.#child = spawn(command, args, {
+    const words = [...(options.wrapper ?? []), process.execPath, ...options.args];
+    const command = words[0] ?? process.execPath;
+    this.#child = spawn(command, words.slice(1), {
       env: { ...process.env, ...options.environment },
       stdio: ["ignore", log, log],
     });

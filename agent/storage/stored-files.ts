@@ -2,7 +2,7 @@ import { readlink } from "node:fs/promises";
 import {
   FILES_MAX,
   hasPath,
-  type Sight,
+  type Inspection,
   type Storage,
   type StoredFile,
   type Witness,
@@ -15,7 +15,7 @@ import { type OpenFile, ProcessFiles } from "./open-file.ts";
 import { attributesOf, hasWitness, makeWitness, removeWitness } from "./witness.ts";
 
 /** A file of a network file system whose server is away keeps everybody waiting that looks at it. */
-const LOOK_MS = 5_000;
+const INSPECT_MS = 5_000;
 const DIGEST_MS = 60_000;
 const PROBLEM_CHARACTERS_MAX = 250;
 
@@ -32,7 +32,7 @@ export type DiskEnd = {
 
 type Process = { readonly pid: number; readonly definition: VmDefinition };
 
-/** The files of a guest's disks on this host. They are looked at; none is ever opened for writing. */
+/** The files of a guest's disks on this host. They are inspected; none is ever opened for writing. */
 export class StoredFiles {
   /** What the other side compares. */
   readonly storage: Storage;
@@ -95,20 +95,22 @@ export class StoredFiles {
   }
 
   /**
-   * Looks at all files.
+   * Inspects all files.
    *
    * @param digests places of the files whose content is to be read
    */
-  async look(name: Witness, digests: readonly number[]): Promise<Sight[]> {
+  async inspect(name: Witness, digests: readonly number[]): Promise<Inspection[]> {
     const wanted = new Set(digests);
     const signal = AbortSignal.timeout(DIGEST_MS);
     return await Promise.all(
       this.#open.map(async (file, index) => {
         if (file === undefined) return { hasWitness: false };
-        const sight = withinMs(LOOK_MS, see(file, name)).catch(() => ({ hasWitness: false }));
+        const inspecting = withinMs(INSPECT_MS, see(file, name)).catch(() => ({
+          hasWitness: false,
+        }));
         const isRegular = file.device === undefined;
         const content = isRegular && wanted.has(index) ? await digest(file, signal) : {};
-        return { ...(await sight), ...content };
+        return { ...(await inspecting), ...content };
       }),
     );
   }
@@ -116,7 +118,7 @@ export class StoredFiles {
 
 const MOUNTED = "the image is a mount point of its own";
 
-async function see({ folder, path }: OpenFile, name: Witness): Promise<Sight> {
+async function see({ folder, path }: OpenFile, name: Witness): Promise<Inspection> {
   const [isThere, attributes] = await Promise.all([
     folder === undefined ? false : hasWitness(folder, name),
     attributesOf(path),
@@ -124,7 +126,7 @@ async function see({ folder, path }: OpenFile, name: Witness): Promise<Sight> {
   return { hasWitness: isThere, ...(attributes === undefined ? {} : { attributes }) };
 }
 
-async function digest({ path }: OpenFile, signal: AbortSignal): Promise<Partial<Sight>> {
+async function digest({ path }: OpenFile, signal: AbortSignal): Promise<Partial<Inspection>> {
   try {
     return { digest: await digestOf(path, signal) };
   } catch (error) {
@@ -148,10 +150,10 @@ async function identify(
   };
   if (!hasPath(driver)) return { stored, open: undefined };
   try {
-    const open = await withinMs(LOOK_MS, files.find(name));
+    const open = await withinMs(INSPECT_MS, files.find(name));
     const { identity, fileSystem, device } = open;
     if (device === undefined) return { stored: { ...stored, identity, fileSystem }, open };
-    const ids = await withinMs(LOOK_MS, deviceIds(device));
+    const ids = await withinMs(INSPECT_MS, deviceIds(device));
     return { stored: { ...stored, identity, deviceIds: ids }, open };
   } catch (error) {
     return { stored: { ...stored, problem: wordsOf(error) }, open: undefined };
@@ -187,7 +189,7 @@ function keepsCache(definition: VmDefinition): ReadonlySet<string> {
 
 /** Undefined when it was done. */
 async function problemOf(work: Promise<void>): Promise<string | undefined> {
-  return await withinMs(LOOK_MS, work).then(
+  return await withinMs(INSPECT_MS, work).then(
     () => undefined,
     (error: unknown) => wordsOf(error),
   );

@@ -111,10 +111,14 @@ function diskParts(devices: readonly QtreeDevice[], disks: Disks): Record<string
   );
 }
 
+/** Drivers that store nothing. */
+const EMPTY = new Set(["null-co", "null-aio"]);
+
 function diskEnds(devices: readonly QtreeDevice[], disks: Disks): DiskEnd[] {
-  return devices.flatMap(({ place, properties }) =>
-    disks.leaves(properties.drive ?? "").map((leaf) => ({ ...leaf, place })),
-  );
+  return devices.flatMap(({ place, properties }) => {
+    const stored = disks.leaves(properties.drive ?? "").filter(({ driver }) => !EMPTY.has(driver));
+    return stored.map((leaf) => ({ ...leaf, place }));
+  });
 }
 
 /** The kinds of what devices name by this property. */

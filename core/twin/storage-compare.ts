@@ -12,13 +12,13 @@ import {
 } from "./comparison.ts";
 import type { Reading } from "./reading.ts";
 import { FILES_MAX, type FilePair, type StorageProof } from "./storage.ts";
-import { type Looked, type Sides, storageDifference, unsafeCache } from "./storage-proof.ts";
+import { type Inspections, type Sides, storageDifference, unsafeCache } from "./storage-proof.ts";
 
 /** What is known of one pair of files in the end. */
 export type StorageFinding = {
   readonly pair: FilePair;
   readonly proof?: StorageProof | undefined;
-  readonly looked?: Looked | undefined;
+  readonly inspections?: Inspections | undefined;
 };
 
 type Readings = { readonly source: Reading; readonly target: Reading };
@@ -38,11 +38,11 @@ export function addStorage(
 ): Comparison {
   const proved: ProvedFile[] = [];
   const found: Difference[] = tooManyFiles(source, target);
-  for (const { pair, proof, looked } of findings) {
+  for (const { pair, proof, inspections } of findings) {
     const { place, name } = pair.source;
     const label = `disk ${place}${placeLabel(place, source)}`;
     if (proof === undefined) {
-      found.push(difference(`${label}: storage ${name}`, storageDifference(pair, looked)));
+      found.push(difference(`${label}: storage ${name}`, storageDifference(pair, inspections)));
     } else {
       proved.push({ name: shortName(`${label}: ${name}`), proof });
     }
@@ -88,7 +88,7 @@ function tooManyFiles(source: Reading, target: Reading): Difference[] {
     difference("storage of all disks", {
       source: value(counts.source),
       target: value(counts.target),
-      cure: `let agents of the same version run on both hosts; at most ${FILES_MAX} image files are looked at`,
+      cure: `let agents of the same version run on both hosts; at most ${FILES_MAX} image files are inspected`,
     }),
   ];
 }

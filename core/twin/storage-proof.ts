@@ -1,5 +1,11 @@
 import type { Difference } from "./comparison.ts";
-import { type FilePair, hasPath, type Sight, type Storage, type StorageProof } from "./storage.ts";
+import {
+  type FilePair,
+  hasPath,
+  type Inspection,
+  type Storage,
+  type StorageProof,
+} from "./storage.ts";
 
 /** What is the same for all files of the two sides. */
 export type Sides = { readonly isSameKernel: boolean; readonly isSameNetwork: boolean };
@@ -9,7 +15,7 @@ export function sidesOf(source: Storage, target: Storage): Sides {
   return { isSameKernel, isSameNetwork: isSameKernel && source.network === target.network };
 }
 
-/** The proof that needs no further look; undefined: nothing is known yet. */
+/** The proof that needs no inspection; undefined: nothing is known yet. */
 export function proofByIdentity(
   { source, target }: FilePair,
   { isSameKernel, isSameNetwork }: Sides,
@@ -33,7 +39,7 @@ function isLocalName(name: string): boolean {
   return /(^nvme:)|\+unix:|unix:|localhost|\b127\.|\[::1\]|"::1"|"type": "unix"/.test(name);
 }
 
-/** Whether the two files can be proved the same by a look at them. */
+/** Whether the two files can be proved the same by an inspection. */
 export function isRegular({ source, target }: FilePair): boolean {
   const regular = (identity: string | undefined) => identity?.startsWith("file ") ?? false;
   return regular(source.identity) && regular(target.identity);
@@ -42,17 +48,17 @@ export function isRegular({ source, target }: FilePair): boolean {
 /** File systems whose inode numbers and times come from a server, or a cluster, for all hosts. */
 const SHARED = new Set(["nfs", "ceph", "gfs2", "ocfs2", "lustre", "gpfs"]);
 
-/** What a look has shown of one pair. */
-export type Looked = {
-  readonly source: Sight;
-  readonly target: Sight;
+/** What both sides have seen of one pair. */
+export type Inspections = {
+  readonly source: Inspection;
+  readonly target: Inspection;
   /** Why the source could not make the witness beside this file. */
   readonly witnessProblem?: string | undefined;
 };
 
-export function proofByLook(
+export function proofByInspection(
   { source, target }: FilePair,
-  { source: ours, target: theirs, witnessProblem }: Looked,
+  { source: ours, target: theirs, witnessProblem }: Inspections,
 ): StorageProof | undefined {
   if (witnessProblem === undefined && theirs.hasWitness) return "witness";
   if (
@@ -69,20 +75,20 @@ export function proofByLook(
 }
 
 /** Why a pair is not known to be the same storage, and what to do. */
-export function storageDifference(pair: FilePair, looked: Looked | undefined): Values {
+export function storageDifference(pair: FilePair, inspections: Inspections | undefined): Values {
   const { source, target } = pair;
   const values = { source: describe(source), target: describe(target) };
   if (source.problem ?? target.problem) return { ...values, cure: UNIDENTIFIED };
   if (!hasPath(source.driver)) return { ...values, cure: EXPORT };
   if (!isRegular(pair)) return { ...values, cure: DEVICE };
-  const contentProblem = looked?.source.problem ?? looked?.target.problem;
+  const contentProblem = inspections?.source.problem ?? inspections?.target.problem;
   if (source.isReadOnly && target.isReadOnly) {
     return {
       ...values,
       cure: contentProblem === undefined ? CONTENT : `${contentProblem}; ${CONTENT}`,
     };
   }
-  const { witnessProblem } = looked ?? {};
+  const { witnessProblem } = inspections ?? {};
   return {
     ...values,
     cure: witnessProblem === undefined ? ANOTHER : `${witnessProblem}; ${UNPROVED}`,

@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-/** More image files of one guest are not looked at: the guest is refused. */
+/** More image files of one guest are not inspected: the guest is refused. */
 export const FILES_MAX = 500;
 const NAME_CHARACTERS_MAX = 4_096;
 
@@ -45,7 +45,7 @@ export const Witness = z.string().regex(/^\.switchyard-[0-9a-f]{32}$/);
 export type Witness = z.infer<typeof Witness>;
 
 /** What a side sees of one of its files at one moment. */
-export const Sight = z.strictObject({
+export const Inspection = z.strictObject({
   /** The witness is in the file's folder. */
   hasWitness: z.boolean(),
   /** Inode, size and times. */
@@ -55,7 +55,7 @@ export const Sight = z.strictObject({
   /** Why the content has no digest. */
   problem: Short.optional(),
 });
-export type Sight = z.infer<typeof Sight>;
+export type Inspection = z.infer<typeof Inspection>;
 
 /**
  * How the two sides' files are known to be the same storage:

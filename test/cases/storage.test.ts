@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
@@ -88,6 +89,35 @@ describe.skipIf(ownMounts === undefined)(`storage${unlessQemu}${unlessMounts}`, 
     await cases.stage.runsOnlyOn(vm, "host-a");
   });
 
+  it("between two machines, a shared file is proved by a witness, which is removed", async () => {
+    const { image } = await start({});
+    await bootAgain("host-b");
+    const ended = await move();
+    expect(ended.failure).toBeUndefined();
+    expect(ended.twinCheck?.storage?.files).toContainEqual({
+      name: expect.stringContaining(image),
+      proof: "witness",
+    });
+    await cases.stage.runsOnlyOn(vm, "host-b");
+    expect(readdirSync(folder)).toEqual(["data.img"]);
+  });
+
+  it("between two machines, a cache mode that loses writes is refused", async () => {
+    const { image } = await start({ cache: { "no-flush": true } });
+    await bootAgain("host-b");
+    const { failure, twinCheck } = await move();
+    expect(failure?.code).toBe("storage-not-shared");
+    expect(twinCheck?.differences).toEqual([
+      {
+        name: expect.stringMatching(new RegExp(`"data-disk"\\): cache of ${image}$`)),
+        source: expect.stringMatching(/no-flush is on/),
+        target: expect.stringMatching(/no-flush is on/),
+        cure: expect.stringMatching(/`cache.no-flush` false/),
+        about: "storage",
+      },
+    ]);
+  });
+
   it("read-only media may be copies with the same content, and no others", async () => {
     const { image } = await start({ "read-only": true });
     const copy = write("copy.img", CONTENT);
@@ -106,6 +136,13 @@ describe.skipIf(ownMounts === undefined)(`storage${unlessQemu}${unlessMounts}`, 
 
   function hostB(): number {
     return cases.fleet.agent("host-b").pid ?? 0;
+  }
+
+  /** From now on the host is another machine, as far as its agent knows. */
+  async function bootAgain(host: string): Promise<void> {
+    writeFileSync(join(cases.fleet.folder, host, "boot-id"), randomUUID());
+    await cases.stage.restartAgent(host);
+    await cases.fleet.waitForHost(host);
   }
 
   function onHostB(from: string, to: string): void {

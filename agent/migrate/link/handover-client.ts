@@ -2,14 +2,14 @@ import { setTimeout as delay } from "node:timers/promises";
 import { connect, type PSKCallbackNegotation, type TLSSocket } from "node:tls";
 import type { MigrationId } from "../../../core/id.ts";
 import type { Reading } from "../../../core/twin/reading.ts";
-import type { Sight, Witness } from "../../../core/twin/storage.ts";
+import type { Inspection, Witness } from "../../../core/twin/storage.ts";
 import { CommandRefusedError } from "../../command/command-error.ts";
 import {
   ANSWER_BYTES_MAX,
   type HandedOver,
   type HandoverAddress,
   type HandoverAnswer,
-  type Look,
+  type InspectRequest,
   type Message,
   pskIdentity,
   readMessages,
@@ -45,7 +45,7 @@ export class HandoverClient {
   /** Called with what the target's agent reports before the handover. */
   onWatch: ((message: FromTarget) => void) | undefined;
   readonly #reads = new Map<ReadKind, PromiseWithResolvers<Reading>>();
-  readonly #looks = new Map<Witness, PromiseWithResolvers<Sight[]>>();
+  readonly #inspecting = new Map<Witness, PromiseWithResolvers<Inspection[]>>();
   #pinging: NodeJS.Timeout | undefined;
   #heardAtMs = performance.now();
 
@@ -114,10 +114,10 @@ export class HandoverClient {
    *
    * @throws CommandRefusedError `timeout`, `refused` as `read` does
    */
-  async look(look: Look, timeoutMs: number): Promise<Sight[]> {
-    const sights = Promise.withResolvers<Sight[]>();
-    this.#looks.set(look.witness, sights);
-    return await this.#ask({ type: "look", ...look }, sights, timeoutMs);
+  async inspect(request: InspectRequest, timeoutMs: number): Promise<Inspection[]> {
+    const inspected = Promise.withResolvers<Inspection[]>();
+    this.#inspecting.set(request.witness, inspected);
+    return await this.#ask({ type: "inspect", ...request }, inspected, timeoutMs);
   }
 
   async #ask<T>(
@@ -230,7 +230,8 @@ export class HandoverClient {
       this.#heardAtMs = performance.now();
       if (message.type === "arrived" || message.type === "refused") this.#onAnswer(message);
       else if (message.type === "reading" || message.type === "unread") this.#onRead(message);
-      else if (message.type === "looked") this.#looks.get(message.witness)?.resolve(message.files);
+      else if (message.type === "inspected")
+        this.#inspecting.get(message.witness)?.resolve(message.files);
       else if (isFromTarget(message)) this.onWatch?.(message);
     });
     send(socket, { type: "hello", migrationId: this.#options.migrationId });
@@ -260,11 +261,11 @@ export class HandoverClient {
   }
 
   #endReads(why: string): void {
-    for (const { reject } of [...this.#reads.values(), ...this.#looks.values()]) {
+    for (const { reject } of [...this.#reads.values(), ...this.#inspecting.values()]) {
       reject(new CommandRefusedError("refused", why));
     }
     this.#reads.clear();
-    this.#looks.clear();
+    this.#inspecting.clear();
   }
 
   #again(afterMs = RETRY_MS): void {

@@ -2,12 +2,12 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import { createServer, type TLSSocket } from "node:tls";
 import type { MigrationId } from "../../../core/id.ts";
 import type { Reading } from "../../../core/twin/reading.ts";
-import type { Sight } from "../../../core/twin/storage.ts";
+import type { Inspection } from "../../../core/twin/storage.ts";
 import { Admission, PROOF_MS } from "./admission.ts";
 import {
   type HandedOver,
+  type InspectRequest,
   LINE_BYTES_MAX,
-  type Look,
   MESSAGE_CHARACTERS_MAX,
   pskIdentity,
   readMessages,
@@ -31,7 +31,7 @@ type OnHandedOver = (message: HandedOver) => Promise<string>;
 type OnRead = (what: ReadKind) => Promise<Reading>;
 
 /** Looks at the target's files. @throws Error: the source gets no answer */
-type OnLook = (look: Look) => Promise<Sight[]>;
+type OnInspect = (request: InspectRequest) => Promise<Inspection[]>;
 
 /** The target's side: one listener per migration, on a port of its own. */
 export class HandoverServer {
@@ -56,7 +56,7 @@ export class HandoverServer {
     migrationId: MigrationId;
     onHandedOver: OnHandedOver;
     onRead: OnRead;
-    onLook: OnLook;
+    onInspect: OnInspect;
     onWatch?: (message: FromSource) => void;
   }): Promise<HandoverServer> {
     const key = Buffer.from(options.key, "hex");
@@ -114,7 +114,7 @@ export class HandoverServer {
       migrationId: MigrationId;
       onHandedOver: OnHandedOver;
       onRead: OnRead;
-      onLook: OnLook;
+      onInspect: OnInspect;
       onWatch?: (message: FromSource) => void;
     },
   ): void {
@@ -149,8 +149,8 @@ export class HandoverServer {
         void answerRead(socket, message.what, options.onRead);
         return;
       }
-      if (message.type === "look") {
-        void answerLook(socket, message, options.onLook);
+      if (message.type === "inspect") {
+        void answerInspect(socket, message, options.onInspect);
         return;
       }
       if (isFromSource(message)) {
@@ -179,9 +179,13 @@ async function answerRead(socket: TLSSocket, what: ReadKind, onRead: OnRead): Pr
   }
 }
 
-async function answerLook(socket: TLSSocket, look: Look, onLook: OnLook): Promise<void> {
-  const files = await onLook(look).catch(() => []);
-  send(socket, { type: "looked", witness: look.witness, files });
+async function answerInspect(
+  socket: TLSSocket,
+  request: InspectRequest,
+  onInspect: OnInspect,
+): Promise<void> {
+  const files = await onInspect(request).catch(() => []);
+  send(socket, { type: "inspected", witness: request.witness, files });
 }
 
 function same(a: string, b: string): boolean {

@@ -1,18 +1,18 @@
 import { randomBytes } from "node:crypto";
-import { pairFiles, type Sight, type Storage, Witness } from "../../../core/twin/storage.ts";
+import { type Inspection, pairFiles, type Storage, Witness } from "../../../core/twin/storage.ts";
 import type { StorageFinding } from "../../../core/twin/storage-compare.ts";
 import {
+  type Inspections,
   isRegular,
-  type Looked,
   proofByIdentity,
-  proofByLook,
+  proofByInspection,
   type Sides,
   sidesOf,
 } from "../../../core/twin/storage-proof.ts";
 import type { StoredFiles } from "../../storage/stored-files.ts";
 import type { HandoverClient } from "../link/handover-client.ts";
 
-/** Longer than the target's own limits for a look. */
+/** Longer than the target's own limit. */
 const SEEN_MS = 10_000;
 /** Files are read whole. */
 const READ_MS = 70_000;
@@ -21,7 +21,7 @@ type Result = { readonly findings: readonly StorageFinding[]; readonly sides: Si
 
 /**
  * Proves for each file of each disk that the target's is the same storage. What identities do not
- * prove is looked at: with a witness beside the files, and by their content where they are read-only.
+ * prove is inspected: with a witness beside the files, and by their content where they are read-only.
  *
  * @throws CommandRefusedError when the target's agent does not answer
  */
@@ -37,30 +37,30 @@ export async function proveStorage(
     return { pair, proof: proofByIdentity(pair, sides) };
   });
   if (findings.every(({ proof }) => proof !== undefined)) return { findings, sides };
-  return { findings: await lookAtUnproved(link, own, findings), sides };
+  return { findings: await inspectUnproved(link, own, findings), sides };
 }
 
 const UNKNOWN: Sides = { isSameKernel: false, isSameNetwork: false };
 
-async function lookAtUnproved(
+async function inspectUnproved(
   link: HandoverClient,
   own: StoredFiles,
   findings: readonly StorageFinding[],
 ): Promise<StorageFinding[]> {
-  const look = new SharedLook(link, own);
+  const both = new SharedInspection(link, own);
   const unproved = findings.filter(({ pair, proof }) => proof === undefined && isRegular(pair));
-  const seen = await look.withWitness(unproved);
+  const seen = await both.withWitness(unproved);
   const readOnly = [...seen.values()].filter(
     ({ pair, proof }) => proof === undefined && pair.source.isReadOnly && pair.target.isReadOnly,
   );
-  for (const [at, finding] of await look.atContent(readOnly)) seen.set(at, finding);
+  for (const [at, finding] of await both.atContent(readOnly)) seen.set(at, finding);
   return findings.map((finding) => seen.get(finding.pair.sourceAt) ?? finding);
 }
 
 type Findings = Map<number, StorageFinding>;
 
-/** Both sides look at their files at the same moment. */
-class SharedLook {
+/** Both sides inspect their files at the same moment. */
+class SharedInspection {
   readonly #link: HandoverClient;
   readonly #own: StoredFiles;
 
@@ -94,30 +94,33 @@ class SharedLook {
 
   #both(witness: Witness, ours: number[], theirs: number[], timeoutMs: number) {
     return Promise.all([
-      this.#own.look(witness, ours),
-      this.#link.look({ witness, digests: theirs }, timeoutMs),
+      this.#own.inspect(witness, ours),
+      this.#link.inspect({ witness, digests: theirs }, timeoutMs),
     ]);
   }
 }
 
 function judge(
   findings: readonly StorageFinding[],
-  ours: readonly Sight[],
-  theirs: readonly Sight[],
+  ours: readonly Inspection[],
+  theirs: readonly Inspection[],
   problems: ReadonlyMap<number, string>,
 ): Findings {
   const judged = findings.map(({ pair }) => {
-    const looked: Looked = {
+    const inspections: Inspections = {
       source: ours[pair.sourceAt] ?? NOTHING,
       target: theirs[pair.targetAt] ?? NOTHING,
       witnessProblem: problems.get(pair.sourceAt),
     };
-    return [pair.sourceAt, { pair, looked, proof: proofByLook(pair, looked) }] as const;
+    return [
+      pair.sourceAt,
+      { pair, inspections, proof: proofByInspection(pair, inspections) },
+    ] as const;
   });
   return new Map(judged);
 }
 
-const NOTHING: Sight = { hasWitness: false };
+const NOTHING: Inspection = { hasWitness: false };
 
 function newWitness(): Witness {
   return Witness.parse(`.switchyard-${randomBytes(16).toString("hex")}`);

@@ -1,7 +1,7 @@
 import type { MigrationId } from "../../../core/id.ts";
 import type { ArgsOf, ResultOf } from "../../../core/protocol/command.ts";
 import type { Reading } from "../../../core/twin/reading.ts";
-import type { Sight } from "../../../core/twin/storage.ts";
+import type { Inspection } from "../../../core/twin/storage.ts";
 import { createEmitter, type Emit, type MigrationEmitter } from "../../guest/emit.ts";
 import type { Guest } from "../../guest/guest.ts";
 import type { Resources } from "../../guest/resources.ts";
@@ -11,7 +11,7 @@ import { sendSignal } from "../../runtime/process.ts";
 import { placeholdersOf } from "../../twin/placeholders.ts";
 import { readFeatures, readTwin, type Twin } from "../../twin/read.ts";
 import { removeHoldNode } from "../hold-node.ts";
-import type { Look } from "../link/handover-protocol.ts";
+import type { InspectRequest } from "../link/handover-protocol.ts";
 import { HandoverServer } from "../link/handover-server.ts";
 import { hostPart, listenInRange, type PortRange } from "../link/port-range.ts";
 import type { ReadKind } from "../link/reading.ts";
@@ -171,8 +171,8 @@ export class TargetMigration {
     return (await this.#readTwin()).reading;
   }
 
-  async #look({ witness, digests }: Look): Promise<Sight[]> {
-    return (await this.#readTwin()).files.look(witness, digests);
+  async #inspect({ witness, digests }: InspectRequest): Promise<Inspection[]> {
+    return (await this.#readTwin()).files.inspect(witness, digests);
   }
 
   /** Continues with a migration of an earlier run of this agent. */
@@ -326,7 +326,7 @@ export class TargetMigration {
       onHandedOver: async ({ runState, type }) => (await this.run(runState, type)).runState,
       onWatch: (message) => this.#replacement?.onMessage(message, this.#guest),
       onRead: (what) => this.#read(what),
-      onLook: (look) => this.#look(look),
+      onInspect: (request) => this.#inspect(request),
     });
     this.#server = server;
     if (this.#state.phase === "ended") server.close();
