@@ -1,4 +1,5 @@
-import { readdir, readFile, readlink, realpath, stat, statfs } from "node:fs/promises";
+import { type BigIntStats, existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { realpath, stat, statfs } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileSystemName } from "./file-systems.ts";
 
@@ -15,7 +16,8 @@ export type OpenFile = {
   readonly folder?: string;
 };
 
-type Held = { readonly link: string; readonly id: string };
+/** Where a descriptor of the process leads to, and the descriptor itself. */
+type Held = { readonly link: string; readonly path: string };
 
 /** The files that one process has open, seen with that process's mounts. */
 export class ProcessFiles {
@@ -24,30 +26,18 @@ export class ProcessFiles {
   readonly #held: readonly Held[] | undefined;
   readonly #mounts: ReadonlySet<string>;
 
-  private constructor(root: string, held: Held[] | undefined, mounts: ReadonlySet<string>) {
-    this.#root = root;
-    this.#held = held;
-    this.#mounts = mounts;
-  }
-
-  static async of(pid: number): Promise<ProcessFiles> {
+  /** What it reads of /proc does not wait for any storage. */
+  constructor(pid: number) {
     const root = `/proc/${pid}/root`;
-    const isReached = await stat(root).then(
-      () => true,
-      () => false,
-    );
-    const [held, mounts] = await Promise.all([heldBy(pid), mountPoints(pid)]);
-    return new ProcessFiles(isReached ? root : "", held, mounts);
+    this.#root = existsSync(root) ? root : "";
+    this.#held = heldBy(pid);
+    this.#mounts = mountPoints(pid);
   }
 
   /** @throws Error when the path does not lead to a file that the process has open */
   async find(name: string): Promise<OpenFile> {
     const named = await stat(`${this.#root}${name}`, { bigint: true });
-    const id = `${named.dev} ${named.ino}`;
-    const held = this.#held?.find((one) => one.id === id);
-    if (this.#held !== undefined && held === undefined) {
-      throw new Error("QEMU has another file open than the one of this name");
-    }
+    const held = await this.#heldAs(name, named);
     const path = await this.#realPath(name, held);
     const { type } = await statfs(`${this.#root}${path}`);
     const found = { path: `${this.#root}${path}`, fileSystem: fileSystemName(type) };
@@ -60,6 +50,19 @@ export class ProcessFiles {
     return { ...found, identity, folder: `${this.#root}${dirname(path)}` };
   }
 
+  /** @throws Error when the process does not have this file open */
+  async #heldAs(name: string, { dev, ino }: BigIntStats): Promise<Held | undefined> {
+    if (this.#held === undefined) return undefined;
+    const likeliestFirst = this.#held.toSorted(
+      (a, b) => Number(b.link === name) - Number(a.link === name),
+    );
+    for (const held of likeliestFirst) {
+      const found = await stat(held.path, { bigint: true }).catch(() => undefined);
+      if (found?.dev === dev && found.ino === ino) return held;
+    }
+    throw new Error("QEMU has another file open than the one of this name");
+  }
+
   /** Without links, in the mounts of the process. */
   async #realPath(name: string, held: Held | undefined): Promise<string> {
     // QEMU has opened it by a name that was removed; this other name leads to it, too.
@@ -69,28 +72,40 @@ export class ProcessFiles {
 }
 
 /** The files that a process has open, without sockets, pipes and the like. */
-async function heldBy(pid: number): Promise<Held[] | undefined> {
+function heldBy(pid: number): Held[] | undefined {
   const folder = `/proc/${pid}/fd`;
-  const numbersOfFiles = await readdir(folder).catch(() => undefined);
-  if (numbersOfFiles === undefined) return undefined;
-  const held = await Promise.all(
-    numbersOfFiles.map(async (number) => {
-      const path = join(folder, number);
-      const link = await readlink(path).catch(() => "");
-      if (!link.startsWith("/")) return undefined;
-      const found = await stat(path, { bigint: true }).catch(() => undefined);
-      return found === undefined ? undefined : { link, id: `${found.dev} ${found.ino}` };
-    }),
-  );
-  return held.filter((one) => one !== undefined);
+  try {
+    const paths = readdirSync(folder).map((number) => join(folder, number));
+    const held = paths.map((path) => ({ path, link: linkOf(path) }));
+    return held.filter(({ link }) => link.startsWith("/"));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Empty when it has been closed meanwhile. */
+function linkOf(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return "";
+  }
 }
 
 /** The fifth field of each line of proc_pid_mountinfo(5). */
-async function mountPoints(pid: number): Promise<Set<string>> {
-  const text = await readFile(`/proc/${pid}/mountinfo`, "utf8").catch(() => "");
+function mountPoints(pid: number): Set<string> {
   const plain = (field: string) =>
     field.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(parseInt(octal, 8)));
-  return new Set(text.split("\n").map((line) => plain(line.split(" ")[4] ?? "")));
+  const lines = readMounts(pid).split("\n");
+  return new Set(lines.map((line) => plain(line.split(" ")[4] ?? "")));
+}
+
+function readMounts(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/mountinfo`, "utf8");
+  } catch {
+    return "";
+  }
 }
 
 /** Major and minor number as the kernel prints them (glibc's gnu_dev_major, gnu_dev_minor). */

@@ -47,7 +47,7 @@ export class StoredFiles {
   }
 
   static async read({ pid, definition }: Process, ends: readonly DiskEnd[]): Promise<StoredFiles> {
-    const files = await ProcessFiles.of(pid);
+    const files = new ProcessFiles(pid);
     const kept = keepsCache(definition);
     const found = await Promise.all(
       ends.slice(0, FILES_MAX).map(async (end) => identify(end, files, kept)),

@@ -41,11 +41,10 @@ type Fixed = { readonly machine: Properties; readonly firstCpu: Properties };
  * @throws QmpError
  */
 export async function readTwin(guest: TwinGuest, placeholders: Placeholders): Promise<Twin> {
-  const { qmp, manifest } = guest;
-  const [tree, peers, disks, chardevs, fixed, slots, memory, objects, plugged] = await Promise.all([
-    monitor(qmp, "info qtree"),
+  const { qmp } = guest;
+  const [read, peers, chardevs, fixed, slots, memory, objects, plugged] = await Promise.all([
+    readDevices(guest),
     monitor(qmp, "info network"),
-    readDisks(qmp, manifest.pid),
     qmp.execute("query-chardev"),
     readFixed(guest),
     optional(qmp.execute("query-hotpluggable-cpus")),
@@ -53,8 +52,7 @@ export async function readTwin(guest: TwinGuest, placeholders: Placeholders): Pr
     readObjects(qmp),
     Promise.all(PLUGGED.map((parent) => listPlugged(qmp, parent))),
   ]);
-  const devices = parseQtree(tree);
-  const storing = StoredFiles.read(manifest, diskEnds(devices, disks));
+  const { devices, graph, files } = read;
   const kinds = new Map(chardevs.map(({ label, filename }) => [label, chardevKind(filename)]));
   const parts: Parts = {
     ...emptyParts(),
@@ -62,14 +60,23 @@ export async function readTwin(guest: TwinGuest, placeholders: Placeholders): Pr
     vCPUs: { ...cpuSlots(slots ?? []), [FIRST_VCPU]: fixed.firstCpu },
     memory,
     device: { ...deviceParts(devices), ...(await readUnattached(qmp, plugged, devices)) },
-    disk: diskParts(devices, disks),
+    disk: diskParts(devices, graph),
     "network peer": namedParts(devices, "netdev", parseNetworkPeers(peers)),
     chardev: namedParts(devices, "chardev", kinds),
     object: objects,
   };
-  const files = await storing;
   const compared = withPlaceholders(parts, placeholders);
   return { reading: { qemu: versionOf(qmp), parts: compared, storage: files.storage }, files };
+}
+
+/** The tree of devices, the graph of block nodes, and the files at the ends of the disks. */
+async function readDevices({ qmp, manifest }: TwinGuest) {
+  const [tree, graph] = await Promise.all([
+    monitor(qmp, "info qtree"),
+    readDisks(qmp, manifest.pid),
+  ]);
+  const devices = parseQtree(tree);
+  return { devices, graph, files: await StoredFiles.read(manifest, diskEnds(devices, graph)) };
 }
 
 /** Reads the names of the first vCPU's features, as a reading of nothing else. @throws QmpError */
