@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, openSync, readFileSync } from "node:fs";
+import { tiedToThisProcess } from "../agent/runtime/tied-process.ts";
 
 export type ChildOptions = {
   name: string;
@@ -12,7 +13,7 @@ export type ChildOptions = {
   logFile: string;
 };
 
-/** A process started by this one, with its output in a file. */
+/** A process started by this one, which does not outlive it, with its output in a file. */
 export class Child {
   readonly name: string;
   readonly #child: ChildProcess;
@@ -25,8 +26,9 @@ export class Child {
     this.#logFile = options.logFile;
     const log = openSync(options.logFile, "a", 0o600);
     const words = [...(options.wrapper ?? []), process.execPath, ...options.args];
-    const command = words[0] ?? process.execPath;
-    this.#child = spawn(command, words.slice(1), {
+    // Also when this process is killed.
+    const [command, args] = tiedToThisProcess(words[0] ?? process.execPath, words.slice(1));
+    this.#child = spawn(command, args, {
       env: { ...process.env, ...options.environment },
       stdio: ["ignore", log, log],
     });

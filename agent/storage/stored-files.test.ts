@@ -97,7 +97,8 @@ describe("the files of a guest", () => {
     const second = file("b/disk.img", "second");
     hold(image);
     hold(second);
-    const [source, target] = [await read(image, second), await read(image, second)];
+    const source = await read(image, second);
+    const target = await read(image, second);
     expect(await source.makeWitness(witness, [0, 1])).toEqual(new Map());
     rmSync(join(folder, "b", witness));
     const inspected = await target.inspect(witness, []);

@@ -13,6 +13,7 @@ import type { QmpClient } from "../../qmp/client.ts";
 import type { ObjectProperty } from "../../qmp/device.ts";
 import { QmpCommandError } from "../../qmp/error.ts";
 import { type DiskEnd, StoredFiles } from "../storage/stored-files.ts";
+import type { Twin } from "../storage/twin.ts";
 import { cpuFeatures, cpuSlots, namedFeatures } from "./cpus.ts";
 import { Disks } from "./disks.ts";
 import { parseNetworkPeers } from "./network-peers.ts";
@@ -28,9 +29,6 @@ type TwinGuest = {
   readonly qmp: QmpClient;
   readonly manifest: { readonly pid: number; readonly definition: VmDefinition };
 };
-
-/** What a QEMU is, and the files of its disks on this host. */
-export type Twin = { readonly reading: Reading; readonly files: StoredFiles };
 
 type Fixed = { readonly machine: Properties; readonly firstCpu: Properties };
 

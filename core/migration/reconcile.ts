@@ -29,6 +29,8 @@ export type ReconcileInput = {
   readonly runStateBefore: string;
   readonly record: RecordMemory;
   readonly tries: Readonly<Partial<Record<UndoAction, Tries>>>;
+  /** The reason of the decision at the turn before; absent at the first turn. */
+  readonly reasonBefore?: string | undefined;
 };
 
 export type ReconcileAction =
@@ -74,7 +76,11 @@ export const TRIES_MAX = 5;
 export function reconcile(input: ReconcileInput): Decision {
   const source = sourceState(input.source, input.record);
   const target = targetState(input.target, input.record);
-  const decision = bounded(decide(source, target, input), source, target, input);
+  const decided = decide(source, target, input);
+  // The two observations are not of one moment: what contradicts itself is observed once more.
+  const mayPass = decided.action === "freeze" && decided.reason !== input.reasonBefore;
+  if (mayPass && input.turn < TURNS_MAX) return { action: "wait", reason: decided.reason };
+  const decision = bounded(decided, source, target, input);
   const isFinal = ["complete", "end", "lost", "freeze"].includes(decision.action);
   if (isFinal || input.turn < TURNS_MAX) return decision;
   return giveUp(source, `${decision.reason}; ${input.turn} turns did not change that`);
@@ -248,14 +254,18 @@ function sourceCompleted(target: TargetState, input: ReconcileInput): Decision {
 
 /**
  * A host that had prepared, and whose agent now knows nothing of it, has lost its memory. What the
- * source never handed over is still the source's; otherwise the guest may have run there and may
- * have written to its disks.
+ * source never handed over is still the source's.
  */
 function targetForgot(input: ReconcileInput): Decision {
-  const { source, target, record } = input;
-  if (source !== "unreachable" && !source.saidCompleted && !record.sourceCompleted) {
+  const { source } = input;
+  if (source !== "unreachable" && !source.saidCompleted) {
     return giveBack(input, "the source holds the only copy, and never handed it over");
   }
+  return handedOverAndForgotten(input);
+}
+
+/** The guest may have run on the target, and may have written to its disks. */
+function handedOverAndForgotten({ target, record }: ReconcileInput): Decision {
   const bootId = target === "unreachable" ? undefined : target.bootId;
   const hasCrashed =
     bootId !== undefined && record.targetBootId !== undefined && bootId !== record.targetBootId;
@@ -276,7 +286,7 @@ function sourceExited(target: TargetState, input: ReconcileInput): Decision {
     case "empty":
       return { action: "discard-target", reason: "the source has exited; the target has no guest" };
     case "forgot":
-      if (input.record.sourceCompleted) return targetForgot(input);
+      if (input.record.sourceCompleted) return handedOverAndForgotten(input);
       break;
     default:
   }

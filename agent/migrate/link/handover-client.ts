@@ -4,6 +4,7 @@ import type { MigrationId } from "../../../core/id.ts";
 import type { Reading } from "../../../core/twin/reading.ts";
 import type { Inspection, Witness } from "../../../core/twin/storage.ts";
 import { CommandRefusedError } from "../../command/command-error.ts";
+import { AwakeClock } from "../../runtime/awake-clock.ts";
 import {
   ANSWER_BYTES_MAX,
   type HandedOver,
@@ -27,6 +28,8 @@ export type HandoverClientOptions = {
   migrationId: MigrationId;
   /** Also called for answers that come after `completed` has returned, and for repeated ones. */
   onAnswer?: (answer: HandoverAnswer) => void;
+  /** Called before the guest is handed over on a connection: from there on the target may have it. */
+  beforeHandOver?: () => void;
 };
 
 /** The source's side: connects, and connects again after each break. */
@@ -45,9 +48,12 @@ export class HandoverClient {
   /** Called with what the target's agent reports before the handover. */
   onWatch: ((message: FromTarget) => void) | undefined;
   readonly #reads = new Map<ReadKind, PromiseWithResolvers<Reading>>();
+  /** Not answered yet: sent again on each new connection. */
+  readonly #questions = new Set<Message>();
   readonly #inspecting = new Map<Witness, PromiseWithResolvers<Inspection[]>>();
   #pinging: NodeJS.Timeout | undefined;
-  #heardAtMs = performance.now();
+  readonly #clock = new AwakeClock(PING_MS);
+  #heardAtMs = this.#clock.nowMs;
 
   private constructor(options: HandoverClientOptions) {
     this.#options = options;
@@ -86,22 +92,27 @@ export class HandoverClient {
 
   /** From here on the target's agent is asked for a sign of life each second. */
   startPings(): void {
-    this.#heardAtMs = performance.now();
+    this.#clock.tick();
+    this.#heardAtMs = this.#clock.nowMs;
     this.#pinging ??= setInterval(() => {
+      this.#clock.tick();
       if (this.#socket) send(this.#socket, { type: "ping" });
     }, PING_MS);
   }
 
-  /** Time since the last sign of life of the target's host, ms; a refused connection is one, too. */
+  /**
+   * Since `startPings`: time since the last sign of life of the target's host, ms, without the time
+   * for which this process did not run. A refused connection is a sign of life, too.
+   */
   get silentMs(): number {
-    return performance.now() - this.#heardAtMs;
+    return this.#clock.nowMs - this.#heardAtMs;
   }
 
   /**
-   * Reads the target, through its agent.
+   * Reads the target, through its agent; asks again after a reconnect.
    *
    * @throws CommandRefusedError `qemu` when the target's agent cannot read it, `timeout` when it has not
-   *   answered within `timeoutMs`, `refused` when the link broke
+   *   answered within `timeoutMs`, `refused` when the link was closed
    */
   async read(what: ReadKind, timeoutMs: number): Promise<Reading> {
     const reading = Promise.withResolvers<Reading>();
@@ -125,12 +136,16 @@ export class HandoverClient {
     { promise, reject }: PromiseWithResolvers<T>,
     timeoutMs: number,
   ): Promise<T> {
+    this.#questions.add(message);
     const timer = setTimeout(
       () => reject(new CommandRefusedError("timeout", unanswered(timeoutMs))),
       timeoutMs,
     );
     if (this.#socket) send(this.#socket, message);
-    return await promise.finally(() => clearTimeout(timer));
+    return await promise.finally(() => {
+      clearTimeout(timer);
+      this.#questions.delete(message);
+    });
   }
 
   /** Hands the guest over to the target while its memory still follows. */
@@ -157,7 +172,7 @@ export class HandoverClient {
     clearTimeout(this.#retry);
     this.#arrived.resolve(false);
     clearInterval(this.#pinging);
-    this.#endReads("The handover link was closed");
+    this.#endReads();
     this.#opening?.destroy();
     this.#socket?.destroy();
     this.#socket = undefined;
@@ -202,7 +217,7 @@ export class HandoverClient {
         resolve();
       });
       socket.on("error", (error: NodeJS.ErrnoException) => {
-        if (error.code === "ECONNREFUSED") this.#heardAtMs = performance.now();
+        if (error.code === "ECONNREFUSED") this.#heardAtMs = this.#clock.nowMs;
         clearTimeout(timer);
         reject(error);
       });
@@ -222,12 +237,11 @@ export class HandoverClient {
     socket.on("close", () => {
       if (this.#socket !== socket) return;
       this.#socket = undefined;
-      this.#endReads("The handover link broke during the twin check");
       this.#again();
     });
-    this.#heardAtMs = performance.now();
+    this.#heardAtMs = this.#clock.nowMs;
     readMessages(socket, ANSWER_BYTES_MAX, (message) => {
-      this.#heardAtMs = performance.now();
+      this.#heardAtMs = this.#clock.nowMs;
       if (message.type === "arrived" || message.type === "refused") this.#onAnswer(message);
       else if (message.type === "reading" || message.type === "unread") this.#onRead(message);
       else if (message.type === "inspected")
@@ -235,12 +249,19 @@ export class HandoverClient {
       else if (isFromTarget(message)) this.onWatch?.(message);
     });
     send(socket, { type: "hello", migrationId: this.#options.migrationId });
-    if (this.#handedOver) send(socket, this.#handedOver);
+    for (const question of this.#questions) send(socket, question);
+    this.#sendHandedOver(socket);
   }
 
   #handOver(message: HandedOver): void {
     this.#handedOver = message;
-    if (this.#socket) send(this.#socket, message);
+    if (this.#socket) this.#sendHandedOver(this.#socket);
+  }
+
+  #sendHandedOver(socket: TLSSocket): void {
+    if (this.#handedOver === undefined) return;
+    this.#options.beforeHandOver?.();
+    send(socket, this.#handedOver);
   }
 
   #onAnswer(answer: HandoverAnswer): void {
@@ -260,7 +281,8 @@ export class HandoverClient {
     reading?.reject(new CommandRefusedError("qemu", why));
   }
 
-  #endReads(why: string): void {
+  #endReads(): void {
+    const why = "The handover link was closed before the target had answered";
     for (const { reject } of [...this.#reads.values(), ...this.#inspecting.values()]) {
       reject(new CommandRefusedError("refused", why));
     }

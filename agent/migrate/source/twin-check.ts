@@ -4,8 +4,9 @@ import { haveSameFeatures, type Reading, withFeatureNames } from "../../../core/
 import { addStorage } from "../../../core/twin/storage-compare.ts";
 import { CommandRefusedError } from "../../command/command-error.ts";
 import type { Guest } from "../../guest/guest.ts";
+import type { Twin } from "../../storage/twin.ts";
 import type { Placeholders } from "../../twin/placeholders.ts";
-import { readFeatures, readTwin, type Twin } from "../../twin/read.ts";
+import { readFeatures, readTwin } from "../../twin/read.ts";
 import type { HandoverClient } from "../link/handover-client.ts";
 import { proveStorage } from "./storage-check.ts";
 

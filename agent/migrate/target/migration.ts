@@ -8,8 +8,9 @@ import type { Resources } from "../../guest/resources.ts";
 import type { MigrationHooks } from "../../hooks/migration-hooks.ts";
 import type { Log } from "../../runtime/log.ts";
 import { sendSignal } from "../../runtime/process.ts";
+import type { Twin } from "../../storage/twin.ts";
 import { placeholdersOf } from "../../twin/placeholders.ts";
-import { readFeatures, readTwin, type Twin } from "../../twin/read.ts";
+import { readFeatures, readTwin } from "../../twin/read.ts";
 import { removeHoldNode } from "../hold-node.ts";
 import type { InspectRequest } from "../link/handover-protocol.ts";
 import { HandoverServer } from "../link/handover-server.ts";
@@ -45,6 +46,8 @@ type TargetOptions = {
   hooks: MigrationHooks;
   /** What this host has for the placeholders of definitions. */
   resources: Resources;
+  /** The guest's process as it was read for the twin check already. */
+  twin?: Promise<Twin> | undefined;
 };
 
 /**
@@ -82,6 +85,7 @@ export class TargetMigration {
     this.#log = options.log.child({ migrationId: options.id, side: "target" });
     this.#address = options.address;
     this.#resources = options.resources;
+    this.#twin = options.twin;
     this.#tls = new TlsCredentials("target", options, this.#log);
   }
 
@@ -94,7 +98,9 @@ export class TargetMigration {
   }
 
   /** Sets QEMU up and listens; capabilities strictly before migrate-incoming. */
-  async prepare(args: ArgsOf<"target.prepare">): Promise<ResultOf<"target.prepare">> {
+  async prepare(
+    args: ArgsOf<"target.prepare">,
+  ): Promise<Omit<ResultOf<"target.prepare">, "startMs">> {
     const { ports } = this.#options;
     const [{ migrationUri, givenUp }, server] = await Promise.all([
       this.#setUp(args),
@@ -104,15 +110,15 @@ export class TargetMigration {
     this.#watchStart(args, server, { guest: this.#guest, migrationUri });
     const handover = { address: this.#address, port: server.port };
     const { pid } = this.#guest.manifest;
-    const { startMs } = this.#guest;
-    return { migrationUri, handover, pid, startMs, ...(givenUp.length > 0 ? { givenUp } : {}) };
+    return { migrationUri, handover, pid, ...(givenUp.length > 0 ? { givenUp } : {}) };
   }
 
   async #setUp(args: ArgsOf<"target.prepare">) {
     this.#listen();
     // Before QEMU listens: a stranger there could keep it from answering. The source asks for it.
-    this.#twin = undefined;
-    await this.#readTwin().catch(() => undefined);
+    await this.#readTwin().catch(() => {
+      this.#twin = undefined;
+    });
     const { ports } = this.#options;
     return setUpTarget(this.#guest, args, {
       address: this.#address,
@@ -141,6 +147,7 @@ export class TargetMigration {
       replace: async () => {
         this.#detach();
         this.#guest = await replaceGuest(this.#guest);
+        this.#twin = undefined;
         this.#tls = new TlsCredentials("target", { ...options, guest: this.#guest }, this.#log);
         const { migrationUri } = await this.#setUp(args);
         this.#note(args, server.port);
