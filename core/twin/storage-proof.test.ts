@@ -112,8 +112,8 @@ describe("a file that is not proved", () => {
     ["a socket", pair(nbd("nbd+unix:///d")), undefined, /loopback/],
     ["a replaced file", pair({ problem: "replaced" }), undefined, /has open/],
   ] as const)("has both values and its cure: %s", (_, files, inspections, cure) => {
-    const { source, target, cure: told } = storageDifference(files, inspections);
-    expect(told).toMatch(cure);
+    const { source, target, cure: advice } = storageDifference(files, inspections);
+    expect(advice).toMatch(cure);
     expect(source).toContain(files.source.name);
     expect(target).toContain(files.target.name);
   });
