@@ -117,7 +117,8 @@ export class HandoverClient {
   async read(what: ReadKind, timeoutMs: number): Promise<Reading> {
     const reading = Promise.withResolvers<Reading>();
     this.#reads.set(what, reading);
-    return await this.#ask({ type: "read", what }, reading, timeoutMs);
+    const asking = this.#ask({ type: "read", what }, reading, timeoutMs);
+    return await asking.finally(() => this.#reads.delete(what));
   }
 
   /**
@@ -128,7 +129,8 @@ export class HandoverClient {
   async inspect(request: InspectRequest, timeoutMs: number): Promise<Inspection[]> {
     const inspected = Promise.withResolvers<Inspection[]>();
     this.#inspecting.set(request.witness, inspected);
-    return await this.#ask({ type: "inspect", ...request }, inspected, timeoutMs);
+    const asking = this.#ask({ type: "inspect", ...request }, inspected, timeoutMs);
+    return await asking.finally(() => this.#inspecting.delete(request.witness));
   }
 
   async #ask<T>(

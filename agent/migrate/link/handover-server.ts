@@ -30,7 +30,7 @@ type OnHandedOver = (message: HandedOver) => Promise<string>;
 /** Reads the target. @throws Error: the source is answered with its message */
 type OnRead = (what: ReadKind) => Promise<Reading>;
 
-/** Looks at the target's files. @throws Error: the source gets no answer */
+/** Inspects the target's files. @throws Error: the source is answered with no file */
 type OnInspect = (request: InspectRequest) => Promise<Inspection[]>;
 
 /** The target's side: one listener per migration, on a port of its own. */

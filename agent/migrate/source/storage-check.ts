@@ -9,6 +9,7 @@ import {
   type Sides,
   sidesOf,
 } from "../../../core/twin/storage-proof.ts";
+import { CommandRefusedError } from "../../command/command-error.ts";
 import type { StoredFiles } from "../../storage/stored-files.ts";
 import type { HandoverClient } from "../link/handover-client.ts";
 
@@ -92,11 +93,16 @@ class SharedInspection {
     return judge(findings, ours, theirs, new Map());
   }
 
-  #both(witness: Witness, ours: number[], theirs: number[], timeoutMs: number) {
-    return Promise.all([
+  async #both(witness: Witness, ours: number[], theirs: number[], timeoutMs: number) {
+    const inspected = await Promise.all([
       this.#own.inspect(witness, ours),
       this.#link.inspect({ witness, digests: theirs }, timeoutMs),
     ]);
+    if (inspected[1].length > 0) return inspected;
+    throw new CommandRefusedError(
+      "qemu",
+      "The target's agent cannot inspect the files of its disks",
+    );
   }
 }
 
