@@ -16,7 +16,7 @@ import { attributesOf, hasWitness, makeWitness, removeWitness } from "./witness.
 
 /** A file of a network file system whose server is away keeps everybody waiting that looks at it. */
 const INSPECT_MS = 5_000;
-const DIGEST_MS = 60_000;
+const DIGEST_MS = 45_000;
 const PROBLEM_CHARACTERS_MAX = 250;
 
 /** The end of a disk's chain of block nodes. */

@@ -13,10 +13,10 @@ import { CommandRefusedError } from "../../command/command-error.ts";
 import type { StoredFiles } from "../../storage/stored-files.ts";
 import type { HandoverClient } from "../link/handover-client.ts";
 
-/** Longer than the target's own limit. */
-const SEEN_MS = 10_000;
-/** Files are read whole. */
-const READ_MS = 70_000;
+/** Longer than the target's own limits, for agents on busy hosts. */
+const SEEN_MS = 20_000;
+/** Files are read whole. With all else before it, it ends before the command's own deadline. */
+const READ_MS = 55_000;
 
 type Result = { readonly findings: readonly StorageFinding[]; readonly sides: Sides };
 
