@@ -5,7 +5,7 @@ import { fileSystemName } from "./file-systems.ts";
 
 /** A file of the guest's process, as this agent finds it. */
 export type OpenFile = {
-  /** `file <device> <inode>`, or `device <numbers>`. */
+  /** `file <device> <inode>`, `device <numbers>`, or `special <device> <inode>`. */
   readonly identity: string;
   readonly fileSystem: string;
   /** Of a block device, e.g. `8:16`. */
@@ -45,8 +45,9 @@ export class ProcessFiles {
       const device = numbers(named.rdev);
       return { ...found, identity: `device ${device}`, device };
     }
-    const identity = `file ${numbers(named.dev)} ${named.ino}`;
-    if (this.#mounts.has(path)) return { ...found, identity };
+    const kind = named.isFile() ? "file" : "special";
+    const identity = `${kind} ${numbers(named.dev)} ${named.ino}`;
+    if (kind === "special" || this.#mounts.has(path)) return { ...found, identity };
     return { ...found, identity, folder: `${this.#root}${dirname(path)}` };
   }
 

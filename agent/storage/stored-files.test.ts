@@ -83,6 +83,13 @@ describe("the files of a guest", () => {
     expect(storage.files[0]?.problem).toMatch(/ENOENT/);
   });
 
+  it("that are neither files nor block devices have no place for a witness", async () => {
+    hold("/dev/null");
+    const files = await read("/dev/null");
+    expect(files.storage.files[0]?.identity).toMatch(/^special /);
+    expect((await files.makeWitness(witness, [0])).has(0)).toBe(true);
+  });
+
   it("that are no paths are not inspections for", async () => {
     const { storage } = await readWith({ driver: "nbd" }, "nbd://10.0.0.1/disk");
     expect(storage.files[0]).toEqual({

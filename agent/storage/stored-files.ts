@@ -108,7 +108,7 @@ export class StoredFiles {
         const inspecting = withinMs(INSPECT_MS, see(file, name)).catch(() => ({
           hasWitness: false,
         }));
-        const isRegular = file.device === undefined;
+        const isRegular = file.identity.startsWith("file ");
         const content = isRegular && wanted.has(index) ? await digest(file, signal) : {};
         return { ...(await inspecting), ...content };
       }),
