@@ -1,4 +1,3 @@
-import { rmSync } from "node:fs";
 import { join } from "node:path";
 import type { VmId } from "../../core/id.ts";
 import type { QemuProbe } from "../../core/protocol/probe.ts";
@@ -17,6 +16,7 @@ import { listenerPid } from "./listener.ts";
 import {
   flushManifest,
   type Manifest,
+  removeGuestFolder,
   removeRunGrant,
   removeSaidCompleted,
   writeManifest,
@@ -292,7 +292,7 @@ export class Guest {
     this.#forgotten = true;
     await this.monitor.close();
     if (!this.isAlive) await removeTaps(this.#taps);
-    rmSync(this.folder, { recursive: true, force: true });
+    removeGuestFolder(this.folder);
   }
 
   /** The end of what QEMU wrote on stdout and stderr, for error messages. */

@@ -15,16 +15,10 @@ import { TargetMigration } from "../migrate/target/migration.ts";
 import { tlsKinds } from "../migrate/tls.ts";
 import { describeBinary } from "../probe/binary.ts";
 import { accelerators, userfaultfd } from "../probe/host.ts";
+import { linkOf } from "../probe/link.ts";
 import { placeholdersOf } from "../twin/placeholders.ts";
 import { readTwin } from "../twin/read.ts";
-import {
-  type Context,
-  hooksOf,
-  linkOf,
-  migrationOf,
-  refuseIfPresent,
-  startLogger,
-} from "./context.ts";
+import { type Context, hooksOf, migrationOf, refuseIfPresent, startLogger } from "./context.ts";
 import { observe } from "./observe.ts";
 
 export async function probeTarget(

@@ -55,7 +55,8 @@ export class Guests {
       downtimeLimitMs,
       apart,
       together,
-      isPlain: apart.length + together.length + vm.resources.length === 0,
+      isPlain:
+        apart.length + together.length + vm.resources.length === 0 && vm.gateGroup === undefined,
       hasWishes:
         required.length < vm.affinities.length || Object.keys(vm.preferredLabels).length > 0,
       planned: vm.plannedTarget && this.#table.find(vm.plannedTarget),
@@ -68,7 +69,7 @@ export class Guests {
     const { host } = this.#table.row(source);
     const { eligibility } = this;
     const asked = Object.entries(vm.requiredLabels);
-    const key = `${eligibility.guestKey(vm, host)}${JSON.stringify([asked, vm.resources])}`;
+    const key = `${eligibility.guestKey(vm, host)}${JSON.stringify([asked, vm.resources, vm.sharedResources])}`;
     const known = this.#candidates.get(key);
     if (known !== undefined) return known;
     const found = [...rows.keys()].filter((index) => {

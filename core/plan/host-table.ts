@@ -1,7 +1,8 @@
 import type { HostId } from "../id.ts";
 import type { Blocker } from "../negotiate/agreement.ts";
+import { hostBlockers } from "./host-blockers.ts";
 import type { PlanOptions } from "./options.ts";
-import { type Direction, inbound, outbound } from "./slots.ts";
+import { type Direction, inbound, outbound, poolOf } from "./slots.ts";
 import type { PlanHost } from "./snapshot.ts";
 
 /** A host with what the planner has worked out about it. */
@@ -9,6 +10,8 @@ export type HostRow = {
   readonly host: PlanHost;
   readonly out: Direction;
   readonly in: Direction;
+  /** Migrations of it that may be prepared, or wait prepared. */
+  readonly pool: number;
   /** It is to be emptied by this plan. */
   readonly isEmptied: boolean;
   /** Why no guest may come to it, whoever the guest is. */
@@ -30,13 +33,17 @@ export class HostTable {
         `Expected \`empty.${index}\` to be a host of the snapshot, got \`${id}\``,
       );
     }
-    this.rows = hosts.map((host) => ({
-      host,
-      out: outbound(host, options),
-      in: inbound(host, options),
-      isEmptied: emptied.has(host.id),
-      blockers: hostBlockers(host, emptied.has(host.id)),
-    }));
+    this.rows = hosts.map((host) => {
+      const out = outbound(host, options);
+      return {
+        host,
+        out,
+        in: inbound(host, options),
+        pool: Math.max(out.slots, poolOf(out.slots, options.prepareAhead)),
+        isEmptied: emptied.has(host.id),
+        blockers: hostBlockers(host, emptied.has(host.id)),
+      };
+    });
     this.#indexes = new Map(hosts.map(({ id }, index) => [id, index]));
   }
 
@@ -62,31 +69,4 @@ export class HostTable {
     const out = this.row(source).out.streamBytesPerSecond;
     return Math.min(out, this.row(target).in.streamBytesPerSecond);
   }
-}
-
-const stateCures: Readonly<Record<string, string>> = {
-  joining: "Start its agent, or choose another host",
-  draining: "Cancel its evacuation, or choose another host",
-  maintenance: "Return the host, or choose another one",
-  retiring: "Choose another host: this one does not come back",
-  silent: "See whether the host and its agent run, or choose another host",
-};
-
-/** A host that is emptied by this plan is no target because of that, whatever its state is. */
-function hostBlockers(host: PlanHost, isEmptied: boolean): Blocker[] {
-  const cordons = host.cordons.map(({ owner, message, since }) => ({
-    code: "cordoned",
-    message:
-      `${host.id} is cordoned by ${owner}${since === undefined ? "" : ` since ${since}`}` +
-      `${message === undefined ? "" : `: ${message}`}`,
-    cure: `Uncordon ${host.id}, after asking ${owner}`,
-  }));
-  if (host.state === "active" || (isEmptied && host.state === "draining")) return cordons;
-  const since = host.stateSince === undefined ? "" : ` since ${host.stateSince}`;
-  const state = {
-    code: `host-${host.state}`,
-    message: `${host.id} is ${host.state}${since}`,
-    cure: stateCures[host.state] ?? "Choose another host",
-  };
-  return [state, ...cordons];
 }

@@ -22,17 +22,19 @@ const SDK = [
 export const layers: Readonly<Record<string, Layer>> = {
   core: {
     imports: [],
-    packages: ["zod"],
+    packages: ["croner", "zod"],
     tests: ["fast-check"],
     order: [
       "definition",
       "convergence",
       "twin",
+      "host",
       "protocol",
       "qemu",
       "negotiate",
       "migration",
       "plan",
+      "schedule",
     ],
   },
   workflows: { imports: ["core"], packages: [], tests: ["asl-validator"] },
