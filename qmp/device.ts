@@ -42,6 +42,7 @@ export const BlockNode = z.looseObject({
   file: z.string(),
   ro: z.boolean(),
   image: z.looseObject({ "virtual-size": figure }).optional(),
+  cache: z.looseObject({ direct: z.boolean(), "no-flush": z.boolean() }).optional(),
   /** From 10.1 on. */
   children: z.array(z.looseObject({ child: z.string(), "node-name": z.string() })).optional(),
   "dirty-bitmaps": z.array(DirtyBitmap).optional(),

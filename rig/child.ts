@@ -7,6 +7,8 @@ export type ChildOptions = {
   /** A script and its arguments, run by the same Node. */
   args: string[];
   environment: Record<string, string>;
+  /** A command that runs Node, such as `unshare`, with its arguments. */
+  wrapper?: readonly string[];
   /** Takes its stdout and stderr. */
   logFile: string;
 };
@@ -23,8 +25,9 @@ export class Child {
     this.name = options.name;
     this.#logFile = options.logFile;
     const log = openSync(options.logFile, "a", 0o600);
+    const words = [...(options.wrapper ?? []), process.execPath, ...options.args];
     // Also when this process is killed.
-    const [command, args] = tiedToThisProcess(process.execPath, options.args);
+    const [command, args] = tiedToThisProcess(words[0] ?? process.execPath, words.slice(1));
     this.#child = spawn(command, args, {
       env: { ...process.env, ...options.environment },
       stdio: ["ignore", log, log],

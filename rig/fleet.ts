@@ -36,6 +36,8 @@ export type FleetOptions = {
   http?: boolean;
   /** Environment of the agents alone, such as another endpoint of a service. */
   agentEnvironment?: Record<string, string>;
+  /** A command that runs the agents of a host, by the host's name; see {@link Child}. */
+  wrappers?: Record<string, readonly string[]>;
   /** More fields of the agents' configuration. */
   agent?: object;
   /** More fields of the hosts, such as their slots. */
@@ -164,8 +166,10 @@ export class Fleet {
    */
   spawnAgent(folder: string): Child {
     const bootIdFile = join(folder, "boot-id");
+    const wrapper = this.#options.wrappers?.[basename(folder)];
     return new Child({
       name: `agent ${basename(folder)}`,
+      ...(wrapper === undefined ? {} : { wrapper }),
       args: [join(ROOT, "agent/main.ts"), "--config", join(folder, "agent.json")],
       environment: {
         ...this.#ready?.agentEnvironment,

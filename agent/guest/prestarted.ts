@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from "node:util";
 import type { MigrationId, VmId } from "../../core/id.ts";
-import type { Reading } from "../../core/twin/reading.ts";
 import type { VmDefinition } from "../../core/vm.ts";
 import type { Log } from "../runtime/log.ts";
+import type { Twin } from "../storage/twin.ts";
 import type { Guest } from "./guest.ts";
 
 /** A migration prepares its target within this time after the probe, or a new QEMU is started then. */
@@ -11,8 +11,7 @@ const KEPT_MS = 30_000;
 type Wanted = { readonly migrationId: MigrationId; readonly definition: VmDefinition };
 export type Prestarted = {
   readonly guest: Guest;
-  /** For the twin check. */
-  readonly reading: Promise<Reading>;
+  readonly twin: Promise<Twin>;
 };
 type Entry = Wanted & { target: Promise<Prestarted | undefined>; timer: NodeJS.Timeout };
 

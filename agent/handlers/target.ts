@@ -58,10 +58,10 @@ function startAhead(context: Context, { vm, migrationId }: Command, definition: 
   if (refusedParts(definition, config).length > 0) return;
   guests.prestarted.start(vm, { migrationId, definition }, async () => {
     const guest = await startTarget(context, vm, definition);
-    const reading = readTwin(guest, placeholdersOf(definition, config.resources));
+    const twin = readTwin(guest, placeholdersOf(definition, config.resources));
     // Read again when it is asked for.
-    reading.catch(() => undefined);
-    return { guest, reading };
+    twin.catch(() => undefined);
+    return { guest, twin };
   });
 }
 
@@ -109,7 +109,7 @@ export async function prepareTarget(
     tls,
     hooks,
     resources,
-    reading: prestarted?.reading,
+    twin: prestarted?.twin,
     replaceGuest: (present) => guests.replace(present, start),
   });
   guests.setMigrating(vm, migration);

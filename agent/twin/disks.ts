@@ -1,6 +1,8 @@
 import { isAbsolute, join } from "node:path";
 import type { Properties } from "../../core/twin/reading.ts";
+import { hasPath } from "../../core/twin/storage.ts";
 import type { BlockDevice, BlockGraph, BlockNode } from "../../qmp/device.ts";
+import type { DiskEnd } from "../storage/stored-files.ts";
 
 export type BlockReading = {
   readonly devices: readonly BlockDevice[];
@@ -47,6 +49,30 @@ export class Disks {
     };
   }
 
+  /** The ends of the chain, in the order in which the chain names them. */
+  leaves(drive: string): Omit<DiskEnd, "place">[] {
+    const name = this.#nodes.has(drive) ? drive : (this.#roots.get(drive) ?? "");
+    return this.#leaves(name, 0);
+  }
+
+  #leaves(name: string, depth: number): Omit<DiskEnd, "place">[] {
+    const node = this.#nodes.get(name);
+    if (node === undefined || depth > DEPTH_MAX) return [];
+    const children = this.#children.get(name) ?? [];
+    if (children.length > 0) {
+      const inOrder = children.toSorted((a, b) => (a.name < b.name ? -1 : 1));
+      return inOrder.flatMap((child) => this.#leaves(child.node, depth + 1));
+    }
+    const leaf = {
+      driver: node.drv,
+      name: this.#file(node),
+      isReadOnly: node.ro,
+      isDirect: node.cache?.direct ?? false,
+      ignoresFlush: node.cache?.["no-flush"] ?? false,
+    };
+    return [leaf];
+  }
+
   /** `qcow2(backing: raw(file: file /a), file: file /b)` */
   #chain(name: string, depth: number): string {
     const node = this.#nodes.get(name);
@@ -69,8 +95,7 @@ export class Disks {
   }
 
   #file({ drv, file }: BlockNode): string {
-    const isPath = drv === "file" || drv.startsWith("host_");
-    if (!isPath || this.#folder === undefined || isAbsolute(file)) return file;
+    if (!hasPath(drv) || this.#folder === undefined || isAbsolute(file)) return file;
     return join(this.#folder, file);
   }
 }

@@ -8,9 +8,12 @@ import {
   type Reading,
 } from "../../core/twin/reading.ts";
 import { isRead } from "../../core/twin/rules.ts";
+import type { VmDefinition } from "../../core/vm.ts";
 import type { QmpClient } from "../../qmp/client.ts";
 import type { ObjectProperty } from "../../qmp/device.ts";
 import { QmpCommandError } from "../../qmp/error.ts";
+import { type DiskEnd, StoredFiles } from "../storage/stored-files.ts";
+import type { Twin } from "../storage/twin.ts";
 import { cpuFeatures, cpuSlots, namedFeatures } from "./cpus.ts";
 import { Disks } from "./disks.ts";
 import { parseNetworkPeers } from "./network-peers.ts";
@@ -22,7 +25,11 @@ import { parseRamBlocks } from "./ram-blocks.ts";
 const READ_MS = 10_000;
 
 /** A guest, as far as it is read. What is known of it is kept by its identity. */
-type TwinGuest = { readonly qmp: QmpClient; readonly manifest: { readonly pid: number } };
+type TwinGuest = {
+  readonly qmp: QmpClient;
+  readonly manifest: { readonly pid: number; readonly definition: VmDefinition };
+};
+
 type Fixed = { readonly machine: Properties; readonly firstCpu: Properties };
 
 /**
@@ -31,12 +38,11 @@ type Fixed = { readonly machine: Properties; readonly firstCpu: Properties };
  *
  * @throws QmpError
  */
-export async function readTwin(guest: TwinGuest, placeholders: Placeholders): Promise<Reading> {
-  const { qmp, manifest } = guest;
-  const [tree, peers, disks, chardevs, fixed, slots, memory, objects, plugged] = await Promise.all([
-    monitor(qmp, "info qtree"),
+export async function readTwin(guest: TwinGuest, placeholders: Placeholders): Promise<Twin> {
+  const { qmp } = guest;
+  const [read, peers, chardevs, fixed, slots, memory, objects, plugged] = await Promise.all([
+    readDevices(guest),
     monitor(qmp, "info network"),
-    readDisks(qmp, manifest.pid),
     qmp.execute("query-chardev"),
     readFixed(guest),
     optional(qmp.execute("query-hotpluggable-cpus")),
@@ -44,7 +50,7 @@ export async function readTwin(guest: TwinGuest, placeholders: Placeholders): Pr
     readObjects(qmp),
     Promise.all(PLUGGED.map((parent) => listPlugged(qmp, parent))),
   ]);
-  const devices = parseQtree(tree);
+  const { devices, graph, files } = read;
   const kinds = new Map(chardevs.map(({ label, filename }) => [label, chardevKind(filename)]));
   const parts: Parts = {
     ...emptyParts(),
@@ -52,12 +58,23 @@ export async function readTwin(guest: TwinGuest, placeholders: Placeholders): Pr
     vCPUs: { ...cpuSlots(slots ?? []), [FIRST_VCPU]: fixed.firstCpu },
     memory,
     device: { ...deviceParts(devices), ...(await readUnattached(qmp, plugged, devices)) },
-    disk: diskParts(devices, disks),
+    disk: diskParts(devices, graph),
     "network peer": namedParts(devices, "netdev", parseNetworkPeers(peers)),
     chardev: namedParts(devices, "chardev", kinds),
     object: objects,
   };
-  return { qemu: versionOf(qmp), parts: withPlaceholders(parts, placeholders) };
+  const compared = withPlaceholders(parts, placeholders);
+  return { reading: { qemu: versionOf(qmp), parts: compared, storage: files.storage }, files };
+}
+
+/** The tree of devices, the graph of block nodes, and the files at the ends of the disks. */
+async function readDevices({ qmp, manifest }: TwinGuest) {
+  const [tree, graph] = await Promise.all([
+    monitor(qmp, "info qtree"),
+    readDisks(qmp, manifest.pid),
+  ]);
+  const devices = parseQtree(tree);
+  return { devices, graph, files: await StoredFiles.read(manifest, diskEnds(devices, graph)) };
 }
 
 /** Reads the names of the first vCPU's features, as a reading of nothing else. @throws QmpError */
@@ -97,6 +114,16 @@ function diskParts(devices: readonly QtreeDevice[], disks: Disks): Record<string
   return Object.fromEntries(
     withDrive.map(({ place, properties }) => [place, disks.of(properties.drive ?? "")]),
   );
+}
+
+/** Drivers that store nothing. */
+const EMPTY = new Set(["null-co", "null-aio"]);
+
+function diskEnds(devices: readonly QtreeDevice[], disks: Disks): DiskEnd[] {
+  return devices.flatMap(({ place, properties }) => {
+    const stored = disks.leaves(properties.drive ?? "").filter(({ driver }) => !EMPTY.has(driver));
+    return stored.map((leaf) => ({ ...leaf, place }));
+  });
 }
 
 /** The kinds of what devices name by this property. */

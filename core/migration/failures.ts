@@ -9,6 +9,8 @@ export const failureCures: Readonly<Record<string, string>> = {
     "read the message, which is QEMU's own; the timeline shows both sides; then try again",
   "sides-differ":
     "read `twinCheck` of the record: each difference has both values and its cure; a difference that does no harm can be accepted by its name (`policy.acceptDifferences`)",
+  "storage-not-shared":
+    "read `twinCheck` of the record: it has the file of each side and the cure; put the disk on storage that both hosts share, or accept the difference by its name if they do (`policy.acceptDifferences`)",
   "guest-shut-down": "none needed: the guest powered itself off; start it again if wanted",
   "guest-panicked": "read the guest's console for the cause of the panic, then start it again",
   "handover-failed":

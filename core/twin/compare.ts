@@ -1,4 +1,5 @@
 import {
+  ACCEPTED,
   type Comparison,
   type Difference,
   type HarmlessDifference,
@@ -17,8 +18,6 @@ type Found = {
   readonly source: string | null;
   readonly target: string | null;
 };
-
-const ACCEPTED = "the policy accepts it (`acceptDifferences`)";
 
 /**
  * Compares the machines of both sides. What neither a rule (rules.ts) nor the policy calls harmless is
@@ -117,8 +116,12 @@ function isSameDevice(place: string, source: Reading, target: Reading): boolean 
 }
 
 /** Type and id, which the place does not have: of a device inside another one, the other one's id. */
-function deviceLabel(kind: PartKind, place: string, { parts }: Reading): string {
-  if (kind !== "device" && kind !== "disk") return "";
+function deviceLabel(kind: PartKind, place: string, reading: Reading): string {
+  return kind === "device" || kind === "disk" ? placeLabel(place, reading) : "";
+}
+
+/** Type and id of the device at this place. */
+export function placeLabel(place: string, { parts }: Pick<Reading, "parts">): string {
   const type = parts.device[place]?.type ?? "";
   const steps = place.split("/");
   const places = steps.map((_, at) => steps.slice(0, steps.length - at).join("/"));

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { Storage } from "./storage.ts";
 
 /** The kinds of parts that a machine is read as; differences are listed in this order. */
 export const PartKind = z.enum([
@@ -32,6 +33,8 @@ export const Reading = z.strictObject({
   /** QEMU's version, e.g. `10.0.2`. */
   qemu: z.string().max(64),
   parts: z.record(PartKind, z.record(z.string(), Properties)),
+  /** The files of its disks; only where the machine was read. */
+  storage: Storage.optional(),
 });
 export type Reading = z.infer<typeof Reading>;
 

@@ -83,6 +83,7 @@ export function createModelQemu(given: ModelOptions): ModelQemu {
       given.host?.onExit?.(code);
     },
     readFile: (path) => given.host?.readFile?.(path),
+    holdFile: (path) => given.host?.holdFile?.(path),
   };
   const qemu = assemble({ version, knobs, options, clock, network: given.network, host });
   const commands = listCommands(version);
@@ -236,6 +237,7 @@ function addDrives(qemu: Qemu): void {
   for (const { driver, "node-name": name, filename, size } of qemu.options.blockdevs) {
     if (typeof name !== "string") continue;
     const file = typeof filename === "string" ? filename : undefined;
+    if (file !== undefined) qemu.host.holdFile(file);
     qemu.block.nodes.set(
       name,
       createBlockNode({ driver: String(driver), file, sizeBytes: Number(size ?? 1 << 30) }),

@@ -2,6 +2,7 @@
 import {
   appendFileSync,
   closeSync,
+  existsSync,
   openSync,
   readFileSync,
   unlinkSync,
@@ -61,6 +62,10 @@ function main(): void {
         } catch {
           return undefined;
         }
+      },
+      holdFile: (path) => {
+        // The kernel closes it. QEMU refuses a missing file; the model's guests need none.
+        if (existsSync(path)) openSync(path, "r");
       },
     },
   });

@@ -33,6 +33,8 @@ export type Host = {
   onExit(code: number): void;
   /** Undefined when the file cannot be read. */
   readFile(path: string): string | undefined;
+  /** Keeps a file open until the process exits, as QEMU does with a disk's. */
+  holdFile(path: string): void;
 };
 
 /** An object of object-add. */

@@ -262,11 +262,13 @@ function endedByAgent(code: FailureCode, message: string): Failure {
 }
 
 function sidesDiffer(check: TwinCheck): Failure {
+  const isStorage = check.differences.every(({ about }) => about === "storage");
+  const code = isStorage ? "storage-not-shared" : "sides-differ";
   return {
-    code: "sides-differ",
+    code,
     message: describeDifferences(check),
     state: "the guest runs on at the source, and nothing was sent",
-    cure: cureOf("sides-differ"),
+    cure: cureOf(code),
     phase: "precopy",
   };
 }

@@ -60,6 +60,7 @@ export const layers: Readonly<Record<string, Layer>> = {
       "durable",
       "command",
       "cloud",
+      "storage",
       "guest",
       "hooks",
       "twin",

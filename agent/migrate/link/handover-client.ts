@@ -2,6 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { connect, type PSKCallbackNegotation, type TLSSocket } from "node:tls";
 import type { MigrationId } from "../../../core/id.ts";
 import type { Reading } from "../../../core/twin/reading.ts";
+import type { Inspection, Witness } from "../../../core/twin/storage.ts";
 import { CommandRefusedError } from "../../command/command-error.ts";
 import { AwakeClock } from "../../runtime/awake-clock.ts";
 import {
@@ -9,6 +10,7 @@ import {
   type HandedOver,
   type HandoverAddress,
   type HandoverAnswer,
+  type InspectRequest,
   type Message,
   pskIdentity,
   readMessages,
@@ -46,6 +48,9 @@ export class HandoverClient {
   /** Called with what the target's agent reports before the handover. */
   onWatch: ((message: FromTarget) => void) | undefined;
   readonly #reads = new Map<ReadKind, PromiseWithResolvers<Reading>>();
+  /** Not answered yet: sent again on each new connection. */
+  readonly #questions = new Set<Message>();
+  readonly #inspecting = new Map<Witness, PromiseWithResolvers<Inspection[]>>();
   #pinging: NodeJS.Timeout | undefined;
   readonly #clock = new AwakeClock(PING_MS);
   #heardAtMs = this.#clock.nowMs;
@@ -112,14 +117,36 @@ export class HandoverClient {
   async read(what: ReadKind, timeoutMs: number): Promise<Reading> {
     const reading = Promise.withResolvers<Reading>();
     this.#reads.set(what, reading);
+    const asking = this.#ask({ type: "read", what }, reading, timeoutMs);
+    return await asking.finally(() => this.#reads.delete(what));
+  }
+
+  /**
+   * Asks what the target sees of its files, in the order of its reading.
+   *
+   * @throws CommandRefusedError `timeout`, `refused` as `read` does
+   */
+  async inspect(request: InspectRequest, timeoutMs: number): Promise<Inspection[]> {
+    const inspected = Promise.withResolvers<Inspection[]>();
+    this.#inspecting.set(request.witness, inspected);
+    const asking = this.#ask({ type: "inspect", ...request }, inspected, timeoutMs);
+    return await asking.finally(() => this.#inspecting.delete(request.witness));
+  }
+
+  async #ask<T>(
+    message: Message,
+    { promise, reject }: PromiseWithResolvers<T>,
+    timeoutMs: number,
+  ): Promise<T> {
+    this.#questions.add(message);
     const timer = setTimeout(
-      () => reading.reject(new CommandRefusedError("timeout", unanswered(timeoutMs))),
+      () => reject(new CommandRefusedError("timeout", unanswered(timeoutMs))),
       timeoutMs,
     );
-    if (this.#socket) send(this.#socket, { type: "read", what });
-    return reading.promise.finally(() => {
+    if (this.#socket) send(this.#socket, message);
+    return await promise.finally(() => {
       clearTimeout(timer);
-      this.#reads.delete(what);
+      this.#questions.delete(message);
     });
   }
 
@@ -219,10 +246,12 @@ export class HandoverClient {
       this.#heardAtMs = this.#clock.nowMs;
       if (message.type === "arrived" || message.type === "refused") this.#onAnswer(message);
       else if (message.type === "reading" || message.type === "unread") this.#onRead(message);
+      else if (message.type === "inspected")
+        this.#inspecting.get(message.witness)?.resolve(message.files);
       else if (isFromTarget(message)) this.onWatch?.(message);
     });
     send(socket, { type: "hello", migrationId: this.#options.migrationId });
-    for (const what of this.#reads.keys()) send(socket, { type: "read", what });
+    for (const question of this.#questions) send(socket, question);
     this.#sendHandedOver(socket);
   }
 
@@ -255,11 +284,12 @@ export class HandoverClient {
   }
 
   #endReads(): void {
-    const why = "The handover link was closed before the target's reading had come";
-    for (const reading of this.#reads.values()) {
-      reading.reject(new CommandRefusedError("refused", why));
+    const why = "The handover link was closed before the target had answered";
+    for (const { reject } of [...this.#reads.values(), ...this.#inspecting.values()]) {
+      reject(new CommandRefusedError("refused", why));
     }
     this.#reads.clear();
+    this.#inspecting.clear();
   }
 
   #again(afterMs = RETRY_MS): void {
@@ -271,5 +301,5 @@ export class HandoverClient {
 }
 
 function unanswered(timeoutMs: number): string {
-  return `The target's agent has not sent its reading for the twin check within ${timeoutMs} ms: see that both agents are of the same version, and that the target's QEMU answers`;
+  return `The target's agent has not answered for the twin check within ${timeoutMs} ms: see that both agents are of the same version, and that the target's QEMU answers`;
 }

@@ -2,12 +2,17 @@ import { createInterface } from "node:readline";
 import type { TLSSocket } from "node:tls";
 import { z } from "zod";
 import { MigrationId } from "../../../core/id.ts";
+import { FILES_MAX, Inspection, Witness } from "../../../core/twin/storage.ts";
 import { PACKED_BYTES_MAX, ReadKind } from "./reading.ts";
 import { watchMessages } from "./watch-message.ts";
 
 /** In UTF-8 and JSON at most six bytes each: the line stays below its limit. */
 export const MESSAGE_CHARACTERS_MAX = 500;
 const RunState = z.string().min(1).max(64);
+const inspect = {
+  witness: Witness,
+  digests: z.array(z.int().nonnegative()).max(FILES_MAX),
+};
 
 /**
  * The handover link: the two agents of one migration, directly connected on the migration network, so
@@ -28,6 +33,9 @@ const RunState = z.string().min(1).max(64);
  *   source → target  {"type":"read","what"}            asks for the target's reading
  *   target → source  {"type":"reading","what","packed"}  the reading: JSON, gzip, base64
  *   target → source  {"type":"unread","what","message"}  the target could not be read
+ *   source → target  {"type":"inspect","witness","digests"}  asks what the target sees of each of its files;
+ *                                                      `digests`: places of those to be read whole
+ *   target → source  {"type":"inspected","witness","files"}  the answer, in the order of the reading
  *
  * The source repeats its last message on each new connection and is answered again. A broken link is no
  * failure: the source connects again; without it the target stays paused and the cloud decides. The
@@ -55,10 +63,18 @@ const Message = z.discriminatedUnion("type", [
     what: ReadKind,
     message: z.string().max(MESSAGE_CHARACTERS_MAX),
   }),
+  z.strictObject({ type: z.literal("inspect"), ...inspect }),
+  z.strictObject({
+    type: z.literal("inspected"),
+    witness: Witness,
+    files: z.array(Inspection).max(FILES_MAX),
+  }),
   ...watchMessages,
 ]);
 export type Message = z.infer<typeof Message>;
 
+/** From the source: the target is asked what it sees of its files. */
+export type InspectRequest = Omit<Extract<Message, { type: "inspect" }>, "type">;
 /** From the source: the guest is the target's. `runState`: the guest's before the switchover. */
 export type HandedOver = Extract<Message, { type: "completed" | "postcopy" }>;
 /** From the target. */

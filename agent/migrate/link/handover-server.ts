@@ -2,9 +2,11 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import { createServer, type TLSSocket } from "node:tls";
 import type { MigrationId } from "../../../core/id.ts";
 import type { Reading } from "../../../core/twin/reading.ts";
+import type { Inspection } from "../../../core/twin/storage.ts";
 import { Admission, PROOF_MS } from "./admission.ts";
 import {
   type HandedOver,
+  type InspectRequest,
   LINE_BYTES_MAX,
   MESSAGE_CHARACTERS_MAX,
   pskIdentity,
@@ -27,6 +29,9 @@ type OnHandedOver = (message: HandedOver) => Promise<string>;
 
 /** Reads the target. @throws Error: the source is answered with its message */
 type OnRead = (what: ReadKind) => Promise<Reading>;
+
+/** Inspects the target's files. @throws Error: the source is answered with no file */
+type OnInspect = (request: InspectRequest) => Promise<Inspection[]>;
 
 /** The target's side: one listener per migration, on a port of its own. */
 export class HandoverServer {
@@ -51,6 +56,7 @@ export class HandoverServer {
     migrationId: MigrationId;
     onHandedOver: OnHandedOver;
     onRead: OnRead;
+    onInspect: OnInspect;
     onWatch?: (message: FromSource) => void;
   }): Promise<HandoverServer> {
     const key = Buffer.from(options.key, "hex");
@@ -108,6 +114,7 @@ export class HandoverServer {
       migrationId: MigrationId;
       onHandedOver: OnHandedOver;
       onRead: OnRead;
+      onInspect: OnInspect;
       onWatch?: (message: FromSource) => void;
     },
   ): void {
@@ -142,6 +149,10 @@ export class HandoverServer {
         void answerRead(socket, message.what, options.onRead);
         return;
       }
+      if (message.type === "inspect") {
+        void answerInspect(socket, message, options.onInspect);
+        return;
+      }
       if (isFromSource(message)) {
         options.onWatch?.(message);
         return;
@@ -166,6 +177,15 @@ async function answerRead(socket: TLSSocket, what: ReadKind, onRead: OnRead): Pr
     const why = error instanceof Error ? error.message : String(error);
     send(socket, { type: "unread", what, message: why.slice(0, MESSAGE_CHARACTERS_MAX) });
   }
+}
+
+async function answerInspect(
+  socket: TLSSocket,
+  request: InspectRequest,
+  onInspect: OnInspect,
+): Promise<void> {
+  const files = await onInspect(request).catch(() => []);
+  send(socket, { type: "inspected", witness: request.witness, files });
 }
 
 function same(a: string, b: string): boolean {

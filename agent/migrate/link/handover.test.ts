@@ -3,8 +3,9 @@ import { connect as connectTls, type TLSSocket } from "node:tls";
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { MigrationId } from "../../../core/id.ts";
 import { emptyParts, type Reading } from "../../../core/twin/reading.ts";
+import { type Inspection, Witness } from "../../../core/twin/storage.ts";
 import { HandoverClient } from "./handover-client.ts";
-import type { HandoverAnswer } from "./handover-protocol.ts";
+import type { HandoverAnswer, InspectRequest } from "./handover-protocol.ts";
 import { HandoverServer } from "./handover-server.ts";
 import type { ReadKind } from "./reading.ts";
 
@@ -18,6 +19,7 @@ let calls: string[];
 let answers: HandoverAnswer[];
 let onHandedOver: (runState: string) => Promise<string>;
 let onRead: (what: ReadKind) => Promise<Reading>;
+let onInspect: (request: InspectRequest) => Promise<Inspection[]>;
 const toClose: { close(): unknown }[] = [];
 
 async function listen(port = 0): Promise<HandoverServer> {
@@ -31,6 +33,7 @@ async function listen(port = 0): Promise<HandoverServer> {
       return onHandedOver(runState);
     },
     onRead: (what) => onRead(what),
+    onInspect: (request) => onInspect(request),
   });
   toClose.push(server);
   return server;
@@ -82,6 +85,7 @@ beforeEach(async () => {
   answers = [];
   onHandedOver = asBefore;
   onRead = async () => reading("10.0.2");
+  onInspect = async () => [];
   await listen();
 });
 afterEach(() => {
@@ -182,6 +186,28 @@ describe("the handover link", () => {
     onRead = () => Promise.reject(new Error("QEMU is silent"));
     const client = await open();
     await expect(client.read("machine", 5_000)).rejects.toThrow("QEMU is silent");
+  });
+
+  it("brings what the target sees of its files, for each witness by itself", async () => {
+    const witnesses = ["a", "b"].map((digit) => Witness.parse(`.switchyard-${digit.repeat(32)}`));
+    onInspect = async ({ witness, digests }) => [
+      { hasWitness: witness === witnesses[1], digest: `of ${digests.join()}` },
+    ];
+    const client = await open();
+    const inspected = await Promise.all(
+      witnesses.map((witness) => client.inspect({ witness, digests: [0, 2] }, 5_000)),
+    );
+    expect(inspected).toEqual([
+      [{ hasWitness: false, digest: "of 0,2" }],
+      [{ hasWitness: true, digest: "of 0,2" }],
+    ]);
+  });
+
+  it("sees nothing where the target's agent cannot look", async () => {
+    onInspect = () => Promise.reject(new Error("QEMU is silent"));
+    const client = await open();
+    const witness = Witness.parse(`.switchyard-${"c".repeat(32)}`);
+    expect(await client.inspect({ witness, digests: [] }, 5_000)).toEqual([]);
   });
 
   it("gives a reading up when none comes, and when the link is closed", async () => {

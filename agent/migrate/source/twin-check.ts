@@ -1,11 +1,14 @@
 import { compareReadings, describeDifferences } from "../../../core/twin/compare.ts";
 import type { TwinCheck } from "../../../core/twin/comparison.ts";
 import { haveSameFeatures, type Reading, withFeatureNames } from "../../../core/twin/reading.ts";
+import { addStorage } from "../../../core/twin/storage-compare.ts";
 import { CommandRefusedError } from "../../command/command-error.ts";
 import type { Guest } from "../../guest/guest.ts";
+import type { Twin } from "../../storage/twin.ts";
 import type { Placeholders } from "../../twin/placeholders.ts";
 import { readFeatures, readTwin } from "../../twin/read.ts";
 import type { HandoverClient } from "../link/handover-client.ts";
+import { proveStorage } from "./storage-check.ts";
 
 /** The target's agent has read it before its QEMU listened. */
 const TARGET_MS = 20_000;
@@ -19,7 +22,7 @@ const NAMES_MS = 5_000;
 export class SourceTwinCheck {
   readonly #guest: Guest;
   readonly #startedMs = performance.now();
-  readonly #own: Promise<Reading>;
+  readonly #own: Promise<Twin>;
 
   constructor(guest: Guest, placeholders: Placeholders) {
     this.#guest = guest;
@@ -33,11 +36,16 @@ export class SourceTwinCheck {
    * @throws QmpError, CommandRefusedError when one of the sides cannot be read
    */
   async run(link: HandoverClient, accepted: readonly string[] = []): Promise<TwinCheck> {
-    const [own, target] = await Promise.all([this.#own, link.read("machine", TARGET_MS)]);
+    const [{ reading: own, files }, target] = await Promise.all([
+      this.#own,
+      link.read("machine", TARGET_MS),
+    ]);
     const readings = haveSameFeatures(own, target)
       ? ([own, target] as const)
       : await this.#nameFeatures(link, own, target);
-    const comparison = compareReadings(...readings, accepted);
+    const machines = compareReadings(...readings, accepted);
+    const { findings, sides } = await proveStorage(link, files, target.storage);
+    const comparison = addStorage(machines, { source: own, target }, findings, sides, accepted);
     const checkMs = Math.round((performance.now() - this.#startedMs) * 10) / 10;
     return { ...comparison, checkMs };
   }

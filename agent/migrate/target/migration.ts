@@ -1,15 +1,18 @@
 import type { MigrationId } from "../../../core/id.ts";
 import type { ArgsOf, ResultOf } from "../../../core/protocol/command.ts";
 import type { Reading } from "../../../core/twin/reading.ts";
+import type { Inspection } from "../../../core/twin/storage.ts";
 import { createEmitter, type Emit, type MigrationEmitter } from "../../guest/emit.ts";
 import type { Guest } from "../../guest/guest.ts";
 import type { Resources } from "../../guest/resources.ts";
 import type { MigrationHooks } from "../../hooks/migration-hooks.ts";
 import type { Log } from "../../runtime/log.ts";
 import { sendSignal } from "../../runtime/process.ts";
+import type { Twin } from "../../storage/twin.ts";
 import { placeholdersOf } from "../../twin/placeholders.ts";
 import { readFeatures, readTwin } from "../../twin/read.ts";
 import { removeHoldNode } from "../hold-node.ts";
+import type { InspectRequest } from "../link/handover-protocol.ts";
 import { HandoverServer } from "../link/handover-server.ts";
 import { hostPart, listenInRange, type PortRange } from "../link/port-range.ts";
 import type { ReadKind } from "../link/reading.ts";
@@ -44,7 +47,7 @@ type TargetOptions = {
   /** What this host has for the placeholders of definitions. */
   resources: Resources;
   /** The guest's process as it was read for the twin check already. */
-  reading?: Promise<Reading> | undefined;
+  twin?: Promise<Twin> | undefined;
 };
 
 /**
@@ -70,7 +73,7 @@ export class TargetMigration {
   #pendingWatch: PendingWatch | undefined;
   readonly #closing = new AbortController();
   #running: Promise<Arrival> | undefined;
-  #reading: Promise<Reading> | undefined;
+  #twin: Promise<Twin> | undefined;
 
   constructor(options: TargetOptions) {
     this.id = options.id;
@@ -82,7 +85,7 @@ export class TargetMigration {
     this.#log = options.log.child({ migrationId: options.id, side: "target" });
     this.#address = options.address;
     this.#resources = options.resources;
-    this.#reading = options.reading;
+    this.#twin = options.twin;
     this.#tls = new TlsCredentials("target", options, this.#log);
   }
 
@@ -113,8 +116,8 @@ export class TargetMigration {
   async #setUp(args: ArgsOf<"target.prepare">) {
     this.#listen();
     // Before QEMU listens: a stranger there could keep it from answering. The source asks for it.
-    await this.#read("machine").catch(() => {
-      this.#reading = undefined;
+    await this.#readTwin().catch(() => {
+      this.#twin = undefined;
     });
     const { ports } = this.#options;
     return setUpTarget(this.#guest, args, {
@@ -144,7 +147,7 @@ export class TargetMigration {
       replace: async () => {
         this.#detach();
         this.#guest = await replaceGuest(this.#guest);
-        this.#reading = undefined;
+        this.#twin = undefined;
         this.#tls = new TlsCredentials("target", { ...options, guest: this.#guest }, this.#log);
         const { migrationUri } = await this.#setUp(args);
         this.#note(args, server.port);
@@ -163,13 +166,20 @@ export class TargetMigration {
     replacement.watch(first);
   }
 
-  /** For the twin check. The machine is read once: until it is loaded, nothing changes it. */
-  #read(what: ReadKind): Promise<Reading> {
-    const { qmp, manifest } = this.#guest;
-    if (what === "features") return readFeatures(qmp);
-    const own = placeholdersOf(manifest.definition, this.#resources);
-    this.#reading ??= readTwin(this.#guest, own);
-    return this.#reading;
+  /** For the twin check. It is read once: until it is loaded, nothing changes it. */
+  #readTwin(): Promise<Twin> {
+    const { definition } = this.#guest.manifest;
+    this.#twin ??= readTwin(this.#guest, placeholdersOf(definition, this.#resources));
+    return this.#twin;
+  }
+
+  async #read(what: ReadKind): Promise<Reading> {
+    if (what === "features") return readFeatures(this.#guest.qmp);
+    return (await this.#readTwin()).reading;
+  }
+
+  async #inspect({ witness, digests }: InspectRequest): Promise<Inspection[]> {
+    return (await this.#readTwin()).files.inspect(witness, digests);
   }
 
   /** Continues with a migration of an earlier run of this agent. */
@@ -323,6 +333,7 @@ export class TargetMigration {
       onHandedOver: async ({ runState, type }) => (await this.run(runState, type)).runState,
       onWatch: (message) => this.#replacement?.onMessage(message, this.#guest),
       onRead: (what) => this.#read(what),
+      onInspect: (request) => this.#inspect(request),
     });
     this.#server = server;
     if (this.#state.phase === "ended") server.close();
