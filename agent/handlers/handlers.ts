@@ -3,6 +3,7 @@ import type { Handlers } from "../command/dispatcher.ts";
 import { probeGuest } from "../probe/guest.ts";
 import { bootId } from "../runtime/process.ts";
 import { type Context, linkOf, migrationOf } from "./context.ts";
+import { discoverGuest, listGuests } from "./discover.ts";
 import { adoptGuest, startGuest, stopGuest } from "./guest.ts";
 import { observe } from "./observe.ts";
 import {
@@ -23,6 +24,8 @@ export function createHandlers(context: Context): Handlers {
   const typed: Typed = {
     "guest.start": (command, args) => startGuest(context, command, args),
     "guest.adopt": (command, args) => adoptGuest(context, command, args),
+    "guest.discover": (command, args) => discoverGuest(context, command, args),
+    "host.guests": async () => listGuests(context),
     "guest.stop": (command, args) => stopGuest(context, command, args),
     "source.probe": ({ vm }) => probeGuest(guests.get(vm), linkOf(context.config), context.config),
     "target.probe": (command, args) => probeTarget(context, command, args),

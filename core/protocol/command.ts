@@ -3,8 +3,10 @@ import { Climb } from "../convergence/ladder.ts";
 import { DefinitionParts } from "../definition/parts.ts";
 import { CommandId, HostId, MigrationId, VmId } from "../id.ts";
 import { AcceptDifferences } from "../twin/comparison.ts";
+import { FoundGuests } from "./found-guest.ts";
 import { Observation } from "./observation.ts";
 import { SourceProbe, TargetProbe, TlsKind } from "./probe.ts";
+import { Proposal, ProposalDigest } from "./proposal.ts";
 import { SideSettings } from "./side-settings.ts";
 
 /** The secret by which the two agents of one migration authenticate each other: 32 bytes, hex. */
@@ -27,11 +29,25 @@ export const verbs = {
     args: z.strictObject({ definition: DefinitionParts }),
     result: Started,
   },
-  /** Adopts a running QEMU by its QMP socket. The agent never kills an adopted process. */
+  /**
+   * Adopts a running QEMU by its QMP socket. The agent never kills an adopted process. With a digest it
+   * is refused when the process is not as it was proposed, or the definition is not proved to be its.
+   */
   "guest.adopt": {
-    args: z.strictObject({ definition: DefinitionParts, qmpPath: z.string().startsWith("/") }),
+    args: z.strictObject({
+      definition: DefinitionParts,
+      qmpPath: z.string().startsWith("/"),
+      digest: ProposalDigest.optional(),
+    }),
     result: Started,
   },
+  /** Proposes a definition of a running QEMU; changes nothing. */
+  "guest.discover": {
+    args: z.strictObject({ qmpPath: z.string().startsWith("/") }),
+    result: Proposal,
+  },
+  /** Lists the QEMUs of the host; changes nothing. Its `vm` is the host's name. */
+  "host.guests": { args: z.strictObject({}), result: FoundGuests },
   /** Ends a guest: `powerdown` asks the guest (ACPI), `quit` ends QEMU at once. */
   "guest.stop": {
     args: z.strictObject({ mode: z.enum(["powerdown", "quit"]) }),
@@ -167,6 +183,7 @@ export const CommandEnvelope = z.strictObject({
   command: z.strictObject({
     id: CommandId,
     host: HostId,
+    /** Of a command about the whole host (`host.…`): the host's name. */
     vm: VmId,
     migrationId: MigrationId.optional(),
     /** The epoch of the VM's lock; an agent refuses one lower than it has seen for this VM. */

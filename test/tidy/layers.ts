@@ -26,6 +26,7 @@ export const layers: Readonly<Record<string, Layer>> = {
     tests: ["fast-check"],
     order: [
       "definition",
+      "import",
       "convergence",
       "twin",
       "protocol",
@@ -62,6 +63,7 @@ export const layers: Readonly<Record<string, Layer>> = {
       "twin",
       "migrate",
       "probe",
+      "discovery",
       "handlers",
     ],
   },
