@@ -54,6 +54,8 @@ export function createClient({ url, token }: ClientOptions) {
     getOpenApiDocument: () => json(v1["openapi.json"].$get()),
     ...hostOperations(v1),
     ...vmOperations(v1),
+    importDefinition: (commandLine: string) =>
+      json(v1.definitions.import.$post({ json: { commandLine } })),
     ...migrationOperations(v1),
   };
 }
@@ -63,12 +65,23 @@ function hostOperations({ hosts }: Api) {
     createHost: (host: NewHost) => json(hosts.$post({ json: host })),
     listHosts: (query: Page = {}) => json(hosts.$get({ query })),
     getHost: (id: string) => json(hosts[":id"].$get({ param: { id } })),
+    listGuests: (id: string) => json(hosts[":id"].guests.$get({ param: { id } })),
   };
 }
 
 function vmOperations({ vms }: Api) {
   return {
-    createVm: (vm: NewVm) => json(vms.$post({ json: vm })),
+    createVm: async (vm: NewVm) => {
+      const answer = await vms.$post({ json: vm });
+      if (answer.status !== 202) throw new Error(`Expected status 202, got ${answer.status}`);
+      return answer.json();
+    },
+    /** `createVm` with the definition `discover`: nothing is adopted. */
+    discoverVm: async (vm: Omit<NewVm, "definition">) => {
+      const answer = await vms.$post({ json: { ...vm, definition: "discover" } });
+      if (answer.status !== 200) throw new Error(`Expected status 200, got ${answer.status}`);
+      return answer.json();
+    },
     listVms: (query: Page = {}) => json(vms.$get({ query })),
     getVm: (id: string) => json(vms[":id"].$get({ param: { id } })),
     reconcileVm: (id: string) => json(vms[":id"].reconcile.$post({ param: { id } })),

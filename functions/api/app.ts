@@ -6,6 +6,7 @@ import { answerNoRoute } from "../http/no-route.ts";
 import { answerError, Problem } from "../http/problem.ts";
 import { bearerMatches } from "../runtime/auth.ts";
 import { config } from "../runtime/config.ts";
+import { definitions } from "./definitions.ts";
 import { health } from "./health.ts";
 import { hosts } from "./hosts.ts";
 import { migrations } from "./migrations.ts";
@@ -34,6 +35,7 @@ export const app = base
   .route("/", health)
   .route("/", hosts)
   .route("/", vms)
+  .route("/", definitions)
   .route("/", migrations)
   .openapi(getDocument, (context) => context.json(openApiDocument(), 200));
 

@@ -4,6 +4,7 @@ import { ClimbedRung, Convergence, LadderName } from "../../core/convergence/lad
 import { StallRule } from "../../core/convergence/stall.ts";
 import { DefinitionParts } from "../../core/definition/parts.ts";
 import { HostId, MigrationId, VmId } from "../../core/id.ts";
+import { IMPORT_NOTES_MAX, ImportNote } from "../../core/import/note.ts";
 import {
   Failure,
   Gate,
@@ -17,8 +18,10 @@ import {
 import { AckMode, Agreement, Blocker, Choice } from "../../core/negotiate/agreement.ts";
 import { MigrationPolicy } from "../../core/negotiate/policy.ts";
 import { AckEvidence, FinalFigures, Progress } from "../../core/protocol/event.ts";
+import { FoundGuest, FoundGuests } from "../../core/protocol/found-guest.ts";
 import { Host, HostFacts, UnfitEvent } from "../../core/protocol/host.ts";
 import { MachineType, ParameterValue, QemuProbe, QemuVersion } from "../../core/protocol/probe.ts";
+import { Proposal, ProposalDigest } from "../../core/protocol/proposal.ts";
 import { SideSettings } from "../../core/protocol/side-settings.ts";
 import { CapabilityWish } from "../../core/qemu/capability-wish.ts";
 import { Vm, VmDefinition } from "../../core/vm.ts";
@@ -37,9 +40,27 @@ export const CreatedHost = z.strictObject({ host: Host, key: z.string() });
 export const NewVm = z.strictObject({
   id: VmId,
   host: HostId,
-  definition: VmDefinition,
+  /** `discover`: nothing is adopted; the answer is a proposal (with `adopt` only). */
+  definition: z.union([VmDefinition, z.literal("discover")]),
   /** The guest runs already: the agent adopts its QEMU by this QMP socket. */
-  adopt: z.strictObject({ qmpPath: z.string().startsWith("/").max(107) }).optional(),
+  adopt: z
+    .strictObject({
+      qmpPath: z.string().startsWith("/").max(107),
+      /** Of a proposal: the guest must still be as it was proposed. */
+      digest: ProposalDigest.optional(),
+    })
+    .optional(),
+});
+
+export const NewImport = z.strictObject({
+  /** Commands of a POSIX shell, one of which is QEMU. */
+  commandLine: z.string().min(1).max(131_072),
+});
+
+/** A definition, and what became of each option that it does not have as it was given. */
+export const Imported = z.strictObject({
+  definition: VmDefinition,
+  notes: z.array(ImportNote).max(2 * IMPORT_NOTES_MAX),
 });
 
 export const NewMigration = z.strictObject({
@@ -90,11 +111,17 @@ const namedSchemas: readonly Named[] = [
   ["NewHost", NewHost, "A host to create"],
   ["CreatedHost", CreatedHost, "The new host and the key of its agent, which is shown this once"],
   ["HostPage", HostPage, "A page of hosts"],
+  ["FoundGuest", FoundGuest, "A QEMU that runs on a host"],
+  ["FoundGuests", FoundGuests, "The QEMUs of a host, oldest first"],
 
   ["Vm", Vm, "A VM: where it runs, and which migration holds it"],
   ["VmDefinition", VmDefinition, "What a guest is made of; it means the same on every host"],
   ["NewVm", NewVm, "A VM to start or to adopt"],
   ["VmPage", VmPage, "A page of VMs"],
+  ["Proposal", Proposal, "The definition of a QEMU that runs; nothing has been adopted"],
+  ["NewImport", NewImport, "A command line of QEMU"],
+  ["Imported", Imported, "The definition that a command line makes"],
+  ["ImportNote", ImportNote, "What became of an option that the definition does not have"],
 
   ["Migration", Migration, "The record of one migration"],
   ["MigrationPolicy", MigrationPolicy, "How to migrate; every member has a default"],

@@ -1,7 +1,10 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { VmId } from "../../core/id.ts";
 import { Migration } from "../../core/migration/migration.ts";
+import { Proposal } from "../../core/protocol/proposal.ts";
 import { Vm } from "../../core/vm.ts";
+import { refuseFields } from "../http/invalid.ts";
+import { discoverVm } from "../service/discover-vm.ts";
 import { reconcileVm } from "../service/reconcile-vm.ts";
 import { requireVm } from "../service/require-vm.ts";
 import { startVm, stopVm } from "../service/vm-commands.ts";
@@ -23,9 +26,12 @@ const create = createRoute({
   summary: "Start a VM on a host, or adopt one that runs there",
   description:
     "Reserves the memory of the VM on the host and sends the command. With `adopt` the agent takes " +
-    "over a QEMU that runs already, by its QMP socket. The VM is `starting` until the agent answers.",
+    "over a QEMU that runs already, by its QMP socket. The VM is `starting` until the agent answers. " +
+    "With `adopt` and the definition `discover` nothing is created: the agent proposes a definition, " +
+    "and an adoption that names its digest confirms it.",
   request: body(NewVm, vmExamples.newVm),
   responses: {
+    200: answer("A proposal: what the guest's definition is", Proposal, vmExamples.proposal),
     202: answer("The VM, starting", Vm, vmExamples.starting),
     ...refusals(
       SEND,
@@ -33,6 +39,8 @@ const create = createRoute({
       "host-not-active",
       "host-full",
       "vm-exists",
+      "host-refused",
+      "host-silent",
       "host-unreachable",
     ),
   },
@@ -121,8 +129,16 @@ const reconcile = createRoute({
 
 export const vms = routes()
   .openapi(create, async (context) => {
-    const wanted = context.req.valid("json");
-    return context.json(publicVm(await startVm(wanted)), 202);
+    const { definition, adopt, ...wanted } = context.req.valid("json");
+    if (definition !== "discover") {
+      return context.json(publicVm(await startVm({ ...wanted, definition, adopt })), 202);
+    }
+    if (adopt !== undefined && adopt.digest === undefined) {
+      return context.json(await discoverVm({ ...wanted, qmpPath: adopt.qmpPath }), 200);
+    }
+    const field = adopt === undefined ? "adopt" : "adopt.digest";
+    const rule = adopt === undefined ? "required with `discover`" : "not with `discover`";
+    throw refuseFields([{ field, rule }]);
   })
   .openapi(list, async (context) => context.json(await listVms(context.req.valid("query")), 200))
   .openapi(get, async (context) =>

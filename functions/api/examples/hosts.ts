@@ -1,4 +1,5 @@
 import type { z } from "@hono/zod-openapi";
+import type { FoundGuests } from "../../../core/protocol/found-guest.ts";
 import type { Host } from "../../../core/protocol/host.ts";
 import type { CreatedHost, HostPage, NewHost } from "../components.ts";
 
@@ -78,5 +79,21 @@ const page: z.input<typeof HostPage> = {
   next: "host-a",
 };
 
+const guests: z.input<typeof FoundGuests> = {
+  items: [
+    {
+      pid: 4711,
+      owner: "shell",
+      name: "wiki",
+      binary: "/usr/bin/qemu-system-x86_64",
+      uid: 0,
+      monitors: [{ path: "/srv/guests/wiki.qmp", state: "free" }],
+      adoptable: true,
+      advice: "Whatever started it must not start it again: take it out of scripts and units",
+    },
+  ],
+  total: 1,
+};
+
 /** Requests and answers as a fleet with QEMU 10.0 gave them; long lists are cut. */
-export const hostExamples = { newHost, created, host, page };
+export const hostExamples = { newHost, created, host, page, guests };

@@ -1,0 +1,40 @@
+import { randomBytes } from "node:crypto";
+import { CommandId, ulid, type VmId } from "../../core/id.ts";
+import { type ArgsOf, type ResultOf, type Verb, verbs } from "../../core/protocol/command.ts";
+import { Problem } from "../http/problem.ts";
+import { removeCommand } from "../store/commands.ts";
+import type { StoredHost } from "../store/hosts.ts";
+import { awaitAnswers } from "./await-answers.ts";
+import { dispatch } from "./dispatch-command.ts";
+import { requireActive } from "./require-active.ts";
+
+export type Question<V extends Verb> = {
+  host: StoredHost;
+  vm: VmId;
+  epoch: number;
+  verb: V;
+  args: ArgsOf<V>;
+};
+
+/**
+ * Asks a host something, and waits for its answer within the request. The command is removed: nothing
+ * stays behind, and an answer that comes later changes nothing.
+ *
+ * @throws Problem host-not-active, host-refused, host-silent, host-unreachable
+ */
+export async function askHost<V extends Verb>(question: Question<V>): Promise<ResultOf<V>> {
+  const { host, vm, epoch, verb, args } = question;
+  requireActive(host);
+  const owner = `ask_${ulid(Date.now(), randomBytes(10))}`;
+  const id = CommandId.parse(`${owner}.${verb.replace(".", "-")}.1`);
+  try {
+    await dispatch({ id, host: host.id, queueUrl: host.queueUrl, vm, epoch, verb, args });
+    const answers = await awaitAnswers([id], ({ error }) => {
+      const why = `${error?.code}: ${error?.message}`;
+      return new Problem("host-refused", `Host ${host.id} refused: ${why}`);
+    });
+    return verbs[verb].result.parse(answers.get(id)?.result) as ResultOf<V>;
+  } finally {
+    await removeCommand(id);
+  }
+}
