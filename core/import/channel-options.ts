@@ -63,7 +63,8 @@ function serialChardev(value: string, id: string): Part | undefined {
   if (kind === "tcp" || kind === "telnet") {
     const at = first.lastIndexOf(":");
     const telnet = kind === "telnet" ? { telnet: "on" } : {};
-    const [host, port] = [first.slice(0, at), first.slice(at + 1)];
+    const host = first.slice(0, at);
+    const port = first.slice(at + 1);
     return { id, backend: "socket", host, port, ...more, ...telnet };
   }
   return undefined;

@@ -103,7 +103,8 @@ function readChardev(draft: Draft, value: string, option: string): void {
 
 function readTpmdev(draft: Draft, value: string, option: string): void {
   const pairs = optionMap(value, "type");
-  const [id, chardev] = [pairs.get("id"), pairs.get("chardev")];
+  const id = pairs.get("id");
+  const chardev = pairs.get("chardev");
   if (pairs.get("type") !== "emulator" || id === undefined || chardev === undefined) {
     draft.note("lost", option, "QEMU cannot migrate a TPM of the host");
     return;

@@ -13,7 +13,7 @@ const DEVICE_TEXTS = new Set(
   hv-vendor-id id initrd instanceid iothread jsonfile kernel lost_tick_policy mac masterbus memdev
   model model-id mount_tag name netdev nguid nqn osk pcap pci-type product rerror rng romfile rootdir
   sdrfile serial sysfsdev tag tpmdev tx uuid vdev vendor ver vf-token vhostdev vhostfd werror world
-  wwpn cdat cryptodev subsys x-speed x-width`.split(/\s+/),
+  wwpn cdat cryptodev ruhs x-speed x-width`.split(/\s+/),
 );
 
 /** Switches with a third value, `auto`: QEMU's OnOffAuto, which is text in JSON. */
@@ -86,12 +86,16 @@ export function typedValue(
   return Number.isSafeInteger(Number(text)) ? Number(text) : undefined;
 }
 
+/** Devices whose `addr` is an address in memory, and not a place on a bus. */
+const WITH_ADDRESS = /dimm$|^(sgx-epc|hv-balloon|loader|guest-loader)$/;
+
 /** Names that are a text or a switch in one device and a number or OnOffAuto in another. */
 function specialDeviceValue(driver: string, key: string, text: string) {
   if (key === "port" && isUsb(driver)) return text;
-  if (key === "addr" && /dimm$|^virtio-(mem|pmem)/.test(driver) && /^\d|^0x/.test(text)) {
-    return driver.startsWith("virtio") ? text : Number(text);
-  }
+  if (/^chardev\d$/.test(key)) return text;
+  if (key === "addr" && WITH_ADDRESS.test(driver)) return Number(text);
+  if (key === "subsys" && driver.startsWith("nvme")) return text;
+  if (key === "vendor" && /sdhci|usdhc/.test(driver)) return Number(text);
   if (key === "msi" && driver === "hpet") return switchOf(text);
   if (key === "model" && driver.endsWith("-cpu")) return Number(text);
   if (key === "device_id" && driver.startsWith("ipmi")) return Number(text);
