@@ -14,6 +14,7 @@ type NewMigration = InferRequestType<Api["migrations"]["$post"]>["json"];
 type Page = InferRequestType<Api["hosts"]["$get"]>["query"];
 type MigrationPage = InferRequestType<Api["migrations"]["$get"]>["query"];
 type SamplePage = InferRequestType<Api["migrations"][":id"]["samples"]["$get"]>["query"];
+type VmChange = InferRequestType<Api["vms"][":id"]["$patch"]>["json"];
 type StopMode = InferRequestType<Api["vms"][":id"]["$delete"]>["query"];
 
 export type Client = ReturnType<typeof createClient>;
@@ -84,6 +85,12 @@ function vmOperations({ vms }: Api) {
     },
     listVms: (query: Page = {}) => json(vms.$get({ query })),
     getVm: (id: string) => json(vms[":id"].$get({ param: { id } })),
+    defineVm: (id: string, change: VmChange) =>
+      json(vms[":id"].$patch({ param: { id }, json: change })),
+    pauseVm: (id: string) => json(vms[":id"].pause.$post({ param: { id } })),
+    resumeVm: (id: string) => json(vms[":id"].resume.$post({ param: { id } })),
+    resetVm: (id: string) => json(vms[":id"].reset.$post({ param: { id } })),
+    powerdownVm: (id: string) => json(vms[":id"].powerdown.$post({ param: { id } })),
     reconcileVm: (id: string) => json(vms[":id"].reconcile.$post({ param: { id } })),
     /** The VM, which was asked to stop; undefined when its record was removed. */
     deleteVm: async (id: string, query: StopMode = {}) => {

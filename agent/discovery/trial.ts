@@ -22,7 +22,7 @@ import { readTwin } from "../twin/read.ts";
 import { trialDefinition } from "./trial-definition.ts";
 
 /** QEMU must answer by then: its memory is anonymous and not preallocated. */
-const START_MS = 15_000;
+const START_MS = 30_000;
 /** `timeout` ends the process after it, whatever becomes of the agent, seconds. */
 const LIFE_SECONDS = 60;
 const FOLDER = ".trial-";

@@ -3,12 +3,14 @@ import { isDeepStrictEqual } from "node:util";
 import type { VmId } from "../../core/id.ts";
 import type { ArgsOf, Command, ResultOf } from "../../core/protocol/command.ts";
 import type { Proposal } from "../../core/protocol/proposal.ts";
+import type { Difference } from "../../core/twin/comparison.ts";
 import type { VmDefinition } from "../../core/vm.ts";
 import { CommandRefusedError } from "../command/command-error.ts";
-import { compareProcess, type DiscoveryHost, discover } from "../discovery/discover.ts";
+import { compare, compareProcess, type DiscoveryHost, discover } from "../discovery/discover.ts";
 import { findGuests, type OwnGuest } from "../discovery/find-guests.ts";
+import { refuseUnlessAllowed } from "../guest/allowed.ts";
 import { describeBinary } from "../probe/binary.ts";
-import { type Context, refuseIfPresent } from "./context.ts";
+import { type Context, refuseIfPresent, refuseIfUnderWay } from "./context.ts";
 
 export function listGuests({ guests }: Context): ResultOf<"host.guests"> {
   return findGuests(ownGuests(guests));
@@ -73,6 +75,45 @@ export async function confirmProposal(
   if (added === undefined) return;
   throw new CommandRefusedError(
     "differs",
-    `The definition is not that of the guest: ${added.name}: the guest has ${added.source ?? "nothing"}, the definition gives ${added.target ?? "nothing"}`,
+    `The definition is not that of the guest: ${describeDifference(added)}`,
   );
+}
+
+/**
+ * Corrects the definition of a guest that is in no migration. A QEMU of the new definition is compared
+ * with the guest: what differs, and is not accepted by its name, refuses it.
+ */
+export async function defineGuest(
+  context: Context,
+  { vm }: Command,
+  { definition, acceptDifferences = [] }: ArgsOf<"guest.define">,
+): Promise<ResultOf<"guest.define">> {
+  const guest = context.guests.get(vm);
+  refuseIfUnderWay(guest);
+  refuseUnlessAllowed(definition, context.config);
+  const host = await discoveryHost(context);
+  const { pid } = guest.manifest;
+  const compared = await compare({ vm, qmp: guest.qmp, pid, definition, host });
+  const { comparison, notCompared } = compared;
+  if (comparison === undefined) {
+    throw new CommandRefusedError(
+      "differs",
+      `The definition could not be compared: ${notCompared}`,
+    );
+  }
+  const added = comparison.differences.find(({ name }) => !acceptDifferences.includes(name));
+  if (added !== undefined) {
+    throw new CommandRefusedError(
+      "differs",
+      `The definition is not that of the guest: ${describeDifference(added)}`,
+    );
+  }
+  // A migration may have begun meanwhile: then its own definition counts.
+  refuseIfUnderWay(guest);
+  guest.note({ definition });
+  return { definition, comparison, ...(notCompared === undefined ? {} : { notCompared }) };
+}
+
+function describeDifference({ name, source, target }: Difference): string {
+  return `${name}: the guest has ${source ?? "nothing"}, the definition gives ${target ?? "nothing"}`;
 }

@@ -8,7 +8,7 @@ import { describeBinary } from "../probe/binary.ts";
 import { machineType } from "../probe/guest.ts";
 import { waitForEnd } from "../runtime/process.ts";
 import { readFixed } from "../twin/read.ts";
-import { type Context, isUnderWay, refuseIfPresent, startLogger } from "./context.ts";
+import { type Context, refuseIfPresent, refuseIfUnderWay, startLogger } from "./context.ts";
 import { confirmProposal } from "./discover.ts";
 
 const POWERDOWN_MS = 90_000;
@@ -82,13 +82,7 @@ export async function stopGuest(
 ): Promise<ResultOf<"guest.stop">> {
   const guest = guests.find(vm);
   if (!guest) return { stopped: true };
-  if (isUnderWay(guest.manifest)) {
-    const { id } = guest.manifest.migration ?? {};
-    throw new CommandRefusedError(
-      "refused",
-      `The guest ${vm} is in migration ${id}: cancel that, or wait for its end`,
-    );
-  }
+  refuseIfUnderWay(guest);
   await guests.end(guest, mode === "powerdown" ? () => powerDown(guest) : undefined);
   log.info({ vm, mode }, "guest stopped");
   return { stopped: true };

@@ -6,11 +6,15 @@ import { AcceptDifferences } from "../twin/comparison.ts";
 import { FoundGuests } from "./found-guest.ts";
 import { Observation } from "./observation.ts";
 import { SourceProbe, TargetProbe, TlsKind } from "./probe.ts";
-import { Proposal, ProposalDigest } from "./proposal.ts";
+import { Proposal, ProposalDigest, Proved } from "./proposal.ts";
 import { SideSettings } from "./side-settings.ts";
 
 /** The secret by which the two agents of one migration authenticate each other: 32 bytes, hex. */
 const HandoverKey = z.string().regex(/^[0-9a-f]{64}$/);
+
+/** What an operator may do to a guest that is in no migration. */
+export const GuestAction = z.enum(["pause", "resume", "reset", "powerdown"]);
+export type GuestAction = z.infer<typeof GuestAction>;
 
 const Started = z.strictObject({
   definition: DefinitionParts,
@@ -48,6 +52,25 @@ export const verbs = {
   },
   /** Lists the QEMUs of the host; changes nothing. Its `vm` is the host's name. */
   "host.guests": { args: z.strictObject({}), result: FoundGuests },
+  /** Pauses, resumes or resets a guest, or presses its power button; never in a migration. */
+  "guest.control": {
+    args: z.strictObject({ action: GuestAction }),
+    /** QEMU's run state afterwards. */
+    result: z.strictObject({ runState: z.string().max(64) }),
+  },
+  /** Corrects the definition of a guest, once it is proved to be that of the process. */
+  "guest.define": {
+    args: z.strictObject({
+      definition: DefinitionParts,
+      acceptDifferences: AcceptDifferences.optional(),
+    }),
+    result: Proved,
+  },
+  /** Gives up a guest: its process runs on, and its monitor is free. */
+  "guest.detach": {
+    args: z.strictObject({}),
+    result: z.strictObject({ qmpPath: z.string().max(4_096) }),
+  },
   /** Ends a guest: `powerdown` asks the guest (ACPI), `quit` ends QEMU at once. */
   "guest.stop": {
     args: z.strictObject({ mode: z.enum(["powerdown", "quit"]) }),

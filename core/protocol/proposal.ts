@@ -8,6 +8,16 @@ export const ProposalDigest = z
   .string()
   .regex(/^[0-9a-f]{64}$/, "expected the 64 hex digits of a proposal's `digest`");
 
+/** A definition that was compared with a running guest. */
+export const Proved = z.strictObject({
+  definition: DefinitionParts,
+  /** The running guest (source) beside a QEMU of the definition (target). */
+  comparison: Comparison,
+  /** What was not compared, and why. */
+  notCompared: z.string().max(2_000).optional(),
+});
+export type Proved = z.infer<typeof Proved>;
+
 /** The definition of a QEMU that runs, as its agent has found it; nothing has been adopted. */
 export const Proposal = z.strictObject({
   definition: DefinitionParts,

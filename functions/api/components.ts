@@ -24,6 +24,7 @@ import { MachineType, ParameterValue, QemuProbe, QemuVersion } from "../../core/
 import { Proposal, ProposalDigest } from "../../core/protocol/proposal.ts";
 import { SideSettings } from "../../core/protocol/side-settings.ts";
 import { CapabilityWish } from "../../core/qemu/capability-wish.ts";
+import { AcceptDifferences } from "../../core/twin/comparison.ts";
 import { Vm, VmDefinition } from "../../core/vm.ts";
 import { FieldError } from "../http/field-error.ts";
 import { ProblemBody } from "../http/problem.ts";
@@ -50,6 +51,13 @@ export const NewVm = z.strictObject({
       digest: ProposalDigest.optional(),
     })
     .optional(),
+});
+
+/** A correction of a VM's definition. */
+export const VmChange = z.strictObject({
+  definition: VmDefinition,
+  /** Names of differences from the guest that do no harm in the operator's judgement. */
+  acceptDifferences: AcceptDifferences.optional(),
 });
 
 export const NewImport = z.strictObject({
@@ -118,6 +126,7 @@ const namedSchemas: readonly Named[] = [
   ["VmDefinition", VmDefinition, "What a guest is made of; it means the same on every host"],
   ["NewVm", NewVm, "A VM to start or to adopt"],
   ["VmPage", VmPage, "A page of VMs"],
+  ["VmChange", VmChange, "A correction of a VM's definition"],
   ["Proposal", Proposal, "The definition of a QEMU that runs; nothing has been adopted"],
   ["NewImport", NewImport, "A command line of QEMU"],
   ["Imported", Imported, "The definition that a command line makes"],

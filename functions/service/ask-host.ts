@@ -31,7 +31,8 @@ export async function askHost<V extends Verb>(question: Question<V>): Promise<Re
     await dispatch({ id, host: host.id, queueUrl: host.queueUrl, vm, epoch, verb, args });
     const answers = await awaitAnswers([id], ({ error }) => {
       const why = `${error?.code}: ${error?.message}`;
-      return new Problem("host-refused", `Host ${host.id} refused: ${why}`);
+      const reason = error?.code;
+      return new Problem("host-refused", `Host ${host.id} refused: ${why}`, { reason });
     });
     return verbs[verb].result.parse(answers.get(id)?.result) as ResultOf<V>;
   } finally {

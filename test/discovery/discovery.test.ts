@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { VmDefinition } from "../../core/vm.ts";
 import { QmpClient } from "../../qmp/client.ts";
 import { findQemu } from "../../qmp/testing/real-qemu.ts";
@@ -6,6 +6,8 @@ import { TestHost } from "../agent/testing/host.ts";
 import { RawQemus } from "./testing/raw-qemu.ts";
 import { samples } from "./testing/samples.ts";
 
+/** Each proof starts a QEMU, beside whatever else the machine does. */
+vi.setConfig({ testTimeout: 90_000 });
 const qemu = findQemu();
 let host: TestHost;
 let qemus: RawQemus;

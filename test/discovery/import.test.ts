@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { compareTrial } from "../../agent/discovery/compare-trial.ts";
 import { runTrial } from "../../agent/discovery/trial.ts";
 import { readTwin } from "../../agent/twin/read.ts";
@@ -9,6 +9,8 @@ import { findQemu } from "../../qmp/testing/real-qemu.ts";
 import { RawQemus } from "./testing/raw-qemu.ts";
 import { type Sample, samples } from "./testing/samples.ts";
 
+/** Each proof starts a QEMU, beside whatever else the machine does. */
+vi.setConfig({ testTimeout: 90_000 });
 const qemu = findQemu();
 let qemus: RawQemus;
 beforeEach(() => {

@@ -2,7 +2,7 @@ import type { z } from "@hono/zod-openapi";
 import type { ImportNote } from "../../../core/import/note.ts";
 import type { Proposal } from "../../../core/protocol/proposal.ts";
 import type { Vm, VmDefinition } from "../../../core/vm.ts";
-import type { Imported, NewImport, NewVm, VmPage } from "../components.ts";
+import type { Imported, NewImport, NewVm, VmChange, VmPage } from "../components.ts";
 
 const wanted: z.input<typeof VmDefinition> = {
   machine: "pc-i440fx-10.0",
@@ -35,6 +35,8 @@ const definition: z.input<typeof VmDefinition> = {
   objects: [],
   globals: [],
 };
+
+const change: z.input<typeof VmChange> = { definition: wanted };
 
 const starting: z.input<typeof Vm> = {
   id: "web1",
@@ -93,4 +95,4 @@ const imported: z.input<typeof Imported> = {
 };
 
 /** Requests and answers as a fleet with QEMU 10.0 gave them. */
-export const vmExamples = { newVm, starting, running, page, proposal, newImport, imported };
+export const vmExamples = { newVm, change, starting, running, page, proposal, newImport, imported };
