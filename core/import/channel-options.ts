@@ -51,13 +51,15 @@ function readSerial(draft: Draft, value: string, option: string): void {
   draft.serials.push("log");
 }
 
-/** Undefined for a terminal, and for what is read as one. */
+/** Undefined for a terminal, for an agent's own log, and for what is read as a terminal. */
 function serialChardev(value: string, id: string): Part | undefined {
   const colon = value.indexOf(":");
   const [kind, rest] = colon < 0 ? [value, ""] : [value.slice(0, colon), value.slice(colon + 1)];
   const pairs = optionPairs(rest, "first");
   const { first = "", ...more } = Object.fromEntries(pairs);
   if (kind === "null") return { id, backend: "null" };
+  // As agents start QEMU: a path in the guest's folder means nothing on another host.
+  if (kind === "file" && rest.endsWith("/serial.log")) return undefined;
   if (kind === "file") return { id, backend: "file", path: rest.replaceAll(",,", ",") };
   if (kind === "unix") return { id, backend: "socket", path: first, ...more };
   if (kind === "tcp" || kind === "telnet") {

@@ -21,6 +21,7 @@ describe("what a command line says", () => {
     ["-smbios type=11,value=a,value=b", { smbios: [{ type: 11, value: ["a", "b"] }] }],
     ["-global driver=e1000,property=mac,value=1", { globals: ["e1000.mac=1"] }],
     ["-serial chardev:c -chardev null,id=c", { serials: [{ chardev: "c" }] }],
+    ["-serial file:/run/switchyard/web/serial.log", { serials: ["log"] }],
     ["-vnc 127.0.0.1:7", { display: { type: "vnc" } }],
     [
       "-m 64 -object memory-backend-ram,id=m,size=64M -numa node,cpus=0-1,memdev=m -smp 2",

@@ -32,7 +32,8 @@ export const FoundGuest = z.strictObject({
 });
 export type FoundGuest = z.infer<typeof FoundGuest>;
 
-export const FOUND_GUESTS_MAX = 256;
+/** So many fit into an answer that is stored. */
+export const FOUND_GUESTS_MAX = 128;
 
 export const FoundGuests = z.strictObject({
   items: z.array(FoundGuest).max(FOUND_GUESTS_MAX),
