@@ -6,6 +6,7 @@ import type { HostFacts } from "../core/protocol/host.ts";
 import { CloudApi, CloudRefusedError, SupersededError } from "./cloud/api.ts";
 import { isAnswerBatchable } from "./cloud/batching.ts";
 import { CommandSource } from "./cloud/command-source.ts";
+import { Heartbeat } from "./cloud/heartbeat.ts";
 import { Outbox } from "./cloud/outbox.ts";
 import { CommandLog } from "./command/command-log.ts";
 import { Dispatcher } from "./command/dispatcher.ts";
@@ -17,11 +18,11 @@ import { createHandlers } from "./handlers/handlers.ts";
 import { reattach } from "./handlers/reattach.ts";
 import { HookRunner } from "./hooks/hook-runner.ts";
 import { describeBinary } from "./probe/binary.ts";
+import { hostFacts } from "./probe/facts.ts";
 import { Backoff, pause } from "./runtime/backoff.ts";
 import type { AgentConfig } from "./runtime/config.ts";
 import type { Log } from "./runtime/log.ts";
 import { bootId } from "./runtime/process.ts";
-import { AGENT_VERSION } from "./runtime/version.ts";
 
 /** Keys that the control plane issues are longer; this finds an empty or a wrong file. */
 const KEY_LENGTH_MIN = 32;
@@ -34,6 +35,7 @@ export class Agent {
   readonly #log: Log;
   readonly #api: CloudApi;
   readonly #outbox: Outbox;
+  readonly #heartbeat: Heartbeat;
   readonly #commands: CommandLog;
   readonly #guests: Guests;
   readonly #hookRunner = new HookRunner();
@@ -59,6 +61,12 @@ export class Agent {
     this.#superseded.promise.catch(() => undefined);
     const onSuperseded = (error: SupersededError) => this.#superseded.reject(error);
     this.#outbox = new Outbox({ api: this.#api, stateDir: config.stateDir, log, onSuperseded });
+    this.#heartbeat = new Heartbeat({
+      api: this.#api,
+      intervalMs: config.heartbeatIntervalMs,
+      log,
+      onSuperseded,
+    });
     const emit: Emit = (body, atMs) => this.#outbox.emit(body, atMs);
     this.#guests = new Guests({
       runDir: config.runDir,
@@ -97,20 +105,13 @@ export class Agent {
     // The guests first: their migrations cannot wait.
     await reattach(this.#context);
     this.#checkpoints = setInterval(() => this.#checkpoint(), CHECKPOINT_EVERY_MS);
-    const { probe: qemu, sandbox } = await describeBinary(config.qemu, config.stateDir);
-    requireSandbox(config, sandbox, this.#log);
-    const facts: HostFacts = {
-      agentVersion: AGENT_VERSION,
-      bootId: bootId(),
-      sandbox,
-      migrationAddress: config.migrationAddress,
-      memoryBytes: config.memoryBytes,
-      qemu,
-    };
-    const registered = await this.#register(facts);
+    const description = await describeBinary(config.qemu, config.stateDir);
+    requireSandbox(config, description.sandbox, this.#log);
+    const registered = await this.#register(await hostFacts(config, description));
     if (!registered || this.#stop.signal.aborted) return;
     this.#commands.noteRegistered(bootId(), registered.at);
     this.#outbox.start(registered.acceptedSeq);
+    this.#heartbeat.start();
     this.#source = new CommandSource({
       sqs: this.#sqs,
       queueUrl: registered.queueUrl,
@@ -118,7 +119,7 @@ export class Agent {
       log: this.#log,
     });
     this.#source.start();
-    const { major, minor, micro } = qemu.version;
+    const { major, minor, micro } = description.probe.version;
     this.#log.info({ host: config.host, qemu: `${major}.${minor}.${micro}` }, "agent ready");
   }
 
@@ -136,6 +137,7 @@ export class Agent {
     this.#stop.abort();
     clearInterval(this.#checkpoints);
     await this.#source?.stop();
+    await this.#heartbeat.stop();
     await this.#outbox.stop(2_000);
     this.#hookRunner.close();
     await this.#guests.close();
@@ -165,10 +167,12 @@ export class Agent {
 
   async #register(facts: HostFacts) {
     const { signal } = this.#stop;
+    const { heartbeatIntervalMs: heartbeatMs } = this.#config;
     const backoff = new Backoff(REGISTER_RETRY);
     while (!signal.aborted) {
       try {
-        return await this.#api.register({ facts, guests: this.#guests.present }, signal);
+        const own = { facts, guests: this.#guests.present, heartbeatMs };
+        return await this.#api.register(own, signal);
       } catch (error) {
         if (error instanceof CloudRefusedError || error instanceof SupersededError) throw error;
         if (signal.aborted) return undefined;

@@ -9,6 +9,8 @@ export type ClientOptions = { readonly url: string; readonly token: string };
 
 type Api = ReturnType<typeof hc<Routes>>["v1"];
 type NewHost = InferRequestType<Api["hosts"]["$post"]>["json"];
+type HostChange = InferRequestType<Api["hosts"][":id"]["$patch"]>["json"];
+type HostRequest = InferRequestType<Api["hosts"][":id"]["cordon"]["$post"]>["json"];
 type NewVm = InferRequestType<Api["vms"]["$post"]>["json"];
 type NewMigration = InferRequestType<Api["migrations"]["$post"]>["json"];
 type Page = InferRequestType<Api["hosts"]["$get"]>["query"];
@@ -67,6 +69,17 @@ function hostOperations({ hosts }: Api) {
     listHosts: (query: Page = {}) => json(hosts.$get({ query })),
     getHost: (id: string) => json(hosts[":id"].$get({ param: { id } })),
     listGuests: (id: string) => json(hosts[":id"].guests.$get({ param: { id } })),
+    changeHost: (id: string, change: HostChange) =>
+      json(hosts[":id"].$patch({ param: { id }, json: change })),
+    cordonHost: (id: string, by: HostRequest = {}) =>
+      json(hosts[":id"].cordon.$post({ param: { id }, json: by })),
+    uncordonHost: (id: string, by: HostRequest = {}) =>
+      json(hosts[":id"].uncordon.$post({ param: { id }, json: by })),
+    maintainHost: (id: string, by: HostRequest = {}) =>
+      json(hosts[":id"].maintenance.$post({ param: { id }, json: by })),
+    returnHost: (id: string) => json(hosts[":id"].return.$post({ param: { id } })),
+    retireHost: (id: string, by: HostRequest = {}) =>
+      json(hosts[":id"].retire.$post({ param: { id }, json: by })),
   };
 }
 
@@ -91,6 +104,7 @@ function vmOperations({ vms }: Api) {
     resumeVm: (id: string) => json(vms[":id"].resume.$post({ param: { id } })),
     resetVm: (id: string) => json(vms[":id"].reset.$post({ param: { id } })),
     powerdownVm: (id: string) => json(vms[":id"].powerdown.$post({ param: { id } })),
+    getPlacement: (id: string) => json(vms[":id"].placement.$get({ param: { id } })),
     reconcileVm: (id: string) => json(vms[":id"].reconcile.$post({ param: { id } })),
     /** The VM, which was asked to stop; undefined when its record was removed. */
     deleteVm: async (id: string, query: StopMode = {}) => {

@@ -7,7 +7,6 @@ import type { Guests } from "../guest/guests.ts";
 import type { Manifest } from "../guest/manifest.ts";
 import type { HookRunner } from "../hooks/hook-runner.ts";
 import { MigrationHooks } from "../hooks/migration-hooks.ts";
-import { linkBytesPerSecond } from "../probe/link.ts";
 import type { AgentConfig } from "../runtime/config.ts";
 import type { Log } from "../runtime/log.ts";
 
@@ -29,11 +28,6 @@ export function hooksOf(
   return new MigrationHooks({ config, runner, emit, log, ...of });
 }
 
-/** Speed of the migration network, B/s. */
-export function linkOf({ linkBytesPerSecond: configured, migrationAddress }: AgentConfig): number {
-  return configured ?? linkBytesPerSecond(migrationAddress);
-}
-
 /** The guest's last migration has not ended on this side. */
 export function isUnderWay(manifest: Manifest): boolean {
   return manifest.migration !== undefined && !manifest.migration.over;
@@ -48,8 +42,13 @@ export function refuseIfUnderWay({ vm, manifest }: Guest): void {
   );
 }
 
-/** @throws CommandRefusedError `refused` when the VM has a process here */
-export function refuseIfPresent(guests: Guests, vm: Command["vm"]): void {
+/**
+ * Ends a QEMU that was started for a migration that did not come to use it.
+ *
+ * @throws CommandRefusedError `refused` when the VM has a process here
+ */
+export async function refuseIfPresent(guests: Guests, vm: Command["vm"]): Promise<void> {
+  await guests.prestarted.discard(vm);
   if (guests.isPresent(vm)) {
     throw new CommandRefusedError(
       "refused",

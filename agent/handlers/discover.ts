@@ -28,7 +28,7 @@ export async function discoverGuest(
   { vm }: Command,
   { qmpPath }: ArgsOf<"guest.discover">,
 ): Promise<Proposal> {
-  refuseIfPresent(context.guests, vm);
+  await refuseIfPresent(context.guests, vm);
   if (!existsSync(qmpPath)) {
     throw new CommandRefusedError(
       "not-found",

@@ -19,7 +19,7 @@ export async function startGuest(
   { definition }: ArgsOf<"guest.start">,
 ): Promise<ResultOf<"guest.start">> {
   const { config, guests } = context;
-  refuseIfPresent(guests, vm);
+  await refuseIfPresent(guests, vm);
   refuseUnlessAllowed(definition, config);
   const { sandbox, probe } = await describeBinary(config.qemu, config.stateDir);
   const { qemu, runDir, resources } = config;
@@ -42,7 +42,7 @@ export async function adoptGuest(
   { definition, qmpPath, digest }: ArgsOf<"guest.adopt">,
 ): Promise<ResultOf<"guest.adopt">> {
   const { config, guests } = context;
-  refuseIfPresent(guests, vm);
+  await refuseIfPresent(guests, vm);
   refuseUnlessAllowed(definition, config);
   if (!existsSync(qmpPath)) {
     throw new CommandRefusedError(

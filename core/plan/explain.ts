@@ -70,7 +70,8 @@ export class Explainer {
     const { guests, table } = this.#fleet;
     // Hosts that come back are open to those that go later.
     const position = this.#returning.size === 0 ? 0 : this.#positions.get(source);
-    const asked = [vm.memoryBytes, vm.affinities, vm.resources, vm.requiredLabels, position];
+    const { memoryBytes, affinities, resources, sharedResources, requiredLabels } = vm;
+    const asked = [memoryBytes, affinities, resources, sharedResources, requiredLabels, position];
     const own = vm.affinities.length + vm.resources.length > 0 ? vm.id : "";
     return JSON.stringify([guests.eligibility.guestKey(vm, table.row(source).host), asked, own]);
   }

@@ -68,7 +68,7 @@ export class Guests {
     const { host } = this.#table.row(source);
     const { eligibility } = this;
     const asked = Object.entries(vm.requiredLabels);
-    const key = `${eligibility.guestKey(vm, host)}${JSON.stringify([asked, vm.resources])}`;
+    const key = `${eligibility.guestKey(vm, host)}${JSON.stringify([asked, vm.resources, vm.sharedResources])}`;
     const known = this.#candidates.get(key);
     if (known !== undefined) return known;
     const found = [...rows.keys()].filter((index) => {

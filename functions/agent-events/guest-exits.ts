@@ -46,6 +46,9 @@ export async function recordExitOutside(host: HostId, vm: VmId, end: GuestEnd): 
 
 /** Called when memory was released on a host: waiting migrations may have room now. */
 export async function admitByFreeMemory(host: HostId): Promise<void> {
-  const outcome = { at: new Date().toISOString(), by: "cloud" };
-  await admitWaiting([host], (id) => raiseSignals(id, [{ name: "admitted", outcome }]));
+  const at = new Date().toISOString();
+  await admitWaiting([host], {
+    admit: (id) => raiseSignals(id, [{ name: "admitted", outcome: { at, by: "cloud" } }]),
+    refuse: (id, detail) => interrupt(id, { kind: "failed", at, detail }),
+  });
 }

@@ -3,8 +3,11 @@ import { z } from "@hono/zod-openapi";
 import { ClimbedRung, Convergence, LadderName } from "../../core/convergence/ladder.ts";
 import { StallRule } from "../../core/convergence/stall.ts";
 import { DefinitionParts } from "../../core/definition/parts.ts";
+import { ByWhom, HostCordon } from "../../core/host/cordon.ts";
+import { HostState } from "../../core/host/host-state.ts";
 import { HostId, MigrationId, VmId } from "../../core/id.ts";
 import { IMPORT_NOTES_MAX, ImportNote } from "../../core/import/note.ts";
+import { Labels } from "../../core/labels.ts";
 import {
   Failure,
   Gate,
@@ -17,9 +20,10 @@ import {
 } from "../../core/migration/migration.ts";
 import { AckMode, Agreement, Blocker, Choice } from "../../core/negotiate/agreement.ts";
 import { MigrationPolicy } from "../../core/negotiate/policy.ts";
+import { Placement } from "../../core/plan/placement.ts";
 import { AckEvidence, FinalFigures, Progress } from "../../core/protocol/event.ts";
 import { FoundGuest, FoundGuests } from "../../core/protocol/found-guest.ts";
-import { Host, HostFacts, UnfitEvent } from "../../core/protocol/host.ts";
+import { Host, HostChange, HostFacts, UnfitEvent } from "../../core/protocol/host.ts";
 import { MachineType, ParameterValue, QemuProbe, QemuVersion } from "../../core/protocol/probe.ts";
 import { Proposal, ProposalDigest } from "../../core/protocol/proposal.ts";
 import { SideSettings } from "../../core/protocol/side-settings.ts";
@@ -33,10 +37,19 @@ export const NewHost = z.strictObject({
   id: HostId,
   slotsOut: Host.shape.slotsOut.default(2),
   slotsIn: Host.shape.slotsIn.default(2),
+  labels: Labels.default({}),
+});
+
+/** Whoever has the token may name anybody: it is for people to read. */
+export const HostRequest = z.strictObject({
+  ...ByWhom.shape,
+  owner: ByWhom.shape.owner.default("operator"),
 });
 
 /** A host and the key of its agent, which no other answer has. */
 export const CreatedHost = z.strictObject({ host: Host, key: z.string() });
+
+export const UncordonedHost = z.strictObject({ host: Host, cleared: z.array(HostCordon) });
 
 export const NewVm = z.strictObject({
   id: VmId,
@@ -112,6 +125,13 @@ const namedSchemas: readonly Named[] = [
 
   ["Host", Host, "A host of the fleet"],
   ["HostFacts", HostFacts, "What the agent reports about its host when it registers"],
+  ["HostState", HostState, "What is shown of a host; `silent`: its agent has not been heard"],
+  ["HostCordon", HostCordon, "Somebody's mark that no guest is to come to a host"],
+  ["HostChange", HostChange, "What to change of a host; what is absent stays"],
+  ["ByWhom", ByWhom, "Who did it, and why"],
+  ["HostRequest", HostRequest, "Who asks for it, and why"],
+  ["UncordonedHost", UncordonedHost, "The host, and the cordons that were ended"],
+  ["Labels", Labels, "What people say of a host, by names that they choose"],
   ["UnfitEvent", UnfitEvent, "An event of a host that the table refuses for good: it was passed"],
   ["QemuProbe", QemuProbe, "What the QEMU of a host can do"],
   ["QemuVersion", QemuVersion, "Version of QEMU"],
@@ -125,6 +145,7 @@ const namedSchemas: readonly Named[] = [
   ["Vm", Vm, "A VM: where it runs, and which migration holds it"],
   ["VmDefinition", VmDefinition, "What a guest is made of; it means the same on every host"],
   ["NewVm", NewVm, "A VM to start or to adopt"],
+  ["Placement", Placement, "Where a VM could go now, host by host, and why not"],
   ["VmPage", VmPage, "A page of VMs"],
   ["VmChange", VmChange, "A correction of a VM's definition"],
   ["Proposal", Proposal, "The definition of a QEMU that runs; nothing has been adopted"],

@@ -1,14 +1,33 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { HostId } from "../../core/id.ts";
 import { FoundGuests } from "../../core/protocol/found-guest.ts";
-import { Host } from "../../core/protocol/host.ts";
+import { Host, HostChange } from "../../core/protocol/host.ts";
 import { Problem } from "../http/problem.ts";
 import { addHost } from "../service/add-host.ts";
+import { setHost } from "../service/change-host.ts";
+import { cordonHost, uncordonHost } from "../service/cordon-host.ts";
+import { maintainHost, retireHost, returnHost } from "../service/host-lifecycle.ts";
 import { listGuests } from "../service/list-guests.ts";
-import { findHostWithFacts, listHosts } from "../store/hosts.ts";
-import { CreatedHost, HostPage, NewHost } from "./components.ts";
+import {
+  findHostWithFacts,
+  listHosts,
+  publicHost,
+  readHeard,
+  type StoredHost,
+} from "../store/hosts.ts";
+import { CreatedHost, HostPage, HostRequest, NewHost, UncordonedHost } from "./components.ts";
 import { hostExamples } from "./examples/hosts.ts";
-import { answer, body, pageQuery, READ, refusals, routes, SEND } from "./routing.ts";
+import {
+  answer,
+  body,
+  HOST_STATES,
+  pageQuery,
+  READ,
+  refusals,
+  routes,
+  SEND,
+  WRITE,
+} from "./routing.ts";
 
 const tags = ["Hosts"];
 
@@ -56,6 +75,111 @@ const get = createRoute({
   },
 });
 
+const byId = { params: z.strictObject({ id: HostId }) };
+
+const change = createRoute({
+  method: "patch",
+  path: "/v1/hosts/{id}",
+  operationId: "changeHost",
+  tags,
+  summary: "Set labels, slots and link rates of a host",
+  description:
+    "What is absent stays; a label or a link rate is removed by `null`. Migrations keep the slots " +
+    "that they have. Neither a registration nor an event of the agent changes these fields.",
+  request: { ...byId, ...body(HostChange, hostExamples.change) },
+  responses: {
+    200: answer("The host", Host, hostExamples.changed),
+    ...refusals(SEND, "host-not-found", "host-changed"),
+  },
+});
+
+const cordon = createRoute({
+  method: "post",
+  path: "/v1/hosts/{id}/cordon",
+  operationId: "cordonHost",
+  tags,
+  summary: "Let no guest come to a host",
+  description:
+    "Adds a cordon of this owner, or replaces his message. No migration into the host is admitted and " +
+    "no VM is started there until it has no cordon left; what is on its way arrives.",
+  request: { ...byId, ...body(HostRequest, hostExamples.cordon) },
+  responses: {
+    200: answer("The host", Host, hostExamples.cordoned),
+    ...refusals(SEND, "host-not-found", "host-changed", "host-retired", "too-many-cordons"),
+  },
+});
+
+const uncordon = createRoute({
+  method: "post",
+  path: "/v1/hosts/{id}/uncordon",
+  operationId: "uncordonHost",
+  tags,
+  summary: "End all cordons of a host",
+  description:
+    "Ends the cordons of every owner, and answers whose they were. A host that nothing else closes " +
+    "takes guests at once.",
+  request: { ...byId, ...body(HostRequest, hostExamples.uncordon) },
+  responses: {
+    200: answer("The host, and the cordons that it had", UncordonedHost, hostExamples.uncordoned),
+    ...refusals(SEND, "host-not-found", "host-changed", "host-retired"),
+  },
+});
+
+const maintain = createRoute({
+  method: "post",
+  path: "/v1/hosts/{id}/maintenance",
+  operationId: "maintainHost",
+  tags,
+  summary: "Bring an empty host into maintenance",
+  description:
+    "The host must have no guest, and no migration may be under way from or to it: an evacuation " +
+    "empties it. Nothing comes to it until it is returned, however often its agent registers.",
+  request: { ...byId, ...body(HostRequest, hostExamples.cordon) },
+  responses: {
+    200: answer("The host", Host, hostExamples.maintained),
+    ...refusals(SEND, "host-not-found", "host-changed", "host-not-empty", ...HOST_STATES),
+  },
+});
+
+const bringBack = createRoute({
+  method: "post",
+  path: "/v1/hosts/{id}/return",
+  operationId: "returnHost",
+  tags,
+  summary: "End the maintenance of a host",
+  description:
+    "Also ends the cordons of evacuations that are over. Cordons of people stay: `uncordonHost` " +
+    "ends them.",
+  request: byId,
+  responses: {
+    200: answer("The host", Host, hostExamples.returned),
+    ...refusals(WRITE, "host-not-found", "host-changed", ...HOST_STATES),
+  },
+});
+
+const retire = createRoute({
+  method: "post",
+  path: "/v1/hosts/{id}/retire",
+  operationId: "retireHost",
+  tags,
+  summary: "Take a host out of the fleet",
+  description:
+    "The host must have no guest and no record of a VM. Its queue is removed and its agent refused. " +
+    "Its record stays as `retired`; a new host may take its name.",
+  request: { ...byId, ...body(HostRequest, hostExamples.cordon) },
+  responses: {
+    200: answer("The host", Host, hostExamples.retired),
+    ...refusals(
+      SEND,
+      "host-not-found",
+      "host-changed",
+      "host-not-empty",
+      "host-unreachable",
+      ...HOST_STATES,
+    ),
+  },
+});
+
 const guests = createRoute({
   method: "get",
   path: "/v1/hosts/{id}/guests",
@@ -90,4 +214,32 @@ export const hosts = routes()
     const host = await findHostWithFacts(id);
     if (host === undefined) throw new Problem("host-not-found", `There is no host ${id}`);
     return context.json(host, 200);
+  })
+  .openapi(change, async (context) => {
+    const { id } = context.req.valid("param");
+    return context.json(await shown(await setHost(id, context.req.valid("json"))), 200);
+  })
+  .openapi(cordon, async (context) => {
+    const by = { ...context.req.valid("json"), kind: "person" } as const;
+    return context.json(await shown(await cordonHost(context.req.valid("param").id, by)), 200);
+  })
+  .openapi(uncordon, async (context) => {
+    const { host, cleared } = await uncordonHost(context.req.valid("param").id);
+    return context.json({ host: await shown(host), cleared: [...cleared] }, 200);
+  })
+  .openapi(maintain, async (context) => {
+    const { id } = context.req.valid("param");
+    return context.json(await shown(await maintainHost(id, context.req.valid("json"))), 200);
+  })
+  .openapi(bringBack, async (context) =>
+    context.json(await shown(await returnHost(context.req.valid("param").id)), 200),
+  )
+  .openapi(retire, async (context) => {
+    const { id } = context.req.valid("param");
+    return context.json(await shown(await retireHost(id, context.req.valid("json"))), 200);
   });
+
+/** With what its heartbeats say. */
+async function shown(host: StoredHost): Promise<Host> {
+  return publicHost(await readHeard(host));
+}

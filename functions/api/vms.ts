@@ -1,6 +1,7 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { VmId } from "../../core/id.ts";
 import { Migration } from "../../core/migration/migration.ts";
+import { Placement } from "../../core/plan/placement.ts";
 import type { GuestAction } from "../../core/protocol/command.ts";
 import { Proposal } from "../../core/protocol/proposal.ts";
 import { Vm } from "../../core/vm.ts";
@@ -10,6 +11,7 @@ import { controlVm } from "../service/control-vm.ts";
 import { defineVm } from "../service/define-vm.ts";
 import { detachVm } from "../service/detach-vm.ts";
 import { discoverVm } from "../service/discover-vm.ts";
+import { explainPlacement } from "../service/explain-placement.ts";
 import { reconcileVm } from "../service/reconcile-vm.ts";
 import { requireVm } from "../service/require-vm.ts";
 import { startVm, stopVm } from "../service/vm-commands.ts";
@@ -18,7 +20,17 @@ import { listVms, publicVm } from "../store/vms.ts";
 import { NewVm, VmChange, VmPage } from "./components.ts";
 import { migrationExamples } from "./examples/migrations.ts";
 import { vmExamples } from "./examples/vms.ts";
-import { answer, body, pageQuery, READ, refusals, routes, SEND, WRITE } from "./routing.ts";
+import {
+  answer,
+  body,
+  HOST_STATES,
+  pageQuery,
+  READ,
+  refusals,
+  routes,
+  SEND,
+  WRITE,
+} from "./routing.ts";
 
 const tags = ["VMs"];
 const byId = { params: z.strictObject({ id: VmId }) };
@@ -41,7 +53,7 @@ const create = createRoute({
     ...refusals(
       SEND,
       "host-not-found",
-      "host-not-active",
+      ...HOST_STATES,
       "host-full",
       "vm-exists",
       "host-refused",
@@ -74,6 +86,27 @@ const get = createRoute({
   responses: {
     200: answer("The VM", Vm, vmExamples.running),
     ...refusals(READ, "vm-not-found"),
+  },
+});
+
+const placement = createRoute({
+  method: "get",
+  path: "/v1/vms/{id}/placement",
+  operationId: "getPlacement",
+  tags,
+  summary: "Explain where a VM could go",
+  description:
+    "Host by host, by the rules of plans and of negotiation: which hosts would take the VM now, and " +
+    "every reason of each other one, with what would help. Reads the records of the whole fleet; a " +
+    "dry run of a migration asks both hosts themselves.",
+  request: byId,
+  responses: {
+    200: answer(
+      "Hosts that would take it, and reasons of the others",
+      Placement,
+      vmExamples.placement,
+    ),
+    ...refusals(READ, "vm-not-found", "vm-not-running", "fleet-too-large"),
   },
 });
 
@@ -209,6 +242,9 @@ export const vms = routes()
   .openapi(list, async (context) => context.json(await listVms(context.req.valid("query")), 200))
   .openapi(get, async (context) =>
     context.json(publicVm(await requireVm(context.req.valid("param").id)), 200),
+  )
+  .openapi(placement, async (context) =>
+    context.json(await explainPlacement(context.req.valid("param").id), 200),
   )
   .openapi(reconcile, async (context) =>
     context.json(publicMigration(await reconcileVm(context.req.valid("param").id)), 202),

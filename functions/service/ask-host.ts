@@ -6,7 +6,6 @@ import { removeCommand } from "../store/commands.ts";
 import type { StoredHost } from "../store/hosts.ts";
 import { awaitAnswers } from "./await-answers.ts";
 import { dispatch } from "./dispatch-command.ts";
-import { requireActive } from "./require-active.ts";
 
 export type Question<V extends Verb> = {
   host: StoredHost;
@@ -24,7 +23,9 @@ export type Question<V extends Verb> = {
  */
 export async function askHost<V extends Verb>(question: Question<V>): Promise<ResultOf<V>> {
   const { host, vm, epoch, verb, args } = question;
-  requireActive(host);
+  if (host.state === "joining") {
+    throw new Problem("host-not-active", `The agent of ${host.id} has not registered yet`);
+  }
   const owner = `ask_${ulid(Date.now(), randomBytes(10))}`;
   const id = CommandId.parse(`${owner}.${verb.replace(".", "-")}.1`);
   try {

@@ -4,12 +4,12 @@ import type { MigrationPolicy } from "../../core/negotiate/policy.ts";
 import { movableStates } from "../../core/vm-state.ts";
 import { Problem } from "../http/problem.ts";
 import { log } from "../runtime/log.ts";
-import { findHost } from "../store/hosts.ts";
+import { findHostNow } from "../store/hosts.ts";
 import { findUse, hashRequest, type Used } from "../store/idempotency.ts";
 import { createMigration, type NewMigration } from "../store/migration-creation.ts";
 import { findMigration, type StoredMigration } from "../store/migration-record.ts";
 import { findVm } from "../store/vms.ts";
-import { requireActive } from "./require-active.ts";
+import { requireAllowed } from "./host-rules.ts";
 import { vmLocked, vmUnknown } from "./require-vm.ts";
 import { beginMigration, newMigration, type StoredParties, startAgain } from "./start-migration.ts";
 
@@ -25,7 +25,7 @@ const TRIES_MAX = 3;
  * same VM, starts the execution.
  *
  * @throws Problem vm-not-found, host-not-found, source-is-target, vm-locked, vm-unknown, vm-changed,
- *   vm-not-running, host-not-active, idempotency-key-reused, workflow-unavailable
+ *   vm-not-running, idempotency-key-reused, workflow-unavailable, and those of `requireAllowed`
  */
 export async function requestMigration(
   request: MigrationRequest,
@@ -50,13 +50,13 @@ export async function requestMigration(
  * The VM and both hosts, fit for a migration.
  *
  * @throws Problem vm-not-found, host-not-found, source-is-target, vm-locked, vm-unknown,
- *   vm-not-running, host-not-active, workflow-unavailable
+ *   vm-not-running, workflow-unavailable, and those of `requireAllowed`
  */
 export async function readParties({
   vm: id,
   target: targetId,
 }: MigrationRequest): Promise<StoredParties> {
-  const [vm, target] = await Promise.all([findVm(id), findHost(targetId)]);
+  const [vm, target] = await Promise.all([findVm(id), findHostNow(targetId)]);
   if (vm === undefined) throw new Problem("vm-not-found", `There is no VM ${id}`);
   if (target === undefined) throw new Problem("host-not-found", `There is no host ${targetId}`);
   if (vm.host === targetId) {
@@ -73,10 +73,10 @@ export async function readParties({
   if (!movableStates.includes(vm.state)) {
     throw new Problem("vm-not-running", `VM ${id} is ${vm.state}: it has no guest to be moved`);
   }
-  const source = await findHost(vm.host);
+  const source = await findHostNow(vm.host);
   if (source === undefined) throw new Error(`Expected host ${vm.host} to exist`);
-  requireActive(source);
-  requireActive(target);
+  requireAllowed("send", source);
+  requireAllowed("receive", target);
   return { vm, source, target };
 }
 

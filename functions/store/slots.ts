@@ -10,6 +10,15 @@ const WAITING_MAX = 50;
 type Admitted = Pick<StoredMigration, "id" | "source" | "target" | "heldBytes">;
 
 /**
+ * Condition of each write that gives a host a guest: the host is active, and nobody has cordoned it.
+ * So nothing comes to a host once its cordon is written.
+ */
+export const hostIsOpen = {
+  condition: "#state = :active AND (attribute_not_exists(#cordons) OR size(#cordons) = :none)",
+  values: { ":active": "active", ":none": 0 },
+};
+
+/**
  * Writes of a transaction that take an outgoing slot, an incoming slot and the target's memory. The
  * slots are sets of migration ids, so taking or releasing one twice counts once.
  *
@@ -26,9 +35,9 @@ export function slotWrites({ id, source, target, heldBytes }: Admitted, memoryBy
     write.update({
       key: keys.host(target),
       update: "ADD #incoming :id, #reservedBytes :bytes",
-      condition:
-        "(attribute_not_exists(#incoming) OR size(#incoming) < #slotsIn) AND #reservedBytes <= :limit",
+      condition: `(attribute_not_exists(#incoming) OR size(#incoming) < #slotsIn) AND #reservedBytes <= :limit AND ${hostIsOpen.condition}`,
       values: {
+        ...hostIsOpen.values,
         ":id": new Set([id]),
         ":bytes": heldBytes,
         ":limit": memoryBytes - heldBytes,
@@ -52,10 +61,17 @@ export function releaseSlot(
   });
 }
 
-/** Takes slots and memory for a migration that was written without them: all or none. */
-export async function takeSlots(migration: StoredMigration): Promise<"held" | "full" | "ended"> {
+/**
+ * Takes slots and memory for a migration that was written without them: all or none. `full`: or the
+ * target was closed since it was read.
+ *
+ * @param memoryBytes memory that the target may give to guests
+ */
+export async function takeSlots(
+  migration: StoredMigration,
+  memoryBytes: number,
+): Promise<"held" | "full" | "ended"> {
   const { id, source, target } = migration;
-  const memoryBytes = await readMemory(target);
   const failed = await transact([
     write.update({
       key: keys.migration(id),
@@ -96,6 +112,12 @@ export async function listHolders({ source, target }: StoredMigration): Promise<
   return [...new Set([...outgoing, ...incoming])];
 }
 
+/** Migrations that hold a slot of this host, out or in. */
+export async function listMigrationsAt(host: HostId): Promise<MigrationId[]> {
+  const { outgoing, incoming } = Holders.parse((await getItem(keys.host(host))) ?? {});
+  return [...outgoing, ...incoming];
+}
+
 /** Migrations that hold a slot into this host. */
 export async function listIncoming(host: HostId): Promise<MigrationId[]> {
   const { incoming } = Holders.parse((await getItem(keys.host(host))) ?? {});
@@ -120,11 +142,4 @@ export async function listWaiting(hosts: HostId[]): Promise<MigrationId[]> {
     items.map((item) => String(item.sk).slice("WAITING#".length) as MigrationId),
   );
   return [...new Set(ids)].sort();
-}
-
-const Memory = z.object({ memoryBytes: z.int().nonnegative().default(0) });
-
-/** Memory that the host may give to guests; 0 until its agent has registered. */
-async function readMemory(host: HostId): Promise<number> {
-  return Memory.parse((await getItem(keys.host(host))) ?? {}).memoryBytes;
 }

@@ -17,7 +17,7 @@ import { awsClient } from "./aws-client.ts";
 import { type Bed, MEMORY_BYTES } from "./bed.ts";
 import { brokenSectors, falseRunState, unboundedRepeats, unrecordedStandstill } from "./claims.ts";
 import { type Excuses, excusesOf } from "./excuses.ts";
-import type { Fault } from "./plan.ts";
+import type { Strike } from "./plan.ts";
 import type { Witness } from "./witness.ts";
 
 const QUIET_MS = 30_000;
@@ -39,8 +39,8 @@ type Evidence = {
   targetRan: boolean;
   /** The target had the whole guest, and may have been told to run it. */
   targetLoaded: boolean;
-  /** The faults that struck. */
-  faults: Fault[];
+  /** What struck. */
+  strikes: readonly Strike[];
 };
 
 type Found = { violations: string[]; transitions: number; runsOn: string | undefined };
@@ -65,7 +65,7 @@ export async function check(evidence: Evidence): Promise<Found> {
     return held;
   };
 
-  const excuses = excusesOf(evidence.faults);
+  const excuses = excusesOf(evidence.strikes);
   await claim("the workflow has ended", () => isOver(bed, migration), DISCARD_MS);
   const transitions = await countTransitions(migration.executionArn ?? "", bed.fleet.environment);
   const isForward = migration.phases.every(({ name }) => name !== "reconcile");

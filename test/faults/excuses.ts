@@ -1,4 +1,7 @@
-import type { Fault, Victim } from "./plan.ts";
+import type { Fault, Moment, Strike, Victim } from "./plan.ts";
+
+/** Before `source.start` nobody follows the source's QEMU. */
+const UNFOLLOWED: readonly Moment[] = ["asked", "probe", "preparing", "prepared"];
 
 /** What the faults that struck allow, which else counts as a violation. */
 export type Excuses = {
@@ -13,7 +16,10 @@ export type Excuses = {
    * (docs/internals/architecture.md), and the guest is given up as lost.
    */
   mayBeGivenUp: boolean;
-  /** An agent was silent, or its clock wrong: the record may miss how long the guest stood still. */
+  /**
+   * An agent was silent, its clock was wrong, or QEMU was frozen before it was followed: the record may
+   * miss how long the guest stood still.
+   */
   mayMissStandstills: boolean;
   /** Executions that the migration may have. */
   executionsMax: number;
@@ -21,7 +27,8 @@ export type Excuses = {
   mayRepeat: boolean;
 };
 
-export function excusesOf(faults: readonly Fault[]): Excuses {
+export function excusesOf(strikes: readonly Strike[]): Excuses {
+  const faults = strikes.map(({ fault }) => fault);
   const of = (test: (fault: Fault) => boolean) => faults.some(test);
   const repeating = ["guest-act", "io-error", "image-lock", "refuse-run", "crash", "clone"];
   return {
@@ -33,7 +40,7 @@ export function excusesOf(faults: readonly Fault[]): Excuses {
         (fault.kind === "crash" && fault.left !== "all"),
     ),
     mayBeGivenUp: of((fault) => fault.kind === "crash" && fault.victim === "target-host"),
-    mayMissStandstills: of(silencesAgent),
+    mayMissStandstills: of(silencesAgent) || strikes.some(freezesEarly),
     executionsMax: of(({ kind }) => kind === "lose-execution") ? 3 : 1,
     mayRepeat: of(({ kind }) => repeating.includes(kind)),
   };
@@ -45,6 +52,11 @@ function endedBy(fault: Fault): Victim[] {
   }
   const isKill = fault.kind === "kill" && fault.victim.endsWith("qemu");
   return isKill ? [fault.victim] : [];
+}
+
+function freezesEarly({ at, fault }: Strike): boolean {
+  const isFrozen = fault.kind === "freeze" && fault.victim === "source-qemu";
+  return isFrozen && UNFOLLOWED.includes(at);
 }
 
 function silencesAgent(fault: Fault): boolean {

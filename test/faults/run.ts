@@ -113,7 +113,7 @@ export class Run {
         migration,
         targetRan: this.#reached.has("running"),
         targetLoaded: this.#reached.has("loaded"),
-        faults: this.#hit.map(({ fault }) => fault),
+        strikes: this.#hit,
       });
       if (this.#hit.length === 0 && migration.status !== "completed") {
         found.violations.push(`${migration.status}, and nothing struck`);

@@ -29,6 +29,7 @@ export const layers: Readonly<Record<string, Layer>> = {
       "import",
       "convergence",
       "twin",
+      "host",
       "protocol",
       "qemu",
       "negotiate",

@@ -1,3 +1,4 @@
+import { NOTHING_SEEN, type SeenMemory } from "../../../core/migration/memory-use.ts";
 import type { Progress } from "../../../core/protocol/event.ts";
 import type { MigrationInfo } from "../../../qmp/migration.ts";
 import type { MigrationEvent } from "../../guest/emit.ts";
@@ -27,6 +28,8 @@ export type SourceState = {
   /** The target's agent has answered that the guest has arrived. */
   readonly hasArrived: boolean;
   readonly postcopy: PostcopyState;
+  /** The number of the pause that this run of the agent has emitted last. */
+  readonly emittedPause: number | undefined;
   /** A new connection is being made: a paused status is that of the old one. */
   readonly isRecovering: boolean;
   /** Why the agent cancels, in order of precedence. */
@@ -38,6 +41,8 @@ export type SourceState = {
   };
   /** The highest rate measured, B/s. */
   readonly bestBytesPerSecond: number | undefined;
+  /** What QEMU's figures have shown of the guest's memory. */
+  readonly memory: SeenMemory;
   readonly lastProgressMs: number;
   readonly end: SourceEnd | undefined;
   /** The agent no longer follows this migration; QEMU continues with it. */
@@ -179,9 +184,11 @@ export function initialSourceState(progressIntervalMs: number): SourceState {
     isLate: false,
     hasArrived: false,
     postcopy: NO_POSTCOPY,
+    emittedPause: undefined,
     isRecovering: false,
     reasons: {},
     bestBytesPerSecond: undefined,
+    memory: NOTHING_SEEN,
     lastProgressMs: 0,
     end: undefined,
     isDetached: false,
