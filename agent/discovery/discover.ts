@@ -3,7 +3,7 @@ import { readlinkSync } from "node:fs";
 import type { VmId } from "../../core/id.ts";
 import { importProcess } from "../../core/import/import-command-line.ts";
 import { ImportError } from "../../core/import/import-error.ts";
-import { importNote } from "../../core/import/note.ts";
+import { IMPORT_NOTES_MAX, importNote } from "../../core/import/note.ts";
 import type { Proposal } from "../../core/protocol/proposal.ts";
 import type { VmDefinition } from "../../core/vm.ts";
 import { QmpClient } from "../../qmp/client.ts";
@@ -55,7 +55,8 @@ export async function discover(vm: VmId, qmpPath: string, host: DiscoveryHost): 
     const refused = refusedParts(definition, host).map((part) =>
       importNote("unknown", part, "this host does not allow it: name it in `allow`, or correct it"),
     );
-    const found = { definition, pid: identity.pid, notes: [...notes, ...refused], ...compared };
+    const listed = [...refused, ...notes].slice(0, 2 * IMPORT_NOTES_MAX);
+    const found = { definition, pid: identity.pid, notes: listed, ...compared };
     return { ...found, digest: digestOf(identity, found) };
   } finally {
     await qmp.close();

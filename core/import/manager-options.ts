@@ -52,7 +52,7 @@ export const managerRules: Readonly<Record<string, OptionRule>> = {
   gdb: noted("value", "lost", "a definition has no debugger"),
   s: noted("nothing", "lost", "a definition has no debugger"),
   qtest: noted("value", "lost", "a definition has no test protocol"),
-  compat: noted("value", "replaced", HOW_STARTED),
+  compat: noted("value", "replaced", "what QEMU does about old options is its own default"),
 };
 
 function readIscsi(draft: Draft, value: string, option: string): void {
