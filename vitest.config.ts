@@ -5,6 +5,12 @@ import { RunReport } from "./test/run-report.ts";
 /** Tests with a command of their own: `npm run test:slow`, `npm run test:vfio`. */
 const elsewhere = ["**/*.slow.test.ts", "**/*.vfio.test.ts"];
 
+const exclude = [...configDefaults.exclude, ".cache/**", ".sst/**", ...elsewhere];
+
+/** Folders whose tests change nothing in their process for good: they share workers. */
+const SHARED = ["core", "workflows", "qmp", "agent"].map((folder) => `${folder}/**`);
+const shared = SHARED.map((folder) => `${folder}/*.test.ts`);
+
 /**
  * Node keeps what it has compiled, types stripped: the tests start hundreds of agents, control planes
  * and models, which would otherwise compile the same files each time.
@@ -13,12 +19,18 @@ process.env.NODE_COMPILE_CACHE ??= join(import.meta.dirname, "node_modules/.cach
 
 export default defineConfig({
   test: {
-    include: ["**/*.test.ts"],
-    exclude: [...configDefaults.exclude, ".cache/**", ".sst/**", ...elsewhere],
+    projects: [
+      { extends: true, test: { name: "shared", include: shared, isolate: false } },
+      {
+        extends: true,
+        test: { name: "isolated", include: ["**/*.test.ts"], exclude: [...exclude, ...SHARED] },
+      },
+    ],
+    exclude,
     testTimeout: 30_000,
     hookTimeout: 30_000,
-    // Most tests wait for processes: three at a time keep two cores busy.
-    maxWorkers: 3,
+    // Most tests wait for processes: four at a time keep two cores busy.
+    maxWorkers: 4,
     // A test that fails now and then is broken, or shows something that is.
     retry: 0,
     reporters: ["default", new RunReport()],

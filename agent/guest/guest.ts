@@ -1,4 +1,3 @@
-import { rmSync } from "node:fs";
 import { join } from "node:path";
 import type { VmId } from "../../core/id.ts";
 import type { QemuProbe } from "../../core/protocol/probe.ts";
@@ -17,6 +16,7 @@ import { listenerPid } from "./listener.ts";
 import {
   flushManifest,
   type Manifest,
+  removeGuestFolder,
   removeManifest,
   removeRunGrant,
   removeSaidCompleted,
@@ -293,7 +293,7 @@ export class Guest {
     this.#forgotten = true;
     await this.monitor.close();
     if (!this.isAlive) await removeTaps(this.#taps);
-    rmSync(this.folder, { recursive: true, force: true });
+    removeGuestFolder(this.folder);
   }
 
   /** The agent has made its taps, and removes them when it does not know the guest. */

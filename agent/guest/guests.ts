@@ -1,4 +1,3 @@
-import { rmSync } from "node:fs";
 import { join } from "node:path";
 import type { VmId } from "../../core/id.ts";
 import { CommandRefusedError } from "../command/command-error.ts";
@@ -6,7 +5,13 @@ import type { Log } from "../runtime/log.ts";
 import { isAlive, sendSignal } from "../runtime/process.ts";
 import { type Exited, ExitedGuests } from "./exited.ts";
 import { Guest } from "./guest.ts";
-import { hasManifest, listManifests, type Manifest, readManifests } from "./manifest.ts";
+import {
+  hasManifest,
+  listManifests,
+  type Manifest,
+  readManifests,
+  removeGuestFolder,
+} from "./manifest.ts";
 import { MigrationMemory } from "./migration-memory.ts";
 import { PrestartedTargets } from "./prestarted.ts";
 import type { ExitCauses, RunStateChange } from "./run-state.ts";
@@ -288,7 +293,7 @@ export class Guests {
 
   #recordExit(folder: string, manifest: Manifest): void {
     this.#exited.add(manifest);
-    rmSync(folder, { recursive: true, force: true });
+    removeGuestFolder(folder);
     this.#onExit(manifest.vm, "its QEMU ended while the agent was not running", {});
   }
 }

@@ -169,6 +169,25 @@ export function removeRunGrant(folder: string): void {
   flushFolder(folder);
 }
 
+/**
+ * Removes the folder of a process that has ended. The manifest goes after all that is not a fact about
+ * the guest, and the marks after it: an agent that dies here leaves a folder that the next one knows.
+ */
+export function removeGuestFolder(folder: string): void {
+  if (!existsSync(folder)) return;
+  const isFact = (name: string) => [NAME, RUN_GRANT, SAID_COMPLETED].includes(name);
+  for (const name of readdirSync(folder).filter((name) => !isFact(name))) {
+    rmSync(join(folder, name), { recursive: true, force: true });
+  }
+  rmSync(join(folder, NAME), { force: true });
+  rmSync(folder, { recursive: true, force: true });
+}
+
+/** What {@link removeGuestFolder} leaves when it is interrupted after the manifest. */
+export function isRemainder(folder: string): boolean {
+  return readdirSync(folder).every((name) => [RUN_GRANT, SAID_COMPLETED].includes(name));
+}
+
 /** There is a manifest, readable or not: the folder belongs to a process that may be alive. */
 export function hasManifest(folder: string): boolean {
   return existsSync(join(folder, NAME));

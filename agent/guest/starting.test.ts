@@ -1,5 +1,13 @@
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it, onTestFinished, vi } from "vitest";
@@ -50,4 +58,15 @@ it("removes the folder of a process that was never started", () => {
   finish();
   expect(onError).not.toHaveBeenCalled();
   expect(existsSync(folder)).toBe(false);
+});
+
+it("removes what an interrupted removal has left, and nothing else", () => {
+  const { runDir, onError, finish } = interruptedStart();
+  for (const name of ["ended", "empty", "other"]) mkdirSync(join(runDir, name));
+  writeFileSync(join(runDir, "ended", "run-grant"), "");
+  writeFileSync(join(runDir, "other", "notes.txt"), "");
+  writeFileSync(join(runDir, "file"), "");
+  finish();
+  expect(onError).not.toHaveBeenCalled();
+  expect(readdirSync(runDir).sort()).toEqual(["file", "other"]);
 });

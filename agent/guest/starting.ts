@@ -1,10 +1,10 @@
-import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { replaceFile } from "../durable/replace-file.ts";
 import { identify } from "../runtime/process.ts";
 import { monitorOption } from "./arguments.ts";
-import { hasManifest, ManifestFields, readOlder, writeManifest } from "./manifest.ts";
+import { hasManifest, isRemainder, ManifestFields, readOlder, writeManifest } from "./manifest.ts";
 
 const NAME = "starting.json";
 const Starting = z.preprocess(readOlder, ManifestFields);
@@ -26,16 +26,17 @@ export function forgetStart(folder: string): void {
 }
 
 /**
- * Finishes starts that an earlier agent died in. A process that was started gets its manifest, by which
- * it is reattached; without a process the folder is removed.
+ * Finishes starts and removals that an earlier agent died in. A process that was started gets its
+ * manifest, by which it is reattached; without a process the folder is removed.
  */
 export function finishStarts(runDir: string, onError: (folder: string, error: unknown) => void) {
   if (!existsSync(runDir)) return;
   for (const name of readdirSync(runDir)) {
     const folder = join(runDir, name);
-    if (!existsSync(join(folder, NAME)) || hasManifest(folder)) continue;
+    if (!statSync(folder).isDirectory() || hasManifest(folder)) continue;
     try {
-      finishStart(folder);
+      if (existsSync(join(folder, NAME))) finishStart(folder);
+      else if (isRemainder(folder)) rmSync(folder, { recursive: true });
     } catch (error) {
       onError(folder, error);
     }

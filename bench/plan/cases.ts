@@ -4,8 +4,10 @@ import { median, rounded } from "./statistics.ts";
 
 export type CasesFigures = {
   readonly cases: number;
-  readonly feasiblePlaced: string;
-  readonly infeasibleRefused: string;
+  readonly feasible: number;
+  readonly feasiblePlaced: number;
+  readonly infeasible: number;
+  readonly infeasibleRefused: number;
   /** Predicted end / the solver's best. */
   readonly ratioMedian: number;
   readonly ratioWorst: number;
@@ -26,8 +28,10 @@ export function playSmallEvacuations(): CasesFigures {
   const ratios = feasible.map(({ ratio }) => ratio).filter((ratio) => ratio !== undefined);
   return {
     cases: results.length,
-    feasiblePlaced: `${feasible.filter(({ isPlaced }) => isPlaced).length} of ${feasible.length}`,
-    infeasibleRefused: `${others.filter(({ isPlaced }) => !isPlaced).length} of ${others.length}`,
+    feasible: feasible.length,
+    feasiblePlaced: feasible.filter(({ isPlaced }) => isPlaced).length,
+    infeasible: others.length,
+    infeasibleRefused: others.filter(({ isPlaced }) => !isPlaced).length,
     ratioMedian: rounded(median(ratios)),
     ratioWorst: rounded(Math.max(...ratios)),
   };

@@ -1,10 +1,12 @@
 import { PlanOptions } from "../../core/plan/options.ts";
+import { type Random, random } from "../../core/plan/random.ts";
 import { FleetSnapshot } from "../../core/plan/snapshot.ts";
 import { MACHINE, qemuBuild } from "./qemu-build.ts";
-import { type Random, random } from "./random.ts";
 
 const GIB = 2 ** 30;
 const MIB = 2 ** 20;
+const smallSizesGib = [2, 4, 8] as const;
+const mixedSizesGib = [2, 4, 8, 16, 32, 64] as const;
 /** B/s in one Gbit/s. */
 export const GBIT = 1.25e8;
 
@@ -27,19 +29,29 @@ export type Shape = {
   readonly faults?: "vms" | "host";
 };
 
+/** By the link's speed and that of one stream; a target has three times the room it needs, or 5 % more. */
 export const shapes: readonly Shape[] = [
   shape("1 host, many small, 25/12.5 Gbit/s", { hosts: 12, leaving: 1, vmsPerHost: 60 }),
-  shape("4 hosts, many small, 10/10 Gbit/s", { streamGbit: 10, linkGbit: 10 }),
+  shape("4 hosts, many small, 10/10 Gbit/s", { linkGbit: 10, streamGbit: 10 }),
+  shape("4 hosts, many small, 10/25 Gbit/s", { linkGbit: 10, streamGbit: 25 }),
+  shape("4 hosts, many small, 25/25 Gbit/s", { streamGbit: 25 }),
+  shape("4 hosts, many small, quick to prepare, 25/25 Gbit/s", {
+    streamGbit: 25,
+    prepareMs: [500, 2_500],
+  }),
+  shape("4 hosts, many small, 12 prepared ahead, 25/25 Gbit/s", {
+    streamGbit: 25,
+    options: { prepareAhead: 12 },
+  }),
   shape("8 hosts, heavy writers, 25/25 Gbit/s", {
     hosts: 32,
     leaving: 8,
     mix: "mixed",
     streamGbit: 25,
   }),
-  shape("4 hosts, one giant, 100/25 Gbit/s", { mix: "giant", linkGbit: 100, streamGbit: 25 }),
   shape("4 hosts, mixed, 25/8 Gbit/s", { mix: "mixed", streamGbit: 8 }),
-  shape("4 hosts, small, 10/25 Gbit/s", { linkGbit: 10, streamGbit: 25 }),
   shape("4 hosts, mixed, tight, 25/25 Gbit/s", { mix: "mixed", streamGbit: 25, room: 1.05 }),
+  shape("4 hosts, one giant, 100/25 Gbit/s", { mix: "giant", linkGbit: 100, streamGbit: 25 }),
   shape("100 of 1,000 hosts, mixed, 100/25 Gbit/s", {
     hosts: 1_000,
     leaving: 100,
@@ -55,12 +67,8 @@ export const shapes: readonly Shape[] = [
     streamGbit: 25,
     options: { hostsAtOnce: 2, returnAfterMs: 60_000 },
   }),
-  shape("4 hosts, small, slow to prepare, 25/25 Gbit/s", {
-    streamGbit: 25,
-    prepareMs: [1_500, 5_000],
-  }),
-  shape("4 hosts, small, VMs fail, 25/25 Gbit/s", { streamGbit: 25, faults: "vms" }),
-  shape("4 hosts, small, a target dies, 25/25 Gbit/s", { streamGbit: 25, faults: "host" }),
+  shape("4 hosts, many small, VMs fail, 25/25 Gbit/s", { streamGbit: 25, faults: "vms" }),
+  shape("4 hosts, many small, a target dies, 25/25 Gbit/s", { streamGbit: 25, faults: "host" }),
 ];
 
 function shape(name: string, rest: Partial<Shape>): Shape {
@@ -73,7 +81,7 @@ function shape(name: string, rest: Partial<Shape>): Shape {
     linkGbit: 25,
     streamGbit: 12.5,
     room: 3,
-    prepareMs: [500, 2_500],
+    prepareMs: [1_500, 5_000],
     ...rest,
   };
 }
@@ -125,8 +133,8 @@ function drawVm(
 ) {
   const isGiant = mix === "giant" && index === 0 && number === 0;
   const isHeavy = mix === "mixed" && draw.next() < 0.1;
-  const sizes = mix === "mixed" ? ([2, 4, 8, 16, 32, 64] as const) : ([2, 4, 8, 16] as const);
-  const memoryGib = isGiant ? 512 : draw.pick([...sizes] as [number, ...number[]]);
+  const sizes = mix === "mixed" ? mixedSizesGib : smallSizesGib;
+  const memoryGib = isGiant ? 512 : draw.pick(sizes);
   const memoryBytes = memoryGib * GIB;
   const dirtyMib = isHeavy || isGiant ? draw.between(200, 600) : 15 * Math.exp(draw.normal());
   const share = isHeavy || isGiant ? draw.between(0.05, 0.2) : draw.between(0.01, 0.1);

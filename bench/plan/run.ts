@@ -1,12 +1,13 @@
 import { moveFacts } from "../../core/plan/estimate.ts";
-import { remainingMs } from "../../core/plan/eta.ts";
+import { type Done, remainingMs } from "../../core/plan/eta.ts";
 import { Execution, type Held } from "../../core/plan/execution.ts";
 import { lowerBound } from "../../core/plan/lower-bound.ts";
 import type { Move } from "../../core/plan/move.ts";
 import { type Draft, draftPlan, executionInput } from "../../core/plan/plan.ts";
+import { random } from "../../core/plan/random.ts";
+import { sum } from "../../core/plan/sums.ts";
 import { checkLog, checkPlaces } from "./check.ts";
 import { type DrawnFleet, drawFleet, type Shape } from "./fleets.ts";
-import { random } from "./random.ts";
 import { type Limits, oneAtATime, RivalStarter, type Starter } from "./rivals.ts";
 import { Simulation } from "./simulate.ts";
 import type { Transfer } from "./transfer.ts";
@@ -23,7 +24,7 @@ export type Figures = {
   readonly movesPerVm: number;
   readonly unplaced: number;
   readonly overshoots: number;
-  /** Of what remained after the last failure: time / lower bound. */
+  /** Of what remained after the first failure: time / lower bound. */
   readonly ratioAfterFailure?: number;
 };
 
@@ -72,7 +73,7 @@ export class Trial {
     simulation.run();
     const { log } = simulation;
     const endMs = endOf(simulation);
-    failure ??= this.#lastFailure(log);
+    failure ??= this.#firstFailure(log);
     const alone = this.#simulateRival(oneAtATime);
     const vms = new Set(log.map(({ move }) => move.guest.vm.id));
     return {
@@ -93,12 +94,12 @@ export class Trial {
     };
   }
 
-  /** When a VM failed last, and the lower bound of what remained then. */
-  #lastFailure(log: Simulation["log"]): Failure | undefined {
-    const last = log.findLast(({ ended }) => ended === "failed");
-    if (last === undefined) return undefined;
+  /** When a VM failed first, and the lower bound of what remained then. */
+  #firstFailure(log: Simulation["log"]): Failure | undefined {
+    const first = log.find(({ ended }) => ended === "failed");
+    if (first === undefined) return undefined;
     const simulation = this.#start(new Execution(executionInput(this.draft)));
-    simulation.run(last.endAt);
+    simulation.run(first.endAt);
     const { now, transfers, loading } = simulation;
     const over = new Set(completed(simulation.log).map(({ move }) => move));
     const flying = new Set([...transfers, ...loading.keys()].map(({ move }) => move));
@@ -162,10 +163,6 @@ export class Trial {
     for (const { move } of simulation.log) begun.add(move);
     for (const transfer of simulation.transfers) begun.add(transfer.move);
     for (const transfer of simulation.loading.keys()) begun.add(transfer.move);
-    const done = completed(simulation.log).map(({ move, startAt, endAt }) => ({
-      realMs: endAt - startAt,
-      predictedMs: move.estimate.slotMs,
-    }));
     const left = remainingMs({
       input: {
         ...executionInput(this.draft),
@@ -173,8 +170,12 @@ export class Trial {
         held: heldBy(simulation, options),
         ...backOf(simulation, assignment.order, options.returnAfterMs),
       },
-      isPrepared: (move) => simulation.ready.has(move),
-      done,
+      preparingMs: (move) => {
+        if (simulation.ready.has(move)) return Number.POSITIVE_INFINITY;
+        const since = simulation.preparing.get(move);
+        return since === undefined ? 0 : simulation.now - since;
+      },
+      done: doneOf(simulation.log),
     });
     return Math.abs(endMs / 2 + left - endMs) / endMs;
   }
@@ -232,7 +233,7 @@ export class Trial {
       const truth = this.truths.get(move.guest.vm.id);
       return truth === undefined || isRest(move) ? move : trueMove(move, truth, options);
     });
-    return lowerBound(truly, { table: this.draft.fleet.table, options, keeping }).ms;
+    return lowerBound(truly, { table: this.draft.fleet.table, options, keeping, held: [] }).ms;
   }
 
   #aloneBytes(moves: readonly Move[]): number {
@@ -328,14 +329,21 @@ function backOf(simulation: Simulation, order: readonly number[], returnAfterMs 
   };
 }
 
+/** What the migrations that are over have shown; the tries that failed before count as their time. */
+function doneOf(log: Simulation["log"]): Done[] {
+  const tries = Map.groupBy(log, ({ move }) => move);
+  return completed(log).map(({ move, prepareAt, readyAt }) => ({
+    realMs: sum(tries.get(move) ?? [], ({ startAt, endAt }) => endAt - startAt),
+    predictedMs: move.estimate.slotMs,
+    preparedMs: readyAt - prepareAt,
+    predictedPrepareMs: move.estimate.prepareMs,
+  }));
+}
+
 function completed(log: Simulation["log"]) {
   return log.filter(({ ended }) => ended === "completed");
 }
 
 function endOf({ log }: Simulation): number {
   return log.reduce((last, { endAt }) => Math.max(last, endAt), 0);
-}
-
-function sum<T>(list: readonly T[], value: (entry: T) => number): number {
-  return list.reduce((total, entry) => total + value(entry), 0);
 }

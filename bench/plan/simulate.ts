@@ -22,6 +22,7 @@ export type SimulationInput = {
 export type Entry = {
   readonly move: Move;
   readonly prepareAt: number;
+  readonly readyAt: number;
   readonly startAt: number;
   readonly endAt: number;
   readonly bytes: number;
@@ -49,6 +50,7 @@ export class Simulation {
   readonly #capacity: readonly Capacity[];
   readonly #events = new TimeQueue<Event>();
   readonly #prepareAt = new Map<Move, number>();
+  readonly #readyAt = new Map<Move, number>();
   /** Targets that an earlier plan has prepared, or is preparing, and when they are ready. */
   readonly #kept = new Map<string, number>();
   #starter: Starter;
@@ -110,6 +112,7 @@ export class Simulation {
       case "prepared":
         if (!this.preparing.delete(event.move)) return;
         this.ready.add(event.move);
+        this.#readyAt.set(event.move, this.now);
         this.#starter.prepared(event.move);
         return;
       case "returned":
@@ -173,6 +176,7 @@ export class Simulation {
     this.log.push({
       move,
       prepareAt: this.#prepareAt.get(move) ?? startedAt,
+      readyAt: this.#readyAt.get(move) ?? startedAt,
       startAt: startedAt,
       endAt: this.now,
       bytes: sentBytes,

@@ -3,8 +3,8 @@ import type { Guest } from "../../core/plan/guest.ts";
 import type { Move } from "../../core/plan/move.ts";
 import type { PlanOptions } from "../../core/plan/options.ts";
 import { type MoveFacts, predict } from "../../core/plan/predict.ts";
+import { random } from "../../core/plan/random.ts";
 import type { PlanVm } from "../../core/plan/snapshot.ts";
-import { random } from "./random.ts";
 
 /** What a VM's migration really is like; the planner sees the predictions only. */
 export type Truth = Omit<MoveFacts, "streamBytesPerSecond" | "downtimeLimitMs"> & {

@@ -1,7 +1,11 @@
+import { AloneMoves } from "./alone-moves.ts";
+import { GateGroups } from "./gate-groups.ts";
 import type { HostTable } from "./host-table.ts";
 import type { Move } from "./move.ts";
 import type { PlanOptions } from "./options.ts";
-import { poolOf } from "./slots.ts";
+
+/** Whether there is time to prepare a migration and carry it out, or to carry it out. */
+export type HasTime = (move: Move, from: "prepare" | "start") => boolean;
 
 /** What is to be done now. */
 export type Dispatched = { readonly prepare: readonly Move[]; readonly start: readonly Move[] };
@@ -32,9 +36,14 @@ export class Dispatcher {
   readonly #urgency = new Map<Move, number>();
   #added = 0;
   readonly #ended = new Set<Move>();
+  /** Sources of the migrations that wait for the end of another one. */
+  readonly #dependents = new Map<Move, Set<number>>();
   readonly #tenantLimits: PlanOptions["tenantLimits"];
   readonly #hasTenantLimits: boolean;
   readonly #tenants = new Map<string, number>();
+  #hasTime: HasTime = () => true;
+  readonly #gates = new GateGroups();
+  readonly #alone = new AloneMoves();
   readonly #changedSources = new Set<number>();
   readonly #changedTargets = new Set<number>();
 
@@ -58,8 +67,14 @@ export class Dispatcher {
     for (const move of moves) {
       this.#urgency.set(move, this.#added);
       this.#added += 1;
+      this.#gates.add(move);
+      this.#alone.add(move);
       this.#source(move.source).queue.push(move);
       this.#changedSources.add(move.source);
+      for (const earlier of move.needs) {
+        const hosts = this.#dependents.get(earlier) ?? new Set();
+        this.#dependents.set(earlier, hosts.add(move.source));
+      }
     }
   }
 
@@ -78,6 +93,8 @@ export class Dispatcher {
   hold(source: number, target: number, slots: 1 | -1): void {
     this.#source(source).out += slots;
     this.#target(target).in += slots;
+    this.#alone.count(slots);
+    this.#reopen();
     this.#changedSources.add(source);
     this.#changedTargets.add(target);
   }
@@ -85,6 +102,7 @@ export class Dispatcher {
   prepared(move: Move): void {
     const source = this.#source(move.source);
     source.preparing -= 1;
+    this.#gates.prepared(move);
     this.#insert(source.ready, move);
     this.#insert(this.#target(move.target).ready, move);
     this.#changedSources.add(move.source);
@@ -99,43 +117,66 @@ export class Dispatcher {
   /** A migration that was started has failed: it is prepared again, as urgent as it was. */
   failed(move: Move): void {
     this.#release(move);
+    this.#gates.add(move);
+    this.#alone.add(move);
     this.#insert(this.#source(move.source).queue, move);
   }
 
+  /** What waits until nothing else is underway, or until one that is alone has ended. */
+  #reopen(): void {
+    for (const host of this.#alone.waitingSources) this.#changedSources.add(host);
+    if (this.#alone.takeEnded()) this.#changeAllSources();
+  }
+
   #release(move: Move): void {
+    this.#alone.ended(move);
+    this.#reopen();
     this.#source(move.source).out -= 1;
     this.#changedSources.add(move.source);
     this.#target(move.target).in -= 1;
     this.#changedTargets.add(move.target);
+    for (const host of this.#dependents.get(move) ?? []) this.#changedSources.add(host);
     const { tenant } = move.guest.vm;
     if (!this.#hasTenantLimits || tenant === undefined) return;
     this.#tenants.set(tenant, (this.#tenants.get(tenant) ?? 1) - 1);
     this.#changeAllSources();
   }
 
+  /** A window opens: what did not fit the one before may go now. */
+  windowOpened(): void {
+    this.#changeAllSources();
+  }
+
   /** What has become possible since the last call. */
-  next(): Dispatched {
+  next(hasTime: HasTime = () => true): Dispatched {
+    this.#hasTime = hasTime;
     const prepare: Move[] = [];
     const start: Move[] = [];
     for (const host of this.#changedSources) this.#fillPool(host, prepare);
-    const waiting = [
-      ...[...this.#changedTargets].map((host) => this.#target(host).ready),
-      ...[...this.#changedSources].map((host) => this.#source(host).ready),
-    ];
+    const waiting = new Set<readonly Move[]>();
+    for (const host of this.#changedTargets) waiting.add(this.#target(host).ready);
+    for (const host of this.#changedSources) waiting.add(this.#source(host).ready);
     for (let move = this.#mostUrgent(waiting); move; move = this.#mostUrgent(waiting)) {
-      this.#start(move);
-      start.push(move);
+      for (const one of this.#startedWith(move)) {
+        this.#start(one);
+        start.push(one);
+        if (one.guest.vm.gateGroup === undefined) continue;
+        // Others were held back for the group.
+        waiting.add(this.#source(one.source).ready).add(this.#target(one.target).ready);
+      }
     }
     this.#changedSources.clear();
     this.#changedTargets.clear();
-    for (const { source } of start) this.#fillPool(source, prepare);
+    const isGroupStarted = start.some(({ guest }) => guest.vm.gateGroup !== undefined);
+    const sources = isGroupStarted ? this.#sources.keys() : start.map(({ source }) => source);
+    for (const source of sources) this.#fillPool(source, prepare);
     return { prepare, start };
   }
 
   #fillPool(host: number, prepare: Move[]): void {
     const source = this.#source(host);
     if (!source.isOpen || source.queue.length === 0) return;
-    const pool = poolOf(this.#table.row(host).out.slots);
+    const { pool } = this.#table.row(host);
     let index = 0;
     while (source.preparing + source.ready.length < pool) {
       const move = source.queue[index];
@@ -143,6 +184,8 @@ export class Dispatcher {
       if (this.#mayPrepare(move, source, pool)) {
         source.queue.splice(index, 1);
         source.preparing += 1;
+        this.#gates.preparing(move);
+        this.#alone.preparing(move);
         prepare.push(move);
       } else index += 1;
     }
@@ -150,17 +193,19 @@ export class Dispatcher {
 
   #mayPrepare(move: Move, source: Source, pool: number): boolean {
     if (move.needsReturn && !this.#target(move.target).isReturned) return false;
-    if (move.after !== undefined && !this.#ended.has(move.after)) return false;
+    for (const earlier of move.needs) if (!this.#ended.has(earlier)) return false;
+    if (!this.#gates.mayPrepare(move) || !this.#alone.mayPrepare(move)) return false;
+    if (!this.#hasTime(move, "prepare")) return false;
     const { tenant } = move.guest.vm;
     const limit = this.#limitOf(tenant);
-    if (limit === undefined) return true;
+    if (limit === undefined || move.guest.vm.gateGroup !== undefined) return true;
     // A tenant at its limit must not fill the pool while others could go.
     const ready = source.ready.filter(({ guest }) => guest.vm.tenant === tenant).length;
     return ready < Math.min(limit, Math.ceil(pool / 2));
   }
 
   /** Of the first that may start in each list, the most urgent one. */
-  #mostUrgent(lists: readonly Move[][]): Move | undefined {
+  #mostUrgent(lists: Iterable<readonly Move[]>): Move | undefined {
     let found: Move | undefined;
     for (const list of lists) {
       const first = list.find((move) => this.#mayStart(move));
@@ -170,7 +215,13 @@ export class Dispatcher {
     return found;
   }
 
+  /** The whole group of a migration, or the migration alone. */
+  #startedWith(move: Move): readonly Move[] {
+    return move.guest.vm.gateGroup === undefined ? [move] : [...(this.#gates.complete ?? [])];
+  }
+
   #start(move: Move): void {
+    this.#gates.started(move);
     const source = this.#source(move.source);
     const target = this.#target(move.target);
     source.out += 1;
@@ -182,12 +233,49 @@ export class Dispatcher {
     this.#tenants.set(tenant, (this.#tenants.get(tenant) ?? 0) + 1);
   }
 
-  #mayStart({ source, target, guest }: Move): boolean {
-    if (this.#source(source).out >= this.#table.row(source).out.slots) return false;
-    if (this.#target(target).in >= this.#table.row(target).in.slots) return false;
+  #mayStart(move: Move): boolean {
+    const group = this.#gates.complete;
+    if (move.guest.vm.gateGroup === undefined) {
+      return this.#hasRoom(move, 1, 1, 1) && !this.#isHeldBack(move, group ?? new Set());
+    }
+    if (group?.has(move) !== true) return false;
+    const members = [...group];
+    const count = (isAlike: (member: Move) => boolean) => members.filter(isAlike).length;
+    return members.every((one) =>
+      this.#hasRoom(
+        one,
+        count(({ source }) => source === one.source),
+        count(({ target }) => target === one.target),
+        count(({ guest }) => guest.vm.tenant === one.guest.vm.tenant),
+      ),
+    );
+  }
+
+  /** Whether it has time, and so many may start from its source, to its target, of its tenant. */
+  #hasRoom(move: Move, out: number, inward: number, own: number): boolean {
+    const { source, target, guest } = move;
+    if (!this.#hasTime(move, "start")) return false;
+    if (this.#source(source).out + out > this.#table.row(source).out.slots) return false;
+    if (this.#target(target).in + inward > this.#table.row(target).in.slots) return false;
     const { tenant } = guest.vm;
     const limit = this.#limitOf(tenant);
-    return limit === undefined || (this.#tenants.get(tenant ?? "") ?? 0) < limit;
+    return limit === undefined || (this.#tenants.get(tenant ?? "") ?? 0) + own <= limit;
+  }
+
+  /** A group that waits for its slots goes before what is less urgent and needs the same ones. */
+  #isHeldBack(move: Move, group: ReadonlySet<Move>): boolean {
+    const { tenant } = move.guest.vm;
+    const isLimited = this.#limitOf(tenant) !== undefined;
+    // One that waits for the next window lets the others use the rest of this one.
+    for (const member of group) if (!this.#hasTime(member, "start")) return false;
+    for (const member of group) {
+      const isRival =
+        member.source === move.source ||
+        member.target === move.target ||
+        (isLimited && member.guest.vm.tenant === tenant);
+      if (isRival && this.#urgencyOf(member) < this.#urgencyOf(move)) return true;
+    }
+    return false;
   }
 
   #limitOf(tenant: string | undefined): number | undefined {

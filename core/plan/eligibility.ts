@@ -22,6 +22,7 @@ export class Eligibility {
   readonly #policy: PlanOptions["policy"];
   readonly #verdicts = new Map<string, Verdict>();
   readonly #guestKeys = new Map<PlanVm, string>();
+  readonly #sourceKeys = new Map<PlanHost, string>();
   readonly #hostKeys = new Map<PlanHost, string>();
 
   constructor(qemus: FleetSnapshot["qemus"], policy: PlanOptions["policy"]) {
@@ -42,24 +43,27 @@ export class Eligibility {
 
   /** Guests with the same key get the same verdicts, but for host resources. */
   guestKey(vm: PlanVm, source: PlanHost): string {
+    return `${this.#ownKey(vm)}@${this.#sourceKey(source)}`;
+  }
+
+  #ownKey(vm: PlanVm): string {
     const known = this.#guestKeys.get(vm);
     if (known !== undefined) return known;
-    const { cpuModel, accelerator, machineType, runState, dirtyRing, globals, blockers } = vm;
-    const { vfioDevices, devices, machine, jobs } = vm;
-    const guest = [
-      machine,
-      jobs,
-      cpuModel,
-      accelerator,
-      machineType,
-      runState,
-      dirtyRing,
-      globals,
-      blockers,
-    ];
-    const host = [source.qemu, source.hooks, source.tls];
-    const key = JSON.stringify([guest, vfioDevices, devices, host]);
+    const { machine, machineType, cpuModel, accelerator, runState, dirtyRing } = vm;
+    const { globals, blockers, jobs, vfioDevices, devices } = vm;
+    const key = JSON.stringify([
+      [machine, machineType, cpuModel, accelerator, runState, dirtyRing],
+      [globals, blockers, jobs, vfioDevices, devices],
+    ]);
     this.#guestKeys.set(vm, key);
+    return key;
+  }
+
+  #sourceKey(source: PlanHost): string {
+    const known = this.#sourceKeys.get(source);
+    if (known !== undefined) return known;
+    const key = JSON.stringify([source.qemu, source.hooks, source.tls]);
+    this.#sourceKeys.set(source, key);
     return key;
   }
 

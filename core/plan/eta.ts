@@ -1,3 +1,4 @@
+import { drawTimes, type Errors } from "./draws.ts";
 import {
   estimateMove,
   isLearned,
@@ -17,46 +18,72 @@ export type EtaBand = { readonly ms: number; readonly lowMs: number; readonly hi
  */
 export function etaBand(input: ExecutionInput, { endMs }: Schedule): EtaBand {
   const end = (direction: 1 | -1) =>
-    schedule(input, (move) => bandEnd(move, input.options, direction).slotMs).endMs;
+    schedule(input, (move) => bandEnd(move, input.options, direction)).endMs;
   return { ms: endMs, lowMs: Math.min(endMs, end(-1)), highMs: Math.max(endMs, end(1)) };
 }
+
+/** A migration that is over: its real and predicted times, ms. Tries that failed count in `realMs`. */
+export type Done = {
+  readonly realMs: number;
+  readonly predictedMs: number;
+  readonly preparedMs: number;
+  readonly predictedPrepareMs: number;
+};
 
 /** An evacuation underway, as far as its end depends on it. */
 export type Underway = {
   /** With what has not started as `moves`, and what is in flight as `held`. */
   readonly input: Parameters<typeof schedule>[0];
-  readonly isPrepared: (move: Move) => boolean;
-  /** Real and predicted times of the migrations that are over, ms. */
-  readonly done: readonly { readonly realMs: number; readonly predictedMs: number }[];
+  /** For how long a migration has been prepared, ms; infinite: it is ready. */
+  readonly preparingMs: (move: Move) => number;
+  readonly done: readonly Done[];
 };
 
 /** Migrations that the predictions are taken to be right in, before any is over. */
 const PRIOR_MOVES = 3;
+/** The rest is played with so many draws, fewer of a large rest. */
+const DRAWS_MAX = 15;
+/** Bounds the work: draws × migrations. */
+const DRAWN_MOVES_MAX = 20_000;
 
 /**
- * By how much migrations take longer than predicted so far; 1: as long. A few migrations say little,
- * so the prediction counts as some of them.
+ * Time that an evacuation underway still takes, ms: the median of the ends that the rest comes to
+ * when each migration is as wrong as one of those that are over. A mean error would not do: the end
+ * waits for the slowest of the last ones.
  */
-export function biasOf(done: Underway["done"]): number {
-  if (done.length === 0) return 1;
-  let real = 0;
-  let predicted = 0;
-  for (const { realMs, predictedMs } of done) {
-    real += realMs;
-    predicted += predictedMs;
-  }
-  const prior = (predicted / done.length) * PRIOR_MOVES;
-  return predicted === 0 ? 1 : (real + prior) / (predicted + prior);
+export function remainingMs({ input, preparingMs, done }: Underway): number {
+  const { moves } = input;
+  const errors = errorsOf(done);
+  const affordable = Math.floor(DRAWN_MOVES_MAX / Math.max(1, moves.length));
+  const count = Math.max(1, Math.min(DRAWS_MAX, affordable));
+  const ends = Array.from({ length: count }, (_, seed) => {
+    const drawn = drawTimes(moves, errors, seed);
+    return schedule(input, (move) => {
+      const { prepareMs, slotMs } = drawn(move);
+      return { slotMs, prepareMs: Math.max(0, prepareMs - preparingMs(move)) };
+    }).endMs;
+  });
+  const middle = ends.toSorted((one, other) => one - other)[count >> 1] ?? 0;
+  return input.held.reduce((last, { endsInMs }) => Math.max(last, endsInMs), middle);
 }
 
-/** Time that an evacuation underway still takes, ms, by what it has shown so far. */
-export function remainingMs({ input, isPrepared, done }: Underway): number {
-  const bias = biasOf(done);
-  const moves = input.moves.map((move) =>
-    isPrepared(move) ? { ...move, estimate: { ...move.estimate, prepareMs: 0 } } : move,
-  );
-  const { endMs } = schedule({ ...input, moves }, ({ estimate }) => estimate.slotMs * bias);
-  return input.held.reduce((last, { endsInMs }) => Math.max(last, endsInMs), endMs);
+/** What was learned from the migrations that are over; a few say little, so predictions count too. */
+export function errorsOf(done: readonly Done[]): Errors {
+  const prior = Array.from({ length: PRIOR_MOVES }, () => 1);
+  const factors = (real: (one: Done) => number, predicted: (one: Done) => number) => [
+    ...prior,
+    ...done.filter((one) => predicted(one) > 0).map((one) => real(one) / predicted(one)),
+  ];
+  return {
+    prepare: factors(
+      ({ preparedMs }) => preparedMs,
+      ({ predictedPrepareMs }) => predictedPrepareMs,
+    ),
+    slot: factors(
+      ({ realMs }) => realMs,
+      ({ predictedMs }) => predictedMs,
+    ),
+  };
 }
 
 /** A migration if its guest has more (1), or less (-1), to send than predicted by as much as is likely. */

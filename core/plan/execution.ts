@@ -1,4 +1,4 @@
-import { Dispatcher } from "./dispatch.ts";
+import { Dispatcher, type HasTime } from "./dispatch.ts";
 import { HostSequence } from "./host-sequence.ts";
 import type { HostTable } from "./host-table.ts";
 import type { Move } from "./move.ts";
@@ -42,8 +42,9 @@ export class Execution {
   readonly #dispatcher: Dispatcher;
   readonly #sequence: HostSequence;
   readonly #keeping: ReadonlySet<number>;
+  readonly #begun = new Set<number>();
   readonly #comesBack: boolean;
-  /** Migrations that have not ended, by source. */
+  /** Migrations that have not ended, those in flight at the beginning among them, by source. */
   readonly #left: Map<number, number>;
   readonly #arriving: ReadonlySet<string>;
   readonly #waiting = new Map<string, Move[]>();
@@ -57,7 +58,12 @@ export class Execution {
     this.#comesBack = options.returnAfterMs !== undefined;
     this.#left = new Map(order.map((host) => [host, 0]));
     for (const { source } of moves) this.#left.set(source, (this.#left.get(source) ?? 0) + 1);
-    for (const { source, target } of held) this.#dispatcher.hold(source, target, 1);
+    for (const { source, target } of held) {
+      this.#dispatcher.hold(source, target, 1);
+      // Its guest is on the source until it ends.
+      const left = this.#left.get(source);
+      if (left !== undefined) this.#left.set(source, left + 1);
+    }
     this.#arriving = new Set(held.map(({ vm }) => vm));
     const isArriving = ({ guest, after }: Move) =>
       after === undefined && this.#arriving.has(guest.vm.id);
@@ -74,9 +80,7 @@ export class Execution {
 
   ended(move: Move): void {
     this.#dispatcher.ended(move);
-    const left = (this.#left.get(move.source) ?? 1) - 1;
-    this.#left.set(move.source, left);
-    if (left === 0) this.#finish(move.source);
+    this.#countDown(move.source);
   }
 
   /** It is tried again; how often is the caller's business. */
@@ -94,19 +98,33 @@ export class Execution {
     this.#dispatcher.hold(source, target, -1);
     this.#dispatcher.add(this.#waiting.get(vm) ?? []);
     this.#waiting.delete(vm);
+    this.#countDown(source);
+  }
+
+  windowOpened(): void {
+    this.#dispatcher.windowOpened();
   }
 
   /** What has become possible since the last call. */
-  next(): Orders {
+  next(hasTime?: HasTime): Orders {
     for (let begun = this.#sequence.begin(); begun.length > 0; begun = this.#sequence.begin()) {
       for (const host of begun) {
+        this.#begun.add(host);
         this.#dispatcher.openSource(host);
         if (this.#left.get(host) === 0) this.#finish(host);
       }
     }
     const emptied = this.#emptied;
     this.#emptied = [];
-    return { ...this.#dispatcher.next(), emptied };
+    return { ...this.#dispatcher.next(hasTime), emptied };
+  }
+
+  /** A guest has left a host; of a host that has not begun, nothing follows from it yet. */
+  #countDown(host: number): void {
+    const left = this.#left.get(host);
+    if (left === undefined) return;
+    this.#left.set(host, left - 1);
+    if (left === 1 && this.#begun.has(host)) this.#finish(host);
   }
 
   #finish(host: number): void {

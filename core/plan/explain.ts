@@ -72,7 +72,8 @@ export class Explainer {
     const position = this.#returning.size === 0 ? 0 : this.#positions.get(source);
     const { memoryBytes, affinities, resources, sharedResources, requiredLabels } = vm;
     const asked = [memoryBytes, affinities, resources, sharedResources, requiredLabels, position];
-    const own = vm.affinities.length + vm.resources.length > 0 ? vm.id : "";
+    const isPlain = affinities.length + resources.length === 0 && !vm.gateGroup;
+    const own = isPlain ? "" : vm.id;
     return JSON.stringify([guests.eligibility.guestKey(vm, table.row(source).host), asked, own]);
   }
 
@@ -118,6 +119,15 @@ export class Explainer {
         code: "resource-in-use",
         message: `${user} uses the host resource ${name} there`,
         cure: `Move ${user} to another host first`,
+      });
+    }
+    const { gateGroup } = vm;
+    if (gateGroup !== undefined && !occupancy.hasGateSlot(gateGroup, host)) {
+      const { slots } = table.row(host).in;
+      found.push({
+        code: "group-exceeds-slots",
+        message: `${slots} of the gate group ${gateGroup} arrive there, and it has ${slots} slots in`,
+        cure: "Lower the stream rate, or add a target",
       });
     }
     for (const group of guest.apart) {

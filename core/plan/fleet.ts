@@ -1,6 +1,7 @@
 import { budgetBlocker } from "../migration/switchover-plan.ts";
 import type { Blocker } from "../negotiate/agreement.ts";
 import type { Held } from "./execution.ts";
+import { gateBlockers } from "./gate-rules.ts";
 import { type Guest, Guests, policyOf } from "./guest.ts";
 import { HostTable } from "./host-table.ts";
 import { Occupancy } from "./occupancy.ts";
@@ -29,8 +30,15 @@ export type Fleet = {
   readonly memory: { readonly neededBytes: number; readonly freeBytes: number };
 };
 
-/** @throws RangeError when a host to be emptied is not in the snapshot. */
-export function fleetOf(snapshot: FleetSnapshot, options: PlanOptions): Fleet {
+/**
+ * @param leftGroups gate groups that cannot move, and why
+ * @throws RangeError when a host to be emptied is not in the snapshot.
+ */
+export function fleetOf(
+  snapshot: FleetSnapshot,
+  options: PlanOptions,
+  leftGroups: ReadonlyMap<string, readonly Blocker[]> = new Map(),
+): Fleet {
   const table = new HostTable(snapshot.hosts, options);
   const guests = new Guests(snapshot.qemus, table, options);
   const occupancy = new Occupancy(table, options.keepFreeShare);
@@ -55,32 +63,72 @@ export function fleetOf(snapshot: FleetSnapshot, options: PlanOptions): Fleet {
     else list.push(guest);
   }
   const vms = new Map<string, PlanVm>(snapshot.vms.map((vm) => [vm.id, vm]));
+  const gates = gateBlockers([...going.values()].flat(), table, options);
+  keepGates(going, immovable, new Map([...gates, ...leftGroups]));
   keepGroups(going, immovable);
   const memory = memoryOf(table, occupancy, [...going.values()].flat());
   return { table, guests, vms, occupancy, going, immovable, held, memory };
 }
 
-/** VMs that must be together with one that cannot move do not move either. */
-function keepGroups(going: Map<number, Guest[]>, immovable: Immovable[]): void {
-  for (const { vm, source } of immovable) {
-    const groups = vm.affinities
-      .filter(({ rule, strength }) => rule === "together" && strength === "required")
-      .map(({ group }) => group);
-    if (groups.length === 0) continue;
-    const list = going.get(source) ?? [];
-    const bound = list.filter(({ together }) => together.some((group) => groups.includes(group)));
+/** Members of a gate group that cannot be at the gate together do not move. */
+function keepGates(
+  going: Map<number, Guest[]>,
+  immovable: Immovable[],
+  gates: ReadonlyMap<string, readonly Blocker[]>,
+): void {
+  for (const [source, list] of going) {
+    const isKept = ({ vm }: Guest) => vm.gateGroup !== undefined && gates.has(vm.gateGroup);
+    for (const { vm } of list.filter(isKept)) {
+      immovable.push({ vm, source, blockers: gates.get(vm.gateGroup ?? "") ?? [] });
+    }
     going.set(
       source,
-      list.filter((guest) => !bound.includes(guest)),
+      list.filter((guest) => !isKept(guest)),
     );
-    const blocker = {
-      code: "affinity",
-      message: `It must be on one host with ${vm.id}, which cannot move`,
-      cure: `See the reasons of ${vm.id}, or relax the rule of ${groups.join(", ")}`,
-    };
-    // The list grows while it is walked: what is bound binds others.
-    immovable.push(...bound.map((guest) => ({ vm: guest.vm, source, blockers: [blocker] })));
   }
+}
+
+/** VMs that must be together, or switch over, with one that cannot move do not move either. */
+function keepGroups(going: Map<number, Guest[]>, immovable: Immovable[]): void {
+  // The list grows while it is walked: what is bound binds others.
+  for (const kept of immovable) {
+    for (const [source, list] of going) {
+      const bound = list
+        .map((guest) => ({ guest, blocker: boundBy(kept, guest) }))
+        .filter(({ blocker }) => blocker !== undefined);
+      if (bound.length === 0) continue;
+      const guests = new Set(bound.map(({ guest }) => guest));
+      going.set(
+        source,
+        list.filter((guest) => !guests.has(guest)),
+      );
+      for (const { guest, blocker } of bound) {
+        immovable.push({ vm: guest.vm, source, blockers: blocker === undefined ? [] : [blocker] });
+      }
+    }
+  }
+}
+
+/** Why a guest stays where one that cannot move stays. */
+function boundBy({ vm, source }: Immovable, guest: Guest): Blocker | undefined {
+  const { gateGroup } = vm;
+  if (gateGroup !== undefined && guest.vm.gateGroup === gateGroup) {
+    return {
+      code: "gate-group",
+      message: `It switches over together with ${vm.id}, which cannot move`,
+      cure: `See the reasons of ${vm.id}, or take it out of the gate group ${gateGroup}`,
+    };
+  }
+  const groups = vm.affinities
+    .filter(({ rule, strength }) => rule === "together" && strength === "required")
+    .map(({ group }) => group);
+  const isBound = source === guest.source && guest.together.some((one) => groups.includes(one));
+  if (!isBound) return undefined;
+  return {
+    code: "affinity",
+    message: `It must be on one host with ${vm.id}, which cannot move`,
+    cure: `See the reasons of ${vm.id}, or relax the rule of ${groups.join(", ")}`,
+  };
 }
 
 function memoryOf(table: HostTable, occupancy: Occupancy, guests: readonly Guest[]) {
@@ -115,8 +163,11 @@ export function vmBlockers(guest: Guest, table: HostTable, options: PlanOptions)
 function windowBlocker(
   { candidates, source, estimate }: Guest,
   table: HostTable,
-  { windowMs, prepareMs }: PlanOptions,
+  { windowMs: oneMs, windows, prepareMs }: PlanOptions,
 ): Blocker | undefined {
+  const lengths = windows?.map(({ startMs, endMs }) => endMs - startMs) ?? [];
+  const longestMs = lengths.reduce((most, length) => Math.max(most, length), 0);
+  const windowMs = windows === undefined ? oneMs : longestMs;
   if (windowMs === undefined || candidates.length === 0) return undefined;
   const rates = candidates.map((host) => table.rate(source, host));
   const best = estimate(rates.reduce((most, rate) => Math.max(most, rate)));

@@ -55,7 +55,8 @@ export class Guests {
       downtimeLimitMs,
       apart,
       together,
-      isPlain: apart.length + together.length + vm.resources.length === 0,
+      isPlain:
+        apart.length + together.length + vm.resources.length === 0 && vm.gateGroup === undefined,
       hasWishes:
         required.length < vm.affinities.length || Object.keys(vm.preferredLabels).length > 0,
       planned: vm.plannedTarget && this.#table.find(vm.plannedTarget),

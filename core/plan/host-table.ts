@@ -2,7 +2,7 @@ import type { HostId } from "../id.ts";
 import type { Blocker } from "../negotiate/agreement.ts";
 import { hostBlockers } from "./host-blockers.ts";
 import type { PlanOptions } from "./options.ts";
-import { type Direction, inbound, outbound } from "./slots.ts";
+import { type Direction, inbound, outbound, poolOf } from "./slots.ts";
 import type { PlanHost } from "./snapshot.ts";
 
 /** A host with what the planner has worked out about it. */
@@ -10,6 +10,8 @@ export type HostRow = {
   readonly host: PlanHost;
   readonly out: Direction;
   readonly in: Direction;
+  /** Migrations of it that may be prepared, or wait prepared. */
+  readonly pool: number;
   /** It is to be emptied by this plan. */
   readonly isEmptied: boolean;
   /** Why no guest may come to it, whoever the guest is. */
@@ -31,13 +33,17 @@ export class HostTable {
         `Expected \`empty.${index}\` to be a host of the snapshot, got \`${id}\``,
       );
     }
-    this.rows = hosts.map((host) => ({
-      host,
-      out: outbound(host, options),
-      in: inbound(host, options),
-      isEmptied: emptied.has(host.id),
-      blockers: hostBlockers(host, emptied.has(host.id)),
-    }));
+    this.rows = hosts.map((host) => {
+      const out = outbound(host, options);
+      return {
+        host,
+        out,
+        in: inbound(host, options),
+        pool: Math.max(out.slots, poolOf(out.slots, options.prepareAhead)),
+        isEmptied: emptied.has(host.id),
+        blockers: hostBlockers(host, emptied.has(host.id)),
+      };
+    });
     this.#indexes = new Map(hosts.map(({ id }, index) => [id, index]));
   }
 

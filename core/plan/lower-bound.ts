@@ -1,6 +1,8 @@
+import type { Held } from "./execution.ts";
 import type { HostTable } from "./host-table.ts";
 import type { Move } from "./move.ts";
 import type { PlanOptions } from "./options.ts";
+import { leastOf, sum } from "./sums.ts";
 
 /** Something that takes at least so long, ms, whatever the order of the migrations is. */
 export type BoundTerm = {
@@ -10,6 +12,7 @@ export type BoundTerm = {
     | "links-in"
     | "longest-move"
     | "hosts-at-once"
+    | "in-flight"
     | "slots-out"
     | "slots-in"
     /** Not a bound of every plan: the slots in of a host, with the placements of this one. */
@@ -34,6 +37,8 @@ type BoundInput = {
   readonly options: PlanOptions;
   /** Hosts of which guests remain: they do not come back. */
   readonly keeping: ReadonlySet<number>;
+  /** Migrations in flight from the hosts to be emptied. */
+  readonly held: readonly Held[];
 };
 
 /**
@@ -44,9 +49,16 @@ type BoundInput = {
  */
 export function lowerBound(
   moves: readonly Move[],
-  { table, options, keeping }: BoundInput,
+  { table, options, keeping, held }: BoundInput,
 ): LowerBound {
-  if (moves.length === 0) return { ms: 0, withSlotsMs: 0, terms: [] };
+  const flying = held.filter(({ source }) => table.row(source).isEmptied && !keeping.has(source));
+  const inFlight: BoundTerm[] = flying.map(({ source, vm, endsInMs }) => ({
+    kind: "in-flight",
+    host: source,
+    vm,
+    ms: endsInMs,
+  }));
+  if (moves.length === 0) return boundOf(inFlight, 0);
   const best = moves.map((move) => ({ move, estimate: bestEstimate(move, table) }));
   const bySource = Map.groupBy(best, ({ move }) => move.source);
   const firstMs = leastOf(moves, ({ estimate }) => estimate.prepareMs);
@@ -70,11 +82,21 @@ export function lowerBound(
     ms: wholeMs(longest) - firstMs,
   });
   terms.push(...inwardTerms(best, table), ...atOnceTerms(hostMs, options, keeping));
-  terms.sort((one, other) => other.ms - one.ms);
+  // What is in flight does not wait for the first one to be prepared.
+  terms.push(...inFlight.map((term) => ({ ...term, ms: term.ms - firstMs })));
+  return boundOf(terms, firstMs);
+}
+
+/** @param firstMs comes before all terms */
+function boundOf(terms: readonly BoundTerm[], firstMs: number): LowerBound {
   const most = (list: readonly BoundTerm[]) => list.reduce((ms, term) => Math.max(ms, term.ms), 0);
   const bounds = terms.filter(({ kind }) => kind !== "target");
   const physical = bounds.filter(({ kind }) => kind !== "slots-out" && kind !== "slots-in");
-  return { ms: most(physical) + firstMs, withSlotsMs: most(bounds) + firstMs, terms };
+  return {
+    ms: most(physical) + firstMs,
+    withSlotsMs: most(bounds) + firstMs,
+    terms: terms.toSorted((one, other) => other.ms - one.ms),
+  };
 }
 
 type Best = { readonly move: Move; readonly estimate: Move["estimate"] };
@@ -126,16 +148,4 @@ function bestEstimate({ guest, source, target }: Move, table: HostTable): Move["
     rate = Math.max(rate, table.rate(source, host));
   }
   return guest.estimate(rate);
-}
-
-function sum<T>(list: readonly T[], value: (entry: T) => number): number {
-  let total = 0;
-  for (const entry of list) total += value(entry);
-  return total;
-}
-
-function leastOf<T>(list: readonly T[], value: (entry: T) => number): number {
-  let least = Number.POSITIVE_INFINITY;
-  for (const entry of list) least = Math.min(least, value(entry));
-  return least;
 }

@@ -21,8 +21,10 @@ export type NPlusOneInput = {
   readonly guests: Guests;
   readonly vms: ReadonlyMap<string, PlanVm>;
   readonly occupancy: Occupancy;
-  /** Hosts that count: those that hold guests when the plan is carried out. */
-  readonly hosts: readonly number[];
+  /** Hosts that take guests when the plan has been carried out. */
+  readonly places: readonly number[];
+  /** Hosts whose loss must be borne: a cordoned one can fail as well. */
+  readonly losable: readonly number[];
 };
 
 /**
@@ -31,7 +33,7 @@ export type NPlusOneInput = {
  */
 export function checkNPlusOne(input: NPlusOneInput): NPlusOne {
   let tightest: NPlusOne = { isKept: true };
-  for (const lost of input.hosts) {
+  for (const lost of input.losable) {
     const found = loseHost(input, lost);
     if (found !== undefined && isTighter(found, tightest)) tightest = found;
   }
@@ -49,13 +51,13 @@ function spare({ needBytes, roomBytes }: NPlusOne): number {
 }
 
 function loseHost(input: NPlusOneInput, lost: number): NPlusOne | undefined {
-  const { table, guests, vms, occupancy, hosts } = input;
+  const { table, guests, vms, occupancy, places } = input;
   const members = [...occupancy.guestsOn(lost)]
     .map((id) => vms.get(id))
     .filter((vm) => vm !== undefined)
     .map((vm) => guests.guestOf(vm, lost));
   if (members.length === 0) return undefined;
-  const open = new Set(hosts.filter((host) => host !== lost));
+  const open = new Set(places.filter((host) => host !== lost));
   const roomOf = (candidates: readonly number[]) =>
     candidates
       .filter((host) => open.has(host))
@@ -71,7 +73,7 @@ function loseHost(input: NPlusOneInput, lost: number): NPlusOne | undefined {
     table,
     occupancy,
     isOpen: (host) => open.has(host),
-    isGoing: () => false,
+    isGoing: (host) => table.row(host).isEmptied && !places.includes(host),
     loads: new Float64Array(table.rows.length),
     isQuick: true,
   });

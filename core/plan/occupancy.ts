@@ -15,7 +15,12 @@ export class Occupancy {
   /** `host resource` → the VM that uses it. */
   readonly #resources = new Map<string, string>();
 
+  /** Gate group → host → how many of its members arrive there. */
+  readonly #gates = new Map<string, Map<number, number>>();
+  readonly #table: HostTable;
+
   constructor(table: HostTable, keepFreeShare: number) {
+    this.#table = table;
     this.free = Float64Array.from(table.rows, ({ host }) => host.memoryBytes - host.heldBytes);
     this.keep = Float64Array.from(table.rows, ({ host }) => host.memoryBytes * keepFreeShare);
     this.#guests = table.rows.map(() => new Set());
@@ -36,6 +41,7 @@ export class Occupancy {
       hosts.set(host, members.add(vm.id));
     }
     for (const name of vm.resources) this.#resources.set(`${host} ${name}`, vm.id);
+    this.#arrive(vm, host, 1);
   }
 
   take(vm: FleetSnapshot["vms"][number], host: number): void {
@@ -51,6 +57,18 @@ export class Occupancy {
       const key = `${host} ${name}`;
       if (this.#resources.get(key) === vm.id) this.#resources.delete(key);
     }
+    this.#arrive(vm, host, -1);
+  }
+
+  #arrive({ gateGroup, host: home }: FleetSnapshot["vms"][number], host: number, by: 1 | -1): void {
+    if (gateGroup === undefined || this.#table.indexOf(home) === host) return;
+    const hosts = this.#gates.get(gateGroup) ?? new Map<number, number>();
+    this.#gates.set(gateGroup, hosts.set(host, (hosts.get(host) ?? 0) + by));
+  }
+
+  /** Whether the slots in of a host would do for one more member of a gate group. */
+  hasGateSlot(group: string, host: number): boolean {
+    return (this.#gates.get(group)?.get(host) ?? 0) < this.#table.row(host).in.slots;
   }
 
   guestsOn(host: number): ReadonlySet<string> {
@@ -76,6 +94,7 @@ export class Occupancy {
   keepsRules(guest: Guest, host: number, isGoing: (host: number) => boolean): boolean {
     const { vm, apart, together } = guest;
     if (vm.resources.some((name) => (this.userOf(host, name) ?? vm.id) !== vm.id)) return false;
+    if (vm.gateGroup !== undefined && !this.hasGateSlot(vm.gateGroup, host)) return false;
     for (const group of apart) {
       const here = this.membersOf(group).get(host);
       if (here !== undefined && !(here.size === 1 && here.has(vm.id))) return false;

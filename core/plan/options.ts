@@ -23,6 +23,11 @@ export const PlanOptions = z.strictObject({
   /** Assumed time to prepare and to finish one migration, ms. */
   prepareMs: ms.default(3_000),
   finishMs: ms.default(0),
+  /**
+   * Migrations of a host that are being prepared, or wait prepared, beside those in transfer: each
+   * holds memory on its target. At least its slots; 3 × slots + 2 by default.
+   */
+  prepareAhead: z.int().min(1).max(256).optional(),
   /** Share of the memory of each host that takes guests which is kept free, 0 to below 1. */
   keepFreeShare: z.number().min(0).lt(1).default(0),
   /** The guests of any one host that is not emptied must fit on the others afterwards. */
@@ -46,5 +51,18 @@ export const PlanOptions = z.strictObject({
   deadlineMs: ms.optional(),
   /** Length of the window, ms: a VM that takes longer than this cannot be moved in it. */
   windowMs: ms.optional(),
+  /**
+   * Windows over which the plan is spread, ms from its beginning, in order: nothing starts that would
+   * not end in its window. Absent: any time will do.
+   */
+  windows: z
+    .array(
+      z
+        .strictObject({ startMs: ms, endMs: ms })
+        .refine(({ startMs, endMs }) => startMs < endMs, "expected `endMs` after `startMs`"),
+    )
+    .min(1)
+    .max(1_000)
+    .optional(),
 });
 export type PlanOptions = z.infer<typeof PlanOptions>;

@@ -30,8 +30,10 @@ export type PlannedMove = {
   readonly converges: boolean;
   /** Learned from its earlier migrations; else assumed (`assumptions` of the plan). */
   readonly isLearned: boolean;
-  /** Its VM has moved before in this plan. */
+  /** Its VM has moved before in this plan, or is on its way to the source when it begins. */
   readonly isSecondMove: boolean;
+  /** Its VM is on its way to the source when the plan begins. */
+  readonly isArriving: boolean;
   /** Preferences that this placement gives up, for people. */
   readonly brokenWishes: readonly string[];
 };
@@ -46,10 +48,18 @@ export type UnplacedVm = {
   readonly explanation: number;
 };
 
+/** A change, and the lower bound then; or the predicted end, where the bound does not change. */
+export type Faster = { readonly change: string } & (
+  | { readonly lowerBoundMs: number }
+  | { readonly etaMs: number }
+);
+
 export type Plan = {
   /** In the order of their starts. */
   readonly moves: readonly PlannedMove[];
   readonly unplaced: readonly UnplacedVm[];
+  /** VMs with a place whose turn does not come in any of the windows. */
+  readonly beyondWindows: readonly VmId[];
   readonly explanations: readonly Explanation[];
   /** In the order in which they begin. `emptiedAtMs` is absent where guests remain. */
   readonly hosts: readonly {
@@ -67,13 +77,13 @@ export type Plan = {
   readonly slotBoundMs: number;
   /** Predicted end / lower bound; 1 where nothing moves. */
   readonly ratio: number;
-  /** Migrations per VM that moves: 1 unless VMs move twice. */
+  /** Migrations per VM that moves, those in flight to its source among them: 1 unless VMs move twice. */
   readonly movesPerVm: number;
   /** VMs that move twice, for the approver. */
   readonly secondMoves: readonly VmId[];
   readonly bottleneck?: { readonly term: BoundTerm; readonly text: string };
-  /** What would have to change for an earlier end, and the lower bound then. */
-  readonly faster: readonly { readonly change: string; readonly lowerBoundMs: number }[];
+  /** What would have to change for an earlier end. */
+  readonly faster: readonly Faster[];
   /** Memory that the guests need, and that all targets together have, bytes. */
   readonly memory: { readonly neededBytes: number; readonly freeBytes: number };
   readonly nPlusOne?: NPlusOne & { readonly text: string };

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { planEvacuation } from "./plan.ts";
 import { apart, codes, explanation, fleet, GIB, options, plan, targets } from "./testing/fleet.ts";
 
-describe("a placement", () => {
+describe("a placement, acceptance case 9", () => {
   const only = {
     a: {
       vms: {
@@ -43,7 +43,7 @@ describe("a placement", () => {
   });
 });
 
-describe("N+1", () => {
+describe("N+1, acceptance case 10", () => {
   const hosts = {
     a: { vms: { a1: 16, a2: 16 } },
     b: { vms: { b1: 40 } },
@@ -73,7 +73,7 @@ describe("N+1", () => {
   });
 });
 
-describe("hosts that come back", () => {
+describe("hosts that come back, acceptance case 32", () => {
   const eight = (...ids: string[]) => Object.fromEntries(ids.map((id) => [id, 8]));
   const three = {
     a: { vms: eight("a1", "a2", "a3", "a4") },
@@ -109,7 +109,7 @@ describe("hosts that come back", () => {
 });
 
 describe("reasons", () => {
-  it("are complete and none is false", () => {
+  it("are complete and none is false (case 35)", () => {
     const gpu = ["gpu0"];
     const found = plan(
       {
@@ -132,7 +132,7 @@ describe("reasons", () => {
     expect(explanation(found, "g1")?.cures[0]).toContain("Uncordon d");
   });
 
-  it("of a thousand hosts are grouped, with a move that makes room", () => {
+  it("of a thousand hosts are grouped (case 35), with a move that makes room", () => {
     const full = Object.fromEntries(
       Array.from({ length: 1000 }, (_, index) => [
         `h${index}`,
@@ -150,7 +150,7 @@ describe("reasons", () => {
     expect(cures[0]).toMatch(/^Move s1 from s to h0/);
   });
 
-  it("lie in the VM itself where it is pinned; the others move", () => {
+  it("lie in the VM itself where it is pinned; the others move (case 36)", () => {
     const found = plan({ a: { vms: { a1: 8, a9: { gib: 8, pinned: { by: "ops" } } } }, b: {} }, [
       "a",
     ]);
@@ -163,7 +163,7 @@ describe("reasons", () => {
     expect(found.hosts[0]).not.toHaveProperty("emptiedAtMs");
   });
 
-  it("say so when there is no host at all", () => {
+  it("say so when there is no host at all (case 36)", () => {
     const hosts = { a: { vms: { a1: 8 } }, b: { state: "maintenance" }, c: { state: "retiring" } };
     const found = plan(hosts, ["a"]);
     expect(codes(found, "a1")).toEqual({ b: ["host-maintenance"], c: ["host-retiring"] });
@@ -178,7 +178,7 @@ describe("reasons", () => {
     expect(codes(plan(hosts, ["a"]), "a1")).toEqual({ b: ["machine-type-unknown"] });
   });
 
-  it("name a window that is too short for one VM, and others go", () => {
+  it("name a window that is too short for one VM, and others go (case 14)", () => {
     const found = plan({ a: { vms: { a1: 40, a2: 20 } }, b: {} }, ["a"], { windowMs: 30_000 });
     expect(targets(found)).toEqual({ a2: "b" });
     expect(found.unplaced[0]?.blockers[0]?.code).toBe("window-too-short");
@@ -191,7 +191,7 @@ describe("reasons", () => {
   });
 });
 
-describe("wishes and rules", () => {
+describe("wishes and rules, acceptance case 38", () => {
   const hosts = (strength: string) => ({
     a: {
       labels: { rack: "1" },
@@ -226,7 +226,7 @@ describe("wishes and rules", () => {
   });
 });
 
-describe("rates that do not divide", () => {
+describe("rates that do not divide, acceptance case 46", () => {
   const rates = (gbit: number) => ({
     linkOutBytesPerSecond: gbit * 1.25e8,
     linkInBytesPerSecond: gbit * 1.25e8,
@@ -275,6 +275,14 @@ describe("a schedule", () => {
     expect(found.ratio).toBe(1);
   });
 
+  it("that waits for preparing says what more prepared ahead would do", () => {
+    const vms = Object.fromEntries(Array.from({ length: 20 }, (_, index) => [`a${index}`, 1]));
+    const found = plan({ a: { vms }, b: {} }, ["a"], { prepareMs: 10_000 });
+    expect(found.eta.ms).toBe(45_000);
+    expect(found.faster[0]?.change).toContain("10 migrations of a host prepared ahead");
+    expect(found.faster[0]).toMatchObject({ etaMs: 30_000 });
+  });
+
   it("keeps a tenant's limit and lets the others go", () => {
     const tenants = {
       a1: { gib: 9, tenant: "t" },
@@ -308,7 +316,7 @@ describe("a schedule", () => {
     expect(late.refusals.map(({ code }) => code)).toEqual(["not-in-time"]);
   });
 
-  it("begins the next host when the canary is empty", () => {
+  it("begins the next host when the canary is empty (case 49)", () => {
     const hosts = {
       a: { vms: { a1: 10, a2: 10 } },
       d: { vms: { d1: 10, d2: 10, d3: 1 } },

@@ -16,6 +16,8 @@ const vm = fc.record({
   resources: fc.constantFrom([], [], ["gpu0"]),
   dirty: fc.integer({ min: 0, max: 1_000 }),
   pinned: fc.constantFrom(false, false, false, true),
+  gateGroup: fc.constantFrom(undefined, undefined, undefined, "g", "h"),
+  runsControlPlane: fc.constantFrom(false, false, false, false, false, true),
 });
 
 const host = fc.record({
@@ -37,6 +39,7 @@ const drawn = fc.record({
     { tenantLimits: { t: 1 } },
     { hostsAtOnce: 1, canaryHosts: 1 },
     { keepFreeShare: 0.1 },
+    { prepareAhead: 1 },
     { hostsAtOnce: 1, returnAfterMs: 5_000 },
     { hostsAtOnce: 2, returnAfterMs: 5_000, prepareMs: 2_000 },
   ),
@@ -52,11 +55,12 @@ function build({ hosts, vms, leaving, streamGbit, more }: Drawn) {
     const isEmptied = index < empty.length;
     const guests = vms
       .filter((_, number) => number % empty.length === index)
-      .map(({ gib, group, dirty, pinned, ...facts }, number) => [
+      .map(({ gib, group, dirty, pinned, gateGroup, runsControlPlane, ...facts }, number) => [
         `v${index}-${number}`,
         {
           gib,
           ...facts,
+          ...(runsControlPlane ? { runsControlPlane } : { gateGroup }),
           learned: { dirtyBytesPerSecond: dirty * 2 ** 20, workingSetBytes: GIB / 4 },
           affinities:
             group === undefined ? [] : [{ group, rule: group === "x" ? "apart" : "together" }],
@@ -183,6 +187,31 @@ describe("of any drawn fleet, a plan", () => {
             if (rule === "apart") expect(found).not.toContain(places.get(id));
             else expect(new Set([...found, places.get(id)]).size).toBe(1);
           }
+        }
+      }),
+      runs,
+    );
+  });
+
+  it("starts a gate group together or not at all, and the control plane's VM alone", () => {
+    fc.assert(
+      fc.property(drawn, (input) => {
+        const { snapshot, choice } = build(input);
+        const plan = planEvacuation(snapshot, choice);
+        const vms = new Map(snapshot.vms.map((one) => [one.id as string, one]));
+        for (const [group, moves] of Map.groupBy(plan.moves, (one) => vms.get(one.vm)?.gateGroup)) {
+          if (group === undefined || choice.returnAfterMs !== undefined) continue;
+          const all = snapshot.vms.filter(({ gateGroup }) => gateGroup === group);
+          expect(moves).toHaveLength(all.length);
+          expect(new Set(moves.map(({ startAtMs }) => startAtMs)).size).toBe(1);
+          expect(new Set(moves.map(({ endAtMs }) => endAtMs)).size).toBe(1);
+        }
+        for (const one of plan.moves.filter(({ vm: id }) => vms.get(id)?.runsControlPlane)) {
+          const beside = plan.moves.filter(
+            (other) =>
+              other !== one && other.prepareAtMs < one.endAtMs && other.endAtMs > one.prepareAtMs,
+          );
+          expect(beside).toEqual([]);
         }
       }),
       runs,

@@ -7,6 +7,9 @@ import type { NPlusOne } from "./n-plus-one.ts";
 import type { PlanOptions } from "./options.ts";
 import type { Schedule } from "./schedule.ts";
 
+/** More migrations prepared ahead per host, and the predicted end then. */
+export type PreparedAhead = { readonly prepareAhead: number; readonly etaMs: number };
+
 /** All that was worked out, for whoever puts it into words. */
 export type ReportInput = {
   readonly fleet: Fleet;
@@ -17,4 +20,5 @@ export type ReportInput = {
   readonly band: EtaBand;
   readonly nPlusOne: NPlusOne | undefined;
   readonly explainer: Explainer;
+  readonly preparedAhead: PreparedAhead | undefined;
 };

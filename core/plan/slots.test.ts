@@ -15,6 +15,7 @@ it.each([
   expect(slots * Math.min(stream, link)).toBeLessThanOrEqual(link * (1 + 1e-9));
 });
 
-it("prepares a few more than the slots", () => {
-  expect([1, 3].map(poolOf)).toEqual([5, 11]);
+it("prepares a few more than the slots, or as many as was asked for", () => {
+  expect([1, 3].map((slots) => poolOf(slots, undefined))).toEqual([5, 11]);
+  expect(poolOf(1, 10)).toBe(10);
 });

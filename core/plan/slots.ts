@@ -47,6 +47,6 @@ function directionOf(link: number | undefined, limit: number | undefined, rates:
  * memory on its target, so the pool is small; it is larger than the slots, so that a slot that becomes
  * free finds one that is ready and whose target has a slot as well.
  */
-export function poolOf(slots: number): number {
-  return 3 * slots + 2;
+export function poolOf(slots: number, prepareAhead: number | undefined): number {
+  return prepareAhead ?? 3 * slots + 2;
 }

@@ -105,6 +105,10 @@ export const PlanVm = z.strictObject({
   /** Block jobs that run, as last seen. */
   jobs: SourceProbe.shape.jobs,
   learned: Learned.default({}),
+  /** VMs of a group switch over together: each is held at its gate until all of them are there. */
+  gateGroup: z.string().min(1).max(63).optional(),
+  /** The control plane runs in it: nothing else is underway while it moves. */
+  runsControlPlane: z.boolean().default(false),
   /** Longest downtime allowed, ms; absent: the policy's. */
   downtimeBudgetMs: z.int().min(1).optional(),
   affinities: z.array(Affinity).default([]),
@@ -150,8 +154,13 @@ function contradictions(snapshot: {
   }
   const vms = new Set<string>();
   const rules = new Map<string, string>();
-  for (const [index, { id, host, inFlight, affinities }] of snapshot.vms.entries()) {
+  for (const [index, vm] of snapshot.vms.entries()) {
+    const { id, host, inFlight, affinities } = vm;
     const path = ["vms", index];
+    if (vm.runsControlPlane && vm.gateGroup !== undefined) {
+      const message = "expected no `gateGroup` of the control plane's VM, which moves alone";
+      found.push({ path, message });
+    }
     if (vms.has(id)) found.push({ path, message: "listed twice" });
     vms.add(id);
     for (const named of [host, inFlight?.target]) {

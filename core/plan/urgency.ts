@@ -1,47 +1,47 @@
-import { bandEnd } from "./eta.ts";
+import { drawTimes, usualErrors } from "./draws.ts";
 import type { ExecutionInput } from "./execution.ts";
 import type { Move } from "./move.ts";
 import { type Schedule, schedule } from "./schedule.ts";
+import { sum } from "./sums.ts";
+import { ORDERS, urgencyOrders } from "./urgency-orders.ts";
 
 export type Ordered = { readonly moves: readonly Move[]; readonly schedule: Schedule };
 
-/** A cautious order is taken although it is predicted to end later, by this share at most. */
-const CAUTION_SHARE = 0.01;
+/** Each order is tried with so many draws of errors of the predictions. */
+const DRAWS_MAX = 4;
+/** Bounds the work: orders × draws × migrations. */
+const TRIED_MOVES_MAX = 20_000;
+/** Another order is taken if it ends earlier by this share. */
+const WORTH_SHARE = 0.001;
 
 /**
- * The longest migration first, by the upper end of its predicted time: a guest that may turn out not
- * to converge must not be met at the end. Another order is taken if it is predicted to end earlier.
+ * Tries a few orders, each as predicted and with several draws of how wrong the predictions may be,
+ * and takes the one that ends the earliest. An order that is the best only if each prediction is
+ * right leaves a slot idle whenever one is not.
  */
 export function byUrgency(input: ExecutionInput): Ordered {
-  const [cautious, ...others] = urgencyOrders(input).map((moves) => ({
-    moves,
-    schedule: schedule({ ...input, moves }),
-  }));
-  if (cautious === undefined) return { moves: [], schedule: schedule({ ...input, moves: [] }) };
-  let best: Ordered = cautious;
-  for (const other of others) {
-    if (other.schedule.endMs < best.schedule.endMs) best = other;
+  const affordable = Math.floor(TRIED_MOVES_MAX / Math.max(1, input.moves.length));
+  const draws = Math.max(1, Math.min(DRAWS_MAX, Math.floor(affordable / ORDERS) - 1));
+  const times = Array.from({ length: draws }, (_, seed) =>
+    drawTimes(input.moves, usualErrors, seed),
+  );
+  const endMs = (moves: readonly Move[]) => {
+    const drawnMs = sum(times, (drawn) => schedule({ ...input, moves }, drawn).endMs);
+    return schedule({ ...input, moves }).endMs + drawnMs / times.length;
+  };
+  const count = Math.floor(affordable / (draws + 1));
+  let best: readonly Move[] | undefined;
+  let leastMs = Number.POSITIVE_INFINITY;
+  let tried = 0;
+  for (const moves of urgencyOrders(input)) {
+    tried += 1;
+    // One order needs no comparison.
+    const ms = count < 2 ? 0 : endMs(moves);
+    if (ms < leastMs * (1 - WORTH_SHARE)) {
+      best = moves;
+      leastMs = ms;
+    }
+    if (tried >= count) break;
   }
-  const isClose = cautious.schedule.endMs <= best.schedule.endMs * (1 + CAUTION_SHARE);
-  return isClose ? cautious : best;
-}
-
-/** Longest at worst first; longest as predicted; those of the busiest hosts first. */
-function urgencyOrders({ moves, table, options }: ExecutionInput): Move[][] {
-  const out = new Map<number, number>();
-  const inward = new Map<number, number>();
-  for (const { source, target, estimate } of moves) {
-    out.set(source, (out.get(source) ?? 0) + estimate.slotMs / table.row(source).out.slots);
-    inward.set(target, (inward.get(target) ?? 0) + estimate.slotMs / table.row(target).in.slots);
-  }
-  const busy = ({ source, target }: Move) =>
-    Math.max(out.get(source) ?? 0, inward.get(target) ?? 0);
-  const worst = new Map(moves.map((move) => [move, bandEnd(move, options, 1).slotMs]));
-  const worstMs = (move: Move) => worst.get(move) ?? 0;
-  const longest = moves.toSorted((one, other) => other.estimate.slotMs - one.estimate.slotMs);
-  return [
-    longest.toSorted((one, other) => worstMs(other) - worstMs(one)),
-    longest,
-    longest.toSorted((one, other) => busy(other) - busy(one)),
-  ];
+  return { moves: best ?? [], schedule: schedule({ ...input, moves: best ?? [] }) };
 }

@@ -1,8 +1,10 @@
+import type { VmId } from "../id.ts";
 import type { Blocker } from "../negotiate/agreement.ts";
 import { isLearned } from "./estimate.ts";
 import type { EtaBand } from "./eta.ts";
 import type { Fleet } from "./fleet.ts";
 import type { LowerBound } from "./lower-bound.ts";
+import { isArriving, type Move } from "./move.ts";
 import type { NPlusOne } from "./n-plus-one.ts";
 import type { PlanOptions } from "./options.ts";
 import type { Plan } from "./plan-result.ts";
@@ -56,10 +58,13 @@ export function refusalsOf({ assignment, nPlusOne, bound, options }: ReportInput
 
 export function warningsOf(
   { assignment, fleet, bound, band, options }: ReportInput,
-  again: string[],
-) {
+  beyond: readonly VmId[],
+): string[] {
   const found: string[] = [];
-  const { table } = fleet;
+  if (beyond.length > 0) {
+    const count = options.windows?.length ?? 0;
+    found.push(`${shortList(beyond)}: its turn does not come in ${count} windows`);
+  }
   const divergent = assignment.moves.filter(({ estimate }) => !estimate.converges);
   if (divergent.length > 0) {
     const names = divergent.map(({ guest }) => guest.vm.id);
@@ -67,19 +72,50 @@ export function warningsOf(
       `${shortList(names)}: dirties memory faster than it is sent, and does not converge without a convergence ladder`,
     );
   }
-  if (again.length > 0) {
-    const first = assignment.moves.find(({ guest }) => guest.vm.id === again[0]);
-    const host = first === undefined ? "" : table.row(first.source).host.id;
-    found.push(
-      `${shortList(again)}: moves twice, as no host outside the plan or emptied before ${host} has room`,
-    );
+  found.push(...againWarnings(assignment.moves, fleet), ...returnWarnings(assignment.moves, fleet));
+  const alone = assignment.moves.filter(({ guest }) => guest.vm.runsControlPlane);
+  for (const { guest } of alone) {
+    found.push(`${guest.vm.id}: the control plane runs in it, so nothing else moves meanwhile`);
   }
   for (const { brokenWishes } of assignment.moves) found.push(...brokenWishes);
   const limitMs = limitOf(options);
-  if (bound.ms <= limitMs && band.ms > limitMs) {
+  if (bound.ms === limitMs) {
+    found.push(`It takes ${seconds(bound.ms)} at least, which is all the time that it has`);
+  } else if (bound.ms < limitMs && band.ms > limitMs) {
     found.push(`It is expected to take ${seconds(band.ms)}, and has ${seconds(limitMs)}`);
   }
   return found;
+}
+
+function againWarnings(moves: readonly Move[], { table }: Fleet): string[] {
+  const found: string[] = [];
+  const arriving = moves.filter(isArriving).map(({ guest }) => guest.vm.id);
+  if (arriving.length > 0) {
+    found.push(`${shortList(arriving)}: is on its way to a host that is emptied, and moves on`);
+  }
+  const again = moves.filter(({ after }) => after !== undefined);
+  const [second] = again;
+  if (second?.after !== undefined) {
+    const { id } = table.row(second.after.source).host;
+    const names = [...new Set(again.map(({ guest }) => guest.vm.id))];
+    found.push(
+      `${shortList(names)}: moves twice, as no host outside the plan or emptied before ${id} has room`,
+    );
+  }
+  return found;
+}
+
+/** VMs that their source would not take back as it is now. */
+function returnWarnings(moves: readonly Move[], { table, guests }: Fleet): string[] {
+  const refused = moves.flatMap(({ guest, source, target }) => {
+    const home = table.row(source).host;
+    const { blockers } = guests.eligibility.verdict(guest.vm, table.row(target).host, home);
+    const [first] = blockers;
+    return first === undefined ? [] : [{ vm: guest.vm.id, message: first.message }];
+  });
+  return [...Map.groupBy(refused, ({ message }) => message)].map(
+    ([message, list]) => `${shortList(list.map(({ vm }) => vm))} cannot come back: ${message}`,
+  );
 }
 
 /** What was assumed because nobody knows it. */

@@ -40,6 +40,8 @@ export function termText(term: BoundTerm, table: HostTable, options: PlanOptions
       return `${facts.id}'s link in, ${gigabits(inward.linkBytesPerSecond)}`;
     case "target":
       return `${facts.id}'s link in, ${gigabits(inward.linkBytesPerSecond)}, with ${inward.slots} at once`;
+    case "in-flight":
+      return `the migration of ${vm}, which is in flight`;
     case "longest-move":
       return `the migration of ${vm} at ${gigabits(out.streamBytesPerSecond)} at most`;
     case "slots-out":
@@ -52,6 +54,7 @@ const changes: Readonly<Record<BoundTerm["kind"], string>> = {
   "link-in": "a faster link in, or another host that can take the same VMs",
   "links-in": "more targets, or faster links in",
   "longest-move": "a higher stream rate for that VM, or a time in which it writes less",
+  "in-flight": "nothing: it has begun",
   target: "a faster link in, or more targets that can take its VMs",
   "hosts-at-once": "more hosts at once",
   "slots-out": "a stream rate that divides the link's, or a higher limit of slots",

@@ -35,7 +35,11 @@ export async function askHost<V extends Verb>(question: Question<V>): Promise<Re
       const reason = error?.code;
       return new Problem("host-refused", `Host ${host.id} refused: ${why}`, { reason });
     });
-    return verbs[verb].result.parse(answers.get(id)?.result) as ResultOf<V>;
+    // An answer that does not fit is marked as failed a moment after it is stored.
+    const result = verbs[verb].result.safeParse(answers.get(id)?.result);
+    if (result.success) return result.data as ResultOf<V>;
+    const why = `its answer to ${verb} does not fit: ${result.error.message.slice(0, 500)}`;
+    throw new Problem("host-refused", `Host ${host.id}: ${why}`, { reason: "invalid" });
   } finally {
     await removeCommand(id);
   }

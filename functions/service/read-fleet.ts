@@ -118,6 +118,7 @@ function toPlanVm(vm: StoredVm, nowMs: number): PlanVm {
     affinities: [],
     requiredLabels: {},
     preferredLabels: {},
+    runsControlPlane: false,
   };
 }
 

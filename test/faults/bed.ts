@@ -155,6 +155,9 @@ export class Bed {
     );
   }
 
+  /** The control plane's clock was wrong for a while: hosts may have registered in its future. */
+  hasClockJumped = false;
+
   /** Notes that a target listens on this port, or did until now. */
   noteLink(port: number): void {
     this.#links.set(port, performance.now());

@@ -10,6 +10,12 @@ const hasQemu = findQemu() !== undefined;
 describe(`a guest that is moved to and fro under the faults of seed ${seed} (${from})`, () => {
   it("keeps every promise on the model: 24 runs", () => expectKept(seed, 24), SLICE_MS);
 
+  it(
+    "keeps every promise over HTTP with signatures: 4 runs",
+    () => expectKept(seed, 4, ["--http"]),
+    SLICE_MS,
+  );
+
   it.skipIf(!hasQemu)(
     `keeps every promise on real QEMU: 6 runs${hasQemu ? "" : " (skipped: no QEMU)"}`,
     () => expectKept(seed, 6, ["--real"]),

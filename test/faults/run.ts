@@ -115,7 +115,7 @@ export class Run {
         targetLoaded: this.#reached.has("loaded"),
         strikes: this.#hit,
       });
-      if (this.#hit.length === 0 && migration.status !== "completed") {
+      if (this.#hit.length === 0 && migration.status !== "completed" && !this.#mayBeRefused) {
         found.violations.push(`${migration.status}, and nothing struck`);
       }
       return { migration, hit: this.#hit, log: this.#log, ...found };
@@ -127,6 +127,11 @@ export class Run {
       this.#stream?.close();
       this.#handover?.close();
     }
+  }
+
+  /** A host that registered in the future takes no command of the present. */
+  get #mayBeRefused(): boolean {
+    return this.#bed.hasClockJumped;
   }
 
   async #unended(error: Error): Promise<Outcome> {
@@ -273,6 +278,10 @@ export class Run {
       if (this.#over) return struck.resolve();
       this.#record(`STRIKE ${describeStrike(strike)}`);
       this.#hit.push(strike);
+      const { fault } = strike;
+      if (fault.kind === "clock-jump" && fault.victim === "coordinator") {
+        this.#bed.hasClockJumped = true;
+      }
       if (strike.fault.kind === "guest-act" && strike.fault.action === "reset") this.#onReset();
       const rest = applyFault(strike.fault, this.#site());
       struck.resolve();

@@ -2,6 +2,7 @@ import { Command } from "commander";
 import { wholeNumber } from "../../rig/whole-number.ts";
 import { findTimedFiles } from "./find-files.ts";
 import { Load } from "./load.ts";
+import { type Part, parsePart, partOf } from "./part.ts";
 import { Rounds } from "./rounds.ts";
 
 const program = new Command("test:steady")
@@ -12,6 +13,7 @@ const program = new Command("test:steady")
   .option("--times <number>", "how often each file is run", wholeNumber(1, 1_000), 20)
   .option("--load <number>", "processes that keep a core busy meanwhile", wholeNumber(0, 64), 2)
   .option("--files <text...>", "only files whose path contains one of these")
+  .option("--part <k/n>", "only the k-th of n parts of the files", parsePart)
   .option("--list", "print the files and end")
   .option("--json", "print the result as JSON on the last line")
   .addHelpText(
@@ -22,9 +24,16 @@ A run is one file run once; a run in which any test fails is a failure. The last
   )
   .parse();
 
-type Options = { times: number; load: number; files?: string[]; list?: true; json?: true };
-const { times, load: workers, files: filters = [], list, json } = program.opts<Options>();
-const files = findTimedFiles(filters);
+type Options = {
+  times: number;
+  load: number;
+  files?: string[];
+  part?: Part;
+  list?: true;
+  json?: true;
+};
+const { times, load: workers, files: filters = [], part, list, json } = program.opts<Options>();
+const files = partOf(findTimedFiles(filters), part);
 if (files.length === 0) program.error("Expected a test file that uses processes or timers");
 if (list) {
   console.log(files.join("\n"));

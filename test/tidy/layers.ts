@@ -22,7 +22,7 @@ const SDK = [
 export const layers: Readonly<Record<string, Layer>> = {
   core: {
     imports: [],
-    packages: ["zod"],
+    packages: ["croner", "zod"],
     tests: ["fast-check"],
     order: [
       "definition",
@@ -35,6 +35,7 @@ export const layers: Readonly<Record<string, Layer>> = {
       "negotiate",
       "migration",
       "plan",
+      "schedule",
     ],
   },
   workflows: { imports: ["core"], packages: [], tests: ["asl-validator"] },

@@ -1,6 +1,7 @@
 // Step Functions in a process of their own, to be killed: run as `node child.ts <folder>`.
 // Functions append what they were given to <folder>/calls, one JSON value per line.
 import { appendFileSync, existsSync } from "node:fs";
+import { flushCompileCache } from "node:module";
 import { join } from "node:path";
 import { functionRegistry } from "../../aws/lambda/registry.ts";
 import { startStepFunctions } from "../server.ts";
@@ -30,4 +31,6 @@ const { endpoint } = await startStepFunctions({
   invoke: (name, payload, signal) => registry.invoke(name, payload, signal),
   dataDir: join(folder, "data"),
 });
+// Killed by each test, it would never write what it has compiled, if NODE_COMPILE_CACHE names a folder.
+flushCompileCache();
 console.log(endpoint);

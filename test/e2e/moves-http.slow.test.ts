@@ -1,0 +1,3 @@
+import { describeMoves } from "./testing/moves.ts";
+
+describeMoves({ http: true });
