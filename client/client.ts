@@ -16,6 +16,7 @@ type NewMigration = InferRequestType<Api["migrations"]["$post"]>["json"];
 type Page = InferRequestType<Api["hosts"]["$get"]>["query"];
 type MigrationPage = InferRequestType<Api["migrations"]["$get"]>["query"];
 type SamplePage = InferRequestType<Api["migrations"][":id"]["samples"]["$get"]>["query"];
+type VmChange = InferRequestType<Api["vms"][":id"]["$patch"]>["json"];
 type StopMode = InferRequestType<Api["vms"][":id"]["$delete"]>["query"];
 
 export type Client = ReturnType<typeof createClient>;
@@ -63,6 +64,8 @@ export function createClient({ url, token }: ClientOptions) {
     },
     ...hostOperations(v1),
     ...vmOperations(v1),
+    importDefinition: (commandLine: string) =>
+      json(v1.definitions.import.$post({ json: { commandLine } })),
     ...migrationOperations(v1),
   };
 }
@@ -72,6 +75,7 @@ function hostOperations({ hosts }: Api) {
     createHost: (host: NewHost) => json(hosts.$post({ json: host })),
     listHosts: (query: Page = {}) => json(hosts.$get({ query })),
     getHost: (id: string) => json(hosts[":id"].$get({ param: { id } })),
+    listGuests: (id: string) => json(hosts[":id"].guests.$get({ param: { id } })),
     changeHost: (id: string, change: HostChange) =>
       json(hosts[":id"].$patch({ param: { id }, json: change })),
     cordonHost: (id: string, by: HostRequest = {}) =>
@@ -88,9 +92,25 @@ function hostOperations({ hosts }: Api) {
 
 function vmOperations({ vms }: Api) {
   return {
-    createVm: (vm: NewVm) => json(vms.$post({ json: vm })),
+    createVm: async (vm: NewVm) => {
+      const answer = await vms.$post({ json: vm });
+      if (answer.status !== 202) throw new Error(`Expected status 202, got ${answer.status}`);
+      return answer.json();
+    },
+    /** `createVm` with the definition `discover`: nothing is adopted. */
+    discoverVm: async (vm: Omit<NewVm, "definition">) => {
+      const answer = await vms.$post({ json: { ...vm, definition: "discover" } });
+      if (answer.status !== 200) throw new Error(`Expected status 200, got ${answer.status}`);
+      return answer.json();
+    },
     listVms: (query: Page = {}) => json(vms.$get({ query })),
     getVm: (id: string) => json(vms[":id"].$get({ param: { id } })),
+    defineVm: (id: string, change: VmChange) =>
+      json(vms[":id"].$patch({ param: { id }, json: change })),
+    pauseVm: (id: string) => json(vms[":id"].pause.$post({ param: { id } })),
+    resumeVm: (id: string) => json(vms[":id"].resume.$post({ param: { id } })),
+    resetVm: (id: string) => json(vms[":id"].reset.$post({ param: { id } })),
+    powerdownVm: (id: string) => json(vms[":id"].powerdown.$post({ param: { id } })),
     getPlacement: (id: string) => json(vms[":id"].placement.$get({ param: { id } })),
     reconcileVm: (id: string) => json(vms[":id"].reconcile.$post({ param: { id } })),
     /** The VM, which was asked to stop; undefined when its record was removed. */

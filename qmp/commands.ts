@@ -25,6 +25,9 @@ export const commands = {
   cont: takes<None>().returns(nothing()),
   stop: takes<None>().returns(nothing()),
   system_powerdown: takes<None>().returns(nothing()),
+  system_reset: takes<None>().returns(nothing()),
+  /** Wakes a guest that sleeps (S3). */
+  system_wakeup: takes<None>().returns(nothing()),
 
   // Migration
   "query-migrate": takes<None>().returns(migration.MigrationInfo),

@@ -11,9 +11,16 @@ export type Handler = (command: Command, args: unknown) => Promise<unknown>;
 export type Handlers = { [V in Verb]: Handler };
 
 /** Read-only verbs: they do not wait for others, and are safe to run again after a crash. */
-const READ_ONLY = new Set<Verb>(["source.probe", "target.probe", "migration.observe"]);
+const READ_ONLY = new Set<Verb>([
+  "source.probe",
+  "target.probe",
+  "migration.observe",
+  "host.guests",
+]);
 /** Idempotent verbs: safe to run again after a crash. */
-const REPEATABLE = new Set<Verb>([...READ_ONLY, "source.permit"]);
+const REPEATABLE = new Set<Verb>([...READ_ONLY, "source.permit", "guest.discover", "guest.define"]);
+/** Verbs about the whole host: no VM's epoch counts. */
+const HOST_WIDE = new Set<Verb>(["host.guests"]);
 /** Verbs that take a migration forward: refused once it has been observed. */
 const FORWARD = new Set<Verb>(["target.prepare", "source.start"]);
 /** Verbs that start a process, or take one over. */
@@ -146,7 +153,7 @@ export class Dispatcher {
   #admit(command: Command): void {
     const { id, verb, epoch, vm, migrationId } = command;
     const known = this.#commands.epochOf(vm);
-    if (epoch < known) {
+    if (epoch < known && !HOST_WIDE.has(verb)) {
       throw new CommandRefusedError(
         "stale-epoch",
         `${verb} has epoch ${epoch} of ${vm}, but this host has taken a command of epoch ${known}: a newer migration of ${vm} has begun`,

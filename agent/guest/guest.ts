@@ -17,6 +17,7 @@ import {
   flushManifest,
   type Manifest,
   removeGuestFolder,
+  removeManifest,
   removeRunGrant,
   removeSaidCompleted,
   writeManifest,
@@ -293,6 +294,22 @@ export class Guest {
     await this.monitor.close();
     if (!this.isAlive) await removeTaps(this.#taps);
     removeGuestFolder(this.folder);
+  }
+
+  /** The agent has made its taps, and removes them when it does not know the guest. */
+  get hasTaps(): boolean {
+    return this.#taps.length > 0;
+  }
+
+  /**
+   * Gives up the process, which runs on with its monitor. The folder of one that the agent has started
+   * stays, since its sockets are in it.
+   */
+  async release(): Promise<void> {
+    if (this.#manifest.adopted) return this.forget();
+    this.#forgotten = true;
+    await this.monitor.close();
+    removeManifest(this.folder);
   }
 
   /** The end of what QEMU wrote on stdout and stderr, for error messages. */

@@ -229,6 +229,13 @@ export class Guests {
     await guest.forget();
   }
 
+  /** Gives up a guest, whose process runs on with its monitor. @throws the file system's error */
+  async release(guest: Guest): Promise<void> {
+    this.setMigrating(guest.vm, undefined);
+    this.#guests.delete(guest.vm);
+    await guest.release();
+  }
+
   /** Detaches all guests; they go on running. */
   async close(): Promise<void> {
     for (const migrating of this.#migrating.values()) migrating.close();

@@ -126,6 +126,12 @@ export function writeManifest(
   replaceFile(join(folder, NAME), JSON.stringify(manifest), options);
 }
 
+/** The folder belongs to no guest of the agent from here on. @throws the file system's error */
+export function removeManifest(folder: string): void {
+  for (const name of [NAME, RUN_GRANT, SAID_COMPLETED]) rmSync(join(folder, name), { force: true });
+  flushFolder(folder);
+}
+
 /** Waits until the manifest, as it is now, survives a power failure. It does not block the agent. */
 export async function flushManifest(folder: string): Promise<void> {
   for (const path of [join(folder, NAME), folder]) {

@@ -2,6 +2,7 @@ import type { MigrationId } from "../../core/id.ts";
 import type { Command } from "../../core/protocol/command.ts";
 import { CommandRefusedError } from "../command/command-error.ts";
 import type { Emit } from "../guest/emit.ts";
+import type { Guest } from "../guest/guest.ts";
 import type { Guests } from "../guest/guests.ts";
 import type { Manifest } from "../guest/manifest.ts";
 import type { HookRunner } from "../hooks/hook-runner.ts";
@@ -30,6 +31,15 @@ export function hooksOf(
 /** The guest's last migration has not ended on this side. */
 export function isUnderWay(manifest: Manifest): boolean {
   return manifest.migration !== undefined && !manifest.migration.over;
+}
+
+/** @throws CommandRefusedError `refused` when the guest is in a migration */
+export function refuseIfUnderWay({ vm, manifest }: Guest): void {
+  if (!isUnderWay(manifest)) return;
+  throw new CommandRefusedError(
+    "refused",
+    `The guest ${vm} is in migration ${manifest.migration?.id}: cancel that, or wait for its end`,
+  );
 }
 
 /**

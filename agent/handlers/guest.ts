@@ -8,7 +8,8 @@ import { describeBinary } from "../probe/binary.ts";
 import { machineType } from "../probe/guest.ts";
 import { waitForEnd } from "../runtime/process.ts";
 import { readFixed } from "../twin/read.ts";
-import { type Context, isUnderWay, refuseIfPresent, startLogger } from "./context.ts";
+import { type Context, refuseIfPresent, refuseIfUnderWay, startLogger } from "./context.ts";
+import { confirmProposal } from "./discover.ts";
 
 const POWERDOWN_MS = 90_000;
 
@@ -36,10 +37,11 @@ export async function startGuest(
 }
 
 export async function adoptGuest(
-  { config, guests }: Context,
+  context: Context,
   { vm }: Command,
-  { definition, qmpPath }: ArgsOf<"guest.adopt">,
+  { definition, qmpPath, digest }: ArgsOf<"guest.adopt">,
 ): Promise<ResultOf<"guest.adopt">> {
+  const { config, guests } = context;
   await refuseIfPresent(guests, vm);
   refuseUnlessAllowed(definition, config);
   if (!existsSync(qmpPath)) {
@@ -48,6 +50,7 @@ export async function adoptGuest(
       `There is no socket at ${qmpPath} on this host: start QEMU with \`-qmp unix:${qmpPath},server=on,wait=off\``,
     );
   }
+  if (digest !== undefined) await confirmProposal(context, vm, { definition, qmpPath, digest });
   const guest = await Guest.adopt({ vm, definition, qmpPath, runDir: guests.runDir });
   guests.add(guest);
   try {
@@ -79,13 +82,7 @@ export async function stopGuest(
 ): Promise<ResultOf<"guest.stop">> {
   const guest = guests.find(vm);
   if (!guest) return { stopped: true };
-  if (isUnderWay(guest.manifest)) {
-    const { id } = guest.manifest.migration ?? {};
-    throw new CommandRefusedError(
-      "refused",
-      `The guest ${vm} is in migration ${id}: cancel that, or wait for its end`,
-    );
-  }
+  refuseIfUnderWay(guest);
   await guests.end(guest, mode === "powerdown" ? () => powerDown(guest) : undefined);
   log.info({ vm, mode }, "guest stopped");
   return { stopped: true };

@@ -4,6 +4,8 @@ import { probeGuest } from "../probe/guest.ts";
 import { linkOf } from "../probe/link.ts";
 import { bootId } from "../runtime/process.ts";
 import { type Context, migrationOf } from "./context.ts";
+import { controlGuest, detachGuest } from "./control.ts";
+import { defineGuest, discoverGuest, listGuests } from "./discover.ts";
 import { adoptGuest, startGuest, stopGuest } from "./guest.ts";
 import { observe } from "./observe.ts";
 import {
@@ -24,6 +26,11 @@ export function createHandlers(context: Context): Handlers {
   const typed: Typed = {
     "guest.start": (command, args) => startGuest(context, command, args),
     "guest.adopt": (command, args) => adoptGuest(context, command, args),
+    "guest.discover": (command, args) => discoverGuest(context, command, args),
+    "host.guests": async () => listGuests(context),
+    "guest.control": (command, args) => controlGuest(context, command, args),
+    "guest.define": (command, args) => defineGuest(context, command, args),
+    "guest.detach": (command) => detachGuest(context, command),
     "guest.stop": (command, args) => stopGuest(context, command, args),
     "source.probe": ({ vm }) => probeGuest(guests.get(vm), linkOf(context.config), context.config),
     "target.probe": (command, args) => probeTarget(context, command, args),

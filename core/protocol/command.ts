@@ -3,12 +3,18 @@ import { Climb } from "../convergence/ladder.ts";
 import { DefinitionParts } from "../definition/parts.ts";
 import { CommandId, HostId, MigrationId, VmId } from "../id.ts";
 import { AcceptDifferences } from "../twin/comparison.ts";
+import { FoundGuests } from "./found-guest.ts";
 import { Observation } from "./observation.ts";
 import { SourceProbe, TargetProbe, TlsKind } from "./probe.ts";
+import { Proposal, ProposalDigest, Proved } from "./proposal.ts";
 import { SideSettings } from "./side-settings.ts";
 
 /** The secret by which the two agents of one migration authenticate each other: 32 bytes, hex. */
 const HandoverKey = z.string().regex(/^[0-9a-f]{64}$/);
+
+/** What an operator may do to a guest that is in no migration. */
+export const GuestAction = z.enum(["pause", "resume", "reset", "powerdown"]);
+export type GuestAction = z.infer<typeof GuestAction>;
 
 const Started = z.strictObject({
   definition: DefinitionParts,
@@ -27,10 +33,43 @@ export const verbs = {
     args: z.strictObject({ definition: DefinitionParts }),
     result: Started,
   },
-  /** Adopts a running QEMU by its QMP socket. The agent never kills an adopted process. */
+  /**
+   * Adopts a running QEMU by its QMP socket. The agent never kills an adopted process. With a digest it
+   * is refused when the process is not as it was proposed, or the definition is not proved to be its.
+   */
   "guest.adopt": {
-    args: z.strictObject({ definition: DefinitionParts, qmpPath: z.string().startsWith("/") }),
+    args: z.strictObject({
+      definition: DefinitionParts,
+      qmpPath: z.string().startsWith("/"),
+      digest: ProposalDigest.optional(),
+    }),
     result: Started,
+  },
+  /** Proposes a definition of a running QEMU; changes nothing. */
+  "guest.discover": {
+    args: z.strictObject({ qmpPath: z.string().startsWith("/") }),
+    result: Proposal,
+  },
+  /** Lists the QEMUs of the host; changes nothing. Its `vm` is the host's name. */
+  "host.guests": { args: z.strictObject({}), result: FoundGuests },
+  /** Pauses, resumes or resets a guest, or presses its power button; never in a migration. */
+  "guest.control": {
+    args: z.strictObject({ action: GuestAction }),
+    /** QEMU's run state afterwards. */
+    result: z.strictObject({ runState: z.string().max(64) }),
+  },
+  /** Corrects the definition of a guest, once it is proved to be that of the process. */
+  "guest.define": {
+    args: z.strictObject({
+      definition: DefinitionParts,
+      acceptDifferences: AcceptDifferences.optional(),
+    }),
+    result: Proved,
+  },
+  /** Gives up a guest: its process runs on, and its monitor is free. */
+  "guest.detach": {
+    args: z.strictObject({}),
+    result: z.strictObject({ qmpPath: z.string().max(4_096) }),
   },
   /** Ends a guest: `powerdown` asks the guest (ACPI), `quit` ends QEMU at once. */
   "guest.stop": {
@@ -171,6 +210,7 @@ export const CommandEnvelope = z.strictObject({
   command: z.strictObject({
     id: CommandId,
     host: HostId,
+    /** Of a command about the whole host (`host.…`): the host's name. */
     vm: VmId,
     migrationId: MigrationId.optional(),
     /** The epoch of the VM's lock; an agent refuses one lower than it has seen for this VM. */

@@ -7,6 +7,7 @@ import { answerError, Problem } from "../http/problem.ts";
 import { jwtSubject } from "../runtime/api-gateway.ts";
 import { bearerMatches } from "../runtime/auth.ts";
 import { config } from "../runtime/config.ts";
+import { definitions } from "./definitions.ts";
 import { fleet } from "./fleet.ts";
 import { health } from "./health.ts";
 import { hosts } from "./hosts.ts";
@@ -43,6 +44,7 @@ export const app = base
   .route("/", fleet)
   .route("/", hosts)
   .route("/", vms)
+  .route("/", definitions)
   .route("/", migrations)
   .route("/", metrics)
   .openapi(getDocument, (context) => context.json(openApiDocument(), 200));

@@ -6,6 +6,7 @@ import { DefinitionParts } from "../../core/definition/parts.ts";
 import { ByWhom, HostCordon } from "../../core/host/cordon.ts";
 import { HostState } from "../../core/host/host-state.ts";
 import { HostId, MigrationId, VmId } from "../../core/id.ts";
+import { IMPORT_NOTES_MAX, ImportNote } from "../../core/import/note.ts";
 import { Labels } from "../../core/labels.ts";
 import {
   Failure,
@@ -21,10 +22,13 @@ import { AckMode, Agreement, Blocker, Choice } from "../../core/negotiate/agreem
 import { MigrationPolicy } from "../../core/negotiate/policy.ts";
 import { Placement } from "../../core/plan/placement.ts";
 import { AckEvidence, FinalFigures, Progress } from "../../core/protocol/event.ts";
+import { FoundGuest, FoundGuests } from "../../core/protocol/found-guest.ts";
 import { Host, HostChange, HostFacts, HostUsage, UnfitEvent } from "../../core/protocol/host.ts";
 import { MachineType, ParameterValue, QemuProbe, QemuVersion } from "../../core/protocol/probe.ts";
+import { Proposal, ProposalDigest } from "../../core/protocol/proposal.ts";
 import { SideSettings } from "../../core/protocol/side-settings.ts";
 import { CapabilityWish } from "../../core/qemu/capability-wish.ts";
+import { AcceptDifferences } from "../../core/twin/comparison.ts";
 import { Vm, VmDefinition } from "../../core/vm.ts";
 import { FieldError } from "../http/field-error.ts";
 import { ProblemBody } from "../http/problem.ts";
@@ -50,9 +54,34 @@ export const UncordonedHost = z.strictObject({ host: Host, cleared: z.array(Host
 export const NewVm = z.strictObject({
   id: VmId,
   host: HostId,
-  definition: VmDefinition,
+  /** `discover`: nothing is adopted; the answer is a proposal (with `adopt` only). */
+  definition: z.union([VmDefinition, z.literal("discover")]),
   /** The guest runs already: the agent adopts its QEMU by this QMP socket. */
-  adopt: z.strictObject({ qmpPath: z.string().startsWith("/").max(107) }).optional(),
+  adopt: z
+    .strictObject({
+      qmpPath: z.string().startsWith("/").max(107),
+      /** Of a proposal: the guest must still be as it was proposed. */
+      digest: ProposalDigest.optional(),
+    })
+    .optional(),
+});
+
+/** A correction of a VM's definition. */
+export const VmChange = z.strictObject({
+  definition: VmDefinition,
+  /** Names of differences from the guest that do no harm in the operator's judgement. */
+  acceptDifferences: AcceptDifferences.optional(),
+});
+
+export const NewImport = z.strictObject({
+  /** Commands of a POSIX shell, one of which is QEMU. */
+  commandLine: z.string().min(1).max(131_072),
+});
+
+/** A definition, and what became of each option that it does not have as it was given. */
+export const Imported = z.strictObject({
+  definition: VmDefinition,
+  notes: z.array(ImportNote).max(2 * IMPORT_NOTES_MAX),
 });
 
 export const NewMigration = z.strictObject({
@@ -118,12 +147,19 @@ const namedSchemas: readonly Named[] = [
   ["CreatedHost", CreatedHost, "The new host and the key of its agent, which is shown this once"],
   ["Fleet", Fleet, "Hosts, and migrations that run or need a person, at one moment"],
   ["HostPage", HostPage, "A page of hosts"],
+  ["FoundGuest", FoundGuest, "A QEMU that runs on a host"],
+  ["FoundGuests", FoundGuests, "The QEMUs of a host, oldest first"],
 
   ["Vm", Vm, "A VM: where it runs, and which migration holds it"],
   ["VmDefinition", VmDefinition, "What a guest is made of; it means the same on every host"],
   ["NewVm", NewVm, "A VM to start or to adopt"],
   ["Placement", Placement, "Where a VM could go now, host by host, and why not"],
   ["VmPage", VmPage, "A page of VMs"],
+  ["VmChange", VmChange, "A correction of a VM's definition"],
+  ["Proposal", Proposal, "The definition of a QEMU that runs; nothing has been adopted"],
+  ["NewImport", NewImport, "A command line of QEMU"],
+  ["Imported", Imported, "The definition that a command line makes"],
+  ["ImportNote", ImportNote, "What became of an option that the definition does not have"],
 
   ["Migration", Migration, "The record of one migration"],
   ["MigrationPolicy", MigrationPolicy, "How to migrate; every member has a default"],

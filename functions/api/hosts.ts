@@ -1,11 +1,13 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { HostId } from "../../core/id.ts";
+import { FoundGuests } from "../../core/protocol/found-guest.ts";
 import { Host, HostChange } from "../../core/protocol/host.ts";
 import { Problem } from "../http/problem.ts";
 import { addHost } from "../service/add-host.ts";
 import { setHost } from "../service/change-host.ts";
 import { cordonHost, uncordonHost } from "../service/cordon-host.ts";
 import { maintainHost, retireHost, returnHost } from "../service/host-lifecycle.ts";
+import { listGuests } from "../service/list-guests.ts";
 import {
   findHostWithFacts,
   listHosts,
@@ -178,7 +180,33 @@ const retire = createRoute({
   },
 });
 
+const guests = createRoute({
+  method: "get",
+  path: "/v1/hosts/{id}/guests",
+  operationId: "listGuests",
+  tags,
+  summary: "List the QEMUs that run on a host",
+  description:
+    "Asks the host's agent, which finds them in /proc: whoever started them, with their monitors. " +
+    "Changes nothing.",
+  request: { params: z.strictObject({ id: HostId }) },
+  responses: {
+    200: answer("The QEMUs, oldest first", FoundGuests, hostExamples.guests),
+    ...refusals(
+      READ,
+      "host-not-found",
+      "host-not-active",
+      "host-refused",
+      "host-silent",
+      "host-unreachable",
+    ),
+  },
+});
+
 export const hosts = routes()
+  .openapi(guests, async (context) =>
+    context.json(await listGuests(context.req.valid("param").id), 200),
+  )
   .openapi(create, async (context) => context.json(await addHost(context.req.valid("json")), 201))
   .openapi(list, async (context) => context.json(await listHosts(context.req.valid("query")), 200))
   .openapi(get, async (context) => {

@@ -2,14 +2,22 @@ import { createRoute, z } from "@hono/zod-openapi";
 import { VmId } from "../../core/id.ts";
 import { Migration } from "../../core/migration/migration.ts";
 import { Placement } from "../../core/plan/placement.ts";
+import type { GuestAction } from "../../core/protocol/command.ts";
+import { Proposal } from "../../core/protocol/proposal.ts";
 import { Vm } from "../../core/vm.ts";
+import { refuseFields } from "../http/invalid.ts";
+import type { ProblemCode } from "../http/problem-codes.ts";
+import { controlVm } from "../service/control-vm.ts";
+import { defineVm } from "../service/define-vm.ts";
+import { detachVm } from "../service/detach-vm.ts";
+import { discoverVm } from "../service/discover-vm.ts";
 import { explainPlacement } from "../service/explain-placement.ts";
 import { reconcileVm } from "../service/reconcile-vm.ts";
 import { requireVm } from "../service/require-vm.ts";
 import { startVm, stopVm } from "../service/vm-commands.ts";
 import { publicMigration } from "../store/migration-record.ts";
 import { listVms, publicVm } from "../store/vms.ts";
-import { NewVm, VmPage } from "./components.ts";
+import { NewVm, VmChange, VmPage } from "./components.ts";
 import { migrationExamples } from "./examples/migrations.ts";
 import { vmExamples } from "./examples/vms.ts";
 import {
@@ -35,9 +43,12 @@ const create = createRoute({
   summary: "Start a VM on a host, or adopt one that runs there",
   description:
     "Reserves the memory of the VM on the host and sends the command. With `adopt` the agent takes " +
-    "over a QEMU that runs already, by its QMP socket. The VM is `starting` until the agent answers.",
+    "over a QEMU that runs already, by its QMP socket. The VM is `starting` until the agent answers. " +
+    "With `adopt` and the definition `discover` nothing is created: the agent proposes a definition, " +
+    "and an adoption that names its digest confirms it.",
   request: body(NewVm, vmExamples.newVm),
   responses: {
+    200: answer("A proposal: what the guest's definition is", Proposal, vmExamples.proposal),
     202: answer("The VM, starting", Vm, vmExamples.starting),
     ...refusals(
       SEND,
@@ -45,6 +56,8 @@ const create = createRoute({
       ...HOST_STATES,
       "host-full",
       "vm-exists",
+      "host-refused",
+      "host-silent",
       "host-unreachable",
     ),
   },
@@ -110,9 +123,13 @@ const remove = createRoute({
     ...byId,
     query: z.strictObject({
       mode: z
-        .enum(["powerdown", "quit"])
+        .enum(["powerdown", "quit", "detach"])
         .default("powerdown")
-        .openapi({ description: "`powerdown` asks the guest, `quit` ends QEMU at once" }),
+        .openapi({
+          description:
+            "`powerdown` asks the guest, `quit` ends QEMU at once, `detach` gives the guest back: its " +
+            "QEMU runs on, and the record is removed",
+        }),
     }),
   },
   responses: {
@@ -124,10 +141,67 @@ const remove = createRoute({
       "vm-locked",
       "vm-unknown",
       "vm-changed",
+      "vm-without-guest",
+      "host-not-active",
+      "host-refused",
+      "host-silent",
       "host-unreachable",
     ),
   },
 });
+
+/** What an operation on a guest that runs may be refused with. */
+const ON_GUEST: readonly ProblemCode[] = [
+  "vm-not-found",
+  "vm-locked",
+  "vm-unknown",
+  "vm-without-guest",
+  "host-not-active",
+  "host-refused",
+  "host-silent",
+  "host-unreachable",
+];
+
+const define = createRoute({
+  method: "patch",
+  path: "/v1/vms/{id}",
+  operationId: "defineVm",
+  tags,
+  summary: "Correct the definition of a VM",
+  description:
+    "The host starts a QEMU from the definition beside the guest, compares the two and ends it. A " +
+    "difference refuses the definition, unless `acceptDifferences` has its name. The guest is not " +
+    "touched: the definition counts for migrations and later starts.",
+  request: { ...byId, ...body(VmChange, vmExamples.change) },
+  responses: {
+    200: answer("The VM, with the definition", Vm, vmExamples.running),
+    ...refusals(SEND, "vm-changed", ...ON_GUEST),
+  },
+});
+
+/** One operation on a guest; the record follows what QEMU reports. */
+function control<const Action extends GuestAction>(action: Action, summary: string) {
+  return createRoute({
+    method: "post",
+    path: `/v1/vms/{id}/${action}`,
+    operationId: `${action}Vm`,
+    tags,
+    summary,
+    description:
+      "Waits until the guest's host has answered. Refused while a migration holds the VM. The state " +
+      "in the answer is what QEMU reports.",
+    request: byId,
+    responses: {
+      200: answer("The VM afterwards", Vm, vmExamples.running),
+      ...refusals(WRITE, ...ON_GUEST),
+    },
+  });
+}
+
+const pause = control("pause", "Pause a guest");
+const resume = control("resume", "Resume a guest that is paused or sleeps");
+const reset = control("reset", "Reset a guest, as its reset button does");
+const powerdown = control("powerdown", "Press a guest's power button");
 
 const reconcile = createRoute({
   method: "post",
@@ -154,8 +228,16 @@ const reconcile = createRoute({
 
 export const vms = routes()
   .openapi(create, async (context) => {
-    const wanted = context.req.valid("json");
-    return context.json(publicVm(await startVm(wanted)), 202);
+    const { definition, adopt, ...wanted } = context.req.valid("json");
+    if (definition !== "discover") {
+      return context.json(publicVm(await startVm({ ...wanted, definition, adopt })), 202);
+    }
+    if (adopt !== undefined && adopt.digest === undefined) {
+      return context.json(await discoverVm({ ...wanted, qmpPath: adopt.qmpPath }), 200);
+    }
+    const field = adopt === undefined ? "adopt" : "adopt.digest";
+    const rule = adopt === undefined ? "required with `discover`" : "not with `discover`";
+    throw refuseFields([{ field, rule }]);
   })
   .openapi(list, async (context) => context.json(await listVms(context.req.valid("query")), 200))
   .openapi(get, async (context) =>
@@ -168,6 +250,28 @@ export const vms = routes()
     context.json(publicMigration(await reconcileVm(context.req.valid("param").id)), 202),
   )
   .openapi(remove, async (context) => {
-    const stopping = await stopVm(context.req.valid("param").id, context.req.valid("query").mode);
+    const { id } = context.req.valid("param");
+    const { mode } = context.req.valid("query");
+    if (mode === "detach") {
+      await detachVm(id);
+      return context.body(null, 204);
+    }
+    const stopping = await stopVm(id, mode);
     return stopping === undefined ? context.body(null, 204) : context.json(publicVm(stopping), 202);
-  });
+  })
+  .openapi(define, async (context) => {
+    const { id } = context.req.valid("param");
+    return context.json(publicVm(await defineVm(id, context.req.valid("json"))), 200);
+  })
+  .openapi(pause, async (context) =>
+    context.json(publicVm(await controlVm(context.req.valid("param").id, "pause")), 200),
+  )
+  .openapi(resume, async (context) =>
+    context.json(publicVm(await controlVm(context.req.valid("param").id, "resume")), 200),
+  )
+  .openapi(reset, async (context) =>
+    context.json(publicVm(await controlVm(context.req.valid("param").id, "reset")), 200),
+  )
+  .openapi(powerdown, async (context) =>
+    context.json(publicVm(await controlVm(context.req.valid("param").id, "powerdown")), 200),
+  );

@@ -18,12 +18,26 @@ export function refuseFields(errors: readonly FieldError[]): Problem {
   return new Problem("invalid", detail, { errors });
 }
 
+/** The issues of the part that the value comes nearest to: those that lie deepest in it. */
+function nearest(parts: readonly (readonly Issue[])[]): readonly Issue[] {
+  const depth = (issues: readonly Issue[]) => Math.max(0, ...issues.map(({ path }) => path.length));
+  return parts.reduce((best, issues) => (depth(issues) > depth(best) ? issues : best));
+}
+
 function sentence({ field, rule, received }: FieldError): string {
   const got = received === undefined ? "" : `, got ${received}`;
   return `Expected \`${field}\` to fit: ${rule}${got}`;
 }
 
+/** Zod's own words for a value that fits no part of a union. */
+const UNION = "Invalid input";
+
 function errorsOf(issue: Issue, given: unknown): FieldError[] {
+  if (issue.code === "invalid_union" && issue.message === UNION && issue.errors.length > 0) {
+    return nearest(issue.errors).flatMap((inner) =>
+      errorsOf({ ...inner, path: [...issue.path, ...inner.path] }, given),
+    );
+  }
   if (issue.code === "unrecognized_keys") {
     return issue.keys.map((key) => ({
       field: fieldName([...issue.path, key]),

@@ -1,19 +1,14 @@
 import { randomBytes } from "node:crypto";
-import { setTimeout as delay } from "node:timers/promises";
 import { CommandId, ulid } from "../../core/id.ts";
 import type { Agreement, Blocker } from "../../core/negotiate/agreement.ts";
 import { negotiate } from "../../core/negotiate/negotiate.ts";
 import { SourceProbe, TargetProbe } from "../../core/protocol/probe.ts";
 import { Problem } from "../http/problem.ts";
-import { findCommands, removeCommand, type StoredCommand } from "../store/commands.ts";
+import { removeCommand, type StoredCommand } from "../store/commands.ts";
+import { awaitAnswers } from "./await-answers.ts";
 import { dispatch } from "./dispatch-command.ts";
 import { type MigrationRequest, readParties } from "./request-migration.ts";
 import type { StoredParties } from "./start-migration.ts";
-
-/** Longest wait for both probes; API Gateway ends a request after 30 s. */
-const DEADLINE_MS = 20_000;
-const PAUSE_MS_MIN = 20;
-const PAUSE_MS_MAX = 250;
 
 export type DryRun = {
   dryRun: true;
@@ -37,10 +32,10 @@ export async function dryRun(request: MigrationRequest): Promise<DryRun> {
   };
   try {
     await sendProbes(ends, ids);
-    const [source, target] = await answersOf(ids);
+    const answers = await awaitAnswers([ids.source, ids.target], probeFailed);
     const negotiated = negotiate({
-      source: SourceProbe.parse(source.result),
-      target: TargetProbe.parse(target.result),
+      source: SourceProbe.parse(answers.get(ids.source)?.result),
+      target: TargetProbe.parse(answers.get(ids.target)?.result),
       policy: request.policy,
       definition: ends.vm.definition,
     });
@@ -73,20 +68,6 @@ async function sendProbes({ vm, source, target }: StoredParties, ids: Ids): Prom
       args: { definition: vm.definition },
     }),
   ]);
-}
-
-/** Polls the table until both answers are there: the caller's request waits for them. */
-async function answersOf(ids: Ids): Promise<[StoredCommand, StoredCommand]> {
-  const deadline = Date.now() + DEADLINE_MS;
-  for (let pause = PAUSE_MS_MIN; Date.now() < deadline; pause = Math.min(pause * 2, PAUSE_MS_MAX)) {
-    await delay(pause);
-    const found = await findCommands([ids.source, ids.target]);
-    const source = found.get(ids.source);
-    const target = found.get(ids.target);
-    for (const probe of [source, target]) if (probe?.state === "failed") throw probeFailed(probe);
-    if (source?.state === "completed" && target?.state === "completed") return [source, target];
-  }
-  throw new Problem("host-silent", "A host did not answer its probe in time");
 }
 
 function probeFailed({ host, error }: StoredCommand): Problem {

@@ -20,7 +20,7 @@ export type NewVm = {
   id: VmId;
   host: HostId;
   definition: VmDefinition;
-  adopt?: { qmpPath: string } | undefined;
+  adopt?: { qmpPath: string; digest?: string | undefined } | undefined;
 };
 
 /**

@@ -245,6 +245,36 @@ export async function recordForgotten(vm: StoredVm, host: HostId, detail: string
 }
 
 /**
+ * Records another definition of a guest that no migration holds, with the memory that it takes. False
+ * when the VM has changed since it was read.
+ */
+export async function recordDefinition(vm: StoredVm, definition: VmDefinition): Promise<boolean> {
+  const { memoryBytes } = definition;
+  const failed = await transact([
+    write.update({
+      key: keys.vm(vm.id),
+      update: "SET #definition = :definition, #heldBytes = :bytes, #updatedAt = :now",
+      condition:
+        "#host = :host AND attribute_not_exists(#lockedBy) AND #heldBytes = :held AND #epoch = :epoch",
+      values: {
+        ":definition": definition,
+        ":bytes": memoryBytes,
+        ":now": new Date().toISOString(),
+        ":host": vm.host,
+        ":held": vm.heldBytes,
+        ":epoch": vm.epoch,
+      },
+    }),
+    write.update({
+      key: keys.host(vm.host),
+      update: "ADD #reservedBytes :more",
+      values: { ":more": memoryBytes - vm.heldBytes },
+    }),
+  ]);
+  return failed.length === 0;
+}
+
+/**
  * Whether the guest's process has ended, by the record: its memory is released. A VM may be `stopped`
  * with a process, when QEMU was started with `-no-shutdown`.
  */

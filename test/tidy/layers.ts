@@ -26,6 +26,7 @@ export const layers: Readonly<Record<string, Layer>> = {
     tests: ["fast-check"],
     order: [
       "definition",
+      "import",
       "convergence",
       "twin",
       "host",
@@ -66,6 +67,7 @@ export const layers: Readonly<Record<string, Layer>> = {
       "twin",
       "migrate",
       "probe",
+      "discovery",
       "handlers",
     ],
   },

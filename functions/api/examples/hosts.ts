@@ -1,4 +1,5 @@
 import type { z } from "@hono/zod-openapi";
+import type { FoundGuests } from "../../../core/protocol/found-guest.ts";
 import type { Host, HostChange } from "../../../core/protocol/host.ts";
 import type { CreatedHost, HostPage, HostRequest, NewHost, UncordonedHost } from "../components.ts";
 
@@ -80,6 +81,22 @@ const page: z.input<typeof HostPage> = {
   next: "host-a",
 };
 
+const guests: z.input<typeof FoundGuests> = {
+  items: [
+    {
+      pid: 4711,
+      owner: "shell",
+      name: "wiki",
+      binary: "/usr/bin/qemu-system-x86_64",
+      uid: 0,
+      monitors: [{ path: "/srv/guests/wiki.qmp", state: "free" }],
+      adoptable: true,
+      advice: "Whatever started it must not start it again: take it out of scripts and units",
+    },
+  ],
+  total: 1,
+};
+
 const cordoned: z.input<typeof Host> = {
   id: "host-a",
   state: "cordoned",
@@ -155,4 +172,5 @@ export const hostExamples = {
   maintained,
   returned,
   retired,
+  guests,
 };

@@ -1,41 +1,43 @@
 import type { z } from "@hono/zod-openapi";
+import type { ImportNote } from "../../../core/import/note.ts";
 import type { Placement } from "../../../core/plan/placement.ts";
+import type { Proposal } from "../../../core/protocol/proposal.ts";
 import type { Vm, VmDefinition } from "../../../core/vm.ts";
-import type { NewVm, VmPage } from "../components.ts";
+import type { Imported, NewImport, NewVm, VmChange, VmPage } from "../components.ts";
 
-const newVm: z.input<typeof NewVm> = {
-  id: "web1",
-  host: "host-a",
-  definition: {
-    machine: "pc-i440fx-10.0",
-    memoryBytes: 134217728,
-    blockdevs: [
-      {
-        driver: "file",
-        "node-name": "boot",
-        filename: "/srv/images/boot.img",
-        "read-only": true,
-      },
-    ],
-    devices: [
-      {
-        driver: "virtio-blk-pci",
-        id: "boot-disk",
-        drive: "boot",
-        bootindex: 0,
-      },
-    ],
-  },
+const wanted: z.input<typeof VmDefinition> = {
+  machine: "pc-i440fx-10.0",
+  memoryBytes: 134217728,
+  blockdevs: [
+    {
+      driver: "file",
+      "node-name": "boot",
+      filename: "/srv/images/boot.img",
+      "read-only": true,
+    },
+  ],
+  devices: [
+    {
+      driver: "virtio-blk-pci",
+      id: "boot-disk",
+      drive: "boot",
+      bootindex: 0,
+    },
+  ],
 };
+
+const newVm: z.input<typeof NewVm> = { id: "web1", host: "host-a", definition: wanted };
 
 /** With the defaults filled in. */
 const definition: z.input<typeof VmDefinition> = {
-  ...newVm.definition,
+  ...wanted,
   accelerator: "tcg",
   cpus: 1,
   objects: [],
   globals: [],
 };
+
+const change: z.input<typeof VmChange> = { definition: wanted };
 
 const starting: z.input<typeof Vm> = {
   id: "web1",
@@ -57,6 +59,41 @@ const running: z.input<typeof Vm> = {
 };
 
 const page: z.input<typeof VmPage> = { items: [running] };
+
+const monitorNote: z.input<typeof ImportNote> = {
+  outcome: "replaced",
+  option: "-qmp unix:/srv/guests/web1.qmp,server=on,wait=off",
+  reason: "the agent has a monitor of its own",
+};
+
+const proposal: z.input<typeof Proposal> = {
+  definition,
+  digest: "5f0f7c3c0b6f0a3f1f6f4c7a1f0d2b6e8a9c5d4e3f2a1b0c9d8e7f6a5b4c3d2e",
+  pid: 4711,
+  notes: [monitorNote],
+  comparison: { values: 441, differences: [], differencesTotal: 0, harmless: [], harmlessTotal: 0 },
+};
+
+const newImport: z.input<typeof NewImport> = {
+  commandLine:
+    "qemu-system-x86_64 -nodefaults -m 128 -machine pc-i440fx-10.0 " +
+    "-qmp unix:/srv/guests/web1.qmp,server=on,wait=off",
+};
+
+const imported: z.input<typeof Imported> = {
+  definition: {
+    machine: "pc-i440fx-10.0",
+    accelerator: "tcg",
+    cpus: 1,
+    memoryBytes: 134217728,
+    serials: [],
+    blockdevs: [],
+    devices: [],
+    objects: [],
+    globals: [],
+  },
+  notes: [monitorNote],
+};
 
 const placement: z.input<typeof Placement> = {
   vm: "web1",
@@ -90,4 +127,14 @@ const placement: z.input<typeof Placement> = {
 };
 
 /** Requests and answers as a fleet with QEMU 10.0 gave them. */
-export const vmExamples = { newVm, starting, running, page, placement };
+export const vmExamples = {
+  newVm,
+  change,
+  starting,
+  running,
+  page,
+  placement,
+  proposal,
+  newImport,
+  imported,
+};

@@ -1,0 +1,27 @@
+import type { VmId } from "../../core/id.ts";
+import { Problem } from "../http/problem.ts";
+import { recordEnded, removeVm } from "../store/vms.ts";
+import { admitWaiting } from "./admit-waiting.ts";
+import { askHost } from "./ask-host.ts";
+import { requireSettledGuest } from "./control-vm.ts";
+import { requireVm } from "./require-vm.ts";
+
+/**
+ * Gives a VM's guest back: its QEMU runs on without the agent, and the record is removed. Repeated
+ * after a lost answer, it ends the same: a host that does not know the guest has nothing to give back.
+ *
+ * @throws Problem vm-not-found, vm-locked, vm-unknown, vm-without-guest, vm-changed, host-refused,
+ *   host-silent, host-unreachable
+ */
+export async function detachVm(id: VmId): Promise<void> {
+  const { vm, host } = await requireSettledGuest(id);
+  try {
+    await askHost({ host, vm: id, epoch: vm.epoch, verb: "guest.detach", args: {} });
+  } catch (error) {
+    if (!(error instanceof Problem && error.extra.reason === "not-found")) throw error;
+  }
+  await recordEnded(id, vm.host, { state: "stopped", detail: "it was detached: it may run on" });
+  await admitWaiting([vm.host]);
+  if (await removeVm(await requireVm(id))) return;
+  throw new Problem("vm-changed", `Another request is changing VM ${id}`);
+}
