@@ -135,8 +135,8 @@ export async function compare({
   definition,
   host,
 }: Comparing): Promise<Pick<Proposal, "comparison" | "notCompared">> {
-  const running = await readTwin(
-    { qmp, manifest: { pid } },
+  const { reading: running } = await readTwin(
+    { qmp, manifest: { pid, definition } },
     placeholdersOf(definition, host.resources),
   );
   // A part that the host does not allow must not be started, not even for a moment.

@@ -56,7 +56,7 @@ export async function runTrial(vm: VmId, wanted: VmDefinition, host: TrialHost):
     const args = guestArguments({ vm, definition, paths, sandbox, incoming: true });
     child = launch(host.qemu, args, folder);
     const values = placeholdersOf(wanted, host.resources);
-    return { reading: await readOnce(child, paths.qmp, values), leftOut };
+    return { reading: await readOnce(child, paths.qmp, { definition, values }), leftOut };
   } catch (cause) {
     const output = readTail(guestPaths(folder).output);
     const message = cause instanceof Error ? cause.message : String(cause);
@@ -70,7 +70,7 @@ export async function runTrial(vm: VmId, wanted: VmDefinition, host: TrialHost):
 async function readOnce(
   child: ChildProcess,
   path: string,
-  placeholders: Placeholders,
+  { definition, values }: { definition: VmDefinition; values: Placeholders },
 ): Promise<Reading> {
   const stop = new AbortController();
   child.once("exit", () => stop.abort(new Error("QEMU ended")));
@@ -78,7 +78,8 @@ async function readOnce(
   const options = { connectTimeoutMs: START_MS, signal: stop.signal };
   const qmp = await QmpClient.connect({ path }, options);
   try {
-    return await readTwin({ qmp, manifest: { pid: child.pid ?? 0 } }, placeholders);
+    const manifest = { pid: child.pid ?? 0, definition };
+    return (await readTwin({ qmp, manifest }, values)).reading;
   } finally {
     await qmp.close();
   }

@@ -5,6 +5,7 @@ import { admitWaiting } from "./admit-waiting.ts";
 import { askHost } from "./ask-host.ts";
 import { requireSettledGuest } from "./control-vm.ts";
 import { requireVm } from "./require-vm.ts";
+import { byInvocation } from "./wake-by-invocation.ts";
 
 /**
  * Gives a VM's guest back: its QEMU runs on without the agent, and the record is removed. Repeated
@@ -21,7 +22,7 @@ export async function detachVm(id: VmId): Promise<void> {
     if (!(error instanceof Problem && error.extra.reason === "not-found")) throw error;
   }
   await recordEnded(id, vm.host, { state: "stopped", detail: "it was detached: it may run on" });
-  await admitWaiting([vm.host]);
+  await admitWaiting([vm.host], byInvocation);
   if (await removeVm(await requireVm(id))) return;
   throw new Problem("vm-changed", `Another request is changing VM ${id}`);
 }

@@ -68,7 +68,8 @@ describe.each(samples)("the command line of $name", (sample) => {
     const { monitor, text, pid } = await qemus.startSample(sample);
     const { definition } = importCommandLine(text);
     const qmp = await QmpClient.connect({ path: monitor });
-    const running = await readTwin({ qmp, manifest: { pid } }, new Map());
+    const manifest = { pid, definition };
+    const { reading: running } = await readTwin({ qmp, manifest }, new Map());
     await qmp.close();
     const host = { qemu: qemu ?? "", runDir: qemus.path("r"), sandbox: false, resources: {} };
     const trial = await runTrial(VmId.parse(sample.name), definition, host);
