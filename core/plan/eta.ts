@@ -38,15 +38,20 @@ const PRIOR_MOVES = 3;
  * so the prediction counts as some of them.
  */
 export function biasOf(done: Underway["done"]): number {
-  if (done.length === 0) return 1;
-  let real = 0;
-  let predicted = 0;
+  const sums = { realMs: 0, predictedMs: 0, count: done.length };
   for (const { realMs, predictedMs } of done) {
-    real += realMs;
-    predicted += predictedMs;
+    sums.realMs += realMs;
+    sums.predictedMs += predictedMs;
   }
-  const prior = (predicted / done.length) * PRIOR_MOVES;
-  return predicted === 0 ? 1 : (real + prior) / (predicted + prior);
+  return biasOfSums(sums);
+}
+
+/** {@link biasOf} of `count` migrations by their sums. */
+export function biasOfSums(sums: { realMs: number; predictedMs: number; count: number }): number {
+  const { realMs, predictedMs, count } = sums;
+  if (count === 0 || predictedMs === 0) return 1;
+  const prior = (predictedMs / count) * PRIOR_MOVES;
+  return (realMs + prior) / (predictedMs + prior);
 }
 
 /** Time that an evacuation underway still takes, ms, by what it has shown so far. */

@@ -71,7 +71,8 @@ export class Explainer {
     // Hosts that come back are open to those that go later.
     const position = this.#returning.size === 0 ? 0 : this.#positions.get(source);
     const asked = [vm.memoryBytes, vm.affinities, vm.resources, vm.requiredLabels, position];
-    const own = vm.affinities.length + vm.resources.length > 0 ? vm.id : "";
+    const hasOwn = vm.affinities.length + vm.resources.length + vm.refusedBy.length > 0;
+    const own = hasOwn ? vm.id : "";
     return JSON.stringify([guests.eligibility.guestKey(vm, table.row(source).host), asked, own]);
   }
 
@@ -87,6 +88,13 @@ export class Explainer {
         message:
           "It is to be emptied by the same plan, and does not come back before this VM has to go",
         cure: "Do not empty it at the same time",
+      });
+    }
+    if (vm.refusedBy.includes(row.host.id)) {
+      found.push({
+        code: "target-refused",
+        message: "It has refused this VM when a migration to it was tried",
+        cure: "See the failed migration of the VM for the reason, correct it, then retry the VM",
       });
     }
     found.push(...guests.eligibility.verdict(vm, table.row(source).host, row.host).blockers);

@@ -33,6 +33,7 @@ export const layers: Readonly<Record<string, Layer>> = {
       "negotiate",
       "migration",
       "plan",
+      "evacuation",
     ],
   },
   workflows: { imports: ["core"], packages: [], tests: ["asl-validator"] },
