@@ -15,6 +15,7 @@ import {
   UpdateStateMachineCommand,
 } from "@aws-sdk/client-sfn";
 import type { Logger } from "pino";
+import { evacuationTasks } from "../core/evacuation/tasks.ts";
 import { migrationTasks } from "../core/migration/tasks.ts";
 import { startStepFunctions } from "../emulators/asl/server.ts";
 import type { InProcessTransport } from "../emulators/aws/aws-json/in-process-transport.ts";
@@ -28,6 +29,7 @@ import { startSqs } from "../emulators/aws/sqs/sqs.ts";
 import { closeClients, overrideTransport, type Service } from "../functions/runtime/clients.ts";
 import { TTL_ATTRIBUTE, tableSchema } from "../functions/store/table-schema.ts";
 import { refsOf } from "../workflows/asl.ts";
+import { evacuationDefinition } from "../workflows/evacuation.ts";
 import { migrationDefinition } from "../workflows/migration.ts";
 import { type DataFolder, DataFolderError, dataFiles, type StoredService } from "./data-folder.ts";
 import { type Gateway, startGateway } from "./gateway.ts";
@@ -36,10 +38,14 @@ import { scheduleSweep } from "./sweep.ts";
 const ACCOUNT = "000000000000";
 const REGION = "us-east-1";
 const TABLE = "switchyard";
-const MACHINE = "switchyard-migration";
+const MIGRATION_MACHINE = "switchyard-migration";
+const EVACUATION_MACHINE = "switchyard-evacuation";
 /** How often records are compared with executions; the first time at the start. */
 const SWEEP_INTERVAL_MS = 60_000;
-const MACHINE_ARN = `arn:aws:states:${REGION}:${ACCOUNT}:stateMachine:${MACHINE}`;
+
+function machineArn(name: string): string {
+  return `arn:aws:states:${REGION}:${ACCOUNT}:stateMachine:${name}`;
+}
 
 export type LocalCloudOptions = {
   /** Port of the API; the services take the next four. 0 (default): any free ports. */
@@ -128,7 +134,7 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
         ...data("SFN"),
       }),
     );
-    await createStateMachine();
+    await createStateMachines();
     const { scheduledHandlers } = await import("../functions/task/tasks.ts");
     const endSweeps = scheduleSweep(scheduledHandlers.sweep, {
       intervalMs: SWEEP_INTERVAL_MS,
@@ -164,7 +170,8 @@ function setDefaults({ operatorToken, accessKey }: LocalCloudOptions): void {
   process.env.AWS_ACCESS_KEY_ID ??= accessKey.accessKeyId;
   process.env.AWS_SECRET_ACCESS_KEY ??= accessKey.secretAccessKey;
   process.env.TABLE_NAME = TABLE;
-  process.env.MIGRATION_STATE_MACHINE_ARN = MACHINE_ARN;
+  process.env.MIGRATION_STATE_MACHINE_ARN = machineArn(MIGRATION_MACHINE);
+  process.env.EVACUATION_STATE_MACHINE_ARN = machineArn(EVACUATION_MACHINE);
   process.env.AGENT_EVENTS_FUNCTION = "agent-events";
   process.env.OPERATOR_TOKEN_SHA256 = createHash("sha256").update(operatorToken).digest("hex");
 }
@@ -186,9 +193,15 @@ function httpInvoke(parts: { close(): Promise<void> }[]) {
 
 /** The functions read their configuration when they are loaded, so they are loaded only here. */
 async function register(registry: FunctionRegistry, port: number): Promise<Gateway> {
-  const { scheduledHandlers, taskHandlers } = await import("../functions/task/tasks.ts");
+  const { evacuationHandlers, scheduledHandlers, taskHandlers } = await import(
+    "../functions/task/tasks.ts"
+  );
   const agentEvents = await import("../functions/agent-events/index.ts");
-  for (const [name, handler] of Object.entries({ ...taskHandlers, ...scheduledHandlers })) {
+  for (const [name, handler] of Object.entries({
+    ...taskHandlers,
+    ...evacuationHandlers,
+    ...scheduledHandlers,
+  })) {
     registry.register(name, handler);
   }
   registry.register("agent-events", agentEvents.handler);
@@ -236,17 +249,27 @@ async function createTable(): Promise<void> {
   }
 }
 
-/** Creates or updates it. Running executions keep the definition that they started with. */
-async function createStateMachine(): Promise<void> {
+/** Creates or updates them. Running executions keep the definition that they started with. */
+async function createStateMachines(): Promise<void> {
   const arn = (name: string) => `arn:aws:lambda:${REGION}:${ACCOUNT}:function:${name}`;
-  const definition = JSON.stringify(migrationDefinition(refsOf(migrationTasks, arn)));
   const roleArn = `arn:aws:iam::${ACCOUNT}:role/local`;
+  const machines = {
+    [MIGRATION_MACHINE]: migrationDefinition(refsOf(migrationTasks, arn)),
+    [EVACUATION_MACHINE]: evacuationDefinition(refsOf(evacuationTasks, arn)),
+  };
   const sfn = new SFNClient({});
   try {
-    await sfn.send(new CreateStateMachineCommand({ name: MACHINE, definition, roleArn }));
-  } catch (error) {
-    if (!(error instanceof Error) || error.name !== "StateMachineAlreadyExists") throw error;
-    await sfn.send(new UpdateStateMachineCommand({ stateMachineArn: MACHINE_ARN, definition }));
+    for (const [name, machine] of Object.entries(machines)) {
+      const definition = JSON.stringify(machine);
+      await sfn
+        .send(new CreateStateMachineCommand({ name, definition, roleArn }))
+        .catch(async (error: unknown) => {
+          const exists = error instanceof Error && error.name === "StateMachineAlreadyExists";
+          if (!exists) throw error;
+          const stateMachineArn = machineArn(name);
+          await sfn.send(new UpdateStateMachineCommand({ stateMachineArn, definition }));
+        });
+    }
   } finally {
     sfn.destroy();
   }

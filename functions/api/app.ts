@@ -6,6 +6,7 @@ import { answerNoRoute } from "../http/no-route.ts";
 import { answerError, Problem } from "../http/problem.ts";
 import { bearerMatches } from "../runtime/auth.ts";
 import { config } from "../runtime/config.ts";
+import { evacuations } from "./evacuations.ts";
 import { health } from "./health.ts";
 import { hosts } from "./hosts.ts";
 import { migrations } from "./migrations.ts";
@@ -35,6 +36,7 @@ export const app = base
   .route("/", hosts)
   .route("/", vms)
   .route("/", migrations)
+  .route("/", evacuations)
   .openapi(getDocument, (context) => context.json(openApiDocument(), 200));
 
 /** What the typed client is made from. */

@@ -9,26 +9,37 @@ const WAITING_MAX = 50;
 
 type Admitted = Pick<StoredMigration, "id" | "source" | "target" | "heldBytes">;
 
+export type SlotLimits = { readonly out: number; readonly in: number };
+
 /**
  * Writes of a transaction that take an outgoing slot, an incoming slot and the target's memory. The
  * slots are sets of migration ids, so taking or releasing one twice counts once.
  *
  * @param memoryBytes memory that the target may give to guests
+ * @param limits fewer slots than the hosts' own, as the links' rates allow
  */
-export function slotWrites({ id, source, target, heldBytes }: Admitted, memoryBytes: number) {
+export function slotWrites(
+  { id, source, target, heldBytes }: Admitted,
+  memoryBytes: number,
+  limits?: SlotLimits,
+) {
+  const below = (slots: "outgoing" | "incoming", limit: string) => {
+    const isBelow = limits === undefined ? "" : ` AND size(#${slots}) < :slots`;
+    return `(attribute_not_exists(#${slots}) OR (size(#${slots}) < ${limit}${isBelow}))`;
+  };
   return [
     write.update({
       key: keys.host(source),
       update: "ADD #outgoing :id",
-      condition: "attribute_not_exists(#outgoing) OR size(#outgoing) < #slotsOut",
-      values: { ":id": new Set([id]) },
+      condition: below("outgoing", "#slotsOut"),
+      values: { ":id": new Set([id]), ...(limits === undefined ? {} : { ":slots": limits.out }) },
     }),
     write.update({
       key: keys.host(target),
       update: "ADD #incoming :id, #reservedBytes :bytes",
-      condition:
-        "(attribute_not_exists(#incoming) OR size(#incoming) < #slotsIn) AND #reservedBytes <= :limit",
+      condition: `${below("incoming", "#slotsIn")} AND #reservedBytes <= :limit`,
       values: {
+        ...(limits === undefined ? {} : { ":slots": limits.in }),
         ":id": new Set([id]),
         ":bytes": heldBytes,
         ":limit": memoryBytes - heldBytes,

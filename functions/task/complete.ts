@@ -3,6 +3,7 @@ import { RetryableError, StaleMigration } from "../../core/errors.ts";
 import { MigrationId } from "../../core/id.ts";
 import { task } from "../runtime/task.ts";
 import { admitWaiting } from "../service/admit-waiting.ts";
+import { recordMoveEnd } from "../service/end-move.ts";
 import { learnLoadTime } from "../service/learn-load-time.ts";
 import { endCompleted, expireWithRecord } from "../store/migration-ending.ts";
 import { readMigration, type StoredMigration } from "../store/migration-record.ts";
@@ -28,6 +29,7 @@ export const handler = task(async (event): Promise<{ status: "completed" }> => {
     admitWaiting([migration.source, migration.target]),
     recordOutcome(await readMigration(migrationId)),
   ]);
+  await recordMoveEnd(await readMigration(migrationId));
   return { status: "completed" };
 });
 

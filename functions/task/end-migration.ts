@@ -4,6 +4,7 @@ import { MigrationId } from "../../core/id.ts";
 import { type Failure, isFinal, type MigrationStatus } from "../../core/migration/migration.ts";
 import { task } from "../runtime/task.ts";
 import { admitWaiting } from "../service/admit-waiting.ts";
+import { recordMoveEnd } from "../service/end-move.ts";
 import { startSuccessor } from "../service/start-successor.ts";
 import { endNotCompleted, expireWithRecord } from "../store/migration-ending.ts";
 import { readMigration, type StoredMigration } from "../store/migration-record.ts";
@@ -53,6 +54,7 @@ export const handler = task(async (event): Promise<EndOutput> => {
     if (input.action !== "freeze") await expireWithRecord(migration);
     await admitWaiting([migration.source, migration.target]);
     if (input.action === "end") await startSuccessor(migration);
+    await recordMoveEnd(await readMigration(input.migrationId));
     return hasEnded ? output(migration.status, migration) : output(ending.status, ending);
   }
   throw new StaleMigration(`Failed to write the end of ${input.migrationId}: it keeps changing`);

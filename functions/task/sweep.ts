@@ -2,6 +2,7 @@ import { z } from "zod";
 import { MigrationId } from "../../core/id.ts";
 import { log } from "../runtime/log.ts";
 import { task } from "../runtime/task.ts";
+import { type SweptEvacuation, sweepEvacuations } from "../service/sweep-evacuations.ts";
 import { sweepLostExecutions } from "../service/sweep-lost-executions.ts";
 import { handler as endMigration } from "./end-migration.ts";
 
@@ -19,6 +20,8 @@ export type SweepOutput = {
   frozen: MigrationId[];
   /** Migrations that could not be examined; the log has the reason. */
   failed: MigrationId[];
+  /** Evacuations whose execution was started again, or that were ended; on the first page only. */
+  evacuations: SweptEvacuation[];
   /** Present when there are more. */
   next?: MigrationId;
 };
@@ -35,13 +38,17 @@ export const handler = task(async (event): Promise<SweepOutput> => {
     outcomes.flatMap(({ id, outcome }) => (wanted.includes(outcome) ? [id] : []));
   const frozen = idsOf(["exhausted"]);
   for (const migrationId of frozen) await freeze(migrationId);
+  const swept = after === undefined ? await sweepEvacuations() : [];
   const found = {
     examined: outcomes.length,
     restarted: idsOf(["started", "observing"]),
     frozen,
     failed: idsOf(["failed"]),
+    evacuations: swept.filter(({ outcome }) => outcome !== "fine"),
   };
-  const isNoteworthy = found.restarted.length + found.frozen.length + found.failed.length > 0;
+  const { restarted, failed, evacuations } = found;
+  const isNoteworthy =
+    restarted.length + frozen.length + failed.length + evacuations.length > 0;
   if (isNoteworthy) log().warn(found, "the sweep found migrations without an execution");
   return { ...found, ...(next === undefined ? {} : { next: MigrationId.parse(next) }) };
 });
