@@ -17,11 +17,11 @@ import { createHandlers } from "./handlers/handlers.ts";
 import { reattach } from "./handlers/reattach.ts";
 import { HookRunner } from "./hooks/hook-runner.ts";
 import { describeBinary } from "./probe/binary.ts";
+import { hostFacts } from "./probe/facts.ts";
 import { Backoff, pause } from "./runtime/backoff.ts";
 import type { AgentConfig } from "./runtime/config.ts";
 import type { Log } from "./runtime/log.ts";
 import { bootId } from "./runtime/process.ts";
-import { AGENT_VERSION } from "./runtime/version.ts";
 
 /** Keys that the control plane issues are longer; this finds an empty or a wrong file. */
 const KEY_LENGTH_MIN = 32;
@@ -97,17 +97,9 @@ export class Agent {
     // The guests first: their migrations cannot wait.
     await reattach(this.#context);
     this.#checkpoints = setInterval(() => this.#checkpoint(), CHECKPOINT_EVERY_MS);
-    const { probe: qemu, sandbox } = await describeBinary(config.qemu, config.stateDir);
-    requireSandbox(config, sandbox, this.#log);
-    const facts: HostFacts = {
-      agentVersion: AGENT_VERSION,
-      bootId: bootId(),
-      sandbox,
-      migrationAddress: config.migrationAddress,
-      memoryBytes: config.memoryBytes,
-      qemu,
-    };
-    const registered = await this.#register(facts);
+    const description = await describeBinary(config.qemu, config.stateDir);
+    requireSandbox(config, description.sandbox, this.#log);
+    const registered = await this.#register(await hostFacts(config, description));
     if (!registered || this.#stop.signal.aborted) return;
     this.#commands.noteRegistered(bootId(), registered.at);
     this.#outbox.start(registered.acceptedSeq);
@@ -118,7 +110,7 @@ export class Agent {
       log: this.#log,
     });
     this.#source.start();
-    const { major, minor, micro } = qemu.version;
+    const { major, minor, micro } = description.probe.version;
     this.#log.info({ host: config.host, qemu: `${major}.${minor}.${micro}` }, "agent ready");
   }
 

@@ -9,6 +9,8 @@ export type ClientOptions = { readonly url: string; readonly token: string };
 
 type Api = ReturnType<typeof hc<Routes>>["v1"];
 type NewHost = InferRequestType<Api["hosts"]["$post"]>["json"];
+type HostChange = InferRequestType<Api["hosts"][":id"]["$patch"]>["json"];
+type Cordoner = InferRequestType<Api["hosts"][":id"]["cordon"]["$post"]>["json"];
 type NewVm = InferRequestType<Api["vms"]["$post"]>["json"];
 type NewMigration = InferRequestType<Api["migrations"]["$post"]>["json"];
 type Page = InferRequestType<Api["hosts"]["$get"]>["query"];
@@ -68,6 +70,12 @@ function hostOperations({ hosts }: Api) {
     createHost: (host: NewHost) => json(hosts.$post({ json: host })),
     listHosts: (query: Page = {}) => json(hosts.$get({ query })),
     getHost: (id: string) => json(hosts[":id"].$get({ param: { id } })),
+    changeHost: (id: string, change: HostChange) =>
+      json(hosts[":id"].$patch({ param: { id }, json: change })),
+    cordonHost: (id: string, by: Cordoner = {}) =>
+      json(hosts[":id"].cordon.$post({ param: { id }, json: by })),
+    uncordonHost: (id: string, by: Cordoner = {}) =>
+      json(hosts[":id"].uncordon.$post({ param: { id }, json: by })),
   };
 }
 
@@ -148,7 +156,10 @@ function evacuationOperations({ evacuations }: Api) {
       json(one.$patch({ param: { id }, json: limits })),
     approveEvacuation: (id: string, version: number, by?: string) =>
       json(
-        one.approve.$post({ param: { id }, json: { version, ...(by === undefined ? {} : { by }) } }),
+        one.approve.$post({
+          param: { id },
+          json: { version, ...(by === undefined ? {} : { by }) },
+        }),
       ),
     rejectEvacuation: (id: string, by: Acting = {}) =>
       json(one.reject.$post({ param: { id }, json: by })),

@@ -8,6 +8,7 @@
  *     │   └── TableUnreachable
  *     └── TerminalError         the same call will always fail
  *         ├── NegotiationRefused
+ *         ├── HostClosed
  *         └── StaleMigration
  */
 export abstract class SwitchyardError extends Error {}
@@ -33,6 +34,11 @@ export class TableUnreachable extends RetryableError {
 /** The probes show that this guest cannot migrate in this way; the record names each blocker. */
 export class NegotiationRefused extends TerminalError {
   override name = "NegotiationRefused";
+}
+
+/** The target takes no guests any more; the record says why. */
+export class HostClosed extends TerminalError {
+  override name = "HostClosed";
 }
 
 /** The migration does not exist, is over, or is past the step that was asked for. */

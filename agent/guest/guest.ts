@@ -174,15 +174,16 @@ export class Guest {
   }
 
   /**
-   * Source, before "completed" is sent over the handover link. As durable as a run grant.
+   * Source, before "completed" is sent over the handover link. As durable as a run grant. It counts at
+   * once, also when it cannot be written.
    *
-   * @throws the file system's error: then nothing may be sent
+   * @throws the file system's error: the next `note` writes it
    */
   noteSaidCompleted(atMs: number): void {
     const { migration } = this.#manifest;
     if (migration === undefined || migration.saidCompletedAtMs !== undefined) return;
-    if (!this.#forgotten) writeSaidCompleted(this.folder);
     this.#manifest = { ...this.#manifest, migration: { ...migration, saidCompletedAtMs: atMs } };
+    if (!this.#forgotten) writeSaidCompleted(this.folder);
   }
 
   /** Source: the target's agent answered that the guest has arrived. As durable as an arrival. */

@@ -6,7 +6,6 @@ import type { Guests } from "../guest/guests.ts";
 import type { Manifest } from "../guest/manifest.ts";
 import type { HookRunner } from "../hooks/hook-runner.ts";
 import { MigrationHooks } from "../hooks/migration-hooks.ts";
-import { linkBytesPerSecond } from "../probe/link.ts";
 import type { AgentConfig } from "../runtime/config.ts";
 import type { Log } from "../runtime/log.ts";
 
@@ -26,11 +25,6 @@ export function hooksOf(
   of: { vm: Command["vm"]; id: MigrationId; epoch: number; side: "source" | "target" },
 ): MigrationHooks {
   return new MigrationHooks({ config, runner, emit, log, ...of });
-}
-
-/** Speed of the migration network, B/s. */
-export function linkOf({ linkBytesPerSecond: configured, migrationAddress }: AgentConfig): number {
-  return configured ?? linkBytesPerSecond(migrationAddress);
 }
 
 /** The guest's last migration has not ended on this side. */

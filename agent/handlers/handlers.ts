@@ -1,8 +1,9 @@
 import type { ArgsOf, Command, ResultOf, Verb } from "../../core/protocol/command.ts";
 import type { Handlers } from "../command/dispatcher.ts";
 import { probeGuest } from "../probe/guest.ts";
+import { linkOf } from "../probe/link.ts";
 import { bootId } from "../runtime/process.ts";
-import { type Context, linkOf, migrationOf } from "./context.ts";
+import { type Context, migrationOf } from "./context.ts";
 import { adoptGuest, startGuest, stopGuest } from "./guest.ts";
 import { observe } from "./observe.ts";
 import {

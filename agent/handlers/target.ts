@@ -12,14 +12,8 @@ import { TargetMigration } from "../migrate/target/migration.ts";
 import { tlsKinds } from "../migrate/tls.ts";
 import { describeBinary } from "../probe/binary.ts";
 import { accelerators, userfaultfd } from "../probe/host.ts";
-import {
-  type Context,
-  hooksOf,
-  linkOf,
-  migrationOf,
-  refuseIfPresent,
-  startLogger,
-} from "./context.ts";
+import { linkOf } from "../probe/link.ts";
+import { type Context, hooksOf, migrationOf, refuseIfPresent, startLogger } from "./context.ts";
 import { observe } from "./observe.ts";
 
 export async function probeTarget(

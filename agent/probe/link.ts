@@ -1,11 +1,17 @@
 import { readFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
+import type { AgentConfig } from "../runtime/config.ts";
 
 /** Loopback has no speed in sysfs; a migration under software emulation reaches about this. */
 const LOOPBACK_BYTES_PER_SECOND = 1_000_000_000;
 /** For interfaces without a speed (virtual ones, bridges): 1 Gbit/s, a low estimate. */
 const UNKNOWN_BYTES_PER_SECOND = 125_000_000;
 const BITS_PER_BYTE = 8;
+
+/** Speed of the migration network, B/s. */
+export function linkOf({ linkBytesPerSecond: configured, migrationAddress }: AgentConfig): number {
+  return configured ?? linkBytesPerSecond(migrationAddress);
+}
 
 /**
  * Speed of the interface that has this address, B/s, from sysfs (/sys/class/net/NAME/speed, Mbit/s, -1

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { noCounters } from "./counters.ts";
 import { type Action, decide, type Life, shownStatus } from "./life.ts";
 import { ApprovalRule } from "./request.ts";
-import { AT, after, planned, refusal, running } from "./testing/life.ts";
+import { AT, lifeAfter, planned, refusal, running } from "./testing/life.ts";
 
 const by = (author: string, message?: string) => ({
   author,
@@ -15,7 +15,7 @@ const counted = (fields: Partial<Life["counters"]>) => ({
 describe("an approval", () => {
   it("starts the evacuation, once", () => {
     const approve = { do: "approve", version: 1, ...by("bob") } as const;
-    const approved = after(planned(), approve);
+    const approved = lifeAfter(planned(), approve);
     expect(approved).toMatchObject({
       status: "approved",
       approvedVersion: 1,
@@ -27,10 +27,10 @@ describe("an approval", () => {
   it("needs as many persons as the rule says, for the same version", () => {
     const approval = ApprovalRule.parse({ approvers: 2, otherThanPlanner: true });
     const q = { do: "approve", version: 1, ...by("q") } as const;
-    const first = after(planned({ approval }), q, q);
+    const first = lifeAfter(planned({ approval }), q, q);
     expect(first).toMatchObject({ status: "planned", approvals: [{ by: "q", version: 1 }] });
     // The word for version 1 does not count for version 2.
-    const second = after(
+    const second = lifeAfter(
       first,
       { do: "offer", version: 2, isWithinTolerance: false },
       {
@@ -40,7 +40,7 @@ describe("an approval", () => {
       },
     );
     expect(second.status).toBe("planned");
-    const both = after(second, { do: "approve", version: 2, ...by("q") });
+    const both = lifeAfter(second, { do: "approve", version: 2, ...by("q") });
     expect(both).toMatchObject({ status: "approved", approvedVersion: 2 });
   });
 
@@ -66,8 +66,8 @@ describe("an approval", () => {
 
   it("and the deadline cannot both be first", () => {
     const late = planned({ approveUntil: AT });
-    expect(after(late, { do: "expire" }).status).toBe("expired");
-    const approved = after(planned(), { do: "approve", version: 1, ...by("bob") });
+    expect(lifeAfter(late, { do: "expire" }).status).toBe("expired");
+    const approved = lifeAfter(planned(), { do: "approve", version: 1, ...by("bob") });
     expect(decide(approved, { do: "expire" }, "2026-12-30T00:00:00.000Z")).toEqual({
       repeated: true,
     });
@@ -78,27 +78,27 @@ describe("pauses are a set with authors", () => {
   const ada = { do: "pause", ...by("ada", "ticket 7") } as const;
 
   it("in which a second one of the same person changes nothing", () => {
-    const paused = after(running(), ada, { ...ada, message: "another" });
+    const paused = lifeAfter(running(), ada, { ...ada, message: "another" });
     expect(Object.values(paused.pauses)).toMatchObject([{ author: "ada", message: "ticket 7" }]);
     expect(shownStatus(paused)).toBe("paused");
   });
 
   it("of which a person ends those of persons only", () => {
-    const held = after(
+    const held = lifeAfter(
       running(),
       ada,
       { do: "pause", ...by("bob") },
       { do: "hold", reason: "vm-unknown" },
     );
     expect(Object.keys(held.pauses)).toHaveLength(3);
-    const resumed = after(held, { do: "resume", ...by("ada") });
+    const resumed = lifeAfter(held, { do: "resume", ...by("ada") });
     expect(Object.keys(resumed.pauses)).toEqual(["vm-unknown"]);
     expect(shownStatus(resumed)).toBe("paused");
   });
 
   it("and resuming grants the error budget again", () => {
     const used = running(counted({ total: 4, failed: 3, waiting: 1 }));
-    const resumed = after(
+    const resumed = lifeAfter(
       used,
       { do: "hold", reason: "error-budget" },
       { do: "resume", ...by("ada") },
@@ -107,7 +107,7 @@ describe("pauses are a set with authors", () => {
   });
 
   it("and each says what ends it", () => {
-    const { pauses } = after(running(), ada, { do: "hold", reason: "tolerance" });
+    const { pauses } = lifeAfter(running(), ada, { do: "hold", reason: "tolerance" });
     for (const { endsWith } of Object.values(pauses)) expect(endsWith).toMatch(/waits for you/);
   });
 
@@ -121,7 +121,7 @@ describe("a newer version", () => {
     ({ do: "offer", version: 2, isWithinTolerance }) as const;
 
   it("within the tolerance is carried out, and the tolerance stays where a person put it", () => {
-    expect(after(running(), offer(true))).toMatchObject({
+    expect(lifeAfter(running(), offer(true))).toMatchObject({
       version: 2,
       approvedVersion: 2,
       consentedVersion: 1,
@@ -130,11 +130,11 @@ describe("a newer version", () => {
   });
 
   it("beyond it pauses until a person approves it", () => {
-    const asked = after(running(), offer(false));
+    const asked = lifeAfter(running(), offer(false));
     expect(asked).toMatchObject({ version: 2, approvedVersion: 1 });
     expect(shownStatus(asked)).toBe("paused");
-    expect(after(asked, { do: "resume", ...by("ada") }).pauses).toHaveProperty("tolerance");
-    const approved = after(asked, { do: "approve", version: 2, ...by("bob") });
+    expect(lifeAfter(asked, { do: "resume", ...by("ada") }).pauses).toHaveProperty("tolerance");
+    const approved = lifeAfter(asked, { do: "approve", version: 2, ...by("bob") });
     expect(approved).toMatchObject({ approvedVersion: 2, consentedVersion: 2, pauses: {} });
   });
 
@@ -161,15 +161,18 @@ describe("the end", () => {
 
   it("of a cancelled one waits for transfers in flight, and counts the rest as skipped", () => {
     const life = running(counted({ total: 4, moved: 1, moving: 1, waiting: 2 }));
-    const cancelling = after(life, { do: "cancel", ...by("ada", "no") });
+    const cancelling = lifeAfter(life, { do: "cancel", ...by("ada", "no") });
     expect(cancelling).toMatchObject({ status: "cancelling", endedBy: { author: "ada" } });
     expect(decide(cancelling, finish, AT)).toEqual({ repeated: true });
-    const over = after({ ...cancelling, ...counted({ total: 4, moved: 2, waiting: 2 }) }, finish);
+    const over = lifeAfter(
+      { ...cancelling, ...counted({ total: 4, moved: 2, waiting: 2 }) },
+      finish,
+    );
     expect(over).toMatchObject({ status: "cancelled", counters: { moved: 2, skipped: 2 } });
   });
 
   it("of one that was never begun is cancelled at once", () => {
-    expect(after(planned(), { do: "cancel", ...by("ada") }).status).toBe("cancelled");
+    expect(lifeAfter(planned(), { do: "cancel", ...by("ada") }).status).toBe("cancelled");
   });
 });
 
@@ -178,23 +181,23 @@ describe("a rollback", () => {
 
   it("of a completed one begins at once, with counters of its own", () => {
     const life = planned({ status: "completed", ...counted({ total: 4, moved: 4 }) });
-    const back = after(life, rollback);
+    const back = lifeAfter(life, rollback);
     expect(back).toMatchObject({
       status: "rolling-back",
       counters: noCounters(),
       forward: { status: "completed", counters: { moved: 4 } },
     });
     const done = { ...back, ...counted({ total: 4, moved: 4 }) };
-    expect(after(done, { do: "finish" }).status).toBe("rolled-back");
+    expect(lifeAfter(done, { do: "finish" }).status).toBe("rolled-back");
     expect(decide(done, rollback, AT)).toEqual({ repeated: true });
   });
 
   it("of a running one begins when transfers in flight have ended", () => {
     const life = running(counted({ total: 4, moved: 1, moving: 1, waiting: 2 }));
-    const cancelling = after(life, rollback);
+    const cancelling = lifeAfter(life, rollback);
     expect(cancelling.status).toBe("cancelling");
     const ended = { ...cancelling, ...counted({ total: 4, moved: 2, waiting: 2 }) };
-    expect(after(ended, { do: "finish" })).toMatchObject({
+    expect(lifeAfter(ended, { do: "finish" })).toMatchObject({
       status: "rolling-back",
       forward: { status: "cancelled", counters: { moved: 2, skipped: 2 } },
     });
@@ -202,8 +205,8 @@ describe("a rollback", () => {
 
   it("that can move nothing back leaves it as it was", () => {
     const life = planned({ status: "completed", ...counted({ total: 1, moved: 1 }) });
-    const stuck = { ...after(life, rollback), ...counted({ total: 1, stays: 1 }) };
-    expect(after(stuck, { do: "finish" }).status).toBe("completed");
+    const stuck = { ...lifeAfter(life, rollback), ...counted({ total: 1, stays: 1 }) };
+    expect(lifeAfter(stuck, { do: "finish" }).status).toBe("completed");
   });
 
   it.each([planned(), running(counted({ total: 1, waiting: 1 }))])(

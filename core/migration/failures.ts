@@ -26,6 +26,7 @@ export const failureCures: Readonly<Record<string, string>> = {
   "stream-silent":
     "check the network between the hosts, and compare the MTU on both if the message names it, then try again",
   "target-host-silent": "see whether the target's host runs and can be reached, then try again",
+  "host-closed": "look at the target's state and cordons, then try again or choose another target",
   "stale-migration": "none needed: another step had ended it already; the timeline shows which",
   "execution-lost":
     "the workflow's execution was stopped, or its journal was lost: see the state and the control plane's log, then try again",

@@ -158,12 +158,16 @@ describe("reconcile remembers", () => {
     expect(decide({ target: forgot("b") })).toBe("lost");
   });
 
-  it("that a source which never reported its completion still has the guest", () => {
-    const silent = { ...completed, saidCompleted: false };
-    expect(decide({ source: silent })).toBe("resume-source");
-    const reported = { ...record, sourceCompleted: true };
-    expect(decide({ source: silent, record: reported })).toBe("freeze");
-  });
+  it.each([false, true])(
+    "that a source which could not hand the guest over still has it: completed reported %s",
+    (sourceCompleted) => {
+      const alone = { ...completed, saidCompleted: false };
+      const known = { ...record, sourceCompleted };
+      expect(decide({ source: alone, record: known })).toBe("resume-source");
+      expect(decide({ source: alone, record: known, target: forgot("b") })).toBe("resume-source");
+      expect(decide({ record: known })).toBe("freeze");
+    },
+  );
 
   it("that a host which had not prepared has nothing to forget", () => {
     expect(decide({ record: { ...record, targetPrepared: false } })).toBe("resume-source");

@@ -248,14 +248,18 @@ function sourceCompleted(target: TargetState, input: ReconcileInput): Decision {
 
 /**
  * A host that had prepared, and whose agent now knows nothing of it, has lost its memory. What the
- * source never handed over is still the source's; otherwise the guest may have run there and may
- * have written to its disks.
+ * source never handed over is still the source's.
  */
 function targetForgot(input: ReconcileInput): Decision {
-  const { source, target, record } = input;
-  if (source !== "unreachable" && !source.saidCompleted && !record.sourceCompleted) {
+  const { source } = input;
+  if (source !== "unreachable" && !source.saidCompleted) {
     return giveBack(input, "the source holds the only copy, and never handed it over");
   }
+  return handedOverAndForgotten(input);
+}
+
+/** The guest may have run on the target, and may have written to its disks. */
+function handedOverAndForgotten({ target, record }: ReconcileInput): Decision {
   const bootId = target === "unreachable" ? undefined : target.bootId;
   const hasCrashed =
     bootId !== undefined && record.targetBootId !== undefined && bootId !== record.targetBootId;
@@ -276,7 +280,7 @@ function sourceExited(target: TargetState, input: ReconcileInput): Decision {
     case "empty":
       return { action: "discard-target", reason: "the source has exited; the target has no guest" };
     case "forgot":
-      if (input.record.sourceCompleted) return targetForgot(input);
+      if (input.record.sourceCompleted) return handedOverAndForgotten(input);
       break;
     default:
   }

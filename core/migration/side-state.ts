@@ -11,7 +11,7 @@ export type RecordMemory = {
   readonly targetPrepared: boolean;
   /** The source's process has ended, by its host's report or because its host has restarted. */
   readonly sourceExited: boolean;
-  /** The source's agent reported `completed`. */
+  /** The source's agent reported `completed`; it may not have been able to tell the target's agent. */
   readonly sourceCompleted: boolean;
   /** Boot id of the target's host when it had prepared. */
   readonly targetBootId?: string | undefined;

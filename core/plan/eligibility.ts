@@ -30,7 +30,8 @@ export class Eligibility {
   }
 
   verdict(vm: PlanVm, source: PlanHost, target: PlanHost): Verdict {
-    const missing = vm.resources.filter((name) => !target.resources.includes(name));
+    const needed = vm.resources.concat(vm.sharedResources);
+    const missing = needed.filter((name) => !target.resources.includes(name));
     const key = `${this.guestKey(vm, source)}>${this.hostKey(target)}>${missing.join()}`;
     const known = this.#verdicts.get(key);
     if (known !== undefined) return known;

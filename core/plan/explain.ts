@@ -70,8 +70,9 @@ export class Explainer {
     const { guests, table } = this.#fleet;
     // Hosts that come back are open to those that go later.
     const position = this.#returning.size === 0 ? 0 : this.#positions.get(source);
-    const asked = [vm.memoryBytes, vm.affinities, vm.resources, vm.requiredLabels, position];
-    const hasOwn = vm.affinities.length + vm.resources.length + vm.refusedBy.length > 0;
+    const { memoryBytes, affinities, resources, sharedResources, requiredLabels } = vm;
+    const asked = [memoryBytes, affinities, resources, sharedResources, requiredLabels, position];
+    const hasOwn = affinities.length + resources.length + vm.refusedBy.length > 0;
     const own = hasOwn ? vm.id : "";
     return JSON.stringify([guests.eligibility.guestKey(vm, table.row(source).host), asked, own]);
   }

@@ -68,7 +68,9 @@ export class Guests {
     const { host } = this.#table.row(source);
     const { eligibility } = this;
     const asked = Object.entries(vm.requiredLabels);
-    const key = `${eligibility.guestKey(vm, host)}${JSON.stringify([asked, vm.resources, vm.refusedBy])}`;
+    const { resources, sharedResources, refusedBy } = vm;
+    const own = JSON.stringify([asked, resources, sharedResources, refusedBy]);
+    const key = `${eligibility.guestKey(vm, host)}${own}`;
     const known = this.#candidates.get(key);
     if (known !== undefined) return known;
     const found = [...rows.keys()].filter((index) => {

@@ -1,5 +1,6 @@
 import type { HostId } from "../id.ts";
 import type { Blocker } from "../negotiate/agreement.ts";
+import { hostBlockers } from "./host-blockers.ts";
 import type { PlanOptions } from "./options.ts";
 import { type Direction, inbound, outbound } from "./slots.ts";
 import type { PlanHost } from "./snapshot.ts";
@@ -62,31 +63,4 @@ export class HostTable {
     const out = this.row(source).out.streamBytesPerSecond;
     return Math.min(out, this.row(target).in.streamBytesPerSecond);
   }
-}
-
-const stateCures: Readonly<Record<string, string>> = {
-  joining: "Start its agent, or choose another host",
-  draining: "Cancel its evacuation, or choose another host",
-  maintenance: "Return the host, or choose another one",
-  retiring: "Choose another host: this one does not come back",
-  silent: "See whether the host and its agent run, or choose another host",
-};
-
-/** A host that is emptied by this plan is no target because of that, whatever its state is. */
-function hostBlockers(host: PlanHost, isEmptied: boolean): Blocker[] {
-  const cordons = host.cordons.map(({ owner, message, since }) => ({
-    code: "cordoned",
-    message:
-      `${host.id} is cordoned by ${owner}${since === undefined ? "" : ` since ${since}`}` +
-      `${message === undefined ? "" : `: ${message}`}`,
-    cure: `Uncordon ${host.id}, after asking ${owner}`,
-  }));
-  if (host.state === "active" || (isEmptied && host.state === "draining")) return cordons;
-  const since = host.stateSince === undefined ? "" : ` since ${host.stateSince}`;
-  const state = {
-    code: `host-${host.state}`,
-    message: `${host.id} is ${host.state}${since}`,
-    cure: stateCures[host.state] ?? "Choose another host",
-  };
-  return [state, ...cordons];
 }

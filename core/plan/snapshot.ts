@@ -1,11 +1,11 @@
 import { z } from "zod";
 import { ResourceName } from "../host-resources.ts";
 import { HostId, VmId } from "../id.ts";
+import { Labels } from "../labels.ts";
 import { QemuProbe, SourceProbe, TargetProbe, TlsKind, VfioDevice } from "../protocol/probe.ts";
 
 const bytes = z.int().nonnegative();
 const rate = z.number().positive();
-const labels = z.record(z.string().max(63), z.string().max(253));
 
 /** Somebody's wish that no guest comes to a host. */
 export const Cordon = z.strictObject({
@@ -32,7 +32,7 @@ export const PlanHost = z.strictObject({
   accelerators: z.array(z.enum(["tcg", "kvm"])).default(["kvm", "tcg"]),
   /** CPU models of which it has every feature; absent: not known, as in a probe. */
   cpuModels: z.array(z.string()).optional(),
-  /** Names of the host resources in its agent's configuration; each serves one guest at a time. */
+  /** Names of the host resources in its agent's configuration. */
   resources: z.array(ResourceName).default([]),
   userfaultfd: z.boolean().default(true),
   /** Why it cannot listen for a migration, as its agent said last. */
@@ -45,7 +45,7 @@ export const PlanHost = z.strictObject({
   /** Limits that an operator has set; without them the link's speed decides (slots.ts). */
   slotsOut: z.int().min(1).max(64).optional(),
   slotsIn: z.int().min(1).max(64).optional(),
-  labels: labels.default({}),
+  labels: Labels.default({}),
 });
 export type PlanHost = z.infer<typeof PlanHost>;
 
@@ -91,7 +91,7 @@ export const PlanVm = z.strictObject({
   /** Where the plan before this one sends it: kept where that is possible still. */
   plannedTarget: HostId.optional(),
   tenant: z.string().optional(),
-  labels: labels.default({}),
+  labels: Labels.default({}),
   memoryBytes: bytes,
   cpus: z.int().positive().default(1),
   cpuModel: z.string().optional(),
@@ -106,8 +106,10 @@ export const PlanVm = z.strictObject({
   /** Of its definition: the devices that negotiation's rules read (VFIO, memory, CPUs). */
   devices: z.array(z.record(z.string(), z.json())).default([]),
   globals: z.array(z.string()).default([]),
-  /** Host resources that its definition names. */
+  /** Host resources that its definition names, and that serve one guest at a time. */
   resources: z.array(ResourceName).default([]),
+  /** Others that it names, such as a bridge: its host must have them. */
+  sharedResources: z.array(ResourceName).default([]),
   /** QEMU's `blocked-reasons`, as last seen. */
   blockers: z.array(z.string()).default([]),
   /** Block jobs that run, as last seen. */
@@ -117,8 +119,8 @@ export const PlanVm = z.strictObject({
   downtimeBudgetMs: z.int().min(1).optional(),
   affinities: z.array(Affinity).default([]),
   /** Labels that its host must have, or should. */
-  requiredLabels: labels.default({}),
-  preferredLabels: labels.default({}),
+  requiredLabels: Labels.default({}),
+  preferredLabels: Labels.default({}),
   /** It may not be moved off its host. `mayEvacuate`: but it may when the host is emptied. */
   pinned: z.strictObject({ by: z.string(), mayEvacuate: z.boolean().default(false) }).optional(),
 });

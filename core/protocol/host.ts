@@ -1,6 +1,10 @@
 import { z } from "zod";
+import { CORDONS_MAX, HostCordon } from "../host/cordon.ts";
+import { HostState } from "../host/host-state.ts";
+import { ResourceName } from "../host-resources.ts";
 import { HostId, VmId } from "../id.ts";
-import { QemuProbe } from "./probe.ts";
+import { LabelChange, Labels } from "../labels.ts";
+import { QemuProbe, TlsKind } from "./probe.ts";
 
 /** Drawn at random by each agent process: of two with one host's key, the newest is heard. */
 export const InstanceId = z.string().regex(/^[A-Za-z0-9-]{1,64}$/);
@@ -18,6 +22,25 @@ export const HostFacts = z.strictObject({
   bootId: z.string().max(64).optional(),
   /** QEMU runs in its seccomp sandbox. Absent: an older agent. */
   sandbox: z.boolean().optional(),
+  // What follows is absent from older agents. The planner assumes what it does not know, and says so.
+  /** Release of the running kernel (uname -r). */
+  kernel: z.string().max(128).optional(),
+  cpu: z
+    .strictObject({ model: z.string().max(128), microcode: z.string().max(32).optional() })
+    .optional(),
+  accelerators: z.array(z.enum(["tcg", "kvm"])).optional(),
+  /** userfaultfd can be used, which postcopy needs on the target. */
+  userfaultfd: z.boolean().optional(),
+  /** Speed of the link to the migration network, B/s. */
+  linkBytesPerSecond: z.int().positive().optional(),
+  /** Names of the host resources in the agent's configuration. */
+  resources: z.array(ResourceName).max(1_000).optional(),
+  /** Ways in which it can encrypt the stream, on either side. */
+  tls: z.array(TlsKind).optional(),
+  /** Hooks that need a capability. */
+  hooks: z.array(z.enum(["preSwitchover"])).optional(),
+  /** Why it cannot listen for a migration; absent where it can. */
+  cannotListen: z.string().max(500).optional(),
 });
 export type HostFacts = z.infer<typeof HostFacts>;
 
@@ -43,14 +66,25 @@ export const UnfitEvent = z.strictObject({
 });
 export type UnfitEvent = z.infer<typeof UnfitEvent>;
 
+/** Speed of a link, B/s, as an operator states it. */
+const LinkRate = z.int().min(1_000).max(Number.MAX_SAFE_INTEGER);
+const Slots = z.int().min(1).max(64);
+
 /** A hypervisor host and its agent. */
 export const Host = z.strictObject({
   id: HostId,
-  /** `joining`: created, its agent has not registered yet. */
-  state: z.enum(["joining", "active"]),
+  state: HostState,
+  /** Since when its lifecycle is what it is: joined, in maintenance, retiring, retired. */
+  stateSince: z.iso.datetime().optional(),
+  /** Who wants no guest to come to it; empty: nobody. */
+  cordons: z.array(HostCordon).max(CORDONS_MAX).default([]),
+  labels: Labels.default({}),
   /** How many migrations may go out, and come in, at the same time. */
-  slotsOut: z.int().min(1).max(64),
-  slotsIn: z.int().min(1).max(64),
+  slotsOut: Slots,
+  slotsIn: Slots,
+  /** Instead of the link's speed that its agent reports. */
+  linkOutBytesPerSecond: LinkRate.optional(),
+  linkInBytesPerSecond: LinkRate.optional(),
   facts: HostFacts.optional(),
   /** The queue this host's agent receives its commands from. */
   queueUrl: z.string(),
@@ -60,3 +94,16 @@ export const Host = z.strictObject({
   createdAt: z.iso.datetime(),
 });
 export type Host = z.infer<typeof Host>;
+
+/** What an operator changes of a host; what is absent stays. */
+export const HostChange = z
+  .strictObject({
+    labels: LabelChange.optional(),
+    slotsOut: Slots.optional(),
+    slotsIn: Slots.optional(),
+    /** `null`: as its agent reports it. */
+    linkOutBytesPerSecond: LinkRate.nullable().optional(),
+    linkInBytesPerSecond: LinkRate.nullable().optional(),
+  })
+  .refine((change) => Object.keys(change).length > 0, "expected a field to change");
+export type HostChange = z.infer<typeof HostChange>;

@@ -5,6 +5,7 @@ import type { EventKey } from "../store/keys.ts";
 import { recordExit } from "../store/migration-events.ts";
 import { findMigration } from "../store/migration-record.ts";
 import { findVm, recordEnded } from "../store/vms.ts";
+import { continueEvacuation } from "./evacuations.ts";
 import type { PendingWrites } from "./pending-writes.ts";
 import { interrupt, raiseSignals } from "./signals.ts";
 
@@ -46,6 +47,10 @@ export async function recordExitOutside(host: HostId, vm: VmId, end: GuestEnd): 
 
 /** Called when memory was released on a host: waiting migrations may have room now. */
 export async function admitByFreeMemory(host: HostId): Promise<void> {
-  const outcome = { at: new Date().toISOString(), by: "cloud" };
-  await admitWaiting([host], (id) => raiseSignals(id, [{ name: "admitted", outcome }]));
+  const at = new Date().toISOString();
+  await admitWaiting([host], {
+    admit: (id) => raiseSignals(id, [{ name: "admitted", outcome: { at, by: "cloud" } }]),
+    refuse: (id, detail) => interrupt(id, { kind: "failed", at, detail }),
+    proceed: continueEvacuation,
+  });
 }

@@ -18,7 +18,10 @@ import {
   EvacuationRequest,
 } from "../../core/evacuation/request.ts";
 import { VersionOutline, VersionReason } from "../../core/evacuation/version.ts";
+import { HostCordon, Message, Owner } from "../../core/host/cordon.ts";
+import { HostState } from "../../core/host/host-state.ts";
 import { EvacuationId, HostId, MigrationId, VmId } from "../../core/id.ts";
+import { Labels } from "../../core/labels.ts";
 import {
   Failure,
   Gate,
@@ -32,7 +35,7 @@ import {
 import { AckMode, Agreement, Blocker, Choice } from "../../core/negotiate/agreement.ts";
 import { MigrationPolicy } from "../../core/negotiate/policy.ts";
 import { AckEvidence, FinalFigures, Progress } from "../../core/protocol/event.ts";
-import { Host, HostFacts, UnfitEvent } from "../../core/protocol/host.ts";
+import { Host, HostChange, HostFacts, UnfitEvent } from "../../core/protocol/host.ts";
 import { MachineType, ParameterValue, QemuProbe, QemuVersion } from "../../core/protocol/probe.ts";
 import { SideSettings } from "../../core/protocol/side-settings.ts";
 import { CapabilityWish } from "../../core/qemu/capability-wish.ts";
@@ -44,10 +47,19 @@ export const NewHost = z.strictObject({
   id: HostId,
   slotsOut: Host.shape.slotsOut.default(2),
   slotsIn: Host.shape.slotsIn.default(2),
+  labels: Labels.default({}),
+});
+
+export const CordonRequest = z.strictObject({
+  /** Whoever has the token may name anybody: it is for people to read. */
+  owner: Owner.default("operator"),
+  message: Message.optional(),
 });
 
 /** A host and the key of its agent, which no other answer has. */
 export const CreatedHost = z.strictObject({ host: Host, key: z.string() });
+
+export const UncordonedHost = z.strictObject({ host: Host, cleared: z.array(HostCordon) });
 
 export const NewVm = z.strictObject({
   id: VmId,
@@ -130,6 +142,12 @@ const namedSchemas: readonly Named[] = [
 
   ["Host", Host, "A host of the fleet"],
   ["HostFacts", HostFacts, "What the agent reports about its host when it registers"],
+  ["HostState", HostState, "What is shown of a host; `silent`: its agent has not been heard"],
+  ["HostCordon", HostCordon, "Somebody's mark that no guest is to come to a host"],
+  ["HostChange", HostChange, "What to change of a host; what is absent stays"],
+  ["CordonRequest", CordonRequest, "Who cordons a host, and why"],
+  ["UncordonedHost", UncordonedHost, "The host, and the cordons that were ended"],
+  ["Labels", Labels, "What people say of a host, by names that they choose"],
   ["UnfitEvent", UnfitEvent, "An event of a host that the table refuses for good: it was passed"],
   ["QemuProbe", QemuProbe, "What the QEMU of a host can do"],
   ["QemuVersion", QemuVersion, "Version of QEMU"],

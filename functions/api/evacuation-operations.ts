@@ -57,7 +57,13 @@ export const create = createRoute({
         "idempotency-replayed": z.literal("true").optional(),
       }),
     },
-    ...refusals(SEND, "host-not-found", "fleet-too-large", "plan-too-long", "idempotency-key-reused"),
+    ...refusals(
+      SEND,
+      "host-not-found",
+      "fleet-too-large",
+      "plan-too-long",
+      "idempotency-key-reused",
+    ),
   },
 });
 

@@ -1,10 +1,12 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { HostId } from "../../core/id.ts";
-import { Host } from "../../core/protocol/host.ts";
+import { Host, HostChange } from "../../core/protocol/host.ts";
 import { Problem } from "../http/problem.ts";
 import { addHost } from "../service/add-host.ts";
-import { findHostWithFacts, listHosts } from "../store/hosts.ts";
-import { CreatedHost, HostPage, NewHost } from "./components.ts";
+import { setHost } from "../service/change-host.ts";
+import { cordonHost, uncordonHost } from "../service/cordon-host.ts";
+import { findHostWithFacts, listHosts, publicHost } from "../store/hosts.ts";
+import { CordonRequest, CreatedHost, HostPage, NewHost, UncordonedHost } from "./components.ts";
 import { hostExamples } from "./examples/hosts.ts";
 import { answer, body, pageQuery, READ, refusals, routes, SEND } from "./routing.ts";
 
@@ -54,6 +56,56 @@ const get = createRoute({
   },
 });
 
+const byId = { params: z.strictObject({ id: HostId }) };
+
+const change = createRoute({
+  method: "patch",
+  path: "/v1/hosts/{id}",
+  operationId: "changeHost",
+  tags,
+  summary: "Set labels, slots and link rates of a host",
+  description:
+    "What is absent stays; a label or a link rate is removed by `null`. Migrations keep the slots " +
+    "that they have. Neither a registration nor an event of the agent changes these fields.",
+  request: { ...byId, ...body(HostChange, hostExamples.change) },
+  responses: {
+    200: answer("The host", Host, hostExamples.changed),
+    ...refusals(SEND, "host-not-found", "host-changed"),
+  },
+});
+
+const cordon = createRoute({
+  method: "post",
+  path: "/v1/hosts/{id}/cordon",
+  operationId: "cordonHost",
+  tags,
+  summary: "Let no guest come to a host",
+  description:
+    "Adds a cordon of this owner, or replaces his message. No migration into the host is admitted and " +
+    "no VM is started there until it has no cordon left; what is on its way arrives.",
+  request: { ...byId, ...body(CordonRequest, hostExamples.cordon) },
+  responses: {
+    200: answer("The host", Host, hostExamples.cordoned),
+    ...refusals(SEND, "host-not-found", "host-changed", "host-retired", "too-many-cordons"),
+  },
+});
+
+const uncordon = createRoute({
+  method: "post",
+  path: "/v1/hosts/{id}/uncordon",
+  operationId: "uncordonHost",
+  tags,
+  summary: "End all cordons of a host",
+  description:
+    "Ends the cordons of every owner, and answers whose they were. A host that nothing else closes " +
+    "takes guests at once.",
+  request: { ...byId, ...body(CordonRequest, hostExamples.uncordon) },
+  responses: {
+    200: answer("The host, and the cordons that it had", UncordonedHost, hostExamples.uncordoned),
+    ...refusals(SEND, "host-not-found", "host-changed", "host-retired"),
+  },
+});
+
 export const hosts = routes()
   .openapi(create, async (context) => context.json(await addHost(context.req.valid("json")), 201))
   .openapi(list, async (context) => context.json(await listHosts(context.req.valid("query")), 200))
@@ -62,4 +114,17 @@ export const hosts = routes()
     const host = await findHostWithFacts(id);
     if (host === undefined) throw new Problem("host-not-found", `There is no host ${id}`);
     return context.json(host, 200);
+  })
+  .openapi(change, async (context) => {
+    const { id } = context.req.valid("param");
+    return context.json(publicHost(await setHost(id, context.req.valid("json"))), 200);
+  })
+  .openapi(cordon, async (context) => {
+    const { owner, message } = context.req.valid("json");
+    const by = { owner, kind: "person", ...(message === undefined ? {} : { message }) } as const;
+    return context.json(publicHost(await cordonHost(context.req.valid("param").id, by)), 200);
+  })
+  .openapi(uncordon, async (context) => {
+    const { host, cleared } = await uncordonHost(context.req.valid("param").id);
+    return context.json({ host: publicHost(host), cleared: [...cleared] }, 200);
   });

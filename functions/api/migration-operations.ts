@@ -11,7 +11,7 @@ import {
 } from "./components.ts";
 import { migrationExamples } from "./examples/migrations.ts";
 import { progressExamples } from "./examples/progress.ts";
-import { answer, body, pageQuery, READ, refusals, SEND, WRITE } from "./routing.ts";
+import { answer, body, HOST_STATES, pageQuery, READ, refusals, SEND, WRITE } from "./routing.ts";
 
 const tags = ["Migrations"];
 const byId = { params: z.strictObject({ id: MigrationId }) };
@@ -64,7 +64,7 @@ export const create = createRoute({
       "vm-unknown",
       "vm-changed",
       "vm-not-running",
-      "host-not-active",
+      ...HOST_STATES,
       "idempotency-key-reused",
       "workflow-unavailable",
       "probe-failed",

@@ -54,6 +54,17 @@ export const WRITE: readonly ProblemCode[] = [...READ, "body-too-large", "not-js
 /** What an operation that needs a body may be refused with. */
 export const SEND: readonly ProblemCode[] = [...WRITE, "malformed-json"];
 
+/** Why a host may not take guests, or give them away. */
+export const HOST_STATES: readonly ProblemCode[] = [
+  "host-not-active",
+  "cordoned",
+  "host-draining",
+  "host-maintenance",
+  "host-retiring",
+  "host-retired",
+  "host-silent",
+];
+
 /**
  * The refusals of an operation, by status; each code has an example in `components.examples`. Their
  * types are left out, so that the typed client sees what an operation answers when it succeeds.

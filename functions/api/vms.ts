@@ -10,7 +10,17 @@ import { listVms, publicVm } from "../store/vms.ts";
 import { NewVm, VmPage } from "./components.ts";
 import { migrationExamples } from "./examples/migrations.ts";
 import { vmExamples } from "./examples/vms.ts";
-import { answer, body, pageQuery, READ, refusals, routes, SEND, WRITE } from "./routing.ts";
+import {
+  answer,
+  body,
+  HOST_STATES,
+  pageQuery,
+  READ,
+  refusals,
+  routes,
+  SEND,
+  WRITE,
+} from "./routing.ts";
 
 const tags = ["VMs"];
 const byId = { params: z.strictObject({ id: VmId }) };
@@ -30,7 +40,7 @@ const create = createRoute({
     ...refusals(
       SEND,
       "host-not-found",
-      "host-not-active",
+      ...HOST_STATES,
       "host-full",
       "vm-exists",
       "host-unreachable",

@@ -5,7 +5,7 @@ import { Problem } from "../http/problem.ts";
 import { hashSecret } from "../runtime/auth.ts";
 import { queues } from "../runtime/clients.ts";
 import { config } from "../runtime/config.ts";
-import { createHost, findHost } from "../store/hosts.ts";
+import { createHost, findHost, type NewHost } from "../store/hosts.ts";
 import { RETENTION_SECONDS, VISIBILITY_SECONDS } from "./command-times.ts";
 import { orUnavailable } from "./or-unavailable.ts";
 
@@ -14,19 +14,21 @@ import { orUnavailable } from "./or-unavailable.ts";
  *
  * @throws Problem host-exists, host-unreachable
  */
-export async function addHost(wanted: Pick<Host, "id" | "slotsOut" | "slotsIn">) {
+export async function addHost(wanted: Wanted) {
   const exists = () => new Problem("host-exists", `Host ${wanted.id} exists already`);
   if ((await findHost(wanted.id)) !== undefined) throw exists();
-  const host: Host = {
+  const made: NewHost = {
     ...wanted,
-    state: "joining",
     queueUrl: await createQueue(wanted.id),
     createdAt: new Date().toISOString(),
   };
   const key = randomBytes(32).toString("base64url");
-  if (!(await createHost(host, hashSecret(key)))) throw exists();
+  if (!(await createHost(made, hashSecret(key)))) throw exists();
+  const host: Host = { ...made, state: "joining", cordons: [] };
   return { host, key };
 }
+
+type Wanted = Pick<NewHost, "id" | "slotsOut" | "slotsIn" | "labels">;
 
 /** Idempotent: SQS answers with the URL of a queue that exists. */
 async function createQueue(id: string): Promise<string> {

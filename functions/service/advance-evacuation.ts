@@ -10,8 +10,8 @@ import { act, edit, requireEvacuation } from "./change-evacuation.ts";
 import { beginTurns, cleanUp, endTurns } from "./evacuation-turns.ts";
 import { checkMoving, requeueDue, skipUncordoned, startNext } from "./next-moves.ts";
 import { elapsedOf, replan } from "./replan-evacuation.ts";
-import { wakeEvacuation } from "./wake-evacuation.ts";
 import { giveUpWaiting, prepareRollback } from "./roll-back.ts";
+import { wakeEvacuation } from "./wake-evacuation.ts";
 
 /** Rounds of one call: a round begins again when something has changed meanwhile. */
 const ROUNDS_MAX = 10;
@@ -37,10 +37,7 @@ export async function advanceEvacuation(id: EvacuationId): Promise<AdvanceOutput
 }
 
 /** @returns after how many seconds something is due */
-async function step(
-  evacuation: StoredEvacuation,
-  woken: ReadonlySet<string>,
-): Promise<number> {
+async function step(evacuation: StoredEvacuation, woken: ReadonlySet<string>): Promise<number> {
   switch (evacuation.status) {
     case "approved":
       await begin(evacuation);

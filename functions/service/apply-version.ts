@@ -1,6 +1,5 @@
-import type { Plan } from "../../core/plan/plan-result.ts";
 import type { VmId } from "../../core/id.ts";
-import { findVersion, type PlanVersion } from "../store/evacuation-plans.ts";
+import type { Plan } from "../../core/plan/plan-result.ts";
 import {
   addMove,
   changeMove,
@@ -9,6 +8,7 @@ import {
   putNewMove,
   type StoredMove,
 } from "../store/evacuation-moves.ts";
+import { findVersion, type PlanVersion } from "../store/evacuation-plans.ts";
 import { EVERYTHING } from "../store/evacuation-wakes.ts";
 import type { StoredEvacuation } from "../store/evacuations.ts";
 import { edit } from "./change-evacuation.ts";

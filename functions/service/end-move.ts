@@ -1,5 +1,5 @@
-import { classOf, type EndedMigration, outcomeOf } from "../../core/evacuation/outcome.ts";
 import { decide } from "../../core/evacuation/life.ts";
+import { classOf, type EndedMigration, outcomeOf } from "../../core/evacuation/outcome.ts";
 import type { EvacuationId } from "../../core/id.ts";
 import { isFinal } from "../../core/migration/migration.ts";
 import { changeMove, findMove, inState, type StoredMove } from "../store/evacuation-moves.ts";

@@ -1,5 +1,5 @@
-import { areTurnsOver } from "../../core/evacuation/turns.ts";
 import type { EvacuationLimits } from "../../core/evacuation/request.ts";
+import { areTurnsOver } from "../../core/evacuation/turns.ts";
 import type { EvacuationId, HostId } from "../../core/id.ts";
 import { EVERYTHING } from "../store/evacuation-wakes.ts";
 import type { StoredEvacuation } from "../store/evacuations.ts";

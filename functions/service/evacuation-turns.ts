@@ -1,13 +1,13 @@
+import type { HostTurn } from "../../core/evacuation/evacuation.ts";
 import { turnsToBegin } from "../../core/evacuation/turns.ts";
 import { VERSIONS_MAX } from "../../core/evacuation/version.ts";
-import type { HostTurn } from "../../core/evacuation/evacuation.ts";
 import { withoutDrain } from "../../core/host/cordon.ts";
 import type { HostId } from "../../core/id.ts";
 import { findMove } from "../store/evacuation-moves.ts";
+import { findVersion } from "../store/evacuation-plans.ts";
 import { EVERYTHING, listenTo, stopListening } from "../store/evacuation-wakes.ts";
 import type { StoredEvacuation } from "../store/evacuations.ts";
 import { changeSettings } from "../store/host-settings.ts";
-import { findVersion } from "../store/evacuation-plans.ts";
 import { listHolding } from "../store/slots.ts";
 import { findVm, hasEnded, listVmsOn } from "../store/vms.ts";
 import { edit } from "./change-evacuation.ts";
@@ -104,7 +104,8 @@ export async function cleanUp(evacuation: StoredEvacuation): Promise<void> {
   const { id, status, hosts, approvedVersion } = evacuation;
   if (hosts.every(({ state }) => state === "waiting") && approvedVersion === undefined) return;
   if (["cancelled", "rolled-back"].includes(status)) await liftCordons(evacuation);
-  const version = approvedVersion === undefined ? undefined : await findVersion(id, approvedVersion);
+  const version =
+    approvedVersion === undefined ? undefined : await findVersion(id, approvedVersion);
   const targets = version?.outline.targets ?? [];
   for (const host of new Set([...hosts.map((turn) => turn.host), ...targets])) {
     await stopListening(host, id);

@@ -100,7 +100,8 @@ export async function requeueDue({ id }: Pick<StoredEvacuation, "id">) {
     const before = await findMove(id, vm);
     if (before?.state !== "retrying") continue;
     if (before.needsTarget === true) needsTarget = true;
-    else requeued = (await changeMove(id, { before, after: inState(before, "waiting") })) || requeued;
+    else
+      requeued = (await changeMove(id, { before, after: inState(before, "waiting") })) || requeued;
   }
   const next = retries.find(({ atMs }) => atMs > now);
   return {

@@ -1,12 +1,8 @@
-import {
-  type Placement,
-  placementChanges,
-  placementsOf,
-} from "../../core/evacuation/version.ts";
 import { type EvacuationRequest, planOptions } from "../../core/evacuation/request.ts";
+import { type Placement, placementChanges, placementsOf } from "../../core/evacuation/version.ts";
 import type { HostId } from "../../core/id.ts";
-import type { Plan } from "../../core/plan/plan-result.ts";
 import { planEvacuation } from "../../core/plan/plan.ts";
+import type { Plan } from "../../core/plan/plan-result.ts";
 import type { FleetSnapshot, PlanVm } from "../../core/plan/snapshot.ts";
 import { Problem } from "../http/problem.ts";
 import { readFleet } from "./read-fleet.ts";

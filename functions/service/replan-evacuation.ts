@@ -4,8 +4,8 @@ import {
   outlineOf,
   placementChanges,
   placementsOf,
-  type VersionReason,
   VERSIONS_MAX,
+  type VersionReason,
 } from "../../core/evacuation/version.ts";
 import type { HostId } from "../../core/id.ts";
 import type { Plan } from "../../core/plan/plan-result.ts";
@@ -64,10 +64,7 @@ export function elapsedOf({ startedAt }: Pick<StoredEvacuation, "startedAt">): n
   return startedAt === undefined ? 0 : Math.max(0, Date.now() - Date.parse(startedAt));
 }
 
-async function planRest(
-  evacuation: StoredEvacuation,
-  moves: readonly StoredMove[],
-): Promise<Plan> {
+async function planRest(evacuation: StoredEvacuation, moves: readonly StoredMove[]): Promise<Plan> {
   const hosts = evacuation.hosts.filter(({ state }) => state !== "emptied");
   const targets = new Map<string, HostId>();
   const refusedBy = new Map<string, HostId[]>();
@@ -76,7 +73,11 @@ async function planRest(
     if (state === "waiting" && target !== undefined) targets.set(vm, target);
     if (state === "failed" || state === "skipped") staying.set(vm, `${evacuation.id}: ${state}`);
     const refusals = tries.filter((one) => one.class === "incompatible");
-    if (refusals.length > 0) refusedBy.set(vm, refusals.map((one) => one.target));
+    if (refusals.length > 0)
+      refusedBy.set(
+        vm,
+        refusals.map((one) => one.target),
+      );
     if (needsTarget && target !== undefined) targets.delete(vm);
   }
   return planFleet(

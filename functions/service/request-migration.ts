@@ -9,7 +9,7 @@ import { findUse, hashRequest, type Used } from "../store/idempotency.ts";
 import { createMigration, type NewMigration } from "../store/migration-creation.ts";
 import { findMigration, type StoredMigration } from "../store/migration-record.ts";
 import { findVm } from "../store/vms.ts";
-import { requireActive } from "./require-active.ts";
+import { requireAllowed } from "./host-rules.ts";
 import { vmLocked, vmUnknown } from "./require-vm.ts";
 import { beginMigration, newMigration, type StoredParties, startAgain } from "./start-migration.ts";
 
@@ -25,7 +25,7 @@ const TRIES_MAX = 3;
  * same VM, starts the execution.
  *
  * @throws Problem vm-not-found, host-not-found, source-is-target, vm-locked, vm-unknown, vm-changed,
- *   vm-not-running, host-not-active, idempotency-key-reused, workflow-unavailable
+ *   vm-not-running, idempotency-key-reused, workflow-unavailable, and those of `requireAllowed`
  */
 export async function requestMigration(
   request: MigrationRequest,
@@ -50,7 +50,7 @@ export async function requestMigration(
  * The VM and both hosts, fit for a migration.
  *
  * @throws Problem vm-not-found, host-not-found, source-is-target, vm-locked, vm-unknown,
- *   vm-not-running, host-not-active, workflow-unavailable
+ *   vm-not-running, workflow-unavailable, and those of `requireAllowed`
  */
 export async function readParties({
   vm: id,
@@ -75,8 +75,8 @@ export async function readParties({
   }
   const source = await findHost(vm.host);
   if (source === undefined) throw new Error(`Expected host ${vm.host} to exist`);
-  requireActive(source);
-  requireActive(target);
+  requireAllowed("send", source);
+  requireAllowed("receive", target);
   return { vm, source, target };
 }
 

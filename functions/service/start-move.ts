@@ -14,7 +14,7 @@ import {
 } from "../store/evacuation-moves.ts";
 import { listenTo } from "../store/evacuation-wakes.ts";
 import type { StoredEvacuation } from "../store/evacuations.ts";
-import { findHost, type StoredHost } from "../store/hosts.ts";
+import { findHost, findLinkRate, type StoredHost } from "../store/hosts.ts";
 import { hashRequest } from "../store/idempotency.ts";
 import { createAdmitted, type NotAdmitted } from "../store/migration-creation.ts";
 import { listIncoming, type SlotLimits } from "../store/slots.ts";
@@ -100,7 +100,7 @@ async function start(
   const written = await createAdmitted(
     made,
     transitionWrites(id, { before: move, after }, mayStart(evacuation, move.source)),
-    slotLimits(evacuation, parties),
+    await slotLimits(evacuation, parties),
   );
   if (typeof written !== "object") return refused(evacuation, move, written);
   if ((await beginMigration(written)) === "withdrawn") {
@@ -141,19 +141,19 @@ function mayStart({ limits, failedBefore }: StoredEvacuation, source: HostId) {
 }
 
 /** Slots by the links' rates: the plan counts with the same ones. */
-function slotLimits(
+async function slotLimits(
   evacuation: Pick<StoredEvacuation, "policy" | "options">,
   { source, target }: Pick<Parties, "source" | "target">,
-): SlotLimits {
+): Promise<SlotLimits> {
   const rates = planOptions(evacuation, [source.id]);
+  const [out, inward] = await Promise.all([
+    source.linkOutBytesPerSecond ?? findLinkRate(source.id),
+    target.linkInBytesPerSecond ?? findLinkRate(target.id),
+  ]);
   return {
-    out: outbound(linkOf(source), rates).slots,
-    in: inbound(linkOf(target), rates).slots,
+    out: outbound({ linkOutBytesPerSecond: out, slotsOut: source.slotsOut }, rates).slots,
+    in: inbound({ linkInBytesPerSecond: inward, slotsIn: target.slotsIn }, rates).slots,
   };
-}
-
-function linkOf({ slotsOut, slotsIn, linkOutBytesPerSecond, linkInBytesPerSecond }: StoredHost) {
-  return { slotsOut, slotsIn, linkOutBytesPerSecond, linkInBytesPerSecond };
 }
 
 function policyOf({ policy, limits }: StoredEvacuation): MigrationPolicy {
@@ -190,8 +190,8 @@ async function atTarget(evacuation: StoredEvacuation, move: StoredMove): Promise
   // From now on whatever is released there wakes the evacuation; what was before is seen here.
   await listenTo(target.id, evacuation.id);
   const incoming = await listIncoming(target.id);
-  const slots = slotLimits(evacuation, { source: target, target }).in;
-  if (incoming.length >= Math.min(target.slotsIn, slots)) return "waits";
+  const { in: slots } = await slotLimits(evacuation, { source: target, target });
+  if (incoming.length >= slots) return "waits";
   const closed = closedBy(target);
   if (closed.length > 0) {
     const why = closed.map(({ message }) => message).join("; ");

@@ -1,8 +1,8 @@
 import { isFinalEvacuation } from "../../core/evacuation/evacuation.ts";
 import type { EvacuationId } from "../../core/id.ts";
 import { log } from "../runtime/log.ts";
-import { listOpenEvacuations } from "../store/evacuations.ts";
 import { EVERYTHING } from "../store/evacuation-wakes.ts";
+import { listOpenEvacuations } from "../store/evacuations.ts";
 import { act, edit, requireEvacuation } from "./change-evacuation.ts";
 import {
   continueExecution,

@@ -13,7 +13,7 @@ import {
   takeCommandNumber,
 } from "../store/vms.ts";
 import { dispatch } from "./dispatch-command.ts";
-import { requireActive } from "./require-active.ts";
+import { requireAllowed } from "./host-rules.ts";
 import { requireVm, vmLocked } from "./require-vm.ts";
 
 export type NewVm = {
@@ -26,7 +26,8 @@ export type NewVm = {
 /**
  * Writes the VM, reserves its memory, and sends the command that starts or adopts it.
  *
- * @throws Problem host-not-found, host-not-active, vm-exists, host-full, host-unreachable
+ * @throws Problem host-not-found, vm-exists, host-full, host-unreachable, and those of
+ *   `requireAllowed`
  */
 export async function startVm(wanted: NewVm): Promise<StoredVm> {
   const [{ vm: existing, past }, host] = await Promise.all([
@@ -37,13 +38,15 @@ export async function startVm(wanted: NewVm): Promise<StoredVm> {
     throw new Problem("host-not-found", `There is no host ${wanted.host}`);
   }
   if (existing !== undefined) throw vmExists(wanted.id);
-  requireActive(host);
+  const action = wanted.adopt === undefined ? "receive" : "adopt";
+  requireAllowed(action, host);
   const vm = newVm(wanted, past);
   const { memoryBytes } = wanted.definition;
   const limit = wanted.adopt === undefined ? (host.memoryBytes ?? 0) - memoryBytes : undefined;
   const outcome = await createVm(vm, limit);
   if (outcome === "exists") throw vmExists(wanted.id);
   if (outcome === "host-full") {
+    requireAllowed(action, (await findHost(host.id)) ?? host);
     const detail = `Host ${host.id} has less than ${memoryBytes} bytes left`;
     throw new Problem("host-full", detail);
   }

@@ -213,10 +213,7 @@ export async function changeMove(id: EvacuationId, transition: Transition): Prom
 }
 
 /** A VM that has moved is to be moved back: the counters are those of the way back by now. */
-export async function beginBack(
-  id: EvacuationId,
-  { before, after }: Transition,
-): Promise<boolean> {
+export async function beginBack(id: EvacuationId, { before, after }: Transition): Promise<boolean> {
   const failed = await transact([
     write.put(itemOf(id, { ...after, revision: before.revision + 1 }), {
       condition: "#revision = :before",

@@ -40,7 +40,11 @@ function sorted(value: unknown): unknown {
   return Object.fromEntries(entries.map(([name, inner]) => [name, sorted(inner)]));
 }
 
-const UsedForEvacuation = z.object({ bodyHash: z.string(), evacuation: EvacuationId, ttl: z.int() });
+const UsedForEvacuation = z.object({
+  bodyHash: z.string(),
+  evacuation: EvacuationId,
+  ttl: z.int(),
+});
 
 /**
  * Takes a key for an evacuation that is to be written under this id. Returns the id that the key

@@ -42,7 +42,12 @@ export async function createMigration(
 }
 
 /** Why a migration was not admitted with its creation. */
-export type NotAdmitted = "evacuation-changed" | "vm-changed" | "key-used" | "source-full" | "target-full";
+export type NotAdmitted =
+  | "evacuation-changed"
+  | "vm-changed"
+  | "key-used"
+  | "source-full"
+  | "target-full";
 
 /**
  * Writes a migration only if both hosts have room, together with what its evacuation writes of it: all

@@ -12,6 +12,15 @@ type Admitted = Pick<StoredMigration, "id" | "source" | "target" | "heldBytes">;
 export type SlotLimits = { readonly out: number; readonly in: number };
 
 /**
+ * Condition of each write that gives a host a guest: the host is active, and nobody has cordoned it.
+ * So nothing comes to a host once its cordon is written.
+ */
+export const hostIsOpen = {
+  condition: "#state = :active AND (attribute_not_exists(#cordons) OR size(#cordons) = :none)",
+  values: { ":active": "active", ":none": 0 },
+};
+
+/**
  * Writes of a transaction that take an outgoing slot, an incoming slot and the target's memory. The
  * slots are sets of migration ids, so taking or releasing one twice counts once.
  *
@@ -37,8 +46,9 @@ export function slotWrites(
     write.update({
       key: keys.host(target),
       update: "ADD #incoming :id, #reservedBytes :bytes",
-      condition: `${below("incoming", "#slotsIn")} AND #reservedBytes <= :limit`,
+      condition: `${below("incoming", "#slotsIn")} AND #reservedBytes <= :limit AND ${hostIsOpen.condition}`,
       values: {
+        ...hostIsOpen.values,
         ...(limits === undefined ? {} : { ":slots": limits.in }),
         ":id": new Set([id]),
         ":bytes": heldBytes,
@@ -111,6 +121,12 @@ export async function listHolders({ source, target }: StoredMigration): Promise<
 export async function listIncoming(host: HostId): Promise<MigrationId[]> {
   const { incoming } = Holders.parse((await getItem(keys.host(host))) ?? {});
   return [...incoming];
+}
+
+/** Migrations that hold a slot of this host, in either direction. */
+export async function listHolding(host: HostId): Promise<MigrationId[]> {
+  const { outgoing, incoming } = Holders.parse((await getItem(keys.host(host))) ?? {});
+  return [...outgoing, ...incoming];
 }
 
 const Ids = z.set(MigrationId).default(new Set<MigrationId>());

@@ -6,6 +6,7 @@ import { Vm, type VmDefinition } from "../../core/vm.ts";
 import type { GuestEnd } from "../../core/vm-exit.ts";
 import { keys } from "./keys.ts";
 import { type Page, pageOf } from "./page.ts";
+import { hostIsOpen } from "./slots.ts";
 import { getItem, getItems, queryItems, transact, updateIf, updateItem, write } from "./table.ts";
 
 const StoredVm = z.object({
@@ -19,6 +20,10 @@ const StoredVm = z.object({
   runStateSeq: z.int().nonnegative().optional(),
 });
 export type StoredVm = z.infer<typeof StoredVm>;
+
+export function parseVm(item: unknown): StoredVm {
+  return StoredVm.parse(item);
+}
 
 const VMS_PER_QUERY = 1_000;
 
@@ -71,7 +76,8 @@ export function publicVm(item: unknown): Vm {
 }
 
 /**
- * Writes a new VM and reserves its memory on the host, both or neither.
+ * Writes a new VM and reserves its memory on the host, both or neither. `host-full`: too little memory
+ * is left, or the host was closed since it was read.
  *
  * @param limitBytes how much the host may have reserved before; absent: the guest runs there already
  */
@@ -79,7 +85,8 @@ export async function createVm(
   vm: StoredVm,
   limitBytes: number | undefined,
 ): Promise<"created" | "exists" | "host-full"> {
-  const fits = limitBytes === undefined ? "" : " AND #reservedBytes <= :limit";
+  const fits =
+    limitBytes === undefined ? "" : ` AND #reservedBytes <= :limit AND ${hostIsOpen.condition}`;
   const [failed] = await transact([
     write.put(
       { ...keys.vm(vm.id), ...vm, gsi1pk: "VMS", gsi1sk: vm.id },
@@ -91,7 +98,7 @@ export async function createVm(
       condition: `attribute_exists(pk)${fits}`,
       values: {
         ":held": vm.heldBytes,
-        ...(limitBytes === undefined ? {} : { ":limit": limitBytes }),
+        ...(limitBytes === undefined ? {} : { ":limit": limitBytes, ...hostIsOpen.values }),
       },
     }),
     write.put(keys.hostVm(vm.host, vm.id)),

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { StaleMigration } from "../../core/errors.ts";
+import { HostClosed, StaleMigration } from "../../core/errors.ts";
 import { MigrationId } from "../../core/id.ts";
 import { isFinal } from "../../core/migration/migration.ts";
 import { log } from "../runtime/log.ts";
@@ -7,8 +7,9 @@ import { task } from "../runtime/task.ts";
 import { raise } from "../service/raise-signal.ts";
 import { registerWait } from "../service/register-wait.ts";
 import { startAgain } from "../service/start-migration.ts";
+import { takeTurn } from "../service/take-turn.ts";
 import { findMigration, readMigration, type StoredMigration } from "../store/migration-record.ts";
-import { listHolders, queueForSlots, takeSlots } from "../store/slots.ts";
+import { listHolders, queueForSlots } from "../store/slots.ts";
 
 const AdmitInput = z.object({
   migrationId: MigrationId,
@@ -25,12 +26,13 @@ export const ADMITTED = "admitted";
  * waits for its turn; the function that releases slots wakes it.
  *
  * @throws StaleMigration when the migration has ended
+ * @throws HostClosed when its target takes no guests any more
  */
 export const handler = task(async (event): Promise<{ admitted: boolean }> => {
   const { migrationId, taskToken } = AdmitInput.parse(event);
   const migration = await readRunning(migrationId);
   if (taskToken !== undefined) return { admitted: await awaitTurn(migration, taskToken) };
-  const admitted = migration.slots === "held" || (await takeSlots(migration)) === "held";
+  const admitted = await isAdmitted(migration);
   if (!admitted) await startHolders(migration);
   return { admitted };
 });
@@ -54,13 +56,21 @@ async function awaitTurn(migration: StoredMigration, token: string): Promise<boo
   const waiter = { token, names: [ADMITTED], failOn: [], interruptible: true };
   const { settled } = await registerWait(migrationId, ADMITTED, waiter, Promise.resolve());
   if (settled !== undefined) return settled.ok;
-  if (migration.slots !== "held" && (await takeSlots(migration)) !== "held") {
+  if (!(await isAdmitted(migration))) {
     await queueForSlots(migration);
     // A slot that was released before the migration was in the queue woke nothing.
-    if ((await takeSlots(migration)) !== "held") return false;
+    if (!(await isAdmitted(migration))) return false;
   }
   await raise({ do: "raise", migrationId, signal: ADMITTED });
   return true;
+}
+
+async function isAdmitted(migration: StoredMigration): Promise<boolean> {
+  const turn = await takeTurn(migration);
+  if (turn === "closed") {
+    throw new HostClosed(`Failed to admit ${migration.id}: ${migration.target} takes no guests`);
+  }
+  return turn === "held";
 }
 
 async function readRunning(id: MigrationId): Promise<StoredMigration> {

@@ -3,6 +3,7 @@ import { RetryableError, StaleMigration } from "../../core/errors.ts";
 import { MigrationId } from "../../core/id.ts";
 import { task } from "../runtime/task.ts";
 import { admitWaiting } from "../service/admit-waiting.ts";
+import { discardSource } from "../service/discard-source.ts";
 import { recordMoveEnd } from "../service/end-move.ts";
 import { learnLoadTime } from "../service/learn-load-time.ts";
 import { endCompleted, expireWithRecord } from "../store/migration-ending.ts";
@@ -17,7 +18,8 @@ const ATTEMPTS_MAX = 3;
 
 /**
  * Workflow task for a guest that was seen on the target: writes the end, releases the lock and the
- * slots, and admits migrations that waited for them.
+ * slots, and admits migrations that waited for them. It sends the source's `source.discard` as well:
+ * an execution that is stopped here must not leave the finished process.
  *
  * @throws StaleMigration when the migration has ended in another way
  * @throws RetryableError when nothing in the record shows that the guest has arrived
@@ -26,6 +28,7 @@ export const handler = task(async (event): Promise<{ status: "completed" }> => {
   const { migrationId } = CompleteInput.parse(event);
   const migration = await writeEnd(migrationId);
   await Promise.all([
+    discardSource(migration),
     admitWaiting([migration.source, migration.target]),
     recordOutcome(await readMigration(migrationId)),
   ]);

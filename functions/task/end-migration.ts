@@ -4,6 +4,7 @@ import { MigrationId } from "../../core/id.ts";
 import { type Failure, isFinal, type MigrationStatus } from "../../core/migration/migration.ts";
 import { task } from "../runtime/task.ts";
 import { admitWaiting } from "../service/admit-waiting.ts";
+import { discardSource } from "../service/discard-source.ts";
 import { recordMoveEnd } from "../service/end-move.ts";
 import { startSuccessor } from "../service/start-successor.ts";
 import { endNotCompleted, expireWithRecord } from "../store/migration-ending.ts";
@@ -39,7 +40,8 @@ const ATTEMPTS_MAX = 3;
 
 /**
  * Workflow task: writes the end of a migration that did not complete, releases slots and lock (the
- * lock is kept when it is unknown where the guest runs), and admits migrations that waited.
+ * lock is kept when it is unknown where the guest runs), and admits migrations that waited. A source
+ * that has completed may be left of a lost guest: its process would stand in the way of a new start.
  *
  * @throws StaleMigration when the migration does not exist
  */
@@ -53,6 +55,8 @@ export const handler = task(async (event): Promise<EndOutput> => {
     await recordSourceExit(input.migrationId);
     if (input.action !== "freeze") await expireWithRecord(migration);
     await admitWaiting([migration.source, migration.target]);
+    const mayBeLeft = input.action === "lost" && migration.sourceExit === undefined;
+    if (mayBeLeft) await discardSource(migration);
     if (input.action === "end") await startSuccessor(migration);
     await recordMoveEnd(await readMigration(input.migrationId));
     return hasEnded ? output(migration.status, migration) : output(ending.status, ending);

@@ -47,8 +47,7 @@ export const handler = task(async (event): Promise<SweepOutput> => {
     evacuations: swept.filter(({ outcome }) => outcome !== "fine"),
   };
   const { restarted, failed, evacuations } = found;
-  const isNoteworthy =
-    restarted.length + frozen.length + failed.length + evacuations.length > 0;
+  const isNoteworthy = restarted.length + frozen.length + failed.length + evacuations.length > 0;
   if (isNoteworthy) log().warn(found, "the sweep found migrations without an execution");
   return { ...found, ...(next === undefined ? {} : { next: MigrationId.parse(next) }) };
 });

@@ -10,7 +10,7 @@ import type { Vm } from "../../core/vm.ts";
 import { countTransitions } from "../../demo/summary.ts";
 import { QmpClient } from "../../qmp/client.ts";
 import { readCounter } from "../../rig/guest/serial.ts";
-import { killProcessesUnder, processesUnder } from "../../rig/processes.ts";
+import { processesUnder } from "../../rig/processes.ts";
 import { waitUntil } from "../../rig/wait-until.ts";
 import { WATCH_SOCKET } from "../../rig/watched-qemu.ts";
 import { awsClient } from "./aws-client.ts";
@@ -37,6 +37,8 @@ type Evidence = {
   migration: Migration;
   /** The target reported that it runs; the guest may not have printed anything yet. */
   targetRan: boolean;
+  /** The target had the whole guest, and may have been told to run it. */
+  targetLoaded: boolean;
   /** The faults that struck. */
   faults: Fault[];
 };
@@ -105,8 +107,6 @@ export async function check(evidence: Evidence): Promise<Found> {
     if (state === "panicked" && place === host) continue;
     const running = place === holder ? 1 : 0;
     const folder = bed.fleet.guestFolder(place, bed.vm);
-    const isKept = excuses.mayKeepSource && place === migration.source && running === 0;
-    if (isKept) killProcessesUnder(folder);
     await claim(`${running} process of it on ${place}`, async () => {
       return processesUnder(folder).length === running && existsSync(folder) === running > 0;
     });
@@ -140,7 +140,7 @@ type Place = {
 
 /** Compares the records with the faults and with what the guest printed. */
 function falseClaims(
-  { migration, witness, targetRan }: Evidence,
+  { migration, witness, targetRan, targetLoaded }: Evidence,
   { runsOn, holder, state, excuses }: Place,
 ) {
   const { status, source, target } = migration;
@@ -151,8 +151,8 @@ function falseClaims(
   if (isLost && endedQemus.every((victim) => victim === "target-qemu")) {
     // Once the run grant is written, no one can exclude that the guest ran.
     const mayHaveRun = witness.targetRan || targetRan || status === "completed";
-    if (!mayHaveRun && !excuses.mayBeGivenUp)
-      found.push("the guest is lost, and it never ran on the target");
+    const isGivenUp = excuses.mayBeGivenUp && targetLoaded;
+    if (!mayHaveRun && !isGivenUp) found.push("the guest is lost, and it never ran on the target");
   }
   if (["stopped", "panicked"].includes(state) && !mayBeOver) {
     found.push(`the VM is ${state}, and the guest did nothing`);

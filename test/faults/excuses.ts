@@ -9,15 +9,10 @@ export type Excuses = {
   /** Nobody can say where the guest is: a side has forgotten, or refuses for good. */
   mayBeUnknown: boolean;
   /**
-   * An open gap (docs/internals/architecture.md): a target's host that crashes before the handover. The
-   * guest is given up as lost.
+   * The target's host crashed: if it had the whole guest by then, nobody can tell whether it ran there
+   * (docs/internals/architecture.md), and the guest is given up as lost.
    */
   mayBeGivenUp: boolean;
-  /**
-   * Two open gaps: that one, and an execution that is stopped before the discard. The source's process
-   * stays.
-   */
-  mayKeepSource: boolean;
   /** An agent was silent, or its clock wrong: the record may miss how long the guest stood still. */
   mayMissStandstills: boolean;
   /** Executions that the migration may have. */
@@ -37,8 +32,7 @@ export function excusesOf(faults: readonly Fault[]): Excuses {
         ["refuse-run", "image-lock", "clone"].includes(fault.kind) ||
         (fault.kind === "crash" && fault.left !== "all"),
     ),
-    mayBeGivenUp: of(crashesTarget),
-    mayKeepSource: of((fault) => fault.kind === "lose-execution" || crashesTarget(fault)),
+    mayBeGivenUp: of((fault) => fault.kind === "crash" && fault.victim === "target-host"),
     mayMissStandstills: of(silencesAgent),
     executionsMax: of(({ kind }) => kind === "lose-execution") ? 3 : 1,
     mayRepeat: of(({ kind }) => repeating.includes(kind)),
@@ -51,10 +45,6 @@ function endedBy(fault: Fault): Victim[] {
   }
   const isKill = fault.kind === "kill" && fault.victim.endsWith("qemu");
   return isKill ? [fault.victim] : [];
-}
-
-function crashesTarget(fault: Fault): boolean {
-  return fault.kind === "crash" && fault.victim === "target-host";
 }
 
 function silencesAgent(fault: Fault): boolean {

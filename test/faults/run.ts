@@ -112,6 +112,7 @@ export class Run {
         witness,
         migration,
         targetRan: this.#reached.has("running"),
+        targetLoaded: this.#reached.has("loaded"),
         faults: this.#hit.map(({ fault }) => fault),
       });
       if (this.#hit.length === 0 && migration.status !== "completed") {

@@ -173,6 +173,11 @@ describe("a migration that completes, each task called twice", () => {
     expect(b).toMatchObject({ reservedBytes: GiB });
     expect(b.incoming).toBeUndefined();
     expect(first.filter((item) => item.sk === "SECRET")).toEqual([]);
+    const id = `${made.id}.discard-source.1`;
+    expect(await source.take()).toMatchObject([
+      { id, verb: "source.discard" },
+      { id, verb: "source.discard" },
+    ]);
   });
 
   it("discards the finished source last, and a failure of that changes nothing", async () => {

@@ -172,6 +172,15 @@ describe("the end", () => {
     expect(table.some((item) => item.pk === `MIG#${made.id}` && item.sk === "SECRET")).toBe(false);
   });
 
+  it.each([
+    ["lost", ["source.discard"]],
+    ["end", []],
+    ["freeze", []],
+  ])("by %s: sends %j to the source", async (action, verbs) => {
+    await endMigration({ migrationId: made.id, action, reason: "r" });
+    expect((await source.take()).map(({ verb }) => verb)).toEqual(verbs);
+  });
+
   it("memory is released on the host where the guest is not", async () => {
     await addVm("vm-memory", source, smallDefinition);
     const { "host-a": a = 0, "host-b": b = 0 } = await reserved();

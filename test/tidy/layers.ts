@@ -28,6 +28,7 @@ export const layers: Readonly<Record<string, Layer>> = {
       "definition",
       "convergence",
       "twin",
+      "host",
       "protocol",
       "qemu",
       "negotiate",

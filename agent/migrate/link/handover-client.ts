@@ -25,6 +25,8 @@ export type HandoverClientOptions = {
   migrationId: MigrationId;
   /** Also called for answers that come after `completed` has returned, and for repeated ones. */
   onAnswer?: (answer: HandoverAnswer) => void;
+  /** Called before the guest is handed over on a connection: from there on the target may have it. */
+  beforeHandOver?: () => void;
 };
 
 /** The source's side: connects, and connects again after each break. */
@@ -211,12 +213,18 @@ export class HandoverClient {
       else if (isFromTarget(message)) this.onWatch?.(message);
     });
     send(socket, { type: "hello", migrationId: this.#options.migrationId });
-    if (this.#handedOver) send(socket, this.#handedOver);
+    this.#sendHandedOver(socket);
   }
 
   #handOver(message: HandedOver): void {
     this.#handedOver = message;
-    if (this.#socket) send(this.#socket, message);
+    if (this.#socket) this.#sendHandedOver(this.#socket);
+  }
+
+  #sendHandedOver(socket: TLSSocket): void {
+    if (this.#handedOver === undefined) return;
+    this.#options.beforeHandOver?.();
+    send(socket, this.#handedOver);
   }
 
   #onAnswer(answer: HandoverAnswer): void {

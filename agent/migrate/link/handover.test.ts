@@ -256,6 +256,24 @@ describe("the handover link", () => {
     }, 5_000);
   });
 
+  it("names the handover on each connection, before it is sent, and never while it is broken", async () => {
+    const { port } = server;
+    server.close();
+    const named: number[] = [];
+    const client = HandoverClient.reattach({
+      address: { address, port, key },
+      migrationId,
+      beforeHandOver: () => void named.push(calls.length),
+    });
+    toClose.push(client);
+    expect(await client.completed("running", 300)).toBe(false);
+    expect(named).toEqual([]);
+    const answered = client.completed("running", 10_000);
+    await listen(port);
+    expect(await answered).toBe(true);
+    expect(named).toEqual([0]);
+  });
+
   it("is closed while it is still coming up", async () => {
     const mute = createServer();
     await new Promise<void>((resolve) => mute.listen(0, address, resolve));

@@ -68,7 +68,12 @@ export class SourceActions {
   }
 
   #linkOptions(to: LinkTarget): HandoverClientOptions {
-    return { ...to, onAnswer: (answer) => this.#onAnswer(answer) };
+    return {
+      ...to,
+      onAnswer: (answer) => this.#onAnswer(answer),
+      // A source that has forgotten it would be resumed beside the target.
+      beforeHandOver: () => this.#note(() => this.#options.guest.noteSaidCompleted(Date.now())),
+    };
   }
 
   #onAnswer(answer: HandoverAnswer): void {
@@ -144,9 +149,6 @@ export class SourceActions {
 
   /** The target's guest is stopped until it hears this; sent again when the link comes back. */
   #handOver({ when, runState }: Extract<SourceAction, { type: "hand-over" }>): void {
-    const { guest } = this.#options;
-    // Before it is sent: a source that has forgotten it would be resumed beside the target.
-    this.#note(() => guest.noteSaidCompleted(Date.now()));
     if (when === "postcopy") this.link?.postcopy(runState);
     else this.#handover = this.link?.completed(runState, HANDOVER_MS) ?? this.#handover;
   }

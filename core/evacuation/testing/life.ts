@@ -27,7 +27,7 @@ export function running(fields: Partial<Life> = {}): Life {
 }
 
 /** The life after these actions; each must change something or repeat what was done. */
-export function after(life: Life, ...actions: Action[]): Life {
+export function lifeAfter(life: Life, ...actions: Action[]): Life {
   return actions.reduce((now, action) => {
     const decided = decide(now, action, AT);
     if ("refused" in decided) throw new Error(`${action.do}: ${decided.detail}`);

@@ -1,6 +1,12 @@
 import type { z } from "@hono/zod-openapi";
-import type { Host } from "../../../core/protocol/host.ts";
-import type { CreatedHost, HostPage, NewHost } from "../components.ts";
+import type { Host, HostChange } from "../../../core/protocol/host.ts";
+import type {
+  CordonRequest,
+  CreatedHost,
+  HostPage,
+  NewHost,
+  UncordonedHost,
+} from "../components.ts";
 
 const newHost: z.input<typeof NewHost> = {
   id: "host-c",
@@ -78,5 +84,59 @@ const page: z.input<typeof HostPage> = {
   next: "host-a",
 };
 
+const cordoned: z.input<typeof Host> = {
+  id: "host-a",
+  state: "cordoned",
+  stateSince: "2026-11-30T01:42:04.411Z",
+  cordons: [
+    {
+      owner: "ops",
+      kind: "person",
+      message: "disk swap",
+      since: "2026-11-30T09:12:40.018Z",
+    },
+  ],
+  labels: { rack: "7" },
+  slotsOut: 2,
+  slotsIn: 2,
+  queueUrl: "https://sqs.eu-central-1.amazonaws.com/123456789012/switchyard-host-host-a",
+  lastEventAt: "2026-11-30T09:12:38.217Z",
+  createdAt: "2026-11-30T01:42:04.372Z",
+};
+
+const change: z.input<typeof HostChange> = {
+  labels: { rack: "7", old: null },
+  slotsOut: 1,
+  linkInBytesPerSecond: 1250000000,
+};
+
+const changed: z.input<typeof Host> = {
+  ...cordoned,
+  state: "active",
+  cordons: [],
+  slotsOut: 1,
+  linkInBytesPerSecond: 1250000000,
+};
+
+const cordon: z.input<typeof CordonRequest> = { owner: "ops", message: "disk swap" };
+
+const uncordon: z.input<typeof CordonRequest> = { owner: "ops", message: "disk swapped" };
+
+const uncordoned: z.input<typeof UncordonedHost> = {
+  host: { ...cordoned, state: "active", cordons: [] },
+  cleared: cordoned.cordons ?? [],
+};
+
 /** Requests and answers as a fleet with QEMU 10.0 gave them; long lists are cut. */
-export const hostExamples = { newHost, created, host, page };
+export const hostExamples = {
+  newHost,
+  created,
+  host,
+  page,
+  change,
+  changed,
+  cordon,
+  cordoned,
+  uncordon,
+  uncordoned,
+};

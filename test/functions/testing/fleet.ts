@@ -121,6 +121,8 @@ export async function addHost(id: string, slots = { slotsOut: 2, slotsIn: 2 }): 
 
 /** A VM that runs on the agent's host. */
 export async function addVm(id: string, agent: TestAgent, made: VmDefinition = definition) {
+  // An earlier migration may have sent its discard.
+  await agent.take();
   const { status, body } = await operate("POST", "/v1/vms", {
     id,
     host: agent.host,

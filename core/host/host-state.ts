@@ -1,0 +1,66 @@
+import { z } from "zod";
+import type { HostCordon } from "./cordon.ts";
+
+/** What the record says of a host. `joining`: its agent has not registered yet. */
+export const HostLifecycle = z.enum(["joining", "active", "maintenance", "retiring", "retired"]);
+export type HostLifecycle = z.infer<typeof HostLifecycle>;
+
+/**
+ * What is shown of a host: its lifecycle, or what is true of an active host beside it. `silent`: its
+ * agent has not been heard for longer than it promised; `draining`: an evacuation empties it;
+ * `cordoned`: somebody wants no guest to come to it.
+ */
+export const HostState = z.enum([...HostLifecycle.options, "silent", "draining", "cordoned"]);
+export type HostState = z.infer<typeof HostState>;
+
+type Known = {
+  readonly state: HostLifecycle;
+  readonly cordons: readonly HostCordon[];
+  readonly silentSince?: string | undefined;
+};
+
+export function hostStateOf({ state, cordons, silentSince }: Known): HostState {
+  if (state !== "active") return state;
+  if (silentSince !== undefined) return "silent";
+  if (cordons.some(({ drains }) => drains === true)) return "draining";
+  return cordons.length > 0 ? "cordoned" : "active";
+}
+
+/**
+ * What may be done to a host, or with its guests. `receive`: a guest is started there, or moved
+ * there; `send`: a guest is moved away; `adopt`: a guest that runs there already gets a record.
+ */
+export const hostActions = [
+  "receive",
+  "send",
+  "adopt",
+  "cordon",
+  "uncordon",
+  "maintain",
+  "return",
+  "retire",
+] as const;
+export type HostAction = (typeof hostActions)[number];
+
+const allBut = (...actions: HostAction[]) =>
+  hostActions.filter((action) => !actions.includes(action));
+
+/**
+ * What is allowed in which state. `maintain` and `retire` also need a host without guests, and are
+ * allowed where they were done already: a repeated request changes nothing.
+ */
+export const allowedActions: Readonly<Record<HostState, readonly HostAction[]>> = {
+  joining: ["cordon", "uncordon", "retire"],
+  active: hostActions,
+  cordoned: allBut("receive"),
+  draining: allBut("receive", "retire"),
+  // Commands do not reach it. Its guests may be gone, which no silence tells.
+  silent: ["cordon", "uncordon", "maintain", "return", "retire"],
+  maintenance: allBut("receive"),
+  retiring: ["send", "cordon", "uncordon", "retire"],
+  retired: ["retire"],
+};
+
+export function isAllowed(action: HostAction, state: HostState): boolean {
+  return allowedActions[state].includes(action);
+}

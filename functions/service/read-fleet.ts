@@ -1,0 +1,228 @@
+import { createHash } from "node:crypto";
+import { type HostState, hostStateOf } from "../../core/host/host-state.ts";
+import { resourcesOf } from "../../core/host-resources.ts";
+import type { HostId, MigrationId } from "../../core/id.ts";
+import type { FleetSnapshot, PlanHost, PlanVm } from "../../core/plan/snapshot.ts";
+import type { QemuProbe } from "../../core/protocol/probe.ts";
+import { Problem } from "../http/problem.ts";
+import {
+  FleetTooLarge,
+  type HostWithFacts,
+  readAllHosts,
+  readAllVms,
+  readUnderWay,
+  type UnderWay,
+} from "../store/fleet.ts";
+import { hasEnded, type StoredVm } from "../store/vms.ts";
+
+/** What the snapshot's own schema takes. */
+const HOSTS_MAX = 10_000;
+const VMS_MAX = 100_000;
+/** Assumed for a migration that has reported no rate: 10 Gbit/s, or the slower link. */
+const STREAM_BYTES_PER_SECOND = 1.25e9;
+
+export type Fleet = {
+  snapshot: FleetSnapshot;
+  /** Hosts of which nothing is known yet, as their agents have not registered. */
+  joining: HostId[];
+};
+
+/**
+ * Reads the fleet for the planner: every host that has registered, and every VM that has a process.
+ * The records are read one after the other, not at one moment: whoever carries a plan out takes slots
+ * and memory by conditional writes.
+ *
+ * @throws Problem fleet-too-large
+ */
+export async function readFleet(): Promise<Fleet> {
+  const vms = (await limited(() => readAllVms(VMS_MAX, toKnown))).filter((vm) => vm !== undefined);
+  const locks = vms.flatMap(({ lockedBy }) => lockedBy ?? []);
+  const underWay = new Map((await readUnderWay(locks)).map((one) => [one.id, one]));
+  const named = new Set(vms.map(({ plan }) => plan.host));
+  for (const { target } of underWay.values()) named.add(target);
+  // After the VMs: so the host of each VM is among them.
+  const hosts = await limited(() => readAllHosts(HOSTS_MAX, named));
+  const known = hosts.filter(({ host, facts }) => facts !== undefined && host.state !== "retired");
+  const rates = new Map(known.map((one) => [one.host.id, linksOf(one)]));
+  const placed = vms
+    .toSorted((one, other) => (one.plan.id < other.plan.id ? -1 : 1))
+    .map(({ plan, lockedBy, state }) => withMigration(plan, underWayOf(lockedBy, state), rates));
+  const held = heldBytes(placed);
+  const qemus = new Map<string, QemuProbe>();
+  const snapshot: FleetSnapshot = {
+    hosts: known.map((one) => toPlanHost(one, { qemus, held })),
+    vms: placed,
+    qemus: Object.fromEntries(qemus),
+  };
+  const joining = hosts.filter(({ host }) => host.state === "joining").map(({ host }) => host.id);
+  return { snapshot, joining };
+
+  function underWayOf(lockedBy: MigrationId | undefined, state: StoredVm["state"]) {
+    return lockedBy === undefined || state === "unknown" ? undefined : underWay.get(lockedBy);
+  }
+}
+
+async function limited<T>(read: () => Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (error) {
+    if (error instanceof FleetTooLarge) throw new Problem("fleet-too-large", error.message);
+    throw error;
+  }
+}
+
+type KnownVm = { plan: PlanVm; lockedBy: MigrationId | undefined; state: StoredVm["state"] };
+
+/** Undefined for a VM without a process: it holds no memory, and there is nothing to move. */
+function toKnown(vm: StoredVm): KnownVm | undefined {
+  if (hasEnded(vm)) return undefined;
+  return { plan: toPlanVm(vm), lockedBy: vm.lockedBy, state: vm.state };
+}
+
+/** Parts of a definition that negotiation reads: VFIO devices, memory and CPUs that are devices. */
+const ruledDevice = /^vfio-|dimm|^virtio-p?mem|-cpu$/;
+
+function toPlanVm(vm: StoredVm): PlanVm {
+  const { definition } = vm;
+  const { accelerator, memoryBytes, cpus, cpuModel, globals, machine } = definition;
+  const vfio = definition.devices.filter(({ driver }) => /^vfio-/.test(String(driver)));
+  // A device serves one guest at a time; a bridge, a folder or a file may serve many.
+  const own = resourceNames(vfio);
+  const ring = Number(definition.acceleratorOptions?.["dirty-ring-size"] ?? 0);
+  return {
+    id: vm.id,
+    host: vm.host,
+    labels: {},
+    memoryBytes,
+    cpus,
+    ...(cpuModel === undefined ? {} : { cpuModel }),
+    accelerator,
+    // As its host started it: with the machine type resolved.
+    machineType: machine,
+    runState: runStateOf(vm),
+    dirtyRing: accelerator === "kvm" && ring > 0,
+    vfioDevices: vfio.map(({ id, driver }) => ({
+      id: String(id ?? driver),
+      type: String(driver),
+      properties: {},
+    })),
+    devices: definition.devices.filter(({ driver }) => ruledDevice.test(String(driver))),
+    globals,
+    resources: own,
+    sharedResources: resourceNames(definition).filter((name) => !own.includes(name)),
+    blockers: [],
+    learned: {},
+    affinities: [],
+    requiredLabels: {},
+    preferredLabels: {},
+    refusedBy: [],
+  };
+}
+
+function resourceNames(definition: unknown) {
+  return [...new Set(resourcesOf(definition).map(({ $host }) => $host))];
+}
+
+/**
+ * The run state that a probe would find. A guest that starts, or that a migration holds, will run;
+ * where nobody knows, negotiation refuses it.
+ */
+function runStateOf({ state, runState }: StoredVm): string {
+  if (state === "starting" || state === "migrating") return "running";
+  return state === "unknown" ? "unknown" : (runState ?? state);
+}
+
+type Links = { out: number | undefined; in: number | undefined };
+
+/** Speeds of a host's link, B/s: an operator's word, or else its agent's. */
+function linksOf({ host, facts }: HostWithFacts): Links {
+  const reported = facts?.linkBytesPerSecond;
+  return {
+    out: host.linkOutBytesPerSecond ?? reported,
+    in: host.linkInBytesPerSecond ?? reported,
+  };
+}
+
+function withMigration(
+  vm: PlanVm,
+  migration: UnderWay | undefined,
+  rates: ReadonlyMap<HostId, Links>,
+): PlanVm {
+  if (migration?.status !== "running") return vm;
+  const { target, slots, progress } = migration;
+  // It waits for its turn: it holds nothing yet.
+  if (slots !== "held") return { ...vm, plannedTarget: target };
+  const links = [rates.get(vm.host)?.out, rates.get(target)?.in];
+  const slower = Math.min(STREAM_BYTES_PER_SECOND, ...links.map((rate) => rate ?? Infinity));
+  const measured = progress?.bandwidthBytesPerSecond ?? 0;
+  const bytesPerSecond = measured > 0 ? measured : slower;
+  const leftBytes = progress?.ramRemainingBytes ?? vm.memoryBytes;
+  return {
+    ...vm,
+    inFlight: { target, endsInMs: Math.ceil((leftBytes / bytesPerSecond) * 1_000), bytesPerSecond },
+  };
+}
+
+/** Memory of the snapshot's VMs by host, bytes: of those in flight on both sides. */
+function heldBytes(vms: readonly PlanVm[]): Map<HostId, number> {
+  const held = new Map<HostId, number>();
+  for (const { host, inFlight, memoryBytes } of vms) {
+    for (const id of [host, inFlight?.target]) {
+      if (id !== undefined) held.set(id, (held.get(id) ?? 0) + memoryBytes);
+    }
+  }
+  return held;
+}
+
+const planStates: Readonly<Record<HostState, PlanHost["state"]>> = {
+  joining: "joining",
+  active: "active",
+  // The planner reads the cordons beside the state.
+  cordoned: "active",
+  draining: "draining",
+  silent: "silent",
+  maintenance: "maintenance",
+  retiring: "retiring",
+  retired: "retiring",
+};
+
+function toPlanHost(
+  one: HostWithFacts,
+  { qemus, held }: { qemus: Map<string, QemuProbe>; held: Map<HostId, number> },
+): PlanHost {
+  const { host, facts } = one;
+  if (facts === undefined) throw new Error(`Expected ${host.id} to have registered`);
+  const links = linksOf(one);
+  const { accelerators = ["tcg", "kvm"], resources = [], userfaultfd = true } = facts;
+  return {
+    id: host.id,
+    state: planStates[hostStateOf(host)],
+    ...(host.stateSince === undefined ? {} : { stateSince: host.stateSince }),
+    cordons: host.cordons.map(({ owner, message, since }) => ({ owner, message, since })),
+    memoryBytes: host.memoryBytes ?? facts.memoryBytes,
+    heldBytes: Math.max(0, host.reservedBytes - (held.get(host.id) ?? 0)),
+    qemu: nameQemu(facts.qemu, qemus),
+    accelerators,
+    resources,
+    userfaultfd,
+    ...(facts.cannotListen === undefined ? {} : { cannotListen: facts.cannotListen }),
+    ...(facts.tls === undefined ? {} : { tls: facts.tls }),
+    ...(facts.hooks === undefined ? {} : { hooks: facts.hooks }),
+    ...(links.out === undefined ? {} : { linkOutBytesPerSecond: links.out }),
+    ...(links.in === undefined ? {} : { linkInBytesPerSecond: links.in }),
+    slotsOut: host.slotsOut,
+    slotsIn: host.slotsIn,
+    labels: host.labels,
+  };
+}
+
+/** The key of a QEMU among those seen so far: hosts with the same build share one. */
+function nameQemu(probe: QemuProbe, qemus: Map<string, QemuProbe>): string {
+  // The same build has another path or time of change on each host.
+  const { binary: _, ...build } = probe;
+  const hash = createHash("sha256").update(JSON.stringify(build)).digest("hex").slice(0, 12);
+  const { major, minor, micro } = probe.version;
+  const name = `${major}.${minor}.${micro}-${hash}`;
+  if (!qemus.has(name)) qemus.set(name, probe);
+  return name;
+}

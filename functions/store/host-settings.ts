@@ -1,0 +1,85 @@
+import type { HostId } from "../../core/id.ts";
+import { findHost, parseHost, type StoredHost } from "./hosts.ts";
+import { keys } from "./keys.ts";
+import { updateItem } from "./table.ts";
+
+/** What operators and evacuations set of a host; an agent changes none of it. */
+export type HostSettings = Pick<
+  StoredHost,
+  | "state"
+  | "cordons"
+  | "labels"
+  | "slotsOut"
+  | "slotsIn"
+  | "linkOutBytesPerSecond"
+  | "linkInBytesPerSecond"
+>;
+
+/** New values; undefined members of the host are removed. */
+export type SettingsChange = { [K in keyof HostSettings]?: HostSettings[K] | undefined };
+
+/** How often others may change the host between the read and the write. */
+const TRIES_MAX = 8;
+
+/** A condition of a write beside the one that nothing has changed since the read. */
+type Also = { readonly condition: string; readonly values: Record<string, unknown> };
+
+/**
+ * Changes a host by what it is now. `decide` returns undefined to change nothing; it may be called
+ * again when another writer was faster.
+ *
+ * @param also must hold in the same write; "refused": it does not
+ *
+ * @throws whatever `decide` throws
+ */
+export async function changeSettings(
+  id: HostId,
+  decide: (host: StoredHost) => SettingsChange | undefined,
+  also?: Also,
+): Promise<StoredHost | "missing" | "changing" | "refused"> {
+  for (let attempt = 1; attempt <= TRIES_MAX; attempt += 1) {
+    const host = await findHost(id);
+    if (host === undefined) return "missing";
+    const change = decide(host);
+    if (change === undefined) return host;
+    const written = await writeChange(host, change, also);
+    if (written !== undefined) return written;
+    const now = await findHost(id);
+    const isAsRead = now?.revision === host.revision && now.state === host.state;
+    if (also !== undefined && isAsRead) return "refused";
+  }
+  return "changing";
+}
+
+async function writeChange(
+  host: StoredHost,
+  change: SettingsChange,
+  also: Also | undefined,
+): Promise<StoredHost | undefined> {
+  const now = new Date().toISOString();
+  const all: Record<string, unknown> = {
+    ...change,
+    ...(change.state === undefined ? {} : { stateSince: now }),
+    revision: host.revision + 1,
+  };
+  const set = Object.keys(all).filter((name) => all[name] !== undefined);
+  const removed = Object.keys(all).filter((name) => all[name] === undefined);
+  const asRead =
+    host.revision === 0 ? "(attribute_not_exists(#rev) OR #rev = :rev)" : "#rev = :rev";
+  const item = await updateItem({
+    key: keys.host(host.id),
+    update:
+      `SET ${set.map((name) => `#${name} = :${name}`).join(", ")}` +
+      (removed.length === 0 ? "" : ` REMOVE ${removed.map((name) => `#${name}`).join(", ")}`),
+    // The state may also be changed by the registration of the agent.
+    condition: `attribute_exists(pk) AND ${asRead} AND #was = :was${also === undefined ? "" : ` AND ${also.condition}`}`,
+    names: { "#rev": "revision", "#was": "state" },
+    values: {
+      ...Object.fromEntries(set.map((name) => [`:${name}`, all[name]])),
+      ...also?.values,
+      ":rev": host.revision,
+      ":was": host.state,
+    },
+  });
+  return item === undefined ? undefined : parseHost(item);
+}
