@@ -5,6 +5,7 @@ import { Problem } from "../http/problem.ts";
 import { addHost } from "../service/add-host.ts";
 import { setHost } from "../service/change-host.ts";
 import { cordonHost, uncordonHost } from "../service/cordon-host.ts";
+import { endDrainsOf } from "../service/evacuation-actions.ts";
 import { findHostWithFacts, listHosts, publicHost } from "../store/hosts.ts";
 import { CordonRequest, CreatedHost, HostPage, NewHost, UncordonedHost } from "./components.ts";
 import { hostExamples } from "./examples/hosts.ts";
@@ -98,7 +99,8 @@ const uncordon = createRoute({
   summary: "End all cordons of a host",
   description:
     "Ends the cordons of every owner, and answers whose they were. A host that nothing else closes " +
-    "takes guests at once.",
+    "takes guests at once. An evacuation moves nothing more off it; without another host it is " +
+    "cancelled.",
   request: { ...byId, ...body(CordonRequest, hostExamples.uncordon) },
   responses: {
     200: answer("The host, and the cordons that it had", UncordonedHost, hostExamples.uncordoned),
@@ -125,6 +127,8 @@ export const hosts = routes()
     return context.json(publicHost(await cordonHost(context.req.valid("param").id, by)), 200);
   })
   .openapi(uncordon, async (context) => {
+    const { owner, message } = context.req.valid("json");
     const { host, cleared } = await uncordonHost(context.req.valid("param").id);
+    await endDrainsOf(host.id, cleared, { author: owner, message });
     return context.json({ host: publicHost(host), cleared: [...cleared] }, 200);
   });

@@ -1,6 +1,7 @@
 import type { EvacuationLimits } from "../../core/evacuation/request.ts";
 import { areTurnsOver } from "../../core/evacuation/turns.ts";
-import type { EvacuationId, HostId } from "../../core/id.ts";
+import type { HostCordon } from "../../core/host/cordon.ts";
+import { EvacuationId, type HostId } from "../../core/id.ts";
 import { EVERYTHING } from "../store/evacuation-wakes.ts";
 import type { StoredEvacuation } from "../store/evacuations.ts";
 import { ask, edit } from "./change-evacuation.ts";
@@ -66,11 +67,23 @@ export async function limitEvacuation(
   return wake(await edit(id, (now) => ({ limits: { ...now.limits, ...limits } })));
 }
 
+/** For the cordons that a person has ended: those of evacuations end their drains. */
+export async function endDrainsOf(
+  host: HostId,
+  cleared: readonly HostCordon[],
+  by: By,
+): Promise<void> {
+  for (const { kind, owner } of cleared) {
+    const id = EvacuationId.safeParse(kind === "evacuation" ? owner : undefined);
+    if (id.success) await endDrainOf(id.data, host, by);
+  }
+}
+
 /**
  * A person has uncordoned a host while it was emptied: nothing more is moved off it, what has moved
  * stays. If it was the last one, that ends the evacuation.
  */
-export async function endDrainOf(id: EvacuationId, host: HostId, by: By): Promise<void> {
+async function endDrainOf(id: EvacuationId, host: HostId, by: By): Promise<void> {
   const end = { action: "uncordon" as const, at: new Date().toISOString(), ...by };
   const now = await edit(id, ({ uncordoned }) =>
     Object.hasOwn(uncordoned, host) ? undefined : { uncordoned: { ...uncordoned, [host]: end } },

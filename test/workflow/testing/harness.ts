@@ -1,24 +1,12 @@
-import {
-  CreateStateMachineCommand,
-  DescribeExecutionCommand,
-  GetExecutionHistoryCommand,
-} from "@aws-sdk/client-sfn";
+import { DescribeExecutionCommand, GetExecutionHistoryCommand } from "@aws-sdk/client-sfn";
 import { z } from "zod";
 import { MigrationId } from "../../../core/id.ts";
 import { isFinal, type Migration } from "../../../core/migration/migration.ts";
-import { migrationTasks } from "../../../core/migration/tasks.ts";
 import type { MigrationPolicy } from "../../../core/negotiate/policy.ts";
 import type { Vm } from "../../../core/vm.ts";
-import { startStepFunctions } from "../../../emulators/asl/server.ts";
-import { functionRegistry } from "../../../emulators/aws/lambda/registry.ts";
-import { handler as agentEvents } from "../../../functions/agent-events/index.ts";
-import { overrideTransport, stepFunctions } from "../../../functions/runtime/clients.ts";
+import { stepFunctions } from "../../../functions/runtime/clients.ts";
 import { keys } from "../../../functions/store/keys.ts";
 import { getItems } from "../../../functions/store/table.ts";
-import { taskHandlers } from "../../../functions/task/tasks.ts";
-import { refsOf } from "../../../workflows/asl.ts";
-import { migrationDefinition } from "../../../workflows/migration.ts";
-import { startTestCloud } from "../../functions/testing/cloud.ts";
 import { definition } from "../../functions/testing/fixtures.ts";
 import {
   addHost,
@@ -27,26 +15,19 @@ import {
   operate,
   type TestAgent,
 } from "../../functions/testing/fleet.ts";
+import { type Handler, startControlPlane } from "./control-plane.ts";
 import type { Course } from "./guest-model.ts";
 import { Hosts, MEMORY_BYTES } from "./hosts.ts";
-import { invokeTransport } from "./invoke-transport.ts";
 import { SkippingClock } from "./skipping-clock.ts";
 import { WorkInFlight } from "./work-in-flight.ts";
 
-const ACCOUNT = { region: "eu-central-1", accountId: "123456789012" };
 /** Of each host, in each direction. */
 const SLOTS = 2;
 /** Real time for one migration. */
 const MIGRATION_MS_MAX = 60_000;
 
-type Handler = (event: unknown) => Promise<unknown>;
 /** Is given each call of a state's function, and makes it or does something else. */
 export type Interceptor = (state: string, call: () => Promise<unknown>) => Promise<unknown>;
-
-const handlers: Record<string, Handler> = {
-  ...taskHandlers,
-  "agent-events": agentEvents,
-};
 
 /**
  * The whole control plane in this process: the real functions and the real workflow on the local
@@ -84,34 +65,12 @@ export class WorkflowHarness {
   static async start(): Promise<WorkflowHarness> {
     const clock = new SkippingClock();
     const work = new WorkInFlight();
-    const cloud = await startTestCloud();
-    const registry = functionRegistry({ ...ACCOUNT, clock });
     let harness: WorkflowHarness | undefined;
-    for (const [name, handler] of Object.entries(handlers)) {
-      registry.register(name, (event) =>
-        work.during(() => (harness ? harness.#call(name, handler, event) : handler(event))),
-      );
-    }
-    const startSfn = () => startStepFunctions({ ...ACCOUNT, clock, invoke: registry.invoke });
-    let sfn = await startSfn();
-    process.env.AWS_ENDPOINT_URL_SFN = sfn.endpoint;
-    overrideTransport("DYNAMODB", work.counting(cloud.transports.DYNAMODB));
-    overrideTransport("SQS", work.counting(cloud.transports.SQS));
-    const toSfn = work.counting({ handle: (request) => sfn.transport.handle(request) });
-    overrideTransport("SFN", toSfn);
-    overrideTransport("LAMBDA", work.counting(invokeTransport(registry)));
-    await createStateMachine();
+    const plane = await startControlPlane(clock, work, (name, handler, event) =>
+      harness ? harness.#call(name, handler, event) : handler(event),
+    );
     const hosts = await Hosts.add(["host-a", "host-b"]);
-    const close = async () => {
-      await sfn.close();
-      await cloud.close();
-    };
-    const forget = async () => {
-      await sfn.close();
-      sfn = await startSfn();
-      await createStateMachine();
-    };
-    harness = new WorkflowHarness({ hosts, clock, work, close, forget });
+    harness = new WorkflowHarness({ hosts, clock, work, ...plane });
     return harness;
   }
 
@@ -258,14 +217,4 @@ export class WorkflowHarness {
     this.calls.push(state);
     return this.intercept(state, () => handler(event));
   }
-}
-
-async function createStateMachine(): Promise<void> {
-  const arn = (name: string) =>
-    `arn:aws:lambda:${ACCOUNT.region}:${ACCOUNT.accountId}:function:${name}`;
-  const definition = JSON.stringify(migrationDefinition(refsOf(migrationTasks, arn)));
-  const roleArn = `arn:aws:iam::${ACCOUNT.accountId}:role/test`;
-  await stepFunctions().send(
-    new CreateStateMachineCommand({ name: "migration", roleArn, definition }),
-  );
 }
