@@ -44,7 +44,10 @@ const made: { [K in keyof typeof keys]: { pk: string; sk: string } } = {
   health: keys.health(),
 };
 /** Makers with more than one sort key. */
-const others = [keys.learned({ name: "vm v", withAck: false })];
+const others = [
+  keys.learned({ name: "vm v", withAck: false }),
+  keys.evacuationQueue(evacuation, { side: "target", host, order: 0, vm }),
+];
 
 describe("the page about the table", () => {
   it("lists the prefixes of every key, and no others", () => {

@@ -8,7 +8,7 @@ import type { StoredEvacuation } from "../store/evacuations.ts";
 import { applyVersion } from "./apply-version.ts";
 import { act, edit, requireEvacuation } from "./change-evacuation.ts";
 import { beginTurns, cleanUp, endTurns } from "./evacuation-turns.ts";
-import { checkMoving, requeueDue, skipUncordoned, startNext } from "./next-moves.ts";
+import { checkMoving, requeueDue, skipUncordoned, skipWaiting, startNext } from "./next-moves.ts";
 import { elapsedOf, replan } from "./replan-evacuation.ts";
 import { giveUpWaiting, prepareRollback } from "./roll-back.ts";
 import { wakeEvacuation } from "./wake-evacuation.ts";
@@ -48,6 +48,7 @@ async function step(evacuation: StoredEvacuation, woken: ReadonlySet<string>): P
       return goBack(evacuation, woken);
     case "cancelling":
       if (woken.has(EVERYTHING)) await checkMoving(evacuation);
+      await skipWaiting(evacuation);
       await finish(evacuation.id);
       return LOOK_SECONDS_MAX;
     case "planned":

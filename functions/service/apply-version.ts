@@ -1,3 +1,4 @@
+import { names } from "../../core/evacuation/version.ts";
 import type { VmId } from "../../core/id.ts";
 import type { Plan } from "../../core/plan/plan-result.ts";
 import {
@@ -124,6 +125,19 @@ export function movesOf({ plan, outline, at }: PlanVersion): StoredMove[] {
 }
 
 const TEXT_MAX = 2_000;
+/** Groups of hosts that a text names; the plan has all. */
+const GROUPS_MAX = 10;
+
+type Reasons = Plan["explanations"][number]["reasons"][number];
+
+/** Hosts that take no guests at all say the least about a VM. */
+function isClosed({ blockers }: Reasons): boolean {
+  return blockers.some(({ code }) => code === "cordoned" || code.startsWith("host-"));
+}
+
+function textOf({ hosts, blockers }: Reasons): string {
+  return `${names(hosts)}: ${blockers.map(({ code, message }) => `${code}: ${message}`).join("; ")}`;
+}
 
 function whyItStays(
   { explanations }: Plan,
@@ -132,10 +146,10 @@ function whyItStays(
 ): { reason: string; cure: string } {
   const explanation = explanations[index];
   const own = blockers.map(({ code, message }) => `${code}: ${message}`);
-  const others = (explanation?.reasons ?? []).map(
-    ({ hosts, blockers: list }) =>
-      `${hosts.slice(0, 3).join(", ")}${hosts.length > 3 ? ` and ${hosts.length - 3} more` : ""}: ${list.map(({ code, message }) => `${code}: ${message}`).join("; ")}`,
+  const { open = [], closed = [] } = Object.groupBy(explanation?.reasons ?? [], (reasons) =>
+    isClosed(reasons) ? "closed" : "open",
   );
+  const others = [...open, ...closed].slice(0, GROUPS_MAX).map(textOf);
   const cures = [...blockers.map(({ cure }) => cure), ...(explanation?.cures ?? [])];
   return {
     reason: (own.length > 0 ? own : others).join("\n").slice(0, TEXT_MAX) || "no host takes it",

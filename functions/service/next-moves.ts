@@ -128,6 +128,15 @@ export async function checkMoving({ id }: Pick<StoredEvacuation, "id">): Promise
   }
 }
 
+/** What a cancelled evacuation has not begun stays where it is. */
+export async function skipWaiting({ id, endedBy }: StoredEvacuation): Promise<void> {
+  const reason = `the evacuation was ended by ${endedBy?.author ?? "somebody"}`;
+  for (const before of await listAllMoves(id)) {
+    if (!isOpen(before.state) || before.state === "moving") continue;
+    await changeMove(id, { before, after: inState(before, "skipped", { reason }) });
+  }
+}
+
 /** What a person has uncordoned is not emptied any more: its moves that have not begun are skipped. */
 export async function skipUncordoned(evacuation: StoredEvacuation): Promise<void> {
   const { id, uncordoned, hosts } = evacuation;

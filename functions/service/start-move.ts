@@ -38,6 +38,8 @@ export type Started =
 export async function startMove(evacuation: StoredEvacuation, vmId: VmId): Promise<Started> {
   const move = await findMove(evacuation.id, vmId);
   if (move?.state !== "waiting" || move.target === undefined) return "changed";
+  const leg = evacuation.status === "rolling-back" ? "back" : "forward";
+  if (move.leg !== leg) return "changed";
   const [vm, source, target] = await Promise.all([
     findVm(vmId),
     findHost(move.source),

@@ -5,7 +5,8 @@ import type { EvacuationId, HostId } from "../../core/id.ts";
 import { VmId } from "../../core/id.ts";
 import { keys } from "./keys.ts";
 import type { Listed, Page } from "./page.ts";
-import { getItem, putItem, type Queried, queryItems, transact, write } from "./table.ts";
+import { keptSeconds } from "./retention.ts";
+import { expiresIn, getItem, putItem, type Queried, queryItems, transact, write } from "./table.ts";
 
 const StoredMove = z.object({
   ...EvacuationMove.shape,
@@ -241,7 +242,7 @@ export function inState(
 }
 
 function itemOf(id: EvacuationId, move: StoredMove) {
-  return { ...keys.evacuationMove(id, move.vm), ...move };
+  return { ...keys.evacuationMove(id, move.vm), ...move, ttl: expiresIn(keptSeconds.evacuation) };
 }
 
 /** A waiting move is in the queues of both its hosts, a retrying one in the list of retries. */

@@ -1,7 +1,16 @@
 import { z } from "zod";
 import { EvacuationId, type HostId } from "../../core/id.ts";
 import { keys } from "./keys.ts";
-import { deleteItem, getItem, putItem, queryItems, updateIf, updateItem } from "./table.ts";
+import { keptSeconds } from "./retention.ts";
+import {
+  deleteItem,
+  expiresIn,
+  getItem,
+  putItem,
+  queryItems,
+  updateIf,
+  updateItem,
+} from "./table.ts";
 
 /** Instead of a host's name: anything may have changed. */
 export const EVERYTHING = "*";
@@ -27,8 +36,12 @@ export async function readWakes(id: EvacuationId): Promise<Wakes> {
 export async function addWake(id: EvacuationId, hosts: readonly string[]): Promise<Wakes> {
   const item = await updateItem({
     key: keys.evacuationWakes(id),
-    update: "ADD #seq :one, #hosts :hosts",
-    values: { ":one": 1, ":hosts": new Set(hosts) },
+    update: "SET #ttl = :ttl ADD #seq :one, #hosts :hosts",
+    values: {
+      ":one": 1,
+      ":hosts": new Set(hosts),
+      ":ttl": expiresIn(keptSeconds.evacuation),
+    },
   });
   return Wakes.parse(item ?? {});
 }

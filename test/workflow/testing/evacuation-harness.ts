@@ -121,7 +121,8 @@ export class EvacuationHarness {
   }
 
   async read(id: string): Promise<Evacuation> {
-    const { body } = await operate("GET", `/v1/evacuations/${id}`);
+    const { status, body } = await operate("GET", `/v1/evacuations/${id}`);
+    if (status !== 200) throw new Error(JSON.stringify(body));
     const evacuation = Evacuation.parse(body);
     const { total, ...others } = evacuation.counters;
     const sum = Object.values(others).reduce((all, count) => all + count, 0);
