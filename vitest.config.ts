@@ -1,8 +1,15 @@
+import { join } from "node:path";
 import { configDefaults, defineConfig } from "vitest/config";
 import { RunReport } from "./test/run-report.ts";
 
 /** Tests with a command of their own: `npm run test:slow`, `npm run test:vfio`. */
 const elsewhere = ["**/*.slow.test.ts", "**/*.vfio.test.ts"];
+
+/**
+ * Node keeps what it has compiled, types stripped: the tests start hundreds of agents, control planes
+ * and models, which would otherwise compile the same files each time.
+ */
+process.env.NODE_COMPILE_CACHE ??= join(import.meta.dirname, "node_modules/.cache/node");
 
 export default defineConfig({
   test: {

@@ -1,10 +1,9 @@
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { VmDefinition } from "../core/vm.ts";
 import { QmpClient } from "../qmp/client.ts";
 import { waitForCounter } from "../rig/guest/serial.ts";
+import { ownedFolder, removeFolder } from "../rig/owned-folder.ts";
 
 export type BareRun = {
   /** QEMU's own figure. */
@@ -22,7 +21,7 @@ export type BareRun = {
  * QMP to both sides; nothing is recorded, and the target starts the guest by itself.
  */
 export async function bareMigration(qemu: string, definition: VmDefinition): Promise<BareRun> {
-  const folder = mkdtempSync(join(tmpdir(), "sy-bare-"));
+  const folder = ownedFolder("sy-bare-");
   const serial = join(folder, "serial.log");
   const stop: (() => void)[] = [];
   const start = async (name: string, more: string[]) => {
@@ -45,7 +44,7 @@ export async function bareMigration(qemu: string, definition: VmDefinition): Pro
     return { ...run, overheadMs };
   } finally {
     for (const end of stop) end();
-    rmSync(folder, { recursive: true, force: true });
+    removeFolder(folder);
   }
 }
 

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, openSync, readFileSync } from "node:fs";
+import { tiedToThisProcess } from "../agent/runtime/tied-process.ts";
 
 export type ChildOptions = {
   name: string;
@@ -10,7 +11,7 @@ export type ChildOptions = {
   logFile: string;
 };
 
-/** A process started by this one, with its output in a file. */
+/** A process started by this one, which does not outlive it, with its output in a file. */
 export class Child {
   readonly name: string;
   readonly #child: ChildProcess;
@@ -22,7 +23,9 @@ export class Child {
     this.name = options.name;
     this.#logFile = options.logFile;
     const log = openSync(options.logFile, "a", 0o600);
-    this.#child = spawn(process.execPath, options.args, {
+    // Also when this process is killed.
+    const [command, args] = tiedToThisProcess(process.execPath, options.args);
+    this.#child = spawn(command, args, {
       env: { ...process.env, ...options.environment },
       stdio: ["ignore", log, log],
     });

@@ -1,5 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Client, createClient } from "../client/client.ts";
@@ -8,7 +7,7 @@ import { isFinal } from "../core/migration/migration.ts";
 import type { Host } from "../core/protocol/host.ts";
 import type { VmDefinition } from "../core/vm.ts";
 import { Child } from "./child.ts";
-import { killProcessesUnder } from "./processes.ts";
+import { ownedFolder, removeFolder } from "./owned-folder.ts";
 import { waitUntil } from "./wait-until.ts";
 
 const START_MS = 30_000;
@@ -67,7 +66,7 @@ export class Fleet {
   /** @throws Error with the end of the log of the part that did not start; nothing runs then. */
   static async start(options: FleetOptions): Promise<Fleet> {
     if (options.folder !== undefined) mkdirSync(options.folder, { mode: 0o700 });
-    const folder = options.folder ?? mkdtempSync(join(tmpdir(), "sy-"));
+    const folder = options.folder ?? ownedFolder();
     const fleet = new Fleet(folder, options);
     try {
       await fleet.startCloud();
@@ -224,9 +223,7 @@ export class Fleet {
   async stop(): Promise<void> {
     await Promise.all([...this.#agents.values()].map((agent) => agent.stop()));
     await this.#cloud?.stop();
-    // Also guests that no manifest names: an agent may have been killed before it wrote one.
-    killProcessesUnder(this.folder);
-    rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
+    removeFolder(this.folder);
   }
 
   #await<T>(what: string, probe: () => T | undefined | Promise<T | undefined>): Promise<T> {

@@ -1,9 +1,12 @@
 import { readdirSync, readFileSync } from "node:fs";
 
 const PASSES_MAX = 50;
+/** Nearly every process names something in `/`. */
+const FOLDER_IN_FOLDER = /^\/[^/]+\/[^/]/;
 
 /** Processes whose arguments name a file or folder in this folder. */
 export function processesUnder(folder: string): number[] {
+  if (!FOLDER_IN_FOLDER.test(folder)) throw new Error(`Expected a folder's path, got "${folder}"`);
   return readdirSync("/proc").flatMap((name) => {
     if (!/^\d+$/.test(name)) return [];
     try {

@@ -40,18 +40,15 @@ export class Guest {
   readonly folder: string;
   readonly monitor: Monitor;
   readonly runState: RunStateFollower;
-  /** From the start of QEMU until its QMP is usable, ms; 0 if the agent did not start it. */
-  readonly startMs: number;
   #manifest: Manifest;
   #probe: Promise<QemuProbe> | undefined;
   #forgotten = false;
   #onFacts: FactsListener = () => undefined;
 
-  private constructor(folder: string, monitor: Monitor, manifest: Manifest, startMs: number) {
+  private constructor(folder: string, monitor: Monitor, manifest: Manifest) {
     this.folder = folder;
     this.monitor = monitor;
     this.runState = new RunStateFollower(monitor);
-    this.startMs = startMs;
     this.#manifest = manifest;
   }
 
@@ -61,8 +58,8 @@ export class Guest {
    * @throws CommandRefusedError `qemu` with QEMU's last output; then nothing of it is left
    */
   static async start(options: SpawnOptions & { probe?: QemuProbe }): Promise<Guest> {
-    const { folder, manifest, qmp, startMs } = await spawnGuest(options);
-    const guest = new Guest(folder, new Monitor(manifest, qmp), manifest, startMs);
+    const { folder, manifest, qmp } = await spawnGuest(options);
+    const guest = new Guest(folder, new Monitor(manifest, qmp), manifest);
     // Its binary was probed before, in a process without a guest.
     if (options.probe) guest.#probe = Promise.resolve(options.probe);
     return guest;
@@ -87,13 +84,13 @@ export class Guest {
       await monitor.close();
       throw error;
     }
-    return new Guest(folder, monitor, manifest, 0);
+    return new Guest(folder, monitor, manifest);
   }
 
   /** Reattaches a process after a restart of the agent, whether its monitor answers or not. */
   static async reattach(folder: string, manifest: Manifest): Promise<Guest> {
     const monitor = await Monitor.connect(manifest).catch(() => new Monitor(manifest, undefined));
-    return new Guest(folder, monitor, manifest, 0);
+    return new Guest(folder, monitor, manifest);
   }
 
   get vm(): VmId {

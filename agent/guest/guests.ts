@@ -8,6 +8,7 @@ import { type Exited, ExitedGuests } from "./exited.ts";
 import { Guest } from "./guest.ts";
 import { hasManifest, listManifests, type Manifest, readManifests } from "./manifest.ts";
 import { MigrationMemory } from "./migration-memory.ts";
+import { PrestartedTargets } from "./prestarted.ts";
 import type { ExitCauses, RunStateChange } from "./run-state.ts";
 import { finishStarts } from "./starting.ts";
 import { removeStrayTaps } from "./taps.ts";
@@ -26,6 +27,11 @@ export type Migrating = {
 type OnExit = (vm: VmId, detail: string, causes: ExitCauses) => void;
 type OnRunState = (vm: VmId, change: RunStateChange) => void;
 
+/** A target that an earlier run of the agent started and did not prepare: it holds nothing. */
+function isUnusedTarget({ permittedToRun, migration }: Manifest): boolean {
+  return !permittedToRun && migration === undefined;
+}
+
 /** The guests of this host: one QEMU process per VM, and the migration it is in. */
 export class Guests {
   readonly #runDir: string;
@@ -39,6 +45,8 @@ export class Guests {
   readonly #exited: ExitedGuests;
   /** Of the migrations that this host took part in. */
   readonly memory: MigrationMemory;
+  /** QEMUs that no migration has taken yet; none of them counts as a VM's process. */
+  readonly prestarted: PrestartedTargets;
 
   constructor(options: {
     runDir: string;
@@ -53,6 +61,7 @@ export class Guests {
     this.#onRunState = options.onRunState ?? (() => undefined);
     this.#exited = new ExitedGuests(options.stateDir, options.log);
     this.memory = new MigrationMemory(options.stateDir, options.log);
+    this.prestarted = new PrestartedTargets(options.log);
   }
 
   get runDir(): string {
@@ -78,10 +87,12 @@ export class Guests {
       this.#recordExit(folder, manifest);
       return false;
     });
-    const guests = await Promise.all(
+    const reattached = await Promise.all(
       alive.map(({ folder, manifest }) => Guest.reattach(folder, manifest)),
     );
+    const guests = reattached.filter(({ manifest }) => !isUnusedTarget(manifest));
     for (const guest of guests) this.add(guest);
+    await this.#endUnused(reattached.filter(({ manifest }) => isUnusedTarget(manifest)));
     const folders = found.map(({ folder }) => folder).filter((folder) => hasManifest(folder));
     await removeStrayTaps(this.#runDir, folders).catch((error: unknown) =>
       this.#log.error({ error }, "taps of guests that have exited could not be removed"),
@@ -120,7 +131,8 @@ export class Guests {
 
   /** The VM has a process here, or a manifest that cannot be read. */
   isPresent(vm: VmId): boolean {
-    return this.#guests.has(vm) || hasManifest(join(this.#runDir, vm));
+    if (this.#guests.has(vm)) return true;
+    return !this.prestarted.has(vm) && hasManifest(join(this.#runDir, vm));
   }
 
   /** VMs that have a process here, or a manifest that cannot be read. */
@@ -216,11 +228,23 @@ export class Guests {
   async close(): Promise<void> {
     for (const migrating of this.#migrating.values()) migrating.close();
     this.#migrating.clear();
+    await this.prestarted.close();
     const guests = [...this.#guests.values()];
     this.#guests.clear();
     await Promise.all(guests.map((guest) => guest.detach()));
     this.#exited.close();
     this.memory.close();
+  }
+
+  async #endUnused(targets: Guest[]): Promise<void> {
+    for (const target of targets) {
+      await target.end().catch((error: unknown) => {
+        this.#log.error(
+          { error, vm: target.vm },
+          "a target that was never used could not be ended",
+        );
+      });
+    }
   }
 
   #raiseTaps(guest: Guest): void {

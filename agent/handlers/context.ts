@@ -32,8 +32,13 @@ export function isUnderWay(manifest: Manifest): boolean {
   return manifest.migration !== undefined && !manifest.migration.over;
 }
 
-/** @throws CommandRefusedError `refused` when the VM has a process here */
-export function refuseIfPresent(guests: Guests, vm: Command["vm"]): void {
+/**
+ * Ends a QEMU that was started for a migration that did not come to use it.
+ *
+ * @throws CommandRefusedError `refused` when the VM has a process here
+ */
+export async function refuseIfPresent(guests: Guests, vm: Command["vm"]): Promise<void> {
+  await guests.prestarted.discard(vm);
   if (guests.isPresent(vm)) {
     throw new CommandRefusedError(
       "refused",

@@ -18,7 +18,7 @@ export async function startGuest(
   { definition }: ArgsOf<"guest.start">,
 ): Promise<ResultOf<"guest.start">> {
   const { config, guests } = context;
-  refuseIfPresent(guests, vm);
+  await refuseIfPresent(guests, vm);
   refuseUnlessAllowed(definition, config);
   const { sandbox, probe } = await describeBinary(config.qemu, config.stateDir);
   const { qemu, runDir, resources } = config;
@@ -40,7 +40,7 @@ export async function adoptGuest(
   { vm }: Command,
   { definition, qmpPath }: ArgsOf<"guest.adopt">,
 ): Promise<ResultOf<"guest.adopt">> {
-  refuseIfPresent(guests, vm);
+  await refuseIfPresent(guests, vm);
   refuseUnlessAllowed(definition, config);
   if (!existsSync(qmpPath)) {
     throw new CommandRefusedError(

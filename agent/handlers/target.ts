@@ -1,7 +1,10 @@
 import { proxmoxRevision } from "../../core/definition/machine.ts";
+import { resourcesOf } from "../../core/host-resources.ts";
+import type { VmId } from "../../core/id.ts";
 import type { ArgsOf, Command, ResultOf } from "../../core/protocol/command.ts";
 import type { Observation } from "../../core/protocol/observation.ts";
 import { isPostcopyStatus } from "../../core/qemu/migration-status.ts";
+import type { VmDefinition } from "../../core/vm.ts";
 import { CommandRefusedError } from "../command/command-error.ts";
 import { refusedParts, refuseUnlessAllowed } from "../guest/allowed.ts";
 import { Guest } from "../guest/guest.ts";
@@ -13,14 +16,19 @@ import { tlsKinds } from "../migrate/tls.ts";
 import { describeBinary } from "../probe/binary.ts";
 import { accelerators, userfaultfd } from "../probe/host.ts";
 import { linkOf } from "../probe/link.ts";
+import { placeholdersOf } from "../twin/placeholders.ts";
+import { readTwin } from "../twin/read.ts";
 import { type Context, hooksOf, migrationOf, refuseIfPresent, startLogger } from "./context.ts";
 import { observe } from "./observe.ts";
 
 export async function probeTarget(
-  { config, guests }: Context,
-  { vm }: Command,
+  context: Context,
+  command: Command,
   { definition }: ArgsOf<"target.probe">,
 ): Promise<ResultOf<"target.probe">> {
+  const { config, guests } = context;
+  const { vm } = command;
+  startAhead(context, command, definition);
   const [{ probe: qemu }, cannotListen] = await Promise.all([
     describeBinary(config.qemu, config.stateDir),
     whyNotListening(config.migrationPorts, config.migrationAddress),
@@ -39,6 +47,33 @@ export async function probeTarget(
   };
 }
 
+/**
+ * Starts the target's QEMU while the migration is negotiated: in most moves it is the one that will be
+ * prepared. Not where a hook or a device must be ready first, and not for a dry run.
+ */
+function startAhead(context: Context, { vm, migrationId }: Command, definition: VmDefinition) {
+  const { config, guests } = context;
+  if (migrationId === undefined || config.hooks.prepare !== undefined) return;
+  if (guests.isPresent(vm) || resourcesOf(definition).length > 0) return;
+  if (refusedParts(definition, config).length > 0) return;
+  guests.prestarted.start(vm, { migrationId, definition }, async () => {
+    const guest = await startTarget(context, vm, definition);
+    const reading = readTwin(guest, placeholdersOf(definition, config.resources));
+    // Read again when it is asked for.
+    reading.catch(() => undefined);
+    return { guest, reading };
+  });
+}
+
+/** A paused QEMU that waits for `migrate-incoming`. @throws CommandRefusedError `qemu` */
+async function startTarget(context: Context, vm: VmId, definition: VmDefinition): Promise<Guest> {
+  const { qemu, runDir, stateDir, resources } = context.config;
+  const { sandbox, probe } = await describeBinary(qemu, stateDir);
+  const onStarting = startLogger(context, vm);
+  const process = { qemu, runDir, sandbox, probe, resources, onStarting };
+  return Guest.start({ vm, definition, ...process, incoming: true });
+}
+
 export async function prepareTarget(
   context: Context,
   command: Command,
@@ -46,18 +81,22 @@ export async function prepareTarget(
 ): Promise<ResultOf<"target.prepare">> {
   const { config, guests, emit, log } = context;
   const { vm, epoch } = command;
-  refuseIfPresent(guests, vm);
   const id = migrationOf(command);
-  const { sandbox, probe } = await describeBinary(config.qemu, config.stateDir);
-  const { qemu, runDir, resources, migrationAddress: address, migrationPorts: ports, tls } = config;
+  const { resources, migrationAddress: address, migrationPorts: ports, tls } = config;
   const { definition } = args;
   refuseUnlessAllowed(definition, config);
   const hooks = hooksOf(context, { vm, id, epoch, side: "target" });
-  await hooks.prepare();
-  const onStarting = startLogger(context, vm);
-  const process = { qemu, runDir, sandbox, probe, resources, onStarting };
-  const start = () => Guest.start({ vm, definition, ...process, incoming: true });
-  const guest = await start();
+  const start = () => startTarget(context, vm, definition);
+  let startedMs = performance.now();
+  const prestarted = await guests.prestarted.take(vm, { migrationId: id, definition });
+  let guest = prestarted?.guest;
+  if (guest === undefined) {
+    await refuseIfPresent(guests, vm);
+    await hooks.prepare();
+    startedMs = performance.now();
+    guest = await start();
+  }
+  const startMs = performance.now() - startedMs;
   guests.add(guest);
   const migration = new TargetMigration({
     guest,
@@ -70,11 +109,12 @@ export async function prepareTarget(
     tls,
     hooks,
     resources,
+    reading: prestarted?.reading,
     replaceGuest: (present) => guests.replace(present, start),
   });
   guests.setMigrating(vm, migration);
   try {
-    return await migration.prepare(args);
+    return { ...(await migration.prepare(args)), startMs };
   } catch (error) {
     hooks.failed();
     // The error is the answer: the end of the process that follows is no failure of its own.
@@ -109,6 +149,7 @@ export async function discardTarget(
   { guests }: Context,
   { vm }: Command,
 ): Promise<ResultOf<"target.discard">> {
+  await guests.prestarted.discard(vm);
   const guest = guests.find(vm);
   if (!guest) return { discarded: true };
   if (guest.manifest.permittedToRun) {

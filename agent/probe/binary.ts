@@ -20,6 +20,7 @@ import { replaceFile } from "../durable/replace-file.ts";
 import { monitorOption, SANDBOX } from "../guest/arguments.ts";
 import { probeQemu } from "../guest/qemu-probe.ts";
 import { guestEnvironment } from "../guest/spawn.ts";
+import { tiedToThisProcess } from "../runtime/tied-process.ts";
 
 const PROBE_MS = 20_000;
 const decidedBy = "stderr";
@@ -108,22 +109,18 @@ async function probeProcess(
 ): Promise<QemuProbe> {
   const folder = mkdtempSync(join(tmpdir(), "switchyard-probe-"));
   const socket = join(folder, "qmp.sock");
-  const child = spawn(
-    path,
-    [
-      "-machine",
-      "none",
-      "-nodefaults",
-      "-no-user-config",
-      "-display",
-      "none",
-      "-S",
-      "-qmp",
-      monitorOption(socket),
-      ...sandbox,
-    ],
-    { stdio: ["ignore", "ignore", "pipe"], env: guestEnvironment() },
-  );
+  const nothing = ["-machine", "none", "-nodefaults", "-no-user-config", "-display", "none", "-S"];
+  // An agent that is killed meanwhile takes it along: QEMU outlives the end of its monitor.
+  const [command, args] = tiedToThisProcess(path, [
+    ...nothing,
+    "-qmp",
+    monitorOption(socket),
+    ...sandbox,
+  ]);
+  const child = spawn(command, args, {
+    stdio: ["ignore", "ignore", "pipe"],
+    env: guestEnvironment(),
+  });
   let errors = "";
   child.stderr.on("data", (chunk: Buffer) => {
     errors = (errors + chunk.toString()).slice(-2_000);

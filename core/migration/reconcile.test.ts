@@ -130,6 +130,11 @@ const pairs = Object.entries(table).flatMap(([from, row]) =>
       return { from, to, action: letters[letter] };
     }),
 );
+/** As when the next turn finds the same. */
+const reconcileTwice = (input: ReconcileInput) => {
+  const { action, reason } = reconcile(input);
+  return action === "wait" ? reconcile({ ...input, reasonBefore: reason }) : { action, reason };
+};
 const endsOf = ({ from, to }: { from: string; to: string }) => ({
   source: sources[from] ?? "unreachable",
   target: targets[to] ?? "unreachable",
@@ -137,7 +142,7 @@ const endsOf = ({ from, to }: { from: string; to: string }) => ({
 
 describe("reconcile decides each pair of observations", () => {
   it.each(pairs)("source $from, target $to → $action", ({ from, to, action }) => {
-    const decision = reconcile({ ...first, ...endsOf({ from, to }) });
+    const decision = reconcileTwice({ ...first, ...endsOf({ from, to }) });
     expect(decision.action).toBe(action);
     expect(decision.reason).not.toBe("");
   });
@@ -147,11 +152,30 @@ describe("reconcile decides each pair of observations", () => {
   });
 });
 
+describe("reconcile calls no person for two observations of different moments", () => {
+  const running = targets.running ?? "unreachable";
+  const input = { ...first, source: source("running", "active"), target: running };
+
+  it("a source that was migrating when its guest had not arrived yet", () => {
+    const { action, reason } = reconcile(input);
+    expect(action).toBe("wait");
+    const next = { ...input, turn: 2, reasonBefore: reason };
+    expect(reconcile({ ...next, source: source("postmigrate", "completed") }).action).toBe(
+      "complete",
+    );
+    expect(reconcile(next)).toEqual({ action: "freeze", reason });
+  });
+
+  it("but at the last turn what was found counts", () => {
+    expect(reconcile({ ...input, turn: TURNS_MAX }).action).toBe("freeze");
+  });
+});
+
 describe("reconcile remembers", () => {
   const completed = source("postmigrate", "completed");
   const forgot = (bootId: string) => target({ process: "none", remembers: false, bootId });
   const decide = (rest: Partial<ReconcileInput>) =>
-    reconcile({ ...first, source: completed, target: forgot("a"), ...rest }).action;
+    reconcileTwice({ ...first, source: completed, target: forgot("a"), ...rest }).action;
 
   it("that a target which had prepared has forgotten the guest, and is not absent", () => {
     expect(decide({})).toBe("freeze");

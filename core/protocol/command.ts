@@ -38,6 +38,7 @@ export const verbs = {
     result: z.strictObject({ stopped: z.literal(true) }),
   },
   "source.probe": { args: z.strictObject({}), result: SourceProbe },
+  /** Also starts the target's QEMU ahead, for a migration; without `target.prepare` it is ended again. */
   "target.probe": { args: z.strictObject({ definition: DefinitionParts }), result: TargetProbe },
   /** Starts the target QEMU paused, sets it up, listens for the stream and for the source's agent. */
   "target.prepare": {
@@ -64,7 +65,10 @@ export const verbs = {
       migrationUri: z.string(),
       handover: z.strictObject({ address: z.string(), port: z.int().min(1).max(65535) }),
       pid: z.int().positive(),
-      /** From spawning QEMU to its QMP being usable, ms. */
+      /**
+       * How long the command waited for QEMU's start, ms: less than the start takes when QEMU was
+       * started while the target was probed.
+       */
       startMs: z.number().nonnegative(),
     }),
   },

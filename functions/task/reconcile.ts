@@ -60,6 +60,7 @@ export const handler = task(async (event): Promise<ReconcileOutput> => {
         targetBootId: migration.targetBootId,
       },
       tries: triesOf(recent),
+      reasonBefore: past.slice(turnsBefore).at(-1)?.reason,
     });
   if (decided === undefined) {
     const at = new Date().toISOString();

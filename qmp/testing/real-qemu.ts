@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { accessSync, constants, rmSync } from "node:fs";
+import { accessSync, constants, existsSync, rmSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
@@ -30,6 +30,9 @@ export type RealQemu = {
   close(): Promise<void>;
 };
 
+/** util-linux: the kernel kills a QEMU whose test was killed (PR_SET_PDEATHSIG). */
+const TIE = existsSync("/usr/bin/setpriv") ? ["setpriv", "--pdeathsig", "KILL"] : [];
+
 /** $SWITCHYARD_QEMU, else `qemu-system-x86_64` on PATH, else undefined: skip the test. */
 export function findQemu(): string | undefined {
   const { SWITCHYARD_QEMU: fromEnvironment, PATH = "" } = process.env;
@@ -45,9 +48,8 @@ export async function spawnQemu(options: SpawnQemuOptions = {}): Promise<RealQem
   if (!binary) throw new Error("Expected qemu-system-x86_64 on PATH or in $SWITCHYARD_QEMU");
   const dir = await mkdtemp(join(tmpdir(), "real-qemu-"));
   const socketPath = join(dir, "qmp.sock");
-  const child = spawn(binary, [...bareArgs(socketPath), ...(options.args ?? [])], {
-    stdio: ["ignore", "ignore", "pipe"],
-  });
+  const command = [...TIE, binary, ...bareArgs(socketPath), ...(options.args ?? [])];
+  const child = spawn("env", command, { stdio: ["ignore", "ignore", "pipe"] });
   const stderr = collect(child);
   const exited = watchExit(child);
   const removeGuard = guard(child, dir);

@@ -197,6 +197,24 @@ describeOnEach("migrations that do not succeed", (subject) => {
     );
   });
 
+  it("a source that hangs before the stream is reported, and moves when it answers", async () => {
+    const prepared = await pair.prepare();
+    const pid = pidOf(pair.source);
+    process.kill(pid, "SIGSTOP");
+    const starting = pair.start({ prepared });
+    try {
+      const { body } = await pair.source.waitFor("migration.standstill", 10_000);
+      expect(body).toMatchObject({ reason: "silent" });
+    } finally {
+      process.kill(pid, "SIGCONT");
+    }
+    await starting;
+    await pair.hasMoved();
+    expect(pair.source.events.map(({ body }) => body)).toContainEqual(
+      expect.objectContaining({ type: "migration.standstill", untilMs: expect.any(Number) }),
+    );
+  });
+
   it("a guest that is stopped on purpose is no event, one that ends by itself is", async () => {
     await pair.source.run("guest.stop", VM, { mode: "quit" });
     expect(pair.source.guests.isPresent(pair.source.vm(VM))).toBe(false);

@@ -1,5 +1,3 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { MigrationId } from "../../core/id.ts";
@@ -7,6 +5,7 @@ import { VmDefinition } from "../../core/vm.ts";
 import { QmpClient } from "../../qmp/client.ts";
 import { bootDiskDefinition, writeBootDisk } from "../../rig/guest/boot-disk.ts";
 import { readCounter, waitForCounter } from "../../rig/guest/serial.ts";
+import { ownedFolder, removeFolder } from "../../rig/owned-folder.ts";
 import { TestHost } from "./testing/host.ts";
 import { describeOnEach, loadModels } from "./testing/subjects.ts";
 
@@ -22,13 +21,13 @@ describeOnEach("a gated switchover", (subject) => {
   let target: TestHost;
 
   beforeEach(() => {
-    folder = mkdtempSync(join(tmpdir(), "sy-"));
+    folder = ownedFolder();
     source = new TestHost("source", subject);
     target = new TestHost("target", subject);
   });
   afterEach(async () => {
     await Promise.all([source.close(), target.close()]);
-    rmSync(folder, { recursive: true, force: true });
+    removeFolder(folder);
   });
 
   const serial = (host: TestHost) => join(host.config.runDir, VM, "serial.log");

@@ -1,7 +1,7 @@
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { ownedFolder, removeFolder } from "../../rig/owned-folder.ts";
 import type { TestHost } from "./testing/host.ts";
 import { migrationId, Pair, SLOW, VM } from "./testing/pair.ts";
 import { describeOnEach } from "./testing/subjects.ts";
@@ -12,11 +12,11 @@ describeOnEach("hooks of the hosts", (subject) => {
   let folder: string;
   let pair: Pair;
   beforeEach(() => {
-    folder = mkdtempSync(join(tmpdir(), "sy-hooks-"));
+    folder = ownedFolder("sy-hooks-");
   });
   afterEach(async () => {
     await pair.close();
-    rmSync(folder, { recursive: true, force: true });
+    removeFolder(folder);
   });
 
   /** Writes its input into the folder under its name and side, then runs `then`. */

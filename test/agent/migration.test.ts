@@ -1,11 +1,10 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { MigrationId } from "../../core/id.ts";
 import { VmDefinition } from "../../core/vm.ts";
 import { bootDiskDefinition, writeBootDisk } from "../../rig/guest/boot-disk.ts";
 import { readCounter, waitForCounter } from "../../rig/guest/serial.ts";
+import { ownedFolder, removeFolder } from "../../rig/owned-folder.ts";
 import { TestHost } from "./testing/host.ts";
 import { describeOnEach, loadModels } from "./testing/subjects.ts";
 
@@ -21,7 +20,7 @@ describeOnEach("two agents without a cloud", (subject) => {
   let definition: VmDefinition;
 
   beforeEach(async () => {
-    folder = mkdtempSync(join(tmpdir(), "sy-"));
+    folder = ownedFolder();
     const disk = join(folder, "boot.img");
     await writeBootDisk(disk, LOAD);
     loadModels(LOAD);
@@ -31,7 +30,7 @@ describeOnEach("two agents without a cloud", (subject) => {
   });
   afterEach(async () => {
     await Promise.all([source.close(), target.close()]);
-    rmSync(folder, { recursive: true, force: true });
+    removeFolder(folder);
   });
 
   const serial = (host: TestHost) => join(host.config.runDir, VM, "serial.log");

@@ -1,5 +1,3 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it as test, vi } from "vitest";
 import { userfaultfd } from "../../agent/probe/host.ts";
@@ -7,6 +5,7 @@ import { MigrationId } from "../../core/id.ts";
 import { VmDefinition } from "../../core/vm.ts";
 import { bootDiskDefinition, writeBootDisk } from "../../rig/guest/boot-disk.ts";
 import { waitForCounter } from "../../rig/guest/serial.ts";
+import { ownedFolder, removeFolder } from "../../rig/owned-folder.ts";
 import { TestHost } from "./testing/host.ts";
 import { StreamRelay } from "./testing/stream-relay.ts";
 import { describeOnEach, loadModels } from "./testing/subjects.ts";
@@ -35,7 +34,7 @@ describeOnEach("postcopy", (subject) => {
   let relays: StreamRelay[] = [];
 
   beforeEach(() => {
-    folder = mkdtempSync(join(tmpdir(), "sy-"));
+    folder = ownedFolder();
     source = new TestHost("source", subject);
     target = new TestHost("target", subject);
   });
@@ -43,7 +42,7 @@ describeOnEach("postcopy", (subject) => {
     for (const relay of relays) relay.close();
     relays = [];
     await Promise.all([source.close(), target.close()]);
-    rmSync(folder, { recursive: true, force: true });
+    removeFolder(folder);
   });
 
   const qmp = (host: TestHost) => host.guests.get(host.vm(VM)).qmp;

@@ -1,9 +1,9 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it, onTestFinished, vi } from "vitest";
 import { TLS_OBJECT } from "../../core/negotiate/tls.ts";
+import { ownedFolder, removeFolder } from "../../rig/owned-folder.ts";
 import type { TestHost } from "./testing/host.ts";
 import { migrationId, Pair, SLOW, VM } from "./testing/pair.ts";
 import { describeOnEach } from "./testing/subjects.ts";
@@ -128,12 +128,12 @@ describeOnEach("the stream under TLS with certificates", (subject) => {
   let dir: string;
   let pair: Pair;
   beforeEach(() => {
-    dir = mkdtempSync(join(tmpdir(), "sy-x509-"));
+    dir = ownedFolder("sy-x509-");
     pair = new Pair(subject, { tls: { dir } });
   });
   afterEach(async () => {
     await pair.close();
-    rmSync(dir, { recursive: true, force: true });
+    removeFolder(dir);
   });
 
   itOnReal("a guest moves, and both sides had to show theirs", async () => {

@@ -3,18 +3,16 @@ import {
   cpSync,
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   readlinkSync,
-  rmSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import type { Child } from "../../rig/child.ts";
 import { Fleet } from "../../rig/fleet.ts";
+import { ownedFolder, removeFolder } from "../../rig/owned-folder.ts";
 import { modelQemu } from "../../rig/qemu.ts";
 import { waitUntil } from "../../rig/wait-until.ts";
 import { PATIENCE_MS, Stage } from "../e2e/testing/stage.ts";
@@ -170,7 +168,7 @@ describe("E9: the sandbox of guests", () => {
 
   afterAll(async () => {
     await fleet?.stop();
-    for (const each of folders) rmSync(each, { recursive: true, force: true });
+    for (const each of folders) removeFolder(each);
   });
 
   it("is not given up for a reason that is none of it", async () => {
@@ -201,7 +199,7 @@ describe("E9: the sandbox of guests", () => {
   /** A host whose QEMU runs these lines of a shell first. */
   async function start(lines: string, agent: object): Promise<Fleet> {
     await fleet?.stop();
-    folder = mkdtempSync(join(tmpdir(), "sy-"));
+    folder = ownedFolder();
     folders.push(folder);
     const path = join(folder, "qemu");
     writeFileSync(path, `#!/bin/sh\n${lines}\nexec '${modelQemu().path}' "$@"\n`);

@@ -1,7 +1,6 @@
 import {
   appendFileSync,
   cpSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -9,7 +8,6 @@ import {
   truncateSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { CreateStateMachineCommand, SFNClient, StartExecutionCommand } from "@aws-sdk/client-sfn";
@@ -18,6 +16,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { startStepFunctions } from "../../emulators/asl/server.ts";
 import { openDataFolder, type StoredService } from "../../local/data-folder.ts";
 import { Child } from "../../rig/child.ts";
+import { ownedFolder, removeFolder } from "../../rig/owned-folder.ts";
 import { waitUntil } from "../../rig/wait-until.ts";
 
 const PATIENCE_MS = 60_000;
@@ -31,7 +30,7 @@ let used: string;
 let folder: string;
 
 beforeAll(async () => {
-  root = mkdtempSync(join(tmpdir(), "sy-data-"));
+  root = ownedFolder("sy-data-");
   used = join(root, "used");
   folder = join(root, "folder");
   const cloud = start(used);
@@ -41,10 +40,10 @@ beforeAll(async () => {
   await cloud.exited;
   await startWaitingExecution(join(used, "step-functions"));
 }, PATIENCE_MS);
-afterAll(() => rmSync(root, { recursive: true, force: true }));
+afterAll(() => removeFolder(root));
 
 beforeEach(() => {
-  rmSync(folder, { recursive: true, force: true });
+  removeFolder(folder);
   cpSync(used, folder, { recursive: true, preserveTimestamps: true });
 });
 

@@ -1,12 +1,12 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { connect } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { VmDefinition } from "../../core/vm.ts";
 import { QmpClient } from "../../qmp/client.ts";
 import { bootDiskDefinition, writeBootDisk } from "../../rig/guest/boot-disk.ts";
 import { parseSerialLog, waitForCounter } from "../../rig/guest/serial.ts";
+import { ownedFolder, removeFolder } from "../../rig/owned-folder.ts";
 import { WATCH_SOCKET, writeWatchedQemu } from "../../rig/watched-qemu.ts";
 import { makeFiles } from "../definition/testing/start.ts";
 import { PATIENCE_MS, qemu, Stage, unlessQemu } from "./testing/stage.ts";
@@ -95,7 +95,7 @@ for (const { title, from, to, machine } of pairs) {
     let files = "";
 
     beforeAll(async () => {
-      files = makeFiles(mkdtempSync(join(tmpdir(), "sy-")));
+      files = makeFiles(ownedFolder());
       const hosts = { "host-a": watched("qemu-a", from), "host-b": watched("qemu-b", to) };
       const resources = { guests: { type: "folder", path: files } };
       stage = await Stage.start({ hosts, agent: { resources } });
@@ -113,7 +113,7 @@ for (const { title, from, to, machine } of pairs) {
     }, PATIENCE_MS);
     afterAll(async () => {
       await stage?.close();
-      rmSync(files, { recursive: true, force: true });
+      removeFolder(files);
     }, PATIENCE_MS);
 
     it.each(["host-b", "host-a"])(

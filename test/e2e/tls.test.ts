@@ -1,7 +1,7 @@
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { ownedFolder, removeFolder } from "../../rig/owned-folder.ts";
 import { modelQemu } from "../../rig/qemu.ts";
 import { PATIENCE_MS, qemu, Stage, unlessQemu } from "./testing/stage.ts";
 
@@ -35,7 +35,7 @@ describe("an encrypted move of the model", () => {
 
   beforeAll(async () => {
     // The model compares authorities and speaks no TLS: it accepts any text as a certificate.
-    dir = mkdtempSync(join(tmpdir(), "sy-x509-"));
+    dir = ownedFolder("sy-x509-");
     const parts = ["ca-cert", "server-cert", "server-key", "client-cert", "client-key"];
     for (const part of parts) writeFileSync(join(dir, `${part}.pem`), "one authority");
     const { path } = modelQemu();
@@ -48,7 +48,7 @@ describe("an encrypted move of the model", () => {
   }, PATIENCE_MS);
   afterAll(async () => {
     await stage?.close();
-    rmSync(dir, { recursive: true, force: true });
+    removeFolder(dir);
   }, PATIENCE_MS);
 
   it.each([

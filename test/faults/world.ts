@@ -1,8 +1,7 @@
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { killProcessesUnder } from "../../rig/processes.ts";
+import { ownedFolder, removeFolder } from "../../rig/owned-folder.ts";
 import { writeWatchedQemu } from "../../rig/watched-qemu.ts";
 import { installClock } from "./inside/clock.ts";
 import {
@@ -17,7 +16,7 @@ const PRELOAD = pathToFileURL(join(import.meta.dirname, "inside/preload.ts")).hr
 
 /** What all installations of a campaign share: a folder, the speed of time, a compile cache. */
 export class World {
-  readonly folder = mkdtempSync(join(tmpdir(), "sy-"));
+  readonly folder = ownedFolder();
   readonly rate: number;
   readonly #sinceMs = Date.now();
   #places = 0;
@@ -54,8 +53,7 @@ export class World {
 
   /** Kills all processes of all installations, and removes the files. May be called again. */
   close(): void {
-    killProcessesUnder(this.folder);
-    rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
+    removeFolder(this.folder);
   }
 }
 

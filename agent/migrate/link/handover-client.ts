@@ -3,6 +3,7 @@ import { connect, type PSKCallbackNegotation, type TLSSocket } from "node:tls";
 import type { MigrationId } from "../../../core/id.ts";
 import type { Reading } from "../../../core/twin/reading.ts";
 import { CommandRefusedError } from "../../command/command-error.ts";
+import { AwakeClock } from "../../runtime/awake-clock.ts";
 import {
   ANSWER_BYTES_MAX,
   type HandedOver,
@@ -46,7 +47,8 @@ export class HandoverClient {
   onWatch: ((message: FromTarget) => void) | undefined;
   readonly #reads = new Map<ReadKind, PromiseWithResolvers<Reading>>();
   #pinging: NodeJS.Timeout | undefined;
-  #heardAtMs = performance.now();
+  readonly #clock = new AwakeClock(PING_MS);
+  #heardAtMs = this.#clock.nowMs;
 
   private constructor(options: HandoverClientOptions) {
     this.#options = options;
@@ -85,22 +87,27 @@ export class HandoverClient {
 
   /** From here on the target's agent is asked for a sign of life each second. */
   startPings(): void {
-    this.#heardAtMs = performance.now();
+    this.#clock.tick();
+    this.#heardAtMs = this.#clock.nowMs;
     this.#pinging ??= setInterval(() => {
+      this.#clock.tick();
       if (this.#socket) send(this.#socket, { type: "ping" });
     }, PING_MS);
   }
 
-  /** Time since the last sign of life of the target's host, ms; a refused connection is one, too. */
+  /**
+   * Since `startPings`: time since the last sign of life of the target's host, ms, without the time
+   * for which this process did not run. A refused connection is a sign of life, too.
+   */
   get silentMs(): number {
-    return performance.now() - this.#heardAtMs;
+    return this.#clock.nowMs - this.#heardAtMs;
   }
 
   /**
-   * Reads the target, through its agent.
+   * Reads the target, through its agent; asks again after a reconnect.
    *
    * @throws CommandRefusedError `qemu` when the target's agent cannot read it, `timeout` when it has not
-   *   answered within `timeoutMs`, `refused` when the link broke
+   *   answered within `timeoutMs`, `refused` when the link was closed
    */
   async read(what: ReadKind, timeoutMs: number): Promise<Reading> {
     const reading = Promise.withResolvers<Reading>();
@@ -110,7 +117,10 @@ export class HandoverClient {
       timeoutMs,
     );
     if (this.#socket) send(this.#socket, { type: "read", what });
-    return reading.promise.finally(() => clearTimeout(timer));
+    return reading.promise.finally(() => {
+      clearTimeout(timer);
+      this.#reads.delete(what);
+    });
   }
 
   /** Hands the guest over to the target while its memory still follows. */
@@ -137,7 +147,7 @@ export class HandoverClient {
     clearTimeout(this.#retry);
     this.#arrived.resolve(false);
     clearInterval(this.#pinging);
-    this.#endReads("The handover link was closed");
+    this.#endReads();
     this.#opening?.destroy();
     this.#socket?.destroy();
     this.#socket = undefined;
@@ -182,7 +192,7 @@ export class HandoverClient {
         resolve();
       });
       socket.on("error", (error: NodeJS.ErrnoException) => {
-        if (error.code === "ECONNREFUSED") this.#heardAtMs = performance.now();
+        if (error.code === "ECONNREFUSED") this.#heardAtMs = this.#clock.nowMs;
         clearTimeout(timer);
         reject(error);
       });
@@ -202,17 +212,17 @@ export class HandoverClient {
     socket.on("close", () => {
       if (this.#socket !== socket) return;
       this.#socket = undefined;
-      this.#endReads("The handover link broke before the target's reading had come");
       this.#again();
     });
-    this.#heardAtMs = performance.now();
+    this.#heardAtMs = this.#clock.nowMs;
     readMessages(socket, ANSWER_BYTES_MAX, (message) => {
-      this.#heardAtMs = performance.now();
+      this.#heardAtMs = this.#clock.nowMs;
       if (message.type === "arrived" || message.type === "refused") this.#onAnswer(message);
       else if (message.type === "reading" || message.type === "unread") this.#onRead(message);
       else if (isFromTarget(message)) this.onWatch?.(message);
     });
     send(socket, { type: "hello", migrationId: this.#options.migrationId });
+    for (const what of this.#reads.keys()) send(socket, { type: "read", what });
     this.#sendHandedOver(socket);
   }
 
@@ -244,7 +254,8 @@ export class HandoverClient {
     reading?.reject(new CommandRefusedError("qemu", why));
   }
 
-  #endReads(why: string): void {
+  #endReads(): void {
+    const why = "The handover link was closed before the target's reading had come";
     for (const reading of this.#reads.values()) {
       reading.reject(new CommandRefusedError("refused", why));
     }

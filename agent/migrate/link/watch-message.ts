@@ -12,7 +12,7 @@ const Reason = z.string().max(500);
  *   target → source  replacing      the target's QEMU is being replaced
  *   target → source  replaced       another one listens at `migrationUri`
  *   target → source  not-replaced   the target's QEMU stays as it is
- *   source → target  ping           since STOP, each second; the answer is `pong`
+ *   source → target  ping           each second; the answer is `pong`
  */
 export const watchMessages = [
   z.strictObject({ type: z.literal("starting"), migrationUri: z.string().max(200) }),

@@ -1,27 +1,37 @@
 import { type LastSent, nextSent, StallRule } from "../../../core/convergence/stall.ts";
 import type { Progress } from "../../../core/protocol/event.ts";
+import type { AwakeClock } from "../../runtime/awake-clock.ts";
 import type { HandoverClient } from "../link/handover-client.ts";
 
 const SILENCE_MS = StallRule.parse({}).silenceMs;
 /** The target's agent answers each second: a link with an answer this young is alive. */
 const ALIVE_MS = 5_000;
 
+type Link = Pick<HandoverClient, "silentMs" | "linkUp">;
+
+type Options = {
+  /** Without a byte for this long the stream is given up. */
+  silenceMs: number | undefined;
+  clock: Pick<AwakeClock, "nowMs">;
+  link: () => Link | undefined;
+};
+
 /** Watches the bytes of a stream in precopy. */
 export class ByteWatch {
   readonly #silenceMs: number;
-  readonly #link: () => Pick<HandoverClient, "silentMs" | "linkUp"> | undefined;
+  readonly #clock: Pick<AwakeClock, "nowMs">;
+  readonly #link: () => Link | undefined;
   #sent: LastSent | undefined;
 
-  constructor(
-    silenceMs: number | undefined,
-    link: () => Pick<HandoverClient, "silentMs" | "linkUp"> | undefined,
-  ) {
-    this.#silenceMs = silenceMs ?? SILENCE_MS;
+  constructor({ silenceMs = SILENCE_MS, clock, link }: Options) {
+    this.#silenceMs = silenceMs;
+    this.#clock = clock;
     this.#link = link;
   }
 
   /** Why the stream is given up; undefined: it is not. */
-  observe(progress: Progress, atMs: number): string | undefined {
+  observe(progress: Progress): string | undefined {
+    const atMs = this.#clock.nowMs;
     const { status, ramTransferredBytes, ramRemainingBytes, remainingBytes } = progress;
     if (status !== "active" || ramTransferredBytes === undefined) {
       this.#sent = undefined;

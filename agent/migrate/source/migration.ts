@@ -118,6 +118,7 @@ export class SourceMigration {
   }
 
   async #setUp(args: ArgsOf<"source.start">): Promise<void> {
+    this.#observer.watchSilence();
     const handover = { ...args.handover, key: args.handoverKey };
     await this.#hooks.prepare(handover.address);
     const reading = readBefore(this.#guest, args);
@@ -266,10 +267,14 @@ export class SourceMigration {
     await Promise.all(actions.map((action) => this.#perform(action)));
   }
 
-  #watchBytes({ progress, atMs }: Extract<SourceInput, { type: "figures" }>): void {
+  #watchBytes({ progress }: Extract<SourceInput, { type: "figures" }>): void {
     const { silenceMs } = this.#guest.manifest.migration ?? {};
-    this.#byteWatch ??= new ByteWatch(silenceMs, () => this.#actions.link);
-    const reason = this.#byteWatch.observe(progress, atMs);
+    this.#byteWatch ??= new ByteWatch({
+      silenceMs,
+      clock: this.#observer.clock,
+      link: () => this.#actions.link,
+    });
+    const reason = this.#byteWatch.observe(progress);
     if (reason === undefined || this.#state.reasons.watch) return;
     const gaveUp = { code: "stream-silent", reason } as const;
     this.#observer.react({ type: "watch-gave-up", gaveUp });

@@ -1,5 +1,6 @@
 import { DOWNTIME_LIMIT_MS } from "../../../core/qemu/parameters.ts";
 import type { Guest } from "../../guest/guest.ts";
+import { AwakeClock } from "../../runtime/awake-clock.ts";
 import type { Log } from "../../runtime/log.ts";
 import { AckWatch } from "../ack-watch.ts";
 import { Alarms } from "./alarms.ts";
@@ -26,12 +27,14 @@ type Options = {
 
 /** Observes a source: QEMU's events, figures and log, and the moments that were agreed. */
 export class SourceObserver {
+  /** For the silence of others. */
+  readonly clock = new AwakeClock(POLL_MS);
   readonly #options: Options;
   readonly #unsubscribe: (() => void)[] = [];
   readonly #alarms = new Alarms();
   #ackWatch: AckWatch | undefined;
-  /** When the poll that has no answer yet was sent. */
-  #polledAtMs: number | undefined;
+  /** When the poll that has no answer yet was sent, by the wall clock and by `clock`. */
+  #polled: { atMs: number; awakeMs: number } | undefined;
   #isSilent = false;
 
   constructor(options: Options) {
@@ -84,11 +87,36 @@ export class SourceObserver {
     });
   }
 
+  /** Until the migration starts: a running guest whose QEMU does not answer stands still. */
+  watchSilence(): void {
+    if (this.#options.guest.runState.current !== "running") return;
+    this.#alarms.every(POLL_MS, () => {
+      this.#noteSilence();
+      void this.#ping();
+    });
+  }
+
+  async #ping(): Promise<void> {
+    const { guest, log, isFollowed } = this.#options;
+    if (this.#polledAtMs !== undefined || !isFollowed()) return;
+    this.#polledAtMs = Date.now();
+    try {
+      await guest.qmp.execute("query-status", {}, { timeoutMs: FIGURES_MS });
+      this.#noteAnswer();
+    } catch (error) {
+      log.debug({ error }, "QEMU does not answer");
+    } finally {
+      this.#polledAtMs = undefined;
+    }
+  }
+
   /** The migration has started, or may have. */
   startClock(): void {
+    this.#alarms.clear();
     const { guest, progressIntervalMs } = this.#options;
     const { deadlineAtMs, gate } = guest.manifest.migration ?? {};
     this.#alarms.every(POLL_MS, () => {
+      this.clock.tick();
       this.#noteSilence();
       void this.poll();
     });
@@ -100,8 +128,8 @@ export class SourceObserver {
   /** Reads QEMU's figures; there are none while QEMU does not answer. */
   async poll(): Promise<void> {
     const { guest, log, isFollowed, isGateSettled, apply } = this.#options;
-    if (this.#polledAtMs !== undefined || !isFollowed()) return;
-    this.#polledAtMs = Date.now();
+    if (this.#polled !== undefined || !isFollowed()) return;
+    this.#polled = { atMs: Date.now(), awakeMs: this.clock.nowMs };
     try {
       this.#ackWatch?.poll();
       const info = await guest.qmp.execute("query-migrate", {}, { timeoutMs: FIGURES_MS });
@@ -115,7 +143,7 @@ export class SourceObserver {
     } catch (error) {
       log.debug({ error }, "no figures from QEMU");
     } finally {
-      this.#polledAtMs = undefined;
+      this.#polled = undefined;
     }
   }
 
@@ -135,10 +163,11 @@ export class SourceObserver {
   }
 
   #noteSilence(): void {
-    const sinceMs = this.#polledAtMs;
-    if (this.#isSilent || sinceMs === undefined || Date.now() - sinceMs < SILENT_MS) return;
+    const polled = this.#polled;
+    if (this.#isSilent || polled === undefined) return;
+    if (this.clock.nowMs - polled.awakeMs < SILENT_MS) return;
     this.#isSilent = true;
-    this.react({ type: "qmp-silent", sinceMs });
+    this.react({ type: "qmp-silent", sinceMs: polled.atMs });
   }
 
   #noteAnswer(): void {

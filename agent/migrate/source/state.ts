@@ -27,6 +27,8 @@ export type SourceState = {
   /** The target's agent has answered that the guest has arrived. */
   readonly hasArrived: boolean;
   readonly postcopy: PostcopyState;
+  /** The number of the pause that this run of the agent has emitted last. */
+  readonly emittedPause: number | undefined;
   /** A new connection is being made: a paused status is that of the old one. */
   readonly isRecovering: boolean;
   /** Why the agent cancels, in order of precedence. */
@@ -179,6 +181,7 @@ export function initialSourceState(progressIntervalMs: number): SourceState {
     isLate: false,
     hasArrived: false,
     postcopy: NO_POSTCOPY,
+    emittedPause: undefined,
     isRecovering: false,
     reasons: {},
     bestBytesPerSecond: undefined,

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { useStoppableProcess } from "../../testing/stopped-process.ts";
 import { HOST_SILENT_MS, SwitchoverWatch } from "./switchover-watch.ts";
 
 beforeEach(() => void vi.useFakeTimers());
@@ -38,4 +39,17 @@ it("ends with the migration", () => {
   link.silentMs = HOST_SILENT_MS;
   vi.advanceTimersByTime(60_000);
   expect(reasons).toEqual([]);
+});
+
+it("does not count the time for which its own agent was stopped", () => {
+  const { stopFor } = useStoppableProcess();
+  const { link, reasons, watch: started } = watch();
+  started.start();
+  vi.advanceTimersByTime(2_000);
+  stopFor(60_000);
+  link.silentMs = HOST_SILENT_MS;
+  vi.advanceTimersByTime(5_000);
+  expect(reasons).toEqual([]);
+  vi.advanceTimersByTime(3_000);
+  expect(reasons).toHaveLength(1);
 });

@@ -1,3 +1,4 @@
+import { AwakeClock } from "../../runtime/awake-clock.ts";
 import type { HandoverClient } from "../link/handover-client.ts";
 
 const CHECK_MS = 1_000;
@@ -16,6 +17,7 @@ export class SwitchoverWatch {
   readonly #link: Pick<HandoverClient, "silentMs">;
   readonly #onSilent: (reason: string) => void;
   #timer: NodeJS.Timeout | undefined;
+  readonly #clock = new AwakeClock(CHECK_MS);
   #stoppedAtMs = 0;
   #hasEnded = false;
 
@@ -28,7 +30,8 @@ export class SwitchoverWatch {
   /** The guest has been stopped for the switchover. Repeated, it changes nothing. */
   start(): void {
     if (this.#hasEnded || this.#timer !== undefined) return;
-    this.#stoppedAtMs = performance.now();
+    this.#clock.tick();
+    this.#stoppedAtMs = this.#clock.nowMs;
     this.#timer = setInterval(() => this.#check(), CHECK_MS);
   }
 
@@ -38,7 +41,8 @@ export class SwitchoverWatch {
   }
 
   #check(): void {
-    const stoppedMs = performance.now() - this.#stoppedAtMs;
+    this.#clock.tick();
+    const stoppedMs = this.#clock.nowMs - this.#stoppedAtMs;
     const { silentMs } = this.#link;
     if (stoppedMs < HOST_SILENT_MS || silentMs < HOST_SILENT_MS) return;
     this.close();

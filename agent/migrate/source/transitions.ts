@@ -162,9 +162,12 @@ function onPostcopyStatus(state: SourceState, { status, atMs }: StatusAt): Sourc
   }
   if (status === "postcopy-paused" && !state.isRecovering) {
     const pause = paused ? pauses : pauses + 1;
+    // The status is read again and again for as long as the pause lasts.
+    if (pause === state.emittedPause) return step(state);
     const postcopy = { active: true, pauses: pause, paused: true };
     const event = { type: "migration.postcopy-paused", pause } as const;
-    return step({ ...state, postcopy }, [{ event, atMs }], [{ type: "note-postcopy", postcopy }]);
+    const next = { ...state, postcopy, emittedPause: pause };
+    return step(next, [{ event, atMs }], [{ type: "note-postcopy", postcopy }]);
   }
   return step(state);
 }

@@ -43,6 +43,8 @@ type TargetOptions = {
   hooks: MigrationHooks;
   /** What this host has for the placeholders of definitions. */
   resources: Resources;
+  /** The guest's process as it was read for the twin check already. */
+  reading?: Promise<Reading> | undefined;
 };
 
 /**
@@ -80,6 +82,7 @@ export class TargetMigration {
     this.#log = options.log.child({ migrationId: options.id, side: "target" });
     this.#address = options.address;
     this.#resources = options.resources;
+    this.#reading = options.reading;
     this.#tls = new TlsCredentials("target", options, this.#log);
   }
 
@@ -92,7 +95,9 @@ export class TargetMigration {
   }
 
   /** Sets QEMU up and listens; capabilities strictly before migrate-incoming. */
-  async prepare(args: ArgsOf<"target.prepare">): Promise<ResultOf<"target.prepare">> {
+  async prepare(
+    args: ArgsOf<"target.prepare">,
+  ): Promise<Omit<ResultOf<"target.prepare">, "startMs">> {
     const { ports } = this.#options;
     const [{ migrationUri, givenUp }, server] = await Promise.all([
       this.#setUp(args),
@@ -102,15 +107,15 @@ export class TargetMigration {
     this.#watchStart(args, server, { guest: this.#guest, migrationUri });
     const handover = { address: this.#address, port: server.port };
     const { pid } = this.#guest.manifest;
-    const { startMs } = this.#guest;
-    return { migrationUri, handover, pid, startMs, ...(givenUp.length > 0 ? { givenUp } : {}) };
+    return { migrationUri, handover, pid, ...(givenUp.length > 0 ? { givenUp } : {}) };
   }
 
   async #setUp(args: ArgsOf<"target.prepare">) {
     this.#listen();
     // Before QEMU listens: a stranger there could keep it from answering. The source asks for it.
-    this.#reading = undefined;
-    await this.#read("machine").catch(() => undefined);
+    await this.#read("machine").catch(() => {
+      this.#reading = undefined;
+    });
     const { ports } = this.#options;
     return setUpTarget(this.#guest, args, {
       address: this.#address,
@@ -139,6 +144,7 @@ export class TargetMigration {
       replace: async () => {
         this.#detach();
         this.#guest = await replaceGuest(this.#guest);
+        this.#reading = undefined;
         this.#tls = new TlsCredentials("target", { ...options, guest: this.#guest }, this.#log);
         const { migrationUri } = await this.#setUp(args);
         this.#note(args, server.port);

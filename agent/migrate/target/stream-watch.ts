@@ -1,17 +1,16 @@
 import { isUnloadedStatus } from "../../../core/qemu/migration-status.ts";
 import type { QmpClient } from "../../../qmp/client.ts";
 import type { Guest } from "../../guest/guest.ts";
+import { AwakeClock } from "../../runtime/awake-clock.ts";
 import { connectedPeers } from "../link/peers.ts";
 
 const POLL_MS = 200;
-/** A check that is so much late: this agent did not run meanwhile, and asked nobody. */
-const PAUSED_MS = 500;
 /** QEMU does not answer for this long: it hangs in a handshake, or it is stopped. */
 const SILENT_MS = 2_000;
 /** From the source's `migrate` to the stream. */
 const STREAM_MS = 5_000;
 
-/** What is known of a target that waits for the stream. Times: ms of one monotonic clock. */
+/** What is known of a target that waits for the stream. Times: ms of one AwakeClock. */
 export type StreamFacts = {
   readonly nowMs: number;
   /** QEMU's last answer, or the beginning of the watch. */
@@ -56,15 +55,6 @@ export function judgeStream(facts: StreamFacts): StreamVerdict {
 }
 
 /**
- * How long this agent did not run between two checks, ms: it was stopped, or the machine was busy.
- * QEMU's silence does not count for that time.
- */
-export function pauseBetween(observedAtMs: number, nowMs: number): number {
-  const pausedMs = nowMs - observedAtMs - POLL_MS;
-  return pausedMs < PAUSED_MS ? 0 : pausedMs;
-}
-
-/**
  * Before the source's report every peer is a stranger, whatever its address is. It counts when it is
  * there twice: the report may have been lost with the link.
  */
@@ -94,8 +84,8 @@ type Options = {
 export class StreamWatch {
   readonly #options: Options;
   readonly #timer: NodeJS.Timeout;
-  #answeredAtMs = performance.now();
-  #observedAtMs = performance.now();
+  readonly #clock = new AwakeClock(POLL_MS);
+  #answeredAtMs = this.#clock.nowMs;
   #startingAtMs: number | undefined;
   #status = "none";
   #peers: readonly string[] = [];
@@ -122,14 +112,14 @@ export class StreamWatch {
       this.fail(`A stranger, ${stranger}, is connected to the port of the stream`);
       return false;
     }
-    this.#startingAtMs ??= performance.now();
+    this.#startingAtMs ??= this.#clock.nowMs;
     return true;
   }
 
   /** QEMU's event MIGRATION: a stream that begins is not to be taken for silence. */
   onStatus(status: string): void {
     this.#status = status;
-    this.#answeredAtMs = performance.now();
+    this.#answeredAtMs = this.#clock.nowMs;
     this.#check();
   }
 
@@ -157,12 +147,9 @@ export class StreamWatch {
 
   #check(): void {
     if (this.#state !== "watching") return;
+    this.#clock.tick();
     // Read once: the agent may be stopped within this function as well.
-    const nowMs = performance.now();
-    const pausedMs = pauseBetween(this.#observedAtMs, nowMs);
-    this.#observedAtMs = nowMs;
-    this.#answeredAtMs += pausedMs;
-    if (this.#startingAtMs !== undefined) this.#startingAtMs += pausedMs;
+    const { nowMs } = this.#clock;
     void this.#ask();
     const peersBefore = this.#peers;
     this.#peers = connectedPeers(this.#options.port);
@@ -188,7 +175,7 @@ export class StreamWatch {
     this.#isAsking = true;
     try {
       this.#status = await statusOf(this.#options.guest.qmp);
-      this.#answeredAtMs = performance.now();
+      this.#answeredAtMs = this.#clock.nowMs;
     } catch {
       // It counts as silence.
     } finally {

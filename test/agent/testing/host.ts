@@ -1,5 +1,3 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { CommandLog } from "../../../agent/command/command-log.ts";
 import { Dispatcher } from "../../../agent/command/dispatcher.ts";
@@ -15,6 +13,7 @@ import { sendSignal, waitForEnd } from "../../../agent/runtime/process.ts";
 import { CommandId, HostId, type MigrationId, VmId } from "../../../core/id.ts";
 import type { ArgsOf, Command, ResultOf, Verb } from "../../../core/protocol/command.ts";
 import type { EventBody } from "../../../core/protocol/event.ts";
+import { ownedFolder, removeFolder } from "../../../rig/owned-folder.ts";
 
 type HostOptions = { qemu: string | undefined; folder?: string; config?: object };
 
@@ -34,7 +33,7 @@ export class TestHost {
   constructor(name: string, options: HostOptions) {
     this.id = HostId.parse(name);
     const { qemu } = options;
-    this.folder = options.folder ?? mkdtempSync(join(tmpdir(), "sy-"));
+    this.folder = options.folder ?? ownedFolder();
     this.config = AgentConfig.parse({
       host: name,
       apiUrl: "http://127.0.0.1:9",
@@ -153,7 +152,7 @@ export class TestHost {
       sendSignal(manifest, "SIGKILL");
       await waitForEnd(manifest, 5_000);
     }
-    rmSync(this.folder, { recursive: true, force: true });
+    removeFolder(this.folder);
   }
 
   async #stop(): Promise<void> {

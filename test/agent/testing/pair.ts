@@ -1,5 +1,3 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { MigrationId } from "../../../core/id.ts";
 import type { ResultOf } from "../../../core/protocol/command.ts";
@@ -8,6 +6,7 @@ import { VmDefinition } from "../../../core/vm.ts";
 import { bootDiskDefinition, writeBootDisk } from "../../../rig/guest/boot-disk.ts";
 import type { GuestLoad } from "../../../rig/guest/boot-sector.ts";
 import { waitForCounter } from "../../../rig/guest/serial.ts";
+import { ownedFolder, removeFolder } from "../../../rig/owned-folder.ts";
 import { TestHost } from "./host.ts";
 import { loadModels, type Subject } from "./subjects.ts";
 
@@ -24,7 +23,7 @@ type Parameters = Record<string, ParameterValue>;
 
 /** Two hosts, and a guest on the first that counts and checks its memory. */
 export class Pair {
-  readonly folder = mkdtempSync(join(tmpdir(), "sy-"));
+  readonly folder = ownedFolder();
   source: TestHost;
   target: TestHost;
   definition: VmDefinition | undefined;
@@ -123,7 +122,7 @@ export class Pair {
 
   async close(): Promise<void> {
     await Promise.all([this.source.close(), this.target.close()]);
-    rmSync(this.folder, { recursive: true, force: true });
+    removeFolder(this.folder);
   }
 }
 

@@ -1,5 +1,3 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Client } from "../../../client/client.ts";
 import type { Migration, TimelineEntry } from "../../../core/migration/migration.ts";
@@ -20,6 +18,7 @@ import { createDataDisk } from "../../../rig/guest/data-disk.ts";
 import { dataGuestDefinition, writeDataGuestDisk } from "../../../rig/guest/data-guest.ts";
 import { forceAction } from "../../../rig/guest/force-action.ts";
 import { readCounter, waitForCounter } from "../../../rig/guest/serial.ts";
+import { ownedFolder, removeFolder } from "../../../rig/owned-folder.ts";
 import { killProcessesUnder } from "../../../rig/processes.ts";
 import { modelQemu } from "../../../rig/qemu.ts";
 import { waitUntil } from "../../../rig/wait-until.ts";
@@ -79,7 +78,7 @@ export class CaseStage {
   static async start(options: CaseStageOptions = {}): Promise<CaseStage> {
     const { onModel = false, targetDelaySeconds = 0, ...rest } = options;
     const binary = onModel ? modelQemu().path : (qemu ?? "qemu-system-x86_64");
-    const folder = mkdtempSync(join(tmpdir(), "sy-"));
+    const folder = ownedFolder();
     const watched = join(folder, "qemu");
     writeWatchedQemu(watched, binary, { targetDelaySeconds });
     const port = await freeBasePort();
@@ -99,7 +98,7 @@ export class CaseStage {
       return new CaseStage(stage, proxy, folder);
     } catch (error) {
       proxy.close();
-      rmSync(folder, { recursive: true, force: true });
+      removeFolder(folder);
       throw error;
     }
   }
@@ -116,7 +115,7 @@ export class CaseStage {
     this.#proxy.clear();
     await this.stage.close();
     this.#proxy.close();
-    rmSync(this.#folder, { recursive: true, force: true, maxRetries: 5 });
+    removeFolder(this.#folder);
   }
 
   /** Until the next call, or `close`. */

@@ -1,13 +1,13 @@
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DefinitionParts } from "../../../core/definition/parts.ts";
 import { MigrationId, ulid } from "../../../core/id.ts";
 import type { TwinCheck } from "../../../core/twin/comparison.ts";
 import type { QmpClient } from "../../../qmp/client.ts";
 import { bootDiskDefinition, writeBootDisk } from "../../../rig/guest/boot-disk.ts";
+import { ownedFolder, removeFolder } from "../../../rig/owned-folder.ts";
 import { waitUntil } from "../../../rig/wait-until.ts";
 import { TestHost } from "../../agent/testing/host.ts";
 
@@ -52,7 +52,7 @@ type Binaries = { readonly source: string; readonly target: string };
  * compared as in every migration. Machines that are the same move.
  */
 export class TwinBed {
-  readonly #folder = mkdtempSync(join(tmpdir(), "sy-twin-"));
+  readonly #folder = ownedFolder("sy-twin-");
   readonly #source: TestHost;
   readonly #target: TestHost;
 
@@ -97,7 +97,7 @@ export class TwinBed {
 
   async close(): Promise<void> {
     await Promise.all([this.#source.close(), this.#target.close()]);
-    rmSync(this.#folder, { recursive: true, force: true });
+    removeFolder(this.#folder);
   }
 
   async #move(known: DefinitionParts, target: Machine, act: Action | undefined): Promise<Outcome> {
