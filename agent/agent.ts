@@ -6,6 +6,7 @@ import type { HostFacts } from "../core/protocol/host.ts";
 import { CloudApi, CloudRefusedError, SupersededError } from "./cloud/api.ts";
 import { isAnswerBatchable } from "./cloud/batching.ts";
 import { CommandSource } from "./cloud/command-source.ts";
+import { Heartbeat } from "./cloud/heartbeat.ts";
 import { Outbox } from "./cloud/outbox.ts";
 import { CommandLog } from "./command/command-log.ts";
 import { Dispatcher } from "./command/dispatcher.ts";
@@ -34,6 +35,7 @@ export class Agent {
   readonly #log: Log;
   readonly #api: CloudApi;
   readonly #outbox: Outbox;
+  readonly #heartbeat: Heartbeat;
   readonly #commands: CommandLog;
   readonly #guests: Guests;
   readonly #hookRunner = new HookRunner();
@@ -59,6 +61,12 @@ export class Agent {
     this.#superseded.promise.catch(() => undefined);
     const onSuperseded = (error: SupersededError) => this.#superseded.reject(error);
     this.#outbox = new Outbox({ api: this.#api, stateDir: config.stateDir, log, onSuperseded });
+    this.#heartbeat = new Heartbeat({
+      api: this.#api,
+      intervalMs: config.heartbeatIntervalMs,
+      log,
+      onSuperseded,
+    });
     const emit: Emit = (body, atMs) => this.#outbox.emit(body, atMs);
     this.#guests = new Guests({
       runDir: config.runDir,
@@ -103,6 +111,7 @@ export class Agent {
     if (!registered || this.#stop.signal.aborted) return;
     this.#commands.noteRegistered(bootId(), registered.at);
     this.#outbox.start(registered.acceptedSeq);
+    this.#heartbeat.start();
     this.#source = new CommandSource({
       sqs: this.#sqs,
       queueUrl: registered.queueUrl,
@@ -128,6 +137,7 @@ export class Agent {
     this.#stop.abort();
     clearInterval(this.#checkpoints);
     await this.#source?.stop();
+    await this.#heartbeat.stop();
     await this.#outbox.stop(2_000);
     this.#hookRunner.close();
     await this.#guests.close();
@@ -157,10 +167,12 @@ export class Agent {
 
   async #register(facts: HostFacts) {
     const { signal } = this.#stop;
+    const { heartbeatIntervalMs: heartbeatMs } = this.#config;
     const backoff = new Backoff(REGISTER_RETRY);
     while (!signal.aborted) {
       try {
-        return await this.#api.register({ facts, guests: this.#guests.present }, signal);
+        const own = { facts, guests: this.#guests.present, heartbeatMs };
+        return await this.#api.register(own, signal);
       } catch (error) {
         if (error instanceof CloudRefusedError || error instanceof SupersededError) throw error;
         if (signal.aborted) return undefined;

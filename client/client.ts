@@ -10,7 +10,7 @@ export type ClientOptions = { readonly url: string; readonly token: string };
 type Api = ReturnType<typeof hc<Routes>>["v1"];
 type NewHost = InferRequestType<Api["hosts"]["$post"]>["json"];
 type HostChange = InferRequestType<Api["hosts"][":id"]["$patch"]>["json"];
-type Cordoner = InferRequestType<Api["hosts"][":id"]["cordon"]["$post"]>["json"];
+type HostRequest = InferRequestType<Api["hosts"][":id"]["cordon"]["$post"]>["json"];
 type NewVm = InferRequestType<Api["vms"]["$post"]>["json"];
 type NewMigration = InferRequestType<Api["migrations"]["$post"]>["json"];
 type Page = InferRequestType<Api["hosts"]["$get"]>["query"];
@@ -72,10 +72,15 @@ function hostOperations({ hosts }: Api) {
     getHost: (id: string) => json(hosts[":id"].$get({ param: { id } })),
     changeHost: (id: string, change: HostChange) =>
       json(hosts[":id"].$patch({ param: { id }, json: change })),
-    cordonHost: (id: string, by: Cordoner = {}) =>
+    cordonHost: (id: string, by: HostRequest = {}) =>
       json(hosts[":id"].cordon.$post({ param: { id }, json: by })),
-    uncordonHost: (id: string, by: Cordoner = {}) =>
+    uncordonHost: (id: string, by: HostRequest = {}) =>
       json(hosts[":id"].uncordon.$post({ param: { id }, json: by })),
+    maintainHost: (id: string, by: HostRequest = {}) =>
+      json(hosts[":id"].maintenance.$post({ param: { id }, json: by })),
+    returnHost: (id: string) => json(hosts[":id"].return.$post({ param: { id } })),
+    retireHost: (id: string, by: HostRequest = {}) =>
+      json(hosts[":id"].retire.$post({ param: { id }, json: by })),
   };
 }
 
@@ -84,6 +89,7 @@ function vmOperations({ vms }: Api) {
     createVm: (vm: NewVm) => json(vms.$post({ json: vm })),
     listVms: (query: Page = {}) => json(vms.$get({ query })),
     getVm: (id: string) => json(vms[":id"].$get({ param: { id } })),
+    getPlacement: (id: string) => json(vms[":id"].placement.$get({ param: { id } })),
     reconcileVm: (id: string) => json(vms[":id"].reconcile.$post({ param: { id } })),
     /** The VM, which was asked to stop; undefined when its record was removed. */
     deleteVm: async (id: string, query: StopMode = {}) => {

@@ -4,6 +4,7 @@ import { referenceProblems } from "./definition/references.ts";
 import { sumProblems } from "./definition/sums.ts";
 import { HostId, MigrationId, VmId } from "./id.ts";
 import { DEFINITION_BYTES_MAX, jsonBytes } from "./size-limits.ts";
+import { VmLearned } from "./vm-learned.ts";
 import { VmState } from "./vm-state.ts";
 
 /**
@@ -35,6 +36,8 @@ export const Vm = z.strictObject({
   /** Fencing number: grows each time the lock is taken; agents refuse commands of lower ones. */
   epoch: z.int().nonnegative(),
   lockedBy: MigrationId.optional(),
+  /** What its migrations have shown: the next plan reads it. */
+  learned: VmLearned.optional(),
   /** Why it is in this state, where its host or a person gave a reason. */
   detail: z.string().optional(),
   createdAt: z.iso.datetime(),

@@ -19,6 +19,7 @@ const at = { atMs: 1, host, seq: 1 };
 const made: { [K in keyof typeof keys]: { pk: string; sk: string } } = {
   host: keys.host(host),
   hostFacts: keys.hostFacts(host),
+  hostHeard: keys.hostHeard(host),
   hostVm: keys.hostVm(host, vm),
   waiting: keys.waiting(host, id),
   vm: keys.vm(vm),

@@ -8,6 +8,7 @@ const Registered = z.object({
   acceptedSeq: z.int().nonnegative(),
   at: z.iso.datetime(),
 });
+const Heard = z.object({ host: z.string() });
 const Superseded = z.object({ code: z.literal("superseded") });
 const Gap = z.object({ code: z.literal("event-gap"), expectedSeq: z.int().positive() });
 /** An answer of the control plane itself, not of a proxy before it. */
@@ -79,11 +80,17 @@ export class CloudApi {
    * cloud has, and the time by the cloud's clock
    */
   register(
-    own: { facts: HostFacts; guests: VmId[] },
+    own: { facts: HostFacts; guests: VmId[]; heartbeatMs: number },
     signal: AbortSignal,
   ): Promise<z.infer<typeof Registered>> {
     const body = { host: this.#host, ...own, instance: this.#instance };
     return this.#post("/agent/v1/register", body, Registered, signal);
+  }
+
+  /** Lets the cloud hear this host. */
+  async heartbeat(signal: AbortSignal): Promise<void> {
+    const body = { host: this.#host, instance: this.#instance };
+    await this.#post("/agent/v1/heartbeat", body, Heard, signal);
   }
 
   /** Sends events. @returns the number of the last event that the cloud has accepted */

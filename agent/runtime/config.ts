@@ -77,6 +77,8 @@ export const AgentConfig = z.strictObject({
   hooks: HooksConfig.prefault({}),
   /** Speed of the migration network, B/s. Default: that of the address's interface. */
   linkBytesPerSecond: z.int().min(1_000).optional(),
+  /** How often the cloud hears this host, ms. It is shown as silent after four times as long. */
+  heartbeatIntervalMs: z.int().min(1_000).max(600_000).default(15_000),
   /** Interval of a running migration's progress events, ms; they are also its heartbeat. */
   progressIntervalMs: z.int().min(100).max(30_000).default(2_000),
 });

@@ -21,6 +21,10 @@ export const Message = z
   .max(500)
   .refine((text) => !hasControl.test(text), NO_CONTROL);
 
+/** Who does something, and why. */
+export const ByWhom = z.strictObject({ owner: Owner, message: Message.optional() });
+export type ByWhom = z.infer<typeof ByWhom>;
+
 /**
  * Somebody's mark that no guest is to come to a host. A host has one for each owner, so that nobody
  * ends the mark of somebody else by ending his own.

@@ -26,6 +26,32 @@ export function hostStateOf({ state, cordons, silentSince }: Known): HostState {
   return cordons.length > 0 ? "cordoned" : "active";
 }
 
+/** Since when a host is in the state that is shown. */
+export function stateSinceOf(host: Known & { readonly stateSince?: string | undefined }) {
+  const shown = hostStateOf(host);
+  if (shown === "silent") return host.silentSince;
+  const isDraining = shown === "draining";
+  if (!isDraining && shown !== "cordoned") return host.stateSince;
+  const marks = host.cordons.filter(({ drains }) => !isDraining || drains === true);
+  return marks.map(({ since }) => since).sort()[0];
+}
+
+/** A host is silent when it has not been heard for so many of the intervals that its agent promised. */
+const MISSED_MAX = 4;
+
+/**
+ * Since when a host is silent, ms since the epoch; undefined: it is not, or its agent promised nothing.
+ * Silence says nothing of its guests: they may run on.
+ */
+export function silentSince(
+  heard: { readonly heartbeatMs?: number | undefined; readonly heardAtMs: number },
+  nowMs: number,
+): number | undefined {
+  const { heartbeatMs, heardAtMs } = heard;
+  if (heartbeatMs === undefined || nowMs - heardAtMs <= MISSED_MAX * heartbeatMs) return undefined;
+  return heardAtMs;
+}
+
 /**
  * What may be done to a host, or with its guests. `receive`: a guest is started there, or moved
  * there; `send`: a guest is moved away; `adopt`: a guest that runs there already gets a record.
@@ -53,7 +79,7 @@ export const allowedActions: Readonly<Record<HostState, readonly HostAction[]>> 
   joining: ["cordon", "uncordon", "retire"],
   active: hostActions,
   cordoned: allBut("receive"),
-  draining: allBut("receive", "retire"),
+  draining: allBut("receive", "return", "retire"),
   // Commands do not reach it. Its guests may be gone, which no silence tells.
   silent: ["cordon", "uncordon", "maintain", "return", "retire"],
   maintenance: allBut("receive"),

@@ -3,6 +3,7 @@ import { ResourceName } from "../host-resources.ts";
 import { HostId, VmId } from "../id.ts";
 import { Labels } from "../labels.ts";
 import { QemuProbe, SourceProbe, TargetProbe, TlsKind, VfioDevice } from "../protocol/probe.ts";
+import { LearnedFigures } from "../vm-learned.ts";
 
 const bytes = z.int().nonnegative();
 const rate = z.number().positive();
@@ -58,18 +59,9 @@ export const Affinity = z.strictObject({
 });
 export type Affinity = z.infer<typeof Affinity>;
 
-/** What earlier migrations of a VM have shown. */
+/** What earlier migrations of a VM have shown; `firstPassBytes` is absent: all its memory. */
 export const Learned = z.strictObject({
-  /** Rate at which the guest dirtied memory during its last migration, B/s. */
-  dirtyBytesPerSecond: z.number().nonnegative().optional(),
-  /** Memory that it writes again and again. */
-  workingSetBytes: bytes.optional(),
-  /** What the first pass sent: pages of zeros are not sent. Absent: all its memory. */
-  firstPassBytes: bytes.optional(),
-  /** Longest load time of its devices on the target, ms. */
-  loadMs: z.number().nonnegative().optional(),
-  /** From the start of preparing to the moment in which the transfer could begin, ms. */
-  prepareMs: z.number().nonnegative().optional(),
+  ...LearnedFigures.shape,
   /** Where that comes from, for people: `vm web1, 3 migrations`. */
   from: z.string().optional(),
   /** Age of the newest of these figures, ms. */

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { ClimbedRung } from "../convergence/ladder.ts";
 import { CommandId, HostId, MigrationId, VmId } from "../id.ts";
 import { TwinCheck } from "../twin/comparison.ts";
+import { MemoryUse } from "../vm-learned.ts";
 import { CommandError } from "./command.ts";
 import { InstanceId } from "./host.ts";
 
@@ -30,6 +31,8 @@ export const FinalFigures = z.strictObject({
   setupTimeMs: z.number().nonnegative().optional(),
   /** Sent between STOP and the end; absent where QEMU does not report it. */
   downtimeBytes: z.number().nonnegative().optional(),
+  /** Absent: an older agent. */
+  memory: MemoryUse.optional(),
   progress: Progress,
 });
 export type FinalFigures = z.infer<typeof FinalFigures>;

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { CORDONS_MAX, HostCordon } from "../host/cordon.ts";
+import { ByWhom, CORDONS_MAX, HostCordon } from "../host/cordon.ts";
 import { HostState } from "../host/host-state.ts";
 import { ResourceName } from "../host-resources.ts";
 import { HostId, VmId } from "../id.ts";
@@ -54,8 +54,14 @@ export const Registration = z.strictObject({
   instance: InstanceId.optional(),
   /** The VMs that have a process on this host, by the agent's own memory. Absent: an older agent. */
   guests: z.array(VmId).max(GUESTS_MAX).optional(),
+  /** The agent promises a heartbeat this often, ms. Absent: an older agent, which sends none. */
+  heartbeatMs: z.int().min(1_000).max(600_000).optional(),
 });
 export type Registration = z.infer<typeof Registration>;
+
+/** What an agent posts to be heard while it has no events. */
+export const Heartbeat = z.strictObject({ host: HostId, instance: InstanceId });
+export type Heartbeat = z.infer<typeof Heartbeat>;
 
 /** An event that the table refuses for good: it had no effect, and the next ones do. */
 export const UnfitEvent = z.strictObject({
@@ -76,6 +82,12 @@ export const Host = z.strictObject({
   state: HostState,
   /** Since when its lifecycle is what it is: joined, in maintenance, retiring, retired. */
   stateSince: z.iso.datetime().optional(),
+  /** Who brought it into maintenance, or retired it. */
+  stateBy: ByWhom.optional(),
+  /** When its agent was heard last: an event, a heartbeat or its registration. */
+  heardAt: z.iso.datetime().optional(),
+  /** It has not been heard for longer than its agent promised. Its guests may run on. */
+  silentSince: z.iso.datetime().optional(),
   /** Who wants no guest to come to it; empty: nobody. */
   cordons: z.array(HostCordon).max(CORDONS_MAX).default([]),
   labels: Labels.default({}),

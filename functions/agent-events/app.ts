@@ -3,14 +3,14 @@ import { Hono } from "hono";
 import type { z } from "zod";
 import type { HostId } from "../../core/id.ts";
 import { EventBatch } from "../../core/protocol/event.ts";
-import { type InstanceId, Registration } from "../../core/protocol/host.ts";
+import { Heartbeat, type InstanceId, Registration } from "../../core/protocol/host.ts";
 import { AGENT_BODY_BYTES_MAX } from "../../core/size-limits.ts";
 import { limitBody, requireJson } from "../http/body.ts";
 import { invalid } from "../http/invalid.ts";
 import { answerNoRoute } from "../http/no-route.ts";
 import { answerError, Problem } from "../http/problem.ts";
 import { bearerMatches, hashSecret } from "../runtime/auth.ts";
-import { findHost, registerHost, type StoredHost } from "../store/hosts.ts";
+import { findHost, recordHeartbeat, registerHost, type StoredHost } from "../store/hosts.ts";
 import { acceptBatch } from "./accept-batch.ts";
 import { applyForgottenGuests } from "./forgotten-guests.ts";
 
@@ -31,6 +31,13 @@ app.post("/agent/v1/register", async (context) => {
   await applyForgottenGuests(registration);
   await registerHost(registration);
   return context.json({ host, queueUrl: known.queueUrl, acceptedSeq: known.lastSeq, at });
+});
+
+app.post("/agent/v1/heartbeat", async (context) => {
+  const { host, instance } = await read(context, Heartbeat);
+  requireNewest(await authenticate(context, host), instance);
+  await recordHeartbeat(host);
+  return context.json({ host });
 });
 
 app.post("/agent/v1/events", async (context) => {
@@ -70,11 +77,12 @@ function requireNewest({ id, instance: newest }: StoredHost, instance?: Instance
   throw new Problem("superseded", detail);
 }
 
-/** An unknown host gets the same answer as a wrong key, after the same time. */
+/** An unknown host, and one that was retired, gets the same answer as a wrong key, after the same time. */
 async function authenticate(context: Context, id: HostId): Promise<StoredHost> {
   const host = await findHost(id);
   const hash = host?.keyHash ?? hashSecret("");
-  if (bearerMatches(context.req.header("authorization"), hash) && host !== undefined) return host;
+  const isKnown = bearerMatches(context.req.header("authorization"), hash);
+  if (isKnown && host !== undefined && host.state !== "retired") return host;
   throw new Problem(
     "unauthorized",
     "The host's key is missing or wrong: POST /v1/hosts showed it once",

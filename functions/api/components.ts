@@ -18,7 +18,7 @@ import {
   EvacuationRequest,
 } from "../../core/evacuation/request.ts";
 import { VersionOutline, VersionReason } from "../../core/evacuation/version.ts";
-import { HostCordon, Message, Owner } from "../../core/host/cordon.ts";
+import { ByWhom, HostCordon } from "../../core/host/cordon.ts";
 import { HostState } from "../../core/host/host-state.ts";
 import { EvacuationId, HostId, MigrationId, VmId } from "../../core/id.ts";
 import { Labels } from "../../core/labels.ts";
@@ -34,6 +34,7 @@ import {
 } from "../../core/migration/migration.ts";
 import { AckMode, Agreement, Blocker, Choice } from "../../core/negotiate/agreement.ts";
 import { MigrationPolicy } from "../../core/negotiate/policy.ts";
+import { Placement } from "../../core/plan/placement.ts";
 import { AckEvidence, FinalFigures, Progress } from "../../core/protocol/event.ts";
 import { Host, HostChange, HostFacts, UnfitEvent } from "../../core/protocol/host.ts";
 import { MachineType, ParameterValue, QemuProbe, QemuVersion } from "../../core/protocol/probe.ts";
@@ -50,10 +51,10 @@ export const NewHost = z.strictObject({
   labels: Labels.default({}),
 });
 
-export const CordonRequest = z.strictObject({
-  /** Whoever has the token may name anybody: it is for people to read. */
-  owner: Owner.default("operator"),
-  message: Message.optional(),
+/** Whoever has the token may name anybody: it is for people to read. */
+export const HostRequest = z.strictObject({
+  ...ByWhom.shape,
+  owner: ByWhom.shape.owner.default("operator"),
 });
 
 /** A host and the key of its agent, which no other answer has. */
@@ -145,7 +146,8 @@ const namedSchemas: readonly Named[] = [
   ["HostState", HostState, "What is shown of a host; `silent`: its agent has not been heard"],
   ["HostCordon", HostCordon, "Somebody's mark that no guest is to come to a host"],
   ["HostChange", HostChange, "What to change of a host; what is absent stays"],
-  ["CordonRequest", CordonRequest, "Who cordons a host, and why"],
+  ["ByWhom", ByWhom, "Who did it, and why"],
+  ["HostRequest", HostRequest, "Who asks for it, and why"],
   ["UncordonedHost", UncordonedHost, "The host, and the cordons that were ended"],
   ["Labels", Labels, "What people say of a host, by names that they choose"],
   ["UnfitEvent", UnfitEvent, "An event of a host that the table refuses for good: it was passed"],
@@ -159,6 +161,7 @@ const namedSchemas: readonly Named[] = [
   ["Vm", Vm, "A VM: where it runs, and which migration holds it"],
   ["VmDefinition", VmDefinition, "What a guest is made of; it means the same on every host"],
   ["NewVm", NewVm, "A VM to start or to adopt"],
+  ["Placement", Placement, "Where a VM could go now, host by host, and why not"],
   ["VmPage", VmPage, "A page of VMs"],
 
   ["Migration", Migration, "The record of one migration"],

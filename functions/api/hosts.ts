@@ -6,10 +6,27 @@ import { addHost } from "../service/add-host.ts";
 import { setHost } from "../service/change-host.ts";
 import { cordonHost, uncordonHost } from "../service/cordon-host.ts";
 import { endDrainsOf } from "../service/evacuation-actions.ts";
-import { findHostWithFacts, listHosts, publicHost } from "../store/hosts.ts";
-import { CordonRequest, CreatedHost, HostPage, NewHost, UncordonedHost } from "./components.ts";
+import { maintainHost, retireHost, returnHost } from "../service/host-lifecycle.ts";
+import {
+  findHostWithFacts,
+  listHosts,
+  publicHost,
+  readHeard,
+  type StoredHost,
+} from "../store/hosts.ts";
+import { CreatedHost, HostPage, HostRequest, NewHost, UncordonedHost } from "./components.ts";
 import { hostExamples } from "./examples/hosts.ts";
-import { answer, body, pageQuery, READ, refusals, routes, SEND } from "./routing.ts";
+import {
+  answer,
+  body,
+  HOST_STATES,
+  pageQuery,
+  READ,
+  refusals,
+  routes,
+  SEND,
+  WRITE,
+} from "./routing.ts";
 
 const tags = ["Hosts"];
 
@@ -84,7 +101,7 @@ const cordon = createRoute({
   description:
     "Adds a cordon of this owner, or replaces his message. No migration into the host is admitted and " +
     "no VM is started there until it has no cordon left; what is on its way arrives.",
-  request: { ...byId, ...body(CordonRequest, hostExamples.cordon) },
+  request: { ...byId, ...body(HostRequest, hostExamples.cordon) },
   responses: {
     200: answer("The host", Host, hostExamples.cordoned),
     ...refusals(SEND, "host-not-found", "host-changed", "host-retired", "too-many-cordons"),
@@ -101,10 +118,65 @@ const uncordon = createRoute({
     "Ends the cordons of every owner, and answers whose they were. A host that nothing else closes " +
     "takes guests at once. An evacuation moves nothing more off it; without another host it is " +
     "cancelled.",
-  request: { ...byId, ...body(CordonRequest, hostExamples.uncordon) },
+  request: { ...byId, ...body(HostRequest, hostExamples.uncordon) },
   responses: {
     200: answer("The host, and the cordons that it had", UncordonedHost, hostExamples.uncordoned),
     ...refusals(SEND, "host-not-found", "host-changed", "host-retired"),
+  },
+});
+
+const maintain = createRoute({
+  method: "post",
+  path: "/v1/hosts/{id}/maintenance",
+  operationId: "maintainHost",
+  tags,
+  summary: "Bring an empty host into maintenance",
+  description:
+    "The host must have no guest, and no migration may be under way from or to it: an evacuation " +
+    "empties it. Nothing comes to it until it is returned, however often its agent registers.",
+  request: { ...byId, ...body(HostRequest, hostExamples.cordon) },
+  responses: {
+    200: answer("The host", Host, hostExamples.maintained),
+    ...refusals(SEND, "host-not-found", "host-changed", "host-not-empty", ...HOST_STATES),
+  },
+});
+
+const bringBack = createRoute({
+  method: "post",
+  path: "/v1/hosts/{id}/return",
+  operationId: "returnHost",
+  tags,
+  summary: "End the maintenance of a host",
+  description:
+    "Also ends the cordons of evacuations that are over. Cordons of people stay: `uncordonHost` " +
+    "ends them.",
+  request: byId,
+  responses: {
+    200: answer("The host", Host, hostExamples.returned),
+    ...refusals(WRITE, "host-not-found", "host-changed", ...HOST_STATES),
+  },
+});
+
+const retire = createRoute({
+  method: "post",
+  path: "/v1/hosts/{id}/retire",
+  operationId: "retireHost",
+  tags,
+  summary: "Take a host out of the fleet",
+  description:
+    "The host must have no guest and no record of a VM. Its queue is removed and its agent refused. " +
+    "Its record stays as `retired`; a new host may take its name.",
+  request: { ...byId, ...body(HostRequest, hostExamples.cordon) },
+  responses: {
+    200: answer("The host", Host, hostExamples.retired),
+    ...refusals(
+      SEND,
+      "host-not-found",
+      "host-changed",
+      "host-not-empty",
+      "host-unreachable",
+      ...HOST_STATES,
+    ),
   },
 });
 
@@ -119,16 +191,31 @@ export const hosts = routes()
   })
   .openapi(change, async (context) => {
     const { id } = context.req.valid("param");
-    return context.json(publicHost(await setHost(id, context.req.valid("json"))), 200);
+    return context.json(await shown(await setHost(id, context.req.valid("json"))), 200);
   })
   .openapi(cordon, async (context) => {
-    const { owner, message } = context.req.valid("json");
-    const by = { owner, kind: "person", ...(message === undefined ? {} : { message }) } as const;
-    return context.json(publicHost(await cordonHost(context.req.valid("param").id, by)), 200);
+    const by = { ...context.req.valid("json"), kind: "person" } as const;
+    return context.json(await shown(await cordonHost(context.req.valid("param").id, by)), 200);
   })
   .openapi(uncordon, async (context) => {
     const { owner, message } = context.req.valid("json");
     const { host, cleared } = await uncordonHost(context.req.valid("param").id);
     await endDrainsOf(host.id, cleared, { author: owner, message });
-    return context.json({ host: publicHost(host), cleared: [...cleared] }, 200);
+    return context.json({ host: await shown(host), cleared: [...cleared] }, 200);
+  })
+  .openapi(maintain, async (context) => {
+    const { id } = context.req.valid("param");
+    return context.json(await shown(await maintainHost(id, context.req.valid("json"))), 200);
+  })
+  .openapi(bringBack, async (context) =>
+    context.json(await shown(await returnHost(context.req.valid("param").id)), 200),
+  )
+  .openapi(retire, async (context) => {
+    const { id } = context.req.valid("param");
+    return context.json(await shown(await retireHost(id, context.req.valid("json"))), 200);
   });
+
+/** With what its heartbeats say. */
+async function shown(host: StoredHost): Promise<Host> {
+  return publicHost(await readHeard(host));
+}

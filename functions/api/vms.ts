@@ -1,7 +1,9 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { VmId } from "../../core/id.ts";
 import { Migration } from "../../core/migration/migration.ts";
+import { Placement } from "../../core/plan/placement.ts";
 import { Vm } from "../../core/vm.ts";
+import { explainPlacement } from "../service/explain-placement.ts";
 import { reconcileVm } from "../service/reconcile-vm.ts";
 import { requireVm } from "../service/require-vm.ts";
 import { startVm, stopVm } from "../service/vm-commands.ts";
@@ -74,6 +76,27 @@ const get = createRoute({
   },
 });
 
+const placement = createRoute({
+  method: "get",
+  path: "/v1/vms/{id}/placement",
+  operationId: "getPlacement",
+  tags,
+  summary: "Explain where a VM could go",
+  description:
+    "Host by host, by the rules of plans and of negotiation: which hosts would take the VM now, and " +
+    "every reason of each other one, with what would help. Reads the records of the whole fleet; a " +
+    "dry run of a migration asks both hosts themselves.",
+  request: byId,
+  responses: {
+    200: answer(
+      "Hosts that would take it, and reasons of the others",
+      Placement,
+      vmExamples.placement,
+    ),
+    ...refusals(READ, "vm-not-found", "vm-not-running", "fleet-too-large"),
+  },
+});
+
 const remove = createRoute({
   method: "delete",
   path: "/v1/vms/{id}",
@@ -137,6 +160,9 @@ export const vms = routes()
   .openapi(list, async (context) => context.json(await listVms(context.req.valid("query")), 200))
   .openapi(get, async (context) =>
     context.json(publicVm(await requireVm(context.req.valid("param").id)), 200),
+  )
+  .openapi(placement, async (context) =>
+    context.json(await explainPlacement(context.req.valid("param").id), 200),
   )
   .openapi(reconcile, async (context) =>
     context.json(publicMigration(await reconcileVm(context.req.valid("param").id)), 202),

@@ -42,6 +42,10 @@ export const problemKinds = {
   "host-maintenance": { status: 409, meaning: "The host is in maintenance" },
   "host-retiring": { status: 409, meaning: "The host is being retired" },
   "host-retired": { status: 409, meaning: "The host was retired" },
+  "host-not-empty": {
+    status: 409,
+    meaning: "The host has guests or migrations; `vms` and `migrations` name them",
+  },
   "host-changed": { status: 409, meaning: "Other requests are changing the host: try again" },
   "too-many-cordons": { status: 409, meaning: "The host has as many cordons as it can have" },
   "fleet-too-large": { status: 409, meaning: "There are more hosts or VMs than one plan takes" },

@@ -10,13 +10,15 @@ import { RETENTION_SECONDS, VISIBILITY_SECONDS } from "./command-times.ts";
 import { orUnavailable } from "./or-unavailable.ts";
 
 /**
- * Creates a host, its command queue and its key. The table holds a hash of the key only.
+ * Creates a host, its command queue and its key. The table holds a hash of the key only. A host that
+ * was retired is replaced.
  *
  * @throws Problem host-exists, host-unreachable
  */
 export async function addHost(wanted: Wanted) {
   const exists = () => new Problem("host-exists", `Host ${wanted.id} exists already`);
-  if ((await findHost(wanted.id)) !== undefined) throw exists();
+  const known = await findHost(wanted.id);
+  if (known !== undefined && known.state !== "retired") throw exists();
   const made: NewHost = {
     ...wanted,
     queueUrl: await createQueue(wanted.id),

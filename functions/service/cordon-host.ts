@@ -7,7 +7,7 @@ import {
 } from "../../core/host/cordon.ts";
 import type { HostId } from "../../core/id.ts";
 import { Problem } from "../http/problem.ts";
-import { changeSettings, type SettingsChange } from "../store/host-settings.ts";
+import { type Also, changeSettings, type SettingsChange } from "../store/host-settings.ts";
 import type { StoredHost } from "../store/hosts.ts";
 import { admitWaiting } from "./admit-waiting.ts";
 import { requireAllowed } from "./host-rules.ts";
@@ -85,17 +85,26 @@ async function change(
     hadCordons = now.cordons.length > 0;
     return JSON.stringify(cordons) === JSON.stringify(now.cordons) ? undefined : { cordons };
   });
-  if (hadCordons && host.cordons.length === 0) await admitWaiting([id]);
+  // Who waits for it is admitted, or is told that it was closed.
+  if (hadCordons !== host.cordons.length > 0) await admitWaiting([id]);
   return host;
 }
 
-/** @throws Problem host-not-found, host-changed, and what `decide` throws */
+/**
+ * Changes a host by what it is now.
+ *
+ * @param only must hold in the same write, or `refuse` says why it does not
+ *
+ * @throws Problem host-not-found, host-changed, and what `decide` throws
+ */
 export async function changeHost(
   id: HostId,
   decide: (host: StoredHost) => SettingsChange | undefined,
+  only?: Also & { readonly refuse: () => Promise<Problem> },
 ): Promise<StoredHost> {
-  const changed = await changeSettings(id, decide);
+  const changed = await changeSettings(id, decide, only);
   if (typeof changed === "object") return changed;
+  if (changed === "refused" && only !== undefined) throw await only.refuse();
   if (changed === "missing") throw new Problem("host-not-found", `There is no host ${id}`);
   throw new Problem("host-changed", `Other requests are changing host ${id}: try again`);
 }

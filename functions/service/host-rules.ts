@@ -1,5 +1,9 @@
-import type { HostAction } from "../../core/host/host-state.ts";
-import { hostStateOf, isAllowed } from "../../core/host/host-state.ts";
+import {
+  type HostAction,
+  hostStateOf,
+  isAllowed,
+  stateSinceOf,
+} from "../../core/host/host-state.ts";
 import type { Blocker } from "../../core/negotiate/agreement.ts";
 import { hostBlockers } from "../../core/plan/host-blockers.ts";
 import { Problem } from "../http/problem.ts";
@@ -10,7 +14,7 @@ import type { StoredHost } from "../store/hosts.ts";
 export function closedBy(host: StoredHost): Blocker[] {
   const shown = hostStateOf(host);
   const state = shown === "cordoned" ? "active" : shown;
-  return hostBlockers({ ...host, state });
+  return hostBlockers({ ...host, state, stateSince: stateSinceOf(host) });
 }
 
 /**

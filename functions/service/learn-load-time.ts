@@ -1,5 +1,4 @@
 import { loadTime } from "../../core/migration/learning.ts";
-import { log } from "../runtime/log.ts";
 import { recordLoadTime, subjectsOf } from "../store/load-times.ts";
 import { recordPredictionError } from "../store/migration-ending.ts";
 import type { StoredMigration } from "../store/migration-record.ts";
@@ -8,7 +7,7 @@ const BANDWIDTH_PARAMETER = "avail-switchover-bandwidth";
 
 /**
  * Learns from a completed migration: the load time of its VM and device classes, and the error of the
- * prediction. A failure to learn is logged and does not fail the migration.
+ * prediction.
  */
 export async function learnLoadTime(migration: StoredMigration): Promise<void> {
   const { figures, agreement, prediction } = migration;
@@ -22,14 +21,10 @@ export async function learnLoadTime(migration: StoredMigration): Promise<void> {
     bandwidthBytesPerSecond: bandwidth,
   });
   const subjects = subjectsOf(migration.vm, migration.vfioDevices ?? [], withAck);
-  try {
-    await Promise.all([
-      ...subjects.map((subject) => recordLoadTime(subject, loadMs)),
-      prediction === undefined
-        ? undefined
-        : recordPredictionError(migration.id, figures.downtimeMs - prediction.downtimeMs),
-    ]);
-  } catch (error) {
-    log().warn({ err: error, migrationId: migration.id }, "failed to learn from a migration");
-  }
+  await Promise.all([
+    ...subjects.map((subject) => recordLoadTime(subject, loadMs)),
+    prediction === undefined
+      ? undefined
+      : recordPredictionError(migration.id, figures.downtimeMs - prediction.downtimeMs),
+  ]);
 }

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { type HostState, hostStateOf } from "../../core/host/host-state.ts";
+import { type HostState, hostStateOf, stateSinceOf } from "../../core/host/host-state.ts";
 import { resourcesOf } from "../../core/host-resources.ts";
 import type { HostId, MigrationId } from "../../core/id.ts";
 import type { FleetSnapshot, PlanHost, PlanVm } from "../../core/plan/snapshot.ts";
@@ -35,7 +35,10 @@ export type Fleet = {
  * @throws Problem fleet-too-large
  */
 export async function readFleet(): Promise<Fleet> {
-  const vms = (await limited(() => readAllVms(VMS_MAX, toKnown))).filter((vm) => vm !== undefined);
+  const nowMs = Date.now();
+  const vms = (await limited(() => readAllVms(VMS_MAX, (vm) => toKnown(vm, nowMs)))).filter(
+    (vm) => vm !== undefined,
+  );
   const locks = vms.flatMap(({ lockedBy }) => lockedBy ?? []);
   const underWay = new Map((await readUnderWay(locks)).map((one) => [one.id, one]));
   const named = new Set(vms.map(({ plan }) => plan.host));
@@ -74,15 +77,15 @@ async function limited<T>(read: () => Promise<T>): Promise<T> {
 type KnownVm = { plan: PlanVm; lockedBy: MigrationId | undefined; state: StoredVm["state"] };
 
 /** Undefined for a VM without a process: it holds no memory, and there is nothing to move. */
-function toKnown(vm: StoredVm): KnownVm | undefined {
+function toKnown(vm: StoredVm, nowMs: number): KnownVm | undefined {
   if (hasEnded(vm)) return undefined;
-  return { plan: toPlanVm(vm), lockedBy: vm.lockedBy, state: vm.state };
+  return { plan: toPlanVm(vm, nowMs), lockedBy: vm.lockedBy, state: vm.state };
 }
 
 /** Parts of a definition that negotiation reads: VFIO devices, memory and CPUs that are devices. */
 const ruledDevice = /^vfio-|dimm|^virtio-p?mem|-cpu$/;
 
-function toPlanVm(vm: StoredVm): PlanVm {
+function toPlanVm(vm: StoredVm, nowMs: number): PlanVm {
   const { definition } = vm;
   const { accelerator, memoryBytes, cpus, cpuModel, globals, machine } = definition;
   const vfio = definition.devices.filter(({ driver }) => /^vfio-/.test(String(driver)));
@@ -101,22 +104,38 @@ function toPlanVm(vm: StoredVm): PlanVm {
     machineType: machine,
     runState: runStateOf(vm),
     dirtyRing: accelerator === "kvm" && ring > 0,
-    vfioDevices: vfio.map(({ id, driver }) => ({
-      id: String(id ?? driver),
-      type: String(driver),
-      properties: {},
+    vfioDevices: vfio.map((device) => ({
+      id: String(device.id ?? device.driver),
+      type: String(device.driver),
+      properties: scalarsOf(device),
     })),
     devices: definition.devices.filter(({ driver }) => ruledDevice.test(String(driver))),
     globals,
     resources: own,
     sharedResources: resourceNames(definition).filter((name) => !own.includes(name)),
     blockers: [],
-    learned: {},
+    learned: learnedOf(vm, nowMs),
     affinities: [],
     requiredLabels: {},
     preferredLabels: {},
     refusedBy: [],
   };
+}
+
+function learnedOf({ id, learned }: StoredVm, nowMs: number): PlanVm["learned"] {
+  if (learned === undefined) return {};
+  const { migration, at, ...figures } = learned;
+  const ageMs = Math.max(0, nowMs - Date.parse(at));
+  return { ...figures, from: `vm ${id}, ${migration}`, ageMs };
+}
+
+/** Its definition's properties; what QEMU adds to them is known when it is probed. */
+function scalarsOf(device: Record<string, unknown>) {
+  const isScalar = (value: unknown): value is string | number | boolean =>
+    ["string", "number", "boolean"].includes(typeof value);
+  return Object.fromEntries(
+    Object.entries(device).flatMap(([name, value]) => (isScalar(value) ? [[name, value]] : [])),
+  );
 }
 
 function resourceNames(definition: unknown) {
@@ -193,11 +212,12 @@ function toPlanHost(
   const { host, facts } = one;
   if (facts === undefined) throw new Error(`Expected ${host.id} to have registered`);
   const links = linksOf(one);
+  const since = stateSinceOf(host);
   const { accelerators = ["tcg", "kvm"], resources = [], userfaultfd = true } = facts;
   return {
     id: host.id,
     state: planStates[hostStateOf(host)],
-    ...(host.stateSince === undefined ? {} : { stateSince: host.stateSince }),
+    ...(since === undefined ? {} : { stateSince: since }),
     cordons: host.cordons.map(({ owner, message, since }) => ({ owner, message, since })),
     memoryBytes: host.memoryBytes ?? facts.memoryBytes,
     heldBytes: Math.max(0, host.reservedBytes - (held.get(host.id) ?? 0)),

@@ -4,7 +4,7 @@ import type { MigrationPolicy } from "../../core/negotiate/policy.ts";
 import { movableStates } from "../../core/vm-state.ts";
 import { Problem } from "../http/problem.ts";
 import { log } from "../runtime/log.ts";
-import { findHost } from "../store/hosts.ts";
+import { findHostNow } from "../store/hosts.ts";
 import { findUse, hashRequest, type Used } from "../store/idempotency.ts";
 import { createMigration, type NewMigration } from "../store/migration-creation.ts";
 import { findMigration, type StoredMigration } from "../store/migration-record.ts";
@@ -56,7 +56,7 @@ export async function readParties({
   vm: id,
   target: targetId,
 }: MigrationRequest): Promise<StoredParties> {
-  const [vm, target] = await Promise.all([findVm(id), findHost(targetId)]);
+  const [vm, target] = await Promise.all([findVm(id), findHostNow(targetId)]);
   if (vm === undefined) throw new Problem("vm-not-found", `There is no VM ${id}`);
   if (target === undefined) throw new Problem("host-not-found", `There is no host ${targetId}`);
   if (vm.host === targetId) {
@@ -73,7 +73,7 @@ export async function readParties({
   if (!movableStates.includes(vm.state)) {
     throw new Problem("vm-not-running", `VM ${id} is ${vm.state}: it has no guest to be moved`);
   }
-  const source = await findHost(vm.host);
+  const source = await findHostNow(vm.host);
   if (source === undefined) throw new Error(`Expected host ${vm.host} to exist`);
   requireAllowed("send", source);
   requireAllowed("receive", target);

@@ -1,5 +1,5 @@
 import type { Blocker } from "../../core/negotiate/agreement.ts";
-import { findHost } from "../store/hosts.ts";
+import { findHostNow } from "../store/hosts.ts";
 import { recordFailure } from "../store/migration-progress.ts";
 import type { StoredMigration } from "../store/migration-record.ts";
 import { takeSlots } from "../store/slots.ts";
@@ -11,12 +11,10 @@ export type Turn = "held" | "full" | "ended" | "closed";
 /** Takes slots and memory for a migration, unless its target was closed while it waited. */
 export async function takeTurn(migration: StoredMigration): Promise<Turn> {
   if (migration.slots === "held") return "held";
-  const turn = await takeSlots(migration);
-  if (turn !== "full") return turn;
-  const target = await findHost(migration.target);
+  const target = await findHostNow(migration.target);
   const blockers = target === undefined ? [] : closedBy(target);
   const [first] = blockers;
-  if (first === undefined) return "full";
+  if (first === undefined) return takeSlots(migration, target?.memoryBytes ?? 0);
   await recordFailure(migration.id, {
     code: first.code,
     message: messageOf(blockers),

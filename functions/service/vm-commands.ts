@@ -2,7 +2,7 @@ import { CommandId, type HostId, type VmId } from "../../core/id.ts";
 import type { ArgsOf } from "../../core/protocol/command.ts";
 import type { VmDefinition } from "../../core/vm.ts";
 import { Problem } from "../http/problem.ts";
-import { findHost } from "../store/hosts.ts";
+import { findHost, findHostNow } from "../store/hosts.ts";
 import {
   createVm,
   findVmAndPast,
@@ -32,7 +32,7 @@ export type NewVm = {
 export async function startVm(wanted: NewVm): Promise<StoredVm> {
   const [{ vm: existing, past }, host] = await Promise.all([
     findVmAndPast(wanted.id),
-    findHost(wanted.host),
+    findHostNow(wanted.host),
   ]);
   if (host === undefined) {
     throw new Problem("host-not-found", `There is no host ${wanted.host}`);
@@ -46,7 +46,7 @@ export async function startVm(wanted: NewVm): Promise<StoredVm> {
   const outcome = await createVm(vm, limit);
   if (outcome === "exists") throw vmExists(wanted.id);
   if (outcome === "host-full") {
-    requireAllowed(action, (await findHost(host.id)) ?? host);
+    requireAllowed(action, (await findHostNow(host.id)) ?? host);
     const detail = `Host ${host.id} has less than ${memoryBytes} bytes left`;
     throw new Problem("host-full", detail);
   }

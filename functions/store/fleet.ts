@@ -3,7 +3,7 @@ import { HostId, MigrationId, type VmId } from "../../core/id.ts";
 import { MigrationStatus } from "../../core/migration/migration.ts";
 import { Progress } from "../../core/protocol/event.ts";
 import { HostFacts } from "../../core/protocol/host.ts";
-import { parseHost, type StoredHost } from "./hosts.ts";
+import { parseHost, type StoredHost, withHeard } from "./hosts.ts";
 import { keys } from "./keys.ts";
 import { getItems, type Item, type Key, queryItems } from "./table.ts";
 import { GSI1 } from "./table-schema.ts";
@@ -34,15 +34,16 @@ export async function readAllHosts(
   const ids = new Set<HostId>(also);
   for (const id of await listIds("HOSTS", max)) ids.add(HostId.parse(id));
   const wanted = [...ids].sort();
-  const rows = await readAll(wanted.flatMap((id) => [keys.host(id), keys.hostFacts(id)]));
+  const rows = await readAll(
+    wanted.flatMap((id) => [keys.host(id), keys.hostFacts(id), keys.hostHeard(id)]),
+  );
   const byKey = new Map(rows.map((row) => [`${row.pk} ${row.sk}`, row]));
   return wanted.flatMap((id): HostWithFacts[] => {
     const meta = byKey.get(`${keys.host(id).pk} META`);
     if (meta === undefined) return [];
     const facts = byKey.get(`${keys.host(id).pk} FACTS`)?.facts;
-    return [
-      { host: parseHost(meta), facts: facts === undefined ? undefined : HostFacts.parse(facts) },
-    ];
+    const host = withHeard(parseHost(meta), byKey.get(`${keys.host(id).pk} HEARD`));
+    return [{ host, facts: facts === undefined ? undefined : HostFacts.parse(facts) }];
   });
 }
 

@@ -7,6 +7,7 @@ import { updateItem } from "./table.ts";
 export type HostSettings = Pick<
   StoredHost,
   | "state"
+  | "stateBy"
   | "cordons"
   | "labels"
   | "slotsOut"
@@ -21,8 +22,18 @@ export type SettingsChange = { [K in keyof HostSettings]?: HostSettings[K] | und
 /** How often others may change the host between the read and the write. */
 const TRIES_MAX = 8;
 
+/**
+ * Nothing is on the host and nothing is moving to it or away from it: its guests' memory and both
+ * sides of every admitted migration are counted in the same item.
+ */
+export const hostIsEmpty: Also = {
+  condition:
+    "#reservedBytes <= :empty AND attribute_not_exists(#incoming) AND attribute_not_exists(#outgoing)",
+  values: { ":empty": 0 },
+};
+
 /** A condition of a write beside the one that nothing has changed since the read. */
-type Also = { readonly condition: string; readonly values: Record<string, unknown> };
+export type Also = { readonly condition: string; readonly values: Record<string, unknown> };
 
 /**
  * Changes a host by what it is now. `decide` returns undefined to change nothing; it may be called

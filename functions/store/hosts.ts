@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { HostLifecycle, hostStateOf } from "../../core/host/host-state.ts";
+import { HostLifecycle, hostStateOf, silentSince } from "../../core/host/host-state.ts";
 import type { HostId } from "../../core/id.ts";
 import {
   Host,
@@ -10,7 +10,7 @@ import {
 } from "../../core/protocol/host.ts";
 import { keys } from "./keys.ts";
 import { type Page, pageOf } from "./page.ts";
-import { getItem, getItems, putItem, transact, updateIf, write } from "./table.ts";
+import { getItem, getItems, type Item, putItem, transact, updateIf, write } from "./table.ts";
 
 const StoredHost = z.object({
   ...Host.shape,
@@ -26,26 +26,34 @@ const StoredHost = z.object({
   memoryBytes: z.int().nonnegative().optional(),
   /** Grows with each change of what operators and evacuations set: cordons, labels, limits, state. */
   revision: z.int().nonnegative().default(0),
+  /** How often its agent promised a heartbeat, ms. */
+  heartbeatMs: z.int().positive().optional(),
 });
 export type StoredHost = z.infer<typeof StoredHost>;
 
-/** False when the host exists. */
+/** False when the host exists. A host that was retired is replaced. */
 export async function createHost(host: NewHost, keyHash: string): Promise<boolean> {
-  return putItem(
-    {
-      ...keys.host(host.id),
-      ...host,
-      state: "joining",
-      cordons: [],
-      revision: 0,
-      keyHash,
-      lastSeq: 0,
-      reservedBytes: 0,
-      gsi1pk: "HOSTS",
-      gsi1sk: host.id,
-    },
-    "attribute_not_exists(pk)",
-  );
+  const made = {
+    ...keys.host(host.id),
+    ...host,
+    state: "joining",
+    cordons: [],
+    revision: 0,
+    keyHash,
+    lastSeq: 0,
+    reservedBytes: 0,
+    gsi1pk: "HOSTS",
+    gsi1sk: host.id,
+  };
+  const failed = await transact([
+    write.put(made, {
+      condition: "attribute_not_exists(pk) OR #state = :retired",
+      values: { ":retired": "retired" },
+    }),
+    write.delete(keys.hostFacts(host.id)),
+    write.delete(keys.hostHeard(host.id)),
+  ]);
+  return failed.length === 0;
 }
 
 export type NewHost = Pick<
@@ -53,17 +61,27 @@ export type NewHost = Pick<
   "id" | "slotsOut" | "slotsIn" | "labels" | "queueUrl" | "createdAt"
 >;
 
-/** Without its facts, which are long; see {@link findHostWithFacts}. */
+/** Without its facts, which are long, and without what its heartbeats say. */
 export async function findHost(id: HostId): Promise<StoredHost | undefined> {
   const item = await getItem(keys.host(id));
   return item === undefined ? undefined : parseHost(item);
 }
 
+/** The host, with whether it is silent. */
+export async function findHostNow(id: HostId): Promise<StoredHost | undefined> {
+  const rows = await getItems([keys.host(id), keys.hostHeard(id)]);
+  const meta = rows.find(({ sk }) => sk === "META");
+  const heard = rows.find(({ sk }) => sk === "HEARD");
+  return meta === undefined ? undefined : withHeard(parseHost(meta), heard);
+}
+
 export async function findHostWithFacts(id: HostId): Promise<Host | undefined> {
-  const rows = await getItems([keys.host(id), keys.hostFacts(id)]);
-  const meta = rows.find((row) => row.sk === "META");
-  const facts = rows.find((row) => row.sk === "FACTS")?.facts;
-  return meta === undefined ? undefined : toHost({ ...meta, facts });
+  const rows = await getItems([keys.host(id), keys.hostHeard(id), keys.hostFacts(id)]);
+  const row = (name: string) => rows.find(({ sk }) => sk === name);
+  const meta = row("META");
+  if (meta === undefined) return undefined;
+  const facts = row("FACTS")?.facts;
+  return publicHost(withHeard(parseHost({ ...meta, facts }), row("HEARD")));
 }
 
 const LinkFacts = z.object({ facts: HostFacts.pick({ linkBytesPerSecond: true }) });
@@ -76,7 +94,44 @@ export async function findLinkRate(id: HostId): Promise<number | undefined> {
 
 /** By name. Facts are left out; `GET /v1/hosts/{id}` has them. */
 export async function listHosts(page: Page) {
-  return pageOf({ partition: "HOSTS", keyOf: keys.host, read: toHost, page });
+  const { items, ...rest } = await pageOf({
+    partition: "HOSTS",
+    keyOf: keys.host,
+    read: parseHost,
+    page,
+  });
+  const rows = await getItems(items.map(({ id }) => keys.hostHeard(id)));
+  const heard = new Map(rows.map((row) => [row.pk, row]));
+  const hosts = items.map((host) => withHeard(host, heard.get(keys.host(host.id).pk)));
+  return { items: hosts.map(publicHost), ...rest };
+}
+
+const Heard = z.object({ at: z.iso.datetime() });
+
+/** Adds when the host was heard last, and since when it is silent. */
+export function withHeard(host: StoredHost, item: Item | undefined): StoredHost {
+  const times = [host.lastEventAt, item === undefined ? undefined : Heard.parse(item).at];
+  const heardAt = times
+    .filter((at) => at !== undefined)
+    .sort()
+    .at(-1);
+  if (heardAt === undefined) return host;
+  const { heartbeatMs } = host;
+  const since = silentSince({ heartbeatMs, heardAtMs: Date.parse(heardAt) }, Date.now());
+  return {
+    ...host,
+    heardAt,
+    ...(since === undefined ? {} : { silentSince: new Date(since).toISOString() }),
+  };
+}
+
+export async function readHeard(host: StoredHost): Promise<StoredHost> {
+  return withHeard(host, await getItem(keys.hostHeard(host.id)));
+}
+
+/** Notes that a host's agent has been heard. */
+export async function recordHeartbeat(id: HostId): Promise<void> {
+  await putItem({ ...keys.hostHeard(id), at: new Date().toISOString() });
 }
 
 /**
@@ -84,18 +139,25 @@ export async function listHosts(page: Page) {
  * now on. A host that was joining is active; any other state, cordons, labels and limits are what
  * people and evacuations have made them.
  */
-export async function registerHost({ host: id, facts, instance }: Registration): Promise<void> {
+export async function registerHost(registration: Registration): Promise<void> {
+  const { host: id, facts, instance, heartbeatMs } = registration;
   const now = new Date().toISOString();
-  const named = instance === undefined ? " REMOVE #instance" : ", #instance = :instance";
+  const known = Object.entries({ instance, heartbeatMs }).filter(([, own]) => own !== undefined);
+  const removed = ["instance", "heartbeatMs"].filter(
+    (name) => !known.some(([own]) => own === name),
+  );
   await transact([
     write.update({
       key: keys.host(id),
-      update: `SET #memoryBytes = :memoryBytes, #lastEventAt = :now${named}`,
+      update:
+        `SET #memoryBytes = :memoryBytes, #lastEventAt = :now` +
+        known.map(([name]) => `, #${name} = :${name}`).join("") +
+        (removed.length === 0 ? "" : ` REMOVE ${removed.map((name) => `#${name}`).join(", ")}`),
       condition: "attribute_exists(pk)",
       values: {
         ":memoryBytes": facts.memoryBytes,
         ":now": now,
-        ...(instance === undefined ? {} : { ":instance": instance }),
+        ...Object.fromEntries(known.map(([name, own]) => [`:${name}`, own])),
       },
     }),
     write.put({ ...keys.hostFacts(id), facts }),
@@ -137,8 +199,4 @@ const PublicHost = z.object(Host.shape);
 /** The part of the record that the API shows. */
 export function publicHost(host: StoredHost): Host {
   return PublicHost.parse({ ...host, state: hostStateOf(host) });
-}
-
-function toHost(item: unknown): Host {
-  return publicHost(parseHost(item));
 }

@@ -6,6 +6,7 @@ import type { Key } from "./table.ts";
 export const keys = {
   host: (id: HostId): Key => ({ pk: `HOST#${id}`, sk: "META" }),
   hostFacts: (id: HostId): Key => ({ pk: `HOST#${id}`, sk: "FACTS" }),
+  hostHeard: (id: HostId): Key => ({ pk: `HOST#${id}`, sk: "HEARD" }),
   /** The VM's record names this host. */
   hostVm: (host: HostId, vm: VmId): Key => ({ pk: `HOST#${host}`, sk: `VM#${vm}` }),
   /** Migration ids sort by creation, so the row does too. */

@@ -73,10 +73,17 @@ export function releaseSlot(
   });
 }
 
-/** Takes slots and memory for a migration that was written without them: all or none. */
-export async function takeSlots(migration: StoredMigration): Promise<"held" | "full" | "ended"> {
+/**
+ * Takes slots and memory for a migration that was written without them: all or none. `full`: or the
+ * target was closed since it was read.
+ *
+ * @param memoryBytes memory that the target may give to guests
+ */
+export async function takeSlots(
+  migration: StoredMigration,
+  memoryBytes: number,
+): Promise<"held" | "full" | "ended"> {
   const { id, source, target } = migration;
-  const memoryBytes = await readMemory(target);
   const failed = await transact([
     write.update({
       key: keys.migration(id),
@@ -117,6 +124,12 @@ export async function listHolders({ source, target }: StoredMigration): Promise<
   return [...new Set([...outgoing, ...incoming])];
 }
 
+/** Migrations that hold a slot of this host, out or in. */
+export async function listMigrationsAt(host: HostId): Promise<MigrationId[]> {
+  const { outgoing, incoming } = Holders.parse((await getItem(keys.host(host))) ?? {});
+  return [...outgoing, ...incoming];
+}
+
 /** Migrations that hold a slot into this host. */
 export async function listIncoming(host: HostId): Promise<MigrationId[]> {
   const { incoming } = Holders.parse((await getItem(keys.host(host))) ?? {});
@@ -147,11 +160,4 @@ export async function listWaiting(hosts: HostId[]): Promise<MigrationId[]> {
     items.map((item) => String(item.sk).slice("WAITING#".length) as MigrationId),
   );
   return [...new Set(ids)].sort();
-}
-
-const Memory = z.object({ memoryBytes: z.int().nonnegative().default(0) });
-
-/** Memory that the host may give to guests; 0 until its agent has registered. */
-async function readMemory(host: HostId): Promise<number> {
-  return Memory.parse((await getItem(keys.host(host))) ?? {}).memoryBytes;
 }

@@ -47,6 +47,12 @@ export async function findVmAndPast(id: VmId): Promise<{ vm?: StoredVm; past: Pa
   };
 }
 
+/** At most 100, in any order; those that do not exist are left out. */
+export async function findVms(ids: readonly VmId[]): Promise<StoredVm[]> {
+  const rows = await getItems(ids.map((id) => keys.vm(id)));
+  return rows.map(parseVm);
+}
+
 export async function listVms(page: Page) {
   return pageOf({ partition: "VMS", keyOf: keys.vm, read: (item) => publicVm(item), page });
 }
@@ -86,7 +92,9 @@ export async function createVm(
   limitBytes: number | undefined,
 ): Promise<"created" | "exists" | "host-full"> {
   const fits =
-    limitBytes === undefined ? "" : ` AND #reservedBytes <= :limit AND ${hostIsOpen.condition}`;
+    limitBytes === undefined
+      ? " AND #state IN (:joined, :maintained)"
+      : ` AND #reservedBytes <= :limit AND ${hostIsOpen.condition}`;
   const [failed] = await transact([
     write.put(
       { ...keys.vm(vm.id), ...vm, gsi1pk: "VMS", gsi1sk: vm.id },
@@ -98,7 +106,9 @@ export async function createVm(
       condition: `attribute_exists(pk)${fits}`,
       values: {
         ":held": vm.heldBytes,
-        ...(limitBytes === undefined ? {} : { ":limit": limitBytes, ...hostIsOpen.values }),
+        ...(limitBytes === undefined
+          ? { ":joined": "active", ":maintained": "maintenance" }
+          : { ":limit": limitBytes, ...hostIsOpen.values }),
       },
     }),
     write.put(keys.hostVm(vm.host, vm.id)),

@@ -5,7 +5,7 @@ import { task } from "../runtime/task.ts";
 import { admitWaiting } from "../service/admit-waiting.ts";
 import { discardSource } from "../service/discard-source.ts";
 import { recordMoveEnd } from "../service/end-move.ts";
-import { learnLoadTime } from "../service/learn-load-time.ts";
+import { learnFromMigration } from "../service/learn-from-migration.ts";
 import { endCompleted, expireWithRecord } from "../store/migration-ending.ts";
 import { readMigration, type StoredMigration } from "../store/migration-record.ts";
 import { recordEnded } from "../store/vms.ts";
@@ -64,7 +64,7 @@ async function recordOutcome(migration: StoredMigration): Promise<void> {
   const { vm, target } = migration;
   const exit = exitAtTarget(migration);
   await Promise.all([
-    migration.prediction?.errorMs === undefined ? learnLoadTime(migration) : undefined,
+    learnFromMigration(migration),
     exit === undefined ? undefined : recordEnded(vm, target, exit),
     expireWithRecord(migration),
   ]);

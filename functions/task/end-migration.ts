@@ -6,6 +6,7 @@ import { task } from "../runtime/task.ts";
 import { admitWaiting } from "../service/admit-waiting.ts";
 import { discardSource } from "../service/discard-source.ts";
 import { recordMoveEnd } from "../service/end-move.ts";
+import { learnFromMigration } from "../service/learn-from-migration.ts";
 import { startSuccessor } from "../service/start-successor.ts";
 import { endNotCompleted, expireWithRecord } from "../store/migration-ending.ts";
 import { readMigration, type StoredMigration } from "../store/migration-record.ts";
@@ -55,6 +56,7 @@ export const handler = task(async (event): Promise<EndOutput> => {
     await recordSourceExit(input.migrationId);
     if (input.action !== "freeze") await expireWithRecord(migration);
     await admitWaiting([migration.source, migration.target]);
+    await learnFromMigration(migration);
     const mayBeLeft = input.action === "lost" && migration.sourceExit === undefined;
     if (mayBeLeft) await discardSource(migration);
     if (input.action === "end") await startSuccessor(migration);

@@ -156,3 +156,39 @@ describe("the fleet, as it is read for the planner,", () => {
     await expect(readAllHosts(2, new Set())).rejects.toThrow("Expected at most 2 of hosts");
   });
 });
+
+describe("the placement of a VM", () => {
+  it("explains every other host, those that are joining too", async () => {
+    const { status, body } = await operate("GET", "/v1/vms/gpu-vm/placement");
+    expect(status).toBe(200);
+    expect(body).toMatchObject({ vm: "gpu-vm", host: "host-a", blockers: [], fitting: [] });
+    const reasons = body.reasons as { hosts: string[]; blockers: { code: string }[] }[];
+    const codes = reasons.map(({ hosts: [host], blockers }) => [
+      host,
+      blockers.map(({ code }) => code),
+    ]);
+    expect(Object.fromEntries(codes)).toEqual({
+      "host-b": ["vfio-missing", "resource-missing", "resource-missing"],
+      "host-c": ["cordoned", "vfio-missing", "resource-missing", "resource-missing"],
+      "host-new": ["host-joining"],
+    });
+  });
+
+  it("lists the hosts that would take it", async () => {
+    const { body } = await operate("GET", "/v1/vms/vm-3/placement");
+    expect(body).toMatchObject({ fitting: ["host-b"], cures: [] });
+  });
+
+  it("says that a migration holds it", async () => {
+    const { body } = await operate("GET", "/v1/vms/vm-1/placement");
+    expect(body.blockers).toMatchObject([{ code: "migration-in-progress" }]);
+  });
+
+  it.each([
+    ["nobody", 404, "vm-not-found"],
+    ["gone", 409, "vm-not-running"],
+  ])("is refused for %s", async (id, status, code) => {
+    const answer = await operate("GET", `/v1/vms/${id}/placement`);
+    expect(answer).toMatchObject({ status, body: { code } });
+  });
+});

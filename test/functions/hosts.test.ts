@@ -41,6 +41,7 @@ describe("what an operator sets of a host", () => {
       ...before,
       facts: other,
       lastEventAt: expect.any(String),
+      heardAt: expect.any(String),
     });
     expect(before).toMatchObject({
       state: "cordoned",

@@ -1,3 +1,4 @@
+import { NOTHING_SEEN, type SeenMemory } from "../../../core/migration/memory-use.ts";
 import type { Progress } from "../../../core/protocol/event.ts";
 import type { MigrationInfo } from "../../../qmp/migration.ts";
 import type { MigrationEvent } from "../../guest/emit.ts";
@@ -40,6 +41,8 @@ export type SourceState = {
   };
   /** The highest rate measured, B/s. */
   readonly bestBytesPerSecond: number | undefined;
+  /** What QEMU's figures have shown of the guest's memory. */
+  readonly memory: SeenMemory;
   readonly lastProgressMs: number;
   readonly end: SourceEnd | undefined;
   /** The agent no longer follows this migration; QEMU continues with it. */
@@ -185,6 +188,7 @@ export function initialSourceState(progressIntervalMs: number): SourceState {
     isRecovering: false,
     reasons: {},
     bestBytesPerSecond: undefined,
+    memory: NOTHING_SEEN,
     lastProgressMs: 0,
     end: undefined,
     isDetached: false,

@@ -1,3 +1,4 @@
+import { memoryUse, seeMemory, seeStart } from "../../../core/migration/memory-use.ts";
 import type { Progress } from "../../../core/protocol/event.ts";
 import { isFinalStatus } from "../../../core/qemu/migration-status.ts";
 import { isStoppedBySwitchover } from "../../../core/qemu/run-state.ts";
@@ -54,7 +55,9 @@ export function nextSourceState(state: SourceState, input: SourceInput): SourceS
     case "gate-held":
       return step({ ...state, gate: "holding" });
     case "started":
-      return step(state, [{ event: { type: "migration.started" } }]);
+      return step({ ...state, memory: seeStart(state.memory) }, [
+        { event: { type: "migration.started" } },
+      ]);
     case "status":
       return onStatus(state, input);
     case "stop":
@@ -197,7 +200,7 @@ function onFigures(
   if (before.end || before.isDetached) return step(before);
   const { progress, atMs } = input;
   const { status } = progress;
-  const known = { ...before, status };
+  const known = { ...before, status, memory: seeMemory(before.memory, progress) };
   // Events can be missed while the agent is away; the status cannot.
   if (status === "completed") return step(known, [], [{ type: "read-run-state" }]);
   if (isFinalStatus(status) || status === "none") return failed(known, { status, atMs });
@@ -302,7 +305,12 @@ function onFinalFigures(
   if (!end || state.isDetached) return step(state);
   if (end.status === "completed") {
     const figures = toFigures(info);
-    const event = { type: "migration.source-completed", handedOver, figures } as const;
+    const memory = memoryUse(seeMemory(state.memory, figures.progress));
+    const event = {
+      type: "migration.source-completed",
+      handedOver,
+      figures: { ...figures, memory },
+    } as const;
     return ended(state, end.status, [{ event, atMs: end.atMs }]);
   }
   const { hook, ladder, deadline, watch } = state.reasons;

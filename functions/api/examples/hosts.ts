@@ -1,12 +1,6 @@
 import type { z } from "@hono/zod-openapi";
 import type { Host, HostChange } from "../../../core/protocol/host.ts";
-import type {
-  CordonRequest,
-  CreatedHost,
-  HostPage,
-  NewHost,
-  UncordonedHost,
-} from "../components.ts";
+import type { CreatedHost, HostPage, HostRequest, NewHost, UncordonedHost } from "../components.ts";
 
 const newHost: z.input<typeof NewHost> = {
   id: "host-c",
@@ -118,14 +112,31 @@ const changed: z.input<typeof Host> = {
   linkInBytesPerSecond: 1250000000,
 };
 
-const cordon: z.input<typeof CordonRequest> = { owner: "ops", message: "disk swap" };
+const cordon: z.input<typeof HostRequest> = { owner: "ops", message: "disk swap" };
 
-const uncordon: z.input<typeof CordonRequest> = { owner: "ops", message: "disk swapped" };
+const uncordon: z.input<typeof HostRequest> = { owner: "ops", message: "disk swapped" };
 
 const uncordoned: z.input<typeof UncordonedHost> = {
   host: { ...cordoned, state: "active", cordons: [] },
   cleared: cordoned.cordons ?? [],
 };
+
+const maintained: z.input<typeof Host> = {
+  ...cordoned,
+  state: "maintenance",
+  stateSince: "2026-11-30T09:14:02.771Z",
+  stateBy: { owner: "ops", message: "disk swap" },
+  heardAt: "2026-11-30T09:14:01.100Z",
+};
+
+const returned: z.input<typeof Host> = {
+  ...cordoned,
+  state: "active",
+  stateSince: "2026-11-30T11:40:31.005Z",
+  cordons: [],
+};
+
+const retired: z.input<typeof Host> = { ...maintained, state: "retired", cordons: [] };
 
 /** Requests and answers as a fleet with QEMU 10.0 gave them; long lists are cut. */
 export const hostExamples = {
@@ -139,4 +150,7 @@ export const hostExamples = {
   cordoned,
   uncordon,
   uncordoned,
+  maintained,
+  returned,
+  retired,
 };

@@ -1,4 +1,5 @@
 import type { z } from "@hono/zod-openapi";
+import type { Placement } from "../../../core/plan/placement.ts";
 import type { Vm, VmDefinition } from "../../../core/vm.ts";
 import type { NewVm, VmPage } from "../components.ts";
 
@@ -57,5 +58,36 @@ const running: z.input<typeof Vm> = {
 
 const page: z.input<typeof VmPage> = { items: [running] };
 
+const placement: z.input<typeof Placement> = {
+  vm: "web1",
+  host: "host-a",
+  blockers: [],
+  fitting: [],
+  reasons: [
+    {
+      hosts: ["host-b"],
+      blockers: [
+        {
+          code: "memory-short",
+          field: "target.memoryFreeBytes",
+          message: "Expected 268435456 bytes of memory to be free on the target, got 134217728",
+          cure: "Free 134217728 bytes on the target, or choose another host",
+        },
+      ],
+    },
+    {
+      hosts: ["host-c"],
+      blockers: [
+        {
+          code: "cordoned",
+          message: "host-c is cordoned by ops since 2026-11-30T09:12:40.018Z: disk swap",
+          cure: "Uncordon host-c, after asking ops",
+        },
+      ],
+    },
+  ],
+  cures: ["host-c: Uncordon host-c, after asking ops"],
+};
+
 /** Requests and answers as a fleet with QEMU 10.0 gave them. */
-export const vmExamples = { newVm, starting, running, page };
+export const vmExamples = { newVm, starting, running, page, placement };
