@@ -90,23 +90,20 @@ export class SourceObserver {
   /** Until the migration starts: a running guest whose QEMU does not answer stands still. */
   watchSilence(): void {
     if (this.#options.guest.runState.current !== "running") return;
-    this.#alarms.every(POLL_MS, () => {
-      this.#noteSilence();
-      void this.#ping();
-    });
+    this.#watchAnswers(() => this.#ping());
   }
 
   async #ping(): Promise<void> {
     const { guest, log, isFollowed } = this.#options;
-    if (this.#polledAtMs !== undefined || !isFollowed()) return;
-    this.#polledAtMs = Date.now();
+    if (this.#polled !== undefined || !isFollowed()) return;
+    this.#polled = { atMs: Date.now(), awakeMs: this.clock.nowMs };
     try {
       await guest.qmp.execute("query-status", {}, { timeoutMs: FIGURES_MS });
       this.#noteAnswer();
     } catch (error) {
       log.debug({ error }, "QEMU does not answer");
     } finally {
-      this.#polledAtMs = undefined;
+      this.#polled = undefined;
     }
   }
 
@@ -115,14 +112,18 @@ export class SourceObserver {
     this.#alarms.clear();
     const { guest, progressIntervalMs } = this.#options;
     const { deadlineAtMs, gate } = guest.manifest.migration ?? {};
-    this.#alarms.every(POLL_MS, () => {
-      this.clock.tick();
-      this.#noteSilence();
-      void this.poll();
-    });
+    this.#watchAnswers(() => this.poll());
     this.#alarms.every(progressIntervalMs, () => this.react({ type: "silence", atMs: Date.now() }));
     this.#alarms.at(deadlineAtMs, () => this.react({ type: "deadline" }));
     this.#alarms.at(gate?.permitAtMs, () => this.react({ type: "permit", by: "time" }));
+  }
+
+  #watchAnswers(ask: () => Promise<void>): void {
+    this.#alarms.every(POLL_MS, () => {
+      this.clock.tick();
+      this.#noteSilence();
+      void ask();
+    });
   }
 
   /** Reads QEMU's figures; there are none while QEMU does not answer. */
