@@ -1,7 +1,7 @@
 import { z } from "zod";
 
 /**
- * What became of each VM of an evacuation. `stays`: the planner knows no place for it; `failed`: its
+ * What became of each VM of an evacuation. `unplaced`: the planner knows no place for it; `failed`: its
  * tries are used up, or its guest is lost; `gone`: it stopped, or somebody else has moved it.
  */
 export const MoveState = z.enum([
@@ -9,7 +9,7 @@ export const MoveState = z.enum([
   "moving",
   "retrying",
   "moved",
-  "stays",
+  "unplaced",
   "failed",
   "skipped",
   "gone",
@@ -25,7 +25,7 @@ export const Counters = z.strictObject({
   moving: count,
   retrying: count,
   moved: count,
-  stays: count,
+  unplaced: count,
   failed: count,
   skipped: count,
   gone: count,
@@ -39,7 +39,7 @@ export function noCounters(): Counters {
     moving: 0,
     retrying: 0,
     moved: 0,
-    stays: 0,
+    unplaced: 0,
     failed: 0,
     skipped: 0,
     gone: 0,
@@ -59,8 +59,8 @@ export function openCount({ waiting, moving, retrying }: Counters): number {
 }
 
 /** VMs that a host to be emptied keeps. */
-export function remainderCount({ stays, failed, skipped }: Counters): number {
-  return stays + failed + skipped;
+export function remainderCount({ unplaced, failed, skipped }: Counters): number {
+  return unplaced + failed + skipped;
 }
 
 /** The counters after what has not begun is given up: it counts as skipped. */

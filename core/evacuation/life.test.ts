@@ -148,7 +148,11 @@ describe("the end", () => {
   it.each<[string, Life, Life["status"] | "repeated"]>([
     ["all moved", running(counted({ total: 4, moved: 4 })), "completed"],
     ["one is gone", running(counted({ total: 4, moved: 3, gone: 1 })), "completed"],
-    ["one stays", running(counted({ total: 4, moved: 3, stays: 1 })), "completed-with-remainder"],
+    [
+      "one stays",
+      running(counted({ total: 4, moved: 3, unplaced: 1 })),
+      "completed-with-remainder",
+    ],
     ["one failed", running(counted({ total: 4, moved: 3, failed: 1 })), "completed-with-remainder"],
     ["one skipped", running(counted({ total: 1, skipped: 1 })), "completed-with-remainder"],
     ["one still moves", running(counted({ total: 4, moved: 3, moving: 1 })), "repeated"],
@@ -205,7 +209,7 @@ describe("a rollback", () => {
 
   it("that can move nothing back leaves it as it was", () => {
     const life = planned({ status: "completed", ...counted({ total: 1, moved: 1 }) });
-    const stuck = { ...lifeAfter(life, rollback), ...counted({ total: 1, stays: 1 }) };
+    const stuck = { ...lifeAfter(life, rollback), ...counted({ total: 1, unplaced: 1 }) };
     expect(lifeAfter(stuck, { do: "finish" }).status).toBe("completed");
   });
 

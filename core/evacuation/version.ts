@@ -78,7 +78,7 @@ export function placementChanges(
     old.delete(vm);
     if (known === undefined) found.push(`${vm} is new: ${target ?? "it stays"}`);
     else if (known.target !== target) {
-      found.push(`${vm}: ${target ?? "stays"} in place of ${known.target ?? "staying"}`);
+      found.push(`${vm}: ${target ?? "unplaced"} in place of ${known.target ?? "staying"}`);
     }
   }
   for (const vm of old.keys()) found.push(`${vm} is gone`);

@@ -168,9 +168,9 @@ export const approve = createRoute({
 function action<const Name extends string, const Id extends string>(
   name: Name,
   operationId: Id,
-  told: { summary: string; description: string; codes: readonly ProblemCode[] },
+  about: { summary: string; description: string; codes: readonly ProblemCode[] },
 ) {
-  const { summary, description, codes } = told;
+  const { summary, description, codes } = about;
   return createRoute({
     method: "post",
     path: `/v1/evacuations/{id}/${name}`,
@@ -222,9 +222,9 @@ export const rollback = action("rollback", "rollBackEvacuation", {
 function onVm<const Name extends string, const Id extends string>(
   name: Name,
   operationId: Id,
-  told: { summary: string; description: string; codes: readonly ProblemCode[] },
+  about: { summary: string; description: string; codes: readonly ProblemCode[] },
 ) {
-  const { summary, description, codes } = told;
+  const { summary, description, codes } = about;
   return createRoute({
     method: "post",
     path: `/v1/evacuations/{id}/moves/{vm}/${name}`,

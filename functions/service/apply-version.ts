@@ -49,14 +49,14 @@ export async function applyVersion(evacuation: StoredEvacuation): Promise<void> 
 
 /** The move by a later version; undefined: it stays as it is. */
 function renewed(before: StoredMove, made: StoredMove): StoredMove | undefined {
-  const isOpenToPlans = ["waiting", "retrying", "stays"].includes(before.state);
+  const isOpenToPlans = ["waiting", "retrying", "unplaced"].includes(before.state);
   if (!isOpenToPlans || before.leg === "back") return undefined;
   const { target, version, order, startAtMs } = made;
   if (target === undefined) {
-    if (before.state === "stays") return undefined;
+    if (before.state === "unplaced") return undefined;
     const { target: _, ...without } = before;
     const { reason, cure } = made;
-    return inState(without, "stays", {
+    return inState(without, "unplaced", {
       version,
       ...(reason === undefined ? {} : { reason }),
       ...(cure === undefined ? {} : { cure }),
@@ -115,10 +115,10 @@ export function movesOf({ plan, outline, at }: PlanVersion): StoredMove[] {
       ...common,
       tries: [],
       vm,
-      state: "stays",
+      state: "unplaced",
       source: host,
       order: plan.moves.length + place,
-      ...whyItStays(plan, blockers, explanation),
+      ...whyUnplaced(plan, blockers, explanation),
     });
   }
   return [...moves.values()];
@@ -139,7 +139,7 @@ function textOf({ hosts, blockers }: Reasons): string {
   return `${names(hosts)}: ${blockers.map(({ code, message }) => `${code}: ${message}`).join("; ")}`;
 }
 
-function whyItStays(
+function whyUnplaced(
   { explanations }: Plan,
   blockers: Plan["unplaced"][number]["blockers"],
   index: number,

@@ -7,28 +7,36 @@ import { findMove } from "../store/evacuation-moves.ts";
 import { findVersion } from "../store/evacuation-plans.ts";
 import { EVERYTHING, listenTo, stopListening } from "../store/evacuation-wakes.ts";
 import type { StoredEvacuation } from "../store/evacuations.ts";
-import { changeSettings } from "../store/host-settings.ts";
+import { changeSettings, hostIsEmpty } from "../store/host-settings.ts";
 import { listHolding } from "../store/slots.ts";
 import { findVm, hasEnded, listVmsOn } from "../store/vms.ts";
 import { edit } from "./change-evacuation.ts";
-import { cordonHost, liftCordon } from "./cordon-host.ts";
+import { cordonHost, endDrain, liftCordon } from "./cordon-host.ts";
 import { wakeEvacuation } from "./wake-evacuation.ts";
 
 const KIND = "evacuation" as const;
 
 /** Cordons the hosts whose turn has come. Idempotent: an evacuation has one cordon on a host. */
 export async function beginTurns(evacuation: StoredEvacuation): Promise<void> {
-  const { id, hosts, options, pauses, plannedBy } = evacuation;
+  const { id, hosts, options, pauses } = evacuation;
   if (Object.keys(pauses).length > 0) return;
   const begun = turnsToBegin(hosts, options);
   if (begun.length === 0) return;
   for (const host of begun) {
     await listenTo(host, id);
-    const message = `emptied by ${id}, planned by ${plannedBy}`;
-    await cordonHost(host, { owner: id, kind: KIND, message, drains: true });
+    await drain(evacuation, host);
   }
   await setTurns(evacuation, begun, "draining");
   await wakeEvacuation(id, [EVERYTHING]);
+}
+
+/** No guest comes to the host any more, and it is shown as draining. */
+export async function drain(
+  { id, plannedBy }: Pick<StoredEvacuation, "id" | "plannedBy">,
+  host: HostId,
+): Promise<void> {
+  const message = `emptied by ${id}, planned by ${plannedBy}`;
+  await cordonHost(host, { owner: id, kind: KIND, message, drains: true });
 }
 
 /**
@@ -61,18 +69,15 @@ async function becomesEmpty(host: HostId, owner: string): Promise<boolean> {
   const written = await changeSettings(
     host,
     ({ cordons }) => ({ cordons: withoutDrain(cordons, { owner, kind: KIND }) }),
-    {
-      condition:
-        "#reservedBytes = :isEmpty AND attribute_not_exists(#outgoing) AND attribute_not_exists(#incoming)",
-      values: { ":isEmpty": 0 },
-    },
+    hostIsEmpty,
   );
   return typeof written === "object";
 }
 
 async function hasUnknownGuest({ id, version }: StoredEvacuation, host: HostId): Promise<boolean> {
   for (const vmId of await listVmsOn(host)) {
-    const [vm, move] = [await findVm(vmId), await findMove(id, vmId)];
+    const vm = await findVm(vmId);
+    const move = await findMove(id, vmId);
     if (vm === undefined || hasEnded(vm)) continue;
     if (move === undefined) return version < VERSIONS_MAX;
   }
@@ -104,6 +109,7 @@ export async function cleanUp(evacuation: StoredEvacuation): Promise<void> {
   const { id, status, hosts, approvedVersion } = evacuation;
   if (hosts.every(({ state }) => state === "waiting") && approvedVersion === undefined) return;
   if (["cancelled", "rolled-back"].includes(status)) await liftCordons(evacuation);
+  else for (const { host } of hosts) await endDrain(host, { owner: id, kind: KIND });
   const version =
     approvedVersion === undefined ? undefined : await findVersion(id, approvedVersion);
   const targets = version?.outline.targets ?? [];

@@ -4,6 +4,7 @@ import { changeMove, findMove, inState, type StoredMove } from "../store/evacuat
 import { ask, edit, requireEvacuation } from "./change-evacuation.ts";
 import { forgetUnknown } from "./end-move.ts";
 import { type By, nextExecution, wake } from "./evacuation-actions.ts";
+import { drain } from "./evacuation-turns.ts";
 
 /** How often a move may change between the read and the write. */
 const TRIES_MAX = 5;
@@ -24,7 +25,7 @@ export async function skipVm(id: EvacuationId, vm: VmId, { author, message }: By
       const detail = `${vm} is being moved by ${before.migration}: cancel that, or let it end`;
       throw new Problem("move-in-flight", detail, { migration: before.migration });
     }
-    if (!["waiting", "retrying", "stays", "moving"].includes(before.state)) {
+    if (!["waiting", "retrying", "unplaced", "moving"].includes(before.state)) {
       throw new Problem("move-over", `${vm} is ${before.state}`);
     }
     return inState(before, "skipped", { reason });
@@ -48,7 +49,7 @@ export async function retryVm(id: EvacuationId, vm: VmId, by: By) {
   await ask(id, { do: "reopen" }, (now) => ({ ...nextExecution(now), endedAt: undefined }));
   const move = await changed(id, vm, (before) => {
     if (["waiting", "retrying", "moving"].includes(before.state)) return undefined;
-    if (!["stays", "failed", "skipped"].includes(before.state)) {
+    if (!["unplaced", "failed", "skipped"].includes(before.state)) {
       throw new Problem("move-over", `${vm} is ${before.state}`);
     }
     return inState(before, "retrying", {
@@ -66,6 +67,7 @@ export async function retryVm(id: EvacuationId, vm: VmId, by: By) {
         : turn,
     ),
   }));
+  await drain(evacuation, move.source);
   await wake(evacuation);
   return move;
 }

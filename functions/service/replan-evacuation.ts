@@ -28,12 +28,12 @@ export async function replan(evacuation: StoredEvacuation, reason: VersionReason
   const plan = await planRest(evacuation, moves);
   const placed = placementsOf(plan);
   const known = moves
-    .filter(({ state, needsTarget }) => isOpen(state) || (state === "stays" && !needsTarget))
+    .filter(({ state, needsTarget }) => isOpen(state) || (state === "unplaced" && !needsTarget))
     .filter(({ state }) => state !== "moving")
-    .map(({ vm, target, state }) => (state === "stays" ? { vm } : { vm, target }));
+    .map(({ vm, target, state }) => (state === "unplaced" ? { vm } : { vm, target }));
   const fixed = new Set<string>(
     moves
-      .filter(({ state }) => !["waiting", "retrying", "stays"].includes(state))
+      .filter(({ state }) => !["waiting", "retrying", "unplaced"].includes(state))
       .map(({ vm }) => vm),
   );
   const changes = placementChanges(

@@ -105,7 +105,7 @@ export function planFields(plan: Plan) {
   return {
     hosts: plan.hosts.map(({ host }) => ({ host, state: "waiting" as const })),
     left: Object.fromEntries(plan.hosts.map(({ host, moves }) => [host, moves])),
-    counters: { ...noCounters(), total, waiting, stays: total - waiting },
+    counters: { ...noCounters(), total, waiting, unplaced: total - waiting },
     eta: etaOf(plan),
     work: { ...noWork(), plannedMs: plannedMs(plan) },
   };

@@ -35,6 +35,6 @@ export async function giveUpWaiting({ id }: Pick<StoredEvacuation, "id">): Promi
     if (before.state !== "waiting" || before.leg !== "back") continue;
     const reason = `${before.target} cannot take it back: it has no room, or takes no guests`;
     const cure = `make room on ${before.target}, then move ${before.vm} by itself`;
-    await changeMove(id, { before, after: inState(before, "stays", { reason, cure }) });
+    await changeMove(id, { before, after: inState(before, "unplaced", { reason, cure }) });
   }
 }

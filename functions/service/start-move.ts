@@ -56,7 +56,7 @@ export async function startMove(evacuation: StoredEvacuation, vmId: VmId): Promi
     const cure = `reconcile ${vmId}, then retry it here`;
     await changeMove(evacuation.id, {
       before: move,
-      after: inState(move, "stays", { reason, cure }),
+      after: inState(move, "unplaced", { reason, cure }),
     });
     return "changed";
   }

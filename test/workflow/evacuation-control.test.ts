@@ -167,9 +167,8 @@ describe("one VM", () => {
 
   it("whose guest has shut down is gone, and is no failure", async () => {
     const { id, first } = await inFlight(3, { b: 0, c: 0 });
-    const [second = "", third = ""] = [...harness.guests.places.keys()].filter(
-      (vm) => vm !== first,
-    );
+    const others = Array.from(harness.guests.places.keys()).filter((vm) => vm !== first);
+    const [second = "", third = ""] = others;
     const [agent] = harness.guests.agents;
     const shutdown = { guest: true, reason: "guest-shutdown" };
     await agent?.emit({ type: "guest.exited", vm: vmId(third), detail: "", shutdown });

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import type { Evacuation } from "../../core/evacuation/evacuation.ts";
+import { operate } from "../functions/testing/fleet.ts";
 import { EvacuationHarness } from "./testing/evacuation-harness.ts";
 import { faults, faultsOf } from "./testing/faults.ts";
 import { stopExecutions, sweep } from "./testing/lost-executions.ts";
@@ -85,6 +86,9 @@ describe("a guest that fails", () => {
       counters: { moved: 1, failed: 1 },
       hosts: [{ state: "kept" }],
     });
+    // Nobody empties it any more: returning the host gives the cordon back.
+    const host = await operate("GET", `/v1/hosts/${a}`);
+    expect(host.body).toMatchObject({ state: "cordoned", cordons: [{ owner: id }] });
     const [move] = await harness.moves(id);
     expect(move).toMatchObject({ state: "failed", reason: expect.stringMatching(/broke/) });
     expect(move?.tries).toHaveLength(3);
@@ -101,7 +105,7 @@ describe("a guest that fails", () => {
     const ended = await harness.end(id);
     expect(ended).toMatchObject({
       status: "completed-with-remainder",
-      counters: { moved: 1, stays: 1 },
+      counters: { moved: 1, unplaced: 1 },
     });
     expect(ended.version).toBeGreaterThan(1);
     const [move] = await harness.moves(id);

@@ -23,7 +23,7 @@ const counters = {
   moving: 0,
   retrying: 0,
   moved: 0,
-  stays: 0,
+  unplaced: 0,
   failed: 0,
   skipped: 0,
   gone: 0,
