@@ -29,6 +29,8 @@ const WORKING_SET_MIB = 24;
 const DIRTY_MIB_PER_SECOND = 2;
 /** What preparing the target and the end of a migration add to the transfer; a slot is held. */
 const AROUND_MS = 1_500;
+/** Four processes, and eight guests after them, start on a machine that may be busy. */
+const START_MS = 120_000;
 const BOOT_MS = 120_000;
 const RUN_MS = 600_000;
 
@@ -92,6 +94,7 @@ async function run(qemu: Qemu): Promise<EvacuationSummary> {
   const names = [SOURCE, ...TARGETS];
   const started = Fleet.start({
     hosts: Object.fromEntries(names.map((host) => [host, qemu.path])),
+    startMs: START_MS,
   });
   starting = started.catch(() => undefined);
   fleet = await started;
@@ -100,7 +103,7 @@ async function run(qemu: Qemu): Promise<EvacuationSummary> {
     const link = { linkOutBytesPerSecond: 2 * rate, linkInBytesPerSecond: 2 * rate };
     await fleet.api.changeHost(host, link);
   }
-  const vms = await startGuests(fleet);
+  const vms = await startGuests(fleet, qemu);
   print(`${vms.length} guests of ${MEMORY_MIB} MiB run on ${SOURCE}. POST /v1/evacuations …`);
   const planned = await plan(fleet, rate);
   showPlan(planned);
@@ -130,7 +133,7 @@ async function run(qemu: Qemu): Promise<EvacuationSummary> {
   return summarizeEvacuation(shown);
 }
 
-async function startGuests(here: Fleet): Promise<string[]> {
+async function startGuests(here: Fleet, { real }: Qemu): Promise<string[]> {
   const disk = join(here.folder, "boot.img");
   await writeBootDisk(disk, {
     dirtyBytesPerSecond: DIRTY_MIB_PER_SECOND * MIB,
@@ -142,6 +145,8 @@ async function startGuests(here: Fleet): Promise<string[]> {
   const definition = VmDefinition.parse({ machine, memoryBytes, ...bootDiskDefinition(disk) });
   const vms = Array.from({ length: GUESTS }, (_unused, index) => `vm-${index + 1}`);
   for (const vm of vms) await here.startVm(vm, SOURCE, definition);
+  // The memory of the model's guests is as written as it will be.
+  if (!real) return vms;
   // Their working sets are written by then.
   const seconds = WORKING_SET_MIB / DIRTY_MIB_PER_SECOND;
   print(`Waiting until the guests have written their working sets (${seconds} s of theirs) …`);
