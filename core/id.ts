@@ -25,6 +25,13 @@ export const MigrationId = z
   .brand<"MigrationId">();
 export type MigrationId = z.infer<typeof MigrationId>;
 
+/** `evac_` and a ULID. */
+export const EvacuationId = z
+  .string()
+  .regex(/^evac_[0-9A-HJKMNP-TV-Z]{26}$/, "expected an evacuation id such as evac_01J9Z3…")
+  .brand<"EvacuationId">();
+export type EvacuationId = z.infer<typeof EvacuationId>;
+
 /**
  * Id of one step's command, `<owner id>.<step>.<attempt>`. A repeated step sends the same id, so that
  * the agent answers from its journal and does nothing twice.

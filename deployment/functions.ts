@@ -1,6 +1,8 @@
+import type { EvacuationTask } from "../core/evacuation/tasks.ts";
 import type { MigrationTask, ScheduledTask } from "../core/migration/tasks.ts";
 import {
   completeTokens,
+  describeEvacuations,
   describeExecutions,
   invokeAgentEvents,
   onTable,
@@ -8,13 +10,14 @@ import {
   type Right,
   right,
   sendCommands,
+  startEvacuations,
   startExecutions,
 } from "./rights.ts";
 
 /** Functions that API Gateway calls, one for each kind of caller. */
 export const httpFunctions = ["api", "agent-events"] as const;
 export type HttpFunction = (typeof httpFunctions)[number];
-export type FunctionName = HttpFunction | MigrationTask | ScheduledTask;
+export type FunctionName = HttpFunction | MigrationTask | EvacuationTask | ScheduledTask;
 
 export type FunctionDescription = {
   /** Module and export, as Lambda and SST write it. */
@@ -55,6 +58,8 @@ export const functionDescriptions: Readonly<Record<FunctionName, FunctionDescrip
       sendCommands,
       startExecutions,
       describeExecutions,
+      startEvacuations,
+      describeEvacuations,
       invokeAgentEvents,
     ],
   },
@@ -80,13 +85,28 @@ export const functionDescriptions: Readonly<Record<FunctionName, FunctionDescrip
   complete: task("complete", endings),
   reconcile: task("reconcile", [onTable("get", "batch get", "update")]),
   "end-migration": task("end-migration", [...endings, startExecutions]),
+  "advance-evacuation": task("advance-evacuation", [
+    onTable("get", "batch get", "query", "put", "update", "delete"),
+    queryIndex,
+    startExecutions,
+    invokeAgentEvents,
+  ]),
+  "await-evacuation": task("await-evacuation", [onTable("get", "update"), invokeAgentEvents]),
+  "continue-evacuation": task("continue-evacuation", [onTable("get", "update"), startEvacuations]),
   sweep: {
-    ...task("sweep", [...endings, queryIndex, startExecutions, describeExecutions]),
+    ...task("sweep", [
+      ...endings,
+      queryIndex,
+      startExecutions,
+      describeExecutions,
+      startEvacuations,
+      describeEvacuations,
+    ]),
     timeoutSeconds: SWEEP_SECONDS,
   },
 };
 
-function task(name: MigrationTask | ScheduledTask, rights: Right[]): FunctionDescription {
+function task(name: Exclude<FunctionName, HttpFunction>, rights: Right[]): FunctionDescription {
   return {
     handler: `functions/task/${name}.handler`,
     timeoutSeconds: TASK_SECONDS,

@@ -5,6 +5,8 @@ export type Subject =
   | "host queues"
   | "migration state machine"
   | "migration executions"
+  | "evacuation state machine"
+  | "evacuation executions"
   | "function agent-events"
   | "task tokens";
 
@@ -32,6 +34,8 @@ export const queryIndex = right("table index", tableActions.query);
 export const sendCommands = right("host queues", "sqs:SendMessage");
 export const startExecutions = right("migration state machine", "states:StartExecution");
 export const describeExecutions = right("migration executions", "states:DescribeExecution");
+export const startEvacuations = right("evacuation state machine", "states:StartExecution");
+export const describeEvacuations = right("evacuation executions", "states:DescribeExecution");
 export const invokeAgentEvents = right("function agent-events", "lambda:InvokeFunction");
 
 /** IAM cannot narrow these: they have no resource and no condition key. Only agent-events has them. */

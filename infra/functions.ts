@@ -21,6 +21,8 @@ const resourcesOf: Record<Subject, Statement["resources"]> = {
   "host queues": [hostQueuesArn],
   "migration state machine": [stateMachineArn("migration")],
   "migration executions": [arnOf("states", `execution:${names.stateMachine("migration")}:*`)],
+  "evacuation state machine": [stateMachineArn("evacuation")],
+  "evacuation executions": [arnOf("states", `execution:${names.stateMachine("evacuation")}:*`)],
   "function agent-events": [functionArn("agent-events")],
   "task tokens": ["*"],
 };
@@ -59,6 +61,7 @@ function create(name: FunctionName) {
     environment: {
       TABLE_NAME: table.name,
       MIGRATION_STATE_MACHINE_ARN: stateMachineArn("migration"),
+      EVACUATION_STATE_MACHINE_ARN: stateMachineArn("evacuation"),
       AGENT_EVENTS_FUNCTION: names.function("agent-events"),
       HOST_QUEUE_PREFIX: names.hostQueuePrefix,
       DEAD_LETTER_QUEUE_ARN: deadLetterQueue.arn,

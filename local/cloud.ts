@@ -4,6 +4,7 @@ import { LambdaClient } from "@aws-sdk/client-lambda";
 import type { Logger } from "pino";
 import { type FunctionName, functionDescriptions } from "../deployment/functions.ts";
 import { scheduleMinutes } from "../deployment/schedules.ts";
+import { type StateMachineName, stateMachineNames } from "../deployment/state-machines.ts";
 import { startStepFunctions } from "../emulators/asl/server.ts";
 import type { InProcessTransport } from "../emulators/aws/aws-json/in-process-transport.ts";
 import { systemClock } from "../emulators/aws/clock.ts";
@@ -27,12 +28,12 @@ import { scheduleSweep } from "./sweep.ts";
 const ACCOUNT = "000000000000";
 const REGION = "us-east-1";
 const TABLE = "switchyard";
-const MACHINE = "switchyard-migration";
 const DEAD_LETTER_QUEUE = "switchyard-dead-letters";
-const MACHINE_ARN = `arn:aws:states:${REGION}:${ACCOUNT}:stateMachine:${MACHINE}`;
 /** The local services check no rights. */
 const ROLE_ARN = `arn:aws:iam::${ACCOUNT}:role/local`;
 const functionArn = (name: FunctionName) => `arn:aws:lambda:${REGION}:${ACCOUNT}:function:${name}`;
+const machineArn = (name: StateMachineName) =>
+  `arn:aws:states:${REGION}:${ACCOUNT}:stateMachine:switchyard-${name}`;
 
 export type LocalCloudOptions = {
   /** Port of the API; the services take the next four. 0 (default): any free ports. */
@@ -122,7 +123,9 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
         ...data("SFN"),
       }),
     );
-    await createStateMachine("migration", { arn: MACHINE_ARN, functionArn, roleArn: ROLE_ARN });
+    for (const name of stateMachineNames) {
+      await createStateMachine(name, { arn: machineArn(name), functionArn, roleArn: ROLE_ARN });
+    }
     const { scheduledHandlers } = await import("../functions/task/tasks.ts");
     const endSweeps = scheduleSweep(scheduledHandlers.sweep, {
       intervalMs: scheduleMinutes.sweep * 60_000,
@@ -158,7 +161,8 @@ function setDefaults({ operatorToken, accessKey }: LocalCloudOptions): void {
   process.env.AWS_ACCESS_KEY_ID ??= accessKey.accessKeyId;
   process.env.AWS_SECRET_ACCESS_KEY ??= accessKey.secretAccessKey;
   process.env.TABLE_NAME = TABLE;
-  process.env.MIGRATION_STATE_MACHINE_ARN = MACHINE_ARN;
+  process.env.MIGRATION_STATE_MACHINE_ARN = machineArn("migration");
+  process.env.EVACUATION_STATE_MACHINE_ARN = machineArn("evacuation");
   process.env.AGENT_EVENTS_FUNCTION = "agent-events";
   process.env.OPERATOR_TOKEN_SHA256 = createHash("sha256").update(operatorToken).digest("hex");
 }
@@ -180,10 +184,13 @@ function httpInvoke(parts: { close(): Promise<void> }[]) {
 
 /** The functions read their configuration when they are loaded, so they are loaded only here. */
 async function register(registry: FunctionRegistry, port: number): Promise<Gateway> {
-  const { scheduledHandlers, taskHandlers } = await import("../functions/task/tasks.ts");
+  const { evacuationHandlers, scheduledHandlers, taskHandlers } = await import(
+    "../functions/task/tasks.ts"
+  );
   const agentEvents = await import("../functions/agent-events/index.ts");
   const handlers = {
     ...taskHandlers,
+    ...evacuationHandlers,
     ...scheduledHandlers,
     "agent-events": agentEvents.handler,
   };

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
-import { CommandId, HostId, MigrationId, VmId } from "../core/id.ts";
+import { CommandId, EvacuationId, HostId, MigrationId, VmId } from "../core/id.ts";
 import { keys } from "../functions/store/keys.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -12,6 +12,7 @@ const PAGE = ["docs/internals/data.md", "docs/data.md"].find((path) =>
 const host = HostId.parse("h");
 const vm = VmId.parse("v");
 const id = MigrationId.parse(`mig_${"0".repeat(26)}`);
+const evacuation = EvacuationId.parse(`evac_${"0".repeat(26)}`);
 const at = { atMs: 1, host, seq: 1 };
 
 /** One key of each maker: a new one is a type error here until it is added. */
@@ -35,10 +36,21 @@ const made: { [K in keyof typeof keys]: { pk: string; sk: string } } = {
   idempotency: keys.idempotency("k"),
   sweep: keys.sweep(),
   metrics: keys.metrics(0),
+  evacuation: keys.evacuation(evacuation),
+  evacuationWakes: keys.evacuationWakes(evacuation),
+  evacuationMove: keys.evacuationMove(evacuation, vm),
+  planVersion: keys.planVersion(evacuation, 1),
+  planPart: keys.planPart(evacuation, 1, 0),
+  evacuationQueue: keys.evacuationQueue(evacuation, { side: "source", host, order: 0, vm }),
+  evacuationRetry: keys.evacuationRetry(evacuation, "2026-11-30T01:42:07.322Z", vm),
+  hostListener: keys.hostListener(host, evacuation),
   health: keys.health(),
 };
 /** Makers with more than one sort key. */
-const others = [keys.learned({ name: "vm v", withAck: false })];
+const others = [
+  keys.learned({ name: "vm v", withAck: false }),
+  keys.evacuationQueue(evacuation, { side: "target", host, order: 0, vm }),
+];
 
 describe("the page about the table", () => {
   it("lists the prefixes of every key, and no others", () => {

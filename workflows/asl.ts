@@ -59,6 +59,7 @@ export type State =
       Assign?: Record<string, unknown>;
       Default: string;
     }
+  | { Type: "Pass"; Comment?: string; Assign: Record<string, unknown>; Next: string }
   | { Type: "Wait"; Comment?: string; Seconds: number | Expression; Next: string }
   | { Type: "Succeed"; Comment?: string }
   | { Type: "Fail"; Comment?: string; Error: string | Expression; Cause: string | Expression };

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { ClimbedRung } from "../convergence/ladder.ts";
-import { HostId, MigrationId, VmId } from "../id.ts";
+import { EvacuationId, HostId, MigrationId, VmId } from "../id.ts";
 import { AckMode, Agreement } from "../negotiate/agreement.ts";
 import { MigrationPolicy } from "../negotiate/policy.ts";
 import { AckEvidence, FinalFigures, Progress } from "../protocol/event.ts";
@@ -207,6 +207,8 @@ export const Migration = z.strictObject({
   /** The migration that was started when this one gave up (ACK policy `proceed`). */
   successor: MigrationId.optional(),
   predecessor: MigrationId.optional(),
+  /** The evacuation that has started it. */
+  evacuation: EvacuationId.optional(),
   executionArn: z.string().optional(),
   createdAt: instant,
   updatedAt: instant,

@@ -67,6 +67,17 @@ export function remainingMs({ input, preparingMs, done }: Underway): number {
   return input.held.reduce((last, { endsInMs }) => Math.max(last, endsInMs), middle);
 }
 
+/**
+ * By how much `count` migrations took longer than predicted, by their sums; 1: as long. A few say
+ * little, so the prediction counts as some of them.
+ */
+export function biasOfSums(sums: { realMs: number; predictedMs: number; count: number }): number {
+  const { realMs, predictedMs, count } = sums;
+  if (count === 0 || predictedMs === 0) return 1;
+  const prior = (predictedMs / count) * PRIOR_MOVES;
+  return (realMs + prior) / (predictedMs + prior);
+}
+
 /** What was learned from the migrations that are over; a few say little, so predictions count too. */
 export function errorsOf(done: readonly Done[]): Errors {
   const prior = Array.from({ length: PRIOR_MOVES }, () => 1);

@@ -72,8 +72,8 @@ export class Explainer {
     const position = this.#returning.size === 0 ? 0 : this.#positions.get(source);
     const { memoryBytes, affinities, resources, sharedResources, requiredLabels } = vm;
     const asked = [memoryBytes, affinities, resources, sharedResources, requiredLabels, position];
-    const isPlain = affinities.length + resources.length === 0 && !vm.gateGroup;
-    const own = isPlain ? "" : vm.id;
+    const ownParts = affinities.length + resources.length + vm.refusedBy.length;
+    const own = ownParts === 0 && !vm.gateGroup ? "" : vm.id;
     return JSON.stringify([guests.eligibility.guestKey(vm, table.row(source).host), asked, own]);
   }
 
@@ -89,6 +89,13 @@ export class Explainer {
         message:
           "It is to be emptied by the same plan, and does not come back before this VM has to go",
         cure: "Do not empty it at the same time",
+      });
+    }
+    if (vm.refusedBy.includes(row.host.id)) {
+      found.push({
+        code: "target-refused",
+        message: "It has refused this VM when a migration to it was tried",
+        cure: "See the failed migration of the VM for the reason, correct it, then retry the VM",
       });
     }
     found.push(...guests.eligibility.verdict(vm, table.row(source).host, row.host).blockers);

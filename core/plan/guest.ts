@@ -69,12 +69,14 @@ export class Guests {
     const { host } = this.#table.row(source);
     const { eligibility } = this;
     const asked = Object.entries(vm.requiredLabels);
-    const key = `${eligibility.guestKey(vm, host)}${JSON.stringify([asked, vm.resources, vm.sharedResources])}`;
+    const { resources, sharedResources, refusedBy } = vm;
+    const own = JSON.stringify([asked, resources, sharedResources, refusedBy]);
+    const key = `${eligibility.guestKey(vm, host)}${own}`;
     const known = this.#candidates.get(key);
     if (known !== undefined) return known;
     const found = [...rows.keys()].filter((index) => {
       const row = this.#table.row(index);
-      if (row.blockers.length > 0) return false;
+      if (row.blockers.length > 0 || vm.refusedBy.includes(row.host.id)) return false;
       if (!asked.every(([name, value]) => row.host.labels[name] === value)) return false;
       return eligibility.verdict(vm, host, row.host).blockers.length === 0;
     });

@@ -24,11 +24,17 @@ export function slotsOf(linkBytesPerSecond: number, streamBytesPerSecond: number
   return Math.max(1, Math.floor(linkBytesPerSecond / streamBytesPerSecond + ROUNDING));
 }
 
-export function outbound(host: PlanHost, rates: Rates): Direction {
+export function outbound(
+  host: Pick<PlanHost, "linkOutBytesPerSecond" | "slotsOut">,
+  rates: Rates,
+): Direction {
   return directionOf(host.linkOutBytesPerSecond, host.slotsOut, rates);
 }
 
-export function inbound(host: PlanHost, rates: Rates): Direction {
+export function inbound(
+  host: Pick<PlanHost, "linkInBytesPerSecond" | "slotsIn">,
+  rates: Rates,
+): Direction {
   return directionOf(host.linkInBytesPerSecond, host.slotsIn, rates);
 }
 

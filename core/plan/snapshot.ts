@@ -78,6 +78,8 @@ export const PlanVm = z.strictObject({
   inFlight: z
     .strictObject({ target: HostId, endsInMs: z.number().nonnegative(), bytesPerSecond: rate })
     .optional(),
+  /** Hosts that have refused it when a migration to them was negotiated. */
+  refusedBy: z.array(HostId).max(100).default([]),
   /** Where the plan before this one sends it: kept where that is possible still. */
   plannedTarget: HostId.optional(),
   tenant: z.string().optional(),

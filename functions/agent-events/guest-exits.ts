@@ -5,6 +5,7 @@ import type { EventKey } from "../store/keys.ts";
 import { recordExit } from "../store/migration-events.ts";
 import { findMigration } from "../store/migration-record.ts";
 import { findVm, recordEnded } from "../store/vms.ts";
+import { continueEvacuation } from "./evacuations.ts";
 import type { PendingWrites } from "./pending-writes.ts";
 import { interrupt, raiseSignals } from "./signals.ts";
 
@@ -50,5 +51,6 @@ export async function admitByFreeMemory(host: HostId): Promise<void> {
   await admitWaiting([host], {
     admit: (id) => raiseSignals(id, [{ name: "admitted", outcome: { at, by: "cloud" } }]),
     refuse: (id, detail) => interrupt(id, { kind: "failed", at, detail }),
+    proceed: continueEvacuation,
   });
 }

@@ -1,6 +1,7 @@
 import { handle, type LambdaContext, type LambdaEvent } from "hono/aws-lambda";
 import { SignalRequest } from "../service/raise-signal.ts";
 import { app } from "./app.ts";
+import { continueEvacuation } from "./evacuations.ts";
 import { interrupt, raiseSignals, settle } from "./signals.ts";
 
 export { app };
@@ -23,6 +24,9 @@ export async function handler(event: unknown, context?: LambdaContext): Promise<
       await raiseSignals(request.migrationId, [
         { name: request.signal, outcome: { at, by: "cloud" } },
       ]);
+      return {};
+    case "continue-evacuation":
+      await continueEvacuation(request.evacuationId);
       return {};
     case "interrupt":
       await interrupt(request.migrationId, {

@@ -46,6 +46,12 @@ export async function completeToken(
   );
 }
 
+/** Completes the token of an evacuation's workflow: it looks at what has changed. */
+export async function completeWait(token: string): Promise<void> {
+  const complete = new SendTaskSuccessCommand({ taskToken: token, output: "{}" });
+  await ignoreEndedToken(stepFunctions().send(complete));
+}
+
 /** Reports that a state's wait is still open. Step Functions charges no state transition for it. */
 export async function sendHeartbeat(token: string): Promise<void> {
   await ignoreEndedToken(stepFunctions().send(new SendTaskHeartbeatCommand({ taskToken: token })));

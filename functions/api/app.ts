@@ -8,6 +8,7 @@ import { jwtSubject } from "../runtime/api-gateway.ts";
 import { bearerMatches } from "../runtime/auth.ts";
 import { config } from "../runtime/config.ts";
 import { definitions } from "./definitions.ts";
+import { evacuations } from "./evacuations.ts";
 import { fleet } from "./fleet.ts";
 import { health } from "./health.ts";
 import { hosts } from "./hosts.ts";
@@ -46,6 +47,7 @@ export const app = base
   .route("/", vms)
   .route("/", definitions)
   .route("/", migrations)
+  .route("/", evacuations)
   .route("/", metrics)
   .openapi(getDocument, (context) => context.json(openApiDocument(), 200));
 

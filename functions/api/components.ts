@@ -3,9 +3,24 @@ import { z } from "@hono/zod-openapi";
 import { ClimbedRung, Convergence, LadderName } from "../../core/convergence/ladder.ts";
 import { StallRule } from "../../core/convergence/stall.ts";
 import { DefinitionParts } from "../../core/definition/parts.ts";
+import { Counters } from "../../core/evacuation/counters.ts";
+import {
+  Evacuation,
+  EvacuationEta,
+  EvacuationMove,
+  EvacuationStatus,
+  HostTurn,
+} from "../../core/evacuation/evacuation.ts";
+import { Author, Message as EvacuationMessage, Pause } from "../../core/evacuation/pause.ts";
+import {
+  EvacuationLimits,
+  EvacuationOptions,
+  EvacuationRequest,
+} from "../../core/evacuation/request.ts";
+import { VersionOutline, VersionReason } from "../../core/evacuation/version.ts";
 import { ByWhom, HostCordon } from "../../core/host/cordon.ts";
 import { HostState } from "../../core/host/host-state.ts";
-import { HostId, MigrationId, VmId } from "../../core/id.ts";
+import { EvacuationId, HostId, MigrationId, VmId } from "../../core/id.ts";
 import { IMPORT_NOTES_MAX, ImportNote } from "../../core/import/note.ts";
 import { Labels } from "../../core/labels.ts";
 import {
@@ -115,6 +130,38 @@ export const Fleet = z.strictObject({
   migrations: z.array(Migration.omit({ agreement: true, twinCheck: true })),
   truncated: z.boolean(),
 });
+export const EvacuationPage = page(Evacuation);
+export const MovePage = page(EvacuationMove);
+
+/** Whoever has the token may name anybody: it is for people to read, and to tell approvers apart. */
+export const Acting = z.strictObject({
+  by: Author.default("operator"),
+  message: EvacuationMessage.optional(),
+});
+
+export const Approving = z.strictObject({
+  version: z.int().positive(),
+  by: Author.default("operator"),
+});
+
+/** What the planner has made, as it is: docs/internals/planner.md says what is in it. */
+export const PlanDocument = z.looseObject({
+  moves: z.array(z.looseObject({ vm: VmId, source: HostId, target: HostId })),
+  unplaced: z.array(z.looseObject({ vm: VmId, host: HostId })),
+  refusals: z.array(Blocker),
+  warnings: z.array(z.string()),
+  assumptions: z.array(z.string()),
+});
+
+export const EvacuationDryRun = z.strictObject({ dryRun: z.literal(true), plan: PlanDocument });
+
+export const PlanVersion = z.strictObject({
+  outline: VersionOutline,
+  reason: VersionReason,
+  changes: z.array(z.string()),
+  at: z.iso.datetime(),
+  plan: PlanDocument,
+});
 export const Timeline = z.strictObject({ items: z.array(TimelineEntry) });
 export const Health = z.strictObject({ status: z.literal("ok") });
 export const OpenApiDocument = z.record(z.string(), z.unknown());
@@ -190,6 +237,25 @@ const namedSchemas: readonly Named[] = [
   ["Timeline", Timeline, "The timeline of a migration"],
   ["Sample", Sample, "The progress of a migration at one moment"],
   ["SamplePage", SamplePage, "A page of samples"],
+
+  ["EvacuationId", EvacuationId, "`evac_` and a ULID"],
+  ["Evacuation", Evacuation, "An evacuation: hosts that are emptied by an approved plan"],
+  ["EvacuationStatus", EvacuationStatus, "In the order of an evacuation's life"],
+  ["EvacuationRequest", EvacuationRequest, "Hosts to be emptied, and how"],
+  ["EvacuationOptions", EvacuationOptions, "Options of the planner; every member has a default"],
+  ["EvacuationLimits", EvacuationLimits, "What may be changed while it runs"],
+  ["EvacuationEta", EvacuationEta, "When it is expected to end, and the lower bound"],
+  ["EvacuationMove", EvacuationMove, "One VM of an evacuation, with each try to move it"],
+  ["EvacuationPage", EvacuationPage, "A page of evacuations"],
+  ["EvacuationDryRun", EvacuationDryRun, "The plan of an evacuation that was not recorded"],
+  ["MovePage", MovePage, "A page of the VMs of an evacuation"],
+  ["Counters", Counters, "How many VMs are in which state; `total` is their sum"],
+  ["HostTurn", HostTurn, "One host to be emptied"],
+  ["Pause", Pause, "A reason to start nothing, with its author"],
+  ["Acting", Acting, "Who does it, and why"],
+  ["Approving", Approving, "Which version is approved, and by whom"],
+  ["PlanDocument", PlanDocument, "A plan: moves with their times, and why VMs stay"],
+  ["PlanVersion", PlanVersion, "One version of a plan; it never changes"],
 
   ["Problem", ProblemBody, "Why a request was refused (RFC 9457); `code` is for programs"],
   ["FieldError", FieldError, "One field at fault: its rule, and the value that was received"],

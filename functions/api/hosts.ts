@@ -6,6 +6,7 @@ import { Problem } from "../http/problem.ts";
 import { addHost } from "../service/add-host.ts";
 import { setHost } from "../service/change-host.ts";
 import { cordonHost, uncordonHost } from "../service/cordon-host.ts";
+import { endDrainsOf } from "../service/evacuation-actions.ts";
 import { maintainHost, retireHost, returnHost } from "../service/host-lifecycle.ts";
 import { listGuests } from "../service/list-guests.ts";
 import {
@@ -117,7 +118,8 @@ const uncordon = createRoute({
   summary: "End all cordons of a host",
   description:
     "Ends the cordons of every owner, and answers whose they were. A host that nothing else closes " +
-    "takes guests at once.",
+    "takes guests at once. An evacuation moves nothing more off it; without another host it is " +
+    "cancelled.",
   request: { ...byId, ...body(HostRequest, hostExamples.uncordon) },
   responses: {
     200: answer("The host, and the cordons that it had", UncordonedHost, hostExamples.uncordoned),
@@ -224,7 +226,9 @@ export const hosts = routes()
     return context.json(await shown(await cordonHost(context.req.valid("param").id, by)), 200);
   })
   .openapi(uncordon, async (context) => {
+    const { owner, message } = context.req.valid("json");
     const { host, cleared } = await uncordonHost(context.req.valid("param").id);
+    await endDrainsOf(host.id, cleared, { author: owner, message });
     return context.json({ host: await shown(host), cleared: [...cleared] }, 200);
   })
   .openapi(maintain, async (context) => {

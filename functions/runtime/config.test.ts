@@ -3,6 +3,7 @@ import { describe, expect, it, vi } from "vitest";
 const complete = {
   TABLE_NAME: "switchyard",
   MIGRATION_STATE_MACHINE_ARN: "arn:aws:states:eu-central-1:123456789012:stateMachine:migration",
+  EVACUATION_STATE_MACHINE_ARN: "arn:aws:states:eu-central-1:123456789012:stateMachine:evacuation",
   AGENT_EVENTS_FUNCTION: "agent-events",
   OPERATOR_TOKEN_SHA256: "0".repeat(64),
   DEAD_LETTER_QUEUE_ARN: "arn:aws:sqs:eu-central-1:123456789012:dead-letters",
@@ -29,6 +30,7 @@ describe("config", () => {
   it.each([
     ["TABLE_NAME", undefined],
     ["MIGRATION_STATE_MACHINE_ARN", "arn:aws:lambda:eu-central-1:123456789012:function:f"],
+    ["EVACUATION_STATE_MACHINE_ARN", undefined],
     ["AGENT_EVENTS_FUNCTION", ""],
     ["OPERATOR_TOKEN_SHA256", "the token itself"],
     ["HOST_QUEUE_PREFIX", "with space "],

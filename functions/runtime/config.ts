@@ -3,6 +3,7 @@ import { z } from "zod";
 const Config = z.object({
   TABLE_NAME: z.string().min(3),
   MIGRATION_STATE_MACHINE_ARN: z.string().regex(/^arn:[^:]+:states:[^:]*:[^:]*:stateMachine:.+$/),
+  EVACUATION_STATE_MACHINE_ARN: z.string().regex(/^arn:[^:]+:states:[^:]*:[^:]*:stateMachine:.+$/),
   /** Name or ARN of the function agent-events. */
   AGENT_EVENTS_FUNCTION: z.string().min(1),
   /**
@@ -25,6 +26,7 @@ const Config = z.object({
 export type Config = {
   tableName: string;
   migrationStateMachineArn: string;
+  evacuationStateMachineArn: string;
   agentEventsFunction: string;
   operatorTokenSha256: string | undefined;
   hostQueuePrefix: string;
@@ -49,6 +51,7 @@ function read(environment: NodeJS.ProcessEnv): Config {
   return {
     tableName: checked.TABLE_NAME,
     migrationStateMachineArn: checked.MIGRATION_STATE_MACHINE_ARN,
+    evacuationStateMachineArn: checked.EVACUATION_STATE_MACHINE_ARN,
     agentEventsFunction: checked.AGENT_EVENTS_FUNCTION,
     operatorTokenSha256: checked.OPERATOR_TOKEN_SHA256,
     hostQueuePrefix: checked.HOST_QUEUE_PREFIX,

@@ -6,6 +6,7 @@ import { task } from "./task.ts";
 
 vi.stubEnv("TABLE_NAME", "switchyard");
 vi.stubEnv("MIGRATION_STATE_MACHINE_ARN", "arn:aws:states:eu-central-1:1:stateMachine:m");
+vi.stubEnv("EVACUATION_STATE_MACHINE_ARN", "arn:aws:states:eu-central-1:1:stateMachine:e");
 vi.stubEnv("AGENT_EVENTS_FUNCTION", "agent-events");
 vi.stubEnv("OPERATOR_TOKEN_SHA256", "0".repeat(64));
 vi.stubEnv("DEAD_LETTER_QUEUE_ARN", "arn:aws:sqs:eu-central-1:123456789012:dead-letters");

@@ -1,6 +1,6 @@
 import { InvokeCommand } from "@aws-sdk/client-lambda";
 import { z } from "zod";
-import { MigrationId } from "../../core/id.ts";
+import { EvacuationId, MigrationId } from "../../core/id.ts";
 import { functions } from "../runtime/clients.ts";
 import { config } from "../runtime/config.ts";
 
@@ -31,6 +31,12 @@ export const SignalRequest = z.discriminatedUnion("do", [
     reason: z.enum(["cancelled", "failed", "waived"]),
     detail: z.string().max(4000),
   }),
+  /** Completes the token of an evacuation's workflow that waits. */
+  z.strictObject({
+    kind: z.literal("signal"),
+    do: z.literal("continue-evacuation"),
+    evacuationId: EvacuationId,
+  }),
 ]);
 export type SignalRequest = z.infer<typeof SignalRequest>;
 
@@ -55,7 +61,9 @@ export async function raise(request: Request): Promise<void> {
   );
   if (FunctionError === undefined) return;
   const answer = Payload === undefined ? "" : Buffer.from(Payload).toString("utf8").slice(0, 500);
-  throw new Error(`Failed to raise a signal for ${request.migrationId}`, {
+  const { do: wish } = request;
+  const id = wish === "continue-evacuation" ? request.evacuationId : request.migrationId;
+  throw new Error(`Failed to raise a signal for ${id}`, {
     cause: new Error(`${FunctionError}: ${answer}`),
   });
 }

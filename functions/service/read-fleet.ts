@@ -119,6 +119,7 @@ function toPlanVm(vm: StoredVm, nowMs: number): PlanVm {
     runsControlPlane: false,
     requiredLabels: {},
     preferredLabels: {},
+    refusedBy: [],
   };
 }
 

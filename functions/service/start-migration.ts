@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { MigrationId, ulid } from "../../core/id.ts";
+import { type EvacuationId, MigrationId, ulid } from "../../core/id.ts";
 import type { MigrationPolicy } from "../../core/negotiate/policy.ts";
 import { log } from "../runtime/log.ts";
 import type { StoredHost } from "../store/hosts.ts";
@@ -11,12 +11,18 @@ import { executionArn, startExecution } from "./executions.ts";
 /** The VM and both hosts of a migration, as they were read. */
 export type StoredParties = { vm: StoredVm; source: StoredHost; target: StoredHost };
 
-/** Builds a migration to be written; `successor`: its id, and the migration that it continues. */
+/** Why a migration is made: as the successor of another one, or by an evacuation. */
+export type Origin = {
+  readonly successor?: { id: MigrationId; predecessor: MigrationId };
+  readonly evacuation?: EvacuationId | undefined;
+};
+
+/** Builds a migration to be written. */
 export function newMigration(
   policy: MigrationPolicy,
   { vm, source, target }: StoredParties,
   idempotency: NewMigration["idempotency"],
-  successor?: { id: MigrationId; predecessor: MigrationId },
+  { successor, evacuation }: Origin = {},
 ): NewMigration {
   const now = new Date();
   const id = successor?.id ?? MigrationId.parse(`mig_${ulid(now.getTime(), randomBytes(10))}`);
@@ -39,6 +45,7 @@ export function newMigration(
       decisions: [],
       executionArn: executionArn(id),
       ...(successor === undefined ? {} : { predecessor: successor.predecessor }),
+      ...(evacuation === undefined ? {} : { evacuation }),
       createdAt: at,
       updatedAt: at,
     },

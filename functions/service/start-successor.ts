@@ -26,7 +26,12 @@ export async function startSuccessor(migration: StoredMigration): Promise<void> 
   const key = `successor-of-${migration.id}`;
   const bodyHash = hashRequest({ vm: vmId, target: target.id, policy: restart.policy });
   const successor = { id: restart.id, predecessor: migration.id };
-  const made = newMigration(restart.policy, { vm, source, target }, { key, bodyHash }, successor);
+  const made = newMigration(
+    restart.policy,
+    { vm, source, target },
+    { key, bodyHash },
+    { successor, evacuation: migration.evacuation },
+  );
   const written = await createMigration(made);
   if (typeof written === "object") await beginMigration(written);
   if (written === "vm-changed") {

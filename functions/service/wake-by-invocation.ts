@@ -6,4 +6,5 @@ export const byInvocation: Waker = {
   admit: (migrationId) => raise({ do: "raise", migrationId, signal: "admitted" }),
   refuse: (migrationId, detail) =>
     raise({ do: "interrupt", migrationId, reason: "failed", detail }),
+  proceed: (evacuationId) => raise({ do: "continue-evacuation", evacuationId }),
 };

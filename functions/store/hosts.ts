@@ -3,6 +3,7 @@ import { HostLifecycle, hostStateOf, silentSince } from "../../core/host/host-st
 import type { HostId } from "../../core/id.ts";
 import {
   Host,
+  HostFacts,
   type HostUsage,
   InstanceId,
   type Registration,
@@ -85,6 +86,14 @@ export async function findHostWithFacts(id: HostId): Promise<Host | undefined> {
   if (meta === undefined) return undefined;
   const facts = row("FACTS")?.facts;
   return publicHost(withHeard(parseHost({ ...meta, facts }), row("HEARD")));
+}
+
+const LinkFacts = z.object({ facts: HostFacts.pick({ linkBytesPerSecond: true }) });
+
+/** The speed of the host's link as its agent has reported it, B/s. */
+export async function findLinkRate(id: HostId): Promise<number | undefined> {
+  const found = LinkFacts.safeParse(await getItem(keys.hostFacts(id)));
+  return found.data?.facts.linkBytesPerSecond;
 }
 
 /** By name. Facts are left out; `GET /v1/hosts/{id}` has them. */

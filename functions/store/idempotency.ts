@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
-import { MigrationId } from "../../core/id.ts";
+import { EvacuationId, MigrationId } from "../../core/id.ts";
 import { keys } from "./keys.ts";
 import { keptSeconds } from "./retention.ts";
-import { expiresIn, getItem, write } from "./table.ts";
+import { expiresIn, getItem, putItem, write } from "./table.ts";
 
 const Used = z.object({ bodyHash: z.string(), migrationId: MigrationId, ttl: z.int() });
 export type Used = z.infer<typeof Used>;
@@ -38,4 +38,32 @@ function sorted(value: unknown): unknown {
   if (typeof value !== "object" || value === null) return value;
   const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
   return Object.fromEntries(entries.map(([name, inner]) => [name, sorted(inner)]));
+}
+
+const UsedForEvacuation = z.object({
+  bodyHash: z.string(),
+  evacuation: EvacuationId,
+  ttl: z.int(),
+});
+
+/**
+ * Takes a key for an evacuation that is to be written under this id. Returns the id that the key
+ * stands for: of two requests, the first one's. An evacuation of that id may not be written yet.
+ */
+export async function takeEvacuationKey(
+  key: string,
+  { bodyHash, id }: { bodyHash: string; id: EvacuationId },
+): Promise<EvacuationId> {
+  const isTaken = await putItem(
+    {
+      ...keys.idempotency(key),
+      bodyHash,
+      evacuation: id,
+      ttl: expiresIn(keptSeconds.idempotencyKey),
+    },
+    "attribute_not_exists(pk)",
+  );
+  if (isTaken) return id;
+  const used = UsedForEvacuation.safeParse(await getItem(keys.idempotency(key)));
+  return used.success ? used.data.evacuation : id;
 }

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { CommandId, HostId, MigrationId, VmId } from "../../core/id.ts";
+import type { CommandId, EvacuationId, HostId, MigrationId, VmId } from "../../core/id.ts";
 import type { Key } from "./table.ts";
 
 /** Makes every key of the table. docs/internals/data.md says which question each one answers. */
@@ -26,6 +26,32 @@ export const keys = {
   group: (name: string): Key => ({ pk: `GROUP#${name}`, sk: "META" }),
   sweep: (): Key => ({ pk: "SWEEP", sk: "META" }),
   metrics: (shard: number): Key => ({ pk: `METRICS#${shard}`, sk: "META" }),
+  evacuation: (id: EvacuationId): Key => ({ pk: `EVAC#${id}`, sk: "META" }),
+  evacuationWakes: (id: EvacuationId): Key => ({ pk: `EVAC#${id}`, sk: "WAKES" }),
+  evacuationMove: (id: EvacuationId, vm: VmId): Key => ({ pk: `EVAC#${id}`, sk: `MOVE#${vm}` }),
+  planVersion: (id: EvacuationId, version: number): Key => ({
+    pk: `EVAC#${id}`,
+    sk: `PLAN#${digits(version, 4)}`,
+  }),
+  planPart: (id: EvacuationId, version: number, part: number): Key => ({
+    pk: `EVAC#${id}`,
+    sk: `PART#${digits(version, 4)}#${digits(part, 3)}`,
+  }),
+  /** A move that may start: once under its source, once under its target, the most urgent first. */
+  evacuationQueue: (id: EvacuationId, place: QueuePlace): Key => ({
+    pk: `EVAC#${id}`,
+    sk: `${place.side === "source" ? "OUT" : "IN"}#${place.host}#${digits(place.order, 6)}#${place.vm}`,
+  }),
+  /** A move that waits for its next try, the earliest first. */
+  evacuationRetry: (id: EvacuationId, at: string, vm: VmId): Key => ({
+    pk: `EVAC#${id}`,
+    sk: `RETRY#${at}#${vm}`,
+  }),
+  /** The evacuation is woken when something changes on this host. */
+  hostListener: (host: HostId, id: EvacuationId): Key => ({
+    pk: `HOST#${host}`,
+    sk: `EVACUATION#${id}`,
+  }),
   health: (): Key => ({ pk: "HEALTH", sk: "META" }),
   command: (id: CommandId): Key => ({ pk: `CMD#${id}`, sk: "META" }),
   idempotency: (key: string): Key => ({
@@ -33,6 +59,17 @@ export const keys = {
     sk: "META",
   }),
 };
+
+export type QueuePlace = {
+  readonly side: "source" | "target";
+  readonly host: HostId;
+  readonly order: number;
+  readonly vm: VmId;
+};
+
+function digits(value: number, count: number): string {
+  return value.toString().padStart(count, "0");
+}
 
 /** An event's time by its host's clock, its host and its number: one event always has one key. */
 export type EventKey = { atMs: number; host: HostId; seq: number };

@@ -2,7 +2,7 @@ import { takeKey } from "./idempotency.ts";
 import { keys } from "./keys.ts";
 import type { StoredMigration } from "./migration-record.ts";
 import { noSignals } from "./signals.ts";
-import { releaseSlot, slotWrites } from "./slots.ts";
+import { releaseSlot, type SlotLimits, slotWrites } from "./slots.ts";
 import { transact, write } from "./table.ts";
 
 export type NewMigration = {
@@ -39,6 +39,35 @@ export async function createMigration(
     return again.length === 0 ? made : reasonOf(again);
   }
   return reasonOf(failed);
+}
+
+/** Why a migration was not admitted with its creation. */
+export type NotAdmitted =
+  | "evacuation-changed"
+  | "vm-changed"
+  | "key-used"
+  | "source-full"
+  | "target-full";
+
+/**
+ * Writes a migration only if both hosts have room, together with what its evacuation writes of it: all
+ * or nothing. `target-full`: no slot, too little memory, or the target takes no guests.
+ */
+export async function createAdmitted(
+  made: NewMigration,
+  evacuationWrites: Parameters<typeof transact>[0],
+  limits: SlotLimits,
+): Promise<NewMigration | NotAdmitted> {
+  const admitted = { ...made.migration, slots: "held" } as const;
+  const failed = await transact([
+    ...creationWrites(made, admitted),
+    ...slotWrites(admitted, made.memoryBytes, limits),
+    ...evacuationWrites,
+  ]);
+  if (failed.length === 0) return { ...made, migration: admitted };
+  if (failed.some((place) => place >= SLOTS_PLACE + 2)) return "evacuation-changed";
+  if (failed.some((place) => place < SLOTS_PLACE)) return reasonOf(failed);
+  return failed.includes(SLOTS_PLACE) ? "source-full" : "target-full";
 }
 
 function reasonOf(failed: number[]): "vm-changed" | "key-used" {

@@ -13,4 +13,5 @@ export const keptSeconds = {
   switchoverGroup: 30 * DAY_SECONDS,
   timelineEntry: 365 * DAY_SECONDS,
   migration: 365 * DAY_SECONDS,
+  evacuation: 365 * DAY_SECONDS,
 };

@@ -7,6 +7,8 @@ import { deleteItem, getItem, putItem, queryItems, transact, write } from "./tab
 
 type Admitted = Pick<StoredMigration, "id" | "source" | "target" | "heldBytes">;
 
+export type SlotLimits = { readonly out: number; readonly in: number };
+
 /**
  * Condition of each write that gives a host a guest: the host is active, and nobody has cordoned it.
  * So nothing comes to a host once its cordon is written.
@@ -21,21 +23,31 @@ export const hostIsOpen = {
  * slots are sets of migration ids, so taking or releasing one twice counts once.
  *
  * @param memoryBytes memory that the target may give to guests
+ * @param limits fewer slots than the hosts' own, as the links' rates allow
  */
-export function slotWrites({ id, source, target, heldBytes }: Admitted, memoryBytes: number) {
+export function slotWrites(
+  { id, source, target, heldBytes }: Admitted,
+  memoryBytes: number,
+  limits?: SlotLimits,
+) {
+  const below = (slots: "outgoing" | "incoming", limit: string) => {
+    const isBelow = limits === undefined ? "" : ` AND size(#${slots}) < :slots`;
+    return `(attribute_not_exists(#${slots}) OR (size(#${slots}) < ${limit}${isBelow}))`;
+  };
   return [
     write.update({
       key: keys.host(source),
       update: "ADD #outgoing :id",
-      condition: "attribute_not_exists(#outgoing) OR size(#outgoing) < #slotsOut",
-      values: { ":id": new Set([id]) },
+      condition: below("outgoing", "#slotsOut"),
+      values: { ":id": new Set([id]), ...(limits === undefined ? {} : { ":slots": limits.out }) },
     }),
     write.update({
       key: keys.host(target),
       update: "ADD #incoming :id, #reservedBytes :bytes",
-      condition: `(attribute_not_exists(#incoming) OR size(#incoming) < #slotsIn) AND #reservedBytes <= :limit AND ${hostIsOpen.condition}`,
+      condition: `${below("incoming", "#slotsIn")} AND #reservedBytes <= :limit AND ${hostIsOpen.condition}`,
       values: {
         ...hostIsOpen.values,
+        ...(limits === undefined ? {} : { ":slots": limits.in }),
         ":id": new Set([id]),
         ":bytes": heldBytes,
         ":limit": memoryBytes - heldBytes,
@@ -137,6 +149,12 @@ export async function listMigrationsAt(host: HostId): Promise<MigrationId[]> {
 export async function listIncoming(host: HostId): Promise<MigrationId[]> {
   const { incoming } = Holders.parse((await getItem(keys.host(host))) ?? {});
   return [...incoming];
+}
+
+/** Migrations that hold a slot of this host, in either direction. */
+export async function listHolding(host: HostId): Promise<MigrationId[]> {
+  const { outgoing, incoming } = Holders.parse((await getItem(keys.host(host))) ?? {});
+  return [...outgoing, ...incoming];
 }
 
 const Ids = z.set(MigrationId).default(new Set<MigrationId>());

@@ -7,6 +7,7 @@ import { task } from "../runtime/task.ts";
 import { admitWaiting } from "../service/admit-waiting.ts";
 import { countMigration } from "../service/count-migration.ts";
 import { discardSource } from "../service/discard-source.ts";
+import { recordMoveEnd } from "../service/end-move.ts";
 import { learnFromMigration } from "../service/learn-from-migration.ts";
 import { byInvocation } from "../service/wake-by-invocation.ts";
 import { endCompleted, expireWithRecord } from "../store/migration-ending.ts";
@@ -35,6 +36,7 @@ export const handler = task(async (event): Promise<{ status: "completed" }> => {
     admitWaiting([migration.source, migration.target], byInvocation),
     recordOutcome(await readMigration(migrationId)),
   ]);
+  await recordMoveEnd(await readMigration(migrationId));
   return { status: "completed" };
 });
 

@@ -8,6 +8,7 @@ import { task } from "../runtime/task.ts";
 import { admitWaiting } from "../service/admit-waiting.ts";
 import { countMigration } from "../service/count-migration.ts";
 import { discardSource } from "../service/discard-source.ts";
+import { recordMoveEnd } from "../service/end-move.ts";
 import { learnFromMigration } from "../service/learn-from-migration.ts";
 import { startSuccessor } from "../service/start-successor.ts";
 import { byInvocation } from "../service/wake-by-invocation.ts";
@@ -67,6 +68,7 @@ export const handler = task(async (event): Promise<EndOutput> => {
     const mayBeLeft = input.action === "lost" && migration.sourceExit === undefined;
     if (mayBeLeft) await discardSource(migration);
     if (input.action === "end") await startSuccessor(migration);
+    await recordMoveEnd(await readMigration(input.migrationId));
     return hasEnded ? output(migration.status, migration) : output(ending.status, ending);
   }
   throw new StaleMigration(`Failed to write the end of ${input.migrationId}: it keeps changing`);

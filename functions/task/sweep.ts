@@ -2,6 +2,7 @@ import type { MigrationId } from "../../core/id.ts";
 import { alarmMessages } from "../runtime/alarm-messages.ts";
 import { log } from "../runtime/log.ts";
 import { task } from "../runtime/task.ts";
+import { type SweptEvacuation, sweepEvacuations } from "../service/sweep-evacuations.ts";
 import { type Swept, sweepLostExecutions } from "../service/sweep-lost-executions.ts";
 import { readSweepCursor, writeSweepCursor } from "../store/sweep-cursor.ts";
 import { handler as endMigration } from "./end-migration.ts";
@@ -22,6 +23,8 @@ export type SweepOutput = {
   stalled: MigrationId[];
   /** There are more: the next sweep continues with them. */
   isContinued: boolean;
+  /** Evacuations whose execution was started again, or that were ended. */
+  evacuations: SweptEvacuation[];
 };
 
 /**
@@ -38,11 +41,13 @@ export const handler = task(async (): Promise<SweepOutput> => {
   const restarted = idsOf(["started", "observing"]);
   const failed = idsOf(["failed"]);
   const stalled = outcomes.flatMap(({ id, isStalled }) => (isStalled ? [id] : []));
-  if (restarted.length + frozen.length + failed.length > 0) {
-    log().warn({ restarted, frozen, failed }, alarmMessages.lost);
+  const evacuations = (await sweepEvacuations()).filter(({ outcome }) => outcome !== "fine");
+  if (restarted.length + frozen.length + failed.length + evacuations.length > 0) {
+    log().warn({ restarted, frozen, failed, evacuations }, alarmMessages.lost);
   }
   if (stalled.length > 0) log().warn({ stalled }, alarmMessages.stalled);
-  return { examined: outcomes.length, restarted, frozen, failed, stalled, isContinued };
+  const examined = outcomes.length;
+  return { examined, restarted, frozen, failed, stalled, evacuations, isContinued };
 });
 
 async function sweepPages(): Promise<{ outcomes: Swept[]; isContinued: boolean }> {

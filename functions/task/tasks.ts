@@ -1,8 +1,12 @@
+import type { EvacuationTask } from "../../core/evacuation/tasks.ts";
 import type { MigrationTask, ScheduledTask } from "../../core/migration/tasks.ts";
 import { handler as ackExpired } from "./ack-expired.ts";
 import { handler as admit } from "./admit.ts";
+import { handler as advanceEvacuation } from "./advance-evacuation.ts";
+import { handler as awaitEvacuation } from "./await-evacuation.ts";
 import { handler as awaitSignal } from "./await-signal.ts";
 import { handler as complete } from "./complete.ts";
+import { handler as continueEvacuation } from "./continue-evacuation.ts";
 import { handler as endMigration } from "./end-migration.ts";
 import { handler as negotiate } from "./negotiate.ts";
 import { handler as reconcile } from "./reconcile.ts";
@@ -21,6 +25,13 @@ export const taskHandlers: Readonly<Record<MigrationTask, Handler>> = {
   complete,
   reconcile,
   "end-migration": endMigration,
+};
+
+/** The handlers of the evacuation workflow's functions. */
+export const evacuationHandlers: Readonly<Record<EvacuationTask, Handler>> = {
+  "advance-evacuation": advanceEvacuation,
+  "await-evacuation": awaitEvacuation,
+  "continue-evacuation": continueEvacuation,
 };
 
 /** The handlers of the functions that a schedule calls. */

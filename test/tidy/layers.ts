@@ -36,6 +36,7 @@ export const layers: Readonly<Record<string, Layer>> = {
       "migration",
       "plan",
       "schedule",
+      "evacuation",
     ],
   },
   workflows: { imports: ["core"], packages: [], tests: ["asl-validator"] },

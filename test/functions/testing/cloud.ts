@@ -31,6 +31,8 @@ export async function startTestCloud() {
     AWS_ENDPOINT_URL_LAMBDA: stub.endpoint,
     TABLE_NAME: TABLE,
     MIGRATION_STATE_MACHINE_ARN: "arn:aws:states:eu-central-1:123456789012:stateMachine:migration",
+    EVACUATION_STATE_MACHINE_ARN:
+      "arn:aws:states:eu-central-1:123456789012:stateMachine:evacuation",
     AGENT_EVENTS_FUNCTION: "agent-events",
     OPERATOR_TOKEN_SHA256: hashSecret(OPERATOR_TOKEN),
     LOG_LEVEL: "silent",

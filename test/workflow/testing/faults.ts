@@ -4,7 +4,9 @@ import type { Interceptor, WorkflowHarness } from "./harness.ts";
 /** More attempts than a state has that may be given up; the others are retried for a day. */
 const FAILURES = 9;
 
-type Fault = (harness: WorkflowHarness, state: string) => Interceptor;
+/** What a fault needs of a harness. */
+type Faulty = Pick<WorkflowHarness, "faultsInjected" | "hang">;
+type Fault = (harness: Faulty, state: string) => Interceptor;
 
 /** Faults of the function of one state, most of them at its first call only. */
 export const faults = {
@@ -46,9 +48,7 @@ export function faultsOf(states: readonly string[]): [string, FaultName][] {
   return states.flatMap((state) => names.map((name): [string, FaultName] => [state, name]));
 }
 
-function once(
-  inject: (call: () => Promise<unknown>, harness: WorkflowHarness) => Promise<unknown>,
-): Fault {
+function once(inject: (call: () => Promise<unknown>, harness: Faulty) => Promise<unknown>): Fault {
   return (harness, faulty) => {
     let isInjected = false;
     return (state, call) => {

@@ -1,28 +1,13 @@
-import {
-  CreateStateMachineCommand,
-  DescribeExecutionCommand,
-  GetExecutionHistoryCommand,
-} from "@aws-sdk/client-sfn";
+import { DescribeExecutionCommand, GetExecutionHistoryCommand } from "@aws-sdk/client-sfn";
 import { z } from "zod";
 import { MigrationId } from "../../../core/id.ts";
 import { isFinal, type Migration } from "../../../core/migration/migration.ts";
 import type { MigrationPolicy } from "../../../core/negotiate/policy.ts";
 import type { Vm, VmDefinition } from "../../../core/vm.ts";
-import type { FunctionName } from "../../../deployment/functions.ts";
-import { stateMachineDescriptions } from "../../../deployment/state-machines.ts";
-import { startStepFunctions } from "../../../emulators/asl/server.ts";
 import type { InProcessTransport } from "../../../emulators/aws/aws-json/in-process-transport.ts";
-import { functionRegistry } from "../../../emulators/aws/lambda/registry.ts";
-import { handler as agentEvents } from "../../../functions/agent-events/index.ts";
-import {
-  overrideTransport,
-  type Service,
-  stepFunctions,
-} from "../../../functions/runtime/clients.ts";
+import { type Service, stepFunctions } from "../../../functions/runtime/clients.ts";
 import { keys } from "../../../functions/store/keys.ts";
 import { getItems } from "../../../functions/store/table.ts";
-import { taskHandlers } from "../../../functions/task/tasks.ts";
-import { startTestCloud } from "../../functions/testing/cloud.ts";
 import { definition } from "../../functions/testing/fixtures.ts";
 import {
   addHost,
@@ -31,27 +16,20 @@ import {
   operate,
   type TestAgent,
 } from "../../functions/testing/fleet.ts";
+import { type Handler, startControlPlane } from "./control-plane.ts";
 import type { Course } from "./guest-model.ts";
 import { Hosts, MEMORY_BYTES } from "./hosts.ts";
-import { invokeTransport } from "./invoke-transport.ts";
 import { SkippingClock } from "./skipping-clock.ts";
 import { WorkInFlight } from "./work-in-flight.ts";
 
-const ACCOUNT = { region: "eu-central-1", accountId: "123456789012" };
 /** Of each host, in each direction. */
 const SLOTS = 2;
 /** Real time for one migration. */
 const MIGRATION_MS_MAX = 60_000;
 
-type Handler = (event: unknown) => Promise<unknown>;
 type Answering = Pick<InProcessTransport, "handle">;
 /** Is given each call of a state's function, and makes it or does something else. */
 export type Interceptor = (state: string, call: () => Promise<unknown>) => Promise<unknown>;
-
-const handlers: Record<string, Handler> = {
-  ...taskHandlers,
-  "agent-events": agentEvents,
-};
 
 /**
  * The whole control plane in this process: the real functions and the real workflow on the local
@@ -94,35 +72,12 @@ export class WorkflowHarness {
   ): Promise<WorkflowHarness> {
     const clock = new SkippingClock();
     const work = new WorkInFlight();
-    const cloud = await startTestCloud();
-    const registry = functionRegistry({ ...ACCOUNT, clock });
     let harness: WorkflowHarness | undefined;
-    for (const [name, handler] of Object.entries(handlers)) {
-      registry.register(name, (event) =>
-        work.during(() => (harness ? harness.#call(name, handler, event) : handler(event))),
-      );
-    }
-    const startSfn = () => startStepFunctions({ ...ACCOUNT, clock, invoke: registry.invoke });
-    let sfn = await startSfn();
-    process.env.AWS_ENDPOINT_URL_SFN = sfn.endpoint;
-    const use = (service: Service, transport: Answering) =>
-      overrideTransport(service, work.counting(observe(service, transport)));
-    use("DYNAMODB", cloud.transports.DYNAMODB);
-    use("SQS", cloud.transports.SQS);
-    use("SFN", { handle: (request) => sfn.transport.handle(request) });
-    use("LAMBDA", invokeTransport(registry));
-    await createStateMachine();
+    const call = (name: string, handler: Handler, event: unknown) =>
+      harness ? harness.#call(name, handler, event) : handler(event);
+    const plane = await startControlPlane({ clock, work, call, observe });
     const hosts = await Hosts.add(["host-a", "host-b"]);
-    const close = async () => {
-      await sfn.close();
-      await cloud.close();
-    };
-    const forget = async () => {
-      await sfn.close();
-      sfn = await startSfn();
-      await createStateMachine();
-    };
-    harness = new WorkflowHarness({ hosts, clock, work, close, forget });
+    harness = new WorkflowHarness({ hosts, clock, work, ...plane });
     return harness;
   }
 
@@ -269,14 +224,4 @@ export class WorkflowHarness {
     this.calls.push(state);
     return this.intercept(state, () => handler(event));
   }
-}
-
-async function createStateMachine(): Promise<void> {
-  const arn = (name: FunctionName) =>
-    `arn:aws:lambda:${ACCOUNT.region}:${ACCOUNT.accountId}:function:${name}`;
-  const definition = JSON.stringify(stateMachineDescriptions.migration.definition(arn));
-  const roleArn = `arn:aws:iam::${ACCOUNT.accountId}:role/test`;
-  await stepFunctions().send(
-    new CreateStateMachineCommand({ name: "migration", roleArn, definition }),
-  );
 }

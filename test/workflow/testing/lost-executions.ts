@@ -4,16 +4,19 @@ import { config } from "../../../functions/runtime/config.ts";
 import { handler, type SweepOutput } from "../../../functions/task/sweep.ts";
 import type { Interceptor, WorkflowHarness } from "./harness.ts";
 
-/** Stops every execution that runs, or those of one migration. */
-export async function stopExecutions(migrationId = ""): Promise<void> {
+/** Stops every execution that runs, or those of one migration or evacuation. */
+export async function stopExecutions(
+  id = "",
+  stateMachineArn = config().migrationStateMachineArn,
+): Promise<void> {
   const { executions = [] } = await stepFunctions().send(
     new ListExecutionsCommand({
-      stateMachineArn: config().migrationStateMachineArn,
+      stateMachineArn,
       statusFilter: "RUNNING",
     }),
   );
   for (const { executionArn, name = "" } of executions) {
-    if (!name.startsWith(migrationId)) continue;
+    if (!name.startsWith(id)) continue;
     await stepFunctions().send(new StopExecutionCommand({ executionArn }));
   }
 }

@@ -1,0 +1,140 @@
+import { openCount } from "../../core/evacuation/counters.ts";
+import { isFinalEvacuation } from "../../core/evacuation/evacuation.ts";
+import type { AdvanceOutput } from "../../core/evacuation/execution-input.ts";
+import { areTurnsOver } from "../../core/evacuation/turns.ts";
+import type { EvacuationId } from "../../core/id.ts";
+import { EVERYTHING, readWakes, settleWakes } from "../store/evacuation-wakes.ts";
+import type { StoredEvacuation } from "../store/evacuations.ts";
+import { applyVersion } from "./apply-version.ts";
+import { act, edit, requireEvacuation } from "./change-evacuation.ts";
+import { beginTurns, cleanUp, endTurns } from "./evacuation-turns.ts";
+import { checkMoving, requeueDue, skipUncordoned, skipWaiting, startNext } from "./next-moves.ts";
+import { elapsedOf, replan } from "./replan-evacuation.ts";
+import { giveUpWaiting, prepareRollback } from "./roll-back.ts";
+import { wakeEvacuation } from "./wake-evacuation.ts";
+
+/** Rounds of one call: a round begins again when something has changed meanwhile. */
+const ROUNDS_MAX = 10;
+/** The longest time without a look at an evacuation: it makes up for a wake that was lost. */
+const LOOK_SECONDS_MAX = 3_600;
+/** The same while a move waits for something that wakes nobody, e.g. a guest that starts. */
+const LOOK_SECONDS_WAITING = 30;
+
+/**
+ * One step of an evacuation: does all that can be done now. Each of its writes has a condition, so it
+ * may be called twice, twice at once, and again after it died anywhere.
+ */
+export async function advanceEvacuation(id: EvacuationId): Promise<AdvanceOutput> {
+  await edit(id, ({ lost }) => (lost === 0 ? undefined : { lost: 0 }));
+  for (let round = 1; round <= ROUNDS_MAX; round += 1) {
+    const wakes = await readWakes(id);
+    const wait = await step(await requireEvacuation(id), wakes.hosts);
+    if (!(await settleWakes(id, wakes))) continue;
+    const { status } = await requireEvacuation(id);
+    return { ended: isFinalEvacuation(status), waitSeconds: wait };
+  }
+  return { ended: false, waitSeconds: 1 };
+}
+
+/** @returns after how many seconds something is due */
+async function step(evacuation: StoredEvacuation, woken: ReadonlySet<string>): Promise<number> {
+  switch (evacuation.status) {
+    case "approved":
+      await begin(evacuation);
+      return 1;
+    case "running":
+      return run(evacuation, woken);
+    case "rolling-back":
+      return goBack(evacuation, woken);
+    case "cancelling":
+      if (woken.has(EVERYTHING)) await checkMoving(evacuation);
+      await skipWaiting(evacuation);
+      await finish(evacuation.id);
+      return LOOK_SECONDS_MAX;
+    case "planned":
+      return LOOK_SECONDS_MAX;
+    default:
+      await cleanUp(evacuation);
+      return LOOK_SECONDS_MAX;
+  }
+}
+
+/** The moves of the approved version are written before the evacuation runs. */
+async function begin(evacuation: StoredEvacuation): Promise<void> {
+  const { id } = evacuation;
+  await applyVersion(evacuation);
+  await act(id, { do: "begin" }, () => ({ startedAt: new Date().toISOString() }));
+}
+
+async function run(evacuation: StoredEvacuation, woken: ReadonlySet<string>): Promise<number> {
+  const { id } = evacuation;
+  if (woken.has(EVERYTHING)) await checkMoving(evacuation);
+  await applyVersion(evacuation);
+  await skipUncordoned(evacuation);
+  await beginTurns(await requireEvacuation(id));
+  await holdByBudget(await requireEvacuation(id));
+  const due = await requeueDue(evacuation);
+  let now = await requireEvacuation(id);
+  const isPaused = Object.keys(now.pauses).length > 0;
+  let waits = false;
+  if (!isPaused) {
+    if (due.needsTarget) await replan(now, "target-needed");
+    now = await requireEvacuation(id);
+    const started = await startNext(now, due.requeued ? new Set([EVERYTHING]) : woken);
+    waits = started.waits;
+    // Of what has just lost its target, the next round makes a new plan.
+    if (started.needsTarget) return 1;
+  }
+  if ((await endTurns(await requireEvacuation(id))) === "appeared") {
+    await replan(await requireEvacuation(id), "vm-appeared");
+    return 1;
+  }
+  await finish(id);
+  const look = waits ? LOOK_SECONDS_WAITING : LOOK_SECONDS_MAX;
+  return isPaused ? LOOK_SECONDS_MAX : Math.min(look, due.nextSeconds ?? look);
+}
+
+async function goBack(evacuation: StoredEvacuation, woken: ReadonlySet<string>): Promise<number> {
+  const { id } = evacuation;
+  if (woken.has(EVERYTHING)) await checkMoving(evacuation);
+  const isPrepared = await prepareRollback(evacuation);
+  const due = await requeueDue(evacuation);
+  const all = new Set([EVERYTHING]);
+  await startNext(await requireEvacuation(id), isPrepared || due.requeued ? all : woken);
+  const now = await requireEvacuation(id);
+  const { counters, pauses } = now;
+  const isStuck = counters.moving === 0 && counters.waiting > 0 && counters.retrying === 0;
+  if (isStuck && Object.keys(pauses).length === 0) {
+    await giveUpWaiting(now);
+  }
+  await finish(id);
+  return Math.min(LOOK_SECONDS_MAX, due.nextSeconds ?? LOOK_SECONDS_MAX);
+}
+
+/** With the first failure beyond the budget it pauses; nothing could have started since it failed. */
+async function holdByBudget({ id, limits, counters, failedBefore }: StoredEvacuation) {
+  const { errorBudget } = limits;
+  if (errorBudget === undefined || counters.failed - failedBefore <= errorBudget) return;
+  await act(id, { do: "hold", reason: "error-budget" });
+}
+
+/** Ends the evacuation if nothing of it is to be done any more. */
+async function finish(id: EvacuationId): Promise<void> {
+  const evacuation = await requireEvacuation(id);
+  const { status, counters, hosts, eta, pauses } = evacuation;
+  if (isFinalEvacuation(status) || counters.moving > 0) return;
+  if (status !== "cancelling" && openCount(counters) > 0) return;
+  if (status === "running" && !areTurnsOver(hosts)) return;
+  // A version that awaits its approval may still move what stays.
+  if (status === "running" && Object.hasOwn(pauses, "tolerance")) return;
+  const realMs = elapsedOf(evacuation);
+  const { evacuation: after } = await act(id, { do: "finish" }, (_, next) => {
+    if (!isFinalEvacuation(next.status)) return {};
+    const endedAt = new Date().toISOString();
+    if (status !== "running") return { endedAt };
+    const ratio = eta.lowerBoundMs === 0 ? {} : { ratio: realMs / eta.lowerBoundMs };
+    return { endedAt, eta: { ...eta, realMs, ...ratio } };
+  });
+  if (isFinalEvacuation(after.status)) await cleanUp(after);
+  else if (after.status === "rolling-back") await wakeEvacuation(id, [EVERYTHING]);
+}

@@ -1,0 +1,115 @@
+import { decide } from "../../core/evacuation/life.ts";
+import { classOf, type EndedMigration, outcomeOf } from "../../core/evacuation/outcome.ts";
+import type { EvacuationId } from "../../core/id.ts";
+import { isFinal } from "../../core/migration/migration.ts";
+import { changeMove, findMove, inState, type StoredMove } from "../store/evacuation-moves.ts";
+import { lifeFields } from "../store/evacuations.ts";
+import { findMigration, type StoredMigration } from "../store/migration-record.ts";
+import { edit } from "./change-evacuation.ts";
+import { wakeEvacuation } from "./wake-evacuation.ts";
+
+/** How often the move may change between the read and the write. */
+const TRIES_MAX = 5;
+
+/**
+ * Called when a migration has ended: records what that means for the evacuation that has started it,
+ * and lets the evacuation go on. Repeated, it changes nothing.
+ */
+export async function recordMoveEnd(migration: StoredMigration): Promise<void> {
+  const { evacuation: id, source, target } = migration;
+  if (id === undefined || !isFinal(migration.status)) return;
+  for (let attempt = 1; attempt <= TRIES_MAX; attempt += 1) {
+    const move = await findMove(id, migration.vm);
+    if (move === undefined || !concerns(move, migration)) break;
+    const after = await afterEnd(move, migration);
+    if (after.state === "moving" && after.migration === migration.id) {
+      await holdForUnknown(id, migration.vm);
+    }
+    if (!(await changeMove(id, { before: move, after }))) continue;
+    await forgetUnknown(id, after);
+    break;
+  }
+  await wakeEvacuation(id, [source, target]);
+}
+
+/** A skipped VM that has arrived after all has moved. */
+function concerns(move: StoredMove, { id, status }: StoredMigration): boolean {
+  if (move.migration !== id) return false;
+  return move.state === "moving" || (move.state === "skipped" && status === "completed");
+}
+
+async function afterEnd(move: StoredMove, migration: StoredMigration): Promise<StoredMove> {
+  const { restart } = migration;
+  const successor = restart === undefined ? undefined : await findMigration(restart.id);
+  if (successor !== undefined) {
+    const { id, target, createdAt } = successor;
+    const tries = [...endTry(move, migration), { migration: id, target, startedAt: createdAt }];
+    return inState(move, "moving", { migration: id, tries: tries.slice(-20) });
+  }
+  const ended = migration as EndedMigration;
+  const before = move.tries.slice(move.countedFrom, -1);
+  const outcome = outcomeOf(ended, before);
+  const tries = endTry(move, migration);
+  const { state } = outcome;
+  if (state === "moved") return inState(move, "moved", { tries });
+  const { reason } = outcome;
+  if (state === "failed") {
+    return inState(move, state, { tries, reason, cure: outcome.cure });
+  }
+  if (state !== "retrying") return inState(move, state, { tries, reason });
+  return inState(move, "retrying", {
+    tries,
+    reason,
+    notBefore: new Date(Date.now() + outcome.afterMs).toISOString(),
+    ...(outcome.needsTarget && move.leg === "forward" ? { needsTarget: true } : {}),
+  });
+}
+
+/** The tries, the last one with its end. */
+function endTry({ tries }: StoredMove, migration: StoredMigration) {
+  const last = tries.at(-1);
+  if (last === undefined) return tries;
+  const { createdAt, endedAt, updatedAt, figures, failure } = migration;
+  const end = endedAt ?? updatedAt;
+  const done = {
+    ...last,
+    endedAt: end,
+    ms: Math.max(0, Date.parse(end) - Date.parse(createdAt)),
+    ...(figures === undefined ? {} : { downtimeMs: figures.downtimeMs }),
+    ...(figures?.progress.ramTransferredBytes === undefined
+      ? {}
+      : { bytes: figures.progress.ramTransferredBytes }),
+    ...(failure === undefined
+      ? {}
+      : {
+          code: failure.code,
+          class: classOf(failure),
+          message: failure.message.slice(0, 1_000),
+        }),
+  };
+  return [...tries.slice(0, -1), done];
+}
+
+/** Nothing starts while nobody knows where one of its guests runs. */
+async function holdForUnknown(id: EvacuationId, vm: StoredMigration["vm"]): Promise<void> {
+  await edit(id, (now) => {
+    if (now.unknownVms.includes(vm)) return undefined;
+    const held = decide(now, { do: "hold", reason: "vm-unknown" }, new Date().toISOString());
+    const unknownVms = [...now.unknownVms, vm];
+    return { unknownVms, ...("life" in held ? lifeFields(held.life) : {}) };
+  });
+}
+
+/** The pause ends with the last VM that was unknown. */
+export async function forgetUnknown(
+  id: EvacuationId,
+  { vm, state }: Pick<StoredMove, "vm" | "state">,
+): Promise<void> {
+  if (state === "moving") return;
+  await edit(id, (now) => {
+    if (!now.unknownVms.includes(vm)) return undefined;
+    const unknownVms = now.unknownVms.filter((other) => other !== vm);
+    const { "vm-unknown": _, ...pauses } = now.pauses;
+    return unknownVms.length === 0 ? { unknownVms, pauses } : { unknownVms };
+  });
+}

@@ -1,0 +1,109 @@
+import type { EvacuationLimits } from "../../core/evacuation/request.ts";
+import { areTurnsOver } from "../../core/evacuation/turns.ts";
+import type { HostCordon } from "../../core/host/cordon.ts";
+import { EvacuationId, type HostId } from "../../core/id.ts";
+import { EVERYTHING } from "../store/evacuation-wakes.ts";
+import type { StoredEvacuation } from "../store/evacuations.ts";
+import { ask, edit } from "./change-evacuation.ts";
+import { evacuationExecutionArn, startEvacuationExecution } from "./evacuation-executions.ts";
+import { orUnavailable } from "./or-unavailable.ts";
+import { wakeEvacuation } from "./wake-evacuation.ts";
+
+export type By = { readonly author: string; readonly message?: string | undefined };
+
+/**
+ * Nothing starts from now on; transfers in flight go on. A person who has paused it already keeps his
+ * first message.
+ *
+ * @throws Problem evacuation-not-found, evacuation-over, evacuation-not-running, too-many-pauses
+ */
+export function pauseEvacuation(id: EvacuationId, by: By): Promise<StoredEvacuation> {
+  return ask(id, { do: "pause", ...by });
+}
+
+/** @throws Problem evacuation-not-found, evacuation-over, workflow-unavailable */
+export async function resumeEvacuation(id: EvacuationId, by: By): Promise<StoredEvacuation> {
+  return wake(await ask(id, { do: "resume", ...by }));
+}
+
+/** @throws Problem evacuation-not-found, evacuation-not-planned */
+export function rejectEvacuation(id: EvacuationId, by: By): Promise<StoredEvacuation> {
+  return ask(id, { do: "reject", ...by });
+}
+
+/**
+ * Transfers in flight end, nothing else starts, what has moved stays where it is.
+ *
+ * @throws Problem evacuation-not-found, evacuation-over, evacuation-not-running, workflow-unavailable
+ */
+export async function cancelEvacuation(id: EvacuationId, by: By): Promise<StoredEvacuation> {
+  return wake(await ask(id, { do: "cancel", ...by }));
+}
+
+/**
+ * Moves back what has moved. While it runs, transfers in flight end first.
+ *
+ * @throws Problem evacuation-not-found, nothing-to-roll-back, workflow-unavailable
+ */
+export async function rollBackEvacuation(id: EvacuationId, by: By): Promise<StoredEvacuation> {
+  return wake(
+    await ask(id, { do: "rollback", ...by }, (now, { status }) =>
+      status === "rolling-back" ? nextExecution(now) : {},
+    ),
+  );
+}
+
+/** An evacuation that had ended goes on in another execution. */
+export function nextExecution({ id, generation }: StoredEvacuation) {
+  const next = { id, generation: generation + 1 };
+  return { generation: next.generation, executionArn: evacuationExecutionArn(next) };
+}
+
+/** @throws Problem evacuation-not-found, workflow-unavailable */
+export async function limitEvacuation(
+  id: EvacuationId,
+  limits: EvacuationLimits,
+): Promise<StoredEvacuation> {
+  return wake(await edit(id, (now) => ({ limits: { ...now.limits, ...limits } })));
+}
+
+/** For the cordons that a person has ended: those of evacuations end their drains. */
+export async function endDrainsOf(
+  host: HostId,
+  cleared: readonly HostCordon[],
+  by: By,
+): Promise<void> {
+  for (const { kind, owner } of cleared) {
+    const id = EvacuationId.safeParse(kind === "evacuation" ? owner : undefined);
+    if (id.success) await endDrainOf(id.data, host, by);
+  }
+}
+
+/**
+ * A person has uncordoned a host while it was emptied: nothing more is moved off it, what has moved
+ * stays. If it was the last one, that ends the evacuation.
+ */
+async function endDrainOf(id: EvacuationId, host: HostId, by: By): Promise<void> {
+  const end = { action: "uncordon" as const, at: new Date().toISOString(), ...by };
+  const now = await edit(id, ({ uncordoned }) =>
+    Object.hasOwn(uncordoned, host) ? undefined : { uncordoned: { ...uncordoned, [host]: end } },
+  );
+  const others = now.hosts.filter((turn) => now.uncordoned[turn.host] === undefined);
+  if (now.status === "running" && areTurnsOver(others)) {
+    await ask(id, { do: "cancel", action: "uncordon", ...by });
+  }
+  await wake(now);
+}
+
+/** Its workflow looks at the change; it is started if the process that should have died before. */
+export async function wake(evacuation: StoredEvacuation): Promise<StoredEvacuation> {
+  const { id, status, generation } = evacuation;
+  if (generation === 0 || ["rejected", "expired"].includes(status)) return evacuation;
+  await orUnavailable("workflow-unavailable", async () => {
+    await wakeEvacuation(id, [EVERYTHING]);
+    if (["approved", "rolling-back", "running", "cancelling"].includes(status)) {
+      await startEvacuationExecution(evacuation);
+    }
+  });
+  return evacuation;
+}

@@ -1,0 +1,96 @@
+import type { EvacuationId, VmId } from "../../core/id.ts";
+import { Problem } from "../http/problem.ts";
+import { changeMove, findMove, inState, type StoredMove } from "../store/evacuation-moves.ts";
+import { ask, edit, requireEvacuation } from "./change-evacuation.ts";
+import { forgetUnknown } from "./end-move.ts";
+import { type By, nextExecution, wake } from "./evacuation-actions.ts";
+import { drain } from "./evacuation-turns.ts";
+
+/** How often a move may change between the read and the write. */
+const TRIES_MAX = 5;
+
+/**
+ * Takes a VM out of the evacuation: it stays where it is. One of which nobody knows where it runs is
+ * passed over, and stays locked.
+ *
+ * @throws Problem evacuation-not-found, evacuation-over, move-not-found, move-in-flight, move-over
+ */
+export async function skipVm(id: EvacuationId, vm: VmId, { author, message }: By) {
+  const evacuation = await requireEvacuation(id);
+  if (!["running", "rolling-back"].includes(evacuation.status)) throw notRunning(evacuation.status);
+  const reason = `skipped by ${author}${message === undefined ? "" : `: ${message}`}`;
+  const move = await changed(id, vm, (before) => {
+    if (before.state === "skipped") return undefined;
+    if (before.state === "moving" && !evacuation.unknownVms.includes(vm)) {
+      const detail = `${vm} is being moved by ${before.migration}: cancel that, or let it end`;
+      throw new Problem("move-in-flight", detail, { migration: before.migration });
+    }
+    if (!["waiting", "retrying", "unplaced", "moving"].includes(before.state)) {
+      throw new Problem("move-over", `${vm} is ${before.state}`);
+    }
+    return inState(before, "skipped", { reason });
+  });
+  await forgetUnknown(id, move);
+  await wake(await requireEvacuation(id));
+  return move;
+}
+
+/**
+ * Tries a VM again that stays, has failed or was skipped: a new version of the plan finds it a place.
+ * An evacuation that has completed with a remainder goes on for it.
+ *
+ * @throws Problem evacuation-not-found, evacuation-not-running, move-not-found, move-over
+ */
+export async function retryVm(id: EvacuationId, vm: VmId, by: By) {
+  const known = await findMove(id, vm);
+  await requireEvacuation(id);
+  if (known === undefined) throw notFound(vm);
+  if (known.leg === "back") throw new Problem("move-over", `${vm} is being moved back`);
+  await ask(id, { do: "reopen" }, (now) => ({ ...nextExecution(now), endedAt: undefined }));
+  const move = await changed(id, vm, (before) => {
+    if (["waiting", "retrying", "moving"].includes(before.state)) return undefined;
+    if (!["unplaced", "failed", "skipped"].includes(before.state)) {
+      throw new Problem("move-over", `${vm} is ${before.state}`);
+    }
+    return inState(before, "retrying", {
+      reason: `retried by ${by.author}`,
+      needsTarget: true,
+      countedFrom: before.tries.length,
+      roomless: 0,
+      notBefore: new Date().toISOString(),
+    });
+  });
+  const evacuation = await edit(id, ({ hosts }) => ({
+    hosts: hosts.map((turn) =>
+      turn.host === move.source && turn.state === "kept"
+        ? { ...turn, state: "draining" as const }
+        : turn,
+    ),
+  }));
+  await drain(evacuation, move.source);
+  await wake(evacuation);
+  return move;
+}
+
+async function changed(
+  id: EvacuationId,
+  vm: VmId,
+  change: (before: StoredMove) => StoredMove | undefined,
+): Promise<StoredMove> {
+  for (let attempt = 1; attempt <= TRIES_MAX; attempt += 1) {
+    const before = await findMove(id, vm);
+    if (before === undefined) throw notFound(vm);
+    const after = change(before);
+    if (after === undefined) return before;
+    if (await changeMove(id, { before, after })) return after;
+  }
+  throw new Problem("vm-changed", `Other requests are changing ${vm} of ${id}: try again`);
+}
+
+function notFound(vm: VmId): Problem {
+  return new Problem("move-not-found", `${vm} is not part of this evacuation`);
+}
+
+function notRunning(status: string): Problem {
+  return new Problem("evacuation-not-running", `The evacuation is ${status}`);
+}

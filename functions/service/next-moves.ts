@@ -1,0 +1,159 @@
+import { isOpen } from "../../core/evacuation/counters.ts";
+import type { HostId, VmId } from "../../core/id.ts";
+import { HostId as HostIdSchema } from "../../core/id.ts";
+import { isFinal } from "../../core/migration/migration.ts";
+import {
+  changeMove,
+  findMove,
+  inState,
+  listAllMoves,
+  listQueued,
+  listRetries,
+} from "../store/evacuation-moves.ts";
+import { EVERYTHING } from "../store/evacuation-wakes.ts";
+import type { StoredEvacuation } from "../store/evacuations.ts";
+import { findMigration } from "../store/migration-record.ts";
+import { edit } from "./change-evacuation.ts";
+import { recordMoveEnd } from "./end-move.ts";
+import { startAgain } from "./start-migration.ts";
+import { startMove } from "./start-move.ts";
+
+/** Moves of one host that are looked at when a slot of it is free: more than its pool. */
+const QUEUE_MAX = 50;
+/** Retries that are looked at in one step. */
+const RETRIES_MAX = 100;
+
+export type Begun = {
+  /** A move waits for something that wakes nobody. */
+  readonly waits: boolean;
+  /** A move has lost its target. */
+  readonly needsTarget: boolean;
+};
+
+/**
+ * Starts what may start: where a source has a slot, its most urgent moves; where a target has one, the
+ * most urgent moves to it. A move that waits does not hold up those behind it.
+ *
+ * @param woken hosts that have changed
+ */
+export async function startNext(
+  evacuation: StoredEvacuation,
+  woken: ReadonlySet<string>,
+): Promise<Begun> {
+  const found = { waits: false, needsTarget: false };
+  const full = new Set<HostId>();
+  const seen = new Set<VmId>();
+  for (const [side, host] of placesOf(evacuation, woken)) {
+    for (const vm of await listQueued(evacuation.id, side, host, QUEUE_MAX)) {
+      if (seen.has(vm)) continue;
+      if (side === "source" && full.has(host)) break;
+      seen.add(vm);
+      const started = await startMove(evacuation, vm);
+      if (started === "closed") return found;
+      if (started === "waits") found.waits = true;
+      if (started === "source-full") {
+        if (side === "source") full.add(host);
+        seen.delete(vm);
+        if (side === "source") break;
+      }
+      if (started === "changed") {
+        const now = await findMove(evacuation.id, vm);
+        if (now?.needsTarget === true) found.needsTarget = true;
+      }
+    }
+  }
+  return found;
+}
+
+/** The queues to look at. Moves of hosts whose turn has not come are in none of them. */
+function placesOf(
+  { hosts, status, forward }: StoredEvacuation,
+  woken: ReadonlySet<string>,
+): ["source" | "target", HostId][] {
+  const isForward = status === "running" && forward === undefined;
+  const draining = hosts.filter(({ state }) => state === "draining").map(({ host }) => host);
+  const places: ["source" | "target", HostId][] = [];
+  const names = [...woken].filter((name) => name !== EVERYTHING);
+  const changed = names.map((name) => HostIdSchema.parse(name));
+  if (woken.has(EVERYTHING)) {
+    // On the way back the sources are the former targets: every queue is found by its target.
+    if (isForward) return draining.map((host) => ["source", host]);
+    return hosts.map(({ host }) => ["target", host]);
+  }
+  for (const host of changed) {
+    if (!isForward || draining.includes(host)) places.push(["source", host]);
+    places.push(["target", host]);
+  }
+  return places;
+}
+
+/**
+ * Puts moves whose pause is over into the queues. Those that need another target wait for a new
+ * version.
+ */
+export async function requeueDue({ id }: Pick<StoredEvacuation, "id">) {
+  const retries = await listRetries(id, RETRIES_MAX);
+  const now = Date.now();
+  let needsTarget = false;
+  let requeued = false;
+  for (const { vm } of retries.filter(({ atMs }) => atMs <= now)) {
+    const before = await findMove(id, vm);
+    if (before?.state !== "retrying") continue;
+    if (before.needsTarget === true) needsTarget = true;
+    else
+      requeued = (await changeMove(id, { before, after: inState(before, "waiting") })) || requeued;
+  }
+  const next = retries.find(({ atMs }) => atMs > now);
+  return {
+    needsTarget,
+    requeued,
+    nextSeconds: next === undefined ? undefined : Math.max(1, Math.ceil((next.atMs - now) / 1000)),
+  };
+}
+
+/**
+ * Makes up for what a process that died has not done: an end that was not recorded, a migration whose
+ * execution was not started, a migration that was withdrawn.
+ */
+export async function checkMoving({ id }: Pick<StoredEvacuation, "id">): Promise<void> {
+  const moving = (await listAllMoves(id)).filter(({ state }) => state === "moving");
+  for (const before of moving) {
+    const migration =
+      before.migration === undefined ? undefined : await findMigration(before.migration);
+    if (migration === undefined) {
+      const tries = before.tries.slice(0, -1);
+      await changeMove(id, { before, after: inState(before, "waiting", { tries }) });
+    } else if (isFinal(migration.status)) await recordMoveEnd(migration);
+    else await startAgain(migration);
+  }
+}
+
+/** What a cancelled evacuation has not begun stays where it is. */
+export async function skipWaiting({ id, endedBy }: StoredEvacuation): Promise<void> {
+  const reason = `the evacuation was ended by ${endedBy?.author ?? "somebody"}`;
+  for (const before of await listAllMoves(id)) {
+    if (!isOpen(before.state) || before.state === "moving") continue;
+    await changeMove(id, { before, after: inState(before, "skipped", { reason }) });
+  }
+}
+
+/** What a person has uncordoned is not emptied any more: its moves that have not begun are skipped. */
+export async function skipUncordoned(evacuation: StoredEvacuation): Promise<void> {
+  const { id, uncordoned, hosts } = evacuation;
+  for (const { host, state } of hosts) {
+    const by = uncordoned[host];
+    if (by === undefined || state === "kept") continue;
+    const reason = `${host} was uncordoned by ${by.author}`;
+    for (const before of await listAllMoves(id)) {
+      if (before.source !== host || !isOpen(before.state) || before.state === "moving") continue;
+      await changeMove(id, { before, after: inState(before, "skipped", { reason }) });
+    }
+    await edit(id, (now) => ({
+      hosts: now.hosts.map((turn) =>
+        turn.host === host
+          ? { ...turn, state: "kept" as const, endedAt: new Date().toISOString() }
+          : turn,
+      ),
+    }));
+  }
+}

@@ -1,0 +1,224 @@
+import { randomBytes } from "node:crypto";
+import { budgets } from "../../core/evacuation/outcome.ts";
+import { planOptions } from "../../core/evacuation/request.ts";
+import type { HostId, VmId } from "../../core/id.ts";
+import type { MigrationPolicy } from "../../core/negotiate/policy.ts";
+import { inbound, outbound } from "../../core/plan/slots.ts";
+import { movableStates } from "../../core/vm-state.ts";
+import {
+  changeMove,
+  findMove,
+  inState,
+  type StoredMove,
+  transitionWrites,
+} from "../store/evacuation-moves.ts";
+import { listenTo } from "../store/evacuation-wakes.ts";
+import type { StoredEvacuation } from "../store/evacuations.ts";
+import { findHost, findLinkRate, type StoredHost } from "../store/hosts.ts";
+import { hashRequest } from "../store/idempotency.ts";
+import { createAdmitted, type NotAdmitted } from "../store/migration-creation.ts";
+import { listIncoming, type SlotLimits } from "../store/slots.ts";
+import { findVm, hasEnded, type StoredVm } from "../store/vms.ts";
+import { closedBy } from "./host-rules.ts";
+import { beginMigration, newMigration } from "./start-migration.ts";
+
+/** What became of the wish to start a move. */
+export type Started =
+  | "started"
+  /** The source has no slot: none of its moves can start. */
+  | "source-full"
+  /** It waits for its target, or for its VM; others may go. */
+  | "waits"
+  /** It has changed: it is in no queue any more, or will be seen again. */
+  | "changed"
+  /** The evacuation may start nothing. */
+  | "closed";
+
+/** Starts one waiting move as an ordinary migration, if both hosts have a slot and the target has room. */
+export async function startMove(evacuation: StoredEvacuation, vmId: VmId): Promise<Started> {
+  const move = await findMove(evacuation.id, vmId);
+  if (move?.state !== "waiting" || move.target === undefined) return "changed";
+  const leg = evacuation.status === "rolling-back" ? "back" : "forward";
+  if (move.leg !== leg) return "changed";
+  const [vm, source, target] = await Promise.all([
+    findVm(vmId),
+    findHost(move.source),
+    findHost(move.target),
+  ]);
+  const end = goneBecause(vm, move);
+  if (end !== undefined) {
+    await changeMove(evacuation.id, { before: move, after: inState(move, "gone", end) });
+    return "changed";
+  }
+  if (vm === undefined || source === undefined) return "changed";
+  if (vm.state === "unknown") {
+    const reason = "nobody knows where it runs";
+    const cure = `reconcile ${vmId}, then retry it here`;
+    await changeMove(evacuation.id, {
+      before: move,
+      after: inState(move, "unplaced", { reason, cure }),
+    });
+    return "changed";
+  }
+  if (vm.lockedBy !== undefined || !movableStates.includes(vm.state)) return "waits";
+  const closed = target === undefined ? [{ message: "it is gone" }] : closedBy(target);
+  if (target === undefined || closed.length > 0) {
+    const why = closed.map(({ message }) => message).join("; ");
+    return withoutTarget(evacuation, move, `${move.target}: ${why}`);
+  }
+  return start(evacuation, move, { vm, source, target });
+}
+
+/** Why a VM is not to be moved any more. */
+function goneBecause(vm: StoredVm | undefined, { source }: StoredMove) {
+  if (vm === undefined) return { reason: "its record was removed" };
+  if (vm.lockedBy !== undefined) return undefined;
+  if (vm.host !== source) return { reason: `somebody else has moved it to ${vm.host}` };
+  return hasEnded(vm) ? { reason: `its guest has ended: it is ${vm.state}` } : undefined;
+}
+
+type Parties = { vm: StoredVm; source: StoredHost; target: StoredHost };
+
+async function start(
+  evacuation: StoredEvacuation,
+  move: StoredMove,
+  parties: Parties,
+): Promise<Started> {
+  const { id } = evacuation;
+  const policy = policyOf(evacuation);
+  const made = newMigration(
+    policy,
+    parties,
+    { key: randomBytes(16).toString("hex"), bodyHash: hashRequest({ id, vm: move.vm }) },
+    { evacuation: id },
+  );
+  const { migration } = made;
+  const startedAt = migration.createdAt;
+  const tried = { migration: migration.id, target: migration.target, startedAt };
+  const after = inState(move, "moving", {
+    migration: migration.id,
+    tries: [...move.tries, tried].slice(-20),
+  });
+  const written = await createAdmitted(
+    made,
+    transitionWrites(id, { before: move, after }, mayStart(evacuation, move.source)),
+    await slotLimits(evacuation, parties),
+  );
+  if (typeof written !== "object") return refused(evacuation, move, written);
+  if ((await beginMigration(written)) === "withdrawn") {
+    const now = await findMove(id, move.vm);
+    if (now?.state === "moving" && now.migration === migration.id) {
+      await changeMove(id, { before: now, after: inState(now, "waiting", { tries: move.tries }) });
+    }
+    throw new Error(`Failed to start the execution of ${migration.id}`);
+  }
+  return "started";
+}
+
+/**
+ * What must hold in the write that starts a move: the evacuation runs and has no pause, and its
+ * limits leave room. Whoever writes a pause first wins.
+ */
+function mayStart({ limits, failedBefore }: StoredEvacuation, source: HostId) {
+  const { movesAtOnce, errorBudget } = limits;
+  const parts = [
+    "#status IN (:isRunning, :isRollingBack)",
+    "size(#pauses) = :isZero",
+    "attribute_not_exists(#uncordoned.#from)",
+  ];
+  const values: Record<string, unknown> = {
+    ":isRunning": "running",
+    ":isRollingBack": "rolling-back",
+    ":isZero": 0,
+  };
+  if (movesAtOnce !== undefined) {
+    parts.push("#counters.#moving < :atOnce");
+    values[":atOnce"] = movesAtOnce;
+  }
+  if (errorBudget !== undefined) {
+    parts.push("#counters.#failed <= :budget");
+    values[":budget"] = failedBefore + errorBudget;
+  }
+  return { text: parts.join(" AND "), values, names: { "#from": source } };
+}
+
+/** Slots by the links' rates: the plan counts with the same ones. */
+async function slotLimits(
+  evacuation: Pick<StoredEvacuation, "policy" | "options">,
+  { source, target }: Pick<Parties, "source" | "target">,
+): Promise<SlotLimits> {
+  const rates = planOptions(evacuation, [source.id]);
+  const [out, inward] = await Promise.all([
+    source.linkOutBytesPerSecond ?? findLinkRate(source.id),
+    target.linkInBytesPerSecond ?? findLinkRate(target.id),
+  ]);
+  return {
+    out: outbound({ linkOutBytesPerSecond: out, slotsOut: source.slotsOut }, rates).slots,
+    in: inbound({ linkInBytesPerSecond: inward, slotsIn: target.slotsIn }, rates).slots,
+  };
+}
+
+function policyOf({ policy, limits }: StoredEvacuation): MigrationPolicy {
+  const { maxBandwidthBytesPerSecond } = limits;
+  return maxBandwidthBytesPerSecond === undefined
+    ? policy
+    : { ...policy, maxBandwidthBytesPerSecond };
+}
+
+async function refused(
+  evacuation: StoredEvacuation,
+  move: StoredMove,
+  why: NotAdmitted,
+): Promise<Started> {
+  switch (why) {
+    case "evacuation-changed": {
+      const now = await findMove(evacuation.id, move.vm);
+      return now?.revision === move.revision ? "closed" : "changed";
+    }
+    case "vm-changed":
+    case "key-used":
+      return "waits";
+    case "source-full":
+      return "source-full";
+    case "target-full":
+      return atTarget(evacuation, move);
+  }
+}
+
+/** The target has no slot, which passes, or no room, which needs another target. */
+async function atTarget(evacuation: StoredEvacuation, move: StoredMove): Promise<Started> {
+  const target = move.target === undefined ? undefined : await findHost(move.target);
+  if (target === undefined) return "changed";
+  // From now on whatever is released there wakes the evacuation; what was before is seen here.
+  await listenTo(target.id, evacuation.id);
+  const incoming = await listIncoming(target.id);
+  const { in: slots } = await slotLimits(evacuation, { source: target, target });
+  if (incoming.length >= slots) return "waits";
+  const closed = closedBy(target);
+  if (closed.length > 0) {
+    const why = closed.map(({ message }) => message).join("; ");
+    return withoutTarget(evacuation, move, `${target.id}: ${why}`);
+  }
+  return withoutTarget(evacuation, move, `${target.id} has too little memory left for it`);
+}
+
+/** The move needs another target. On the way back there is none: it waits for its old host. */
+async function withoutTarget(
+  { id }: StoredEvacuation,
+  move: StoredMove,
+  reason: string,
+): Promise<Started> {
+  if (move.leg === "back") return "waits";
+  const roomless = (move.roomless ?? 0) + 1;
+  const isUsedUp = roomless >= budgets.capacity.tries;
+  const after = isUsedUp
+    ? inState(move, "failed", { reason, cure: "make room there, then retry the VM", roomless })
+    : inState(move, "retrying", {
+        reason,
+        roomless,
+        needsTarget: true,
+        notBefore: new Date().toISOString(),
+      });
+  await changeMove(id, { before: move, after });
+  return "changed";
+}

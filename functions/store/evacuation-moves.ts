@@ -1,0 +1,259 @@
+import { z } from "zod";
+import { isOpen, type MoveState } from "../../core/evacuation/counters.ts";
+import { EvacuationMove } from "../../core/evacuation/evacuation.ts";
+import type { EvacuationId, HostId } from "../../core/id.ts";
+import { VmId } from "../../core/id.ts";
+import { keys } from "./keys.ts";
+import type { Listed, Page } from "./page.ts";
+import { keptSeconds } from "./retention.ts";
+import { expiresIn, getItem, putItem, type Queried, queryItems, transact, write } from "./table.ts";
+
+const StoredMove = z.object({
+  ...EvacuationMove.shape,
+  /** Its place in the plan: the smallest is the most urgent. */
+  order: z.int().nonnegative(),
+  /** Tries before this one do not count against the budgets. */
+  countedFrom: z.int().nonnegative(),
+  /** How often its target had no room for it when it was to start. */
+  roomless: z.int().nonnegative().optional(),
+  /** Another target has to be found before it can start. */
+  needsTarget: z.boolean().optional(),
+  /** Grows with each write. */
+  revision: z.int().positive(),
+});
+export type StoredMove = z.infer<typeof StoredMove>;
+
+type TransactItem = ReturnType<typeof write.put>;
+
+const PublicMove = z.object(EvacuationMove.shape);
+
+export function publicMove(stored: StoredMove): EvacuationMove {
+  return PublicMove.parse(stored);
+}
+
+export async function findMove(id: EvacuationId, vm: VmId): Promise<StoredMove | undefined> {
+  const item = await getItem(keys.evacuationMove(id, vm));
+  return item === undefined ? undefined : StoredMove.parse(item);
+}
+
+/** By the VM's name. */
+export async function listMoves(id: EvacuationId, page: Page): Promise<Listed<StoredMove>> {
+  const { items, more, last } = await queryItems({
+    partition: ["pk", `EVAC#${id}`],
+    prefix: ["sk", "MOVE#"],
+    limit: page.limit,
+    ...(page.after === undefined ? {} : { after: keys.evacuationMove(id, VmId.parse(page.after)) }),
+  });
+  return {
+    items: items.map((item) => StoredMove.parse(item)),
+    ...(more && last !== undefined ? { next: last.slice("MOVE#".length) } : {}),
+  };
+}
+
+const MOVES_PER_QUERY = 500;
+
+/** All moves. For a new version of the plan, and for a rollback: both are rare. */
+export async function listAllMoves(id: EvacuationId): Promise<StoredMove[]> {
+  const found: StoredMove[] = [];
+  let after: string | undefined;
+  do {
+    const page = await listMoves(id, { limit: MOVES_PER_QUERY, after });
+    found.push(...page.items);
+    after = page.next;
+  } while (after !== undefined);
+  return found;
+}
+
+/** Moves that may start, the most urgent first. */
+export async function listQueued(
+  id: EvacuationId,
+  side: "source" | "target",
+  host: HostId,
+  limit: number,
+): Promise<VmId[]> {
+  const { items } = await queryItems({
+    partition: ["pk", `EVAC#${id}`],
+    prefix: ["sk", `${side === "source" ? "OUT" : "IN"}#${host}#`],
+    limit,
+  });
+  return items.map(({ sk }) => vmOf(sk));
+}
+
+export type Retry = { readonly vm: VmId; readonly atMs: number };
+
+/** Moves that wait for their next try, the earliest first. */
+export async function listRetries(id: EvacuationId, limit: number): Promise<Retry[]> {
+  const { items }: Queried = await queryItems({
+    partition: ["pk", `EVAC#${id}`],
+    prefix: ["sk", "RETRY#"],
+    limit,
+  });
+  return items.map(({ sk }) => ({
+    vm: vmOf(sk),
+    atMs: Date.parse(String(sk).split("#")[1] ?? ""),
+  }));
+}
+
+/** The VM in a key whose last part it is. */
+function vmOf(sk: unknown): VmId {
+  const text = String(sk);
+  return VmId.parse(text.slice(text.lastIndexOf("#") + 1));
+}
+
+/** Writes a move that nobody has written yet, with its place in the queues. Idempotent. */
+export async function putNewMove(id: EvacuationId, move: StoredMove): Promise<boolean> {
+  const rows = queueRows(id, move);
+  if (rows.length === 0) {
+    return putItem(itemOf(id, move), "attribute_not_exists(pk)");
+  }
+  const failed = await transact(newMoveWrites(id, move));
+  return failed.length === 0;
+}
+
+/** Adds a move to an evacuation that runs, and to its counters. False when there is one of this VM. */
+export async function addMove(id: EvacuationId, move: StoredMove): Promise<boolean> {
+  const isWaiting = isOpen(move.state);
+  const failed = await transact([
+    ...newMoveWrites(id, move),
+    write.update({
+      key: keys.evacuation(id),
+      update: `SET #revision = #revision + :one, #counters.#total = #counters.#total + :one, #counters.#${move.state} = #counters.#${move.state} + :one, #left.#host = #left.#host + :left, #work.#plannedMs = #work.#plannedMs + :planned`,
+      names: { "#host": move.source },
+      values: {
+        ":one": 1,
+        ":left": isWaiting ? 1 : 0,
+        ":planned": isWaiting ? (move.predictedMs ?? 0) : 0,
+      },
+    }),
+  ]);
+  return failed.length === 0;
+}
+
+function newMoveWrites(id: EvacuationId, move: StoredMove): TransactItem[] {
+  return [
+    write.put(itemOf(id, move), { condition: "attribute_not_exists(pk)" }),
+    ...queueRows(id, move).map((row) => write.put(row)),
+  ];
+}
+
+/** What must be true of the evacuation's record in the same write. */
+export type Also = {
+  readonly text: string;
+  readonly names: Record<string, string>;
+  readonly values: Record<string, unknown>;
+};
+
+/** A move before and after a change. */
+export type Transition = { readonly before: StoredMove; readonly after: StoredMove };
+
+/**
+ * Writes of one change of a move: its record, its places in the queues, and the evacuation's counters
+ * and sums, which change with it. The first two fail if the move, or what `condition` says of the
+ * evacuation, is not as it was read.
+ */
+export function transitionWrites(
+  id: EvacuationId,
+  { before, after }: Transition,
+  condition?: Also,
+): TransactItem[] {
+  const rowsBefore = queueRows(id, before);
+  const rowsAfter = queueRows(id, after);
+  const gone = rowsBefore.filter(({ sk }) => rowsAfter.every((row) => row.sk !== sk));
+  const added = rowsAfter.filter(({ sk }) => rowsBefore.every((row) => row.sk !== sk));
+  return [
+    write.put(itemOf(id, { ...after, revision: before.revision + 1 }), {
+      condition: "#revision = :before",
+      values: { ":before": before.revision },
+    }),
+    write.update({ key: keys.evacuation(id), ...sums({ before, after }, condition) }),
+    ...gone.map((row) => write.delete(row)),
+    ...added.map((row) => write.put(row)),
+  ];
+}
+
+/** The update of the evacuation's record that goes with a change of one of its moves. */
+function sums({ before, after }: Transition, condition?: Also) {
+  const set = ["#revision = #revision + :one", "#updatedAt = :now"];
+  const names: Record<string, string> = { ...condition?.names };
+  const values: Record<string, unknown> = {
+    ":one": 1,
+    ":now": new Date().toISOString(),
+    ...condition?.values,
+  };
+  const add = (path: string, amount: number, value: string) => {
+    set.push(`${path} = ${path} + ${value}`);
+    values[value] = amount;
+  };
+  if (before.state !== after.state) {
+    add(`#counters.#${before.state}`, -1, ":minusOne");
+    add(`#counters.#${after.state}`, 1, ":one");
+  }
+  if (after.leg === "forward" && isOpen(before.state) !== isOpen(after.state)) {
+    const isEnding = isOpen(before.state);
+    names["#host"] = before.source;
+    add("#left.#host", isEnding ? -1 : 1, ":left");
+    add("#work.#donePlannedMs", (isEnding ? 1 : -1) * (before.predictedMs ?? 0), ":planned");
+    const tried = after.tries.at(-1);
+    if (after.state === "moved" && tried?.ms !== undefined) {
+      add("#work.#realMs", tried.ms, ":real");
+      add("#work.#predictedMs", before.predictedMs ?? 0, ":predicted");
+      add("#work.#moves", 1, ":one");
+    }
+  }
+  return {
+    update: `SET ${set.join(", ")}`,
+    condition: `attribute_exists(pk)${condition === undefined ? "" : ` AND ${condition.text}`}`,
+    names,
+    values,
+  };
+}
+
+/** True when the change was written; false when the move has changed since it was read. */
+export async function changeMove(id: EvacuationId, transition: Transition): Promise<boolean> {
+  return (await transact(transitionWrites(id, transition))).length === 0;
+}
+
+/** A VM that has moved is to be moved back: the counters are those of the way back by now. */
+export async function beginBack(id: EvacuationId, { before, after }: Transition): Promise<boolean> {
+  const failed = await transact([
+    write.put(itemOf(id, { ...after, revision: before.revision + 1 }), {
+      condition: "#revision = :before",
+      values: { ":before": before.revision },
+    }),
+    ...queueRows(id, after).map((row) => write.put(row)),
+    write.update({
+      key: keys.evacuation(id),
+      update: `SET #revision = #revision + :one, #counters.#total = #counters.#total + :one, #counters.#${after.state} = #counters.#${after.state} + :one`,
+      condition: "#status = :rollingBack",
+      values: { ":one": 1, ":rollingBack": "rolling-back" },
+    }),
+  ]);
+  return failed.length === 0;
+}
+
+/** A change of a move, with the fields that no longer apply left out. */
+export function inState(
+  move: StoredMove,
+  state: MoveState,
+  fields: Partial<StoredMove> = {},
+): StoredMove {
+  const { reason: _, cure: __, notBefore: ___, needsTarget: ____, ...kept } = move;
+  return { ...kept, ...fields, state, updatedAt: new Date().toISOString() };
+}
+
+function itemOf(id: EvacuationId, move: StoredMove) {
+  return { ...keys.evacuationMove(id, move.vm), ...move, ttl: expiresIn(keptSeconds.evacuation) };
+}
+
+/** A waiting move is in the queues of both its hosts, a retrying one in the list of retries. */
+function queueRows(id: EvacuationId, move: StoredMove) {
+  const { state, source, target, order, vm, notBefore } = move;
+  if (state === "retrying" && notBefore !== undefined) {
+    return [keys.evacuationRetry(id, notBefore, vm)];
+  }
+  if (state !== "waiting" || target === undefined) return [];
+  return [
+    keys.evacuationQueue(id, { side: "source", host: source, order, vm }),
+    keys.evacuationQueue(id, { side: "target", host: target, order, vm }),
+  ];
+}

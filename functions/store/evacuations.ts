@@ -1,0 +1,169 @@
+import { z } from "zod";
+import { remainingMs } from "../../core/evacuation/eta.ts";
+import {
+  EndedBy,
+  Evacuation,
+  EvacuationStatus,
+  HostTurn,
+  isFinalEvacuation,
+  Work,
+} from "../../core/evacuation/evacuation.ts";
+import { isOverdue, type Life, shownStatus } from "../../core/evacuation/life.ts";
+import { Pause } from "../../core/evacuation/pause.ts";
+import { VersionOutline } from "../../core/evacuation/version.ts";
+import { EvacuationId } from "../../core/id.ts";
+import { keys } from "./keys.ts";
+import { type Page, pageOf } from "./page.ts";
+import { keptSeconds } from "./retention.ts";
+import { expiresIn, getItem, putItem, type Update, updateItem, write } from "./table.ts";
+
+const StoredStatus = EvacuationStatus.exclude(["paused"]);
+
+/** The whole record. Every write of it makes `revision` grow. */
+const StoredEvacuation = z.object({
+  ...Evacuation.omit({ eta: true, forward: true }).shape,
+  status: StoredStatus,
+  pauses: z.record(z.string(), Pause),
+  /** In the order in which they begin. */
+  hosts: z.array(HostTurn.omit({ left: true })),
+  /** Moves that have not ended, by host. */
+  left: z.record(z.string(), z.int()),
+  forward: Evacuation.shape.forward,
+  eta: Evacuation.shape.eta.omit({ remainingMs: true }),
+  work: Work,
+  /** Hosts that a person has uncordoned meanwhile: nothing more is moved off them. */
+  uncordoned: z.record(z.string(), EndedBy).default({}),
+  /** Failed VMs before the error budget was granted last. */
+  failedBefore: z.int().nonnegative(),
+  /** The version whose moves are in the table. */
+  appliedVersion: z.int().nonnegative(),
+  consented: VersionOutline.optional(),
+  /** Its executions so far, and how many of them were lost in a row. */
+  generation: z.int().nonnegative(),
+  lost: z.int().nonnegative(),
+  revision: z.int().positive(),
+  /** SHA-256 of the request, for one that is repeated with its Idempotency-Key. */
+  bodyHash: z.string(),
+});
+export type StoredEvacuation = z.infer<typeof StoredEvacuation>;
+
+/** False when the id is taken. */
+export async function createEvacuation(made: StoredEvacuation): Promise<boolean> {
+  return putItem(
+    { ...keys.evacuation(made.id), ...made, gsi1pk: "EVACUATIONS", gsi1sk: made.id },
+    "attribute_not_exists(pk)",
+  );
+}
+
+export async function findEvacuation(id: EvacuationId): Promise<StoredEvacuation | undefined> {
+  const item = await getItem(keys.evacuation(id));
+  return item === undefined ? undefined : StoredEvacuation.parse(item);
+}
+
+/** Newest first. */
+export async function listEvacuations(page: Page) {
+  return pageOf({
+    partition: "EVACUATIONS",
+    keyOf: keys.evacuation,
+    read: (item) => publicEvacuation(StoredEvacuation.parse(item), Date.now()),
+    page,
+    newestFirst: true,
+  });
+}
+
+/** Ids of evacuations that have a workflow, or wait for an approval. */
+export async function listOpenEvacuations(page: Page) {
+  const open = StoredStatus.options.filter((status) => !isFinalEvacuation(status));
+  const names = open.map((_, place) => `:s${place}`);
+  return pageOf({
+    partition: "EVACUATIONS",
+    keyOf: keys.evacuation,
+    read: (item) => EvacuationId.parse((item as { id?: unknown }).id),
+    page,
+    newestFirst: true,
+    filter: `#status IN (${names.join(", ")})`,
+    values: Object.fromEntries(open.map((status, place) => [`:s${place}`, status])),
+  });
+}
+
+type Fields = Partial<Omit<StoredEvacuation, "id" | "revision">>;
+
+/**
+ * Changes fields of an evacuation that has not changed since it was read; `undefined` removes one.
+ * Returns it as it is then; undefined when another writer was first.
+ */
+export async function changeEvacuation(
+  before: Pick<StoredEvacuation, "id" | "revision">,
+  fields: Fields,
+): Promise<StoredEvacuation | undefined> {
+  const item = await updateItem(fieldsUpdate(before, fields));
+  return item === undefined ? undefined : StoredEvacuation.parse(item);
+}
+
+/** The same, as a write of a transaction. */
+export function evacuationWrite(before: Pick<StoredEvacuation, "id" | "revision">, fields: Fields) {
+  return write.update(fieldsUpdate(before, fields));
+}
+
+function fieldsUpdate({ id, revision }: Pick<StoredEvacuation, "id" | "revision">, fields: Fields) {
+  const set = ["#updatedAt = :now", "#revision = :next"];
+  const removed: string[] = [];
+  const values: Record<string, unknown> = {
+    ":now": new Date().toISOString(),
+    ":next": revision + 1,
+    ":revision": revision,
+  };
+  for (const [name, value] of Object.entries(fields)) {
+    if (name === "updatedAt") continue;
+    if (value === undefined) removed.push(`#${name}`);
+    else {
+      set.push(`#${name} = :v_${name}`);
+      values[`:v_${name}`] = value;
+    }
+  }
+  if (fields.status !== undefined && isFinalEvacuation(fields.status)) {
+    set.push("#ttl = :ttl");
+    values[":ttl"] = expiresIn(keptSeconds.evacuation);
+  } else if (fields.status !== undefined) removed.push("#ttl");
+  const remove = removed.length === 0 ? "" : ` REMOVE ${removed.join(", ")}`;
+  return {
+    key: keys.evacuation(id),
+    update: `SET ${set.join(", ")}${remove}`,
+    condition: "#revision = :revision",
+    values,
+  } satisfies Update;
+}
+
+/** The fields of a life that were decided anew. */
+export function lifeFields(life: Life): Fields {
+  const { status, version, approvedVersion, consentedVersion, pauses, counters } = life;
+  return {
+    status,
+    version,
+    approvedVersion,
+    consentedVersion,
+    pauses: { ...pauses },
+    counters,
+    approvals: [...life.approvals],
+    failedBefore: life.failedBefore,
+    endedBy: life.endedBy,
+    forward: life.forward,
+  };
+}
+
+/** The part of the record that the API shows. */
+export function publicEvacuation(stored: StoredEvacuation, nowMs: number): Evacuation {
+  const { work, eta, hosts, left } = stored;
+  const shown = shownStatus(stored);
+  const status = isOverdue(stored, new Date(nowMs).toISOString()) ? "expired" : shown;
+  const isForward = ["planned", "approved", "running", "paused"].includes(status);
+  return PublicEvacuation.parse({
+    ...stored,
+    status,
+    pauses: Object.values(stored.pauses),
+    hosts: hosts.map((host) => ({ ...host, left: left[host.host] ?? 0 })),
+    eta: isForward ? { ...eta, remainingMs: Math.round(remainingMs(eta.plannedMs, work)) } : eta,
+  });
+}
+
+const PublicEvacuation = z.object(Evacuation.shape);

@@ -1,0 +1,85 @@
+import { CreateStateMachineCommand } from "@aws-sdk/client-sfn";
+import type { FunctionName } from "../../../deployment/functions.ts";
+import { stateMachineDescriptions } from "../../../deployment/state-machines.ts";
+import { startStepFunctions } from "../../../emulators/asl/server.ts";
+import type { InProcessTransport } from "../../../emulators/aws/aws-json/in-process-transport.ts";
+import { functionRegistry } from "../../../emulators/aws/lambda/registry.ts";
+import { handler as agentEvents } from "../../../functions/agent-events/index.ts";
+import {
+  overrideTransport,
+  type Service,
+  stepFunctions,
+} from "../../../functions/runtime/clients.ts";
+import { evacuationHandlers, taskHandlers } from "../../../functions/task/tasks.ts";
+import { startTestCloud } from "../../functions/testing/cloud.ts";
+import { invokeTransport } from "./invoke-transport.ts";
+import type { SkippingClock } from "./skipping-clock.ts";
+import type { WorkInFlight } from "./work-in-flight.ts";
+
+const ACCOUNT = { region: "eu-central-1", accountId: "123456789012" };
+
+export type Handler = (event: unknown) => Promise<unknown>;
+
+const handlers: Record<string, Handler> = {
+  ...taskHandlers,
+  ...evacuationHandlers,
+  "agent-events": agentEvents,
+};
+
+type Answering = Pick<InProcessTransport, "handle">;
+
+type ControlPlaneOptions = {
+  clock: SkippingClock;
+  work: WorkInFlight;
+  /** Makes each call of a function, or does something else. */
+  call: (name: string, handler: Handler, event: unknown) => Promise<unknown>;
+  /** Stands between the functions and a service, to count or to disturb. */
+  observe?: (service: Service, transport: Answering) => Answering;
+};
+
+/** The real functions and workflows on the local services, in this process. */
+export async function startControlPlane({
+  clock,
+  work,
+  call,
+  observe = (_, transport) => transport,
+}: ControlPlaneOptions) {
+  const cloud = await startTestCloud();
+  const registry = functionRegistry({ ...ACCOUNT, clock });
+  for (const [name, handler] of Object.entries(handlers)) {
+    registry.register(name, (event) => work.during(() => call(name, handler, event)));
+  }
+  const startSfn = () => startStepFunctions({ ...ACCOUNT, clock, invoke: registry.invoke });
+  let sfn = await startSfn();
+  process.env.AWS_ENDPOINT_URL_SFN = sfn.endpoint;
+  const use = (service: Service, transport: Answering) =>
+    overrideTransport(service, work.counting(observe(service, transport)));
+  use("DYNAMODB", cloud.transports.DYNAMODB);
+  use("SQS", cloud.transports.SQS);
+  use("SFN", { handle: (request) => sfn.transport.handle(request) });
+  use("LAMBDA", invokeTransport(registry));
+  await createStateMachines();
+  return {
+    scan: cloud.scan,
+    close: async () => {
+      await sfn.close();
+      await cloud.close();
+    },
+    /** Step Functions starts again and knows no execution. */
+    forget: async () => {
+      await sfn.close();
+      sfn = await startSfn();
+      await createStateMachines();
+    },
+  };
+}
+
+async function createStateMachines(): Promise<void> {
+  const arn = (name: FunctionName) =>
+    `arn:aws:lambda:${ACCOUNT.region}:${ACCOUNT.accountId}:function:${name}`;
+  const roleArn = `arn:aws:iam::${ACCOUNT.accountId}:role/test`;
+  for (const [name, machine] of Object.entries(stateMachineDescriptions)) {
+    const definition = JSON.stringify(machine.definition(arn));
+    await stepFunctions().send(new CreateStateMachineCommand({ name, roleArn, definition }));
+  }
+}

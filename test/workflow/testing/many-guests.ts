@@ -1,0 +1,176 @@
+import type { Command, ResultOf } from "../../../core/protocol/command.ts";
+import type { EventBody } from "../../../core/protocol/event.ts";
+import { figures, prepared, sourceProbe, targetProbe } from "../../functions/testing/fixtures.ts";
+import type { TestAgent } from "../../functions/testing/fleet.ts";
+import { type Guest, observeSource, observeTarget, preparedGuest } from "./guest-model.ts";
+import { MEMORY_BYTES } from "./hosts.ts";
+
+/** What a migration of one guest does: once for each try, the last one for all that follow. */
+export type TryCourse =
+  | "completes"
+  /** The stream breaks; the guest runs on at the source. */
+  | "breaks"
+  /** Negotiation refuses it: QEMU reports a device that cannot move. */
+  | "refused"
+  /** Memory goes on being sent until a test lets it go on. */
+  | "held";
+
+/**
+ * Any number of hosts and guests, as the cloud sees them: commands through the real queues, events
+ * through the real function. Each guest goes through its migrations as its courses say.
+ */
+export class ManyGuests {
+  readonly agents: readonly TestAgent[];
+  readonly courses = new Map<string, TryCourse[]>();
+  /** Where each guest runs in truth. */
+  readonly places = new Map<string, string>();
+  /** A guest ran in two places at some moment. */
+  hasRunTwice = false;
+  /** Guests in transfer now, and the most that ever were at once on one host in one direction. */
+  readonly #guests = new Map<string, { guest: Guest; source: TestAgent; target: TestAgent }>();
+  readonly #answers = new Map<string, EventBody>();
+  readonly #targets = new Map<string, TestAgent>();
+
+  constructor(agents: readonly TestAgent[]) {
+    this.agents = agents;
+  }
+
+  /** Takes the commands from all queues and handles them. True when there were some. */
+  async handleCommands(): Promise<boolean> {
+    let any = false;
+    for (const agent of this.agents) {
+      const commands = await agent.take();
+      any ||= commands.length > 0;
+      for (const command of commands) await this.#handle(agent, command);
+    }
+    return any;
+  }
+
+  /** A held transfer completes. */
+  async release(vm: string): Promise<void> {
+    const found = [...this.#guests.values()].find(
+      ({ guest }) => guest.vm === vm && guest.source === "migrating",
+    );
+    if (found === undefined) throw new Error(`Expected ${vm} to be held`);
+    await this.#complete(found);
+  }
+
+  get held(): string[] {
+    return [...this.#guests.values()].flatMap(({ guest }) =>
+      guest.source === "migrating" ? [guest.vm] : [],
+    );
+  }
+
+  async #handle(agent: TestAgent, command: Command): Promise<void> {
+    const { id: commandId } = command;
+    const known = this.#answers.get(commandId);
+    if (known !== undefined) {
+      await agent.emit(known);
+      return;
+    }
+    const later: (() => Promise<void>)[] = [];
+    const result = this.#execute(agent, command, later);
+    const answer: EventBody = { type: "command.completed", commandId, result };
+    this.#answers.set(commandId, answer);
+    await agent.emit(answer);
+    for (const next of later) await next();
+  }
+
+  #execute(
+    agent: TestAgent,
+    command: Command,
+    later: (() => Promise<void>)[],
+  ): ResultOf<Command["verb"]> {
+    const { verb, vm, migrationId = "", epoch } = command;
+    const found = this.#guests.get(migrationId);
+    switch (verb) {
+      case "source.probe": {
+        const isRefused = this.courses.get(vm)?.[0] === "refused";
+        if (isRefused) this.#next(vm);
+        return {
+          ...sourceProbe,
+          memoryBytes: MEMORY_BYTES,
+          blockers: isRefused ? ["a device does not support migration"] : [],
+        };
+      }
+      case "target.probe":
+        this.#targets.set(migrationId, agent);
+        return targetProbe;
+      case "target.prepare":
+        this.#guests.set(migrationId, {
+          guest: preparedGuest({ vm, migrationId, epoch, course: "completes" }),
+          source: agent,
+          target: this.#targets.get(migrationId) ?? agent,
+        });
+        return prepared;
+      case "source.start": {
+        if (found === undefined) throw new Error(`Expected a target of ${vm}`);
+        found.source = agent;
+        found.guest.source = "migrating";
+        later.push(() => this.#run(found));
+        return { startedAtMs: Date.now() };
+      }
+      case "migration.observe":
+        return found?.target === agent ? observeTarget(found.guest) : observeSource(found?.guest);
+      case "source.cancel":
+        if (found?.guest.source === "migrating") found.guest.source = "cancelled";
+        return observeSource(found?.guest);
+      case "source.resume":
+        return observeSource(found?.guest);
+      case "target.discard":
+        if (found !== undefined) found.guest.target = "exited";
+        return { discarded: true };
+      case "source.discard":
+        if (found !== undefined) found.guest.source = "exited";
+        return { discarded: true };
+      default:
+        throw new Error(`The guests do not model ${verb}`);
+    }
+  }
+
+  /** The course of this try. */
+  #next(vm: string): TryCourse {
+    const courses = this.courses.get(vm) ?? [];
+    return (courses.length > 1 ? courses.shift() : courses[0]) ?? "completes";
+  }
+
+  async #run(one: { guest: Guest; source: TestAgent; target: TestAgent }): Promise<void> {
+    const { guest, source } = one;
+    const { vm, migrationId, epoch } = guest;
+    const emit = (body: object) => source.emit({ migrationId, vm, epoch, ...body } as EventBody);
+    await emit({ type: "migration.started" });
+    const course = this.#next(vm);
+    if (course === "held") return;
+    if (course === "breaks") {
+      guest.source = "cancelled";
+      const errorDescription = "the stream broke";
+      await emit({ type: "migration.failed", side: "source", status: "failed", errorDescription });
+      return;
+    }
+    await this.#complete(one);
+  }
+
+  async #complete({
+    guest,
+    source,
+    target,
+  }: {
+    guest: Guest;
+    source: TestAgent;
+    target: TestAgent;
+  }): Promise<void> {
+    const { vm, migrationId, epoch } = guest;
+    const of = (body: object) => ({ migrationId, vm, epoch, ...body }) as EventBody;
+    guest.source = "completed";
+    guest.target = "running";
+    if (this.places.get(vm) !== source.host) this.hasRunTwice = true;
+    this.places.set(vm, target.host);
+    await source.emit(
+      of({ type: "migration.converged" }),
+      of({ type: "migration.acked", evidence: "trace", pending: 0 }),
+      of({ type: "migration.stopped" }),
+      of({ type: "migration.source-completed", figures, handedOver: true }),
+    );
+    await target.emit(of({ type: "migration.target-arrived", runState: "running" }));
+  }
+}
