@@ -1,12 +1,11 @@
-import { randomUUID } from "node:crypto";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Client } from "../client/client.ts";
 import { CliError } from "./exit/cli-error.ts";
 import type { ExitName } from "./exit/exit-codes.ts";
-import { isConnectionFailure } from "./exit/exit-of.ts";
+import { followingOf } from "./follow.ts";
 import type { Input } from "./input.ts";
 import { readJson } from "./input.ts";
 import type { Column } from "./output/table.ts";
+import { requestOnce } from "./request-once.ts";
 import type { Session } from "./session.ts";
 import type { Option } from "./verb.ts";
 import { watchMigration } from "./watch/watch-migration.ts";
@@ -15,18 +14,6 @@ type NewMigration = Parameters<Client["createMigration"]>[0];
 type Policy = NonNullable<NewMigration["policy"]>;
 export type DryRun = Awaited<ReturnType<Client["dryRunMigration"]>>;
 export type Blocker = DryRun["blockers"][number];
-
-/** Requests of one migration while the connection fails. */
-const TRIES_MAX = 3;
-const PAUSE_MS = 500;
-
-/** How long work is followed after it was asked for. */
-export const followOptions: readonly Option[] = [
-  { flags: "--watch", summary: "show progress to the end (default on a terminal)" },
-  { flags: "--wait", summary: "wait for the end without progress" },
-  { flags: "--detach", summary: "return at once (default in a pipe)" },
-  { flags: "--timeout <time>", summary: "follow so long at most, such as 10m; then exit 8" },
-];
 
 /** The policy of a migration. */
 export const policyOptions: readonly Option[] = [
@@ -83,22 +70,8 @@ export async function startMigration(
   wanted: NewMigration,
 ): Promise<ExitName> {
   if (input.flag("dryRun")) return showDryRun(session, input, wanted);
-  const key = `cli-${randomUUID()}`;
-  if (session.verbose) session.output.note(`Idempotency-Key: ${key}`);
-  const made = await createOnce(session, wanted, key);
+  const made = await requestOnce(session, (key) => session.api.createMigration(wanted, key));
   return followMigration(session, input, made);
-}
-
-/** Repeats the request while the connection fails: the key makes it one migration. */
-async function createOnce(session: Session, wanted: NewMigration, key: string) {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await session.api.createMigration(wanted, key);
-    } catch (error) {
-      if (!isConnectionFailure(error) || attempt >= TRIES_MAX) throw error;
-      await sleep(PAUSE_MS * attempt);
-    }
-  }
 }
 
 /** Follows as `--watch`, `--wait` or `--detach` say; `made` is shown where nothing is followed. */
@@ -108,11 +81,7 @@ export async function followMigration(
   made: { readonly id: string; readonly vm: string; readonly target: string },
 ): Promise<ExitName> {
   const { output } = session;
-  const chosen = ["watch", "wait", "detach"].filter((option) => input.flag(option));
-  if (chosen.length > 1) {
-    throw new CliError("usage", `Expected one of --watch, --wait, --detach; got ${chosen.length}`);
-  }
-  const follow = chosen[0] ?? (output.terminal.showsAnswers ? "watch" : "detach");
+  const follow = followingOf(input, output);
   if (follow !== "detach") {
     const timeoutMs = input.durationMs("timeout");
     return watchMigration(session, made.id, { shows: follow === "watch", timeoutMs });

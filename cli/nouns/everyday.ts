@@ -1,10 +1,5 @@
-import {
-  dryRunOptions,
-  followOptions,
-  policyFrom,
-  policyOptions,
-  startMigration,
-} from "../migration-options.ts";
+import { followOptions } from "../follow.ts";
+import { dryRunOptions, policyFrom, policyOptions, startMigration } from "../migration-options.ts";
 import type { Noun } from "../verb.ts";
 import { explain } from "./explain.ts";
 import { failures } from "./failures.ts";

@@ -1,12 +1,12 @@
 import { bytes, duration, rate } from "../../core/format.ts";
 import { CliError } from "../exit/cli-error.ts";
 import type { ExitName } from "../exit/exit-codes.ts";
+import { followOptions } from "../follow.ts";
 import { type Input, parseBytesPerSecond } from "../input.ts";
 import {
   choiceColumns,
   dryRunOptions,
   followMigration,
-  followOptions,
   startMigration,
 } from "../migration-options.ts";
 import { allOf } from "../pages.ts";
