@@ -2,6 +2,7 @@ import { apiVerb } from "./nouns/api.ts";
 import { completionVerbs } from "./nouns/completion.ts";
 import { demo } from "./nouns/demo.ts";
 import { docsVerb } from "./nouns/docs.ts";
+import { evacuationNoun } from "./nouns/evacuation.ts";
 import { everyday } from "./nouns/everyday.ts";
 import { hostNoun } from "./nouns/host.ts";
 import { metricsVerb } from "./nouns/metrics.ts";
@@ -16,6 +17,7 @@ export const nouns: readonly Noun[] = [
   hostNoun,
   vmNoun,
   migrationNoun,
+  evacuationNoun,
   loginNoun,
   profileNoun,
   {

@@ -42,6 +42,11 @@ export class Session {
     return this.#options;
   }
 
+  /** A question can be answered: by a person, or by `--yes`. */
+  get canConfirm(): boolean {
+    return this.#options.yes || this.output.terminal.takesAnswers;
+  }
+
   /**
    * Asks before something that a person may regret. The answer `no` is the default.
    *

@@ -8,6 +8,8 @@ const byCode: Readonly<Record<string, ExitName>> = {
   // Another request came first: the same command may work after a look.
   "vm-changed": "changed",
   "vm-locked": "changed",
+  "host-changed": "changed",
+  "plan-changed": "changed",
   "idempotency-key-reused": "changed",
   "vm-unknown": "unknown",
   // This client asks for something that the control plane does not have.

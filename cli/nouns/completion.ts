@@ -20,7 +20,7 @@ export function completionVerbs(nouns: () => readonly Noun[]): Verb[] {
       arguments: [{ name: "<shell>", summary: SHELLS.join(", ") }],
       details:
         "bash: source <(switchyard completion bash), in ~/.bashrc to keep it; zsh and fish alike.\n" +
-        "Names of hosts, VMs and migrations are asked from the control plane.",
+        "Names of hosts, VMs and such are asked from the control plane.",
       run: async (_, input) => {
         const shell = input.argument(0);
         if (!SHELLS.includes(shell)) return "usage";
@@ -31,7 +31,7 @@ export function completionVerbs(nouns: () => readonly Noun[]): Verb[] {
     {
       name: "complete",
       summary: "What the script of `completion` calls",
-      operations: ["listHosts", "listVms", "listMigrations"],
+      operations: ["listHosts", "listVms", "listMigrations", "listEvacuations"],
       arguments: [{ name: "[words...]", summary: "the words of the command line so far" }],
       run: async (session, input) => {
         const words = [...input.arguments];
@@ -77,6 +77,7 @@ async function idsOf(api: Client, wanted: Named): Promise<string[]> {
     host: () => api.listHosts(page),
     vm: () => api.listVms(page),
     migration: () => api.listMigrations(page),
+    evacuation: () => api.listEvacuations(page),
   };
   const { items } = await lists[wanted]();
   return items.map(({ id }) => id);

@@ -3,6 +3,7 @@ import { dryRunOptions, policyFrom, policyOptions, startMigration } from "../mig
 import type { Noun } from "../verb.ts";
 import { explain } from "./explain.ts";
 import { failures } from "./failures.ts";
+import { evacuate } from "./plan.ts";
 import { status } from "./status.ts";
 import { top } from "./top.ts";
 
@@ -32,6 +33,7 @@ export const everyday: Noun = {
           policy: await policyFrom(input),
         }),
     },
+    evacuate,
     explain,
     top,
     failures,

@@ -24,10 +24,11 @@ const HOSTS_SHOWN_MAX = 6;
 export const explain: Verb = {
   name: "explain",
   summary: "Say why a VM can or cannot move, host by host, with cures",
-  operations: ["getVm", "listHosts", "createMigration", "listMigrations"],
+  operations: ["getVm", "listHosts", "createMigration", "listMigrations", "getPlacement"],
   arguments: [{ name: "<vm>", summary: "the VM", of: "vm" }],
   options: [
     { flags: "--to <host>", summary: "ask about this host only", of: "host" },
+    { flags: "--make-room", summary: "say by the records what would help, such as another move" },
     ...policyOptions,
   ],
   details:
@@ -38,6 +39,7 @@ export const explain: Verb = {
 
 async function runExplain(session: Session, input: Input): Promise<ExitName | undefined> {
   const { api, output } = session;
+  if (input.flag("makeRoom")) return explainByRecords(session, input.argument(0));
   const vm = await api.getVm(input.argument(0));
   const policy = await policyFrom(input);
   const to = input.text("to");
@@ -59,6 +61,30 @@ async function runExplain(session: Session, input: Input): Promise<ExitName | un
     if (last !== undefined) output.text(last);
   }
   return verdicts.some(({ agreed }) => agreed) ? undefined : "refused";
+}
+
+/** What plans would say: no host is asked, and what would help is listed. */
+async function explainByRecords(
+  { api, output }: Session,
+  id: string,
+): Promise<ExitName | undefined> {
+  const [vm, placement] = await Promise.all([api.getVm(id), api.getPlacement(id)]);
+  const { blockers, fitting, reasons, cures } = placement;
+  if (!output.isForPeople) {
+    output.object(placement, id, []);
+  } else {
+    const verdicts: Verdict[] = [
+      ...fitting.map((host) => ({ host, agreed: blockers.length === 0, blockers })),
+      ...reasons.flatMap((reason) =>
+        reason.hosts.map((host) => ({ host, agreed: false, blockers: reason.blockers })),
+      ),
+    ];
+    for (const line of explainLines(vm, verdicts, output.width)) output.text(line);
+    for (const cure of cures) {
+      for (const line of wrap(`would help: ${cure}`, output.width, "  ")) output.text(line);
+    }
+  }
+  return fitting.length > 0 && blockers.length === 0 ? undefined : "refused";
 }
 
 /** A refusal before the probes, as a blocker. What is no refusal of this host is thrown. */

@@ -6,10 +6,10 @@ import type { Column } from "../output/table.ts";
 import { mapTogether } from "../pages.ts";
 import type { Session } from "../session.ts";
 import type { Argument, Noun } from "../verb.ts";
+import { type Host, lifecycleVerbs } from "./host-lifecycle.ts";
 
 type Fleet = Awaited<ReturnType<Client["getFleet"]>>;
 type ListedHost = Fleet["hosts"][number];
-type Host = Awaited<ReturnType<Client["getHost"]>>;
 type Row = ListedHost & Pick<Host, "facts">;
 
 const TOGETHER_MAX = 8;
@@ -93,6 +93,7 @@ export const hostNoun: Noun = {
         return undefined;
       },
     },
+    ...lifecycleVerbs(showHost),
   ],
 };
 
@@ -131,6 +132,16 @@ function memoryText({ usage }: Pick<Host, "usage">): string {
   return `${bytes(usage.reservedBytes)} / ${bytes(usage.memoryBytes)}`;
 }
 
+function cordonText({ owner, message }: Host["cordons"][number]): string {
+  return message === undefined ? owner : `${owner} ("${message}")`;
+}
+
+function labelText(labels: Host["labels"]): string {
+  return Object.entries(labels)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(" ");
+}
+
 function versionText(facts: Host["facts"]): string {
   if (facts === undefined) return "";
   const { major, minor, micro } = facts.qemu.version;
@@ -146,6 +157,8 @@ function showHost(session: Session, shown: Host): undefined {
     ["memory", memoryText(shown)],
     ["slots out", `${usage?.outgoing ?? 0} of ${shown.slotsOut} in use`],
     ["slots in", `${usage?.incoming ?? 0} of ${shown.slotsIn} in use`],
+    ["cordons", shown.cordons.map(cordonText).join("; ")],
+    ["labels", labelText(shown.labels)],
     ["QEMU", versionText(facts)],
     ["agent", facts?.agentVersion],
     ["address", facts?.migrationAddress],

@@ -11,6 +11,7 @@ import { entriesOf } from "../pages.ts";
 import type { Session } from "../session.ts";
 import type { Argument, Noun } from "../verb.ts";
 import { listMigrationRows } from "./migration-rows.ts";
+import { guestVerbs } from "./vm-guest.ts";
 
 type Vm = Awaited<ReturnType<Client["getVm"]>>;
 type Definition = Parameters<Client["createVm"]>[0]["definition"];
@@ -71,9 +72,15 @@ export const vmNoun: Noun = {
       options: [
         ...start,
         { flags: "--qmp <path>", summary: "QMP socket of its QEMU on that host", required: true },
+        { flags: "--digest <hex>", summary: "of `vm discover`: it must be as it was proposed" },
       ],
-      run: (session, input) =>
-        createVm(session, input, { adopt: { qmpPath: input.text("qmp") ?? "" } }),
+      run: (session, input) => {
+        const digest = input.text("digest");
+        const adopt = { qmpPath: input.text("qmp") ?? "" };
+        return createVm(session, input, {
+          adopt: digest === undefined ? adopt : { ...adopt, digest },
+        });
+      },
     },
     {
       name: "stop",
@@ -90,6 +97,7 @@ export const vmNoun: Noun = {
       arguments: [vm],
       run: removeVm,
     },
+    ...guestVerbs(showVm),
     {
       name: "reconcile",
       summary: "Observe both sides of an unknown VM again, and decide",
@@ -164,7 +172,7 @@ function showVm(session: Session, shown: Vm): undefined {
 async function createVm(
   session: Session,
   input: Input,
-  more: { adopt?: { qmpPath: string } },
+  more: { adopt?: { qmpPath: string; digest?: string } },
 ): Promise<ExitName | undefined> {
   const { api } = session;
   const definition = (await input.json("definition")) as Definition;

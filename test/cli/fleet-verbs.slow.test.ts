@@ -1,0 +1,119 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { PATIENCE_MS, Plane } from "./testing/plane.ts";
+
+let plane: Plane;
+
+beforeAll(async () => {
+  plane = await Plane.start();
+}, PATIENCE_MS);
+afterAll(() => plane?.stop(), PATIENCE_MS);
+
+async function run(line: string) {
+  return plane.run(line.split(" "));
+}
+
+describe("a host's life", () => {
+  it(
+    "is changed by its verbs",
+    async () => {
+      const labelled = await run("host label host-c rack=7");
+      expect(labelled.stdout).toMatch(/^labels +rack=7$/m);
+      expect((await run("host label host-c rack=")).stdout).not.toContain("rack");
+      const limited = await run("host limits host-c --slots-in 4");
+      expect(limited.stdout).toMatch(/^slots in +0 of 4 in use$/m);
+      expect((await run("host limits host-c")).exit).toBe(2);
+      const cordoned = await run("host cordon host-c --by ops -m disk");
+      expect(cordoned.stdout).toMatch(/^cordons +ops \("disk"\)$/m);
+      expect((await run("migrate web1 --to host-c --detach")).exit).toBe(3);
+      expect((await run("host uncordon host-c")).stderr).toContain("cordons of ops");
+      expect((await run("host maintenance host-a")).exit).toBe(3);
+      expect((await run("host maintenance host-c")).stdout).toMatch(/^state +maintenance$/m);
+      expect((await run("host return host-c")).stdout).toMatch(/^state +active$/m);
+      expect((await run("host retire host-c")).exit).toBe(2);
+      expect((await run("host guests host-a -o json")).exit).toBe(0);
+    },
+    PATIENCE_MS,
+  );
+});
+
+describe("a guest", () => {
+  it(
+    "is controlled by its verbs",
+    async () => {
+      expect((await run("vm pause web1")).exit).toBe(0);
+      expect((await run("vm resume web1")).exit).toBe(0);
+      expect((await run("vm reset web1")).exit).toBe(2);
+      expect((await run("explain web1 --make-room")).stdout).toContain("2 of 2 hosts");
+    },
+    PATIENCE_MS,
+  );
+
+  it(
+    "has its definition made of a command line",
+    async () => {
+      const file = join(plane.folder, "command.txt");
+      writeFileSync(file, "qemu-system-x86_64 -nodefaults -m 256 -spice port=5900\n");
+      const { stdout, stderr } = await run(`vm import ${file}`);
+      expect(JSON.parse(stdout)).toMatchObject({ memoryBytes: 256 * 2 ** 20 });
+      expect(stderr).toContain("-spice");
+    },
+    PATIENCE_MS,
+  );
+});
+
+describe("an evacuation", () => {
+  it(
+    "is planned by a dry run, and nothing is recorded",
+    async () => {
+      const { stdout, exit } = await run("evacuate host-a --dry-run --exit-code");
+      expect([exit, stdout]).toEqual([10, expect.stringMatching(/moves +2 moves/)]);
+      expect((await run("evacuation list -o name")).stdout).toBe("");
+    },
+    PATIENCE_MS,
+  );
+
+  it(
+    "needs an answer, or --yes",
+    async () => {
+      expect((await run("evacuate host-a")).exit).toBe(2);
+      expect((await run("evacuation list -o name")).stdout).toBe("");
+    },
+    PATIENCE_MS,
+  );
+
+  it(
+    "is planned, rejected, and cannot be approved then",
+    async () => {
+      const id = (await run("evacuation plan host-a -o name")).stdout.trim();
+      expect((await run(`evacuation show ${id} --version 1`)).stdout).toContain("lower bound");
+      expect((await run(`evacuation approve ${id} --version 2`)).exit).toBe(5);
+      expect((await run(`evacuation reject ${id}`)).stdout).toMatch(/^status +rejected$/m);
+      expect((await run(`evacuation approve ${id} --version 1`)).exit).toBe(3);
+      expect((await run(`evacuation watch ${id}`)).exit).toBe(3);
+    },
+    PATIENCE_MS,
+  );
+
+  it(
+    "empties a host, and is rolled back",
+    async () => {
+      const done = await run("evacuate host-a --yes --wait");
+      expect([done.exit, done.stdout]).toEqual([
+        0,
+        expect.stringMatching(/^✔ host-a {3}completed {3}2 of 2 moved/m),
+      ]);
+      const [id = ""] = /evac_\w+/.exec(done.stdout) ?? [];
+      expect((await run(`evacuation moves ${id} --state moved -o name`)).stdout).toBe(
+        "db-1\nweb1\n",
+      );
+      expect((await run(`evacuation limits ${id} --moves-at-once 1`)).exit).toBe(0);
+      expect((await run(`evacuation cancel ${id}`)).exit).toBe(2);
+      expect((await run(`evacuation rollback ${id} --yes`)).exit).toBe(0);
+      expect((await run(`evacuation watch ${id}`)).stdout).toMatch(/✔ host-a {3}rolled-back/);
+      expect(await plane.fleet.api.getVm("web1")).toMatchObject({ host: "host-a" });
+    },
+    2 * PATIENCE_MS,
+  );
+});
