@@ -43,14 +43,14 @@ function downtimeText({ tries }: EvacuationMove): string {
 export function showEvacuation(session: Session, shown: Evacuation): undefined {
   const { limits, pauses, endedBy, approvedVersion } = shown;
   const time = (at: string | undefined) => (at === undefined ? undefined : session.time(at));
-  const carried = approvedVersion === undefined ? "none approved" : `${approvedVersion} approved`;
+  const approved = approvedVersion === undefined ? "none approved" : `${approvedVersion} approved`;
   session.output.object(shown, shown.id, [
     ["evacuation", shown.id],
     ["status", shown.status],
     ["hosts", shown.hosts.map(({ host, state }) => `${host} (${state})`).join(", ")],
     ["vms", countText(shown)],
     ["time", endsText(shown)],
-    ["version", `${shown.version}, ${carried}`],
+    ["version", `${shown.version}, ${approved}`],
     ["planned by", shown.plannedBy],
     ["approve by", shown.status === "planned" ? time(shown.approveUntil) : undefined],
     ["paused", pauses.map((one) => `${one.author} (${one.reason}): ${one.endsWith}`).join("; ")],

@@ -51,7 +51,7 @@ const controls: readonly Control[] = [
     name: "cancel",
     summary: "Start nothing else: what has moved stays where it is",
     operation: "cancel",
-    question: (name) => `Cancel ${name}? What has moved stays where it is.`,
+    question: (name) => `Cancel ${name}? What has moved is not moved back.`,
   },
   {
     name: "rollback",

@@ -141,7 +141,8 @@ function limitsOf(input: Input): Change {
   const slotsIn = input.whole("slotsIn", 1);
   const rateOf = (option: string, given: string | undefined) =>
     given === "none" || given === undefined ? null : parseBytesPerSecond(option, given);
-  const [out, into] = [input.text("linkOut"), input.text("linkIn")];
+  const out = input.text("linkOut");
+  const into = input.text("linkIn");
   const change = {
     ...(slotsOut === undefined ? {} : { slotsOut }),
     ...(slotsIn === undefined ? {} : { slotsIn }),

@@ -9,7 +9,7 @@ export const status: Verb = {
   run: async ({ api, output }) => {
     await api.getHealth();
     const { hosts, migrations } = await api.getFleet();
-    const joining = hosts.filter(({ state }) => state !== "active").length;
+    const joining = hosts.filter(({ state }) => state === "joining").length;
     const unknown = migrations.filter((one) => one.status === "unknown");
     const shown = {
       url: api.url,

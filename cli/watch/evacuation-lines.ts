@@ -51,10 +51,10 @@ export function hostNames({ hosts }: Pick<Evacuation, "hosts">): string {
 
 export function countText({ counters }: Pick<Evacuation, "counters">): string {
   const { moved, total, failed, unplaced, skipped } = counters;
-  const stays = unplaced + skipped;
+  const left = unplaced + skipped;
   const parts = [`${moved} of ${total} moved`];
   if (failed > 0) parts.push(`${failed} failed`);
-  if (stays > 0) parts.push(`${stays} ${stays === 1 ? "stays" : "stay"}`);
+  if (left > 0) parts.push(`${left} not to be moved`);
   return parts.join(", ");
 }
 

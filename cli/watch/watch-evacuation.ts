@@ -69,14 +69,14 @@ async function follow(
   }
 }
 
-/** Where no frame shows them, each pause is told once: most of them wait for a person. */
+/** Where no frame shows them, each pause is noted once: most of them wait for a person. */
 function pauseNotes({ output }: Session, isShown: boolean): (evacuation: Evacuation) => void {
-  const told = new Set<string>();
+  const noted = new Set<string>();
   return ({ pauses, id }) => {
     for (const { reason, author, since, endsWith } of isShown ? [] : pauses) {
       const key = `${reason} ${author} ${since}`;
-      if (!told.has(key)) output.note(`${id} is paused by ${author} (${reason}): ${endsWith}`);
-      told.add(key);
+      if (!noted.has(key)) output.note(`${id} is paused by ${author} (${reason}): ${endsWith}`);
+      noted.add(key);
     }
   };
 }

@@ -44,7 +44,7 @@ describe("the completion", () => {
     ["VMs", ["vm", "show", ""], ["db-1", "web1"]],
     ["hosts for an option", ["migrate", "web1", "--to", "host-"], ["host-a", "host-b", "host-c"]],
     ["nouns and verbs", ["mig"], ["migrate", "migration"]],
-    ["verbs of a noun", ["migration", "wa"], ["watch", "waive-ack"]],
+    ["verbs of a noun", ["migration", "wa"], ["waive-ack", "watch"]],
     ["choices", ["migrate", "web1", "--tls", "p"], ["psk"]],
   ])(
     "offers %s",
