@@ -22,6 +22,7 @@ export default $config({
     return {
       api: api.url,
       migrationStateMachine: stateMachines.migration.arn,
+      evacuationStateMachine: stateMachines.evacuation.arn,
       ...(hosts === undefined ? {} : { hosts }),
     };
   },

@@ -9,7 +9,7 @@ const SECONDS_MAX = 1_209_600;
 const program = new Command("cost")
   .description(
     "What a fleet costs on AWS in a month, from what a real run was counted to ask of the services " +
-      `and list prices of ${PRICES_DATE} (us-east-1, no free tier)`,
+      `and list prices as known on ${PRICES_DATE} (us-east-1, no free tier)`,
   )
   .option("--fleet <hosts>", "hosts with an agent", within(0, HOSTS_MAX), 100)
   .option("--moves <number>", "migrations in the month", within(0, MOVES_MAX), 1_000)
@@ -42,7 +42,7 @@ if (options.json) {
   print(`One migration with a precopy of ${options.seconds} s`, migration, 6);
   print(`A month of ${options.fleet} hosts in which nothing moves`, idle, 2);
   console.log(`A month with ${options.moves} such migrations: ${monthUsd.toFixed(2)} USD`);
-  console.log(`List prices of ${PRICES_DATE}, us-east-1, without free tiers.`);
+  console.log(`List prices as known on ${PRICES_DATE}, us-east-1, without free tiers.`);
 }
 
 function print(title: string, bill: Bill, digits: number): void {

@@ -17,8 +17,8 @@ export const assumptions = {
   messagesPerRequest: 1,
   pollSeconds: 20,
   /** The agent's `heartbeatIntervalMs`. */
-  heartbeatSeconds: 15,
-  alarms: 11,
+  heartbeatSeconds: 30,
+  alarms: 13,
   ownMetrics: 4,
 } as const;
 

@@ -1,6 +1,8 @@
 /**
- * AWS's list prices in US dollars, us-east-1, without free tiers, as of 2026-11-30: from the pricing
- * pages of the services. Other Regions cost up to a third more.
+ * AWS's list prices in US dollars, us-east-1, without free tiers, as they were known on PRICES_DATE.
+ * They were not looked up in AWS's price list: state transitions and DynamoDB's units were compared with
+ * public articles on these prices of 2025 and 2026, the others with nothing. Compare all of them with the
+ * services' pricing pages before you rely on a sum. Other Regions cost up to a third more.
  */
 export const PRICES_DATE = "2026-11-30";
 

@@ -52,7 +52,7 @@ export const functionDescriptions: Readonly<Record<FunctionName, FunctionDescrip
     timeoutSeconds: HTTP_SECONDS,
     memoryMb: HTTP_MEMORY_MB,
     rights: [
-      onTable("get", "batch get", "query", "put", "update", "delete"),
+      onTable("get", "batch get", "query", "put", "update", "delete", "batch write"),
       queryIndex,
       right("host queues", "sqs:CreateQueue", "sqs:DeleteQueue"),
       sendCommands,
@@ -86,12 +86,12 @@ export const functionDescriptions: Readonly<Record<FunctionName, FunctionDescrip
   reconcile: task("reconcile", [onTable("get", "batch get", "update")]),
   "end-migration": task("end-migration", [...endings, startExecutions]),
   "advance-evacuation": task("advance-evacuation", [
-    onTable("get", "batch get", "query", "put", "update", "delete"),
+    onTable("get", "batch get", "query", "put", "update", "delete", "batch write"),
     queryIndex,
     startExecutions,
     invokeAgentEvents,
   ]),
-  "await-evacuation": task("await-evacuation", [onTable("get", "update"), invokeAgentEvents]),
+  "await-evacuation": task("await-evacuation", [onTable("update"), invokeAgentEvents]),
   "continue-evacuation": task("continue-evacuation", [onTable("get", "update"), startEvacuations]),
   sweep: {
     ...task("sweep", [

@@ -1,4 +1,9 @@
 import type { FunctionName } from "../deployment/functions.ts";
+import {
+  type StateMachineName,
+  stateMachineDescriptions,
+  stateMachineNames,
+} from "../deployment/state-machines.ts";
 import { type AlarmMessage, alarmMessages } from "../functions/runtime/alarm-messages.ts";
 import { componentName, functions } from "./functions.ts";
 import { deadLetterQueue } from "./queues.ts";
@@ -9,6 +14,7 @@ import { table } from "./table.ts";
 const METRICS = "Switchyard";
 const MINUTE_SECONDS = 60;
 const FIVE_MINUTES_SECONDS = 300;
+const DAY_SECONDS = 24 * 3600;
 
 export const alarmTopic = new aws.sns.Topic("Alarms", { name: `${names.table}-alarms` });
 if (alarmEmail !== undefined) {
@@ -48,6 +54,26 @@ function raise(name: string, alarm: Alarm) {
   });
 }
 
+function raiseForStateMachine(name: StateMachineName) {
+  const dimensions = { StateMachineArn: stateMachines[name].arn };
+  const days = stateMachineDescriptions[name].definition(String).TimeoutSeconds / DAY_SECONDS;
+  return [
+    raise(`${componentName(name)}TimedOut`, {
+      description: `An execution of the ${name} workflow has run for ${days} days: it is stuck`,
+      namespace: "AWS/States",
+      metricName: "ExecutionsTimedOut",
+      dimensions,
+    }),
+    raise(`${componentName(name)}Throttled`, {
+      description: `Step Functions delays the ${name} workflow: raise the account's quota`,
+      namespace: "AWS/States",
+      metricName: "ExecutionThrottled",
+      dimensions,
+      periodSeconds: FIVE_MINUTES_SECONDS,
+    }),
+  ];
+}
+
 /** An alarm for a message that functions log. */
 function raiseByLog(name: AlarmMessage, loggedBy: FunctionName, description: string) {
   const metricName = componentName(name);
@@ -80,19 +106,7 @@ export const alarms = [
     dimensions: { QueueName: deadLetterQueue.name },
     statistic: "Maximum",
   }),
-  raise("ExecutionsTimedOut", {
-    description: "A migration has run for 16 days: it is stuck",
-    namespace: "AWS/States",
-    metricName: "ExecutionsTimedOut",
-    dimensions: { StateMachineArn: stateMachines.migration.arn },
-  }),
-  raise("ExecutionsThrottled", {
-    description: "Step Functions delays state transitions: raise the account's quota",
-    namespace: "AWS/States",
-    metricName: "ExecutionThrottled",
-    dimensions: { StateMachineArn: stateMachines.migration.arn },
-    periodSeconds: FIVE_MINUTES_SECONDS,
-  }),
+  ...stateMachineNames.flatMap(raiseForStateMachine),
   raise("FunctionsThrottled", {
     description: "Lambda refuses invocations in this account: raise its concurrency quota",
     namespace: "AWS/Lambda",

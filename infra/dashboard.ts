@@ -1,5 +1,6 @@
 import type { FunctionName } from "../deployment/functions.ts";
 import { functionDescriptions } from "../deployment/functions.ts";
+import { type StateMachineName, stateMachineNames } from "../deployment/state-machines.ts";
 import { alarms } from "./alarms.ts";
 import { api } from "./api.ts";
 import { functions } from "./functions.ts";
@@ -25,12 +26,16 @@ function graph(place: number, title: string, metrics: Metric[], stat: string) {
   };
 }
 
-const ofMachine = (metric: string): Metric => [
+const ofMachine = (name: StateMachineName, metric: string): Metric => [
   "AWS/States",
   metric,
   "StateMachineArn",
-  stateMachines.migration.arn,
+  stateMachines[name].arn,
 ];
+const executionsOf = (name: StateMachineName): Metric[] =>
+  ["Started", "Succeeded", "Failed", "TimedOut", "Aborted"].map((event) =>
+    ofMachine(name, `Executions${event}`),
+  );
 const ofFunctions = (metric: string): Metric[] =>
   (Object.keys(functionDescriptions) as FunctionName[]).map((name) => [
     "AWS/Lambda",
@@ -42,18 +47,13 @@ const ofTable = (metric: string): Metric => ["AWS/DynamoDB", metric, "TableName"
 const ofApi = (metric: string): Metric => ["AWS/ApiGateway", metric, "ApiId", api.nodes.api.id];
 
 const graphs: [title: string, metrics: Metric[], stat: string][] = [
+  ["Migrations", executionsOf("migration"), "Sum"],
+  ["Evacuations", executionsOf("evacuation"), "Sum"],
   [
-    "Migrations",
-    [
-      "ExecutionsStarted",
-      "ExecutionsSucceeded",
-      "ExecutionsFailed",
-      "ExecutionsTimedOut",
-      "ExecutionsAborted",
-    ].map(ofMachine),
-    "Sum",
+    "Length of executions, p95",
+    stateMachineNames.map((name) => ofMachine(name, "ExecutionTime")),
+    "p95",
   ],
-  ["Length of migrations, p95", [ofMachine("ExecutionTime")], "p95"],
   ["Requests and refusals", ["Count", "4xx", "5xx"].map(ofApi), "Sum"],
   ["Latency of the API, p95", [ofApi("Latency")], "p95"],
   ["Invocations", ofFunctions("Invocations"), "Sum"],

@@ -28,7 +28,7 @@ describe("the configuration", () => {
       qemu: "qemu-system-x86_64",
       migrationAddress: "127.0.0.1",
       migrationPorts: { min: 49_152, max: 49_215 },
-      heartbeatIntervalMs: 15_000,
+      heartbeatIntervalMs: 30_000,
       progressIntervalMs: 2_000,
     });
     expect(config.memoryBytes).toBeGreaterThan(0);

@@ -84,7 +84,7 @@ export const AgentConfig = z.strictObject({
   /** Speed of the migration network, B/s. Default: that of the address's interface. */
   linkBytesPerSecond: z.int().min(1_000).optional(),
   /** How often the cloud hears this host, ms. It is shown as silent after four times as long. */
-  heartbeatIntervalMs: z.int().min(1_000).max(600_000).default(15_000),
+  heartbeatIntervalMs: z.int().min(1_000).max(600_000).default(30_000),
   /** Shortest interval of a migration's progress events, ms; they are also its heartbeat. */
   progressIntervalMs: z.int().min(100).max(30_000).default(PROGRESS_INTERVAL_MS),
 });

@@ -10,6 +10,22 @@ const REFUSALS = new Set([
   "ValidationException",
 ]);
 
+/**
+ * Errors by which DynamoDB has not done a call that it would do a moment later. The SDK repeats the
+ * throttled ones twice, a conflict never.
+ */
+const BUSY = new Set([
+  "ProvisionedThroughputExceededException",
+  "RequestLimitExceeded",
+  "ThrottlingException",
+  "TransactionConflictException",
+]);
+
+/** True when another transaction holds the item, or the table is asked too often. */
+export function isBusy(error: unknown): boolean {
+  return error instanceof DynamoDBServiceException && BUSY.has(error.name);
+}
+
 /** True when the table cannot be reached, cannot write, or is too busy: a later call may succeed. */
 export function isTableFailure(error: unknown): boolean {
   if (error instanceof TableBusy || error instanceof TableUnreachable) return true;

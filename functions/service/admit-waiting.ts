@@ -2,7 +2,7 @@ import type { EvacuationId, HostId, MigrationId } from "../../core/id.ts";
 import { findMigration } from "../store/migration-record.ts";
 import { listWaiting, removeFromQueues } from "../store/slots.ts";
 import { takeTurn } from "./take-turn.ts";
-import { wakeListeners } from "./wake-evacuation.ts";
+import { wakeListeners } from "./wake-listeners.ts";
 
 /** How a waiting migration learns of its turn: agent-events by itself, others by asking it. */
 export type Waker = {

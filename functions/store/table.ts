@@ -18,6 +18,7 @@ import { TableBusy } from "../../core/errors.ts";
 import { type Attempt, type BackOff, withBackOff } from "../runtime/back-off.ts";
 import { documents } from "../runtime/clients.ts";
 import { config } from "../runtime/config.ts";
+import { isBusy } from "../runtime/table-failure.ts";
 
 /**
  * The DynamoDB calls of the store. In expressions, attribute names are written `#name` and need no
@@ -71,15 +72,12 @@ export async function getItems(keys: Key[]): Promise<Item[]> {
 
 /** Returns false when the condition does not hold. */
 export async function putItem(item: Item, condition?: string): Promise<boolean> {
-  return conditionHolds(
-    documents().send(
-      new PutCommand({
-        TableName: config().tableName,
-        Item: item,
-        ...(condition === undefined ? {} : { ...expressions({ condition }) }),
-      }),
-    ),
-  );
+  const put = new PutCommand({
+    TableName: config().tableName,
+    Item: item,
+    ...(condition === undefined ? {} : { ...expressions({ condition }) }),
+  });
+  return conditionHolds(() => documents().send(put));
 }
 
 /**
@@ -117,7 +115,8 @@ async function writeBatch(requests: WriteRequests): Promise<void> {
 }
 
 export async function deleteItem(key: Key): Promise<void> {
-  await documents().send(new DeleteCommand({ TableName: config().tableName, Key: key }));
+  const remove = new DeleteCommand({ TableName: config().tableName, Key: key });
+  await writeOne(() => documents().send(remove));
 }
 
 /** Returns the whole item as it is now, or undefined when the condition does not hold. */
@@ -135,19 +134,16 @@ async function updateReturning(
   change: Update,
 ): Promise<Item | undefined> {
   let item: Item | undefined;
-  const isWritten = await conditionHolds(
-    documents()
-      .send(updateCommand(change, returns))
-      .then(({ Attributes }) => {
-        item = Attributes;
-      }),
-  );
+  const isWritten = await conditionHolds(async () => {
+    const { Attributes } = await documents().send(updateCommand(change, returns));
+    item = Attributes;
+  });
   return isWritten ? (item ?? {}) : undefined;
 }
 
 /** Returns false when the condition does not hold. For callers that do not need the item. */
 export async function updateIf(change: Update): Promise<boolean> {
-  return conditionHolds(documents().send(updateCommand(change, "NONE")));
+  return conditionHolds(() => documents().send(updateCommand(change, "NONE")));
 }
 
 function updateCommand(change: Update, returns: "ALL_NEW" | "ALL_OLD" | "NONE"): UpdateCommand {
@@ -281,12 +277,28 @@ function placeholders(text: string, given: Record<string, string>): Record<strin
   return Object.fromEntries([...words].map((word) => [word, given[word] ?? word.slice(1)]));
 }
 
-async function conditionHolds(call: Promise<unknown>): Promise<boolean> {
+async function conditionHolds(send: () => Promise<unknown>): Promise<boolean> {
   try {
-    await call;
+    await writeOne(send);
     return true;
   } catch (error) {
     if (error instanceof ConditionalCheckFailedException) return false;
     throw error;
   }
+}
+
+/** Waits for a transaction that holds the item, and for a table that is asked too often. */
+function writeOne<T>(send: () => Promise<T>): Promise<T> {
+  return withBackOff(
+    conflictBackOff,
+    async (): Promise<Attempt<T>> => {
+      try {
+        return { value: await send() };
+      } catch (error) {
+        if (isBusy(error)) return { conflict: error };
+        throw error;
+      }
+    },
+    (cause) => new TableBusy("Failed to write an item", { cause }),
+  );
 }

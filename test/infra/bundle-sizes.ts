@@ -17,7 +17,8 @@ new Command("bundle-sizes")
   )
   .parse();
 
-installTools();
+const missing = installTools();
+if (missing !== undefined) throw new Error(missing);
 const folder = mkdtempSync(join(tmpdir(), "sy-bundles-"));
 try {
   console.log("function        kB   gzip  without SDK   import ms: best  median");

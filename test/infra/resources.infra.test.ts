@@ -1,7 +1,9 @@
 import { describe, expect, inject, it } from "vitest";
+import { assumptions } from "../../cost/model.ts";
 import { type FunctionName, functionDescriptions } from "../../deployment/functions.ts";
 import { deadLetterAttributes } from "../../deployment/queues.ts";
 import { scheduleMinutes } from "../../deployment/schedules.ts";
+import { stateMachineNames } from "../../deployment/state-machines.ts";
 import { alarmMessages } from "../../functions/runtime/alarm-messages.ts";
 import { tableSchema } from "../../functions/store/table-schema.ts";
 import { evaluate, inputsOf, ofType, settings } from "./evaluation.ts";
@@ -78,6 +80,9 @@ describe("each function", () => {
         MIGRATION_STATE_MACHINE_ARN: expect.stringMatching(
           /:stateMachine:switchyard-production-migration$/,
         ),
+        EVACUATION_STATE_MACHINE_ARN: expect.stringMatching(
+          /:stateMachine:switchyard-production-evacuation$/,
+        ),
         AGENT_EVENTS_FUNCTION: "switchyard-production-agent-events",
         HOST_QUEUE_PREFIX: "sy-production-",
         DEAD_LETTER_QUEUE_ARN: expect.stringMatching(/:switchyard-production-dead-letters$/),
@@ -90,14 +95,19 @@ describe("each function", () => {
 describe("logs", () => {
   it("are kept for 30 days, all of them", () => {
     const groups = ofType(production, "aws:cloudwatch/logGroup:LogGroup");
-    expect(groups).toHaveLength(functionNames.length + 2);
+    const withAccessLog = functionNames.length + stateMachineNames.length + 1;
+    expect(groups).toHaveLength(withAccessLog);
     expect(new Set(groups.map(({ inputs }) => inputs.retentionInDays))).toEqual(new Set([30]));
   });
 
   it("of executions hold no execution data: task tokens are in it", () => {
-    expect(inputsOf(production, "aws:sfn/stateMachine:StateMachine")).toMatchObject({
-      loggingConfiguration: { level: "ERROR", includeExecutionData: false },
-    });
+    const machines = ofType(production, "aws:sfn/stateMachine:StateMachine");
+    expect(machines).toHaveLength(stateMachineNames.length);
+    for (const { inputs } of machines) {
+      expect(inputs).toMatchObject({
+        loggingConfiguration: { level: "ERROR", includeExecutionData: false },
+      });
+    }
   });
 });
 
@@ -168,6 +178,24 @@ describe("alarms", () => {
     });
   });
 
+  it("watch each state machine for executions that are stuck or delayed", () => {
+    for (const metric of ["ExecutionsTimedOut", "ExecutionThrottled"]) {
+      const watching = alarms.filter(({ inputs }) => inputs.metricName === metric);
+      const watched = watching.map(({ inputs }) => {
+        const { StateMachineArn } = inputs.dimensions as { StateMachineArn: string };
+        return StateMachineArn.split(":").at(-1);
+      });
+      const expected = stateMachineNames.map((name) => `switchyard-production-${name}`);
+      expect(watched.toSorted()).toEqual(expected.toSorted());
+    }
+  });
+
+  it("and metrics are as many as the price counts", () => {
+    const filters = ofType(production, "aws:cloudwatch/logMetricFilter:LogMetricFilter");
+    expect(alarms).toHaveLength(assumptions.alarms);
+    expect(filters).toHaveLength(assumptions.ownMetrics);
+  });
+
   it("count every message that is to raise one", () => {
     const filters = ofType(production, "aws:cloudwatch/logMetricFilter:LogMetricFilter");
     const patterns = filters.map(({ inputs }) => inputs.pattern);
@@ -181,12 +209,15 @@ describe("alarms", () => {
   });
 });
 
-it("the dashboard shows every alarm and every function", () => {
+it("the dashboard shows every alarm, every function and every state machine", () => {
   const { dashboardBody } = inputsOf(production, "aws:cloudwatch/dashboard:Dashboard");
   const body = String(dashboardBody);
   const alarms = ofType(production, "aws:cloudwatch/metricAlarm:MetricAlarm");
   for (const { inputs } of alarms) expect(body).toContain(`:alarm:${inputs.name}`);
   for (const name of functionNames) expect(body).toContain(`switchyard-production-${name}"`);
+  for (const name of stateMachineNames) {
+    expect(body).toContain(`:stateMachine:switchyard-production-${name}"`);
+  }
 });
 
 function sorted(items: Record<string, unknown>[]) {

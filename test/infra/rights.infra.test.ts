@@ -1,6 +1,6 @@
 import { describe, expect, inject, it } from "vitest";
-import { migrationTasks } from "../../core/migration/tasks.ts";
 import { type FunctionName, functionDescriptions } from "../../deployment/functions.ts";
+import { stateMachineDescriptions, stateMachineNames } from "../../deployment/state-machines.ts";
 import { ofType } from "./evaluation.ts";
 import { rolesOf } from "./policies.ts";
 import { account } from "./pulumi-mocks.ts";
@@ -41,8 +41,9 @@ const allGrants = roles.flatMap(({ name }) =>
 );
 
 describe("the roles", () => {
-  it("are one for each function, the state machine and the scheduler", () => {
-    const expected = [...functionNames, "migration-states", "scheduler"];
+  it("are one for each function, each state machine and the scheduler", () => {
+    const machineRoles = stateMachineNames.map((name) => `${name}-states`);
+    const expected = [...functionNames, ...machineRoles, "scheduler"];
     expect([...byName.keys()].toSorted()).toEqual(expected.toSorted());
     expect(ofType(evaluation, "aws:iam/rolePolicy:RolePolicy")).toEqual([]);
     expect(ofType(evaluation, "aws:iam/rolePolicyAttachment:RolePolicyAttachment")).toEqual([]);
@@ -64,7 +65,9 @@ describe("the roles", () => {
     const allowed = [
       `${here("sqs")}sy-production-*`,
       `${TABLE}/index/*`,
-      `${here("states")}execution:switchyard-production-migration:*`,
+      ...stateMachineNames.map(
+        (name) => `${here("states")}execution:switchyard-production-${name}:*`,
+      ),
       ...functionNames.map(
         (name) => `${here("logs")}log-group:/aws/lambda/switchyard-production-${name}:*`,
       ),
@@ -106,14 +109,15 @@ describe("only", () => {
     );
   });
 
-  it("the state machine and the scheduler call tasks, exactly their own", () => {
+  it("the state machines and the scheduler call tasks, exactly their own", () => {
     const called = (role: string) =>
       grantsOf(role)
         .filter(({ action }) => action === "lambda:InvokeFunction")
         .map(({ resource }) => resource);
-    expect(called("migration-states").toSorted()).toEqual(
-      migrationTasks.map(functionArn).toSorted(),
-    );
+    for (const name of stateMachineNames) {
+      const { functions } = stateMachineDescriptions[name];
+      expect(called(`${name}-states`).toSorted()).toEqual(functions.map(functionArn).toSorted());
+    }
     expect(called("scheduler")).toEqual([functionArn("sweep")]);
     const others = allGrants.filter(
       ({ role, action }) =>

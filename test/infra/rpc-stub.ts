@@ -39,6 +39,8 @@ export async function startRpcStub(folder: string, { bundles }: { bundles: boole
       response.end(JSON.stringify({ error: String(error) }));
     }
   });
+  // SST keeps its connections, and would lose a request on one that is closed for being idle.
+  server.keepAliveTimeout = 0;
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {
     built,

@@ -3,7 +3,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestProject } from "vitest/node";
 import { type Evaluation, evaluate, settings } from "./evaluation.ts";
-import { installTools } from "./tools.ts";
 
 declare module "vitest" {
   // biome-ignore lint/style/useConsistentTypeDefinitions: vitest's own interface is extended
@@ -17,7 +16,6 @@ declare module "vitest" {
 
 /** Once for all files: an evaluation takes seconds. */
 export function setup(project: TestProject): void {
-  installTools();
   const folder = mkdtempSync(join(tmpdir(), "sy-infra-"));
   const authority = join(folder, "hosts.pem");
   writeFileSync(authority, "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n");

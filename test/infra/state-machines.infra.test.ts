@@ -21,12 +21,14 @@ const definitionOf = (name: string) => {
   const found = machines.find(({ inputs }) => inputs.name === `switchyard-production-${name}`);
   return String(found?.inputs.definition);
 };
+/** A wait without heartbeats: after its timeout the evacuation looks at everything by itself. */
+const POLLING = "AwaitChange";
 /** Step Functions' limit for a definition. */
 const DEFINITION_BYTES_MAX = 1_048_576;
 
 it("the deployment has the described state machines, and no others", () => {
-  expect(machines.map(({ inputs }) => inputs.name)).toEqual(
-    names.map((name) => `switchyard-production-${name}`),
+  expect(machines.map(({ inputs }) => String(inputs.name)).toSorted()).toEqual(
+    names.map((name) => `switchyard-production-${name}`).toSorted(),
   );
 });
 
@@ -56,9 +58,10 @@ describe.each(names)("the state machine %s", (name) => {
     expect(Buffer.byteLength(text)).toBeLessThan(DEFINITION_BYTES_MAX);
   });
 
-  it.each(tasks)("bounds %s, and its silence if it waits for a token", (_, task) => {
+  it.each(tasks)("bounds %s, and its silence if it waits for a token", (state, task) => {
     expect(task.TimeoutSeconds).toBeDefined();
     if (!task.Resource?.endsWith(".waitForTaskToken")) return;
+    if (state === POLLING) return;
     expect(task.HeartbeatSeconds).toBeGreaterThan(0);
   });
 });

@@ -1,4 +1,5 @@
 import type { ServiceLogger } from "../aws-json/answer.ts";
+import type { AwsError } from "../aws-json/aws-error.ts";
 import type { InProcessTransport } from "../aws-json/in-process-transport.ts";
 import { startJsonServer } from "../aws-json/server.ts";
 import type { Credentials } from "../http/signature.ts";
@@ -25,6 +26,8 @@ export type DynamodbOptions = {
   /** The access key that requests over HTTP must be signed with. Default: any key. */
   credentials?: Credentials;
   logger?: ServiceLogger;
+  /** Refuses a call before anything is done, as AWS does when it is busy. Default: refuses none. */
+  refuse?: (operation: string) => AwsError | undefined;
 };
 
 export type Dynamodb = {
@@ -66,7 +69,11 @@ export async function startDynamodb(options: DynamodbOptions = {}): Promise<Dyna
       logger,
       signingName: "dynamodb",
       credentials,
-      handle: ({ operation, input }) => answer(service, operation, input),
+      handle: ({ operation, input }) => {
+        const refusal = options.refuse?.(operation);
+        if (refusal !== undefined) throw refusal;
+        return answer(service, operation, input);
+      },
     });
     const sweeper = startSweeper(timeToLive, options.ttlSweepMs ?? TTL_SWEEP_MS_DEFAULT, logger);
     return {

@@ -1,5 +1,5 @@
 import { paginateScan } from "@aws-sdk/lib-dynamodb";
-import { startDynamodb } from "../../../emulators/aws/dynamodb/dynamodb.ts";
+import { type DynamodbOptions, startDynamodb } from "../../../emulators/aws/dynamodb/dynamodb.ts";
 import { startSqs } from "../../../emulators/aws/sqs/sqs.ts";
 import { hashSecret } from "../../../functions/runtime/auth.ts";
 import { closeClients, documents } from "../../../functions/runtime/clients.ts";
@@ -15,8 +15,8 @@ export type TestCloud = Awaited<ReturnType<typeof startTestCloud>>;
  * The services that functions need: the local DynamoDB and SQS, and a stub of Step Functions and of
  * Lambda that calls the real agent-events. Sets this process's environment.
  */
-export async function startTestCloud() {
-  const [dynamodb, sqs] = await Promise.all([startDynamodb(), startSqs()]);
+export async function startTestCloud(options: DynamodbOptions = {}) {
+  const [dynamodb, sqs] = await Promise.all([startDynamodb(options), startSqs()]);
   const stub = await startStub(async (payload) => {
     const { handler } = await import("../../../functions/agent-events/index.ts");
     return handler(payload);
