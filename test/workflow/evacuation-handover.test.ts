@@ -32,7 +32,7 @@ const EVENTS_AROUND = 6;
 const EVENTS_OF_WAIT = 6;
 const EVENTS_OF_CONTINUE = 5;
 /** 256 KiB are allowed. */
-const PAYLOAD_BYTES_MAX = 1_024;
+const PAYLOAD_BYTES_MAX = 512;
 /** All events of a step and its wait, as GetExecutionHistory returns them. */
 const STEP_BYTES_MAX = 4_096;
 
