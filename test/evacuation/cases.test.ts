@@ -30,6 +30,12 @@ function hold(name: string): void {
   harness.guests.courses.set(harness.vm(name), ["held", "completes"]);
 }
 
+/** Lets every held transfer go on, whenever all is idle. */
+async function releaseAll(): Promise<boolean> {
+  for (const vm of harness.guests.held) await harness.guests.release(vm);
+  return false;
+}
+
 async function expectSound(...evacuations: Evacuation[]): Promise<void> {
   const log = logOf(await harness.plane.scan(), new Set(startPlaces.keys()));
   expect(log.length).toBeGreaterThan(0);
@@ -87,10 +93,7 @@ describe("the cordon of somebody else", () => {
     const { id } = await harness.begin([a, b]);
     await harness.until(id, () => harness.guests.held.length > 0);
     await harness.act(id, "cancel", { by: "ada" });
-    const ended = await harness.end(id, async () => {
-      for (const vm of harness.guests.held) await harness.guests.release(vm);
-      return false;
-    });
+    const ended = await harness.end(id, releaseAll);
     expect(ended.status).toBe("cancelled");
     expect(await host(a)).toMatchObject({ state: "active", cordons: [] });
     expect((await host(b)).cordons).toEqual(cordons);
@@ -114,6 +117,28 @@ describe("the cordon of somebody else", () => {
   });
 });
 
+describe("a single migration to the target of an evacuation", () => {
+  it("gets the next slot, and shows until then what it waits for", async () => {
+    const { a = "", b = "", c = "" } = await fleet({ a: 5, b: 0, c: 1 });
+    for (const name of ["a1", "a2", "a3", "a4", "a5", "c1"]) hold(name);
+    await post(`/v1/hosts/${c}/cordon`, { owner: "ops" });
+    const { id } = await harness.begin([a]);
+    await harness.until(id, () => harness.guests.held.length > 0);
+    const [first = ""] = harness.guests.held;
+    const vm = harness.vm("c1");
+    const { body: single } = await operate("POST", "/v1/migrations", { vm, target: b });
+    await harness.runUntilIdle();
+    const { body: waiting } = await operate("GET", `/v1/migrations/${single.id}`);
+    expect(waiting.queue).toMatchObject({ place: 1, waitsFor: [expect.stringContaining(b)] });
+    await harness.guests.release(first);
+    await harness.until(id, () => harness.guests.held.length > 0);
+    expect(harness.guests.held).toEqual([vm]);
+    const ended = await harness.end(id, releaseAll);
+    expect(ended).toMatchObject({ status: "completed", counters: { moved: 5, failed: 0 } });
+    await expectSound(ended);
+  });
+});
+
 describe("a target of one evacuation that is emptied by another", () => {
   it("passes on what was on its way to it, and takes nothing more", async () => {
     const { a = "", b = "", c = "" } = await fleet({ a: 2, b: 0, c: 0 });
@@ -131,13 +156,9 @@ describe("a target of one evacuation that is emptied by another", () => {
     const asked = await harness.until(first, ({ status }) => status === "paused");
     expect(asked.pauses).toMatchObject([{ reason: "tolerance" }]);
     await harness.act(first, "approve", { version: asked.version, by: "ada" });
-    const release = async () => {
-      for (const vm of harness.guests.held) await harness.guests.release(vm);
-      return false;
-    };
-    const ended = await harness.end(first, release);
+    const ended = await harness.end(first, releaseAll);
     expect(ended).toMatchObject({ status: "completed", counters: { moved: 2 } });
-    const passedOn = await harness.end(second, release);
+    const passedOn = await harness.end(second, releaseAll);
     expect(passedOn).toMatchObject({ status: "completed", counters: { total: 1, moved: 1 } });
     expect(new Set(harness.guests.places.values())).toEqual(new Set([c]));
     await expectSound(ended, passedOn);
