@@ -28,17 +28,29 @@ export function listenerPid(path: string): number {
 }
 
 function findSocketOwner(inode: string): number | undefined {
-  for (const name of readdirSync("/proc")) {
-    if (!/^\d+$/.test(name)) continue;
-    try {
-      for (const descriptor of readdirSync(`/proc/${name}/fd`)) {
-        if (readlinkSync(`/proc/${name}/fd/${descriptor}`) === `socket:[${inode}]`) {
-          return Number(name);
-        }
-      }
-    } catch {
-      // The process has ended, or is another user's.
-    }
+  const link = `socket:[${inode}]`;
+  const owner = readdirSync("/proc").find(
+    (name) =>
+      /^\d+$/.test(name) &&
+      descriptorsOf(name).some((descriptor) => linkOf(`/proc/${name}/fd/${descriptor}`) === link),
+  );
+  return owner === undefined ? undefined : Number(owner);
+}
+
+/** None of a process that has ended, or is another user's. */
+function descriptorsOf(pid: string): string[] {
+  try {
+    return readdirSync(`/proc/${pid}/fd`);
+  } catch {
+    return [];
   }
-  return undefined;
+}
+
+/** Undefined for a descriptor that was closed since it was listed: the others are still there. */
+function linkOf(path: string): string | undefined {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return undefined;
+  }
 }

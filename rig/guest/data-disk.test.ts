@@ -59,6 +59,14 @@ describe("checkDataDisk", () => {
     expect((await checkDataDisk(path, { dataSectors: 4, boots: 2 })).problems).toEqual([]);
   });
 
+  it("takes what a boot in the middle of a lap has left, and nothing older", async () => {
+    await writeLaps([3, 3, 1, 1]);
+    const reported = { lap: 3, writes: 2 };
+    const check = (boots: number) => checkDataDisk(path, { dataSectors: 4, reported, boots });
+    expect((await check(2)).problems).toEqual([]);
+    expect((await check(1)).problems).toHaveLength(2);
+  });
+
   it("rejects a file that is too short", async () => {
     await writeFile(path, "short");
     const attempt = checkDataDisk(path, { dataSectors: 1 });

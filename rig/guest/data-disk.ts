@@ -58,7 +58,10 @@ export async function checkDataDisk(
   const reasons = laps.map((lap, sector) => {
     const bytes = disk.subarray(sector * SECTOR_BYTES, (sector + 1) * SECTOR_BYTES);
     const before = sector === 0 ? undefined : laps[sector - 1];
-    return brokenSector(bytes, sector, lap) ?? misplacedLap(lap, before, floorOf(sector, reported));
+    return (
+      brokenSector(bytes, sector, lap) ??
+      misplacedLap(lap, before, floorOf(sector, reported, boots))
+    );
   });
   const oldestLap = laps.reduce((least, lap) => Math.min(least, lap), Number.POSITIVE_INFINITY);
   const newestLap = laps.reduce((most, lap) => Math.max(most, lap), 0);
@@ -110,10 +113,13 @@ function brokenSector(bytes: Buffer, sector: number, lap: number): string | unde
   return "is not whole";
 }
 
-/** The oldest lap that a sector may have after what the guest reported. */
-function floorOf(sector: number, reported: DataDiskExpectation["reported"]): number {
+/**
+ * The oldest lap that a sector may have after what the guest reported. A boot in the middle of a lap
+ * leaves the rest of that lap unwritten.
+ */
+function floorOf(sector: number, reported: DataDiskExpectation["reported"], boots: number): number {
   if (!reported) return 0;
-  return sector < reported.writes ? reported.lap : reported.lap - 1;
+  return sector < reported.writes ? reported.lap : Math.max(0, reported.lap - boots);
 }
 
 function misplacedLap(lap: number, before: number | undefined, floor: number): string | undefined {

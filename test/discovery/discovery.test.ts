@@ -42,11 +42,15 @@ describe.skipIf(qemu === undefined)("the QEMUs of a host", () => {
       try {
         const { pid, monitor } = await own.startSample(sample);
         const find = async () => (await guestsOf()).find((guest) => guest.pid === pid);
-        const free = await find();
-        expect(free).toMatchObject({
-          adoptable: true,
-          monitors: [{ path: monitor, state: "free" }],
-        });
+        // QEMU may not have closed the connection yet by which its start was awaited.
+        const free = await vi.waitFor(async () => {
+          const found = await find();
+          expect(found).toMatchObject({
+            adoptable: true,
+            monitors: [{ path: monitor, state: "free" }],
+          });
+          return found;
+        }, 10_000);
         // The paths of the managers' own folders are not those of the test.
         expect(free?.name).toBe({ shell: "wiki", proxmox: "web", libvirt: "db" }[sample.name]);
         const taken = await over(monitor, find);

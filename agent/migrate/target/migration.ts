@@ -1,7 +1,6 @@
 import type { MigrationId } from "../../../core/id.ts";
 import type { ArgsOf, ResultOf } from "../../../core/protocol/command.ts";
 import type { Reading } from "../../../core/twin/reading.ts";
-import type { Inspection } from "../../../core/twin/storage.ts";
 import { createEmitter, type Emit, type MigrationEmitter } from "../../guest/emit.ts";
 import type { Guest } from "../../guest/guest.ts";
 import type { Resources } from "../../guest/resources.ts";
@@ -12,12 +11,12 @@ import type { Twin } from "../../storage/twin.ts";
 import { placeholdersOf } from "../../twin/placeholders.ts";
 import { readFeatures, readTwin } from "../../twin/read.ts";
 import { removeHoldNode } from "../hold-node.ts";
-import type { InspectRequest } from "../link/handover-protocol.ts";
 import { HandoverServer } from "../link/handover-server.ts";
 import { hostPart, listenInRange, type PortRange } from "../link/port-range.ts";
 import type { ReadKind } from "../link/reading.ts";
 import { recordEnd } from "../record-end.ts";
 import { type TlsConfig, TlsCredentials } from "../tls.ts";
+import { inspectTarget } from "./inspect.ts";
 import { PendingWatch } from "./pending-watch.ts";
 import { listenAgain } from "./postcopy.ts";
 import { type Listening, Replacement } from "./replacement.ts";
@@ -73,6 +72,7 @@ export class TargetMigration {
   #pendingWatch: PendingWatch | undefined;
   readonly #closing = new AbortController();
   #running: Promise<Arrival> | undefined;
+  readonly #inspected = { guest: () => this.#guest, readTwin: () => this.#readTwin() };
   #twin: Promise<Twin> | undefined;
 
   constructor(options: TargetOptions) {
@@ -176,10 +176,6 @@ export class TargetMigration {
   async #read(what: ReadKind): Promise<Reading> {
     if (what === "features") return readFeatures(this.#guest.qmp);
     return (await this.#readTwin()).reading;
-  }
-
-  async #inspect({ witness, digests }: InspectRequest): Promise<Inspection[]> {
-    return (await this.#readTwin()).files.inspect(witness, digests);
   }
 
   /** Continues with a migration of an earlier run of this agent. */
@@ -333,7 +329,7 @@ export class TargetMigration {
       onHandedOver: async ({ runState, type }) => (await this.run(runState, type)).runState,
       onWatch: (message) => this.#replacement?.onMessage(message, this.#guest),
       onRead: (what) => this.#read(what),
-      onInspect: (request) => this.#inspect(request),
+      onInspect: (request) => inspectTarget(this.#inspected, request),
     });
     this.#server = server;
     if (this.#state.phase === "ended") server.close();
