@@ -218,8 +218,10 @@ async function watch(
       );
       const { status, counters } = evacuation;
       const line = JSON.stringify([status, counters, moving]);
-      if (line !== lastState) print(progressLine(evacuation, moving, Date.now()));
-      lastState = line;
+      // The two answers may be of different moments: what does not agree is not shown.
+      const isOneMoment = moving.length === counters.moving;
+      if (isOneMoment && line !== lastState) print(progressLine(evacuation, moving, Date.now()));
+      if (isOneMoment) lastState = line;
       if (isFinalEvacuation(status) && !isReached(evacuation)) {
         throw new Error(`The evacuation is ${status}: ${JSON.stringify(counters)}`);
       }

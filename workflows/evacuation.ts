@@ -7,7 +7,7 @@ import { retryForADay, retryTransient } from "./retries.ts";
 export type EvacuationRefs<Ref> = Refs<EvacuationTask, Ref>;
 
 /**
- * Steps of one execution. A step has 14 history events, of 25,000 that an execution may have; those
+ * Steps of one execution. A step has 13 history events, of 25,000 that an execution may have; those
  * that wait longest, an hour each, still end within the execution's time.
  */
 export const STEPS_MAX = 300;
@@ -23,8 +23,13 @@ const STATE: Expression = "{% $states.context.State.Name %}";
  * ends, a person acts, a host changes. So it costs three transitions for each move that ends, however
  * long that takes. After many steps another execution takes over, so a history never grows long: no
  * number of moves is too large for it, and nothing but the evacuation's id is passed on.
+ *
+ * @param stepsMax steps after which another execution takes over
  */
-export function evacuationDefinition<Ref>(refs: EvacuationRefs<Ref>): Definition {
+export function evacuationDefinition<Ref>(
+  refs: EvacuationRefs<Ref>,
+  { stepsMax = STEPS_MAX }: { stepsMax?: number } = {},
+): Definition {
   const of = (field: keyof typeof AdvanceOutput.shape) =>
     `{% $states.result.Payload.${field} %}` as const;
   return {
@@ -48,7 +53,7 @@ export function evacuationDefinition<Ref>(refs: EvacuationRefs<Ref>): Definition
         Type: "Choice",
         Choices: [
           { Condition: "{% $ended %}", Next: "Ended" },
-          { Condition: `{% $steps >= ${STEPS_MAX} %}`, Next: "Continue" },
+          { Condition: `{% $steps >= ${stepsMax} %}`, Next: "Continue" },
         ],
         Default: "AwaitChange",
       },

@@ -1,6 +1,10 @@
 import { CreateStateMachineCommand } from "@aws-sdk/client-sfn";
 import type { FunctionName } from "../../../deployment/functions.ts";
-import { stateMachineDescriptions } from "../../../deployment/state-machines.ts";
+import {
+  type StateMachineDescription,
+  type StateMachineName,
+  stateMachineDescriptions,
+} from "../../../deployment/state-machines.ts";
 import { startStepFunctions } from "../../../emulators/asl/server.ts";
 import type { InProcessTransport } from "../../../emulators/aws/aws-json/in-process-transport.ts";
 import { functionRegistry } from "../../../emulators/aws/lambda/registry.ts";
@@ -35,7 +39,10 @@ type ControlPlaneOptions = {
   call: (name: string, handler: Handler, event: unknown) => Promise<unknown>;
   /** Stands between the functions and a service, to count or to disturb. */
   observe?: (service: Service, transport: Answering) => Answering;
+  machines?: Machines;
 };
+
+export type Machines = Readonly<Record<StateMachineName, StateMachineDescription>>;
 
 /** The real functions and workflows on the local services, in this process. */
 export async function startControlPlane({
@@ -43,6 +50,7 @@ export async function startControlPlane({
   work,
   call,
   observe = (_, transport) => transport,
+  machines = stateMachineDescriptions,
 }: ControlPlaneOptions) {
   const cloud = await startTestCloud();
   const registry = functionRegistry({ ...ACCOUNT, clock });
@@ -58,7 +66,7 @@ export async function startControlPlane({
   use("SQS", cloud.transports.SQS);
   use("SFN", { handle: (request) => sfn.transport.handle(request) });
   use("LAMBDA", invokeTransport(registry));
-  await createStateMachines();
+  await createStateMachines(machines);
   return {
     scan: cloud.scan,
     close: async () => {
@@ -69,16 +77,16 @@ export async function startControlPlane({
     forget: async () => {
       await sfn.close();
       sfn = await startSfn();
-      await createStateMachines();
+      await createStateMachines(machines);
     },
   };
 }
 
-async function createStateMachines(): Promise<void> {
+async function createStateMachines(machines: Machines): Promise<void> {
   const arn = (name: FunctionName) =>
     `arn:aws:lambda:${ACCOUNT.region}:${ACCOUNT.accountId}:function:${name}`;
   const roleArn = `arn:aws:iam::${ACCOUNT.accountId}:role/test`;
-  for (const [name, machine] of Object.entries(stateMachineDescriptions)) {
+  for (const [name, machine] of Object.entries(machines)) {
     const definition = JSON.stringify(machine.definition(arn));
     await stepFunctions().send(new CreateStateMachineCommand({ name, roleArn, definition }));
   }

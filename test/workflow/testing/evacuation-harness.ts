@@ -1,4 +1,8 @@
-import { DescribeExecutionCommand, GetExecutionHistoryCommand } from "@aws-sdk/client-sfn";
+import {
+  DescribeExecutionCommand,
+  GetExecutionHistoryCommand,
+  type HistoryEvent,
+} from "@aws-sdk/client-sfn";
 import { vi } from "vitest";
 import { z } from "zod";
 import {
@@ -20,6 +24,7 @@ import { WorkInFlight } from "./work-in-flight.ts";
 const EVACUATION_MS_MAX = 120_000;
 
 type Plane = Awaited<ReturnType<typeof startControlPlane>>;
+type PlaneOptions = Pick<Parameters<typeof startControlPlane>[0], "machines" | "observe">;
 
 /** What of the table matters here. */
 const Row = z.looseObject({ pk: z.string(), sk: z.string() });
@@ -45,14 +50,14 @@ export class EvacuationHarness {
     this.plane = plane;
   }
 
-  static async start(): Promise<EvacuationHarness> {
+  static async start(options: PlaneOptions = {}): Promise<EvacuationHarness> {
     vi.useFakeTimers({ toFake: ["Date"] });
     const clock = new SkippingClock();
     const work = new WorkInFlight();
     let harness: EvacuationHarness | undefined;
     const call = (name: string, handler: Handler, event: unknown) =>
       harness ? harness.#call(name, handler, event) : handler(event);
-    const plane = await startControlPlane({ clock, work, call });
+    const plane = await startControlPlane({ ...options, clock, work, call });
     harness = new EvacuationHarness(clock, work, plane);
     return harness;
   }
@@ -184,12 +189,18 @@ export class EvacuationHarness {
     return this.read(id);
   }
 
-  /** Events of the history of an execution. */
-  async history(executionArn: string) {
-    const { events = [] } = await stepFunctions().send(
-      new GetExecutionHistoryCommand({ executionArn, maxResults: 1000 }),
-    );
-    return events;
+  /** All events of the history of an execution. */
+  async history(executionArn: string): Promise<HistoryEvent[]> {
+    const all: HistoryEvent[] = [];
+    let nextToken: string | undefined;
+    do {
+      const page = await stepFunctions().send(
+        new GetExecutionHistoryCommand({ executionArn, nextToken, maxResults: 1000 }),
+      );
+      all.push(...(page.events ?? []));
+      nextToken = page.nextToken;
+    } while (nextToken !== undefined);
+    return all;
   }
 
   /** What is left over: slots, cordons, memory, locks, queues, listeners. */

@@ -1,0 +1,36 @@
+import { describe, expect, it } from "vitest";
+import { faultsIn } from "./testing/check-log.ts";
+
+type Logged = Parameters<typeof faultsIn>[0][number];
+
+const at = (second: number) => `2026-01-01T00:00:0${second}.000Z`;
+const fleet = {
+  places: new Map([
+    ["v1", "a"],
+    ["v2", "a"],
+  ]),
+  slots: 1,
+};
+
+function moved(vm: string, from: number, to: number, rest: object = {}): Logged {
+  const times = { createdAt: at(from), endedAt: at(to) };
+  const sides = { source: "a", target: "b", runningOn: "b" };
+  return { id: `${vm}-${from}`, vm, ...sides, status: "completed", ...times, ...rest } as Logged;
+}
+
+describe("the checker of the log", () => {
+  it.each<[string, Logged[], RegExp]>([
+    ["two at once in one slot", [moved("v1", 1, 3), moved("v2", 2, 4)], /2 slots of a out/],
+    ["a guest that is elsewhere", [moved("v1", 1, 2, { source: "c" })], /v1 is on a, not c/],
+    ["one guest twice at once", [moved("v1", 1, 4), moved("v1", 2, 3)], /v1 is in two migrations/],
+    ["no end", [moved("v1", 1, 2, { endedAt: undefined })], /v1 is still moving/],
+    ["a failure that lost it", [moved("v1", 1, 2, { status: "failed" })], /v1 runs on b/],
+  ])("finds %s", (_, log, fault) => {
+    expect(faultsIn(log, fleet).join()).toMatch(fault);
+  });
+
+  it("finds nothing in moves one after the other, at one instant too", () => {
+    expect(faultsIn([moved("v1", 1, 2), moved("v2", 2, 3)], fleet)).toEqual([]);
+    expect(faultsIn([moved("v2", 1, 1), moved("v1", 1, 1)], fleet)).toEqual([]);
+  });
+});

@@ -1,0 +1,88 @@
+import { z } from "zod";
+import { Migration } from "../../../core/migration/migration.ts";
+
+const { id, vm, source, target, status, createdAt, endedAt, runningOn } = Migration.shape;
+const Logged = z.object({ id, vm, source, target, status, createdAt, endedAt, runningOn });
+type Logged = z.infer<typeof Logged>;
+
+export type CheckedFleet = {
+  /** Where each guest ran at the beginning. */
+  readonly places: ReadonlyMap<string, string>;
+  /** Of each host and direction. */
+  readonly slots: number;
+};
+
+type LogEvent = { readonly atMs: number; readonly is: "begin" | "end"; readonly of: Logged };
+
+/** The records of all migrations of these guests, in the rows of the table. */
+export function logOf(rows: readonly unknown[], vms: ReadonlySet<string>): Logged[] {
+  return rows.flatMap((row) => {
+    const logged = Logged.safeParse(row);
+    return logged.success && vms.has(logged.data.vm) ? [logged.data] : [];
+  });
+}
+
+/**
+ * The clock of the workflow tests stands still while something happens, so the instants of the records
+ * order too little. Among those of one instant, what ends gives back before another begins, and a
+ * guest that moves twice begins with the move from where it is.
+ */
+function eventsOf(log: readonly Logged[], places: ReadonlyMap<string, string>): LogEvent[] {
+  const left = new Set(log.flatMap(bothEvents).toSorted((one, other) => one.atMs - other.atMs));
+  const begun = new Set<string>();
+  const where = new Map(places);
+  const ordered: LogEvent[] = [];
+  while (left.size > 0) {
+    const [first] = left;
+    const now = [...left].filter(({ atMs }) => atMs === first?.atMs);
+    const next =
+      now.find(({ is, of }) => is === "end" && begun.has(of.id)) ??
+      now.find(({ is, of }) => is === "begin" && where.get(of.vm) === of.source) ??
+      now.at(0);
+    if (next === undefined) break;
+    left.delete(next);
+    ordered.push(next);
+    if (next.is === "begin") begun.add(next.of.id);
+    else if (next.of.status === "completed") where.set(next.of.vm, next.of.target);
+  }
+  return ordered;
+}
+
+function bothEvents(of: Logged): LogEvent[] {
+  const begin = { atMs: Date.parse(of.createdAt), is: "begin", of } as const;
+  if (of.endedAt === undefined) return [begin];
+  return [begin, { atMs: Date.parse(of.endedAt), is: "end", of }];
+}
+
+/**
+ * Replays the log: no slot is overshot, each guest moves from where it is, one migration at a time,
+ * and nothing is left over. Every migration of these tests takes its slots when it is created.
+ *
+ * @returns what is wrong
+ */
+export function faultsIn(log: readonly Logged[], { places, slots }: CheckedFleet): string[] {
+  const found: string[] = [];
+  const where = new Map(places);
+  const held = new Map<string, number>();
+  const moving = new Set<string>();
+  for (const { is, of } of eventsOf(log, places)) {
+    const { id, vm, source, target } = of;
+    for (const slot of [`${source} out`, `${target} in`]) {
+      const count = (held.get(slot) ?? 0) + (is === "begin" ? 1 : -1);
+      held.set(slot, count);
+      if (count > slots) found.push(`${id}: ${count} slots of ${slot}, there are ${slots}`);
+    }
+    if (is === "begin") {
+      if (moving.has(vm)) found.push(`${id}: ${vm} is in two migrations`);
+      if (where.get(vm) !== source)
+        found.push(`${id}: ${vm} is on ${where.get(vm)}, not ${source}`);
+      moving.add(vm);
+    } else {
+      moving.delete(vm);
+      if (of.status === "completed") where.set(vm, target);
+      else if (of.runningOn !== source) found.push(`${id}: ${vm} runs on ${of.runningOn}`);
+    }
+  }
+  for (const vm of moving) found.push(`${vm} is still moving`);
+  return found;
+}
