@@ -118,6 +118,8 @@ async function probeProcess(
     ...sandbox,
   ]);
   const child = spawn(command, args, {
+    // Files that a binary leaves beside itself are removed with the folder.
+    cwd: folder,
     stdio: ["ignore", "ignore", "pipe"],
     env: guestEnvironment(),
   });
