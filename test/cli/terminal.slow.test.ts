@@ -125,7 +125,7 @@ describe.skipIf(!hasTmux)(`on a terminal${unlessTmux}`, () => {
         const text = await screen.shows(/^rates /m, PATIENCE_MS);
         expect(text).toMatch(/✔ admit.*✔ negotiate/);
         expect(text).toMatch(/● precopy/);
-        expect(text).toMatch(/○ await-ack {2}○ switchover {2}○ confirm/);
+        expect(text).toMatch(/○ await-ack\s+○ switchover\s+○ confirm/);
         expect(text).toMatch(/^left .* sent$/m);
         expect(text).toMatch(/^downtime .* no budget$/m);
         screen.press("C-c");
