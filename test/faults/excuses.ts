@@ -17,7 +17,7 @@ export type Excuses = {
    */
   mayBeGivenUp: boolean;
   /**
-   * An agent was silent, its clock was wrong, or QEMU was frozen before it was followed: the record may
+   * An agent was silent, its clock was wrong, or QEMU was frozen while nobody followed it: the record may
    * miss how long the guest stood still.
    */
   mayMissStandstills: boolean;
@@ -40,7 +40,7 @@ export function excusesOf(strikes: readonly Strike[]): Excuses {
         (fault.kind === "crash" && fault.left !== "all"),
     ),
     mayBeGivenUp: of((fault) => fault.kind === "crash" && fault.victim === "target-host"),
-    mayMissStandstills: of(silencesAgent) || strikes.some(freezesEarly),
+    mayMissStandstills: of(silencesAgent) || strikes.some(freezesUnfollowed),
     executionsMax: of(({ kind }) => kind === "lose-execution") ? 3 : 1,
     mayRepeat: of(({ kind }) => repeating.includes(kind)),
   };
@@ -54,9 +54,11 @@ function endedBy(fault: Fault): Victim[] {
   return isKill ? [fault.victim] : [];
 }
 
-function freezesEarly({ at, fault }: Strike): boolean {
-  const isFrozen = fault.kind === "freeze" && fault.victim === "source-qemu";
-  return isFrozen && UNFOLLOWED.includes(at);
+/** Before the source is followed, or after the guest has arrived: that is no part of the move. */
+function freezesUnfollowed({ at, fault }: Strike): boolean {
+  if (fault.kind !== "freeze") return false;
+  const isEarly = fault.victim === "source-qemu" && UNFOLLOWED.includes(at);
+  return isEarly || (fault.victim === "target-qemu" && at === "running");
 }
 
 function silencesAgent(fault: Fault): boolean {
