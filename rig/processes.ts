@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 
 const PASSES_MAX = 50;
-/** Nearly every process names something in `/`. */
+/** Not `/` or a folder in it: nearly every process has an argument below these. */
 const FOLDER_IN_FOLDER = /^\/[^/]+\/[^/]/;
 
 /** Processes whose arguments name a file or folder in this folder. */

@@ -23,7 +23,7 @@ export type ExecutionInput = {
   /** Of them, those of which guests remain: they do not come back. */
   readonly keeping: ReadonlySet<number>;
   readonly held: readonly Held[];
-  /** Hosts of the plan that were emptied earlier and are back; they are not in the order. */
+  /** Hosts that this plan has emptied and that take guests again; `order` does not have them. */
   readonly returned?: ReadonlySet<number>;
 };
 

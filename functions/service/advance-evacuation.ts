@@ -15,10 +15,10 @@ import { wakeEvacuation } from "./wake-evacuation.ts";
 
 /** Rounds of one call: a round begins again when something has changed meanwhile. */
 const ROUNDS_MAX = 10;
-/** The longest time without a look at an evacuation: it makes up for a wake that was lost. */
-const LOOK_SECONDS_MAX = 3_600;
+/** The longest time without a step: it makes up for a wake that was lost. */
+const STEP_SECONDS_MAX = 3_600;
 /** The same while a move waits for something that wakes nobody, e.g. a guest that starts. */
-const LOOK_SECONDS_WAITING = 30;
+const STEP_SECONDS_WAITING = 30;
 
 /**
  * One step of an evacuation: does all that can be done now. Each of its writes has a condition, so it
@@ -50,12 +50,12 @@ async function step(evacuation: StoredEvacuation, woken: ReadonlySet<string>): P
       if (woken.has(EVERYTHING)) await checkMoving(evacuation);
       await skipWaiting(evacuation);
       await finish(evacuation.id);
-      return LOOK_SECONDS_MAX;
+      return STEP_SECONDS_MAX;
     case "planned":
-      return LOOK_SECONDS_MAX;
+      return STEP_SECONDS_MAX;
     default:
       await cleanUp(evacuation);
-      return LOOK_SECONDS_MAX;
+      return STEP_SECONDS_MAX;
   }
 }
 
@@ -90,8 +90,8 @@ async function run(evacuation: StoredEvacuation, woken: ReadonlySet<string>): Pr
     return 1;
   }
   await finish(id);
-  const look = waits ? LOOK_SECONDS_WAITING : LOOK_SECONDS_MAX;
-  return isPaused ? LOOK_SECONDS_MAX : Math.min(look, due.nextSeconds ?? look);
+  const idle = waits ? STEP_SECONDS_WAITING : STEP_SECONDS_MAX;
+  return isPaused ? STEP_SECONDS_MAX : Math.min(idle, due.nextSeconds ?? idle);
 }
 
 async function goBack(evacuation: StoredEvacuation, woken: ReadonlySet<string>): Promise<number> {
@@ -108,7 +108,7 @@ async function goBack(evacuation: StoredEvacuation, woken: ReadonlySet<string>):
     await giveUpWaiting(now);
   }
   await finish(id);
-  return Math.min(LOOK_SECONDS_MAX, due.nextSeconds ?? LOOK_SECONDS_MAX);
+  return Math.min(STEP_SECONDS_MAX, due.nextSeconds ?? STEP_SECONDS_MAX);
 }
 
 /** With the first failure beyond the budget it pauses; nothing could have started since it failed. */

@@ -9,7 +9,7 @@ import { modelQemu } from "../../rig/qemu.ts";
 import { qemu, unlessQemu } from "./testing/stage.ts";
 
 const MAIN = resolve(import.meta.dirname, "../../demo/evacuate.ts");
-/** Eight guests boot in software emulation, twelve seconds of their own time pass, sixteen moves. */
+/** In software emulation eight guests boot, run for twelve seconds, and move there and back. */
 const PATIENCE_MS = 600_000;
 
 describe("npm run demo:evacuate", () => {

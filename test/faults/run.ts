@@ -115,7 +115,9 @@ export class Run {
         targetLoaded: this.#reached.has("loaded"),
         strikes: this.#hit,
       });
-      if (this.#hit.length === 0 && migration.status !== "completed" && !this.#mayBeRefused) {
+      // A host that registered in the future takes no command of the present.
+      const mayBeRefused = this.#bed.hasClockJumped;
+      if (this.#hit.length === 0 && migration.status !== "completed" && !mayBeRefused) {
         found.violations.push(`${migration.status}, and nothing struck`);
       }
       return { migration, hit: this.#hit, log: this.#log, ...found };
@@ -127,11 +129,6 @@ export class Run {
       this.#stream?.close();
       this.#handover?.close();
     }
-  }
-
-  /** A host that registered in the future takes no command of the present. */
-  get #mayBeRefused(): boolean {
-    return this.#bed.hasClockJumped;
   }
 
   async #unended(error: Error): Promise<Outcome> {
