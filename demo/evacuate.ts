@@ -1,16 +1,18 @@
 import { join } from "node:path";
-import { Command, InvalidArgumentError } from "commander";
+import { Command } from "commander";
 import {
   type Evacuation,
   type EvacuationMove,
   isFinalEvacuation,
 } from "../core/evacuation/evacuation.ts";
 import { VmDefinition } from "../core/vm.ts";
-import { Fleet } from "../rig/fleet.ts";
+import type { Fleet } from "../rig/fleet.ts";
 import { bootDiskDefinition, writeBootDisk } from "../rig/guest/boot-disk.ts";
 import { waitForCounter } from "../rig/guest/serial.ts";
 import { chooseQemu, type Qemu } from "../rig/qemu.ts";
 import { waitUntil } from "../rig/wait-until.ts";
+import { wholeNumber } from "../rig/whole-number.ts";
+import { type DemoFleet, runDemo } from "./demo-fleet.ts";
 import {
   type EvacuationSummary,
   printEvacuationSummary,
@@ -41,7 +43,7 @@ const program = new Command("switchyard-demo-evacuate")
   )
   .option("--json", "print one JSON object as the last line in place of the summary")
   .option("--qemu <path>", "QEMU of all hosts")
-  .option("--bandwidth <MiB/s>", "rate of one migration", whole(1, 1_024), 16)
+  .option("--bandwidth <MiB/s>", "rate of one migration", wholeNumber(1, 1_024), 16)
   .addHelpText(
     "after",
     `
@@ -56,19 +58,7 @@ const print = (text: string) => {
 
 /** What was printed of an evacuation last. */
 let lastState = "";
-let fleet: Fleet | undefined;
-/** A fleet that fails to start cleans up after itself. */
-let starting: Promise<Fleet | undefined> = Promise.resolve(undefined);
-let stopping: Promise<void> | undefined;
-const stop = () => {
-  stopping ??= starting.then((started) => started?.stop());
-  return stopping;
-};
-for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  process.once(signal, () => void stop().finally(() => process.exit(130)));
-}
-
-try {
+await runDemo(async (own) => {
   const qemu = chooseQemu(options.qemu);
   // In every mode, so that nobody takes the model for QEMU.
   console.log(
@@ -76,28 +66,19 @@ try {
       ? `Real QEMU, ${qemu.version}, software emulation (TCG).`
       : `No QEMU found: running on the MODEL of QEMU (${qemu.version}). The README says how to install QEMU.`,
   );
-  const summary = await run(qemu);
+  const summary = await run(own, qemu);
   if (options.json) console.log(JSON.stringify(summary));
   else printEvacuationSummary(summary);
   if (summary.moved !== summary.vms || summary.rolledBack !== summary.moved) process.exitCode = 1;
-} catch (error) {
-  if (!stopping) {
-    console.error(error instanceof Error ? error.message : error);
-    process.exitCode = 1;
-  }
-} finally {
-  await stop();
-}
+});
 
-async function run(qemu: Qemu): Promise<EvacuationSummary> {
+async function run(own: DemoFleet, qemu: Qemu): Promise<EvacuationSummary> {
   print("Starting the local cloud and three host agents …");
   const names = [SOURCE, ...TARGETS];
-  const started = Fleet.start({
+  const fleet = await own.start({
     hosts: Object.fromEntries(names.map((host) => [host, qemu.path])),
     startMs: START_MS,
   });
-  starting = started.catch(() => undefined);
-  fleet = await started;
   const rate = options.bandwidth * MIB;
   for (const host of names) {
     const link = { linkOutBytesPerSecond: 2 * rate, linkInBytesPerSecond: 2 * rate };
@@ -234,14 +215,4 @@ async function watch(
 async function allMoves({ api }: Fleet, id: string): Promise<EvacuationMove[]> {
   const { items } = await api.listEvacuationMoves(id, { limit: 100 });
   return items;
-}
-
-function whole(min: number, max: number) {
-  return (text: string): number => {
-    const value = Number(text);
-    if (Number.isInteger(value) && value >= min && value <= max) return value;
-    throw new InvalidArgumentError(
-      `Expected a whole number from ${min} to ${max}, got \`${text}\`.`,
-    );
-  };
 }

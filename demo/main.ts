@@ -1,13 +1,15 @@
 import { join } from "node:path";
-import { Command, InvalidArgumentError } from "commander";
+import { Command } from "commander";
 import type { Migration } from "../core/migration/migration.ts";
 import type { Host } from "../core/protocol/host.ts";
 import { VmDefinition } from "../core/vm.ts";
-import { Fleet } from "../rig/fleet.ts";
+import type { Fleet } from "../rig/fleet.ts";
 import { bootDiskDefinition, writeBootDisk } from "../rig/guest/boot-disk.ts";
 import { readCounter, waitForCounter } from "../rig/guest/serial.ts";
 import { chooseQemu, type Qemu } from "../rig/qemu.ts";
 import { waitUntil } from "../rig/wait-until.ts";
+import { wholeNumber } from "../rig/whole-number.ts";
+import { type DemoFleet, runDemo } from "./demo-fleet.ts";
 import { countTransitions, printSummary, type Summary, summarize } from "./summary.ts";
 
 const MIB = 2 ** 20;
@@ -22,8 +24,8 @@ const program = new Command("switchyard-demo")
   .option("--verbose", "list also the parameters that are left at QEMU's defaults")
   .option("--qemu <path>", "QEMU of the source, and of the target without --target-qemu")
   .option("--target-qemu <path>", "QEMU of the target")
-  .option("--memory <MiB>", "memory of the guest", whole(16, 65_536), 128)
-  .option("--dirty-rate <MiB/s>", "how fast the guest dirties memory", whole(0, 1024), 4)
+  .option("--memory <MiB>", "memory of the guest", wholeNumber(16, 65_536), 128)
+  .option("--dirty-rate <MiB/s>", "how fast the guest dirties memory", wholeNumber(0, 1024), 4)
   .option("--machine <type>", "machine type; default: the newest pc that both QEMUs have")
   .option("--keep", "keep running after the migration and print the API's address")
   .parse();
@@ -43,41 +45,22 @@ const print = (text: string) => {
 };
 
 let fleet: Fleet | undefined;
-/** A fleet that fails to start cleans up after itself. */
-let starting: Promise<Fleet | undefined> = Promise.resolve(undefined);
-let stopping: Promise<void> | undefined;
-const stop = () => {
-  stopping ??= starting.then((started) => started?.stop());
-  return stopping;
-};
-for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  process.once(signal, () => void stop().finally(() => process.exit(130)));
-}
 
-try {
+await runDemo(async (own) => {
   const source = chooseQemu(options.qemu);
   const target = options.targetQemu === undefined ? source : chooseQemu(options.targetQemu);
   // In every mode, so that nobody takes the model for QEMU.
   console.log(describe(source, target));
-  const summary = await run(source, target);
+  const summary = await run(own, source, target);
   if (options.json) console.log(JSON.stringify(summary));
   else printSummary(summary, { verbose: options.verbose === true });
   if (options.keep) await stayUp();
   if (summary.status !== "completed") process.exitCode = 1;
-} catch (error) {
-  if (!stopping) {
-    console.error(error instanceof Error ? error.message : error);
-    process.exitCode = 1;
-  }
-} finally {
-  await stop();
-}
+});
 
-async function run(source: Qemu, target: Qemu): Promise<Summary> {
+async function run(own: DemoFleet, source: Qemu, target: Qemu): Promise<Summary> {
   print("Starting the local cloud and two host agents …");
-  const started = Fleet.start({ hosts: { "host-a": source.path, "host-b": target.path } });
-  starting = started.catch(() => undefined);
-  fleet = await started;
+  fleet = await own.start({ hosts: { "host-a": source.path, "host-b": target.path } });
   const hosts = await Promise.all([fleet.api.getHost("host-a"), fleet.api.getHost("host-b")]);
   const disk = join(fleet.folder, "boot.img");
   const memoryBytes = options.memory * MIB;
@@ -187,14 +170,4 @@ async function stayUp(): Promise<void> {
       });
     }
   });
-}
-
-function whole(min: number, max: number) {
-  return (text: string): number => {
-    const value = Number(text);
-    if (Number.isInteger(value) && value >= min && value <= max) return value;
-    throw new InvalidArgumentError(
-      `Expected a whole number from ${min} to ${max}, got \`${text}\`.`,
-    );
-  };
 }
