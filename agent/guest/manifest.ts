@@ -85,6 +85,8 @@ export const ManifestFields = z.strictObject({
       before: Parameters.optional(),
       /** Where the migration begins in QEMU's log, bytes. */
       logOffset: z.int().nonnegative().optional(),
+      /** Source: where the migration begins in QEMU's output, bytes. */
+      outputOffset: z.int().nonnegative().optional(),
     })
     .optional(),
 });
