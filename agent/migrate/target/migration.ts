@@ -193,6 +193,12 @@ export class TargetMigration {
     }
   }
 
+  /** All of the guest is here; what has the run grant had been loaded, whatever QEMU reports now. */
+  get isLoaded(): boolean {
+    const { permittedToRun, migration } = this.#guest.manifest;
+    return this.#state.phase === "loaded" || (permittedToRun && migration?.postcopy === undefined);
+  }
+
   /**
    * Gives the run grant and brings the guest into the run state in which it left the source, once; see
    * {@link runGuest}. A repeated call waits for the first one, or tries again when that has failed.
@@ -212,7 +218,7 @@ export class TargetMigration {
     const arrival = await runGuest(this.#guest, {
       runState,
       when,
-      isLoaded: this.#state.phase === "loaded",
+      isLoaded: this.isLoaded,
       onRefused: (message) => this.#onRefused(message),
       onUnrevoked: (error) =>
         this.#log.error({ error }, "the run grant cannot be revoked: the cloud has to decide"),
