@@ -10,7 +10,7 @@ import { sendSignal } from "../../runtime/process.ts";
 import type { Twin } from "../../storage/twin.ts";
 import { placeholdersOf } from "../../twin/placeholders.ts";
 import { readFeatures, readTwin } from "../../twin/read.ts";
-import { removeHoldNode } from "../hold-node.ts";
+import { removeHoldNode, untilFreed } from "../hold-node.ts";
 import { HandoverServer } from "../link/handover-server.ts";
 import { hostPart, listenInRange, type PortRange } from "../link/port-range.ts";
 import type { ReadKind } from "../link/reading.ts";
@@ -387,7 +387,8 @@ export class TargetMigration {
     setTimeout(() => this.#server?.close(), linkMs).unref();
     if (!this.#guest.isAlive) return;
     this.#tls.remove();
-    removeHoldNode(this.#guest.qmp).catch((error: unknown) => {
+    const { qmp } = this.#guest;
+    untilFreed(() => removeHoldNode(qmp), this.#closing.signal).catch((error: unknown) => {
       this.#log.debug({ error }, "the hold's node is left to QEMU's end");
     });
     setImmediate(() => recordEnd(this.#guest, this.id, this.#log));
