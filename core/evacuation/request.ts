@@ -1,7 +1,6 @@
 import { z } from "zod";
 import { HostId } from "../id.ts";
-import { MigrationPolicy } from "../negotiate/policy.ts";
-import { PlanOptions } from "../plan/options.ts";
+import { FleetPolicy, PlanOptions } from "../plan/options.ts";
 import { Author } from "./pause.ts";
 
 /** Hosts of one evacuation. */
@@ -69,7 +68,7 @@ export const EvacuationRequest = z.strictObject({
   /** Who plans it. */
   by: Author.default("operator"),
   /** How each migration is done. */
-  policy: MigrationPolicy.prefault({}),
+  policy: FleetPolicy.prefault({}),
   options: EvacuationOptions.prefault({}),
   approval: ApprovalRule.prefault({}),
   tolerance: Tolerance.prefault({}),
