@@ -41,7 +41,8 @@ export const BlockNode = z.looseObject({
   drv: z.string(),
   file: z.string(),
   ro: z.boolean(),
-  image: z.looseObject({ "virtual-size": figure }).optional(),
+  image: z.looseObject({ "virtual-size": figure, "cluster-size": figure.optional() }).optional(),
+  encrypted: z.boolean().optional(),
   cache: z.looseObject({ direct: z.boolean(), "no-flush": z.boolean() }).optional(),
   /** From 10.1 on. */
   children: z.array(z.looseObject({ child: z.string(), "node-name": z.string() })).optional(),
@@ -72,6 +73,22 @@ export const Job = z.looseObject({
   error: z.string().optional(),
 });
 export type Job = z.infer<typeof Job>;
+
+/** A job of `query-block-jobs`. */
+export const BlockJob = z.looseObject({
+  type: z.string(),
+  /** The job's id. */
+  device: z.string(),
+  /** What there is to do so far, which grows with the guest's writes, and what of it is done. */
+  len: figure,
+  offset: figure,
+  ready: z.boolean(),
+  status: z.string(),
+  error: z.string().optional(),
+  /** Of a mirror in the mode write-blocking: each write is on both sides; from 8.2 on. */
+  "actively-synced": z.boolean().optional(),
+});
+export type BlockJob = z.infer<typeof BlockJob>;
 
 /** A connection that `yank` can shut down: the migration's, a block node's or a chardev's. */
 export const YankInstance = z.looseObject({

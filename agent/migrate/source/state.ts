@@ -14,6 +14,14 @@ export type SourceState = {
   readonly isConverged: boolean;
   /** `opening`: permitted, the hold is being lifted. */
   readonly gate: "none" | "holding" | "opening" | "opened";
+  /** The gate waits for a permit: a hold for copies alone is not reported. */
+  readonly isGated: boolean;
+  /** Who has permitted the switchover. */
+  readonly permittedBy: PermittedBy | undefined;
+  /** Of the guest's disks: copies-state.ts. */
+  readonly copies: "none" | "copying" | "ready" | "syncing" | "synced";
+  /** The first pass over the guest's memory is over. */
+  readonly isMemorySent: boolean;
   /** `held` has been emitted. */
   readonly isHeld: boolean;
   /** STOP of the switchover. */
@@ -38,6 +46,7 @@ export type SourceState = {
     readonly ladder?: string;
     readonly deadline?: string;
     readonly watch?: GaveUp;
+    readonly copy?: string;
   };
   /** The highest rate measured, B/s. */
   readonly bestBytesPerSecond: number | undefined;
@@ -84,6 +93,10 @@ export type SourceInput =
   | {
       type: "attached";
       gate: "none" | "opened" | "holding";
+      /** False: a gate holds for the copies alone. */
+      isGated?: boolean;
+      /** Disks are copied before the switchover. */
+      copies?: "copying" | undefined;
       postcopy: PostcopyState | undefined;
       ladderGaveUp: string | undefined;
       runState: string;
@@ -113,7 +126,11 @@ export type SourceInput =
   | { type: "arrived"; atMs: number }
   | { type: "final-figures"; info: MigrationInfo | undefined; handedOver: boolean }
   | { type: "permit"; by: PermittedBy }
-  | { type: "gate-opened"; by: PermittedBy }
+  /** All disks are copied, but for what the guest writes; or with that, too. */
+  | { type: "copied"; copies: "ready" | "synced" }
+  | { type: "copy-failed"; reason: string }
+  /** `by`: absent for a hold that was for copies alone. */
+  | { type: "gate-opened"; by: PermittedBy | undefined }
   | { type: "gate-not-opened" }
   | { type: "cancel"; status: string }
   | { type: "deadline" }
@@ -143,7 +160,8 @@ export type SourceAction =
   | { type: "calm-hold"; bestBytesPerSecond: number | undefined }
   | { type: "stop-calming" }
   | { type: "climb"; progress: Progress; limitMs: number }
-  | { type: "open-gate"; by: PermittedBy }
+  | { type: "sync-copies" }
+  | { type: "open-gate"; by: PermittedBy | undefined }
   /** Where it is too late for a cancel and `orContinue` is set, the switchover continues. */
   | { type: "cancel"; orContinue: boolean }
   | { type: "cancel-qemu" }
@@ -178,6 +196,10 @@ export function initialSourceState(progressIntervalMs: number): SourceState {
     isAcked: false,
     isConverged: false,
     gate: "none",
+    isGated: false,
+    permittedBy: undefined,
+    copies: "none",
+    isMemorySent: false,
     isHeld: false,
     stop: undefined,
     unjudgedStop: undefined,
