@@ -40,6 +40,8 @@ export type FleetOptions = {
   wrappers?: Record<string, readonly string[]>;
   /** More fields of the agents' configuration. */
   agent?: object;
+  /** The name of a host resource: on each host a folder of its own, `<host>-images` in the fleet's. */
+  imagesFolder?: string;
   /** More fields of the hosts, such as their slots. */
   host?: { slotsOut?: number; slotsIn?: number };
   /** How long a part may take to start, ms. Default 30 s. */
@@ -248,11 +250,20 @@ export class Fleet {
       qemu: this.#options.hosts[host],
       // Hosts and fleets on one machine share its ports.
       migrationPorts: { min: 0, max: 0 },
+      ...this.#imagesOf(host),
       ...this.#options.agent,
     };
     writeFileSync(join(folder, "agent.json"), JSON.stringify(config), { mode: 0o600 });
     this.startAgent(host);
     await this.waitForHost(host);
+  }
+
+  #imagesOf(host: string) {
+    const { imagesFolder } = this.#options;
+    if (imagesFolder === undefined) return {};
+    const path = join(this.folder, `${host}-images`);
+    mkdirSync(path, { mode: 0o700 });
+    return { resources: { [imagesFolder]: { type: "folder", path } } };
   }
 }
 
