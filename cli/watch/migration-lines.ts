@@ -94,7 +94,17 @@ function progressLines(migration: Shown, left: readonly number[]): string[] {
     lines.push(line("rates", rates));
     if (stoppedAtMs === undefined) lines.push(line("ends", endText(migration)));
   }
-  return lines;
+  return [...lines, ...diskLines(progress)];
+}
+
+/** Of disks that are copied. */
+function diskLines({
+  diskRemainingBytes: left,
+  diskTotalBytes: total = 0,
+  diskBytesPerSecond: speed = 0,
+}: NonNullable<Shown["progress"]>): string[] {
+  if (left === undefined) return [];
+  return [line("disks", `${bytes(left)} of ${bytes(total)} left, ${rate(speed)}`)];
 }
 
 /** When precopy is expected to end. */
@@ -104,13 +114,23 @@ export function endText(migration: Shown): string {
   const bandwidth = progress?.bandwidthBytesPerSecond;
   if (gate?.heldAtMs !== undefined && gate.openedAtMs === undefined) return "held";
   if (remaining === undefined || bandwidth === undefined) return "";
-  const ms = estimateMs({
+  const disksMs = diskMs(progress);
+  if (disksMs === undefined) return "not at these rates";
+  const memoryMs = estimateMs({
     remainingBytes: remaining,
     bandwidthBytesPerSecond: bandwidth,
     dirtyBytesPerSecond: progress?.dirtyBytesPerSecond ?? 0,
     downtimeLimitMs: policy.downtimeLimitMs ?? policy.downtimeBudgetMs ?? DOWNTIME_LIMIT_MS,
   });
-  return ms === undefined ? "not at these rates" : `in ${duration(Math.ceil(ms / 1000) * 1000)}`;
+  if (memoryMs === undefined) return "not at these rates";
+  return `in ${duration(Math.ceil(Math.max(memoryMs, disksMs) / 1000) * 1000)}`;
+}
+
+/** Until the disks are copied; undefined while nothing is copied. */
+function diskMs(progress: Shown["progress"]): number | undefined {
+  const { diskRemainingBytes = 0, diskBytesPerSecond = 0 } = progress ?? {};
+  if (diskRemainingBytes === 0) return 0;
+  return diskBytesPerSecond === 0 ? undefined : (diskRemainingBytes / diskBytesPerSecond) * 1000;
 }
 
 function downtimeText({ progress, prediction, policy }: Shown): string {
