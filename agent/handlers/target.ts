@@ -20,7 +20,14 @@ import { linkOf } from "../probe/link.ts";
 import type { WantedImage } from "../storage/copy-images.ts";
 import { placeholdersOf } from "../twin/placeholders.ts";
 import { readTwin } from "../twin/read.ts";
-import { type Context, hooksOf, migrationOf, refuseIfPresent, startLogger } from "./context.ts";
+import {
+  type Context,
+  findLeftSource,
+  hooksOf,
+  migrationOf,
+  refuseIfPresent,
+  startLogger,
+} from "./context.ts";
 import { observe } from "./observe.ts";
 
 export async function probeTarget(
@@ -32,17 +39,20 @@ export async function probeTarget(
   const { vm } = command;
   // A QEMU cannot open an image that is not there yet.
   if (copies === undefined) startAhead(context, command, definition);
-  const [{ probe: qemu }, cannotListen, places] = await Promise.all([
+  const [{ probe: qemu }, cannotListen, left, places] = await Promise.all([
     describeBinary(config.qemu, config.stateDir),
     whyNotListening(config.migrationPorts, config.migrationAddress, copies && PORTS_WITH_COPIES),
+    findLeftSource(guests, vm),
     copyPlaces(copies ?? [], definition, config.resources),
   ]);
+  // The preparation ends it.
+  const heldBytes = guests.memoryBytes - (left?.manifest.definition.memoryBytes ?? 0);
   return {
     qemu: limitToMachine(qemu, definition.machine.replace(proxmoxRevision(definition.machine), "")),
     tls: tlsKinds("target", qemu.tlsCredentials, config.tls),
-    memoryFreeBytes: Math.max(0, config.memoryBytes - guests.memoryBytes),
+    memoryFreeBytes: Math.max(0, config.memoryBytes - heldBytes),
     accelerators: accelerators(),
-    vmPresent: guests.isPresent(vm),
+    vmPresent: left === undefined && guests.isPresent(vm),
     userfaultfd: userfaultfd(),
     linkBytesPerSecond: linkOf(config),
     missingResources: missingResources(definition, config.resources),
