@@ -6,11 +6,8 @@ import { listeningPorts } from "../../runtime/listening-ports.ts";
 import type { CopyAnswer, CopyQuestion } from "../link/copy-message.ts";
 import type { PortRange } from "../link/port-range.ts";
 
-type Options = {
-  guest: () => Guest;
-  address: string;
-  ports: PortRange;
-};
+/** Where QEMU listens. */
+type Listening = { readonly address: string; readonly ports: PortRange };
 
 /**
  * The target's images as NBD exports of its QEMU, for the source to fill. They are open from the
@@ -19,15 +16,12 @@ type Options = {
  */
 export class CopyExports {
   readonly #guest: () => Guest;
-  readonly #address: string;
-  readonly #ports: PortRange;
   #opening: Promise<number> | undefined;
   #closed = false;
 
-  constructor({ guest, address, ports }: Options) {
+  /** @param guest the target's process, which may be replaced before the exports are open */
+  constructor(guest: () => Guest) {
     this.#guest = guest;
-    this.#address = address;
-    this.#ports = ports;
   }
 
   /**
@@ -35,12 +29,12 @@ export class CopyExports {
    *
    * @throws CommandRefusedError, QmpError, or the file system's error
    */
-  async answer({ type }: CopyQuestion): Promise<CopyAnswer> {
+  async answer({ type }: CopyQuestion, listening: Listening): Promise<CopyAnswer> {
     if (type === "close-exports") {
       await this.close();
       return { type: "exports-closed" };
     }
-    this.#opening ??= this.#open().catch((error: unknown) => {
+    this.#opening ??= this.#open(listening).catch((error: unknown) => {
       this.#opening = undefined;
       throw error;
     });
@@ -59,7 +53,7 @@ export class CopyExports {
     this.#closed = true;
   }
 
-  async #open(): Promise<number> {
+  async #open(listening: Listening): Promise<number> {
     const guest = this.#guest();
     const { migration } = guest.manifest;
     if (migration === undefined || this.#closed) {
@@ -68,7 +62,7 @@ export class CopyExports {
     if (migration.exportPort !== undefined) return migration.exportPort;
     // Left by an earlier run of this agent, which has not noted where.
     await stopServer(guest);
-    const port = await this.#startServer(guest);
+    const port = await this.#startServer(guest, listening);
     for (const disk of disksOf(guest)) {
       const export_ = { "node-name": disk, name: disk, id: `switchyard-${disk}` };
       await guest.qmp.execute("block-export-add", { type: "nbd", writable: true, ...export_ });
@@ -78,12 +72,14 @@ export class CopyExports {
   }
 
   /** QEMU takes the first free port of the range by itself. */
-  async #startServer({ qmp, manifest }: Guest): Promise<number> {
-    const { min, max } = this.#ports;
+  async #startServer(
+    { qmp, manifest }: Guest,
+    { address, ports: { min, max } }: Listening,
+  ): Promise<number> {
     const before = listeningPorts(manifest.pid);
     const range = max > min ? { to: max } : {};
     await qmp.execute("nbd-server-start", {
-      addr: { type: "inet", data: { host: this.#address, port: String(min), ...range } },
+      addr: { type: "inet", data: { host: address, port: String(min), ...range } },
       "tls-creds": TLS_OBJECT,
     });
     const port = listeningPorts(manifest.pid).find((each) => !before.includes(each));

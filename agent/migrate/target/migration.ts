@@ -75,7 +75,7 @@ export class TargetMigration {
   #running: Promise<Arrival> | undefined;
   readonly #inspected = { guest: () => this.#guest, readTwin: () => this.#readTwin() };
   #twin: Promise<Twin> | undefined;
-  readonly #exports: CopyExports;
+  readonly #exports = new CopyExports(() => this.#guest);
 
   constructor(options: TargetOptions) {
     this.id = options.id;
@@ -89,8 +89,6 @@ export class TargetMigration {
     this.#resources = options.resources;
     this.#twin = options.twin;
     this.#tls = new TlsCredentials("target", options, this.#log);
-    const { address, ports } = options;
-    this.#exports = new CopyExports({ guest: () => this.#guest, address, ports });
   }
 
   get linkUp(): boolean {
@@ -340,7 +338,7 @@ export class TargetMigration {
       onHandedOver: async ({ runState, type }) => (await this.run(runState, type)).runState,
       onWatch: (message) => this.#replacement?.onMessage(message, this.#guest),
       onRead: (what) => this.#read(what),
-      onCopy: (question) => this.#exports.answer(question),
+      onCopy: (question) => this.#exports.answer(question, this.#options),
       onInspect: (request) => inspectTarget(this.#inspected, request),
     });
     this.#server = server;
