@@ -46,7 +46,7 @@ const phases = [
 ] as const;
 
 /** The guest runs here, nothing of the copy is in its QEMU, and its image is sound. */
-async function staysAtSource(pair: CopyPair): Promise<void> {
+async function runsAtSource(pair: CopyPair): Promise<void> {
   await pair.hasWritten(pair.source);
   const { qmp } = guestOf(pair.source);
   await vi.waitFor(async () => {
@@ -81,7 +81,7 @@ describe.skipIf(!canCopy).each(["raw", "qcow2"] as const)("a copied %s disk", (f
     await reach(pair);
     const before = readFileSync(pair.image(pair.source)).length;
     await pair.source.run("source.cancel", VM, {}, pair.identity);
-    await staysAtSource(pair);
+    await runsAtSource(pair);
     await targetIsEmpty(pair);
     expect(readFileSync(pair.image(pair.source)).length).toBeGreaterThanOrEqual(before);
     pair.letSwitchOver();
@@ -99,7 +99,7 @@ describe.skipIf(!canCopy).each(["raw", "qcow2"] as const)("a copied %s disk", (f
     await waitForEnd(manifest, 5_000);
     pair.letSwitchOver();
     await failed(pair);
-    await staysAtSource(pair);
+    await runsAtSource(pair);
     await targetIsEmpty(pair);
     expect(await pair.check(pair.source)).toMatchObject({ problems: [] });
   });
@@ -181,7 +181,7 @@ describe.skipIf(!canCopy)("a copy that has not begun", () => {
     await expect(pair.prepare(agreement)).rejects.toThrow(/refused: Disk data: .*EEXIST/);
     expect(readFileSync(pair.image(pair.target), "utf8")).toBe("somebody's");
     expect(pair.images(pair.target)).toEqual(["data.img"]);
-    await staysAtSource(pair);
+    await runsAtSource(pair);
   });
 });
 
@@ -198,7 +198,7 @@ describe.skipIf(!canCopy)("a copied disk whose target is frozen", () => {
     const { manifest } = guestOf(pair.target);
     sendSignal(manifest, "SIGSTOP");
     expect(await failed(pair)).toMatch(/Disk data|No byte of the stream/);
-    await staysAtSource(pair);
+    await runsAtSource(pair);
     sendSignal(manifest, "SIGCONT");
     await targetIsEmpty(pair);
     expect(await pair.check(pair.source)).toMatchObject({ problems: [] });
