@@ -40,7 +40,7 @@ const made: { [K in keyof typeof keys]: { pk: string; sk: string } } = {
   evacuationWakes: keys.evacuationWakes(evacuation),
   evacuationMove: keys.evacuationMove(evacuation, vm),
   planVersion: keys.planVersion(evacuation, 1),
-  planPart: keys.planPart(evacuation, 1, 0),
+  planPart: keys.planPart(evacuation, { version: 1, writer: "w", part: 0 }),
   evacuationQueue: keys.evacuationQueue(evacuation, { side: "source", host, order: 0, vm }),
   evacuationRetry: keys.evacuationRetry(evacuation, "2026-11-30T01:42:07.322Z", vm),
   hostListener: keys.hostListener(host, evacuation),

@@ -1,9 +1,10 @@
 import { z } from "zod";
+import { Message, Owner } from "../host/cordon.ts";
 import { EvacuationId, HostId, MigrationId, VmId } from "../id.ts";
 import { MigrationPolicy } from "../negotiate/policy.ts";
 import { Counters, MoveState } from "./counters.ts";
 import { ReasonClass } from "./outcome.ts";
-import { Author, Message, Pause } from "./pause.ts";
+import { Pause } from "./pause.ts";
 import { ApprovalRule, EvacuationLimits, EvacuationOptions, Tolerance } from "./request.ts";
 
 const instant = z.iso.datetime();
@@ -49,7 +50,7 @@ export function isFinalEvacuation(status: EvacuationStatus): boolean {
 }
 
 export const Approval = z.strictObject({
-  by: Author,
+  by: Owner,
   version: z.int().positive(),
   at: instant,
 });
@@ -58,7 +59,7 @@ export type Approval = z.infer<typeof Approval>;
 /** Who ended it before its end, or rejected it. */
 export const EndedBy = z.strictObject({
   action: z.enum(["cancel", "rollback", "reject", "uncordon"]),
-  author: Author,
+  author: Owner,
   message: Message.optional(),
   at: instant,
 });
@@ -108,7 +109,7 @@ export type EvacuationEta = z.infer<typeof EvacuationEta>;
 export const Evacuation = z.strictObject({
   id: EvacuationId,
   status: EvacuationStatus,
-  plannedBy: Author,
+  plannedBy: Owner,
   policy: MigrationPolicy,
   options: EvacuationOptions,
   approval: ApprovalRule,

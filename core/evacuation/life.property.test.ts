@@ -26,9 +26,8 @@ const action: fc.Arbitrary<Action> = fc.oneof(
     version: fc.integer({ min: 1, max: 3 }),
     isWithinTolerance: fc.boolean(),
   }),
-  fc.record({
-    do: fc.constantFrom("expire" as const, "begin" as const, "finish" as const),
-  }),
+  fc.record({ do: fc.constantFrom("expire" as const, "begin" as const) }),
+  fc.record({ do: fc.constant("finish" as const), isEmptied: fc.boolean() }),
   fc.record({
     do: fc.constant("hold" as const),
     reason: fc.constantFrom("error-budget" as const, "vm-unknown" as const),

@@ -144,7 +144,7 @@ describe("a newer version", () => {
 });
 
 describe("the end", () => {
-  const finish: Action = { do: "finish" };
+  const finish: Action = { do: "finish", isEmptied: true };
   it.each<[string, Life, Life["status"] | "repeated"]>([
     ["all moved", running(counted({ total: 4, moved: 4 })), "completed"],
     ["one is gone", running(counted({ total: 4, moved: 3, gone: 1 })), "completed"],
@@ -192,7 +192,7 @@ describe("a rollback", () => {
       forward: { status: "completed", counters: { moved: 4 } },
     });
     const done = { ...back, ...counted({ total: 4, moved: 4 }) };
-    expect(lifeAfter(done, { do: "finish" }).status).toBe("rolled-back");
+    expect(lifeAfter(done, { do: "finish", isEmptied: true }).status).toBe("rolled-back");
     expect(decide(done, rollback, AT)).toEqual({ repeated: true });
   });
 
@@ -201,7 +201,7 @@ describe("a rollback", () => {
     const cancelling = lifeAfter(life, rollback);
     expect(cancelling.status).toBe("cancelling");
     const ended = { ...cancelling, ...counted({ total: 4, moved: 2, waiting: 2 }) };
-    expect(lifeAfter(ended, { do: "finish" })).toMatchObject({
+    expect(lifeAfter(ended, { do: "finish", isEmptied: true })).toMatchObject({
       status: "rolling-back",
       forward: { status: "cancelled", counters: { moved: 2, skipped: 2 } },
     });
@@ -210,7 +210,7 @@ describe("a rollback", () => {
   it("that can move nothing back leaves it as it was", () => {
     const life = planned({ status: "completed", ...counted({ total: 1, moved: 1 }) });
     const stuck = { ...lifeAfter(life, rollback), ...counted({ total: 1, unplaced: 1 }) };
-    expect(lifeAfter(stuck, { do: "finish" }).status).toBe("completed");
+    expect(lifeAfter(stuck, { do: "finish", isEmptied: true }).status).toBe("completed");
   });
 
   it.each([planned(), running(counted({ total: 1, waiting: 1 }))])(

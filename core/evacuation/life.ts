@@ -36,8 +36,8 @@ export type Action =
   | { readonly do: "offer"; readonly version: number; readonly isWithinTolerance: boolean }
   /** The newest version changes nothing that is carried out: it replaces the approved one. */
   | { readonly do: "hold"; readonly reason: Exclude<PauseReason, "operator"> }
-  /** Nothing is moving, and nothing else may start. */
-  | { readonly do: "finish" }
+  /** Nothing is moving, and nothing else may start. `isEmptied`: no host that counts has a guest. */
+  | { readonly do: "finish"; readonly isEmptied: boolean }
   /** A VM that had its end is moved after all. */
   | { readonly do: "reopen" }
   /** The workflow cannot go on. */
@@ -86,7 +86,7 @@ export function decide(life: Life, action: Action, at: string): Decided {
     case "offer":
       return offer(life, action, at);
     case "finish":
-      return finish(life);
+      return finish(life, action.isEmptied);
     case "reopen":
       return reopen(life);
     case "fail":
@@ -264,10 +264,10 @@ function offer(
   return { life: { ...newer, pauses } };
 }
 
-function finish(life: Life): Decided {
+function finish(life: Life, isEmptied: boolean): Decided {
   const { status, counters } = life;
+  if (counters.moving > 0) return { repeated: true };
   if (status === "cancelling") {
-    if (counters.moving > 0) return { repeated: true };
     if (life.endedBy?.action === "rollback" && counters.moved > 0) {
       return { life: beginRollback(life) };
     }
@@ -280,7 +280,7 @@ function finish(life: Life): Decided {
     return { life: { ...life, status: end as Life["status"] } };
   }
   if (status !== "running") return { repeated: true };
-  const isWhole = remainderCount(counters) === 0;
+  const isWhole = isEmptied && remainderCount(counters) === 0;
   return {
     life: { ...life, status: isWhole ? "completed" : "completed-with-remainder", pauses: {} },
   };
@@ -288,7 +288,7 @@ function finish(life: Life): Decided {
 
 function reopen(life: Life): Decided {
   if (life.status === "running") return { repeated: true };
-  if (life.status !== "completed-with-remainder") {
+  if (life.status !== "completed-with-remainder" || life.forward !== undefined) {
     return refuse("evacuation-not-running", `It is ${shownStatus(life)}: plan another one`);
   }
   return { life: { ...life, status: "running", failedBefore: life.counters.failed } };

@@ -1,11 +1,5 @@
 import { z } from "zod";
-
-/** Who asks for something: a person's or a program's name, as it says itself. */
-export const Author = z
-  .string()
-  .regex(/^[\w.@-]{1,64}$/, "expected 1 to 64 characters of letters, digits and . _ @ -");
-
-export const Message = z.string().min(1).max(500);
+import { Message, Owner } from "../host/cordon.ts";
 
 /** Why an evacuation starts nothing. */
 export const PauseReason = z.enum([
@@ -23,7 +17,7 @@ export type PauseReason = z.infer<typeof PauseReason>;
 /** One reason to start nothing. An evacuation runs when it has none. */
 export const Pause = z.strictObject({
   reason: PauseReason,
-  author: Author,
+  author: Owner,
   message: Message.optional(),
   since: z.iso.datetime(),
   /** What ends it, for people. */

@@ -1,8 +1,8 @@
 import { z } from "zod";
+import { Owner } from "../host/cordon.ts";
 import { HostId } from "../id.ts";
 import { MigrationPolicy } from "../negotiate/policy.ts";
 import { PlanOptions } from "../plan/options.ts";
-import { Author } from "./pause.ts";
 
 /** Hosts of one evacuation. */
 export const HOSTS_MAX = 100;
@@ -67,7 +67,7 @@ export const EvacuationRequest = z.strictObject({
     .max(HOSTS_MAX)
     .refine((hosts) => new Set(hosts).size === hosts.length, "expected each host once"),
   /** Who plans it. */
-  by: Author.default("operator"),
+  by: Owner.default("operator"),
   /** How each migration is done. */
   policy: MigrationPolicy.prefault({}),
   options: EvacuationOptions.prefault({}),

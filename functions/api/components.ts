@@ -11,14 +11,14 @@ import {
   EvacuationStatus,
   HostTurn,
 } from "../../core/evacuation/evacuation.ts";
-import { Author, Message as EvacuationMessage, Pause } from "../../core/evacuation/pause.ts";
+import { Pause } from "../../core/evacuation/pause.ts";
 import {
   EvacuationLimits,
   EvacuationOptions,
   EvacuationRequest,
 } from "../../core/evacuation/request.ts";
 import { VersionOutline, VersionReason } from "../../core/evacuation/version.ts";
-import { ByWhom, HostCordon } from "../../core/host/cordon.ts";
+import { ByWhom, HostCordon, Message, Owner } from "../../core/host/cordon.ts";
 import { HostState } from "../../core/host/host-state.ts";
 import { EvacuationId, HostId, MigrationId, VmId } from "../../core/id.ts";
 import { IMPORT_NOTES_MAX, ImportNote } from "../../core/import/note.ts";
@@ -135,13 +135,13 @@ export const MovePage = page(EvacuationMove);
 
 /** Whoever has the token may name anybody: it is for people to read, and to tell approvers apart. */
 export const Acting = z.strictObject({
-  by: Author.default("operator"),
-  message: EvacuationMessage.optional(),
+  by: Owner.default("operator"),
+  message: Message.optional(),
 });
 
 export const Approving = z.strictObject({
   version: z.int().positive(),
-  by: Author.default("operator"),
+  by: Owner.default("operator"),
 });
 
 /** What the planner has made, as it is: docs/internals/planner.md says what is in it. */

@@ -130,7 +130,7 @@ export const setLimits = createRoute({
   request: { ...byId, ...body(EvacuationLimits, examples.limits) },
   responses: {
     200: answer("The evacuation", Evacuation, examples.running),
-    ...refusals(SEND, "evacuation-not-found", "workflow-unavailable"),
+    ...refusals(SEND, "evacuation-not-found", "evacuation-over", "workflow-unavailable"),
   },
 });
 

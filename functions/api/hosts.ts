@@ -5,8 +5,8 @@ import { Host, HostChange } from "../../core/protocol/host.ts";
 import { Problem } from "../http/problem.ts";
 import { addHost } from "../service/add-host.ts";
 import { setHost } from "../service/change-host.ts";
-import { cordonHost, uncordonHost } from "../service/cordon-host.ts";
-import { endDrainsOf } from "../service/evacuation-actions.ts";
+import { cordonHost } from "../service/cordon-host.ts";
+import { uncordonByPerson } from "../service/evacuation-actions.ts";
 import { maintainHost, retireHost, returnHost } from "../service/host-lifecycle.ts";
 import { listGuests } from "../service/list-guests.ts";
 import {
@@ -123,7 +123,7 @@ const uncordon = createRoute({
   request: { ...byId, ...body(HostRequest, hostExamples.uncordon) },
   responses: {
     200: answer("The host, and the cordons that it had", UncordonedHost, hostExamples.uncordoned),
-    ...refusals(SEND, "host-not-found", "host-changed", "host-retired"),
+    ...refusals(SEND, "host-not-found", "host-changed", "host-retired", "workflow-unavailable"),
   },
 });
 
@@ -227,8 +227,8 @@ export const hosts = routes()
   })
   .openapi(uncordon, async (context) => {
     const { owner, message } = context.req.valid("json");
-    const { host, cleared } = await uncordonHost(context.req.valid("param").id);
-    await endDrainsOf(host.id, cleared, { author: owner, message });
+    const { id } = context.req.valid("param");
+    const { host, cleared } = await uncordonByPerson(id, { author: owner, message });
     return context.json({ host: await shown(host), cleared: [...cleared] }, 200);
   })
   .openapi(maintain, async (context) => {

@@ -26,6 +26,10 @@ const RETRIES_MAX = 100;
 export type Begun = {
   /** A move waits for something that wakes nobody. */
   readonly waits: boolean;
+  /** A move waits for something that passes by itself: a slot, or its VM. */
+  readonly isHeld: boolean;
+  /** Moves back that their old hosts do not take. */
+  readonly roomless: readonly VmId[];
   /** A move has lost its target. */
   readonly needsTarget: boolean;
 };
@@ -40,7 +44,8 @@ export async function startNext(
   evacuation: StoredEvacuation,
   woken: ReadonlySet<string>,
 ): Promise<Begun> {
-  const found = { waits: false, needsTarget: false };
+  const roomless: VmId[] = [];
+  const found = { waits: false, isHeld: false, needsTarget: false, roomless };
   const full = new Set<HostId>();
   const seen = new Set<VmId>();
   for (const [side, host] of placesOf(evacuation, woken)) {
@@ -49,8 +54,10 @@ export async function startNext(
       if (side === "source" && full.has(host)) break;
       seen.add(vm);
       const started = await startMove(evacuation, vm);
-      if (started === "closed") return found;
+      if (started === "closed") return { ...found, isHeld: true };
       if (started === "waits") found.waits = true;
+      if (started === "roomless") roomless.push(vm);
+      else found.isHeld ||= ["waits", "target-full", "source-full"].includes(started);
       if (started === "source-full") {
         if (side === "source") full.add(host);
         seen.delete(vm);
@@ -139,10 +146,12 @@ export async function skipWaiting({ id, endedBy }: StoredEvacuation): Promise<vo
 
 /** What a person has uncordoned is not emptied any more: its moves that have not begun are skipped. */
 export async function skipUncordoned(evacuation: StoredEvacuation): Promise<void> {
-  const { id, uncordoned, hosts } = evacuation;
+  const { id, uncordoned, hosts, left } = evacuation;
   for (const { host, state } of hosts) {
     const by = uncordoned[host];
-    if (by === undefined || state === "kept") continue;
+    // A transfer that was in flight may fail later: it is not tried again.
+    const isOver = state === "kept" && (left[host] ?? 0) === 0;
+    if (by === undefined || isOver) continue;
     const reason = `${host} was uncordoned by ${by.author}`;
     for (const before of await listAllMoves(id)) {
       if (before.source !== host || !isOpen(before.state) || before.state === "moving") continue;
@@ -150,7 +159,7 @@ export async function skipUncordoned(evacuation: StoredEvacuation): Promise<void
     }
     await edit(id, (now) => ({
       hosts: now.hosts.map((turn) =>
-        turn.host === host
+        turn.host === host && turn.state !== "kept"
           ? { ...turn, state: "kept" as const, endedAt: new Date().toISOString() }
           : turn,
       ),

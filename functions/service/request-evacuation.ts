@@ -37,13 +37,19 @@ export async function requestEvacuation(
     const known = await findEvacuation(id);
     if (known !== undefined) return replay(known, bodyHash);
   }
-  const plan = await planFleet(request, request.hosts);
+  const planned = await planFleet(request, request.hosts);
+  const { plan } = await recordVersion(id, {
+    plan: planned,
+    outline: outlineOf(1, planned),
+    reason: "requested",
+    changes: [],
+    at: new Date(nowMs).toISOString(),
+  });
   const made = newEvacuation(id, request, { plan, bodyHash, nowMs });
-  await write(made, plan);
   if (await createEvacuation(made)) return { evacuation: made, replayed: false };
-  const first = await findEvacuation(id);
-  if (first === undefined) throw new Error(`Expected evacuation ${id} to exist`);
-  return replay(first, bodyHash);
+  const known = await findEvacuation(id);
+  if (known === undefined) throw new Error(`Expected evacuation ${id} to exist`);
+  return replay(known, bodyHash);
 }
 
 function replay(evacuation: StoredEvacuation, bodyHash: string) {
@@ -52,10 +58,14 @@ function replay(evacuation: StoredEvacuation, bodyHash: string) {
   throw new Problem("idempotency-key-reused", detail, { evacuation: evacuation.id });
 }
 
-async function write({ id, createdAt }: StoredEvacuation, plan: Plan): Promise<void> {
+/**
+ * Writes a version for an operator. Returns the version that counts.
+ *
+ * @throws Problem plan-too-long
+ */
+export async function recordVersion(...args: Parameters<typeof writeVersion>) {
   try {
-    const outline = outlineOf(1, plan);
-    await writeVersion(id, { plan, outline, reason: "requested", changes: [], at: createdAt });
+    return await writeVersion(...args);
   } catch (error) {
     if (!(error instanceof PlanTooLong)) throw error;
     throw new Problem("plan-too-long", error.message);

@@ -11,13 +11,14 @@ import {
   inState,
   type StoredMove,
   transitionWrites,
+  withTry,
 } from "../store/evacuation-moves.ts";
 import { listenTo } from "../store/evacuation-wakes.ts";
 import type { StoredEvacuation } from "../store/evacuations.ts";
-import { findHost, findLinkRate, type StoredHost } from "../store/hosts.ts";
+import { findHost, findHostNow, findLinkRate, type StoredHost } from "../store/hosts.ts";
 import { hashRequest } from "../store/idempotency.ts";
 import { createAdmitted, type NotAdmitted } from "../store/migration-creation.ts";
-import { listIncoming, type SlotLimits } from "../store/slots.ts";
+import { countHolders, listIncoming, type SlotLimits } from "../store/slots.ts";
 import { findVm, hasEnded, type StoredVm } from "../store/vms.ts";
 import { closedBy } from "./host-rules.ts";
 import { beginMigration, newMigration } from "./start-migration.ts";
@@ -27,8 +28,12 @@ export type Started =
   | "started"
   /** The source has no slot: none of its moves can start. */
   | "source-full"
-  /** It waits for its target, or for its VM; others may go. */
+  /** Its target has no slot; others may go. Whatever is released there wakes the evacuation. */
+  | "target-full"
+  /** It waits for something that wakes nobody, e.g. a guest that starts; others may go. */
   | "waits"
+  /** On the way back: its old host has no room, or takes no guests. */
+  | "roomless"
   /** It has changed: it is in no queue any more, or will be seen again. */
   | "changed"
   /** The evacuation may start nothing. */
@@ -43,7 +48,7 @@ export async function startMove(evacuation: StoredEvacuation, vmId: VmId): Promi
   const [vm, source, target] = await Promise.all([
     findVm(vmId),
     findHost(move.source),
-    findHost(move.target),
+    findHostNow(move.target),
   ]);
   const end = goneBecause(vm, move);
   if (end !== undefined) {
@@ -97,7 +102,7 @@ async function start(
   const tried = { migration: migration.id, target: migration.target, startedAt };
   const after = inState(move, "moving", {
     migration: migration.id,
-    tries: [...move.tries, tried].slice(-20),
+    ...withTry(move, tried),
   });
   const written = await createAdmitted(
     made,
@@ -108,7 +113,8 @@ async function start(
   if ((await beginMigration(written)) === "withdrawn") {
     const now = await findMove(id, move.vm);
     if (now?.state === "moving" && now.migration === migration.id) {
-      await changeMove(id, { before: now, after: inState(now, "waiting", { tries: move.tries }) });
+      const { tries, countedFrom } = move;
+      await changeMove(id, { before: now, after: inState(now, "waiting", { tries, countedFrom }) });
     }
     throw new Error(`Failed to start the execution of ${migration.id}`);
   }
@@ -179,10 +185,18 @@ async function refused(
     case "key-used":
       return "waits";
     case "source-full":
-      return "source-full";
+      return move.leg === "forward" ? "source-full" : atSource(evacuation, move);
     case "target-full":
       return atTarget(evacuation, move);
   }
+}
+
+/** On the way back nobody listens to the source yet. */
+async function atSource({ id }: StoredEvacuation, { source }: StoredMove): Promise<Started> {
+  await listenTo(source, id);
+  // What was released before that has woken nobody.
+  const [host, { outgoing }] = await Promise.all([findHost(source), countHolders(source)]);
+  return host !== undefined && outgoing < host.slotsOut ? "waits" : "source-full";
 }
 
 /** The target has no slot, which passes, or no room, which needs another target. */
@@ -193,7 +207,7 @@ async function atTarget(evacuation: StoredEvacuation, move: StoredMove): Promise
   await listenTo(target.id, evacuation.id);
   const incoming = await listIncoming(target.id);
   const { in: slots } = await slotLimits(evacuation, { source: target, target });
-  if (incoming.length >= slots) return "waits";
+  if (incoming.length >= slots) return "target-full";
   const closed = closedBy(target);
   if (closed.length > 0) {
     const why = closed.map(({ message }) => message).join("; ");
@@ -202,13 +216,13 @@ async function atTarget(evacuation: StoredEvacuation, move: StoredMove): Promise
   return withoutTarget(evacuation, move, `${target.id} has too little memory left for it`);
 }
 
-/** The move needs another target. On the way back there is none: it waits for its old host. */
+/** The move needs another target. On the way back there is none. */
 async function withoutTarget(
   { id }: StoredEvacuation,
   move: StoredMove,
   reason: string,
 ): Promise<Started> {
-  if (move.leg === "back") return "waits";
+  if (move.leg === "back") return "roomless";
   const roomless = (move.roomless ?? 0) + 1;
   const isUsedUp = roomless >= budgets.capacity.tries;
   const after = isUsedUp

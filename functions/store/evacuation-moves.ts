@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { isOpen, type MoveState } from "../../core/evacuation/counters.ts";
-import { EvacuationMove } from "../../core/evacuation/evacuation.ts";
+import { EvacuationMove, type MoveTry, TRIES_MAX } from "../../core/evacuation/evacuation.ts";
 import type { EvacuationId, HostId } from "../../core/id.ts";
 import { VmId } from "../../core/id.ts";
 import { keys } from "./keys.ts";
@@ -174,6 +174,8 @@ export function transitionWrites(
 /** The update of the evacuation's record that goes with a change of one of its moves. */
 function sums({ before, after }: Transition, condition?: Also) {
   const set = ["#revision = #revision + :one", "#updatedAt = :now"];
+  // With a rollback the counters are those of the way back: what did not move is over.
+  const countsHere = `attribute_exists(pk)${after.leg === "forward" ? " AND attribute_not_exists(#forward)" : ""}`;
   const names: Record<string, string> = { ...condition?.names };
   const values: Record<string, unknown> = {
     ":one": 1,
@@ -202,7 +204,7 @@ function sums({ before, after }: Transition, condition?: Also) {
   }
   return {
     update: `SET ${set.join(", ")}`,
-    condition: `attribute_exists(pk)${condition === undefined ? "" : ` AND ${condition.text}`}`,
+    condition: [countsHere, ...(condition === undefined ? [] : [condition.text])].join(" AND "),
     names,
     values,
   };
@@ -239,6 +241,16 @@ export function inState(
 ): StoredMove {
   const { reason: _, cure: __, notBefore: ___, needsTarget: ____, ...kept } = move;
   return { ...kept, ...fields, state, updatedAt: new Date().toISOString() };
+}
+
+/** One more try. The oldest are dropped; so the place from which they count moves with them. */
+export function withTry(
+  { tries, countedFrom }: Pick<StoredMove, "tries" | "countedFrom">,
+  made: MoveTry,
+): Pick<StoredMove, "tries" | "countedFrom"> {
+  const all = [...tries, made];
+  const dropped = Math.max(0, all.length - TRIES_MAX);
+  return { tries: all.slice(dropped), countedFrom: Math.max(0, countedFrom - dropped) };
 }
 
 function itemOf(id: EvacuationId, move: StoredMove) {

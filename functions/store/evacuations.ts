@@ -10,7 +10,6 @@ import {
 } from "../../core/evacuation/evacuation.ts";
 import { isOverdue, type Life, shownStatus } from "../../core/evacuation/life.ts";
 import { Pause } from "../../core/evacuation/pause.ts";
-import { VersionOutline } from "../../core/evacuation/version.ts";
 import { EvacuationId } from "../../core/id.ts";
 import { keys } from "./keys.ts";
 import { type Page, pageOf } from "./page.ts";
@@ -37,7 +36,6 @@ const StoredEvacuation = z.object({
   failedBefore: z.int().nonnegative(),
   /** The version whose moves are in the table. */
   appliedVersion: z.int().nonnegative(),
-  consented: VersionOutline.optional(),
   /** Its executions so far, and how many of them were lost in a row. */
   generation: z.int().nonnegative(),
   lost: z.int().nonnegative(),

@@ -33,9 +33,9 @@ export const keys = {
     pk: `EVAC#${id}`,
     sk: `PLAN#${digits(version, 4)}`,
   }),
-  planPart: (id: EvacuationId, version: number, part: number): Key => ({
+  planPart: (id: EvacuationId, { version, writer, part }: PlanPart): Key => ({
     pk: `EVAC#${id}`,
-    sk: `PART#${digits(version, 4)}#${digits(part, 3)}`,
+    sk: `PART#${digits(version, 4)}#${writer}#${digits(part, 3)}`,
   }),
   /** A move that may start: once under its source, once under its target, the most urgent first. */
   evacuationQueue: (id: EvacuationId, place: QueuePlace): Key => ({
@@ -65,6 +65,12 @@ export type QueuePlace = {
   readonly host: HostId;
   readonly order: number;
   readonly vm: VmId;
+};
+
+export type PlanPart = {
+  readonly version: number;
+  readonly writer: string;
+  readonly part: number;
 };
 
 function digits(value: number, count: number): string {
