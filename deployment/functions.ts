@@ -32,6 +32,9 @@ const HTTP_SECONDS = 29;
 /** Below the 60 s of the workflow's states, so that a late function is retried as one. */
 const TASK_SECONDS = 30;
 const SWEEP_SECONDS = 60;
+/** A step may plan a fleet again and write the moves of 10,000 VMs: below the 600 s of its state. */
+const ADVANCE_SECONDS = 300;
+const PLANNING_MEMORY_MB = 2048;
 /** Memory also sets a function's share of a CPU: with less, a cold start takes longer. */
 const MEMORY_MB = 512;
 const HTTP_MEMORY_MB = 1024;
@@ -85,12 +88,16 @@ export const functionDescriptions: Readonly<Record<FunctionName, FunctionDescrip
   complete: task("complete", endings),
   reconcile: task("reconcile", [onTable("get", "batch get", "update")]),
   "end-migration": task("end-migration", [...endings, startExecutions]),
-  "advance-evacuation": task("advance-evacuation", [
-    onTable("get", "batch get", "query", "put", "update", "delete", "batch write"),
-    queryIndex,
-    startExecutions,
-    invokeAgentEvents,
-  ]),
+  "advance-evacuation": {
+    ...task("advance-evacuation", [
+      onTable("get", "batch get", "query", "put", "update", "delete", "batch write"),
+      queryIndex,
+      startExecutions,
+      invokeAgentEvents,
+    ]),
+    timeoutSeconds: ADVANCE_SECONDS,
+    memoryMb: PLANNING_MEMORY_MB,
+  },
   "await-evacuation": task("await-evacuation", [onTable("update"), invokeAgentEvents]),
   "continue-evacuation": task("continue-evacuation", [onTable("get", "update"), startEvacuations]),
   sweep: {
