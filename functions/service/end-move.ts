@@ -92,7 +92,7 @@ function endTry({ tries }: StoredMove, migration: StoredMigration) {
       ? {}
       : {
           code: failure.code,
-          class: classOf(failure),
+          class: migration.status === "unknown" ? ("unsafe" as const) : classOf(failure),
           message: failure.message.slice(0, 1_000),
         }),
   };
