@@ -80,7 +80,7 @@ async function changedPlan(
 ): Promise<Problem> {
   const next = version + 1;
   if (next > VERSIONS_MAX) {
-    const detail = `The fleet has changed again, after ${version} versions: plan another evacuation`;
+    const detail = `The fleet has changed after ${version} versions: plan another evacuation`;
     return new Problem("plan-changed", detail, { version, changes: changes.slice(0, CHANGES_MAX) });
   }
   const at = new Date().toISOString();

@@ -198,7 +198,7 @@ describe("a rollback", () => {
     await expectSound(ended);
   });
 
-  it("is over for a guest that never moved: it can neither be skipped nor tried again", async () => {
+  it("is over for a guest that never moved: it is not skipped, nor tried again", async () => {
     const { a = "" } = await harness.fleet({ a: 2, b: 0 }, ONE_SLOT);
     const [kept, moved] = [harness.vm("a1"), harness.vm("a2")];
     harness.guests.courses.set(kept, ["breaks"]);
@@ -218,7 +218,7 @@ describe("a rollback", () => {
 });
 
 describe("a guest that appears on the host", () => {
-  it("is offered in one version where that is beyond the tolerance, and waits for the approval", async () => {
+  it("is offered in one version beyond the tolerance, which is approved", async () => {
     const { a = "" } = await harness.fleet({ a: 1, b: 0 }, ONE_SLOT);
     harness.guests.courses.set(harness.vm("a1"), ["held", "completes"]);
     const tolerance = { endShare: 0, newRemainder: false };

@@ -23,7 +23,7 @@ const START_MS = 120_000;
 const PATIENCE_MS = 120_000;
 const TRY_AGAIN_MS = 100;
 
-/** An installation to break: a local cloud on a fixed port, three agents, four guests of the model. */
+/** An installation to break: a local cloud on a fixed port, three agents, four model guests. */
 export class EvacuationBed {
   readonly fleet: Fleet;
 

@@ -23,7 +23,7 @@ export class EvacuationCampaign {
     return { runs: this.#done, violations: this.#violated };
   }
 
-  /** Runs these numbers. It ends with the first violation: what is wrong would spoil the next run. */
+  /** Runs these numbers, up to the first violation: what is wrong would spoil the next run. */
   async go(numbers: readonly number[]): Promise<void> {
     try {
       const bed = await EvacuationBed.start(this.#own);
@@ -78,5 +78,6 @@ function describe(trace: EvacuationTrace | undefined): string {
   const { ended, host, accepted } = trace;
   const { moved, failed, skipped } = ended.counters;
   const heard = accepted.map(({ kind }) => kind).join(" ");
-  return `${ended.status} of ${host}: ${moved} moved, ${failed} failed, ${skipped} skipped, accepted: ${heard || "-"}`;
+  const counts = `${moved} moved, ${failed} failed, ${skipped} skipped`;
+  return `${ended.status} of ${host}: ${counts}, accepted: ${heard || "-"}`;
 }

@@ -117,7 +117,8 @@ function falseEnd({ ended, accepted }: EvacuationTrace): string[] {
   const allowed = allowedEnds(has);
   const found: string[] = [];
   if (!allowed.includes(status)) found.push(`it is ${status}, not one of ${allowed.join(", ")}`);
-  if (status === "completed" && hosts.some(({ state }) => state !== "emptied") && !has("uncordon")) {
+  const isEmptied = hosts.every(({ state }) => state === "emptied");
+  if (status === "completed" && !isEmptied && !has("uncordon")) {
     found.push("it is completed, and its host is not emptied");
   }
   const open = counters.waiting + counters.moving + counters.retrying;
