@@ -114,11 +114,11 @@ async function isStuck(evacuation: StoredEvacuation): Promise<"waits" | "no"> {
   const { counters, pauses } = evacuation;
   const isQuiet = counters.moving === 0 && counters.retrying === 0 && counters.waiting > 0;
   if (!isQuiet || Object.keys(pauses).length > 0) return "no";
-  const looked = await startNext(evacuation, everything);
+  const begun = await startNext(evacuation, everything);
   const { counters: after } = await requireEvacuation(evacuation.id);
-  if (after.moving > 0 || looked.isHeld) return looked.waits ? "waits" : "no";
-  if (looked.roomless.length === 0) return "no";
-  await giveUpMoves(evacuation, looked.roomless);
+  if (after.moving > 0 || begun.isHeld) return begun.waits ? "waits" : "no";
+  if (begun.roomless.length === 0) return "no";
+  await giveUpMoves(evacuation, begun.roomless);
   // Behind them there may be others.
   await wakeEvacuation(evacuation.id, [EVERYTHING]);
   return "no";

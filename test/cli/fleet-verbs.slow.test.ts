@@ -18,6 +18,23 @@ async function run(line: string) {
   return plane.run(line.split(" "));
 }
 
+/** The second guest may begin only when the first one has ended. */
+async function cancelEachMove(id: string): Promise<void> {
+  const { api } = plane.fleet;
+  const isOver = async () => {
+    const { items } = await api.listEvacuationMoves(id);
+    for (const { state, migration } of items) {
+      if (state !== "moving" || migration === undefined) continue;
+      await api.cancelMigration(migration).catch((error: unknown) => {
+        // It has just ended.
+        if (!(error instanceof ApiError && error.status === 409)) throw error;
+      });
+    }
+    return isFinalEvacuation((await api.getEvacuation(id)).status) ? true : undefined;
+  };
+  await waitUntil("the evacuation's end", isOver, { timeoutMs: PATIENCE_MS, everyMs: 500 });
+}
+
 describe("a host's life", () => {
   it(
     "is changed by its verbs",
@@ -125,23 +142,6 @@ describe("an evacuation", () => {
     },
     PATIENCE_MS,
   );
-
-  /** The second guest may begin only when the first one has ended. */
-  async function cancelEachMove(id: string): Promise<void> {
-    const { api } = plane.fleet;
-    const isOver = async () => {
-      const { items } = await api.listEvacuationMoves(id);
-      for (const { state, migration } of items) {
-        if (state !== "moving" || migration === undefined) continue;
-        await api.cancelMigration(migration).catch((error: unknown) => {
-          // It has just ended.
-          if (!(error instanceof ApiError && error.status === 409)) throw error;
-        });
-      }
-      return isFinalEvacuation((await api.getEvacuation(id)).status) ? true : undefined;
-    };
-    await waitUntil("the evacuation's end", isOver, { timeoutMs: PATIENCE_MS, everyMs: 500 });
-  }
 
   it(
     "empties a host, and is rolled back",

@@ -136,7 +136,8 @@ describe("a guest that is still being started", () => {
 describe("a host that is uncordoned while another one is emptied", () => {
   it("keeps a guest whose transfer fails later, and ends nothing of the other's part", async () => {
     const { a = "", d = "" } = await harness.fleet({ a: 2, d: 1, b: 0, c: 0 }, ONE_SLOT);
-    const [first, second] = [harness.vm("a1"), harness.vm("a2")];
+    const first = harness.vm("a1");
+    const second = harness.vm("a2");
     for (const vm of [first, second]) harness.guests.courses.set(vm, ["held"]);
     harness.guests.courses.set(harness.vm("d1"), ["held", "completes"]);
     const { id } = await harness.begin([a, d]);
@@ -200,7 +201,8 @@ describe("a rollback", () => {
 
   it("is over for a guest that never moved: it is not skipped, nor tried again", async () => {
     const { a = "" } = await harness.fleet({ a: 2, b: 0 }, ONE_SLOT);
-    const [kept, moved] = [harness.vm("a1"), harness.vm("a2")];
+    const kept = harness.vm("a1");
+    const moved = harness.vm("a2");
     harness.guests.courses.set(kept, ["breaks"]);
     const { id } = await harness.begin([a]);
     await harness.end(id);
