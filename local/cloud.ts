@@ -25,17 +25,19 @@ import {
 } from "./resources.ts";
 import { scheduleSweep } from "./sweep.ts";
 
+/** Of the built-in services; that of another Step Functions is in the ARNs that it answers. */
 const ACCOUNT = "000000000000";
 const REGION = "us-east-1";
-const TABLE = "switchyard";
-const DEAD_LETTER_QUEUE = "switchyard-dead-letters";
 /** The local services check no rights. */
 const ROLE_ARN = `arn:aws:iam::${ACCOUNT}:role/local`;
-const functionArn = (name: FunctionName) => `arn:aws:lambda:${REGION}:${ACCOUNT}:function:${name}`;
-const machineArn = (name: StateMachineName) =>
-  `arn:aws:states:${REGION}:${ACCOUNT}:stateMachine:switchyard-${name}`;
 
 export type LocalCloudOptions = {
+  /**
+   * Name of the installation (default `switchyard`), which its table, queues and state machines
+   * carry: 1 to 10 lower-case letters, digits and hyphens. Installations that share a service have
+   * names of their own.
+   */
+  name?: string;
   /** Port of the API; the services take the next four. 0 (default): any free ports. */
   port?: number;
   /** The folder that holds all state; in memory without it. The caller closes it at the end. */
@@ -73,7 +75,7 @@ type Part = { endpoint: string; transport?: InProcessTransport; close(): Promise
  * AWS_* and the functions' configuration in `process.env`: one local cloud per process.
  */
 export async function startLocalCloud(options: LocalCloudOptions): Promise<LocalCloud> {
-  const { port = 0, folder, log, transport = "in-process" } = options;
+  const { name = "switchyard", port = 0, folder, log, transport = "in-process" } = options;
   const parts: { close(): Promise<void> }[] = [];
   const close = async () => {
     for (const part of parts.splice(0).reverse()) await part.close();
@@ -89,9 +91,11 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
       generation: folder.generation,
     };
   try {
-    setDefaults(options);
+    setDefaults({ ...options, name });
     const keepsTable = storedServices().includes("DYNAMODB");
-    const registry = functionRegistry({ region: REGION, accountId: ACCOUNT });
+    const keepsMachines = storedServices().includes("SFN");
+    const region = process.env.AWS_REGION ?? REGION;
+    const registry = functionRegistry({ region, accountId: ACCOUNT });
     const run = async (service: Service, start: () => Promise<Part>) => {
       const variable = `AWS_ENDPOINT_URL_${service}`;
       if (process.env[variable] !== undefined) return;
@@ -109,23 +113,25 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
     await run("SQS", () => startSqs({ ...place(1), ...data("SQS"), now: systemClock.now }));
     await run("DYNAMODB", () => startDynamodb({ ...place(2), ...data("DYNAMODB") }));
     await run("LAMBDA", () => startLambda({ registry, ...place(4) }));
-    if (folder?.isNew === false && keepsTable) await requireTable(folder, TABLE);
-    else await createTable(TABLE);
-    process.env.DEAD_LETTER_QUEUE_ARN = await createDeadLetterQueue(DEAD_LETTER_QUEUE);
-    const gateway = await register(registry, port);
-    parts.push(gateway);
+    if (folder?.isNew === false && keepsTable) await requireTable(folder, name);
+    else await createTable(name);
+    process.env.DEAD_LETTER_QUEUE_ARN = await createDeadLetterQueue(`${name}-dead-letters`);
+    // Executions that go on call the functions as soon as Step Functions is there.
+    if (keepsMachines) nameStateMachines((machine) => builtInArn(name, machine));
+    await register(registry);
     await run("SFN", () =>
       startStepFunctions({
         invoke: transport === "http" ? httpInvoke(parts) : registry.invoke,
-        region: REGION,
+        region,
         accountId: ACCOUNT,
         ...place(3),
         ...data("SFN"),
       }),
     );
-    for (const name of stateMachineNames) {
-      await createStateMachine(name, { arn: machineArn(name), functionArn, roleArn: ROLE_ARN });
-    }
+    const arns = await createStateMachines(name);
+    nameStateMachines((machine) => arns[machine]);
+    const gateway = await serve(port);
+    parts.push(gateway);
     const { scheduledHandlers } = await import("../functions/task/tasks.ts");
     const endSweeps = scheduleSweep(scheduledHandlers.sweep, {
       intervalMs: scheduleMinutes.sweep * 60_000,
@@ -155,14 +161,35 @@ export function storedServices(): StoredService[] {
   return all.filter((service) => process.env[`AWS_ENDPOINT_URL_${service}`] === undefined);
 }
 
+function builtInArn(name: string, machine: StateMachineName): string {
+  return `arn:aws:states:${process.env.AWS_REGION}:${ACCOUNT}:stateMachine:${name}-${machine}`;
+}
+
+/** @returns the ARN of each, as Step Functions has answered it */
+async function createStateMachines(name: string): Promise<Record<StateMachineName, string>> {
+  const functionArn = (own: FunctionName) =>
+    `arn:aws:lambda:${process.env.AWS_REGION}:${ACCOUNT}:function:${own}`;
+  const made = stateMachineNames.map(async (machine) => {
+    const physicalName = `${name}-${machine}`;
+    const refs = { physicalName, functionArn, roleArn: ROLE_ARN };
+    return [machine, await createStateMachine(machine, refs)] as const;
+  });
+  return Object.fromEntries(await Promise.all(made)) as Record<StateMachineName, string>;
+}
+
+function nameStateMachines(arnOf: (machine: StateMachineName) => string): void {
+  process.env.MIGRATION_STATE_MACHINE_ARN = arnOf("migration");
+  process.env.EVACUATION_STATE_MACHINE_ARN = arnOf("evacuation");
+}
+
 /** The SDK needs a region and an access key to start at all; those of the environment are kept. */
-function setDefaults({ operatorToken, accessKey }: LocalCloudOptions): void {
+function setDefaults(options: LocalCloudOptions & { name: string }): void {
+  const { name, operatorToken, accessKey } = options;
   process.env.AWS_REGION ??= REGION;
   process.env.AWS_ACCESS_KEY_ID ??= accessKey.accessKeyId;
   process.env.AWS_SECRET_ACCESS_KEY ??= accessKey.secretAccessKey;
-  process.env.TABLE_NAME = TABLE;
-  process.env.MIGRATION_STATE_MACHINE_ARN = machineArn("migration");
-  process.env.EVACUATION_STATE_MACHINE_ARN = machineArn("evacuation");
+  process.env.TABLE_NAME = name;
+  process.env.HOST_QUEUE_PREFIX = `${name}-host-`;
   process.env.AGENT_EVENTS_FUNCTION = "agent-events";
   process.env.OPERATOR_TOKEN_SHA256 = createHash("sha256").update(operatorToken).digest("hex");
 }
@@ -182,8 +209,8 @@ function httpInvoke(parts: { close(): Promise<void> }[]) {
     invokeOverHttp(client, name, event, signal);
 }
 
-/** The functions read their configuration when they are loaded, so they are loaded only here. */
-async function register(registry: FunctionRegistry, port: number): Promise<Gateway> {
+/** Loads the functions, which Step Functions calls. */
+async function register(registry: FunctionRegistry): Promise<void> {
   const { evacuationHandlers, scheduledHandlers, taskHandlers } = await import(
     "../functions/task/tasks.ts"
   );
@@ -198,7 +225,11 @@ async function register(registry: FunctionRegistry, port: number): Promise<Gatew
     const { timeoutSeconds } = functionDescriptions[name];
     registry.register(name, handlers[name], { timeoutMs: timeoutSeconds * 1000 });
   }
+}
+
+async function serve(port: number): Promise<Gateway> {
   const { app: api } = await import("../functions/api/app.ts");
+  const agentEvents = await import("../functions/agent-events/index.ts");
   const gateway = await startGateway({ api, agents: agentEvents.app, port });
   return {
     ...gateway,

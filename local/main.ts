@@ -1,5 +1,5 @@
 import { join, resolve } from "node:path";
-import { Command, InvalidArgumentError } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { pino } from "pino";
 import { replaceFile } from "../emulators/asl/store/replace-file.ts";
 import { startLocalCloud, storedServices } from "./cloud.ts";
@@ -15,6 +15,12 @@ const program = new Command("switchyard-local")
   .description("Runs the whole control plane on this machine, on loopback only, until stopped")
   .option("-p, --port <number>", "port of the API; the AWS services take the next four", port, 8420)
   .option("-d, --data-dir <folder>", "keep all state there, so that a restart loses nothing")
+  .addOption(
+    new Option("-n, --name <name>", "of the installation: its table, queues, state machines")
+      .env("SWITCHYARD_NAME")
+      .default("switchyard")
+      .argParser(installationName),
+  )
   .option("--ready-file <file>", "write addresses and the operator token there once all is up")
   .addHelpText(
     "after",
@@ -25,7 +31,10 @@ otherwise they are printed.
 
 Environment:
   AWS_ENDPOINT_URL_DYNAMODB, _SQS, _SFN or _LAMBDA
-      use that endpoint in place of the built-in service
+      use that endpoint in place of the built-in service; another Step Functions must reach the
+      functions at the API's port + 4
+  AWS_REGION
+      region of all services (default: us-east-1)
   AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY
       the one access key that the built-in services accept (default: made at the first start)
   SWITCHYARD_LOCAL_HTTP=1
@@ -34,7 +43,7 @@ Environment:
   )
   .parse();
 
-type Options = { port: number; dataDir?: string; readyFile?: string };
+type Options = { port: number; name: string; dataDir?: string; readyFile?: string };
 const options = program.opts<Options>();
 const log = pino(
   { name: "switchyard-local", level: process.env.LOG_LEVEL ?? "warn" },
@@ -50,6 +59,7 @@ try {
   process.once("exit", () => folder?.close());
   const operatorToken = folder?.operatorToken ?? makeToken();
   const cloud = await startLocalCloud({
+    name: options.name,
     port: options.port,
     folder,
     operatorToken,
@@ -89,6 +99,13 @@ function isHttpWanted(value: string | undefined): boolean {
   if (value === undefined || value === "" || value === "0") return false;
   if (value === "1") return true;
   throw new Error(`Expected SWITCHYARD_LOCAL_HTTP to be 0 or 1, got \`${value}\``);
+}
+
+function installationName(text: string): string {
+  // Names of queues begin with it, and have at most 80 characters.
+  if (/^[a-z][a-z0-9-]{0,9}$/.test(text)) return text;
+  const rule = "1 to 10 lower-case letters, digits and hyphens, beginning with a letter";
+  throw new InvalidArgumentError(`Expected ${rule}, got \`${text}\`.`);
 }
 
 function port(text: string): number {

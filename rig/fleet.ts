@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -24,7 +25,8 @@ export type FleetOptions = {
   /** The QEMU binary of each host, by the host's name. */
   hosts: Record<string, string>;
   /**
-   * Base port of the local cloud. Default 0: any; a cloud that is started again needs a fixed one.
+   * Base port of the local cloud. Default: SWITCHYARD_PORT, or any. A cloud that is started again
+   * needs a fixed one, and so does an outside Step Functions, which calls the functions.
    */
   port?: number;
   /** Environment of all processes (log level, model settings). */
@@ -55,6 +57,7 @@ export type FleetOptions = {
 export class Fleet {
   readonly folder: string;
   readonly #options: FleetOptions;
+  readonly #name = sharesServices() ? `sy-${randomBytes(3).toString("hex")}` : "switchyard";
   readonly #agents = new Map<string, Child>();
   #cloud: Child | undefined;
   #ready: Ready | undefined;
@@ -130,13 +133,14 @@ export class Fleet {
   async startCloud(): Promise<void> {
     const readyFile = join(this.folder, "ready.json");
     rmSync(readyFile, { force: true });
-    const port = String(this.#options.port ?? 0);
+    const { port = process.env.SWITCHYARD_PORT ?? 0 } = this.#options;
     const cloud = new Child({
       name: "cloud",
       args: [
         join(ROOT, "local/main.ts"),
         `--data-dir=${join(this.folder, "cloud")}`,
         `--port=${port}`,
+        `--name=${this.#name}`,
         `--ready-file=${readyFile}`,
       ],
       environment: {
@@ -254,6 +258,11 @@ export class Fleet {
     this.startAgent(host);
     await this.waitForHost(host);
   }
+}
+
+/** Then the fleet's table, queues and state machines have a name of their own. */
+function sharesServices(): boolean {
+  return Object.keys(process.env).some((name) => name.startsWith("AWS_ENDPOINT_URL_"));
 }
 
 function readJson<T>(path: string): T | undefined {

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { paginateScan } from "@aws-sdk/lib-dynamodb";
 import { type DynamodbOptions, startDynamodb } from "../../../emulators/aws/dynamodb/dynamodb.ts";
 import { startSqs } from "../../../emulators/aws/sqs/sqs.ts";
@@ -7,7 +8,11 @@ import { createDeadLetterQueue, createTable } from "../../../local/resources.ts"
 import { startStub } from "./step-functions-stub.ts";
 
 export const OPERATOR_TOKEN = "operator-token-of-this-test";
-const TABLE = "switchyard";
+/** Services of others in place of ours, where `npm run test:engines` names them. */
+const outside = {
+  dynamodb: process.env.AWS_ENDPOINT_URL_DYNAMODB,
+  sqs: process.env.AWS_ENDPOINT_URL_SQS,
+};
 
 export type TestCloud = Awaited<ReturnType<typeof startTestCloud>>;
 
@@ -17,6 +22,8 @@ export type TestCloud = Awaited<ReturnType<typeof startTestCloud>>;
  */
 export async function startTestCloud(options: DynamodbOptions = {}) {
   const [dynamodb, sqs] = await Promise.all([startDynamodb(options), startSqs()]);
+  // Test files share what lies outside.
+  const name = `sy-${randomBytes(3).toString("hex")}`;
   const stub = await startStub(async (payload) => {
     const { handler } = await import("../../../functions/agent-events/index.ts");
     return handler(payload);
@@ -25,11 +32,12 @@ export async function startTestCloud(options: DynamodbOptions = {}) {
     AWS_REGION: "eu-central-1",
     AWS_ACCESS_KEY_ID: "local",
     AWS_SECRET_ACCESS_KEY: "local",
-    AWS_ENDPOINT_URL_DYNAMODB: dynamodb.endpoint,
-    AWS_ENDPOINT_URL_SQS: sqs.endpoint,
+    AWS_ENDPOINT_URL_DYNAMODB: outside.dynamodb ?? dynamodb.endpoint,
+    AWS_ENDPOINT_URL_SQS: outside.sqs ?? sqs.endpoint,
     AWS_ENDPOINT_URL_SFN: stub.endpoint,
     AWS_ENDPOINT_URL_LAMBDA: stub.endpoint,
-    TABLE_NAME: TABLE,
+    TABLE_NAME: name,
+    HOST_QUEUE_PREFIX: `${name}-host-`,
     MIGRATION_STATE_MACHINE_ARN: "arn:aws:states:eu-central-1:123456789012:stateMachine:migration",
     EVACUATION_STATE_MACHINE_ARN:
       "arn:aws:states:eu-central-1:123456789012:stateMachine:evacuation",
@@ -37,8 +45,8 @@ export async function startTestCloud(options: DynamodbOptions = {}) {
     OPERATOR_TOKEN_SHA256: hashSecret(OPERATOR_TOKEN),
     LOG_LEVEL: "silent",
   });
-  await createTable(TABLE);
-  process.env.DEAD_LETTER_QUEUE_ARN = await createDeadLetterQueue("dead-letters");
+  await createTable(name);
+  process.env.DEAD_LETTER_QUEUE_ARN = await createDeadLetterQueue(`${name}-dead-letters`);
   return {
     stub,
     /** Reach the services from within this process, without a connection. */
@@ -46,7 +54,7 @@ export async function startTestCloud(options: DynamodbOptions = {}) {
     /** The whole table, sorted by key. */
     async scan(): Promise<Record<string, unknown>[]> {
       const items: Record<string, unknown>[] = [];
-      for await (const page of paginateScan({ client: documents() }, { TableName: TABLE })) {
+      for await (const page of paginateScan({ client: documents() }, { TableName: name })) {
         items.push(...(page.Items ?? []));
       }
       const key = (item: Record<string, unknown>) => `${item.pk} ${item.sk}`;
