@@ -1,7 +1,7 @@
 import { expect, it, vi } from "vitest";
 import { MigrationId, VmId } from "../../core/id.ts";
 import { VmDefinition } from "../../core/vm.ts";
-import { createLog } from "../runtime/log.ts";
+import { quietLog } from "../runtime/testing/quiet-log.ts";
 import { type Prestarted, PrestartedTargets } from "./prestarted.ts";
 
 const vm = VmId.parse("vm1");
@@ -20,9 +20,7 @@ function slowTarget() {
 }
 
 function prestart(target: ReturnType<typeof slowTarget>): PrestartedTargets {
-  const log = createLog("test");
-  log.level = "silent";
-  const targets = new PrestartedTargets(log);
+  const targets = new PrestartedTargets(quietLog());
   targets.start(vm, wanted, target.run);
   return targets;
 }
