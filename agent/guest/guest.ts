@@ -194,6 +194,14 @@ export class Guest {
     this.#recordFacts();
   }
 
+  /** Source: the guest is its own again after the switchover. As durable as an arrival. */
+  noteReturned(atMs: number): void {
+    const { migration } = this.#manifest;
+    if (migration === undefined) return;
+    this.#manifest = { ...this.#manifest, migration: { ...migration, returnedAtMs: atMs } };
+    this.#recordFacts();
+  }
+
   #recordFacts(): void {
     let unwritten: unknown;
     try {

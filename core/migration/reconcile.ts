@@ -42,7 +42,7 @@ export type ReconcileAction =
   | "cancel-source"
   /** The guest is at the source: end the target's process, then observe again. */
   | "discard-target"
-  /** The source holds the only copy, stopped by the switchover: let it run. */
+  /** The source holds the only copy, stopped by the switchover: give it back, and let it run if it ran. */
   | "resume-source"
   /** The guest is at the source and nothing of it elsewhere: the migration has failed. */
   | "end"
@@ -230,9 +230,12 @@ function sourceStopped(target: TargetState, input: ReconcileInput): Decision {
   return giveBack(input, "the source holds the only copy, stopped");
 }
 
-function giveBack(input: ReconcileInput, reason: string): Decision {
-  if (needsResume(input.runStateBefore)) return { action: "resume-source", reason };
-  return { action: "end", reason: `the source holds the guest, ${input.runStateBefore} as before` };
+function giveBack({ source, runStateBefore }: ReconcileInput, reason: string): Decision {
+  const isReturned = source !== "unreachable" && source.returned === true;
+  if (isReturned && !needsResume(runStateBefore)) {
+    return { action: "end", reason: `the source has the guest, ${runStateBefore} as before` };
+  }
+  return { action: "resume-source", reason };
 }
 
 function sourceCompleted(target: TargetState, input: ReconcileInput): Decision {

@@ -72,7 +72,7 @@ function notSilent({ id, heardAt, heartbeatMs }: StoredHost): Problem {
     return new Problem("host-not-silent", detail);
   }
   const detail =
-    `${id} was heard at ${heardAt}: its agent can say what has become of its guests. A host ` +
+    `${id} was heard at ${heardAt}: its agent knows what has become of its guests. A host ` +
     "that is off becomes silent by itself";
   return new Problem("host-not-silent", detail);
 }
