@@ -23,7 +23,7 @@ import { SkippingClock } from "./skipping-clock.ts";
 import { WorkInFlight } from "./work-in-flight.ts";
 
 /** Of each host, in each direction. */
-const SLOTS = 1;
+const SLOTS = 2;
 /** Real time for one migration. */
 const MIGRATION_MS_MAX = 60_000;
 
