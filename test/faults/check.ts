@@ -105,6 +105,7 @@ export async function check(evidence: Evidence): Promise<Found> {
   for (const place of ["host-a", "host-b"]) {
     // A panic leaves a process or none, as QEMU is set.
     if (state === "panicked" && place === host) continue;
+    if (excuses.mayKeepSource && place === migration.source && place !== holder) continue;
     const running = place === holder ? 1 : 0;
     const folder = bed.fleet.guestFolder(place, bed.vm);
     await claim(`${running} process of it on ${place}`, async () => {
