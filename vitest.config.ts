@@ -26,7 +26,7 @@ const SHARED = [
  * Folders whose tests share workers, but not the project's modules: these keep clients and the
  * configuration of a control plane, and each file starts one of its own.
  */
-const RESET = ["emulators", "test/functions", "test/workflow"];
+const RESET = ["emulators", "test/functions"];
 
 const testsIn = (folders: readonly string[]) => folders.map((each) => `${each}/**/*.test.ts`);
 
