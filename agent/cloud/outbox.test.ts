@@ -185,7 +185,7 @@ describe("events on their way to the cloud", () => {
     for (let n = 0; n < 8; n += 1) cloud.answers.push({ status: 503, body: {} });
     outbox.emit(exited("one"));
     outbox.start(0);
-    await vi.waitFor(() => expect(cloud.answers.length).toBeLessThan(7));
+    await vi.waitFor(() => expect(cloud.answers.length).toBeLessThan(7), 20_000);
     await restart();
     expect(outbox.pending).toBe(1);
     outbox.emit(exited("two"));
@@ -207,7 +207,7 @@ describe("events on their way to the cloud", () => {
     cloud.answers.push({ status: 500, body: {}, take: true });
     outbox.emit(exited("one"));
     outbox.start(0);
-    await vi.waitFor(() => expect(cloud.lastSeq).toBe(1));
+    await vi.waitFor(() => expect(cloud.lastSeq).toBe(1), 20_000);
     await restart();
     outbox.start(1);
     outbox.emit(exited("two"));

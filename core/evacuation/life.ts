@@ -60,7 +60,7 @@ export type Decided =
   | { readonly repeated: true }
   | { readonly refused: RefusalCode; readonly detail: string };
 
-/** What an action makes of an evacuation. Pure: the caller writes the result if nothing has changed. */
+/** The evacuation after an action. Pure: the caller writes the result if nothing has changed. */
 export function decide(life: Life, action: Action, at: string): Decided {
   switch (action.do) {
     case "approve":

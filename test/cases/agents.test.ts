@@ -13,7 +13,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import type { Child } from "../../rig/child.ts";
 import { Fleet } from "../../rig/fleet.ts";
 import { ownedFolder, removeFolder } from "../../rig/owned-folder.ts";
-import { modelQemu } from "../../rig/qemu.ts";
+import { MODEL_QEMU } from "../../rig/qemu.ts";
 import { waitUntil } from "../../rig/wait-until.ts";
 import { PATIENCE_MS, Stage } from "../e2e/testing/stage.ts";
 
@@ -27,7 +27,7 @@ describe("an agent on its host", () => {
   let stage: Stage;
 
   beforeAll(async () => {
-    const { path } = modelQemu();
+    const path = MODEL_QEMU;
     stage = await Stage.start({ hosts: { "host-a": path, "host-b": path } });
   });
   afterAll(() => stage?.close());
@@ -51,7 +51,7 @@ describe("an agent on its host", () => {
       );
       await stage.api.deleteVm(vm);
     }
-    await vi.waitFor(() => expect(leftovers()).toEqual(before), { timeout: 5_000 });
+    await vi.waitFor(() => expect(leftovers()).toEqual(before), 20_000);
   });
 
   it.each([
@@ -202,7 +202,7 @@ describe("E9: the sandbox of guests", () => {
     folder = ownedFolder();
     folders.push(folder);
     const path = join(folder, "qemu");
-    writeFileSync(path, `#!/bin/sh\n${lines}\nexec '${modelQemu().path}' "$@"\n`);
+    writeFileSync(path, `#!/bin/sh\n${lines}\nexec '${MODEL_QEMU}' "$@"\n`);
     chmodSync(path, 0o755);
     return Fleet.start({ hosts: { "host-a": path }, folder: join(folder, "f"), agent });
   }

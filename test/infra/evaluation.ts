@@ -6,7 +6,7 @@ import { join } from "node:path";
 /** A resource that the program asks Pulumi for. */
 export type Resource = { type: string; name: string; inputs: Record<string, unknown> };
 
-/** What the real sst.config.ts comes to for one stage. */
+/** The resources that the real sst.config.ts declares for one stage. */
 export type Evaluation = {
   app: { name: string; stage: string; removal: string; protect: boolean };
   resources: Resource[];

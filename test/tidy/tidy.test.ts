@@ -80,6 +80,10 @@ describe.skipIf(files.length === 0)("every tracked file", () => {
     expect(linesOf(sources, (line) => golf.test(line))).toEqual([]);
   });
 
+  it("gives each `vi.waitFor` a bound: without one it gives up after 1 s", () => {
+    expect(sources.flatMap(waitsWithoutBound)).toEqual([]);
+  });
+
   it("has an owner for whatever is left to do", () => {
     const marker = new RegExp(`\\b(TO${"DO"}|FIX${"ME"})\\b(?!\\()`);
     expect(linesOf(texts, (line) => marker.test(line))).toEqual([]);
@@ -132,6 +136,25 @@ function readPackage() {
     dependencies: Record<string, string>;
     devDependencies: Record<string, string>;
   };
+}
+
+function waitsWithoutBound(file: string): string[] {
+  const text = read(file);
+  return [...text.matchAll(/\bvi\.waitFor\(/g)]
+    .filter(({ 0: call, index }) => argumentsIn(text.slice(index + call.length)) < 2)
+    .map(({ index }) => `${file}:${text.slice(0, index).split("\n").length}`);
+}
+
+/** Of the call whose arguments this text begins with. */
+function argumentsIn(text: string): number {
+  let depth = 0;
+  let commas = 0;
+  for (const sign of text.matchAll(/[([{)\]}]|,(?!\s*\))/g)) {
+    if (sign[0] === ",") commas += depth === 0 ? 1 : 0;
+    else depth += "([{".includes(sign[0]) ? 1 : -1;
+    if (depth < 0) break;
+  }
+  return commas + 1;
 }
 
 function forbiddenImports(file: string): string[] {

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { CLI_VERSION } from "../../../cli/version.ts";
 import { VmDefinition } from "../../../core/vm.ts";
 import { Fleet } from "../../../rig/fleet.ts";
-import { modelQemu } from "../../../rig/qemu.ts";
+import { MODEL_QEMU } from "../../../rig/qemu.ts";
 import { bundleCli } from "../../../scripts/cli-bundle.ts";
 
 const GIB = 2 ** 30;
@@ -34,7 +34,7 @@ export class Plane {
   }
 
   static async start(): Promise<Plane> {
-    const { path } = modelQemu();
+    const path = MODEL_QEMU;
     const fleet = await Fleet.start({
       hosts: { "host-a": path, "host-b": path, "host-c": path },
       agent: { progressIntervalMs: 200, memoryBytes: 8 * GIB },
