@@ -32,7 +32,7 @@ export type Arrived = {
  * later.
  */
 export async function endCompleted(migration: StoredMigration, arrived: Arrived): Promise<boolean> {
-  const { id, target, heldBytes } = migration;
+  const { id, target } = migration;
   const nowMs = Date.now();
   const now = new Date(nowMs).toISOString();
   const phases = allPhases(migration.phases, migration, nowMs);
@@ -63,8 +63,8 @@ export async function endCompleted(migration: StoredMigration, arrived: Arrived)
     }),
     write.delete(keys.hostVm(migration.source, migration.vm)),
     write.put(keys.hostVm(target, migration.vm)),
-    releaseSlot(migration, "outgoing", heldBytes),
-    releaseSlot(migration, "incoming", 0),
+    releaseSlot(migration, "outgoing", "leaves"),
+    releaseSlot(migration, "incoming", "remains"),
     write.delete(keys.secret(id)),
   ]);
   return failed.length === 0;
@@ -136,7 +136,7 @@ export async function endNotCompleted(
   migration: StoredMigration,
   end: NotCompleted,
 ): Promise<boolean> {
-  const { id, source, target, heldBytes } = migration;
+  const { id, source, target } = migration;
   const now = new Date().toISOString();
   const held = migration.slots === "held";
   const phase = { name: "end", startedAt: now };
@@ -170,8 +170,8 @@ export async function endNotCompleted(
     // Memory that may be in use is not released: on `unknown` a person frees the target's.
     ...(held
       ? [
-          releaseSlot(migration, "outgoing", end.vm.place === "none" ? heldBytes : 0),
-          releaseSlot(migration, "incoming", end.vm.place === "unknown" ? 0 : heldBytes),
+          releaseSlot(migration, "outgoing", end.vm.place === "none" ? "leaves" : "remains"),
+          releaseSlot(migration, "incoming", end.vm.place === "unknown" ? "remains" : "leaves"),
         ]
       : []),
   ]);

@@ -1,11 +1,14 @@
 import { z } from "zod";
 import { type HostId, MigrationId } from "../../core/id.ts";
 import { PLACES_MAX } from "../../core/migration/queue.ts";
+import type { Blocker } from "../../core/negotiate/agreement.ts";
+import { apartBlockers } from "../../core/plan/rule-blockers.ts";
+import { apartMembers, apartUpdate } from "./apart-groups.ts";
 import { keys } from "./keys.ts";
 import type { StoredMigration } from "./migration-record.ts";
 import { deleteItem, getItem, putItem, queryItems, transact, write } from "./table.ts";
 
-type Admitted = Pick<StoredMigration, "id" | "source" | "target" | "heldBytes">;
+type Admitted = Pick<StoredMigration, "id" | "vm" | "source" | "target" | "heldBytes" | "apart">;
 
 export type SlotLimits = { readonly out: number; readonly in: number };
 
@@ -19,17 +22,19 @@ export const hostIsOpen = {
 };
 
 /**
- * Writes of a transaction that take an outgoing slot, an incoming slot and the target's memory. The
- * slots are sets of migration ids, so taking or releasing one twice counts once.
+ * Writes of a transaction that take an outgoing slot, an incoming slot, the target's memory, and the
+ * VM's place in its groups that stand apart. The slots are sets of migration ids, so taking or
+ * releasing one twice counts once.
  *
  * @param memoryBytes memory that the target may give to guests
  * @param limits fewer slots than the hosts' own, as the links' rates allow
  */
 export function slotWrites(
-  { id, source, target, heldBytes }: Admitted,
+  { id, vm, source, target, heldBytes, apart }: Admitted,
   memoryBytes: number,
   limits?: SlotLimits,
 ) {
+  const groups = apartUpdate(vm, apart);
   const below = (slots: "outgoing" | "incoming", limit: string) => {
     const isBelow = limits === undefined ? "" : ` AND size(#${slots}) < :slots`;
     return `(attribute_not_exists(#${slots}) OR (size(#${slots}) < ${limit}${isBelow}))`;
@@ -43,10 +48,12 @@ export function slotWrites(
     }),
     write.update({
       key: keys.host(target),
-      update: "ADD #incoming :id, #reservedBytes :bytes",
-      condition: `${below("incoming", "#slotsIn")} AND #reservedBytes <= :limit AND ${hostIsOpen.condition}`,
+      update: `ADD #incoming :id, #reservedBytes :bytes${groups.actions}`,
+      condition: `${below("incoming", "#slotsIn")} AND #reservedBytes <= :limit AND ${hostIsOpen.condition}${groups.condition}`,
+      names: groups.names,
       values: {
         ...hostIsOpen.values,
+        ...groups.values,
         ...(limits === undefined ? {} : { ":slots": limits.in }),
         ":id": new Set([id]),
         ":bytes": heldBytes,
@@ -56,18 +63,29 @@ export function slotWrites(
   ];
 }
 
-/** The write of a transaction that releases one slot, and memory on the same host. */
+/**
+ * The write of a transaction that releases one slot, and what the guest has on the same host: memory,
+ * and its place in its groups.
+ *
+ * @param guest `remains`: its process is there, or may be, and keeps all that
+ */
 export function releaseSlot(
-  { id, source, target }: Admitted,
+  { id, vm, source, target, heldBytes, apart }: Admitted,
   slots: "outgoing" | "incoming",
-  bytes: number,
+  guest: "leaves" | "remains",
 ) {
+  const groups = apartUpdate(vm, guest === "leaves" ? apart : []);
   return write.update({
     key: keys.host(slots === "outgoing" ? source : target),
-    update: "ADD #reservedBytes :back DELETE #slots :id",
-    condition: "contains(#slots, :member)",
-    names: { "#slots": slots },
-    values: { ":back": -bytes, ":id": new Set([id]), ":member": id },
+    update: `ADD #reservedBytes :back DELETE #slots :id${groups.actions}`,
+    condition: "contains(#slots, :holder)",
+    names: { ...groups.names, "#slots": slots },
+    values: {
+      ...groups.values,
+      ":back": guest === "leaves" ? -heldBytes : 0,
+      ":id": new Set([id]),
+      ":holder": id,
+    },
   });
 }
 
@@ -96,6 +114,14 @@ export async function takeSlots(
   ]);
   if (failed.length === 0) return "held";
   return failed.includes(0) ? "ended" : "full";
+}
+
+/** What keeps the VM off the target because of other VMs there, or on their way. */
+export async function findApart({ vm, target, apart = [] }: Admitted): Promise<Blocker[]> {
+  const required = apart.filter(({ strength }) => strength === "required");
+  if (required.length === 0) return [];
+  const members = apartMembers((await getItem(keys.host(target))) ?? {});
+  return required.flatMap(({ group }) => apartBlockers(vm, group, members[group] ?? []));
 }
 
 /** Puts the migration into the queues of both hosts, behind older ones. */
