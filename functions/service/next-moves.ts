@@ -7,7 +7,7 @@ import {
   findMove,
   inState,
   listAllMoves,
-  listQueued,
+  listQueuedMoves,
   listRetries,
 } from "../store/evacuation-moves.ts";
 import { EVERYTHING } from "../store/evacuation-wakes.ts";
@@ -18,8 +18,9 @@ import { recordMoveEnd } from "./end-move.ts";
 import { startAgain } from "./start-migration.ts";
 import { startMove } from "./start-move.ts";
 
-/** Moves of one host that are looked at when a slot of it is free: more than its pool. */
-const QUEUE_MAX = 50;
+/** Moves of one host that are looked at while a slot of it is free: a row each, and few are tried. */
+const PAGE = 100;
+const PAGES_MAX = 50;
 /** Retries that are looked at in one step. */
 const RETRIES_MAX = 100;
 
@@ -40,27 +41,49 @@ export async function startNext(
   evacuation: StoredEvacuation,
   woken: ReadonlySet<string>,
 ): Promise<Begun> {
-  const found = { waits: false, needsTarget: false };
-  const full = new Set<HostId>();
-  const seen = new Set<VmId>();
-  for (const [side, host] of placesOf(evacuation, woken)) {
-    for (const vm of await listQueued(evacuation.id, side, host, QUEUE_MAX)) {
-      if (seen.has(vm)) continue;
-      if (side === "source" && full.has(host)) break;
+  const step = { evacuation, full: new Set<string>(), seen: new Set<VmId>() };
+  let waits = false;
+  let needsTarget = false;
+  for (const place of placesOf(evacuation, woken)) {
+    const found = await startFrom(step, place);
+    waits ||= found.waits;
+    needsTarget ||= found.needsTarget;
+    if (found.isClosed) break;
+  }
+  return { waits, needsTarget };
+}
+
+type Step = {
+  readonly evacuation: StoredEvacuation;
+  /** Hosts without a slot out, or in: `source host`, `target host`. */
+  readonly full: Set<string>;
+  readonly seen: Set<VmId>;
+};
+type Place = ["source" | "target", HostId];
+
+/** Starts moves of one queue until its host has no slot. What another host is too full for is skipped. */
+async function startFrom(step: Step, place: Place): Promise<Begun & { isClosed: boolean }> {
+  const { evacuation, full, seen } = step;
+  const found = { waits: false, needsTarget: false, isClosed: false };
+  let after: string | undefined;
+  for (let page = 0; page < PAGES_MAX; page += 1) {
+    const { moves, next } = await listQueuedMoves(evacuation.id, place, { limit: PAGE, after });
+    for (const { vm, source, target } of moves) {
+      if (full.has(place.join(" "))) return found;
+      if (seen.has(vm) || full.has(`source ${source}`) || full.has(`target ${target}`)) continue;
       seen.add(vm);
       const started = await startMove(evacuation, vm);
-      if (started === "closed") return found;
-      if (started === "waits") found.waits = true;
-      if (started === "source-full") {
-        if (side === "source") full.add(host);
-        seen.delete(vm);
-        if (side === "source") break;
-      }
+      if (started === "closed") return { ...found, isClosed: true };
+      if (started === "waits" || started === "target-full") found.waits = true;
+      if (started === "source-full") full.add(`source ${source}`);
+      if (started === "target-full") full.add(`target ${target}`);
       if (started === "changed") {
         const now = await findMove(evacuation.id, vm);
         if (now?.needsTarget === true) found.needsTarget = true;
       }
     }
+    if (next === undefined) return found;
+    after = next;
   }
   return found;
 }
@@ -69,10 +92,10 @@ export async function startNext(
 function placesOf(
   { hosts, status, forward }: StoredEvacuation,
   woken: ReadonlySet<string>,
-): ["source" | "target", HostId][] {
+): Place[] {
   const isForward = status === "running" && forward === undefined;
   const draining = hosts.filter(({ state }) => state === "draining").map(({ host }) => host);
-  const places: ["source" | "target", HostId][] = [];
+  const places: Place[] = [];
   const names = [...woken].filter((name) => name !== EVERYTHING);
   const changed = names.map((name) => HostIdSchema.parse(name));
   if (woken.has(EVERYTHING)) {

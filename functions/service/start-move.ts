@@ -28,7 +28,9 @@ export type Started =
   | "started"
   /** The source has no slot: none of its moves can start. */
   | "source-full"
-  /** It waits for its target, or for its VM; others may go. */
+  /** The target has no slot: no move to it can start. */
+  | "target-full"
+  /** It waits for its VM; others may go. */
   | "waits"
   /** It has changed: it is in no queue any more, or will be seen again. */
   | "changed"
@@ -206,7 +208,7 @@ async function atTarget(
   if (apart.length > 0) return withoutTarget(evacuation, move, reasonOf(target, apart));
   const incoming = await listIncoming(target.id);
   const { in: slots } = await slotLimits(evacuation, { source: target, target });
-  if (incoming.length >= slots) return "waits";
+  if (incoming.length >= slots) return "target-full";
   const closed = closedBy(target);
   if (closed.length > 0) return withoutTarget(evacuation, move, reasonOf(target, closed));
   return withoutTarget(evacuation, move, `${target.id} has too little memory left for it`);

@@ -1,16 +1,20 @@
+import { TableBusy } from "../../core/errors.ts";
 import type { Blocker } from "../../core/negotiate/agreement.ts";
 import { findHostNow } from "../store/hosts.ts";
 import { recordFailure } from "../store/migration-progress.ts";
 import type { StoredMigration } from "../store/migration-record.ts";
+import type { Limit } from "../store/queue-lanes.ts";
 import { findApart, takeSlots } from "../store/slots.ts";
 import { closedBy } from "./host-rules.ts";
 
 /** `closed`: the target does not take this guest any more, and the record says why. */
-export type Turn = "held" | "full" | "ended" | "closed";
+export type Turn = "held" | "ended" | "closed" | Limit;
 
 /**
  * Takes slots and memory for a migration, unless its target was closed while it waited, or got a VM
  * from which this one stands apart.
+ *
+ * @throws TableBusy when its hosts changed each time
  */
 export async function takeTurn(migration: StoredMigration): Promise<Turn> {
   if (migration.slots === "held") return "held";
@@ -18,9 +22,11 @@ export async function takeTurn(migration: StoredMigration): Promise<Turn> {
   const closed = target === undefined ? [] : closedBy(target);
   if (closed.length > 0) return refuse(migration, closed);
   const taken = await takeSlots(migration, target?.memoryBytes ?? 0);
-  if (taken !== "full") return taken;
-  const apart = await findApart(migration);
-  return apart.length === 0 ? "full" : refuse(migration, apart);
+  // A member of its group on the target refuses it, however full the target is.
+  const apart = taken === "held" || taken === "ended" ? [] : await findApart(migration);
+  if (apart.length > 0) return refuse(migration, apart);
+  if (taken !== "refused") return taken;
+  throw new TableBusy(`Failed to admit ${migration.id}: its hosts keep changing`);
 }
 
 async function refuse(migration: StoredMigration, blockers: Blocker[]): Promise<"closed"> {
