@@ -13,12 +13,12 @@ export function isQueued({ status, phase, slots }: StoredMigration): boolean {
 
 /** What a migration waits for, when its turn is expected, and until when it waits. */
 export async function readQueue(migration: StoredMigration): Promise<Queue> {
-  const [before, waitsFor, startsAtMs] = await Promise.all([
-    listQueued(migration.target, PLACES_MAX),
+  const queued = await listQueued(migration.target, PLACES_MAX);
+  const [waitsFor, startsAtMs] = await Promise.all([
     fullLimits(migration),
-    expectedStart(migration),
+    expectedStart(migration, queued),
   ]);
-  const place = placeIn(before, migration.id);
+  const place = placeIn(queued, migration.id);
   const deadlineMs = Date.parse(migration.createdAt) + migration.policy.queueDeadlineMs;
   return {
     deadlineAt: new Date(deadlineMs).toISOString(),
@@ -29,22 +29,24 @@ export async function readQueue(migration: StoredMigration): Promise<Queue> {
 }
 
 /** From 1 on; undefined: it does not wait there yet. */
-function placeIn(waiting: readonly MigrationId[], id: MigrationId): number | undefined {
-  const index = waiting.indexOf(id);
+function placeIn(queued: readonly MigrationId[], id: MigrationId): number | undefined {
+  const index = queued.indexOf(id);
   if (index >= 0) return index + 1;
-  return waiting.length < PLACES_MAX ? undefined : PLACES_MAX + 1;
+  return queued.length < PLACES_MAX ? undefined : PLACES_MAX + 1;
 }
 
 /** Assumed for a migration that has reported no rate: 10 Gbit/s, or the slower link. */
 const STREAM_BYTES_PER_SECOND = 1.25e9;
 
 /** Its turn comes when both hosts have a slot; of its source only those that hold one are counted. */
-async function expectedStart(migration: StoredMigration): Promise<number | undefined> {
+async function expectedStart(
+  migration: StoredMigration,
+  queued: readonly MigrationId[],
+): Promise<number | undefined> {
   const { id, heldBytes } = migration;
-  const [source, target, queued] = await Promise.all([
+  const [source, target] = await Promise.all([
     findHost(migration.source),
     findHost(migration.target),
-    listQueued(migration.target, PLACES_MAX),
   ]);
   if (source === undefined || target === undefined) return undefined;
   const place = queued.indexOf(id);
