@@ -34,7 +34,7 @@ const CLOSED = "the target takes no guests any more";
 /** Of a target that is closed: each one that has ended refuses the next ones. */
 const REFUSED_AT_ONCE = 20;
 /** Looks at one lane, and at the lanes of one limit: an end to a race that never ends. */
-const LOOKS_MAX = 1_000;
+const TRIES_MAX = 1_000;
 
 /**
  * Called when slots or memory were released on these hosts: admits the waiting migrations that now
@@ -80,7 +80,7 @@ async function refuseClosed(target: HostId, waker: Waker): Promise<boolean> {
 /** Gives what was released of one limit to the lanes that wait for it. */
 async function serveLimit(limit: Limit, waker: Waker): Promise<void> {
   let after: string | undefined;
-  for (let looks = 0; looks < LOOKS_MAX; looks += 1) {
+  for (let tries = 0; tries < TRIES_MAX; tries += 1) {
     const { lanes, next } = await listWatchers(limit, after);
     const room = lanes.length > 0 && limit.kind === "memory" ? await roomOf(limit.host) : undefined;
     for (const lane of lanes) {
@@ -114,7 +114,7 @@ export async function tidyLane(migration: StoredMigration): Promise<void> {
  */
 async function serveLane(lane: Lane, waker: Waker): Promise<Limit | undefined> {
   let refused = 0;
-  for (let looks = 0; looks < LOOKS_MAX && refused < REFUSED_AT_ONCE; looks += 1) {
+  for (let tries = 0; tries < TRIES_MAX && refused < REFUSED_AT_ONCE; tries += 1) {
     const known = await findLane(lane);
     if (known === undefined) return undefined;
     const head = await headOf(lane);

@@ -9,7 +9,7 @@ import type { GuestEnd } from "../../core/vm-exit.ts";
 import type { VmState } from "../../core/vm-state.ts";
 import { keys } from "./keys.ts";
 import type { StoredMigration } from "./migration-record.ts";
-import { leaveWrites } from "./queue-lanes.ts";
+import { dequeueWrites } from "./queue-lanes.ts";
 import { keptSeconds } from "./retention.ts";
 import { releaseSlot } from "./slots.ts";
 import { expiresIn, transact, updateIf, write } from "./table.ts";
@@ -166,7 +166,7 @@ export async function endNotCompleted(
     }),
     write.update({ key: keys.vm(migration.vm), ...vmAfter(migration, end, now) }),
     write.delete(keys.secret(id)),
-    ...(held ? [] : leaveWrites(migration)),
+    ...(held ? [] : dequeueWrites(migration)),
     // Memory that may be in use is not released: on `unknown` a person frees the target's.
     ...(held
       ? [

@@ -40,7 +40,7 @@ export async function findLane(lane: Lane): Promise<StoredLane | undefined> {
 }
 
 /** Writes that take a migration out of its lane and out of its target's queue. */
-export function leaveWrites(migration: Waiting) {
+export function dequeueWrites(migration: Waiting) {
   return [
     write.delete(keys.laneMember(laneOf(migration), migration.id)),
     write.delete(keys.queued(migration.target, migration.id)),

@@ -5,7 +5,7 @@ import { apartBlockers } from "../../core/plan/rule-blockers.ts";
 import { apartMembers, apartUpdate } from "./apart-groups.ts";
 import { keys, type Lane } from "./keys.ts";
 import type { StoredMigration } from "./migration-record.ts";
-import { type Limit, leaveWrites } from "./queue-lanes.ts";
+import { dequeueWrites, type Limit } from "./queue-lanes.ts";
 import { deleteItem, getItem, transact, write } from "./table.ts";
 
 type Admitted = Pick<StoredMigration, "id" | "vm" | "source" | "target" | "heldBytes" | "apart">;
@@ -109,7 +109,7 @@ export async function takeSlots(
         values: { ":held": "held", ":running": "running" },
       }),
       ...slotWrites(migration, memoryBytes),
-      ...leaveWrites(migration),
+      ...dequeueWrites(migration),
     ]);
     if (failed.length === 0) return "held";
     if (failed.includes(0)) return "ended";

@@ -7,10 +7,16 @@ import { endNotCompleted } from "../../functions/store/migration-ending.ts";
 import { readMigration, type StoredMigration } from "../../functions/store/migration-record.ts";
 import { joinLane, laneOf } from "../../functions/store/queue-lanes.ts";
 import { putItems } from "../../functions/store/table.ts";
-import { Usage } from "../cost/usage.ts";
-import { startTestCloud, type TestCloud } from "./testing/cloud.ts";
-import { hostId, smallDefinition, vmId } from "./testing/fixtures.ts";
-import { addHost, addMigration, addVm, operate, type TestAgent } from "./testing/fleet.ts";
+import { startTestCloud, type TestCloud } from "../functions/testing/cloud.ts";
+import { hostId, smallDefinition, vmId } from "../functions/testing/fixtures.ts";
+import {
+  addHost,
+  addMigration,
+  addVm,
+  operate,
+  type TestAgent,
+} from "../functions/testing/fleet.ts";
+import { Usage } from "./usage.ts";
 
 const SOURCES = 5;
 const usage = new Usage();
