@@ -13,6 +13,7 @@ const host = HostId.parse("h");
 const vm = VmId.parse("v");
 const id = MigrationId.parse(`mig_${"0".repeat(26)}`);
 const evacuation = EvacuationId.parse(`evac_${"0".repeat(26)}`);
+const lane = { source: host, target: host, sizeClass: 30 };
 const at = { atMs: 1, host, seq: 1 };
 
 /** One key of each maker: a new one is a type error here until it is added. */
@@ -21,7 +22,10 @@ const made: { [K in keyof typeof keys]: { pk: string; sk: string } } = {
   hostFacts: keys.hostFacts(host),
   hostHeard: keys.hostHeard(host),
   hostVm: keys.hostVm(host, vm),
-  waiting: keys.waiting(host, id),
+  queued: keys.queued(host, id),
+  lane: keys.lane(lane),
+  laneMember: keys.laneMember(lane, id),
+  watch: keys.watch({ host, kind: "in", head: id, lane }),
   vm: keys.vm(vm),
   vmPast: keys.vmPast(vm),
   vmMigration: keys.vmMigration(vm, id),

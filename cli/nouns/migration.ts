@@ -178,6 +178,7 @@ function showMigration(session: Session, shown: Migration): undefined {
     ["status", shown.status],
     ["phase", shown.status === "running" ? shown.phase : undefined],
     ["phases", shown.phases.map(({ name }) => name).join(", ")],
+    ...queueLines(session, shown),
     ["failure", failure?.code],
     ["downtime", downtimeText(shown)],
     [
@@ -196,6 +197,18 @@ function showMigration(session: Session, shown: Migration): undefined {
     ["ended", shown.endedAt === undefined ? undefined : session.time(shown.endedAt)],
   ]);
   return undefined;
+}
+
+/** Of a migration that waits for slots or memory. */
+function queueLines(session: Session, { queue }: Migration): [string, string | undefined][] {
+  if (queue === undefined) return [];
+  const { place, waitsFor, expectedStartAt, deadlineAt } = queue;
+  return [
+    ["waits for", waitsFor.join("; ")],
+    ["place", place === undefined ? undefined : String(place)],
+    ["starts", expectedStartAt === undefined ? undefined : session.time(expectedStartAt)],
+    ["fails", session.time(deadlineAt)],
+  ];
 }
 
 function bytesOf(count: number | undefined): string | undefined {

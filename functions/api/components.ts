@@ -45,6 +45,7 @@ import { SideSettings } from "../../core/protocol/side-settings.ts";
 import { CapabilityWish } from "../../core/qemu/capability-wish.ts";
 import { AcceptDifferences } from "../../core/twin/comparison.ts";
 import { Vm, VmDefinition } from "../../core/vm.ts";
+import { Affinity, Pin, VmRules, VmRulesChange } from "../../core/vm-rules.ts";
 import { FieldError } from "../http/field-error.ts";
 import { ProblemBody } from "../http/problem.ts";
 
@@ -88,14 +89,29 @@ export const NewVm = z.strictObject({
       digest: ProposalDigest.optional(),
     })
     .optional(),
+  ...VmRules.shape,
 });
 
-/** A correction of a VM's definition. */
-export const VmChange = z.strictObject({
-  definition: VmDefinition,
-  /** Names of differences from the guest that do no harm in the operator's judgement. */
-  acceptDifferences: AcceptDifferences.optional(),
-});
+/** A correction of a VM's definition, or a change of what people say of it. */
+export const VmChange = z
+  .strictObject({
+    definition: VmDefinition.optional(),
+    /** Names of differences from the guest that do no harm in the operator's judgement. */
+    acceptDifferences: AcceptDifferences.optional(),
+    ...VmRulesChange.shape,
+  })
+  .superRefine(({ definition, acceptDifferences, ...rules }, context) => {
+    const isRules = Object.keys(rules).length > 0;
+    const issue = (path: string[], message: string) =>
+      context.addIssue({ code: "custom", path, message });
+    if (definition === undefined && !isRules) issue([], "expected a field to change");
+    if (definition !== undefined && isRules) {
+      issue(["definition"], "expected in a request of its own: its host has to compare it first");
+    }
+    if (definition === undefined && acceptDifferences !== undefined) {
+      issue(["acceptDifferences"], "expected with `definition` only");
+    }
+  });
 
 export const NewImport = z.strictObject({
   /** Commands of a POSIX shell, one of which is QEMU. */
@@ -212,7 +228,9 @@ const namedSchemas: readonly Named[] = [
   ["NewVm", NewVm, "A VM to start or to adopt"],
   ["Placement", Placement, "Where a VM could go now, host by host, and why not"],
   ["VmPage", VmPage, "A page of VMs"],
-  ["VmChange", VmChange, "A correction of a VM's definition"],
+  ["VmChange", VmChange, "A correction of a VM's definition, or a change of its rules"],
+  ["Affinity", Affinity, "A rule of a VM about the others of a group"],
+  ["Pin", Pin, "Who wants a VM to stay on its host"],
   ["Proposal", Proposal, "The definition of a QEMU that runs; nothing has been adopted"],
   ["NewImport", NewImport, "A command line of QEMU"],
   ["Imported", Imported, "The definition that a command line makes"],

@@ -58,6 +58,12 @@ export const problemKinds = {
   "vm-locked": { status: 409, meaning: "A migration holds the VM; `migration` is its id" },
   "vm-unknown": { status: 409, meaning: "Nobody knows where the VM runs: a person must decide" },
   "vm-changed": { status: 409, meaning: "Another request is changing the VM: read it again" },
+  pinned: { status: 409, meaning: "Somebody wants the VM to stay on its host" },
+  "label-missing": { status: 409, meaning: "The host lacks a label that the VM requires" },
+  "anti-affinity": {
+    status: 409,
+    meaning: "A VM is on the host, or on its way, from which this one stands apart",
+  },
   "vm-without-guest": { status: 409, meaning: "The VM has no guest: it has ended, or is starting" },
   "vm-not-running": { status: 409, meaning: "Only a running VM can be migrated" },
   "nothing-to-reconcile": {

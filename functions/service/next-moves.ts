@@ -7,7 +7,7 @@ import {
   findMove,
   inState,
   listAllMoves,
-  listQueued,
+  listQueuedMoves,
   listRetries,
 } from "../store/evacuation-moves.ts";
 import { EVERYTHING } from "../store/evacuation-wakes.ts";
@@ -18,8 +18,9 @@ import { recordMoveEnd } from "./end-move.ts";
 import { startAgain } from "./start-migration.ts";
 import { startMove } from "./start-move.ts";
 
-/** Moves of one host that are looked at when a slot of it is free: more than its pool. */
-const QUEUE_MAX = 50;
+/** Moves of one host that are looked at while a slot of it is free: a row each, and few are tried. */
+const PAGE = 100;
+const PAGES_MAX = 50;
 /** Retries that are looked at in one step. */
 const RETRIES_MAX = 100;
 
@@ -44,30 +45,54 @@ export async function startNext(
   evacuation: StoredEvacuation,
   woken: ReadonlySet<string>,
 ): Promise<Begun> {
+  const step = { evacuation, full: new Set<string>(), seen: new Set<VmId>() };
   const roomless: VmId[] = [];
-  const found = { waits: false, isHeld: false, needsTarget: false, roomless };
-  const full = new Set<HostId>();
-  const seen = new Set<VmId>();
-  for (const [side, host] of placesOf(evacuation, woken)) {
-    for (const vm of await listQueued(evacuation.id, side, host, QUEUE_MAX)) {
-      if (seen.has(vm)) continue;
-      if (side === "source" && full.has(host)) break;
+  const begun = { waits: false, isHeld: false, needsTarget: false, roomless };
+  for (const place of placesOf(evacuation, woken)) {
+    const found = await startFrom(step, place);
+    begun.waits ||= found.waits;
+    begun.isHeld ||= found.isHeld;
+    begun.needsTarget ||= found.needsTarget;
+    roomless.push(...found.roomless);
+    if (found.isClosed) break;
+  }
+  return begun;
+}
+
+type Step = {
+  readonly evacuation: StoredEvacuation;
+  /** Hosts without a slot out, or in: `source host`, `target host`. */
+  readonly full: Set<string>;
+  readonly seen: Set<VmId>;
+};
+type Place = ["source" | "target", HostId];
+
+/** Starts moves of one queue until its host has no slot. What another host is too full for is skipped. */
+async function startFrom(step: Step, place: Place): Promise<Begun & { isClosed: boolean }> {
+  const { evacuation, full, seen } = step;
+  const roomless: VmId[] = [];
+  const found = { waits: false, isHeld: false, needsTarget: false, isClosed: false, roomless };
+  let after: string | undefined;
+  for (let page = 0; page < PAGES_MAX; page += 1) {
+    const { moves, next } = await listQueuedMoves(evacuation.id, place, { limit: PAGE, after });
+    for (const { vm, source, target } of moves) {
+      if (full.has(place.join(" "))) return found;
+      if (seen.has(vm) || full.has(`source ${source}`) || full.has(`target ${target}`)) continue;
       seen.add(vm);
       const started = await startMove(evacuation, vm);
-      if (started === "closed") return { ...found, isHeld: true };
+      if (started === "closed") return { ...found, isHeld: true, isClosed: true };
       if (started === "waits") found.waits = true;
       if (started === "roomless") roomless.push(vm);
-      else found.isHeld ||= ["waits", "target-full", "source-full"].includes(started);
-      if (started === "source-full") {
-        if (side === "source") full.add(host);
-        seen.delete(vm);
-        if (side === "source") break;
-      }
+      found.isHeld ||= ["waits", "target-full", "source-full"].includes(started);
+      if (started === "source-full") full.add(`source ${source}`);
+      if (started === "target-full") full.add(`target ${target}`);
       if (started === "changed") {
         const now = await findMove(evacuation.id, vm);
         if (now?.needsTarget === true) found.needsTarget = true;
       }
     }
+    if (next === undefined) return found;
+    after = next;
   }
   return found;
 }
@@ -76,10 +101,10 @@ export async function startNext(
 function placesOf(
   { hosts, status, forward }: StoredEvacuation,
   woken: ReadonlySet<string>,
-): ["source" | "target", HostId][] {
+): Place[] {
   const isForward = status === "running" && forward === undefined;
   const draining = hosts.filter(({ state }) => state === "draining").map(({ host }) => host);
-  const places: ["source" | "target", HostId][] = [];
+  const places: Place[] = [];
   const names = [...woken].filter((name) => name !== EVERYTHING);
   const changed = names.map((name) => HostIdSchema.parse(name));
   if (woken.has(EVERYTHING)) {

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { budgets } from "../../core/evacuation/outcome.ts";
 import { planOptions } from "../../core/evacuation/request.ts";
 import type { HostId, VmId } from "../../core/id.ts";
+import type { Blocker } from "../../core/negotiate/agreement.ts";
 import type { MigrationPolicy } from "../../core/negotiate/policy.ts";
 import { inbound, outbound } from "../../core/plan/slots.ts";
 import { movableStates } from "../../core/vm-state.ts";
@@ -20,7 +21,7 @@ import { hashRequest } from "../store/idempotency.ts";
 import { createAdmitted, type NotAdmitted } from "../store/migration-creation.ts";
 import { countHolders, listIncoming, type SlotLimits } from "../store/slots.ts";
 import { findVm, hasEnded, type StoredVm } from "../store/vms.ts";
-import { closedBy } from "./host-rules.ts";
+import { closedBy, ruleBlockers } from "./host-rules.ts";
 import { beginMigration, newMigration } from "./start-migration.ts";
 
 /** What became of the wish to start a move. */
@@ -28,7 +29,7 @@ export type Started =
   | "started"
   /** The source has no slot: none of its moves can start. */
   | "source-full"
-  /** Its target has no slot; others may go. Whatever is released there wakes the evacuation. */
+  /** The target has no slot: no move to it can start. Whatever is released there wakes the evacuation. */
   | "target-full"
   /** It waits for something that wakes nobody, e.g. a guest that starts; others may go. */
   | "waits"
@@ -66,12 +67,17 @@ export async function startMove(evacuation: StoredEvacuation, vmId: VmId): Promi
     return "changed";
   }
   if (vm.lockedBy !== undefined || !movableStates.includes(vm.state)) return "waits";
-  const closed = target === undefined ? [{ message: "it is gone" }] : closedBy(target);
+  const closed = target === undefined ? [{ message: "it is gone" }] : refusedBy(vm, target);
   if (target === undefined || closed.length > 0) {
     const why = closed.map(({ message }) => message).join("; ");
     return withoutTarget(evacuation, move, `${move.target}: ${why}`);
   }
   return start(evacuation, move, { vm, source, target });
+}
+
+/** Why the target does not take the VM: by its own state, or by the rules of the VM. */
+function refusedBy(vm: StoredVm, target: StoredHost): Blocker[] {
+  return [...closedBy(target), ...ruleBlockers(vm, target, "evacuated")];
 }
 
 /** Why a VM is not to be moved any more. */
@@ -109,7 +115,7 @@ async function start(
     transitionWrites(id, { before: move, after }, mayStart(evacuation, move.source)),
     await slotLimits(evacuation, parties),
   );
-  if (typeof written !== "object") return refused(evacuation, move, written);
+  if (typeof written !== "object") return refused(evacuation, move, written, parties.vm);
   if ((await beginMigration(written)) === "withdrawn") {
     const now = await findMove(id, move.vm);
     if (now?.state === "moving" && now.migration === migration.id) {
@@ -175,6 +181,7 @@ async function refused(
   evacuation: StoredEvacuation,
   move: StoredMove,
   why: NotAdmitted,
+  vm: StoredVm,
 ): Promise<Started> {
   switch (why) {
     case "evacuation-changed": {
@@ -187,7 +194,7 @@ async function refused(
     case "source-full":
       return move.leg === "forward" ? "source-full" : atSource(evacuation, move);
     case "target-full":
-      return atTarget(evacuation, move);
+      return atTarget(evacuation, move, vm);
   }
 }
 
@@ -200,20 +207,27 @@ async function atSource({ id }: StoredEvacuation, { source }: StoredMove): Promi
 }
 
 /** The target has no slot, which passes, or no room, which needs another target. */
-async function atTarget(evacuation: StoredEvacuation, move: StoredMove): Promise<Started> {
+async function atTarget(
+  evacuation: StoredEvacuation,
+  move: StoredMove,
+  vm: StoredVm,
+): Promise<Started> {
   const target = move.target === undefined ? undefined : await findHost(move.target);
   if (target === undefined) return "changed";
   // From now on whatever is released there wakes the evacuation; what was before is seen here.
   await listenTo(target.id, evacuation.id);
+  const apart = ruleBlockers(vm, target, "evacuated");
+  if (apart.length > 0) return withoutTarget(evacuation, move, reasonOf(target, apart));
   const incoming = await listIncoming(target.id);
   const { in: slots } = await slotLimits(evacuation, { source: target, target });
   if (incoming.length >= slots) return "target-full";
   const closed = closedBy(target);
-  if (closed.length > 0) {
-    const why = closed.map(({ message }) => message).join("; ");
-    return withoutTarget(evacuation, move, `${target.id}: ${why}`);
-  }
+  if (closed.length > 0) return withoutTarget(evacuation, move, reasonOf(target, closed));
   return withoutTarget(evacuation, move, `${target.id} has too little memory left for it`);
+}
+
+function reasonOf({ id }: StoredHost, blockers: readonly Blocker[]): string {
+  return `${id}: ${blockers.map(({ message }) => message).join("; ")}`;
 }
 
 /** The move needs another target. On the way back there is none. */

@@ -14,6 +14,7 @@ import {
   type Registration,
   type UnfitEvent,
 } from "../../core/protocol/host.ts";
+import { apartMembers } from "./apart-groups.ts";
 import { keys } from "./keys.ts";
 import { type Page, pageOf } from "./page.ts";
 import { getItem, getItems, type Item, putItem, transact, updateIf, write } from "./table.ts";
@@ -31,6 +32,8 @@ const StoredHost = z.object({
   /** Migrations that hold a slot out of this host, and into it. */
   outgoing: z.set(z.string()).default(new Set<string>()),
   incoming: z.set(z.string()).default(new Set<string>()),
+  /** Members of groups that stand apart, by group: VMs that are here or on their way. */
+  apart: z.record(z.string(), z.array(z.string())).default({}),
   /** From the facts; kept here because transactions check the counters against it. */
   memoryBytes: z.int().nonnegative().optional(),
   /** Grows with each change of what operators and evacuations set: cordons, labels, limits, state. */
@@ -200,7 +203,7 @@ export async function acceptEvents(id: HostId, from: number, to: number): Promis
 }
 
 export function parseHost(item: unknown): StoredHost {
-  return StoredHost.parse(item);
+  return StoredHost.parse({ ...(item as Item), apart: apartMembers(item as Item) });
 }
 
 const PublicHost = z.object(Host.shape);

@@ -9,8 +9,18 @@ export const keys = {
   hostHeard: (id: HostId): Key => ({ pk: `HOST#${id}`, sk: "HEARD" }),
   /** The VM's record names this host. */
   hostVm: (host: HostId, vm: VmId): Key => ({ pk: `HOST#${host}`, sk: `VM#${vm}` }),
-  /** Migration ids sort by creation, so the row does too. */
-  waiting: (host: HostId, id: MigrationId): Key => ({ pk: `HOST#${host}`, sk: `WAITING#${id}` }),
+  /** A migration waits for this target. Migration ids sort by creation, so the rows do too. */
+  queued: (target: HostId, id: MigrationId): Key => ({ pk: `HOST#${target}`, sk: `QUEUED#${id}` }),
+  lane: (lane: Lane): Key => ({ pk: laneName(lane), sk: "META" }),
+  laneMember: (lane: Lane, id: MigrationId): Key => ({
+    pk: laneName(lane),
+    sk: `WAITING#${id}`,
+  }),
+  /** A lane waits for a limit of this host; those with the oldest heads come first. */
+  watch: ({ host, kind, head, lane }: Watch): Key => ({
+    pk: `HOST#${host}`,
+    sk: `WATCH#${kind}#${head}#${laneName(lane)}`,
+  }),
   vm: (id: VmId): Key => ({ pk: `VM#${id}`, sk: "META" }),
   vmPast: (id: VmId): Key => ({ pk: `VM#${id}`, sk: "PAST" }),
   vmMigration: (vm: VmId, id: MigrationId): Key => ({ pk: `VM#${vm}`, sk: `MIG#${id}` }),
@@ -59,6 +69,25 @@ export const keys = {
     sk: "META",
   }),
 };
+
+/** Waiting migrations that nothing tells apart but their age. */
+export type Lane = {
+  readonly source: HostId;
+  readonly target: HostId;
+  /** Power of two of the memory in bytes. */
+  readonly sizeClass: number;
+};
+
+export type Watch = {
+  readonly host: HostId;
+  readonly kind: "out" | "in" | "memory";
+  readonly head: MigrationId;
+  readonly lane: Lane;
+};
+
+function laneName({ source, target, sizeClass }: Lane): string {
+  return `LANE#${source}#${target}#${sizeClass}`;
+}
 
 export type QueuePlace = {
   readonly side: "source" | "target";

@@ -164,3 +164,32 @@ describe("a target of one evacuation that is emptied by another", () => {
     await expectSound(ended, passedOn);
   });
 });
+
+describe("two VMs that stand apart, each on a host that an evacuation of its own empties,", () => {
+  it("do not come to one host: the second one stays, with the first one in its reason", async () => {
+    const { a = "", b = "", c = "" } = await fleet({ a: 1, b: 1, c: 0 });
+    const vms = [harness.vm("a1"), harness.vm("b1")];
+    const group = `apart-${c}`;
+    for (const vm of vms) {
+      const rules = { affinities: [{ group, rule: "apart" }] };
+      expect(await operate("PATCH", `/v1/vms/${vm}`, rules)).toMatchObject({ status: 200 });
+    }
+    const plans = [await harness.plan([a]), await harness.plan([b])];
+    const approve = ({ id }: Evacuation) => harness.act(id, "approve", { version: 1 });
+    await Promise.all(plans.map(approve));
+    const ended: Evacuation[] = [];
+    for (const { id } of plans) ended.push(await harness.end(id));
+    expect(ended.map(({ status }) => status).toSorted()).toEqual([
+      "completed",
+      "completed-with-remainder",
+    ]);
+    const left = ended.find(({ status }) => status !== "completed");
+    const [remains] = await harness.moves(left?.id ?? "");
+    const moved = vms.find((vm) => vm !== remains?.vm);
+    expect(remains).toMatchObject({ state: "unplaced" });
+    const placement = (await operate("GET", `/v1/vms/${remains?.vm}/placement`)).body;
+    expect(JSON.stringify(placement.reasons)).toContain(`${moved} of the group ${group} is there`);
+    expect([...harness.guests.places].filter(([, place]) => place === c)).toEqual([[moved, c]]);
+    await expectSound(...ended);
+  });
+});
