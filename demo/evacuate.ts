@@ -1,10 +1,7 @@
 import { join } from "node:path";
 import { Command } from "commander";
-import {
-  type Evacuation,
-  type EvacuationMove,
-  isFinalEvacuation,
-} from "../core/evacuation/evacuation.ts";
+import type { Evacuation, EvacuationMove } from "../core/evacuation/evacuation.ts";
+import { isFinalEvacuation } from "../core/evacuation/life.ts";
 import { VmDefinition } from "../core/vm.ts";
 import type { Fleet } from "../rig/fleet.ts";
 import { bootDiskDefinition, writeBootDisk } from "../rig/guest/boot-disk.ts";

@@ -1,6 +1,6 @@
-import { openCount } from "../../core/evacuation/counters.ts";
-import { isFinalEvacuation } from "../../core/evacuation/evacuation.ts";
+import { openCount } from "../../core/evacuation/counting.ts";
 import type { AdvanceOutput } from "../../core/evacuation/execution-input.ts";
+import { isFinalEvacuation } from "../../core/evacuation/life.ts";
 import { areTurnsOver } from "../../core/evacuation/turns.ts";
 import type { EvacuationId } from "../../core/id.ts";
 import { EVERYTHING, readWakes, settleWakes } from "../store/evacuation-wakes.ts";
