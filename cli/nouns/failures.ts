@@ -3,7 +3,7 @@ import { type FailureGroup, groupFailures } from "../../core/migration/failure-g
 import type { ExitName } from "../exit/exit-codes.ts";
 import type { Input } from "../input.ts";
 import type { Column } from "../output/table.ts";
-import { entriesOf } from "../pages.ts";
+import { entriesOf } from "../../client/pages.ts";
 import type { Session } from "../session.ts";
 import type { Verb } from "../verb.ts";
 import type { Migration } from "./migration-rows.ts";

@@ -9,7 +9,7 @@ import {
   followMigration,
   startMigration,
 } from "../migration-options.ts";
-import { allOf } from "../pages.ts";
+import { allOf } from "../../client/pages.ts";
 import type { Session } from "../session.ts";
 import type { Argument, Noun, Option } from "../verb.ts";
 import { resultLines } from "../watch/migration-lines.ts";

@@ -6,7 +6,7 @@ import { remainingBytes } from "../../core/migration/estimate.ts";
 import type { ExitName } from "../exit/exit-codes.ts";
 import type { Input } from "../input.ts";
 import { type Column, renderTable } from "../output/table.ts";
-import { entriesOf } from "../pages.ts";
+import { entriesOf } from "../../client/pages.ts";
 import type { Session } from "../session.ts";
 import type { Verb } from "../verb.ts";
 import { endText } from "../watch/migration-lines.ts";

@@ -7,7 +7,7 @@ import { followOptions } from "../follow.ts";
 import type { Input } from "../input.ts";
 import { followMigration } from "../migration-options.ts";
 import type { Column } from "../output/table.ts";
-import { entriesOf } from "../pages.ts";
+import { entriesOf } from "../../client/pages.ts";
 import type { Session } from "../session.ts";
 import type { Argument, Noun } from "../verb.ts";
 import { listMigrationRows } from "./migration-rows.ts";
