@@ -15,6 +15,7 @@ import { type FunctionRegistry, functionRegistry } from "../emulators/aws/lambda
 import { startLambda } from "../emulators/aws/lambda/server.ts";
 import { startSqs } from "../emulators/aws/sqs/sqs.ts";
 import { closeClients, overrideTransport, type Service } from "../functions/runtime/clients.ts";
+import { createDashboard, SignInCode } from "./dashboard.ts";
 import { type DataFolder, dataFiles, type StoredService } from "./data-folder.ts";
 import { type Gateway, startGateway } from "./gateway.ts";
 import {
@@ -56,6 +57,8 @@ export type LocalCloudOptions = {
 export type LocalCloud = {
   /** Base URL of the API, for operators and agents. */
   apiUrl: string;
+  /** The dashboard, with a code that signs the first one in who opens it. */
+  dashboardUrl: string;
   /** Environment variables for the AWS SDK of an agent. */
   agentEnvironment: Record<string, string>;
   /** Environment variables for the AWS SDK of any other client, such as the AWS CLI. */
@@ -112,7 +115,9 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
     if (folder?.isNew === false && keepsTable) await requireTable(folder, TABLE);
     else await createTable(TABLE);
     process.env.DEAD_LETTER_QUEUE_ARN = await createDeadLetterQueue(DEAD_LETTER_QUEUE);
-    const gateway = await register(registry, port);
+    const code = new SignInCode();
+    const dashboard = createDashboard({ token: options.operatorToken, code });
+    const gateway = await register(registry, { port, dashboard });
     parts.push(gateway);
     await run("SFN", () =>
       startStepFunctions({
@@ -134,6 +139,7 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
     parts.push({ close: endSweeps });
     return {
       apiUrl: gateway.url,
+      dashboardUrl: `${gateway.url}/#code=${code.value}`,
       agentEnvironment: pick(["AWS_ENDPOINT_URL_SQS"]),
       environment: pick([
         "AWS_ENDPOINT_URL_SQS",
@@ -183,7 +189,10 @@ function httpInvoke(parts: { close(): Promise<void> }[]) {
 }
 
 /** The functions read their configuration when they are loaded, so they are loaded only here. */
-async function register(registry: FunctionRegistry, port: number): Promise<Gateway> {
+async function register(
+  registry: FunctionRegistry,
+  at: Pick<Parameters<typeof startGateway>[0], "port" | "dashboard">,
+): Promise<Gateway> {
   const { evacuationHandlers, scheduledHandlers, taskHandlers } = await import(
     "../functions/task/tasks.ts"
   );
@@ -199,7 +208,7 @@ async function register(registry: FunctionRegistry, port: number): Promise<Gatew
     registry.register(name, handlers[name], { timeoutMs: timeoutSeconds * 1000 });
   }
   const { app: api } = await import("../functions/api/app.ts");
-  const gateway = await startGateway({ api, agents: agentEvents.app, port });
+  const gateway = await startGateway({ api, agents: agentEvents.app, ...at });
   return {
     ...gateway,
     close: async () => {
