@@ -51,3 +51,12 @@ export function silentSince(
   if (heartbeatMs === undefined || nowMs - heardAtMs <= MISSED_MAX * heartbeatMs) return undefined;
   return heardAtMs;
 }
+
+/** Whether a person has confirmed that the host is down, and its agent was not heard since. */
+export function isConfirmedDown(host: {
+  readonly down?: { readonly at: string } | undefined;
+  readonly heardAt?: string | undefined;
+}): boolean {
+  const { down, heardAt } = host;
+  return down !== undefined && (heardAt === undefined || heardAt <= down.at);
+}
