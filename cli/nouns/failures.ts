@@ -1,9 +1,9 @@
+import { entriesOf } from "../../client/pages.ts";
 import { age } from "../../core/format.ts";
 import { type FailureGroup, groupFailures } from "../../core/migration/failure-groups.ts";
 import type { ExitName } from "../exit/exit-codes.ts";
 import type { Input } from "../input.ts";
 import type { Column } from "../output/table.ts";
-import { entriesOf } from "../../client/pages.ts";
 import type { Session } from "../session.ts";
 import type { Verb } from "../verb.ts";
 import type { Migration } from "./migration-rows.ts";

@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { createLogUpdate } from "log-update";
 import type { Client } from "../../client/client.ts";
+import { entriesOf } from "../../client/pages.ts";
 import { bytes, duration, rate } from "../../core/format.ts";
 import { remainingBytes } from "../../core/migration/estimate.ts";
 import type { ExitName } from "../exit/exit-codes.ts";
 import type { Input } from "../input.ts";
 import { type Column, renderTable } from "../output/table.ts";
-import { entriesOf } from "../../client/pages.ts";
 import type { Session } from "../session.ts";
 import type { Verb } from "../verb.ts";
 import { endText } from "../watch/migration-lines.ts";

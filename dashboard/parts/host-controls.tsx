@@ -56,6 +56,24 @@ export function HostControls({ host }: { host: Host }) {
         return done(`${id} is in maintenance`);
       },
     );
+  const confirmDown = () =>
+    asked(
+      {
+        title: `Is ${id} down, and are its guests with it?`,
+        body: (
+          <p>
+            Only say so after looking: what runs on there could run twice then. Moves that wait for
+            this host are decided without it.
+          </p>
+        ),
+        yes: "It is down",
+        command: `switchyard host confirm-down ${id}`,
+      },
+      async (by) => {
+        await api.confirmHostDown(id, by);
+        return done(`${id} is down, by ${author.value}`);
+      },
+    );
   const giveBack = async () => {
     await api.returnHost(id);
     return done(`${id} takes guests again`);
@@ -83,6 +101,13 @@ export function HostControls({ host }: { host: Host }) {
         act={giveBack}
       >
         Return it
+      </ActionButton>
+      <ActionButton
+        tone="danger"
+        reason={state === "silent" ? undefined : `It is ${state}, not silent`}
+        act={confirmDown}
+      >
+        Confirm that it is down
       </ActionButton>
     </div>
   );
