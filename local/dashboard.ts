@@ -54,7 +54,7 @@ export function createDashboard({ token, code, folder }: DashboardOptions): Hono
     return context.json({ token });
   });
   let files: MiddlewareHandler | undefined;
-  app.get("*", (context, next) => {
+  app.get("*", async (context, next) => {
     // It may be built while this process runs.
     if (!existsSync(root)) {
       return context.text("The dashboard is not built yet: npm run build:dashboard\n", 404);
