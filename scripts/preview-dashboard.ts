@@ -1,3 +1,4 @@
+import { dirname } from "node:path";
 import { preview } from "vite";
 import { bundleDashboard } from "./dashboard-bundle.ts";
 
@@ -5,7 +6,7 @@ const PORT = 8430;
 
 const outDir = await bundleDashboard("preview");
 const server = await preview({
-  root: outDir,
+  root: dirname(outDir),
   configFile: false,
   logLevel: "warn",
   build: { outDir },

@@ -1,7 +1,7 @@
 import { bytes, rate } from "../../core/format.ts";
 import { client } from "../api.ts";
 import type { Host, HostRecord } from "../api-types.ts";
-import { type HostView, loadHost } from "../data/host.ts";
+import { type Drain, loadDrain } from "../data/host.ts";
 import { fleetError, fleetView } from "../fleet.ts";
 import { Badge } from "../parts/badge.tsx";
 import { DataTable } from "../parts/data-table.tsx";
@@ -16,13 +16,10 @@ import { LONG_REST_MS } from "../polling.ts";
 export function HostPage({ id }: { id: string }) {
   const view = fleetView.value;
   const host = view?.fleet.hosts.find((one) => one.id === id);
-  const poller = usePoller<HostView>(
-    id,
-    () => loadHost(client(), id),
-    () => false,
-    LONG_REST_MS,
-  );
-  const more = poller?.value.value;
+  const never = () => false;
+  // The fleet's snapshot has no facts. Without them the page says what it knows.
+  const record = usePoller<HostRecord>(id, () => client().getHost(id), never, LONG_REST_MS);
+  const drain = usePoller<Drain>(id, () => loadDrain(client(), id), never, LONG_REST_MS);
   return (
     <Page kind="Host" title={id} name={id} aside={host && <Badge state={host.state} />}>
       <ReadState error={fleetError.value} isThere={view !== undefined} />
@@ -31,7 +28,7 @@ export function HostPage({ id }: { id: string }) {
         <>
           <div class="columns">
             <Section title="Host">
-              <HostFacts host={host} more={more?.host} />
+              <HostFacts host={host} more={record?.value.value} />
             </Section>
             <Section title="Controls">
               <HostControls host={host} />
@@ -39,13 +36,9 @@ export function HostPage({ id }: { id: string }) {
           </div>
           <Cordons host={host} />
           <Section title="What can move, and why not">
-            <ReadState error={poller?.error.value} isThere={more !== undefined} />
-            {more !== undefined && (
-              <DrainPreview
-                host={host}
-                drain={more.drain}
-                refresh={() => poller?.refresh() ?? Promise.resolve()}
-              />
+            <ReadState error={drain?.error.value} isThere={drain?.value.value !== undefined} />
+            {drain?.value.value !== undefined && (
+              <DrainPreview host={host} drain={drain.value.value} refresh={() => drain.refresh()} />
             )}
           </Section>
           <Section title="Moves in flight">

@@ -4,7 +4,7 @@ import { createClient } from "../../client/client.ts";
 import { allOf } from "../../client/pages.ts";
 import { loadEvacuation } from "../../dashboard/data/evacuation.ts";
 import { loadFleet } from "../../dashboard/data/fleet.ts";
-import { loadHost } from "../../dashboard/data/host.ts";
+import { loadDrain } from "../../dashboard/data/host.ts";
 import { loadMigration } from "../../dashboard/data/migration.ts";
 import { loadRecent } from "../../dashboard/data/recent.ts";
 import { loadVm } from "../../dashboard/data/vm.ts";
@@ -95,7 +95,7 @@ async function record({ operatorToken, api: { url } }: Fleet): Promise<void> {
   for (const { id } of evacuations) await loadEvacuation(api, id, undefined);
   const { migrations } = await loadRecent(api, DAY_MS, nowMs);
   for (const { id } of migrations) await loadMigration(api, id, undefined);
-  for (const { id } of snapshot.hosts) await loadHost(api, id);
+  for (const { id } of snapshot.hosts) await Promise.all([api.getHost(id), loadDrain(api, id)]);
   for (const { id } of await allOf(api.listVms)) await loadVm(api, id, undefined);
   for (const status of STATUSES) await api.listMigrations({ limit: 100, status });
   const recording = { recordedAt: new Date(nowMs).toISOString(), answers };
