@@ -39,10 +39,12 @@ async function show(page: Page, hash: string): Promise<void> {
 /** Shows each chart as a table, and what is folded; false: there is none. */
 async function openTables(page: Page): Promise<boolean> {
   const tables = page.getByRole("button", { name: "Table", pressed: false });
-  const folded = await page.locator("details:not([open]) > summary").all();
-  const isAny = folded.length > 0 || (await tables.count()) > 0;
+  const folded = page.locator("details:not([open])");
+  const isAny = (await folded.count()) + (await tables.count()) > 0;
   while ((await tables.count()) > 0) await tables.first().click();
-  for (const one of folded) await one.click({ position: { x: 4, y: 8 } });
+  await page.evaluate(
+    "document.querySelectorAll('details').forEach((one) => { one.open = true; })",
+  );
   return isAny;
 }
 
