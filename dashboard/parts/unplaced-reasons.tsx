@@ -13,9 +13,12 @@ export function UnplacedReasons({ plan }: { plan: Plan }) {
           <li key={vm}>
             <details>
               <summary>
-                <VmLink id={vm} /> cannot move:{" "}
+                {`${vm} cannot move: `}
                 {codesOf([...blockers, ...reasons.flatMap((one) => one.blockers)])}
               </summary>
+              <p>
+                <VmLink id={vm} /> itself, and each host:
+              </p>
               <dl>
                 {blockers.map((one) => (
                   <Reason key={one.code} where="the VM itself" {...one} />
