@@ -2,8 +2,8 @@ import { join } from "node:path";
 import { configDefaults, defineConfig } from "vitest/config";
 import { RunReport } from "./test/run-report.ts";
 
-/** Tests with a command of their own: `npm run test:slow`, `test:vfio`, `test:infra`. */
-const elsewhere = ["**/*.slow.test.ts", "**/*.vfio.test.ts", "**/*.infra.test.ts"];
+/** Tests with a command of their own: `npm run test:slow`, `test:vfio`, `test:infra`, `test:dashboard`. */
+const elsewhere = ["slow", "vfio", "infra", "browser"].map((kind) => `**/*.${kind}.test.ts`);
 
 const exclude = [...configDefaults.exclude, ".cache/**", ".sst/**", ...elsewhere];
 

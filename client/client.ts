@@ -5,7 +5,12 @@ import { ApiError, parseProblem } from "./api-error.ts";
 /** Longest wait for an answer, ms. */
 const TIMEOUT_MS = 30_000;
 
-export type ClientOptions = { readonly url: string; readonly token: string };
+export type ClientOptions = {
+  readonly url: string;
+  readonly token: string;
+  /** Makes the requests; the platform's by default. */
+  readonly fetch?: typeof fetch;
+};
 
 type Api = ReturnType<typeof hc<Routes>>["v1"];
 type NewHost = InferRequestType<Api["hosts"]["$post"]>["json"];
@@ -36,8 +41,8 @@ export type Client = ReturnType<typeof createClient>;
  *
  * @throws ApiError from each operation, when the answer is not 2xx
  */
-export function createClient({ url, token }: ClientOptions) {
-  const authorized = authorizedFetch(token);
+export function createClient({ url, token, fetch: send = globalThis.fetch }: ClientOptions) {
+  const authorized = authorizedFetch(token, send);
   const { v1, metrics } = hc<Routes>(url, { fetch: authorized });
   return {
     url,
@@ -65,6 +70,13 @@ export function createClient({ url, token }: ClientOptions) {
       const answer = await v1.fleet.$get({ header: {} });
       if (answer.status !== 200) throw new Error(`Expected status 200, got ${answer.status}`);
       return answer.json();
+    },
+    /** `getFleet` unless the answer would be the one with this `etag`: undefined. */
+    getFleetIfChanged: async (etag: string | undefined) => {
+      const header = etag === undefined ? {} : { "if-none-match": etag };
+      const answer = await v1.fleet.$get({ header });
+      if (answer.status === 304) return undefined;
+      return { etag: answer.headers.get("etag") ?? undefined, fleet: await answer.json() };
     },
     ...hostOperations(v1),
     ...vmOperations(v1),
@@ -217,14 +229,16 @@ async function json<T>(answer: Promise<{ json(): Promise<T> }>): Promise<T> {
   return (await answer).json();
 }
 
-/** `fetch` with a token and a deadline; an answer that is not 2xx is thrown as an ApiError. */
-function authorizedFetch(token: string): typeof fetch {
+/** `fetch` with a token and a deadline; an answer that is not 2xx or 304 is thrown as an ApiError. */
+function authorizedFetch(token: string, send: typeof fetch): typeof fetch {
   return async (input, init = {}) => {
     const headers = new Headers(init.headers);
     headers.set("authorization", `Bearer ${token}`);
     const signal = init.signal ?? AbortSignal.timeout(TIMEOUT_MS);
-    const response = await fetch(input, { ...init, headers, signal });
-    if (!response.ok) throw new ApiError(response.status, parseProblem(await response.text()));
+    const response = await send(input, { ...init, headers, signal });
+    const isUnchanged = response.status === 304;
+    if (!response.ok && !isUnchanged)
+      throw new ApiError(response.status, parseProblem(await response.text()));
     return response;
   };
 }

@@ -15,6 +15,7 @@ import { type FunctionRegistry, functionRegistry } from "../emulators/aws/lambda
 import { startLambda } from "../emulators/aws/lambda/server.ts";
 import { startSqs } from "../emulators/aws/sqs/sqs.ts";
 import { closeClients, overrideTransport, type Service } from "../functions/runtime/clients.ts";
+import { createDashboard, SignInCode } from "./dashboard.ts";
 import { type DataFolder, dataFiles, type StoredService } from "./data-folder.ts";
 import { type Gateway, startGateway } from "./gateway.ts";
 import {
@@ -58,6 +59,8 @@ export type LocalCloudOptions = {
 export type LocalCloud = {
   /** Base URL of the API, for operators and agents. */
   apiUrl: string;
+  /** The dashboard, with a code that signs the first one in who opens it. */
+  dashboardUrl: string;
   /** Environment variables for the AWS SDK of an agent. */
   agentEnvironment: Record<string, string>;
   /** Environment variables for the AWS SDK of any other client, such as the AWS CLI. */
@@ -130,7 +133,9 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
     );
     const arns = await createStateMachines(name);
     nameStateMachines((machine) => arns[machine]);
-    const gateway = await serve(port);
+    const code = new SignInCode();
+    const dashboard = createDashboard({ token: options.operatorToken, code });
+    const gateway = await serve({ port, dashboard });
     parts.push(gateway);
     const { scheduledHandlers } = await import("../functions/task/tasks.ts");
     const endSweeps = scheduleSweep(scheduledHandlers.sweep, {
@@ -140,6 +145,7 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
     parts.push({ close: endSweeps });
     return {
       apiUrl: gateway.url,
+      dashboardUrl: `${gateway.url}/#code=${code.value}`,
       agentEnvironment: pick(["AWS_ENDPOINT_URL_SQS"]),
       environment: pick([
         "AWS_ENDPOINT_URL_SQS",
@@ -227,10 +233,12 @@ async function register(registry: FunctionRegistry): Promise<void> {
   }
 }
 
-async function serve(port: number): Promise<Gateway> {
+async function serve(
+  at: Pick<Parameters<typeof startGateway>[0], "port" | "dashboard">,
+): Promise<Gateway> {
   const { app: api } = await import("../functions/api/app.ts");
   const agentEvents = await import("../functions/agent-events/index.ts");
-  const gateway = await startGateway({ api, agents: agentEvents.app, port });
+  const gateway = await startGateway({ api, agents: agentEvents.app, ...at });
   return {
     ...gateway,
     close: async () => {

@@ -3,6 +3,7 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import { pino } from "pino";
 import { replaceFile } from "../emulators/asl/store/replace-file.ts";
 import { startLocalCloud, storedServices } from "./cloud.ts";
+import { isDashboardBuilt } from "./dashboard.ts";
 import {
   DataFolderError,
   dataFiles,
@@ -71,13 +72,14 @@ try {
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     process.once(signal, () => void cloud.close());
   }
-  const { apiUrl, agentEnvironment, environment } = cloud;
+  const { apiUrl, dashboardUrl, agentEnvironment, environment } = cloud;
   if (options.readyFile !== undefined) {
-    const ready = { apiUrl, operatorToken, agentEnvironment, environment };
+    const ready = { apiUrl, dashboardUrl, operatorToken, agentEnvironment, environment };
     replaceFile(options.readyFile, JSON.stringify(ready), { flush: false });
   }
   const lines = Object.entries(agentEnvironment).map(([name, value]) => `${name}=${value}`);
   console.log(`Switchyard's local control plane is ready: ${apiUrl}`);
+  if (isDashboardBuilt()) console.log(`Dashboard (the link signs in once): ${dashboardUrl}`);
   if (dataDir === undefined) {
     console.log(`Operator token: ${operatorToken}`);
     console.log("Environment of agents (see docs/operate/install.md for their configuration):");

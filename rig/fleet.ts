@@ -17,6 +17,7 @@ const ROOT = resolve(fileURLToPath(import.meta.url), "../..");
 
 type Ready = {
   apiUrl: string;
+  dashboardUrl: string;
   operatorToken: string;
   agentEnvironment: Record<string, string>;
   environment: Record<string, string>;
@@ -87,6 +88,18 @@ export class Fleet {
   get api(): Client {
     if (!this.#api) throw new Error("The cloud is not running");
     return this.#api;
+  }
+
+  /** The dashboard, with a code that signs the first one in who opens it. */
+  get dashboardUrl(): string {
+    if (this.#ready === undefined) throw new Error("The cloud is not running");
+    return this.#ready.dashboardUrl;
+  }
+
+  /** The operators' token. */
+  get operatorToken(): string {
+    if (this.#ready === undefined) throw new Error("The cloud is not running");
+    return this.#ready.operatorToken;
   }
 
   /** Addresses and credentials for the AWS SDK. */

@@ -1,9 +1,9 @@
 import { writeFileSync } from "node:fs";
 import type { Client } from "../../client/client.ts";
+import { mapTogether } from "../../client/pages.ts";
 import { age, bytes } from "../../core/format.ts";
 import { CliError } from "../exit/cli-error.ts";
 import type { Column } from "../output/table.ts";
-import { mapTogether } from "../pages.ts";
 import type { Session } from "../session.ts";
 import type { Argument, Noun } from "../verb.ts";
 import { type Host, lifecycleVerbs } from "./host-lifecycle.ts";

@@ -1,3 +1,4 @@
+import { allOf } from "../../client/pages.ts";
 import { bytes, duration, rate } from "../../core/format.ts";
 import { CliError } from "../exit/cli-error.ts";
 import type { ExitName } from "../exit/exit-codes.ts";
@@ -9,7 +10,6 @@ import {
   followMigration,
   startMigration,
 } from "../migration-options.ts";
-import { allOf } from "../pages.ts";
 import type { Session } from "../session.ts";
 import type { Argument, Noun, Option } from "../verb.ts";
 import { resultLines } from "../watch/migration-lines.ts";

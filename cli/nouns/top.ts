@@ -1,15 +1,16 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { createLogUpdate } from "log-update";
 import type { Client } from "../../client/client.ts";
+import { entriesOf } from "../../client/pages.ts";
 import { bytes, duration, rate } from "../../core/format.ts";
+import { remainingBytes } from "../../core/migration/estimate.ts";
 import type { ExitName } from "../exit/exit-codes.ts";
 import type { Input } from "../input.ts";
 import { type Column, renderTable } from "../output/table.ts";
-import { entriesOf } from "../pages.ts";
 import type { Session } from "../session.ts";
 import type { Verb } from "../verb.ts";
 import { isOver } from "../watch/exit-of-evacuation.ts";
-import { endText, remainingBytes } from "../watch/migration-lines.ts";
+import { endText } from "../watch/migration-lines.ts";
 import { bar } from "../watch/sparkline.ts";
 import type { Migration } from "./migration-rows.ts";
 

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Client } from "../../client/client.ts";
+import { entriesOf } from "../../client/pages.ts";
 import { age, bytes } from "../../core/format.ts";
 import { CliError } from "../exit/cli-error.ts";
 import type { ExitName } from "../exit/exit-codes.ts";
@@ -7,7 +8,6 @@ import { followOptions } from "../follow.ts";
 import type { Input } from "../input.ts";
 import { followMigration } from "../migration-options.ts";
 import type { Column } from "../output/table.ts";
-import { entriesOf } from "../pages.ts";
 import type { Session } from "../session.ts";
 import type { Argument, Noun } from "../verb.ts";
 import { listMigrationRows } from "./migration-rows.ts";

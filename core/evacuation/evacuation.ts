@@ -35,20 +35,6 @@ export const EvacuationStatus = z.enum([
 ]);
 export type EvacuationStatus = z.infer<typeof EvacuationStatus>;
 
-const finalStatuses: readonly EvacuationStatus[] = [
-  "completed",
-  "completed-with-remainder",
-  "cancelled",
-  "rolled-back",
-  "failed",
-  "rejected",
-  "expired",
-];
-
-export function isFinalEvacuation(status: EvacuationStatus): boolean {
-  return finalStatuses.includes(status);
-}
-
 export const Approval = z.strictObject({
   by: Owner,
   version: z.int().positive(),

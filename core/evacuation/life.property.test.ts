@@ -1,7 +1,6 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { isFinalEvacuation } from "./evacuation.ts";
-import { type Action, decide, type Life, shownStatus } from "./life.ts";
+import { type Action, decide, isFinalEvacuation, type Life, shownStatus } from "./life.ts";
 import { AT, planned } from "./testing/life.ts";
 
 const author = fc.constantFrom("ada", "bob");

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { noCounters } from "./counters.ts";
+import { noCounters } from "./counting.ts";
 import { type Action, decide, type Life, shownStatus } from "./life.ts";
 import { ApprovalRule } from "./request.ts";
 import { AT, lifeAfter, planned, refusal, running } from "./testing/life.ts";

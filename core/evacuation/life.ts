@@ -1,6 +1,8 @@
-import { type Counters, openCount, remainderCount, withoutWaiting } from "./counters.ts";
+import type { Counters } from "./counters.ts";
+import { openCount, remainderCount, withoutWaiting } from "./counting.ts";
 import type { Approval, EndedBy, EvacuationStatus } from "./evacuation.ts";
-import { newPause, PAUSES_MAX, type Pause, type PauseReason, pauseKey, SYSTEM } from "./pause.ts";
+import type { Pause, PauseReason } from "./pause.ts";
+import { newPause, PAUSES_MAX, pauseKey, SYSTEM } from "./pausing.ts";
 import type { ApprovalRule } from "./request.ts";
 
 /** What an evacuation's life depends on. `paused` is no status of its own: it is having pauses. */
@@ -60,6 +62,20 @@ export type Decided =
   | { readonly repeated: true }
   | { readonly refused: RefusalCode; readonly detail: string };
 
+/** Statuses of an evacuation that goes on. */
+const openStatuses: readonly EvacuationStatus[] = [
+  "planned",
+  "approved",
+  "running",
+  "paused",
+  "cancelling",
+  "rolling-back",
+];
+
+export function isFinalEvacuation(status: EvacuationStatus): boolean {
+  return !openStatuses.includes(status);
+}
+
 /** The evacuation after an action. Pure: the caller writes the result if nothing has changed. */
 export function decide(life: Life, action: Action, at: string): Decided {
   switch (action.do) {
@@ -90,7 +106,9 @@ export function decide(life: Life, action: Action, at: string): Decided {
     case "reopen":
       return reopen(life);
     case "fail":
-      return isOver(life) ? { repeated: true } : { life: { ...life, status: "failed" } };
+      return isFinalEvacuation(life.status)
+        ? { repeated: true }
+        : { life: { ...life, status: "failed" } };
   }
 }
 
@@ -117,7 +135,7 @@ function approve(life: Life, { version, author }: By & { version: number }, at: 
   if (isOverdue(life, at) || life.status === "expired") {
     return refuse("approval-expired", `It had to be approved before ${life.approveUntil}`);
   }
-  if (isOver(life)) return refuse("evacuation-over", `It is ${life.status}`);
+  if (isFinalEvacuation(life.status)) return refuse("evacuation-over", `It is ${life.status}`);
   if (version < life.version) {
     return refuse("plan-changed", `Version ${version} is out of date: see version ${life.version}`);
   }
@@ -158,7 +176,7 @@ function reject(life: Life, by: By, at: string): Decided {
 }
 
 function pause(life: Life, made: Pause): Decided {
-  if (isOver(life)) return refuse("evacuation-over", `It is ${life.status}`);
+  if (isFinalEvacuation(life.status)) return refuse("evacuation-over", `It is ${life.status}`);
   const isUnderWay = ["approved", "running", "rolling-back"].includes(life.status);
   if (!isUnderWay) {
     return refuse("evacuation-not-running", `It is ${life.status}: there is nothing to pause`);
@@ -173,7 +191,7 @@ function pause(life: Life, made: Pause): Decided {
 
 /** Ends the pauses that a person's word ends; the others stay. */
 function resume(life: Life): Decided {
-  if (isOver(life)) return refuse("evacuation-over", `It is ${life.status}`);
+  if (isFinalEvacuation(life.status)) return refuse("evacuation-over", `It is ${life.status}`);
   const kept = Object.entries(life.pauses).filter(
     ([, { reason }]) => reason !== "operator" && reason !== "error-budget",
   );
@@ -191,7 +209,7 @@ function resume(life: Life): Decided {
 function cancel(life: Life, end: EndedBy): Decided {
   const { status } = life;
   if (status === "cancelled" || status === "cancelling") return { repeated: true };
-  if (isOver(life)) return refuse("evacuation-over", `It is ${status}`);
+  if (isFinalEvacuation(life.status)) return refuse("evacuation-over", `It is ${status}`);
   if (status === "rolling-back") {
     return refuse("evacuation-not-running", "It is being rolled back: pause it instead");
   }
@@ -292,10 +310,6 @@ function reopen(life: Life): Decided {
     return refuse("evacuation-not-running", `It is ${shownStatus(life)}: plan another one`);
   }
   return { life: { ...life, status: "running", failedBefore: life.counters.failed } };
-}
-
-function isOver({ status }: Life): boolean {
-  return !["planned", "approved", "running", "cancelling", "rolling-back"].includes(status);
 }
 
 function endedBy({ author, message }: By, at: string) {

@@ -1,6 +1,5 @@
-import { isFinalEvacuation } from "../../core/evacuation/evacuation.ts";
 import type { AdvanceOutput } from "../../core/evacuation/execution-input.ts";
-import { decide } from "../../core/evacuation/life.ts";
+import { decide, isFinalEvacuation } from "../../core/evacuation/life.ts";
 import { areTurnsOver } from "../../core/evacuation/turns.ts";
 import type { EvacuationId } from "../../core/id.ts";
 import { EVERYTHING, readWakes, settleWakes } from "../store/evacuation-wakes.ts";

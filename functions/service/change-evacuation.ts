@@ -1,6 +1,11 @@
 import { TableBusy } from "../../core/errors.ts";
-import { isFinalEvacuation } from "../../core/evacuation/evacuation.ts";
-import { type Action, type Decided, decide, type Life } from "../../core/evacuation/life.ts";
+import {
+  type Action,
+  type Decided,
+  decide,
+  isFinalEvacuation,
+  type Life,
+} from "../../core/evacuation/life.ts";
 import type { EvacuationId } from "../../core/id.ts";
 import { Problem } from "../http/problem.ts";
 import { type BackOff, withBackOff } from "../runtime/back-off.ts";

@@ -1,4 +1,4 @@
-import { isFinalEvacuation } from "../../core/evacuation/evacuation.ts";
+import { isFinalEvacuation } from "../../core/evacuation/life.ts";
 import type { EvacuationLimits } from "../../core/evacuation/request.ts";
 import type { HostCordon } from "../../core/host/cordon.ts";
 import { EvacuationId, type HostId } from "../../core/id.ts";

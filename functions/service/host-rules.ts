@@ -1,9 +1,5 @@
-import {
-  type HostAction,
-  hostStateOf,
-  isAllowed,
-  stateSinceOf,
-} from "../../core/host/host-state.ts";
+import { type HostAction, isAllowed } from "../../core/host/host-actions.ts";
+import { hostStateOf, stateSinceOf } from "../../core/host/host-state.ts";
 import type { Blocker } from "../../core/negotiate/agreement.ts";
 import { hostBlockers } from "../../core/plan/host-blockers.ts";
 import { apartBlockers, labelBlockers, pinBlockers } from "../../core/plan/rule-blockers.ts";

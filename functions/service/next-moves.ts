@@ -1,4 +1,4 @@
-import { isOpen } from "../../core/evacuation/counters.ts";
+import { isOpen } from "../../core/evacuation/counting.ts";
 import type { HostId, VmId } from "../../core/id.ts";
 import { HostId as HostIdSchema } from "../../core/id.ts";
 import { isFinal } from "../../core/migration/migration.ts";

@@ -1,4 +1,4 @@
-import { isOpen } from "../../core/evacuation/counters.ts";
+import { isOpen } from "../../core/evacuation/counting.ts";
 import {
   beyondTolerance,
   outlineOf,

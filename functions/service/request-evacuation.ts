@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { noCounters } from "../../core/evacuation/counters.ts";
+import { noCounters } from "../../core/evacuation/counting.ts";
 import { noWork } from "../../core/evacuation/eta.ts";
 import type { EvacuationRequest } from "../../core/evacuation/request.ts";
 import { outlineOf, placementsOf } from "../../core/evacuation/version.ts";

@@ -1,4 +1,4 @@
-import { isFinalEvacuation } from "../../core/evacuation/evacuation.ts";
+import { isFinalEvacuation } from "../../core/evacuation/life.ts";
 import { EvacuationId } from "../../core/id.ts";
 import { log } from "../runtime/log.ts";
 import { EVERYTHING } from "../store/evacuation-wakes.ts";

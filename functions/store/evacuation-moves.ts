@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { isOpen, type MoveState } from "../../core/evacuation/counters.ts";
+import type { MoveState } from "../../core/evacuation/counters.ts";
+import { isOpen } from "../../core/evacuation/counting.ts";
 import { EvacuationMove, type MoveTry, TRIES_MAX } from "../../core/evacuation/evacuation.ts";
 import type { EvacuationId, HostId } from "../../core/id.ts";
 import { VmId } from "../../core/id.ts";

@@ -5,10 +5,14 @@ import {
   Evacuation,
   EvacuationStatus,
   HostTurn,
-  isFinalEvacuation,
   Work,
 } from "../../core/evacuation/evacuation.ts";
-import { isOverdue, type Life, shownStatus } from "../../core/evacuation/life.ts";
+import {
+  isFinalEvacuation,
+  isOverdue,
+  type Life,
+  shownStatus,
+} from "../../core/evacuation/life.ts";
 import { Pause } from "../../core/evacuation/pause.ts";
 import { EvacuationId } from "../../core/id.ts";
 import { keys } from "./keys.ts";

@@ -2,7 +2,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ApiError } from "../../client/api-error.ts";
-import { isFinalEvacuation } from "../../core/evacuation/evacuation.ts";
+import { isFinalEvacuation } from "../../core/evacuation/life.ts";
 import { waitUntil } from "../../rig/wait-until.ts";
 import { endlessly, PATIENCE_MS, Plane } from "./testing/plane.ts";
 import { hasTmux, Screen, unlessTmux } from "./testing/screen.ts";

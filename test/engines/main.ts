@@ -69,7 +69,13 @@ async function run(suite: Suite): Promise<Result> {
   for (const file of files) {
     await engine.reset();
     const result = runFile(suite, file, {
-      ...Object.fromEntries(suite.services.map((name) => [`AWS_ENDPOINT_URL_${name}`, engine.url])),
+      ...Object.fromEntries(
+        suite.services.flatMap((name) => [
+          [`AWS_ENDPOINT_URL_${name}`, engine.url],
+          // For tests that start emulators of their own, and set the SDK's variables themselves.
+          [`TEST_ENGINE_${name}`, engine.url],
+        ]),
+      ),
       // Step Functions calls the functions there.
       SWITCHYARD_PORT: String(base),
       AWS_REGION: "eu-central-1",

@@ -101,8 +101,13 @@ export const layers: Readonly<Record<string, Layer>> = {
     imports: ["core", "client", "qmp", "agent", "local", "emulators"],
     packages: ["@aws-sdk/client-sfn", "commander"],
   },
+  dashboard: {
+    imports: ["core", "client"],
+    packages: ["@preact/signals", "preact", "uplot"],
+    tests: ["vite"],
+  },
   demo: {
-    imports: ["core", "client", "rig"],
+    imports: ["core", "client", "rig", "scripts"],
     packages: ["@aws-sdk/client-sfn", "commander", "zod"],
   },
   bench: {
@@ -110,7 +115,7 @@ export const layers: Readonly<Record<string, Layer>> = {
     packages: ["commander", "zod", "@aws-sdk/client-sfn"],
   },
   cost: { imports: ["core"], packages: ["commander"] },
-  scripts: { imports: ["core", "functions", "cli"], packages: ["rolldown"] },
+  scripts: { imports: ["core", "functions", "cli"], packages: ["rolldown", "vite"] },
   test: {
     imports: [
       "core",
@@ -125,6 +130,7 @@ export const layers: Readonly<Record<string, Layer>> = {
       "local",
       "client",
       "cli",
+      "dashboard",
       "rig",
       "demo",
       "scripts",

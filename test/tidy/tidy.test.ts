@@ -15,14 +15,14 @@ import {
   read,
   trackedFiles,
 } from "./sources.ts";
-import { namesIn, retiredWords, wordsOf } from "./words.ts";
+import { namesIn, retiredWords, withoutProse, wordsOf } from "./words.ts";
 
 const LINES_MAX = 400;
 /** Of one test, from `it(` to its closing line; biome counts the functions of production code. */
 const TEST_LINES_MAX = 70;
 
 const files = trackedFiles();
-const sources = files.filter((file) => file.endsWith(".ts"));
+const sources = files.filter((file) => /\.tsx?$/.test(file));
 const production = sources.filter((file) => !isTestCode(file));
 const texts = files.filter((file) => /\.(ts|md|sh|json|s|ya?ml)$|^\.ci\//.test(file));
 
@@ -35,7 +35,8 @@ describe.skipIf(files.length === 0)("every tracked file", () => {
   it("imports only packages that are declared", () => {
     const { dependencies, devDependencies } = readPackage();
     const undeclared = sources.flatMap((file) => {
-      const isTool = isTestCode(file) || file.startsWith("scripts/");
+      // Of the dashboard only a bundle is delivered.
+      const isTool = isTestCode(file) || /^(scripts|dashboard)\//.test(file);
       const known = { ...dependencies, ...(isTool ? devDependencies : {}) };
       return importsOf(file)
         .filter(({ from }) => isPackage(from) && !(packageOf(from) in known))
@@ -226,7 +227,8 @@ function longTests(file: string): string[] {
 
 function retiredNames(file: string): string[] {
   if (file.startsWith("test/tidy/")) return [];
-  const names = [file.split("/").at(-1) ?? "", ...namesIn(read(file))];
+  const text = file.endsWith(".tsx") ? withoutProse(read(file)) : read(file);
+  const names = [file.split("/").at(-1) ?? "", ...namesIn(text)];
   return names.flatMap((name) =>
     retiredWords
       .filter(({ word, except }) => wordsOf(name).includes(word) && !except?.test(file))

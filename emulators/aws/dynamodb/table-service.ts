@@ -1,10 +1,10 @@
 import { type DynamodbOptions, startDynamodb } from "./dynamodb.ts";
 
-/** Our DynamoDB. AWS_ENDPOINT_URL_DYNAMODB names another one to try in its place. */
+/** Our DynamoDB. TEST_ENGINE_DYNAMODB names another one to try in its place. */
 export async function startTableService(
   options: DynamodbOptions = {},
 ): Promise<{ endpoint: string; close(): Promise<void> }> {
-  const outside = process.env.AWS_ENDPOINT_URL_DYNAMODB;
+  const outside = process.env.TEST_ENGINE_DYNAMODB;
   if (outside === undefined) return startDynamodb(options);
   return { endpoint: outside, close: async () => undefined };
 }

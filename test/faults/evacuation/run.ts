@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { ApiError } from "../../../client/api-error.ts";
 import type { Client } from "../../../client/client.ts";
-import { type Evacuation, isFinalEvacuation } from "../../../core/evacuation/evacuation.ts";
+import type { Evacuation } from "../../../core/evacuation/evacuation.ts";
+import { isFinalEvacuation } from "../../../core/evacuation/life.ts";
 import { waitUntil } from "../../../rig/wait-until.ts";
 import { type Act, HOSTS } from "./acts.ts";
 import { type EvacuationBed, GUESTS } from "./bed.ts";

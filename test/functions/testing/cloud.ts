@@ -10,8 +10,8 @@ import { startStub } from "./step-functions-stub.ts";
 export const OPERATOR_TOKEN = "operator-token-of-this-test";
 /** Services of others in place of ours, where `npm run test:engines` names them. */
 const outside = {
-  dynamodb: process.env.AWS_ENDPOINT_URL_DYNAMODB,
-  sqs: process.env.AWS_ENDPOINT_URL_SQS,
+  dynamodb: process.env.TEST_ENGINE_DYNAMODB,
+  sqs: process.env.TEST_ENGINE_SQS,
 };
 
 export type TestCloud = Awaited<ReturnType<typeof startTestCloud>>;

@@ -5,11 +5,8 @@ import {
 } from "@aws-sdk/client-sfn";
 import { vi } from "vitest";
 import { z } from "zod";
-import {
-  Evacuation,
-  EvacuationMove,
-  isFinalEvacuation,
-} from "../../../core/evacuation/evacuation.ts";
+import { Evacuation, EvacuationMove } from "../../../core/evacuation/evacuation.ts";
+import { isFinalEvacuation } from "../../../core/evacuation/life.ts";
 import { stepFunctions } from "../../../functions/runtime/clients.ts";
 import { definition } from "../../functions/testing/fixtures.ts";
 import { addHost, addVm, operate, type TestAgent } from "../../functions/testing/fleet.ts";
