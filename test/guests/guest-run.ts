@@ -9,7 +9,7 @@ import type { GuestLink, WorkerName } from "./guest-link.ts";
 import { lostMs } from "./lost-time.ts";
 import { macOf, type Shape } from "./shapes.ts";
 
-const UP_MS = 240_000;
+const UP_MS = 480_000;
 const MOVE_MS = 180_000;
 const PROGRESS_MS = 120_000;
 const FINISH_MS = 180_000;

@@ -51,8 +51,8 @@ export class Network {
   /** On which host's cable the switch last saw this hardware address; undefined: on none. */
   portOf(mac: string): string | undefined {
     const { lan } = this;
-    const [command = "", ...words] = [...Network.inside(lan), "bridge", "-json", "fdb", "show"];
-    const output = execFileSync(command, words, { encoding: "utf8", timeout: DEADLINE_MS });
+    const words = ["netns", "exec", lan, "bridge", "-json", "fdb", "show"];
+    const output = execFileSync("ip", words, { encoding: "utf8", timeout: DEADLINE_MS });
     const entries = JSON.parse(output) as { mac: string; ifname: string }[];
     return entries.find((entry) => entry.mac === mac)?.ifname;
   }

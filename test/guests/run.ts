@@ -22,6 +22,8 @@ export type RunPlan = {
   readonly shapes: readonly Shape[];
   readonly moves: number;
   readonly differences: "none" | "some" | "all";
+  /** Nothing is begun later than this, ms after the start. */
+  readonly beginMs?: number;
 };
 
 export type RunOutcome = {
@@ -29,6 +31,8 @@ export type RunOutcome = {
   readonly differences: { made: number; found: number; falseAlarms: number };
   readonly passed: number;
   readonly failed: number;
+  /** Guests, and differences as one, that were not begun in time. */
+  readonly skipped: number;
 };
 
 /** Runs the guests one after the other, then makes the differences; ends all that it started. */
@@ -36,6 +40,8 @@ export async function runGuests(context: RunContext, plan: RunPlan): Promise<Run
   const { signal, print } = context;
   const guests: GuestResult[] = [];
   let failed = 0;
+  let skipped = 0;
+  const isLate = () => performance.now() > (plan.beginMs ?? Number.POSITIVE_INFINITY);
   const bed = await Bed.start(context, context.network);
   // Everything that waits for the fleet then fails at once.
   const stop = () => void bed.stop();
@@ -43,6 +49,11 @@ export async function runGuests(context: RunContext, plan: RunPlan): Promise<Run
   try {
     for (const shape of plan.shapes) {
       if (signal.aborted) break;
+      if (isLate()) {
+        print(`${shape.name}: skipped: the time of this run is over`);
+        skipped += 1;
+        continue;
+      }
       print(`${shape.name}: ${shape.claim}`);
       const { result, problems } = await new GuestRun(bed, shape).run(plan.moves);
       guests.push(result);
@@ -55,13 +66,19 @@ export async function runGuests(context: RunContext, plan: RunPlan): Promise<Run
   }
   const { falseAlarms } = bed;
   if (falseAlarms > 0) print(`${falseAlarms} differences found between equal machines`);
-  const twins = signal.aborted ? { made: 0, found: 0 } : await makeDifferences(context, plan);
+  const isOver = signal.aborted || isLate();
+  if (isOver && plan.differences !== "none") {
+    print("differences: skipped: the time of this run is over");
+    skipped += 1;
+  }
+  const twins = isOver ? { made: 0, found: 0 } : await makeDifferences(context, plan);
   const missed = twins.made - twins.found;
   return {
     guests,
     differences: { ...twins, falseAlarms },
     passed: guests.length - failed + twins.found,
     failed: failed + missed + (falseAlarms > 0 ? 1 : 0),
+    skipped,
   };
 }
 

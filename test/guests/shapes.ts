@@ -32,23 +32,6 @@ export const shapes: readonly Shape[] = [
       }),
   },
   {
-    name: "bios",
-    claim: "pc, BIOS from a disk, IDE and SCSI disks, e1000",
-    number: 12,
-    definition: (disks) =>
-      define(12, "e1000", {
-        machine: "pc",
-        memoryBytes: 160 * MIB,
-        blockdevs: [raw("boot", disks.boot, true), raw("raw", disks.raw), qcow2("cow", disks.cow)],
-        devices: [
-          { driver: "virtio-blk-pci", id: "boot0", drive: "boot", bootindex: 1 },
-          { driver: "ide-hd", id: "disk0", bus: "ide.0", drive: "raw" },
-          { driver: "virtio-scsi-pci", id: "scsi0" },
-          { driver: "scsi-hd", id: "disk1", bus: "scsi0.0", drive: "cow" },
-        ],
-      }),
-  },
-  {
     name: "uefi",
     claim: "q35 with UEFI, two CPUs, PCIe ports, AHCI and an iothread",
     number: 13,
@@ -76,6 +59,23 @@ export const shapes: readonly Shape[] = [
           { driver: "virtio-blk-pci", id: "boot0", drive: "boot", bus: "port1", bootindex: 1 },
           { driver: "ide-hd", id: "disk0", bus: "ide.0", drive: "raw" },
           { driver: "virtio-blk-pci", id: "disk1", drive: "cow", bus: "port2", iothread: "io0" },
+        ],
+      }),
+  },
+  {
+    name: "bios",
+    claim: "pc, BIOS from a disk, IDE and SCSI disks, e1000",
+    number: 12,
+    definition: (disks) =>
+      define(12, "e1000", {
+        machine: "pc",
+        memoryBytes: 160 * MIB,
+        blockdevs: [raw("boot", disks.boot, true), raw("raw", disks.raw), qcow2("cow", disks.cow)],
+        devices: [
+          { driver: "virtio-blk-pci", id: "boot0", drive: "boot", bootindex: 1 },
+          { driver: "ide-hd", id: "disk0", bus: "ide.0", drive: "raw" },
+          { driver: "virtio-scsi-pci", id: "scsi0" },
+          { driver: "scsi-hd", id: "disk1", bus: "scsi0.0", drive: "cow" },
         ],
       }),
   },
