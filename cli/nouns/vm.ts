@@ -11,6 +11,7 @@ import { entriesOf } from "../pages.ts";
 import type { Session } from "../session.ts";
 import type { Argument, Noun } from "../verb.ts";
 import { listMigrationRows } from "./migration-rows.ts";
+import { deviceVerbs } from "./vm-devices.ts";
 import { guestVerbs } from "./vm-guest.ts";
 
 type Vm = Awaited<ReturnType<Client["getVm"]>>;
@@ -98,6 +99,7 @@ export const vmNoun: Noun = {
       run: removeVm,
     },
     ...guestVerbs(showVm),
+    ...deviceVerbs(showVm),
     {
       name: "reconcile",
       summary: "Observe both sides of an unknown VM again, and decide",
