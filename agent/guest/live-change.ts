@@ -19,7 +19,10 @@ export type LiveGuest = {
   /** The new definition with this host's values, for QEMU. */
   readonly resolved: VmDefinition;
   /** Taps of networks that come, and names of those that go. */
-  readonly taps: { readonly made: readonly Tap[]; readonly removed: readonly string[] };
+  readonly taps: {
+    readonly made: readonly { readonly netdev: string; readonly tap: Tap }[];
+    readonly removed: readonly string[];
+  };
   /** Opens a tray that the guest has locked. */
   readonly force: boolean;
 };
@@ -160,33 +163,43 @@ class Steps {
   }
 
   async addParts({ added }: LiveChange): Promise<void> {
-    const { qmp, resolved, taps } = this.#guest;
+    const { qmp, resolved } = this.#guest;
     const objects = await this.#objects();
     for (const part of pick(resolved.objects, added.objects)) {
       if (objects.has(String(part.id))) continue;
       await qmp.executeAny("object-add", part);
       this.#undo.push(() => qmp.execute("object-del", { id: String(part.id) }));
     }
-    if (taps.made.length > 0) {
-      const names = taps.made.map(({ name }) => name);
-      await removeTaps(names);
-      await makeTaps(taps.made);
-      this.#undo.push(() => removeTaps(names));
-    }
-    for (const part of pick(resolved.netdevs ?? [], added.netdevs)) {
-      const id = String(part.id);
-      // Of a request that was interrupted: nothing uses it yet.
-      await ignoreRefusal(qmp.executeAny("netdev_del", { id }));
-      await qmp.executeAny("netdev_add", part);
-      this.#undo.push(() => qmp.executeAny("netdev_del", { id }));
-    }
-    await raiseTaps(taps.made.map(({ name }) => name));
+    await this.#addNetworks(pick(resolved.netdevs ?? [], added.netdevs));
     const nodes = await this.#nodes();
     for (const part of pick(resolved.blockdevs, added.blockdevs)) {
       const name = String(part["node-name"]);
       if (nodes.has(name)) continue;
       await qmp.executeAny("blockdev-add", part);
       this.#undo.push(() => qmp.execute("blockdev-del", { "node-name": name }));
+    }
+  }
+
+  async #addNetworks(netdevs: readonly { readonly id?: unknown }[]): Promise<void> {
+    const { qmp, resolved, taps } = this.#guest;
+    const plugged = await this.#devices();
+    const used = resolved.devices
+      .filter(({ id }) => plugged.has(String(id)))
+      .map((device) => device.netdev);
+    for (const netdev of netdevs) {
+      const id = String(netdev.id);
+      if (used.includes(id)) continue;
+      // Of a request that was interrupted: no query tells whether it is there, and nothing uses it.
+      await ignoreRefusal(qmp.executeAny("netdev_del", { id }));
+      const tap = taps.made.find((one) => one.netdev === id)?.tap;
+      if (tap !== undefined) {
+        await removeTaps([tap.name]);
+        await makeTaps([tap]);
+        this.#undo.push(() => removeTaps([tap.name]));
+      }
+      await qmp.executeAny("netdev_add", netdev);
+      this.#undo.push(() => qmp.executeAny("netdev_del", { id }));
+      if (tap !== undefined) await raiseTaps([tap.name]);
     }
   }
 

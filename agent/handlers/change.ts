@@ -36,7 +36,10 @@ export async function changeGuest(
       throw error;
     },
   );
-  await finish();
+  // What nothing uses does no harm, and the guest is as its definition says.
+  await finish().catch((error: unknown) => {
+    context.log.warn({ vm, error }, "parts that the guest does not use any more have stayed");
+  });
   context.log.info({ vm, change }, "guest changed");
   return proved;
 }
@@ -69,8 +72,11 @@ function resolve({ config }: Context, guest: Guest, definition: VmDefinition) {
   const has = definition.netdevs ?? [];
   const isNew = (one: unknown) => !had.some((other) => isDeepStrictEqual(one, other));
   const isGone = (one: unknown) => !has.some((other) => isDeepStrictEqual(one, other));
-  const madeNames = new Set(tapNames({ ...definition, netdevs: has.filter(isNew) }, folder));
-  const made = taps.filter(({ name }) => madeNames.has(name));
+  const made = has.filter(isNew).flatMap((netdev) => {
+    const [name] = tapNames({ ...definition, netdevs: [netdev] }, folder);
+    const tap = taps.find((one) => one.name === name);
+    return tap === undefined ? [] : [{ netdev: String(netdev.id), tap }];
+  });
   if (made.length > 0 && manifest.adopted) {
     throw new CommandRefusedError(
       "refused",

@@ -77,6 +77,7 @@ describe("a guest that runs becomes as another definition says", () => {
     const placed = withAddresses(before, { nic0: { bus: "pci.0", addr: "04.0" } });
     expect(placed.devices[2]).toMatchObject({ id: "nic0", addr: "04.0" });
     expect(liveChange(before, placed)).toEqual(nothing);
+    expect(liveChange(placed, before)).toEqual(nothing);
     expect(withAddresses(placed, { nic0: { bus: "pci.0", addr: "07.0" } })).toEqual(placed);
   });
 });

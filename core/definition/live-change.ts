@@ -51,7 +51,7 @@ export function liveChange(before: DefinitionParts, after: DefinitionParts): Liv
   for (const [id, device] of old) {
     const now = wanted.get(id);
     if (now === undefined) unplugged.push(id);
-    else if (!isSame(withoutAddress(device, now), now)) media.push(mediumOf(id, device, now));
+    else if (!isSameDevice(device, now)) media.push(mediumOf(id, device, now));
   }
   const added = after.devices.flatMap((device, index) =>
     typeof device.id === "string" && !old.has(device.id) ? [index] : [],
@@ -92,7 +92,7 @@ export function withAddresses(
 function mediumOf(id: string, before: QapiObject, now: QapiObject): MediumChange {
   const { drive: old, ...rest } = before;
   const { drive: node, ...restNow } = now;
-  if (!isSame(withoutAddress(rest, restNow), restNow)) {
+  if (!isSameDevice(rest, restNow)) {
     throw new NotLiveError(
       `Expected only the medium of device ${id} to change in a guest that runs: unplug the device, and plug it in as it shall be`,
     );
@@ -104,11 +104,11 @@ function mediumOf(id: string, before: QapiObject, now: QapiObject): MediumChange
   };
 }
 
-/** A device that did not say its address is the same when it does. */
-function withoutAddress(before: QapiObject, now: QapiObject): QapiObject {
-  const { bus, addr } = now;
-  if (before.addr !== undefined || addr === undefined) return before;
-  return { ...before, addr, ...(bus === undefined ? {} : { bus }) };
+/** A device that says where it is, and one that leaves it to QEMU, are the same. */
+function isSameDevice(before: QapiObject, now: QapiObject): boolean {
+  if ((before.addr === undefined) === (now.addr === undefined)) return isSame(before, now);
+  const anywhere = ({ bus: _, addr: __, ...device }: QapiObject) => device;
+  return isSame(anywhere(before), anywhere(now));
 }
 
 function changed(before: readonly QapiObject[], after: readonly QapiObject[], kind: PartKind) {

@@ -86,6 +86,12 @@ describe.skipIf(qemu === undefined)("a guest that runs, and its definition", () 
     const device = { driver: "scsi-hd", id: "disk1", bus: "scsi0.0", drive: "disk-1" };
     await change((before) => plugDevice(before, { device, blockdevs: [file("disk-1")] }));
     expect(await nodes()).toContain("disk-1");
+    // Repeated by a control plane that has not heard the answer.
+    const again = plugDevice(unplugDevice(definition, "disk1"), {
+      device,
+      blockdevs: [file("disk-1")],
+    });
+    await host.run("guest.change", "vm1", { definition: VmDefinition.parse(again) });
     await change((before) => unplugDevice(before, "disk1"));
     expect(await nodes()).not.toContain("disk-1");
     expect(definition.blockdevs).toEqual([file("cd-1")]);
