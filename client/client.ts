@@ -26,6 +26,10 @@ type EvacuationPage = InferRequestType<Api["evacuations"]["$get"]>["query"];
 type EvacuationLimits = InferRequestType<Api["evacuations"][":id"]["$patch"]>["json"];
 type Acting = InferRequestType<Api["evacuations"][":id"]["pause"]["$post"]>["json"];
 type VmChange = InferRequestType<Api["vms"][":id"]["$patch"]>["json"];
+type Devices = Api["vms"][":id"]["devices"];
+type NewDevice = InferRequestType<Devices["$post"]>["json"];
+type MediumChange = InferRequestType<Devices[":device"]["medium"]["$put"]>["json"];
+type EjectQuery = InferRequestType<Devices[":device"]["medium"]["$delete"]>["query"];
 type StopMode = InferRequestType<Api["vms"][":id"]["$delete"]>["query"];
 
 export type Client = ReturnType<typeof createClient>;
@@ -126,6 +130,14 @@ function vmOperations({ vms }: Api) {
     getVm: (id: string) => json(vms[":id"].$get({ param: { id } })),
     defineVm: (id: string, change: VmChange) =>
       json(vms[":id"].$patch({ param: { id }, json: change })),
+    plugDevice: (id: string, newDevice: NewDevice) =>
+      json(vms[":id"].devices.$post({ param: { id }, json: newDevice })),
+    unplugDevice: (id: string, device: string) =>
+      json(vms[":id"].devices[":device"].$delete({ param: { id, device } })),
+    insertMedium: (id: string, device: string, medium: MediumChange) =>
+      json(vms[":id"].devices[":device"].medium.$put({ param: { id, device }, json: medium })),
+    ejectMedium: (id: string, device: string, query: EjectQuery = {}) =>
+      json(vms[":id"].devices[":device"].medium.$delete({ param: { id, device }, query })),
     pauseVm: (id: string) => json(vms[":id"].pause.$post({ param: { id } })),
     resumeVm: (id: string) => json(vms[":id"].resume.$post({ param: { id } })),
     resetVm: (id: string) => json(vms[":id"].reset.$post({ param: { id } })),

@@ -44,6 +44,8 @@ export type FleetOptions = {
   wrappers?: Record<string, readonly string[]>;
   /** More fields of the agents' configuration. */
   agent?: object;
+  /** More fields of one host's agent, by the host's name. */
+  agents?: Record<string, object>;
   /** More fields of the hosts, such as their slots. */
   host?: { slotsOut?: number; slotsIn?: number };
   /** How long a part may take to start, ms. Default 80 s. */
@@ -267,6 +269,7 @@ export class Fleet {
       // Hosts and fleets on one machine share its ports.
       migrationPorts: { min: 0, max: 0 },
       ...this.#options.agent,
+      ...this.#options.agents?.[host],
     };
     writeFileSync(join(folder, "agent.json"), JSON.stringify(config), { mode: 0o600 });
     this.startAgent(host);

@@ -11,6 +11,7 @@ import type { Column } from "../output/table.ts";
 import type { Session } from "../session.ts";
 import type { Argument, Noun } from "../verb.ts";
 import { listMigrationRows } from "./migration-rows.ts";
+import { deviceVerbs } from "./vm-devices.ts";
 import { guestVerbs } from "./vm-guest.ts";
 import { ruleLines, ruleVerbs } from "./vm-rules.ts";
 
@@ -103,6 +104,7 @@ export const vmNoun: Noun = {
     },
     ...ruleVerbs(showVm),
     ...guestVerbs(showVm),
+    ...deviceVerbs(showVm),
     {
       name: "reconcile",
       summary: "Observe both sides of an unknown VM again, and decide",

@@ -1,8 +1,9 @@
 import { z } from "zod";
 import { Climb } from "../convergence/ladder.ts";
 import { DefinitionParts } from "../definition/parts.ts";
+import { PartId } from "../definition/values.ts";
 import { CommandId, HostId, MigrationId, VmId } from "../id.ts";
-import { AcceptDifferences } from "../twin/comparison.ts";
+import { AcceptDifferences, Comparison } from "../twin/comparison.ts";
 import { FoundGuests } from "./found-guest.ts";
 import { Observation } from "./observation.ts";
 import { SourceProbe, TargetProbe, TlsKind } from "./probe.ts";
@@ -65,6 +66,26 @@ export const verbs = {
       acceptDifferences: AcceptDifferences.optional(),
     }),
     result: Proved,
+  },
+  /**
+   * Makes a guest that runs as another definition says: devices and media come and go. Repeated, it
+   * does what is left to do.
+   */
+  "guest.change": {
+    args: z.strictObject({
+      definition: DefinitionParts,
+      /** Opens a tray that the guest has locked. */
+      force: z.boolean().optional(),
+      acceptDifferences: AcceptDifferences.optional(),
+    }),
+    result: z.strictObject({
+      /** Of devices that the definition leaves to QEMU, by their ids. */
+      addresses: z.record(
+        PartId,
+        z.strictObject({ bus: PartId, addr: z.string().regex(/^[0-9a-f]{1,2}\.[0-7]$/) }),
+      ),
+      comparison: Comparison,
+    }),
   },
   /** Gives up a guest: its process runs on, and its monitor is free. */
   "guest.detach": {

@@ -15,6 +15,7 @@ import { hosts } from "./hosts.ts";
 import { metrics } from "./metrics.ts";
 import { migrations } from "./migrations.ts";
 import { documentApi, getDocument } from "./openapi.ts";
+import { vmDevices } from "./vm-devices.ts";
 import { vms } from "./vms.ts";
 
 /** Paths that need no token: they answer nothing about the fleet. */
@@ -45,6 +46,7 @@ export const app = base
   .route("/", fleet)
   .route("/", hosts)
   .route("/", vms)
+  .route("/", vmDevices)
   .route("/", definitions)
   .route("/", migrations)
   .route("/", evacuations)

@@ -2,7 +2,8 @@ import { zodToOpenAPIRegistry } from "@asteasolutions/zod-to-openapi";
 import { z } from "@hono/zod-openapi";
 import { ClimbedRung, Convergence, LadderName } from "../../core/convergence/ladder.ts";
 import { StallRule } from "../../core/convergence/stall.ts";
-import { DefinitionParts } from "../../core/definition/parts.ts";
+import { DefinitionParts, Device } from "../../core/definition/parts.ts";
+import { PartId, QapiObject } from "../../core/definition/values.ts";
 import { Counters } from "../../core/evacuation/counters.ts";
 import {
   Evacuation,
@@ -112,6 +113,26 @@ export const VmChange = z
       issue(["acceptDifferences"], "expected with `definition` only");
     }
   });
+
+/** A device for a guest that runs, with the parts that it needs and that are not there yet. */
+export const NewDevice = z.strictObject({
+  device: Device.refine(({ id }) => PartId.safeParse(id).success, "expected an `id`"),
+  blockdevs: DefinitionParts.shape.blockdevs.optional(),
+  netdevs: DefinitionParts.shape.netdevs,
+  objects: DefinitionParts.shape.objects.optional(),
+  acceptDifferences: AcceptDifferences.optional(),
+});
+
+/** A medium for a drive. */
+export const MediumChange = z.strictObject({
+  blockdev: QapiObject.refine(
+    (node) => PartId.safeParse(node["node-name"]).success,
+    "expected a `node-name`",
+  ),
+  /** Open the tray also if the guest has locked it. */
+  force: z.boolean().default(false),
+  acceptDifferences: AcceptDifferences.optional(),
+});
 
 export const NewImport = z.strictObject({
   /** Commands of a POSIX shell, one of which is QEMU. */
@@ -231,6 +252,9 @@ const namedSchemas: readonly Named[] = [
   ["VmChange", VmChange, "A correction of a VM's definition, or a change of its rules"],
   ["Affinity", Affinity, "A rule of a VM about the others of a group"],
   ["Pin", Pin, "Who wants a VM to stay on its host"],
+  ["VmChange", VmChange, "A correction of a VM's definition"],
+  ["NewDevice", NewDevice, "A device for a guest that runs, with the parts that it needs"],
+  ["MediumChange", MediumChange, "A medium for a drive of a guest that runs"],
   ["Proposal", Proposal, "The definition of a QEMU that runs; nothing has been adopted"],
   ["NewImport", NewImport, "A command line of QEMU"],
   ["Imported", Imported, "The definition that a command line makes"],

@@ -154,7 +154,7 @@ const remove = createRoute({
 });
 
 /** What an operation on a guest that runs may be refused with. */
-const ON_GUEST: readonly ProblemCode[] = [
+export const ON_GUEST: readonly ProblemCode[] = [
   "vm-not-found",
   "vm-locked",
   "vm-unknown",

@@ -30,6 +30,7 @@ export const problemKinds = {
   "route-not-found": { status: 404, meaning: "The API has no such path" },
   "host-not-found": { status: 404, meaning: "There is no such host" },
   "vm-not-found": { status: 404, meaning: "There is no such VM" },
+  "device-not-found": { status: 404, meaning: "The VM's definition has no device of this id" },
   "migration-not-found": { status: 404, meaning: "There is no such migration" },
   "evacuation-not-found": { status: 404, meaning: "There is no such evacuation" },
   "plan-not-found": { status: 404, meaning: "The plan has no such version" },
