@@ -13,6 +13,7 @@ import type { Credentials } from "../emulators/aws/http/signature.ts";
 import { invokeOverHttp } from "../emulators/aws/lambda/invoke-over-http.ts";
 import { type FunctionRegistry, functionRegistry } from "../emulators/aws/lambda/registry.ts";
 import { startLambda } from "../emulators/aws/lambda/server.ts";
+import { startScheduler } from "../emulators/aws/scheduler/scheduler.ts";
 import { startSqs } from "../emulators/aws/sqs/sqs.ts";
 import { closeClients, overrideTransport, type Service } from "../functions/runtime/clients.ts";
 import { type DataFolder, dataFiles, type StoredService } from "./data-folder.ts";
@@ -36,7 +37,7 @@ const machineArn = (name: StateMachineName) =>
   `arn:aws:states:${REGION}:${ACCOUNT}:stateMachine:switchyard-${name}`;
 
 export type LocalCloudOptions = {
-  /** Port of the API; the services take the next four. 0 (default): any free ports. */
+  /** Port of the API; the services take the next five. 0 (default): any free ports. */
   port?: number;
   /** The folder that holds all state; in memory without it. The caller closes it at the end. */
   folder?: DataFolder | undefined;
@@ -63,11 +64,13 @@ export type LocalCloud = {
   close(): Promise<void>;
 };
 
+const services: Service[] = ["SQS", "DYNAMODB", "SFN", "LAMBDA", "SCHEDULER"];
+
 type Part = { endpoint: string; transport?: InProcessTransport; close(): Promise<void> };
 
 /**
- * The cloud on one machine: DynamoDB, SQS, Step Functions and Lambda on loopback, and the project's
- * own functions behind them, unchanged. A service whose AWS_ENDPOINT_URL_* is set already is not
+ * The cloud on one machine: DynamoDB, SQS, Step Functions, Lambda and EventBridge Scheduler on
+ * loopback, and the project's own functions behind them, unchanged. A service whose AWS_ENDPOINT_URL_* is set already is not
  * started: that endpoint is used, over HTTP. Each service accepts only requests that are signed
  * with the access key in `environment`; calls within the process (ADR 9) have no signature. Sets
  * AWS_* and the functions' configuration in `process.env`: one local cloud per process.
@@ -114,9 +117,10 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
     process.env.DEAD_LETTER_QUEUE_ARN = await createDeadLetterQueue(DEAD_LETTER_QUEUE);
     const gateway = await register(registry, port);
     parts.push(gateway);
+    const invoke = transport === "http" ? httpInvoke(parts) : registry.invoke;
     await run("SFN", () =>
       startStepFunctions({
-        invoke: transport === "http" ? httpInvoke(parts) : registry.invoke,
+        invoke,
         region: REGION,
         accountId: ACCOUNT,
         ...place(3),
@@ -126,6 +130,15 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
     for (const name of stateMachineNames) {
       await createStateMachine(name, { arn: machineArn(name), functionArn, roleArn: ROLE_ARN });
     }
+    await run("SCHEDULER", () =>
+      startScheduler({
+        invoke,
+        region: REGION,
+        accountId: ACCOUNT,
+        ...place(5),
+        ...data("SCHEDULER"),
+      }),
+    );
     const { scheduledHandlers } = await import("../functions/task/tasks.ts");
     const endSweeps = scheduleSweep(scheduledHandlers.sweep, {
       intervalMs: scheduleMinutes.sweep * 60_000,
@@ -135,12 +148,7 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
     return {
       apiUrl: gateway.url,
       agentEnvironment: pick(["AWS_ENDPOINT_URL_SQS"]),
-      environment: pick([
-        "AWS_ENDPOINT_URL_SQS",
-        "AWS_ENDPOINT_URL_DYNAMODB",
-        "AWS_ENDPOINT_URL_SFN",
-        "AWS_ENDPOINT_URL_LAMBDA",
-      ]),
+      environment: pick(services.map((service) => `AWS_ENDPOINT_URL_${service}`)),
       close,
     };
   } catch (error) {
@@ -151,7 +159,7 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
 
 /** The services with data that this process runs itself. */
 export function storedServices(): StoredService[] {
-  const all: StoredService[] = ["DYNAMODB", "SQS", "SFN"];
+  const all: StoredService[] = ["DYNAMODB", "SQS", "SFN", "SCHEDULER"];
   return all.filter((service) => process.env[`AWS_ENDPOINT_URL_${service}`] === undefined);
 }
 
@@ -164,6 +172,9 @@ function setDefaults({ operatorToken, accessKey }: LocalCloudOptions): void {
   process.env.MIGRATION_STATE_MACHINE_ARN = machineArn("migration");
   process.env.EVACUATION_STATE_MACHINE_ARN = machineArn("evacuation");
   process.env.AGENT_EVENTS_FUNCTION = "agent-events";
+  process.env.OPEN_WINDOW_FUNCTION_ARN = functionArn("open-window");
+  process.env.SCHEDULE_GROUP = "default";
+  process.env.SCHEDULER_ROLE_ARN = ROLE_ARN;
   process.env.OPERATOR_TOKEN_SHA256 = createHash("sha256").update(operatorToken).digest("hex");
 }
 
@@ -184,13 +195,14 @@ function httpInvoke(parts: { close(): Promise<void> }[]) {
 
 /** The functions read their configuration when they are loaded, so they are loaded only here. */
 async function register(registry: FunctionRegistry, port: number): Promise<Gateway> {
-  const { evacuationHandlers, scheduledHandlers, taskHandlers } = await import(
+  const { evacuationHandlers, scheduledHandlers, taskHandlers, windowHandlers } = await import(
     "../functions/task/tasks.ts"
   );
   const agentEvents = await import("../functions/agent-events/index.ts");
   const handlers = {
     ...taskHandlers,
     ...evacuationHandlers,
+    ...windowHandlers,
     ...scheduledHandlers,
     "agent-events": agentEvents.handler,
   };

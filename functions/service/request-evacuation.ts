@@ -5,7 +5,9 @@ import type { EvacuationRequest } from "../../core/evacuation/request.ts";
 import { outlineOf, placementsOf } from "../../core/evacuation/version.ts";
 import { EvacuationId, ulid } from "../../core/id.ts";
 import type { Plan } from "../../core/plan/plan-result.ts";
+import { openTimesOf } from "../../core/schedule/open-times.ts";
 import { Problem } from "../http/problem.ts";
+import { readCalendar } from "../store/change-freezes.ts";
 import { PlanTooLong, writeVersion } from "../store/evacuation-plans.ts";
 import { createEvacuation, findEvacuation, type StoredEvacuation } from "../store/evacuations.ts";
 import { hashRequest, takeEvacuationKey } from "../store/idempotency.ts";
@@ -37,9 +39,11 @@ export async function requestEvacuation(
     const known = await findEvacuation(id);
     if (known !== undefined) return replay(known, bodyHash);
   }
-  const plan = await planFleet(request, request.hosts);
-  const made = newEvacuation(id, request, { plan, bodyHash, nowMs });
-  await write(made, plan);
+  const { freezes: calendar } = await readCalendar();
+  const openTimes = openTimesOf({ calendar, nowMs });
+  const plan = await planFleet({ ...request, openTimes }, request.hosts);
+  const made = newEvacuation(id, request, { plan, bodyHash, nowMs, openTimes });
+  await writeFirstVersion(made, plan);
   if (await createEvacuation(made)) return { evacuation: made, replayed: false };
   const first = await findEvacuation(id);
   if (first === undefined) throw new Error(`Expected evacuation ${id} to exist`);
@@ -52,7 +56,11 @@ function replay(evacuation: StoredEvacuation, bodyHash: string) {
   throw new Problem("idempotency-key-reused", detail, { evacuation: evacuation.id });
 }
 
-async function write({ id, createdAt }: StoredEvacuation, plan: Plan): Promise<void> {
+/** @throws Problem plan-too-long */
+export async function writeFirstVersion(
+  { id, createdAt }: Pick<StoredEvacuation, "id" | "createdAt">,
+  plan: Plan,
+): Promise<void> {
   try {
     const outline = outlineOf(1, plan);
     await writeVersion(id, { plan, outline, reason: "requested", changes: [], at: createdAt });
@@ -62,12 +70,15 @@ async function write({ id, createdAt }: StoredEvacuation, plan: Plan): Promise<v
   }
 }
 
-type Made = { plan: Plan; bodyHash: string; nowMs: number };
+type Made = Pick<StoredEvacuation, "bodyHash" | "openTimes" | "schedule"> & {
+  plan: Plan;
+  nowMs: number;
+};
 
-function newEvacuation(
+export function newEvacuation(
   id: EvacuationId,
-  { by, policy, options, approval, tolerance, limits }: EvacuationRequest,
-  { plan, bodyHash, nowMs }: Made,
+  { by, policy, options, approval, tolerance, limits }: Omit<EvacuationRequest, "hosts">,
+  { plan, bodyHash, nowMs, openTimes, schedule }: Made,
 ): StoredEvacuation {
   const at = new Date(nowMs).toISOString();
   return {
@@ -75,6 +86,9 @@ function newEvacuation(
     id,
     status: "planned",
     plannedBy: by,
+    ...(schedule === undefined ? {} : { schedule }),
+    ...(openTimes === undefined ? {} : { openTimes }),
+    timesRevision: 0,
     policy,
     options,
     approval,
