@@ -3,7 +3,11 @@ import { areTurnsOver } from "../../core/evacuation/turns.ts";
 import type { HostCordon } from "../../core/host/cordon.ts";
 import { EvacuationId, type HostId } from "../../core/id.ts";
 import { EVERYTHING } from "../store/evacuation-wakes.ts";
-import type { StoredEvacuation } from "../store/evacuations.ts";
+import {
+  findEvacuation,
+  listOpenEvacuations,
+  type StoredEvacuation,
+} from "../store/evacuations.ts";
 import { ask, edit } from "./change-evacuation.ts";
 import { evacuationExecutionArn, startEvacuationExecution } from "./evacuation-executions.ts";
 import { orUnavailable } from "./or-unavailable.ts";
@@ -67,16 +71,37 @@ export async function limitEvacuation(
   return wake(await edit(id, (now) => ({ limits: { ...now.limits, ...limits } })));
 }
 
-/** For the cordons that a person has ended: those of evacuations end their drains. */
+/** Open evacuations that are looked at when a host is uncordoned. */
+const OPEN_MAX = 100;
+
+/**
+ * A person has ended all cordons of a host: evacuations that empty it, or are approved to, leave it
+ * alone from now on.
+ */
 export async function endDrainsOf(
   host: HostId,
   cleared: readonly HostCordon[],
   by: By,
 ): Promise<void> {
+  const found = new Set(await waitingFor(host));
   for (const { kind, owner } of cleared) {
     const id = EvacuationId.safeParse(kind === "evacuation" ? owner : undefined);
-    if (id.success) await endDrainOf(id.data, host, by);
+    if (id.success) found.add(id.data);
   }
+  for (const id of found) await endDrainOf(id, host, by);
+}
+
+/** Approved evacuations that have not cordoned the host yet, such as those that wait for a window. */
+async function waitingFor(host: HostId): Promise<EvacuationId[]> {
+  const { items } = await listOpenEvacuations({ limit: OPEN_MAX });
+  const waiting: EvacuationId[] = [];
+  for (const id of items) {
+    const evacuation = await findEvacuation(id);
+    const isUnderWay = evacuation?.status === "approved" || evacuation?.status === "running";
+    const turn = evacuation?.hosts.find((one) => one.host === host);
+    if (isUnderWay && turn?.state === "waiting") waiting.push(id);
+  }
+  return waiting;
 }
 
 /**

@@ -140,6 +140,28 @@ describe("a change freeze", () => {
     );
   });
 
+  it("case 17: a host that is uncordoned before its turn is left alone afterwards", async () => {
+    const { a = "" } = await nights.fleet({ a: 2, b: 0 }, 10);
+    const minute = (ms: number) => new Date(ms).toISOString().slice(0, 16);
+    const nowMs = harness.clock.now();
+    const freeze = { from: minute(nowMs), until: minute(nowMs + DAY_MS), zone: "UTC", owner: "ops" };
+    const { body } = await operate("POST", "/v1/change-freezes", freeze);
+    const { id } = await harness.begin([a], { options: planFor(10) });
+    nights.startMs = nowMs;
+    await nights.runTo(1);
+    await operate("POST", `/v1/hosts/${a}/uncordon`, { owner: "bob", message: "back" });
+    await nights.runTo(2);
+    expect(await harness.read(id)).toMatchObject({
+      status: "cancelled",
+      endedBy: { action: "uncordon", author: "bob", message: "back" },
+      counters: { moved: 0, skipped: 2 },
+    });
+    await operate("DELETE", `/v1/change-freezes/${body.id}`);
+    await nights.runTo(20);
+    expect(nights.times()).toEqual([]);
+    expect((await operate("GET", `/v1/hosts/${a}`)).body).toMatchObject({ state: "active" });
+  });
+
   it("that is deleted lets go at once", async () => {
     const { a = "" } = await nights.fleet({ a: 1, b: 0 }, 10);
     const now = new Date(harness.clock.now()).toISOString().slice(0, 16);

@@ -1,5 +1,6 @@
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { windowHandlers } from "../../functions/task/tasks.ts";
+import { StartWatch } from "../evacuation/testing/start-watch.ts";
 import { operate } from "../functions/testing/fleet.ts";
 import { EvacuationHarness } from "../workflow/testing/evacuation-harness.ts";
 import { DAY_MS, Nights, UNIT_MS } from "./testing/nights.ts";
@@ -8,11 +9,16 @@ import { DAY_MS, Nights, UNIT_MS } from "./testing/nights.ts";
 const PATIENCE_MS = 180_000;
 vi.setConfig({ testTimeout: PATIENCE_MS, hookTimeout: PATIENCE_MS });
 
+const watch = new StartWatch();
 let harness: EvacuationHarness;
 let nights: Nights;
 beforeAll(async () => {
-  harness = await EvacuationHarness.start();
+  harness = await EvacuationHarness.start({ observe: watch.observe });
   nights = new Nights(harness);
+});
+afterEach(() => {
+  expect(watch.starts).toBeGreaterThan(0);
+  expect(watch.faults).toEqual([]);
 });
 afterAll(() => harness?.close());
 
