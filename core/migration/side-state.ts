@@ -15,6 +15,9 @@ export type RecordMemory = {
   readonly sourceCompleted: boolean;
   /** Boot id of the target's host when it had prepared. */
   readonly targetBootId?: string | undefined;
+  /** A person has confirmed that this side's host is down: no process of it is left. */
+  readonly sourceDown: boolean;
+  readonly targetDown: boolean;
 };
 
 export type SourceState =
@@ -43,7 +46,8 @@ export type TargetState =
   | "unclear";
 
 export function sourceState(observed: Observed, record: RecordMemory): SourceState {
-  if (observed === "unreachable" || observed.process === "silent") return "unclear";
+  if (observed === "unreachable") return record.sourceDown ? "exited" : "unclear";
+  if (observed.process === "silent") return "unclear";
   // An agent that has forgotten the guest cannot tell that its process has ended.
   if (observed.process === "none") return record.sourceExited ? "exited" : "unclear";
   if (observed.process === "exited") return "exited";
@@ -61,7 +65,10 @@ export function sourceState(observed: Observed, record: RecordMemory): SourceSta
 }
 
 export function targetState(observed: Observed, record: RecordMemory): TargetState {
-  if (observed === "unreachable") return "unclear";
+  if (observed === "unreachable") {
+    if (!record.targetDown) return "unclear";
+    return record.targetPrepared ? "forgot" : "absent";
+  }
   if (observed.process === "none") {
     return record.targetPrepared && !observed.remembers ? "forgot" : "absent";
   }

@@ -1,5 +1,10 @@
 import { z } from "zod";
-import { HostLifecycle, hostStateOf, silentSince } from "../../core/host/host-state.ts";
+import {
+  HostLifecycle,
+  hostStateOf,
+  isConfirmedDown,
+  silentSince,
+} from "../../core/host/host-state.ts";
 import type { HostId } from "../../core/id.ts";
 import {
   Host,
@@ -147,7 +152,7 @@ export async function registerHost(registration: Registration): Promise<void> {
   const { host: id, facts, instance, heartbeatMs } = registration;
   const now = new Date().toISOString();
   const known = Object.entries({ instance, heartbeatMs }).filter(([, own]) => own !== undefined);
-  const removed = ["instance", "heartbeatMs"].filter(
+  const removed = ["instance", "heartbeatMs", "down"].filter(
     (name) => !known.some(([own]) => own === name),
   );
   await transact([
@@ -156,7 +161,7 @@ export async function registerHost(registration: Registration): Promise<void> {
       update:
         `SET #memoryBytes = :memoryBytes, #lastEventAt = :now` +
         known.map(([name]) => `, #${name} = :${name}`).join("") +
-        (removed.length === 0 ? "" : ` REMOVE ${removed.map((name) => `#${name}`).join(", ")}`),
+        ` REMOVE ${removed.map((name) => `#${name}`).join(", ")}`,
       condition: "attribute_exists(pk)",
       values: {
         ":memoryBytes": facts.memoryBytes,
@@ -202,7 +207,8 @@ const PublicHost = z.object(Host.shape);
 
 /** The part of the record that the API shows. */
 export function publicHost(host: StoredHost): Host {
-  return PublicHost.parse({ ...host, state: hostStateOf(host), usage: usageOf(host) });
+  const down = isConfirmedDown(host) ? host.down : undefined;
+  return PublicHost.parse({ ...host, down, state: hostStateOf(host), usage: usageOf(host) });
 }
 
 function usageOf({ outgoing, incoming, reservedBytes, memoryBytes }: StoredHost): HostUsage {
