@@ -60,7 +60,7 @@ describe("case 23: this window and the next one", () => {
 
   it("ends earlier once its duration was edited, and the rest goes on in the next one", async () => {
     const { a = "" } = await nights.fleet({ a: 3, b: 0 }, 30);
-    const { id } = await nights.schedule([a], 120, { spread: true });
+    const { id } = await nights.schedule([a], 120);
     await nights.runTo(20);
     const edited = await operate("PATCH", `/v1/schedules/${id}`, { durationMs: 30 * UNIT_MS });
     expect(edited.status).toBe(200);
