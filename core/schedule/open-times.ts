@@ -2,7 +2,7 @@ import type { OpenTime } from "../evacuation/evacuation.ts";
 import { type Pause, SYSTEM, type TimedPause } from "../evacuation/pause.ts";
 import { type FreezeCalendar, freezeAt, openSpans, type Span } from "./change-freeze.ts";
 import { currentOccurrence, nextOccurrences, type ScheduleTimes } from "./occurrences.ts";
-import { cutOffMs, mayStart } from "./window-fit.ts";
+import { mayStart } from "./window-fit.ts";
 
 /** Windows that are looked ahead: what an evacuation is planned for. */
 const WINDOWS_MAX = 50;
@@ -78,15 +78,9 @@ export function openUntilMs(open: readonly OpenTime[], nowMs: number): number | 
   return spansOf(open).find(({ startMs, endMs }) => startMs <= nowMs && nowMs < endMs)?.endMs;
 }
 
-/** The next start of an open time in which something of this length could end. */
-export function nextOpenMs(
-  open: readonly OpenTime[],
-  nowMs: number,
-  neededMs = 0,
-): number | undefined {
-  return spansOf(open).find(
-    (span) => span.startMs > nowMs && cutOffMs(span, neededMs) !== undefined,
-  )?.startMs;
+/** When the next open time begins. */
+export function nextOpenMs(open: readonly OpenTime[], nowMs: number): number | undefined {
+  return spansOf(open).find(({ startMs }) => startMs > nowMs)?.startMs;
 }
 
 /** The pause of an evacuation that may start nothing by the clock. */
@@ -103,7 +97,8 @@ export function timedPause(
     nextMs === undefined
       ? "no window follows: give its schedule another start, or cancel it"
       : `it goes on by itself at ${textOf(nextMs)}`;
-  const freeze = freezeAt(calendar, nowMs);
+  // What would not end before a change freeze waits for its end, too.
+  const freeze = freezeAt(calendar, openUntilMs(open, nowMs) ?? nowMs);
   if (freeze !== undefined) {
     const message = [freeze.owner, freeze.message].filter((text) => text !== undefined).join(": ");
     return {

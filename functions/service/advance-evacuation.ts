@@ -8,7 +8,7 @@ import type { StoredEvacuation } from "../store/evacuations.ts";
 import { applyVersion } from "./apply-version.ts";
 import { act, edit, requireEvacuation } from "./change-evacuation.ts";
 import { beginTurns, cleanUp, endTurns } from "./evacuation-turns.ts";
-import { keepTimes } from "./keep-times.ts";
+import { computeTimes, keepTimes } from "./keep-times.ts";
 import { checkMoving, requeueDue, skipUncordoned, skipWaiting, startNext } from "./next-moves.ts";
 import { elapsedOf, replan } from "./replan-evacuation.ts";
 import { giveUpWaiting, prepareRollback } from "./roll-back.ts";
@@ -63,6 +63,8 @@ async function step(evacuation: StoredEvacuation, woken: ReadonlySet<string>): P
 /** The moves of the approved version are written before the evacuation runs. */
 async function begin(evacuation: StoredEvacuation): Promise<void> {
   const { id } = evacuation;
+  // A change freeze may have been added while the evacuation was written, or waited for approvals.
+  await computeTimes(id);
   await applyVersion(evacuation);
   await act(id, { do: "begin" }, () => ({ startedAt: new Date().toISOString() }));
 }

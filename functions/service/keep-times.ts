@@ -73,17 +73,26 @@ async function fits(
  * Computes the open times of an evacuation again, by its schedule and the change freezes as they are
  * now. Nothing starts by the former ones once this has returned.
  *
+ * @returns the evacuation; undefined: they are the same, or it has ended
+ *
+ * @throws Problem evacuation-not-found
+ */
+export async function computeTimes(id: EvacuationId): Promise<StoredEvacuation | undefined> {
+  const before = await requireEvacuation(id);
+  if (isFinalEvacuation(before.status)) return undefined;
+  const openTimes = await timesNow(before.schedule?.id);
+  if (JSON.stringify(openTimes) === JSON.stringify(before.openTimes)) return undefined;
+  return edit(id, ({ timesRevision }) => ({ openTimes, timesRevision: timesRevision + 1 }));
+}
+
+/**
+ * The same, and its workflow looks at them.
+ *
  * @throws Problem evacuation-not-found, workflow-unavailable
  */
 export async function renewTimes(id: EvacuationId): Promise<void> {
-  const before = await requireEvacuation(id);
-  if (isFinalEvacuation(before.status)) return;
-  const openTimes = await timesNow(before.schedule?.id);
-  const isSame = JSON.stringify(openTimes) === JSON.stringify(before.openTimes);
-  if (isSame) return;
-  await wake(
-    await edit(id, ({ timesRevision }) => ({ openTimes, timesRevision: timesRevision + 1 })),
-  );
+  const changed = await computeTimes(id);
+  if (changed !== undefined) await wake(changed);
 }
 
 /** The times that an evacuation would have now; of a removed schedule there are none. */

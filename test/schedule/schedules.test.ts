@@ -80,7 +80,7 @@ describe("a window is opened once", () => {
       expect(await nights.show(id)).toMatchObject({ evacuation: found[0], runs: [{}] });
       expect(await nights.engine(id)).toHaveLength(1);
       await operate("POST", `/v1/evacuations/${found[0]}/cancel`, {});
-      await harness.runUntilIdle();
+      await harness.end(found[0] ?? "");
       expect((await operate("DELETE", `/v1/schedules/${id}`)).status).toBe(204);
       expect(await nights.engine(id)).toEqual([]);
     }
@@ -116,7 +116,6 @@ describe("case 42: missed windows", () => {
 describe("a change freeze", () => {
   it("holds what no schedule has started, too, and lets it go on by itself", async () => {
     const { a = "" } = await nights.fleet({ a: 3, b: 0 }, 10);
-    await nights.schedule([a], 60);
     const { id } = await harness.begin([a], { options: planFor(10) });
     nights.startMs = harness.clock.now();
     await nights.runTo(1);
@@ -124,7 +123,7 @@ describe("a change freeze", () => {
       new Date(Math.ceil((nights.startMs + units * UNIT_MS) / 60_000) * 60_000)
         .toISOString()
         .slice(0, 16);
-    const freeze = { from: at(16), until: at(60), zone: "UTC", owner: "ops", message: "fair" };
+    const freeze = { from: at(12), until: at(60), zone: "UTC", owner: "ops", message: "fair" };
     expect((await operate("POST", "/v1/change-freezes", freeze)).status).toBe(201);
     await nights.runTo(30);
     const held = await harness.read(id);
@@ -144,7 +143,12 @@ describe("a change freeze", () => {
     const { a = "" } = await nights.fleet({ a: 2, b: 0 }, 10);
     const minute = (ms: number) => new Date(ms).toISOString().slice(0, 16);
     const nowMs = harness.clock.now();
-    const freeze = { from: minute(nowMs), until: minute(nowMs + DAY_MS), zone: "UTC", owner: "ops" };
+    const freeze = {
+      from: minute(nowMs),
+      until: minute(nowMs + DAY_MS),
+      zone: "UTC",
+      owner: "ops",
+    };
     const { body } = await operate("POST", "/v1/change-freezes", freeze);
     const { id } = await harness.begin([a], { options: planFor(10) });
     nights.startMs = nowMs;
