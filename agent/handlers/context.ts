@@ -42,13 +42,40 @@ export function refuseIfUnderWay({ vm, manifest }: Guest): void {
   );
 }
 
+/** A QEMU that does not answer within this stays. */
+const LEFT_MS = 2_000;
+
 /**
- * Ends a QEMU that was started for a migration that did not come to use it.
+ * The process of a guest that has moved away from here, and whose arrival the target's agent has
+ * confirmed: nothing needs it any more. It is left where nobody could discard it, such as by a host whose
+ * clock was wrong.
+ */
+export async function findLeftSource(
+  guests: Guests,
+  vm: Command["vm"],
+): Promise<Guest | undefined> {
+  const guest = guests.find(vm);
+  const { side, over, handedOverAtMs, returnedAtMs } = guest?.manifest.migration ?? {};
+  const isHandedOver = side === "source" && over === true && handedOverAtMs !== undefined;
+  if (guest === undefined || !isHandedOver || returnedAtMs !== undefined) return undefined;
+  try {
+    const { status } = await guest.qmp.execute("query-status", {}, { timeoutMs: LEFT_MS });
+    return status === "postmigrate" ? guest : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Ends what an earlier move has left here, and a QEMU that was started for a migration that did not
+ * come to use it.
  *
  * @throws CommandRefusedError `refused` when the VM has a process here
  */
 export async function refuseIfPresent(guests: Guests, vm: Command["vm"]): Promise<void> {
   await guests.prestarted.discard(vm);
+  const left = await findLeftSource(guests, vm);
+  if (left !== undefined) await guests.end(left);
   if (guests.isPresent(vm)) {
     throw new CommandRefusedError(
       "refused",

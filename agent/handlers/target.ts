@@ -18,7 +18,14 @@ import { accelerators, userfaultfd } from "../probe/host.ts";
 import { linkOf } from "../probe/link.ts";
 import { placeholdersOf } from "../twin/placeholders.ts";
 import { readTwin } from "../twin/read.ts";
-import { type Context, hooksOf, migrationOf, refuseIfPresent, startLogger } from "./context.ts";
+import {
+  type Context,
+  findLeftSource,
+  hooksOf,
+  migrationOf,
+  refuseIfPresent,
+  startLogger,
+} from "./context.ts";
 import { observe } from "./observe.ts";
 
 export async function probeTarget(
@@ -29,16 +36,19 @@ export async function probeTarget(
   const { config, guests } = context;
   const { vm } = command;
   startAhead(context, command, definition);
-  const [{ probe: qemu }, cannotListen] = await Promise.all([
+  const [{ probe: qemu }, cannotListen, left] = await Promise.all([
     describeBinary(config.qemu, config.stateDir),
     whyNotListening(config.migrationPorts, config.migrationAddress),
+    findLeftSource(guests, vm),
   ]);
+  // The preparation ends it.
+  const heldBytes = guests.memoryBytes - (left?.manifest.definition.memoryBytes ?? 0);
   return {
     qemu: limitToMachine(qemu, definition.machine.replace(proxmoxRevision(definition.machine), "")),
     tls: tlsKinds("target", qemu.tlsCredentials, config.tls),
-    memoryFreeBytes: Math.max(0, config.memoryBytes - guests.memoryBytes),
+    memoryFreeBytes: Math.max(0, config.memoryBytes - heldBytes),
     accelerators: accelerators(),
-    vmPresent: guests.isPresent(vm),
+    vmPresent: left === undefined && guests.isPresent(vm),
     userfaultfd: userfaultfd(),
     linkBytesPerSecond: linkOf(config),
     missingResources: missingResources(definition, config.resources),

@@ -222,6 +222,15 @@ describe("reconcile remembers", () => {
     expect(decide({ source: source("running"), target: left })).toBe("end");
   });
 
+  it("that a left-over of an earlier move does not tell what the target has forgotten", () => {
+    const left = { process: "exited", permittedToRun: true, remembers: false } as const;
+    const on = (bootId: string) => observation("source", { ...left, bootId });
+    expect(decide({ target: on("a") })).toBe(decide({ target: forgot("a") }));
+    expect(decide({ target: on("b") })).toBe("lost");
+    const unprepared = { ...record, targetPrepared: false };
+    expect(decide({ target: on("b"), record: unprepared })).toBe("resume-source");
+  });
+
   it.each(["paused", "io-error", "guest-panicked"])(
     "that a guest which was %s before the move is given back, and not started again and again",
     (runStateBefore) => {

@@ -69,16 +69,14 @@ export function targetState(observed: Observed, record: RecordMemory): TargetSta
     if (!record.targetDown) return "unclear";
     return record.targetPrepared ? "forgot" : "absent";
   }
-  if (observed.process === "none") {
+  // What an earlier move has left on this host took no part in this one, and proves nothing of it.
+  const isLeft = observed.process === "exited" && observed.side !== "target";
+  if (observed.process === "none" || isLeft) {
     return record.targetPrepared && !observed.remembers ? "forgot" : "absent";
   }
   const isVoid = observed.runRefused !== undefined && !observed.permittedToRun;
   const mayHaveRun = observed.arrived || observed.permittedToRun;
-  if (observed.process === "exited") {
-    // What an earlier move has left on this host took no part in this one.
-    if (observed.side !== "target") return "absent";
-    return mayHaveRun ? "died" : "absent";
-  }
+  if (observed.process === "exited") return mayHaveRun ? "died" : "absent";
   // Also when it runs: it does not have its memory yet.
   if (isPostcopyStatus(observed.migrationStatus ?? "none")) return "postcopy";
   if (observed.arrived || observed.runState === "running") return "arrived";

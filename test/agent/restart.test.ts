@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { MigrationId } from "../../core/id.ts";
 import { QmpClient } from "../../qmp/client.ts";
 import { migrationId, Pair, SLOW, VM } from "./testing/pair.ts";
 import { describeOnEach } from "./testing/subjects.ts";
@@ -43,9 +44,9 @@ describeOnEach("agents that restart", (subject) => {
     await pair.source.run("source.discard", VM, {}, of);
   });
 
-  it("a source that completed while its agent was away hands over on its return", async () => {
+  it("a source that completed while its agent was away hands over; its left-over is no obstacle", async () => {
     await pair.start(slow);
-    const { qmpPath } = pair.source.guests.get(pair.source.vm(VM)).manifest;
+    const { qmpPath, pid } = pair.source.guests.get(pair.source.vm(VM)).manifest;
     pair.source = await pair.source.restart(async () => {
       const qmp = await QmpClient.connect({ path: qmpPath });
       await qmp.execute("migrate-set-parameters", { "max-bandwidth": 2 ** 30 });
@@ -55,6 +56,16 @@ describeOnEach("agents that restart", (subject) => {
       await qmp.close();
     });
     await pair.hasMoved();
+    await pair.source.waitFor("migration.handed-over");
+    // Nobody has discarded it, and the guest comes back.
+    [pair.source, pair.target] = [pair.target, pair.source];
+    const { definition } = pair;
+    if (definition === undefined) throw new Error("Expected a definition");
+    const probe = await pair.target.run("target.probe", VM, { definition });
+    expect(probe).toMatchObject({ vmPresent: false, memoryFreeBytes: 2 ** 30 });
+    const prepared = await pair.prepare(MigrationId.parse(migrationId.replace(/.$/, "W")), 2);
+    expect(prepared.pid).not.toBe(pid);
+    expect(() => process.kill(pid, 0)).toThrow("ESRCH");
   });
 
   it("a run grant that was written down is carried out after a restart, once", async () => {
