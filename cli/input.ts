@@ -47,6 +47,11 @@ export class Input {
     return this.#options[option] === true;
   }
 
+  /** Whether `--no-<option>` was given. */
+  isOff(option: string): boolean {
+    return this.#options[option] === false;
+  }
+
   whole(option: string, min = 0): number | undefined {
     const given = this.text(option);
     if (given === undefined) return undefined;

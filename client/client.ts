@@ -25,6 +25,10 @@ type NewEvacuation = InferRequestType<Api["evacuations"]["$post"]>["json"];
 type EvacuationPage = InferRequestType<Api["evacuations"]["$get"]>["query"];
 type EvacuationLimits = InferRequestType<Api["evacuations"][":id"]["$patch"]>["json"];
 type Acting = InferRequestType<Api["evacuations"][":id"]["pause"]["$post"]>["json"];
+type NewSchedule = InferRequestType<Api["schedules"]["$post"]>["json"];
+type SchedulePage = InferRequestType<Api["schedules"]["$get"]>["query"];
+type ScheduleChange = InferRequestType<Api["schedules"][":id"]["$patch"]>["json"];
+type NewChangeFreeze = InferRequestType<Api["change-freezes"]["$post"]>["json"];
 type VmChange = InferRequestType<Api["vms"][":id"]["$patch"]>["json"];
 type Devices = Api["vms"][":id"]["devices"];
 type NewDevice = InferRequestType<Devices["$post"]>["json"];
@@ -88,6 +92,7 @@ export function createClient({ url, token, fetch: send = globalThis.fetch }: Cli
       json(v1.definitions.import.$post({ json: { commandLine } })),
     ...migrationOperations(v1),
     ...evacuationOperations(v1),
+    ...scheduleOperations(v1),
   };
 }
 
@@ -234,6 +239,42 @@ function evacuationOperations({ evacuations }: Api) {
       json(one.moves[":vm"].skip.$post({ param: { id, vm }, json: by })),
     retryEvacuationVm: (id: string, vm: string, by: Acting = {}) =>
       json(one.moves[":vm"].retry.$post({ param: { id, vm }, json: by })),
+  };
+}
+
+function scheduleOperations({ schedules, "change-freezes": freezes }: Api) {
+  const one = schedules[":id"];
+  const request = (schedule: NewSchedule, dryRun: "true" | "false") =>
+    schedules.$post({ json: schedule, query: { dryRun } });
+  return {
+    createSchedule: async (schedule: NewSchedule) => {
+      const answer = await request(schedule, "false");
+      if (answer.status !== 201) throw new Error(`Expected status 201, got ${answer.status}`);
+      return answer.json();
+    },
+    /** `createSchedule` with `dryRun=true`. */
+    dryRunSchedule: async (schedule: NewSchedule) => {
+      const answer = await request(schedule, "true");
+      if (answer.status !== 200) throw new Error(`Expected status 200, got ${answer.status}`);
+      return answer.json();
+    },
+    listSchedules: (query: SchedulePage = {}) => json(schedules.$get({ query })),
+    getSchedule: (id: string) => json(one.$get({ param: { id } })),
+    previewSchedule: (id: string, count: number) =>
+      json(one.preview.$get({ param: { id }, query: { count: String(count) } })),
+    changeSchedule: (id: string, change: ScheduleChange) =>
+      json(one.$patch({ param: { id }, json: change })),
+    deleteSchedule: async (id: string) => {
+      await one.$delete({ param: { id } });
+    },
+    pauseSchedule: (id: string, by: Acting = {}) =>
+      json(one.pause.$post({ param: { id }, json: by })),
+    resumeSchedule: (id: string) => json(one.resume.$post({ param: { id } })),
+    createChangeFreeze: (freeze: NewChangeFreeze) => json(freezes.$post({ json: freeze })),
+    listChangeFreezes: () => json(freezes.$get()),
+    deleteChangeFreeze: async (id: string) => {
+      await freezes[":id"].$delete({ param: { id } });
+    },
   };
 }
 

@@ -1,11 +1,13 @@
 import type { EvacuationTask } from "../core/evacuation/tasks.ts";
-import type { MigrationTask, ScheduledTask } from "../core/migration/tasks.ts";
+import type { MigrationTask, ScheduledTask, WindowTask } from "../core/migration/tasks.ts";
 import {
+  armSchedules,
   completeTokens,
   describeEvacuations,
   describeExecutions,
   invokeAgentEvents,
   onTable,
+  passSchedulerRole,
   queryIndex,
   type Right,
   right,
@@ -17,7 +19,12 @@ import {
 /** Functions that API Gateway calls, one for each kind of caller. */
 export const httpFunctions = ["api", "agent-events"] as const;
 export type HttpFunction = (typeof httpFunctions)[number];
-export type FunctionName = HttpFunction | MigrationTask | EvacuationTask | ScheduledTask;
+export type FunctionName =
+  | HttpFunction
+  | MigrationTask
+  | EvacuationTask
+  | WindowTask
+  | ScheduledTask;
 
 export type FunctionDescription = {
   /** Module and export, as Lambda and SST write it. */
@@ -63,6 +70,8 @@ export const functionDescriptions: Readonly<Record<FunctionName, FunctionDescrip
       describeExecutions,
       startEvacuations,
       describeEvacuations,
+      armSchedules,
+      passSchedulerRole,
       invokeAgentEvents,
     ],
   },
@@ -100,14 +109,25 @@ export const functionDescriptions: Readonly<Record<FunctionName, FunctionDescrip
   },
   "await-evacuation": task("await-evacuation", [onTable("update"), invokeAgentEvents]),
   "continue-evacuation": task("continue-evacuation", [onTable("get", "update"), startEvacuations]),
+  "open-window": task("open-window", [
+    onTable("get", "batch get", "query", "put", "update", "batch write"),
+    queryIndex,
+    startEvacuations,
+    armSchedules,
+    passSchedulerRole,
+    invokeAgentEvents,
+  ]),
   sweep: {
     ...task("sweep", [
       ...endings,
+      onTable("batch write"),
       queryIndex,
       startExecutions,
       describeExecutions,
       startEvacuations,
       describeEvacuations,
+      armSchedules,
+      passSchedulerRole,
     ]),
     timeoutSeconds: SWEEP_SECONDS,
   },

@@ -31,6 +31,11 @@ export function arnOf(service: string, resource: string) {
   return $interpolate`arn:${partition}:${service}:${region}:${accountId}:${resource}`;
 }
 
+/** The ARN of a role: IAM has no Regions. */
+export function roleArn(name: string) {
+  return $interpolate`arn:${partition}:iam::${accountId}:role/${name}`;
+}
+
 function required(name: string, form: RegExp, meaning: string): string {
   const value = optional(name, form, meaning);
   if (value === undefined) throw new Error(`Expected ${name} to be set: ${meaning}`);

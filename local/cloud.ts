@@ -13,6 +13,7 @@ import type { Credentials } from "../emulators/aws/http/signature.ts";
 import { invokeOverHttp } from "../emulators/aws/lambda/invoke-over-http.ts";
 import { type FunctionRegistry, functionRegistry } from "../emulators/aws/lambda/registry.ts";
 import { startLambda } from "../emulators/aws/lambda/server.ts";
+import { startScheduler } from "../emulators/aws/scheduler/scheduler.ts";
 import { startSqs } from "../emulators/aws/sqs/sqs.ts";
 import { closeClients, overrideTransport, type Service } from "../functions/runtime/clients.ts";
 import { createDashboard, SignInCode } from "./dashboard.ts";
@@ -39,7 +40,7 @@ export type LocalCloudOptions = {
    * names of their own.
    */
   name?: string;
-  /** Port of the API; the services take the next four. 0 (default): any free ports. */
+  /** Port of the API; the services take the next five. 0 (default): any free ports. */
   port?: number;
   /** The folder that holds all state; in memory without it. The caller closes it at the end. */
   folder?: DataFolder | undefined;
@@ -68,11 +69,13 @@ export type LocalCloud = {
   close(): Promise<void>;
 };
 
+const services: Service[] = ["SQS", "DYNAMODB", "SFN", "LAMBDA", "SCHEDULER"];
+
 type Part = { endpoint: string; transport?: InProcessTransport; close(): Promise<void> };
 
 /**
- * The cloud on one machine: DynamoDB, SQS, Step Functions and Lambda on loopback, and the project's
- * own functions behind them, unchanged. A service whose AWS_ENDPOINT_URL_* is set already is not
+ * The cloud on one machine: DynamoDB, SQS, Step Functions, Lambda and EventBridge Scheduler on
+ * loopback, and the project's own functions behind them, unchanged. A service whose AWS_ENDPOINT_URL_* is set already is not
  * started: that endpoint is used, over HTTP. Each service accepts only requests that are signed
  * with the access key in `environment`; calls within the process (ADR 9) have no signature. Sets
  * AWS_* and the functions' configuration in `process.env`: one local cloud per process.
@@ -122,9 +125,10 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
     // Executions that go on call the functions as soon as Step Functions is there.
     if (keepsMachines) nameStateMachines((machine) => builtInArn(name, machine));
     await register(registry);
+    const invoke = transport === "http" ? httpInvoke(parts) : registry.invoke;
     await run("SFN", () =>
       startStepFunctions({
-        invoke: transport === "http" ? httpInvoke(parts) : registry.invoke,
+        invoke,
         region,
         accountId: ACCOUNT,
         ...place(3),
@@ -133,26 +137,25 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
     );
     const arns = await createStateMachines(name);
     nameStateMachines((machine) => arns[machine]);
+    await run("SCHEDULER", () =>
+      startScheduler({
+        invoke,
+        region,
+        accountId: ACCOUNT,
+        ...place(5),
+        ...data("SCHEDULER"),
+      }),
+    );
     const code = new SignInCode();
     const dashboard = createDashboard({ token: options.operatorToken, code });
     const gateway = await serve({ port, dashboard });
     parts.push(gateway);
-    const { scheduledHandlers } = await import("../functions/task/tasks.ts");
-    const endSweeps = scheduleSweep(scheduledHandlers.sweep, {
-      intervalMs: scheduleMinutes.sweep * 60_000,
-      log,
-    });
-    parts.push({ close: endSweeps });
+    parts.push({ close: await startSweeps(log) });
     return {
       apiUrl: gateway.url,
       dashboardUrl: `${gateway.url}/#code=${code.value}`,
       agentEnvironment: pick(["AWS_ENDPOINT_URL_SQS"]),
-      environment: pick([
-        "AWS_ENDPOINT_URL_SQS",
-        "AWS_ENDPOINT_URL_DYNAMODB",
-        "AWS_ENDPOINT_URL_SFN",
-        "AWS_ENDPOINT_URL_LAMBDA",
-      ]),
+      environment: pick(services.map((service) => `AWS_ENDPOINT_URL_${service}`)),
       close,
     };
   } catch (error) {
@@ -163,8 +166,12 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
 
 /** The services with data that this process runs itself. */
 export function storedServices(): StoredService[] {
-  const all: StoredService[] = ["DYNAMODB", "SQS", "SFN"];
+  const all: StoredService[] = ["DYNAMODB", "SQS", "SFN", "SCHEDULER"];
   return all.filter((service) => process.env[`AWS_ENDPOINT_URL_${service}`] === undefined);
+}
+
+function functionArn(name: FunctionName): string {
+  return `arn:aws:lambda:${process.env.AWS_REGION}:${ACCOUNT}:function:${name}`;
 }
 
 function builtInArn(name: string, machine: StateMachineName): string {
@@ -173,8 +180,6 @@ function builtInArn(name: string, machine: StateMachineName): string {
 
 /** @returns the ARN of each, as Step Functions has answered it */
 async function createStateMachines(name: string): Promise<Record<StateMachineName, string>> {
-  const functionArn = (own: FunctionName) =>
-    `arn:aws:lambda:${process.env.AWS_REGION}:${ACCOUNT}:function:${own}`;
   const made = stateMachineNames.map(async (machine) => {
     const physicalName = `${name}-${machine}`;
     const refs = { physicalName, functionArn, roleArn: ROLE_ARN };
@@ -197,6 +202,9 @@ function setDefaults(options: LocalCloudOptions & { name: string }): void {
   process.env.TABLE_NAME = name;
   process.env.HOST_QUEUE_PREFIX = `${name}-host-`;
   process.env.AGENT_EVENTS_FUNCTION = "agent-events";
+  process.env.OPEN_WINDOW_FUNCTION_ARN = functionArn("open-window");
+  process.env.SCHEDULE_GROUP = "default";
+  process.env.SCHEDULER_ROLE_ARN = ROLE_ARN;
   process.env.OPERATOR_TOKEN_SHA256 = createHash("sha256").update(operatorToken).digest("hex");
 }
 
@@ -215,15 +223,23 @@ function httpInvoke(parts: { close(): Promise<void> }[]) {
     invokeOverHttp(client, name, event, signal);
 }
 
+/** @returns what ends them */
+async function startSweeps(log: Logger): Promise<() => Promise<void>> {
+  const { scheduledHandlers } = await import("../functions/task/tasks.ts");
+  const intervalMs = scheduleMinutes.sweep * 60_000;
+  return scheduleSweep(scheduledHandlers.sweep, { intervalMs, log });
+}
+
 /** Loads the functions, which Step Functions calls. */
 async function register(registry: FunctionRegistry): Promise<void> {
-  const { evacuationHandlers, scheduledHandlers, taskHandlers } = await import(
+  const { evacuationHandlers, scheduledHandlers, taskHandlers, windowHandlers } = await import(
     "../functions/task/tasks.ts"
   );
   const agentEvents = await import("../functions/agent-events/index.ts");
   const handlers = {
     ...taskHandlers,
     ...evacuationHandlers,
+    ...windowHandlers,
     ...scheduledHandlers,
     "agent-events": agentEvents.handler,
   };

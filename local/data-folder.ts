@@ -30,7 +30,7 @@ const AccessKey = z.strictObject({
 const GENERATION_MAX = 2 ** 31 - 1;
 
 /** The services that keep a folder each, by the name that AWS_ENDPOINT_URL_* has for them. */
-export type StoredService = "DYNAMODB" | "SQS" | "SFN";
+export type StoredService = "DYNAMODB" | "SQS" | "SFN" | "SCHEDULER";
 
 export type DataFolder = {
   path: string;
@@ -75,7 +75,12 @@ export const dataFiles = {
   accessKey: "access-key.json",
   /** Environment of agents, for `EnvironmentFile=` of systemd. */
   agentEnvironment: "agent.env",
-  services: { DYNAMODB: "dynamodb", SQS: "sqs", SFN: "step-functions" },
+  services: {
+    DYNAMODB: "dynamodb",
+    SQS: "sqs",
+    SFN: "step-functions",
+    SCHEDULER: "scheduler",
+  },
 } as const;
 
 function open(path: string, services: readonly StoredService[], close: () => void): DataFolder {
@@ -160,7 +165,9 @@ function damagesIn(
     return damagesOf(folder, options).map(({ file, what }) => `${file} ${what}`);
   }
   const file = databasePath(folder, dataFiles.services[service]);
-  const what = damageOf(file, options);
+  // What it holds is in the table, too; folders of older control planes have none.
+  const isNew = options.isNew || service === "SCHEDULER";
+  const what = damageOf(file, { ...options, isNew });
   return what === undefined ? [] : [`${file} ${what}`];
 }
 

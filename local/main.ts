@@ -14,7 +14,7 @@ import {
 
 const program = new Command("switchyard-local")
   .description("Runs the whole control plane on this machine, on loopback only, until stopped")
-  .option("-p, --port <number>", "port of the API; the AWS services take the next four", port, 8420)
+  .option("-p, --port <number>", "port of the API; the AWS services take the next five", port, 8420)
   .option("-d, --data-dir <folder>", "keep all state there, so that a restart loses nothing")
   .addOption(
     new Option("-n, --name <name>", "of the installation: its table, queues, state machines")
@@ -31,7 +31,7 @@ The operator token and the access key of the services are created at the first s
 otherwise they are printed.
 
 Environment:
-  AWS_ENDPOINT_URL_DYNAMODB, _SQS, _SFN or _LAMBDA
+  AWS_ENDPOINT_URL_DYNAMODB, _SQS, _SFN, _LAMBDA or _SCHEDULER
       use that endpoint in place of the built-in service; another Step Functions must reach the
       functions at the API's port + 4
   AWS_REGION
@@ -112,7 +112,7 @@ function installationName(text: string): string {
 
 function port(text: string): number {
   const value = Number(text);
-  // The services take the four ports after it.
-  if (Number.isInteger(value) && value >= 0 && value <= 65_531) return value;
-  throw new InvalidArgumentError(`Expected a port from 0 (any) to 65531, got \`${text}\`.`);
+  // The services take the five ports after it.
+  if (Number.isInteger(value) && value >= 0 && value <= 65_530) return value;
+  throw new InvalidArgumentError(`Expected a port from 0 (any) to 65530, got \`${text}\`.`);
 }

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
-import { CommandId, EvacuationId, HostId, MigrationId, VmId } from "../core/id.ts";
+import { CommandId, EvacuationId, HostId, MigrationId, ScheduleId, VmId } from "../core/id.ts";
 import { keys } from "../functions/store/keys.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -14,6 +14,7 @@ const vm = VmId.parse("v");
 const id = MigrationId.parse(`mig_${"0".repeat(26)}`);
 const evacuation = EvacuationId.parse(`evac_${"0".repeat(26)}`);
 const lane = { source: host, target: host, sizeClass: 30 };
+const schedule = ScheduleId.parse(`sch_${"0".repeat(26)}`);
 const at = { atMs: 1, host, seq: 1 };
 
 /** One key of each maker: a new one is a type error here until it is added. */
@@ -46,6 +47,9 @@ const made: { [K in keyof typeof keys]: { pk: string; sk: string } } = {
   planVersion: keys.planVersion(evacuation, 1),
   planPart: keys.planPart(evacuation, { version: 1, writer: "w", part: 0 }),
   evacuationQueue: keys.evacuationQueue(evacuation, { side: "source", host, order: 0, vm }),
+  schedule: keys.schedule(schedule),
+  scheduleRun: keys.scheduleRun(schedule, "2026-11-30T22:00:00.000Z"),
+  changeFreezes: keys.changeFreezes(),
   evacuationRetry: keys.evacuationRetry(evacuation, "2026-11-30T01:42:07.322Z", vm),
   hostListener: keys.hostListener(host, evacuation),
   health: keys.health(),

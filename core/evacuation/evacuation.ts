@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { Message, Owner } from "../host/cordon.ts";
-import { EvacuationId, HostId, MigrationId, VmId } from "../id.ts";
+import { EvacuationId, HostId, MigrationId, ScheduleId, VmId } from "../id.ts";
 import { MigrationPolicy } from "../negotiate/policy.ts";
 import { Counters, MoveState } from "./counters.ts";
 import { ReasonClass } from "./outcome.ts";
@@ -91,11 +91,19 @@ export const EvacuationEta = z.strictObject({
 });
 export type EvacuationEta = z.infer<typeof EvacuationEta>;
 
+/** A time in which migrations may run; without `until` it does not end. */
+export const OpenTime = z.strictObject({ from: instant, until: instant.optional() });
+export type OpenTime = z.infer<typeof OpenTime>;
+
 /** An evacuation as the API shows it. */
 export const Evacuation = z.strictObject({
   id: EvacuationId,
   status: EvacuationStatus,
   plannedBy: Owner,
+  /** The schedule that has started it, and the start of its window. */
+  schedule: z.strictObject({ id: ScheduleId, startsAt: instant }).optional(),
+  /** Its migrations run in these times only: windows, less change freezes. Absent: at any time. */
+  openTimes: z.array(OpenTime).optional(),
   policy: MigrationPolicy,
   options: EvacuationOptions,
   approval: ApprovalRule,

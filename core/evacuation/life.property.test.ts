@@ -31,6 +31,11 @@ const action: fc.Arbitrary<Action> = fc.oneof(
     do: fc.constant("hold" as const),
     reason: fc.constantFrom("error-budget" as const, "vm-unknown" as const),
   }),
+  fc.constantFrom<Action>(
+    { do: "keep-times" },
+    { do: "keep-times", pause: { reason: "window-end", author: "sch_1", endsWith: "at ten" } },
+    { do: "keep-times", pause: { reason: "freeze", author: "switchyard", endsWith: "at ten" } },
+  ),
 );
 
 function apply(life: Life, one: Action): Life {

@@ -143,6 +143,44 @@ describe("a newer version", () => {
   });
 });
 
+describe("the clock", () => {
+  const windowEnd = {
+    do: "keep-times",
+    pause: { reason: "window-end", author: "sch_1", endsWith: "at ten" },
+  } as const;
+  const opened: Action = { do: "keep-times" };
+
+  it("sets one pause, and ends its own and no other", () => {
+    const paused = lifeAfter(running(), { do: "pause", ...by("ada", "ticket 7") }, windowEnd);
+    expect(Object.keys(paused.pauses).toSorted()).toEqual(["operator ada", "window-end"]);
+    expect(lifeAfter(paused, opened).pauses).toMatchObject({
+      "operator ada": { message: "ticket 7" },
+    });
+    const freeze = { ...windowEnd, pause: { ...windowEnd.pause, reason: "freeze" as const } };
+    expect(Object.keys(lifeAfter(paused, freeze).pauses)).not.toContain("window-end");
+  });
+
+  it("is not overruled by a person's resume", () => {
+    const paused = lifeAfter(running(), windowEnd);
+    expect(decide(paused, { do: "resume", ...by("ada") }, AT)).toEqual({ repeated: true });
+    expect(decide(paused, windowEnd, AT)).toEqual({ repeated: true });
+  });
+
+  it("says anew when it goes on, and keeps since when it is paused", () => {
+    const paused = lifeAfter(running(), windowEnd);
+    const later = { ...windowEnd, pause: { ...windowEnd.pause, endsWith: "at eleven" } };
+    const decided = decide(paused, later, "2026-11-30T10:30:00.000Z");
+    expect("life" in decided && decided.life.pauses["window-end"]).toMatchObject({
+      endsWith: "at eleven",
+      since: AT,
+    });
+  });
+
+  it("pauses nothing that does not run", () => {
+    expect(decide(planned(), windowEnd, AT)).toEqual({ repeated: true });
+  });
+});
+
 describe("the end", () => {
   const finish: Action = { do: "finish", isEmptied: true };
   it.each<[string, Life, Life["status"] | "repeated"]>([

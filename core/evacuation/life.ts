@@ -2,7 +2,7 @@ import type { Counters } from "./counters.ts";
 import { openCount, remainderCount, withoutWaiting } from "./counting.ts";
 import type { Approval, EndedBy, EvacuationStatus } from "./evacuation.ts";
 import type { Pause, PauseReason } from "./pause.ts";
-import { newPause, PAUSES_MAX, pauseKey, SYSTEM } from "./pausing.ts";
+import { newPause, PAUSES_MAX, pauseKey, SYSTEM, type TimedPause, timedPauses } from "./pausing.ts";
 import type { ApprovalRule } from "./request.ts";
 
 /** What an evacuation's life depends on. `paused` is no status of its own: it is having pauses. */
@@ -37,7 +37,9 @@ export type Action =
   /** There is a newer version. */
   | { readonly do: "offer"; readonly version: number; readonly isWithinTolerance: boolean }
   /** The newest version changes nothing that is carried out: it replaces the approved one. */
-  | { readonly do: "hold"; readonly reason: Exclude<PauseReason, "operator"> }
+  | { readonly do: "hold"; readonly reason: Exclude<PauseReason, "operator" | TimedPause> }
+  /** By the clock: it is in no open time (with the pause that says why), or it is in one. */
+  | { readonly do: "keep-times"; readonly pause?: Omit<Pause, "since"> & { reason: TimedPause } }
   /** Nothing is moving, and nothing else may start. `isEmptied`: no host that counts has a guest. */
   | { readonly do: "finish"; readonly isEmptied: boolean }
   /** A VM that had its end is moved after all. */
@@ -93,6 +95,8 @@ export function decide(life: Life, action: Action, at: string): Decided {
       return pause(life, newPause("operator", action, at));
     case "hold":
       return pause(life, newPause(action.reason, { author: SYSTEM }, at));
+    case "keep-times":
+      return keepTimes(life, action.pause, at);
     case "resume":
       return resume(life);
     case "cancel":
@@ -187,6 +191,28 @@ function pause(life: Life, made: Pause): Decided {
     return refuse("too-many-pauses", `It has ${PAUSES_MAX} pauses already`);
   }
   return { life: { ...life, pauses: { ...life.pauses, [key]: made } } };
+}
+
+/** The pauses of the clock become this one, or end. Those of persons stay as they are. */
+function keepTimes(
+  life: Life,
+  pause: (Omit<Pause, "since"> & { reason: TimedPause }) | undefined,
+  at: string,
+): Decided {
+  if (life.status !== "approved" && life.status !== "running") return { repeated: true };
+  const timed: readonly string[] = timedPauses;
+  const before = Object.entries(life.pauses);
+  const kept = before.filter(([key]) => !timed.includes(key));
+  if (pause === undefined) {
+    if (kept.length === before.length) return { repeated: true };
+    return { life: { ...life, pauses: Object.fromEntries(kept) } };
+  }
+  const known = life.pauses[pause.reason];
+  const made = { ...pause, since: known?.since ?? at };
+  if (known?.endsWith === made.endsWith && known.message === made.message) {
+    if (before.length === kept.length + 1) return { repeated: true };
+  }
+  return { life: { ...life, pauses: { ...Object.fromEntries(kept), [pause.reason]: made } } };
 }
 
 /** Ends the pauses that a person's word ends; the others stay. */

@@ -11,6 +11,10 @@ export const PauseReason = z.enum([
   "error-budget",
   /** Nobody knows where a VM runs. */
   "vm-unknown",
+  /** No window of its schedule is open, or nothing that is left would end in this one. */
+  "window-end",
+  /** A change freeze holds. */
+  "freeze",
 ]);
 export type PauseReason = z.infer<typeof PauseReason>;
 

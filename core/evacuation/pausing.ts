@@ -6,7 +6,11 @@ export const PAUSES_MAX = 20;
 /** The author of what the control plane does by itself. */
 export const SYSTEM = "switchyard";
 
-const endings: Readonly<Record<PauseReason, string>> = {
+/** Pauses that the clock begins and ends: an evacuation has one of them at a time. */
+export const timedPauses = ["window-end", "freeze"] as const satisfies PauseReason[];
+export type TimedPause = (typeof timedPauses)[number];
+
+const endings: Readonly<Record<Exclude<PauseReason, TimedPause>, string>> = {
   operator: "it waits for you: POST …/resume",
   tolerance: "it waits for you: approve the newest version, or cancel",
   "error-budget": "it waits for you: POST …/resume allows as many failures again, or cancel",
@@ -19,7 +23,7 @@ export function pauseKey(reason: PauseReason, author: string): string {
 }
 
 export function newPause(
-  reason: PauseReason,
+  reason: Exclude<PauseReason, TimedPause>,
   by: { author: string; message?: string | undefined },
   since: string,
 ): Pause {

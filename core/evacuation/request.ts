@@ -54,6 +54,7 @@ export const EvacuationOptions = PlanOptions.omit({
   policy: true,
   returnAfterMs: true,
   windowMs: true,
+  windows: true,
   tenantLimits: true,
   errorBudget: true,
 });
@@ -77,10 +78,15 @@ export const EvacuationRequest = z.strictObject({
 });
 export type EvacuationRequest = z.infer<typeof EvacuationRequest>;
 
-/** The planner's options of a request, for the hosts that are still to be emptied. */
+/**
+ * The planner's options of a request, for the hosts that are still to be emptied.
+ *
+ * @param windows over which it is spread, ms from now; absent: any time will do
+ */
 export function planOptions(
   { policy, options }: Pick<EvacuationRequest, "policy" | "options">,
   empty: readonly HostId[],
+  windows?: PlanOptions["windows"],
 ): PlanOptions {
-  return PlanOptions.parse({ ...options, policy, empty });
+  return PlanOptions.parse({ ...options, policy, empty, windows });
 }

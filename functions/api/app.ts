@@ -15,6 +15,7 @@ import { hosts } from "./hosts.ts";
 import { metrics } from "./metrics.ts";
 import { migrations } from "./migrations.ts";
 import { documentApi, getDocument } from "./openapi.ts";
+import { schedules } from "./schedules.ts";
 import { vmDevices } from "./vm-devices.ts";
 import { vms } from "./vms.ts";
 
@@ -50,6 +51,7 @@ export const app = base
   .route("/", definitions)
   .route("/", migrations)
   .route("/", evacuations)
+  .route("/", schedules)
   .route("/", metrics)
   .openapi(getDocument, (context) => context.json(openApiDocument(), 200));
 

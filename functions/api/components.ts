@@ -21,7 +21,14 @@ import {
 import { VersionOutline, VersionReason } from "../../core/evacuation/version.ts";
 import { ByWhom, HostCordon, Message, Owner } from "../../core/host/cordon.ts";
 import { HostState } from "../../core/host/host-state.ts";
-import { EvacuationId, HostId, MigrationId, VmId } from "../../core/id.ts";
+import {
+  ChangeFreezeId,
+  EvacuationId,
+  HostId,
+  MigrationId,
+  ScheduleId,
+  VmId,
+} from "../../core/id.ts";
 import { IMPORT_NOTES_MAX, ImportNote } from "../../core/import/note.ts";
 import { Labels } from "../../core/labels.ts";
 import {
@@ -44,6 +51,18 @@ import { MachineType, ParameterValue, QemuProbe, QemuVersion } from "../../core/
 import { Proposal, ProposalDigest } from "../../core/protocol/proposal.ts";
 import { SideSettings } from "../../core/protocol/side-settings.ts";
 import { CapabilityWish } from "../../core/qemu/capability-wish.ts";
+import { ChangeFreeze, ChangeFreezeView } from "../../core/schedule/change-freeze.ts";
+import { HostSelector } from "../../core/schedule/host-selector.ts";
+import {
+  MissedWindows,
+  OccurrenceRun,
+  OccurrenceView,
+  Schedule,
+  ScheduleChange,
+  SchedulePreview,
+  ScheduleRequest,
+} from "../../core/schedule/schedule.ts";
+import { StartTimes } from "../../core/schedule/start-times.ts";
 import { AcceptDifferences } from "../../core/twin/comparison.ts";
 import { Vm, VmDefinition } from "../../core/vm.ts";
 import { Affinity, Pin, VmRules, VmRulesChange } from "../../core/vm-rules.ts";
@@ -208,6 +227,12 @@ export const PlanVersion = z.strictObject({
   at: z.iso.datetime(),
   plan: PlanDocument,
 });
+export const SchedulePage = page(Schedule);
+export const ScheduleDryRun = z.strictObject({
+  dryRun: z.literal(true),
+  preview: SchedulePreview,
+});
+export const ChangeFreezes = z.strictObject({ items: z.array(ChangeFreezeView) });
 export const Timeline = z.strictObject({ items: z.array(TimelineEntry) });
 export const Health = z.strictObject({ status: z.literal("ok") });
 export const OpenApiDocument = z.record(z.string(), z.unknown());
@@ -308,6 +333,23 @@ const namedSchemas: readonly Named[] = [
   ["Approving", Approving, "Which version is approved, and by whom"],
   ["PlanDocument", PlanDocument, "A plan: moves with their times, and why VMs stay"],
   ["PlanVersion", PlanVersion, "One version of a plan; it never changes"],
+
+  ["ScheduleId", ScheduleId, "`sch_` and a ULID"],
+  ["Schedule", Schedule, "When hosts are emptied, and which"],
+  ["ScheduleRequest", ScheduleRequest, "A schedule to create"],
+  ["ScheduleChange", ScheduleChange, "What to change of a schedule; what is absent stays"],
+  ["SchedulePage", SchedulePage, "A page of schedules"],
+  ["SchedulePreview", SchedulePreview, "What a schedule would do with the fleet as it is now"],
+  ["ScheduleDryRun", ScheduleDryRun, "A schedule that was not recorded"],
+  ["StartTimes", StartTimes, "When it starts, by the clocks of a zone"],
+  ["HostSelector", HostSelector, "Which hosts: by name, labels, and what they need"],
+  ["OccurrenceView", OccurrenceView, "A window of a schedule"],
+  ["OccurrenceRun", OccurrenceRun, "What became of a window that was opened"],
+  ["MissedWindows", MissedWindows, "Windows that nobody opened"],
+  ["ChangeFreezeId", ChangeFreezeId, "`frz_` and a ULID"],
+  ["ChangeFreeze", ChangeFreeze, "A period in which nothing starts"],
+  ["ChangeFreezeView", ChangeFreezeView, "A change freeze, with its instants"],
+  ["ChangeFreezes", ChangeFreezes, "All change freezes"],
 
   ["Problem", ProblemBody, "Why a request was refused (RFC 9457); `code` is for programs"],
   ["FieldError", FieldError, "One field at fault: its rule, and the value that was received"],

@@ -20,6 +20,7 @@ const INFO = {
 const TAGS = [
   { name: "Migrations", description: "Moving a running VM to another host" },
   { name: "Evacuations", description: "Emptying hosts by a plan that somebody has approved" },
+  { name: "Schedules", description: "Emptying hosts in windows, and when nothing may start" },
   { name: "VMs", description: "Starting, adopting and stopping guests" },
   { name: "Hosts", description: "The hosts of the fleet and their agents" },
   { name: "API", description: "The API itself" },

@@ -35,6 +35,8 @@ export const problemKinds = {
   "evacuation-not-found": { status: 404, meaning: "There is no such evacuation" },
   "plan-not-found": { status: 404, meaning: "The plan has no such version" },
   "move-not-found": { status: 404, meaning: "The VM is not part of the evacuation" },
+  "schedule-not-found": { status: 404, meaning: "There is no such schedule" },
+  "freeze-not-found": { status: 404, meaning: "There is no such change freeze" },
   "method-not-allowed": { status: 405, meaning: "The path does not have this method" },
   "host-exists": { status: 409, meaning: "A host of this name exists already" },
   "host-not-active": { status: 409, meaning: "The agent of the host has not registered yet" },
@@ -92,6 +94,14 @@ export const problemKinds = {
   "too-many-pauses": { status: 409, meaning: "The evacuation has as many pauses as it can have" },
   "move-in-flight": { status: 409, meaning: "The VM is being moved; `migration` moves it" },
   "move-over": { status: 409, meaning: "The VM's part in the evacuation has ended" },
+  "too-many-schedules": { status: 409, meaning: "There are as many schedules as there can be" },
+  "schedule-changed": {
+    status: 409,
+    meaning: "Other requests are changing the schedule: try again",
+  },
+  "schedule-in-use": { status: 409, meaning: "An evacuation of the schedule has not ended" },
+  "too-many-freezes": { status: 409, meaning: "There are as many change freezes as there can be" },
+  "freezes-changed": { status: 409, meaning: "Other requests are changing the freezes: try again" },
   "event-gap": { status: 409, meaning: "Events before these are missing (agents only)" },
   superseded: {
     status: 409,
@@ -114,6 +124,10 @@ export const problemKinds = {
   "host-unreachable": { status: 503, meaning: "The command could not be sent to the host" },
   "table-unreachable": { status: 503, meaning: "The table cannot be reached, or cannot write" },
   "workflow-unavailable": { status: 503, meaning: "The workflow could not be reached" },
+  "scheduler-unavailable": {
+    status: 503,
+    meaning: "EventBridge Scheduler could not be reached: a start may be late",
+  },
 } as const satisfies Record<string, ProblemKind>;
 export type ProblemCode = keyof typeof problemKinds;
 

@@ -6,6 +6,11 @@ const Config = z.object({
   EVACUATION_STATE_MACHINE_ARN: z.string().regex(/^arn:[^:]+:states:[^:]*:[^:]*:stateMachine:.+$/),
   /** Name or ARN of the function agent-events. */
   AGENT_EVENTS_FUNCTION: z.string().min(1),
+  /** Called at the start of a window. */
+  OPEN_WINDOW_FUNCTION_ARN: z.string().regex(/^arn:[^:]+:lambda:[^:]*:[^:]*:function:.+$/),
+  /** Where EventBridge Scheduler keeps the starts of windows, and the role by which it calls. */
+  SCHEDULE_GROUP: z.string().regex(/^[0-9a-zA-Z-_.]{1,64}$/),
+  SCHEDULER_ROLE_ARN: z.string().regex(/^arn:[^:]+:iam::[^:]*:role\/.+$/),
   /**
    * SHA-256 (hex) of the operators' bearer token. Without it, only requests that API Gateway's JWT
    * authorizer let through are an operator's.
@@ -28,6 +33,9 @@ export type Config = {
   migrationStateMachineArn: string;
   evacuationStateMachineArn: string;
   agentEventsFunction: string;
+  openWindowFunctionArn: string;
+  scheduleGroup: string;
+  schedulerRoleArn: string;
   operatorTokenSha256: string | undefined;
   hostQueuePrefix: string;
   deadLetterQueueArn: string;
@@ -53,6 +61,9 @@ function read(environment: NodeJS.ProcessEnv): Config {
     migrationStateMachineArn: checked.MIGRATION_STATE_MACHINE_ARN,
     evacuationStateMachineArn: checked.EVACUATION_STATE_MACHINE_ARN,
     agentEventsFunction: checked.AGENT_EVENTS_FUNCTION,
+    openWindowFunctionArn: checked.OPEN_WINDOW_FUNCTION_ARN,
+    scheduleGroup: checked.SCHEDULE_GROUP,
+    schedulerRoleArn: checked.SCHEDULER_ROLE_ARN,
     operatorTokenSha256: checked.OPERATOR_TOKEN_SHA256,
     hostQueuePrefix: checked.HOST_QUEUE_PREFIX,
     deadLetterQueueArn: checked.DEAD_LETTER_QUEUE_ARN,

@@ -7,6 +7,7 @@ import type { StoredEvacuation } from "../store/evacuations.ts";
 import { applyVersion } from "./apply-version.ts";
 import { act, edit, requireEvacuation } from "./change-evacuation.ts";
 import { beginTurns, cleanUp, endTurns } from "./evacuation-turns.ts";
+import { computeTimes, keepTimes } from "./keep-times.ts";
 import { checkMoving, requeueDue, skipUncordoned, skipWaiting, startNext } from "./next-moves.ts";
 import { elapsedOf, replan } from "./replan-evacuation.ts";
 import { giveUpMoves, prepareRollback } from "./roll-back.ts";
@@ -61,6 +62,8 @@ async function step(evacuation: StoredEvacuation, woken: ReadonlySet<string>): P
 /** The moves of the approved version are written before the evacuation runs. */
 async function begin(evacuation: StoredEvacuation): Promise<void> {
   const { id } = evacuation;
+  // A change freeze may have been added while the evacuation was written, or waited for approvals.
+  await computeTimes(id);
   await applyVersion(evacuation);
   await act(id, { do: "begin" }, () => ({ startedAt: new Date().toISOString() }));
 }
@@ -70,6 +73,7 @@ async function run(evacuation: StoredEvacuation, woken: ReadonlySet<string>): Pr
   if (woken.has(EVERYTHING)) await checkMoving(evacuation);
   await applyVersion(evacuation);
   await skipUncordoned(evacuation);
+  await keepTimes(evacuation);
   await beginTurns(await requireEvacuation(id));
   await holdByBudget(await requireEvacuation(id));
   const due = await requeueDue(evacuation);
@@ -89,9 +93,15 @@ async function run(evacuation: StoredEvacuation, woken: ReadonlySet<string>): Pr
     if (await replan(await requireEvacuation(id), "vm-appeared")) return 1;
     waits = true;
   }
+  // Once nothing moves, and nothing that waits would end in this window, the window is over for it.
+  const { openTimes } = evacuation;
+  const timeSeconds =
+    openTimes === undefined ? STEP_SECONDS_MAX : await keepTimes(await requireEvacuation(id));
   await finish(id);
-  const idle = waits ? STEP_SECONDS_WAITING : STEP_SECONDS_MAX;
-  return isPaused ? STEP_SECONDS_MAX : Math.min(idle, due.nextSeconds ?? idle);
+  const idle = Math.min(waits ? STEP_SECONDS_WAITING : STEP_SECONDS_MAX, timeSeconds);
+  return isPaused
+    ? Math.min(STEP_SECONDS_MAX, timeSeconds)
+    : Math.min(idle, due.nextSeconds ?? idle);
 }
 
 async function goBack(evacuation: StoredEvacuation, woken: ReadonlySet<string>): Promise<number> {

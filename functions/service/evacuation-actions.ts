@@ -4,7 +4,11 @@ import type { HostCordon } from "../../core/host/cordon.ts";
 import { EvacuationId, type HostId } from "../../core/id.ts";
 import { Problem } from "../http/problem.ts";
 import { EVERYTHING } from "../store/evacuation-wakes.ts";
-import { findEvacuation, type StoredEvacuation } from "../store/evacuations.ts";
+import {
+  findEvacuation,
+  listOpenEvacuations,
+  type StoredEvacuation,
+} from "../store/evacuations.ts";
 import { findHost } from "../store/hosts.ts";
 import { act, ask, edit } from "./change-evacuation.ts";
 import { uncordonHost } from "./cordon-host.ts";
@@ -74,9 +78,12 @@ export async function limitEvacuation(
   return wake(await edit(id, change));
 }
 
+/** Open evacuations that are looked at when a host is uncordoned. */
+const OPEN_MAX = 100;
+
 /**
- * A person ends all cordons of a host. The evacuations that empty it learn of that first: whoever dies
- * in between, or repeats the request, ends their drains.
+ * A person ends all cordons of a host. The evacuations that empty it, or are approved to, learn of that
+ * first and leave it alone: whoever dies in between, or repeats the request, ends their drains.
  *
  * @returns the host, and the cordons that it had
  *
@@ -91,10 +98,25 @@ export async function uncordonByPerson(host: HostId, by: By) {
 }
 
 async function endDrainsOf(host: HostId, cordons: readonly HostCordon[], by: By): Promise<void> {
+  const found = new Set(await waitingFor(host));
   for (const { kind, owner } of cordons) {
     const id = EvacuationId.safeParse(kind === "evacuation" ? owner : undefined);
-    if (id.success) await endDrainOf(id.data, host, by);
+    if (id.success) found.add(id.data);
   }
+  for (const id of found) await endDrainOf(id, host, by);
+}
+
+/** Approved evacuations that have not cordoned the host yet, such as those that wait for a window. */
+async function waitingFor(host: HostId): Promise<EvacuationId[]> {
+  const { items } = await listOpenEvacuations({ limit: OPEN_MAX });
+  const waiting: EvacuationId[] = [];
+  for (const id of items) {
+    const evacuation = await findEvacuation(id);
+    const isUnderWay = evacuation?.status === "approved" || evacuation?.status === "running";
+    const turn = evacuation?.hosts.find((one) => one.host === host);
+    if (isUnderWay && turn?.state === "waiting") waiting.push(id);
+  }
+  return waiting;
 }
 
 /**

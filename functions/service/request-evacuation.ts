@@ -5,7 +5,9 @@ import type { EvacuationRequest } from "../../core/evacuation/request.ts";
 import { outlineOf, placementsOf } from "../../core/evacuation/version.ts";
 import { EvacuationId, ulid } from "../../core/id.ts";
 import type { Plan } from "../../core/plan/plan-result.ts";
+import { openTimesOf } from "../../core/schedule/open-times.ts";
 import { Problem } from "../http/problem.ts";
+import { readCalendar } from "../store/change-freezes.ts";
 import { PlanTooLong, writeVersion } from "../store/evacuation-plans.ts";
 import { createEvacuation, findEvacuation, type StoredEvacuation } from "../store/evacuations.ts";
 import { hashRequest, takeEvacuationKey } from "../store/idempotency.ts";
@@ -37,15 +39,11 @@ export async function requestEvacuation(
     const known = await findEvacuation(id);
     if (known !== undefined) return replay(known, bodyHash);
   }
-  const planned = await planFleet(request, request.hosts);
-  const { plan } = await recordVersion(id, {
-    plan: planned,
-    outline: outlineOf(1, planned),
-    reason: "requested",
-    changes: [],
-    at: new Date(nowMs).toISOString(),
-  });
-  const made = newEvacuation(id, request, { plan, bodyHash, nowMs });
+  const { freezes: calendar } = await readCalendar();
+  const openTimes = openTimesOf({ calendar, nowMs });
+  const planned = await planFleet({ ...request, openTimes }, request.hosts);
+  const plan = await writeFirstVersion({ id, createdAt: new Date(nowMs).toISOString() }, planned);
+  const made = newEvacuation(id, request, { plan, bodyHash, nowMs, openTimes });
   if (await createEvacuation(made)) return { evacuation: made, replayed: false };
   const known = await findEvacuation(id);
   if (known === undefined) throw new Error(`Expected evacuation ${id} to exist`);
@@ -56,6 +54,26 @@ function replay(evacuation: StoredEvacuation, bodyHash: string) {
   if (evacuation.bodyHash === bodyHash) return { evacuation, replayed: true };
   const detail = `The Idempotency-Key was used for another request: ${evacuation.id}`;
   throw new Problem("idempotency-key-reused", detail, { evacuation: evacuation.id });
+}
+
+/**
+ * Writes version 1. Returns the plan that counts.
+ *
+ * @throws Problem plan-too-long
+ */
+export async function writeFirstVersion(
+  { id, createdAt }: Pick<StoredEvacuation, "id" | "createdAt">,
+  planned: Plan,
+): Promise<Plan> {
+  const outline = outlineOf(1, planned);
+  const { plan } = await recordVersion(id, {
+    plan: planned,
+    outline,
+    reason: "requested",
+    changes: [],
+    at: createdAt,
+  });
+  return plan;
 }
 
 /**
@@ -72,12 +90,15 @@ export async function recordVersion(...args: Parameters<typeof writeVersion>) {
   }
 }
 
-type Made = { plan: Plan; bodyHash: string; nowMs: number };
+type Made = Pick<StoredEvacuation, "bodyHash" | "openTimes" | "schedule"> & {
+  plan: Plan;
+  nowMs: number;
+};
 
-function newEvacuation(
+export function newEvacuation(
   id: EvacuationId,
-  { by, policy, options, approval, tolerance, limits }: EvacuationRequest,
-  { plan, bodyHash, nowMs }: Made,
+  { by, policy, options, approval, tolerance, limits }: Omit<EvacuationRequest, "hosts">,
+  { plan, bodyHash, nowMs, openTimes, schedule }: Made,
 ): StoredEvacuation {
   const at = new Date(nowMs).toISOString();
   return {
@@ -85,6 +106,9 @@ function newEvacuation(
     id,
     status: "planned",
     plannedBy: by,
+    ...(schedule === undefined ? {} : { schedule }),
+    ...(openTimes === undefined ? {} : { openTimes }),
+    timesRevision: 0,
     policy,
     options,
     approval,

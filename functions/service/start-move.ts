@@ -1,10 +1,12 @@
 import { randomBytes } from "node:crypto";
+import { neededMs } from "../../core/evacuation/eta.ts";
 import { budgets } from "../../core/evacuation/outcome.ts";
 import { planOptions } from "../../core/evacuation/request.ts";
 import type { HostId, VmId } from "../../core/id.ts";
 import type { Blocker } from "../../core/negotiate/agreement.ts";
 import type { MigrationPolicy } from "../../core/negotiate/policy.ts";
 import { inbound, outbound } from "../../core/plan/slots.ts";
+import { isTimeFor } from "../../core/schedule/open-times.ts";
 import { movableStates } from "../../core/vm-state.ts";
 import {
   changeMove,
@@ -35,6 +37,8 @@ export type Started =
   | "waits"
   /** On the way back: its old host has no room, or takes no guests. */
   | "roomless"
+  /** It would not end before its window does: it goes in a later one. */
+  | "too-late"
   /** It has changed: it is in no queue any more, or will be seen again. */
   | "changed"
   /** The evacuation may start nothing. */
@@ -72,7 +76,9 @@ export async function startMove(evacuation: StoredEvacuation, vmId: VmId): Promi
     const why = closed.map(({ message }) => message).join("; ");
     return withoutTarget(evacuation, move, `${move.target}: ${why}`);
   }
-  return start(evacuation, move, { vm, source, target });
+  const takesMs = neededMs(move.predictedMs ?? 0, evacuation.work);
+  const isInTime = leg === "back" || isTimeFor(evacuation.openTimes, Date.now(), takesMs);
+  return isInTime ? start(evacuation, move, { vm, source, target }) : "too-late";
 }
 
 /** Why the target does not take the VM: by its own state, or by the rules of the VM. */
@@ -128,20 +134,23 @@ async function start(
 }
 
 /**
- * What must hold in the write that starts a move: the evacuation runs and has no pause, and its
- * limits leave room. Whoever writes a pause first wins.
+ * What must hold in the write that starts a move: the evacuation runs and has no pause, its limits
+ * leave room, and its open times are those by which the move is in time. Whoever writes a pause first
+ * wins.
  */
-function mayStart({ limits, failedBefore }: StoredEvacuation, source: HostId) {
+function mayStart({ limits, failedBefore, timesRevision }: StoredEvacuation, source: HostId) {
   const { movesAtOnce, errorBudget } = limits;
   const parts = [
     "#status IN (:isRunning, :isRollingBack)",
     "size(#pauses) = :isZero",
     "attribute_not_exists(#uncordoned.#from)",
+    "(attribute_not_exists(#timesRevision) OR #timesRevision = :times)",
   ];
   const values: Record<string, unknown> = {
     ":isRunning": "running",
     ":isRollingBack": "rolling-back",
     ":isZero": 0,
+    ":times": timesRevision,
   };
   if (movesAtOnce !== undefined) {
     parts.push("#counters.#moving < :atOnce");

@@ -36,6 +36,8 @@ const StoredEvacuation = z.object({
   work: Work,
   /** Hosts that a person has uncordoned meanwhile: nothing more is moved off them. */
   uncordoned: z.record(z.string(), EndedBy).default({}),
+  /** Grows with each change of its open times: a start holds only if they are as it has read them. */
+  timesRevision: z.int().nonnegative().default(0),
   /** Failed VMs before the error budget was granted last. */
   failedBefore: z.int().nonnegative(),
   /** The version whose moves are in the table. */

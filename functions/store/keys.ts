@@ -1,5 +1,12 @@
 import { createHash } from "node:crypto";
-import type { CommandId, EvacuationId, HostId, MigrationId, VmId } from "../../core/id.ts";
+import type {
+  CommandId,
+  EvacuationId,
+  HostId,
+  MigrationId,
+  ScheduleId,
+  VmId,
+} from "../../core/id.ts";
 import type { Key } from "./table.ts";
 
 /** Makes every key of the table. docs/internals/data.md says which question each one answers. */
@@ -62,6 +69,13 @@ export const keys = {
     pk: `HOST#${host}`,
     sk: `EVACUATION#${id}`,
   }),
+  schedule: (id: ScheduleId): Key => ({ pk: `SCHEDULE#${id}`, sk: "META" }),
+  /** A window that was opened; they sort by their starts. */
+  scheduleRun: (id: ScheduleId, startsAt: string): Key => ({
+    pk: `SCHEDULE#${id}`,
+    sk: `RUN#${startsAt}`,
+  }),
+  changeFreezes: (): Key => ({ pk: "CHANGE-FREEZES", sk: "META" }),
   health: (): Key => ({ pk: "HEALTH", sk: "META" }),
   command: (id: CommandId): Key => ({ pk: `CMD#${id}`, sk: "META" }),
   idempotency: (key: string): Key => ({

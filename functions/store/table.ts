@@ -119,6 +119,13 @@ export async function deleteItem(key: Key): Promise<void> {
   await writeOne(() => documents().send(remove));
 }
 
+/** Returns false when the condition does not hold. */
+export async function deleteIf(key: Key, rest: Expressions): Promise<boolean> {
+  const table = config().tableName;
+  const remove = new DeleteCommand({ TableName: table, Key: key, ...expressions(rest) });
+  return conditionHolds(() => documents().send(remove));
+}
+
 /** Returns the whole item as it is now, or undefined when the condition does not hold. */
 export function updateItem(change: Update): Promise<Item | undefined> {
   return updateReturning("ALL_NEW", change);

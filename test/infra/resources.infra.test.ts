@@ -84,6 +84,11 @@ describe("each function", () => {
           /:stateMachine:switchyard-production-evacuation$/,
         ),
         AGENT_EVENTS_FUNCTION: "switchyard-production-agent-events",
+        OPEN_WINDOW_FUNCTION_ARN: expect.stringMatching(
+          /:function:switchyard-production-open-window$/,
+        ),
+        SCHEDULE_GROUP: "switchyard-production",
+        SCHEDULER_ROLE_ARN: "arn:aws:iam::123456789012:role/switchyard-production-scheduler",
         HOST_QUEUE_PREFIX: "sy-production-",
         DEAD_LETTER_QUEUE_ARN: expect.stringMatching(/:switchyard-production-dead-letters$/),
         LOG_LEVEL: "info",

@@ -14,6 +14,7 @@ export type Layer = {
 const SDK = [
   "@aws-sdk/client-dynamodb",
   "@aws-sdk/client-lambda",
+  "@aws-sdk/client-scheduler",
   "@aws-sdk/client-sfn",
   "@aws-sdk/client-sqs",
   "@aws-sdk/lib-dynamodb",
@@ -35,8 +36,8 @@ export const layers: Readonly<Record<string, Layer>> = {
       "negotiate",
       "migration",
       "plan",
-      "schedule",
       "evacuation",
+      "schedule",
     ],
   },
   workflows: { imports: ["core"], packages: [], tests: ["asl-validator"] },

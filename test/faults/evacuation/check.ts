@@ -34,7 +34,7 @@ export async function checkEvacuation(
   }
   const migrations = await migrationsSince(bed, trace.startedAt);
   const log = logOf(migrations, new Set(GUESTS));
-  found.push(...faultsIn(log, { places: trace.places, slots: SLOTS }));
+  found.push(...faultsIn(log, { places: trace.places, slots: SLOTS, room: GUESTS.length }));
   found.push(...tooLate(trace, migrations), ...falseEnd(trace));
   found.push(...(await falseCordons(bed, trace)));
   return found;

@@ -42,6 +42,9 @@ export async function startTestCloud(options: DynamodbOptions = {}) {
     EVACUATION_STATE_MACHINE_ARN:
       "arn:aws:states:eu-central-1:123456789012:stateMachine:evacuation",
     AGENT_EVENTS_FUNCTION: "agent-events",
+    OPEN_WINDOW_FUNCTION_ARN: "arn:aws:lambda:eu-central-1:123456789012:function:open-window",
+    SCHEDULE_GROUP: "default",
+    SCHEDULER_ROLE_ARN: "arn:aws:iam::123456789012:role/test",
     OPERATOR_TOKEN_SHA256: hashSecret(OPERATOR_TOKEN),
     LOG_LEVEL: "silent",
   });

@@ -76,6 +76,17 @@ export class ManyGuests {
     );
   }
 
+  /** The sources of held transfers report figures, which are heartbeats, too. */
+  async beat(): Promise<void> {
+    for (const { guest, source } of this.#guests.values()) {
+      if (guest.source !== "migrating") continue;
+      const { vm, migrationId, epoch } = guest;
+      const { progress } = figures;
+      const beat = { type: "migration.progress", migrationId, vm, epoch, progress };
+      await source.emit(beat as EventBody);
+    }
+  }
+
   async #handle(agent: TestAgent, command: Command): Promise<void> {
     const { id: commandId } = command;
     if (this.mutes.has(command.vm)) return;
