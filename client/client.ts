@@ -11,6 +11,7 @@ type Api = ReturnType<typeof hc<Routes>>["v1"];
 type NewHost = InferRequestType<Api["hosts"]["$post"]>["json"];
 type HostChange = InferRequestType<Api["hosts"][":id"]["$patch"]>["json"];
 type HostRequest = InferRequestType<Api["hosts"][":id"]["cordon"]["$post"]>["json"];
+type JoinTokenWish = InferRequestType<Api["hosts"][":id"]["join-token"]["$post"]>["json"];
 type NewVm = InferRequestType<Api["vms"]["$post"]>["json"];
 type NewMigration = InferRequestType<Api["migrations"]["$post"]>["json"];
 type Page = InferRequestType<Api["hosts"]["$get"]>["query"];
@@ -90,6 +91,10 @@ function hostOperations({ hosts }: Api) {
     maintainHost: (id: string, by: HostRequest = {}) =>
       json(hosts[":id"].maintenance.$post({ param: { id }, json: by })),
     returnHost: (id: string) => json(hosts[":id"].return.$post({ param: { id } })),
+    issueJoinToken: (id: string, wish: JoinTokenWish = {}) =>
+      json(hosts[":id"]["join-token"].$post({ param: { id }, json: wish })),
+    rotateHostKey: (id: string) => json(hosts[":id"]["rotate-key"].$post({ param: { id } })),
+    revokeHostKey: (id: string) => json(hosts[":id"]["revoke-key"].$post({ param: { id } })),
     retireHost: (id: string, by: HostRequest = {}) =>
       json(hosts[":id"].retire.$post({ param: { id }, json: by })),
   };

@@ -17,6 +17,7 @@ import { startSqs } from "../emulators/aws/sqs/sqs.ts";
 import { closeClients, overrideTransport, type Service } from "../functions/runtime/clients.ts";
 import { type DataFolder, dataFiles, type StoredService } from "./data-folder.ts";
 import { type Gateway, startGateway } from "./gateway.ts";
+import { hostPrincipals, hostQueueSecretOf } from "./host-principals.ts";
 import {
   createDeadLetterQueue,
   createStateMachine,
@@ -28,6 +29,7 @@ import { scheduleSweep } from "./sweep.ts";
 const ACCOUNT = "000000000000";
 const REGION = "us-east-1";
 const TABLE = "switchyard";
+const ACCESS_KEY = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
 const DEAD_LETTER_QUEUE = "switchyard-dead-letters";
 /** The local services check no rights. */
 const ROLE_ARN = `arn:aws:iam::${ACCOUNT}:role/local`;
@@ -44,6 +46,8 @@ export type LocalCloudOptions = {
   operatorToken: string;
   /** The key that the services accept, unless AWS_ACCESS_KEY_ID names another. */
   accessKey: Credentials;
+  /** The key that commands are signed with, unless COMMAND_SIGNING_KEY is another. */
+  signingKey: string;
   /**
    * How the functions call DynamoDB, SQS and Step Functions, and Step Functions the functions:
    * within this process (the default: no connection, no signature), or over HTTP with signatures,
@@ -56,7 +60,7 @@ export type LocalCloudOptions = {
 export type LocalCloud = {
   /** Base URL of the API, for operators and agents. */
   apiUrl: string;
-  /** Environment variables for the AWS SDK of an agent. */
+  /** Environment variables for the AWS SDK of an agent: where the queues are. */
   agentEnvironment: Record<string, string>;
   /** Environment variables for the AWS SDK of any other client, such as the AWS CLI. */
   environment: Record<string, string>;
@@ -90,6 +94,9 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
     };
   try {
     setDefaults(options);
+    const servesQueues = storedServices().includes("SQS");
+    const queueSecret = hostQueueSecretOf(credentials().secretAccessKey);
+    if (servesQueues) process.env.HOST_QUEUE_SECRET = queueSecret;
     const keepsTable = storedServices().includes("DYNAMODB");
     const registry = functionRegistry({ region: REGION, accountId: ACCOUNT });
     const run = async (service: Service, start: () => Promise<Part>) => {
@@ -106,7 +113,9 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
       if (transport === "http" || part.transport === undefined) return;
       overrideTransport(service, part.transport);
     };
-    await run("SQS", () => startSqs({ ...place(1), ...data("SQS"), now: systemClock.now }));
+    const findPrincipal = hostPrincipals(queueSecret);
+    const { now } = systemClock;
+    await run("SQS", () => startSqs({ ...place(1), ...data("SQS"), findPrincipal, now }));
     await run("DYNAMODB", () => startDynamodb({ ...place(2), ...data("DYNAMODB") }));
     await run("LAMBDA", () => startLambda({ registry, ...place(4) }));
     if (folder?.isNew === false && keepsTable) await requireTable(folder, TABLE);
@@ -132,17 +141,7 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
       log,
     });
     parts.push({ close: endSweeps });
-    return {
-      apiUrl: gateway.url,
-      agentEnvironment: pick(["AWS_ENDPOINT_URL_SQS"]),
-      environment: pick([
-        "AWS_ENDPOINT_URL_SQS",
-        "AWS_ENDPOINT_URL_DYNAMODB",
-        "AWS_ENDPOINT_URL_SFN",
-        "AWS_ENDPOINT_URL_LAMBDA",
-      ]),
-      close,
-    };
+    return { apiUrl: gateway.url, ...environments(servesQueues), close };
   } catch (error) {
     await close();
     throw error;
@@ -156,7 +155,7 @@ export function storedServices(): StoredService[] {
 }
 
 /** The SDK needs a region and an access key to start at all; those of the environment are kept. */
-function setDefaults({ operatorToken, accessKey }: LocalCloudOptions): void {
+function setDefaults({ operatorToken, accessKey, signingKey }: LocalCloudOptions): void {
   process.env.AWS_REGION ??= REGION;
   process.env.AWS_ACCESS_KEY_ID ??= accessKey.accessKeyId;
   process.env.AWS_SECRET_ACCESS_KEY ??= accessKey.secretAccessKey;
@@ -164,6 +163,7 @@ function setDefaults({ operatorToken, accessKey }: LocalCloudOptions): void {
   process.env.MIGRATION_STATE_MACHINE_ARN = machineArn("migration");
   process.env.EVACUATION_STATE_MACHINE_ARN = machineArn("evacuation");
   process.env.AGENT_EVENTS_FUNCTION = "agent-events";
+  process.env.COMMAND_SIGNING_KEY ??= signingKey;
   process.env.OPERATOR_TOKEN_SHA256 = createHash("sha256").update(operatorToken).digest("hex");
 }
 
@@ -209,10 +209,19 @@ async function register(registry: FunctionRegistry, port: number): Promise<Gatew
   };
 }
 
+/** A host gets an access key of its own when it registers, unless somebody else serves the queues. */
+function environments(servesQueues: boolean) {
+  const ofAgents = ["AWS_ENDPOINT_URL_SQS", "AWS_REGION"];
+  const others = ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_SFN", "AWS_ENDPOINT_URL_LAMBDA"];
+  return {
+    agentEnvironment: pick(servesQueues ? ofAgents : [...ofAgents, ...ACCESS_KEY]),
+    environment: pick([...ofAgents, ...ACCESS_KEY, ...others]),
+  };
+}
+
 function pick(names: string[]): Record<string, string> {
-  const shared = ["AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
   return Object.fromEntries(
-    [...names, ...shared].flatMap((name) => {
+    names.flatMap((name) => {
       const value = process.env[name];
       return value === undefined ? [] : [[name, value]];
     }),

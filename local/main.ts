@@ -7,6 +7,7 @@ import {
   DataFolderError,
   dataFiles,
   makeAccessKey,
+  makeSigningKey,
   makeToken,
   openDataFolder,
 } from "./data-folder.ts";
@@ -54,6 +55,7 @@ try {
     folder,
     operatorToken,
     accessKey: folder?.accessKey ?? makeAccessKey(),
+    signingKey: folder?.signingKey ?? makeSigningKey(),
     transport: isHttpWanted(process.env.SWITCHYARD_LOCAL_HTTP) ? "http" : "in-process",
     log,
   });

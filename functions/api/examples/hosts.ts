@@ -1,12 +1,27 @@
 import type { z } from "@hono/zod-openapi";
 import type { FoundGuests } from "../../../core/protocol/found-guest.ts";
 import type { Host, HostChange } from "../../../core/protocol/host.ts";
-import type { CreatedHost, HostPage, HostRequest, NewHost, UncordonedHost } from "../components.ts";
+import type {
+  CreatedHost,
+  HostPage,
+  HostRequest,
+  IssuedJoinToken,
+  JoinTokenRequest,
+  NewHost,
+  UncordonedHost,
+} from "../components.ts";
 
 const newHost: z.input<typeof NewHost> = {
   id: "host-c",
   slotsIn: 1,
 };
+
+const joinToken: z.input<typeof IssuedJoinToken> = {
+  token: "syj_YQxRimwol6NaE5hPyNKCxFvLUHemusra_SZx1pIcOvY",
+  expiresAt: "2026-11-30T02:42:07.322Z",
+};
+
+const joinTokenRequest: z.input<typeof JoinTokenRequest> = { seconds: 600 };
 
 const created: z.input<typeof CreatedHost> = {
   host: {
@@ -17,7 +32,7 @@ const created: z.input<typeof CreatedHost> = {
     queueUrl: "https://sqs.eu-central-1.amazonaws.com/123456789012/switchyard-host-host-c",
     createdAt: "2026-11-30T01:42:07.322Z",
   },
-  key: "YQxRimwol6NaE5hPyNKCxFvLUHemusra_SZx1pIcOvY",
+  joinToken,
 };
 
 const host: z.input<typeof Host> = {
@@ -155,6 +170,12 @@ const returned: z.input<typeof Host> = {
   cordons: [],
 };
 
+const rotating: z.input<typeof Host> = {
+  ...changed,
+  key: { id: "3f1c0a9be2d47781", since: "2026-11-30T01:42:05.004Z" },
+  rotateKey: true,
+};
+
 const retired: z.input<typeof Host> = { ...maintained, state: "retired", cordons: [] };
 
 /** Requests and answers as a fleet with QEMU 10.0 gave them; long lists are cut. */
@@ -173,4 +194,7 @@ export const hostExamples = {
   returned,
   retired,
   guests,
+  joinToken,
+  joinTokenRequest,
+  rotating,
 };

@@ -1,4 +1,6 @@
-import { paginateScan } from "@aws-sdk/lib-dynamodb";
+import { generateKeyPairSync } from "node:crypto";
+import { paginateScan, UpdateCommand } from "@aws-sdk/lib-dynamodb";
+import { exportPrivateKey } from "../../../core/protocol/signature.ts";
 import { type DynamodbOptions, startDynamodb } from "../../../emulators/aws/dynamodb/dynamodb.ts";
 import { startSqs } from "../../../emulators/aws/sqs/sqs.ts";
 import { hashSecret } from "../../../functions/runtime/auth.ts";
@@ -35,6 +37,7 @@ export async function startTestCloud(options: DynamodbOptions = {}) {
       "arn:aws:states:eu-central-1:123456789012:stateMachine:evacuation",
     AGENT_EVENTS_FUNCTION: "agent-events",
     OPERATOR_TOKEN_SHA256: hashSecret(OPERATOR_TOKEN),
+    COMMAND_SIGNING_KEY: exportPrivateKey(generateKeyPairSync("ed25519").privateKey),
     LOG_LEVEL: "silent",
   });
   await createTable(TABLE);
@@ -51,6 +54,17 @@ export async function startTestCloud(options: DynamodbOptions = {}) {
       }
       const key = (item: Record<string, unknown>) => `${item.pk} ${item.sk}`;
       return items.sort((a, b) => (key(a) < key(b) ? -1 : 1));
+    },
+    /** Changes one attribute of an item that exists. */
+    async update(Key: { pk: string; sk: string }, name: string, value: unknown): Promise<void> {
+      const set = new UpdateCommand({
+        TableName: TABLE,
+        Key,
+        UpdateExpression: "SET #name = :value",
+        ExpressionAttributeNames: { "#name": name },
+        ExpressionAttributeValues: { ":value": value },
+      });
+      await documents().send(set);
     },
     async close() {
       closeClients();
