@@ -14,6 +14,7 @@ type HostRequest = InferRequestType<Api["hosts"][":id"]["cordon"]["$post"]>["jso
 type JoinTokenWish = InferRequestType<Api["hosts"][":id"]["join-token"]["$post"]>["json"];
 type NewVm = InferRequestType<Api["vms"]["$post"]>["json"];
 type NewMigration = InferRequestType<Api["migrations"]["$post"]>["json"];
+type AuditQuery = InferRequestType<Api["audit"]["$get"]>["query"];
 type Page = InferRequestType<Api["hosts"]["$get"]>["query"];
 type MigrationPage = InferRequestType<Api["migrations"]["$get"]>["query"];
 type SamplePage = InferRequestType<Api["migrations"][":id"]["samples"]["$get"]>["query"];
@@ -67,6 +68,7 @@ export function createClient({ url, token }: ClientOptions) {
       if (answer.status !== 200) throw new Error(`Expected status 200, got ${answer.status}`);
       return answer.json();
     },
+    listAudit: (query: AuditQuery = {}) => json(v1.audit.$get({ query })),
     ...hostOperations(v1),
     ...vmOperations(v1),
     importDefinition: (commandLine: string) =>

@@ -52,6 +52,7 @@ export const keys = {
     pk: `HOST#${host}`,
     sk: `EVACUATION#${id}`,
   }),
+  audit: ({ day, shard, at }: AuditPlace): Key => ({ pk: `AUDIT#${day}#${shard}`, sk: `AT#${at}` }),
   health: (): Key => ({ pk: "HEALTH", sk: "META" }),
   command: (id: CommandId): Key => ({ pk: `CMD#${id}`, sk: "META" }),
   idempotency: (key: string): Key => ({
@@ -59,6 +60,8 @@ export const keys = {
     sk: "META",
   }),
 };
+
+export type AuditPlace = { readonly day: string; readonly shard: number; readonly at: string };
 
 export type QueuePlace = {
   readonly side: "source" | "target";

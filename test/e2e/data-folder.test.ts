@@ -114,6 +114,8 @@ const files: [file: string, damages: Damage[]][] = [
   ["switchyard.json", all],
   ["operator-token", all],
   ["access-key.json", all],
+  // Made again when it is missing.
+  ["signing-key", ["emptied", "overwritten with garbage"]],
   ["dynamodb/dynamodb.sqlite", all],
   ["sqs/sqs.sqlite", all],
   ["step-functions/generation", all],
