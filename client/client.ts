@@ -92,6 +92,8 @@ function hostOperations({ hosts }: Api) {
       json(hosts[":id"].uncordon.$post({ param: { id }, json: by })),
     maintainHost: (id: string, by: HostRequest = {}) =>
       json(hosts[":id"].maintenance.$post({ param: { id }, json: by })),
+    confirmHostDown: (id: string, by: HostRequest = {}) =>
+      json(hosts[":id"]["confirm-down"].$post({ param: { id }, json: by })),
     returnHost: (id: string) => json(hosts[":id"].return.$post({ param: { id } })),
     issueJoinToken: (id: string, wish: JoinTokenWish = {}) =>
       json(hosts[":id"]["join-token"].$post({ param: { id }, json: wish })),

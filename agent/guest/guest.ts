@@ -1,3 +1,4 @@
+import { statSync } from "node:fs";
 import { join } from "node:path";
 import type { VmId } from "../../core/id.ts";
 import type { QemuProbe } from "../../core/protocol/probe.ts";
@@ -193,6 +194,14 @@ export class Guest {
     this.#recordFacts();
   }
 
+  /** Source: the guest is its own again after the switchover. As durable as an arrival. */
+  noteReturned(atMs: number): void {
+    const { migration } = this.#manifest;
+    if (migration === undefined) return;
+    this.#manifest = { ...this.#manifest, migration: { ...migration, returnedAtMs: atMs } };
+    this.#recordFacts();
+  }
+
   #recordFacts(): void {
     let unwritten: unknown;
     try {
@@ -312,8 +321,14 @@ export class Guest {
     removeManifest(this.folder);
   }
 
-  /** The end of what QEMU wrote on stdout and stderr, for error messages. */
+  /** The end of what QEMU wrote on stdout and stderr since its last move began, for error messages. */
   lastOutput(): string {
-    return readTail(guestPaths(this.folder).output);
+    return readTail(guestPaths(this.folder).output, this.manifest.migration?.outputOffset);
+  }
+
+  /** How much QEMU has written on stdout and stderr, bytes. */
+  get outputBytes(): number {
+    const file = statSync(guestPaths(this.folder).output, { throwIfNoEntry: false });
+    return file?.size ?? 0;
   }
 }

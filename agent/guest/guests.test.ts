@@ -1,7 +1,7 @@
 import { appendFileSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, vi } from "vitest";
-import { VmId } from "../../core/id.ts";
+import { MigrationId, VmId } from "../../core/id.ts";
 import { guestPaths } from "./arguments.ts";
 import { type FakeHost, MEMORY_BYTES, startFakeHost, VM } from "./testing/fake-host.ts";
 
@@ -81,6 +81,21 @@ describe("a guest whose process ends by itself", () => {
     });
     expect([host.guests.isPresent(VM), existsSync(folderOf(host))]).toEqual([false, false]);
     expect(host.guests.memoryBytes).toBe(0);
+  });
+
+  it("is reported without what it wrote before its last move", async () => {
+    const host = await startFakeHost();
+    const { output } = guestPaths(folderOf(host));
+    const guest = host.guests.get(VM);
+    appendFileSync(output, "qemu: of an earlier move\n");
+    const id = MigrationId.parse("mig_01ARZ3NDEKTSV4RRFFQ69G5FAV");
+    const outputOffset = guest.outputBytes;
+    guest.note({ migration: { id, epoch: 1, side: "source", over: true, outputOffset } });
+    appendFileSync(output, "qemu: out of luck\n");
+    host.child.kill("SIGKILL");
+    host.server.cut();
+    await vi.waitFor(() => expect(host.exits).toHaveLength(1), WAIT_MS);
+    expect(host.exits).toMatchObject([{ detail: "qemu: out of luck" }]);
   });
 
   it("is reported by the next agent when none was running", async () => {

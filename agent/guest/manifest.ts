@@ -50,6 +50,8 @@ export const ManifestFields = z.strictObject({
       saidCompletedAtMs: z.number().optional(),
       /** Source: when the target's agent answered that the guest has arrived. */
       handedOverAtMs: z.number().optional(),
+      /** Source: when the guest was given back to it: it hands nothing over any more. */
+      returnedAtMs: z.number().optional(),
       /** QEMU has TLS credentials that must be removed with the migration. */
       tls: TlsKind.optional(),
       /** Source: what watching the migration needs. */
@@ -85,6 +87,8 @@ export const ManifestFields = z.strictObject({
       before: Parameters.optional(),
       /** Where the migration begins in QEMU's log, bytes. */
       logOffset: z.int().nonnegative().optional(),
+      /** Source: where the migration begins in QEMU's output, bytes. */
+      outputOffset: z.int().nonnegative().optional(),
     })
     .optional(),
 });

@@ -176,8 +176,15 @@ export function guestEnvironment(): NodeJS.ProcessEnv {
   );
 }
 
-/** The end of QEMU's output, however long it is; empty when there is none. */
-export function readTail(path: string, bytes = 2_000): string {
+/** Most of QEMU's output that a message has, bytes. */
+const TAIL_BYTES = 2_000;
+
+/**
+ * The end of QEMU's output, however long it is; empty when there is none.
+ *
+ * @param from nothing of before this place in it, bytes
+ */
+export function readTail(path: string, from = 0): string {
   let descriptor: number;
   try {
     descriptor = openSync(path, "r");
@@ -186,8 +193,9 @@ export function readTail(path: string, bytes = 2_000): string {
   }
   try {
     const { size } = fstatSync(descriptor);
-    const buffer = Buffer.alloc(bytes);
-    const count = readSync(descriptor, buffer, 0, bytes, Math.max(0, size - bytes));
+    const buffer = Buffer.alloc(TAIL_BYTES);
+    const start = Math.max(0, from, size - TAIL_BYTES);
+    const count = readSync(descriptor, buffer, 0, TAIL_BYTES, start);
     const lines = buffer.toString("utf8", 0, count).split("\n");
     return lines
       .filter((line) => !WAITING.test(line))

@@ -17,7 +17,15 @@ export async function controlGuest(
   const guest = guests.get(vm);
   refuseIfUnderWay(guest);
   const { status } = await guest.qmp.execute("query-status");
-  refuseUnlessOwned(guest, status);
+  // It stands still after a failed move, and only a `cont` ends that.
+  const isStuck = status === "postmigrate" && guest.manifest.migration?.returnedAtMs !== undefined;
+  if (isStuck && action !== "resume") {
+    throw new CommandRefusedError(
+      "refused",
+      `The guest ${vm} has been stopped since its last move failed, and QEMU can only resume it: do that first`,
+    );
+  }
+  if (!isStuck) refuseUnlessOwned(guest, status);
   await act(guest.qmp, action, status);
   await guest.runState.refresh();
   const { status: runState } = await guest.qmp.execute("query-status");

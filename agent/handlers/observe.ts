@@ -74,6 +74,7 @@ function recall(guests: Guests, { vm, migrationId }: Command): Omit<Observation,
     arrived,
     ...(runRefused === undefined ? {} : { runRefused }),
     saidCompleted: isPart && last.saidCompletedAtMs !== undefined,
+    ...(isPart && last.returnedAtMs !== undefined ? { returned: true } : {}),
     ...(last ? { migrationId: last.id } : {}),
   };
 }

@@ -50,8 +50,9 @@ export async function cancelSource(context: Context, command: Command): Promise<
 }
 
 /**
- * Lets a guest run that the switchover has stopped. One that is not running for its own reason, such as
- * an I/O error or an operator's `stop`, is left so: the observation has its run state.
+ * Takes a guest back that the switchover has stopped, and lets it run if it ran before. One that stood
+ * still is left so: QEMU has no way back to that from `postmigrate` but to run it, which is its
+ * operator's to decide.
  */
 export async function resumeSource(context: Context, command: Command): Promise<Observation> {
   const { guests } = context;
@@ -64,27 +65,18 @@ export async function resumeSource(context: Context, command: Command): Promise<
     throw new CommandRefusedError("refused", `The migration has not ended (${info.status})`);
   }
   if (!isStoppedBySwitchover(runState)) return observe(context, command);
-  refuseToResume(runStateBefore(guest), info.status);
-  // The link repeats `completed` on each new connection: after `cont` that would run both sides.
-  guests.setMigrating(command.vm, undefined);
-  await guest.qmp.execute("cont");
-  return observe(context, command);
-}
-
-/** @throws CommandRefusedError when `cont` would lose or change the guest */
-function refuseToResume(before: string, status: string | undefined): void {
-  if (before === "suspended" && status === "completed") {
+  const before = runStateBefore(guest);
+  if (before === "suspended" && info.status === "completed") {
     throw new CommandRefusedError(
       "refused",
       "The guest was suspended before it migrated away: QEMU aborts when it is resumed here (invalid runstate transition: 'postmigrate' -> 'suspended'), and its memory would be lost",
     );
   }
-  if (!needsResume(before)) {
-    throw new CommandRefusedError(
-      "refused",
-      `The guest was not running before the migration (${before}), and QEMU has no way back to that but to run it: it remains as it is`,
-    );
-  }
+  // The link repeats `completed` on each new connection: after `cont` that would run both sides.
+  guests.setMigrating(command.vm, undefined);
+  guest.noteReturned(Date.now());
+  if (needsResume(before)) await guest.qmp.execute("cont");
+  return observe(context, command);
 }
 
 export async function discardSource(

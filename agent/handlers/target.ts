@@ -138,7 +138,7 @@ export async function resumeTarget(
   const migrating = targetOf(context, command);
   const { status = "none" } = await context.guests.get(command.vm).qmp.execute("query-migrate");
   const when = isPostcopyStatus(status) ? "postcopy" : "completed";
-  if (when === "completed" && status !== "completed") {
+  if (when === "completed" && status !== "completed" && !migrating.isLoaded) {
     throw new CommandRefusedError("refused", `The target does not have the guest yet (${status})`);
   }
   await migrating.run(runState, when);

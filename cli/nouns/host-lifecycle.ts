@@ -80,6 +80,13 @@ export function lifecycleVerbs(show: Show): Verb[] {
         return show(session, await session.api.retireHost(id, ownerOf(input)));
       },
     },
+    {
+      name: "confirm-down",
+      summary: "Say that a silent host is off: its guests have failed, migrations go on without it",
+      operations: ["confirmHostDown"],
+      ...byWhom,
+      run: (session, input) => confirmDown(session, input, show),
+    },
     guests,
   ];
 }
@@ -123,6 +130,19 @@ async function uncordon(session: Session, input: Input, show: Show): Promise<und
   const owners = cleared.map(({ owner }) => owner).join(", ");
   session.output.note(owners === "" ? "It had no cordon" : `Ended the cordons of ${owners}`);
   return show(session, opened);
+}
+
+async function confirmDown(session: Session, input: Input, show: Show): Promise<undefined> {
+  const id = input.argument(0);
+  await session.confirm(
+    `Is the power of ${id} off? A guest that still ran there could run in two places.`,
+  );
+  const answer = await session.api.confirmHostDown(id, ownerOf(input));
+  for (const vm of answer.failed) session.output.note(`${vm}: failed`);
+  for (const { vm, migration } of answer.reconciling) {
+    session.output.note(`${vm}: ${migration} decides where it is`);
+  }
+  return show(session, answer.host);
 }
 
 function labelsFrom(words: readonly string[]): Record<string, string | null> {

@@ -52,6 +52,15 @@ export function silentSince(
   return heardAtMs;
 }
 
+/** Whether a person has confirmed that the host is down, and its agent was not heard since. */
+export function isConfirmedDown(host: {
+  readonly down?: { readonly at: string } | undefined;
+  readonly heardAt?: string | undefined;
+}): boolean {
+  const { down, heardAt } = host;
+  return down !== undefined && (heardAt === undefined || heardAt <= down.at);
+}
+
 /**
  * What may be done to a host, or with its guests. `receive`: a guest is started there, or moved
  * there; `send`: a guest is moved away; `adopt`: a guest that runs there already gets a record.

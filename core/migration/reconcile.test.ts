@@ -119,6 +119,8 @@ const record = {
   sourceExited: false,
   sourceCompleted: false,
   targetBootId: "a",
+  sourceDown: false,
+  targetDown: false,
 };
 const first = { turn: 1, runStateBefore: "running", record, tries: {} };
 const pairs = Object.entries(table).flatMap(([from, row]) =>
@@ -220,16 +222,75 @@ describe("reconcile remembers", () => {
     expect(decide({ source: source("running"), target: left })).toBe("end");
   });
 
-  it("that a guest which stood still before the move is not started", () => {
-    const absent = target({ process: "exited" });
-    for (const runStateBefore of ["paused", "io-error", "guest-panicked"]) {
-      expect(decide({ target: absent, runStateBefore })).toBe("end");
-    }
+  it("that a left-over of an earlier move does not tell what the target has forgotten", () => {
+    const left = { process: "exited", permittedToRun: true, remembers: false } as const;
+    const on = (bootId: string) => observation("source", { ...left, bootId });
+    expect(decide({ target: on("a") })).toBe(decide({ target: forgot("a") }));
+    expect(decide({ target: on("b") })).toBe("lost");
+    const unprepared = { ...record, targetPrepared: false };
+    expect(decide({ target: on("b"), record: unprepared })).toBe("resume-source");
   });
+
+  it.each(["paused", "io-error", "guest-panicked"])(
+    "that a guest which was %s before the move is given back, and not started again and again",
+    (runStateBefore) => {
+      const absent = target({ process: "exited" });
+      expect(decide({ target: absent, runStateBefore })).toBe("resume-source");
+      const returned = { ...completed, returned: true } as const;
+      expect(decide({ source: returned, target: absent, runStateBefore })).toBe("end");
+    },
+  );
 
   it("that QEMU aborts when a migrated sleeping guest is resumed at its source", () => {
     expect(decide({ target: target({ process: "exited" }), runStateBefore: "suspended" })).toBe(
       "freeze",
+    );
+  });
+});
+
+describe("a host that a person has confirmed to be down", () => {
+  const decide = (rest: Pick<ReconcileInput, "source" | "target" | "record">) =>
+    reconcileTwice({ ...first, ...rest }).action;
+  const exited = observation("source", { process: "exited" });
+  const forgotten = target({ process: "none", remembers: false, bootId: "b" });
+  const unreachable = "unreachable" as const;
+
+  it.each(Object.keys(targets))("as the source, has no process any more: target %s", (to) => {
+    const known = { ...record, sourceDown: true };
+    const ends = { target: targets[to] ?? unreachable, record: known };
+    expect(decide({ ...ends, source: unreachable })).toBe(decide({ ...ends, source: exited }));
+  });
+
+  it.each(Object.keys(sources))("as the target, has crashed: source %s", (from) => {
+    const known = { ...record, targetDown: true };
+    const ends = { source: sources[from] ?? unreachable, record: known };
+    expect(decide({ ...ends, target: unreachable })).toBe(decide({ ...ends, target: forgotten }));
+  });
+
+  it.each([
+    ["gives the source what was never handed over", false, "resume-source"],
+    ["loses what was handed over", true, "lost"],
+  ])("as the target, %s", (_, saidCompleted, action) => {
+    const known = { ...record, targetDown: true };
+    const completed = { ...source("postmigrate", "completed"), saidCompleted };
+    expect(decide({ source: completed, target: unreachable, record: known })).toBe(action);
+  });
+
+  it("as the target, leaves nothing of a guest in postcopy", () => {
+    const known = { ...record, targetDown: true };
+    const postcopy = source("finish-migrate", "postcopy-paused");
+    expect(decide({ source: postcopy, target: unreachable, record: known })).toBe("lost");
+  });
+
+  it("on both sides, leaves nothing", () => {
+    const known = { ...record, sourceDown: true, targetDown: true };
+    expect(decide({ source: unreachable, target: unreachable, record: known })).toBe("lost");
+  });
+
+  it("counts for nothing once its agent answers", () => {
+    const known = { ...record, sourceDown: true, targetDown: true };
+    expect(decide({ source: source("running"), target: target(loaded), record: known })).toBe(
+      "discard-target",
     );
   });
 });

@@ -42,7 +42,7 @@ export type ReconcileAction =
   | "cancel-source"
   /** The guest is at the source: end the target's process, then observe again. */
   | "discard-target"
-  /** The source holds the only copy, stopped by the switchover: let it run. */
+  /** The source holds the only copy, stopped by the switchover: give it back, and let it run if it ran. */
   | "resume-source"
   /** The guest is at the source and nothing of it elsewhere: the migration has failed. */
   | "end"
@@ -139,7 +139,7 @@ function decide(source: SourceState, target: TargetState, input: ReconcileInput)
   }
   if (source !== "postcopy" && target === "arrived") return targetArrived(source);
   if (target === "died") return targetDied(source);
-  if (source === "postcopy" || target === "postcopy") return inPostcopy(source, target);
+  if (source === "postcopy" || target === "postcopy") return inPostcopy(source, target, input);
   if (target === "permitted") return targetPermitted(source);
   switch (source) {
     case "running":
@@ -169,13 +169,16 @@ function runStateOf(observed: Observed): string {
 }
 
 /** Neither side has the whole guest: nothing is ended, cancelled or resumed here. */
-function inPostcopy(source: SourceState, target: TargetState): Decision {
+function inPostcopy(source: SourceState, target: TargetState, input: ReconcileInput): Decision {
   const isAtTarget = target === "postcopy" || target === "arrived" || target === "permitted";
   if (source === "postcopy" && isAtTarget) {
     return { action: "await-postcopy", reason: "postcopy has begun, and both sides are there" };
   }
   if (source === "exited") {
     return { action: "freeze", reason: "the source has exited with memory that the target needs" };
+  }
+  if (source === "postcopy" && target === "forgot" && hasTargetCrashed(input)) {
+    return { action: "lost", reason: "postcopy had begun, and the target's host has crashed" };
   }
   if (["running", "standing", "migrating", "stopped"].includes(source)) {
     return { action: "freeze", reason: "one side is in postcopy and the other is not" };
@@ -227,9 +230,12 @@ function sourceStopped(target: TargetState, input: ReconcileInput): Decision {
   return giveBack(input, "the source holds the only copy, stopped");
 }
 
-function giveBack(input: ReconcileInput, reason: string): Decision {
-  if (needsResume(input.runStateBefore)) return { action: "resume-source", reason };
-  return { action: "end", reason: `the source holds the guest, ${input.runStateBefore} as before` };
+function giveBack({ source, runStateBefore }: ReconcileInput, reason: string): Decision {
+  const isReturned = source !== "unreachable" && source.returned === true;
+  if (isReturned && !needsResume(runStateBefore)) {
+    return { action: "end", reason: `the source has the guest, ${runStateBefore} as before` };
+  }
+  return { action: "resume-source", reason };
 }
 
 function sourceCompleted(target: TargetState, input: ReconcileInput): Decision {
@@ -264,12 +270,17 @@ function targetForgot(input: ReconcileInput): Decision {
   return handedOverAndForgotten(input);
 }
 
+/** Its host has restarted since it had prepared, or is confirmed to be down. */
+function hasTargetCrashed({ target, record }: ReconcileInput): boolean {
+  if (target === "unreachable") return record.targetDown;
+  const { bootId } = target;
+  const isKnown = bootId !== undefined && record.targetBootId !== undefined;
+  return isKnown && bootId !== record.targetBootId;
+}
+
 /** The guest may have run on the target, and may have written to its disks. */
-function handedOverAndForgotten({ target, record }: ReconcileInput): Decision {
-  const bootId = target === "unreachable" ? undefined : target.bootId;
-  const hasCrashed =
-    bootId !== undefined && record.targetBootId !== undefined && bootId !== record.targetBootId;
-  return hasCrashed
+function handedOverAndForgotten(input: ReconcileInput): Decision {
+  return hasTargetCrashed(input)
     ? { action: "lost", reason: "the guest was handed over, and the target's host has crashed" }
     : { action: "freeze", reason: "the guest was handed over, and the target has forgotten it" };
 }

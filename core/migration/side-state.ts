@@ -15,6 +15,9 @@ export type RecordMemory = {
   readonly sourceCompleted: boolean;
   /** Boot id of the target's host when it had prepared. */
   readonly targetBootId?: string | undefined;
+  /** A person has confirmed that this side's host is down: no process of it is left. */
+  readonly sourceDown: boolean;
+  readonly targetDown: boolean;
 };
 
 export type SourceState =
@@ -43,7 +46,8 @@ export type TargetState =
   | "unclear";
 
 export function sourceState(observed: Observed, record: RecordMemory): SourceState {
-  if (observed === "unreachable" || observed.process === "silent") return "unclear";
+  if (observed === "unreachable") return record.sourceDown ? "exited" : "unclear";
+  if (observed.process === "silent") return "unclear";
   // An agent that has forgotten the guest cannot tell that its process has ended.
   if (observed.process === "none") return record.sourceExited ? "exited" : "unclear";
   if (observed.process === "exited") return "exited";
@@ -61,17 +65,18 @@ export function sourceState(observed: Observed, record: RecordMemory): SourceSta
 }
 
 export function targetState(observed: Observed, record: RecordMemory): TargetState {
-  if (observed === "unreachable") return "unclear";
-  if (observed.process === "none") {
+  if (observed === "unreachable") {
+    if (!record.targetDown) return "unclear";
+    return record.targetPrepared ? "forgot" : "absent";
+  }
+  // What an earlier move has left on this host took no part in this one, and proves nothing of it.
+  const isLeft = observed.process === "exited" && observed.side !== "target";
+  if (observed.process === "none" || isLeft) {
     return record.targetPrepared && !observed.remembers ? "forgot" : "absent";
   }
   const isVoid = observed.runRefused !== undefined && !observed.permittedToRun;
   const mayHaveRun = observed.arrived || observed.permittedToRun;
-  if (observed.process === "exited") {
-    // What an earlier move has left on this host took no part in this one.
-    if (observed.side !== "target") return "absent";
-    return mayHaveRun ? "died" : "absent";
-  }
+  if (observed.process === "exited") return mayHaveRun ? "died" : "absent";
   // Also when it runs: it does not have its memory yet.
   if (isPostcopyStatus(observed.migrationStatus ?? "none")) return "postcopy";
   if (observed.arrived || observed.runState === "running") return "arrived";

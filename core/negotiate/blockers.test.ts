@@ -9,7 +9,7 @@ describe("blockers", () => {
       { source: { runState: "postmigrate" } },
       "run-state",
       "source.runState",
-      /migrated already/,
+      /Resume the guest/,
     ],
     [
       "inmigrate",

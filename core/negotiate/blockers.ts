@@ -23,7 +23,7 @@ export function findBlockers(sides: BothSides): Blocker[] {
 const runStateCures: Readonly<Record<string, string>> = {
   inmigrate: "Wait until the migration into this host has ended",
   postmigrate:
-    "The guest has been migrated already: find the host where it runs, and migrate it from there",
+    "Resume the guest (POST /v1/vms/{id}/resume): it was paused when its last move failed, and QEMU moves it again only after it has run",
   "finish-migrate": "Wait until the migration that is under way has ended",
 };
 

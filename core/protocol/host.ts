@@ -95,6 +95,8 @@ export const Host = z.strictObject({
   stateSince: z.iso.datetime().optional(),
   /** Who brought it into maintenance, or retired it. */
   stateBy: ByWhom.optional(),
+  /** Who confirmed that the silent host is down, and when. Void once its agent is heard again. */
+  down: z.strictObject({ ...ByWhom.shape, at: z.iso.datetime() }).optional(),
   /** When its agent was heard last: an event, a heartbeat or its registration. */
   heardAt: z.iso.datetime().optional(),
   /** It has not been heard for longer than its agent promised. Its guests may run on. */

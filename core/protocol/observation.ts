@@ -31,6 +31,11 @@ export const Observation = z.strictObject({
   runRefused: z.string().max(4_000).optional(),
   /** Source: the target's agent may have heard that the source has completed. */
   saidCompleted: z.boolean(),
+  /**
+   * Source: the guest was given back to it after the switchover, and it hands nothing over any more.
+   * Absent: it was not.
+   */
+  returned: z.literal(true).optional(),
   /** This end of the handover link is connected. */
   linkUp: z.boolean(),
   /** /proc/sys/kernel/random/boot_id of the host: another one means that the host has crashed. */

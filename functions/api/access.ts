@@ -51,6 +51,7 @@ export const scopeOf: Readonly<Record<string, Scope>> = {
 
   "POST /v1/hosts": "admin",
   "PATCH /v1/hosts/{id}": "admin",
+  "POST /v1/hosts/{id}/confirm-down": "admin",
   "POST /v1/hosts/{id}/retire": "admin",
   "POST /v1/hosts/{id}/join-token": "admin",
   "POST /v1/hosts/{id}/rotate-key": "admin",

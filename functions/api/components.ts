@@ -82,6 +82,15 @@ export const AuditPage = z.strictObject({
   next: AuditCursor.optional(),
 });
 
+/** What became of the guests of a host that is down, and of those that were on their way to it. */
+export const ConfirmedDown = z.strictObject({
+  host: Host,
+  /** VMs that no migration held: their guests have failed. */
+  failed: z.array(VmId),
+  /** Migrations from or to the host, which decide by it: see their records. */
+  reconciling: z.array(z.strictObject({ vm: VmId, migration: MigrationId })),
+});
+
 export const UncordonedHost = z.strictObject({ host: Host, cleared: z.array(HostCordon) });
 
 export const NewVm = z.strictObject({
@@ -201,6 +210,7 @@ const namedSchemas: readonly Named[] = [
   ["HostChange", HostChange, "What to change of a host; what is absent stays"],
   ["ByWhom", ByWhom, "Who did it, and why"],
   ["HostRequest", HostRequest, "Who asks for it, and why"],
+  ["ConfirmedDown", ConfirmedDown, "The host, and what became of its guests"],
   ["UncordonedHost", UncordonedHost, "The host, and the cordons that were ended"],
   ["Labels", Labels, "What people say of a host, by names that they choose"],
   ["HostUsage", HostUsage, "What the table counts of a host: slots and memory"],

@@ -4,6 +4,7 @@ import { Host, HostChange } from "../../core/protocol/host.ts";
 import { Problem } from "../http/problem.ts";
 import { addHost } from "../service/add-host.ts";
 import { setHost } from "../service/change-host.ts";
+import { confirmDown } from "../service/confirm-down.ts";
 import { cordonHost, uncordonHost } from "../service/cordon-host.ts";
 import { endDrainsOf } from "../service/evacuation-actions.ts";
 import { maintainHost, retireHost, returnHost } from "../service/host-lifecycle.ts";
@@ -14,7 +15,14 @@ import {
   readHeard,
   type StoredHost,
 } from "../store/hosts.ts";
-import { CreatedHost, HostPage, HostRequest, NewHost, UncordonedHost } from "./components.ts";
+import {
+  ConfirmedDown,
+  CreatedHost,
+  HostPage,
+  HostRequest,
+  NewHost,
+  UncordonedHost,
+} from "./components.ts";
 import { hostExamples } from "./examples/hosts.ts";
 import { hostAgents } from "./host-agents.ts";
 import {
@@ -142,6 +150,27 @@ const maintain = createRoute({
   },
 });
 
+const down = createRoute({
+  method: "post",
+  path: "/v1/hosts/{id}/confirm-down",
+  operationId: "confirmHostDown",
+  tags,
+  summary: "Confirm that a silent host is down",
+  description:
+    "Somebody has made sure that no QEMU runs on the host any more: its power is off. Its guests have " +
+    "failed, and migrations from or to it decide by that instead of waiting for it. A guest that ran " +
+    "there all the same could run twice. The word is void once the host's agent is heard again.",
+  request: { ...byId, ...body(HostRequest, hostExamples.down) },
+  responses: {
+    200: answer(
+      "The host, and what became of its guests",
+      ConfirmedDown,
+      hostExamples.confirmedDown,
+    ),
+    ...refusals(SEND, "host-not-found", "host-changed", "host-not-silent", "workflow-unavailable"),
+  },
+});
+
 const bringBack = createRoute({
   method: "post",
   path: "/v1/hosts/{id}/return",
@@ -208,6 +237,11 @@ export const hosts = routes()
   .openapi(maintain, async (context) => {
     const { id } = context.req.valid("param");
     return context.json(await shown(await maintainHost(id, context.req.valid("json"))), 200);
+  })
+  .openapi(down, async (context) => {
+    const { id } = context.req.valid("param");
+    const { host, ...rest } = await confirmDown(id, context.req.valid("json"));
+    return context.json({ host: publicHost(host), ...rest }, 200);
   })
   .openapi(bringBack, async (context) =>
     context.json(await shown(await returnHost(context.req.valid("param").id)), 200),

@@ -63,6 +63,10 @@ export const problemKinds = {
     status: 409,
     meaning: "The host has guests or migrations; `vms` and `migrations` name them",
   },
+  "host-not-silent": {
+    status: 409,
+    meaning: "The host is not silent: its agent can tell what has become of its guests",
+  },
   "host-changed": { status: 409, meaning: "Other requests are changing the host: try again" },
   "too-many-cordons": { status: 409, meaning: "The host has as many cordons as it can have" },
   "fleet-too-large": { status: 409, meaning: "There are more hosts or VMs than one plan takes" },

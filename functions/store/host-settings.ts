@@ -8,6 +8,7 @@ export type HostSettings = Pick<
   StoredHost,
   | "state"
   | "stateBy"
+  | "down"
   | "cordons"
   | "labels"
   | "slotsOut"

@@ -1,5 +1,10 @@
 import { z } from "zod";
-import { HostLifecycle, hostStateOf, silentSince } from "../../core/host/host-state.ts";
+import {
+  HostLifecycle,
+  hostStateOf,
+  isConfirmedDown,
+  silentSince,
+} from "../../core/host/host-state.ts";
 import type { HostId } from "../../core/id.ts";
 import {
   Host,
@@ -168,7 +173,7 @@ export async function registerHost(
   const { host: id, facts, instance, heartbeatMs } = registration;
   const now = new Date().toISOString();
   const known = Object.entries({ instance, heartbeatMs }).filter(([, own]) => own !== undefined);
-  const removed = ["instance", "heartbeatMs"].filter(
+  const removed = ["instance", "heartbeatMs", "down"].filter(
     (name) => !known.some(([own]) => own === name),
   );
   const failed = await transact([
@@ -177,7 +182,7 @@ export async function registerHost(
       update:
         `SET #memoryBytes = :memoryBytes, #lastEventAt = :now, #requestSeq = :requestSeq` +
         known.map(([name]) => `, #${name} = :${name}`).join("") +
-        (removed.length === 0 ? "" : ` REMOVE ${removed.map((name) => `#${name}`).join(", ")}`),
+        ` REMOVE ${removed.map((name) => `#${name}`).join(", ")}`,
       condition: `attribute_exists(pk) AND ${isNewRequest}`,
       values: {
         ":requestSeq": requestSeq,
@@ -235,8 +240,10 @@ const PublicHost = z.object(Host.shape);
 
 /** The part of the record that the API shows. */
 export function publicHost(host: StoredHost): Host {
+  const down = isConfirmedDown(host) ? host.down : undefined;
   return PublicHost.parse({
     ...host,
+    down,
     key: keyOf(host),
     state: hostStateOf(host),
     usage: usageOf(host),

@@ -1,9 +1,11 @@
 import { z } from "zod";
-import { CommandId, MigrationId } from "../../core/id.ts";
+import { isConfirmedDown } from "../../core/host/host-state.ts";
+import { CommandId, type HostId, MigrationId } from "../../core/id.ts";
 import { type ReconcileAction, reconcile } from "../../core/migration/reconcile.ts";
 import type { Observed } from "../../core/migration/side-state.ts";
 import { task } from "../runtime/task.ts";
 import { findCommands } from "../store/commands.ts";
+import { findHostNow } from "../store/hosts.ts";
 import { enterPhase, recordDecision } from "../store/migration-progress.ts";
 import { countPauses } from "../store/signals.ts";
 import {
@@ -16,6 +18,8 @@ import {
 } from "./turn-observations.ts";
 
 const ReconcileInput = z.object({ migrationId: MigrationId, turn: z.int().min(1).max(9999) });
+
+type Sides<T> = { readonly source: T; readonly target: T };
 
 export type ReconcileOutput = {
   action: ReconcileAction;
@@ -58,6 +62,7 @@ export const handler = task(async (event): Promise<ReconcileOutput> => {
         sourceExited: migration.sourceExit !== undefined,
         sourceCompleted: migration.sourceCompletedAtMs !== undefined,
         targetBootId: migration.targetBootId,
+        ...(await confirmedDown(migration, observed)),
       },
       tries: triesOf(recent),
       reasonBefore: past.slice(turnsBefore).at(-1)?.reason,
@@ -79,6 +84,17 @@ export const handler = task(async (event): Promise<ReconcileOutput> => {
     ...(action === "await-postcopy" ? { pause: await pauseOf(migrationId, observed.source) } : {}),
   };
 });
+
+/** Whether a person has confirmed that the host of a side which did not answer is down. */
+async function confirmedDown(hosts: Sides<HostId>, observed: Sides<Observed>) {
+  const isDown = async (side: keyof Sides<unknown>) => {
+    if (observed[side] !== "unreachable") return false;
+    const host = await findHostNow(hosts[side]);
+    return host !== undefined && isConfirmedDown(host);
+  };
+  const [sourceDown, targetDown] = await Promise.all([isDown("source"), isDown("target")]);
+  return { sourceDown, targetDown };
+}
 
 /** The last raised pause if the source is paused now; otherwise the next one. */
 async function pauseOf(id: MigrationId, source: Observed): Promise<number> {

@@ -1,6 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { GuestAction } from "../../core/protocol/command.ts";
 import { VmDefinition } from "../../core/vm.ts";
 import { findQemu } from "../../qmp/testing/real-qemu.ts";
 import { writeActingDisk } from "../../rig/guest/acting-guest.ts";
@@ -62,6 +63,25 @@ describeOnEach("a guest that an operator stops in precopy", (subject) => {
     expect(pair.source.typesOf()).not.toContain("migration.stopped");
     pair.target = await pair.target.restart();
     expect(await observe(pair.target)).toMatchObject({ runState: "paused", arrived: true });
+  });
+
+  it("is given back where the target has lost it: it stays paused until somebody resumes it", async () => {
+    const control = (action: GuestAction) => pair.source.run("guest.control", VM, { action });
+    await pair.speedUp();
+    await pair.target.waitFor("migration.target-arrived");
+    await pair.source.waitFor("migration.handed-over");
+    await expect(control("resume")).rejects.toThrow("reconcile the VM first");
+    process.kill(pair.target.guests.get(pair.target.vm(VM)).manifest.pid, "SIGKILL");
+    await pair.target.waitFor("guest.exited");
+    const returned = { runState: "postmigrate", returned: true, linkUp: false };
+    for (const _ of ["once", "and again"]) {
+      expect(await pair.source.run("source.resume", VM, {}, of)).toMatchObject(returned);
+    }
+    pair.source = await pair.source.restart();
+    expect(await observe(pair.source)).toMatchObject(returned);
+    await expect(control("reset")).rejects.toThrow("QEMU can only resume it");
+    expect(await control("resume")).toEqual({ runState: "running" });
+    await pair.hasRun(pair.source);
   });
 
   it("can be cancelled, and a resume leaves it paused", async () => {

@@ -2,7 +2,7 @@ import { release } from "node:os";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { HostState } from "../../core/host/host-state.ts";
 import { waitUntil } from "../../rig/wait-until.ts";
-import { PATIENCE_MS, qemu, Stage, unlessQemu } from "./testing/stage.ts";
+import { endlessly, PATIENCE_MS, qemu, Stage, unlessQemu } from "./testing/stage.ts";
 
 describe.skipIf(qemu === undefined)(`the hosts of a running fleet${unlessQemu}`, () => {
   let stage: Stage;
@@ -109,6 +109,46 @@ describe.skipIf(qemu === undefined)(`the hosts of a running fleet${unlessQemu}`,
       const sentBytes = figures?.progress.ramTransferredBytes ?? 0;
       expect(learned?.firstPassBytes).toBeGreaterThan(0);
       expect(learned?.firstPassBytes).toBeLessThanOrEqual(sentBytes);
+    },
+    PATIENCE_MS * 2,
+  );
+
+  it(
+    "are confirmed to be down by a person, which ends what their silence keeps open",
+    async () => {
+      await stage.guest("idle", "host-b");
+      await stage.guest("moving", "host-b");
+      const { id } = await stage.api.createMigration({
+        vm: "moving",
+        target: "host-a",
+        policy: endlessly,
+      });
+      await stage.isInPrecopy(id);
+      const early = stage.api.confirmHostDown("host-b");
+      await expect(early).rejects.toMatchObject({ problem: { code: "host-not-silent" } });
+      const agent = stage.fleet.agent("host-b");
+      agent.kill("SIGKILL");
+      await agent.exited;
+      for (const vm of ["idle", "moving"]) stage.killGuest(vm, "host-b");
+      await shown("host-b", "silent");
+      const by = { owner: "ops", message: "no power" };
+      expect(await stage.api.confirmHostDown("host-b", by)).toMatchObject({
+        host: { state: "silent", down: by },
+        failed: ["idle"],
+        reconciling: [{ vm: "moving", migration: id }],
+      });
+      expect(await stage.ends(id)).toMatchObject({
+        status: "failed",
+        failure: { code: "guest-lost" },
+      });
+      for (const vm of ["idle", "moving"]) {
+        expect(await stage.api.getVm(vm)).toMatchObject({ state: "failed", host: "host-b" });
+        await stage.api.deleteVm(vm);
+      }
+      await stage.hasExited("moving", "host-a");
+      stage.fleet.startAgent("host-b");
+      await shown("host-b", "active");
+      expect(await stage.api.getHost("host-b")).not.toHaveProperty("down");
     },
     PATIENCE_MS * 2,
   );

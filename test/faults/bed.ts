@@ -107,7 +107,7 @@ export class Bed {
     const read = () => this.api<Vm>("GET", `/v1/vms/${this.vm}`);
     const { state, host } = await read();
     if (state === "paused" || state === "io-error") {
-      await this.guest.runOn(host);
+      await this.api("POST", `/v1/vms/${this.vm}/resume`);
       await waitUntil(
         `${this.vm} to run again`,
         async () => ((await read()).state === "running" ? true : undefined),

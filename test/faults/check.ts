@@ -100,11 +100,12 @@ export async function check(evidence: Evidence): Promise<Found> {
   await claim("no slot and no memory is held", () => noSlotIsHeld(bed, holder));
   violations.push(...falseClaims(evidence, { runsOn, holder, state, excuses }));
   if (runsOn !== undefined && !excuses.mayMissStandstills) {
-    violations.push(...unrecordedStandstill(migration, witness));
+    violations.push(...unrecordedStandstill(migration, items, witness));
   }
   for (const place of ["host-a", "host-b"]) {
     // A panic leaves a process or none, as QEMU is set.
     if (state === "panicked" && place === host) continue;
+    if (excuses.mayKeepSource && place === migration.source && place !== holder) continue;
     const running = place === holder ? 1 : 0;
     const folder = bed.fleet.guestFolder(place, bed.vm);
     await claim(`${running} process of it on ${place}`, async () => {

@@ -46,8 +46,12 @@ export function unboundedRepeats(
 }
 
 /** Compares the time for which the guest printed nothing with that in the record. */
-export function unrecordedStandstill(migration: Migration, witness: Witness): string[] {
-  const recordedMs = recordedStandstillMs(migration);
+export function unrecordedStandstill(
+  migration: Migration,
+  timeline: readonly TimelineEntry[],
+  witness: Witness,
+): string[] {
+  const recordedMs = recordedStandstillMs(migration) + pausedBeforeStartMs(timeline);
   const stoodMs = witness.longestStandstillMs;
   if (stoodMs <= recordedMs + TOLERANCE_MS) return [];
   return [`the guest stood still for ${Math.round(stoodMs)} ms, the record has ${recordedMs} ms`];
@@ -61,6 +65,20 @@ function recordedStandstillMs(migration: Migration): number {
   if (stoppedAtMs === undefined) return Math.round(sum);
   const downMs = blackoutMs ?? (targetRunningAtMs ?? endedMs) - stoppedAtMs;
   return Math.round(sum + downMs);
+}
+
+/** How long the guest did not run before the source's part began: its run states have that. */
+function pausedBeforeStartMs(timeline: readonly TimelineEntry[]): number {
+  const changes = timeline.filter(
+    ({ type, detail }) => type === "guest.run-state" && detail.side === "source",
+  );
+  const startedMs = timeline.find(({ type }) => type === "migration.started")?.at;
+  return changes.reduce((totalMs, { at, detail }, place) => {
+    const isBefore = startedMs === undefined || at < startedMs;
+    const next = changes[place + 1] ?? timeline.at(-1);
+    if (detail.runState === "running" || !isBefore || next === undefined) return totalMs;
+    return totalMs + Date.parse(next.at) - Date.parse(at);
+  }, 0);
 }
 
 /** The record's run state is what QEMU reports; undefined: it is. */

@@ -21,6 +21,11 @@ export type Excuses = {
    * miss how long the guest stood still.
    */
   mayMissStandstills: boolean;
+  /**
+   * The source's host refuses the discard by its clock, and no execution is left to repeat it: its
+   * finished process stays (docs/internals/architecture.md).
+   */
+  mayKeepSource: boolean;
   /** Executions that the migration may have. */
   executionsMax: number;
   /** Steps that are refused are tried again. */
@@ -41,6 +46,9 @@ export function excusesOf(strikes: readonly Strike[]): Excuses {
     ),
     mayBeGivenUp: of((fault) => fault.kind === "crash" && fault.victim === "target-host"),
     mayMissStandstills: of(silencesAgent) || strikes.some(freezesUnfollowed),
+    mayKeepSource:
+      of(({ kind }) => kind === "lose-execution") &&
+      of((fault) => fault.kind === "clock-jump" && fault.victim === "source-agent"),
     executionsMax: of(({ kind }) => kind === "lose-execution") ? 3 : 1,
     mayRepeat: of(({ kind }) => repeating.includes(kind)),
   };

@@ -4,12 +4,20 @@ import { queues } from "../../functions/runtime/clients.ts";
 import { cordonHost } from "../../functions/service/cordon-host.ts";
 import { readFleet } from "../../functions/service/read-fleet.ts";
 import { keys } from "../../functions/store/keys.ts";
-import { putItem, updateIf } from "../../functions/store/table.ts";
+import { updateIf } from "../../functions/store/table.ts";
 import { handler as admit } from "../../functions/task/admit.ts";
 import { handler as complete } from "../../functions/task/complete.ts";
 import { startTestCloud, type TestCloud } from "./testing/cloud.ts";
 import { facts, hostId, smallDefinition } from "./testing/fixtures.ts";
-import { addHost, addMigration, addVm, arrive, operate, type TestAgent } from "./testing/fleet.ts";
+import {
+  addHost,
+  addMigration,
+  addVm,
+  arrive,
+  operate,
+  silence,
+  type TestAgent,
+} from "./testing/fleet.ts";
 
 let cloud: TestCloud;
 let count = 0;
@@ -170,22 +178,9 @@ describe("retiring", () => {
 });
 
 describe("a host that has not been heard", () => {
-  const past = new Date(Date.now() - 600_000).toISOString();
-
-  async function silence(agent: TestAgent): Promise<void> {
-    const { host } = agent;
-    await agent.send("register", { host, facts, instance: "i-1", heartbeatMs: 15_000 });
-    await updateIf({
-      key: keys.host(host),
-      update: "SET #lastEventAt = :past",
-      values: { ":past": past },
-    });
-    await putItem({ ...keys.hostHeard(host), at: past });
-  }
-
   it("is shown as silent in every answer, and no VM changes by that", async () => {
     const { a, vm } = await pair();
-    await silence(a);
+    const past = await silence(a);
     const shown = { state: "silent", silentSince: past, heardAt: past };
     expect(await hostOf(a.host)).toMatchObject(shown);
     const { body } = await operate("GET", "/v1/hosts?limit=100");
@@ -223,6 +218,7 @@ describe("a host that has not been heard", () => {
 
   it("is not called silent when its agent is of a version without heartbeats", async () => {
     const { b } = await pair();
+    const past = new Date(Date.now() - 600_000).toISOString();
     await updateIf({
       key: keys.host(b.host),
       update: "SET #lastEventAt = :past",

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { QmpCommandError } from "../../../qmp/error.ts";
 import type { Guest } from "../../guest/guest.ts";
 import { quietLog } from "../../runtime/testing/quiet-log.ts";
 import { FloodControl } from "./flood-control.ts";
@@ -110,4 +111,42 @@ it("changes no limit any more once the migration is over", async () => {
   pass();
   await vi.advanceTimersByTimeAsync(10_000);
   expect(set).toEqual([]);
+});
+
+/** A QEMU that still has the migration: it lets go of the node after this many tries. */
+function busyUntil(execute: ReturnType<typeof vi.fn>, tries: number) {
+  let left = tries;
+  execute.mockImplementation(async (command: string) => {
+    if (command === "query-named-block-nodes") return [{ "node-name": "switchyard-gate" }];
+    if (command !== "blockdev-del") return {};
+    left -= 1;
+    if (left >= 0) throw new QmpCommandError(command, "GenericError", "Node is in use");
+    return {};
+  });
+}
+
+it("cleans up once QEMU has let go of the bitmap", async () => {
+  const { gate, execute } = await holding();
+  busyUntil(execute, 3);
+  const cleaned = gate.cleanUp();
+  await vi.advanceTimersByTimeAsync(1_000);
+  await cleaned;
+  const removals = execute.mock.calls.filter(([command]) => command === "blockdev-del");
+  expect(removals).toHaveLength(1 + 4);
+  expect(execute).toHaveBeenLastCalledWith("migrate-set-parameters", {
+    "downtime-limit": LIMIT_MS,
+    "block-bitmap-mapping": [],
+  });
+});
+
+it("leaves a node alone that may be the next migration's", async () => {
+  const { gate, execute } = await holding();
+  busyUntil(execute, 100);
+  const cleaned = gate.cleanUp();
+  await vi.advanceTimersByTimeAsync(100);
+  gate.close();
+  await cleaned;
+  const count = execute.mock.calls.length;
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect(execute).toHaveBeenCalledTimes(count);
 });

@@ -8,6 +8,7 @@ import {
   HOLD_NODE,
   HOLD_NODE_BYTES,
   removeHoldNode,
+  untilFreed,
 } from "../hold-node.ts";
 import type { FloodControl } from "./flood-control.ts";
 import type { LinkBandwidth } from "./link-bandwidth.ts";
@@ -47,6 +48,8 @@ export class Gate {
   readonly #flood: FloodControl;
   #state: "unset" | "holding" | "open" = "unset";
   #stopCatchingUp: () => void = () => undefined;
+  /** Another migration may have a gate of its own from then on. */
+  readonly #closing = new AbortController();
 
   constructor({ guest, log, limitMs, link, flood }: GateOptions) {
     this.#guest = guest;
@@ -67,8 +70,8 @@ export class Gate {
    */
   async hold(withBitmaps = false): Promise<void> {
     const ofGuest = withBitmaps ? await mapBitmaps(this.#guest.qmp) : [];
-    // Left by a migration whose agent died before it could clean up.
-    await removeHoldNode(this.#guest.qmp);
+    // Left by a migration whose agent died before it could clean up, or that ended a moment ago.
+    await untilFreed(() => removeHoldNode(this.#guest.qmp), this.#closing.signal);
     await addHoldNode(this.#guest.qmp);
     try {
       await this.#guest.qmp.execute("block-dirty-bitmap-add", {
@@ -149,17 +152,27 @@ export class Gate {
     this.#state = "open";
     this.#stopCatchingUp();
     try {
-      await removeHoldNode(this.#guest.qmp);
-      await this.#guest.qmp.execute("migrate-set-capabilities", {
-        capabilities: [{ capability: "dirty-bitmaps", state: false }],
-      });
-      await this.#guest.qmp.execute("migrate-set-parameters", {
-        "downtime-limit": this.#limitMs,
-        "block-bitmap-mapping": [],
-      });
+      await untilFreed(() => this.#remove(), this.#closing.signal);
     } catch (error) {
       this.#log.debug({ error }, "the hold's bitmap is left to QEMU's end");
     }
+  }
+
+  async #remove(): Promise<void> {
+    await removeHoldNode(this.#guest.qmp);
+    await this.#guest.qmp.execute("migrate-set-capabilities", {
+      capabilities: [{ capability: "dirty-bitmaps", state: false }],
+    });
+    await this.#guest.qmp.execute("migrate-set-parameters", {
+      "downtime-limit": this.#limitMs,
+      "block-bitmap-mapping": [],
+    });
+  }
+
+  /** Changes nothing in QEMU any more: the agent ends, or another migration of the guest begins. */
+  close(): void {
+    this.#closing.abort();
+    this.#stopCatchingUp();
   }
 
   /** The agreed limit applies again after one pass over what was dirty. */

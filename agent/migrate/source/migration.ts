@@ -254,6 +254,7 @@ export class SourceMigration {
     this.#switchoverWatch?.close();
     this.#observer.close();
     this.#actions.link?.close();
+    this.#actions.gate?.close();
   }
 
   async #apply(input: SourceInput): Promise<void> {

@@ -88,6 +88,7 @@ export async function setUpSource(
       ...(gate ? { gate } : {}),
       ...(climb ? { ladder: { climb, climbed: 0 } } : {}),
       ...(tls ? { tls } : {}),
+      outputOffset: guest.outputBytes,
       ...(logOffset === undefined ? {} : { logOffset }),
     },
   });

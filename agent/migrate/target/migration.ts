@@ -10,7 +10,7 @@ import { sendSignal } from "../../runtime/process.ts";
 import type { Twin } from "../../storage/twin.ts";
 import { placeholdersOf } from "../../twin/placeholders.ts";
 import { readFeatures, readTwin } from "../../twin/read.ts";
-import { removeHoldNode } from "../hold-node.ts";
+import { removeHoldNode, untilFreed } from "../hold-node.ts";
 import { HandoverServer } from "../link/handover-server.ts";
 import { hostPart, listenInRange, type PortRange } from "../link/port-range.ts";
 import type { ReadKind } from "../link/reading.ts";
@@ -193,6 +193,12 @@ export class TargetMigration {
     }
   }
 
+  /** All of the guest is here; what has the run grant had been loaded, whatever QEMU reports now. */
+  get isLoaded(): boolean {
+    const { permittedToRun, migration } = this.#guest.manifest;
+    return this.#state.phase === "loaded" || (permittedToRun && migration?.postcopy === undefined);
+  }
+
   /**
    * Gives the run grant and brings the guest into the run state in which it left the source, once; see
    * {@link runGuest}. A repeated call waits for the first one, or tries again when that has failed.
@@ -212,7 +218,7 @@ export class TargetMigration {
     const arrival = await runGuest(this.#guest, {
       runState,
       when,
-      isLoaded: this.#state.phase === "loaded",
+      isLoaded: this.isLoaded,
       onRefused: (message) => this.#onRefused(message),
       onUnrevoked: (error) =>
         this.#log.error({ error }, "the run grant cannot be revoked: the cloud has to decide"),
@@ -381,7 +387,8 @@ export class TargetMigration {
     setTimeout(() => this.#server?.close(), linkMs).unref();
     if (!this.#guest.isAlive) return;
     this.#tls.remove();
-    removeHoldNode(this.#guest.qmp).catch((error: unknown) => {
+    const { qmp } = this.#guest;
+    untilFreed(() => removeHoldNode(qmp), this.#closing.signal).catch((error: unknown) => {
       this.#log.debug({ error }, "the hold's node is left to QEMU's end");
     });
     setImmediate(() => recordEnd(this.#guest, this.id, this.#log));

@@ -99,6 +99,7 @@ describe("a target follows QEMU", () => {
 const DISORDER: readonly Row[] = [
   ["running twice", [status("completed"), arrived(), arrived()], RUNS],
   ["completed after the end", [status("completed"), arrived(), status("completed")], RUNS],
+  ["failed after everything was loaded", [...statuses("completed", "failed"), arrived()], RUNS],
   ["failed after the guest has run", [status("completed"), arrived(), status("failed")], RUNS],
   ["failed twice", [...statuses("failed", "failed"), error], FAILS],
   ["QEMU exits while the error is read", [status("failed"), exited, error], FAILS],

@@ -9,7 +9,8 @@ import type { MigrationEvent } from "../../guest/emit.ts";
  *   `cont` is refused       event `run-refused`, once for each new text
  *   guest arrived, loaded   event `target-arrived`, action `end`
  *   guest runs in postcopy  event `target-arrived`; action `end` once its memory has come
- *   status failed           action `read-error`; then event `failed` and action `end`
+ *   status failed           action `read-error`; then event `failed` and action `end`. Not once
+ *                           everything is loaded
  *   process exited          event `failed` and action `end`
  *
  * A guest has arrived when it was seen in the run state in which it left the source. The run grant is
@@ -165,8 +166,12 @@ function onArrived(
   return step({ phase: "ended" }, events, [hook, note, { type: "end", linkMs: LINK_MS }]);
 }
 
+/**
+ * A guest that is all here stays so: QEMU also reports `failed` when a stranger's connection closes
+ * after the load (migration/channel.c, migration_channel_process_incoming).
+ */
 function onFailed(state: TargetState): TargetStep {
-  if (hasEnded(state)) return step(state);
+  if (hasEnded(state) || state.phase === "loaded") return step(state);
   return step({ ...state, phase: "failing" }, [], [{ type: "read-error" }]);
 }
 

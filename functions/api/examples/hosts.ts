@@ -2,6 +2,7 @@ import type { z } from "@hono/zod-openapi";
 import type { FoundGuests } from "../../../core/protocol/found-guest.ts";
 import type { Host, HostChange } from "../../../core/protocol/host.ts";
 import type {
+  ConfirmedDown,
   CreatedHost,
   HostPage,
   HostRequest,
@@ -176,6 +177,21 @@ const rotating: z.input<typeof Host> = {
   rotateKey: true,
 };
 
+const down: z.input<typeof HostRequest> = { owner: "ops", message: "mainboard dead, power is off" };
+
+const confirmedDown: z.input<typeof ConfirmedDown> = {
+  host: {
+    ...cordoned,
+    state: "silent",
+    cordons: [],
+    heardAt: "2026-11-30T09:14:01.100Z",
+    silentSince: "2026-11-30T09:14:01.100Z",
+    down: { ...down, owner: "ops", at: "2026-11-30T09:31:40.512Z" },
+  },
+  failed: ["web-1", "db-2"],
+  reconciling: [{ vm: "web-7", migration: "mig_01JDYKX2W8Q4T6V8X0Z2B4D6F8" }],
+};
+
 const retired: z.input<typeof Host> = { ...maintained, state: "retired", cordons: [] };
 
 /** Requests and answers as a fleet with QEMU 10.0 gave them; long lists are cut. */
@@ -191,6 +207,8 @@ export const hostExamples = {
   uncordon,
   uncordoned,
   maintained,
+  down,
+  confirmedDown,
   returned,
   retired,
   guests,

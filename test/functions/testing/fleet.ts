@@ -9,6 +9,8 @@ import type { Vm, VmDefinition } from "../../../core/vm.ts";
 import { app as agentApp } from "../../../functions/agent-events/index.ts";
 import { app as operatorApp } from "../../../functions/api/app.ts";
 import { queues } from "../../../functions/runtime/clients.ts";
+import { keys } from "../../../functions/store/keys.ts";
+import { putItem, updateIf } from "../../../functions/store/table.ts";
 import { OPERATOR_TOKEN } from "./cloud.ts";
 import { undeclared } from "./declared.ts";
 import { definition, facts, hostId } from "./fixtures.ts";
@@ -146,6 +148,17 @@ export async function post(
       body,
     }),
   );
+}
+
+/** The agent was heard last ten minutes ago, and had promised heartbeats. @returns when */
+export async function silence(agent: TestAgent): Promise<string> {
+  const { host } = agent;
+  await agent.send("register", { host, facts, instance: "i-1", heartbeatMs: 15_000 });
+  const past = new Date(Date.now() - 600_000).toISOString();
+  const update = "SET #lastEventAt = :past";
+  await updateIf({ key: keys.host(host), update, values: { ":past": past } });
+  await putItem({ ...keys.hostHeard(host), at: past });
+  return past;
 }
 
 /** A VM that runs on the agent's host. */
