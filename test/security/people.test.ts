@@ -106,7 +106,7 @@ describe("a caller with one scope", () => {
 
 describe("an API user with migrate only", () => {
   it("cannot empty hosts, define VMs, let hosts join, or read the audit", async () => {
-    const before = (await cloud.scan()).filter(({ pk }) => !String(pk).startsWith("AUDIT#"));
+    const before = await cloud.scan();
     const definition = smallDefinition;
     const tries: [string, string, object?][] = [
       ["POST", "/v1/evacuations", { hosts: ["host-a"] }],
@@ -121,7 +121,7 @@ describe("an API user with migrate only", () => {
     for (const [method, path, body] of tries) {
       expect(await send(method, path, as("migrate"), body)).toMatchObject({ status: 403 });
     }
-    const after = (await cloud.scan()).filter(({ pk }) => !String(pk).startsWith("AUDIT#"));
+    const after = await cloud.scan();
     expect(after).toEqual(before);
   });
 });
@@ -186,15 +186,15 @@ describe("the audit", () => {
   });
 
   it("cannot be filled by somebody who is not known, nor written in another's name", async () => {
-    const before = await cloud.scan();
+    const before = await cloud.scanAudit();
     expect(await send("POST", "/v1/hosts", undefined, { id: "x" })).toMatchObject({ status: 401 });
-    expect(await cloud.scan()).toEqual(before);
+    expect(await cloud.scanAudit()).toEqual(before);
     await send("POST", "/v1/hosts/host-c/cordon", as("evacuate", "mallory"), { owner: "bob" });
     expect([(await entriesOf("bob")).length, (await entriesOf("mallory")).length]).toEqual([0, 1]);
   });
 
   it("is kept for a stated time", async () => {
-    const rows = (await cloud.scan()).filter(({ pk }) => String(pk).startsWith("AUDIT#"));
+    const rows = await cloud.scanAudit();
     const days = rows.map(({ ttl }) => Math.round((Number(ttl) - Date.now() / 1_000) / 86_400));
     expect(new Set(days)).toEqual(new Set([400]));
   });

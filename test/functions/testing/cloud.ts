@@ -46,14 +46,12 @@ export async function startTestCloud(options: DynamodbOptions = {}) {
     stub,
     /** Reach the services from within this process, without a connection. */
     transports: { DYNAMODB: dynamodb.transport, SQS: sqs.transport },
-    /** The whole table, sorted by key. */
-    async scan(): Promise<Record<string, unknown>[]> {
-      const items: Record<string, unknown>[] = [];
-      for await (const page of paginateScan({ client: documents() }, { TableName: TABLE })) {
-        items.push(...(page.Items ?? []));
-      }
-      const key = (item: Record<string, unknown>) => `${item.pk} ${item.sk}`;
-      return items.sort((a, b) => (key(a) < key(b) ? -1 : 1));
+    /** The whole table but the audit, sorted by key: a refused request changes only that. */
+    async scan(): Promise<Row[]> {
+      return (await scanTable()).filter((row) => !isAudit(row));
+    },
+    async scanAudit(): Promise<Row[]> {
+      return (await scanTable()).filter(isAudit);
     },
     /** Changes one attribute of an item that exists. */
     async update(Key: { pk: string; sk: string }, name: string, value: unknown): Promise<void> {
@@ -71,4 +69,18 @@ export async function startTestCloud(options: DynamodbOptions = {}) {
       await Promise.all([dynamodb.close(), sqs.close(), stub.close()]);
     },
   };
+}
+
+type Row = Record<string, unknown>;
+
+const isAudit = ({ pk }: Row) => String(pk).startsWith("AUDIT#");
+
+/** Sorted by key. */
+async function scanTable(): Promise<Row[]> {
+  const items: Row[] = [];
+  for await (const page of paginateScan({ client: documents() }, { TableName: TABLE })) {
+    items.push(...(page.Items ?? []));
+  }
+  const key = (item: Row) => `${item.pk} ${item.sk}`;
+  return items.sort((a, b) => (key(a) < key(b) ? -1 : 1));
 }
