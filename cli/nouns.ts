@@ -1,4 +1,5 @@
 import { apiVerb } from "./nouns/api.ts";
+import { auditVerb } from "./nouns/audit.ts";
 import { changeFreezeNoun } from "./nouns/change-freeze.ts";
 import { completionVerbs } from "./nouns/completion.ts";
 import { demo } from "./nouns/demo.ts";
@@ -26,7 +27,14 @@ export const nouns: readonly Noun[] = [
   profileNoun,
   {
     summary: "The command line itself",
-    verbs: [apiVerb, metricsVerb, docsVerb(() => nouns), ...completionVerbs(() => nouns), demo],
+    verbs: [
+      apiVerb,
+      auditVerb,
+      metricsVerb,
+      docsVerb(() => nouns),
+      ...completionVerbs(() => nouns),
+      demo,
+    ],
   },
 ];
 

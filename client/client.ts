@@ -16,8 +16,10 @@ type Api = ReturnType<typeof hc<Routes>>["v1"];
 type NewHost = InferRequestType<Api["hosts"]["$post"]>["json"];
 type HostChange = InferRequestType<Api["hosts"][":id"]["$patch"]>["json"];
 type HostRequest = InferRequestType<Api["hosts"][":id"]["cordon"]["$post"]>["json"];
+type JoinTokenWish = InferRequestType<Api["hosts"][":id"]["join-token"]["$post"]>["json"];
 type NewVm = InferRequestType<Api["vms"]["$post"]>["json"];
 type NewMigration = InferRequestType<Api["migrations"]["$post"]>["json"];
+type AuditQuery = InferRequestType<Api["audit"]["$get"]>["query"];
 type Page = InferRequestType<Api["hosts"]["$get"]>["query"];
 type MigrationPage = InferRequestType<Api["migrations"]["$get"]>["query"];
 type SamplePage = InferRequestType<Api["migrations"][":id"]["samples"]["$get"]>["query"];
@@ -86,6 +88,7 @@ export function createClient({ url, token, fetch: send = globalThis.fetch }: Cli
       if (answer.status === 304) return undefined;
       return { etag: answer.headers.get("etag") ?? undefined, fleet: await answer.json() };
     },
+    listAudit: (query: AuditQuery = {}) => json(v1.audit.$get({ query })),
     ...hostOperations(v1),
     ...vmOperations(v1),
     importDefinition: (commandLine: string) =>
@@ -113,6 +116,10 @@ function hostOperations({ hosts }: Api) {
     confirmHostDown: (id: string, by: HostRequest = {}) =>
       json(hosts[":id"]["confirm-down"].$post({ param: { id }, json: by })),
     returnHost: (id: string) => json(hosts[":id"].return.$post({ param: { id } })),
+    issueJoinToken: (id: string, wish: JoinTokenWish = {}) =>
+      json(hosts[":id"]["join-token"].$post({ param: { id }, json: wish })),
+    rotateHostKey: (id: string) => json(hosts[":id"]["rotate-key"].$post({ param: { id } })),
+    revokeHostKey: (id: string) => json(hosts[":id"]["revoke-key"].$post({ param: { id } })),
     retireHost: (id: string, by: HostRequest = {}) =>
       json(hosts[":id"].retire.$post({ param: { id }, json: by })),
   };

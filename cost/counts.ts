@@ -25,7 +25,7 @@ export const counted: Readonly<Record<"migration" | "progressEvent" | "heartbeat
     taskInvocations: 9,
     httpRequests: 12,
     readUnits: 44,
-    writeUnits: 234,
+    writeUnits: 236,
     commands: 7,
     yearBytes: 11_900,
     monthBytes: 4_400,

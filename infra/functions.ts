@@ -3,11 +3,20 @@ import {
   type FunctionName,
   functionDescriptions,
 } from "../deployment/functions.ts";
-import type { Subject } from "../deployment/rights.ts";
+import { type Subject, sendCommands } from "../deployment/rights.ts";
 import type { StateMachineName } from "../deployment/state-machines.ts";
 import { policyOf, type Statement, trustOf } from "./policy.ts";
 import { deadLetterQueue, hostQueuesArn } from "./queues.ts";
-import { arnOf, isProduction, LOG_RETENTION, names, roleArn } from "./settings.ts";
+import {
+  arnOf,
+  commandKeys,
+  commandSigningKey,
+  isProduction,
+  LOG_RETENTION,
+  names,
+  operators,
+  roleArn,
+} from "./settings.ts";
 import { table } from "./table.ts";
 
 export const functionArn = (name: FunctionName) =>
@@ -53,6 +62,12 @@ function roleOf(name: FunctionName, { rights }: FunctionDescription) {
   });
 }
 
+/** For functions that send commands, and no others. */
+const signing = {
+  COMMAND_SIGNING_KEY: commandSigningKey.value,
+  ...(commandKeys === undefined ? {} : { COMMAND_KEYS: commandKeys }),
+};
+
 function create(name: FunctionName) {
   const description = functionDescriptions[name];
   return new sst.aws.Function(componentName(name), {
@@ -74,9 +89,11 @@ function create(name: FunctionName) {
       OPEN_WINDOW_FUNCTION_ARN: functionArn("open-window"),
       SCHEDULE_GROUP: names.scheduleGroup,
       SCHEDULER_ROLE_ARN: roleArn(names.schedulerRole),
+      SCOPE_PREFIX: operators.scopePrefix,
       HOST_QUEUE_PREFIX: names.hostQueuePrefix,
       DEAD_LETTER_QUEUE_ARN: deadLetterQueue.arn,
       LOG_LEVEL: isProduction ? "info" : "debug",
+      ...(description.rights.includes(sendCommands) ? signing : {}),
     },
   });
 }

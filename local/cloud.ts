@@ -19,6 +19,7 @@ import { closeClients, overrideTransport, type Service } from "../functions/runt
 import { createDashboard, SignInCode } from "./dashboard.ts";
 import { type DataFolder, dataFiles, type StoredService } from "./data-folder.ts";
 import { type Gateway, startGateway } from "./gateway.ts";
+import { hostPrincipals, hostQueueSecretOf } from "./host-principals.ts";
 import {
   createDeadLetterQueue,
   createStateMachine,
@@ -30,6 +31,7 @@ import { scheduleSweep } from "./sweep.ts";
 /** Of the built-in services; that of another Step Functions is in the ARNs that it answers. */
 const ACCOUNT = "000000000000";
 const REGION = "us-east-1";
+const ACCESS_KEY = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
 /** The local services check no rights. */
 const ROLE_ARN = `arn:aws:iam::${ACCOUNT}:role/local`;
 
@@ -48,6 +50,8 @@ export type LocalCloudOptions = {
   operatorToken: string;
   /** The key that the services accept, unless AWS_ACCESS_KEY_ID names another. */
   accessKey: Credentials;
+  /** The key that commands are signed with, unless COMMAND_SIGNING_KEY is another. */
+  signingKey: string;
   /**
    * How the functions call DynamoDB, SQS and Step Functions, and Step Functions the functions:
    * within this process (the default: no connection, no signature), or over HTTP with signatures,
@@ -62,7 +66,7 @@ export type LocalCloud = {
   apiUrl: string;
   /** The dashboard, with a code that signs the first one in who opens it. */
   dashboardUrl: string;
-  /** Environment variables for the AWS SDK of an agent. */
+  /** Environment variables for the AWS SDK of an agent: where the queues are. */
   agentEnvironment: Record<string, string>;
   /** Environment variables for the AWS SDK of any other client, such as the AWS CLI. */
   environment: Record<string, string>;
@@ -98,6 +102,9 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
     };
   try {
     setDefaults({ ...options, name });
+    const servesQueues = storedServices().includes("SQS");
+    const queueSecret = hostQueueSecretOf(credentials().secretAccessKey);
+    if (servesQueues) process.env.HOST_QUEUE_SECRET = queueSecret;
     const keepsTable = storedServices().includes("DYNAMODB");
     const keepsMachines = storedServices().includes("SFN");
     const region = process.env.AWS_REGION ?? REGION;
@@ -116,7 +123,9 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
       if (transport === "http" || part.transport === undefined) return;
       overrideTransport(service, part.transport);
     };
-    await run("SQS", () => startSqs({ ...place(1), ...data("SQS"), now: systemClock.now }));
+    const findPrincipal = hostPrincipals(queueSecret);
+    const { now } = systemClock;
+    await run("SQS", () => startSqs({ ...place(1), ...data("SQS"), findPrincipal, now }));
     await run("DYNAMODB", () => startDynamodb({ ...place(2), ...data("DYNAMODB") }));
     await run("LAMBDA", () => startLambda({ registry, ...place(4) }));
     if (folder?.isNew === false && keepsTable) await requireTable(folder, name);
@@ -151,13 +160,8 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
     const gateway = await serve({ port, dashboard });
     parts.push(gateway);
     parts.push({ close: await startSweeps(log) });
-    return {
-      apiUrl: gateway.url,
-      dashboardUrl: `${gateway.url}/#code=${code.value}`,
-      agentEnvironment: pick(["AWS_ENDPOINT_URL_SQS"]),
-      environment: pick(services.map((service) => `AWS_ENDPOINT_URL_${service}`)),
-      close,
-    };
+    const dashboardUrl = `${gateway.url}/#code=${code.value}`;
+    return { apiUrl: gateway.url, dashboardUrl, ...environments(servesQueues), close };
   } catch (error) {
     await close();
     throw error;
@@ -195,7 +199,7 @@ function nameStateMachines(arnOf: (machine: StateMachineName) => string): void {
 
 /** The SDK needs a region and an access key to start at all; those of the environment are kept. */
 function setDefaults(options: LocalCloudOptions & { name: string }): void {
-  const { name, operatorToken, accessKey } = options;
+  const { name, operatorToken, accessKey, signingKey } = options;
   process.env.AWS_REGION ??= REGION;
   process.env.AWS_ACCESS_KEY_ID ??= accessKey.accessKeyId;
   process.env.AWS_SECRET_ACCESS_KEY ??= accessKey.secretAccessKey;
@@ -205,6 +209,7 @@ function setDefaults(options: LocalCloudOptions & { name: string }): void {
   process.env.OPEN_WINDOW_FUNCTION_ARN = functionArn("open-window");
   process.env.SCHEDULE_GROUP = "default";
   process.env.SCHEDULER_ROLE_ARN = ROLE_ARN;
+  process.env.COMMAND_SIGNING_KEY ??= signingKey;
   process.env.OPERATOR_TOKEN_SHA256 = createHash("sha256").update(operatorToken).digest("hex");
 }
 
@@ -264,10 +269,21 @@ async function serve(
   };
 }
 
+/** A host gets an access key of its own when it registers, unless somebody else serves the queues. */
+function environments(servesQueues: boolean) {
+  const ofAgents = ["AWS_ENDPOINT_URL_SQS", "AWS_REGION"];
+  const others = services
+    .map((service) => `AWS_ENDPOINT_URL_${service}`)
+    .filter((name) => !ofAgents.includes(name));
+  return {
+    agentEnvironment: pick(servesQueues ? ofAgents : [...ofAgents, ...ACCESS_KEY]),
+    environment: pick([...ofAgents, ...ACCESS_KEY, ...others]),
+  };
+}
+
 function pick(names: string[]): Record<string, string> {
-  const shared = ["AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
   return Object.fromEntries(
-    [...names, ...shared].flatMap((name) => {
+    names.flatMap((name) => {
       const value = process.env[name];
       return value === undefined ? [] : [[name, value]];
     }),

@@ -8,6 +8,7 @@ import {
   DataFolderError,
   dataFiles,
   makeAccessKey,
+  makeSigningKey,
   makeToken,
   openDataFolder,
 } from "./data-folder.ts";
@@ -38,6 +39,9 @@ Environment:
       region of all services (default: us-east-1)
   AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY
       the one access key that the built-in services accept (default: made at the first start)
+  COMMAND_SIGNING_KEY
+      the Ed25519 key that commands are signed with: PKCS#8, DER, base64 (default: made at the
+      first start)
   SWITCHYARD_LOCAL_HTTP=1
       call every service over HTTP with signatures, as on AWS; by default the functions call
       DynamoDB, SQS and Step Functions, and Step Functions the functions, within this process`,
@@ -65,6 +69,7 @@ try {
     folder,
     operatorToken,
     accessKey: folder?.accessKey ?? makeAccessKey(),
+    signingKey: folder?.signingKey ?? makeSigningKey(),
     transport: isHttpWanted(process.env.SWITCHYARD_LOCAL_HTTP) ? "http" : "in-process",
     log,
   });

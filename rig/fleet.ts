@@ -1,5 +1,13 @@
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Client, createClient } from "../client/client.ts";
@@ -201,6 +209,17 @@ export class Fleet {
     });
   }
 
+  /** Copies what makes an agent this host's: its configuration and its key. Its memory stays behind. */
+  copyIdentity(host: string, folder: string): void {
+    mkdirSync(join(folder, "state"), { recursive: true, mode: 0o700 });
+    for (const name of ["agent.json", "join-token", "boot-id", "state/identity.json"]) {
+      const from = join(this.folder, host, name);
+      if (!existsSync(from)) continue;
+      copyFileSync(from, join(folder, name));
+      chmodSync(join(folder, name), 0o600);
+    }
+  }
+
   async waitForHost(host: string): Promise<Host> {
     return this.#await(`host ${host}`, async () => {
       const agent = this.agent(host);
@@ -255,14 +274,14 @@ export class Fleet {
   }
 
   async #addHost(host: string): Promise<void> {
-    const { key } = await this.api.createHost({ id: host, ...this.#options.host });
+    const { joinToken } = await this.api.createHost({ id: host, ...this.#options.host });
     const folder = join(this.folder, host);
     mkdirSync(folder, { mode: 0o700 });
-    writeFileSync(join(folder, "host.key"), key, { mode: 0o600 });
+    writeFileSync(join(folder, "join-token"), joinToken.token, { mode: 0o600 });
     const config = {
       host,
       apiUrl: this.api.url,
-      keyFile: "host.key",
+      joinTokenFile: "join-token",
       runDir: "run",
       stateDir: "state",
       qemu: this.#options.hosts[host],

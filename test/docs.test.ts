@@ -52,6 +52,7 @@ const made: { [K in keyof typeof keys]: { pk: string; sk: string } } = {
   changeFreezes: keys.changeFreezes(),
   evacuationRetry: keys.evacuationRetry(evacuation, "2026-11-30T01:42:07.322Z", vm),
   hostListener: keys.hostListener(host, evacuation),
+  audit: keys.audit({ day: "2026-11-30", shard: 0, at: "2026-11-30T01:42:07.322Z#0" }),
   health: keys.health(),
 };
 /** Makers with more than one sort key. */

@@ -1,5 +1,6 @@
 import { zodToOpenAPIRegistry } from "@asteasolutions/zod-to-openapi";
 import { z } from "@hono/zod-openapi";
+import { AuditCursor, AuditEntry } from "../../core/audit.ts";
 import { ClimbedRung, Convergence, LadderName } from "../../core/convergence/ladder.ts";
 import { StallRule } from "../../core/convergence/stall.ts";
 import { DefinitionParts, Device } from "../../core/definition/parts.ts";
@@ -47,6 +48,11 @@ import { Placement } from "../../core/plan/placement.ts";
 import { AckEvidence, FinalFigures, Progress } from "../../core/protocol/event.ts";
 import { FoundGuest, FoundGuests } from "../../core/protocol/found-guest.ts";
 import { Host, HostChange, HostFacts, HostUsage, UnfitEvent } from "../../core/protocol/host.ts";
+import {
+  JOIN_TOKEN_SECONDS_DEFAULT,
+  JOIN_TOKEN_SECONDS_MAX,
+  JoinToken,
+} from "../../core/protocol/identity.ts";
 import { MachineType, ParameterValue, QemuProbe, QemuVersion } from "../../core/protocol/probe.ts";
 import { Proposal, ProposalDigest } from "../../core/protocol/proposal.ts";
 import { SideSettings } from "../../core/protocol/side-settings.ts";
@@ -82,8 +88,20 @@ export const HostRequest = z.strictObject({
   owner: ByWhom.shape.owner.default("operator"),
 });
 
-/** A host and the key of its agent, which no other answer has. */
-export const CreatedHost = z.strictObject({ host: Host, key: z.string() });
+/** What lets one agent join as the host, once. No other answer has it. */
+export const IssuedJoinToken = z.strictObject({ token: JoinToken, expiresAt: z.iso.datetime() });
+
+export const CreatedHost = z.strictObject({ host: Host, joinToken: IssuedJoinToken });
+
+export const JoinTokenRequest = z.strictObject({
+  /** For how long it may be used, seconds. */
+  seconds: z.int().min(60).max(JOIN_TOKEN_SECONDS_MAX).default(JOIN_TOKEN_SECONDS_DEFAULT),
+});
+
+export const AuditPage = z.strictObject({
+  items: z.array(AuditEntry),
+  next: AuditCursor.optional(),
+});
 
 /** What became of the guests of a host that is down, and of those that were on their way to it. */
 export const ConfirmedDown = z.strictObject({
@@ -263,7 +281,11 @@ const namedSchemas: readonly Named[] = [
   ["QemuVersion", QemuVersion, "Version of QEMU"],
   ["MachineType", MachineType, "A machine type of QEMU"],
   ["NewHost", NewHost, "A host to create"],
-  ["CreatedHost", CreatedHost, "The new host and the key of its agent, which is shown this once"],
+  ["CreatedHost", CreatedHost, "The new host, and a join token for its agent"],
+  ["IssuedJoinToken", IssuedJoinToken, "Lets one agent join as the host, once; shown this once"],
+  ["JoinTokenRequest", JoinTokenRequest, "For how long a join token may be used"],
+  ["AuditEntry", AuditEntry, "What somebody has asked the API to change, and its answer"],
+  ["AuditPage", AuditPage, "A page of audit entries"],
   ["Fleet", Fleet, "Hosts, and migrations that run or need a person, at one moment"],
   ["HostPage", HostPage, "A page of hosts"],
   ["FoundGuest", FoundGuest, "A QEMU that runs on a host"],

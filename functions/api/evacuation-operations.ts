@@ -59,6 +59,7 @@ export const create = createRoute({
     },
     ...refusals(
       SEND,
+      "blast-radius",
       "host-not-found",
       "fleet-too-large",
       "plan-too-long",
@@ -148,6 +149,7 @@ export const approve = createRoute({
     202: answer("The evacuation", Evacuation, examples.approved),
     ...refusals(
       SEND,
+      "blast-radius",
       "evacuation-not-found",
       "plan-not-found",
       "plan-changed",

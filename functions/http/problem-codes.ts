@@ -22,7 +22,23 @@ type ProblemKind = { readonly status: ProblemStatus; readonly meaning: string };
  */
 export const problemKinds = {
   "malformed-json": { status: 400, meaning: "The body is not valid JSON" },
-  unauthorized: { status: 401, meaning: "The bearer token is missing or wrong" },
+  unauthorized: { status: 401, meaning: "The token, or an agent's signature, is missing or wrong" },
+  "clock-skew": {
+    status: 401,
+    meaning: "The host's clock differs too much from the cloud's (agents only)",
+  },
+  "join-refused": {
+    status: 403,
+    meaning: "The join token is unknown, used or expired (agents only)",
+  },
+  "scope-missing": {
+    status: 403,
+    meaning: "The caller's token does not have the scope that the operation needs",
+  },
+  "blast-radius": {
+    status: 403,
+    meaning: "Too many hosts would be emptied at once for a caller without the scope admin",
+  },
   "approver-is-planner": {
     status: 403,
     meaning: "Whoever has planned the evacuation may not approve it",
@@ -45,6 +61,7 @@ export const problemKinds = {
   "host-maintenance": { status: 409, meaning: "The host is in maintenance" },
   "host-retiring": { status: 409, meaning: "The host is being retired" },
   "host-retired": { status: 409, meaning: "The host was retired" },
+  "host-without-key": { status: 409, meaning: "The agent of the host has no key" },
   "host-not-empty": {
     status: 409,
     meaning: "The host has guests or migrations; `vms` and `migrations` name them",
@@ -103,6 +120,10 @@ export const problemKinds = {
   "too-many-freezes": { status: 409, meaning: "There are as many change freezes as there can be" },
   "freezes-changed": { status: 409, meaning: "Other requests are changing the freezes: try again" },
   "event-gap": { status: 409, meaning: "Events before these are missing (agents only)" },
+  "request-replayed": {
+    status: 409,
+    meaning: "The request, or a later one of this host, was received before (agents only)",
+  },
   superseded: {
     status: 409,
     meaning: "Another agent has registered for this host since (agents only)",

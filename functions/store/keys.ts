@@ -76,6 +76,7 @@ export const keys = {
     sk: `RUN#${startsAt}`,
   }),
   changeFreezes: (): Key => ({ pk: "CHANGE-FREEZES", sk: "META" }),
+  audit: ({ day, shard, at }: AuditPlace): Key => ({ pk: `AUDIT#${day}#${shard}`, sk: `AT#${at}` }),
   health: (): Key => ({ pk: "HEALTH", sk: "META" }),
   command: (id: CommandId): Key => ({ pk: `CMD#${id}`, sk: "META" }),
   idempotency: (key: string): Key => ({
@@ -102,6 +103,7 @@ export type Watch = {
 function laneName({ source, target, sizeClass }: Lane): string {
   return `LANE#${source}#${target}#${sizeClass}`;
 }
+export type AuditPlace = { readonly day: string; readonly shard: number; readonly at: string };
 
 export type QueuePlace = {
   readonly side: "source" | "target";

@@ -15,4 +15,5 @@ export const keptSeconds = {
   migration: 365 * DAY_SECONDS,
   evacuation: 365 * DAY_SECONDS,
   scheduleRun: 365 * DAY_SECONDS,
+  auditEntry: 400 * DAY_SECONDS,
 };

@@ -71,11 +71,11 @@ export async function getItems(keys: Key[]): Promise<Item[]> {
 }
 
 /** Returns false when the condition does not hold. */
-export async function putItem(item: Item, condition?: string): Promise<boolean> {
+export async function putItem(item: Item, condition?: string, values?: Item): Promise<boolean> {
   const put = new PutCommand({
     TableName: config().tableName,
     Item: item,
-    ...(condition === undefined ? {} : { ...expressions({ condition }) }),
+    ...(condition === undefined ? {} : expressions({ condition, ...(values && { values }) })),
   });
   return conditionHolds(() => documents().send(put));
 }

@@ -175,7 +175,8 @@ async function writeStarted(vm: StoredVm, started: Started): Promise<boolean> {
       ":state": isUnreported ? "paused" : vmStateOf(runState),
       ":since": new Date(atMs).toISOString(),
       ":starting": "starting",
-      ":definition": definition,
+      // Of its definition a host decides only what a machine type stands for.
+      ":definition": { ...vm.definition, machine: definition.machine },
       ":host": vm.host,
       ":now": new Date().toISOString(),
       ...(isNew ? { ":runState": runState, ":seq": seq } : {}),

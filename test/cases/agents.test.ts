@@ -1,8 +1,6 @@
 import {
   chmodSync,
-  cpSync,
   existsSync,
-  mkdirSync,
   readdirSync,
   readFileSync,
   readlinkSync,
@@ -124,11 +122,7 @@ describe("an agent on its host", () => {
   /** A second agent with the key and the name of this host, in folders of its own. */
   function startClone(host: string): Child {
     const folder = join(stage.fleet.folder, "clone");
-    mkdirSync(folder, { mode: 0o700 });
-    for (const name of ["agent.json", "host.key"]) {
-      cpSync(join(stage.fleet.folder, host, name), join(folder, name));
-      chmodSync(join(folder, name), 0o600);
-    }
+    stage.fleet.copyIdentity(host, folder);
     return stage.fleet.spawnAgent(folder);
   }
 });

@@ -42,7 +42,7 @@ describe("the snapshot of the fleet", () => {
     expect(tag).toMatch(/^W\/".+"$/);
     const again = await ask({ "if-none-match": tag });
     expect([again.status, await again.text()]).toEqual([304, ""]);
-    await recordHeartbeat(HostId.parse("host-a"));
+    expect(await recordHeartbeat(HostId.parse("host-a"), 1_000_000)).toBe(true);
     expect((await ask({ "if-none-match": tag })).status).toBe(304);
     await addHost("host-c");
     expect((await ask({ "if-none-match": tag })).status).toBe(200);

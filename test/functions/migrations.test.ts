@@ -321,7 +321,7 @@ const tableBut = async (pk: string) => (await hosts.cloud.scan()).filter((item) 
 
 /** The items without `lastSeq` and `lastEventAt`, which every event of a host changes. */
 function unnumbered(items: Record<string, unknown>[]) {
-  return items.map(({ lastSeq: _seq, lastEventAt: _at, ...rest }) => rest);
+  return items.map(({ lastSeq: _seq, requestSeq: _number, lastEventAt: _at, ...rest }) => rest);
 }
 
 async function answerProbes(seen: typeof sourceProbe | "fails") {

@@ -1,5 +1,6 @@
-import { randomBytes } from "node:crypto";
-import { paginateScan } from "@aws-sdk/lib-dynamodb";
+import { generateKeyPairSync, randomBytes } from "node:crypto";
+import { paginateScan, UpdateCommand } from "@aws-sdk/lib-dynamodb";
+import { exportPrivateKey } from "../../../core/protocol/signature.ts";
 import { type DynamodbOptions, startDynamodb } from "../../../emulators/aws/dynamodb/dynamodb.ts";
 import { startSqs } from "../../../emulators/aws/sqs/sqs.ts";
 import { hashSecret } from "../../../functions/runtime/auth.ts";
@@ -46,6 +47,7 @@ export async function startTestCloud(options: DynamodbOptions = {}) {
     SCHEDULE_GROUP: "default",
     SCHEDULER_ROLE_ARN: "arn:aws:iam::123456789012:role/test",
     OPERATOR_TOKEN_SHA256: hashSecret(OPERATOR_TOKEN),
+    COMMAND_SIGNING_KEY: exportPrivateKey(generateKeyPairSync("ed25519").privateKey),
     LOG_LEVEL: "silent",
   });
   await createTable(name);
@@ -54,18 +56,42 @@ export async function startTestCloud(options: DynamodbOptions = {}) {
     stub,
     /** Reach the services from within this process, without a connection. */
     transports: { DYNAMODB: dynamodb.transport, SQS: sqs.transport },
-    /** The whole table, sorted by key. */
-    async scan(): Promise<Record<string, unknown>[]> {
-      const items: Record<string, unknown>[] = [];
-      for await (const page of paginateScan({ client: documents() }, { TableName: name })) {
-        items.push(...(page.Items ?? []));
-      }
-      const key = (item: Record<string, unknown>) => `${item.pk} ${item.sk}`;
-      return items.sort((a, b) => (key(a) < key(b) ? -1 : 1));
+    /** The whole table but the audit, sorted by key: a refused request changes only that. */
+    async scan(): Promise<Row[]> {
+      return (await scanTable(name)).filter((row) => !isAudit(row));
+    },
+    async scanAudit(): Promise<Row[]> {
+      return (await scanTable(name)).filter(isAudit);
+    },
+    /** Changes one attribute of an item that exists. */
+    async update(Key: Key, attribute: string, value: unknown): Promise<void> {
+      const set = new UpdateCommand({
+        TableName: name,
+        Key,
+        UpdateExpression: "SET #name = :value",
+        ExpressionAttributeNames: { "#name": attribute },
+        ExpressionAttributeValues: { ":value": value },
+      });
+      await documents().send(set);
     },
     async close() {
       closeClients();
       await Promise.all([dynamodb.close(), sqs.close(), stub.close()]);
     },
   };
+}
+
+type Key = { pk: string; sk: string };
+type Row = Record<string, unknown>;
+
+const isAudit = ({ pk }: Row) => String(pk).startsWith("AUDIT#");
+
+/** Sorted by key. */
+async function scanTable(name: string): Promise<Row[]> {
+  const items: Row[] = [];
+  for await (const page of paginateScan({ client: documents() }, { TableName: name })) {
+    items.push(...(page.Items ?? []));
+  }
+  const key = (item: Row) => `${item.pk} ${item.sk}`;
+  return items.sort((a, b) => (key(a) < key(b) ? -1 : 1));
 }
