@@ -86,7 +86,8 @@ export const functionDescriptions: Readonly<Record<FunctionName, FunctionDescrip
     ],
   },
   admit: task("admit", [
-    onTable("get", "batch get", "put", "update", "delete"),
+    onTable("get", "batch get", "query", "put", "update", "delete"),
+    queryIndex,
     startExecutions,
     invokeAgentEvents,
   ]),
