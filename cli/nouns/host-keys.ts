@@ -10,7 +10,7 @@ type JoinToken = Awaited<ReturnType<Client["issueJoinToken"]>>;
 
 const host: Argument = { name: "<host>", summary: "name of the host", of: "host" };
 const tokenFile = {
-  flags: "--token-file <file>",
+  flags: "--join-token-file <file>",
   summary: "new file for the join token (mode 600); default: shown",
 };
 
@@ -30,7 +30,7 @@ export function keyVerbs(show: Show): Verb[] {
       run: async (session, input) => {
         const slotsOut = input.whole("slotsOut", 1);
         const slotsIn = input.whole("slotsIn", 1);
-        const keep = tokenKeeper(input.text("tokenFile"));
+        const keep = tokenKeeper(input.text("joinTokenFile"));
         const made = await session.api.createHost({
           id: input.argument(0),
           ...(slotsOut === undefined ? {} : { slotsOut }),
@@ -56,7 +56,7 @@ export function keyVerbs(show: Show): Verb[] {
       ],
       run: async (session, input) => {
         const seconds = input.whole("seconds", 60);
-        const keep = tokenKeeper(input.text("tokenFile"));
+        const keep = tokenKeeper(input.text("joinTokenFile"));
         const wish = seconds === undefined ? {} : { seconds };
         const issued = await session.api.issueJoinToken(input.argument(0), wish);
         const { isShown, rows } = keep(issued);
