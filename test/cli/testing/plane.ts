@@ -108,6 +108,7 @@ export function normalize(text: string): string {
     .replace(/\d+(\.\d+)? (ms|s|min|h|d)( \d+ (s|min|h))?\b/g, "TIME")
     .replace(/\d+(\.\d+)? (B|KiB|MiB|GiB)\b(\/s)?/g, "SIZE$3")
     .replace(/in \d+ passes/g, "in N passes")
+    .replace(/^(key +)[0-9a-f]{16}/gm, "$1KEY")
     .replace(/ {2,}/g, "  ")
     .replace(/[ \t]+$/gm, "");
 }
