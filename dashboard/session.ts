@@ -2,7 +2,7 @@ import { signal } from "@preact/signals";
 
 const TOKEN = "switchyard.token";
 const AUTHOR = "switchyard.author";
-/** The address with it stands in a terminal: it is given once in exchange for the token. */
+/** `npm start` prints an address with this code, which can be exchanged for the token once. */
 const CODE = /^#code=([\w-]{20,100})$/;
 
 /**

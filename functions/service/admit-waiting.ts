@@ -62,7 +62,7 @@ export async function awaitAdmission(
   await serveLane(laneOf(migration), waker);
 }
 
-/** Whether some wait for the target although it is closed: the oldest of them fail. */
+/** Fails the oldest migrations that wait for a closed target. True when there were some. */
 async function refuseClosed(target: HostId, waker: Waker): Promise<boolean> {
   const ids = await listQueued(target, REFUSED_AT_ONCE);
   if (ids.length === 0) return false;

@@ -131,7 +131,7 @@ async function begin(schedule: StoredSchedule, due: Occurrence): Promise<Begun> 
 
 type Planned = { due: Occurrence; plan: Plan; openTimes: StoredEvacuation["openTimes"] };
 
-/** Approved by whoever has made the schedule, unless persons are to approve each plan. */
+/** Its author approves the plan, unless the schedule asks for other persons. */
 async function create(
   id: EvacuationId,
   schedule: StoredSchedule,
