@@ -2,14 +2,33 @@ import { join } from "node:path";
 import { configDefaults, defineConfig } from "vitest/config";
 import { RunReport } from "./test/run-report.ts";
 
-/** Tests with a command of their own: `npm run test:slow`, `test:vfio`, `test:infra`. */
-const elsewhere = ["**/*.slow.test.ts", "**/*.vfio.test.ts", "**/*.infra.test.ts"];
+/** Tests with a command of their own: `npm run test:slow`, `test:vfio`, `test:infra`, `test:dashboard`. */
+const elsewhere = ["slow", "vfio", "infra", "browser"].map((kind) => `**/*.${kind}.test.ts`);
 
 const exclude = [...configDefaults.exclude, ".cache/**", ".sst/**", ...elsewhere];
 
 /** Folders whose tests change nothing in their process for good: they share workers. */
-const SHARED = ["core", "workflows", "qmp", "agent"].map((folder) => `${folder}/**`);
-const shared = SHARED.map((folder) => `${folder}/*.test.ts`);
+const SHARED = [
+  "agent",
+  "cli",
+  "core",
+  "qmp",
+  "rig/guest",
+  "test/agent",
+  "test/cases",
+  "test/definition",
+  "test/discovery",
+  "test/e2e",
+  "workflows",
+];
+
+/**
+ * Folders whose tests share workers, but not the project's modules: these keep clients and the
+ * configuration of a control plane, and each file starts one of its own.
+ */
+const RESET = ["emulators", "test/functions"];
+
+const testsIn = (folders: readonly string[]) => folders.map((each) => `${each}/**/*.test.ts`);
 
 /**
  * Node keeps what it has compiled, types stripped: the tests start hundreds of agents, control planes
@@ -20,10 +39,23 @@ process.env.NODE_COMPILE_CACHE ??= join(import.meta.dirname, "node_modules/.cach
 export default defineConfig({
   test: {
     projects: [
-      { extends: true, test: { name: "shared", include: shared, isolate: false } },
+      { extends: true, test: { name: "shared", include: testsIn(SHARED), isolate: false } },
       {
         extends: true,
-        test: { name: "isolated", include: ["**/*.test.ts"], exclude: [...exclude, ...SHARED] },
+        test: {
+          name: "reset",
+          include: testsIn(RESET),
+          isolate: false,
+          setupFiles: ["test/reset-modules.ts"],
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "isolated",
+          include: ["**/*.test.ts"],
+          exclude: [...exclude, ...testsIn([...SHARED, ...RESET])],
+        },
       },
     ],
     exclude,

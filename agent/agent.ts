@@ -1,13 +1,17 @@
 import { randomUUID } from "node:crypto";
-import { readFileSync, statSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { SQSClient } from "@aws-sdk/client-sqs";
 import type { Command } from "../core/protocol/command.ts";
 import type { HostFacts } from "../core/protocol/host.ts";
+import { JoinToken, type QueueAccess } from "../core/protocol/identity.ts";
 import { CloudApi, CloudRefusedError, SupersededError } from "./cloud/api.ts";
 import { isAnswerBatchable } from "./cloud/batching.ts";
 import { CommandSource } from "./cloud/command-source.ts";
+import { CommandVerifier, UnknownKeyError } from "./cloud/command-verifier.ts";
 import { Heartbeat } from "./cloud/heartbeat.ts";
+import { Identity } from "./cloud/identity.ts";
 import { Outbox } from "./cloud/outbox.ts";
+import { readSecret } from "./cloud/secret-file.ts";
 import { requestSigner } from "./cloud/signer.ts";
 import { CommandLog } from "./command/command-log.ts";
 import { Dispatcher } from "./command/dispatcher.ts";
@@ -25,8 +29,6 @@ import type { AgentConfig } from "./runtime/config.ts";
 import type { Log } from "./runtime/log.ts";
 import { bootId } from "./runtime/process.ts";
 
-/** Keys that the control plane issues are longer; this finds an empty or a wrong file. */
-const KEY_LENGTH_MIN = 32;
 const CHECKPOINT_EVERY_MS = 10_000;
 const REGISTER_RETRY = { firstMs: 200, maxMs: 5_000 };
 
@@ -43,29 +45,36 @@ export class Agent {
   readonly #context: Context;
   readonly #unlock: () => void;
   readonly #dispatcher: Dispatcher;
-  readonly #sqs = new SQSClient({ useQueueUrlAsEndpoint: false });
+  readonly #identity: Identity;
+  readonly #verifier = new CommandVerifier();
+  #queueAccess: QueueAccess | undefined;
+  #sqs: SQSClient | undefined;
+  readonly #signing: SQSClient | undefined;
   readonly #stop = new AbortController();
   #source: CommandSource | undefined;
   readonly #instance = randomUUID();
   readonly #superseded = Promise.withResolvers<never>();
   #checkpoints: NodeJS.Timeout | undefined;
+  #hearing: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
 
-  /** @throws Error when the key cannot be read, or another agent uses the state directory */
+  /** @throws Error when the identity cannot be read, or another agent uses the state directory */
   constructor(config: AgentConfig, log: Log) {
     this.#config = config;
     this.#log = log;
     const { apiUrl, host } = config;
-    const key = readKey(config);
-    const sign = config.signRequests ? requestSigner(this.#sqs) : undefined;
-    this.#api = new CloudApi({ apiUrl, host, key, instance: this.#instance, sign });
     this.#unlock = lockStateDir(config.stateDir);
+    const identity = new Identity(config.stateDir, host);
+    this.#identity = identity;
+    this.#signing = config.signRequests ? new SQSClient({}) : undefined;
+    const sign = this.#signing === undefined ? undefined : requestSigner(this.#signing);
+    this.#api = new CloudApi({ apiUrl, host, identity, instance: this.#instance, sign });
     this.#commands = new CommandLog(config.stateDir);
     this.#superseded.promise.catch(() => undefined);
     const onSuperseded = (error: SupersededError) => this.#superseded.reject(error);
     this.#outbox = new Outbox({ api: this.#api, stateDir: config.stateDir, log, onSuperseded });
     this.#heartbeat = new Heartbeat({
-      api: this.#api,
+      api: { heartbeat: (signal) => this.#hear(signal) },
       intervalMs: config.heartbeatIntervalMs,
       log,
       onSuperseded,
@@ -110,15 +119,20 @@ export class Agent {
     this.#checkpoints = setInterval(() => this.#checkpoint(), CHECKPOINT_EVERY_MS);
     const description = await describeBinary(config.qemu, config.stateDir);
     requireSandbox(config, description.sandbox, this.#log);
-    const registered = await this.#register(await hostFacts(config, description));
+    const facts = await hostFacts(config, description);
+    await this.#join();
+    const registered = await this.#register(facts);
     if (!registered || this.#stop.signal.aborted) return;
+    this.#verifier.setKeys(registered.commandKeys);
+    this.#queueAccess = registered.queueAccess;
+    this.#sqs = this.#queueClient();
     this.#commands.noteRegistered(bootId(), registered.at);
     this.#outbox.start(registered.acceptedSeq);
     this.#heartbeat.start();
     this.#source = new CommandSource({
       sqs: this.#sqs,
       queueUrl: registered.queueUrl,
-      handle: (command) => this.#take(command),
+      handle: async (body) => this.#take(await this.#open(body)),
       log: this.#log,
     });
     this.#source.start();
@@ -145,7 +159,8 @@ export class Agent {
     this.#hookRunner.close();
     await this.#guests.close();
     this.#commands.close();
-    this.#sqs.destroy();
+    this.#sqs?.destroy();
+    this.#signing?.destroy();
     this.#unlock();
   }
 
@@ -168,19 +183,93 @@ export class Agent {
     }
   }
 
-  async #register(facts: HostFacts) {
-    const { signal } = this.#stop;
+  /** The command of a message. @throws Error when the control plane has not signed it */
+  async #open(body: string): Promise<Command> {
+    try {
+      return this.#verifier.open(body);
+    } catch (error) {
+      if (!(error instanceof UnknownKeyError)) throw error;
+      // The control plane has got another key since the last heartbeat.
+      this.#hearing ??= this.#hear(this.#stop.signal).finally(() => {
+        this.#hearing = undefined;
+      });
+      await this.#hearing;
+      return this.#verifier.open(body);
+    }
+  }
+
+  /** A heartbeat; replaces the host's key when its answer asks for that. */
+  async #hear(signal: AbortSignal): Promise<void> {
+    if (!(await this.#beat(signal))) return;
+    await this.#api.join(signal);
+    this.#log.info({ keyId: this.#identity.keyId }, "this host has another key");
+    await this.#beat(signal);
+  }
+
+  /** @returns whether the host's key is to be replaced */
+  async #beat(signal: AbortSignal): Promise<boolean> {
+    const { commandKeys, queueAccess, rotateKey } = await this.#api.heartbeat(signal);
+    this.#verifier.setKeys(commandKeys);
+    if (queueAccess !== undefined) this.#queueAccess = queueAccess;
+    return rotateKey === true;
+  }
+
+  /** On AWS the SDK's own settings have the credentials. */
+  #queueClient(): SQSClient {
+    if (this.#queueAccess === undefined) return new SQSClient({ useQueueUrlAsEndpoint: false });
+    // They change with the host's key, so they are asked for with each request: they never last.
+    const credentials = async () => ({ ...this.#required(), expiration: new Date() });
+    return new SQSClient({ useQueueUrlAsEndpoint: false, credentials });
+  }
+
+  #required(): QueueAccess {
+    if (this.#queueAccess !== undefined) return this.#queueAccess;
+    throw new Error("The control plane gives no access to the host's queue any more");
+  }
+
+  /**
+   * Joins by the configured token, unless the present key came by it.
+   *
+   * @throws CloudRefusedError when the token is refused and there is no key; Error without token and key
+   */
+  async #join(): Promise<void> {
+    const { host, joinTokenFile } = this.#config;
+    const token = joinTokenFile === undefined ? undefined : readToken(joinTokenFile, host);
+    const hasKey = this.#identity.keyId !== undefined;
+    if (token === undefined) {
+      if (hasKey) return;
+      throw new Error(
+        `${host} has no key: issue a join token (switchyard host join-token ${host}) and write it into the joinTokenFile of its configuration`,
+      );
+    }
+    if (this.#identity.hasUsed(token)) return;
+    try {
+      await this.#repeat("join", (signal) => this.#api.join(signal, token));
+    } catch (error) {
+      if (!hasKey || !(error instanceof CloudRefusedError)) throw error;
+      this.#log.warn({ error }, "the join token is refused, going on with the present key");
+    }
+  }
+
+  #register(facts: HostFacts) {
     const { heartbeatIntervalMs: heartbeatMs } = this.#config;
+    return this.#repeat("register", (signal) =>
+      this.#api.register({ facts, guests: this.#guests.present, heartbeatMs }, signal),
+    );
+  }
+
+  /** Until the cloud has answered; undefined when the agent stops. */
+  async #repeat<T>(what: string, ask: (signal: AbortSignal) => Promise<T>): Promise<T | undefined> {
+    const { signal } = this.#stop;
     const backoff = new Backoff(REGISTER_RETRY);
     while (!signal.aborted) {
       try {
-        const own = { facts, guests: this.#guests.present, heartbeatMs };
-        return await this.#api.register(own, signal);
+        return await ask(signal);
       } catch (error) {
         if (error instanceof CloudRefusedError || error instanceof SupersededError) throw error;
         if (signal.aborted) return undefined;
         const delayMs = backoff.next();
-        this.#log.warn({ error, delayMs }, "the cloud cannot be reached, trying again");
+        this.#log.warn({ error, delayMs }, `failed to ${what}, trying again`);
         await pause(delayMs, signal);
       }
     }
@@ -188,21 +277,14 @@ export class Agent {
   }
 }
 
-/** @throws Error when the file cannot be read, or others may read it */
-function readKey(config: AgentConfig): string {
-  const { mode } = statSync(config.keyFile);
-  if ((mode & 0o077) !== 0) {
-    throw new Error(
-      `Expected the host key ${config.keyFile} to be readable by its owner only, got mode ${(mode & 0o777).toString(8)}: chmod 600`,
-    );
-  }
-  const key = readFileSync(config.keyFile, "utf8").trim();
-  if (key.length < KEY_LENGTH_MIN) {
-    throw new Error(
-      `Expected a host key of at least ${KEY_LENGTH_MIN} characters in ${config.keyFile}, got ${key.length}: write the key there that adding the host has returned`,
-    );
-  }
-  return key;
+/** Undefined when the file is not there: it may be removed once the host has joined. */
+function readToken(path: string, host: string): string | undefined {
+  if (!existsSync(path)) return undefined;
+  const token = readSecret(path, "join token");
+  if (JoinToken.safeParse(token).success) return token;
+  throw new Error(
+    `Expected a join token in ${path}, syj_ and 43 characters, got ${token.length} characters: write the one there that switchyard host join-token ${host} shows`,
+  );
 }
 
 /** @throws Error when the configuration requires a sandbox that this host does not have */

@@ -47,6 +47,11 @@ export class Input {
     return this.#options[option] === true;
   }
 
+  /** Whether `--no-<option>` was given. */
+  isOff(option: string): boolean {
+    return this.#options[option] === false;
+  }
+
   whole(option: string, min = 0): number | undefined {
     const given = this.text(option);
     if (given === undefined) return undefined;
@@ -83,6 +88,18 @@ export function parseBytesPerSecond(name: string, given: string): number {
   const value = Math.round(Number(count) * (unitsBytes[unit] ?? 1));
   if (count !== "" && Number.isSafeInteger(value)) return value;
   throw wrong(name, "bytes per second such as 125000000, 500M or 1.5G", given);
+}
+
+/** `name=value` words; `name=` removes that label. @throws CliError */
+export function parseLabels(words: readonly string[]): Record<string, string | null> {
+  return Object.fromEntries(
+    words.map((word) => {
+      const at = word.indexOf("=");
+      if (at < 1) throw new CliError("usage", `Expected labels as name=value, got \`${word}\``);
+      const value = word.slice(at + 1);
+      return [word.slice(0, at), value === "" ? null : value];
+    }),
+  );
 }
 
 /** @throws CliError when the file cannot be read or has no JSON */

@@ -1,4 +1,5 @@
 import { enableCompileCache } from "node:module";
+import { exitCodes } from "./exit/exit-codes.ts";
 import { CLI_VERSION } from "./version.ts";
 
 // `switchyard list | head -1` ends quietly.
@@ -17,4 +18,6 @@ if (words.length === 1 && (only === "--version" || only === "-V")) {
   enableCompileCache?.();
   const { runProgram } = await import("./program.ts");
   process.exitCode = await runProgram(words);
+  // A request may be waiting for its answer still.
+  if (process.exitCode === exitCodes.interrupted.code) process.exit();
 }

@@ -1,4 +1,6 @@
 import { apiVerb } from "./nouns/api.ts";
+import { auditVerb } from "./nouns/audit.ts";
+import { changeFreezeNoun } from "./nouns/change-freeze.ts";
 import { completionVerbs } from "./nouns/completion.ts";
 import { demo } from "./nouns/demo.ts";
 import { docsVerb } from "./nouns/docs.ts";
@@ -8,6 +10,7 @@ import { hostNoun } from "./nouns/host.ts";
 import { metricsVerb } from "./nouns/metrics.ts";
 import { migrationNoun } from "./nouns/migration.ts";
 import { loginNoun, profileNoun } from "./nouns/profile.ts";
+import { scheduleNoun } from "./nouns/schedule.ts";
 import { vmNoun } from "./nouns/vm.ts";
 import type { Noun } from "./verb.ts";
 
@@ -18,11 +21,20 @@ export const nouns: readonly Noun[] = [
   vmNoun,
   migrationNoun,
   evacuationNoun,
+  scheduleNoun,
+  changeFreezeNoun,
   loginNoun,
   profileNoun,
   {
     summary: "The command line itself",
-    verbs: [apiVerb, metricsVerb, docsVerb(() => nouns), ...completionVerbs(() => nouns), demo],
+    verbs: [
+      apiVerb,
+      auditVerb,
+      metricsVerb,
+      docsVerb(() => nouns),
+      ...completionVerbs(() => nouns),
+      demo,
+    ],
   },
 ];
 

@@ -3,7 +3,7 @@ import type { Input } from "./input.ts";
 import type { Session } from "./session.ts";
 
 /** Things whose names the shell completes, asked from the control plane. */
-export type Named = "host" | "vm" | "migration" | "evacuation";
+export type Named = "host" | "vm" | "migration" | "evacuation" | "schedule";
 
 export type Argument = {
   /** As commander writes it: `<vm>`, `[file]`, `[words...]`. */

@@ -5,14 +5,21 @@ import { ApiError, parseProblem } from "./api-error.ts";
 /** Longest wait for an answer, ms. */
 const TIMEOUT_MS = 30_000;
 
-export type ClientOptions = { readonly url: string; readonly token: string };
+export type ClientOptions = {
+  readonly url: string;
+  readonly token: string;
+  /** Makes the requests; the platform's by default. */
+  readonly fetch?: typeof fetch;
+};
 
 type Api = ReturnType<typeof hc<Routes>>["v1"];
 type NewHost = InferRequestType<Api["hosts"]["$post"]>["json"];
 type HostChange = InferRequestType<Api["hosts"][":id"]["$patch"]>["json"];
 type HostRequest = InferRequestType<Api["hosts"][":id"]["cordon"]["$post"]>["json"];
+type JoinTokenWish = InferRequestType<Api["hosts"][":id"]["join-token"]["$post"]>["json"];
 type NewVm = InferRequestType<Api["vms"]["$post"]>["json"];
 type NewMigration = InferRequestType<Api["migrations"]["$post"]>["json"];
+type AuditQuery = InferRequestType<Api["audit"]["$get"]>["query"];
 type Page = InferRequestType<Api["hosts"]["$get"]>["query"];
 type MigrationPage = InferRequestType<Api["migrations"]["$get"]>["query"];
 type SamplePage = InferRequestType<Api["migrations"][":id"]["samples"]["$get"]>["query"];
@@ -20,7 +27,15 @@ type NewEvacuation = InferRequestType<Api["evacuations"]["$post"]>["json"];
 type EvacuationPage = InferRequestType<Api["evacuations"]["$get"]>["query"];
 type EvacuationLimits = InferRequestType<Api["evacuations"][":id"]["$patch"]>["json"];
 type Acting = InferRequestType<Api["evacuations"][":id"]["pause"]["$post"]>["json"];
+type NewSchedule = InferRequestType<Api["schedules"]["$post"]>["json"];
+type SchedulePage = InferRequestType<Api["schedules"]["$get"]>["query"];
+type ScheduleChange = InferRequestType<Api["schedules"][":id"]["$patch"]>["json"];
+type NewChangeFreeze = InferRequestType<Api["change-freezes"]["$post"]>["json"];
 type VmChange = InferRequestType<Api["vms"][":id"]["$patch"]>["json"];
+type Devices = Api["vms"][":id"]["devices"];
+type NewDevice = InferRequestType<Devices["$post"]>["json"];
+type MediumChange = InferRequestType<Devices[":device"]["medium"]["$put"]>["json"];
+type EjectQuery = InferRequestType<Devices[":device"]["medium"]["$delete"]>["query"];
 type StopMode = InferRequestType<Api["vms"][":id"]["$delete"]>["query"];
 
 export type Client = ReturnType<typeof createClient>;
@@ -36,8 +51,8 @@ export type Client = ReturnType<typeof createClient>;
  *
  * @throws ApiError from each operation, when the answer is not 2xx
  */
-export function createClient({ url, token }: ClientOptions) {
-  const authorized = authorizedFetch(token);
+export function createClient({ url, token, fetch: send = globalThis.fetch }: ClientOptions) {
+  const authorized = authorizedFetch(token, send);
   const { v1, metrics } = hc<Routes>(url, { fetch: authorized });
   return {
     url,
@@ -66,12 +81,21 @@ export function createClient({ url, token }: ClientOptions) {
       if (answer.status !== 200) throw new Error(`Expected status 200, got ${answer.status}`);
       return answer.json();
     },
+    /** `getFleet` unless the answer would be the one with this `etag`: undefined. */
+    getFleetIfChanged: async (etag: string | undefined) => {
+      const header = etag === undefined ? {} : { "if-none-match": etag };
+      const answer = await v1.fleet.$get({ header });
+      if (answer.status === 304) return undefined;
+      return { etag: answer.headers.get("etag") ?? undefined, fleet: await answer.json() };
+    },
+    listAudit: (query: AuditQuery = {}) => json(v1.audit.$get({ query })),
     ...hostOperations(v1),
     ...vmOperations(v1),
     importDefinition: (commandLine: string) =>
       json(v1.definitions.import.$post({ json: { commandLine } })),
     ...migrationOperations(v1),
     ...evacuationOperations(v1),
+    ...scheduleOperations(v1),
   };
 }
 
@@ -92,6 +116,10 @@ function hostOperations({ hosts }: Api) {
     confirmHostDown: (id: string, by: HostRequest = {}) =>
       json(hosts[":id"]["confirm-down"].$post({ param: { id }, json: by })),
     returnHost: (id: string) => json(hosts[":id"].return.$post({ param: { id } })),
+    issueJoinToken: (id: string, wish: JoinTokenWish = {}) =>
+      json(hosts[":id"]["join-token"].$post({ param: { id }, json: wish })),
+    rotateHostKey: (id: string) => json(hosts[":id"]["rotate-key"].$post({ param: { id } })),
+    revokeHostKey: (id: string) => json(hosts[":id"]["revoke-key"].$post({ param: { id } })),
     retireHost: (id: string, by: HostRequest = {}) =>
       json(hosts[":id"].retire.$post({ param: { id }, json: by })),
   };
@@ -114,6 +142,14 @@ function vmOperations({ vms }: Api) {
     getVm: (id: string) => json(vms[":id"].$get({ param: { id } })),
     defineVm: (id: string, change: VmChange) =>
       json(vms[":id"].$patch({ param: { id }, json: change })),
+    plugDevice: (id: string, newDevice: NewDevice) =>
+      json(vms[":id"].devices.$post({ param: { id }, json: newDevice })),
+    unplugDevice: (id: string, device: string) =>
+      json(vms[":id"].devices[":device"].$delete({ param: { id, device } })),
+    insertMedium: (id: string, device: string, medium: MediumChange) =>
+      json(vms[":id"].devices[":device"].medium.$put({ param: { id, device }, json: medium })),
+    ejectMedium: (id: string, device: string, query: EjectQuery = {}) =>
+      json(vms[":id"].devices[":device"].medium.$delete({ param: { id, device }, query })),
     pauseVm: (id: string) => json(vms[":id"].pause.$post({ param: { id } })),
     resumeVm: (id: string) => json(vms[":id"].resume.$post({ param: { id } })),
     resetVm: (id: string) => json(vms[":id"].reset.$post({ param: { id } })),
@@ -213,18 +249,56 @@ function evacuationOperations({ evacuations }: Api) {
   };
 }
 
+function scheduleOperations({ schedules, "change-freezes": freezes }: Api) {
+  const one = schedules[":id"];
+  const request = (schedule: NewSchedule, dryRun: "true" | "false") =>
+    schedules.$post({ json: schedule, query: { dryRun } });
+  return {
+    createSchedule: async (schedule: NewSchedule) => {
+      const answer = await request(schedule, "false");
+      if (answer.status !== 201) throw new Error(`Expected status 201, got ${answer.status}`);
+      return answer.json();
+    },
+    /** `createSchedule` with `dryRun=true`. */
+    dryRunSchedule: async (schedule: NewSchedule) => {
+      const answer = await request(schedule, "true");
+      if (answer.status !== 200) throw new Error(`Expected status 200, got ${answer.status}`);
+      return answer.json();
+    },
+    listSchedules: (query: SchedulePage = {}) => json(schedules.$get({ query })),
+    getSchedule: (id: string) => json(one.$get({ param: { id } })),
+    previewSchedule: (id: string, count: number) =>
+      json(one.preview.$get({ param: { id }, query: { count: String(count) } })),
+    changeSchedule: (id: string, change: ScheduleChange) =>
+      json(one.$patch({ param: { id }, json: change })),
+    deleteSchedule: async (id: string) => {
+      await one.$delete({ param: { id } });
+    },
+    pauseSchedule: (id: string, by: Acting = {}) =>
+      json(one.pause.$post({ param: { id }, json: by })),
+    resumeSchedule: (id: string) => json(one.resume.$post({ param: { id } })),
+    createChangeFreeze: (freeze: NewChangeFreeze) => json(freezes.$post({ json: freeze })),
+    listChangeFreezes: () => json(freezes.$get()),
+    deleteChangeFreeze: async (id: string) => {
+      await freezes[":id"].$delete({ param: { id } });
+    },
+  };
+}
+
 async function json<T>(answer: Promise<{ json(): Promise<T> }>): Promise<T> {
   return (await answer).json();
 }
 
-/** `fetch` with a token and a deadline; an answer that is not 2xx is thrown as an ApiError. */
-function authorizedFetch(token: string): typeof fetch {
+/** `fetch` with a token and a deadline; an answer that is not 2xx or 304 is thrown as an ApiError. */
+function authorizedFetch(token: string, send: typeof fetch): typeof fetch {
   return async (input, init = {}) => {
     const headers = new Headers(init.headers);
     headers.set("authorization", `Bearer ${token}`);
     const signal = init.signal ?? AbortSignal.timeout(TIMEOUT_MS);
-    const response = await fetch(input, { ...init, headers, signal });
-    if (!response.ok) throw new ApiError(response.status, parseProblem(await response.text()));
+    const response = await send(input, { ...init, headers, signal });
+    const isUnchanged = response.status === 304;
+    if (!response.ok && !isUnchanged)
+      throw new ApiError(response.status, parseProblem(await response.text()));
     return response;
   };
 }

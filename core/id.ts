@@ -32,6 +32,20 @@ export const EvacuationId = z
   .brand<"EvacuationId">();
 export type EvacuationId = z.infer<typeof EvacuationId>;
 
+/** `sch_` and a ULID. */
+export const ScheduleId = z
+  .string()
+  .regex(/^sch_[0-9A-HJKMNP-TV-Z]{26}$/, "expected a schedule id such as sch_01J9Z3…")
+  .brand<"ScheduleId">();
+export type ScheduleId = z.infer<typeof ScheduleId>;
+
+/** `frz_` and a ULID. */
+export const ChangeFreezeId = z
+  .string()
+  .regex(/^frz_[0-9A-HJKMNP-TV-Z]{26}$/, "expected a change freeze's id such as frz_01J9Z3…")
+  .brand<"ChangeFreezeId">();
+export type ChangeFreezeId = z.infer<typeof ChangeFreezeId>;
+
 /**
  * Id of one step's command, `<owner id>.<step>.<attempt>`. A repeated step sends the same id, so that
  * the agent answers from its journal and does nothing twice.

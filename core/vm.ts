@@ -5,6 +5,7 @@ import { sumProblems } from "./definition/sums.ts";
 import { HostId, MigrationId, VmId } from "./id.ts";
 import { DEFINITION_BYTES_MAX, jsonBytes } from "./size-limits.ts";
 import { VmLearned } from "./vm-learned.ts";
+import { VmRules } from "./vm-rules.ts";
 import { VmState } from "./vm-state.ts";
 
 /**
@@ -36,6 +37,7 @@ export const Vm = z.strictObject({
   /** Fencing number: grows each time the lock is taken; agents refuse commands of lower ones. */
   epoch: z.int().nonnegative(),
   lockedBy: MigrationId.optional(),
+  ...VmRules.shape,
   /** What its migrations have shown: the next plan reads it. */
   learned: VmLearned.optional(),
   /** Why it is in this state, where its host or a person gave a reason. */

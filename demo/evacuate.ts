@@ -1,10 +1,7 @@
 import { join } from "node:path";
 import { Command } from "commander";
-import {
-  type Evacuation,
-  type EvacuationMove,
-  isFinalEvacuation,
-} from "../core/evacuation/evacuation.ts";
+import type { Evacuation, EvacuationMove } from "../core/evacuation/evacuation.ts";
+import { isFinalEvacuation } from "../core/evacuation/life.ts";
 import { VmDefinition } from "../core/vm.ts";
 import type { Fleet } from "../rig/fleet.ts";
 import { bootDiskDefinition, writeBootDisk } from "../rig/guest/boot-disk.ts";
@@ -20,6 +17,7 @@ import {
   type Shown,
   summarizeEvacuation,
 } from "./evacuation-summary.ts";
+import { stayUp } from "./stay-up.ts";
 
 const MIB = 2 ** 20;
 const SOURCE = "host-a";
@@ -43,6 +41,7 @@ const program = new Command("switchyard-demo-evacuate")
   )
   .option("--json", "print one JSON object as the last line in place of the summary")
   .option("--qemu <path>", "QEMU of all hosts")
+  .option("--keep", "keep running after it and print the addresses of dashboard and API")
   .option("--bandwidth <MiB/s>", "rate of one migration", wholeNumber(1, 1_024), 16)
   .addHelpText(
     "after",
@@ -51,13 +50,15 @@ pausedMs is the time in which nothing moved because of the pause; makespanMs is 
 lowerBoundMs is by the plan's predictions: a real run may be shorter.`,
   )
   .parse();
-const options = program.opts<{ json?: true; qemu?: string; bandwidth: number }>();
+const options = program.opts<{ json?: true; qemu?: string; keep?: true; bandwidth: number }>();
 const print = (text: string) => {
   if (!options.json) console.log(text);
 };
 
 /** What was printed of an evacuation last. */
 let lastState = "";
+let fleet: Fleet | undefined;
+
 await runDemo(async (own) => {
   const qemu = chooseQemu(options.qemu);
   // In every mode, so that nobody takes the model for QEMU.
@@ -69,13 +70,14 @@ await runDemo(async (own) => {
   const summary = await run(own, qemu);
   if (options.json) console.log(JSON.stringify(summary));
   else printEvacuationSummary(summary);
+  if (options.keep && fleet !== undefined) await stayUp(fleet);
   if (summary.moved !== summary.vms || summary.rolledBack !== summary.moved) process.exitCode = 1;
 });
 
 async function run(own: DemoFleet, qemu: Qemu): Promise<EvacuationSummary> {
   print("Starting the local cloud and three host agents …");
   const names = [SOURCE, ...TARGETS];
-  const fleet = await own.start({
+  fleet = await own.start({
     hosts: Object.fromEntries(names.map((host) => [host, qemu.path])),
     startMs: START_MS,
   });

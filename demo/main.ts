@@ -10,6 +10,7 @@ import { chooseQemu, type Qemu } from "../rig/qemu.ts";
 import { waitUntil } from "../rig/wait-until.ts";
 import { wholeNumber } from "../rig/whole-number.ts";
 import { type DemoFleet, runDemo } from "./demo-fleet.ts";
+import { stayUp } from "./stay-up.ts";
 import { countTransitions, printSummary, type Summary, summarize } from "./summary.ts";
 
 const MIB = 2 ** 20;
@@ -27,7 +28,7 @@ const program = new Command("switchyard-demo")
   .option("--memory <MiB>", "memory of the guest", wholeNumber(16, 65_536), 128)
   .option("--dirty-rate <MiB/s>", "how fast the guest dirties memory", wholeNumber(0, 1024), 4)
   .option("--machine <type>", "machine type; default: the newest pc that both QEMUs have")
-  .option("--keep", "keep running after the migration and print the API's address")
+  .option("--keep", "keep running after the migration and print the addresses of dashboard and API")
   .parse();
 type Options = {
   json?: true;
@@ -54,7 +55,7 @@ await runDemo(async (own) => {
   const summary = await run(own, source, target);
   if (options.json) console.log(JSON.stringify(summary));
   else printSummary(summary, { verbose: options.verbose === true });
-  if (options.keep) await stayUp();
+  if (options.keep && fleet !== undefined) await stayUp(fleet);
   if (summary.status !== "completed") process.exitCode = 1;
 });
 
@@ -157,17 +158,4 @@ function describe(source: Qemu, target: Qemu): string {
   return source.real && target.real
     ? `Real QEMU, ${versions}, software emulation (TCG).`
     : `No QEMU found: running on the MODEL of QEMU (${versions}). The README says how to install QEMU.`;
-}
-
-async function stayUp(): Promise<void> {
-  console.log(`\nAPI: ${fleet?.api.url} (files: ${fleet?.folder}). Press Ctrl-C to stop.`);
-  await new Promise<void>((resolve) => {
-    const idle = setInterval(() => undefined, 60_000);
-    for (const signal of ["SIGINT", "SIGTERM"] as const) {
-      process.once(signal, () => {
-        clearInterval(idle);
-        resolve();
-      });
-    }
-  });
 }

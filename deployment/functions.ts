@@ -1,11 +1,13 @@
 import type { EvacuationTask } from "../core/evacuation/tasks.ts";
-import type { MigrationTask, ScheduledTask } from "../core/migration/tasks.ts";
+import type { MigrationTask, ScheduledTask, WindowTask } from "../core/migration/tasks.ts";
 import {
+  armSchedules,
   completeTokens,
   describeEvacuations,
   describeExecutions,
   invokeAgentEvents,
   onTable,
+  passSchedulerRole,
   queryIndex,
   type Right,
   right,
@@ -17,7 +19,12 @@ import {
 /** Functions that API Gateway calls, one for each kind of caller. */
 export const httpFunctions = ["api", "agent-events"] as const;
 export type HttpFunction = (typeof httpFunctions)[number];
-export type FunctionName = HttpFunction | MigrationTask | EvacuationTask | ScheduledTask;
+export type FunctionName =
+  | HttpFunction
+  | MigrationTask
+  | EvacuationTask
+  | WindowTask
+  | ScheduledTask;
 
 export type FunctionDescription = {
   /** Module and export, as Lambda and SST write it. */
@@ -32,6 +39,9 @@ const HTTP_SECONDS = 29;
 /** Below the 60 s of the workflow's states, so that a late function is retried as one. */
 const TASK_SECONDS = 30;
 const SWEEP_SECONDS = 60;
+/** A step may plan a fleet again and write the moves of 10,000 VMs: below the 600 s of its state. */
+const ADVANCE_SECONDS = 300;
+const PLANNING_MEMORY_MB = 2048;
 /** Memory also sets a function's share of a CPU: with less, a cold start takes longer. */
 const MEMORY_MB = 512;
 const HTTP_MEMORY_MB = 1024;
@@ -60,6 +70,8 @@ export const functionDescriptions: Readonly<Record<FunctionName, FunctionDescrip
       describeExecutions,
       startEvacuations,
       describeEvacuations,
+      armSchedules,
+      passSchedulerRole,
       invokeAgentEvents,
     ],
   },
@@ -74,7 +86,8 @@ export const functionDescriptions: Readonly<Record<FunctionName, FunctionDescrip
     ],
   },
   admit: task("admit", [
-    onTable("get", "batch get", "put", "update", "delete"),
+    onTable("get", "batch get", "query", "put", "update", "delete"),
+    queryIndex,
     startExecutions,
     invokeAgentEvents,
   ]),
@@ -85,22 +98,37 @@ export const functionDescriptions: Readonly<Record<FunctionName, FunctionDescrip
   complete: task("complete", endings),
   reconcile: task("reconcile", [onTable("get", "batch get", "update")]),
   "end-migration": task("end-migration", [...endings, startExecutions]),
-  "advance-evacuation": task("advance-evacuation", [
-    onTable("get", "batch get", "query", "put", "update", "delete", "batch write"),
-    queryIndex,
-    startExecutions,
-    invokeAgentEvents,
-  ]),
+  "advance-evacuation": {
+    ...task("advance-evacuation", [
+      onTable("get", "batch get", "query", "put", "update", "delete", "batch write"),
+      queryIndex,
+      startExecutions,
+      invokeAgentEvents,
+    ]),
+    timeoutSeconds: ADVANCE_SECONDS,
+    memoryMb: PLANNING_MEMORY_MB,
+  },
   "await-evacuation": task("await-evacuation", [onTable("update"), invokeAgentEvents]),
   "continue-evacuation": task("continue-evacuation", [onTable("get", "update"), startEvacuations]),
+  "open-window": task("open-window", [
+    onTable("get", "batch get", "query", "put", "update", "batch write"),
+    queryIndex,
+    startEvacuations,
+    armSchedules,
+    passSchedulerRole,
+    invokeAgentEvents,
+  ]),
   sweep: {
     ...task("sweep", [
       ...endings,
+      onTable("batch write"),
       queryIndex,
       startExecutions,
       describeExecutions,
       startEvacuations,
       describeEvacuations,
+      armSchedules,
+      passSchedulerRole,
     ]),
     timeoutSeconds: SWEEP_SECONDS,
   },

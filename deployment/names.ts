@@ -14,6 +14,7 @@ export type Names = {
   hostQueuePrefix: string;
   deadLetterQueue: string;
   scheduleGroup: string;
+  schedulerRole: string;
 };
 
 /**
@@ -37,5 +38,6 @@ export function namesOf(stage: string): Names {
     hostQueuePrefix: `sy-${stage}-`,
     deadLetterQueue: `${prefix}-dead-letters`,
     scheduleGroup: prefix,
+    schedulerRole: `${prefix}-scheduler`,
   };
 }

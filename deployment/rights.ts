@@ -8,10 +8,17 @@ export type Subject =
   | "evacuation state machine"
   | "evacuation executions"
   | "function agent-events"
+  | "starts of windows"
+  | "scheduler role"
   | "task tokens";
 
 /** Actions of IAM on one subject. */
-export type Right = { actions: readonly string[]; on: Subject };
+export type Right = {
+  actions: readonly string[];
+  on: Subject;
+  /** For iam:PassRole: the service that the role may be passed to. */
+  passedTo?: string;
+};
 
 export const right = (on: Subject, ...actions: string[]): Right => ({ on, actions });
 
@@ -37,6 +44,18 @@ export const describeExecutions = right("migration executions", "states:Describe
 export const startEvacuations = right("evacuation state machine", "states:StartExecution");
 export const describeEvacuations = right("evacuation executions", "states:DescribeExecution");
 export const invokeAgentEvents = right("function agent-events", "lambda:InvokeFunction");
+
+/** One-time schedules, which are made and removed; those of the deployment are left alone. */
+export const armSchedules = right(
+  "starts of windows",
+  "scheduler:CreateSchedule",
+  "scheduler:DeleteSchedule",
+);
+/** Scheduler calls by this role, which whoever makes a schedule must be allowed to give to it. */
+export const passSchedulerRole: Right = {
+  ...right("scheduler role", "iam:PassRole"),
+  passedTo: "scheduler.amazonaws.com",
+};
 
 /** IAM cannot narrow these: they have no resource and no condition key. Only agent-events has them. */
 export const completeTokens = right(

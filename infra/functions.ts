@@ -3,11 +3,20 @@ import {
   type FunctionName,
   functionDescriptions,
 } from "../deployment/functions.ts";
-import type { Subject } from "../deployment/rights.ts";
+import { type Subject, sendCommands } from "../deployment/rights.ts";
 import type { StateMachineName } from "../deployment/state-machines.ts";
 import { policyOf, type Statement, trustOf } from "./policy.ts";
 import { deadLetterQueue, hostQueuesArn } from "./queues.ts";
-import { arnOf, isProduction, LOG_RETENTION, names } from "./settings.ts";
+import {
+  arnOf,
+  commandKeys,
+  commandSigningKey,
+  isProduction,
+  LOG_RETENTION,
+  names,
+  operators,
+  roleArn,
+} from "./settings.ts";
 import { table } from "./table.ts";
 
 export const functionArn = (name: FunctionName) =>
@@ -24,6 +33,8 @@ const resourcesOf: Record<Subject, Statement["resources"]> = {
   "evacuation state machine": [stateMachineArn("evacuation")],
   "evacuation executions": [arnOf("states", `execution:${names.stateMachine("evacuation")}:*`)],
   "function agent-events": [functionArn("agent-events")],
+  "starts of windows": [arnOf("scheduler", `schedule/${names.scheduleGroup}/sch_*`)],
+  "scheduler role": [roleArn(names.schedulerRole)],
   "task tokens": ["*"],
 };
 
@@ -33,7 +44,13 @@ export function componentName(name: string): string {
 }
 
 function roleOf(name: FunctionName, { rights }: FunctionDescription) {
-  const statements = rights.map(({ actions, on }) => ({ actions, resources: resourcesOf[on] }));
+  const statements = rights.map(({ actions, on, passedTo }) => ({
+    actions,
+    resources: resourcesOf[on],
+    ...(passedTo === undefined
+      ? {}
+      : { conditions: { StringEquals: { "iam:PassedToService": passedTo } } }),
+  }));
   const logs = {
     actions: ["logs:CreateLogStream", "logs:PutLogEvents"],
     resources: [arnOf("logs", `log-group:/aws/lambda/${names.function(name)}:*`)],
@@ -44,6 +61,12 @@ function roleOf(name: FunctionName, { rights }: FunctionDescription) {
     inlinePolicies: [{ name: "rights", policy: policyOf([...statements, logs]) }],
   });
 }
+
+/** For functions that send commands, and no others. */
+const signing = {
+  COMMAND_SIGNING_KEY: commandSigningKey.value,
+  ...(commandKeys === undefined ? {} : { COMMAND_KEYS: commandKeys }),
+};
 
 function create(name: FunctionName) {
   const description = functionDescriptions[name];
@@ -63,9 +86,14 @@ function create(name: FunctionName) {
       MIGRATION_STATE_MACHINE_ARN: stateMachineArn("migration"),
       EVACUATION_STATE_MACHINE_ARN: stateMachineArn("evacuation"),
       AGENT_EVENTS_FUNCTION: names.function("agent-events"),
+      OPEN_WINDOW_FUNCTION_ARN: functionArn("open-window"),
+      SCHEDULE_GROUP: names.scheduleGroup,
+      SCHEDULER_ROLE_ARN: roleArn(names.schedulerRole),
+      SCOPE_PREFIX: operators.scopePrefix,
       HOST_QUEUE_PREFIX: names.hostQueuePrefix,
       DEAD_LETTER_QUEUE_ARN: deadLetterQueue.arn,
       LOG_LEVEL: isProduction ? "info" : "debug",
+      ...(description.rights.includes(sendCommands) ? signing : {}),
     },
   });
 }

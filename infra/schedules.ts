@@ -1,4 +1,4 @@
-import type { ScheduledTask } from "../core/migration/tasks.ts";
+import { type ScheduledTask, windowTasks } from "../core/migration/tasks.ts";
 import { scheduleMinutes } from "../deployment/schedules.ts";
 import { componentName, functions } from "./functions.ts";
 import { policyOf, trustOf } from "./policy.ts";
@@ -10,9 +10,12 @@ export const scheduleGroup = new aws.scheduler.ScheduleGroup("Schedules", {
 
 const all = Object.keys(scheduleMinutes) as ScheduledTask[];
 
+/** What schedules call: those below, and the starts of windows that functions add to the group. */
+const called = [...all, ...windowTasks].map((name) => functions[name].arn);
+
 /** May call the scheduled functions, for schedules of this group only. */
 export const schedulerRole = new aws.iam.Role("SchedulerRole", {
-  name: `${names.scheduleGroup}-scheduler`,
+  name: names.schedulerRole,
   assumeRolePolicy: trustOf("scheduler.amazonaws.com", {
     StringEquals: { "aws:SourceAccount": account.accountId },
     ArnLike: { "aws:SourceArn": arnOf("scheduler", `schedule-group/${names.scheduleGroup}`) },
@@ -20,9 +23,7 @@ export const schedulerRole = new aws.iam.Role("SchedulerRole", {
   inlinePolicies: [
     {
       name: "rights",
-      policy: policyOf([
-        { actions: ["lambda:InvokeFunction"], resources: all.map((name) => functions[name].arn) },
-      ]),
+      policy: policyOf([{ actions: ["lambda:InvokeFunction"], resources: called }]),
     },
   ],
 });

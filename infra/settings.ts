@@ -7,6 +7,7 @@ export const names = namesOf($app.stage);
 /** Who may call the API: any OpenID Connect provider. */
 export const operators = {
   issuer: required("SWITCHYARD_JWT_ISSUER", /^https:\/\/\S+$/, "the https URL of an OpenID issuer"),
+  scopePrefix: optional("SWITCHYARD_SCOPE_PREFIX", /^[\x21-\x7e]{1,128}$/, "text") ?? "switchyard/",
   audience: required("SWITCHYARD_JWT_AUDIENCE", /^\S+$/, "the audience of the operators' tokens"),
 };
 
@@ -15,6 +16,15 @@ export const alarmEmail = optional("SWITCHYARD_ALARM_EMAIL", /^\S+@\S+$/, "an e-
 
 /** Certificates (PEM) of the authority that signs the hosts' certificates, for IAM Roles Anywhere. */
 export const hostAuthority = readOptional("SWITCHYARD_HOST_CA");
+
+/** The key that commands are signed with: docs/operate/deploy.md says how it is made and replaced. */
+export const commandSigningKey = new sst.Secret("CommandSigningKey");
+/** Other public keys that agents accept, while it is replaced. */
+export const commandKeys = optional(
+  "SWITCHYARD_COMMAND_KEYS",
+  /^[\w-]{43}(,[\w-]{43}){0,2}$/,
+  "up to three Ed25519 public keys (base64url), separated by commas",
+);
 
 /** Days that logs are kept. They name hosts, VMs and migrations; never tokens or keys. */
 export const LOG_DAYS = 30;
@@ -29,6 +39,11 @@ export const account = { accountId, region, partition };
 /** An ARN in this account and Region. */
 export function arnOf(service: string, resource: string) {
   return $interpolate`arn:${partition}:${service}:${region}:${accountId}:${resource}`;
+}
+
+/** The ARN of a role: IAM has no Regions. */
+export function roleArn(name: string) {
+  return $interpolate`arn:${partition}:iam::${accountId}:role/${name}`;
 }
 
 function required(name: string, form: RegExp, meaning: string): string {

@@ -13,10 +13,13 @@ import type { Credentials } from "../emulators/aws/http/signature.ts";
 import { invokeOverHttp } from "../emulators/aws/lambda/invoke-over-http.ts";
 import { type FunctionRegistry, functionRegistry } from "../emulators/aws/lambda/registry.ts";
 import { startLambda } from "../emulators/aws/lambda/server.ts";
+import { startScheduler } from "../emulators/aws/scheduler/scheduler.ts";
 import { startSqs } from "../emulators/aws/sqs/sqs.ts";
 import { closeClients, overrideTransport, type Service } from "../functions/runtime/clients.ts";
+import { createDashboard, SignInCode } from "./dashboard.ts";
 import { type DataFolder, dataFiles, type StoredService } from "./data-folder.ts";
 import { type Gateway, startGateway } from "./gateway.ts";
+import { hostPrincipals, hostQueueSecretOf } from "./host-principals.ts";
 import {
   createDeadLetterQueue,
   createStateMachine,
@@ -25,18 +28,21 @@ import {
 } from "./resources.ts";
 import { scheduleSweep } from "./sweep.ts";
 
+/** Of the built-in services; that of another Step Functions is in the ARNs that it answers. */
 const ACCOUNT = "000000000000";
 const REGION = "us-east-1";
-const TABLE = "switchyard";
-const DEAD_LETTER_QUEUE = "switchyard-dead-letters";
+const ACCESS_KEY = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
 /** The local services check no rights. */
 const ROLE_ARN = `arn:aws:iam::${ACCOUNT}:role/local`;
-const functionArn = (name: FunctionName) => `arn:aws:lambda:${REGION}:${ACCOUNT}:function:${name}`;
-const machineArn = (name: StateMachineName) =>
-  `arn:aws:states:${REGION}:${ACCOUNT}:stateMachine:switchyard-${name}`;
 
 export type LocalCloudOptions = {
-  /** Port of the API; the services take the next four. 0 (default): any free ports. */
+  /**
+   * Name of the installation (default `switchyard`), which its table, queues and state machines
+   * carry: 1 to 10 lower-case letters, digits and hyphens. Installations that share a service have
+   * names of their own.
+   */
+  name?: string;
+  /** Port of the API; the services take the next five. 0 (default): any free ports. */
   port?: number;
   /** The folder that holds all state; in memory without it. The caller closes it at the end. */
   folder?: DataFolder | undefined;
@@ -44,6 +50,8 @@ export type LocalCloudOptions = {
   operatorToken: string;
   /** The key that the services accept, unless AWS_ACCESS_KEY_ID names another. */
   accessKey: Credentials;
+  /** The key that commands are signed with, unless COMMAND_SIGNING_KEY is another. */
+  signingKey: string;
   /**
    * How the functions call DynamoDB, SQS and Step Functions, and Step Functions the functions:
    * within this process (the default: no connection, no signature), or over HTTP with signatures,
@@ -56,24 +64,28 @@ export type LocalCloudOptions = {
 export type LocalCloud = {
   /** Base URL of the API, for operators and agents. */
   apiUrl: string;
-  /** Environment variables for the AWS SDK of an agent. */
+  /** The dashboard, with a code that signs the first one in who opens it. */
+  dashboardUrl: string;
+  /** Environment variables for the AWS SDK of an agent: where the queues are. */
   agentEnvironment: Record<string, string>;
   /** Environment variables for the AWS SDK of any other client, such as the AWS CLI. */
   environment: Record<string, string>;
   close(): Promise<void>;
 };
 
+const services: Service[] = ["SQS", "DYNAMODB", "SFN", "LAMBDA", "SCHEDULER"];
+
 type Part = { endpoint: string; transport?: InProcessTransport; close(): Promise<void> };
 
 /**
- * The cloud on one machine: DynamoDB, SQS, Step Functions and Lambda on loopback, and the project's
- * own functions behind them, unchanged. A service whose AWS_ENDPOINT_URL_* is set already is not
+ * The cloud on one machine: DynamoDB, SQS, Step Functions, Lambda and EventBridge Scheduler on
+ * loopback, and the project's own functions behind them, unchanged. A service whose AWS_ENDPOINT_URL_* is set already is not
  * started: that endpoint is used, over HTTP. Each service accepts only requests that are signed
  * with the access key in `environment`; calls within the process (ADR 9) have no signature. Sets
  * AWS_* and the functions' configuration in `process.env`: one local cloud per process.
  */
 export async function startLocalCloud(options: LocalCloudOptions): Promise<LocalCloud> {
-  const { port = 0, folder, log, transport = "in-process" } = options;
+  const { name = "switchyard", port = 0, folder, log, transport = "in-process" } = options;
   const parts: { close(): Promise<void> }[] = [];
   const close = async () => {
     for (const part of parts.splice(0).reverse()) await part.close();
@@ -89,9 +101,14 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
       generation: folder.generation,
     };
   try {
-    setDefaults(options);
+    setDefaults({ ...options, name });
+    const servesQueues = storedServices().includes("SQS");
+    const queueSecret = hostQueueSecretOf(credentials().secretAccessKey);
+    if (servesQueues) process.env.HOST_QUEUE_SECRET = queueSecret;
     const keepsTable = storedServices().includes("DYNAMODB");
-    const registry = functionRegistry({ region: REGION, accountId: ACCOUNT });
+    const keepsMachines = storedServices().includes("SFN");
+    const region = process.env.AWS_REGION ?? REGION;
+    const registry = functionRegistry({ region, accountId: ACCOUNT });
     const run = async (service: Service, start: () => Promise<Part>) => {
       const variable = `AWS_ENDPOINT_URL_${service}`;
       if (process.env[variable] !== undefined) return;
@@ -106,43 +123,45 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
       if (transport === "http" || part.transport === undefined) return;
       overrideTransport(service, part.transport);
     };
-    await run("SQS", () => startSqs({ ...place(1), ...data("SQS"), now: systemClock.now }));
+    const findPrincipal = hostPrincipals(queueSecret);
+    const { now } = systemClock;
+    await run("SQS", () => startSqs({ ...place(1), ...data("SQS"), findPrincipal, now }));
     await run("DYNAMODB", () => startDynamodb({ ...place(2), ...data("DYNAMODB") }));
     await run("LAMBDA", () => startLambda({ registry, ...place(4) }));
-    if (folder?.isNew === false && keepsTable) await requireTable(folder, TABLE);
-    else await createTable(TABLE);
-    process.env.DEAD_LETTER_QUEUE_ARN = await createDeadLetterQueue(DEAD_LETTER_QUEUE);
-    const gateway = await register(registry, port);
-    parts.push(gateway);
+    if (folder?.isNew === false && keepsTable) await requireTable(folder, name);
+    else await createTable(name);
+    process.env.DEAD_LETTER_QUEUE_ARN = await createDeadLetterQueue(`${name}-dead-letters`);
+    // Executions that go on call the functions as soon as Step Functions is there.
+    if (keepsMachines) nameStateMachines((machine) => builtInArn(name, machine));
+    await register(registry);
+    const invoke = transport === "http" ? httpInvoke(parts) : registry.invoke;
     await run("SFN", () =>
       startStepFunctions({
-        invoke: transport === "http" ? httpInvoke(parts) : registry.invoke,
-        region: REGION,
+        invoke,
+        region,
         accountId: ACCOUNT,
         ...place(3),
         ...data("SFN"),
       }),
     );
-    for (const name of stateMachineNames) {
-      await createStateMachine(name, { arn: machineArn(name), functionArn, roleArn: ROLE_ARN });
-    }
-    const { scheduledHandlers } = await import("../functions/task/tasks.ts");
-    const endSweeps = scheduleSweep(scheduledHandlers.sweep, {
-      intervalMs: scheduleMinutes.sweep * 60_000,
-      log,
-    });
-    parts.push({ close: endSweeps });
-    return {
-      apiUrl: gateway.url,
-      agentEnvironment: pick(["AWS_ENDPOINT_URL_SQS"]),
-      environment: pick([
-        "AWS_ENDPOINT_URL_SQS",
-        "AWS_ENDPOINT_URL_DYNAMODB",
-        "AWS_ENDPOINT_URL_SFN",
-        "AWS_ENDPOINT_URL_LAMBDA",
-      ]),
-      close,
-    };
+    const arns = await createStateMachines(name);
+    nameStateMachines((machine) => arns[machine]);
+    await run("SCHEDULER", () =>
+      startScheduler({
+        invoke,
+        region,
+        accountId: ACCOUNT,
+        ...place(5),
+        ...data("SCHEDULER"),
+      }),
+    );
+    const code = new SignInCode();
+    const dashboard = createDashboard({ token: options.operatorToken, code });
+    const gateway = await serve({ port, dashboard });
+    parts.push(gateway);
+    parts.push({ close: await startSweeps(log) });
+    const dashboardUrl = `${gateway.url}/#code=${code.value}`;
+    return { apiUrl: gateway.url, dashboardUrl, ...environments(servesQueues), close };
   } catch (error) {
     await close();
     throw error;
@@ -151,19 +170,46 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
 
 /** The services with data that this process runs itself. */
 export function storedServices(): StoredService[] {
-  const all: StoredService[] = ["DYNAMODB", "SQS", "SFN"];
+  const all: StoredService[] = ["DYNAMODB", "SQS", "SFN", "SCHEDULER"];
   return all.filter((service) => process.env[`AWS_ENDPOINT_URL_${service}`] === undefined);
 }
 
+function functionArn(name: FunctionName): string {
+  return `arn:aws:lambda:${process.env.AWS_REGION}:${ACCOUNT}:function:${name}`;
+}
+
+function builtInArn(name: string, machine: StateMachineName): string {
+  return `arn:aws:states:${process.env.AWS_REGION}:${ACCOUNT}:stateMachine:${name}-${machine}`;
+}
+
+/** @returns the ARN of each, as Step Functions has answered it */
+async function createStateMachines(name: string): Promise<Record<StateMachineName, string>> {
+  const made = stateMachineNames.map(async (machine) => {
+    const physicalName = `${name}-${machine}`;
+    const refs = { physicalName, functionArn, roleArn: ROLE_ARN };
+    return [machine, await createStateMachine(machine, refs)] as const;
+  });
+  return Object.fromEntries(await Promise.all(made)) as Record<StateMachineName, string>;
+}
+
+function nameStateMachines(arnOf: (machine: StateMachineName) => string): void {
+  process.env.MIGRATION_STATE_MACHINE_ARN = arnOf("migration");
+  process.env.EVACUATION_STATE_MACHINE_ARN = arnOf("evacuation");
+}
+
 /** The SDK needs a region and an access key to start at all; those of the environment are kept. */
-function setDefaults({ operatorToken, accessKey }: LocalCloudOptions): void {
+function setDefaults(options: LocalCloudOptions & { name: string }): void {
+  const { name, operatorToken, accessKey, signingKey } = options;
   process.env.AWS_REGION ??= REGION;
   process.env.AWS_ACCESS_KEY_ID ??= accessKey.accessKeyId;
   process.env.AWS_SECRET_ACCESS_KEY ??= accessKey.secretAccessKey;
-  process.env.TABLE_NAME = TABLE;
-  process.env.MIGRATION_STATE_MACHINE_ARN = machineArn("migration");
-  process.env.EVACUATION_STATE_MACHINE_ARN = machineArn("evacuation");
+  process.env.TABLE_NAME = name;
+  process.env.HOST_QUEUE_PREFIX = `${name}-host-`;
   process.env.AGENT_EVENTS_FUNCTION = "agent-events";
+  process.env.OPEN_WINDOW_FUNCTION_ARN = functionArn("open-window");
+  process.env.SCHEDULE_GROUP = "default";
+  process.env.SCHEDULER_ROLE_ARN = ROLE_ARN;
+  process.env.COMMAND_SIGNING_KEY ??= signingKey;
   process.env.OPERATOR_TOKEN_SHA256 = createHash("sha256").update(operatorToken).digest("hex");
 }
 
@@ -182,15 +228,23 @@ function httpInvoke(parts: { close(): Promise<void> }[]) {
     invokeOverHttp(client, name, event, signal);
 }
 
-/** The functions read their configuration when they are loaded, so they are loaded only here. */
-async function register(registry: FunctionRegistry, port: number): Promise<Gateway> {
-  const { evacuationHandlers, scheduledHandlers, taskHandlers } = await import(
+/** @returns what ends them */
+async function startSweeps(log: Logger): Promise<() => Promise<void>> {
+  const { scheduledHandlers } = await import("../functions/task/tasks.ts");
+  const intervalMs = scheduleMinutes.sweep * 60_000;
+  return scheduleSweep(scheduledHandlers.sweep, { intervalMs, log });
+}
+
+/** Loads the functions, which Step Functions calls. */
+async function register(registry: FunctionRegistry): Promise<void> {
+  const { evacuationHandlers, scheduledHandlers, taskHandlers, windowHandlers } = await import(
     "../functions/task/tasks.ts"
   );
   const agentEvents = await import("../functions/agent-events/index.ts");
   const handlers = {
     ...taskHandlers,
     ...evacuationHandlers,
+    ...windowHandlers,
     ...scheduledHandlers,
     "agent-events": agentEvents.handler,
   };
@@ -198,8 +252,14 @@ async function register(registry: FunctionRegistry, port: number): Promise<Gatew
     const { timeoutSeconds } = functionDescriptions[name];
     registry.register(name, handlers[name], { timeoutMs: timeoutSeconds * 1000 });
   }
+}
+
+async function serve(
+  at: Pick<Parameters<typeof startGateway>[0], "port" | "dashboard">,
+): Promise<Gateway> {
   const { app: api } = await import("../functions/api/app.ts");
-  const gateway = await startGateway({ api, agents: agentEvents.app, port });
+  const agentEvents = await import("../functions/agent-events/index.ts");
+  const gateway = await startGateway({ api, agents: agentEvents.app, ...at });
   return {
     ...gateway,
     close: async () => {
@@ -209,10 +269,21 @@ async function register(registry: FunctionRegistry, port: number): Promise<Gatew
   };
 }
 
+/** A host gets an access key of its own when it registers, unless somebody else serves the queues. */
+function environments(servesQueues: boolean) {
+  const ofAgents = ["AWS_ENDPOINT_URL_SQS", "AWS_REGION"];
+  const others = services
+    .map((service) => `AWS_ENDPOINT_URL_${service}`)
+    .filter((name) => !ofAgents.includes(name));
+  return {
+    agentEnvironment: pick(servesQueues ? ofAgents : [...ofAgents, ...ACCESS_KEY]),
+    environment: pick([...ofAgents, ...ACCESS_KEY, ...others]),
+  };
+}
+
 function pick(names: string[]): Record<string, string> {
-  const shared = ["AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
   return Object.fromEntries(
-    [...names, ...shared].flatMap((name) => {
+    names.flatMap((name) => {
       const value = process.env[name];
       return value === undefined ? [] : [[name, value]];
     }),

@@ -1,7 +1,8 @@
-import { randomBytes, randomInt } from "node:crypto";
+import { generateKeyPairSync, randomBytes, randomInt } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
+import { exportPrivateKey, importPrivateKey } from "../core/protocol/signature.ts";
 import { damagesOf } from "../emulators/asl/store/check-folder.ts";
 import { lockFolder } from "../emulators/asl/store/lock-folder.ts";
 import { replaceFile } from "../emulators/asl/store/replace-file.ts";
@@ -30,7 +31,7 @@ const AccessKey = z.strictObject({
 const GENERATION_MAX = 2 ** 31 - 1;
 
 /** The services that keep a folder each, by the name that AWS_ENDPOINT_URL_* has for them. */
-export type StoredService = "DYNAMODB" | "SQS" | "SFN";
+export type StoredService = "DYNAMODB" | "SQS" | "SFN" | "SCHEDULER";
 
 export type DataFolder = {
   path: string;
@@ -39,6 +40,7 @@ export type DataFolder = {
   isNew: boolean;
   operatorToken: string;
   accessKey: Credentials;
+  signingKey: string;
   /** To be called once all is up. */
   complete(): void;
   close(): void;
@@ -73,9 +75,15 @@ export const dataFiles = {
   marker: "switchyard.json",
   operatorToken: "operator-token",
   accessKey: "access-key.json",
+  signingKey: "signing-key",
   /** Environment of agents, for `EnvironmentFile=` of systemd. */
   agentEnvironment: "agent.env",
-  services: { DYNAMODB: "dynamodb", SQS: "sqs", SFN: "step-functions" },
+  services: {
+    DYNAMODB: "dynamodb",
+    SQS: "sqs",
+    SFN: "step-functions",
+    SCHEDULER: "scheduler",
+  },
 } as const;
 
 function open(path: string, services: readonly StoredService[], close: () => void): DataFolder {
@@ -100,17 +108,28 @@ function open(path: string, services: readonly StoredService[], close: () => voi
       "and restart the agents with the new agent.env",
     damages,
   });
+  const signingKey = readSecret(join(path, dataFiles.signingKey), {
+    parse: (text) => parseSigningKey(text.trim()),
+    // Agents learn another key from the next heartbeat: nothing is lost with it.
+    make: makeSigningKey,
+    cure: "remove it: another one is made, which agents learn by themselves",
+    damages,
+  });
   for (const service of services) damages.push(...damagesIn(path, service, { generation, isNew }));
-  if (damages.length > 0 || !operatorToken || !accessKey) throw refusal(path, damages);
+  if (damages.length > 0 || !operatorToken || !accessKey || !signingKey) {
+    throw refusal(path, damages);
+  }
   if (marker === undefined) writeMarker(path, { format: 1, generation, isComplete: false });
   replaceFile(join(path, dataFiles.operatorToken), `${operatorToken}\n`, { flush: true });
   replaceFile(join(path, dataFiles.accessKey), JSON.stringify(accessKey), { flush: true });
+  replaceFile(join(path, dataFiles.signingKey), `${signingKey}\n`, { flush: true });
   return {
     path,
     generation,
     isNew,
     operatorToken,
     accessKey,
+    signingKey,
     complete: () => {
       if (isNew) writeMarker(path, { format: 1, generation, isComplete: true });
     },
@@ -160,7 +179,9 @@ function damagesIn(
     return damagesOf(folder, options).map(({ file, what }) => `${file} ${what}`);
   }
   const file = databasePath(folder, dataFiles.services[service]);
-  const what = damageOf(file, options);
+  // What it holds is in the table, too; folders of older control planes have none.
+  const isNew = options.isNew || service === "SCHEDULER";
+  const what = damageOf(file, { ...options, isNew });
   return what === undefined ? [] : [`${file} ${what}`];
 }
 
@@ -186,6 +207,19 @@ function readSecret<T>(
 
 export function makeToken(): string {
   return randomBytes(32).toString("base64url");
+}
+
+export function makeSigningKey(): string {
+  return exportPrivateKey(generateKeyPairSync("ed25519").privateKey);
+}
+
+function parseSigningKey(text: string): string | undefined {
+  try {
+    importPrivateKey(text);
+    return text;
+  } catch {
+    return undefined;
+  }
 }
 
 export function makeAccessKey(): Credentials {

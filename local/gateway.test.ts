@@ -16,7 +16,13 @@ let gateway: Gateway;
 
 beforeEach(async () => {
   const answers = { fetch: () => new Response("answer") };
-  gateway = await startGateway({ api: answers, agents: answers, port: 0, limits });
+  gateway = await startGateway({
+    api: answers,
+    agents: answers,
+    dashboard: answers,
+    port: 0,
+    limits,
+  });
 });
 afterEach(() => gateway.close());
 

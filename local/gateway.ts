@@ -2,27 +2,31 @@ import { once } from "node:events";
 import type { Server } from "node:http";
 import { createAdaptorServer } from "@hono/node-server";
 import { CONNECTIONS_MAX, serverLimits } from "../emulators/aws/http/loopback.ts";
+import { isForApi } from "./dashboard.ts";
 
 export type Gateway = { url: string; close(): Promise<void> };
 
 type Fetch = { fetch(request: Request): Response | Promise<Response> };
 
 /**
- * Routes as API Gateway does in the cloud: agents' requests to one function, all others to the API.
+ * Routes as the cloud does: agents' requests to one function, the API's to the other, and what else is
+ * read is a file of the dashboard.
  * Broken connections are answered and closed by Node itself, within the bound of `limits`.
  */
 export async function startGateway(options: {
   api: Fetch;
   agents: Fetch;
+  dashboard: Fetch;
   port: number;
   /** Default: those of every local server. */
   limits?: typeof serverLimits;
 }): Promise<Gateway> {
-  const { api, agents, limits = serverLimits } = options;
+  const { api, agents, dashboard, limits = serverLimits } = options;
   const server = createAdaptorServer({
     fetch: (request: Request) => {
       const { pathname } = new URL(request.url);
-      return (pathname.startsWith("/agent/") ? agents : api).fetch(request);
+      if (pathname.startsWith("/agent/")) return agents.fetch(request);
+      return (isForApi(request) ? api : dashboard).fetch(request);
     },
     serverOptions: limits,
   }) as Server;

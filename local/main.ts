@@ -1,20 +1,28 @@
 import { join, resolve } from "node:path";
-import { Command, InvalidArgumentError } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { pino } from "pino";
 import { replaceFile } from "../emulators/asl/store/replace-file.ts";
 import { startLocalCloud, storedServices } from "./cloud.ts";
+import { isDashboardBuilt } from "./dashboard.ts";
 import {
   DataFolderError,
   dataFiles,
   makeAccessKey,
+  makeSigningKey,
   makeToken,
   openDataFolder,
 } from "./data-folder.ts";
 
 const program = new Command("switchyard-local")
   .description("Runs the whole control plane on this machine, on loopback only, until stopped")
-  .option("-p, --port <number>", "port of the API; the AWS services take the next four", port, 8420)
+  .option("-p, --port <number>", "port of the API; the AWS services take the next five", port, 8420)
   .option("-d, --data-dir <folder>", "keep all state there, so that a restart loses nothing")
+  .addOption(
+    new Option("-n, --name <name>", "of the installation: its table, queues, state machines")
+      .env("SWITCHYARD_NAME")
+      .default("switchyard")
+      .argParser(installationName),
+  )
   .option("--ready-file <file>", "write addresses and the operator token there once all is up")
   .addHelpText(
     "after",
@@ -24,17 +32,23 @@ The operator token and the access key of the services are created at the first s
 otherwise they are printed.
 
 Environment:
-  AWS_ENDPOINT_URL_DYNAMODB, _SQS, _SFN or _LAMBDA
-      use that endpoint in place of the built-in service
+  AWS_ENDPOINT_URL_DYNAMODB, _SQS, _SFN, _LAMBDA or _SCHEDULER
+      use that endpoint in place of the built-in service; another Step Functions must reach the
+      functions at the API's port + 4
+  AWS_REGION
+      region of all services (default: us-east-1)
   AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY
       the one access key that the built-in services accept (default: made at the first start)
+  COMMAND_SIGNING_KEY
+      the Ed25519 key that commands are signed with: PKCS#8, DER, base64 (default: made at the
+      first start)
   SWITCHYARD_LOCAL_HTTP=1
       call every service over HTTP with signatures, as on AWS; by default the functions call
       DynamoDB, SQS and Step Functions, and Step Functions the functions, within this process`,
   )
   .parse();
 
-type Options = { port: number; dataDir?: string; readyFile?: string };
+type Options = { port: number; name: string; dataDir?: string; readyFile?: string };
 const options = program.opts<Options>();
 const log = pino(
   { name: "switchyard-local", level: process.env.LOG_LEVEL ?? "warn" },
@@ -50,10 +64,12 @@ try {
   process.once("exit", () => folder?.close());
   const operatorToken = folder?.operatorToken ?? makeToken();
   const cloud = await startLocalCloud({
+    name: options.name,
     port: options.port,
     folder,
     operatorToken,
     accessKey: folder?.accessKey ?? makeAccessKey(),
+    signingKey: folder?.signingKey ?? makeSigningKey(),
     transport: isHttpWanted(process.env.SWITCHYARD_LOCAL_HTTP) ? "http" : "in-process",
     log,
   });
@@ -61,13 +77,14 @@ try {
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     process.once(signal, () => void cloud.close());
   }
-  const { apiUrl, agentEnvironment, environment } = cloud;
+  const { apiUrl, dashboardUrl, agentEnvironment, environment } = cloud;
   if (options.readyFile !== undefined) {
-    const ready = { apiUrl, operatorToken, agentEnvironment, environment };
+    const ready = { apiUrl, dashboardUrl, operatorToken, agentEnvironment, environment };
     replaceFile(options.readyFile, JSON.stringify(ready), { flush: false });
   }
   const lines = Object.entries(agentEnvironment).map(([name, value]) => `${name}=${value}`);
   console.log(`Switchyard's local control plane is ready: ${apiUrl}`);
+  if (isDashboardBuilt()) console.log(`Dashboard (the link signs in once): ${dashboardUrl}`);
   if (dataDir === undefined) {
     console.log(`Operator token: ${operatorToken}`);
     console.log("Environment of agents (see docs/operate/install.md for their configuration):");
@@ -91,9 +108,16 @@ function isHttpWanted(value: string | undefined): boolean {
   throw new Error(`Expected SWITCHYARD_LOCAL_HTTP to be 0 or 1, got \`${value}\``);
 }
 
+function installationName(text: string): string {
+  // Names of queues begin with it, and have at most 80 characters.
+  if (/^[a-z][a-z0-9-]{0,9}$/.test(text)) return text;
+  const rule = "1 to 10 lower-case letters, digits and hyphens, beginning with a letter";
+  throw new InvalidArgumentError(`Expected ${rule}, got \`${text}\`.`);
+}
+
 function port(text: string): number {
   const value = Number(text);
-  // The services take the four ports after it.
-  if (Number.isInteger(value) && value >= 0 && value <= 65_531) return value;
-  throw new InvalidArgumentError(`Expected a port from 0 (any) to 65531, got \`${text}\`.`);
+  // The services take the five ports after it.
+  if (Number.isInteger(value) && value >= 0 && value <= 65_530) return value;
+  throw new InvalidArgumentError(`Expected a port from 0 (any) to 65530, got \`${text}\`.`);
 }

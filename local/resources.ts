@@ -9,6 +9,7 @@ import {
 } from "@aws-sdk/client-dynamodb";
 import {
   CreateStateMachineCommand,
+  paginateListStateMachines,
   SFNClient,
   UpdateStateMachineCommand,
 } from "@aws-sdk/client-sfn";
@@ -73,21 +74,38 @@ export async function createDeadLetterQueue(name: string): Promise<string> {
   }
 }
 
-/** Creates or updates it. Running executions keep the definition that they started with. */
+/**
+ * Creates or updates it. Running executions keep the definition that they started with.
+ *
+ * @returns its ARN
+ */
 export async function createStateMachine(
   name: StateMachineName,
-  refs: { arn: string; functionArn: (name: FunctionName) => string; roleArn: string },
-): Promise<void> {
-  const { arn, functionArn, roleArn } = refs;
+  refs: { physicalName: string; functionArn: (name: FunctionName) => string; roleArn: string },
+): Promise<string> {
+  const { physicalName, functionArn, roleArn } = refs;
   const definition = JSON.stringify(stateMachineDescriptions[name].definition(functionArn));
   const sfn = new SFNClient({});
   try {
-    const physicalName = arn.slice(arn.lastIndexOf(":") + 1);
-    await sfn.send(new CreateStateMachineCommand({ name: physicalName, definition, roleArn }));
-  } catch (error) {
-    if (!(error instanceof Error) || error.name !== "StateMachineAlreadyExists") throw error;
-    await sfn.send(new UpdateStateMachineCommand({ stateMachineArn: arn, definition }));
+    const known = await findStateMachine(sfn, physicalName);
+    if (known !== undefined) {
+      await sfn.send(new UpdateStateMachineCommand({ stateMachineArn: known, definition }));
+      return known;
+    }
+    const made = await sfn.send(
+      new CreateStateMachineCommand({ name: physicalName, definition, roleArn }),
+    );
+    if (made.stateMachineArn === undefined) throw new Error(`Failed to create ${physicalName}`);
+    return made.stateMachineArn;
   } finally {
     sfn.destroy();
   }
+}
+
+async function findStateMachine(sfn: SFNClient, name: string): Promise<string | undefined> {
+  for await (const { stateMachines = [] } of paginateListStateMachines({ client: sfn }, {})) {
+    const found = stateMachines.find((machine) => machine.name === name);
+    if (found !== undefined) return found.stateMachineArn;
+  }
+  return undefined;
 }

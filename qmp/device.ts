@@ -23,6 +23,8 @@ export type TraceEvent = z.infer<typeof TraceEvent>;
 export const BlockDevice = z.looseObject({
   device: z.string(),
   qdev: z.string().optional(),
+  removable: z.boolean().optional(),
+  tray_open: z.boolean().optional(),
   inserted: z.looseObject({ "node-name": z.string().optional() }).optional(),
 });
 export type BlockDevice = z.infer<typeof BlockDevice>;

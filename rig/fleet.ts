@@ -1,4 +1,13 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { randomBytes } from "node:crypto";
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Client, createClient } from "../client/client.ts";
@@ -10,11 +19,13 @@ import { Child } from "./child.ts";
 import { ownedFolder, removeFolder } from "./owned-folder.ts";
 import { waitUntil } from "./wait-until.ts";
 
-const START_MS = 30_000;
+/** For busy machines: on others nothing takes nearly as long. */
+const START_MS = 80_000;
 const ROOT = resolve(fileURLToPath(import.meta.url), "../..");
 
 type Ready = {
   apiUrl: string;
+  dashboardUrl: string;
   operatorToken: string;
   agentEnvironment: Record<string, string>;
   environment: Record<string, string>;
@@ -24,7 +35,8 @@ export type FleetOptions = {
   /** The QEMU binary of each host, by the host's name. */
   hosts: Record<string, string>;
   /**
-   * Base port of the local cloud. Default 0: any; a cloud that is started again needs a fixed one.
+   * Base port of the local cloud. Default: SWITCHYARD_PORT, or any. A cloud that is started again
+   * needs a fixed one, and so does an outside Step Functions, which calls the functions.
    */
   port?: number;
   /** Environment of all processes (log level, model settings). */
@@ -42,9 +54,11 @@ export type FleetOptions = {
   agent?: object;
   /** The name of a host resource: on each host a folder of its own, `<host>-images` in the fleet's. */
   imagesFolder?: string;
+  /** More fields of one host's agent, by the host's name. */
+  agents?: Record<string, object>;
   /** More fields of the hosts, such as their slots. */
   host?: { slotsOut?: number; slotsIn?: number };
-  /** How long a part may take to start, ms. Default 30 s. */
+  /** How long a part may take to start, ms. Default 80 s. */
   startMs?: number;
   /** Its folder: created at the start, removed by `stop`. Default: a new temporary folder. */
   folder?: string;
@@ -57,6 +71,7 @@ export type FleetOptions = {
 export class Fleet {
   readonly folder: string;
   readonly #options: FleetOptions;
+  readonly #name = sharesServices() ? `sy-${randomBytes(3).toString("hex")}` : "switchyard";
   readonly #agents = new Map<string, Child>();
   #cloud: Child | undefined;
   #ready: Ready | undefined;
@@ -85,6 +100,18 @@ export class Fleet {
   get api(): Client {
     if (!this.#api) throw new Error("The cloud is not running");
     return this.#api;
+  }
+
+  /** The dashboard, with a code that signs the first one in who opens it. */
+  get dashboardUrl(): string {
+    if (this.#ready === undefined) throw new Error("The cloud is not running");
+    return this.#ready.dashboardUrl;
+  }
+
+  /** The operators' token. */
+  get operatorToken(): string {
+    if (this.#ready === undefined) throw new Error("The cloud is not running");
+    return this.#ready.operatorToken;
   }
 
   /** Addresses and credentials for the AWS SDK. */
@@ -132,13 +159,14 @@ export class Fleet {
   async startCloud(): Promise<void> {
     const readyFile = join(this.folder, "ready.json");
     rmSync(readyFile, { force: true });
-    const port = String(this.#options.port ?? 0);
+    const { port = process.env.SWITCHYARD_PORT ?? 0 } = this.#options;
     const cloud = new Child({
       name: "cloud",
       args: [
         join(ROOT, "local/main.ts"),
         `--data-dir=${join(this.folder, "cloud")}`,
         `--port=${port}`,
+        `--name=${this.#name}`,
         `--ready-file=${readyFile}`,
       ],
       environment: {
@@ -181,6 +209,17 @@ export class Fleet {
       },
       logFile: `${folder}.log`,
     });
+  }
+
+  /** Copies what makes an agent this host's: its configuration and its key. Its memory stays behind. */
+  copyIdentity(host: string, folder: string): void {
+    mkdirSync(join(folder, "state"), { recursive: true, mode: 0o700 });
+    for (const name of ["agent.json", "join-token", "boot-id", "state/identity.json"]) {
+      const from = join(this.folder, host, name);
+      if (!existsSync(from)) continue;
+      copyFileSync(from, join(folder, name));
+      chmodSync(join(folder, name), 0o600);
+    }
   }
 
   async waitForHost(host: string): Promise<Host> {
@@ -237,14 +276,14 @@ export class Fleet {
   }
 
   async #addHost(host: string): Promise<void> {
-    const { key } = await this.api.createHost({ id: host, ...this.#options.host });
+    const { joinToken } = await this.api.createHost({ id: host, ...this.#options.host });
     const folder = join(this.folder, host);
     mkdirSync(folder, { mode: 0o700 });
-    writeFileSync(join(folder, "host.key"), key, { mode: 0o600 });
+    writeFileSync(join(folder, "join-token"), joinToken.token, { mode: 0o600 });
     const config = {
       host,
       apiUrl: this.api.url,
-      keyFile: "host.key",
+      joinTokenFile: "join-token",
       runDir: "run",
       stateDir: "state",
       qemu: this.#options.hosts[host],
@@ -252,6 +291,7 @@ export class Fleet {
       migrationPorts: { min: 0, max: 0 },
       ...this.#imagesOf(host),
       ...this.#options.agent,
+      ...this.#options.agents?.[host],
     };
     writeFileSync(join(folder, "agent.json"), JSON.stringify(config), { mode: 0o600 });
     this.startAgent(host);
@@ -265,6 +305,11 @@ export class Fleet {
     mkdirSync(path, { mode: 0o700 });
     return { resources: { [imagesFolder]: { type: "folder", path } } };
   }
+}
+
+/** Then the fleet's table, queues and state machines have a name of their own. */
+function sharesServices(): boolean {
+  return Object.keys(process.env).some((name) => name.startsWith("AWS_ENDPOINT_URL_"));
 }
 
 function readJson<T>(path: string): T | undefined {

@@ -6,11 +6,14 @@ const FIRST_PORT = 10_000;
 const PORTS = 20_000;
 
 /**
- * The first of five free ports in a row: what the local cloud takes.
+ * The first of five free ports in a row: what the local cloud takes. SWITCHYARD_PORT names it
+ * instead, for a service that must know it before the cloud starts.
  *
  * @throws Error when there are none to be found.
  */
 export async function freeBasePort(): Promise<number> {
+  const given = process.env.SWITCHYARD_PORT;
+  if (given !== undefined) return Number(given);
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
     const base = FIRST_PORT + Math.floor(Math.random() * PORTS);
     const free = await Promise.all([0, 1, 2, 3, 4].map((offset) => isFree(base + offset)));

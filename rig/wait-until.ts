@@ -11,7 +11,7 @@ export async function waitUntil<T>(
   probe: () => T | undefined | Promise<T | undefined>,
   options: { timeoutMs?: number; everyMs?: number } = {},
 ): Promise<T> {
-  const { timeoutMs = 30_000, everyMs = 20 } = options;
+  const { timeoutMs = 30_000, everyMs = 50 } = options;
   const deadline = performance.now() + timeoutMs;
   for (;;) {
     const value = await probe();

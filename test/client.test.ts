@@ -47,6 +47,14 @@ describe("the client", () => {
     expect(seen.line).toBe("GET /v1/migrations/mig_1/samples?limit=2");
   });
 
+  it("asks for the fleet by the etag that it knows, and returns nothing for an unchanged one", async () => {
+    next = { status: 200, body: '{"hosts":[]}' };
+    expect(await api.getFleetIfChanged(undefined)).toMatchObject({ fleet: { hosts: [] } });
+    next = { status: 304, body: "" };
+    expect(await api.getFleetIfChanged('W/"1"')).toBeUndefined();
+    expect(seen.headers["if-none-match"]).toBe('W/"1"');
+  });
+
   it("returns nothing for a VM whose record was removed", async () => {
     next = { status: 204, body: "" };
     expect(await api.deleteVm("web1")).toBeUndefined();

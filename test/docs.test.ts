@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
-import { CommandId, EvacuationId, HostId, MigrationId, VmId } from "../core/id.ts";
+import { CommandId, EvacuationId, HostId, MigrationId, ScheduleId, VmId } from "../core/id.ts";
 import { keys } from "../functions/store/keys.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -13,6 +13,8 @@ const host = HostId.parse("h");
 const vm = VmId.parse("v");
 const id = MigrationId.parse(`mig_${"0".repeat(26)}`);
 const evacuation = EvacuationId.parse(`evac_${"0".repeat(26)}`);
+const lane = { source: host, target: host, sizeClass: 30 };
+const schedule = ScheduleId.parse(`sch_${"0".repeat(26)}`);
 const at = { atMs: 1, host, seq: 1 };
 
 /** One key of each maker: a new one is a type error here until it is added. */
@@ -21,7 +23,10 @@ const made: { [K in keyof typeof keys]: { pk: string; sk: string } } = {
   hostFacts: keys.hostFacts(host),
   hostHeard: keys.hostHeard(host),
   hostVm: keys.hostVm(host, vm),
-  waiting: keys.waiting(host, id),
+  queued: keys.queued(host, id),
+  lane: keys.lane(lane),
+  laneMember: keys.laneMember(lane, id),
+  watch: keys.watch({ host, kind: "in", head: id, lane }),
   vm: keys.vm(vm),
   vmPast: keys.vmPast(vm),
   vmMigration: keys.vmMigration(vm, id),
@@ -40,10 +45,14 @@ const made: { [K in keyof typeof keys]: { pk: string; sk: string } } = {
   evacuationWakes: keys.evacuationWakes(evacuation),
   evacuationMove: keys.evacuationMove(evacuation, vm),
   planVersion: keys.planVersion(evacuation, 1),
-  planPart: keys.planPart(evacuation, 1, 0),
+  planPart: keys.planPart(evacuation, { version: 1, writer: "w", part: 0 }),
   evacuationQueue: keys.evacuationQueue(evacuation, { side: "source", host, order: 0, vm }),
+  schedule: keys.schedule(schedule),
+  scheduleRun: keys.scheduleRun(schedule, "2026-11-30T22:00:00.000Z"),
+  changeFreezes: keys.changeFreezes(),
   evacuationRetry: keys.evacuationRetry(evacuation, "2026-11-30T01:42:07.322Z", vm),
   hostListener: keys.hostListener(host, evacuation),
+  audit: keys.audit({ day: "2026-11-30", shard: 0, at: "2026-11-30T01:42:07.322Z#0" }),
   health: keys.health(),
 };
 /** Makers with more than one sort key. */

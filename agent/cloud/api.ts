@@ -1,16 +1,19 @@
 import { z } from "zod";
 import type { HostId, VmId } from "../../core/id.ts";
 import type { AgentEvent } from "../../core/protocol/event.ts";
-import { HOST_KEY_HEADER, type HostFacts } from "../../core/protocol/host.ts";
+import type { HostFacts } from "../../core/protocol/host.ts";
+import { HeartbeatAnswer, Joined, Registered } from "../../core/protocol/identity.ts";
+import type { Identity } from "./identity.ts";
 import type { SignRequest } from "./signer.ts";
 
-const Registered = z.object({
-  queueUrl: z.string(),
-  acceptedSeq: z.int().nonnegative(),
-  at: z.iso.datetime(),
-});
-const Heard = z.object({ host: z.string() });
 const Superseded = z.object({ code: z.literal("superseded") });
+const Replayed = z.object({
+  code: z.literal("request-replayed"),
+  lastSequence: z.int().nonnegative(),
+});
+const ClockSkew = z.object({ code: z.literal("clock-skew") });
+const JoinRefused = z.object({ code: z.literal("join-refused") });
+const JOIN_PATH = "/agent/v1/join";
 const Gap = z.object({ code: z.literal("event-gap"), expectedSeq: z.int().positive() });
 /** An answer of the control plane itself, not of a proxy before it. */
 const Unfit = z.object({ code: z.enum(["invalid", "malformed-json", "body-too-large"]) });
@@ -23,7 +26,7 @@ const NEWEST_MS = 1_000;
 const NEWEST_TIMEOUT_MS = 2_000;
 const Accepted = z.object({ acceptedSeq: z.int().nonnegative() });
 
-/** The cloud refused, and would refuse again; for example because of a wrong host key. */
+/** The cloud refused, and would refuse again; for example because the host's key was revoked. */
 export class CloudRefusedError extends Error {
   override name = "CloudRefusedError";
   /** The control plane itself has read the request and will never accept it. */
@@ -33,6 +36,11 @@ export class CloudRefusedError extends Error {
     super(message);
     this.isUnfit = isUnfit;
   }
+}
+
+/** The cloud accepts no key by this token or endorsement. */
+export class JoinRefusedError extends CloudRefusedError {
+  override name = "JoinRefusedError";
 }
 
 /** The cloud has fewer events of this host than the host assumes: it was restored, or set up again. */
@@ -46,6 +54,17 @@ export class EventGapError extends Error {
   }
 }
 
+/** The cloud has seen a request with this number, or a higher one. */
+class ReplayedError extends Error {
+  override name = "ReplayedError";
+  readonly lastSequence: number;
+
+  constructor(lastSequence: number) {
+    super(`The cloud expects a request with a number above ${lastSequence}`);
+    this.lastSequence = lastSequence;
+  }
+}
+
 /** Another process has registered as this host's agent since: this one must do nothing more. */
 export class SupersededError extends Error {
   override name = "SupersededError";
@@ -55,7 +74,7 @@ export class SupersededError extends Error {
 export class CloudApi {
   readonly #base: string;
   readonly #host: HostId;
-  readonly #key: string;
+  readonly #identity: Identity;
   readonly #instance: string;
   readonly #timeoutMs: number;
   readonly #sign: SignRequest | undefined;
@@ -66,7 +85,7 @@ export class CloudApi {
   constructor(options: {
     apiUrl: string;
     host: HostId;
-    key: string;
+    identity: Identity;
     instance: string;
     timeoutMs?: number;
     /** For an API behind an IAM authorizer. */
@@ -74,10 +93,27 @@ export class CloudApi {
   }) {
     this.#base = options.apiUrl.replace(/\/$/, "");
     this.#host = options.host;
-    this.#key = options.key;
+    this.#identity = options.identity;
     this.#instance = options.instance;
     this.#timeoutMs = options.timeoutMs ?? 10_000;
     this.#sign = options.sign;
+  }
+
+  /**
+   * Makes this host a key and has it accepted: for a join token, or in place of the present key. Repeated
+   * after an answer that was lost, it goes on with the same key.
+   *
+   * @throws JoinRefusedError: the key will not be accepted, and is forgotten
+   */
+  async join(signal: AbortSignal, joinToken?: string): Promise<void> {
+    const { body, headers } = this.#identity.prepareJoin(JOIN_PATH, joinToken);
+    try {
+      await this.#send(JOIN_PATH, { body, headers }, Joined, signal);
+    } catch (error) {
+      if (error instanceof JoinRefusedError) this.#identity.dropNext();
+      throw error;
+    }
+    this.#identity.finishJoin(joinToken);
   }
 
   /**
@@ -87,15 +123,15 @@ export class CloudApi {
   register(
     own: { facts: HostFacts; guests: VmId[]; heartbeatMs: number },
     signal: AbortSignal,
-  ): Promise<z.infer<typeof Registered>> {
+  ): Promise<Registered> {
     const body = { host: this.#host, ...own, instance: this.#instance };
     return this.#post("/agent/v1/register", body, Registered, signal);
   }
 
-  /** Lets the cloud hear this host. */
-  async heartbeat(signal: AbortSignal): Promise<void> {
+  /** Lets the cloud hear this host. @returns what the cloud asks of its identity */
+  heartbeat(signal: AbortSignal): Promise<z.infer<typeof HeartbeatAnswer>> {
     const body = { host: this.#host, instance: this.#instance };
-    await this.#post("/agent/v1/heartbeat", body, Heard, signal);
+    return this.#post("/agent/v1/heartbeat", body, HeartbeatAnswer, signal);
   }
 
   /** Sends events. @returns the number of the last event that the cloud has accepted */
@@ -128,38 +164,64 @@ export class CloudApi {
     return this.#asking;
   }
 
+  /** Signs and sends. Once more when the key was replaced meanwhile, or the number was used before. */
   async #post<T>(
     path: string,
-    body: object,
+    content: object,
+    schema: z.ZodType<T>,
+    signal: AbortSignal,
+  ): Promise<T> {
+    const body = JSON.stringify(content);
+    const sign = () => ({ body, headers: this.#identity.sign(path, body) });
+    const { keyId } = this.#identity;
+    try {
+      return await this.#send(path, sign(), schema, signal);
+    } catch (error) {
+      if (error instanceof ReplayedError) this.#identity.raiseSequence(error.lastSequence);
+      else if (!(error instanceof CloudRefusedError)) throw error;
+      // The answer by which the key was replaced was lost.
+      else if (this.#identity.isReplacing) await this.join(signal);
+      else if (keyId === this.#identity.keyId) throw error;
+      return this.#send(path, sign(), schema, signal);
+    }
+  }
+
+  async #send<T>(
+    path: string,
+    { body, headers }: { body: string; headers: Record<string, string> },
     schema: z.ZodType<T>,
     signal: AbortSignal,
   ): Promise<T> {
     const url = new URL(`${this.#base}${path}`);
-    const text = JSON.stringify(body);
+    const all = { "content-type": "application/json", ...headers };
     const response = await fetch(url, {
       method: "POST",
-      headers: await this.#headers(url, text),
-      body: text,
+      headers: this.#sign === undefined ? all : await this.#sign({ url, headers: all, body }),
+      body,
       signal: AbortSignal.any([signal, AbortSignal.timeout(this.#timeoutMs)]),
     });
     const answer = await response.text();
     if (response.ok) return schema.parse(JSON.parse(answer));
-    if (response.status === 409 && Superseded.safeParse(parseJson(answer)).success) {
-      throw new SupersededError(reasonOf(answer));
-    }
-    const gap = response.status === 409 ? Gap.safeParse(parseJson(answer)) : undefined;
-    if (gap?.success) throw new EventGapError(gap.data.expectedSeq);
-    const refusal = `${url.host} refused ${path} of ${this.#host}`;
-    const message = `${refusal}: ${reasonOf(answer)} (${response.status})`;
-    if (!FINAL_STATUSES.has(response.status)) throw new Error(message);
-    throw new CloudRefusedError(message, Unfit.safeParse(parseJson(answer)).success);
+    throw refusalOf({ status: response.status, answer, what: `${path} of ${this.#host}`, url });
   }
+}
 
-  async #headers(url: URL, body: string): Promise<Record<string, string>> {
-    const headers = { "content-type": "application/json" };
-    if (this.#sign === undefined) return { ...headers, authorization: `Bearer ${this.#key}` };
-    return this.#sign({ url, headers: { ...headers, [HOST_KEY_HEADER]: this.#key }, body });
+function refusalOf(refused: { status: number; answer: string; what: string; url: URL }): Error {
+  const { status, answer, what, url } = refused;
+  const problem = parseJson(answer);
+  if (status === 409) {
+    if (Superseded.safeParse(problem).success) return new SupersededError(reasonOf(answer));
+    const gap = Gap.safeParse(problem);
+    if (gap.success) return new EventGapError(gap.data.expectedSeq);
+    const replayed = Replayed.safeParse(problem);
+    if (replayed.success) return new ReplayedError(replayed.data.lastSequence);
   }
+  const message = `${url.host} refused ${what}: ${reasonOf(answer)} (${status})`;
+  // The clock may be set at any time.
+  const isFinal = FINAL_STATUSES.has(status) && !ClockSkew.safeParse(problem).success;
+  if (!isFinal) return new Error(message);
+  if (JoinRefused.safeParse(problem).success) return new JoinRefusedError(message, false);
+  return new CloudRefusedError(message, Unfit.safeParse(problem).success);
 }
 
 /** The detail of a problem answered by the control plane; else the text that a proxy has sent. */

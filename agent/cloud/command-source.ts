@@ -4,7 +4,6 @@ import {
   ReceiveMessageCommand,
   type SQSClient,
 } from "@aws-sdk/client-sqs";
-import { type Command, CommandEnvelope } from "../../core/protocol/command.ts";
 import { Backoff, pause } from "../runtime/backoff.ts";
 import type { Log } from "../runtime/log.ts";
 
@@ -24,7 +23,7 @@ const YIELD_MS = 20;
 export class CommandSource {
   readonly #sqs: SQSClient;
   readonly #queueUrl: string;
-  readonly #handle: (command: Command) => Promise<void>;
+  readonly #handle: (body: string) => Promise<void>;
   readonly #log: Log;
   readonly #stop = new AbortController();
   readonly #open = new Set<Promise<void>>();
@@ -36,7 +35,8 @@ export class CommandSource {
   constructor(options: {
     sqs: SQSClient;
     queueUrl: string;
-    handle: (command: Command) => Promise<void>;
+    /** Takes a message's body. */
+    handle: (body: string) => Promise<void>;
     log: Log;
   }) {
     this.#sqs = options.sqs;
@@ -94,8 +94,7 @@ export class CommandSource {
   }
 
   async #handleMessage(message: Message): Promise<void> {
-    const envelope = CommandEnvelope.parse(JSON.parse(message.Body ?? ""));
-    await this.#handle(envelope.command);
+    await this.#handle(message.Body ?? "");
     if (message.ReceiptHandle !== undefined) await this.#delete(message.ReceiptHandle);
   }
 

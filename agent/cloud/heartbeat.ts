@@ -1,13 +1,15 @@
 import { pause } from "../runtime/backoff.ts";
 import type { Log } from "../runtime/log.ts";
-import { type CloudApi, CloudRefusedError, SupersededError } from "./api.ts";
+import { CloudRefusedError, SupersededError } from "./api.ts";
 
 /** Longest pause after a heartbeat that did not arrive: the cloud must not think a host silent for long. */
 const RETRY_MS_MAX = 5_000;
 
+type Hearing = { heartbeat(signal: AbortSignal): Promise<void> };
+
 /** Lets the cloud hear a host that has nothing to report: a host that it does not hear gets no guests. */
 export class Heartbeat {
-  readonly #api: Pick<CloudApi, "heartbeat">;
+  readonly #api: Hearing;
   readonly #intervalMs: number;
   readonly #log: Log;
   readonly #onSuperseded: (error: SupersededError) => void;
@@ -15,7 +17,7 @@ export class Heartbeat {
   #running: Promise<void> = Promise.resolve();
 
   constructor(options: {
-    api: Pick<CloudApi, "heartbeat">;
+    api: Hearing;
     intervalMs: number;
     log: Log;
     onSuperseded: (error: SupersededError) => void;

@@ -4,10 +4,12 @@ import type { AddressInfo } from "node:net";
 import { SQSClient } from "@aws-sdk/client-sqs";
 import { expect, it } from "vitest";
 import { HostId } from "../../core/id.ts";
-import { HOST_KEY_HEADER } from "../../core/protocol/host.ts";
+import { requestHeaders } from "../../core/protocol/signed-request.ts";
 import { createSignatureCheck, type ReceivedRequest } from "../../emulators/aws/http/signature.ts";
+import { testFolder } from "../testing/folder.ts";
 import { CloudApi } from "./api.ts";
 import { requestSigner } from "./signer.ts";
+import { joinedIdentity } from "./testing/joined-identity.ts";
 
 const credentials = { accessKeyId: "AKIDEXAMPLE", secretAccessKey: "secret" };
 const check = createSignatureCheck(credentials, "execute-api");
@@ -32,7 +34,7 @@ async function signedRequest(): Promise<ReceivedRequest> {
   const api = new CloudApi({
     apiUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     host: HostId.parse("host-a"),
-    key: "the host's key",
+    identity: joinedIdentity(testFolder(), HostId.parse("host-a")),
     instance: "one",
     sign: requestSigner(sqs),
   });
@@ -45,11 +47,11 @@ async function signedRequest(): Promise<ReceivedRequest> {
   }
 }
 
-it("signs what an agent posts for API Gateway, the host's key with it", async () => {
+it("signs what an agent posts for API Gateway, the host's own signature with it", async () => {
   const request = await signedRequest();
   await expect(check(request)).resolves.toBeUndefined();
-  expect(request.headers[HOST_KEY_HEADER]).toBe("the host's key");
-  const stolen = { ...request.headers, [HOST_KEY_HEADER]: "another host's key" };
+  expect(request.headers[requestHeaders.signature]).toMatch(/^[\w-]{86}$/);
+  const stolen = { ...request.headers, [requestHeaders.signature]: "A".repeat(86) };
   await expect(check({ ...request, headers: stolen })).rejects.toThrow("does not match");
   await expect(check({ ...request, body: `${request.body} ` })).rejects.toThrow();
 });

@@ -128,7 +128,7 @@ describe("at most once", () => {
     const observe = command({ verb: "migration.observe", vm: VmId.parse("vm2") });
     void dispatcher.take(act);
     void dispatcher.take(observe);
-    await vi.waitFor(() => expect(handled).toHaveLength(2));
+    await vi.waitFor(() => expect(handled).toHaveLength(2), 20_000);
     restart();
     handler = async () => nothingObserved;
     await dispatcher.take(act);
@@ -244,7 +244,7 @@ describe("order", () => {
     handler = () => new Promise(() => undefined);
     for (let n = 0; n < 100; n += 1) void dispatcher.take(command());
     await expect(dispatcher.take(command())).rejects.toThrow("100 commands are waiting");
-    await vi.waitFor(() => expect(handled).toHaveLength(1));
+    await vi.waitFor(() => expect(handled).toHaveLength(1), 20_000);
   });
 });
 
@@ -289,7 +289,7 @@ describe("a migration that was observed", () => {
     handler = () => promise.then(() => ({ startedAtMs: 1 }));
     const late = start(2);
     const forward = dispatcher.take(late);
-    await vi.waitFor(() => expect(handled).toEqual([late.id]));
+    await vi.waitFor(() => expect(handled).toEqual([late.id]), 20_000);
     const observing = dispatcher.take(observe(2));
     await new Promise((done) => setImmediate(done));
     expect(handled).toEqual([late.id]);

@@ -18,7 +18,13 @@ const READ_ONLY = new Set<Verb>([
   "host.guests",
 ]);
 /** Idempotent verbs: safe to run again after a crash. */
-const REPEATABLE = new Set<Verb>([...READ_ONLY, "source.permit", "guest.discover", "guest.define"]);
+const REPEATABLE = new Set<Verb>([
+  ...READ_ONLY,
+  "source.permit",
+  "guest.discover",
+  "guest.define",
+  "guest.change",
+]);
 /** Verbs about the whole host: no VM's epoch counts. */
 const HOST_WIDE = new Set<Verb>(["host.guests"]);
 /** Verbs that take a migration forward: refused once it has been observed. */

@@ -1,6 +1,6 @@
 import type { QmpClient } from "../../qmp/client.ts";
 import type { ObjectProperty } from "../../qmp/device.ts";
-import { QmpCommandError } from "../../qmp/error.ts";
+import { propertyOf } from "../guest/qom-property.ts";
 
 type Part = Record<string, unknown>;
 
@@ -47,15 +47,6 @@ export async function pluggedDevice(qmp: QmpClient, id: string, driver: string):
   });
   const bus = await busOf(qmp, path);
   return { driver, id, ...(bus === undefined ? {} : { bus }), ...Object.fromEntries(set) };
-}
-
-async function propertyOf(qmp: QmpClient, path: string, property: string): Promise<unknown> {
-  try {
-    return await qmp.execute("qom-get", { path, property });
-  } catch (error) {
-    if (error instanceof QmpCommandError) return undefined;
-    throw error;
-  }
 }
 
 function isSet(property: ObjectProperty, value: unknown): boolean {

@@ -18,7 +18,11 @@ const netdev = (more: object) => ({ netdevs: [{ id: "n0", ...more }] });
 
 function check(parts: object, allow: object = {}, folder = "/srv/agent"): void {
   const definition = VmDefinition.parse({ memoryBytes: 2 ** 20, ...parts });
-  const own = { runDir: `${folder}/run`, stateDir: `${folder}/state`, keyFile: `${folder}/key` };
+  const own = {
+    runDir: `${folder}/run`,
+    stateDir: `${folder}/state`,
+    joinTokenFile: `${folder}/key`,
+  };
   refuseUnlessAllowed(definition, { allow, ...own });
 }
 

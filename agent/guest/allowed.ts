@@ -9,7 +9,7 @@ export type Allowing = {
   allow: AllowConfig;
   runDir: string;
   stateDir: string;
-  keyFile: string;
+  joinTokenFile?: string | undefined;
   tls?: { dir: string } | undefined;
 };
 
@@ -90,7 +90,7 @@ function matcherOf(names: readonly string[]): (kind: string) => boolean {
 }
 
 function fileProblems(definition: VmDefinition, config: Allowing): string[] {
-  const own = [config.runDir, config.stateDir, config.keyFile, config.tls?.dir];
+  const own = [config.runDir, config.stateDir, config.joinTokenFile, config.tls?.dir];
   const refused = own.flatMap((path) => (path === undefined ? [] : [realPath(path)]));
   const { paths } = config.allow;
   if (paths === undefined) refused.push(...REFUSED.paths.map(realPath));

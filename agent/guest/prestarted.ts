@@ -13,7 +13,12 @@ export type Prestarted = {
   readonly guest: Guest;
   readonly twin: Promise<Twin>;
 };
-type Entry = Wanted & { target: Promise<Prestarted | undefined>; timer: NodeJS.Timeout };
+type Entry = Wanted & {
+  readonly target: Promise<Prestarted | undefined>;
+  readonly timer: NodeJS.Timeout;
+  /** Its QEMU is being ended: nobody may take it, although it still lives. */
+  ended?: Promise<void>;
+};
 
 /**
  * Targets' QEMUs that are started while their migrations negotiate: paused, and with nothing of a guest
@@ -46,7 +51,9 @@ export class PrestartedTargets {
   async take(vm: VmId, { migrationId, definition }: Wanted): Promise<Prestarted | undefined> {
     const entry = this.#entries.get(vm);
     const isWanted =
-      entry?.migrationId === migrationId && isDeepStrictEqual(entry.definition, definition);
+      entry?.ended === undefined &&
+      entry?.migrationId === migrationId &&
+      isDeepStrictEqual(entry.definition, definition);
     if (entry === undefined || !isWanted) {
       await this.discard(vm);
       return undefined;
@@ -65,13 +72,19 @@ export class PrestartedTargets {
   async discard(vm: VmId): Promise<void> {
     const entry = this.#entries.get(vm);
     if (entry === undefined) return;
+    entry.ended ??= this.#end(vm, entry);
+    await entry.ended;
+  }
+
+  async #end(vm: VmId, entry: Entry): Promise<void> {
     clearTimeout(entry.timer);
     const target = await entry.target;
+    // It was taken while it was being started.
     if (this.#entries.get(vm) !== entry) return;
     await target?.guest.end().catch((error: unknown) => {
       this.#log.error({ error, vm }, "a target's QEMU that nobody needs could not be ended");
     });
-    if (this.#entries.get(vm) === entry) this.#entries.delete(vm);
+    this.#entries.delete(vm);
   }
 
   async close(): Promise<void> {

@@ -57,7 +57,7 @@ describe("host resources of a guest", () => {
     const config = {
       host: "host-a",
       apiUrl: "http://127.0.0.1:1",
-      keyFile: "k",
+      joinTokenFile: "k",
       runDir: "r",
       stateDir: "s",
     };

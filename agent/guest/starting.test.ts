@@ -45,7 +45,7 @@ it("finds the process of a start that the agent died in", async () => {
   onTestFinished(() => void child.kill("SIGKILL"));
   await vi.waitFor(() => {
     expect(readFileSync(`/proc/${child.pid}/cmdline`, "utf8")).toContain(qmpPath);
-  });
+  }, 20_000);
   finish();
   expect(onError).not.toHaveBeenCalled();
   expect(readManifests(runDir, onError)).toMatchObject([

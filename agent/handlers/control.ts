@@ -39,7 +39,7 @@ export async function controlGuest(
  *
  * @throws CommandRefusedError `refused`
  */
-function refuseUnlessOwned({ vm, manifest }: Guest, runState: string): void {
+export function refuseUnlessOwned({ vm, manifest }: Guest, runState: string): void {
   const isHere = manifest.permittedToRun && manifest.migration?.handedOverAtMs === undefined;
   if (isHere && !isMigrationRunState(runState)) return;
   throw new CommandRefusedError(

@@ -9,6 +9,7 @@ import { CommandRefusedError } from "../command/command-error.ts";
 import { compare, compareProcess, type DiscoveryHost, discover } from "../discovery/discover.ts";
 import { findGuests, type OwnGuest } from "../discovery/find-guests.ts";
 import { refuseUnlessAllowed } from "../guest/allowed.ts";
+import type { Guest } from "../guest/guest.ts";
 import { describeBinary } from "../probe/binary.ts";
 import { type Context, refuseIfPresent, refuseIfUnderWay } from "./context.ts";
 
@@ -86,15 +87,29 @@ export async function confirmProposal(
 export async function defineGuest(
   context: Context,
   { vm }: Command,
-  { definition, acceptDifferences = [] }: ArgsOf<"guest.define">,
+  args: ArgsOf<"guest.define">,
 ): Promise<ResultOf<"guest.define">> {
   const guest = context.guests.get(vm);
   refuseIfUnderWay(guest);
-  refuseUnlessAllowed(definition, context.config);
+  refuseUnlessAllowed(args.definition, context.config);
+  return proveDefinition(context, guest, args);
+}
+
+/**
+ * Compares a guest with a QEMU of a definition, and takes that for its definition if they are the
+ * same.
+ *
+ * @throws CommandRefusedError `differs`
+ */
+export async function proveDefinition(
+  context: Context,
+  guest: Guest,
+  { definition, acceptDifferences = [] }: ArgsOf<"guest.define">,
+): Promise<ResultOf<"guest.define">> {
   const host = await discoveryHost(context);
   const { pid } = guest.manifest;
-  const compared = await compare({ vm, qmp: guest.qmp, pid, definition, host });
-  const { comparison, notCompared } = compared;
+  const { vm, qmp } = guest;
+  const { comparison, notCompared } = await compare({ vm, qmp, pid, definition, host });
   if (comparison === undefined) {
     throw new CommandRefusedError(
       "differs",

@@ -3,6 +3,7 @@ import type { Handlers } from "../command/dispatcher.ts";
 import { probeGuest } from "../probe/guest.ts";
 import { linkOf } from "../probe/link.ts";
 import { bootId } from "../runtime/process.ts";
+import { changeGuest } from "./change.ts";
 import { type Context, migrationOf } from "./context.ts";
 import { controlGuest, detachGuest } from "./control.ts";
 import { defineGuest, discoverGuest, listGuests } from "./discover.ts";
@@ -30,6 +31,7 @@ export function createHandlers(context: Context): Handlers {
     "host.guests": async () => listGuests(context),
     "guest.control": (command, args) => controlGuest(context, command, args),
     "guest.define": (command, args) => defineGuest(context, command, args),
+    "guest.change": (command, args) => changeGuest(context, command, args),
     "guest.detach": (command) => detachGuest(context, command),
     "guest.stop": (command, args) => stopGuest(context, command, args),
     "source.probe": ({ vm }, args) =>

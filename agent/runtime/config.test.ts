@@ -7,7 +7,7 @@ import { readConfig } from "./config.ts";
 const good = {
   host: "host-a",
   apiUrl: "https://api.example.org",
-  keyFile: "key",
+  joinTokenFile: "key",
   runDir: "/run/switchyard",
   stateDir: "state",
 };
@@ -22,7 +22,7 @@ describe("the configuration", () => {
   it("has defaults, and paths relative to the file", () => {
     const { path, config } = read(good);
     expect(config).toMatchObject({
-      keyFile: join(path, "../key"),
+      joinTokenFile: join(path, "../key"),
       stateDir: join(path, "../state"),
       runDir: "/run/switchyard",
       qemu: "qemu-system-x86_64",
@@ -41,7 +41,7 @@ describe("the configuration", () => {
     ["migrationPorts", { min: 9, max: 9 }, /migrationPorts: expected `max` to be greater/],
     ["migrationPorts", { min: 0, max: 9 }, /migrationPorts: expected .*`min` at least 1/],
     ["migrationPorts", { min: 9, max: 0 }, /migrationPorts: expected .*or both 0/],
-    ["keyFile", 1, /keyFile: .*expected string.* got 1/],
+    ["joinTokenFile", 1, /joinTokenFile: .*expected string.* got 1/],
     ["runDir", `/${"x".repeat(33)}`, /runDir: expected at most 33 bytes/],
     ["runDir", "/a b", /runDir: .*white space/],
     ["runDir", "/a,b", /runDir: .*commas/],

@@ -25,8 +25,11 @@ export const AgentConfig = z.strictObject({
    * authorizer asks. The local control plane needs no signatures.
    */
   signRequests: z.boolean().default(false),
-  /** File that holds this host's key, readable by the agent only (mode 600). */
-  keyFile: z.string(),
+  /**
+   * File with a join token (mode 600), by which this host gets its key. It is used once; the file may
+   * be removed afterwards. The key itself is kept in `stateDir`.
+   */
+  joinTokenFile: z.string().optional(),
   /** Sockets, logs and state of running guests; short, since socket paths are limited. */
   runDir: z
     .string()
@@ -102,7 +105,7 @@ export function readConfig(path: string): AgentConfig {
     throw new Error(`Failed to read the configuration ${path}`, { cause });
   }
   if (typeof input === "object" && input !== null) {
-    for (const field of ["keyFile", "runDir", "stateDir"]) absolute(input, field, folder);
+    for (const field of ["joinTokenFile", "runDir", "stateDir"]) absolute(input, field, folder);
   }
   const parsed = AgentConfig.safeParse(input);
   if (parsed.success) return parsed.data;

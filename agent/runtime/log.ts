@@ -9,7 +9,16 @@ export function createLog(name: string): Log {
       name,
       level: process.env.LOG_LEVEL ?? "info",
       redact: {
-        paths: ["key", "*.key", "handoverKey", "*.handoverKey", "*.*.handoverKey", "authorization"],
+        paths: [
+          "joinToken",
+          "*.joinToken",
+          "secretAccessKey",
+          "*.secretAccessKey",
+          "handoverKey",
+          "*.handoverKey",
+          "*.*.handoverKey",
+          "authorization",
+        ],
         censor: "[redacted]",
       },
       serializers: { error: pino.stdSerializers.err },

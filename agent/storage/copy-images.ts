@@ -8,6 +8,8 @@ import { CommandRefusedError } from "../command/command-error.ts";
 
 /** Metadata only: nothing is allocated. */
 const MAKE_MS = 30_000;
+/** File systems stamp files by the kernel's tick, which is up to this late (CONFIG_HZ=100). */
+const TICK_MS = 10;
 
 /** An image to be made for a disk that is copied. */
 export type WantedImage = Pick<CopiedDisk, "disk" | "format" | "sizeBytes" | "clusterBytes"> & {
@@ -100,7 +102,7 @@ export function removeLeft(files: readonly { path: string; identity: string }[])
 /** The agent may have died between making a file and noting which one it is: then it is empty. */
 function isOurs({ identity, notedAtMs }: MadeImage, stat: Stats): boolean {
   if (identity !== undefined) return identityOf(stat) === identity;
-  const isNew = stat.birthtimeMs >= notedAtMs - 1;
+  const isNew = stat.birthtimeMs >= notedAtMs - TICK_MS;
   return stat.isFile() && stat.blocks === 0 && isNew;
 }
 

@@ -10,6 +10,8 @@ const byCode: Readonly<Record<string, ExitName>> = {
   "vm-locked": "changed",
   "host-changed": "changed",
   "plan-changed": "changed",
+  "schedule-changed": "changed",
+  "freezes-changed": "changed",
   "idempotency-key-reused": "changed",
   "vm-unknown": "unknown",
   // This client asks for something that the control plane does not have.

@@ -78,6 +78,7 @@ async function idsOf(api: Client, wanted: Named): Promise<string[]> {
     vm: () => api.listVms(page),
     migration: () => api.listMigrations(page),
     evacuation: () => api.listEvacuations(page),
+    schedule: () => api.listSchedules(page),
   };
   const { items } = await lists[wanted]();
   return items.map(({ id }) => id);

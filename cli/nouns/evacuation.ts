@@ -1,10 +1,10 @@
 import type { Client } from "../../client/client.ts";
+import { allOf } from "../../client/pages.ts";
 import { actingOf, authorOptions } from "../author.ts";
 import { CliError } from "../exit/cli-error.ts";
 import type { ExitName } from "../exit/exit-codes.ts";
 import { followOptions } from "../follow.ts";
 import type { Input } from "../input.ts";
-import { allOf } from "../pages.ts";
 import type { Session } from "../session.ts";
 import type { Argument, Noun, Option, Verb } from "../verb.ts";
 import { watchEvacuation } from "../watch/watch-evacuation.ts";

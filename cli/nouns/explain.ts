@@ -1,11 +1,11 @@
 import { ApiError } from "../../client/api-error.ts";
 import type { Client } from "../../client/client.ts";
+import { allOf, mapTogether } from "../../client/pages.ts";
 import { age } from "../../core/format.ts";
 import type { ExitName } from "../exit/exit-codes.ts";
 import type { Input } from "../input.ts";
 import { type Blocker, copyOption, policyFrom, policyOptions } from "../migration-options.ts";
 import { wrap } from "../output/table.ts";
-import { allOf, mapTogether } from "../pages.ts";
 import type { Session } from "../session.ts";
 import type { Verb } from "../verb.ts";
 

@@ -1,24 +1,15 @@
+import { entriesOf } from "../../client/pages.ts";
 import { age } from "../../core/format.ts";
+import { type FailureGroup, groupFailures } from "../../core/migration/failure-groups.ts";
 import type { ExitName } from "../exit/exit-codes.ts";
 import type { Input } from "../input.ts";
 import type { Column } from "../output/table.ts";
-import { entriesOf } from "../pages.ts";
 import type { Session } from "../session.ts";
 import type { Verb } from "../verb.ts";
 import type { Migration } from "./migration-rows.ts";
 
 const SINCE_DEFAULT_MS = 86_400_000;
 const VMS_SHOWN_MAX = 3;
-
-export type FailureGroup = {
-  readonly code: string;
-  readonly count: number;
-  readonly vms: readonly string[];
-  readonly lastAt: string;
-  readonly state: string;
-  readonly cure: string;
-  readonly needsPerson: boolean;
-};
 
 export const failures: Verb = {
   name: "failures",
@@ -49,26 +40,6 @@ async function runFailures(session: Session, input: Input): Promise<ExitName | u
   const person = needsPerson ? "; the unknown ones need a person" : "";
   output.note(`${failed} of ${found.length} migrations${person}`);
   return needsPerson ? "unknown" : undefined;
-}
-
-/** Migrations that failed, or whose end is unknown, by their code; what needs a person first. */
-export function groupFailures(migrations: readonly Migration[]): FailureGroup[] {
-  const failed = migrations.filter(({ status }) => status === "failed" || status === "unknown");
-  const groups = Map.groupBy(failed, ({ failure }) => failure?.code ?? "unknown-state");
-  return [...groups]
-    .map(([code, members]): FailureGroup => {
-      const newest = members.toSorted((a, b) => (a.createdAt < b.createdAt ? 1 : -1))[0];
-      return {
-        code,
-        count: members.length,
-        vms: [...new Set(members.map(({ vm }) => vm))],
-        lastAt: newest?.createdAt ?? "",
-        state: newest?.failure?.state ?? "",
-        cure: newest?.failure?.cure ?? "",
-        needsPerson: members.some(({ status }) => status === "unknown"),
-      };
-    })
-    .toSorted((a, b) => Number(b.needsPerson) - Number(a.needsPerson) || b.count - a.count);
 }
 
 function columns(nowMs: number): Column<FailureGroup>[] {

@@ -1,7 +1,7 @@
 import type { Client } from "../../client/client.ts";
 import { authorOptions, ownerOf } from "../author.ts";
 import { CliError } from "../exit/cli-error.ts";
-import { type Input, parseBytesPerSecond } from "../input.ts";
+import { type Input, parseBytesPerSecond, parseLabels } from "../input.ts";
 import type { Session } from "../session.ts";
 import type { Argument, Verb } from "../verb.ts";
 
@@ -21,7 +21,7 @@ export function lifecycleVerbs(show: Show): Verb[] {
       operations: ["changeHost"],
       arguments: [host, { name: "<labels...>", summary: "name=value" }],
       run: async (session, input) => {
-        const labels = labelsFrom(input.arguments.slice(1));
+        const labels = parseLabels(input.arguments.slice(1));
         return show(session, await session.api.changeHost(input.argument(0), { labels }));
       },
     },
@@ -143,17 +143,6 @@ async function confirmDown(session: Session, input: Input, show: Show): Promise<
     session.output.note(`${vm}: ${migration} decides where it is`);
   }
   return show(session, answer.host);
-}
-
-function labelsFrom(words: readonly string[]): Record<string, string | null> {
-  return Object.fromEntries(
-    words.map((word) => {
-      const at = word.indexOf("=");
-      if (at < 1) throw new CliError("usage", `Expected labels as name=value, got \`${word}\``);
-      const value = word.slice(at + 1);
-      return [word.slice(0, at), value === "" ? null : value];
-    }),
-  );
 }
 
 function limitsOf(input: Input): Change {

@@ -1,11 +1,11 @@
-import { writeFileSync } from "node:fs";
 import type { Client } from "../../client/client.ts";
+import { mapTogether } from "../../client/pages.ts";
 import { age, bytes } from "../../core/format.ts";
 import { CliError } from "../exit/cli-error.ts";
 import type { Column } from "../output/table.ts";
-import { mapTogether } from "../pages.ts";
 import type { Session } from "../session.ts";
 import type { Argument, Noun } from "../verb.ts";
+import { keyVerbs } from "./host-keys.ts";
 import { type Host, lifecycleVerbs } from "./host-lifecycle.ts";
 
 type Fleet = Awaited<ReturnType<Client["getFleet"]>>;
@@ -61,51 +61,10 @@ export const hostNoun: Noun = {
         return undefined;
       },
     },
-    {
-      name: "add",
-      summary: "Add a host and make the key of its agent",
-      operations: ["createHost"],
-      arguments: [{ name: "<host>", summary: "name of the new host" }],
-      options: [
-        { flags: "--slots-out <number>", summary: "migrations out of it at the same time" },
-        { flags: "--slots-in <number>", summary: "migrations into it at the same time" },
-        { flags: "--key-file <file>", summary: "new file for the key (mode 600); default: shown" },
-      ],
-      run: async ({ api, output }, input) => {
-        const slotsOut = input.whole("slotsOut", 1);
-        const slotsIn = input.whole("slotsIn", 1);
-        const file = input.text("keyFile");
-        // Before the host is made: a key that cannot be kept is lost.
-        if (file !== undefined) reserve(file);
-        const made = await api.createHost({
-          id: input.argument(0),
-          ...(slotsOut === undefined ? {} : { slotsOut }),
-          ...(slotsIn === undefined ? {} : { slotsIn }),
-        });
-        if (file !== undefined) writeFileSync(file, made.key);
-        const shown = file === undefined ? made : { host: made.host };
-        output.object(shown, made.host.id, [
-          ["host", made.host.id],
-          ["state", made.host.state],
-          ["key", file === undefined ? made.key : `in ${file}`],
-        ]);
-        output.note("The key is shown this once: its agent needs it (keyFile of agent.json)");
-        return undefined;
-      },
-    },
+    ...keyVerbs(showHost),
     ...lifecycleVerbs(showHost),
   ],
 };
-
-/** @throws CliError when the file exists or cannot be made */
-function reserve(file: string): void {
-  try {
-    writeFileSync(file, "", { mode: 0o600, flag: "wx" });
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new CliError("usage", `Failed to make the key's file: ${reason}`);
-  }
-}
 
 function hostColumns(nowMs: number): Column<Row>[] {
   return [
@@ -148,6 +107,17 @@ function versionText(facts: Host["facts"]): string {
   return `${major}.${minor}.${micro}`;
 }
 
+function keyText({ key, rotateKey, joinTokenExpiresAt }: Host, session: Session) {
+  const parts = [
+    key === undefined ? "none" : `${key.id} since ${session.time(key.since)}`,
+    ...(rotateKey ? ["is to be replaced"] : []),
+    ...(joinTokenExpiresAt === undefined
+      ? []
+      : [`a join token until ${session.time(joinTokenExpiresAt)}`]),
+  ];
+  return parts.join("; ");
+}
+
 function showHost(session: Session, shown: Host): undefined {
   const { facts, usage, unfitEvent } = shown;
   const { output } = session;
@@ -162,6 +132,7 @@ function showHost(session: Session, shown: Host): undefined {
     ["QEMU", versionText(facts)],
     ["agent", facts?.agentVersion],
     ["address", facts?.migrationAddress],
+    ["key", keyText(shown, session)],
     ["last event", shown.lastEventAt === undefined ? undefined : session.time(shown.lastEventAt)],
     [
       "refused event",

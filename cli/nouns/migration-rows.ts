@@ -1,8 +1,8 @@
 import type { Client } from "../../client/client.ts";
+import { allOf } from "../../client/pages.ts";
 import { age, bytes, duration } from "../../core/format.ts";
 import type { Input } from "../input.ts";
 import type { Column } from "../output/table.ts";
-import { allOf } from "../pages.ts";
 import type { Session } from "../session.ts";
 
 type Query = NonNullable<Parameters<Client["listMigrations"]>[0]>;

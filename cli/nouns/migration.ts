@@ -1,3 +1,4 @@
+import { allOf } from "../../client/pages.ts";
 import { bytes, duration, rate } from "../../core/format.ts";
 import { CliError } from "../exit/cli-error.ts";
 import type { ExitName } from "../exit/exit-codes.ts";
@@ -9,7 +10,6 @@ import {
   followMigration,
   startMigration,
 } from "../migration-options.ts";
-import { allOf } from "../pages.ts";
 import type { Session } from "../session.ts";
 import type { Argument, Noun, Option } from "../verb.ts";
 import { resultLines } from "../watch/migration-lines.ts";
@@ -178,6 +178,7 @@ function showMigration(session: Session, shown: Migration): undefined {
     ["status", shown.status],
     ["phase", shown.status === "running" ? shown.phase : undefined],
     ["phases", shown.phases.map(({ name }) => name).join(", ")],
+    ...queueLines(session, shown),
     ["failure", failure?.code],
     ["downtime", downtimeText(shown)],
     [
@@ -196,6 +197,18 @@ function showMigration(session: Session, shown: Migration): undefined {
     ["ended", shown.endedAt === undefined ? undefined : session.time(shown.endedAt)],
   ]);
   return undefined;
+}
+
+/** Of a migration that waits for slots or memory. */
+function queueLines(session: Session, { queue }: Migration): [string, string | undefined][] {
+  if (queue === undefined) return [];
+  const { place, waitsFor, expectedStartAt, deadlineAt } = queue;
+  return [
+    ["waits for", waitsFor.join("; ")],
+    ["place", place === undefined ? undefined : String(place)],
+    ["starts", expectedStartAt === undefined ? undefined : session.time(expectedStartAt)],
+    ["fails", session.time(deadlineAt)],
+  ];
 }
 
 function bytesOf(count: number | undefined): string | undefined {

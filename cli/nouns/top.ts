@@ -1,31 +1,37 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { createLogUpdate } from "log-update";
 import type { Client } from "../../client/client.ts";
+import { entriesOf } from "../../client/pages.ts";
 import { bytes, duration, rate } from "../../core/format.ts";
+import { remainingBytes } from "../../core/migration/estimate.ts";
 import type { ExitName } from "../exit/exit-codes.ts";
 import type { Input } from "../input.ts";
 import { type Column, renderTable } from "../output/table.ts";
-import { entriesOf } from "../pages.ts";
 import type { Session } from "../session.ts";
 import type { Verb } from "../verb.ts";
-import { endText, remainingBytes } from "../watch/migration-lines.ts";
+import { isOver } from "../watch/exit-of-evacuation.ts";
+import { endText } from "../watch/migration-lines.ts";
 import { bar } from "../watch/sparkline.ts";
 import type { Migration } from "./migration-rows.ts";
 
 type Fleet = Awaited<ReturnType<Client["getFleet"]>>;
 type Moving = Fleet["migrations"][number];
+type Evacuation = Awaited<ReturnType<Client["getEvacuation"]>>;
 
 const EVERY_MS = 2_000;
 const HOUR_MS = 3_600_000;
 /** How often the last hour is read again: it is a list of up to thousands. */
 const HOUR_EVERY_MS = 15_000;
 const LINKS_MAX = 4;
+/** The newest ones, of which those that are under way are shown, up to a number of lines. */
+const EVACUATIONS_READ = 20;
+const EVACUATIONS_MAX = 4;
 const BAR_WIDTH = 10;
 
 export const top: Verb = {
   name: "top",
-  summary: "Show the fleet live: migrations, links, the last hour",
-  operations: ["getFleet", "listMigrations"],
+  summary: "Show the fleet live: evacuations, migrations, links, the last hour",
+  operations: ["getFleet", "listEvacuations", "listMigrations"],
   options: [
     { flags: "--once", summary: "print one frame and end (default in a pipe)" },
     { flags: "--every <time>", summary: "how often it is read (default 2s)" },
@@ -53,7 +59,9 @@ async function runTop(session: Session, input: Input): Promise<ExitName | undefi
         if (hour === undefined || Date.now() - hour.readMs > HOUR_EVERY_MS) {
           hour = { readMs: Date.now(), migrations: await lastHour(session) };
         }
-        const lines = topLines(fleet, hour.migrations, output.width);
+        const { items } = await api.listEvacuations({ limit: EVACUATIONS_READ });
+        const seen = { fleet, evacuations: items.filter(isUnderWay), hour: hour.migrations };
+        const lines = topLines(seen, output.width);
         if (update === undefined) for (const line of lines) output.text(line);
         else update([...lines, "", "q ends"].join("\n"));
       }
@@ -91,12 +99,15 @@ function listenForEnd(end: AbortController): () => void {
   };
 }
 
+type Seen = {
+  readonly fleet: Fleet;
+  readonly evacuations: readonly Evacuation[];
+  readonly hour: readonly Migration[];
+};
+
 /** One frame. */
-export function topLines(
-  { hosts, migrations }: Fleet,
-  hour: readonly Migration[],
-  width: number,
-): string[] {
+export function topLines({ fleet, evacuations, hour }: Seen, width: number): string[] {
+  const { hosts, migrations } = fleet;
   const running = migrations.filter(({ status }) => status === "running");
   const unknown = migrations.length - running.length;
   const waiting = running.filter(({ phase }) => phase === "admit").length;
@@ -108,10 +119,23 @@ export function topLines(
   ];
   return [
     head.filter((part) => part !== "").join("   "),
+    ...evacuations.slice(0, EVACUATIONS_MAX).map(evacuationLine),
     ...linkLines(running),
     ...(running.length === 0 ? [] : renderTable(running, columns, width)),
     hourLine(hour),
   ];
+}
+
+function isUnderWay(evacuation: Evacuation): boolean {
+  return evacuation.status !== "planned" && !isOver(evacuation);
+}
+
+function evacuationLine({ id, status, hosts, counters, eta }: Evacuation): string {
+  const [first, ...more] = hosts.map(({ host }) => host);
+  const names = more.length === 0 ? first : `${first} and ${more.length} more`;
+  const left = eta.remainingMs === undefined ? "" : `, ${duration(eta.remainingMs)} left`;
+  const failed = counters.failed === 0 ? "" : `, ! ${counters.failed} failed`;
+  return `${status}  ${names}  ${counters.moved} of ${counters.total} moved${failed}${left}  ${id}`;
 }
 
 /** What each source sends, the most first; with the share of its link where that is known. */

@@ -47,7 +47,7 @@ export function guestVerbs(show: (session: Session, vm: Vm) => undefined): Verb[
         { flags: "--accept <difference...>", summary: "names of differences that do no harm" },
       ],
       run: async (session, input) => {
-        const definition = (await input.json("definition")) as Change["definition"];
+        const definition = (await input.json("definition")) as NonNullable<Change["definition"]>;
         const accepted = input.texts("accept");
         const change = accepted.length === 0 ? {} : { acceptDifferences: [...accepted] };
         const id = input.argument(0);

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Client } from "../../client/client.ts";
+import { entriesOf } from "../../client/pages.ts";
 import { age, bytes } from "../../core/format.ts";
 import { CliError } from "../exit/cli-error.ts";
 import type { ExitName } from "../exit/exit-codes.ts";
@@ -7,14 +8,17 @@ import { followOptions } from "../follow.ts";
 import type { Input } from "../input.ts";
 import { followMigration } from "../migration-options.ts";
 import type { Column } from "../output/table.ts";
-import { entriesOf } from "../pages.ts";
 import type { Session } from "../session.ts";
 import type { Argument, Noun } from "../verb.ts";
 import { listMigrationRows } from "./migration-rows.ts";
+import { deviceVerbs } from "./vm-devices.ts";
 import { guestVerbs } from "./vm-guest.ts";
+import { ruleLines, ruleVerbs } from "./vm-rules.ts";
 
 type Vm = Awaited<ReturnType<Client["getVm"]>>;
 type Definition = Parameters<Client["createVm"]>[0]["definition"];
+
+type Rules = Omit<Parameters<Client["createVm"]>[0], "id" | "host" | "definition" | "adopt">;
 
 const POLL_MS = 200;
 const START_MS_MAX = 120_000;
@@ -22,6 +26,7 @@ const vm: Argument = { name: "<vm>", summary: "name of the VM", of: "vm" };
 const start = [
   { flags: "--host <host>", summary: "where it runs", of: "host", required: true },
   { flags: "--definition <file>", summary: "what it is made of, as JSON", required: true },
+  { flags: "--rules <file>", summary: "labels, tenant, affinities, pin, as JSON (API: createVm)" },
   { flags: "--wait", summary: "wait until it runs or has failed" },
 ] as const;
 
@@ -97,7 +102,9 @@ export const vmNoun: Noun = {
       arguments: [vm],
       run: removeVm,
     },
+    ...ruleVerbs(showVm),
     ...guestVerbs(showVm),
+    ...deviceVerbs(showVm),
     {
       name: "reconcile",
       summary: "Observe both sides of an unknown VM again, and decide",
@@ -163,6 +170,7 @@ function showVm(session: Session, shown: Vm): undefined {
     ["detail", shown.detail],
     ["machine", definition.machine],
     ["memory", bytes(definition.memoryBytes)],
+    ...ruleLines(shown),
     ["epoch", String(shown.epoch)],
     ["created", session.time(shown.createdAt)],
   ]);
@@ -176,8 +184,10 @@ async function createVm(
 ): Promise<ExitName | undefined> {
   const { api } = session;
   const definition = (await input.json("definition")) as Definition;
+  const rules = (await input.json("rules")) as Rules | undefined;
   const id = input.argument(0);
-  let made = await api.createVm({ id, host: input.text("host") ?? "", definition, ...more });
+  const host = input.text("host") ?? "";
+  let made = await api.createVm({ ...rules, id, host, definition, ...more });
   if (input.flag("wait")) {
     const deadlineMs = Date.now() + START_MS_MAX;
     while (made.state === "starting" && Date.now() < deadlineMs) {

@@ -1,8 +1,9 @@
 import type { Evacuation, EvacuationMove } from "../../core/evacuation/evacuation.ts";
 import { bytes, duration } from "../../core/format.ts";
+import { remainingBytes } from "../../core/migration/estimate.ts";
 import { type Column, renderTable, wrap } from "../output/table.ts";
 import { isOver } from "./exit-of-evacuation.ts";
-import { endText, remainingBytes, type Shown } from "./migration-lines.ts";
+import { endText, type Shown } from "./migration-lines.ts";
 
 const BAR_WIDTH = 26;
 /** Rows of a frame: it stays shorter than a terminal. */

@@ -1,15 +1,13 @@
 import { bytes, duration, rate } from "../../core/format.ts";
+import { precopyEnd, remainingBytes } from "../../core/migration/estimate.ts";
 import type { Migration } from "../../core/migration/migration.ts";
 import { forwardPhases } from "../../core/migration/phases.ts";
 import { wrap } from "../output/table.ts";
-import { estimateMs } from "./estimate.ts";
 import { sparkline } from "./sparkline.ts";
 
 /** A migration as the API shows it; a snapshot of the fleet leaves parts out. */
 export type Shown = Omit<Migration, "agreement" | "twinCheck">;
 
-/** QEMU's default of `downtime-limit`. */
-const DOWNTIME_LIMIT_MS = 300;
 const LABEL_WIDTH = 10;
 const SPARKLINE_WIDTH = 20;
 
@@ -74,10 +72,6 @@ function isForward(name: string): boolean {
   return (forwardPhases as readonly string[]).includes(name);
 }
 
-export function remainingBytes({ progress }: Shown): number | undefined {
-  return progress?.remainingBytes ?? progress?.ramRemainingBytes;
-}
-
 function progressLines(migration: Shown, left: readonly number[]): string[] {
   const { progress, stoppedAtMs } = migration;
   const remaining = remainingBytes(migration);
@@ -109,28 +103,10 @@ function diskLines({
 
 /** When precopy is expected to end. */
 export function endText(migration: Shown): string {
-  const { progress, policy, gate } = migration;
-  const remaining = remainingBytes(migration);
-  const bandwidth = progress?.bandwidthBytesPerSecond;
-  if (gate?.heldAtMs !== undefined && gate.openedAtMs === undefined) return "held";
-  if (remaining === undefined || bandwidth === undefined) return "";
-  const disksMs = diskMs(progress);
-  if (disksMs === undefined) return "not at these rates";
-  const memoryMs = estimateMs({
-    remainingBytes: remaining,
-    bandwidthBytesPerSecond: bandwidth,
-    dirtyBytesPerSecond: progress?.dirtyBytesPerSecond ?? 0,
-    downtimeLimitMs: policy.downtimeLimitMs ?? policy.downtimeBudgetMs ?? DOWNTIME_LIMIT_MS,
-  });
-  if (memoryMs === undefined) return "not at these rates";
-  return `in ${duration(Math.ceil(Math.max(memoryMs, disksMs) / 1000) * 1000)}`;
-}
-
-/** Until the disks are copied; undefined while nothing is copied. */
-function diskMs(progress: Shown["progress"]): number | undefined {
-  const { diskRemainingBytes = 0, diskBytesPerSecond = 0 } = progress ?? {};
-  if (diskRemainingBytes === 0) return 0;
-  return diskBytesPerSecond === 0 ? undefined : (diskRemainingBytes / diskBytesPerSecond) * 1000;
+  const end = precopyEnd(migration);
+  if (end === undefined || end === "held") return end ?? "";
+  if (end === "never") return "not at these rates";
+  return `in ${duration(Math.ceil(end / 1000) * 1000)}`;
 }
 
 function downtimeText({ progress, prediction, policy }: Shown): string {

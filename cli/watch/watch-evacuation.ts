@@ -1,6 +1,6 @@
+import { allOf } from "../../client/pages.ts";
 import type { Evacuation, EvacuationMove } from "../../core/evacuation/evacuation.ts";
 import type { ExitName } from "../exit/exit-codes.ts";
-import { allOf } from "../pages.ts";
 import type { Session } from "../session.ts";
 import { evacuationFrame, evacuationResult, evacuationSummary } from "./evacuation-lines.ts";
 import { exitOfEvacuation, isOver } from "./exit-of-evacuation.ts";

@@ -1,8 +1,9 @@
 import { bytes } from "../../core/format.ts";
+import { remainingBytes } from "../../core/migration/estimate.ts";
 import type { ExitName } from "../exit/exit-codes.ts";
 import type { Session } from "../session.ts";
 import { exitOfMigration } from "./exit-of-migration.ts";
-import { endText, frameOf, remainingBytes, resultLines, type Shown } from "./migration-lines.ts";
+import { endText, frameOf, resultLines, type Shown } from "./migration-lines.ts";
 import { painterFor } from "./painter.ts";
 import { untilInterrupted, type Watch, type Watching, watch } from "./watching.ts";
 

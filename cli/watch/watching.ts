@@ -3,6 +3,8 @@ import type { ExitName } from "../exit/exit-codes.ts";
 import { isConnectionFailure } from "../exit/exit-of.ts";
 import type { Session } from "../session.ts";
 
+const INTERRUPTED = Symbol("interrupted");
+
 /** How long the control plane may be silent before watching ends. */
 const SILENT_MS_MAX = 60_000;
 
@@ -33,9 +35,14 @@ export async function watch<T>(session: Session, watched: Watched<T>): Promise<W
   const { read, onRead, everyMs, timeoutMs, interrupted } = watched;
   const startedMs = Date.now();
   let heardMs = startedMs;
+  const stop = new Promise<typeof INTERRUPTED>((resolve) => {
+    interrupted.addEventListener("abort", () => resolve(INTERRUPTED), { once: true });
+  });
   for (;;) {
     try {
-      const value = await read();
+      // A control plane that does not answer holds nobody up who wants to leave.
+      const value = await Promise.race([read(), stop]);
+      if (value === INTERRUPTED) return { stopped: "interrupted" };
       heardMs = Date.now();
       if (onRead(value)) return { ended: value };
     } catch (error) {

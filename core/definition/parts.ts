@@ -14,6 +14,11 @@ import {
 import { Memory, MemoryBytes, Numa } from "./memory.ts";
 import { Properties, QapiObject } from "./values.ts";
 
+export const Device = QapiObject.refine(
+  (device) => typeof device.driver === "string",
+  "expected a `driver`",
+);
+
 /**
  * The parts of a VM's definition, each right by itself. `VmDefinition` also holds them to each other;
  * what is stored and sent has passed that, and is not judged again by rules that are newer.
@@ -48,10 +53,7 @@ export const DefinitionParts = z.strictObject({
   netdevs: z.array(Netdev).max(64).optional(),
   tpm: Tpm.optional(),
   blockdevs: z.array(QapiObject).max(64).default([]),
-  devices: z
-    .array(QapiObject.refine((device) => typeof device.driver === "string", "expected a `driver`"))
-    .max(256)
-    .default([]),
+  devices: z.array(Device).max(256).default([]),
   objects: z.array(QapiObject).max(64).default([]),
   /** `-global driver.property=value` */
   globals: z

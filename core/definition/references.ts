@@ -44,17 +44,36 @@ export function referenceProblems(definition: DefinitionParts): Problem[] {
     blockdevs: nodes,
     tpm: tpm === undefined ? [] : [{ name: tpm.id, path: ["tpm", "id"] }],
   };
-  const references = [
+  const references = referencesOf(definition);
+  return [
+    ...[...Object.values(names), idsOf("devices", devices)].flatMap(duplicates),
+    ...references.flatMap((reference) => missing(reference, names)),
+    ...usedTwice(references, chardevs),
+  ];
+}
+
+/** The names of the parts of each kind that another part uses. */
+export function usedNames(definition: DefinitionParts): Record<Kind, Set<string>> {
+  const references = referencesOf(definition);
+  const of = (kind: Kind) =>
+    new Set(references.filter((one) => one.kind === kind).map(({ name }) => name));
+  return {
+    netdevs: of("netdevs"),
+    chardevs: of("chardevs"),
+    blockdevs: of("blockdevs"),
+    objects: of("objects"),
+    tpm: of("tpm"),
+  };
+}
+
+function referencesOf(definition: DefinitionParts): Reference[] {
+  const { devices, objects, netdevs = [], blockdevs } = definition;
+  return [
     ...membersOf("devices", devices, DEVICE_MEMBERS),
     ...membersOf("objects", objects, OBJECT_MEMBERS),
     ...membersOf("netdevs", netdevs, NETDEV_MEMBERS),
     ...blockdevs.flatMap((blockdev, index) => childrenOf(blockdev, ["blockdevs", index])),
     ...fieldReferences(definition),
-  ];
-  return [
-    ...[...Object.values(names), idsOf("devices", devices)].flatMap(duplicates),
-    ...references.flatMap((reference) => missing(reference, names)),
-    ...usedTwice(references, chardevs),
   ];
 }
 

@@ -15,3 +15,11 @@ export function remainingMs(plannedEndMs: number, work: Work): number {
   const left = Math.max(0, plannedMs - donePlannedMs) / plannedMs;
   return plannedEndMs * left * biasOfSums({ realMs, predictedMs, count: moves });
 }
+
+/** What a move that was predicted takes, ms, if it takes as much longer as those before it. */
+export function neededMs(
+  predicted: number,
+  { realMs, predictedMs, moves }: Pick<Work, "realMs" | "predictedMs" | "moves">,
+): number {
+  return predicted * Math.max(1, biasOfSums({ realMs, predictedMs, count: moves }));
+}

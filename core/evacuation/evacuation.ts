@@ -1,9 +1,10 @@
 import { z } from "zod";
-import { EvacuationId, HostId, MigrationId, VmId } from "../id.ts";
+import { Message, Owner } from "../host/cordon.ts";
+import { EvacuationId, HostId, MigrationId, ScheduleId, VmId } from "../id.ts";
 import { MigrationPolicy } from "../negotiate/policy.ts";
 import { Counters, MoveState } from "./counters.ts";
 import { ReasonClass } from "./outcome.ts";
-import { Author, Message, Pause } from "./pause.ts";
+import { Pause } from "./pause.ts";
 import { ApprovalRule, EvacuationLimits, EvacuationOptions, Tolerance } from "./request.ts";
 
 const instant = z.iso.datetime();
@@ -34,22 +35,8 @@ export const EvacuationStatus = z.enum([
 ]);
 export type EvacuationStatus = z.infer<typeof EvacuationStatus>;
 
-const finalStatuses: readonly EvacuationStatus[] = [
-  "completed",
-  "completed-with-remainder",
-  "cancelled",
-  "rolled-back",
-  "failed",
-  "rejected",
-  "expired",
-];
-
-export function isFinalEvacuation(status: EvacuationStatus): boolean {
-  return finalStatuses.includes(status);
-}
-
 export const Approval = z.strictObject({
-  by: Author,
+  by: Owner,
   version: z.int().positive(),
   at: instant,
 });
@@ -58,7 +45,7 @@ export type Approval = z.infer<typeof Approval>;
 /** Who ended it before its end, or rejected it. */
 export const EndedBy = z.strictObject({
   action: z.enum(["cancel", "rollback", "reject", "uncordon"]),
-  author: Author,
+  author: Owner,
   message: Message.optional(),
   at: instant,
 });
@@ -104,11 +91,19 @@ export const EvacuationEta = z.strictObject({
 });
 export type EvacuationEta = z.infer<typeof EvacuationEta>;
 
+/** A time in which migrations may run; without `until` it does not end. */
+export const OpenTime = z.strictObject({ from: instant, until: instant.optional() });
+export type OpenTime = z.infer<typeof OpenTime>;
+
 /** An evacuation as the API shows it. */
 export const Evacuation = z.strictObject({
   id: EvacuationId,
   status: EvacuationStatus,
-  plannedBy: Author,
+  plannedBy: Owner,
+  /** The schedule that has started it, and the start of its window. */
+  schedule: z.strictObject({ id: ScheduleId, startsAt: instant }).optional(),
+  /** Its migrations run in these times only: windows, less change freezes. Absent: at any time. */
+  openTimes: z.array(OpenTime).optional(),
   policy: MigrationPolicy,
   options: EvacuationOptions,
   approval: ApprovalRule,

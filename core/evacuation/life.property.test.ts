@@ -1,7 +1,6 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { isFinalEvacuation } from "./evacuation.ts";
-import { type Action, decide, type Life, shownStatus } from "./life.ts";
+import { type Action, decide, isFinalEvacuation, type Life, shownStatus } from "./life.ts";
 import { AT, planned } from "./testing/life.ts";
 
 const author = fc.constantFrom("ada", "bob");
@@ -26,13 +25,17 @@ const action: fc.Arbitrary<Action> = fc.oneof(
     version: fc.integer({ min: 1, max: 3 }),
     isWithinTolerance: fc.boolean(),
   }),
-  fc.record({
-    do: fc.constantFrom("expire" as const, "begin" as const, "finish" as const),
-  }),
+  fc.record({ do: fc.constantFrom("expire" as const, "begin" as const) }),
+  fc.record({ do: fc.constant("finish" as const), isEmptied: fc.boolean() }),
   fc.record({
     do: fc.constant("hold" as const),
     reason: fc.constantFrom("error-budget" as const, "vm-unknown" as const),
   }),
+  fc.constantFrom<Action>(
+    { do: "keep-times" },
+    { do: "keep-times", pause: { reason: "window-end", author: "sch_1", endsWith: "at ten" } },
+    { do: "keep-times", pause: { reason: "freeze", author: "switchyard", endsWith: "at ten" } },
+  ),
 );
 
 function apply(life: Life, one: Action): Life {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { noCounters } from "./counters.ts";
+import { noCounters } from "./counting.ts";
 import { type Action, decide, type Life, shownStatus } from "./life.ts";
 import { ApprovalRule } from "./request.ts";
 import { AT, lifeAfter, planned, refusal, running } from "./testing/life.ts";
@@ -143,8 +143,46 @@ describe("a newer version", () => {
   });
 });
 
+describe("the clock", () => {
+  const windowEnd = {
+    do: "keep-times",
+    pause: { reason: "window-end", author: "sch_1", endsWith: "at ten" },
+  } as const;
+  const opened: Action = { do: "keep-times" };
+
+  it("sets one pause, and ends its own and no other", () => {
+    const paused = lifeAfter(running(), { do: "pause", ...by("ada", "ticket 7") }, windowEnd);
+    expect(Object.keys(paused.pauses).toSorted()).toEqual(["operator ada", "window-end"]);
+    expect(lifeAfter(paused, opened).pauses).toMatchObject({
+      "operator ada": { message: "ticket 7" },
+    });
+    const freeze = { ...windowEnd, pause: { ...windowEnd.pause, reason: "freeze" as const } };
+    expect(Object.keys(lifeAfter(paused, freeze).pauses)).not.toContain("window-end");
+  });
+
+  it("is not overruled by a person's resume", () => {
+    const paused = lifeAfter(running(), windowEnd);
+    expect(decide(paused, { do: "resume", ...by("ada") }, AT)).toEqual({ repeated: true });
+    expect(decide(paused, windowEnd, AT)).toEqual({ repeated: true });
+  });
+
+  it("says anew when it goes on, and keeps since when it is paused", () => {
+    const paused = lifeAfter(running(), windowEnd);
+    const later = { ...windowEnd, pause: { ...windowEnd.pause, endsWith: "at eleven" } };
+    const decided = decide(paused, later, "2026-11-30T10:30:00.000Z");
+    expect("life" in decided && decided.life.pauses["window-end"]).toMatchObject({
+      endsWith: "at eleven",
+      since: AT,
+    });
+  });
+
+  it("pauses nothing that does not run", () => {
+    expect(decide(planned(), windowEnd, AT)).toEqual({ repeated: true });
+  });
+});
+
 describe("the end", () => {
-  const finish: Action = { do: "finish" };
+  const finish: Action = { do: "finish", isEmptied: true };
   it.each<[string, Life, Life["status"] | "repeated"]>([
     ["all moved", running(counted({ total: 4, moved: 4 })), "completed"],
     ["one is gone", running(counted({ total: 4, moved: 3, gone: 1 })), "completed"],
@@ -192,7 +230,7 @@ describe("a rollback", () => {
       forward: { status: "completed", counters: { moved: 4 } },
     });
     const done = { ...back, ...counted({ total: 4, moved: 4 }) };
-    expect(lifeAfter(done, { do: "finish" }).status).toBe("rolled-back");
+    expect(lifeAfter(done, { do: "finish", isEmptied: true }).status).toBe("rolled-back");
     expect(decide(done, rollback, AT)).toEqual({ repeated: true });
   });
 
@@ -201,7 +239,7 @@ describe("a rollback", () => {
     const cancelling = lifeAfter(life, rollback);
     expect(cancelling.status).toBe("cancelling");
     const ended = { ...cancelling, ...counted({ total: 4, moved: 2, waiting: 2 }) };
-    expect(lifeAfter(ended, { do: "finish" })).toMatchObject({
+    expect(lifeAfter(ended, { do: "finish", isEmptied: true })).toMatchObject({
       status: "rolling-back",
       forward: { status: "cancelled", counters: { moved: 2, skipped: 2 } },
     });
@@ -210,7 +248,7 @@ describe("a rollback", () => {
   it("that can move nothing back leaves it as it was", () => {
     const life = planned({ status: "completed", ...counted({ total: 1, moved: 1 }) });
     const stuck = { ...lifeAfter(life, rollback), ...counted({ total: 1, unplaced: 1 }) };
-    expect(lifeAfter(stuck, { do: "finish" }).status).toBe("completed");
+    expect(lifeAfter(stuck, { do: "finish", isEmptied: true }).status).toBe("completed");
   });
 
   it.each([planned(), running(counted({ total: 1, waiting: 1 }))])(

@@ -1,6 +1,8 @@
-import { type Counters, openCount, remainderCount, withoutWaiting } from "./counters.ts";
+import type { Counters } from "./counters.ts";
+import { openCount, remainderCount, withoutWaiting } from "./counting.ts";
 import type { Approval, EndedBy, EvacuationStatus } from "./evacuation.ts";
-import { newPause, PAUSES_MAX, type Pause, type PauseReason, pauseKey, SYSTEM } from "./pause.ts";
+import type { Pause, PauseReason } from "./pause.ts";
+import { newPause, PAUSES_MAX, pauseKey, SYSTEM, type TimedPause, timedPauses } from "./pausing.ts";
 import type { ApprovalRule } from "./request.ts";
 
 /** What an evacuation's life depends on. `paused` is no status of its own: it is having pauses. */
@@ -35,9 +37,11 @@ export type Action =
   /** There is a newer version. */
   | { readonly do: "offer"; readonly version: number; readonly isWithinTolerance: boolean }
   /** The newest version changes nothing that is carried out: it replaces the approved one. */
-  | { readonly do: "hold"; readonly reason: Exclude<PauseReason, "operator"> }
-  /** Nothing is moving, and nothing else may start. */
-  | { readonly do: "finish" }
+  | { readonly do: "hold"; readonly reason: Exclude<PauseReason, "operator" | TimedPause> }
+  /** By the clock: it is in no open time (with the pause that says why), or it is in one. */
+  | { readonly do: "keep-times"; readonly pause?: Omit<Pause, "since"> & { reason: TimedPause } }
+  /** Nothing is moving, and nothing else may start. `isEmptied`: no host that counts has a guest. */
+  | { readonly do: "finish"; readonly isEmptied: boolean }
   /** A VM that had its end is moved after all. */
   | { readonly do: "reopen" }
   /** The workflow cannot go on. */
@@ -60,7 +64,21 @@ export type Decided =
   | { readonly repeated: true }
   | { readonly refused: RefusalCode; readonly detail: string };
 
-/** What an action makes of an evacuation. Pure: the caller writes the result if nothing has changed. */
+/** Statuses of an evacuation that goes on. */
+const openStatuses: readonly EvacuationStatus[] = [
+  "planned",
+  "approved",
+  "running",
+  "paused",
+  "cancelling",
+  "rolling-back",
+];
+
+export function isFinalEvacuation(status: EvacuationStatus): boolean {
+  return !openStatuses.includes(status);
+}
+
+/** The evacuation after an action. Pure: the caller writes the result if nothing has changed. */
 export function decide(life: Life, action: Action, at: string): Decided {
   switch (action.do) {
     case "approve":
@@ -77,6 +95,8 @@ export function decide(life: Life, action: Action, at: string): Decided {
       return pause(life, newPause("operator", action, at));
     case "hold":
       return pause(life, newPause(action.reason, { author: SYSTEM }, at));
+    case "keep-times":
+      return keepTimes(life, action.pause, at);
     case "resume":
       return resume(life);
     case "cancel":
@@ -86,11 +106,13 @@ export function decide(life: Life, action: Action, at: string): Decided {
     case "offer":
       return offer(life, action, at);
     case "finish":
-      return finish(life);
+      return finish(life, action.isEmptied);
     case "reopen":
       return reopen(life);
     case "fail":
-      return isOver(life) ? { repeated: true } : { life: { ...life, status: "failed" } };
+      return isFinalEvacuation(life.status)
+        ? { repeated: true }
+        : { life: { ...life, status: "failed" } };
   }
 }
 
@@ -117,7 +139,7 @@ function approve(life: Life, { version, author }: By & { version: number }, at: 
   if (isOverdue(life, at) || life.status === "expired") {
     return refuse("approval-expired", `It had to be approved before ${life.approveUntil}`);
   }
-  if (isOver(life)) return refuse("evacuation-over", `It is ${life.status}`);
+  if (isFinalEvacuation(life.status)) return refuse("evacuation-over", `It is ${life.status}`);
   if (version < life.version) {
     return refuse("plan-changed", `Version ${version} is out of date: see version ${life.version}`);
   }
@@ -158,7 +180,7 @@ function reject(life: Life, by: By, at: string): Decided {
 }
 
 function pause(life: Life, made: Pause): Decided {
-  if (isOver(life)) return refuse("evacuation-over", `It is ${life.status}`);
+  if (isFinalEvacuation(life.status)) return refuse("evacuation-over", `It is ${life.status}`);
   const isUnderWay = ["approved", "running", "rolling-back"].includes(life.status);
   if (!isUnderWay) {
     return refuse("evacuation-not-running", `It is ${life.status}: there is nothing to pause`);
@@ -171,9 +193,31 @@ function pause(life: Life, made: Pause): Decided {
   return { life: { ...life, pauses: { ...life.pauses, [key]: made } } };
 }
 
+/** The pauses of the clock become this one, or end. Those of persons stay as they are. */
+function keepTimes(
+  life: Life,
+  pause: (Omit<Pause, "since"> & { reason: TimedPause }) | undefined,
+  at: string,
+): Decided {
+  if (life.status !== "approved" && life.status !== "running") return { repeated: true };
+  const timed: readonly string[] = timedPauses;
+  const before = Object.entries(life.pauses);
+  const kept = before.filter(([key]) => !timed.includes(key));
+  if (pause === undefined) {
+    if (kept.length === before.length) return { repeated: true };
+    return { life: { ...life, pauses: Object.fromEntries(kept) } };
+  }
+  const known = life.pauses[pause.reason];
+  const made = { ...pause, since: known?.since ?? at };
+  if (known?.endsWith === made.endsWith && known.message === made.message) {
+    if (before.length === kept.length + 1) return { repeated: true };
+  }
+  return { life: { ...life, pauses: { ...Object.fromEntries(kept), [pause.reason]: made } } };
+}
+
 /** Ends the pauses that a person's word ends; the others stay. */
 function resume(life: Life): Decided {
-  if (isOver(life)) return refuse("evacuation-over", `It is ${life.status}`);
+  if (isFinalEvacuation(life.status)) return refuse("evacuation-over", `It is ${life.status}`);
   const kept = Object.entries(life.pauses).filter(
     ([, { reason }]) => reason !== "operator" && reason !== "error-budget",
   );
@@ -191,7 +235,7 @@ function resume(life: Life): Decided {
 function cancel(life: Life, end: EndedBy): Decided {
   const { status } = life;
   if (status === "cancelled" || status === "cancelling") return { repeated: true };
-  if (isOver(life)) return refuse("evacuation-over", `It is ${status}`);
+  if (isFinalEvacuation(life.status)) return refuse("evacuation-over", `It is ${status}`);
   if (status === "rolling-back") {
     return refuse("evacuation-not-running", "It is being rolled back: pause it instead");
   }
@@ -264,10 +308,10 @@ function offer(
   return { life: { ...newer, pauses } };
 }
 
-function finish(life: Life): Decided {
+function finish(life: Life, isEmptied: boolean): Decided {
   const { status, counters } = life;
+  if (counters.moving > 0) return { repeated: true };
   if (status === "cancelling") {
-    if (counters.moving > 0) return { repeated: true };
     if (life.endedBy?.action === "rollback" && counters.moved > 0) {
       return { life: beginRollback(life) };
     }
@@ -280,7 +324,7 @@ function finish(life: Life): Decided {
     return { life: { ...life, status: end as Life["status"] } };
   }
   if (status !== "running") return { repeated: true };
-  const isWhole = remainderCount(counters) === 0;
+  const isWhole = isEmptied && remainderCount(counters) === 0;
   return {
     life: { ...life, status: isWhole ? "completed" : "completed-with-remainder", pauses: {} },
   };
@@ -288,14 +332,10 @@ function finish(life: Life): Decided {
 
 function reopen(life: Life): Decided {
   if (life.status === "running") return { repeated: true };
-  if (life.status !== "completed-with-remainder") {
+  if (life.status !== "completed-with-remainder" || life.forward !== undefined) {
     return refuse("evacuation-not-running", `It is ${shownStatus(life)}: plan another one`);
   }
   return { life: { ...life, status: "running", failedBefore: life.counters.failed } };
-}
-
-function isOver({ status }: Life): boolean {
-  return !["planned", "approved", "running", "cancelling", "rolling-back"].includes(status);
 }
 
 function endedBy({ author, message }: By, at: string) {

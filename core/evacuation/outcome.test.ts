@@ -15,7 +15,7 @@ describe("the class of a failure", () => {
     ["machine-type-unknown", "negotiate", "incompatible"],
     ["memory-short", "negotiate", "capacity"],
     ["block-job", "negotiate", "transient"],
-    ["unknown-state", "confirm", "unsafe"],
+    ["unknown-state", "confirm", "transient"],
   ] as const)("%s in %s is %s", (code, phase, found) => {
     expect(classOf({ code, phase })).toBe(found);
   });
@@ -32,6 +32,11 @@ describe("what becomes of a VM when its migration", () => {
     ["ended with its guest", failed("guest-shut-down"), { state: "gone" }],
     ["lost its guest", failed("guest-lost"), { state: "failed" }],
     ["is unknown", failed("unknown-state", "confirm", "unknown"), { state: "moving" }],
+    [
+      "was unknown, and was found at its source",
+      failed("unknown-state", "confirm"),
+      { state: "retrying", class: "transient" },
+    ],
     [
       "met a passing failure",
       failed("migration-failed"),

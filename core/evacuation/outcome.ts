@@ -33,7 +33,8 @@ const PAUSE_MS_MAX = 300_000;
 const classes: Readonly<Record<string, ReasonClass>> = {
   "memory-short": "capacity",
   "host-full": "capacity",
-  "unknown-state": "unsafe",
+  // A person's reconcile has found the guest: before that, the migration is not failed but unknown.
+  "unknown-state": "transient",
   "sides-differ": "incompatible",
   "no-convergence": "transient",
   "cannot-listen": "transient",

@@ -1,7 +1,7 @@
 import { z } from "zod";
+import { Owner } from "../host/cordon.ts";
 import { HostId } from "../id.ts";
 import { FleetPolicy, PlanOptions } from "../plan/options.ts";
-import { Author } from "./pause.ts";
 
 /** Hosts of one evacuation. */
 export const HOSTS_MAX = 100;
@@ -53,6 +53,7 @@ export const EvacuationOptions = PlanOptions.omit({
   policy: true,
   returnAfterMs: true,
   windowMs: true,
+  windows: true,
   tenantLimits: true,
   errorBudget: true,
 });
@@ -66,7 +67,7 @@ export const EvacuationRequest = z.strictObject({
     .max(HOSTS_MAX)
     .refine((hosts) => new Set(hosts).size === hosts.length, "expected each host once"),
   /** Who plans it. */
-  by: Author.default("operator"),
+  by: Owner.default("operator"),
   /** How each migration is done. */
   policy: FleetPolicy.prefault({}),
   options: EvacuationOptions.prefault({}),
@@ -76,10 +77,15 @@ export const EvacuationRequest = z.strictObject({
 });
 export type EvacuationRequest = z.infer<typeof EvacuationRequest>;
 
-/** The planner's options of a request, for the hosts that are still to be emptied. */
+/**
+ * The planner's options of a request, for the hosts that are still to be emptied.
+ *
+ * @param windows over which it is spread, ms from now; absent: any time will do
+ */
 export function planOptions(
   { policy, options }: Pick<EvacuationRequest, "policy" | "options">,
   empty: readonly HostId[],
+  windows?: PlanOptions["windows"],
 ): PlanOptions {
-  return PlanOptions.parse({ ...options, policy, empty });
+  return PlanOptions.parse({ ...options, policy, empty, windows });
 }

@@ -1,14 +1,6 @@
 import { describe, expect, it } from "vitest";
-import {
-  allowedActions,
-  type HostAction,
-  HostState,
-  hostActions,
-  hostStateOf,
-  isAllowed,
-  silentSince,
-  stateSinceOf,
-} from "./host-state.ts";
+import { allowedActions, type HostAction, hostActions, isAllowed } from "./host-actions.ts";
+import { HostState, hostStateOf, silentSince, stateSinceOf } from "./host-state.ts";
 
 const cordon = { owner: "ops", kind: "person", since: "2026-11-30T09:00:00Z" } as const;
 const drain = { ...cordon, owner: "evac_1", kind: "evacuation", drains: true } as const;

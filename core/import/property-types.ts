@@ -4,7 +4,7 @@ import { sizeBytes, switchOf } from "./option-text.ts";
  * QEMU takes JSON with exact types: a number or a switch as text is refused, and so is a number for a
  * text. A `key=value` list does not have types. A value that looks like a switch or a number is one,
  * unless its name is listed here. From `device-list-properties` and `qom-list-properties` of QEMU
- * 10.0.2, and its QAPI schema; a test compares the devices' with the QEMU at hand.
+ * 10.0.2, and its QAPI schema; a test compares the devices' with the installed QEMU.
  */
 const DEVICE_TEXTS = new Set(
   `addr audiodev backend bios-chs-trans bootargs busnr bus cert1 cert2 cert3 chardev db desc device_id

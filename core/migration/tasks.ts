@@ -15,6 +15,10 @@ export const migrationTasks = [
 ] as const;
 export type MigrationTask = (typeof migrationTasks)[number];
 
+/** Functions that the engine calls at the start of a window. */
+export const windowTasks = ["open-window"] as const;
+export type WindowTask = (typeof windowTasks)[number];
+
 /** Functions that a schedule calls, every minute and with an empty input. */
 export const scheduledTasks = ["sweep"] as const;
 export type ScheduledTask = (typeof scheduledTasks)[number];

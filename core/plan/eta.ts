@@ -47,8 +47,8 @@ const DRAWS_MAX = 15;
 const DRAWN_MOVES_MAX = 20_000;
 
 /**
- * Time that an evacuation underway still takes, ms: the median of the ends that the rest comes to
- * when each migration is as wrong as one of those that are over. A mean error would not do: the end
+ * Time that an evacuation underway still takes, ms: the median end of the rest, when each migration
+ * is as far from its prediction as one of those that are over. A mean error would not do: the end
  * waits for the slowest of the last ones.
  */
 export function remainingMs({ input, preparingMs, done }: Underway): number {

@@ -6,6 +6,7 @@ import type { Fleet } from "./fleet.ts";
 import type { Guest } from "./guest.ts";
 import type { Move } from "./move.ts";
 import type { Explanation } from "./plan-result.ts";
+import { apartBlockers, labelBlockers } from "./rule-blockers.ts";
 import { shortList, size } from "./wording.ts";
 
 const CURES_MAX = 3;
@@ -104,15 +105,7 @@ export class Explainer {
   }
 
   #labelBlockers({ vm }: Guest, host: number): Blocker[] {
-    const { labels } = this.#fleet.table.row(host).host;
-    const lacking = Object.entries(vm.requiredLabels).filter(
-      ([name, value]) => labels[name] !== value,
-    );
-    return lacking.map(([name, value]) => ({
-      code: "label-missing",
-      message: `It needs a host with ${name}=${value}, and this one has ${labels[name] === undefined ? "none" : `${name}=${labels[name]}`}`,
-      cure: `Label the host with ${name}=${value} if that is true of it, or choose another one`,
-    }));
+    return labelBlockers(vm.requiredLabels, this.#fleet.table.row(host).host.labels);
   }
 
   #ruleBlockers(guest: Guest, host: number): Blocker[] {
@@ -138,14 +131,7 @@ export class Explainer {
       });
     }
     for (const group of guest.apart) {
-      const members = occupancy.membersOf(group).get(host) ?? new Set();
-      const here = [...members].filter((member) => member !== vm.id);
-      if (here.length === 0) continue;
-      found.push({
-        code: "anti-affinity",
-        message: `${here.join(", ")} of the group ${group} is there or on its way, and members stand apart`,
-        cure: `Add a host for the group ${group}, or take ${vm.id} out of it`,
-      });
+      found.push(...apartBlockers(vm.id, group, occupancy.membersOf(group).get(host) ?? []));
     }
     for (const group of guest.together) {
       const elsewhere = [...occupancy.membersOf(group)].filter(

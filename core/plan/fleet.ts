@@ -6,6 +6,7 @@ import { type Guest, Guests, policyOf } from "./guest.ts";
 import { HostTable } from "./host-table.ts";
 import { Occupancy } from "./occupancy.ts";
 import type { PlanOptions } from "./options.ts";
+import { pinBlockers } from "./rule-blockers.ts";
 import type { FleetSnapshot, PlanVm } from "./snapshot.ts";
 
 /** A VM of a host to be emptied that no host could take, because of the VM itself. */
@@ -144,14 +145,7 @@ function memoryOf(table: HostTable, occupancy: Occupancy, guests: readonly Guest
 /** What keeps a VM where it is, whatever the target is. */
 export function vmBlockers(guest: Guest, table: HostTable, options: PlanOptions): Blocker[] {
   const { vm } = guest;
-  const found: Blocker[] = [];
-  if (vm.pinned !== undefined && !vm.pinned.mayEvacuate) {
-    found.push({
-      code: "pinned",
-      message: `It is pinned to ${vm.host} by ${vm.pinned.by}`,
-      cure: "Remove the pin, allow it to be evacuated, or shut the guest down yourself",
-    });
-  }
+  const found = pinBlockers(vm, true);
   const { loadMs, from = `migrations of ${vm.id}` } = vm.learned;
   const learned = loadMs === undefined ? undefined : { loadMs, from };
   const budget = budgetBlocker(policyOf(vm, options.policy), learned);

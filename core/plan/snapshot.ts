@@ -4,6 +4,7 @@ import { HostId, VmId } from "../id.ts";
 import { Labels } from "../labels.ts";
 import { QemuProbe, SourceProbe, TargetProbe, TlsKind, VfioDevice } from "../protocol/probe.ts";
 import { LearnedFigures } from "../vm-learned.ts";
+import { Affinity, Pin } from "../vm-rules.ts";
 
 const bytes = z.int().nonnegative();
 const rate = z.number().positive();
@@ -49,15 +50,6 @@ export const PlanHost = z.strictObject({
   labels: Labels.default({}),
 });
 export type PlanHost = z.infer<typeof PlanHost>;
-
-/** VMs that are to share a host (`together`), or are not (`apart`). */
-export const Affinity = z.strictObject({
-  group: z.string().min(1).max(63),
-  rule: z.enum(["apart", "together"]),
-  /** A preferred rule is given up where it is in the way, and the plan says so. */
-  strength: z.enum(["required", "preferred"]).default("required"),
-});
-export type Affinity = z.infer<typeof Affinity>;
 
 /** What earlier migrations of a VM have shown; `firstPassBytes` is absent: all its memory. */
 export const Learned = z.strictObject({
@@ -117,8 +109,7 @@ export const PlanVm = z.strictObject({
   /** Labels that its host must have, or should. */
   requiredLabels: Labels.default({}),
   preferredLabels: Labels.default({}),
-  /** It may not be moved off its host. `mayEvacuate`: but it may when the host is emptied. */
-  pinned: z.strictObject({ by: z.string(), mayEvacuate: z.boolean().default(false) }).optional(),
+  pinned: Pin.optional(),
 });
 export type PlanVm = z.infer<typeof PlanVm>;
 

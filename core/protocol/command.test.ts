@@ -1,8 +1,13 @@
+import { generateKeyPairSync } from "node:crypto";
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { CommandEnvelope, Verb, verbs } from "./command.ts";
+import { CommandEnvelope, commandText, Verb, verbs } from "./command.ts";
+import { isSignedBy, publicKeyOf, signText } from "./signature.ts";
 
 const envelope = {
-  version: 1,
+  version: 2,
+  keyId: "0123456789abcdef",
+  signature: "A".repeat(86),
   command: {
     id: "mig_01J9Z3ABCDEFGHJKMNPQRSTVWX.start.1",
     host: "host-a",
@@ -20,13 +25,27 @@ it("a command is parsed as it was sent", () => {
 });
 
 it.each([
-  ["another version", { version: 2 }],
+  ["another version", { version: 1 }],
+  ["no signature", { signature: undefined }],
   ["an unknown verb", { command: { ...envelope.command, verb: "qmp.execute" } }],
   ["a negative epoch", { command: { ...envelope.command, epoch: -1 } }],
   ["no expiry", { command: { ...envelope.command, expiresAt: undefined } }],
   ["an unknown field", { command: { ...envelope.command, shell: "true" } }],
 ])("a command with %s is refused", (_, wrong) => {
   expect(CommandEnvelope.safeParse({ ...envelope, ...wrong }).success).toBe(false);
+});
+
+it("a command's signature survives its way through JSON, whatever its arguments are", () => {
+  const { privateKey } = generateKeyPairSync("ed25519");
+  const key = publicKeyOf(privateKey);
+  fc.assert(
+    fc.property(fc.json(), (args) => {
+      const command = { ...envelope.command, args: JSON.parse(args) };
+      const signature = signText(privateKey, commandText(command));
+      const sent = JSON.stringify({ command, signature });
+      return isSignedBy(key, commandText(JSON.parse(sent).command), signature);
+    }),
+  );
 });
 
 describe.each(Verb.options)("%s", (verb) => {

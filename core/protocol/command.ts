@@ -1,14 +1,16 @@
 import { z } from "zod";
 import { Climb } from "../convergence/ladder.ts";
 import { DefinitionParts } from "../definition/parts.ts";
+import { PartId } from "../definition/values.ts";
 import { CommandId, HostId, MigrationId, VmId } from "../id.ts";
 import { CopiedDisks, DiskNames } from "../storage-copy/copied-disk.ts";
-import { AcceptDifferences } from "../twin/comparison.ts";
+import { AcceptDifferences, Comparison } from "../twin/comparison.ts";
 import { FoundGuests } from "./found-guest.ts";
 import { Observation } from "./observation.ts";
 import { SourceProbe, TargetProbe, TlsKind } from "./probe.ts";
 import { Proposal, ProposalDigest, Proved } from "./proposal.ts";
 import { SideSettings } from "./side-settings.ts";
+import { KeyId, Signature } from "./signature.ts";
 
 /** The secret by which the two agents of one migration authenticate each other: 32 bytes, hex. */
 const HandoverKey = z.string().regex(/^[0-9a-f]{64}$/);
@@ -66,6 +68,26 @@ export const verbs = {
       acceptDifferences: AcceptDifferences.optional(),
     }),
     result: Proved,
+  },
+  /**
+   * Makes a guest that runs as another definition says: devices and media come and go. Repeated, it
+   * does what is left to do.
+   */
+  "guest.change": {
+    args: z.strictObject({
+      definition: DefinitionParts,
+      /** Opens a tray that the guest has locked. */
+      force: z.boolean().optional(),
+      acceptDifferences: AcceptDifferences.optional(),
+    }),
+    result: z.strictObject({
+      /** Of devices that the definition leaves to QEMU, by their ids. */
+      addresses: z.record(
+        PartId,
+        z.strictObject({ bus: PartId, addr: z.string().regex(/^[0-9a-f]{1,2}\.[0-7]$/) }),
+      ),
+      comparison: Comparison,
+    }),
   },
   /** Gives up a guest: its process runs on, and its monitor is free. */
   "guest.detach": {
@@ -218,26 +240,42 @@ export type ResultOf<V extends Verb> = z.infer<(typeof verbs)[V]["result"]>;
 
 export const Verb = z.enum(Object.keys(verbs) as [Verb, ...Verb[]]);
 
-/** A command as sent to the host's queue. Signatures will be added beside `command`. */
+/** What a command asks of which host, and until when. Its id is used once. */
+export const Command = z.strictObject({
+  id: CommandId,
+  /** The audience: no other host takes it. */
+  host: HostId,
+  /** Of a command about the whole host (`host.…`): the host's name. */
+  vm: VmId,
+  migrationId: MigrationId.optional(),
+  /** The epoch of the VM's lock; an agent refuses one lower than it has seen for this VM. */
+  epoch: z.int().nonnegative(),
+  verb: Verb,
+  args: z.unknown(),
+  issuedAt: z.iso.datetime(),
+  /** From then on the command must not be started. */
+  expiresAt: z.iso.datetime(),
+});
+export type Command = z.infer<typeof Command>;
+
+/** A command as sent to the host's queue: signed by the control plane. */
 export const CommandEnvelope = z.strictObject({
-  version: z.literal(1),
-  command: z.strictObject({
-    id: CommandId,
-    host: HostId,
-    /** Of a command about the whole host (`host.…`): the host's name. */
-    vm: VmId,
-    migrationId: MigrationId.optional(),
-    /** The epoch of the VM's lock; an agent refuses one lower than it has seen for this VM. */
-    epoch: z.int().nonnegative(),
-    verb: Verb,
-    args: z.unknown(),
-    issuedAt: z.iso.datetime(),
-    /** From then on the command must not be started. */
-    expiresAt: z.iso.datetime(),
-  }),
+  version: z.literal(2),
+  command: Command,
+  /** The key that has signed it. */
+  keyId: KeyId,
+  /** Of {@link commandText}. */
+  signature: Signature,
 });
 export type CommandEnvelope = z.infer<typeof CommandEnvelope>;
-export type Command = CommandEnvelope["command"];
+
+/**
+ * The text of a command that is signed. Both sides make it from what JSON.parse returns, before a
+ * schema has read it: so it does not depend on what a version knows.
+ */
+export function commandText(command: unknown): string {
+  return `switchyard-command-1\n${JSON.stringify(command)}`;
+}
 
 /** Why a command was not executed. `code` is for programs, `message` for people. */
 export const CommandError = z.strictObject({

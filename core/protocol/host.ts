@@ -5,9 +5,7 @@ import { ResourceName } from "../host-resources.ts";
 import { HostId, VmId } from "../id.ts";
 import { LabelChange, Labels } from "../labels.ts";
 import { QemuProbe, TlsKind } from "./probe.ts";
-
-/** Holds the host's key where `Authorization` holds an AWS signature. Names are case-insensitive. */
-export const HOST_KEY_HEADER = "x-switchyard-host-key";
+import { KeyId } from "./signature.ts";
 
 /** Drawn at random by each agent process: of two with one host's key, the newest is heard. */
 export const InstanceId = z.string().regex(/^[A-Za-z0-9-]{1,64}$/);
@@ -117,6 +115,12 @@ export const Host = z.strictObject({
   usage: HostUsage.optional(),
   /** The queue this host's agent receives its commands from. */
   queueUrl: z.string(),
+  /** The key of its agent, and since when; absent before it has joined, and once it was revoked. */
+  key: z.strictObject({ id: KeyId, since: z.iso.datetime() }).optional(),
+  /** The agent was asked to replace its key, and has not yet. */
+  rotateKey: z.boolean().optional(),
+  /** A join token was issued, and was not used. */
+  joinTokenExpiresAt: z.iso.datetime().optional(),
   lastEventAt: z.iso.datetime().optional(),
   /** The newest event of this host that could not be recorded. */
   unfitEvent: UnfitEvent.optional(),

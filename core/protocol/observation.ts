@@ -6,7 +6,7 @@ import { MigrationId } from "../id.ts";
  * decides what the facts of both sides mean together.
  */
 export const Observation = z.strictObject({
-  /** Side that this host has, or had, for the VM in the migration at hand. */
+  /** Side that this host has, or had, for the VM in this migration. */
   side: z.enum(["source", "target"]),
   /**
    * `running`: the QEMU process exists; `exited`: it existed and has ended; `none`: this agent knows

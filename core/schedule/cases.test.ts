@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { ScheduleId } from "../id.ts";
 import { planEvacuation } from "../plan/plan.ts";
 import { fleet, GIB, options } from "../plan/testing/fleet.ts";
 import { openSpans } from "./change-freeze.ts";
@@ -11,7 +12,7 @@ import {
   occurrenceKey,
   occurrenceView,
 } from "./occurrences.ts";
-import { ScheduleId, ScheduleRequest } from "./schedule.ts";
+import { ScheduleRequest } from "./schedule.ts";
 import { cutOffMs, earliestStartMs, mayStart, windowFit } from "./window-fit.ts";
 
 /**

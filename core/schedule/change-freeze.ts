@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { ChangeFreezeId } from "../id.ts";
 import { WallTime, Zone } from "./start-times.ts";
 import { instantOf } from "./zone.ts";
 
@@ -17,9 +18,20 @@ export const ChangeFreeze = z
   });
 export type ChangeFreeze = z.infer<typeof ChangeFreeze>;
 
+/** Change freezes that a fleet may have at once. */
+export const FREEZES_MAX = 200;
+
 /** All change freezes of the fleet. */
-export const FreezeCalendar = z.array(ChangeFreeze).max(1_000);
-export type FreezeCalendar = z.infer<typeof FreezeCalendar>;
+export type FreezeCalendar = readonly ChangeFreeze[];
+
+/** A change freeze as the API shows it. */
+export const ChangeFreezeView = z.strictObject({
+  id: ChangeFreezeId,
+  ...ChangeFreeze.shape,
+  startsAt: z.iso.datetime(),
+  endsAt: z.iso.datetime(),
+});
+export type ChangeFreezeView = z.infer<typeof ChangeFreezeView>;
 
 /** A stretch of time: the start belongs to it, the end does not. Instants in ms. */
 export type Span = { readonly startMs: number; readonly endMs: number };

@@ -1,5 +1,6 @@
+import type { ScheduleId } from "../id.ts";
 import { type FreezeCalendar, openSpans, type Span } from "./change-freeze.ts";
-import type { OccurrenceView, ScheduleId, ScheduleRequest } from "./schedule.ts";
+import type { OccurrenceView, ScheduleRequest } from "./schedule.ts";
 import { nextStart, startsBetween } from "./start-times.ts";
 
 /** What the times of a schedule depend on. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { ChangeFreeze, freezeAt } from "./change-freeze.ts";
-import { ScheduleRequest, ScheduleView } from "./schedule.ts";
+import { Schedule, ScheduleChange, ScheduleRequest } from "./schedule.ts";
 
 const request = {
   name: "kernel updates",
@@ -18,8 +18,8 @@ describe("a schedule", () => {
   it("has defaults for all but name, starts, duration and hosts", () => {
     expect(ScheduleRequest.parse(request)).toMatchObject({
       spread: false,
-      isEnabled: true,
-      evacuation: { hostsAtOnce: 0, canaryHosts: 0 },
+      by: "operator",
+      options: { hostsAtOnce: 0, canaryHosts: 0 },
     });
   });
 
@@ -36,7 +36,7 @@ describe("a schedule", () => {
       { starts: { cron: "0 */3 * * *", zone: "UTC" } },
       "durationMs: expected at most 10800000 ms, the time between two starts of `starts`, got 14400000",
     ],
-    ["hosts of its evacuation", { evacuation: { empty: ["a"] } }, "evacuation: "],
+    ["hosts of its evacuation", { options: { empty: ["a"] } }, "options: "],
     [
       "a condition of two kinds",
       { hosts: { needs: [{ fact: "qemu", below: "11", not: "10" }] } },
@@ -61,7 +61,14 @@ describe("a schedule", () => {
         },
       ],
     };
-    expect(ScheduleView.safeParse(view).error).toBeUndefined();
+    expect(Schedule.safeParse(view).error).toBeUndefined();
+  });
+});
+
+describe("a change of a schedule", () => {
+  it("has no defaults: what is absent stays", () => {
+    expect(ScheduleChange.parse({ spread: true })).toEqual({ spread: true });
+    expect(ScheduleChange.safeParse({}).success).toBe(false);
   });
 });
 

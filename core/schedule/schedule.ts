@@ -1,36 +1,55 @@
 import { z } from "zod";
-import { PlanOptions } from "../plan/options.ts";
+import {
+  ApprovalRule,
+  EvacuationLimits,
+  EvacuationOptions,
+  Tolerance,
+} from "../evacuation/request.ts";
+import { Message, Owner } from "../host/cordon.ts";
+import { EvacuationId, HostId, ScheduleId } from "../id.ts";
+import { FleetPolicy } from "../plan/options.ts";
 import { HostSelector } from "./host-selector.ts";
 import { StartTimes, shortestGapMs } from "./start-times.ts";
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 24 * 60 * MINUTE_MS;
+const instant = z.iso.datetime();
 
-export const ScheduleId = z
-  .string()
-  .regex(/^sch_[0-9A-HJKMNP-TV-Z]{26}$/, "expected a schedule id such as sch_01J9Z3…")
-  .brand<"ScheduleId">();
-export type ScheduleId = z.infer<typeof ScheduleId>;
-
-/** What a schedule's evacuations are planned with; hosts and window are the schedule's. */
-const EvacuationOptions = PlanOptions.omit({ empty: true, windowMs: true, deadlineMs: true });
+const fields = {
+  /** For people. */
+  name: z.string().min(1).max(200),
+  starts: StartTimes,
+  /** Length of the window in elapsed time, whatever the clocks do meanwhile. */
+  durationMs: z
+    .int()
+    .min(5 * MINUTE_MS)
+    .max(7 * DAY_MS),
+  hosts: HostSelector,
+  /** Its evacuations may need more than one window. */
+  spread: z.boolean(),
+  /** How each migration is done. */
+  policy: FleetPolicy,
+  options: EvacuationOptions,
+  limits: EvacuationLimits,
+  tolerance: Tolerance,
+};
 
 /** What an operator asks for. */
 export const ScheduleRequest = z
   .strictObject({
-    /** For people. */
-    name: z.string().min(1).max(200),
-    starts: StartTimes,
-    /** Length of the window in elapsed time, whatever the clocks do meanwhile. */
-    durationMs: z
-      .int()
-      .min(5 * MINUTE_MS)
-      .max(7 * DAY_MS),
-    hosts: HostSelector,
-    /** An evacuation that does not fit one window goes on in the next one. */
-    spread: z.boolean().default(false),
-    isEnabled: z.boolean().default(true),
-    evacuation: EvacuationOptions.prefault({}),
+    ...fields,
+    /** Who makes it. */
+    by: Owner.default("operator"),
+    spread: fields.spread.default(false),
+    policy: fields.policy.prefault({}),
+    options: fields.options.prefault({}),
+    limits: fields.limits.prefault({}),
+    tolerance: fields.tolerance.prefault({}),
+    /**
+     * Persons who must approve each plan. Absent: whoever has made the schedule has approved what it
+     * plans; a later version beyond the tolerance waits for a person all the same.
+     */
+    approval: ApprovalRule.optional(),
   })
   .superRefine(({ starts, durationMs }, context) => {
     const gapMs = shortestGapMs(starts);
@@ -43,36 +62,112 @@ export const ScheduleRequest = z
   });
 export type ScheduleRequest = z.infer<typeof ScheduleRequest>;
 
+/** What to change of a schedule; what is absent stays. */
+export const ScheduleChange = z
+  .strictObject({
+    name: fields.name.optional(),
+    starts: fields.starts.optional(),
+    durationMs: fields.durationMs.optional(),
+    hosts: fields.hosts.optional(),
+    spread: fields.spread.optional(),
+    policy: fields.policy.optional(),
+    options: fields.options.optional(),
+    limits: fields.limits.optional(),
+    tolerance: fields.tolerance.optional(),
+    /** `null`: nobody has to approve its plans. */
+    approval: ApprovalRule.nullable().optional(),
+  })
+  .refine((change) => Object.keys(change).length > 0, "expected a field to change");
+export type ScheduleChange = z.infer<typeof ScheduleChange>;
+
 /** A window of a schedule, as the API shows it. */
 export const OccurrenceView = z.strictObject({
   /** `<schedule id>@<start>`: an occurrence has one evacuation, however often its start is delivered. */
   key: z.string(),
-  startsAt: z.iso.datetime(),
-  endsAt: z.iso.datetime(),
+  startsAt: instant,
+  endsAt: instant,
   /** What the change freezes leave of it. */
-  open: z.array(z.strictObject({ from: z.iso.datetime(), until: z.iso.datetime() })),
+  open: z.array(z.strictObject({ from: instant, until: instant })),
 });
 export type OccurrenceView = z.infer<typeof OccurrenceView>;
 
+/** What became of an occurrence. */
+export const RunOutcome = z.enum([
+  /** An evacuation was started. */
+  "started",
+  /** An evacuation was planned, and waits for its approval. */
+  "planned",
+  /** The evacuation of an earlier window goes on. */
+  "continued",
+  /** No host needs it, or none of them has a guest. */
+  "nothing-to-do",
+  /** The plan cannot be carried out: nothing was cordoned. */
+  "refused",
+]);
+export type RunOutcome = z.infer<typeof RunOutcome>;
+
+/** One occurrence that was opened. */
+export const OccurrenceRun = z.strictObject({
+  startsAt: instant,
+  outcome: RunOutcome,
+  evacuation: EvacuationId.optional(),
+  /** Why nothing was started, or what is left out; for people. */
+  reason: z.string().optional(),
+  /** So long after its start it was opened, ms. */
+  lateMs: z.int().nonnegative(),
+  /** How often its start was delivered: all but the first changed nothing. */
+  deliveries: z.int().positive(),
+});
+export type OccurrenceRun = z.infer<typeof OccurrenceRun>;
+
+/** Windows that nobody opened, as the control plane was away: one line, however many. */
+export const MissedWindows = z.strictObject({
+  first: instant,
+  last: instant,
+  count: z.int().min(1),
+  /** There were more than are counted. */
+  isAtLeast: z.boolean(),
+});
+export type MissedWindows = z.infer<typeof MissedWindows>;
+
+/** Somebody wants no window to open. */
+export const SchedulePause = z.strictObject({
+  author: Owner,
+  message: Message.optional(),
+  since: instant,
+});
+
 /** A schedule as the API shows it. */
-export const ScheduleView = z.strictObject({
+export const Schedule = z.strictObject({
   id: ScheduleId,
   ...ScheduleRequest.shape,
-  createdAt: z.iso.datetime(),
-  updatedAt: z.iso.datetime(),
+  paused: SchedulePause.optional(),
   /** The window that is open. */
   current: OccurrenceView.optional(),
-  /** The next windows. */
+  /** The next windows; none: it has no further start, or is paused. */
   next: z.array(OccurrenceView),
-  /** Windows that nobody opened, since the control plane was away. */
-  missed: z
-    .strictObject({
-      first: z.iso.datetime(),
-      last: z.iso.datetime(),
-      count: z.int().min(1),
-      /** There were more than are counted. */
-      isAtLeast: z.boolean(),
-    })
-    .optional(),
+  /** The evacuation that it has started last. */
+  evacuation: EvacuationId.optional(),
+  /** The last windows that were opened, the newest first; a list leaves them out. */
+  runs: z.array(OccurrenceRun).optional(),
+  missed: MissedWindows.optional(),
+  createdAt: instant,
+  updatedAt: instant,
 });
-export type ScheduleView = z.infer<typeof ScheduleView>;
+export type Schedule = z.infer<typeof Schedule>;
+
+/** What a schedule would do with the fleet as it is now. */
+export const SchedulePreview = z.strictObject({
+  next: z.array(OccurrenceView),
+  hosts: z.array(HostId),
+  /** Hosts of its labels or its list that it leaves alone, and why. */
+  skipped: z.array(z.strictObject({ host: HostId, reason: z.string() })),
+  /** VMs that move, and that would stay. */
+  moves: z.int().nonnegative(),
+  unplaced: z.int().nonnegative(),
+  /** No schedule of these moves is shorter, ms; and their predicted time. */
+  lowerBoundMs: z.number().nonnegative(),
+  etaMs: z.number().nonnegative(),
+  warnings: z.array(z.string()),
+});
+export type SchedulePreview = z.infer<typeof SchedulePreview>;

@@ -34,9 +34,9 @@ export type WindowFit = {
 };
 
 /**
- * A window below the lower bound is refused, as no schedule could keep it; one that the prediction
- * exceeds, or that the bound fills, gets a warning. Spread over windows, an evacuation goes on in the
- * next one; then only single VMs can be too long, and the plan itself says so.
+ * A window below the lower bound is refused, as no schedule could keep it, unless it is meant to be
+ * spread over windows; then only single VMs can be too long, and the plan itself says so. One that the
+ * prediction exceeds, or that the bound fills, gets a warning.
  */
 export function windowFit(
   windowMs: number,
@@ -68,7 +68,7 @@ export function windowFit(
     };
   }
   if (etaMs <= windowMs) return { refusals: [], warnings: [] };
-  const rest = spread ? "the rest goes on in the next window" : "the rest is not moved";
+  const rest = "what is left goes on in the next window";
   return {
     refusals: [],
     warnings: [`It is predicted to take ${minutes(etaMs)}, ${has}: ${rest}`],

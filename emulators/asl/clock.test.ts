@@ -70,7 +70,7 @@ describe("heartbeats", () => {
 
   it("keep a task alive, and do not appear in the history", async () => {
     const { arn, token } = await startBeating();
-    await vi.waitFor(async () => expect(await fixture.events(arn)).toHaveLength(5));
+    await vi.waitFor(async () => expect(await fixture.events(arn)).toHaveLength(5), 20_000);
     for (let minute = 0; minute < 9; minute += 1) {
       await clock.advance(MINUTE_MS - 1);
       await fixture.beat(token);
@@ -128,7 +128,10 @@ it("JitterStrategy FULL waits at most the delay", async () => {
   ];
   const states = { A: invoke("fail", {}, { Retry, End: true }) };
   const arn = await fixture.start(await fixture.create(machine(states)));
-  await vi.waitFor(async () => expect((await fixture.events(arn)).length).toBeGreaterThan(4));
+  await vi.waitFor(
+    async () => expect((await fixture.events(arn)).length).toBeGreaterThan(4),
+    20_000,
+  );
   await clock.advance(100_000);
   expect((await fixture.ended(arn)).status).toBe("FAILED");
 });
@@ -136,7 +139,7 @@ it("JitterStrategy FULL waits at most the delay", async () => {
 it("a function that hangs ends its task after TimeoutSeconds", async () => {
   const states = { A: invoke("hang", {}, { TimeoutSeconds: 120, End: true }) };
   const arn = await fixture.start(await fixture.create(machine(states)));
-  await vi.waitFor(async () => expect(await fixture.events(arn)).toHaveLength(4));
+  await vi.waitFor(async () => expect(await fixture.events(arn)).toHaveLength(4), 20_000);
   await clock.advance(2 * MINUTE_MS);
   expect((await fixture.ended(arn)).error).toBe("States.Timeout");
 });

@@ -31,14 +31,14 @@ describe.skipIf(!existsSync("/dev/full"))("an engine whose disk is full", () => 
     const [token = ""] = await vi.waitFor(() => {
       expect(tokens).toHaveLength(1);
       return tokens;
-    });
+    }, 20_000);
     const executions = join(dataDir, "executions");
     const journal = join(executions, readdirSync(executions)[0] ?? "");
     renameSync(journal, `${journal}.aside`);
     symlinkSync("/dev/full", journal);
 
     const answered = fixture.succeed(token, "yes");
-    await vi.waitFor(() => expect(failures.length).toBeGreaterThan(0), { timeout: 5_000 });
+    await vi.waitFor(() => expect(failures.length).toBeGreaterThan(0), 20_000);
     expect(tokens).toHaveLength(1);
     rmSync(journal);
     renameSync(`${journal}.aside`, journal);
@@ -46,7 +46,7 @@ describe.skipIf(!existsSync("/dev/full"))("an engine whose disk is full", () => 
     const second = await vi.waitFor(() => {
       expect(tokens).toHaveLength(2);
       return tokens[1] ?? "";
-    });
+    }, 20_000);
     await fixture.succeed(second, "done");
     expect(await fixture.ended(arn)).toMatchObject({ status: "SUCCEEDED", output: '"done"' });
     await fixture.close();

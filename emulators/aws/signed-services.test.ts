@@ -1,5 +1,6 @@
 import { ListTablesCommand } from "@aws-sdk/client-dynamodb";
 import { InvokeCommand, LambdaClient } from "@aws-sdk/client-lambda";
+import { ListSchedulesCommand, SchedulerClient } from "@aws-sdk/client-scheduler";
 import { ListQueuesCommand } from "@aws-sdk/client-sqs";
 import { expect, it } from "vitest";
 import { startDynamodb } from "./dynamodb/dynamodb.ts";
@@ -7,8 +8,9 @@ import type { Credentials } from "./http/signature.ts";
 import { invokeOverHttp } from "./lambda/invoke-over-http.ts";
 import { functionRegistry } from "./lambda/registry.ts";
 import { startLambda } from "./lambda/server.ts";
+import { startScheduler } from "./scheduler/scheduler.ts";
 import { startSqs } from "./sqs/sqs.ts";
-import { dynamodbClient, sqsClient } from "./testing/clients.ts";
+import { clientConfig, dynamodbClient, sqsClient } from "./testing/clients.ts";
 
 const credentials = { accessKeyId: "known", secretAccessKey: "secret" };
 
@@ -44,6 +46,12 @@ const cases: Case[] = [
     start: () => startLambda({ registry, credentials }),
     call: (endpoint, by) =>
       lambdaClient(endpoint, by).send(new InvokeCommand({ FunctionName: "echo", Payload: "{}" })),
+  },
+  {
+    service: "Scheduler",
+    start: () => startScheduler({ invoke: registry.invoke, credentials }),
+    call: (endpoint, by) =>
+      new SchedulerClient(clientConfig(endpoint, by)).send(new ListSchedulesCommand({})),
   },
 ];
 

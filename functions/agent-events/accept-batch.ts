@@ -4,6 +4,7 @@ import { isRefusedForGood } from "../runtime/table-failure.ts";
 import { acceptEvents, findHost, noteUnfitEvent, type StoredHost } from "../store/hosts.ts";
 import { addRows, entryRow } from "../store/timeline.ts";
 import { applyEvents } from "./apply-events.ts";
+import type { Authenticated } from "./authenticate.ts";
 
 export type Accepted = { acceptedSeq: number } | { expectedSeq: number };
 
@@ -14,14 +15,16 @@ const REASON_MAX = 300;
  * missing event may change the meaning of later ones. The effects come before the new sequence number:
  * after a crash in between, the same events come again and change nothing.
  */
-export async function acceptBatch(host: StoredHost, events: AgentEvent[]): Promise<Accepted> {
+export async function acceptBatch(by: Authenticated, events: AgentEvent[]): Promise<Accepted> {
+  const { host, sequence: requestSeq } = by;
   const fresh = events.filter(({ seq }) => seq > host.lastSeq);
   const last = fresh.at(-1);
   if (last === undefined) return { acceptedSeq: host.lastSeq };
   const gap = fresh.findIndex(({ seq }, place) => seq !== host.lastSeq + 1 + place);
   if (gap !== -1) return { expectedSeq: host.lastSeq + 1 + gap };
   await applyFitting(host, fresh);
-  if (await acceptEvents(host.id, host.lastSeq, last.seq)) return { acceptedSeq: last.seq };
+  const accepted = { from: host.lastSeq, to: last.seq, requestSeq };
+  if (await acceptEvents(host.id, accepted)) return { acceptedSeq: last.seq };
   return { acceptedSeq: (await findHost(host.id))?.lastSeq ?? host.lastSeq };
 }
 

@@ -1,63 +1,88 @@
 import type { Context } from "hono";
 import { Hono } from "hono";
 import type { z } from "zod";
-import type { HostId } from "../../core/id.ts";
 import { EventBatch } from "../../core/protocol/event.ts";
+import { Heartbeat, type InstanceId, Registration } from "../../core/protocol/host.ts";
 import {
-  Heartbeat,
-  HOST_KEY_HEADER,
-  type InstanceId,
-  Registration,
-} from "../../core/protocol/host.ts";
+  type HeartbeatAnswer,
+  JoinRequest,
+  type QueueAccess,
+  type Registered,
+} from "../../core/protocol/identity.ts";
+import { keyIdOf } from "../../core/protocol/signature.ts";
 import { AGENT_BODY_BYTES_MAX } from "../../core/size-limits.ts";
 import { limitBody, requireJson } from "../http/body.ts";
 import { invalid } from "../http/invalid.ts";
 import { answerNoRoute } from "../http/no-route.ts";
 import { answerError, Problem } from "../http/problem.ts";
-import { bearerMatches, hashSecret, secretMatches } from "../runtime/auth.ts";
-import { findHost, recordHeartbeat, registerHost, type StoredHost } from "../store/hosts.ts";
+import { commandKeys } from "../runtime/command-signer.ts";
+import { config } from "../runtime/config.ts";
+import { queueAccessOf } from "../runtime/queue-access.ts";
+import { recordHeartbeat, registerHost, type StoredHost } from "../store/hosts.ts";
 import { acceptBatch } from "./accept-batch.ts";
+import { authenticate, replayed, requireNewSequence } from "./authenticate.ts";
 import { applyForgottenGuests } from "./forgotten-guests.ts";
+import { join } from "./join.ts";
 
 /** The largest time value of a Date (ECMAScript, "Time Values and Time Range"). */
 const AT_MS_MAX = 8.64e15;
 
-/** The agents' API. A request names the host in its body and proves it with the host's key. */
+/** The agents' API. A request names the host in its body and is signed with that host's key. */
 export const app = new Hono();
 app.onError(answerError);
 app.notFound(answerNoRoute(app));
 app.use(limitBody(AGENT_BODY_BYTES_MAX), requireJson);
 
+app.post("/agent/v1/join", async (context) => {
+  const request = await read(context, JoinRequest);
+  await join(context, request);
+  return context.json({ host: request.host, keyId: keyIdOf(request.publicKey) });
+});
+
 app.post("/agent/v1/register", async (context) => {
   const registration = await read(context, Registration);
-  const { host } = registration;
   const at = new Date().toISOString();
-  const known = await authenticate(context, host);
+  const by = await authenticate(context, registration.host);
+  requireNewSequence(by);
   await applyForgottenGuests(registration);
-  await registerHost(registration);
-  return context.json({ host, queueUrl: known.queueUrl, acceptedSeq: known.lastSeq, at });
+  if (!(await registerHost(registration, by.sequence))) throw replayed(by.host, by.sequence);
+  const { id: host, queueUrl, lastSeq: acceptedSeq } = by.host;
+  const answer = { host, queueUrl, acceptedSeq, at, commandKeys: commandKeys() };
+  return context.json({ ...answer, ...queueAccess(by.host) } satisfies Registered);
 });
 
 app.post("/agent/v1/heartbeat", async (context) => {
   const { host, instance } = await read(context, Heartbeat);
-  requireNewest(await authenticate(context, host), instance);
-  await recordHeartbeat(host);
-  return context.json({ host });
+  const by = await authenticate(context, host);
+  requireNewest(by.host, instance);
+  if (!(await recordHeartbeat(host, by.sequence))) throw replayed(by.host, by.sequence);
+  const { rotateKey } = by.host;
+  const answer = { host, commandKeys: commandKeys(), ...queueAccess(by.host) };
+  return context.json({ ...answer, ...(rotateKey && { rotateKey }) } satisfies HeartbeatAnswer);
 });
 
 app.post("/agent/v1/events", async (context) => {
   const { host, events, instance } = await read(context, EventBatch);
-  const known = await authenticate(context, host);
-  requireNewest(known, instance);
+  const by = await authenticate(context, host);
+  requireNewest(by.host, instance);
+  // Without events it is a question, which changes nothing and may be repeated.
+  if (events.length > 0) requireNewSequence(by);
   const late = events.find(({ atMs }) => atMs > AT_MS_MAX);
   if (late !== undefined) {
     throw new Problem("invalid", `Expected \`atMs\` of event ${late.seq} to be a date`);
   }
-  const accepted = await acceptBatch(known, events);
+  const accepted = await acceptBatch(by, events);
   if ("acceptedSeq" in accepted) return context.json(accepted);
   const detail = `Expected the next event of ${host} to be number ${accepted.expectedSeq}`;
   throw new Problem("event-gap", detail, accepted);
 });
+
+/** Where the control plane serves the queues itself, hosts have no other access key. */
+function queueAccess({ id, publicKey }: StoredHost): { queueAccess?: QueueAccess } {
+  const { hostQueueSecret } = config();
+  if (hostQueueSecret === undefined || publicKey === undefined) return {};
+  return { queueAccess: queueAccessOf(hostQueueSecret, id, keyIdOf(publicKey)) };
+}
 
 async function read<T>(context: Context, schema: z.ZodType<T>): Promise<T> {
   const body: unknown = await context.req.json().catch(() => {
@@ -80,23 +105,4 @@ function requireNewest({ id, instance: newest }: StoredHost, instance?: Instance
     `Another agent has registered for host ${id} since (instance ${newest}, this one is ` +
     `${instance}): stop one of them, or add a host of its own for it`;
   throw new Problem("superseded", detail);
-}
-
-/** An unknown host, and one that was retired, gets the same answer as a wrong key, after the same time. */
-async function authenticate(context: Context, id: HostId): Promise<StoredHost> {
-  const host = await findHost(id);
-  const hash = host?.keyHash ?? hashSecret("");
-  const isKnown = holdsKey(context, hash);
-  if (isKnown && host !== undefined && host.state !== "retired") return host;
-  throw new Problem(
-    "unauthorized",
-    "The host's key is missing or wrong: POST /v1/hosts showed it once",
-  );
-}
-
-/** Behind an IAM authorizer the key has a header of its own: `Authorization` holds the signature. */
-function holdsKey({ req }: Context, hash: string): boolean {
-  const key = req.header(HOST_KEY_HEADER);
-  if (key !== undefined) return secretMatches(key, hash);
-  return bearerMatches(req.header("authorization"), hash);
 }

@@ -1,8 +1,10 @@
 import { zodToOpenAPIRegistry } from "@asteasolutions/zod-to-openapi";
 import { z } from "@hono/zod-openapi";
+import { AuditCursor, AuditEntry } from "../../core/audit.ts";
 import { ClimbedRung, Convergence, LadderName } from "../../core/convergence/ladder.ts";
 import { StallRule } from "../../core/convergence/stall.ts";
-import { DefinitionParts } from "../../core/definition/parts.ts";
+import { DefinitionParts, Device } from "../../core/definition/parts.ts";
+import { PartId, QapiObject } from "../../core/definition/values.ts";
 import { Counters } from "../../core/evacuation/counters.ts";
 import {
   Evacuation,
@@ -11,16 +13,23 @@ import {
   EvacuationStatus,
   HostTurn,
 } from "../../core/evacuation/evacuation.ts";
-import { Author, Message as EvacuationMessage, Pause } from "../../core/evacuation/pause.ts";
+import { Pause } from "../../core/evacuation/pause.ts";
 import {
   EvacuationLimits,
   EvacuationOptions,
   EvacuationRequest,
 } from "../../core/evacuation/request.ts";
 import { VersionOutline, VersionReason } from "../../core/evacuation/version.ts";
-import { ByWhom, HostCordon } from "../../core/host/cordon.ts";
+import { ByWhom, HostCordon, Message, Owner } from "../../core/host/cordon.ts";
 import { HostState } from "../../core/host/host-state.ts";
-import { EvacuationId, HostId, MigrationId, VmId } from "../../core/id.ts";
+import {
+  ChangeFreezeId,
+  EvacuationId,
+  HostId,
+  MigrationId,
+  ScheduleId,
+  VmId,
+} from "../../core/id.ts";
 import { IMPORT_NOTES_MAX, ImportNote } from "../../core/import/note.ts";
 import { Labels } from "../../core/labels.ts";
 import {
@@ -39,12 +48,30 @@ import { Placement } from "../../core/plan/placement.ts";
 import { AckEvidence, FinalFigures, Progress } from "../../core/protocol/event.ts";
 import { FoundGuest, FoundGuests } from "../../core/protocol/found-guest.ts";
 import { Host, HostChange, HostFacts, HostUsage, UnfitEvent } from "../../core/protocol/host.ts";
+import {
+  JOIN_TOKEN_SECONDS_DEFAULT,
+  JOIN_TOKEN_SECONDS_MAX,
+  JoinToken,
+} from "../../core/protocol/identity.ts";
 import { MachineType, ParameterValue, QemuProbe, QemuVersion } from "../../core/protocol/probe.ts";
 import { Proposal, ProposalDigest } from "../../core/protocol/proposal.ts";
 import { SideSettings } from "../../core/protocol/side-settings.ts";
 import { CapabilityWish } from "../../core/qemu/capability-wish.ts";
+import { ChangeFreeze, ChangeFreezeView } from "../../core/schedule/change-freeze.ts";
+import { HostSelector } from "../../core/schedule/host-selector.ts";
+import {
+  MissedWindows,
+  OccurrenceRun,
+  OccurrenceView,
+  Schedule,
+  ScheduleChange,
+  SchedulePreview,
+  ScheduleRequest,
+} from "../../core/schedule/schedule.ts";
+import { StartTimes } from "../../core/schedule/start-times.ts";
 import { AcceptDifferences } from "../../core/twin/comparison.ts";
 import { Vm, VmDefinition } from "../../core/vm.ts";
+import { Affinity, Pin, VmRules, VmRulesChange } from "../../core/vm-rules.ts";
 import { FieldError } from "../http/field-error.ts";
 import { ProblemBody } from "../http/problem.ts";
 
@@ -61,8 +88,20 @@ export const HostRequest = z.strictObject({
   owner: ByWhom.shape.owner.default("operator"),
 });
 
-/** A host and the key of its agent, which no other answer has. */
-export const CreatedHost = z.strictObject({ host: Host, key: z.string() });
+/** What lets one agent join as the host, once. No other answer has it. */
+export const IssuedJoinToken = z.strictObject({ token: JoinToken, expiresAt: z.iso.datetime() });
+
+export const CreatedHost = z.strictObject({ host: Host, joinToken: IssuedJoinToken });
+
+export const JoinTokenRequest = z.strictObject({
+  /** For how long it may be used, seconds. */
+  seconds: z.int().min(60).max(JOIN_TOKEN_SECONDS_MAX).default(JOIN_TOKEN_SECONDS_DEFAULT),
+});
+
+export const AuditPage = z.strictObject({
+  items: z.array(AuditEntry),
+  next: AuditCursor.optional(),
+});
 
 /** What became of the guests of a host that is down, and of those that were on their way to it. */
 export const ConfirmedDown = z.strictObject({
@@ -88,12 +127,47 @@ export const NewVm = z.strictObject({
       digest: ProposalDigest.optional(),
     })
     .optional(),
+  ...VmRules.shape,
 });
 
-/** A correction of a VM's definition. */
-export const VmChange = z.strictObject({
-  definition: VmDefinition,
-  /** Names of differences from the guest that do no harm in the operator's judgement. */
+/** A correction of a VM's definition, or a change of what people say of it. */
+export const VmChange = z
+  .strictObject({
+    definition: VmDefinition.optional(),
+    /** Names of differences from the guest that do no harm in the operator's judgement. */
+    acceptDifferences: AcceptDifferences.optional(),
+    ...VmRulesChange.shape,
+  })
+  .superRefine(({ definition, acceptDifferences, ...rules }, context) => {
+    const isRules = Object.keys(rules).length > 0;
+    const issue = (path: string[], message: string) =>
+      context.addIssue({ code: "custom", path, message });
+    if (definition === undefined && !isRules) issue([], "expected a field to change");
+    if (definition !== undefined && isRules) {
+      issue(["definition"], "expected in a request of its own: its host has to compare it first");
+    }
+    if (definition === undefined && acceptDifferences !== undefined) {
+      issue(["acceptDifferences"], "expected with `definition` only");
+    }
+  });
+
+/** A device for a guest that runs, with the parts that it needs and that are not there yet. */
+export const NewDevice = z.strictObject({
+  device: Device.refine(({ id }) => PartId.safeParse(id).success, "expected an `id`"),
+  blockdevs: DefinitionParts.shape.blockdevs.optional(),
+  netdevs: DefinitionParts.shape.netdevs,
+  objects: DefinitionParts.shape.objects.optional(),
+  acceptDifferences: AcceptDifferences.optional(),
+});
+
+/** A medium for a drive. */
+export const MediumChange = z.strictObject({
+  blockdev: QapiObject.refine(
+    (node) => PartId.safeParse(node["node-name"]).success,
+    "expected a `node-name`",
+  ),
+  /** Open the tray also if the guest has locked it. */
+  force: z.boolean().default(false),
   acceptDifferences: AcceptDifferences.optional(),
 });
 
@@ -144,13 +218,13 @@ export const MovePage = page(EvacuationMove);
 
 /** Whoever has the token may name anybody: it is for people to read, and to tell approvers apart. */
 export const Acting = z.strictObject({
-  by: Author.default("operator"),
-  message: EvacuationMessage.optional(),
+  by: Owner.default("operator"),
+  message: Message.optional(),
 });
 
 export const Approving = z.strictObject({
   version: z.int().positive(),
-  by: Author.default("operator"),
+  by: Owner.default("operator"),
 });
 
 /** What the planner has made, as it is: docs/internals/planner.md says what is in it. */
@@ -171,6 +245,12 @@ export const PlanVersion = z.strictObject({
   at: z.iso.datetime(),
   plan: PlanDocument,
 });
+export const SchedulePage = page(Schedule);
+export const ScheduleDryRun = z.strictObject({
+  dryRun: z.literal(true),
+  preview: SchedulePreview,
+});
+export const ChangeFreezes = z.strictObject({ items: z.array(ChangeFreezeView) });
 export const Timeline = z.strictObject({ items: z.array(TimelineEntry) });
 export const Health = z.strictObject({ status: z.literal("ok") });
 export const OpenApiDocument = z.record(z.string(), z.unknown());
@@ -201,7 +281,11 @@ const namedSchemas: readonly Named[] = [
   ["QemuVersion", QemuVersion, "Version of QEMU"],
   ["MachineType", MachineType, "A machine type of QEMU"],
   ["NewHost", NewHost, "A host to create"],
-  ["CreatedHost", CreatedHost, "The new host and the key of its agent, which is shown this once"],
+  ["CreatedHost", CreatedHost, "The new host, and a join token for its agent"],
+  ["IssuedJoinToken", IssuedJoinToken, "Lets one agent join as the host, once; shown this once"],
+  ["JoinTokenRequest", JoinTokenRequest, "For how long a join token may be used"],
+  ["AuditEntry", AuditEntry, "What somebody has asked the API to change, and its answer"],
+  ["AuditPage", AuditPage, "A page of audit entries"],
   ["Fleet", Fleet, "Hosts, and migrations that run or need a person, at one moment"],
   ["HostPage", HostPage, "A page of hosts"],
   ["FoundGuest", FoundGuest, "A QEMU that runs on a host"],
@@ -212,7 +296,12 @@ const namedSchemas: readonly Named[] = [
   ["NewVm", NewVm, "A VM to start or to adopt"],
   ["Placement", Placement, "Where a VM could go now, host by host, and why not"],
   ["VmPage", VmPage, "A page of VMs"],
+  ["VmChange", VmChange, "A correction of a VM's definition, or a change of its rules"],
+  ["Affinity", Affinity, "A rule of a VM about the others of a group"],
+  ["Pin", Pin, "Who wants a VM to stay on its host"],
   ["VmChange", VmChange, "A correction of a VM's definition"],
+  ["NewDevice", NewDevice, "A device for a guest that runs, with the parts that it needs"],
+  ["MediumChange", MediumChange, "A medium for a drive of a guest that runs"],
   ["Proposal", Proposal, "The definition of a QEMU that runs; nothing has been adopted"],
   ["NewImport", NewImport, "A command line of QEMU"],
   ["Imported", Imported, "The definition that a command line makes"],
@@ -266,6 +355,23 @@ const namedSchemas: readonly Named[] = [
   ["Approving", Approving, "Which version is approved, and by whom"],
   ["PlanDocument", PlanDocument, "A plan: moves with their times, and why VMs stay"],
   ["PlanVersion", PlanVersion, "One version of a plan; it never changes"],
+
+  ["ScheduleId", ScheduleId, "`sch_` and a ULID"],
+  ["Schedule", Schedule, "When hosts are emptied, and which"],
+  ["ScheduleRequest", ScheduleRequest, "A schedule to create"],
+  ["ScheduleChange", ScheduleChange, "What to change of a schedule; what is absent stays"],
+  ["SchedulePage", SchedulePage, "A page of schedules"],
+  ["SchedulePreview", SchedulePreview, "What a schedule would do with the fleet as it is now"],
+  ["ScheduleDryRun", ScheduleDryRun, "A schedule that was not recorded"],
+  ["StartTimes", StartTimes, "When it starts, by the clocks of a zone"],
+  ["HostSelector", HostSelector, "Which hosts: by name, labels, and what they need"],
+  ["OccurrenceView", OccurrenceView, "A window of a schedule"],
+  ["OccurrenceRun", OccurrenceRun, "What became of a window that was opened"],
+  ["MissedWindows", MissedWindows, "Windows that nobody opened"],
+  ["ChangeFreezeId", ChangeFreezeId, "`frz_` and a ULID"],
+  ["ChangeFreeze", ChangeFreeze, "A period in which nothing starts"],
+  ["ChangeFreezeView", ChangeFreezeView, "A change freeze, with its instants"],
+  ["ChangeFreezes", ChangeFreezes, "All change freezes"],
 
   ["Problem", ProblemBody, "Why a request was refused (RFC 9457); `code` is for programs"],
   ["FieldError", FieldError, "One field at fault: its rule, and the value that was received"],

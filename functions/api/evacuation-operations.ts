@@ -59,6 +59,7 @@ export const create = createRoute({
     },
     ...refusals(
       SEND,
+      "blast-radius",
       "host-not-found",
       "fleet-too-large",
       "plan-too-long",
@@ -130,7 +131,7 @@ export const setLimits = createRoute({
   request: { ...byId, ...body(EvacuationLimits, examples.limits) },
   responses: {
     200: answer("The evacuation", Evacuation, examples.running),
-    ...refusals(SEND, "evacuation-not-found", "workflow-unavailable"),
+    ...refusals(SEND, "evacuation-not-found", "evacuation-over", "workflow-unavailable"),
   },
 });
 
@@ -148,6 +149,7 @@ export const approve = createRoute({
     202: answer("The evacuation", Evacuation, examples.approved),
     ...refusals(
       SEND,
+      "blast-radius",
       "evacuation-not-found",
       "plan-not-found",
       "plan-changed",

@@ -1,4 +1,5 @@
 import { approveEvacuation, requireVersion } from "../service/approve-evacuation.ts";
+import { requireWithinBlastRadius } from "../service/blast-radius.ts";
 import { requireEvacuation } from "../service/change-evacuation.ts";
 import {
   cancelEvacuation,
@@ -12,6 +13,7 @@ import { retryVm, skipVm } from "../service/evacuation-vms.ts";
 import { dryRunEvacuation, requestEvacuation } from "../service/request-evacuation.ts";
 import { listMoves, publicMove } from "../store/evacuation-moves.ts";
 import { listEvacuations, publicEvacuation, type StoredEvacuation } from "../store/evacuations.ts";
+import { hasScope } from "./caller.ts";
 import * as operations from "./evacuation-operations.ts";
 import { requireSoundPolicy } from "./policy-problem.ts";
 import { routes } from "./routing.ts";
@@ -30,6 +32,7 @@ export const evacuations = routes()
       const plan = JSON.parse(JSON.stringify(await dryRunEvacuation(request)));
       return context.json({ dryRun: true as const, plan }, 200);
     }
+    if (!hasScope(context, "admin")) await requireWithinBlastRadius(request.hosts);
     const key = context.req.valid("header")["idempotency-key"];
     const { evacuation, replayed } = await requestEvacuation(request, key);
     context.header("location", `/v1/evacuations/${evacuation.id}`);
@@ -64,6 +67,10 @@ export const evacuations = routes()
   .openapi(operations.approve, async (context) => {
     const { version, by } = context.req.valid("json");
     const { id } = context.req.valid("param");
+    if (!hasScope(context, "admin")) {
+      const { hosts } = await requireEvacuation(id);
+      await requireWithinBlastRadius(hosts.map(({ host }) => host));
+    }
     return context.json(shown(await approveEvacuation(id, { version, author: by })), 202);
   })
   .openapi(operations.reject, async (context) => {

@@ -1,15 +1,13 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { HostId } from "../../core/id.ts";
-import { FoundGuests } from "../../core/protocol/found-guest.ts";
 import { Host, HostChange } from "../../core/protocol/host.ts";
 import { Problem } from "../http/problem.ts";
 import { addHost } from "../service/add-host.ts";
 import { setHost } from "../service/change-host.ts";
 import { confirmDown } from "../service/confirm-down.ts";
-import { cordonHost, uncordonHost } from "../service/cordon-host.ts";
-import { endDrainsOf } from "../service/evacuation-actions.ts";
+import { cordonHost } from "../service/cordon-host.ts";
+import { uncordonByPerson } from "../service/evacuation-actions.ts";
 import { maintainHost, retireHost, returnHost } from "../service/host-lifecycle.ts";
-import { listGuests } from "../service/list-guests.ts";
 import {
   findHostWithFacts,
   listHosts,
@@ -26,6 +24,7 @@ import {
   UncordonedHost,
 } from "./components.ts";
 import { hostExamples } from "./examples/hosts.ts";
+import { hostAgents } from "./host-agents.ts";
 import {
   answer,
   body,
@@ -47,11 +46,11 @@ const create = createRoute({
   tags,
   summary: "Add a host",
   description:
-    "Creates the host, its command queue and the key of its agent. The key is in this answer only; " +
-    "the table holds its hash. The host is `joining` until its agent has registered.",
+    "Creates the host, its command queue and a join token for its agent. The token is in this answer " +
+    "only; the table holds its hash. The host is `joining` until its agent has registered.",
   request: body(NewHost, hostExamples.newHost),
   responses: {
-    201: answer("The host, and the key of its agent", CreatedHost, hostExamples.created),
+    201: answer("The host, and a join token for its agent", CreatedHost, hostExamples.created),
     ...refusals(SEND, "host-exists", "host-unreachable"),
   },
 });
@@ -131,7 +130,7 @@ const uncordon = createRoute({
   request: { ...byId, ...body(HostRequest, hostExamples.uncordon) },
   responses: {
     200: answer("The host, and the cordons that it had", UncordonedHost, hostExamples.uncordoned),
-    ...refusals(SEND, "host-not-found", "host-changed", "host-retired"),
+    ...refusals(SEND, "host-not-found", "host-changed", "host-retired", "workflow-unavailable"),
   },
 });
 
@@ -211,33 +210,8 @@ const retire = createRoute({
   },
 });
 
-const guests = createRoute({
-  method: "get",
-  path: "/v1/hosts/{id}/guests",
-  operationId: "listGuests",
-  tags,
-  summary: "List the QEMUs that run on a host",
-  description:
-    "Asks the host's agent, which finds them in /proc: whoever started them, with their monitors. " +
-    "Changes nothing.",
-  request: { params: z.strictObject({ id: HostId }) },
-  responses: {
-    200: answer("The QEMUs, oldest first", FoundGuests, hostExamples.guests),
-    ...refusals(
-      READ,
-      "host-not-found",
-      "host-not-active",
-      "host-refused",
-      "host-silent",
-      "host-unreachable",
-    ),
-  },
-});
-
 export const hosts = routes()
-  .openapi(guests, async (context) =>
-    context.json(await listGuests(context.req.valid("param").id), 200),
-  )
+  .route("/", hostAgents)
   .openapi(create, async (context) => context.json(await addHost(context.req.valid("json")), 201))
   .openapi(list, async (context) => context.json(await listHosts(context.req.valid("query")), 200))
   .openapi(get, async (context) => {
@@ -256,8 +230,8 @@ export const hosts = routes()
   })
   .openapi(uncordon, async (context) => {
     const { owner, message } = context.req.valid("json");
-    const { host, cleared } = await uncordonHost(context.req.valid("param").id);
-    await endDrainsOf(host.id, cleared, { author: owner, message });
+    const { id } = context.req.valid("param");
+    const { host, cleared } = await uncordonByPerson(id, { author: owner, message });
     return context.json({ host: await shown(host), cleared: [...cleared] }, 200);
   })
   .openapi(maintain, async (context) => {

@@ -13,15 +13,18 @@ const INFO = {
     "Live migration of QEMU/KVM guests. Everything but success is answered as " +
     "`application/problem+json` (RFC 9457) with a `code` for programs. A path that does not exist " +
     "is answered 404 `route-not-found`; a path with another method 405 `method-not-allowed`, with " +
-    "the header `allow`. A request without the operator's token is answered 401, whatever its path.",
+    "the header `allow`. A request without the operator's token is answered 401, whatever its path; one " +
+    "whose token does not have the operation's scope 403 `scope-missing`.",
   license: { name: "Apache-2.0", identifier: "Apache-2.0" },
 };
 
 const TAGS = [
   { name: "Migrations", description: "Moving a running VM to another host" },
   { name: "Evacuations", description: "Emptying hosts by a plan that somebody has approved" },
+  { name: "Schedules", description: "Emptying hosts in windows, and when nothing may start" },
   { name: "VMs", description: "Starting, adopting and stopping guests" },
   { name: "Hosts", description: "The hosts of the fleet and their agents" },
+  { name: "Audit", description: "Who has asked for which change" },
   { name: "API", description: "The API itself" },
 ];
 

@@ -7,6 +7,7 @@ import { Proposal } from "../../core/protocol/proposal.ts";
 import { Vm } from "../../core/vm.ts";
 import { refuseFields } from "../http/invalid.ts";
 import type { ProblemCode } from "../http/problem-codes.ts";
+import { changeVmRules } from "../service/change-vm-rules.ts";
 import { controlVm } from "../service/control-vm.ts";
 import { defineVm } from "../service/define-vm.ts";
 import { detachVm } from "../service/detach-vm.ts";
@@ -55,6 +56,8 @@ const create = createRoute({
       "host-not-found",
       ...HOST_STATES,
       "host-full",
+      "label-missing",
+      "anti-affinity",
       "vm-exists",
       "host-refused",
       "host-silent",
@@ -151,7 +154,7 @@ const remove = createRoute({
 });
 
 /** What an operation on a guest that runs may be refused with. */
-const ON_GUEST: readonly ProblemCode[] = [
+export const ON_GUEST: readonly ProblemCode[] = [
   "vm-not-found",
   "vm-locked",
   "vm-unknown",
@@ -167,9 +170,10 @@ const define = createRoute({
   path: "/v1/vms/{id}",
   operationId: "defineVm",
   tags,
-  summary: "Correct the definition of a VM",
+  summary: "Correct the definition of a VM, or change what people say of it",
   description:
-    "The host starts a QEMU from the definition beside the guest, compares the two and ends it. A " +
+    "Labels, tenant, affinities, required and preferred labels, pin: what is absent stays, `null` " +
+    "removes; a guest that breaks a rule where it is stays there. With `definition` alone: the host starts a QEMU from the definition beside the guest, compares the two and ends it. A " +
     "difference refuses the definition, unless `acceptDifferences` has its name. The guest is not " +
     "touched: the definition counts for migrations and later starts.",
   request: { ...byId, ...body(VmChange, vmExamples.change) },
@@ -261,7 +265,12 @@ export const vms = routes()
   })
   .openapi(define, async (context) => {
     const { id } = context.req.valid("param");
-    return context.json(publicVm(await defineVm(id, context.req.valid("json"))), 200);
+    const { definition, acceptDifferences, ...rules } = context.req.valid("json");
+    const vm =
+      definition === undefined
+        ? await changeVmRules(id, rules)
+        : await defineVm(id, { definition, acceptDifferences });
+    return context.json(publicVm(vm), 200);
   })
   .openapi(pause, async (context) =>
     context.json(publicVm(await controlVm(context.req.valid("param").id, "pause")), 200),

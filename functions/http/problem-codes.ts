@@ -22,7 +22,23 @@ type ProblemKind = { readonly status: ProblemStatus; readonly meaning: string };
  */
 export const problemKinds = {
   "malformed-json": { status: 400, meaning: "The body is not valid JSON" },
-  unauthorized: { status: 401, meaning: "The bearer token is missing or wrong" },
+  unauthorized: { status: 401, meaning: "The token, or an agent's signature, is missing or wrong" },
+  "clock-skew": {
+    status: 401,
+    meaning: "The host's clock differs too much from the cloud's (agents only)",
+  },
+  "join-refused": {
+    status: 403,
+    meaning: "The join token is unknown, used or expired (agents only)",
+  },
+  "scope-missing": {
+    status: 403,
+    meaning: "The caller's token does not have the scope that the operation needs",
+  },
+  "blast-radius": {
+    status: 403,
+    meaning: "Too many hosts would be emptied at once for a caller without the scope admin",
+  },
   "approver-is-planner": {
     status: 403,
     meaning: "Whoever has planned the evacuation may not approve it",
@@ -30,10 +46,13 @@ export const problemKinds = {
   "route-not-found": { status: 404, meaning: "The API has no such path" },
   "host-not-found": { status: 404, meaning: "There is no such host" },
   "vm-not-found": { status: 404, meaning: "There is no such VM" },
+  "device-not-found": { status: 404, meaning: "The VM's definition has no device of this id" },
   "migration-not-found": { status: 404, meaning: "There is no such migration" },
   "evacuation-not-found": { status: 404, meaning: "There is no such evacuation" },
   "plan-not-found": { status: 404, meaning: "The plan has no such version" },
   "move-not-found": { status: 404, meaning: "The VM is not part of the evacuation" },
+  "schedule-not-found": { status: 404, meaning: "There is no such schedule" },
+  "freeze-not-found": { status: 404, meaning: "There is no such change freeze" },
   "method-not-allowed": { status: 405, meaning: "The path does not have this method" },
   "host-exists": { status: 409, meaning: "A host of this name exists already" },
   "host-not-active": { status: 409, meaning: "The agent of the host has not registered yet" },
@@ -42,6 +61,7 @@ export const problemKinds = {
   "host-maintenance": { status: 409, meaning: "The host is in maintenance" },
   "host-retiring": { status: 409, meaning: "The host is being retired" },
   "host-retired": { status: 409, meaning: "The host was retired" },
+  "host-without-key": { status: 409, meaning: "The agent of the host has no key" },
   "host-not-empty": {
     status: 409,
     meaning: "The host has guests or migrations; `vms` and `migrations` name them",
@@ -58,6 +78,12 @@ export const problemKinds = {
   "vm-locked": { status: 409, meaning: "A migration holds the VM; `migration` is its id" },
   "vm-unknown": { status: 409, meaning: "Nobody knows where the VM runs: a person must decide" },
   "vm-changed": { status: 409, meaning: "Another request is changing the VM: read it again" },
+  pinned: { status: 409, meaning: "Somebody wants the VM to stay on its host" },
+  "label-missing": { status: 409, meaning: "The host lacks a label that the VM requires" },
+  "anti-affinity": {
+    status: 409,
+    meaning: "A VM is on the host, or on its way, from which this one stands apart",
+  },
   "vm-without-guest": { status: 409, meaning: "The VM has no guest: it has ended, or is starting" },
   "vm-not-running": { status: 409, meaning: "Only a running VM can be migrated" },
   "nothing-to-reconcile": {
@@ -85,7 +111,19 @@ export const problemKinds = {
   "too-many-pauses": { status: 409, meaning: "The evacuation has as many pauses as it can have" },
   "move-in-flight": { status: 409, meaning: "The VM is being moved; `migration` moves it" },
   "move-over": { status: 409, meaning: "The VM's part in the evacuation has ended" },
+  "too-many-schedules": { status: 409, meaning: "There are as many schedules as there can be" },
+  "schedule-changed": {
+    status: 409,
+    meaning: "Other requests are changing the schedule: try again",
+  },
+  "schedule-in-use": { status: 409, meaning: "An evacuation of the schedule has not ended" },
+  "too-many-freezes": { status: 409, meaning: "There are as many change freezes as there can be" },
+  "freezes-changed": { status: 409, meaning: "Other requests are changing the freezes: try again" },
   "event-gap": { status: 409, meaning: "Events before these are missing (agents only)" },
+  "request-replayed": {
+    status: 409,
+    meaning: "The request, or a later one of this host, was received before (agents only)",
+  },
   superseded: {
     status: 409,
     meaning: "Another agent has registered for this host since (agents only)",
@@ -107,6 +145,10 @@ export const problemKinds = {
   "host-unreachable": { status: 503, meaning: "The command could not be sent to the host" },
   "table-unreachable": { status: 503, meaning: "The table cannot be reached, or cannot write" },
   "workflow-unavailable": { status: 503, meaning: "The workflow could not be reached" },
+  "scheduler-unavailable": {
+    status: 503,
+    meaning: "EventBridge Scheduler could not be reached: a start may be late",
+  },
 } as const satisfies Record<string, ProblemKind>;
 export type ProblemCode = keyof typeof problemKinds;
 

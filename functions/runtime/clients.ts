@@ -1,5 +1,6 @@
 import { DynamoDBClient, type DynamoDBClientConfig } from "@aws-sdk/client-dynamodb";
 import { LambdaClient } from "@aws-sdk/client-lambda";
+import { SchedulerClient } from "@aws-sdk/client-scheduler";
 import { SFNClient } from "@aws-sdk/client-sfn";
 import { SQSClient } from "@aws-sdk/client-sqs";
 import { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
@@ -31,8 +32,12 @@ export const queues = once(
 
 export const functions = once(() => new LambdaClient({ ...bounded, ...transportTo("LAMBDA") }));
 
+export const scheduler = once(
+  () => new SchedulerClient({ ...bounded, ...transportTo("SCHEDULER") }),
+);
+
 /** A service of AWS, named as in the SDK's AWS_ENDPOINT_URL_*. */
-export type Service = "DYNAMODB" | "LAMBDA" | "SFN" | "SQS";
+export type Service = "DYNAMODB" | "LAMBDA" | "SCHEDULER" | "SFN" | "SQS";
 /** Answers the SDK's HTTP requests without a connection. */
 export type RequestHandler = NonNullable<DynamoDBClientConfig["requestHandler"]>;
 
@@ -67,7 +72,8 @@ const bounded = {
 
 /** Closes kept-alive connections, for a process that is about to end; another call opens new ones. */
 export function closeClients(): void {
-  for (const client of [documents(), stepFunctions(), queues(), functions()]) client.destroy();
+  const all = [documents(), stepFunctions(), queues(), functions(), scheduler()];
+  for (const client of all) client.destroy();
 }
 
 function once<T>(make: () => T): () => T {

@@ -5,8 +5,9 @@ import { config } from "./config.ts";
 const SECRET_FIELDS = [
   "token",
   "taskToken",
-  "key",
-  "keyHash",
+  "joinToken",
+  "joinTokenHash",
+  "secretAccessKey",
   "handoverKey",
   "authorization",
   "args",

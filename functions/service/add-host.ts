@@ -1,17 +1,16 @@
-import { randomBytes } from "node:crypto";
 import { CreateQueueCommand } from "@aws-sdk/client-sqs";
 import type { Host } from "../../core/protocol/host.ts";
 import { Problem } from "../http/problem.ts";
-import { hashSecret } from "../runtime/auth.ts";
 import { queues } from "../runtime/clients.ts";
 import { config } from "../runtime/config.ts";
 import { createHost, findHost, type NewHost } from "../store/hosts.ts";
 import { RECEIVES_MAX, RETENTION_SECONDS, VISIBILITY_SECONDS } from "./command-times.ts";
+import { drawJoinToken } from "./host-identity.ts";
 import { orUnavailable } from "./or-unavailable.ts";
 
 /**
- * Creates a host, its command queue and its key. The table holds a hash of the key only. A host that
- * was retired is replaced.
+ * Creates a host, its command queue and a join token for its agent. The table holds a hash of the token
+ * only. A host that was retired is replaced.
  *
  * @throws Problem host-exists, host-unreachable
  */
@@ -24,10 +23,11 @@ export async function addHost(wanted: Wanted) {
     queueUrl: await createQueue(wanted.id),
     createdAt: new Date().toISOString(),
   };
-  const key = randomBytes(32).toString("base64url");
-  if (!(await createHost(made, hashSecret(key)))) throw exists();
-  const host: Host = { ...made, state: "joining", cordons: [] };
-  return { host, key };
+  const { issued, stored } = drawJoinToken();
+  if (!(await createHost(made, stored))) throw exists();
+  const { joinTokenExpiresAt } = stored;
+  const host: Host = { ...made, state: "joining", cordons: [], joinTokenExpiresAt };
+  return { host, joinToken: issued };
 }
 
 type Wanted = Pick<NewHost, "id" | "slotsOut" | "slotsIn" | "labels">;

@@ -1,7 +1,23 @@
 import type { EvacuationId, HostId, MigrationId } from "../../core/id.ts";
-import { findMigration } from "../store/migration-record.ts";
-import { listWaiting, removeFromQueues } from "../store/slots.ts";
-import { takeTurn } from "./take-turn.ts";
+import { findHost, findHostNow } from "../store/hosts.ts";
+import type { Lane } from "../store/keys.ts";
+import { findMigration, type StoredMigration } from "../store/migration-record.ts";
+import {
+  findLane,
+  headOf,
+  isWatched,
+  joinLane,
+  type Limit,
+  laneOf,
+  limitKinds,
+  listQueued,
+  listWatchers,
+  removeLane,
+  watchLimit,
+} from "../store/queue-lanes.ts";
+import { forgetWaiting } from "../store/slots.ts";
+import { closedBy } from "./host-rules.ts";
+import { type Turn, takeTurn } from "./take-turn.ts";
 import { wakeListeners } from "./wake-listeners.ts";
 
 /** How a waiting migration learns of its turn: agent-events by itself, others by asking it. */
@@ -15,20 +31,116 @@ export type Waker = {
 /** Why a waiting migration is interrupted; the record has the whole reason. */
 const CLOSED = "the target takes no guests any more";
 
+/** Of a target that is closed: each one that has ended refuses the next ones. */
+const REFUSED_AT_ONCE = 20;
+/** Looks at one lane, and at the lanes of one limit: an end to a race that never ends. */
+const TRIES_MAX = 1_000;
+
 /**
  * Called when slots or memory were released on these hosts: admits the waiting migrations that now
  * have room, oldest first. A migration whose other host is full does not hold up the ones behind it.
- * One whose target has been closed fails. Evacuations that wait for these hosts look at them after
+ * Those whose target has been closed fail. Evacuations that wait for these hosts look at them after
  * that.
  */
 export async function admitWaiting(hosts: HostId[], waker: Waker): Promise<void> {
-  for (const id of await listWaiting(hosts)) {
-    const migration = await findMigration(id);
-    if (migration === undefined) continue;
-    const turn = await takeTurn(migration);
-    if (turn === "ended") await removeFromQueues(migration);
-    if (turn === "held") await waker.admit(id);
-    if (turn === "closed") await waker.refuse(id, CLOSED);
+  for (const host of new Set(hosts)) {
+    const isClosed = await refuseClosed(host, waker);
+    if (!(await isWatched(host))) continue;
+    const kinds = isClosed ? (["out"] as const) : limitKinds;
+    for (const kind of kinds) await serveLimit({ host, kind }, waker);
   }
   await wakeListeners(hosts, waker.proceed);
+}
+
+/** Puts a migration into its queue, and sees that it has not become the next one meanwhile. */
+export async function awaitAdmission(
+  migration: StoredMigration,
+  limit: Limit,
+  waker: Waker,
+): Promise<void> {
+  await joinLane(migration, limit);
+  await serveLane(laneOf(migration), waker);
+}
+
+/** Fails the oldest migrations that wait for a closed target. True when there were some. */
+async function refuseClosed(target: HostId, waker: Waker): Promise<boolean> {
+  const ids = await listQueued(target, REFUSED_AT_ONCE);
+  if (ids.length === 0) return false;
+  const host = await findHostNow(target);
+  if (host === undefined || closedBy(host).length === 0) return false;
+  for (const id of ids) {
+    const migration = await findMigration(id);
+    if (migration === undefined || (await takeTurn(migration)) !== "closed") continue;
+    await waker.refuse(id, CLOSED);
+    await forgetWaiting(id, laneOf(migration));
+  }
+  return true;
+}
+
+/** Gives what was released of one limit to the lanes that wait for it. */
+async function serveLimit(limit: Limit, waker: Waker): Promise<void> {
+  let after: string | undefined;
+  for (let tries = 0; tries < TRIES_MAX; tries += 1) {
+    const { lanes, next } = await listWatchers(limit, after);
+    const room = lanes.length > 0 && limit.kind === "memory" ? await roomOf(limit.host) : undefined;
+    for (const lane of lanes) {
+      if (room !== undefined && 2 ** lane.sizeClass > room) continue;
+      const full = await serveLane(lane, waker);
+      const isSame = full?.host === limit.host && full.kind === limit.kind;
+      // Slots are alike for everybody; another lane may need less memory.
+      if (isSame && limit.kind !== "memory") return;
+    }
+    if (next === undefined) return;
+    after = next;
+  }
+}
+
+/** Memory that is left for guests, bytes. */
+async function roomOf(id: HostId): Promise<number> {
+  const host = await findHost(id);
+  return host === undefined ? 0 : (host.memoryBytes ?? 0) - host.reservedBytes;
+}
+
+/** Removes the lane of a migration that has ended while it waited, if it was the last one there. */
+export async function tidyLane(migration: StoredMigration): Promise<void> {
+  const lane = laneOf(migration);
+  const known = await findLane(lane);
+  if (known !== undefined && (await headOf(lane)) === undefined) await removeLane(lane, known);
+}
+
+/**
+ * Admits the migrations of a lane, oldest first, as long as there is room. Returns the limit for which
+ * the lane waits now; undefined: nobody waits in it.
+ */
+async function serveLane(lane: Lane, waker: Waker): Promise<Limit | undefined> {
+  let refused = 0;
+  for (let tries = 0; tries < TRIES_MAX && refused < REFUSED_AT_ONCE; tries += 1) {
+    const known = await findLane(lane);
+    if (known === undefined) return undefined;
+    const head = await headOf(lane);
+    if (head === undefined) {
+      if (await removeLane(lane, known)) return undefined;
+      continue;
+    }
+    const full = await serve(head, lane, waker);
+    if (full === "closed") refused += 1;
+    if (typeof full !== "object") continue;
+    const isKnown = full.host === known.host && full.kind === known.kind;
+    // What is released of a limit after its row is written is seen by whoever releases it. What was
+    // released before is seen by looking once more.
+    if ((await watchLimit(lane, known, { ...full, head })) && isKnown) return full;
+  }
+  return undefined;
+}
+
+/** Tries to admit a migration. Returns the limit that is in its way; otherwise it waits no more. */
+async function serve(id: MigrationId, lane: Lane, waker: Waker): Promise<Turn> {
+  const migration = await findMigration(id);
+  const turn = migration === undefined ? "ended" : await takeTurn(migration);
+  if (typeof turn === "object") return turn;
+  if (turn === "held") await waker.admit(id);
+  if (turn === "closed") await waker.refuse(id, CLOSED);
+  const isForgotten = turn === "held" && migration?.slots === undefined;
+  if (!isForgotten) await forgetWaiting(id, lane);
+  return turn;
 }

@@ -1,6 +1,5 @@
-import { openCount } from "../../core/evacuation/counters.ts";
-import { isFinalEvacuation } from "../../core/evacuation/evacuation.ts";
 import type { AdvanceOutput } from "../../core/evacuation/execution-input.ts";
+import { decide, isFinalEvacuation } from "../../core/evacuation/life.ts";
 import { areTurnsOver } from "../../core/evacuation/turns.ts";
 import type { EvacuationId } from "../../core/id.ts";
 import { EVERYTHING, readWakes, settleWakes } from "../store/evacuation-wakes.ts";
@@ -8,13 +7,15 @@ import type { StoredEvacuation } from "../store/evacuations.ts";
 import { applyVersion } from "./apply-version.ts";
 import { act, edit, requireEvacuation } from "./change-evacuation.ts";
 import { beginTurns, cleanUp, endTurns } from "./evacuation-turns.ts";
+import { computeTimes, keepTimes } from "./keep-times.ts";
 import { checkMoving, requeueDue, skipUncordoned, skipWaiting, startNext } from "./next-moves.ts";
 import { elapsedOf, replan } from "./replan-evacuation.ts";
-import { giveUpWaiting, prepareRollback } from "./roll-back.ts";
+import { giveUpMoves, prepareRollback } from "./roll-back.ts";
 import { wakeEvacuation } from "./wake-evacuation.ts";
 
 /** Rounds of one call: a round begins again when something has changed meanwhile. */
 const ROUNDS_MAX = 10;
+const everything: ReadonlySet<string> = new Set([EVERYTHING]);
 /** The longest time without a step: it makes up for a wake that was lost. */
 const STEP_SECONDS_MAX = 3_600;
 /** The same while a move waits for something that wakes nobody, e.g. a guest that starts. */
@@ -28,7 +29,9 @@ export async function advanceEvacuation(id: EvacuationId): Promise<AdvanceOutput
   await edit(id, ({ lost }) => (lost === 0 ? undefined : { lost: 0 }));
   for (let round = 1; round <= ROUNDS_MAX; round += 1) {
     const wakes = await readWakes(id);
-    const wait = await step(await requireEvacuation(id), wakes.hosts);
+    // Nothing has woken it: time has passed, or a process died before it could.
+    const woken = wakes.hosts.size === 0 ? everything : wakes.hosts;
+    const wait = await step(await requireEvacuation(id), woken);
     if (!(await settleWakes(id, wakes))) continue;
     const { status } = await requireEvacuation(id);
     return { ended: isFinalEvacuation(status), waitSeconds: wait };
@@ -51,10 +54,7 @@ async function step(evacuation: StoredEvacuation, woken: ReadonlySet<string>): P
       await skipWaiting(evacuation);
       await finish(evacuation.id);
       return STEP_SECONDS_MAX;
-    case "planned":
-      return STEP_SECONDS_MAX;
     default:
-      await cleanUp(evacuation);
       return STEP_SECONDS_MAX;
   }
 }
@@ -62,6 +62,8 @@ async function step(evacuation: StoredEvacuation, woken: ReadonlySet<string>): P
 /** The moves of the approved version are written before the evacuation runs. */
 async function begin(evacuation: StoredEvacuation): Promise<void> {
   const { id } = evacuation;
+  // A change freeze may have been added while the evacuation was written, or waited for approvals.
+  await computeTimes(id);
   await applyVersion(evacuation);
   await act(id, { do: "begin" }, () => ({ startedAt: new Date().toISOString() }));
 }
@@ -71,6 +73,7 @@ async function run(evacuation: StoredEvacuation, woken: ReadonlySet<string>): Pr
   if (woken.has(EVERYTHING)) await checkMoving(evacuation);
   await applyVersion(evacuation);
   await skipUncordoned(evacuation);
+  await keepTimes(evacuation);
   await beginTurns(await requireEvacuation(id));
   await holdByBudget(await requireEvacuation(id));
   const due = await requeueDue(evacuation);
@@ -80,35 +83,54 @@ async function run(evacuation: StoredEvacuation, woken: ReadonlySet<string>): Pr
   if (!isPaused) {
     if (due.needsTarget) await replan(now, "target-needed");
     now = await requireEvacuation(id);
-    const started = await startNext(now, due.requeued ? new Set([EVERYTHING]) : woken);
+    const started = await startNext(now, due.requeued ? everything : woken);
     waits = started.waits;
     // Of what has just lost its target, the next round makes a new plan.
     if (started.needsTarget) return 1;
   }
-  if ((await endTurns(await requireEvacuation(id))) === "appeared") {
-    await replan(await requireEvacuation(id), "vm-appeared");
-    return 1;
+  const turns = await endTurns(await requireEvacuation(id));
+  if (turns === "appeared" && !isPaused) {
+    if (await replan(await requireEvacuation(id), "vm-appeared")) return 1;
+    waits = true;
   }
+  // Once nothing moves, and nothing that waits would end in this window, the window is over for it.
+  const { openTimes } = evacuation;
+  const timeSeconds =
+    openTimes === undefined ? STEP_SECONDS_MAX : await keepTimes(await requireEvacuation(id));
   await finish(id);
-  const idle = waits ? STEP_SECONDS_WAITING : STEP_SECONDS_MAX;
-  return isPaused ? STEP_SECONDS_MAX : Math.min(idle, due.nextSeconds ?? idle);
+  const idle = Math.min(waits ? STEP_SECONDS_WAITING : STEP_SECONDS_MAX, timeSeconds);
+  return isPaused
+    ? Math.min(STEP_SECONDS_MAX, timeSeconds)
+    : Math.min(idle, due.nextSeconds ?? idle);
 }
 
 async function goBack(evacuation: StoredEvacuation, woken: ReadonlySet<string>): Promise<number> {
   const { id } = evacuation;
   if (woken.has(EVERYTHING)) await checkMoving(evacuation);
   const isPrepared = await prepareRollback(evacuation);
+  await holdByBudget(await requireEvacuation(id));
   const due = await requeueDue(evacuation);
-  const all = new Set([EVERYTHING]);
-  await startNext(await requireEvacuation(id), isPrepared || due.requeued ? all : woken);
-  const now = await requireEvacuation(id);
-  const { counters, pauses } = now;
-  const isStuck = counters.moving === 0 && counters.waiting > 0 && counters.retrying === 0;
-  if (isStuck && Object.keys(pauses).length === 0) {
-    await giveUpWaiting(now);
-  }
+  const all = isPrepared || due.requeued;
+  const begun = await startNext(await requireEvacuation(id), all ? everything : woken);
+  const waits = begun.waits || (await isStuck(await requireEvacuation(id))) === "waits";
   await finish(id);
-  return Math.min(STEP_SECONDS_MAX, due.nextSeconds ?? STEP_SECONDS_MAX);
+  const idle = waits ? STEP_SECONDS_WAITING : STEP_SECONDS_MAX;
+  return Math.min(idle, due.nextSeconds ?? idle);
+}
+
+/** Nothing moves back: what no old host takes, and none will take by itself, stays. */
+async function isStuck(evacuation: StoredEvacuation): Promise<"waits" | "no"> {
+  const { counters, pauses } = evacuation;
+  const isQuiet = counters.moving === 0 && counters.retrying === 0 && counters.waiting > 0;
+  if (!isQuiet || Object.keys(pauses).length > 0) return "no";
+  const begun = await startNext(evacuation, everything);
+  const { counters: after } = await requireEvacuation(evacuation.id);
+  if (after.moving > 0 || begun.isHeld) return begun.waits ? "waits" : "no";
+  if (begun.roomless.length === 0) return "no";
+  await giveUpMoves(evacuation, begun.roomless);
+  // Behind them there may be others.
+  await wakeEvacuation(evacuation.id, [EVERYTHING]);
+  return "no";
 }
 
 /** With the first failure beyond the budget it pauses; nothing could have started since it failed. */
@@ -121,20 +143,23 @@ async function holdByBudget({ id, limits, counters, failedBefore }: StoredEvacua
 /** Ends the evacuation if nothing of it is to be done any more. */
 async function finish(id: EvacuationId): Promise<void> {
   const evacuation = await requireEvacuation(id);
-  const { status, counters, hosts, eta, pauses } = evacuation;
-  if (isFinalEvacuation(status) || counters.moving > 0) return;
-  if (status !== "cancelling" && openCount(counters) > 0) return;
+  const { status, hosts, eta, pauses, uncordoned } = evacuation;
   if (status === "running" && !areTurnsOver(hosts)) return;
   // A version that awaits its approval may still move what stays.
   if (status === "running" && Object.hasOwn(pauses, "tolerance")) return;
+  const isEmptied = hosts.every(
+    ({ host, state }) => state === "emptied" || uncordoned[host] !== undefined,
+  );
+  const action = { do: "finish", isEmptied } as const;
+  const decided = decide(evacuation, action, new Date().toISOString());
+  if (!("life" in decided)) return;
+  const { life } = decided;
+  if (isFinalEvacuation(life.status)) await cleanUp({ ...evacuation, status: life.status });
   const realMs = elapsedOf(evacuation);
-  const { evacuation: after } = await act(id, { do: "finish" }, (_, next) => {
-    if (!isFinalEvacuation(next.status)) return {};
-    const endedAt = new Date().toISOString();
-    if (status !== "running") return { endedAt };
+  const { evacuation: after } = await act(id, action, (_, next) => {
+    if (!isFinalEvacuation(next.status) || status !== "running") return {};
     const ratio = eta.lowerBoundMs === 0 ? {} : { ratio: realMs / eta.lowerBoundMs };
-    return { endedAt, eta: { ...eta, realMs, ...ratio } };
+    return { eta: { ...eta, realMs, ...ratio } };
   });
-  if (isFinalEvacuation(after.status)) await cleanUp(after);
-  else if (after.status === "rolling-back") await wakeEvacuation(id, [EVERYTHING]);
+  if (after.status === "rolling-back") await wakeEvacuation(id, [EVERYTHING]);
 }

@@ -1,15 +1,16 @@
 import { type Action, decide } from "../../core/evacuation/life.ts";
-import { outlineOf } from "../../core/evacuation/version.ts";
+import { outlineOf, VERSIONS_MAX } from "../../core/evacuation/version.ts";
 import type { EvacuationId } from "../../core/id.ts";
+import type { Plan } from "../../core/plan/plan-result.ts";
 import { Problem } from "../http/problem.ts";
-import { findVersion, type PlanVersion, writeVersion } from "../store/evacuation-plans.ts";
+import { findVersion, type PlanVersion } from "../store/evacuation-plans.ts";
 import { EVERYTHING } from "../store/evacuation-wakes.ts";
 import type { StoredEvacuation } from "../store/evacuations.ts";
 import { act, ask, requireEvacuation } from "./change-evacuation.ts";
 import { evacuationExecutionArn, startEvacuationExecution } from "./evacuation-executions.ts";
 import { orUnavailable } from "./or-unavailable.ts";
 import { planAgain } from "./plan-fleet.ts";
-import { planFields } from "./request-evacuation.ts";
+import { planFields, recordVersion } from "./request-evacuation.ts";
 import { wakeEvacuation } from "./wake-evacuation.ts";
 
 /** Changes that a refusal names. */
@@ -32,17 +33,16 @@ export async function approveEvacuation(
 ): Promise<StoredEvacuation> {
   const action: Approve = { do: "approve", ...by };
   const before = await requireEvacuation(id);
-  const at = new Date().toISOString();
   await act(id, { do: "expire" });
-  const decided = decide(before, action, at);
-  const version = await requireVersion(id, Math.min(by.version, before.version));
-  if (!("refused" in decided) && before.status === "planned") await requireSound(before, version);
-  const approved = await ask(id, action, (now, { status, consentedVersion }) => ({
-    ...(consentedVersion === by.version ? { consented: version.outline } : {}),
-    ...(now.status === "planned" && status === "approved"
+  const decided = decide(before, action, new Date().toISOString());
+  if ("refused" in decided) throw new Problem(decided.refused, decided.detail);
+  const version = await requireVersion(id, by.version);
+  if (before.status === "planned") await requireSound(before, version);
+  const approved = await ask(id, action, (now, { status }) =>
+    now.status === "planned" && status === "approved"
       ? { generation: 1, executionArn: evacuationExecutionArn({ id, generation: 1 }) }
-      : {}),
-  }));
+      : {},
+  );
   if (approved.status === "approved") {
     await orUnavailable("workflow-unavailable", () => startEvacuationExecution(approved));
   } else if (approved.status === "running") {
@@ -63,22 +63,35 @@ export async function requireVersion(id: EvacuationId, version: number): Promise
  *   when the fleet has changed so that another version is right
  */
 async function requireSound(evacuation: StoredEvacuation, known: PlanVersion): Promise<void> {
-  const { id, version } = evacuation;
   const hosts = evacuation.hosts.map(({ host }) => host);
   const { plan, changes } = await planAgain(evacuation, hosts, known.plan);
-  if (changes.length > 0) {
-    const outline = outlineOf(version + 1, plan);
-    const at = new Date().toISOString();
-    await writeVersion(id, { plan, outline, reason: "fleet-changed", changes, at });
-    const offer = { do: "offer", version: version + 1, isWithinTolerance: false } as const;
-    await act(id, offer, () => planFields(plan));
-    const more = changes.length - CHANGES_MAX;
-    const text = changes.slice(0, CHANGES_MAX).join("; ") + (more > 0 ? `; ${more} more` : "");
-    const detail = `The fleet has changed: see version ${version + 1} (${text})`;
-    throw new Problem("plan-changed", detail, { version: version + 1, changes });
-  }
+  if (changes.length > 0) throw await changedPlan(evacuation, plan, changes);
   const { refusals } = plan;
   const [first] = refusals;
   if (first === undefined) return;
   throw new Problem("plan-refused", `${first.message}. ${first.cure}`, { blockers: refusals });
+}
+
+/** Offers the version that the fleet asks for. It is the newest one from now on. */
+async function changedPlan(
+  { id, version }: StoredEvacuation,
+  planned: Plan,
+  changes: string[],
+): Promise<Problem> {
+  const next = version + 1;
+  if (next > VERSIONS_MAX) {
+    const detail = `The fleet has changed after ${version} versions: plan another evacuation`;
+    return new Problem("plan-changed", detail, { version, changes: changes.slice(0, CHANGES_MAX) });
+  }
+  const at = new Date().toISOString();
+  const outline = outlineOf(next, planned);
+  const made = { plan: planned, outline, reason: "fleet-changed", changes, at } as const;
+  const stored = await recordVersion(id, made);
+  const offer = { do: "offer", version: next, isWithinTolerance: false } as const;
+  await act(id, offer, () => planFields(stored.plan));
+  const shown = stored.changes.slice(0, CHANGES_MAX);
+  const more = stored.changes.length - shown.length;
+  const text = shown.join("; ") + (more > 0 ? `; ${more} more` : "");
+  const detail = `The fleet has changed: see version ${next} (${text})`;
+  return new Problem("plan-changed", detail, { version: next, changes: stored.changes });
 }

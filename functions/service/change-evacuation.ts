@@ -1,7 +1,14 @@
 import { TableBusy } from "../../core/errors.ts";
-import { type Action, type Decided, decide, type Life } from "../../core/evacuation/life.ts";
+import {
+  type Action,
+  type Decided,
+  decide,
+  isFinalEvacuation,
+  type Life,
+} from "../../core/evacuation/life.ts";
 import type { EvacuationId } from "../../core/id.ts";
 import { Problem } from "../http/problem.ts";
+import { type BackOff, withBackOff } from "../runtime/back-off.ts";
 import {
   changeEvacuation,
   findEvacuation,
@@ -9,8 +16,8 @@ import {
   type StoredEvacuation,
 } from "../store/evacuations.ts";
 
-/** Moves that start and end change the record, too. */
-const TRIES_MAX = 20;
+/** About two seconds in all at most. */
+const backOff: BackOff = { retriesMax: 20, delayMs: 5, delayMsMax: 200 };
 
 export type Changed = {
   readonly evacuation: StoredEvacuation;
@@ -28,26 +35,26 @@ export async function requireEvacuation(id: EvacuationId): Promise<StoredEvacuat
 type Rest = (before: StoredEvacuation, after: Life) => Parameters<typeof changeEvacuation>[1];
 
 /**
- * Decides an action by what the evacuation is now, and writes the result.
+ * Decides an action by what the evacuation is now, and writes the result, with the time of its end.
  *
  * @throws Problem evacuation-not-found
  * @throws TableBusy when the record changed each time
  */
-export async function act(
-  id: EvacuationId,
-  action: Action,
-  rest: Rest = () => ({}),
-): Promise<Changed> {
-  for (let attempt = 1; attempt <= TRIES_MAX; attempt += 1) {
-    const before = await requireEvacuation(id);
+export function act(id: EvacuationId, action: Action, rest: Rest = () => ({})): Promise<Changed> {
+  return inTurn(id, async (before) => {
     const at = new Date().toISOString();
     const decided = decide(before, action, at);
     if (!("life" in decided)) return { evacuation: before, decided };
-    const fields = { ...lifeFields(decided.life), ...rest(before, decided.life) };
+    const isOver = isFinalEvacuation(decided.life.status);
+    const wasOver = isFinalEvacuation(before.status);
+    const fields = {
+      ...lifeFields(decided.life),
+      ...(isOver === wasOver ? {} : { endedAt: isOver ? at : undefined }),
+      ...rest(before, decided.life),
+    };
     const evacuation = await changeEvacuation(before, fields);
-    if (evacuation !== undefined) return { evacuation, decided };
-  }
-  throw new TableBusy(`Failed to change ${id}: its record keeps changing`);
+    return evacuation === undefined ? undefined : { evacuation, decided };
+  });
 }
 
 /**
@@ -66,16 +73,27 @@ export async function ask(
 }
 
 /** Changes fields by what they are now; `undefined` changes nothing. */
-export async function edit(
+export function edit(
   id: EvacuationId,
   change: (now: StoredEvacuation) => Parameters<typeof changeEvacuation>[1] | undefined,
 ): Promise<StoredEvacuation> {
-  for (let attempt = 1; attempt <= TRIES_MAX; attempt += 1) {
-    const now = await requireEvacuation(id);
+  return inTurn(id, async (now) => {
     const fields = change(now);
-    if (fields === undefined) return now;
-    const written = await changeEvacuation(now, fields);
-    if (written !== undefined) return written;
-  }
-  throw new TableBusy(`Failed to change ${id}: its record keeps changing`);
+    return fields === undefined ? now : changeEvacuation(now, fields);
+  });
+}
+
+/** Moves that start and end change the record, too: tries until no other writer was faster. */
+function inTurn<T>(
+  id: EvacuationId,
+  attempt: (now: StoredEvacuation) => Promise<T | undefined>,
+): Promise<T> {
+  return withBackOff(
+    backOff,
+    async () => {
+      const value = await attempt(await requireEvacuation(id));
+      return value === undefined ? { conflict: undefined } : { value };
+    },
+    () => new TableBusy(`Failed to change ${id}: its record keeps changing`),
+  );
 }

@@ -16,7 +16,7 @@ export async function countMigration(migration: StoredMigration): Promise<void> 
     }
   }
   try {
-    await countOnce(migration.id, additions);
+    await countOnce(migration, additions);
   } catch (error) {
     log().warn({ err: error, migrationId: migration.id }, "failed to count a migration");
   }

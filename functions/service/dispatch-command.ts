@@ -1,8 +1,9 @@
 import { SendMessageCommand } from "@aws-sdk/client-sqs";
 import type { CommandId, HostId, MigrationId, VmId } from "../../core/id.ts";
 import type { ArgsOf, Verb } from "../../core/protocol/command.ts";
-import { CommandEnvelope, verbs } from "../../core/protocol/command.ts";
+import { Command, verbs } from "../../core/protocol/command.ts";
 import { queues } from "../runtime/clients.ts";
+import { signCommand } from "../runtime/command-signer.ts";
 import { createCommand } from "../store/commands.ts";
 import { expirySecondsOf } from "./command-times.ts";
 import { orUnavailable } from "./or-unavailable.ts";
@@ -60,6 +61,6 @@ function envelopeOf<V extends Verb>(order: Order<V>): string {
     issuedAt: new Date(issued).toISOString(),
     expiresAt: new Date(issued + expirySecondsOf(verb) * 1000).toISOString(),
   };
-  const command = { id, host, vm, migrationId, epoch, verb, args, ...times };
-  return JSON.stringify(CommandEnvelope.parse({ version: 1, command }));
+  const command = Command.parse({ id, host, vm, migrationId, epoch, verb, args, ...times });
+  return JSON.stringify(signCommand(command));
 }

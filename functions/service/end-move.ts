@@ -2,7 +2,13 @@ import { decide } from "../../core/evacuation/life.ts";
 import { classOf, type EndedMigration, outcomeOf } from "../../core/evacuation/outcome.ts";
 import type { EvacuationId } from "../../core/id.ts";
 import { isFinal } from "../../core/migration/migration.ts";
-import { changeMove, findMove, inState, type StoredMove } from "../store/evacuation-moves.ts";
+import {
+  changeMove,
+  findMove,
+  inState,
+  type StoredMove,
+  withTry,
+} from "../store/evacuation-moves.ts";
 import { lifeFields } from "../store/evacuations.ts";
 import { findMigration, type StoredMigration } from "../store/migration-record.ts";
 import { edit } from "./change-evacuation.ts";
@@ -24,6 +30,8 @@ export async function recordMoveEnd(migration: StoredMigration): Promise<void> {
     const after = await afterEnd(move, migration);
     if (after.state === "moving" && after.migration === migration.id) {
       await holdForUnknown(id, migration.vm);
+      // Known already: nothing has changed that anybody could act on.
+      if (after.reason === move.reason) return;
     }
     if (!(await changeMove(id, { before: move, after }))) continue;
     await forgetUnknown(id, after);
@@ -43,8 +51,9 @@ async function afterEnd(move: StoredMove, migration: StoredMigration): Promise<S
   const successor = restart === undefined ? undefined : await findMigration(restart.id);
   if (successor !== undefined) {
     const { id, target, createdAt } = successor;
-    const tries = [...endTry(move, migration), { migration: id, target, startedAt: createdAt }];
-    return inState(move, "moving", { migration: id, tries: tries.slice(-20) });
+    const ended = { ...move, tries: endTry(move, migration) };
+    const tries = withTry(ended, { migration: id, target, startedAt: createdAt });
+    return inState(move, "moving", { migration: id, ...tries });
   }
   const ended = migration as EndedMigration;
   const before = move.tries.slice(move.countedFrom, -1);
@@ -83,7 +92,7 @@ function endTry({ tries }: StoredMove, migration: StoredMigration) {
       ? {}
       : {
           code: failure.code,
-          class: classOf(failure),
+          class: migration.status === "unknown" ? ("unsafe" as const) : classOf(failure),
           message: failure.message.slice(0, 1_000),
         }),
   };

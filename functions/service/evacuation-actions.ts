@@ -1,10 +1,17 @@
+import { isFinalEvacuation } from "../../core/evacuation/life.ts";
 import type { EvacuationLimits } from "../../core/evacuation/request.ts";
-import { areTurnsOver } from "../../core/evacuation/turns.ts";
 import type { HostCordon } from "../../core/host/cordon.ts";
 import { EvacuationId, type HostId } from "../../core/id.ts";
+import { Problem } from "../http/problem.ts";
 import { EVERYTHING } from "../store/evacuation-wakes.ts";
-import type { StoredEvacuation } from "../store/evacuations.ts";
-import { ask, edit } from "./change-evacuation.ts";
+import {
+  findEvacuation,
+  listOpenEvacuations,
+  type StoredEvacuation,
+} from "../store/evacuations.ts";
+import { findHost } from "../store/hosts.ts";
+import { act, ask, edit } from "./change-evacuation.ts";
+import { uncordonHost } from "./cordon-host.ts";
 import { evacuationExecutionArn, startEvacuationExecution } from "./evacuation-executions.ts";
 import { orUnavailable } from "./or-unavailable.ts";
 import { wakeEvacuation } from "./wake-evacuation.ts";
@@ -59,38 +66,74 @@ export function nextExecution({ id, generation }: StoredEvacuation) {
   return { generation: next.generation, executionArn: evacuationExecutionArn(next) };
 }
 
-/** @throws Problem evacuation-not-found, workflow-unavailable */
+/** @throws Problem evacuation-not-found, evacuation-over, workflow-unavailable */
 export async function limitEvacuation(
   id: EvacuationId,
   limits: EvacuationLimits,
 ): Promise<StoredEvacuation> {
-  return wake(await edit(id, (now) => ({ limits: { ...now.limits, ...limits } })));
+  const change = (now: StoredEvacuation) => {
+    if (!isFinalEvacuation(now.status)) return { limits: { ...now.limits, ...limits } };
+    throw new Problem("evacuation-over", `It is ${now.status}: nothing of it starts any more`);
+  };
+  return wake(await edit(id, change));
 }
 
-/** For the cordons that a person has ended: those of evacuations end their drains. */
-export async function endDrainsOf(
-  host: HostId,
-  cleared: readonly HostCordon[],
-  by: By,
-): Promise<void> {
-  for (const { kind, owner } of cleared) {
+/** Open evacuations that are looked at when a host is uncordoned. */
+const OPEN_MAX = 100;
+
+/**
+ * A person ends all cordons of a host. The evacuations that empty it, or are approved to, learn of that
+ * first and leave it alone: whoever dies in between, or repeats the request, ends their drains.
+ *
+ * @returns the host, and the cordons that it had
+ *
+ * @throws Problem host-not-found, host-changed, host-retired, workflow-unavailable
+ */
+export async function uncordonByPerson(host: HostId, by: By) {
+  const before = await findHost(host);
+  await endDrainsOf(host, before?.cordons ?? [], by);
+  const uncordoned = await uncordonHost(host);
+  await endDrainsOf(host, uncordoned.cleared, by);
+  return uncordoned;
+}
+
+async function endDrainsOf(host: HostId, cordons: readonly HostCordon[], by: By): Promise<void> {
+  const found = new Set(await waitingFor(host));
+  for (const { kind, owner } of cordons) {
     const id = EvacuationId.safeParse(kind === "evacuation" ? owner : undefined);
-    if (id.success) await endDrainOf(id.data, host, by);
+    if (id.success) found.add(id.data);
   }
+  for (const id of found) await endDrainOf(id, host, by);
+}
+
+/** Approved evacuations that have not cordoned the host yet, such as those that wait for a window. */
+async function waitingFor(host: HostId): Promise<EvacuationId[]> {
+  const { items } = await listOpenEvacuations({ limit: OPEN_MAX });
+  const waiting: EvacuationId[] = [];
+  for (const id of items) {
+    const evacuation = await findEvacuation(id);
+    const isUnderWay = evacuation?.status === "approved" || evacuation?.status === "running";
+    const turn = evacuation?.hosts.find((one) => one.host === host);
+    if (isUnderWay && turn?.state === "waiting") waiting.push(id);
+  }
+  return waiting;
 }
 
 /**
  * A person has uncordoned a host while it was emptied: nothing more is moved off it, what has moved
- * stays. If it was the last one, that ends the evacuation.
+ * stays. If there is no other one, that ends the evacuation.
  */
 async function endDrainOf(id: EvacuationId, host: HostId, by: By): Promise<void> {
+  const known = await findEvacuation(id);
+  // Its cordon may outlive its record.
+  if (known === undefined || isFinalEvacuation(known.status)) return;
   const end = { action: "uncordon" as const, at: new Date().toISOString(), ...by };
   const now = await edit(id, ({ uncordoned }) =>
     Object.hasOwn(uncordoned, host) ? undefined : { uncordoned: { ...uncordoned, [host]: end } },
   );
-  const others = now.hosts.filter((turn) => now.uncordoned[turn.host] === undefined);
-  if (now.status === "running" && areTurnsOver(others)) {
-    await ask(id, { do: "cancel", action: "uncordon", ...by });
+  const isLast = now.hosts.every((turn) => now.uncordoned[turn.host] !== undefined);
+  if (now.status === "running" && isLast) {
+    await act(id, { do: "cancel", action: "uncordon", ...by });
   }
   await wake(now);
 }

@@ -3,8 +3,10 @@ import { turnsToBegin } from "../../core/evacuation/turns.ts";
 import { VERSIONS_MAX } from "../../core/evacuation/version.ts";
 import { withoutDrain } from "../../core/host/cordon.ts";
 import type { HostId } from "../../core/id.ts";
+import { Problem } from "../http/problem.ts";
+import { log } from "../runtime/log.ts";
 import { findMove } from "../store/evacuation-moves.ts";
-import { findVersion } from "../store/evacuation-plans.ts";
+import { listOutlines } from "../store/evacuation-plans.ts";
 import { EVERYTHING, listenTo, stopListening } from "../store/evacuation-wakes.ts";
 import type { StoredEvacuation } from "../store/evacuations.ts";
 import { changeSettings, hostIsEmpty } from "../store/host-settings.ts";
@@ -16,27 +18,30 @@ import { wakeEvacuation } from "./wake-evacuation.ts";
 
 const KIND = "evacuation" as const;
 
-/** Cordons the hosts whose turn has come. Idempotent: an evacuation has one cordon on a host. */
+/**
+ * Cordons the hosts whose turn has come, and those that a later version, or a person, has made moves
+ * of after their turn. Idempotent: an evacuation has one cordon on a host.
+ */
 export async function beginTurns(evacuation: StoredEvacuation): Promise<void> {
-  const { id, hosts, options, pauses } = evacuation;
+  const { id, hosts, options, pauses, left, uncordoned } = evacuation;
   if (Object.keys(pauses).length > 0) return;
-  const begun = turnsToBegin(hosts, options);
+  const again = hosts.flatMap(({ host, state }) =>
+    state === "kept" && (left[host] ?? 0) > 0 && uncordoned[host] === undefined ? [host] : [],
+  );
+  const begun = [...turnsToBegin(hosts, options), ...again];
   if (begun.length === 0) return;
   for (const host of begun) {
     await listenTo(host, id);
-    await drain(evacuation, host);
+    await tolerated(drain(evacuation, host));
   }
   await setTurns(evacuation, begun, "draining");
   await wakeEvacuation(id, [EVERYTHING]);
 }
 
 /** No guest comes to the host any more, and it is shown as draining. */
-export async function drain(
-  { id, plannedBy }: Pick<StoredEvacuation, "id" | "plannedBy">,
-  host: HostId,
-): Promise<void> {
+function drain({ id, plannedBy }: StoredEvacuation, host: HostId): Promise<unknown> {
   const message = `emptied by ${id}, planned by ${plannedBy}`;
-  await cordonHost(host, { owner: id, kind: KIND, message, drains: true });
+  return cordonHost(host, { owner: id, kind: KIND, message, drains: true });
 }
 
 /**
@@ -51,7 +56,9 @@ export async function endTurns(
   const emptied: HostId[] = [];
   const kept: HostId[] = [];
   for (const { host } of over) {
-    if (await becomesEmpty(host, id)) emptied.push(host);
+    const emptying = await becomesEmpty(host, id);
+    if (emptying === "changing") continue;
+    if (emptying === "empty") emptied.push(host);
     else if ((await listHolding(host)).length > 0) continue;
     else if (await hasUnknownGuest(evacuation, host)) return "appeared";
     else kept.push(host);
@@ -65,13 +72,17 @@ export async function endTurns(
 }
 
 /** One conditional write: the host has no guest, and no migration of it is under way. */
-async function becomesEmpty(host: HostId, owner: string): Promise<boolean> {
+async function becomesEmpty(
+  host: HostId,
+  owner: string,
+): Promise<"empty" | "occupied" | "changing"> {
   const written = await changeSettings(
     host,
     ({ cordons }) => ({ cordons: withoutDrain(cordons, { owner, kind: KIND }) }),
     hostIsEmpty,
   );
-  return typeof written === "object";
+  if (typeof written === "object" || written === "missing") return "empty";
+  return written === "changing" ? "changing" : "occupied";
 }
 
 async function hasUnknownGuest({ id, version }: StoredEvacuation, host: HostId): Promise<boolean> {
@@ -91,36 +102,51 @@ async function setTurns(
 ): Promise<void> {
   if (begun.length === 0) return;
   const at = new Date().toISOString();
-  const stamp = state === "draining" ? { begunAt: at } : { endedAt: at };
+  const from = state === "draining" ? ["waiting", "kept"] : ["draining"];
   await edit(id, ({ hosts }) => {
     const isDue = (turn: Pick<HostTurn, "host" | "state">) =>
-      begun.includes(turn.host) &&
-      (state === "draining" ? turn.state === "waiting" : turn.state === "draining");
+      begun.includes(turn.host) && from.includes(turn.state);
     if (!hosts.some(isDue)) return undefined;
-    return { hosts: hosts.map((turn) => (isDue(turn) ? { ...turn, state, ...stamp } : turn)) };
+    return { hosts: hosts.map((turn) => (isDue(turn) ? turned(turn, state, at) : turn)) };
   });
 }
 
+type Turn = StoredEvacuation["hosts"][number];
+
+function turned({ endedAt: _, ...turn }: Turn, state: Turn["state"], at: string): Turn {
+  if (state === "draining") return { ...turn, state, begunAt: turn.begunAt ?? at };
+  return { ...turn, state, endedAt: at };
+}
+
 /**
- * After the end: a cancelled or rolled-back evacuation gives its cordons back, a completed one keeps
- * them until its hosts are returned. Idempotent.
+ * What is left to do before the end is written, so that whoever dies in between does it again: a
+ * cancelled or rolled-back evacuation gives its cordons back, any other one keeps them until its hosts
+ * are returned. Idempotent.
  */
 export async function cleanUp(evacuation: StoredEvacuation): Promise<void> {
-  const { id, status, hosts, approvedVersion } = evacuation;
-  if (hosts.every(({ state }) => state === "waiting") && approvedVersion === undefined) return;
+  const { id, status, hosts, version } = evacuation;
   if (["cancelled", "rolled-back"].includes(status)) await liftCordons(evacuation);
-  else for (const { host } of hosts) await endDrain(host, { owner: id, kind: KIND });
-  const version =
-    approvedVersion === undefined ? undefined : await findVersion(id, approvedVersion);
-  const targets = version?.outline.targets ?? [];
+  else for (const { host } of hosts) await tolerated(endDrain(host, { owner: id, kind: KIND }));
+  const targets = (await listOutlines(id, version)).flatMap((outline) => outline.targets);
   for (const host of new Set([...hosts.map((turn) => turn.host), ...targets])) {
     await stopListening(host, id);
   }
 }
 
-/** Only its own: whoever else has cordoned a host keeps his cordon. */
+/**
+ * Only its own: whoever else has cordoned a host keeps his cordon. A host whose turn is not begun by
+ * the record may have one: the process that has written it died.
+ */
 export async function liftCordons({ id, hosts }: StoredEvacuation): Promise<void> {
-  for (const { host, state } of hosts) {
-    if (state !== "waiting") await liftCordon(host, { owner: id, kind: KIND });
+  for (const { host } of hosts) await tolerated(liftCordon(host, { owner: id, kind: KIND }));
+}
+
+/** A host that is gone, or was taken out of the fleet, holds up nothing. */
+async function tolerated(work: Promise<unknown>): Promise<void> {
+  try {
+    await work;
+  } catch (error) {
+    if (!(error instanceof Problem) || error.code === "host-changed") throw error;
+    log().warn({ err: error }, "a host of an evacuation cannot be changed");
   }
 }

@@ -1,10 +1,9 @@
 import type { EvacuationId, VmId } from "../../core/id.ts";
 import { Problem } from "../http/problem.ts";
 import { changeMove, findMove, inState, type StoredMove } from "../store/evacuation-moves.ts";
-import { ask, edit, requireEvacuation } from "./change-evacuation.ts";
+import { ask, requireEvacuation } from "./change-evacuation.ts";
 import { forgetUnknown } from "./end-move.ts";
 import { type By, nextExecution, wake } from "./evacuation-actions.ts";
-import { drain } from "./evacuation-turns.ts";
 
 /** How often a move may change between the read and the write. */
 const TRIES_MAX = 5;
@@ -17,10 +16,15 @@ const TRIES_MAX = 5;
  */
 export async function skipVm(id: EvacuationId, vm: VmId, { author, message }: By) {
   const evacuation = await requireEvacuation(id);
-  if (!["running", "rolling-back"].includes(evacuation.status)) throw notRunning(evacuation.status);
+  const isUnderWay = ["running", "cancelling", "rolling-back"].includes(evacuation.status);
+  if (!isUnderWay) throw notRunning(evacuation.status);
+  const isBack = evacuation.forward !== undefined;
   const reason = `skipped by ${author}${message === undefined ? "" : `: ${message}`}`;
   const move = await changed(id, vm, (before) => {
     if (before.state === "skipped") return undefined;
+    if (isBack && before.leg === "forward") {
+      throw new Problem("move-over", `${vm} has not moved: there is nothing to move back`);
+    }
     if (before.state === "moving" && !evacuation.unknownVms.includes(vm)) {
       const detail = `${vm} is being moved by ${before.migration}: cancel that, or let it end`;
       throw new Problem("move-in-flight", detail, { migration: before.migration });
@@ -43,10 +47,15 @@ export async function skipVm(id: EvacuationId, vm: VmId, { author, message }: By
  */
 export async function retryVm(id: EvacuationId, vm: VmId, by: By) {
   const known = await findMove(id, vm);
-  await requireEvacuation(id);
+  const { uncordoned } = await requireEvacuation(id);
   if (known === undefined) throw notFound(vm);
   if (known.leg === "back") throw new Problem("move-over", `${vm} is being moved back`);
-  await ask(id, { do: "reopen" }, (now) => ({ ...nextExecution(now), endedAt: undefined }));
+  const end = uncordoned[known.source];
+  if (end !== undefined) {
+    const detail = `${known.source} was uncordoned by ${end.author}: plan another evacuation of it`;
+    throw new Problem("move-over", detail);
+  }
+  await ask(id, { do: "reopen" }, nextExecution);
   const move = await changed(id, vm, (before) => {
     if (["waiting", "retrying", "moving"].includes(before.state)) return undefined;
     if (!["unplaced", "failed", "skipped"].includes(before.state)) {
@@ -60,15 +69,8 @@ export async function retryVm(id: EvacuationId, vm: VmId, by: By) {
       notBefore: new Date().toISOString(),
     });
   });
-  const evacuation = await edit(id, ({ hosts }) => ({
-    hosts: hosts.map((turn) =>
-      turn.host === move.source && turn.state === "kept"
-        ? { ...turn, state: "draining" as const }
-        : turn,
-    ),
-  }));
-  await drain(evacuation, move.source);
-  await wake(evacuation);
+  // Its host's turn begins again with the next step.
+  await wake(await requireEvacuation(id));
   return move;
 }
 

@@ -4,6 +4,7 @@ import type { HostLifecycle } from "../../core/host/host-state.ts";
 import type { HostId, MigrationId, VmId } from "../../core/id.ts";
 import { Problem } from "../http/problem.ts";
 import { queues } from "../runtime/clients.ts";
+import { removeKey } from "../store/host-identity.ts";
 import { hostIsEmpty } from "../store/host-settings.ts";
 import type { StoredHost } from "../store/hosts.ts";
 import { listMigrationsAt } from "../store/slots.ts";
@@ -58,6 +59,8 @@ export async function retireHost(id: HostId, by: ByWhom): Promise<StoredHost> {
   const host = await close(id, "retiring", by);
   if (host.state === "retired") return host;
   await requireNoVm(id);
+  // Its agent is refused before its queue goes.
+  await removeKey(id);
   await orUnavailable("host-unreachable", () => removeQueue(host.queueUrl));
   return changeHost(id, (now) => (now.state === "retired" ? undefined : { state: "retired" }));
 }

@@ -1,4 +1,4 @@
-import { isOpen } from "../../core/evacuation/counters.ts";
+import { isOpen } from "../../core/evacuation/counting.ts";
 import type { HostId, VmId } from "../../core/id.ts";
 import { HostId as HostIdSchema } from "../../core/id.ts";
 import { isFinal } from "../../core/migration/migration.ts";
@@ -7,7 +7,7 @@ import {
   findMove,
   inState,
   listAllMoves,
-  listQueued,
+  listQueuedMoves,
   listRetries,
 } from "../store/evacuation-moves.ts";
 import { EVERYTHING } from "../store/evacuation-wakes.ts";
@@ -18,14 +18,19 @@ import { recordMoveEnd } from "./end-move.ts";
 import { startAgain } from "./start-migration.ts";
 import { startMove } from "./start-move.ts";
 
-/** Moves of one host that are looked at when a slot of it is free: more than its pool. */
-const QUEUE_MAX = 50;
+/** Moves of one host that are looked at while a slot of it is free: a row each, and few are tried. */
+const PAGE = 100;
+const PAGES_MAX = 50;
 /** Retries that are looked at in one step. */
 const RETRIES_MAX = 100;
 
 export type Begun = {
   /** A move waits for something that wakes nobody. */
   readonly waits: boolean;
+  /** A move waits for something that passes by itself: a slot, or its VM. */
+  readonly isHeld: boolean;
+  /** Moves back that their old hosts do not take. */
+  readonly roomless: readonly VmId[];
   /** A move has lost its target. */
   readonly needsTarget: boolean;
 };
@@ -40,27 +45,54 @@ export async function startNext(
   evacuation: StoredEvacuation,
   woken: ReadonlySet<string>,
 ): Promise<Begun> {
-  const found = { waits: false, needsTarget: false };
-  const full = new Set<HostId>();
-  const seen = new Set<VmId>();
-  for (const [side, host] of placesOf(evacuation, woken)) {
-    for (const vm of await listQueued(evacuation.id, side, host, QUEUE_MAX)) {
-      if (seen.has(vm)) continue;
-      if (side === "source" && full.has(host)) break;
+  const step = { evacuation, full: new Set<string>(), seen: new Set<VmId>() };
+  const roomless: VmId[] = [];
+  const begun = { waits: false, isHeld: false, needsTarget: false, roomless };
+  for (const place of placesOf(evacuation, woken)) {
+    const found = await startFrom(step, place);
+    begun.waits ||= found.waits;
+    begun.isHeld ||= found.isHeld;
+    begun.needsTarget ||= found.needsTarget;
+    roomless.push(...found.roomless);
+    if (found.isClosed) break;
+  }
+  return begun;
+}
+
+type Step = {
+  readonly evacuation: StoredEvacuation;
+  /** Hosts without a slot out, or in: `source host`, `target host`. */
+  readonly full: Set<string>;
+  readonly seen: Set<VmId>;
+};
+type Place = ["source" | "target", HostId];
+
+/** Starts moves of one queue until its host has no slot. What another host is too full for is skipped. */
+async function startFrom(step: Step, place: Place): Promise<Begun & { isClosed: boolean }> {
+  const { evacuation, full, seen } = step;
+  const roomless: VmId[] = [];
+  const found = { waits: false, isHeld: false, needsTarget: false, isClosed: false, roomless };
+  let after: string | undefined;
+  for (let page = 0; page < PAGES_MAX; page += 1) {
+    const { moves, next } = await listQueuedMoves(evacuation.id, place, { limit: PAGE, after });
+    for (const { vm, source, target } of moves) {
+      if (full.has(place.join(" "))) return found;
+      if (seen.has(vm) || full.has(`source ${source}`) || full.has(`target ${target}`)) continue;
       seen.add(vm);
       const started = await startMove(evacuation, vm);
-      if (started === "closed") return found;
+      if (started === "closed") return { ...found, isHeld: true, isClosed: true };
       if (started === "waits") found.waits = true;
-      if (started === "source-full") {
-        if (side === "source") full.add(host);
-        seen.delete(vm);
-        if (side === "source") break;
-      }
+      if (started === "roomless") roomless.push(vm);
+      found.isHeld ||= ["waits", "target-full", "source-full"].includes(started);
+      if (started === "source-full") full.add(`source ${source}`);
+      if (started === "target-full") full.add(`target ${target}`);
       if (started === "changed") {
         const now = await findMove(evacuation.id, vm);
         if (now?.needsTarget === true) found.needsTarget = true;
       }
     }
+    if (next === undefined) return found;
+    after = next;
   }
   return found;
 }
@@ -69,10 +101,10 @@ export async function startNext(
 function placesOf(
   { hosts, status, forward }: StoredEvacuation,
   woken: ReadonlySet<string>,
-): ["source" | "target", HostId][] {
+): Place[] {
   const isForward = status === "running" && forward === undefined;
   const draining = hosts.filter(({ state }) => state === "draining").map(({ host }) => host);
-  const places: ["source" | "target", HostId][] = [];
+  const places: Place[] = [];
   const names = [...woken].filter((name) => name !== EVERYTHING);
   const changed = names.map((name) => HostIdSchema.parse(name));
   if (woken.has(EVERYTHING)) {
@@ -139,10 +171,12 @@ export async function skipWaiting({ id, endedBy }: StoredEvacuation): Promise<vo
 
 /** What a person has uncordoned is not emptied any more: its moves that have not begun are skipped. */
 export async function skipUncordoned(evacuation: StoredEvacuation): Promise<void> {
-  const { id, uncordoned, hosts } = evacuation;
+  const { id, uncordoned, hosts, left } = evacuation;
   for (const { host, state } of hosts) {
     const by = uncordoned[host];
-    if (by === undefined || state === "kept") continue;
+    // A transfer that was in flight may fail later: it is not tried again.
+    const isOver = state === "kept" && (left[host] ?? 0) === 0;
+    if (by === undefined || isOver) continue;
     const reason = `${host} was uncordoned by ${by.author}`;
     for (const before of await listAllMoves(id)) {
       if (before.source !== host || !isOpen(before.state) || before.state === "moving") continue;
@@ -150,7 +184,7 @@ export async function skipUncordoned(evacuation: StoredEvacuation): Promise<void
     }
     await edit(id, (now) => ({
       hosts: now.hosts.map((turn) =>
-        turn.host === host
+        turn.host === host && turn.state !== "kept"
           ? { ...turn, state: "kept" as const, endedAt: new Date().toISOString() }
           : turn,
       ),

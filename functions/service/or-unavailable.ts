@@ -4,11 +4,15 @@ import { log } from "../runtime/log.ts";
 import { isTableFailure } from "../runtime/table-failure.ts";
 
 /** The service that a request needs and cannot reach. */
-type Unavailable = Extract<ProblemCode, "host-unreachable" | "workflow-unavailable">;
+type Unavailable = Extract<
+  ProblemCode,
+  "host-unreachable" | "workflow-unavailable" | "scheduler-unavailable"
+>;
 
 const details: Record<Unavailable, string> = {
   "host-unreachable": "The command could not be sent to the host; try again",
   "workflow-unavailable": "The workflow could not be reached; try again",
+  "scheduler-unavailable": "EventBridge Scheduler could not be reached; try again",
 };
 
 /**

@@ -1,13 +1,18 @@
+import type { OpenTime } from "../../core/evacuation/evacuation.ts";
 import { type EvacuationRequest, planOptions } from "../../core/evacuation/request.ts";
 import { type Placement, placementChanges, placementsOf } from "../../core/evacuation/version.ts";
 import type { HostId } from "../../core/id.ts";
 import { planEvacuation } from "../../core/plan/plan.ts";
 import type { Plan } from "../../core/plan/plan-result.ts";
 import type { FleetSnapshot, PlanVm } from "../../core/plan/snapshot.ts";
+import { planWindows } from "../../core/schedule/open-times.ts";
 import { Problem } from "../http/problem.ts";
 import { readFleet } from "./read-fleet.ts";
 
-type Wanted = Pick<EvacuationRequest, "policy" | "options">;
+type Wanted = Pick<EvacuationRequest, "policy" | "options"> & {
+  /** When its migrations may run; absent: at any time. */
+  readonly openTimes?: readonly OpenTime[] | undefined;
+};
 
 /** What an evacuation knows of its VMs beyond the fleet. */
 export type Hints = {
@@ -38,7 +43,8 @@ export async function planFleet(
     const detail = `There is no host ${unknown.join(", ")} whose agent has registered`;
     throw new Problem("host-not-found", detail);
   }
-  return planEvacuation(withHints(snapshot, hints), planOptions(wanted, hosts));
+  const windows = planWindows(wanted.openTimes, Date.now());
+  return planEvacuation(withHints(snapshot, hints), planOptions(wanted, hosts, windows));
 }
 
 function withHints(snapshot: FleetSnapshot, { targets, refusedBy, staying }: Hints): FleetSnapshot {

@@ -1,22 +1,75 @@
-import type { Queue } from "../../core/migration/queue.ts";
+import { MigrationId } from "../../core/id.ts";
+import { PLACES_MAX, type Queue, startsInMs } from "../../core/migration/queue.ts";
+import { readUnderWay, type UnderWay } from "../store/fleet.ts";
 import { findHost, type StoredHost } from "../store/hosts.ts";
 import type { StoredMigration } from "../store/migration-record.ts";
-import { countHolders, placeInQueue } from "../store/slots.ts";
+import { listQueued } from "../store/queue-lanes.ts";
+import { countHolders } from "../store/slots.ts";
 
 /** It has been written, and has neither slots nor an end. */
 export function isQueued({ status, phase, slots }: StoredMigration): boolean {
   return status === "running" && phase === "admit" && slots === undefined;
 }
 
-/** What a migration waits for, and until when. */
+/** What a migration waits for, when its turn is expected, and until when it waits. */
 export async function readQueue(migration: StoredMigration): Promise<Queue> {
-  const [place, waitsFor] = await Promise.all([placeInQueue(migration), fullLimits(migration)]);
+  const queued = await listQueued(migration.target, PLACES_MAX);
+  const [waitsFor, startsAtMs] = await Promise.all([
+    fullLimits(migration),
+    expectedStart(migration, queued),
+  ]);
+  const place = placeIn(queued, migration.id);
   const deadlineMs = Date.parse(migration.createdAt) + migration.policy.queueDeadlineMs;
   return {
     deadlineAt: new Date(deadlineMs).toISOString(),
     waitsFor,
     ...(place === undefined ? {} : { place }),
+    ...(startsAtMs === undefined ? {} : { expectedStartAt: new Date(startsAtMs).toISOString() }),
   };
+}
+
+/** From 1 on; undefined: it does not wait there yet. */
+function placeIn(queued: readonly MigrationId[], id: MigrationId): number | undefined {
+  const index = queued.indexOf(id);
+  if (index >= 0) return index + 1;
+  return queued.length < PLACES_MAX ? undefined : PLACES_MAX + 1;
+}
+
+/** Assumed for a migration that has reported no rate: 10 Gbit/s, or the slower link. */
+const STREAM_BYTES_PER_SECOND = 1.25e9;
+
+/** Its turn comes when both hosts have a slot; of its source only those that hold one are counted. */
+async function expectedStart(
+  migration: StoredMigration,
+  queued: readonly MigrationId[],
+): Promise<number | undefined> {
+  const { id, heldBytes } = migration;
+  const [source, target] = await Promise.all([
+    findHost(migration.source),
+    findHost(migration.target),
+  ]);
+  if (source === undefined || target === undefined) return undefined;
+  const place = queued.indexOf(id);
+  if (place < 0 || memory(target, heldBytes).length > 0) return undefined;
+  const ahead = new Set<string>(queued.slice(0, place));
+  const holders = [...source.outgoing, ...target.incoming].map((holder) =>
+    MigrationId.parse(holder),
+  );
+  const all = await readUnderWay([...new Set([...holders, ...queued.slice(0, place)])]);
+  const links = [source.linkOutBytesPerSecond, target.linkInBytesPerSecond];
+  const rate = Math.min(STREAM_BYTES_PER_SECOND, ...links.map((link) => link ?? Infinity));
+  const of = (ids: ReadonlySet<string>) =>
+    all.filter((one) => ids.has(one.id)).map((one) => leftMs(one, rate));
+  const turns = [
+    startsInMs({ slots: source.slotsOut, endsInMs: of(source.outgoing), aheadMs: [] }),
+    startsInMs({ slots: target.slotsIn, endsInMs: of(target.incoming), aheadMs: of(ahead) }),
+  ];
+  return Date.now() + Math.ceil(Math.max(...turns));
+}
+
+function leftMs({ progress, heldBytes }: UnderWay, rate: number): number {
+  const { bandwidthBytesPerSecond: measured = 0, ramRemainingBytes = heldBytes } = progress ?? {};
+  return (ramRemainingBytes / (measured > 0 ? measured : rate)) * 1_000;
 }
 
 /** The limits that are used up now; empty where they have become free since. */

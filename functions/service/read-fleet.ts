@@ -91,11 +91,13 @@ function toPlanVm(vm: StoredVm, nowMs: number): PlanVm {
   const vfio = definition.devices.filter(({ driver }) => /^vfio-/.test(String(driver)));
   // A device serves one guest at a time; a bridge, a folder or a file may serve many.
   const own = resourceNames(vfio);
+  const { affinities = [], requiredLabels = {}, preferredLabels = {}, tenant, pinned } = vm;
   const ring = Number(definition.acceleratorOptions?.["dirty-ring-size"] ?? 0);
   return {
     id: vm.id,
     host: vm.host,
-    labels: {},
+    labels: vm.labels ?? {},
+    ...(tenant === undefined ? {} : { tenant }),
     memoryBytes,
     cpus,
     ...(cpuModel === undefined ? {} : { cpuModel }),
@@ -115,10 +117,11 @@ function toPlanVm(vm: StoredVm, nowMs: number): PlanVm {
     sharedResources: resourceNames(definition).filter((name) => !own.includes(name)),
     blockers: [],
     learned: learnedOf(vm, nowMs),
-    affinities: [],
+    affinities,
     runsControlPlane: false,
-    requiredLabels: {},
-    preferredLabels: {},
+    requiredLabels,
+    preferredLabels,
+    ...(pinned === undefined ? {} : { pinned }),
     refusedBy: [],
   };
 }

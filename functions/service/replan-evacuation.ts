@@ -1,16 +1,17 @@
-import { isOpen } from "../../core/evacuation/counters.ts";
+import { isOpen } from "../../core/evacuation/counting.ts";
 import {
   beyondTolerance,
   outlineOf,
   placementChanges,
   placementsOf,
   VERSIONS_MAX,
+  type VersionOutline,
   type VersionReason,
 } from "../../core/evacuation/version.ts";
 import type { HostId } from "../../core/id.ts";
 import type { Plan } from "../../core/plan/plan-result.ts";
 import { changeMove, inState, listAllMoves, type StoredMove } from "../store/evacuation-moves.ts";
-import { writeVersion } from "../store/evacuation-plans.ts";
+import { listOutlines, writeVersion } from "../store/evacuation-plans.ts";
 import type { StoredEvacuation } from "../store/evacuations.ts";
 import { act } from "./change-evacuation.ts";
 import { planFleet } from "./plan-fleet.ts";
@@ -19,10 +20,15 @@ import { etaOf } from "./request-evacuation.ts";
 /**
  * Plans the rest of an evacuation again. Where that changes a placement, it becomes a new version: it
  * is carried out if it is within the tolerance, and otherwise waits for an approval, and nothing starts
- * until then.
+ * until then. True when something was changed by it.
  */
-export async function replan(evacuation: StoredEvacuation, reason: VersionReason): Promise<void> {
-  const { id, version: before, consented, tolerance } = evacuation;
+export async function replan(
+  evacuation: StoredEvacuation,
+  reason: VersionReason,
+): Promise<boolean> {
+  const { id, version: before, approvedVersion, tolerance } = evacuation;
+  // A version that nobody has approved yet is not replaced: whoever reads it may approve it.
+  if (approvedVersion !== before) return false;
   const moves = await listAllMoves(id);
   if (before >= VERSIONS_MAX) return giveUp(evacuation, moves);
   const plan = await planRest(evacuation, moves);
@@ -41,23 +47,32 @@ export async function replan(evacuation: StoredEvacuation, reason: VersionReason
     placed.filter(({ vm }) => !fixed.has(vm)),
   );
   const needed = moves.filter(({ needsTarget, state }) => needsTarget && state === "retrying");
-  if (changes.length === 0 && needed.length === 0) return;
+  if (changes.length === 0 && needed.length === 0) return false;
   const version = before + 1;
   const elapsedMs = elapsedOf(evacuation);
   const outline = outlineOf(version, plan, elapsedMs);
-  const beyond = consented === undefined ? [] : beyondTolerance(consented, outline, tolerance);
-  await writeVersion(id, {
+  const consented = await consentedOutline(evacuation);
+  const excess = (made: VersionOutline) =>
+    consented === undefined ? [] : beyondTolerance(consented, made, tolerance);
+  const stored = await writeVersion(id, {
     plan,
     outline,
     reason,
-    changes: [...beyond.map((text) => `beyond the tolerance: ${text}`), ...changes].slice(0, 200),
+    changes: [...excess(outline).map((text) => `beyond the tolerance: ${text}`), ...changes],
     at: new Date().toISOString(),
   });
-  const isWithinTolerance = beyond.length === 0;
+  const isWithinTolerance = excess(stored.outline).length === 0;
   await act(id, { do: "offer", version, isWithinTolerance }, (now) => ({
     // The bound is of the whole evacuation: the rest alone has a lower one.
-    eta: { ...etaOf(plan, elapsedMs), lowerBoundMs: now.eta.lowerBoundMs },
+    eta: { ...etaOf(stored.plan, elapsedMs), lowerBoundMs: now.eta.lowerBoundMs },
   }));
+  return true;
+}
+
+/** What persons have approved last: the tolerance is measured against it. */
+async function consentedOutline({ id, consentedVersion = 0 }: StoredEvacuation) {
+  const outlines = await listOutlines(id, consentedVersion);
+  return outlines.find(({ version }) => version === consentedVersion);
 }
 
 export function elapsedOf({ startedAt }: Pick<StoredEvacuation, "startedAt">): number {
@@ -65,7 +80,9 @@ export function elapsedOf({ startedAt }: Pick<StoredEvacuation, "startedAt">): n
 }
 
 async function planRest(evacuation: StoredEvacuation, moves: readonly StoredMove[]): Promise<Plan> {
-  const hosts = evacuation.hosts.filter(({ state }) => state !== "emptied");
+  const hosts = evacuation.hosts.filter(
+    ({ host, state }) => state !== "emptied" && evacuation.uncordoned[host] === undefined,
+  );
   const targets = new Map<string, HostId>();
   const refusedBy = new Map<string, HostId[]>();
   const staying = new Map<string, string>();
@@ -88,10 +105,11 @@ async function planRest(evacuation: StoredEvacuation, moves: readonly StoredMove
 }
 
 /** Too many versions: what has lost its target stays. */
-async function giveUp({ id }: StoredEvacuation, moves: readonly StoredMove[]): Promise<void> {
+async function giveUp({ id }: StoredEvacuation, moves: readonly StoredMove[]): Promise<boolean> {
   const reason = `its target was lost, and the plan has had ${VERSIONS_MAX} versions`;
   const cure = "plan another evacuation for the rest";
   for (const before of moves.filter(({ needsTarget }) => needsTarget === true)) {
     await changeMove(id, { before, after: inState(before, "failed", { reason, cure }) });
   }
+  return true;
 }

@@ -1,11 +1,13 @@
 import { randomBytes } from "node:crypto";
-import { noCounters } from "../../core/evacuation/counters.ts";
+import { noCounters } from "../../core/evacuation/counting.ts";
 import { noWork } from "../../core/evacuation/eta.ts";
 import type { EvacuationRequest } from "../../core/evacuation/request.ts";
 import { outlineOf, placementsOf } from "../../core/evacuation/version.ts";
 import { EvacuationId, ulid } from "../../core/id.ts";
 import type { Plan } from "../../core/plan/plan-result.ts";
+import { openTimesOf } from "../../core/schedule/open-times.ts";
 import { Problem } from "../http/problem.ts";
+import { readCalendar } from "../store/change-freezes.ts";
 import { PlanTooLong, writeVersion } from "../store/evacuation-plans.ts";
 import { createEvacuation, findEvacuation, type StoredEvacuation } from "../store/evacuations.ts";
 import { hashRequest, takeEvacuationKey } from "../store/idempotency.ts";
@@ -37,13 +39,15 @@ export async function requestEvacuation(
     const known = await findEvacuation(id);
     if (known !== undefined) return replay(known, bodyHash);
   }
-  const plan = await planFleet(request, request.hosts);
-  const made = newEvacuation(id, request, { plan, bodyHash, nowMs });
-  await write(made, plan);
+  const { freezes: calendar } = await readCalendar();
+  const openTimes = openTimesOf({ calendar, nowMs });
+  const planned = await planFleet({ ...request, openTimes }, request.hosts);
+  const plan = await writeFirstVersion({ id, createdAt: new Date(nowMs).toISOString() }, planned);
+  const made = newEvacuation(id, request, { plan, bodyHash, nowMs, openTimes });
   if (await createEvacuation(made)) return { evacuation: made, replayed: false };
-  const first = await findEvacuation(id);
-  if (first === undefined) throw new Error(`Expected evacuation ${id} to exist`);
-  return replay(first, bodyHash);
+  const known = await findEvacuation(id);
+  if (known === undefined) throw new Error(`Expected evacuation ${id} to exist`);
+  return replay(known, bodyHash);
 }
 
 function replay(evacuation: StoredEvacuation, bodyHash: string) {
@@ -52,22 +56,49 @@ function replay(evacuation: StoredEvacuation, bodyHash: string) {
   throw new Problem("idempotency-key-reused", detail, { evacuation: evacuation.id });
 }
 
-async function write({ id, createdAt }: StoredEvacuation, plan: Plan): Promise<void> {
+/**
+ * Writes version 1. Returns the plan that counts.
+ *
+ * @throws Problem plan-too-long
+ */
+export async function writeFirstVersion(
+  { id, createdAt }: Pick<StoredEvacuation, "id" | "createdAt">,
+  planned: Plan,
+): Promise<Plan> {
+  const outline = outlineOf(1, planned);
+  const { plan } = await recordVersion(id, {
+    plan: planned,
+    outline,
+    reason: "requested",
+    changes: [],
+    at: createdAt,
+  });
+  return plan;
+}
+
+/**
+ * Writes a version for an operator. Returns the version that counts.
+ *
+ * @throws Problem plan-too-long
+ */
+export async function recordVersion(...args: Parameters<typeof writeVersion>) {
   try {
-    const outline = outlineOf(1, plan);
-    await writeVersion(id, { plan, outline, reason: "requested", changes: [], at: createdAt });
+    return await writeVersion(...args);
   } catch (error) {
     if (!(error instanceof PlanTooLong)) throw error;
     throw new Problem("plan-too-long", error.message);
   }
 }
 
-type Made = { plan: Plan; bodyHash: string; nowMs: number };
+type Made = Pick<StoredEvacuation, "bodyHash" | "openTimes" | "schedule"> & {
+  plan: Plan;
+  nowMs: number;
+};
 
-function newEvacuation(
+export function newEvacuation(
   id: EvacuationId,
-  { by, policy, options, approval, tolerance, limits }: EvacuationRequest,
-  { plan, bodyHash, nowMs }: Made,
+  { by, policy, options, approval, tolerance, limits }: Omit<EvacuationRequest, "hosts">,
+  { plan, bodyHash, nowMs, openTimes, schedule }: Made,
 ): StoredEvacuation {
   const at = new Date(nowMs).toISOString();
   return {
@@ -75,6 +106,9 @@ function newEvacuation(
     id,
     status: "planned",
     plannedBy: by,
+    ...(schedule === undefined ? {} : { schedule }),
+    ...(openTimes === undefined ? {} : { openTimes }),
+    timesRevision: 0,
     policy,
     options,
     approval,

@@ -9,7 +9,7 @@ import { findUse, hashRequest, type Used } from "../store/idempotency.ts";
 import { createMigration, type NewMigration } from "../store/migration-creation.ts";
 import { findMigration, type StoredMigration } from "../store/migration-record.ts";
 import { findVm } from "../store/vms.ts";
-import { requireAllowed } from "./host-rules.ts";
+import { requireAllowed, requireRules } from "./host-rules.ts";
 import { vmLocked, vmUnknown } from "./require-vm.ts";
 import { beginMigration, newMigration, type StoredParties, startAgain } from "./start-migration.ts";
 
@@ -25,7 +25,8 @@ const TRIES_MAX = 3;
  * same VM, starts the execution.
  *
  * @throws Problem vm-not-found, host-not-found, source-is-target, vm-locked, vm-unknown, vm-changed,
- *   vm-not-running, idempotency-key-reused, workflow-unavailable, and those of `requireAllowed`
+ *   vm-not-running, idempotency-key-reused, workflow-unavailable, and those of `requireAllowed` and
+ *   `requireRules`
  */
 export async function requestMigration(
   request: MigrationRequest,
@@ -40,6 +41,7 @@ export async function requestMigration(
     const made = newMigration(request.policy, ends, { key, bodyHash });
     const written = await createMigration(made);
     if (typeof written === "object") return begin(written);
+    if (written === "apart") continue;
     const use = written === "key-used" ? await findUse(key) : undefined;
     if (use !== undefined) return replay(use, bodyHash);
   }
@@ -50,7 +52,7 @@ export async function requestMigration(
  * The VM and both hosts, fit for a migration.
  *
  * @throws Problem vm-not-found, host-not-found, source-is-target, vm-locked, vm-unknown,
- *   vm-not-running, workflow-unavailable, and those of `requireAllowed`
+ *   vm-not-running, workflow-unavailable, and those of `requireAllowed` and `requireRules`
  */
 export async function readParties({
   vm: id,
@@ -77,6 +79,7 @@ export async function readParties({
   if (source === undefined) throw new Error(`Expected host ${vm.host} to exist`);
   requireAllowed("send", source);
   requireAllowed("receive", target);
+  requireRules(vm, target, "moved");
   return { vm, source, target };
 }
 

@@ -1,4 +1,11 @@
-import { beginBack, changeMove, inState, listAllMoves } from "../store/evacuation-moves.ts";
+import type { VmId } from "../../core/id.ts";
+import {
+  beginBack,
+  changeMove,
+  findMove,
+  inState,
+  listAllMoves,
+} from "../store/evacuation-moves.ts";
 import type { StoredEvacuation } from "../store/evacuations.ts";
 import { edit } from "./change-evacuation.ts";
 import { liftCordons } from "./evacuation-turns.ts";
@@ -29,12 +36,16 @@ export async function prepareRollback(evacuation: StoredEvacuation): Promise<boo
   return true;
 }
 
-/** Nothing moves, and no old host has room for what still waits. */
-export async function giveUpWaiting({ id }: Pick<StoredEvacuation, "id">): Promise<void> {
-  for (const before of await listAllMoves(id)) {
-    if (before.state !== "waiting" || before.leg !== "back") continue;
+/** Nothing moves, and no old host has room for these, or will have by itself. */
+export async function giveUpMoves(
+  { id }: Pick<StoredEvacuation, "id">,
+  vms: readonly VmId[],
+): Promise<void> {
+  for (const vm of vms) {
+    const before = await findMove(id, vm);
+    if (before?.state !== "waiting" || before.leg !== "back") continue;
     const reason = `${before.target} cannot take it back: it has no room, or takes no guests`;
-    const cure = `make room on ${before.target}, then move ${before.vm} by itself`;
+    const cure = `make room on ${before.target}, then move ${vm} by itself`;
     await changeMove(id, { before, after: inState(before, "unplaced", { reason, cure }) });
   }
 }

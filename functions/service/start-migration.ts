@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { type EvacuationId, MigrationId, ulid } from "../../core/id.ts";
 import type { MigrationPolicy } from "../../core/negotiate/policy.ts";
 import { log } from "../runtime/log.ts";
+import { apartGroups } from "../store/apart-groups.ts";
 import type { StoredHost } from "../store/hosts.ts";
 import { type NewMigration, withdrawMigration } from "../store/migration-creation.ts";
 import type { StoredMigration } from "../store/migration-record.ts";
@@ -27,6 +28,7 @@ export function newMigration(
   const now = new Date();
   const id = successor?.id ?? MigrationId.parse(`mig_${ulid(now.getTime(), randomBytes(10))}`);
   const at = now.toISOString();
+  const apart = apartGroups(vm);
   return {
     migration: {
       id,
@@ -42,6 +44,7 @@ export function newMigration(
       stateBefore: vm.state,
       queueUrls: { source: source.queueUrl, target: target.queueUrl },
       heldBytes: vm.heldBytes,
+      ...(apart.length === 0 ? {} : { apart }),
       decisions: [],
       executionArn: executionArn(id),
       ...(successor === undefined ? {} : { predecessor: successor.predecessor }),
@@ -52,6 +55,7 @@ export function newMigration(
     handoverKey: randomBytes(32).toString("hex"),
     idempotency,
     memoryBytes: target.memoryBytes ?? 0,
+    rulesRevision: vm.rulesRevision,
   };
 }
 

@@ -1,9 +1,12 @@
 import { randomBytes } from "node:crypto";
+import { neededMs } from "../../core/evacuation/eta.ts";
 import { budgets } from "../../core/evacuation/outcome.ts";
 import { planOptions } from "../../core/evacuation/request.ts";
 import type { HostId, VmId } from "../../core/id.ts";
+import type { Blocker } from "../../core/negotiate/agreement.ts";
 import type { MigrationPolicy } from "../../core/negotiate/policy.ts";
 import { inbound, outbound } from "../../core/plan/slots.ts";
+import { isTimeFor } from "../../core/schedule/open-times.ts";
 import { movableStates } from "../../core/vm-state.ts";
 import {
   changeMove,
@@ -11,15 +14,16 @@ import {
   inState,
   type StoredMove,
   transitionWrites,
+  withTry,
 } from "../store/evacuation-moves.ts";
 import { listenTo } from "../store/evacuation-wakes.ts";
 import type { StoredEvacuation } from "../store/evacuations.ts";
-import { findHost, findLinkRate, type StoredHost } from "../store/hosts.ts";
+import { findHost, findHostNow, findLinkRate, type StoredHost } from "../store/hosts.ts";
 import { hashRequest } from "../store/idempotency.ts";
 import { createAdmitted, type NotAdmitted } from "../store/migration-creation.ts";
-import { listIncoming, type SlotLimits } from "../store/slots.ts";
+import { countHolders, listIncoming, type SlotLimits } from "../store/slots.ts";
 import { findVm, hasEnded, type StoredVm } from "../store/vms.ts";
-import { closedBy } from "./host-rules.ts";
+import { closedBy, ruleBlockers } from "./host-rules.ts";
 import { beginMigration, newMigration } from "./start-migration.ts";
 
 /** What became of the wish to start a move. */
@@ -27,8 +31,14 @@ export type Started =
   | "started"
   /** The source has no slot: none of its moves can start. */
   | "source-full"
-  /** It waits for its target, or for its VM; others may go. */
+  /** The target has no slot: no move to it can start. Whatever is released there wakes the evacuation. */
+  | "target-full"
+  /** It waits for something that wakes nobody, e.g. a guest that starts; others may go. */
   | "waits"
+  /** On the way back: its old host has no room, or takes no guests. */
+  | "roomless"
+  /** It would not end before its window does: it goes in a later one. */
+  | "too-late"
   /** It has changed: it is in no queue any more, or will be seen again. */
   | "changed"
   /** The evacuation may start nothing. */
@@ -43,7 +53,7 @@ export async function startMove(evacuation: StoredEvacuation, vmId: VmId): Promi
   const [vm, source, target] = await Promise.all([
     findVm(vmId),
     findHost(move.source),
-    findHost(move.target),
+    findHostNow(move.target),
   ]);
   const end = goneBecause(vm, move);
   if (end !== undefined) {
@@ -61,12 +71,19 @@ export async function startMove(evacuation: StoredEvacuation, vmId: VmId): Promi
     return "changed";
   }
   if (vm.lockedBy !== undefined || !movableStates.includes(vm.state)) return "waits";
-  const closed = target === undefined ? [{ message: "it is gone" }] : closedBy(target);
+  const closed = target === undefined ? [{ message: "it is gone" }] : refusedBy(vm, target);
   if (target === undefined || closed.length > 0) {
     const why = closed.map(({ message }) => message).join("; ");
     return withoutTarget(evacuation, move, `${move.target}: ${why}`);
   }
-  return start(evacuation, move, { vm, source, target });
+  const takesMs = neededMs(move.predictedMs ?? 0, evacuation.work);
+  const isInTime = leg === "back" || isTimeFor(evacuation.openTimes, Date.now(), takesMs);
+  return isInTime ? start(evacuation, move, { vm, source, target }) : "too-late";
+}
+
+/** Why the target does not take the VM: by its own state, or by the rules of the VM. */
+function refusedBy(vm: StoredVm, target: StoredHost): Blocker[] {
+  return [...closedBy(target), ...ruleBlockers(vm, target, "evacuated")];
 }
 
 /** Why a VM is not to be moved any more. */
@@ -97,18 +114,19 @@ async function start(
   const tried = { migration: migration.id, target: migration.target, startedAt };
   const after = inState(move, "moving", {
     migration: migration.id,
-    tries: [...move.tries, tried].slice(-20),
+    ...withTry(move, tried),
   });
   const written = await createAdmitted(
     made,
     transitionWrites(id, { before: move, after }, mayStart(evacuation, move.source)),
     await slotLimits(evacuation, parties),
   );
-  if (typeof written !== "object") return refused(evacuation, move, written);
+  if (typeof written !== "object") return refused(evacuation, move, written, parties.vm);
   if ((await beginMigration(written)) === "withdrawn") {
     const now = await findMove(id, move.vm);
     if (now?.state === "moving" && now.migration === migration.id) {
-      await changeMove(id, { before: now, after: inState(now, "waiting", { tries: move.tries }) });
+      const { tries, countedFrom } = move;
+      await changeMove(id, { before: now, after: inState(now, "waiting", { tries, countedFrom }) });
     }
     throw new Error(`Failed to start the execution of ${migration.id}`);
   }
@@ -116,20 +134,23 @@ async function start(
 }
 
 /**
- * What must hold in the write that starts a move: the evacuation runs and has no pause, and its
- * limits leave room. Whoever writes a pause first wins.
+ * What must hold in the write that starts a move: the evacuation runs and has no pause, its limits
+ * leave room, and its open times are those by which the move is in time. Whoever writes a pause first
+ * wins.
  */
-function mayStart({ limits, failedBefore }: StoredEvacuation, source: HostId) {
+function mayStart({ limits, failedBefore, timesRevision }: StoredEvacuation, source: HostId) {
   const { movesAtOnce, errorBudget } = limits;
   const parts = [
     "#status IN (:isRunning, :isRollingBack)",
     "size(#pauses) = :isZero",
     "attribute_not_exists(#uncordoned.#from)",
+    "(attribute_not_exists(#timesRevision) OR #timesRevision = :times)",
   ];
   const values: Record<string, unknown> = {
     ":isRunning": "running",
     ":isRollingBack": "rolling-back",
     ":isZero": 0,
+    ":times": timesRevision,
   };
   if (movesAtOnce !== undefined) {
     parts.push("#counters.#moving < :atOnce");
@@ -169,6 +190,7 @@ async function refused(
   evacuation: StoredEvacuation,
   move: StoredMove,
   why: NotAdmitted,
+  vm: StoredVm,
 ): Promise<Started> {
   switch (why) {
     case "evacuation-changed": {
@@ -179,36 +201,51 @@ async function refused(
     case "key-used":
       return "waits";
     case "source-full":
-      return "source-full";
+      return move.leg === "forward" ? "source-full" : atSource(evacuation, move);
     case "target-full":
-      return atTarget(evacuation, move);
+      return atTarget(evacuation, move, vm);
   }
 }
 
+/** On the way back nobody listens to the source yet. */
+async function atSource({ id }: StoredEvacuation, { source }: StoredMove): Promise<Started> {
+  await listenTo(source, id);
+  // What was released before that has woken nobody.
+  const [host, { outgoing }] = await Promise.all([findHost(source), countHolders(source)]);
+  return host !== undefined && outgoing < host.slotsOut ? "waits" : "source-full";
+}
+
 /** The target has no slot, which passes, or no room, which needs another target. */
-async function atTarget(evacuation: StoredEvacuation, move: StoredMove): Promise<Started> {
+async function atTarget(
+  evacuation: StoredEvacuation,
+  move: StoredMove,
+  vm: StoredVm,
+): Promise<Started> {
   const target = move.target === undefined ? undefined : await findHost(move.target);
   if (target === undefined) return "changed";
   // From now on whatever is released there wakes the evacuation; what was before is seen here.
   await listenTo(target.id, evacuation.id);
+  const apart = ruleBlockers(vm, target, "evacuated");
+  if (apart.length > 0) return withoutTarget(evacuation, move, reasonOf(target, apart));
   const incoming = await listIncoming(target.id);
   const { in: slots } = await slotLimits(evacuation, { source: target, target });
-  if (incoming.length >= slots) return "waits";
+  if (incoming.length >= slots) return "target-full";
   const closed = closedBy(target);
-  if (closed.length > 0) {
-    const why = closed.map(({ message }) => message).join("; ");
-    return withoutTarget(evacuation, move, `${target.id}: ${why}`);
-  }
+  if (closed.length > 0) return withoutTarget(evacuation, move, reasonOf(target, closed));
   return withoutTarget(evacuation, move, `${target.id} has too little memory left for it`);
 }
 
-/** The move needs another target. On the way back there is none: it waits for its old host. */
+function reasonOf({ id }: StoredHost, blockers: readonly Blocker[]): string {
+  return `${id}: ${blockers.map(({ message }) => message).join("; ")}`;
+}
+
+/** The move needs another target. On the way back there is none. */
 async function withoutTarget(
   { id }: StoredEvacuation,
   move: StoredMove,
   reason: string,
 ): Promise<Started> {
-  if (move.leg === "back") return "waits";
+  if (move.leg === "back") return "roomless";
   const roomless = (move.roomless ?? 0) + 1;
   const isUsedUp = roomless >= budgets.capacity.tries;
   const after = isUsedUp

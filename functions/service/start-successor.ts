@@ -34,8 +34,9 @@ export async function startSuccessor(migration: StoredMigration): Promise<void> 
   );
   const written = await createMigration(made);
   if (typeof written === "object") await beginMigration(written);
-  if (written === "vm-changed") {
-    log().warn({ migrationId: migration.id }, "no successor: another migration locked the VM");
+  if (written === "vm-changed" || written === "apart") {
+    const why = written === "apart" ? "a VM of its group took its place" : "the VM has changed";
+    log().warn({ migrationId: migration.id }, `no successor: ${why}`);
     return;
   }
   await recordSuccessor(migration.id, restart.id);

@@ -1,5 +1,5 @@
-import { isFinalEvacuation } from "../../core/evacuation/evacuation.ts";
-import type { EvacuationId } from "../../core/id.ts";
+import { isFinalEvacuation } from "../../core/evacuation/life.ts";
+import { EvacuationId } from "../../core/id.ts";
 import { log } from "../runtime/log.ts";
 import { EVERYTHING } from "../store/evacuation-wakes.ts";
 import { listOpenEvacuations } from "../store/evacuations.ts";
@@ -9,10 +9,12 @@ import {
   evacuationExecution,
   startEvacuationExecution,
 } from "./evacuation-executions.ts";
+import { cleanUp } from "./evacuation-turns.ts";
 import { wakeEvacuation } from "./wake-evacuation.ts";
 
-/** Evacuations of one sweep. */
+/** Evacuations of one page, and pages of one sweep. */
 const PAGE_MAX = 100;
+const PAGES_MAX = 10;
 /** Executions that may be lost in a row, none of them with a step done. */
 const LOST_MAX = 5;
 /** An execution that was just started may not be known yet. */
@@ -28,17 +30,24 @@ export type SweptEvacuation = {
  * approved in time. One that fails does not hold up the others.
  */
 export async function sweepEvacuations(): Promise<SweptEvacuation[]> {
-  const { items } = await listOpenEvacuations({ limit: PAGE_MAX });
   const swept: SweptEvacuation[] = [];
-  for (const id of items) {
-    try {
-      swept.push({ id, outcome: await sweep(id) });
-    } catch (error) {
-      log().error({ err: error, evacuationId: id }, "failed to sweep an evacuation");
-      swept.push({ id, outcome: "failed" });
-    }
+  let after: EvacuationId | undefined;
+  for (let page = 0; page < PAGES_MAX; page += 1) {
+    const { items, next } = await listOpenEvacuations({ limit: PAGE_MAX, after });
+    for (const id of items) swept.push({ id, outcome: await outcomeOf(id) });
+    if (next === undefined) break;
+    after = EvacuationId.parse(next);
   }
   return swept;
+}
+
+async function outcomeOf(id: EvacuationId): Promise<SweptEvacuation["outcome"]> {
+  try {
+    return await sweep(id);
+  } catch (error) {
+    log().error({ err: error, evacuationId: id }, "failed to sweep an evacuation");
+    return "failed";
+  }
 }
 
 async function sweep(id: EvacuationId): Promise<SweptEvacuation["outcome"]> {
@@ -57,7 +66,9 @@ async function sweep(id: EvacuationId): Promise<SweptEvacuation["outcome"]> {
     return "started";
   }
   if (lost >= LOST_MAX) {
-    await act(id, { do: "fail" }, () => ({ endedAt: new Date().toISOString() }));
+    // Before the end is written: nobody comes back to it after that.
+    await cleanUp(evacuation);
+    await act(id, { do: "fail" });
     return "given-up";
   }
   await edit(id, () => ({ lost: lost + 1 }));

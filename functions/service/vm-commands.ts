@@ -1,6 +1,7 @@
 import { CommandId, type HostId, type VmId } from "../../core/id.ts";
 import type { ArgsOf } from "../../core/protocol/command.ts";
 import type { VmDefinition } from "../../core/vm.ts";
+import type { VmRules } from "../../core/vm-rules.ts";
 import { Problem } from "../http/problem.ts";
 import { findHost, findHostNow } from "../store/hosts.ts";
 import {
@@ -13,7 +14,7 @@ import {
   takeCommandNumber,
 } from "../store/vms.ts";
 import { dispatch } from "./dispatch-command.ts";
-import { requireAllowed } from "./host-rules.ts";
+import { requireAllowed, requireRules } from "./host-rules.ts";
 import { requireVm, vmLocked } from "./require-vm.ts";
 
 export type NewVm = {
@@ -21,13 +22,13 @@ export type NewVm = {
   host: HostId;
   definition: VmDefinition;
   adopt?: { qmpPath: string; digest?: string | undefined } | undefined;
-};
+} & VmRules;
 
 /**
  * Writes the VM, reserves its memory, and sends the command that starts or adopts it.
  *
  * @throws Problem host-not-found, vm-exists, host-full, host-unreachable, and those of
- *   `requireAllowed`
+ *   `requireAllowed` and `requireRules`
  */
 export async function startVm(wanted: NewVm): Promise<StoredVm> {
   const [{ vm: existing, past }, host] = await Promise.all([
@@ -41,12 +42,15 @@ export async function startVm(wanted: NewVm): Promise<StoredVm> {
   const action = wanted.adopt === undefined ? "receive" : "adopt";
   requireAllowed(action, host);
   const vm = newVm(wanted, past);
+  if (wanted.adopt === undefined) requireRules(vm, host, "started");
   const { memoryBytes } = wanted.definition;
   const limit = wanted.adopt === undefined ? (host.memoryBytes ?? 0) - memoryBytes : undefined;
   const outcome = await createVm(vm, limit);
   if (outcome === "exists") throw vmExists(wanted.id);
   if (outcome === "host-full") {
-    requireAllowed(action, (await findHostNow(host.id)) ?? host);
+    const now = (await findHostNow(host.id)) ?? host;
+    requireAllowed(action, now);
+    requireRules(vm, now, "started");
     const detail = `Host ${host.id} has less than ${memoryBytes} bytes left`;
     throw new Problem("host-full", detail);
   }
@@ -91,9 +95,11 @@ function vmExists(id: VmId): Problem {
   return new Problem("vm-exists", `VM ${id} exists already`);
 }
 
-function newVm({ id, host, definition }: NewVm, past: { epoch: number; commands: number }) {
+function newVm(wanted: NewVm, past: { epoch: number; commands: number }) {
   const now = new Date().toISOString();
+  const { id, host, definition, adopt: _, ...rules } = wanted;
   return {
+    ...rules,
     id,
     host,
     definition,
@@ -102,6 +108,7 @@ function newVm({ id, host, definition }: NewVm, past: { epoch: number; commands:
     epoch: past.epoch + 1,
     heldBytes: definition.memoryBytes,
     commands: past.commands + 1,
+    rulesRevision: 0,
     createdAt: now,
     updatedAt: now,
   } satisfies StoredVm;

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { MigrationId } from "../../core/id.ts";
+import type { MigrationId, VmId } from "../../core/id.ts";
 import type { Sums } from "../../core/open-metrics.ts";
 import { keys } from "./keys.ts";
 import { getItems, updateIf } from "./table.ts";
@@ -11,11 +11,15 @@ const StoredSums = z.record(z.string(), z.unknown());
 
 /**
  * Adds an ended migration to the counters, once. It is marked before it is added: a crash between the
- * two loses one, and nothing is counted twice.
+ * two loses one, and nothing is counted twice. The mark is in its VM's list of migrations, as a write
+ * of the record costs by the record's size.
  */
-export async function countOnce(id: MigrationId, additions: Sums): Promise<void> {
+export async function countOnce(
+  { id, vm }: { readonly id: MigrationId; readonly vm: VmId },
+  additions: Sums,
+): Promise<void> {
   const isFirst = await updateIf({
-    key: keys.migration(id),
+    key: keys.vmMigration(vm, id),
     update: "SET #counted = :true",
     condition: "attribute_exists(pk) AND attribute_not_exists(#counted)",
     values: { ":true": true },

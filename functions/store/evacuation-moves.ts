@@ -1,12 +1,23 @@
 import { z } from "zod";
-import { isOpen, type MoveState } from "../../core/evacuation/counters.ts";
-import { EvacuationMove } from "../../core/evacuation/evacuation.ts";
+import type { MoveState } from "../../core/evacuation/counters.ts";
+import { isOpen } from "../../core/evacuation/counting.ts";
+import { EvacuationMove, type MoveTry, TRIES_MAX } from "../../core/evacuation/evacuation.ts";
 import type { EvacuationId, HostId } from "../../core/id.ts";
 import { VmId } from "../../core/id.ts";
 import { keys } from "./keys.ts";
 import type { Listed, Page } from "./page.ts";
 import { keptSeconds } from "./retention.ts";
-import { expiresIn, getItem, putItem, type Queried, queryItems, transact, write } from "./table.ts";
+import {
+  expiresIn,
+  getItem,
+  type Item,
+  type Key,
+  putItem,
+  type Queried,
+  queryItems,
+  transact,
+  write,
+} from "./table.ts";
 
 const StoredMove = z.object({
   ...EvacuationMove.shape,
@@ -64,19 +75,32 @@ export async function listAllMoves(id: EvacuationId): Promise<StoredMove[]> {
   return found;
 }
 
-/** Moves that may start, the most urgent first. */
-export async function listQueued(
+/** A move in the queues of its hosts. */
+export type QueuedMove = { readonly vm: VmId; readonly source: string; readonly target: string };
+
+/**
+ * A page of the moves that may start, the most urgent first.
+ *
+ * @param after `next` of the page before
+ */
+export async function listQueuedMoves(
   id: EvacuationId,
-  side: "source" | "target",
-  host: HostId,
-  limit: number,
-): Promise<VmId[]> {
-  const { items } = await queryItems({
-    partition: ["pk", `EVAC#${id}`],
+  [side, host]: readonly ["source" | "target", HostId],
+  { limit, after }: Page,
+): Promise<{ moves: QueuedMove[]; next: string | undefined }> {
+  const pk = `EVAC#${id}`;
+  const { items, more, last } = await queryItems({
+    partition: ["pk", pk],
     prefix: ["sk", `${side === "source" ? "OUT" : "IN"}#${host}#`],
     limit,
+    ...(after === undefined ? {} : { after: { pk, sk: after } }),
   });
-  return items.map(({ sk }) => vmOf(sk));
+  const moves = items.map(({ sk, source, target }) => ({
+    vm: vmOf(sk),
+    source: String(source),
+    target: String(target),
+  }));
+  return { moves, next: more ? last : undefined };
 }
 
 export type Retry = { readonly vm: VmId; readonly atMs: number };
@@ -159,14 +183,14 @@ export function transitionWrites(
   const rowsBefore = queueRows(id, before);
   const rowsAfter = queueRows(id, after);
   const gone = rowsBefore.filter(({ sk }) => rowsAfter.every((row) => row.sk !== sk));
-  const added = rowsAfter.filter(({ sk }) => rowsBefore.every((row) => row.sk !== sk));
+  const added = rowsAfter.filter((row) => rowsBefore.every((known) => !isSameRow(known, row)));
   return [
     write.put(itemOf(id, { ...after, revision: before.revision + 1 }), {
       condition: "#revision = :before",
       values: { ":before": before.revision },
     }),
     write.update({ key: keys.evacuation(id), ...sums({ before, after }, condition) }),
-    ...gone.map((row) => write.delete(row)),
+    ...gone.map(({ pk, sk }) => write.delete({ pk, sk })),
     ...added.map((row) => write.put(row)),
   ];
 }
@@ -174,6 +198,8 @@ export function transitionWrites(
 /** The update of the evacuation's record that goes with a change of one of its moves. */
 function sums({ before, after }: Transition, condition?: Also) {
   const set = ["#revision = #revision + :one", "#updatedAt = :now"];
+  // With a rollback the counters are those of the way back: what did not move is over.
+  const countsHere = `attribute_exists(pk)${after.leg === "forward" ? " AND attribute_not_exists(#forward)" : ""}`;
   const names: Record<string, string> = { ...condition?.names };
   const values: Record<string, unknown> = {
     ":one": 1,
@@ -202,7 +228,7 @@ function sums({ before, after }: Transition, condition?: Also) {
   }
   return {
     update: `SET ${set.join(", ")}`,
-    condition: `attribute_exists(pk)${condition === undefined ? "" : ` AND ${condition.text}`}`,
+    condition: [countsHere, ...(condition === undefined ? [] : [condition.text])].join(" AND "),
     names,
     values,
   };
@@ -241,19 +267,33 @@ export function inState(
   return { ...kept, ...fields, state, updatedAt: new Date().toISOString() };
 }
 
+/** One more try. The oldest are dropped; so the place from which they count moves with them. */
+export function withTry(
+  { tries, countedFrom }: Pick<StoredMove, "tries" | "countedFrom">,
+  made: MoveTry,
+): Pick<StoredMove, "tries" | "countedFrom"> {
+  const all = [...tries, made];
+  const dropped = Math.max(0, all.length - TRIES_MAX);
+  return { tries: all.slice(dropped), countedFrom: Math.max(0, countedFrom - dropped) };
+}
+
 function itemOf(id: EvacuationId, move: StoredMove) {
   return { ...keys.evacuationMove(id, move.vm), ...move, ttl: expiresIn(keptSeconds.evacuation) };
 }
 
+function isSameRow(one: Item, other: Item): boolean {
+  return one.sk === other.sk && one.target === other.target;
+}
+
 /** A waiting move is in the queues of both its hosts, a retrying one in the list of retries. */
-function queueRows(id: EvacuationId, move: StoredMove) {
+function queueRows(id: EvacuationId, move: StoredMove): (Key & Item)[] {
   const { state, source, target, order, vm, notBefore } = move;
   if (state === "retrying" && notBefore !== undefined) {
     return [keys.evacuationRetry(id, notBefore, vm)];
   }
   if (state !== "waiting" || target === undefined) return [];
   return [
-    keys.evacuationQueue(id, { side: "source", host: source, order, vm }),
-    keys.evacuationQueue(id, { side: "target", host: target, order, vm }),
+    { ...keys.evacuationQueue(id, { side: "source", host: source, order, vm }), source, target },
+    { ...keys.evacuationQueue(id, { side: "target", host: target, order, vm }), source, target },
   ];
 }

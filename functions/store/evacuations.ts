@@ -5,12 +5,15 @@ import {
   Evacuation,
   EvacuationStatus,
   HostTurn,
-  isFinalEvacuation,
   Work,
 } from "../../core/evacuation/evacuation.ts";
-import { isOverdue, type Life, shownStatus } from "../../core/evacuation/life.ts";
+import {
+  isFinalEvacuation,
+  isOverdue,
+  type Life,
+  shownStatus,
+} from "../../core/evacuation/life.ts";
 import { Pause } from "../../core/evacuation/pause.ts";
-import { VersionOutline } from "../../core/evacuation/version.ts";
 import { EvacuationId } from "../../core/id.ts";
 import { keys } from "./keys.ts";
 import { type Page, pageOf } from "./page.ts";
@@ -33,11 +36,12 @@ const StoredEvacuation = z.object({
   work: Work,
   /** Hosts that a person has uncordoned meanwhile: nothing more is moved off them. */
   uncordoned: z.record(z.string(), EndedBy).default({}),
+  /** Grows with each change of its open times: a start holds only if they are as it has read them. */
+  timesRevision: z.int().nonnegative().default(0),
   /** Failed VMs before the error budget was granted last. */
   failedBefore: z.int().nonnegative(),
   /** The version whose moves are in the table. */
   appliedVersion: z.int().nonnegative(),
-  consented: VersionOutline.optional(),
   /** Its executions so far, and how many of them were lost in a row. */
   generation: z.int().nonnegative(),
   lost: z.int().nonnegative(),

@@ -14,6 +14,8 @@ import {
   type Registration,
   type UnfitEvent,
 } from "../../core/protocol/host.ts";
+import { keyIdOf, PublicKey } from "../../core/protocol/signature.ts";
+import { apartMembers } from "./apart-groups.ts";
 import { keys } from "./keys.ts";
 import { type Page, pageOf } from "./page.ts";
 import { getItem, getItems, type Item, putItem, transact, updateIf, write } from "./table.ts";
@@ -21,7 +23,12 @@ import { getItem, getItems, type Item, putItem, transact, updateIf, write } from
 const StoredHost = z.object({
   ...Host.shape,
   state: HostLifecycle,
-  keyHash: z.string(),
+  /** Of the host's agent; absent before it has joined, and once it was revoked. */
+  publicKey: PublicKey.optional(),
+  keySince: z.iso.datetime().optional(),
+  joinTokenHash: z.string().optional(),
+  /** Highest number of a request whose effects are done, heartbeats left out. */
+  requestSeq: z.int().nonnegative().default(0),
   /** The agent process that has registered last; absent if it named none. */
   instance: InstanceId.optional(),
   /** Highest event sequence whose effects are done. */
@@ -31,6 +38,8 @@ const StoredHost = z.object({
   /** Migrations that hold a slot out of this host, and into it. */
   outgoing: z.set(z.string()).default(new Set<string>()),
   incoming: z.set(z.string()).default(new Set<string>()),
+  /** Members of groups that stand apart, by group: VMs that are here or on their way. */
+  apart: z.record(z.string(), z.array(z.string())).default({}),
   /** From the facts; kept here because transactions check the counters against it. */
   memoryBytes: z.int().nonnegative().optional(),
   /** Grows with each change of what operators and evacuations set: cordons, labels, limits, state. */
@@ -41,14 +50,14 @@ const StoredHost = z.object({
 export type StoredHost = z.infer<typeof StoredHost>;
 
 /** False when the host exists. A host that was retired is replaced. */
-export async function createHost(host: NewHost, keyHash: string): Promise<boolean> {
+export async function createHost(host: NewHost, token: StoredToken): Promise<boolean> {
   const made = {
     ...keys.host(host.id),
     ...host,
     state: "joining",
     cordons: [],
     revision: 0,
-    keyHash,
+    ...token,
     lastSeq: 0,
     reservedBytes: 0,
     gsi1pk: "HOSTS",
@@ -64,6 +73,9 @@ export async function createHost(host: NewHost, keyHash: string): Promise<boolea
   ]);
   return failed.length === 0;
 }
+
+/** A join token as the table has it. */
+export type StoredToken = Required<Pick<StoredHost, "joinTokenHash" | "joinTokenExpiresAt">>;
 
 export type NewHost = Pick<
   Host,
@@ -138,32 +150,45 @@ export async function readHeard(host: StoredHost): Promise<StoredHost> {
   return withHeard(host, await getItem(keys.hostHeard(host.id)));
 }
 
-/** Notes that a host's agent has been heard. */
-export async function recordHeartbeat(id: HostId): Promise<void> {
-  await putItem({ ...keys.hostHeard(id), at: new Date().toISOString() });
+/** Condition of a write that a signed request leads to: each request's number is used once. */
+const isNewRequest = "(attribute_not_exists(#requestSeq) OR #requestSeq < :requestSeq)";
+
+/** Notes that a host's agent has been heard. False when the request was received before. */
+export async function recordHeartbeat(id: HostId, requestSeq: number): Promise<boolean> {
+  return putItem(
+    { ...keys.hostHeard(id), at: new Date().toISOString(), requestSeq },
+    isNewRequest,
+    { ":requestSeq": requestSeq },
+  );
 }
 
 /**
  * Replaces the host's facts by those of its agent, and only this instance of its agent is heard from
  * now on. A host that was joining is active; any other state, cordons, labels and limits are what
  * people and evacuations have made them.
+ *
+ * @returns false when the request was received before, or a later one was
  */
-export async function registerHost(registration: Registration): Promise<void> {
+export async function registerHost(
+  registration: Registration,
+  requestSeq: number,
+): Promise<boolean> {
   const { host: id, facts, instance, heartbeatMs } = registration;
   const now = new Date().toISOString();
   const known = Object.entries({ instance, heartbeatMs }).filter(([, own]) => own !== undefined);
   const removed = ["instance", "heartbeatMs", "down"].filter(
     (name) => !known.some(([own]) => own === name),
   );
-  await transact([
+  const failed = await transact([
     write.update({
       key: keys.host(id),
       update:
-        `SET #memoryBytes = :memoryBytes, #lastEventAt = :now` +
+        `SET #memoryBytes = :memoryBytes, #lastEventAt = :now, #requestSeq = :requestSeq` +
         known.map(([name]) => `, #${name} = :${name}`).join("") +
         ` REMOVE ${removed.map((name) => `#${name}`).join(", ")}`,
-      condition: "attribute_exists(pk)",
+      condition: `attribute_exists(pk) AND ${isNewRequest}`,
       values: {
+        ":requestSeq": requestSeq,
         ":memoryBytes": facts.memoryBytes,
         ":now": now,
         ...Object.fromEntries(known.map(([name, own]) => [`:${name}`, own])),
@@ -171,12 +196,14 @@ export async function registerHost(registration: Registration): Promise<void> {
     }),
     write.put({ ...keys.hostFacts(id), facts }),
   ]);
+  if (failed.length > 0) return false;
   await updateIf({
     key: keys.host(id),
     update: "SET #state = :active, #stateSince = :now",
     condition: "#state = :joining",
     values: { ":active": "active", ":joining": "joining", ":now": now },
   });
+  return true;
 }
 
 /** Notes an event that the table refuses for good; only the newest one is kept. */
@@ -189,18 +216,27 @@ export async function noteUnfitEvent(id: HostId, unfit: UnfitEvent): Promise<voi
   });
 }
 
-/** False when another delivery of the same events came first. */
-export async function acceptEvents(id: HostId, from: number, to: number): Promise<boolean> {
+/** False when another delivery of the same events, or a later request, came first. */
+export async function acceptEvents(
+  id: HostId,
+  accepted: { from: number; to: number; requestSeq: number },
+): Promise<boolean> {
+  const { from, to, requestSeq } = accepted;
   return updateIf({
     key: keys.host(id),
-    update: "SET #lastSeq = :to, #lastEventAt = :now",
-    condition: "#lastSeq = :from",
-    values: { ":from": from, ":to": to, ":now": new Date().toISOString() },
+    update: "SET #lastSeq = :to, #lastEventAt = :now, #requestSeq = :requestSeq",
+    condition: `#lastSeq = :from AND ${isNewRequest}`,
+    values: {
+      ":from": from,
+      ":to": to,
+      ":requestSeq": requestSeq,
+      ":now": new Date().toISOString(),
+    },
   });
 }
 
 export function parseHost(item: unknown): StoredHost {
-  return StoredHost.parse(item);
+  return StoredHost.parse({ ...(item as Item), apart: apartMembers(item as Item) });
 }
 
 const PublicHost = z.object(Host.shape);
@@ -208,7 +244,18 @@ const PublicHost = z.object(Host.shape);
 /** The part of the record that the API shows. */
 export function publicHost(host: StoredHost): Host {
   const down = isConfirmedDown(host) ? host.down : undefined;
-  return PublicHost.parse({ ...host, down, state: hostStateOf(host), usage: usageOf(host) });
+  return PublicHost.parse({
+    ...host,
+    down,
+    key: keyOf(host),
+    state: hostStateOf(host),
+    usage: usageOf(host),
+  });
+}
+
+function keyOf({ publicKey, keySince }: StoredHost): Host["key"] {
+  if (publicKey === undefined || keySince === undefined) return undefined;
+  return { id: keyIdOf(publicKey), since: keySince };
 }
 
 function usageOf({ outgoing, incoming, reservedBytes, memoryBytes }: StoredHost): HostUsage {

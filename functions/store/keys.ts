@@ -1,5 +1,12 @@
 import { createHash } from "node:crypto";
-import type { CommandId, EvacuationId, HostId, MigrationId, VmId } from "../../core/id.ts";
+import type {
+  CommandId,
+  EvacuationId,
+  HostId,
+  MigrationId,
+  ScheduleId,
+  VmId,
+} from "../../core/id.ts";
 import type { Key } from "./table.ts";
 
 /** Makes every key of the table. docs/internals/data.md says which question each one answers. */
@@ -9,8 +16,18 @@ export const keys = {
   hostHeard: (id: HostId): Key => ({ pk: `HOST#${id}`, sk: "HEARD" }),
   /** The VM's record names this host. */
   hostVm: (host: HostId, vm: VmId): Key => ({ pk: `HOST#${host}`, sk: `VM#${vm}` }),
-  /** Migration ids sort by creation, so the row does too. */
-  waiting: (host: HostId, id: MigrationId): Key => ({ pk: `HOST#${host}`, sk: `WAITING#${id}` }),
+  /** A migration waits for this target. Migration ids sort by creation, so the rows do too. */
+  queued: (target: HostId, id: MigrationId): Key => ({ pk: `HOST#${target}`, sk: `QUEUED#${id}` }),
+  lane: (lane: Lane): Key => ({ pk: laneName(lane), sk: "META" }),
+  laneMember: (lane: Lane, id: MigrationId): Key => ({
+    pk: laneName(lane),
+    sk: `WAITING#${id}`,
+  }),
+  /** A lane waits for a limit of this host; those with the oldest heads come first. */
+  watch: ({ host, kind, head, lane }: Watch): Key => ({
+    pk: `HOST#${host}`,
+    sk: `WATCH#${kind}#${head}#${laneName(lane)}`,
+  }),
   vm: (id: VmId): Key => ({ pk: `VM#${id}`, sk: "META" }),
   vmPast: (id: VmId): Key => ({ pk: `VM#${id}`, sk: "PAST" }),
   vmMigration: (vm: VmId, id: MigrationId): Key => ({ pk: `VM#${vm}`, sk: `MIG#${id}` }),
@@ -33,9 +50,9 @@ export const keys = {
     pk: `EVAC#${id}`,
     sk: `PLAN#${digits(version, 4)}`,
   }),
-  planPart: (id: EvacuationId, version: number, part: number): Key => ({
+  planPart: (id: EvacuationId, { version, writer, part }: PlanPart): Key => ({
     pk: `EVAC#${id}`,
-    sk: `PART#${digits(version, 4)}#${digits(part, 3)}`,
+    sk: `PART#${digits(version, 4)}#${writer}#${digits(part, 3)}`,
   }),
   /** A move that may start: once under its source, once under its target, the most urgent first. */
   evacuationQueue: (id: EvacuationId, place: QueuePlace): Key => ({
@@ -52,6 +69,14 @@ export const keys = {
     pk: `HOST#${host}`,
     sk: `EVACUATION#${id}`,
   }),
+  schedule: (id: ScheduleId): Key => ({ pk: `SCHEDULE#${id}`, sk: "META" }),
+  /** A window that was opened; they sort by their starts. */
+  scheduleRun: (id: ScheduleId, startsAt: string): Key => ({
+    pk: `SCHEDULE#${id}`,
+    sk: `RUN#${startsAt}`,
+  }),
+  changeFreezes: (): Key => ({ pk: "CHANGE-FREEZES", sk: "META" }),
+  audit: ({ day, shard, at }: AuditPlace): Key => ({ pk: `AUDIT#${day}#${shard}`, sk: `AT#${at}` }),
   health: (): Key => ({ pk: "HEALTH", sk: "META" }),
   command: (id: CommandId): Key => ({ pk: `CMD#${id}`, sk: "META" }),
   idempotency: (key: string): Key => ({
@@ -60,11 +85,37 @@ export const keys = {
   }),
 };
 
+/** Waiting migrations that nothing tells apart but their age. */
+export type Lane = {
+  readonly source: HostId;
+  readonly target: HostId;
+  /** Power of two of the memory in bytes. */
+  readonly sizeClass: number;
+};
+
+export type Watch = {
+  readonly host: HostId;
+  readonly kind: "out" | "in" | "memory";
+  readonly head: MigrationId;
+  readonly lane: Lane;
+};
+
+function laneName({ source, target, sizeClass }: Lane): string {
+  return `LANE#${source}#${target}#${sizeClass}`;
+}
+export type AuditPlace = { readonly day: string; readonly shard: number; readonly at: string };
+
 export type QueuePlace = {
   readonly side: "source" | "target";
   readonly host: HostId;
   readonly order: number;
   readonly vm: VmId;
+};
+
+export type PlanPart = {
+  readonly version: number;
+  readonly writer: string;
+  readonly part: number;
 };
 
 function digits(value: number, count: number): string {

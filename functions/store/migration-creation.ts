@@ -1,8 +1,9 @@
+import { rulesAsRead } from "./apart-groups.ts";
 import { takeKey } from "./idempotency.ts";
 import { keys } from "./keys.ts";
 import type { StoredMigration } from "./migration-record.ts";
 import { noSignals } from "./signals.ts";
-import { releaseSlot, type SlotLimits, slotWrites } from "./slots.ts";
+import { findApart, releaseSlot, type SlotLimits, slotWrites } from "./slots.ts";
 import { transact, write } from "./table.ts";
 
 export type NewMigration = {
@@ -12,6 +13,8 @@ export type NewMigration = {
   idempotency: { key: string; bodyHash: string };
   /** Memory that the target may give to guests. */
   memoryBytes: number;
+  /** Of the VM when it was read: its groups are those of then. */
+  rulesRevision: number;
 };
 
 /** Places of the key's write and of the first slot's in the transaction. */
@@ -20,13 +23,14 @@ const SLOTS_PLACE = 6;
 
 /**
  * Writes a migration and takes the VM's lock with its new epoch, all or nothing. The lock is taken
- * only if the VM still is as it was read: in that state, on that host, with that epoch. Where both hosts
- * have room, the migration is admitted in the same transaction; otherwise it must wait for its turn.
- * Returns what was written.
+ * only if the VM still is as it was read: in that state, on that host, with that epoch and rules.
+ * Where both hosts have room, the migration is admitted in the same transaction; otherwise it must
+ * wait for its turn. Returns what was written; `apart`: the target has a VM from which this one
+ * stands apart.
  */
 export async function createMigration(
   made: NewMigration,
-): Promise<NewMigration | "vm-changed" | "key-used"> {
+): Promise<NewMigration | "vm-changed" | "key-used" | "apart"> {
   const { migration, memoryBytes } = made;
   const admitted = { ...migration, slots: "held" } as const;
   const failed = await transact([
@@ -35,6 +39,7 @@ export async function createMigration(
   ]);
   if (failed.length === 0) return { ...made, migration: admitted };
   if (failed.every((place) => place >= SLOTS_PLACE)) {
+    if ((await findApart(migration)).length > 0) return "apart";
     const again = await transact(creationWrites(made, migration));
     return again.length === 0 ? made : reasonOf(again);
   }
@@ -75,6 +80,7 @@ function reasonOf(failed: number[]): "vm-changed" | "key-used" {
 }
 
 function creationWrites(made: NewMigration, migration: StoredMigration) {
+  const rules = rulesAsRead(made);
   return [
     write.put(
       { ...keys.migration(migration.id), ...migration, gsi1pk: "MIGRATIONS", gsi1sk: migration.id },
@@ -87,9 +93,9 @@ function creationWrites(made: NewMigration, migration: StoredMigration) {
       key: keys.vm(migration.vm),
       update:
         "SET #lockedBy = :id, #epoch = :epoch, #state = :migrating, #stateSince = :now, #updatedAt = :now",
-      condition:
-        "#state = :stateBefore AND attribute_not_exists(#lockedBy) AND #host = :source AND #epoch = :before",
+      condition: `#state = :stateBefore AND attribute_not_exists(#lockedBy) AND #host = :source AND #epoch = :before AND ${rules.condition}`,
       values: {
+        ...rules.values,
         ":id": migration.id,
         ":epoch": migration.epoch,
         ":before": migration.epoch - 1,
@@ -134,8 +140,8 @@ export async function withdrawMigration(made: NewMigration): Promise<boolean> {
     write.delete(keys.idempotency(made.idempotency.key)),
     ...(held
       ? [
-          releaseSlot(migration, "outgoing", 0),
-          releaseSlot(migration, "incoming", migration.heldBytes),
+          releaseSlot(migration, "outgoing", "remains"),
+          releaseSlot(migration, "incoming", "leaves"),
         ]
       : []),
   ]);

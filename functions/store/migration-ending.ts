@@ -9,6 +9,7 @@ import type { GuestEnd } from "../../core/vm-exit.ts";
 import type { VmState } from "../../core/vm-state.ts";
 import { keys } from "./keys.ts";
 import type { StoredMigration } from "./migration-record.ts";
+import { dequeueWrites } from "./queue-lanes.ts";
 import { keptSeconds } from "./retention.ts";
 import { releaseSlot } from "./slots.ts";
 import { expiresIn, transact, updateIf, write } from "./table.ts";
@@ -28,11 +29,10 @@ export type Arrived = {
  * state, the lock and both hosts' slots change together. False when the migration has ended before,
  * or the target has reported a change since it was read.
  *
- * A migration with slots has no queue entry, or a stale one that `removeFromQueues` removes
- * later.
+ * A migration with slots waits in no lane, or its row is removed when the lane is served.
  */
 export async function endCompleted(migration: StoredMigration, arrived: Arrived): Promise<boolean> {
-  const { id, target, heldBytes } = migration;
+  const { id, target } = migration;
   const nowMs = Date.now();
   const now = new Date(nowMs).toISOString();
   const phases = allPhases(migration.phases, migration, nowMs);
@@ -63,8 +63,8 @@ export async function endCompleted(migration: StoredMigration, arrived: Arrived)
     }),
     write.delete(keys.hostVm(migration.source, migration.vm)),
     write.put(keys.hostVm(target, migration.vm)),
-    releaseSlot(migration, "outgoing", heldBytes),
-    releaseSlot(migration, "incoming", 0),
+    releaseSlot(migration, "outgoing", "leaves"),
+    releaseSlot(migration, "incoming", "remains"),
     write.delete(keys.secret(id)),
   ]);
   return failed.length === 0;
@@ -136,7 +136,7 @@ export async function endNotCompleted(
   migration: StoredMigration,
   end: NotCompleted,
 ): Promise<boolean> {
-  const { id, source, target, heldBytes } = migration;
+  const { id, source } = migration;
   const now = new Date().toISOString();
   const held = migration.slots === "held";
   const phase = { name: "end", startedAt: now };
@@ -166,12 +166,12 @@ export async function endNotCompleted(
     }),
     write.update({ key: keys.vm(migration.vm), ...vmAfter(migration, end, now) }),
     write.delete(keys.secret(id)),
-    ...[source, target].map((host) => write.delete(keys.waiting(host, id))),
+    ...(held ? [] : dequeueWrites(migration)),
     // Memory that may be in use is not released: on `unknown` a person frees the target's.
     ...(held
       ? [
-          releaseSlot(migration, "outgoing", end.vm.place === "none" ? heldBytes : 0),
-          releaseSlot(migration, "incoming", end.vm.place === "unknown" ? 0 : heldBytes),
+          releaseSlot(migration, "outgoing", end.vm.place === "none" ? "leaves" : "remains"),
+          releaseSlot(migration, "incoming", end.vm.place === "unknown" ? "remains" : "leaves"),
         ]
       : []),
   ]);

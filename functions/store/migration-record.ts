@@ -10,6 +10,7 @@ import { AckEvidence } from "../../core/protocol/event.ts";
 import { Observation } from "../../core/protocol/observation.ts";
 import { VfioDevice } from "../../core/protocol/probe.ts";
 import { GuestEnd } from "../../core/vm-exit.ts";
+import { Affinity } from "../../core/vm-rules.ts";
 import { SeenRunState } from "../../core/vm-run-state.ts";
 import { VmState } from "../../core/vm-state.ts";
 import { keys } from "./keys.ts";
@@ -46,6 +47,8 @@ const StoredMigration = z.object({
   queueUrls: z.object({ source: z.string(), target: z.string() }),
   /** Memory of the guest: held on both hosts while it moves. */
   heldBytes: z.int().nonnegative(),
+  /** Groups from whose members the VM stands apart; its rules cannot change while the lock is held. */
+  apart: z.array(Affinity).optional(),
   slots: z.enum(["held", "released"]).optional(),
   /** The VM's state when its lock was taken. */
   stateBefore: VmState.default("running"),

@@ -14,4 +14,6 @@ export const keptSeconds = {
   timelineEntry: 365 * DAY_SECONDS,
   migration: 365 * DAY_SECONDS,
   evacuation: 365 * DAY_SECONDS,
+  scheduleRun: 365 * DAY_SECONDS,
+  auditEntry: 400 * DAY_SECONDS,
 };

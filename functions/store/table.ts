@@ -71,11 +71,11 @@ export async function getItems(keys: Key[]): Promise<Item[]> {
 }
 
 /** Returns false when the condition does not hold. */
-export async function putItem(item: Item, condition?: string): Promise<boolean> {
+export async function putItem(item: Item, condition?: string, values?: Item): Promise<boolean> {
   const put = new PutCommand({
     TableName: config().tableName,
     Item: item,
-    ...(condition === undefined ? {} : { ...expressions({ condition }) }),
+    ...(condition === undefined ? {} : expressions({ condition, ...(values && { values }) })),
   });
   return conditionHolds(() => documents().send(put));
 }
@@ -117,6 +117,13 @@ async function writeBatch(requests: WriteRequests): Promise<void> {
 export async function deleteItem(key: Key): Promise<void> {
   const remove = new DeleteCommand({ TableName: config().tableName, Key: key });
   await writeOne(() => documents().send(remove));
+}
+
+/** Returns false when the condition does not hold. */
+export async function deleteIf(key: Key, rest: Expressions): Promise<boolean> {
+  const table = config().tableName;
+  const remove = new DeleteCommand({ TableName: table, Key: key, ...expressions(rest) });
+  return conditionHolds(() => documents().send(remove));
 }
 
 /** Returns the whole item as it is now, or undefined when the condition does not hold. */

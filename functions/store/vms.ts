@@ -4,6 +4,7 @@ import { HostId, VmId } from "../../core/id.ts";
 import { vmStateOf } from "../../core/qemu/run-state.ts";
 import { Vm, type VmDefinition } from "../../core/vm.ts";
 import type { GuestEnd } from "../../core/vm-exit.ts";
+import { apartGroups, apartUpdate, rulesAsRead } from "./apart-groups.ts";
 import { keys } from "./keys.ts";
 import { type Page, pageOf } from "./page.ts";
 import { hostIsOpen } from "./slots.ts";
@@ -15,6 +16,8 @@ const StoredVm = z.object({
   heldBytes: z.int().nonnegative(),
   /** Commands sent for this VM outside of migrations. */
   commands: z.int().nonnegative(),
+  /** Grows with each change of its rules. */
+  rulesRevision: z.int().nonnegative().default(0),
   /** The host that reported the run state, and the number of its event. */
   runStateFrom: HostId.optional(),
   runStateSeq: z.int().nonnegative().optional(),
@@ -83,7 +86,7 @@ export function publicVm(item: unknown): Vm {
 
 /**
  * Writes a new VM and reserves its memory on the host, both or neither. `host-full`: too little memory
- * is left, or the host was closed since it was read.
+ * is left, the host was closed since it was read, or a VM is there from which this one stands apart.
  *
  * @param limitBytes how much the host may have reserved before; absent: the guest runs there already
  */
@@ -91,10 +94,11 @@ export async function createVm(
   vm: StoredVm,
   limitBytes: number | undefined,
 ): Promise<"created" | "exists" | "host-full"> {
+  const groups = apartUpdate(vm.id, apartGroups(vm));
   const fits =
     limitBytes === undefined
       ? " AND #state IN (:joined, :maintained)"
-      : ` AND #reservedBytes <= :limit AND ${hostIsOpen.condition}`;
+      : ` AND #reservedBytes <= :limit AND ${hostIsOpen.condition}${groups.condition}`;
   const [failed] = await transact([
     write.put(
       { ...keys.vm(vm.id), ...vm, gsi1pk: "VMS", gsi1sk: vm.id },
@@ -102,9 +106,11 @@ export async function createVm(
     ),
     write.update({
       key: keys.host(vm.host),
-      update: "ADD #reservedBytes :held",
+      update: `ADD #reservedBytes :held${groups.actions}`,
       condition: `attribute_exists(pk)${fits}`,
+      names: groups.names,
       values: {
+        ...groups.values,
         ":held": vm.heldBytes,
         ...(limitBytes === undefined
           ? { ":joined": "active", ":maintained": "maintenance" }
@@ -169,7 +175,8 @@ async function writeStarted(vm: StoredVm, started: Started): Promise<boolean> {
       ":state": isUnreported ? "paused" : vmStateOf(runState),
       ":since": new Date(atMs).toISOString(),
       ":starting": "starting",
-      ":definition": definition,
+      // Of its definition a host decides only what a machine type stands for.
+      ":definition": { ...vm.definition, machine: definition.machine },
       ":host": vm.host,
       ":now": new Date().toISOString(),
       ...(isNew ? { ":runState": runState, ":seq": seq } : {}),
@@ -179,46 +186,59 @@ async function writeStarted(vm: StoredVm, started: Started): Promise<boolean> {
   });
 }
 
+type End = { state: GuestEnd["state"]; detail?: string };
+
+/** How often a VM's record may change between the read and the write of its guest's end. */
+const ENDED_TRIES_MAX = 5;
+
 /**
- * Records that the guest's process has ended on that host, and releases its memory. Changes nothing
- * for a VM that has moved away, or that a migration holds: then both sides of the migration are
- * observed.
+ * Records that the guest's process has ended on that host, and releases its memory and its place in
+ * its groups. Changes nothing for a VM that has moved away, or that a migration holds: then both sides
+ * of the migration are observed.
+ *
+ * @throws TableBusy when the VM's record changed each time
  */
-export async function recordEnded(
-  id: VmId,
-  host: HostId,
-  end: { state: GuestEnd["state"]; detail?: string },
-): Promise<StoredVm | undefined> {
-  const vm = await findVm(id);
-  if (vm === undefined || vm.host !== host) return undefined;
-  if (vm.lockedBy !== undefined) return vm;
-  // A guest that ended itself stays so when its end is reported once more.
-  if (hasEnded(vm) && vm.state !== "failed") return vm;
+export async function recordEnded(id: VmId, host: HostId, end: End): Promise<StoredVm | undefined> {
+  for (let attempt = 1; attempt <= ENDED_TRIES_MAX; attempt += 1) {
+    const vm = await findVm(id);
+    if (vm === undefined || vm.host !== host) return undefined;
+    if (vm.lockedBy !== undefined) return vm;
+    // A guest that ended itself stays so when its end is reported once more.
+    if (hasEnded(vm) && vm.state !== "failed") return vm;
+    if (await writeEnded(vm, end)) return vm;
+  }
+  throw new TableBusy(`Failed to write the end of ${id}: its record keeps changing`);
+}
+
+async function writeEnded(vm: StoredVm, end: End): Promise<boolean> {
   const now = new Date().toISOString();
   const isChanged = vm.state !== end.state;
-  await transact([
+  const rules = rulesAsRead(vm);
+  const groups = apartUpdate(vm.id, hasEnded(vm) ? [] : apartGroups(vm));
+  const failed = await transact([
     write.update({
-      key: keys.vm(id),
+      key: keys.vm(vm.id),
       update: `SET #state = :state, #heldBytes = :none, #updatedAt = :now${isChanged ? ", #stateSince = :now" : ""}${end.detail === undefined ? "" : ", #detail = :detail"} REMOVE #runState${end.detail === undefined ? ", #detail" : ""}`,
-      condition:
-        "#host = :host AND attribute_not_exists(#lockedBy) AND #state = :before AND #heldBytes = :held",
+      condition: `#host = :host AND attribute_not_exists(#lockedBy) AND #state = :before AND #heldBytes = :held AND ${rules.condition}`,
       values: {
+        ...rules.values,
         ":state": end.state,
         ":none": 0,
         ":now": now,
-        ":host": host,
+        ":host": vm.host,
         ":before": vm.state,
         ":held": vm.heldBytes,
         ...(end.detail === undefined ? {} : { ":detail": end.detail }),
       },
     }),
     write.update({
-      key: keys.host(host),
-      update: "ADD #reservedBytes :back",
-      values: { ":back": -vm.heldBytes },
+      key: keys.host(vm.host),
+      update: `ADD #reservedBytes :back${groups.actions === "" ? "" : ` DELETE ${groups.actions.slice(2)}`}`,
+      names: groups.names,
+      values: { ...groups.values, ":back": -vm.heldBytes },
     }),
   ]);
-  return vm;
+  return failed.length === 0;
 }
 
 /**

@@ -5,14 +5,17 @@ import { cureOf } from "../../core/migration/failures.ts";
 import { isFinal } from "../../core/migration/migration.ts";
 import { log } from "../runtime/log.ts";
 import { task } from "../runtime/task.ts";
+import { awaitAdmission } from "../service/admit-waiting.ts";
 import { fullLimits } from "../service/queue-state.ts";
 import { raise } from "../service/raise-signal.ts";
 import { registerWait } from "../service/register-wait.ts";
 import { startAgain } from "../service/start-migration.ts";
 import { takeTurn } from "../service/take-turn.ts";
+import { byInvocation } from "../service/wake-by-invocation.ts";
 import { recordFailure } from "../store/migration-progress.ts";
 import { findMigration, readMigration, type StoredMigration } from "../store/migration-record.ts";
-import { listHolders, queueForSlots } from "../store/slots.ts";
+import type { Limit } from "../store/queue-lanes.ts";
+import { listHolders } from "../store/slots.ts";
 
 const AdmitInput = z.object({
   migrationId: MigrationId,
@@ -44,13 +47,12 @@ export const handler = task(async (event): Promise<AdmitOutput> => {
   const { migrationId, taskToken, waitedMs } = AdmitInput.parse(event);
   const migration = await readRunning(migrationId);
   if (taskToken !== undefined) return { admitted: await awaitTurn(migration, taskToken) };
-  const admitted = await isAdmitted(migration);
-  if (admitted) return { admitted };
+  if ((await admitNow(migration)) === "held") return { admitted: true };
   await startHolders(migration);
   const leftMs = migration.policy.queueDeadlineMs - waitedMs;
   if (leftMs <= 0) throw await giveUp(migration);
   const leftSeconds = Math.max(1, Math.ceil(leftMs / 1_000));
-  return { admitted, askAgainSeconds: Math.min(ASK_AGAIN_SECONDS, leftSeconds) };
+  return { admitted: false, askAgainSeconds: Math.min(ASK_AGAIN_SECONDS, leftSeconds) };
 });
 
 /**
@@ -72,13 +74,10 @@ async function awaitTurn(migration: StoredMigration, token: string): Promise<boo
   const waiter = { token, names: [ADMITTED], failOn: [], interruptible: true };
   const { settled } = await registerWait(migrationId, ADMITTED, waiter, Promise.resolve());
   if (settled !== undefined) return settled.ok;
-  if (!(await isAdmitted(migration))) {
-    await queueForSlots(migration);
-    // A slot that was released before the migration was in the queue woke nothing.
-    if (!(await isAdmitted(migration))) return false;
-  }
-  await raise({ do: "raise", migrationId, signal: ADMITTED });
-  return true;
+  const turn = await admitNow(migration);
+  if (turn === "held") await raise({ do: "raise", migrationId, signal: ADMITTED });
+  if (typeof turn === "object") await awaitAdmission(migration, turn, byInvocation);
+  return turn === "held";
 }
 
 /** Records the limits that it has waited for. */
@@ -97,12 +96,12 @@ async function giveUp(migration: StoredMigration): Promise<QueueDeadline> {
   return new QueueDeadline(message);
 }
 
-async function isAdmitted(migration: StoredMigration): Promise<boolean> {
+/** `ended`: it is not to go on, or has been admitted meanwhile; its wait is told of either. */
+async function admitNow(migration: StoredMigration): Promise<"held" | "ended" | Limit> {
+  const { id, target } = migration;
   const turn = await takeTurn(migration);
-  if (turn === "closed") {
-    throw new HostClosed(`Failed to admit ${migration.id}: ${migration.target} takes no guests`);
-  }
-  return turn === "held";
+  if (turn === "closed") throw new HostClosed(`Failed to admit ${id}: ${target} does not take it`);
+  return turn;
 }
 
 async function readRunning(id: MigrationId): Promise<StoredMigration> {

@@ -5,7 +5,7 @@ import { type Failure, isFinal, type MigrationStatus } from "../../core/migratio
 import { alarmMessages } from "../runtime/alarm-messages.ts";
 import { log } from "../runtime/log.ts";
 import { task } from "../runtime/task.ts";
-import { admitWaiting } from "../service/admit-waiting.ts";
+import { admitWaiting, tidyLane } from "../service/admit-waiting.ts";
 import { countMigration } from "../service/count-migration.ts";
 import { discardSource } from "../service/discard-source.ts";
 import { recordMoveEnd } from "../service/end-move.ts";
@@ -63,6 +63,7 @@ export const handler = task(async (event): Promise<EndOutput> => {
     const ended = await readMigration(input.migrationId);
     await Promise.all([recordSourceExit(ended), countMigration(ended)]);
     if (input.action !== "freeze") await expireWithRecord(migration);
+    if (migration.slots === undefined) await tidyLane(migration);
     await admitWaiting([migration.source, migration.target], byInvocation);
     await learnFromMigration(migration);
     const mayBeLeft = input.action === "lost" && migration.sourceExit === undefined;

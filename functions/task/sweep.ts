@@ -4,6 +4,7 @@ import { log } from "../runtime/log.ts";
 import { task } from "../runtime/task.ts";
 import { type SweptEvacuation, sweepEvacuations } from "../service/sweep-evacuations.ts";
 import { type Swept, sweepLostExecutions } from "../service/sweep-lost-executions.ts";
+import { type SweptSchedule, sweepSchedules } from "../service/sweep-schedules.ts";
 import { readSweepCursor, writeSweepCursor } from "../store/sweep-cursor.ts";
 import { handler as endMigration } from "./end-migration.ts";
 
@@ -25,6 +26,8 @@ export type SweepOutput = {
   isContinued: boolean;
   /** Evacuations whose execution was started again, or that were ended. */
   evacuations: SweptEvacuation[];
+  /** Schedules of which a start was not delivered. */
+  schedules: SweptSchedule[];
 };
 
 /**
@@ -42,12 +45,14 @@ export const handler = task(async (): Promise<SweepOutput> => {
   const failed = idsOf(["failed"]);
   const stalled = outcomes.flatMap(({ id, isStalled }) => (isStalled ? [id] : []));
   const evacuations = (await sweepEvacuations()).filter(({ outcome }) => outcome !== "fine");
+  const schedules = (await sweepSchedules()).filter(({ outcome }) => outcome !== "fine");
+  if (schedules.length > 0) log().warn({ schedules }, "starts of windows were made up for");
   if (restarted.length + frozen.length + failed.length + evacuations.length > 0) {
     log().warn({ restarted, frozen, failed, evacuations }, alarmMessages.lost);
   }
   if (stalled.length > 0) log().warn({ stalled }, alarmMessages.stalled);
   const examined = outcomes.length;
-  return { examined, restarted, frozen, failed, stalled, evacuations, isContinued };
+  return { examined, restarted, frozen, failed, stalled, evacuations, schedules, isContinued };
 });
 
 async function sweepPages(): Promise<{ outcomes: Swept[]; isContinued: boolean }> {

@@ -7,7 +7,7 @@ import { type ActingGuestLoad, PANIC_DEVICE, writeActingDisk } from "./acting-gu
 import { parseSerialLog, waitForCounter } from "./serial.ts";
 import { expectStatus, moveGuest } from "./testing/bare-qmp.ts";
 import { type GuestQemu, startGuestQemu } from "./testing/guest-qemu.ts";
-import { qemuBinaries } from "./testing/qemu-binaries.ts";
+import { eachQemu, hasQemu } from "./testing/qemu-binaries.ts";
 
 /** On a busy machine. */
 const WAIT_MS = 20_000;
@@ -27,10 +27,7 @@ afterEach(async () => {
   await rm(directory, { recursive: true });
 });
 
-const versions = qemuBinaries.map(({ version, binary }) => [version, binary] as const);
-const skipped = versions.length === 0;
-
-describe.skipIf(skipped).each(versions)("the acting guest on QEMU %s", (version, binary) => {
+describe.skipIf(!hasQemu).each(eachQemu)("the acting guest on QEMU %s", (version, binary) => {
   it.each(["pc", "q35"])("sleeps on %s, and goes on counting after a wake-up", async (machine) => {
     const { qemu, events } = await start(binary, "sleep", ["-machine", machine]);
     await expectStatus(qemu, "suspended");

@@ -8,7 +8,7 @@ import { dataDiskDefinition, parseDataLog, writeDataGuestDisk } from "./data-gue
 import { waitForCounter } from "./serial.ts";
 import { moveGuest } from "./testing/bare-qmp.ts";
 import { type GuestQemu, qemuArguments, startGuestQemu } from "./testing/guest-qemu.ts";
-import { qemuBinaries } from "./testing/qemu-binaries.ts";
+import { eachQemu, hasQemu, qemuBinaries } from "./testing/qemu-binaries.ts";
 
 /** On a busy machine. */
 const WAIT_MS = 20_000;
@@ -42,9 +42,8 @@ afterEach(async () => {
 });
 
 const [installed] = qemuBinaries;
-const versions = qemuBinaries.map(({ version, binary }) => [version, binary] as const);
 
-describe.skipIf(!installed).each(versions)("the data guest and QEMU %s", (_, binary) => {
+describe.skipIf(!hasQemu).each(eachQemu)("the data guest and QEMU %s", (_, binary) => {
   it.each([true, false])(
     "moves there and back without a lost or stale sector (cache.direct %s)",
     async (direct) => {

@@ -15,7 +15,7 @@ import { FaultyDisk, type FaultyRequest } from "./faulty-disk.ts";
 import { waitForCounter } from "./serial.ts";
 import { expectStatus, moveGuest } from "./testing/bare-qmp.ts";
 import { type GuestQemu, qemuArguments, startGuestQemu } from "./testing/guest-qemu.ts";
-import { qemuBinaries } from "./testing/qemu-binaries.ts";
+import { eachQemu, hasQemu } from "./testing/qemu-binaries.ts";
 import { liftWriteLimit, limitWrites } from "./write-limit.ts";
 
 const hasPrlimit = spawnSync("prlimit", ["--version"]).status === 0;
@@ -47,10 +47,7 @@ afterEach(async () => {
   await rm(directory, { recursive: true });
 });
 
-const versions = qemuBinaries.map(({ version, binary }) => [version, binary] as const);
-const skipped = versions.length === 0;
-
-describe.skipIf(skipped).each(versions)("a faulty disk and QEMU %s", (_, binary) => {
+describe.skipIf(!hasQemu).each(eachQemu)("a faulty disk and QEMU %s", (_, binary) => {
   it.each<FaultyRequest>(["read", "write"])(
     "stops the guest at a %s error, also across a move, until it is mended",
     async (kind) => {

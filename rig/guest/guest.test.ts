@@ -9,7 +9,7 @@ import { GUEST_PAGE_BYTES, type GuestLoad, WORKING_SET_START_BYTES } from "./boo
 import { parseSerialLog, waitForCounter } from "./serial.ts";
 import { type GuestQemu, type GuestQemuOptions, startGuestQemu } from "./testing/guest-qemu.ts";
 
-const BINARY = process.env.SWITCHYARD_QEMU ?? "qemu-system-x86_64";
+const BINARY = process.env.SWITCHYARD_QEMU || "qemu-system-x86_64";
 const hasQemu = spawnSync(BINARY, ["--version"]).status === 0;
 const MIB = 1024 * 1024;
 /** Generous: the machine may be busy. */

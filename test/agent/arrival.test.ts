@@ -10,7 +10,7 @@ import { dataDiskDefinition } from "../../rig/guest/data-guest.ts";
 import { ImageLock } from "../../rig/image-lock.ts";
 import type { TestHost } from "./testing/host.ts";
 import { migrationId, Pair, SLOW, VM } from "./testing/pair.ts";
-import { describeOnEach } from "./testing/subjects.ts";
+import { describeOnQemu } from "./testing/subjects.ts";
 
 const slow = { parameters: { "max-bandwidth": SLOW } };
 const of = { migrationId };
@@ -23,7 +23,7 @@ const observe = (host: TestHost) => host.run("migration.observe", VM, {}, of);
 const eventsOf = (host: TestHost, type: string) =>
   host.events.filter(({ body }) => body.type === type).map(({ body }) => body);
 
-describeOnEach("a guest that an operator stops in precopy", (subject) => {
+describeOnQemu("a guest that an operator stops in precopy", (subject) => {
   let pair: Pair;
   beforeEach(async () => {
     pair = new Pair(subject);
@@ -98,7 +98,7 @@ describe.skipIf(findQemu() === undefined)("on real QEMU, the end of a move is se
   let pair: Pair;
   let lock: ImageLock | undefined;
   beforeEach(() => {
-    pair = new Pair({ name: "real QEMU", qemu: findQemu(), isModel: false });
+    pair = new Pair({ qemu: findQemu() });
   });
   afterEach(async () => {
     await lock?.release();

@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { migrationId, Pair, VM } from "./testing/pair.ts";
-import { describeOnEach } from "./testing/subjects.ts";
+import { describeOnQemu } from "./testing/subjects.ts";
 
 const SLOW = 2 << 20;
 
-describeOnEach("the bandwidth limit of a running migration", (subject) => {
+describeOnQemu("the bandwidth limit of a running migration", (subject) => {
   let pair: Pair;
   beforeEach(async () => {
     pair = new Pair(subject);

@@ -7,7 +7,6 @@ import {
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { CommandSource } from "../../agent/cloud/command-source.ts";
 import { quietLog } from "../../agent/runtime/testing/quiet-log.ts";
-import type { Command } from "../../core/protocol/command.ts";
 import type { ServiceLogger } from "../../emulators/aws/aws-json/answer.ts";
 import { type Sqs, startSqs } from "../../emulators/aws/sqs/sqs.ts";
 import { sqsClient } from "../../emulators/aws/testing/clients.ts";
@@ -33,21 +32,9 @@ afterEach(async () => {
   await service.close();
 });
 
-const at = "2030-01-01T00:00:00.000Z";
-
 async function send(count: number): Promise<void> {
   for (let place = 0; place < count; place += 1) {
-    const command = {
-      id: `vm-1.stop.${place + 1}`,
-      host: "host-a",
-      vm: "vm-1",
-      epoch: 1,
-      verb: "guest.stop",
-      args: {},
-      issuedAt: at,
-      expiresAt: at,
-    };
-    const MessageBody = JSON.stringify({ version: 1, command });
+    const MessageBody = `command ${place + 1}`;
     await sqs.send(new SendMessageCommand({ QueueUrl: queueUrl, MessageBody }));
   }
 }
@@ -61,12 +48,12 @@ async function left(): Promise<number> {
   return names.reduce((sum, name) => sum + Number(Attributes[name]), 0);
 }
 
-async function take(count: number, handle: (command: Command) => Promise<void>) {
+async function take(count: number, handle: (body: string) => Promise<void>) {
   await send(count);
   let taken = 0;
-  const counted = (command: Command) => {
+  const counted = (body: string) => {
     taken += 1;
-    return handle(command);
+    return handle(body);
   };
   const source = new CommandSource({ sqs, queueUrl, handle: counted, log: quietLog() });
   source.start();
@@ -85,8 +72,8 @@ describe("commands from the queue", () => {
   });
 
   it("stay in the queue when their answer could not be made durable", async () => {
-    const source = await take(3, async ({ id }) => {
-      if (id === "vm-1.stop.2") throw new Error("disk full");
+    const source = await take(3, async (body) => {
+      if (body === "command 2") throw new Error("disk full");
     });
     await source.stop();
     expect(await left()).toBe(1);

@@ -6,11 +6,11 @@ import { VmDefinition } from "../../core/vm.ts";
 import { QmpClient } from "../../qmp/client.ts";
 import { TestHost } from "./testing/host.ts";
 import { migrationId, VM } from "./testing/pair.ts";
-import { describeOnEach } from "./testing/subjects.ts";
+import { describeOnQemu } from "./testing/subjects.ts";
 
 const definition = VmDefinition.parse({ memoryBytes: 32 << 20, machine: "pc" });
 
-describeOnEach("a guest outside of migrations", (subject) => {
+describeOnQemu("a guest outside of migrations", (subject) => {
   let host: TestHost;
   beforeEach(async () => {
     host = new TestHost("host", subject);

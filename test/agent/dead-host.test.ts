@@ -1,7 +1,7 @@
 import { connect, createServer, type Socket } from "node:net";
 import { afterEach, beforeEach, expect, it, onTestFinished } from "vitest";
 import { Pair, VM } from "./testing/pair.ts";
-import { describeOnEach } from "./testing/subjects.ts";
+import { describeOnQemu } from "./testing/subjects.ts";
 
 /** A TCP relay to a port of loopback. */
 async function relay(port: number) {
@@ -30,7 +30,7 @@ async function relay(port: number) {
   return { port: bound.port, freeze };
 }
 
-describeOnEach("a target's host that loses its power in the switchover", (subject) => {
+describeOnQemu("a target's host that loses its power in the switchover", (subject) => {
   let pair: Pair;
   beforeEach(async () => {
     pair = new Pair(subject);

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import type { TestHost } from "./testing/host.ts";
 import { handoverKey, migrationId, Pair, VM } from "./testing/pair.ts";
-import { describeOnEach } from "./testing/subjects.ts";
+import { describeOnQemu } from "./testing/subjects.ts";
 
 const BITMAP = "backup0";
 const GATED_ON = ["events", "return-path", "dirty-bitmaps"];
@@ -10,7 +10,7 @@ const of = { migrationId };
 const on = (names: string[]) => Object.fromEntries(names.map((name) => [name, true]));
 const qmpOf = (host: TestHost) => host.guests.get(host.vm(VM)).qmp;
 
-describeOnEach("what works on the guest's disks during a move", (subject) => {
+describeOnQemu("what works on the guest's disks during a move", (subject) => {
   const itOnReal = it.skipIf(subject.isModel);
   let pair: Pair;
   beforeEach(async () => {
@@ -57,7 +57,7 @@ describeOnEach("what works on the guest's disks during a move", (subject) => {
       const nodes = await qmpOf(pair.target).execute("query-named-block-nodes", { flat: true });
       const names = nodes.flatMap((found) => found["dirty-bitmaps"] ?? []).map(({ name }) => name);
       expect(names).toContain(BITMAP);
-    });
+    }, 20_000);
   });
 
   itOnReal(
@@ -80,7 +80,7 @@ describeOnEach("what works on the guest's disks during a move", (subject) => {
       const permit = () => pair.source.run("source.permit", VM, {}, of);
       await expect(permit()).rejects.toThrow("nightly (backup)");
       await qmp.executeAny("job-cancel", { id: "nightly" });
-      await vi.waitFor(async () => expect(await qmp.execute("query-jobs")).toEqual([]));
+      await vi.waitFor(async () => expect(await qmp.execute("query-jobs")).toEqual([]), 20_000);
       await permit();
       await pair.hasMoved();
     },

@@ -5,12 +5,12 @@ import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { MigrationId } from "../../core/id.ts";
 import type { TestHost } from "./testing/host.ts";
 import { migrationId, Pair, SLOW, VM } from "./testing/pair.ts";
-import { describeOnEach } from "./testing/subjects.ts";
+import { describeOnQemu } from "./testing/subjects.ts";
 
 const slow = { parameters: { "max-bandwidth": SLOW } };
 const of = { migrationId };
 
-describeOnEach("migrations that do not succeed", (subject) => {
+describeOnQemu("migrations that do not succeed", (subject) => {
   let pair: Pair;
   beforeEach(async () => {
     pair = new Pair(subject);

@@ -27,7 +27,7 @@ const titles = {
 let pair: Pair;
 const emulators: ChildProcess[] = [];
 beforeEach(() => {
-  pair = new Pair({ name: "real QEMU", qemu, isModel: false });
+  pair = new Pair({ qemu });
 });
 afterEach(async () => {
   await pair.close();

@@ -7,7 +7,7 @@ import { bootDiskDefinition, writeBootDisk } from "../../rig/guest/boot-disk.ts"
 import { readCounter, waitForCounter } from "../../rig/guest/serial.ts";
 import { ownedFolder, removeFolder } from "../../rig/owned-folder.ts";
 import { TestHost } from "./testing/host.ts";
-import { describeOnEach, loadModels } from "./testing/subjects.ts";
+import { describeOnQemu, loadModels } from "./testing/subjects.ts";
 
 const migrationId = MigrationId.parse("mig_01ARZ3NDEKTSV4RRFFQ69G5FAV");
 const handoverKey = "cd".repeat(32);
@@ -15,7 +15,7 @@ const VM = "vm1";
 const busy = { dirtyBytesPerSecond: 8 << 20, workingSetBytes: 8 << 20 };
 const idle = { dirtyBytesPerSecond: 0, workingSetBytes: 4 << 20 };
 
-describeOnEach("a gated switchover", (subject) => {
+describeOnQemu("a gated switchover", (subject) => {
   let folder: string;
   let source: TestHost;
   let target: TestHost;

@@ -10,11 +10,11 @@ import { VmDefinition } from "../../core/vm.ts";
 import { type RealQemu, spawnQemu } from "../../qmp/testing/real-qemu.ts";
 import { TestHost } from "./testing/host.ts";
 import { handoverKey, migrationId, VM } from "./testing/pair.ts";
-import { describeOnEach, SUBJECTS } from "./testing/subjects.ts";
+import { describeOnQemu, subject } from "./testing/subjects.ts";
 
 const definition = VmDefinition.parse({ memoryBytes: 32 << 20, machine: "pc" });
 
-describeOnEach("guests of a host", (subject) => {
+describeOnQemu("guests of a host", () => {
   let host: TestHost;
   beforeEach(() => {
     host = new TestHost("host", subject);
@@ -105,12 +105,12 @@ describeOnEach("guests of a host", (subject) => {
   });
 });
 
-describeOnEach("a QEMU that somebody else started", (subject) => {
+describeOnQemu("a QEMU that somebody else started", () => {
   let host: TestHost;
   let other: RealQemu;
   beforeEach(async () => {
     host = new TestHost("host", subject);
-    other = await spawnQemu({ binary: String(subject.qemu), args: ["-machine", "pc"] });
+    other = await spawnQemu({ binary: subject.qemu, args: ["-machine", "pc"] });
     await other.client.close();
   });
   afterEach(async () => {
@@ -148,7 +148,7 @@ describeOnEach("a QEMU that somebody else started", (subject) => {
 });
 
 const binaries = [
-  ...SUBJECTS.map(({ name, qemu }) => [name, qemu, [8, 1]] as const),
+  [subject.name, subject.qemu, [8, 1]],
   ["7.2", process.env.SWITCHYARD_QEMU_7_2, undefined],
   ["11.1", process.env.SWITCHYARD_QEMU_11_1, [8, 1]],
 ] as const;

@@ -4,11 +4,11 @@ import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { ownedFolder, removeFolder } from "../../rig/owned-folder.ts";
 import type { TestHost } from "./testing/host.ts";
 import { migrationId, Pair, SLOW, VM } from "./testing/pair.ts";
-import { describeOnEach } from "./testing/subjects.ts";
+import { describeOnQemu } from "./testing/subjects.ts";
 
 const pause = { on: ["pause-before-switchover"] };
 
-describeOnEach("hooks of the hosts", (subject) => {
+describeOnQemu("hooks of the hosts", (subject) => {
   let folder: string;
   let pair: Pair;
   beforeEach(() => {

@@ -7,7 +7,7 @@ import { bootDiskDefinition, writeBootDisk } from "../../rig/guest/boot-disk.ts"
 import { waitForCounter } from "../../rig/guest/serial.ts";
 import { ownedFolder, removeFolder } from "../../rig/owned-folder.ts";
 import { TestHost } from "./testing/host.ts";
-import { describeOnEach, loadModels } from "./testing/subjects.ts";
+import { describeOnQemu, loadModels } from "./testing/subjects.ts";
 
 const migrationId = MigrationId.parse("mig_01ARZ3NDEKTSV4RRFFQ69G5FAV");
 const handoverKey = "ef".repeat(32);
@@ -35,7 +35,7 @@ const throttle: Rung = {
   maxPercent: 30,
 };
 
-describeOnEach("a convergence ladder", (subject) => {
+describeOnQemu("a convergence ladder", (subject) => {
   let folder: string;
   let source: TestHost;
   let target: TestHost;

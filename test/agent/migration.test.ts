@@ -6,14 +6,14 @@ import { bootDiskDefinition, writeBootDisk } from "../../rig/guest/boot-disk.ts"
 import { readCounter, waitForCounter } from "../../rig/guest/serial.ts";
 import { ownedFolder, removeFolder } from "../../rig/owned-folder.ts";
 import { TestHost } from "./testing/host.ts";
-import { describeOnEach, loadModels } from "./testing/subjects.ts";
+import { describeOnQemu, loadModels } from "./testing/subjects.ts";
 
 const migrationId = MigrationId.parse("mig_01ARZ3NDEKTSV4RRFFQ69G5FAV");
 const handoverKey = "ab".repeat(32);
 const VM = "vm1";
 const LOAD = { dirtyBytesPerSecond: 1 << 20, workingSetBytes: 4 << 20 };
 
-describeOnEach("two agents without a cloud", (subject) => {
+describeOnQemu("two agents without a cloud", (subject) => {
   let folder: string;
   let source: TestHost;
   let target: TestHost;
@@ -75,7 +75,10 @@ describeOnEach("two agents without a cloud", (subject) => {
   it.each([[[]], [["pause-before-switchover"]]])("a guest moves, with %j on", async (on) => {
     await start(on);
     await vi.waitFor(() => expect(target.typesOf()).toContain("migration.target-arrived"), 20_000);
-    await vi.waitFor(() => expect(source.typesOf()).toContain("migration.source-completed"));
+    await vi.waitFor(
+      () => expect(source.typesOf()).toContain("migration.source-completed"),
+      20_000,
+    );
     const before = await readCounter(serial(source));
     await waitForCounter(serial(target), ({ counter }) => counter > (before?.counter ?? 0) + 30, {
       timeoutMs: 20_000,

@@ -8,7 +8,7 @@ import { waitForCounter } from "../../rig/guest/serial.ts";
 import { ownedFolder, removeFolder } from "../../rig/owned-folder.ts";
 import { TestHost } from "./testing/host.ts";
 import { StreamRelay } from "./testing/stream-relay.ts";
-import { describeOnEach, loadModels } from "./testing/subjects.ts";
+import { describeOnQemu, loadModels } from "./testing/subjects.ts";
 
 const migrationId = MigrationId.parse("mig_01ARZ3NDEKTSV4RRFFQ69G5FAV");
 const handoverKey = "fe".repeat(32);
@@ -25,7 +25,7 @@ const PARAMETERS = {
 const STALL = { windowMs: 1_000, marginPercent: 4, smoothing: 0.4, silenceMs: 60_000 };
 const LONG_MS = 60_000;
 
-describeOnEach("postcopy", (subject) => {
+describeOnQemu("postcopy", (subject) => {
   // Real QEMU needs the kernel's userfaultfd.
   const it = test.skipIf(!subject.isModel && !userfaultfd());
   let folder: string;

@@ -7,14 +7,14 @@ import { isAlive } from "../../agent/runtime/process.ts";
 import { MigrationId } from "../../core/id.ts";
 import type { TestHost } from "./testing/host.ts";
 import { migrationId, Pair, VM } from "./testing/pair.ts";
-import { describeOnEach } from "./testing/subjects.ts";
+import { describeOnQemu } from "./testing/subjects.ts";
 
 function known<T>(value: T | undefined): T {
   if (value !== undefined) return value;
   throw new Error("Expected the guest to be started by now");
 }
 
-describeOnEach("a target that is started while it is probed", (subject) => {
+describeOnQemu("a target that is started while it is probed", (subject) => {
   let pair: Pair;
   beforeEach(async () => {
     pair = new Pair(subject);

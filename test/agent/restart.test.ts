@@ -4,11 +4,11 @@ import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { MigrationId } from "../../core/id.ts";
 import { QmpClient } from "../../qmp/client.ts";
 import { migrationId, Pair, SLOW, VM } from "./testing/pair.ts";
-import { describeOnEach } from "./testing/subjects.ts";
+import { describeOnQemu } from "./testing/subjects.ts";
 
 const slow = { parameters: { "max-bandwidth": SLOW } };
 
-describeOnEach("agents that restart", (subject) => {
+describeOnQemu("agents that restart", (subject) => {
   let pair: Pair;
   beforeEach(async () => {
     pair = new Pair(subject);
@@ -89,7 +89,7 @@ describeOnEach("agents that restart", (subject) => {
     const guest = pair.source.guests.get(pair.source.vm(VM));
     pair.source = await pair.source.restart(async () => {
       process.kill(guest.manifest.pid, "SIGKILL");
-      await vi.waitFor(() => expect(guest.isAlive).toBe(false));
+      await vi.waitFor(() => expect(guest.isAlive).toBe(false), 20_000);
     });
     await pair.source.waitFor("guest.exited");
     expect(existsSync(guest.folder)).toBe(false);
@@ -130,7 +130,7 @@ describeOnEach("agents that restart", (subject) => {
     await pair.hasMoved();
     for (const host of [pair.source, pair.target]) {
       const path = join(host.config.runDir, VM, "guest.json");
-      await vi.waitFor(() => expect(readFileSync(path, "utf8")).not.toContain("abababab"));
+      await vi.waitFor(() => expect(readFileSync(path, "utf8")).not.toContain("abababab"), 20_000);
     }
   });
 });

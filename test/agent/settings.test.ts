@@ -6,9 +6,9 @@ import { MigrationPolicy } from "../../core/negotiate/policy.ts";
 import type { SideSettings } from "../../core/protocol/side-settings.ts";
 import type { TestHost } from "./testing/host.ts";
 import { handoverKey, migrationId, Pair, SLOW, VM } from "./testing/pair.ts";
-import { describeOnEach } from "./testing/subjects.ts";
+import { describeOnQemu } from "./testing/subjects.ts";
 
-describeOnEach("agreed settings", (subject) => {
+describeOnQemu("agreed settings", (subject) => {
   let pair: Pair;
   beforeEach(async () => {
     pair = new Pair(subject);

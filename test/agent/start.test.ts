@@ -5,12 +5,12 @@ import { startLimitMs } from "../../agent/guest/spawn.ts";
 import { describeBinary } from "../../agent/probe/binary.ts";
 import { testFolder } from "../../agent/testing/folder.ts";
 import { VmDefinition } from "../../core/vm.ts";
-import { modelQemu } from "../../rig/qemu.ts";
+import { MODEL_QEMU } from "../../rig/qemu.ts";
 import { TestHost } from "./testing/host.ts";
 import { VM } from "./testing/pair.ts";
 
 const definition = VmDefinition.parse({ memoryBytes: 32 << 20, machine: "pc" });
-const qemu = modelQemu().path;
+const qemu = MODEL_QEMU;
 
 /** A QEMU that is the model after what `script` does. */
 function wrapped(script: string): string {

@@ -6,7 +6,7 @@ import { TLS_OBJECT } from "../../core/negotiate/tls.ts";
 import { ownedFolder, removeFolder } from "../../rig/owned-folder.ts";
 import type { TestHost } from "./testing/host.ts";
 import { migrationId, Pair, SLOW, VM } from "./testing/pair.ts";
-import { describeOnEach } from "./testing/subjects.ts";
+import { describeOnQemu } from "./testing/subjects.ts";
 import { Wiretap } from "./testing/wiretap.ts";
 
 const named = { "tls-creds": TLS_OBJECT };
@@ -32,7 +32,7 @@ async function leavesNothing(host: TestHost): Promise<void> {
   expect(existsSync(keyFile(host))).toBe(false);
 }
 
-describeOnEach("the stream under TLS with a key of the migration", (subject) => {
+describeOnQemu("the stream under TLS with a key of the migration", (subject) => {
   // The model compares credentials and does not encrypt: there is nothing to see on its wire.
   const itOnWire = it.skipIf(subject.isModel);
   let pair: Pair;
@@ -122,7 +122,7 @@ describeOnEach("the stream under TLS with a key of the migration", (subject) => 
   });
 });
 
-describeOnEach("the stream under TLS with certificates", (subject) => {
+describeOnQemu("the stream under TLS with certificates", (subject) => {
   // The model compares the authority's file by its path, and both hosts read the same one here.
   const itOnReal = it.skipIf(subject.isModel || !hasOpenssl());
   let dir: string;

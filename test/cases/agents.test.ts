@@ -1,8 +1,6 @@
 import {
   chmodSync,
-  cpSync,
   existsSync,
-  mkdirSync,
   readdirSync,
   readFileSync,
   readlinkSync,
@@ -13,7 +11,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import type { Child } from "../../rig/child.ts";
 import { Fleet } from "../../rig/fleet.ts";
 import { ownedFolder, removeFolder } from "../../rig/owned-folder.ts";
-import { modelQemu } from "../../rig/qemu.ts";
+import { MODEL_QEMU } from "../../rig/qemu.ts";
 import { waitUntil } from "../../rig/wait-until.ts";
 import { PATIENCE_MS, Stage } from "../e2e/testing/stage.ts";
 
@@ -27,7 +25,7 @@ describe("an agent on its host", () => {
   let stage: Stage;
 
   beforeAll(async () => {
-    const { path } = modelQemu();
+    const path = MODEL_QEMU;
     stage = await Stage.start({ hosts: { "host-a": path, "host-b": path } });
   });
   afterAll(() => stage?.close());
@@ -51,7 +49,7 @@ describe("an agent on its host", () => {
       );
       await stage.api.deleteVm(vm);
     }
-    await vi.waitFor(() => expect(leftovers()).toEqual(before), { timeout: 5_000 });
+    await vi.waitFor(() => expect(leftovers()).toEqual(before), 20_000);
   });
 
   it.each([
@@ -124,11 +122,7 @@ describe("an agent on its host", () => {
   /** A second agent with the key and the name of this host, in folders of its own. */
   function startClone(host: string): Child {
     const folder = join(stage.fleet.folder, "clone");
-    mkdirSync(folder, { mode: 0o700 });
-    for (const name of ["agent.json", "host.key"]) {
-      cpSync(join(stage.fleet.folder, host, name), join(folder, name));
-      chmodSync(join(folder, name), 0o600);
-    }
+    stage.fleet.copyIdentity(host, folder);
     return stage.fleet.spawnAgent(folder);
   }
 });
@@ -202,7 +196,7 @@ describe("E9: the sandbox of guests", () => {
     folder = ownedFolder();
     folders.push(folder);
     const path = join(folder, "qemu");
-    writeFileSync(path, `#!/bin/sh\n${lines}\nexec '${modelQemu().path}' "$@"\n`);
+    writeFileSync(path, `#!/bin/sh\n${lines}\nexec '${MODEL_QEMU}' "$@"\n`);
     chmodSync(path, 0o755);
     return Fleet.start({ hosts: { "host-a": path }, folder: join(folder, "f"), agent });
   }

@@ -2,7 +2,7 @@ import { readdirSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, expect, it, vi } from "vitest";
 import { Fleet } from "../../rig/fleet.ts";
-import { modelQemu } from "../../rig/qemu.ts";
+import { MODEL_QEMU } from "../../rig/qemu.ts";
 import { PATIENCE_MS } from "../e2e/testing/stage.ts";
 
 vi.setConfig({ testTimeout: PATIENCE_MS, hookTimeout: PATIENCE_MS });
@@ -15,7 +15,7 @@ it.each([
   { what: "token", file: /operator-token$/, damage: "is empty", text: "" },
   { what: "list of state machines", file: /machines\.json$/, damage: "is torn", text: '{"torn":' },
 ])("E8: a data folder whose $what $damage is refused, and the file is named", async (row) => {
-  fleet = await Fleet.start({ hosts: { "host-a": modelQemu().path } });
+  fleet = await Fleet.start({ hosts: { "host-a": MODEL_QEMU } });
   await fleet.agent("host-a").stop();
   await fleet.cloud.stop();
   const data = join(fleet.folder, "cloud");

@@ -6,7 +6,7 @@ import { VmDefinition } from "../../core/vm.ts";
 import { bootDiskDefinition, writeBootDisk } from "../../rig/guest/boot-disk.ts";
 import { bindIn, unbindIn, withOwnMounts } from "../../rig/own-mounts.ts";
 import { PATIENCE_MS, qemu, unlessQemu } from "../e2e/testing/stage.ts";
-import { CaseStage, load, MEMORY_BYTES } from "./testing/case-stage.ts";
+import { BOOTED_TICKS, CaseStage, idle, MEMORY_BYTES } from "./testing/case-stage.ts";
 
 vi.setConfig({ testTimeout: PATIENCE_MS, hookTimeout: PATIENCE_MS });
 
@@ -161,7 +161,7 @@ describe.skipIf(ownMounts === undefined)(`storage${unlessQemu}${unlessMounts}`, 
   async function start(blockdev: object) {
     const boot = join(cases.fleet.folder, `${vm}.img`);
     const image = join(folder, "data.img");
-    await writeBootDisk(boot, load);
+    await writeBootDisk(boot, idle);
     writeFileSync(image, CONTENT);
     const { blockdevs, devices } = bootDiskDefinition(boot);
     const data = { driver: "file", "node-name": "data", filename: image, ...blockdev };
@@ -171,7 +171,7 @@ describe.skipIf(ownMounts === undefined)(`storage${unlessQemu}${unlessMounts}`, 
       blockdevs: [...blockdevs, data],
       devices: [...devices, { driver: "virtio-blk-pci", id: "data-disk", drive: "data" }],
     });
-    await cases.define(vm, definition);
+    await cases.define(vm, definition, BOOTED_TICKS);
     return { image };
   }
 

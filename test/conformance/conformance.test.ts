@@ -32,7 +32,7 @@ const slice = [
   "stranger/tls-target-killed",
 ];
 
-const real = await realQemu(process.env.SWITCHYARD_QEMU ?? "qemu-system-x86_64").catch(
+const real = await realQemu(process.env.SWITCHYARD_QEMU || "qemu-system-x86_64").catch(
   () => undefined,
 );
 const model = existsSync(MODEL_COMMAND) ? modelQemu(real?.version ?? "10.0.2") : undefined;

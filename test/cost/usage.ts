@@ -4,7 +4,7 @@ import { itemBytes, type StoredItem, sum } from "./item-size.ts";
 
 type Transport = Pick<InProcessTransport, "handle">;
 type Request = Parameters<Transport["handle"]>[0];
-type Service = "DYNAMODB" | "LAMBDA" | "SFN" | "SQS";
+type Service = "DYNAMODB" | "LAMBDA" | "SCHEDULER" | "SFN" | "SQS";
 type Key = StoredItem;
 type Body = {
   Key?: Key;

@@ -114,6 +114,8 @@ const files: [file: string, damages: Damage[]][] = [
   ["switchyard.json", all],
   ["operator-token", all],
   ["access-key.json", all],
+  // Made again when it is missing.
+  ["signing-key", ["emptied", "overwritten with garbage"]],
   ["dynamodb/dynamodb.sqlite", all],
   ["sqs/sqs.sqlite", all],
   ["step-functions/generation", all],
@@ -184,7 +186,7 @@ describe("a used data folder", () => {
   );
 
   it(
-    "has the only key that the services accept, in agent.env",
+    "has the only key that may do everything, and gives agents none",
     async () => {
       const cloud = start(folder);
       await ready(cloud);
@@ -199,7 +201,9 @@ describe("a used data folder", () => {
         return sqs.send(new ListQueuesCommand({})).finally(() => sqs.destroy());
       };
       await expect(list("local", "local")).rejects.toThrow();
-      await list(agent.AWS_ACCESS_KEY_ID, agent.AWS_SECRET_ACCESS_KEY);
+      expect(Object.keys(agent).sort()).toEqual(["AWS_ENDPOINT_URL_SQS", "AWS_REGION"]);
+      const key = JSON.parse(readFileSync(join(folder, "access-key.json"), "utf8"));
+      await list(key.accessKeyId, key.secretAccessKey);
       await cloud.stop();
     },
     PATIENCE_MS,

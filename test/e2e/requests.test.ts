@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createClient } from "../../client/client.ts";
 import type { Migration } from "../../core/migration/migration.ts";
+import { waitUntil } from "../../rig/wait-until.ts";
 import { endlessly, PATIENCE_MS, qemu, Stage, unlessQemu } from "./testing/stage.ts";
 
 type Refused = { status: number; problem: Record<string, unknown> };
@@ -73,9 +74,9 @@ describe.skipIf(qemu === undefined)(`requests to a running fleet${unlessQemu}`, 
     expect(await migrations()).toEqual([]);
   });
 
-  it("are refused without the operator's token, and with a host's key", async () => {
-    const { key } = await stage.api.createHost({ id: "host-c" });
-    for (const token of ["", "wrong", key]) {
+  it("are refused without the operator's token, and with a host's join token", async () => {
+    const { joinToken } = await stage.api.createHost({ id: "host-c" });
+    for (const token of ["", "wrong", joinToken.token]) {
       const stranger = createClient({ url: stage.api.url, token });
       await expect(stranger.getVm("vm")).rejects.toMatchObject({ status: 401 });
     }
@@ -139,30 +140,21 @@ describe.skipIf(qemu === undefined)(`requests to a running fleet${unlessQemu}`, 
     PATIENCE_MS,
   );
 
-  it("of agents need their own host's key", async () => {
-    const { key } = await stage.api.createHost({ id: "host-d" });
-    const asHost = createClient({ url: stage.api.url, token: key });
-    const event = { type: "guest.exited", vm: "vm", detail: "a lie" };
-    const events = [{ seq: 1, atMs: 1, body: event }];
-    const post = (host: string) =>
-      asHost.request("POST", "/agent/v1/events", { version: 1, host, events });
-    await expect(post("host-a")).rejects.toMatchObject({ status: 401 });
-    // Its own key is accepted, but an event about another host's guest changes nothing.
-    await post("host-d").catch(() => undefined);
-    expect(await stage.api.getVm("vm")).toMatchObject({ state: "running", host: "host-a" });
-  });
-
   it(
-    "of an agent with a wrong key end the agent with a message that names the key",
+    "of an agent with a key that was not accepted end the agent, which says how to join",
     async () => {
       const folder = join(stage.fleet.folder, "host-b");
-      const agent = stage.fleet.agent("host-b");
-      await agent.stop();
-      writeFileSync(join(folder, "host.key"), "0".repeat(64), { mode: 0o600 });
+      await stage.fleet.agent("host-b").stop();
+      await stage.api.revokeHostKey("host-b");
       stage.fleet.startAgent("host-b");
-      const wrong = stage.fleet.agent("host-b");
-      await wrong.exited;
-      expect(wrong.logTail()).toMatch(/"msg":"[^"]*host-b[^"]*key/);
+      const refused = stage.fleet.agent("host-b");
+      await refused.exited;
+      expect(refused.logTail()).toMatch(/"msg":"[^"]*host-b[^"]*join-token/);
+
+      const { token } = await stage.api.issueJoinToken("host-b");
+      writeFileSync(join(folder, "join-token"), token, { mode: 0o600 });
+      stage.fleet.startAgent("host-b");
+      await waitUntil("host-b to have a key", async () => (await stage.api.getHost("host-b")).key);
     },
     PATIENCE_MS,
   );

@@ -3,12 +3,15 @@ import type { Evacuation } from "../../core/evacuation/evacuation.ts";
 import { facts } from "../functions/testing/fixtures.ts";
 import { operate } from "../functions/testing/fleet.ts";
 import { EvacuationHarness } from "../workflow/testing/evacuation-harness.ts";
+import { MEMORY_BYTES } from "../workflow/testing/hosts.ts";
 import { faultsIn, logOf } from "./testing/check-log.ts";
 
 /** Real time for one test on a busy machine. */
 const PATIENCE_MS = 180_000;
 vi.setConfig({ testTimeout: PATIENCE_MS, hookTimeout: PATIENCE_MS });
 
+/** Guests that a host has memory for. */
+const ROOM = facts.memoryBytes / MEMORY_BYTES;
 const ONE_SLOT = { slotsOut: 1, slotsIn: 1 };
 
 let harness: EvacuationHarness;
@@ -39,7 +42,7 @@ async function releaseAll(): Promise<boolean> {
 async function expectSound(...evacuations: Evacuation[]): Promise<void> {
   const log = logOf(await harness.plane.scan(), new Set(startPlaces.keys()));
   expect(log.length).toBeGreaterThan(0);
-  expect(faultsIn(log, { places: startPlaces, slots: 1 })).toEqual([]);
+  expect(faultsIn(log, { places: startPlaces, slots: 1, room: ROOM })).toEqual([]);
   expect(harness.guests.hasRunTwice).toBe(false);
   for (const { id } of evacuations) expect(await harness.leftovers(id)).toEqual([]);
 }
@@ -162,5 +165,34 @@ describe("a target of one evacuation that is emptied by another", () => {
     expect(passedOn).toMatchObject({ status: "completed", counters: { total: 1, moved: 1 } });
     expect(new Set(harness.guests.places.values())).toEqual(new Set([c]));
     await expectSound(ended, passedOn);
+  });
+});
+
+describe("two VMs that stand apart, each on a host that an evacuation of its own empties,", () => {
+  it("do not come to one host: the second one stays, with the first one in its reason", async () => {
+    const { a = "", b = "", c = "" } = await fleet({ a: 1, b: 1, c: 0 });
+    const vms = [harness.vm("a1"), harness.vm("b1")];
+    const group = `apart-${c}`;
+    for (const vm of vms) {
+      const rules = { affinities: [{ group, rule: "apart" }] };
+      expect(await operate("PATCH", `/v1/vms/${vm}`, rules)).toMatchObject({ status: 200 });
+    }
+    const plans = [await harness.plan([a]), await harness.plan([b])];
+    const approve = ({ id }: Evacuation) => harness.act(id, "approve", { version: 1 });
+    await Promise.all(plans.map(approve));
+    const ended: Evacuation[] = [];
+    for (const { id } of plans) ended.push(await harness.end(id));
+    expect(ended.map(({ status }) => status).toSorted()).toEqual([
+      "completed",
+      "completed-with-remainder",
+    ]);
+    const left = ended.find(({ status }) => status !== "completed");
+    const [remains] = await harness.moves(left?.id ?? "");
+    const moved = vms.find((vm) => vm !== remains?.vm);
+    expect(remains).toMatchObject({ state: "unplaced" });
+    const placement = (await operate("GET", `/v1/vms/${remains?.vm}/placement`)).body;
+    expect(JSON.stringify(placement.reasons)).toContain(`${moved} of the group ${group} is there`);
+    expect([...harness.guests.places].filter(([, place]) => place === c)).toEqual([[moved, c]]);
+    await expectSound(...ended);
   });
 });

@@ -10,6 +10,7 @@ const fleet = {
     ["v2", "a"],
   ]),
   slots: 1,
+  room: 2,
 };
 
 function moved(vm: string, from: number, to: number, rest: object = {}): Logged {
@@ -27,6 +28,15 @@ describe("the checker of the log", () => {
     ["a failure that lost it", [moved("v1", 1, 2, { status: "failed" })], /v1 runs on b/],
   ])("finds %s", (_, log, fault) => {
     expect(faultsIn(log, fleet).join()).toMatch(fault);
+  });
+
+  it("finds memory that is held twice while a guest moves, and no longer", () => {
+    const tight = { ...fleet, room: 1, slots: 2 };
+    expect(faultsIn([moved("v1", 1, 2), moved("v2", 3, 4)], tight).join()).toMatch(
+      /v2-3: b has 2 guests, and room for 1/,
+    );
+    const failed = moved("v1", 1, 2, { status: "failed", runningOn: "a" });
+    expect(faultsIn([failed, moved("v2", 2, 3)], tight)).toEqual([]);
   });
 
   it("finds nothing in moves one after the other, at one instant too", () => {

@@ -9,7 +9,7 @@ import { PANIC_DEVICE } from "../../rig/guest/acting-guest.ts";
 import { createDataDisk } from "../../rig/guest/data-disk.ts";
 import { dataGuestDefinition, writeDataGuestDisk } from "../../rig/guest/data-guest.ts";
 import { waitForCounter } from "../../rig/guest/serial.ts";
-import { modelQemu } from "../../rig/qemu.ts";
+import { MODEL_QEMU } from "../../rig/qemu.ts";
 import { waitUntil } from "../../rig/wait-until.ts";
 import { CONTROL_SOCKET, GuestControl } from "./guest-control.ts";
 import { FaultyProxy, proxyEnvironment } from "./proxy.ts";
@@ -63,7 +63,7 @@ export class Bed {
 
   /** `qemu`: the binary of both hosts; `http`: see FleetOptions. */
   static async start(world: World, qemu: string, { http = false } = {}): Promise<Bed> {
-    const isModel = qemu === modelQemu().path;
+    const isModel = qemu === MODEL_QEMU;
     const model = { QEMU_MODEL: JSON.stringify({ control: CONTROL_SOCKET }) };
     const watched = world.watched(qemu);
     const { folder, switches } = world.place();

@@ -221,7 +221,7 @@ async function noSlotIsHeld(bed: Bed, holder: string | undefined): Promise<boole
         new QueryCommand({
           TableName: "switchyard",
           KeyConditionExpression: "pk = :pk AND begins_with(sk, :waiting)",
-          ExpressionAttributeValues: { ":pk": pk, ":waiting": "WAITING#" },
+          ExpressionAttributeValues: { ":pk": pk, ":waiting": "QUEUED#" },
         }),
       );
       if (Count !== 0) return false;

@@ -2,6 +2,7 @@ import { availableParallelism } from "node:os";
 import { Command, Option } from "commander";
 import { wholeNumber } from "../../rig/whole-number.ts";
 import { Campaign } from "./campaign.ts";
+import { EvacuationCampaign } from "./evacuation/campaign.ts";
 import { type FaultKind, faultKinds } from "./plan.ts";
 
 const RATE = 4;
@@ -16,6 +17,7 @@ const program = new Command("faults")
   .option("--runs <number>", "how many migrations", wholeNumber(1, 1_000_000), 20)
   .option("--run <number>", "only this one of them", wholeNumber(0, 1_000_000))
   .addOption(new Option("--only <fault>", "only this fault").choices(faultKinds))
+  .option("--evacuate", "evacuations of four guests on the model instead, one after the other")
   .option("--real", "on real QEMU (default: on the model)")
   .option("--qemu <path>", "this QEMU on both hosts")
   .option(
@@ -34,6 +36,7 @@ type Options = {
   runs: number;
   run?: number;
   only?: FaultKind;
+  evacuate?: boolean;
   real?: boolean;
   qemu?: string;
   lanes?: number;
@@ -45,37 +48,50 @@ const { runs, run, json, ...rest } = program.opts<Options>();
 const seed = rest.seed ?? Math.floor(Math.random() * 2 ** 31);
 // Bound before the campaign replaces the clock.
 const uptimeSeconds = process.uptime.bind(process);
-const campaign = new Campaign({
-  seed,
-  real: rest.real ?? false,
-  qemu: rest.qemu,
-  only: rest.only,
-  rate: rest.rate,
-  http: rest.http ?? false,
-  lanes: rest.lanes ?? availableParallelism(),
-  print: (line) => console.log(line),
-});
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-  // At once: Ctrl-C in a terminal has reached all parts as well.
-  process.on(signal, () => {
-    campaign.stop();
-    finish();
-    process.exit(1);
-  });
+const numbers = run === undefined ? Array.from({ length: runs }, (_, each) => each) : [run];
+if (rest.evacuate === true) await evacuate();
+else await migrate();
+
+async function evacuate(): Promise<void> {
+  const print = (line: string) => console.log(line);
+  print(`Seed ${seed}, evacuations on the MODEL of QEMU`);
+  const campaign = new EvacuationCampaign(seed, print);
+  await campaign.go(numbers);
+  finish(campaign);
+  process.exit(campaign.result.violations > 0 ? 1 : 0);
 }
 
-const { version, real } = campaign.qemu;
-const model = real ? "" : ` (MODEL, ${rest.rate} times as fast)`;
-console.log(`Seed ${seed}, QEMU ${version}${model}, in ${campaign.folder}`);
-await campaign.go(run === undefined ? Array.from({ length: runs }, (_, each) => each) : [run]);
-finish();
-// Otherwise Node may wait for ever, at full speed, for sockets that were reset while they closed.
-process.exit(campaign.result.violations > 0 ? 1 : 0);
+async function migrate(): Promise<void> {
+  const campaign = new Campaign({
+    seed,
+    real: rest.real ?? false,
+    qemu: rest.qemu,
+    only: rest.only,
+    rate: rest.rate,
+    http: rest.http ?? false,
+    lanes: rest.lanes ?? availableParallelism(),
+    print: (line) => console.log(line),
+  });
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    // At once: Ctrl-C in a terminal has reached all parts as well.
+    process.on(signal, () => {
+      campaign.stop();
+      finish(campaign);
+      process.exit(1);
+    });
+  }
+  const { version, real } = campaign.qemu;
+  const model = real ? "" : ` (MODEL, ${rest.rate} times as fast)`;
+  console.log(`Seed ${seed}, QEMU ${version}${model}, in ${campaign.folder}`);
+  await campaign.go(numbers);
+  finish(campaign);
+  // Otherwise Node may wait for ever, at full speed, for sockets that were reset while they closed.
+  process.exit(campaign.result.violations > 0 ? 1 : 0);
+}
 
-function finish(): void {
-  const { runs: done, violations } = campaign.result;
+function finish({ result, byFault }: Pick<Campaign, "result" | "byFault">): void {
+  const { runs: done, violations } = result;
   const seconds = Math.round(uptimeSeconds());
   console.log(`${done} runs, ${violations} with violations, ${seconds} s`);
-  const { byFault } = campaign;
   if (json) console.log(JSON.stringify({ seed, runs: done, violations, seconds, byFault }));
 }

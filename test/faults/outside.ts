@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { chmodSync, cpSync, existsSync, mkdirSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -92,13 +92,7 @@ function leftOf(site: Site, { left, victim }: Extract<Fault, { kind: "crash" }>)
 async function clone(site: Site, host: string, forMs: number): Promise<void> {
   const { fleet } = site.bed;
   const folder = join(fleet.folder, `${host}-${randomBytes(2).toString("hex")}`);
-  mkdirSync(folder, { mode: 0o700 });
-  for (const name of ["agent.json", "host.key", "boot-id"]) {
-    const from = join(fleet.folder, host, name);
-    if (!existsSync(from)) continue;
-    cpSync(from, join(folder, name));
-    chmodSync(join(folder, name), 0o600);
-  }
+  fleet.copyIdentity(host, folder);
   const second = fleet.spawnAgent(folder);
   await sleep(forMs);
   second.kill("SIGKILL");

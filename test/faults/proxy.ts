@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, generateKeyPairSync } from "node:crypto";
 import {
   createServer,
   type IncomingHttpHeaders,
@@ -8,17 +8,24 @@ import {
 } from "node:http";
 import type { Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import { HostId } from "../../core/id.ts";
 import type { Command } from "../../core/protocol/command.ts";
-import { CommandEnvelope } from "../../core/protocol/command.ts";
+import { CommandEnvelope, commandText } from "../../core/protocol/command.ts";
 import { EventBatch, type EventBody } from "../../core/protocol/event.ts";
+import { exportPrivateKey, keyIdOf, publicKeyOf, signText } from "../../core/protocol/signature.ts";
 import { signatureOf } from "../../emulators/aws/http/signature.ts";
+import { queueAccessOf } from "../../functions/runtime/queue-access.ts";
+import { hostQueueSecretOf } from "../../local/host-principals.ts";
 
 /** The access key of a local cloud behind the proxy, which signs what it changes again. */
 const LOCAL_KEY = { accessKeyId: "local", secretAccessKey: "local" };
+/** The key that this cloud signs commands with, and the proxy those that it changes. */
+const { privateKey: commandKey } = generateKeyPairSync("ed25519");
 /** Environment of that cloud and its agents. */
 export const proxyEnvironment = {
   AWS_ACCESS_KEY_ID: LOCAL_KEY.accessKeyId,
   AWS_SECRET_ACCESS_KEY: LOCAL_KEY.secretAccessKey,
+  COMMAND_SIGNING_KEY: exportPrivateKey(commandKey),
 };
 
 export type ProxyHooks = {
@@ -216,7 +223,10 @@ export class FaultyProxy {
     const envelope = CommandEnvelope.safeParse(parse(message.Body));
     if (!envelope.success || !this.hooks) return message;
     const command = await this.hooks.onCommand(envelope.data.command);
-    const body = JSON.stringify({ version: 1, command });
+    const sent: unknown = JSON.parse(JSON.stringify(command));
+    const signature = signText(commandKey, commandText(sent));
+    const keyId = keyIdOf(publicKeyOf(commandKey));
+    const body = JSON.stringify({ version: 2, command, keyId, signature });
     return { ...message, Body: body, MD5OfBody: createHash("md5").update(body).digest("hex") };
   }
 
@@ -233,7 +243,7 @@ export class FaultyProxy {
 
 type Head = Pick<IncomingMessage, "method" | "url" | "headers">;
 
-/** The head of a request whose body the proxy has changed, signed again with the local key. */
+/** The head of a request whose body the proxy has changed, signed again as its host signs it. */
 async function signAgain({ method, url, headers }: Head, body: string): Promise<Head> {
   const changed: IncomingHttpHeaders = {
     ...headers,
@@ -243,9 +253,16 @@ async function signAgain({ method, url, headers }: Head, body: string): Promise<
     changed["x-amz-content-sha256"] = createHash("sha256").update(body).digest("hex");
   }
   const request = { method, url, headers: changed, body };
-  const signature = await signatureOf(request, LOCAL_KEY);
+  const signature = await signatureOf(request, hostKey(String(headers.authorization)));
   const authorization = changed.authorization?.replace(/[0-9a-f]{64}$/, signature);
   return { method, url, headers: { ...changed, ...(authorization && { authorization }) } };
+}
+
+/** The access key of a host that the local cloud has made from its own. */
+function hostKey(authorization: string) {
+  const [, host = "", keyId = ""] = /Credential=host\.([^.]+)\.([^/]+)/.exec(authorization) ?? [];
+  const secret = hostQueueSecretOf(LOCAL_KEY.secretAccessKey);
+  return queueAccessOf(secret, HostId.parse(host), keyId);
 }
 
 function forward(

@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { HostId } from "../../core/id.ts";
 import { app } from "../../functions/api/app.ts";
+import { recordHeartbeat } from "../../functions/store/hosts.ts";
 import { OPERATOR_TOKEN, startTestCloud, type TestCloud } from "./testing/cloud.ts";
 import { smallDefinition } from "./testing/fixtures.ts";
 import { addHost, addMigration, addVm, operate } from "./testing/fleet.ts";
@@ -40,6 +42,8 @@ describe("the snapshot of the fleet", () => {
     expect(tag).toMatch(/^W\/".+"$/);
     const again = await ask({ "if-none-match": tag });
     expect([again.status, await again.text()]).toEqual([304, ""]);
+    expect(await recordHeartbeat(HostId.parse("host-a"), 1_000_000)).toBe(true);
+    expect((await ask({ "if-none-match": tag })).status).toBe(304);
     await addHost("host-c");
     expect((await ask({ "if-none-match": tag })).status).toBe(200);
   });

@@ -169,7 +169,10 @@ describe("retiring", () => {
     await operate("PATCH", `/v1/hosts/${b.host}`, { labels: { rack: "7" } });
     await post(b.host, "retire");
     const again = await addHost(b.host);
-    expect(again.key).not.toBe(b.key);
+    expect(await b.send("events", { version: 1, host: b.host, events: [] })).toMatchObject({
+      status: 401,
+    });
+    expect(again.key.id).not.toBe(b.key.id);
     expect(await hostOf(b.host)).toMatchObject({ state: "active", labels: {} });
   });
 });

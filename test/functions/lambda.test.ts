@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { HOST_KEY_HEADER } from "../../core/protocol/host.ts";
+import { requestHeaders } from "../../core/protocol/signed-request.ts";
 import { handler as agentEvents } from "../../functions/agent-events/index.ts";
 import { handler as api } from "../../functions/api/index.ts";
 import { OPERATOR_TOKEN, startTestCloud, type TestCloud } from "./testing/cloud.ts";
+import { addHost } from "./testing/fleet.ts";
 
 let cloud: TestCloud;
 
@@ -53,21 +54,22 @@ describe("behind API Gateway", () => {
     const forged = { "x-amzn-request-context": '{"authorizer":{"jwt":{"claims":{"sub":"a"}}}}' };
     expect(await list({ headers: forged })).toMatchObject({ statusCode: 401 });
     expect(await list({ authorizer: { iam: { userId: "a" } } })).toMatchObject({ statusCode: 401 });
-    const authorizer = { jwt: { claims: { sub: "alice" }, scopes: null } };
+    const authorizer = {
+      jwt: { claims: { sub: "alice", scope: "switchyard/read" }, scopes: null },
+    };
     expect(await list({ authorizer })).toMatchObject({ statusCode: 200 });
     vi.unstubAllEnvs();
   });
 
-  it("agent-events takes the host's key from its own header beside a signature", async () => {
-    const created = await api(
-      httpEvent("POST", "/v1/hosts", `Bearer ${OPERATOR_TOKEN}`, { id: "host-signed" }),
-    );
-    const { key } = JSON.parse((created as { body: string }).body) as { key: string };
-    const body = { version: 1, host: "host-signed", events: [] };
+  it("agent-events takes the host's signature from its own headers, beside AWS's", async () => {
+    const { host, key } = await addHost("host-signed");
+    const body = { version: 1, host, events: [] };
     const post = (headers: Record<string, string>) =>
       agentEvents(httpEvent("POST", "/agent/v1/events", "AWS4-HMAC-SHA256 …", body, { headers }));
-    expect(await post({ [HOST_KEY_HEADER]: key })).toMatchObject({ statusCode: 200 });
-    expect(await post({ [HOST_KEY_HEADER]: `${key}x` })).toMatchObject({ statusCode: 401 });
+    const headers = () => key.headers(host, "/agent/v1/events", JSON.stringify(body));
+    expect(await post(headers())).toMatchObject({ statusCode: 200 });
+    const { [requestHeaders.signature]: _, ...unsigned } = headers();
+    expect(await post(unsigned)).toMatchObject({ statusCode: 401 });
     expect(await post({})).toMatchObject({ statusCode: 401 });
   });
 

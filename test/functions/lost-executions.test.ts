@@ -1,56 +1,42 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { beforeEach, describe, expect, it, vi } from "vitest";
 import { MigrationId } from "../../core/id.ts";
 import type { Migration } from "../../core/migration/migration.ts";
 import { enterPhase } from "../../functions/store/migration-progress.ts";
 import { readSweepCursor, writeSweepCursor } from "../../functions/store/sweep-cursor.ts";
 import { handler as sweep } from "../../functions/task/sweep.ts";
-import { startTestCloud, type TestCloud } from "./testing/cloud.ts";
-import { smallDefinition } from "./testing/fixtures.ts";
-import { addHost, addMigration, addVm, operate, type TestAgent } from "./testing/fleet.ts";
+import { addMigration, operate } from "./testing/fleet.ts";
+import { TwoHosts } from "./testing/two-hosts.ts";
 
-let cloud: TestCloud;
-let source: TestAgent;
-let vm: string;
+const hosts = TwoHosts.forEachTest();
 let made: Migration;
 
-beforeAll(async () => {
-  cloud = await startTestCloud();
-  source = await addHost("host-a", { slotsOut: 64, slotsIn: 64 });
-  await addHost("host-b", { slotsOut: 64, slotsIn: 64 });
-});
-afterAll(() => cloud.close());
-
-let count = 0;
 beforeEach(async () => {
-  count += 1;
-  vm = `vm-${count}`;
-  await addVm(vm, source, smallDefinition);
-  made = await addMigration(vm, "host-b");
+  made = await addMigration(hosts.vm, "host-b");
 });
 
-const reconcile = () => operate("POST", `/v1/vms/${vm}/reconcile`);
+const reconcile = () => operate("POST", `/v1/vms/${hosts.vm}/reconcile`);
 const startsOf = (id: string) =>
-  [...cloud.stub.executions.keys()].filter((name) => name.startsWith(id));
+  [...hosts.cloud.stub.executions.keys()].filter((name) => name.startsWith(id));
 
 describe("B4, F6: a migration whose execution was stopped", () => {
   it("is reopened once, from the next turn on, by two requests at once", async () => {
-    cloud.stub.stopped.add(made.id);
+    hosts.cloud.stub.stopped.add(made.id);
     const answers = await Promise.all([reconcile(), reconcile()]);
     expect(answers.map(({ status }) => status)).toEqual([202, 202]);
     expect(await reconcile()).toMatchObject({ status: 202, body: { id: made.id } });
     expect(startsOf(made.id)).toEqual([made.id, `${made.id}-turn-2`]);
-    const input = JSON.parse(cloud.stub.executions.get(`${made.id}-turn-2`) ?? "");
+    const input = JSON.parse(hosts.cloud.stub.executions.get(`${made.id}-turn-2`) ?? "");
     expect(input).toMatchObject({ turn: 2, lost: true });
   });
 
   it("is reopened once by a sweep beside a request", async () => {
-    cloud.stub.stopped.add(made.id);
+    hosts.cloud.stub.stopped.add(made.id);
     await Promise.all([sweep({}), reconcile(), sweep({})]);
     expect(startsOf(made.id)).toEqual([made.id, `${made.id}-turn-2`]);
   });
 
   it("shows the loss in its timeline", async () => {
-    cloud.stub.stopped.add(made.id);
+    hosts.cloud.stub.stopped.add(made.id);
     await sweep({});
     const { items } = (await operate("GET", `/v1/migrations/${made.id}/timeline`)).body as {
       items: { detail: Record<string, unknown> }[];
@@ -59,9 +45,9 @@ describe("B4, F6: a migration whose execution was stopped", () => {
   });
 
   it("that was reopened and lost again gets another turn: no answer of before counts", async () => {
-    cloud.stub.stopped.add(made.id);
+    hosts.cloud.stub.stopped.add(made.id);
     await reconcile();
-    cloud.stub.stopped.add(`${made.id}-turn-2`);
+    hosts.cloud.stub.stopped.add(`${made.id}-turn-2`);
     await reconcile();
     expect(startsOf(made.id).at(-1)).toBe(`${made.id}-turn-3`);
   });
@@ -75,7 +61,7 @@ describe("B4: the sweep", () => {
   });
 
   it("waits a minute for an execution that is just on its way, then starts it", async () => {
-    cloud.stub.executions.delete(made.id);
+    hosts.cloud.stub.executions.delete(made.id);
     await sweep({});
     expect(startsOf(made.id)).toEqual([]);
     const clock = vi.spyOn(Date, "now").mockReturnValue(Date.now() + 61_000);
@@ -94,7 +80,7 @@ describe("B4: the sweep", () => {
   });
 
   it("goes on where the one before has stopped, and then begins again", async () => {
-    cloud.stub.stopped.add(made.id);
+    hosts.cloud.stub.stopped.add(made.id);
     await writeSweepCursor(MigrationId.parse(made.id));
     expect((await sweep({})).restarted).not.toContain(made.id);
     expect(await readSweepCursor()).toBeUndefined();
@@ -102,8 +88,8 @@ describe("B4: the sweep", () => {
   });
 
   it("goes on after one that it cannot restart, and reports it", async () => {
-    cloud.stub.stopped.add(made.id);
-    cloud.stub.refused.starts = 1;
+    hosts.cloud.stub.stopped.add(made.id);
+    hosts.cloud.stub.refused.starts = 1;
     expect(await sweep({})).toMatchObject({ failed: [made.id] });
     expect(await sweep({})).toMatchObject({ failed: [] });
   });
@@ -111,8 +97,8 @@ describe("B4: the sweep", () => {
 
 describe("a request to reconcile", () => {
   it("answers 503 when the execution cannot be started, and works when it is repeated", async () => {
-    cloud.stub.stopped.add(made.id);
-    cloud.stub.refused.starts = 1;
+    hosts.cloud.stub.stopped.add(made.id);
+    hosts.cloud.stub.refused.starts = 1;
     expect(await reconcile()).toMatchObject({
       status: 503,
       body: { code: "workflow-unavailable" },

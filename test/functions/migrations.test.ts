@@ -1,83 +1,65 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { Migration } from "../../core/migration/migration.ts";
 import { registerWait } from "../../functions/service/register-wait.ts";
 import { handler as admit } from "../../functions/task/admit.ts";
 import { handler as complete } from "../../functions/task/complete.ts";
 import { handler as endMigration } from "../../functions/task/end-migration.ts";
-import { startTestCloud, type TestCloud } from "./testing/cloud.ts";
 import { definition, smallDefinition, sourceProbe, targetProbe } from "./testing/fixtures.ts";
 import { addHost, addMigration, addVm, arrive, operate, type TestAgent } from "./testing/fleet.ts";
+import { TwoHosts } from "./testing/two-hosts.ts";
 
 const fitting = { ...sourceProbe, memoryBytes: 2 ** 20 };
-let cloud: TestCloud;
-let source: TestAgent;
-let target: TestAgent;
-let vm = "";
-
-beforeAll(async () => {
-  cloud = await startTestCloud();
-  source = await addHost("host-a", { slotsOut: 64, slotsIn: 64 });
-  target = await addHost("host-b", { slotsOut: 64, slotsIn: 64 });
-});
-
-afterAll(() => cloud.close());
-
-let count = 0;
-beforeEach(async () => {
-  count += 1;
-  vm = `vm-${count}`;
-  await addVm(vm, source, smallDefinition);
-});
+const hosts = TwoHosts.forEachTest();
 
 describe("POST /v1/migrations", () => {
   it("writes the record, takes the lock with a new epoch, and starts an execution", async () => {
-    const answer = await post({ vm, target: "host-b" }, "key-1");
+    const answer = await post({ vm: hosts.vm, target: "host-b" }, "key-1");
     const made = answer.body as Migration;
     expect(answer.status).toBe(202);
     expect(answer.headers.get("location")).toBe(`/v1/migrations/${made.id}`);
     expect(made).toMatchObject({ status: "running", phase: "admit", epoch: 2, source: "host-a" });
     expect(made.executionArn).toMatch(new RegExp(`:execution:migration:${made.id}$`));
-    expect((await operate("GET", `/v1/vms/${vm}`)).body).toMatchObject({
+    expect((await operate("GET", `/v1/vms/${hosts.vm}`)).body).toMatchObject({
       state: "migrating",
       lockedBy: made.id,
       epoch: 2,
     });
-    expect(cloud.stub.executions.has(made.id)).toBe(true);
+    expect(hosts.cloud.stub.executions.has(made.id)).toBe(true);
     expect(JSON.stringify(answer.body)).not.toMatch(/handoverKey|queueUrl|heldBytes/);
   });
 
   it("answers a repeated key and body with the same migration", async () => {
-    const first = await post({ vm, target: "host-b" }, "key-2");
-    const before = await cloud.scan();
-    const again = await post({ target: "host-b", vm, policy: {} }, "key-2");
+    const first = await post({ vm: hosts.vm, target: "host-b" }, "key-2");
+    const before = await hosts.cloud.scan();
+    const again = await post({ target: "host-b", vm: hosts.vm, policy: {} }, "key-2");
     expect(again).toMatchObject({ status: 202, body: first.body });
     expect(again.headers.get("idempotency-replayed")).toBe("true");
-    expect(await cloud.scan()).toEqual(before);
+    expect(await hosts.cloud.scan()).toEqual(before);
   });
 
   it("refuses a key with another body and names the first migration", async () => {
-    const first = await post({ vm, target: "host-b" }, "key-3");
-    const before = await cloud.scan();
+    const first = await post({ vm: hosts.vm, target: "host-b" }, "key-3");
+    const before = await hosts.cloud.scan();
     const policy = { downtimeLimitMs: 100 };
-    expect(await post({ vm, target: "host-b", policy }, "key-3")).toMatchObject({
+    expect(await post({ vm: hosts.vm, target: "host-b", policy }, "key-3")).toMatchObject({
       status: 422,
       body: { code: "idempotency-key-reused", migration: first.body.id },
     });
-    expect(await cloud.scan()).toEqual(before);
+    expect(await hosts.cloud.scan()).toEqual(before);
   });
 
   it("makes one migration of identical requests at the same time", async () => {
     const answers = await Promise.all(
-      Array.from({ length: 6 }, () => post({ vm, target: "host-b" }, "key-4")),
+      Array.from({ length: 6 }, () => post({ vm: hosts.vm, target: "host-b" }, "key-4")),
     );
     expect(answers.map(({ status }) => status)).toEqual([202, 202, 202, 202, 202, 202]);
     expect(new Set(answers.map(({ body }) => body.id)).size).toBe(1);
-    expect(await migrationsOf(vm)).toHaveLength(1);
+    expect(await migrationsOf(hosts.vm)).toHaveLength(1);
   });
 
   it("lets one of several requests for a VM win, and names it to the others", async () => {
     const answers = await Promise.all(
-      Array.from({ length: 4 }, () => post({ vm, target: "host-b" })),
+      Array.from({ length: 4 }, () => post({ vm: hosts.vm, target: "host-b" })),
     );
     const winner = answers.find(({ status }) => status === 202)?.body;
     const losers = answers.filter(({ status }) => status !== 202);
@@ -88,21 +70,21 @@ describe("POST /v1/migrations", () => {
         body: { code: "vm-locked", migration: winner?.id },
       });
     }
-    expect(await migrationsOf(vm)).toHaveLength(1);
+    expect(await migrationsOf(hosts.vm)).toHaveLength(1);
   });
 
   it("leaves nothing when the execution cannot be started; the epoch stays raised", async () => {
-    const before = await tableBut(`VM#${vm}`);
-    cloud.stub.refused.starts = 1;
-    expect(await post({ vm, target: "host-b" }, "key-5")).toMatchObject({
+    const before = await tableBut(`VM#${hosts.vm}`);
+    hosts.cloud.stub.refused.starts = 1;
+    expect(await post({ vm: hosts.vm, target: "host-b" }, "key-5")).toMatchObject({
       status: 503,
       body: { code: "workflow-unavailable" },
     });
-    expect(await tableBut(`VM#${vm}`)).toEqual(before);
-    const known = (await operate("GET", `/v1/vms/${vm}`)).body;
+    expect(await tableBut(`VM#${hosts.vm}`)).toEqual(before);
+    const known = (await operate("GET", `/v1/vms/${hosts.vm}`)).body;
     expect(known).toMatchObject({ state: "running", epoch: 2 });
     expect(known).not.toHaveProperty("lockedBy");
-    expect(await post({ vm, target: "host-b" }, "key-5")).toMatchObject({
+    expect(await post({ vm: hosts.vm, target: "host-b" }, "key-5")).toMatchObject({
       status: 202,
       body: { epoch: 3 },
     });
@@ -112,22 +94,22 @@ describe("POST /v1/migrations", () => {
     ["the same request again", (at: string) => post({ vm: at, target: "host-b" }, `key-${at}`)],
     ["another one for the VM", (at: string) => post({ vm: at, target: "host-b" })],
   ])("%s starts a migration whose request died before the start", async (_, again) => {
-    const { body } = await post({ vm, target: "host-b" }, `key-${vm}`);
-    cloud.stub.executions.delete(String(body.id));
-    await again(vm);
-    expect(cloud.stub.executions.has(String(body.id))).toBe(true);
+    const { body } = await post({ vm: hosts.vm, target: "host-b" }, `key-${hosts.vm}`);
+    hosts.cloud.stub.executions.delete(String(body.id));
+    await again(hosts.vm);
+    expect(hosts.cloud.stub.executions.has(String(body.id))).toBe(true);
   });
 });
 
 describe("POST /v1/migrations?dryRun=true", () => {
   it("reports how the migration would go, and leaves nothing", async () => {
-    const before = await cloud.scan();
+    const before = await hosts.cloud.scan();
     const [answer] = await Promise.all([dryRun(), answerProbes(fitting)]);
     expect(answer).toMatchObject({
       status: 200,
       body: { dryRun: true, agreed: true, agreement: { machineType: "pc-i440fx-10.0" } },
     });
-    expect(unnumbered(await cloud.scan())).toEqual(unnumbered(before));
+    expect(unnumbered(await hosts.cloud.scan())).toEqual(unnumbered(before));
   });
 
   it("names the blockers", async () => {
@@ -148,32 +130,32 @@ describe("POST /v1/migrations?dryRun=true", () => {
 
 describe("POST /v1/migrations/{id}/cancel", () => {
   it("interrupts the wait once, and records the request", async () => {
-    const { id } = await addMigration(vm, "host-b");
+    const { id } = await addMigration(hosts.vm, "host-b");
     const waiter = { token: `t-${id}`, names: ["converged"], failOn: [], interruptible: true };
     await registerWait(id, "converged", waiter, Promise.resolve());
     const answer = await operate("POST", `/v1/migrations/${id}/cancel`);
     expect(answer).toMatchObject({ status: 202, body: { cancelRequestedAt: expect.any(String) } });
     const again = await operate("POST", `/v1/migrations/${id}/cancel`);
     expect(again.body.cancelRequestedAt).toBe(answer.body.cancelRequestedAt);
-    expect(cloud.stub.ended.filter(({ token }) => token === `t-${id}`)).toMatchObject([
+    expect(hosts.cloud.stub.ended.filter(({ token }) => token === `t-${id}`)).toMatchObject([
       { error: "MigrationCancelled" },
     ]);
   });
 
   it("is refused once the guest has stopped on the source", async () => {
-    const made = await addMigration(vm, "host-b");
+    const made = await addMigration(hosts.vm, "host-b");
     const { id: migrationId, epoch } = made;
-    await source.emit({ type: "migration.stopped", migrationId, vm: made.vm, epoch });
-    const before = await cloud.scan();
+    await hosts.source.emit({ type: "migration.stopped", migrationId, vm: made.vm, epoch });
+    const before = await hosts.cloud.scan();
     expect(await operate("POST", `/v1/migrations/${migrationId}/cancel`)).toMatchObject({
       status: 409,
       body: { code: "past-point-of-no-return" },
     });
-    expect(await cloud.scan()).toEqual(before);
+    expect(await hosts.cloud.scan()).toEqual(before);
   });
 
   it("is refused after the end", async () => {
-    const { id } = await addMigration(vm, "host-b");
+    const { id } = await addMigration(hosts.vm, "host-b");
     await endMigration({ migrationId: id, action: "end", reason: "r" });
     expect(await operate("POST", `/v1/migrations/${id}/cancel`)).toMatchObject({
       status: 409,
@@ -184,7 +166,7 @@ describe("POST /v1/migrations/{id}/cancel", () => {
 
 describe("GET /v1/migrations", () => {
   it("lists page by page, newest first, and filters", async () => {
-    const { id } = await addMigration(vm, "host-b");
+    const { id } = await addMigration(hosts.vm, "host-b");
     const ids: string[] = [];
     for (let after = ""; ; ) {
       const { body } = await operate("GET", `/v1/migrations?limit=2${after}`);
@@ -194,14 +176,14 @@ describe("GET /v1/migrations", () => {
     }
     expect(ids).toEqual([...new Set(ids)].sort().reverse());
     expect(ids[0]).toBe(id);
-    expect(await migrationsOf(vm)).toEqual([id]);
+    expect(await migrationsOf(hosts.vm)).toEqual([id]);
     await endMigration({
       migrationId: id,
       action: "end",
       reason: "r",
       error: "MigrationCancelled",
     });
-    const cancelled = await operate("GET", `/v1/migrations?vm=${vm}&status=cancelled`);
+    const cancelled = await operate("GET", `/v1/migrations?vm=${hosts.vm}&status=cancelled`);
     expect(cancelled.body.items).toMatchObject([{ id }]);
     const either = await operate("GET", "/v1/migrations?status=cancelled,completed&limit=1");
     expect(either.body.items).toMatchObject([{ id }]);
@@ -213,28 +195,28 @@ describe("GET /v1/migrations", () => {
 describe("slots", () => {
   it("are taken with the request where both hosts have room; otherwise nothing is taken", async () => {
     await addHost("host-single", { slotsOut: 1, slotsIn: 1 });
-    await addVm("in-time", source, smallDefinition);
-    await addVm("too-late", source, smallDefinition);
+    await addVm("in-time", hosts.source, smallDefinition);
+    await addVm("too-late", hosts.source, smallDefinition);
     const first = await addMigration("in-time", "host-single");
     expect(inputOf(first.id)).toMatchObject({ admitted: true });
-    const before = await hosts();
+    const before = await takenOfTargets();
     expect(before["host-single"]).toEqual({ in: [first.id], bytes: smallDefinition.memoryBytes });
     const second = await addMigration("too-late", "host-single");
     expect(inputOf(second.id)).not.toHaveProperty("admitted");
-    expect(await hosts()).toEqual(before);
+    expect(await takenOfTargets()).toEqual(before);
   });
 
   it("of a holder whose request died before the start: the next one in the queue starts it", async () => {
     await addHost("host-lost", { slotsOut: 1, slotsIn: 1 });
-    await addVm("lost", source, smallDefinition);
-    await addVm("behind", source, smallDefinition);
+    await addVm("lost", hosts.source, smallDefinition);
+    await addVm("behind", hosts.source, smallDefinition);
     const { id: lost } = await addMigration("lost", "host-lost");
-    cloud.stub.executions.delete(lost);
+    hosts.cloud.stub.executions.delete(lost);
     const { id: behind } = await addMigration("behind", "host-lost");
-    cloud.stub.refused.starts = Number.POSITIVE_INFINITY;
+    hosts.cloud.stub.refused.starts = Number.POSITIVE_INFINITY;
     expect(await admit({ migrationId: behind })).toMatchObject({ admitted: false });
-    expect(cloud.stub.executions.has(lost)).toBe(false);
-    cloud.stub.refused.starts = 0;
+    expect(hosts.cloud.stub.executions.has(lost)).toBe(false);
+    hosts.cloud.stub.refused.starts = 0;
     expect(await admit({ migrationId: behind })).toMatchObject({ admitted: false });
     expect(inputOf(lost)).toMatchObject({ migrationId: lost, admitted: true });
   });
@@ -243,7 +225,7 @@ describe("slots", () => {
     const narrow = await addHost("host-narrow", { slotsOut: 1, slotsIn: 1 });
     const ids: Migration["id"][] = [];
     for (const name of ["first", "second", "third"]) {
-      await addVm(name, source, smallDefinition);
+      await addVm(name, hosts.source, smallDefinition);
       const { id } = await addMigration(name, "host-narrow");
       ids.push(id);
       await admit({ migrationId: id, taskToken: `turn-${id}` });
@@ -258,7 +240,9 @@ describe("slots", () => {
     await arriveAt(narrow, second);
     await complete({ migrationId: second });
     expect(turns(ids)).toEqual([first, second]);
-    expect((await cloud.scan()).filter(({ sk }) => String(sk).startsWith("WAITING#"))).toEqual([]);
+    expect(
+      (await hosts.cloud.scan()).filter(({ sk }) => /^(WAITING|QUEUED|WATCH)#/.test(String(sk))),
+    ).toEqual([]);
   });
 
   it("are not given while the memory is missing", async () => {
@@ -281,7 +265,7 @@ describe("slots", () => {
     const hostTwo = await addHost("host-two", { slotsOut: 2, slotsIn: 2 });
     const made: Migration["id"][] = [];
     for (const place of [1, 2, 3, 4, 5]) {
-      await addVm(`crowd-vm-${place}`, source, smallDefinition);
+      await addVm(`crowd-vm-${place}`, hosts.source, smallDefinition);
       made.push((await addMigration(`crowd-vm-${place}`, "host-two")).id);
     }
     await Promise.all(made.map((id) => admit({ migrationId: id, taskToken: `turn-${id}` })));
@@ -304,11 +288,11 @@ async function arriveAt(target: TestAgent, id: string) {
   await arrive(target, (await operate("GET", `/v1/migrations/${id}`)).body as Migration);
 }
 
-const inputOf = (id: Migration["id"]) => JSON.parse(cloud.stub.executions.get(id) ?? "");
+const inputOf = (id: Migration["id"]) => JSON.parse(hosts.cloud.stub.executions.get(id) ?? "");
 
 /** Slots and memory that are taken of each host as a target. */
-async function hosts(): Promise<Record<string, { in: string[]; bytes: unknown }>> {
-  const items = (await cloud.scan()).filter(
+async function takenOfTargets(): Promise<Record<string, { in: string[]; bytes: unknown }>> {
+  const items = (await hosts.cloud.scan()).filter(
     ({ pk, sk }) => String(pk).startsWith("HOST#") && sk === "META",
   );
   return Object.fromEntries(
@@ -322,34 +306,35 @@ async function hosts(): Promise<Record<string, { in: string[]; bytes: unknown }>
 const post = (body: object, key?: string) =>
   operate("POST", "/v1/migrations", body, key === undefined ? {} : { "idempotency-key": key });
 
-const dryRun = () => operate("POST", "/v1/migrations?dryRun=true", { vm, target: "host-b" });
+const dryRun = () =>
+  operate("POST", "/v1/migrations?dryRun=true", { vm: hosts.vm, target: "host-b" });
 
 const turns = (ids: Migration["id"][]) =>
-  ids.filter((id) => cloud.stub.ended.some(({ token, ok }) => token === `turn-${id}` && ok));
+  ids.filter((id) => hosts.cloud.stub.ended.some(({ token, ok }) => token === `turn-${id}` && ok));
 
 async function migrationsOf(name: string): Promise<string[]> {
   const { body } = await operate("GET", `/v1/migrations?vm=${name}`);
   return (body.items as Migration[]).map(({ id }) => id);
 }
 
-const tableBut = async (pk: string) => (await cloud.scan()).filter((item) => item.pk !== pk);
+const tableBut = async (pk: string) => (await hosts.cloud.scan()).filter((item) => item.pk !== pk);
 
 /** The items without `lastSeq` and `lastEventAt`, which every event of a host changes. */
 function unnumbered(items: Record<string, unknown>[]) {
-  return items.map(({ lastSeq: _seq, lastEventAt: _at, ...rest }) => rest);
+  return items.map(({ lastSeq: _seq, requestSeq: _number, lastEventAt: _at, ...rest }) => rest);
 }
 
 async function answerProbes(seen: typeof sourceProbe | "fails") {
-  const [asked] = await commandsOf(source, 1);
-  const [other] = await commandsOf(target, 1);
+  const [asked] = await commandsOf(hosts.source, 1);
+  const [other] = await commandsOf(hosts.target, 1);
   if (asked === undefined || other === undefined) throw new Error("Expected two commands");
   const error = { code: "not-found", message: "no such guest" } as const;
-  await source.emit(
+  await hosts.source.emit(
     seen === "fails"
       ? { type: "command.failed", commandId: asked.id, error }
       : { type: "command.completed", commandId: asked.id, result: seen },
   );
-  await target.emit({ type: "command.completed", commandId: other.id, result: targetProbe });
+  await hosts.target.emit({ type: "command.completed", commandId: other.id, result: targetProbe });
 }
 
 async function commandsOf(agent: TestAgent, wanted: number) {

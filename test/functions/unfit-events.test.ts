@@ -1,29 +1,18 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import type { Migration } from "../../core/migration/migration.ts";
 import type { EventBody } from "../../core/protocol/event.ts";
-import { startTestCloud, type TestCloud } from "./testing/cloud.ts";
 import { facts, smallDefinition } from "./testing/fixtures.ts";
-import { addHost, addMigration, addVm, operate, type TestAgent } from "./testing/fleet.ts";
+import { addMigration, addVm, operate } from "./testing/fleet.ts";
+import { TwoHosts } from "./testing/two-hosts.ts";
 
 /** More bytes than an item of the table may have. */
 const HUGE = "x".repeat(500 * 1024);
 
-let cloud: TestCloud;
-let source: TestAgent;
+const hosts = TwoHosts.forEachTest();
 let made: Migration;
 
-beforeAll(async () => {
-  cloud = await startTestCloud();
-  source = await addHost("host-a", { slotsOut: 64, slotsIn: 64 });
-  await addHost("host-b", { slotsOut: 64, slotsIn: 64 });
-});
-afterAll(() => cloud.close());
-
-let count = 0;
 beforeEach(async () => {
-  count += 1;
-  await addVm(`vm-${count}`, source, smallDefinition);
-  made = await addMigration(`vm-${count}`, "host-b");
+  made = await addMigration(hosts.vm, "host-b");
 });
 
 function about(body: object): EventBody {
@@ -43,18 +32,18 @@ describe("F2: an event that the table refuses for good", () => {
   it("is passed, the events around it take effect, and the host is heard on", async () => {
     const started = about({ type: "migration.started" });
     const bodies = [started, progress(HUGE), progress("active")];
-    expect(await source.emit(...bodies)).toMatchObject({
+    expect(await hosts.source.emit(...bodies)).toMatchObject({
       status: 200,
-      body: { acceptedSeq: source.seq },
+      body: { acceptedSeq: hosts.source.seq },
     });
     expect(await record()).toMatchObject({ progress: { status: "active" } });
-    expect(await source.emit(progress("device"))).toMatchObject({ status: 200 });
+    expect(await hosts.source.emit(progress("device"))).toMatchObject({ status: 200 });
     expect(await record()).toMatchObject({ progress: { status: "device" } });
   });
 
   it("is noted in the migration's timeline and at its host, with the reason", async () => {
-    await source.emit(progress(HUGE));
-    const { seq } = source;
+    await hosts.source.emit(progress(HUGE));
+    const { seq } = hosts.source;
     const unfit = (await timeline()).filter(({ type }) => type === "event.unfit");
     expect(unfit).toMatchObject([{ detail: { event: "migration.progress" } }]);
     expect(unfit[0]?.detail.reason).toMatch(/size/i);
@@ -63,26 +52,26 @@ describe("F2: an event that the table refuses for good", () => {
   });
 
   it("an answer of 200 Ki characters of three bytes each fails its command, and no more", async () => {
-    await addVm("vm-x", source, smallDefinition);
+    await addVm("vm-x", hosts.source, smallDefinition);
     await operate("DELETE", "/v1/vms/vm-x");
-    const [command] = await source.take();
+    const [command] = await hosts.source.take();
     const result = { text: "€".repeat(200 * 1024) };
     const commandId = command?.id as never;
-    const answer = await source.emit({ type: "command.completed", commandId, result });
-    expect(answer).toMatchObject({ status: 200, body: { acceptedSeq: source.seq } });
+    const answer = await hosts.source.emit({ type: "command.completed", commandId, result });
+    expect(answer).toMatchObject({ status: 200, body: { acceptedSeq: hosts.source.seq } });
     expect((await operate("GET", "/v1/hosts/host-a")).body.unfitEvent).not.toMatchObject({
-      seq: source.seq,
+      seq: hosts.source.seq,
     });
   });
 });
 
 describe("E7: two agents with one host's key", () => {
   const register = (instance?: string) =>
-    source.send("register", { host: "host-a", facts, ...(instance ? { instance } : {}) });
+    hosts.source.send("register", { host: "host-a", facts, ...(instance ? { instance } : {}) });
   const emit = (instance?: string) => {
-    const events = source.number({ type: "guest.exited", vm: "vm-9" as never, detail: "" });
+    const events = hosts.source.number({ type: "guest.exited", vm: "vm-9" as never, detail: "" });
     const batch = { version: 1, host: "host-a", events, ...(instance ? { instance } : {}) };
-    return source.send("events", batch);
+    return hosts.source.send("events", batch);
   };
 
   it("the newer one is heard; the older one is refused, with what to do", async () => {
@@ -90,7 +79,7 @@ describe("E7: two agents with one host's key", () => {
     expect(await emit("older")).toMatchObject({ status: 200 });
     await register("newer");
     const refused = await emit("older");
-    source.seq -= 1;
+    hosts.source.seq -= 1;
     expect(refused).toMatchObject({ status: 409, body: { code: "superseded" } });
     expect(refused.body.detail).toMatch(/instance newer.*this one is older.*stop one of them/);
     expect(await emit("newer")).toMatchObject({ status: 200 });
@@ -98,10 +87,13 @@ describe("E7: two agents with one host's key", () => {
 
   it("either may ask whether it is the newest one, without an event", async () => {
     const ask = (instance: string) =>
-      source.send("events", { version: 1, host: "host-a", events: [], instance });
+      hosts.source.send("events", { version: 1, host: "host-a", events: [], instance });
     await register("newer");
     expect(await ask("older")).toMatchObject({ status: 409, body: { code: "superseded" } });
-    expect(await ask("newer")).toMatchObject({ status: 200, body: { acceptedSeq: source.seq } });
+    expect(await ask("newer")).toMatchObject({
+      status: 200,
+      body: { acceptedSeq: hosts.source.seq },
+    });
   });
 
   it("an agent of an earlier version, without an instance, works", async () => {
@@ -114,7 +106,11 @@ describe("E7: two agents with one host's key", () => {
 
   it("the boot id is among the facts of the host", async () => {
     const bootId = "5a1fbd8c-8f0a-4a5e-9d5e-0e8b8a2f6f11";
-    await source.send("register", { host: "host-a", facts: { ...facts, bootId }, instance: "i" });
+    await hosts.source.send("register", {
+      host: "host-a",
+      facts: { ...facts, bootId },
+      instance: "i",
+    });
     expect((await operate("GET", "/v1/hosts/host-a")).body).toMatchObject({ facts: { bootId } });
   });
 });

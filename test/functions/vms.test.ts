@@ -114,15 +114,15 @@ describe("the life of a VM", () => {
 });
 
 describe("hosts", () => {
-  it("show their key once and never its hash", async () => {
+  it("show their join token once and never its hash", async () => {
     const made = await operate("POST", "/v1/hosts", { id: "host-e" });
     expect(made).toMatchObject({ status: 201, body: { host: { state: "joining" } } });
-    const { key } = made.body as { key: string };
-    expect(key).toMatch(/^[A-Za-z0-9_-]{43}$/);
+    const { token } = (made.body as { joinToken: { token: string } }).joinToken;
+    expect(token).toMatch(/^syj_[A-Za-z0-9_-]{43}$/);
     const rows = JSON.stringify(await cloud.scan());
-    expect(rows).not.toContain(key);
+    expect(rows).not.toContain(token);
     const shown = [await operate("GET", "/v1/hosts/host-e"), await operate("GET", "/v1/hosts")];
-    expect(JSON.stringify(shown)).not.toMatch(/keyHash|lastSeq/);
+    expect(JSON.stringify(shown)).not.toMatch(/TokenHash|lastSeq|requestSeq/);
   });
 
   it("are active with their facts once their agent has registered", async () => {

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import type { Migration } from "../../core/migration/migration.ts";
 import type { Observation } from "../../core/protocol/observation.ts";
 import { observation } from "../../core/protocol/testing/observation.ts";
@@ -6,32 +6,19 @@ import { handler as admit } from "../../functions/task/admit.ts";
 import { handler as endMigration } from "../../functions/task/end-migration.ts";
 import { handler as negotiate } from "../../functions/task/negotiate.ts";
 import { handler as reconcile } from "../../functions/task/reconcile.ts";
-import { startTestCloud, type TestCloud } from "./testing/cloud.ts";
 import { facts, smallDefinition, sourceProbe, targetProbe } from "./testing/fixtures.ts";
 import { addHost, addMigration, addVm, operate, type TestAgent } from "./testing/fleet.ts";
 import { relay } from "./testing/relay.ts";
+import { TwoHosts } from "./testing/two-hosts.ts";
 
-let cloud: TestCloud;
-let source: TestAgent;
-let target: TestAgent;
+const hosts = TwoHosts.forEachTest();
 let made: Migration;
-let vm = "";
-
-beforeAll(async () => {
-  cloud = await startTestCloud();
-  source = await addHost("host-a", { slotsOut: 64, slotsIn: 64 });
-  target = await addHost("host-b", { slotsOut: 64, slotsIn: 64 });
-});
-
-afterAll(() => cloud.close());
 
 let count = 0;
 beforeEach(async () => {
   count += 1;
-  vm = `vm-${count}`;
-  await Promise.all([source.take(), target.take()]);
-  await addVm(vm, source, smallDefinition);
-  made = await addMigration(vm, "host-b");
+  await Promise.all([hosts.source.take(), hosts.target.take()]);
+  made = await addMigration(hosts.vm, "host-b");
   await admit({ migrationId: made.id, taskToken: `admit-${count}` });
 });
 
@@ -64,14 +51,14 @@ describe("the decision from both observations", () => {
     });
     await undo(
       2,
-      source,
+      hosts.source,
       observation("source", { runState: "running", migrationStatus: "cancelled" }),
     );
     expect(await decide(2)).toMatchObject({
       action: "discard-target",
       undo: { step: "discard-target", verb: "target.discard", side: "target" },
     });
-    await undo(3, target, { discarded: true });
+    await undo(3, hosts.target, { discarded: true });
     expect(await decide(3)).toMatchObject({ action: "end" });
     const { body } = await operate("GET", `/v1/migrations/${made.id}/timeline`);
     const items = body.items as { type: string; detail: { turn?: number } }[];
@@ -95,7 +82,7 @@ describe("the decision from both observations", () => {
     );
     const { undo: step } = await decide(1);
     await relay({ ...common(2), commands: [step], phase: "undo" });
-    await source.take();
+    await hosts.source.take();
     expect(await decide(2)).toMatchObject({ action: "wait" });
   });
 
@@ -106,7 +93,7 @@ describe("the decision from both observations", () => {
     await expect(relay({ ...common(1), commands, phase: "precopy" })).rejects.toMatchObject({
       name: "StaleMigration",
     });
-    expect(await source.take()).toEqual([]);
+    expect(await hosts.source.take()).toEqual([]);
   });
 });
 
@@ -154,9 +141,9 @@ describe("the end", () => {
     const input = { migrationId: made.id, ...end.input };
     const first = await endMigration(input);
     expect(first).toMatchObject({ status: end.status, code: end.failure.code });
-    const table = await cloud.scan();
+    const table = await hosts.cloud.scan();
     expect(await endMigration(input)).toEqual(first);
-    expect(await cloud.scan()).toEqual(table);
+    expect(await hosts.cloud.scan()).toEqual(table);
     const { status, failure, runningOn, phase } = await record();
     expect({ status, failure, runningOn, phase }).toMatchObject({
       status: end.status,
@@ -164,7 +151,7 @@ describe("the end", () => {
       runningOn: end.runningOn,
       phase: "end",
     });
-    const known = (await operate("GET", `/v1/vms/${vm}`)).body;
+    const known = (await operate("GET", `/v1/vms/${hosts.vm}`)).body;
     expect(known).toMatchObject(end.vm);
     expect(known.lockedBy).toBe(end.locked ? made.id : undefined);
     const slots = table.filter(({ pk }) => String(pk).startsWith("HOST#"));
@@ -178,11 +165,11 @@ describe("the end", () => {
     ["freeze", []],
   ])("by %s: sends %j to the source", async (action, verbs) => {
     await endMigration({ migrationId: made.id, action, reason: "r" });
-    expect((await source.take()).map(({ verb }) => verb)).toEqual(verbs);
+    expect((await hosts.source.take()).map(({ verb }) => verb)).toEqual(verbs);
   });
 
   it("memory is released on the host where the guest is not", async () => {
-    await addVm("vm-memory", source, smallDefinition);
+    await addVm("vm-memory", hosts.source, smallDefinition);
     const { "host-a": a = 0, "host-b": b = 0 } = await reserved();
     const { id: migrationId } = await addMigration("vm-memory", "host-b");
     expect(await reserved()).toMatchObject({ "host-a": a, "host-b": b + 2 ** 20 });
@@ -192,9 +179,9 @@ describe("the end", () => {
 
   it("of a migration that was never admitted releases nothing", async () => {
     await addHost("host-narrow", { slotsOut: 1, slotsIn: 1 });
-    await addVm("vm-first", source, smallDefinition);
+    await addVm("vm-first", hosts.source, smallDefinition);
     await addMigration("vm-first", "host-narrow");
-    await addVm("vm-early", source, smallDefinition);
+    await addVm("vm-early", hosts.source, smallDefinition);
     const { id: migrationId } = await addMigration("vm-early", "host-narrow");
     const before = await reserved();
     await endMigration({ migrationId, action: "end", reason: "nothing started", error: "X" });
@@ -239,8 +226,8 @@ const common = (attempt: number) => ({
 });
 
 async function relayObserve(turn: number) {
-  await source.take();
-  await target.take();
+  await hosts.source.take();
+  await hosts.target.take();
   const commands = (["source", "target"] as const).map((side) => ({
     step: `observe-${side}`,
     verb: "migration.observe",
@@ -252,16 +239,16 @@ async function relayObserve(turn: number) {
 
 async function observe(turn: number, a: Observation, b: Observation | "fails") {
   await relayObserve(turn);
-  const [asked] = await target.take();
+  const [asked] = await hosts.target.take();
   if (asked === undefined) throw new Error("Expected a command");
   const commandId = asked.id;
   const error = { code: "not-found", message: "no such guest" } as const;
-  await target.emit(
+  await hosts.target.emit(
     b === "fails"
       ? { type: "command.failed", commandId, error }
       : { type: "command.completed", commandId, result: b },
   );
-  await source.complete(a);
+  await hosts.source.complete(a);
 }
 
 async function undo(turn: number, agent: TestAgent, result: unknown) {
@@ -273,21 +260,21 @@ async function undo(turn: number, agent: TestAgent, result: unknown) {
 /** Decides twice: a repeated turn returns the same decision and changes nothing. */
 async function decide(turn: number) {
   const first = await reconcile({ migrationId: made.id, turn });
-  const table = await cloud.scan();
+  const table = await hosts.cloud.scan();
   expect(await reconcile({ migrationId: made.id, turn })).toEqual(first);
-  expect(await cloud.scan()).toEqual(table);
+  expect(await hosts.cloud.scan()).toEqual(table);
   return first;
 }
 
 async function probe(seen: typeof sourceProbe) {
-  await source.take();
+  await hosts.source.take();
   const commands = [
     { step: "probe-source", verb: "source.probe", side: "source" },
     { step: "probe-target", verb: "target.probe", side: "target" },
   ];
   await relay({ ...common(1), commands, phase: "probe", interruptible: true });
-  await source.complete(seen);
-  await target.complete({ ...targetProbe, qemu: facts.qemu });
+  await hosts.source.complete(seen);
+  await hosts.target.complete({ ...targetProbe, qemu: facts.qemu });
 }
 
 const holds = (slots: unknown) => slots instanceof Set && slots.has(made.id);
@@ -296,11 +283,11 @@ const record = async () => (await operate("GET", `/v1/migrations/${made.id}`)).b
 
 /** Memory of all hosts, by name. */
 async function reserved(): Promise<Record<string, number>> {
-  const hosts = (await cloud.scan()).filter(
+  const items = (await hosts.cloud.scan()).filter(
     ({ pk, sk }) => String(pk).startsWith("HOST#") && sk === "META",
   );
-  return Object.fromEntries(hosts.map(({ id, reservedBytes }) => [id, Number(reservedBytes)]));
+  return Object.fromEntries(items.map(({ id, reservedBytes }) => [id, Number(reservedBytes)]));
 }
 
 const ended = (token: string) =>
-  cloud.stub.ended.filter((one) => one.token === token).map((one) => one.error ?? "ok");
+  hosts.cloud.stub.ended.filter((one) => one.token === token).map((one) => one.error ?? "ok");

@@ -21,6 +21,7 @@ const documentActions: Record<string, string[]> = {
 const clients: Record<string, (operation: string) => string> = {
   "client-sfn": (operation) => `states:${operation}`,
   "client-sqs": (operation) => `sqs:${operation}`,
+  "client-scheduler": (operation) => `scheduler:${operation}`,
   "client-lambda": (operation) => `lambda:${operation === "Invoke" ? "InvokeFunction" : operation}`,
 };
 
@@ -52,6 +53,10 @@ function actionsIn(code: string): string[] {
   const imports = code.matchAll(/^import \{([^}]*)\} from "@aws-sdk\/([\w-]+)";$/gm);
   return [...imports].flatMap(([, names = "", from = ""]) =>
     [...names.matchAll(/\b(\w+)Command\b/g)].flatMap(([command, operation = ""]) => {
+      // Whoever makes a schedule gives it a role.
+      if (command === "CreateScheduleCommand") {
+        return ["scheduler:CreateSchedule", "iam:PassRole"];
+      }
       if (from === "lib-dynamodb" && documentActions[command]) return documentActions[command];
       const action = clients[from]?.(operation);
       if (action !== undefined) return [action];

@@ -10,8 +10,8 @@ import { PLATFORM, platformRequire, ROOT } from "./tools.ts";
 /**
  * `node test/infra/evaluate.ts STAGE FILE [bundle]`: runs sst.config.ts as SST's CLI does (its
  * pkg/project/run.go and pkg/js/js.go: the same bundler, defines and globals), on Pulumi's runtime
- * mocks in place of its engine, and writes what it comes to as JSON. The functions are bundled only
- * with the third argument.
+ * mocks in place of its engine, and writes the resources as JSON. The functions are bundled only with
+ * the third argument.
  */
 const EVALUATION_MS_MAX = 180_000;
 const CONFIG = join(ROOT, "sst.config.ts");

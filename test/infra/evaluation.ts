@@ -6,7 +6,7 @@ import { join } from "node:path";
 /** A resource that the program asks Pulumi for. */
 export type Resource = { type: string; name: string; inputs: Record<string, unknown> };
 
-/** What the real sst.config.ts comes to for one stage. */
+/** The resources that the real sst.config.ts declares for one stage. */
 export type Evaluation = {
   app: { name: string; stage: string; removal: string; protect: boolean };
   resources: Resource[];
@@ -21,6 +21,7 @@ export const settings = {
   SWITCHYARD_JWT_ISSUER: "https://login.example",
   SWITCHYARD_JWT_AUDIENCE: "switchyard",
   SWITCHYARD_ALARM_EMAIL: "on-call@example.org",
+  SST_SECRET_CommandSigningKey: "the key that commands are signed with",
 };
 
 /**

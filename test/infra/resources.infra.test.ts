@@ -2,14 +2,17 @@ import { describe, expect, inject, it } from "vitest";
 import { assumptions } from "../../cost/model.ts";
 import { type FunctionName, functionDescriptions } from "../../deployment/functions.ts";
 import { deadLetterAttributes } from "../../deployment/queues.ts";
+import { sendCommands } from "../../deployment/rights.ts";
 import { scheduleMinutes } from "../../deployment/schedules.ts";
 import { stateMachineNames } from "../../deployment/state-machines.ts";
+import { type Scope, scopeOf, sufficientScopes } from "../../functions/api/access.ts";
 import { alarmMessages } from "../../functions/runtime/alarm-messages.ts";
 import { tableSchema } from "../../functions/store/table-schema.ts";
 import { evaluate, inputsOf, ofType, settings } from "./evaluation.ts";
 
 const production = inject("production");
 const trial = inject("trial");
+const functionNamed = (name: string) => name.replace("switchyard-production-", "") as FunctionName;
 const functionNames = Object.keys(functionDescriptions) as FunctionName[];
 
 describe("the table", () => {
@@ -71,10 +74,13 @@ describe("each function", () => {
     expect(production.built.toSorted()).toEqual(handlers.toSorted());
   });
 
-  it("knows the names of what it calls, and no secret", () => {
-    for (const { environment } of functions) {
-      const { variables } = environment as { variables: Record<string, string> };
-      const { SST_KEY: _, SST_KEY_FILE: __, SST_RESOURCE_App: ___, ...own } = variables;
+  it("knows the names of what it calls, and no secret but the key that it signs commands with", () => {
+    for (const { name, environment } of functions) {
+      const { variables } = plain(environment) as { variables: Record<string, string> };
+      const { SST_KEY: _, SST_KEY_FILE: __, SST_RESOURCE_App: ___, ...all } = variables;
+      const { COMMAND_SIGNING_KEY: signingKey, ...own } = all;
+      const { rights } = functionDescriptions[functionNamed(String(name))];
+      expect(signingKey !== undefined).toBe(rights.includes(sendCommands));
       expect(own).toEqual({
         TABLE_NAME: "switchyard-production",
         MIGRATION_STATE_MACHINE_ARN: expect.stringMatching(
@@ -84,6 +90,12 @@ describe("each function", () => {
           /:stateMachine:switchyard-production-evacuation$/,
         ),
         AGENT_EVENTS_FUNCTION: "switchyard-production-agent-events",
+        OPEN_WINDOW_FUNCTION_ARN: expect.stringMatching(
+          /:function:switchyard-production-open-window$/,
+        ),
+        SCHEDULE_GROUP: "switchyard-production",
+        SCHEDULER_ROLE_ARN: "arn:aws:iam::123456789012:role/switchyard-production-scheduler",
+        SCOPE_PREFIX: "switchyard/",
         HOST_QUEUE_PREFIX: "sy-production-",
         DEAD_LETTER_QUEUE_ARN: expect.stringMatching(/:switchyard-production-dead-letters$/),
         LOG_LEVEL: "info",
@@ -113,18 +125,30 @@ describe("logs", () => {
 
 describe("every route", () => {
   const routes = ofType(production, "aws:apigatewayv2/route:Route").map(({ inputs }) => inputs);
+  const people = routes.filter(({ routeKey }) => !String(routeKey).includes("/agent/"));
 
   it("has an authorizer: people's by JWT, hosts' by IAM", () => {
-    expect(
-      routes.toSorted((a, b) => (String(a.routeKey) < String(b.routeKey) ? -1 : 1)),
-    ).toMatchObject([
-      {
-        routeKey: "ANY /v1/{proxy+}",
+    for (const route of people) {
+      expect(route).toMatchObject({
         authorizationType: "JWT",
         authorizerId: expect.stringMatching(/.+/),
-      },
+      });
+    }
+    expect(routes.filter((route) => !people.includes(route))).toMatchObject([
       { routeKey: "POST /agent/v1/{proxy+}", authorizationType: "AWS_IAM" },
     ]);
+  });
+
+  it("of people asks for the scope that the API's own table names, or more", () => {
+    const asked = Object.fromEntries(
+      people.map(({ routeKey, authorizationScopes }) => [routeKey, authorizationScopes]),
+    );
+    const inToken = (scope: Scope) => sufficientScopes(scope).map((name) => `switchyard/${name}`);
+    const own = Object.entries(scopeOf).filter(([, scope]) => scope !== "read");
+    expect(asked).toEqual({
+      "ANY /v1/{proxy+}": inToken("read"),
+      ...Object.fromEntries(own.map(([operation, scope]) => [operation, inToken(scope)])),
+    });
   });
 
   it("is checked against the operators' issuer and audience", () => {
@@ -222,4 +246,10 @@ it("the dashboard shows every alarm, every function and every state machine", ()
 
 function sorted(items: Record<string, unknown>[]) {
   return items.toSorted((a, b) => (String(a.name) < String(b.name) ? -1 : 1));
+}
+
+/** What has a secret in it is wrapped: Pulumi's wire format names the wrapper by a fixed key. */
+function plain(value: unknown): unknown {
+  const isWrapped = typeof value === "object" && value !== null && "value" in value;
+  return isWrapped ? value.value : value;
 }

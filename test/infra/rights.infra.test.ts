@@ -65,6 +65,7 @@ describe("the roles", () => {
     const allowed = [
       `${here("sqs")}sy-production-*`,
       `${TABLE}/index/*`,
+      `${here("scheduler")}schedule/switchyard-production/sch_*`,
       ...stateMachineNames.map(
         (name) => `${here("states")}execution:switchyard-production-${name}:*`,
       ),
@@ -118,7 +119,8 @@ describe("only", () => {
       const { functions } = stateMachineDescriptions[name];
       expect(called(`${name}-states`).toSorted()).toEqual(functions.map(functionArn).toSorted());
     }
-    expect(called("scheduler")).toEqual([functionArn("sweep")]);
+    const scheduled = ["open-window", "sweep"].map(functionArn);
+    expect(called("scheduler").toSorted()).toEqual(scheduled);
     const others = allGrants.filter(
       ({ role, action }) =>
         action === "lambda:InvokeFunction" && functionDescriptions[role as FunctionName],

@@ -14,6 +14,7 @@ export type Layer = {
 const SDK = [
   "@aws-sdk/client-dynamodb",
   "@aws-sdk/client-lambda",
+  "@aws-sdk/client-scheduler",
   "@aws-sdk/client-sfn",
   "@aws-sdk/client-sqs",
   "@aws-sdk/lib-dynamodb",
@@ -35,8 +36,8 @@ export const layers: Readonly<Record<string, Layer>> = {
       "negotiate",
       "migration",
       "plan",
-      "schedule",
       "evacuation",
+      "schedule",
     ],
   },
   workflows: { imports: ["core"], packages: [], tests: ["asl-validator"] },
@@ -101,8 +102,13 @@ export const layers: Readonly<Record<string, Layer>> = {
     imports: ["core", "client", "qmp", "agent", "local", "emulators"],
     packages: ["@aws-sdk/client-sfn", "commander"],
   },
+  dashboard: {
+    imports: ["core", "client"],
+    packages: ["@preact/signals", "preact", "uplot"],
+    tests: ["vite"],
+  },
   demo: {
-    imports: ["core", "client", "rig"],
+    imports: ["core", "client", "rig", "scripts"],
     packages: ["@aws-sdk/client-sfn", "commander", "zod"],
   },
   bench: {
@@ -110,7 +116,7 @@ export const layers: Readonly<Record<string, Layer>> = {
     packages: ["commander", "zod", "@aws-sdk/client-sfn"],
   },
   cost: { imports: ["core"], packages: ["commander"] },
-  scripts: { imports: ["core", "functions", "cli"], packages: ["rolldown"] },
+  scripts: { imports: ["core", "functions", "cli"], packages: ["rolldown", "vite"] },
   test: {
     imports: [
       "core",
@@ -125,6 +131,7 @@ export const layers: Readonly<Record<string, Layer>> = {
       "local",
       "client",
       "cli",
+      "dashboard",
       "rig",
       "demo",
       "scripts",

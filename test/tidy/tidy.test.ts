@@ -15,14 +15,14 @@ import {
   read,
   trackedFiles,
 } from "./sources.ts";
-import { namesIn, retiredWords, wordsOf } from "./words.ts";
+import { namesIn, retiredWords, withoutProse, wordsOf } from "./words.ts";
 
 const LINES_MAX = 400;
 /** Of one test, from `it(` to its closing line; biome counts the functions of production code. */
 const TEST_LINES_MAX = 70;
 
 const files = trackedFiles();
-const sources = files.filter((file) => file.endsWith(".ts"));
+const sources = files.filter((file) => /\.tsx?$/.test(file));
 const production = sources.filter((file) => !isTestCode(file));
 const texts = files.filter((file) => /\.(ts|md|sh|json|s|ya?ml)$|^\.ci\//.test(file));
 
@@ -35,7 +35,8 @@ describe.skipIf(files.length === 0)("every tracked file", () => {
   it("imports only packages that are declared", () => {
     const { dependencies, devDependencies } = readPackage();
     const undeclared = sources.flatMap((file) => {
-      const isTool = isTestCode(file) || file.startsWith("scripts/");
+      // Of the dashboard only a bundle is delivered.
+      const isTool = isTestCode(file) || /^(scripts|dashboard)\//.test(file);
       const known = { ...dependencies, ...(isTool ? devDependencies : {}) };
       return importsOf(file)
         .filter(({ from }) => isPackage(from) && !(packageOf(from) in known))
@@ -78,6 +79,10 @@ describe.skipIf(files.length === 0)("every tracked file", () => {
   it("spreads no literal into a literal, and builds no array to take it apart", () => {
     const golf = /\.\.\.(\{ |\[)(?!.*[=?:]>? *\.\.\.)[^?]*[}\]],?$|^\s*const \[.*\] = \[/;
     expect(linesOf(sources, (line) => golf.test(line))).toEqual([]);
+  });
+
+  it("gives each `vi.waitFor` a bound: without one it gives up after 1 s", () => {
+    expect(sources.flatMap(waitsWithoutBound)).toEqual([]);
   });
 
   it("has an owner for whatever is left to do", () => {
@@ -132,6 +137,25 @@ function readPackage() {
     dependencies: Record<string, string>;
     devDependencies: Record<string, string>;
   };
+}
+
+function waitsWithoutBound(file: string): string[] {
+  const text = read(file);
+  return [...text.matchAll(/\bvi\.waitFor\(/g)]
+    .filter(({ 0: call, index }) => argumentsIn(text.slice(index + call.length)) < 2)
+    .map(({ index }) => `${file}:${text.slice(0, index).split("\n").length}`);
+}
+
+/** Of the call whose arguments this text begins with. */
+function argumentsIn(text: string): number {
+  let depth = 0;
+  let commas = 0;
+  for (const sign of text.matchAll(/[([{)\]}]|,(?!\s*\))/g)) {
+    if (sign[0] === ",") commas += depth === 0 ? 1 : 0;
+    else depth += "([{".includes(sign[0]) ? 1 : -1;
+    if (depth < 0) break;
+  }
+  return commas + 1;
 }
 
 function forbiddenImports(file: string): string[] {
@@ -203,7 +227,8 @@ function longTests(file: string): string[] {
 
 function retiredNames(file: string): string[] {
   if (file.startsWith("test/tidy/")) return [];
-  const names = [file.split("/").at(-1) ?? "", ...namesIn(read(file))];
+  const text = file.endsWith(".tsx") ? withoutProse(read(file)) : read(file);
+  const names = [file.split("/").at(-1) ?? "", ...namesIn(text)];
   return names.flatMap((name) =>
     retiredWords
       .filter(({ word, except }) => wordsOf(name).includes(word) && !except?.test(file))

@@ -42,3 +42,8 @@ export function wordsOf(name: string): string[] {
     .filter((word) => word !== "")
     .map((word) => word.toLowerCase());
 }
+
+/** Without the prose between the tags of JSX. */
+export function withoutProse(text: string): string {
+  return text.replace(/(>|\})[^<>{}=]*(?=<\/|<[A-Za-z]|\{)/g, "$1");
+}

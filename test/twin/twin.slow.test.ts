@@ -1,42 +1,17 @@
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { expect, it, vi } from "vitest";
 import { findQemu } from "../../qmp/testing/real-qemu.ts";
-import { TwinBed } from "./testing/bed.ts";
-import { differences } from "./testing/differences.ts";
-import { expectMoved, expectRefused } from "./testing/expectations.ts";
+import { describePair } from "./testing/describe-pair.ts";
 import { blockdev, pc } from "./testing/parts.ts";
-import { shapes } from "./testing/shapes.ts";
-import { Tally } from "./testing/tally.ts";
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 const qemu = findQemu();
 
-describe.skipIf(qemu === undefined)("the twin check", () => {
-  const tally = new Tally();
-  let bed: TwinBed;
+const installed = { title: "the installed QEMU", source: qemu, target: qemu };
 
-  beforeAll(() => {
-    bed = new TwinBed({ source: qemu ?? "", target: qemu ?? "" });
-  });
-  afterAll(async () => {
-    await bed?.close();
-    tally.print();
-  });
-
-  it.each(differences)("refuses before `migrate`: $title", async ({ make, found }) => {
-    const outcome = await bed.run(make(bed.files));
-    tally.addDifference(outcome, found);
-    expectRefused(outcome, found);
-  });
-
-  it.each(shapes)("finds no difference, and the guest moves: $title", async ({ make }) => {
-    const outcome = await bed.run(make(bed.files));
-    tally.addEqual(outcome);
-    expect(outcome.check.harmless).toEqual([]);
-    expectMoved(outcome);
-  });
-
+describePair(installed, (bedOf, tally) => {
   it("takes a QEMU that was started by hand, with other names for the same, for equal", async () => {
+    const bed = bedOf();
     const { files } = bed;
     const drive = (id: string, file: string, more: string) =>
       `if=none,id=${id},file=${file},format=raw,file.locking=off${more}`;

@@ -1,10 +1,6 @@
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { vi } from "vitest";
 import { findQemu } from "../../qmp/testing/real-qemu.ts";
-import { TwinBed } from "./testing/bed.ts";
-import { differences } from "./testing/differences.ts";
-import { expectMoved, expectRefused } from "./testing/expectations.ts";
-import { shapes } from "./testing/shapes.ts";
-import { Tally } from "./testing/tally.ts";
+import { describePair } from "./testing/describe-pair.ts";
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
@@ -21,38 +17,4 @@ const pairs = [
   { title: "QEMU 11.1 to the installed one", source: newer, target: installed },
 ];
 
-for (const { title, source, target } of pairs) {
-  const here = source !== undefined && target !== undefined;
-  const isSame = source === target;
-
-  describe.skipIf(!here)(`the twin check on ${title}`, () => {
-    const tally = new Tally();
-    let bed: TwinBed;
-
-    beforeAll(() => {
-      bed = new TwinBed({ source: source ?? "", target: target ?? "" });
-    });
-    afterAll(async () => {
-      await bed?.close();
-      tally.print();
-    });
-
-    it.each(differences)("refuses before `migrate`: $title", async ({ make, found }) => {
-      const outcome = await bed.run(make(bed.files));
-      tally.addDifference(outcome, found);
-      expectRefused(outcome, found);
-    });
-
-    it.each(shapes)("finds no difference, and the guest moves: $title", async (shape) => {
-      const outcome = await bed.run(shape.make(bed.files));
-      const difference = isSame ? undefined : shape.differsBetweenVersions;
-      if (difference !== undefined) {
-        const names = outcome.check.differences.map(({ name }) => name);
-        expect(names).toContainEqual(expect.stringMatching(difference));
-        return;
-      }
-      tally.addEqual(outcome);
-      expectMoved(outcome);
-    });
-  });
-}
+for (const pair of pairs) describePair(pair);

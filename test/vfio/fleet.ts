@@ -29,12 +29,7 @@ const HOOK_TIMEOUT_MS = 30_000;
 const UP_MS = 120_000;
 
 /** What agents need of the cloud's environment. */
-const AGENT_VARIABLES = [
-  "AWS_ENDPOINT_URL_SQS",
-  "AWS_REGION",
-  "AWS_ACCESS_KEY_ID",
-  "AWS_SECRET_ACCESS_KEY",
-];
+const AGENT_VARIABLES = ["AWS_ENDPOINT_URL_SQS", "AWS_REGION"];
 
 /** Names of the host resources that are the mtty devices of each host. */
 export const DEVICES = ["mtty0", "mtty1"] as const;
@@ -181,13 +176,13 @@ export class VfioFleet {
   }
 
   async #addHost(host: HostName): Promise<void> {
-    const { key } = await this.api.createHost({ id: host });
+    const { joinToken } = await this.api.createHost({ id: host });
     const folder = `/tmp/${host}`;
     const hook = `${folder}/renew-devices`;
     const config = {
       host,
       apiUrl: this.api.url,
-      keyFile: "key",
+      joinTokenFile: "join-token",
       runDir: "r",
       stateDir: "s",
       progressIntervalMs: 500,
@@ -197,8 +192,9 @@ export class VfioFleet {
         hooks: { prepare: { command: [hook], timeoutMs: HOOK_TIMEOUT_MS } },
       }),
     };
-    await this.shell(`mkdir -p ${folder} && touch ${folder}/key && chmod 600 ${folder}/key`);
-    await this.l1.writeFile(`${folder}/key`, key);
+    const file = `${folder}/join-token`;
+    await this.shell(`mkdir -p ${folder} && touch ${file} && chmod 600 ${file}`);
+    await this.l1.writeFile(file, joinToken.token);
     const uuids = DEVICES.map((_, index) => uuidOf(host, index));
     await this.l1.writeFile(hook, renewalScript(uuids));
     await this.shell(`chmod 700 ${hook}`);

@@ -99,7 +99,7 @@ afterEach(() => {
 describe("the handover link", () => {
   it.each(["running", "paused", "suspended"])("hands over a guest that is %s", async (runState) => {
     const client = await open();
-    await vi.waitFor(() => expect([client.linkUp, server.linkUp]).toEqual([true, true]));
+    await vi.waitFor(() => expect([client.linkUp, server.linkUp]).toEqual([true, true]), 20_000);
     expect(await client.completed(runState, 5_000)).toBe(true);
     expect(calls).toEqual([runState]);
     expect(answers).toEqual([{ type: "arrived", runState }]);
@@ -132,7 +132,7 @@ describe("the handover link", () => {
     const client = await open();
     expect(await client.completed("running", 50)).toBe(false);
     run("running");
-    await vi.waitFor(() => expect(answers).toHaveLength(2));
+    await vi.waitFor(() => expect(answers).toHaveLength(2), 20_000);
     expect(answers).toEqual([
       { type: "refused", message: "x".repeat(500), final: false },
       { type: "arrived", runState: "running" },
@@ -172,7 +172,7 @@ describe("the handover link", () => {
     socket.write(text);
     await cut(socket);
     expect(calls).toEqual([]);
-    await vi.waitFor(() => expect(server.linkUp).toBe(false));
+    await vi.waitFor(() => expect(server.linkUp).toBe(false), 20_000);
   });
 
   it("brings the target's readings to the source, each kind for itself", async () => {
@@ -259,15 +259,15 @@ describe("the handover link", () => {
     }
     expect(calls).toEqual([]);
     socket.write(completed.slice(9));
-    await vi.waitFor(() => expect(calls).toEqual(["running"]));
+    await vi.waitFor(() => expect(calls).toEqual(["running"]), 20_000);
   });
 
   it("comes up again after a cut, and sends what was handed over meanwhile", async () => {
     const { port } = server;
     const client = await open();
-    await vi.waitFor(() => expect(server.linkUp).toBe(true));
+    await vi.waitFor(() => expect(server.linkUp).toBe(true), 20_000);
     server.close();
-    await vi.waitFor(() => expect(client.linkUp).toBe(false));
+    await vi.waitFor(() => expect(client.linkUp).toBe(false), 20_000);
     const answered = client.completed("running", 10_000);
     await listen(port);
     expect(await answered).toBe(true);

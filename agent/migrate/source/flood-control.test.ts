@@ -25,8 +25,10 @@ function start(deviceBytes: (number | undefined)[], switchoverBandwidth = 0) {
 it("slows down a source that spins with nothing left to send", async () => {
   const { flood, set } = start([undefined]);
   flood.onPasses(100, 5_000_000);
-  await vi.waitFor(() =>
-    expect(set).toEqual([{ "max-bandwidth": 20_000, "avail-switchover-bandwidth": 5_000_000 }]),
+  await vi.waitFor(
+    () =>
+      expect(set).toEqual([{ "max-bandwidth": 20_000, "avail-switchover-bandwidth": 5_000_000 }]),
+    20_000,
   );
 });
 
@@ -40,18 +42,18 @@ it("does not slow down a source that makes few passes", async () => {
 it("lets devices send what the ACK waits for at full speed, and slows down afterwards", async () => {
   const { flood, set, execute } = start([1_000, 2_000, 3_000], 1_000_000_000);
   flood.onPasses(100, undefined);
-  await vi.waitFor(() => expect(execute).toHaveBeenCalledTimes(2));
+  await vi.waitFor(() => expect(execute).toHaveBeenCalledTimes(2), 20_000);
   expect(set).toEqual([]);
   await vi.waitFor(() => {
     flood.onPasses(100, undefined);
     expect(set).toEqual([{ "max-bandwidth": 20_000 }]);
-  });
+  }, 20_000);
 });
 
 it("gives full speed back when the hold is over", async () => {
   const { flood, set } = start([undefined]);
   flood.onPasses(100, undefined);
-  await vi.waitFor(() => expect(set).toHaveLength(1));
+  await vi.waitFor(() => expect(set).toHaveLength(1), 20_000);
   flood.stopCalming();
-  await vi.waitFor(() => expect(set[1]).toEqual({ "max-bandwidth": 0 }));
+  await vi.waitFor(() => expect(set[1]).toEqual({ "max-bandwidth": 0 }), 20_000);
 });

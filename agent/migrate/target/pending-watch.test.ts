@@ -35,11 +35,11 @@ it("counts are reported in order, none of before, at once when asked to", async 
   const watch = new PendingWatch({ logPath }, quietLog(), ({ pending }) => reported.push(pending));
   appendFileSync(logPath, count(2));
   appendFileSync(logPath, count(1));
-  await vi.waitFor(() => expect(reported).toEqual([2, 1]), { timeout: 5_000 });
+  await vi.waitFor(() => expect(reported).toEqual([2, 1]), 20_000);
   appendFileSync(logPath, count(0));
   await vi.waitFor(() => {
     watch.flush();
     expect(reported).toEqual([2, 1, 0]);
-  });
+  }, 20_000);
   watch.close();
 });

@@ -1,4 +1,4 @@
-import { noCounters } from "../counters.ts";
+import { noCounters } from "../counting.ts";
 import type { Action, Life } from "../life.ts";
 import { decide } from "../life.ts";
 import { ApprovalRule } from "../request.ts";

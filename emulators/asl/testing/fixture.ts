@@ -12,6 +12,7 @@ import {
   StartExecutionCommand,
 } from "@aws-sdk/client-sfn";
 import { type FunctionHandler, functionRegistry } from "../../aws/lambda/registry.ts";
+import { startLambda } from "../../aws/lambda/server.ts";
 import { type StepFunctionsOptions, startStepFunctions } from "../server.ts";
 
 export const ROLE = "arn:aws:iam::000000000000:role/test";
@@ -70,13 +71,21 @@ export type Fixture = {
   close(): Promise<void>;
 };
 
-/** Step Functions with functions run in this process, and the real SDK client for them. */
+/**
+ * Step Functions with functions run in this process, and the real SDK client for them. TEST_ENGINE_SFN
+ * names another engine to try in place of ours; it calls the functions at SWITCHYARD_PORT + 4.
+ */
 export async function startFixture(
   handlers: Readonly<Record<string, FunctionHandler>>,
   options: Partial<StepFunctionsOptions> = {},
 ): Promise<Fixture> {
   const registry = functionRegistry();
   for (const [name, handler] of Object.entries(handlers)) registry.register(name, handler);
+  const { TEST_ENGINE_SFN: outside, SWITCHYARD_PORT: port } = process.env;
+  if (outside !== undefined) {
+    const lambda = await startLambda({ registry, port: Number(port) + 4 });
+    return connect(outside, () => lambda.close());
+  }
   const server = await startStepFunctions({
     invoke: (name, payload, signal) => registry.invoke(name, payload, signal),
     ...options,

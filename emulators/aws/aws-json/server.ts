@@ -15,6 +15,8 @@ import { BodyTooLargeError, readBody } from "../http/read-body.ts";
 import {
   type Credentials,
   createSignatureCheck,
+  type FindPrincipal,
+  type Principal,
   type SignatureCheck,
   SignatureError,
 } from "../http/signature.ts";
@@ -35,6 +37,8 @@ export type JsonServerOptions = JsonService & {
    * The access key that requests over HTTP must be signed with. Default: signatures are ignored.
    */
   credentials?: Credentials | undefined;
+  /** Knows access keys with fewer rights. Default: there are none. */
+  findPrincipal?: FindPrincipal | undefined;
   /** See `InProcessOptions`. Default false. */
   yieldsToWork?: boolean | undefined;
 };
@@ -55,8 +59,9 @@ export async function startJsonServer(options: JsonServerOptions): Promise<JsonS
   const host = options.host ?? "127.0.0.1";
   requireLoopback(host);
 
-  const { credentials, signingName } = options;
-  const checkSignature = credentials && createSignatureCheck(credentials, signingName);
+  const { credentials, signingName, findPrincipal } = options;
+  const checkSignature =
+    credentials && createSignatureCheck(credentials, signingName, findPrincipal);
   const waiting = new Map<AbortController, Promise<unknown>>();
   const wait = <T>(gone: AbortController, answered: Promise<T>): Promise<T> => {
     const done = answered.finally(() => waiting.delete(gone));
@@ -137,13 +142,36 @@ async function readSigned(request: IncomingMessage, options: HttpOptions): Promi
   const { method, url, headers } = request;
   const body = await readBody(request, options.bodyBytesMax);
   try {
-    await options.checkSignature?.({ method, url, headers, body });
+    const principal = await options.checkSignature?.({ method, url, headers, body });
+    if (principal !== undefined) requireRight(principal, headers["x-amz-target"], body);
   } catch (error) {
     if (!(error instanceof SignatureError)) throw error;
     const type = `com.amazon.coral.service#${error.name}`;
     throw new AwsError({ type, message: error.message });
   }
   return body;
+}
+
+/** @throws AwsError AccessDeniedException */
+function requireRight(principal: Principal, target: string | string[] | undefined, body: string) {
+  const operation =
+    String(target ?? "")
+      .split(".")
+      .at(-1) ?? "";
+  if (principal.mayCall(operation, parseInput(body))) return;
+  throw new AwsError({
+    type: "com.amazon.coral.service#AccessDeniedException",
+    message: `The access key may not call ${operation} on this resource`,
+    statusCode: 403,
+  });
+}
+
+function parseInput(body: string): unknown {
+  try {
+    return JSON.parse(body);
+  } catch {
+    return undefined;
+  }
 }
 
 async function send(response: ServerResponse, reply: Reply): Promise<void> {

@@ -16,19 +16,19 @@ import {
 } from "@aws-sdk/lib-dynamodb";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { documentClient, dynamodbClient, errorOf } from "../testing/clients.ts";
-import { type Dynamodb, startDynamodb } from "./dynamodb.ts";
 import { tableInput } from "./fixtures.ts";
+import { startTableService } from "./table-service.ts";
 
 const key = { pk: "ORDER#1", sk: "STATE" };
 const storedKey = { pk: { S: key.pk }, sk: { S: key.sk } };
-let service: Dynamodb;
+let service: Awaited<ReturnType<typeof startTableService>>;
 let tables: ReturnType<typeof dynamodbClient>;
 let items: ReturnType<typeof documentClient>;
 let TableName: string;
 let count = 0;
 
 beforeAll(async () => {
-  service = await startDynamodb();
+  service = await startTableService();
   tables = dynamodbClient(service.endpoint);
   items = documentClient(service.endpoint);
 });

@@ -51,7 +51,7 @@ test("an item is deleted once its time has passed, from its indexes too", async 
   await put("due", { ttl: START_SECONDS + 60, g1: "SHELF#a", g2: "due" });
   await put("later", { ttl: START_SECONDS + 3600, g1: "SHELF#a", g2: "later" });
   nowSeconds += 61;
-  await vi.waitFor(async () => expect(await left()).toEqual(["later"]));
+  await vi.waitFor(async () => expect(await left()).toEqual(["later"]), 20_000);
   expect(await left("gsi1")).toEqual(["later"]);
 });
 
@@ -64,7 +64,7 @@ test("only a number of seconds in the last five years counts as a time", async (
   await put("milliseconds", { ttl: (START_SECONDS - 60) * 1000 });
   // Sorts after all the others, so that the sweep that took it has seen them.
   await put("zz-due", { ttl: START_SECONDS - 60 });
-  await vi.waitFor(async () => expect(await left()).not.toContain("zz-due"));
+  await vi.waitFor(async () => expect(await left()).not.toContain("zz-due"), 20_000);
   expect(await left()).toEqual(["ancient", "map", "milliseconds", "other", "text"]);
 });
 
@@ -80,7 +80,7 @@ test("nothing is deleted while time to live is off", async () => {
   await items.send(new PutCommand({ ...other, Item }));
   await vi.waitFor(async () => {
     expect((await items.send(new ScanCommand(other))).Items).toEqual([]);
-  });
+  }, 20_000);
   expect(await left()).toEqual(["due"]);
 });
 

@@ -9,17 +9,17 @@ import {
 } from "@aws-sdk/lib-dynamodb";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { documentClient, errorOf } from "../testing/clients.ts";
-import { type Dynamodb, startDynamodb } from "./dynamodb.ts";
 import { tableInput } from "./fixtures.ts";
+import { startTableService } from "./table-service.ts";
 
-let service: Dynamodb;
+let service: Awaited<ReturnType<typeof startTableService>>;
 let items: ReturnType<typeof documentClient>;
 let TableName: string;
 let count = 0;
 let nowMs = Date.UTC(2030, 0, 1);
 
 beforeAll(async () => {
-  service = await startDynamodb({ now: () => nowMs });
+  service = await startTableService({ now: () => nowMs });
   items = documentClient(service.endpoint);
 });
 

@@ -1,6 +1,6 @@
 /**
  * Checks AWS Signature Version 4: the SDK's own signer signs the received request again with the
- * one access key that is known here, and the two signatures must be equal.
+ * access key that it names, and the two signatures must be equal.
  * https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv4.html
  *
  * The age of a signature is not checked; AWS refuses one that is older than a few minutes.
@@ -32,14 +32,39 @@ export class SignatureError extends Error {
   }
 }
 
-/** @throws SignatureError (the promise rejects with it) if the request's signature is not valid */
-export type SignatureCheck = (request: ReceivedRequest) => Promise<void>;
+/** Who holds an access key that may not do everything. */
+export type Principal = {
+  readonly secretAccessKey: string;
+  /** @param input the operation's input as it came, not checked yet */
+  mayCall(operation: string, input: unknown): boolean;
+};
 
-/** @param service the name that requests to the service are signed with, such as `dynamodb` */
-export function createSignatureCheck(credentials: Credentials, service: string): SignatureCheck {
+/** Undefined for a key that nobody holds, or holds any more. */
+export type FindPrincipal = (accessKeyId: string) => Promise<Principal | undefined>;
+
+/**
+ * Resolves to the principal whose rights count; to undefined for the service's own access key, which
+ * may do everything.
+ *
+ * @throws SignatureError (the promise rejects with it) if the request's signature is not valid
+ */
+export type SignatureCheck = (request: ReceivedRequest) => Promise<Principal | undefined>;
+
+/**
+ * @param service the name that requests to the service are signed with, such as `dynamodb`
+ * @param findPrincipal knows all other access keys
+ */
+export function createSignatureCheck(
+  credentials: Credentials,
+  service: string,
+  findPrincipal: FindPrincipal = async () => undefined,
+): SignatureCheck {
   return async (request) => {
     const authorization = parseAuthorization(text(request.headers.authorization));
-    if (authorization.accessKeyId !== credentials.accessKeyId) {
+    const { accessKeyId } = authorization;
+    const isOwn = accessKeyId === credentials.accessKeyId;
+    const principal = isOwn ? undefined : await findPrincipal(accessKeyId);
+    if (!isOwn && principal === undefined) {
       throw new SignatureError(
         "UnrecognizedClientException",
         "The security token included in the request is invalid.",
@@ -50,8 +75,9 @@ export function createSignatureCheck(credentials: Credentials, service: string):
     }
     requireSignedHeaders(request, authorization.signedHeaders);
     requireBodyHash(request);
-    const expected = await sign(request, authorization, credentials);
-    if (areEqual(expected, authorization.signature)) return;
+    const { secretAccessKey } = principal ?? credentials;
+    const expected = await sign(request, authorization, { accessKeyId, secretAccessKey });
+    if (areEqual(expected, authorization.signature)) return principal;
     throw invalid(
       "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details.",
     );

@@ -81,7 +81,7 @@ describe("Invoke", () => {
     await vi.waitFor(async () => {
       await clock.advance(0);
       expect(clock.pending).toBe(1);
-    });
+    }, 20_000);
     await clock.advance(1500);
     const { FunctionError, payload } = await answer;
     expect(FunctionError).toBe("Unhandled");
@@ -99,7 +99,7 @@ describe("Invoke", () => {
     seen.length = 0;
     const { StatusCode } = await invoke("echo", { later: 1 }, { InvocationType: "Event" });
     expect(StatusCode).toBe(202);
-    await vi.waitFor(() => expect(seen).toEqual([{ later: 1 }]));
+    await vi.waitFor(() => expect(seen).toEqual([{ later: 1 }]), 20_000);
   });
 
   it("does not call the function for DryRun", async () => {

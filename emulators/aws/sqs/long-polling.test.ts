@@ -48,7 +48,7 @@ test("a waiting receiver gets a message as soon as it is sent", async () => {
   expect(await waiting).toEqual(["now"]);
   // Far above the usual latency, far below the wait; emulators/testing/latency.ts measures the
   // latency.
-  expect(performance.now() - startedMs).toBeLessThan(5_000);
+  expect(performance.now() - startedMs).toBeLessThan(15_000);
 });
 
 test("the longest waiting receiver is served first, and each message goes to one", async () => {
@@ -118,5 +118,5 @@ test("closing the service ends all waits at once", async () => {
   const startedMs = performance.now();
   await service.close();
   expect(await waiting).toEqual([[], []]);
-  expect(performance.now() - startedMs).toBeLessThan(4_000);
+  expect(performance.now() - startedMs).toBeLessThan(15_000);
 });

@@ -1,7 +1,7 @@
 import type { ServiceLogger } from "../aws-json/answer.ts";
 import type { InProcessTransport } from "../aws-json/in-process-transport.ts";
 import { startJsonServer } from "../aws-json/server.ts";
-import type { Credentials } from "../http/signature.ts";
+import type { Credentials, FindPrincipal } from "../http/signature.ts";
 import { openDatabase } from "../sqlite/open-database.ts";
 import type { SqsContext } from "./context.ts";
 import { createLongPolls } from "./long-polls.ts";
@@ -24,6 +24,8 @@ export type SqsOptions = {
   now?: () => number;
   /** The access key that requests over HTTP must be signed with. Default: any key. */
   credentials?: Credentials;
+  /** Knows access keys with fewer rights. Default: there are none. */
+  findPrincipal?: FindPrincipal;
   logger?: ServiceLogger;
 };
 
@@ -50,7 +52,8 @@ const BODY_BYTES_MAX = 4 * 1024 * 1024;
  * @throws Error if `host` is not loopback, the port is taken or another process uses `dataDir`
  */
 export async function startSqs(options: SqsOptions = {}): Promise<Sqs> {
-  const { host, port, dataDir, generation, credentials, logger, now = Date.now } = options;
+  const { host, port, dataDir, generation, credentials, findPrincipal, logger } = options;
+  const { now = Date.now } = options;
   const schema = `${QUEUES_SCHEMA}; ${MESSAGES_SCHEMA}`;
   const database = openDatabase({ dataDir, name: "sqs", schema, generation });
   const messages = createMessages(database, now);
@@ -73,6 +76,7 @@ export async function startSqs(options: SqsOptions = {}): Promise<Sqs> {
       logger,
       signingName: "sqs",
       credentials,
+      findPrincipal,
       handle: ({ operation, input, signal }) => answer(context, operation, input, signal),
     });
     context.endpoint = server.endpoint;

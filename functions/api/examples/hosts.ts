@@ -6,6 +6,8 @@ import type {
   CreatedHost,
   HostPage,
   HostRequest,
+  IssuedJoinToken,
+  JoinTokenRequest,
   NewHost,
   UncordonedHost,
 } from "../components.ts";
@@ -14,6 +16,13 @@ const newHost: z.input<typeof NewHost> = {
   id: "host-c",
   slotsIn: 1,
 };
+
+const joinToken: z.input<typeof IssuedJoinToken> = {
+  token: "syj_YQxRimwol6NaE5hPyNKCxFvLUHemusra_SZx1pIcOvY",
+  expiresAt: "2026-11-30T02:42:07.322Z",
+};
+
+const joinTokenRequest: z.input<typeof JoinTokenRequest> = { seconds: 600 };
 
 const created: z.input<typeof CreatedHost> = {
   host: {
@@ -24,7 +33,7 @@ const created: z.input<typeof CreatedHost> = {
     queueUrl: "https://sqs.eu-central-1.amazonaws.com/123456789012/switchyard-host-host-c",
     createdAt: "2026-11-30T01:42:07.322Z",
   },
-  key: "YQxRimwol6NaE5hPyNKCxFvLUHemusra_SZx1pIcOvY",
+  joinToken,
 };
 
 const host: z.input<typeof Host> = {
@@ -162,6 +171,12 @@ const returned: z.input<typeof Host> = {
   cordons: [],
 };
 
+const rotating: z.input<typeof Host> = {
+  ...changed,
+  key: { id: "3f1c0a9be2d47781", since: "2026-11-30T01:42:05.004Z" },
+  rotateKey: true,
+};
+
 const down: z.input<typeof HostRequest> = { owner: "ops", message: "mainboard dead, power is off" };
 
 const confirmedDown: z.input<typeof ConfirmedDown> = {
@@ -197,4 +212,7 @@ export const hostExamples = {
   returned,
   retired,
   guests,
+  joinToken,
+  joinTokenRequest,
+  rotating,
 };

@@ -3,7 +3,15 @@ import type { ImportNote } from "../../../core/import/note.ts";
 import type { Placement } from "../../../core/plan/placement.ts";
 import type { Proposal } from "../../../core/protocol/proposal.ts";
 import type { Vm, VmDefinition } from "../../../core/vm.ts";
-import type { Imported, NewImport, NewVm, VmChange, VmPage } from "../components.ts";
+import type {
+  Imported,
+  MediumChange,
+  NewDevice,
+  NewImport,
+  NewVm,
+  VmChange,
+  VmPage,
+} from "../components.ts";
 
 const wanted: z.input<typeof VmDefinition> = {
   machine: "pc-i440fx-10.0",
@@ -38,6 +46,20 @@ const definition: z.input<typeof VmDefinition> = {
 };
 
 const change: z.input<typeof VmChange> = { definition: wanted };
+
+const newDevice: z.input<typeof NewDevice> = {
+  device: { driver: "virtio-net-pci", id: "nic1", netdev: "net1", mac: "52:54:00:12:34:57" },
+  netdevs: [{ type: "tap", id: "net1", ifname: { $host: "lan", type: "tap" } }],
+};
+
+const medium: z.input<typeof MediumChange> = {
+  blockdev: {
+    driver: "raw",
+    "node-name": "install-2",
+    "read-only": true,
+    file: { driver: "file", filename: "/srv/iso/disc-2.iso", "read-only": true },
+  },
+};
 
 const starting: z.input<typeof Vm> = {
   id: "web1",
@@ -130,6 +152,8 @@ const placement: z.input<typeof Placement> = {
 export const vmExamples = {
   newVm,
   change,
+  newDevice,
+  medium,
   starting,
   running,
   page,

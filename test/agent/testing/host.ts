@@ -37,7 +37,7 @@ export class TestHost {
     this.config = AgentConfig.parse({
       host: name,
       apiUrl: "http://127.0.0.1:9",
-      keyFile: "/nonexistent",
+      joinTokenFile: "/nonexistent",
       runDir: join(this.folder, "r"),
       stateDir: join(this.folder, "s"),
       memoryBytes: 2 ** 30,

@@ -8,7 +8,7 @@ import type { GuestLoad } from "../../../rig/guest/boot-sector.ts";
 import { waitForCounter } from "../../../rig/guest/serial.ts";
 import { ownedFolder, removeFolder } from "../../../rig/owned-folder.ts";
 import { TestHost } from "./host.ts";
-import { loadModels, type Subject } from "./subjects.ts";
+import { loadModels } from "./subjects.ts";
 
 export const VM = "vm1";
 export const migrationId = MigrationId.parse("mig_01ARZ3NDEKTSV4RRFFQ69G5FAV");
@@ -29,7 +29,7 @@ export class Pair {
   definition: VmDefinition | undefined;
 
   /** `config`: added to both hosts' configurations. */
-  constructor({ qemu }: Subject, config: object = {}) {
+  constructor({ qemu }: { qemu: string | undefined }, config: object = {}) {
     this.source = new TestHost("source", { qemu, config });
     this.target = new TestHost("target", { qemu, config });
   }

@@ -1,32 +1,43 @@
-import { describe } from "vitest";
-import { findQemu } from "../../../qmp/testing/real-qemu.ts";
+import { afterEach, describe } from "vitest";
 import type { GuestLoad } from "../../../rig/guest/boot-sector.ts";
-import { modelQemu } from "../../../rig/qemu.ts";
+import { chooseQemu } from "../../../rig/qemu.ts";
 
-/** A QEMU that the tests of agents run on. */
+/** The QEMU that the tests of agents run on. */
 export type Subject = {
   readonly name: string;
-  /** Undefined: not installed here. */
-  readonly qemu: string | undefined;
+  readonly qemu: string;
   readonly isModel: boolean;
 };
 
-export const SUBJECTS: readonly Subject[] = [
-  { name: "real QEMU", qemu: findQemu(), isModel: false },
-  { name: "the model", qemu: modelQemu().path, isModel: true },
-];
+const chosen = chooseQemu(undefined);
 
-/** Declares the tests once for real QEMU, skipped where there is none, and once for the model. */
-export function describeOnEach(title: string, declare: (subject: Subject) => void): void {
-  for (const subject of SUBJECTS) {
-    describe.skipIf(subject.qemu === undefined)(`${title}, on ${subject.name}`, () => {
-      declare(subject);
+/**
+ * Real QEMU, or the model where it is not installed. `npm run test:slow` repeats the tests as on a
+ * machine without it.
+ */
+export const subject: Subject = {
+  name: chosen.real ? "real QEMU" : "the model",
+  qemu: chosen.path,
+  isModel: !chosen.real,
+};
+
+/** Declares tests that pass on real QEMU and on the model. */
+export function describeOnQemu(title: string, declare: (subject: Subject) => void): void {
+  describe(`${title}, on ${subject.name}`, () => {
+    // Registered first, so that it runs after the hooks which end the models.
+    afterEach(() => {
+      delete process.env.QEMU_MODEL;
     });
-  }
+    declare(subject);
+  });
 }
 
-/** The model runs no guest code: models started from now on behave as if they ran this load. */
+/**
+ * The model runs no guest code: models that this test starts from now on behave as if they ran this
+ * load.
+ */
 export function loadModels({ dirtyBytesPerSecond, workingSetBytes }: GuestLoad): void {
+  if (!subject.isModel) return;
   process.env.QEMU_MODEL = JSON.stringify({
     counterPerSecond: 100,
     dirtyBytesPerSecond,

@@ -20,7 +20,7 @@ import { forceAction } from "../../../rig/guest/force-action.ts";
 import { readCounter, waitForCounter } from "../../../rig/guest/serial.ts";
 import { ownedFolder, removeFolder } from "../../../rig/owned-folder.ts";
 import { killProcessesUnder } from "../../../rig/processes.ts";
-import { modelQemu } from "../../../rig/qemu.ts";
+import { MODEL_QEMU } from "../../../rig/qemu.ts";
 import { waitUntil } from "../../../rig/wait-until.ts";
 import { WATCH_SOCKET, writeWatchedQemu } from "../../../rig/watched-qemu.ts";
 import { PATIENCE_MS, qemu, Stage, type StageOptions } from "../../e2e/testing/stage.ts";
@@ -33,6 +33,10 @@ export const MEMORY_BYTES = 32 * MIB;
  * keeps a migration in precopy for ten seconds, also when the guest stands still.
  */
 export const load = { dirtyBytesPerSecond: 16 * MIB, workingSetBytes: 16 * MIB };
+/** Of guests that are moved, or not, whatever they do. */
+export const idle = { dirtyBytesPerSecond: 0, workingSetBytes: 4 * MIB };
+/** By then a guest has booted, and counts. */
+export const BOOTED_TICKS = 10;
 /** By then a guest has written to its whole working set, so that the first pass takes its time. */
 const WHOLE_TICKS = 110;
 /** Some four seconds of precopy, then a switchover without a wait: see `slowly`. */
@@ -77,7 +81,7 @@ export class CaseStage {
 
   static async start(options: CaseStageOptions = {}): Promise<CaseStage> {
     const { onModel = false, targetDelaySeconds = 0, ...rest } = options;
-    const binary = onModel ? modelQemu().path : (qemu ?? "qemu-system-x86_64");
+    const binary = onModel ? MODEL_QEMU : (qemu ?? "qemu-system-x86_64");
     const folder = ownedFolder();
     const watched = join(folder, "qemu");
     writeWatchedQemu(watched, binary, { targetDelaySeconds });
@@ -156,12 +160,15 @@ export class CaseStage {
     await this.operate(host, vm, (qmp) => forceAction(qmp, action));
   }
 
-  /** Starts a guest on host-a from the parts of a definition, and waits until its memory is in use. */
-  async define(vm: string, parts: Partial<VmDefinition>): Promise<void> {
+  /**
+   * Starts a guest on host-a from the parts of a definition, and waits until it has counted so far.
+   * Default: until its memory is in use.
+   */
+  async define(vm: string, parts: Partial<VmDefinition>, ticks = WHOLE_TICKS): Promise<void> {
     const definition = VmDefinition.parse({ machine: "pc", memoryBytes: MEMORY_BYTES, ...parts });
     await this.fleet.startVm(vm, "host-a", definition);
     const path = this.fleet.serialLog("host-a", vm);
-    await waitForCounter(path, ({ counter }) => counter > WHOLE_TICKS, { timeoutMs: PATIENCE_MS });
+    await waitForCounter(path, ({ counter }) => counter > ticks, { timeoutMs: PATIENCE_MS });
   }
 
   async begin(vm: string, policy: object, target = "host-b"): Promise<string> {
@@ -218,7 +225,7 @@ export class CaseStage {
         if (!isFinal(status)) return undefined;
         throw new Error(`${id} ended without ${type}: ${status} ${JSON.stringify(failure)}`);
       },
-      { timeoutMs: 30_000, everyMs: 50 },
+      { timeoutMs: 30_000 },
     );
   }
 

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { CLI_VERSION } from "../../../cli/version.ts";
 import { VmDefinition } from "../../../core/vm.ts";
 import { Fleet } from "../../../rig/fleet.ts";
-import { modelQemu } from "../../../rig/qemu.ts";
+import { MODEL_QEMU } from "../../../rig/qemu.ts";
 import { bundleCli } from "../../../scripts/cli-bundle.ts";
 
 const GIB = 2 ** 30;
@@ -34,7 +34,7 @@ export class Plane {
   }
 
   static async start(): Promise<Plane> {
-    const { path } = modelQemu();
+    const path = MODEL_QEMU;
     const fleet = await Fleet.start({
       hosts: { "host-a": path, "host-b": path, "host-c": path },
       agent: { progressIntervalMs: 200, memoryBytes: 8 * GIB },
@@ -108,6 +108,7 @@ export function normalize(text: string): string {
     .replace(/\d+(\.\d+)? (ms|s|min|h|d)( \d+ (s|min|h))?\b/g, "TIME")
     .replace(/\d+(\.\d+)? (B|KiB|MiB|GiB)\b(\/s)?/g, "SIZE$3")
     .replace(/in \d+ passes/g, "in N passes")
+    .replace(/^(key +)[0-9a-f]{16}/gm, "$1KEY")
     .replace(/ {2,}/g, "  ")
     .replace(/[ \t]+$/gm, "");
 }

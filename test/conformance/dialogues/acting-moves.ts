@@ -6,7 +6,7 @@ import type { Stage } from "../stage.ts";
 
 type PerVersion<T> = Parameters<typeof Stage.prototype.pick<T>>[0];
 
-/** A guest that does not run, and what a migration makes of it. */
+/** A guest that does not run, and its state after a migration. */
 type Row = {
   name: string;
   claim: string;

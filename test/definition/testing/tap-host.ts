@@ -18,7 +18,7 @@ const [qemu = "", vlans] = process.argv.slice(2);
 const vlan = vlans === undefined ? {} : { vlan: 20 };
 const seen: Record<string, unknown> = {};
 const pair = new Pair(
-  { name: "real QEMU", qemu, isModel: false },
+  { qemu },
   {
     resources: {
       lan: { type: "tap", bridge: "br0", ...vlan, mtu: 1400 },

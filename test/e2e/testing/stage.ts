@@ -133,7 +133,9 @@ export class Stage {
   }
 
   async reaches(id: string, phase: Phase): Promise<Migration> {
-    return this.#until(id, phase, ({ phases }) => phases.some(({ name }) => name === phase));
+    // Some phases are over in a few milliseconds.
+    const isReached = ({ phases }: Migration) => phases.some(({ name }) => name === phase);
+    return this.#until(id, phase, isReached, 10);
   }
 
   /** Waits for the middle of precopy: memory has been sent, and the guest runs on the source. */
@@ -228,6 +230,7 @@ export class Stage {
     id: string,
     phase: Phase,
     test: (migration: Migration) => boolean,
+    everyMs?: number,
   ): Promise<Migration> {
     return waitUntil(
       `${id} to be in ${phase}`,
@@ -237,7 +240,7 @@ export class Stage {
         if (!isFinal(migration.status)) return undefined;
         throw new Error(`Ended before ${phase}: ${JSON.stringify(migration.failure)}`);
       },
-      { timeoutMs: PATIENCE_MS, everyMs: 10 },
+      { timeoutMs: PATIENCE_MS, ...(everyMs === undefined ? {} : { everyMs }) },
     );
   }
 }

@@ -10,6 +10,8 @@ export type CheckedFleet = {
   readonly places: ReadonlyMap<string, string>;
   /** Of each host and direction. */
   readonly slots: number;
+  /** Guests that a host has memory for: all are of one size. */
+  readonly room: number;
 };
 
 type LogEvent = { readonly atMs: number; readonly is: "begin" | "end"; readonly of: Logged };
@@ -55,13 +57,21 @@ function bothEvents(of: Logged): LogEvent[] {
 }
 
 /**
- * Replays the log: no slot is overshot, each guest moves from where it is, one migration at a time,
- * and nothing is left over. Every migration of these tests takes its slots when it is created.
+ * Replays the log: no slot and no memory is overshot, each guest moves from where it is, one migration
+ * at a time, and nothing is left over. Every migration of these tests takes its slots, and memory on
+ * its target beside that of its source, when it is created, and gives them back when it has ended.
  *
  * @returns what is wrong
  */
-export function faultsIn(log: readonly Logged[], { places, slots }: CheckedFleet): string[] {
+export function faultsIn(log: readonly Logged[], { places, slots, room }: CheckedFleet): string[] {
   const found: string[] = [];
+  const guests = new Map<string, number>();
+  const addGuest = (host: string, count: number) => {
+    const now = (guests.get(host) ?? 0) + count;
+    guests.set(host, now);
+    return now;
+  };
+  for (const host of places.values()) addGuest(host, 1);
   const where = new Map(places);
   const held = new Map<string, number>();
   const moving = new Set<string>();
@@ -73,12 +83,15 @@ export function faultsIn(log: readonly Logged[], { places, slots }: CheckedFleet
       if (count > slots) found.push(`${id}: ${count} slots of ${slot}, there are ${slots}`);
     }
     if (is === "begin") {
+      const here = addGuest(target, 1);
+      if (here > room) found.push(`${id}: ${target} has ${here} guests, and room for ${room}`);
       if (moving.has(vm)) found.push(`${id}: ${vm} is in two migrations`);
       if (where.get(vm) !== source)
         found.push(`${id}: ${vm} is on ${where.get(vm)}, not ${source}`);
       moving.add(vm);
     } else {
       moving.delete(vm);
+      addGuest(of.status === "completed" ? source : target, -1);
       if (of.status === "completed") where.set(vm, target);
       else if (of.runningOn !== source) found.push(`${id}: ${vm} runs on ${of.runningOn}`);
     }

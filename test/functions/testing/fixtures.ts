@@ -3,6 +3,7 @@ import type { HostFacts } from "../../../core/protocol/host.ts";
 import type { QemuProbe, SourceProbe, TargetProbe } from "../../../core/protocol/probe.ts";
 import { VmDefinition } from "../../../core/vm.ts";
 
+export const MiB = 2 ** 20;
 export const GiB = 2 ** 30;
 
 export const definition = VmDefinition.parse({ machine: "pc", memoryBytes: GiB });

@@ -14,6 +14,7 @@ import { putItem, updateIf } from "../../../functions/store/table.ts";
 import { OPERATOR_TOKEN } from "./cloud.ts";
 import { undeclared } from "./declared.ts";
 import { definition, facts, hostId } from "./fixtures.ts";
+import { HostKey } from "./host-key.ts";
 
 export type Answer = { status: number; headers: Headers; body: Record<string, unknown> };
 
@@ -52,25 +53,21 @@ export async function answerOf(response: Response): Promise<Answer> {
 /** An agent as the cloud sees it: a key, a queue, events in order. */
 export class TestAgent {
   readonly host: HostId;
-  readonly key: string;
+  readonly key: HostKey;
   readonly queueUrl: string;
   seq = 0;
 
-  constructor(host: HostId, key: string, queueUrl: string) {
+  constructor(host: HostId, key: HostKey, queueUrl: string) {
     this.host = host;
     this.key = key;
     this.queueUrl = queueUrl;
   }
 
-  /** Posts events as they are, whatever their numbers. */
+  /** Posts a body as it is, signed for the host that it names. */
   async send(path: string, body: unknown, key = this.key): Promise<Answer> {
-    return answerOf(
-      await agentApp.request(`/agent/v1/${path}`, {
-        method: "POST",
-        headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },
-        body: typeof body === "string" ? body : JSON.stringify(body),
-      }),
-    );
+    const text = typeof body === "string" ? body : JSON.stringify(body);
+    const host = (body as { host?: HostId }).host ?? this.host;
+    return post(path, text, key.headers(host, `/agent/v1/${path}`, text));
   }
 
   /** The next events of this host. */
@@ -87,13 +84,19 @@ export class TestAgent {
 
   /** Commands in the queue now. */
   async take(): Promise<Command[]> {
+    const texts = await this.takeTexts();
+    return texts.map((text) => CommandEnvelope.parse(JSON.parse(text)).command);
+  }
+
+  /** Messages in the queue now, as they came. */
+  async takeTexts(): Promise<string[]> {
     const { Messages = [] } = await queues().send(
       new ReceiveMessageCommand({ QueueUrl: this.queueUrl, MaxNumberOfMessages: 10 }),
     );
     return Promise.all(
-      Messages.map(async ({ Body, ReceiptHandle }) => {
+      Messages.map(async ({ Body = "", ReceiptHandle }) => {
         await queues().send(new DeleteMessageCommand({ QueueUrl: this.queueUrl, ReceiptHandle }));
-        return CommandEnvelope.parse(JSON.parse(Body ?? "")).command;
+        return Body;
       }),
     );
   }
@@ -115,10 +118,36 @@ export class TestAgent {
 export async function addHost(id: string, slots = { slotsOut: 2, slotsIn: 2 }): Promise<TestAgent> {
   const { status, body } = await operate("POST", "/v1/hosts", { id, ...slots });
   if (status !== 201) throw new Error(`Failed to add ${id}: ${JSON.stringify(body)}`);
-  const { host, key } = body as { host: { queueUrl: string }; key: string };
-  const agent = new TestAgent(hostId(id), key, host.queueUrl);
+  const { host, joinToken } = body as { host: { queueUrl: string }; joinToken: { token: string } };
+  const agent = new TestAgent(hostId(id), new HostKey(), host.queueUrl);
+  const joined = await join(agent, { joinToken: joinToken.token });
+  if (joined.status !== 200) throw new Error(`${id} did not join: ${JSON.stringify(joined.body)}`);
   await agent.send("register", { host: id, facts });
   return agent;
+}
+
+/** Posts what gives a host a key. */
+export function join(
+  { host, key }: Pick<TestAgent, "host" | "key">,
+  by: { joinToken: string } | { endorsement: string },
+): Promise<Answer> {
+  const body = JSON.stringify({ host, publicKey: key.publicKey, ...by });
+  return post("join", body, key.headers(host, "/agent/v1/join", body));
+}
+
+/** Posts to the agents' API. */
+export async function post(
+  path: string,
+  body: string,
+  headers: Record<string, string>,
+): Promise<Answer> {
+  return answerOf(
+    await agentApp.request(`/agent/v1/${path}`, {
+      method: "POST",
+      headers: { "content-type": "application/json", ...headers },
+      body,
+    }),
+  );
 }
 
 /** The agent was heard last ten minutes ago, and had promised heartbeats. @returns when */

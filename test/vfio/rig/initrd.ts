@@ -4,9 +4,9 @@ import path from "node:path";
 import { constants, zstdCompressSync } from "node:zlib";
 import { runCommand } from "./command.ts";
 import { type CpioEntry, writeCpio } from "./cpio.ts";
+import { ROOT } from "./debian-packages.ts";
 import { unpackKernel } from "./kernel-image.ts";
 import { kernelRelease, MTTY_MODULES } from "./kernel-module.ts";
-import { ROOT } from "./packages.ts";
 import type { Stage } from "./stage.ts";
 
 const INSIDE = path.join(import.meta.dirname, "inside");

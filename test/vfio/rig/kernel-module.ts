@@ -1,8 +1,9 @@
 import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { runCommand } from "./command.ts";
+import { ROOT } from "./debian-packages.ts";
 import { addMttyKnobs } from "./mtty-knobs.ts";
-import { kernelSourcePackage, ROOT } from "./packages.ts";
+import { kernelSourcePackage } from "./packages.ts";
 import type { Stage } from "./stage.ts";
 
 const SOURCE = "mtty.c";

@@ -1,10 +1,12 @@
-import { existsSync } from "node:fs";
-import { mkdir, open, readFile, rm } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import path from "node:path";
+import { ROOT } from "./debian-packages.ts";
 import { RigUnavailableError } from "./errors.ts";
 import { BOOT_FILES, initrdStage } from "./initrd.ts";
 import { mttyModulesStage, mttySourceStage, readMttyUpstream } from "./kernel-module.ts";
-import { packagesStage, ROOT } from "./packages.ts";
+import { lockFolder } from "./lock-folder.ts";
+import { whyUnfit } from "./machine.ts";
+import { packagesStage } from "./packages.ts";
 import { runStage } from "./stage.ts";
 
 /** The repository, which L1 mounts read-only as /project. */
@@ -48,7 +50,7 @@ export async function buildRig(options: RigOptions = {}): Promise<Rig> {
   const cacheDir = options.cacheDir ?? defaultCacheDir();
   const context = { cacheDir, onProgress: options.onProgress ?? (() => {}) };
   await mkdir(cacheDir, { recursive: true });
-  const unlock = await lock(cacheDir);
+  const unlock = await lockFolder(cacheDir);
   try {
     const packagesKey = await runStage(context, packagesStage(context));
     const sourceKey = await runStage(context, mttySourceStage(cacheDir, packagesKey));
@@ -67,32 +69,11 @@ export async function buildRig(options: RigOptions = {}): Promise<Rig> {
 
 /** Why the rig cannot be built here, on one line; undefined when it can. */
 export function whyUnavailable(): string | undefined {
-  if (process.platform !== "linux" || process.arch !== "x64") return "not an x86-64 Linux machine";
-  if (process.getuid?.() !== 0) return "not root (the kernel module is built in a chroot)";
-  const folders = (process.env.PATH ?? "").split(path.delimiter);
-  const absent = Object.entries(PROGRAMS).filter(
-    ([program]) => !folders.some((folder) => existsSync(path.join(folder, program))),
-  );
-  if (absent.length === 0) return undefined;
-  const names = absent.map(([program]) => program).join(", ");
-  return `no ${names} (apt-get install ${absent.map(([, name]) => name).join(" ")})`;
+  return whyUnfit("the kernel module is built in a chroot", PROGRAMS);
 }
 
 export function defaultCacheDir(): string {
   const chosen = process.env.SWITCHYARD_VFIO_CACHE;
   if (chosen !== undefined && chosen !== "") return path.resolve(chosen);
   return path.join(PROJECT_DIR, ".cache/vfio-rig");
-}
-
-/** One builder at a time: a second one fails, with the first one's process id. */
-async function lock(cacheDir: string): Promise<() => Promise<void>> {
-  const file = path.join(cacheDir, "lock");
-  const owner = Number(await readFile(file, "utf8").catch(() => "0"));
-  if (owner > 0 && !existsSync(`/proc/${owner}`)) await rm(file, { force: true });
-  const handle = await open(file, "wx").catch((cause: unknown) => {
-    throw new Error(`Failed to lock ${cacheDir}: process ${owner} builds in it`, { cause });
-  });
-  await handle.writeFile(String(process.pid));
-  await handle.close();
-  return async () => await rm(file, { force: true });
 }

@@ -8,13 +8,14 @@ import {
 import { startStepFunctions } from "../../../emulators/asl/server.ts";
 import type { InProcessTransport } from "../../../emulators/aws/aws-json/in-process-transport.ts";
 import { functionRegistry } from "../../../emulators/aws/lambda/registry.ts";
+import { startScheduler } from "../../../emulators/aws/scheduler/scheduler.ts";
 import { handler as agentEvents } from "../../../functions/agent-events/index.ts";
 import {
   overrideTransport,
   type Service,
   stepFunctions,
 } from "../../../functions/runtime/clients.ts";
-import { evacuationHandlers, taskHandlers } from "../../../functions/task/tasks.ts";
+import { evacuationHandlers, taskHandlers, windowHandlers } from "../../../functions/task/tasks.ts";
 import { startTestCloud } from "../../functions/testing/cloud.ts";
 import { invokeTransport } from "./invoke-transport.ts";
 import type { SkippingClock } from "./skipping-clock.ts";
@@ -27,6 +28,7 @@ export type Handler = (event: unknown) => Promise<unknown>;
 const handlers: Record<string, Handler> = {
   ...taskHandlers,
   ...evacuationHandlers,
+  ...windowHandlers,
   "agent-events": agentEvents,
 };
 
@@ -60,6 +62,8 @@ export async function startControlPlane({
   const startSfn = () => startStepFunctions({ ...ACCOUNT, clock, invoke: registry.invoke });
   let sfn = await startSfn();
   process.env.AWS_ENDPOINT_URL_SFN = sfn.endpoint;
+  const engine = await startScheduler({ clock, invoke: registry.invoke });
+  process.env.AWS_ENDPOINT_URL_SCHEDULER = engine.endpoint;
   const use = (service: Service, transport: Answering) =>
     overrideTransport(service, work.counting(observe(service, transport)));
   use("DYNAMODB", cloud.transports.DYNAMODB);
@@ -70,6 +74,7 @@ export async function startControlPlane({
   return {
     scan: cloud.scan,
     close: async () => {
+      await engine.close();
       await sfn.close();
       await cloud.close();
     },

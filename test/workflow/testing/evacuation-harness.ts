@@ -5,11 +5,8 @@ import {
 } from "@aws-sdk/client-sfn";
 import { vi } from "vitest";
 import { z } from "zod";
-import {
-  Evacuation,
-  EvacuationMove,
-  isFinalEvacuation,
-} from "../../../core/evacuation/evacuation.ts";
+import { Evacuation, EvacuationMove } from "../../../core/evacuation/evacuation.ts";
+import { isFinalEvacuation } from "../../../core/evacuation/life.ts";
 import { stepFunctions } from "../../../functions/runtime/clients.ts";
 import { definition } from "../../functions/testing/fixtures.ts";
 import { addHost, addVm, operate, type TestAgent } from "../../functions/testing/fleet.ts";
@@ -155,6 +152,21 @@ export class EvacuationHarness {
     vi.setSystemTime(this.clock.now());
   }
 
+  /** Runs until this instant, and does what is due then. */
+  async runTo(atMs: number, onIdle: () => Promise<boolean> = async () => false): Promise<void> {
+    const deadlineMs = performance.now() + EVACUATION_MS_MAX;
+    for (;;) {
+      await this.runUntilIdle();
+      if (await onIdle()) continue;
+      const nextMs = this.clock.nextDueMs;
+      if (nextMs === undefined || nextMs > atMs) break;
+      if (performance.now() > deadlineMs) throw new Error(`Busy: ${this.calls.slice(-40).join()}`);
+      this.skip();
+    }
+    this.clock.moveTo(atMs);
+    vi.setSystemTime(this.clock.now());
+  }
+
   /** Runs until `isReached`, time skipping whenever everything is idle. */
   async until(
     id: string,
@@ -230,7 +242,7 @@ export class EvacuationHarness {
   }
 
   #call(name: string, handler: Handler, event: unknown): Promise<unknown> {
-    if (name === "agent-events") return handler(event);
+    if (name === "agent-events" || name === "open-window") return handler(event);
     const { state } = z.object({ state: z.string() }).parse(event);
     this.calls.push(state);
     return this.intercept(state, () => handler(event));

@@ -108,7 +108,7 @@ export class Hosts {
     return taken.some(Boolean);
   }
 
-  /** Emits events of the migration at hand. */
+  /** Emits events of the migration. */
   async emit(agent: TestAgent, ...bodies: object[]): Promise<void> {
     const { migrationId, vm, epoch } = this.#guest();
     await this.#post(

@@ -13,7 +13,11 @@ export type TryCourse =
   /** Negotiation refuses it: QEMU reports a device that cannot move. */
   | "refused"
   /** Memory goes on being sent until a test lets it go on. */
-  | "held";
+  | "held"
+  /** The stream breaks, and neither side answers from then on. */
+  | "mute";
+
+type Moving = { guest: Guest; source: TestAgent; target: TestAgent };
 
 /**
  * Any number of hosts and guests, as the cloud sees them: commands through the real queues, events
@@ -24,10 +28,12 @@ export class ManyGuests {
   readonly courses = new Map<string, TryCourse[]>();
   /** Where each guest runs in truth. */
   readonly places = new Map<string, string>();
+  /** Guests of which no host says anything. */
+  readonly mutes = new Set<string>();
   /** A guest ran in two places at some moment. */
   hasRunTwice = false;
   /** Guests in transfer now, and the most that ever were at once on one host in one direction. */
-  readonly #guests = new Map<string, { guest: Guest; source: TestAgent; target: TestAgent }>();
+  readonly #guests = new Map<string, Moving>();
   readonly #answers = new Map<string, EventBody>();
   readonly #targets = new Map<string, TestAgent>();
 
@@ -48,11 +54,20 @@ export class ManyGuests {
 
   /** A held transfer completes. */
   async release(vm: string): Promise<void> {
+    await this.#complete(this.#heldOf(vm));
+  }
+
+  /** The stream of a held transfer breaks. */
+  async breakUp(vm: string): Promise<void> {
+    await this.#break(this.#heldOf(vm));
+  }
+
+  #heldOf(vm: string): Moving {
     const found = [...this.#guests.values()].find(
       ({ guest }) => guest.vm === vm && guest.source === "migrating",
     );
     if (found === undefined) throw new Error(`Expected ${vm} to be held`);
-    await this.#complete(found);
+    return found;
   }
 
   get held(): string[] {
@@ -61,8 +76,20 @@ export class ManyGuests {
     );
   }
 
+  /** The sources of held transfers report figures, which are heartbeats, too. */
+  async beat(): Promise<void> {
+    for (const { guest, source } of this.#guests.values()) {
+      if (guest.source !== "migrating") continue;
+      const { vm, migrationId, epoch } = guest;
+      const { progress } = figures;
+      const beat = { type: "migration.progress", migrationId, vm, epoch, progress };
+      await source.emit(beat as EventBody);
+    }
+  }
+
   async #handle(agent: TestAgent, command: Command): Promise<void> {
     const { id: commandId } = command;
+    if (this.mutes.has(command.vm)) return;
     const known = this.#answers.get(commandId);
     if (known !== undefined) {
       await agent.emit(known);
@@ -134,31 +161,26 @@ export class ManyGuests {
     return (courses.length > 1 ? courses.shift() : courses[0]) ?? "completes";
   }
 
-  async #run(one: { guest: Guest; source: TestAgent; target: TestAgent }): Promise<void> {
+  async #run(one: Moving): Promise<void> {
     const { guest, source } = one;
     const { vm, migrationId, epoch } = guest;
-    const emit = (body: object) => source.emit({ migrationId, vm, epoch, ...body } as EventBody);
-    await emit({ type: "migration.started" });
+    await source.emit({ migrationId, vm, epoch, type: "migration.started" } as EventBody);
     const course = this.#next(vm);
     if (course === "held") return;
-    if (course === "breaks") {
-      guest.source = "cancelled";
-      const errorDescription = "the stream broke";
-      await emit({ type: "migration.failed", side: "source", status: "failed", errorDescription });
-      return;
-    }
-    await this.#complete(one);
+    if (course === "mute") this.mutes.add(vm);
+    if (course === "breaks" || course === "mute") await this.#break(one);
+    else await this.#complete(one);
   }
 
-  async #complete({
-    guest,
-    source,
-    target,
-  }: {
-    guest: Guest;
-    source: TestAgent;
-    target: TestAgent;
-  }): Promise<void> {
+  async #break({ guest, source }: Moving): Promise<void> {
+    const { vm, migrationId, epoch } = guest;
+    guest.source = "cancelled";
+    const errorDescription = "the stream broke";
+    const failed = { type: "migration.failed", side: "source", status: "failed", errorDescription };
+    await source.emit({ ...failed, migrationId, vm, epoch } as EventBody);
+  }
+
+  async #complete({ guest, source, target }: Moving): Promise<void> {
     const { vm, migrationId, epoch } = guest;
     const of = (body: object) => ({ migrationId, vm, epoch, ...body }) as EventBody;
     guest.source = "completed";

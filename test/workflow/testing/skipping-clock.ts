@@ -19,9 +19,23 @@ export class SkippingClock implements Clock {
     return { clear: () => this.#timers.delete(timer) };
   }
 
+  /** When the next timer is due. */
+  get nextDueMs(): number | undefined {
+    return this.#next()?.dueAtMs;
+  }
+
+  /** No timer may be due before. */
+  moveTo(atMs: number): void {
+    this.#nowMs = Math.max(this.#nowMs, atMs);
+  }
+
+  #next(): Pending | undefined {
+    return [...this.#timers].sort((a, b) => a.dueAtMs - b.dueAtMs || a.order - b.order).at(0);
+  }
+
   /** Fires the timer that is due next. */
   skip(): void {
-    const next = [...this.#timers].sort((a, b) => a.dueAtMs - b.dueAtMs || a.order - b.order).at(0);
+    const next = this.#next();
     if (next === undefined) return;
     this.#timers.delete(next);
     this.#nowMs = Math.max(this.#nowMs, next.dueAtMs);

@@ -7,7 +7,7 @@ import { bootDiskDefinition, writeBootDisk } from "../../rig/guest/boot-disk.ts"
 import { waitForCounter } from "../../rig/guest/serial.ts";
 import { PATIENCE_MS, qemu, unlessQemu } from "../e2e/testing/stage.ts";
 import { unplug } from "../twin/testing/parts.ts";
-import { CaseStage, load, MEMORY_BYTES } from "./testing/case-stage.ts";
+import { BOOTED_TICKS, CaseStage, idle, MEMORY_BYTES } from "./testing/case-stage.ts";
 
 vi.setConfig({ testTimeout: PATIENCE_MS, hookTimeout: PATIENCE_MS });
 
@@ -153,7 +153,7 @@ describe.skipIf(qemu === undefined)(`what arrives is what left${unlessQemu}`, ()
 
   async function definition(parts: Partial<VmDefinition>): Promise<VmDefinition> {
     const path = join(cases.fleet.folder, `${vm}.img`);
-    await writeBootDisk(path, load);
+    await writeBootDisk(path, idle);
     const { blockdevs, devices } = bootDiskDefinition(path);
     return VmDefinition.parse({
       machine: "pc",
@@ -165,7 +165,7 @@ describe.skipIf(qemu === undefined)(`what arrives is what left${unlessQemu}`, ()
   }
 
   async function start(parts: Partial<VmDefinition>): Promise<void> {
-    await cases.define(vm, await definition(parts));
+    await cases.define(vm, await definition(parts), BOOTED_TICKS);
   }
 
   /** A QEMU that somebody started by hand, and that is brought in with this definition. */

@@ -1,0 +1,99 @@
+/** What a person may do. Each scope includes those before it. */
+export const scopes = ["read", "migrate", "evacuate", "admin"] as const;
+export type Scope = (typeof scopes)[number];
+
+/**
+ * The scope that each operation needs, by its method and path: checked by the API, and by API Gateway
+ * before it (infra/api.ts). Whoever may define VMs or add hosts decides what QEMU does on a host.
+ */
+export const scopeOf: Readonly<Record<string, Scope>> = {
+  "GET /v1/health": "read",
+  "GET /v1/openapi.json": "read",
+  "GET /metrics": "read",
+  "GET /v1/fleet": "read",
+  "GET /v1/hosts": "read",
+  "GET /v1/hosts/{id}": "read",
+  "GET /v1/hosts/{id}/guests": "read",
+  "GET /v1/vms": "read",
+  "GET /v1/vms/{id}": "read",
+  "GET /v1/vms/{id}/placement": "read",
+  "POST /v1/definitions/import": "read",
+  "GET /v1/migrations": "read",
+  "GET /v1/migrations/{id}": "read",
+  "GET /v1/migrations/{id}/timeline": "read",
+  "GET /v1/migrations/{id}/samples": "read",
+  "GET /v1/evacuations": "read",
+  "GET /v1/evacuations/{id}": "read",
+  "GET /v1/evacuations/{id}/plans/{version}": "read",
+  "GET /v1/evacuations/{id}/moves": "read",
+  "GET /v1/schedules": "read",
+  "GET /v1/schedules/{id}": "read",
+  "GET /v1/schedules/{id}/preview": "read",
+  "GET /v1/change-freezes": "read",
+
+  "POST /v1/migrations": "migrate",
+  "PATCH /v1/migrations/{id}": "migrate",
+  "POST /v1/migrations/{id}/switchover": "migrate",
+  "POST /v1/migrations/{id}/waive-ack": "migrate",
+  "POST /v1/migrations/{id}/cancel": "migrate",
+  "POST /v1/vms/{id}/reconcile": "migrate",
+
+  "POST /v1/evacuations": "evacuate",
+  "PATCH /v1/evacuations/{id}": "evacuate",
+  "POST /v1/evacuations/{id}/approve": "evacuate",
+  "POST /v1/evacuations/{id}/reject": "evacuate",
+  "POST /v1/evacuations/{id}/pause": "evacuate",
+  "POST /v1/evacuations/{id}/resume": "evacuate",
+  "POST /v1/evacuations/{id}/cancel": "evacuate",
+  "POST /v1/evacuations/{id}/rollback": "evacuate",
+  "POST /v1/evacuations/{id}/moves/{vm}/skip": "evacuate",
+  "POST /v1/evacuations/{id}/moves/{vm}/retry": "evacuate",
+  "POST /v1/schedules": "evacuate",
+  "PATCH /v1/schedules/{id}": "evacuate",
+  "DELETE /v1/schedules/{id}": "evacuate",
+  "POST /v1/schedules/{id}/pause": "evacuate",
+  "POST /v1/schedules/{id}/resume": "evacuate",
+  "POST /v1/change-freezes": "evacuate",
+  "DELETE /v1/change-freezes/{id}": "evacuate",
+  "POST /v1/hosts/{id}/cordon": "evacuate",
+  "POST /v1/hosts/{id}/uncordon": "evacuate",
+  "POST /v1/hosts/{id}/maintenance": "evacuate",
+  "POST /v1/hosts/{id}/return": "evacuate",
+
+  "POST /v1/hosts": "admin",
+  "PATCH /v1/hosts/{id}": "admin",
+  "POST /v1/hosts/{id}/confirm-down": "admin",
+  "POST /v1/hosts/{id}/retire": "admin",
+  "POST /v1/hosts/{id}/join-token": "admin",
+  "POST /v1/hosts/{id}/rotate-key": "admin",
+  "POST /v1/hosts/{id}/revoke-key": "admin",
+  "POST /v1/vms": "admin",
+  "POST /v1/vms/{id}/devices": "admin",
+  "DELETE /v1/vms/{id}/devices/{device}": "admin",
+  "PUT /v1/vms/{id}/devices/{device}/medium": "admin",
+  "DELETE /v1/vms/{id}/devices/{device}/medium": "admin",
+  "PATCH /v1/vms/{id}": "admin",
+  "DELETE /v1/vms/{id}": "admin",
+  "POST /v1/vms/{id}/pause": "admin",
+  "POST /v1/vms/{id}/resume": "admin",
+  "POST /v1/vms/{id}/reset": "admin",
+  "POST /v1/vms/{id}/powerdown": "admin",
+  "GET /v1/audit": "admin",
+};
+
+/** The scopes with which an operation may be called: the one that it needs, and those that include it. */
+export function sufficientScopes(needed: Scope): Scope[] {
+  return scopes.slice(scopes.indexOf(needed));
+}
+
+const operations = Object.entries(scopeOf).map(([operation, scope]) => {
+  const [method = "", pattern = ""] = operation.split(" ");
+  const path = new RegExp(`^${pattern.replaceAll(".", "\\.").replaceAll(/\{\w+\}/g, "[^/]+")}$`);
+  return { operation, scope, method, path };
+});
+
+/** The operation that a request calls; undefined when no route takes it. */
+export function operationOf(request: { method: string; path: string }) {
+  const method = request.method === "HEAD" ? "GET" : request.method;
+  return operations.find((one) => one.method === method && one.path.test(request.path));
+}

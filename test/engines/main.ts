@@ -1,0 +1,145 @@
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Command } from "commander";
+import { freeBasePort } from "../../rig/free-ports.ts";
+import { differences } from "./differences.ts";
+import { type Engine, startEngine } from "./engine.ts";
+import { installEngines, ROOT } from "./install.ts";
+import { type Suite, suites } from "./suites.ts";
+
+const FILE_MS_MAX = 1_200_000;
+
+const program = new Command("test:engines")
+  .description("Runs tests with DynamoDB, SQS and Step Functions of others in place of ours")
+  .option("--suite <name>", `only this one: ${suites.map(({ name }) => name).join(", ")}`)
+  .option("--file <path>", "only this file of the suites")
+  .option("--json", "print one JSON object as the line before the last")
+  .parse();
+const options = program.opts<{ suite?: string; file?: string; json?: true }>();
+const wanted = suites.filter(({ name }) => options.suite === undefined || name === options.suite);
+if (wanted.length === 0) program.error(`Expected a suite of the list, got \`${options.suite}\`.`);
+
+type Result = { passed: number; failed: number; skipped: number; differs: string[] };
+
+const missing = installEngines();
+if (missing !== undefined) {
+  console.log(`test:engines is skipped: ${missing}`);
+  console.log("0 passed, 0 failed, 1 skipped");
+  process.exit(0);
+}
+const folder = mkdtempSync(join(tmpdir(), "sy-engines-"));
+let running: Engine | undefined;
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.once(signal, () => {
+    rmSync(folder, { recursive: true, force: true });
+    process.exit(130);
+  });
+}
+try {
+  const results: (ReturnType<typeof about> & Result)[] = [];
+  for (const suite of wanted) results.push({ ...about(suite), ...(await run(suite)) });
+  if (options.json) console.log(JSON.stringify({ suites: results }));
+  const sum = (count: "passed" | "failed" | "skipped") =>
+    results.reduce((total, result) => total + result[count], 0);
+  console.log(`${sum("passed")} passed, ${sum("failed")} failed, ${sum("skipped")} skipped`);
+  process.exitCode = sum("failed") > 0 ? 1 : 0;
+} finally {
+  await running?.stop();
+  rmSync(folder, { recursive: true, force: true });
+}
+
+function about({ name, engine, services }: Suite) {
+  return { name, engine, services };
+}
+
+async function run(suite: Suite): Promise<Result> {
+  const base = await freeBasePort();
+  const port = await freeBasePort();
+  const logFile = join(folder, `${suite.name}.log`);
+  const engine = await startEngine(suite.engine, {
+    port,
+    lambdaUrl: `http://127.0.0.1:${base + 4}`,
+    logFile,
+  });
+  running = engine;
+  const total: Result = { passed: 0, failed: 0, skipped: 0, differs: [] };
+  const files = suite.files.filter((file) => options.file === undefined || file === options.file);
+  for (const file of files) {
+    await engine.reset();
+    const result = runFile(suite, file, {
+      ...Object.fromEntries(
+        suite.services.flatMap((name) => [
+          [`AWS_ENDPOINT_URL_${name}`, engine.url],
+          // For tests that start emulators of their own, and set the SDK's variables themselves.
+          [`TEST_ENGINE_${name}`, engine.url],
+        ]),
+      ),
+      // Step Functions calls the functions there.
+      SWITCHYARD_PORT: String(base),
+      AWS_REGION: "eu-central-1",
+      AWS_ACCESS_KEY_ID: "engines",
+      AWS_SECRET_ACCESS_KEY: "engines",
+    });
+    total.passed += result.passed;
+    total.failed += result.failed;
+    total.skipped += result.skipped;
+    total.differs.push(...result.differs);
+    console.log(
+      `${suite.name} ${file}: ${result.passed} passed, ${result.failed} failed, ` +
+        `${result.skipped} skipped, ${result.differs.length} differ`,
+    );
+  }
+  await engine.stop();
+  running = undefined;
+  return total;
+}
+
+type Report = {
+  testResults: {
+    assertionResults: { fullName: string; status: string; failureMessages: string[] }[];
+  }[];
+};
+
+/** One after the other: an engine is shared, and its Step Functions calls one set of functions. */
+function runFile({ engine }: Suite, file: string, environment: Record<string, string>): Result {
+  const outputFile = join(folder, "report.json");
+  rmSync(outputFile, { force: true });
+  const args = ["vitest", "run", "--no-file-parallelism", file];
+  const reporter = ["--reporter=json", `--outputFile=${outputFile}`];
+  const { stderr } = spawnSync("npx", [...args, ...reporter], {
+    cwd: ROOT,
+    env: { ...process.env, ...environment },
+    timeout: FILE_MS_MAX,
+    stdio: ["ignore", "ignore", "pipe"],
+    encoding: "utf8",
+  });
+  const report = readReport(outputFile);
+  if (report === undefined) {
+    console.log(`  ${file} did not run: ${stderr.slice(-2_000)}`);
+    return { passed: 0, failed: 1, skipped: 0, differs: [] };
+  }
+  const result: Result = { passed: 0, failed: 0, skipped: 0, differs: [] };
+  for (const test of report.testResults.flatMap(({ assertionResults }) => assertionResults)) {
+    const known = differences.find(
+      (one) => one.engine === engine && one.tests.includes(test.fullName),
+    );
+    if (test.status === "passed") result.passed += 1;
+    else if (test.status !== "failed") result.skipped += 1;
+    else if (known !== undefined) result.differs.push(`${test.fullName}: ${known.why}`);
+    else {
+      result.failed += 1;
+      console.log(`  failed: ${test.fullName}\n${test.failureMessages.join("\n").slice(0, 1_500)}`);
+    }
+  }
+  return result;
+}
+
+function readReport(path: string): Report | undefined {
+  try {
+    return JSON.parse(readFileSync(path, "utf8")) as Report;
+  } catch {
+    return undefined;
+  }
+}

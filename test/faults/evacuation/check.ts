@@ -1,0 +1,148 @@
+import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { DynamoDBDocumentClient, QueryCommand } from "@aws-sdk/lib-dynamodb";
+import { z } from "zod";
+import type { Migration } from "../../../core/migration/migration.ts";
+import { processesUnder } from "../../../rig/processes.ts";
+import { waitUntil } from "../../../rig/wait-until.ts";
+import { faultsIn, logOf } from "../../evacuation/testing/check-log.ts";
+import { awsClient } from "../aws-client.ts";
+import { HOSTS } from "./acts.ts";
+import { type EvacuationBed, GUESTS, MEMORY_BYTES, SLOTS } from "./bed.ts";
+import type { EvacuationTrace } from "./run.ts";
+
+/** A lost discard of a finished source must time out first. */
+const QUIET_MS = 240_000;
+const POLL_MS = 500;
+
+const Row = z.looseObject({ pk: z.string(), sk: z.string() });
+type Row = z.infer<typeof Row>;
+
+/** What must hold when an evacuation has ended, whatever it met. Returns what does not. */
+export async function checkEvacuation(
+  bed: EvacuationBed,
+  trace: EvacuationTrace,
+): Promise<string[]> {
+  const found = [...trace.found];
+  try {
+    await waitUntil(
+      "guests and hosts at rest",
+      async () => ((await unrest(bed, trace.id)).length === 0 ? true : undefined),
+      { timeoutMs: QUIET_MS, everyMs: POLL_MS },
+    );
+  } catch {
+    found.push(...(await unrest(bed, trace.id)));
+  }
+  const migrations = await migrationsSince(bed, trace.startedAt);
+  const log = logOf(migrations, new Set(GUESTS));
+  found.push(...faultsIn(log, { places: trace.places, slots: SLOTS, room: GUESTS.length }));
+  found.push(...tooLate(trace, migrations), ...falseEnd(trace));
+  found.push(...(await falseCordons(bed, trace)));
+  return found;
+}
+
+/** Guests that do not run in exactly one place, and what is still held. */
+async function unrest(bed: EvacuationBed, id: string): Promise<string[]> {
+  const found: string[] = [];
+  const where = new Map<string, number>();
+  for (const guest of GUESTS) {
+    const { state, host, lockedBy } = await bed.ask((api) => api.getVm(guest));
+    if (state !== "running") found.push(`${guest} is ${state}`);
+    if (lockedBy !== undefined) found.push(`${guest} is locked by ${lockedBy}`);
+    where.set(host, (where.get(host) ?? 0) + 1);
+    for (const place of HOSTS) {
+      const running = processesUnder(bed.fleet.guestFolder(place, guest)).length;
+      const expected = place === host ? 1 : 0;
+      if (running !== expected) found.push(`${running} processes of ${guest} on ${place}`);
+    }
+  }
+  for (const host of HOSTS) {
+    const rows = await rowsOf(bed, `HOST#${host}`);
+    const meta = rows.find(({ sk }) => sk === "META");
+    if (meta?.incoming !== undefined || meta?.outgoing !== undefined)
+      found.push(`a slot of ${host} is held`);
+    const guests = where.get(host) ?? 0;
+    if (meta?.reservedBytes !== guests * MEMORY_BYTES) {
+      found.push(`${meta?.reservedBytes} bytes of ${host} are held by ${guests} guests`);
+    }
+    if (rows.some(({ sk }) => sk.startsWith("EVACUATION#"))) found.push(`a listener on ${host}`);
+    if (rows.some(({ sk }) => sk.startsWith("WAITING#"))) found.push(`somebody waits for ${host}`);
+  }
+  const left = (await rowsOf(bed, `EVAC#${id}`)).filter(({ sk }) => /^(OUT|IN|RETRY)#/.test(sk));
+  return [...found, ...left.map(({ sk }) => `the row ${sk} is left`)];
+}
+
+async function rowsOf(bed: EvacuationBed, pk: string): Promise<Row[]> {
+  const raw = new DynamoDBClient(awsClient(bed.fleet.environment, "AWS_ENDPOINT_URL_DYNAMODB"));
+  const table = DynamoDBDocumentClient.from(raw);
+  try {
+    const { Items = [] } = await table.send(
+      new QueryCommand({
+        TableName: "switchyard",
+        KeyConditionExpression: "pk = :pk",
+        ExpressionAttributeValues: { ":pk": pk },
+        ConsistentRead: true,
+      }),
+    );
+    return Items.map((item) => Row.parse(item));
+  } finally {
+    raw.destroy();
+  }
+}
+
+async function migrationsSince(bed: EvacuationBed, atMs: number): Promise<Migration[]> {
+  const { items } = await bed.ask((api) => api.listMigrations({ limit: 100 }));
+  return items.filter(({ createdAt }) => Date.parse(createdAt) >= atMs);
+}
+
+/** Moves that began while nothing was to begin. */
+function tooLate({ id, accepted, pauses }: EvacuationTrace, migrations: Migration[]): string[] {
+  const own = migrations.filter(({ evacuation }) => evacuation === id);
+  const cancelledAt = accepted.find(({ kind }) => kind === "cancel")?.at;
+  const isBack = accepted.some(({ kind }) => kind === "rollback");
+  return own.flatMap(({ id: migration, createdAt, predecessor }) => {
+    if (predecessor !== undefined) return [];
+    const at = Date.parse(createdAt);
+    const paused = pauses.some(({ from, to }) => at > from && at < to);
+    const isLate = cancelledAt !== undefined && at > cancelledAt && !isBack;
+    return [
+      ...(paused ? [`${migration} began while it was paused`] : []),
+      ...(isLate ? [`${migration} began after the cancel`] : []),
+    ];
+  });
+}
+
+function falseEnd({ ended, accepted }: EvacuationTrace): string[] {
+  const { status, hosts, counters } = ended;
+  const has = (kind: string) => accepted.some((one) => one.kind === kind);
+  const allowed = allowedEnds(has);
+  const found: string[] = [];
+  if (!allowed.includes(status)) found.push(`it is ${status}, not one of ${allowed.join(", ")}`);
+  const isEmptied = hosts.every(({ state }) => state === "emptied");
+  if (status === "completed" && !isEmptied && !has("uncordon")) {
+    found.push("it is completed, and its host is not emptied");
+  }
+  const open = counters.waiting + counters.moving + counters.retrying;
+  if (open > 0) found.push(`${open} moves are open at its end`);
+  return found;
+}
+
+function allowedEnds(has: (kind: string) => boolean): string[] {
+  const complete = ["completed", "completed-with-remainder"];
+  // What nobody takes back leaves it as it was.
+  if (has("rollback")) return ["rolled-back", "cancelled", ...complete];
+  if (has("cancel")) return ["cancelled"];
+  if (has("uncordon")) return ["cancelled", ...complete];
+  return complete;
+}
+
+/** A completed evacuation keeps its cordon, and any other one gives it back. */
+async function falseCordons(bed: EvacuationBed, trace: EvacuationTrace): Promise<string[]> {
+  const { id, host, ended, accepted } = trace;
+  const { cordons } = await bed.ask((api) => api.getHost(host));
+  const own = cordons.filter(({ owner }) => owner === id);
+  if (own.some(({ drains }) => drains === true)) return [`${host} is drained by ${id} still`];
+  const isKept = ["completed", "completed-with-remainder"].includes(ended.status);
+  const mayBeGone = accepted.some(({ kind }) => kind === "uncordon" || kind === "rollback");
+  if (isKept) return own.length === 1 || mayBeGone ? [] : [`${host} has lost its cordon`];
+  return own.length === 0 ? [] : [`${host} is cordoned by ${id}, which is ${ended.status}`];
+}

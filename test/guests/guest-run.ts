@@ -1,0 +1,187 @@
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import type { Migration } from "../../core/migration/migration.ts";
+import { waitUntil } from "../../rig/wait-until.ts";
+import type { Bed } from "./bed.ts";
+import { HOSTS } from "./bed.ts";
+import { checkDisks, type Disks, makeDisks } from "./disks.ts";
+import type { GuestLink, WorkerName } from "./guest-link.ts";
+import { lostMs } from "./lost-time.ts";
+import { macOf, type Shape } from "./shapes.ts";
+
+const UP_MS = 480_000;
+const MOVE_MS = 180_000;
+const PROGRESS_MS = 120_000;
+const FINISH_MS = 180_000;
+const STOP_MS = 60_000;
+/** Ticks of this time before and after a move are compared: some of them are on time. */
+const WINDOW_MS = 1_500;
+const WORKERS: readonly WorkerName[] = ["ram", "raw", "cow"];
+/** What each worker does at least between two moves. */
+const STEPS = 5;
+
+/** As `--json` prints it. */
+export type GuestResult = {
+  readonly name: string;
+  moves: number;
+  diskErrors: number;
+  ramErrors: number;
+  fsckClean: boolean;
+  tcpAlive: boolean;
+  readonly downtimeMs: number[];
+  readonly blackoutMs: number[];
+  readonly guestLostMs: number[];
+};
+
+export type GuestOutcome = { readonly result: GuestResult; readonly problems: string[] };
+
+/** Boots a guest, moves it from host to host and back, lets it finish, and checks its disks. */
+export class GuestRun {
+  readonly #bed: Bed;
+  readonly #shape: Shape;
+  readonly #link: GuestLink;
+  readonly #problems: string[] = [];
+  readonly #result: GuestResult;
+
+  constructor(bed: Bed, shape: Shape) {
+    this.#bed = bed;
+    this.#shape = shape;
+    this.#link = bed.peer.link(shape.number);
+    this.#result = {
+      name: shape.name,
+      moves: 0,
+      diskErrors: 0,
+      ramErrors: 0,
+      fsckClean: false,
+      tcpAlive: false,
+      downtimeMs: [],
+      blackoutMs: [],
+      guestLostMs: [],
+    };
+  }
+
+  /** What goes wrong is among the problems: a run that fails half-way has its half of the figures. */
+  async run(moves: number): Promise<GuestOutcome> {
+    const { name } = this.#shape;
+    const folder = join(this.#bed.storage, name);
+    try {
+      const disks = await makeDisks(this.#bed.rig, folder);
+      await this.#start(disks);
+      for (let move = 0; move < moves; move += 1) {
+        await this.#move(HOSTS[(move + 1) % HOSTS.length] ?? HOSTS[0], move);
+      }
+      await this.#finish();
+      const problems = await checkDisks(this.#bed.rig, disks);
+      this.#problems.push(...problems);
+      this.#result.fsckClean = problems.length === 0;
+    } catch (error) {
+      this.#problems.push(error instanceof Error ? error.message : String(error));
+      this.#problems.push(...this.#bed.diagnosis(name));
+    } finally {
+      await this.#bed.fleet.api.deleteVm(name, { mode: "quit" }).catch(() => undefined);
+      rmSync(folder, { recursive: true, force: true });
+    }
+    return { result: this.#result, problems: this.#problems };
+  }
+
+  async #start(disks: Disks): Promise<void> {
+    const { fleet, print } = this.#bed;
+    const { name } = this.#shape;
+    await fleet.startVm(name, HOSTS[0], this.#shape.definition(disks));
+    await this.#works(UP_MS);
+    print(`${name}: has booted, and works`);
+  }
+
+  async #move(target: string, index: number): Promise<void> {
+    const { fleet, print, network } = this.#bed;
+    const { name } = this.#shape;
+    await this.#works(PROGRESS_MS);
+    const before = this.#ticksUntil(this.#nowMs());
+    const { id } = await fleet.api.createMigration({ vm: name, target });
+    const migration = await fleet.waitForMigration(id, { timeoutMs: MOVE_MS, everyMs: 200 });
+    this.#record(migration, target);
+    const arrivedMs = this.#nowMs();
+    await this.#waitFor(
+      "ticks after the move",
+      () => this.#nowMs() >= arrivedMs + WINDOW_MS,
+      PROGRESS_MS,
+    );
+    const lost = lostMs(before, this.#link.ticks(arrivedMs, arrivedMs + WINDOW_MS));
+    this.#result.guestLostMs.push(Math.round(lost * 10) / 10);
+    const port = network.portOf(macOf(this.#shape.number));
+    if (port !== target) this.#problems.push(`the switch sees ${name} at ${port}, not ${target}`);
+    const { figures, blackoutMs = Number.NaN } = migration;
+    print(
+      `${name}: move ${index + 1} to ${target}: downtime ${figures?.downtimeMs} ms, ` +
+        `blackout ${blackoutMs.toFixed(1)} ms, lost by the guest ${lost.toFixed(1)} ms, ` +
+        `${((figures?.totalTimeMs ?? Number.NaN) / 1000).toFixed(1)} s`,
+    );
+  }
+
+  #record(migration: Migration, target: string): void {
+    const { id, status, failure, figures, blackoutMs, runningOn, twinCheck } = migration;
+    this.#bed.addEqual(twinCheck);
+    if (status !== "completed" || runningOn !== target) {
+      throw new Error(`${id} is ${status} on ${runningOn}: ${failure?.code} ${failure?.message}`);
+    }
+    if (figures === undefined || blackoutMs === undefined) {
+      throw new Error(`${id} has no figures: ${JSON.stringify(migration)}`);
+    }
+    this.#result.moves += 1;
+    this.#result.downtimeMs.push(figures.downtimeMs);
+    this.#result.blackoutMs.push(blackoutMs);
+  }
+
+  async #finish(): Promise<void> {
+    const { peer, fleet, print } = this.#bed;
+    const { name, number } = this.#shape;
+    await this.#works(PROGRESS_MS);
+    peer.finish(number);
+    await this.#waitFor("the guest to finish", () => this.#link.last?.ended, FINISH_MS);
+    const { ram, raw, cow } = this.#link.last?.workers ?? {};
+    this.#result.ramErrors = ram?.errors ?? Number.NaN;
+    this.#result.diskErrors = (raw?.errors ?? Number.NaN) + (cow?.errors ?? Number.NaN);
+    const { isWhole, last } = this.#link;
+    this.#result.tcpAlive = isWhole && (last?.echoed ?? 0) > (last?.seq ?? 0) - 500;
+    peer.bye(number);
+    await waitUntil(
+      `${name} to power off`,
+      async () => ((await fleet.api.getVm(name)).state === "stopped" ? true : undefined),
+      { timeoutMs: STOP_MS, everyMs: 100 },
+    );
+    const done = WORKERS.map((worker) => `${worker} ${last?.workers[worker]?.steps}`).join(", ");
+    print(`${name}: has finished: ${last?.seq} ticks, ${done} steps`);
+    const { ramErrors, diskErrors, tcpAlive } = this.#result;
+    if (ramErrors > 0) this.#problems.push(`${ramErrors} pages of memory differ`);
+    if (diskErrors > 0) this.#problems.push(`${diskErrors} errors of disks`);
+    if (!tcpAlive) this.#problems.push("the connection is not whole");
+  }
+
+  /** Each worker of the guest goes on: it does some steps from now on. */
+  async #works(timeoutMs: number): Promise<void> {
+    const { name } = this.#shape;
+    const start = this.#link.last?.workers;
+    const goesOn = (worker: WorkerName) =>
+      (this.#link.last?.workers[worker]?.steps ?? 0) >= (start?.[worker]?.steps ?? 0) + STEPS;
+    await this.#waitFor(`the workers of ${name}`, () => WORKERS.every(goesOn), timeoutMs);
+  }
+
+  async #waitFor(what: string, done: () => boolean | undefined, timeoutMs: number): Promise<void> {
+    const { peer } = this.#bed;
+    const probe = () => {
+      const { closed } = this.#link;
+      if (closed !== undefined) throw new Error(`The guest's connection was closed ${closed}`);
+      return done() ? true : undefined;
+    };
+    await peer.wait(what, probe, timeoutMs);
+  }
+
+  #ticksUntil(untilMs: number) {
+    return this.#link.ticks(untilMs - WINDOW_MS, untilMs);
+  }
+
+  /** The peer's clock: all processes of a machine have the same one. */
+  #nowMs(): number {
+    return Number(process.hrtime.bigint()) / 1e6;
+  }
+}

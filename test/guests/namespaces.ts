@@ -1,0 +1,111 @@
+import { execFileSync, spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+
+const PREFIX = "sy-guests-";
+const DEADLINE_MS = 20_000;
+
+/** Where the peer of the guests is; the guests' program knows it. */
+export const PEER = { address: "10.77.0.1", port: 7000 } as const;
+
+/** A host's namespace, and its address on the migration network. */
+export type HostNet = { readonly namespace: string; readonly address: string };
+
+/**
+ * A network of two hosts and a switch, a namespace each. Both hosts have a bridge `br0` for taps,
+ * with a cable to the switch, where the guests' peer is; and a cable between each other for
+ * migrations.
+ */
+export class Network {
+  readonly lan: string;
+  readonly hosts: Readonly<Record<string, HostNet>>;
+
+  private constructor(hosts: readonly [string, string]) {
+    const name = (part: string) => `${PREFIX}${process.pid}-${part}`;
+    this.lan = name("lan");
+    this.hosts = Object.fromEntries(
+      hosts.map((host, index) => [
+        host,
+        { namespace: name(host), address: `10.78.0.${index + 1}` },
+      ]),
+    );
+  }
+
+  /** @throws Error when this machine has no namespaces, bridges or veth pairs; nothing is left. */
+  static create(hosts: readonly [string, string]): Network {
+    sweep();
+    const network = new Network(hosts);
+    try {
+      network.#build();
+    } catch (error) {
+      network.remove();
+      throw error;
+    }
+    return network;
+  }
+
+  /** The command that runs another one in a namespace. */
+  static inside(namespace: string): string[] {
+    return ["ip", "netns", "exec", namespace];
+  }
+
+  /** On which host's cable the switch last saw this hardware address; undefined: on none. */
+  portOf(mac: string): string | undefined {
+    const { lan } = this;
+    const words = ["netns", "exec", lan, "bridge", "-json", "fdb", "show"];
+    const output = execFileSync("ip", words, { encoding: "utf8", timeout: DEADLINE_MS });
+    const entries = JSON.parse(output) as { mac: string; ifname: string }[];
+    return entries.find((entry) => entry.mac === mac)?.ifname;
+  }
+
+  /** May be called again. */
+  remove(): void {
+    for (const namespace of [this.lan, ...Object.values(this.hosts).map((one) => one.namespace)]) {
+      spawnSync("ip", ["netns", "delete", namespace], { timeout: DEADLINE_MS });
+    }
+  }
+
+  #build(): void {
+    const { lan, hosts } = this;
+    for (const namespace of [lan, ...Object.values(hosts).map((one) => one.namespace)]) {
+      ip("netns", "add", namespace);
+      ip("-n", namespace, "link", "set", "lo", "up");
+    }
+    for (const namespace of [lan, ...Object.values(hosts).map((one) => one.namespace)]) {
+      ip("-n", namespace, "link", "add", "br0", "type", "bridge", "forward_delay", "0");
+      ip("-n", namespace, "link", "set", "br0", "up");
+    }
+    ip("-n", lan, "addr", "add", `${PEER.address}/24`, "dev", "br0");
+    const [one, other] = Object.values(hosts);
+    for (const [host, { namespace }] of Object.entries(hosts)) {
+      const there = ["type", "veth", "peer", "name", "up0", "netns", namespace];
+      ip("-n", lan, "link", "add", host, ...there);
+      for (const [where, cable] of [
+        [lan, host],
+        [namespace, "up0"],
+      ] as const) {
+        ip("-n", where, "link", "set", cable, "master", "br0", "up");
+      }
+    }
+    const { namespace = "" } = other ?? {};
+    const pair = ["type", "veth", "peer", "name", "mig0", "netns", namespace];
+    ip("-n", one?.namespace ?? "", "link", "add", "mig0", ...pair);
+    for (const { namespace: where, address } of Object.values(hosts)) {
+      ip("-n", where, "addr", "add", `${address}/24`, "dev", "mig0");
+      ip("-n", where, "link", "set", "mig0", "up");
+    }
+  }
+}
+
+/** Of runs that were killed. */
+function sweep(): void {
+  const list = execFileSync("ip", ["netns", "list"], { encoding: "utf8", timeout: DEADLINE_MS });
+  for (const line of list.split("\n")) {
+    const [name = ""] = line.split(" ");
+    const pid = new RegExp(`^${PREFIX}(\\d+)-`).exec(name)?.[1];
+    if (pid !== undefined && !existsSync(`/proc/${pid}`)) ip("netns", "delete", name);
+  }
+}
+
+function ip(...words: string[]): void {
+  execFileSync("ip", words, { timeout: DEADLINE_MS, stdio: ["ignore", "ignore", "pipe"] });
+}

@@ -1,0 +1,107 @@
+import { VmDefinition } from "../../core/vm.ts";
+import type { Disks } from "./disks.ts";
+import { KERNEL_ARGUMENTS } from "./rig/kernel-arguments.ts";
+
+const MIB = 2 ** 20;
+/** The host resource that is a tap on each host's bridge. */
+export const LAN = "lan";
+
+export type Shape = {
+  readonly name: string;
+  readonly claim: string;
+  /** The last byte of the addresses of its network card. */
+  readonly number: number;
+  definition(disks: Disks): VmDefinition;
+};
+
+export const shapes: readonly Shape[] = [
+  {
+    name: "kernel",
+    claim: "pc, kernel and initrd, virtio disks and card",
+    number: 11,
+    definition: (disks) =>
+      define(11, "virtio-net-pci", {
+        machine: "pc",
+        memoryBytes: 160 * MIB,
+        kernel: { path: disks.kernel, initrd: disks.initrd, append: KERNEL_ARGUMENTS },
+        blockdevs: [raw("raw", disks.raw), qcow2("cow", disks.cow)],
+        devices: [
+          { driver: "virtio-blk-pci", id: "disk0", drive: "raw" },
+          { driver: "virtio-blk-pci", id: "disk1", drive: "cow" },
+        ],
+      }),
+  },
+  {
+    name: "uefi",
+    claim: "q35 with UEFI, two CPUs, PCIe ports, AHCI and an iothread",
+    number: 13,
+    definition: (disks) =>
+      define(13, "virtio-net-pci", {
+        machine: "q35",
+        memoryBytes: 192 * MIB,
+        cpus: 2,
+        firmware: { code: "code", nvram: "nvram" },
+        objects: [{ "qom-type": "iothread", id: "io0" }],
+        blockdevs: [
+          raw("code", disks.code, true),
+          raw("nvram", disks.nvram),
+          raw("boot", disks.boot, true),
+          raw("raw", disks.raw),
+          qcow2("cow", disks.cow),
+        ],
+        devices: [
+          ...[1, 2].map((port) => ({
+            driver: "pcie-root-port",
+            id: `port${port}`,
+            chassis: port,
+            slot: port,
+          })),
+          { driver: "virtio-blk-pci", id: "boot0", drive: "boot", bus: "port1", bootindex: 1 },
+          { driver: "ide-hd", id: "disk0", bus: "ide.0", drive: "raw" },
+          { driver: "virtio-blk-pci", id: "disk1", drive: "cow", bus: "port2", iothread: "io0" },
+        ],
+      }),
+  },
+  {
+    name: "bios",
+    claim: "pc, BIOS from a disk, IDE and SCSI disks, e1000",
+    number: 12,
+    definition: (disks) =>
+      define(12, "e1000", {
+        machine: "pc",
+        memoryBytes: 160 * MIB,
+        blockdevs: [raw("boot", disks.boot, true), raw("raw", disks.raw), qcow2("cow", disks.cow)],
+        devices: [
+          { driver: "virtio-blk-pci", id: "boot0", drive: "boot", bootindex: 1 },
+          { driver: "ide-hd", id: "disk0", bus: "ide.0", drive: "raw" },
+          { driver: "virtio-scsi-pci", id: "scsi0" },
+          { driver: "scsi-hd", id: "disk1", bus: "scsi0.0", drive: "cow" },
+        ],
+      }),
+  },
+];
+
+export function macOf(number: number): string {
+  return `52:54:00:77:00:${number.toString(16).padStart(2, "0")}`;
+}
+
+function define(
+  number: number,
+  driver: string,
+  { devices = [], ...parts }: Partial<VmDefinition> & { memoryBytes: number },
+): VmDefinition {
+  return VmDefinition.parse({
+    ...parts,
+    netdevs: [{ type: "tap", id: "net0", ifname: { $host: LAN, type: "tap" } }],
+    devices: [...devices, { driver, id: "nic0", netdev: "net0", mac: macOf(number) }],
+  });
+}
+
+function raw(node: string, filename: string, readOnly = false) {
+  const file = { driver: "file", filename, "read-only": readOnly };
+  return { driver: "raw", "node-name": node, "read-only": readOnly, file };
+}
+
+function qcow2(node: string, filename: string) {
+  return { driver: "qcow2", "node-name": node, file: { driver: "file", filename } };
+}
