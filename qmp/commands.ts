@@ -158,12 +158,6 @@ export const commands = {
   "block-job-set-speed": takes<{ readonly device: string; readonly speed: number }>().returns(
     nothing(),
   ),
-  /** 8.2+. */
-  "block-job-change": takes<{
-    readonly id: string;
-    readonly type: "mirror";
-    readonly "copy-mode": "write-blocking";
-  }>().returns(nothing()),
   /** Ends a mirror that is ready as a whole copy: BLOCK_JOB_COMPLETED. `force`: at once, as it is. */
   "block-job-cancel": takes<{ readonly device: string; readonly force?: boolean }>().returns(
     nothing(),

@@ -87,8 +87,6 @@ export const BlockJob = z.looseObject({
   ready: z.boolean(),
   status: z.string(),
   error: z.string().optional(),
-  /** Of a mirror in the mode write-blocking: each write is on both sides; from 8.2 on. */
-  "actively-synced": z.boolean().optional(),
 });
 export type BlockJob = z.infer<typeof BlockJob>;
 

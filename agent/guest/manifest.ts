@@ -99,8 +99,7 @@ export const ManifestFields = z.strictObject({
       /** Of the newest change of the bandwidth limit, which then is in `agreed`. */
       bandwidthRevision: z.int().positive().optional(),
       /**
-       * Source: the disks that are copied; `isStarted`: their jobs have been started, or may have;
-       * `isSyncing`: each write of the guest goes to both sides.
+       * Source: the disks that are copied; `isStarted`: their jobs have been started, or may have.
        */
       copies: z
         .strictObject({
@@ -108,7 +107,6 @@ export const ManifestFields = z.strictObject({
           /** Their own images, to be removed with the process once the guest has left it. */
           toRemove: z.array(z.strictObject({ path: z.string(), identity: z.string() })).optional(),
           isStarted: z.boolean(),
-          isSyncing: z.boolean().optional(),
           /** The switchover also waits for a permit. */
           isGated: z.boolean(),
         })

@@ -134,8 +134,6 @@ export class SourceActions {
         return this.flood.stopCalming();
       case "climb":
         return this.#climb(action.progress, action.limitMs);
-      case "sync-copies":
-        return await this.copies?.sync();
       case "open-gate":
         return this.#openGate(action.by);
     }
@@ -153,7 +151,9 @@ export class SourceActions {
       (error: unknown) => {
         log.error({ error }, "the disks are not copied as a whole: the guest stays");
         const reason = error instanceof Error ? error.message : String(error);
-        void apply({ type: "copy-failed", reason });
+        apply({ type: "copy-failed", reason }).catch((cause: unknown) => {
+          log.error({ error: cause }, "a migration whose copy has failed cannot be cancelled");
+        });
       },
     );
   }
@@ -210,7 +210,7 @@ export class SourceActions {
       this.#handover,
       guest.qmp.execute("query-migrate").catch(() => undefined),
     ]);
-    await apply({ type: "final-figures", info, handedOver });
+    await apply({ type: "final-figures", info, disks: this.copies?.figures, handedOver });
   }
 
   #calmPasses(count: number, bestBytesPerSecond: number | undefined): void {
@@ -227,7 +227,7 @@ export class SourceActions {
   async #openGate(by: PermittedBy | undefined): Promise<void> {
     const { apply, log } = this.#options;
     try {
-      this.flood.share(false);
+      this.flood.endSharing();
       if (!(await this.#gate?.open())) return;
     } catch (error) {
       await apply({ type: "gate-not-opened" });

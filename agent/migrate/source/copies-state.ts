@@ -7,11 +7,8 @@ import {
 } from "./state.ts";
 
 /**
- * What opens a gate. It holds for the policy's permit, for the copies of disks, or for both:
- *
- *   copying → ready    all is on both sides but what the guest has written meanwhile
- *   ready → syncing    permitted, and the first pass over memory is over: each write goes to both sides
- *   syncing → synced   both sides are the same: the gate opens
+ * What opens a gate. It holds for the policy's permit, for the copies of disks, or for both. `copying`
+ * becomes `ready` when all is on both sides, but for what the downtime has room for.
  *
  * Nothing here reads a clock or does I/O.
  */
@@ -24,19 +21,15 @@ export function onCopied(
   state: SourceState,
   { copies }: Extract<SourceInput, { type: "copied" }>,
 ): SourceStep {
-  const isNews = copies === "ready" ? state.copies === "copying" : state.copies === "syncing";
-  if (state.end || !isNews) return step(state);
+  if (state.end || state.copies === "none") return step(state);
   return openWhenDue({ ...state, copies });
 }
 
 export function openWhenDue(state: SourceState): SourceStep {
   if (state.end || state.gate !== "holding") return step(state);
   if (state.isGated && state.permittedBy === undefined) return step(state);
-  if (state.copies === "copying" || state.copies === "syncing") return step(state);
-  if (state.copies === "ready") {
-    if (!state.isMemorySent) return step(state);
-    return step({ ...state, copies: "syncing" }, [], [{ type: "sync-copies" }]);
-  }
+  const areDue = state.copies === "ready" && state.isMemorySent;
+  if (state.copies !== "none" && !areDue) return step(state);
   const by = state.isGated ? state.permittedBy : undefined;
   return step({ ...state, gate: "opening" }, [], [{ type: "open-gate", by }]);
 }

@@ -3,8 +3,6 @@ import type { BlockJob } from "../../../qmp/device.ts";
 import type { AwakeClock } from "../../runtime/awake-clock.ts";
 
 const SILENCE_MS = StallRule.parse({}).silenceMs;
-/** Where the guest's writes wait for the target, it stands still meanwhile. */
-const BLOCKING_SILENCE_MS = 5_000;
 /** A job with a limit copies a piece at a time, and rests (QEMU block/mirror.c, MAX_IO_BYTES). */
 const PIECE_BYTES = 4 << 20;
 
@@ -24,16 +22,15 @@ export class CopyStall {
   }
 
   /**
-   * @param isBlocking the guest's writes wait for the target's image
    * @param bytesPerSecond the limit of each job; 0: none
    */
   observe<Job extends Figures>(
     jobs: readonly Job[],
-    { isBlocking, bytesPerSecond = 0 }: { isBlocking: boolean; bytesPerSecond?: number },
+    bytesPerSecond: number,
   ): { job: Job; silentMs: number } | undefined {
     const nowMs = this.#clock.nowMs;
-    const silenceMs = isBlocking ? Math.min(BLOCKING_SILENCE_MS, this.#silenceMs) : this.#silenceMs;
-    const limitMs = silenceMs + (bytesPerSecond > 0 ? (PIECE_BYTES / bytesPerSecond) * 1_000 : 0);
+    const restMs = bytesPerSecond > 0 ? (PIECE_BYTES / bytesPerSecond) * 1_000 : 0;
+    const limitMs = this.#silenceMs + restMs;
     for (const job of jobs) {
       const offset = Number(job.offset);
       const before = this.#seen.get(job.device);

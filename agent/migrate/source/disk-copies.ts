@@ -1,5 +1,6 @@
 import { TLS_OBJECT } from "../../../core/negotiate/tls.ts";
 import type { Progress } from "../../../core/protocol/event.ts";
+import { DOWNTIME_LIMIT_MS } from "../../../core/qemu/parameters.ts";
 import { diskRate } from "../../../core/storage-copy/shared-rate.ts";
 import type { BlockJob } from "../../../qmp/device.ts";
 import { QmpCommandError } from "../../../qmp/error.ts";
@@ -11,6 +12,7 @@ import type { Log } from "../../runtime/log.ts";
 import type { HandoverClient } from "../link/handover-client.ts";
 import { CopyStall } from "./copy-stall.ts";
 import type { FloodControl } from "./flood-control.ts";
+import type { DiskFigures } from "./progress.ts";
 import { copyJobs, removeCopies, removeCopyNodes, yankCopies } from "./remove-copies.ts";
 import type { SourceInput } from "./state.ts";
 
@@ -23,8 +25,6 @@ const CLOSE_MS = 5_000;
 const SILENT_MS = 10_000;
 /** Without word of the stream's begin, as after a restart of the agent. */
 const UNTOLD_MS = 10_000;
-
-type DiskFigures = Pick<Progress, "diskTotalBytes" | "diskRemainingBytes" | "diskBytesPerSecond">;
 
 type Options = {
   guest: Guest;
@@ -40,11 +40,12 @@ type Options = {
  *
  *   begin    the target opens its exports, and the jobs start in the background
  *   observe  with each figure of the migration: progress, rates, what has failed
- *   sync     once all is copied: from now on each write of the guest goes to both sides
- *   finish   the guest is stopped: the jobs end, and the exports are closed
+ *   finish   the guest is stopped: the jobs copy the rest and end, and the exports are closed
  *   abandon  any other end: what was added to QEMU is removed
  *
- * The guest's own disks are only read. A job that has ended, and not by `finish`, fails the copy.
+ * The guest's own disks are only read. A job that has ended, and not by `finish`, fails the copy. No
+ * job gets the mode `write-blocking`: one that ends early in it corrupts the memory of QEMU
+ * (docs/internals/qemu-facts.md, "Copied disks").
  */
 export class DiskCopies {
   readonly #options: Options;
@@ -55,12 +56,10 @@ export class DiskCopies {
   readonly #sinceMs: number;
   #beginning: Promise<void> | undefined;
   #areJobsUp: boolean;
-  /** The guest's writes wait for the target's image. */
-  #isSyncing: boolean;
   #finishing: Promise<void> | undefined;
   #rate: number | undefined;
-  readonly #firstLengths = new Map<string, number>();
   #figures: DiskFigures = {};
+  #bestBytesPerSecond = 0;
   #counted: { done: number; atMs: number } | undefined;
   #silence: NodeJS.Timeout | undefined;
 
@@ -69,7 +68,6 @@ export class DiskCopies {
     const { guest, clock } = options;
     this.#sinceMs = clock.nowMs;
     this.#areJobsUp = this.#copies?.isStarted ?? false;
-    this.#isSyncing = this.#copies?.isSyncing ?? false;
     this.#stall = new CopyStall(clock, guest.manifest.migration?.silenceMs);
     for (const index of this.#disks.keys()) {
       const end = Promise.withResolvers<void>();
@@ -97,6 +95,11 @@ export class DiskCopies {
         this.#onEnd(device, "its copy was cancelled"),
       ),
     );
+  }
+
+  /** Of the last reading; after `finish` nothing is left. */
+  get figures(): DiskFigures {
+    return this.#figures;
   }
 
   #onEnd(job: string, error: string | undefined): void {
@@ -141,8 +144,8 @@ export class DiskCopies {
     if (migration?.copies === undefined || handover === undefined) return;
     const port = await link()?.openExports(OPEN_MS);
     if (port === undefined) throw new CommandRefusedError("refused", "The handover link is closed");
-    this.#note({ isStarted: true });
-    flood.share(true);
+    this.#noteStarted();
+    flood.share();
     for (const [index, { disk, sourceNode }] of this.#disks.entries()) {
       await this.#startJob({ index, disk, sourceNode }, { host: handover.address, port });
     }
@@ -179,11 +182,11 @@ export class DiskCopies {
     }
   }
 
-  #note(change: { isStarted: true } | { isSyncing: true }): void {
+  #noteStarted(): void {
     const { guest } = this.#options;
     const { migration } = guest.manifest;
     if (migration?.copies === undefined) return;
-    guest.note({ migration: { ...migration, copies: { ...migration.copies, ...change } } });
+    guest.note({ migration: { ...migration, copies: { ...migration.copies, isStarted: true } } });
   }
 
   /**
@@ -207,7 +210,7 @@ export class DiskCopies {
     const missing = [...this.#ends.keys()].find((id) => !jobs.some((job) => job.device === id));
     if (missing !== undefined) this.#fail(`${this.#nameOf(missing)}: its copy has ended too early`);
     else await this.#judge(jobs, progress);
-    if (!this.#isSyncing) flood.share(true);
+    flood.share();
     return { ...progress, ...this.#figures };
   }
 
@@ -219,6 +222,7 @@ export class DiskCopies {
     const before = this.#counted ?? { done: 0, atMs: this.#sinceMs };
     this.#counted = { done, atMs };
     const rate = ((done - before.done) / Math.max(1, atMs - before.atMs)) * 1000;
+    this.#bestBytesPerSecond = Math.max(this.#bestBytesPerSecond, rate);
     this.#figures = {
       diskTotalBytes: total,
       diskRemainingBytes: Math.max(0, total - done),
@@ -228,33 +232,25 @@ export class DiskCopies {
 
   async #judge(jobs: readonly BlockJob[], progress: Progress): Promise<void> {
     const { guest, apply } = this.#options;
-    const stalled = this.#stall.observe(jobs, {
-      isBlocking: this.#isSyncing,
-      bytesPerSecond: this.#rate ?? 0,
-    });
+    const stalled = this.#stall.observe(jobs, this.#rate ?? 0);
     if (stalled !== undefined) {
       const { job, silentMs } = stalled;
       const reason = `${this.#nameOf(job.device)}: nothing was copied for ${Math.round(silentMs / 1000)} s: see whether the target's QEMU and its storage answer`;
-      // First: in the mode write-blocking the guest waits for it.
+      // First: the guest's stop waits for what is under way to the target.
       await yankCopies(guest.qmp, this.#disks.length);
       this.#fail(reason);
       return;
     }
     await this.#setRate(jobs, progress);
-    if (!jobs.every((job) => this.#hasPassed(job))) return;
-    const isSame = (job: BlockJob) => job.ready && job["actively-synced"] !== false;
-    const isSynced = this.#isSyncing && jobs.every(isSame);
-    await apply({ type: "copied", copies: isSynced ? "synced" : "ready" });
+    const isReady = jobs.every(({ ready }) => ready) && this.#fitsDowntime();
+    await apply({ type: "copied", copies: isReady ? "ready" : "copying" });
   }
 
-  /**
-   * All that there was at first is copied. A guest that writes faster than its disk is copied keeps a
-   * job in the background from ever being ready.
-   */
-  #hasPassed({ device, len, offset, ready }: BlockJob): boolean {
-    const first = this.#firstLengths.get(device) ?? Number(len);
-    if (first > 0) this.#firstLengths.set(device, first);
-    return ready || (first > 0 && Number(offset) >= first);
+  /** What is left is copied while the guest is stopped. */
+  #fitsDowntime(): boolean {
+    const { downtimeLimitMs = DOWNTIME_LIMIT_MS } = this.#options.guest.manifest.migration ?? {};
+    const { diskRemainingBytes = 0 } = this.#figures;
+    return diskRemainingBytes <= (this.#bestBytesPerSecond * downtimeLimitMs) / 1000;
   }
 
   async #setRate(jobs: readonly BlockJob[], progress: Progress): Promise<void> {
@@ -276,34 +272,6 @@ export class DiskCopies {
   }
 
   /**
-   * From now on each write of the guest is on both sides before it is done. QEMU 7.2 cannot change
-   * that: what the guest writes last is copied while it is stopped.
-   */
-  async sync(): Promise<void> {
-    try {
-      this.#note({ isSyncing: true });
-      this.#isSyncing = true;
-      await this.#blockWrites();
-    } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
-      this.#fail(`The copies cannot be made the same as the disks: ${why}`);
-    }
-  }
-
-  async #blockWrites(): Promise<void> {
-    const { guest } = this.#options;
-    for (const id of this.#ends.keys()) {
-      try {
-        const mode = { type: "mirror", "copy-mode": "write-blocking" } as const;
-        await guest.qmp.execute("block-job-change", { id, ...mode });
-      } catch (error) {
-        const isUnknown = error instanceof QmpCommandError && error.class === "CommandNotFound";
-        if (!isUnknown) throw error;
-      }
-    }
-  }
-
-  /**
    * The guest is stopped: ends the jobs as whole copies, and has the target's exports closed.
    *
    * @throws CommandRefusedError, QmpError: then the guest must not run on the target
@@ -317,9 +285,11 @@ export class DiskCopies {
     const { guest, link } = this.#options;
     const options = { timeoutMs: FINISH_MS };
     for (const device of this.#ends.keys()) {
+      await guest.qmp.execute("block-job-set-speed", { device, speed: 0 }, options);
       await guest.qmp.execute("block-job-cancel", { device }, options);
     }
     await this.#allEnded();
+    this.#figures = { ...this.#figures, diskRemainingBytes: 0 };
     const handover = link();
     if (handover === undefined)
       throw new CommandRefusedError("refused", "There is no handover link");

@@ -43,7 +43,7 @@ export class FloodControl {
   #calming = false;
   #calmSinceMs = 0;
   #over = false;
-  #isShared = false;
+  #sharing: "none" | "shared" | "over" = "none";
 
   constructor(guest: Guest, log: Log) {
     this.#guest = guest;
@@ -98,10 +98,18 @@ export class FloodControl {
     return asked;
   }
 
-  /** Disks are copied beside the memory, and get a part of the limit; or no more. */
-  share(isShared: boolean): void {
-    if (isShared === this.#isShared) return;
-    this.#isShared = isShared;
+  /** Disks are copied beside the memory, and get a part of the limit. */
+  share(): void {
+    if (this.#sharing === "none") this.#setSharing("shared");
+  }
+
+  /** The switchover may come: memory gets the whole limit from now on. */
+  endSharing(): void {
+    if (this.#sharing === "shared") this.#setSharing("over");
+  }
+
+  #setSharing(sharing: "shared" | "over"): void {
+    this.#sharing = sharing;
     if (!this.#calming || this.#over) this.restore();
   }
 
@@ -124,7 +132,7 @@ export class FloodControl {
   }
 
   async #apply(limit: ParameterValue): Promise<void> {
-    const own = this.#isShared ? memoryRate(Number(limit)) : limit;
+    const own = this.#sharing === "shared" ? memoryRate(Number(limit)) : limit;
     await applyParameters(this.#guest.qmp, { "max-bandwidth": own });
   }
 

@@ -2,6 +2,7 @@ import { NOTHING_SEEN, type SeenMemory } from "../../../core/migration/memory-us
 import type { Progress } from "../../../core/protocol/event.ts";
 import type { MigrationInfo } from "../../../qmp/migration.ts";
 import type { MigrationEvent } from "../../guest/emit.ts";
+import type { DiskFigures } from "./progress.ts";
 
 /** What the source's agent knows of one migration; transitions.ts: what follows from it. */
 export type SourceState = {
@@ -19,7 +20,7 @@ export type SourceState = {
   /** Who has permitted the switchover. */
   readonly permittedBy: PermittedBy | undefined;
   /** Of the guest's disks: copies-state.ts. */
-  readonly copies: "none" | "copying" | "ready" | "syncing" | "synced";
+  readonly copies: "none" | "copying" | "ready";
   /** The first pass over the guest's memory is over. */
   readonly isMemorySent: boolean;
   /** `held` has been emitted. */
@@ -124,10 +125,15 @@ export type SourceInput =
   | { type: "run-state-read"; runState: string; atMs: number }
   /** An answer of the target's agent, whenever it comes. */
   | { type: "arrived"; atMs: number }
-  | { type: "final-figures"; info: MigrationInfo | undefined; handedOver: boolean }
+  | {
+      type: "final-figures";
+      info: MigrationInfo | undefined;
+      disks?: DiskFigures | undefined;
+      handedOver: boolean;
+    }
   | { type: "permit"; by: PermittedBy }
-  /** All disks are copied, but for what the guest writes; or with that, too. */
-  | { type: "copied"; copies: "ready" | "synced" }
+  /** Read again and again: a guest may write faster than its disks are copied, for a while. */
+  | { type: "copied"; copies: "copying" | "ready" }
   | { type: "copy-failed"; reason: string }
   /** `by`: absent for a hold that was for copies alone. */
   | { type: "gate-opened"; by: PermittedBy | undefined }
@@ -160,7 +166,6 @@ export type SourceAction =
   | { type: "calm-hold"; bestBytesPerSecond: number | undefined }
   | { type: "stop-calming" }
   | { type: "climb"; progress: Progress; limitMs: number }
-  | { type: "sync-copies" }
   | { type: "open-gate"; by: PermittedBy | undefined }
   /** Where it is too late for a cancel and `orContinue` is set, the switchover continues. */
   | { type: "cancel"; orContinue: boolean }

@@ -326,12 +326,12 @@ function onArrived(state: SourceState, atMs: number): SourceStep {
 
 function onFinalFigures(
   state: SourceState,
-  { info, handedOver }: Extract<SourceInput, { type: "final-figures" }>,
+  { info, disks, handedOver }: Extract<SourceInput, { type: "final-figures" }>,
 ): SourceStep {
   const { end } = state;
   if (!end || state.isDetached) return step(state);
   if (end.status === "completed") {
-    const figures = toFigures(info);
+    const figures = toFigures(info, disks);
     const memory = memoryUse(seeMemory(state.memory, figures.progress));
     const event = {
       type: "migration.source-completed",
