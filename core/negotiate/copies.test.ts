@@ -158,6 +158,7 @@ describe("a disk is refused by its name, with cause and cure", () => {
 describe("a policy that copies is refused by itself", () => {
   it.each([
     ["without TLS", { tls: "off" }, "copy-needs-tls"],
+    ["with the certificates of many", { tls: "x509" }, "copy-needs-tls"],
     ["with a forbidden pause", { capabilities: { [PAUSE]: "forbid" } }, "copy-needs-pause"],
     ["with a postcopy ladder", { convergence: { ladder: "post-copy" } }, "copy-excludes-postcopy"],
     ["with postcopy", { capabilities: { "postcopy-ram": "ask" } }, "copy-excludes-postcopy"],

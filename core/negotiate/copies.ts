@@ -23,12 +23,11 @@ export function probedCopies(policy: MigrationPolicy): { copies?: string[] } {
 export function checkCopyPolicy(policy: MigrationPolicy): Blocker[] {
   if (copiedNames(policy).length === 0) return [];
   const found: Blocker[] = [];
-  if (policy.tls === "off") {
+  if (policy.tls !== "psk") {
     found.push({
       code: "copy-needs-tls",
       field: "policy.tls",
-      message:
-        "Expected `policy.tls` to be psk or x509 where a disk is copied, got off: whoever reaches the port could write to the disk",
+      message: `Expected \`policy.tls\` to be psk where a disk is copied, got ${policy.tls}: only the key of this migration keeps others from writing to the disk`,
       cure: "Set policy.tls to psk, which needs nothing to be set up",
     });
   }

@@ -143,12 +143,15 @@ export class HandoverClient {
    */
   async openExports(timeoutMs: number): Promise<number> {
     const answer = await this.#askForCopy({ type: "open-exports" }, timeoutMs);
-    return answer.type === "exports-open" ? answer.port : 0;
+    if (answer.type === "exports-open") return answer.port;
+    throw new CommandRefusedError("qemu", `The target's agent answers ${answer.type}`);
   }
 
   /** Has the exports closed, before the guest may run on the target. @throws as `openExports` */
   async closeExports(timeoutMs: number): Promise<void> {
-    await this.#askForCopy({ type: "close-exports" }, timeoutMs);
+    const { type } = await this.#askForCopy({ type: "close-exports" }, timeoutMs);
+    if (type === "exports-closed") return;
+    throw new CommandRefusedError("qemu", `The target's agent answers ${type}`);
   }
 
   async #askForCopy(

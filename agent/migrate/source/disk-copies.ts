@@ -45,7 +45,7 @@ type Options = {
  *
  * The guest's own disks are only read. A job that has ended, and not by `finish`, fails the copy. No
  * job gets the mode `write-blocking`: one that ends early in it corrupts the memory of QEMU
- * (docs/internals/qemu-facts.md, "Copied disks").
+ * (docs/internals/qemu-facts.md, "Mirrors to a migration's target").
  */
 export class DiskCopies {
   readonly #options: Options;

@@ -1,4 +1,4 @@
-import { execFileSync, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { MigrationId } from "../../../core/id.ts";
@@ -10,7 +10,7 @@ import type { ResultOf } from "../../../core/protocol/command.ts";
 import { VmDefinition } from "../../../core/vm.ts";
 import { findQemu } from "../../../qmp/testing/real-qemu.ts";
 import { bootDiskDefinition } from "../../../rig/guest/boot-disk.ts";
-import { checkDataDisk, createDataDisk, type DataDiskCheck } from "../../../rig/guest/data-disk.ts";
+import { createDataDisk, type DataDiskCheck } from "../../../rig/guest/data-disk.ts";
 import {
   type DataReading,
   dataDevice,
@@ -20,6 +20,7 @@ import {
 import { waitForCounter } from "../../../rig/guest/serial.ts";
 import { ownedFolder, removeFolder } from "../../../rig/owned-folder.ts";
 import { TestHost } from "../../agent/testing/host.ts";
+import { checkImage, createImage, type Format } from "./check-image.ts";
 
 /** QEMU is installed, and qemu-img, which makes and reads qcow2 images. */
 export const canCopy =
@@ -38,7 +39,6 @@ export const LOAD = {
   workingSetBytes: 4 * MIB,
 };
 
-export type Format = "raw" | "qcow2";
 export type Policy = Record<string, unknown>;
 
 /**
@@ -94,8 +94,7 @@ export class CopyPair {
     const boot = join(this.folder, "boot.img");
     await writeDataGuestDisk(boot, LOAD);
     const image = this.image(this.source);
-    if (this.format === "raw") await createDataDisk(image, LOAD.dataSectors);
-    else execFileSync("qemu-img", ["create", "-q", "-f", "qcow2", image, "2M"]);
+    await createImage(image, this.format, LOAD.dataSectors);
     const { blockdevs, devices } = bootDiskDefinition(boot);
     await createDataDisk(join(this.folder, this.source.id, "spare.img"), 1);
     const disk = (name: string, driver: string) => {
@@ -230,11 +229,7 @@ export class CopyPair {
   ): Promise<DataDiskCheck> {
     const { dataSectors } = LOAD;
     const expected = { dataSectors, ...(reported === undefined ? {} : { reported }) };
-    const image = this.image(host);
-    if (this.format === "raw") return await checkDataDisk(image, expected);
-    const raw = join(this.folder, `${host.id}.raw`);
-    execFileSync("qemu-img", ["convert", "-f", "qcow2", "-O", "raw", image, raw]);
-    return await checkDataDisk(raw, expected);
+    return await checkImage(this.image(host), this.format, expected);
   }
 
   async close(): Promise<void> {
