@@ -99,7 +99,7 @@ export const ManifestFields = z.strictObject({
       /** Of the newest change of the bandwidth limit, which then is in `agreed`. */
       bandwidthRevision: z.int().positive().optional(),
       /**
-       * Source: the disks that are copied; `isStarted`: their jobs have been started, or may have.
+       * Source: the disks that are copied; `isStarted`: all their jobs have been started.
        */
       copies: z
         .strictObject({

@@ -13,7 +13,13 @@ import type { HandoverClient } from "../link/handover-client.ts";
 import { CopyStall } from "./copy-stall.ts";
 import type { FloodControl } from "./flood-control.ts";
 import type { DiskFigures } from "./progress.ts";
-import { copyJobs, removeCopies, removeCopyNodes, yankCopies } from "./remove-copies.ts";
+import {
+  copyJobs,
+  removeCopies,
+  removeCopyNode,
+  removeCopyNodes,
+  yankCopies,
+} from "./remove-copies.ts";
 import type { SourceInput } from "./state.ts";
 
 /** A target's agent may be busy with the stream's begin. */
@@ -144,11 +150,15 @@ export class DiskCopies {
     if (migration?.copies === undefined || handover === undefined) return;
     const port = await link()?.openExports(OPEN_MS);
     if (port === undefined) throw new CommandRefusedError("refused", "The handover link is closed");
-    this.#noteStarted();
     flood.share();
+    // Some run already where an earlier run of the agent has begun.
+    const running = new Set((await copyJobs(guest.qmp)).map(({ device }) => device));
     for (const [index, { disk, sourceNode }] of this.#disks.entries()) {
+      if (running.has(copyJob(index))) continue;
+      await removeCopyNode(guest.qmp, copyNode(index));
       await this.#startJob({ index, disk, sourceNode }, { host: handover.address, port });
     }
+    this.#noteStarted();
     this.#areJobsUp = true;
   }
 
@@ -330,7 +340,6 @@ export class DiskCopies {
     const { guest, log } = this.#options;
     this.close();
     await this.#beginning;
-    if (this.#copies?.isStarted !== true) return;
     await removeCopies(guest.qmp).catch((error: unknown) => {
       log.error({ error }, "what the copies have added to QEMU is left to the next migration");
     });

@@ -35,7 +35,12 @@ export async function removeCopies(qmp: QmpClient): Promise<void> {
 export async function removeCopyNodes(qmp: QmpClient): Promise<void> {
   const nodes = await qmp.execute("query-named-block-nodes", { flat: true });
   const names = nodes.flatMap((node) => node["node-name"] ?? []).filter(isCopyNode);
-  for (const name of names) await unlessGone(qmp.execute("blockdev-del", { "node-name": name }));
+  for (const name of names) await removeCopyNode(qmp, name);
+}
+
+/** @throws QmpError */
+export async function removeCopyNode(qmp: QmpClient, name: string): Promise<void> {
+  await unlessGone(qmp.execute("blockdev-del", { "node-name": name }));
 }
 
 /**

@@ -208,7 +208,10 @@ export class CopyPair {
   }
 
   async hasMoved(): Promise<void> {
-    await this.target.waitFor("migration.target-arrived", 60_000);
+    await this.target.waitFor("migration.target-arrived", 60_000).catch((cause: unknown) => {
+      const failed = this.source.events.find(({ body }) => body.type === "migration.failed");
+      throw new Error(`Expected an arrival, got ${JSON.stringify(failed?.body)}`, { cause });
+    });
     await this.source.waitFor("migration.source-completed");
     await this.hasWritten(this.target);
   }
