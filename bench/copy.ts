@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { cpus } from "node:os";
 import { join } from "node:path";
@@ -136,13 +136,26 @@ async function convert(image: string): Promise<number> {
   const port = String(await freeBasePort());
   const tls = (endpoint: string) =>
     `tls-creds-psk,id=tls,endpoint=${endpoint},dir=${keys}${endpoint === "client" ? ",username=bench" : ""}`;
-  const server = ["--object", tls("server"), "--tls-creds", "tls", "--fork"];
+  const pidFile = join(fleet.folder, "qemu-nbd.pid");
+  const server = ["--object", tls("server"), "--tls-creds", "tls", "--fork", "--pid-file", pidFile];
   await run("qemu-nbd", [...server, "-b", "127.0.0.1", "-p", port, "-f", "raw", target]);
   const startedMs = performance.now();
   const nbd = `driver=nbd,server.type=inet,server.host=127.0.0.1,server.port=${port},tls-creds=tls`;
   const to = ["--object", tls("client"), "--target-image-opts", image, nbd];
-  await run("qemu-img", ["convert", "-n", "-f", "raw", ...to]);
-  const seconds = (performance.now() - startedMs) / 1000;
-  rmSync(target);
-  return seconds;
+  try {
+    await run("qemu-img", ["convert", "-n", "-f", "raw", ...to]);
+    return (performance.now() - startedMs) / 1000;
+  } finally {
+    // It ends by itself when its client has gone.
+    endServer(pidFile);
+    rmSync(target);
+  }
+}
+
+function endServer(pidFile: string): void {
+  try {
+    process.kill(Number(readFileSync(pidFile, "utf8")));
+  } catch {
+    // It has gone, and its file with it.
+  }
 }

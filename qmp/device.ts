@@ -78,15 +78,12 @@ export type Job = z.infer<typeof Job>;
 
 /** A job of `query-block-jobs`. */
 export const BlockJob = z.looseObject({
-  type: z.string(),
   /** The job's id. */
   device: z.string(),
   /** What there is to do so far, which grows with the guest's writes, and what of it is done. */
   len: figure,
   offset: figure,
   ready: z.boolean(),
-  status: z.string(),
-  error: z.string().optional(),
 });
 export type BlockJob = z.infer<typeof BlockJob>;
 

@@ -77,7 +77,7 @@ describe.skipIf(!canCopy)(`copied disks through the control plane${unlessQemu}`,
     // What was written last on host-a is read here, too.
     await checksOn(format, "host-b");
     const after = readingOf("host-b", format);
-    await stage.api.deleteVm(format);
+    await stage.api.deleteVm(format, { mode: "quit" });
     await stage.hasExited(format, "host-b");
 
     for (const [host, reported] of [["host-a", before] as const, ["host-b", after] as const]) {
