@@ -85,8 +85,11 @@ describe.skipIf(!canCopy)(`copied disks through the control plane${unlessQemu}`,
       const { problems } = await checkImage(image, format, { dataSectors: SECTORS, reported });
       expect(problems).toEqual([]);
     }
-    const [sourcePath, targetPath] = ["host-a", "host-b"].map((host) => imageOf(host, format));
-    expect(moved.agreement?.copies).toMatchObject([{ format, sourcePath, targetPath }]);
+    const paths = {
+      sourcePath: imageOf("host-a", format),
+      targetPath: imageOf("host-b", format),
+    };
+    expect(moved.agreement?.copies).toMatchObject([{ format, ...paths }]);
     expect(moved.progress).toMatchObject({ diskRemainingBytes: 0 });
     expect(moved.progress?.diskTotalBytes).toBeGreaterThanOrEqual(DISK_BYTES);
     expect(moved.prediction).toMatchObject({ diskBytes: DISK_BYTES });
