@@ -155,6 +155,27 @@ describe("a disk is refused by its name, with cause and cure", () => {
   });
 });
 
+describe("a copy is refused", () => {
+  it.each([
+    [{ from: "7.2", to: "10.0" } as const, "source.qemu.version"],
+    [{ from: "10.0", to: "7.2" } as const, "target.qemu.version"],
+  ])("with an old QEMU: %o", (releases, field) => {
+    const found = refuse({ ...caseOf({}), ...releases });
+    expect(found).toContainEqual(expect.objectContaining({ code: "copy-needs-qemu", field }));
+  });
+
+  it.each([{ iothread: "io0" }, { "iothread-vq-mapping": [{ iothread: "io0" }] }])(
+    "beside an I/O thread: %o",
+    (property) => {
+      const { definition, ...rest } = caseOf({});
+      const disk = { driver: "virtio-blk-pci", id: "disk0", drive: "data", ...property };
+      const objects = [{ "qom-type": "iothread", id: "io0" }];
+      const found = refuse({ ...rest, definition: { ...definition, objects, devices: [disk] } });
+      expect(found).toMatchObject([{ code: "copy-excludes-iothreads" }]);
+    },
+  );
+});
+
 describe("a policy that copies is refused by itself", () => {
   it.each([
     ["without TLS", { tls: "off" }, "copy-needs-tls"],

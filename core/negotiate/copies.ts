@@ -1,12 +1,15 @@
 import { diskImageOf } from "../definition/disk-image.ts";
 import { bytes } from "../format.ts";
+import { isAtLeast, versionText } from "../qemu/version.ts";
 import type { CopiedDisk, SourceDisk } from "../storage-copy/copied-disk.ts";
 import type { Blocker, Choice } from "./agreement.ts";
 import type { MigrationPolicy } from "./policy.ts";
-import type { BothSides } from "./sides.ts";
+import { type BothSides, SIDES } from "./sides.ts";
 
 export const STORAGE_FIELD = "policy.storage";
 const PAUSE = "pause-before-switchover";
+/** NBD with TLS has crashed guests of earlier ones; copies were tried with this one. */
+const RELEASE = "10.0";
 
 /** The disks that a policy has copied, by their names in the definition. */
 export function copiedNames({ storage = {} }: MigrationPolicy): string[] {
@@ -71,7 +74,7 @@ export function planCopies(sides: BothSides, policy: MigrationPolicy): PlannedCo
   const blockers = planned.flatMap((one) => ("blocker" in one ? [one.blocker] : []));
   return {
     copies,
-    blockers: [...blockers, ...roomBlockers(copies, sides)],
+    blockers: [...sideBlockers(planned.length, sides), ...blockers, ...roomBlockers(copies, sides)],
     choices: explain(copies),
   };
 }
@@ -148,6 +151,37 @@ const CORRECT =
 function refusal(disk: string, message: string, cure: string): { blocker: Blocker } {
   const field = `${STORAGE_FIELD}.${disk}`;
   return { blocker: { code: "disk-not-copied", field, message: `Disk ${disk}: ${message}`, cure } };
+}
+
+/** What rules copies out, whichever disks they are of. */
+function sideBlockers(disks: number, sides: BothSides): Blocker[] {
+  if (disks === 0) return [];
+  const found: Blocker[] = SIDES.flatMap((side) => {
+    const { version } = sides[side].qemu;
+    if (isAtLeast(version, RELEASE)) return [];
+    return [
+      {
+        code: "copy-needs-qemu",
+        field: `${side}.qemu.version`,
+        message: `A disk is copied, which needs QEMU ${RELEASE} or later, and the ${side} has ${versionText(version)}`,
+        cure: `Install QEMU ${RELEASE} on the ${side}, or put the disk on storage that both hosts share`,
+      },
+    ];
+  });
+  const device = sides.definition.devices.find((one) => hasThread(one));
+  if (device === undefined) return found;
+  const name = String(device.id ?? device.driver);
+  found.push({
+    code: "copy-excludes-iothreads",
+    field: "definition.devices",
+    message: `A disk is copied, and the device ${name} has an I/O thread: copies beside one were never tried`,
+    cure: SHARE,
+  });
+  return found;
+}
+
+function hasThread(device: Readonly<Record<string, unknown>>): boolean {
+  return device.iothread !== undefined || device["iothread-vq-mapping"] !== undefined;
 }
 
 /** Images on one file system share its room. */

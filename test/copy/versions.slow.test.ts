@@ -4,8 +4,10 @@ import { CopyPair, canCopy, VM } from "./testing/copy-pair.ts";
 
 vi.setConfig({ testTimeout: 180_000, hookTimeout: 60_000 });
 
-const pairs = qemuBinaries.flatMap((source) =>
-  qemuBinaries.map((target) => [source.version, target.version, source, target] as const),
+/** Earlier ones are refused. */
+const binaries = qemuBinaries.filter(({ version }) => version !== "7.2");
+const pairs = binaries.flatMap((source) =>
+  binaries.map((target) => [source.version, target.version, source, target] as const),
 );
 
 describe.skipIf(!canCopy || pairs.length === 0)("a copied disk moves between versions", () => {

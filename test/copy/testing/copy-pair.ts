@@ -140,9 +140,10 @@ export class CopyPair {
     const definition = this.#defined();
     const policy = this.policy(rest);
     const asked = probedCopies(policy);
+    const epoch = this.#moves + 1;
     const [source, target] = await Promise.all([
-      this.source.run("source.probe", VM, asked),
-      this.target.run("target.probe", VM, { definition, ...asked }),
+      this.source.run("source.probe", VM, asked, { epoch }),
+      this.target.run("target.probe", VM, { definition, ...asked }, { epoch }),
     ]);
     return negotiate({ source, target, definition, policy });
   }
