@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { CopyPair, canCopy, VM } from "./testing/copy-pair.ts";
 
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 60_000 });
+vi.setConfig({ testTimeout: 300_000, hookTimeout: 150_000 });
 
 describe.skipIf(!canCopy)("a disk that the hosts do not share", () => {
   let pair: CopyPair;

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { qemuBinaries } from "../../rig/guest/testing/qemu-binaries.ts";
 import { CopyPair, canCopy, VM } from "./testing/copy-pair.ts";
 
-vi.setConfig({ testTimeout: 180_000, hookTimeout: 60_000 });
+vi.setConfig({ testTimeout: 300_000, hookTimeout: 150_000 });
 
 /** Earlier ones are refused. */
 const binaries = qemuBinaries.filter(({ version }) => version !== "7.2");

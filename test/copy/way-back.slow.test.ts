@@ -5,7 +5,7 @@ import { sendSignal, waitForEnd } from "../../agent/runtime/process.ts";
 import type { TestHost } from "../agent/testing/host.ts";
 import { CopyPair, canCopy, VM } from "./testing/copy-pair.ts";
 
-vi.setConfig({ testTimeout: 180_000, hookTimeout: 60_000 });
+vi.setConfig({ testTimeout: 300_000, hookTimeout: 150_000 });
 
 const PATIENCE = { timeout: 90_000, interval: 100 };
 /** B/s for memory and disk together: the disk then takes some four seconds. */
