@@ -62,7 +62,7 @@ async function afterEnd(move: StoredMove, migration: StoredMigration): Promise<S
   const { state } = outcome;
   if (state === "moved") return inState(move, "moved", { tries });
   const { reason } = outcome;
-  if (state === "failed") {
+  if (state === "failed" || state === "skipped") {
     return inState(move, state, { tries, reason, cure: outcome.cure });
   }
   if (state !== "retrying") return inState(move, state, { tries, reason });

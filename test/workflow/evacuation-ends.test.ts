@@ -160,17 +160,46 @@ describe("a host that is uncordoned while another one is emptied", () => {
   });
 });
 
-describe("guests whose migrations a person cancels", () => {
-  it("stay, and the evacuation ends", async () => {
-    const { a = "" } = await harness.fleet({ a: 2, b: 0 });
-    for (const name of ["a1", "a2"]) harness.guests.courses.set(harness.vm(name), ["held"]);
+describe("a guest whose migration a person cancels", () => {
+  const skipped = { state: "skipped", cure: expect.stringContaining("retry the VM") };
+
+  /** Of the guests that move now. */
+  async function cancelMoving(id: string): Promise<void> {
+    const moving = (await harness.moves(id)).filter(({ state }) => state === "moving");
+    for (const { migration } of moving) await post(`/v1/migrations/${migration}/cancel`);
+  }
+
+  it("stays and is not tried again, the others go on, and the evacuation ends", async () => {
+    const { a = "" } = await harness.fleet({ a: 3, b: 0 }, ONE_SLOT);
+    const names = ["a1", "a2", "a3"].map((name) => harness.vm(name));
+    for (const vm of names) harness.guests.courses.set(vm, ["held"]);
     const { id } = await harness.begin([a]);
-    await harness.until(id, ({ counters }) => counters.moving === 2);
-    for (const { migration } of await harness.moves(id)) {
-      await post(`/v1/migrations/${migration}/cancel`);
+    for (const _ of ["first", "second"]) {
+      await harness.until(id, ({ counters }) => counters.moving === 1);
+      await cancelMoving(id);
+      await harness.runUntilIdle();
     }
+    const ended = await harness.end(id, releaseAll);
+    const counters = { skipped: 2, moved: 1, failed: 0 };
+    expect(ended).toMatchObject({ status: "completed-with-remainder", counters });
+    const kept = (await harness.moves(id)).filter(({ state }) => state !== "moved");
+    expect(kept).toMatchObject([skipped, skipped]);
+    expect(kept.map(({ tries }) => tries.length)).toEqual([1, 1]);
+    await expectSound(ended);
+  });
+
+  it("is not tried again either when its migration has just failed by itself", async () => {
+    const { a = "" } = await harness.fleet({ a: 1, b: 0 });
+    harness.guests.courses.set(harness.vm("a1"), ["breaks"]);
+    const { id } = await harness.begin([a]);
+    harness.intercept = async (state, call) => {
+      if (state === "Reconcile") await cancelMoving(id);
+      return call();
+    };
     const ended = await harness.end(id);
-    expect(ended).toMatchObject({ status: "completed-with-remainder", counters: { skipped: 2 } });
+    expect(ended).toMatchObject({ status: "completed-with-remainder", counters: { skipped: 1 } });
+    const [move] = await harness.moves(id);
+    expect(move).toMatchObject({ ...skipped, reason: expect.stringContaining("migration-failed") });
     await expectSound(ended);
   });
 });
