@@ -39,6 +39,17 @@ describe("the checker of the log", () => {
     expect(faultsIn([failed, moved("v2", 2, 3)], tight)).toEqual([]);
   });
 
+  it("finds nothing wrong with a guest that ends by itself, but with its next move", () => {
+    const ended = {
+      status: "failed",
+      runningOn: undefined,
+      endState: { host: "a", state: "stopped" },
+    };
+    expect(faultsIn([moved("v1", 1, 2, ended)], fleet)).toEqual([]);
+    const log = [moved("v1", 1, 2, ended), moved("v1", 3, 4)];
+    expect(faultsIn(log, fleet).join()).toMatch(/v1 is on undefined, not a/);
+  });
+
   it("finds nothing in moves one after the other, at one instant too", () => {
     expect(faultsIn([moved("v1", 1, 2), moved("v2", 2, 3)], fleet)).toEqual([]);
     expect(faultsIn([moved("v2", 1, 1), moved("v1", 1, 1)], fleet)).toEqual([]);

@@ -49,12 +49,6 @@ async function forEachWrite(
   }
 }
 
-/** Lets every held transfer go on, whenever all is idle. */
-async function releaseAll(): Promise<boolean> {
-  for (const vm of harness.guests.held) await harness.guests.release(vm);
-  return false;
-}
-
 async function cordonsOf(host = ""): Promise<string[]> {
   const { body } = await operate("GET", `/v1/hosts/${host}`);
   return (body.cordons as { owner: string }[]).map(({ owner }) => owner);
@@ -195,7 +189,7 @@ describe("whichever write the API is killed after", () => {
         await killed(writeCount, `/v1/evacuations/${id}/resume`, { by: "ada" });
         if ((await harness.read(id)).status === "paused") return;
       }
-      const ended = await harness.end(id, releaseAll);
+      const ended = await harness.end(id, () => harness.guests.releaseAll());
       expect(ended.status).toBe(action === "pause" ? "completed" : end.status);
       await expectSound(ended, hosts);
     });
@@ -211,7 +205,7 @@ describe("whichever write the API is killed after", () => {
       const path = `/v1/hosts/${hosts.a}/uncordon`;
       await killed(writeCount, path, { owner: "ops team" });
       if (isRepeated) expect((await operate("POST", path, { owner: "ops team" })).status).toBe(200);
-      const ended = await harness.end(id, releaseAll);
+      const ended = await harness.end(id, () => harness.guests.releaseAll());
       expect(ended.counters).toMatchObject({ moved: 1, skipped: 1 });
       if (isRepeated) expect(ended.status).toBe("cancelled");
       expect(await harness.leftovers(id)).toEqual([]);

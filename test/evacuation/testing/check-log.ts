@@ -1,8 +1,9 @@
 import { z } from "zod";
 import { Migration } from "../../../core/migration/migration.ts";
 
-const { id, vm, source, target, status, createdAt, endedAt, runningOn } = Migration.shape;
-const Logged = z.object({ id, vm, source, target, status, createdAt, endedAt, runningOn });
+const { id, vm, source, target, status, createdAt, endedAt, runningOn, endState } = Migration.shape;
+const sides = { source, target, runningOn, endState };
+const Logged = z.object({ id, vm, status, createdAt, endedAt, ...sides });
 type Logged = z.infer<typeof Logged>;
 
 export type CheckedFleet = {
@@ -93,7 +94,11 @@ export function faultsIn(log: readonly Logged[], { places, slots, room }: Checke
       moving.delete(vm);
       addGuest(of.status === "completed" ? source : target, -1);
       if (of.status === "completed") where.set(vm, target);
-      else if (of.runningOn !== source) found.push(`${id}: ${vm} runs on ${of.runningOn}`);
+      // The guest has ended by itself.
+      else if (of.endState?.host === source && of.endState.state !== "running") {
+        addGuest(source, -1);
+        where.delete(vm);
+      } else if (of.runningOn !== source) found.push(`${id}: ${vm} runs on ${of.runningOn}`);
     }
   }
   for (const vm of moving) found.push(`${vm} is still moving`);

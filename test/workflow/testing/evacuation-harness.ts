@@ -94,6 +94,25 @@ export class EvacuationHarness {
     return names;
   }
 
+  /** A guest that starts on a host, or is adopted there. Calling what is returned, it runs. */
+  async bringIn(host: string, name: string, how: object = {}): Promise<() => Promise<void>> {
+    const vm = this.vm(name);
+    const made = { ...definition, memoryBytes: MEMORY_BYTES };
+    const { status } = await operate("POST", "/v1/vms", { id: vm, host, definition: made, ...how });
+    const agent = this.guests.agents.find(({ host: own }) => own === host);
+    const [command] = (await agent?.take()) ?? [];
+    if (command === undefined) throw new Error(`Expected a command for ${vm}: ${status}`);
+    const runs = {
+      definition: { ...made, machine: "pc-i440fx-10.0" },
+      pid: 1,
+      runState: "running",
+    };
+    this.guests.places.set(vm, host);
+    return async () => {
+      await agent?.emit({ type: "command.completed", commandId: command.id, result: runs });
+    };
+  }
+
   /** The API's name of a guest. */
   vm(name: string): string {
     return `${name}-${this.#hosts}`;
