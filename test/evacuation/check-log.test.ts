@@ -14,7 +14,7 @@ const fleet = {
 };
 
 function moved(vm: string, from: number, to: number, rest: object = {}): Logged {
-  const times = { createdAt: at(from), endedAt: at(to) };
+  const times = { heldFrom: at(from), endedAt: at(to) };
   const sides = { source: "a", target: "b", runningOn: "b" };
   return { id: `${vm}-${from}`, vm, ...sides, status: "completed", ...times, ...rest } as Logged;
 }
