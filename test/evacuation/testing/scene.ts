@@ -1,10 +1,13 @@
 import { expect } from "vitest";
 import type { Evacuation, EvacuationMove } from "../../../core/evacuation/evacuation.ts";
+import type { Migration } from "../../../core/migration/migration.ts";
+import type { Plan } from "../../../core/plan/plan-result.ts";
 import { facts } from "../../functions/testing/fixtures.ts";
 import { operate } from "../../functions/testing/fleet.ts";
 import { EvacuationHarness } from "../../workflow/testing/evacuation-harness.ts";
 import { MEMORY_BYTES } from "../../workflow/testing/hosts.ts";
 import { faultsIn, logOf } from "./check-log.ts";
+import { poorRefusals } from "./check-refusals.ts";
 import { StartWatch } from "./start-watch.ts";
 
 /** Guests that a host has memory for. */
@@ -78,7 +81,7 @@ export class Scene {
   }
 
   /** What holds after every end. */
-  async expectSound(...evacuations: Pick<Evacuation, "id">[]): Promise<void> {
+  async expectSound(...evacuations: Pick<Evacuation, "id" | "version">[]): Promise<void> {
     const log = logOf(await this.harness.plane.scan(), new Set(this.#startPlaces.keys()));
     expect(log.length).toBeGreaterThan(0);
     const fleet = { places: this.#startPlaces, slots: this.#slots, room: ROOM };
@@ -86,6 +89,25 @@ export class Scene {
     expect(this.#watch.starts).toBeGreaterThan(0);
     expect(this.#watch.faults).toEqual([]);
     expect(this.guests.hasRunTwice).toBe(false);
-    for (const { id } of evacuations) expect(await this.harness.leftovers(id)).toEqual([]);
+    for (const { id, version } of evacuations) {
+      expect(await this.harness.leftovers(id)).toEqual([]);
+      const moves = await this.harness.moves(id);
+      const plans = await this.#plans(id, version);
+      expect(poorRefusals({ moves, plans, migrations: await this.#migrations() })).toEqual([]);
+    }
+  }
+
+  async #plans(id: string, versions: number): Promise<Plan[]> {
+    const plans: Plan[] = [];
+    for (let version = 1; version <= versions; version += 1) {
+      const { body } = await operate("GET", `/v1/evacuations/${id}/plans/${version}`);
+      plans.push((body as { plan: Plan }).plan);
+    }
+    return plans;
+  }
+
+  async #migrations(): Promise<Migration[]> {
+    const { body } = await operate("GET", "/v1/migrations?limit=100");
+    return body.items as Migration[];
   }
 }

@@ -102,6 +102,13 @@ export class ManyGuests {
     this.places.set(vm, found.target.host);
   }
 
+  /** Guests with a target process that waits for them. */
+  get prepared(): string[] {
+    return [...this.#guests.values()].flatMap(({ guest }) =>
+      ["listening", "loaded"].includes(guest.target) ? [guest.vm] : [],
+    );
+  }
+
   /** The sources of held transfers report figures, which are heartbeats, too. */
   async beat(): Promise<void> {
     for (const { guest, source } of this.#guests.values()) {
