@@ -161,7 +161,10 @@ export class EvacuationRun {
     const fromMs = Date.now();
     await sleep(forMs);
     this.#closed("a change freeze held", fromMs);
-    await this.#request("thaw", (api) => api.deleteChangeFreeze(id));
+    await this.#request("thaw", async (api) => {
+      await api.deleteChangeFreeze(id);
+      return true;
+    });
   }
 
   async #cancelMigration(): Promise<void> {
