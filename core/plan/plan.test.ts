@@ -67,7 +67,7 @@ describe("N+1, acceptance case 10", () => {
     ["d", "d", true],
     ["c", "d", false],
     ["d", "c", false],
-  ])("with the guests on %s and %s is kept: %s, as the emptied host takes none", (one, other, isKept) => {
+  ])("is kept with guests on %s and %s: %s", (one, other, isKept) => {
     const vms = (host: string) => ({
       ...hosts[host as "b" | "c" | "d"].vms,
       ...(one === host ? { a1: 16 } : {}),
