@@ -28,6 +28,8 @@ const MONTH_MINUTES = 30 * 24 * 60;
 const YEAR_MONTHS = 12;
 /** A sweep reads the index once, and its cursor. */
 const SWEEP_READ_UNITS = 2;
+/** It reads of each host whether it is silent: its record, and when it was heard. */
+const SWEEP_READ_UNITS_PER_HOST = 2.1;
 
 /** Dollars, by what they are paid for. */
 export type Bill = Readonly<Record<string, number>>;
@@ -60,7 +62,7 @@ export function idleBill(hosts: number): Bill {
       sweeps *
       (prices.scheduledCall +
         taskPrice() +
-        SWEEP_READ_UNITS * prices.readUnit +
+        (SWEEP_READ_UNITS + hosts * SWEEP_READ_UNITS_PER_HOST) * prices.readUnit +
         (logBytes / GB) * prices.logGb),
     "CloudWatch: alarms, metrics, dashboard":
       alarms * prices.alarmMonth + ownMetrics * prices.metricMonth + prices.dashboardMonth,

@@ -132,6 +132,13 @@ export const functionDescriptions: Readonly<Record<FunctionName, FunctionDescrip
     ]),
     timeoutSeconds: SWEEP_SECONDS,
   },
+  "deliver-webhooks": {
+    ...task("deliver-webhooks", [
+      onTable("get", "batch get", "query", "put", "update", "batch write"),
+      queryIndex,
+    ]),
+    timeoutSeconds: SWEEP_SECONDS,
+  },
 };
 
 function task(name: Exclude<FunctionName, HttpFunction>, rights: Right[]): FunctionDescription {

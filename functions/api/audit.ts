@@ -6,7 +6,7 @@ import { log } from "../runtime/log.ts";
 import { addAuditEntry, listAudit } from "../store/audit.ts";
 import { operationOf } from "./access.ts";
 import { callerOf } from "./caller.ts";
-import { AuditPage } from "./components.ts";
+import { AuditPage } from "./event-schemas.ts";
 import { auditExamples } from "./examples/audit.ts";
 import { answer, pageQuery, READ, refusals, routes } from "./routing.ts";
 

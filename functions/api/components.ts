@@ -1,6 +1,5 @@
 import { zodToOpenAPIRegistry } from "@asteasolutions/zod-to-openapi";
 import { z } from "@hono/zod-openapi";
-import { AuditCursor, AuditEntry } from "../../core/audit.ts";
 import { ClimbedRung, Convergence, LadderName } from "../../core/convergence/ladder.ts";
 import { StallRule } from "../../core/convergence/stall.ts";
 import { DefinitionParts, Device } from "../../core/definition/parts.ts";
@@ -74,6 +73,7 @@ import { Vm, VmDefinition } from "../../core/vm.ts";
 import { Affinity, Pin, VmRules, VmRulesChange } from "../../core/vm-rules.ts";
 import { FieldError } from "../http/field-error.ts";
 import { ProblemBody } from "../http/problem.ts";
+import { eventSchemas } from "./event-schemas.ts";
 
 export const NewHost = z.strictObject({
   id: HostId,
@@ -96,11 +96,6 @@ export const CreatedHost = z.strictObject({ host: Host, joinToken: IssuedJoinTok
 export const JoinTokenRequest = z.strictObject({
   /** For how long it may be used, seconds. */
   seconds: z.int().min(60).max(JOIN_TOKEN_SECONDS_MAX).default(JOIN_TOKEN_SECONDS_DEFAULT),
-});
-
-export const AuditPage = z.strictObject({
-  items: z.array(AuditEntry),
-  next: AuditCursor.optional(),
 });
 
 /** What became of the guests of a host that is down, and of those that were on their way to it. */
@@ -284,8 +279,7 @@ const namedSchemas: readonly Named[] = [
   ["CreatedHost", CreatedHost, "The new host, and a join token for its agent"],
   ["IssuedJoinToken", IssuedJoinToken, "Lets one agent join as the host, once; shown this once"],
   ["JoinTokenRequest", JoinTokenRequest, "For how long a join token may be used"],
-  ["AuditEntry", AuditEntry, "What somebody has asked the API to change, and its answer"],
-  ["AuditPage", AuditPage, "A page of audit entries"],
+  ...eventSchemas,
   ["Fleet", Fleet, "Hosts, and migrations that run or need a person, at one moment"],
   ["HostPage", HostPage, "A page of hosts"],
   ["FoundGuest", FoundGuest, "A QEMU that runs on a host"],

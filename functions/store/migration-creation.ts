@@ -1,4 +1,6 @@
+import { migrationRequested } from "../../core/fleet-event/happenings.ts";
 import { rulesAsRead } from "./apart-groups.ts";
+import { transactWithEvents } from "./fleet-events.ts";
 import { takeKey } from "./idempotency.ts";
 import { keys } from "./keys.ts";
 import type { StoredMigration } from "./migration-record.ts";
@@ -33,14 +35,15 @@ export async function createMigration(
 ): Promise<NewMigration | "vm-changed" | "key-used" | "apart"> {
   const { migration, memoryBytes } = made;
   const admitted = { ...migration, slots: "held" } as const;
-  const failed = await transact([
-    ...creationWrites(made, admitted),
-    ...slotWrites(admitted, memoryBytes),
-  ]);
+  const requested = [migrationRequested(migration)];
+  const failed = await transactWithEvents(
+    [...creationWrites(made, admitted), ...slotWrites(admitted, memoryBytes)],
+    requested,
+  );
   if (failed.length === 0) return { ...made, migration: admitted };
   if (failed.every((place) => place >= SLOTS_PLACE)) {
     if ((await findApart(migration)).length > 0) return "apart";
-    const again = await transact(creationWrites(made, migration));
+    const again = await transactWithEvents(creationWrites(made, migration), requested);
     return again.length === 0 ? made : reasonOf(again);
   }
   return reasonOf(failed);
@@ -64,11 +67,14 @@ export async function createAdmitted(
   limits: SlotLimits,
 ): Promise<NewMigration | NotAdmitted> {
   const admitted = { ...made.migration, slots: "held" } as const;
-  const failed = await transact([
-    ...creationWrites(made, admitted),
-    ...slotWrites(admitted, made.memoryBytes, limits),
-    ...evacuationWrites,
-  ]);
+  const failed = await transactWithEvents(
+    [
+      ...creationWrites(made, admitted),
+      ...slotWrites(admitted, made.memoryBytes, limits),
+      ...evacuationWrites,
+    ],
+    [migrationRequested(admitted)],
+  );
   if (failed.length === 0) return { ...made, migration: admitted };
   if (failed.some((place) => place >= SLOTS_PLACE + 2)) return "evacuation-changed";
   if (failed.some((place) => place < SLOTS_PLACE)) return reasonOf(failed);
