@@ -3,6 +3,7 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import { pino } from "pino";
 import { replaceFile } from "../emulators/asl/store/replace-file.ts";
 import { type Receivers, receiverKinds } from "../functions/runtime/receiver-kinds.ts";
+import { API_PAGE } from "./api-page.ts";
 import { startLocalCloud, storedServices } from "./cloud.ts";
 import { isDashboardBuilt } from "./dashboard.ts";
 import {
@@ -100,6 +101,7 @@ try {
   }
   const lines = Object.entries(agentEnvironment).map(([name, value]) => `${name}=${value}`);
   console.log(`Switchyard's local control plane is ready: ${apiUrl}`);
+  console.log(`Operations of the API: ${apiUrl}${API_PAGE}`);
   if (isDashboardBuilt()) console.log(`Dashboard (the link signs in once): ${dashboardUrl}`);
   if (dataDir === undefined) {
     console.log(`Operator token: ${operatorToken}`);
