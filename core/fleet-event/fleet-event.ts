@@ -109,13 +109,14 @@ export const EventPage = z.strictObject({
 });
 export type EventPage = z.infer<typeof EventPage>;
 
-export type Happening = {
+/** An event that is not written yet: it has no id and no time. */
+export type UntoldEvent = {
   readonly type: FleetEventType;
   readonly data: FleetEventData;
 };
 
 /** @param random at least ten bytes; the same bytes and time make the same id */
-export function fleetEvent({ type, data }: Happening, atMs: number, random: Uint8Array) {
+export function fleetEvent({ type, data }: UntoldEvent, atMs: number, random: Uint8Array) {
   const { message, cure } = data;
   const cut = {
     ...data,

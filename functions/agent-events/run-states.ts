@@ -1,5 +1,5 @@
 import { TableBusy } from "../../core/errors.ts";
-import { runStateChanged } from "../../core/fleet-event/happenings.ts";
+import { runStateChanged } from "../../core/fleet-event/untold-events.ts";
 import type { EventBody } from "../../core/protocol/event.ts";
 import { isMigrationRunState } from "../../core/qemu/run-state.ts";
 import type { SeenRunState } from "../../core/vm-run-state.ts";

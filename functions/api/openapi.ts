@@ -1,4 +1,5 @@
 import { createRoute, type OpenAPIHono, type z } from "@hono/zod-openapi";
+import { CloudEvent } from "../../core/webhook/webhook.ts";
 import { Problem, problemBody } from "../http/problem.ts";
 import { type ProblemCode, problemKinds } from "../http/problem-codes.ts";
 import { OpenApiDocument } from "./components.ts";
@@ -48,6 +49,22 @@ export const getDocument = createRoute({
   },
 });
 
+const delivery: Parameters<OpenAPIHono["openAPIRegistry"]["registerWebhook"]>[0] = {
+  method: "post",
+  path: "event",
+  summary: "Receive an event",
+  description:
+    "Sent to the URL of each webhook that it fits, with the headers of Standard Webhooks.",
+  security: [],
+  request: {
+    body: {
+      required: true,
+      content: { "application/cloudevents+json": { schema: CloudEvent } },
+    },
+  },
+  responses: { 200: { description: "Taken; any other 2xx says the same" } },
+};
+
 /** Writes the OpenAPI document of an app's operations. */
 export function documentApi(app: OpenAPIHono): Document {
   const registry = app.openAPIRegistry;
@@ -57,6 +74,7 @@ export function documentApi(app: OpenAPIHono): Document {
       scheme: "bearer",
       description: "The operator's token; the control plane holds its SHA-256 only.",
     });
+    registry.registerWebhook(delivery);
     for (const code of Object.keys(problemKinds) as ProblemCode[]) {
       registry.registerComponent("examples", code, exampleOf(code));
     }

@@ -14,7 +14,7 @@ import {
   shownStatus,
 } from "../../core/evacuation/life.ts";
 import { Pause } from "../../core/evacuation/pause.ts";
-import { evacuationChanges } from "../../core/fleet-event/happenings.ts";
+import { evacuationChanges } from "../../core/fleet-event/untold-events.ts";
 import { EvacuationId } from "../../core/id.ts";
 import { transactWithEvents } from "./fleet-events.ts";
 import { keys } from "./keys.ts";
@@ -112,12 +112,12 @@ export async function changeEvacuation(
     version: version ?? before.version,
     endedBy,
   };
-  const happenings = evacuationChanges(before.id, before, after);
-  if (happenings.length === 0) {
+  const untold = evacuationChanges(before.id, before, after);
+  if (untold.length === 0) {
     const item = await updateItem(fieldsUpdate(before, fields));
     return item === undefined ? undefined : StoredEvacuation.parse(item);
   }
-  const failed = await transactWithEvents([evacuationWrite(before, fields)], happenings);
+  const failed = await transactWithEvents([evacuationWrite(before, fields)], untold);
   return failed.length === 0 ? findEvacuation(before.id) : undefined;
 }
 

@@ -5,11 +5,11 @@ import {
   FleetEvent,
   fitsTypes,
   fleetEvent,
-  type Happening,
+  type UntoldEvent,
 } from "../../core/fleet-event/fleet-event.ts";
 import { contentOf, cursorOf, type DayLog, entryKey, readDay } from "./day-log.ts";
 import { keptSeconds } from "./retention.ts";
-import { expiresIn, type Item, type Key, putItems, transact, write } from "./table.ts";
+import { expiresIn, type Item, type Key, putItem, transact, write } from "./table.ts";
 
 /** A migration has about ten events: so many partitions take 1,000 migrations a second. */
 const fleetLog: DayLog = { name: "FLEET", shards: 16 };
@@ -28,17 +28,17 @@ const PAGE_MAX = 100;
 const DAY_MS = 86_400_000;
 
 /** An event of now. */
-export function eventOfNow(happening: Happening): FleetEvent {
-  return fleetEvent(happening, Date.now(), randomBytes(10));
+export function eventOfNow(untold: UntoldEvent): FleetEvent {
+  return fleetEvent(untold, Date.now(), randomBytes(10));
 }
 
 /** What a host has emitted: repeated, it is the same event. */
 export function eventOfHost(
-  happening: Happening,
+  untold: UntoldEvent,
   { host, atMs, seq }: { host: string; atMs: number; seq: number },
 ): FleetEvent {
-  const hash = createHash("sha256").update(`${host}#${seq}#${happening.type}`).digest();
-  return fleetEvent(happening, atMs, hash);
+  const hash = createHash("sha256").update(`${host}#${seq}#${untold.type}`).digest();
+  return fleetEvent(untold, atMs, hash);
 }
 
 type EventRow = Item & Key;
@@ -49,9 +49,14 @@ export function eventRow(event: FleetEvent): EventRow {
   return { ...entryKey(fleetLog, new Date().toISOString()), ...event, ttl };
 }
 
-export async function addEvents(happenings: readonly Happening[]): Promise<void> {
-  const events = happenings.map(eventOfNow);
-  await inTime(() => putItems(events.map(eventRow)), events);
+export async function addEvents(untold: readonly UntoldEvent[]): Promise<void> {
+  const events = untold.map(eventOfNow);
+  await inTime(() => putEach(events), events);
+}
+
+/** They are few; a batch would be one right more for each function. */
+async function putEach(events: readonly FleetEvent[]): Promise<void> {
+  await Promise.all(events.map((event) => putItem(eventRow(event))));
 }
 
 /**
@@ -60,9 +65,9 @@ export async function addEvents(happenings: readonly Happening[]): Promise<void>
  */
 export async function transactWithEvents(
   items: Parameters<typeof transact>[0],
-  happenings: readonly Happening[],
+  untold: readonly UntoldEvent[],
 ): Promise<number[]> {
-  const events = happenings.map(eventOfNow);
+  const events = untold.map(eventOfNow);
   const all = [...items, ...events.map((event) => write.put(eventRow(event)))];
   return inTime(
     () => transact(all),
@@ -82,7 +87,7 @@ export async function inTime<T>(
   if (!isWritten(result)) return result;
   for (let writes = 1; writes < WRITES_MAX && Date.now() - beganMs > WRITE_MS_MAX; writes += 1) {
     beganMs = Date.now();
-    await putItems(events.map(eventRow));
+    await putEach(events);
   }
   return result;
 }

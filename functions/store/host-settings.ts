@@ -1,4 +1,4 @@
-import { hostChanges } from "../../core/fleet-event/happenings.ts";
+import { hostChanges } from "../../core/fleet-event/untold-events.ts";
 import type { HostId } from "../../core/id.ts";
 import { transactWithEvents } from "./fleet-events.ts";
 import { findHost, parseHost, type StoredHost } from "./hosts.ts";
@@ -72,12 +72,12 @@ async function writeChange(
   also: Also | undefined,
 ): Promise<StoredHost | undefined> {
   const update = updateOf(host, change, also);
-  const happenings = hostChanges(host, { ...host, ...definedOf(change) });
-  if (happenings.length === 0) {
+  const untold = hostChanges(host, { ...host, ...definedOf(change) });
+  if (untold.length === 0) {
     const item = await updateItem(update);
     return item === undefined ? undefined : parseHost(item);
   }
-  const failed = await transactWithEvents([write.update(update)], happenings);
+  const failed = await transactWithEvents([write.update(update)], untold);
   return failed.length === 0 ? findHost(host.id) : undefined;
 }
 

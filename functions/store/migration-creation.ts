@@ -1,4 +1,4 @@
-import { migrationRequested } from "../../core/fleet-event/happenings.ts";
+import { migrationRequested } from "../../core/fleet-event/untold-events.ts";
 import { rulesAsRead } from "./apart-groups.ts";
 import { transactWithEvents } from "./fleet-events.ts";
 import { takeKey } from "./idempotency.ts";

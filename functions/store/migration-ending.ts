@@ -1,4 +1,4 @@
-import { migrationEnded, phaseEntered } from "../../core/fleet-event/happenings.ts";
+import { migrationEnded, phaseEntered } from "../../core/fleet-event/untold-events.ts";
 import type { HostId, MigrationId } from "../../core/id.ts";
 import {
   allPhases,

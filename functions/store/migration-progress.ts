@@ -1,6 +1,6 @@
 /** What tasks and operators write into the record of a running migration. */
 import { StaleMigration } from "../../core/errors.ts";
-import { phaseEntered } from "../../core/fleet-event/happenings.ts";
+import { phaseEntered } from "../../core/fleet-event/untold-events.ts";
 import type { MigrationId } from "../../core/id.ts";
 import {
   type Failure,

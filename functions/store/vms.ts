@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { TableBusy } from "../../core/errors.ts";
-import { guestEnded, guestUnknown } from "../../core/fleet-event/happenings.ts";
+import { guestEnded, guestUnknown } from "../../core/fleet-event/untold-events.ts";
 import { HostId, VmId } from "../../core/id.ts";
 import { vmStateOf } from "../../core/qemu/run-state.ts";
 import { Vm, type VmDefinition } from "../../core/vm.ts";

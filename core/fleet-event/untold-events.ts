@@ -3,7 +3,7 @@ import type { HostCordon } from "../host/cordon.ts";
 import type { HostLifecycle } from "../host/host-state.ts";
 import type { EvacuationId, HostId, MigrationId, VmId } from "../id.ts";
 import type { Failure, MigrationStatus, Phase } from "../migration/migration.ts";
-import type { Happening } from "./fleet-event.ts";
+import type { UntoldEvent } from "./fleet-event.ts";
 
 /** Owners of cordons that one event names. */
 const OWNERS_MAX = 5;
@@ -20,11 +20,11 @@ function dataOf({ id, vm, source, target, evacuation }: Moving) {
   return { migration: id, vm, source, target, ...(evacuation === undefined ? {} : { evacuation }) };
 }
 
-export function migrationRequested(migration: Moving): Happening {
+export function migrationRequested(migration: Moving): UntoldEvent {
   return { type: "migration.requested", data: dataOf(migration) };
 }
 
-export function phaseEntered(migration: Moving, phase: Phase): Happening {
+export function phaseEntered(migration: Moving, phase: Phase): UntoldEvent {
   return { type: "migration.phase", data: { ...dataOf(migration), phase } };
 }
 
@@ -36,7 +36,7 @@ type End = {
   readonly host?: HostId | undefined;
 };
 
-export function migrationEnded(migration: Moving, end: End): Happening {
+export function migrationEnded(migration: Moving, end: End): UntoldEvent {
   const { status, failure, downtimeMs, host } = end;
   const why =
     failure === undefined
@@ -60,8 +60,8 @@ export function evacuationChanges(
   evacuation: EvacuationId,
   before: Evacuating | undefined,
   after: Evacuating,
-): Happening[] {
-  const changes: Happening[] = [];
+): UntoldEvent[] {
+  const changes: UntoldEvent[] = [];
   const { version, endedBy } = after;
   const pauses = Object.values(after.pauses).map(({ reason }) => reason);
   const data = { evacuation, version, ...(pauses.length === 0 ? {} : { pauses }) };
@@ -98,8 +98,8 @@ type Keeping = {
 };
 
 /** What has changed of a host, for people. */
-export function hostChanges(before: Keeping, after: Keeping): Happening[] {
-  const changes: Happening[] = [];
+export function hostChanges(before: Keeping, after: Keeping): UntoldEvent[] {
+  const changes: UntoldEvent[] = [];
   const host = after.id;
   if (before.state !== after.state) changes.push({ type: `host.${after.state}`, data: { host } });
   const owners = ownersOf(after);
@@ -120,11 +120,11 @@ function ownersOf({ cordons }: Keeping): string[] {
   return cordons.map(({ owner }) => owner).sort();
 }
 
-export function hostSilent(host: HostId, since: string): Happening {
+export function hostSilent(host: HostId, since: string): UntoldEvent {
   return { type: "host.silent", data: { host, message: `not heard since ${since}` } };
 }
 
-export function hostHeard(host: HostId): Happening {
+export function hostHeard(host: HostId): UntoldEvent {
   return { type: "host.heard", data: { host } };
 }
 
@@ -132,17 +132,17 @@ export function runStateChanged(
   vm: VmId,
   host: HostId,
   seen: { readonly runState: string; readonly reason?: string | undefined },
-): Happening {
+): UntoldEvent {
   const { runState, reason } = seen;
   const why = reason === undefined ? {} : { message: reason };
   return { type: "vm.run-state", data: { vm, host, runState, ...why } };
 }
 
-export function guestEnded(vm: VmId, host: HostId, detail: string | undefined): Happening {
+export function guestEnded(vm: VmId, host: HostId, detail: string | undefined): UntoldEvent {
   const why = detail === undefined ? {} : { message: detail };
   return { type: "vm.ended", data: { vm, host, ...why } };
 }
 
-export function guestUnknown(vm: VmId, host: HostId, detail: string): Happening {
+export function guestUnknown(vm: VmId, host: HostId, detail: string): UntoldEvent {
   return { type: "vm.unknown", data: { vm, host, message: detail } };
 }
