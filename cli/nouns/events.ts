@@ -2,20 +2,18 @@ import type { Client } from "../../client/client.ts";
 import { CliError } from "../exit/cli-error.ts";
 import type { ExitName } from "../exit/exit-codes.ts";
 import type { Input } from "../input.ts";
-import type { Column } from "../output/table.ts";
-import { clean } from "../output/table.ts";
+import { type Column, clean } from "../output/table.ts";
 import type { Session } from "../session.ts";
 import type { Verb } from "../verb.ts";
 import { untilInterrupted, watch } from "../watch/watching.ts";
 
-type Page = Awaited<ReturnType<Client["listEvents"]>>;
-type FleetEvent = Page["items"][number];
+type FleetEvent = Awaited<ReturnType<Client["listEvents"]>>["items"][number];
 
 const SINCE_DEFAULT_MS = 3_600_000;
 const PAGE_MAX = 100;
 /** How often `--follow` asks. */
 const FOLLOW_MS = 2_000;
-/** Events of one answer without `--follow`. */
+/** Events that are read before they are shown. */
 const SHOWN_MAX = 10_000;
 
 export const eventsVerb: Verb = {
@@ -42,11 +40,19 @@ async function runEvents(session: Session, input: Input): Promise<ExitName | und
     throw new CliError("usage", "Expected --after or --since, got both");
   }
   let after = given ?? instantBefore(input.durationMs("since") ?? SINCE_DEFAULT_MS);
-  const read = async (): Promise<Page> => {
-    const query = { after, limit: String(PAGE_MAX), ...(type === undefined ? {} : { type }) };
-    const page = await session.api.listEvents(query);
-    after = page.cursor;
-    return page;
+  const read = async (): Promise<Read> => {
+    const events: FleetEvent[] = [];
+    let begin = after;
+    for (;;) {
+      const query = { after: begin, limit: PAGE_MAX, ...(type === undefined ? {} : { type }) };
+      const { items, cursor, more } = await session.api.listEvents(query);
+      events.push(...items);
+      begin = cursor;
+      if (more && events.length < SHOWN_MAX) continue;
+      // Only now: a page that fails is asked for again with those before it.
+      after = cursor;
+      return { events, isCut: more };
+    }
   };
   const outcome = input.flag("follow")
     ? await follow(session, read, input.durationMs("timeout"))
@@ -55,54 +61,46 @@ async function runEvents(session: Session, input: Input): Promise<ExitName | und
   return outcome;
 }
 
+/** What has come since the last time, page after page. */
+type Read = { readonly events: FleetEvent[]; readonly isCut: boolean };
+
 function instantBefore(ms: number): string {
   return new Date(Date.now() - ms).toISOString();
 }
 
-async function showAll(session: Session, read: () => Promise<Page>): Promise<undefined> {
-  const found: FleetEvent[] = [];
-  let page: Page;
-  do {
-    page = await read();
-    found.push(...page.items);
-  } while (page.more && found.length < SHOWN_MAX);
-  session.output.list(found, columns(session), ({ id }) => id);
-  if (page.more) session.output.note(`Only the first ${found.length} events are shown`);
+async function showAll(session: Session, read: () => Promise<Read>): Promise<undefined> {
+  const { events, isCut } = await read();
+  session.output.list(events, columns(session), ({ id }) => id);
+  if (isCut) session.output.note("There are more: go on with the cursor below");
 }
 
-/** One line for each event as it comes; a page that is full is followed by the next one at once. */
+/** One line for each event as it comes. */
 async function follow(
   session: Session,
-  read: () => Promise<Page>,
+  read: () => Promise<Read>,
   timeoutMs: number | undefined,
 ): Promise<ExitName> {
   return untilInterrupted(async (interrupted) => {
-    const { stopped } = (await watch(session, {
+    const outcome = await watch(session, {
       read,
-      onRead: ({ items }) => {
-        for (const event of items) show(session, event);
+      onRead: ({ events }) => {
+        for (const event of events) show(session, event);
         return false;
       },
       everyMs: FOLLOW_MS,
       timeoutMs,
       interrupted,
-    })) as { stopped: ExitName };
-    return stopped;
+    });
+    return "stopped" in outcome ? outcome.stopped : "done";
   });
 }
 
 function show(session: Session, event: FleetEvent): void {
   const { output } = session;
-  if (output.format === "name") output.text(event.id);
-  else if (!output.isForPeople) output.event(event);
-  else
-    output.text(
-      clean(
-        columns(session)
-          .map(({ text }) => text(event))
-          .join("  "),
-      ),
-    );
+  if (output.format === "name") return output.text(event.id);
+  if (!output.isForPeople) return output.event(event);
+  const cells = columns(session).map(({ text }) => text(event));
+  output.text(clean(cells.join("  ")));
 }
 
 function columns(session: Session): Column<FleetEvent>[] {
@@ -116,14 +114,18 @@ function columns(session: Session): Column<FleetEvent>[] {
 }
 
 function whatOf(type: string, data: FleetEvent["data"]): string {
-  const { vm, source, target, host, phase, code, message, runState, owners, downtimeMs } = data;
-  const isMove = type.startsWith("migration.");
+  const { code, phase, runState, owners, downtimeMs, pauses, message } = data;
   const parts = [
-    isMove ? `${vm} ${source} → ${target}` : type.startsWith("vm.") ? `on ${host}` : undefined,
+    placeOf(type, data),
     code ?? phase ?? runState ?? owners?.join(", "),
     downtimeMs === undefined ? undefined : `downtime ${downtimeMs} ms`,
-    data.pauses?.join(", "),
+    pauses?.join(", "),
     message,
   ];
   return parts.filter((part) => part !== undefined).join(": ");
+}
+
+function placeOf(type: string, { vm, source, target, host }: FleetEvent["data"]) {
+  if (type.startsWith("migration.")) return `${vm} ${source} → ${target}`;
+  return type.startsWith("vm.") ? `on ${host}` : undefined;
 }

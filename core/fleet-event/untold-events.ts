@@ -34,23 +34,26 @@ type End = {
   readonly downtimeMs?: number | undefined;
   /** Where the guest is; absent when nobody knows. */
   readonly host?: HostId | undefined;
+  /** Why, where there is no failure in a record. */
+  readonly message?: string | undefined;
 };
 
 export function migrationEnded(migration: Moving, end: End): UntoldEvent {
-  const { status, failure, downtimeMs, host } = end;
-  const why =
-    failure === undefined
-      ? {}
-      : { code: failure.code, message: failure.message, cure: failure.cure, phase: failure.phase };
+  const { status, downtimeMs, host } = end;
   return {
     type: `migration.${status}`,
     data: {
       ...dataOf(migration),
-      ...why,
+      ...whyOf(end),
       ...(downtimeMs === undefined ? {} : { downtimeMs }),
       ...(host === undefined ? {} : { host }),
     },
   };
+}
+
+function whyOf({ failure, message }: End) {
+  if (failure === undefined) return message === undefined ? {} : { message };
+  return { code: failure.code, message: failure.message, cure: failure.cure, phase: failure.phase };
 }
 
 type Evacuating = Pick<Life, "status" | "pauses" | "version" | "endedBy">;

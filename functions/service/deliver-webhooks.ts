@@ -33,7 +33,7 @@ export async function deliverWebhooks(untilMs: number): Promise<Delivered> {
     if (webhooks.length === 0) return sum;
     const hasFound = await handOutEvents(webhooks, untilMs);
     const enabled = webhooks.filter(({ status }) => status === "enabled");
-    const rounds = await Promise.all(enabled.map((webhook) => deliverDue(webhook, untilMs)));
+    const rounds = await Promise.all(enabled.map((webhook) => deliverAlone(webhook, untilMs)));
     for (const { delivered, failed } of rounds) {
       sum.delivered += delivered;
       sum.failed += failed;
@@ -45,6 +45,15 @@ export async function deliverWebhooks(untilMs: number): Promise<Delivered> {
 }
 
 /** One webhook that hangs or fails holds up no other one. */
+async function deliverAlone(webhook: Webhook, untilMs: number): Promise<Delivered> {
+  try {
+    return await deliverDue(webhook, untilMs);
+  } catch (error) {
+    log().error({ err: error, webhook: webhook.id }, "deliveries of a webhook could not go on");
+    return { delivered: 0, failed: 0 };
+  }
+}
+
 async function deliverDue(webhook: Webhook, untilMs: number): Promise<Delivered> {
   const sum: Delivered = { delivered: 0, failed: 0 };
   const secret = await readSecret(webhook.id);

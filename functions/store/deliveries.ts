@@ -108,7 +108,8 @@ export async function moveDelivery(before: StoredDelivery, next: Next): Promise<
   const kept = tries.slice(-TRIES_KEPT);
   const key = keys.delivery(webhook, event.id);
   const values = { ":tries": kept, ":triedNow": triedNow, ":was": dueAt };
-  const condition = dueAt === undefined ? "attribute_not_exists(#dueAt)" : "#dueAt = :was";
+  const condition =
+    dueAt === undefined ? "attribute_exists(pk) AND attribute_not_exists(#dueAt)" : "#dueAt = :was";
   if ("dueAt" in next) {
     const { gsi1pk, gsi1sk } = due(webhook, event.id, next.dueAt);
     return updateIf({

@@ -1,4 +1,4 @@
-import { migrationRequested } from "../../core/fleet-event/untold-events.ts";
+import { migrationEnded, migrationRequested } from "../../core/fleet-event/untold-events.ts";
 import { rulesAsRead } from "./apart-groups.ts";
 import { transactWithEvents } from "./fleet-events.ts";
 import { takeKey } from "./idempotency.ts";
@@ -6,7 +6,7 @@ import { keys } from "./keys.ts";
 import type { StoredMigration } from "./migration-record.ts";
 import { noSignals } from "./signals.ts";
 import { findApart, releaseSlot, type SlotLimits, slotWrites } from "./slots.ts";
-import { transact, write } from "./table.ts";
+import { type transact, write } from "./table.ts";
 
 export type NewMigration = {
   migration: StoredMigration;
@@ -125,7 +125,12 @@ function creationWrites(made: NewMigration, migration: StoredMigration) {
 export async function withdrawMigration(made: NewMigration): Promise<boolean> {
   const { migration } = made;
   const held = migration.slots === "held";
-  const failed = await transact([
+  const withdrawn = migrationEnded(migration, {
+    status: "failed",
+    host: migration.source,
+    message: "its execution could not be started: it was withdrawn",
+  });
+  const writes = [
     write.delete(keys.migration(migration.id), {
       condition: `#status = :running AND #phase = :admit AND ${held ? "#slots = :held" : "attribute_not_exists(#slots)"}`,
       values: { ":running": "running", ":admit": "admit", ...(held ? { ":held": "held" } : {}) },
@@ -150,6 +155,6 @@ export async function withdrawMigration(made: NewMigration): Promise<boolean> {
           releaseSlot(migration, "incoming", "leaves"),
         ]
       : []),
-  ]);
-  return failed.length === 0;
+  ];
+  return (await transactWithEvents(writes, [withdrawn])).length === 0;
 }
