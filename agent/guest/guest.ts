@@ -34,6 +34,9 @@ import { raiseTaps, removeTaps, tapNames } from "./taps.ts";
 /** QEMU must end within this time after `quit`, and again after each signal. */
 const QUIT_MS = 5_000;
 
+/** QEMU's defaults (net/announce.c): five, the last one 1.3 s after the first; ms but for `rounds`. */
+const ANNOUNCEMENTS = { initial: 50, max: 550, rounds: 5, step: 100 };
+
 /** `unwritten`: why the manifest could not be written. */
 type FactsListener = (manifest: Manifest, unwritten?: unknown) => void;
 
@@ -45,6 +48,7 @@ export class Guest {
   #manifest: Manifest;
   #probe: Promise<QemuProbe> | undefined;
   #forgotten = false;
+  #isBeingEnded = false;
   #onFacts: FactsListener = () => undefined;
 
   private constructor(folder: string, monitor: Monitor, manifest: Manifest) {
@@ -255,6 +259,22 @@ export class Guest {
    * @throws CommandRefusedError `qemu` when the process does not end
    */
   async end(): Promise<void> {
+    this.#isBeingEnded = true;
+    try {
+      await this.#end();
+    } catch (error) {
+      this.#isBeingEnded = false;
+      throw error;
+    }
+    await this.forget();
+  }
+
+  /** The agent is ending the process, or has ended it: its exit is nobody's failure. */
+  get isBeingEnded(): boolean {
+    return this.#isBeingEnded;
+  }
+
+  async #end(): Promise<void> {
     const identity: ProcessIdentity = this.#manifest;
     this.#quit().catch(() => undefined);
     let ended = await waitForEnd(identity, QUIT_MS);
@@ -275,7 +295,6 @@ export class Guest {
         `The QEMU of ${this.vm}, process ${identity.pid}, has not ended after SIGKILL: the kernel holds it, see its state in /proc/${identity.pid}/status`,
       );
     }
-    await this.forget();
   }
 
   async #quit(): Promise<void> {
@@ -287,9 +306,17 @@ export class Guest {
     return this.monitor.close();
   }
 
-  /** The guest runs here: its taps carry packets from now on. @throws Error in the words of `ip` */
-  raiseTaps(): Promise<void> {
-    return raiseTaps(this.#taps);
+  /**
+   * The guest runs here: its taps carry packets from now on, and switches learn where it is. QEMU's own
+   * announcements are over, or were sent to a link that was down, when a guest is resumed late.
+   *
+   * @throws Error in the words of `ip` or of QEMU
+   */
+  async joinNetwork(): Promise<void> {
+    await raiseTaps(this.#taps);
+    const { definition, adopted } = this.#manifest;
+    if (adopted || (definition.netdevs ?? []).length === 0) return;
+    await this.qmp.execute("announce-self", ANNOUNCEMENTS);
   }
 
   get #taps(): string[] {

@@ -97,10 +97,14 @@ async function follow(
 
 function show(session: Session, event: FleetEvent): void {
   const { output } = session;
-  if (output.format === "name") return output.text(event.id);
-  if (!output.isForPeople) return output.event(event);
-  const cells = columns(session).map(({ text }) => text(event));
-  output.text(clean(cells.join("  ")));
+  if (output.format === "name") {
+    output.text(event.id);
+  } else if (output.isForPeople) {
+    const cells = columns(session).map(({ text }) => text(event));
+    output.text(clean(cells.join("  ")));
+  } else {
+    output.event(event);
+  }
 }
 
 function columns(session: Session): Column<FleetEvent>[] {

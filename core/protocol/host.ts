@@ -53,7 +53,10 @@ export const Registration = z.strictObject({
   host: HostId,
   facts: HostFacts,
   instance: InstanceId.optional(),
-  /** The VMs that have a process on this host, by the agent's own memory. Absent: an older agent. */
+  /**
+   * The VMs that have a process on this host by the agent's own memory, or whose exit it has yet to report.
+   * Absent: an older agent.
+   */
   guests: z.array(VmId).max(GUESTS_MAX).optional(),
   /** The agent promises a heartbeat this often, ms. Absent: an older agent, which sends none. */
   heartbeatMs: z.int().min(1_000).max(600_000).optional(),
@@ -99,6 +102,11 @@ export const Host = z.strictObject({
   down: z.strictObject({ ...ByWhom.shape, at: z.iso.datetime() }).optional(),
   /** When its agent was heard last: an event, a heartbeat or its registration. */
   heardAt: z.iso.datetime().optional(),
+  /**
+   * How far its clock was ahead of the control plane's at its last heartbeat, ms; less than it is by the
+   * time that the request took.
+   */
+  clockOffsetMs: z.int().optional(),
   /** It has not been heard for longer than its agent promised. Its guests may run on. */
   silentSince: z.iso.datetime().optional(),
   /** Who wants no guest to come to it; empty: nobody. */

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { createRoute, z } from "@hono/zod-openapi";
 import { type FleetOverview, readFleetOverview } from "../service/read-fleet-overview.ts";
-import { Fleet } from "./components.ts";
+import { Fleet } from "./bodies/fleet.ts";
 import { fleetExample } from "./examples/fleet.ts";
 import { answer, READ, refusals, routes } from "./routing.ts";
 
@@ -44,7 +44,7 @@ export const fleet = routes().openapi(get, async (context) => {
 
 /** Weak: a heartbeat alone makes no other fleet. Silence does, and is in the host's state. */
 function etagOf({ hosts, ...rest }: FleetOverview): string {
-  const lasting = hosts.map(({ heardAt, lastEventAt, ...host }) => host);
+  const lasting = hosts.map(({ heardAt, lastEventAt, clockOffsetMs, ...host }) => host);
   const text = JSON.stringify([lasting, rest]);
   return `W/"${createHash("sha256").update(text).digest("base64url").slice(0, 22)}"`;
 }

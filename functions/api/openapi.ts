@@ -2,7 +2,8 @@ import { createRoute, type OpenAPIHono, type z } from "@hono/zod-openapi";
 import { CloudEvent } from "../../core/webhook/webhook.ts";
 import { Problem, problemBody } from "../http/problem.ts";
 import { type ProblemCode, problemKinds } from "../http/problem-codes.ts";
-import { OpenApiDocument } from "./components.ts";
+import { OpenApiDocument } from "./bodies/api.ts";
+import { nameSchemas } from "./components.ts";
 import { answer, refusals } from "./routing.ts";
 
 type Document = z.output<typeof OpenApiDocument>;
@@ -67,6 +68,7 @@ const delivery: Parameters<OpenAPIHono["openAPIRegistry"]["registerWebhook"]>[0]
 
 /** Writes the OpenAPI document of an app's operations. */
 export function documentApi(app: OpenAPIHono): Document {
+  nameSchemas();
   const registry = app.openAPIRegistry;
   if (!registry.definitions.some(({ type }) => type === "component")) {
     registry.registerComponent("securitySchemes", "operator", {

@@ -8,7 +8,7 @@ import {
   WebhookChange,
   WebhookWithSecret,
 } from "../../core/webhook/webhook.ts";
-import { DeliveryPage, WebhookList } from "./event-schemas.ts";
+import { DeliveryPage, WebhookList } from "./bodies/webhooks.ts";
 import { webhookExamples as examples } from "./examples/webhooks.ts";
 import { answer, body, pageQuery, READ, refusals, SEND, WRITE } from "./routing.ts";
 
