@@ -7,6 +7,7 @@ import {
   fleetEvent,
   type UntoldEvent,
 } from "../../core/fleet-event/fleet-event.ts";
+import { log } from "../runtime/log.ts";
 import { contentOf, cursorOf, type DayLog, entryKey, readDay } from "./day-log.ts";
 import { keptSeconds } from "./retention.ts";
 import { expiresIn, type Item, type Key, putItem, transact, write } from "./table.ts";
@@ -115,13 +116,20 @@ export async function readEvents(question: EventQuestion): Promise<EventPage> {
     for (const item of page.items) {
       if (cursorOf(item) >= horizon) return { items, cursor: horizon, more: false };
       after = cursorOf(item);
-      const event = FleetEvent.parse(contentOf(item));
-      if (fitsTypes(event.type, types)) items.push(event);
+      const event = knownEvent(item);
+      if (event !== undefined && fitsTypes(event.type, types)) items.push(event);
       if (items.length === limit) return { items, cursor: after, more: true };
     }
     if (!page.isCut) after = earlier(nextDay(day), horizon);
   }
   return { items, cursor: after, more: true };
+}
+
+/** After a downgrade there may be events of a later version: they are passed over. */
+function knownEvent(item: Item): FleetEvent | undefined {
+  const { data, error } = FleetEvent.safeParse(contentOf(item));
+  if (data === undefined) log().warn({ err: error, id: item.id }, "passed over an event");
+  return data;
 }
 
 function nextDay(day: string): string {

@@ -1,7 +1,14 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import type { FleetEvent } from "../../core/fleet-event/fleet-event.ts";
 import { sweepSilentHosts } from "../../functions/service/sweep-silent-hosts.ts";
-import { addEvents, eventOfNow, inTime, SETTLE_MS } from "../../functions/store/fleet-events.ts";
+import {
+  addEvents,
+  eventOfNow,
+  eventRow,
+  inTime,
+  SETTLE_MS,
+} from "../../functions/store/fleet-events.ts";
+import { putItem } from "../../functions/store/table.ts";
 import { handler as complete } from "../../functions/task/complete.ts";
 import { startTestCloud, type TestCloud } from "./testing/cloud.ts";
 import { facts, figures, hostId, smallDefinition, vmId } from "./testing/fixtures.ts";
@@ -144,6 +151,15 @@ describe("a reader with a cursor", () => {
     const { cursor } = await ask({ after: start });
     settle();
     expect((await ask({ after: cursor })).items).toEqual([event]);
+  });
+
+  it("is not given what a later version has told, and goes on after it", async () => {
+    const later = { ...eventOfNow(heard), type: "host.teleported" };
+    await putItem(eventRow(later as unknown as FleetEvent));
+    tick();
+    await addEvents([heard]);
+    settle();
+    expect(await ask({ after: start })).toMatchObject({ items: [{ type: "host.heard" }] });
   });
 
   it.each([
