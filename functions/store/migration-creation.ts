@@ -1,10 +1,12 @@
+import { migrationEnded, migrationRequested } from "../../core/fleet-event/untold-events.ts";
 import { rulesAsRead } from "./apart-groups.ts";
+import { transactWithEvents } from "./fleet-events.ts";
 import { takeKey } from "./idempotency.ts";
 import { keys } from "./keys.ts";
 import type { StoredMigration } from "./migration-record.ts";
 import { noSignals } from "./signals.ts";
 import { findApart, releaseSlot, type SlotLimits, slotWrites } from "./slots.ts";
-import { transact, write } from "./table.ts";
+import { type transact, write } from "./table.ts";
 
 export type NewMigration = {
   migration: StoredMigration;
@@ -33,14 +35,15 @@ export async function createMigration(
 ): Promise<NewMigration | "vm-changed" | "key-used" | "apart"> {
   const { migration, memoryBytes } = made;
   const admitted = { ...migration, slots: "held" } as const;
-  const failed = await transact([
-    ...creationWrites(made, admitted),
-    ...slotWrites(admitted, memoryBytes),
-  ]);
+  const requested = [migrationRequested(migration)];
+  const failed = await transactWithEvents(
+    [...creationWrites(made, admitted), ...slotWrites(admitted, memoryBytes)],
+    requested,
+  );
   if (failed.length === 0) return { ...made, migration: admitted };
   if (failed.every((place) => place >= SLOTS_PLACE)) {
     if ((await findApart(migration)).length > 0) return "apart";
-    const again = await transact(creationWrites(made, migration));
+    const again = await transactWithEvents(creationWrites(made, migration), requested);
     return again.length === 0 ? made : reasonOf(again);
   }
   return reasonOf(failed);
@@ -64,11 +67,14 @@ export async function createAdmitted(
   limits: SlotLimits,
 ): Promise<NewMigration | NotAdmitted> {
   const admitted = { ...made.migration, slots: "held" } as const;
-  const failed = await transact([
-    ...creationWrites(made, admitted),
-    ...slotWrites(admitted, made.memoryBytes, limits),
-    ...evacuationWrites,
-  ]);
+  const failed = await transactWithEvents(
+    [
+      ...creationWrites(made, admitted),
+      ...slotWrites(admitted, made.memoryBytes, limits),
+      ...evacuationWrites,
+    ],
+    [migrationRequested(admitted)],
+  );
   if (failed.length === 0) return { ...made, migration: admitted };
   if (failed.some((place) => place >= SLOTS_PLACE + 2)) return "evacuation-changed";
   if (failed.some((place) => place < SLOTS_PLACE)) return reasonOf(failed);
@@ -119,7 +125,12 @@ function creationWrites(made: NewMigration, migration: StoredMigration) {
 export async function withdrawMigration(made: NewMigration): Promise<boolean> {
   const { migration } = made;
   const held = migration.slots === "held";
-  const failed = await transact([
+  const withdrawn = migrationEnded(migration, {
+    status: "failed",
+    host: migration.source,
+    message: "its execution could not be started: it was withdrawn",
+  });
+  const writes = [
     write.delete(keys.migration(migration.id), {
       condition: `#status = :running AND #phase = :admit AND ${held ? "#slots = :held" : "attribute_not_exists(#slots)"}`,
       values: { ":running": "running", ":admit": "admit", ...(held ? { ":held": "held" } : {}) },
@@ -144,6 +155,6 @@ export async function withdrawMigration(made: NewMigration): Promise<boolean> {
           releaseSlot(migration, "incoming", "leaves"),
         ]
       : []),
-  ]);
-  return failed.length === 0;
+  ];
+  return (await transactWithEvents(writes, [withdrawn])).length === 0;
 }
