@@ -25,6 +25,12 @@ export const policyOptions: readonly Option[] = [
   { flags: "--group <name:size>", summary: "switch over together with a group's other members" },
 ];
 
+/** The policy of one VM's migration. */
+export const copyOption: Option = {
+  flags: "--copy <disk...>",
+  summary: "disks that are not shared: copied with the guest",
+};
+
 /** Asking what would happen. */
 export const dryRunOptions: readonly Option[] = [
   {
@@ -42,11 +48,13 @@ export async function policyFrom(input: Input): Promise<Policy> {
   const bandwidth = input.bytesPerSecond("maxBandwidth");
   const tls = input.text("tls") as Policy["tls"];
   const switchover = switchoverFrom(input, base);
+  const copies = input.texts("copy").map((disk) => [disk, "copy"] as const);
   return {
     ...base,
     ...(budget === undefined ? {} : { downtimeBudgetMs: budget }),
     ...(bandwidth === undefined ? {} : { maxBandwidthBytesPerSecond: bandwidth }),
     ...(tls === undefined ? {} : { tls }),
+    ...(copies.length === 0 ? {} : { storage: { ...base.storage, ...Object.fromEntries(copies) } }),
     ...(switchover === undefined ? {} : { switchover }),
   };
 }

@@ -126,6 +126,42 @@ export const commands = {
   ),
   /** Unstable; the only way up to 10.0 to see how nodes hang together. */
   "x-debug-query-block-graph": takes<None>().returns(device.BlockGraph),
+  /** Offers nodes to NBD clients at this address; the port of a range is the first free one. */
+  "nbd-server-start": takes<{
+    readonly addr: {
+      readonly type: "inet";
+      readonly data: { readonly host: string; readonly port: string; readonly to?: number };
+    };
+    readonly "tls-creds"?: string;
+  }>().returns(nothing()),
+  /** Removes all exports, too. */
+  "nbd-server-stop": takes<None>().returns(nothing()),
+  "block-export-add": takes<{
+    readonly type: "nbd";
+    readonly id: string;
+    readonly "node-name": string;
+    readonly name: string;
+    readonly writable: boolean;
+  }>().returns(nothing()),
+  "blockdev-mirror": takes<{
+    readonly "job-id": string;
+    readonly device: string;
+    readonly target: string;
+    readonly sync: "full";
+    readonly "copy-mode": "background";
+    readonly "on-target-error": "report";
+    readonly "on-source-error": "report";
+    /** B/s; 0: unlimited. */
+    readonly speed: number;
+  }>().returns(nothing()),
+  "query-block-jobs": takes<None>().returns(z.array(device.BlockJob)),
+  "block-job-set-speed": takes<{ readonly device: string; readonly speed: number }>().returns(
+    nothing(),
+  ),
+  /** Ends a mirror that is ready as a whole copy: BLOCK_JOB_COMPLETED. `force`: at once, as it is. */
+  "block-job-cancel": takes<{ readonly device: string; readonly force?: boolean }>().returns(
+    nothing(),
+  ),
   "query-jobs": takes<None>().returns(z.array(device.Job)),
   "blockdev-add": takes<device.BlockdevOptions>().returns(nothing()),
   "blockdev-del": takes<{ readonly "node-name": string }>().returns(nothing()),

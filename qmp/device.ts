@@ -43,7 +43,8 @@ export const BlockNode = z.looseObject({
   drv: z.string(),
   file: z.string(),
   ro: z.boolean(),
-  image: z.looseObject({ "virtual-size": figure }).optional(),
+  image: z.looseObject({ "virtual-size": figure, "cluster-size": figure.optional() }).optional(),
+  encrypted: z.boolean().optional(),
   cache: z.looseObject({ direct: z.boolean(), "no-flush": z.boolean() }).optional(),
   /** From 10.1 on. */
   children: z.array(z.looseObject({ child: z.string(), "node-name": z.string() })).optional(),
@@ -74,6 +75,17 @@ export const Job = z.looseObject({
   error: z.string().optional(),
 });
 export type Job = z.infer<typeof Job>;
+
+/** A job of `query-block-jobs`. */
+export const BlockJob = z.looseObject({
+  /** The job's id. */
+  device: z.string(),
+  /** What there is to do so far, which grows with the guest's writes, and what of it is done. */
+  len: figure,
+  offset: figure,
+  ready: z.boolean(),
+});
+export type BlockJob = z.infer<typeof BlockJob>;
 
 /** A connection that `yank` can shut down: the migration's, a block node's or a chardev's. */
 export const YankInstance = z.looseObject({

@@ -54,6 +54,8 @@ export type FleetOptions = {
   wrappers?: Record<string, readonly string[]>;
   /** More fields of the agents' configuration. */
   agent?: object;
+  /** The name of a host resource: on each host a folder of its own, `<host>-images` in the fleet's. */
+  imagesFolder?: string;
   /** More fields of one host's agent, by the host's name. */
   agents?: Record<string, object>;
   /** More fields of the hosts, such as their slots. */
@@ -301,12 +303,21 @@ export class Fleet {
       qemu: this.#options.hosts[host],
       // Hosts and fleets on one machine share its ports.
       migrationPorts: { min: 0, max: 0 },
+      ...this.#imagesOf(host),
       ...this.#options.agent,
       ...this.#options.agents?.[host],
     };
     writeFileSync(join(folder, "agent.json"), JSON.stringify(config), { mode: 0o600 });
     this.startAgent(host);
     await this.waitForHost(host);
+  }
+
+  #imagesOf(host: string) {
+    const { imagesFolder } = this.#options;
+    if (imagesFolder === undefined) return {};
+    const path = join(this.folder, `${host}-images`);
+    mkdirSync(path, { mode: 0o700 });
+    return { resources: { [imagesFolder]: { type: "folder", path } } };
   }
 }
 

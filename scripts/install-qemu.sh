@@ -7,18 +7,21 @@ source "$(dirname "$(readlink -f "$0")")/debian-mirror.sh"
 readonly MINIMUM=10.0
 readonly PACKAGE=qemu-system-x86
 readonly BINARY=qemu-system-x86_64
+# qemu-img makes the qcow2 images of disks that are copied.
+readonly TOOLS_PACKAGE=qemu-utils
 
 usage() {
   cat <<END
 Usage: install-qemu.sh [--help]
 
-Installs QEMU >= $MINIMUM (package $PACKAGE, without recommended packages) on Debian and Ubuntu:
+Installs QEMU >= $MINIMUM and qemu-img (packages $PACKAGE and $TOOLS_PACKAGE, without
+recommended packages) on Debian and Ubuntu:
   Debian 12         from bookworm-backports; the suite is added to apt's sources when it is missing,
                     with the mirror that the machine already uses
   Debian 13 onward  from the machine's own suite
   Ubuntu            from the machine's own suite, where that carries QEMU >= $MINIMUM
 
-Does nothing when such a QEMU is already on PATH. Asks nothing. Needs root, or sudo.
+Does nothing when both are already on PATH. Asks nothing. Needs root, or sudo.
 Where the distribution has no such QEMU, fetch-qemu.sh unpacks one without installing it.
 END
 }
@@ -44,12 +47,13 @@ main() {
     *) fail "knows Debian and Ubuntu only, this is '${id:-unknown}'" ;;
   esac
   hash -r
-  good_qemu || fail "installed $PACKAGE, but $BINARY on PATH is not >= $MINIMUM: $(command -v "$BINARY")"
+  good_qemu || fail "installed $PACKAGE and $TOOLS_PACKAGE, but $BINARY >= $MINIMUM or qemu-img is not on PATH: $(command -v "$BINARY")"
   echo "QEMU $(qemu_version "$BINARY") installed: $(command -v "$BINARY")"
 }
 
 good_qemu() {
   local version
+  command -v qemu-img >/dev/null || return 1
   version=$(qemu_version "$BINARY" || true)
   [[ -n $version ]] && version_at_least "$version" "$MINIMUM"
 }
@@ -100,7 +104,7 @@ install_package() {
   [[ -n $offered ]] || fail "apt offers no $PACKAGE"
   version_at_least "$offered" "$MINIMUM" ||
     fail "apt offers QEMU $offered only, needed is >= $MINIMUM (try fetch-qemu.sh $MINIMUM DIR)"
-  apt_get install --yes --no-install-recommends "${options[@]}" "$PACKAGE"
+  apt_get install --yes --no-install-recommends "${options[@]}" "$PACKAGE" "$TOOLS_PACKAGE"
 }
 
 apt_get() {

@@ -1,6 +1,7 @@
 import type { SourceProbe } from "../../core/protocol/probe.ts";
 import type { QmpClient } from "../../qmp/client.ts";
 import { CommandRefusedError } from "../command/command-error.ts";
+import { isCopyJob } from "./copy-names.ts";
 
 type Job = NonNullable<SourceProbe["jobs"]>[number];
 
@@ -8,11 +9,11 @@ const JOBS_MAX = 100;
 /** They have ended and wait to be dismissed (QAPI schema, job.json, JobStatus). */
 const ENDED = new Set(["concluded", "null"]);
 
-/** The block jobs that have not ended. */
+/** The block jobs of others that have not ended. */
 export async function runningJobs(qmp: QmpClient): Promise<Job[]> {
   const jobs = await qmp.execute("query-jobs");
   return jobs
-    .filter(({ status }) => !ENDED.has(status))
+    .filter(({ id, status }) => !ENDED.has(status) && !isCopyJob(id))
     .slice(0, JOBS_MAX)
     .map(({ id, type, status }) => ({ id, type, status }));
 }

@@ -30,6 +30,7 @@ import { probeQemu } from "./qemu-probe.ts";
 import { RunStateFollower } from "./run-state.ts";
 import { readTail, type SpawnOptions, spawnGuest } from "./spawn.ts";
 import { raiseTaps, removeTaps, tapNames } from "./taps.ts";
+import { removeUnusedImages } from "./unused-images.ts";
 
 /** QEMU must end within this time after `quit`, and again after each signal. */
 const QUIT_MS = 5_000;
@@ -328,7 +329,10 @@ export class Guest {
   async forget(): Promise<void> {
     this.#forgotten = true;
     await this.monitor.close();
-    if (!this.isAlive) await removeTaps(this.#taps);
+    if (!this.isAlive) {
+      await removeTaps(this.#taps);
+      removeUnusedImages(this.#manifest);
+    }
     removeGuestFolder(this.folder);
   }
 

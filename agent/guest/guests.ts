@@ -17,6 +17,7 @@ import { PrestartedTargets } from "./prestarted.ts";
 import type { ExitCauses, RunStateChange } from "./run-state.ts";
 import { finishStarts } from "./starting.ts";
 import { removeStrayTaps } from "./taps.ts";
+import { removeUnusedImages } from "./unused-images.ts";
 
 /** One side of a migration of a guest, for as long as this process of the agent follows it. */
 export type Migrating = {
@@ -293,6 +294,7 @@ export class Guests {
 
   #recordExit(folder: string, manifest: Manifest): void {
     this.#exited.add(manifest);
+    removeUnusedImages(manifest);
     removeGuestFolder(folder);
     this.#onExit(manifest.vm, "its QEMU ended while the agent was not running", {});
   }

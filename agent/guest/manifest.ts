@@ -15,6 +15,7 @@ import { Climb } from "../../core/convergence/ladder.ts";
 import { DefinitionParts } from "../../core/definition/parts.ts";
 import { MigrationId, VmId } from "../../core/id.ts";
 import { ParameterValue, TlsKind } from "../../core/protocol/probe.ts";
+import { CopiedDisk } from "../../core/storage-copy/copied-disk.ts";
 import { flushFolder, replaceFile } from "../durable/replace-file.ts";
 
 /** Integers beyond 2^53 are text. */
@@ -36,6 +37,20 @@ export const ManifestFields = z.strictObject({
   arrivedAtMs: z.number().optional(),
   /** QEMU refused the last `cont` with these words: the run grant is void. */
   runRefused: z.string().max(4_000).optional(),
+  /**
+   * Target: images that the agent has made for this process. They are removed with it while its guest
+   * has never run. `identity`: the file that was made; absent: it was about to be made.
+   */
+  images: z
+    .array(
+      z.strictObject({
+        disk: z.string(),
+        path: z.string(),
+        identity: z.string().optional(),
+        notedAtMs: z.number(),
+      }),
+    )
+    .optional(),
   /** The last migration of this process. */
   migration: z
     .strictObject({
@@ -83,6 +98,21 @@ export const ManifestFields = z.strictObject({
       agreed: Parameters.optional(),
       /** Of the newest change of the bandwidth limit, which then is in `agreed`. */
       bandwidthRevision: z.int().positive().optional(),
+      /**
+       * Source: the disks that are copied; `isStarted`: all their jobs have been started.
+       */
+      copies: z
+        .strictObject({
+          disks: z.array(CopiedDisk.pick({ disk: true, sourceNode: true })),
+          /** Their own images, to be removed with the process once the guest has left it. */
+          toRemove: z.array(z.strictObject({ path: z.string(), identity: z.string() })).optional(),
+          isStarted: z.boolean(),
+          /** The switchover also waits for a permit. */
+          isGated: z.boolean(),
+        })
+        .optional(),
+      /** Target: the port of its exports, for the disks that the source copies. */
+      exportPort: z.int().optional(),
       /** Values of all changed parameters before the migration. */
       before: Parameters.optional(),
       /** Where the migration begins in QEMU's log, bytes. */

@@ -6,6 +6,12 @@ import type { VmDefinition } from "../../core/vm.ts";
 import { QmpClient } from "../../qmp/client.ts";
 import { CommandRefusedError } from "../command/command-error.ts";
 import { identify } from "../runtime/process.ts";
+import {
+  type MadeImage,
+  makeImages,
+  removeImages,
+  type WantedImage,
+} from "../storage/copy-images.ts";
 import { guestArguments, guestPaths } from "./arguments.ts";
 import { hasManifest, type Manifest, writeManifest } from "./manifest.ts";
 import { type Resources, resolveResources } from "./resources.ts";
@@ -21,6 +27,8 @@ export type SpawnOptions = {
   incoming: boolean;
   sandbox: boolean;
   resources: Resources;
+  /** A target's: made before QEMU starts. */
+  images?: readonly WantedImage[];
   /** Called every 10 s while QEMU does not answer yet. */
   onStarting?: (elapsedMs: number) => void;
 };
@@ -72,13 +80,19 @@ export async function spawnGuest(options: SpawnOptions) {
   const facts = { permittedToRun: !incoming, contSent: !incoming, arrived: !incoming };
   const known = { vm, adopted: false, qmpPath, definition, ...facts };
   let child: ChildProcess | undefined;
+  let images: MadeImage[] = [];
+  const all = () => (images.length === 0 ? known : { ...known, images });
   try {
     noteStart(folder, known);
+    await makeImages(options.images ?? [], (made) => {
+      images = made;
+      noteStart(folder, all());
+    });
     await makeTaps(taps);
     const started = launch(options.qemu, args, folder);
     child = started.child;
     if (child.pid === undefined) await started.failed;
-    const manifest: Manifest = { ...known, ...identify(child.pid) };
+    const manifest: Manifest = { ...all(), ...identify(child.pid) };
     writeManifest(folder, manifest);
     forgetStart(folder);
     const qmp = await connect(qmpPath, started.failed, options);
@@ -87,12 +101,13 @@ export async function spawnGuest(options: SpawnOptions) {
     child?.kill("SIGKILL");
     const output = readTail(guestPaths(folder).output);
     await removeTaps(taps.map(({ name }) => name));
+    removeImages(images);
     rmSync(folder, { recursive: true, force: true });
     // The file system's own errors, such as ENOSPC, are for operators to mend.
     if (child === undefined) throw cause;
     const message = cause instanceof Error ? cause.message : String(cause);
-    const all = [`Failed to start the guest ${vm}: ${message}`, output].filter(Boolean).join(": ");
-    throw new CommandRefusedError("qemu", all, { cause });
+    const said = [`Failed to start the guest ${vm}: ${message}`, output].filter(Boolean);
+    throw new CommandRefusedError("qemu", said.join(": "), { cause });
   }
 }
 

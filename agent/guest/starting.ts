@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { replaceFile } from "../durable/replace-file.ts";
 import { identify } from "../runtime/process.ts";
+import { removeImages } from "../storage/copy-images.ts";
 import { monitorOption } from "./arguments.ts";
 import { hasManifest, isRemainder, ManifestFields, readOlder, writeManifest } from "./manifest.ts";
 
@@ -47,6 +48,7 @@ function finishStart(folder: string): void {
   const starting = Starting.parse(JSON.parse(readFileSync(join(folder, NAME), "utf8")));
   const pid = findProcess(monitorOption(starting.qmpPath));
   if (pid === undefined) {
+    removeImages(starting.images);
     rmSync(folder, { recursive: true, force: true });
     return;
   }

@@ -34,7 +34,8 @@ export function createHandlers(context: Context): Handlers {
     "guest.change": (command, args) => changeGuest(context, command, args),
     "guest.detach": (command) => detachGuest(context, command),
     "guest.stop": (command, args) => stopGuest(context, command, args),
-    "source.probe": ({ vm }) => probeGuest(guests.get(vm), linkOf(context.config), context.config),
+    "source.probe": ({ vm }, args) =>
+      probeGuest(guests.get(vm), linkOf(context.config), context.config, args),
     "target.probe": (command, args) => probeTarget(context, command, args),
     "target.prepare": async (command, args) => {
       await guests.memory.begin(migrationOf(command), command.vm, "target");

@@ -4,6 +4,7 @@ import { isStoppedBySwitchover, needsResume } from "../../core/qemu/run-state.ts
 import { CommandRefusedError } from "../command/command-error.ts";
 import { SourceMigration } from "../migrate/source/migration.ts";
 import { runStateBefore } from "../migrate/source/setup.ts";
+import { removeLeft } from "../storage/copy-images.ts";
 import { type Context, hooksOf, isUnderWay, migrationOf } from "./context.ts";
 import { observe } from "./observe.ts";
 
@@ -96,6 +97,8 @@ export async function discardSource(
       `The source is not finished: migration ${info.status ?? "none"}, guest ${status.status}`,
     );
   }
+  const { copies } = guest.manifest.migration ?? {};
   await guests.end(guest);
+  removeLeft(copies?.toRemove ?? []);
   return { discarded: true };
 }

@@ -10,12 +10,14 @@ import { refusedParts, refuseUnlessAllowed } from "../guest/allowed.ts";
 import { Guest } from "../guest/guest.ts";
 import { limitToMachine } from "../guest/qemu-probe.ts";
 import { missingResources } from "../guest/resources.ts";
-import { whyNotListening } from "../migrate/link/port-range.ts";
+import { PORTS_WITH_COPIES, whyNotListening } from "../migrate/link/port-range.ts";
 import { TargetMigration } from "../migrate/target/migration.ts";
 import { tlsKinds } from "../migrate/tls.ts";
 import { describeBinary } from "../probe/binary.ts";
+import { copyPlaces, wantedImages } from "../probe/copy-places.ts";
 import { accelerators, userfaultfd } from "../probe/host.ts";
 import { linkOf } from "../probe/link.ts";
+import type { WantedImage } from "../storage/copy-images.ts";
 import { placeholdersOf } from "../twin/placeholders.ts";
 import { readTwin } from "../twin/read.ts";
 import {
@@ -31,15 +33,17 @@ import { observe } from "./observe.ts";
 export async function probeTarget(
   context: Context,
   command: Command,
-  { definition }: ArgsOf<"target.probe">,
+  { definition, copies }: ArgsOf<"target.probe">,
 ): Promise<ResultOf<"target.probe">> {
   const { config, guests } = context;
   const { vm } = command;
-  startAhead(context, command, definition);
-  const [{ probe: qemu }, cannotListen, left] = await Promise.all([
+  // A QEMU cannot open an image that is not there yet.
+  if (copies === undefined) startAhead(context, command, definition);
+  const [{ probe: qemu }, cannotListen, left, places] = await Promise.all([
     describeBinary(config.qemu, config.stateDir),
-    whyNotListening(config.migrationPorts, config.migrationAddress),
+    whyNotListening(config.migrationPorts, config.migrationAddress, copies && PORTS_WITH_COPIES),
     findLeftSource(guests, vm),
+    copyPlaces(copies ?? [], definition, config.resources),
   ]);
   // The preparation ends it.
   const heldBytes = guests.memoryBytes - (left?.manifest.definition.memoryBytes ?? 0);
@@ -53,6 +57,7 @@ export async function probeTarget(
     linkBytesPerSecond: linkOf(config),
     missingResources: missingResources(definition, config.resources),
     refusedParts: refusedParts(definition, config),
+    ...(copies === undefined ? {} : { copies: places }),
     ...(cannotListen === undefined ? {} : { cannotListen }),
   };
 }
@@ -76,12 +81,17 @@ function startAhead(context: Context, { vm, migrationId }: Command, definition: 
 }
 
 /** A paused QEMU that waits for `migrate-incoming`. @throws CommandRefusedError `qemu` */
-async function startTarget(context: Context, vm: VmId, definition: VmDefinition): Promise<Guest> {
+async function startTarget(
+  context: Context,
+  vm: VmId,
+  definition: VmDefinition,
+  images: readonly WantedImage[] = [],
+): Promise<Guest> {
   const { qemu, runDir, stateDir, resources } = context.config;
   const { sandbox, probe } = await describeBinary(qemu, stateDir);
   const onStarting = startLogger(context, vm);
   const process = { qemu, runDir, sandbox, probe, resources, onStarting };
-  return Guest.start({ vm, definition, ...process, incoming: true });
+  return Guest.start({ vm, definition, ...process, images, incoming: true });
 }
 
 export async function prepareTarget(
@@ -96,7 +106,8 @@ export async function prepareTarget(
   const { definition } = args;
   refuseUnlessAllowed(definition, config);
   const hooks = hooksOf(context, { vm, id, epoch, side: "target" });
-  const start = () => startTarget(context, vm, definition);
+  const images = wantedImages(args.copies ?? [], definition, resources);
+  const start = () => startTarget(context, vm, definition, images);
   let startedMs = performance.now();
   const prestarted = await guests.prestarted.take(vm, { migrationId: id, definition });
   let guest = prestarted?.guest;

@@ -1,3 +1,4 @@
+import type { ArgsOf } from "../../core/protocol/command.ts";
 import type { ParameterValue, SourceProbe, VfioDevice } from "../../core/protocol/probe.ts";
 import type { QmpClient } from "../../qmp/client.ts";
 import { QmpCommandError } from "../../qmp/error.ts";
@@ -7,15 +8,17 @@ import { limitToMachine } from "../guest/qemu-probe.ts";
 import { type TlsConfig, tlsKinds } from "../migrate/tls.ts";
 import type { HooksConfig } from "../runtime/hooks-config.ts";
 import { deviceClass } from "./device-class.ts";
+import { probeDisks } from "./disks.ts";
 
 /** What negotiation needs to know of a running guest. */
 export async function probeGuest(
   guest: Guest,
   linkBytesPerSecond: number,
   { tls, hooks }: { tls?: TlsConfig | undefined; hooks: HooksConfig },
+  { copies }: ArgsOf<"source.probe">,
 ): Promise<SourceProbe> {
   const { qmp } = guest;
-  const [qemu, machine, status, migration, memory, cpus, kvm, uuid, devices, jobs] =
+  const [qemu, machine, status, migration, memory, cpus, kvm, uuid, devices, jobs, disks] =
     await Promise.all([
       guest.probe(),
       machineType(qmp),
@@ -27,6 +30,7 @@ export async function probeGuest(
       qmp.execute("query-uuid"),
       vfioDevices(qmp),
       runningJobs(qmp),
+      copies === undefined ? undefined : probeDisks(qmp, guest.manifest.pid),
     ]);
   const { cpuModel } = guest.manifest.definition;
   return {
@@ -42,6 +46,7 @@ export async function probeGuest(
     uuid: uuid.UUID,
     vfioDevices: devices,
     jobs,
+    ...(disks === undefined ? {} : { disks }),
     linkBytesPerSecond,
     tls: tlsKinds("source", qemu.tlsCredentials, tls),
     hooks: hooks.preSwitchover === undefined ? [] : ["preSwitchover"],

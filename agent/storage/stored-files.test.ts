@@ -42,16 +42,13 @@ function read(...names: string[]): Promise<StoredFiles> {
 }
 
 function readWith(changes: object, ...names: string[]): Promise<StoredFiles> {
-  const end = {
-    place: "pci/04.0",
-    driver: "file",
-    isReadOnly: false,
-    isDirect: false,
-    ignoresFlush: false,
-    ...changes,
-  };
-  const ends = names.map((name) => ({ ...end, name }));
+  const ends = names.map((name) => ({ ...end(name), ...changes }));
   return StoredFiles.read({ pid: process.pid, definition, ...changes }, ends);
+}
+
+function end(name: string) {
+  const modes = { isReadOnly: false, isDirect: false, ignoresFlush: false };
+  return { place: "pci/04.0", driver: "file", ...modes, name };
 }
 
 function hold(path: string): void {
@@ -76,6 +73,16 @@ describe("the files of a guest", () => {
     const { storage } = await read(image);
     expect(storage.files[0]?.problem).toMatch(/another file open/);
     expect(storage.files[0]).not.toHaveProperty("identity");
+  });
+
+  it("are marked where this agent has made them", async () => {
+    hold(image);
+    const images = [{ disk: "d", path: image, notedAtMs: 0 }];
+    const { storage } = await StoredFiles.read({ pid: process.pid, definition, images }, [
+      end(image),
+    ]);
+    expect(storage.files[0]).toMatchObject({ isCopy: true });
+    expect((await read(image)).storage.files[0]).not.toHaveProperty("isCopy");
   });
 
   it("have a problem where they are missing", async () => {

@@ -9,6 +9,7 @@ import {
 } from "../../core/twin/storage.ts";
 import type { VmDefinition } from "../../core/vm.ts";
 import { bootId } from "../runtime/process.ts";
+import type { MadeImage } from "./copy-images.ts";
 import { deviceIds } from "./device-ids.ts";
 import { digestOf } from "./digest.ts";
 import { type OpenFile, ProcessFiles } from "./open-file.ts";
@@ -30,7 +31,12 @@ export type DiskEnd = {
   readonly ignoresFlush: boolean;
 };
 
-type Process = { readonly pid: number; readonly definition: VmDefinition };
+type Process = {
+  readonly pid: number;
+  readonly definition: VmDefinition;
+  /** Made by this agent, for a disk that is copied. */
+  readonly images?: readonly MadeImage[] | undefined;
+};
 
 /** The files of a guest's disks on this host. They are inspected; none is ever opened for writing. */
 export class StoredFiles {
@@ -46,11 +52,18 @@ export class StoredFiles {
     this.#open = open;
   }
 
-  static async read({ pid, definition }: Process, ends: readonly DiskEnd[]): Promise<StoredFiles> {
+  static async read(
+    { pid, definition, images }: Process,
+    ends: readonly DiskEnd[],
+  ): Promise<StoredFiles> {
     const files = new ProcessFiles(pid);
     const kept = keepsCache(definition);
     const found = await Promise.all(
-      ends.slice(0, FILES_MAX).map(async (end) => identify(end, files, kept)),
+      ends.slice(0, FILES_MAX).map(async (end) => {
+        const { stored, open } = await identify(end, files, kept);
+        const isCopy = images?.some(({ path }) => path === end.name) === true;
+        return { stored: isCopy ? { ...stored, isCopy: true as const } : stored, open };
+      }),
     );
     const network = await readlink(`/proc/${pid}/ns/net`).catch(() => "");
     const storage = {

@@ -55,6 +55,16 @@ export class Disks {
     return this.#leaves(name, 0);
   }
 
+  /** Drivers from this node down; where it has more than one child, the children's names end them. */
+  drivers(name: string, depth = 0): string[] {
+    const node = this.#nodes.get(name);
+    if (node === undefined || depth > DEPTH_MAX) return ["?"];
+    const [only, ...others] = this.#children.get(name) ?? [];
+    if (only === undefined) return [node.drv];
+    if (others.length === 0) return [node.drv, ...this.drivers(only.node, depth + 1)];
+    return [node.drv, [only, ...others].map((child) => child.name).join(" and ")];
+  }
+
   #leaves(name: string, depth: number): Omit<DiskEnd, "place">[] {
     const node = this.#nodes.get(name);
     if (node === undefined || depth > DEPTH_MAX) return [];

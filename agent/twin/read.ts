@@ -8,10 +8,10 @@ import {
   type Reading,
 } from "../../core/twin/reading.ts";
 import { isRead } from "../../core/twin/rules.ts";
-import type { VmDefinition } from "../../core/vm.ts";
 import type { QmpClient } from "../../qmp/client.ts";
 import type { ObjectProperty } from "../../qmp/device.ts";
 import { QmpCommandError } from "../../qmp/error.ts";
+import type { Manifest } from "../guest/manifest.ts";
 import { type DiskEnd, StoredFiles } from "../storage/stored-files.ts";
 import type { Twin } from "../storage/twin.ts";
 import { cpuFeatures, cpuSlots, namedFeatures } from "./cpus.ts";
@@ -27,7 +27,7 @@ const READ_MS = 10_000;
 /** A guest, as far as it is read. What is known of it is kept by its identity. */
 type TwinGuest = {
   readonly qmp: QmpClient;
-  readonly manifest: { readonly pid: number; readonly definition: VmDefinition };
+  readonly manifest: Pick<Manifest, "pid" | "definition" | "images">;
 };
 
 type Fixed = { readonly machine: Properties; readonly firstCpu: Properties };
@@ -142,7 +142,8 @@ function chardevKind(filename: string): string {
   return filename.replace(/^disconnected:/, "").split(/[:,]/)[0] ?? "";
 }
 
-async function readDisks(qmp: QmpClient, pid: number): Promise<Disks> {
+/** @throws QmpError */
+export async function readDisks(qmp: QmpClient, pid: number): Promise<Disks> {
   const [devices, nodes, graph] = await Promise.all([
     qmp.execute("query-block"),
     qmp.execute("query-named-block-nodes", { flat: true }),

@@ -1,5 +1,11 @@
 import { followOptions } from "../follow.ts";
-import { dryRunOptions, policyFrom, policyOptions, startMigration } from "../migration-options.ts";
+import {
+  copyOption,
+  dryRunOptions,
+  policyFrom,
+  policyOptions,
+  startMigration,
+} from "../migration-options.ts";
 import type { Noun } from "../verb.ts";
 import { explain } from "./explain.ts";
 import { failures } from "./failures.ts";
@@ -20,6 +26,7 @@ export const everyday: Noun = {
       options: [
         { flags: "--to <host>", summary: "where it goes", of: "host", required: true },
         ...policyOptions,
+        copyOption,
         ...dryRunOptions,
         ...followOptions,
       ],

@@ -4,7 +4,7 @@ import { allOf, mapTogether } from "../../client/pages.ts";
 import { age } from "../../core/format.ts";
 import type { ExitName } from "../exit/exit-codes.ts";
 import type { Input } from "../input.ts";
-import { type Blocker, policyFrom, policyOptions } from "../migration-options.ts";
+import { type Blocker, copyOption, policyFrom, policyOptions } from "../migration-options.ts";
 import { wrap } from "../output/table.ts";
 import type { Session } from "../session.ts";
 import type { Verb } from "../verb.ts";
@@ -30,6 +30,7 @@ export const explain: Verb = {
     { flags: "--to <host>", summary: "ask about this host only", of: "host" },
     { flags: "--make-room", summary: "say by the records what would help, such as another move" },
     ...policyOptions,
+    copyOption,
   ],
   details:
     "Each host is asked by a dry run of the control plane: nothing is changed. Exit 0: a host\n" +

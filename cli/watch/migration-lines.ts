@@ -88,7 +88,17 @@ function progressLines(migration: Shown, left: readonly number[]): string[] {
     lines.push(line("rates", rates));
     if (stoppedAtMs === undefined) lines.push(line("ends", endText(migration)));
   }
-  return lines;
+  return [...lines, ...diskLines(progress)];
+}
+
+/** Of disks that are copied. */
+function diskLines({
+  diskRemainingBytes: left,
+  diskTotalBytes: total = 0,
+  diskBytesPerSecond: speed = 0,
+}: NonNullable<Shown["progress"]>): string[] {
+  if (left === undefined) return [];
+  return [line("disks", `${bytes(left)} of ${bytes(total)} left, ${rate(speed)}`)];
 }
 
 /** When precopy is expected to end. */

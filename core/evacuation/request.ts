@@ -1,8 +1,7 @@
 import { z } from "zod";
 import { Owner } from "../host/cordon.ts";
 import { HostId } from "../id.ts";
-import { MigrationPolicy } from "../negotiate/policy.ts";
-import { PlanOptions } from "../plan/options.ts";
+import { FleetPolicy, PlanOptions } from "../plan/options.ts";
 
 /** Hosts of one evacuation. */
 export const HOSTS_MAX = 100;
@@ -70,7 +69,7 @@ export const EvacuationRequest = z.strictObject({
   /** Who plans it. */
   by: Owner.default("operator"),
   /** How each migration is done. */
-  policy: MigrationPolicy.prefault({}),
+  policy: FleetPolicy.prefault({}),
   options: EvacuationOptions.prefault({}),
   approval: ApprovalRule.prefault({}),
   tolerance: Tolerance.prefault({}),

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { estimateMs } from "./estimate.ts";
+import { MigrationPolicy } from "../negotiate/policy.ts";
+import { estimateMs, precopyEnd } from "./estimate.ts";
 
 const rates = {
   remainingBytes: 1_000,
@@ -19,5 +20,19 @@ describe("the end of precopy", () => {
 
   it("is not known when memory is dirtied as fast as it is sent", () => {
     expect(estimateMs({ ...rates, dirtyBytesPerSecond: 200 })).toBeUndefined();
+  });
+
+  it.each([
+    ["is that of the disks where they take longer", { diskRemainingBytes: 400 }, 20_000],
+    ["is that of the memory where the disks take less", { diskRemainingBytes: 20 }, 9_000],
+    [
+      "is never while a disk is not copied",
+      { diskRemainingBytes: 1, diskBytesPerSecond: 0 },
+      "never",
+    ],
+  ])("%s", (_, disks, end) => {
+    const progress = { ...rates, diskBytesPerSecond: 20, ...disks } as never;
+    const policy = MigrationPolicy.parse({ downtimeLimitMs: rates.downtimeLimitMs });
+    expect(precopyEnd({ progress, policy, gate: undefined })).toBe(end);
   });
 });

@@ -30,8 +30,8 @@ export function remainingBytes({ progress }: Pick<Migration, "progress">): numbe
 }
 
 /**
- * When precopy is expected to end: `held` by a gate, `never` at the rates of now, or in so many ms;
- * undefined before there are figures.
+ * When precopy is expected to end, with memory and copied disks: `held` by a gate, `never` at the
+ * rates of now, or in so many ms; undefined before there are figures.
  */
 export function precopyEnd(migration: Moving): number | "held" | "never" | undefined {
   const { progress, policy, gate } = migration;
@@ -39,11 +39,20 @@ export function precopyEnd(migration: Moving): number | "held" | "never" | undef
   const bandwidth = progress?.bandwidthBytesPerSecond;
   if (gate?.heldAtMs !== undefined && gate.openedAtMs === undefined) return "held";
   if (remaining === undefined || bandwidth === undefined) return undefined;
-  const ms = estimateMs({
+  const memoryMs = estimateMs({
     remainingBytes: remaining,
     bandwidthBytesPerSecond: bandwidth,
     dirtyBytesPerSecond: progress?.dirtyBytesPerSecond ?? 0,
     downtimeLimitMs: policy.downtimeLimitMs ?? policy.downtimeBudgetMs ?? DOWNTIME_LIMIT_MS,
   });
-  return ms ?? "never";
+  const disksMs = diskMs(progress);
+  if (memoryMs === undefined || disksMs === undefined) return "never";
+  return Math.max(memoryMs, disksMs);
+}
+
+/** Until the disks are copied; undefined while nothing is copied. */
+function diskMs(progress: Moving["progress"]): number | undefined {
+  const { diskRemainingBytes = 0, diskBytesPerSecond = 0 } = progress ?? {};
+  if (diskRemainingBytes === 0) return 0;
+  return diskBytesPerSecond === 0 ? undefined : (diskRemainingBytes / diskBytesPerSecond) * 1000;
 }

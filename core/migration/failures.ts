@@ -28,6 +28,8 @@ export const failureCures: Readonly<Record<string, string>> = {
   "stream-silent":
     "check the network between the hosts, and compare the MTU on both if the message names it, then try again",
   "target-host-silent": "see whether the target's host runs and can be reached, then try again",
+  "disk-not-copied":
+    "the message names the disk and QEMU's words: correct the cause (room on the target, the network, the image), then try again; the source's image is untouched",
   "queue-deadline":
     "the message names the limits: wait for the other migrations of these hosts, raise the limit, or allow a longer wait (policy.queueDeadlineMs), then try again",
   "anti-affinity":

@@ -124,6 +124,9 @@ export const Prediction = z.strictObject({
    * policy sets one, QEMU has no such parameter (before 8.2), or neither side knows its link.
    */
   linkBytesPerSecond: z.number().positive().optional(),
+  /** Bytes of disks that are copied at most, and the time that takes at the link's rate or the cap. */
+  diskBytes: z.number().nonnegative().optional(),
+  diskMs: z.number().nonnegative().optional(),
   /** Measured minus expected downtime, ms; after the migration. */
   errorMs: z.number().optional(),
 });

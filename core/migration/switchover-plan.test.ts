@@ -110,3 +110,34 @@ describe("the prediction", () => {
     expect(planned(policy, given).prediction.linkBytesPerSecond).toBe(expected);
   });
 });
+
+describe("the time for disks that are copied", () => {
+  const GIB = 2 ** 30;
+  const agreement = (parameters = {}) => {
+    const agreed = agree({});
+    const copy = { disk: "d", format: "raw", sizeBytes: GIB, sourceNode: "d" } as const;
+    const copies = [{ ...copy, sourcePath: "/a", sourceAfter: "kept", targetPath: "/b" } as const];
+    const source = { ...agreed.source, parameters: { ...agreed.source.parameters, ...parameters } };
+    return { ...agreed, source, copies };
+  };
+  const predicted = (linkBytesPerSecond: number | undefined, parameters = {}) => {
+    const policy = MigrationPolicy.parse({});
+    const input = { agreement: agreement(parameters), policy, learned: undefined };
+    const found = planSwitchover({ ...input, linkBytesPerSecond });
+    return found.ok ? found.prediction : undefined;
+  };
+
+  it.each([
+    ["the link", 2 ** 20, {}, 1_024_000],
+    ["a cap below it", 2 ** 30, { "max-bandwidth": 2 ** 21 }, 516_930],
+    ["a link below the cap", 2 ** 20, { "max-bandwidth": 2 ** 30 }, 1_024_000],
+  ])("is predicted by %s", (_, link, parameters, diskMs) => {
+    expect(predicted(link, parameters)).toMatchObject({ diskBytes: GIB, diskMs });
+  });
+
+  it("is unknown where neither is known, and absent without copies", () => {
+    expect(predicted(undefined)).toMatchObject({ diskBytes: GIB });
+    expect(predicted(undefined)).not.toHaveProperty("diskMs");
+    expect(planned({}).prediction).not.toHaveProperty("diskBytes");
+  });
+});

@@ -1,6 +1,7 @@
 import type { Agreement, Blocker, Choice } from "../negotiate/agreement.ts";
 import type { MigrationPolicy } from "../negotiate/policy.ts";
 import { DOWNTIME_LIMIT_MS } from "../qemu/parameters.ts";
+import { diskRate } from "../storage-copy/shared-rate.ts";
 import type { Gate, Prediction } from "./migration.ts";
 
 const LIMIT = "downtime-limit";
@@ -43,6 +44,7 @@ export function planSwitchover(input: SwitchoverInput): SwitchoverPlan {
       loadMs,
       ...(learned === undefined ? {} : { learnedFrom: learned.from }),
       ...bandwidthOf(input),
+      ...disksOf(input),
     },
     ...more,
   });
@@ -91,6 +93,18 @@ function bandwidthOf({ agreement, policy, linkBytesPerSecond }: SwitchoverInput)
     policy.switchoverBandwidthBytesPerSecond !== undefined || BANDWIDTH in policy.parameters;
   if (!(BANDWIDTH in agreement.source.parameters) || asked) return {};
   return linkBytesPerSecond === undefined ? {} : { linkBytesPerSecond };
+}
+
+/** Copied disks get what a cap leaves beside memory that is calm: see diskRate. */
+function disksOf({ agreement, linkBytesPerSecond }: SwitchoverInput) {
+  const { copies = [] } = agreement;
+  if (copies.length === 0) return {};
+  const diskBytes = copies.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  const capBytesPerSecond = Number(agreement.source.parameters["max-bandwidth"] ?? 0);
+  const byCap = diskRate({ capBytesPerSecond, isMemoryCalm: true, disks: 1 });
+  const rates = [byCap, linkBytesPerSecond ?? 0].filter((rate) => rate > 0);
+  if (rates.length === 0) return { diskBytes };
+  return { diskBytes, diskMs: Math.ceil((diskBytes / Math.min(...rates)) * 1000) };
 }
 
 function withLimit(

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { ParameterValue } from "../protocol/probe.ts";
 import { SideSettings } from "../protocol/side-settings.ts";
+import { CopiedDisks } from "../storage-copy/copied-disk.ts";
 
 /**
  * How the switchover ACK works in this migration: `legacy` (QEMU 8.1 to 11.0, and machine types up
@@ -24,6 +25,8 @@ export const Agreement = z.strictObject({
   target: SideSettings,
   /** Which TLS credentials the agents make for the stream; absent: none. */
   tls: z.enum(["psk", "x509"]).optional(),
+  /** Disks that are copied; absent: none. */
+  copies: CopiedDisks.optional(),
   ackMode: AckMode,
   /** Devices that will ask for an ACK. */
   ackDevices: z.array(z.string()),

@@ -4,6 +4,7 @@ import type { Agreement, Blocker, Choice, NegotiationResult } from "./agreement.
 import { findBlockers } from "./blockers.ts";
 import { explainCapabilities, explainFlags } from "./choices.ts";
 import { type ChosenParameters, chooseParameters } from "./choose-parameters.ts";
+import { planCopies } from "./copies.ts";
 import { hookBlockers, withHooks } from "./hooks.ts";
 import { withLadder } from "./ladder-plan.ts";
 import { findMachine } from "./machine.ts";
@@ -31,6 +32,7 @@ export function negotiate(input: NegotiationInput): NegotiationResult {
   const settlement = settle({ source, target, definition, wishes });
   const { on } = settlement;
   const parameters = chooseParameters({ source, target, policy, wishes, on });
+  const storage = planCopies(input, policy);
   const compression = parameters.source["multifd-compression"];
   const ofPolicy = checkPolicy(policy);
   const blockers = [
@@ -44,6 +46,7 @@ export function negotiate(input: NegotiationInput): NegotiationResult {
     ...refusedPartBlockers(target),
     ...tlsBlockers(input, policy),
     ...hookBlockers(wishes, source),
+    ...storage.blockers,
   ];
   if (blockers.length > 0) return { agreed: false, blockers };
   const ack = planAck(input, on.has("switchover-ack"));
@@ -51,12 +54,14 @@ export function negotiate(input: NegotiationInput): NegotiationResult {
     source: settingsOf("source", input, on, parameters),
     target: settingsOf("target", input, on, parameters),
     ...(policy.tls === "off" ? {} : { tls: policy.tls }),
+    ...(storage.copies.length === 0 ? {} : { copies: storage.copies }),
     ackMode: ack.mode,
     ackDevices: ack.devices,
     machineType: source.machineType,
     choices: [
       { subject: "ack", value: ack.mode, reason: ack.reason },
       ...explainTls(policy),
+      ...storage.choices,
       ...explainMachine(input),
       ...explainFlags(policy.flags),
       ...explainCapabilities(settlement, wishes),

@@ -5,6 +5,7 @@ import { findFlag, flagName, flagRules } from "../qemu/libvirt-flags.ts";
 import { checkParameter } from "../qemu/parameter-check.ts";
 import { defaultNumber, findParameter } from "../qemu/parameters.ts";
 import type { Blocker } from "./agreement.ts";
+import { checkCopyPolicy } from "./copies.ts";
 import type { MigrationPolicy } from "./policy.ts";
 import { TLS_OBJECT } from "./tls.ts";
 import { flagWishes, readWishes, type Wish } from "./wishes.ts";
@@ -23,6 +24,7 @@ export function checkPolicy(policy: MigrationPolicy): Blocker[] {
     ...checkContradictions(policy),
     ...checkParameters(policy),
     ...checkRequired(policy),
+    ...checkCopyPolicy(policy),
   ];
 }
 

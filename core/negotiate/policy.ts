@@ -2,6 +2,7 @@ import { z } from "zod";
 import { Convergence } from "../convergence/ladder.ts";
 import { ParameterValue } from "../protocol/probe.ts";
 import { CapabilityWish } from "../qemu/capability-wish.ts";
+import { COPIES_MAX, DiskName } from "../storage-copy/copied-disk.ts";
 import { AcceptDifferences } from "../twin/comparison.ts";
 
 /**
@@ -76,6 +77,18 @@ export const MigrationPolicy = z.strictObject({
    * the record's `twinCheck`.
    */
   acceptDifferences: AcceptDifferences.default([]),
+  /**
+   * Disks that the hosts do not share, by the name of their block node in the definition. `copy`: the
+   * target's agent makes an image, which is filled while the guest runs; the source's image is kept.
+   * `move`: the same, and the source's image is removed once the guest has been seen on the target.
+   */
+  storage: z
+    .record(DiskName, z.enum(["copy", "move"]))
+    .refine(
+      (disks) => Object.keys(disks).length <= COPIES_MAX,
+      `expected at most ${COPIES_MAX} disks`,
+    )
+    .optional(),
   /** What is done about a migration that does not converge. */
   convergence: Convergence.prefault({}),
   /** Longest time from `migrate` to convergence, ms; 6 hours by default. */

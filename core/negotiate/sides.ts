@@ -9,7 +9,15 @@ export const SIDES: readonly Side[] = ["source", "target"];
 /** The part of a VM's definition that negotiation reads. */
 export type RuledDefinition = Pick<
   VmDefinition,
-  "machine" | "accelerator" | "memoryBytes" | "cpus" | "cpuModel" | "uuid" | "devices" | "globals"
+  | "machine"
+  | "accelerator"
+  | "memoryBytes"
+  | "cpus"
+  | "cpuModel"
+  | "uuid"
+  | "blockdevs"
+  | "devices"
+  | "globals"
 >;
 
 /** What negotiation knows of both sides and of the VM. */

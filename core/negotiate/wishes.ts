@@ -2,6 +2,7 @@ import type { ParameterValue } from "../protocol/probe.ts";
 import { capabilities } from "../qemu/capabilities.ts";
 import { capabilityRules } from "../qemu/capability-rules.ts";
 import { findFlag, flagName } from "../qemu/libvirt-flags.ts";
+import { copiedNames, STORAGE_FIELD } from "./copies.ts";
 import type { MigrationPolicy } from "./policy.ts";
 import { TLS_OBJECT } from "./tls.ts";
 
@@ -50,6 +51,9 @@ export function readWishes(policy: MigrationPolicy): Wishes {
   }
   if (policy.convergence.ladder === "post-copy") {
     add("postcopy-ram", { strength: "ask", field: LADDER_FIELD });
+  }
+  if (copiedNames(policy).length > 0) {
+    add("pause-before-switchover", { strength: "require", field: STORAGE_FIELD });
   }
   return {
     capabilities: requireNeeded(wishes),

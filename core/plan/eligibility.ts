@@ -104,6 +104,7 @@ function definitionOf(vm: PlanVm): RuledDefinition {
     memoryBytes,
     cpus,
     cpuModel,
+    blockdevs: [],
     devices: devices as RuledDefinition["devices"],
     globals,
   };

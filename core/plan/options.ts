@@ -4,12 +4,18 @@ import { MigrationPolicy } from "../negotiate/policy.ts";
 
 const ms = z.number().nonnegative();
 
+/** A policy for many VMs. */
+export const FleetPolicy = MigrationPolicy.refine(({ storage }) => storage === undefined, {
+  path: ["storage"],
+  error: "expected none: it names disks of one VM; migrate such a VM by itself",
+});
+
 /** What to empty, and under which limits. Everything but `empty` has a default. */
 export const PlanOptions = z.strictObject({
   /** Hosts to be emptied; they take no guests, unless they are returned before (`returnAfterMs`). */
   empty: z.array(HostId).min(1),
   /** How each migration is done: the policy that negotiation gets. */
-  policy: MigrationPolicy.prefault({}),
+  policy: FleetPolicy.prefault({}),
   /** Rate of one migration, B/s; less where a link is slower. 10 Gbit/s by default. */
   streamBytesPerSecond: z.number().positive().default(1.25e9),
   /** Assumed for a link whose speed nobody knows, B/s. 1 Gbit/s by default; the plan says so. */

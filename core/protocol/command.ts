@@ -3,6 +3,7 @@ import { Climb } from "../convergence/ladder.ts";
 import { DefinitionParts } from "../definition/parts.ts";
 import { PartId } from "../definition/values.ts";
 import { CommandId, HostId, MigrationId, VmId } from "../id.ts";
+import { CopiedDisks, DiskNames } from "../storage-copy/copied-disk.ts";
 import { AcceptDifferences, Comparison } from "../twin/comparison.ts";
 import { FoundGuests } from "./found-guest.ts";
 import { Observation } from "./observation.ts";
@@ -98,9 +99,18 @@ export const verbs = {
     args: z.strictObject({ mode: z.enum(["powerdown", "quit"]) }),
     result: z.strictObject({ stopped: z.literal(true) }),
   },
-  "source.probe": { args: z.strictObject({}), result: SourceProbe },
+  "source.probe": {
+    args: z.strictObject({
+      /** Disks that the migration is to copy: then the guest's disks are reported. */
+      copies: DiskNames.optional(),
+    }),
+    result: SourceProbe,
+  },
   /** Also starts the target's QEMU ahead, for a migration; without `target.prepare` it is ended again. */
-  "target.probe": { args: z.strictObject({ definition: DefinitionParts }), result: TargetProbe },
+  "target.probe": {
+    args: z.strictObject({ definition: DefinitionParts, copies: DiskNames.optional() }),
+    result: TargetProbe,
+  },
   /** Starts the target QEMU paused, sets it up, listens for the stream and for the source's agent. */
   "target.prepare": {
     args: z.strictObject({
@@ -111,6 +121,8 @@ export const verbs = {
       tls: TlsKind.optional(),
       /** Capabilities that were asked for and not required: left off where QEMU refuses them. */
       optionalCapabilities: z.array(z.string().max(64)).max(32).optional(),
+      /** Disks whose images the agent makes, to be filled by the source. */
+      copies: CopiedDisks.optional(),
       /** Address from which the source connects; others on the stream's port are strangers. */
       sourceAddress: z.string().max(64).optional(),
     }),
@@ -143,6 +155,8 @@ export const verbs = {
       tls: TlsKind.optional(),
       /** Names of differences between the sides' machines that the policy accepts. */
       acceptDifferences: AcceptDifferences.optional(),
+      /** Disks that are copied to the target's images before the switchover. */
+      copies: CopiedDisks.optional(),
       /** The agent watches for the ACK. */
       ackExpected: z.boolean(),
       /** Without STOP by then the agent cancels by itself; ms after `migrate`. */

@@ -20,6 +20,10 @@ export const Progress = z.strictObject({
   bandwidthBytesPerSecond: z.number().nonnegative().optional(),
   expectedDowntimeMs: z.number().nonnegative().optional(),
   vfioTransferredBytes: z.number().nonnegative().optional(),
+  /** Of the disks that are copied: all that was to copy so far, and what is left of it. */
+  diskTotalBytes: z.number().nonnegative().optional(),
+  diskRemainingBytes: z.number().nonnegative().optional(),
+  diskBytesPerSecond: z.number().nonnegative().optional(),
 });
 export type Progress = z.infer<typeof Progress>;
 
@@ -47,13 +51,14 @@ export type AckEvidence = z.infer<typeof AckEvidence>;
 /**
  * Why an agent ended a migration by itself: the ladder's last rung; no stream after the bounded number
  * of attempts; no byte for longer than the stall rule allows; no answer of the target's host within
- * the switchover.
+ * the switchover; a disk that could not be copied.
  */
 export const FAILURE_CODES = [
   "no-convergence",
   "stream-not-started",
   "stream-silent",
   "target-host-silent",
+  "disk-not-copied",
 ] as const;
 export type FailureCode = (typeof FAILURE_CODES)[number];
 

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { COPIES_MAX, SourceDisk, TargetDisk } from "../storage-copy/copied-disk.ts";
 
 /** JSON scalars that QEMU uses for migration parameters. Integers above 2^53 come as strings. */
 export const ParameterValue = z.union([z.string(), z.number(), z.boolean(), z.null()]);
@@ -96,6 +97,8 @@ export const SourceProbe = z.strictObject({
     )
     .max(100)
     .optional(),
+  /** The guest's disks, where the migration is to copy some. */
+  disks: z.array(SourceDisk).max(100).optional(),
   /** Hooks of this host that need a capability. */
   hooks: z.array(z.enum(["preSwitchover"])).optional(),
   /** Ways in which this side can encrypt the stream. */
@@ -125,6 +128,8 @@ export const TargetProbe = z.strictObject({
   refusedParts: z.array(z.string()).optional(),
   /** Ways in which this side can encrypt the stream. */
   tls: z.array(TlsKind).optional(),
+  /** Where it would make the images of the disks that the migration is to copy. */
+  copies: z.array(TargetDisk).max(COPIES_MAX).optional(),
   /** Why it cannot listen for a migration on its address and ports; absent where it can. */
   cannotListen: z.string().max(500).optional(),
 });

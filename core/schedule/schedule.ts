@@ -7,7 +7,7 @@ import {
 } from "../evacuation/request.ts";
 import { Message, Owner } from "../host/cordon.ts";
 import { EvacuationId, HostId, ScheduleId } from "../id.ts";
-import { MigrationPolicy } from "../negotiate/policy.ts";
+import { FleetPolicy } from "../plan/options.ts";
 import { HostSelector } from "./host-selector.ts";
 import { StartTimes, shortestGapMs } from "./start-times.ts";
 
@@ -28,7 +28,7 @@ const fields = {
   /** Its evacuations may need more than one window. */
   spread: z.boolean(),
   /** How each migration is done. */
-  policy: MigrationPolicy,
+  policy: FleetPolicy,
   options: EvacuationOptions,
   limits: EvacuationLimits,
   tolerance: Tolerance,

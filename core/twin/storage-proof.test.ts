@@ -38,6 +38,7 @@ function pair(source: Partial<StoredFile>, target: Partial<StoredFile> = source)
 
 const device = { driver: "host_device", identity: "device 8:0", fileSystem: undefined };
 const ids = (...deviceIds: string[]) => ({ ...device, deviceIds });
+const other = { name: "/b.img", identity: "file 1:0 2" };
 const nbd = (name: string) => ({ driver: "nbd", name, identity: undefined });
 
 describe("an identity proves", () => {
@@ -60,6 +61,8 @@ describe("an identity proves", () => {
     ["nothing for loopback on two hosts", pair(nbd("nbd://127.0.0.1/d")), two, undefined],
     ["nothing for localhost on two hosts", pair(nbd("nbd://localhost/d")), two, undefined],
     ["nothing for a socket", pair(nbd("nbd+unix:///d?socket=/s")), two, undefined],
+    ["a copy", pair({}, { ...other, isCopy: true }), two, "copied"],
+    ["no copy with a problem", pair({}, { isCopy: true, problem: "gone" }), one, undefined],
     ["loopback in one network", pair(nbd("nbd://127.0.0.1/d")), one, "same-export"],
   ] as const)("%s", (_, files, sides, proof) => {
     const expected = proof === "same-device-or-file" ? "same-file" : proof;
@@ -128,6 +131,7 @@ describe("a cache mode", () => {
     expect(unsafeCache(pair(unsafe), one)).toBeUndefined();
     expect(unsafeCache(pair({ ...unsafe, isReadOnly: true }), two)).toBeUndefined();
     expect(unsafeCache(pair({}), two)).toBeUndefined();
+    expect(unsafeCache(pair(unsafe, { isCopy: true }), two)).toBeUndefined();
   });
 });
 

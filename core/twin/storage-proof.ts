@@ -21,6 +21,7 @@ export function proofByIdentity(
   { isSameKernel, isSameNetwork }: Sides,
 ): StorageProof | undefined {
   if (source.problem ?? target.problem) return undefined;
+  if (target.isCopy) return "copied";
   if (isSameKernel && source.identity !== undefined && source.identity === target.identity) {
     return "same-file";
   }
@@ -123,7 +124,8 @@ export function unsafeCache(
   { source, target }: FilePair,
   { isSameKernel }: Sides,
 ): Values | undefined {
-  if (isSameKernel || (source.isReadOnly && target.isReadOnly)) return undefined;
+  if (isSameKernel || target.isCopy) return undefined;
+  if (source.isReadOnly && target.isReadOnly) return undefined;
   const values = { source: source.unsafeCache ?? null, target: target.unsafeCache ?? null };
   if (values.source === null && values.target === null) return undefined;
   return { ...values, cure: CACHE };

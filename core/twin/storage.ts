@@ -24,6 +24,8 @@ export const StoredFile = z.strictObject({
   deviceIds: z.array(Short).max(64).optional(),
   /** Why it is not known which file it is. */
   problem: Short.optional(),
+  /** Target: its agent has made it for this migration, to be filled from the source's. */
+  isCopy: z.literal(true).optional(),
   /** Why its cache mode loses writes between two hosts. */
   unsafeCache: Short.optional(),
 });
@@ -65,7 +67,8 @@ export type Inspection = z.infer<typeof Inspection>;
  * - `same-export`: both QEMUs open the same export of the same server;
  * - `witness`: the target sees a file that the source has made in the folder of the image;
  * - `attributes`: inode, size and times of a shared file system are the same, to the nanosecond;
- * - `same-content`: both files are read-only, and have the same content.
+ * - `same-content`: both files are read-only, and have the same content;
+ * - `copied`: not the same, but the target's is filled from the source's before the switchover.
  */
 export const StorageProof = z.enum([
   "same-file",
@@ -74,6 +77,7 @@ export const StorageProof = z.enum([
   "witness",
   "attributes",
   "same-content",
+  "copied",
 ]);
 export type StorageProof = z.infer<typeof StorageProof>;
 

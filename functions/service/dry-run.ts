@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { CommandId, ulid } from "../../core/id.ts";
 import type { Agreement, Blocker } from "../../core/negotiate/agreement.ts";
+import { probedCopies } from "../../core/negotiate/copies.ts";
 import { negotiate } from "../../core/negotiate/negotiate.ts";
 import { SourceProbe, TargetProbe } from "../../core/protocol/probe.ts";
 import { Problem } from "../http/problem.ts";
@@ -31,7 +32,7 @@ export async function dryRun(request: MigrationRequest): Promise<DryRun> {
     target: CommandId.parse(`${owner}.probe-target.1`),
   };
   try {
-    await sendProbes(ends, ids);
+    await sendProbes(ends, ids, probedCopies(request.policy));
     const answers = await awaitAnswers([ids.source, ids.target], probeFailed);
     const negotiated = negotiate({
       source: SourceProbe.parse(answers.get(ids.source)?.result),
@@ -48,7 +49,11 @@ export async function dryRun(request: MigrationRequest): Promise<DryRun> {
 
 type Ids = { source: CommandId; target: CommandId };
 
-async function sendProbes({ vm, source, target }: StoredParties, ids: Ids): Promise<void> {
+async function sendProbes(
+  { vm, source, target }: StoredParties,
+  ids: Ids,
+  copies: ReturnType<typeof probedCopies>,
+): Promise<void> {
   const identity = { vm: vm.id, epoch: vm.epoch };
   await Promise.all([
     dispatch({
@@ -57,7 +62,7 @@ async function sendProbes({ vm, source, target }: StoredParties, ids: Ids): Prom
       host: source.id,
       queueUrl: source.queueUrl,
       verb: "source.probe",
-      args: {},
+      args: copies,
     }),
     dispatch({
       ...identity,
@@ -65,7 +70,7 @@ async function sendProbes({ vm, source, target }: StoredParties, ids: Ids): Prom
       host: target.id,
       queueUrl: target.queueUrl,
       verb: "target.probe",
-      args: { definition: vm.definition },
+      args: { definition: vm.definition, ...copies },
     }),
   ]);
 }

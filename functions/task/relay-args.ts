@@ -1,6 +1,7 @@
 import { proxmoxRevision } from "../../core/definition/machine.ts";
 import { StaleMigration } from "../../core/errors.ts";
 import type { Agreement } from "../../core/negotiate/agreement.ts";
+import { probedCopies } from "../../core/negotiate/copies.ts";
 import { optionalCapabilities } from "../../core/negotiate/given-up.ts";
 import { climbOf } from "../../core/negotiate/ladder-plan.ts";
 import type { ArgsOf, Verb } from "../../core/protocol/command.ts";
@@ -12,8 +13,8 @@ type Builders = {
 
 /** The arguments of each command of a migration; other verbs are not part of a migration. */
 const builders: Builders = {
-  "source.probe": () => ({}),
-  "target.probe": ({ definition }) => ({ definition }),
+  "source.probe": ({ policy }) => probedCopies(policy),
+  "target.probe": ({ definition, policy }) => ({ definition, ...probedCopies(policy) }),
   "target.prepare": (migration, handoverKey) => {
     const agreement = known(migration, "agreement");
     return {
@@ -25,6 +26,7 @@ const builders: Builders = {
       handoverKey: secret(migration, handoverKey),
       optionalCapabilities: optionalCapabilities(agreement, migration.policy),
       ...tlsOf(agreement),
+      ...copiesOf(agreement),
     };
   },
   "source.start": (migration, handoverKey) => {
@@ -36,6 +38,7 @@ const builders: Builders = {
       ...acceptedBy(migration),
       ackExpected: agreement.ackMode !== "none",
       ...tlsOf(agreement),
+      ...copiesOf(agreement),
       precopyDeadlineMs: sourceDeadlineMs(migration),
       silenceMs: migration.policy.convergence.stall.silenceMs,
       ...gateOf(migration),
@@ -63,6 +66,10 @@ function acceptedBy({ policy: { acceptDifferences } }: StoredMigration) {
 
 function tlsOf({ tls }: Agreement) {
   return tls === undefined ? {} : { tls };
+}
+
+function copiesOf({ copies }: Agreement) {
+  return copies === undefined ? {} : { copies };
 }
 
 /** With a gate, the time for the hold is added to that for precopy. */

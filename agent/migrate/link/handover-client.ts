@@ -5,6 +5,7 @@ import type { Reading } from "../../../core/twin/reading.ts";
 import type { Inspection, Witness } from "../../../core/twin/storage.ts";
 import { CommandRefusedError } from "../../command/command-error.ts";
 import { AwakeClock } from "../../runtime/awake-clock.ts";
+import { type CopyAnswer, isCopyAnswer } from "./copy-message.ts";
 import {
   ANSWER_BYTES_MAX,
   type HandedOver,
@@ -51,6 +52,7 @@ export class HandoverClient {
   /** Not answered yet: sent again on each new connection. */
   readonly #questions = new Set<Message>();
   readonly #inspecting = new Map<Witness, PromiseWithResolvers<Inspection[]>>();
+  #copying: PromiseWithResolvers<CopyAnswer> | undefined;
   #pinging: NodeJS.Timeout | undefined;
   readonly #clock = new AwakeClock(PING_MS);
   #heardAtMs = this.#clock.nowMs;
@@ -131,6 +133,36 @@ export class HandoverClient {
     this.#inspecting.set(request.witness, inspected);
     const asking = this.#ask({ type: "inspect", ...request }, inspected, timeoutMs);
     return await asking.finally(() => this.#inspecting.delete(request.witness));
+  }
+
+  /**
+   * Asks for the target's images as exports; asks again after a reconnect.
+   *
+   * @returns their port
+   * @throws CommandRefusedError `qemu` with the target's words; `timeout`, `refused` as `read` does
+   */
+  async openExports(timeoutMs: number): Promise<number> {
+    const answer = await this.#askForCopy({ type: "open-exports" }, timeoutMs);
+    if (answer.type === "exports-open") return answer.port;
+    throw new CommandRefusedError("qemu", `The target's agent answers ${answer.type}`);
+  }
+
+  /** Has the exports closed, before the guest may run on the target. @throws as `openExports` */
+  async closeExports(timeoutMs: number): Promise<void> {
+    const { type } = await this.#askForCopy({ type: "close-exports" }, timeoutMs);
+    if (type === "exports-closed") return;
+    throw new CommandRefusedError("qemu", `The target's agent answers ${type}`);
+  }
+
+  async #askForCopy(
+    question: Extract<Message, { type: "open-exports" | "close-exports" }>,
+    timeoutMs: number,
+  ): Promise<CopyAnswer> {
+    const copying = Promise.withResolvers<CopyAnswer>();
+    this.#copying = copying;
+    const answer = await this.#ask(question, copying, timeoutMs);
+    if (answer.type !== "exports-failed") return answer;
+    throw new CommandRefusedError("qemu", `The target's agent reports: ${answer.message}`);
   }
 
   async #ask<T>(
@@ -248,6 +280,7 @@ export class HandoverClient {
       else if (message.type === "reading" || message.type === "unread") this.#onRead(message);
       else if (message.type === "inspected")
         this.#inspecting.get(message.witness)?.resolve(message.files);
+      else if (isCopyAnswer(message)) this.#copying?.resolve(message);
       else if (isFromTarget(message)) this.onWatch?.(message);
     });
     send(socket, { type: "hello", migrationId: this.#options.migrationId });
@@ -285,7 +318,8 @@ export class HandoverClient {
 
   #endReads(): void {
     const why = "The handover link was closed before the target had answered";
-    for (const { reject } of [...this.#reads.values(), ...this.#inspecting.values()]) {
+    const copying = this.#copying === undefined ? [] : [this.#copying];
+    for (const { reject } of [...this.#reads.values(), ...this.#inspecting.values(), ...copying]) {
       reject(new CommandRefusedError("refused", why));
     }
     this.#reads.clear();
@@ -301,5 +335,5 @@ export class HandoverClient {
 }
 
 function unanswered(timeoutMs: number): string {
-  return `The target's agent has not answered for the twin check within ${timeoutMs} ms: see that both agents are of the same version, and that the target's QEMU answers`;
+  return `The target's agent has not answered over the handover link within ${timeoutMs} ms: see that both agents are of the same version, and that the target's QEMU answers`;
 }

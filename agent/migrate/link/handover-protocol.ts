@@ -3,6 +3,7 @@ import type { TLSSocket } from "node:tls";
 import { z } from "zod";
 import { MigrationId } from "../../../core/id.ts";
 import { FILES_MAX, Inspection, Witness } from "../../../core/twin/storage.ts";
+import { copyMessages } from "./copy-message.ts";
 import { PACKED_BYTES_MAX, ReadKind } from "./reading.ts";
 import { watchMessages } from "./watch-message.ts";
 
@@ -40,7 +41,7 @@ const inspect = {
  * The source repeats its last message on each new connection and is answered again. A broken link is no
  * failure: the source connects again; without it the target stays paused and the cloud decides. The
  * link stays after the answer, until the source is discarded or resumed. The messages by which the
- * agents watch the start and the switchover: watch-message.ts.
+ * agents watch the start and the switchover: watch-message.ts; those about disks: copy-message.ts.
  */
 const Message = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("hello"), migrationId: MigrationId }),
@@ -70,6 +71,7 @@ const Message = z.discriminatedUnion("type", [
     files: z.array(Inspection).max(FILES_MAX),
   }),
   ...watchMessages,
+  ...copyMessages,
 ]);
 export type Message = z.infer<typeof Message>;
 

@@ -4,6 +4,7 @@ import type { MigrationId } from "../../../core/id.ts";
 import type { Reading } from "../../../core/twin/reading.ts";
 import type { Inspection } from "../../../core/twin/storage.ts";
 import { Admission, PROOF_MS } from "./admission.ts";
+import { type CopyAnswer, type CopyQuestion, isCopyQuestion } from "./copy-message.ts";
 import {
   type HandedOver,
   type InspectRequest,
@@ -29,6 +30,9 @@ type OnHandedOver = (message: HandedOver) => Promise<string>;
 
 /** Reads the target. @throws Error: the source is answered with its message */
 type OnRead = (what: ReadKind) => Promise<Reading>;
+
+/** Opens or closes the exports of the target's images. @throws Error: the source is answered with it */
+type OnCopy = (question: CopyQuestion) => Promise<CopyAnswer>;
 
 /** Inspects the target's files. @throws Error: the source is answered with no file */
 type OnInspect = (request: InspectRequest) => Promise<Inspection[]>;
@@ -57,6 +61,7 @@ export class HandoverServer {
     onHandedOver: OnHandedOver;
     onRead: OnRead;
     onInspect: OnInspect;
+    onCopy: OnCopy;
     onWatch?: (message: FromSource) => void;
   }): Promise<HandoverServer> {
     const key = Buffer.from(options.key, "hex");
@@ -115,6 +120,7 @@ export class HandoverServer {
       onHandedOver: OnHandedOver;
       onRead: OnRead;
       onInspect: OnInspect;
+      onCopy: OnCopy;
       onWatch?: (message: FromSource) => void;
     },
   ): void {
@@ -153,6 +159,10 @@ export class HandoverServer {
         void answerInspect(socket, message, options.onInspect);
         return;
       }
+      if (isCopyQuestion(message)) {
+        void answerCopy(socket, message, options.onCopy);
+        return;
+      }
       if (isFromSource(message)) {
         options.onWatch?.(message);
         return;
@@ -176,6 +186,15 @@ async function answerRead(socket: TLSSocket, what: ReadKind, onRead: OnRead): Pr
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     send(socket, { type: "unread", what, message: why.slice(0, MESSAGE_CHARACTERS_MAX) });
+  }
+}
+
+async function answerCopy(socket: TLSSocket, question: CopyQuestion, onCopy: OnCopy) {
+  try {
+    send(socket, await onCopy(question));
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    send(socket, { type: "exports-failed", message: why.slice(0, MESSAGE_CHARACTERS_MAX) });
   }
 }
 

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 
 import { MigrationId } from "../../../core/id.ts";
 import { emptyParts, type Reading } from "../../../core/twin/reading.ts";
 import { type Inspection, Witness } from "../../../core/twin/storage.ts";
+import type { CopyAnswer, CopyQuestion } from "./copy-message.ts";
 import { HandoverClient } from "./handover-client.ts";
 import type { HandoverAnswer, InspectRequest } from "./handover-protocol.ts";
 import { HandoverServer } from "./handover-server.ts";
@@ -20,6 +21,7 @@ let answers: HandoverAnswer[];
 let onHandedOver: (runState: string) => Promise<string>;
 let onRead: (what: ReadKind) => Promise<Reading>;
 let onInspect: (request: InspectRequest) => Promise<Inspection[]>;
+let onCopy: (question: CopyQuestion) => Promise<CopyAnswer>;
 const toClose: { close(): unknown }[] = [];
 
 async function listen(port = 0): Promise<HandoverServer> {
@@ -34,6 +36,7 @@ async function listen(port = 0): Promise<HandoverServer> {
     },
     onRead: (what) => onRead(what),
     onInspect: (request) => onInspect(request),
+    onCopy: (question) => onCopy(question),
   });
   toClose.push(server);
   return server;
@@ -86,6 +89,7 @@ beforeEach(async () => {
   onHandedOver = asBefore;
   onRead = async () => reading("10.0.2");
   onInspect = async () => [];
+  onCopy = async () => ({ type: "exports-closed" as const });
   await listen();
 });
 afterEach(() => {

@@ -5,6 +5,8 @@ import type { AgentConfig } from "../../runtime/config.ts";
 
 /** The stream's and the handover link's. */
 const PORTS_PER_MIGRATION = 2;
+/** And that of the exports of disks that are copied. */
+export const PORTS_WITH_COPIES = 3;
 const REASON_CHARACTERS_MAX = 500;
 
 /** TCP ports, both ends included; both 0: any free port. */
@@ -69,13 +71,14 @@ export async function freePorts(
   }
 }
 
-/** Why a migration's two ports cannot be listened on; undefined: they can. */
+/** Why a migration's ports cannot be listened on; undefined: they can. */
 export async function whyNotListening(
   range: PortRange,
   address: string,
+  count = PORTS_PER_MIGRATION,
 ): Promise<string | undefined> {
   try {
-    await freePorts(range, address, PORTS_PER_MIGRATION);
+    await freePorts(range, address, count);
     return undefined;
   } catch (error) {
     return (error instanceof Error ? error.message : String(error)).slice(0, REASON_CHARACTERS_MAX);

@@ -3,9 +3,11 @@ import type { Progress } from "../../../core/protocol/event.ts";
 import { DOWNTIME_LIMIT_MS } from "../../../core/qemu/parameters.ts";
 import type { Guest } from "../../guest/guest.ts";
 import type { MigrationHooks } from "../../hooks/migration-hooks.ts";
+import type { AwakeClock } from "../../runtime/awake-clock.ts";
 import type { Log } from "../../runtime/log.ts";
 import { HandoverClient, type HandoverClientOptions } from "../link/handover-client.ts";
 import type { HandoverAnswer } from "../link/handover-protocol.ts";
+import { DiskCopies } from "./disk-copies.ts";
 import { FloodControl } from "./flood-control.ts";
 import { Gate } from "./gate.ts";
 import { Ladder } from "./ladder.ts";
@@ -19,6 +21,7 @@ type Options = {
   guest: Guest;
   log: Log;
   hooks: MigrationHooks;
+  clock: AwakeClock;
   onRung: (rung: ClimbedRung) => void;
   /** Takes what an action has found as an input. */
   apply: (input: SourceInput) => Promise<void>;
@@ -36,6 +39,7 @@ type OwnAction = Exclude<
 /** Carries out the actions of a source in QEMU, over the handover link, and in the manifest. */
 export class SourceActions {
   readonly flood: FloodControl;
+  copies: DiskCopies | undefined;
   link: HandoverClient | undefined;
   readonly #options: Options;
   #handover: Promise<boolean> = Promise.resolve(false);
@@ -90,13 +94,16 @@ export class SourceActions {
 
   /** Makes what acts on QEMU, from what the manifest holds. */
   prepare(): void {
-    const { guest, log, onRung } = this.#options;
+    const { guest, log, onRung, clock, apply } = this.#options;
     const { flood } = this;
-    const { gate, linkBytesPerSecond, downtimeLimitMs } = guest.manifest.migration ?? {};
+    const { gate, copies, linkBytesPerSecond, downtimeLimitMs } = guest.manifest.migration ?? {};
     const link = new LinkBandwidth(guest, log, linkBytesPerSecond);
     const limitMs = downtimeLimitMs ?? DOWNTIME_LIMIT_MS;
     this.#bandwidth = link;
     if (gate) this.#gate = new Gate({ guest, log, limitMs, link, flood });
+    if (copies !== undefined) {
+      this.copies = new DiskCopies({ guest, log, link: () => this.link, flood, clock, apply });
+    }
     this.#ladder = Ladder.of(guest, onRung);
   }
 
@@ -132,8 +139,26 @@ export class SourceActions {
     }
   }
 
-  /** Lets QEMU switch over. It refuses unless it waits for that. */
+  /** Lets QEMU switch over, once its disks are copied. It refuses unless it waits for that. */
   continueSwitchover(): void {
+    const { apply, log } = this.#options;
+    if (this.copies === undefined) {
+      this.#continueNow();
+      return;
+    }
+    this.copies.finish().then(
+      () => this.#continueNow(),
+      (error: unknown) => {
+        log.error({ error }, "the disks are not copied as a whole: the guest stays");
+        const reason = error instanceof Error ? error.message : String(error);
+        apply({ type: "copy-failed", reason }).catch((cause: unknown) => {
+          log.error({ error: cause }, "a migration whose copy has failed cannot be cancelled");
+        });
+      },
+    );
+  }
+
+  #continueNow(): void {
     const state = { state: "pre-switchover" } as const;
     this.#options.guest.qmp.execute("migrate-continue", state).catch((error: unknown) => {
       this.#options.log.warn({ error }, "migrate-continue was refused");
@@ -185,7 +210,7 @@ export class SourceActions {
       this.#handover,
       guest.qmp.execute("query-migrate").catch(() => undefined),
     ]);
-    await apply({ type: "final-figures", info, handedOver });
+    await apply({ type: "final-figures", info, disks: this.copies?.figures, handedOver });
   }
 
   #calmPasses(count: number, bestBytesPerSecond: number | undefined): void {
@@ -199,13 +224,17 @@ export class SourceActions {
     await this.#options.apply({ type: "ladder-gave-up", reason });
   }
 
-  async #openGate(by: PermittedBy): Promise<void> {
-    const { apply } = this.#options;
+  async #openGate(by: PermittedBy | undefined): Promise<void> {
+    const { apply, log } = this.#options;
     try {
+      this.flood.endSharing();
       if (!(await this.#gate?.open())) return;
     } catch (error) {
       await apply({ type: "gate-not-opened" });
-      throw error;
+      if (by !== undefined) throw error;
+      // Nobody waits for an answer: it is tried again with the next figures.
+      log.warn({ error }, "the gate stays closed");
+      return;
     }
     await apply({ type: "gate-opened", by });
   }

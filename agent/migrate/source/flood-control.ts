@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ArgsOf } from "../../../core/protocol/command.ts";
+import type { ParameterValue } from "../../../core/protocol/probe.ts";
+import { memoryRate } from "../../../core/storage-copy/shared-rate.ts";
 import type { QmpInteger } from "../../../qmp/integer.ts";
 import type { Guest } from "../../guest/guest.ts";
 import type { Log } from "../../runtime/log.ts";
@@ -41,6 +43,7 @@ export class FloodControl {
   #calming = false;
   #calmSinceMs = 0;
   #over = false;
+  #sharing: "none" | "shared" | "over" = "none";
 
   constructor(guest: Guest, log: Log) {
     this.#guest = guest;
@@ -91,8 +94,23 @@ export class FloodControl {
     const next = { ...agreed, "max-bandwidth": asked };
     this.#guest.note({ migration: { ...memory, agreed: next, bandwidthRevision: revision } });
     const isCalm = this.#calming && !this.#over;
-    if (!isCalm) await applyParameters(this.#guest.qmp, { "max-bandwidth": asked });
+    if (!isCalm) await this.#apply(asked);
     return asked;
+  }
+
+  /** Disks are copied beside the memory, and get a part of the limit. */
+  share(): void {
+    if (this.#sharing === "none") this.#setSharing("shared");
+  }
+
+  /** The switchover may come: memory gets the whole limit from now on. */
+  endSharing(): void {
+    if (this.#sharing === "shared") this.#setSharing("over");
+  }
+
+  #setSharing(sharing: "shared" | "over"): void {
+    this.#sharing = sharing;
+    if (!this.#calming || this.#over) this.restore();
   }
 
   /** The migration is over. */
@@ -110,7 +128,12 @@ export class FloodControl {
   async #restore(): Promise<void> {
     const limit = this.#guest.manifest.migration?.agreed?.["max-bandwidth"];
     // avail-switchover-bandwidth stays: it is still true, and QEMU has measured next to nothing.
-    if (limit !== undefined) await applyParameters(this.#guest.qmp, { "max-bandwidth": limit });
+    if (limit !== undefined) await this.#apply(limit);
+  }
+
+  async #apply(limit: ParameterValue): Promise<void> {
+    const own = this.#sharing === "shared" ? memoryRate(Number(limit)) : limit;
+    await applyParameters(this.#guest.qmp, { "max-bandwidth": own });
   }
 
   async #isSendingDevices(): Promise<boolean> {

@@ -17,6 +17,7 @@ import { ByteWatch } from "./byte-watch.ts";
 import { cancelAndWait, readStatus, refuseInPostcopy } from "./cancel.ts";
 import { SourceObserver } from "./observer.ts";
 import { recoverPostcopy } from "./recover-postcopy.ts";
+import { removeCopies } from "./remove-copies.ts";
 import {
   type Before,
   mayHaveStarted,
@@ -72,13 +73,6 @@ export class SourceMigration {
     this.#log = log;
     this.#tls = new TlsCredentials("source", options, log);
     const apply = (input: SourceInput) => this.#apply(input);
-    this.#actions = new SourceActions({
-      guest,
-      log,
-      hooks,
-      apply,
-      onRung: (rung) => this.#emit({ type: "migration.rung", ...rung }),
-    });
     this.#observer = new SourceObserver({
       guest,
       log,
@@ -86,6 +80,15 @@ export class SourceMigration {
       apply,
       isFollowed: () => !this.ended && !this.#state.isDetached,
       isGateSettled: () => this.#actions.gate?.isSettled ?? true,
+      withDisks: async (progress) => (await this.#actions.copies?.observe(progress)) ?? progress,
+    });
+    this.#actions = new SourceActions({
+      guest,
+      log,
+      hooks,
+      clock: this.#observer.clock,
+      apply,
+      onRung: (rung) => this.#emit({ type: "migration.rung", ...rung }),
     });
   }
 
@@ -135,11 +138,14 @@ export class SourceMigration {
         log: this.#log,
         link,
         release: (input) => this.#observer.react(input),
+        onStream: () => this.#actions.copies?.begin(),
       });
     }
     if (this.#state.isDetached) link?.close();
     this.#before = await reading;
     await this.#compare(check, args);
+    // Left by a migration whose agent died before it could clean up; they use the credentials.
+    if (this.#guest.manifest.migration?.copies) await removeCopies(this.#guest.qmp);
     await this.#tls.make(args);
     await setUpSource(this.#guest, this, args, this.#before, this.#log);
     await this.#attach("none");
@@ -186,11 +192,13 @@ export class SourceMigration {
   async #attach(gate: "none" | "opened" | "holding"): Promise<void> {
     this.#actions.prepare();
     if (gate !== "none") this.#actions.gate?.reattach();
-    const { postcopy, standstill } = this.#guest.manifest.migration ?? {};
+    const { postcopy, standstill, copies } = this.#guest.manifest.migration ?? {};
     const { ladderGaveUp } = this.#actions;
     const runState = runStateBefore(this.#guest);
+    const copied = copies === undefined ? {} : ({ copies: "copying" } as const);
+    const held = { gate, isGated: copies?.isGated ?? true, ...copied };
     // First, since the lines of the log may have been there for long.
-    await this.#apply({ type: "attached", gate, postcopy, ladderGaveUp, runState, standstill });
+    await this.#apply({ type: "attached", ...held, postcopy, ladderGaveUp, runState, standstill });
     this.#observer.listen();
   }
 
@@ -253,6 +261,7 @@ export class SourceMigration {
     this.#startWatch?.close();
     this.#switchoverWatch?.close();
     this.#observer.close();
+    this.#actions.copies?.close();
     this.#actions.link?.close();
     this.#actions.gate?.close();
   }
@@ -262,6 +271,8 @@ export class SourceMigration {
     const { state, events, actions } = nextSourceState(this.#state, input);
     this.#state = state;
     if (input.type === "figures") this.#watchBytes(input);
+    if (input.type === "qmp-silent") this.#actions.copies?.onSilent();
+    if (input.type === "qmp-answers") this.#actions.copies?.onAnswer();
     if (state.end) this.#switchoverWatch?.close();
     else if (state.stop ?? state.unjudgedStop) this.#switchoverWatch?.start();
     for (const { event, atMs } of events) this.#emit(event, atMs);
@@ -302,6 +313,13 @@ export class SourceMigration {
     }
   }
 
+  /** After `completed` they have ended by themselves. */
+  async #removeCopies(status: string): Promise<void> {
+    const { copies } = this.#actions;
+    if (status === "completed") copies?.close();
+    else await copies?.abandon();
+  }
+
   #end(status: string): void {
     this.#finished.resolve();
     this.#observer.close();
@@ -317,7 +335,7 @@ export class SourceMigration {
       void restoreParameters(this.#guest.qmp, before, this.#log);
     }
     void gate?.cleanUp();
-    this.#tls.remove();
+    void this.#removeCopies(status).then(() => this.#tls.remove());
     recordEnd(this.#guest, this.id, this.#log);
   }
 }

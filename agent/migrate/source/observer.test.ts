@@ -17,6 +17,7 @@ function observeGuest() {
     progressIntervalMs: 60_000,
     isFollowed: () => true,
     isGateSettled: () => true,
+    withDisks: async (progress) => progress,
     apply: async ({ type }) => void inputs.push(type),
   });
   onTestFinished(() => observer.close());

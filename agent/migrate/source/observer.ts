@@ -1,3 +1,4 @@
+import type { Progress } from "../../../core/protocol/event.ts";
 import { DOWNTIME_LIMIT_MS } from "../../../core/qemu/parameters.ts";
 import type { Guest } from "../../guest/guest.ts";
 import { AwakeClock } from "../../runtime/awake-clock.ts";
@@ -21,6 +22,8 @@ type Options = {
   /** Whether the migration is still followed. */
   isFollowed: () => boolean;
   isGateSettled: () => boolean;
+  /** Adds the figures of disks that are copied. */
+  withDisks: (progress: Progress) => Promise<Progress>;
   /** Takes an input; resolves when its actions have been carried out. */
   apply: (input: SourceInput) => Promise<void>;
 };
@@ -128,14 +131,14 @@ export class SourceObserver {
 
   /** Reads QEMU's figures; there are none while QEMU does not answer. */
   async poll(): Promise<void> {
-    const { guest, log, isFollowed, isGateSettled, apply } = this.#options;
+    const { guest, log, isFollowed, isGateSettled, withDisks, apply } = this.#options;
     if (this.#polled !== undefined || !isFollowed()) return;
     this.#polled = { atMs: Date.now(), awakeMs: this.clock.nowMs };
     try {
       this.#ackWatch?.poll();
       const info = await guest.qmp.execute("query-migrate", {}, { timeoutMs: FIGURES_MS });
       this.#noteAnswer();
-      const progress = toProgress(info);
+      const progress = await withDisks(toProgress(info));
       const limitMs = guest.manifest.migration?.downtimeLimitMs ?? DOWNTIME_LIMIT_MS;
       const figures = { progress, limitMs, isGateSettled: isGateSettled() };
       if (!isFollowed()) return;

@@ -1,6 +1,12 @@
 import type { FinalFigures, Progress } from "../../../core/protocol/event.ts";
 import type { MigrationInfo } from "../../../qmp/migration.ts";
 
+/** What progress has of disks that are copied. */
+export type DiskFigures = Pick<
+  Progress,
+  "diskTotalBytes" | "diskRemainingBytes" | "diskBytesPerSecond"
+>;
+
 /** An answer of query-migrate as the record keeps it. */
 export function toProgress(info: MigrationInfo): Progress {
   const { ram } = info;
@@ -23,7 +29,7 @@ export function toProgress(info: MigrationInfo): Progress {
 }
 
 /** QEMU's figures after `completed`; zeros when it did not answer. */
-export function toFigures(info: MigrationInfo | undefined): FinalFigures {
+export function toFigures(info: MigrationInfo | undefined, disks: DiskFigures = {}): FinalFigures {
   const setupTimeMs = number(info?.["setup-time"]);
   const downtimeBytes = number(info?.ram?.["downtime-bytes"]);
   return {
@@ -31,7 +37,7 @@ export function toFigures(info: MigrationInfo | undefined): FinalFigures {
     totalTimeMs: number(info?.["total-time"]) ?? 0,
     ...(setupTimeMs === undefined ? {} : { setupTimeMs }),
     ...(downtimeBytes === undefined ? {} : { downtimeBytes }),
-    progress: info === undefined ? { status: "completed" } : toProgress(info),
+    progress: { ...(info === undefined ? { status: "completed" } : toProgress(info)), ...disks },
   };
 }
 

@@ -7,6 +7,8 @@ import type { Guest } from "../../guest/guest.ts";
 import type { Resources } from "../../guest/resources.ts";
 import type { MigrationHooks } from "../../hooks/migration-hooks.ts";
 import type { Log } from "../../runtime/log.ts";
+import { identityAt } from "../../storage/copy-images.ts";
+import { readDisks } from "../../twin/read.ts";
 import {
   applySettings,
   type Capabilities,
@@ -59,10 +61,11 @@ export async function setUpSource(
   { parameters: before, capabilities }: Before,
   log: Log,
 ): Promise<void> {
-  const { ackExpected, linkBytesPerSecond, gate, climb, tls, silenceMs } = args;
-  const [{ status: runStateBefore }, logOffset] = await Promise.all([
+  const { ackExpected, linkBytesPerSecond, gate, climb, tls, silenceMs, copies } = args;
+  const [{ status: runStateBefore }, logOffset, copied] = await Promise.all([
     guest.qmp.execute("query-status"),
     ackExpected ? traceAck(guest, log) : undefined,
+    copies === undefined ? undefined : copiesToNote(guest, copies, gate !== undefined),
     applySettings(guest.qmp, args.settings, capabilities),
   ]);
   const now = { ...before, ...args.settings.parameters };
@@ -85,13 +88,32 @@ export async function setUpSource(
       deadlineAtMs: Date.now() + args.precopyDeadlineMs,
       ...(linkBytesPerSecond === undefined ? {} : { linkBytesPerSecond }),
       ...(silenceMs === undefined ? {} : { silenceMs }),
-      ...(gate ? { gate } : {}),
+      ...(gate || copies ? { gate: gate ?? {} } : {}),
+      ...(copied ? { copies: copied } : {}),
       ...(climb ? { ladder: { climb, climbed: 0 } } : {}),
       ...(tls ? { tls } : {}),
       outputOffset: guest.outputBytes,
       ...(logOffset === undefined ? {} : { logOffset }),
     },
   });
+}
+
+/** Which files are the source's images is what its QEMU says, not the command. @throws QmpError */
+async function copiesToNote(
+  { qmp, manifest }: Guest,
+  copies: NonNullable<StartArgs["copies"]>,
+  isGated: boolean,
+) {
+  const open = await readDisks(qmp, manifest.pid);
+  const left = copies.filter(({ sourceAfter }) => sourceAfter === "removed");
+  const toRemove = left.flatMap(({ sourceNode }) => {
+    const [file, ...others] = open.leaves(sourceNode);
+    if (file?.driver !== "file" || others.length > 0) return [];
+    const identity = identityAt(file.name);
+    return identity === undefined ? [] : [{ path: file.name, identity }];
+  });
+  const disks = copies.map(({ disk, sourceNode }) => ({ disk, sourceNode }));
+  return { disks, isGated, isStarted: false, ...(toRemove.length > 0 ? { toRemove } : {}) };
 }
 
 /** The guest's run state before the switchover, as last written down; older agents had a flag. */

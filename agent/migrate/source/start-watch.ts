@@ -24,6 +24,8 @@ type Options = {
   link: HandoverClient;
   /** Takes in what was held back: it is the end of the migration after all. */
   release: (input: SourceInput) => void;
+  /** The stream has begun, and the target's QEMU is not replaced any more. */
+  onStream: () => void;
 };
 
 /**
@@ -121,6 +123,7 @@ export class StartWatch {
     if (this.#state === "ended" || this.#state === "restarting") return;
     if (message.type === "streaming") {
       this.close();
+      this.#options.onStream();
     } else if (this.#state === "clearing") {
       this.#onCleared(message);
     } else if (message.type === "replaced") {

@@ -2,6 +2,7 @@ import { NOTHING_SEEN, type SeenMemory } from "../../../core/migration/memory-us
 import type { Progress } from "../../../core/protocol/event.ts";
 import type { MigrationInfo } from "../../../qmp/migration.ts";
 import type { MigrationEvent } from "../../guest/emit.ts";
+import type { DiskFigures } from "./progress.ts";
 
 /** What the source's agent knows of one migration; transitions.ts: what follows from it. */
 export type SourceState = {
@@ -14,6 +15,14 @@ export type SourceState = {
   readonly isConverged: boolean;
   /** `opening`: permitted, the hold is being lifted. */
   readonly gate: "none" | "holding" | "opening" | "opened";
+  /** The gate waits for a permit: a hold for copies alone is not reported. */
+  readonly isGated: boolean;
+  /** Who has permitted the switchover. */
+  readonly permittedBy: PermittedBy | undefined;
+  /** Of the guest's disks: copies-state.ts. */
+  readonly copies: "none" | "copying" | "ready";
+  /** The first pass over the guest's memory is over. */
+  readonly isMemorySent: boolean;
   /** `held` has been emitted. */
   readonly isHeld: boolean;
   /** STOP of the switchover. */
@@ -38,6 +47,7 @@ export type SourceState = {
     readonly ladder?: string;
     readonly deadline?: string;
     readonly watch?: GaveUp;
+    readonly copy?: string;
   };
   /** The highest rate measured, B/s. */
   readonly bestBytesPerSecond: number | undefined;
@@ -84,6 +94,10 @@ export type SourceInput =
   | {
       type: "attached";
       gate: "none" | "opened" | "holding";
+      /** False: a gate holds for the copies alone. */
+      isGated?: boolean;
+      /** Disks are copied before the switchover. */
+      copies?: "copying" | undefined;
       postcopy: PostcopyState | undefined;
       ladderGaveUp: string | undefined;
       runState: string;
@@ -111,9 +125,18 @@ export type SourceInput =
   | { type: "run-state-read"; runState: string; atMs: number }
   /** An answer of the target's agent, whenever it comes. */
   | { type: "arrived"; atMs: number }
-  | { type: "final-figures"; info: MigrationInfo | undefined; handedOver: boolean }
+  | {
+      type: "final-figures";
+      info: MigrationInfo | undefined;
+      disks?: DiskFigures | undefined;
+      handedOver: boolean;
+    }
   | { type: "permit"; by: PermittedBy }
-  | { type: "gate-opened"; by: PermittedBy }
+  /** Read again and again: a guest may write faster than its disks are copied, for a while. */
+  | { type: "copied"; copies: "copying" | "ready" }
+  | { type: "copy-failed"; reason: string }
+  /** `by`: absent for a hold that was for copies alone. */
+  | { type: "gate-opened"; by: PermittedBy | undefined }
   | { type: "gate-not-opened" }
   | { type: "cancel"; status: string }
   | { type: "deadline" }
@@ -143,7 +166,7 @@ export type SourceAction =
   | { type: "calm-hold"; bestBytesPerSecond: number | undefined }
   | { type: "stop-calming" }
   | { type: "climb"; progress: Progress; limitMs: number }
-  | { type: "open-gate"; by: PermittedBy }
+  | { type: "open-gate"; by: PermittedBy | undefined }
   /** Where it is too late for a cancel and `orContinue` is set, the switchover continues. */
   | { type: "cancel"; orContinue: boolean }
   | { type: "cancel-qemu" }
@@ -178,6 +201,10 @@ export function initialSourceState(progressIntervalMs: number): SourceState {
     isAcked: false,
     isConverged: false,
     gate: "none",
+    isGated: false,
+    permittedBy: undefined,
+    copies: "none",
+    isMemorySent: false,
     isHeld: false,
     stop: undefined,
     unjudgedStop: undefined,

@@ -3,6 +3,7 @@ import { progressIntervalAt } from "../../../core/migration/progress-interval.ts
 import type { Progress } from "../../../core/protocol/event.ts";
 import { isFinalStatus } from "../../../core/qemu/migration-status.ts";
 import { isStoppedBySwitchover } from "../../../core/qemu/run-state.ts";
+import { onCopied, onCopyFailed, onPermit, openWhenDue } from "./copies-state.ts";
 import { hasConverged, toFigures } from "./progress.ts";
 import {
   endStandstill,
@@ -18,6 +19,7 @@ import {
 import {
   type GaveUp,
   NO_POSTCOPY,
+  type PermittedBy,
   type SourceAction,
   type SourceInput,
   type SourceState,
@@ -88,12 +90,13 @@ export function nextSourceState(state: SourceState, input: SourceInput): SourceS
     case "final-figures":
       return onFinalFigures(state, input);
     case "permit":
-      if (state.end || state.gate !== "holding") return step(state);
-      return step({ ...state, gate: "opening" }, [], [{ type: "open-gate", by: input.by }]);
+      return onPermit(state, input.by);
+    case "copied":
+      return onCopied(state, input);
+    case "copy-failed":
+      return onCopyFailed(state, input.reason);
     case "gate-opened":
-      return step({ ...state, gate: "opened" }, [
-        { event: { type: "migration.gate-opened", by: input.by } },
-      ]);
+      return onGateOpened(state, input.by);
     case "gate-not-opened":
       return step({ ...state, gate: "holding" });
     case "cancel":
@@ -101,17 +104,9 @@ export function nextSourceState(state: SourceState, input: SourceInput): SourceS
     case "deadline":
       return onDeadline(state);
     case "hook-aborted":
-      return step(
-        { ...state, reasons: { ...state.reasons, hook: input.reason } },
-        [],
-        [{ type: "cancel", orContinue: true }],
-      );
+      return giveUp(state, { hook: input.reason }, { orContinue: true });
     case "ladder-gave-up":
-      return step(
-        { ...state, reasons: { ...state.reasons, ladder: input.reason } },
-        [],
-        [{ type: "cancel", orContinue: false }],
-      );
+      return giveUp(state, { ladder: input.reason }, { orContinue: false });
     case "watch-gave-up":
       return onWatchGaveUp(state, input.gaveUp);
     case "recovery":
@@ -125,15 +120,31 @@ export function nextSourceState(state: SourceState, input: SourceInput): SourceS
   }
 }
 
+function giveUp(
+  state: SourceState,
+  reason: SourceState["reasons"],
+  { orContinue }: { orContinue: boolean },
+): SourceStep {
+  const reasons = { ...state.reasons, ...reason };
+  return step({ ...state, reasons }, [], [{ type: "cancel", orContinue }]);
+}
+
 function onAttached(
   state: SourceState,
   input: Extract<SourceInput, { type: "attached" }>,
 ): SourceStep {
-  const { gate, postcopy, ladderGaveUp, runState, standstill } = input;
+  const { gate, isGated = true, postcopy, ladderGaveUp, runState, standstill } = input;
   const reasons =
     ladderGaveUp === undefined ? state.reasons : { ...state.reasons, ladder: ladderGaveUp };
-  const known = { gate, postcopy: postcopy ?? NO_POSTCOPY, reasons, runState, standstill };
+  const held = { gate, isGated, copies: input.copies ?? ("none" as const) };
+  const known = { ...held, postcopy: postcopy ?? NO_POSTCOPY, reasons, runState, standstill };
   return step({ ...state, ...known });
+}
+
+function onGateOpened(state: SourceState, by: PermittedBy | undefined): SourceStep {
+  const next: SourceState = { ...state, gate: "opened" };
+  if (by === undefined) return step(next);
+  return step(next, [{ event: { type: "migration.gate-opened", by } }]);
 }
 
 function onStatus(before: SourceState, { status, atMs }: StatusAt): SourceStep {
@@ -223,9 +234,13 @@ function judge(
   const isHolding = before.gate === "holding";
   const rate = Math.max(progress.bandwidthBytesPerSecond ?? 0, before.bestBytesPerSecond ?? 0);
   const bestBytesPerSecond = rate > 0 ? rate : undefined;
-  const isConverged = before.isConverged || hasConverged(progress, limitMs, isHolding);
+  const fits = hasConverged(progress, limitMs, isHolding);
+  const isMemorySent = before.isMemorySent || fits || (progress.dirtySyncCount ?? 0) > 1;
+  // Nobody waits for the ACK, or counts the hold, while disks are still copied.
+  const isConverged = before.isConverged || (fits && before.copies !== "copying");
   const hasAck = before.isAcked || !before.isAckObserved;
-  const isHeld = before.isHeld || (isHolding && isGateSettled && isConverged && hasAck);
+  const isHeldNow = isHolding && before.isGated && isGateSettled && isConverged && hasAck;
+  const isHeld = before.isHeld || isHeldNow;
   const events: Timed[] = [];
   if (isConverged && !before.isConverged) events.push({ event: { type: "migration.converged" } });
   if (isHeld && !before.isHeld) events.push({ event: { type: "migration.held" } });
@@ -236,7 +251,10 @@ function judge(
   const isStopped = before.stop !== undefined || before.unjudgedStop !== undefined;
   const isPrecopy = progress.status === "active" && !isStopped;
   if (isPrecopy && !isHolding && hasAck) actions.push({ type: "climb", progress, limitMs });
-  return step({ ...before, bestBytesPerSecond, isConverged, isHeld }, events, actions);
+  const known = { ...before, bestBytesPerSecond, isMemorySent, isConverged, isHeld };
+  if (before.copies === "none") return step(known, events, actions);
+  const opening = openWhenDue(known);
+  return step(opening.state, events, [...actions, ...opening.actions]);
 }
 
 function onFiguresTaken(
@@ -308,12 +326,12 @@ function onArrived(state: SourceState, atMs: number): SourceStep {
 
 function onFinalFigures(
   state: SourceState,
-  { info, handedOver }: Extract<SourceInput, { type: "final-figures" }>,
+  { info, disks, handedOver }: Extract<SourceInput, { type: "final-figures" }>,
 ): SourceStep {
   const { end } = state;
   if (!end || state.isDetached) return step(state);
   if (end.status === "completed") {
-    const figures = toFigures(info);
+    const figures = toFigures(info, disks);
     const memory = memoryUse(seeMemory(state.memory, figures.progress));
     const event = {
       type: "migration.source-completed",
@@ -322,10 +340,11 @@ function onFinalFigures(
     } as const;
     return ended(state, end.status, [{ event, atMs: end.atMs }]);
   }
-  const { hook, ladder, deadline, watch } = state.reasons;
-  const why = hook ?? ladder ?? watch?.reason ?? deadline ?? info?.["error-desc"] ?? "";
+  const { hook, ladder, deadline, watch, copy } = state.reasons;
+  const why = hook ?? ladder ?? copy ?? watch?.reason ?? deadline ?? info?.["error-desc"] ?? "";
   const noConvergence = ladder === undefined ? {} : ({ code: "no-convergence" } as const);
-  const code = watch === undefined ? noConvergence : { code: watch.code };
+  const byWatch = watch === undefined ? noConvergence : { code: watch.code };
+  const code = copy === undefined ? byWatch : ({ code: "disk-not-copied" } as const);
   const event = { ...failure(end.status, why), ...code };
   return ended(state, end.status, [{ event }]);
 }

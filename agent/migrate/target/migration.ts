@@ -16,6 +16,7 @@ import { hostPart, listenInRange, type PortRange } from "../link/port-range.ts";
 import type { ReadKind } from "../link/reading.ts";
 import { recordEnd } from "../record-end.ts";
 import { type TlsConfig, TlsCredentials } from "../tls.ts";
+import { CopyExports } from "./copy-exports.ts";
 import { inspectTarget } from "./inspect.ts";
 import { PendingWatch } from "./pending-watch.ts";
 import { listenAgain } from "./postcopy.ts";
@@ -74,6 +75,7 @@ export class TargetMigration {
   #running: Promise<Arrival> | undefined;
   readonly #inspected = { guest: () => this.#guest, readTwin: () => this.#readTwin() };
   #twin: Promise<Twin> | undefined;
+  readonly #exports = new CopyExports(() => this.#guest);
 
   constructor(options: TargetOptions) {
     this.id = options.id;
@@ -215,6 +217,7 @@ export class TargetMigration {
   }
 
   async #run(runState: string, when: RunsAfter): Promise<Arrival> {
+    await this.#exports.close();
     const arrival = await runGuest(this.#guest, {
       runState,
       when,
@@ -335,6 +338,7 @@ export class TargetMigration {
       onHandedOver: async ({ runState, type }) => (await this.run(runState, type)).runState,
       onWatch: (message) => this.#replacement?.onMessage(message, this.#guest),
       onRead: (what) => this.#read(what),
+      onCopy: (question) => this.#exports.answer(question, this.#options),
       onInspect: (request) => inspectTarget(this.#inspected, request),
     });
     this.#server = server;

@@ -136,8 +136,9 @@ export class TestHost {
   async restart(meanwhile?: () => Promise<void>): Promise<TestHost> {
     await this.#stop();
     await meanwhile?.();
-    const { qemu, tls } = this.config;
-    const next = new TestHost(this.id, { qemu, folder: this.folder, config: { tls } });
+    const { qemu, tls, hooks, resources } = this.config;
+    const config = { tls, hooks, resources };
+    const next = new TestHost(this.id, { qemu, folder: this.folder, config });
     next.#next = this.#next + 1_000;
     await reattach(next.#context);
     return next;

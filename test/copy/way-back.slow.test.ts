@@ -1,0 +1,213 @@
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { copyJob } from "../../agent/guest/copy-names.ts";
+import { sendSignal, waitForEnd } from "../../agent/runtime/process.ts";
+import type { TestHost } from "../agent/testing/host.ts";
+import { CopyPair, canCopy, VM } from "./testing/copy-pair.ts";
+
+vi.setConfig({ testTimeout: 300_000, hookTimeout: 150_000 });
+
+const PATIENCE = { timeout: 90_000, interval: 100 };
+/** B/s for memory and disk together: the disk then takes some four seconds. */
+const SLOW = { maxBandwidthBytesPerSecond: 1_000_000 };
+const UNLIMITED = { maxBandwidthBytesPerSecond: 0, revision: 1 };
+/** With the policy's gate, once all is copied. */
+const GATED = { switchover: { mode: "gated" } };
+
+const guestOf = (host: TestHost) => host.guests.get(host.vm(VM));
+
+/** The copy of the disk that the guest writes to has begun, and has not ended. */
+async function copying(pair: CopyPair, start: { silenceMs?: number } = {}): Promise<void> {
+  await pair.begin(SLOW, start);
+  await vi.waitFor(async () => {
+    const jobs = await guestOf(pair.source).qmp.execute("query-block-jobs");
+    const job = jobs.find(({ device }) => device === copyJob(0));
+    expect(job?.offset).toBeGreaterThan(0);
+    expect(job?.ready).toBe(false);
+  }, PATIENCE);
+}
+
+/** All is copied; the guest runs on until the permit. */
+async function held(pair: CopyPair): Promise<void> {
+  await pair.begin(GATED, { gate: {} });
+  await pair.source.waitFor("migration.held", 90_000);
+}
+
+/** The guest is stopped, and the jobs are about to end. */
+async function switching(pair: CopyPair): Promise<void> {
+  pair.holdSwitchover();
+  await pair.begin();
+  await pair.source.waitFor("migration.stopped", 90_000);
+}
+
+/** What has kept it in its phase keeps it no longer. */
+async function release(pair: CopyPair, reach: typeof copying): Promise<void> {
+  pair.letSwitchOver();
+  if (reach === copying) await pair.source.run("source.set", VM, UNLIMITED, pair.identity);
+  await pair.source.run("source.permit", VM, {}, pair.identity);
+}
+
+const phases = [
+  ["while the disk is copied", copying],
+  ["while all is copied and held", held],
+  ["while the guest is stopped", switching],
+] as const;
+
+/** The guest runs here, nothing of the copy is in its QEMU, and its image is sound. */
+async function runsAtSource(pair: CopyPair): Promise<void> {
+  await pair.hasWritten(pair.source);
+  const { qmp } = guestOf(pair.source);
+  await vi.waitFor(async () => {
+    expect(await qmp.execute("query-block-jobs")).toEqual([]);
+    const nodes = await qmp.execute("query-named-block-nodes", { flat: true });
+    const names = nodes.map((node) => node["node-name"]);
+    expect(names.filter((name) => name?.startsWith("switchyard"))).toEqual([]);
+    expect(nodes.flatMap((node) => node["dirty-bitmaps"] ?? [])).toEqual([]);
+  }, PATIENCE);
+}
+
+async function targetIsEmpty(pair: CopyPair): Promise<void> {
+  await pair.target.run("target.discard", VM, {}, pair.identity);
+  expect(pair.images(pair.target)).toEqual([]);
+  expect(existsSync(pair.serial(pair.target))).toBe(false);
+}
+
+/** As the way back does it, from whatever both sides are found in. */
+async function failed(pair: CopyPair): Promise<string> {
+  const { body } = await pair.source.waitFor("migration.failed", 90_000);
+  return `${body.code}: ${body.errorDescription}`;
+}
+
+describe.skipIf(!canCopy).each(["raw", "qcow2"] as const)("a copied %s disk", (format) => {
+  let pair: CopyPair;
+  beforeEach(async () => {
+    pair = new CopyPair(format);
+    await pair.startGuest();
+  });
+  afterEach(() => pair.close());
+
+  it.each(phases)("is given up by a cancel %s, and moves after that", async (_, reach) => {
+    await reach(pair);
+    const before = readFileSync(pair.image(pair.source)).length;
+    await pair.source.run("source.cancel", VM, {}, pair.identity);
+    await runsAtSource(pair);
+    await targetIsEmpty(pair);
+    expect(readFileSync(pair.image(pair.source)).length).toBeGreaterThanOrEqual(before);
+    pair.letSwitchOver();
+    for (const host of [pair.source, pair.target]) host.events.splice(0);
+    await pair.begin();
+    await pair.hasMoved();
+    await pair.source.run("source.discard", VM, {}, pair.identity);
+    expect(await pair.check(pair.target)).toMatchObject({ problems: [] });
+  });
+
+  it.each(phases)("stays with its guest when the target's QEMU is killed %s", async (_, reach) => {
+    await reach(pair);
+    const { manifest } = guestOf(pair.target);
+    sendSignal(manifest, "SIGKILL");
+    await waitForEnd(manifest, 5_000);
+    pair.letSwitchOver();
+    await failed(pair);
+    await runsAtSource(pair);
+    await targetIsEmpty(pair);
+    expect(await pair.check(pair.source)).toMatchObject({ problems: [] });
+  });
+
+  it.each(phases)("moves although the source's agent restarts %s", async (_, reach) => {
+    await reach(pair);
+    pair.source = await pair.source.restart();
+    await release(pair, reach);
+    await pair.hasMoved();
+    await pair.source.run("source.discard", VM, {}, pair.identity);
+    expect(await pair.check(pair.target)).toMatchObject({ problems: [] });
+  });
+
+  it.each(phases)("moves although the target's agent restarts %s", async (_, reach) => {
+    await reach(pair);
+    pair.target = await pair.target.restart();
+    await release(pair, reach);
+    await pair.hasMoved();
+    await pair.source.run("source.discard", VM, {}, pair.identity);
+    expect(await pair.check(pair.target)).toMatchObject({ problems: [] });
+  });
+});
+
+/** What a guest has not flushed is in a raw image all the same; of a qcow2 image it may be lost. */
+describe.skipIf(!canCopy)("the raw image of a source that is killed", () => {
+  let pair: CopyPair;
+  beforeEach(async () => {
+    pair = new CopyPair("raw");
+    await pair.startGuest();
+  });
+  afterEach(() => pair.close());
+
+  it.each(phases)("is whole %s", async (_, reach) => {
+    await reach(pair);
+    const { manifest } = guestOf(pair.source);
+    const reported = pair.last(pair.source);
+    sendSignal(manifest, "SIGKILL");
+    await waitForEnd(manifest, 5_000);
+    expect(await pair.checkImage(pair.source, reported)).toMatchObject({ problems: [] });
+    await targetIsEmpty(pair);
+  });
+});
+
+describe.skipIf(!canCopy)("a copy that has not begun", () => {
+  let pair: CopyPair;
+  beforeEach(async () => {
+    pair = new CopyPair("qcow2");
+    await pair.startGuest();
+  });
+  afterEach(() => pair.close());
+
+  it("leaves no image, however the target's process ends", async () => {
+    for (const end of [
+      () => pair.target.run("target.discard", VM, {}, pair.identity),
+      async () => void sendSignal(guestOf(pair.target).manifest, "SIGKILL"),
+      async () => {
+        const { manifest } = guestOf(pair.target);
+        pair.target = await pair.target.restart(async () => {
+          sendSignal(manifest, "SIGKILL");
+          await waitForEnd(manifest, 5_000);
+        });
+      },
+    ]) {
+      await pair.prepare(await pair.agree());
+      expect(pair.images(pair.target)).toEqual(["data.img", "spare.img"]);
+      await end();
+      await vi.waitFor(() => expect(pair.images(pair.target)).toEqual([]), PATIENCE);
+    }
+    await pair.begin();
+    await pair.hasMoved();
+  });
+
+  it("is refused where a file is, which stays", async () => {
+    const agreement = await pair.agree();
+    writeFileSync(pair.image(pair.target), "somebody's");
+    await expect(pair.agree()).rejects.toThrow(/disk-not-copied.*has a file .*already/s);
+    await expect(pair.prepare(agreement)).rejects.toThrow(/refused: Disk data: .*EEXIST/);
+    expect(readFileSync(pair.image(pair.target), "utf8")).toBe("somebody's");
+    expect(pair.images(pair.target)).toEqual(["data.img"]);
+    await runsAtSource(pair);
+  });
+});
+
+describe.skipIf(!canCopy)("a copied disk whose target is frozen", () => {
+  let pair: CopyPair;
+  beforeEach(async () => {
+    pair = new CopyPair("raw");
+    await pair.startGuest();
+  });
+  afterEach(() => pair.close());
+
+  it("is given up, and its guest goes on writing", async () => {
+    await copying(pair, { silenceMs: 4_000 });
+    const { manifest } = guestOf(pair.target);
+    sendSignal(manifest, "SIGSTOP");
+    expect(await failed(pair)).toMatch(/Disk data|No byte of the stream/);
+    await runsAtSource(pair);
+    sendSignal(manifest, "SIGCONT");
+    await targetIsEmpty(pair);
+    expect(await pair.check(pair.source)).toMatchObject({ problems: [] });
+  });
+});
