@@ -3,7 +3,7 @@ import { awaitAck } from "./ack.ts";
 import type { Definition, State } from "./asl.ts";
 import { counters } from "./catchers.ts";
 import { complete } from "./completion.ts";
-import { admit, prepare, transfer } from "./forward.ts";
+import { admit, awaitSlots, prepare, transfer } from "./forward.ts";
 import { EXECUTION_SECONDS_MAX } from "./limits.ts";
 import type { MigrationRefs } from "./payloads.ts";
 import { postcopy } from "./postcopy.ts";
@@ -11,8 +11,8 @@ import { wayBack } from "./way-back.ts";
 
 /**
  * One migration. Forward: Probe → Negotiate → Prepare → Precopy → AwaitAck → Switchover → Confirm →
- * Complete → Discard, with Admit → AwaitTurn before it where a host was full; waits for signals that
- * are raised already are skipped. Any failure once the target exists leads to the way back, Observe →
+ * Complete → Discard, with Admit → AwaitTurn before it where a host was full, and AwaitSlots before
+ * Precopy where a host had no transfer slot; waits for signals that are raised already are skipped. Any failure once the target exists leads to the way back, Observe →
  * Reconcile → Undo, until core/migration/reconcile.ts decides on an end. Where the guest is to stay,
  * the source is cancelled first (CancelSource).
  *
@@ -30,6 +30,7 @@ export function migrationDefinition<Ref>(refs: MigrationRefs<Ref>): Definition {
       Begin: begin,
       ...admit(refs),
       ...prepare(refs),
+      ...awaitSlots(refs),
       ...transfer(refs),
       ...awaitAck(refs),
       ...complete(refs),

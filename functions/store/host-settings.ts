@@ -15,6 +15,7 @@ export type HostSettings = Pick<
   | "slotsIn"
   | "linkOutBytesPerSecond"
   | "linkInBytesPerSecond"
+  | "prepareAhead"
 >;
 
 /** New values; undefined members of the host are removed. */
@@ -29,7 +30,7 @@ const TRIES_MAX = 8;
  */
 export const hostIsEmpty: Also = {
   condition:
-    "#reservedBytes <= :empty AND attribute_not_exists(#incoming) AND attribute_not_exists(#outgoing)",
+    "#reservedBytes <= :empty AND attribute_not_exists(#incoming) AND attribute_not_exists(#outgoing) AND attribute_not_exists(#preparingIn) AND attribute_not_exists(#preparingOut)",
   values: { ":empty": 0 },
 };
 

@@ -38,6 +38,9 @@ const StoredHost = z.object({
   /** Migrations that hold a slot out of this host, and into it. */
   outgoing: z.set(z.string()).default(new Set<string>()),
   incoming: z.set(z.string()).default(new Set<string>()),
+  /** Migrations that have a place in its preparing pools, and no slot yet. */
+  preparingOut: z.set(z.string()).default(new Set<string>()),
+  preparingIn: z.set(z.string()).default(new Set<string>()),
   /** Members of groups that stand apart, by group: VMs that are here or on their way. */
   apart: z.record(z.string(), z.array(z.string())).default({}),
   /** From the facts; kept here because transactions check the counters against it. */
@@ -79,7 +82,7 @@ export type StoredToken = Required<Pick<StoredHost, "joinTokenHash" | "joinToken
 
 export type NewHost = Pick<
   Host,
-  "id" | "slotsOut" | "slotsIn" | "labels" | "queueUrl" | "createdAt"
+  "id" | "slotsOut" | "slotsIn" | "prepareAhead" | "labels" | "queueUrl" | "createdAt"
 >;
 
 /** Without its facts, which are long, and without what its heartbeats say. */
@@ -258,10 +261,13 @@ function keyOf({ publicKey, keySince }: StoredHost): Host["key"] {
   return { id: keyIdOf(publicKey), since: keySince };
 }
 
-function usageOf({ outgoing, incoming, reservedBytes, memoryBytes }: StoredHost): HostUsage {
+function usageOf(host: StoredHost): HostUsage {
+  const { outgoing, incoming, preparingOut, preparingIn, reservedBytes, memoryBytes } = host;
   return {
     outgoing: outgoing.size,
     incoming: incoming.size,
+    preparingOut: preparingOut.size,
+    preparingIn: preparingIn.size,
     reservedBytes: Math.max(0, reservedBytes),
     ...(memoryBytes === undefined ? {} : { memoryBytes }),
   };

@@ -11,7 +11,7 @@ import { keys } from "./keys.ts";
 import type { StoredMigration } from "./migration-record.ts";
 import { dequeueWrites } from "./queue-lanes.ts";
 import { keptSeconds } from "./retention.ts";
-import { releaseSlot } from "./slots.ts";
+import { releaseSlot, slotsAsRead } from "./slots.ts";
 import { expiresIn, transact, updateIf, write } from "./table.ts";
 
 /** A guest that has arrived, as its host reported it last. */
@@ -63,8 +63,8 @@ export async function endCompleted(migration: StoredMigration, arrived: Arrived)
     }),
     write.delete(keys.hostVm(migration.source, migration.vm)),
     write.put(keys.hostVm(target, migration.vm)),
-    releaseSlot(migration, "outgoing", "leaves"),
-    releaseSlot(migration, "incoming", "remains"),
+    releaseSlot(migration, "out", "leaves"),
+    releaseSlot(migration, "in", "remains"),
     write.delete(keys.secret(id)),
   ]);
   return failed.length === 0;
@@ -138,7 +138,9 @@ export async function endNotCompleted(
 ): Promise<boolean> {
   const { id, source } = migration;
   const now = new Date().toISOString();
-  const held = migration.slots === "held";
+  const slots = slotsAsRead(migration);
+  const isAdmitted = migration.slots !== undefined;
+  const waits = migration.slots !== "held";
   const phase = { name: "end", startedAt: now };
   const at = endStateOf(source, end.vm);
   const runs = end.vm.place === "source" && end.vm.state === "running";
@@ -148,7 +150,7 @@ export async function endNotCompleted(
     write.update({
       key: keys.migration(id),
       update: `SET #status = :status, #failure = :failure, #phase = :end, #phases = list_append(#phases, :phase), #endedAt = :now, #updatedAt = :now, #slots = :released${expires ? ", #ttl = :ttl" : ""}${at === undefined ? "" : ", #endState = :endState"}${runs ? ", #runningOn = :source" : ""}`,
-      condition: `#status = :running AND ${held ? "#slots = :held" : "attribute_not_exists(#slots)"} AND ${seen.condition}`,
+      condition: `#status = :running AND ${slots.condition} AND ${seen.condition}`,
       values: {
         ":status": end.status,
         ":failure": end.failure,
@@ -158,7 +160,7 @@ export async function endNotCompleted(
         ":now": now,
         ":released": "released",
         ...(expires ? { ":ttl": expiresIn(keptSeconds.migration) } : {}),
-        ...(held ? { ":held": "held" } : {}),
+        ...slots.values,
         ...(at === undefined ? {} : { ":endState": at }),
         ...(runs ? { ":source": source } : {}),
         ...seen.values,
@@ -166,12 +168,12 @@ export async function endNotCompleted(
     }),
     write.update({ key: keys.vm(migration.vm), ...vmAfter(migration, end, now) }),
     write.delete(keys.secret(id)),
-    ...(held ? [] : dequeueWrites(migration)),
+    ...(waits ? dequeueWrites(migration) : []),
     // Memory that may be in use is not released: on `unknown` a person frees the target's.
-    ...(held
+    ...(isAdmitted
       ? [
-          releaseSlot(migration, "outgoing", end.vm.place === "none" ? "leaves" : "remains"),
-          releaseSlot(migration, "incoming", end.vm.place === "unknown" ? "remains" : "leaves"),
+          releaseSlot(migration, "out", end.vm.place === "none" ? "leaves" : "remains"),
+          releaseSlot(migration, "in", end.vm.place === "unknown" ? "remains" : "leaves"),
         ]
       : []),
   ]);

@@ -1,6 +1,15 @@
 import { z } from "zod";
 import { type HostId, MigrationId } from "../../core/id.ts";
 import type { Blocker } from "../../core/negotiate/agreement.ts";
+import {
+  admissionOf,
+  type Ends,
+  fullSlots,
+  type HostCounts,
+  type LimitKind,
+  placesOf,
+  type SlotLimits,
+} from "../../core/plan/admission.ts";
 import { apartBlockers } from "../../core/plan/rule-blockers.ts";
 import { apartMembers, apartUpdate } from "./apart-groups.ts";
 import { keys, type Lane } from "./keys.ts";
@@ -8,9 +17,10 @@ import type { StoredMigration } from "./migration-record.ts";
 import { dequeueWrites, type Limit } from "./queue-lanes.ts";
 import { deleteItem, getItem, transact, write } from "./table.ts";
 
-type Admitted = Pick<StoredMigration, "id" | "vm" | "source" | "target" | "heldBytes" | "apart">;
-
-export type SlotLimits = { readonly out: number; readonly in: number };
+type Admitted = Pick<
+  StoredMigration,
+  "id" | "vm" | "source" | "target" | "heldBytes" | "apart" | "slotLimits"
+>;
 
 /**
  * Condition of each write that gives a host a guest: the host is active, and nobody has cordoned it.
@@ -21,41 +31,75 @@ export const hostIsOpen = {
   values: { ":active": "active", ":none": 0 },
 };
 
+/** How a migration is admitted: with its slots, or with places in the preparing pools. */
+export type Admission = {
+  readonly as: "held" | "preparing";
+  /** Places of the hosts' preparing pools. */
+  readonly places: SlotLimits;
+};
+
+/** The sets of a host's record in which ids of migrations are, by direction. */
+const sets = {
+  out: { held: "outgoing", preparing: "preparingOut", slots: "slotsOut" },
+  in: { held: "incoming", preparing: "preparingIn", slots: "slotsIn" },
+} as const;
+
+/** Condition that a set has a free place. Both limits hold where there are two. */
+function isFree(set: string, slots: string, limit: number | undefined): string {
+  const isBelow = limit === undefined ? "" : ` AND size(#${set}) < :slots`;
+  return `(attribute_not_exists(#${set}) OR (size(#${set}) < #${slots}${isBelow}))`;
+}
+
+/** What takes a place of a host in one direction. */
+function admissionPart({ id, slotLimits }: Admitted, way: "out" | "in", by: Admission) {
+  const { held, preparing, slots } = sets[way];
+  const member = { ":id": new Set([id]) };
+  if (by.as === "preparing") {
+    const isBelow = `(attribute_not_exists(#${preparing}) OR size(#${preparing}) < :places)`;
+    const values = { ...member, ":places": by.places[way] };
+    return { action: `ADD #${preparing} :id`, condition: isBelow, values };
+  }
+  const limit = slotLimits?.[way];
+  const isFirst = preparesAny(by.places) ? ` AND attribute_not_exists(#${preparing})` : "";
+  return {
+    action: `ADD #${held} :id`,
+    condition: `${isFree(held, slots, limit)}${isFirst}`,
+    values: { ...member, ...(limit === undefined ? {} : { ":slots": limit }) },
+  };
+}
+
+function preparesAny(places: SlotLimits): boolean {
+  return places.out > 0 && places.in > 0;
+}
+
 /**
- * Writes of a transaction that take an outgoing slot, an incoming slot, the target's memory, and the
- * VM's place in its groups that stand apart. The slots are sets of migration ids, so taking or
- * releasing one twice counts once.
+ * Writes of a transaction that admit a migration: an outgoing and an incoming slot, or places in the
+ * preparing pools, the target's memory, and the VM's place in its groups that stand apart. All are
+ * sets of migration ids, so taking or releasing one twice counts once.
  *
  * @param memoryBytes memory that the target may give to guests
- * @param limits fewer slots than the hosts' own, as the links' rates allow
  */
-export function slotWrites(
-  { id, vm, source, target, heldBytes, apart }: Admitted,
-  memoryBytes: number,
-  limits?: SlotLimits,
-) {
+export function admissionWrites(migration: Admitted, memoryBytes: number, by: Admission) {
+  const { vm, source, target, heldBytes, apart } = migration;
   const groups = apartUpdate(vm, apart);
-  const below = (slots: "outgoing" | "incoming", limit: string) => {
-    const isBelow = limits === undefined ? "" : ` AND size(#${slots}) < :slots`;
-    return `(attribute_not_exists(#${slots}) OR (size(#${slots}) < ${limit}${isBelow}))`;
-  };
+  const out = admissionPart(migration, "out", by);
+  const inward = admissionPart(migration, "in", by);
   return [
     write.update({
       key: keys.host(source),
-      update: "ADD #outgoing :id",
-      condition: below("outgoing", "#slotsOut"),
-      values: { ":id": new Set([id]), ...(limits === undefined ? {} : { ":slots": limits.out }) },
+      update: out.action,
+      condition: out.condition,
+      values: out.values,
     }),
     write.update({
       key: keys.host(target),
-      update: `ADD #incoming :id, #reservedBytes :bytes${groups.actions}`,
-      condition: `${below("incoming", "#slotsIn")} AND #reservedBytes <= :limit AND ${hostIsOpen.condition}${groups.condition}`,
+      update: `${inward.action}, #reservedBytes :bytes${groups.actions}`,
+      condition: `${inward.condition} AND #reservedBytes <= :limit AND ${hostIsOpen.condition}${groups.condition}`,
       names: groups.names,
       values: {
         ...hostIsOpen.values,
         ...groups.values,
-        ...(limits === undefined ? {} : { ":slots": limits.in }),
-        ":id": new Set([id]),
+        ...inward.values,
         ":bytes": heldBytes,
         ":limit": memoryBytes - heldBytes,
       },
@@ -63,23 +107,51 @@ export function slotWrites(
   ];
 }
 
+/** Writes of a transaction by which a prepared migration exchanges its places for slots. */
+function startWrites({ id, source, target, slotLimits }: Admitted) {
+  const exchange = (way: "out" | "in") => {
+    const { held, preparing, slots } = sets[way];
+    const limit = slotLimits?.[way];
+    return {
+      update: `ADD #${held} :id DELETE #${preparing} :id`,
+      condition: `contains(#${preparing}, :holder) AND ${isFree(held, slots, limit)}`,
+      values: {
+        ":id": new Set([id]),
+        ":holder": id,
+        ...(limit === undefined ? {} : { ":slots": limit }),
+      },
+    };
+  };
+  const inward = exchange("in");
+  return [
+    write.update({ key: keys.host(source), ...exchange("out") }),
+    write.update({
+      key: keys.host(target),
+      ...inward,
+      condition: `${inward.condition} AND ${hostIsOpen.condition}`,
+      values: { ...inward.values, ...hostIsOpen.values },
+    }),
+  ];
+}
+
 /**
- * The write of a transaction that releases one slot, and what the guest has on the same host: memory,
- * and its place in its groups.
+ * The write of a transaction that releases what a migration has of one host, a slot or a place, and
+ * what the guest has there: memory, and its place in its groups.
  *
  * @param guest `remains`: its process is there, or may be, and keeps all that
  */
 export function releaseSlot(
   { id, vm, source, target, heldBytes, apart }: Admitted,
-  slots: "outgoing" | "incoming",
+  way: "out" | "in",
   guest: "leaves" | "remains",
 ) {
+  const { held, preparing } = sets[way];
   const groups = apartUpdate(vm, guest === "leaves" ? apart : []);
   return write.update({
-    key: keys.host(slots === "outgoing" ? source : target),
-    update: `ADD #reservedBytes :back DELETE #slots :id${groups.actions}`,
-    condition: "contains(#slots, :holder)",
-    names: { ...groups.names, "#slots": slots },
+    key: keys.host(way === "out" ? source : target),
+    update: `ADD #reservedBytes :back DELETE #${held} :id, #${preparing} :id${groups.actions}`,
+    condition: `contains(#${held}, :holder) OR contains(#${preparing}, :holder)`,
+    names: groups.names,
     values: {
       ...groups.values,
       ":back": guest === "leaves" ? -heldBytes : 0,
@@ -90,49 +162,114 @@ export function releaseSlot(
 }
 
 /**
- * Takes slots and memory for a migration that was written without them: all or none.
+ * Admits a migration that was written without slots and memory: all or nothing.
  *
  * @param memoryBytes memory that the target may give to guests
  * @returns a limit that is used up; `refused`: the target has room, and does not take it
  */
-export async function takeSlots(
-  migration: StoredMigration,
-  memoryBytes: number,
-): Promise<"held" | "ended" | "refused" | Limit> {
-  for (let attempt = 1; attempt <= TRIES_MAX; attempt += 1) {
-    const failed = await transact([
-      write.update({
-        key: keys.migration(migration.id),
-        update: "SET #slots = :held",
-        condition:
-          "#status = :running AND attribute_not_exists(#slots) AND attribute_not_exists(#cancelRequestedAt)",
-        values: { ":held": "held", ":running": "running" },
+export function admit(migration: StoredMigration, memoryBytes: number): Promise<Taken> {
+  return take(migration, async () => {
+    const ends = await readEnds(migration);
+    const chosen = admissionOf({ ...ends, heldBytes: migration.heldBytes, memoryBytes });
+    if (chosen !== "held" && chosen !== "preparing") return limitAt(migration, chosen);
+    const by = { as: chosen, places: placesOf(ends) };
+    return [
+      recordWrite(migration.id, chosen, "attribute_not_exists(#slots)"),
+      ...admissionWrites(migration, memoryBytes, by),
+    ];
+  });
+}
+
+/**
+ * Gives a prepared migration its slots: both or none.
+ *
+ * @param also more that must hold in the same write; `held-back`: it does not
+ */
+export function takeSlots(migration: StoredMigration, also: Writes = []): Promise<Taken> {
+  return take(migration, async () => {
+    const full = fullSlots(await readEnds(migration));
+    if (full !== undefined) return limitAt(migration, full);
+    return [
+      // A prepared migration that was told to end has its failure in the record.
+      recordWrite(migration.id, "held", "#slots = :preparing AND attribute_not_exists(#failure)", {
+        ":preparing": "preparing",
       }),
-      ...slotWrites(migration, memoryBytes),
-      ...dequeueWrites(migration),
-    ]);
+      ...startWrites(migration),
+      ...also,
+    ];
+  });
+}
+
+type Taken = "held" | "ended" | "held-back" | "refused" | Limit;
+type Writes = Parameters<typeof transact>[0];
+
+/** How often a limit may change between the read and the write. */
+const TRIES_MAX = 3;
+
+async function take(
+  migration: StoredMigration,
+  plan: () => Promise<Limit | Writes>,
+): Promise<Taken> {
+  const { status, cancelRequestedAt } = migration;
+  if (status !== "running" || cancelRequestedAt !== undefined) return "ended";
+  for (let attempt = 1; attempt <= TRIES_MAX; attempt += 1) {
+    const planned = await plan();
+    if (!Array.isArray(planned)) return planned;
+    const failed = await transact([...planned, ...dequeueWrites(migration)]);
     if (failed.length === 0) return "held";
     if (failed.includes(0)) return "ended";
-    const full = await fullLimit(migration, memoryBytes);
-    if (full !== undefined) return full;
+    if (failed.some((place) => place >= ALSO_PLACE)) return "held-back";
   }
   return "refused";
 }
 
-/** How often a limit may become free between the write and the look at what was in its way. */
-const TRIES_MAX = 3;
+/** Behind the record and both hosts in the transaction. */
+const ALSO_PLACE = 3;
 
-async function fullLimit(
-  { source, target, heldBytes }: Admitted,
-  memoryBytes: number,
-): Promise<Limit | undefined> {
+/** Condition that a migration has what it had when it was read: slots, places or nothing. */
+export function slotsAsRead({ slots }: Pick<StoredMigration, "slots">) {
+  if (slots === undefined) return { condition: "attribute_not_exists(#slots)", values: {} };
+  return { condition: "#slots = :slotsBefore", values: { ":slotsBefore": slots } };
+}
+
+function recordWrite(id: MigrationId, slots: string, condition: string, more: object = {}) {
+  return write.update({
+    key: keys.migration(id),
+    update: "SET #slots = :slots",
+    condition: `#status = :running AND ${condition} AND attribute_not_exists(#cancelRequestedAt)`,
+    values: { ":slots": slots, ":running": "running", ...more },
+  });
+}
+
+function limitAt({ source, target }: Admitted, kind: LimitKind): Limit {
+  return { host: kind === "out" || kind === "preparingOut" ? source : target, kind };
+}
+
+/** Both hosts as they are counted now. */
+export async function readEnds({ source, target, slotLimits }: Admitted): Promise<Ends> {
   const [from, to] = await Promise.all([source, target].map((host) => getItem(keys.host(host))));
-  const at = Counted.parse(from ?? {});
-  const into = Counted.parse(to ?? {});
-  if (at.outgoing.size >= at.slotsOut) return { host: source, kind: "out" };
-  if (into.incoming.size >= into.slotsIn) return { host: target, kind: "in" };
-  if (into.reservedBytes + heldBytes > memoryBytes) return { host: target, kind: "memory" };
-  return undefined;
+  return { source: countsOf(from), target: countsOf(to), slotLimits };
+}
+
+function countsOf(item: unknown): HostCounts {
+  return countsOfHost(Counted.parse(item ?? {}));
+}
+
+type CountedHost = Omit<HostCounts, SetName> & Readonly<Record<SetName, ReadonlySet<string>>>;
+type SetName = "outgoing" | "incoming" | "preparingOut" | "preparingIn";
+
+export function countsOfHost(host: CountedHost): HostCounts {
+  const { slotsOut, slotsIn, prepareAhead, reservedBytes } = host;
+  return {
+    slotsOut,
+    slotsIn,
+    prepareAhead,
+    reservedBytes,
+    outgoing: host.outgoing.size,
+    incoming: host.incoming.size,
+    preparingOut: host.preparingOut.size,
+    preparingIn: host.preparingIn.size,
+  };
 }
 
 /** What keeps the VM off the target because of other VMs there, or on their way. */
@@ -151,43 +288,40 @@ export async function forgetWaiting(id: MigrationId, lane: Lane): Promise<void> 
   ]);
 }
 
-/** Migrations that hold slots which this one needs. */
+/** Migrations that were admitted at the hosts of this one. */
 export async function listHolders({ source, target }: StoredMigration): Promise<MigrationId[]> {
-  const [from, to] = await Promise.all([source, target].map((host) => getItem(keys.host(host))));
-  const { outgoing } = Holders.parse(from ?? {});
-  const { incoming } = Holders.parse(to ?? {});
-  return [...new Set([...outgoing, ...incoming])];
+  const [from, to] = await Promise.all([readHolders(source), readHolders(target)]);
+  const out = [...from.outgoing, ...from.preparingOut];
+  return [...new Set([...out, ...to.incoming, ...to.preparingIn])];
 }
 
-/** How many slots of this host are taken. */
-export async function countHolders(host: HostId): Promise<{ outgoing: number; incoming: number }> {
-  const { outgoing, incoming } = Holders.parse((await getItem(keys.host(host))) ?? {});
-  return { outgoing: outgoing.size, incoming: incoming.size };
-}
-
-/** Migrations that hold a slot of this host, out or in. */
-export async function listMigrationsAt(host: HostId): Promise<MigrationId[]> {
-  const { outgoing, incoming } = Holders.parse((await getItem(keys.host(host))) ?? {});
-  return [...outgoing, ...incoming];
-}
-
-/** Migrations that hold a slot into this host. */
-export async function listIncoming(host: HostId): Promise<MigrationId[]> {
-  const { incoming } = Holders.parse((await getItem(keys.host(host))) ?? {});
-  return [...incoming];
-}
-
-/** Migrations that hold a slot of this host, in either direction. */
+/** Migrations that were admitted at this host, out or in. */
 export async function listHolding(host: HostId): Promise<MigrationId[]> {
-  const { outgoing, incoming } = Holders.parse((await getItem(keys.host(host))) ?? {});
-  return [...outgoing, ...incoming];
+  const { outgoing, incoming, preparingOut, preparingIn } = await readHolders(host);
+  return [...outgoing, ...incoming, ...preparingOut, ...preparingIn];
+}
+
+/** Migrations that were admitted into this host. */
+export async function listIncoming(host: HostId): Promise<MigrationId[]> {
+  const { incoming, preparingIn } = await readHolders(host);
+  return [...incoming, ...preparingIn];
+}
+
+async function readHolders(host: HostId) {
+  return Holders.parse((await getItem(keys.host(host))) ?? {});
 }
 
 const Ids = z.set(MigrationId).default(new Set<MigrationId>());
-const Holders = z.object({ outgoing: Ids, incoming: Ids });
+const Holders = z.object({
+  outgoing: Ids,
+  incoming: Ids,
+  preparingOut: Ids,
+  preparingIn: Ids,
+});
 
 const Counted = Holders.extend({
   slotsOut: z.int().default(0),
   slotsIn: z.int().default(0),
+  prepareAhead: z.int().optional(),
   reservedBytes: z.int().default(0),
 });

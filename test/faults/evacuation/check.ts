@@ -58,8 +58,8 @@ async function unrest(bed: EvacuationBed, id: string): Promise<string[]> {
   for (const host of HOSTS) {
     const rows = await rowsOf(bed, `HOST#${host}`);
     const meta = rows.find(({ sk }) => sk === "META");
-    if (meta?.incoming !== undefined || meta?.outgoing !== undefined)
-      found.push(`a slot of ${host} is held`);
+    const sets = [meta?.incoming, meta?.outgoing, meta?.preparingIn, meta?.preparingOut];
+    if (sets.some((set) => set !== undefined)) found.push(`a slot of ${host} is held`);
     const guests = where.get(host) ?? 0;
     if (meta?.reservedBytes !== guests * MEMORY_BYTES) {
       found.push(`${meta?.reservedBytes} bytes of ${host} are held by ${guests} guests`);

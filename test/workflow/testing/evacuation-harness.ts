@@ -9,7 +9,13 @@ import { Evacuation, EvacuationMove } from "../../../core/evacuation/evacuation.
 import { isFinalEvacuation } from "../../../core/evacuation/life.ts";
 import { stepFunctions } from "../../../functions/runtime/clients.ts";
 import { definition } from "../../functions/testing/fixtures.ts";
-import { addHost, addVm, operate, type TestAgent } from "../../functions/testing/fleet.ts";
+import {
+  addHost,
+  addVm,
+  operate,
+  type TestAgent,
+  type TestLimits,
+} from "../../functions/testing/fleet.ts";
 import { type Handler, startControlPlane } from "./control-plane.ts";
 import type { Interceptor } from "./harness.ts";
 import { MEMORY_BYTES } from "./hosts.ts";
@@ -70,7 +76,7 @@ export class EvacuationHarness {
    */
   async fleet(
     sizes: Record<string, number>,
-    slots = { slotsOut: 2, slotsIn: 2 },
+    slots: TestLimits = { slotsOut: 2, slotsIn: 2 },
   ): Promise<Record<string, string>> {
     for (const agent of this.guests.agents) await retire(agent);
     this.#hosts += 1;
@@ -223,7 +229,9 @@ export class EvacuationHarness {
       const { pk, sk } = row;
       const found: string[] = [];
       if (hosts.has(pk) && sk === "META") {
-        if (row.outgoing !== undefined || row.incoming !== undefined) found.push(`slots of ${pk}`);
+        for (const set of ["outgoing", "incoming", "preparingOut", "preparingIn"]) {
+          if (row[set] !== undefined) found.push(`${set} of ${pk}`);
+        }
         const here = [...this.guests.places.values()].filter((host) => pk === `HOST#${host}`);
         if (row.reservedBytes !== here.length * MEMORY_BYTES) {
           found.push(`${row.reservedBytes} bytes of ${pk} for ${here.length} guests`);
