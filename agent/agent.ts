@@ -253,9 +253,11 @@ export class Agent {
 
   #register(facts: HostFacts) {
     const { heartbeatIntervalMs: heartbeatMs } = this.#config;
-    return this.#repeat("register", (signal) =>
-      this.#api.register({ facts, guests: this.#guests.present, heartbeatMs }, signal),
-    );
+    return this.#repeat("register", (signal) => {
+      // A guest that has exited is not forgotten: an event that waits says what became of it.
+      const guests = [...new Set([...this.#guests.present, ...this.#outbox.unreportedExits])];
+      return this.#api.register({ facts, guests, heartbeatMs }, signal);
+    });
   }
 
   /** Until the cloud has answered; undefined when the agent stops. */

@@ -188,6 +188,17 @@ export class Fleet {
     this.#agents.set(host, this.spawnAgent(join(this.folder, host)));
   }
 
+  /** For the next start of an agent without a key: its operator brings it this token. */
+  putJoinToken(host: string, token: string): void {
+    writeFileSync(join(this.folder, host, "join-token"), token, { mode: 0o600 });
+  }
+
+  /** Starts the agent of a host that has lost its key, as its operator would. */
+  async startAgentWithoutKey(host: string): Promise<void> {
+    this.putJoinToken(host, (await this.api.issueJoinToken(host)).token);
+    this.startAgent(host);
+  }
+
   /**
    * An agent with the configuration in this folder, of which this fleet takes no note. A file `boot-id`
    * there takes the place of the machine's own: see host-crash.ts.
@@ -277,7 +288,7 @@ export class Fleet {
     const { joinToken } = await this.api.createHost({ id: host, ...this.#options.host });
     const folder = join(this.folder, host);
     mkdirSync(folder, { mode: 0o700 });
-    writeFileSync(join(folder, "join-token"), joinToken.token, { mode: 0o600 });
+    this.putJoinToken(host, joinToken.token);
     const config = {
       host,
       apiUrl: this.api.url,

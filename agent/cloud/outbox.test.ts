@@ -188,6 +188,7 @@ describe("events on their way to the cloud", () => {
     await vi.waitFor(() => expect(cloud.answers.length).toBeLessThan(7), 20_000);
     await restart();
     expect(outbox.pending).toBe(1);
+    expect(outbox.unreportedExits).toEqual([vm]);
     outbox.emit(exited("two"));
     outbox.start(0);
     await empty();
@@ -197,6 +198,7 @@ describe("events on their way to the cloud", () => {
     ]);
     await restart();
     expect(outbox.pending).toBe(0);
+    expect(outbox.unreportedExits).toEqual([]);
     outbox.start(cloud.lastSeq);
     outbox.emit(exited("three"));
     await empty();

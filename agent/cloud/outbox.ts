@@ -1,3 +1,4 @@
+import type { VmId } from "../../core/id.ts";
 import type { AgentEvent, EventBody } from "../../core/protocol/event.ts";
 import { Backoff, type BackoffLimits } from "../runtime/backoff.ts";
 import type { Log } from "../runtime/log.ts";
@@ -90,6 +91,11 @@ export class Outbox {
     this.#nextId += 1;
     this.#queue.push(queued);
     this.#wake?.();
+  }
+
+  /** VMs whose exit has not been accepted yet: the cloud does not know of it. */
+  get unreportedExits(): VmId[] {
+    return this.#queue.flatMap(({ body }) => (body.type === "guest.exited" ? body.vm : []));
   }
 
   /** How many events have not been accepted yet. */

@@ -45,6 +45,7 @@ export class Guest {
   #manifest: Manifest;
   #probe: Promise<QemuProbe> | undefined;
   #forgotten = false;
+  #isBeingEnded = false;
   #onFacts: FactsListener = () => undefined;
 
   private constructor(folder: string, monitor: Monitor, manifest: Manifest) {
@@ -255,6 +256,22 @@ export class Guest {
    * @throws CommandRefusedError `qemu` when the process does not end
    */
   async end(): Promise<void> {
+    this.#isBeingEnded = true;
+    try {
+      await this.#end();
+    } catch (error) {
+      this.#isBeingEnded = false;
+      throw error;
+    }
+    await this.forget();
+  }
+
+  /** The agent is ending the process, or has ended it: its exit is nobody's failure. */
+  get isBeingEnded(): boolean {
+    return this.#isBeingEnded;
+  }
+
+  async #end(): Promise<void> {
     const identity: ProcessIdentity = this.#manifest;
     this.#quit().catch(() => undefined);
     let ended = await waitForEnd(identity, QUIT_MS);
@@ -275,7 +292,6 @@ export class Guest {
         `The QEMU of ${this.vm}, process ${identity.pid}, has not ended after SIGKILL: the kernel holds it, see its state in /proc/${identity.pid}/status`,
       );
     }
-    await this.forget();
   }
 
   async #quit(): Promise<void> {

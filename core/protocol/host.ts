@@ -53,7 +53,10 @@ export const Registration = z.strictObject({
   host: HostId,
   facts: HostFacts,
   instance: InstanceId.optional(),
-  /** The VMs that have a process on this host, by the agent's own memory. Absent: an older agent. */
+  /**
+   * The VMs that have a process on this host by the agent's own memory, or whose exit it has yet to report.
+   * Absent: an older agent.
+   */
   guests: z.array(VmId).max(GUESTS_MAX).optional(),
   /** The agent promises a heartbeat this often, ms. Absent: an older agent, which sends none. */
   heartbeatMs: z.int().min(1_000).max(600_000).optional(),

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { courseOf } from "./course.ts";
+import { courseOf, hasFigures } from "./course.ts";
 
 const at = "2026-11-30T10:00:00.000Z";
 
@@ -17,6 +17,15 @@ describe("the course of a migration", () => {
     expect(course.leftBytes).toEqual([null, 5]);
     expect(course.bandwidth).toEqual([null, 3]);
     expect(course.dirty).toEqual([null, null]);
+  });
+
+  it.each([
+    ["no sample", [], false],
+    ["a sample without figures", [{ at, progress: { status: "silent" } }], false],
+    ["what is left", [{ at, progress: { status: "active", ramRemainingBytes: 0 } }], true],
+    ["the dirty rate", [{ at, progress: { status: "active", dirtyBytesPerSecond: 1 } }], true],
+  ])("can be drawn if it has figures: %s", (_name, samples, expected) => {
+    expect(hasFigures(courseOf({} as never, samples as never, []))).toBe(expected);
   });
 
   it("marks ACK, STOP, RESUME and each rung in their order", () => {

@@ -36,6 +36,11 @@ export function courseOf(
   };
 }
 
+/** Whether QEMU has said anything to draw: a short migration is over before its first figures. */
+export function hasFigures({ leftBytes, bandwidth, dirty }: Course): boolean {
+  return [leftBytes, bandwidth, dirty].some((column) => column.some((value) => value !== null));
+}
+
 /** Moments worth a mark, in their order. Times are those of the clock that saw them. */
 function marksOf(migration: Migration, timeline: readonly TimelineEntry[]): Mark[] {
   const { ack, gate, stoppedAtMs, targetRunningAtMs, postcopyAtMs } = migration;

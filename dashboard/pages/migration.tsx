@@ -66,6 +66,7 @@ function Content({ view, refresh }: Shown) {
           <CourseChart
             course={courseOf(migration, samples, timeline)}
             head={<Now migration={migration} />}
+            isOver={migration.status !== "running"}
           />
         </Section>
         <div class="stack">

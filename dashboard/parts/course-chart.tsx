@@ -1,25 +1,30 @@
 import type { ComponentChildren, FunctionComponent } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { bytes, duration, rate } from "../../core/format.ts";
-import type { Course } from "../model/course.ts";
+import { type Course, hasFigures } from "../model/course.ts";
 import { DataTable } from "./data-table.tsx";
 import { ChartOrTable } from "./switch-view.tsx";
 
 type Chart = FunctionComponent<{ course: Course }>;
+type Props = { course: Course; head: ComponentChildren; isOver: boolean };
 
 /** The figures of a migration over time; the chart's code is loaded when one is shown. */
-export function CourseChart({ course, head }: { course: Course; head: ComponentChildren }) {
+export function CourseChart({ course, head, isOver }: Props) {
   const [Loaded, setLoaded] = useState<{ Chart: Chart } | undefined>(undefined);
   useEffect(() => {
     void import("../charts/samples-chart.tsx").then(({ SamplesChart }) =>
       setLoaded({ Chart: SamplesChart }),
     );
   }, []);
-  if (course.atSeconds.length === 0) {
+  if (!hasFigures(course)) {
+    const why = isOver
+      ? "It was over before its first figures were due."
+      : "No figures have come yet.";
     return (
       <>
         {head}
-        <p class="quiet">Nothing has been sent yet.</p>
+        <p class="quiet">{why}</p>
+        <Marks course={course} />
       </>
     );
   }
@@ -30,7 +35,9 @@ export function CourseChart({ course, head }: { course: Course; head: ComponentC
       chart={
         <figure class="course">
           {Loaded === undefined ? <div class="samples" /> : <Loaded.Chart course={course} />}
-          <Marks course={course} />
+          <figcaption>
+            <Marks course={course} />
+          </figcaption>
         </figure>
       }
       table={() => <CourseTable course={course} />}
@@ -41,13 +48,13 @@ export function CourseChart({ course, head }: { course: Course; head: ComponentC
 function Marks({ course: { marks, startMs } }: { course: Course }) {
   if (marks.length === 0) return null;
   return (
-    <figcaption class="legend">
+    <div class="legend">
       {marks.map(({ key, name, atMs }) => (
         <span key={`${key} ${atMs}`} class="mark">
           <b>{key}</b> {name} <span class="quiet">{duration(atMs - startMs)}</span>
         </span>
       ))}
-    </figcaption>
+    </div>
   );
 }
 

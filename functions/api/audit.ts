@@ -5,8 +5,8 @@ import { Problem } from "../http/problem.ts";
 import { log } from "../runtime/log.ts";
 import { addAuditEntry, listAudit } from "../store/audit.ts";
 import { operationOf } from "./access.ts";
+import { AuditPage } from "./bodies/audit.ts";
 import { callerOf } from "./caller.ts";
-import { AuditPage } from "./components.ts";
 import { auditExamples } from "./examples/audit.ts";
 import { answer, pageQuery, READ, refusals, routes } from "./routing.ts";
 

@@ -1,10 +1,9 @@
 import { zodToOpenAPIRegistry } from "@asteasolutions/zod-to-openapi";
-import { z } from "@hono/zod-openapi";
-import { AuditCursor, AuditEntry } from "../../core/audit.ts";
+import type { z } from "@hono/zod-openapi";
+import { AuditEntry } from "../../core/audit.ts";
 import { ClimbedRung, Convergence, LadderName } from "../../core/convergence/ladder.ts";
 import { StallRule } from "../../core/convergence/stall.ts";
-import { DefinitionParts, Device } from "../../core/definition/parts.ts";
-import { PartId, QapiObject } from "../../core/definition/values.ts";
+import { DefinitionParts } from "../../core/definition/parts.ts";
 import { Counters } from "../../core/evacuation/counters.ts";
 import {
   Evacuation,
@@ -19,8 +18,7 @@ import {
   EvacuationOptions,
   EvacuationRequest,
 } from "../../core/evacuation/request.ts";
-import { VersionOutline, VersionReason } from "../../core/evacuation/version.ts";
-import { ByWhom, HostCordon, Message, Owner } from "../../core/host/cordon.ts";
+import { ByWhom, HostCordon } from "../../core/host/cordon.ts";
 import { HostState } from "../../core/host/host-state.ts";
 import {
   ChangeFreezeId,
@@ -30,7 +28,7 @@ import {
   ScheduleId,
   VmId,
 } from "../../core/id.ts";
-import { IMPORT_NOTES_MAX, ImportNote } from "../../core/import/note.ts";
+import { ImportNote } from "../../core/import/note.ts";
 import { Labels } from "../../core/labels.ts";
 import {
   Failure,
@@ -48,13 +46,8 @@ import { Placement } from "../../core/plan/placement.ts";
 import { AckEvidence, FinalFigures, Progress } from "../../core/protocol/event.ts";
 import { FoundGuest, FoundGuests } from "../../core/protocol/found-guest.ts";
 import { Host, HostChange, HostFacts, HostUsage, UnfitEvent } from "../../core/protocol/host.ts";
-import {
-  JOIN_TOKEN_SECONDS_DEFAULT,
-  JOIN_TOKEN_SECONDS_MAX,
-  JoinToken,
-} from "../../core/protocol/identity.ts";
 import { MachineType, ParameterValue, QemuProbe, QemuVersion } from "../../core/protocol/probe.ts";
-import { Proposal, ProposalDigest } from "../../core/protocol/proposal.ts";
+import { Proposal } from "../../core/protocol/proposal.ts";
 import { SideSettings } from "../../core/protocol/side-settings.ts";
 import { CapabilityWish } from "../../core/qemu/capability-wish.ts";
 import { ChangeFreeze, ChangeFreezeView } from "../../core/schedule/change-freeze.ts";
@@ -69,192 +62,50 @@ import {
   ScheduleRequest,
 } from "../../core/schedule/schedule.ts";
 import { StartTimes } from "../../core/schedule/start-times.ts";
-import { AcceptDifferences } from "../../core/twin/comparison.ts";
 import { Vm, VmDefinition } from "../../core/vm.ts";
-import { Affinity, Pin, VmRules, VmRulesChange } from "../../core/vm-rules.ts";
+import { Affinity, Pin } from "../../core/vm-rules.ts";
 import { FieldError } from "../http/field-error.ts";
 import { ProblemBody } from "../http/problem.ts";
-
-export const NewHost = z.strictObject({
-  id: HostId,
-  slotsOut: Host.shape.slotsOut.default(2),
-  slotsIn: Host.shape.slotsIn.default(2),
-  prepareAhead: Host.shape.prepareAhead,
-  labels: Labels.default({}),
-});
-
-/** Whoever has the token may name anybody: it is for people to read. */
-export const HostRequest = z.strictObject({
-  ...ByWhom.shape,
-  owner: ByWhom.shape.owner.default("operator"),
-});
-
-/** What lets one agent join as the host, once. No other answer has it. */
-export const IssuedJoinToken = z.strictObject({ token: JoinToken, expiresAt: z.iso.datetime() });
-
-export const CreatedHost = z.strictObject({ host: Host, joinToken: IssuedJoinToken });
-
-export const JoinTokenRequest = z.strictObject({
-  /** For how long it may be used, seconds. */
-  seconds: z.int().min(60).max(JOIN_TOKEN_SECONDS_MAX).default(JOIN_TOKEN_SECONDS_DEFAULT),
-});
-
-export const AuditPage = z.strictObject({
-  items: z.array(AuditEntry),
-  next: AuditCursor.optional(),
-});
-
-/** What became of the guests of a host that is down, and of those that were on their way to it. */
-export const ConfirmedDown = z.strictObject({
-  host: Host,
-  /** VMs that no migration held: their guests have failed. */
-  failed: z.array(VmId),
-  /** Migrations from or to the host, which decide by it: see their records. */
-  reconciling: z.array(z.strictObject({ vm: VmId, migration: MigrationId })),
-});
-
-export const UncordonedHost = z.strictObject({ host: Host, cleared: z.array(HostCordon) });
-
-export const NewVm = z.strictObject({
-  id: VmId,
-  host: HostId,
-  /** `discover`: nothing is adopted; the answer is a proposal (with `adopt` only). */
-  definition: z.union([VmDefinition, z.literal("discover")]),
-  /** The guest runs already: the agent adopts its QEMU by this QMP socket. */
-  adopt: z
-    .strictObject({
-      qmpPath: z.string().startsWith("/").max(107),
-      /** Of a proposal: the guest must still be as it was proposed. */
-      digest: ProposalDigest.optional(),
-    })
-    .optional(),
-  ...VmRules.shape,
-});
-
-/** A correction of a VM's definition, or a change of what people say of it. */
-export const VmChange = z
-  .strictObject({
-    definition: VmDefinition.optional(),
-    /** Names of differences from the guest that do no harm in the operator's judgement. */
-    acceptDifferences: AcceptDifferences.optional(),
-    ...VmRulesChange.shape,
-  })
-  .superRefine(({ definition, acceptDifferences, ...rules }, context) => {
-    const isRules = Object.keys(rules).length > 0;
-    const issue = (path: string[], message: string) =>
-      context.addIssue({ code: "custom", path, message });
-    if (definition === undefined && !isRules) issue([], "expected a field to change");
-    if (definition !== undefined && isRules) {
-      issue(["definition"], "expected in a request of its own: its host has to compare it first");
-    }
-    if (definition === undefined && acceptDifferences !== undefined) {
-      issue(["acceptDifferences"], "expected with `definition` only");
-    }
-  });
-
-/** A device for a guest that runs, with the parts that it needs and that are not there yet. */
-export const NewDevice = z.strictObject({
-  device: Device.refine(({ id }) => PartId.safeParse(id).success, "expected an `id`"),
-  blockdevs: DefinitionParts.shape.blockdevs.optional(),
-  netdevs: DefinitionParts.shape.netdevs,
-  objects: DefinitionParts.shape.objects.optional(),
-  acceptDifferences: AcceptDifferences.optional(),
-});
-
-/** A medium for a drive. */
-export const MediumChange = z.strictObject({
-  blockdev: QapiObject.refine(
-    (node) => PartId.safeParse(node["node-name"]).success,
-    "expected a `node-name`",
-  ),
-  /** Open the tray also if the guest has locked it. */
-  force: z.boolean().default(false),
-  acceptDifferences: AcceptDifferences.optional(),
-});
-
-export const NewImport = z.strictObject({
-  /** Commands of a POSIX shell, one of which is QEMU. */
-  commandLine: z.string().min(1).max(131_072),
-});
-
-/** A definition, and what became of each option that it does not have as it was given. */
-export const Imported = z.strictObject({
-  definition: VmDefinition,
-  notes: z.array(ImportNote).max(2 * IMPORT_NOTES_MAX),
-});
-
-export const NewMigration = z.strictObject({
-  vm: VmId,
-  target: HostId,
-  policy: MigrationPolicy.prefault({}),
-});
-
-export const DryRun = z.strictObject({
-  dryRun: z.literal(true),
-  agreed: z.boolean(),
-  agreement: Agreement.optional(),
-  blockers: z.array(Blocker),
-});
-
-export const BandwidthLimit = z.strictObject({
-  maxBandwidthBytesPerSecond: z.int().min(0).max(Number.MAX_SAFE_INTEGER),
-});
-
-/** `next` is the cursor of the next page (`after`); the last page has none. */
-const page = <S extends z.ZodType>(item: S) =>
-  z.strictObject({ items: z.array(item), next: z.string().optional() });
-
-export const HostPage = page(Host);
-export const VmPage = page(Vm);
-export const MigrationPage = page(Migration);
-export const SamplePage = page(Sample);
-/** The fleet at one moment; `truncated`: there are more hosts or migrations than it has. */
-export const Fleet = z.strictObject({
-  hosts: z.array(Host.extend({ vms: z.int().nonnegative() })),
-  migrations: z.array(Migration.omit({ agreement: true, twinCheck: true })),
-  truncated: z.boolean(),
-});
-export const EvacuationPage = page(Evacuation);
-export const MovePage = page(EvacuationMove);
-
-/** Whoever has the token may name anybody: it is for people to read, and to tell approvers apart. */
-export const Acting = z.strictObject({
-  by: Owner.default("operator"),
-  message: Message.optional(),
-});
-
-export const Approving = z.strictObject({
-  version: z.int().positive(),
-  by: Owner.default("operator"),
-});
-
-/** What the planner has made, as it is: docs/internals/planner.md says what is in it. */
-export const PlanDocument = z.looseObject({
-  moves: z.array(z.looseObject({ vm: VmId, source: HostId, target: HostId })),
-  unplaced: z.array(z.looseObject({ vm: VmId, host: HostId })),
-  refusals: z.array(Blocker),
-  warnings: z.array(z.string()),
-  assumptions: z.array(z.string()),
-});
-
-export const EvacuationDryRun = z.strictObject({ dryRun: z.literal(true), plan: PlanDocument });
-
-export const PlanVersion = z.strictObject({
-  outline: VersionOutline,
-  reason: VersionReason,
-  changes: z.array(z.string()),
-  at: z.iso.datetime(),
-  plan: PlanDocument,
-});
-export const SchedulePage = page(Schedule);
-export const ScheduleDryRun = z.strictObject({
-  dryRun: z.literal(true),
-  preview: SchedulePreview,
-});
-export const ChangeFreezes = z.strictObject({ items: z.array(ChangeFreezeView) });
-export const Timeline = z.strictObject({ items: z.array(TimelineEntry) });
-export const Health = z.strictObject({ status: z.literal("ok") });
-export const OpenApiDocument = z.record(z.string(), z.unknown());
+import { Health, OpenApiDocument } from "./bodies/api.ts";
+import { AuditPage } from "./bodies/audit.ts";
+import {
+  Acting,
+  Approving,
+  EvacuationDryRun,
+  EvacuationPage,
+  MovePage,
+  PlanDocument,
+  PlanVersion,
+} from "./bodies/evacuations.ts";
+import { Fleet } from "./bodies/fleet.ts";
+import {
+  ConfirmedDown,
+  CreatedHost,
+  HostPage,
+  HostRequest,
+  IssuedJoinToken,
+  JoinTokenRequest,
+  NewHost,
+  UncordonedHost,
+} from "./bodies/hosts.ts";
+import {
+  BandwidthLimit,
+  DryRun,
+  MigrationPage,
+  NewMigration,
+  SamplePage,
+  Timeline,
+} from "./bodies/migrations.ts";
+import { ChangeFreezes, ScheduleDryRun, SchedulePage } from "./bodies/schedules.ts";
+import {
+  Imported,
+  MediumChange,
+  NewDevice,
+  NewImport,
+  NewVm,
+  VmChange,
+  VmPage,
+} from "./bodies/vms.ts";
 
 type Named = readonly [name: string, schema: z.ZodType, description: string];
 
@@ -300,7 +151,6 @@ const namedSchemas: readonly Named[] = [
   ["VmChange", VmChange, "A correction of a VM's definition, or a change of its rules"],
   ["Affinity", Affinity, "A rule of a VM about the others of a group"],
   ["Pin", Pin, "Who wants a VM to stay on its host"],
-  ["VmChange", VmChange, "A correction of a VM's definition"],
   ["NewDevice", NewDevice, "A device for a guest that runs, with the parts that it needs"],
   ["MediumChange", MediumChange, "A medium for a drive of a guest that runs"],
   ["Proposal", Proposal, "The definition of a QEMU that runs; nothing has been adopted"],
@@ -380,22 +230,24 @@ const namedSchemas: readonly Named[] = [
   ["OpenApiDocument", OpenApiDocument, "An OpenAPI 3.1 document"],
 ];
 
-// The library's own `.openapi(name)` returns a copy of the schema, which the schemas that contain the
-// original do not know. The names are registered for the schemas themselves.
-for (const [refId, schema, description] of namedSchemas) {
-  zodToOpenAPIRegistry.add(schema, { _internal: { refId }, description });
+/**
+ * Gives the schemas their names in the OpenAPI document. The library's own `.openapi(name)` returns a copy
+ * of a schema, which the schemas that contain the original do not know.
+ */
+export function nameSchemas(): void {
+  for (const [refId, schema, description] of namedSchemas) {
+    zodToOpenAPIRegistry.add(schema, { _internal: { refId }, description });
+  }
+  // A stored definition is one that was accepted: the same fields.
+  zodToOpenAPIRegistry.add(DefinitionParts, {
+    _internal: { refId: "VmDefinition" },
+    description: "What a guest is made of; it means the same on every host",
+  });
+  // Any JSON value is a schema that contains itself; its OpenAPI form is written here instead.
+  zodToOpenAPIRegistry.add(qapiObject, {
+    _internal: { refId: "QapiObject" },
+    description: "A QAPI object that QEMU gets as JSON; its members are any JSON",
+    type: "object",
+    additionalProperties: true,
+  });
 }
-
-// A stored definition is one that was accepted: the same fields.
-zodToOpenAPIRegistry.add(DefinitionParts, {
-  _internal: { refId: "VmDefinition" },
-  description: "What a guest is made of; it means the same on every host",
-});
-
-// Any JSON value is a schema that contains itself; its OpenAPI form is written here instead.
-zodToOpenAPIRegistry.add(qapiObject, {
-  _internal: { refId: "QapiObject" },
-  description: "A QAPI object that QEMU gets as JSON; its members are any JSON",
-  type: "object",
-  additionalProperties: true,
-});

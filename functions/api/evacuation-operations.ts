@@ -10,7 +10,7 @@ import {
   EvacuationPage,
   MovePage,
   PlanVersion,
-} from "./components.ts";
+} from "./bodies/evacuations.ts";
 import { evacuationExamples as examples } from "./examples/evacuations.ts";
 import { answer, body, pageQuery, READ, refusals, SEND } from "./routing.ts";
 

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { createRoute, z } from "@hono/zod-openapi";
 import { type FleetOverview, readFleetOverview } from "../service/read-fleet-overview.ts";
-import { Fleet } from "./components.ts";
+import { Fleet } from "./bodies/fleet.ts";
 import { fleetExample } from "./examples/fleet.ts";
 import { answer, READ, refusals, routes } from "./routing.ts";
 

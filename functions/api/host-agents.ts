@@ -5,7 +5,7 @@ import { Host } from "../../core/protocol/host.ts";
 import { issueJoinToken, revokeHostKey, rotateHostKey } from "../service/host-identity.ts";
 import { listGuests } from "../service/list-guests.ts";
 import { publicHost, readHeard } from "../store/hosts.ts";
-import { IssuedJoinToken, JoinTokenRequest } from "./components.ts";
+import { IssuedJoinToken, JoinTokenRequest } from "./bodies/hosts.ts";
 import { hostExamples } from "./examples/hosts.ts";
 import { answer, body, READ, refusals, routes, SEND, WRITE } from "./routing.ts";
 

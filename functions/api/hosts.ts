@@ -22,7 +22,7 @@ import {
   HostRequest,
   NewHost,
   UncordonedHost,
-} from "./components.ts";
+} from "./bodies/hosts.ts";
 import { hostExamples } from "./examples/hosts.ts";
 import { hostAgents } from "./host-agents.ts";
 import {

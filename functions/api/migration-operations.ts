@@ -8,7 +8,7 @@ import {
   NewMigration,
   SamplePage,
   Timeline,
-} from "./components.ts";
+} from "./bodies/migrations.ts";
 import { migrationExamples } from "./examples/migrations.ts";
 import { progressExamples } from "./examples/progress.ts";
 import { answer, body, HOST_STATES, pageQuery, READ, refusals, SEND, WRITE } from "./routing.ts";

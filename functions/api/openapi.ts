@@ -1,7 +1,8 @@
 import { createRoute, type OpenAPIHono, type z } from "@hono/zod-openapi";
 import { Problem, problemBody } from "../http/problem.ts";
 import { type ProblemCode, problemKinds } from "../http/problem-codes.ts";
-import { OpenApiDocument } from "./components.ts";
+import { OpenApiDocument } from "./bodies/api.ts";
+import { nameSchemas } from "./components.ts";
 import { answer, refusals } from "./routing.ts";
 
 type Document = z.output<typeof OpenApiDocument>;
@@ -48,6 +49,7 @@ export const getDocument = createRoute({
 
 /** Writes the OpenAPI document of an app's operations. */
 export function documentApi(app: OpenAPIHono): Document {
+  nameSchemas();
   const registry = app.openAPIRegistry;
   if (!registry.definitions.some(({ type }) => type === "component")) {
     registry.registerComponent("securitySchemes", "operator", {

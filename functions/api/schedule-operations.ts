@@ -7,7 +7,8 @@ import {
   SchedulePreview,
   ScheduleRequest,
 } from "../../core/schedule/schedule.ts";
-import { Acting, ChangeFreezes, ScheduleDryRun, SchedulePage } from "./components.ts";
+import { Acting } from "./bodies/evacuations.ts";
+import { ChangeFreezes, ScheduleDryRun, SchedulePage } from "./bodies/schedules.ts";
 import { scheduleExamples as examples } from "./examples/schedules.ts";
 import { answer, body, pageQuery, READ, refusals, SEND, WRITE } from "./routing.ts";
 

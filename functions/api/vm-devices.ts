@@ -5,7 +5,7 @@ import { VmId } from "../../core/id.ts";
 import { Vm } from "../../core/vm.ts";
 import { changeVm } from "../service/change-vm.ts";
 import { publicVm } from "../store/vms.ts";
-import { MediumChange, NewDevice } from "./components.ts";
+import { MediumChange, NewDevice } from "./bodies/vms.ts";
 import { vmExamples } from "./examples/vms.ts";
 import { answer, body, refusals, routes, SEND, WRITE } from "./routing.ts";
 import { ON_GUEST } from "./vms.ts";

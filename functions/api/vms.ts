@@ -18,7 +18,7 @@ import { requireVm } from "../service/require-vm.ts";
 import { startVm, stopVm } from "../service/vm-commands.ts";
 import { publicMigration } from "../store/migration-record.ts";
 import { listVms, publicVm } from "../store/vms.ts";
-import { NewVm, VmChange, VmPage } from "./components.ts";
+import { NewVm, VmChange, VmPage } from "./bodies/vms.ts";
 import { migrationExamples } from "./examples/migrations.ts";
 import { vmExamples } from "./examples/vms.ts";
 import {

@@ -44,3 +44,35 @@ describe("the message of an end", () => {
     expect(ending(cause).failure).toMatchObject({ message, phase: "precopy" });
   });
 });
+
+describe("the message of a failed migration", () => {
+  const source = "source: Channel error";
+  const target = "target: load of migration failed";
+  const gone = "the source's QEMU process ended: signal 9";
+
+  it.each([
+    [
+      "the source's report before the target's",
+      source,
+      { sourceFailure: source, targetFailure: target },
+      `${source}; ${target}`,
+    ],
+    [
+      "both, whichever interrupted it",
+      target,
+      { sourceFailure: source, targetFailure: target },
+      `${source}; ${target}`,
+    ],
+    [
+      "the interruption before its consequence",
+      gone,
+      { targetFailure: target },
+      `${gone}; ${target}`,
+    ],
+    ["the interruption alone", gone, {}, gone],
+    ["a report alone", "", { targetFailure: target }, target],
+  ])("has %s", (_, cause, failures, message) => {
+    const request = { action: "end", reason: "", error: "MigrationFailed", cause } as const;
+    expect(endingOf({ ...migration, ...failures }, request).failure.message).toBe(message);
+  });
+});

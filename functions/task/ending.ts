@@ -88,13 +88,19 @@ function failureOf(migration: StoredMigration, { error, cause, reason }: EndRequ
   };
 }
 
-/** The failures that both sides reported, the source's first: the target's is often a consequence. */
+/**
+ * What interrupted the migration, then the failures that both sides reported, the source's first: the
+ * target's is often a consequence. Often one of them was the interruption.
+ */
 function messageOf(
   { sourceFailure, targetFailure, runRefused }: StoredMigration,
   { error, cause, reason }: Omit<EndRequest, "action">,
 ): string {
   const reported = [sourceFailure, targetFailure].filter((text) => text !== undefined);
-  if (error === "MigrationFailed" && reported.length > 0) return reported.join("; ");
+  if (error === "MigrationFailed" && reported.length > 0) {
+    const isReported = cause === "" || reported.some((text) => text.includes(cause));
+    return (isReported ? reported : [readableCause(cause), ...reported]).join("; ");
+  }
   if (error === "HandoverFailed" && runRefused !== undefined) return `${cause}: ${runRefused}`;
   return cause === "" ? `${error}: ${reason}` : readableCause(cause);
 }

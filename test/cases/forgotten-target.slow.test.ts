@@ -24,7 +24,7 @@ describe.skipIf(qemu === undefined)(`a target's host that loses its memory${unle
         if (type !== "migration.target-arrived") return;
         // The cloud gets neither event before the target's host is down.
         await crashHost(cases.fleet, "host-b", "nothing");
-        cases.fleet.startAgent("host-b");
+        await cases.fleet.startAgentWithoutKey("host-b");
         crashed.resolve();
         throw new Error("The host is down");
       },

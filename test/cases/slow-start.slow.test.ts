@@ -32,7 +32,7 @@ describe.skipIf(qemu === undefined)(`a target that allocates its memory first${u
     const id = await cases.begin("other", {});
     await cases.stage.reaches(id, "prepare");
     await crashHost(cases.fleet, "host-b", "nothing");
-    cases.fleet.startAgent("host-b");
+    await cases.fleet.startAgentWithoutKey("host-b");
     await cases.api.cancelMigration(id).catch(() => undefined);
     const ended = await cases.ends(id, 2 * PATIENCE_MS);
     expect(["failed", "cancelled"]).toContain(ended.status);

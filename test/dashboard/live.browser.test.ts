@@ -80,9 +80,10 @@ describe("the dashboard of the local control plane", () => {
     expect(await tab.page.locator(".phases li").allTextContents()).toEqual(
       expect.arrayContaining([expect.stringMatching(/confirm.*to come/)]),
     );
+    // A short move would be over before its first figures.
+    await tab.page.locator(".samples canvas").first().waitFor();
     await enabled("Permit the switchover").click();
     await badge().getByText("completed").waitFor({ timeout: PATIENCE_MS });
-    await tab.page.locator(".samples canvas").first().waitFor();
     await tab.page.getByText(/(within|above) its budget/).waitFor();
     const marks = await tab.page.locator(".course figcaption").textContent();
     expect(marks).toMatch(/A ACK.*S STOP.*R RESUME/);

@@ -5,7 +5,7 @@ const UNFOLLOWED: readonly Moment[] = ["asked", "probe", "preparing", "prepared"
 
 /** What the faults that struck allow, which else counts as a violation. */
 export type Excuses = {
-  /** QEMUs that were ended by a fault: only then may a guest be lost. */
+  /** QEMUs that were ended by a fault, or that nobody heard end: only then may a guest be lost. */
   endedQemus: Victim[];
   /** The guest ended by itself. */
   mayBeOver: boolean;
@@ -37,7 +37,7 @@ export function excusesOf(strikes: readonly Strike[]): Excuses {
   const of = (test: (fault: Fault) => boolean) => faults.some(test);
   const repeating = ["guest-act", "io-error", "image-lock", "refuse-run", "crash", "clone"];
   return {
-    endedQemus: faults.flatMap(endedBy),
+    endedQemus: [...faults.flatMap(endedBy), ...unheardEnds(faults)],
     mayBeOver: of(({ kind }) => kind === "guest-act"),
     mayBeUnknown: of(
       (fault) =>
@@ -60,6 +60,17 @@ function endedBy(fault: Fault): Victim[] {
   }
   const isKill = fault.kind === "kill" && fault.victim.endsWith("qemu");
   return isKill ? [fault.victim] : [];
+}
+
+/** A guest that powers itself off while its agent is down: QEMU's reason goes with its process. */
+function unheardEnds(faults: readonly Fault[]): Victim[] {
+  const powersOff = faults.some(
+    (fault) => fault.kind === "guest-act" && fault.action === "power-off",
+  );
+  const sourceIsDown = faults.some(
+    (fault) => fault.kind === "kill" && fault.victim === "source-agent",
+  );
+  return powersOff && sourceIsDown ? ["source-qemu"] : [];
 }
 
 /** Before the source is followed, or after the guest has arrived: that is no part of the move. */

@@ -51,9 +51,7 @@ export async function strikeOutside(fault: OutsideFault, site: Site): Promise<vo
     case "stranger":
       return visit(site, fault);
     case "crash":
-      await crashHost(bed.fleet, hostOf(site, fault.victim), leftOf(site, fault));
-      await sleep(fault.restartAfterMs);
-      return bed.fleet.startAgent(hostOf(site, fault.victim));
+      return crash(site, fault);
     case "clone":
       return clone(site, hostOf(site, fault.victim), fault.forMs);
     case "lose-execution":
@@ -82,6 +80,21 @@ async function visit(
   log(`a stranger is connected to port ${port}`);
   await Promise.race([sleep(forMs), ended]);
   socket.destroy();
+}
+
+async function crash(site: Site, fault: Extract<Fault, { kind: "crash" }>): Promise<void> {
+  const { bed } = site;
+  const host = hostOf(site, fault.victim);
+  const left = leftOf(site, fault);
+  await crashHost(bed.fleet, host, left);
+  await sleep(fault.restartAfterMs);
+  if (left === "nothing") {
+    // Its key is gone, too: an operator lets it join again.
+    const path = `/v1/hosts/${host}/join-token`;
+    const { token } = await bed.api<{ token: string }>("POST", path, {});
+    bed.fleet.putJoinToken(host, token);
+  }
+  bed.fleet.startAgent(host);
 }
 
 function leftOf(site: Site, { left, victim }: Extract<Fault, { kind: "crash" }>) {

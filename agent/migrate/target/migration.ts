@@ -360,7 +360,7 @@ export class TargetMigration {
     void guest.ended.then(() => {
       // What was counted before the end is emitted before it.
       this.#pendingWatch?.flush();
-      if (this.#state.phase === "ended") return;
+      if (this.#state.phase === "ended" || guest.isBeingEnded) return;
       if (this.#guest !== guest || this.#replacement?.isReplacing) return;
       const lastWords = this.#guest.lastOutput();
       this.#log.warn({ lastWords }, "the target's QEMU has exited");

@@ -1,5 +1,5 @@
 import type { z } from "@hono/zod-openapi";
-import type { AuditPage } from "../components.ts";
+import type { AuditPage } from "../bodies/audit.ts";
 
 const page: z.input<typeof AuditPage> = {
   items: [

@@ -8,7 +8,7 @@ import type {
   EvacuationPage,
   MovePage,
   PlanVersion,
-} from "../components.ts";
+} from "../bodies/evacuations.ts";
 
 const request: z.input<typeof EvacuationRequest> = {
   hosts: ["host-a"],

@@ -1,5 +1,5 @@
 import type { z } from "@hono/zod-openapi";
-import type { Fleet } from "../components.ts";
+import type { Fleet } from "../bodies/fleet.ts";
 import { hostExamples } from "./hosts.ts";
 import { migrationExamples } from "./migrations.ts";
 

@@ -10,7 +10,7 @@ import type {
   JoinTokenRequest,
   NewHost,
   UncordonedHost,
-} from "../components.ts";
+} from "../bodies/hosts.ts";
 
 const newHost: z.input<typeof NewHost> = {
   id: "host-c",

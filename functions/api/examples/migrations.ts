@@ -1,7 +1,7 @@
 import type { z } from "@hono/zod-openapi";
 import type { Migration } from "../../../core/migration/migration.ts";
 import type { Agreement } from "../../../core/negotiate/agreement.ts";
-import type { BandwidthLimit, DryRun, MigrationPage, NewMigration } from "../components.ts";
+import type { BandwidthLimit, DryRun, MigrationPage, NewMigration } from "../bodies/migrations.ts";
 
 type MigrationExample = z.input<typeof Migration>;
 

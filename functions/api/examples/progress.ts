@@ -1,5 +1,5 @@
 import type { z } from "@hono/zod-openapi";
-import type { SamplePage, Timeline } from "../components.ts";
+import type { SamplePage, Timeline } from "../bodies/migrations.ts";
 
 const timeline: z.input<typeof Timeline> = {
   items: [

@@ -6,7 +6,8 @@ import type {
   SchedulePreview,
   ScheduleRequest,
 } from "../../../core/schedule/schedule.ts";
-import type { Acting, ChangeFreezes, ScheduleDryRun, SchedulePage } from "../components.ts";
+import type { Acting } from "../bodies/evacuations.ts";
+import type { ChangeFreezes, ScheduleDryRun, SchedulePage } from "../bodies/schedules.ts";
 
 const id = "sch_01M8N1VNDJ2TD7XCBRST3FAP8W";
 

@@ -11,7 +11,7 @@ import type {
   NewVm,
   VmChange,
   VmPage,
-} from "../components.ts";
+} from "../bodies/vms.ts";
 
 const wanted: z.input<typeof VmDefinition> = {
   machine: "pc-i440fx-10.0",

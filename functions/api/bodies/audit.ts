@@ -1,0 +1,7 @@
+import { z } from "@hono/zod-openapi";
+import { AuditCursor, AuditEntry } from "../../../core/audit.ts";
+
+export const AuditPage = z.strictObject({
+  items: z.array(AuditEntry),
+  next: AuditCursor.optional(),
+});

@@ -1,0 +1,29 @@
+import { z } from "@hono/zod-openapi";
+import { HostId, VmId } from "../../../core/id.ts";
+import { Migration, Sample, TimelineEntry } from "../../../core/migration/migration.ts";
+import { Agreement, Blocker } from "../../../core/negotiate/agreement.ts";
+import { MigrationPolicy } from "../../../core/negotiate/policy.ts";
+import { page } from "./page.ts";
+
+export const NewMigration = z.strictObject({
+  vm: VmId,
+  target: HostId,
+  policy: MigrationPolicy.prefault({}),
+});
+
+export const DryRun = z.strictObject({
+  dryRun: z.literal(true),
+  agreed: z.boolean(),
+  agreement: Agreement.optional(),
+  blockers: z.array(Blocker),
+});
+
+export const BandwidthLimit = z.strictObject({
+  maxBandwidthBytesPerSecond: z.int().min(0).max(Number.MAX_SAFE_INTEGER),
+});
+
+export const MigrationPage = page(Migration);
+
+export const SamplePage = page(Sample);
+
+export const Timeline = z.strictObject({ items: z.array(TimelineEntry) });
