@@ -15,7 +15,7 @@ const MEMORY_BYTES = 256 * MIB;
 const SLOTS = 2;
 const STREAM_BYTES_PER_SECOND = 1.25e9;
 /** A tenth of what a real QEMU takes for guests of some GiB: time is scaled, work is not. */
-const TIMES = { prepareMs: 100, transferMs: 300 };
+const TIMES = { prepareMs: 500, transferMs: 5_000 };
 /** Guests of other hosts that are moved meanwhile, one by one: they take the same slots. */
 const SINGLES_SHARE = 0.05;
 /** Of one guest, before anything is measured: code is compiled and caches are filled by then. */

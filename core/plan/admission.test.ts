@@ -1,5 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { admissionOf, fullSlots, type HostCounts, placesOf, type Wish } from "./admission.ts";
+import {
+  admissionOf,
+  fullSlots,
+  type HostCounts,
+  placesOf,
+  rateOf,
+  type Wish,
+} from "./admission.ts";
 
 const GIB = 2 ** 30;
 const quiet: HostCounts = {
@@ -9,6 +16,8 @@ const quiet: HostCounts = {
   incoming: 0,
   preparingOut: 0,
   preparingIn: 0,
+  rateOut: 0,
+  rateIn: 0,
   reservedBytes: 0,
 };
 
@@ -24,6 +33,7 @@ function wish(source: Partial<HostCounts>, target: Partial<HostCounts>, rest: Pa
 
 describe("a migration", () => {
   const slotLimits = { out: 1, in: 1 };
+  const busy = { linkOut: 10, rateOut: 6, linkIn: 10, rateIn: 6 };
   const none = { prepareAhead: 0 };
   it.each<[string, Wish, ReturnType<typeof admissionOf>]>([
     ["gets its slots at once on quiet hosts", wish({}, {}), "held"],
@@ -40,6 +50,17 @@ describe("a migration", () => {
     ["takes the last place out", wish({ outgoing: 2, preparingOut: 7 }, {}), "preparing"],
     ["waits for a place out", wish({ outgoing: 2, preparingOut: 8 }, {}), "preparingOut"],
     ["waits for a place in", wish({ outgoing: 2 }, { preparingIn: 8 }), "preparingIn"],
+    ["takes the rest of a link", wish(busy, busy, { rateBytesPerSecond: 4 }), "held"],
+    ["is prepared for a link out", wish(busy, {}, { rateBytesPerSecond: 5 }), "preparing"],
+    ["is prepared for a link in", wish({}, busy, { rateBytesPerSecond: 5 }), "preparing"],
+    ["waits for a link out", wish({ ...busy, ...none }, {}, { rateBytesPerSecond: 5 }), "rateOut"],
+    ["waits for a link in", wish({}, { ...busy, ...none }, { rateBytesPerSecond: 5 }), "rateIn"],
+    ["has a slow link alone", wish({ linkOut: 1 }, {}, { rateBytesPerSecond: 5 }), "held"],
+    [
+      "minds no link that nobody knows",
+      wish({ rateOut: 6 }, {}, { rateBytesPerSecond: 9 }),
+      "held",
+    ],
     ["waits for memory", wish({}, { reservedBytes: 3 * GIB + 1 }), "memory"],
     [
       "waits for memory to be prepared",
@@ -67,4 +88,12 @@ it("starts only with a slot on both hosts", () => {
   expect(fullSlots(wish({ outgoing: 2 }, { incoming: 2 }))).toBe("out");
   expect(fullSlots(wish({ outgoing: 1 }, { incoming: 2 }))).toBe("in");
   expect(fullSlots(wish({ outgoing: 1 }, {}, { slotLimits: { out: 1, in: 1 } }))).toBe("out");
+});
+
+it("sends what it is limited to, and no more than both links carry", () => {
+  const ends = wish({ linkOut: 3e9 }, { linkIn: 2e9 });
+  expect(rateOf(ends, 1e6)).toBe(1e6);
+  expect(rateOf(ends, 5e9)).toBe(2e9);
+  expect([undefined, 0].map((none) => rateOf(ends, none))).toEqual([1.25e9, 1.25e9]);
+  expect(rateOf(wish({}, { linkIn: 125e6 }), undefined)).toBe(125e6);
 });

@@ -12,6 +12,12 @@ export type HostCounts = {
   /** Migrations that have a place in the preparing pool, and no slot yet. */
   readonly preparingOut: number;
   readonly preparingIn: number;
+  /** Speed of its link, B/s; undefined: nobody knows it. */
+  readonly linkOut?: number | undefined;
+  readonly linkIn?: number | undefined;
+  /** What those that hold slots may send together, B/s. */
+  readonly rateOut: number;
+  readonly rateIn: number;
   readonly reservedBytes: number;
 };
 
@@ -19,8 +25,20 @@ export type HostCounts = {
 export type SlotLimits = { readonly out: number; readonly in: number };
 
 /** What of a host may be used up. */
-export const limitKinds = ["out", "in", "preparingOut", "preparingIn", "memory"] as const;
+export const limitKinds = [
+  "out",
+  "rateOut",
+  "in",
+  "rateIn",
+  "preparingOut",
+  "preparingIn",
+  "memory",
+] as const;
 export type LimitKind = (typeof limitKinds)[number];
+/** Those of the source; the others are the target's. */
+export const sourceKinds: readonly LimitKind[] = ["out", "rateOut", "preparingOut"];
+/** Those of which one migration needs as much as any other. */
+export const alikeKinds: readonly LimitKind[] = ["out", "in", "preparingOut", "preparingIn"];
 /** Those of which a prepared migration has no use. */
 export const preparingKinds = ["preparingOut", "preparingIn"] as const satisfies LimitKind[];
 
@@ -28,6 +46,8 @@ export type Ends = {
   readonly source: HostCounts;
   readonly target: HostCounts;
   readonly slotLimits?: SlotLimits | undefined;
+  /** What the migration may send, B/s. */
+  readonly rateBytesPerSecond?: number | undefined;
 };
 export type Wish = Ends & {
   /** Of the guest. */
@@ -59,12 +79,38 @@ export function preparesAhead(ends: Ends): boolean {
   return places.out > 0 && places.in > 0;
 }
 
-/** The transfer slots that are used up; undefined: both hosts have one. */
-export function fullSlots(ends: Ends): "out" | "in" | undefined {
+/** What is used up of slots and links; undefined: both hosts have a slot, and their links the rate. */
+export function fullSlots(ends: Ends): LimitKind | undefined {
+  const { source, target, rateBytesPerSecond: rate = 0 } = ends;
   const slots = slotsOf(ends);
-  if (ends.source.outgoing >= slots.out) return "out";
-  if (ends.target.incoming >= slots.in) return "in";
+  if (source.outgoing >= slots.out) return "out";
+  if (isOver(source.rateOut, rate, source.linkOut)) return "rateOut";
+  if (target.incoming >= slots.in) return "in";
+  if (isOver(target.rateIn, rate, target.linkIn)) return "rateIn";
   return undefined;
+}
+
+/** A link that nobody uses takes any one stream: QEMU then sends as fast as the link is. */
+export function isOver(used: number, rate: number, link: number | undefined): boolean {
+  return link !== undefined && used > 0 && used + rate > link;
+}
+
+/** Assumed for a migration without a limit of its own: 10 Gbit/s, or the slower link. */
+const STREAM_BYTES_PER_SECOND = 1.25e9;
+
+/**
+ * What a migration may send, B/s: what it is limited to, and never more than both links carry.
+ *
+ * @param limit 0 or undefined: none
+ */
+export function rateOf(
+  { source, target }: Pick<Ends, "source" | "target">,
+  limit: number | undefined,
+): number {
+  const own = limit === undefined || limit === 0 ? STREAM_BYTES_PER_SECOND : limit;
+  const rate = Math.min(own, source.linkOut ?? Infinity, target.linkIn ?? Infinity);
+  // Rounded down: streams that fit a link by the planner's rule must fit here.
+  return Math.max(1, Math.floor(rate));
 }
 
 /**

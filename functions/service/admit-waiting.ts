@@ -1,5 +1,5 @@
 import type { EvacuationId, HostId, MigrationId } from "../../core/id.ts";
-import { limitKinds, preparingKinds } from "../../core/plan/admission.ts";
+import { alikeKinds, limitKinds, preparingKinds, sourceKinds } from "../../core/plan/admission.ts";
 import { findHost, findHostNow } from "../store/hosts.ts";
 import type { Lane } from "../store/keys.ts";
 import { findMigration, type StoredMigration } from "../store/migration-record.ts";
@@ -58,7 +58,7 @@ export async function admitWaiting(hosts: HostId[], waker: Waker): Promise<void>
   for (const host of new Set(hosts)) {
     const isClosed = await refuseClosed(host, waker);
     if (!(await isWatched(host))) continue;
-    const kinds = isClosed ? (["out", "preparingOut"] as const) : limitKinds;
+    const kinds = isClosed ? sourceKinds : limitKinds;
     for (const kind of kinds) await serveLimit({ host, kind }, round);
   }
   // Nobody leaves the preparing pools by being admitted, so this ends.
@@ -106,8 +106,8 @@ async function serveLimit(limit: Limit, round: Round): Promise<void> {
       if (room !== undefined && 2 ** lane.sizeClass > room) continue;
       const full = await serveLane(lane, round);
       const isSame = full?.host === limit.host && full.kind === limit.kind;
-      // Slots are alike for everybody; another lane may need less memory.
-      if (isSame && limit.kind !== "memory") return;
+      // Slots are alike for everybody; another lane may need less memory, or a lower rate.
+      if (isSame && alikeKinds.includes(limit.kind)) return;
     }
     if (next === undefined) return;
     after = next;

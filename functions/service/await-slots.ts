@@ -41,7 +41,7 @@ export async function awaitSlots(
 /** Records the slots that it has waited for. */
 async function giveUp(migration: StoredMigration): Promise<SlotsDeadline> {
   const slots = await fullLimits(migration);
-  const what = slots.length === 0 ? "a slot" : slots.join("; ");
+  const what = slots.length === 0 ? "a slot or a link" : slots.join("; ");
   const waitedSeconds = Math.round(migration.policy.queueDeadlineMs / 1_000);
   const message = `Its target was prepared, and it has waited for ${waitedSeconds} s for ${what}`;
   await recordFailure(migration.id, {

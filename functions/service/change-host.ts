@@ -16,8 +16,8 @@ import { byInvocation } from "./wake-by-invocation.ts";
  */
 export async function setHost(id: HostId, change: HostChange): Promise<StoredHost> {
   const host = await changeHost(id, (now) => settingsOf(now, change));
-  const { slotsIn, slotsOut, prepareAhead } = change;
-  const hasMoreRoom = [slotsIn, slotsOut, prepareAhead].some((limit) => limit !== undefined);
+  const { labels: _, ...limits } = change;
+  const hasMoreRoom = Object.values(limits).some((limit) => limit !== undefined);
   if (hasMoreRoom) await admitWaiting([id], byInvocation);
   return host;
 }

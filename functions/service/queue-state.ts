@@ -1,6 +1,6 @@
 import { MigrationId } from "../../core/id.ts";
 import { PLACES_MAX, type Queue, startsInMs } from "../../core/migration/queue.ts";
-import { placesOf, preparesAhead, slotsOf } from "../../core/plan/admission.ts";
+import { isOver, placesOf, preparesAhead, slotsOf } from "../../core/plan/admission.ts";
 import { readUnderWay, type UnderWay } from "../store/fleet.ts";
 import { findHost, type StoredHost } from "../store/hosts.ts";
 import type { StoredMigration } from "../store/migration-record.ts";
@@ -62,7 +62,7 @@ async function expectedStart(
     MigrationId.parse(holder),
   );
   const all = await readUnderWay([...new Set([...holders, ...queued.slice(0, place)])]);
-  const links = [source.linkOutBytesPerSecond, target.linkInBytesPerSecond];
+  const links = [countsOfHost(source).linkOut, countsOfHost(target).linkIn];
   const rate = Math.min(STREAM_BYTES_PER_SECOND, ...links.map((link) => link ?? Infinity));
   const of = (ids: ReadonlySet<string>) =>
     all.filter((one) => ids.has(one.id)).map((one) => leftMs(one, rate));
@@ -84,12 +84,14 @@ export async function fullLimits(migration: StoredMigration): Promise<string[]> 
     [migration.source, migration.target].map((id) => findHost(id)),
   );
   if (source === undefined || target === undefined) return [];
-  const { slotLimits, heldBytes } = migration;
+  const { slotLimits, heldBytes, rateBytesPerSecond: rate = 0 } = migration;
   const ends = { source: countsOfHost(source), target: countsOfHost(target), slotLimits };
   const slots = slotsOf(ends);
   const full = [
     ...used(source, "slots out", ends.source.outgoing, slots.out),
+    ...usedLink(source, "link out", { used: ends.source.rateOut, rate, link: ends.source.linkOut }),
     ...used(target, "slots in", ends.target.incoming, slots.in),
+    ...usedLink(target, "link in", { used: ends.target.rateIn, rate, link: ends.target.linkIn }),
   ];
   if (migration.slots === "preparing") return full;
   const places = placesOf(ends);
@@ -104,6 +106,15 @@ export async function fullLimits(migration: StoredMigration): Promise<string[]> 
 
 function used({ id }: StoredHost, what: string, count: number, limit: number): string[] {
   return count < limit ? [] : [`${id}'s ${what}: ${count} of ${limit} are taken`];
+}
+
+type LinkUse = { used: number; rate: number; link: number | undefined };
+
+function usedLink({ id }: StoredHost, what: string, { used, rate, link }: LinkUse): string[] {
+  if (link === undefined || !isOver(used, rate, link)) return [];
+  return [
+    `${id}'s ${what}: ${rate} B/s are needed, ${Math.max(0, link - used)} of ${link} are free`,
+  ];
 }
 
 function memory({ id, reservedBytes, memoryBytes = 0 }: StoredHost, neededBytes: number) {

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { type EvacuationId, MigrationId, ulid } from "../../core/id.ts";
 import type { MigrationPolicy } from "../../core/negotiate/policy.ts";
-import type { SlotLimits } from "../../core/plan/admission.ts";
+import { rateOf, type SlotLimits } from "../../core/plan/admission.ts";
 import { log } from "../runtime/log.ts";
 import { apartGroups } from "../store/apart-groups.ts";
 import type { StoredHost } from "../store/hosts.ts";
@@ -20,6 +20,8 @@ export type Origin = {
   readonly evacuation?: EvacuationId | undefined;
   /** Fewer slots than the hosts' own. */
   readonly slotLimits?: SlotLimits | undefined;
+  /** What it is planned to send, B/s, where its policy has no limit. */
+  readonly streamBytesPerSecond?: number | undefined;
 };
 
 /** Builds a migration to be written. */
@@ -27,9 +29,11 @@ export function newMigration(
   policy: MigrationPolicy,
   { vm, source, target }: StoredParties,
   idempotency: NewMigration["idempotency"],
-  { successor, evacuation, slotLimits }: Origin = {},
+  { successor, evacuation, slotLimits, streamBytesPerSecond }: Origin = {},
 ): NewMigration {
   const now = new Date();
+  const counts = { source: countsOfHost(source), target: countsOfHost(target) };
+  const rate = rateOf(counts, policy.maxBandwidthBytesPerSecond ?? streamBytesPerSecond);
   const id = successor?.id ?? MigrationId.parse(`mig_${ulid(now.getTime(), randomBytes(10))}`);
   const at = now.toISOString();
   const apart = apartGroups(vm);
@@ -48,6 +52,7 @@ export function newMigration(
       stateBefore: vm.state,
       queueUrls: { source: source.queueUrl, target: target.queueUrl },
       heldBytes: vm.heldBytes,
+      rateBytesPerSecond: rate,
       ...(apart.length === 0 ? {} : { apart }),
       decisions: [],
       executionArn: executionArn(id),
@@ -60,7 +65,7 @@ export function newMigration(
     handoverKey: randomBytes(32).toString("hex"),
     idempotency,
     memoryBytes: target.memoryBytes ?? 0,
-    counts: { source: countsOfHost(source), target: countsOfHost(target) },
+    counts,
     rulesRevision: vm.rulesRevision,
   };
 }

@@ -5,7 +5,7 @@ import { planOptions } from "../../core/evacuation/request.ts";
 import type { HostId, VmId } from "../../core/id.ts";
 import type { Blocker } from "../../core/negotiate/agreement.ts";
 import type { MigrationPolicy } from "../../core/negotiate/policy.ts";
-import { admissionOf, type SlotLimits } from "../../core/plan/admission.ts";
+import { admissionOf, rateOf, type SlotLimits, sourceKinds } from "../../core/plan/admission.ts";
 import { inbound, outbound } from "../../core/plan/slots.ts";
 import { isTimeFor } from "../../core/schedule/open-times.ts";
 import { movableStates } from "../../core/vm-state.ts";
@@ -19,7 +19,7 @@ import {
 } from "../store/evacuation-moves.ts";
 import { listenTo } from "../store/evacuation-wakes.ts";
 import { goesOn, type StoredEvacuation } from "../store/evacuations.ts";
-import { findHost, findHostNow, findLinkRate, type StoredHost } from "../store/hosts.ts";
+import { findHost, findHostNow, type StoredHost } from "../store/hosts.ts";
 import { hashRequest } from "../store/idempotency.ts";
 import {
   admissionsOf,
@@ -116,7 +116,11 @@ async function start(
     policy,
     parties,
     { key: randomBytes(16).toString("hex"), bodyHash: hashRequest({ id, vm: move.vm }) },
-    { evacuation: id, slotLimits: await slotLimits(evacuation, parties) },
+    {
+      evacuation: id,
+      slotLimits: slotLimits(evacuation, parties),
+      streamBytesPerSecond: evacuation.options.streamBytesPerSecond,
+    },
   );
   const { migration } = made;
   const startedAt = migration.createdAt;
@@ -165,18 +169,15 @@ function mayStart(evacuation: StoredEvacuation, source: HostId) {
 }
 
 /** Slots by the links' rates: the plan counts with the same ones. */
-async function slotLimits(
+function slotLimits(
   evacuation: Pick<StoredEvacuation, "policy" | "options">,
   { source, target }: Pick<Parties, "source" | "target">,
-): Promise<SlotLimits> {
+): SlotLimits {
   const rates = planOptions(evacuation, [source.id]);
-  const [out, inward] = await Promise.all([
-    source.linkOutBytesPerSecond ?? findLinkRate(source.id),
-    target.linkInBytesPerSecond ?? findLinkRate(target.id),
-  ]);
+  const [from, to] = [countsOfHost(source), countsOfHost(target)];
   return {
-    out: outbound({ linkOutBytesPerSecond: out, slotsOut: source.slotsOut }, rates).slots,
-    in: inbound({ linkInBytesPerSecond: inward, slotsIn: target.slotsIn }, rates).slots,
+    out: outbound({ linkOutBytesPerSecond: from.linkOut, slotsOut: source.slotsOut }, rates).slots,
+    in: inbound({ linkInBytesPerSecond: to.linkIn, slotsIn: target.slotsIn }, rates).slots,
   };
 }
 
@@ -217,7 +218,7 @@ async function atSource(
   await listenTo(move.source, evacuation.id);
   // What was released before that has woken nobody.
   const limit = await limitNow(evacuation, move, vm);
-  return limit === "out" || limit === "preparingOut" ? "source-full" : "waits";
+  return limit !== undefined && sourceKinds.includes(limit) ? "source-full" : "waits";
 }
 
 /** What is used up now for a move; undefined: nothing is, or a host is gone. */
@@ -227,10 +228,14 @@ async function limitNow(evacuation: StoredEvacuation, move: StoredMove, vm: Stor
     move.target === undefined ? undefined : findHost(move.target),
   ]);
   if (source === undefined || target === undefined) return undefined;
+  const counts = { source: countsOfHost(source), target: countsOfHost(target) };
   const admission = admissionOf({
-    source: countsOfHost(source),
-    target: countsOfHost(target),
-    slotLimits: await slotLimits(evacuation, { source, target }),
+    ...counts,
+    slotLimits: slotLimits(evacuation, { source, target }),
+    rateBytesPerSecond: rateOf(
+      counts,
+      policyOf(evacuation).maxBandwidthBytesPerSecond ?? evacuation.options.streamBytesPerSecond,
+    ),
     heldBytes: vm.heldBytes,
     memoryBytes: target.memoryBytes ?? 0,
   });
@@ -250,7 +255,7 @@ async function atTarget(
   const apart = ruleBlockers(vm, target, "evacuated");
   if (apart.length > 0) return withoutTarget(evacuation, move, reasonOf(target, apart));
   const limit = await limitNow(evacuation, move, vm);
-  if (limit === "in" || limit === "preparingIn") return "target-full";
+  if (limit === "in" || limit === "rateIn" || limit === "preparingIn") return "target-full";
   const closed = closedBy(target);
   if (closed.length > 0) return withoutTarget(evacuation, move, reasonOf(target, closed));
   if (limit !== "memory") return "waits";

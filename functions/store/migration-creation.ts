@@ -3,13 +3,15 @@ import {
   type HostCounts,
   placesOf,
   preparesAhead,
+  sourceKinds,
 } from "../../core/plan/admission.ts";
 import { rulesAsRead } from "./apart-groups.ts";
 import { takeKey } from "./idempotency.ts";
 import { keys } from "./keys.ts";
 import type { StoredMigration } from "./migration-record.ts";
 import { noSignals } from "./signals.ts";
-import { type Admission, admissionWrites, findApart, releaseSlot, slotsAsRead } from "./slots.ts";
+import { type Admission, admissionWrites, releaseSlot } from "./slot-writes.ts";
+import { findApart, slotsAsRead } from "./slots.ts";
 import { transact, write } from "./table.ts";
 
 export type NewMigration = {
@@ -56,19 +58,19 @@ export async function createMigration(
 
 /** How it may be admitted by what was read: another migration may be faster than its write. */
 export function admissionsOf({ migration, memoryBytes, counts }: NewMigration): Admission[] {
-  const { heldBytes, slotLimits } = migration;
-  const ends = { ...counts, slotLimits };
+  const { heldBytes, slotLimits, rateBytesPerSecond } = migration;
+  const ends = { ...counts, slotLimits, rateBytesPerSecond };
   const places = placesOf(ends);
   switch (admissionOf({ ...ends, heldBytes, memoryBytes })) {
     case "held":
       return preparesAhead(ends)
         ? [
-            { as: "held", places },
-            { as: "preparing", places },
+            { as: "held", places, ends },
+            { as: "preparing", places, ends },
           ]
-        : [{ as: "held", places }];
+        : [{ as: "held", places, ends }];
     case "preparing":
-      return [{ as: "preparing", places }];
+      return [{ as: "preparing", places, ends }];
     default:
       return [];
   }
@@ -76,9 +78,11 @@ export function admissionsOf({ migration, memoryBytes, counts }: NewMigration): 
 
 /** The host at which it cannot be admitted, by what was read. */
 export function fullEnd({ migration, memoryBytes, counts }: NewMigration): NotAdmitted {
-  const { heldBytes, slotLimits } = migration;
-  const limit = admissionOf({ ...counts, slotLimits, heldBytes, memoryBytes });
-  return limit === "out" || limit === "preparingOut" ? "source-full" : "target-full";
+  const { heldBytes, slotLimits, rateBytesPerSecond } = migration;
+  const ends = { ...counts, slotLimits, rateBytesPerSecond };
+  const limit = admissionOf({ ...ends, heldBytes, memoryBytes });
+  const isAtSource = limit !== "held" && limit !== "preparing" && sourceKinds.includes(limit);
+  return isAtSource ? "source-full" : "target-full";
 }
 
 /** Why a migration was not admitted with its creation. */

@@ -11,7 +11,8 @@ import { keys } from "./keys.ts";
 import type { StoredMigration } from "./migration-record.ts";
 import { dequeueWrites } from "./queue-lanes.ts";
 import { keptSeconds } from "./retention.ts";
-import { releaseSlot, slotsAsRead } from "./slots.ts";
+import { releaseSlot, reopenWrites } from "./slot-writes.ts";
+import { slotsAsRead } from "./slots.ts";
 import { expiresIn, transact, updateIf, write } from "./table.ts";
 
 /** A guest that has arrived, as its host reported it last. */
@@ -260,9 +261,8 @@ export async function recordPredictionError(id: MigrationId, errorMs: number): P
  * unknown end left reserved is still reserved. False when another caller was first.
  */
 export async function reopenUnknown(migration: StoredMigration): Promise<boolean> {
-  const { id, source, target, decisions } = migration;
+  const { id, decisions } = migration;
   const now = new Date().toISOString();
-  const member = { ":id": new Set([id]) };
   const failed = await transact([
     write.update({
       key: keys.migration(id),
@@ -285,8 +285,7 @@ export async function reopenUnknown(migration: StoredMigration): Promise<boolean
       condition: "#lockedBy = :id AND #state = :unknown",
       values: { ":migrating": "migrating", ":unknown": "unknown", ":id": id, ":now": now },
     }),
-    write.update({ key: keys.host(source), update: "ADD #outgoing :id", values: member }),
-    write.update({ key: keys.host(target), update: "ADD #incoming :id", values: member }),
+    ...reopenWrites(migration),
   ]);
   return failed.length === 0;
 }

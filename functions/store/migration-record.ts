@@ -53,6 +53,8 @@ const StoredMigration = z.object({
   slots: z.enum(["preparing", "held", "released"]).optional(),
   /** Fewer slots than the hosts' own. */
   slotLimits: z.object({ out: z.int().positive(), in: z.int().positive() }).optional(),
+  /** What it may send, B/s: it takes so much of both links with its slots. */
+  rateBytesPerSecond: z.number().nonnegative().optional(),
   /** It is prepared, and waits for its slots since then. */
   waitsSince: z.iso.datetime().optional(),
   /** The VM's state when its lock was taken. */

@@ -8,158 +8,15 @@ import {
   type HostCounts,
   type LimitKind,
   placesOf,
-  type SlotLimits,
+  sourceKinds,
 } from "../../core/plan/admission.ts";
 import { apartBlockers } from "../../core/plan/rule-blockers.ts";
-import { apartMembers, apartUpdate } from "./apart-groups.ts";
+import { apartMembers } from "./apart-groups.ts";
 import { keys, type Lane } from "./keys.ts";
 import type { StoredMigration } from "./migration-record.ts";
 import { dequeueWrites, type Limit } from "./queue-lanes.ts";
+import { type Admitted, admissionWrites, startWrites } from "./slot-writes.ts";
 import { deleteItem, getItem, transact, write } from "./table.ts";
-
-type Admitted = Pick<
-  StoredMigration,
-  "id" | "vm" | "source" | "target" | "heldBytes" | "apart" | "slotLimits"
->;
-
-/**
- * Condition of each write that gives a host a guest: the host is active, and nobody has cordoned it.
- * So nothing comes to a host once its cordon is written.
- */
-export const hostIsOpen = {
-  condition: "#state = :active AND (attribute_not_exists(#cordons) OR size(#cordons) = :none)",
-  values: { ":active": "active", ":none": 0 },
-};
-
-/** How a migration is admitted: with its slots, or with places in the preparing pools. */
-export type Admission = {
-  readonly as: "held" | "preparing";
-  /** Places of the hosts' preparing pools. */
-  readonly places: SlotLimits;
-};
-
-/** The sets of a host's record in which ids of migrations are, by direction. */
-const sets = {
-  out: { held: "outgoing", preparing: "preparingOut", slots: "slotsOut" },
-  in: { held: "incoming", preparing: "preparingIn", slots: "slotsIn" },
-} as const;
-
-/** Condition that a set has a free place. Both limits hold where there are two. */
-function isFree(set: string, slots: string, limit: number | undefined): string {
-  const isBelow = limit === undefined ? "" : ` AND size(#${set}) < :slots`;
-  return `(attribute_not_exists(#${set}) OR (size(#${set}) < #${slots}${isBelow}))`;
-}
-
-/** What takes a place of a host in one direction. */
-function admissionPart({ id, slotLimits }: Admitted, way: "out" | "in", by: Admission) {
-  const { held, preparing, slots } = sets[way];
-  const member = { ":id": new Set([id]) };
-  if (by.as === "preparing") {
-    const isBelow = `(attribute_not_exists(#${preparing}) OR size(#${preparing}) < :places)`;
-    const values = { ...member, ":places": by.places[way] };
-    return { action: `ADD #${preparing} :id`, condition: isBelow, values };
-  }
-  const limit = slotLimits?.[way];
-  const isFirst = preparesAny(by.places) ? ` AND attribute_not_exists(#${preparing})` : "";
-  return {
-    action: `ADD #${held} :id`,
-    condition: `${isFree(held, slots, limit)}${isFirst}`,
-    values: { ...member, ...(limit === undefined ? {} : { ":slots": limit }) },
-  };
-}
-
-function preparesAny(places: SlotLimits): boolean {
-  return places.out > 0 && places.in > 0;
-}
-
-/**
- * Writes of a transaction that admit a migration: an outgoing and an incoming slot, or places in the
- * preparing pools, the target's memory, and the VM's place in its groups that stand apart. All are
- * sets of migration ids, so taking or releasing one twice counts once.
- *
- * @param memoryBytes memory that the target may give to guests
- */
-export function admissionWrites(migration: Admitted, memoryBytes: number, by: Admission) {
-  const { vm, source, target, heldBytes, apart } = migration;
-  const groups = apartUpdate(vm, apart);
-  const out = admissionPart(migration, "out", by);
-  const inward = admissionPart(migration, "in", by);
-  return [
-    write.update({
-      key: keys.host(source),
-      update: out.action,
-      condition: out.condition,
-      values: out.values,
-    }),
-    write.update({
-      key: keys.host(target),
-      update: `${inward.action}, #reservedBytes :bytes${groups.actions}`,
-      condition: `${inward.condition} AND #reservedBytes <= :limit AND ${hostIsOpen.condition}${groups.condition}`,
-      names: groups.names,
-      values: {
-        ...hostIsOpen.values,
-        ...groups.values,
-        ...inward.values,
-        ":bytes": heldBytes,
-        ":limit": memoryBytes - heldBytes,
-      },
-    }),
-  ];
-}
-
-/** Writes of a transaction by which a prepared migration exchanges its places for slots. */
-function startWrites({ id, source, target, slotLimits }: Admitted) {
-  const exchange = (way: "out" | "in") => {
-    const { held, preparing, slots } = sets[way];
-    const limit = slotLimits?.[way];
-    return {
-      update: `ADD #${held} :id DELETE #${preparing} :id`,
-      condition: `contains(#${preparing}, :holder) AND ${isFree(held, slots, limit)}`,
-      values: {
-        ":id": new Set([id]),
-        ":holder": id,
-        ...(limit === undefined ? {} : { ":slots": limit }),
-      },
-    };
-  };
-  const inward = exchange("in");
-  return [
-    write.update({ key: keys.host(source), ...exchange("out") }),
-    write.update({
-      key: keys.host(target),
-      ...inward,
-      condition: `${inward.condition} AND ${hostIsOpen.condition}`,
-      values: { ...inward.values, ...hostIsOpen.values },
-    }),
-  ];
-}
-
-/**
- * The write of a transaction that releases what a migration has of one host, a slot or a place, and
- * what the guest has there: memory, and its place in its groups.
- *
- * @param guest `remains`: its process is there, or may be, and keeps all that
- */
-export function releaseSlot(
-  { id, vm, source, target, heldBytes, apart }: Admitted,
-  way: "out" | "in",
-  guest: "leaves" | "remains",
-) {
-  const { held, preparing } = sets[way];
-  const groups = apartUpdate(vm, guest === "leaves" ? apart : []);
-  return write.update({
-    key: keys.host(way === "out" ? source : target),
-    update: `ADD #reservedBytes :back DELETE #${held} :id, #${preparing} :id${groups.actions}`,
-    condition: `contains(#${held}, :holder) OR contains(#${preparing}, :holder)`,
-    names: groups.names,
-    values: {
-      ...groups.values,
-      ":back": guest === "leaves" ? -heldBytes : 0,
-      ":id": new Set([id]),
-      ":holder": id,
-    },
-  });
-}
 
 /**
  * Admits a migration that was written without slots and memory: all or nothing.
@@ -172,7 +29,7 @@ export function admit(migration: StoredMigration, memoryBytes: number): Promise<
     const ends = await readEnds(migration);
     const chosen = admissionOf({ ...ends, heldBytes: migration.heldBytes, memoryBytes });
     if (chosen !== "held" && chosen !== "preparing") return limitAt(migration, chosen);
-    const by = { as: chosen, places: placesOf(ends) };
+    const by = { as: chosen, places: placesOf(ends), ends };
     return [
       recordWrite(migration.id, chosen, "attribute_not_exists(#slots)"),
       ...admissionWrites(migration, memoryBytes, by),
@@ -187,14 +44,15 @@ export function admit(migration: StoredMigration, memoryBytes: number): Promise<
  */
 export function takeSlots(migration: StoredMigration, also: Writes = []): Promise<Taken> {
   return take(migration, async () => {
-    const full = fullSlots(await readEnds(migration));
+    const ends = await readEnds(migration);
+    const full = fullSlots(ends);
     if (full !== undefined) return limitAt(migration, full);
     return [
       // A prepared migration that was told to end has its failure in the record.
       recordWrite(migration.id, "held", "#slots = :preparing AND attribute_not_exists(#failure)", {
         ":preparing": "preparing",
       }),
-      ...startWrites(migration),
+      ...startWrites(migration, ends),
       ...also,
     ];
   });
@@ -242,28 +100,39 @@ function recordWrite(id: MigrationId, slots: string, condition: string, more: ob
 }
 
 function limitAt({ source, target }: Admitted, kind: LimitKind): Limit {
-  return { host: kind === "out" || kind === "preparingOut" ? source : target, kind };
+  return { host: sourceKinds.includes(kind) ? source : target, kind };
 }
 
 /** Both hosts as they are counted now. */
-export async function readEnds({ source, target, slotLimits }: Admitted): Promise<Ends> {
+async function readEnds(migration: Admitted): Promise<Ends> {
+  const { source, target, slotLimits, rateBytesPerSecond } = migration;
   const [from, to] = await Promise.all([source, target].map((host) => getItem(keys.host(host))));
-  return { source: countsOf(from), target: countsOf(to), slotLimits };
+  return { source: countsOf(from), target: countsOf(to), slotLimits, rateBytesPerSecond };
 }
 
 function countsOf(item: unknown): HostCounts {
   return countsOfHost(Counted.parse(item ?? {}));
 }
 
-type CountedHost = Omit<HostCounts, SetName> & Readonly<Record<SetName, ReadonlySet<string>>>;
+type CountedHost = Omit<HostCounts, SetName | "linkOut" | "linkIn"> &
+  Readonly<Record<SetName, ReadonlySet<string>>> & {
+    readonly linkOutBytesPerSecond?: number | undefined;
+    readonly linkInBytesPerSecond?: number | undefined;
+    /** As its agent reports it. */
+    readonly linkBytesPerSecond?: number | undefined;
+  };
 type SetName = "outgoing" | "incoming" | "preparingOut" | "preparingIn";
 
 export function countsOfHost(host: CountedHost): HostCounts {
-  const { slotsOut, slotsIn, prepareAhead, reservedBytes } = host;
+  const { slotsOut, slotsIn, prepareAhead, rateOut, rateIn, reservedBytes } = host;
   return {
     slotsOut,
     slotsIn,
     prepareAhead,
+    linkOut: host.linkOutBytesPerSecond ?? host.linkBytesPerSecond,
+    linkIn: host.linkInBytesPerSecond ?? host.linkBytesPerSecond,
+    rateOut,
+    rateIn,
     reservedBytes,
     outgoing: host.outgoing.size,
     incoming: host.incoming.size,
@@ -323,5 +192,10 @@ const Counted = Holders.extend({
   slotsOut: z.int().default(0),
   slotsIn: z.int().default(0),
   prepareAhead: z.int().optional(),
+  linkOutBytesPerSecond: z.number().optional(),
+  linkInBytesPerSecond: z.number().optional(),
+  linkBytesPerSecond: z.number().optional(),
+  rateOut: z.number().default(0),
+  rateIn: z.number().default(0),
   reservedBytes: z.int().default(0),
 });

@@ -7,7 +7,7 @@ import type { GuestEnd } from "../../core/vm-exit.ts";
 import { apartGroups, apartUpdate, rulesAsRead } from "./apart-groups.ts";
 import { keys } from "./keys.ts";
 import { type Page, pageOf } from "./page.ts";
-import { hostIsOpen } from "./slots.ts";
+import { hostIsOpen } from "./slot-writes.ts";
 import { getItem, getItems, queryItems, transact, updateIf, updateItem, write } from "./table.ts";
 
 const StoredVm = z.object({

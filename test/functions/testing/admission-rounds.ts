@@ -26,6 +26,9 @@ const DEATH_RATE = 0.01;
 const SLOTS: Readonly<Record<string, number>> = { a: 2, b: 1, c: 1 };
 /** Of each host and direction; one host prepares nothing ahead. */
 const PLACES: Readonly<Record<string, number>> = { a: 1, b: 2, c: 0 };
+/** Of every host, in each direction; migrations need one of {@link RATES}. */
+const LINK = 1_000_000;
+const RATES = [300_000, 600_000, 2_000_000];
 const vms = ["v0", "v1", "v2", "v3", "v4", "v5", "v6"];
 const interleaving = new Interleaving();
 let cloud: TestCloud;
@@ -43,7 +46,9 @@ async function begin(name: string, to: string): Promise<void> {
   if (vm === undefined || source === undefined || target === undefined) return;
   if (vm.lockedBy !== undefined || source.id === target.id) return;
   const idempotency = { key: `${name}-${vm.epoch}`, bodyHash: "hash" };
-  const made = newMigration(MigrationPolicy.parse({}), { vm, source, target }, idempotency);
+  const rate = RATES[Number(name.slice(1)) % RATES.length];
+  const policy = MigrationPolicy.parse({ maxBandwidthBytesPerSecond: rate });
+  const made = newMigration(policy, { vm, source, target }, idempotency);
   const written = await createMigration(made);
   if (typeof written === "object") await wait(written.migration.id);
 }
@@ -97,6 +102,8 @@ async function expectLimits(): Promise<void> {
     const host = await findHost(hostId(name));
     expect(host?.outgoing.size).toBeLessThanOrEqual(slots);
     expect(host?.incoming.size).toBeLessThanOrEqual(slots);
+    expect(host?.rateOut).toBeLessThanOrEqual(LINK);
+    expect(host?.rateIn).toBeLessThanOrEqual(LINK);
     expect(host?.preparingOut.size).toBeLessThanOrEqual(PLACES[name] ?? 0);
     expect(host?.preparingIn.size).toBeLessThanOrEqual(PLACES[name] ?? 0);
     expect(host?.reservedBytes).toBeLessThanOrEqual(6 * GiB);
@@ -118,6 +125,8 @@ async function expectNothingLeft(): Promise<void> {
       incoming: new Set(),
       preparingOut: new Set(),
       preparingIn: new Set(),
+      rateOut: 0,
+      rateIn: 0,
       reservedBytes: here.length * GiB,
     });
     const members = here.filter((vm) => (vm?.affinities ?? []).length > 0).map((vm) => vm?.id);
@@ -155,6 +164,8 @@ async function startFleet(): Promise<void> {
     const limits = { slotsOut: slots, slotsIn: slots, prepareAhead: PLACES[name] };
     const agent = await addHost(name, limits);
     await agent.send("register", { host: name, facts: { ...facts, memoryBytes: 6 * GiB } });
+    const links = { linkOutBytesPerSecond: LINK, linkInBytesPerSecond: LINK };
+    await operate("PATCH", `/v1/hosts/${name}`, links);
     agents.push(agent);
   }
   for (const [place, vm] of vms.entries()) {
