@@ -104,6 +104,7 @@ class ModelHost {
   #access: QueueAccess = { accessKeyId: "", secretAccessKey: "" };
   #seq = 0;
   #posting: Promise<void> = Promise.resolve();
+  readonly #sending: Promise<void>[] = [];
   #beating: Promise<void> = Promise.resolve();
 
   private constructor(all: ModelHosts, { fleet, name, options }: Joining) {
@@ -143,7 +144,7 @@ class ModelHost {
     this.#stop.abort();
     await this.#source?.stop();
     await this.#beating;
-    await this.#posting.catch(() => undefined);
+    await Promise.allSettled([this.#posting, ...this.#sending]);
     this.#sqs.destroy();
   }
 
@@ -196,7 +197,8 @@ class ModelHost {
     if (verb === "target.prepare") await delay(this.#all.times.prepareMs);
     const result = this.#execute(command);
     await this.#post({ type: "command.completed", commandId, result });
-    if (verb === "source.start") await this.#send(command);
+    // As an agent does: the command is done when it is answered.
+    if (verb === "source.start") this.#sending.push(this.#send(command));
   }
 
   #execute(command: Command): unknown {

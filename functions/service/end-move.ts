@@ -89,7 +89,8 @@ function endTry({ tries }: StoredMove, migration: StoredMigration) {
   const done = {
     ...last,
     endedAt: end,
-    ms: Math.max(0, Date.parse(end) - Date.parse(createdAt)),
+    // Plans predict the work, not the wait for a slot.
+    ms: Math.max(0, Date.parse(end) - Date.parse(createdAt) - waitedMs(migration)),
     ...(figures === undefined ? {} : { downtimeMs: figures.downtimeMs }),
     ...(figures?.progress.ramTransferredBytes === undefined
       ? {}
@@ -103,6 +104,13 @@ function endTry({ tries }: StoredMove, migration: StoredMigration) {
         }),
   };
   return [...tries.slice(0, -1), done];
+}
+
+/** How long it has waited, prepared, for its slots. */
+function waitedMs({ phases, waitsSince, endedAt, updatedAt }: StoredMigration): number {
+  if (waitsSince === undefined) return 0;
+  const begun = phases.find(({ name }) => name === "precopy")?.startedAt ?? endedAt ?? updatedAt;
+  return Math.max(0, Date.parse(begun) - Date.parse(waitsSince));
 }
 
 /** Nothing starts while nobody knows where one of its guests runs. */

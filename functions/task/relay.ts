@@ -64,6 +64,10 @@ export const handler = task(async (event): Promise<Record<string, never>> => {
   );
   if (settled !== undefined) return {};
   const [migration, handoverKey] = entered;
+  // An execution of an earlier version does not know that a prepared migration has no slots yet.
+  if (input.phase === "precopy" && migration.slots === "preparing") {
+    await requireSlots(migration.id);
+  }
   const open = steps.filter(({ signal }) => signals.raised[signal] === undefined);
   await Promise.all(open.map((one) => send(migration, one, handoverKey)));
   return {};

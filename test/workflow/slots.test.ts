@@ -4,6 +4,7 @@ import { admitWaiting } from "../../functions/service/admit-waiting.ts";
 import { byInvocation } from "../../functions/service/wake-by-invocation.ts";
 import { keys } from "../../functions/store/keys.ts";
 import { updateIf } from "../../functions/store/table.ts";
+import { handler as relay } from "../../functions/task/relay.ts";
 import { operate } from "../functions/testing/fleet.ts";
 import { expectInvariants } from "./testing/expect-invariants.ts";
 import { faults, faultsOf } from "./testing/faults.ts";
@@ -73,6 +74,27 @@ describe("a migration whose target is prepared while a host has no slot", () => 
       "AwaitSlots",
       "Precopy",
     ]);
+    await expectInvariants(harness, ended);
+  });
+
+  it("sends nothing for an execution of before there were places", async () => {
+    const id = await prepare();
+    await harness.runUntilIdle();
+    const { vm, source, target } = await harness.record(id);
+    const precopy = {
+      migrationId: id,
+      parties: { vm, source, target },
+      taskToken: "token of another execution",
+      attempt: 1,
+      commands: [{ step: "start", verb: "source.start", side: "source" }],
+      awaits: "converged",
+      interruptible: true,
+      phase: "precopy",
+    };
+    await expect(relay(precopy)).rejects.toMatchObject({ name: "SlotsTaken" });
+    const ended = await harness.end(id, { onIdle: releasing() });
+    expect(ended).toMatchObject({ status: "completed", runningOn: "host-b" });
+    expect(harness.hosts.executed.filter((verb) => verb === "source.start")).toHaveLength(1);
     await expectInvariants(harness, ended);
   });
 
