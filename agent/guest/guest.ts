@@ -34,6 +34,9 @@ import { raiseTaps, removeTaps, tapNames } from "./taps.ts";
 /** QEMU must end within this time after `quit`, and again after each signal. */
 const QUIT_MS = 5_000;
 
+/** QEMU's defaults (net/announce.c): five, the last one 1.3 s after the first; ms but for `rounds`. */
+const ANNOUNCEMENTS = { initial: 50, max: 550, rounds: 5, step: 100 };
+
 /** `unwritten`: why the manifest could not be written. */
 type FactsListener = (manifest: Manifest, unwritten?: unknown) => void;
 
@@ -303,9 +306,17 @@ export class Guest {
     return this.monitor.close();
   }
 
-  /** The guest runs here: its taps carry packets from now on. @throws Error in the words of `ip` */
-  raiseTaps(): Promise<void> {
-    return raiseTaps(this.#taps);
+  /**
+   * The guest runs here: its taps carry packets from now on, and switches learn where it is. QEMU's own
+   * announcements are over, or were sent to a link that was down, when a guest is resumed late.
+   *
+   * @throws Error in the words of `ip` or of QEMU
+   */
+  async joinNetwork(): Promise<void> {
+    await raiseTaps(this.#taps);
+    const { definition, adopted } = this.#manifest;
+    if (adopted || (definition.netdevs ?? []).length === 0) return;
+    await this.qmp.execute("announce-self", ANNOUNCEMENTS);
   }
 
   get #taps(): string[] {

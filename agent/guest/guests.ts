@@ -113,7 +113,7 @@ export class Guests {
       this.memory.record(manifest);
     });
     guest.runState.onChange((change) => {
-      if (change.runState === "running") this.#raiseTaps(guest);
+      if (change.runState === "running") this.#joinNetwork(guest);
       this.#onRunState(guest.vm, change);
     });
     void guest.runState.refresh();
@@ -259,11 +259,11 @@ export class Guests {
     }
   }
 
-  #raiseTaps(guest: Guest): void {
+  #joinNetwork(guest: Guest): void {
     guest
-      .raiseTaps()
+      .joinNetwork()
       .catch((error: unknown) =>
-        this.#log.error({ error, vm: guest.vm }, "the guest runs without its network"),
+        this.#log.error({ error, vm: guest.vm }, "the guest may run without its network"),
       );
   }
 

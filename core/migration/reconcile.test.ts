@@ -68,17 +68,17 @@ const targets: Record<string, Observed> = {
 /** Rows: source; columns: target, in the order of `targets`. */
 const table: Record<keyof typeof sources, string> = {
   //           none forg exit died wait load fail full refu perm runs stop post sil  sila unre
-  idle: "       E    E    E    F    D    D    D    D    D    F    F    F    F    W    F    W",
-  failed: "     E    E    E    F    D    D    D    D    D    F    F    F    F    W    F    W",
-  cancelled: "  E    E    E    F    D    D    D    D    D    F    F    F    F    W    F    W",
+  idle: "       E    E    E    F    D    D    D    D    D    F    F    F    F    D    F    W",
+  failed: "     E    E    E    F    D    D    D    D    D    F    F    F    F    D    F    W",
+  cancelled: "  E    E    E    F    D    D    D    D    D    F    F    F    F    D    F    W",
   "paused, cancelled":
-    "           E    E    E    F    D    D    D    D    D    F    F    F    F    W    F    W",
+    "           E    E    E    F    D    D    D    D    D    F    F    F    F    D    F    W",
   "asleep, failed":
-    "           E    E    E    F    D    D    D    D    D    F    F    F    F    W    F    W",
+    "           E    E    E    F    D    D    D    D    D    F    F    F    F    D    F    W",
   "I/O error, idle":
-    "           E    E    E    F    D    D    D    D    D    F    F    F    F    W    F    W",
+    "           E    E    E    F    D    D    D    D    D    F    F    F    F    D    F    W",
   "resumed and stopped again":
-    "           E    E    E    F    D    D    D    D    D    F    F    F    F    W    F    W",
+    "           E    E    E    F    D    D    D    D    D    F    F    F    F    D    F    W",
   active: "     C    C    C    F    C    C    C    C    C    F    F    F    F    C    F    C",
   "paused, active":
     "           C    C    C    F    C    C    C    C    C    F    F    F    F    C    F    C",
@@ -91,7 +91,7 @@ const table: Record<keyof typeof sources, string> = {
   device: "     C    C    C    L    C    C    C    C    C    T    ✓    ✓    W    C    ✓    C",
   failing: "    C    C    C    L    C    C    C    C    C    T    ✓    ✓    W    C    ✓    C",
   "stopped and failed":
-    "           S    S    S    L    D    D    D    D    D    T    ✓    ✓    F    W    ✓    W",
+    "           S    S    S    L    D    D    D    D    D    T    ✓    ✓    F    D    ✓    W",
   completed: "  S    F    S    ✓    D    W    D    T    T    T    ✓    ✓    W    W    ✓    W",
   postcopy: "   W    W    W    L    W    W    W    W    W    P    P    P    P    W    P    W",
   exited: "     L    L    L    L    D    W    D    T    T    T    ✓    ✓    F    W    ✓    W",

@@ -292,6 +292,7 @@ function sourceExited(target: TargetState, input: ReconcileInput): Decision {
       return { action: "resume-target", reason: "the source has exited; the target has it all" };
     case "listening":
     case "loading":
+    case "silent":
     case "unclear":
       return { action: "wait", reason: "the source has exited; the target does not have it all" };
     case "empty":

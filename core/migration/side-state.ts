@@ -37,6 +37,7 @@ export type TargetState =
   | "empty" // a process without a whole guest in it
   | "listening" // nothing has arrived yet
   | "loading" // the stream is still coming in
+  | "silent" // a QEMU that does not answer; the guest was never permitted to run in it
   | "loaded" // the whole guest is here and was never permitted to run
   | "refused" // as loaded: QEMU refused to run it, and the permission is void
   | "permitted" // the whole guest is here, may have run, and was not seen as it should be
@@ -81,7 +82,7 @@ export function targetState(observed: Observed, record: RecordMemory): TargetSta
   if (isPostcopyStatus(observed.migrationStatus ?? "none")) return "postcopy";
   if (observed.arrived || observed.runState === "running") return "arrived";
   if (mayHaveRun) return "permitted";
-  if (observed.process === "silent") return "unclear";
+  if (observed.process === "silent") return "silent";
   const status = observed.migrationStatus ?? "none";
   if (status === "completed") return isVoid ? "refused" : "loaded";
   if (isIdleStatus(status)) return "empty";

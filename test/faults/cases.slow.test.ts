@@ -23,8 +23,8 @@ describe.skipIf(qemu === undefined)(`a guest that is moved${unlessQemu}`, () => 
     world?.close();
   }, PATIENCE_MS);
 
-  const move = (strikes: Plan["strikes"], gated = false) =>
-    Run.go(bed, { policy: policyOf(gated), gated, permitAfterMs: 0, strikes });
+  const move = (strikes: Plan["strikes"], gated = false, capabilities = {}) =>
+    Run.go(bed, { policy: policyOf(gated, capabilities), gated, permitAfterMs: 0, strikes });
 
   it(
     "runs once when the target's last message to the source is lost",
@@ -59,6 +59,19 @@ describe.skipIf(qemu === undefined)(`a guest that is moved${unlessQemu}`, () => 
         status: "failed",
         failure: { code: "guest-lost" },
       });
+    },
+    PATIENCE_MS,
+  );
+
+  it(
+    "leaves no hung target when the stream of a multifd migration breaks after STOP",
+    async () => {
+      const fault = { kind: "cut", link: "stream" } as const;
+      const multifd = { multifd: "require", "pause-before-switchover": "require" };
+      const ended = await move([{ at: "stopped", afterMs: 0, fault }], true, multifd);
+      expect(ended.violations).toEqual([]);
+      expect(ended.migration.status).toBe("failed");
+      expect(ended.runsOn).toBe(ended.migration.source);
     },
     PATIENCE_MS,
   );

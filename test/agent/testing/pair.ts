@@ -19,6 +19,7 @@ const ON = ["events", "return-path", "switchover-ack"];
 /** Bytes per second: 64 MiB then take longer than any test. */
 export const SLOW = 1 << 20;
 
+type Network = { devices?: object[]; netdevs?: object[] };
 type Parameters = Record<string, ParameterValue>;
 
 /** Two hosts, and a guest on the first that counts and checks its memory. */
@@ -34,14 +35,19 @@ export class Pair {
     this.target = new TestHost("target", { qemu, config });
   }
 
-  async startGuest(load: GuestLoad = LOAD): Promise<void> {
+  /** `more`: devices beside those of the boot disk, and their networks. */
+  async startGuest(load: GuestLoad = LOAD, more: Network = {}): Promise<void> {
     const disk = join(this.folder, "boot.img");
     await writeBootDisk(disk, load);
     loadModels(load);
     // QEMU 7.2 to 11.1 have it, and an ACK comes with it even without a device that asks for one.
     const machine = "pc-i440fx-7.2";
     const memoryBytes = 64 << 20;
-    const definition = VmDefinition.parse({ machine, memoryBytes, ...bootDiskDefinition(disk) });
+    const { devices, ...rest } = bootDiskDefinition(disk);
+    const all = [...devices, ...(more.devices ?? [])];
+    const { netdevs } = more;
+    const parts = { ...rest, devices: all, ...(netdevs === undefined ? {} : { netdevs }) };
+    const definition = VmDefinition.parse({ machine, memoryBytes, ...parts });
     const started = await this.source.run("guest.start", VM, { definition });
     this.definition = started.definition;
     await this.hasRun(this.source, 20);
