@@ -106,6 +106,11 @@ export const Host = z.strictObject({
   down: z.strictObject({ ...ByWhom.shape, at: z.iso.datetime() }).optional(),
   /** When its agent was heard last: an event, a heartbeat or its registration. */
   heardAt: z.iso.datetime().optional(),
+  /**
+   * How far its clock was ahead of the control plane's at its last heartbeat, ms; less than it is by the
+   * time that the request took.
+   */
+  clockOffsetMs: z.int().optional(),
   /** It has not been heard for longer than its agent promised. Its guests may run on. */
   silentSince: z.iso.datetime().optional(),
   /** Who wants no guest to come to it; empty: nobody. */

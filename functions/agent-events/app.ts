@@ -55,7 +55,10 @@ app.post("/agent/v1/heartbeat", async (context) => {
   const { host, instance } = await read(context, Heartbeat);
   const by = await authenticate(context, host);
   requireNewest(by.host, instance);
-  if (!(await recordHeartbeat(host, by.sequence))) throw replayed(by.host, by.sequence);
+  const { sequence: requestSeq, clockOffsetMs } = by;
+  if (!(await recordHeartbeat(host, { requestSeq, clockOffsetMs }))) {
+    throw replayed(by.host, requestSeq);
+  }
   const { rotateKey } = by.host;
   const answer = { host, commandKeys: commandKeys(), ...queueAccess(by.host) };
   return context.json({ ...answer, ...(rotateKey && { rotateKey }) } satisfies HeartbeatAnswer);

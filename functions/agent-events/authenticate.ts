@@ -10,8 +10,8 @@ import {
 import { Problem } from "../http/problem.ts";
 import { findHost, type StoredHost } from "../store/hosts.ts";
 
-/** Who has sent a request, and its number. */
-export type Authenticated = { host: StoredHost; sequence: number };
+/** Who has sent a request, its number, and how far the sender's clock is ahead of this one's. */
+export type Authenticated = { host: StoredHost; sequence: number; clockOffsetMs: number };
 
 /** Checked for an unknown host, which is refused in any case, after the time that a wrong key takes. */
 const NOBODY: PublicKey = "A".repeat(43);
@@ -25,9 +25,9 @@ const NOBODY: PublicKey = "A".repeat(43);
 export async function authenticate(context: Context, id: HostId): Promise<Authenticated> {
   const host = await findHost(id);
   const key = host === undefined || host.state === "retired" ? undefined : host.publicKey;
-  const { sequence } = await requireSigned(context, id, key ?? NOBODY);
+  const { sequence, at } = await requireSigned(context, id, key ?? NOBODY);
   if (host === undefined || key === undefined) throw unauthorized();
-  return { host, sequence };
+  return { host, sequence, clockOffsetMs: Date.parse(at) - Date.now() };
 }
 
 /**

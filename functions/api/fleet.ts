@@ -44,7 +44,7 @@ export const fleet = routes().openapi(get, async (context) => {
 
 /** Weak: a heartbeat alone makes no other fleet. Silence does, and is in the host's state. */
 function etagOf({ hosts, ...rest }: FleetOverview): string {
-  const lasting = hosts.map(({ heardAt, lastEventAt, ...host }) => host);
+  const lasting = hosts.map(({ heardAt, lastEventAt, clockOffsetMs, ...host }) => host);
   const text = JSON.stringify([lasting, rest]);
   return `W/"${createHash("sha256").update(text).digest("base64url").slice(0, 22)}"`;
 }

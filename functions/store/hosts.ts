@@ -125,12 +125,12 @@ export async function listHosts(page: Page) {
   return { items: hosts.map(publicHost), ...rest };
 }
 
-const Heard = z.object({ at: z.iso.datetime() });
+const Heard = z.object({ at: z.iso.datetime(), clockOffsetMs: z.int().optional() });
 
 /** Adds when the host was heard last, and since when it is silent. */
 export function withHeard(host: StoredHost, item: Item | undefined): StoredHost {
-  const times = [host.lastEventAt, item === undefined ? undefined : Heard.parse(item).at];
-  const heardAt = times
+  const heard = item === undefined ? undefined : Heard.parse(item);
+  const heardAt = [host.lastEventAt, heard?.at]
     .filter((at) => at !== undefined)
     .sort()
     .at(-1);
@@ -140,6 +140,7 @@ export function withHeard(host: StoredHost, item: Item | undefined): StoredHost 
   return {
     ...host,
     heardAt,
+    ...(heard?.clockOffsetMs === undefined ? {} : { clockOffsetMs: heard.clockOffsetMs }),
     ...(since === undefined ? {} : { silentSince: new Date(since).toISOString() }),
   };
 }
@@ -152,12 +153,12 @@ export async function readHeard(host: StoredHost): Promise<StoredHost> {
 const isNewRequest = "(attribute_not_exists(#requestSeq) OR #requestSeq < :requestSeq)";
 
 /** Notes that a host's agent has been heard. False when the request was received before. */
-export async function recordHeartbeat(id: HostId, requestSeq: number): Promise<boolean> {
-  return putItem(
-    { ...keys.hostHeard(id), at: new Date().toISOString(), requestSeq },
-    isNewRequest,
-    { ":requestSeq": requestSeq },
-  );
+export async function recordHeartbeat(
+  id: HostId,
+  heartbeat: { requestSeq: number; clockOffsetMs: number },
+): Promise<boolean> {
+  const item = { ...keys.hostHeard(id), at: new Date().toISOString(), ...heartbeat };
+  return putItem(item, isNewRequest, { ":requestSeq": heartbeat.requestSeq });
 }
 
 /**

@@ -15,6 +15,7 @@ import {
   addVm,
   arrive,
   operate,
+  post as postSigned,
   silence,
   type TestAgent,
 } from "./testing/fleet.ts";
@@ -214,6 +215,20 @@ describe("a host that has not been heard", () => {
     expect(heard).toMatchObject({ status: 200, body: { host: b.host } });
     expect(await hostOf(b.host)).toMatchObject({ state: "active" });
     expect(await hostOf(b.host)).not.toHaveProperty("silentSince");
+  });
+
+  it("shows how far its clock was ahead or behind at its last heartbeat", async () => {
+    const { b } = await pair();
+    for (const offsetMs of [90_000, -90_000]) {
+      const body = JSON.stringify({ host: b.host, instance: "i-1" });
+      const at = new Date(Date.now() + offsetMs).toISOString();
+      const path = "/agent/v1/heartbeat";
+      const headers = b.key.headers(b.host, path, body, { at });
+      expect(await postSigned("heartbeat", body, headers)).toMatchObject({ status: 200 });
+      const { clockOffsetMs } = (await hostOf(b.host)) as { clockOffsetMs: number };
+      expect(clockOffsetMs).toBeLessThanOrEqual(offsetMs);
+      expect(clockOffsetMs).toBeGreaterThan(offsetMs - 30_000);
+    }
   });
 
   it("is not called silent when its agent is of a version without heartbeats", async () => {
