@@ -73,7 +73,8 @@ export class ModelHosts {
   readonly places = new Map<VmId, HostId>();
   readonly moves = new Map<MigrationId, Move>();
   readonly memory = new Map<VmId, number>();
-  readonly times: ModelTimes;
+  /** Of what begins from now on. */
+  times: ModelTimes;
   readonly #hosts: ModelHost[] = [];
 
   constructor(times: ModelTimes) {
@@ -219,7 +220,7 @@ class ModelHost {
       case "source.discard":
         return this.#discard(command);
       default:
-        throw new Error(`The model hosts do not carry out ${verb} of ${vm}`);
+        throw new Error(`The model hosts do not model ${verb} of ${vm}`);
     }
   }
 

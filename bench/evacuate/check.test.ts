@@ -4,9 +4,12 @@ import type { ModelEvent } from "../../rig/model-hosts.ts";
 import { Replay } from "./check.ts";
 
 const limits = { slotsOut: 1, slotsIn: 1, placesIn: 1, room: 3 };
-const [a, b] = ["a", "b"].map((name) => HostId.parse(name)) as [HostId, HostId];
-const vms = ["v1", "v2", "v3", "v4"].map((name) => VmId.parse(name)) as [VmId, VmId, VmId, VmId];
-const [v1, v2, v3, v4] = vms;
+const a = HostId.parse("a");
+const b = HostId.parse("b");
+const v1 = VmId.parse("v1");
+const v2 = VmId.parse("v2");
+const v3 = VmId.parse("v3");
+const v4 = VmId.parse("v4");
 const moved = (vm: VmId, host: HostId, target: HostId): ModelEvent[] => [
   { is: "prepared", vm, host: target },
   { is: "begun", vm, host, target },
@@ -24,7 +27,7 @@ it("finds nothing in moves one after the other, and says where the guests are", 
   const ended: ModelEvent = { is: "ended", vm: v2, host: b };
   const found = replay(...moved(v1, a, b), prepared(v2), ended, ...moved(v2, a, b));
   expect([found.overshoots, found.misplaced]).toEqual([[], []]);
-  expect(found.places).toEqual(new Map(vms.slice(0, 2).map((vm) => [vm, b])));
+  expect(found.places).toEqual(new Map([v1, v2].map((vm) => [vm, b])));
   expect([found.streamsMax, found.preparedMax]).toEqual([1, 1]);
 });
 

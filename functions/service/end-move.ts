@@ -12,7 +12,7 @@ import {
 import { lifeFields } from "../store/evacuations.ts";
 import { findMigration, type StoredMigration } from "../store/migration-record.ts";
 import { edit } from "./change-evacuation.ts";
-import { HELD_BACK } from "./hold-back-move.ts";
+import { wasHeldBack } from "./hold-back-move.ts";
 import { wakeEvacuation } from "./wake-evacuation.ts";
 
 /** How often the move may change between the read and the write. */
@@ -56,7 +56,7 @@ async function afterEnd(move: StoredMove, migration: StoredMigration): Promise<S
     const tries = withTry(ended, { migration: id, target, startedAt: createdAt });
     return inState(move, "moving", { migration: id, ...tries });
   }
-  if (migration.status === "failed" && migration.failure?.code === HELD_BACK) {
+  if (wasHeldBack(migration)) {
     // It never began: it waits as before, and no try is used up.
     const { tries, countedFrom } = move;
     return inState(move, "waiting", { tries: tries.slice(0, -1), countedFrom });

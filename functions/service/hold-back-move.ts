@@ -7,9 +7,6 @@ import { endPrepared } from "../store/migration-progress.ts";
 import type { StoredMigration } from "../store/migration-record.ts";
 import { conditionCheck } from "../store/table.ts";
 
-/** The code of a prepared migration that its evacuation does not let begin: it is no failed try. */
-export const HELD_BACK = "held-back";
-
 /**
  * Whether a prepared migration may begin to send: one of an evacuation may not while that is paused
  * or ends, or when it would not end in the window.
@@ -40,10 +37,15 @@ async function reasonOf(
   return isTimeFor(openTimes, Date.now(), takesMs) ? undefined : "it would not end in its window";
 }
 
+/** Whether an ended migration was held back: it is no failed try. */
+export function wasHeldBack({ status, failure }: StoredMigration): boolean {
+  return status === "failed" && failure?.code === "held-back";
+}
+
 /** Records that it is not to begin. False when it has its slots, or has ended. */
 export function holdBack(migration: StoredMigration, why: string): Promise<boolean> {
   return endPrepared(migration.id, {
-    code: HELD_BACK,
+    code: "held-back",
     message: why,
     state: `the guest runs on at ${migration.source}`,
     cure: "none needed: it is tried again when its evacuation goes on",

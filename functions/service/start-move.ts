@@ -174,7 +174,8 @@ function slotLimits(
   { source, target }: Pick<Parties, "source" | "target">,
 ): SlotLimits {
   const rates = planOptions(evacuation, [source.id]);
-  const [from, to] = [countsOfHost(source), countsOfHost(target)];
+  const from = countsOfHost(source);
+  const to = countsOfHost(target);
   return {
     out: outbound({ linkOutBytesPerSecond: from.linkOut, slotsOut: source.slotsOut }, rates).slots,
     in: inbound({ linkInBytesPerSecond: to.linkIn, slotsIn: target.slotsIn }, rates).slots,
