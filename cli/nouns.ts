@@ -5,6 +5,7 @@ import { completionVerbs } from "./nouns/completion.ts";
 import { demo } from "./nouns/demo.ts";
 import { docsVerb } from "./nouns/docs.ts";
 import { evacuationNoun } from "./nouns/evacuation.ts";
+import { eventsVerb } from "./nouns/events.ts";
 import { everyday } from "./nouns/everyday.ts";
 import { hostNoun } from "./nouns/host.ts";
 import { metricsVerb } from "./nouns/metrics.ts";
@@ -12,6 +13,7 @@ import { migrationNoun } from "./nouns/migration.ts";
 import { loginNoun, profileNoun } from "./nouns/profile.ts";
 import { scheduleNoun } from "./nouns/schedule.ts";
 import { vmNoun } from "./nouns/vm.ts";
+import { webhookNoun } from "./nouns/webhook.ts";
 import type { Noun } from "./verb.ts";
 
 /** Every command. A new noun is a file in nouns/ and a line here. */
@@ -23,12 +25,14 @@ export const nouns: readonly Noun[] = [
   evacuationNoun,
   scheduleNoun,
   changeFreezeNoun,
+  webhookNoun,
   loginNoun,
   profileNoun,
   {
     summary: "The command line itself",
     verbs: [
       apiVerb,
+      eventsVerb,
       auditVerb,
       metricsVerb,
       docsVerb(() => nouns),

@@ -19,6 +19,7 @@ type HostRequest = InferRequestType<Api["hosts"][":id"]["cordon"]["$post"]>["jso
 type JoinTokenWish = InferRequestType<Api["hosts"][":id"]["join-token"]["$post"]>["json"];
 type NewVm = InferRequestType<Api["vms"]["$post"]>["json"];
 type NewMigration = InferRequestType<Api["migrations"]["$post"]>["json"];
+type EventQuery = InferRequestType<Api["events"]["$get"]>["query"];
 type AuditQuery = InferRequestType<Api["audit"]["$get"]>["query"];
 type Page = InferRequestType<Api["hosts"]["$get"]>["query"];
 type MigrationPage = InferRequestType<Api["migrations"]["$get"]>["query"];
@@ -31,6 +32,8 @@ type NewSchedule = InferRequestType<Api["schedules"]["$post"]>["json"];
 type SchedulePage = InferRequestType<Api["schedules"]["$get"]>["query"];
 type ScheduleChange = InferRequestType<Api["schedules"][":id"]["$patch"]>["json"];
 type NewChangeFreeze = InferRequestType<Api["change-freezes"]["$post"]>["json"];
+type NewWebhook = InferRequestType<Api["webhooks"]["$post"]>["json"];
+type WebhookChange = InferRequestType<Api["webhooks"][":id"]["$patch"]>["json"];
 type VmChange = InferRequestType<Api["vms"][":id"]["$patch"]>["json"];
 type Devices = Api["vms"][":id"]["devices"];
 type NewDevice = InferRequestType<Devices["$post"]>["json"];
@@ -88,6 +91,7 @@ export function createClient({ url, token, fetch: send = globalThis.fetch }: Cli
       if (answer.status === 304) return undefined;
       return { etag: answer.headers.get("etag") ?? undefined, fleet: await answer.json() };
     },
+    listEvents: (query: EventQuery = {}) => json(v1.events.$get({ query })),
     listAudit: (query: AuditQuery = {}) => json(v1.audit.$get({ query })),
     ...hostOperations(v1),
     ...vmOperations(v1),
@@ -96,6 +100,7 @@ export function createClient({ url, token, fetch: send = globalThis.fetch }: Cli
     ...migrationOperations(v1),
     ...evacuationOperations(v1),
     ...scheduleOperations(v1),
+    ...webhookOperations(v1),
   };
 }
 
@@ -282,6 +287,26 @@ function scheduleOperations({ schedules, "change-freezes": freezes }: Api) {
     deleteChangeFreeze: async (id: string) => {
       await freezes[":id"].$delete({ param: { id } });
     },
+  };
+}
+
+function webhookOperations({ webhooks }: Api) {
+  const one = webhooks[":id"];
+  return {
+    createWebhook: (webhook: NewWebhook) => json(webhooks.$post({ json: webhook })),
+    listWebhooks: () => json(webhooks.$get()),
+    getWebhook: (id: string) => json(one.$get({ param: { id } })),
+    changeWebhook: (id: string, change: WebhookChange) =>
+      json(one.$patch({ param: { id }, json: change })),
+    deleteWebhook: async (id: string) => {
+      await one.$delete({ param: { id } });
+    },
+    rotateWebhookSecret: (id: string) => json(one["rotate-secret"].$post({ param: { id } })),
+    testWebhook: (id: string) => json(one.test.$post({ param: { id } })),
+    listDeliveries: (id: string, query: Page = {}) =>
+      json(one.deliveries.$get({ param: { id }, query })),
+    redeliverEvent: (id: string, event: string) =>
+      json(one.deliveries[":event"].redeliver.$post({ param: { id, event } })),
   };
 }
 

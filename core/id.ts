@@ -46,6 +46,13 @@ export const ChangeFreezeId = z
   .brand<"ChangeFreezeId">();
 export type ChangeFreezeId = z.infer<typeof ChangeFreezeId>;
 
+/** `whk_` and a ULID. */
+export const WebhookId = z
+  .string()
+  .regex(/^whk_[0-9A-HJKMNP-TV-Z]{26}$/, "expected a webhook's id such as whk_01J9Z3…")
+  .brand<"WebhookId">();
+export type WebhookId = z.infer<typeof WebhookId>;
+
 /**
  * Id of one step's command, `<owner id>.<step>.<attempt>`. A repeated step sends the same id, so that
  * the agent answers from its journal and does nothing twice.

@@ -1,4 +1,5 @@
 import { PROGRESS_INTERVAL_MS, progressIntervalAt } from "../core/migration/progress-interval.ts";
+import { scheduledTasks } from "../core/migration/tasks.ts";
 import { type Counts, counted } from "./counts.ts";
 import { prices } from "./prices.ts";
 
@@ -26,8 +27,10 @@ const GB = 1e9;
 const MONTH_SECONDS = 30 * 24 * 3600;
 const MONTH_MINUTES = 30 * 24 * 60;
 const YEAR_MONTHS = 12;
-/** A sweep reads the index once, and its cursor. */
-const SWEEP_READ_UNITS = 2;
+/** A sweep reads the index once, and its cursor; the other scheduled function whether it has work. */
+const SWEEP_READ_UNITS = 3;
+/** It reads of each host whether it is silent: its record, and when it was heard. */
+const SWEEP_READ_UNITS_PER_HOST = 2.1;
 
 /** Dollars, by what they are paid for. */
 export type Bill = Readonly<Record<string, number>>;
@@ -52,16 +55,14 @@ export function idleBill(hosts: number): Bill {
   const { pollSeconds, heartbeatSeconds, alarms, ownMetrics, logBytes } = assumptions;
   const heartbeats = hosts * (MONTH_SECONDS / heartbeatSeconds);
   const sweeps = MONTH_MINUTES;
+  const calls = scheduledTasks.length * MONTH_MINUTES;
   return {
     "SQS: long polls": hosts * (MONTH_SECONDS / pollSeconds) * prices.sqsRequest,
     "API Gateway, Lambda, DynamoDB and logs: heartbeats":
       heartbeats * total(billOf(counted.heartbeat)),
     "Lambda, Scheduler, DynamoDB and logs: sweeps":
-      sweeps *
-      (prices.scheduledCall +
-        taskPrice() +
-        SWEEP_READ_UNITS * prices.readUnit +
-        (logBytes / GB) * prices.logGb),
+      calls * (prices.scheduledCall + taskPrice() + (logBytes / GB) * prices.logGb) +
+      sweeps * (SWEEP_READ_UNITS + hosts * SWEEP_READ_UNITS_PER_HOST) * prices.readUnit,
     "CloudWatch: alarms, metrics, dashboard":
       alarms * prices.alarmMonth + ownMetrics * prices.metricMonth + prices.dashboardMonth,
   };

@@ -92,11 +92,11 @@ export const functionDescriptions: Readonly<Record<FunctionName, FunctionDescrip
     invokeAgentEvents,
   ]),
   relay: task("relay", endings),
-  negotiate: task("negotiate", [onTable("get", "batch get", "update"), invokeAgentEvents]),
-  "await-signal": task("await-signal", [onTable("get", "update"), invokeAgentEvents]),
+  negotiate: task("negotiate", [onTable("get", "batch get", "put", "update"), invokeAgentEvents]),
+  "await-signal": task("await-signal", [onTable("get", "put", "update"), invokeAgentEvents]),
   "ack-expired": task("ack-expired", [onTable("get", "batch get", "update")]),
   complete: task("complete", endings),
-  reconcile: task("reconcile", [onTable("get", "batch get", "update")]),
+  reconcile: task("reconcile", [onTable("get", "batch get", "put", "update")]),
   "end-migration": task("end-migration", [...endings, startExecutions]),
   "advance-evacuation": {
     ...task("advance-evacuation", [
@@ -109,9 +109,12 @@ export const functionDescriptions: Readonly<Record<FunctionName, FunctionDescrip
     memoryMb: PLANNING_MEMORY_MB,
   },
   "await-evacuation": task("await-evacuation", [onTable("update"), invokeAgentEvents]),
-  "continue-evacuation": task("continue-evacuation", [onTable("get", "update"), startEvacuations]),
+  "continue-evacuation": task("continue-evacuation", [
+    onTable("get", "put", "update", "delete"),
+    startEvacuations,
+  ]),
   "open-window": task("open-window", [
-    onTable("get", "batch get", "query", "put", "update", "batch write"),
+    onTable("get", "batch get", "query", "put", "update", "delete", "batch write"),
     queryIndex,
     startEvacuations,
     armSchedules,
@@ -129,6 +132,13 @@ export const functionDescriptions: Readonly<Record<FunctionName, FunctionDescrip
       describeEvacuations,
       armSchedules,
       passSchedulerRole,
+    ]),
+    timeoutSeconds: SWEEP_SECONDS,
+  },
+  "deliver-webhooks": {
+    ...task("deliver-webhooks", [
+      onTable("get", "batch get", "query", "put", "update"),
+      queryIndex,
     ]),
     timeoutSeconds: SWEEP_SECONDS,
   },

@@ -16,6 +16,7 @@ import {
   names,
   operators,
   roleArn,
+  webhookReceivers,
 } from "./settings.ts";
 import { table } from "./table.ts";
 
@@ -92,6 +93,7 @@ function create(name: FunctionName) {
       SCOPE_PREFIX: operators.scopePrefix,
       HOST_QUEUE_PREFIX: names.hostQueuePrefix,
       DEAD_LETTER_QUEUE_ARN: deadLetterQueue.arn,
+      ...(webhookReceivers === undefined ? {} : { WEBHOOK_RECEIVERS: webhookReceivers }),
       LOG_LEVEL: isProduction ? "info" : "debug",
       ...(description.rights.includes(sendCommands) ? signing : {}),
     },

@@ -14,6 +14,16 @@ export const operators = {
 /** Receives the alarms; nobody does without it. */
 export const alarmEmail = optional("SWITCHYARD_ALARM_EMAIL", /^\S+@\S+$/, "an e-mail address");
 
+/**
+ * Which addresses webhooks may be delivered to. Never loopback: on Lambda that is the runtime's own
+ * API.
+ */
+export const webhookReceivers = optional(
+  "SWITCHYARD_WEBHOOK_RECEIVERS",
+  /^(public|private)$/,
+  "`public` or `private`",
+);
+
 /** Certificates (PEM) of the authority that signs the hosts' certificates, for IAM Roles Anywhere. */
 export const hostAuthority = readOptional("SWITCHYARD_HOST_CA");
 

@@ -16,6 +16,7 @@ import { startLambda } from "../emulators/aws/lambda/server.ts";
 import { startScheduler } from "../emulators/aws/scheduler/scheduler.ts";
 import { startSqs } from "../emulators/aws/sqs/sqs.ts";
 import { closeClients, overrideTransport, type Service } from "../functions/runtime/clients.ts";
+import type { Receivers } from "../functions/runtime/receiver-kinds.ts";
 import { createDashboard, SignInCode } from "./dashboard.ts";
 import { type DataFolder, dataFiles, type StoredService } from "./data-folder.ts";
 import { type Gateway, startGateway } from "./gateway.ts";
@@ -26,12 +27,14 @@ import {
   createTable,
   requireTable,
 } from "./resources.ts";
-import { scheduleSweep } from "./sweep.ts";
+import { scheduleCalls } from "./scheduled-calls.ts";
 
 /** Of the built-in services; that of another Step Functions is in the ARNs that it answers. */
 const ACCOUNT = "000000000000";
 const REGION = "us-east-1";
 const ACCESS_KEY = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
+/** Here a call costs nothing: webhooks are delivered soon, one round at a time. */
+const webhookCalls = { intervalMs: 5_000, input: { workMs: 4_000 } };
 /** The local services check no rights. */
 const ROLE_ARN = `arn:aws:iam::${ACCOUNT}:role/local`;
 
@@ -58,6 +61,8 @@ export type LocalCloudOptions = {
    * as on AWS. Everybody else always uses HTTP with signatures.
    */
   transport?: "in-process" | "http";
+  /** Which addresses webhooks may be delivered to (default: public ones). */
+  webhookReceivers?: Receivers;
   log: Logger;
 };
 
@@ -159,7 +164,7 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
     const dashboard = createDashboard({ token: options.operatorToken, code });
     const gateway = await serve({ port, dashboard });
     parts.push(gateway);
-    parts.push({ close: await startSweeps(log) });
+    parts.push({ close: await startSchedules(log) });
     const dashboardUrl = `${gateway.url}/#code=${code.value}`;
     return { apiUrl: gateway.url, dashboardUrl, ...environments(servesQueues), close };
   } catch (error) {
@@ -210,6 +215,7 @@ function setDefaults(options: LocalCloudOptions & { name: string }): void {
   process.env.SCHEDULE_GROUP = "default";
   process.env.SCHEDULER_ROLE_ARN = ROLE_ARN;
   process.env.COMMAND_SIGNING_KEY ??= signingKey;
+  process.env.WEBHOOK_RECEIVERS = options.webhookReceivers ?? "public";
   process.env.OPERATOR_TOKEN_SHA256 = createHash("sha256").update(operatorToken).digest("hex");
 }
 
@@ -229,10 +235,19 @@ function httpInvoke(parts: { close(): Promise<void> }[]) {
 }
 
 /** @returns what ends them */
-async function startSweeps(log: Logger): Promise<() => Promise<void>> {
+async function startSchedules(log: Logger): Promise<() => Promise<void>> {
   const { scheduledHandlers } = await import("../functions/task/tasks.ts");
+  const { endPosts } = await import("../functions/runtime/post-webhook.ts");
   const intervalMs = scheduleMinutes.sweep * 60_000;
-  return scheduleSweep(scheduledHandlers.sweep, { intervalMs, log });
+  const ends = [
+    scheduleCalls(scheduledHandlers.sweep, { intervalMs, log }),
+    scheduleCalls(scheduledHandlers["deliver-webhooks"], { ...webhookCalls, log }),
+  ];
+  return async () => {
+    const ended = ends.map((end) => end());
+    endPosts();
+    await Promise.all(ended);
+  };
 }
 
 /** Loads the functions, which Step Functions calls. */

@@ -2,6 +2,7 @@ import { once } from "node:events";
 import type { Server } from "node:http";
 import { createAdaptorServer } from "@hono/node-server";
 import { CONNECTIONS_MAX, serverLimits } from "../emulators/aws/http/loopback.ts";
+import { createApiPage, isForApiPage } from "./api-page.ts";
 import { isForApi } from "./dashboard.ts";
 
 export type Gateway = { url: string; close(): Promise<void> };
@@ -9,8 +10,8 @@ export type Gateway = { url: string; close(): Promise<void> };
 type Fetch = { fetch(request: Request): Response | Promise<Response> };
 
 /**
- * Routes as the cloud does: agents' requests to one function, the API's to the other, and what else is
- * read is a file of the dashboard.
+ * Routes as the cloud does: agents' requests to one function, the API's to the other. What else is read
+ * is the page of the API, or a file of the dashboard.
  * Broken connections are answered and closed by Node itself, within the bound of `limits`.
  */
 export async function startGateway(options: {
@@ -21,11 +22,13 @@ export async function startGateway(options: {
   /** Default: those of every local server. */
   limits?: typeof serverLimits;
 }): Promise<Gateway> {
+  const apiPage = createApiPage();
   const { api, agents, dashboard, limits = serverLimits } = options;
   const server = createAdaptorServer({
     fetch: (request: Request) => {
       const { pathname } = new URL(request.url);
       if (pathname.startsWith("/agent/")) return agents.fetch(request);
+      if (isForApiPage(request)) return apiPage.fetch(request);
       return (isForApi(request) ? api : dashboard).fetch(request);
     },
     serverOptions: limits,

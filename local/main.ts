@@ -2,6 +2,8 @@ import { join, resolve } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { pino } from "pino";
 import { replaceFile } from "../emulators/asl/store/replace-file.ts";
+import { type Receivers, receiverKinds } from "../functions/runtime/receiver-kinds.ts";
+import { API_PAGE } from "./api-page.ts";
 import { startLocalCloud, storedServices } from "./cloud.ts";
 import { isDashboardBuilt } from "./dashboard.ts";
 import {
@@ -22,6 +24,14 @@ const program = new Command("switchyard-local")
       .env("SWITCHYARD_NAME")
       .default("switchyard")
       .argParser(installationName),
+  )
+  .addOption(
+    new Option(
+      "--webhook-receivers <addresses>",
+      "deliver webhooks to private or loopback addresses, too; http to loopback only",
+    )
+      .choices(receiverKinds)
+      .default("public"),
   )
   .option("--ready-file <file>", "write addresses and the operator token there once all is up")
   .addHelpText(
@@ -48,7 +58,13 @@ Environment:
   )
   .parse();
 
-type Options = { port: number; name: string; dataDir?: string; readyFile?: string };
+type Options = {
+  port: number;
+  name: string;
+  webhookReceivers: Receivers;
+  dataDir?: string;
+  readyFile?: string;
+};
 const options = program.opts<Options>();
 const log = pino(
   { name: "switchyard-local", level: process.env.LOG_LEVEL ?? "warn" },
@@ -71,6 +87,7 @@ try {
     accessKey: folder?.accessKey ?? makeAccessKey(),
     signingKey: folder?.signingKey ?? makeSigningKey(),
     transport: isHttpWanted(process.env.SWITCHYARD_LOCAL_HTTP) ? "http" : "in-process",
+    webhookReceivers: options.webhookReceivers,
     log,
   });
   folder?.complete();
@@ -84,6 +101,7 @@ try {
   }
   const lines = Object.entries(agentEnvironment).map(([name, value]) => `${name}=${value}`);
   console.log(`Switchyard's local control plane is ready: ${apiUrl}`);
+  console.log(`Operations of the API: ${apiUrl}${API_PAGE}`);
   if (isDashboardBuilt()) console.log(`Dashboard (the link signs in once): ${dashboardUrl}`);
   if (dataDir === undefined) {
     console.log(`Operator token: ${operatorToken}`);

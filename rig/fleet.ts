@@ -46,6 +46,8 @@ export type FleetOptions = {
    * the emulators' own transport, within its process.
    */
   http?: boolean;
+  /** Webhooks may be delivered to loopback addresses. */
+  hasLocalReceivers?: true;
   /** Environment of the agents alone, such as another endpoint of a service. */
   agentEnvironment?: Record<string, string>;
   /** A command that runs the agents of a host, by the host's name; see {@link Child}. */
@@ -166,6 +168,7 @@ export class Fleet {
         `--port=${port}`,
         `--name=${this.#name}`,
         `--ready-file=${readyFile}`,
+        ...(this.#options.hasLocalReceivers ? ["--webhook-receivers=loopback"] : []),
       ],
       environment: {
         ...this.#options.environment,

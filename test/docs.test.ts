@@ -1,7 +1,15 @@
 import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
-import { CommandId, EvacuationId, HostId, MigrationId, ScheduleId, VmId } from "../core/id.ts";
+import {
+  CommandId,
+  EvacuationId,
+  HostId,
+  MigrationId,
+  ScheduleId,
+  VmId,
+  WebhookId,
+} from "../core/id.ts";
 import { keys } from "../functions/store/keys.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -16,6 +24,9 @@ const evacuation = EvacuationId.parse(`evac_${"0".repeat(26)}`);
 const lane = { source: host, target: host, pool: "preparing", sizeClass: 30 } as const;
 const schedule = ScheduleId.parse(`sch_${"0".repeat(26)}`);
 const at = { atMs: 1, host, seq: 1 };
+
+const webhook = WebhookId.parse("whk_01M8N1VNDJ2TD7XCBRST3FAP8W");
+const entry = { day: "2026-11-30", shard: 0, at: "2026-11-30T01:42:07.322Z#0" };
 
 /** One key of each maker: a new one is a type error here until it is added. */
 const made: { [K in keyof typeof keys]: { pk: string; sk: string } } = {
@@ -52,11 +63,17 @@ const made: { [K in keyof typeof keys]: { pk: string; sk: string } } = {
   changeFreezes: keys.changeFreezes(),
   evacuationRetry: keys.evacuationRetry(evacuation, "2026-11-30T01:42:07.322Z", vm),
   hostListener: keys.hostListener(host, evacuation),
-  audit: keys.audit({ day: "2026-11-30", shard: 0, at: "2026-11-30T01:42:07.322Z#0" }),
+  dayLog: keys.dayLog({ ...entry, log: "AUDIT" }),
+  silentHosts: keys.silentHosts(),
+  webhooks: keys.webhooks(),
+  webhookCursor: keys.webhookCursor(),
+  webhookSecret: keys.webhookSecret(webhook),
+  delivery: keys.delivery(webhook, "evt_01M8N1VNDJ2TD7XCBRST3FAP8W"),
   health: keys.health(),
 };
 /** Makers with more than one sort key. */
 const others = [
+  keys.dayLog({ ...entry, log: "FLEET" }),
   keys.learned({ name: "vm v", withAck: false }),
   keys.evacuationQueue(evacuation, { side: "target", host, order: 0, vm }),
 ];

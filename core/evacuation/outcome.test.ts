@@ -27,7 +27,20 @@ describe("what becomes of a VM when its migration", () => {
     [
       "was cancelled by a person",
       failed("migration-cancelled", "precopy", "cancelled"),
-      { state: "skipped" },
+      { state: "skipped", cure: expect.stringContaining("retry the VM") },
+    ],
+    [
+      "failed while a person cancelled it",
+      { ...failed("migration-failed"), cancelRequestedAt: "2026-11-30T00:00:00.000Z" },
+      { state: "skipped", reason: expect.stringContaining("migration-failed: m") },
+    ],
+    [
+      "is unknown although a person cancelled it",
+      {
+        ...failed("unknown-state", "confirm", "unknown"),
+        cancelRequestedAt: "2026-11-30T00:00:00.000Z",
+      },
+      { state: "moving" },
     ],
     ["ended with its guest", failed("guest-shut-down"), { state: "gone" }],
     ["lost its guest", failed("guest-lost"), { state: "failed" }],

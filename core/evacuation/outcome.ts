@@ -53,6 +53,8 @@ type Tried = { readonly class?: ReasonClass | undefined };
 export type EndedMigration = {
   readonly status: Exclude<MigrationStatus, "running">;
   readonly failure?: Pick<Failure, "code" | "phase" | "message" | "cure"> | undefined;
+  /** When somebody asked to cancel it: it may have failed before that was done. */
+  readonly cancelRequestedAt?: string | undefined;
 };
 
 /** What becomes of a VM when its migration has ended. */
@@ -61,7 +63,7 @@ export type Outcome =
   /** Its guest has ended by itself. */
   | { readonly state: "gone"; readonly reason: string }
   /** A person has cancelled its migration. */
-  | { readonly state: "skipped"; readonly reason: string }
+  | { readonly state: "skipped"; readonly reason: string; readonly cure: string }
   | {
       readonly state: "failed";
       readonly reason: string;
@@ -84,11 +86,15 @@ const endedGuests: Readonly<Record<string, string>> = {
   "guest-panicked": "the guest has panicked",
 };
 
-/** @param before the earlier tries of the VM in this evacuation that have failed */
+/**
+ * Whoever cancels the migration of a VM wants it to stay: it is not tried again.
+ *
+ * @param before the earlier tries of the VM in this evacuation that have failed
+ */
 export function outcomeOf(ended: EndedMigration, before: readonly Tried[]): Outcome {
-  const { status, failure } = ended;
+  const { status, failure, cancelRequestedAt } = ended;
   if (status === "completed") return { state: "moved" };
-  if (status === "cancelled") return { state: "skipped", reason: "its migration was cancelled" };
+  if (status === "cancelled") return skipped("its migration was cancelled");
   if (failure === undefined) {
     return { state: "failed", reason: "its migration failed", cure: "see its migration" };
   }
@@ -98,6 +104,9 @@ export function outcomeOf(ended: EndedMigration, before: readonly Tried[]): Outc
   if (failure.code === "guest-lost") return { state: "failed", reason, cure: failure.cure };
   const found = status === "unknown" ? "unsafe" : classOf(failure);
   if (found === "unsafe") return { state: "moving", reason };
+  if (cancelRequestedAt !== undefined) {
+    return skipped(`its migration was to be cancelled, and has failed: ${reason}`);
+  }
   const budget = budgets[found];
   const tries = before.filter((one) => one.class === found).length + 1;
   if (tries >= budget.tries) {
@@ -110,4 +119,8 @@ export function outcomeOf(ended: EndedMigration, before: readonly Tried[]): Outc
     afterMs: Math.min(PAUSE_MS_MAX, budget.pauseMs * 2 ** (tries - 1)),
     needsTarget: found !== "transient",
   };
+}
+
+function skipped(reason: string): Outcome {
+  return { state: "skipped", reason, cure: "retry the VM, if it is to be moved after all" };
 }

@@ -20,5 +20,5 @@ export const windowTasks = ["open-window"] as const;
 export type WindowTask = (typeof windowTasks)[number];
 
 /** Functions that a schedule calls, every minute and with an empty input. */
-export const scheduledTasks = ["sweep"] as const;
+export const scheduledTasks = ["sweep", "deliver-webhooks"] as const;
 export type ScheduledTask = (typeof scheduledTasks)[number];

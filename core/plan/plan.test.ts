@@ -58,6 +58,25 @@ describe("N+1, acceptance case 10", () => {
     expect(found.nPlusOne?.text).toContain("kept; tightest: b (b1 needs 40 GiB");
   });
 
+  it.each([
+    ["b", "c", true],
+    ["b", "d", true],
+    ["c", "b", true],
+    ["d", "b", true],
+    ["c", "c", true],
+    ["d", "d", true],
+    ["c", "d", false],
+    ["d", "c", false],
+  ])("is kept with guests on %s and %s: %s", (one, other, isKept) => {
+    const vms = (host: string) => ({
+      ...hosts[host as "b" | "c" | "d"].vms,
+      ...(one === host ? { a1: 16 } : {}),
+      ...(other === host ? { a2: 16 } : {}),
+    });
+    const there = { a: {}, b: { vms: vms("b") }, c: { vms: vms("c") }, d: { vms: vms("d") } };
+    expect(plan(there, ["a"], { keepNPlusOne: true }).nPlusOne?.isKept).toBe(isKept);
+  });
+
   it("does not keep the others where they are when one VM has no place", () => {
     const found = plan({ ...hosts, a: { vms: { a1: 16, a9: 64 } } }, ["a"], { keepNPlusOne: true });
     expect(Object.keys(targets(found))).toEqual(["a1"]);

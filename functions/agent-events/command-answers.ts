@@ -1,10 +1,11 @@
 import type { HostId } from "../../core/id.ts";
 import { type CommandError, verbs } from "../../core/protocol/command.ts";
 import type { AgentEvent, EventBody } from "../../core/protocol/event.ts";
+import { endGuest } from "../service/end-guest.ts";
 import { type Answer, answerCommand, rejectAnswer, type StoredCommand } from "../store/commands.ts";
 import type { EventKey } from "../store/keys.ts";
 import { recordGivenUp, recordPrepared, recordRecovery } from "../store/migration-events.ts";
-import { recordEnded, recordStarted } from "../store/vms.ts";
+import { recordStarted } from "../store/vms.ts";
 import { admitByFreeMemory } from "./guest-exits.ts";
 import type { PendingWrites } from "./pending-writes.ts";
 
@@ -67,11 +68,11 @@ async function applyVmAnswer(command: StoredCommand, at: EventKey): Promise<void
       const { atMs, seq } = at;
       return recordStarted(vm, host, { definition, runState, atMs, seq });
     }
-    await recordEnded(vm, host, { state: "failed", detail: `${error.code}: ${error.message}` });
+    await endGuest(vm, host, { state: "failed", detail: `${error.code}: ${error.message}` });
     await admitByFreeMemory(host);
   }
   if (verb === "guest.stop" && (error === undefined || error.code === "not-found")) {
-    await recordEnded(vm, host, { state: "stopped" });
+    await endGuest(vm, host, { state: "stopped" });
     await admitByFreeMemory(host);
   }
 }

@@ -1,10 +1,11 @@
 import type { HostId, VmId } from "../../core/id.ts";
 import { type GuestEnd, type GuestExit, guestEndOf } from "../../core/vm-exit.ts";
 import { admitWaiting } from "../service/admit-waiting.ts";
+import { endGuest } from "../service/end-guest.ts";
 import type { EventKey } from "../store/keys.ts";
 import { recordExit } from "../store/migration-events.ts";
 import { findMigration } from "../store/migration-record.ts";
-import { findVm, recordEnded } from "../store/vms.ts";
+import { findVm } from "../store/vms.ts";
 import { continueEvacuation } from "./evacuations.ts";
 import type { PendingWrites } from "./pending-writes.ts";
 import { interrupt, raiseSignals } from "./signals.ts";
@@ -41,7 +42,7 @@ export async function applyGuestExit(
 
 /** For a VM that no migration holds. Changes nothing when the VM has moved away. */
 export async function recordExitOutside(host: HostId, vm: VmId, end: GuestEnd): Promise<void> {
-  await recordEnded(vm, host, end);
+  await endGuest(vm, host, end);
   await admitByFreeMemory(host);
 }
 

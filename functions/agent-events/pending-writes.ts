@@ -1,6 +1,8 @@
+import type { FleetEvent } from "../../core/fleet-event/fleet-event.ts";
 import type { MigrationId } from "../../core/id.ts";
 import type { TimelineEntry } from "../../core/migration/migration.ts";
 import type { Progress } from "../../core/protocol/event.ts";
+import { eventRow, inTime } from "../store/fleet-events.ts";
 import type { EventKey } from "../store/keys.ts";
 import type { Outcome, RaisedSignal } from "../store/signals.ts";
 import { addRows, entryRow, type Row, sampleRow } from "../store/timeline.ts";
@@ -15,6 +17,7 @@ export class PendingWrites {
   readonly #rows: Row[] = [];
   readonly #raised = new Map<MigrationId, Map<string, Outcome>>();
   readonly #inProgress = new Set<MigrationId>();
+  readonly #events: FleetEvent[] = [];
 
   addEntry(id: MigrationId, at: EventKey, entry: Pick<TimelineEntry, "type" | "detail">): void {
     this.#rows.push(entryRow(id, at, entry));
@@ -26,6 +29,10 @@ export class PendingWrites {
     this.#inProgress.add(id);
   }
 
+  addEvent(event: FleetEvent): void {
+    this.#events.push(event);
+  }
+
   /** The first outcome of each signal wins. */
   raise(id: MigrationId, { name, outcome }: RaisedSignal): void {
     const known = this.#raised.get(id) ?? new Map<string, Outcome>();
@@ -35,6 +42,7 @@ export class PendingWrites {
 
   async write(): Promise<void> {
     const rows = this.#rows.splice(0);
+    const events = this.#events.splice(0);
     const raised = [...this.#raised];
     const inProgress = [...this.#inProgress];
     this.#raised.clear();
@@ -48,6 +56,7 @@ export class PendingWrites {
         ),
       ),
     );
-    await Promise.all([addRows(rows), ...inProgress.map(keepWaitsAlive)]);
+    const addAll = () => addRows([...rows, ...events.map(eventRow)]);
+    await Promise.all([inTime(addAll, events), ...inProgress.map(keepWaitsAlive)]);
   }
 }

@@ -1,7 +1,9 @@
 import { TableBusy } from "../../core/errors.ts";
+import { runStateChanged } from "../../core/fleet-event/untold-events.ts";
 import type { EventBody } from "../../core/protocol/event.ts";
 import { isMigrationRunState } from "../../core/qemu/run-state.ts";
 import type { SeenRunState } from "../../core/vm-run-state.ts";
+import { eventOfHost } from "../store/fleet-events.ts";
 import type { EventKey } from "../store/keys.ts";
 import { findMigration, type StoredMigration } from "../store/migration-record.ts";
 import {
@@ -42,7 +44,11 @@ export async function applyRunState(
     if (vm === undefined) return;
     const migration = vm.lockedBy === undefined ? undefined : await findMigration(vm.lockedBy);
     if (migration === undefined) {
-      if (await recordRunState(vm, at.host, seen)) return;
+      if (!(await recordRunState(vm, at.host, seen))) continue;
+      // A repeated report: whoever recorded it first may have been ended before this.
+      const isRecorded = vm.runStateFrom !== at.host || (vm.runStateSeq ?? -1) <= at.seq;
+      if (vm.host === at.host && isRecorded) pending.addEvent(changed(vm, at, seen));
+      return;
     } else if (await applyWhileMoving(vm, migration, { at, seen }, pending)) return;
   }
   throw new TableBusy(`Failed to write the run state of ${body.vm}: its record keeps changing`);
@@ -70,7 +76,10 @@ async function applyWhileMoving(
     if (known > seen.seq) return true;
   }
   if (migration.status !== "running") return true;
-  if (sideWithGuest(migration) === side) await recordRunStateOfMoving(vm, id, host, seen);
+  if (sideWithGuest(migration) === side) {
+    await recordRunStateOfMoving(vm, id, host, seen);
+    pending.addEvent(changed(vm, at, seen));
+  }
   const isBeforeSwitchover =
     migration.stoppedAtMs === undefined && migration.sourceCompletedAtMs === undefined;
   if (side === "source" && runState === "shutdown" && isBeforeSwitchover) {
@@ -79,6 +88,10 @@ async function applyWhileMoving(
     await interrupt(id, { kind: "failed", at: new Date().toISOString(), detail: text });
   }
   return true;
+}
+
+function changed(vm: StoredVm, at: EventKey, seen: SeenRunState) {
+  return eventOfHost(runStateChanged(vm.id, at.host, seen), at);
 }
 
 /** By the hosts' events; between the source's end and the arrival the target has it. */

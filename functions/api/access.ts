@@ -11,6 +11,7 @@ export const scopeOf: Readonly<Record<string, Scope>> = {
   "GET /v1/openapi.json": "read",
   "GET /metrics": "read",
   "GET /v1/fleet": "read",
+  "GET /v1/events": "read",
   "GET /v1/hosts": "read",
   "GET /v1/hosts/{id}": "read",
   "GET /v1/hosts/{id}/guests": "read",
@@ -79,6 +80,15 @@ export const scopeOf: Readonly<Record<string, Scope>> = {
   "POST /v1/vms/{id}/reset": "admin",
   "POST /v1/vms/{id}/powerdown": "admin",
   "GET /v1/audit": "admin",
+  "GET /v1/webhooks": "admin",
+  "GET /v1/webhooks/{id}": "admin",
+  "GET /v1/webhooks/{id}/deliveries": "admin",
+  "POST /v1/webhooks": "admin",
+  "PATCH /v1/webhooks/{id}": "admin",
+  "DELETE /v1/webhooks/{id}": "admin",
+  "POST /v1/webhooks/{id}/rotate-secret": "admin",
+  "POST /v1/webhooks/{id}/test": "admin",
+  "POST /v1/webhooks/{id}/deliveries/{event}/redeliver": "admin",
 };
 
 /** The scopes with which an operation may be called: the one that it needs, and those that include it. */

@@ -7,6 +7,7 @@ import { audit, auditLog } from "./audit.ts";
 import { authorize } from "./caller.ts";
 import { definitions } from "./definitions.ts";
 import { evacuations } from "./evacuations.ts";
+import { events } from "./events.ts";
 import { fleet } from "./fleet.ts";
 import { health } from "./health.ts";
 import { hosts } from "./hosts.ts";
@@ -16,6 +17,7 @@ import { documentApi, getDocument } from "./openapi.ts";
 import { schedules } from "./schedules.ts";
 import { vmDevices } from "./vm-devices.ts";
 import { vms } from "./vms.ts";
+import { webhooks } from "./webhooks.ts";
 
 const base = new OpenAPIHono();
 base.onError(answerError);
@@ -33,6 +35,8 @@ export const app = base
   .route("/", migrations)
   .route("/", evacuations)
   .route("/", schedules)
+  .route("/", events)
+  .route("/", webhooks)
   .route("/", auditLog)
   .route("/", metrics)
   .openapi(getDocument, (context) => context.json(openApiDocument(), 200));

@@ -18,6 +18,7 @@ import {
   EvacuationOptions,
   EvacuationRequest,
 } from "../../core/evacuation/request.ts";
+import { EventPage, FleetEvent } from "../../core/fleet-event/fleet-event.ts";
 import { ByWhom, HostCordon } from "../../core/host/cordon.ts";
 import { HostState } from "../../core/host/host-state.ts";
 import {
@@ -27,6 +28,7 @@ import {
   MigrationId,
   ScheduleId,
   VmId,
+  WebhookId,
 } from "../../core/id.ts";
 import { ImportNote } from "../../core/import/note.ts";
 import { Labels } from "../../core/labels.ts";
@@ -64,6 +66,15 @@ import {
 import { StartTimes } from "../../core/schedule/start-times.ts";
 import { Vm, VmDefinition } from "../../core/vm.ts";
 import { Affinity, Pin } from "../../core/vm-rules.ts";
+import {
+  CloudEvent,
+  Delivery,
+  DeliveryTry,
+  NewWebhook,
+  Webhook,
+  WebhookChange,
+  WebhookWithSecret,
+} from "../../core/webhook/webhook.ts";
 import { FieldError } from "../http/field-error.ts";
 import { ProblemBody } from "../http/problem.ts";
 import { Health, OpenApiDocument } from "./bodies/api.ts";
@@ -106,6 +117,7 @@ import {
   VmChange,
   VmPage,
 } from "./bodies/vms.ts";
+import { DeliveryPage, WebhookList } from "./bodies/webhooks.ts";
 
 type Named = readonly [name: string, schema: z.ZodType, description: string];
 
@@ -136,6 +148,18 @@ const namedSchemas: readonly Named[] = [
   ["CreatedHost", CreatedHost, "The new host, and a join token for its agent"],
   ["IssuedJoinToken", IssuedJoinToken, "Lets one agent join as the host, once; shown this once"],
   ["JoinTokenRequest", JoinTokenRequest, "For how long a join token may be used"],
+  ["FleetEvent", FleetEvent, "Something that has happened to the fleet"],
+  ["EventPage", EventPage, "A page of events"],
+  ["WebhookId", WebhookId, "`whk_` and a ULID"],
+  ["NewWebhook", NewWebhook, "A webhook to add"],
+  ["WebhookChange", WebhookChange, "What to change of a webhook; what is absent stays"],
+  ["Webhook", Webhook, "Whom events are delivered to"],
+  ["WebhookWithSecret", WebhookWithSecret, "A webhook with its secret, which is shown this once"],
+  ["WebhookList", WebhookList, "All webhooks"],
+  ["Delivery", Delivery, "An event on its way to a webhook"],
+  ["DeliveryTry", DeliveryTry, "One try to deliver an event"],
+  ["DeliveryPage", DeliveryPage, "A page of deliveries"],
+  ["CloudEvent", CloudEvent, "The body of a delivery: CloudEvents 1.0, structured JSON"],
   ["AuditEntry", AuditEntry, "What somebody has asked the API to change, and its answer"],
   ["AuditPage", AuditPage, "A page of audit entries"],
   ["Fleet", Fleet, "Hosts, and migrations that run or need a person, at one moment"],

@@ -1,4 +1,5 @@
 import { createRoute, type OpenAPIHono, type z } from "@hono/zod-openapi";
+import { CloudEvent } from "../../core/webhook/webhook.ts";
 import { Problem, problemBody } from "../http/problem.ts";
 import { type ProblemCode, problemKinds } from "../http/problem-codes.ts";
 import { OpenApiDocument } from "./bodies/api.ts";
@@ -25,6 +26,8 @@ const TAGS = [
   { name: "Schedules", description: "Emptying hosts in windows, and when nothing may start" },
   { name: "VMs", description: "Starting, adopting and stopping guests" },
   { name: "Hosts", description: "The hosts of the fleet and their agents" },
+  { name: "Events", description: "What has happened to the fleet" },
+  { name: "Webhooks", description: "Events are posted to a URL, signed" },
   { name: "Audit", description: "Who has asked for which change" },
   { name: "API", description: "The API itself" },
 ];
@@ -47,6 +50,22 @@ export const getDocument = createRoute({
   },
 });
 
+const delivery: Parameters<OpenAPIHono["openAPIRegistry"]["registerWebhook"]>[0] = {
+  method: "post",
+  path: "event",
+  summary: "Receive an event",
+  description:
+    "Sent to the URL of each webhook that it fits, with the headers of Standard Webhooks.",
+  security: [],
+  request: {
+    body: {
+      required: true,
+      content: { "application/cloudevents+json": { schema: CloudEvent } },
+    },
+  },
+  responses: { 200: { description: "Taken; any other 2xx says the same" } },
+};
+
 /** Writes the OpenAPI document of an app's operations. */
 export function documentApi(app: OpenAPIHono): Document {
   nameSchemas();
@@ -57,6 +76,7 @@ export function documentApi(app: OpenAPIHono): Document {
       scheme: "bearer",
       description: "The operator's token; the control plane holds its SHA-256 only.",
     });
+    registry.registerWebhook(delivery);
     for (const code of Object.keys(problemKinds) as ProblemCode[]) {
       registry.registerComponent("examples", code, exampleOf(code));
     }

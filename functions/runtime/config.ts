@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { PublicKey } from "../../core/protocol/signature.ts";
+import { type Receivers, receiverKinds } from "./receiver-kinds.ts";
 
 const Config = z.object({
   TABLE_NAME: z.string().min(3),
@@ -47,6 +48,8 @@ const Config = z.object({
     .default("switchyard-host-"),
   /** ARN of the queue that takes commands which no agent deletes. */
   DEAD_LETTER_QUEUE_ARN: z.string().regex(/^arn:[^:]+:sqs:[^:]+:[^:]+:.+$/),
+  /** Which addresses webhooks may be delivered to, besides public ones. */
+  WEBHOOK_RECEIVERS: z.enum(receiverKinds).default("public"),
   LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"]).default("info"),
 });
 
@@ -65,6 +68,7 @@ export type Config = {
   scopePrefix: string;
   hostQueuePrefix: string;
   deadLetterQueueArn: string;
+  webhookReceivers: Receivers;
   logLevel: string;
 };
 
@@ -96,6 +100,7 @@ function read(environment: NodeJS.ProcessEnv): Config {
     hostQueueSecret: checked.HOST_QUEUE_SECRET,
     scopePrefix: checked.SCOPE_PREFIX,
     hostQueuePrefix: checked.HOST_QUEUE_PREFIX,
+    webhookReceivers: checked.WEBHOOK_RECEIVERS,
     deadLetterQueueArn: checked.DEAD_LETTER_QUEUE_ARN,
     logLevel: checked.LOG_LEVEL,
   };

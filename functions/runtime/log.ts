@@ -9,6 +9,7 @@ const SECRET_FIELDS = [
   "joinTokenHash",
   "secretAccessKey",
   "handoverKey",
+  "secret",
   "authorization",
   "args",
 ];

@@ -31,13 +31,18 @@ export async function addFreeze(freeze: ChangeFreeze): Promise<ChangeFreezeView>
   return viewOf(made);
 }
 
-/** @throws Problem freeze-not-found, freezes-changed, workflow-unavailable */
+/**
+ * What it has held goes on. Repeated after a failure, it lets the evacuations know that had not heard.
+ *
+ * @throws Problem freeze-not-found, freezes-changed, workflow-unavailable
+ */
 export async function endFreeze(id: ChangeFreezeId): Promise<void> {
-  await change((freezes) => {
-    const kept = freezes.filter((one) => one.id !== id);
-    if (kept.length < freezes.length) return kept;
+  const { freezes } = await readCalendar();
+  if (freezes.every((one) => one.id !== id)) {
+    await renewAllTimes();
     throw new Problem("freeze-not-found", `There is no change freeze ${id}`);
-  });
+  }
+  await change((now) => now.filter((one) => one.id !== id));
 }
 
 /** By their starts. */

@@ -5,9 +5,10 @@ import { Problem } from "../http/problem.ts";
 import { readAllVms } from "../store/fleet.ts";
 import { findHostNow, readHeard, type StoredHost } from "../store/hosts.ts";
 import { findMigration, type StoredMigration } from "../store/migration-record.ts";
-import { hasEnded, recordEnded } from "../store/vms.ts";
+import { hasEnded } from "../store/vms.ts";
 import { admitWaiting } from "./admit-waiting.ts";
 import { changeHost } from "./cordon-host.ts";
+import { endGuest } from "./end-guest.ts";
 import { orUnavailable } from "./or-unavailable.ts";
 import { raise } from "./raise-signal.ts";
 import { reconcileVm } from "./reconcile-vm.ts";
@@ -37,7 +38,7 @@ export async function confirmDown(id: HostId, by: ByWhom): Promise<ConfirmedDown
   const reconciling: ConfirmedDown["reconciling"] = [];
   for (const vm of await concernedVms(id)) {
     if (vm.lockedBy === undefined) {
-      await recordEnded(vm.id, id, { state: "failed", detail });
+      await endGuest(vm.id, id, { state: "failed", detail });
       failed.push(vm.id);
       continue;
     }

@@ -1,9 +1,10 @@
 import type { VmId } from "../../core/id.ts";
 import { Problem } from "../http/problem.ts";
-import { recordEnded, removeVm } from "../store/vms.ts";
+import { removeVm } from "../store/vms.ts";
 import { admitWaiting } from "./admit-waiting.ts";
 import { askHost } from "./ask-host.ts";
 import { requireSettledGuest } from "./control-vm.ts";
+import { endGuest } from "./end-guest.ts";
 import { requireVm } from "./require-vm.ts";
 import { byInvocation } from "./wake-by-invocation.ts";
 
@@ -21,7 +22,7 @@ export async function detachVm(id: VmId): Promise<void> {
   } catch (error) {
     if (!(error instanceof Problem && error.extra.reason === "not-found")) throw error;
   }
-  await recordEnded(id, vm.host, { state: "stopped", detail: "it was detached: it may run on" });
+  await endGuest(id, vm.host, { state: "stopped", detail: "it was detached: it may run on" });
   await admitWaiting([vm.host], byInvocation);
   if (await removeVm(await requireVm(id))) return;
   throw new Problem("vm-changed", `Another request is changing VM ${id}`);

@@ -1,5 +1,10 @@
 import { decide } from "../../core/evacuation/life.ts";
-import { classOf, type EndedMigration, outcomeOf } from "../../core/evacuation/outcome.ts";
+import {
+  classOf,
+  type EndedMigration,
+  outcomeOf,
+  type ReasonClass,
+} from "../../core/evacuation/outcome.ts";
 import type { EvacuationId } from "../../core/id.ts";
 import { isFinal } from "../../core/migration/migration.ts";
 import {
@@ -68,7 +73,7 @@ async function afterEnd(move: StoredMove, migration: StoredMigration): Promise<S
   const { state } = outcome;
   if (state === "moved") return inState(move, "moved", { tries });
   const { reason } = outcome;
-  if (state === "failed") {
+  if (state === "failed" || state === "skipped") {
     return inState(move, state, { tries, reason, cure: outcome.cure });
   }
   if (state !== "retrying") return inState(move, state, { tries, reason });
@@ -97,11 +102,7 @@ function endTry({ tries }: StoredMove, migration: StoredMigration) {
       : { bytes: figures.progress.ramTransferredBytes }),
     ...(failure === undefined
       ? {}
-      : {
-          code: failure.code,
-          class: migration.status === "unknown" ? ("unsafe" as const) : classOf(failure),
-          message: failure.message.slice(0, 1_000),
-        }),
+      : { code: failure.code, message: failure.message.slice(0, 1_000), ...classOfTry(migration) }),
   };
   return [...tries.slice(0, -1), done];
 }
@@ -111,6 +112,12 @@ function waitedMs({ phases, waitsSince, endedAt, updatedAt }: StoredMigration): 
   if (waitsSince === undefined) return 0;
   const begun = phases.find(({ name }) => name === "precopy")?.startedAt ?? endedAt ?? updatedAt;
   return Math.max(0, Date.parse(begun) - Date.parse(waitsSince));
+}
+
+/** A try that a person has cancelled says nothing of its target, and counts against no budget. */
+function classOfTry({ status, failure }: StoredMigration): { class?: ReasonClass } {
+  if (failure === undefined || status === "cancelled") return {};
+  return { class: status === "unknown" ? "unsafe" : classOf(failure) };
 }
 
 /** Nothing starts while nobody knows where one of its guests runs. */

@@ -41,6 +41,7 @@ export async function skipVm(id: EvacuationId, vm: VmId, { author, message }: By
 
 /**
  * Tries a VM again that stays, has failed or was skipped: a new version of the plan finds it a place.
+ * What has failed before counts still, so of a budget that is used up this is one more try.
  * An evacuation that has completed with a remainder goes on for it.
  *
  * @throws Problem evacuation-not-found, evacuation-not-running, move-not-found, move-over
@@ -64,7 +65,6 @@ export async function retryVm(id: EvacuationId, vm: VmId, by: By) {
     return inState(before, "retrying", {
       reason: `retried by ${by.author}`,
       needsTarget: true,
-      countedFrom: before.tries.length,
       roomless: 0,
       notBefore: new Date().toISOString(),
     });

@@ -86,13 +86,16 @@ export async function computeTimes(id: EvacuationId): Promise<StoredEvacuation |
 }
 
 /**
- * The same, and its workflow looks at them.
+ * The same, and its workflow looks at them. One that the clock has paused looks in any case: whoever
+ * has changed its times may have died before its wake.
  *
  * @throws Problem evacuation-not-found, workflow-unavailable
  */
 export async function renewTimes(id: EvacuationId): Promise<void> {
   const changed = await computeTimes(id);
-  if (changed !== undefined) await wake(changed);
+  const now = changed ?? (await requireEvacuation(id));
+  const isPaused = timedPauses.some((reason) => now.pauses[reason] !== undefined);
+  if (changed !== undefined || isPaused) await wake(now);
 }
 
 /** The times that an evacuation would have now; of a removed schedule there are none. */

@@ -10,6 +10,7 @@ import {
   listQueuedMoves,
   listRetries,
 } from "../store/evacuation-moves.ts";
+import { listOutlines } from "../store/evacuation-plans.ts";
 import { EVERYTHING } from "../store/evacuation-wakes.ts";
 import type { StoredEvacuation } from "../store/evacuations.ts";
 import { findMigration } from "../store/migration-record.ts";
@@ -47,7 +48,7 @@ export async function startNext(
   evacuation: StoredEvacuation,
   woken: ReadonlySet<string>,
 ): Promise<Begun> {
-  const step = { evacuation, full: new Set<string>(), seen: new Set<VmId>() };
+  const step: Step = { evacuation, full: new Set(), seen: new Set() };
   const roomless: VmId[] = [];
   const begun = { waits: false, isHeld: false, needsTarget: false, roomless };
   for (const place of placesOf(evacuation, woken)) {
@@ -66,6 +67,8 @@ type Step = {
   /** Hosts without a slot out, or in: `source host`, `target host`. */
   readonly full: Set<string>;
   readonly seen: Set<VmId>;
+  /** Hosts to which any version of the plan moves something; read when they are needed. */
+  targets?: readonly HostId[];
 };
 type Place = ["source" | "target", HostId];
 
@@ -93,10 +96,18 @@ async function startFrom(step: Step, place: Place): Promise<Begun & { isClosed: 
         if (now?.needsTarget === true) found.needsTarget = true;
       }
     }
-    if (next === undefined) return found;
+    if (next === undefined || !(await hasOpenTarget(step))) return found;
     after = next;
   }
   return found;
+}
+
+/** Whether a target may have a slot: if none has, no move behind these can start. */
+async function hasOpenTarget(step: Step): Promise<boolean> {
+  const { id, status, version } = step.evacuation;
+  if (status === "rolling-back") return true;
+  step.targets ??= (await listOutlines(id, version)).flatMap(({ targets }) => targets);
+  return step.targets.some((target) => !step.full.has(`target ${target}`));
 }
 
 /** The queues to look at. Moves of hosts whose turn has not come are in none of them. */

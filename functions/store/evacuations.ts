@@ -14,11 +14,13 @@ import {
   shownStatus,
 } from "../../core/evacuation/life.ts";
 import { Pause } from "../../core/evacuation/pause.ts";
+import { evacuationChanges } from "../../core/fleet-event/untold-events.ts";
 import { EvacuationId, type HostId } from "../../core/id.ts";
+import { transactWithEvents } from "./fleet-events.ts";
 import { keys } from "./keys.ts";
 import { type Page, pageOf } from "./page.ts";
 import { keptSeconds } from "./retention.ts";
-import { expiresIn, getItem, putItem, type Update, updateItem, write } from "./table.ts";
+import { expiresIn, getItem, type Update, updateItem, write } from "./table.ts";
 
 const StoredStatus = EvacuationStatus.exclude(["paused"]);
 
@@ -53,10 +55,12 @@ export type StoredEvacuation = z.infer<typeof StoredEvacuation>;
 
 /** False when the id is taken. */
 export async function createEvacuation(made: StoredEvacuation): Promise<boolean> {
-  return putItem(
-    { ...keys.evacuation(made.id), ...made, gsi1pk: "EVACUATIONS", gsi1sk: made.id },
-    "attribute_not_exists(pk)",
+  const item = { ...keys.evacuation(made.id), ...made, gsi1pk: "EVACUATIONS", gsi1sk: made.id };
+  const failed = await transactWithEvents(
+    [write.put(item, { condition: "attribute_not_exists(pk)" })],
+    evacuationChanges(made.id, undefined, made),
   );
+  return failed.length === 0;
 }
 
 export async function findEvacuation(id: EvacuationId): Promise<StoredEvacuation | undefined> {
@@ -94,14 +98,27 @@ type Fields = Partial<Omit<StoredEvacuation, "id" | "revision">>;
 
 /**
  * Changes fields of an evacuation that has not changed since it was read; `undefined` removes one.
- * Returns it as it is then; undefined when another writer was first.
+ * Returns it as it is then; undefined when another writer was first. What people are told of is
+ * written in one transaction with it.
  */
 export async function changeEvacuation(
-  before: Pick<StoredEvacuation, "id" | "revision">,
+  before: StoredEvacuation,
   fields: Fields,
 ): Promise<StoredEvacuation | undefined> {
-  const item = await updateItem(fieldsUpdate(before, fields));
-  return item === undefined ? undefined : StoredEvacuation.parse(item);
+  const { status, pauses, version, endedBy } = { ...before, ...fields };
+  const after = {
+    status: status ?? before.status,
+    pauses: pauses ?? before.pauses,
+    version: version ?? before.version,
+    endedBy,
+  };
+  const untold = evacuationChanges(before.id, before, after);
+  if (untold.length === 0) {
+    const item = await updateItem(fieldsUpdate(before, fields));
+    return item === undefined ? undefined : StoredEvacuation.parse(item);
+  }
+  const failed = await transactWithEvents([evacuationWrite(before, fields)], untold);
+  return failed.length === 0 ? findEvacuation(before.id) : undefined;
 }
 
 /** The same, as a write of a transaction. */

@@ -1,7 +1,9 @@
+import { hostChanges } from "../../core/fleet-event/untold-events.ts";
 import type { HostId } from "../../core/id.ts";
+import { transactWithEvents } from "./fleet-events.ts";
 import { findHost, parseHost, type StoredHost } from "./hosts.ts";
 import { keys } from "./keys.ts";
-import { updateItem } from "./table.ts";
+import { type Update, updateItem, write } from "./table.ts";
 
 /** What operators and evacuations set of a host; an agent changes none of it. */
 export type HostSettings = Pick<
@@ -64,11 +66,30 @@ export async function changeSettings(
   return "changing";
 }
 
+/** What people are told of is written in one transaction with it. */
 async function writeChange(
   host: StoredHost,
   change: SettingsChange,
   also: Also | undefined,
 ): Promise<StoredHost | undefined> {
+  const update = updateOf(host, change, also);
+  const untold = hostChanges(host, { ...host, ...definedOf(change) });
+  if (untold.length === 0) {
+    const item = await updateItem(update);
+    return item === undefined ? undefined : parseHost(item);
+  }
+  const failed = await transactWithEvents([write.update(update)], untold);
+  return failed.length === 0 ? findHost(host.id) : undefined;
+}
+
+function definedOf({ state, cordons }: SettingsChange) {
+  return {
+    ...(state === undefined ? {} : { state }),
+    ...(cordons === undefined ? {} : { cordons }),
+  };
+}
+
+function updateOf(host: StoredHost, change: SettingsChange, also: Also | undefined): Update {
   const now = new Date().toISOString();
   const all: Record<string, unknown> = {
     ...change,
@@ -79,7 +100,7 @@ async function writeChange(
   const removed = Object.keys(all).filter((name) => all[name] === undefined);
   const asRead =
     host.revision === 0 ? "(attribute_not_exists(#rev) OR #rev = :rev)" : "#rev = :rev";
-  const item = await updateItem({
+  return {
     key: keys.host(host.id),
     update:
       `SET ${set.map((name) => `#${name} = :${name}`).join(", ")}` +
@@ -93,6 +114,5 @@ async function writeChange(
       ":rev": host.revision,
       ":was": host.state,
     },
-  });
-  return item === undefined ? undefined : parseHost(item);
+  };
 }

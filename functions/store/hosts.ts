@@ -15,6 +15,7 @@ import {
 } from "../../core/protocol/host.ts";
 import { keyIdOf, PublicKey } from "../../core/protocol/signature.ts";
 import { apartMembers } from "./apart-groups.ts";
+import { addEvents } from "./fleet-events.ts";
 import { keys } from "./keys.ts";
 import { type Page, pageOf } from "./page.ts";
 import { getItem, getItems, type Item, putItem, transact, updateIf, write } from "./table.ts";
@@ -198,12 +199,13 @@ export async function registerHost(
     write.put({ ...keys.hostFacts(id), facts }),
   ]);
   if (failed.length > 0) return false;
-  await updateIf({
+  const hasJoined = await updateIf({
     key: keys.host(id),
     update: "SET #state = :active, #stateSince = :now",
     condition: "#state = :joining",
     values: { ":active": "active", ":joining": "joining", ":now": now },
   });
+  if (hasJoined) await addEvents([{ type: "host.active", data: { host: id } }]);
   return true;
 }
 

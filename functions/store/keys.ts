@@ -6,6 +6,7 @@ import type {
   MigrationId,
   ScheduleId,
   VmId,
+  WebhookId,
 } from "../../core/id.ts";
 import type { LimitKind } from "../../core/plan/admission.ts";
 import type { Key } from "./table.ts";
@@ -42,6 +43,7 @@ export const keys = {
     sk: withAck ? "ACK" : "NO-ACK",
   }),
   group: (name: string): Key => ({ pk: `GROUP#${name}`, sk: "META" }),
+  silentHosts: (): Key => ({ pk: "SILENT-HOSTS", sk: "META" }),
   sweep: (): Key => ({ pk: "SWEEP", sk: "META" }),
   metrics: (shard: number): Key => ({ pk: `METRICS#${shard}`, sk: "META" }),
   evacuation: (id: EvacuationId): Key => ({ pk: `EVAC#${id}`, sk: "META" }),
@@ -77,7 +79,20 @@ export const keys = {
     sk: `RUN#${startsAt}`,
   }),
   changeFreezes: (): Key => ({ pk: "CHANGE-FREEZES", sk: "META" }),
-  audit: ({ day, shard, at }: AuditPlace): Key => ({ pk: `AUDIT#${day}#${shard}`, sk: `AT#${at}` }),
+  /** An entry of the audit, or an event of the fleet. */
+  dayLog: ({ log, day, shard, at }: DayLogPlace): Key => ({
+    pk: `${log}#${day}#${shard}`,
+    sk: `AT#${at}`,
+  }),
+  /** All webhooks, without their secrets; and how far events were handed to them. */
+  webhooks: (): Key => ({ pk: "WEBHOOKS", sk: "META" }),
+  webhookCursor: (): Key => ({ pk: "WEBHOOKS", sk: "CURSOR" }),
+  webhookSecret: (id: WebhookId): Key => ({ pk: `WEBHOOK#${id}`, sk: "SECRET" }),
+  /** Ids of events sort by time. */
+  delivery: (id: WebhookId, event: string): Key => ({
+    pk: `WEBHOOK#${id}`,
+    sk: `DELIVERY#${event}`,
+  }),
   health: (): Key => ({ pk: "HEALTH", sk: "META" }),
   command: (id: CommandId): Key => ({ pk: `CMD#${id}`, sk: "META" }),
   idempotency: (key: string): Key => ({
@@ -106,7 +121,13 @@ export type Watch = {
 function laneName({ source, target, pool, sizeClass }: Lane): string {
   return `LANE#${source}#${target}#${pool === "transferring" ? "slots" : sizeClass}`;
 }
-export type AuditPlace = { readonly day: string; readonly shard: number; readonly at: string };
+
+export type DayLogPlace = {
+  readonly log: "AUDIT" | "FLEET";
+  readonly day: string;
+  readonly shard: number;
+  readonly at: string;
+};
 
 export type QueuePlace = {
   readonly side: "source" | "target";

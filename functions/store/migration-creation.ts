@@ -1,3 +1,4 @@
+import { migrationEnded, migrationRequested } from "../../core/fleet-event/untold-events.ts";
 import {
   admissionOf,
   type HostCounts,
@@ -6,13 +7,14 @@ import {
   sourceKinds,
 } from "../../core/plan/admission.ts";
 import { rulesAsRead } from "./apart-groups.ts";
+import { transactWithEvents } from "./fleet-events.ts";
 import { takeKey } from "./idempotency.ts";
 import { keys } from "./keys.ts";
 import type { StoredMigration } from "./migration-record.ts";
 import { noSignals } from "./signals.ts";
 import { type Admission, admissionWrites, releaseSlot } from "./slot-writes.ts";
 import { findApart, slotsAsRead } from "./slots.ts";
-import { transact, write } from "./table.ts";
+import { type transact, write } from "./table.ts";
 
 export type NewMigration = {
   migration: StoredMigration;
@@ -42,17 +44,18 @@ export async function createMigration(
   made: NewMigration,
 ): Promise<NewMigration | "vm-changed" | "key-used" | "apart"> {
   const { migration, memoryBytes } = made;
+  const requested = [migrationRequested(migration)];
   for (const by of admissionsOf(made)) {
     const admitted = { ...migration, slots: by.as };
-    const failed = await transact([
-      ...creationWrites(made, admitted),
-      ...admissionWrites(admitted, memoryBytes, by),
-    ]);
+    const failed = await transactWithEvents(
+      [...creationWrites(made, admitted), ...admissionWrites(admitted, memoryBytes, by)],
+      requested,
+    );
     if (failed.length === 0) return { ...made, migration: admitted };
     if (failed.some((place) => place < SLOTS_PLACE)) return reasonOf(failed);
   }
   if ((await findApart(migration)).length > 0) return "apart";
-  const failed = await transact(creationWrites(made, migration));
+  const failed = await transactWithEvents(creationWrites(made, migration), requested);
   return failed.length === 0 ? made : reasonOf(failed);
 }
 
@@ -103,11 +106,14 @@ export async function createAdmitted(
   evacuationWrites: Parameters<typeof transact>[0],
 ): Promise<NewMigration | NotAdmitted> {
   const admitted = { ...made.migration, slots: by.as };
-  const failed = await transact([
-    ...creationWrites(made, admitted),
-    ...admissionWrites(admitted, made.memoryBytes, by),
-    ...evacuationWrites,
-  ]);
+  const failed = await transactWithEvents(
+    [
+      ...creationWrites(made, admitted),
+      ...admissionWrites(admitted, made.memoryBytes, by),
+      ...evacuationWrites,
+    ],
+    [migrationRequested(admitted)],
+  );
   if (failed.length === 0) return { ...made, migration: admitted };
   if (failed.some((place) => place >= SLOTS_PLACE + 2)) return "evacuation-changed";
   if (failed.some((place) => place < SLOTS_PLACE)) return reasonOf(failed);
@@ -158,7 +164,12 @@ function creationWrites(made: NewMigration, migration: StoredMigration) {
 export async function withdrawMigration(made: NewMigration): Promise<boolean> {
   const { migration } = made;
   const slots = slotsAsRead(migration);
-  const failed = await transact([
+  const withdrawn = migrationEnded(migration, {
+    status: "failed",
+    host: migration.source,
+    message: "its execution could not be started: it was withdrawn",
+  });
+  const writes = [
     write.delete(keys.migration(migration.id), {
       condition: `#status = :running AND #phase = :admit AND ${slots.condition}`,
       values: { ":running": "running", ":admit": "admit", ...slots.values },
@@ -180,6 +191,6 @@ export async function withdrawMigration(made: NewMigration): Promise<boolean> {
     ...(migration.slots === undefined
       ? []
       : [releaseSlot(migration, "out", "remains"), releaseSlot(migration, "in", "leaves")]),
-  ]);
-  return failed.length === 0;
+  ];
+  return (await transactWithEvents(writes, [withdrawn])).length === 0;
 }

@@ -1,3 +1,4 @@
+import { migrationEnded, phaseEntered } from "../../core/fleet-event/untold-events.ts";
 import type { HostId, MigrationId } from "../../core/id.ts";
 import {
   allPhases,
@@ -7,13 +8,14 @@ import {
 } from "../../core/migration/migration.ts";
 import type { GuestEnd } from "../../core/vm-exit.ts";
 import type { VmState } from "../../core/vm-state.ts";
+import { transactWithEvents } from "./fleet-events.ts";
 import { keys } from "./keys.ts";
 import type { StoredMigration } from "./migration-record.ts";
 import { dequeueWrites } from "./queue-lanes.ts";
 import { keptSeconds } from "./retention.ts";
 import { releaseSlot, reopenWrites } from "./slot-writes.ts";
 import { slotsAsRead } from "./slots.ts";
-import { expiresIn, transact, updateIf, write } from "./table.ts";
+import { expiresIn, updateIf, write } from "./table.ts";
 
 /** A guest that has arrived, as its host reported it last. */
 export type Arrived = {
@@ -39,7 +41,9 @@ export async function endCompleted(migration: StoredMigration, arrived: Arrived)
   const phases = allPhases(migration.phases, migration, nowMs);
   const runs = arrived.state === "running";
   const seen = unchanged(migration, "target");
-  const failed = await transact([
+  const downtimeMs = migration.figures?.downtimeMs;
+  const ended = migrationEnded(migration, { status: "completed", downtimeMs, host: target });
+  const writes = [
     write.update({
       key: keys.migration(id),
       update: `SET #status = :completed, #phase = :phase, #phases = :phases, #endState = :endState, #endedAt = :now, #updatedAt = :now, #slots = :released, #ttl = :ttl${runs ? ", #runningOn = :target" : ""} REMOVE #failure`,
@@ -67,8 +71,8 @@ export async function endCompleted(migration: StoredMigration, arrived: Arrived)
     releaseSlot(migration, "out", "leaves"),
     releaseSlot(migration, "in", "remains"),
     write.delete(keys.secret(id)),
-  ]);
-  return failed.length === 0;
+  ];
+  return (await transactWithEvents(writes, [ended])).length === 0;
 }
 
 /** The guest's own state and run state, without the fields that only the VM's record has. */
@@ -147,14 +151,16 @@ export async function endNotCompleted(
   const runs = end.vm.place === "source" && end.vm.state === "running";
   const expires = end.vm.place !== "unknown";
   const seen = unchanged(migration, "source");
-  const failed = await transact([
+  const { status, failure } = end;
+  const ended = migrationEnded(migration, { status, failure, host: at?.host });
+  const writes = [
     write.update({
       key: keys.migration(id),
       update: `SET #status = :status, #failure = :failure, #phase = :end, #phases = list_append(#phases, :phase), #endedAt = :now, #updatedAt = :now, #slots = :released${expires ? ", #ttl = :ttl" : ""}${at === undefined ? "" : ", #endState = :endState"}${runs ? ", #runningOn = :source" : ""}`,
       condition: `#status = :running AND ${slots.condition} AND ${seen.condition}`,
       values: {
-        ":status": end.status,
-        ":failure": end.failure,
+        ":status": status,
+        ":failure": failure,
         ":running": "running",
         ":end": "end",
         ":phase": [phase],
@@ -177,8 +183,8 @@ export async function endNotCompleted(
           releaseSlot(migration, "in", end.vm.place === "unknown" ? "remains" : "leaves"),
         ]
       : []),
-  ]);
-  return failed.length === 0;
+  ];
+  return (await transactWithEvents(writes, [ended])).length === 0;
 }
 
 /** Absent when nobody knows where the guest is, and for a guest that was lost. */
@@ -263,7 +269,7 @@ export async function recordPredictionError(id: MigrationId, errorMs: number): P
 export async function reopenUnknown(migration: StoredMigration): Promise<boolean> {
   const { id, decisions } = migration;
   const now = new Date().toISOString();
-  const failed = await transact([
+  const writes = [
     write.update({
       key: keys.migration(id),
       update:
@@ -286,6 +292,7 @@ export async function reopenUnknown(migration: StoredMigration): Promise<boolean
       values: { ":migrating": "migrating", ":unknown": "unknown", ":id": id, ":now": now },
     }),
     ...reopenWrites(migration),
-  ]);
-  return failed.length === 0;
+  ];
+  const entered = phaseEntered(migration, "reconcile");
+  return (await transactWithEvents(writes, [entered])).length === 0;
 }

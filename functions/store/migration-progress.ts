@@ -1,5 +1,6 @@
 /** What tasks and operators write into the record of a running migration. */
 import { StaleMigration } from "../../core/errors.ts";
+import { phaseEntered } from "../../core/fleet-event/untold-events.ts";
 import type { MigrationId } from "../../core/id.ts";
 import {
   type Failure,
@@ -12,6 +13,7 @@ import {
 import type { Agreement } from "../../core/negotiate/agreement.ts";
 import type { Observation } from "../../core/protocol/observation.ts";
 import type { VfioDevice } from "../../core/protocol/probe.ts";
+import { addEvents } from "./fleet-events.ts";
 import { keys } from "./keys.ts";
 import {
   parseMigration,
@@ -47,7 +49,11 @@ export async function enterPhase(id: MigrationId, phase: Phase): Promise<StoredM
       ...Object.fromEntries(before.map((other, i) => [`:p${i}`, other])),
     },
   });
-  if (item !== undefined) return parseMigration(item);
+  if (item !== undefined) {
+    const entered = parseMigration(item);
+    await addEvents([phaseEntered(entered, phase)]);
+    return entered;
+  }
   const migration = await readMigration(id);
   if (isFinal(migration.status)) {
     throw new StaleMigration(`Failed to enter ${phase}: migration ${id} is ${migration.status}`);

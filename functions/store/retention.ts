@@ -9,7 +9,9 @@ const DAY_SECONDS = 86_400;
 export const keptSeconds = {
   idempotencyKey: DAY_SECONDS,
   command: 7 * DAY_SECONDS,
+  fleetEvent: 7 * DAY_SECONDS,
   sample: 30 * DAY_SECONDS,
+  delivery: 30 * DAY_SECONDS,
   switchoverGroup: 30 * DAY_SECONDS,
   timelineEntry: 365 * DAY_SECONDS,
   migration: 365 * DAY_SECONDS,

@@ -1,10 +1,12 @@
 import { z } from "zod";
 import { TableBusy } from "../../core/errors.ts";
+import { guestEnded, guestUnknown } from "../../core/fleet-event/untold-events.ts";
 import { HostId, VmId } from "../../core/id.ts";
 import { vmStateOf } from "../../core/qemu/run-state.ts";
 import { Vm, type VmDefinition } from "../../core/vm.ts";
 import type { GuestEnd } from "../../core/vm-exit.ts";
 import { apartGroups, apartUpdate, rulesAsRead } from "./apart-groups.ts";
+import { transactWithEvents } from "./fleet-events.ts";
 import { keys } from "./keys.ts";
 import { type Page, pageOf } from "./page.ts";
 import { hostIsOpen } from "./slot-writes.ts";
@@ -215,7 +217,7 @@ async function writeEnded(vm: StoredVm, end: End): Promise<boolean> {
   const isChanged = vm.state !== end.state;
   const rules = rulesAsRead(vm);
   const groups = apartUpdate(vm.id, hasEnded(vm) ? [] : apartGroups(vm));
-  const failed = await transact([
+  const writes = [
     write.update({
       key: keys.vm(vm.id),
       update: `SET #state = :state, #heldBytes = :none, #updatedAt = :now${isChanged ? ", #stateSince = :now" : ""}${end.detail === undefined ? "" : ", #detail = :detail"} REMOVE #runState${end.detail === undefined ? ", #detail" : ""}`,
@@ -237,8 +239,9 @@ async function writeEnded(vm: StoredVm, end: End): Promise<boolean> {
       names: groups.names,
       values: { ...groups.values, ":back": -vm.heldBytes },
     }),
-  ]);
-  return failed.length === 0;
+  ];
+  const ended = isChanged ? [guestEnded(vm.id, vm.host, end.detail)] : [];
+  return (await transactWithEvents(writes, ended)).length === 0;
 }
 
 /**
@@ -249,7 +252,7 @@ async function writeEnded(vm: StoredVm, end: End): Promise<boolean> {
 export async function recordForgotten(vm: StoredVm, host: HostId, detail: string): Promise<void> {
   if (vm.host !== host || hasEnded(vm) || vm.state === "unknown") return;
   const now = new Date().toISOString();
-  await updateIf({
+  const forgotten = write.update({
     key: keys.vm(vm.id),
     update:
       "SET #state = :unknown, #stateSince = :now, #updatedAt = :now, #detail = :detail REMOVE #runState",
@@ -262,6 +265,7 @@ export async function recordForgotten(vm: StoredVm, host: HostId, detail: string
       ":before": vm.state,
     },
   });
+  await transactWithEvents([forgotten], [guestUnknown(vm.id, host, detail)]);
 }
 
 /**

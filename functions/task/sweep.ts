@@ -5,6 +5,7 @@ import { task } from "../runtime/task.ts";
 import { type SweptEvacuation, sweepEvacuations } from "../service/sweep-evacuations.ts";
 import { type Swept, sweepLostExecutions } from "../service/sweep-lost-executions.ts";
 import { type SweptSchedule, sweepSchedules } from "../service/sweep-schedules.ts";
+import { sweepSilentHosts } from "../service/sweep-silent-hosts.ts";
 import { readSweepCursor, writeSweepCursor } from "../store/sweep-cursor.ts";
 import { handler as endMigration } from "./end-migration.ts";
 
@@ -28,6 +29,8 @@ export type SweepOutput = {
   evacuations: SweptEvacuation[];
   /** Schedules of which a start was not delivered. */
   schedules: SweptSchedule[];
+  /** Hosts that have become silent, or were heard again. */
+  silenceChanges: number;
 };
 
 /**
@@ -51,8 +54,18 @@ export const handler = task(async (): Promise<SweepOutput> => {
     log().warn({ restarted, frozen, failed, evacuations }, alarmMessages.lost);
   }
   if (stalled.length > 0) log().warn({ stalled }, alarmMessages.stalled);
-  const examined = outcomes.length;
-  return { examined, restarted, frozen, failed, stalled, evacuations, schedules, isContinued };
+  const silenceChanges = await sweepSilentHosts();
+  return {
+    examined: outcomes.length,
+    restarted,
+    frozen,
+    failed,
+    stalled,
+    evacuations,
+    schedules,
+    silenceChanges,
+    isContinued,
+  };
 });
 
 async function sweepPages(): Promise<{ outcomes: Swept[]; isContinued: boolean }> {

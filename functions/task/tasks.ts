@@ -7,6 +7,7 @@ import { handler as awaitEvacuation } from "./await-evacuation.ts";
 import { handler as awaitSignal } from "./await-signal.ts";
 import { handler as complete } from "./complete.ts";
 import { handler as continueEvacuation } from "./continue-evacuation.ts";
+import { handler as deliverWebhooks } from "./deliver-webhooks.ts";
 import { handler as endMigration } from "./end-migration.ts";
 import { handler as negotiate } from "./negotiate.ts";
 import { handler as openWindow } from "./open-window.ts";
@@ -39,4 +40,7 @@ export const evacuationHandlers: Readonly<Record<EvacuationTask, Handler>> = {
 export const windowHandlers: Readonly<Record<WindowTask, Handler>> = { "open-window": openWindow };
 
 /** The handlers of the functions that a schedule calls. */
-export const scheduledHandlers: Readonly<Record<ScheduledTask, Handler>> = { sweep };
+export const scheduledHandlers: Readonly<Record<ScheduledTask, Handler>> = {
+  sweep,
+  "deliver-webhooks": deliverWebhooks,
+};

@@ -1,7 +1,11 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { PATIENCE_MS, Plane } from "./testing/plane.ts";
+import { ApiError } from "../../client/api-error.ts";
+import { isFinalEvacuation } from "../../core/evacuation/life.ts";
+import { waitUntil } from "../../rig/wait-until.ts";
+import { endlessly, PATIENCE_MS, Plane } from "./testing/plane.ts";
+import { hasTmux, Screen, unlessTmux } from "./testing/screen.ts";
 
 let plane: Plane;
 
@@ -12,6 +16,23 @@ afterAll(() => plane?.stop(), PATIENCE_MS);
 
 async function run(line: string) {
   return plane.run(line.split(" "));
+}
+
+/** The second guest may begin only when the first one has ended. */
+async function cancelEachMove(id: string): Promise<void> {
+  const { api } = plane.fleet;
+  const isOver = async () => {
+    const { items } = await api.listEvacuationMoves(id);
+    for (const { state, migration } of items) {
+      if (state !== "moving" || migration === undefined) continue;
+      await api.cancelMigration(migration).catch((error: unknown) => {
+        // It has just ended.
+        if (!(error instanceof ApiError && error.status === 409)) throw error;
+      });
+    }
+    return isFinalEvacuation((await api.getEvacuation(id)).status) ? true : undefined;
+  };
+  await waitUntil("the evacuation's end", isOver, { timeoutMs: PATIENCE_MS, everyMs: 500 });
 }
 
 describe("a host's life", () => {
@@ -92,6 +113,33 @@ describe("an evacuation", () => {
       expect((await run(`evacuation reject ${id}`)).stdout).toMatch(/^status +rejected$/m);
       expect((await run(`evacuation approve ${id} --version 1`)).exit).toBe(3);
       expect((await run(`evacuation watch ${id}`)).exit).toBe(3);
+    },
+    PATIENCE_MS,
+  );
+
+  it.skipIf(!hasTmux)(
+    `is watched on a terminal, and Ctrl-C leaves it alone${unlessTmux}`,
+    async () => {
+      const { api } = plane.fleet;
+      const { id, version } = await api.createEvacuation({ hosts: ["host-a"], policy: endlessly });
+      await api.approveEvacuation(id, version);
+      const line = `"${process.execPath}" "${plane.bundle}" evacuation watch ${id}`;
+      const screen = new Screen(plane.folder, 80, line, plane.environment);
+      try {
+        // The other guest waits for the only slot.
+        const text = await screen.shows(/^\S+ +host-[bc] +precopy/m, PATIENCE_MS);
+        expect(text).toMatch(/^host-a {2}░+ {2}0 of 2 moved$/m);
+        expect(text).toMatch(/lower bound/);
+        screen.press("C-c");
+        await screen.shows(/^exit=130$/m, PATIENCE_MS);
+      } finally {
+        screen.close();
+      }
+      expect((await api.getEvacuation(id)).status).toBe("running");
+      await cancelEachMove(id);
+      const ended = await run(`evacuation watch ${id}`);
+      expect([ended.exit, ended.stdout]).toEqual([1, expect.stringContaining("2 not to be moved")]);
+      expect((await run("host uncordon host-a")).exit).toBe(0);
     },
     PATIENCE_MS,
   );

@@ -138,3 +138,22 @@ describe("what a page asks for", () => {
     expect(tab.faults).toEqual([]);
   });
 });
+
+describe("the page of the API", () => {
+  it("shows every operation, sends one with a token, and asks nobody else", async () => {
+    const { page, faults } = await openTab(browser, fleet.api.url);
+    await page.goto(`${fleet.api.url}/docs`);
+    await page.locator("#operations-tag-Hosts, [data-tag=Hosts]").first().click();
+    const operation = page.locator("#operations-Hosts-listHosts");
+    await operation.click();
+    await page.locator("button.authorize").first().click();
+    await page.locator(".auth-container input").fill(fleet.operatorToken);
+    await page.locator(".auth-container button.authorize").click();
+    await page.locator(".auth-container button.btn-done").click();
+    await operation.getByRole("button", { name: "Try it out" }).click();
+    await operation.getByRole("button", { name: "Execute" }).click();
+    await operation.locator(".live-responses-table").getByText("host-a").first().waitFor();
+    expect(await page.locator(".opblock-tag-section").count()).toBeGreaterThan(5);
+    expect(faults).toEqual([]);
+  });
+});

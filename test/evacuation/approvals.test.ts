@@ -34,7 +34,7 @@ async function begin() {
   return { id, a, change };
 }
 
-describe("case 29: approvers and versions", () => {
+describe("approvers and versions", () => {
   it("each person counts once, for the version that he has read, and until the deadline", async () => {
     const { id, a, change } = await begin();
     expect(await approve(id, 1, "pat")).toMatchObject({ status: 403, code: "approver-is-planner" });
@@ -73,5 +73,26 @@ describe("case 29: approvers and versions", () => {
       endedBy: { author: "robin", message: "not now" },
     });
     expect((await approve(id, 1, "quinn")).status).toBe(409);
+  });
+});
+
+describe("what changes beside a plan", () => {
+  it("makes no new version and no review where no placement changes by it", async () => {
+    const { a = "", z = "" } = await harness.fleet({ a: 1, b: 0, c: 0, z: 1 });
+    const { id } = await harness.plan([a]);
+    await operate("PATCH", `/v1/hosts/${z}`, { labels: { rack: "9" } });
+    const agent = harness.guests.agents.find(({ host }) => host === z);
+    if (agent === undefined) throw new Error(`Expected the agent of ${z}`);
+    await harness.guests.powerOff(harness.vm("z1"), agent);
+    for (let minute = 0; minute < 10; minute += 1) {
+      await harness.runTo(harness.clock.now() + 60_000);
+      for (const one of harness.guests.agents) await one.emit();
+    }
+    expect(await harness.act(id, "approve", { version: 1, by: "quinn" })).toMatchObject({
+      version: 1,
+      approvedVersion: 1,
+    });
+    const ended = await harness.end(id);
+    expect(ended).toMatchObject({ status: "completed", version: 1, counters: { moved: 1 } });
   });
 });

@@ -2,71 +2,33 @@ import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import type { Evacuation } from "../../core/evacuation/evacuation.ts";
 import { facts } from "../functions/testing/fixtures.ts";
 import { operate } from "../functions/testing/fleet.ts";
-import { EvacuationHarness } from "../workflow/testing/evacuation-harness.ts";
-import { MEMORY_BYTES } from "../workflow/testing/hosts.ts";
-import { faultsIn, logOf } from "./testing/check-log.ts";
+import type { EvacuationHarness } from "../workflow/testing/evacuation-harness.ts";
+import { Scene } from "./testing/scene.ts";
 
 /** Real time for one test on a busy machine. */
 const PATIENCE_MS = 180_000;
 vi.setConfig({ testTimeout: PATIENCE_MS, hookTimeout: PATIENCE_MS });
 
-/** Guests that a host has memory for. */
-const ROOM = facts.memoryBytes / MEMORY_BYTES;
-const ONE_SLOT = { slotsOut: 1, slotsIn: 1 };
-
+let scene: Scene;
 let harness: EvacuationHarness;
-let startPlaces: ReadonlyMap<string, string>;
 
 beforeAll(async () => {
-  harness = await EvacuationHarness.start();
+  scene = await Scene.start();
+  ({ harness } = scene);
 });
-afterAll(() => harness?.close());
-
-async function fleet(sizes: Record<string, number>): Promise<Record<string, string>> {
-  const hosts = await harness.fleet(sizes, ONE_SLOT);
-  startPlaces = new Map(harness.guests.places);
-  return hosts;
-}
-
-/** The transfer of this guest goes on only when a test lets it. */
-function hold(name: string): void {
-  harness.guests.courses.set(harness.vm(name), ["held", "completes"]);
-}
-
-/** Lets every held transfer go on, whenever all is idle. */
-async function releaseAll(): Promise<boolean> {
-  for (const vm of harness.guests.held) await harness.guests.release(vm);
-  return false;
-}
-
-async function expectSound(...evacuations: Evacuation[]): Promise<void> {
-  const log = logOf(await harness.plane.scan(), new Set(startPlaces.keys()));
-  expect(log.length).toBeGreaterThan(0);
-  expect(faultsIn(log, { places: startPlaces, slots: 1, room: ROOM })).toEqual([]);
-  expect(harness.guests.hasRunTwice).toBe(false);
-  for (const { id } of evacuations) expect(await harness.leftovers(id)).toEqual([]);
-}
-
-async function host(id = ""): Promise<Record<string, unknown>> {
-  return (await operate("GET", `/v1/hosts/${id}`)).body;
-}
-
-async function post(path: string, body: object): Promise<void> {
-  const { status, body: answer } = await operate("POST", path, body);
-  if (status >= 300) throw new Error(`${path}: ${JSON.stringify(answer)}`);
-}
+afterAll(() => scene?.close());
 
 describe("an agent that registers again", () => {
   it("while its host is drained changes its facts, and nothing that others have set", async () => {
-    const { a = "" } = await fleet({ a: 3, b: 0 });
+    const { a = "" } = await scene.fleet({ a: 3, b: 0 });
     await operate("PATCH", `/v1/hosts/${a}`, { labels: { rack: "7" } });
-    hold("a1");
+    scene.hold("a1");
     const { id } = await harness.begin([a]);
     await harness.until(id, () => harness.guests.held.length > 0);
     const [agent] = harness.guests.agents;
     const memoryBytes = facts.memoryBytes * 2;
     await agent?.send("register", { host: a, facts: { ...facts, memoryBytes } });
-    expect(await host(a)).toMatchObject({
+    expect(await scene.host(a)).toMatchObject({
       state: "draining",
       cordons: [{ owner: id }],
       labels: { rack: "7" },
@@ -76,55 +38,55 @@ describe("an agent that registers again", () => {
     await harness.guests.release(harness.vm("a1"));
     const ended = await harness.end(id);
     expect(ended).toMatchObject({ status: "completed", counters: { moved: 3 } });
-    await post(`/v1/hosts/${a}/maintenance`, { owner: "ops" });
+    await scene.post(`/v1/hosts/${a}/maintenance`, { owner: "ops" });
     await agent?.send("register", { host: a, facts });
-    expect(await host(a)).toMatchObject({ state: "maintenance" });
+    expect(await scene.host(a)).toMatchObject({ state: "maintenance" });
     const back = { vm: harness.vm("a1"), target: a };
     const refused = await operate("POST", "/v1/migrations", back);
     expect(refused.status).toBe(409);
-    await expectSound(ended);
+    await scene.expectSound(ended);
   });
 });
 
 describe("the cordon of somebody else", () => {
   it("outlives an evacuation that is cancelled, with its message and its age", async () => {
-    const { a = "", b = "" } = await fleet({ a: 1, b: 1, c: 0 });
-    await post(`/v1/hosts/${b}/cordon`, { owner: "ops", message: "disk swap" });
-    const { cordons } = await host(b);
-    hold("a1");
-    hold("b1");
+    const { a = "", b = "" } = await scene.fleet({ a: 1, b: 1, c: 0 });
+    await scene.post(`/v1/hosts/${b}/cordon`, { owner: "ops", message: "disk swap" });
+    const { cordons } = await scene.host(b);
+    scene.hold("a1");
+    scene.hold("b1");
     const { id } = await harness.begin([a, b]);
     await harness.until(id, () => harness.guests.held.length > 0);
     await harness.act(id, "cancel", { by: "ada" });
-    const ended = await harness.end(id, releaseAll);
+    const ended = await scene.end(id);
     expect(ended.status).toBe("cancelled");
-    expect(await host(a)).toMatchObject({ state: "active", cordons: [] });
-    expect((await host(b)).cordons).toEqual(cordons);
-    await expectSound(ended);
+    expect(await scene.host(a)).toMatchObject({ state: "active", cordons: [] });
+    expect((await scene.host(b)).cordons).toEqual(cordons);
+    await scene.expectSound(ended);
   });
 
   it("outlives one that completes, and the return of the host", async () => {
-    const { a = "", b = "" } = await fleet({ a: 1, b: 1, c: 0 });
-    await post(`/v1/hosts/${b}/cordon`, { owner: "ops", message: "disk swap" });
-    const { cordons } = await host(b);
+    const { a = "", b = "" } = await scene.fleet({ a: 1, b: 1, c: 0 });
+    await scene.post(`/v1/hosts/${b}/cordon`, { owner: "ops", message: "disk swap" });
+    const { cordons } = await scene.host(b);
     const { id } = await harness.begin([a, b]);
     const ended = await harness.end(id);
     expect(ended).toMatchObject({ status: "completed", counters: { moved: 2 } });
     for (const one of [a, b]) {
-      await post(`/v1/hosts/${one}/maintenance`, { owner: "ada" });
-      await post(`/v1/hosts/${one}/return`, { owner: "ada" });
+      await scene.post(`/v1/hosts/${one}/maintenance`, { owner: "ada" });
+      await scene.post(`/v1/hosts/${one}/return`, { owner: "ada" });
     }
-    expect(await host(a)).toMatchObject({ state: "active" });
-    expect((await host(b)).cordons).toEqual(cordons);
-    await expectSound(ended);
+    expect(await scene.host(a)).toMatchObject({ state: "active" });
+    expect((await scene.host(b)).cordons).toEqual(cordons);
+    await scene.expectSound(ended);
   });
 });
 
 describe("a single migration to the target of an evacuation", () => {
   it("gets the next slot, and shows until then what it waits for", async () => {
-    const { a = "", b = "", c = "" } = await fleet({ a: 5, b: 0, c: 1 });
-    for (const name of ["a1", "a2", "a3", "a4", "a5", "c1"]) hold(name);
-    await post(`/v1/hosts/${c}/cordon`, { owner: "ops" });
+    const { a = "", b = "", c = "" } = await scene.fleet({ a: 5, b: 0, c: 1 });
+    for (const name of ["a1", "a2", "a3", "a4", "a5", "c1"]) scene.hold(name);
+    await scene.post(`/v1/hosts/${c}/cordon`, { owner: "ops" });
     const { id } = await harness.begin([a]);
     await harness.until(id, () => harness.guests.held.length > 0);
     const [first = ""] = harness.guests.held;
@@ -136,22 +98,22 @@ describe("a single migration to the target of an evacuation", () => {
     await harness.guests.release(first);
     await harness.until(id, () => harness.guests.held.length > 0);
     expect(harness.guests.held).toEqual([vm]);
-    const ended = await harness.end(id, releaseAll);
+    const ended = await scene.end(id);
     expect(ended).toMatchObject({ status: "completed", counters: { moved: 5, failed: 0 } });
-    await expectSound(ended);
+    await scene.expectSound(ended);
   });
 });
 
 describe("a target of one evacuation that is emptied by another", () => {
   it("passes on what was on its way to it, and takes nothing more", async () => {
-    const { a = "", b = "", c = "" } = await fleet({ a: 2, b: 0, c: 0 });
-    await post(`/v1/hosts/${c}/cordon`, { owner: "ops" });
-    hold("a1");
-    hold("a2");
+    const { a = "", b = "", c = "" } = await scene.fleet({ a: 2, b: 0, c: 0 });
+    await scene.post(`/v1/hosts/${c}/cordon`, { owner: "ops" });
+    scene.hold("a1");
+    scene.hold("a2");
     const { id: first } = await harness.begin([a]);
     await harness.until(first, ({ counters }) => counters.moving === 1);
     const [moving = ""] = harness.guests.held;
-    await post(`/v1/hosts/${c}/uncordon`, { owner: "ops" });
+    await scene.post(`/v1/hosts/${c}/uncordon`, { owner: "ops" });
     const { id: second } = await harness.begin([b]);
     await harness.runUntilIdle();
     expect((await harness.read(second)).hosts).toMatchObject([{ host: b, state: "draining" }]);
@@ -159,18 +121,18 @@ describe("a target of one evacuation that is emptied by another", () => {
     const asked = await harness.until(first, ({ status }) => status === "paused");
     expect(asked.pauses).toMatchObject([{ reason: "tolerance" }]);
     await harness.act(first, "approve", { version: asked.version, by: "ada" });
-    const ended = await harness.end(first, releaseAll);
+    const ended = await scene.end(first);
     expect(ended).toMatchObject({ status: "completed", counters: { moved: 2 } });
-    const passedOn = await harness.end(second, releaseAll);
+    const passedOn = await scene.end(second);
     expect(passedOn).toMatchObject({ status: "completed", counters: { total: 1, moved: 1 } });
     expect(new Set(harness.guests.places.values())).toEqual(new Set([c]));
-    await expectSound(ended, passedOn);
+    await scene.expectSound(ended, passedOn);
   });
 });
 
 describe("two VMs that stand apart, each on a host that an evacuation of its own empties,", () => {
   it("do not come to one host: the second one stays, with the first one in its reason", async () => {
-    const { a = "", b = "", c = "" } = await fleet({ a: 1, b: 1, c: 0 });
+    const { a = "", b = "", c = "" } = await scene.fleet({ a: 1, b: 1, c: 0 });
     const vms = [harness.vm("a1"), harness.vm("b1")];
     const group = `apart-${c}`;
     for (const vm of vms) {
@@ -193,6 +155,6 @@ describe("two VMs that stand apart, each on a host that an evacuation of its own
     const placement = (await operate("GET", `/v1/vms/${remains?.vm}/placement`)).body;
     expect(JSON.stringify(placement.reasons)).toContain(`${moved} of the group ${group} is there`);
     expect([...harness.guests.places].filter(([, place]) => place === c)).toEqual([[moved, c]]);
-    await expectSound(...ended);
+    await scene.expectSound(...ended);
   });
 });

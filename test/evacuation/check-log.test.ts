@@ -14,7 +14,7 @@ const fleet = {
 };
 
 function moved(vm: string, from: number, to: number, rest: object = {}): Logged {
-  const times = { createdAt: at(from), endedAt: at(to) };
+  const times = { heldFrom: at(from), endedAt: at(to) };
   const sides = { source: "a", target: "b", runningOn: "b" };
   return { id: `${vm}-${from}`, vm, ...sides, status: "completed", ...times, ...rest } as Logged;
 }
@@ -37,6 +37,17 @@ describe("the checker of the log", () => {
     );
     const failed = moved("v1", 1, 2, { status: "failed", runningOn: "a" });
     expect(faultsIn([failed, moved("v2", 2, 3)], tight)).toEqual([]);
+  });
+
+  it("finds nothing wrong with a guest that ends by itself, but with its next move", () => {
+    const ended = {
+      status: "failed",
+      runningOn: undefined,
+      endState: { host: "a", state: "stopped" },
+    };
+    expect(faultsIn([moved("v1", 1, 2, ended)], fleet)).toEqual([]);
+    const log = [moved("v1", 1, 2, ended), moved("v1", 3, 4)];
+    expect(faultsIn(log, fleet).join()).toMatch(/v1 is on undefined, not a/);
   });
 
   it("finds nothing in moves one after the other, at one instant too", () => {

@@ -58,7 +58,7 @@ describe("the tries of a move", () => {
     ms: place,
   });
 
-  it("are bounded, and those that count still are those since a person's retry", () => {
+  it("are bounded, and those that count still are those of the way back", () => {
     let move: ReturnType<typeof withTry> = { tries: [], countedFrom: 0 };
     for (let place = 0; place < 20; place += 1) move = withTry(move, one(place));
     move = { ...move, countedFrom: move.tries.length };

@@ -119,7 +119,7 @@ describe("only", () => {
       const { functions } = stateMachineDescriptions[name];
       expect(called(`${name}-states`).toSorted()).toEqual(functions.map(functionArn).toSorted());
     }
-    const scheduled = ["open-window", "sweep"].map(functionArn);
+    const scheduled = ["deliver-webhooks", "open-window", "sweep"].map(functionArn);
     expect(called("scheduler").toSorted()).toEqual(scheduled);
     const others = allGrants.filter(
       ({ role, action }) =>

@@ -139,6 +139,33 @@ describe("a change freeze", () => {
     );
   });
 
+  it("that is deleted once more lets go whatever the first request had not told", async () => {
+    const { a = "" } = await harness.fleet({ a: 2, b: 0 }, { slotsOut: 1, slotsIn: 1 });
+    for (const name of ["a1", "a2"]) {
+      harness.guests.courses.set(harness.vm(name), ["held", "completes"]);
+    }
+    const { id } = await harness.begin([a]);
+    await harness.until(id, ({ counters }) => counters.moving === 1);
+    const day = { from: "2020-01-01T00:00", until: "2120-01-01T00:00", zone: "UTC", owner: "ops" };
+    for (let dies = true, write = 1; dies; write += 1) {
+      const { body: freeze } = await operate("POST", "/v1/change-freezes", day);
+      await harness.until(id, ({ status }) => status === "paused");
+      writes = 0;
+      failsAt = write;
+      await operate("DELETE", `/v1/change-freezes/${freeze.id}`).catch(() => undefined);
+      dies = writes >= write;
+      failsAt = 0;
+      await operate("DELETE", `/v1/change-freezes/${freeze.id}`);
+      // A step that has died is done again.
+      await harness.runTo(harness.clock.now() + 30_000);
+      expect(await harness.read(id)).toMatchObject({ status: "running", pauses: [] });
+    }
+    expect(await harness.end(id, () => harness.guests.releaseAll())).toMatchObject({
+      status: "completed",
+      counters: { moved: 2 },
+    });
+  });
+
   it("case 17: a host that is uncordoned before its turn is left alone afterwards", async () => {
     const { a = "" } = await nights.fleet({ a: 2, b: 0 }, 10);
     const minute = (ms: number) => new Date(ms).toISOString().slice(0, 16);

@@ -40,12 +40,6 @@ async function expectSound({ id }: Evacuation): Promise<void> {
   expect(await harness.leftovers(id)).toEqual([]);
 }
 
-/** Lets every held transfer go on, whenever all is idle. */
-async function releaseAll(): Promise<boolean> {
-  for (const vm of harness.guests.held) await harness.guests.release(vm);
-  return false;
-}
-
 describe("a pause", () => {
   it("lets transfers in flight end and starts none, until its author resumes", async () => {
     const { id, first } = await inFlight(3);
@@ -63,7 +57,7 @@ describe("a pause", () => {
       pauses: [{ author: "ada", message: "ticket 7" }],
     });
     await harness.act(id, "resume", { by: "ada" });
-    const ended = await harness.end(id, releaseAll);
+    const ended = await harness.end(id, () => harness.guests.releaseAll());
     expect(ended).toMatchObject({ status: "completed", counters: { moved: 3 } });
     await expectSound(ended);
   });
@@ -160,7 +154,7 @@ describe("one VM", () => {
       counters: { moved: 1, skipped: 1 },
     });
     await harness.act(id, `moves/${other}/retry`, { by: "ada" });
-    const again = await harness.end(id, releaseAll);
+    const again = await harness.end(id, () => harness.guests.releaseAll());
     expect(again).toMatchObject({ status: "completed", counters: { moved: 2 } });
     await expectSound(again);
   });
@@ -175,7 +169,7 @@ describe("one VM", () => {
     harness.guests.places.delete(third);
     harness.guests.courses.set(second, ["completes"]);
     await harness.guests.release(first);
-    const ended = await harness.end(id, releaseAll);
+    const ended = await harness.end(id, () => harness.guests.releaseAll());
     expect(ended).toMatchObject({
       status: "completed",
       counters: { total: 3, moved: 2, gone: 1, failed: 0 },

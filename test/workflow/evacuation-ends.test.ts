@@ -1,9 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import type { Evacuation } from "../../core/evacuation/evacuation.ts";
-import { definition } from "../functions/testing/fixtures.ts";
 import { operate } from "../functions/testing/fleet.ts";
 import { EvacuationHarness } from "./testing/evacuation-harness.ts";
-import { MEMORY_BYTES } from "./testing/hosts.ts";
 
 /** Real time for one test on a busy machine. */
 const PATIENCE_MS = 180_000;
@@ -27,12 +25,6 @@ async function host(id = ""): Promise<Record<string, unknown>> {
   return (await operate("GET", `/v1/hosts/${id}`)).body;
 }
 
-/** Lets every held transfer go on, whenever all is idle. */
-async function releaseAll(): Promise<boolean> {
-  for (const vm of harness.guests.held) await harness.guests.release(vm);
-  return false;
-}
-
 async function expectSound({ id }: Evacuation): Promise<void> {
   expect(harness.guests.hasRunTwice).toBe(false);
   expect(await harness.leftovers(id)).toEqual([]);
@@ -47,21 +39,6 @@ async function pass(ms: number): Promise<void> {
     harness.skip();
   }
   await harness.runUntilIdle();
-}
-
-/** A guest that starts on a host, or is adopted there. Calling what is returned, it runs. */
-async function bringIn(on: string, name: string, how: object = {}): Promise<() => Promise<void>> {
-  const vm = harness.vm(name);
-  const made = { ...definition, memoryBytes: MEMORY_BYTES };
-  await post("/v1/vms", { id: vm, host: on, definition: made, ...how });
-  const agent = harness.guests.agents.find(({ host: own }) => own === on);
-  const [command] = (await agent?.take()) ?? [];
-  if (command === undefined) throw new Error(`Expected a command for ${vm}`);
-  const runs = { definition: { ...made, machine: "pc-i440fx-10.0" }, pid: 1, runState: "running" };
-  harness.guests.places.set(vm, on);
-  return async () => {
-    await agent?.emit({ type: "command.completed", commandId: command.id, result: runs });
-  };
 }
 
 /** Lets the next timers fire, one after the other. */
@@ -80,7 +57,11 @@ describe("a guest of which nobody knows where it runs", () => {
     harness.guests.courses.set(vm, ["mute"]);
     harness.guests.courses.set(harness.vm("a2"), ["held", "completes"]);
     const { id } = await harness.begin([a]);
-    await harness.until(id, ({ unknownVms }) => unknownVms.length > 0, releaseAll);
+    await harness.until(
+      id,
+      ({ unknownVms }) => unknownVms.length > 0,
+      () => harness.guests.releaseAll(),
+    );
     return { id, vm, a };
   }
 
@@ -101,7 +82,7 @@ describe("a guest of which nobody knows where it runs", () => {
     harness.guests.mutes.clear();
     harness.guests.courses.clear();
     await post(`/v1/vms/${vm}/reconcile`);
-    const ended = await harness.end(id, releaseAll);
+    const ended = await harness.end(id, () => harness.guests.releaseAll());
     expect(ended).toMatchObject({ status: "completed", unknownVms: [], counters: { moved: 2 } });
     await expectSound(ended);
   });
@@ -112,7 +93,7 @@ describe("a guest of which nobody knows where it runs", () => {
     await harness.runUntilIdle();
     expect((await harness.read(id)).status).toBe("cancelling");
     await harness.act(id, `moves/${vm}/skip`, { by: "ada" });
-    const ended = await harness.end(id, releaseAll);
+    const ended = await harness.end(id, () => harness.guests.releaseAll());
     expect(ended).toMatchObject({ status: "cancelled", counters: { moving: 0 } });
     expect(await host(a)).toMatchObject({ cordons: [] });
   });
@@ -121,7 +102,7 @@ describe("a guest of which nobody knows where it runs", () => {
 describe("a guest that is still being started", () => {
   it("is moved once it runs, without anybody's wake", async () => {
     const { a = "" } = await harness.fleet({ a: 1, b: 0 });
-    const started = await bringIn(a, "a9");
+    const started = await harness.bringIn(a, "a9");
     const { id } = await harness.begin([a]);
     await harness.until(id, ({ counters }) => counters.moved === 1);
     await started();
@@ -145,7 +126,7 @@ describe("a host that is uncordoned while another one is emptied", () => {
     await post(`/v1/hosts/${a}/uncordon`, { owner: "ops team", message: "back" });
     const [moving = ""] = harness.guests.held.filter((vm) => vm === first || vm === second);
     await harness.guests.breakUp(moving);
-    const ended = await harness.end(id, releaseAll);
+    const ended = await harness.end(id, () => harness.guests.releaseAll());
     expect(ended).toMatchObject({
       status: "completed-with-remainder",
       counters: { moved: 1, skipped: 2 },
@@ -160,17 +141,46 @@ describe("a host that is uncordoned while another one is emptied", () => {
   });
 });
 
-describe("guests whose migrations a person cancels", () => {
-  it("stay, and the evacuation ends", async () => {
-    const { a = "" } = await harness.fleet({ a: 2, b: 0 });
-    for (const name of ["a1", "a2"]) harness.guests.courses.set(harness.vm(name), ["held"]);
+describe("a guest whose migration a person cancels", () => {
+  const skipped = { state: "skipped", cure: expect.stringContaining("retry the VM") };
+
+  /** Of the guests that move now. */
+  async function cancelMoving(id: string): Promise<void> {
+    const moving = (await harness.moves(id)).filter(({ state }) => state === "moving");
+    for (const { migration } of moving) await post(`/v1/migrations/${migration}/cancel`);
+  }
+
+  it("stays and is not tried again, the others go on, and the evacuation ends", async () => {
+    const { a = "" } = await harness.fleet({ a: 3, b: 0 }, ONE_SLOT);
+    const names = ["a1", "a2", "a3"].map((name) => harness.vm(name));
+    for (const vm of names) harness.guests.courses.set(vm, ["held"]);
     const { id } = await harness.begin([a]);
-    await harness.until(id, ({ counters }) => counters.moving === 2);
-    for (const { migration } of await harness.moves(id)) {
-      await post(`/v1/migrations/${migration}/cancel`);
+    for (const _ of ["first", "second"]) {
+      await harness.until(id, ({ counters }) => counters.moving === 1);
+      await cancelMoving(id);
+      await harness.runUntilIdle();
     }
+    const ended = await harness.end(id, () => harness.guests.releaseAll());
+    const counters = { skipped: 2, moved: 1, failed: 0 };
+    expect(ended).toMatchObject({ status: "completed-with-remainder", counters });
+    const kept = (await harness.moves(id)).filter(({ state }) => state !== "moved");
+    expect(kept).toMatchObject([skipped, skipped]);
+    expect(kept.map(({ tries }) => tries.length)).toEqual([1, 1]);
+    await expectSound(ended);
+  });
+
+  it("is not tried again either when its migration has just failed by itself", async () => {
+    const { a = "" } = await harness.fleet({ a: 1, b: 0 });
+    harness.guests.courses.set(harness.vm("a1"), ["breaks"]);
+    const { id } = await harness.begin([a]);
+    harness.intercept = async (state, call) => {
+      if (state === "Reconcile") await cancelMoving(id);
+      return call();
+    };
     const ended = await harness.end(id);
-    expect(ended).toMatchObject({ status: "completed-with-remainder", counters: { skipped: 2 } });
+    expect(ended).toMatchObject({ status: "completed-with-remainder", counters: { skipped: 1 } });
+    const [move] = await harness.moves(id);
+    expect(move).toMatchObject({ ...skipped, reason: expect.stringContaining("migration-failed") });
     await expectSound(ended);
   });
 });
@@ -213,7 +223,7 @@ describe("a rollback", () => {
       const path = `/v1/evacuations/${id}/moves/${kept}/${action}`;
       expect((await operate("POST", path, {})).status).toBe(409);
     }
-    const ended = await harness.end(id, releaseAll);
+    const ended = await harness.end(id, () => harness.guests.releaseAll());
     expect(ended).toMatchObject({ status: "rolled-back", counters: { total: 1, moved: 1 } });
     await expectSound(ended);
   });
@@ -226,7 +236,7 @@ describe("a guest that appears on the host", () => {
     const tolerance = { endShare: 0, newRemainder: false };
     const { id } = await harness.begin([a], { tolerance });
     await harness.until(id, ({ counters }) => counters.moving === 1);
-    const adopted = await bringIn(a, "a9", { adopt: { qmpPath: "/run/a9.qmp" } });
+    const adopted = await harness.bringIn(a, "a9", { adopt: { qmpPath: "/run/a9.qmp" } });
     await adopted();
     await pass(5_000);
     await harness.guests.release(harness.vm("a1"));

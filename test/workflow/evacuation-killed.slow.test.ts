@@ -13,6 +13,8 @@ const ONE_SLOT = { slotsOut: 1, slotsIn: 1 };
 /** Kills of one test: its first one is after so many writes. */
 const KILLS = 10;
 const starts = Array.from({ length: 12 }, (_, index) => 1 + index * KILLS);
+/** An end of a migration has fewer writes. */
+const startsOfEnd = starts.slice(0, 6);
 
 const killer = new Killer();
 let harness: EvacuationHarness;
@@ -30,9 +32,9 @@ async function fleet(): Promise<Fleet> {
   return harness.fleet({ a: 2, b: 0 }, ONE_SLOT);
 }
 
-/** Each step of the workflow is a process that may be killed. */
-function strikeSteps(): void {
-  harness.intercept = (state, call) => (state === "Advance" ? killer.process(call) : call());
+/** Each step of the workflow, or each end of a migration, is a process that may be killed. */
+function strike(...states: string[]): void {
+  harness.intercept = (state, call) => (states.includes(state) ? killer.process(call) : call());
 }
 
 /** Calls `work` with this many writes before the kill and more, until it does fewer than that. */
@@ -47,12 +49,6 @@ async function forEachWrite(
       return;
     }
   }
-}
-
-/** Lets every held transfer go on, whenever all is idle. */
-async function releaseAll(): Promise<boolean> {
-  for (const vm of harness.guests.held) await harness.guests.release(vm);
-  return false;
 }
 
 async function cordonsOf(host = ""): Promise<string[]> {
@@ -76,7 +72,7 @@ describe("whichever write a step of the workflow is killed after", () => {
     await forEachWrite(first, async (writeCount) => {
       const hosts = await fleet();
       const { id } = await harness.plan([hosts.a ?? ""]);
-      strikeSteps();
+      strike("Advance");
       killer.after(writeCount);
       await harness.act(id, "approve", { version: 1 });
       const ended = await harness.end(id);
@@ -91,7 +87,7 @@ describe("whichever write a step of the workflow is killed after", () => {
     await forEachWrite(first, async (writeCount) => {
       const hosts = await fleet();
       const { id } = await harness.plan([hosts.a ?? ""]);
-      strikeSteps();
+      strike("Advance");
       killer.after(writeCount);
       await harness.act(id, "approve", { version: 1 });
       while (killer.killed === 0 && (await harness.read(id)).status !== "completed") {
@@ -116,7 +112,7 @@ describe("whichever write a step of the workflow is killed after", () => {
       const hosts = await fleet();
       const { id } = await harness.begin([hosts.a ?? ""]);
       await harness.end(id);
-      strikeSteps();
+      strike("Advance");
       killer.after(writeCount);
       await harness.act(id, "rollback", { by: "ada" });
       await harness.act(id, "rollback", { by: "bob" });
@@ -154,6 +150,45 @@ const requests = {
   rollback: { status: "rolled-back" },
   pause: { status: "paused" },
 } as const;
+
+describe("whichever write of a move's end the functions are killed after", () => {
+  it.each(startsOfEnd)("a retry and an arrival are recorded once: from %i", async (first) => {
+    await forEachWrite(first, async (writeCount) => {
+      const hosts = await fleet();
+      harness.guests.courses.set(harness.vm("a1"), ["breaks", "completes"]);
+      const { id } = await harness.plan([hosts.a ?? ""]);
+      strike("Complete", "EndMigration");
+      killer.after(writeCount);
+      await harness.act(id, "approve", { version: 1 });
+      const ended = await harness.end(id);
+      expect(ended).toMatchObject({ status: "completed", counters: { total: 2, moved: 2 } });
+      expect((await harness.moves(id)).map(({ tries }) => tries.length)).toEqual([2, 1]);
+      expect(places()).toEqual([hosts.b, hosts.b]);
+      await expectSound(ended, hosts);
+    });
+  });
+
+  it.each(starts)(
+    "a target that refuses a guest is replaced by a version: from %i",
+    async (first) => {
+      await forEachWrite(first, async (writeCount) => {
+        killer.after(Number.POSITIVE_INFINITY);
+        const hosts = await harness.fleet({ a: 1, b: 0, c: 0 }, ONE_SLOT);
+        harness.guests.courses.set(harness.vm("a1"), ["refused", "completes"]);
+        const tolerance = { newTargets: true, endShare: 10 };
+        const { id } = await harness.plan([hosts.a ?? ""], { tolerance });
+        strike("Advance", "EndMigration");
+        killer.after(writeCount);
+        await harness.act(id, "approve", { version: 1 });
+        const ended = await harness.end(id);
+        expect(ended).toMatchObject({ status: "completed", version: 2, counters: { moved: 1 } });
+        const [{ tries } = { tries: [] }] = await harness.moves(id);
+        expect(new Set(tries.map(({ target }) => target)).size).toBe(2);
+        await expectSound(ended, hosts);
+      });
+    },
+  );
+});
 
 describe("whichever write the API is killed after", () => {
   it.each([true, false])("an approval starts one execution (repeated: %s)", async (isRepeated) => {
@@ -195,7 +230,7 @@ describe("whichever write the API is killed after", () => {
         await killed(writeCount, `/v1/evacuations/${id}/resume`, { by: "ada" });
         if ((await harness.read(id)).status === "paused") return;
       }
-      const ended = await harness.end(id, releaseAll);
+      const ended = await harness.end(id, () => harness.guests.releaseAll());
       expect(ended.status).toBe(action === "pause" ? "completed" : end.status);
       await expectSound(ended, hosts);
     });
@@ -211,7 +246,7 @@ describe("whichever write the API is killed after", () => {
       const path = `/v1/hosts/${hosts.a}/uncordon`;
       await killed(writeCount, path, { owner: "ops team" });
       if (isRepeated) expect((await operate("POST", path, { owner: "ops team" })).status).toBe(200);
-      const ended = await harness.end(id, releaseAll);
+      const ended = await harness.end(id, () => harness.guests.releaseAll());
       expect(ended.counters).toMatchObject({ moved: 1, skipped: 1 });
       if (isRepeated) expect(ended.status).toBe("cancelled");
       expect(await harness.leftovers(id)).toEqual([]);

@@ -14,6 +14,8 @@ import type { TlsCredentials } from "../tls.ts";
 import { tracePending } from "./pending-watch.ts";
 
 const REASON_MAX = 500;
+/** QEMU says within a millisecond where it listens, unless it is kept from answering. */
+const PORT_MS = 500;
 
 type SetUp = { address: string; ports: PortRange; tls: TlsCredentials; log: Log };
 
@@ -35,20 +37,27 @@ export async function setUpTarget(
   const { qmp } = guest;
   const [{ exitOnError }] = await Promise.all([guest.probe(), tls.make(args)]);
   const isAcked = args.settings.capabilities["switchover-ack"];
-  const [givenUp] = await Promise.all([
+  const settings = Promise.all([
     applyTargetSettings(qmp, args),
     args.settings.capabilities["dirty-bitmaps"] ? addHoldNode(qmp) : undefined,
     isAcked ? tracePending(guest, log) : undefined,
   ]);
-  // A target that does not exit reports why it failed; the cloud has it ended.
-  const rest = exitOnError ? { "exit-on-error": false } : {};
+  // While QEMU works: reading the kernel's tables takes milliseconds.
   const { pid } = guest.manifest;
   const before = listeningPorts(pid);
-  await qmp.execute("migrate-incoming", { uri: incomingUri(ports, address), ...rest });
-  // From the kernel: a stranger that has connected meanwhile can keep QEMU from answering.
-  const port = listeningPorts(pid).find((each) => !before.includes(each));
-  const migrationUri = `tcp:${hostPart(address)}:${port ?? (await reportedPort(qmp))}`;
-  return { migrationUri, givenUp };
+  const [givenUp] = await settings;
+  // A target that does not exit reports why it failed; the cloud has it ended.
+  const rest = exitOnError ? { "exit-on-error": false } : {};
+  const [, reported] = await Promise.all([
+    qmp.execute("migrate-incoming", { uri: incomingUri(ports, address), ...rest }),
+    reportedPort(qmp),
+  ]);
+  // A stranger that has connected meanwhile can keep QEMU from answering: then from the kernel.
+  const port = reported ?? listeningPorts(pid).find((each) => !before.includes(each));
+  if (port === undefined) {
+    throw new CommandRefusedError("qemu", "QEMU does not report where it listens");
+  }
+  return { migrationUri: `tcp:${hostPart(address)}:${port}`, givenUp };
 }
 
 /**
@@ -101,10 +110,9 @@ function inOrderOfNeed(names: readonly string[]): string[] {
   return names.toSorted((one, other) => depth(one) - depth(other));
 }
 
-/** For a QEMU in another process than the one that was started, such as a wrapper's child. */
-async function reportedPort(qmp: QmpClient): Promise<string> {
-  const { "socket-address": addresses = [] } = await qmp.execute("query-migrate");
-  const found = addresses.find((entry: SocketAddress) => entry.type === "inet");
-  if (found?.port !== undefined) return found.port;
-  throw new CommandRefusedError("qemu", "QEMU does not report where it listens");
+/** Where QEMU says that it listens; undefined: it does not answer, or not with a port. */
+async function reportedPort(qmp: QmpClient): Promise<string | undefined> {
+  const asked = qmp.execute("query-migrate", {}, { timeoutMs: PORT_MS }).catch(() => undefined);
+  const { "socket-address": addresses = [] } = (await asked) ?? {};
+  return addresses.find((entry: SocketAddress) => entry.type === "inet")?.port;
 }

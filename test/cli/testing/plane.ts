@@ -39,6 +39,7 @@ export class Plane {
       hosts: { "host-a": path, "host-b": path, "host-c": path },
       agent: { progressIntervalMs: 200, memoryBytes: 8 * GIB },
       startMs: PATIENCE_MS,
+      hasLocalReceivers: true,
     });
     const plane = new Plane(fleet, mkdtempSync(join(tmpdir(), "sy-cli-")));
     try {

@@ -1,9 +1,24 @@
 import { z } from "zod";
 import { Migration } from "../../../core/migration/migration.ts";
 
-const { id, vm, source, target, status, createdAt, endedAt, runningOn } = Migration.shape;
-const Logged = z.object({ id, vm, source, target, status, createdAt, endedAt, runningOn });
-type Logged = z.infer<typeof Logged>;
+const { id, vm, source, target, status, createdAt, endedAt, runningOn, endState } = Migration.shape;
+const { evacuation, phases } = Migration.shape;
+const Row = z.object({
+  id,
+  vm,
+  source,
+  target,
+  status,
+  createdAt,
+  endedAt,
+  runningOn,
+  endState,
+  evacuation,
+  phases,
+});
+type Row = z.infer<typeof Row>;
+/** One migration, from when it holds its slots and memory. */
+type Logged = Omit<Row, "createdAt" | "evacuation" | "phases"> & { readonly heldFrom: string };
 
 export type CheckedFleet = {
   /** Where each guest ran at the beginning. */
@@ -16,12 +31,19 @@ export type CheckedFleet = {
 
 type LogEvent = { readonly atMs: number; readonly is: "begin" | "end"; readonly of: Logged };
 
-/** The records of all migrations of these guests, in the rows of the table. */
+/** All migrations of these guests that were admitted, from the rows of the table. */
 export function logOf(rows: readonly unknown[], vms: ReadonlySet<string>): Logged[] {
   return rows.flatMap((row) => {
-    const logged = Logged.safeParse(row);
-    return logged.success && vms.has(logged.data.vm) ? [logged.data] : [];
+    const { data } = Row.safeParse(row);
+    if (data === undefined || !vms.has(data.vm)) return [];
+    const heldFrom = heldFromOf(data);
+    return heldFrom === undefined ? [] : [{ ...data, heldFrom }];
   });
+}
+
+/** A move is admitted as it is created; a single migration may wait for that, or never come to it. */
+function heldFromOf({ evacuation: by, createdAt: at, phases: entered }: Row): string | undefined {
+  return by === undefined ? entered.find(({ name }) => name === "probe")?.startedAt : at;
 }
 
 /**
@@ -51,15 +73,15 @@ function eventsOf(log: readonly Logged[], places: ReadonlyMap<string, string>): 
 }
 
 function bothEvents(of: Logged): LogEvent[] {
-  const begin = { atMs: Date.parse(of.createdAt), is: "begin", of } as const;
+  const begin = { atMs: Date.parse(of.heldFrom), is: "begin", of } as const;
   if (of.endedAt === undefined) return [begin];
   return [begin, { atMs: Date.parse(of.endedAt), is: "end", of }];
 }
 
 /**
  * Replays the log: no slot and no memory is overshot, each guest moves from where it is, one migration
- * at a time, and nothing is left over. Every migration of these tests takes its slots, and memory on
- * its target beside that of its source, when it is created, and gives them back when it has ended.
+ * at a time, and nothing is left over. A migration takes its slots, and memory on its target beside
+ * that of its source, when it is admitted, and gives them back when it has ended.
  *
  * @returns what is wrong
  */
@@ -93,7 +115,11 @@ export function faultsIn(log: readonly Logged[], { places, slots, room }: Checke
       moving.delete(vm);
       addGuest(of.status === "completed" ? source : target, -1);
       if (of.status === "completed") where.set(vm, target);
-      else if (of.runningOn !== source) found.push(`${id}: ${vm} runs on ${of.runningOn}`);
+      // The guest has ended by itself.
+      else if (of.endState?.host === source && of.endState.state !== "running") {
+        addGuest(source, -1);
+        where.delete(vm);
+      } else if (of.runningOn !== source) found.push(`${id}: ${vm} runs on ${of.runningOn}`);
     }
   }
   for (const vm of moving) found.push(`${vm} is still moving`);

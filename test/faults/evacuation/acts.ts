@@ -9,6 +9,8 @@ export const actKinds = [
   "skip",
   "uncordon",
   "cancel-migration",
+  "cordon",
+  "freeze",
   "kill-coordinator",
   "kill-agent",
 ] as const;
@@ -18,7 +20,7 @@ export type Act = {
   readonly kind: ActKind;
   /** After the approval, or, for one that comes later, after the end. */
   readonly atMs: number;
-  /** A killed part is started again after so long. */
+  /** A killed part is started again, and a cordon or a change freeze is ended, after so long. */
   readonly forMs: number;
   /** Which of the guests or hosts: the caller takes the rest of a division. */
   readonly which: number;
@@ -39,6 +41,8 @@ const weights: Readonly<Record<ActKind, number>> = {
   skip: 2,
   uncordon: 1,
   "cancel-migration": 1,
+  cordon: 2,
+  freeze: 2,
   "kill-coordinator": 4,
   "kill-agent": 3,
 };
@@ -57,7 +61,8 @@ export function drawActs(seed: number, run: number): Act[] {
 }
 
 export function describeAct({ kind, atMs, forMs }: Act): string {
-  const kept = kind.startsWith("kill") ? ` for ${forMs} ms` : "";
+  const isTimed = kind.startsWith("kill") || kind === "cordon" || kind === "freeze";
+  const kept = isTimed ? ` for ${forMs} ms` : "";
   return `${kind} at ${atMs} ms${kept}`;
 }
 

@@ -2,9 +2,13 @@ import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { DynamoDBDocumentClient, QueryCommand } from "@aws-sdk/lib-dynamodb";
 import { z } from "zod";
 import type { Migration } from "../../../core/migration/migration.ts";
+import type { Plan } from "../../../core/plan/plan-result.ts";
 import { processesUnder } from "../../../rig/processes.ts";
 import { waitUntil } from "../../../rig/wait-until.ts";
 import { faultsIn, logOf } from "../../evacuation/testing/check-log.ts";
+import { poorRefusals } from "../../evacuation/testing/check-refusals.ts";
+import { startsWhileClosed } from "../../evacuation/testing/check-starts.ts";
+import { leftoversIn } from "../../workflow/testing/leftovers.ts";
 import { awsClient } from "../aws-client.ts";
 import { HOSTS } from "./acts.ts";
 import { type EvacuationBed, GUESTS, MEMORY_BYTES, SLOTS } from "./bed.ts";
@@ -37,38 +41,32 @@ export async function checkEvacuation(
   found.push(...faultsIn(log, { places: trace.places, slots: SLOTS, room: GUESTS.length }));
   found.push(...tooLate(trace, migrations), ...falseEnd(trace));
   found.push(...(await falseCordons(bed, trace)));
+  found.push(...(await poorlyRefused(bed, trace, migrations)));
   return found;
 }
 
 /** Guests that do not run in exactly one place, and what is still held. */
 async function unrest(bed: EvacuationBed, id: string): Promise<string[]> {
   const found: string[] = [];
-  const where = new Map<string, number>();
+  const places = new Map<string, string>();
   for (const guest of GUESTS) {
-    const { state, host, lockedBy } = await bed.ask((api) => api.getVm(guest));
+    const { state, host } = await bed.ask((api) => api.getVm(guest));
     if (state !== "running") found.push(`${guest} is ${state}`);
-    if (lockedBy !== undefined) found.push(`${guest} is locked by ${lockedBy}`);
-    where.set(host, (where.get(host) ?? 0) + 1);
+    places.set(guest, host);
     for (const place of HOSTS) {
       const running = processesUnder(bed.fleet.guestFolder(place, guest)).length;
       const expected = place === host ? 1 : 0;
       if (running !== expected) found.push(`${running} processes of ${guest} on ${place}`);
     }
   }
-  for (const host of HOSTS) {
-    const rows = await rowsOf(bed, `HOST#${host}`);
-    const meta = rows.find(({ sk }) => sk === "META");
-    const sets = [meta?.incoming, meta?.outgoing, meta?.preparingIn, meta?.preparingOut];
-    if (sets.some((set) => set !== undefined)) found.push(`a slot of ${host} is held`);
-    const guests = where.get(host) ?? 0;
-    if (meta?.reservedBytes !== guests * MEMORY_BYTES) {
-      found.push(`${meta?.reservedBytes} bytes of ${host} are held by ${guests} guests`);
-    }
-    if (rows.some(({ sk }) => sk.startsWith("EVACUATION#"))) found.push(`a listener on ${host}`);
-    if (rows.some(({ sk }) => sk.startsWith("WAITING#"))) found.push(`somebody waits for ${host}`);
-  }
-  const left = (await rowsOf(bed, `EVAC#${id}`)).filter(({ sk }) => /^(OUT|IN|RETRY)#/.test(sk));
-  return [...found, ...left.map(({ sk }) => `the row ${sk} is left`)];
+  const keys = [
+    ...HOSTS.map((host) => `HOST#${host}`),
+    ...GUESTS.map((guest) => `VM#${guest}`),
+    `EVAC#${id}`,
+  ];
+  const rows = (await Promise.all(keys.map((pk) => rowsOf(bed, pk)))).flat();
+  const rest = { places, hosts: HOSTS, memoryBytes: MEMORY_BYTES, evacuation: id };
+  return [...found, ...leftoversIn(rows, rest)];
 }
 
 async function rowsOf(bed: EvacuationBed, pk: string): Promise<Row[]> {
@@ -94,21 +92,28 @@ async function migrationsSince(bed: EvacuationBed, atMs: number): Promise<Migrat
   return items.filter(({ createdAt }) => Date.parse(createdAt) >= atMs);
 }
 
-/** Moves that began while nothing was to begin. */
-function tooLate({ id, accepted, pauses }: EvacuationTrace, migrations: Migration[]): string[] {
-  const own = migrations.filter(({ evacuation }) => evacuation === id);
-  const cancelledAt = accepted.find(({ kind }) => kind === "cancel")?.at;
-  const isBack = accepted.some(({ kind }) => kind === "rollback");
-  return own.flatMap(({ id: migration, createdAt, predecessor }) => {
-    if (predecessor !== undefined) return [];
-    const at = Date.parse(createdAt);
-    const paused = pauses.some(({ from, to }) => at > from && at < to);
-    const isLate = cancelledAt !== undefined && at > cancelledAt && !isBack;
-    return [
-      ...(paused ? [`${migration} began while it was paused`] : []),
-      ...(isLate ? [`${migration} began after the cancel`] : []),
-    ];
-  });
+/** Moves that began while nothing was to begin: a successor goes on for one that had begun. */
+function tooLate({ id, closures }: EvacuationTrace, migrations: Migration[]): string[] {
+  const starts = migrations.filter(
+    ({ evacuation, predecessor }) => evacuation === id && predecessor === undefined,
+  );
+  return startsWhileClosed(starts, closures);
+}
+
+/** What was refused, or failed, without saying enough. */
+async function poorlyRefused(
+  bed: EvacuationBed,
+  { id, ended }: EvacuationTrace,
+  migrations: Migration[],
+): Promise<string[]> {
+  const { items: moves } = await bed.ask((api) => api.listEvacuationMoves(id));
+  const versions = Array.from({ length: ended.version }, (_, index) => index + 1);
+  const made = await Promise.all(
+    versions.map((version) => bed.ask((api) => api.getEvacuationPlan(id, version))),
+  );
+  // The API describes a part of a plan only.
+  const plans = made.map(({ plan }) => plan as unknown as Plan);
+  return poorRefusals({ moves, migrations, plans });
 }
 
 function falseEnd({ ended, accepted }: EvacuationTrace): string[] {

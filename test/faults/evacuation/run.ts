@@ -4,12 +4,15 @@ import type { Client } from "../../../client/client.ts";
 import type { Evacuation } from "../../../core/evacuation/evacuation.ts";
 import { isFinalEvacuation } from "../../../core/evacuation/life.ts";
 import { waitUntil } from "../../../rig/wait-until.ts";
+import type { Closure } from "../../evacuation/testing/check-starts.ts";
 import { type Act, HOSTS } from "./acts.ts";
 import { type EvacuationBed, GUESTS } from "./bed.ts";
 
 /** A lost execution is found by a sweep, and a silent agent is waited for. */
 const END_MS = 400_000;
 const POLL_MS = 250;
+/** Longer than any run: a change freeze is ended by hand. */
+const HOUR_MS = 3_600_000;
 
 /** What a run did and saw, for the check. */
 export type EvacuationTrace = {
@@ -21,8 +24,8 @@ export type EvacuationTrace = {
   readonly startedAt: number;
   /** Accepted requests, with the time of their answers. */
   readonly accepted: readonly { readonly kind: string; readonly at: number }[];
-  /** From the answer to a pause to the request that ends it. */
-  readonly pauses: readonly { readonly from: number; readonly to: number }[];
+  /** When nothing was to begin: from the answer to a request to the one that ends it. */
+  readonly closures: readonly Closure[];
   /** What was wrong in an answer. */
   readonly found: readonly string[];
 };
@@ -33,9 +36,10 @@ export class EvacuationRun {
   readonly #acts: readonly Act[];
   readonly #startedAt = Date.now();
   readonly #accepted: { kind: string; at: number }[] = [];
-  readonly #pauses: { from: number; to: number }[] = [];
+  readonly #closures: Closure[] = [];
   readonly #found: string[] = [];
   #pausedAt: number | undefined;
+  #cancelledAt: number | undefined;
   #id = "";
   #host = "";
 
@@ -64,7 +68,7 @@ export class EvacuationRun {
       places,
       startedAt: this.#startedAt,
       accepted: this.#accepted,
-      pauses: this.#pauses,
+      closures: this.#closures,
       found: this.#found,
     };
   }
@@ -90,11 +94,14 @@ export class EvacuationRun {
       case "resume":
         return this.#resume();
       case "cancel":
-        await this.#request(kind, (api) => api.cancelEvacuation(id, by));
+        if (await this.#request(kind, (api) => api.cancelEvacuation(id, by))) {
+          this.#cancelledAt ??= Date.now();
+        }
         return;
       case "rollback":
-        // It ends the pauses.
+        // It ends the pauses, and what it moves back may start.
         this.#endPause();
+        this.#endCancel();
         await this.#request(kind, (api) => api.rollBackEvacuation(id, by));
         return;
       case "skip": {
@@ -107,6 +114,10 @@ export class EvacuationRun {
         return;
       case "cancel-migration":
         return this.#cancelMigration();
+      case "cordon":
+        return this.#cordon(which, forMs);
+      case "freeze":
+        return this.#freeze(forMs);
     }
   }
 
@@ -116,8 +127,44 @@ export class EvacuationRun {
   }
 
   #endPause(): void {
-    if (this.#pausedAt !== undefined) this.#pauses.push({ from: this.#pausedAt, to: Date.now() });
+    if (this.#pausedAt !== undefined) this.#closed("it was paused", this.#pausedAt);
     this.#pausedAt = undefined;
+  }
+
+  #endCancel(): void {
+    if (this.#cancelledAt !== undefined) this.#closed("it was cancelled", this.#cancelledAt);
+    this.#cancelledAt = undefined;
+  }
+
+  #closed(what: string, fromMs: number, target?: string): void {
+    this.#closures.push({ what, fromMs, toMs: Date.now(), target });
+  }
+
+  /** A person closes a target for a while. */
+  async #cordon(which: number, forMs: number): Promise<void> {
+    const targets = HOSTS.filter((host) => host !== this.#host);
+    const host = targets[which % targets.length] ?? HOSTS[0];
+    const owner = { owner: "chaos" };
+    if (!(await this.#request("cordon", (api) => api.cordonHost(host, owner)))) return;
+    const fromMs = Date.now();
+    await sleep(forMs);
+    this.#closed(`${host} was cordoned`, fromMs, host);
+    await this.#request("open", (api) => api.uncordonHost(host, owner));
+  }
+
+  /** The calendar closes everything for a while. */
+  async #freeze(forMs: number): Promise<void> {
+    const wall = (ms: number) => new Date(ms).toISOString().slice(0, "2026-01-01T00:00".length);
+    const until = wall(Date.now() + HOUR_MS);
+    const period = { from: wall(Date.now()), until, zone: "UTC", owner: "chaos" };
+    const { id } = await this.#bed.ask((api) => api.createChangeFreeze(period));
+    const fromMs = Date.now();
+    await sleep(forMs);
+    this.#closed("a change freeze held", fromMs);
+    await this.#request("thaw", async (api) => {
+      await api.deleteChangeFreeze(id);
+      return true;
+    });
   }
 
   async #cancelMigration(): Promise<void> {
@@ -135,7 +182,11 @@ export class EvacuationRun {
       return true;
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      if (![404, 409].includes(error.status)) this.#found.push(`${kind}: ${error.message}`);
+      const { code, detail } = error.problem;
+      const isSaid = code !== undefined && detail !== undefined;
+      if (![404, 409].includes(error.status) || !isSaid) {
+        this.#found.push(`${kind}: ${error.message}`);
+      }
       return false;
     }
   }
@@ -148,6 +199,7 @@ export class EvacuationRun {
         this.#checkCounters(now);
         if (isFinalEvacuation(now.status)) {
           this.#endPause();
+          this.#endCancel();
           return now;
         }
         if (now.pauses.length > 0) await this.#help(now);

@@ -56,9 +56,9 @@ export async function startTestCloud(options: DynamodbOptions = {}) {
     stub,
     /** Reach the services from within this process, without a connection. */
     transports: { DYNAMODB: dynamodb.transport, SQS: sqs.transport },
-    /** The whole table but the audit, sorted by key: a refused request changes only that. */
+    /** The whole table but the audit and the events of the fleet, sorted by key. */
     async scan(): Promise<Row[]> {
-      return (await scanTable(name)).filter((row) => !isAudit(row));
+      return (await scanTable(name)).filter((row) => !isAudit(row) && !isFleetEvent(row));
     },
     async scanAudit(): Promise<Row[]> {
       return (await scanTable(name)).filter(isAudit);
@@ -84,6 +84,7 @@ export async function startTestCloud(options: DynamodbOptions = {}) {
 type Key = { pk: string; sk: string };
 type Row = Record<string, unknown>;
 
+const isFleetEvent = ({ pk }: Row) => String(pk).startsWith("FLEET#");
 const isAudit = ({ pk }: Row) => String(pk).startsWith("AUDIT#");
 
 /** Sorted by key. */

@@ -19,6 +19,7 @@ import {
 import { type Handler, startControlPlane } from "./control-plane.ts";
 import type { Interceptor } from "./harness.ts";
 import { MEMORY_BYTES } from "./hosts.ts";
+import { leftoversIn } from "./leftovers.ts";
 import { ManyGuests } from "./many-guests.ts";
 import { SkippingClock } from "./skipping-clock.ts";
 import { WorkInFlight } from "./work-in-flight.ts";
@@ -28,9 +29,6 @@ const EVACUATION_MS_MAX = 120_000;
 
 type Plane = Awaited<ReturnType<typeof startControlPlane>>;
 type PlaneOptions = Pick<Parameters<typeof startControlPlane>[0], "machines" | "observe">;
-
-/** What of the table matters here. */
-const Row = z.looseObject({ pk: z.string(), sk: z.string() });
 
 /**
  * The whole control plane in this process, with hosts and guests that are modelled. When all is idle,
@@ -98,6 +96,25 @@ export class EvacuationHarness {
       this.guests.places.set(vm, agent.host);
     }
     return names;
+  }
+
+  /** A guest that starts on a host, or is adopted there. Calling what is returned, it runs. */
+  async bringIn(host: string, name: string, how: object = {}): Promise<() => Promise<void>> {
+    const vm = this.vm(name);
+    const made = { ...definition, memoryBytes: MEMORY_BYTES };
+    const { status } = await operate("POST", "/v1/vms", { id: vm, host, definition: made, ...how });
+    const agent = this.guests.agents.find(({ host: own }) => own === host);
+    const [command] = (await agent?.take()) ?? [];
+    if (command === undefined) throw new Error(`Expected a command for ${vm}: ${status}`);
+    const runs = {
+      definition: { ...made, machine: "pc-i440fx-10.0" },
+      pid: 1,
+      runState: "running",
+    };
+    this.guests.places.set(vm, host);
+    return async () => {
+      await agent?.emit({ type: "command.completed", commandId: command.id, result: runs });
+    };
   }
 
   /** The API's name of a guest. */
@@ -221,26 +238,13 @@ export class EvacuationHarness {
     return all;
   }
 
-  /** What is left over: slots, cordons, memory, locks, queues, listeners. */
-  async leftovers(id: string): Promise<string[]> {
-    const rows = (await this.plane.scan()).map((row) => Row.parse(row));
-    const hosts = new Set<string>(this.guests.agents.map(({ host }) => `HOST#${host}`));
-    return rows.flatMap((row) => {
-      const { pk, sk } = row;
-      const found: string[] = [];
-      if (hosts.has(pk) && sk === "META") {
-        for (const set of ["outgoing", "incoming", "preparingOut", "preparingIn"]) {
-          if (row[set] !== undefined) found.push(`${set} of ${pk}`);
-        }
-        const here = [...this.guests.places.values()].filter((host) => pk === `HOST#${host}`);
-        if (row.reservedBytes !== here.length * MEMORY_BYTES) {
-          found.push(`${row.reservedBytes} bytes of ${pk} for ${here.length} guests`);
-        }
-      }
-      if (hosts.has(pk) && sk.startsWith("EVACUATION#")) found.push(`a listener on ${pk}`);
-      if (pk === `EVAC#${id}` && /^(OUT|IN|RETRY)#/.test(sk)) found.push(sk);
-      return found;
-    });
+  /** What is left over: slots, memory, claims, locks, places in queues, drains, prepared targets. */
+  async leftovers(evacuation: string): Promise<string[]> {
+    const hosts = this.guests.agents.map(({ host }) => host);
+    const { places } = this.guests;
+    const rows = await this.plane.scan();
+    const left = leftoversIn(rows, { places, hosts, memoryBytes: MEMORY_BYTES, evacuation });
+    return [...left, ...this.guests.prepared.map((vm) => `a prepared target of ${vm}`)];
   }
 
   /** A call that never returns; the harness does not wait for it. */

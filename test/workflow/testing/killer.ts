@@ -54,7 +54,7 @@ export class Killer {
 }
 
 /** An Invoke is one, too: its function writes. */
-function isWrite(service: Service, target = ""): boolean {
+export function isWrite(service: Service, target = ""): boolean {
   if (service === "LAMBDA") return true;
   return writes[service]?.includes(target.split(".").at(-1) ?? "") === true;
 }

@@ -1,3 +1,4 @@
+import { VmId } from "../../../core/id.ts";
 import type { Command, ResultOf } from "../../../core/protocol/command.ts";
 import type { EventBody } from "../../../core/protocol/event.ts";
 import { figures, prepared, sourceProbe, targetProbe } from "../../functions/testing/fixtures.ts";
@@ -15,7 +16,9 @@ export type TryCourse =
   /** Memory goes on being sent until a test lets it go on. */
   | "held"
   /** The stream breaks, and neither side answers from then on. */
-  | "mute";
+  | "mute"
+  /** The guest powers itself off while its memory is sent. */
+  | "powers-off";
 
 type Moving = { guest: Guest; source: TestAgent; target: TestAgent };
 
@@ -57,6 +60,12 @@ export class ManyGuests {
     await this.#complete(this.#heldOf(vm));
   }
 
+  /** Lets every held transfer go on, for whoever asks whenever all is idle. */
+  async releaseAll(): Promise<boolean> {
+    for (const vm of this.held) await this.release(vm);
+    return false;
+  }
+
   /** The stream of a held transfer breaks. */
   async breakUp(vm: string): Promise<void> {
     await this.#break(this.#heldOf(vm));
@@ -73,6 +82,30 @@ export class ManyGuests {
   get held(): string[] {
     return [...this.#guests.values()].flatMap(({ guest }) =>
       guest.source === "migrating" ? [guest.vm] : [],
+    );
+  }
+
+  /** The guest powers itself off: its process ends. */
+  async powerOff(vm: string, agent: TestAgent): Promise<void> {
+    this.places.delete(vm);
+    const shutdown = { guest: true, reason: "guest-shutdown" };
+    await agent.emit({ type: "guest.exited", vm: VmId.parse(vm), detail: "", shutdown });
+  }
+
+  /** Both sides answer again: the guest of a mute transfer has arrived. */
+  arrived(vm: string): void {
+    const found = [...this.#guests.values()].find(({ guest }) => guest.vm === vm);
+    if (found === undefined) throw new Error(`Expected a transfer of ${vm}`);
+    this.mutes.delete(vm);
+    found.guest.source = "completed";
+    found.guest.target = "running";
+    this.places.set(vm, found.target.host);
+  }
+
+  /** Guests with a target process that waits for them. */
+  get prepared(): string[] {
+    return [...this.#guests.values()].flatMap(({ guest }) =>
+      ["listening", "loaded"].includes(guest.target) ? [guest.vm] : [],
     );
   }
 
@@ -137,6 +170,9 @@ export class ManyGuests {
         later.push(() => this.#run(found));
         return { startedAtMs: Date.now() };
       }
+      case "guest.stop":
+        later.push(() => this.powerOff(vm, agent));
+        return { stopped: true };
       case "migration.observe":
         return found?.target === agent ? observeTarget(found.guest) : observeSource(found?.guest);
       case "source.cancel":
@@ -167,6 +203,13 @@ export class ManyGuests {
     await source.emit({ migrationId, vm, epoch, type: "migration.started" } as EventBody);
     const course = this.#next(vm);
     if (course === "held") return;
+    if (course === "powers-off") {
+      guest.source = "exited";
+      // Its stream has ended too early.
+      guest.target = "exited";
+      await this.powerOff(vm, source);
+      return;
+    }
     if (course === "mute") this.mutes.add(vm);
     if (course === "breaks" || course === "mute") await this.#break(one);
     else await this.#complete(one);

@@ -1,6 +1,6 @@
 import { pino } from "pino";
 import { expect, it } from "vitest";
-import { scheduleSweep } from "./sweep.ts";
+import { scheduleCalls } from "./scheduled-calls.ts";
 
 const log = pino({ level: "silent" });
 const HOUR_MS = 3_600_000;
@@ -8,7 +8,7 @@ const HOUR_MS = 3_600_000;
 it("sweeps at the start, with an empty input", async () => {
   const inputs: unknown[] = [];
   const done = Promise.withResolvers<void>();
-  const close = scheduleSweep(
+  const close = scheduleCalls(
     async (input) => {
       inputs.push(input);
       done.resolve();
@@ -23,7 +23,7 @@ it("sweeps at the start, with an empty input", async () => {
 it("tries again after a failed call", async () => {
   let calls = 0;
   const again = Promise.withResolvers<void>();
-  const close = scheduleSweep(
+  const close = scheduleCalls(
     async () => {
       calls += 1;
       if (calls === 1) throw new Error("the table is out of reach");

@@ -1,0 +1,6 @@
+import { z } from "@hono/zod-openapi";
+import { Delivery, Webhook } from "../../../core/webhook/webhook.ts";
+import { page } from "./page.ts";
+
+export const WebhookList = z.strictObject({ items: z.array(Webhook) });
+export const DeliveryPage = page(Delivery);
