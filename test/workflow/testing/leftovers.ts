@@ -46,7 +46,7 @@ function ofHost(row: Row, host: string, { places, memoryBytes, evacuation }: AtR
   if (row.sk !== "META") return WAITING.test(row.sk) ? [`${row.sk} of ${host}`] : [];
   const found: string[] = [];
   for (const set of ["outgoing", "incoming", "preparingOut", "preparingIn"]) {
-    if (row[set] !== undefined) found.push(`${set} of ${host}`);
+    if (row[set] !== undefined) found.push(`slots of ${host}: ${set}`);
   }
   const here = [...places].filter(([, place]) => place === host).map(([vm]) => vm);
   if (row.reservedBytes !== here.length * memoryBytes) {
