@@ -1,8 +1,8 @@
-import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Fleet } from "../rig/fleet.ts";
 import { readCounter } from "../rig/guest/serial.ts";
 import { waitUntil } from "../rig/wait-until.ts";
+import { cpuMs } from "./process-usage.ts";
 
 export type Move = {
   /** QEMU's own figure. */
@@ -117,11 +117,4 @@ async function sample(fleet: Fleet, { vm, source }: Ends, id: string) {
     qemuCpuMs: cpuMs(fleet.guestPid(source, vm)),
     agentCpuMs: cpuMs(fleet.agent(source).pid),
   };
-}
-
-/** User and system time of a process, ms (proc(5): fields 14 and 15, 100 ticks per second). */
-function cpuMs(pid: number | undefined): number {
-  const text = readFileSync(`/proc/${pid}/stat`, "utf8");
-  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
-  return (Number(fields[11]) + Number(fields[12])) * 10;
 }

@@ -10,6 +10,9 @@
  *         ├── NegotiationRefused
  *         ├── HostClosed
  *         ├── QueueDeadline
+ *         ├── MigrationCancelled
+ *         ├── SlotsTaken
+ *         ├── SlotsDeadline
  *         └── StaleMigration
  */
 export abstract class SwitchyardError extends Error {}
@@ -45,6 +48,21 @@ export class HostClosed extends TerminalError {
 /** A migration has waited for slots or memory for as long as its policy allows. */
 export class QueueDeadline extends TerminalError {
   override name = "QueueDeadline";
+}
+
+/** A person has asked for the way back. Waits that are interrupted fail with the same name. */
+export class MigrationCancelled extends TerminalError {
+  override name = "MigrationCancelled";
+}
+
+/** A migration is prepared, and a host has no slot for it: it waits for one. */
+export class SlotsTaken extends TerminalError {
+  override name = "SlotsTaken";
+}
+
+/** A prepared migration has waited for its slots for as long as its policy allows. */
+export class SlotsDeadline extends TerminalError {
+  override name = "SlotsDeadline";
 }
 
 /** The migration does not exist, is over, or is past the step that was asked for. */

@@ -47,7 +47,7 @@ const MEMORY_MB = 512;
 const HTTP_MEMORY_MB = 1024;
 
 const endings: Right[] = [
-  onTable("get", "batch get", "query", "put", "update", "delete"),
+  onTable("get", "batch get", "query", "put", "update", "delete", "check"),
   sendCommands,
   invokeAgentEvents,
 ];
@@ -62,7 +62,7 @@ export const functionDescriptions: Readonly<Record<FunctionName, FunctionDescrip
     timeoutSeconds: HTTP_SECONDS,
     memoryMb: HTTP_MEMORY_MB,
     rights: [
-      onTable("get", "batch get", "query", "put", "update", "delete", "batch write"),
+      onTable("get", "batch get", "query", "put", "update", "delete", "batch write", "check"),
       queryIndex,
       right("host queues", "sqs:CreateQueue", "sqs:DeleteQueue"),
       sendCommands,
@@ -80,18 +80,18 @@ export const functionDescriptions: Readonly<Record<FunctionName, FunctionDescrip
     timeoutSeconds: HTTP_SECONDS,
     memoryMb: HTTP_MEMORY_MB,
     rights: [
-      onTable("get", "batch get", "query", "put", "update", "delete", "batch write"),
+      onTable("get", "batch get", "query", "put", "update", "delete", "batch write", "check"),
       sendCommands,
       completeTokens,
     ],
   },
   admit: task("admit", [
-    onTable("get", "batch get", "query", "put", "update", "delete"),
+    onTable("get", "batch get", "query", "put", "update", "delete", "check"),
     queryIndex,
     startExecutions,
     invokeAgentEvents,
   ]),
-  relay: task("relay", [onTable("get", "put", "update"), sendCommands, invokeAgentEvents]),
+  relay: task("relay", endings),
   negotiate: task("negotiate", [onTable("get", "batch get", "put", "update"), invokeAgentEvents]),
   "await-signal": task("await-signal", [onTable("get", "put", "update"), invokeAgentEvents]),
   "ack-expired": task("ack-expired", [onTable("get", "batch get", "update")]),
@@ -100,7 +100,7 @@ export const functionDescriptions: Readonly<Record<FunctionName, FunctionDescrip
   "end-migration": task("end-migration", [...endings, startExecutions]),
   "advance-evacuation": {
     ...task("advance-evacuation", [
-      onTable("get", "batch get", "query", "put", "update", "delete", "batch write"),
+      onTable("get", "batch get", "query", "put", "update", "delete", "batch write", "check"),
       queryIndex,
       startExecutions,
       invokeAgentEvents,

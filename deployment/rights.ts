@@ -22,7 +22,7 @@ export type Right = {
 
 export const right = (on: Subject, ...actions: string[]): Right => ({ on, actions });
 
-/** Of the table's own operations. A transaction needs the rights of the writes in it. */
+/** Of the table's own operations. A transaction needs the rights of what is in it. */
 const tableActions = {
   get: "dynamodb:GetItem",
   "batch get": "dynamodb:BatchGetItem",
@@ -31,6 +31,7 @@ const tableActions = {
   update: "dynamodb:UpdateItem",
   delete: "dynamodb:DeleteItem",
   "batch write": "dynamodb:BatchWriteItem",
+  check: "dynamodb:ConditionCheckItem",
 } as const;
 
 export function onTable(...operations: (keyof typeof tableActions)[]): Right {

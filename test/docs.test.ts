@@ -21,7 +21,7 @@ const host = HostId.parse("h");
 const vm = VmId.parse("v");
 const id = MigrationId.parse(`mig_${"0".repeat(26)}`);
 const evacuation = EvacuationId.parse(`evac_${"0".repeat(26)}`);
-const lane = { source: host, target: host, sizeClass: 30 };
+const lane = { source: host, target: host, pool: "preparing", sizeClass: 30 } as const;
 const schedule = ScheduleId.parse(`sch_${"0".repeat(26)}`);
 const at = { atMs: 1, host, seq: 1 };
 

@@ -103,7 +103,35 @@ export function prepare<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
       ...commandLimits,
       Retry: [retryTransient],
       Catch: [catchFailure],
-      Assign: waitFor(`${executionInput("precopySeconds")} + 60`),
+      Assign: { ...waitForPrecopy, preparedAtMs: "{% $millis() %}" },
+      Next: "Precopy",
+    },
+  };
+}
+
+const waitForPrecopy = waitFor(`${executionInput("precopySeconds")} + 60`);
+const PREPARED_MS = "$millis() - $preparedAtMs";
+
+/** A prepared migration whose hosts have no slot waits for one. */
+export function awaitSlots<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
+  return {
+    AwaitSlots: {
+      Type: "Task",
+      Comment: "The target is prepared. Whoever releases slots gives them to it",
+      Resource: INVOKE_WITH_TOKEN,
+      Arguments: tokenPayload(refs.admit, { isPrepared: true, waitedMs: `{% ${PREPARED_MS} %}` }),
+      TimeoutSeconds: `{% $max([1, $ceil(${executionInput("queueSeconds")} - (${PREPARED_MS}) / 1000)]) %}`,
+      HeartbeatSeconds: ASK_AGAIN_SECONDS,
+      Retry: [retryTransient],
+      Catch: [
+        {
+          ErrorEquals: ["States.HeartbeatTimeout", "States.Timeout"],
+          Assign: waitForPrecopy,
+          Next: "Precopy",
+        },
+        catchFailure,
+      ],
+      Assign: waitForPrecopy,
       Next: "Precopy",
     },
   };
@@ -123,11 +151,17 @@ export function transfer<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
         interruptible: true,
         phase: "precopy",
         awaits: "converged",
+        takesSlots: `{% $not(${executionInput("admitted")} = 'held') %}`,
       }),
       TimeoutSeconds: REST_SECONDS,
       HeartbeatSeconds: HEARTBEAT_SECONDS,
       Retry: [retryTransient],
-      Catch: [catchLate("PrecopyLate"), catchGuestKept, catchFailure],
+      Catch: [
+        { ErrorEquals: ["SlotsTaken"], Next: "AwaitSlots" },
+        catchLate("PrecopyLate"),
+        catchGuestKept,
+        catchFailure,
+      ],
       Assign: { ...waitForAck, raised: `{% ${waitOutput("raised")} %}` },
       Next: "SkipFinishedWaits",
     },

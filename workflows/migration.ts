@@ -3,20 +3,21 @@ import { awaitAck } from "./ack.ts";
 import type { Definition, State } from "./asl.ts";
 import { counters } from "./catchers.ts";
 import { complete } from "./completion.ts";
-import { admit, prepare, transfer } from "./forward.ts";
+import { admit, awaitSlots, prepare, transfer } from "./forward.ts";
 import { EXECUTION_SECONDS_MAX } from "./limits.ts";
 import type { MigrationRefs } from "./payloads.ts";
 import { postcopy } from "./postcopy.ts";
 import { wayBack } from "./way-back.ts";
 
 /**
- * One migration. Forward: Probe → Negotiate → Prepare → Precopy → AwaitAck → Switchover → Confirm →
- * Complete → Discard, with Admit → AwaitTurn before it where a host was full; waits for signals that
- * are raised already are skipped. Any failure once the target exists leads to the way back, Observe →
- * Reconcile → Undo, until core/migration/reconcile.ts decides on an end. Where the guest is to stay,
- * the source is cancelled first (CancelSource).
+ * One migration. Forward: Probe → Negotiate → Prepare → Precopy → AwaitAck → Switchover → Confirm
+ * → Complete → Discard, with Admit → AwaitTurn before it where a host was full, and AwaitSlots
+ * before Precopy where a host had no transfer slot; waits for signals that are raised already are
+ * skipped. Any failure once the target exists leads to the way back, Observe → Reconcile → Undo,
+ * until core/migration/reconcile.ts decides on an end. Where the guest is to stay, the source is
+ * cancelled first (CancelSource).
  *
- * Nothing polls: every wait is a task token, so the forward path takes 9 to 15 transitions, however
+ * Nothing polls: every wait is a task token, so the forward path takes 9 to 17 transitions, however
  * long the migration lasts. A missed heartbeat is not a failure: the state is entered again (same
  * command ids, so nothing is done twice), and only then are both sides observed.
  */
@@ -30,6 +31,7 @@ export function migrationDefinition<Ref>(refs: MigrationRefs<Ref>): Definition {
       Begin: begin,
       ...admit(refs),
       ...prepare(refs),
+      ...awaitSlots(refs),
       ...transfer(refs),
       ...awaitAck(refs),
       ...complete(refs),

@@ -41,6 +41,8 @@ export function relayPayload<Ref>(
     phase?: Phase;
     /** The signal to wait for after the answers. */
     awaits?: string;
+    /** A prepared migration takes its transfer slots first. */
+    takesSlots?: Expression;
   },
 ) {
   return tokenPayload(relay, { parties: PARTIES, ...rest });

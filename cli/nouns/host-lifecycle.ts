@@ -33,6 +33,7 @@ export function lifecycleVerbs(show: Show): Verb[] {
       options: [
         { flags: "--slots-out <number>", summary: "migrations out of it at the same time" },
         { flags: "--slots-in <number>", summary: "migrations into it at the same time" },
+        { flags: "--prepare-ahead <number>", summary: "migrations prepared beside these slots" },
         { flags: "--link-out <rate>", summary: "B/s such as 1.5G; none: as its agent reports" },
         { flags: "--link-in <rate>", summary: "B/s such as 1.5G; none: as its agent reports" },
       ],
@@ -150,11 +151,13 @@ function limitsOf(input: Input): Change {
   const slotsIn = input.whole("slotsIn", 1);
   const rateOf = (option: string, given: string | undefined) =>
     given === "none" || given === undefined ? null : parseBytesPerSecond(option, given);
+  const ahead = input.whole("prepareAhead");
   const out = input.text("linkOut");
   const into = input.text("linkIn");
   const change = {
     ...(slotsOut === undefined ? {} : { slotsOut }),
     ...(slotsIn === undefined ? {} : { slotsIn }),
+    ...(ahead === undefined ? {} : { prepareAhead: ahead }),
     ...(out === undefined ? {} : { linkOutBytesPerSecond: rateOf("link-out", out) }),
     ...(into === undefined ? {} : { linkInBytesPerSecond: rateOf("link-in", into) }),
   };

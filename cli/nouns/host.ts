@@ -127,6 +127,7 @@ function showHost(session: Session, shown: Host): undefined {
     ["memory", memoryText(shown)],
     ["slots out", `${usage?.outgoing ?? 0} of ${shown.slotsOut} in use`],
     ["slots in", `${usage?.incoming ?? 0} of ${shown.slotsIn} in use`],
+    ["preparing", `${usage?.preparingOut ?? 0} out, ${usage?.preparingIn ?? 0} in`],
     ["cordons", shown.cordons.map(cordonText).join("; ")],
     ["labels", labelText(shown.labels)],
     ["QEMU", versionText(facts)],

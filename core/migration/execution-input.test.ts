@@ -4,6 +4,7 @@ import { ExecutionInput, executionInput } from "./execution-input.ts";
 const input = {
   migrationId: "mig_01J9Z3ABCDEFGHJKMNPQRSTVWX",
   parties: { vm: "web1", source: "host-a", target: "host-b" },
+  queueSeconds: 3_600,
   precopySeconds: 21_600,
   ackSeconds: 300,
   switchoverSeconds: 108_000,
@@ -12,7 +13,7 @@ const input = {
 describe("the input of an execution", () => {
   it.each([
     ["of a new migration", {}],
-    ["with slots that were taken with the request", { admitted: true }],
+    ["with slots that were taken with the request", { admitted: "held" }],
     ["that observes again", { turn: 7 }],
   ])("%s is taken", (_, more) => {
     expect(ExecutionInput.parse({ ...input, ...more })).toEqual({ ...input, ...more });

@@ -18,8 +18,10 @@ export const ExecutionInput = z.strictObject({
   turn: z.int().positive().optional(),
   /** Present with `turn`: the execution before was lost. Else the migration had ended `unknown`. */
   lost: z.literal(true).optional(),
-  /** Present: the request itself took slots and memory. */
-  admitted: z.literal(true).optional(),
+  /** Present: the request itself was admitted, with its slots or to be prepared. */
+  admitted: z.enum(["held", "preparing"]).optional(),
+  /** Longest wait of a prepared migration for its slots, seconds. */
+  queueSeconds: seconds,
   /** Longest precopy, seconds. */
   precopySeconds: seconds,
   /** Longest wait for the switchover ACK, seconds. */

@@ -32,6 +32,8 @@ export const failureCures: Readonly<Record<string, string>> = {
     "the message names the disk and QEMU's words: correct the cause (room on the target, the network, the image), then try again; the source's image is untouched",
   "queue-deadline":
     "the message names the limits: wait for the other migrations of these hosts, raise the limit, or allow a longer wait (policy.queueDeadlineMs), then try again",
+  "slots-deadline":
+    "the message names the slots: wait for the other migrations of these hosts, raise the limit, or allow a longer wait (policy.queueDeadlineMs), then try again",
   "anti-affinity":
     "the message names the VM that is on the target or on its way: choose another target, or take one of the two out of the group",
   "host-closed": "look at the target's state and cordons, then try again or choose another target",

@@ -79,11 +79,15 @@ export type UnfitEvent = z.infer<typeof UnfitEvent>;
 /** Speed of a link, B/s, as an operator states it. */
 const LinkRate = z.int().min(1_000).max(Number.MAX_SAFE_INTEGER);
 const Slots = z.int().min(1).max(64);
+const PrepareAhead = z.int().min(0).max(256);
 /** What the table counts of a host: its guests and those that are moving here. */
 export const HostUsage = z.strictObject({
   /** Migrations that hold a slot out of this host, and into it. */
   outgoing: z.int().nonnegative(),
   incoming: z.int().nonnegative(),
+  /** Migrations that are prepared, or wait prepared for a slot, out of this host, and into it. */
+  preparingOut: z.int().nonnegative(),
+  preparingIn: z.int().nonnegative(),
   reservedBytes: z.int().nonnegative(),
   /** Memory for guests, as its agent reported it; absent until it has registered. */
   memoryBytes: z.int().nonnegative().optional(),
@@ -115,6 +119,11 @@ export const Host = z.strictObject({
   /** How many migrations may go out, and come in, at the same time. */
   slotsOut: Slots,
   slotsIn: Slots,
+  /**
+   * How many more, in each direction, may be prepared and wait for a slot: each holds its memory on
+   * the target. 0: none is. Absent: 3 × slots + 2.
+   */
+  prepareAhead: PrepareAhead.optional(),
   /** Instead of the link's speed that its agent reports. */
   linkOutBytesPerSecond: LinkRate.optional(),
   linkInBytesPerSecond: LinkRate.optional(),
@@ -142,6 +151,8 @@ export const HostChange = z
     labels: LabelChange.optional(),
     slotsOut: Slots.optional(),
     slotsIn: Slots.optional(),
+    /** `null`: 3 × slots + 2. */
+    prepareAhead: PrepareAhead.nullable().optional(),
     /** `null`: as its agent reports it. */
     linkOutBytesPerSecond: LinkRate.nullable().optional(),
     linkInBytesPerSecond: LinkRate.nullable().optional(),

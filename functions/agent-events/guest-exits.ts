@@ -50,7 +50,7 @@ export async function recordExitOutside(host: HostId, vm: VmId, end: GuestEnd): 
 export async function admitByFreeMemory(host: HostId): Promise<void> {
   const at = new Date().toISOString();
   await admitWaiting([host], {
-    admit: (id) => raiseSignals(id, [{ name: "admitted", outcome: { at, by: "cloud" } }]),
+    admit: (id, name) => raiseSignals(id, [{ name, outcome: { at, by: "cloud" } }]),
     refuse: (id, detail) => interrupt(id, { kind: "failed", at, detail }),
     proceed: continueEvacuation,
   });

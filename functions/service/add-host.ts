@@ -30,7 +30,7 @@ export async function addHost(wanted: Wanted) {
   return { host, joinToken: issued };
 }
 
-type Wanted = Pick<NewHost, "id" | "slotsOut" | "slotsIn" | "labels">;
+type Wanted = Pick<NewHost, "id" | "slotsOut" | "slotsIn" | "prepareAhead" | "labels">;
 
 /** Idempotent: SQS answers with the URL of a queue that exists. */
 async function createQueue(id: string): Promise<string> {

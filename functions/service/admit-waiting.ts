@@ -1,4 +1,5 @@
 import type { EvacuationId, HostId, MigrationId } from "../../core/id.ts";
+import { alikeKinds, limitKinds, preparingKinds, sourceKinds } from "../../core/plan/admission.ts";
 import { findHost, findHostNow } from "../store/hosts.ts";
 import type { Lane } from "../store/keys.ts";
 import { findMigration, type StoredMigration } from "../store/migration-record.ts";
@@ -9,7 +10,6 @@ import {
   joinLane,
   type Limit,
   laneOf,
-  limitKinds,
   listQueued,
   listWatchers,
   removeLane,
@@ -20,9 +20,13 @@ import { closedBy } from "./host-rules.ts";
 import { type Turn, takeTurn } from "./take-turn.ts";
 import { wakeListeners } from "./wake-listeners.ts";
 
+/** The signals of a waiting migration's turn: it was admitted, or has its slots. */
+export const turnSignals = { preparing: "admitted", transferring: "slots-taken" } as const;
+export type TurnSignal = (typeof turnSignals)[keyof typeof turnSignals];
+
 /** How a waiting migration learns of its turn: agent-events by itself, others by asking it. */
 export type Waker = {
-  readonly admit: (id: MigrationId) => Promise<void>;
+  readonly admit: (id: MigrationId, signal: TurnSignal) => Promise<void>;
   readonly refuse: (id: MigrationId, why: string) => Promise<void>;
   /** Lets the workflow of an evacuation go on, if it waits. */
   readonly proceed: (id: EvacuationId) => Promise<void>;
@@ -36,20 +40,33 @@ const REFUSED_AT_ONCE = 20;
 /** Looks at one lane, and at the lanes of one limit: an end to a race that never ends. */
 const TRIES_MAX = 1_000;
 
+/** A call of {@link admitWaiting}. */
+type Round = {
+  readonly waker: Waker;
+  /** Hosts of prepared migrations that got their slots: they have left the preparing pools there. */
+  readonly left: Set<HostId>;
+};
+
 /**
- * Called when slots or memory were released on these hosts: admits the waiting migrations that now
- * have room, oldest first. A migration whose other host is full does not hold up the ones behind it.
- * Those whose target has been closed fail. Evacuations that wait for these hosts look at them after
- * that.
+ * Called when slots, places or memory were released on these hosts: gives prepared migrations their
+ * slots and admits the waiting ones that now have room, oldest first. A migration whose other host is
+ * full does not hold up the ones behind it. Those whose target has been closed fail. Evacuations that
+ * wait for these hosts look at them after that.
  */
 export async function admitWaiting(hosts: HostId[], waker: Waker): Promise<void> {
+  const round = { waker, left: new Set<HostId>() };
   for (const host of new Set(hosts)) {
     const isClosed = await refuseClosed(host, waker);
     if (!(await isWatched(host))) continue;
-    const kinds = isClosed ? (["out"] as const) : limitKinds;
-    for (const kind of kinds) await serveLimit({ host, kind }, waker);
+    const kinds = isClosed ? sourceKinds : limitKinds;
+    for (const kind of kinds) await serveLimit({ host, kind }, round);
   }
-  await wakeListeners(hosts, waker.proceed);
+  // Nobody leaves the preparing pools by being admitted, so this ends.
+  for (const host of round.left) {
+    if (!(await isWatched(host))) continue;
+    for (const kind of preparingKinds) await serveLimit({ host, kind }, round);
+  }
+  await wakeListeners([...hosts, ...round.left], waker.proceed);
 }
 
 /** Puts a migration into its queue, and sees that it has not become the next one meanwhile. */
@@ -58,8 +75,10 @@ export async function awaitAdmission(
   limit: Limit,
   waker: Waker,
 ): Promise<void> {
+  const round = { waker, left: new Set<HostId>() };
   await joinLane(migration, limit);
-  await serveLane(laneOf(migration), waker);
+  await serveLane(laneOf(migration), round);
+  if (round.left.size > 0) await admitWaiting([...round.left], waker);
 }
 
 /** Fails the oldest migrations that wait for a closed target. True when there were some. */
@@ -78,17 +97,17 @@ async function refuseClosed(target: HostId, waker: Waker): Promise<boolean> {
 }
 
 /** Gives what was released of one limit to the lanes that wait for it. */
-async function serveLimit(limit: Limit, waker: Waker): Promise<void> {
+async function serveLimit(limit: Limit, round: Round): Promise<void> {
   let after: string | undefined;
   for (let tries = 0; tries < TRIES_MAX; tries += 1) {
     const { lanes, next } = await listWatchers(limit, after);
     const room = lanes.length > 0 && limit.kind === "memory" ? await roomOf(limit.host) : undefined;
     for (const lane of lanes) {
       if (room !== undefined && 2 ** lane.sizeClass > room) continue;
-      const full = await serveLane(lane, waker);
+      const full = await serveLane(lane, round);
       const isSame = full?.host === limit.host && full.kind === limit.kind;
-      // Slots are alike for everybody; another lane may need less memory.
-      if (isSame && limit.kind !== "memory") return;
+      // Slots are alike for everybody; another lane may need less memory, or a lower rate.
+      if (isSame && alikeKinds.includes(limit.kind)) return;
     }
     if (next === undefined) return;
     after = next;
@@ -112,7 +131,7 @@ export async function tidyLane(migration: StoredMigration): Promise<void> {
  * Admits the migrations of a lane, oldest first, as long as there is room. Returns the limit for which
  * the lane waits now; undefined: nobody waits in it.
  */
-async function serveLane(lane: Lane, waker: Waker): Promise<Limit | undefined> {
+async function serveLane(lane: Lane, round: Round): Promise<Limit | undefined> {
   let refused = 0;
   for (let tries = 0; tries < TRIES_MAX && refused < REFUSED_AT_ONCE; tries += 1) {
     const known = await findLane(lane);
@@ -122,7 +141,7 @@ async function serveLane(lane: Lane, waker: Waker): Promise<Limit | undefined> {
       if (await removeLane(lane, known)) return undefined;
       continue;
     }
-    const full = await serve(head, lane, waker);
+    const full = await serve(head, lane, round);
     if (full === "closed") refused += 1;
     if (typeof full !== "object") continue;
     const isKnown = full.host === known.host && full.kind === known.kind;
@@ -133,14 +152,20 @@ async function serveLane(lane: Lane, waker: Waker): Promise<Limit | undefined> {
   return undefined;
 }
 
-/** Tries to admit a migration. Returns the limit that is in its way; otherwise it waits no more. */
-async function serve(id: MigrationId, lane: Lane, waker: Waker): Promise<Turn> {
+/** Tries a migration. Returns the limit that is in its way; otherwise it waits no more. */
+async function serve(id: MigrationId, lane: Lane, { waker, left }: Round): Promise<Turn> {
   const migration = await findMigration(id);
-  const turn = migration === undefined ? "ended" : await takeTurn(migration);
+  const isHeld = migration !== undefined && hasTurn(migration, lane.pool);
+  const turn = isHeld ? "held" : migration === undefined ? "ended" : await takeTurn(migration);
   if (typeof turn === "object") return turn;
-  if (turn === "held") await waker.admit(id);
+  if (turn === "held") await waker.admit(id, turnSignals[lane.pool]);
   if (turn === "closed") await waker.refuse(id, CLOSED);
-  const isForgotten = turn === "held" && migration?.slots === undefined;
-  if (!isForgotten) await forgetWaiting(id, lane);
+  if (turn !== "held" || isHeld) await forgetWaiting(id, lane);
+  else if (lane.pool === "transferring") left.add(lane.source).add(lane.target);
   return turn;
+}
+
+/** It has what those in this lane wait for. */
+function hasTurn({ slots }: StoredMigration, pool: Lane["pool"]): boolean {
+  return slots === "held" || (pool === "preparing" && slots === "preparing");
 }

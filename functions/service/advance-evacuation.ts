@@ -8,7 +8,14 @@ import { applyVersion } from "./apply-version.ts";
 import { act, edit, requireEvacuation } from "./change-evacuation.ts";
 import { beginTurns, cleanUp, endTurns } from "./evacuation-turns.ts";
 import { computeTimes, keepTimes } from "./keep-times.ts";
-import { checkMoving, requeueDue, skipUncordoned, skipWaiting, startNext } from "./next-moves.ts";
+import {
+  checkMoving,
+  holdBackPrepared,
+  requeueDue,
+  skipUncordoned,
+  skipWaiting,
+  startNext,
+} from "./next-moves.ts";
 import { elapsedOf, replan } from "./replan-evacuation.ts";
 import { giveUpMoves, prepareRollback } from "./roll-back.ts";
 import { wakeEvacuation } from "./wake-evacuation.ts";
@@ -51,6 +58,7 @@ async function step(evacuation: StoredEvacuation, woken: ReadonlySet<string>): P
       return goBack(evacuation, woken);
     case "cancelling":
       if (woken.has(EVERYTHING)) await checkMoving(evacuation);
+      await holdBackPrepared(evacuation, "its evacuation ends");
       await skipWaiting(evacuation);
       await finish(evacuation.id);
       return STEP_SECONDS_MAX;
@@ -80,7 +88,8 @@ async function run(evacuation: StoredEvacuation, woken: ReadonlySet<string>): Pr
   let now = await requireEvacuation(id);
   const isPaused = Object.keys(now.pauses).length > 0;
   let waits = false;
-  if (!isPaused) {
+  if (isPaused) await holdBackPrepared(now, "its evacuation is paused");
+  else {
     if (due.needsTarget) await replan(now, "target-needed");
     now = await requireEvacuation(id);
     const started = await startNext(now, due.requeued ? everything : woken);
@@ -109,6 +118,8 @@ async function goBack(evacuation: StoredEvacuation, woken: ReadonlySet<string>):
   if (woken.has(EVERYTHING)) await checkMoving(evacuation);
   const isPrepared = await prepareRollback(evacuation);
   await holdByBudget(await requireEvacuation(id));
+  const now = await requireEvacuation(id);
+  if (Object.keys(now.pauses).length > 0) await holdBackPrepared(now, "its evacuation is paused");
   const due = await requeueDue(evacuation);
   const all = isPrepared || due.requeued;
   const begun = await startNext(await requireEvacuation(id), all ? everything : woken);

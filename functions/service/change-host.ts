@@ -16,8 +16,9 @@ import { byInvocation } from "./wake-by-invocation.ts";
  */
 export async function setHost(id: HostId, change: HostChange): Promise<StoredHost> {
   const host = await changeHost(id, (now) => settingsOf(now, change));
-  const hasMoreSlots = change.slotsIn !== undefined || change.slotsOut !== undefined;
-  if (hasMoreSlots) await admitWaiting([id], byInvocation);
+  const { labels: _, ...limits } = change;
+  const hasMoreRoom = Object.values(limits).some((limit) => limit !== undefined);
+  if (hasMoreRoom) await admitWaiting([id], byInvocation);
   return host;
 }
 
@@ -27,8 +28,9 @@ function settingsOf(host: StoredHost, change: HostChange): SettingsChange {
   const settings = {
     slotsOut,
     slotsIn,
-    linkOutBytesPerSecond: rateOf(out, host.linkOutBytesPerSecond),
-    linkInBytesPerSecond: rateOf(inward, host.linkInBytesPerSecond),
+    prepareAhead: orNone(change.prepareAhead, host.prepareAhead),
+    linkOutBytesPerSecond: orNone(out, host.linkOutBytesPerSecond),
+    linkInBytesPerSecond: orNone(inward, host.linkInBytesPerSecond),
   };
   if (labelChange === undefined) return settings;
   const labels = changeLabels(host.labels, labelChange);
@@ -38,6 +40,6 @@ function settingsOf(host: StoredHost, change: HostChange): SettingsChange {
 }
 
 /** `null` removes it, undefined keeps what is there. */
-function rateOf(wanted: number | null | undefined, known: number | undefined): number | undefined {
+function orNone(wanted: number | null | undefined, known: number | undefined): number | undefined {
   return wanted === undefined ? known : (wanted ?? undefined);
 }

@@ -17,6 +17,7 @@ import {
 import { lifeFields } from "../store/evacuations.ts";
 import { findMigration, type StoredMigration } from "../store/migration-record.ts";
 import { edit } from "./change-evacuation.ts";
+import { wasHeldBack } from "./hold-back-move.ts";
 import { wakeEvacuation } from "./wake-evacuation.ts";
 
 /** How often the move may change between the read and the write. */
@@ -60,6 +61,11 @@ async function afterEnd(move: StoredMove, migration: StoredMigration): Promise<S
     const tries = withTry(ended, { migration: id, target, startedAt: createdAt });
     return inState(move, "moving", { migration: id, ...tries });
   }
+  if (wasHeldBack(migration)) {
+    // It never began: it waits as before, and no try is used up.
+    const { tries, countedFrom } = move;
+    return inState(move, "waiting", { tries: tries.slice(0, -1), countedFrom });
+  }
   const ended = migration as EndedMigration;
   const before = move.tries.slice(move.countedFrom, -1);
   const outcome = outcomeOf(ended, before);
@@ -88,7 +94,8 @@ function endTry({ tries }: StoredMove, migration: StoredMigration) {
   const done = {
     ...last,
     endedAt: end,
-    ms: Math.max(0, Date.parse(end) - Date.parse(createdAt)),
+    // Plans predict the work, not the wait for a slot.
+    ms: Math.max(0, Date.parse(end) - Date.parse(createdAt) - waitedMs(migration)),
     ...(figures === undefined ? {} : { downtimeMs: figures.downtimeMs }),
     ...(figures?.progress.ramTransferredBytes === undefined
       ? {}
@@ -98,6 +105,13 @@ function endTry({ tries }: StoredMove, migration: StoredMigration) {
       : { code: failure.code, message: failure.message.slice(0, 1_000), ...classOfTry(migration) }),
   };
   return [...tries.slice(0, -1), done];
+}
+
+/** How long it has waited, prepared, for its slots. */
+function waitedMs({ phases, waitsSince, endedAt, updatedAt }: StoredMigration): number {
+  if (waitsSince === undefined) return 0;
+  const begun = phases.find(({ name }) => name === "precopy")?.startedAt ?? endedAt ?? updatedAt;
+  return Math.max(0, Date.parse(begun) - Date.parse(waitsSince));
 }
 
 /** A try that a person has cancelled says nothing of its target, and counts against no budget. */

@@ -19,13 +19,14 @@ import { wakeEvacuation } from "./wake-evacuation.ts";
 export type By = { readonly author: string; readonly message?: string | undefined };
 
 /**
- * Nothing starts from now on; transfers in flight go on. A person who has paused it already keeps his
- * first message.
+ * Nothing starts from now on; transfers in flight go on, and prepared targets are ended. A person who
+ * has paused it already keeps his first message.
  *
- * @throws Problem evacuation-not-found, evacuation-over, evacuation-not-running, too-many-pauses
+ * @throws Problem evacuation-not-found, evacuation-over, evacuation-not-running, too-many-pauses,
+ *   workflow-unavailable
  */
-export function pauseEvacuation(id: EvacuationId, by: By): Promise<StoredEvacuation> {
-  return ask(id, { do: "pause", ...by });
+export async function pauseEvacuation(id: EvacuationId, by: By): Promise<StoredEvacuation> {
+  return wake(await ask(id, { do: "pause", ...by }));
 }
 
 /** @throws Problem evacuation-not-found, evacuation-over, workflow-unavailable */

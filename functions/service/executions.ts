@@ -35,8 +35,9 @@ export async function startExecution(
     parties: { vm, source, target },
     ...(continued === undefined ? {} : { turn: continued.turn }),
     ...(continued?.isLost === true ? { lost: true } : {}),
-    ...(slots === "held" ? { admitted: true } : {}),
+    ...(slots === "held" || slots === "preparing" ? { admitted: slots } : {}),
     precopySeconds: Math.ceil(policy.precopyDeadlineMs / 1000),
+    queueSeconds: Math.ceil(policy.queueDeadlineMs / 1000),
     ackSeconds: Math.ceil(policy.ack.deadlineMs / 1000),
     // A migration with a gate holds in this phase.
     switchoverSeconds: Math.ceil((policy.precopyDeadlineMs + policy.switchover.deadlineMs) / 1000),

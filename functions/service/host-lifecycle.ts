@@ -7,7 +7,7 @@ import { queues } from "../runtime/clients.ts";
 import { removeKey } from "../store/host-identity.ts";
 import { hostIsEmpty } from "../store/host-settings.ts";
 import type { StoredHost } from "../store/hosts.ts";
-import { listMigrationsAt } from "../store/slots.ts";
+import { listHolding } from "../store/slots.ts";
 import { findVms, hasEnded, listVmsOn } from "../store/vms.ts";
 import { admitWaiting } from "./admit-waiting.ts";
 import { changeHost } from "./cordon-host.ts";
@@ -94,7 +94,7 @@ async function requireNoVm(id: HostId): Promise<void> {
 }
 
 async function notEmpty(id: HostId): Promise<Problem> {
-  const [vms, migrations] = await Promise.all([listVmsOn(id), listMigrationsAt(id)]);
+  const [vms, migrations] = await Promise.all([listVmsOn(id), listHolding(id)]);
   const shown = await findVms(vms.slice(0, NAMES_MAX));
   const names = shown.map((vm) => `${vm.id} (${hasEnded(vm) ? "ended" : vm.state})`);
   const parts = [

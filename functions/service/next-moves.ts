@@ -16,8 +16,10 @@ import type { StoredEvacuation } from "../store/evacuations.ts";
 import { findMigration } from "../store/migration-record.ts";
 import { edit } from "./change-evacuation.ts";
 import { recordMoveEnd } from "./end-move.ts";
+import { holdBack } from "./hold-back-move.ts";
 import { startAgain } from "./start-migration.ts";
 import { startMove } from "./start-move.ts";
+import { byInvocation } from "./wake-by-invocation.ts";
 
 /** Moves of one host that are looked at while a slot of it is free: a row each, and few are tried. */
 const PAGE = 100;
@@ -171,6 +173,27 @@ export async function checkMoving({ id }: Pick<StoredEvacuation, "id">): Promise
   }
 }
 
+/**
+ * Ends the prepared targets of moves that have not begun to send, since nothing of the evacuation may
+ * begin now. They wait again afterwards. Transfers in flight go on.
+ *
+ * @param source only moves away from this host
+ */
+export async function holdBackPrepared(
+  { id, counters }: Pick<StoredEvacuation, "id" | "counters">,
+  why: string,
+  source?: HostId,
+): Promise<void> {
+  if (counters.moving === 0) return;
+  for (const move of await listAllMoves(id)) {
+    const isConcerned = source === undefined || move.source === source;
+    if (move.state !== "moving" || move.migration === undefined || !isConcerned) continue;
+    const migration = await findMigration(move.migration);
+    if (migration?.slots !== "preparing" || !(await holdBack(migration, why))) continue;
+    await byInvocation.refuse(migration.id, why);
+  }
+}
+
 /** What a cancelled evacuation has not begun stays where it is. */
 export async function skipWaiting({ id, endedBy }: StoredEvacuation): Promise<void> {
   const reason = `the evacuation was ended by ${endedBy?.author ?? "somebody"}`;
@@ -189,6 +212,7 @@ export async function skipUncordoned(evacuation: StoredEvacuation): Promise<void
     const isOver = state === "kept" && (left[host] ?? 0) === 0;
     if (by === undefined || isOver) continue;
     const reason = `${host} was uncordoned by ${by.author}`;
+    await holdBackPrepared(evacuation, reason, host);
     for (const before of await listAllMoves(id)) {
       if (before.source !== host || !isOpen(before.state) || before.state === "moving") continue;
       await changeMove(id, { before, after: inState(before, "skipped", { reason }) });

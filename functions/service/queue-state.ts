@@ -1,14 +1,18 @@
 import { MigrationId } from "../../core/id.ts";
 import { PLACES_MAX, type Queue, startsInMs } from "../../core/migration/queue.ts";
+import { isOver, placesOf, preparesAhead, slotsOf } from "../../core/plan/admission.ts";
 import { readUnderWay, type UnderWay } from "../store/fleet.ts";
 import { findHost, type StoredHost } from "../store/hosts.ts";
 import type { StoredMigration } from "../store/migration-record.ts";
 import { listQueued } from "../store/queue-lanes.ts";
-import { countHolders } from "../store/slots.ts";
+import { countsOfHost } from "../store/slots.ts";
 
-/** It has been written, and has neither slots nor an end. */
-export function isQueued({ status, phase, slots }: StoredMigration): boolean {
-  return status === "running" && phase === "admit" && slots === undefined;
+/** It waits to be admitted, or is prepared and waits for its slots. */
+export function isQueued({ status, phase, slots, waitsSince }: StoredMigration): boolean {
+  if (status !== "running") return false;
+  return slots === undefined
+    ? phase === "admit"
+    : slots === "preparing" && waitsSince !== undefined;
 }
 
 /** What a migration waits for, when its turn is expected, and until when it waits. */
@@ -19,7 +23,8 @@ export async function readQueue(migration: StoredMigration): Promise<Queue> {
     expectedStart(migration, queued),
   ]);
   const place = placeIn(queued, migration.id);
-  const deadlineMs = Date.parse(migration.createdAt) + migration.policy.queueDeadlineMs;
+  const { createdAt, waitsSince = createdAt, policy } = migration;
+  const deadlineMs = Date.parse(waitsSince) + policy.queueDeadlineMs;
   return {
     deadlineAt: new Date(deadlineMs).toISOString(),
     waitsFor,
@@ -50,13 +55,14 @@ async function expectedStart(
   ]);
   if (source === undefined || target === undefined) return undefined;
   const place = queued.indexOf(id);
-  if (place < 0 || memory(target, heldBytes).length > 0) return undefined;
+  if (place < 0) return undefined;
+  if (migration.slots === undefined && memory(target, heldBytes).length > 0) return undefined;
   const ahead = new Set<string>(queued.slice(0, place));
   const holders = [...source.outgoing, ...target.incoming].map((holder) =>
     MigrationId.parse(holder),
   );
   const all = await readUnderWay([...new Set([...holders, ...queued.slice(0, place)])]);
-  const links = [source.linkOutBytesPerSecond, target.linkInBytesPerSecond];
+  const links = [countsOfHost(source).linkOut, countsOfHost(target).linkIn];
   const rate = Math.min(STREAM_BYTES_PER_SECOND, ...links.map((link) => link ?? Infinity));
   const of = (ids: ReadonlySet<string>) =>
     all.filter((one) => ids.has(one.id)).map((one) => leftMs(one, rate));
@@ -78,16 +84,37 @@ export async function fullLimits(migration: StoredMigration): Promise<string[]> 
     [migration.source, migration.target].map((id) => findHost(id)),
   );
   if (source === undefined || target === undefined) return [];
-  const [from, to] = await Promise.all([countHolders(source.id), countHolders(target.id)]);
-  return [
-    ...slots(source, "out", from.outgoing, source.slotsOut),
-    ...slots(target, "in", to.incoming, target.slotsIn),
-    ...memory(target, migration.heldBytes),
+  const { slotLimits, heldBytes, rateBytesPerSecond: rate = 0 } = migration;
+  const ends = { source: countsOfHost(source), target: countsOfHost(target), slotLimits };
+  const slots = slotsOf(ends);
+  const full = [
+    ...used(source, "slots out", ends.source.outgoing, slots.out),
+    ...usedLink(source, "link out", { used: ends.source.rateOut, rate, link: ends.source.linkOut }),
+    ...used(target, "slots in", ends.target.incoming, slots.in),
+    ...usedLink(target, "link in", { used: ends.target.rateIn, rate, link: ends.target.linkIn }),
   ];
+  if (migration.slots === "preparing") return full;
+  const places = placesOf(ends);
+  const pools = preparesAhead(ends)
+    ? [
+        ...used(source, "places to prepare moves out", ends.source.preparingOut, places.out),
+        ...used(target, "places to prepare moves in", ends.target.preparingIn, places.in),
+      ]
+    : full;
+  return [...pools, ...memory(target, heldBytes)];
 }
 
-function slots({ id }: StoredHost, way: "out" | "in", used: number, limit: number): string[] {
-  return used < limit ? [] : [`${id}'s slots ${way}: ${used} of ${limit} are taken`];
+function used({ id }: StoredHost, what: string, count: number, limit: number): string[] {
+  return count < limit ? [] : [`${id}'s ${what}: ${count} of ${limit} are taken`];
+}
+
+type LinkUse = { used: number; rate: number; link: number | undefined };
+
+function usedLink({ id }: StoredHost, what: string, { used, rate, link }: LinkUse): string[] {
+  if (link === undefined || !isOver(used, rate, link)) return [];
+  return [
+    `${id}'s ${what}: ${rate} B/s are needed, ${Math.max(0, link - used)} of ${link} are free`,
+  ];
 }
 
 function memory({ id, reservedBytes, memoryBytes = 0 }: StoredHost, neededBytes: number) {

@@ -174,7 +174,7 @@ function withMigration(
   if (migration?.status !== "running") return vm;
   const { target, slots, progress } = migration;
   // It waits for its turn: it holds nothing yet.
-  if (slots !== "held") return { ...vm, plannedTarget: target };
+  if (slots !== "held" && slots !== "preparing") return { ...vm, plannedTarget: target };
   const links = [rates.get(vm.host)?.out, rates.get(target)?.in];
   const slower = Math.min(STREAM_BYTES_PER_SECOND, ...links.map((rate) => rate ?? Infinity));
   const measured = progress?.bandwidthBytesPerSecond ?? 0;

@@ -1,11 +1,13 @@
 import { randomBytes } from "node:crypto";
 import { type EvacuationId, MigrationId, ulid } from "../../core/id.ts";
 import type { MigrationPolicy } from "../../core/negotiate/policy.ts";
+import { rateOf, type SlotLimits } from "../../core/plan/admission.ts";
 import { log } from "../runtime/log.ts";
 import { apartGroups } from "../store/apart-groups.ts";
 import type { StoredHost } from "../store/hosts.ts";
 import { type NewMigration, withdrawMigration } from "../store/migration-creation.ts";
 import type { StoredMigration } from "../store/migration-record.ts";
+import { countsOfHost } from "../store/slots.ts";
 import type { StoredVm } from "../store/vms.ts";
 import { executionArn, startExecution } from "./executions.ts";
 
@@ -16,6 +18,10 @@ export type StoredParties = { vm: StoredVm; source: StoredHost; target: StoredHo
 export type Origin = {
   readonly successor?: { id: MigrationId; predecessor: MigrationId };
   readonly evacuation?: EvacuationId | undefined;
+  /** Fewer slots than the hosts' own. */
+  readonly slotLimits?: SlotLimits | undefined;
+  /** What it is planned to send, B/s, where its policy has no limit. */
+  readonly streamBytesPerSecond?: number | undefined;
 };
 
 /** Builds a migration to be written. */
@@ -23,9 +29,11 @@ export function newMigration(
   policy: MigrationPolicy,
   { vm, source, target }: StoredParties,
   idempotency: NewMigration["idempotency"],
-  { successor, evacuation }: Origin = {},
+  { successor, evacuation, slotLimits, streamBytesPerSecond }: Origin = {},
 ): NewMigration {
   const now = new Date();
+  const counts = { source: countsOfHost(source), target: countsOfHost(target) };
+  const rate = rateOf(counts, policy.maxBandwidthBytesPerSecond ?? streamBytesPerSecond);
   const id = successor?.id ?? MigrationId.parse(`mig_${ulid(now.getTime(), randomBytes(10))}`);
   const at = now.toISOString();
   const apart = apartGroups(vm);
@@ -44,17 +52,20 @@ export function newMigration(
       stateBefore: vm.state,
       queueUrls: { source: source.queueUrl, target: target.queueUrl },
       heldBytes: vm.heldBytes,
+      rateBytesPerSecond: rate,
       ...(apart.length === 0 ? {} : { apart }),
       decisions: [],
       executionArn: executionArn(id),
       ...(successor === undefined ? {} : { predecessor: successor.predecessor }),
       ...(evacuation === undefined ? {} : { evacuation }),
+      ...(slotLimits === undefined ? {} : { slotLimits }),
       createdAt: at,
       updatedAt: at,
     },
     handoverKey: randomBytes(32).toString("hex"),
     idempotency,
     memoryBytes: target.memoryBytes ?? 0,
+    counts,
     rulesRevision: vm.rulesRevision,
   };
 }

@@ -5,6 +5,7 @@ import { planOptions } from "../../core/evacuation/request.ts";
 import type { HostId, VmId } from "../../core/id.ts";
 import type { Blocker } from "../../core/negotiate/agreement.ts";
 import type { MigrationPolicy } from "../../core/negotiate/policy.ts";
+import { admissionOf, rateOf, type SlotLimits, sourceKinds } from "../../core/plan/admission.ts";
 import { inbound, outbound } from "../../core/plan/slots.ts";
 import { isTimeFor } from "../../core/schedule/open-times.ts";
 import { movableStates } from "../../core/vm-state.ts";
@@ -17,11 +18,16 @@ import {
   withTry,
 } from "../store/evacuation-moves.ts";
 import { listenTo } from "../store/evacuation-wakes.ts";
-import type { StoredEvacuation } from "../store/evacuations.ts";
-import { findHost, findHostNow, findLinkRate, type StoredHost } from "../store/hosts.ts";
+import { goesOn, type StoredEvacuation } from "../store/evacuations.ts";
+import { findHost, findHostNow, type StoredHost } from "../store/hosts.ts";
 import { hashRequest } from "../store/idempotency.ts";
-import { createAdmitted, type NotAdmitted } from "../store/migration-creation.ts";
-import { countHolders, listIncoming, type SlotLimits } from "../store/slots.ts";
+import {
+  admissionsOf,
+  createAdmitted,
+  fullEnd,
+  type NotAdmitted,
+} from "../store/migration-creation.ts";
+import { countsOfHost } from "../store/slots.ts";
 import { findVm, hasEnded, type StoredVm } from "../store/vms.ts";
 import { closedBy, ruleBlockers } from "./host-rules.ts";
 import { beginMigration, newMigration } from "./start-migration.ts";
@@ -29,9 +35,9 @@ import { beginMigration, newMigration } from "./start-migration.ts";
 /** What became of the wish to start a move. */
 export type Started =
   | "started"
-  /** The source has no slot: none of its moves can start. */
+  /** The source has no slot and no place: none of its moves can start. */
   | "source-full"
-  /** The target has no slot: no move to it can start. Whatever is released there wakes the evacuation. */
+  /** The target has neither: no move to it can start. Whatever is released there wakes the evacuation. */
   | "target-full"
   /** It waits for something that wakes nobody, e.g. a guest that starts; others may go. */
   | "waits"
@@ -44,7 +50,10 @@ export type Started =
   /** The evacuation may start nothing. */
   | "closed";
 
-/** Starts one waiting move as an ordinary migration, if both hosts have a slot and the target has room. */
+/**
+ * Starts one waiting move as an ordinary migration, if both hosts have a slot, or a place to prepare
+ * it, and the target has room.
+ */
 export async function startMove(evacuation: StoredEvacuation, vmId: VmId): Promise<Started> {
   const move = await findMove(evacuation.id, vmId);
   if (move?.state !== "waiting" || move.target === undefined) return "changed";
@@ -107,7 +116,11 @@ async function start(
     policy,
     parties,
     { key: randomBytes(16).toString("hex"), bodyHash: hashRequest({ id, vm: move.vm }) },
-    { evacuation: id },
+    {
+      evacuation: id,
+      slotLimits: slotLimits(evacuation, parties),
+      streamBytesPerSecond: evacuation.options.streamBytesPerSecond,
+    },
   );
   const { migration } = made;
   const startedAt = migration.createdAt;
@@ -116,10 +129,12 @@ async function start(
     migration: migration.id,
     ...withTry(move, tried),
   });
+  const [by] = admissionsOf(made);
+  if (by === undefined) return refused(evacuation, move, fullEnd(made), parties.vm);
   const written = await createAdmitted(
     made,
+    by,
     transitionWrites(id, { before: move, after }, mayStart(evacuation, move.source)),
-    await slotLimits(evacuation, parties),
   );
   if (typeof written !== "object") return refused(evacuation, move, written, parties.vm);
   if ((await beginMigration(written)) === "withdrawn") {
@@ -134,24 +149,14 @@ async function start(
 }
 
 /**
- * What must hold in the write that starts a move: the evacuation runs and has no pause, its limits
- * leave room, and its open times are those by which the move is in time. Whoever writes a pause first
- * wins.
+ * What must hold in the write that starts a move: the evacuation goes on, and its limits leave room.
  */
-function mayStart({ limits, failedBefore, timesRevision }: StoredEvacuation, source: HostId) {
+function mayStart(evacuation: StoredEvacuation, source: HostId) {
+  const { limits, failedBefore } = evacuation;
   const { movesAtOnce, errorBudget } = limits;
-  const parts = [
-    "#status IN (:isRunning, :isRollingBack)",
-    "size(#pauses) = :isZero",
-    "attribute_not_exists(#uncordoned.#from)",
-    "(attribute_not_exists(#timesRevision) OR #timesRevision = :times)",
-  ];
-  const values: Record<string, unknown> = {
-    ":isRunning": "running",
-    ":isRollingBack": "rolling-back",
-    ":isZero": 0,
-    ":times": timesRevision,
-  };
+  const going = goesOn(evacuation, source);
+  const parts = [going.condition];
+  const values: Record<string, unknown> = { ...going.values };
   if (movesAtOnce !== undefined) {
     parts.push("#counters.#moving < :atOnce");
     values[":atOnce"] = movesAtOnce;
@@ -160,22 +165,20 @@ function mayStart({ limits, failedBefore, timesRevision }: StoredEvacuation, sou
     parts.push("#counters.#failed <= :budget");
     values[":budget"] = failedBefore + errorBudget;
   }
-  return { text: parts.join(" AND "), values, names: { "#from": source } };
+  return { text: parts.join(" AND "), values, names: going.names };
 }
 
 /** Slots by the links' rates: the plan counts with the same ones. */
-async function slotLimits(
+function slotLimits(
   evacuation: Pick<StoredEvacuation, "policy" | "options">,
   { source, target }: Pick<Parties, "source" | "target">,
-): Promise<SlotLimits> {
+): SlotLimits {
   const rates = planOptions(evacuation, [source.id]);
-  const [out, inward] = await Promise.all([
-    source.linkOutBytesPerSecond ?? findLinkRate(source.id),
-    target.linkInBytesPerSecond ?? findLinkRate(target.id),
-  ]);
+  const from = countsOfHost(source);
+  const to = countsOfHost(target);
   return {
-    out: outbound({ linkOutBytesPerSecond: out, slotsOut: source.slotsOut }, rates).slots,
-    in: inbound({ linkInBytesPerSecond: inward, slotsIn: target.slotsIn }, rates).slots,
+    out: outbound({ linkOutBytesPerSecond: from.linkOut, slotsOut: source.slotsOut }, rates).slots,
+    in: inbound({ linkInBytesPerSecond: to.linkIn, slotsIn: target.slotsIn }, rates).slots,
   };
 }
 
@@ -201,18 +204,43 @@ async function refused(
     case "key-used":
       return "waits";
     case "source-full":
-      return move.leg === "forward" ? "source-full" : atSource(evacuation, move);
+      return move.leg === "forward" ? "source-full" : atSource(evacuation, move, vm);
     case "target-full":
       return atTarget(evacuation, move, vm);
   }
 }
 
 /** On the way back nobody listens to the source yet. */
-async function atSource({ id }: StoredEvacuation, { source }: StoredMove): Promise<Started> {
-  await listenTo(source, id);
+async function atSource(
+  evacuation: StoredEvacuation,
+  move: StoredMove,
+  vm: StoredVm,
+): Promise<Started> {
+  await listenTo(move.source, evacuation.id);
   // What was released before that has woken nobody.
-  const [host, { outgoing }] = await Promise.all([findHost(source), countHolders(source)]);
-  return host !== undefined && outgoing < host.slotsOut ? "waits" : "source-full";
+  const limit = await limitNow(evacuation, move, vm);
+  return limit !== undefined && sourceKinds.includes(limit) ? "source-full" : "waits";
+}
+
+/** What is used up now for a move; undefined: nothing is, or a host is gone. */
+async function limitNow(evacuation: StoredEvacuation, move: StoredMove, vm: StoredVm) {
+  const [source, target] = await Promise.all([
+    findHost(move.source),
+    move.target === undefined ? undefined : findHost(move.target),
+  ]);
+  if (source === undefined || target === undefined) return undefined;
+  const counts = { source: countsOfHost(source), target: countsOfHost(target) };
+  const admission = admissionOf({
+    ...counts,
+    slotLimits: slotLimits(evacuation, { source, target }),
+    rateBytesPerSecond: rateOf(
+      counts,
+      policyOf(evacuation).maxBandwidthBytesPerSecond ?? evacuation.options.streamBytesPerSecond,
+    ),
+    heldBytes: vm.heldBytes,
+    memoryBytes: target.memoryBytes ?? 0,
+  });
+  return admission === "held" || admission === "preparing" ? undefined : admission;
 }
 
 /** The target has no slot, which passes, or no room, which needs another target. */
@@ -227,11 +255,11 @@ async function atTarget(
   await listenTo(target.id, evacuation.id);
   const apart = ruleBlockers(vm, target, "evacuated");
   if (apart.length > 0) return withoutTarget(evacuation, move, reasonOf(target, apart));
-  const incoming = await listIncoming(target.id);
-  const { in: slots } = await slotLimits(evacuation, { source: target, target });
-  if (incoming.length >= slots) return "target-full";
+  const limit = await limitNow(evacuation, move, vm);
+  if (limit === "in" || limit === "rateIn" || limit === "preparingIn") return "target-full";
   const closed = closedBy(target);
   if (closed.length > 0) return withoutTarget(evacuation, move, reasonOf(target, closed));
+  if (limit !== "memory") return "waits";
   return withoutTarget(evacuation, move, `${target.id} has too little memory left for it`);
 }
 

@@ -30,7 +30,12 @@ export async function startSuccessor(migration: StoredMigration): Promise<void> 
     restart.policy,
     { vm, source, target },
     { key, bodyHash },
-    { successor, evacuation: migration.evacuation },
+    {
+      successor,
+      evacuation: migration.evacuation,
+      slotLimits: migration.slotLimits,
+      streamBytesPerSecond: migration.rateBytesPerSecond,
+    },
   );
   const written = await createMigration(made);
   if (typeof written === "object") await beginMigration(written);

@@ -1,18 +1,23 @@
 import { TableBusy } from "../../core/errors.ts";
+import type { Failure } from "../../core/migration/migration.ts";
 import type { Blocker } from "../../core/negotiate/agreement.ts";
 import { findHostNow } from "../store/hosts.ts";
-import { recordFailure } from "../store/migration-progress.ts";
+import { endPrepared, recordFailure } from "../store/migration-progress.ts";
 import type { StoredMigration } from "../store/migration-record.ts";
 import type { Limit } from "../store/queue-lanes.ts";
-import { findApart, takeSlots } from "../store/slots.ts";
+import { admit, findApart, takeSlots } from "../store/slots.ts";
+import { heldBackBy, holdBack } from "./hold-back-move.ts";
 import { closedBy } from "./host-rules.ts";
 
-/** `closed`: the target does not take this guest any more, and the record says why. */
+/**
+ * `held`: it has what it asked for. `closed`: the target does not take this guest any more, or its
+ * evacuation holds it back; the record says why.
+ */
 export type Turn = "held" | "ended" | "closed" | Limit;
 
 /**
- * Takes slots and memory for a migration, unless its target was closed while it waited, or got a VM
- * from which this one stands apart.
+ * Admits a migration, or gives its slots to one that is prepared, unless its target was closed while
+ * it waited, or got a VM from which this one stands apart.
  *
  * @throws TableBusy when its hosts changed each time
  */
@@ -20,25 +25,51 @@ export async function takeTurn(migration: StoredMigration): Promise<Turn> {
   if (migration.slots === "held") return "held";
   const target = await findHostNow(migration.target);
   const closed = target === undefined ? [] : closedBy(target);
+  if (migration.slots === "preparing") return takeSlotsOf(migration, closed);
   if (closed.length > 0) return refuse(migration, closed);
-  const taken = await takeSlots(migration, target?.memoryBytes ?? 0);
+  const taken = await admit(migration, target?.memoryBytes ?? 0);
   // A member of its group on the target refuses it, however full the target is.
   const apart = taken === "held" || taken === "ended" ? [] : await findApart(migration);
   if (apart.length > 0) return refuse(migration, apart);
+  if (taken !== "refused" && taken !== "held-back") return taken;
+  throw busy(migration);
+}
+
+/** It has its memory, and its place in its groups: what is missing are slots. */
+async function takeSlotsOf(migration: StoredMigration, closed: Blocker[]): Promise<Turn> {
+  if (closed.length > 0) {
+    const isRefused = await endPrepared(migration.id, failureOf(migration, closed));
+    return isRefused ? "closed" : "ended";
+  }
+  const held = await heldBackBy(migration);
+  if ("why" in held) return (await holdBack(migration, held.why)) ? "closed" : "ended";
+  const taken = await takeSlots(migration, held.writes);
+  if (taken === "held-back") {
+    const why = "its evacuation has changed meanwhile";
+    return (await holdBack(migration, why)) ? "closed" : "ended";
+  }
   if (taken !== "refused") return taken;
-  throw new TableBusy(`Failed to admit ${migration.id}: its hosts keep changing`);
+  throw busy(migration);
+}
+
+function busy({ id }: StoredMigration): TableBusy {
+  return new TableBusy(`Failed to admit ${id}: its hosts keep changing`);
 }
 
 async function refuse(migration: StoredMigration, blockers: Blocker[]): Promise<"closed"> {
+  await recordFailure(migration.id, failureOf(migration, blockers));
+  return "closed";
+}
+
+function failureOf({ source, slots }: StoredMigration, blockers: Blocker[]): Failure {
   const [first] = blockers;
-  await recordFailure(migration.id, {
+  return {
     code: first?.code ?? "host-closed",
     message: messageOf(blockers),
-    state: `nothing was changed; the guest is on ${migration.source}`,
+    state: `the guest runs on at ${source}`,
     cure: blockers.map(({ cure }) => cure).join("\n"),
-    phase: "admit",
-  });
-  return "closed";
+    phase: slots === "preparing" ? "prepare" : "admit",
+  };
 }
 
 function messageOf(blockers: readonly Blocker[]): string {

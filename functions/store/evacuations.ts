@@ -15,7 +15,7 @@ import {
 } from "../../core/evacuation/life.ts";
 import { Pause } from "../../core/evacuation/pause.ts";
 import { evacuationChanges } from "../../core/fleet-event/untold-events.ts";
-import { EvacuationId } from "../../core/id.ts";
+import { EvacuationId, type HostId } from "../../core/id.ts";
 import { transactWithEvents } from "./fleet-events.ts";
 import { keys } from "./keys.ts";
 import { type Page, pageOf } from "./page.ts";
@@ -153,6 +153,27 @@ function fieldsUpdate({ id, revision }: Pick<StoredEvacuation, "id" | "revision"
     condition: "#revision = :revision",
     values,
   } satisfies Update;
+}
+
+/**
+ * What must hold in each write by which something of it begins: it runs and has no pause, nobody has
+ * uncordoned that source, and its open times are those that were read. Whoever writes a pause first
+ * wins.
+ */
+export function goesOn({ timesRevision }: Pick<StoredEvacuation, "timesRevision">, source: HostId) {
+  const parts = [
+    "#status IN (:isRunning, :isRollingBack)",
+    "size(#pauses) = :isZero",
+    "attribute_not_exists(#uncordoned.#from)",
+    "(attribute_not_exists(#timesRevision) OR #timesRevision = :times)",
+  ];
+  const values = {
+    ":isRunning": "running",
+    ":isRollingBack": "rolling-back",
+    ":isZero": 0,
+    ":times": timesRevision,
+  };
+  return { condition: parts.join(" AND "), values, names: { "#from": source } };
 }
 
 /** The fields of a life that were decided anew. */

@@ -65,7 +65,7 @@ const UnderWay = z.object({
   id: MigrationId,
   target: HostId,
   status: MigrationStatus,
-  slots: z.enum(["held", "released"]).optional(),
+  slots: z.enum(["preparing", "held", "released"]).optional(),
   heldBytes: z.int().nonnegative(),
   progress: Progress.optional(),
 });

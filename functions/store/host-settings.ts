@@ -17,6 +17,7 @@ export type HostSettings = Pick<
   | "slotsIn"
   | "linkOutBytesPerSecond"
   | "linkInBytesPerSecond"
+  | "prepareAhead"
 >;
 
 /** New values; undefined members of the host are removed. */
@@ -31,7 +32,7 @@ const TRIES_MAX = 8;
  */
 export const hostIsEmpty: Also = {
   condition:
-    "#reservedBytes <= :empty AND attribute_not_exists(#incoming) AND attribute_not_exists(#outgoing)",
+    "#reservedBytes <= :empty AND attribute_not_exists(#incoming) AND attribute_not_exists(#outgoing) AND attribute_not_exists(#preparingIn) AND attribute_not_exists(#preparingOut)",
   values: { ":empty": 0 },
 };
 

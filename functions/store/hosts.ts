@@ -8,7 +8,6 @@ import {
 import type { HostId } from "../../core/id.ts";
 import {
   Host,
-  HostFacts,
   type HostUsage,
   InstanceId,
   type Registration,
@@ -39,10 +38,17 @@ const StoredHost = z.object({
   /** Migrations that hold a slot out of this host, and into it. */
   outgoing: z.set(z.string()).default(new Set<string>()),
   incoming: z.set(z.string()).default(new Set<string>()),
+  /** Migrations that have a place in its preparing pools, and no slot yet. */
+  preparingOut: z.set(z.string()).default(new Set<string>()),
+  preparingIn: z.set(z.string()).default(new Set<string>()),
   /** Members of groups that stand apart, by group: VMs that are here or on their way. */
   apart: z.record(z.string(), z.array(z.string())).default({}),
-  /** From the facts; kept here because transactions check the counters against it. */
+  /** What those that hold slots may send together, B/s. */
+  rateOut: z.number().default(0),
+  rateIn: z.number().default(0),
+  /** From the facts; kept here because transactions check the counters against them. */
   memoryBytes: z.int().nonnegative().optional(),
+  linkBytesPerSecond: z.int().positive().optional(),
   /** Grows with each change of what operators and evacuations set: cordons, labels, limits, state. */
   revision: z.int().nonnegative().default(0),
   /** How often its agent promised a heartbeat, ms. */
@@ -80,7 +86,7 @@ export type StoredToken = Required<Pick<StoredHost, "joinTokenHash" | "joinToken
 
 export type NewHost = Pick<
   Host,
-  "id" | "slotsOut" | "slotsIn" | "labels" | "queueUrl" | "createdAt"
+  "id" | "slotsOut" | "slotsIn" | "prepareAhead" | "labels" | "queueUrl" | "createdAt"
 >;
 
 /** Without its facts, which are long, and without what its heartbeats say. */
@@ -104,14 +110,6 @@ export async function findHostWithFacts(id: HostId): Promise<Host | undefined> {
   if (meta === undefined) return undefined;
   const facts = row("FACTS")?.facts;
   return publicHost(withHeard(parseHost({ ...meta, facts }), row("HEARD")));
-}
-
-const LinkFacts = z.object({ facts: HostFacts.pick({ linkBytesPerSecond: true }) });
-
-/** The speed of the host's link as its agent has reported it, B/s. */
-export async function findLinkRate(id: HostId): Promise<number | undefined> {
-  const found = LinkFacts.safeParse(await getItem(keys.hostFacts(id)));
-  return found.data?.facts.linkBytesPerSecond;
 }
 
 /** By name. Facts are left out; `GET /v1/hosts/{id}` has them. */
@@ -177,9 +175,11 @@ export async function registerHost(
 ): Promise<boolean> {
   const { host: id, facts, instance, heartbeatMs } = registration;
   const now = new Date().toISOString();
-  const known = Object.entries({ instance, heartbeatMs }).filter(([, own]) => own !== undefined);
-  const removed = ["instance", "heartbeatMs", "down"].filter(
-    (name) => !known.some(([own]) => own === name),
+  const { linkBytesPerSecond } = facts;
+  const own = { instance, heartbeatMs, linkBytesPerSecond };
+  const known = Object.entries(own).filter(([, value]) => value !== undefined);
+  const removed = ["instance", "heartbeatMs", "linkBytesPerSecond", "down"].filter(
+    (name) => !known.some(([present]) => present === name),
   );
   const failed = await transact([
     write.update({
@@ -193,7 +193,7 @@ export async function registerHost(
         ":requestSeq": requestSeq,
         ":memoryBytes": facts.memoryBytes,
         ":now": now,
-        ...Object.fromEntries(known.map(([name, own]) => [`:${name}`, own])),
+        ...Object.fromEntries(known.map(([name, value]) => [`:${name}`, value])),
       },
     }),
     write.put({ ...keys.hostFacts(id), facts }),
@@ -261,10 +261,13 @@ function keyOf({ publicKey, keySince }: StoredHost): Host["key"] {
   return { id: keyIdOf(publicKey), since: keySince };
 }
 
-function usageOf({ outgoing, incoming, reservedBytes, memoryBytes }: StoredHost): HostUsage {
+function usageOf(host: StoredHost): HostUsage {
+  const { outgoing, incoming, preparingOut, preparingIn, reservedBytes, memoryBytes } = host;
   return {
     outgoing: outgoing.size,
     incoming: incoming.size,
+    preparingOut: preparingOut.size,
+    preparingIn: preparingIn.size,
     reservedBytes: Math.max(0, reservedBytes),
     ...(memoryBytes === undefined ? {} : { memoryBytes }),
   };

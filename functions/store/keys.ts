@@ -8,6 +8,7 @@ import type {
   VmId,
   WebhookId,
 } from "../../core/id.ts";
+import type { LimitKind } from "../../core/plan/admission.ts";
 import type { Key } from "./table.ts";
 
 /** Makes every key of the table. docs/internals/data.md says which question each one answers. */
@@ -104,19 +105,21 @@ export const keys = {
 export type Lane = {
   readonly source: HostId;
   readonly target: HostId;
-  /** Power of two of the memory in bytes. */
+  /** `preparing`: they wait to be admitted. `transferring`: they are prepared, and wait for slots. */
+  readonly pool: "preparing" | "transferring";
+  /** Power of two of the memory in bytes; 0 for those that have it. */
   readonly sizeClass: number;
 };
 
 export type Watch = {
   readonly host: HostId;
-  readonly kind: "out" | "in" | "memory";
+  readonly kind: LimitKind;
   readonly head: MigrationId;
   readonly lane: Lane;
 };
 
-function laneName({ source, target, sizeClass }: Lane): string {
-  return `LANE#${source}#${target}#${sizeClass}`;
+function laneName({ source, target, pool, sizeClass }: Lane): string {
+  return `LANE#${source}#${target}#${pool === "transferring" ? "slots" : sizeClass}`;
 }
 
 export type DayLogPlace = {

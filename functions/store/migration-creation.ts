@@ -1,11 +1,19 @@
 import { migrationEnded, migrationRequested } from "../../core/fleet-event/untold-events.ts";
+import {
+  admissionOf,
+  type HostCounts,
+  placesOf,
+  preparesAhead,
+  sourceKinds,
+} from "../../core/plan/admission.ts";
 import { rulesAsRead } from "./apart-groups.ts";
 import { transactWithEvents } from "./fleet-events.ts";
 import { takeKey } from "./idempotency.ts";
 import { keys } from "./keys.ts";
 import type { StoredMigration } from "./migration-record.ts";
 import { noSignals } from "./signals.ts";
-import { findApart, releaseSlot, type SlotLimits, slotWrites } from "./slots.ts";
+import { type Admission, admissionWrites, releaseSlot } from "./slot-writes.ts";
+import { findApart, slotsAsRead } from "./slots.ts";
 import { type transact, write } from "./table.ts";
 
 export type NewMigration = {
@@ -15,6 +23,8 @@ export type NewMigration = {
   idempotency: { key: string; bodyHash: string };
   /** Memory that the target may give to guests. */
   memoryBytes: number;
+  /** What the hosts' records counted when they were read. */
+  counts: { source: HostCounts; target: HostCounts };
   /** Of the VM when it was read: its groups are those of then. */
   rulesRevision: number;
 };
@@ -26,27 +36,56 @@ const SLOTS_PLACE = 6;
 /**
  * Writes a migration and takes the VM's lock with its new epoch, all or nothing. The lock is taken
  * only if the VM still is as it was read: in that state, on that host, with that epoch and rules.
- * Where both hosts have room, the migration is admitted in the same transaction; otherwise it must
- * wait for its turn. Returns what was written; `apart`: the target has a VM from which this one
- * stands apart.
+ * Where both hosts have room, the migration is admitted in the same transaction, with its slots or to
+ * be prepared; otherwise it must wait for its turn. Returns what was written; `apart`: the target has
+ * a VM from which this one stands apart.
  */
 export async function createMigration(
   made: NewMigration,
 ): Promise<NewMigration | "vm-changed" | "key-used" | "apart"> {
   const { migration, memoryBytes } = made;
-  const admitted = { ...migration, slots: "held" } as const;
   const requested = [migrationRequested(migration)];
-  const failed = await transactWithEvents(
-    [...creationWrites(made, admitted), ...slotWrites(admitted, memoryBytes)],
-    requested,
-  );
-  if (failed.length === 0) return { ...made, migration: admitted };
-  if (failed.every((place) => place >= SLOTS_PLACE)) {
-    if ((await findApart(migration)).length > 0) return "apart";
-    const again = await transactWithEvents(creationWrites(made, migration), requested);
-    return again.length === 0 ? made : reasonOf(again);
+  for (const by of admissionsOf(made)) {
+    const admitted = { ...migration, slots: by.as };
+    const failed = await transactWithEvents(
+      [...creationWrites(made, admitted), ...admissionWrites(admitted, memoryBytes, by)],
+      requested,
+    );
+    if (failed.length === 0) return { ...made, migration: admitted };
+    if (failed.some((place) => place < SLOTS_PLACE)) return reasonOf(failed);
   }
-  return reasonOf(failed);
+  if ((await findApart(migration)).length > 0) return "apart";
+  const failed = await transactWithEvents(creationWrites(made, migration), requested);
+  return failed.length === 0 ? made : reasonOf(failed);
+}
+
+/** How it may be admitted by what was read: another migration may be faster than its write. */
+export function admissionsOf({ migration, memoryBytes, counts }: NewMigration): Admission[] {
+  const { heldBytes, slotLimits, rateBytesPerSecond } = migration;
+  const ends = { ...counts, slotLimits, rateBytesPerSecond };
+  const places = placesOf(ends);
+  switch (admissionOf({ ...ends, heldBytes, memoryBytes })) {
+    case "held":
+      return preparesAhead(ends)
+        ? [
+            { as: "held", places, ends },
+            { as: "preparing", places, ends },
+          ]
+        : [{ as: "held", places, ends }];
+    case "preparing":
+      return [{ as: "preparing", places, ends }];
+    default:
+      return [];
+  }
+}
+
+/** The host at which it cannot be admitted, by what was read. */
+export function fullEnd({ migration, memoryBytes, counts }: NewMigration): NotAdmitted {
+  const { heldBytes, slotLimits, rateBytesPerSecond } = migration;
+  const ends = { ...counts, slotLimits, rateBytesPerSecond };
+  const limit = admissionOf({ ...ends, heldBytes, memoryBytes });
+  const isAtSource = limit !== "held" && limit !== "preparing" && sourceKinds.includes(limit);
+  return isAtSource ? "source-full" : "target-full";
 }
 
 /** Why a migration was not admitted with its creation. */
@@ -58,19 +97,19 @@ export type NotAdmitted =
   | "target-full";
 
 /**
- * Writes a migration only if both hosts have room, together with what its evacuation writes of it: all
+ * Writes a migration only if it is admitted so, together with what its evacuation writes of it: all
  * or nothing. `target-full`: no slot, too little memory, or the target takes no guests.
  */
 export async function createAdmitted(
   made: NewMigration,
+  by: Admission,
   evacuationWrites: Parameters<typeof transact>[0],
-  limits: SlotLimits,
 ): Promise<NewMigration | NotAdmitted> {
-  const admitted = { ...made.migration, slots: "held" } as const;
+  const admitted = { ...made.migration, slots: by.as };
   const failed = await transactWithEvents(
     [
       ...creationWrites(made, admitted),
-      ...slotWrites(admitted, made.memoryBytes, limits),
+      ...admissionWrites(admitted, made.memoryBytes, by),
       ...evacuationWrites,
     ],
     [migrationRequested(admitted)],
@@ -124,7 +163,7 @@ function creationWrites(made: NewMigration, migration: StoredMigration) {
  */
 export async function withdrawMigration(made: NewMigration): Promise<boolean> {
   const { migration } = made;
-  const held = migration.slots === "held";
+  const slots = slotsAsRead(migration);
   const withdrawn = migrationEnded(migration, {
     status: "failed",
     host: migration.source,
@@ -132,8 +171,8 @@ export async function withdrawMigration(made: NewMigration): Promise<boolean> {
   });
   const writes = [
     write.delete(keys.migration(migration.id), {
-      condition: `#status = :running AND #phase = :admit AND ${held ? "#slots = :held" : "attribute_not_exists(#slots)"}`,
-      values: { ":running": "running", ":admit": "admit", ...(held ? { ":held": "held" } : {}) },
+      condition: `#status = :running AND #phase = :admit AND ${slots.condition}`,
+      values: { ":running": "running", ":admit": "admit", ...slots.values },
     }),
     write.delete(keys.signals(migration.id)),
     write.delete(keys.secret(migration.id)),
@@ -149,12 +188,9 @@ export async function withdrawMigration(made: NewMigration): Promise<boolean> {
       },
     }),
     write.delete(keys.idempotency(made.idempotency.key)),
-    ...(held
-      ? [
-          releaseSlot(migration, "outgoing", "remains"),
-          releaseSlot(migration, "incoming", "leaves"),
-        ]
-      : []),
+    ...(migration.slots === undefined
+      ? []
+      : [releaseSlot(migration, "out", "remains"), releaseSlot(migration, "in", "leaves")]),
   ];
   return (await transactWithEvents(writes, [withdrawn])).length === 0;
 }

@@ -13,7 +13,8 @@ import { keys } from "./keys.ts";
 import type { StoredMigration } from "./migration-record.ts";
 import { dequeueWrites } from "./queue-lanes.ts";
 import { keptSeconds } from "./retention.ts";
-import { releaseSlot } from "./slots.ts";
+import { releaseSlot, reopenWrites } from "./slot-writes.ts";
+import { slotsAsRead } from "./slots.ts";
 import { expiresIn, updateIf, write } from "./table.ts";
 
 /** A guest that has arrived, as its host reported it last. */
@@ -67,8 +68,8 @@ export async function endCompleted(migration: StoredMigration, arrived: Arrived)
     }),
     write.delete(keys.hostVm(migration.source, migration.vm)),
     write.put(keys.hostVm(target, migration.vm)),
-    releaseSlot(migration, "outgoing", "leaves"),
-    releaseSlot(migration, "incoming", "remains"),
+    releaseSlot(migration, "out", "leaves"),
+    releaseSlot(migration, "in", "remains"),
     write.delete(keys.secret(id)),
   ];
   return (await transactWithEvents(writes, [ended])).length === 0;
@@ -142,7 +143,9 @@ export async function endNotCompleted(
 ): Promise<boolean> {
   const { id, source } = migration;
   const now = new Date().toISOString();
-  const held = migration.slots === "held";
+  const slots = slotsAsRead(migration);
+  const isAdmitted = migration.slots !== undefined;
+  const waits = migration.slots !== "held";
   const phase = { name: "end", startedAt: now };
   const at = endStateOf(source, end.vm);
   const runs = end.vm.place === "source" && end.vm.state === "running";
@@ -154,7 +157,7 @@ export async function endNotCompleted(
     write.update({
       key: keys.migration(id),
       update: `SET #status = :status, #failure = :failure, #phase = :end, #phases = list_append(#phases, :phase), #endedAt = :now, #updatedAt = :now, #slots = :released${expires ? ", #ttl = :ttl" : ""}${at === undefined ? "" : ", #endState = :endState"}${runs ? ", #runningOn = :source" : ""}`,
-      condition: `#status = :running AND ${held ? "#slots = :held" : "attribute_not_exists(#slots)"} AND ${seen.condition}`,
+      condition: `#status = :running AND ${slots.condition} AND ${seen.condition}`,
       values: {
         ":status": status,
         ":failure": failure,
@@ -164,7 +167,7 @@ export async function endNotCompleted(
         ":now": now,
         ":released": "released",
         ...(expires ? { ":ttl": expiresIn(keptSeconds.migration) } : {}),
-        ...(held ? { ":held": "held" } : {}),
+        ...slots.values,
         ...(at === undefined ? {} : { ":endState": at }),
         ...(runs ? { ":source": source } : {}),
         ...seen.values,
@@ -172,12 +175,12 @@ export async function endNotCompleted(
     }),
     write.update({ key: keys.vm(migration.vm), ...vmAfter(migration, end, now) }),
     write.delete(keys.secret(id)),
-    ...(held ? [] : dequeueWrites(migration)),
+    ...(waits ? dequeueWrites(migration) : []),
     // Memory that may be in use is not released: on `unknown` a person frees the target's.
-    ...(held
+    ...(isAdmitted
       ? [
-          releaseSlot(migration, "outgoing", end.vm.place === "none" ? "leaves" : "remains"),
-          releaseSlot(migration, "incoming", end.vm.place === "unknown" ? "remains" : "leaves"),
+          releaseSlot(migration, "out", end.vm.place === "none" ? "leaves" : "remains"),
+          releaseSlot(migration, "in", end.vm.place === "unknown" ? "remains" : "leaves"),
         ]
       : []),
   ];
@@ -264,9 +267,8 @@ export async function recordPredictionError(id: MigrationId, errorMs: number): P
  * unknown end left reserved is still reserved. False when another caller was first.
  */
 export async function reopenUnknown(migration: StoredMigration): Promise<boolean> {
-  const { id, source, target, decisions } = migration;
+  const { id, decisions } = migration;
   const now = new Date().toISOString();
-  const member = { ":id": new Set([id]) };
   const writes = [
     write.update({
       key: keys.migration(id),
@@ -289,8 +291,7 @@ export async function reopenUnknown(migration: StoredMigration): Promise<boolean
       condition: "#lockedBy = :id AND #state = :unknown",
       values: { ":migrating": "migrating", ":unknown": "unknown", ":id": id, ":now": now },
     }),
-    write.update({ key: keys.host(source), update: "ADD #outgoing :id", values: member }),
-    write.update({ key: keys.host(target), update: "ADD #incoming :id", values: member }),
+    ...reopenWrites(migration),
   ];
   const entered = phaseEntered(migration, "reconcile");
   return (await transactWithEvents(writes, [entered])).length === 0;

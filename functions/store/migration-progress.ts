@@ -22,7 +22,7 @@ import {
   type StoredMigration,
 } from "./migration-record.ts";
 import { updateRunning, updateRunningReading } from "./migration-update.ts";
-import { updateItem } from "./table.ts";
+import { updateIf, updateItem } from "./table.ts";
 
 /** The attempt in a command's id has at most four digits. */
 const REVISION_MAX = 9_999;
@@ -148,6 +148,24 @@ export async function recordFailure(id: MigrationId, failure: Failure): Promise<
   await updateRunning(id, {
     set: "#failure = if_not_exists(#failure, :failure)",
     values: { ":failure": failure },
+  });
+}
+
+/** Records the failure of a prepared migration. False when it has its slots, or has ended. */
+export async function endPrepared(id: MigrationId, failure: Failure): Promise<boolean> {
+  return updateIf({
+    key: keys.migration(id),
+    update: "SET #failure = if_not_exists(#failure, :failure)",
+    condition: "#status = :running AND #slots = :preparing",
+    values: { ":failure": failure, ":running": "running", ":preparing": "preparing" },
+  });
+}
+
+/** Records, once, that a prepared migration waits for its slots. */
+export async function noteWaiting(id: MigrationId): Promise<void> {
+  await updateRunning(id, {
+    set: "#waitsSince = if_not_exists(#waitsSince, :now)",
+    values: { ":now": new Date().toISOString() },
   });
 }
 

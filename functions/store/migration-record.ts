@@ -49,7 +49,14 @@ const StoredMigration = z.object({
   heldBytes: z.int().nonnegative(),
   /** Groups from whose members the VM stands apart; its rules cannot change while the lock is held. */
   apart: z.array(Affinity).optional(),
-  slots: z.enum(["held", "released"]).optional(),
+  /** `preparing`: it has memory and a place in the preparing pools, and no slots yet. */
+  slots: z.enum(["preparing", "held", "released"]).optional(),
+  /** Fewer slots than the hosts' own. */
+  slotLimits: z.object({ out: z.int().positive(), in: z.int().positive() }).optional(),
+  /** What it may send, B/s: it takes so much of both links with its slots. */
+  rateBytesPerSecond: z.number().nonnegative().optional(),
+  /** It is prepared, and waits for its slots since then. */
+  waitsSince: z.iso.datetime().optional(),
   /** The VM's state when its lock was taken. */
   stateBefore: VmState.default("running"),
   /** The guest's run state before the switchover: the one in which it must arrive. */

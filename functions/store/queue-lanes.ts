@@ -1,20 +1,20 @@
 import { z } from "zod";
 import { HostId, MigrationId } from "../../core/id.ts";
+import { limitKinds } from "../../core/plan/admission.ts";
 import { keys, type Lane, type Watch } from "./keys.ts";
 import type { StoredMigration } from "./migration-record.ts";
 import { getItem, queryItems, transact, write } from "./table.ts";
 
 /**
- * Migrations that wait for slots or memory. Those that nothing tells apart but their age are one lane:
+ * Migrations that wait to be admitted, or prepared for their slots. Those that nothing tells apart but their age are one lane:
  * the same source, target and class of memory. A lane waits for one limit that is used up, under which
  * one row stands for all of its migrations. So whoever releases something finds the next one without
  * looking at the others, however many wait.
  */
-type Waiting = Pick<StoredMigration, "id" | "source" | "target" | "heldBytes">;
+type Waiting = Pick<StoredMigration, "id" | "source" | "target" | "heldBytes" | "slots">;
 
 /** A limit of a host that is used up. */
 export type Limit = Pick<Watch, "host" | "kind">;
-export const limitKinds = ["out", "in", "memory"] as const satisfies Limit["kind"][];
 
 const StoredLane = z.object({
   /** Grows with each migration that joins, and with each change of the limit. */
@@ -30,8 +30,10 @@ export type StoredLane = z.infer<typeof StoredLane>;
 const TRIES_MAX = 10;
 
 /** Memory within a factor of two is one class: a large guest holds up no small one. */
-export function laneOf({ source, target, heldBytes }: Omit<Waiting, "id">): Lane {
-  return { source, target, sizeClass: Math.floor(Math.log2(Math.max(1, heldBytes))) };
+export function laneOf({ source, target, heldBytes, slots }: Omit<Waiting, "id">): Lane {
+  if (slots === "preparing") return { source, target, pool: "transferring", sizeClass: 0 };
+  const sizeClass = Math.floor(Math.log2(Math.max(1, heldBytes)));
+  return { source, target, pool: "preparing", sizeClass };
 }
 
 export async function findLane(lane: Lane): Promise<StoredLane | undefined> {
@@ -134,7 +136,12 @@ export async function removeLane(lane: Lane, known: StoredLane): Promise<boolean
 
 const LANES_PER_QUERY = 50;
 const Watcher = z.object({
-  lane: z.object({ source: HostId, target: HostId, sizeClass: z.int().nonnegative() }),
+  lane: z.object({
+    source: HostId,
+    target: HostId,
+    pool: z.enum(["preparing", "transferring"]),
+    sizeClass: z.int().nonnegative(),
+  }),
 });
 
 /** Whether any lane waits for a limit of this host. */

@@ -1,138 +1,144 @@
 import { z } from "zod";
 import { type HostId, MigrationId } from "../../core/id.ts";
 import type { Blocker } from "../../core/negotiate/agreement.ts";
+import {
+  admissionOf,
+  type Ends,
+  fullSlots,
+  type HostCounts,
+  type LimitKind,
+  placesOf,
+  sourceKinds,
+} from "../../core/plan/admission.ts";
 import { apartBlockers } from "../../core/plan/rule-blockers.ts";
-import { apartMembers, apartUpdate } from "./apart-groups.ts";
+import { apartMembers } from "./apart-groups.ts";
 import { keys, type Lane } from "./keys.ts";
 import type { StoredMigration } from "./migration-record.ts";
 import { dequeueWrites, type Limit } from "./queue-lanes.ts";
+import { type Admitted, admissionWrites, startWrites } from "./slot-writes.ts";
 import { deleteItem, getItem, transact, write } from "./table.ts";
 
-type Admitted = Pick<StoredMigration, "id" | "vm" | "source" | "target" | "heldBytes" | "apart">;
-
-export type SlotLimits = { readonly out: number; readonly in: number };
-
 /**
- * Condition of each write that gives a host a guest: the host is active, and nobody has cordoned it.
- * So nothing comes to a host once its cordon is written.
- */
-export const hostIsOpen = {
-  condition: "#state = :active AND (attribute_not_exists(#cordons) OR size(#cordons) = :none)",
-  values: { ":active": "active", ":none": 0 },
-};
-
-/**
- * Writes of a transaction that take an outgoing slot, an incoming slot, the target's memory, and the
- * VM's place in its groups that stand apart. The slots are sets of migration ids, so taking or
- * releasing one twice counts once.
- *
- * @param memoryBytes memory that the target may give to guests
- * @param limits fewer slots than the hosts' own, as the links' rates allow
- */
-export function slotWrites(
-  { id, vm, source, target, heldBytes, apart }: Admitted,
-  memoryBytes: number,
-  limits?: SlotLimits,
-) {
-  const groups = apartUpdate(vm, apart);
-  const below = (slots: "outgoing" | "incoming", limit: string) => {
-    const isBelow = limits === undefined ? "" : ` AND size(#${slots}) < :slots`;
-    return `(attribute_not_exists(#${slots}) OR (size(#${slots}) < ${limit}${isBelow}))`;
-  };
-  return [
-    write.update({
-      key: keys.host(source),
-      update: "ADD #outgoing :id",
-      condition: below("outgoing", "#slotsOut"),
-      values: { ":id": new Set([id]), ...(limits === undefined ? {} : { ":slots": limits.out }) },
-    }),
-    write.update({
-      key: keys.host(target),
-      update: `ADD #incoming :id, #reservedBytes :bytes${groups.actions}`,
-      condition: `${below("incoming", "#slotsIn")} AND #reservedBytes <= :limit AND ${hostIsOpen.condition}${groups.condition}`,
-      names: groups.names,
-      values: {
-        ...hostIsOpen.values,
-        ...groups.values,
-        ...(limits === undefined ? {} : { ":slots": limits.in }),
-        ":id": new Set([id]),
-        ":bytes": heldBytes,
-        ":limit": memoryBytes - heldBytes,
-      },
-    }),
-  ];
-}
-
-/**
- * The write of a transaction that releases one slot, and what the guest has on the same host: memory,
- * and its place in its groups.
- *
- * @param guest `remains`: its process is there, or may be, and keeps all that
- */
-export function releaseSlot(
-  { id, vm, source, target, heldBytes, apart }: Admitted,
-  slots: "outgoing" | "incoming",
-  guest: "leaves" | "remains",
-) {
-  const groups = apartUpdate(vm, guest === "leaves" ? apart : []);
-  return write.update({
-    key: keys.host(slots === "outgoing" ? source : target),
-    update: `ADD #reservedBytes :back DELETE #slots :id${groups.actions}`,
-    condition: "contains(#slots, :holder)",
-    names: { ...groups.names, "#slots": slots },
-    values: {
-      ...groups.values,
-      ":back": guest === "leaves" ? -heldBytes : 0,
-      ":id": new Set([id]),
-      ":holder": id,
-    },
-  });
-}
-
-/**
- * Takes slots and memory for a migration that was written without them: all or none.
+ * Admits a migration that was written without slots and memory: all or nothing.
  *
  * @param memoryBytes memory that the target may give to guests
  * @returns a limit that is used up; `refused`: the target has room, and does not take it
  */
-export async function takeSlots(
-  migration: StoredMigration,
-  memoryBytes: number,
-): Promise<"held" | "ended" | "refused" | Limit> {
-  for (let attempt = 1; attempt <= TRIES_MAX; attempt += 1) {
-    const failed = await transact([
-      write.update({
-        key: keys.migration(migration.id),
-        update: "SET #slots = :held",
-        condition:
-          "#status = :running AND attribute_not_exists(#slots) AND attribute_not_exists(#cancelRequestedAt)",
-        values: { ":held": "held", ":running": "running" },
+export function admit(migration: StoredMigration, memoryBytes: number): Promise<Taken> {
+  return take(migration, async () => {
+    const ends = await readEnds(migration);
+    const chosen = admissionOf({ ...ends, heldBytes: migration.heldBytes, memoryBytes });
+    if (chosen !== "held" && chosen !== "preparing") return limitAt(migration, chosen);
+    const by = { as: chosen, places: placesOf(ends), ends };
+    return [
+      recordWrite(migration.id, chosen, "attribute_not_exists(#slots)"),
+      ...admissionWrites(migration, memoryBytes, by),
+    ];
+  });
+}
+
+/**
+ * Gives a prepared migration its slots: both or none.
+ *
+ * @param also more that must hold in the same write; `held-back`: it does not
+ */
+export function takeSlots(migration: StoredMigration, also: Writes = []): Promise<Taken> {
+  return take(migration, async () => {
+    const ends = await readEnds(migration);
+    const full = fullSlots(ends);
+    if (full !== undefined) return limitAt(migration, full);
+    return [
+      // A prepared migration that was told to end has its failure in the record.
+      recordWrite(migration.id, "held", "#slots = :preparing AND attribute_not_exists(#failure)", {
+        ":preparing": "preparing",
       }),
-      ...slotWrites(migration, memoryBytes),
-      ...dequeueWrites(migration),
-    ]);
+      ...startWrites(migration, ends),
+      ...also,
+    ];
+  });
+}
+
+type Taken = "held" | "ended" | "held-back" | "refused" | Limit;
+type Writes = Parameters<typeof transact>[0];
+
+/** How often a limit may change between the read and the write. */
+const TRIES_MAX = 3;
+
+async function take(
+  migration: StoredMigration,
+  plan: () => Promise<Limit | Writes>,
+): Promise<Taken> {
+  const { status, cancelRequestedAt } = migration;
+  if (status !== "running" || cancelRequestedAt !== undefined) return "ended";
+  for (let attempt = 1; attempt <= TRIES_MAX; attempt += 1) {
+    const planned = await plan();
+    if (!Array.isArray(planned)) return planned;
+    const failed = await transact([...planned, ...dequeueWrites(migration)]);
     if (failed.length === 0) return "held";
     if (failed.includes(0)) return "ended";
-    const full = await fullLimit(migration, memoryBytes);
-    if (full !== undefined) return full;
+    if (failed.some((place) => place >= ALSO_PLACE)) return "held-back";
   }
   return "refused";
 }
 
-/** How often a limit may become free between the write and the look at what was in its way. */
-const TRIES_MAX = 3;
+/** Behind the record and both hosts in the transaction. */
+const ALSO_PLACE = 3;
 
-async function fullLimit(
-  { source, target, heldBytes }: Admitted,
-  memoryBytes: number,
-): Promise<Limit | undefined> {
+/** Condition that a migration has what it had when it was read: slots, places or nothing. */
+export function slotsAsRead({ slots }: Pick<StoredMigration, "slots">) {
+  if (slots === undefined) return { condition: "attribute_not_exists(#slots)", values: {} };
+  return { condition: "#slots = :slotsBefore", values: { ":slotsBefore": slots } };
+}
+
+function recordWrite(id: MigrationId, slots: string, condition: string, more: object = {}) {
+  return write.update({
+    key: keys.migration(id),
+    update: "SET #slots = :slots",
+    condition: `#status = :running AND ${condition} AND attribute_not_exists(#cancelRequestedAt)`,
+    values: { ":slots": slots, ":running": "running", ...more },
+  });
+}
+
+function limitAt({ source, target }: Admitted, kind: LimitKind): Limit {
+  return { host: sourceKinds.includes(kind) ? source : target, kind };
+}
+
+/** Both hosts as they are counted now. */
+async function readEnds(migration: Admitted): Promise<Ends> {
+  const { source, target, slotLimits, rateBytesPerSecond } = migration;
   const [from, to] = await Promise.all([source, target].map((host) => getItem(keys.host(host))));
-  const at = Counted.parse(from ?? {});
-  const into = Counted.parse(to ?? {});
-  if (at.outgoing.size >= at.slotsOut) return { host: source, kind: "out" };
-  if (into.incoming.size >= into.slotsIn) return { host: target, kind: "in" };
-  if (into.reservedBytes + heldBytes > memoryBytes) return { host: target, kind: "memory" };
-  return undefined;
+  return { source: countsOf(from), target: countsOf(to), slotLimits, rateBytesPerSecond };
+}
+
+function countsOf(item: unknown): HostCounts {
+  return countsOfHost(Counted.parse(item ?? {}));
+}
+
+type CountedHost = Omit<HostCounts, SetName | "linkOut" | "linkIn"> &
+  Readonly<Record<SetName, ReadonlySet<string>>> & {
+    readonly linkOutBytesPerSecond?: number | undefined;
+    readonly linkInBytesPerSecond?: number | undefined;
+    /** As its agent reports it. */
+    readonly linkBytesPerSecond?: number | undefined;
+  };
+type SetName = "outgoing" | "incoming" | "preparingOut" | "preparingIn";
+
+export function countsOfHost(host: CountedHost): HostCounts {
+  const { slotsOut, slotsIn, prepareAhead, rateOut, rateIn, reservedBytes } = host;
+  return {
+    slotsOut,
+    slotsIn,
+    prepareAhead,
+    linkOut: host.linkOutBytesPerSecond ?? host.linkBytesPerSecond,
+    linkIn: host.linkInBytesPerSecond ?? host.linkBytesPerSecond,
+    rateOut,
+    rateIn,
+    reservedBytes,
+    outgoing: host.outgoing.size,
+    incoming: host.incoming.size,
+    preparingOut: host.preparingOut.size,
+    preparingIn: host.preparingIn.size,
+  };
 }
 
 /** What keeps the VM off the target because of other VMs there, or on their way. */
@@ -151,43 +157,45 @@ export async function forgetWaiting(id: MigrationId, lane: Lane): Promise<void> 
   ]);
 }
 
-/** Migrations that hold slots which this one needs. */
+/** Migrations that were admitted at the hosts of this one. */
 export async function listHolders({ source, target }: StoredMigration): Promise<MigrationId[]> {
-  const [from, to] = await Promise.all([source, target].map((host) => getItem(keys.host(host))));
-  const { outgoing } = Holders.parse(from ?? {});
-  const { incoming } = Holders.parse(to ?? {});
-  return [...new Set([...outgoing, ...incoming])];
+  const [from, to] = await Promise.all([readHolders(source), readHolders(target)]);
+  const out = [...from.outgoing, ...from.preparingOut];
+  return [...new Set([...out, ...to.incoming, ...to.preparingIn])];
 }
 
-/** How many slots of this host are taken. */
-export async function countHolders(host: HostId): Promise<{ outgoing: number; incoming: number }> {
-  const { outgoing, incoming } = Holders.parse((await getItem(keys.host(host))) ?? {});
-  return { outgoing: outgoing.size, incoming: incoming.size };
-}
-
-/** Migrations that hold a slot of this host, out or in. */
-export async function listMigrationsAt(host: HostId): Promise<MigrationId[]> {
-  const { outgoing, incoming } = Holders.parse((await getItem(keys.host(host))) ?? {});
-  return [...outgoing, ...incoming];
-}
-
-/** Migrations that hold a slot into this host. */
-export async function listIncoming(host: HostId): Promise<MigrationId[]> {
-  const { incoming } = Holders.parse((await getItem(keys.host(host))) ?? {});
-  return [...incoming];
-}
-
-/** Migrations that hold a slot of this host, in either direction. */
+/** Migrations that were admitted at this host, out or in. */
 export async function listHolding(host: HostId): Promise<MigrationId[]> {
-  const { outgoing, incoming } = Holders.parse((await getItem(keys.host(host))) ?? {});
-  return [...outgoing, ...incoming];
+  const { outgoing, incoming, preparingOut, preparingIn } = await readHolders(host);
+  return [...outgoing, ...incoming, ...preparingOut, ...preparingIn];
+}
+
+/** Migrations that were admitted into this host. */
+export async function listIncoming(host: HostId): Promise<MigrationId[]> {
+  const { incoming, preparingIn } = await readHolders(host);
+  return [...incoming, ...preparingIn];
+}
+
+async function readHolders(host: HostId) {
+  return Holders.parse((await getItem(keys.host(host))) ?? {});
 }
 
 const Ids = z.set(MigrationId).default(new Set<MigrationId>());
-const Holders = z.object({ outgoing: Ids, incoming: Ids });
+const Holders = z.object({
+  outgoing: Ids,
+  incoming: Ids,
+  preparingOut: Ids,
+  preparingIn: Ids,
+});
 
 const Counted = Holders.extend({
   slotsOut: z.int().default(0),
   slotsIn: z.int().default(0),
+  prepareAhead: z.int().optional(),
+  linkOutBytesPerSecond: z.number().optional(),
+  linkInBytesPerSecond: z.number().optional(),
+  linkBytesPerSecond: z.number().optional(),
+  rateOut: z.number().default(0),
+  rateIn: z.number().default(0),
   reservedBytes: z.int().default(0),
 });

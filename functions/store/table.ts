@@ -181,6 +181,21 @@ export const write = {
   }),
 };
 
+/** A condition of a transaction on an item that it does not write. */
+export function conditionCheck(
+  key: Key,
+  { condition, ...rest }: Expressions & { condition: string },
+): TransactItem {
+  return {
+    ConditionCheck: {
+      TableName: config().tableName,
+      Key: key,
+      ...expressions({ ...rest, condition }),
+      ConditionExpression: condition,
+    },
+  };
+}
+
 /**
  * All writes or none. Resolves to the places (from 0) of the writes whose condition did not hold: an
  * empty list means that all were done. Other writers of the same items are waited for, within bounds.

@@ -9,7 +9,7 @@ import { apartGroups, apartUpdate, rulesAsRead } from "./apart-groups.ts";
 import { transactWithEvents } from "./fleet-events.ts";
 import { keys } from "./keys.ts";
 import { type Page, pageOf } from "./page.ts";
-import { hostIsOpen } from "./slots.ts";
+import { hostIsOpen } from "./slot-writes.ts";
 import { getItem, getItems, queryItems, transact, updateIf, updateItem, write } from "./table.ts";
 
 const StoredVm = z.object({

@@ -5,7 +5,8 @@ import { cureOf } from "../../core/migration/failures.ts";
 import { isFinal } from "../../core/migration/migration.ts";
 import { log } from "../runtime/log.ts";
 import { task } from "../runtime/task.ts";
-import { awaitAdmission } from "../service/admit-waiting.ts";
+import { awaitAdmission, turnSignals } from "../service/admit-waiting.ts";
+import { awaitSlots } from "../service/await-slots.ts";
 import { fullLimits } from "../service/queue-state.ts";
 import { raise } from "../service/raise-signal.ts";
 import { registerWait } from "../service/register-wait.ts";
@@ -23,6 +24,8 @@ const AdmitInput = z.object({
   taskToken: z.string().min(1).optional(),
   /** How long it has waited, by the workflow's clock. */
   waitedMs: z.number().default(0),
+  /** Its target is prepared: it waits for its slots only. */
+  isPrepared: z.boolean().default(false),
 });
 
 /** Asking again makes up for a lost wake-up. */
@@ -31,21 +34,24 @@ const ASK_AGAIN_SECONDS = 900;
 /** `askAgainSeconds`: how long it may wait for its turn before the task is to be called again. */
 type AdmitOutput = { admitted: boolean; askAgainSeconds?: number };
 
-/** The signal that a waiting migration was admitted. */
-export const ADMITTED = "admitted";
-
 /**
- * Workflow task for a migration whose hosts were full when it was requested: takes a slot on each and
- * memory on the target, or reports that they are still full. Called again with a token, the migration
- * waits for its turn; the function that releases slots wakes it.
+ * Workflow task for a migration whose hosts were full when it was requested: admits it, with its slots
+ * or to be prepared, or reports that they are still full. Called again with a token, the migration
+ * waits for its turn; the function that releases slots wakes it. A prepared one waits for its slots
+ * in the same way.
  *
  * @throws StaleMigration when the migration has ended
  * @throws HostClosed when its target takes no guests any more
- * @throws QueueDeadline when it has waited for as long as its policy allows
+ * @throws QueueDeadline, SlotsDeadline when it has waited for as long as its policy allows
  */
 export const handler = task(async (event): Promise<AdmitOutput> => {
-  const { migrationId, taskToken, waitedMs } = AdmitInput.parse(event);
+  const { migrationId, taskToken, waitedMs, isPrepared } = AdmitInput.parse(event);
   const migration = await readRunning(migrationId);
+  if (taskToken !== undefined && isPrepared) {
+    await startHolders(migration);
+    await awaitSlots(migration, taskToken, waitedMs);
+    return { admitted: true };
+  }
   if (taskToken !== undefined) return { admitted: await awaitTurn(migration, taskToken) };
   if ((await admitNow(migration)) === "held") return { admitted: true };
   await startHolders(migration);
@@ -71,11 +77,12 @@ async function startHolders(waiting: StoredMigration): Promise<void> {
 
 async function awaitTurn(migration: StoredMigration, token: string): Promise<boolean> {
   const { id: migrationId } = migration;
-  const waiter = { token, names: [ADMITTED], failOn: [], interruptible: true };
-  const { settled } = await registerWait(migrationId, ADMITTED, waiter, Promise.resolve());
+  const signal = turnSignals.preparing;
+  const waiter = { token, names: [signal], failOn: [], interruptible: true };
+  const { settled } = await registerWait(migrationId, signal, waiter, Promise.resolve());
   if (settled !== undefined) return settled.ok;
   const turn = await admitNow(migration);
-  if (turn === "held") await raise({ do: "raise", migrationId, signal: ADMITTED });
+  if (turn === "held") await raise({ do: "raise", migrationId, signal });
   if (typeof turn === "object") await awaitAdmission(migration, turn, byInvocation);
   return turn === "held";
 }
@@ -98,7 +105,8 @@ async function giveUp(migration: StoredMigration): Promise<QueueDeadline> {
 
 /** `ended`: it is not to go on, or has been admitted meanwhile; its wait is told of either. */
 async function admitNow(migration: StoredMigration): Promise<"held" | "ended" | Limit> {
-  const { id, target } = migration;
+  const { id, target, slots } = migration;
+  if (slots !== undefined) return "held";
   const turn = await takeTurn(migration);
   if (turn === "closed") throw new HostClosed(`Failed to admit ${id}: ${target} does not take it`);
   return turn;

@@ -63,7 +63,7 @@ export const handler = task(async (event): Promise<EndOutput> => {
     const ended = await readMigration(input.migrationId);
     await Promise.all([recordSourceExit(ended), countMigration(ended)]);
     if (input.action !== "freeze") await expireWithRecord(migration);
-    if (migration.slots === undefined) await tidyLane(migration);
+    if (migration.slots !== "held") await tidyLane(migration);
     await admitWaiting([migration.source, migration.target], byInvocation);
     await learnFromMigration(migration);
     const mayBeLeft = input.action === "lost" && migration.sourceExit === undefined;

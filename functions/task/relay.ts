@@ -7,6 +7,7 @@ import { Verb } from "../../core/protocol/command.ts";
 import { task } from "../runtime/task.ts";
 import { recordCommand, sendCommand } from "../service/dispatch-command.ts";
 import { registerWait } from "../service/register-wait.ts";
+import { requireSlots } from "../service/require-slots.ts";
 import { enterPhase } from "../store/migration-progress.ts";
 import { findHandoverKey, readMigration, type StoredMigration } from "../store/migration-record.ts";
 import type { Waiter } from "../store/signals.ts";
@@ -30,6 +31,8 @@ const RelayInput = z.object({
   /** The signal to wait for, instead of the commands' answers. */
   awaits: z.string().optional(),
   interruptible: z.boolean(),
+  /** A prepared migration takes its transfer slots first. */
+  takesSlots: z.boolean().default(false),
   phase: Phase.optional(),
 });
 type RelayInput = z.infer<typeof RelayInput>;
@@ -41,9 +44,11 @@ type Step = RelayInput["commands"][number] & { id: CommandId; signal: string };
  * come too early. Called again with the same steps, it sends the unanswered commands again.
  *
  * @throws StaleMigration when the migration has ended or is on its way back
+ * @throws SlotsTaken, HostClosed, MigrationCancelled when it was to take its slots, and has none
  */
 export const handler = task(async (event): Promise<Record<string, never>> => {
   const input = RelayInput.parse(event);
+  if (input.takesSlots) await requireSlots(input.migrationId);
   const steps = input.commands.map((command) => step(input, command));
   const needsKey = steps.some(({ verb }) => verb === "target.prepare" || verb === "source.start");
   const waiter = waiterFor(input, steps);
@@ -59,6 +64,10 @@ export const handler = task(async (event): Promise<Record<string, never>> => {
   );
   if (settled !== undefined) return {};
   const [migration, handoverKey] = entered;
+  // An execution of an earlier version does not know that a prepared migration has no slots yet.
+  if (input.phase === "precopy" && migration.slots === "preparing") {
+    await requireSlots(migration.id);
+  }
   const open = steps.filter(({ signal }) => signals.raised[signal] === undefined);
   await Promise.all(open.map((one) => send(migration, one, handoverKey)));
   return {};

@@ -213,7 +213,8 @@ async function noSlotIsHeld(bed: Bed, holder: string | undefined): Promise<boole
       const pk = `HOST#${host}`;
       const Key = { pk, sk: "META" };
       const { Item = {} } = await table.send(new GetCommand({ TableName: "switchyard", Key }));
-      if (sizeOf(Item.incoming) + sizeOf(Item.outgoing) > 0) return false;
+      const sets = [Item.incoming, Item.outgoing, Item.preparingIn, Item.preparingOut];
+      if (sets.some((set) => sizeOf(set) > 0)) return false;
       if (holder !== undefined && Item.reservedBytes !== (host === holder ? MEMORY_BYTES : 0)) {
         return false;
       }

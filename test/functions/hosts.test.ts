@@ -40,7 +40,14 @@ describe("what an operator sets of a host", () => {
     expect(await hostOf(agent.host)).toEqual({
       ...before,
       facts: other,
-      usage: { outgoing: 0, incoming: 0, reservedBytes: 0, memoryBytes: 16 * GiB },
+      usage: {
+        outgoing: 0,
+        incoming: 0,
+        preparingOut: 0,
+        preparingIn: 0,
+        reservedBytes: 0,
+        memoryBytes: 16 * GiB,
+      },
       lastEventAt: expect.any(String),
       heardAt: expect.any(String),
     });

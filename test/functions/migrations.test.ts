@@ -198,7 +198,7 @@ describe("slots", () => {
     await addVm("in-time", hosts.source, smallDefinition);
     await addVm("too-late", hosts.source, smallDefinition);
     const first = await addMigration("in-time", "host-single");
-    expect(inputOf(first.id)).toMatchObject({ admitted: true });
+    expect(inputOf(first.id)).toMatchObject({ admitted: "held" });
     const before = await takenOfTargets();
     expect(before["host-single"]).toEqual({ in: [first.id], bytes: smallDefinition.memoryBytes });
     const second = await addMigration("too-late", "host-single");
@@ -218,7 +218,7 @@ describe("slots", () => {
     expect(hosts.cloud.stub.executions.has(lost)).toBe(false);
     hosts.cloud.stub.refused.starts = 0;
     expect(await admit({ migrationId: behind })).toMatchObject({ admitted: false });
-    expect(inputOf(lost)).toMatchObject({ migrationId: lost, admitted: true });
+    expect(inputOf(lost)).toMatchObject({ migrationId: lost, admitted: "held" });
   });
 
   it("are given to waiting migrations, oldest first, when one ends", async () => {

@@ -40,7 +40,8 @@ describe("a migration that completes, each task called twice", () => {
     expect(JSON.parse(cloud.stub.executions.get(made.id) ?? "")).toEqual({
       migrationId: made.id,
       parties: { vm: "vm-1", source: "host-a", target: "host-b" },
-      admitted: true,
+      admitted: "held",
+      queueSeconds: 3_600,
       precopySeconds: 21_600,
       switchoverSeconds: 108_000,
       ackSeconds: 300,

@@ -15,7 +15,7 @@ const documentActions: Record<string, string[]> = {
   UpdateCommand: ["dynamodb:UpdateItem"],
   DeleteCommand: ["dynamodb:DeleteItem"],
   BatchWriteCommand: ["dynamodb:BatchWriteItem"],
-  // The store's transactions put, update and delete; none only checks a condition.
+  // The store's transactions put, update and delete; a condition check is seen by its own name.
   TransactWriteCommand: ["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"],
 };
 const clients: Record<string, (operation: string) => string> = {
@@ -51,7 +51,8 @@ export async function reachOf(handler: string): Promise<Reach> {
 
 function actionsIn(code: string): string[] {
   const imports = code.matchAll(/^import \{([^}]*)\} from "@aws-sdk\/([\w-]+)";$/gm);
-  return [...imports].flatMap(([, names = "", from = ""]) =>
+  const checks = /\bConditionCheck:/.test(code) ? ["dynamodb:ConditionCheckItem"] : [];
+  const calls = [...imports].flatMap(([, names = "", from = ""]) =>
     [...names.matchAll(/\b(\w+)Command\b/g)].flatMap(([command, operation = ""]) => {
       // Whoever makes a schedule gives it a role.
       if (command === "CreateScheduleCommand") {
@@ -63,4 +64,5 @@ function actionsIn(code: string): string[] {
       throw new Error(`Expected an action for ${command} of ${from}`);
     }),
   );
+  return [...calls, ...checks];
 }

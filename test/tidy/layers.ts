@@ -103,7 +103,7 @@ export const layers: Readonly<Record<string, Layer>> = {
   },
   rig: {
     imports: ["core", "client", "qmp", "agent", "local", "emulators"],
-    packages: ["@aws-sdk/client-sfn", "commander"],
+    packages: ["@aws-sdk/client-sfn", "@aws-sdk/client-sqs", "commander"],
   },
   dashboard: {
     imports: ["core", "client"],

@@ -14,6 +14,7 @@ export const NewHost = z.strictObject({
   id: HostId,
   slotsOut: Host.shape.slotsOut.default(2),
   slotsIn: Host.shape.slotsIn.default(2),
+  prepareAhead: Host.shape.prepareAhead,
   labels: Labels.default({}),
 });
 

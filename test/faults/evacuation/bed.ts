@@ -36,7 +36,8 @@ export class EvacuationBed {
     const fleet = await own.start({
       hosts: Object.fromEntries(HOSTS.map((host) => [host, path])),
       port: await freeBasePort(),
-      host: { slotsOut: SLOTS, slotsIn: SLOTS },
+      // The log of the migrations is replayed with slots that they hold from their beginning.
+      host: { slotsOut: SLOTS, slotsIn: SLOTS, prepareAhead: 0 },
       agent: { progressIntervalMs: 500 },
       startMs: START_MS,
     });

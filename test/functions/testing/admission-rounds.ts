@@ -24,6 +24,11 @@ import { Interleaving } from "./interleaving.ts";
 const ROUNDS = 3;
 const DEATH_RATE = 0.01;
 const SLOTS: Readonly<Record<string, number>> = { a: 2, b: 1, c: 1 };
+/** Of each host and direction; one host prepares nothing ahead. */
+const PLACES: Readonly<Record<string, number>> = { a: 1, b: 2, c: 0 };
+/** Of every host, in each direction; migrations need one of {@link RATES}. */
+const LINK = 1_000_000;
+const RATES = [300_000, 600_000, 2_000_000];
 const vms = ["v0", "v1", "v2", "v3", "v4", "v5", "v6"];
 const interleaving = new Interleaving();
 let cloud: TestCloud;
@@ -41,7 +46,9 @@ async function begin(name: string, to: string): Promise<void> {
   if (vm === undefined || source === undefined || target === undefined) return;
   if (vm.lockedBy !== undefined || source.id === target.id) return;
   const idempotency = { key: `${name}-${vm.epoch}`, bodyHash: "hash" };
-  const made = newMigration(MigrationPolicy.parse({}), { vm, source, target }, idempotency);
+  const rate = RATES[Number(name.slice(1)) % RATES.length];
+  const policy = MigrationPolicy.parse({ maxBandwidthBytesPerSecond: rate });
+  const made = newMigration(policy, { vm, source, target }, idempotency);
   const written = await createMigration(made);
   if (typeof written === "object") await wait(written.migration.id);
 }
@@ -51,6 +58,16 @@ async function wait(id: MigrationId): Promise<void> {
   if (migration.slots !== undefined || migration.status !== "running") return;
   const turn = await takeTurn(migration);
   if (turn === "closed") await end(id, "failed");
+  if (typeof turn === "object") await awaitAdmission(migration, turn, waker);
+}
+
+/** Its target is prepared: it takes its slots, or waits for them. */
+async function start(id: MigrationId): Promise<void> {
+  const migration = await readMigration(id);
+  if (migration.slots !== "preparing" || migration.status !== "running") return;
+  const turn = await takeTurn(migration);
+  if (turn === "closed") await end(id, "failed");
+  if (turn === "held") await admitWaiting([migration.source, migration.target], waker);
   if (typeof turn === "object") await awaitAdmission(migration, turn, waker);
 }
 
@@ -85,6 +102,10 @@ async function expectLimits(): Promise<void> {
     const host = await findHost(hostId(name));
     expect(host?.outgoing.size).toBeLessThanOrEqual(slots);
     expect(host?.incoming.size).toBeLessThanOrEqual(slots);
+    expect(host?.rateOut).toBeLessThanOrEqual(LINK);
+    expect(host?.rateIn).toBeLessThanOrEqual(LINK);
+    expect(host?.preparingOut.size).toBeLessThanOrEqual(PLACES[name] ?? 0);
+    expect(host?.preparingIn.size).toBeLessThanOrEqual(PLACES[name] ?? 0);
     expect(host?.reservedBytes).toBeLessThanOrEqual(6 * GiB);
     expect(host?.apart.x?.length ?? 0).toBeLessThanOrEqual(1);
   }
@@ -102,6 +123,10 @@ async function expectNothingLeft(): Promise<void> {
     expect(host).toMatchObject({
       outgoing: new Set(),
       incoming: new Set(),
+      preparingOut: new Set(),
+      preparingIn: new Set(),
+      rateOut: 0,
+      rateIn: 0,
       reservedBytes: here.length * GiB,
     });
     const members = here.filter((vm) => (vm?.affinities ?? []).length > 0).map((vm) => vm?.id);
@@ -117,8 +142,9 @@ function actorsOf(draw: Random, ids: readonly MigrationId[]): Map<string, () => 
     if (draw.next() < 0.8) actors.set(`begin ${vm}`, () => begin(vm, to));
   }
   for (const id of ids) {
-    const how = draw.pick(["completed", "failed", "cancel", "wait", "nothing"] as const);
+    const how = draw.pick(["completed", "failed", "cancel", "wait", "start", "nothing"] as const);
     if (how === "wait") actors.set(`wait ${id}`, () => wait(id));
+    if (how === "start") actors.set(`start ${id}`, () => start(id));
     if (how === "cancel") {
       actors.set(`cancel ${id}`, async () => {
         await requestCancel(id);
@@ -130,13 +156,16 @@ function actorsOf(draw: Random, ids: readonly MigrationId[]): Map<string, () => 
   return actors;
 }
 
-async function start(): Promise<void> {
+async function startFleet(): Promise<void> {
   cloud = await startTestCloud();
   overrideTransport("DYNAMODB", interleaving.observe(cloud.transports.DYNAMODB) as never);
   const agents: TestAgent[] = [];
   for (const [name, slots] of Object.entries(SLOTS)) {
-    const agent = await addHost(name, { slotsOut: slots, slotsIn: slots });
+    const limits = { slotsOut: slots, slotsIn: slots, prepareAhead: PLACES[name] };
+    const agent = await addHost(name, limits);
     await agent.send("register", { host: name, facts: { ...facts, memoryBytes: 6 * GiB } });
+    const links = { linkOutBytesPerSecond: LINK, linkInBytesPerSecond: LINK };
+    await operate("PATCH", `/v1/hosts/${name}`, links);
     agents.push(agent);
   }
   for (const [place, vm] of vms.entries()) {
@@ -149,7 +178,7 @@ async function start(): Promise<void> {
 
 /** One test for each seed. */
 export function testInterleavings(seeds: readonly number[]): void {
-  beforeAll(start);
+  beforeAll(startFleet);
   afterAll(() => cloud.close());
 
   it.each(seeds)(

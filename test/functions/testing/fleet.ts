@@ -114,9 +114,14 @@ export class TestAgent {
   }
 }
 
-/** A host whose agent has registered. */
-export async function addHost(id: string, slots = { slotsOut: 2, slotsIn: 2 }): Promise<TestAgent> {
-  const { status, body } = await operate("POST", "/v1/hosts", { id, ...slots });
+export type TestLimits = { slotsOut: number; slotsIn: number; prepareAhead?: number | undefined };
+
+/** A host whose agent has registered. Unless it is said, nothing is prepared ahead of its slots. */
+export async function addHost(
+  id: string,
+  limits: TestLimits = { slotsOut: 2, slotsIn: 2 },
+): Promise<TestAgent> {
+  const { status, body } = await operate("POST", "/v1/hosts", { id, prepareAhead: 0, ...limits });
   if (status !== 201) throw new Error(`Failed to add ${id}: ${JSON.stringify(body)}`);
   const { host, joinToken } = body as { host: { queueUrl: string }; joinToken: { token: string } };
   const agent = new TestAgent(hostId(id), new HostKey(), host.queueUrl);

@@ -9,7 +9,13 @@ import { Evacuation, EvacuationMove } from "../../../core/evacuation/evacuation.
 import { isFinalEvacuation } from "../../../core/evacuation/life.ts";
 import { stepFunctions } from "../../../functions/runtime/clients.ts";
 import { definition } from "../../functions/testing/fixtures.ts";
-import { addHost, addVm, operate, type TestAgent } from "../../functions/testing/fleet.ts";
+import {
+  addHost,
+  addVm,
+  operate,
+  type TestAgent,
+  type TestLimits,
+} from "../../functions/testing/fleet.ts";
 import { type Handler, startControlPlane } from "./control-plane.ts";
 import type { Interceptor } from "./harness.ts";
 import { MEMORY_BYTES } from "./hosts.ts";
@@ -68,7 +74,7 @@ export class EvacuationHarness {
    */
   async fleet(
     sizes: Record<string, number>,
-    slots = { slotsOut: 2, slotsIn: 2 },
+    slots: TestLimits = { slotsOut: 2, slotsIn: 2 },
   ): Promise<Record<string, string>> {
     for (const agent of this.guests.agents) await retire(agent);
     this.#hosts += 1;

@@ -201,7 +201,9 @@ export class WorkflowHarness {
     const items = await getItems([...hosts, keys.secret(migration)]);
     const holds = (set: unknown) => set instanceof Set && set.has(id);
     return items.flatMap((item) => [
-      ...(holds(item.outgoing) || holds(item.incoming) ? [`a slot of ${item.pk}`] : []),
+      ...(["outgoing", "incoming", "preparingOut", "preparingIn"] as const).flatMap((set) =>
+        holds(item[set]) ? [`${set} of ${item.pk}`] : [],
+      ),
       ...(item.sk === "SECRET" ? ["its secret"] : []),
     ]);
   }

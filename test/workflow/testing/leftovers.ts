@@ -45,7 +45,9 @@ const Cordons = z.array(z.object({ owner: z.string(), drains: z.boolean().option
 function ofHost(row: Row, host: string, { places, memoryBytes, evacuation }: AtRest): string[] {
   if (row.sk !== "META") return WAITING.test(row.sk) ? [`${row.sk} of ${host}`] : [];
   const found: string[] = [];
-  if (row.outgoing !== undefined || row.incoming !== undefined) found.push(`slots of ${host}`);
+  for (const set of ["outgoing", "incoming", "preparingOut", "preparingIn"]) {
+    if (row[set] !== undefined) found.push(`slots of ${host}: ${set}`);
+  }
   const here = [...places].filter(([, place]) => place === host).map(([vm]) => vm);
   if (row.reservedBytes !== here.length * memoryBytes) {
     found.push(`${row.reservedBytes} bytes of ${host} for ${here.length} guests`);

@@ -1,0 +1,132 @@
+import { poolOf } from "./slots.ts";
+
+/** What the table counts of a host, as admission needs it. */
+export type HostCounts = {
+  readonly slotsOut: number;
+  readonly slotsIn: number;
+  /** Migrations prepared ahead in each direction; undefined: 3 × slots + 2. */
+  readonly prepareAhead?: number | undefined;
+  /** Migrations that hold a transfer slot out of the host, and into it. */
+  readonly outgoing: number;
+  readonly incoming: number;
+  /** Migrations that have a place in the preparing pool, and no slot yet. */
+  readonly preparingOut: number;
+  readonly preparingIn: number;
+  /** Speed of its link, B/s; undefined: nobody knows it. */
+  readonly linkOut?: number | undefined;
+  readonly linkIn?: number | undefined;
+  /** What those that hold slots may send together, B/s. */
+  readonly rateOut: number;
+  readonly rateIn: number;
+  readonly reservedBytes: number;
+};
+
+/** Fewer slots than the hosts' own, as the links' rates allow. */
+export type SlotLimits = { readonly out: number; readonly in: number };
+
+/** What of a host may be used up. */
+export const limitKinds = [
+  "out",
+  "rateOut",
+  "in",
+  "rateIn",
+  "preparingOut",
+  "preparingIn",
+  "memory",
+] as const;
+export type LimitKind = (typeof limitKinds)[number];
+/** Those of the source; the others are the target's. */
+export const sourceKinds: readonly LimitKind[] = ["out", "rateOut", "preparingOut"];
+/** Those of which one migration needs as much as any other. */
+export const alikeKinds: readonly LimitKind[] = ["out", "in", "preparingOut", "preparingIn"];
+/** Those of which a prepared migration has no use. */
+export const preparingKinds = ["preparingOut", "preparingIn"] as const satisfies LimitKind[];
+
+export type Ends = {
+  readonly source: HostCounts;
+  readonly target: HostCounts;
+  readonly slotLimits?: SlotLimits | undefined;
+  /** What the migration may send, B/s. */
+  readonly rateBytesPerSecond?: number | undefined;
+};
+export type Wish = Ends & {
+  /** Of the guest. */
+  readonly heldBytes: number;
+  /** Memory that the target may give to guests. */
+  readonly memoryBytes: number;
+};
+
+/** Places of both preparing pools. */
+export function placesOf({ source, target, slotLimits }: Ends): SlotLimits {
+  const own = slotsOf({ source, target, slotLimits });
+  return {
+    out: poolOf(own.out, source.prepareAhead),
+    in: poolOf(own.in, target.prepareAhead),
+  };
+}
+
+/** Transfer slots of both hosts. */
+export function slotsOf({ source, target, slotLimits }: Ends): SlotLimits {
+  return {
+    out: Math.min(source.slotsOut, slotLimits?.out ?? Infinity),
+    in: Math.min(target.slotsIn, slotLimits?.in ?? Infinity),
+  };
+}
+
+/** A host that prepares nothing ahead has slots only. */
+export function preparesAhead(ends: Ends): boolean {
+  const places = placesOf(ends);
+  return places.out > 0 && places.in > 0;
+}
+
+/** What is used up of slots and links; undefined: both hosts have a slot, and their links the rate. */
+export function fullSlots(ends: Ends): LimitKind | undefined {
+  const { source, target, rateBytesPerSecond: rate = 0 } = ends;
+  const slots = slotsOf(ends);
+  if (source.outgoing >= slots.out) return "out";
+  if (isOver(source.rateOut, rate, source.linkOut)) return "rateOut";
+  if (target.incoming >= slots.in) return "in";
+  if (isOver(target.rateIn, rate, target.linkIn)) return "rateIn";
+  return undefined;
+}
+
+/** A link that nobody uses takes any one stream: QEMU then sends as fast as the link is. */
+export function isOver(used: number, rate: number, link: number | undefined): boolean {
+  return link !== undefined && used > 0 && used + rate > link;
+}
+
+/** Assumed for a migration without a limit of its own: 10 Gbit/s, or the slower link. */
+const STREAM_BYTES_PER_SECOND = 1.25e9;
+
+/**
+ * What a migration may send, B/s: what it is limited to, and never more than both links carry.
+ *
+ * @param limit 0 or undefined: none
+ */
+export function rateOf(
+  { source, target }: Pick<Ends, "source" | "target">,
+  limit: number | undefined,
+): number {
+  const own = limit === undefined || limit === 0 ? STREAM_BYTES_PER_SECOND : limit;
+  const rate = Math.min(own, source.linkOut ?? Infinity, target.linkIn ?? Infinity);
+  // Rounded down: streams that fit a link by the planner's rule must fit here.
+  return Math.max(1, Math.floor(rate));
+}
+
+/**
+ * How a migration is admitted: `held`, with its transfer slots at once; `preparing`, with a place in
+ * the preparing pools; or the limit that is used up. It gets its slots at once where that takes them
+ * from nobody: where none is prepared ahead of it on either host.
+ */
+export function admissionOf(wish: Wish): "held" | "preparing" | LimitKind {
+  const { source, target, heldBytes, memoryBytes } = wish;
+  const full = fullSlots(wish);
+  const isShort = target.reservedBytes + heldBytes > memoryBytes;
+  if (!preparesAhead(wish)) return full ?? (isShort ? "memory" : "held");
+  const isFirst = source.preparingOut === 0 && target.preparingIn === 0;
+  if (full === undefined && isFirst) return isShort ? "memory" : "held";
+  const places = placesOf(wish);
+  if (source.preparingOut >= places.out) return "preparingOut";
+  if (target.preparingIn >= places.in) return "preparingIn";
+  return isShort ? "memory" : "preparing";
+}
