@@ -94,6 +94,14 @@ it("sends what it is limited to, and no more than both links carry", () => {
   const ends = wish({ linkOut: 3e9 }, { linkIn: 2e9 });
   expect(rateOf(ends, 1e6)).toBe(1e6);
   expect(rateOf(ends, 5e9)).toBe(2e9);
-  expect([undefined, 0].map((none) => rateOf(ends, none))).toEqual([1.25e9, 1.25e9]);
-  expect(rateOf(wish({}, { linkIn: 125e6 }), undefined)).toBe(125e6);
+});
+
+it("shares the links without a limit, by their slots", () => {
+  const ends = wish({ linkOut: 3e9, slotsOut: 4 }, { linkIn: 2e9 });
+  expect([undefined, 0].map((none) => rateOf(ends, none))).toEqual([7.5e8, 7.5e8]);
+  expect(rateOf(wish({}, { linkIn: 125e6, slotsIn: 1 }), undefined)).toBe(125e6);
+  expect(rateOf(wish({}, {}), undefined)).toBe(1.25e9);
+  const one = rateOf(wish({ linkOut: 1e9 + 1 }, {}), undefined);
+  const beside = wish({ linkOut: 1e9 + 1, outgoing: 1, rateOut: one }, {});
+  expect(fullSlots({ ...beside, rateBytesPerSecond: one })).toBeUndefined();
 });

@@ -95,11 +95,13 @@ export function isOver(used: number, rate: number, link: number | undefined): bo
   return link !== undefined && used > 0 && used + rate > link;
 }
 
-/** Assumed for a migration without a limit of its own: 10 Gbit/s, or the slower link. */
+/** Assumed where nobody knows the links: 10 Gbit/s. */
 const STREAM_BYTES_PER_SECOND = 1.25e9;
 
 /**
- * What a migration may send, B/s: what it is limited to, and never more than both links carry.
+ * What a migration takes of both links, B/s: what it is limited to, and never more than they carry.
+ * Without a limit it shares each link with those that may have the other slots, as TCP does: slots
+ * alone then say how many send at one time, so the members of a gated group can all hold.
  *
  * @param limit 0 or undefined: none
  */
@@ -107,8 +109,12 @@ export function rateOf(
   { source, target }: Pick<Ends, "source" | "target">,
   limit: number | undefined,
 ): number {
-  const own = limit === undefined || limit === 0 ? STREAM_BYTES_PER_SECOND : limit;
-  const rate = Math.min(own, source.linkOut ?? Infinity, target.linkIn ?? Infinity);
+  const { linkOut = Infinity, slotsOut } = source;
+  const { linkIn = Infinity, slotsIn } = target;
+  const isLimited = limit !== undefined && limit > 0;
+  const rate = isLimited
+    ? Math.min(limit, linkOut, linkIn)
+    : Math.min(STREAM_BYTES_PER_SECOND, linkOut / slotsOut, linkIn / slotsIn);
   // Rounded down: streams that fit a link by the planner's rule must fit here.
   return Math.max(1, Math.floor(rate));
 }

@@ -67,10 +67,10 @@ export function describeMoves({ http }: { http: boolean }): void {
         await stage.api.cancelMigration(second.id);
         const cancelled = await stage.ends(second.id);
         expect(cancelled).toMatchObject({ status: "cancelled", runningOn: "host-a" });
-        expect(cancelled.phases.map(({ name }) => name)).toEqual(["admit", "end"]);
+        expect(cancelled.phases.map(({ name }) => name)).not.toContain("precopy");
 
         const third = await stage.api.createMigration({ vm: "second", target: "host-b" });
-        expect(await stage.api.getMigration(third.id)).toMatchObject({ phase: "admit" });
+        await stage.isQueued(third.id);
         await stage.api.cancelMigration(first.id);
         expect(await stage.ends(first.id)).toMatchObject({ status: "cancelled" });
         expect(await stage.ends(third.id)).toMatchObject({ status: "completed" });

@@ -143,6 +143,11 @@ export class Stage {
     return this.#until(id, "precopy", ({ progress }) => (progress?.ramTransferredBytes ?? 0) > 0);
   }
 
+  /** Waits until it is prepared, and waits for its slots. */
+  async isQueued(id: string): Promise<Migration> {
+    return this.#until(id, "prepare", ({ queue }) => queue !== undefined);
+  }
+
   async ends(id: string): Promise<Migration> {
     return this.fleet.waitForMigration(id, { timeoutMs: PATIENCE_MS });
   }
