@@ -204,7 +204,7 @@ describe.skipIf(!canCopy)("a copied disk whose target is frozen", () => {
     await copying(pair, { silenceMs: 4_000 });
     const { manifest } = guestOf(pair.target);
     sendSignal(manifest, "SIGSTOP");
-    expect(await failed(pair)).toMatch(/Disk data|No byte of the stream/);
+    expect(await failed(pair)).toMatch(/^disk-not-copied: Disk|No byte of the stream/);
     await runsAtSource(pair);
     sendSignal(manifest, "SIGCONT");
     await targetIsEmpty(pair);
