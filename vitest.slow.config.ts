@@ -22,6 +22,6 @@ export default defineConfig({
       { extends: true, test: { name: "slow", include: ["**/*.slow.test.ts"] } },
       { extends: true, test: onTheModel },
     ],
-    reporters: ["default", new RunReport(9)],
+    reporters: ["default", new RunReport(14)],
   },
 });
