@@ -87,7 +87,7 @@ async function prepare(named: string | undefined): Promise<Ready | string> {
   try {
     return { rig, qemu: qemu.path, network: Network.create(HOSTS) };
   } catch (error) {
-    return `no network namespaces with bridges here: ${(error as Error).message.trim()}`;
+    return `no network namespaces with bridges and taps here: ${(error as Error).message.trim()}`;
   }
 }
 

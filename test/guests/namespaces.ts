@@ -74,6 +74,9 @@ export class Network {
       ip("-n", namespace, "link", "add", "br0", "type", "bridge", "forward_delay", "0");
       ip("-n", namespace, "link", "set", "br0", "up");
     }
+    // The agents make the guests' taps: a machine without /dev/net/tun is told apart here.
+    ip("-n", lan, "tuntap", "add", "dev", "probe0", "mode", "tap");
+    ip("-n", lan, "link", "delete", "dev", "probe0");
     ip("-n", lan, "addr", "add", `${PEER.address}/24`, "dev", "br0");
     const [one, other] = Object.values(hosts);
     for (const [host, { namespace }] of Object.entries(hosts)) {
