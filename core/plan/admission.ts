@@ -1,4 +1,5 @@
 import { poolOf } from "./slots.ts";
+import { assumedRate } from "./stream-rate.ts";
 
 /** What the table counts of a host, as admission needs it. */
 export type HostCounts = {
@@ -95,9 +96,6 @@ export function isOver(used: number, rate: number, link: number | undefined): bo
   return link !== undefined && used > 0 && used + rate > link;
 }
 
-/** Assumed where nobody knows the links: 10 Gbit/s. */
-const STREAM_BYTES_PER_SECOND = 1.25e9;
-
 /**
  * What a migration takes of both links, B/s: what it is limited to, and never more than they carry.
  * Without a limit it shares each link with those that may have the other slots, as TCP does: slots
@@ -114,7 +112,7 @@ export function rateOf(
   const isLimited = limit !== undefined && limit > 0;
   const rate = isLimited
     ? Math.min(limit, linkOut, linkIn)
-    : Math.min(STREAM_BYTES_PER_SECOND, linkOut / slotsOut, linkIn / slotsIn);
+    : assumedRate([linkOut / slotsOut, linkIn / slotsIn]);
   // Rounded down: streams that fit a link by the planner's rule must fit here.
   return Math.max(1, Math.floor(rate));
 }

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { HostId } from "../id.ts";
 import { MigrationPolicy } from "../negotiate/policy.ts";
+import { STREAM_BYTES_PER_SECOND } from "./stream-rate.ts";
 
 const ms = z.number().nonnegative();
 
@@ -17,7 +18,7 @@ export const PlanOptions = z.strictObject({
   /** How each migration is done: the policy that negotiation gets. */
   policy: FleetPolicy.prefault({}),
   /** Rate of one migration, B/s; less where a link is slower. 10 Gbit/s by default. */
-  streamBytesPerSecond: z.number().positive().default(1.25e9),
+  streamBytesPerSecond: z.number().positive().default(STREAM_BYTES_PER_SECOND),
   /** Assumed for a link whose speed nobody knows, B/s. 1 Gbit/s by default; the plan says so. */
   unknownLinkBytesPerSecond: z.number().positive().default(1.25e8),
   /** Assumed until a VM's first migration: B/s, and share of its memory; the plan says so. */

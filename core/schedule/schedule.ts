@@ -120,7 +120,7 @@ export const OccurrenceRun = z.strictObject({
 });
 export type OccurrenceRun = z.infer<typeof OccurrenceRun>;
 
-/** Windows that nobody opened, as the control plane was away: one line, however many. */
+/** All windows that nobody opened while the control plane was away, as one entry. */
 export const MissedWindows = z.strictObject({
   first: instant,
   last: instant,

@@ -24,7 +24,7 @@ export const StoredFile = z.strictObject({
   deviceIds: z.array(Short).max(64).optional(),
   /** Why it is not known which file it is. */
   problem: Short.optional(),
-  /** Target: its agent has made it for this migration, to be filled from the source's. */
+  /** On the target: an image that its agent has made, into which the source's image is copied. */
   isCopy: z.literal(true).optional(),
   /** Why its cache mode loses writes between two hosts. */
   unsafeCache: Short.optional(),

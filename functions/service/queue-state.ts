@@ -1,6 +1,7 @@
 import { MigrationId } from "../../core/id.ts";
 import { PLACES_MAX, type Queue, startsInMs } from "../../core/migration/queue.ts";
 import { isOver, placesOf, preparesAhead, slotsOf } from "../../core/plan/admission.ts";
+import { assumedRate } from "../../core/plan/stream-rate.ts";
 import { readUnderWay, type UnderWay } from "../store/fleet.ts";
 import { findHost, type StoredHost } from "../store/hosts.ts";
 import type { StoredMigration } from "../store/migration-record.ts";
@@ -40,9 +41,6 @@ function placeIn(queued: readonly MigrationId[], id: MigrationId): number | unde
   return queued.length < PLACES_MAX ? undefined : PLACES_MAX + 1;
 }
 
-/** Assumed for a migration that has reported no rate: 10 Gbit/s, or the slower link. */
-const STREAM_BYTES_PER_SECOND = 1.25e9;
-
 /** Its turn comes when both hosts have a slot; of its source only those that hold one are counted. */
 async function expectedStart(
   migration: StoredMigration,
@@ -63,7 +61,7 @@ async function expectedStart(
   );
   const all = await readUnderWay([...new Set([...holders, ...queued.slice(0, place)])]);
   const links = [countsOfHost(source).linkOut, countsOfHost(target).linkIn];
-  const rate = Math.min(STREAM_BYTES_PER_SECOND, ...links.map((link) => link ?? Infinity));
+  const rate = assumedRate(links);
   const of = (ids: ReadonlySet<string>) =>
     all.filter((one) => ids.has(one.id)).map((one) => leftMs(one, rate));
   const turns = [

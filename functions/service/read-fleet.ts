@@ -3,6 +3,7 @@ import { type HostState, hostStateOf, stateSinceOf } from "../../core/host/host-
 import { resourcesOf } from "../../core/host-resources.ts";
 import type { HostId, MigrationId } from "../../core/id.ts";
 import type { FleetSnapshot, PlanHost, PlanVm } from "../../core/plan/snapshot.ts";
+import { assumedRate } from "../../core/plan/stream-rate.ts";
 import type { QemuProbe } from "../../core/protocol/probe.ts";
 import { Problem } from "../http/problem.ts";
 import {
@@ -18,8 +19,6 @@ import { hasEnded, type StoredVm } from "../store/vms.ts";
 /** What the snapshot's own schema takes. */
 const HOSTS_MAX = 10_000;
 const VMS_MAX = 100_000;
-/** Assumed for a migration that has reported no rate: 10 Gbit/s, or the slower link. */
-const STREAM_BYTES_PER_SECOND = 1.25e9;
 
 export type Fleet = {
   snapshot: FleetSnapshot;
@@ -176,7 +175,7 @@ function withMigration(
   // It waits for its turn: it holds nothing yet.
   if (slots !== "held" && slots !== "preparing") return { ...vm, plannedTarget: target };
   const links = [rates.get(vm.host)?.out, rates.get(target)?.in];
-  const slower = Math.min(STREAM_BYTES_PER_SECOND, ...links.map((rate) => rate ?? Infinity));
+  const slower = assumedRate(links);
   const measured = progress?.bandwidthBytesPerSecond ?? 0;
   const bytesPerSecond = measured > 0 ? measured : slower;
   const leftBytes = progress?.ramRemainingBytes ?? vm.memoryBytes;

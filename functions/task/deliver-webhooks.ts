@@ -2,7 +2,7 @@ import { z } from "zod";
 import { task } from "../runtime/task.ts";
 import { type Delivered, deliverWebhooks } from "../service/deliver-webhooks.ts";
 
-/** Begins nothing after this time: the last tries and writes still fit the function's limit. */
+/** No delivery begins later, ms: those under way then still end within the function's time limit. */
 const WORK_MS = 40_000;
 
 const Input = z.object({

@@ -40,7 +40,7 @@ async function switching(pair: CopyPair): Promise<void> {
   await pair.source.waitFor("migration.stopped", 90_000);
 }
 
-/** What has kept it in its phase keeps it no longer. */
+/** Lets a migration go on that a test has held in a phase. */
 async function release(pair: CopyPair, reach: typeof copying): Promise<void> {
   pair.letSwitchOver();
   if (reach === copying) await pair.source.run("source.set", VM, UNLIMITED, pair.identity);

@@ -56,7 +56,7 @@ type Options = {
 export class DiskCopies {
   readonly #options: Options;
   readonly #unsubscribe: (() => void)[] = [];
-  /** By job. True: it has ended as a whole copy. */
+  /** The end of each job, by its id: resolved when the whole disk has been copied. */
   readonly #ends = new Map<string, PromiseWithResolvers<void>>();
   readonly #stall: CopyStall;
   readonly #sinceMs: number;
