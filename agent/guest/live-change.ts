@@ -31,7 +31,7 @@ export type LiveGuest = {
 export type Changed = {
   /** What came goes again, and media are put back. Devices that were unplugged stay so. */
   readonly undo: () => Promise<void>;
-  /** What nothing uses any more goes. */
+  /** Removes the parts that nothing uses any more. */
   readonly finish: () => Promise<void>;
 };
 

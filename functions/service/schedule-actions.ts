@@ -94,7 +94,7 @@ export async function editSchedule(
     if (Object.keys(change).some((name) => name !== "name")) {
       requireFit((await judge(merged, merged.durationMs)).fit);
     }
-    // Starts of former times are none that were missed.
+    // Windows of the new times that lie in the past were not missed.
     const handled = change.starts === undefined ? {} : { handledAt: new Date().toISOString() };
     return { ...merged, approval: merged.approval, ...handled };
   });

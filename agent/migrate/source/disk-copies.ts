@@ -22,14 +22,14 @@ import {
 } from "./remove-copies.ts";
 import type { SourceInput } from "./state.ts";
 
-/** A target's agent may be busy with the stream's begin. */
+/** For the target's agent to open its exports: it may be busy with the start of the stream. */
 const OPEN_MS = 20_000;
 /** The guest is stopped meanwhile: after this it runs again here. */
 const FINISH_MS = 10_000;
 const CLOSE_MS = 5_000;
-/** A QEMU that waits for a copy, and does not answer for it, has the copy cut. */
+/** A QEMU that has not answered for so long may wait for a copy: its connections are cut. */
 const SILENT_MS = 10_000;
-/** Without word of the stream's begin, as after a restart of the agent. */
+/** The copy begins after this also when nobody said that the stream has begun: an agent restarted. */
 const UNTOLD_MS = 10_000;
 
 type Options = {
