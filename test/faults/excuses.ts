@@ -64,13 +64,13 @@ function endedBy(fault: Fault): Victim[] {
 
 /** A guest that powers itself off while its agent is down: QEMU's reason goes with its process. */
 function unheardEnds(faults: readonly Fault[]): Victim[] {
-  const powersOff = faults.some(
-    (fault) => fault.kind === "guest-act" && fault.action === "power-off",
-  );
-  const sourceIsDown = faults.some(
-    (fault) => fault.kind === "kill" && fault.victim === "source-agent",
-  );
-  return powersOff && sourceIsDown ? ["source-qemu"] : [];
+  if (!faults.some((fault) => fault.kind === "guest-act" && fault.action === "power-off"))
+    return [];
+  return faults.flatMap((fault): Victim[] => {
+    if (fault.kind !== "kill") return [];
+    if (fault.victim === "source-agent") return ["source-qemu"];
+    return fault.victim === "target-agent" ? ["target-qemu"] : [];
+  });
 }
 
 /** Before the source is followed, or after the guest has arrived: that is no part of the move. */
