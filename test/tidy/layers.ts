@@ -78,16 +78,9 @@ export const layers: Readonly<Record<string, Layer>> = {
   },
   emulators: {
     imports: [],
-    packages: [
-      "@smithy/signature-v4",
-      "asl-validator",
-      "dynalite",
-      "jsonata",
-      "pino",
-      "zod",
-      ...SDK,
-    ],
+    packages: ["@smithy/signature-v4", "dynalite", "jsonata", "pino", "zod", ...SDK],
     order: ["aws", "asl", "qemu"],
+    tests: ["asl-validator"],
   },
   deployment: { imports: ["core", "workflows"], packages: [] },
   infra: { imports: ["core", "deployment", "functions"], packages: [] },
