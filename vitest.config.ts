@@ -10,15 +10,25 @@ const exclude = [...configDefaults.exclude, ".cache/**", ".sst/**", ...elsewhere
 /** Folders whose tests change nothing in their process for good: they share workers. */
 const SHARED = [
   "agent",
+  "bench",
   "cli",
   "core",
+  "cost",
+  "dashboard",
+  "deployment",
   "qmp",
-  "rig/guest",
+  "rig",
   "test/agent",
   "test/cases",
+  "test/cli",
+  "test/conformance",
+  "test/copy",
   "test/definition",
   "test/discovery",
   "test/e2e",
+  "test/guests",
+  "test/steady",
+  "test/vfio",
   "workflows",
 ];
 
@@ -26,7 +36,18 @@ const SHARED = [
  * Folders whose tests share workers, but not the project's modules: these keep clients and the
  * configuration of a control plane, and each file starts one of its own.
  */
-const RESET = ["emulators", "test/functions"];
+const RESET = [
+  "emulators",
+  "functions",
+  "local",
+  "test/cost",
+  "test/evacuation",
+  "test/functions",
+  "test/schedule",
+  "test/security",
+  "test/webhooks",
+  "test/workflow",
+];
 
 const testsIn = (folders: readonly string[]) => folders.map((each) => `${each}/**/*.test.ts`);
 
@@ -46,7 +67,7 @@ export default defineConfig({
           name: "reset",
           include: testsIn(RESET),
           isolate: false,
-          setupFiles: ["test/reset-modules.ts"],
+          setupFiles: ["test/fresh-file.ts"],
         },
       },
       {
