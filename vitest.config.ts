@@ -83,8 +83,8 @@ export default defineConfig({
     // They end a test that hangs, on a busy machine too; they measure nothing.
     testTimeout: 120_000,
     hookTimeout: 120_000,
-    // Most tests wait for processes: four at a time keep two cores busy.
-    maxWorkers: 4,
+    // Most tests wait for processes: five at a time keep two cores busy.
+    maxWorkers: 5,
     // A test that fails now and then is broken, or shows something that is.
     retry: 0,
     reporters: ["default", new RunReport()],
