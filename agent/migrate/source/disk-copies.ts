@@ -339,8 +339,7 @@ export class DiskCopies {
   async abandon(): Promise<void> {
     const { guest, log } = this.#options;
     this.close();
-    await this.#beginning;
-    await removeCopies(guest.qmp).catch((error: unknown) => {
+    await removeCopies(guest.qmp, this.#beginning).catch((error: unknown) => {
       log.error({ error }, "what the copies have added to QEMU is left to the next migration");
     });
   }
