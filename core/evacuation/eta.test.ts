@@ -21,7 +21,8 @@ describe("what an evacuation still takes", () => {
       predictedMs: 100 * moves,
       realMs: 200 * moves,
     });
-    const [few, many] = [remainingMs(500, twice(1)), remainingMs(500, twice(50))];
+    const few = remainingMs(500, twice(1));
+    const many = remainingMs(500, twice(50));
     expect(few).toBeGreaterThan(250);
     expect(many).toBeGreaterThan(few);
     expect(many).toBeLessThan(500);

@@ -96,7 +96,8 @@ describe("what cannot be done now is refused, with what to do:", () => {
   });
 
   it("to waive the ACK of a migration that does not wait for it", async () => {
-    const [source, target] = [await addHost("from"), await addHost("to")];
+    const source = await addHost("from");
+    const target = await addHost("to");
     await addVm("guest", source, definition);
     const { id } = await addMigration("guest", target.host);
     const { status, body } = await operate("POST", `/v1/migrations/${id}/waive-ack`);
