@@ -3,7 +3,7 @@ import { chooseQemu } from "../../rig/qemu.ts";
 import { wholeNumber } from "../../rig/whole-number.ts";
 import { RigUnavailableError } from "../vfio/rig/errors.ts";
 import { HOSTS } from "./bed.ts";
-import { Network } from "./namespaces.ts";
+import { Network } from "../network/namespaces.ts";
 import { buildGuestRig, type GuestRig } from "./rig/rig.ts";
 import { runGuests } from "./run.ts";
 import { shapes } from "./shapes.ts";
