@@ -20,6 +20,7 @@ const INSTALLED = join(VENV, "requirements.txt");
 const NODE = join(root, "node_modules/node/bin/node");
 const INSTALL_MS_MAX = 300_000;
 const COMMAND_MS_MAX = 120_000;
+const WORDS_MAX = 500;
 /** Of files, where SOURCE_DATE_EPOCH does not say it: the same sources give the same packages. */
 const EPOCH_DEFAULT = "1577836800";
 
@@ -117,19 +118,19 @@ function run(program: string, args: readonly string[], variables: Record<string,
   try {
     execFileSync(program, args, { cwd: root, env, stdio: "pipe", timeout: COMMAND_MS_MAX });
   } catch (cause) {
-    throw new Error(`${program} failed: ${lastLineOf(cause)}`, { cause });
+    throw new Error(`${program} failed: ${wordsOf(cause)}`);
   }
 }
 
 function unavailable(what: string, cause: unknown): PackagingUnavailableError {
-  return new PackagingUnavailableError(`${what}: ${lastLineOf(cause)}`, { cause });
+  return new PackagingUnavailableError(`${what}: ${wordsOf(cause)}`, { cause });
 }
 
-/** Of what a program wrote before it failed. */
-function lastLineOf(cause: unknown): string {
+/** The end of what a program wrote before it failed, on one line. */
+function wordsOf(cause: unknown): string {
   const { stderr } = Object(cause) as { stderr?: Buffer };
-  const lines = `${stderr ?? ""}`.trim().split("\n");
-  return lines.at(-1) || String(cause);
+  const words = `${stderr ?? ""}`.replaceAll(/\s+/g, " ").trim();
+  return words.slice(-WORDS_MAX) || String(cause);
 }
 
 function ownVersion(): string {
