@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { QemuProbe } from "../../core/protocol/probe.ts";
+import { CommandRefusedError } from "../command/command-error.ts";
 import { type BinaryDescription, describeBinary } from "../probe/binary.ts";
 import type { AgentConfig } from "../runtime/config.ts";
 import { type Finding, messageOf, ok, warning, wrong } from "./finding.ts";
@@ -20,7 +21,11 @@ export async function checkQemu(config: AgentConfig): Promise<Finding[]> {
     const description = await describeBinary(config.qemu, folder);
     return [versionFinding(description.probe), sandboxFinding(description, config)];
   } catch (error) {
-    return [wrong("qemu", messageOf(error), "install QEMU 7.2 to 11.1, or set `qemu`")];
+    const cure =
+      error instanceof CommandRefusedError
+        ? "install QEMU 7.2 to 11.1, or set `qemu`"
+        : "it was started and did not answer in time: try again when the host is less busy";
+    return [wrong("qemu", messageOf(error), cure)];
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

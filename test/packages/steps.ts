@@ -15,8 +15,6 @@ export type StepContext = {
 
 const VM = "web";
 const NEIGHBOUR = "neighbour";
-const MOVER = "mover";
-const SECOND = "host-b";
 const SLICE = "switchyard-guests.slice";
 /** It finds nothing to boot from, and runs its BIOS for ever. */
 const definition = VmDefinition.parse({ machine: "pc", memoryBytes: 32 * 2 ** 20 });
@@ -142,28 +140,6 @@ export const steps: readonly Step[] = [
     },
   },
   {
-    name: "moves a guest to another agent, from unit to unit",
-    run: async ({ machine }) => {
-      await secondAgent(machine);
-      await machine.api.createVm({ id: MOVER, host: HOST, definition });
-      await machine.vmState(MOVER, "running");
-      const { Id: before } = await guestOf(machine, MOVER);
-      const { id } = await machine.api.createMigration({ vm: MOVER, target: SECOND });
-      await machine.until("the migration to end", async () => {
-        const { status, failure } = await machine.api.getMigration(id);
-        if (failure !== undefined) throw new Error(`${failure.code}: ${failure.message}`);
-        return status === "completed";
-      });
-      await machine.until("the source's unit to end", async () => {
-        const unit = await machine.guestUnit(MOVER);
-        return unit !== undefined && unit.Id !== before;
-      });
-      const { Slice, WorkingDirectory } = await guestOf(machine, MOVER);
-      const folder = `${FOLDER}/${SECOND}/run/${MOVER}`;
-      assert.deepEqual({ Slice, WorkingDirectory }, { Slice: SLICE, WorkingDirectory: folder });
-    },
-  },
-  {
     name: "is removed while its guest runs, and its configuration stays",
     run: async ({ machine }) => {
       const guest = await guestOf(machine, VM);
@@ -177,8 +153,9 @@ export const steps: readonly Step[] = [
     name: "is purged with what it kept, only when no guest is left",
     run: async ({ machine }) => {
       const guest = await guestOf(machine, VM);
-      const { stderr } = await machine.attempt("apt-get purge switchyard-agent");
-      assert.match(stderr, KEPT);
+      // What the package's script writes comes out of apt on one of the two.
+      const { stdout, stderr } = await machine.attempt("apt-get purge switchyard-agent");
+      assert.match(stdout + stderr, KEPT);
       await sameGuest(machine, guest);
       await machine.shell(`test -e /var/lib/switchyard-agent/run/${VM}/guest.json`);
       await machine.shell(
@@ -201,30 +178,6 @@ async function configure(machine: Machine): Promise<void> {
   const packaged: unknown = JSON.parse(await machine.shell(`cat ${file}`));
   const own = { host: HOST, apiUrl: machine.api.url, memoryBytes: 2 ** 30 };
   await machine.write(file, JSON.stringify({ ...Object(packaged), ...own }));
-}
-
-/** An agent of another host, on the same machine, by the installed program. */
-async function secondAgent(machine: Machine): Promise<void> {
-  const folder = `${FOLDER}/${SECOND}`;
-  const { joinToken } = await machine.api.createHost({ id: SECOND });
-  await machine.shell(`umask 077 && mkdir ${folder} && touch ${folder}/join-token`);
-  await machine.write(`${folder}/join-token`, joinToken.token);
-  const config = {
-    host: SECOND,
-    apiUrl: machine.api.url,
-    joinTokenFile: "join-token",
-    runDir: "run",
-    stateDir: "state",
-    guestSlice: SLICE,
-    memoryBytes: 2 ** 30,
-  };
-  await machine.write(`${folder}/agent.json`, JSON.stringify(config));
-  await machine.shell(
-    `systemd-run --unit=${SECOND} switchyard-agent run --config ${folder}/agent.json`,
-  );
-  await machine.until(`the agent of ${SECOND}`, async () => {
-    return (await machine.api.getHost(SECOND)).state === "active";
-  });
 }
 
 async function guestOf(machine: Machine, vm: string): Promise<UnitFacts> {
