@@ -8,7 +8,7 @@ import { SharedLoopback } from "../network/loopback.ts";
 import type { Network } from "../network/namespaces.ts";
 import { Peer } from "./peer.ts";
 import type { GuestRig } from "./rig/rig.ts";
-import { LAN } from "./shapes.ts";
+import { IMAGES, LAN } from "./shapes.ts";
 
 export const HOSTS = ["host-a", "host-b"] as const;
 /** On busy machines agents are slow to start. */
@@ -68,6 +68,17 @@ export class Bed {
     return this.#peer;
   }
 
+  /** A folder that only this host has. */
+  imagesOf(host: string): string {
+    return join(this.#folder, `${host}-images`);
+  }
+
+  #resourcesOf(host: string) {
+    const path = this.imagesOf(host);
+    mkdirSync(path);
+    return { [LAN]: { type: "tap", bridge: "br0" }, [IMAGES]: { type: "folder", path } };
+  }
+
   addEqual(check: TwinCheck | undefined): void {
     if (check === undefined) return;
     this.equalMachines += 1;
@@ -93,12 +104,16 @@ export class Bed {
   }
 
   async #start(qemu: string): Promise<void> {
+    const { agents, ...inNetwork } = await fleetIn(this.network, this.#loopback);
+    const hosts = Object.keys(this.network.hosts);
     this.#fleet = await Fleet.start({
-      ...(await fleetIn(this.network, this.#loopback)),
-      hosts: Object.fromEntries(Object.keys(this.network.hosts).map((host) => [host, qemu])),
+      ...inNetwork,
+      hosts: Object.fromEntries(hosts.map((host) => [host, qemu])),
       folder: join(this.#folder, "f"),
       startMs: START_MS,
-      agent: { resources: { [LAN]: { type: "tap", bridge: "br0" } } },
+      agents: Object.fromEntries(
+        hosts.map((host) => [host, { ...agents?.[host], resources: this.#resourcesOf(host) }]),
+      ),
     });
     this.#peer = await Peer.start(this.network);
   }
