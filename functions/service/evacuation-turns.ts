@@ -9,6 +9,7 @@ import { findMove } from "../store/evacuation-moves.ts";
 import { listOutlines } from "../store/evacuation-plans.ts";
 import { EVERYTHING, listenTo, stopListening } from "../store/evacuation-wakes.ts";
 import type { StoredEvacuation } from "../store/evacuations.ts";
+import { readUnderWay } from "../store/fleet.ts";
 import { changeSettings, hostIsEmpty } from "../store/host-settings.ts";
 import { listHolding } from "../store/slots.ts";
 import { findVm, hasEnded, listVmsOn } from "../store/vms.ts";
@@ -59,7 +60,7 @@ export async function endTurns(
     const emptying = await becomesEmpty(host, id);
     if (emptying === "changing") continue;
     if (emptying === "empty") emptied.push(host);
-    else if ((await listHolding(host)).length > 0) continue;
+    else if (await hasMigration(host)) continue;
     else if (await hasUnknownGuest(evacuation, host)) return "appeared";
     else kept.push(host);
   }
@@ -83,6 +84,12 @@ async function becomesEmpty(
   );
   if (typeof written === "object" || written === "missing") return "empty";
   return written === "changing" ? "changing" : "occupied";
+}
+
+/** One whose end is unknown keeps its slots until a person has helped, and holds up no turn. */
+async function hasMigration(host: HostId): Promise<boolean> {
+  const holders = await readUnderWay(await listHolding(host));
+  return holders.some(({ status }) => status === "running");
 }
 
 async function hasUnknownGuest({ id, version }: StoredEvacuation, host: HostId): Promise<boolean> {

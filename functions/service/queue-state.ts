@@ -68,10 +68,13 @@ async function expectedStart(
     startsInMs({ slots: source.slotsOut, endsInMs: of(source.outgoing), aheadMs: [] }),
     startsInMs({ slots: target.slotsIn, endsInMs: of(target.incoming), aheadMs: of(ahead) }),
   ];
-  return Date.now() + Math.ceil(Math.max(...turns));
+  const inMs = Math.ceil(Math.max(...turns));
+  return Number.isFinite(inMs) ? Date.now() + inMs : undefined;
 }
 
-function leftMs({ progress, heldBytes }: UnderWay, rate: number): number {
+function leftMs({ status, progress, heldBytes }: UnderWay, rate: number): number {
+  // It keeps its slots until a person has helped.
+  if (status === "unknown") return Number.POSITIVE_INFINITY;
   const { bandwidthBytesPerSecond: measured = 0, ramRemainingBytes = heldBytes } = progress ?? {};
   return (ramRemainingBytes / (measured > 0 ? measured : rate)) * 1_000;
 }
@@ -91,6 +94,7 @@ export async function fullLimits(migration: StoredMigration): Promise<string[]> 
     ...used(target, "slots in", ends.target.incoming, slots.in),
     ...usedLink(target, "link in", { used: ends.target.rateIn, rate, link: ends.target.linkIn }),
   ];
+  if (full.length > 0) full.push(...(await keptByUnknown(source.outgoing, target.incoming)));
   if (migration.slots === "preparing") return full;
   const places = placesOf(ends);
   const pools = preparesAhead(ends)
@@ -100,6 +104,15 @@ export async function fullLimits(migration: StoredMigration): Promise<string[]> 
       ]
     : full;
   return [...pools, ...memory(target, heldBytes)];
+}
+
+/** Slots that nothing gives back by itself. */
+async function keptByUnknown(...holders: ReadonlySet<string>[]): Promise<string[]> {
+  const ids = new Set(holders.flatMap((one) => [...one]));
+  const all = await readUnderWay([...ids].map((id) => MigrationId.parse(id)));
+  return all
+    .filter(({ status }) => status === "unknown")
+    .map(({ id, vm }) => `one of them by ${id}, whose end is unknown: reconcile ${vm}`);
 }
 
 function used({ id }: StoredHost, what: string, count: number, limit: number): string[] {

@@ -169,24 +169,3 @@ export function releaseSlot(migration: Admitted, way: Way, guest: "leaves" | "re
     },
   });
 }
-
-/** Writes of a transaction that give a migration its slots back, whatever is free. */
-export function reopenWrites({ id, source, target, rateBytesPerSecond }: Admitted) {
-  const take = (way: Way) => {
-    const { held, rate } = sets[way];
-    const values = { ":id": new Set([id]), ":holder": id };
-    const isNew = `NOT contains(#${held}, :holder)`;
-    if (rateBytesPerSecond === undefined) {
-      return { update: `ADD #${held} :id`, condition: isNew, values };
-    }
-    return {
-      update: `ADD #${held} :id, #${rate} :rate`,
-      condition: isNew,
-      values: { ...values, ":rate": rateBytesPerSecond },
-    };
-  };
-  return [
-    write.update({ key: keys.host(source), ...take("out") }),
-    write.update({ key: keys.host(target), ...take("in") }),
-  ];
-}

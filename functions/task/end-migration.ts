@@ -44,8 +44,8 @@ export type EndOutput = { status: MigrationStatus; code: string; message: string
 const ATTEMPTS_MAX = 3;
 
 /**
- * Workflow task: writes the end of a migration that did not complete, releases slots and lock (the
- * lock is kept when it is unknown where the guest runs), and admits migrations that waited. A source
+ * Workflow task: writes the end of a migration that did not complete, releases slots and lock (all is
+ * kept when it is unknown where the guest runs), and admits migrations that waited. A source
  * that has completed may be left of a lost guest: its process would stand in the way of a new start.
  *
  * @throws StaleMigration when the migration does not exist
