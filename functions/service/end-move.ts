@@ -108,10 +108,10 @@ function endTry({ tries }: StoredMove, migration: StoredMigration) {
 }
 
 /** How long it has waited, prepared, for its slots. */
-function waitedMs({ phases, waitsSince, endedAt, updatedAt }: StoredMigration): number {
+function waitedMs({ waitsSince, slotsSince, endedAt, updatedAt }: StoredMigration): number {
   if (waitsSince === undefined) return 0;
-  const begun = phases.find(({ name }) => name === "precopy")?.startedAt ?? endedAt ?? updatedAt;
-  return Math.max(0, Date.parse(begun) - Date.parse(waitsSince));
+  const until = slotsSince ?? endedAt ?? updatedAt;
+  return Math.max(0, Date.parse(until) - Date.parse(waitsSince));
 }
 
 /** A try that a person has cancelled says nothing of its target, and counts against no budget. */

@@ -46,7 +46,7 @@ export async function createMigration(
   const { migration, memoryBytes } = made;
   const requested = [migrationRequested(migration)];
   for (const by of admissionsOf(made)) {
-    const admitted = { ...migration, slots: by.as };
+    const admitted = withSlots(migration, by);
     const failed = await transactWithEvents(
       [...creationWrites(made, admitted), ...admissionWrites(admitted, memoryBytes, by)],
       requested,
@@ -57,6 +57,12 @@ export async function createMigration(
   if ((await findApart(migration)).length > 0) return "apart";
   const failed = await transactWithEvents(creationWrites(made, migration), requested);
   return failed.length === 0 ? made : reasonOf(failed);
+}
+
+function withSlots(migration: StoredMigration, { as: slots }: Admission): StoredMigration {
+  return slots === "held"
+    ? { ...migration, slots, slotsSince: migration.createdAt }
+    : { ...migration, slots };
 }
 
 /** How it may be admitted by what was read: another migration may be faster than its write. */
@@ -105,7 +111,7 @@ export async function createAdmitted(
   by: Admission,
   evacuationWrites: Parameters<typeof transact>[0],
 ): Promise<NewMigration | NotAdmitted> {
-  const admitted = { ...made.migration, slots: by.as };
+  const admitted = withSlots(made.migration, by);
   const failed = await transactWithEvents(
     [
       ...creationWrites(made, admitted),

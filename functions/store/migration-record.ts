@@ -51,6 +51,8 @@ const StoredMigration = z.object({
   apart: z.array(Affinity).optional(),
   /** `preparing`: it has memory and a place in the preparing pools, and no slots yet. */
   slots: z.enum(["preparing", "held", "released"]).optional(),
+  /** When it got its slots. */
+  slotsSince: z.iso.datetime().optional(),
   /** Fewer slots than the hosts' own. */
   slotLimits: z.object({ out: z.int().positive(), in: z.int().positive() }).optional(),
   /** What it may send, B/s: it takes so much of both links with its slots. */

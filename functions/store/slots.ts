@@ -31,7 +31,7 @@ export function admit(migration: StoredMigration, memoryBytes: number): Promise<
     if (chosen !== "held" && chosen !== "preparing") return limitAt(migration, chosen);
     const by = { as: chosen, places: placesOf(ends), ends };
     return [
-      recordWrite(migration.id, chosen, "attribute_not_exists(#slots)"),
+      recordWrite(migration.id, chosen, { condition: "attribute_not_exists(#slots)", values: {} }),
       ...admissionWrites(migration, memoryBytes, by),
     ];
   });
@@ -48,9 +48,10 @@ export function takeSlots(migration: StoredMigration, also: Writes = []): Promis
     const full = fullSlots(ends);
     if (full !== undefined) return limitAt(migration, full);
     return [
-      // A prepared migration that was told to end has its failure in the record.
-      recordWrite(migration.id, "held", "#slots = :preparing AND attribute_not_exists(#failure)", {
-        ":preparing": "preparing",
+      recordWrite(migration.id, "held", {
+        // A prepared migration that was told to end has its failure in the record.
+        condition: "#slots = :preparing AND attribute_not_exists(#failure)",
+        values: { ":preparing": "preparing" },
       }),
       ...startWrites(migration, ends),
       ...also,
@@ -90,12 +91,23 @@ export function slotsAsRead({ slots }: Pick<StoredMigration, "slots">) {
   return { condition: "#slots = :slotsBefore", values: { ":slotsBefore": slots } };
 }
 
-function recordWrite(id: MigrationId, slots: string, condition: string, more: object = {}) {
+function recordWrite(
+  id: MigrationId,
+  slots: "held" | "preparing",
+  { condition, values }: { condition: string; values: Record<string, string> },
+) {
+  const now = new Date().toISOString();
+  const isHeld = slots === "held";
   return write.update({
     key: keys.migration(id),
-    update: "SET #slots = :slots",
+    update: `SET #slots = :slots${isHeld ? ", #slotsSince = :now" : ""}`,
     condition: `#status = :running AND ${condition} AND attribute_not_exists(#cancelRequestedAt)`,
-    values: { ":slots": slots, ":running": "running", ...more },
+    values: {
+      ":slots": slots,
+      ":running": "running",
+      ...(isHeld ? { ":now": now } : {}),
+      ...values,
+    },
   });
 }
 
