@@ -7,7 +7,7 @@ import { Problem } from "../http/problem.ts";
 import { log } from "../runtime/log.ts";
 import { findMove } from "../store/evacuation-moves.ts";
 import { listOutlines } from "../store/evacuation-plans.ts";
-import { EVERYTHING, listenTo, stopListening } from "../store/evacuation-wakes.ts";
+import { EVERYTHING, listenTo, readWakes, stopListening } from "../store/evacuation-wakes.ts";
 import type { StoredEvacuation } from "../store/evacuations.ts";
 import { readUnderWay } from "../store/fleet.ts";
 import { changeSettings, hostIsEmpty } from "../store/host-settings.ts";
@@ -32,7 +32,7 @@ export async function beginTurns(evacuation: StoredEvacuation): Promise<void> {
   const begun = [...turnsToBegin(hosts, options), ...again];
   if (begun.length === 0) return;
   for (const host of begun) {
-    await listenTo(host, id);
+    await listenTo({ host }, id);
     await tolerated(drain(evacuation, host));
   }
   await setTurns(evacuation, begun, "draining");
@@ -136,8 +136,10 @@ export async function cleanUp(evacuation: StoredEvacuation): Promise<void> {
   else for (const { host } of hosts) await tolerated(endDrain(host, { owner: id, kind: KIND }));
   const targets = (await listOutlines(id, version)).flatMap((outline) => outline.targets);
   for (const host of new Set([...hosts.map((turn) => turn.host), ...targets])) {
-    await stopListening(host, id);
+    await stopListening({ host }, id);
   }
+  const { tenants } = await readWakes(id);
+  for (const tenant of tenants) await stopListening({ tenant }, id);
 }
 
 /**

@@ -13,7 +13,7 @@ import { keys } from "./keys.ts";
 import type { StoredMigration } from "./migration-record.ts";
 import { dequeueWrites } from "./queue-lanes.ts";
 import { keptSeconds } from "./retention.ts";
-import { releaseSlot } from "./slot-writes.ts";
+import { releaseWrites } from "./slot-writes.ts";
 import { slotsAsRead } from "./slots.ts";
 import { expiresIn, updateIf, write } from "./table.ts";
 
@@ -68,8 +68,7 @@ export async function endCompleted(migration: StoredMigration, arrived: Arrived)
     }),
     write.delete(keys.hostVm(migration.source, migration.vm)),
     write.put(keys.hostVm(target, migration.vm)),
-    releaseSlot(migration, "out", "leaves"),
-    releaseSlot(migration, "in", "remains"),
+    ...releaseWrites(migration, { source: "leaves", target: "remains" }),
     write.delete(keys.secret(id)),
   ];
   return (await transactWithEvents(writes, [ended])).length === 0;
@@ -177,10 +176,10 @@ export async function endNotCompleted(
     ...(waits ? dequeueWrites(migration) : []),
     // On `unknown` the guest may still be sent, and run on either host: it keeps all that it has.
     ...(isAdmitted && !isUnknown
-      ? [
-          releaseSlot(migration, "out", end.vm.place === "none" ? "leaves" : "remains"),
-          releaseSlot(migration, "in", "leaves"),
-        ]
+      ? releaseWrites(migration, {
+          source: end.vm.place === "none" ? "leaves" : "remains",
+          target: "leaves",
+        })
       : []),
   ];
   return (await transactWithEvents(writes, [ended])).length === 0;

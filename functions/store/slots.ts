@@ -6,17 +6,19 @@ import {
   type Ends,
   fullSlots,
   type HostCounts,
+  isSourceKind,
+  isTenantKind,
   type LimitKind,
   placesOf,
-  sourceKinds,
 } from "../../core/plan/admission.ts";
 import { apartBlockers } from "../../core/plan/rule-blockers.ts";
 import { apartMembers } from "./apart-groups.ts";
-import { keys, type Lane } from "./keys.ts";
+import { keys, type Lane, type Limit } from "./keys.ts";
 import type { StoredMigration } from "./migration-record.ts";
-import { dequeueWrites, type Limit } from "./queue-lanes.ts";
+import { dequeueWrites } from "./queue-lanes.ts";
 import { type Admitted, admissionWrites, startWrites } from "./slot-writes.ts";
 import { deleteItem, getItem, transact, write } from "./table.ts";
+import { readTenantCounts } from "./tenants.ts";
 
 /**
  * Admits a migration that was written without slots and memory: all or nothing.
@@ -77,13 +79,14 @@ async function take(
     const failed = await transact([...planned, ...dequeueWrites(migration)]);
     if (failed.length === 0) return "held";
     if (failed.includes(0)) return "ended";
-    if (failed.some((place) => place >= ALSO_PLACE)) return "held-back";
+    const also = OWN_WRITES + (migration.tenant === undefined ? 0 : 1);
+    if (failed.some((place) => place >= also)) return "held-back";
   }
   return "refused";
 }
 
-/** Behind the record and both hosts in the transaction. */
-const ALSO_PLACE = 3;
+/** The record and both hosts; behind them in the transaction is the tenant. */
+const OWN_WRITES = 3;
 
 /** Condition that a migration has what it had when it was read: slots, places or nothing. */
 export function slotsAsRead({ slots }: Pick<StoredMigration, "slots">) {
@@ -111,15 +114,21 @@ function recordWrite(
   });
 }
 
-function limitAt({ source, target }: Admitted, kind: LimitKind): Limit {
-  return { host: sourceKinds.includes(kind) ? source : target, kind };
+function limitAt({ source, target, tenant }: Admitted, kind: LimitKind): Limit {
+  if (!isTenantKind(kind)) return { host: isSourceKind(kind) ? source : target, kind };
+  if (tenant === undefined) throw new Error("Expected a tenant whose limit is used up");
+  return { tenant, kind };
 }
 
-/** Both hosts as they are counted now. */
+/** Both hosts, and the tenant, as they are counted now. */
 async function readEnds(migration: Admitted): Promise<Ends> {
   const { source, target, slotLimits, rateBytesPerSecond } = migration;
-  const [from, to] = await Promise.all([source, target].map((host) => getItem(keys.host(host))));
-  return { source: countsOf(from), target: countsOf(to), slotLimits, rateBytesPerSecond };
+  const [from, to, tenant] = await Promise.all([
+    getItem(keys.host(source)),
+    getItem(keys.host(target)),
+    readTenantCounts(migration.tenant),
+  ]);
+  return { source: countsOf(from), target: countsOf(to), tenant, slotLimits, rateBytesPerSecond };
 }
 
 function countsOf(item: unknown): HostCounts {

@@ -13,9 +13,9 @@ import { registerWait } from "../service/register-wait.ts";
 import { startAgain } from "../service/start-migration.ts";
 import { takeTurn } from "../service/take-turn.ts";
 import { byInvocation } from "../service/wake-by-invocation.ts";
+import type { Limit } from "../store/keys.ts";
 import { recordFailure } from "../store/migration-progress.ts";
 import { findMigration, readMigration, type StoredMigration } from "../store/migration-record.ts";
-import type { Limit } from "../store/queue-lanes.ts";
 import { listHolders } from "../store/slots.ts";
 
 const AdmitInput = z.object({

@@ -4,7 +4,7 @@ import { MigrationId } from "../../core/id.ts";
 import { alarmMessages } from "../runtime/alarm-messages.ts";
 import { log } from "../runtime/log.ts";
 import { task } from "../runtime/task.ts";
-import { admitWaiting } from "../service/admit-waiting.ts";
+import { admitWaiting, freedBy } from "../service/admit-waiting.ts";
 import { countMigration } from "../service/count-migration.ts";
 import { discardSource } from "../service/discard-source.ts";
 import { recordMoveEnd } from "../service/end-move.ts";
@@ -33,7 +33,7 @@ export const handler = task(async (event): Promise<{ status: "completed" }> => {
   const migration = await writeEnd(migrationId);
   await Promise.all([
     discardSource(migration),
-    admitWaiting([migration.source, migration.target], byInvocation),
+    admitWaiting(freedBy(migration), byInvocation),
     recordOutcome(await readMigration(migrationId)),
   ]);
   await recordMoveEnd(await readMigration(migrationId));

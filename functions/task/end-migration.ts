@@ -5,7 +5,7 @@ import { type Failure, isFinal, type MigrationStatus } from "../../core/migratio
 import { alarmMessages } from "../runtime/alarm-messages.ts";
 import { log } from "../runtime/log.ts";
 import { task } from "../runtime/task.ts";
-import { admitWaiting, tidyLane } from "../service/admit-waiting.ts";
+import { admitWaiting, freedBy, tidyLane } from "../service/admit-waiting.ts";
 import { countMigration } from "../service/count-migration.ts";
 import { discardSource } from "../service/discard-source.ts";
 import { recordMoveEnd } from "../service/end-move.ts";
@@ -64,7 +64,7 @@ export const handler = task(async (event): Promise<EndOutput> => {
     await Promise.all([recordSourceExit(ended), countMigration(ended)]);
     if (input.action !== "freeze") await expireWithRecord(migration);
     if (migration.slots !== "held") await tidyLane(migration);
-    await admitWaiting([migration.source, migration.target], byInvocation);
+    await admitWaiting(freedBy(migration), byInvocation);
     await learnFromMigration(migration);
     const mayBeLeft = input.action === "lost" && migration.sourceExit === undefined;
     if (mayBeLeft) await discardSource(migration);
