@@ -74,6 +74,8 @@ const made: { [K in keyof typeof keys]: { pk: string; sk: string } } = {
 };
 /** Makers with more than one sort key. */
 const others = [
+  keys.watch({ limit: { tenant: "shop", kind: "tenant" }, head: id, lane }),
+  keys.listener({ tenant: "shop" }, evacuation),
   keys.dayLog({ ...entry, log: "FLEET" }),
   keys.learned({ name: "vm v", withAck: false }),
   keys.evacuationQueue(evacuation, { side: "target", host, order: 0, vm }),
