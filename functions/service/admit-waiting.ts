@@ -13,12 +13,12 @@ import { findMigration, type StoredMigration } from "../store/migration-record.t
 import {
   findLane,
   headOf,
-  isWatched,
   joinLane,
   laneOf,
   listQueued,
   listWatchers,
   removeLane,
+  watchedKinds,
   watchLimit,
 } from "../store/queue-lanes.ts";
 import { forgetWaiting } from "../store/slots.ts";
@@ -73,13 +73,12 @@ export async function admitWaiting(freed: Freed, waker: Waker): Promise<void> {
   const tenants = new Set(freed.tenants);
   // First, as a tenant that is limited cannot keep the others from what is free.
   for (const tenant of tenants) {
-    if (!(await isWatched({ tenant }))) continue;
-    for (const kind of tenantKinds) await serveLimit({ tenant, kind }, round);
+    const kinds = await watchedKinds({ tenant }, tenantKinds);
+    for (const kind of kinds) await serveLimit({ tenant, kind }, round);
   }
   for (const host of hosts) {
     const isClosed = await refuseClosed(host, waker);
-    if (!(await isWatched({ host }))) continue;
-    const kinds = isClosed ? sourceKinds : hostKinds;
+    const kinds = await watchedKinds({ host }, isClosed ? sourceKinds : hostKinds);
     for (const kind of kinds) await serveLimit({ host, kind }, round);
   }
   const left = round.left.map(freedBy);
@@ -87,8 +86,8 @@ export async function admitWaiting(freed: Freed, waker: Waker): Promise<void> {
   const leftTenants = new Set(left.flatMap((one) => one.tenants ?? []));
   // Nobody leaves the preparing pools by being admitted, so this ends.
   for (const host of leftHosts) {
-    if (!(await isWatched({ host }))) continue;
-    for (const kind of preparingKinds) await serveLimit({ host, kind }, round);
+    const kinds = await watchedKinds({ host }, preparingKinds);
+    for (const kind of kinds) await serveLimit({ host, kind }, round);
   }
   for (const tenant of leftTenants) await serveLimit({ tenant, kind: "preparingTenant" }, round);
   const changed = {

@@ -70,13 +70,12 @@ async function expectedStart(
   const turns = [
     startsInMs({ slots: source.slotsOut, endsInMs: of(source.outgoing), aheadMs: [] }),
     startsInMs({ slots: target.slotsIn, endsInMs: of(target.incoming), aheadMs: of(ahead) }),
-    // Those of its tenant that wait elsewhere are not counted.
-    startsInMs({
-      slots: tenant?.migrationsAtOnce ?? Number.MAX_SAFE_INTEGER,
-      endsInMs: of(ofTenant),
-      aheadMs: [],
-    }),
   ];
+  const limit = tenant?.migrationsAtOnce;
+  // Those of its tenant that wait elsewhere are not counted.
+  if (limit !== undefined) {
+    turns.push(startsInMs({ slots: limit, endsInMs: of(ofTenant), aheadMs: [] }));
+  }
   const inMs = Math.ceil(Math.max(...turns));
   return Number.isFinite(inMs) ? Date.now() + inMs : undefined;
 }

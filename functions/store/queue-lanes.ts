@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { HostId, MigrationId } from "../../core/id.ts";
-import { hostKinds, tenantKinds } from "../../core/plan/admission.ts";
+import { hostKinds, type LimitKind, tenantKinds } from "../../core/plan/admission.ts";
 import { TenantName } from "../../core/vm-rules.ts";
 import { keys, type Lane, type Limit, type Listened, ownerOf } from "./keys.ts";
 import type { StoredMigration } from "./migration-record.ts";
@@ -147,11 +147,17 @@ const Watcher = z.object({
   }),
 });
 
-/** Whether any lane waits for a limit of this host or tenant. */
-export async function isWatched(of: Listened): Promise<boolean> {
+/** Of these kinds of limits of a host or tenant, those for which a lane may wait. */
+export async function watchedKinds<K extends LimitKind>(
+  of: Listened,
+  kinds: readonly K[],
+): Promise<K[]> {
   const partition: [string, string] = ["pk", ownerOf(of)];
-  const { items } = await queryItems({ partition, prefix: ["sk", "WATCH#"], limit: 1 });
-  return items.length > 0;
+  const prefix: [string, string] = ["sk", "WATCH#"];
+  const { items, more } = await queryItems({ partition, prefix, limit: LANES_PER_QUERY });
+  const found = new Set(items.map(({ sk }) => String(sk).split("#")[1] ?? ""));
+  // Behind this page there may be others.
+  return kinds.filter((kind) => more || found.has(kind));
 }
 
 /**

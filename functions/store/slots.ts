@@ -13,22 +13,48 @@ import {
 } from "../../core/plan/admission.ts";
 import { apartBlockers } from "../../core/plan/rule-blockers.ts";
 import { apartMembers } from "./apart-groups.ts";
+import { parseHost, type StoredHost, withHeard } from "./hosts.ts";
 import { keys, type Lane, type Limit } from "./keys.ts";
 import type { StoredMigration } from "./migration-record.ts";
 import { dequeueWrites } from "./queue-lanes.ts";
 import { type Admitted, admissionWrites, startWrites } from "./slot-writes.ts";
-import { deleteItem, getItem, transact, write } from "./table.ts";
-import { readTenantCounts } from "./tenants.ts";
+import { deleteItem, getItem, getItems, type Key, transact, write } from "./table.ts";
+import { tenantCounts } from "./tenants.ts";
+
+/** What the turn of a migration depends on, read at one moment. */
+export type TurnView = {
+  readonly ends: Ends;
+  /** With whether it is silent. */
+  readonly target: StoredHost | undefined;
+};
+
+export async function readTurnView(migration: Admitted): Promise<TurnView> {
+  const { source, target, tenant, slotLimits, rateBytesPerSecond } = migration;
+  const wanted = [keys.host(source), keys.host(target), keys.hostHeard(target)];
+  const own = tenant === undefined ? [] : [keys.tenant(tenant)];
+  const rows = await getItems([...wanted, ...own]);
+  const row = (key: Key) => rows.find(({ pk, sk }) => pk === key.pk && sk === key.sk);
+  const [from, to] = [keys.host(source), keys.host(target)].map(row);
+  return {
+    ends: {
+      source: countsOf(from),
+      target: countsOf(to),
+      ...(tenant === undefined ? {} : { tenant: tenantCounts(row(keys.tenant(tenant))) }),
+      slotLimits,
+      rateBytesPerSecond,
+    },
+    target: to === undefined ? undefined : withHeard(parseHost(to), row(keys.hostHeard(target))),
+  };
+}
 
 /**
  * Admits a migration that was written without slots and memory: all or nothing.
  *
- * @param memoryBytes memory that the target may give to guests
  * @returns a limit that is used up; `refused`: the target has room, and does not take it
  */
-export function admit(migration: StoredMigration, memoryBytes: number): Promise<Taken> {
-  return take(migration, async () => {
-    const ends = await readEnds(migration);
+export function admit(migration: StoredMigration, view: TurnView): Promise<Taken> {
+  return take(migration, view, async ({ ends, target }) => {
+    const memoryBytes = target?.memoryBytes ?? 0;
     const chosen = admissionOf({ ...ends, heldBytes: migration.heldBytes, memoryBytes });
     if (chosen !== "held" && chosen !== "preparing") return limitAt(migration, chosen);
     const by = { as: chosen, places: placesOf(ends), ends };
@@ -42,13 +68,19 @@ export function admit(migration: StoredMigration, memoryBytes: number): Promise<
 /**
  * Gives a prepared migration its slots: both or none.
  *
- * @param also more that must hold in the same write; `held-back`: it does not
+ * @param also more that must hold in the same write, asked for once there is a slot; `held-back`: it
+ *   does not
  */
-export function takeSlots(migration: StoredMigration, also: Writes = []): Promise<Taken> {
-  return take(migration, async () => {
-    const ends = await readEnds(migration);
+export function takeSlots(
+  migration: StoredMigration,
+  view: TurnView,
+  also: () => Promise<Writes | "held-back"> = async () => [],
+): Promise<Taken> {
+  return take(migration, view, async ({ ends }) => {
     const full = fullSlots(ends);
     if (full !== undefined) return limitAt(migration, full);
+    const more = await also();
+    if (more === "held-back") return more;
     return [
       recordWrite(migration.id, "held", {
         // A prepared migration that was told to end has its failure in the record.
@@ -56,25 +88,28 @@ export function takeSlots(migration: StoredMigration, also: Writes = []): Promis
         values: { ":preparing": "preparing" },
       }),
       ...startWrites(migration, ends),
-      ...also,
+      ...more,
     ];
   });
 }
 
 type Taken = "held" | "ended" | "held-back" | "refused" | Limit;
-type Writes = Parameters<typeof transact>[0];
+export type Writes = Parameters<typeof transact>[0];
 
 /** How often a limit may change between the read and the write. */
 const TRIES_MAX = 3;
 
 async function take(
   migration: StoredMigration,
-  plan: () => Promise<Limit | Writes>,
+  first: TurnView,
+  plan: (view: TurnView) => Promise<Limit | Writes | "held-back">,
 ): Promise<Taken> {
   const { status, cancelRequestedAt } = migration;
   if (status !== "running" || cancelRequestedAt !== undefined) return "ended";
+  let view = first;
   for (let attempt = 1; attempt <= TRIES_MAX; attempt += 1) {
-    const planned = await plan();
+    if (attempt > 1) view = await readTurnView(migration);
+    const planned = await plan(view);
     if (!Array.isArray(planned)) return planned;
     const failed = await transact([...planned, ...dequeueWrites(migration)]);
     if (failed.length === 0) return "held";
@@ -118,17 +153,6 @@ function limitAt({ source, target, tenant }: Admitted, kind: LimitKind): Limit {
   if (!isTenantKind(kind)) return { host: isSourceKind(kind) ? source : target, kind };
   if (tenant === undefined) throw new Error("Expected a tenant whose limit is used up");
   return { tenant, kind };
-}
-
-/** Both hosts, and the tenant, as they are counted now. */
-async function readEnds(migration: Admitted): Promise<Ends> {
-  const { source, target, slotLimits, rateBytesPerSecond } = migration;
-  const [from, to, tenant] = await Promise.all([
-    getItem(keys.host(source)),
-    getItem(keys.host(target)),
-    readTenantCounts(migration.tenant),
-  ]);
-  return { source: countsOf(from), target: countsOf(to), tenant, slotLimits, rateBytesPerSecond };
 }
 
 function countsOf(item: unknown): HostCounts {
@@ -176,13 +200,6 @@ export async function forgetWaiting(id: MigrationId, lane: Lane): Promise<void> 
     deleteItem(keys.laneMember(lane, id)),
     deleteItem(keys.queued(lane.target, id)),
   ]);
-}
-
-/** Migrations that were admitted at the hosts of this one. */
-export async function listHolders({ source, target }: StoredMigration): Promise<MigrationId[]> {
-  const [from, to] = await Promise.all([readHolders(source), readHolders(target)]);
-  const out = [...from.outgoing, ...from.preparingOut];
-  return [...new Set([...out, ...to.incoming, ...to.preparingIn])];
 }
 
 /** Migrations that were admitted at this host, out or in. */

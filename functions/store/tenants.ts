@@ -30,8 +30,11 @@ export async function findTenant(name: TenantName): Promise<Tenant> {
 export async function readTenantCounts(
   name: TenantName | undefined,
 ): Promise<TenantCounts | undefined> {
-  if (name === undefined) return undefined;
-  const { migrationsAtOnce: limit, transferring, preparing } = await readTenant(name);
+  return name === undefined ? undefined : tenantCounts(await getItem(keys.tenant(name)));
+}
+
+export function tenantCounts(item: unknown): TenantCounts {
+  const { migrationsAtOnce: limit, transferring, preparing } = StoredTenant.parse(item ?? {});
   return { limit, transferring: transferring.size, preparing: preparing.size };
 }
 
