@@ -54,7 +54,12 @@ type Round = {
 };
 
 /** Where something was released. */
-type Freed = { readonly hosts: readonly HostId[]; readonly tenants?: readonly TenantName[] };
+type Freed = {
+  readonly hosts: readonly HostId[];
+  readonly tenants?: readonly TenantName[];
+  /** It may go on in any case. */
+  readonly evacuation?: EvacuationId | undefined;
+};
 
 /** Where a migration that ends, or leaves the preparing pools, has released something. */
 export function freedBy({ source, target, tenant }: StoredMigration): Freed {
@@ -93,6 +98,7 @@ export async function admitWaiting(freed: Freed, waker: Waker): Promise<void> {
   const changed = {
     hosts: new Set([...hosts, ...leftHosts]),
     tenants: new Set([...tenants, ...leftTenants]),
+    evacuation: freed.evacuation,
   };
   await wakeListeners(changed, waker.proceed);
 }

@@ -22,21 +22,24 @@ const KIND = "evacuation" as const;
 /**
  * Cordons the hosts whose turn has come, and those that a later version, or a person, has made moves
  * of after their turn. Idempotent: an evacuation has one cordon on a host.
+ *
+ * @returns whether any turn has begun
  */
-export async function beginTurns(evacuation: StoredEvacuation): Promise<void> {
+export async function beginTurns(evacuation: StoredEvacuation): Promise<boolean> {
   const { id, hosts, options, pauses, left, uncordoned } = evacuation;
-  if (Object.keys(pauses).length > 0) return;
+  if (Object.keys(pauses).length > 0) return false;
   const again = hosts.flatMap(({ host, state }) =>
     state === "kept" && (left[host] ?? 0) > 0 && uncordoned[host] === undefined ? [host] : [],
   );
   const begun = [...turnsToBegin(hosts, options), ...again];
-  if (begun.length === 0) return;
+  if (begun.length === 0) return false;
   for (const host of begun) {
     await listenTo({ host }, id);
     await tolerated(drain(evacuation, host));
   }
   await setTurns(evacuation, begun, "draining");
   await wakeEvacuation(id, [EVERYTHING]);
+  return true;
 }
 
 /** No guest comes to the host any more, and it is shown as draining. */

@@ -20,6 +20,7 @@ import { holdBack } from "./hold-back-move.ts";
 import { startAgain } from "./start-migration.ts";
 import { type Started, startMove } from "./start-move.ts";
 import { byInvocation } from "./wake-by-invocation.ts";
+import { wakeEvacuation } from "./wake-evacuation.ts";
 
 /** Moves of one host that are looked at while a slot of it is free: a row each, and few are tried. */
 const PAGE = 100;
@@ -175,8 +176,8 @@ export async function checkMoving({ id }: Pick<StoredEvacuation, "id">): Promise
     if (migration === undefined) {
       const tries = before.tries.slice(0, -1);
       await changeMove(id, { before, after: inState(before, "waiting", { tries }) });
-    } else if (isFinal(migration.status)) await recordMoveEnd(migration);
-    else await startAgain(migration);
+    } else if (!isFinal(migration.status)) await startAgain(migration);
+    else if ((await recordMoveEnd(migration)) !== undefined) await wakeEvacuation(id, [EVERYTHING]);
   }
 }
 

@@ -1,26 +1,34 @@
 import type { EvacuationId, HostId } from "../../core/id.ts";
 import type { TenantName } from "../../core/vm-rules.ts";
 import { addWake, EVERYTHING, listListeners } from "../store/evacuation-wakes.ts";
-import type { Listened } from "../store/keys.ts";
 
 /** Lets a workflow that waits go on. agent-events does so itself; it may not invoke functions. */
 type Proceed = (id: EvacuationId) => Promise<void>;
 
-/**
- * Called when a host has changed: slots, memory or cordons; and when a tenant may have more. What waits
- * for a tenant may be on any host.
- */
-export async function wakeListeners(
-  { hosts, tenants }: { hosts: Iterable<HostId>; tenants: Iterable<TenantName> },
-  proceed: Proceed,
-): Promise<void> {
-  for (const host of hosts) await wake({ host }, host, proceed);
-  for (const tenant of tenants) await wake({ tenant }, EVERYTHING, proceed);
-}
+type Changed = {
+  readonly hosts: ReadonlySet<HostId>;
+  readonly tenants: ReadonlySet<TenantName>;
+  /** Woken whether it listens or not. */
+  readonly evacuation?: EvacuationId | undefined;
+};
 
-async function wake(of: Listened, changed: string, proceed: Proceed): Promise<void> {
-  for (const id of await listListeners(of)) {
-    const { token } = await addWake(id, [changed]);
+/**
+ * Called when hosts have changed: slots, memory or cordons; and when a tenant may have more. What waits
+ * for a tenant may be on any host. Each evacuation is woken once.
+ */
+export async function wakeListeners(changed: Changed, proceed: Proceed): Promise<void> {
+  const wakes = new Map<EvacuationId, Set<string>>();
+  const note = (id: EvacuationId, what: string) =>
+    wakes.set(id, (wakes.get(id) ?? new Set()).add(what));
+  for (const host of changed.hosts) {
+    for (const id of await listListeners({ host })) note(id, host);
+    if (changed.evacuation !== undefined) note(changed.evacuation, host);
+  }
+  for (const tenant of changed.tenants) {
+    for (const id of await listListeners({ tenant })) note(id, EVERYTHING);
+  }
+  for (const [id, names] of wakes) {
+    const { token } = await addWake(id, [...names]);
     if (token !== undefined) await proceed(id);
   }
 }

@@ -31,12 +31,14 @@ const ATTEMPTS_MAX = 3;
 export const handler = task(async (event): Promise<{ status: "completed" }> => {
   const { migrationId } = CompleteInput.parse(event);
   const migration = await writeEnd(migrationId);
-  await Promise.all([
+  const ended = await readMigration(migrationId);
+  const [evacuation] = await Promise.all([
+    recordMoveEnd(ended),
     discardSource(migration),
-    admitWaiting(freedBy(migration), byInvocation),
-    recordOutcome(await readMigration(migrationId)),
+    recordOutcome(ended),
   ]);
-  await recordMoveEnd(await readMigration(migrationId));
+  // Last: its evacuation is woken once, by the move's end and by what was released.
+  await admitWaiting({ ...freedBy(migration), evacuation }, byInvocation);
   return { status: "completed" };
 });
 

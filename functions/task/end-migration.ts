@@ -12,6 +12,7 @@ import { recordMoveEnd } from "../service/end-move.ts";
 import { learnFromMigration } from "../service/learn-from-migration.ts";
 import { startSuccessor } from "../service/start-successor.ts";
 import { byInvocation } from "../service/wake-by-invocation.ts";
+import { wakeEvacuation } from "../service/wake-evacuation.ts";
 import { endNotCompleted, expireWithRecord } from "../store/migration-ending.ts";
 import { readMigration, type StoredMigration } from "../store/migration-record.ts";
 import { recordEnded } from "../store/vms.ts";
@@ -69,7 +70,10 @@ export const handler = task(async (event): Promise<EndOutput> => {
     const mayBeLeft = input.action === "lost" && migration.sourceExit === undefined;
     if (mayBeLeft) await discardSource(migration);
     if (input.action === "end") await startSuccessor(migration);
-    await recordMoveEnd(await readMigration(input.migrationId));
+    const evacuation = await recordMoveEnd(await readMigration(input.migrationId));
+    if (evacuation !== undefined) {
+      await wakeEvacuation(evacuation, [migration.source, migration.target]);
+    }
     return hasEnded ? output(migration.status, migration) : output(ending.status, ending);
   }
   throw new StaleMigration(`Failed to write the end of ${input.migrationId}: it keeps changing`);
