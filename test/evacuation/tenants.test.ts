@@ -48,7 +48,7 @@ async function endWithin(id: string, tenant: string, limit: number) {
 
 describe("an evacuation of a tenant's VMs", () => {
   it("keeps to its limit with a single migration beside, and lets others go", async () => {
-    const { a = "", b = "", c = "" } = await scene.fleet({ a: 4, b: 0, c: 1 }, 4);
+    const { a = "", b = "" } = await scene.fleet({ a: 4, b: 0, c: 1 }, 4);
     await give("shop", ["a1", "a2", "a3", "c1"], 1);
     scene.hold("a4");
     const { id } = await harness.begin([a]);
@@ -73,7 +73,6 @@ describe("an evacuation of a tenant's VMs", () => {
     await harness.runUntilIdle();
     expect(ended).toMatchObject({ status: "completed", counters: { moved: 4 } });
     expect(scene.guests.places.get(harness.vm("c1"))).toBe(b);
-    expect(c).not.toBe(b);
     await scene.expectSound(ended);
   });
 
