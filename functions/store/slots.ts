@@ -34,7 +34,8 @@ export async function readTurnView(migration: Admitted): Promise<TurnView> {
   const own = tenant === undefined ? [] : [keys.tenant(tenant)];
   const rows = await getItems([...wanted, ...own]);
   const row = (key: Key) => rows.find(({ pk, sk }) => pk === key.pk && sk === key.sk);
-  const [from, to] = [keys.host(source), keys.host(target)].map(row);
+  const from = row(keys.host(source));
+  const to = row(keys.host(target));
   return {
     ends: {
       source: countsOf(from),
