@@ -74,6 +74,7 @@ export const layers: Readonly<Record<string, Layer>> = {
       "probe",
       "discovery",
       "handlers",
+      "check",
     ],
   },
   emulators: {
