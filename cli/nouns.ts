@@ -12,6 +12,7 @@ import { metricsVerb } from "./nouns/metrics.ts";
 import { migrationNoun } from "./nouns/migration.ts";
 import { loginNoun, profileNoun } from "./nouns/profile.ts";
 import { scheduleNoun } from "./nouns/schedule.ts";
+import { tenantNoun } from "./nouns/tenant.ts";
 import { vmNoun } from "./nouns/vm.ts";
 import { webhookNoun } from "./nouns/webhook.ts";
 import type { Noun } from "./verb.ts";
@@ -21,6 +22,7 @@ export const nouns: readonly Noun[] = [
   everyday,
   hostNoun,
   vmNoun,
+  tenantNoun,
   migrationNoun,
   evacuationNoun,
   scheduleNoun,

@@ -13,6 +13,7 @@ export type ClientOptions = {
 };
 
 type Api = ReturnType<typeof hc<Routes>>["v1"];
+type TenantChange = InferRequestType<Api["tenants"][":name"]["$patch"]>["json"];
 type NewHost = InferRequestType<Api["hosts"]["$post"]>["json"];
 type HostChange = InferRequestType<Api["hosts"][":id"]["$patch"]>["json"];
 type HostRequest = InferRequestType<Api["hosts"][":id"]["cordon"]["$post"]>["json"];
@@ -95,6 +96,10 @@ export function createClient({ url, token, fetch: send = globalThis.fetch }: Cli
     listAudit: (query: AuditQuery = {}) => json(v1.audit.$get({ query })),
     ...hostOperations(v1),
     ...vmOperations(v1),
+    listTenants: (query: Page = {}) => json(v1.tenants.$get({ query })),
+    getTenant: (name: string) => json(v1.tenants[":name"].$get({ param: { name } })),
+    changeTenant: (name: string, change: TenantChange) =>
+      json(v1.tenants[":name"].$patch({ param: { name }, json: change })),
     importDefinition: (commandLine: string) =>
       json(v1.definitions.import.$post({ json: { commandLine } })),
     ...migrationOperations(v1),

@@ -11,6 +11,10 @@ const GroupName = z
     "expected 1 to 63 characters of A-Z, a-z, 0-9, `.`, `_` and `-`, beginning with a letter or a digit",
   );
 
+/** Whose VM it is. */
+export const TenantName = GroupName;
+export type TenantName = z.infer<typeof TenantName>;
+
 /** VMs that are to share a host (`together`), or are not (`apart`). */
 export const Affinity = z.strictObject({
   group: GroupName,
@@ -37,7 +41,7 @@ const Affinities = z
 /** What people say of a VM: where it may run, with which others, and whose it is. */
 export const VmRules = z.strictObject({
   labels: Labels.optional(),
-  tenant: GroupName.optional(),
+  tenant: TenantName.optional(),
   affinities: Affinities.optional(),
   /** Labels that its host must have, or should. */
   requiredLabels: Labels.optional(),
@@ -49,7 +53,7 @@ export type VmRules = z.infer<typeof VmRules>;
 /** What is absent stays; `null` removes. Lists and required labels are replaced as a whole. */
 export const VmRulesChange = z.strictObject({
   labels: LabelChange.optional(),
-  tenant: GroupName.nullable().optional(),
+  tenant: TenantName.nullable().optional(),
   affinities: Affinities.nullable().optional(),
   requiredLabels: Labels.nullable().optional(),
   preferredLabels: Labels.nullable().optional(),

@@ -59,7 +59,7 @@ export type FleetOptions = {
   /** More fields of one host's agent, by the host's name. */
   agents?: Record<string, object>;
   /** More fields of the hosts, such as their slots. */
-  host?: { slotsOut?: number; slotsIn?: number; prepareAhead?: number };
+  host?: { slotsOut?: number; slotsIn?: number };
   /** How long a part may take to start, ms. Default 80 s. */
   startMs?: number;
   /** Its folder: created at the start, removed by `stop`. Default: a new temporary folder. */

@@ -37,7 +37,7 @@ const made: { [K in keyof typeof keys]: { pk: string; sk: string } } = {
   queued: keys.queued(host, id),
   lane: keys.lane(lane),
   laneMember: keys.laneMember(lane, id),
-  watch: keys.watch({ host, kind: "in", head: id, lane }),
+  watch: keys.watch({ limit: { host, kind: "in" }, head: id, lane }),
   vm: keys.vm(vm),
   vmPast: keys.vmPast(vm),
   vmMigration: keys.vmMigration(vm, id),
@@ -62,7 +62,8 @@ const made: { [K in keyof typeof keys]: { pk: string; sk: string } } = {
   scheduleRun: keys.scheduleRun(schedule, "2026-11-30T22:00:00.000Z"),
   changeFreezes: keys.changeFreezes(),
   evacuationRetry: keys.evacuationRetry(evacuation, "2026-11-30T01:42:07.322Z", vm),
-  hostListener: keys.hostListener(host, evacuation),
+  listener: keys.listener({ host }, evacuation),
+  tenant: keys.tenant("shop"),
   dayLog: keys.dayLog({ ...entry, log: "AUDIT" }),
   silentHosts: keys.silentHosts(),
   webhooks: keys.webhooks(),
@@ -73,6 +74,8 @@ const made: { [K in keyof typeof keys]: { pk: string; sk: string } } = {
 };
 /** Makers with more than one sort key. */
 const others = [
+  keys.watch({ limit: { tenant: "shop", kind: "tenant" }, head: id, lane }),
+  keys.listener({ tenant: "shop" }, evacuation),
   keys.dayLog({ ...entry, log: "FLEET" }),
   keys.learned({ name: "vm v", withAck: false }),
   keys.evacuationQueue(evacuation, { side: "target", host, order: 0, vm }),

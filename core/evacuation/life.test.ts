@@ -247,6 +247,9 @@ describe("a rollback", () => {
     const life = running(counted({ total: 4, moved: 1, moving: 1, waiting: 2 }));
     const cancelling = lifeAfter(life, rollback);
     expect(cancelling.status).toBe("cancelling");
+    expect(decide(cancelling, { do: "cancel", ...by("bob") }, AT)).toMatchObject({
+      refused: "evacuation-not-running",
+    });
     const ended = { ...cancelling, ...counted({ total: 4, moved: 2, waiting: 2 }) };
     expect(lifeAfter(ended, { do: "finish", isEmptied: true })).toMatchObject({
       status: "rolling-back",

@@ -234,9 +234,12 @@ function resume(life: Life): Decided {
 
 function cancel(life: Life, end: EndedBy): Decided {
   const { status } = life;
-  if (status === "cancelled" || status === "cancelling") return { repeated: true };
+  const isGoingBack = status === "cancelling" && life.endedBy?.action === "rollback";
+  if (status === "cancelled" || (status === "cancelling" && !isGoingBack)) {
+    return { repeated: true };
+  }
   if (isFinalEvacuation(life.status)) return refuse("evacuation-over", `It is ${status}`);
-  if (status === "rolling-back") {
+  if (status === "rolling-back" || isGoingBack) {
     return refuse("evacuation-not-running", "It is being rolled back: pause it instead");
   }
   const isBegun = status !== "planned";

@@ -46,7 +46,8 @@ export type EvacuationLimits = z.infer<typeof EvacuationLimits>;
 
 /**
  * Options of the planner that an evacuation takes over. Not among them are those that it could plan
- * with but not carry out: hosts that come back within the plan, and windows.
+ * with but not carry out: hosts that come back within the plan, and windows; nor the limits of tenants,
+ * which are those of the fleet.
  */
 export const EvacuationOptions = PlanOptions.omit({
   empty: true,
@@ -77,15 +78,18 @@ export const EvacuationRequest = z.strictObject({
 });
 export type EvacuationRequest = z.infer<typeof EvacuationRequest>;
 
-/**
- * The planner's options of a request, for the hosts that are still to be emptied.
- *
- * @param windows over which it is spread, ms from now; absent: any time will do
- */
+/** What a plan keeps to that is not in its request. */
+export type PlanLimits = {
+  /** Over which it is spread, ms from now; absent: any time will do. */
+  readonly windows?: PlanOptions["windows"];
+  readonly tenantLimits?: PlanOptions["tenantLimits"];
+};
+
+/** The planner's options of a request, for the hosts that are still to be emptied. */
 export function planOptions(
   { policy, options }: Pick<EvacuationRequest, "policy" | "options">,
   empty: readonly HostId[],
-  windows?: PlanOptions["windows"],
+  limits: PlanLimits = {},
 ): PlanOptions {
-  return PlanOptions.parse({ ...options, policy, empty, windows });
+  return PlanOptions.parse({ ...options, policy, empty, ...limits });
 }

@@ -22,11 +22,19 @@ export type HostCounts = {
   readonly reservedBytes: number;
 };
 
+/** What the table counts of a tenant, over all hosts. */
+export type TenantCounts = {
+  /** Migrations that may hold slots at once, and as many more that may be prepared; undefined: any. */
+  readonly limit?: number | undefined;
+  readonly transferring: number;
+  readonly preparing: number;
+};
+
 /** Fewer slots than the hosts' own, as the links' rates allow. */
 export type SlotLimits = { readonly out: number; readonly in: number };
 
 /** What of a host may be used up. */
-export const limitKinds = [
+export const hostKinds = [
   "out",
   "rateOut",
   "in",
@@ -35,17 +43,37 @@ export const limitKinds = [
   "preparingIn",
   "memory",
 ] as const;
-export type LimitKind = (typeof limitKinds)[number];
-/** Those of the source; the others are the target's. */
-export const sourceKinds: readonly LimitKind[] = ["out", "rateOut", "preparingOut"];
+export type HostKind = (typeof hostKinds)[number];
+/** What of a tenant may be used up. */
+export const tenantKinds = ["tenant", "preparingTenant"] as const;
+export type TenantKind = (typeof tenantKinds)[number];
+export type LimitKind = HostKind | TenantKind;
+/** Those of the source; the others of a host are the target's. */
+export const sourceKinds: readonly HostKind[] = ["out", "rateOut", "preparingOut"];
 /** Those of which one migration needs as much as any other. */
-export const alikeKinds: readonly LimitKind[] = ["out", "in", "preparingOut", "preparingIn"];
+export const alikeKinds: readonly LimitKind[] = [
+  "out",
+  "in",
+  "preparingOut",
+  "preparingIn",
+  ...tenantKinds,
+];
 /** Those of which a prepared migration has no use. */
-export const preparingKinds = ["preparingOut", "preparingIn"] as const satisfies LimitKind[];
+export const preparingKinds = ["preparingOut", "preparingIn"] as const satisfies HostKind[];
+
+export function isTenantKind(kind: LimitKind): kind is TenantKind {
+  return (tenantKinds as readonly LimitKind[]).includes(kind);
+}
+
+export function isSourceKind(kind: LimitKind): boolean {
+  return (sourceKinds as readonly LimitKind[]).includes(kind);
+}
 
 export type Ends = {
   readonly source: HostCounts;
   readonly target: HostCounts;
+  /** Of the VM's tenant, if it has one. */
+  readonly tenant?: TenantCounts | undefined;
   readonly slotLimits?: SlotLimits | undefined;
   /** What the migration may send, B/s. */
   readonly rateBytesPerSecond?: number | undefined;
@@ -80,7 +108,10 @@ export function preparesAhead(ends: Ends): boolean {
   return places.out > 0 && places.in > 0;
 }
 
-/** What is used up of slots and links; undefined: both hosts have a slot, and their links the rate. */
+/**
+ * What is used up of slots, links and the tenant's limit; undefined: both hosts have a slot, their
+ * links the rate, and the tenant may have one more.
+ */
 export function fullSlots(ends: Ends): LimitKind | undefined {
   const { source, target, rateBytesPerSecond: rate = 0 } = ends;
   const slots = slotsOf(ends);
@@ -88,7 +119,14 @@ export function fullSlots(ends: Ends): LimitKind | undefined {
   if (isOver(source.rateOut, rate, source.linkOut)) return "rateOut";
   if (target.incoming >= slots.in) return "in";
   if (isOver(target.rateIn, rate, target.linkIn)) return "rateIn";
+  if (ends.tenant !== undefined && isAt(ends.tenant.limit, ends.tenant.transferring)) {
+    return "tenant";
+  }
   return undefined;
+}
+
+function isAt(limit: number | undefined, count: number): boolean {
+  return limit !== undefined && count >= limit;
 }
 
 /** A link that nobody uses takes any one stream: QEMU then sends as fast as the link is. */
@@ -120,17 +158,21 @@ export function rateOf(
 /**
  * How a migration is admitted: `held`, with its transfer slots at once; `preparing`, with a place in
  * the preparing pools; or the limit that is used up. It gets its slots at once where that takes them
- * from nobody: where none is prepared ahead of it on either host.
+ * from nobody: where none is prepared ahead of it on either host, nor of its tenant if that is limited.
  */
 export function admissionOf(wish: Wish): "held" | "preparing" | LimitKind {
-  const { source, target, heldBytes, memoryBytes } = wish;
+  const { source, target, tenant, heldBytes, memoryBytes } = wish;
   const full = fullSlots(wish);
   const isShort = target.reservedBytes + heldBytes > memoryBytes;
   if (!preparesAhead(wish)) return full ?? (isShort ? "memory" : "held");
-  const isFirst = source.preparingOut === 0 && target.preparingIn === 0;
+  const isFirst =
+    source.preparingOut === 0 &&
+    target.preparingIn === 0 &&
+    (tenant?.limit === undefined || tenant.preparing === 0);
   if (full === undefined && isFirst) return isShort ? "memory" : "held";
   const places = placesOf(wish);
   if (source.preparingOut >= places.out) return "preparingOut";
   if (target.preparingIn >= places.in) return "preparingIn";
+  if (tenant !== undefined && isAt(tenant.limit, tenant.preparing)) return "preparingTenant";
   return isShort ? "memory" : "preparing";
 }

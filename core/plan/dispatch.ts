@@ -20,6 +20,12 @@ type Source = {
   /** Prepared, without a slot yet, the most urgent first. */
   ready: Move[];
 };
+/** A migration that the plan has not made. */
+type Outside = {
+  readonly source: number;
+  readonly target: number;
+  readonly tenant?: string | undefined;
+};
 type Target = { isReturned: boolean; in: number; ready: Move[] };
 
 /**
@@ -40,7 +46,9 @@ export class Dispatcher {
   readonly #dependents = new Map<Move, Set<number>>();
   readonly #tenantLimits: PlanOptions["tenantLimits"];
   readonly #hasTenantLimits: boolean;
+  /** Migrations of each tenant that were started, and those in the pools. */
   readonly #tenants = new Map<string, number>();
+  readonly #tenantPools = new Map<string, number>();
   #hasTime: HasTime = () => true;
   readonly #gates = new GateGroups();
   readonly #alone = new AloneMoves();
@@ -90,13 +98,14 @@ export class Dispatcher {
   }
 
   /** A migration outside the plan takes a slot at both sides, or gives it back. */
-  hold(source: number, target: number, slots: 1 | -1): void {
+  hold({ source, target, tenant }: Outside, slots: 1 | -1): void {
     this.#source(source).out += slots;
     this.#target(target).in += slots;
     this.#alone.count(slots);
     this.#reopen();
     this.#changedSources.add(source);
     this.#changedTargets.add(target);
+    this.#holdTenant(tenant, slots);
   }
 
   prepared(move: Move): void {
@@ -136,10 +145,19 @@ export class Dispatcher {
     this.#target(move.target).in -= 1;
     this.#changedTargets.add(move.target);
     for (const host of this.#dependents.get(move) ?? []) this.#changedSources.add(host);
-    const { tenant } = move.guest.vm;
-    if (!this.#hasTenantLimits || tenant === undefined) return;
-    this.#tenants.set(tenant, (this.#tenants.get(tenant) ?? 1) - 1);
-    this.#changeAllSources();
+    this.#holdTenant(move.guest.vm.tenant, -1);
+  }
+
+  #holdTenant(tenant: string | undefined, count: 1 | -1): void {
+    if (tenant === undefined || this.#limitOf(tenant) === undefined) return;
+    this.#tenants.set(tenant, (this.#tenants.get(tenant) ?? 0) + count);
+    if (count < 0) this.#changeAllSources();
+  }
+
+  #poolTenant({ guest }: Move, count: 1 | -1): void {
+    const { tenant } = guest.vm;
+    if (tenant === undefined || this.#limitOf(tenant) === undefined) return;
+    this.#tenantPools.set(tenant, (this.#tenantPools.get(tenant) ?? 0) + count);
   }
 
   /** A window opens: what did not fit the one before may go now. */
@@ -167,8 +185,11 @@ export class Dispatcher {
     }
     this.#changedSources.clear();
     this.#changedTargets.clear();
-    const isGroupStarted = start.some(({ guest }) => guest.vm.gateGroup !== undefined);
-    const sources = isGroupStarted ? this.#sources.keys() : start.map(({ source }) => source);
+    // A group, or a tenant, has held back what waits on other sources.
+    const isWide = start.some(
+      ({ guest: { vm } }) => vm.gateGroup !== undefined || this.#limitOf(vm.tenant) !== undefined,
+    );
+    const sources = isWide ? this.#sources.keys() : start.map(({ source }) => source);
     for (const source of sources) this.#fillPool(source, prepare);
     return { prepare, start };
   }
@@ -181,17 +202,18 @@ export class Dispatcher {
     while (source.preparing + source.ready.length < pool) {
       const move = source.queue[index];
       if (move === undefined) return;
-      if (this.#mayPrepare(move, source, pool)) {
+      if (this.#mayPrepare(move)) {
         source.queue.splice(index, 1);
         source.preparing += 1;
         this.#gates.preparing(move);
         this.#alone.preparing(move);
+        this.#poolTenant(move, 1);
         prepare.push(move);
       } else index += 1;
     }
   }
 
-  #mayPrepare(move: Move, source: Source, pool: number): boolean {
+  #mayPrepare(move: Move): boolean {
     if (move.needsReturn && !this.#target(move.target).isReturned) return false;
     for (const earlier of move.needs) if (!this.#ended.has(earlier)) return false;
     if (!this.#gates.mayPrepare(move) || !this.#alone.mayPrepare(move)) return false;
@@ -199,9 +221,8 @@ export class Dispatcher {
     const { tenant } = move.guest.vm;
     const limit = this.#limitOf(tenant);
     if (limit === undefined || move.guest.vm.gateGroup !== undefined) return true;
-    // A tenant at its limit must not fill the pool while others could go.
-    const ready = source.ready.filter(({ guest }) => guest.vm.tenant === tenant).length;
-    return ready < Math.min(limit, Math.ceil(pool / 2));
+    // A tenant at its limit must not fill the pools while others could go: so it is at admission.
+    return (this.#tenantPools.get(tenant ?? "") ?? 0) < limit;
   }
 
   /** Of the first that may start in each list, the most urgent one. */
@@ -228,9 +249,8 @@ export class Dispatcher {
     target.in += 1;
     remove(source.ready, move);
     remove(target.ready, move);
-    const { tenant } = move.guest.vm;
-    if (!this.#hasTenantLimits || tenant === undefined) return;
-    this.#tenants.set(tenant, (this.#tenants.get(tenant) ?? 0) + 1);
+    this.#poolTenant(move, -1);
+    this.#holdTenant(move.guest.vm.tenant, 1);
   }
 
   #mayStart(move: Move): boolean {
@@ -280,7 +300,7 @@ export class Dispatcher {
 
   #limitOf(tenant: string | undefined): number | undefined {
     if (!this.#hasTenantLimits || tenant === undefined) return undefined;
-    return this.#tenantLimits[tenant] ?? this.#tenantLimits["*"];
+    return this.#tenantLimits[tenant];
   }
 
   #changeAllSources(): void {

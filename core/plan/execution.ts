@@ -11,6 +11,7 @@ export type Held = {
   readonly endsInMs: number;
   /** Its VM; one that arrives at a host to be emptied moves on from there. */
   readonly vm: string;
+  readonly tenant?: string | undefined;
 };
 
 export type ExecutionInput = {
@@ -58,11 +59,11 @@ export class Execution {
     this.#comesBack = options.returnAfterMs !== undefined;
     this.#left = new Map(order.map((host) => [host, 0]));
     for (const { source } of moves) this.#left.set(source, (this.#left.get(source) ?? 0) + 1);
-    for (const { source, target } of held) {
-      this.#dispatcher.hold(source, target, 1);
+    for (const one of held) {
+      this.#dispatcher.hold(one, 1);
       // Its guest is on the source until it ends.
-      const left = this.#left.get(source);
-      if (left !== undefined) this.#left.set(source, left + 1);
+      const left = this.#left.get(one.source);
+      if (left !== undefined) this.#left.set(one.source, left + 1);
     }
     this.#arriving = new Set(held.map(({ vm }) => vm));
     const isArriving = ({ guest, after }: Move) =>
@@ -94,11 +95,11 @@ export class Execution {
   }
 
   /** A migration that was in flight at the beginning has ended. */
-  released({ source, target, vm }: Held): void {
-    this.#dispatcher.hold(source, target, -1);
-    this.#dispatcher.add(this.#waiting.get(vm) ?? []);
-    this.#waiting.delete(vm);
-    this.#countDown(source);
+  released(held: Held): void {
+    this.#dispatcher.hold(held, -1);
+    this.#dispatcher.add(this.#waiting.get(held.vm) ?? []);
+    this.#waiting.delete(held.vm);
+    this.#countDown(held.source);
   }
 
   windowOpened(): void {

@@ -54,7 +54,8 @@ export function fleetOf(
     if (inFlight !== undefined) {
       source = table.indexOf(inFlight.target);
       occupancy.put(vm, source);
-      held.push({ source: host, target: source, endsInMs: inFlight.endsInMs, vm: vm.id });
+      const { endsInMs } = inFlight;
+      held.push({ source: host, target: source, endsInMs, vm: vm.id, tenant: vm.tenant });
     }
     const list = going.get(source);
     if (list === undefined) continue;

@@ -44,7 +44,7 @@ function slotBlockers(members: readonly Guest[], table: HostTable): Blocker[] {
 function tenantBlockers(members: readonly Guest[], limits: PlanOptions["tenantLimits"]): Blocker[] {
   const found: Blocker[] = [];
   for (const [tenant, own] of Map.groupBy(members, ({ vm }) => vm.tenant)) {
-    const limit = tenant === undefined ? undefined : (limits[tenant] ?? limits["*"]);
+    const limit = tenant === undefined ? undefined : limits[tenant];
     if (limit === undefined || own.length <= limit) continue;
     found.push({
       code: "group-exceeds-slots",

@@ -50,7 +50,7 @@ export const PlanOptions = z.strictObject({
   ramp: z.array(z.int().min(1)).max(20).default([]),
   /** Then so many at once, the next one as soon as one is empty; 0: all. */
   hostsAtOnce: z.int().min(0).default(0),
-  /** Migrations of one tenant at once, by tenant; `*` for each that is not named. */
+  /** Migrations of one tenant that may send at once, by tenant; as many more may be prepared. */
   tenantLimits: z.record(z.string(), z.int().min(1)).default({}),
   /** Migrations that may fail before no other is started. Carried out by the evacuation, not here. */
   errorBudget: z.int().min(0).optional(),

@@ -49,9 +49,12 @@ export async function recordExitOutside(host: HostId, vm: VmId, end: GuestEnd): 
 /** Called when memory was released on a host: waiting migrations may have room now. */
 export async function admitByFreeMemory(host: HostId): Promise<void> {
   const at = new Date().toISOString();
-  await admitWaiting([host], {
-    admit: (id, name) => raiseSignals(id, [{ name, outcome: { at, by: "cloud" } }]),
-    refuse: (id, detail) => interrupt(id, { kind: "failed", at, detail }),
-    proceed: continueEvacuation,
-  });
+  await admitWaiting(
+    { hosts: [host] },
+    {
+      admit: (id, name) => raiseSignals(id, [{ name, outcome: { at, by: "cloud" } }]),
+      refuse: (id, detail) => interrupt(id, { kind: "failed", at, detail }),
+      proceed: continueEvacuation,
+    },
+  );
 }

@@ -15,6 +15,7 @@ import { metrics } from "./metrics.ts";
 import { migrations } from "./migrations.ts";
 import { documentApi, getDocument } from "./openapi.ts";
 import { schedules } from "./schedules.ts";
+import { tenants } from "./tenants.ts";
 import { vmDevices } from "./vm-devices.ts";
 import { vms } from "./vms.ts";
 import { webhooks } from "./webhooks.ts";
@@ -31,6 +32,7 @@ export const app = base
   .route("/", hosts)
   .route("/", vms)
   .route("/", vmDevices)
+  .route("/", tenants)
   .route("/", definitions)
   .route("/", migrations)
   .route("/", evacuations)

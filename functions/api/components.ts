@@ -64,6 +64,7 @@ import {
   ScheduleRequest,
 } from "../../core/schedule/schedule.ts";
 import { StartTimes } from "../../core/schedule/start-times.ts";
+import { Tenant, TenantChange } from "../../core/tenant.ts";
 import { Vm, VmDefinition } from "../../core/vm.ts";
 import { Affinity, Pin } from "../../core/vm-rules.ts";
 import {
@@ -108,6 +109,7 @@ import {
   Timeline,
 } from "./bodies/migrations.ts";
 import { ChangeFreezes, ScheduleDryRun, SchedulePage } from "./bodies/schedules.ts";
+import { TenantPage } from "./bodies/tenants.ts";
 import {
   Imported,
   MediumChange,
@@ -148,6 +150,9 @@ const namedSchemas: readonly Named[] = [
   ["CreatedHost", CreatedHost, "The new host, and a join token for its agent"],
   ["IssuedJoinToken", IssuedJoinToken, "Lets one agent join as the host, once; shown this once"],
   ["JoinTokenRequest", JoinTokenRequest, "For how long a join token may be used"],
+  ["Tenant", Tenant, "Whose VMs they are: its limit, and the migrations of its VMs"],
+  ["TenantChange", TenantChange, "What to change of a tenant"],
+  ["TenantPage", TenantPage, "A page of tenants"],
   ["FleetEvent", FleetEvent, "Something that has happened to the fleet"],
   ["EventPage", EventPage, "A page of events"],
   ["WebhookId", WebhookId, "`whk_` and a ULID"],

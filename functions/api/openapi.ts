@@ -26,6 +26,7 @@ const TAGS = [
   { name: "Schedules", description: "Emptying hosts in windows, and when nothing may start" },
   { name: "VMs", description: "Starting, adopting and stopping guests" },
   { name: "Hosts", description: "The hosts of the fleet and their agents" },
+  { name: "Tenants", description: "How many migrations the VMs of one tenant may have at once" },
   { name: "Events", description: "What has happened to the fleet" },
   { name: "Webhooks", description: "Events are posted to a URL, signed" },
   { name: "Audit", description: "Who has asked for which change" },

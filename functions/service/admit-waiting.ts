@@ -1,18 +1,24 @@
 import type { EvacuationId, HostId, MigrationId } from "../../core/id.ts";
-import { alikeKinds, limitKinds, preparingKinds, sourceKinds } from "../../core/plan/admission.ts";
+import {
+  alikeKinds,
+  hostKinds,
+  preparingKinds,
+  sourceKinds,
+  tenantKinds,
+} from "../../core/plan/admission.ts";
+import type { TenantName } from "../../core/vm-rules.ts";
 import { findHost, findHostNow } from "../store/hosts.ts";
-import type { Lane } from "../store/keys.ts";
+import { type Lane, type Limit, ownerOf } from "../store/keys.ts";
 import { findMigration, type StoredMigration } from "../store/migration-record.ts";
 import {
   findLane,
   headOf,
-  isWatched,
   joinLane,
-  type Limit,
   laneOf,
   listQueued,
   listWatchers,
   removeLane,
+  watchedKinds,
   watchLimit,
 } from "../store/queue-lanes.ts";
 import { forgetWaiting } from "../store/slots.ts";
@@ -43,30 +49,58 @@ const TRIES_MAX = 1_000;
 /** A call of {@link admitWaiting}. */
 type Round = {
   readonly waker: Waker;
-  /** Hosts of prepared migrations that got their slots: they have left the preparing pools there. */
-  readonly left: Set<HostId>;
+  /** Prepared migrations that got their slots: they have left the preparing pools. */
+  readonly left: StoredMigration[];
 };
 
+/** Where something was released. */
+type Freed = {
+  readonly hosts: readonly HostId[];
+  readonly tenants?: readonly TenantName[];
+  /** It may go on in any case. */
+  readonly evacuation?: EvacuationId | undefined;
+};
+
+/** Where a migration that ends, or leaves the preparing pools, has released something. */
+export function freedBy({ source, target, tenant }: StoredMigration): Freed {
+  return { hosts: [source, target], tenants: tenant === undefined ? [] : [tenant] };
+}
+
 /**
- * Called when slots, places or memory were released on these hosts: gives prepared migrations their
+ * Called when slots, places or memory were released on these hosts, or for these tenants: gives prepared migrations their
  * slots and admits the waiting ones that now have room, oldest first. A migration whose other host is
  * full does not hold up the ones behind it. Those whose target has been closed fail. Evacuations that
  * wait for these hosts look at them after that.
  */
-export async function admitWaiting(hosts: HostId[], waker: Waker): Promise<void> {
-  const round = { waker, left: new Set<HostId>() };
-  for (const host of new Set(hosts)) {
+export async function admitWaiting(freed: Freed, waker: Waker): Promise<void> {
+  const round: Round = { waker, left: [] };
+  const hosts = new Set(freed.hosts);
+  const tenants = new Set(freed.tenants);
+  // First, as a tenant that is limited cannot keep the others from what is free.
+  for (const tenant of tenants) {
+    const kinds = await watchedKinds({ tenant }, tenantKinds);
+    for (const kind of kinds) await serveLimit({ tenant, kind }, round);
+  }
+  for (const host of hosts) {
     const isClosed = await refuseClosed(host, waker);
-    if (!(await isWatched(host))) continue;
-    const kinds = isClosed ? sourceKinds : limitKinds;
+    const kinds = await watchedKinds({ host }, isClosed ? sourceKinds : hostKinds);
     for (const kind of kinds) await serveLimit({ host, kind }, round);
   }
+  const left = round.left.map(freedBy);
+  const leftHosts = new Set(left.flatMap((one) => one.hosts));
+  const leftTenants = new Set(left.flatMap((one) => one.tenants ?? []));
   // Nobody leaves the preparing pools by being admitted, so this ends.
-  for (const host of round.left) {
-    if (!(await isWatched(host))) continue;
-    for (const kind of preparingKinds) await serveLimit({ host, kind }, round);
+  for (const host of leftHosts) {
+    const kinds = await watchedKinds({ host }, preparingKinds);
+    for (const kind of kinds) await serveLimit({ host, kind }, round);
   }
-  await wakeListeners([...hosts, ...round.left], waker.proceed);
+  for (const tenant of leftTenants) await serveLimit({ tenant, kind: "preparingTenant" }, round);
+  const changed = {
+    hosts: new Set([...hosts, ...leftHosts]),
+    tenants: new Set([...tenants, ...leftTenants]),
+    evacuation: freed.evacuation,
+  };
+  await wakeListeners(changed, waker.proceed);
 }
 
 /** Puts a migration into its queue, and sees that it has not become the next one meanwhile. */
@@ -75,10 +109,13 @@ export async function awaitAdmission(
   limit: Limit,
   waker: Waker,
 ): Promise<void> {
-  const round = { waker, left: new Set<HostId>() };
+  const round: Round = { waker, left: [] };
   await joinLane(migration, limit);
   await serveLane(laneOf(migration), round);
-  if (round.left.size > 0) await admitWaiting([...round.left], waker);
+  const left = round.left.map(freedBy);
+  if (left.length === 0) return;
+  const hosts = left.flatMap((one) => one.hosts);
+  await admitWaiting({ hosts, tenants: left.flatMap((one) => one.tenants ?? []) }, waker);
 }
 
 /** Fails the oldest migrations that wait for a closed target. True when there were some. */
@@ -105,13 +142,17 @@ async function serveLimit(limit: Limit, round: Round): Promise<void> {
     for (const lane of lanes) {
       if (room !== undefined && 2 ** lane.sizeClass > room) continue;
       const full = await serveLane(lane, round);
-      const isSame = full?.host === limit.host && full.kind === limit.kind;
+      const isSame = full !== undefined && isSameLimit(full, limit);
       // Slots are alike for everybody; another lane may need less memory, or a lower rate.
       if (isSame && alikeKinds.includes(limit.kind)) return;
     }
     if (next === undefined) return;
     after = next;
   }
+}
+
+function isSameLimit(one: Limit, other: Limit): boolean {
+  return one.kind === other.kind && ownerOf(one) === ownerOf(other);
 }
 
 /** Memory that is left for guests, bytes. */
@@ -144,10 +185,10 @@ async function serveLane(lane: Lane, round: Round): Promise<Limit | undefined> {
     const full = await serve(head, lane, round);
     if (full === "closed") refused += 1;
     if (typeof full !== "object") continue;
-    const isKnown = full.host === known.host && full.kind === known.kind;
+    const isKnown = isSameLimit(full, known.limit);
     // What is released of a limit after its row is written is seen by whoever releases it. What was
     // released before is seen by looking once more.
-    if ((await watchLimit(lane, known, { ...full, head })) && isKnown) return full;
+    if ((await watchLimit(lane, known, { limit: full, head })) && isKnown) return full;
   }
   return undefined;
 }
@@ -155,13 +196,17 @@ async function serveLane(lane: Lane, round: Round): Promise<Limit | undefined> {
 /** Tries a migration. Returns the limit that is in its way; otherwise it waits no more. */
 async function serve(id: MigrationId, lane: Lane, { waker, left }: Round): Promise<Turn> {
   const migration = await findMigration(id);
-  const isHeld = migration !== undefined && hasTurn(migration, lane.pool);
-  const turn = isHeld ? "held" : migration === undefined ? "ended" : await takeTurn(migration);
+  if (migration === undefined) {
+    await forgetWaiting(id, lane);
+    return "ended";
+  }
+  const isHeld = hasTurn(migration, lane.pool);
+  const turn = isHeld ? "held" : await takeTurn(migration);
   if (typeof turn === "object") return turn;
   if (turn === "held") await waker.admit(id, turnSignals[lane.pool]);
   if (turn === "closed") await waker.refuse(id, CLOSED);
   if (turn !== "held" || isHeld) await forgetWaiting(id, lane);
-  else if (lane.pool === "transferring") left.add(lane.source).add(lane.target);
+  else if (lane.pool === "transferring") left.push(migration);
   return turn;
 }
 

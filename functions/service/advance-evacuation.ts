@@ -33,15 +33,17 @@ const STEP_SECONDS_WAITING = 30;
  * may be called twice, twice at once, and again after it died anywhere.
  */
 export async function advanceEvacuation(id: EvacuationId): Promise<AdvanceOutput> {
-  await edit(id, ({ lost }) => (lost === 0 ? undefined : { lost: 0 }));
+  // Before the record: a change whose wake was read here is in it.
+  let wakes = await readWakes(id);
+  let evacuation = await edit(id, ({ lost }) => (lost === 0 ? undefined : { lost: 0 }));
   for (let round = 1; round <= ROUNDS_MAX; round += 1) {
-    const wakes = await readWakes(id);
     // Nothing has woken it: time has passed, or a process died before it could.
     const woken = wakes.hosts.size === 0 ? everything : wakes.hosts;
-    const wait = await step(await requireEvacuation(id), woken);
-    if (!(await settleWakes(id, wakes))) continue;
-    const { status } = await requireEvacuation(id);
-    return { ended: isFinalEvacuation(status), waitSeconds: wait };
+    const wait = await step(evacuation, woken);
+    const isSettled = await settleWakes(id, wakes);
+    if (!isSettled) wakes = await readWakes(id);
+    evacuation = await requireEvacuation(id);
+    if (isSettled) return { ended: isFinalEvacuation(evacuation.status), waitSeconds: wait };
   }
   return { ended: false, waitSeconds: 1 };
 }
@@ -82,22 +84,26 @@ async function run(evacuation: StoredEvacuation, woken: ReadonlySet<string>): Pr
   await applyVersion(evacuation);
   await skipUncordoned(evacuation);
   await keepTimes(evacuation);
-  await beginTurns(await requireEvacuation(id));
-  await holdByBudget(await requireEvacuation(id));
-  const due = await requeueDue(evacuation);
   let now = await requireEvacuation(id);
+  const hasBegun = await beginTurns(now);
+  const isOverBudget = await holdByBudget(now);
+  if (hasBegun || isOverBudget) now = await requireEvacuation(id);
+  const due = await requeueDue(evacuation);
   const isPaused = Object.keys(now.pauses).length > 0;
   let waits = false;
   if (isPaused) await holdBackPrepared(now, "its evacuation is paused");
   else {
-    if (due.needsTarget) await replan(now, "target-needed");
-    now = await requireEvacuation(id);
+    if (due.needsTarget) {
+      await replan(now, "target-needed");
+      now = await requireEvacuation(id);
+    }
     const started = await startNext(now, due.requeued ? everything : woken);
     waits = started.waits;
     // Of what has just lost its target, the next round makes a new plan.
     if (started.needsTarget) return 1;
   }
-  const turns = await endTurns(await requireEvacuation(id));
+  const after = await requireEvacuation(id);
+  const turns = await endTurns(after);
   if (turns === "appeared" && !isPaused) {
     if (await replan(await requireEvacuation(id), "vm-appeared")) return 1;
     waits = true;
@@ -106,7 +112,7 @@ async function run(evacuation: StoredEvacuation, woken: ReadonlySet<string>): Pr
   const { openTimes } = evacuation;
   const timeSeconds =
     openTimes === undefined ? STEP_SECONDS_MAX : await keepTimes(await requireEvacuation(id));
-  await finish(id);
+  if (turns === "closed" || areTurnsOver(after.hosts)) await finish(id);
   const idle = Math.min(waits ? STEP_SECONDS_WAITING : STEP_SECONDS_MAX, timeSeconds);
   return isPaused
     ? Math.min(STEP_SECONDS_MAX, timeSeconds)
@@ -144,11 +150,21 @@ async function isStuck(evacuation: StoredEvacuation): Promise<"waits" | "no"> {
   return "no";
 }
 
-/** With the first failure beyond the budget it pauses; nothing could have started since it failed. */
-async function holdByBudget({ id, limits, counters, failedBefore }: StoredEvacuation) {
+/**
+ * With the first failure beyond the budget it pauses; nothing could have started since it failed.
+ *
+ * @returns whether it is beyond
+ */
+async function holdByBudget({
+  id,
+  limits,
+  counters,
+  failedBefore,
+}: StoredEvacuation): Promise<boolean> {
   const { errorBudget } = limits;
-  if (errorBudget === undefined || counters.failed - failedBefore <= errorBudget) return;
+  if (errorBudget === undefined || counters.failed - failedBefore <= errorBudget) return false;
   await act(id, { do: "hold", reason: "error-budget" });
+  return true;
 }
 
 /** Ends the evacuation if nothing of it is to be done any more. */

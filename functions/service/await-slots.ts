@@ -2,7 +2,7 @@ import { HostClosed, SlotsDeadline } from "../../core/errors.ts";
 import { cureOf } from "../../core/migration/failures.ts";
 import { noteWaiting, recordFailure } from "../store/migration-progress.ts";
 import type { StoredMigration } from "../store/migration-record.ts";
-import { admitWaiting, awaitAdmission, turnSignals } from "./admit-waiting.ts";
+import { admitWaiting, awaitAdmission, freedBy, turnSignals } from "./admit-waiting.ts";
 import { fullLimits } from "./queue-state.ts";
 import { raise } from "./raise-signal.ts";
 import { registerWait } from "./register-wait.ts";
@@ -23,7 +23,7 @@ export async function awaitSlots(
   token: string,
   waitedMs: number,
 ): Promise<void> {
-  const { id, source, target, policy } = migration;
+  const { id, target, policy } = migration;
   const waiter = { token, names: [SIGNAL], failOn: [], interruptible: true };
   const { settled } = await registerWait(id, SIGNAL, waiter, noteWaiting(id));
   if (settled !== undefined) return;
@@ -31,7 +31,7 @@ export async function awaitSlots(
   if (turn === "closed") throw new HostClosed(`Failed to start ${id}: ${target} does not take it`);
   if (turn === "held") {
     await raise({ do: "raise", migrationId: id, signal: SIGNAL });
-    await admitWaiting([source, target], byInvocation);
+    await admitWaiting(freedBy(migration), byInvocation);
   }
   if (typeof turn !== "object") return;
   if (waitedMs >= policy.queueDeadlineMs) throw await giveUp(migration);

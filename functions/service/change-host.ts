@@ -18,7 +18,7 @@ export async function setHost(id: HostId, change: HostChange): Promise<StoredHos
   const host = await changeHost(id, (now) => settingsOf(now, change));
   const { labels: _, ...limits } = change;
   const hasMoreRoom = Object.values(limits).some((limit) => limit !== undefined);
-  if (hasMoreRoom) await admitWaiting([id], byInvocation);
+  if (hasMoreRoom) await admitWaiting({ hosts: [id] }, byInvocation);
   return host;
 }
 

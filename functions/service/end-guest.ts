@@ -13,7 +13,7 @@ export async function endGuest(vm: VmId, host: HostId, end: End): Promise<Stored
   const before = await recordEnded(vm, host, end);
   if (before === undefined || before.lockedBy !== undefined) return before;
   const reason = `its guest has ended: it is ${end.state}`;
-  for (const id of await listListeners(host)) {
+  for (const id of await listListeners({ host })) {
     const move = await findMove(id, vm);
     const isLeft = ["waiting", "retrying", "unplaced"].includes(move?.state ?? "");
     if (move === undefined || !isLeft || move.source !== host) continue;

@@ -18,18 +18,19 @@ import { lifeFields } from "../store/evacuations.ts";
 import { findMigration, type StoredMigration } from "../store/migration-record.ts";
 import { edit } from "./change-evacuation.ts";
 import { wasHeldBack } from "./hold-back-move.ts";
-import { wakeEvacuation } from "./wake-evacuation.ts";
 
 /** How often the move may change between the read and the write. */
 const TRIES_MAX = 5;
 
 /**
- * Called when a migration has ended: records what that means for the evacuation that has started it,
- * and lets the evacuation go on. Repeated, it changes nothing.
+ * Called when a migration has ended: records what that means for the evacuation that has started it.
+ * Repeated, it changes nothing.
+ *
+ * @returns the evacuation if it may go on by that: the caller wakes it
  */
-export async function recordMoveEnd(migration: StoredMigration): Promise<void> {
-  const { evacuation: id, source, target } = migration;
-  if (id === undefined || !isFinal(migration.status)) return;
+export async function recordMoveEnd(migration: StoredMigration): Promise<EvacuationId | undefined> {
+  const { evacuation: id } = migration;
+  if (id === undefined || !isFinal(migration.status)) return undefined;
   for (let attempt = 1; attempt <= TRIES_MAX; attempt += 1) {
     const move = await findMove(id, migration.vm);
     if (move === undefined || !concerns(move, migration)) break;
@@ -37,13 +38,13 @@ export async function recordMoveEnd(migration: StoredMigration): Promise<void> {
     if (after.state === "moving" && after.migration === migration.id) {
       await holdForUnknown(id, migration.vm);
       // Known already: nothing has changed that anybody could act on.
-      if (after.reason === move.reason) return;
+      if (after.reason === move.reason) return undefined;
     }
     if (!(await changeMove(id, { before: move, after }))) continue;
     await forgetUnknown(id, after);
     break;
   }
-  await wakeEvacuation(id, [source, target]);
+  return id;
 }
 
 /** A skipped VM that has arrived after all has moved. */
@@ -108,10 +109,10 @@ function endTry({ tries }: StoredMove, migration: StoredMigration) {
 }
 
 /** How long it has waited, prepared, for its slots. */
-function waitedMs({ phases, waitsSince, endedAt, updatedAt }: StoredMigration): number {
+function waitedMs({ waitsSince, slotsSince, endedAt, updatedAt }: StoredMigration): number {
   if (waitsSince === undefined) return 0;
-  const begun = phases.find(({ name }) => name === "precopy")?.startedAt ?? endedAt ?? updatedAt;
-  return Math.max(0, Date.parse(begun) - Date.parse(waitsSince));
+  const until = slotsSince ?? endedAt ?? updatedAt;
+  return Math.max(0, Date.parse(until) - Date.parse(waitsSince));
 }
 
 /** A try that a person has cancelled says nothing of its target, and counts against no budget. */

@@ -7,8 +7,9 @@ import { Problem } from "../http/problem.ts";
 import { log } from "../runtime/log.ts";
 import { findMove } from "../store/evacuation-moves.ts";
 import { listOutlines } from "../store/evacuation-plans.ts";
-import { EVERYTHING, listenTo, stopListening } from "../store/evacuation-wakes.ts";
+import { EVERYTHING, listenTo, readWakes, stopListening } from "../store/evacuation-wakes.ts";
 import type { StoredEvacuation } from "../store/evacuations.ts";
+import { readUnderWay } from "../store/fleet.ts";
 import { changeSettings, hostIsEmpty } from "../store/host-settings.ts";
 import { listHolding } from "../store/slots.ts";
 import { findVm, hasEnded, listVmsOn } from "../store/vms.ts";
@@ -21,21 +22,24 @@ const KIND = "evacuation" as const;
 /**
  * Cordons the hosts whose turn has come, and those that a later version, or a person, has made moves
  * of after their turn. Idempotent: an evacuation has one cordon on a host.
+ *
+ * @returns whether any turn has begun
  */
-export async function beginTurns(evacuation: StoredEvacuation): Promise<void> {
+export async function beginTurns(evacuation: StoredEvacuation): Promise<boolean> {
   const { id, hosts, options, pauses, left, uncordoned } = evacuation;
-  if (Object.keys(pauses).length > 0) return;
+  if (Object.keys(pauses).length > 0) return false;
   const again = hosts.flatMap(({ host, state }) =>
     state === "kept" && (left[host] ?? 0) > 0 && uncordoned[host] === undefined ? [host] : [],
   );
   const begun = [...turnsToBegin(hosts, options), ...again];
-  if (begun.length === 0) return;
+  if (begun.length === 0) return false;
   for (const host of begun) {
-    await listenTo(host, id);
+    await listenTo({ host }, id);
     await tolerated(drain(evacuation, host));
   }
   await setTurns(evacuation, begun, "draining");
   await wakeEvacuation(id, [EVERYTHING]);
+  return true;
 }
 
 /** No guest comes to the host any more, and it is shown as draining. */
@@ -59,7 +63,7 @@ export async function endTurns(
     const emptying = await becomesEmpty(host, id);
     if (emptying === "changing") continue;
     if (emptying === "empty") emptied.push(host);
-    else if ((await listHolding(host)).length > 0) continue;
+    else if (await hasMigration(host)) continue;
     else if (await hasUnknownGuest(evacuation, host)) return "appeared";
     else kept.push(host);
   }
@@ -83,6 +87,12 @@ async function becomesEmpty(
   );
   if (typeof written === "object" || written === "missing") return "empty";
   return written === "changing" ? "changing" : "occupied";
+}
+
+/** One whose end is unknown keeps its slots until a person has helped, and holds up no turn. */
+async function hasMigration(host: HostId): Promise<boolean> {
+  const holders = await readUnderWay(await listHolding(host));
+  return holders.some(({ status }) => status === "running");
 }
 
 async function hasUnknownGuest({ id, version }: StoredEvacuation, host: HostId): Promise<boolean> {
@@ -129,8 +139,10 @@ export async function cleanUp(evacuation: StoredEvacuation): Promise<void> {
   else for (const { host } of hosts) await tolerated(endDrain(host, { owner: id, kind: KIND }));
   const targets = (await listOutlines(id, version)).flatMap((outline) => outline.targets);
   for (const host of new Set([...hosts.map((turn) => turn.host), ...targets])) {
-    await stopListening(host, id);
+    await stopListening({ host }, id);
   }
+  const { tenants } = await readWakes(id);
+  for (const tenant of tenants) await stopListening({ tenant }, id);
 }
 
 /**

@@ -18,8 +18,9 @@ import { edit } from "./change-evacuation.ts";
 import { recordMoveEnd } from "./end-move.ts";
 import { holdBack } from "./hold-back-move.ts";
 import { startAgain } from "./start-migration.ts";
-import { startMove } from "./start-move.ts";
+import { type Started, startMove } from "./start-move.ts";
 import { byInvocation } from "./wake-by-invocation.ts";
+import { wakeEvacuation } from "./wake-evacuation.ts";
 
 /** Moves of one host that are looked at while a slot of it is free: a row each, and few are tried. */
 const PAGE = 100;
@@ -64,13 +65,16 @@ export async function startNext(
 
 type Step = {
   readonly evacuation: StoredEvacuation;
-  /** Hosts without a slot out, or in: `source host`, `target host`. */
+  /** What is used up: `source host` or `target host` without a slot, `tenant name` at its limit. */
   readonly full: Set<string>;
   readonly seen: Set<VmId>;
   /** Hosts to which any version of the plan moves something; read when they are needed. */
   targets?: readonly HostId[];
 };
 type Place = ["source" | "target", HostId];
+
+/** What passes by itself. */
+const heldUp: readonly Started[] = ["waits", "target-full", "source-full", "tenant-full"];
 
 /** Starts moves of one queue until its host has no slot. What another host is too full for is skipped. */
 async function startFrom(step: Step, place: Place): Promise<Begun & { isClosed: boolean }> {
@@ -80,17 +84,21 @@ async function startFrom(step: Step, place: Place): Promise<Begun & { isClosed: 
   let after: string | undefined;
   for (let page = 0; page < PAGES_MAX; page += 1) {
     const { moves, next } = await listQueuedMoves(evacuation.id, place, { limit: PAGE, after });
-    for (const { vm, source, target } of moves) {
+    for (const { vm, source, target, tenant } of moves) {
       if (full.has(place.join(" "))) return found;
-      if (seen.has(vm) || full.has(`source ${source}`) || full.has(`target ${target}`)) continue;
+      const needs = [`source ${source}`, `target ${target}`, `tenant ${tenant}`];
+      if (seen.has(vm) || needs.some((one) => full.has(one))) continue;
       seen.add(vm);
       const started = await startMove(evacuation, vm);
       if (started === "closed") return { ...found, isHeld: true, isClosed: true };
       if (started === "waits") found.waits = true;
       if (started === "roomless") roomless.push(vm);
-      found.isHeld ||= ["waits", "target-full", "source-full"].includes(started);
+      found.isHeld ||= heldUp.includes(started);
       if (started === "source-full") full.add(`source ${source}`);
       if (started === "target-full") full.add(`target ${target}`);
+      if (started === "tenant-full") {
+        full.add(`tenant ${(await findMove(evacuation.id, vm))?.tenant}`);
+      }
       if (started === "changed") {
         const now = await findMove(evacuation.id, vm);
         if (now?.needsTarget === true) found.needsTarget = true;
@@ -168,8 +176,8 @@ export async function checkMoving({ id }: Pick<StoredEvacuation, "id">): Promise
     if (migration === undefined) {
       const tries = before.tries.slice(0, -1);
       await changeMove(id, { before, after: inState(before, "waiting", { tries }) });
-    } else if (isFinal(migration.status)) await recordMoveEnd(migration);
-    else await startAgain(migration);
+    } else if (!isFinal(migration.status)) await startAgain(migration);
+    else if ((await recordMoveEnd(migration)) !== undefined) await wakeEvacuation(id, [EVERYTHING]);
   }
 }
 

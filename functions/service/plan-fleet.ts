@@ -36,7 +36,7 @@ export async function planFleet(
   hosts: readonly HostId[],
   hints: Hints = noHints,
 ): Promise<Plan> {
-  const { snapshot } = await readFleet();
+  const { snapshot, tenantLimits } = await readFleet();
   const known = new Set(snapshot.hosts.map(({ id }) => id));
   const unknown = hosts.filter((host) => !known.has(host));
   if (unknown.length > 0) {
@@ -44,7 +44,8 @@ export async function planFleet(
     throw new Problem("host-not-found", detail);
   }
   const windows = planWindows(wanted.openTimes, Date.now());
-  return planEvacuation(withHints(snapshot, hints), planOptions(wanted, hosts, windows));
+  const options = planOptions(wanted, hosts, { windows, tenantLimits });
+  return planEvacuation(withHints(snapshot, hints), options);
 }
 
 function withHints(snapshot: FleetSnapshot, { targets, refusedBy, staying }: Hints): FleetSnapshot {

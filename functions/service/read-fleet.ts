@@ -14,6 +14,7 @@ import {
   readUnderWay,
   type UnderWay,
 } from "../store/fleet.ts";
+import { readTenantLimits } from "../store/tenants.ts";
 import { hasEnded, type StoredVm } from "../store/vms.ts";
 
 /** What the snapshot's own schema takes. */
@@ -24,6 +25,8 @@ export type Fleet = {
   snapshot: FleetSnapshot;
   /** Hosts of which nothing is known yet, as their agents have not registered. */
   joining: HostId[];
+  /** Migrations of a tenant at once, of those that have a limit. */
+  tenantLimits: Record<string, number>;
 };
 
 /**
@@ -57,7 +60,8 @@ export async function readFleet(): Promise<Fleet> {
     qemus: Object.fromEntries(qemus),
   };
   const joining = hosts.filter(({ host }) => host.state === "joining").map(({ host }) => host.id);
-  return { snapshot, joining };
+  const tenants = new Set(placed.flatMap(({ tenant }) => tenant ?? []));
+  return { snapshot, joining, tenantLimits: await readTenantLimits(tenants) };
 
   function underWayOf(lockedBy: MigrationId | undefined, state: StoredVm["state"]) {
     return lockedBy === undefined || state === "unknown" ? undefined : underWay.get(lockedBy);

@@ -8,6 +8,7 @@ import { findHostNow } from "../store/hosts.ts";
 import { findUse, hashRequest, type Used } from "../store/idempotency.ts";
 import { createMigration, type NewMigration } from "../store/migration-creation.ts";
 import { findMigration, type StoredMigration } from "../store/migration-record.ts";
+import { readTenantCounts } from "../store/tenants.ts";
 import { findVm } from "../store/vms.ts";
 import { requireAllowed, requireRules } from "./host-rules.ts";
 import { vmLocked, vmUnknown } from "./require-vm.ts";
@@ -49,7 +50,7 @@ export async function requestMigration(
 }
 
 /**
- * The VM and both hosts, fit for a migration.
+ * The VM, both hosts and what its tenant has, fit for a migration.
  *
  * @throws Problem vm-not-found, host-not-found, source-is-target, vm-locked, vm-unknown,
  *   vm-not-running, workflow-unavailable, and those of `requireAllowed` and `requireRules`
@@ -75,12 +76,12 @@ export async function readParties({
   if (!movableStates.includes(vm.state)) {
     throw new Problem("vm-not-running", `VM ${id} is ${vm.state}: it has no guest to be moved`);
   }
-  const source = await findHostNow(vm.host);
+  const [source, tenant] = await Promise.all([findHostNow(vm.host), readTenantCounts(vm.tenant)]);
   if (source === undefined) throw new Error(`Expected host ${vm.host} to exist`);
   requireAllowed("send", source);
   requireAllowed("receive", target);
   requireRules(vm, target, "moved");
-  return { vm, source, target };
+  return { vm, source, target, tenant };
 }
 
 async function begin(made: NewMigration): Promise<Created> {

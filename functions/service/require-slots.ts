@@ -1,7 +1,7 @@
 import { HostClosed, MigrationCancelled, SlotsTaken, StaleMigration } from "../../core/errors.ts";
 import type { MigrationId } from "../../core/id.ts";
 import { readMigration } from "../store/migration-record.ts";
-import { admitWaiting } from "./admit-waiting.ts";
+import { admitWaiting, freedBy } from "./admit-waiting.ts";
 import { takeTurn } from "./take-turn.ts";
 import { byInvocation } from "./wake-by-invocation.ts";
 
@@ -19,13 +19,15 @@ export async function requireSlots(id: MigrationId): Promise<void> {
   const turn = await takeTurn(migration);
   switch (turn) {
     case "held":
-      return admitWaiting([migration.source, migration.target], byInvocation);
+      return admitWaiting(freedBy(migration), byInvocation);
     case "closed":
       throw new HostClosed(`Failed to start ${id}: ${migration.target} does not take it`);
     case "ended":
       return requireHeld(id);
     default:
-      throw new SlotsTaken(`${id} waits for a slot ${turn.kind} of ${turn.host}`);
+      throw new SlotsTaken(
+        `${id} waits: ${turn.kind} of ${"host" in turn ? turn.host : turn.tenant} is used up`,
+      );
   }
 }
 

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { type EvacuationId, MigrationId, ulid } from "../../core/id.ts";
 import type { MigrationPolicy } from "../../core/negotiate/policy.ts";
-import { rateOf, type SlotLimits } from "../../core/plan/admission.ts";
+import { rateOf, type SlotLimits, type TenantCounts } from "../../core/plan/admission.ts";
 import { log } from "../runtime/log.ts";
 import { apartGroups } from "../store/apart-groups.ts";
 import type { StoredHost } from "../store/hosts.ts";
@@ -11,8 +11,13 @@ import { countsOfHost } from "../store/slots.ts";
 import type { StoredVm } from "../store/vms.ts";
 import { executionArn, startExecution } from "./executions.ts";
 
-/** The VM and both hosts of a migration, as they were read. */
-export type StoredParties = { vm: StoredVm; source: StoredHost; target: StoredHost };
+/** The VM and both hosts of a migration, and what its tenant has, as they were read. */
+export type StoredParties = {
+  vm: StoredVm;
+  source: StoredHost;
+  target: StoredHost;
+  tenant: TenantCounts | undefined;
+};
 
 /** Why a migration is made: as the successor of another one, or by an evacuation. */
 export type Origin = {
@@ -27,12 +32,12 @@ export type Origin = {
 /** Builds a migration to be written. */
 export function newMigration(
   policy: MigrationPolicy,
-  { vm, source, target }: StoredParties,
+  { vm, source, target, tenant }: StoredParties,
   idempotency: NewMigration["idempotency"],
   { successor, evacuation, slotLimits, streamBytesPerSecond }: Origin = {},
 ): NewMigration {
   const now = new Date();
-  const counts = { source: countsOfHost(source), target: countsOfHost(target) };
+  const counts = { source: countsOfHost(source), target: countsOfHost(target), tenant };
   const rate = rateOf(counts, policy.maxBandwidthBytesPerSecond ?? streamBytesPerSecond);
   const id = successor?.id ?? MigrationId.parse(`mig_${ulid(now.getTime(), randomBytes(10))}`);
   const at = now.toISOString();
@@ -54,6 +59,7 @@ export function newMigration(
       heldBytes: vm.heldBytes,
       rateBytesPerSecond: rate,
       ...(apart.length === 0 ? {} : { apart }),
+      ...(vm.tenant === undefined ? {} : { tenant: vm.tenant }),
       decisions: [],
       executionArn: executionArn(id),
       ...(successor === undefined ? {} : { predecessor: successor.predecessor }),

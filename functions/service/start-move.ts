@@ -5,7 +5,13 @@ import { planOptions } from "../../core/evacuation/request.ts";
 import type { HostId, VmId } from "../../core/id.ts";
 import type { Blocker } from "../../core/negotiate/agreement.ts";
 import type { MigrationPolicy } from "../../core/negotiate/policy.ts";
-import { admissionOf, rateOf, type SlotLimits, sourceKinds } from "../../core/plan/admission.ts";
+import {
+  admissionOf,
+  isSourceKind,
+  isTenantKind,
+  rateOf,
+  type SlotLimits,
+} from "../../core/plan/admission.ts";
 import { inbound, outbound } from "../../core/plan/slots.ts";
 import { isTimeFor } from "../../core/schedule/open-times.ts";
 import { movableStates } from "../../core/vm-state.ts";
@@ -28,9 +34,10 @@ import {
   type NotAdmitted,
 } from "../store/migration-creation.ts";
 import { countsOfHost } from "../store/slots.ts";
+import { readTenantCounts } from "../store/tenants.ts";
 import { findVm, hasEnded, type StoredVm } from "../store/vms.ts";
 import { closedBy, ruleBlockers } from "./host-rules.ts";
-import { beginMigration, newMigration } from "./start-migration.ts";
+import { beginMigration, newMigration, type StoredParties } from "./start-migration.ts";
 
 /** What became of the wish to start a move. */
 export type Started =
@@ -39,6 +46,8 @@ export type Started =
   | "source-full"
   /** The target has neither: no move to it can start. Whatever is released there wakes the evacuation. */
   | "target-full"
+  /** Its tenant has as many as it may: none of its moves can start. */
+  | "tenant-full"
   /** It waits for something that wakes nobody, e.g. a guest that starts; others may go. */
   | "waits"
   /** On the way back: its old host has no room, or takes no guests. */
@@ -87,7 +96,9 @@ export async function startMove(evacuation: StoredEvacuation, vmId: VmId): Promi
   }
   const takesMs = neededMs(move.predictedMs ?? 0, evacuation.work);
   const isInTime = leg === "back" || isTimeFor(evacuation.openTimes, Date.now(), takesMs);
-  return isInTime ? start(evacuation, move, { vm, source, target }) : "too-late";
+  if (!isInTime) return "too-late";
+  const tenant = await readTenantCounts(vm.tenant);
+  return start(evacuation, move, { vm, source, target, tenant });
 }
 
 /** Why the target does not take the VM: by its own state, or by the rules of the VM. */
@@ -103,12 +114,10 @@ function goneBecause(vm: StoredVm | undefined, { source }: StoredMove) {
   return hasEnded(vm) ? { reason: `its guest has ended: it is ${vm.state}` } : undefined;
 }
 
-type Parties = { vm: StoredVm; source: StoredHost; target: StoredHost };
-
 async function start(
   evacuation: StoredEvacuation,
   move: StoredMove,
-  parties: Parties,
+  parties: StoredParties,
 ): Promise<Started> {
   const { id } = evacuation;
   const policy = policyOf(evacuation);
@@ -171,7 +180,7 @@ function mayStart(evacuation: StoredEvacuation, source: HostId) {
 /** Slots by the links' rates: the plan counts with the same ones. */
 function slotLimits(
   evacuation: Pick<StoredEvacuation, "policy" | "options">,
-  { source, target }: Pick<Parties, "source" | "target">,
+  { source, target }: Pick<StoredParties, "source" | "target">,
 ): SlotLimits {
   const rates = planOptions(evacuation, [source.id]);
   const from = countsOfHost(source);
@@ -207,6 +216,8 @@ async function refused(
       return move.leg === "forward" ? "source-full" : atSource(evacuation, move, vm);
     case "target-full":
       return atTarget(evacuation, move, vm);
+    case "tenant-full":
+      return atTenant(evacuation, move, vm);
   }
 }
 
@@ -216,20 +227,42 @@ async function atSource(
   move: StoredMove,
   vm: StoredVm,
 ): Promise<Started> {
-  await listenTo(move.source, evacuation.id);
+  await listenTo({ host: move.source }, evacuation.id);
   // What was released before that has woken nobody.
   const limit = await limitNow(evacuation, move, vm);
-  return limit !== undefined && sourceKinds.includes(limit) ? "source-full" : "waits";
+  return limit !== undefined && isSourceKind(limit) ? "source-full" : "waits";
+}
+
+/** Its rows in the queues get the tenant's name: the next steps know what they need not try. */
+async function atTenant(
+  evacuation: StoredEvacuation,
+  move: StoredMove,
+  vm: StoredVm,
+): Promise<Started> {
+  const { tenant } = vm;
+  if (tenant === undefined) return "waits";
+  await listenTo({ tenant }, evacuation.id);
+  const limit = await limitNow(evacuation, move, vm);
+  if (limit === undefined || !isTenantKind(limit)) return "waits";
+  if (move.tenant !== tenant) {
+    const reason = `the tenant ${tenant} has as many migrations as its limit allows`;
+    await changeMove(evacuation.id, {
+      before: move,
+      after: inState(move, "waiting", { tenant, reason }),
+    });
+  }
+  return "tenant-full";
 }
 
 /** What is used up now for a move; undefined: nothing is, or a host is gone. */
 async function limitNow(evacuation: StoredEvacuation, move: StoredMove, vm: StoredVm) {
-  const [source, target] = await Promise.all([
+  const [source, target, tenant] = await Promise.all([
     findHost(move.source),
     move.target === undefined ? undefined : findHost(move.target),
+    readTenantCounts(vm.tenant),
   ]);
   if (source === undefined || target === undefined) return undefined;
-  const counts = { source: countsOfHost(source), target: countsOfHost(target) };
+  const counts = { source: countsOfHost(source), target: countsOfHost(target), tenant };
   const admission = admissionOf({
     ...counts,
     slotLimits: slotLimits(evacuation, { source, target }),
@@ -252,7 +285,7 @@ async function atTarget(
   const target = move.target === undefined ? undefined : await findHost(move.target);
   if (target === undefined) return "changed";
   // From now on whatever is released there wakes the evacuation; what was before is seen here.
-  await listenTo(target.id, evacuation.id);
+  await listenTo({ host: target.id }, evacuation.id);
   const apart = ruleBlockers(vm, target, "evacuated");
   if (apart.length > 0) return withoutTarget(evacuation, move, reasonOf(target, apart));
   const limit = await limitNow(evacuation, move, vm);

@@ -5,6 +5,7 @@ import { hashRequest } from "../store/idempotency.ts";
 import { createMigration } from "../store/migration-creation.ts";
 import { recordSuccessor } from "../store/migration-ending.ts";
 import type { StoredMigration } from "../store/migration-record.ts";
+import { readTenantCounts } from "../store/tenants.ts";
 import { findVm } from "../store/vms.ts";
 import { beginMigration, newMigration } from "./start-migration.ts";
 
@@ -26,9 +27,10 @@ export async function startSuccessor(migration: StoredMigration): Promise<void> 
   const key = `successor-of-${migration.id}`;
   const bodyHash = hashRequest({ vm: vmId, target: target.id, policy: restart.policy });
   const successor = { id: restart.id, predecessor: migration.id };
+  const tenant = await readTenantCounts(vm.tenant);
   const made = newMigration(
     restart.policy,
-    { vm, source, target },
+    { vm, source, target, tenant },
     { key, bodyHash },
     {
       successor,

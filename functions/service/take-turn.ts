@@ -1,11 +1,10 @@
 import { TableBusy } from "../../core/errors.ts";
 import type { Failure } from "../../core/migration/migration.ts";
 import type { Blocker } from "../../core/negotiate/agreement.ts";
-import { findHostNow } from "../store/hosts.ts";
+import type { Limit } from "../store/keys.ts";
 import { endPrepared, recordFailure } from "../store/migration-progress.ts";
 import type { StoredMigration } from "../store/migration-record.ts";
-import type { Limit } from "../store/queue-lanes.ts";
-import { admit, findApart, takeSlots } from "../store/slots.ts";
+import { admit, findApart, readTurnView, type TurnView, takeSlots } from "../store/slots.ts";
 import { heldBackBy, holdBack } from "./hold-back-move.ts";
 import { closedBy } from "./host-rules.ts";
 
@@ -23,11 +22,11 @@ export type Turn = "held" | "ended" | "closed" | Limit;
  */
 export async function takeTurn(migration: StoredMigration): Promise<Turn> {
   if (migration.slots === "held") return "held";
-  const target = await findHostNow(migration.target);
-  const closed = target === undefined ? [] : closedBy(target);
-  if (migration.slots === "preparing") return takeSlotsOf(migration, closed);
+  const view = await readTurnView(migration);
+  const closed = view.target === undefined ? [] : closedBy(view.target);
+  if (migration.slots === "preparing") return takeSlotsOf(migration, view, closed);
   if (closed.length > 0) return refuse(migration, closed);
-  const taken = await admit(migration, target?.memoryBytes ?? 0);
+  const taken = await admit(migration, view);
   // A member of its group on the target refuses it, however full the target is.
   const apart = taken === "held" || taken === "ended" ? [] : await findApart(migration);
   if (apart.length > 0) return refuse(migration, apart);
@@ -36,18 +35,23 @@ export async function takeTurn(migration: StoredMigration): Promise<Turn> {
 }
 
 /** It has its memory, and its place in its groups: what is missing are slots. */
-async function takeSlotsOf(migration: StoredMigration, closed: Blocker[]): Promise<Turn> {
+async function takeSlotsOf(
+  migration: StoredMigration,
+  view: TurnView,
+  closed: Blocker[],
+): Promise<Turn> {
   if (closed.length > 0) {
     const isRefused = await endPrepared(migration.id, failureOf(migration, closed));
     return isRefused ? "closed" : "ended";
   }
-  const held = await heldBackBy(migration);
-  if ("why" in held) return (await holdBack(migration, held.why)) ? "closed" : "ended";
-  const taken = await takeSlots(migration, held.writes);
-  if (taken === "held-back") {
-    const why = "its evacuation has changed meanwhile";
-    return (await holdBack(migration, why)) ? "closed" : "ended";
-  }
+  let why = "its evacuation has changed meanwhile";
+  const taken = await takeSlots(migration, view, async () => {
+    const held = await heldBackBy(migration);
+    if ("writes" in held) return held.writes;
+    why = held.why;
+    return "held-back";
+  });
+  if (taken === "held-back") return (await holdBack(migration, why)) ? "closed" : "ended";
   if (taken !== "refused") return taken;
   throw busy(migration);
 }

@@ -4,6 +4,7 @@ import { isOpen } from "../../core/evacuation/counting.ts";
 import { EvacuationMove, type MoveTry, TRIES_MAX } from "../../core/evacuation/evacuation.ts";
 import type { EvacuationId, HostId } from "../../core/id.ts";
 import { VmId } from "../../core/id.ts";
+import { TenantName } from "../../core/vm-rules.ts";
 import { keys } from "./keys.ts";
 import type { Listed, Page } from "./page.ts";
 import { keptSeconds } from "./retention.ts";
@@ -27,6 +28,8 @@ const StoredMove = z.object({
   countedFrom: z.int().nonnegative(),
   /** How often its target had no room for it when it was to start. */
   roomless: z.int().nonnegative().optional(),
+  /** Whose limit has kept it from starting. */
+  tenant: TenantName.optional(),
   /** Another target has to be found before it can start. */
   needsTarget: z.boolean().optional(),
   /** Grows with each write. */
@@ -76,7 +79,13 @@ export async function listAllMoves(id: EvacuationId): Promise<StoredMove[]> {
 }
 
 /** A move in the queues of its hosts. */
-export type QueuedMove = { readonly vm: VmId; readonly source: string; readonly target: string };
+export type QueuedMove = {
+  readonly vm: VmId;
+  readonly source: string;
+  readonly target: string;
+  /** Whose limit has kept it from starting. */
+  readonly tenant: string | undefined;
+};
 
 /**
  * A page of the moves that may start, the most urgent first.
@@ -95,10 +104,11 @@ export async function listQueuedMoves(
     limit,
     ...(after === undefined ? {} : { after: { pk, sk: after } }),
   });
-  const moves = items.map(({ sk, source, target }) => ({
+  const moves = items.map(({ sk, source, target, tenant }) => ({
     vm: vmOf(sk),
     source: String(source),
     target: String(target),
+    tenant: tenant === undefined ? undefined : String(tenant),
   }));
   return { moves, next: more ? last : undefined };
 }
@@ -282,18 +292,19 @@ function itemOf(id: EvacuationId, move: StoredMove) {
 }
 
 function isSameRow(one: Item, other: Item): boolean {
-  return one.sk === other.sk && one.target === other.target;
+  return one.sk === other.sk && one.target === other.target && one.tenant === other.tenant;
 }
 
 /** A waiting move is in the queues of both its hosts, a retrying one in the list of retries. */
 function queueRows(id: EvacuationId, move: StoredMove): (Key & Item)[] {
-  const { state, source, target, order, vm, notBefore } = move;
+  const { state, source, target, tenant, order, vm, notBefore } = move;
   if (state === "retrying" && notBefore !== undefined) {
     return [keys.evacuationRetry(id, notBefore, vm)];
   }
   if (state !== "waiting" || target === undefined) return [];
+  const row = { source, target, ...(tenant === undefined ? {} : { tenant }) };
   return [
-    { ...keys.evacuationQueue(id, { side: "source", host: source, order, vm }), source, target },
-    { ...keys.evacuationQueue(id, { side: "target", host: target, order, vm }), source, target },
+    { ...keys.evacuationQueue(id, { side: "source", host: source, order, vm }), ...row },
+    { ...keys.evacuationQueue(id, { side: "target", host: target, order, vm }), ...row },
   ];
 }

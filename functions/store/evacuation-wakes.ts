@@ -1,6 +1,7 @@
 import { z } from "zod";
-import { EvacuationId, type HostId } from "../../core/id.ts";
-import { keys } from "./keys.ts";
+import { EvacuationId } from "../../core/id.ts";
+import { TenantName } from "../../core/vm-rules.ts";
+import { keys, type Listened, ownerOf } from "./keys.ts";
 import { keptSeconds } from "./retention.ts";
 import {
   deleteItem,
@@ -15,7 +16,7 @@ import {
 /** Instead of a host's name: anything may have changed. */
 export const EVERYTHING = "*";
 
-/** Evacuations that listen to one host. */
+/** Evacuations that listen to one host or tenant. */
 const LISTENERS_MAX = 100;
 
 /**
@@ -26,6 +27,8 @@ const Wakes = z.object({
   seq: z.int().nonnegative().default(0),
   hosts: z.set(z.string()).default(new Set<string>()),
   token: z.string().optional(),
+  /** Tenants that it listens to. */
+  tenants: z.set(TenantName).default(new Set<TenantName>()),
 });
 export type Wakes = z.infer<typeof Wakes>;
 
@@ -66,19 +69,30 @@ export async function registerToken(id: EvacuationId, token: string): Promise<Wa
   return Wakes.parse(item ?? {});
 }
 
-export async function listenTo(host: HostId, id: EvacuationId): Promise<void> {
-  await putItem(keys.hostListener(host, id));
+/** Tenants are noted before: so whoever stops listening knows them. */
+export async function listenTo(of: Listened, id: EvacuationId): Promise<void> {
+  if ("tenant" in of) await noteTenant(of.tenant, id);
+  await putItem(keys.listener(of, id));
 }
 
-export async function stopListening(host: HostId, id: EvacuationId): Promise<void> {
-  await deleteItem(keys.hostListener(host, id));
+async function noteTenant(tenant: TenantName, id: EvacuationId): Promise<void> {
+  await updateIf({
+    key: keys.evacuationWakes(id),
+    update: "ADD #tenants :tenant",
+    condition: "NOT contains(#tenants, :name)",
+    values: { ":tenant": new Set([tenant]), ":name": tenant },
+  });
 }
 
-/** Evacuations that want to know of changes on this host. */
-export async function listListeners(host: HostId): Promise<EvacuationId[]> {
+export async function stopListening(of: Listened, id: EvacuationId): Promise<void> {
+  await deleteItem(keys.listener(of, id));
+}
+
+/** Evacuations that want to know of changes on this host, or for this tenant. */
+export async function listListeners(of: Listened): Promise<EvacuationId[]> {
   const prefix = "EVACUATION#";
   const { items } = await queryItems({
-    partition: ["pk", `HOST#${host}`],
+    partition: ["pk", ownerOf(of)],
     prefix: ["sk", prefix],
     limit: LISTENERS_MAX,
   });

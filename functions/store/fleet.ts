@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { HostId, MigrationId, type VmId } from "../../core/id.ts";
+import { HostId, MigrationId, VmId } from "../../core/id.ts";
 import { MigrationStatus } from "../../core/migration/migration.ts";
 import { Progress } from "../../core/protocol/event.ts";
 import { HostFacts } from "../../core/protocol/host.ts";
@@ -63,13 +63,14 @@ export async function readAllVms<T>(max: number, keep: (vm: StoredVm) => T): Pro
 
 const UnderWay = z.object({
   id: MigrationId,
+  vm: VmId,
   target: HostId,
   status: MigrationStatus,
   slots: z.enum(["preparing", "held", "released"]).optional(),
   heldBytes: z.int().nonnegative(),
   progress: Progress.optional(),
 });
-/** What a plan needs to know of a migration that holds a VM. */
+/** What plans, and those that wait for slots, need to know of a migration that holds a VM. */
 export type UnderWay = z.infer<typeof UnderWay>;
 
 export async function readUnderWay(ids: readonly MigrationId[]): Promise<UnderWay[]> {

@@ -8,7 +8,8 @@ import type {
   VmId,
   WebhookId,
 } from "../../core/id.ts";
-import type { LimitKind } from "../../core/plan/admission.ts";
+import type { HostKind, TenantKind } from "../../core/plan/admission.ts";
+import type { TenantName } from "../../core/vm-rules.ts";
 import type { Key } from "./table.ts";
 
 /** Makes every key of the table. docs/internals/data.md says which question each one answers. */
@@ -25,11 +26,13 @@ export const keys = {
     pk: laneName(lane),
     sk: `WAITING#${id}`,
   }),
-  /** A lane waits for a limit of this host; those with the oldest heads come first. */
-  watch: ({ host, kind, head, lane }: Watch): Key => ({
-    pk: `HOST#${host}`,
-    sk: `WATCH#${kind}#${head}#${laneName(lane)}`,
+  /** A lane waits for a limit; those with the oldest heads come first. */
+  watch: ({ limit, head, lane }: Watch): Key => ({
+    pk: ownerOf(limit),
+    sk: `WATCH#${limit.kind}#${head}#${laneName(lane)}`,
   }),
+  /** Limit of a tenant, and the migrations of its VMs. */
+  tenant: (name: TenantName): Key => ({ pk: `TENANT#${name}`, sk: "META" }),
   vm: (id: VmId): Key => ({ pk: `VM#${id}`, sk: "META" }),
   vmPast: (id: VmId): Key => ({ pk: `VM#${id}`, sk: "PAST" }),
   vmMigration: (vm: VmId, id: MigrationId): Key => ({ pk: `VM#${vm}`, sk: `MIG#${id}` }),
@@ -67,11 +70,8 @@ export const keys = {
     pk: `EVAC#${id}`,
     sk: `RETRY#${at}#${vm}`,
   }),
-  /** The evacuation is woken when something changes on this host. */
-  hostListener: (host: HostId, id: EvacuationId): Key => ({
-    pk: `HOST#${host}`,
-    sk: `EVACUATION#${id}`,
-  }),
+  /** The evacuation is woken when something changes on this host, or for this tenant. */
+  listener: (of: Listened, id: EvacuationId): Key => ({ pk: ownerOf(of), sk: `EVACUATION#${id}` }),
   schedule: (id: ScheduleId): Key => ({ pk: `SCHEDULE#${id}`, sk: "META" }),
   /** A window that was opened; they sort by their starts. */
   scheduleRun: (id: ScheduleId, startsAt: string): Key => ({
@@ -109,17 +109,31 @@ export type Lane = {
   readonly pool: "preparing" | "transferring";
   /** Power of two of the memory in bytes; 0 for those that have it. */
   readonly sizeClass: number;
+  /** Of their VMs. */
+  readonly tenant?: TenantName | undefined;
 };
 
+/** A limit that is used up. */
+export type Limit =
+  | { readonly host: HostId; readonly kind: HostKind }
+  | { readonly tenant: TenantName; readonly kind: TenantKind };
+
+export type Listened = { readonly host: HostId } | { readonly tenant: TenantName };
+
 export type Watch = {
-  readonly host: HostId;
-  readonly kind: LimitKind;
+  readonly limit: Limit;
   readonly head: MigrationId;
   readonly lane: Lane;
 };
 
-function laneName({ source, target, pool, sizeClass }: Lane): string {
-  return `LANE#${source}#${target}#${pool === "transferring" ? "slots" : sizeClass}`;
+/** The partition of a host or a tenant. */
+export function ownerOf(of: Listened): string {
+  return "host" in of ? `HOST#${of.host}` : `TENANT#${of.tenant}`;
+}
+
+function laneName({ source, target, pool, sizeClass, tenant }: Lane): string {
+  const own = tenant === undefined ? "" : `#${tenant}`;
+  return `LANE#${source}#${target}#${pool === "transferring" ? "slots" : sizeClass}${own}`;
 }
 
 export type DayLogPlace = {

@@ -1,10 +1,11 @@
 import { migrationEnded, migrationRequested } from "../../core/fleet-event/untold-events.ts";
 import {
   admissionOf,
-  type HostCounts,
+  type Ends,
+  isSourceKind,
+  isTenantKind,
   placesOf,
   preparesAhead,
-  sourceKinds,
 } from "../../core/plan/admission.ts";
 import { rulesAsRead } from "./apart-groups.ts";
 import { transactWithEvents } from "./fleet-events.ts";
@@ -12,7 +13,7 @@ import { takeKey } from "./idempotency.ts";
 import { keys } from "./keys.ts";
 import type { StoredMigration } from "./migration-record.ts";
 import { noSignals } from "./signals.ts";
-import { type Admission, admissionWrites, releaseSlot } from "./slot-writes.ts";
+import { type Admission, admissionWrites, releaseWrites } from "./slot-writes.ts";
 import { findApart, slotsAsRead } from "./slots.ts";
 import { type transact, write } from "./table.ts";
 
@@ -23,8 +24,8 @@ export type NewMigration = {
   idempotency: { key: string; bodyHash: string };
   /** Memory that the target may give to guests. */
   memoryBytes: number;
-  /** What the hosts' records counted when they were read. */
-  counts: { source: HostCounts; target: HostCounts };
+  /** What the records of the hosts and the tenant counted when they were read. */
+  counts: Pick<Ends, "source" | "target" | "tenant">;
   /** Of the VM when it was read: its groups are those of then. */
   rulesRevision: number;
 };
@@ -46,7 +47,7 @@ export async function createMigration(
   const { migration, memoryBytes } = made;
   const requested = [migrationRequested(migration)];
   for (const by of admissionsOf(made)) {
-    const admitted = { ...migration, slots: by.as };
+    const admitted = withSlots(migration, by);
     const failed = await transactWithEvents(
       [...creationWrites(made, admitted), ...admissionWrites(admitted, memoryBytes, by)],
       requested,
@@ -57,6 +58,12 @@ export async function createMigration(
   if ((await findApart(migration)).length > 0) return "apart";
   const failed = await transactWithEvents(creationWrites(made, migration), requested);
   return failed.length === 0 ? made : reasonOf(failed);
+}
+
+function withSlots(migration: StoredMigration, { as: slots }: Admission): StoredMigration {
+  return slots === "held"
+    ? { ...migration, slots, slotsSince: migration.createdAt }
+    : { ...migration, slots };
 }
 
 /** How it may be admitted by what was read: another migration may be faster than its write. */
@@ -79,13 +86,14 @@ export function admissionsOf({ migration, memoryBytes, counts }: NewMigration): 
   }
 }
 
-/** The host at which it cannot be admitted, by what was read. */
+/** Where it cannot be admitted, by what was read. */
 export function fullEnd({ migration, memoryBytes, counts }: NewMigration): NotAdmitted {
   const { heldBytes, slotLimits, rateBytesPerSecond } = migration;
   const ends = { ...counts, slotLimits, rateBytesPerSecond };
   const limit = admissionOf({ ...ends, heldBytes, memoryBytes });
-  const isAtSource = limit !== "held" && limit !== "preparing" && sourceKinds.includes(limit);
-  return isAtSource ? "source-full" : "target-full";
+  if (limit === "held" || limit === "preparing") return "target-full";
+  if (isTenantKind(limit)) return "tenant-full";
+  return isSourceKind(limit) ? "source-full" : "target-full";
 }
 
 /** Why a migration was not admitted with its creation. */
@@ -94,7 +102,8 @@ export type NotAdmitted =
   | "vm-changed"
   | "key-used"
   | "source-full"
-  | "target-full";
+  | "target-full"
+  | "tenant-full";
 
 /**
  * Writes a migration only if it is admitted so, together with what its evacuation writes of it: all
@@ -105,19 +114,18 @@ export async function createAdmitted(
   by: Admission,
   evacuationWrites: Parameters<typeof transact>[0],
 ): Promise<NewMigration | NotAdmitted> {
-  const admitted = { ...made.migration, slots: by.as };
+  const admitted = withSlots(made.migration, by);
+  const admission = admissionWrites(admitted, made.memoryBytes, by);
   const failed = await transactWithEvents(
-    [
-      ...creationWrites(made, admitted),
-      ...admissionWrites(admitted, made.memoryBytes, by),
-      ...evacuationWrites,
-    ],
+    [...creationWrites(made, admitted), ...admission, ...evacuationWrites],
     [migrationRequested(admitted)],
   );
   if (failed.length === 0) return { ...made, migration: admitted };
-  if (failed.some((place) => place >= SLOTS_PLACE + 2)) return "evacuation-changed";
+  const evacuationPlace = SLOTS_PLACE + admission.length;
+  if (failed.some((place) => place >= evacuationPlace)) return "evacuation-changed";
   if (failed.some((place) => place < SLOTS_PLACE)) return reasonOf(failed);
-  return failed.includes(SLOTS_PLACE) ? "source-full" : "target-full";
+  if (failed.includes(SLOTS_PLACE)) return "source-full";
+  return failed.includes(SLOTS_PLACE + 1) ? "target-full" : "tenant-full";
 }
 
 function reasonOf(failed: number[]): "vm-changed" | "key-used" {
@@ -190,7 +198,7 @@ export async function withdrawMigration(made: NewMigration): Promise<boolean> {
     write.delete(keys.idempotency(made.idempotency.key)),
     ...(migration.slots === undefined
       ? []
-      : [releaseSlot(migration, "out", "remains"), releaseSlot(migration, "in", "leaves")]),
+      : releaseWrites(migration, { source: "remains", target: "leaves" })),
   ];
   return (await transactWithEvents(writes, [withdrawn])).length === 0;
 }

@@ -13,7 +13,7 @@ import { keys } from "./keys.ts";
 import type { StoredMigration } from "./migration-record.ts";
 import { dequeueWrites } from "./queue-lanes.ts";
 import { keptSeconds } from "./retention.ts";
-import { releaseSlot, reopenWrites } from "./slot-writes.ts";
+import { releaseWrites } from "./slot-writes.ts";
 import { slotsAsRead } from "./slots.ts";
 import { expiresIn, updateIf, write } from "./table.ts";
 
@@ -68,8 +68,7 @@ export async function endCompleted(migration: StoredMigration, arrived: Arrived)
     }),
     write.delete(keys.hostVm(migration.source, migration.vm)),
     write.put(keys.hostVm(target, migration.vm)),
-    releaseSlot(migration, "out", "leaves"),
-    releaseSlot(migration, "in", "remains"),
+    ...releaseWrites(migration, { source: "leaves", target: "remains" }),
     write.delete(keys.secret(id)),
   ];
   return (await transactWithEvents(writes, [ended])).length === 0;
@@ -144,19 +143,19 @@ export async function endNotCompleted(
   const { id, source } = migration;
   const now = new Date().toISOString();
   const slots = slotsAsRead(migration);
+  const isUnknown = end.vm.place === "unknown";
   const isAdmitted = migration.slots !== undefined;
   const waits = migration.slots !== "held";
   const phase = { name: "end", startedAt: now };
   const at = endStateOf(source, end.vm);
   const runs = end.vm.place === "source" && end.vm.state === "running";
-  const expires = end.vm.place !== "unknown";
   const seen = unchanged(migration, "source");
   const { status, failure } = end;
   const ended = migrationEnded(migration, { status, failure, host: at?.host });
   const writes = [
     write.update({
       key: keys.migration(id),
-      update: `SET #status = :status, #failure = :failure, #phase = :end, #phases = list_append(#phases, :phase), #endedAt = :now, #updatedAt = :now, #slots = :released${expires ? ", #ttl = :ttl" : ""}${at === undefined ? "" : ", #endState = :endState"}${runs ? ", #runningOn = :source" : ""}`,
+      update: `SET #status = :status, #failure = :failure, #phase = :end, #phases = list_append(#phases, :phase), #endedAt = :now, #updatedAt = :now${isUnknown ? "" : ", #slots = :released, #ttl = :ttl"}${at === undefined ? "" : ", #endState = :endState"}${runs ? ", #runningOn = :source" : ""}`,
       condition: `#status = :running AND ${slots.condition} AND ${seen.condition}`,
       values: {
         ":status": status,
@@ -165,8 +164,7 @@ export async function endNotCompleted(
         ":end": "end",
         ":phase": [phase],
         ":now": now,
-        ":released": "released",
-        ...(expires ? { ":ttl": expiresIn(keptSeconds.migration) } : {}),
+        ...(isUnknown ? {} : { ":released": "released", ":ttl": expiresIn(keptSeconds.migration) }),
         ...slots.values,
         ...(at === undefined ? {} : { ":endState": at }),
         ...(runs ? { ":source": source } : {}),
@@ -176,12 +174,12 @@ export async function endNotCompleted(
     write.update({ key: keys.vm(migration.vm), ...vmAfter(migration, end, now) }),
     write.delete(keys.secret(id)),
     ...(waits ? dequeueWrites(migration) : []),
-    // Memory that may be in use is not released: on `unknown` a person frees the target's.
-    ...(isAdmitted
-      ? [
-          releaseSlot(migration, "out", end.vm.place === "none" ? "leaves" : "remains"),
-          releaseSlot(migration, "in", end.vm.place === "unknown" ? "remains" : "leaves"),
-        ]
+    // On `unknown` the guest may still be sent, and run on either host: it keeps all that it has.
+    ...(isAdmitted && !isUnknown
+      ? releaseWrites(migration, {
+          source: end.vm.place === "none" ? "leaves" : "remains",
+          target: "leaves",
+        })
       : []),
   ];
   return (await transactWithEvents(writes, [ended])).length === 0;
@@ -263,8 +261,8 @@ export async function recordPredictionError(id: MigrationId, errorMs: number): P
 }
 
 /**
- * Makes a migration whose end was unknown run again, on its way back, with its slots. Memory that the
- * unknown end left reserved is still reserved. False when another caller was first.
+ * Makes a migration whose end was unknown run again, on its way back, with the slots and the memory
+ * that it has kept. False when another caller was first.
  */
 export async function reopenUnknown(migration: StoredMigration): Promise<boolean> {
   const { id, decisions } = migration;
@@ -273,14 +271,13 @@ export async function reopenUnknown(migration: StoredMigration): Promise<boolean
     write.update({
       key: keys.migration(id),
       update:
-        "SET #status = :running, #phase = :phase, #phases = list_append(#phases, :entered), #slots = :held, #turnsBefore = :turns, #updatedAt = :now REMOVE #endedAt",
+        "SET #status = :running, #phase = :phase, #phases = list_append(#phases, :entered), #turnsBefore = :turns, #updatedAt = :now REMOVE #endedAt",
       condition: "#status = :unknown AND size(#decisions) = :turns",
       values: {
         ":running": "running",
         ":unknown": "unknown",
         ":phase": "reconcile",
         ":entered": [{ name: "reconcile", startedAt: now }],
-        ":held": "held",
         ":turns": decisions.length,
         ":now": now,
       },
@@ -291,7 +288,6 @@ export async function reopenUnknown(migration: StoredMigration): Promise<boolean
       condition: "#lockedBy = :id AND #state = :unknown",
       values: { ":migrating": "migrating", ":unknown": "unknown", ":id": id, ":now": now },
     }),
-    ...reopenWrites(migration),
   ];
   const entered = phaseEntered(migration, "reconcile");
   return (await transactWithEvents(writes, [entered])).length === 0;

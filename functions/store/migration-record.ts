@@ -10,7 +10,7 @@ import { AckEvidence } from "../../core/protocol/event.ts";
 import { Observation } from "../../core/protocol/observation.ts";
 import { VfioDevice } from "../../core/protocol/probe.ts";
 import { GuestEnd } from "../../core/vm-exit.ts";
-import { Affinity } from "../../core/vm-rules.ts";
+import { Affinity, TenantName } from "../../core/vm-rules.ts";
 import { SeenRunState } from "../../core/vm-run-state.ts";
 import { VmState } from "../../core/vm-state.ts";
 import { keys } from "./keys.ts";
@@ -49,8 +49,12 @@ const StoredMigration = z.object({
   heldBytes: z.int().nonnegative(),
   /** Groups from whose members the VM stands apart; its rules cannot change while the lock is held. */
   apart: z.array(Affinity).optional(),
+  /** Of the VM; it cannot change while the lock is held. */
+  tenant: TenantName.optional(),
   /** `preparing`: it has memory and a place in the preparing pools, and no slots yet. */
   slots: z.enum(["preparing", "held", "released"]).optional(),
+  /** When it got its slots. */
+  slotsSince: z.iso.datetime().optional(),
   /** Fewer slots than the hosts' own. */
   slotLimits: z.object({ out: z.int().positive(), in: z.int().positive() }).optional(),
   /** What it may send, B/s: it takes so much of both links with its slots. */

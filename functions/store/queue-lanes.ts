@@ -1,26 +1,27 @@
 import { z } from "zod";
 import { HostId, MigrationId } from "../../core/id.ts";
-import { limitKinds } from "../../core/plan/admission.ts";
-import { keys, type Lane, type Watch } from "./keys.ts";
+import { hostKinds, type LimitKind, tenantKinds } from "../../core/plan/admission.ts";
+import { TenantName } from "../../core/vm-rules.ts";
+import { keys, type Lane, type Limit, type Listened, ownerOf } from "./keys.ts";
 import type { StoredMigration } from "./migration-record.ts";
 import { getItem, queryItems, transact, write } from "./table.ts";
 
 /**
- * Migrations that wait to be admitted, or prepared for their slots. Those that nothing tells apart but their age are one lane:
- * the same source, target and class of memory. A lane waits for one limit that is used up, under which
- * one row stands for all of its migrations. So whoever releases something finds the next one without
+ * Migrations that wait to be admitted, or prepared for their slots. Those that nothing tells apart but
+ * their age are one lane: the same source, target, tenant and class of memory. A lane waits for one
+ * limit that is used up, under which one row stands for all of its migrations. So whoever releases something finds the next one without
  * looking at the others, however many wait.
  */
-type Waiting = Pick<StoredMigration, "id" | "source" | "target" | "heldBytes" | "slots">;
+type Waiting = Pick<StoredMigration, "id" | "source" | "target" | "heldBytes" | "slots" | "tenant">;
 
-/** A limit of a host that is used up. */
-export type Limit = Pick<Watch, "host" | "kind">;
-
+const StoredLimit = z.union([
+  z.object({ host: HostId, kind: z.enum(hostKinds) }),
+  z.object({ tenant: TenantName, kind: z.enum(tenantKinds) }),
+]);
 const StoredLane = z.object({
   /** Grows with each migration that joins, and with each change of the limit. */
   version: z.int().positive(),
-  host: HostId,
-  kind: z.enum(limitKinds),
+  limit: StoredLimit,
   /** The oldest migration when the limit was written: lanes are served by age. */
   head: MigrationId,
 });
@@ -30,10 +31,12 @@ export type StoredLane = z.infer<typeof StoredLane>;
 const TRIES_MAX = 10;
 
 /** Memory within a factor of two is one class: a large guest holds up no small one. */
-export function laneOf({ source, target, heldBytes, slots }: Omit<Waiting, "id">): Lane {
-  if (slots === "preparing") return { source, target, pool: "transferring", sizeClass: 0 };
+export function laneOf(waiting: Omit<Waiting, "id">): Lane {
+  const { source, target, heldBytes, slots, tenant } = waiting;
+  const way = { source, target, ...(tenant === undefined ? {} : { tenant }) };
+  if (slots === "preparing") return { ...way, pool: "transferring", sizeClass: 0 };
   const sizeClass = Math.floor(Math.log2(Math.max(1, heldBytes)));
-  return { source, target, pool: "preparing", sizeClass };
+  return { ...way, pool: "preparing", sizeClass };
 }
 
 export async function findLane(lane: Lane): Promise<StoredLane | undefined> {
@@ -58,18 +61,18 @@ export async function joinLane(migration: Waiting, limit: Limit): Promise<void> 
     const failed = await transact([
       write.put(keys.laneMember(lane, id)),
       write.put(keys.queued(target, id)),
-      ...(known === undefined ? newLane(lane, { ...limit, head: id }) : [touched(lane, known)]),
+      ...(known === undefined ? newLane(lane, { limit, head: id }) : [touched(lane, known)]),
     ]);
     if (failed.length === 0) return;
   }
   throw new Error(`Failed to queue ${id}: its lane keeps changing`);
 }
 
-function newLane(lane: Lane, { host, kind, head }: Omit<StoredLane, "version">) {
-  const item = { ...keys.lane(lane), version: 1, host, kind, head };
+function newLane(lane: Lane, { limit, head }: Omit<StoredLane, "version">) {
+  const item = { ...keys.lane(lane), version: 1, limit, head };
   return [
     write.put(item, { condition: "attribute_not_exists(pk)" }),
-    write.put({ ...keys.watch({ host, kind, head, lane }), lane }),
+    write.put({ ...keys.watch({ limit, head, lane }), lane }),
   ];
 }
 
@@ -98,19 +101,18 @@ export async function headOf(lane: Lane): Promise<MigrationId | undefined> {
 export async function watchLimit(
   lane: Lane,
   known: StoredLane,
-  { host, kind, head }: Omit<StoredLane, "version">,
+  { limit, head }: Omit<StoredLane, "version">,
 ): Promise<boolean> {
   const before = keys.watch({ ...known, lane });
-  const after = keys.watch({ host, kind, head, lane });
+  const after = keys.watch({ limit, head, lane });
   if (before.pk === after.pk && before.sk === after.sk) return true;
   const failed = await transact([
     write.update({
       key: keys.lane(lane),
-      update: "SET #host = :host, #kind = :kind, #head = :head, #version = :next",
+      update: "SET #limit = :limit, #head = :head, #version = :next",
       condition: "#version = :version",
       values: {
-        ":host": host,
-        ":kind": kind,
+        ":limit": limit,
         ":head": head,
         ":next": known.version + 1,
         ":version": known.version,
@@ -141,14 +143,21 @@ const Watcher = z.object({
     target: HostId,
     pool: z.enum(["preparing", "transferring"]),
     sizeClass: z.int().nonnegative(),
+    tenant: TenantName.optional(),
   }),
 });
 
-/** Whether any lane waits for a limit of this host. */
-export async function isWatched(host: HostId): Promise<boolean> {
-  const partition: [string, string] = ["pk", keys.host(host).pk];
-  const { items } = await queryItems({ partition, prefix: ["sk", "WATCH#"], limit: 1 });
-  return items.length > 0;
+/** Of these kinds of limits of a host or tenant, those for which a lane may wait. */
+export async function watchedKinds<K extends LimitKind>(
+  of: Listened,
+  kinds: readonly K[],
+): Promise<K[]> {
+  const partition: [string, string] = ["pk", ownerOf(of)];
+  const prefix: [string, string] = ["sk", "WATCH#"];
+  const { items, more } = await queryItems({ partition, prefix, limit: LANES_PER_QUERY });
+  const found = new Set(items.map(({ sk }) => String(sk).split("#")[1] ?? ""));
+  // Behind this page there may be others.
+  return kinds.filter((kind) => more || found.has(kind));
 }
 
 /**
@@ -157,13 +166,13 @@ export async function isWatched(host: HostId): Promise<boolean> {
  * @param after `next` of the page before
  */
 export async function listWatchers(
-  { host, kind }: Limit,
+  limit: Limit,
   after?: string,
 ): Promise<{ lanes: Lane[]; next: string | undefined }> {
-  const { pk } = keys.host(host);
+  const pk = ownerOf(limit);
   const { items, more, last } = await queryItems({
     partition: ["pk", pk],
-    prefix: ["sk", `WATCH#${kind}#`],
+    prefix: ["sk", `WATCH#${limit.kind}#`],
     limit: LANES_PER_QUERY,
     ...(after === undefined ? {} : { after: { pk, sk: after } }),
   });

@@ -10,6 +10,7 @@ export type Admitted = Pick<
   | "vm"
   | "source"
   | "target"
+  | "tenant"
   | "heldBytes"
   | "apart"
   | "slots"
@@ -81,14 +82,37 @@ function admissionPart(migration: Admitted, way: Way, { as, places, ends }: Admi
   };
 }
 
+/** What counts a migration with its VM's tenant: no write for a VM without one. */
+function tenantWrites({ tenant, id }: Admitted, part: { update: string; condition: string }) {
+  if (tenant === undefined) return [];
+  const isOwn = /:holder/.test(part.condition) ? { ":holder": id } : {};
+  const values = { ":id": new Set([id]), ...isOwn };
+  return [write.update({ key: keys.tenant(tenant), ...part, values })];
+}
+
+/** The tenant has no limit, or has not reached it in that set. */
+function isBelowLimit(set: "transferring" | "preparing"): string {
+  return `(attribute_not_exists(#migrationsAtOnce) OR attribute_not_exists(#${set}) OR size(#${set}) < #migrationsAtOnce)`;
+}
+
+function tenantAdmission(migration: Admitted, { as, places }: Admission) {
+  const set = as === "held" ? "transferring" : "preparing";
+  const isFirst =
+    as === "held" && preparesAny(places)
+      ? " AND (attribute_not_exists(#migrationsAtOnce) OR attribute_not_exists(#preparing))"
+      : "";
+  const condition = `${isBelowLimit(set)}${isFirst}`;
+  return tenantWrites(migration, { update: `ADD #${set} :id`, condition });
+}
+
 function preparesAny(places: SlotLimits): boolean {
   return places.out > 0 && places.in > 0;
 }
 
 /**
  * Writes of a transaction that admit a migration: an outgoing and an incoming slot, or places in the
- * preparing pools, the target's memory, and the VM's place in its groups that stand apart. All are
- * sets of migration ids, so taking or releasing one twice counts once.
+ * preparing pools, the target's memory, and the VM's place in its groups that stand apart; then what
+ * its tenant has. All are sets of migration ids, so taking or releasing one twice counts once.
  *
  * @param memoryBytes memory that the target may give to guests
  */
@@ -117,6 +141,7 @@ export function admissionWrites(migration: Admitted, memoryBytes: number, by: Ad
         ":limit": memoryBytes - heldBytes,
       },
     }),
+    ...tenantAdmission(migration, by),
   ];
 }
 
@@ -141,6 +166,25 @@ export function startWrites(migration: Admitted, ends: Ends) {
       condition: `${inward.condition} AND ${hostIsOpen.condition}`,
       values: { ...inward.values, ...hostIsOpen.values },
     }),
+    ...tenantWrites(migration, {
+      update: "ADD #transferring :id DELETE #preparing :id",
+      condition: `contains(#preparing, :holder) AND ${isBelowLimit("transferring")}`,
+    }),
+  ];
+}
+
+/** What becomes of the guest on both hosts of a migration that ends. */
+type GuestAfter = { readonly source: "leaves" | "remains"; readonly target: "leaves" | "remains" };
+
+/** Writes of a transaction that release all that a migration has, but what its guest has where it remains. */
+export function releaseWrites(migration: Admitted, guest: GuestAfter) {
+  return [
+    releaseSlot(migration, "out", guest.source),
+    releaseSlot(migration, "in", guest.target),
+    ...tenantWrites(migration, {
+      update: "DELETE #transferring :id, #preparing :id",
+      condition: "contains(#transferring, :holder) OR contains(#preparing, :holder)",
+    }),
   ];
 }
 
@@ -150,7 +194,7 @@ export function startWrites(migration: Admitted, ends: Ends) {
  *
  * @param guest `remains`: its process is there, or may be, and keeps all that
  */
-export function releaseSlot(migration: Admitted, way: Way, guest: "leaves" | "remains") {
+function releaseSlot(migration: Admitted, way: Way, guest: "leaves" | "remains") {
   const { id, vm, source, target, heldBytes, apart, slots, rateBytesPerSecond } = migration;
   const { held, preparing, rate } = sets[way];
   const groups = apartUpdate(vm, guest === "leaves" ? apart : []);
@@ -168,25 +212,4 @@ export function releaseSlot(migration: Admitted, way: Way, guest: "leaves" | "re
       ":holder": id,
     },
   });
-}
-
-/** Writes of a transaction that give a migration its slots back, whatever is free. */
-export function reopenWrites({ id, source, target, rateBytesPerSecond }: Admitted) {
-  const take = (way: Way) => {
-    const { held, rate } = sets[way];
-    const values = { ":id": new Set([id]), ":holder": id };
-    const isNew = `NOT contains(#${held}, :holder)`;
-    if (rateBytesPerSecond === undefined) {
-      return { update: `ADD #${held} :id`, condition: isNew, values };
-    }
-    return {
-      update: `ADD #${held} :id, #${rate} :rate`,
-      condition: isNew,
-      values: { ...values, ":rate": rateBytesPerSecond },
-    };
-  };
-  return [
-    write.update({ key: keys.host(source), ...take("out") }),
-    write.update({ key: keys.host(target), ...take("in") }),
-  ];
 }

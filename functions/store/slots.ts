@@ -6,32 +6,61 @@ import {
   type Ends,
   fullSlots,
   type HostCounts,
+  isSourceKind,
+  isTenantKind,
   type LimitKind,
   placesOf,
-  sourceKinds,
 } from "../../core/plan/admission.ts";
 import { apartBlockers } from "../../core/plan/rule-blockers.ts";
 import { apartMembers } from "./apart-groups.ts";
-import { keys, type Lane } from "./keys.ts";
+import { parseHost, type StoredHost, withHeard } from "./hosts.ts";
+import { keys, type Lane, type Limit } from "./keys.ts";
 import type { StoredMigration } from "./migration-record.ts";
-import { dequeueWrites, type Limit } from "./queue-lanes.ts";
+import { dequeueWrites } from "./queue-lanes.ts";
 import { type Admitted, admissionWrites, startWrites } from "./slot-writes.ts";
-import { deleteItem, getItem, transact, write } from "./table.ts";
+import { deleteItem, getItem, getItems, type Key, transact, write } from "./table.ts";
+import { tenantCounts } from "./tenants.ts";
+
+/** What the turn of a migration depends on, read at one moment. */
+export type TurnView = {
+  readonly ends: Ends;
+  /** With whether it is silent. */
+  readonly target: StoredHost | undefined;
+};
+
+export async function readTurnView(migration: Admitted): Promise<TurnView> {
+  const { source, target, tenant, slotLimits, rateBytesPerSecond } = migration;
+  const wanted = [keys.host(source), keys.host(target), keys.hostHeard(target)];
+  const own = tenant === undefined ? [] : [keys.tenant(tenant)];
+  const rows = await getItems([...wanted, ...own]);
+  const row = (key: Key) => rows.find(({ pk, sk }) => pk === key.pk && sk === key.sk);
+  const from = row(keys.host(source));
+  const to = row(keys.host(target));
+  return {
+    ends: {
+      source: countsOf(from),
+      target: countsOf(to),
+      ...(tenant === undefined ? {} : { tenant: tenantCounts(row(keys.tenant(tenant))) }),
+      slotLimits,
+      rateBytesPerSecond,
+    },
+    target: to === undefined ? undefined : withHeard(parseHost(to), row(keys.hostHeard(target))),
+  };
+}
 
 /**
  * Admits a migration that was written without slots and memory: all or nothing.
  *
- * @param memoryBytes memory that the target may give to guests
  * @returns a limit that is used up; `refused`: the target has room, and does not take it
  */
-export function admit(migration: StoredMigration, memoryBytes: number): Promise<Taken> {
-  return take(migration, async () => {
-    const ends = await readEnds(migration);
+export function admit(migration: StoredMigration, view: TurnView): Promise<Taken> {
+  return take(migration, view, async ({ ends, target }) => {
+    const memoryBytes = target?.memoryBytes ?? 0;
     const chosen = admissionOf({ ...ends, heldBytes: migration.heldBytes, memoryBytes });
     if (chosen !== "held" && chosen !== "preparing") return limitAt(migration, chosen);
     const by = { as: chosen, places: placesOf(ends), ends };
     return [
-      recordWrite(migration.id, chosen, "attribute_not_exists(#slots)"),
+      recordWrite(migration.id, chosen, { condition: "attribute_not_exists(#slots)", values: {} }),
       ...admissionWrites(migration, memoryBytes, by),
     ];
   });
@@ -40,49 +69,60 @@ export function admit(migration: StoredMigration, memoryBytes: number): Promise<
 /**
  * Gives a prepared migration its slots: both or none.
  *
- * @param also more that must hold in the same write; `held-back`: it does not
+ * @param also more that must hold in the same write, asked for once there is a slot; `held-back`: it
+ *   does not
  */
-export function takeSlots(migration: StoredMigration, also: Writes = []): Promise<Taken> {
-  return take(migration, async () => {
-    const ends = await readEnds(migration);
+export function takeSlots(
+  migration: StoredMigration,
+  view: TurnView,
+  also: () => Promise<Writes | "held-back"> = async () => [],
+): Promise<Taken> {
+  return take(migration, view, async ({ ends }) => {
     const full = fullSlots(ends);
     if (full !== undefined) return limitAt(migration, full);
+    const more = await also();
+    if (more === "held-back") return more;
     return [
-      // A prepared migration that was told to end has its failure in the record.
-      recordWrite(migration.id, "held", "#slots = :preparing AND attribute_not_exists(#failure)", {
-        ":preparing": "preparing",
+      recordWrite(migration.id, "held", {
+        // A prepared migration that was told to end has its failure in the record.
+        condition: "#slots = :preparing AND attribute_not_exists(#failure)",
+        values: { ":preparing": "preparing" },
       }),
       ...startWrites(migration, ends),
-      ...also,
+      ...more,
     ];
   });
 }
 
 type Taken = "held" | "ended" | "held-back" | "refused" | Limit;
-type Writes = Parameters<typeof transact>[0];
+export type Writes = Parameters<typeof transact>[0];
 
 /** How often a limit may change between the read and the write. */
 const TRIES_MAX = 3;
 
 async function take(
   migration: StoredMigration,
-  plan: () => Promise<Limit | Writes>,
+  first: TurnView,
+  plan: (view: TurnView) => Promise<Limit | Writes | "held-back">,
 ): Promise<Taken> {
   const { status, cancelRequestedAt } = migration;
   if (status !== "running" || cancelRequestedAt !== undefined) return "ended";
+  let view = first;
   for (let attempt = 1; attempt <= TRIES_MAX; attempt += 1) {
-    const planned = await plan();
+    if (attempt > 1) view = await readTurnView(migration);
+    const planned = await plan(view);
     if (!Array.isArray(planned)) return planned;
     const failed = await transact([...planned, ...dequeueWrites(migration)]);
     if (failed.length === 0) return "held";
     if (failed.includes(0)) return "ended";
-    if (failed.some((place) => place >= ALSO_PLACE)) return "held-back";
+    const also = OWN_WRITES + (migration.tenant === undefined ? 0 : 1);
+    if (failed.some((place) => place >= also)) return "held-back";
   }
   return "refused";
 }
 
-/** Behind the record and both hosts in the transaction. */
-const ALSO_PLACE = 3;
+/** The record and both hosts; behind them in the transaction is the tenant. */
+const OWN_WRITES = 3;
 
 /** Condition that a migration has what it had when it was read: slots, places or nothing. */
 export function slotsAsRead({ slots }: Pick<StoredMigration, "slots">) {
@@ -90,24 +130,30 @@ export function slotsAsRead({ slots }: Pick<StoredMigration, "slots">) {
   return { condition: "#slots = :slotsBefore", values: { ":slotsBefore": slots } };
 }
 
-function recordWrite(id: MigrationId, slots: string, condition: string, more: object = {}) {
+function recordWrite(
+  id: MigrationId,
+  slots: "held" | "preparing",
+  { condition, values }: { condition: string; values: Record<string, string> },
+) {
+  const now = new Date().toISOString();
+  const isHeld = slots === "held";
   return write.update({
     key: keys.migration(id),
-    update: "SET #slots = :slots",
+    update: `SET #slots = :slots${isHeld ? ", #slotsSince = :now" : ""}`,
     condition: `#status = :running AND ${condition} AND attribute_not_exists(#cancelRequestedAt)`,
-    values: { ":slots": slots, ":running": "running", ...more },
+    values: {
+      ":slots": slots,
+      ":running": "running",
+      ...(isHeld ? { ":now": now } : {}),
+      ...values,
+    },
   });
 }
 
-function limitAt({ source, target }: Admitted, kind: LimitKind): Limit {
-  return { host: sourceKinds.includes(kind) ? source : target, kind };
-}
-
-/** Both hosts as they are counted now. */
-async function readEnds(migration: Admitted): Promise<Ends> {
-  const { source, target, slotLimits, rateBytesPerSecond } = migration;
-  const [from, to] = await Promise.all([source, target].map((host) => getItem(keys.host(host))));
-  return { source: countsOf(from), target: countsOf(to), slotLimits, rateBytesPerSecond };
+function limitAt({ source, target, tenant }: Admitted, kind: LimitKind): Limit {
+  if (!isTenantKind(kind)) return { host: isSourceKind(kind) ? source : target, kind };
+  if (tenant === undefined) throw new Error("Expected a tenant whose limit is used up");
+  return { tenant, kind };
 }
 
 function countsOf(item: unknown): HostCounts {
@@ -155,13 +201,6 @@ export async function forgetWaiting(id: MigrationId, lane: Lane): Promise<void> 
     deleteItem(keys.laneMember(lane, id)),
     deleteItem(keys.queued(lane.target, id)),
   ]);
-}
-
-/** Migrations that were admitted at the hosts of this one. */
-export async function listHolders({ source, target }: StoredMigration): Promise<MigrationId[]> {
-  const [from, to] = await Promise.all([readHolders(source), readHolders(target)]);
-  const out = [...from.outgoing, ...from.preparingOut];
-  return [...new Set([...out, ...to.incoming, ...to.preparingIn])];
 }
 
 /** Migrations that were admitted at this host, out or in. */

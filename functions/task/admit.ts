@@ -3,20 +3,17 @@ import { HostClosed, QueueDeadline, StaleMigration } from "../../core/errors.ts"
 import { MigrationId } from "../../core/id.ts";
 import { cureOf } from "../../core/migration/failures.ts";
 import { isFinal } from "../../core/migration/migration.ts";
-import { log } from "../runtime/log.ts";
 import { task } from "../runtime/task.ts";
 import { awaitAdmission, turnSignals } from "../service/admit-waiting.ts";
 import { awaitSlots } from "../service/await-slots.ts";
 import { fullLimits } from "../service/queue-state.ts";
 import { raise } from "../service/raise-signal.ts";
 import { registerWait } from "../service/register-wait.ts";
-import { startAgain } from "../service/start-migration.ts";
 import { takeTurn } from "../service/take-turn.ts";
 import { byInvocation } from "../service/wake-by-invocation.ts";
+import type { Limit } from "../store/keys.ts";
 import { recordFailure } from "../store/migration-progress.ts";
-import { findMigration, readMigration, type StoredMigration } from "../store/migration-record.ts";
-import type { Limit } from "../store/queue-lanes.ts";
-import { listHolders } from "../store/slots.ts";
+import { readMigration, type StoredMigration } from "../store/migration-record.ts";
 
 const AdmitInput = z.object({
   migrationId: MigrationId,
@@ -48,32 +45,16 @@ export const handler = task(async (event): Promise<AdmitOutput> => {
   const { migrationId, taskToken, waitedMs, isPrepared } = AdmitInput.parse(event);
   const migration = await readRunning(migrationId);
   if (taskToken !== undefined && isPrepared) {
-    await startHolders(migration);
     await awaitSlots(migration, taskToken, waitedMs);
     return { admitted: true };
   }
   if (taskToken !== undefined) return { admitted: await awaitTurn(migration, taskToken) };
   if ((await admitNow(migration)) === "held") return { admitted: true };
-  await startHolders(migration);
   const leftMs = migration.policy.queueDeadlineMs - waitedMs;
   if (leftMs <= 0) throw await giveUp(migration);
   const leftSeconds = Math.max(1, Math.ceil(leftMs / 1_000));
   return { admitted: false, askAgainSeconds: Math.min(ASK_AGAIN_SECONDS, leftSeconds) };
 });
-
-/**
- * Starts holders of slots whose request died before their execution was started: they would never
- * release the slots. A failure to start one does not fail the migration that waits.
- */
-async function startHolders(waiting: StoredMigration): Promise<void> {
-  for (const id of await listHolders(waiting)) {
-    const holder = await findMigration(id);
-    if (holder === undefined) continue;
-    await startAgain(holder).catch((cause: unknown) => {
-      log().error({ err: cause, migrationId: id }, "failed to start an execution again");
-    });
-  }
-}
 
 async function awaitTurn(migration: StoredMigration, token: string): Promise<boolean> {
   const { id: migrationId } = migration;

@@ -4,7 +4,7 @@ import { MigrationId } from "../../core/id.ts";
 import { alarmMessages } from "../runtime/alarm-messages.ts";
 import { log } from "../runtime/log.ts";
 import { task } from "../runtime/task.ts";
-import { admitWaiting } from "../service/admit-waiting.ts";
+import { admitWaiting, freedBy } from "../service/admit-waiting.ts";
 import { countMigration } from "../service/count-migration.ts";
 import { discardSource } from "../service/discard-source.ts";
 import { recordMoveEnd } from "../service/end-move.ts";
@@ -31,12 +31,14 @@ const ATTEMPTS_MAX = 3;
 export const handler = task(async (event): Promise<{ status: "completed" }> => {
   const { migrationId } = CompleteInput.parse(event);
   const migration = await writeEnd(migrationId);
-  await Promise.all([
+  const ended = await readMigration(migrationId);
+  const [evacuation] = await Promise.all([
+    recordMoveEnd(ended),
     discardSource(migration),
-    admitWaiting([migration.source, migration.target], byInvocation),
-    recordOutcome(await readMigration(migrationId)),
+    recordOutcome(ended),
   ]);
-  await recordMoveEnd(await readMigration(migrationId));
+  // Last: its evacuation is woken once, by the move's end and by what was released.
+  await admitWaiting({ ...freedBy(migration), evacuation }, byInvocation);
   return { status: "completed" };
 });
 

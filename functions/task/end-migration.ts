@@ -5,13 +5,14 @@ import { type Failure, isFinal, type MigrationStatus } from "../../core/migratio
 import { alarmMessages } from "../runtime/alarm-messages.ts";
 import { log } from "../runtime/log.ts";
 import { task } from "../runtime/task.ts";
-import { admitWaiting, tidyLane } from "../service/admit-waiting.ts";
+import { admitWaiting, freedBy, tidyLane } from "../service/admit-waiting.ts";
 import { countMigration } from "../service/count-migration.ts";
 import { discardSource } from "../service/discard-source.ts";
 import { recordMoveEnd } from "../service/end-move.ts";
 import { learnFromMigration } from "../service/learn-from-migration.ts";
 import { startSuccessor } from "../service/start-successor.ts";
 import { byInvocation } from "../service/wake-by-invocation.ts";
+import { wakeEvacuation } from "../service/wake-evacuation.ts";
 import { endNotCompleted, expireWithRecord } from "../store/migration-ending.ts";
 import { readMigration, type StoredMigration } from "../store/migration-record.ts";
 import { recordEnded } from "../store/vms.ts";
@@ -44,8 +45,8 @@ export type EndOutput = { status: MigrationStatus; code: string; message: string
 const ATTEMPTS_MAX = 3;
 
 /**
- * Workflow task: writes the end of a migration that did not complete, releases slots and lock (the
- * lock is kept when it is unknown where the guest runs), and admits migrations that waited. A source
+ * Workflow task: writes the end of a migration that did not complete, releases slots and lock (all is
+ * kept when it is unknown where the guest runs), and admits migrations that waited. A source
  * that has completed may be left of a lost guest: its process would stand in the way of a new start.
  *
  * @throws StaleMigration when the migration does not exist
@@ -64,12 +65,15 @@ export const handler = task(async (event): Promise<EndOutput> => {
     await Promise.all([recordSourceExit(ended), countMigration(ended)]);
     if (input.action !== "freeze") await expireWithRecord(migration);
     if (migration.slots !== "held") await tidyLane(migration);
-    await admitWaiting([migration.source, migration.target], byInvocation);
+    await admitWaiting(freedBy(migration), byInvocation);
     await learnFromMigration(migration);
     const mayBeLeft = input.action === "lost" && migration.sourceExit === undefined;
     if (mayBeLeft) await discardSource(migration);
     if (input.action === "end") await startSuccessor(migration);
-    await recordMoveEnd(await readMigration(input.migrationId));
+    const evacuation = await recordMoveEnd(await readMigration(input.migrationId));
+    if (evacuation !== undefined) {
+      await wakeEvacuation(evacuation, [migration.source, migration.target]);
+    }
     return hasEnded ? output(migration.status, migration) : output(ending.status, ending);
   }
   throw new StaleMigration(`Failed to write the end of ${input.migrationId}: it keeps changing`);

@@ -1,12 +1,18 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { MigrationId, ulid } from "../../core/id.ts";
 import { overrideTransport } from "../../functions/runtime/clients.ts";
-import { admitWaiting, awaitAdmission, type Waker } from "../../functions/service/admit-waiting.ts";
-import { keys } from "../../functions/store/keys.ts";
+import {
+  admitWaiting,
+  awaitAdmission,
+  freedBy,
+  type Waker,
+} from "../../functions/service/admit-waiting.ts";
+import { keys, type Limit } from "../../functions/store/keys.ts";
 import { endNotCompleted } from "../../functions/store/migration-ending.ts";
 import { readMigration, type StoredMigration } from "../../functions/store/migration-record.ts";
 import { joinLane, laneOf } from "../../functions/store/queue-lanes.ts";
 import { putItems } from "../../functions/store/table.ts";
+import { findTenant, writeTenantLimit } from "../../functions/store/tenants.ts";
 import { startTestCloud, type TestCloud } from "../functions/testing/cloud.ts";
 import { hostId, smallDefinition, vmId } from "../functions/testing/fixtures.ts";
 import {
@@ -64,9 +70,13 @@ async function write(
 }
 
 /** So many wait for a slot into the target, from all sources. Their lanes are made as a workflow does. */
-async function fill(target: string, count: number): Promise<StoredMigration[]> {
-  const all = await write(count, (place) => ({ source: `s${place % SOURCES}`, target }));
-  const limit = { host: hostId(target), kind: "in" } as const;
+async function fill(
+  target: string,
+  count: number,
+  { tenant, limit = { host: hostId(target), kind: "in" } }: { tenant?: string; limit?: Limit } = {},
+): Promise<StoredMigration[]> {
+  const more = tenant === undefined ? {} : { tenant };
+  const all = await write(count, (place) => ({ source: `s${place % SOURCES}`, target }), more);
   for (const one of all.slice(0, SOURCES)) await joinLane(one, limit);
   await putItems(all.map((one) => keys.queued(one.target, one.id)));
   await putItems(all.map((one) => keys.laneMember(laneOf(one), one.id)));
@@ -91,7 +101,7 @@ async function release(migration: StoredMigration): Promise<NotedWaker> {
   await putItems([{ ...keys.vm(held.vm), lockedBy: held.id }]);
   expect(await endNotCompleted(held, { status: "failed", failure, vm })).toBe(true);
   const waker = new NotedWaker();
-  await admitWaiting([held.source, held.target], waker);
+  await admitWaiting(freedBy(held), waker);
   return waker;
 }
 
@@ -111,10 +121,35 @@ describe("what an end costs while others wait", () => {
       const [holder, ...waiting] = await fill(target, count);
       if (holder === undefined) throw new Error("Expected a migration");
       if (target === "few") await release(template);
-      else await admitWaiting([holder.target], new NotedWaker());
+      else await admitWaiting({ hosts: [holder.target] }, new NotedWaker());
       const before = { requests: new Map(usage.requests), ...unitsOf() };
       const { admitted } = await release(holder);
       expect(admitted).toEqual([waiting[0]?.id]);
+      costs.push(difference(before));
+    }
+    expect(costs[1]).toEqual(costs[0]);
+  }, 120_000);
+
+  it("is the same where a tenant at its limit has the oldest, and others go before them", async () => {
+    const costs: unknown[] = [];
+    for (const [target, count] of [
+      ["few-own", 25],
+      ["many-own", 1_000],
+    ] as const) {
+      await add(target, 2);
+      const own = `${target}-tenant`;
+      await writeTenantLimit(own, 1);
+      const limit = { tenant: own, kind: "tenant" } as const;
+      const all = await fill(target, count, { tenant: own, limit });
+      await admitWaiting({ hosts: [], tenants: [own] }, new NotedWaker());
+      expect(await findTenant(own)).toMatchObject({ transferring: 1 });
+      const [other, next] = await fill(target, SOURCES * 2, { tenant: "other" });
+      await admitWaiting({ hosts: [hostId(target)] }, new NotedWaker());
+      const before = { requests: new Map(usage.requests), ...unitsOf() };
+      if (all[0] === undefined || other === undefined) throw new Error("Expected migrations");
+      // A slot of the target goes to the next of the others: its tenant has none for the oldest.
+      expect((await release(other)).admitted).toEqual([next?.id]);
+      expect((await release(all[0])).admitted).toEqual([all[1]?.id]);
       costs.push(difference(before));
     }
     expect(costs[1]).toEqual(costs[0]);
@@ -168,7 +203,7 @@ describe("a migration that waits", () => {
     const all = await fill("closed", 30);
     await operate("POST", "/v1/hosts/closed/cordon", { owner: "ops" });
     const waker = new NotedWaker();
-    await admitWaiting([hostId("closed")], waker);
+    await admitWaiting({ hosts: [hostId("closed")] }, waker);
     expect(waker.refused).toEqual(all.slice(20).map(({ id }) => id));
     for (const { id } of all) {
       expect((await readMigration(id)).failure?.code).toBe("cordoned");

@@ -10,11 +10,12 @@ const fleet = {
     ["v2", "a"],
   ]),
   slots: 1,
+  pool: 0,
   room: 2,
 };
 
 function moved(vm: string, from: number, to: number, rest: object = {}): Logged {
-  const times = { heldFrom: at(from), endedAt: at(to) };
+  const times = { admittedAt: at(from), slotsSince: at(from), endedAt: at(to) };
   const sides = { source: "a", target: "b", runningOn: "b" };
   return { id: `${vm}-${from}`, vm, ...sides, status: "completed", ...times, ...rest } as Logged;
 }
@@ -25,9 +26,25 @@ describe("the checker of the log", () => {
     ["a guest that is elsewhere", [moved("v1", 1, 2, { source: "c" })], /v1 is on a, not c/],
     ["one guest twice at once", [moved("v1", 1, 4), moved("v1", 2, 3)], /v1 is in two migrations/],
     ["no end", [moved("v1", 1, 2, { endedAt: undefined })], /v1 is still moving/],
+    ["an unknown end", [moved("v1", 1, 2, { status: "unknown" })], /v1 is still moving/],
+    [
+      "one that sent without slots",
+      [moved("v1", 1, 2, { slotsSince: undefined })],
+      /without slots/,
+    ],
     ["a failure that lost it", [moved("v1", 1, 2, { status: "failed" })], /v1 runs on b/],
   ])("finds %s", (_, log, fault) => {
     expect(faultsIn(log, fleet).join()).toMatch(fault);
+  });
+
+  it("counts those that are prepared by their places, until they have slots", () => {
+    const ahead = { ...fleet, pool: 1 };
+    const prepared = moved("v2", 1, 4, { slotsSince: at(2) });
+    expect(faultsIn([moved("v1", 1, 2), prepared], ahead)).toEqual([]);
+    expect(faultsIn([moved("v1", 1, 3), prepared], ahead).join()).toMatch(/2 slots of a out/);
+    expect(faultsIn([moved("v1", 1, 2), prepared], fleet).join()).toMatch(
+      /2 admitted of a out, not 1 and 0/,
+    );
   });
 
   it("finds memory that is held twice while a guest moves, and no longer", () => {

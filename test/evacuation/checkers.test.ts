@@ -22,6 +22,12 @@ describe("the checker of starts", () => {
   ])("knows one %s", (_, second, closure, faults) => {
     expect(startsWhileClosed([start(second)], [closure])).toHaveLength(faults);
   });
+
+  it("knows one that gets its slots while it is closed", () => {
+    const prepared = { ...start(1), slotsSince: at(3) };
+    expect(startsWhileClosed([prepared], [closed(2, 4)])).toHaveLength(1);
+    expect(startsWhileClosed([prepared], [closed(4, 5)])).toEqual([]);
+  });
 });
 
 describe("the checker of refusals", () => {

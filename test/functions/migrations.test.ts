@@ -206,21 +206,6 @@ describe("slots", () => {
     expect(await takenOfTargets()).toEqual(before);
   });
 
-  it("of a holder whose request died before the start: the next one in the queue starts it", async () => {
-    await addHost("host-lost", { slotsOut: 1, slotsIn: 1 });
-    await addVm("lost", hosts.source, smallDefinition);
-    await addVm("behind", hosts.source, smallDefinition);
-    const { id: lost } = await addMigration("lost", "host-lost");
-    hosts.cloud.stub.executions.delete(lost);
-    const { id: behind } = await addMigration("behind", "host-lost");
-    hosts.cloud.stub.refused.starts = Number.POSITIVE_INFINITY;
-    expect(await admit({ migrationId: behind })).toMatchObject({ admitted: false });
-    expect(hosts.cloud.stub.executions.has(lost)).toBe(false);
-    hosts.cloud.stub.refused.starts = 0;
-    expect(await admit({ migrationId: behind })).toMatchObject({ admitted: false });
-    expect(inputOf(lost)).toMatchObject({ migrationId: lost, admitted: "held" });
-  });
-
   it("are given to waiting migrations, oldest first, when one ends", async () => {
     const narrow = await addHost("host-narrow", { slotsOut: 1, slotsIn: 1 });
     const ids: Migration["id"][] = [];

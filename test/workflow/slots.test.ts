@@ -41,7 +41,7 @@ async function prepare(policy = {}, intercept?: Interceptor): Promise<string> {
 async function release(): Promise<void> {
   const key = keys.host(TARGET);
   await updateIf({ key, update: "DELETE #incoming :ids", values: others });
-  await admitWaiting([TARGET], byInvocation);
+  await admitWaiting({ hosts: [TARGET] }, byInvocation);
 }
 
 /** Releases the slots once the migration waits for them. */

@@ -84,7 +84,7 @@ export class Scene {
   async expectSound(...evacuations: Pick<Evacuation, "id" | "version">[]): Promise<void> {
     const log = logOf(await this.harness.plane.scan(), new Set(this.#startPlaces.keys()));
     expect(log.length).toBeGreaterThan(0);
-    const fleet = { places: this.#startPlaces, slots: this.#slots, room: ROOM };
+    const fleet = { places: this.#startPlaces, slots: this.#slots, pool: 0, room: ROOM };
     expect(faultsIn(log, fleet)).toEqual([]);
     expect(this.#watch.starts).toBeGreaterThan(0);
     expect(this.#watch.faults).toEqual([]);

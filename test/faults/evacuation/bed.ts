@@ -36,8 +36,7 @@ export class EvacuationBed {
     const fleet = await own.start({
       hosts: Object.fromEntries(HOSTS.map((host) => [host, path])),
       port: await freeBasePort(),
-      // The log of the migrations is replayed with slots that they hold from their beginning.
-      host: { slotsOut: SLOTS, slotsIn: SLOTS, prepareAhead: 0 },
+      host: { slotsOut: SLOTS, slotsIn: SLOTS },
       agent: { progressIntervalMs: 500 },
       startMs: START_MS,
     });

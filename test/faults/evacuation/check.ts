@@ -1,7 +1,7 @@
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { DynamoDBDocumentClient, QueryCommand } from "@aws-sdk/lib-dynamodb";
 import { z } from "zod";
-import type { Migration } from "../../../core/migration/migration.ts";
+import { Migration } from "../../../core/migration/migration.ts";
 import type { Plan } from "../../../core/plan/plan-result.ts";
 import { processesUnder } from "../../../rig/processes.ts";
 import { waitUntil } from "../../../rig/wait-until.ts";
@@ -14,6 +14,8 @@ import { HOSTS } from "./acts.ts";
 import { type EvacuationBed, GUESTS, MEMORY_BYTES, SLOTS } from "./bed.ts";
 import type { EvacuationTrace } from "./run.ts";
 
+/** Migrations that a host prepares ahead, unless an operator says otherwise. */
+const POOL = 3 * SLOTS + 2;
 /** A lost discard of a finished source must time out first. */
 const QUIET_MS = 240_000;
 const POLL_MS = 500;
@@ -37,9 +39,11 @@ export async function checkEvacuation(
     found.push(...(await unrest(bed, trace.id)));
   }
   const migrations = await migrationsSince(bed, trace.startedAt);
-  const log = logOf(migrations, new Set(GUESTS));
-  found.push(...faultsIn(log, { places: trace.places, slots: SLOTS, room: GUESTS.length }));
-  found.push(...tooLate(trace, migrations), ...falseEnd(trace));
+  const records = await Promise.all(migrations.map(({ id }) => rowsOf(bed, `MIG#${id}`)));
+  const rows = records.flat().filter(({ sk }) => sk === "META");
+  const fleet = { places: trace.places, slots: SLOTS, pool: POOL, room: GUESTS.length };
+  found.push(...faultsIn(logOf(rows, new Set(GUESTS)), fleet));
+  found.push(...tooLate(trace, rows), ...falseEnd(trace));
   found.push(...(await falseCordons(bed, trace)));
   found.push(...(await poorlyRefused(bed, trace, migrations)));
   return found;
@@ -92,9 +96,15 @@ async function migrationsSince(bed: EvacuationBed, atMs: number): Promise<Migrat
   return items.filter(({ createdAt }) => Date.parse(createdAt) >= atMs);
 }
 
+const { id, vm, target, createdAt, evacuation, predecessor } = Migration.shape;
+const slotsSince = z.iso.datetime().optional();
+const Starts = z.array(
+  z.object({ id, vm, target, createdAt, slotsSince, evacuation, predecessor }),
+);
+
 /** Moves that began while nothing was to begin: a successor goes on for one that had begun. */
-function tooLate({ id, closures }: EvacuationTrace, migrations: Migration[]): string[] {
-  const starts = migrations.filter(
+function tooLate({ id, closures }: EvacuationTrace, rows: readonly Row[]): string[] {
+  const starts = Starts.parse(rows).filter(
     ({ evacuation, predecessor }) => evacuation === id && predecessor === undefined,
   );
   return startsWhileClosed(starts, closures);

@@ -6,6 +6,7 @@ import { overrideTransport } from "../../../functions/runtime/clients.ts";
 import {
   admitWaiting,
   awaitAdmission,
+  freedBy,
   tidyLane,
 } from "../../../functions/service/admit-waiting.ts";
 import { newMigration } from "../../../functions/service/start-migration.ts";
@@ -15,6 +16,11 @@ import { createMigration } from "../../../functions/store/migration-creation.ts"
 import { endCompleted, endNotCompleted } from "../../../functions/store/migration-ending.ts";
 import { requestCancel } from "../../../functions/store/migration-progress.ts";
 import { readMigration } from "../../../functions/store/migration-record.ts";
+import {
+  readTenant,
+  readTenantCounts,
+  writeTenantLimit,
+} from "../../../functions/store/tenants.ts";
 import { findVm } from "../../../functions/store/vms.ts";
 import { startTestCloud, type TestCloud } from "./cloud.ts";
 import { definition, facts, GiB, hostId, vmId } from "./fixtures.ts";
@@ -29,6 +35,9 @@ const PLACES: Readonly<Record<string, number>> = { a: 1, b: 2, c: 0 };
 /** Of every host, in each direction; migrations need one of {@link RATES}. */
 const LINK = 1_000_000;
 const RATES = [300_000, 600_000, 2_000_000];
+/** Every other VM is this tenant's. */
+const TENANT = "shop";
+const TENANT_LIMIT = 1;
 const vms = ["v0", "v1", "v2", "v3", "v4", "v5", "v6"];
 const interleaving = new Interleaving();
 let cloud: TestCloud;
@@ -48,7 +57,8 @@ async function begin(name: string, to: string): Promise<void> {
   const idempotency = { key: `${name}-${vm.epoch}`, bodyHash: "hash" };
   const rate = RATES[Number(name.slice(1)) % RATES.length];
   const policy = MigrationPolicy.parse({ maxBandwidthBytesPerSecond: rate });
-  const made = newMigration(policy, { vm, source, target }, idempotency);
+  const tenant = await readTenantCounts(vm.tenant);
+  const made = newMigration(policy, { vm, source, target, tenant }, idempotency);
   const written = await createMigration(made);
   if (typeof written === "object") await wait(written.migration.id);
 }
@@ -67,7 +77,7 @@ async function start(id: MigrationId): Promise<void> {
   if (migration.slots !== "preparing" || migration.status !== "running") return;
   const turn = await takeTurn(migration);
   if (turn === "closed") await end(id, "failed");
-  if (turn === "held") await admitWaiting([migration.source, migration.target], waker);
+  if (turn === "held") await admitWaiting(freedBy(migration), waker);
   if (typeof turn === "object") await awaitAdmission(migration, turn, waker);
 }
 
@@ -75,7 +85,7 @@ async function start(id: MigrationId): Promise<void> {
 async function end(id: MigrationId, how: "completed" | "failed"): Promise<void> {
   for (let attempt = 0; attempt < 5; attempt += 1) {
     const migration = await readMigration(id);
-    const { slots, status, source, target } = migration;
+    const { slots, status } = migration;
     if (status === "running") {
       const failure = { code: "no", message: "", state: "", cure: "", phase: "end" } as const;
       const vm = { place: "source", state: "running" } as const;
@@ -86,7 +96,7 @@ async function end(id: MigrationId, how: "completed" | "failed"): Promise<void> 
       if (!isWritten) continue;
     }
     await tidyLane(migration);
-    await admitWaiting([source, target], waker);
+    await admitWaiting(freedBy(migration), waker);
     return;
   }
 }
@@ -98,6 +108,9 @@ async function running(): Promise<MigrationId[]> {
 
 /** No limit is overshot. */
 async function expectLimits(): Promise<void> {
+  const tenant = await readTenant(TENANT);
+  expect(tenant.transferring.size).toBeLessThanOrEqual(TENANT_LIMIT);
+  expect(tenant.preparing.size).toBeLessThanOrEqual(TENANT_LIMIT);
   for (const [name, slots] of Object.entries(SLOTS)) {
     const host = await findHost(hostId(name));
     expect(host?.outgoing.size).toBeLessThanOrEqual(slots);
@@ -116,6 +129,8 @@ async function expectNothingLeft(): Promise<void> {
   const rows = await cloud.scan();
   const left = rows.filter(({ pk, sk }) => /^(WATCH|QUEUED|WAITING)#|^LANE#/.test(`${sk}${pk}`));
   expect(left).toEqual([]);
+  const none = { transferring: new Set(), preparing: new Set() };
+  expect(await readTenant(TENANT)).toMatchObject(none);
   const all = await Promise.all(vms.map((vm) => findVm(vmId(vm))));
   for (const name of Object.keys(SLOTS)) {
     const here = all.filter((vm) => vm?.host === name);
@@ -172,8 +187,10 @@ async function startFleet(): Promise<void> {
     const agent = agents[place % agents.length] as TestAgent;
     await addVm(vm, agent, { ...definition, memoryBytes: GiB });
     const affinities = place < 3 ? [{ group: "x", rule: "apart" }] : null;
-    await operate("PATCH", `/v1/vms/${vm}`, { affinities });
+    const tenant = place % 2 === 0 ? TENANT : null;
+    await operate("PATCH", `/v1/vms/${vm}`, { affinities, tenant });
   }
+  await writeTenantLimit(TENANT, TENANT_LIMIT);
 }
 
 /** One test for each seed. */

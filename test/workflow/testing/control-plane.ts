@@ -42,6 +42,8 @@ type ControlPlaneOptions = {
   /** Stands between the functions and a service, to count or to disturb. */
   observe?: (service: Service, transport: Answering) => Answering;
   machines?: Machines;
+  /** Folder in which Step Functions keeps its executions; absent: they end with it. */
+  dataDir?: string;
 };
 
 export type Machines = Readonly<Record<StateMachineName, StateMachineDescription>>;
@@ -53,13 +55,16 @@ export async function startControlPlane({
   call,
   observe = (_, transport) => transport,
   machines = stateMachineDescriptions,
+  dataDir,
 }: ControlPlaneOptions) {
   const cloud = await startTestCloud();
   const registry = functionRegistry({ ...ACCOUNT, clock });
   for (const [name, handler] of Object.entries(handlers)) {
     registry.register(name, (event) => work.during(() => call(name, handler, event)));
   }
-  const startSfn = () => startStepFunctions({ ...ACCOUNT, clock, invoke: registry.invoke });
+  const kept = dataDir === undefined ? {} : { dataDir };
+  const startSfn = () =>
+    startStepFunctions({ ...ACCOUNT, ...kept, clock, invoke: registry.invoke });
   let sfn = await startSfn();
   process.env.AWS_ENDPOINT_URL_SFN = sfn.endpoint;
   const engine = await startScheduler({ clock, invoke: registry.invoke });
@@ -77,6 +82,12 @@ export async function startControlPlane({
       await engine.close();
       await sfn.close();
       await cloud.close();
+    },
+    /** Ends Step Functions. Until it is started again nothing happens but what hosts do. */
+    stop: () => sfn.close(),
+    /** With what its folder has. */
+    start: async () => {
+      sfn = await startSfn();
     },
     /** Step Functions starts again and knows no execution. */
     forget: async () => {

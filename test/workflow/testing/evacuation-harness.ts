@@ -28,7 +28,10 @@ import { WorkInFlight } from "./work-in-flight.ts";
 const EVACUATION_MS_MAX = 120_000;
 
 type Plane = Awaited<ReturnType<typeof startControlPlane>>;
-type PlaneOptions = Pick<Parameters<typeof startControlPlane>[0], "machines" | "observe">;
+type PlaneOptions = Pick<
+  Parameters<typeof startControlPlane>[0],
+  "machines" | "observe" | "dataDir"
+>;
 
 /**
  * The whole control plane in this process, with hosts and guests that are modelled. When all is idle,
@@ -167,6 +170,14 @@ export class EvacuationHarness {
       if (performance.now() > deadlineMs) throw new Error(`Busy: ${this.calls.slice(-40).join()}`);
       await this.#work.finished();
     } while (await this.guests.handleCommands());
+  }
+
+  /** The control plane is down for so long: calls of its functions that have not ended never do. */
+  async down(ms: number): Promise<void> {
+    await this.plane.stop();
+    this.clock.moveTo(this.clock.now() + ms);
+    vi.setSystemTime(this.clock.now());
+    await this.plane.start();
   }
 
   /** Lets time pass to the next timer. */

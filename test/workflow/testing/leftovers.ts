@@ -30,6 +30,7 @@ export function leftoversIn(rows: readonly unknown[], rest: AtRest): string[] {
     const { pk, sk } = row;
     const [kind, name = "", target = ""] = pk.split("#");
     if (kind === "HOST" && rest.hosts.includes(name)) return ofHost(row, name, rest);
+    if (kind === "TENANT") return ofTenant(row);
     if (kind === "LANE" && [name, target].some((host) => rest.hosts.includes(host))) return [pk];
     if (kind === "VM" && sk === "META" && rest.places.has(name) && row.lockedBy !== undefined) {
       return [`the lock of ${name} by ${row.lockedBy}`];
@@ -38,6 +39,11 @@ export function leftoversIn(rows: readonly unknown[], rest: AtRest): string[] {
     if (pk === `EVAC#${rest.evacuation}` && /^(OUT|IN|RETRY)#/.test(sk)) return [sk];
     return [];
   });
+}
+
+function ofTenant({ pk, sk, transferring, preparing }: Row): string[] {
+  if (sk !== "META") return [`${sk} of ${pk}`];
+  return transferring === undefined && preparing === undefined ? [] : [`migrations of ${pk}`];
 }
 
 const Cordons = z.array(z.object({ owner: z.string(), drains: z.boolean().optional() }));

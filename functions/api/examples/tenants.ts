@@ -1,0 +1,9 @@
+import type { z } from "@hono/zod-openapi";
+import type { Tenant } from "../../../core/tenant.ts";
+
+export const tenantExample: z.input<typeof Tenant> = {
+  name: "shop",
+  migrationsAtOnce: 2,
+  transferring: 1,
+  preparing: 0,
+};
