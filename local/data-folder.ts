@@ -1,6 +1,6 @@
 import { generateKeyPairSync, randomBytes, randomInt } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { z } from "zod";
 import { exportPrivateKey, importPrivateKey } from "../core/protocol/signature.ts";
 import { damagesOf } from "../emulators/asl/store/check-folder.ts";
@@ -9,6 +9,7 @@ import { replaceFile } from "../emulators/asl/store/replace-file.ts";
 import type { Credentials } from "../emulators/aws/http/signature.ts";
 import { damageOf } from "../emulators/aws/sqlite/check-database.ts";
 import { databasePath } from "../emulators/aws/sqlite/open-database.ts";
+import { syncFolder } from "../emulators/aws/sqlite/sync-folder.ts";
 
 /**
  * Says that a folder belongs to a control plane, and to which: each store in it has the same number.
@@ -60,7 +61,7 @@ export class DataFolderError extends Error {
  * @throws DataFolderError naming each file, with what to do
  */
 export function openDataFolder(path: string, services: readonly StoredService[]): DataFolder {
-  mkdirSync(path, { recursive: true, mode: 0o700 });
+  makeFolder(path);
   const close = lock(path);
   try {
     return open(path, services, close);
@@ -135,6 +136,15 @@ function open(path: string, services: readonly StoredService[], close: () => voi
     },
     close,
   };
+}
+
+function makeFolder(path: string): void {
+  const first = mkdirSync(path, { recursive: true, mode: 0o700 });
+  if (first === undefined) return;
+  for (let made = path; ; made = dirname(made)) {
+    syncFolder(dirname(made));
+    if (made === first) return;
+  }
 }
 
 function lock(path: string): () => void {

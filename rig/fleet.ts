@@ -46,6 +46,8 @@ export type FleetOptions = {
    * the emulators' own transport, within its process.
    */
   http?: boolean;
+  /** The cloud waits for the disk, as it does for operators. */
+  flush?: boolean;
   /** Webhooks may be delivered to loopback addresses. */
   hasLocalReceivers?: true;
   /** Environment of the agents alone, such as another endpoint of a service. */
@@ -170,6 +172,8 @@ export class Fleet {
         `--port=${port}`,
         `--name=${this.#name}`,
         `--ready-file=${readyFile}`,
+        // The folder ends with the fleet.
+        ...(this.#options.flush ? [] : ["--no-flush"]),
         ...(this.#options.hasLocalReceivers ? ["--webhook-receivers=loopback"] : []),
       ],
       environment: {

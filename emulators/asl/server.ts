@@ -44,6 +44,8 @@ export type StepFunctionsOptions = {
   readonly dataDir?: string;
   /** Which data folder that is part of: kept in it. Default: none. */
   readonly generation?: number;
+  /** What is answered survives a power cut. Default: the death of the process only. */
+  readonly flush?: boolean;
   /** Default: the system's clock. */
   readonly clock?: Clock;
   /** Default `eu-central-1`. */
@@ -86,7 +88,7 @@ export async function startStepFunctions(options: StepFunctionsOptions): Promise
     store:
       options.dataDir === undefined
         ? memoryStore()
-        : fileStore(options.dataDir, options.generation),
+        : fileStore(options.dataDir, { generation: options.generation, flush: options.flush }),
     invoke: options.invoke,
     integrations: { ...options.integrations },
     logger,

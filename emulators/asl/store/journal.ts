@@ -25,22 +25,31 @@ type Body = {
 };
 
 /** Writes the execution as a snapshot that replaces all its lines. Returns the size in bytes. */
-export function writeSnapshot(path: string, record: ExecutionRecord): number {
+export function writeSnapshot(
+  path: string,
+  record: ExecutionRecord,
+  options: { flush: boolean },
+): number {
   const body: Body = { frames: [...record.frames.values()], events: record.events };
   const text = `${JSON.stringify(record.header)}\n${JSON.stringify(body)}\n`;
-  replaceFile(path, text, { flush: false });
+  replaceFile(path, text, options);
   return Buffer.byteLength(text);
 }
 
 /**
  * Appends one change. Returns its size in bytes.
  *
- * @param sizeBytes size of the file without it; a half-written line is cut back to it
+ * @param options.sizeBytes size of the file without it; a half-written line is cut back to it
+ * @param options.flush also wait for the disk
  */
-export function appendLine(path: string, change: Change, sizeBytes: number): number {
+export function appendLine(
+  path: string,
+  change: Change,
+  { sizeBytes, flush }: { sizeBytes: number; flush: boolean },
+): number {
   const line = `${JSON.stringify(change)}\n`;
   try {
-    appendFileSync(path, line, { mode: 0o600 });
+    appendFileSync(path, line, { mode: 0o600, flush });
   } catch (error) {
     cutBack(path, sizeBytes);
     throw error;

@@ -7,7 +7,8 @@ import {
   rmSync,
   writeSync,
 } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { syncFolder } from "../../aws/sqlite/sync-folder.ts";
 
 const SUFFIX = ".tmp";
 
@@ -22,6 +23,7 @@ export function replaceFile(path: string, content: string, options: { flush: boo
   try {
     write(temporary, content, options);
     renameSync(temporary, path);
+    if (options.flush) syncFolder(dirname(path));
   } catch (error) {
     // A full disk gets its space back.
     rmSync(temporary, { force: true });

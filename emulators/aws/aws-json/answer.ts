@@ -31,6 +31,8 @@ export type Received = {
   method: string | undefined;
   /** Names in lower case. */
   headers: Record<string, string | string[] | undefined>;
+  /** It came to a server that other machines reach: its `Host` header may name any machine. */
+  isFromOutside?: boolean;
   /**
    * Called once the headers are accepted.
    *
@@ -69,7 +71,7 @@ async function answer(
   operation: string | undefined,
   signal: AbortSignal,
 ): Promise<Reply> {
-  requireLoopbackJson(received);
+  requireJson(received);
   const body = await received.body();
   if (operation === undefined) throw unknownTarget(received, service.target);
   return reply(200, await service.handle({ operation, input: parseBody(body), signal }));
@@ -86,9 +88,9 @@ function unknownTarget({ headers }: Received, prefix: string): AwsError {
   return unknownOperation(`Expected \`X-Amz-Target\` to be ${prefix}.<operation>, got ${target}`);
 }
 
-function requireLoopbackJson({ method, headers }: Received): void {
+function requireJson({ method, headers, isFromOutside = false }: Received): void {
   const { host, "content-type": type } = headers;
-  if (!namesLoopback(text(host))) {
+  if (!isFromOutside && !namesLoopback(text(host))) {
     throw new AwsError({
       type: "com.amazon.coral.service#AccessDeniedException",
       message: `Expected the \`Host\` header to name a loopback address, got ${host ?? "none"}`,

@@ -19,6 +19,8 @@ export type DynamodbOptions = {
   dataDir?: string;
   /** Which data folder its file belongs to: kept in the file. Default: none. */
   generation?: number;
+  /** What is answered survives a power cut. Default: the death of the process only. */
+  flush?: boolean;
   /** Milliseconds since 1970, for time to live and idempotency tokens. */
   now?: () => number;
   /** Pause between two sweeps for expired items. Default 30 s (AWS takes up to days). */
@@ -53,9 +55,9 @@ const TTL_SWEEP_MS_DEFAULT = 30_000;
  * @throws Error if `host` is not loopback, the port is taken or another process uses `dataDir`
  */
 export async function startDynamodb(options: DynamodbOptions = {}): Promise<Dynamodb> {
-  const { host, port, dataDir, generation, credentials, logger, now = Date.now } = options;
+  const { host, port, dataDir, generation, flush, credentials, logger, now = Date.now } = options;
   const schema = `${ROWS_SCHEMA}; ${IDEMPOTENCY_TOKENS_SCHEMA}`;
-  const database = openDatabase({ dataDir, name: "dynamodb", schema, generation });
+  const database = openDatabase({ dataDir, name: "dynamodb", schema, generation, flush });
   const store = createStore(database, process.env.AWS_REGION ?? "us-east-1");
   const timeToLive = createTimeToLive({ store, now });
   const service = { store, timeToLive, tokens: createIdempotencyTokens(database, now) };

@@ -1,6 +1,6 @@
 import type { ServiceLogger } from "../aws-json/answer.ts";
 import type { InProcessTransport } from "../aws-json/in-process-transport.ts";
-import { startJsonServer } from "../aws-json/server.ts";
+import { type JsonServer, startJsonServer } from "../aws-json/server.ts";
 import type { Credentials, FindPrincipal } from "../http/signature.ts";
 import { openDatabase } from "../sqlite/open-database.ts";
 import type { SqsContext } from "./context.ts";
@@ -18,6 +18,8 @@ export type SqsOptions = {
   dataDir?: string;
   /** Which data folder its file belongs to: kept in the file. Default: none. */
   generation?: number;
+  /** What is answered survives a power cut. Default: the death of the process only. */
+  flush?: boolean;
   /**
    * Milliseconds since 1970, for delays, visibility and retention. Long polls wait in real time.
    */
@@ -33,6 +35,8 @@ export type Sqs = {
   endpoint: string;
   /** Reaches it from within this process, without a connection or a signature. */
   transport: InProcessTransport;
+  /** Answers a request of a principal from another machine; see `JsonServer`. */
+  answerOutside: JsonServer["answerOutside"];
   close(): Promise<void>;
 };
 
@@ -52,10 +56,10 @@ const BODY_BYTES_MAX = 4 * 1024 * 1024;
  * @throws Error if `host` is not loopback, the port is taken or another process uses `dataDir`
  */
 export async function startSqs(options: SqsOptions = {}): Promise<Sqs> {
-  const { host, port, dataDir, generation, credentials, findPrincipal, logger } = options;
+  const { host, port, dataDir, generation, flush, credentials, findPrincipal, logger } = options;
   const { now = Date.now } = options;
   const schema = `${QUEUES_SCHEMA}; ${MESSAGES_SCHEMA}`;
-  const database = openDatabase({ dataDir, name: "sqs", schema, generation });
+  const database = openDatabase({ dataDir, name: "sqs", schema, generation, flush });
   const messages = createMessages(database, now);
   const context: SqsContext = {
     database,
@@ -83,6 +87,7 @@ export async function startSqs(options: SqsOptions = {}): Promise<Sqs> {
     return {
       endpoint: server.endpoint,
       transport: server.transport,
+      answerOutside: server.answerOutside,
       async close() {
         await server.close();
         if (database.isOpen) database.close();
