@@ -79,16 +79,15 @@ export type StepFunctions = {
  */
 export async function startStepFunctions(options: StepFunctionsOptions): Promise<StepFunctions> {
   const logger = options.logger ?? silentLogger;
+  const { dataDir, generation, flush } = options;
+  const store = dataDir === undefined ? memoryStore() : fileStore(dataDir, { generation, flush });
   const engine = new Engine({
     account: {
       region: options.region ?? "eu-central-1",
       accountId: options.accountId ?? "000000000000",
     },
     clock: options.clock ?? systemClock,
-    store:
-      options.dataDir === undefined
-        ? memoryStore()
-        : fileStore(options.dataDir, { generation: options.generation, flush: options.flush }),
+    store,
     invoke: options.invoke,
     integrations: { ...options.integrations },
     logger,
@@ -109,6 +108,7 @@ export async function startStepFunctions(options: StepFunctionsOptions): Promise
         await resumed;
         return handle(engine, request);
       },
+      settled: store.settled,
       logger,
     });
     listening.resolve();

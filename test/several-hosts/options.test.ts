@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { listenOf, type Options } from "../../local/options.ts";
 import { readTlsFiles } from "../../local/tls-files.ts";
+import { type Certificates, makeCertificates } from "../../rig/certificates.ts";
 import { ownedFolder, removeFolder } from "../../rig/owned-folder.ts";
-import { type Certificates, makeCertificates } from "./testing/ca.ts";
 
 const ADDRESS = "192.0.2.1";
 const DECADE_MS = 10 * 366 * 86_400_000;

@@ -14,10 +14,10 @@ import { queueAccessOf } from "../../functions/runtime/queue-access.ts";
 import { type Gateways, startGateways } from "../../local/gateways.ts";
 import { hostPrincipals, hostQueueSecretOf } from "../../local/host-principals.ts";
 import { readTlsFiles } from "../../local/tls-files.ts";
+import { type Certificates, makeCertificates } from "../../rig/certificates.ts";
 import { ownedFolder, removeFolder } from "../../rig/owned-folder.ts";
 import { OPERATOR_TOKEN, startTestCloud, type TestCloud } from "../functions/testing/cloud.ts";
 import { addHost, type TestAgent } from "../functions/testing/fleet.ts";
-import { type Certificates, makeCertificates } from "./testing/ca.ts";
 
 const credentials = { accessKeyId: "own", secretAccessKey: "the services' own secret" };
 const secret = hostQueueSecretOf(credentials.secretAccessKey);

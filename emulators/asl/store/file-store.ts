@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { keyOf } from "../arn.ts";
 import type { ExecutionRecord } from "../execution-record.ts";
 import { damagesOf, foldersOf } from "./check-folder.ts";
+import { FileSync } from "./file-sync.ts";
 import { appendLine, readHeader, readJournal, removeJournal, writeSnapshot } from "./journal.ts";
 import { lockFolder } from "./lock-folder.ts";
 import { removeLeftovers, replaceFile } from "./replace-file.ts";
@@ -47,9 +48,12 @@ export function fileStore(folder: string, options: FileStoreOptions = {}): Store
   const pathOf = (arn: string) => join(executions, `${keyOf(arn)}.jsonl`);
   const definitionPath = (id: string) => join(definitions, `${id}.json`);
 
+  const sync = flush ? new FileSync() : undefined;
+
   function snapshot(record: ExecutionRecord): void {
     const { arn, status } = record.header;
     const sizeBytes = writeSnapshot(pathOf(arn), record, { flush });
+    sync?.mark(executions);
     if (status === "RUNNING") sizes.set(arn, { sizeBytes, snapshotBytes: sizeBytes });
     else sizes.delete(arn);
   }
@@ -92,10 +96,13 @@ export function fileStore(folder: string, options: FileStoreOptions = {}): Store
         return;
       }
       const { sizeBytes } = size;
-      size.sizeBytes += appendLine(pathOf(record.header.arn), change, { sizeBytes, flush });
+      const path = pathOf(record.header.arn);
+      size.sizeBytes += appendLine(path, change, sizeBytes);
+      sync?.mark(path);
       const grownBytes = size.sizeBytes - size.snapshotBytes;
       if (grownBytes > Math.max(COMPACT_AFTER_BYTES, size.snapshotBytes)) snapshot(record);
     },
+    settled: sync && (() => sync.settled()),
     loadExecution: (arn) => readJournal(pathOf(arn)).record,
     removeExecution: (arn) => {
       sizes.delete(arn);

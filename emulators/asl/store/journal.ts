@@ -24,7 +24,11 @@ type Body = {
   readonly events: readonly HistoryEvent[];
 };
 
-/** Writes the execution as a snapshot that replaces all its lines. Returns the size in bytes. */
+/**
+ * Writes the execution as a snapshot that replaces all its lines. Returns the size in bytes.
+ *
+ * @param options.flush wait for the disk, so that a power failure leaves the old or the new one
+ */
 export function writeSnapshot(
   path: string,
   record: ExecutionRecord,
@@ -32,24 +36,19 @@ export function writeSnapshot(
 ): number {
   const body: Body = { frames: [...record.frames.values()], events: record.events };
   const text = `${JSON.stringify(record.header)}\n${JSON.stringify(body)}\n`;
-  replaceFile(path, text, options);
+  replaceFile(path, text, { flush: options.flush ? "content" : false });
   return Buffer.byteLength(text);
 }
 
 /**
  * Appends one change. Returns its size in bytes.
  *
- * @param options.sizeBytes size of the file without it; a half-written line is cut back to it
- * @param options.flush also wait for the disk
+ * @param sizeBytes size of the file without it; a half-written line is cut back to it
  */
-export function appendLine(
-  path: string,
-  change: Change,
-  { sizeBytes, flush }: { sizeBytes: number; flush: boolean },
-): number {
+export function appendLine(path: string, change: Change, sizeBytes: number): number {
   const line = `${JSON.stringify(change)}\n`;
   try {
-    appendFileSync(path, line, { mode: 0o600, flush });
+    appendFileSync(path, line, { mode: 0o600 });
   } catch (error) {
     cutBack(path, sizeBytes);
     throw error;

@@ -24,6 +24,8 @@ export type JsonService = {
    * @throws AwsError for an error that the client is to see
    */
   handle: (request: JsonRequest) => Promise<object> | object;
+  /** Resolves once the disk has what an answer may tell. Default: nobody waits for it. */
+  settled?: (() => Promise<void>) | undefined;
   logger?: ServiceLogger | undefined;
 };
 
@@ -74,7 +76,12 @@ async function answer(
   requireJson(received);
   const body = await received.body();
   if (operation === undefined) throw unknownTarget(received, service.target);
-  return reply(200, await service.handle({ operation, input: parseBody(body), signal }));
+  try {
+    return reply(200, await service.handle({ operation, input: parseBody(body), signal }));
+  } finally {
+    // An error tells what is stored, too.
+    await service.settled?.();
+  }
 }
 
 function operationOf({ headers }: Received, prefix: string): string | undefined {

@@ -1,7 +1,7 @@
 import { closeSync, mkdirSync, openSync } from "node:fs";
 import path from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { syncFolder } from "./sync-folder.ts";
+import { syncFolder } from "../disk/sync-folder.ts";
 
 type OpenDatabaseOptions = {
   /** Directory of the file, created if needed. Default: memory only. */

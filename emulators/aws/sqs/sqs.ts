@@ -2,7 +2,8 @@ import type { ServiceLogger } from "../aws-json/answer.ts";
 import type { InProcessTransport } from "../aws-json/in-process-transport.ts";
 import { type JsonServer, startJsonServer } from "../aws-json/server.ts";
 import type { Credentials, FindPrincipal } from "../http/signature.ts";
-import { openDatabase } from "../sqlite/open-database.ts";
+import { logSync } from "../sqlite/log-sync.ts";
+import { databasePath, openDatabase } from "../sqlite/open-database.ts";
 import type { SqsContext } from "./context.ts";
 import { createLongPolls } from "./long-polls.ts";
 import { createMessages, MESSAGES_SCHEMA } from "./messages.ts";
@@ -59,7 +60,9 @@ export async function startSqs(options: SqsOptions = {}): Promise<Sqs> {
   const { host, port, dataDir, generation, flush, credentials, findPrincipal, logger } = options;
   const { now = Date.now } = options;
   const schema = `${QUEUES_SCHEMA}; ${MESSAGES_SCHEMA}`;
-  const database = openDatabase({ dataDir, name: "sqs", schema, generation, flush });
+  const database = openDatabase({ dataDir, name: "sqs", schema, generation });
+  const log =
+    flush && dataDir !== undefined ? logSync(database, databasePath(dataDir, "sqs")) : undefined;
   const messages = createMessages(database, now);
   const context: SqsContext = {
     database,
@@ -78,6 +81,7 @@ export async function startSqs(options: SqsOptions = {}): Promise<Sqs> {
       port,
       bodyBytesMax: BODY_BYTES_MAX,
       logger,
+      settled: log?.settled,
       signingName: "sqs",
       credentials,
       findPrincipal,
@@ -90,6 +94,7 @@ export async function startSqs(options: SqsOptions = {}): Promise<Sqs> {
       answerOutside: server.answerOutside,
       async close() {
         await server.close();
+        await log?.close();
         if (database.isOpen) database.close();
       },
     };
