@@ -15,24 +15,20 @@ const GIB = 2 ** 30;
 const SLOTS = 4;
 /** Of guests that move; the others only keep their connections. */
 const MOVING_HOSTS = 8;
-const GUESTS = 8;
+const WARM_UP = 16;
 const REQUESTS = 200;
 const IDLE_MS = 20_000;
 const MOVE_MS_MAX = 60_000;
-const LOOK_MS = 100;
+const LOOK_MS = 200;
 
 const program = new Command("bench:several-hosts")
   .description(
     "What a control plane on one machine does for the agents of others, over TLS: moves a second, " +
       "time of a request, CPU for hosts that rest; with and without waiting for the disk",
   )
-  .option("--hosts <number>", "hosts", wholeNumber(MOVING_HOSTS, 5_000), 200)
-  .option(
-    "--moves <number>",
-    "moves, as many at once as there are slots",
-    wholeNumber(1, 5_000),
-    200,
-  )
+  .option("--hosts <number>", "hosts", wholeNumber(MOVING_HOSTS, 5_000), 100)
+  .option("--moves <number>", "moves in all", wholeNumber(1, 5_000), 60)
+  .option("--at-once <number>", "moves at a time", wholeNumber(1, MOVING_HOSTS * SLOTS), 4)
   .option("--json", "print one JSON object as the last line")
   .addHelpText(
     "after",
@@ -41,7 +37,7 @@ The control plane is a process of its own. Hosts and guests are modelled in this
 time there, but the two share the machine's cores.`,
   )
   .parse();
-const options = program.opts<{ hosts: number; moves: number; json?: true }>();
+const options = program.opts<{ hosts: number; moves: number; atOnce: number; json?: true }>();
 
 type Result = {
   readonly flush: boolean;
@@ -56,7 +52,7 @@ type Result = {
 };
 
 const results: Result[] = [];
-for (const flush of process.env.F ? [process.env.F === "1"] : [true, false]) {
+for (const flush of [true, false]) {
   const result = await run(flush);
   results.push(result);
   if (!options.json) console.log(result);
@@ -79,12 +75,12 @@ async function run(flush: boolean): Promise<Result> {
     };
     for (const host of all) await model.add(fleet, host, limits);
     const definition = VmDefinition.parse({ machine: "pc", memoryBytes: 256 * MIB });
-    const guests = Array.from({ length: GUESTS }, (_, place) => `vm-${place}`);
+    const guests = Array.from({ length: options.atOnce }, (_, place) => `vm-${place}`);
     for (const [place, vm] of guests.entries()) {
       await fleet.startVm(vm, moving[place % MOVING_HOSTS] ?? "", definition);
     }
     // Code is compiled and caches are filled by then.
-    await moveAll(fleet, { guests, hosts: moving, moves: GUESTS });
+    await moveAll(fleet, { guests, hosts: moving, moves: WARM_UP });
     return { flush, ...(await measure(fleet, { guests, hosts: moving })) };
   } finally {
     await model.stop();

@@ -6,10 +6,10 @@ import { exportPrivateKey, importPrivateKey } from "../core/protocol/signature.t
 import { damagesOf } from "../emulators/asl/store/check-folder.ts";
 import { lockFolder } from "../emulators/asl/store/lock-folder.ts";
 import { replaceFile } from "../emulators/asl/store/replace-file.ts";
+import { syncFolder } from "../emulators/aws/disk/sync-folder.ts";
 import type { Credentials } from "../emulators/aws/http/signature.ts";
 import { damageOf } from "../emulators/aws/sqlite/check-database.ts";
 import { databasePath } from "../emulators/aws/sqlite/open-database.ts";
-import { syncFolder } from "../emulators/aws/disk/sync-folder.ts";
 
 /** Of the folder. Later ones are refused; what opens an earlier one goes here, with a test. */
 const FORMAT = 1;

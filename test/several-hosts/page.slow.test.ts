@@ -1,10 +1,11 @@
 import { execFile, execFileSync } from "node:child_process";
-import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { VmDefinition } from "../../core/vm.ts";
 import { findQemu } from "../../qmp/testing/real-qemu.ts";
+import { makeCertificates } from "../../rig/certificates.ts";
 import { Child } from "../../rig/child.ts";
 import { bootDiskDefinition, writeBootDisk } from "../../rig/guest/boot-disk.ts";
 import { waitForCounter } from "../../rig/guest/serial.ts";
@@ -52,6 +53,7 @@ describe.skipIf(network === undefined)(`one control plane, two hosts${why}`, () 
     move = "",
     backUp = "",
     restore = "",
+    transfer = "",
   ] = blocks("sh");
   const [agentJson = ""] = blocks("json");
   let root: string;
@@ -109,10 +111,12 @@ describe.skipIf(network === undefined)(`one control plane, two hosts${why}`, () 
 
   /** Line by line, with systemd's part done here. */
   async function run(text: string): Promise<void> {
+    let folder = "";
     for (const line of text.replaceAll("\\\n", " ").split("\n")) {
       if (line.startsWith("systemctl stop")) await plane?.stop(30_000);
+      else if (line.startsWith("cd ")) folder = line;
       else if (line.startsWith("systemctl")) await start();
-      else await shell(line);
+      else await shell(`${folder}\n${line}`);
     }
   }
 
@@ -231,6 +235,48 @@ describe.skipIf(network === undefined)(`one control plane, two hosts${why}`, () 
       await bothActive();
       const back = "cd /opt/switchyard; npx switchyard migrate demo --to host-a --wait";
       expect(await shell(back)).toContain("demo runs on host-a");
+    },
+    PATIENCE_MS,
+  );
+
+  it(
+    "is exported and imported, and goes on with another data folder",
+    async () => {
+      await run(transfer);
+      renameSync(join(root, "lib"), join(root, "lib-old"));
+      renameSync(join(root, "lib-new"), join(root, "lib"));
+      copyFileSync(join(root, "lib-old/operator-token"), join(root, "lib/operator-token"));
+      await start();
+      await bothActive();
+      const onward = "cd /opt/switchyard; npx switchyard migrate demo --to host-b --wait";
+      expect(await shell(onward)).toContain("demo runs on host-b");
+    },
+    PATIENCE_MS,
+  );
+
+  it(
+    "takes no control plane of another authority",
+    async () => {
+      const to = join(root, "stranger");
+      mkdirSync(to);
+      const { ca } = makeCertificates(to, "IP:127.0.0.1");
+      const config = JSON.parse(readFileSync(join(root, "host-a/agent.json"), "utf8"));
+      const own = { caFile: ca, runDir: join(to, "run"), stateDir: join(to, "state") };
+      writeFileSync(join(to, "token"), `syj_${"x".repeat(43)}`, { mode: 0o600 });
+      const stranger = { ...config, ...own, host: "host-c", joinTokenFile: join(to, "token") };
+      writeFileSync(join(to, "agent.json"), JSON.stringify(stranger));
+      const agent = new Child({
+        name: "stranger",
+        args: [join(ROOT, "agent/main.ts"), "--config", join(to, "agent.json")],
+        environment: {},
+        wrapper: Network.inside(hostNet("host-a").namespace),
+        logFile: join(root, "stranger.log"),
+      });
+      agents.push(agent);
+      const refused = /UNABLE_TO_VERIFY_LEAF_SIGNATURE|unable to verify the first certificate/;
+      await waitUntil("a refusal", () => refused.test(agent.logTail()) || undefined, {
+        timeoutMs: PATIENCE_MS,
+      });
     },
     PATIENCE_MS,
   );
