@@ -62,7 +62,7 @@ describe.skipIf(network === undefined)(`one control plane, two hosts${why}`, () 
 
   beforeAll(() => {
     root = ownedFolder();
-    for (const name of ["etc", "lib", "root", "host-a", "host-b", "units"])
+    for (const name of ["etc", "lib", "backups", "host-a", "host-b", "units"])
       mkdirSync(join(root, name));
     for (const [host, address] of Object.entries(onLan)) {
       const { namespace } = hostNet(host);
@@ -91,7 +91,7 @@ describe.skipIf(network === undefined)(`one control plane, two hosts${why}`, () 
       .replaceAll("/etc/switchyard", join(root, folder))
       .replaceAll("/var/lib/switchyard", join(root, "lib"))
       .replaceAll("/var/lib/sy", join(root, folder))
-      .replaceAll("/root/", `${join(root, "root")}/`)
+      .replaceAll("/var/backups", join(root, "backups"))
       .replaceAll("/opt/switchyard", ROOT);
   }
 
@@ -158,7 +158,8 @@ describe.skipIf(network === undefined)(`one control plane, two hosts${why}`, () 
     async () => {
       await shell(makeCertificate);
       await run(startService);
-      const [command = "", ...args] = [...Network.inside(network?.lan ?? ""), "ss", "-ltnH"];
+      const [command = "", ...inside] = Network.inside(network?.lan ?? "");
+      const args = [...inside, "ss", "-ltnH"];
       const listening = execFileSync(command, args, { encoding: "utf8" }).trim().split("\n");
       const addresses = listening.map((line) => line.split(/ +/)[3] ?? "");
       expect(addresses.filter((address) => !address.startsWith("127."))).toEqual(["0.0.0.0:8443"]);

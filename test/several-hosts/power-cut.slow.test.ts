@@ -37,7 +37,10 @@ type Acknowledged = { hosts: string[]; messages: string[]; executions: string[] 
 
 /** Mounts an image for the command that follows, and for as long as that runs. */
 const mounted = (image: string, at: string) => [
-  ...["unshare", "--mount", "sh", "-euc"],
+  "unshare",
+  "--mount",
+  "sh",
+  "-euc",
   // No commit of its own within the test.
   `mount -o loop,commit=300 "${image}" "${at}"; exec "$@"`,
   "sh",
@@ -47,8 +50,8 @@ function works(): boolean {
   const folder = ownedFolder();
   try {
     makeImage(join(folder, "image"));
-    const [command = "", ...args] = [...mounted(join(folder, "image"), folder), "true"];
-    return spawnSync(command, args).status === 0;
+    const [command = "", ...args] = mounted(join(folder, "image"), folder);
+    return spawnSync(command, [...args, "true"]).status === 0;
   } catch {
     return false;
   } finally {
@@ -87,7 +90,10 @@ describe.skipIf(!can)(`a control plane whose machine loses power${why}`, () => {
       name: "control plane",
       args: [
         join(ROOT, "local/main.ts"),
-        ...["--port=0", `--data-dir=${data}`, `--ready-file=${readyFile}`, ...options],
+        "--port=0",
+        `--data-dir=${data}`,
+        `--ready-file=${readyFile}`,
+        ...options,
       ],
       environment: {},
       wrapper: mounted(join(folder, image), join(folder, "disk")),

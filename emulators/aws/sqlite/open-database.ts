@@ -21,7 +21,7 @@ type OpenDatabaseOptions = {
  *
  * A committed transaction survives the death of the process (`kill -9`): the operating system has
  * the log by then. With `flush` it survives a power cut, too; without, a power cut loses the last
- * transactions, and damages nothing older. The file is locked for this process, so two services
+ * transactions, and damages nothing older, unless the log is synced (see `log-sync.ts`). The file is locked for this process, so two services
  * cannot share it.
  *
  * @throws Error if another process holds the file, or it is not a database

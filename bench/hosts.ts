@@ -1,6 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { Command } from "commander";
-import { isFinal } from "../core/migration/migration.ts";
 import { VmDefinition } from "../core/vm.ts";
 import { makeCertificates } from "../rig/certificates.ts";
 import { Fleet } from "../rig/fleet.ts";
@@ -21,7 +20,7 @@ const IDLE_MS = 20_000;
 const MOVE_MS_MAX = 60_000;
 const LOOK_MS = 200;
 
-const program = new Command("bench:several-hosts")
+const program = new Command("bench:hosts")
   .description(
     "What a control plane on one machine does for the agents of others, over TLS: moves a second, " +
       "time of a request, CPU for hosts that rest; with and without waiting for the disk",
@@ -125,12 +124,15 @@ async function moveAll(fleet: Fleet, { guests, hosts, moves }: Moving & { moves:
       const { id } = await fleet.api.createMigration({ vm, target });
       const wait = { timeoutMs: MOVE_MS_MAX, everyMs: LOOK_MS };
       const { status, failure } = await fleet.waitForMigration(id, wait);
-      if (!isFinal(status) || status !== "completed") {
-        throw new Error(`Expected ${vm} to move, it ended ${status}: ${JSON.stringify(failure)}`);
-      }
+      if (status === "completed") continue;
+      // The others end their moves: what is under way is not cut off.
+      left = 0;
+      throw new Error(`Expected ${vm} to move, it ended ${status}: ${JSON.stringify(failure)}`);
     }
   });
-  await Promise.all(workers);
+  for (const worker of await Promise.allSettled(workers)) {
+    if (worker.status === "rejected") throw worker.reason;
+  }
   return (performance.now() - startedMs) / 1_000;
 }
 
