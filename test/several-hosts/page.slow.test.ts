@@ -11,7 +11,7 @@ import { bootDiskDefinition, writeBootDisk } from "../../rig/guest/boot-disk.ts"
 import { waitForCounter } from "../../rig/guest/serial.ts";
 import { ownedFolder, removeFolder } from "../../rig/owned-folder.ts";
 import { waitUntil } from "../../rig/wait-until.ts";
-import { Network } from "../guests/namespaces.ts";
+import { Network } from "../network/namespaces.ts";
 
 /** Runs the commands of docs/operate/several-hosts.md on three machines: a network namespace each. */
 const ROOT = join(import.meta.dirname, "../..");
