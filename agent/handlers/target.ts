@@ -87,10 +87,10 @@ async function startTarget(
   definition: VmDefinition,
   images: readonly WantedImage[] = [],
 ): Promise<Guest> {
-  const { qemu, runDir, stateDir, resources } = context.config;
+  const { qemu, runDir, stateDir, resources, guestSlice } = context.config;
   const { sandbox, probe } = await describeBinary(qemu, stateDir);
   const onStarting = startLogger(context, vm);
-  const process = { qemu, runDir, sandbox, probe, resources, onStarting };
+  const process = { qemu, runDir, sandbox, probe, resources, guestSlice, onStarting };
   return Guest.start({ vm, definition, ...process, images, incoming: true });
 }
 
