@@ -13,6 +13,7 @@ import { Identity } from "./cloud/identity.ts";
 import { Outbox } from "./cloud/outbox.ts";
 import { readSecret } from "./cloud/secret-file.ts";
 import { requestSigner } from "./cloud/signer.ts";
+import { trustOnly } from "./cloud/trust.ts";
 import { CommandLog } from "./command/command-log.ts";
 import { Dispatcher } from "./command/dispatcher.ts";
 import { lockStateDir } from "./durable/lock.ts";
@@ -63,6 +64,7 @@ export class Agent {
     this.#config = config;
     this.#log = log;
     const { apiUrl, host } = config;
+    if (config.caFile !== undefined) trustOnly(config.caFile);
     this.#unlock = lockStateDir(config.stateDir);
     const identity = new Identity(config.stateDir, host);
     this.#identity = identity;

@@ -14,12 +14,12 @@ import { invokeOverHttp } from "../emulators/aws/lambda/invoke-over-http.ts";
 import { type FunctionRegistry, functionRegistry } from "../emulators/aws/lambda/registry.ts";
 import { startLambda } from "../emulators/aws/lambda/server.ts";
 import { startScheduler } from "../emulators/aws/scheduler/scheduler.ts";
-import { startSqs } from "../emulators/aws/sqs/sqs.ts";
+import { type Sqs, startSqs } from "../emulators/aws/sqs/sqs.ts";
 import { closeClients, overrideTransport, type Service } from "../functions/runtime/clients.ts";
 import type { Receivers } from "../functions/runtime/receiver-kinds.ts";
-import { createDashboard, SignInCode } from "./dashboard.ts";
 import { type DataFolder, dataFiles, type StoredService } from "./data-folder.ts";
-import { type Gateway, startGateway } from "./gateway.ts";
+import { QUEUES_PATH } from "./gateway.ts";
+import { type Listen, startGateways } from "./gateways.ts";
 import { hostPrincipals, hostQueueSecretOf } from "./host-principals.ts";
 import {
   createDeadLetterQueue,
@@ -49,6 +49,10 @@ export type LocalCloudOptions = {
   port?: number;
   /** The folder that holds all state; in memory without it. The caller closes it at the end. */
   folder?: DataFolder | undefined;
+  /** What is answered is on the disk. Default: a power cut may lose the last changes. */
+  flush?: boolean;
+  /** Where operators and agents of other machines reach the API and the hosts' queues. */
+  listen?: Listen | undefined;
   /** The token that operators authenticate with. */
   operatorToken: string;
   /** The key that the services accept, unless AWS_ACCESS_KEY_ID names another. */
@@ -67,8 +71,10 @@ export type LocalCloudOptions = {
 };
 
 export type LocalCloud = {
-  /** Base URL of the API, for operators and agents. */
+  /** Base URL of the API on loopback. */
   apiUrl: string;
+  /** Base URL of the API for other machines; undefined: they do not reach it. */
+  publicUrl: string | undefined;
   /** The dashboard, with a code that signs the first one in who opens it. */
   dashboardUrl: string;
   /** Environment variables for the AWS SDK of an agent: where the queues are. */
@@ -84,27 +90,19 @@ type Part = { endpoint: string; transport?: InProcessTransport; close(): Promise
 
 /**
  * The cloud on one machine: DynamoDB, SQS, Step Functions, Lambda and EventBridge Scheduler on
- * loopback, and the project's own functions behind them, unchanged. A service whose AWS_ENDPOINT_URL_* is set already is not
- * started: that endpoint is used, over HTTP. Each service accepts only requests that are signed
- * with the access key in `environment`; calls within the process (ADR 9) have no signature. Sets
- * AWS_* and the functions' configuration in `process.env`: one local cloud per process.
+ * loopback, and the project's own functions behind them, unchanged. With `listen` other machines
+ * reach the API and the hosts' queues, and nothing else. A service whose AWS_ENDPOINT_URL_* is set
+ * already is not started: that endpoint is used, over HTTP. Each service accepts only requests that
+ * are signed with the access key in `environment`; calls within the process (ADR 9) have no
+ * signature. Sets AWS_* and the functions' configuration in `process.env`: one local cloud per
+ * process.
  */
 export async function startLocalCloud(options: LocalCloudOptions): Promise<LocalCloud> {
-  const { name = "switchyard", port = 0, folder, log, transport = "in-process" } = options;
+  const { name = "switchyard", port = 0, folder, log, transport = "in-process", listen } = options;
   const parts: { close(): Promise<void> }[] = [];
   const close = async () => {
     for (const part of parts.splice(0).reverse()) await part.close();
   };
-  const place = (offset: number) => ({
-    port: port === 0 ? 0 : port + offset,
-    credentials: credentials(),
-    logger: log,
-  });
-  const data = (service: StoredService) =>
-    folder && {
-      dataDir: join(folder.path, dataFiles.services[service]),
-      generation: folder.generation,
-    };
   try {
     setDefaults({ ...options, name });
     const servesQueues = storedServices().includes("SQS");
@@ -114,23 +112,16 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
     const keepsMachines = storedServices().includes("SFN");
     const region = process.env.AWS_REGION ?? REGION;
     const registry = functionRegistry({ region, accountId: ACCOUNT });
-    const run = async (service: Service, start: () => Promise<Part>) => {
-      const variable = `AWS_ENDPOINT_URL_${service}`;
-      if (process.env[variable] !== undefined) return;
-      const part = await start();
-      parts.push({
-        close: async () => {
-          delete process.env[variable];
-          await part.close();
-        },
-      });
-      process.env[variable] = part.endpoint;
-      if (transport === "http" || part.transport === undefined) return;
-      overrideTransport(service, part.transport);
-    };
+    const run = serviceRunner(parts, transport);
+    const { place, data } = placesOf(options);
     const findPrincipal = hostPrincipals(queueSecret);
     const { now } = systemClock;
-    await run("SQS", () => startSqs({ ...place(1), ...data("SQS"), findPrincipal, now }));
+    let queues: Sqs["answerOutside"] | undefined;
+    await run("SQS", async () => {
+      const sqs = await startSqs({ ...place(1), ...data("SQS"), findPrincipal, now });
+      queues = sqs.answerOutside;
+      return sqs;
+    });
     await run("DYNAMODB", () => startDynamodb({ ...place(2), ...data("DYNAMODB") }));
     await run("LAMBDA", () => startLambda({ registry, ...place(4) }));
     if (folder?.isNew === false && keepsTable) await requireTable(folder, name);
@@ -160,17 +151,52 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
         ...data("SCHEDULER"),
       }),
     );
-    const code = new SignInCode();
-    const dashboard = createDashboard({ token: options.operatorToken, code });
-    const gateway = await serve({ port, dashboard });
-    parts.push(gateway);
+    const { operatorToken } = options;
+    const gateways = await startGateways({ port, operatorToken, listen, queues });
+    parts.push({ close: async () => closeClients() }, gateways);
     parts.push({ close: await startSchedules(log) });
-    const dashboardUrl = `${gateway.url}/#code=${code.value}`;
-    return { apiUrl: gateway.url, dashboardUrl, ...environments(servesQueues), close };
+    const { apiUrl, publicUrl, dashboardUrl } = gateways;
+    const found = environments(servesQueues, publicUrl);
+    return { apiUrl, publicUrl, dashboardUrl, ...found, close };
   } catch (error) {
     await close();
     throw error;
   }
+}
+
+/** Starts a service, unless its endpoint is set already, and has the functions call it. */
+function serviceRunner(parts: { close(): Promise<void> }[], transport: "in-process" | "http") {
+  return async (service: Service, start: () => Promise<Part>) => {
+    const variable = `AWS_ENDPOINT_URL_${service}`;
+    if (process.env[variable] !== undefined) return;
+    const part = await start();
+    parts.push({
+      close: async () => {
+        delete process.env[variable];
+        await part.close();
+      },
+    });
+    process.env[variable] = part.endpoint;
+    if (transport === "http" || part.transport === undefined) return;
+    overrideTransport(service, part.transport);
+  };
+}
+
+/** Where each service listens, and where it keeps its data. */
+function placesOf({ port = 0, folder, flush = false, log }: LocalCloudOptions) {
+  return {
+    place: (offset: number) => ({
+      port: port === 0 ? 0 : port + offset,
+      credentials: credentials(),
+      logger: log,
+    }),
+    data: (service: StoredService) =>
+      folder && {
+        dataDir: join(folder.path, dataFiles.services[service]),
+        generation: folder.generation,
+        flush,
+      },
+  };
 }
 
 /** The services with data that this process runs itself. */
@@ -269,29 +295,18 @@ async function register(registry: FunctionRegistry): Promise<void> {
   }
 }
 
-async function serve(
-  at: Pick<Parameters<typeof startGateway>[0], "port" | "dashboard">,
-): Promise<Gateway> {
-  const { app: api } = await import("../functions/api/app.ts");
-  const agentEvents = await import("../functions/agent-events/index.ts");
-  const gateway = await startGateway({ api, agents: agentEvents.app, ...at });
-  return {
-    ...gateway,
-    close: async () => {
-      await gateway.close();
-      closeClients();
-    },
-  };
-}
-
 /** A host gets an access key of its own when it registers, unless somebody else serves the queues. */
-function environments(servesQueues: boolean) {
+function environments(servesQueues: boolean, publicUrl: string | undefined) {
   const ofAgents = ["AWS_ENDPOINT_URL_SQS", "AWS_REGION"];
   const others = services
     .map((service) => `AWS_ENDPOINT_URL_${service}`)
     .filter((name) => !ofAgents.includes(name));
+  const agentEnvironment = pick(servesQueues ? ofAgents : [...ofAgents, ...ACCESS_KEY]);
+  if (servesQueues && publicUrl !== undefined) {
+    agentEnvironment.AWS_ENDPOINT_URL_SQS = `${publicUrl}${QUEUES_PATH}`;
+  }
   return {
-    agentEnvironment: pick(servesQueues ? ofAgents : [...ofAgents, ...ACCESS_KEY]),
+    agentEnvironment,
     environment: pick([...ofAgents, ...ACCESS_KEY, ...others]),
   };
 }

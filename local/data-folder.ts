@@ -1,25 +1,30 @@
 import { generateKeyPairSync, randomBytes, randomInt } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { z } from "zod";
 import { exportPrivateKey, importPrivateKey } from "../core/protocol/signature.ts";
 import { damagesOf } from "../emulators/asl/store/check-folder.ts";
 import { lockFolder } from "../emulators/asl/store/lock-folder.ts";
 import { replaceFile } from "../emulators/asl/store/replace-file.ts";
+import { syncFolder } from "../emulators/aws/disk/sync-folder.ts";
 import type { Credentials } from "../emulators/aws/http/signature.ts";
 import { damageOf } from "../emulators/aws/sqlite/check-database.ts";
 import { databasePath } from "../emulators/aws/sqlite/open-database.ts";
+
+/** Of the folder. Later ones are refused; what opens an earlier one goes here, with a test. */
+const FORMAT = 1;
 
 /**
  * Says that a folder belongs to a control plane, and to which: each store in it has the same number.
  * `isComplete`: the first start came to its end, so from then on every file must be there.
  */
 const Marker = z.strictObject({
-  format: z.literal(1),
+  format: z.literal(FORMAT),
   generation: z.int().positive(),
   isComplete: z.boolean(),
 });
 type Marker = z.infer<typeof Marker>;
+const LaterMarker = z.object({ format: z.int().gt(FORMAT) });
 
 const OperatorToken = z.string().regex(/^[\x21-\x7e]{32,}$/);
 const AccessKey = z.strictObject({
@@ -60,7 +65,7 @@ export class DataFolderError extends Error {
  * @throws DataFolderError naming each file, with what to do
  */
 export function openDataFolder(path: string, services: readonly StoredService[]): DataFolder {
-  mkdirSync(path, { recursive: true, mode: 0o700 });
+  makeFolder(path);
   const close = lock(path);
   try {
     return open(path, services, close);
@@ -119,7 +124,7 @@ function open(path: string, services: readonly StoredService[], close: () => voi
   if (damages.length > 0 || !operatorToken || !accessKey || !signingKey) {
     throw refusal(path, damages);
   }
-  if (marker === undefined) writeMarker(path, { format: 1, generation, isComplete: false });
+  if (marker === undefined) writeMarker(path, { format: FORMAT, generation, isComplete: false });
   replaceFile(join(path, dataFiles.operatorToken), `${operatorToken}\n`, { flush: true });
   replaceFile(join(path, dataFiles.accessKey), JSON.stringify(accessKey), { flush: true });
   replaceFile(join(path, dataFiles.signingKey), `${signingKey}\n`, { flush: true });
@@ -131,10 +136,19 @@ function open(path: string, services: readonly StoredService[], close: () => voi
     accessKey,
     signingKey,
     complete: () => {
-      if (isNew) writeMarker(path, { format: 1, generation, isComplete: true });
+      if (isNew) writeMarker(path, { format: FORMAT, generation, isComplete: true });
     },
     close,
   };
+}
+
+function makeFolder(path: string): void {
+  const first = mkdirSync(path, { recursive: true, mode: 0o700 });
+  if (first === undefined) return;
+  for (let made = path; ; made = dirname(made)) {
+    syncFolder(dirname(made));
+    if (made === first) return;
+  }
 }
 
 function lock(path: string): () => void {
@@ -157,8 +171,9 @@ function refusal(path: string, damages: readonly string[]): DataFolderError {
 function readMarker(path: string, damages: string[]): Marker | undefined {
   const file = join(path, dataFiles.marker);
   if (existsSync(file)) {
-    const marker = Marker.safeParse(parseJson(readFileSync(file, "utf8")));
-    if (!marker.success) damages.push(`${file} is damaged`);
+    const content = parseJson(readFileSync(file, "utf8"));
+    const marker = Marker.safeParse(content);
+    if (!marker.success) damages.push(`${file} ${damageOfMarker(content)}`);
     return marker.data;
   }
   const others = [dataFiles.accessKey, ...Object.values(dataFiles.services)];
@@ -167,6 +182,15 @@ function readMarker(path: string, damages: string[]): Marker | undefined {
     damages.push(`${file} is missing, but the folder is not new: it has ${found.join(", ")}`);
   }
   return undefined;
+}
+
+function damageOfMarker(content: unknown): string {
+  const later = LaterMarker.safeParse(content);
+  if (!later.success) return "is damaged";
+  return (
+    `is of a later version of Switchyard (format ${later.data.format}, this one knows ${FORMAT}): ` +
+    "start that version, or restore the backup of before the upgrade"
+  );
 }
 
 function damagesIn(

@@ -15,6 +15,7 @@ import type { Migration } from "../core/migration/migration.ts";
 import { isFinal } from "../core/migration/migration.ts";
 import type { Host } from "../core/protocol/host.ts";
 import type { VmDefinition } from "../core/vm.ts";
+import type { Certificates } from "./certificates.ts";
 import { Child } from "./child.ts";
 import { ownedFolder, removeFolder } from "./owned-folder.ts";
 import { waitUntil } from "./wait-until.ts";
@@ -25,6 +26,7 @@ const ROOT = resolve(fileURLToPath(import.meta.url), "../..");
 
 type Ready = {
   apiUrl: string;
+  publicUrl?: string;
   dashboardUrl: string;
   operatorToken: string;
   agentEnvironment: Record<string, string>;
@@ -46,6 +48,10 @@ export type FleetOptions = {
    * the emulators' own transport, within its process.
    */
   http?: boolean;
+  /** The cloud waits for the disk, as it does for operators. */
+  flush?: boolean;
+  /** Agents reach the cloud by TLS, with this certificate for 127.0.0.1. */
+  tls?: Certificates;
   /** Webhooks may be delivered to loopback addresses. */
   hasLocalReceivers?: true;
   /** Environment of the agents alone, such as another endpoint of a service. */
@@ -116,6 +122,16 @@ export class Fleet {
     return this.#ready.operatorToken;
   }
 
+  /** Base URL of the control plane for agents. */
+  get agentUrl(): string {
+    return this.#ready?.publicUrl ?? this.api.url;
+  }
+
+  /** Where the queues are, for the AWS SDK of an agent. */
+  get agentEnvironment(): Record<string, string> {
+    return this.#ready?.agentEnvironment ?? {};
+  }
+
   /** Addresses and credentials for the AWS SDK. */
   get environment(): Record<string, string> {
     return this.#ready?.environment ?? {};
@@ -170,6 +186,9 @@ export class Fleet {
         `--port=${port}`,
         `--name=${this.#name}`,
         `--ready-file=${readyFile}`,
+        // The folder ends with the fleet.
+        ...(this.#options.flush ? [] : ["--no-flush"]),
+        ...this.#listening(),
         ...(this.#options.hasLocalReceivers ? ["--webhook-receivers=loopback"] : []),
       ],
       environment: {
@@ -187,6 +206,13 @@ export class Fleet {
       url: this.#ready.apiUrl,
       token: this.#ready.operatorToken,
     });
+  }
+
+  #listening(): string[] {
+    const { tls } = this.#options;
+    if (tls === undefined) return [];
+    const files = [`--tls-cert=${tls.cert}`, `--tls-key=${tls.key}`];
+    return ["--listen=127.0.0.1", "--listen-port=0", ...files];
   }
 
   startAgent(host: string): void {
@@ -296,7 +322,8 @@ export class Fleet {
     this.putJoinToken(host, joinToken.token);
     const config = {
       host,
-      apiUrl: this.api.url,
+      apiUrl: this.agentUrl,
+      ...(this.#options.tls && { caFile: this.#options.tls.ca }),
       joinTokenFile: "join-token",
       runDir: "run",
       stateDir: "state",

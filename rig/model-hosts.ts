@@ -5,6 +5,7 @@ import { SQSClient } from "@aws-sdk/client-sqs";
 import { CloudApi } from "../agent/cloud/api.ts";
 import { CommandSource } from "../agent/cloud/command-source.ts";
 import { Identity } from "../agent/cloud/identity.ts";
+import { trustOnly } from "../agent/cloud/trust.ts";
 import { createLog } from "../agent/runtime/log.ts";
 import { HostId, type MigrationId, type VmId } from "../core/id.ts";
 import { type Command, CommandEnvelope } from "../core/protocol/command.ts";
@@ -77,8 +78,10 @@ export class ModelHosts {
   times: ModelTimes;
   readonly #hosts: ModelHost[] = [];
 
-  constructor(times: ModelTimes) {
+  /** `caFile`: of the authority that this process trusts from then on. */
+  constructor(times: ModelTimes, caFile?: string) {
     this.times = times;
+    if (caFile !== undefined) trustOnly(caFile);
   }
 
   /** Adds a host to the fleet; its agent joins and is heard from then on. */
@@ -116,13 +119,13 @@ class ModelHost {
     mkdirSync(stateDir, { mode: 0o700 });
     const identity = new Identity(stateDir, this.id);
     this.#api = new CloudApi({
-      apiUrl: fleet.api.url,
+      apiUrl: fleet.agentUrl,
       host: this.id,
       identity,
       instance: `model-${name}`,
       timeoutMs: 60_000,
     });
-    const { AWS_ENDPOINT_URL_SQS: endpoint = "", AWS_REGION: region = "" } = fleet.environment;
+    const { AWS_ENDPOINT_URL_SQS: endpoint = "", AWS_REGION: region = "" } = fleet.agentEnvironment;
     this.#sqs = new SQSClient({
       endpoint,
       region,

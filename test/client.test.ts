@@ -1,6 +1,6 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import { ApiError } from "../client/api-error.ts";
 import { type Client, createClient } from "../client/client.ts";
 
@@ -74,5 +74,44 @@ describe("the client", () => {
       status: 502,
       problem: { detail: "<h1>Bad gateway</h1>" },
     });
+  });
+
+  it("asks again after the time that the API names when it asks too often", async () => {
+    vi.useFakeTimers();
+    onTestFinished(() => void vi.useRealTimers());
+    const times: number[] = [];
+    const answers = [429, 429, 200];
+    const patient = createClient({
+      url: "http://plane",
+      token: "secret",
+      fetch: async () => {
+        times.push(Date.now());
+        const status = answers.shift() ?? 200;
+        const headers = status === 429 ? { "retry-after": "3" } : {};
+        return new Response('{"items":[]}', { status, headers });
+      },
+    });
+    const listed = patient.listHosts();
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect((await listed).items).toEqual([]);
+    expect(times.map((at) => at - (times[0] ?? 0))).toEqual([0, 3_000, 6_000]);
+  });
+
+  it("asks no more often than five times", async () => {
+    vi.useFakeTimers();
+    onTestFinished(() => void vi.useRealTimers());
+    let asked = 0;
+    const impatient = createClient({
+      url: "http://plane",
+      token: "secret",
+      fetch: async () => {
+        asked += 1;
+        return new Response("{}", { status: 429 });
+      },
+    });
+    const listed = impatient.listHosts().catch((error: unknown) => error);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(await listed).toMatchObject({ status: 429 });
+    expect(asked).toBe(5);
   });
 });

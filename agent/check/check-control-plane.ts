@@ -6,6 +6,7 @@ import { CloudApi } from "../cloud/api.ts";
 import { Identity } from "../cloud/identity.ts";
 import { readSecret } from "../cloud/secret-file.ts";
 import { requestSigner } from "../cloud/signer.ts";
+import { trustOnly } from "../cloud/trust.ts";
 import type { AgentConfig } from "../runtime/config.ts";
 import { type Finding, messageOf, ok, warning, wrong } from "./finding.ts";
 
@@ -19,6 +20,8 @@ const REFUSED_RECEIPT = "ReceiptHandleIsInvalid";
 
 /** Asks the control plane as the agent would. Nothing is changed, there or here. */
 export async function checkControlPlane(config: AgentConfig): Promise<Finding[]> {
+  const untrusted = trust(config);
+  if (untrusted !== undefined) return [untrusted];
   const reached = await reach(config);
   if (!("dateMs" in reached)) return [reached];
   const { dateMs, receivedMs } = reached;
@@ -30,6 +33,17 @@ export async function checkControlPlane(config: AgentConfig): Promise<Finding[]>
   if (!("queueUrl" in known)) return [...findings, known];
   const key = ok("key", `the control plane takes this host for ${known.host}`);
   return [...findings, key, await queueFinding(known)];
+}
+
+function trust({ caFile }: AgentConfig): Finding | undefined {
+  if (caFile === undefined) return undefined;
+  try {
+    trustOnly(caFile);
+    return undefined;
+  } catch (error) {
+    const cure = "bring the authority's certificate there, or leave `caFile` out for the system's";
+    return wrong("api", messageOf(error), cure);
+  }
 }
 
 /** The answer's date, which has whole seconds. */

@@ -3,6 +3,7 @@ import type { HostId, VmId } from "../../core/id.ts";
 import type { AgentEvent } from "../../core/protocol/event.ts";
 import type { HostFacts } from "../../core/protocol/host.ts";
 import { Checked, HeartbeatAnswer, Joined, Registered } from "../../core/protocol/identity.ts";
+import { pause } from "../runtime/backoff.ts";
 import type { Identity } from "./identity.ts";
 import type { SignRequest } from "./signer.ts";
 
@@ -25,6 +26,8 @@ const FINAL_STATUSES = new Set([400, 401, 403, 404, 413, 422]);
 const NEWEST_MS = 1_000;
 /** A cloud that does not answer must not hold a command for long. */
 const NEWEST_TIMEOUT_MS = 2_000;
+/** A pause that the cloud asks for is not longer: its clock, or a proxy's, may be wrong. */
+const PAUSE_MS_MAX = 60_000;
 const Accepted = z.object({ acceptedSeq: z.int().nonnegative() });
 
 /** The cloud refused, and would refuse again; for example because the host's key was revoked. */
@@ -79,8 +82,11 @@ export class CloudApi {
   readonly #instance: string;
   readonly #timeoutMs: number;
   readonly #sign: SignRequest | undefined;
+  readonly #pause: typeof pause;
   #acceptedMs = Number.NEGATIVE_INFINITY;
   #asking: Promise<void> | undefined;
+  /** The cloud has asked for a pause until then, by performance.now(). */
+  #notBeforeMs = Number.NEGATIVE_INFINITY;
 
   /** `instance`: random, of this process; the newest one that has registered is the host's agent. */
   constructor(options: {
@@ -89,6 +95,8 @@ export class CloudApi {
     identity: Identity;
     instance: string;
     timeoutMs?: number;
+    /** Default: waits. */
+    pause?: typeof pause;
     /** For an API behind an IAM authorizer. */
     sign?: SignRequest | undefined;
   }) {
@@ -98,6 +106,7 @@ export class CloudApi {
     this.#instance = options.instance;
     this.#timeoutMs = options.timeoutMs ?? 10_000;
     this.#sign = options.sign;
+    this.#pause = options.pause ?? pause;
   }
 
   /**
@@ -200,6 +209,8 @@ export class CloudApi {
     schema: z.ZodType<T>,
     signal: AbortSignal,
   ): Promise<T> {
+    const waitMs = this.#notBeforeMs - performance.now();
+    if (waitMs > 0) await this.#pause(waitMs, signal);
     const url = new URL(`${this.#base}${path}`);
     const all = { "content-type": "application/json", ...headers };
     const response = await fetch(url, {
@@ -210,7 +221,14 @@ export class CloudApi {
     });
     const answer = await response.text();
     if (response.ok) return schema.parse(JSON.parse(answer));
+    if (response.status === 429) this.#pauseFor(response.headers.get("retry-after"));
     throw refusalOf({ status: response.status, answer, what: `${path} of ${this.#host}`, url });
+  }
+
+  /** @param seconds as the header says; API Gateway names none */
+  #pauseFor(seconds: string | null): void {
+    const ms = Number(seconds ?? 1) * 1_000 || 1_000;
+    this.#notBeforeMs = performance.now() + Math.min(ms, PAUSE_MS_MAX);
   }
 }
 

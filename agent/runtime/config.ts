@@ -21,6 +21,11 @@ export const AgentConfig = z.strictObject({
   /** Base URL of the control plane, e.g. `https://api.example.org`. */
   apiUrl: z.url({ protocol: /^https?$/ }),
   /**
+   * Certificates (PEM) of the authorities that the control plane's certificate is checked against, in
+   * place of the system's.
+   */
+  caFile: z.string().optional(),
+  /**
    * Sign requests to the control plane with this host's AWS credentials, as API Gateway's IAM
    * authorizer asks. The local control plane needs no signatures.
    */
@@ -110,7 +115,8 @@ export function readConfig(path: string): AgentConfig {
     throw new Error(`Failed to read the configuration ${path}`, { cause });
   }
   if (typeof input === "object" && input !== null) {
-    for (const field of ["joinTokenFile", "runDir", "stateDir"]) absolute(input, field, folder);
+    for (const field of ["caFile", "joinTokenFile", "runDir", "stateDir"])
+      absolute(input, field, folder);
   }
   const parsed = AgentConfig.safeParse(input);
   if (parsed.success) return parsed.data;

@@ -338,6 +338,7 @@ export class Execution {
     this.#unstored ??= this.#ledger.take();
     if (this.#unstored) this.#host.store.appendChange(this.record, this.#unstored);
     this.#unstored = undefined;
+    if (this.#host.store.settled) await this.#host.store.settled();
     const effects = this.#effects;
     this.#effects = [];
     for (const effect of effects) effect();

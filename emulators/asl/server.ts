@@ -44,6 +44,8 @@ export type StepFunctionsOptions = {
   readonly dataDir?: string;
   /** Which data folder that is part of: kept in it. Default: none. */
   readonly generation?: number;
+  /** What is answered survives a power cut. Default: the death of the process only. */
+  readonly flush?: boolean;
   /** Default: the system's clock. */
   readonly clock?: Clock;
   /** Default `eu-central-1`. */
@@ -77,16 +79,15 @@ export type StepFunctions = {
  */
 export async function startStepFunctions(options: StepFunctionsOptions): Promise<StepFunctions> {
   const logger = options.logger ?? silentLogger;
+  const { dataDir, generation, flush } = options;
+  const store = dataDir === undefined ? memoryStore() : fileStore(dataDir, { generation, flush });
   const engine = new Engine({
     account: {
       region: options.region ?? "eu-central-1",
       accountId: options.accountId ?? "000000000000",
     },
     clock: options.clock ?? systemClock,
-    store:
-      options.dataDir === undefined
-        ? memoryStore()
-        : fileStore(options.dataDir, options.generation),
+    store,
     invoke: options.invoke,
     integrations: { ...options.integrations },
     logger,
@@ -107,6 +108,7 @@ export async function startStepFunctions(options: StepFunctionsOptions): Promise
         await resumed;
         return handle(engine, request);
       },
+      settled: store.settled,
       logger,
     });
     listening.resolve();

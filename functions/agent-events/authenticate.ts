@@ -7,6 +7,7 @@ import {
   requestHeaders,
   requestText,
 } from "../../core/protocol/signed-request.ts";
+import { limitRate } from "../http/limit-rate.ts";
 import { Problem } from "../http/problem.ts";
 import { findHost, type StoredHost } from "../store/hosts.ts";
 
@@ -20,13 +21,14 @@ const NOBODY: PublicKey = "A".repeat(43);
  * The host whose key has signed the request. Whether its number was used before is a condition of the
  * write that the request leads to.
  *
- * @throws Problem unauthorized, clock-skew
+ * @throws Problem unauthorized, clock-skew, too-many-requests
  */
 export async function authenticate(context: Context, id: HostId): Promise<Authenticated> {
   const host = await findHost(id);
   const key = host === undefined || host.state === "retired" ? undefined : host.publicKey;
   const { sequence, at } = await requireSigned(context, id, key ?? NOBODY);
   if (host === undefined || key === undefined) throw unauthorized();
+  limitRate("host", id);
   return { host, sequence, clockOffsetMs: Date.parse(at) - Date.now() };
 }
 

@@ -1,4 +1,5 @@
 import type { Context, MiddlewareHandler } from "hono";
+import { limitRate } from "../http/limit-rate.ts";
 import { Problem } from "../http/problem.ts";
 import { jwtCaller } from "../runtime/api-gateway.ts";
 import { bearerMatches } from "../runtime/auth.ts";
@@ -20,6 +21,8 @@ const CALLER = "caller";
 export const authorize: MiddlewareHandler = async (context, next) => {
   if (!PUBLIC_PATHS.has(context.req.path)) {
     const caller = authenticate(context);
+    // Before the caller is known to the audit: a refusal for asking too often costs no write.
+    limitRate("person", caller.subject);
     context.set(CALLER, caller);
     requireScope(context, caller);
   }

@@ -16,7 +16,8 @@ const INFO = {
     "`application/problem+json` (RFC 9457) with a `code` for programs. A path that does not exist " +
     "is answered 404 `route-not-found`; a path with another method 405 `method-not-allowed`, with " +
     "the header `allow`. A request without the operator's token is answered 401, whatever its path; one " +
-    "whose token does not have the operation's scope 403 `scope-missing`.",
+    "whose token does not have the operation's scope 403 `scope-missing`; one of a caller that asks too " +
+    "often 429 `too-many-requests`, with the header `retry-after`.",
   license: { name: "Apache-2.0", identifier: "Apache-2.0" },
 };
 

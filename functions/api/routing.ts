@@ -43,7 +43,13 @@ export function answer<S extends z.ZodType>(description: string, schema: S, exam
 }
 
 /** What any operation with a token may be refused with. */
-const ALWAYS = ["unauthorized", "scope-missing", "internal", "table-unreachable"] as const;
+const ALWAYS = [
+  "unauthorized",
+  "scope-missing",
+  "too-many-requests",
+  "internal",
+  "table-unreachable",
+] as const;
 
 /** What an operation that reads may be refused with, besides what it adds itself. */
 export const READ: readonly ProblemCode[] = [...ALWAYS, "invalid"];

@@ -9,6 +9,7 @@ export const statusTitles = {
   413: "Content too large",
   415: "Unsupported media type",
   422: "Unprocessable content",
+  429: "Too many requests",
   500: "Internal error",
   503: "Service unavailable",
 } as const;
@@ -145,6 +146,10 @@ export const problemKinds = {
   },
   "source-is-target": { status: 422, meaning: "The VM is on the target already" },
   "idempotency-key-reused": { status: 422, meaning: "The key was used for another request" },
+  "too-many-requests": {
+    status: 429,
+    meaning: "The caller asks too often: the header `retry-after` says when to ask again",
+  },
   internal: { status: 500, meaning: "The request failed for a reason that only the log has" },
   "host-silent": {
     status: 503,

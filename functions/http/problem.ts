@@ -64,9 +64,12 @@ export function answerProblem(
   headers: Record<string, string> = {},
 ): Response {
   const challenge = problem.status === 401 ? { "www-authenticate": "Bearer" } : {};
+  const { retryAfterSeconds: seconds } = problem.extra;
+  const retry = typeof seconds === "number" ? { "retry-after": String(seconds) } : {};
   return context.body(JSON.stringify(problemBody(problem, context.req.path)), problem.status, {
     "content-type": PROBLEM_MEDIA_TYPE,
     ...challenge,
+    ...retry,
     ...headers,
   });
 }

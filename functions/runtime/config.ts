@@ -50,6 +50,11 @@ const Config = z.object({
   DEAD_LETTER_QUEUE_ARN: z.string().regex(/^arn:[^:]+:sqs:[^:]+:[^:]+:.+$/),
   /** Which addresses webhooks may be delivered to, besides public ones. */
   WEBHOOK_RECEIVERS: z.enum(receiverKinds).default("public"),
+  /**
+   * Requests that one person or host may make, in a second on average, of each process; five times as
+   * many at once. 0: any number.
+   */
+  REQUESTS_PER_SECOND_MAX: z.coerce.number().int().min(0).max(100_000).default(200),
   LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"]).default("info"),
 });
 
@@ -69,6 +74,7 @@ export type Config = {
   hostQueuePrefix: string;
   deadLetterQueueArn: string;
   webhookReceivers: Receivers;
+  requestsPerSecondMax: number;
   logLevel: string;
 };
 
@@ -102,6 +108,7 @@ function read(environment: NodeJS.ProcessEnv): Config {
     hostQueuePrefix: checked.HOST_QUEUE_PREFIX,
     webhookReceivers: checked.WEBHOOK_RECEIVERS,
     deadLetterQueueArn: checked.DEAD_LETTER_QUEUE_ARN,
+    requestsPerSecondMax: checked.REQUESTS_PER_SECOND_MAX,
     logLevel: checked.LOG_LEVEL,
   };
 }

@@ -4,7 +4,7 @@ import { Problem } from "../http/problem.ts";
 import { queues } from "../runtime/clients.ts";
 import { config } from "../runtime/config.ts";
 import { createHost, findHost, type NewHost } from "../store/hosts.ts";
-import { RECEIVES_MAX, RETENTION_SECONDS, VISIBILITY_SECONDS } from "./command-times.ts";
+import { hostQueueAttributes } from "./command-times.ts";
 import { drawJoinToken } from "./host-identity.ts";
 import { orUnavailable } from "./or-unavailable.ts";
 
@@ -36,14 +36,7 @@ type Wanted = Pick<NewHost, "id" | "slotsOut" | "slotsIn" | "prepareAhead" | "la
 async function createQueue(id: string): Promise<string> {
   const create = new CreateQueueCommand({
     QueueName: `${config().hostQueuePrefix}${id}`,
-    Attributes: {
-      MessageRetentionPeriod: String(RETENTION_SECONDS),
-      VisibilityTimeout: String(VISIBILITY_SECONDS),
-      RedrivePolicy: JSON.stringify({
-        deadLetterTargetArn: config().deadLetterQueueArn,
-        maxReceiveCount: RECEIVES_MAX,
-      }),
-    },
+    Attributes: hostQueueAttributes(config().deadLetterQueueArn),
   });
   const { QueueUrl } = await orUnavailable("host-unreachable", () => queues().send(create));
   if (QueueUrl === undefined) throw new Error(`Failed to create a queue for host ${id}`);

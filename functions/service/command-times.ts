@@ -18,7 +18,19 @@ export const VISIBILITY_SECONDS = Math.floor(Math.min(START_SECONDS, OBSERVE_SEC
 const ANSWER_SECONDS = 150;
 
 /** A command that was received so often and never deleted goes to the dead-letter queue. */
-export const RECEIVES_MAX = Math.ceil(ANSWER_SECONDS / VISIBILITY_SECONDS);
+const RECEIVES_MAX = Math.ceil(ANSWER_SECONDS / VISIBILITY_SECONDS);
 
 /** Longest life of a command in the queue, in seconds; its own expiry is far earlier. */
-export const RETENTION_SECONDS = 900;
+const RETENTION_SECONDS = 900;
+
+/** Attributes of a host's queue, as SQS's CreateQueue takes them. */
+export function hostQueueAttributes(deadLetterQueueArn: string): Record<string, string> {
+  return {
+    MessageRetentionPeriod: String(RETENTION_SECONDS),
+    VisibilityTimeout: String(VISIBILITY_SECONDS),
+    RedrivePolicy: JSON.stringify({
+      deadLetterTargetArn: deadLetterQueueArn,
+      maxReceiveCount: RECEIVES_MAX,
+    }),
+  };
+}

@@ -24,11 +24,19 @@ type Body = {
   readonly events: readonly HistoryEvent[];
 };
 
-/** Writes the execution as a snapshot that replaces all its lines. Returns the size in bytes. */
-export function writeSnapshot(path: string, record: ExecutionRecord): number {
+/**
+ * Writes the execution as a snapshot that replaces all its lines. Returns the size in bytes.
+ *
+ * @param options.flush wait for the disk, so that a power failure leaves the old or the new one
+ */
+export function writeSnapshot(
+  path: string,
+  record: ExecutionRecord,
+  options: { flush: boolean },
+): number {
   const body: Body = { frames: [...record.frames.values()], events: record.events };
   const text = `${JSON.stringify(record.header)}\n${JSON.stringify(body)}\n`;
-  replaceFile(path, text, { flush: false });
+  replaceFile(path, text, { flush: options.flush ? "content" : false });
   return Buffer.byteLength(text);
 }
 

@@ -17,6 +17,7 @@ export function memoryStore(): Store {
     findExecutions: () => [],
     createExecution: () => {},
     appendChange: () => {},
+    settled: undefined,
     loadExecution: (arn) => {
       throw new Error(`Failed to load ${arn}: nothing is stored`);
     },

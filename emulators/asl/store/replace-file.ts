@@ -7,7 +7,8 @@ import {
   rmSync,
   writeSync,
 } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { syncFolder } from "../../aws/disk/sync-folder.ts";
 
 const SUFFIX = ".tmp";
 
@@ -15,13 +16,19 @@ const SUFFIX = ".tmp";
  * Writes a file so that a reader finds its old content or all of its new content, never a part, at
  * whatever instant this process is killed.
  *
- * @param options.flush also wait for the disk, so that a power failure cannot undo it
+ * @param options.flush also wait for the disk, so that a power failure cannot undo it; `content`:
+ *   for the content only, so that after a power failure the file is the old or the new one
  */
-export function replaceFile(path: string, content: string, options: { flush: boolean }): void {
+export function replaceFile(
+  path: string,
+  content: string,
+  options: { flush: boolean | "content" },
+): void {
   const temporary = `${path}${SUFFIX}`;
   try {
     write(temporary, content, options);
     renameSync(temporary, path);
+    if (options.flush === true) syncFolder(dirname(path));
   } catch (error) {
     // A full disk gets its space back.
     rmSync(temporary, { force: true });
@@ -29,12 +36,12 @@ export function replaceFile(path: string, content: string, options: { flush: boo
   }
 }
 
-function write(path: string, content: string, options: { flush: boolean }): void {
+function write(path: string, content: string, options: { flush: boolean | "content" }): void {
   const file = openSync(path, "w", 0o600);
   try {
     const bytes = Buffer.from(content);
     for (let offset = 0; offset < bytes.length; ) offset += writeSync(file, bytes, offset);
-    if (options.flush) fsyncSync(file);
+    if (options.flush !== false) fsyncSync(file);
   } finally {
     closeSync(file);
   }

@@ -21,8 +21,8 @@ export type FoundExecution =
   | { readonly running: false; readonly header: ExecutionHeader };
 
 /**
- * Stores the state that survives the engine. Every call is complete when it returns: only then does
- * the engine release effects that depend on it.
+ * Stores the state that survives the engine. Every call is complete when it returns, and the engine
+ * releases effects that depend on it after `settled`.
  */
 export type Store = {
   loadMachines(): MachineRecord[];
@@ -35,6 +35,8 @@ export type Store = {
   createExecution(record: ExecutionRecord): void;
   /** Adds one change; `record` already holds it. */
   appendChange(record: ExecutionRecord, change: Change): void;
+  /** Resolves once what was stored before is on the disk. Undefined: nobody waits for that. */
+  readonly settled: (() => Promise<void>) | undefined;
   /** An ended execution as a whole. */
   loadExecution(arn: string): ExecutionRecord;
   removeExecution(arn: string): void;

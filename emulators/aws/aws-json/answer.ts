@@ -24,6 +24,8 @@ export type JsonService = {
    * @throws AwsError for an error that the client is to see
    */
   handle: (request: JsonRequest) => Promise<object> | object;
+  /** Resolves once the disk has what an answer may tell. Default: nobody waits for it. */
+  settled?: (() => Promise<void>) | undefined;
   logger?: ServiceLogger | undefined;
 };
 
@@ -31,6 +33,8 @@ export type Received = {
   method: string | undefined;
   /** Names in lower case. */
   headers: Record<string, string | string[] | undefined>;
+  /** It came to a server that other machines reach: its `Host` header may name any machine. */
+  isFromOutside?: boolean;
   /**
    * Called once the headers are accepted.
    *
@@ -69,10 +73,15 @@ async function answer(
   operation: string | undefined,
   signal: AbortSignal,
 ): Promise<Reply> {
-  requireLoopbackJson(received);
+  requireJson(received);
   const body = await received.body();
   if (operation === undefined) throw unknownTarget(received, service.target);
-  return reply(200, await service.handle({ operation, input: parseBody(body), signal }));
+  try {
+    return reply(200, await service.handle({ operation, input: parseBody(body), signal }));
+  } finally {
+    // An error tells what is stored, too.
+    await service.settled?.();
+  }
 }
 
 function operationOf({ headers }: Received, prefix: string): string | undefined {
@@ -86,9 +95,9 @@ function unknownTarget({ headers }: Received, prefix: string): AwsError {
   return unknownOperation(`Expected \`X-Amz-Target\` to be ${prefix}.<operation>, got ${target}`);
 }
 
-function requireLoopbackJson({ method, headers }: Received): void {
+function requireJson({ method, headers, isFromOutside = false }: Received): void {
   const { host, "content-type": type } = headers;
-  if (!namesLoopback(text(host))) {
+  if (!isFromOutside && !namesLoopback(text(host))) {
     throw new AwsError({
       type: "com.amazon.coral.service#AccessDeniedException",
       message: `Expected the \`Host\` header to name a loopback address, got ${host ?? "none"}`,

@@ -19,6 +19,7 @@ import {
   type Principal,
   type SignatureCheck,
   SignatureError,
+  unknownKey,
 } from "../http/signature.ts";
 import { type JsonService, type Reply, replyTo } from "./answer.ts";
 import { AwsError, tooLarge } from "./aws-error.ts";
@@ -48,6 +49,11 @@ export type JsonServer = {
   endpoint: string;
   /** Reaches the service from within this process, without a connection or a signature. */
   transport: InProcessTransport;
+  /**
+   * Answers a request that another server has received, from any machine. Only principals may send
+   * one (see `findPrincipal`), not who has the service's own access key.
+   */
+  answerOutside(request: IncomingMessage, response: ServerResponse): void;
   /** Stops listening, aborts waiting requests and resolves when the last answer is sent. */
   close(): Promise<void>;
 };
@@ -68,13 +74,17 @@ export async function startJsonServer(options: JsonServerOptions): Promise<JsonS
     waiting.set(gone, done);
     return done;
   };
-  const server = createServer(serverLimits, (request, response) => {
+  const receive = (request: IncomingMessage, response: ServerResponse, isFromOutside: boolean) => {
     const gone = new AbortController();
     response.once("close", () => {
       // Aborting creates an error with its stack: too expensive for every answer that was sent.
       if (!response.writableFinished) gone.abort();
     });
-    void wait(gone, answer({ ...options, checkSignature }, request, response, gone));
+    const http = { ...options, checkSignature, isFromOutside };
+    void wait(gone, answer(http, request, response, gone));
+  };
+  const server = createServer(serverLimits, (request, response) => {
+    receive(request, response, false);
   });
   server.maxConnections = CONNECTIONS_MAX;
   server.listen(options.port ?? 0, host);
@@ -92,6 +102,7 @@ export async function startJsonServer(options: JsonServerOptions): Promise<JsonS
       },
       { bodyBytesMax: options.bodyBytesMax, yieldsToWork: options.yieldsToWork ?? false },
     ),
+    answerOutside: (request, response) => receive(request, response, true),
     close: () => {
       closed ??= close(server, waiting);
       return closed;
@@ -116,7 +127,10 @@ async function close(
   await closed;
 }
 
-type HttpOptions = JsonServerOptions & { readonly checkSignature: SignatureCheck | undefined };
+type HttpOptions = JsonServerOptions & {
+  readonly checkSignature: SignatureCheck | undefined;
+  readonly isFromOutside: boolean;
+};
 
 async function answer(
   options: HttpOptions,
@@ -125,6 +139,7 @@ async function answer(
   gone: AbortController,
 ): Promise<void> {
   const { method, headers } = request;
+  const { isFromOutside } = options;
   const body = async () => {
     try {
       return await readSigned(request, options);
@@ -134,7 +149,10 @@ async function answer(
       throw error;
     }
   };
-  await send(response, await replyTo(options, { method, headers, body }, gone.signal));
+  await send(
+    response,
+    await replyTo(options, { method, headers, body, isFromOutside }, gone.signal),
+  );
 }
 
 /** @throws BodyTooLargeError, or AwsError if the signature is not valid */
@@ -144,6 +162,7 @@ async function readSigned(request: IncomingMessage, options: HttpOptions): Promi
   try {
     const principal = await options.checkSignature?.({ method, url, headers, body });
     if (principal !== undefined) requireRight(principal, headers["x-amz-target"], body);
+    else if (options.isFromOutside) throw unknownKey();
   } catch (error) {
     if (!(error instanceof SignatureError)) throw error;
     const type = `com.amazon.coral.service#${error.name}`;

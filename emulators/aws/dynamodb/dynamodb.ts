@@ -3,7 +3,8 @@ import type { AwsError } from "../aws-json/aws-error.ts";
 import type { InProcessTransport } from "../aws-json/in-process-transport.ts";
 import { startJsonServer } from "../aws-json/server.ts";
 import type { Credentials } from "../http/signature.ts";
-import { openDatabase } from "../sqlite/open-database.ts";
+import { logSync } from "../sqlite/log-sync.ts";
+import { databasePath, openDatabase } from "../sqlite/open-database.ts";
 import { createIdempotencyTokens, IDEMPOTENCY_TOKENS_SCHEMA } from "./idempotency-tokens.ts";
 import { ROWS_SCHEMA } from "./rows.ts";
 import { answer } from "./service.ts";
@@ -19,6 +20,8 @@ export type DynamodbOptions = {
   dataDir?: string;
   /** Which data folder its file belongs to: kept in the file. Default: none. */
   generation?: number;
+  /** What is answered survives a power cut. Default: the death of the process only. */
+  flush?: boolean;
   /** Milliseconds since 1970, for time to live and idempotency tokens. */
   now?: () => number;
   /** Pause between two sweeps for expired items. Default 30 s (AWS takes up to days). */
@@ -53,9 +56,13 @@ const TTL_SWEEP_MS_DEFAULT = 30_000;
  * @throws Error if `host` is not loopback, the port is taken or another process uses `dataDir`
  */
 export async function startDynamodb(options: DynamodbOptions = {}): Promise<Dynamodb> {
-  const { host, port, dataDir, generation, credentials, logger, now = Date.now } = options;
+  const { host, port, dataDir, generation, flush, credentials, logger, now = Date.now } = options;
   const schema = `${ROWS_SCHEMA}; ${IDEMPOTENCY_TOKENS_SCHEMA}`;
   const database = openDatabase({ dataDir, name: "dynamodb", schema, generation });
+  const log =
+    flush && dataDir !== undefined
+      ? logSync(database, databasePath(dataDir, "dynamodb"))
+      : undefined;
   const store = createStore(database, process.env.AWS_REGION ?? "us-east-1");
   const timeToLive = createTimeToLive({ store, now });
   const service = { store, timeToLive, tokens: createIdempotencyTokens(database, now) };
@@ -67,6 +74,7 @@ export async function startDynamodb(options: DynamodbOptions = {}): Promise<Dyna
       port,
       bodyBytesMax: BODY_BYTES_MAX,
       logger,
+      settled: log?.settled,
       signingName: "dynamodb",
       credentials,
       handle: ({ operation, input }) => {
@@ -82,6 +90,7 @@ export async function startDynamodb(options: DynamodbOptions = {}): Promise<Dyna
       async close() {
         await server.close();
         await sweeper.stop();
+        await log?.close();
         if (database.isOpen) database.close();
       },
     };

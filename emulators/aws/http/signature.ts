@@ -65,10 +65,7 @@ export function createSignatureCheck(
     const isOwn = accessKeyId === credentials.accessKeyId;
     const principal = isOwn ? undefined : await findPrincipal(accessKeyId);
     if (!isOwn && principal === undefined) {
-      throw new SignatureError(
-        "UnrecognizedClientException",
-        "The security token included in the request is invalid.",
-      );
+      throw unknownKey();
     }
     if (authorization.service !== service) {
       throw invalid(`Credential should be scoped to correct service: '${service}'.`);
@@ -82,6 +79,14 @@ export function createSignatureCheck(
       "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details.",
     );
   };
+}
+
+/** The answer to an access key that nobody holds, or that does not count here. */
+export function unknownKey(): SignatureError {
+  return new SignatureError(
+    "UnrecognizedClientException",
+    "The security token included in the request is invalid.",
+  );
 }
 
 type Authorization = {

@@ -27,6 +27,8 @@ export type SchedulerOptions = {
   readonly dataDir?: string;
   /** Which data folder its file belongs to: kept in the file. Default: none. */
   readonly generation?: number;
+  /** What is answered survives a power cut. Default: the death of the process only. */
+  readonly flush?: boolean;
   readonly clock?: Clock;
   /** The access key that requests must be signed with. Default: any key. */
   readonly credentials?: Credentials;
@@ -53,12 +55,13 @@ const GROUP = "default";
  * @throws Error if `host` is not loopback, the port is taken or another process uses `dataDir`
  */
 export async function startScheduler(options: SchedulerOptions): Promise<Scheduler> {
-  const { dataDir, generation, credentials, logger, clock = systemClock } = options;
+  const { dataDir, generation, flush, credentials, logger, clock = systemClock } = options;
   const database = openDatabase({
     dataDir,
     name: "scheduler",
     schema: SCHEDULES_SCHEMA,
     generation,
+    flush,
   });
   const schedules = createSchedules(database, clock.now.bind(clock));
   const deliveries = new Deliveries({ schedules, clock, invoke: options.invoke, logger });

@@ -1,6 +1,7 @@
 import { closeSync, mkdirSync, openSync } from "node:fs";
 import path from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { syncFolder } from "../disk/sync-folder.ts";
 
 type OpenDatabaseOptions = {
   /** Directory of the file, created if needed. Default: memory only. */
@@ -11,25 +12,29 @@ type OpenDatabaseOptions = {
   schema: string;
   /** Kept in the file as its `application_id`: see `check-database.ts`. Default: none. */
   generation?: number | undefined;
+  /** A transaction is on the disk once it is committed. Default: a power cut may lose the last ones. */
+  flush?: boolean | undefined;
 };
 
 /**
  * Opens the SQLite database of one local service.
  *
  * A committed transaction survives the death of the process (`kill -9`): the operating system has
- * the log by then. It may be lost with the machine (no fsync at each commit), without damage to
- * older data. The file is locked for this process, so two services cannot share it.
+ * the log by then. With `flush` it survives a power cut, too; without, a power cut loses the last
+ * transactions, and damages nothing older, unless the log is synced (see `log-sync.ts`). The file is locked for this process, so two services
+ * cannot share it.
  *
  * @throws Error if another process holds the file, or it is not a database
  */
 export function openDatabase(options: OpenDatabaseOptions): DatabaseSync {
-  const { dataDir, name, schema, generation } = options;
+  const { dataDir, name, schema, generation, flush = false } = options;
   const file = dataDir === undefined ? ":memory:" : createFile(dataDir, name);
   const database = new DatabaseSync(file);
   try {
     database.exec("PRAGMA locking_mode = EXCLUSIVE");
     database.exec("PRAGMA journal_mode = WAL");
-    database.exec("PRAGMA synchronous = NORMAL");
+    // SQLite, "Write-Ahead Logging", 3.4: FULL syncs the log at each commit.
+    database.exec(`PRAGMA synchronous = ${flush ? "FULL" : "NORMAL"}`);
     database.exec(schema);
     if (generation !== undefined) database.exec(`PRAGMA application_id = ${generation}`);
   } catch (cause) {
@@ -44,6 +49,7 @@ function createFile(dataDir: string, name: string): string {
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   const file = databasePath(dataDir, name);
   closeSync(openSync(file, "a", 0o600));
+  syncFolder(dataDir);
   return file;
 }
 

@@ -1,8 +1,9 @@
 import type { ServiceLogger } from "../aws-json/answer.ts";
 import type { InProcessTransport } from "../aws-json/in-process-transport.ts";
-import { startJsonServer } from "../aws-json/server.ts";
+import { type JsonServer, startJsonServer } from "../aws-json/server.ts";
 import type { Credentials, FindPrincipal } from "../http/signature.ts";
-import { openDatabase } from "../sqlite/open-database.ts";
+import { logSync } from "../sqlite/log-sync.ts";
+import { databasePath, openDatabase } from "../sqlite/open-database.ts";
 import type { SqsContext } from "./context.ts";
 import { createLongPolls } from "./long-polls.ts";
 import { createMessages, MESSAGES_SCHEMA } from "./messages.ts";
@@ -18,6 +19,8 @@ export type SqsOptions = {
   dataDir?: string;
   /** Which data folder its file belongs to: kept in the file. Default: none. */
   generation?: number;
+  /** What is answered survives a power cut. Default: the death of the process only. */
+  flush?: boolean;
   /**
    * Milliseconds since 1970, for delays, visibility and retention. Long polls wait in real time.
    */
@@ -33,6 +36,8 @@ export type Sqs = {
   endpoint: string;
   /** Reaches it from within this process, without a connection or a signature. */
   transport: InProcessTransport;
+  /** Answers a request of a principal from another machine; see `JsonServer`. */
+  answerOutside: JsonServer["answerOutside"];
   close(): Promise<void>;
 };
 
@@ -52,10 +57,12 @@ const BODY_BYTES_MAX = 4 * 1024 * 1024;
  * @throws Error if `host` is not loopback, the port is taken or another process uses `dataDir`
  */
 export async function startSqs(options: SqsOptions = {}): Promise<Sqs> {
-  const { host, port, dataDir, generation, credentials, findPrincipal, logger } = options;
+  const { host, port, dataDir, generation, flush, credentials, findPrincipal, logger } = options;
   const { now = Date.now } = options;
   const schema = `${QUEUES_SCHEMA}; ${MESSAGES_SCHEMA}`;
   const database = openDatabase({ dataDir, name: "sqs", schema, generation });
+  const log =
+    flush && dataDir !== undefined ? logSync(database, databasePath(dataDir, "sqs")) : undefined;
   const messages = createMessages(database, now);
   const context: SqsContext = {
     database,
@@ -74,6 +81,7 @@ export async function startSqs(options: SqsOptions = {}): Promise<Sqs> {
       port,
       bodyBytesMax: BODY_BYTES_MAX,
       logger,
+      settled: log?.settled,
       signingName: "sqs",
       credentials,
       findPrincipal,
@@ -83,8 +91,10 @@ export async function startSqs(options: SqsOptions = {}): Promise<Sqs> {
     return {
       endpoint: server.endpoint,
       transport: server.transport,
+      answerOutside: server.answerOutside,
       async close() {
         await server.close();
+        await log?.close();
         if (database.isOpen) database.close();
       },
     };

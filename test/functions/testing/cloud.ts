@@ -48,6 +48,8 @@ export async function startTestCloud(options: DynamodbOptions = {}) {
     SCHEDULER_ROLE_ARN: "arn:aws:iam::123456789012:role/test",
     OPERATOR_TOKEN_SHA256: hashSecret(OPERATOR_TOKEN),
     COMMAND_SIGNING_KEY: exportPrivateKey(generateKeyPairSync("ed25519").privateKey),
+    // Tests call more often than anybody else.
+    REQUESTS_PER_SECOND_MAX: "0",
     LOG_LEVEL: "silent",
   });
   await createTable(name);
