@@ -18,8 +18,6 @@ import { copyPlaces, wantedImages } from "../probe/copy-places.ts";
 import { accelerators, userfaultfd } from "../probe/host.ts";
 import { linkOf } from "../probe/link.ts";
 import type { WantedImage } from "../storage/copy-images.ts";
-import { placeholdersOf } from "../twin/placeholders.ts";
-import { readTwin } from "../twin/read.ts";
 import {
   type Context,
   findLeftSource,
@@ -71,13 +69,8 @@ function startAhead(context: Context, { vm, migrationId }: Command, definition: 
   if (migrationId === undefined || config.hooks.prepare !== undefined) return;
   if (guests.isPresent(vm) || resourcesOf(definition).length > 0) return;
   if (refusedParts(definition, config).length > 0) return;
-  guests.prestarted.start(vm, { migrationId, definition }, async () => {
-    const guest = await startTarget(context, vm, definition);
-    const twin = readTwin(guest, placeholdersOf(definition, config.resources));
-    // Read again when it is asked for.
-    twin.catch(() => undefined);
-    return { guest, twin };
-  });
+  const start = () => startTarget(context, vm, definition);
+  guests.prestarted.start(vm, { migrationId, definition }, start);
 }
 
 /** A paused QEMU that waits for `migrate-incoming`. @throws CommandRefusedError `qemu` */
@@ -109,8 +102,7 @@ export async function prepareTarget(
   const images = wantedImages(args.copies ?? [], definition, resources);
   const start = () => startTarget(context, vm, definition, images);
   let startedMs = performance.now();
-  const prestarted = await guests.prestarted.take(vm, { migrationId: id, definition });
-  let guest = prestarted?.guest;
+  let guest = await guests.prestarted.take(vm, { migrationId: id, definition });
   if (guest === undefined) {
     await refuseIfPresent(guests, vm);
     await hooks.prepare();
@@ -130,7 +122,6 @@ export async function prepareTarget(
     tls,
     hooks,
     resources,
-    twin: prestarted?.twin,
     replaceGuest: (present) => guests.replace(present, start),
   });
   guests.setMigrating(vm, migration);

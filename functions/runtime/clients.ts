@@ -12,7 +12,7 @@ import { tableError } from "./table-failure.ts";
  * runs on AWS and on one machine.
  */
 export const documents = once(() => {
-  const client = new DynamoDBClient({ ...bounded, ...transportTo("DYNAMODB") });
+  const client = unlogged(new DynamoDBClient({ ...bounded, ...transportTo("DYNAMODB") }));
   client.middlewareStack.add(
     (next) => (call) =>
       next(call).catch((error: unknown) => {
@@ -23,17 +23,21 @@ export const documents = once(() => {
   return DynamoDBDocumentClient.from(client, { marshallOptions: { removeUndefinedValues: true } });
 });
 
-export const stepFunctions = once(() => new SFNClient({ ...bounded, ...transportTo("SFN") }));
-
-/** A queue's URL names the queue; the endpoint is the SDK's, so a moved endpoint breaks no URL. */
-export const queues = once(
-  () => new SQSClient({ ...bounded, useQueueUrlAsEndpoint: false, ...transportTo("SQS") }),
+export const stepFunctions = once(() =>
+  unlogged(new SFNClient({ ...bounded, ...transportTo("SFN") })),
 );
 
-export const functions = once(() => new LambdaClient({ ...bounded, ...transportTo("LAMBDA") }));
+/** A queue's URL names the queue; the endpoint is the SDK's, so a moved endpoint breaks no URL. */
+export const queues = once(() =>
+  unlogged(new SQSClient({ ...bounded, useQueueUrlAsEndpoint: false, ...transportTo("SQS") })),
+);
 
-export const scheduler = once(
-  () => new SchedulerClient({ ...bounded, ...transportTo("SCHEDULER") }),
+export const functions = once(() =>
+  unlogged(new LambdaClient({ ...bounded, ...transportTo("LAMBDA") })),
+);
+
+export const scheduler = once(() =>
+  unlogged(new SchedulerClient({ ...bounded, ...transportTo("SCHEDULER") })),
 );
 
 /** A service of AWS, named as in the SDK's AWS_ENDPOINT_URL_*. */
@@ -69,6 +73,12 @@ const bounded = {
     httpsAgent: { keepAlive: true, maxSockets: 128 },
   },
 };
+
+/** Without the SDK's log of each call, which nobody reads: it copies all input and output. */
+function unlogged<T extends { middlewareStack: { remove(name: string): boolean } }>(client: T): T {
+  client.middlewareStack.remove("loggerMiddleware");
+  return client;
+}
 
 /** Closes kept-alive connections, for a process that is about to end; another call opens new ones. */
 export function closeClients(): void {

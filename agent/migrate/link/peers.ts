@@ -1,21 +1,32 @@
-import { readFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { isIP } from "node:net";
 
-/** Addresses of the processes that are connected to a TCP port of this host. */
-export function connectedPeers(port: number): string[] {
-  return ["/proc/net/tcp", "/proc/net/tcp6"].flatMap((path) => peersIn(readTable(path), port));
+/** The kernel's tables of connections by the family of the listener's address; 0: a name. */
+const tables: Record<number, readonly string[]> = {
+  0: ["/proc/net/tcp", "/proc/net/tcp6"],
+  4: ["/proc/net/tcp"],
+  6: ["/proc/net/tcp6"],
+};
+
+/**
+ * Addresses of the processes that are connected to a TCP port of this host. A table takes the kernel
+ * some milliseconds, for which the agent is not blocked.
+ *
+ * @param address where the port's process listens
+ */
+export async function connectedPeers(address: string, port: number): Promise<string[]> {
+  const texts = await Promise.all((tables[isIP(address)] ?? []).map(readTable));
+  return texts.flatMap((text) => peersIn(text, port));
 }
 
 /** ESTABLISHED, and CLOSE_WAIT: the peer has closed, the local process has not (Linux, tcp_states.h). */
-const CONNECTED = new Set(["01", "08"]);
+const CONNECTED = "0[18]";
 
 /** The peers of a local port in the text of /proc/net/tcp or /proc/net/tcp6 (proc_pid_net(5)). */
 export function peersIn(table: string, port: number): string[] {
-  return table.split("\n").flatMap((line) => {
-    const [, local, remote, state] = line.trim().split(/\s+/);
-    if (local === undefined || remote === undefined || !CONNECTED.has(state ?? "")) return [];
-    if (Number.parseInt(local.split(":")[1] ?? "", 16) !== port) return [];
-    return [addressOf(remote.split(":")[0] ?? "")];
-  });
+  const local = port.toString(16).toUpperCase().padStart(4, "0");
+  const line = new RegExp(`^ *\\d+: [0-9A-F]+:${local} ([0-9A-F]+):[0-9A-F]+ ${CONNECTED} `, "gm");
+  return [...table.matchAll(line)].map(([, remote = ""]) => addressOf(remote));
 }
 
 /** An address as Node writes it; an IPv4 address that was mapped to IPv6 becomes IPv4 again. */
@@ -37,9 +48,9 @@ function addressOf(hex: string): string {
   return new URL(`http://[${groups.join(":")}]`).hostname.slice(1, -1);
 }
 
-function readTable(path: string): string {
+async function readTable(path: string): Promise<string> {
   try {
-    return readFileSync(path, "utf8");
+    return await readFile(path, "utf8");
   } catch {
     return ""; // A kernel without IPv6 has no tcp6.
   }

@@ -17,9 +17,9 @@ import type { ReadKind } from "../link/reading.ts";
 import { recordEnd } from "../record-end.ts";
 import { type TlsConfig, TlsCredentials } from "../tls.ts";
 import { CopyExports } from "./copy-exports.ts";
-import { inspectTarget } from "./inspect.ts";
 import { PendingWatch } from "./pending-watch.ts";
 import { listenAgain } from "./postcopy.ts";
+import { readTarget } from "./read-target.ts";
 import { type Listening, Replacement } from "./replacement.ts";
 import { type Arrival, RUN_MS, runGuest } from "./run-guest.ts";
 import { setUpTarget } from "./setup.ts";
@@ -46,8 +46,6 @@ type TargetOptions = {
   hooks: MigrationHooks;
   /** What this host has for the placeholders of definitions. */
   resources: Resources;
-  /** The guest's process as it was read for the twin check already. */
-  twin?: Promise<Twin> | undefined;
 };
 
 /**
@@ -73,8 +71,11 @@ export class TargetMigration {
   #pendingWatch: PendingWatch | undefined;
   readonly #closing = new AbortController();
   #running: Promise<Arrival> | undefined;
-  readonly #inspected = { guest: () => this.#guest, readTwin: () => this.#readTwin() };
-  #twin: Promise<Twin> | undefined;
+  readonly #twins = new WeakMap<Guest, Promise<Twin>>();
+  readonly #readable = {
+    guest: () => this.#guest,
+    isReplacing: () => this.#replacement?.isReplacing ?? false,
+  };
   readonly #exports = new CopyExports(() => this.#guest);
 
   constructor(options: TargetOptions) {
@@ -87,7 +88,6 @@ export class TargetMigration {
     this.#log = options.log.child({ migrationId: options.id, side: "target" });
     this.#address = options.address;
     this.#resources = options.resources;
-    this.#twin = options.twin;
     this.#tls = new TlsCredentials("target", options, this.#log);
   }
 
@@ -104,12 +104,13 @@ export class TargetMigration {
     args: ArgsOf<"target.prepare">,
   ): Promise<Omit<ResultOf<"target.prepare">, "startMs">> {
     const { ports } = this.#options;
-    const [{ migrationUri, givenUp }, server] = await Promise.all([
+    const [{ givenUp, ...listening }, server] = await Promise.all([
       this.#setUp(args),
       listenInRange(ports, this.#address, (port) => this.#serve(port, args.handoverKey)),
     ]);
+    const { migrationUri } = listening;
     this.#note(args, server.port);
-    this.#watchStart(args, server, { guest: this.#guest, migrationUri });
+    this.#watchStart(args, server, { guest: this.#guest, ...listening });
     const handover = { address: this.#address, port: server.port };
     const { pid } = this.#guest.manifest;
     return { migrationUri, handover, pid, ...(givenUp.length > 0 ? { givenUp } : {}) };
@@ -117,17 +118,12 @@ export class TargetMigration {
 
   async #setUp(args: ArgsOf<"target.prepare">) {
     this.#listen();
-    // Before QEMU listens: a stranger there could keep it from answering. The source asks for it.
-    await this.#readTwin().catch(() => {
-      this.#twin = undefined;
-    });
     const { ports } = this.#options;
-    return setUpTarget(this.#guest, args, {
-      address: this.#address,
-      ports,
-      tls: this.#tls,
-      log: this.#log,
-    });
+    const options = { address: this.#address, ports, tls: this.#tls, log: this.#log };
+    const listening = await setUpTarget(this.#guest, args, options);
+    // The source's agent asks for it later.
+    this.#readTwin(this.#guest).catch(() => undefined);
+    return listening;
   }
 
   #note(args: ArgsOf<"target.prepare">, port: number): void {
@@ -139,21 +135,21 @@ export class TargetMigration {
 
   /** From here on QEMU is replaced when a stranger or its silence keeps the stream from beginning. */
   #watchStart(args: ArgsOf<"target.prepare">, server: HandoverServer, first: Listening): void {
-    const { replaceGuest, ports: _, ...options } = this.#options;
+    const { replaceGuest, ports: _, address, ...options } = this.#options;
     if (replaceGuest === undefined || this.#state.phase !== "loading") return;
     const replacement = new Replacement({
       log: this.#log,
+      address,
       sources: () =>
         [args.sourceAddress, server.peerAddress].filter((address) => address !== undefined),
       isPermittedToRun: () => this.#running !== undefined || this.#guest.manifest.permittedToRun,
       replace: async () => {
         this.#detach();
         this.#guest = await replaceGuest(this.#guest);
-        this.#twin = undefined;
         this.#tls = new TlsCredentials("target", { ...options, guest: this.#guest }, this.#log);
-        const { migrationUri } = await this.#setUp(args);
+        const { givenUp: _, ...listening } = await this.#setUp(args);
         this.#note(args, server.port);
-        return { guest: this.#guest, migrationUri };
+        return { guest: this.#guest, ...listening };
       },
       send: (message) => server.send(message),
       onRestarted: (attempt, reason) =>
@@ -168,16 +164,20 @@ export class TargetMigration {
     replacement.watch(first);
   }
 
-  /** For the twin check. It is read once: until it is loaded, nothing changes it. */
-  #readTwin(): Promise<Twin> {
-    const { definition } = this.#guest.manifest;
-    this.#twin ??= readTwin(this.#guest, placeholdersOf(definition, this.#resources));
-    return this.#twin;
+  /** For the twin check. A process is read once: until it is loaded, nothing changes it. */
+  #readTwin(guest: Guest): Promise<Twin> {
+    const known = this.#twins.get(guest);
+    if (known) return known;
+    const twin = readTwin(guest, placeholdersOf(guest.manifest.definition, this.#resources));
+    this.#twins.set(guest, twin);
+    twin.catch(() => this.#twins.delete(guest));
+    return twin;
   }
 
-  async #read(what: ReadKind): Promise<Reading> {
-    if (what === "features") return readFeatures(this.#guest.qmp);
-    return (await this.#readTwin()).reading;
+  #read(what: ReadKind): Promise<Reading> {
+    return readTarget(this.#readable, async (guest) => {
+      return what === "features" ? readFeatures(guest.qmp) : (await this.#readTwin(guest)).reading;
+    });
   }
 
   /** Continues with a migration of an earlier run of this agent. */
@@ -339,7 +339,10 @@ export class TargetMigration {
       onWatch: (message) => this.#replacement?.onMessage(message, this.#guest),
       onRead: (what) => this.#read(what),
       onCopy: (question) => this.#exports.answer(question, this.#options),
-      onInspect: (request) => inspectTarget(this.#inspected, request),
+      onInspect: ({ witness, digests }) =>
+        readTarget(this.#readable, async (guest) =>
+          (await this.#readTwin(guest)).files.inspect(witness, digests),
+        ),
     });
     this.#server = server;
     if (this.#state.phase === "ended") server.close();
