@@ -11,6 +11,7 @@ type Wanted = { readonly migrationId: MigrationId; readonly definition: VmDefini
 type Entry = Wanted & {
   readonly target: Promise<Guest | undefined>;
   readonly timer: NodeJS.Timeout;
+  readonly onEnd: () => void;
   /** Its QEMU is being ended: nobody may take it, although it still lives. */
   ended?: Promise<void>;
 };
@@ -31,15 +32,27 @@ export class PrestartedTargets {
     return this.#entries.has(vm);
   }
 
-  /** Starts one in the background, unless there is one. A failure is left to the start that follows. */
-  start(vm: VmId, wanted: Wanted, start: () => Promise<Guest>): void {
-    if (this.#entries.has(vm)) return;
-    const target = start().catch((error: unknown) => {
+  /**
+   * Starts one, which nobody has to wait for: a failure is left to the start that follows.
+   *
+   * @param onEnd called when it is ended without having been taken
+   * @returns the start; undefined: there is one already
+   */
+  start(
+    vm: VmId,
+    wanted: Wanted,
+    start: () => Promise<Guest>,
+    onEnd: () => void = () => undefined,
+  ): Promise<Guest> | undefined {
+    if (this.#entries.has(vm)) return undefined;
+    const started = start();
+    const target = started.catch((error: unknown) => {
       this.#log.info({ error, vm }, "the target's QEMU could not be started ahead");
       return undefined;
     });
     const timer = setTimeout(() => void this.discard(vm), KEPT_MS);
-    this.#entries.set(vm, { ...wanted, target, timer });
+    this.#entries.set(vm, { ...wanted, target, timer, onEnd });
+    return started;
   }
 
   /** The VM's QEMU if it is what is wanted; any other one is ended. */
@@ -73,6 +86,7 @@ export class PrestartedTargets {
 
   async #end(vm: VmId, entry: Entry): Promise<void> {
     clearTimeout(entry.timer);
+    entry.onEnd();
     const target = await entry.target;
     // It was taken while it was being started.
     if (this.#entries.get(vm) !== entry) return;

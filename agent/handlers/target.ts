@@ -74,7 +74,7 @@ function startAhead(context: Context, { vm, migrationId }: Command, definition: 
 }
 
 /** A paused QEMU that waits for `migrate-incoming`. @throws CommandRefusedError `qemu` */
-async function startTarget(
+export async function startTarget(
   context: Context,
   vm: VmId,
   definition: VmDefinition,

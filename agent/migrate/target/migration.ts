@@ -1,25 +1,20 @@
 import type { MigrationId } from "../../../core/id.ts";
 import type { ArgsOf, ResultOf } from "../../../core/protocol/command.ts";
-import type { Reading } from "../../../core/twin/reading.ts";
 import { createEmitter, type Emit, type MigrationEmitter } from "../../guest/emit.ts";
 import type { Guest } from "../../guest/guest.ts";
 import type { Resources } from "../../guest/resources.ts";
 import type { MigrationHooks } from "../../hooks/migration-hooks.ts";
 import type { Log } from "../../runtime/log.ts";
 import { sendSignal } from "../../runtime/process.ts";
-import type { Twin } from "../../storage/twin.ts";
-import { placeholdersOf } from "../../twin/placeholders.ts";
-import { readFeatures, readTwin } from "../../twin/read.ts";
 import { removeHoldNode, untilFreed } from "../hold-node.ts";
 import { HandoverServer } from "../link/handover-server.ts";
 import { hostPart, listenInRange, type PortRange } from "../link/port-range.ts";
-import type { ReadKind } from "../link/reading.ts";
 import { recordEnd } from "../record-end.ts";
 import { type TlsConfig, TlsCredentials } from "../tls.ts";
 import { CopyExports } from "./copy-exports.ts";
 import { PendingWatch } from "./pending-watch.ts";
 import { listenAgain } from "./postcopy.ts";
-import { readTarget } from "./read-target.ts";
+import { TargetReader } from "./read-target.ts";
 import { type Listening, Replacement } from "./replacement.ts";
 import { type Arrival, RUN_MS, runGuest } from "./run-guest.ts";
 import { setUpTarget } from "./setup.ts";
@@ -61,7 +56,6 @@ export class TargetMigration {
   readonly #emit: MigrationEmitter;
   readonly #log: Log;
   readonly #address: string;
-  readonly #resources: Resources;
   #guest: Guest;
   #tls: TlsCredentials;
   #replacement: Replacement | undefined;
@@ -71,11 +65,7 @@ export class TargetMigration {
   #pendingWatch: PendingWatch | undefined;
   readonly #closing = new AbortController();
   #running: Promise<Arrival> | undefined;
-  readonly #twins = new WeakMap<Guest, Promise<Twin>>();
-  readonly #readable = {
-    guest: () => this.#guest,
-    isReplacing: () => this.#replacement?.isReplacing ?? false,
-  };
+  readonly #reader: TargetReader;
   readonly #exports = new CopyExports(() => this.#guest);
 
   constructor(options: TargetOptions) {
@@ -87,7 +77,11 @@ export class TargetMigration {
     this.#emit = createEmitter(options);
     this.#log = options.log.child({ migrationId: options.id, side: "target" });
     this.#address = options.address;
-    this.#resources = options.resources;
+    const target = {
+      guest: () => this.#guest,
+      isReplacing: () => this.#replacement?.isReplacing ?? false,
+    };
+    this.#reader = new TargetReader(target, options.resources);
     this.#tls = new TlsCredentials("target", options, this.#log);
   }
 
@@ -122,7 +116,7 @@ export class TargetMigration {
     const options = { address: this.#address, ports, tls: this.#tls, log: this.#log };
     const listening = await setUpTarget(this.#guest, args, options);
     // The source's agent asks for it later.
-    this.#readTwin(this.#guest).catch(() => undefined);
+    this.#reader.begin();
     return listening;
   }
 
@@ -162,22 +156,6 @@ export class TargetMigration {
     });
     this.#replacement = replacement;
     replacement.watch(first);
-  }
-
-  /** For the twin check. A process is read once: until it is loaded, nothing changes it. */
-  #readTwin(guest: Guest): Promise<Twin> {
-    const known = this.#twins.get(guest);
-    if (known) return known;
-    const twin = readTwin(guest, placeholdersOf(guest.manifest.definition, this.#resources));
-    this.#twins.set(guest, twin);
-    twin.catch(() => this.#twins.delete(guest));
-    return twin;
-  }
-
-  #read(what: ReadKind): Promise<Reading> {
-    return readTarget(this.#readable, async (guest) => {
-      return what === "features" ? readFeatures(guest.qmp) : (await this.#readTwin(guest)).reading;
-    });
   }
 
   /** Continues with a migration of an earlier run of this agent. */
@@ -337,12 +315,9 @@ export class TargetMigration {
       migrationId: this.id,
       onHandedOver: async ({ runState, type }) => (await this.run(runState, type)).runState,
       onWatch: (message) => this.#replacement?.onMessage(message, this.#guest),
-      onRead: (what) => this.#read(what),
+      onRead: (what) => this.#reader.read(what),
       onCopy: (question) => this.#exports.answer(question, this.#options),
-      onInspect: ({ witness, digests }) =>
-        readTarget(this.#readable, async (guest) =>
-          (await this.#readTwin(guest)).files.inspect(witness, digests),
-        ),
+      onInspect: (request) => this.#reader.inspect(request),
     });
     this.#server = server;
     if (this.#state.phase === "ended") server.close();

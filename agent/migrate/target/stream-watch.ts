@@ -96,7 +96,7 @@ export class StreamWatch {
   #peersBefore: readonly string[] = [];
   #isAsking = false;
   #isLooking = false;
-  #looksAgain = false;
+  #isLookDue = false;
   #state: "watching" | "streaming" | "ended" = "watching";
 
   constructor(options: Options) {
@@ -168,11 +168,11 @@ export class StreamWatch {
 
   /** Looks who is connected; one look at a time. */
   async #look(): Promise<void> {
-    this.#looksAgain = true;
+    this.#isLookDue = true;
     if (this.#isLooking) return;
     this.#isLooking = true;
-    while (this.#looksAgain && this.#state === "watching") {
-      this.#looksAgain = false;
+    while (this.#isLookDue && this.#state === "watching") {
+      this.#isLookDue = false;
       const peers = await this.#connected();
       this.#peersBefore = this.#peers;
       this.#peers = peers;
