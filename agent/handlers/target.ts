@@ -16,6 +16,7 @@ import { tlsKinds } from "../migrate/tls.ts";
 import { describeBinary } from "../probe/binary.ts";
 import { copyPlaces, wantedImages } from "../probe/copy-places.ts";
 import { accelerators, userfaultfd } from "../probe/host.ts";
+import { readHostMemory } from "../probe/host-memory.ts";
 import { linkOf } from "../probe/link.ts";
 import type { WantedImage } from "../storage/copy-images.ts";
 import {
@@ -35,6 +36,10 @@ export async function probeTarget(
 ): Promise<ResultOf<"target.probe">> {
   const { config, guests } = context;
   const { vm } = command;
+  // Before the target is started: it may take from it.
+  const memory = guests.prestarted.has(vm)
+    ? undefined
+    : readHostMemory(definition, config.resources);
   // A QEMU cannot open an image that is not there yet.
   if (copies === undefined) startAhead(context, command, definition);
   const [{ probe: qemu }, cannotListen, left, places] = await Promise.all([
@@ -49,6 +54,7 @@ export async function probeTarget(
     qemu: limitToMachine(qemu, definition.machine.replace(proxmoxRevision(definition.machine), "")),
     tls: tlsKinds("target", qemu.tlsCredentials, config.tls),
     memoryFreeBytes: Math.max(0, config.memoryBytes - heldBytes),
+    ...(memory === undefined ? {} : { memory }),
     accelerators: accelerators(),
     vmPresent: left === undefined && guests.isPresent(vm),
     userfaultfd: userfaultfd(),
