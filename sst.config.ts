@@ -19,8 +19,10 @@ export default $config({
     await import("./infra/schedules.ts");
     await import("./infra/alarms.ts");
     await import("./infra/dashboard.ts");
+    const { webUrl } = await import("./infra/web.ts");
     return {
       api: api.url,
+      web: webUrl,
       migrationStateMachine: stateMachines.migration.arn,
       evacuationStateMachine: stateMachines.evacuation.arn,
       ...(hosts === undefined ? {} : { hosts }),

@@ -19,8 +19,8 @@ export const assumptions = {
   pollSeconds: 20,
   /** The agent's `heartbeatIntervalMs`. */
   heartbeatSeconds: 30,
-  alarms: 13,
-  ownMetrics: 4,
+  alarms: 14,
+  ownMetrics: 5,
 } as const;
 
 const GB = 1e9;

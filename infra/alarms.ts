@@ -98,6 +98,7 @@ export const alarms = [
   raiseByLog("unknown", "end-migration", "Nobody can say where a guest runs: a person is needed"),
   raiseByLog("lost", "sweep", "Executions were lost; the sweep has started others"),
   raiseByLog("stalled", "sweep", "A running migration has reported nothing for ten minutes"),
+  raiseByLog("silent", "sweep", "Hosts are not heard: nothing can be moved from or to them"),
   raiseByLog("overBudget", "complete", "A migration took more downtime than its policy allows"),
   raise("DeadLetters", {
     description: "Commands that no agent could take are in the dead-letter queue",

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { readFileSync } from "node:fs";
 
 export type UnixSocket = {
   readonly inode: string;
@@ -23,18 +23,4 @@ export function unixSockets(pid: number): UnixSocket[] {
       const [, flags, state, inode = "", path = ""] = match;
       return [{ inode, path, isListening: flags === LISTENING, isConnected: state === CONNECTED }];
     });
-}
-
-/** Inodes of the sockets that a process has open, by its descriptor. @throws Error: another user's */
-export function openSockets(pid: number): Map<number, string> {
-  const found = new Map<number, string>();
-  for (const name of readdirSync(`/proc/${pid}/fd`)) {
-    try {
-      const inode = /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${name}`))?.[1];
-      if (inode !== undefined) found.set(Number(name), inode);
-    } catch {
-      // It was closed meanwhile.
-    }
-  }
-  return found;
 }

@@ -1,11 +1,10 @@
 import { useState } from "preact/hooks";
 import { bytes } from "../../core/format.ts";
-import { client, problemText } from "../api.ts";
+import { client } from "../api.ts";
 import type { Vm } from "../api-types.ts";
 import { Badge } from "../parts/badge.tsx";
 import { DataTable } from "../parts/data-table.tsx";
 import { HostLink, MigrationLink, VmLink } from "../parts/links.tsx";
-import { say } from "../parts/notices.tsx";
 import { Page, ReadState, Section } from "../parts/page.tsx";
 import { usePoller } from "../parts/use-poller.ts";
 
@@ -13,30 +12,25 @@ const PAGE_MAX = 100;
 
 type Listed = { items: readonly Vm[]; next: string | undefined };
 
+/** A page at a time: it is read again and again, and no browser draws 10,000 rows at 50 frames/s. */
 export function VmsPage() {
   const [wanted, setWanted] = useState("");
-  const [more, setMore] = useState<Listed | undefined>(undefined);
+  /** After which VM each page but the first begins, up to the one that is shown. */
+  const [starts, setStarts] = useState<readonly string[]>([]);
+  const after = starts.at(-1);
   const poller = usePoller<Listed>(
-    "vms",
+    `vms ${after ?? ""}`,
     async () => {
-      const { items, next } = await client().listVms({ limit: PAGE_MAX });
+      const from = after === undefined ? {} : { after };
+      const { items, next } = await client().listVms({ limit: PAGE_MAX, ...from });
       return { items, next };
     },
     ({ items }) => items.some(({ state }) => state === "migrating" || state === "starting"),
   );
-  const first = poller?.value.value;
-  const next = more === undefined ? first?.next : more.next;
-  const readMore = async () => {
-    if (next === undefined) return;
-    try {
-      const page = await client().listVms({ limit: PAGE_MAX, after: next });
-      setMore({ items: [...(more?.items ?? []), ...page.items], next: page.next });
-    } catch (error) {
-      say("bad", problemText(error));
-    }
-  };
-  const all = [...(first?.items ?? []), ...(more?.items ?? [])];
+  const page = poller?.value.value;
+  const all = page?.items ?? [];
   const found = all.filter(({ id, host, state }) => `${id} ${host} ${state}`.includes(wanted));
+  const isWhole = starts.length === 0 && page?.next === undefined;
   return (
     <Page title="VMs" name="VMs">
       <form class="search" onSubmit={(event) => open(event, wanted)}>
@@ -45,20 +39,43 @@ export function VmsPage() {
           <input type="search" onInput={({ currentTarget }) => setWanted(currentTarget.value)} />
         </label>
       </form>
-      <ReadState error={poller?.error.value} isThere={first !== undefined} />
-      {first !== undefined && (
+      <ReadState error={poller?.error.value} isThere={page !== undefined} />
+      {page !== undefined && (
         <Section
-          title={`${found.length} of ${all.length}${next === undefined ? "" : " that were read"}`}
+          title={`${found.length} of ${all.length}${isWhole ? "" : ` on page ${starts.length + 1}`}`}
         >
           <VmTable rows={found} />
-          {next !== undefined && (
-            <button type="button" onClick={readMore}>
-              Read more
-            </button>
-          )}
+          {!isWhole && <Pages starts={starts} next={page.next} turnTo={setStarts} />}
         </Section>
       )}
     </Page>
+  );
+}
+
+type PagesProps = {
+  starts: readonly string[];
+  next: string | undefined;
+  turnTo: (starts: readonly string[]) => void;
+};
+
+function Pages({ starts, next, turnTo }: PagesProps) {
+  return (
+    <div class="controls">
+      <button
+        type="button"
+        disabled={starts.length === 0}
+        onClick={() => turnTo(starts.slice(0, -1))}
+      >
+        Previous page
+      </button>
+      <button
+        type="button"
+        disabled={next === undefined}
+        onClick={() => next !== undefined && turnTo([...starts, next])}
+      >
+        Next page
+      </button>
+    </div>
   );
 }
 

@@ -5,12 +5,14 @@ import { type Hearing, recordSilentHosts } from "../store/silent-hosts.ts";
 const HOSTS_PER_PAGE = 100;
 const PAGES_MAX = 100;
 
-/**
- * Finds active hosts that have become silent, or were heard again: nobody writes that by itself.
- *
- * @returns how many
- */
-export async function sweepSilentHosts(): Promise<number> {
+export type SweptHosts = {
+  readonly silent: HostId[];
+  /** How many have become silent, or were heard again. */
+  readonly changes: number;
+};
+
+/** Finds active hosts that have become silent, or were heard again: nobody writes that by itself. */
+export async function sweepSilentHosts(): Promise<SweptHosts> {
   const silent: Hearing["silent"][number][] = [];
   const heard = new Set<HostId>();
   let after: string | undefined;
@@ -23,5 +25,6 @@ export async function sweepSilentHosts(): Promise<number> {
     if (next === undefined) break;
     after = next;
   }
-  return recordSilentHosts({ silent, heard });
+  const changes = await recordSilentHosts({ silent, heard });
+  return { silent: silent.map(({ id }) => id), changes };
 }

@@ -30,7 +30,7 @@ const REVISION_MAX = 9_999;
 export type Entered = {
   readonly migration: StoredMigration;
   /** The fleet's event of it is written: awaited before the task ends, after what is urgent. */
-  readonly told: Promise<unknown>;
+  readonly recorded: Promise<unknown>;
 };
 
 /**
@@ -57,10 +57,10 @@ export async function enterPhase(id: MigrationId, phase: Phase): Promise<Entered
   });
   if (item !== undefined) {
     const entered = parseMigration(item);
-    const told = addEvents([phaseEntered(entered, phase)]);
+    const recorded = addEvents([phaseEntered(entered, phase)]);
     // Its failure is thrown where it is awaited.
-    told.catch(() => undefined);
-    return { migration: entered, told };
+    recorded.catch(() => undefined);
+    return { migration: entered, recorded };
   }
   const migration = await readMigration(id);
   if (isFinal(migration.status)) {
@@ -69,7 +69,7 @@ export async function enterPhase(id: MigrationId, phase: Phase): Promise<Entered
   if (onWayBack(migration.phase) && !onWayBack(phase)) {
     throw new StaleMigration(`Failed to enter ${phase}: migration ${id} is in ${migration.phase}`);
   }
-  return { migration, told: Promise.resolve() };
+  return { migration, recorded: Promise.resolve() };
 }
 
 function onWayBack(phase: Phase): boolean {

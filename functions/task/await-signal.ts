@@ -28,6 +28,6 @@ export const handler = task(async (event): Promise<Record<string, never>> => {
   const waiter = { token, names: [signal], failOn: [signal, ...pauses], interruptible };
   const entering = enterPhase(input.migrationId, input.phase);
   const { entered } = await registerWait(input.migrationId, signal, waiter, entering);
-  await entered.told;
+  await entered.recorded;
   return {};
 });

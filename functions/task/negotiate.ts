@@ -24,11 +24,11 @@ const NegotiateInput = z.object({ migrationId: MigrationId });
  */
 export const handler = task(async (event): Promise<{ ackMode: AckMode }> => {
   const { migrationId } = NegotiateInput.parse(event);
-  const [{ migration, told }, probes] = await Promise.all([
+  const [{ migration, recorded }, probes] = await Promise.all([
     enterPhase(migrationId, "negotiate"),
     readProbes(migrationId),
   ]);
-  return await settle(migration, probes).finally(() => told);
+  return await settle(migration, probes).finally(() => recorded);
 });
 
 async function settle(

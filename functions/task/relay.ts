@@ -62,10 +62,10 @@ export const handler = task(async (event): Promise<Record<string, never>> => {
       ...steps.map((one) => recordStep(input, one)),
     ]),
   );
-  const [{ migration, told }, handoverKey] = entered;
+  const [{ migration, recorded }, handoverKey] = entered;
   const open = steps.filter(({ signal }) => signals.raised[signal] === undefined);
   const toSend = settled === undefined ? open : [];
-  await sendAll(input, migration, toSend, handoverKey).finally(() => told);
+  await sendAll(input, migration, toSend, handoverKey).finally(() => recorded);
   return {};
 });
 
@@ -92,7 +92,7 @@ async function enter(input: RelayInput): Promise<Entered> {
   const migration = await readMigration(input.migrationId);
   const isAfterEnd = input.commands.every(({ verb }) => verb === "source.discard");
   if (migration.status === "running" || (isAfterEnd && migration.status === "completed")) {
-    return { migration, told: Promise.resolve() };
+    return { migration, recorded: Promise.resolve() };
   }
   throw new StaleMigration(`Failed to send commands: ${migration.id} is ${migration.status}`);
 }

@@ -1,4 +1,4 @@
-import type { MigrationId } from "../../core/id.ts";
+import type { HostId, MigrationId } from "../../core/id.ts";
 import { alarmMessages } from "../runtime/alarm-messages.ts";
 import { log } from "../runtime/log.ts";
 import { task } from "../runtime/task.ts";
@@ -11,6 +11,8 @@ import { handler as endMigration } from "./end-migration.ts";
 
 /** Pages of one sweep: the next one continues where it stopped. */
 const PAGES_MAX = 10;
+/** Silent hosts that a log line names. */
+const NAMED_MAX = 100;
 
 export type SweepOutput = {
   /** How many running migrations were examined. */
@@ -29,7 +31,9 @@ export type SweepOutput = {
   evacuations: SweptEvacuation[];
   /** Schedules of which a start was not delivered. */
   schedules: SweptSchedule[];
-  /** Hosts that have become silent, or were heard again. */
+  /** Active hosts that are not heard. */
+  silent: HostId[];
+  /** How many of them have become silent since the last sweep, and how many were heard again. */
   silenceChanges: number;
 };
 
@@ -54,7 +58,8 @@ export const handler = task(async (): Promise<SweepOutput> => {
     log().warn({ restarted, frozen, failed, evacuations }, alarmMessages.lost);
   }
   if (stalled.length > 0) log().warn({ stalled }, alarmMessages.stalled);
-  const silenceChanges = await sweepSilentHosts();
+  const { silent, changes: silenceChanges } = await sweepSilentHosts();
+  if (silent.length > 0) log().warn({ silent: silent.slice(0, NAMED_MAX) }, alarmMessages.silent);
   return {
     examined: outcomes.length,
     restarted,
@@ -63,6 +68,7 @@ export const handler = task(async (): Promise<SweepOutput> => {
     stalled,
     evacuations,
     schedules,
+    silent,
     silenceChanges,
     isContinued,
   };

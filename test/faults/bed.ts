@@ -1,4 +1,5 @@
-import { join } from "node:path";
+import { rmSync } from "node:fs";
+import { basename, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ApiError } from "../../client/api-error.ts";
 import type { Vm } from "../../core/vm.ts";
@@ -16,6 +17,10 @@ import { FaultyProxy, proxyEnvironment } from "./proxy.ts";
 import type { Switches, World } from "./world.ts";
 
 const MIB = 2 ** 20;
+/** The resource of each host that is a folder of its own. */
+const IMAGES = "disks";
+/** The disk that may be copied, by its `node-name`. */
+export const COPIED = "data";
 /** Of the guest. */
 export const MEMORY_BYTES = 32 * MIB;
 const PATIENCE_MS = 120_000;
@@ -48,21 +53,33 @@ export class Bed {
   readonly #links = new Map<number, number>();
 
   readonly isModel: boolean;
+  /** The guest's disk lies on its host, and goes with it. */
+  readonly isCopied: boolean;
 
   private constructor(
     fleet: Fleet,
-    { proxy, switches, isModel }: { proxy: FaultyProxy; switches: Switches; isModel: boolean },
+    {
+      proxy,
+      switches,
+      isModel,
+      isCopied,
+    }: Pick<Bed, "proxy" | "switches" | "isModel" | "isCopied">,
   ) {
     this.fleet = fleet;
     this.proxy = proxy;
     this.switches = switches;
     this.isModel = isModel;
+    this.isCopied = isCopied;
     this.vm = "vm-1";
-    this.guest = new GuestControl({ fleet, isModel, vm: this.vm, dataPath: "" });
+    this.guest = this.#control(this.vm);
   }
 
-  /** `qemu`: the binary of both hosts; `http`: see FleetOptions. */
-  static async start(world: World, qemu: string, { http = false } = {}): Promise<Bed> {
+  /** `qemu`: the binary of both hosts; `http`: see FleetOptions; `isCopied`: see Bed. */
+  static async start(
+    world: World,
+    qemu: string,
+    { http = false, isCopied = false } = {},
+  ): Promise<Bed> {
     const isModel = qemu === MODEL_QEMU;
     const model = { QEMU_MODEL: JSON.stringify({ control: CONTROL_SOCKET }) };
     const watched = world.watched(qemu);
@@ -76,6 +93,7 @@ export class Bed {
         http,
         agent: { apiUrl: proxy.url, progressIntervalMs: 500 },
         agentEnvironment: { AWS_ENDPOINT_URL_SQS: proxy.url },
+        ...(isCopied ? { imagesFolder: IMAGES } : {}),
         // One of each: a slot that is not released blocks the next run.
         host: { slotsIn: 1, slotsOut: 1 },
         environment: {
@@ -87,7 +105,7 @@ export class Bed {
         folder,
         startMs: START_MS * world.rate,
       });
-      const bed = new Bed(fleet, { proxy, switches, isModel });
+      const bed = new Bed(fleet, { proxy, switches, isModel, isCopied });
       await bed.#newGuest();
       return bed;
     } catch (error) {
@@ -184,15 +202,31 @@ export class Bed {
     this.fleet.startAgent(host);
   }
 
+  #control(vm: string): GuestControl {
+    const { fleet, isModel, isCopied } = this;
+    const folder = (host: string) => join(fleet.folder, isCopied ? `${host}-images` : "");
+    return new GuestControl({
+      fleet,
+      isModel,
+      vm,
+      dataPath: (host) => join(folder(host), `${vm}-data.img`),
+    });
+  }
+
+  /** What a crash of a host has left of a copy, as its operator would. */
+  removeImage(host: string): void {
+    if (this.isCopied) rmSync(this.guest.dataPath(host), { force: true });
+  }
+
   async #newGuest(): Promise<void> {
-    const { fleet, isModel } = this;
+    const { fleet } = this;
     const vm = `vm-${this.#guests}`;
     this.vm = vm;
     this.#guests += 1;
     this.boots = 1;
     const bootPath = join(fleet.folder, "boot.img");
-    const dataPath = join(fleet.folder, `${vm}-data.img`);
-    this.guest = new GuestControl({ fleet, isModel, vm, dataPath });
+    this.guest = this.#control(vm);
+    const dataPath = this.guest.dataPath("host-a");
     const load = { dirtyBytesPerSecond: 4 * MIB, workingSetBytes: 4 * MIB };
     const disk = { dataSectors: DATA_SECTORS, sectorsPerTick: SECTORS_PER_TICK };
     await writeDataGuestDisk(bootPath, { ...load, ...disk });
@@ -202,11 +236,20 @@ export class Bed {
     const definition = VmDefinition.parse({
       machine: "pc-i440fx-7.2",
       memoryBytes: MEMORY_BYTES,
-      ...disks,
+      blockdevs: disks.blockdevs.map((disk) => (this.isCopied ? onHost(disk) : disk)),
       devices: [...disks.devices, PANIC_DEVICE],
     });
     await fleet.startVm(vm, "host-a", definition);
     const path = fleet.serialLog("host-a", vm);
     await waitForCounter(path, ({ counter }) => counter > 60, { timeoutMs: PATIENCE_MS });
   }
+}
+
+/** The same disk, by its place in the folder that each host has for itself; of the boot disk nothing changes. */
+function onHost(disk: Record<string, unknown>): Record<string, unknown> {
+  const { filename, "node-name": node } = disk;
+  if (node !== COPIED) return disk;
+  const place = { $host: IMAGES, type: "folder", file: basename(String(filename)) };
+  const file = { driver: "file", filename: place, locking: "on" };
+  return { driver: "raw", "node-name": node, file };
 }

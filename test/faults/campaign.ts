@@ -18,6 +18,8 @@ export type CampaignOptions = {
   rate: number;
   /** The functions call every service over HTTP with signatures. */
   http: boolean;
+  /** The guest's disk is copied with each move; on real QEMU only. */
+  copy: boolean;
   /** Called with each line of the report. */
   print: (line: string) => void;
 };
@@ -105,7 +107,8 @@ export class Campaign {
   }
 
   #start(): Promise<Bed> {
-    return Bed.start(this.#world, this.qemu.path, { http: this.#options.http });
+    const { http, copy } = this.#options;
+    return Bed.start(this.#world, this.qemu.path, { http, isCopied: copy });
   }
 
   #count(outcome: Outcome | undefined): void {
@@ -122,7 +125,7 @@ export class Campaign {
     violations: string[],
     { outcome, bed }: { outcome: Outcome | undefined; bed: Bed | undefined },
   ): Promise<void> {
-    const { seed, only, real, qemu, http, print } = this.#options;
+    const { seed, only, real, qemu, http, copy, print } = this.#options;
     for (const violation of violations) print(`     ! ${violation}`);
     for (const line of outcome?.log ?? []) print(`       ${line}`);
     if (outcome && bed) {
@@ -138,6 +141,7 @@ export class Campaign {
       real ? " --real" : "",
       qemu === undefined ? "" : ` --qemu ${qemu}`,
       http ? " --http" : "",
+      copy ? " --copy" : "",
     ].join("");
     print(`     Again: npm run faults -- --seed ${seed} --run ${number}${which}`);
   }

@@ -120,6 +120,9 @@ export async function check(evidence: Evidence): Promise<Found> {
     await claim("nothing of a migration is left in QEMU", () => isClean(bed, runsOn));
     if (!bed.isModel) violations.push(...(await brokenSectors(bed, runsOn)));
   }
+  for (const place of strayImages(bed, holder, excuses)) {
+    await claim(`no image of it on ${place}`, async () => !existsSync(bed.guest.dataPath(place)));
+  }
   for (const place of ["host-a", "host-b"]) {
     await claim(`no port is open on ${place}`, async () => {
       const qemuPorts = listeningPorts(bed.fleet.guestPid(place, bed.vm));
@@ -129,6 +132,15 @@ export async function check(evidence: Evidence): Promise<Found> {
   }
   witness.close();
   return { violations: [...violations, ...witness.violations], transitions, runsOn };
+}
+
+/** Hosts that a copied disk has moved from; what a crash left there is removed. */
+function strayImages(bed: Bed, holder: string | undefined, excuses: Excuses): string[] {
+  if (!bed.isCopied || holder === undefined) return [];
+  const places = ["host-a", "host-b"].filter((place) => place !== holder);
+  if (!excuses.mayKeepImage) return places;
+  for (const place of places) bed.removeImage(place);
+  return [];
 }
 
 type Place = {
@@ -187,7 +199,7 @@ async function isClean(bed: Bed, host: string): Promise<boolean> {
     const nodes = JSON.stringify(await qmp.execute("query-named-block-nodes"));
     const { status = "none" } = await qmp.execute("query-migrate");
     return (
-      isIdleStatus(status) && bitmaps !== true && !/switchyard-gate|dirty-bitmaps":\[\{/.test(nodes)
+      isIdleStatus(status) && bitmaps !== true && !/"switchyard-|dirty-bitmaps":\[\{/.test(nodes)
     );
   } finally {
     await qmp.close();

@@ -95,7 +95,7 @@ export async function brokenSectors(bed: Bed, host: string): Promise<string[]> {
   try {
     const log = readFileSync(bed.fleet.serialLog(host, bed.vm), "latin1");
     const reported = parseDataLog(log).at(-1);
-    const { problems } = await checkDataDisk(bed.guest.dataPath, {
+    const { problems } = await checkDataDisk(bed.guest.dataPath(host), {
       dataSectors: DATA_SECTORS,
       boots: bed.boots,
       ...(reported ? { reported } : {}),

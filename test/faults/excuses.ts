@@ -26,6 +26,8 @@ export type Excuses = {
    * finished process stays (docs/internals/architecture.md).
    */
   mayKeepSource: boolean;
+  /** A host has forgotten the image that it made for a copy: its operator removes it. */
+  mayKeepImage: boolean;
   /** Executions that the migration may have. */
   executionsMax: number;
   /** Steps that are refused are tried again. */
@@ -49,6 +51,7 @@ export function excusesOf(strikes: readonly Strike[]): Excuses {
     mayKeepSource:
       of(({ kind }) => kind === "lose-execution") &&
       of((fault) => fault.kind === "clock-jump" && fault.victim === "source-agent"),
+    mayKeepImage: of((fault) => fault.kind === "crash" && fault.left !== "all"),
     executionsMax: of(({ kind }) => kind === "lose-execution") ? 3 : 1,
     mayRepeat: of(({ kind }) => repeating.includes(kind)),
   };

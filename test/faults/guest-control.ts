@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -22,8 +23,8 @@ type Options = {
   fleet: Fleet;
   isModel: boolean;
   vm: string;
-  /** Its writable disk. */
-  dataPath: string;
+  /** The image of its writable disk on a host: the same one on each, unless it is copied. */
+  dataPath: (host: string) => string;
 };
 
 /**
@@ -37,8 +38,8 @@ export class GuestControl {
     this.#options = options;
   }
 
-  get dataPath(): string {
-    return this.#options.dataPath;
+  dataPath(host: string): string {
+    return this.#options.dataPath(host);
   }
 
   /** QEMU's run state; undefined when there is none that answers. */
@@ -88,8 +89,9 @@ export class GuestControl {
   /** Another process locks the disk's image; the returned function releases it. */
   async lockImage(hosts: readonly string[]): Promise<() => Promise<void>> {
     if (!this.#options.isModel) {
-      const lock = await ImageLock.hold(this.#options.dataPath);
-      return () => lock.release();
+      const paths = new Set(hosts.map((host) => this.dataPath(host)).filter(existsSync));
+      const locks = await Promise.all([...paths].map((path) => ImageLock.hold(path)));
+      return async () => void (await Promise.all(locks.map((lock) => lock.release())));
     }
     const all = async (fault: object) => {
       for (const host of hosts) await this.#control(host, fault);

@@ -20,6 +20,7 @@ const program = new Command("faults")
   .option("--evacuate", "evacuations of four guests on the model instead, one after the other")
   .option("--real", "on real QEMU (default: on the model)")
   .option("--qemu <path>", "this QEMU on both hosts")
+  .option("--copy", "the guest's disk is copied with each move; with --real or --qemu")
   .option(
     "--lanes <number>",
     "installations side by side (default: one a core)",
@@ -42,6 +43,7 @@ type Options = {
   lanes?: number;
   rate: number;
   http?: boolean;
+  copy?: boolean;
   json?: boolean;
 };
 const { runs, run, json, ...rest } = program.opts<Options>();
@@ -49,6 +51,9 @@ const seed = rest.seed ?? Math.floor(Math.random() * 2 ** 31);
 // Bound before the campaign replaces the clock.
 const uptimeSeconds = process.uptime.bind(process);
 const numbers = run === undefined ? Array.from({ length: runs }, (_, each) => each) : [run];
+if (rest.copy === true && rest.real !== true && rest.qemu === undefined) {
+  program.error("error: --copy needs --real or --qemu: the model of QEMU copies no disks");
+}
 if (rest.evacuate === true) await evacuate();
 else await migrate();
 
@@ -69,6 +74,7 @@ async function migrate(): Promise<void> {
     only: rest.only,
     rate: rest.rate,
     http: rest.http ?? false,
+    copy: rest.copy ?? false,
     lanes: rest.lanes ?? availableParallelism(),
     print: (line) => console.log(line),
   });

@@ -3,6 +3,8 @@ import type { MigrationPolicy } from "../../core/negotiate/policy.ts";
 import { createRandom, type Random } from "../../emulators/qemu/random.ts";
 
 const MIB = 2 ** 20;
+/** Within the time for which packets are dropped. */
+const SOON_SILENT = { convergence: { stall: { silenceMs: 5_000 } } };
 /** Of the local Lambda. */
 const FUNCTION_TIMEOUT_MS = 30_000;
 
@@ -59,6 +61,8 @@ export type Fault =
   | { kind: "cut"; link: Link }
   | { kind: "stall"; link: Link; forMs: number }
   | { kind: "slow"; link: Link; bytesPerSecond: number; forMs: number }
+  /** Packets over an MTU are dropped, on both links. */
+  | { kind: "drop-large"; forMs: number }
   | { kind: "lose-last-message" }
   | { kind: "api-unavailable"; how: "503" | "reset"; forMs: number }
   | { kind: "lose-answers"; forMs: number }
@@ -120,11 +124,11 @@ export type Plan = {
 
 export const faultKinds: FaultKind[] = [
   ...(["kill", "freeze", "cut", "stall", "slow", "lose-last-message", "api-unavailable"] as const),
-  ...(["lose-answers", "duplicate-commands", "delay-commands", "duplicate-events"] as const),
-  ...(["delay-events", "reorder-commands", "reorder-events", "slow-cloud", "disk-full"] as const),
-  ...(["clock-jump", "fail-function", "expire-waits", "cancel", "operator-stop"] as const),
-  ...(["guest-act", "io-error", "image-lock", "refuse-run", "stranger", "crash"] as const),
-  ...(["clone", "lose-execution"] as const),
+  ...(["drop-large", "lose-answers", "duplicate-commands", "delay-commands"] as const),
+  ...(["duplicate-events", "delay-events", "reorder-commands", "reorder-events"] as const),
+  ...(["slow-cloud", "disk-full", "clock-jump", "fail-function", "expire-waits"] as const),
+  ...(["cancel", "operator-stop", "guest-act", "io-error", "image-lock"] as const),
+  ...(["refuse-run", "stranger", "crash", "clone", "lose-execution"] as const),
 ];
 
 /** The relative frequency of each. */
@@ -134,6 +138,7 @@ const weights: Record<FaultKind, number> = {
   cut: 3,
   stall: 2,
   slow: 1,
+  "drop-large": 2,
   "lose-last-message": 2,
   "api-unavailable": 2,
   "lose-answers": 2,
@@ -173,10 +178,11 @@ export function drawPlan(seed: number, run: number, only?: FaultKind): Plan {
     ...(random.chance(0.25) ? { "pause-before-switchover": "require" as const } : {}),
   };
   const tls = random.chance(0.3) ? "psk" : "off";
+  const isDropped = strikes.some(({ fault }) => fault.kind === "drop-large");
   return {
     gated,
     permitAfterMs: between(random, 0, 400),
-    policy: { ...policyOf(gated, capabilities), tls },
+    policy: { ...policyOf(gated, capabilities), ...(isDropped ? SOON_SILENT : {}), tls },
     strikes,
   };
 }
@@ -215,7 +221,7 @@ function firstMoment(fault: Fault): Moment {
   // It lasts for seconds, and matters from the switchover on.
   if (fault.kind === "image-lock") return "starting";
   if ("victim" in fault) return fault.victim === "target-qemu" ? "prepared" : "asked";
-  return "link" in fault ? "starting" : "asked";
+  return "link" in fault || fault.kind === "drop-large" ? "starting" : "asked";
 }
 
 function drawFault(random: Random, kind: FaultKind): Fault {
@@ -236,6 +242,8 @@ function drawFault(random: Random, kind: FaultKind): Fault {
       return { kind, link: link() };
     case "stall":
       return { kind, link: link(), forMs };
+    case "drop-large":
+      return { kind, forMs: between(random, 1_000, 15_000) };
     case "slow":
       return { kind, link: link(), bytesPerSecond: between(random, 20_000, 500_000), forMs };
     case "api-unavailable":

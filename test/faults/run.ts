@@ -6,7 +6,7 @@ import type { EventBody } from "../../core/protocol/event.ts";
 import { countTransitions } from "../../demo/summary.ts";
 import { type HostSnapshot, saveHost } from "../../rig/host-crash.ts";
 import { waitUntil } from "../../rig/wait-until.ts";
-import type { Bed } from "./bed.ts";
+import { type Bed, COPIED } from "./bed.ts";
 import { check } from "./check.ts";
 import { describeStrike, type Moment, type Plan, type Strike } from "./plan.ts";
 import type { Site } from "./site.ts";
@@ -23,6 +23,9 @@ const TRICKLE_BYTES_PER_SECOND = 1_000_000;
 /** Each read of the record costs the coordinator more time than its own work. */
 const POLL_MS = 500;
 const PERMIT_LATEST_MS = 30_000;
+
+/** QEMU serves a copied disk to the source by TLS only. */
+const COPYING = { tls: "psk", storage: { [COPIED]: "move" } };
 
 export type Outcome = {
   migration: Migration;
@@ -88,7 +91,9 @@ export class Run {
       onEvent: (body) => this.#onEvent(body),
     };
     try {
-      const body = { vm, target: this.target, policy: this.#plan.policy };
+      const { policy } = this.#plan;
+      const copying = this.#bed.isCopied ? COPYING : {};
+      const body = { vm, target: this.target, policy: { ...policy, ...copying } };
       const { id } = await this.#bed.api<Migration>("POST", "/v1/migrations", body);
       this.#migrationId = id;
       this.#asked.resolve();

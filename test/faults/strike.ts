@@ -23,6 +23,8 @@ export async function applyFault(fault: Fault, site: Site): Promise<void> {
       site.relay(fault.link)?.slow(fault.bytesPerSecond);
       await sleep(fault.forMs);
       return site.relay(fault.link)?.slow(Number.POSITIVE_INFINITY);
+    case "drop-large":
+      return dropLarge(site, fault.forMs);
     case "lose-last-message":
       return; // The relay drops it: see Run#onShut.
     case "api-unavailable":
@@ -69,6 +71,13 @@ export async function applyFault(fault: Fault, site: Site): Promise<void> {
     default:
       return strikeOutside(fault, site);
   }
+}
+
+async function dropLarge(site: Site, forMs: number): Promise<void> {
+  const relays = (["stream", "handover"] as const).flatMap((link) => site.relay(link) ?? []);
+  for (const relay of relays) relay.dropLarge(true);
+  await sleep(forMs);
+  for (const relay of relays) relay.dropLarge(false);
 }
 
 /** Faults within a process: see inside/. */

@@ -5,6 +5,8 @@ const SWITCHOVER_ACK = 7;
 /** First byte of a TLS handshake (RFC 8446, 5.1, ContentType); of a frame it is 0. */
 const TLS_HANDSHAKE = 22;
 const TICK_MS = 20;
+/** What fits a packet that is not dropped. */
+const SMALL_BYTES = 1_000;
 
 export type RelayHooks = {
   /** The target's ACK arrived; it is forwarded when the promise resolves. */
@@ -25,6 +27,7 @@ export class TcpRelay {
   readonly #to: { host: string; port: number };
   #connections = 0;
   #stalled = false;
+  #isDroppingLarge = false;
   #bytesPerSecond = Number.POSITIVE_INFINITY;
   #closed = false;
 
@@ -61,6 +64,14 @@ export class TcpRelay {
 
   stall(isStalled: boolean): void {
     this.#stalled = isStalled;
+  }
+
+  /**
+   * As a path that drops packets over an MTU: what is larger does not arrive, nor does what comes
+   * after it on the same connection.
+   */
+  dropLarge(isDropping: boolean): void {
+    this.#isDroppingLarge = isDropping;
   }
 
   /** Per direction and connection. */
@@ -133,10 +144,14 @@ export class TcpRelay {
     await this.#send(frame, to);
   }
 
+  #isHeld({ length }: Buffer): boolean {
+    return this.#stalled || (this.#isDroppingLarge && length > SMALL_BYTES);
+  }
+
   async #send(bytes: Buffer, to: Socket): Promise<void> {
     let offset = 0;
     while (offset < bytes.length) {
-      while (this.#stalled && !this.#closed && !to.destroyed) await pause(TICK_MS);
+      while (this.#isHeld(bytes) && !this.#closed && !to.destroyed) await pause(TICK_MS);
       if (to.destroyed) throw new Error("The peer has closed the connection");
       const size = Math.max(1, Math.floor((this.#bytesPerSecond * TICK_MS) / 1_000));
       const part = bytes.subarray(offset, offset + Math.min(size, bytes.length));

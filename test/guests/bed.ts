@@ -2,13 +2,13 @@ import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { TwinCheck } from "../../core/twin/comparison.ts";
 import { Fleet } from "../../rig/fleet.ts";
-import { freeBasePort } from "../../rig/free-ports.ts";
 import { ownedFolder, removeFolder } from "../../rig/owned-folder.ts";
-import { SharedLoopback } from "./loopback.ts";
-import { Network } from "./namespaces.ts";
+import { fleetIn } from "../network/fleet-in.ts";
+import { SharedLoopback } from "../network/loopback.ts";
+import type { Network } from "../network/namespaces.ts";
 import { Peer } from "./peer.ts";
 import type { GuestRig } from "./rig/rig.ts";
-import { LAN } from "./shapes.ts";
+import { IMAGES, LAN } from "./shapes.ts";
 
 export const HOSTS = ["host-a", "host-b"] as const;
 /** On busy machines agents are slow to start. */
@@ -68,6 +68,17 @@ export class Bed {
     return this.#peer;
   }
 
+  /** A folder that only this host has. */
+  imagesOf(host: string): string {
+    return join(this.#folder, `${host}-images`);
+  }
+
+  #resourcesOf(host: string) {
+    const path = this.imagesOf(host);
+    mkdirSync(path);
+    return { [LAN]: { type: "tap", bridge: "br0" }, [IMAGES]: { type: "folder", path } };
+  }
+
   addEqual(check: TwinCheck | undefined): void {
     if (check === undefined) return;
     this.equalMachines += 1;
@@ -93,23 +104,15 @@ export class Bed {
   }
 
   async #start(qemu: string): Promise<void> {
-    const { hosts } = this.network;
-    const port = await freeBasePort();
-    // The API's port, and the one of SQS.
-    const namespaces = Object.values(hosts).map(({ namespace }) => namespace);
-    await this.#loopback.open([port, port + 1], namespaces);
-    const entries = Object.entries(hosts);
+    const { agents, ...inNetwork } = await fleetIn(this.network, this.#loopback);
+    const hosts = Object.keys(this.network.hosts);
     this.#fleet = await Fleet.start({
-      hosts: Object.fromEntries(entries.map(([host]) => [host, qemu])),
-      port,
+      ...inNetwork,
+      hosts: Object.fromEntries(hosts.map((host) => [host, qemu])),
       folder: join(this.#folder, "f"),
       startMs: START_MS,
-      agent: { resources: { [LAN]: { type: "tap", bridge: "br0" } } },
       agents: Object.fromEntries(
-        entries.map(([host, { address }]) => [host, { migrationAddress: address }]),
-      ),
-      wrappers: Object.fromEntries(
-        entries.map(([host, { namespace }]) => [host, Network.inside(namespace)]),
+        hosts.map((host) => [host, { ...agents?.[host], resources: this.#resourcesOf(host) }]),
       ),
     });
     this.#peer = await Peer.start(this.network);

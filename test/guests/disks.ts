@@ -1,4 +1,4 @@
-import { copyFileSync, mkdirSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, renameSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { runUnpacked } from "./rig/programs.ts";
 import type { GuestRig } from "./rig/rig.ts";
@@ -16,6 +16,19 @@ export type Disks = {
   readonly code: string;
   readonly nvram: string;
 };
+
+/** The same disks in another folder: those that the guest writes. */
+export function disksIn(disks: Disks, folder: string): Disks {
+  const there = (file: string) => path.join(folder, path.basename(file));
+  return { ...disks, raw: there(disks.raw), cow: there(disks.cow) };
+}
+
+/** Moves the disks that the guest writes. @returns `to` */
+export function moveDisks(from: Disks, to: Disks): Disks {
+  renameSync(from.raw, to.raw);
+  renameSync(from.cow, to.cow);
+  return to;
+}
 
 /** Makes a guest's disks in a folder: both have an ext4, one lies in a qcow2. */
 export async function makeDisks(rig: GuestRig, folder: string): Promise<Disks> {

@@ -1,10 +1,10 @@
-import { rmSync } from "node:fs";
+import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Migration } from "../../core/migration/migration.ts";
 import { waitUntil } from "../../rig/wait-until.ts";
 import type { Bed } from "./bed.ts";
 import { HOSTS } from "./bed.ts";
-import { checkDisks, type Disks, makeDisks } from "./disks.ts";
+import { checkDisks, type Disks, disksIn, makeDisks, moveDisks } from "./disks.ts";
 import type { GuestLink, WorkerName } from "./guest-link.ts";
 import { lostMs } from "./lost-time.ts";
 import { macOf, type Shape } from "./shapes.ts";
@@ -19,6 +19,9 @@ const WINDOW_MS = 1_500;
 const WORKERS: readonly WorkerName[] = ["ram", "raw", "cow"];
 /** What each worker does at least between two moves. */
 const STEPS = 5;
+
+/** Of a guest whose disks are not shared: QEMU serves them to the source by TLS only. */
+const COPYING = { tls: "psk", storage: { raw: "move", cow: "move" } } as const;
 
 /** As `--json` prints it. */
 export type GuestResult = {
@@ -65,13 +68,18 @@ export class GuestRun {
     const { name } = this.#shape;
     const folder = join(this.#bed.storage, name);
     try {
-      const disks = await makeDisks(this.#bed.rig, folder);
-      await this.#start(disks);
+      const made = await makeDisks(this.#bed.rig, folder);
+      const onHost = (host: string) =>
+        this.#isCopied ? disksIn(made, this.#bed.imagesOf(host)) : made;
+      await this.#start(this.#isCopied ? moveDisks(made, onHost(HOSTS[0])) : made);
+      let host: string = HOSTS[0];
       for (let move = 0; move < moves; move += 1) {
-        await this.#move(HOSTS[(move + 1) % HOSTS.length] ?? HOSTS[0], move);
+        host = HOSTS[(move + 1) % HOSTS.length] ?? HOSTS[0];
+        await this.#move(host, move);
       }
       await this.#finish();
-      const problems = await checkDisks(this.#bed.rig, disks);
+      const problems = await checkDisks(this.#bed.rig, onHost(host));
+      problems.push(...this.#leftOver(host));
       this.#problems.push(...problems);
       this.#result.fsckClean = problems.length === 0;
     } catch (error) {
@@ -80,8 +88,20 @@ export class GuestRun {
     } finally {
       await this.#bed.fleet.api.deleteVm(name, { mode: "quit" }).catch(() => undefined);
       rmSync(folder, { recursive: true, force: true });
+      for (const host of HOSTS) removeContents(this.#bed.imagesOf(host));
     }
     return { result: this.#result, problems: this.#problems };
+  }
+
+  get #isCopied(): boolean {
+    return this.#shape.storage === "copied";
+  }
+
+  /** A disk that has moved is on no other host. */
+  #leftOver(host: string): string[] {
+    return HOSTS.filter((other) => other !== host)
+      .flatMap((other) => readdirSync(this.#bed.imagesOf(other)))
+      .map((file) => `${file} was left on the host that the guest moved from`);
   }
 
   async #start(disks: Disks): Promise<void> {
@@ -97,7 +117,11 @@ export class GuestRun {
     const { name } = this.#shape;
     await this.#works(PROGRESS_MS);
     const before = this.#ticksUntil(this.#nowMs());
-    const { id } = await fleet.api.createMigration({ vm: name, target });
+    const { id } = await fleet.api.createMigration({
+      vm: name,
+      target,
+      ...(this.#isCopied ? { policy: COPYING } : {}),
+    });
     const migration = await fleet.waitForMigration(id, { timeoutMs: MOVE_MS, everyMs: 200 });
     this.#record(migration, target);
     const arrivedMs = this.#nowMs();
@@ -184,4 +208,8 @@ export class GuestRun {
   #nowMs(): number {
     return Number(process.hrtime.bigint()) / 1e6;
   }
+}
+
+function removeContents(folder: string): void {
+  for (const name of readdirSync(folder)) rmSync(join(folder, name));
 }

@@ -1,9 +1,9 @@
 import { Command, Option } from "commander";
 import { chooseQemu } from "../../rig/qemu.ts";
 import { wholeNumber } from "../../rig/whole-number.ts";
+import { Network } from "../network/namespaces.ts";
 import { RigUnavailableError } from "../vfio/rig/errors.ts";
 import { HOSTS } from "./bed.ts";
-import { Network } from "./namespaces.ts";
 import { buildGuestRig, type GuestRig } from "./rig/rig.ts";
 import { runGuests } from "./run.ts";
 import { shapes } from "./shapes.ts";

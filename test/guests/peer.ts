@@ -2,8 +2,8 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { tiedToThisProcess } from "../../agent/runtime/tied-process.ts";
 import { waitUntil } from "../../rig/wait-until.ts";
+import { Network, PEER } from "../network/namespaces.ts";
 import { GuestLink } from "./guest-link.ts";
-import { Network, PEER } from "./namespaces.ts";
 
 const SCRIPT = new URL("inside/peer.ts", import.meta.url).pathname;
 const START_MS = 30_000;

@@ -1,8 +1,8 @@
+import type { Network } from "../network/namespaces.ts";
 import { TwinBed } from "../twin/testing/bed.ts";
 import { differences as madeDifferences } from "../twin/testing/differences.ts";
 import { Bed } from "./bed.ts";
 import { type GuestResult, GuestRun } from "./guest-run.ts";
-import type { Network } from "./namespaces.ts";
 import type { GuestRig } from "./rig/rig.ts";
 import type { Shape } from "./shapes.ts";
 

@@ -1,3 +1,4 @@
+import { basename } from "node:path";
 import { VmDefinition } from "../../core/vm.ts";
 import type { Disks } from "./disks.ts";
 import { KERNEL_ARGUMENTS } from "./rig/kernel-arguments.ts";
@@ -5,12 +6,16 @@ import { KERNEL_ARGUMENTS } from "./rig/kernel-arguments.ts";
 const MIB = 2 ** 20;
 /** The host resource that is a tap on each host's bridge. */
 export const LAN = "lan";
+/** The host resource that is a folder of its own on each host. */
+export const IMAGES = "images";
 
 export type Shape = {
   readonly name: string;
   readonly claim: string;
   /** The last byte of the addresses of its network card. */
   readonly number: number;
+  /** `copied`: the disks `raw` and `cow` lie on the guest's host, and go with it. */
+  readonly storage: "shared" | "copied";
   definition(disks: Disks): VmDefinition;
 };
 
@@ -19,6 +24,7 @@ export const shapes: readonly Shape[] = [
     name: "kernel",
     claim: "pc, kernel and initrd, virtio disks and card",
     number: 11,
+    storage: "shared",
     definition: (disks) =>
       define(11, "virtio-net-pci", {
         machine: "pc",
@@ -35,6 +41,7 @@ export const shapes: readonly Shape[] = [
     name: "uefi",
     claim: "q35 with UEFI, two CPUs, PCIe ports, AHCI and an iothread",
     number: 13,
+    storage: "shared",
     definition: (disks) =>
       define(13, "virtio-net-pci", {
         machine: "q35",
@@ -63,9 +70,27 @@ export const shapes: readonly Shape[] = [
       }),
   },
   {
+    name: "copied",
+    claim: "pc, kernel and initrd, both disks copied with each move",
+    number: 14,
+    storage: "copied",
+    definition: (disks) =>
+      define(14, "virtio-net-pci", {
+        machine: "pc",
+        memoryBytes: 160 * MIB,
+        kernel: { path: disks.kernel, initrd: disks.initrd, append: KERNEL_ARGUMENTS },
+        blockdevs: [raw("raw", onHost(disks.raw)), qcow2("cow", onHost(disks.cow))],
+        devices: [
+          { driver: "virtio-blk-pci", id: "disk0", drive: "raw" },
+          { driver: "virtio-blk-pci", id: "disk1", drive: "cow" },
+        ],
+      }),
+  },
+  {
     name: "bios",
     claim: "pc, BIOS from a disk, IDE and SCSI disks, e1000",
     number: 12,
+    storage: "shared",
     definition: (disks) =>
       define(12, "e1000", {
         machine: "pc",
@@ -97,11 +122,17 @@ function define(
   });
 }
 
-function raw(node: string, filename: string, readOnly = false) {
+type Filename = string | ReturnType<typeof onHost>;
+
+function onHost(file: string) {
+  return { $host: IMAGES, type: "folder", file: basename(file) };
+}
+
+function raw(node: string, filename: Filename, readOnly = false) {
   const file = { driver: "file", filename, "read-only": readOnly };
   return { driver: "raw", "node-name": node, "read-only": readOnly, file };
 }
 
-function qcow2(node: string, filename: string) {
+function qcow2(node: string, filename: Filename) {
   return { driver: "qcow2", "node-name": node, file: { driver: "file", filename } };
 }

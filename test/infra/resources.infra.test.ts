@@ -1,5 +1,8 @@
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, inject, it } from "vitest";
 import { assumptions } from "../../cost/model.ts";
+import { DASHBOARD_FOLDER, dashboardHeaders, HASHED_PATH } from "../../deployment/dashboard.ts";
 import { type FunctionName, functionDescriptions } from "../../deployment/functions.ts";
 import { deadLetterAttributes } from "../../deployment/queues.ts";
 import { sendCommands } from "../../deployment/rights.ts";
@@ -9,6 +12,7 @@ import { type Scope, scopeOf, sufficientScopes } from "../../functions/api/acces
 import { alarmMessages } from "../../functions/runtime/alarm-messages.ts";
 import { tableSchema } from "../../functions/store/table-schema.ts";
 import { evaluate, inputsOf, ofType, settings } from "./evaluation.ts";
+import { ROOT } from "./tools.ts";
 
 const production = inject("production");
 const trial = inject("trial");
@@ -232,6 +236,75 @@ describe("alarms", () => {
     );
     const watched = alarms.map(({ inputs }) => inputs.metricName);
     expect(watched).toEqual(expect.arrayContaining(counted));
+  });
+});
+
+describe("the web dashboard", () => {
+  const distribution = inputsOf(production, "aws:cloudfront/distribution:Distribution");
+  // The others are the functions' code.
+  const files = ofType(production, "aws:s3/bucketObjectv2:BucketObjectv2")
+    .filter(({ name }) => name.startsWith("Web/"))
+    .map(({ inputs }) => inputs as { key: string; contentType: string; cacheControl: string });
+
+  it("lies in a bucket that only its own distribution reads", () => {
+    expect(inputsOf(production, "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock")).toEqual(
+      expect.objectContaining({
+        blockPublicAcls: true,
+        blockPublicPolicy: true,
+        ignorePublicAcls: true,
+        restrictPublicBuckets: true,
+      }),
+    );
+    const { policy } = inputsOf(production, "aws:s3/bucketPolicy:BucketPolicy");
+    const { Statement } = JSON.parse(String(policy));
+    expect(Statement).toEqual([
+      {
+        Effect: "Allow",
+        Principal: { Service: "cloudfront.amazonaws.com" },
+        Action: ["s3:GetObject"],
+        Resource: [expect.stringMatching(/:Web\/\*$/)],
+        Condition: { StringEquals: { "aws:SourceArn": expect.stringContaining("Web") } },
+      },
+    ]);
+  });
+
+  it("is what was built: hashed files are kept for a year, the others are asked for each time", () => {
+    const built = readdirSync(join(ROOT, DASHBOARD_FOLDER), { recursive: true, encoding: "utf8" });
+    const keys = files.map(({ key }) => key);
+    expect(keys).toContain("index.html");
+    expect(keys).toEqual(built.filter((path) => path.includes(".")).toSorted());
+    for (const { key, contentType, cacheControl } of files) {
+      expect(contentType, key).not.toBe("application/octet-stream");
+      const isHashed = `/${key}`.startsWith(HASHED_PATH);
+      expect(cacheControl, key).toMatch(isHashed ? /max-age=31536000, immutable/ : /^no-store$/);
+    }
+  });
+
+  it("has the headers of the local one", () => {
+    const { securityHeadersConfig } = inputsOf(
+      production,
+      "aws:cloudfront/responseHeadersPolicy:ResponseHeadersPolicy",
+    );
+    expect(securityHeadersConfig).toMatchObject({
+      contentSecurityPolicy: {
+        contentSecurityPolicy: dashboardHeaders["content-security-policy"],
+        override: true,
+      },
+      contentTypeOptions: { override: true },
+      referrerPolicy: { referrerPolicy: dashboardHeaders["referrer-policy"], override: true },
+    });
+  });
+
+  it("asks the API at its own origin, of which nothing is kept", () => {
+    const { orderedCacheBehaviors, defaultCacheBehavior } = distribution;
+    expect(defaultCacheBehavior).toMatchObject({
+      targetOriginId: "files",
+      allowedMethods: ["GET", "HEAD"],
+    });
+    const cachingDisabled = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad";
+    expect(orderedCacheBehaviors).toMatchObject([
+      { pathPattern: "/v1/*", targetOriginId: "api", cachePolicyId: cachingDisabled },
+    ]);
   });
 });
 

@@ -18,6 +18,7 @@ import {
   send,
   TLS,
 } from "./handover-protocol.ts";
+import { PATH_HINT } from "./path-hint.ts";
 import { type ReadKind, unpackReading } from "./reading.ts";
 import { type FromSource, type FromTarget, isFromTarget } from "./watch-message.ts";
 
@@ -335,5 +336,5 @@ export class HandoverClient {
 }
 
 function unanswered(timeoutMs: number): string {
-  return `The target's agent has not answered over the handover link within ${timeoutMs} ms: see that both agents are of the same version, and that the target's QEMU answers`;
+  return `The target's agent has not answered over the handover link within ${timeoutMs} ms: see that both agents are of the same version, and that the target's QEMU answers; or ${PATH_HINT}`;
 }

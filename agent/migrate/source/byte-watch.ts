@@ -2,6 +2,7 @@ import { type LastSent, nextSent, StallRule } from "../../../core/convergence/st
 import type { Progress } from "../../../core/protocol/event.ts";
 import type { AwakeClock } from "../../runtime/awake-clock.ts";
 import type { HandoverClient } from "../link/handover-client.ts";
+import { PATH_HINT } from "../link/path-hint.ts";
 
 const SILENCE_MS = StallRule.parse({}).silenceMs;
 /** The target's agent answers each second: a link with an answer this young is alive. */
@@ -52,6 +53,6 @@ export class ByteWatch {
     if (!link?.linkUp || link.silentMs > ALIVE_MS) {
       return `${text}, and the target's agent does not answer over the handover link`;
     }
-    return `${text}, though the target's agent answers over the handover link: the path may drop packets of full size. Compare the MTU of both hosts' interfaces and of the switches between them (\`ping -M do -s 1472\`)`;
+    return `${text}, though the target's agent answers over the handover link: ${PATH_HINT}`;
   }
 }

@@ -24,6 +24,8 @@ import type { SourceInput } from "./state.ts";
 
 /** For the target's agent to open its exports: it may be busy with the start of the stream. */
 const OPEN_MS = 20_000;
+/** The guest waits meanwhile: QEMU's main loop does, and yank cannot end it (block/nbd.c, nbd_open). */
+const OPEN_NODE_SECONDS = 3;
 /** The guest is stopped meanwhile: after this it runs again here. */
 const FINISH_MS = 10_000;
 const CLOSE_MS = 5_000;
@@ -175,6 +177,7 @@ export class DiskCopies {
         server: { type: "inet", host, port: String(port) },
         export: disk,
         "tls-creds": TLS_OBJECT,
+        "open-timeout": OPEN_NODE_SECONDS,
       });
       await qmp.execute("blockdev-mirror", {
         "job-id": copyJob(index),
@@ -318,7 +321,7 @@ export class DiskCopies {
 
   /** QEMU does not answer: it may wait for a copy. */
   onSilent(): void {
-    if (!this.#areJobsUp) return;
+    if (this.#beginning === undefined && !this.#areJobsUp) return;
     this.#silence ??= setTimeout(() => void this.#cut(), SILENT_MS);
   }
 
@@ -339,8 +342,7 @@ export class DiskCopies {
   async abandon(): Promise<void> {
     const { guest, log } = this.#options;
     this.close();
-    await this.#beginning;
-    await removeCopies(guest.qmp).catch((error: unknown) => {
+    await removeCopies(guest.qmp, this.#beginning).catch((error: unknown) => {
       log.error({ error }, "what the copies have added to QEMU is left to the next migration");
     });
   }

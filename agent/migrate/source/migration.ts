@@ -34,7 +34,7 @@ import {
   type SourceInput,
   type SourceState,
 } from "./state.ts";
-import { SwitchoverWatch } from "./switchover-watch.ts";
+import { connectionsTo, SwitchoverWatch } from "./switchover-watch.ts";
 import { nextSourceState } from "./transitions.ts";
 import { refuseIfDifferent, SourceTwinCheck } from "./twin-check.ts";
 
@@ -180,12 +180,14 @@ export class SourceMigration {
 
   #watchLink(link: HandoverClient): void {
     link.startPings();
-    this.#switchoverWatch = new SwitchoverWatch(link, (reason) =>
-      this.#observer.react({
-        type: "watch-gave-up",
-        gaveUp: { code: "target-host-silent", reason },
-      }),
-    );
+    this.#switchoverWatch = new SwitchoverWatch({
+      link,
+      connections: () => {
+        const { migration, pid } = this.#guest.manifest;
+        return connectionsTo(migration?.handover?.address, pid);
+      },
+      onGaveUp: (gaveUp) => this.#observer.react({ type: "watch-gave-up", gaveUp }),
+    });
   }
 
   /** Prepares the actions and listens, from what the manifest holds. */
@@ -288,7 +290,7 @@ export class SourceMigration {
     });
     const reason = this.#byteWatch.observe(progress);
     if (reason === undefined || this.#state.reasons.watch) return;
-    const gaveUp = { code: "stream-silent", reason } as const;
+    const gaveUp = { during: "precopy", code: "stream-silent", reason } as const;
     this.#observer.react({ type: "watch-gave-up", gaveUp });
   }
 

@@ -13,22 +13,36 @@ const POLL_MS = 20;
  * Ends all copies of a guest's disks and removes what they have added to the source's QEMU. The
  * guest's own disks stay as they are. Repeated, it changes nothing.
  *
+ * @param beginning the start of the copies, where it may be under way: it never fails
  * @throws QmpError; QmpTimeoutError when a job does not end
  */
-export async function removeCopies(qmp: QmpClient): Promise<void> {
+export async function removeCopies(qmp: QmpClient, beginning?: Promise<void>): Promise<void> {
+  // By a timer: QEMU's main loop, and with it the guest, may wait for a target that does not answer,
+  // and then no command but an out-of-band one is carried out.
+  const yank = setInterval(() => {
+    yankCopies(qmp, COPIES_MAX).catch(() => undefined);
+  }, ENDING_MS);
+  try {
+    await beginning;
+    await endJobs(qmp);
+    await removeCopyNodes(qmp);
+  } finally {
+    clearInterval(yank);
+  }
+}
+
+async function endJobs(qmp: QmpClient): Promise<void> {
   const jobs = await copyJobs(qmp);
   for (const { device } of jobs) {
     await unlessGone(qmp.execute("block-job-cancel", { device, force: true }));
   }
   const deadlineMs = performance.now() + YANKED_MS;
-  const yankMs = performance.now() + ENDING_MS;
   while ((await copyJobs(qmp)).length > 0) {
-    const nowMs = performance.now();
-    if (nowMs > deadlineMs) throw new QmpTimeoutError("block-job-cancel", YANKED_MS, true);
-    if (nowMs > yankMs) await yankCopies(qmp, COPIES_MAX);
+    if (performance.now() > deadlineMs) {
+      throw new QmpTimeoutError("block-job-cancel", YANKED_MS, true);
+    }
     await delay(POLL_MS);
   }
-  await removeCopyNodes(qmp);
 }
 
 /** @throws QmpError */

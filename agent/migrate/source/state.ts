@@ -63,6 +63,8 @@ export type SourceState = {
 
 /** What the agent found when it watched the stream and the target's host. */
 export type GaveUp = {
+  /** Found out in the other phase, or later, it changes nothing. */
+  readonly during: "precopy" | "switchover";
   readonly code: "stream-silent" | "target-host-silent";
   readonly reason: string;
 };

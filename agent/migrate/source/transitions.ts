@@ -358,7 +358,7 @@ function onCancel(state: SourceState, status: string): SourceStep {
 /** Neither in postcopy, where the guest is the target's, nor after the end. */
 function onWatchGaveUp(state: SourceState, gaveUp: GaveUp): SourceStep {
   const isStopped = (state.stop ?? state.unjudgedStop) !== undefined;
-  const isDue = isStopped === (gaveUp.code === "target-host-silent");
+  const isDue = isStopped === (gaveUp.during === "switchover");
   if (state.end || state.postcopy.active || !isDue) return step(state);
   const next = { ...state, reasons: { ...state.reasons, watch: gaveUp } };
   return step(next, [], [isStopped ? { type: "yank" } : { type: "cancel", orContinue: false }]);

@@ -7,7 +7,7 @@ import { CommandRefusedError } from "../../command/command-error.ts";
 import type { Guest } from "../../guest/guest.ts";
 import { listeningPorts } from "../../runtime/listening-ports.ts";
 import type { Log } from "../../runtime/log.ts";
-import { openSockets, type Sockets } from "../../runtime/open-sockets.ts";
+import { openInodes } from "../../runtime/open-sockets.ts";
 import { addHoldNode } from "../hold-node.ts";
 import { hostPart, incomingUri, type PortRange } from "../link/port-range.ts";
 import { applySettings } from "../settings.ts";
@@ -45,7 +45,7 @@ export async function setUpTarget(
     isAcked ? tracePending(guest, log) : undefined,
   ]);
   const { pid } = guest.manifest;
-  const before = openSockets(pid);
+  const before = openInodes(pid);
   const [givenUp] = await settings;
   // A target that does not exit reports why it failed; the cloud has it ended.
   const rest = exitOnError ? { "exit-on-error": false } : {};
@@ -59,12 +59,16 @@ export async function setUpTarget(
     throw new CommandRefusedError("qemu", "QEMU does not report where it listens");
   }
   const isUnconnected = () =>
-    reported !== undefined && hasOpenedAtMost(reported.listeners, before, openSockets(pid));
+    reported !== undefined && hasOpenedAtMost(reported.listeners, before, openInodes(pid));
   return { migrationUri: `tcp:${hostPart(address)}:${port}`, givenUp, isUnconnected };
 }
 
 /** QEMU accepts a connection at once, and it is a socket of its own. */
-function hasOpenedAtMost(count: number, before?: Sockets, now?: Sockets): boolean {
+function hasOpenedAtMost(
+  count: number,
+  before: ReadonlySet<string> | undefined,
+  now: ReadonlySet<string> | undefined,
+): boolean {
   if (before === undefined || now === undefined) return false;
   return [...now].filter((socket) => !before.has(socket)).length <= count;
 }

@@ -40,7 +40,8 @@ export async function openTab(
   page.on("response", (response) => responses.push(response));
   page.on("pageerror", (error) => faults.push(`exception: ${error.message}`));
   page.on("console", (message) => {
-    if (message.type() === "error") faults.push(`console: ${message.text()}`);
+    if (message.type() !== "error") return;
+    faults.push(`console: ${message.text()} ${message.location().url}`);
   });
   return { page, faults, responses };
 }

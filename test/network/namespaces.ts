@@ -1,19 +1,23 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 
-const PREFIX = "sy-guests-";
+const PREFIX = "sy-net-";
 const DEADLINE_MS = 20_000;
 
 /** Where the peer of the guests is; the guests' program knows it. */
 export const PEER = { address: "10.77.0.1", port: 7000 } as const;
+
+/** The switch's other bridge, for migrations. */
+const MIGRATIONS = "br1";
+const migrationPort = (host: string) => `mig-${host}`;
 
 /** A host's namespace, and its address on the migration network. */
 export type HostNet = { readonly namespace: string; readonly address: string };
 
 /**
  * A network of two hosts and a switch, a namespace each. Both hosts have a bridge `br0` for taps,
- * with a cable to the switch, where the guests' peer is; and a cable between each other for
- * migrations.
+ * with a cable to the switch, where the guests' peer is; and a second cable to it for migrations,
+ * which is a network of its own.
  */
 export class Network {
   readonly lan: string;
@@ -48,6 +52,14 @@ export class Network {
     return ["ip", "netns", "exec", namespace];
   }
 
+  /**
+   * How large a packet the switch passes on to a host's migration cable, bytes; 1500 at first. What is
+   * larger is dropped without a word.
+   */
+  setMtu(host: string, mtu: number): void {
+    ip("-n", this.lan, "link", "set", migrationPort(host), "mtu", String(mtu));
+  }
+
   /** On which host's cable the switch last saw this hardware address; undefined: on none. */
   portOf(mac: string): string | undefined {
     const { lan } = this;
@@ -78,7 +90,6 @@ export class Network {
     ip("-n", lan, "tuntap", "add", "dev", "probe0", "mode", "tap");
     ip("-n", lan, "link", "delete", "dev", "probe0");
     ip("-n", lan, "addr", "add", `${PEER.address}/24`, "dev", "br0");
-    const [one, other] = Object.values(hosts);
     for (const [host, { namespace }] of Object.entries(hosts)) {
       const there = ["type", "veth", "peer", "name", "up0", "netns", namespace];
       ip("-n", lan, "link", "add", host, ...there);
@@ -89,12 +100,17 @@ export class Network {
         ip("-n", where, "link", "set", cable, "master", "br0", "up");
       }
     }
-    const { namespace = "" } = other ?? {};
-    const pair = ["type", "veth", "peer", "name", "mig0", "netns", namespace];
-    ip("-n", one?.namespace ?? "", "link", "add", "mig0", ...pair);
-    for (const { namespace: where, address } of Object.values(hosts)) {
-      ip("-n", where, "addr", "add", `${address}/24`, "dev", "mig0");
-      ip("-n", where, "link", "set", "mig0", "up");
+    ip("-n", lan, "link", "add", MIGRATIONS, "type", "bridge", "forward_delay", "0");
+    ip("-n", lan, "link", "set", MIGRATIONS, "up");
+    for (const [host, { namespace, address }] of Object.entries(hosts)) {
+      const there = ["type", "veth", "peer", "name", "mig0", "netns", namespace];
+      ip("-n", lan, "link", "add", migrationPort(host), ...there);
+      ip("-n", lan, "link", "set", migrationPort(host), "master", MIGRATIONS, "up");
+      ip("-n", namespace, "addr", "add", `${address}/24`, "dev", "mig0", "noprefixroute");
+      // In packets of one segment: veth passes on what the kernel has not split yet, of any size.
+      ip("-n", namespace, "link", "set", "mig0", "up", "gso_max_segs", "1");
+      // A host does not know what a switch on its way can carry.
+      ip("-n", namespace, "route", "add", "10.78.0.0/24", "dev", "mig0", "advmss", "1460");
     }
   }
 }
