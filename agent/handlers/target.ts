@@ -54,7 +54,8 @@ export async function probeTarget(
     qemu: limitToMachine(qemu, definition.machine.replace(proxmoxRevision(definition.machine), "")),
     tls: tlsKinds("target", qemu.tlsCredentials, config.tls),
     memoryFreeBytes: Math.max(0, config.memoryBytes - heldBytes),
-    ...(memory === undefined ? {} : { memory }),
+    // What is left here of an earlier move takes from it, and is ended first.
+    ...(memory === undefined || left !== undefined ? {} : { memory }),
     accelerators: accelerators(),
     vmPresent: left === undefined && guests.isPresent(vm),
     userfaultfd: userfaultfd(),

@@ -44,6 +44,7 @@ describe("a host's memory", () => {
         resv_hugepages: 1,
       }),
       ...pool("sys/kernel/mm/hugepages", 1_048_576, { nr_hugepages: 0, free_hugepages: 0 }),
+      ...pool("sys/kernel/mm/hugepages", 64, { nr_overcommit_hugepages: 3, surplus_hugepages: 1 }),
       "sys/devices/system/node/node1/meminfo":
         "Node 1 MemFree:  2000 kB\nNode 1 Inactive(file):  500 kB",
       ...pool("sys/devices/system/node/node1/hugepages", 2048, {
@@ -57,10 +58,11 @@ describe("a host's memory", () => {
     expect(readHostMemory(definition, {}, root)).toEqual({
       availableBytes: 1_024_000,
       nodes: [{ node: 1, freeBytes: 2_560_000 }],
-      hugepages: [
+      hugepages: expect.arrayContaining([
         { pageBytes: 2 << 20, freeBytes: 5 * (2 << 20) },
+        { pageBytes: 64 << 10, freeBytes: 2 * (64 << 10) },
         { pageBytes: 2 << 20, freeBytes: 3 * (2 << 20), node: 1 },
-      ],
+      ]),
       backendPageBytes: {},
     });
   });

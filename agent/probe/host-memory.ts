@@ -72,14 +72,16 @@ function nodesAndPages(root: string): Pick<HostMemory, "nodes" | "hugepages"> {
   };
 }
 
-/** A pool without a page is left out. */
+/** A pool that has no page, and may take none when it needs one, is left out. */
 function hugepages(root: string, folder: string): Hugepages[] {
   return list(root, folder, /^hugepages-(\d+)kB$/).flatMap(({ path, number }) => {
     const count = (name: string) => Number(read(root, `${path}/${name}`));
     const pageBytes = number * 1_024;
     // Pages that are mapped, and not touched yet, count as free and as reserved.
     const free = count("free_hugepages") - count("resv_hugepages");
-    return count("nr_hugepages") === 0 ? [] : [{ pageBytes, freeBytes: free * pageBytes }];
+    const more = count("nr_overcommit_hugepages") - count("surplus_hugepages");
+    const freeBytes = Math.max(0, free + Math.max(0, more)) * pageBytes;
+    return count("nr_hugepages") === 0 && freeBytes === 0 ? [] : [{ pageBytes, freeBytes }];
   });
 }
 
