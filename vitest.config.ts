@@ -1,24 +1,34 @@
 import { join } from "node:path";
 import { configDefaults, defineConfig } from "vitest/config";
+import { kindsElsewhere } from "./test/kinds-elsewhere.ts";
 import { RunReport } from "./test/run-report.ts";
 
-/** Tests with a command of their own: `npm run test:slow`, `test:vfio`, `test:infra`, `test:dashboard`. */
-const elsewhere = ["slow", "vfio", "infra", "browser"].map((kind) => `**/*.${kind}.test.ts`);
+const elsewhere = kindsElsewhere.map((kind) => `**/*.${kind}.test.ts`);
 
 const exclude = [...configDefaults.exclude, ".cache/**", ".sst/**", ...elsewhere];
 
 /** Folders whose tests change nothing in their process for good: they share workers. */
 const SHARED = [
   "agent",
+  "bench",
   "cli",
   "core",
+  "cost",
+  "dashboard",
+  "deployment",
   "qmp",
-  "rig/guest",
+  "rig",
   "test/agent",
   "test/cases",
+  "test/cli",
+  "test/conformance",
+  "test/copy",
   "test/definition",
   "test/discovery",
   "test/e2e",
+  "test/guests",
+  "test/steady",
+  "test/vfio",
   "workflows",
 ];
 
@@ -26,7 +36,18 @@ const SHARED = [
  * Folders whose tests share workers, but not the project's modules: these keep clients and the
  * configuration of a control plane, and each file starts one of its own.
  */
-const RESET = ["emulators", "test/functions"];
+const RESET = [
+  "emulators",
+  "functions",
+  "local",
+  "test/cost",
+  "test/evacuation",
+  "test/functions",
+  "test/schedule",
+  "test/security",
+  "test/webhooks",
+  "test/workflow",
+];
 
 const testsIn = (folders: readonly string[]) => folders.map((each) => `${each}/**/*.test.ts`);
 
@@ -46,7 +67,7 @@ export default defineConfig({
           name: "reset",
           include: testsIn(RESET),
           isolate: false,
-          setupFiles: ["test/reset-modules.ts"],
+          setupFiles: ["test/fresh-file.ts"],
         },
       },
       {
@@ -59,10 +80,11 @@ export default defineConfig({
       },
     ],
     exclude,
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
-    // Most tests wait for processes: four at a time keep two cores busy.
-    maxWorkers: 4,
+    // They end a test that hangs, on a busy machine too; they measure nothing.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+    // Most tests wait for processes: five at a time keep two cores busy.
+    maxWorkers: 5,
     // A test that fails now and then is broken, or shows something that is.
     retry: 0,
     reporters: ["default", new RunReport()],

@@ -10,7 +10,12 @@ const { projects: _, ...shared } = base.test ?? {};
 /** Tests of `npm test` that run on real QEMU or on the model, as on a machine without QEMU. */
 const onTheModel = {
   name: "model",
-  include: ["test/agent/*.test.ts", "test/e2e/evacuate.test.ts", "test/e2e/tls.test.ts"],
+  include: [
+    "test/agent/*.test.ts",
+    "test/e2e/demo.test.ts",
+    "test/e2e/evacuate.slow.test.ts",
+    "test/e2e/tls.test.ts",
+  ],
   env: environmentWithoutQemu(join(import.meta.dirname, "node_modules/.cache/without-qemu")),
 };
 
@@ -22,6 +27,6 @@ export default defineConfig({
       { extends: true, test: { name: "slow", include: ["**/*.slow.test.ts"] } },
       { extends: true, test: onTheModel },
     ],
-    reporters: ["default", new RunReport(14)],
+    reporters: ["default", new RunReport(17)],
   },
 });

@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { HostId, VmId } from "../../core/id.ts";
 import type { AgentEvent } from "../../core/protocol/event.ts";
 import type { HostFacts } from "../../core/protocol/host.ts";
-import { HeartbeatAnswer, Joined, Registered } from "../../core/protocol/identity.ts";
+import { Checked, HeartbeatAnswer, Joined, Registered } from "../../core/protocol/identity.ts";
 import type { Identity } from "./identity.ts";
 import type { SignRequest } from "./signer.ts";
 
@@ -14,6 +14,7 @@ const Replayed = z.object({
 const ClockSkew = z.object({ code: z.literal("clock-skew") });
 const JoinRefused = z.object({ code: z.literal("join-refused") });
 const JOIN_PATH = "/agent/v1/join";
+const CHECK_PATH = "/agent/v1/check";
 const Gap = z.object({ code: z.literal("event-gap"), expectedSeq: z.int().positive() });
 /** An answer of the control plane itself, not of a proxy before it. */
 const Unfit = z.object({ code: z.enum(["invalid", "malformed-json", "body-too-large"]) });
@@ -132,6 +133,13 @@ export class CloudApi {
   heartbeat(signal: AbortSignal): Promise<z.infer<typeof HeartbeatAnswer>> {
     const body = { host: this.#host, instance: this.#instance };
     return this.#post("/agent/v1/heartbeat", body, HeartbeatAnswer, signal);
+  }
+
+  /** Asks with the host's key who this host is. An agent that runs beside it does not notice. */
+  check(signal: AbortSignal): Promise<Checked> {
+    const body = JSON.stringify({ host: this.#host });
+    const headers = this.#identity.sign(CHECK_PATH, body);
+    return this.#send(CHECK_PATH, { body, headers }, Checked, signal);
   }
 
   /** Sends events. @returns the number of the last event that the cloud has accepted */

@@ -1,11 +1,9 @@
-import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, fstatSync, mkdirSync, openSync, readSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { VmId } from "../../core/id.ts";
 import type { VmDefinition } from "../../core/vm.ts";
 import { QmpClient } from "../../qmp/client.ts";
 import { CommandRefusedError } from "../command/command-error.ts";
-import { identify } from "../runtime/process.ts";
 import {
   type MadeImage,
   makeImages,
@@ -13,6 +11,8 @@ import {
   type WantedImage,
 } from "../storage/copy-images.ts";
 import { guestArguments, guestPaths } from "./arguments.ts";
+import { launchUnit } from "./guest-unit.ts";
+import { LaunchError, type Launched, launchChild } from "./launch.ts";
 import { hasManifest, type Manifest, writeManifest } from "./manifest.ts";
 import { type Resources, resolveResources } from "./resources.ts";
 import { forgetStart, noteStart } from "./starting.ts";
@@ -29,6 +29,8 @@ export type SpawnOptions = {
   resources: Resources;
   /** A target's: made before QEMU starts. */
   images?: readonly WantedImage[];
+  /** The slice of systemd that guests are units in. Default: they are children of the agent. */
+  guestSlice?: string | undefined;
   /** Called every 10 s while QEMU does not answer yet. */
   onStarting?: (elapsedMs: number) => void;
 };
@@ -79,7 +81,7 @@ export async function spawnGuest(options: SpawnOptions) {
   const { qmp: qmpPath } = guestPaths(folder);
   const facts = { permittedToRun: !incoming, contSent: !incoming, arrived: !incoming };
   const known = { vm, adopted: false, qmpPath, definition, ...facts };
-  let child: ChildProcess | undefined;
+  let launched: Launched | undefined;
   let images: MadeImage[] = [];
   const all = () => (images.length === 0 ? known : { ...known, images });
   try {
@@ -89,22 +91,20 @@ export async function spawnGuest(options: SpawnOptions) {
       noteStart(folder, all());
     });
     await makeTaps(taps);
-    const started = launch(options.qemu, args, folder);
-    child = started.child;
-    if (child.pid === undefined) await started.failed;
-    const manifest: Manifest = { ...all(), ...identify(child.pid) };
+    launched = await launch(options, args, folder);
+    const manifest: Manifest = { ...all(), ...launched.identity };
     writeManifest(folder, manifest);
     forgetStart(folder);
-    const qmp = await connect(qmpPath, started.failed, options);
+    const qmp = await connect(qmpPath, launched, options);
     return { folder, manifest, qmp, startMs: performance.now() - startedMs };
   } catch (cause) {
-    child?.kill("SIGKILL");
+    launched?.kill();
     const output = readTail(guestPaths(folder).output);
     await removeTaps(taps.map(({ name }) => name));
     removeImages(images);
     rmSync(folder, { recursive: true, force: true });
     // The file system's own errors, such as ENOSPC, are for operators to mend.
-    if (child === undefined) throw cause;
+    if (launched === undefined && !(cause instanceof LaunchError)) throw cause;
     const message = cause instanceof Error ? cause.message : String(cause);
     const said = [`Failed to start the guest ${vm}: ${message}`, output].filter(Boolean);
     throw new CommandRefusedError("qemu", said.join(": "), { cause });
@@ -134,7 +134,7 @@ function refuseIfTooLong(vm: VmId, args: readonly string[]): void {
 /** Waits for QEMU's QMP for as long as the process lives, within a bound by the guest's memory. */
 async function connect(
   path: string,
-  failed: Promise<never>,
+  launched: Launched,
   { definition, onStarting }: SpawnOptions,
 ): Promise<QmpClient> {
   const stop = new AbortController();
@@ -149,46 +149,23 @@ async function connect(
   );
   connecting.catch(() => undefined);
   try {
-    return await Promise.race([connecting, failed]);
-  } catch (error) {
-    stop.abort();
-    throw error;
+    const ended = launched.ended(stop.signal);
+    ended.catch(() => undefined);
+    return await Promise.race([connecting, ended]);
   } finally {
+    stop.abort();
     clearInterval(timer);
   }
 }
 
-function launch(qemu: string, args: string[], folder: string) {
-  const output = openSync(guestPaths(folder).output, "a", 0o600);
-  try {
-    const child = spawn(qemu, args, {
-      detached: true,
-      stdio: ["ignore", output, output],
-      cwd: folder,
-      env: guestEnvironment(),
-    });
-    const failed = ended(child, qemu);
-    failed.catch(() => undefined);
-    child.unref();
-    return { child, failed };
-  } finally {
-    // spawn throws, for example, E2BIG.
-    closeSync(output);
-  }
-}
-
-function ended(child: ChildProcess, qemu: string): Promise<never> {
-  return new Promise((_, reject) => {
-    child.once("error", (cause) => reject(new Error(`Cannot run ${qemu}`, { cause })));
-    child.once("exit", (code, signal) => reject(new Error(`QEMU ended with ${code ?? signal}`)));
-  });
-}
-
-/** For processes that the agent starts: without its AWS credentials. */
-export function guestEnvironment(): NodeJS.ProcessEnv {
-  return Object.fromEntries(
-    Object.entries(process.env).filter(([name]) => !name.startsWith("AWS_")),
-  );
+function launch(
+  { qemu, vm, guestSlice }: SpawnOptions,
+  args: readonly string[],
+  folder: string,
+): Promise<Launched> {
+  const { output } = guestPaths(folder);
+  const order = { qemu, args, folder, output };
+  return guestSlice === undefined ? launchChild(order) : launchUnit(order, vm, guestSlice);
 }
 
 /** Most of QEMU's output that a message has, bytes. */

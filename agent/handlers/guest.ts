@@ -22,9 +22,9 @@ export async function startGuest(
   await refuseIfPresent(guests, vm);
   refuseUnlessAllowed(definition, config);
   const { sandbox, probe } = await describeBinary(config.qemu, config.stateDir);
-  const { qemu, runDir, resources } = config;
+  const { qemu, runDir, resources, guestSlice } = config;
   const onStarting = startLogger(context, vm);
-  const process = { qemu, runDir, sandbox, probe, resources, onStarting };
+  const process = { qemu, runDir, sandbox, probe, resources, guestSlice, onStarting };
   const guest = await Guest.start({ vm, definition, ...process, incoming: false });
   guests.add(guest);
   try {

@@ -39,7 +39,7 @@ export async function probeTarget(
   // Before the target is started: it may take from it.
   const memory = guests.prestarted.has(vm)
     ? undefined
-    : readHostMemory(definition, config.resources);
+    : readHostMemory(definition, config.resources, config.guestSlice === undefined);
   // A QEMU cannot open an image that is not there yet.
   if (copies === undefined) startAhead(context, command, definition);
   const [{ probe: qemu }, cannotListen, left, places] = await Promise.all([
@@ -87,10 +87,10 @@ export async function startTarget(
   definition: VmDefinition,
   images: readonly WantedImage[] = [],
 ): Promise<Guest> {
-  const { qemu, runDir, stateDir, resources } = context.config;
+  const { qemu, runDir, stateDir, resources, guestSlice } = context.config;
   const { sandbox, probe } = await describeBinary(qemu, stateDir);
   const onStarting = startLogger(context, vm);
-  const process = { qemu, runDir, sandbox, probe, resources, onStarting };
+  const process = { qemu, runDir, sandbox, probe, resources, guestSlice, onStarting };
   return Guest.start({ vm, definition, ...process, images, incoming: true });
 }
 

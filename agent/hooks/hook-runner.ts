@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { guestEnvironment } from "../guest/spawn.ts";
+import { guestEnvironment } from "../guest/launch.ts";
 
 /** How much of a hook's stdout and stderr is kept, bytes; the rest is read and dropped. */
 const OUTPUT_BYTES = 4_096;

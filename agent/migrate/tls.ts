@@ -115,7 +115,7 @@ export function tlsKinds(
   const x509 =
     has("x509") &&
     config !== undefined &&
-    filesOf(side, config.dir).every((path) => existsSync(path));
+    certificateFiles(side, config.dir).every((path) => existsSync(path));
   return [...(has("psk") ? (["psk"] as const) : []), ...(x509 ? (["x509"] as const) : [])];
 }
 
@@ -124,14 +124,15 @@ function certificates(side: Side, config: TlsConfig | undefined) {
     const message = "This host has no certificates: name their folder as `tls.dir`";
     throw new CommandRefusedError("refused", message);
   }
-  const missing = filesOf(side, config.dir).filter((path) => !existsSync(path));
+  const missing = certificateFiles(side, config.dir).filter((path) => !existsSync(path));
   if (missing.length > 0) {
     throw new CommandRefusedError("refused", `This host has no ${missing.join(", ")}`);
   }
   return { "qom-type": "tls-creds-x509", dir: config.dir, "verify-peer": true };
 }
 
-function filesOf(side: Side, dir: string): string[] {
+/** What x509 needs on this side: the authority's certificate, this side's own, and its key. */
+export function certificateFiles(side: Side, dir: string): string[] {
   const part = side === "source" ? "client" : "server";
   return ["ca-cert.pem", `${part}-cert.pem`, `${part}-key.pem`].map((name) => join(dir, name));
 }

@@ -18,8 +18,8 @@ import { QmpClient } from "../../qmp/client.ts";
 import { CommandRefusedError } from "../command/command-error.ts";
 import { replaceFile } from "../durable/replace-file.ts";
 import { monitorOption, SANDBOX } from "../guest/arguments.ts";
+import { guestEnvironment } from "../guest/launch.ts";
 import { probeQemu } from "../guest/qemu-probe.ts";
-import { guestEnvironment } from "../guest/spawn.ts";
 import { tiedToThisProcess } from "../runtime/tied-process.ts";
 
 const PROBE_MS = 20_000;

@@ -29,7 +29,7 @@ const pool = (folder: string, kib: number, counts: Record<string, number>) =>
 
 describe("a host's memory", () => {
   it("is read of this host", () => {
-    const memory = readHostMemory(plain, {});
+    const memory = readHostMemory(plain, {}, true);
     expect(memory.availableBytes).toBeGreaterThan(0);
     expect(memory.availableBytes).toBeLessThanOrEqual(totalmem());
     expect(memory.backendPageBytes).toEqual({});
@@ -52,10 +52,10 @@ describe("a host's memory", () => {
         free_hugepages: 3,
       }),
     });
-    expect(readHostMemory(plain, {}, root)).toMatchObject({ nodes: [], hugepages: [] });
+    expect(readHostMemory(plain, {}, true, root)).toMatchObject({ nodes: [], hugepages: [] });
     const backend = { "qom-type": "memory-backend-ram", id: "m", size: 1 << 20 };
     const definition = VmDefinition.parse({ memoryBytes: 1 << 20, objects: [backend] });
-    expect(readHostMemory(definition, {}, root)).toEqual({
+    expect(readHostMemory(definition, {}, true, root)).toEqual({
       availableBytes: 1_024_000,
       nodes: [{ node: 1, freeBytes: 2_560_000 }],
       hugepages: expect.arrayContaining([
@@ -75,7 +75,7 @@ describe("a host's memory", () => {
       "proc/self/status": `Name:\tnode\nCapEff:\t${capabilities}`,
       "proc/self/limits": "Max locked memory         8388608              8388608   bytes",
     });
-    expect(readHostMemory(plain, {}, root).lockableBytes).toBe(bytes);
+    expect(readHostMemory(plain, {}, true, root).lockableBytes).toBe(bytes);
   });
 
   it("has the page size of backends that are made of hugepages", () => {
@@ -96,7 +96,7 @@ describe("a host's memory", () => {
       ],
     });
     const root = hostOf({ "proc/meminfo": "Hugepagesize:       2048 kB" });
-    expect(readHostMemory(definition, {}, root).backendPageBytes).toEqual({
+    expect(readHostMemory(definition, {}, true, root).backendPageBytes).toEqual({
       usual: 2 << 20,
       large: 1 << 30,
     });
@@ -114,7 +114,7 @@ describe("the memory limits of control groups", () => {
     });
     const limits = [{ path: "/vms.slice", limitBytes: 1_000, freeBytes: 400 }];
     expect(cgroupLimits(root)).toEqual(limits);
-    expect(readHostMemory(plain, {}, root).cgroup).toEqual(limits[0]);
+    expect(readHostMemory(plain, {}, true, root).cgroup).toEqual(limits[0]);
   });
 
   it("are those of version 1, where the memory controller is there", () => {

@@ -10,17 +10,24 @@ const HUGETLBFS_MAGIC = 0x95_84_58_f6;
 /** Linux, include/uapi/linux/capability.h: whoever has it may lock any amount. */
 const CAP_IPC_LOCK = 14n;
 
-/** Reads a host's memory for a guest. `root`: where /proc and /sys are. */
+/**
+ * Reads a host's memory for a guest.
+ *
+ * @param isChild the guest will be the agent's child: in its control group, with its limits
+ * @param root where /proc and /sys are
+ */
 export function readHostMemory(
   definition: VmDefinition,
   resources: Resources,
+  isChild: boolean,
   root = "/",
 ): HostMemory {
   const info = read(root, "proc/meminfo");
   const availableBytes = kibibytes(info, "MemAvailable");
   const defaultPageBytes = kibibytes(info, "Hugepagesize");
-  const [cgroup] = cgroupLimits(root).toSorted((one, other) => one.freeBytes - other.freeBytes);
-  const lockableBytes = lockable(root);
+  const limits = isChild ? cgroupLimits(root) : [];
+  const [cgroup] = limits.toSorted((one, other) => one.freeBytes - other.freeBytes);
+  const lockableBytes = isChild ? lockable(root) : undefined;
   return {
     ...(availableBytes === undefined ? {} : { availableBytes }),
     ...(cgroup === undefined ? {} : { cgroup }),

@@ -52,6 +52,11 @@ export const AgentConfig = z.strictObject({
   qemu: z.string().default("qemu-system-x86_64"),
   /** Start no guest where QEMU's seccomp sandbox cannot be used. Default: start it, and log that. */
   requireSandbox: z.boolean().default(false),
+  /** systemd starts each guest as a unit in this slice. Default: guests are the agent's children. */
+  guestSlice: z
+    .string()
+    .regex(/^[A-Za-z0-9:_.-]{1,200}\.slice$/, "expected the name of a slice of systemd")
+    .optional(),
   /** Memory for guests, bytes. Default: all that the machine and the agent's control group have. */
   memoryBytes: z.int().positive().default(memoryOfThisHost),
   /** Address for migration streams and handover links. */

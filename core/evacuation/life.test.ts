@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { noCounters } from "./counting.ts";
 import { type Action, decide, type Life, shownStatus } from "./life.ts";
+import { PAUSES_MAX } from "./pausing.ts";
 import { ApprovalRule } from "./request.ts";
 import { AT, lifeAfter, planned, refusal, running } from "./testing/life.ts";
 
@@ -76,6 +77,14 @@ describe("an approval", () => {
 
 describe("pauses are a set with authors", () => {
   const ada = { do: "pause", ...by("ada", "ticket 7") } as const;
+
+  it("of bounded size", () => {
+    const authors = Array.from({ length: PAUSES_MAX }, (_, one) => `author-${one}`);
+    const pauses = authors.map((author): Action => ({ do: "pause", author }));
+    expect(refusal(lifeAfter(running(), ...pauses), ada)).toBe("too-many-pauses");
+    const [, ...fewer] = pauses;
+    expect(refusal(lifeAfter(running(), ...fewer), ada)).toBeUndefined();
+  });
 
   it("in which a second one of the same person changes nothing", () => {
     const paused = lifeAfter(running(), ada, { ...ada, message: "another" });

@@ -56,6 +56,18 @@ export const HeartbeatAnswer = z.object({
 });
 export type HeartbeatAnswer = z.infer<typeof HeartbeatAnswer>;
 
+/** Asks who the control plane takes a host for; it changes nothing but the number of requests. */
+export const CheckRequest = z.strictObject({ host: HostId });
+
+export const Checked = z.object({
+  host: HostId,
+  queueUrl: z.string(),
+  queueAccess: QueueAccess.optional(),
+  /** By the control plane's clock. */
+  at: z.iso.datetime(),
+});
+export type Checked = z.infer<typeof Checked>;
+
 export const Registered = z.object({
   host: HostId,
   queueUrl: z.string(),

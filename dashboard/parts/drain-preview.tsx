@@ -10,7 +10,8 @@ import { ActionButton } from "./action-button.tsx";
 import { DataTable } from "./data-table.tsx";
 import { HostLink, VmLink } from "./links.tsx";
 import { Facts } from "./page.tsx";
-import { codesOf, Reason, UnplacedReasons } from "./unplaced-reasons.tsx";
+import { Reason } from "./reasons.tsx";
+import { codesOf, UnplacedReasons } from "./unplaced-reasons.tsx";
 
 type Props = { host: Host; drain: Drain; refresh: () => Promise<void> };
 

@@ -1,20 +1,13 @@
 import type { VmView } from "../data/vm.ts";
 import { HostLink } from "./links.tsx";
-import { hostsText, Reason } from "./unplaced-reasons.tsx";
+import { Reasons } from "./reasons.tsx";
 
 /** Where the VM could go now, host by host, and why not. */
 export function PlacementView({ view: { placement, noPlacement } }: { view: VmView }) {
   if (placement === undefined) return <p>{noPlacement}</p>;
-  const { blockers, fitting, reasons, cures } = placement;
+  const { fitting, blockers, reasons, cures } = placement;
   return (
     <>
-      {blockers.length > 0 && (
-        <dl class="reasons">
-          {blockers.map((one) => (
-            <Reason key={one.code} where="the VM itself" {...one} />
-          ))}
-        </dl>
-      )}
       <p>
         {fitting.length === 0 ? "No host would take it." : "Would take it: "}
         {fitting.map((host, place) => (
@@ -24,18 +17,7 @@ export function PlacementView({ view: { placement, noPlacement } }: { view: VmVi
           </span>
         ))}
       </p>
-      {reasons.length > 0 && (
-        <dl class="reasons">
-          {reasons.flatMap(({ hosts, blockers: found }) =>
-            found.map((one) => (
-              <Reason key={`${one.code} ${hosts[0]}`} where={hostsText(hosts)} {...one} />
-            )),
-          )}
-        </dl>
-      )}
-      {cures.map((cure) => (
-        <p key={cure}>Would help: {cure}</p>
-      ))}
+      <Reasons blockers={blockers} reasons={reasons} cures={cures} />
     </>
   );
 }

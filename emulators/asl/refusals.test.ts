@@ -203,7 +203,6 @@ const refusals: readonly Refusal[] = [
     machine({ A: { Type: "Pass" } }),
     "State 'A': field 'Next' or 'End' is required",
   ],
-  ["an unreachable state", machine({ A: pass, B: pass }), "B"],
   [
     "a JSONPath choice",
     machine({ A: { Type: "Choice", Choices: [{ Variable: "$.a", Next: "B" }] }, B: pass }),

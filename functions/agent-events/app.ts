@@ -4,6 +4,8 @@ import type { z } from "zod";
 import { EventBatch } from "../../core/protocol/event.ts";
 import { Heartbeat, type InstanceId, Registration } from "../../core/protocol/host.ts";
 import {
+  type Checked,
+  CheckRequest,
   type HeartbeatAnswer,
   JoinRequest,
   type QueueAccess,
@@ -18,7 +20,7 @@ import { answerError, Problem } from "../http/problem.ts";
 import { commandKeys } from "../runtime/command-signer.ts";
 import { config } from "../runtime/config.ts";
 import { queueAccessOf } from "../runtime/queue-access.ts";
-import { recordHeartbeat, registerHost, type StoredHost } from "../store/hosts.ts";
+import { recordHeartbeat, recordRequest, registerHost, type StoredHost } from "../store/hosts.ts";
 import { acceptBatch } from "./accept-batch.ts";
 import { authenticate, replayed, requireNewSequence } from "./authenticate.ts";
 import { applyForgottenGuests } from "./forgotten-guests.ts";
@@ -78,6 +80,17 @@ app.post("/agent/v1/events", async (context) => {
   if ("acceptedSeq" in accepted) return context.json(accepted);
   const detail = `Expected the next event of ${host} to be number ${accepted.expectedSeq}`;
   throw new Problem("event-gap", detail, accepted);
+});
+
+/** For people who set a host up: whose key it is, and where its queue is. */
+app.post("/agent/v1/check", async (context) => {
+  const { host } = await read(context, CheckRequest);
+  const by = await authenticate(context, host);
+  // The answer may hold a secret: who has only seen the request does not get it.
+  if (!(await recordRequest(host, by.sequence))) throw replayed(by.host, by.sequence);
+  const { queueUrl } = by.host;
+  const answer = { host, queueUrl, at: new Date().toISOString() };
+  return context.json({ ...answer, ...queueAccess(by.host) } satisfies Checked);
 });
 
 /** Where the control plane serves the queues itself, hosts have no other access key. */

@@ -12,7 +12,7 @@ import { tableError } from "./table-failure.ts";
  * runs on AWS and on one machine.
  */
 export const documents = once(() => {
-  const client = unlogged(new DynamoDBClient({ ...bounded, ...transportTo("DYNAMODB") }));
+  const client = new DynamoDBClient({ ...bounded, logger, ...transportTo("DYNAMODB") });
   client.middlewareStack.add(
     (next) => (call) =>
       next(call).catch((error: unknown) => {
@@ -23,21 +23,21 @@ export const documents = once(() => {
   return DynamoDBDocumentClient.from(client, { marshallOptions: { removeUndefinedValues: true } });
 });
 
-export const stepFunctions = once(() =>
-  unlogged(new SFNClient({ ...bounded, ...transportTo("SFN") })),
+export const stepFunctions = once(
+  () => new SFNClient({ ...bounded, logger, ...transportTo("SFN") }),
 );
 
 /** A queue's URL names the queue; the endpoint is the SDK's, so a moved endpoint breaks no URL. */
-export const queues = once(() =>
-  unlogged(new SQSClient({ ...bounded, useQueueUrlAsEndpoint: false, ...transportTo("SQS") })),
+export const queues = once(
+  () => new SQSClient({ ...bounded, logger, useQueueUrlAsEndpoint: false, ...transportTo("SQS") }),
 );
 
-export const functions = once(() =>
-  unlogged(new LambdaClient({ ...bounded, ...transportTo("LAMBDA") })),
+export const functions = once(
+  () => new LambdaClient({ ...bounded, logger, ...transportTo("LAMBDA") }),
 );
 
-export const scheduler = once(() =>
-  unlogged(new SchedulerClient({ ...bounded, ...transportTo("SCHEDULER") })),
+export const scheduler = once(
+  () => new SchedulerClient({ ...bounded, logger, ...transportTo("SCHEDULER") }),
 );
 
 /** A service of AWS, named as in the SDK's AWS_ENDPOINT_URL_*. */
@@ -74,11 +74,16 @@ const bounded = {
   },
 };
 
-/** Without the SDK's log of each call, which nobody reads: it copies all input and output. */
-function unlogged<T extends { middlewareStack: { remove(name: string): boolean } }>(client: T): T {
-  client.middlewareStack.remove("loggerMiddleware");
-  return client;
-}
+/**
+ * The SDK hands each input and output to the logger's `info`, with what is sensitive taken out of a
+ * copy: work for nothing, since its default logger drops them. Without `info` nothing is copied.
+ */
+const logger = {
+  trace: () => undefined,
+  debug: () => undefined,
+  warn: console.warn,
+  error: () => undefined,
+} as unknown as NonNullable<DynamoDBClientConfig["logger"]>;
 
 /** Closes kept-alive connections, for a process that is about to end; another call opens new ones. */
 export function closeClients(): void {

@@ -98,32 +98,24 @@ type Fields = Partial<Omit<StoredEvacuation, "id" | "revision">>;
 
 /**
  * Changes fields of an evacuation that has not changed since it was read; `undefined` removes one.
- * Returns it as it is then; undefined when another writer was first. What people are told of is
- * written in one transaction with it.
+ * Returns what it wrote; undefined when another writer was first. What people are told of is written
+ * in one transaction with it.
  */
 export async function changeEvacuation(
   before: StoredEvacuation,
   fields: Fields,
 ): Promise<StoredEvacuation | undefined> {
-  const { status, pauses, version, endedBy } = { ...before, ...fields };
-  const after = {
-    status: status ?? before.status,
-    pauses: pauses ?? before.pauses,
-    version: version ?? before.version,
-    endedBy,
-  };
+  const update = fieldsUpdate(before, fields);
+  const after = StoredEvacuation.parse({
+    ...before,
+    ...fields,
+    updatedAt: update.values[":now"],
+    revision: update.values[":next"],
+  });
   const untold = evacuationChanges(before.id, before, after);
-  if (untold.length === 0) {
-    const item = await updateItem(fieldsUpdate(before, fields));
-    return item === undefined ? undefined : StoredEvacuation.parse(item);
-  }
-  const failed = await transactWithEvents([evacuationWrite(before, fields)], untold);
-  return failed.length === 0 ? findEvacuation(before.id) : undefined;
-}
-
-/** The same, as a write of a transaction. */
-export function evacuationWrite(before: Pick<StoredEvacuation, "id" | "revision">, fields: Fields) {
-  return write.update(fieldsUpdate(before, fields));
+  if (untold.length === 0) return (await updateItem(update)) === undefined ? undefined : after;
+  const failed = await transactWithEvents([write.update(update)], untold);
+  return failed.length === 0 ? after : undefined;
 }
 
 function fieldsUpdate({ id, revision }: Pick<StoredEvacuation, "id" | "revision">, fields: Fields) {

@@ -162,6 +162,16 @@ export async function recordHeartbeat(
   return putItem(item, isNewRequest, { ":requestSeq": heartbeat.requestSeq });
 }
 
+/** Notes the number of a request. @returns false when it was received before, or a later one was */
+export async function recordRequest(id: HostId, requestSeq: number): Promise<boolean> {
+  return updateIf({
+    key: keys.host(id),
+    update: "SET #requestSeq = :requestSeq",
+    condition: `attribute_exists(pk) AND ${isNewRequest}`,
+    values: { ":requestSeq": requestSeq },
+  });
+}
+
 /**
  * Replaces the host's facts by those of its agent, and only this instance of its agent is heard from
  * now on. A host that was joining is active; any other state, cordons, labels and limits are what

@@ -13,7 +13,7 @@ const BINARY = process.env.SWITCHYARD_QEMU || "qemu-system-x86_64";
 const hasQemu = spawnSync(BINARY, ["--version"]).status === 0;
 const MIB = 1024 * 1024;
 /** Generous: the machine may be busy. */
-const PATIENCE = { timeoutMs: 20_000 };
+const PATIENCE = { timeoutMs: 60_000 };
 
 const started: GuestQemu[] = [];
 let directory = "";

@@ -184,7 +184,7 @@ describeOnQemu("migrations that do not succeed", (subject) => {
           ),
         10_000,
       );
-      const { body } = await pair.source.waitFor("migration.standstill", 5_000);
+      const { body } = await pair.source.waitFor("migration.standstill", 30_000);
       expect(body).toMatchObject({ reason: "silent" });
       expect(body).not.toHaveProperty("untilMs");
     } finally {
@@ -203,7 +203,7 @@ describeOnQemu("migrations that do not succeed", (subject) => {
     process.kill(pid, "SIGSTOP");
     const starting = pair.start({ prepared });
     try {
-      const { body } = await pair.source.waitFor("migration.standstill", 10_000);
+      const { body } = await pair.source.waitFor("migration.standstill", 30_000);
       expect(body).toMatchObject({ reason: "silent" });
     } finally {
       process.kill(pid, "SIGCONT");

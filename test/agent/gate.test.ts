@@ -141,6 +141,6 @@ describeOnQemu("a gated switchover", (subject) => {
     await vi.waitFor(async () => {
       const nodes = await qmp.execute("query-named-block-nodes", {});
       expect(nodes.map((node) => node["node-name"])).not.toContain("switchyard-gate");
-    }, 5_000);
+    }, 30_000);
   }
 });

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { EvacuationId, HostId } from "../../core/id.ts";
 import { advanceEvacuation } from "../../functions/service/advance-evacuation.ts";
-import { requireEvacuation } from "../../functions/service/change-evacuation.ts";
+import { ask, edit, requireEvacuation } from "../../functions/service/change-evacuation.ts";
 import { findHost } from "../../functions/store/hosts.ts";
 import { listHolding } from "../../functions/store/slots.ts";
 import { isWrite } from "../workflow/testing/killer.ts";
@@ -82,5 +82,25 @@ describe("a host that is emptied", () => {
     expect(seen.writes).toBeGreaterThan(50);
     expect(seen.emptied).toBeGreaterThan(0);
     await scene.expectSound(ended);
+  });
+});
+
+describe("a change of an evacuation", () => {
+  it("is answered as it was written, though another writer follows at once", async () => {
+    const { a = "" } = await scene.fleet({ a: 1, b: 0 });
+    const planned = await scene.harness.plan([a]);
+    const id = EvacuationId.parse(planned.id);
+    const before = await requireEvacuation(id);
+    onWrite = async () => {
+      onWrite = undefined;
+      await edit(id, ({ lost }) => ({ lost: lost + 1 }));
+    };
+    const answered = await ask(id, { do: "reject", author: "ada" });
+    const { revision, lost } = before;
+    expect(answered).toMatchObject({ status: "rejected", revision: revision + 1, lost });
+    const { updatedAt, ...now } = await requireEvacuation(id);
+    const both = { ...answered, revision: revision + 2, lost: lost + 1 };
+    expect(now).toEqual({ ...both, updatedAt: undefined });
+    expect(updatedAt >= answered.updatedAt).toBe(true);
   });
 });

@@ -217,6 +217,17 @@ describe("a host that has not been heard", () => {
     expect(await hostOf(b.host)).not.toHaveProperty("silentSince");
   });
 
+  it("is told who it is by its key, which changes nothing", async () => {
+    const { b } = await pair();
+    await silence(b);
+    const answer = await b.send("check", { host: b.host });
+    expect(answer).toMatchObject({ status: 200, body: { host: b.host, queueUrl: b.queueUrl } });
+    expect(await hostOf(b.host)).toMatchObject({ state: "silent" });
+    const { a } = await pair();
+    const other = await b.send("check", { host: a.host });
+    expect(other).toMatchObject({ status: 401, body: { code: "unauthorized" } });
+  });
+
   it("shows how far its clock was ahead or behind at its last heartbeat", async () => {
     const { b } = await pair();
     for (const offsetMs of [90_000, -90_000]) {

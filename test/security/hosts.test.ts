@@ -189,12 +189,13 @@ describe("a request that was seen on the way", () => {
     expect(await cloud.scan()).toEqual(before);
   });
 
-  it("has no effect when it is sent again: a heartbeat, a registration", async () => {
+  it("has no effect when it is sent again: a heartbeat, a registration, a check", async () => {
     const beat = JSON.stringify({ host: source.host, instance: "i-1" });
     const registration = JSON.stringify({ host: source.host, facts, instance: "i-1" });
     for (const [path, body] of [
       ["register", registration],
       ["heartbeat", beat],
+      ["check", JSON.stringify({ host: source.host })],
     ] as const) {
       const headers = source.key.headers(source.host, `/agent/v1/${path}`, body);
       expect(await post(path, body, headers)).toMatchObject({ status: 200 });

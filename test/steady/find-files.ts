@@ -1,13 +1,14 @@
 import { globSync } from "node:fs";
 import { basename } from "node:path";
+import { kindsElsewhere } from "../kinds-elsewhere.ts";
 import { importsOf, ownImportsOf, ROOT, read } from "../tidy/sources.ts";
 
 /** Modules of Node by which a test depends on other processes, sockets or the time. */
 const TIMED = /^node:(child_process|cluster|dgram|http|https|net|timers|timers\/promises|tls)$/;
-/** Their global counterparts. */
-const TIMER_CALL = /\b(setTimeout|setInterval|setImmediate|fetch)\(/;
-/** They have commands of their own. */
-const ELSEWHERE = /\.(vfio|slow)\.test\.ts$/;
+/** Their global counterparts, and waits for what the clock or another process brings. */
+const TIMER_CALL =
+  /\b(setTimeout|setInterval|setImmediate|fetch|AbortSignal\.timeout|vi\.waitFor)\(/;
+const ELSEWHERE = new RegExp(`\\.(${kindsElsewhere.join("|")})\\.test\\.ts$`);
 
 /**
  * The test files that use real processes, sockets or timers. The rule: the file, or anything of the

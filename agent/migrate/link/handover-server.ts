@@ -37,6 +37,15 @@ type OnCopy = (question: CopyQuestion) => Promise<CopyAnswer>;
 /** Inspects the target's files. @throws Error: the source is answered with no file */
 type OnInspect = (request: InspectRequest) => Promise<Inspection[]>;
 
+type Answering = {
+  migrationId: MigrationId;
+  onHandedOver: OnHandedOver;
+  onRead: OnRead;
+  onInspect: OnInspect;
+  onCopy: OnCopy;
+  onWatch?: (message: FromSource) => void;
+};
+
 /** The target's side: one listener per migration, on a port of its own. */
 export class HandoverServer {
   readonly port: number;
@@ -53,17 +62,9 @@ export class HandoverServer {
   }
 
   /** `port` 0: any free port. `onHandedOver` may be called again: the source repeats its message. */
-  static async listen(options: {
-    address: string;
-    port: number;
-    key: string;
-    migrationId: MigrationId;
-    onHandedOver: OnHandedOver;
-    onRead: OnRead;
-    onInspect: OnInspect;
-    onCopy: OnCopy;
-    onWatch?: (message: FromSource) => void;
-  }): Promise<HandoverServer> {
+  static async listen(
+    options: Answering & { address: string; port: number; key: string },
+  ): Promise<HandoverServer> {
     const key = Buffer.from(options.key, "hex");
     const identity = pskIdentity(options.migrationId);
     const server = createServer({
@@ -113,17 +114,7 @@ export class HandoverServer {
     for (const socket of this.#sockets) socket.destroy();
   }
 
-  #serve(
-    socket: TLSSocket,
-    options: {
-      migrationId: MigrationId;
-      onHandedOver: OnHandedOver;
-      onRead: OnRead;
-      onInspect: OnInspect;
-      onCopy: OnCopy;
-      onWatch?: (message: FromSource) => void;
-    },
-  ): void {
+  #serve(socket: TLSSocket, options: Answering): void {
     this.#sockets.add(socket);
     socket.setNoDelay(true);
     socket.setKeepAlive(true, 5_000);

@@ -12,11 +12,11 @@ import { hostPart, listenInRange, type PortRange } from "../link/port-range.ts";
 import { recordEnd } from "../record-end.ts";
 import { type TlsConfig, TlsCredentials } from "../tls.ts";
 import { CopyExports } from "./copy-exports.ts";
-import { PendingWatch } from "./pending-watch.ts";
+import { TargetObserver } from "./observer.ts";
 import { listenAgain } from "./postcopy.ts";
 import { TargetReader } from "./read-target.ts";
 import { type Listening, Replacement } from "./replacement.ts";
-import { type Arrival, RUN_MS, runGuest } from "./run-guest.ts";
+import { type Arrival, runGuest } from "./run-guest.ts";
 import { setUpTarget } from "./setup.ts";
 import {
   INITIAL_TARGET_STATE,
@@ -59,10 +59,9 @@ export class TargetMigration {
   #guest: Guest;
   #tls: TlsCredentials;
   #replacement: Replacement | undefined;
-  readonly #unsubscribe: (() => void)[] = [];
   #state = INITIAL_TARGET_STATE;
   #server: HandoverServer | undefined;
-  #pendingWatch: PendingWatch | undefined;
+  #observer: TargetObserver | undefined;
   readonly #closing = new AbortController();
   #running: Promise<Arrival> | undefined;
   readonly #reader: TargetReader;
@@ -111,7 +110,7 @@ export class TargetMigration {
   }
 
   async #setUp(args: ArgsOf<"target.prepare">) {
-    this.#listen();
+    this.#observe();
     const { ports } = this.#options;
     const options = { address: this.#address, ports, tls: this.#tls, log: this.#log };
     const listening = await setUpTarget(this.#guest, args, options);
@@ -138,7 +137,7 @@ export class TargetMigration {
         [args.sourceAddress, server.peerAddress].filter((address) => address !== undefined),
       isPermittedToRun: () => this.#running !== undefined || this.#guest.manifest.permittedToRun,
       replace: async () => {
-        this.#detach();
+        this.#observer?.close();
         this.#guest = await replaceGuest(this.#guest);
         this.#tls = new TlsCredentials("target", { ...options, guest: this.#guest }, this.#log);
         const { givenUp: _, ...listening } = await this.#setUp(args);
@@ -162,9 +161,9 @@ export class TargetMigration {
   async reattach(): Promise<void> {
     const { postcopy, handover } = this.#guest.manifest.migration ?? {};
     this.#apply({ type: "reattached", ranInPostcopy: postcopy !== undefined });
-    this.#listen();
+    this.#observe();
     // Not waited for: QEMU may be silent, and the source may be waiting for us.
-    void this.#poll();
+    void this.#observer?.poll();
     if (!handover) return;
     try {
       await this.#serve(handover.port, handover.key);
@@ -238,13 +237,8 @@ export class TargetMigration {
     this.#closing.abort();
     this.#replacement?.close();
     this.#apply({ type: "closed" });
-    this.#detach();
+    this.#observer?.close();
     this.#server?.close();
-  }
-
-  #detach(): void {
-    for (const unsubscribe of this.#unsubscribe.splice(0)) unsubscribe();
-    this.#pendingWatch?.close();
   }
 
   #apply(input: TargetInput): void {
@@ -268,7 +262,7 @@ export class TargetMigration {
         this.#notePostcopy();
         return;
       case "read-error":
-        void this.#readError();
+        void this.#observer?.readError();
         return;
       case "run-hook":
         if (action.hook === "resumed") this.hooks.resumed();
@@ -284,27 +278,6 @@ export class TargetMigration {
     if (!migration) return;
     const postcopy = { active: true, pauses: 0, paused: false };
     this.#guest.note({ migration: { ...migration, postcopy } });
-  }
-
-  /** Reads what may have happened while no event could be received. */
-  async #poll(): Promise<void> {
-    try {
-      const { qmp, manifest } = this.#guest;
-      const [{ status: runState }, { status }] = await Promise.all([
-        qmp.execute("query-status", {}, { timeoutMs: RUN_MS }),
-        qmp.execute("query-migrate", {}, { timeoutMs: RUN_MS }),
-      ]);
-      this.#apply({
-        type: "observed",
-        runState,
-        status,
-        isGranted: manifest.permittedToRun,
-        runStateBefore: manifest.migration?.runStateBefore ?? "running",
-        atMs: Date.now(),
-      });
-    } catch (error) {
-      this.#log.debug({ error }, "QEMU does not answer");
-    }
   }
 
   async #serve(port: number, key: string): Promise<HandoverServer> {
@@ -324,48 +297,26 @@ export class TargetMigration {
     return server;
   }
 
-  #listen(): void {
+  #observe(): void {
     const guest = this.#guest;
-    const { monitor } = guest;
-    // Lines that an earlier run of the agent has read are not read again.
-    this.#pendingWatch = new PendingWatch(this.#guest, this.#log, ({ pending, atMs }) =>
-      this.#emit({ type: "migration.ack-pending", pending }, atMs),
-    );
-    this.#unsubscribe.push(
-      monitor.on("MIGRATION", ({ data: { status } }) => {
-        if (status === "failed" && this.#replacement?.hasFailedByStranger()) return;
-        if (status !== "failed") this.#replacement?.onStatus(status);
-        this.#apply({ type: "status", status });
-      }),
-      monitor.onReconnect(() => void this.#poll()),
-    );
-    void guest.ended.then(() => {
-      // What was counted before the end is emitted before it.
-      this.#pendingWatch?.flush();
-      if (this.#state.phase === "ended" || guest.isBeingEnded) return;
-      if (this.#guest !== guest || this.#replacement?.isReplacing) return;
-      const lastWords = this.#guest.lastOutput();
-      this.#log.warn({ lastWords }, "the target's QEMU has exited");
-      this.#apply({ type: "exited", lastWords });
+    this.#observer = new TargetObserver({
+      guest,
+      log: this.#log,
+      replacement: () => this.#replacement,
+      isFollowed: () =>
+        this.#guest === guest &&
+        this.#state.phase !== "ended" &&
+        this.#replacement?.isReplacing !== true,
+      apply: (input) => this.#apply(input),
+      onPending: ({ pending, atMs }) =>
+        this.#emit({ type: "migration.ack-pending", pending }, atMs),
     });
-  }
-
-  async #readError(): Promise<void> {
-    this.#pendingWatch?.flush();
-    const info = await this.#guest.qmp.execute("query-migrate").catch(() => undefined);
-    const words = this.#guest.lastOutput();
-    const reason = info?.["error-desc"];
-    // The reason alone is often "load of migration failed": stderr names the device.
-    const wrote = words === "" ? "" : `; QEMU wrote: ${words}`;
-    const errorDescription = reason === undefined ? words : `${reason}${wrote}`;
-    this.#log.warn({ errorDescription }, "the incoming migration failed");
-    this.#apply({ type: "error", errorDescription });
   }
 
   /** @param linkMs how long the handover link stays open */
   #end(linkMs: number): void {
     this.#replacement?.close();
-    this.#detach();
+    this.#observer?.close();
     setTimeout(() => this.#server?.close(), linkMs).unref();
     if (!this.#guest.isAlive) return;
     this.#tls.remove();

@@ -1,10 +1,10 @@
 import type { Definition } from "../definition.ts";
 import { isObject, utf8Bytes } from "../json.ts";
 import { DEFINITION_BYTES_MAX } from "../limits.ts";
-import { checkWithAslValidator } from "./asl-validator.ts";
 import { type Diagnostic, Diagnostics } from "./diagnostic.ts";
 import { checkFields, machineFields } from "./fields.ts";
 import { checkScope } from "./scope.ts";
+import { checkStructure } from "./structure.ts";
 
 export type Validation =
   | { readonly definition: Definition; readonly diagnostics: readonly [] }
@@ -65,5 +65,6 @@ function check(
     outerVariables: new Set(),
     depth: 0,
   });
-  if (diagnostics.list.length === 0) checkWithAslValidator(definition, diagnostics);
+  if (diagnostics.list.length > 0) return;
+  checkStructure(definition as unknown as Definition, diagnostics);
 }

@@ -3,7 +3,7 @@ import { expect, vi } from "vitest";
 import type { GuestQemu } from "./guest-qemu.ts";
 
 /** On a busy machine. */
-const WAIT_MS = 20_000;
+const WAIT_MS = 60_000;
 
 /**
  * Moves the guest by bare QMP until both sides are `completed`. The target has `-incoming defer`.

@@ -20,12 +20,15 @@ export type PortForward = {
 };
 
 export type L1Options = {
-  rig: Rig;
+  /** `packages`: shared with the machine as a folder of that name. */
+  rig: Pick<Rig, "kernel" | "initrd"> & Partial<Rig>;
   /** Default 2048. Node needs most of it; a guest inside takes its own RAM and some 50 MiB. */
   memoryMiB?: number;
   /** Virtual CPUs, each a thread of its own. Default 2. */
   cpus?: number;
   forwards?: readonly PortForward[];
+  /** More of QEMU's options, such as a disk. */
+  devices?: readonly string[];
   /** Time until L1 answers. Default 60,000: some 5,000 on an idle machine. */
   bootDeadlineMs?: number;
   /** Called with each line of L1's console. Default: kept for error messages only. */
@@ -154,7 +157,8 @@ function startQemu(options: L1Options, socketPath: string): ChildProcess {
     ["-netdev", `user,id=net${forwards.join("")}`],
     ["-device", "virtio-net-pci,netdev=net,romfile="],
     sharedFolder("project", PROJECT_DIR),
-    sharedFolder("packages", options.rig.packages),
+    options.rig.packages === undefined ? [] : sharedFolder("packages", options.rig.packages),
+    options.devices ?? [],
   ].flat();
   return spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
 }

@@ -20,7 +20,7 @@ import { liftWriteLimit, limitWrites } from "./write-limit.ts";
 
 const hasPrlimit = spawnSync("prlimit", ["--version"]).status === 0;
 
-const PATIENCE = { timeoutMs: 20_000 };
+const PATIENCE = { timeoutMs: 60_000 };
 const LOAD = {
   dataSectors: 100,
   sectorsPerTick: 4,
