@@ -35,7 +35,7 @@ export const copyOption: Option = {
 export const dryRunOptions: readonly Option[] = [
   {
     flags: "--dry-run",
-    summary: "probe both sides and say what would be done; -o wide: each setting",
+    summary: "start and compare a target, and say what would be done; -o wide: each setting",
   },
   { flags: "--exit-code", summary: "with --dry-run: exit 10 when something would move" },
 ];
@@ -116,17 +116,25 @@ export const choiceColumns: readonly Column<Choice>[] = [
   { name: "REASON", text: ({ reason }) => reason },
 ];
 
+function comparedLine({ twinCheck, notCompared }: DryRun): string {
+  if (twinCheck === undefined) return `not compared: ${notCompared}`;
+  const { harmlessTotal } = twinCheck;
+  const found = harmlessTotal === 0 ? "the same" : `${harmlessTotal} harmless differences`;
+  return `a target was started and compared with the guest: ${found}`;
+}
+
 async function showDryRun(session: Session, input: Input, wanted: NewMigration): Promise<ExitName> {
   const { output } = session;
   const found = await session.api.dryRunMigration(wanted);
   if (!output.isForPeople) {
     output.object(found, wanted.vm, []);
-  } else if (found.agreement === undefined) {
+  } else if (found.agreement === undefined || !found.agreed) {
     output.text(`✗ ${wanted.vm} cannot move to ${wanted.target}: nothing was changed`);
     output.list(found.blockers, blockerColumns, ({ code }) => code);
   } else {
     const { ackMode, machineType, choices } = found.agreement;
     output.text(`${wanted.vm} would move to ${wanted.target}: ${machineType}, ACK ${ackMode}`);
+    output.text(comparedLine(found));
     if (output.format === "wide") output.list(choices, choiceColumns, ({ subject }) => subject);
   }
   if (!found.agreed) return "refused";

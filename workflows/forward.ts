@@ -65,12 +65,12 @@ export function prepare<Ref>(refs: MigrationRefs<Ref>): Record<string, State> {
   return {
     Probe: {
       Type: "Task",
-      Comment: "Both sides at once",
+      Comment: "Both sides at once; the target's first, since it starts a QEMU",
       Resource: INVOKE_WITH_TOKEN,
       Arguments: relayPayload(refs, {
         commands: [
-          { step: "probe-source", verb: "source.probe", side: "source" },
           { step: "probe-target", verb: "target.probe", side: "target" },
+          { step: "probe-source", verb: "source.probe", side: "source" },
         ],
         attempt: 1,
         interruptible: true,

@@ -14,6 +14,7 @@ export type Handlers = { [V in Verb]: Handler };
 const READ_ONLY = new Set<Verb>([
   "source.probe",
   "target.probe",
+  "source.rehearse",
   "migration.observe",
   "host.guests",
 ]);
@@ -30,7 +31,7 @@ const HOST_WIDE = new Set<Verb>(["host.guests"]);
 /** Verbs that take a migration forward: refused once it has been observed. */
 const FORWARD = new Set<Verb>(["target.prepare", "source.start"]);
 /** Verbs that start a process, or take one over. */
-const STARTING = new Set<Verb>([...FORWARD, "guest.start", "guest.adopt"]);
+const STARTING = new Set<Verb>([...FORWARD, "target.rehearse", "guest.start", "guest.adopt"]);
 /** An observation waits this long for a forward verb that is running, to include its outcome. */
 const OUTCOME_MS = 5_000;
 const WAITING_MAX = 100;

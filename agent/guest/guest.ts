@@ -48,6 +48,7 @@ export class Guest {
   readonly runState: RunStateFollower;
   #manifest: Manifest;
   #probe: Promise<QemuProbe> | undefined;
+  #binary: string | undefined;
   #forgotten = false;
   #isBeingEnded = false;
   #onFacts: FactsListener = () => undefined;
@@ -68,7 +69,10 @@ export class Guest {
     const { folder, manifest, qmp } = await spawnGuest(options);
     const guest = new Guest(folder, new Monitor(manifest, qmp), manifest);
     // Its binary was probed before, in a process without a guest.
-    if (options.probe) guest.#probe = Promise.resolve(options.probe);
+    if (options.probe) {
+      guest.#probe = Promise.resolve(options.probe);
+      guest.#binary = options.probe.binary;
+    }
     return guest;
   }
 
@@ -98,6 +102,11 @@ export class Guest {
   static async reattach(folder: string, manifest: Manifest): Promise<Guest> {
     const monitor = await Monitor.connect(manifest).catch(() => new Monitor(manifest, undefined));
     return new Guest(folder, monitor, manifest);
+  }
+
+  /** The identity of the file that it was started from in this run of the agent. */
+  get binary(): string | undefined {
+    return this.#binary;
   }
 
   get vm(): VmId {

@@ -2,7 +2,8 @@ import { expect, it, vi } from "vitest";
 import { MigrationId, VmId } from "../../core/id.ts";
 import { VmDefinition } from "../../core/vm.ts";
 import { quietLog } from "../runtime/testing/quiet-log.ts";
-import { type Prestarted, PrestartedTargets } from "./prestarted.ts";
+import type { Guest } from "./guest.ts";
+import { PrestartedTargets } from "./prestarted.ts";
 
 const vm = VmId.parse("vm1");
 const wanted = {
@@ -15,8 +16,8 @@ function slowTarget() {
   const start = Promise.withResolvers<void>();
   const end = Promise.withResolvers<void>();
   const guest = { isAlive: true, end: vi.fn(() => end.promise) };
-  const prestarted = { guest, twin: Promise.resolve() } as unknown as Prestarted;
-  return { guest, end, start, run: () => start.promise.then(() => prestarted) };
+  const run = () => start.promise.then(() => guest as unknown as Guest);
+  return { guest, end, start, run };
 }
 
 function prestart(target: ReturnType<typeof slowTarget>): PrestartedTargets {
@@ -44,7 +45,7 @@ it("a target that was taken while it was being started is not ended", async () =
   const taken = targets.take(vm, wanted);
   const discarded = targets.discard(vm);
   target.start.resolve();
-  expect((await taken)?.guest).toBe(target.guest);
+  expect(await taken).toBe(target.guest);
   await discarded;
   expect(target.guest.end).not.toHaveBeenCalled();
 });

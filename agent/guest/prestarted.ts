@@ -2,20 +2,16 @@ import { isDeepStrictEqual } from "node:util";
 import type { MigrationId, VmId } from "../../core/id.ts";
 import type { VmDefinition } from "../../core/vm.ts";
 import type { Log } from "../runtime/log.ts";
-import type { Twin } from "../storage/twin.ts";
 import type { Guest } from "./guest.ts";
 
 /** A migration prepares its target within this time after the probe, or a new QEMU is started then. */
 const KEPT_MS = 30_000;
 
 type Wanted = { readonly migrationId: MigrationId; readonly definition: VmDefinition };
-export type Prestarted = {
-  readonly guest: Guest;
-  readonly twin: Promise<Twin>;
-};
 type Entry = Wanted & {
-  readonly target: Promise<Prestarted | undefined>;
+  readonly target: Promise<Guest | undefined>;
   readonly timer: NodeJS.Timeout;
+  readonly onEnd: () => void;
   /** Its QEMU is being ended: nobody may take it, although it still lives. */
   ended?: Promise<void>;
 };
@@ -36,19 +32,31 @@ export class PrestartedTargets {
     return this.#entries.has(vm);
   }
 
-  /** Starts one in the background, unless there is one. A failure is left to the start that follows. */
-  start(vm: VmId, wanted: Wanted, start: () => Promise<Prestarted>): void {
-    if (this.#entries.has(vm)) return;
-    const target = start().catch((error: unknown) => {
+  /**
+   * Starts one, which nobody has to wait for: a failure is left to the start that follows.
+   *
+   * @param onEnd called when it is ended without having been taken
+   * @returns the start; undefined: there is one already
+   */
+  start(
+    vm: VmId,
+    wanted: Wanted,
+    start: () => Promise<Guest>,
+    onEnd: () => void = () => undefined,
+  ): Promise<Guest> | undefined {
+    if (this.#entries.has(vm)) return undefined;
+    const started = start();
+    const target = started.catch((error: unknown) => {
       this.#log.info({ error, vm }, "the target's QEMU could not be started ahead");
       return undefined;
     });
     const timer = setTimeout(() => void this.discard(vm), KEPT_MS);
-    this.#entries.set(vm, { ...wanted, target, timer });
+    this.#entries.set(vm, { ...wanted, target, timer, onEnd });
+    return started;
   }
 
   /** The VM's QEMU if it is what is wanted; any other one is ended. */
-  async take(vm: VmId, { migrationId, definition }: Wanted): Promise<Prestarted | undefined> {
+  async take(vm: VmId, { migrationId, definition }: Wanted): Promise<Guest | undefined> {
     const entry = this.#entries.get(vm);
     const isWanted =
       entry?.ended === undefined &&
@@ -60,7 +68,7 @@ export class PrestartedTargets {
     }
     clearTimeout(entry.timer);
     const target = await entry.target;
-    if (target?.guest.isAlive !== true) {
+    if (target?.isAlive !== true) {
       await this.discard(vm);
       return undefined;
     }
@@ -78,10 +86,11 @@ export class PrestartedTargets {
 
   async #end(vm: VmId, entry: Entry): Promise<void> {
     clearTimeout(entry.timer);
+    entry.onEnd();
     const target = await entry.target;
     // It was taken while it was being started.
     if (this.#entries.get(vm) !== entry) return;
-    await target?.guest.end().catch((error: unknown) => {
+    await target?.end().catch((error: unknown) => {
       this.#log.error({ error, vm }, "a target's QEMU that nobody needs could not be ended");
     });
     this.#entries.delete(vm);

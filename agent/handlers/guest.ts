@@ -7,7 +7,7 @@ import { Guest } from "../guest/guest.ts";
 import { describeBinary } from "../probe/binary.ts";
 import { machineType } from "../probe/guest.ts";
 import { waitForEnd } from "../runtime/process.ts";
-import { readFixed } from "../twin/read.ts";
+import { readFixed } from "../twin/fixed.ts";
 import { type Context, refuseIfPresent, refuseIfUnderWay, startLogger } from "./context.ts";
 import { confirmProposal } from "./discover.ts";
 

@@ -9,6 +9,7 @@ import { controlGuest, detachGuest } from "./control.ts";
 import { defineGuest, discoverGuest, listGuests } from "./discover.ts";
 import { adoptGuest, startGuest, stopGuest } from "./guest.ts";
 import { observe } from "./observe.ts";
+import { rehearseSource, rehearseTarget } from "./rehearse.ts";
 import {
   cancelSource,
   discardSource,
@@ -37,6 +38,8 @@ export function createHandlers(context: Context): Handlers {
     "source.probe": ({ vm }, args) =>
       probeGuest(guests.get(vm), linkOf(context.config), context.config, args),
     "target.probe": (command, args) => probeTarget(context, command, args),
+    "target.rehearse": (command, args) => rehearseTarget(context, command, args),
+    "source.rehearse": (command, args) => rehearseSource(context, command, args),
     "target.prepare": async (command, args) => {
       await guests.memory.begin(migrationOf(command), command.vm, "target");
       const prepared = await prepareTarget(context, command, args);

@@ -16,10 +16,9 @@ import { tlsKinds } from "../migrate/tls.ts";
 import { describeBinary } from "../probe/binary.ts";
 import { copyPlaces, wantedImages } from "../probe/copy-places.ts";
 import { accelerators, userfaultfd } from "../probe/host.ts";
+import { readHostMemory } from "../probe/host-memory.ts";
 import { linkOf } from "../probe/link.ts";
 import type { WantedImage } from "../storage/copy-images.ts";
-import { placeholdersOf } from "../twin/placeholders.ts";
-import { readTwin } from "../twin/read.ts";
 import {
   type Context,
   findLeftSource,
@@ -37,6 +36,10 @@ export async function probeTarget(
 ): Promise<ResultOf<"target.probe">> {
   const { config, guests } = context;
   const { vm } = command;
+  // Before the target is started: it may take from it.
+  const memory = guests.prestarted.has(vm)
+    ? undefined
+    : readHostMemory(definition, config.resources, config.guestSlice === undefined);
   // A QEMU cannot open an image that is not there yet.
   if (copies === undefined) startAhead(context, command, definition);
   const [{ probe: qemu }, cannotListen, left, places] = await Promise.all([
@@ -51,6 +54,8 @@ export async function probeTarget(
     qemu: limitToMachine(qemu, definition.machine.replace(proxmoxRevision(definition.machine), "")),
     tls: tlsKinds("target", qemu.tlsCredentials, config.tls),
     memoryFreeBytes: Math.max(0, config.memoryBytes - heldBytes),
+    // What is left here of an earlier move takes from it, and is ended first.
+    ...(memory === undefined || left !== undefined ? {} : { memory }),
     accelerators: accelerators(),
     vmPresent: left === undefined && guests.isPresent(vm),
     userfaultfd: userfaultfd(),
@@ -71,17 +76,12 @@ function startAhead(context: Context, { vm, migrationId }: Command, definition: 
   if (migrationId === undefined || config.hooks.prepare !== undefined) return;
   if (guests.isPresent(vm) || resourcesOf(definition).length > 0) return;
   if (refusedParts(definition, config).length > 0) return;
-  guests.prestarted.start(vm, { migrationId, definition }, async () => {
-    const guest = await startTarget(context, vm, definition);
-    const twin = readTwin(guest, placeholdersOf(definition, config.resources));
-    // Read again when it is asked for.
-    twin.catch(() => undefined);
-    return { guest, twin };
-  });
+  const start = () => startTarget(context, vm, definition);
+  guests.prestarted.start(vm, { migrationId, definition }, start);
 }
 
 /** A paused QEMU that waits for `migrate-incoming`. @throws CommandRefusedError `qemu` */
-async function startTarget(
+export async function startTarget(
   context: Context,
   vm: VmId,
   definition: VmDefinition,
@@ -109,8 +109,7 @@ export async function prepareTarget(
   const images = wantedImages(args.copies ?? [], definition, resources);
   const start = () => startTarget(context, vm, definition, images);
   let startedMs = performance.now();
-  const prestarted = await guests.prestarted.take(vm, { migrationId: id, definition });
-  let guest = prestarted?.guest;
+  let guest = await guests.prestarted.take(vm, { migrationId: id, definition });
   if (guest === undefined) {
     await refuseIfPresent(guests, vm);
     await hooks.prepare();
@@ -130,7 +129,6 @@ export async function prepareTarget(
     tls,
     hooks,
     resources,
-    twin: prestarted?.twin,
     replaceGuest: (present) => guests.replace(present, start),
   });
   guests.setMigrating(vm, migration);

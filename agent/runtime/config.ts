@@ -6,11 +6,16 @@ import { ResourceName } from "../../core/host-resources.ts";
 import { HostId } from "../../core/id.ts";
 import { PROGRESS_INTERVAL_MS } from "../../core/migration/progress-interval.ts";
 import { AllowConfig } from "./allow-config.ts";
+import { cgroupLimits } from "./cgroup-limits.ts";
 import { HooksConfig } from "./hooks-config.ts";
 import { HostValue } from "./host-values.ts";
 
 /** UNIX socket paths hold 107 bytes on Linux; the rest is `/<vm, 63>/qmp.sock`. */
 const RUN_DIR_BYTES_MAX = 107 - 74;
+
+function memoryOfThisHost(): number {
+  return Math.min(totalmem(), ...cgroupLimits().map(({ limitBytes }) => limitBytes));
+}
 
 /**
  * The agent's configuration file (JSON). Relative paths are relative to the file. AWS settings
@@ -57,8 +62,8 @@ export const AgentConfig = z.strictObject({
     .string()
     .regex(/^[A-Za-z0-9:_.-]{1,200}\.slice$/, "expected the name of a slice of systemd")
     .optional(),
-  /** Memory for guests, bytes. Default: all memory of the machine. */
-  memoryBytes: z.int().positive().default(totalmem()),
+  /** Memory for guests, bytes. Default: all that the machine and the agent's control group have. */
+  memoryBytes: z.int().positive().default(memoryOfThisHost),
   /** Address for migration streams and handover links. */
   migrationAddress: z
     .union([z.ipv4(), z.ipv6()], "expected an IPv4 or IPv6 address")

@@ -17,3 +17,12 @@ export function openSockets(pid: number): Map<number, string> {
   }
   return found;
 }
+
+/** Inodes of the sockets that a process has open; undefined where they cannot be read. */
+export function openInodes(pid: number): ReadonlySet<string> | undefined {
+  try {
+    return new Set(openSockets(pid).values());
+  } catch {
+    return undefined;
+  }
+}

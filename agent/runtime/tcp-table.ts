@@ -1,5 +1,7 @@
 import { readFileSync } from "node:fs";
-import { openSockets } from "./open-sockets.ts";
+import { readFile } from "node:fs/promises";
+import { isIP } from "node:net";
+import { openInodes } from "./open-sockets.ts";
 
 /** A row of the kernel's table of TCP sockets. */
 export type TcpSocket = {
@@ -28,10 +30,29 @@ export function tcpSockets(pid: number | "self" = "self"): TcpSocket[] {
   return ["tcp", "tcp6"].flatMap((name) => parseTcpTable(readTable(`/proc/${pid}/net/${name}`)));
 }
 
+/** The tables that have the connections to an address, by its family; 0: a name. */
+const families: Readonly<Record<number, readonly string[]>> = {
+  0: ["tcp", "tcp6"],
+  4: ["tcp"],
+  6: ["tcp6"],
+};
+
+/**
+ * The TCP sockets of this host, of the family of an address. A table takes the kernel some
+ * milliseconds, for which the agent is not blocked.
+ */
+export async function tcpSocketsAt(address: string): Promise<TcpSocket[]> {
+  const tables = (families[isIP(address)] ?? []).map(async (name) => {
+    // A kernel without IPv6 has no tcp6.
+    return parseTcpTable(await readFile(`/proc/self/net/${name}`, "utf8").catch(() => ""));
+  });
+  return (await Promise.all(tables)).flat();
+}
+
 /** The TCP sockets that a process has open; none without a process. */
 export function ownTcpSockets(pid: number | undefined): TcpSocket[] {
   if (pid === undefined) return [];
-  const own = inodesOf(pid);
+  const own = openInodes(pid) ?? new Set();
   return tcpSockets(pid).filter(({ inode }) => own.has(inode));
 }
 
@@ -73,14 +94,6 @@ function addressOf(digits: string): string {
     bytes.slice(2 * index, 2 * index + 2).join(""),
   );
   return new URL(`http://[${groups.join(":")}]`).hostname.slice(1, -1);
-}
-
-function inodesOf(pid: number): Set<string> {
-  try {
-    return new Set(openSockets(pid).values());
-  } catch {
-    return new Set();
-  }
 }
 
 function readTable(path: string): string {

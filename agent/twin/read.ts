@@ -10,31 +10,23 @@ import {
 import { isRead } from "../../core/twin/rules.ts";
 import type { QmpClient } from "../../qmp/client.ts";
 import type { ObjectProperty } from "../../qmp/device.ts";
-import { QmpCommandError } from "../../qmp/error.ts";
-import type { Manifest } from "../guest/manifest.ts";
 import { type DiskEnd, StoredFiles } from "../storage/stored-files.ts";
 import type { Twin } from "../storage/twin.ts";
-import { cpuFeatures, cpuSlots, namedFeatures } from "./cpus.ts";
+import { cpuSlots, namedFeatures } from "./cpus.ts";
 import { Disks } from "./disks.ts";
+import { readFixed, type TwinGuest } from "./fixed.ts";
 import { parseNetworkPeers } from "./network-peers.ts";
 import { type Placeholders, withPlaceholders } from "./placeholders.ts";
+import { childType, optional, readProperties, texts } from "./properties.ts";
 import { parseQtree, type QtreeDevice } from "./qtree.ts";
 import { parseRamBlocks } from "./ram-blocks.ts";
 
 /** Everything is read within it, also by a QEMU that is busy. */
 const READ_MS = 10_000;
 
-/** A guest, as far as it is read. What is known of it is kept by its identity. */
-type TwinGuest = {
-  readonly qmp: QmpClient;
-  readonly manifest: Pick<Manifest, "pid" | "definition" | "images">;
-};
-
-type Fixed = { readonly machine: Properties; readonly firstCpu: Properties };
-
 /**
- * Reads what a QEMU is, for the twin check: 13 calls, and some 60 more the first time. It changes
- * nothing, and does not stop the guest.
+ * Reads what a QEMU is, for the twin check: 14 calls, and some 60 more for the first machine of a
+ * shape. It changes nothing, and does not stop the guest.
  *
  * @throws QmpError
  */
@@ -166,43 +158,6 @@ function workingFolder(pid: number): string | undefined {
   }
 }
 
-/** What cannot change while a process lives, by the guest. */
-const fixedOf = new WeakMap<object, Promise<Fixed>>();
-
-/**
- * Reads what cannot change while the process lives: machine properties, the vCPUs' features. Most of
- * the calls are for these, so they are read once; an agent does it when it gets the guest.
- *
- * @throws QmpError: it may be called again
- */
-export function readFixed(guest: TwinGuest): Promise<Fixed> {
-  const known = fixedOf.get(guest);
-  if (known) return known;
-  const reading = Promise.all([readMachine(guest.qmp), readFirstCpu(guest.qmp)]);
-  const fixed = reading.then(([machine, firstCpu]) => ({ machine, firstCpu }));
-  fixedOf.set(guest, fixed);
-  fixed.catch(() => fixedOf.delete(guest));
-  return fixed;
-}
-
-async function readMachine(qmp: QmpClient): Promise<Properties> {
-  const [uuid, type, properties] = await Promise.all([
-    qmp.execute("query-uuid"),
-    qmp.execute("qom-get", { path: "/machine", property: "type" }),
-    readProperties(qmp, "/machine", (name) => isRead("machine", name)),
-  ]);
-  return { ...properties, type: String(type), uuid: uuid.UUID };
-}
-
-async function readFirstCpu(qmp: QmpClient): Promise<Properties> {
-  const [[first], kvm] = await Promise.all([
-    qmp.execute("query-cpus-fast"),
-    qmp.execute("query-kvm"),
-  ]);
-  const path = first?.["qom-path"];
-  return path === undefined ? {} : await cpuFeatures(qmp, path, kvm.enabled);
-}
-
 async function readMemory(qmp: QmpClient): Promise<Record<string, Properties>> {
   const [blocks, devices, backends] = await Promise.all([
     monitor(qmp, "info ramblock"),
@@ -266,59 +221,3 @@ async function readUnattached(
 
 const isSetProperty = (name: string) =>
   !/^(type|realized|hotplugged|hotpluggable|parent_bus)$/.test(name);
-
-async function readProperties(
-  qmp: QmpClient,
-  path: string,
-  isWanted: (name: string) => boolean,
-): Promise<Properties> {
-  const listed = await qmp.execute("qom-list", { path });
-  const wanted = listed.filter(
-    ({ name, type }) => !/^(child|link)</.test(type) && name !== "type" && isWanted(name),
-  );
-  const values = await Promise.all(
-    wanted.map(({ name }) => optional(qmp.execute("qom-get", { path, property: name }))),
-  );
-  const known = wanted.map(({ name, type }, at) => {
-    return [name, type === TOPOLOGY ? levels(values[at]) : values[at]] as const;
-  });
-  return texts(Object.fromEntries(known));
-}
-
-const TOPOLOGY = "SMPConfiguration";
-
-/** Levels of a topology with more than one member: each version knows more levels. */
-function levels(topology: unknown): unknown {
-  if (typeof topology !== "object" || topology === null) return topology;
-  return Object.fromEntries(Object.entries(topology).filter(([, count]) => Number(count) !== 1));
-}
-
-/** Undefined when QEMU refuses: it has no such command here, or the property cannot be read. */
-async function optional<T>(reading: Promise<T>): Promise<T | undefined> {
-  try {
-    return await reading;
-  } catch (error) {
-    if (error instanceof QmpCommandError) return undefined;
-    throw error;
-  }
-}
-
-function childType(listed: string): string | undefined {
-  return /^child<(.*)>$/.exec(listed)?.[1];
-}
-
-function texts(values: Readonly<Record<string, unknown>>): Properties {
-  const known = Object.entries(values).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(
-    known.map(([name, value]) => [name, typeof value === "object" ? sorted(value) : String(value)]),
-  );
-}
-
-/** JSON with its members in a fixed order. */
-function sorted(value: unknown): string {
-  return JSON.stringify(value, (_, inner: unknown) => {
-    if (typeof inner === "bigint") return String(inner);
-    if (typeof inner !== "object" || inner === null || Array.isArray(inner)) return inner;
-    return Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)));
-  });
-}

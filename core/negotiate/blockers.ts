@@ -4,7 +4,7 @@ import { mayMove } from "../qemu/run-state.ts";
 import type { Blocker } from "./agreement.ts";
 import { cureOfBlockedReason } from "./blocked-reasons.ts";
 import { machineBlockers } from "./machine.ts";
-import { memoryBlockers, neededBytes } from "./memory.ts";
+import { hostMemoryBlockers, memoryBlockers, neededBytes } from "./memory.ts";
 import type { BothSides } from "./sides.ts";
 
 /** What the two sides themselves rule out, whatever the policy says. */
@@ -95,6 +95,7 @@ function resourceBlockers({ source, target, definition }: BothSides): Blocker[] 
     neededBytes: neededBytes({ source, definition }),
     freeBytes: target.memoryFreeBytes,
   });
+  found.push(...hostMemoryBlockers({ source, target, definition }));
   if (target.vmPresent) {
     found.push({
       code: "vm-present",

@@ -17,6 +17,7 @@ export type RuledDefinition = Pick<
   | "uuid"
   | "blockdevs"
   | "devices"
+  | "objects"
   | "globals"
 >;
 

@@ -106,6 +106,8 @@ function definitionOf(vm: PlanVm): RuledDefinition {
     cpuModel,
     blockdevs: [],
     devices: devices as RuledDefinition["devices"],
+    // Only a target itself knows its hugepages and nodes.
+    objects: [],
     globals,
   };
 }

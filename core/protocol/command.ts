@@ -4,7 +4,7 @@ import { DefinitionParts } from "../definition/parts.ts";
 import { PartId } from "../definition/values.ts";
 import { CommandId, HostId, MigrationId, VmId } from "../id.ts";
 import { CopiedDisks, DiskNames } from "../storage-copy/copied-disk.ts";
-import { AcceptDifferences, Comparison } from "../twin/comparison.ts";
+import { AcceptDifferences, Comparison, TwinCheck } from "../twin/comparison.ts";
 import { FoundGuests } from "./found-guest.ts";
 import { Observation } from "./observation.ts";
 import { SourceProbe, TargetProbe, TlsKind } from "./probe.ts";
@@ -14,6 +14,9 @@ import { KeyId, Signature } from "./signature.ts";
 
 /** The secret by which the two agents of one migration authenticate each other: 32 bytes, hex. */
 const HandoverKey = z.string().regex(/^[0-9a-f]{64}$/);
+
+/** Where the target's agent listens for the source's. */
+const Handover = z.strictObject({ address: z.string(), port: z.int().min(1).max(65535) });
 
 /** What an operator may do to a guest that is in no migration. */
 export const GuestAction = z.enum(["pause", "resume", "reset", "powerdown"]);
@@ -111,6 +114,34 @@ export const verbs = {
     args: z.strictObject({ definition: DefinitionParts, copies: DiskNames.optional() }),
     result: TargetProbe,
   },
+  /**
+   * For a dry run: starts the target's QEMU paused and listens for the source's agent. It is ended by
+   * `target.discard`, or by itself.
+   */
+  "target.rehearse": {
+    args: z.strictObject({
+      /** Of no record: the two agents of one dry run know each other by it. */
+      migrationId: MigrationId,
+      definition: DefinitionParts,
+      handoverKey: HandoverKey,
+      copies: CopiedDisks.optional(),
+    }),
+    result: z.union([
+      z.strictObject({ handover: Handover }),
+      /** Why only a migration itself can start it. */
+      z.strictObject({ cannot: z.string().max(500) }),
+    ]),
+  },
+  /** For a dry run: compares the guest with the target that was started; changes nothing. */
+  "source.rehearse": {
+    args: z.strictObject({
+      migrationId: MigrationId,
+      handover: Handover,
+      handoverKey: HandoverKey,
+      acceptDifferences: AcceptDifferences.optional(),
+    }),
+    result: z.strictObject({ twinCheck: TwinCheck }),
+  },
   /** Starts the target QEMU paused, sets it up, listens for the stream and for the source's agent. */
   "target.prepare": {
     args: z.strictObject({
@@ -136,7 +167,7 @@ export const verbs = {
       bootId: z.string().max(64).optional(),
       /** `tcp:address:port` that QEMU listens on. */
       migrationUri: z.string(),
-      handover: z.strictObject({ address: z.string(), port: z.int().min(1).max(65535) }),
+      handover: Handover,
       pid: z.int().positive(),
       /**
        * How long the command waited for QEMU's start, ms: less than the start takes when QEMU was
@@ -150,7 +181,7 @@ export const verbs = {
     args: z.strictObject({
       settings: SideSettings,
       migrationUri: z.string().regex(/^tcp:[^\s]+:\d+$/),
-      handover: z.strictObject({ address: z.string(), port: z.int().min(1).max(65535) }),
+      handover: Handover,
       handoverKey: HandoverKey,
       tls: TlsKind.optional(),
       /** Names of differences between the sides' machines that the policy accepts. */

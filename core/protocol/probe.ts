@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { COPIES_MAX, SourceDisk, TargetDisk } from "../storage-copy/copied-disk.ts";
+import { HostMemory } from "./host-memory.ts";
 
 /** JSON scalars that QEMU uses for migration parameters. Integers above 2^53 come as strings. */
 export const ParameterValue = z.union([z.string(), z.number(), z.boolean(), z.null()]);
@@ -113,6 +114,8 @@ export const TargetProbe = z.strictObject({
   qemu: QemuProbe,
   /** Memory of this host that no guest has yet. */
   memoryFreeBytes: z.int().nonnegative(),
+  /** The host's memory as it is; absent: an older agent, or the target was started already. */
+  memory: HostMemory.optional(),
   accelerators: z.array(z.enum(["tcg", "kvm"])),
   /** The host already has a process for this VM, left over or running. */
   vmPresent: z.boolean(),

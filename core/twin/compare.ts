@@ -168,7 +168,18 @@ function countValues({ parts }: Reading): number {
 export function describeDifferences({ differences, differencesTotal }: Comparison): string {
   const [first] = differences;
   if (first === undefined) return "both sides are the same";
-  const value = (side: string | null) => (side === null ? "nothing" : `\`${side}\``);
   const more = differencesTotal > 1 ? ` (and ${differencesTotal - 1} more)` : "";
-  return `${first.name}: the source has ${value(first.source)}, the target ${value(first.target)}${more}: ${first.cure}`;
+  return `${describeDifference(first)}${more}: ${first.cure}`;
+}
+
+/** What the two sides have, in one line. */
+export function describeDifference({ name, source, target }: Difference): string {
+  const value = (side: string | null) => (side === null ? "nothing" : `\`${side}\``);
+  return `${name}: the source has ${value(source)}, the target ${value(target)}`;
+}
+
+/** The code of a failure for these differences. */
+export function differenceCode(differences: readonly Difference[]) {
+  const isStorage = differences.every(({ about }) => about === "storage");
+  return isStorage ? "storage-not-shared" : "sides-differ";
 }

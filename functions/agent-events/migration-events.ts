@@ -3,7 +3,7 @@ import type { HostId } from "../../core/id.ts";
 import { cureOf } from "../../core/migration/failures.ts";
 import type { Failure } from "../../core/migration/migration.ts";
 import type { AgentEvent, EventBody, FailureCode } from "../../core/protocol/event.ts";
-import { describeDifferences } from "../../core/twin/compare.ts";
+import { describeDifferences, differenceCode } from "../../core/twin/compare.ts";
 import { TwinCheck } from "../../core/twin/comparison.ts";
 import { permitHeldSource } from "../service/permit-switchover.ts";
 import {
@@ -262,8 +262,7 @@ function endedByAgent(code: FailureCode, message: string): Failure {
 }
 
 function sidesDiffer(check: TwinCheck): Failure {
-  const isStorage = check.differences.every(({ about }) => about === "storage");
-  const code = isStorage ? "storage-not-shared" : "sides-differ";
+  const code = differenceCode(check.differences);
   return {
     code,
     message: describeDifferences(check),

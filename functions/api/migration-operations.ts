@@ -33,8 +33,8 @@ export const create = createRoute({
   summary: "Migrate a VM to another host",
   description:
     "Answers as soon as the migration is recorded; follow it by `getMigration`. With `dryRun=true` " +
-    "both sides are probed and negotiated, nothing is recorded, and the answer is 200 with a " +
-    "`DryRun`.",
+    "both sides are probed and negotiated, a target is started, compared with the guest and ended, " +
+    "nothing is recorded, and the answer is 200 with a `DryRun`.",
   request: {
     ...body(NewMigration, migrationExamples.newMigration),
     query: z.strictObject({

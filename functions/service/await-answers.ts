@@ -12,15 +12,19 @@ const PAUSE_MS_MAX = 250;
  * Polls the table until every command is answered: the caller's request waits for them.
  *
  * @param onFailed makes the refusal of a command that failed
- *
+ * @param deadlineMs by Date.now()
  * @throws Problem host-silent, and what `onFailed` makes
  */
 export async function awaitAnswers(
   ids: CommandId[],
-  onFailed: (command: StoredCommand) => Problem,
+  onFailed: (command: StoredCommand) => Error,
+  deadlineMs = Date.now() + DEADLINE_MS,
 ): Promise<Map<string, StoredCommand>> {
-  const deadline = Date.now() + DEADLINE_MS;
-  for (let pause = PAUSE_MS_MIN; Date.now() < deadline; pause = Math.min(pause * 2, PAUSE_MS_MAX)) {
+  for (
+    let pause = PAUSE_MS_MIN;
+    Date.now() < deadlineMs;
+    pause = Math.min(pause * 2, PAUSE_MS_MAX)
+  ) {
     await delay(pause);
     const found = await findCommands(ids);
     for (const command of found.values()) if (command.state === "failed") throw onFailed(command);

@@ -4,10 +4,12 @@ import type { Agreement, Blocker } from "../../core/negotiate/agreement.ts";
 import { probedCopies } from "../../core/negotiate/copies.ts";
 import { negotiate } from "../../core/negotiate/negotiate.ts";
 import { SourceProbe, TargetProbe } from "../../core/protocol/probe.ts";
+import type { TwinCheck } from "../../core/twin/comparison.ts";
 import { Problem } from "../http/problem.ts";
 import { removeCommand, type StoredCommand } from "../store/commands.ts";
 import { awaitAnswers } from "./await-answers.ts";
 import { dispatch } from "./dispatch-command.ts";
+import { rehearse } from "./rehearse-move.ts";
 import { type MigrationRequest, readParties } from "./request-migration.ts";
 import type { StoredParties } from "./start-migration.ts";
 
@@ -16,15 +18,21 @@ export type DryRun = {
   agreed: boolean;
   agreement?: Agreement;
   blockers: Blocker[];
+  twinCheck?: TwinCheck;
+  notCompared?: string;
 };
 
+/** API Gateway ends a request after 30 s; the rest is for the end of what was started. */
+const DEADLINE_MS = 24_000;
+
 /**
- * Probes both sides and negotiates as a migration would. Nothing stays behind: no record, no lock, and
- * both commands are removed.
+ * Probes both sides, negotiates, and compares the machines as a migration would. Nothing stays behind:
+ * no record, no lock, no process, and the commands are removed.
  *
  * @throws Problem like `readParties`, and host-silent, probe-failed, host-unreachable
  */
 export async function dryRun(request: MigrationRequest): Promise<DryRun> {
+  const deadlineMs = Date.now() + DEADLINE_MS;
   const ends = await readParties(request);
   const owner = `dry_${ulid(Date.now(), randomBytes(10))}`;
   const ids = {
@@ -33,7 +41,7 @@ export async function dryRun(request: MigrationRequest): Promise<DryRun> {
   };
   try {
     await sendProbes(ends, ids, probedCopies(request.policy));
-    const answers = await awaitAnswers([ids.source, ids.target], probeFailed);
+    const answers = await awaitAnswers([ids.source, ids.target], probeFailed, deadlineMs);
     const negotiated = negotiate({
       source: SourceProbe.parse(answers.get(ids.source)?.result),
       target: TargetProbe.parse(answers.get(ids.target)?.result),
@@ -41,7 +49,10 @@ export async function dryRun(request: MigrationRequest): Promise<DryRun> {
       definition: ends.vm.definition,
     });
     if (!negotiated.agreed) return { dryRun: true, ...negotiated };
-    return { dryRun: true, ...negotiated, blockers: [] };
+    const { agreement } = negotiated;
+    const { policy } = request;
+    const rehearsal = await rehearse({ ...ends, agreement, policy }, deadlineMs);
+    return { dryRun: true, agreed: rehearsal.blockers.length === 0, agreement, ...rehearsal };
   } finally {
     await Promise.all([removeCommand(ids.source), removeCommand(ids.target)]);
   }

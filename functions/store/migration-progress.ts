@@ -27,13 +27,19 @@ import { updateIf, updateItem } from "./table.ts";
 /** The attempt in a command's id has at most four digits. */
 const REVISION_MAX = 9_999;
 
+export type Entered = {
+  readonly migration: StoredMigration;
+  /** The fleet's event of it is written: awaited before the task ends, after what is urgent. */
+  readonly recorded: Promise<unknown>;
+};
+
 /**
  * Enters a phase and returns the record, in one write. A phase that was entered before is left as it
  * is: a repeated task only reads the record.
  *
  * @throws StaleMigration when the migration has ended, or is on its way back and the phase is not
  */
-export async function enterPhase(id: MigrationId, phase: Phase): Promise<StoredMigration> {
+export async function enterPhase(id: MigrationId, phase: Phase): Promise<Entered> {
   const now = new Date().toISOString();
   const before = Phase.options.filter((other) => nextPhases(other).includes(phase));
   const item = await updateItem({
@@ -51,8 +57,10 @@ export async function enterPhase(id: MigrationId, phase: Phase): Promise<StoredM
   });
   if (item !== undefined) {
     const entered = parseMigration(item);
-    await addEvents([phaseEntered(entered, phase)]);
-    return entered;
+    const recorded = addEvents([phaseEntered(entered, phase)]);
+    // Its failure is thrown where it is awaited.
+    recorded.catch(() => undefined);
+    return { migration: entered, recorded };
   }
   const migration = await readMigration(id);
   if (isFinal(migration.status)) {
@@ -61,7 +69,7 @@ export async function enterPhase(id: MigrationId, phase: Phase): Promise<StoredM
   if (onWayBack(migration.phase) && !onWayBack(phase)) {
     throw new StaleMigration(`Failed to enter ${phase}: migration ${id} is in ${migration.phase}`);
   }
-  return migration;
+  return { migration, recorded: Promise.resolve() };
 }
 
 function onWayBack(phase: Phase): boolean {

@@ -26,6 +26,8 @@ export const handler = task(async (event): Promise<Record<string, never>> => {
   const { signal, taskToken: token, interruptible, pause } = input;
   const pauses = pause === undefined ? [] : [pauseSignal(pause)];
   const waiter = { token, names: [signal], failOn: [signal, ...pauses], interruptible };
-  await registerWait(input.migrationId, signal, waiter, enterPhase(input.migrationId, input.phase));
+  const entering = enterPhase(input.migrationId, input.phase);
+  const { entered } = await registerWait(input.migrationId, signal, waiter, entering);
+  await entered.recorded;
   return {};
 });

@@ -11,6 +11,7 @@ import { raise } from "../service/raise-signal.ts";
 import { findCommands } from "../store/commands.ts";
 import { readExpectedLoad, subjectsOf } from "../store/load-times.ts";
 import { enterPhase, recordAgreement, recordFailure } from "../store/migration-progress.ts";
+import type { StoredMigration } from "../store/migration-record.ts";
 
 const NegotiateInput = z.object({ migrationId: MigrationId });
 
@@ -23,11 +24,18 @@ const NegotiateInput = z.object({ migrationId: MigrationId });
  */
 export const handler = task(async (event): Promise<{ ackMode: AckMode }> => {
   const { migrationId } = NegotiateInput.parse(event);
-  const [migration, probes] = await Promise.all([
+  const [{ migration, recorded }, probes] = await Promise.all([
     enterPhase(migrationId, "negotiate"),
     readProbes(migrationId),
   ]);
-  const { policy, definition } = migration;
+  return await settle(migration, probes).finally(() => recorded);
+});
+
+async function settle(
+  migration: StoredMigration,
+  probes: Awaited<ReturnType<typeof readProbes>>,
+): Promise<{ ackMode: AckMode }> {
+  const { id: migrationId, policy, definition } = migration;
   const negotiated = negotiate({ ...probes, policy, definition });
   if (!negotiated.agreed) {
     throw await refuse(migrationId, negotiated.blockers, migration.source);
@@ -45,7 +53,7 @@ export const handler = task(async (event): Promise<{ ackMode: AckMode }> => {
   await recordAgreement(migrationId, { agreement, prediction, gate, vfioDevices, runState });
   if (agreement.ackMode === "none") await raise({ do: "raise", migrationId, signal: "acked" });
   return { ackMode: agreement.ackMode };
-});
+}
 
 async function refuse(
   id: MigrationId,

@@ -41,10 +41,11 @@ export type ReconcileOutput = {
  */
 export const handler = task(async (event): Promise<ReconcileOutput> => {
   const { migrationId, turn } = ReconcileInput.parse(event);
-  const [migration, answers] = await Promise.all([
+  const [{ migration, recorded }, answers] = await Promise.all([
     enterPhase(migrationId, "reconcile"),
     readAnswers(migrationId, turn),
   ]);
+  await recorded;
   const decided = migration.decisions.find((decision) => decision.turn === turn);
   const observed = observationsOf(migration.observations, answers);
   const turnsBefore = migration.turnsBefore ?? 0;

@@ -8,7 +8,7 @@ import { task } from "../runtime/task.ts";
 import { recordCommand, sendCommand } from "../service/dispatch-command.ts";
 import { registerWait } from "../service/register-wait.ts";
 import { requireSlots } from "../service/require-slots.ts";
-import { enterPhase } from "../store/migration-progress.ts";
+import { type Entered, enterPhase } from "../store/migration-progress.ts";
 import { findHandoverKey, readMigration, type StoredMigration } from "../store/migration-record.ts";
 import type { Waiter } from "../store/signals.ts";
 import { argsFor } from "./relay-args.ts";
@@ -62,16 +62,21 @@ export const handler = task(async (event): Promise<Record<string, never>> => {
       ...steps.map((one) => recordStep(input, one)),
     ]),
   );
-  if (settled !== undefined) return {};
-  const [migration, handoverKey] = entered;
+  const [{ migration, recorded }, handoverKey] = entered;
+  const open = steps.filter(({ signal }) => signals.raised[signal] === undefined);
+  const toSend = settled === undefined ? open : [];
+  await sendAll(input, migration, toSend, handoverKey).finally(() => recorded);
+  return {};
+});
+
+async function sendAll(input: RelayInput, migration: StoredMigration, open: Step[], key?: string) {
+  if (open.length === 0) return;
   // An execution of an earlier version does not know that a prepared migration has no slots yet.
   if (input.phase === "precopy" && migration.slots === "preparing") {
     await requireSlots(migration.id);
   }
-  const open = steps.filter(({ signal }) => signals.raised[signal] === undefined);
-  await Promise.all(open.map((one) => send(migration, one, handoverKey)));
-  return {};
-});
+  await Promise.all(open.map((one) => send(migration, one, key)));
+}
 
 function step(input: RelayInput, command: RelayInput["commands"][number]): Step {
   const suffix = `${command.step}.${input.attempt}`;
@@ -82,12 +87,12 @@ function step(input: RelayInput, command: RelayInput["commands"][number]): Step 
   };
 }
 
-async function enter(input: RelayInput): Promise<StoredMigration> {
+async function enter(input: RelayInput): Promise<Entered> {
   if (input.phase !== undefined) return enterPhase(input.migrationId, input.phase);
   const migration = await readMigration(input.migrationId);
   const isAfterEnd = input.commands.every(({ verb }) => verb === "source.discard");
   if (migration.status === "running" || (isAfterEnd && migration.status === "completed")) {
-    return migration;
+    return { migration, recorded: Promise.resolve() };
   }
   throw new StaleMigration(`Failed to send commands: ${migration.id} is ${migration.status}`);
 }

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { VmDefinition } from "../../core/vm.ts";
@@ -71,7 +71,11 @@ describe.skipIf(!canCopy)(`copied disks through the control plane${unlessQemu}`,
     await startGuest(format, format);
     const before = readingOf("host-a", format);
     const policy = { tls: "psk", storage: { data: "copy" } } as const;
-    const { id } = await stage.api.createMigration({ vm: format, target: "host-b", policy });
+    const move = { vm: format, target: "host-b", policy } as const;
+    const dry = await stage.api.dryRunMigration(move);
+    expect(dry).toMatchObject({ agreed: true, twinCheck: { differencesTotal: 0 } });
+    expect(existsSync(imageOf("host-b", format))).toBe(false);
+    const { id } = await stage.api.createMigration(move);
     const moved = await stage.fleet.waitForMigration(id, WAIT);
     expect(moved).toMatchObject({ status: "completed" });
     // What was written last on host-a is read here, too.
@@ -125,7 +129,8 @@ describe.skipIf(!canCopy)(`copied disks through the control plane${unlessQemu}`,
     expect(await reasons({ data: "copy" })).toMatch(/the target has a file \S*small already/);
     expect(readFileSync(there, "utf8")).toBe("somebody's");
     rmSync(there);
-    expect(await reasons({ data: "copy" })).toBe("agreed");
+    // Its other disk is not there.
+    expect(await reasons({ data: "copy" })).toMatch(/^rehearsal-failed: .*huge': No such file/s);
     expect(others()).toEqual(before);
   });
 

@@ -86,6 +86,7 @@ describe.skipIf(qemu === undefined)(`requests to a running fleet${unlessQemu}`, 
     const agreed = await dryRun({});
     expect(agreed).toMatchObject({ agreed: true, blockers: [] });
     expect(agreed).toHaveProperty("agreement.ackMode", "legacy");
+    expect(agreed).toHaveProperty("twinCheck.differencesTotal", 0);
     const refused = await dryRun({ capabilities: { "dirty-limit": "require" } });
     expect(refused).toMatchObject({ agreed: false });
     expect(refused.blockers.length).toBeGreaterThan(0);

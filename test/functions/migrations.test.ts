@@ -104,13 +104,42 @@ describe("POST /v1/migrations", () => {
 describe("POST /v1/migrations?dryRun=true", () => {
   it("reports how the migration would go, and leaves nothing", async () => {
     const before = await hosts.cloud.scan();
-    const [answer] = await Promise.all([dryRun(), answerProbes(fitting)]);
+    const found = twinCheck([]);
+    const [answer] = await Promise.all([dryRun(), rehearse(completed(found))]);
     expect(answer).toMatchObject({
       status: 200,
       body: { dryRun: true, agreed: true, agreement: { machineType: "pc-i440fx-10.0" } },
     });
+    expect(answer.body).toMatchObject({ blockers: [], ...found });
     expect(unnumbered(await hosts.cloud.scan())).toEqual(unnumbered(before));
   });
+
+  it("names each difference of the machines, with both values and its cure", async () => {
+    const difference = { name: "disk a: chain", source: "x", target: null, cure: "do it" };
+    const [answer] = await Promise.all([dryRun(), rehearse(completed(twinCheck([difference])))]);
+    const message = "disk a: chain: the source has `x`, the target nothing";
+    const blockers = [{ code: "sides-differ", message, cure: "do it" }];
+    expect(answer).toMatchObject({ status: 200, body: { agreed: false, blockers } });
+  });
+
+  it("says why only a migration can compare the machines", async () => {
+    const cannot = "the target's host has a hook";
+    const [answer] = await Promise.all([dryRun(), rehearse(undefined, completed({ cannot }))]);
+    const body = { agreed: true, blockers: [], notCompared: cannot };
+    expect(answer).toMatchObject({ status: 200, body });
+  });
+
+  it.each(["source", "target"] as const)(
+    "names what fails on the %s, and ends it",
+    async (side) => {
+      const failed = { error: { code: "qemu", message: "no such device" } } as const;
+      const answers = side === "source" ? rehearse(failed) : rehearse(undefined, failed);
+      const [answer, verbs] = await Promise.all([dryRun(), answers]);
+      expect(answer).toMatchObject({ status: 200, body: { agreed: false } });
+      expect(JSON.stringify(answer.body.blockers)).toContain("qemu: no such device");
+      expect(verbs.at(-1)).toBe("target.discard");
+    },
+  );
 
   it("names the blockers", async () => {
     const seen = { ...fitting, blockers: ["The device does not migrate"] };
@@ -307,6 +336,30 @@ const tableBut = async (pk: string) => (await hosts.cloud.scan()).filter((item) 
 /** The items without `lastSeq` and `lastEventAt`, which every event of a host changes. */
 function unnumbered(items: Record<string, unknown>[]) {
   return items.map(({ lastSeq: _seq, requestSeq: _number, lastEventAt: _at, ...rest }) => rest);
+}
+
+const handover = { address: "192.0.2.2", port: 49_152 };
+type Answer = { result: unknown } | { error: { code: "qemu"; message: string } };
+const completed = (result: unknown): Answer => ({ result });
+const twinCheck = (differences: object[]) => {
+  const counts = { values: 9, harmless: [], harmlessTotal: 0, checkMs: 8 };
+  return { twinCheck: { ...counts, differences, differencesTotal: differences.length } };
+};
+
+/** Answers all commands of a dry run. @returns their verbs; without the source's none is awaited */
+async function rehearse(source: Answer | undefined, target: Answer = completed({ handover })) {
+  await answerProbes(fitting);
+  const verbs = [await answerNext(hosts.target, target)];
+  if (source !== undefined) verbs.push(await answerNext(hosts.source, source));
+  verbs.push(await answerNext(hosts.target, completed({ discarded: true })));
+  return verbs;
+}
+
+async function answerNext(agent: TestAgent, answer: Answer): Promise<string> {
+  const [{ id: commandId, verb } = expect.unreachable("no command")] = await commandsOf(agent, 1);
+  if ("error" in answer) await agent.emit({ type: "command.failed", commandId, ...answer });
+  else await agent.emit({ type: "command.completed", commandId, ...answer });
+  return verb;
 }
 
 async function answerProbes(seen: typeof sourceProbe | "fails") {

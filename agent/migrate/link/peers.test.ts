@@ -8,11 +8,13 @@ it("finds a peer of a real port", async () => {
   await once(server, "listening");
   const bound = server.address();
   if (bound === null || typeof bound === "string") throw new Error("Expected a TCP port");
-  expect(connectedPeers(bound.port)).toEqual([]);
+  const peers = () => connectedPeers(bound.address, bound.port);
+  expect(await peers()).toEqual([]);
   const accepted = once(server, "connection");
   const stranger = connect({ port: bound.port, host: "127.0.0.1", localAddress: "127.0.0.3" });
   await accepted;
-  expect(connectedPeers(bound.port)).toEqual(["127.0.0.3"]);
+  expect(await peers()).toEqual(["127.0.0.3"]);
+  expect(await connectedPeers("localhost", bound.port)).toEqual(["127.0.0.3"]);
   stranger.destroy();
   server.close();
 });

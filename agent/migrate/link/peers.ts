@@ -1,8 +1,12 @@
-import { tcpSockets } from "../../runtime/tcp-table.ts";
+import { tcpSocketsAt } from "../../runtime/tcp-table.ts";
 
-/** Addresses of the processes that are connected to a TCP port of this host. */
-export function connectedPeers(port: number): string[] {
-  return tcpSockets()
+/**
+ * Addresses of the processes that are connected to a TCP port of this host.
+ *
+ * @param address where the port's process listens
+ */
+export async function connectedPeers(address: string, port: number): Promise<string[]> {
+  return (await tcpSocketsAt(address))
     .filter(({ localPort }) => localPort === port)
     .filter(({ state }) => state === "established" || state === "closed-by-peer")
     .map(({ remoteAddress }) => remoteAddress);

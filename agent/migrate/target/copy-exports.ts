@@ -3,6 +3,7 @@ import { QmpCommandError } from "../../../qmp/error.ts";
 import { CommandRefusedError } from "../../command/command-error.ts";
 import type { Guest } from "../../guest/guest.ts";
 import { listeningPorts } from "../../runtime/listening-ports.ts";
+import { openInodes } from "../../runtime/open-sockets.ts";
 import type { CopyAnswer, CopyQuestion } from "../link/copy-message.ts";
 import type { PortRange } from "../link/port-range.ts";
 
@@ -76,13 +77,13 @@ export class CopyExports {
     { qmp, manifest }: Guest,
     { address, ports: { min, max } }: Listening,
   ): Promise<number> {
-    const before = listeningPorts(manifest.pid);
+    const before = openInodes(manifest.pid);
     const range = max > min ? { to: max } : {};
     await qmp.execute("nbd-server-start", {
       addr: { type: "inet", data: { host: address, port: String(min), ...range } },
       "tls-creds": TLS_OBJECT,
     });
-    const port = listeningPorts(manifest.pid).find((each) => !before.includes(each));
+    const [port] = listeningPorts(manifest.pid, before);
     if (port !== undefined) return port;
     throw new CommandRefusedError("qemu", "QEMU does not listen for the source's copies");
   }

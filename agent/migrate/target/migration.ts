@@ -1,25 +1,20 @@
 import type { MigrationId } from "../../../core/id.ts";
 import type { ArgsOf, ResultOf } from "../../../core/protocol/command.ts";
-import type { Reading } from "../../../core/twin/reading.ts";
 import { createEmitter, type Emit, type MigrationEmitter } from "../../guest/emit.ts";
 import type { Guest } from "../../guest/guest.ts";
 import type { Resources } from "../../guest/resources.ts";
 import type { MigrationHooks } from "../../hooks/migration-hooks.ts";
 import type { Log } from "../../runtime/log.ts";
 import { sendSignal } from "../../runtime/process.ts";
-import type { Twin } from "../../storage/twin.ts";
-import { placeholdersOf } from "../../twin/placeholders.ts";
-import { readFeatures, readTwin } from "../../twin/read.ts";
 import { removeHoldNode, untilFreed } from "../hold-node.ts";
 import { HandoverServer } from "../link/handover-server.ts";
 import { hostPart, listenInRange, type PortRange } from "../link/port-range.ts";
-import type { ReadKind } from "../link/reading.ts";
 import { recordEnd } from "../record-end.ts";
 import { type TlsConfig, TlsCredentials } from "../tls.ts";
 import { CopyExports } from "./copy-exports.ts";
-import { inspectTarget } from "./inspect.ts";
 import { TargetObserver } from "./observer.ts";
 import { listenAgain } from "./postcopy.ts";
+import { TargetReader } from "./read-target.ts";
 import { type Listening, Replacement } from "./replacement.ts";
 import { type Arrival, runGuest } from "./run-guest.ts";
 import { setUpTarget } from "./setup.ts";
@@ -46,8 +41,6 @@ type TargetOptions = {
   hooks: MigrationHooks;
   /** What this host has for the placeholders of definitions. */
   resources: Resources;
-  /** The guest's process as it was read for the twin check already. */
-  twin?: Promise<Twin> | undefined;
 };
 
 /**
@@ -63,7 +56,6 @@ export class TargetMigration {
   readonly #emit: MigrationEmitter;
   readonly #log: Log;
   readonly #address: string;
-  readonly #resources: Resources;
   #guest: Guest;
   #tls: TlsCredentials;
   #replacement: Replacement | undefined;
@@ -72,8 +64,7 @@ export class TargetMigration {
   #observer: TargetObserver | undefined;
   readonly #closing = new AbortController();
   #running: Promise<Arrival> | undefined;
-  readonly #inspected = { guest: () => this.#guest, readTwin: () => this.#readTwin() };
-  #twin: Promise<Twin> | undefined;
+  readonly #reader: TargetReader;
   readonly #exports = new CopyExports(() => this.#guest);
 
   constructor(options: TargetOptions) {
@@ -85,8 +76,11 @@ export class TargetMigration {
     this.#emit = createEmitter(options);
     this.#log = options.log.child({ migrationId: options.id, side: "target" });
     this.#address = options.address;
-    this.#resources = options.resources;
-    this.#twin = options.twin;
+    const target = {
+      guest: () => this.#guest,
+      isReplacing: () => this.#replacement?.isReplacing ?? false,
+    };
+    this.#reader = new TargetReader(target, options.resources);
     this.#tls = new TlsCredentials("target", options, this.#log);
   }
 
@@ -103,12 +97,13 @@ export class TargetMigration {
     args: ArgsOf<"target.prepare">,
   ): Promise<Omit<ResultOf<"target.prepare">, "startMs">> {
     const { ports } = this.#options;
-    const [{ migrationUri, givenUp }, server] = await Promise.all([
+    const [{ givenUp, ...listening }, server] = await Promise.all([
       this.#setUp(args),
       listenInRange(ports, this.#address, (port) => this.#serve(port, args.handoverKey)),
     ]);
+    const { migrationUri } = listening;
     this.#note(args, server.port);
-    this.#watchStart(args, server, { guest: this.#guest, migrationUri });
+    this.#watchStart(args, server, { guest: this.#guest, ...listening });
     const handover = { address: this.#address, port: server.port };
     const { pid } = this.#guest.manifest;
     return { migrationUri, handover, pid, ...(givenUp.length > 0 ? { givenUp } : {}) };
@@ -116,17 +111,12 @@ export class TargetMigration {
 
   async #setUp(args: ArgsOf<"target.prepare">) {
     this.#observe();
-    // Before QEMU listens: a stranger there could keep it from answering. The source asks for it.
-    await this.#readTwin().catch(() => {
-      this.#twin = undefined;
-    });
     const { ports } = this.#options;
-    return setUpTarget(this.#guest, args, {
-      address: this.#address,
-      ports,
-      tls: this.#tls,
-      log: this.#log,
-    });
+    const options = { address: this.#address, ports, tls: this.#tls, log: this.#log };
+    const listening = await setUpTarget(this.#guest, args, options);
+    // The source's agent asks for it later.
+    this.#reader.begin();
+    return listening;
   }
 
   #note(args: ArgsOf<"target.prepare">, port: number): void {
@@ -138,21 +128,21 @@ export class TargetMigration {
 
   /** From here on QEMU is replaced when a stranger or its silence keeps the stream from beginning. */
   #watchStart(args: ArgsOf<"target.prepare">, server: HandoverServer, first: Listening): void {
-    const { replaceGuest, ports: _, ...options } = this.#options;
+    const { replaceGuest, ports: _, address, ...options } = this.#options;
     if (replaceGuest === undefined || this.#state.phase !== "loading") return;
     const replacement = new Replacement({
       log: this.#log,
+      address,
       sources: () =>
         [args.sourceAddress, server.peerAddress].filter((address) => address !== undefined),
       isPermittedToRun: () => this.#running !== undefined || this.#guest.manifest.permittedToRun,
       replace: async () => {
         this.#observer?.close();
         this.#guest = await replaceGuest(this.#guest);
-        this.#twin = undefined;
         this.#tls = new TlsCredentials("target", { ...options, guest: this.#guest }, this.#log);
-        const { migrationUri } = await this.#setUp(args);
+        const { givenUp: _, ...listening } = await this.#setUp(args);
         this.#note(args, server.port);
-        return { guest: this.#guest, migrationUri };
+        return { guest: this.#guest, ...listening };
       },
       send: (message) => server.send(message),
       onRestarted: (attempt, reason) =>
@@ -165,18 +155,6 @@ export class TargetMigration {
     });
     this.#replacement = replacement;
     replacement.watch(first);
-  }
-
-  /** For the twin check. It is read once: until it is loaded, nothing changes it. */
-  #readTwin(): Promise<Twin> {
-    const { definition } = this.#guest.manifest;
-    this.#twin ??= readTwin(this.#guest, placeholdersOf(definition, this.#resources));
-    return this.#twin;
-  }
-
-  async #read(what: ReadKind): Promise<Reading> {
-    if (what === "features") return readFeatures(this.#guest.qmp);
-    return (await this.#readTwin()).reading;
   }
 
   /** Continues with a migration of an earlier run of this agent. */
@@ -310,9 +288,9 @@ export class TargetMigration {
       migrationId: this.id,
       onHandedOver: async ({ runState, type }) => (await this.run(runState, type)).runState,
       onWatch: (message) => this.#replacement?.onMessage(message, this.#guest),
-      onRead: (what) => this.#read(what),
+      onRead: (what) => this.#reader.read(what),
       onCopy: (question) => this.#exports.answer(question, this.#options),
-      onInspect: (request) => inspectTarget(this.#inspected, request),
+      onInspect: (request) => this.#reader.inspect(request),
     });
     this.#server = server;
     if (this.#state.phase === "ended") server.close();

@@ -11,10 +11,17 @@ const CLOSED_MS = 300;
 const REASON_CHARACTERS_MAX = 500;
 
 /** A target's QEMU that listens, at `tcp:address:port`. */
-export type Listening = { readonly guest: Guest; readonly migrationUri: string };
+export type Listening = {
+  readonly guest: Guest;
+  readonly migrationUri: string;
+  /** Nobody is connected to it, for sure. */
+  readonly isUnconnected: () => boolean;
+};
 
 type Options = {
   log: Log;
+  /** Where QEMU listens. */
+  address: string;
   /** Addresses of the source, as far as they are known by now. */
   sources: () => string[];
   /** The guest may run here, so its process must not be killed. */
@@ -52,16 +59,22 @@ export class Replacement {
   }
 
   /** Watches a target that has begun to listen. */
-  watch({ guest, migrationUri }: Listening): void {
+  watch({ guest, migrationUri, isUnconnected }: Listening): void {
     this.#watch?.close();
     this.#uri = migrationUri;
     this.#watch = new StreamWatch({
       guest,
-      port: Number(migrationUri.split(":").at(-1)),
+      address: this.#options.address,
+      port: this.#port,
+      isUnconnected,
       sources: this.#options.sources,
       onStream: () => this.#options.send({ type: "streaming" }),
       onTrouble: (reason) => void this.#replace(reason),
     });
+  }
+
+  get #port(): number {
+    return Number(this.#uri.split(":").at(-1));
   }
 
   onMessage(message: FromSource, guest: Guest): void {
@@ -73,7 +86,11 @@ export class Replacement {
     const { migrationUri } = message;
     const isStale = this.#attempts > 0 && migrationUri !== this.#uri;
     if (isStale) this.#reportReplaced("The target's QEMU was replaced before");
-    else if (this.#watch?.starting()) this.#options.send({ type: "clear" });
+    else void this.#onStarting();
+  }
+
+  async #onStarting(): Promise<void> {
+    if (await this.#watch?.starting()) this.#options.send({ type: "clear" });
   }
 
   /** QEMU reports that the incoming migration has failed. True: a stranger has caused it. */
@@ -130,7 +147,7 @@ export class Replacement {
     }
     // The source's own connection has been closed by then.
     await delay(CLOSED_MS);
-    return connectedPeers(Number(this.#uri.split(":").at(-1))).length === 0;
+    return (await connectedPeers(this.#options.address, this.#port)).length === 0;
   }
 
   #replace(cause: string): Promise<void> {

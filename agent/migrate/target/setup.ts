@@ -7,6 +7,7 @@ import { CommandRefusedError } from "../../command/command-error.ts";
 import type { Guest } from "../../guest/guest.ts";
 import { listeningPorts } from "../../runtime/listening-ports.ts";
 import type { Log } from "../../runtime/log.ts";
+import { openInodes } from "../../runtime/open-sockets.ts";
 import { addHoldNode } from "../hold-node.ts";
 import { hostPart, incomingUri, type PortRange } from "../link/port-range.ts";
 import { applySettings } from "../settings.ts";
@@ -26,14 +27,15 @@ type GivenUp = NonNullable<ResultOf<"target.prepare">["givenUp"]>;
  * Sets a target's QEMU up and lets it listen on `address`. QEMU takes the commands in order, and the
  * caller ends a target that refuses one.
  *
- * @returns the URI for the source, and the optional capabilities that QEMU refused
+ * @returns the URI for the source, the optional capabilities that QEMU refused, and a quick look
+ *   whether anybody is connected
  * @throws CommandRefusedError, QmpError
  */
 export async function setUpTarget(
   guest: Guest,
   args: ArgsOf<"target.prepare">,
   { address, ports, tls, log }: SetUp,
-): Promise<{ migrationUri: string; givenUp: GivenUp }> {
+): Promise<{ migrationUri: string; givenUp: GivenUp; isUnconnected: () => boolean }> {
   const { qmp } = guest;
   const [{ exitOnError }] = await Promise.all([guest.probe(), tls.make(args)]);
   const isAcked = args.settings.capabilities["switchover-ack"];
@@ -42,9 +44,8 @@ export async function setUpTarget(
     args.settings.capabilities["dirty-bitmaps"] ? addHoldNode(qmp) : undefined,
     isAcked ? tracePending(guest, log) : undefined,
   ]);
-  // While QEMU works: reading the kernel's tables takes milliseconds.
   const { pid } = guest.manifest;
-  const before = listeningPorts(pid);
+  const before = openInodes(pid);
   const [givenUp] = await settings;
   // A target that does not exit reports why it failed; the cloud has it ended.
   const rest = exitOnError ? { "exit-on-error": false } : {};
@@ -53,16 +54,28 @@ export async function setUpTarget(
     reportedPort(qmp),
   ]);
   // A stranger that has connected meanwhile can keep QEMU from answering: then from the kernel.
-  const port = reported ?? listeningPorts(pid).find((each) => !before.includes(each));
+  const port = reported?.port ?? listeningPorts(pid, before)[0];
   if (port === undefined) {
     throw new CommandRefusedError("qemu", "QEMU does not report where it listens");
   }
-  return { migrationUri: `tcp:${hostPart(address)}:${port}`, givenUp };
+  const isUnconnected = () =>
+    reported !== undefined && hasOpenedAtMost(reported.listeners, before, openInodes(pid));
+  return { migrationUri: `tcp:${hostPart(address)}:${port}`, givenUp, isUnconnected };
+}
+
+/** QEMU accepts a connection at once, and it is a socket of its own. */
+function hasOpenedAtMost(
+  count: number,
+  before: ReadonlySet<string> | undefined,
+  now: ReadonlySet<string> | undefined,
+): boolean {
+  if (before === undefined || now === undefined) return false;
+  return [...now].filter((socket) => !before.has(socket)).length <= count;
 }
 
 /**
- * Switches on what is required, then each optional capability by itself. What QEMU refuses is left
- * off, and so is what depends on it.
+ * Switches on what is required, then all optional capabilities at once. If QEMU refuses that, each by
+ * itself: what it refuses is left off, and so is what depends on it.
  */
 async function applyTargetSettings(
   qmp: QmpClient,
@@ -75,25 +88,25 @@ async function applyTargetSettings(
   const capabilities = { ...settings.capabilities, ...off };
   await applySettings(qmp, { ...settings, capabilities });
   const givenUp: GivenUp = [];
+  if (optional.length === 0 || (await refusalOf(qmp, optional)) === undefined) return givenUp;
   for (const capability of optional) {
     const lacking = neededBy(capability).find((name) =>
       givenUp.some((other) => other.capability === name),
     );
     const reason =
       lacking === undefined
-        ? await refusalOf(qmp, capability)
+        ? await refusalOf(qmp, [capability])
         : `it requires ${lacking}, which is off`;
     if (reason !== undefined) givenUp.push({ capability, reason: reason.slice(0, REASON_MAX) });
   }
   return givenUp;
 }
 
-/** QEMU's words when it refuses the capability; undefined: it is on now. */
-async function refusalOf(qmp: QmpClient, capability: string): Promise<string | undefined> {
+/** QEMU's words when it refuses one of the capabilities; undefined: they are on now. */
+async function refusalOf(qmp: QmpClient, names: readonly string[]): Promise<string | undefined> {
   try {
-    await qmp.execute("migrate-set-capabilities", {
-      capabilities: [{ capability, state: true }],
-    });
+    const capabilities = names.map((capability) => ({ capability, state: true }));
+    await qmp.execute("migrate-set-capabilities", { capabilities });
     return undefined;
   } catch (error) {
     if (error instanceof QmpCommandError) return error.desc;
@@ -111,8 +124,9 @@ function inOrderOfNeed(names: readonly string[]): string[] {
 }
 
 /** Where QEMU says that it listens; undefined: it does not answer, or not with a port. */
-async function reportedPort(qmp: QmpClient): Promise<string | undefined> {
+async function reportedPort(qmp: QmpClient) {
   const asked = qmp.execute("query-migrate", {}, { timeoutMs: PORT_MS }).catch(() => undefined);
   const { "socket-address": addresses = [] } = (await asked) ?? {};
-  return addresses.find((entry: SocketAddress) => entry.type === "inet")?.port;
+  const port = addresses.find((entry: SocketAddress) => entry.type === "inet")?.port;
+  return port === undefined ? undefined : { port, listeners: addresses.length };
 }

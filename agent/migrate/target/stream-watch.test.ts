@@ -63,7 +63,9 @@ it("does not take the time for which its own agent was stopped for QEMU's silenc
   const troubles: string[] = [];
   const watch = new StreamWatch({
     guest: { qmp: { execute } } as unknown as Guest,
+    address: "127.0.0.1",
     port: 1,
+    isUnconnected: () => true,
     sources: () => [SOURCE],
     onStream: () => undefined,
     onTrouble: (reason) => troubles.push(reason),

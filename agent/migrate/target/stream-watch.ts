@@ -71,7 +71,11 @@ function trouble(reason: string): StreamVerdict {
 
 type Options = {
   guest: Guest;
+  /** Where its QEMU listens for the stream. */
+  address: string;
   port: number;
+  /** Nobody is connected to QEMU's port, for sure: found without asking who. */
+  isUnconnected: () => boolean;
   /** Addresses of the source, as far as they are known by now. */
   sources: () => string[];
   /** Called once: the stream has begun. */
@@ -89,7 +93,10 @@ export class StreamWatch {
   #startingAtMs: number | undefined;
   #status = "none";
   #peers: readonly string[] = [];
+  #peersBefore: readonly string[] = [];
   #isAsking = false;
+  #isLooking = false;
+  #isLookDue = false;
   #state: "watching" | "streaming" | "ended" = "watching";
 
   constructor(options: Options) {
@@ -106,8 +113,10 @@ export class StreamWatch {
    * The source's agent sends `migrate` next: whoever is connected now is a stranger, whatever its
    * address is. True: nobody is.
    */
-  starting(): boolean {
-    const [stranger] = this.#startingAtMs === undefined ? connectedPeers(this.#options.port) : [];
+  async starting(): Promise<boolean> {
+    const isClear = this.#startingAtMs !== undefined || this.#options.isUnconnected();
+    const [stranger] = isClear ? [] : await this.#connected();
+    if (this.#state === "ended") return false;
     if (stranger !== undefined) {
       this.fail(`A stranger, ${stranger}, is connected to the port of the stream`);
       return false;
@@ -120,7 +129,7 @@ export class StreamWatch {
   onStatus(status: string): void {
     this.#status = status;
     this.#answeredAtMs = this.#clock.nowMs;
-    this.#check();
+    void this.#look();
   }
 
   /** Ends the watch for a reason from outside, as if it had found the trouble itself. */
@@ -145,21 +154,42 @@ export class StreamWatch {
     return true;
   }
 
+  #connected(): Promise<string[]> {
+    return connectedPeers(this.#options.address, this.#options.port);
+  }
+
   #check(): void {
     if (this.#state !== "watching") return;
     this.#clock.tick();
-    // Read once: the agent may be stopped within this function as well.
-    const { nowMs } = this.#clock;
     void this.#ask();
-    const peersBefore = this.#peers;
-    this.#peers = connectedPeers(this.#options.port);
+    this.#judge();
+    void this.#look();
+  }
+
+  /** Looks who is connected; one look at a time. */
+  async #look(): Promise<void> {
+    this.#isLookDue = true;
+    if (this.#isLooking) return;
+    this.#isLooking = true;
+    while (this.#isLookDue && this.#state === "watching") {
+      this.#isLookDue = false;
+      const peers = await this.#connected();
+      this.#peersBefore = this.#peers;
+      this.#peers = peers;
+      this.#judge();
+    }
+    this.#isLooking = false;
+  }
+
+  #judge(): void {
+    if (this.#state !== "watching") return;
     const verdict = judgeStream({
-      nowMs,
+      nowMs: this.#clock.nowMs,
       answeredAtMs: this.#answeredAtMs,
       startingAtMs: this.#startingAtMs,
       status: this.#status,
       peers: this.#peers,
-      peersBefore,
+      peersBefore: this.#peersBefore,
       sources: this.#options.sources(),
     });
     if (verdict.type === "trouble") this.fail(verdict.reason);

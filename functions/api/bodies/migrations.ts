@@ -3,6 +3,7 @@ import { HostId, VmId } from "../../../core/id.ts";
 import { Migration, Sample, TimelineEntry } from "../../../core/migration/migration.ts";
 import { Agreement, Blocker } from "../../../core/negotiate/agreement.ts";
 import { MigrationPolicy } from "../../../core/negotiate/policy.ts";
+import { TwinCheck } from "../../../core/twin/comparison.ts";
 import { page } from "./page.ts";
 
 export const NewMigration = z.strictObject({
@@ -16,6 +17,10 @@ export const DryRun = z.strictObject({
   agreed: z.boolean(),
   agreement: Agreement.optional(),
   blockers: z.array(Blocker),
+  /** The target was started, compared with the guest, and ended. */
+  twinCheck: TwinCheck.optional(),
+  /** Why the machines were not compared: only a migration can. */
+  notCompared: z.string().optional(),
 });
 
 export const BandwidthLimit = z.strictObject({

@@ -131,7 +131,20 @@ const agreement: z.input<typeof Agreement> = {
   ],
 };
 
-const dryRun: z.input<typeof DryRun> = { dryRun: true, agreed: true, agreement, blockers: [] };
+const dryRun: z.input<typeof DryRun> = {
+  dryRun: true,
+  agreed: true,
+  agreement,
+  blockers: [],
+  twinCheck: {
+    values: 356,
+    differences: [],
+    differencesTotal: 0,
+    harmless: [],
+    harmlessTotal: 0,
+    checkMs: 12.4,
+  },
+};
 
 /** While it holds: the guest runs on the source. */
 const holding: MigrationExample = {
