@@ -33,8 +33,9 @@ export const explain: Verb = {
     copyOption,
   ],
   details:
-    "Each host is asked by a dry run of the control plane: nothing is changed. Exit 0: a host\n" +
-    "would take it; 3: none would.",
+    "Each host is asked by a dry run, which starts the VM's target there for a moment and compares\n" +
+    "it: nothing is changed. In a large fleet --make-room asks no host. Exit 0: a host would take\n" +
+    "it; 3: none would.",
   run: runExplain,
 };
 
