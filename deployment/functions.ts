@@ -88,7 +88,6 @@ export const functionDescriptions: Readonly<Record<FunctionName, FunctionDescrip
   admit: task("admit", [
     onTable("get", "batch get", "query", "put", "update", "delete", "check"),
     queryIndex,
-    startExecutions,
     invokeAgentEvents,
   ]),
   relay: task("relay", endings),
