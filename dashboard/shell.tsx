@@ -2,7 +2,6 @@ import { signal } from "@preact/signals";
 import type { VNode } from "preact";
 import { useEffect } from "preact/hooks";
 import { attention, refreshFleet } from "./fleet.ts";
-import { EvacuationPage } from "./pages/evacuation.tsx";
 import { EvacuationsPage } from "./pages/evacuations.tsx";
 import { FailuresPage } from "./pages/failures.tsx";
 import { HostPage } from "./pages/host.tsx";
@@ -15,6 +14,7 @@ import { VmPage } from "./pages/vm.tsx";
 import { VmsPage } from "./pages/vms.tsx";
 import { AskDialog, ask } from "./parts/ask.tsx";
 import { Icon } from "./parts/icon.tsx";
+import { LoadedPage } from "./parts/loaded-page.tsx";
 import { Notices } from "./parts/notices.tsx";
 import { Page } from "./parts/page.tsx";
 import { isPaused } from "./poller.ts";
@@ -35,6 +35,11 @@ const links = [
   ["#/vms", "VMs", ["vms", "vm"]],
   ["#/failures", "Failures", ["failures"]],
 ] as const;
+
+/** The largest page, which few people open. */
+async function loadEvacuationPage() {
+  return (await import("./pages/evacuation.tsx")).EvacuationPage;
+}
 
 /** The frame of every page. */
 export function Shell() {
@@ -81,7 +86,7 @@ function pageOf({ page, id = "" }: Route): VNode {
     case "evacuations":
       return <EvacuationsPage />;
     case "evacuation":
-      return <EvacuationPage key={id} id={id} />;
+      return <LoadedPage key={id} id={id} name="Evacuation" load={loadEvacuationPage} />;
     case "hosts":
       return <HostsPage />;
     case "host":
