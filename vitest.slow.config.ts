@@ -27,6 +27,6 @@ export default defineConfig({
       { extends: true, test: { name: "slow", include: ["**/*.slow.test.ts"] } },
       { extends: true, test: onTheModel },
     ],
-    reporters: ["default", new RunReport(17)],
+    reporters: ["default", new RunReport(12)],
   },
 });

@@ -2,7 +2,7 @@ import type { Reporter, TestModule, TestSpecification, Vitest } from "vitest/nod
 import { findQemu } from "../qmp/testing/real-qemu.ts";
 
 /** How long all of `npm test` takes on a quiet machine with two cores, rounded up. */
-const WHOLE_SUITE_MINUTES = 6;
+const WHOLE_SUITE_MINUTES = 5;
 
 /**
  * Prints at the start how many files run, how long all of them take, and whether they run without
