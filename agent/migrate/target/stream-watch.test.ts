@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { type AddressInfo, connect, createServer } from "node:net";
 import { expect, it, onTestFinished, vi } from "vitest";
 import type { Guest } from "../../guest/guest.ts";
 import { useStoppableProcess } from "../../testing/stopped-process.ts";
@@ -78,4 +80,34 @@ it("does not take the time for which its own agent was stopped for QEMU's silenc
   expect(troubles).toEqual([]);
   await vi.advanceTimersByTimeAsync(2_000);
   expect(troubles).toEqual([expect.stringContaining("The target's QEMU has not answered")]);
+});
+
+it("an answer that came with the stream's event does not hide it", async () => {
+  const server = createServer().listen(0, "127.0.0.1");
+  onTestFinished(() => void server.close());
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  const accepted = once(server, "connection");
+  const source = connect({ port, host: "127.0.0.1", localAddress: "127.0.0.3" });
+  onTestFinished(() => void source.destroy());
+  await accepted;
+  let answer: ((info: object) => void) | undefined;
+  const execute = () => new Promise((resolve) => (answer = resolve));
+  const begun = Promise.withResolvers<void>();
+  const watch = new StreamWatch({
+    guest: { qmp: { execute } } as unknown as Guest,
+    address: "127.0.0.1",
+    port,
+    isUnconnected: () => true,
+    sources: () => ["127.0.0.3"],
+    onStream: begun.resolve,
+    onTrouble: (reason) => begun.reject(new Error(reason)),
+  });
+  onTestFinished(() => watch.close());
+  await watch.starting();
+  await vi.waitFor(() => expect(answer).toBeDefined());
+  // Both in one packet; QEMU says nothing more while it loads a device.
+  answer?.({ status: "setup" });
+  watch.onStatus("active");
+  await begun.promise;
 });

@@ -92,6 +92,8 @@ export class StreamWatch {
   #answeredAtMs = this.#clock.nowMs;
   #startingAtMs: number | undefined;
   #status = "none";
+  /** Events that have told the status. */
+  #events = 0;
   #peers: readonly string[] = [];
   #peersBefore: readonly string[] = [];
   #isAsking = false;
@@ -127,6 +129,7 @@ export class StreamWatch {
 
   /** QEMU's event MIGRATION: a stream that begins is not to be taken for silence. */
   onStatus(status: string): void {
+    this.#events += 1;
     this.#status = status;
     this.#answeredAtMs = this.#clock.nowMs;
     void this.#look();
@@ -204,7 +207,10 @@ export class StreamWatch {
     if (this.#isAsking) return;
     this.#isAsking = true;
     try {
-      this.#status = await statusOf(this.#options.guest.qmp);
+      const before = this.#events;
+      const status = await statusOf(this.#options.guest.qmp);
+      // An event that came in one packet with the answer is newer than it.
+      if (this.#events === before) this.#status = status;
       this.#answeredAtMs = this.#clock.nowMs;
     } catch {
       // It counts as silence.
