@@ -105,7 +105,7 @@ it("an answer that came with the stream's event does not hide it", async () => {
   });
   onTestFinished(() => watch.close());
   await watch.starting();
-  await vi.waitFor(() => expect(answer).toBeDefined());
+  await vi.waitFor(() => expect(answer).toBeDefined(), 10_000);
   // Both in one packet; QEMU says nothing more while it loads a device.
   answer?.({ status: "setup" });
   watch.onStatus("active");
