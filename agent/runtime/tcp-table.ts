@@ -11,7 +11,7 @@ export type TcpSocket = {
   readonly state: TcpState;
   /** What the process has sent and the peer has not acknowledged. */
   readonly unacknowledgedBytes: number;
-  /** How often the oldest of it was sent again, without an answer; 0: nothing is missing. */
+  /** How often the kernel has sent the oldest of these bytes again; 0: no answer is overdue. */
   readonly retransmits: number;
   readonly inode: string;
 };
@@ -23,14 +23,12 @@ export type TcpState = (typeof STATES)[keyof typeof STATES] | "other";
 /** The timer that sends again (Linux, net/ipv4/tcp_ipv4.c, get_tcp4_sock); 4 asks a full peer for room. */
 const RETRANSMIT_TIMER = "01";
 
-/**
- * The TCP sockets of the network namespace of a process (proc_pid_net(5)). Default: of this process.
- */
-export function tcpSockets(pid: number | "self" = "self"): TcpSocket[] {
+/** The TCP sockets of the network namespace of a process (proc_pid_net(5)). */
+function tcpSockets(pid: number): TcpSocket[] {
   return ["tcp", "tcp6"].flatMap((name) => parseTcpTable(readTable(`/proc/${pid}/net/${name}`)));
 }
 
-/** The tables that have the connections to an address, by its family; 0: a name. */
+/** The tables to read for an address, by its family as `isIP` gives it; 0: it is a host name. */
 const families: Readonly<Record<number, readonly string[]>> = {
   0: ["tcp", "tcp6"],
   4: ["tcp"],

@@ -76,7 +76,7 @@ function bytesOf(text: string): number | undefined {
   return Number(number) * 1_024 ** " KMGT".indexOf(unit.toUpperCase() || " ");
 }
 
-/** What is not in hugepages, and QEMU itself. */
+/** Blockers for the guest's memory outside of hugepages, and for QEMU's own memory. */
 function ordinaryBlockers(
   sides: BothSides,
   { availableBytes, cgroup }: HostMemory,

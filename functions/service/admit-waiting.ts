@@ -57,7 +57,7 @@ type Round = {
 type Freed = {
   readonly hosts: readonly HostId[];
   readonly tenants?: readonly TenantName[];
-  /** It may go on in any case. */
+  /** It is woken even where it does not wait for these hosts. */
   readonly evacuation?: EvacuationId | undefined;
 };
 
@@ -67,9 +67,9 @@ export function freedBy({ source, target, tenant }: StoredMigration): Freed {
 }
 
 /**
- * Called when slots, places or memory were released on these hosts, or for these tenants: gives prepared migrations their
- * slots and admits the waiting ones that now have room, oldest first. A migration whose other host is
- * full does not hold up the ones behind it. Those whose target has been closed fail. Evacuations that
+ * Called when slots, places or memory were released on these hosts, or for these tenants: gives
+ * prepared migrations their slots and admits the waiting ones that now have room, oldest first. A
+ * migration whose other host is full does not hold up the ones behind it. Those whose target has been closed fail. Evacuations that
  * wait for these hosts look at them after that.
  */
 export async function admitWaiting(freed: Freed, waker: Waker): Promise<void> {

@@ -22,7 +22,7 @@ export type DryRun = {
   notCompared?: string;
 };
 
-/** API Gateway ends a request after 30 s; the rest is for the end of what was started. */
+/** API Gateway ends a request after 30 s. The rest of that time is for the discard of the target. */
 const DEADLINE_MS = 24_000;
 
 /**

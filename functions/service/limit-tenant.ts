@@ -5,8 +5,8 @@ import { admitWaiting } from "./admit-waiting.ts";
 import { byInvocation } from "./wake-by-invocation.ts";
 
 /**
- * Limits the migrations of a tenant's VMs. Those that are under way keep what they have, also where
- * there are more than the new limit; a higher one admits who waits.
+ * Limits the migrations of a tenant's VMs. Migrations under way keep their slots, even where they are
+ * more than the new limit. A higher limit admits migrations that wait.
  */
 export async function limitTenant(
   name: TenantName,

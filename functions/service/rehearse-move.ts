@@ -96,7 +96,7 @@ function failed({ host, verb, error }: StoredCommand): Error {
   return new HostFailed(`${where} on ${host} failed: ${error?.code}: ${error?.message}`);
 }
 
-/** Of each difference that is listed; the check itself has how many there are. */
+/** One blocker for each listed difference. `differencesTotal` of the check counts all of them. */
 function blockersOf({ differences }: TwinCheck): Blocker[] {
   return differences.map((difference) => ({
     code: differenceCode([difference]),

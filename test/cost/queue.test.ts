@@ -147,7 +147,7 @@ describe("what an end costs while others wait", () => {
       await admitWaiting({ hosts: [hostId(target)] }, new NotedWaker());
       const before = { requests: new Map(usage.requests), ...unitsOf() };
       if (all[0] === undefined || other === undefined) throw new Error("Expected migrations");
-      // A slot of the target goes to the next of the others: its tenant has none for the oldest.
+      // The oldest one waits for its tenant, so the next one of another tenant gets the free slot.
       expect((await release(other)).admitted).toEqual([next?.id]);
       expect((await release(all[0])).admitted).toEqual([all[1]?.id]);
       costs.push(difference(before));
