@@ -60,6 +60,15 @@ export class Input {
     throw wrong(option, `a whole number of at least ${min}`, given);
   }
 
+  /** @throws CliError when it is no instant */
+  instant(option: string): string | undefined {
+    const given = this.text(option);
+    if (given === undefined) return undefined;
+    const ms = /^\d{4}-\d\d-\d\dT.*(Z|[+-]\d\d:\d\d)$/.test(given) ? Date.parse(given) : NaN;
+    if (!Number.isNaN(ms)) return new Date(ms).toISOString();
+    throw wrong(option, "an instant such as 2026-12-01T22:00:00Z", given);
+  }
+
   /** `250ms`, `30s`, `5m`, `24h`, `7d`. */
   durationMs(option: string): number | undefined {
     const given = this.text(option);

@@ -32,6 +32,9 @@ type NewEvacuation = InferRequestType<Api["evacuations"]["$post"]>["json"];
 type EvacuationPage = InferRequestType<Api["evacuations"]["$get"]>["query"];
 type EvacuationLimits = InferRequestType<Api["evacuations"][":id"]["$patch"]>["json"];
 type Acting = InferRequestType<Api["evacuations"][":id"]["pause"]["$post"]>["json"];
+type Acknowledging = InferRequestType<
+  Api["evacuations"][":id"]["moves"][":vm"]["acknowledge"]["$post"]
+>["json"];
 type NewSchedule = InferRequestType<Api["schedules"]["$post"]>["json"];
 type SchedulePage = InferRequestType<Api["schedules"]["$get"]>["query"];
 type ScheduleChange = InferRequestType<Api["schedules"][":id"]["$patch"]>["json"];
@@ -259,6 +262,8 @@ function evacuationOperations({ evacuations }: Api) {
       json(one.moves[":vm"].skip.$post({ param: { id, vm }, json: by })),
     retryEvacuationVm: (id: string, vm: string, by: Acting = {}) =>
       json(one.moves[":vm"].retry.$post({ param: { id, vm }, json: by })),
+    acknowledgeEvacuationVm: (id: string, vm: string, by: Acknowledging = {}) =>
+      json(one.moves[":vm"].acknowledge.$post({ param: { id, vm }, json: by })),
   };
 }
 

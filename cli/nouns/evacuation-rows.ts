@@ -3,6 +3,7 @@ import { age, duration } from "../../core/format.ts";
 import type { ExitName } from "../exit/exit-codes.ts";
 import { followingOf } from "../follow.ts";
 import type { Input } from "../input.ts";
+import type { Output } from "../output/output.ts";
 import type { Column } from "../output/table.ts";
 import type { Session } from "../session.ts";
 import { countText, endsText, hostNames } from "../watch/evacuation-lines.ts";
@@ -54,6 +55,7 @@ export function showEvacuation(session: Session, shown: Evacuation): undefined {
     ["planned by", shown.plannedBy],
     ["approve by", shown.status === "planned" ? time(shown.approveUntil) : undefined],
     ["paused", pauses.map((one) => `${one.author} (${one.reason}): ${one.endsWith}`).join("; ")],
+    ["notice", noticeText(shown)],
     ["moves at once", limits.movesAtOnce?.toString()],
     ["error budget", limits.errorBudget?.toString()],
     ["unknown", shown.unknownVms.join(" ")],
@@ -62,6 +64,25 @@ export function showEvacuation(session: Session, shown: Evacuation): undefined {
     ["ended", time(shown.endedAt)],
   ]);
   return undefined;
+}
+
+export function showMove(output: Output, move: EvacuationMove): undefined {
+  output.object(move, move.vm, [
+    ["vm", move.vm],
+    ["state", move.state],
+    ["from", move.source],
+    ["to", move.target],
+    ["reason", move.reason],
+  ]);
+  return undefined;
+}
+
+function noticeText({ notice }: Evacuation): string | undefined {
+  if (notice === undefined) return undefined;
+  const { deadlineMs, otherwise, postponeMs } = notice;
+  const later = postponeMs === 0 ? "" : `, ${duration(postponeMs)} later if they ask for it`;
+  const end = otherwise === "move" ? "VMs move" : "VMs are held back";
+  return `owners have ${duration(deadlineMs)} to acknowledge, then ${end}${later}`;
 }
 
 /** Follows as `--watch`, `--wait` or `--detach` say. */

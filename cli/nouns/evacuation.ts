@@ -13,6 +13,7 @@ import {
   followEvacuation,
   moveColumns,
   showEvacuation,
+  showMove,
 } from "./evacuation-rows.ts";
 import { limitOptions, limitsFrom, planVerb, showVersion } from "./plan.ts";
 
@@ -130,6 +131,22 @@ export const evacuationNoun: Noun = {
     ...controlVerbs(),
     ...moveVerbs(),
     {
+      name: "acknowledge",
+      summary: "Acknowledge the move of a VM, as its owner: it waits no more",
+      operations: ["acknowledgeEvacuationVm"],
+      arguments: [id, vm],
+      options: [
+        { flags: "--not-before <time>", summary: "an instant such as 2026-12-01T22:00:00Z" },
+        ...authorOptions,
+      ],
+      run: async ({ api, output }, input) => {
+        const notBefore = input.instant("notBefore");
+        const by = { ...actingOf(input), ...(notBefore === undefined ? {} : { notBefore }) };
+        const given = input.argument(0);
+        return showMove(output, await api.acknowledgeEvacuationVm(given, input.argument(1), by));
+      },
+    },
+    {
       name: "limits",
       summary: "Change the limits of an evacuation: they hold from the next start on",
       operations: ["setEvacuationLimits"],
@@ -194,14 +211,7 @@ function moveVerbs(): Verb[] {
     run: async ({ api, output }, input) => {
       const given = input.argument(0);
       const move = await api[`${name}EvacuationVm`](given, input.argument(1), actingOf(input));
-      output.object(move, move.vm, [
-        ["vm", move.vm],
-        ["state", move.state],
-        ["from", move.source],
-        ["to", move.target],
-        ["reason", move.reason],
-      ]);
-      return undefined;
+      return showMove(output, move);
     },
   }));
 }

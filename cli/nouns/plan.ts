@@ -6,6 +6,7 @@ import type { ExitName } from "../exit/exit-codes.ts";
 import { followingOf, followOptions } from "../follow.ts";
 import type { Input } from "../input.ts";
 import { dryRunOptions, policyFrom, policyOptions } from "../migration-options.ts";
+import { noticeFrom, noticeOptions } from "../notice-options.ts";
 import { wrap } from "../output/table.ts";
 import { requestOnce } from "../request-once.ts";
 import type { Session } from "../session.ts";
@@ -31,6 +32,7 @@ const requestOptions: readonly Option[] = [
   { flags: "--approvers <number>", summary: "persons that must approve the same version" },
   { flags: "--other-approver", summary: "whoever plans it may not approve it" },
   ...limitOptions,
+  ...noticeOptions,
   ...policyOptions,
   ...dryRunOptions.map((option) =>
     option.flags === "--dry-run"
@@ -96,6 +98,7 @@ async function requestFrom(input: Input): Promise<NewEvacuation> {
   const by = input.text("by");
   const options = (await input.json("options")) as NewEvacuation["options"];
   const approvers = input.whole("approvers", 1);
+  const notice = noticeFrom(input);
   return {
     hosts: [...input.arguments],
     policy: await policyFrom(input),
@@ -106,6 +109,7 @@ async function requestFrom(input: Input): Promise<NewEvacuation> {
     },
     ...(by === undefined ? {} : { by }),
     ...(options === undefined ? {} : { options }),
+    ...(notice === undefined ? {} : { notice }),
   };
 }
 

@@ -139,8 +139,8 @@ export const scheduleNoun: Noun = {
 };
 
 async function create(session: Session, input: Input): Promise<ExitName | undefined> {
-  // A change may remove the approval by null; a new schedule has none to remove.
-  const { starts, durationMs, hosts, approval: _, ...rest } = await changeFrom(input);
+  // A change may remove approval and notice by null; a new schedule has none to remove.
+  const { starts, durationMs, hosts, approval: _, notice: __, ...rest } = await changeFrom(input);
   if (starts === undefined) throw new CliError("usage", "Expected --cron or --at");
   if (durationMs === undefined) throw new CliError("usage", "Expected --duration, such as 4h");
   if (hosts === undefined) throw new CliError("usage", "Expected --host, --label or --needs");

@@ -17,6 +17,7 @@ const LIMIT_DEFAULT = 50;
 const filters: readonly Option[] = [
   { flags: "--type <types>", summary: "only these, such as migration.failed,host" },
   { flags: "--label <name=value...>", summary: "only VMs and hosts with all of these labels" },
+  { flags: "--tenant <tenants>", summary: "only VMs of these tenants, such as shop,mail" },
   { flags: "-m, --message <text>", summary: "what it is for, for people" },
 ];
 
@@ -71,7 +72,7 @@ export const webhookNoun: Noun = {
       run: async ({ api, output }, input) => {
         const change = chosen(input);
         if (Object.keys(change).length === 0) {
-          throw new CliError("usage", "Expected --type, --label or --message");
+          throw new CliError("usage", "Expected --type, --label, --tenant or --message");
         }
         return show(output, await api.changeWebhook(input.argument(0), change));
       },
@@ -144,12 +145,14 @@ function statusVerb(name: string, status: "enabled" | "paused", summary: string)
 function chosen(input: Input) {
   const types = input.text("type");
   const labels = parseLabels(input.texts("label"));
+  const tenants = input.text("tenant");
   const message = input.text("message");
   const wrong = Object.entries(labels).find(([, value]) => value === null);
   if (wrong !== undefined) throw new CliError("usage", `Expected a value for label ${wrong[0]}`);
   return {
     ...(types === undefined ? {} : { types: types.split(",") }),
     ...(input.texts("label").length === 0 ? {} : { labels: labels as Record<string, string> }),
+    ...(tenants === undefined ? {} : { tenants: tenants.split(",") }),
     ...(message === undefined ? {} : { message }),
   };
 }
@@ -200,6 +203,7 @@ function fieldsOf(webhook: Webhook): (readonly [string, string | undefined])[] {
     ["reason", webhook.reason],
     ["types", webhook.types.join(", ") || "all"],
     ["labels", labels.join(", ")],
+    ["tenants", webhook.tenants.join(", ")],
     ["message", webhook.message],
     ["failing since", webhook.failingSince],
   ];

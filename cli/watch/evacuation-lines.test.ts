@@ -8,6 +8,7 @@ const counters = {
   total: 4,
   waiting: 1,
   moving: 1,
+  noticed: 0,
   retrying: 0,
   moved: 1,
   unplaced: 0,

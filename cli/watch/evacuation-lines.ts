@@ -1,4 +1,5 @@
 import type { Evacuation, EvacuationMove } from "../../core/evacuation/evacuation.ts";
+import { noticeDueAt } from "../../core/evacuation/notice.ts";
 import { bytes, duration } from "../../core/format.ts";
 import { remainingBytes } from "../../core/migration/estimate.ts";
 import { type Column, renderTable, wrap } from "../output/table.ts";
@@ -12,6 +13,7 @@ const ENDED_SHOWN_MAX = 3;
 const WAITING_SHOWN_MAX = 6;
 const HOSTS_SHOWN_MAX = 3;
 const NOTED_SHOWN_MAX = 5;
+const NOTICED_SHOWN_MAX = 3;
 
 export type EvacuationView = {
   readonly width: number;
@@ -32,6 +34,7 @@ export function evacuationFrame(evacuation: Evacuation, view: EvacuationView): s
     ...pauseLines(evacuation),
     ...movingLines(view),
     ...waitingLines(view),
+    ...noticedLines(view),
     ...endedLines(view),
     ...nextLines(evacuation),
     `Ctrl-C stops watching, not the evacuation ${id}`,
@@ -51,9 +54,10 @@ export function hostNames({ hosts }: Pick<Evacuation, "hosts">): string {
 }
 
 export function countText({ counters }: Pick<Evacuation, "counters">): string {
-  const { moved, total, failed, unplaced, skipped } = counters;
+  const { moved, total, noticed, failed, unplaced, skipped } = counters;
   const left = unplaced + skipped;
   const parts = [`${moved} of ${total} moved`];
+  if (noticed > 0) parts.push(`${noticed} waiting for their owners`);
   if (failed > 0) parts.push(`${failed} failed`);
   if (left > 0) parts.push(`${left} not to be moved`);
   return parts.join(", ");
@@ -123,6 +127,19 @@ function waitingLines({ moves }: EvacuationView): string[] {
   const names = waiting.slice(0, WAITING_SHOWN_MAX).map(({ vm }) => vm);
   const more = waiting.length - names.length;
   return [`next  ${names.join(" ")}${more > 0 ? ` and ${more} more` : ""}`];
+}
+
+/** VMs that wait for their owners, those that wait shortest first. */
+function noticedLines({ moves }: EvacuationView): string[] {
+  const noticed = moves
+    .flatMap(({ vm, state, notice }) =>
+      state === "noticed" && notice !== undefined ? [{ vm, dueAt: noticeDueAt(notice) }] : [],
+    )
+    .toSorted((a, b) => a.dueAt.localeCompare(b.dueAt));
+  const shown = noticed.slice(0, NOTICED_SHOWN_MAX).map(({ vm, dueAt }) => `${vm} until ${dueAt}`);
+  const more = noticed.length - shown.length;
+  if (more > 0) shown.push(`${more} more`);
+  return shown.length === 0 ? [] : [`owners  ${shown.join(", ")}`];
 }
 
 /** The newest ends. */

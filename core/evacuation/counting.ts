@@ -3,6 +3,7 @@ import type { Counters, MoveState } from "./counters.ts";
 export function noCounters(): Counters {
   return {
     total: 0,
+    noticed: 0,
     waiting: 0,
     moving: 0,
     retrying: 0,
@@ -15,15 +16,15 @@ export function noCounters(): Counters {
 }
 
 /** States in which something is still to be done for the VM. */
-export const openStates: readonly MoveState[] = ["waiting", "moving", "retrying"];
+export const openStates: readonly MoveState[] = ["noticed", "waiting", "moving", "retrying"];
 
 export function isOpen(state: MoveState): boolean {
   return openStates.includes(state);
 }
 
 /** Moves of which none has ended. */
-export function openCount({ waiting, moving, retrying }: Counters): number {
-  return waiting + moving + retrying;
+export function openCount({ noticed, waiting, moving, retrying }: Counters): number {
+  return noticed + waiting + moving + retrying;
 }
 
 /** VMs that a host to be emptied keeps. */
@@ -33,6 +34,7 @@ export function remainderCount({ unplaced, failed, skipped }: Counters): number 
 
 /** The counters after what has not begun is given up: it counts as skipped. */
 export function withoutWaiting(counters: Counters): Counters {
-  const { waiting, retrying, skipped } = counters;
-  return { ...counters, waiting: 0, retrying: 0, skipped: skipped + waiting + retrying };
+  const { noticed, waiting, retrying } = counters;
+  const skipped = counters.skipped + noticed + waiting + retrying;
+  return { ...counters, noticed: 0, waiting: 0, retrying: 0, skipped };
 }

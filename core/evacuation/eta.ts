@@ -1,4 +1,6 @@
 import { biasOfSums } from "../plan/eta.ts";
+import type { Counters } from "./counters.ts";
+import { openCount } from "./counting.ts";
 import type { Work } from "./evacuation.ts";
 
 export function noWork(): Work {
@@ -14,6 +16,17 @@ export function remainingMs(plannedEndMs: number, work: Work): number {
   if (plannedMs === 0) return 0;
   const left = Math.max(0, plannedMs - donePlannedMs) / plannedMs;
   return plannedEndMs * left * biasOfSums({ realMs, predictedMs, count: moves });
+}
+
+/**
+ * The same while VMs wait for their owners: they go at the end of their wait at the latest.
+ *
+ * @param waitMs until the last of them may go
+ */
+export function remainingWithNoticeMs(leftMs: number, waitMs: number, counters: Counters): number {
+  const { noticed } = counters;
+  if (noticed === 0) return leftMs;
+  return Math.max(leftMs, Math.max(0, waitMs) + (leftMs * noticed) / openCount(counters));
 }
 
 /** What a move that was predicted takes, ms, if it takes as much longer as those before it. */

@@ -3,6 +3,7 @@ import { Message, Owner } from "../host/cordon.ts";
 import { EvacuationId, HostId, MigrationId, ScheduleId, VmId } from "../id.ts";
 import { MigrationPolicy } from "../negotiate/policy.ts";
 import { Counters, MoveState } from "./counters.ts";
+import { Notice, NoticeRule } from "./notice.ts";
 import { ReasonClass } from "./outcome.ts";
 import { Pause } from "./pause.ts";
 import { ApprovalRule, EvacuationLimits, EvacuationOptions, Tolerance } from "./request.ts";
@@ -109,6 +110,10 @@ export const Evacuation = z.strictObject({
   approval: ApprovalRule,
   tolerance: Tolerance,
   limits: EvacuationLimits,
+  /** Owners of VMs are told before these move. Absent: nobody is. */
+  notice: NoticeRule.optional(),
+  /** VMs that wait for their owners wait until then at most. */
+  noticeUntil: instant.optional(),
   /** The newest version of its plan. */
   version: z.int().positive(),
   /** The version that is carried out. */
@@ -173,6 +178,8 @@ export const EvacuationMove = z.strictObject({
   /** The migration that moves it, or moved it last. */
   migration: MigrationId.optional(),
   tries: z.array(MoveTry).max(TRIES_MAX),
+  /** What its owner was told. */
+  notice: Notice.optional(),
   /** Not tried before. */
   notBefore: instant.optional(),
   /** Why it is in this state, and what to do about it. */

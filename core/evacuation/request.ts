@@ -2,6 +2,7 @@ import { z } from "zod";
 import { Owner } from "../host/cordon.ts";
 import { HostId } from "../id.ts";
 import { FleetPolicy, PlanOptions } from "../plan/options.ts";
+import { NoticeRule } from "./notice.ts";
 
 /** Hosts of one evacuation. */
 export const HOSTS_MAX = 100;
@@ -75,6 +76,8 @@ export const EvacuationRequest = z.strictObject({
   approval: ApprovalRule.prefault({}),
   tolerance: Tolerance.prefault({}),
   limits: EvacuationLimits.prefault({}),
+  /** Absent: nothing waits for owners of VMs. */
+  notice: NoticeRule.optional(),
 });
 export type EvacuationRequest = z.infer<typeof EvacuationRequest>;
 

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { EvacuationStatus } from "../evacuation/evacuation.ts";
+import { Notice } from "../evacuation/notice.ts";
 import { HostLifecycle } from "../host/host-state.ts";
 import { EvacuationId, HostId, MigrationId, ulid, VmId, WebhookId } from "../id.ts";
 import { MigrationStatus, Phase } from "../migration/migration.ts";
@@ -21,6 +22,9 @@ export const FleetEventType = z.enum([
   "vm.run-state",
   "vm.ended",
   "vm.unknown",
+  "vm.move-planned",
+  "vm.move-acknowledged",
+  "vm.move-held",
   "webhook.disabled",
   "webhook.test",
 ]);
@@ -54,6 +58,18 @@ export const FleetEventData = z.strictObject({
   pauses: z.array(z.string()).optional(),
   /** Whose cordons the host has. */
   owners: z.array(z.string()).optional(),
+  /** A planned move: when it begins at the earliest without its owner's acknowledgement. */
+  plannedAt: z.iso.datetime().optional(),
+  /** Until when the owner may acknowledge it, and what becomes of it then. */
+  deadlineAt: z.iso.datetime().optional(),
+  otherwise: Notice.shape.otherwise.optional(),
+  /** The latest time to which the owner may postpone it. */
+  latestAt: z.iso.datetime().optional(),
+  /** The path to which an acknowledgement is posted. */
+  acknowledge: z.string().optional(),
+  /** Who has acknowledged it, and the time before which it does not begin. */
+  by: z.string().optional(),
+  notBefore: z.iso.datetime().optional(),
 });
 export type FleetEventData = z.infer<typeof FleetEventData>;
 

@@ -1,4 +1,5 @@
 import { type Life, shownStatus } from "../evacuation/life.ts";
+import { heldReason, type Notice } from "../evacuation/notice.ts";
 import type { HostCordon } from "../host/cordon.ts";
 import type { HostLifecycle } from "../host/host-state.ts";
 import type { EvacuationId, HostId, MigrationId, VmId } from "../id.ts";
@@ -148,4 +149,44 @@ export function guestEnded(vm: VmId, host: HostId, detail: string | undefined): 
 
 export function guestUnknown(vm: VmId, host: HostId, detail: string): UntoldEvent {
   return { type: "vm.unknown", data: { vm, host, message: detail } };
+}
+
+type PlannedMove = {
+  readonly evacuation: EvacuationId;
+  readonly vm: VmId;
+  readonly source: HostId;
+  readonly target: HostId | undefined;
+  readonly notice: Notice;
+};
+
+function moveOf({ evacuation, vm, source, target }: PlannedMove) {
+  return { evacuation, vm, source, ...(target === undefined ? {} : { target }) };
+}
+
+/** @param plannedAt when it begins at the earliest if nobody acknowledges it */
+export function movePlanned(move: PlannedMove, plannedAt: string, message: string): UntoldEvent {
+  const { deadlineAt, latestAt, otherwise } = move.notice;
+  const acknowledge = `/v1/evacuations/${move.evacuation}/moves/${move.vm}/acknowledge`;
+  const times = { plannedAt, deadlineAt, ...(latestAt === deadlineAt ? {} : { latestAt }) };
+  return {
+    type: "vm.move-planned",
+    data: { ...moveOf(move), message, ...times, otherwise, acknowledge },
+  };
+}
+
+export function moveAcknowledged(move: PlannedMove): UntoldEvent {
+  const { by, message, notBefore } = move.notice.acknowledged ?? {};
+  return {
+    type: "vm.move-acknowledged",
+    data: {
+      ...moveOf(move),
+      ...(by === undefined ? {} : { by }),
+      ...(message === undefined ? {} : { message }),
+      ...(notBefore === undefined ? {} : { notBefore }),
+    },
+  };
+}
+
+export function moveHeld(move: PlannedMove): UntoldEvent {
+  return { type: "vm.move-held", data: { ...moveOf(move), message: heldReason(move.notice) } };
 }

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { NoticeRule } from "../evacuation/notice.ts";
 import {
   ApprovalRule,
   EvacuationLimits,
@@ -50,6 +51,8 @@ export const ScheduleRequest = z
      * plans; a later version beyond the tolerance waits for a person all the same.
      */
     approval: ApprovalRule.optional(),
+    /** Owners of VMs are told when a window opens, and its moves wait for them. Absent: nobody is. */
+    notice: NoticeRule.optional(),
   })
   .superRefine(({ starts, durationMs }, context) => {
     const gapMs = shortestGapMs(starts);
@@ -76,6 +79,8 @@ export const ScheduleChange = z
     tolerance: fields.tolerance.optional(),
     /** `null`: nobody has to approve its plans. */
     approval: ApprovalRule.nullable().optional(),
+    /** `null`: owners are not told. */
+    notice: NoticeRule.nullable().optional(),
   })
   .refine((change) => Object.keys(change).length > 0, "expected a field to change");
 export type ScheduleChange = z.infer<typeof ScheduleChange>;

@@ -3,10 +3,12 @@ import { EventFilter, FleetEvent } from "../fleet-event/fleet-event.ts";
 import { Message } from "../host/cordon.ts";
 import { WebhookId } from "../id.ts";
 import { Labels } from "../labels.ts";
+import { TenantName } from "../vm-rules.ts";
 
 /** Webhooks that a fleet may have, and types that one may name. */
 export const WEBHOOKS_MAX = 16;
 const TYPES_MAX = 20;
+const TENANTS_MAX = 100;
 
 const isEmpty = (text: string) => text === "";
 
@@ -24,6 +26,8 @@ const chosen = {
   types: z.array(EventFilter).max(TYPES_MAX),
   /** Only events of VMs and hosts that have all of these labels. */
   labels: Labels,
+  /** Only events of VMs of these tenants; none: of all. */
+  tenants: z.array(TenantName).max(TENANTS_MAX),
   /** What it is for, for people. */
   message: Message.optional(),
 };
@@ -33,6 +37,7 @@ export const NewWebhook = z.strictObject({
   ...chosen,
   types: chosen.types.default([]),
   labels: chosen.labels.default({}),
+  tenants: chosen.tenants.default([]),
 });
 export type NewWebhook = z.infer<typeof NewWebhook>;
 
@@ -40,6 +45,7 @@ export type NewWebhook = z.infer<typeof NewWebhook>;
 export const WebhookChange = z.strictObject({
   types: chosen.types.optional(),
   labels: chosen.labels.optional(),
+  tenants: chosen.tenants.optional(),
   message: chosen.message,
   status: z.enum(["enabled", "paused"]).optional(),
 });
@@ -50,6 +56,7 @@ export const Webhook = z.strictObject({
   id: WebhookId,
   url: WebhookUrl,
   ...chosen,
+  tenants: chosen.tenants.default([]),
   /** `disabled`: nothing is delivered until somebody enables it again. */
   status: z.enum(["enabled", "paused", "disabled"]),
   /** Why it was disabled. */

@@ -44,8 +44,14 @@ function lifeOf(evacuation: Evacuation): Life {
 
 export function skipReason({ status }: Evacuation, { state }: EvacuationMove): Reason {
   if (!["approved", "running", "paused", "rolling-back"].includes(status)) return `It is ${status}`;
-  if (state === "waiting" || state === "retrying") return undefined;
+  if (["noticed", "waiting", "retrying"].includes(state)) return undefined;
   return state === "moving" ? "It is moving: cancel its migration" : `It is ${state}`;
+}
+
+/** Whoever acknowledges does so as the VM's owner, or for him. */
+export function acknowledgeReason({ status }: Evacuation, { state }: EvacuationMove): Reason {
+  if (!["approved", "running", "paused"].includes(status)) return `It is ${status}`;
+  return state === "noticed" ? undefined : "It does not wait for its owner";
 }
 
 export function retryReason({ status }: Evacuation, { state }: EvacuationMove): Reason {

@@ -1,4 +1,5 @@
 import { isFinalEvacuation } from "../../core/evacuation/life.ts";
+import { noticeDueAt } from "../../core/evacuation/notice.ts";
 import type { Plan } from "../../core/plan/plan-result.ts";
 import type { Evacuation, EvacuationMove } from "../api-types.ts";
 
@@ -152,8 +153,11 @@ function forecastBar(
     const endMs = Date.parse(begun) - startMs + lengthMs;
     return endMs > nowMs ? { fromMs: nowMs, toMs: endMs } : undefined;
   }
-  if (move.state !== "waiting" && move.state !== "retrying") return undefined;
-  const fromMs = Math.max(nowMs, planned.fromMs + delayMs);
+  if (!["noticed", "waiting", "retrying"].includes(move.state)) return undefined;
+  const { state, notice } = move;
+  const isHeld = state === "noticed" && notice !== undefined;
+  const heldToMs = isHeld ? Date.parse(noticeDueAt(notice)) - startMs : 0;
+  const fromMs = Math.max(nowMs, planned.fromMs + delayMs, heldToMs);
   return { fromMs, toMs: fromMs + lengthMs };
 }
 

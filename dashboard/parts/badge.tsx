@@ -12,6 +12,7 @@ const signs = {
   draining: ["busy", "arrow"],
   "rolling-back": ["busy", "refresh"],
   retrying: ["warn", "refresh"],
+  noticed: ["warn", "clock"],
   cancelling: ["warn", "dash"],
   planned: ["warn", "clock"],
   held: ["warn", "pause"],

@@ -40,6 +40,7 @@ export const scopeOf: Readonly<Record<string, Scope>> = {
   "POST /v1/migrations/{id}/waive-ack": "migrate",
   "POST /v1/migrations/{id}/cancel": "migrate",
   "POST /v1/vms/{id}/reconcile": "migrate",
+  "POST /v1/evacuations/{id}/moves/{vm}/acknowledge": "migrate",
 
   "POST /v1/evacuations": "evacuate",
   "PATCH /v1/evacuations/{id}": "evacuate",

@@ -4,6 +4,7 @@ import { EvacuationLimits, EvacuationRequest } from "../../core/evacuation/reque
 import { EvacuationId, VmId } from "../../core/id.ts";
 import type { ProblemCode } from "../http/problem-codes.ts";
 import {
+  Acknowledging,
   Acting,
   Approving,
   EvacuationDryRun,
@@ -220,6 +221,15 @@ export const rollback = action("rollback", "rollBackEvacuation", {
   codes: ["nothing-to-roll-back", "workflow-unavailable"],
 });
 
+const onVmCodes = [
+  "evacuation-not-found",
+  "evacuation-not-running",
+  "move-not-found",
+  "move-over",
+  "vm-changed",
+  "workflow-unavailable",
+] as const satisfies readonly ProblemCode[];
+
 /** An operation on one VM of an evacuation. */
 function onVm<const Name extends string, const Id extends string>(
   name: Name,
@@ -237,16 +247,7 @@ function onVm<const Name extends string, const Id extends string>(
     request: { ...byVm, ...body(Acting, examples.acting) },
     responses: {
       202: answer("The VM's part", EvacuationMove, examples.move),
-      ...refusals(
-        SEND,
-        "evacuation-not-found",
-        "evacuation-not-running",
-        "move-not-found",
-        "move-over",
-        "vm-changed",
-        "workflow-unavailable",
-        ...codes,
-      ),
+      ...refusals(SEND, ...onVmCodes, ...codes),
     },
   });
 }
@@ -262,4 +263,20 @@ export const retry = onVm("retry", "retryEvacuationVm", {
   description:
     "For one that stays, has failed or was skipped: a new version of the plan finds it a place.",
   codes: [],
+});
+
+export const acknowledge = createRoute({
+  method: "post",
+  path: "/v1/evacuations/{id}/moves/{vm}/acknowledge",
+  operationId: "acknowledgeEvacuationVm",
+  tags,
+  summary: "Acknowledge the move of a VM, as its owner",
+  description:
+    "The VM waits no more, or until `notBefore`. One that was held back is given a place again while " +
+    "the evacuation runs. Repeated, it changes nothing.",
+  request: { ...byVm, ...body(Acknowledging, examples.acknowledging) },
+  responses: {
+    202: answer("The VM's part", EvacuationMove, examples.noticed),
+    ...refusals(SEND, "no-notice", ...onVmCodes),
+  },
 });

@@ -9,7 +9,7 @@ import {
   resumeEvacuation,
   rollBackEvacuation,
 } from "../service/evacuation-actions.ts";
-import { retryVm, skipVm } from "../service/evacuation-vms.ts";
+import { acknowledgeMove, retryVm, skipVm } from "../service/evacuation-vms.ts";
 import { dryRunEvacuation, requestEvacuation } from "../service/request-evacuation.ts";
 import { listMoves, publicMove } from "../store/evacuation-moves.ts";
 import { listEvacuations, publicEvacuation, type StoredEvacuation } from "../store/evacuations.ts";
@@ -100,4 +100,9 @@ export const evacuations = routes()
   .openapi(operations.retry, async (context) => {
     const { id, vm } = context.req.valid("param");
     return context.json(publicMove(await retryVm(id, vm, author(context.req.valid("json")))), 202);
+  })
+  .openapi(operations.acknowledge, async (context) => {
+    const { id, vm } = context.req.valid("param");
+    const by = { ...context.req.valid("json"), at: new Date().toISOString() };
+    return context.json(publicMove(await acknowledgeMove(id, vm, by)), 202);
   });

@@ -113,6 +113,10 @@ export const problemKinds = {
   "nothing-to-roll-back": { status: 409, meaning: "No VM of the evacuation has moved" },
   "too-many-pauses": { status: 409, meaning: "The evacuation has as many pauses as it can have" },
   "move-in-flight": { status: 409, meaning: "The VM is being moved; `migration` moves it" },
+  "no-notice": {
+    status: 409,
+    meaning: "The owner of the VM was given no notice: there is nothing to acknowledge",
+  },
   "move-over": { status: 409, meaning: "The VM's part in the evacuation has ended" },
   "too-many-schedules": { status: 409, meaning: "There are as many schedules as there can be" },
   "schedule-changed": {

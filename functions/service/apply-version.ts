@@ -13,6 +13,7 @@ import { findVersion, type PlanVersion } from "../store/evacuation-plans.ts";
 import { EVERYTHING } from "../store/evacuation-wakes.ts";
 import type { StoredEvacuation } from "../store/evacuations.ts";
 import { edit } from "./change-evacuation.ts";
+import { giveNotices } from "./owner-notices.ts";
 import { wakeEvacuation } from "./wake-evacuation.ts";
 
 /** Writes at the same time. */
@@ -41,6 +42,7 @@ export async function applyVersion(evacuation: StoredEvacuation): Promise<void> 
       return after === undefined || changeMove(id, { before, after });
     });
   }
+  await giveNotices(evacuation);
   await edit(id, (now) =>
     now.appliedVersion < approvedVersion ? { appliedVersion: approvedVersion } : undefined,
   );
@@ -49,7 +51,7 @@ export async function applyVersion(evacuation: StoredEvacuation): Promise<void> 
 
 /** The move by a later version; undefined: it stays as it is. */
 function renewed(before: StoredMove, made: StoredMove): StoredMove | undefined {
-  const isOpenToPlans = ["waiting", "retrying", "unplaced"].includes(before.state);
+  const isOpenToPlans = ["noticed", "waiting", "retrying", "unplaced"].includes(before.state);
   if (!isOpenToPlans || before.leg === "back") return undefined;
   const { target, version, order, startAtMs } = made;
   if (target === undefined) {
@@ -63,10 +65,11 @@ function renewed(before: StoredMove, made: StoredMove): StoredMove | undefined {
     });
   }
   const isTimed = before.state === "retrying" && before.needsTarget !== true;
-  if (isTimed || (before.state === "waiting" && before.target === target)) return undefined;
+  const isPlaced = before.state === "waiting" || before.state === "noticed";
+  if (isTimed || (isPlaced && before.target === target)) return undefined;
   // What it was predicted to take counts towards the whole, so it stays as it was.
   const predicted = before.predictedMs === undefined ? made : before;
-  return inState(before, "waiting", {
+  return inState(before, before.state === "noticed" ? "noticed" : "waiting", {
     target,
     version,
     order,

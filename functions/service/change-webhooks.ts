@@ -64,7 +64,7 @@ export async function requireWebhook(id: WebhookId): Promise<Webhook> {
 /** @throws Problem webhook-not-found, webhooks-changed */
 export async function changeWebhook(
   id: WebhookId,
-  { status, types, labels, message }: WebhookChange,
+  { status, types, labels, tenants, message }: WebhookChange,
 ): Promise<Webhook> {
   return inTurn(async (before) => {
     const { reason, failingSince, ...kept } = find(before, id);
@@ -75,6 +75,7 @@ export async function changeWebhook(
       ...(isKept && failingSince !== undefined ? { failingSince } : {}),
       ...(types === undefined ? {} : { types }),
       ...(labels === undefined ? {} : { labels }),
+      ...(tenants === undefined ? {} : { tenants }),
       ...(message === undefined ? {} : { message }),
       status: status ?? kept.status,
     };

@@ -1,12 +1,14 @@
+import { type Acknowledgement, acknowledge } from "../../core/evacuation/notice.ts";
+import { moveAcknowledged } from "../../core/fleet-event/untold-events.ts";
 import type { EvacuationId, VmId } from "../../core/id.ts";
+import { refuseFields } from "../http/invalid.ts";
 import { Problem } from "../http/problem.ts";
-import { changeMove, findMove, inState, type StoredMove } from "../store/evacuation-moves.ts";
+import { findMove, inState, type StoredMove } from "../store/evacuation-moves.ts";
 import { ask, requireEvacuation } from "./change-evacuation.ts";
+import { changeMoveOf, moveNotFound } from "./change-move.ts";
 import { forgetUnknown } from "./end-move.ts";
 import { type By, nextExecution, wake } from "./evacuation-actions.ts";
-
-/** How often a move may change between the read and the write. */
-const TRIES_MAX = 5;
+import { extendNotice } from "./owner-notices.ts";
 
 /**
  * Takes a VM out of the evacuation: it stays where it is. One of which nobody knows where it runs is
@@ -20,7 +22,7 @@ export async function skipVm(id: EvacuationId, vm: VmId, { author, message }: By
   if (!isUnderWay) throw notRunning(evacuation.status);
   const isBack = evacuation.forward !== undefined;
   const reason = `skipped by ${author}${message === undefined ? "" : `: ${message}`}`;
-  const move = await changed(id, vm, (before) => {
+  const move = await changeMoveOf(id, vm, (before) => {
     if (before.state === "skipped") return undefined;
     if (isBack && before.leg === "forward") {
       throw new Problem("move-over", `${vm} has not moved: there is nothing to move back`);
@@ -29,10 +31,10 @@ export async function skipVm(id: EvacuationId, vm: VmId, { author, message }: By
       const detail = `${vm} is being moved by ${before.migration}: cancel that, or let it end`;
       throw new Problem("move-in-flight", detail, { migration: before.migration });
     }
-    if (!["waiting", "retrying", "unplaced", "moving"].includes(before.state)) {
+    if (!["noticed", "waiting", "retrying", "unplaced", "moving"].includes(before.state)) {
       throw new Problem("move-over", `${vm} is ${before.state}`);
     }
-    return inState(before, "skipped", { reason });
+    return { after: inState(before, "skipped", { reason }) };
   });
   await forgetUnknown(id, move);
   await wake(await requireEvacuation(id));
@@ -49,7 +51,7 @@ export async function skipVm(id: EvacuationId, vm: VmId, { author, message }: By
 export async function retryVm(id: EvacuationId, vm: VmId, by: By) {
   const known = await findMove(id, vm);
   const { uncordoned } = await requireEvacuation(id);
-  if (known === undefined) throw notFound(vm);
+  if (known === undefined) throw moveNotFound(vm);
   if (known.leg === "back") throw new Problem("move-over", `${vm} is being moved back`);
   const end = uncordoned[known.source];
   if (end !== undefined) {
@@ -57,40 +59,59 @@ export async function retryVm(id: EvacuationId, vm: VmId, by: By) {
     throw new Problem("move-over", detail);
   }
   await ask(id, { do: "reopen" }, nextExecution);
-  const move = await changed(id, vm, (before) => {
-    if (["waiting", "retrying", "moving"].includes(before.state)) return undefined;
+  const move = await changeMoveOf(id, vm, (before) => {
+    if (["noticed", "waiting", "retrying", "moving"].includes(before.state)) return undefined;
     if (!["unplaced", "failed", "skipped"].includes(before.state)) {
       throw new Problem("move-over", `${vm} is ${before.state}`);
     }
-    return inState(before, "retrying", {
-      reason: `retried by ${by.author}`,
-      needsTarget: true,
-      roomless: 0,
-      notBefore: new Date().toISOString(),
-    });
+    const again = { needsTarget: true, roomless: 0, notBefore: new Date().toISOString() };
+    return {
+      after: inState(before, "retrying", { reason: `retried by ${by.author}`, ...again }),
+    };
   });
   // Its host's turn begins again with the next step.
   await wake(await requireEvacuation(id));
   return move;
 }
 
-async function changed(
+/**
+ * The owner of a VM agrees that it moves, at once or not before a time. One that was held back is given
+ * a place again. Repeated, it changes nothing.
+ *
+ * @throws Problem evacuation-not-found, evacuation-not-running, move-not-found, move-over, no-notice,
+ *   invalid, vm-changed, workflow-unavailable
+ */
+export async function acknowledgeMove(
   id: EvacuationId,
   vm: VmId,
-  change: (before: StoredMove) => StoredMove | undefined,
+  by: Acknowledgement,
 ): Promise<StoredMove> {
-  for (let attempt = 1; attempt <= TRIES_MAX; attempt += 1) {
-    const before = await findMove(id, vm);
-    if (before === undefined) throw notFound(vm);
-    const after = change(before);
-    if (after === undefined) return before;
-    if (await changeMove(id, { before, after })) return after;
-  }
-  throw new Problem("vm-changed", `Other requests are changing ${vm} of ${id}: try again`);
+  const { status } = await requireEvacuation(id);
+  const move = await changeMoveOf(id, vm, (before) => {
+    const decided = acknowledge(before, by);
+    if ("repeated" in decided) return undefined;
+    if ("refused" in decided) throw refusal(decided, by);
+    if (status !== "approved" && status !== "running") {
+      throw new Problem("evacuation-not-running", `The evacuation is ${status}`);
+    }
+    const { state, notice } = decided;
+    const { source, target } = before;
+    const again = { needsTarget: true, roomless: 0, notBefore: by.at };
+    const after = inState(before, state, { notice, ...(state === "retrying" ? again : {}) });
+    return { after, untold: [moveAcknowledged({ evacuation: id, vm, source, target, notice })] };
+  });
+  if (move.state === "noticed" && by.notBefore !== undefined) await extendNotice(id, by.notBefore);
+  await wake(await requireEvacuation(id));
+  return move;
 }
 
-function notFound(vm: VmId): Problem {
-  return new Problem("move-not-found", `${vm} is not part of this evacuation`);
+function refusal(
+  { refused, detail }: { refused: "no-notice" | "move-over" | "too-late"; detail: string },
+  { notBefore }: Acknowledgement,
+): Problem {
+  if (refused !== "too-late") return new Problem(refused, detail);
+  const rule = `expected at most ${detail}, as the evacuation allows`;
+  return refuseFields([{ field: "notBefore", rule, received: notBefore }]);
 }
 
 function notRunning(status: string): Problem {

@@ -1,8 +1,8 @@
 import { type FleetEvent, fitsTypes } from "../../core/fleet-event/fleet-event.ts";
 import type { Webhook } from "../../core/webhook/webhook.ts";
 import { addDelivery } from "../store/deliveries.ts";
+import { subjectsOf } from "../store/event-subjects.ts";
 import { readEvents } from "../store/fleet-events.ts";
-import { labelsOf } from "../store/subject-labels.ts";
 import { moveWebhookCursor, readWebhookCursor } from "../store/webhooks.ts";
 
 const EVENTS_PER_PAGE = 50;
@@ -39,7 +39,13 @@ export async function handOutEvents(
 async function fits(event: FleetEvent, webhook: Webhook): Promise<boolean> {
   if (webhook.status !== "enabled" || !fitsTypes(event.type, webhook.types)) return false;
   const wanted = Object.entries(webhook.labels);
-  if (wanted.length === 0) return true;
-  const all = await labelsOf(event.data);
-  return all.some((labels) => wanted.every(([name, value]) => labels[name] === value));
+  const { tenants } = webhook;
+  if (wanted.length === 0 && tenants.length === 0) return true;
+  const all = await subjectsOf(event.data);
+  const isOfTenant =
+    tenants.length === 0 ||
+    all.some(({ tenant }) => tenant !== undefined && tenants.includes(tenant));
+  return (
+    isOfTenant && all.some(({ labels }) => wanted.every(([name, value]) => labels[name] === value))
+  );
 }

@@ -8,7 +8,7 @@ import {
   inState,
   listAllMoves,
   listQueuedMoves,
-  listRetries,
+  listTimed,
 } from "../store/evacuation-moves.ts";
 import { listOutlines } from "../store/evacuation-plans.ts";
 import { EVERYTHING } from "../store/evacuation-wakes.ts";
@@ -17,6 +17,7 @@ import { findMigration } from "../store/migration-record.ts";
 import { edit } from "./change-evacuation.ts";
 import { recordMoveEnd } from "./end-move.ts";
 import { holdBack } from "./hold-back-move.ts";
+import { endNotice } from "./owner-notices.ts";
 import { startAgain } from "./start-migration.ts";
 import { type Started, startMove } from "./start-move.ts";
 import { byInvocation } from "./wake-by-invocation.ts";
@@ -25,8 +26,6 @@ import { wakeEvacuation } from "./wake-evacuation.ts";
 /** Moves of one host that are looked at while a slot of it is free: a row each, and few are tried. */
 const PAGE = 100;
 const PAGES_MAX = 50;
-/** Retries that are looked at in one step. */
-const RETRIES_MAX = 100;
 
 export type Begun = {
   /** A move waits for something that wakes nobody. */
@@ -141,27 +140,34 @@ function placesOf(
 }
 
 /**
- * Puts moves whose pause is over into the queues. Those that need another target wait for a new
- * version.
+ * Puts moves whose time has come into the queues: their pause is over, or they have waited for their
+ * owner long enough. Those that need another target wait for a new version.
  */
 export async function requeueDue({ id }: Pick<StoredEvacuation, "id">) {
-  const retries = await listRetries(id, RETRIES_MAX);
   const now = Date.now();
-  let needsTarget = false;
-  let requeued = false;
-  for (const { vm } of retries.filter(({ atMs }) => atMs <= now)) {
-    const before = await findMove(id, vm);
-    if (before?.state !== "retrying") continue;
-    if (before.needsTarget === true) needsTarget = true;
-    else
-      requeued = (await changeMove(id, { before, after: inState(before, "waiting") })) || requeued;
+  const found = { needsTarget: false, requeued: false };
+  let after: string | undefined;
+  for (let page = 0; page < PAGES_MAX; page += 1) {
+    const { timed, next } = await listTimed(id, { limit: PAGE, after });
+    for (const { vm } of timed.filter(({ atMs }) => atMs <= now)) {
+      const before = await findMove(id, vm);
+      if (before?.state === "noticed")
+        found.requeued = (await endNotice(id, before)) || found.requeued;
+      if (before?.state !== "retrying") continue;
+      if (before.needsTarget === true) found.needsTarget = true;
+      else {
+        const isWritten = await changeMove(id, { before, after: inState(before, "waiting") });
+        found.requeued = isWritten || found.requeued;
+      }
+    }
+    const later = timed.find(({ atMs }) => atMs > now);
+    if (later !== undefined) {
+      return { ...found, nextSeconds: Math.max(1, Math.ceil((later.atMs - now) / 1000)) };
+    }
+    if (next === undefined) break;
+    after = next;
   }
-  const next = retries.find(({ atMs }) => atMs > now);
-  return {
-    needsTarget,
-    requeued,
-    nextSeconds: next === undefined ? undefined : Math.max(1, Math.ceil((next.atMs - now) / 1000)),
-  };
+  return { ...found, nextSeconds: undefined };
 }
 
 /**

@@ -1,4 +1,5 @@
 import { isOpen } from "../../core/evacuation/counting.ts";
+import { withoutNoticeMs } from "../../core/evacuation/notice.ts";
 import {
   beyondTolerance,
   outlineOf,
@@ -39,7 +40,7 @@ export async function replan(
     .map(({ vm, target, state }) => (state === "unplaced" ? { vm } : { vm, target }));
   const fixed = new Set<string>(
     moves
-      .filter(({ state }) => !["waiting", "retrying", "unplaced"].includes(state))
+      .filter(({ state }) => !["noticed", "waiting", "retrying", "unplaced"].includes(state))
       .map(({ vm }) => vm),
   );
   const changes = placementChanges(
@@ -50,7 +51,8 @@ export async function replan(
   if (changes.length === 0 && needed.length === 0) return false;
   const version = before + 1;
   const elapsedMs = elapsedOf(evacuation);
-  const outline = outlineOf(version, plan, elapsedMs);
+  // Whoever has approved the notice has approved the wait for owners.
+  const outline = outlineOf(version, plan, withoutNoticeMs(elapsedMs, evacuation.notice));
   const consented = await consentedOutline(evacuation);
   const excess = (made: VersionOutline) =>
     consented === undefined ? [] : beyondTolerance(consented, made, tolerance);
@@ -87,7 +89,8 @@ async function planRest(evacuation: StoredEvacuation, moves: readonly StoredMove
   const refusedBy = new Map<string, HostId[]>();
   const staying = new Map<string, string>();
   for (const { vm, state, target, tries, needsTarget } of moves) {
-    if (state === "waiting" && target !== undefined) targets.set(vm, target);
+    const isPlaced = state === "waiting" || state === "noticed";
+    if (isPlaced && target !== undefined) targets.set(vm, target);
     if (state === "failed" || state === "skipped") staying.set(vm, `${evacuation.id}: ${state}`);
     const refusals = tries.filter((one) => one.class === "incompatible");
     if (refusals.length > 0)

@@ -97,7 +97,7 @@ type Made = Pick<StoredEvacuation, "bodyHash" | "openTimes" | "schedule"> & {
 
 export function newEvacuation(
   id: EvacuationId,
-  { by, policy, options, approval, tolerance, limits }: Omit<EvacuationRequest, "hosts">,
+  { by, policy, options, approval, tolerance, limits, notice }: Omit<EvacuationRequest, "hosts">,
   { plan, bodyHash, nowMs, openTimes, schedule }: Made,
 ): StoredEvacuation {
   const at = new Date(nowMs).toISOString();
@@ -114,6 +114,7 @@ export function newEvacuation(
     approval,
     tolerance,
     limits,
+    ...(notice === undefined ? {} : { notice }),
     version: 1,
     approvals: [],
     approveUntil: new Date(nowMs + approval.deadlineMs).toISOString(),

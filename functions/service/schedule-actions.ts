@@ -83,20 +83,21 @@ export async function requireSchedule(id: ScheduleId): Promise<StoredSchedule> {
  */
 export async function editSchedule(
   id: ScheduleId,
-  { approval, ...change }: ScheduleChange,
+  { approval, notice, ...change }: ScheduleChange,
 ): Promise<StoredSchedule> {
   return edit(id, async (before) => {
     const merged = requestOf({
       ...before,
       ...change,
       approval: approval === null ? undefined : (approval ?? before.approval),
+      notice: notice === null ? undefined : (notice ?? before.notice),
     });
     if (Object.keys(change).some((name) => name !== "name")) {
       requireFit((await judge(merged, merged.durationMs)).fit);
     }
     // Windows of the new times that lie in the past were not missed.
     const handled = change.starts === undefined ? {} : { handledAt: new Date().toISOString() };
-    return { ...merged, approval: merged.approval, ...handled };
+    return { ...merged, approval: merged.approval, notice: merged.notice, ...handled };
   });
 }
 

@@ -37,6 +37,7 @@ import { countsOfHost } from "../store/slots.ts";
 import { readTenantCounts } from "../store/tenants.ts";
 import { findVm, hasEnded, type StoredVm } from "../store/vms.ts";
 import { closedBy, ruleBlockers } from "./host-rules.ts";
+import { holdForOwner } from "./owner-notices.ts";
 import { beginMigration, newMigration, type StoredParties } from "./start-migration.ts";
 
 /** What became of the wish to start a move. */
@@ -88,6 +89,7 @@ export async function startMove(evacuation: StoredEvacuation, vmId: VmId): Promi
     });
     return "changed";
   }
+  if (await holdForOwner(evacuation, move, vm)) return "waits";
   if (vm.lockedBy !== undefined || !movableStates.includes(vm.state)) return "waits";
   const closed = target === undefined ? [{ message: "it is gone" }] : refusedBy(vm, target);
   if (target === undefined || closed.length > 0) {

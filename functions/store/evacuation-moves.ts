@@ -2,9 +2,12 @@ import { z } from "zod";
 import type { MoveState } from "../../core/evacuation/counters.ts";
 import { isOpen } from "../../core/evacuation/counting.ts";
 import { EvacuationMove, type MoveTry, TRIES_MAX } from "../../core/evacuation/evacuation.ts";
+import { noticeDueAt, noticeReason } from "../../core/evacuation/notice.ts";
+import type { UntoldEvent } from "../../core/fleet-event/fleet-event.ts";
 import type { EvacuationId, HostId } from "../../core/id.ts";
 import { VmId } from "../../core/id.ts";
 import { TenantName } from "../../core/vm-rules.ts";
+import { transactWithEvents } from "./fleet-events.ts";
 import { keys } from "./keys.ts";
 import type { Listed, Page } from "./page.ts";
 import { keptSeconds } from "./retention.ts";
@@ -42,7 +45,9 @@ type TransactItem = ReturnType<typeof write.put>;
 const PublicMove = z.object(EvacuationMove.shape);
 
 export function publicMove(stored: StoredMove): EvacuationMove {
-  return PublicMove.parse(stored);
+  const { state, notice } = stored;
+  const isNoticed = state === "noticed" && notice !== undefined;
+  return PublicMove.parse(isNoticed ? { ...stored, reason: noticeReason(notice) } : stored);
 }
 
 export async function findMove(id: EvacuationId, vm: VmId): Promise<StoredMove | undefined> {
@@ -113,19 +118,30 @@ export async function listQueuedMoves(
   return { moves, next: more ? last : undefined };
 }
 
-export type Retry = { readonly vm: VmId; readonly atMs: number };
+export type Due = { readonly vm: VmId; readonly atMs: number };
 
-/** Moves that wait for their next try, the earliest first. */
-export async function listRetries(id: EvacuationId, limit: number): Promise<Retry[]> {
-  const { items }: Queried = await queryItems({
-    partition: ["pk", `EVAC#${id}`],
+/**
+ * A page of the moves that wait for a time, the earliest first: that of their next try, or the one
+ * until which they wait for their owner.
+ *
+ * @param after `next` of the page before
+ */
+export async function listTimed(
+  id: EvacuationId,
+  { limit, after }: Page,
+): Promise<{ timed: Due[]; next: string | undefined }> {
+  const pk = `EVAC#${id}`;
+  const { items, more, last }: Queried = await queryItems({
+    partition: ["pk", pk],
     prefix: ["sk", "RETRY#"],
     limit,
+    ...(after === undefined ? {} : { after: { pk, sk: after } }),
   });
-  return items.map(({ sk }) => ({
+  const timed = items.map(({ sk }) => ({
     vm: vmOf(sk),
     atMs: Date.parse(String(sk).split("#")[1] ?? ""),
   }));
+  return { timed, next: more ? last : undefined };
 }
 
 /** The VM in a key whose last part it is. */
@@ -244,9 +260,16 @@ function sums({ before, after }: Transition, condition?: Also) {
   };
 }
 
-/** True when the change was written; false when the move has changed since it was read. */
-export async function changeMove(id: EvacuationId, transition: Transition): Promise<boolean> {
-  return (await transact(transitionWrites(id, transition))).length === 0;
+/**
+ * True when the change was written, with what is told of it; false when the move has changed since it
+ * was read.
+ */
+export async function changeMove(
+  id: EvacuationId,
+  transition: Transition,
+  untold: readonly UntoldEvent[] = [],
+): Promise<boolean> {
+  return (await transactWithEvents(transitionWrites(id, transition), untold)).length === 0;
 }
 
 /** A VM that has moved is to be moved back: the counters are those of the way back by now. */
@@ -295,16 +318,20 @@ function isSameRow(one: Item, other: Item): boolean {
   return one.sk === other.sk && one.target === other.target && one.tenant === other.tenant;
 }
 
-/** A waiting move is in the queues of both its hosts, a retrying one in the list of retries. */
+/** A waiting move is in the queues of both its hosts, one that waits for a time in the list of those. */
 function queueRows(id: EvacuationId, move: StoredMove): (Key & Item)[] {
-  const { state, source, target, tenant, order, vm, notBefore } = move;
-  if (state === "retrying" && notBefore !== undefined) {
-    return [keys.evacuationRetry(id, notBefore, vm)];
-  }
+  const { state, source, target, tenant, order, vm } = move;
+  const dueAt = timeOf(move);
+  if (dueAt !== undefined) return [keys.evacuationRetry(id, dueAt, vm)];
   if (state !== "waiting" || target === undefined) return [];
   const row = { source, target, ...(tenant === undefined ? {} : { tenant }) };
   return [
     { ...keys.evacuationQueue(id, { side: "source", host: source, order, vm }), ...row },
     { ...keys.evacuationQueue(id, { side: "target", host: target, order, vm }), ...row },
   ];
+}
+
+function timeOf({ state, notBefore, notice }: StoredMove): string | undefined {
+  if (state === "retrying") return notBefore;
+  return state === "noticed" && notice !== undefined ? noticeDueAt(notice) : undefined;
 }

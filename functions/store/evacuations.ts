@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { remainingMs } from "../../core/evacuation/eta.ts";
+import { remainingMs, remainingWithNoticeMs } from "../../core/evacuation/eta.ts";
 import {
   EndedBy,
   Evacuation,
@@ -187,7 +187,7 @@ export function lifeFields(life: Life): Fields {
 
 /** The part of the record that the API shows. */
 export function publicEvacuation(stored: StoredEvacuation, nowMs: number): Evacuation {
-  const { work, eta, hosts, left } = stored;
+  const { eta, hosts, left } = stored;
   const shown = shownStatus(stored);
   const status = isOverdue(stored, new Date(nowMs).toISOString()) ? "expired" : shown;
   const isForward = ["planned", "approved", "running", "paused"].includes(status);
@@ -196,8 +196,14 @@ export function publicEvacuation(stored: StoredEvacuation, nowMs: number): Evacu
     status,
     pauses: Object.values(stored.pauses),
     hosts: hosts.map((host) => ({ ...host, left: left[host.host] ?? 0 })),
-    eta: isForward ? { ...eta, remainingMs: Math.round(remainingMs(eta.plannedMs, work)) } : eta,
+    eta: isForward ? { ...eta, remainingMs: remainingOf(stored, nowMs) } : eta,
   });
+}
+
+function remainingOf({ eta, work, counters, noticeUntil }: StoredEvacuation, nowMs: number) {
+  const leftMs = remainingMs(eta.plannedMs, work);
+  const waitMs = noticeUntil === undefined ? 0 : Date.parse(noticeUntil) - nowMs;
+  return Math.round(remainingWithNoticeMs(leftMs, waitMs, counters));
 }
 
 const PublicEvacuation = z.object(Evacuation.shape);

@@ -65,7 +65,7 @@ export const keys = {
     pk: `EVAC#${id}`,
     sk: `${place.side === "source" ? "OUT" : "IN"}#${place.host}#${digits(place.order, 6)}#${place.vm}`,
   }),
-  /** A move that waits for its next try, the earliest first. */
+  /** A move that waits for its next try, or for its owner: the earliest first. */
   evacuationRetry: (id: EvacuationId, at: string, vm: VmId): Key => ({
     pk: `EVAC#${id}`,
     sk: `RETRY#${at}#${vm}`,

@@ -16,6 +16,12 @@ export const Acting = z.strictObject({
   message: Message.optional(),
 });
 
+/** Of the owner of a VM. */
+export const Acknowledging = Acting.extend({
+  /** The move does not begin before: at most so late as the notice says. */
+  notBefore: z.iso.datetime().optional(),
+});
+
 export const Approving = z.strictObject({
   version: z.int().positive(),
   by: Owner.default("operator"),

@@ -2,6 +2,7 @@ import type { z } from "@hono/zod-openapi";
 import type { Evacuation, EvacuationMove } from "../../../core/evacuation/evacuation.ts";
 import type { EvacuationLimits, EvacuationRequest } from "../../../core/evacuation/request.ts";
 import type {
+  Acknowledging,
   Acting,
   Approving,
   EvacuationDryRun,
@@ -19,6 +20,7 @@ const request: z.input<typeof EvacuationRequest> = {
 
 const counters = {
   total: 8,
+  noticed: 0,
   waiting: 8,
   moving: 0,
   retrying: 0,
@@ -116,6 +118,26 @@ const move: z.input<typeof EvacuationMove> = {
   updatedAt: "2026-11-30T01:43:13.101Z",
 };
 
+const noticed: z.input<typeof EvacuationMove> = {
+  ...move,
+  state: "noticed",
+  migration: undefined,
+  tries: [],
+  notice: {
+    givenAt: "2026-11-30T01:43:11.202Z",
+    deadlineAt: "2026-11-30T13:43:11.202Z",
+    latestAt: "2026-12-01T01:43:11.202Z",
+    otherwise: "move",
+    acknowledged: {
+      by: "shop",
+      at: "2026-11-30T09:14:02.771Z",
+      message: "after the sale",
+      notBefore: "2026-11-30T22:00:00.000Z",
+    },
+  },
+  reason: "shop has acknowledged the move, not before 2026-11-30T22:00:00.000Z",
+};
+
 const moves: z.input<typeof MovePage> = { items: [move] };
 
 const document = {
@@ -138,6 +160,11 @@ const plan: z.input<typeof PlanVersion> = {
 
 const limits: z.input<typeof EvacuationLimits> = { movesAtOnce: 1 };
 const approving: z.input<typeof Approving> = { version: 1, by: "bob" };
+const acknowledging: z.input<typeof Acknowledging> = {
+  by: "shop",
+  message: "after the sale",
+  notBefore: "2026-11-30T22:00:00.000Z",
+};
 const acting: z.input<typeof Acting> = { by: "ada", message: "ticket 7" };
 
 /** Requests and answers of an evacuation; lists are cut. */
@@ -155,4 +182,6 @@ export const evacuationExamples = {
   limits,
   approving,
   acting,
+  acknowledging,
+  noticed,
 };
