@@ -1,3 +1,4 @@
+import type { Evacuation } from "./evacuation/evacuation.ts";
 import type { Migration } from "./migration/migration.ts";
 
 /** What a metric is: the only place that names it. docs/reference/metrics.md lists the same. */
@@ -14,7 +15,7 @@ const downtimeBuckets = [
   0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30, 60,
 ];
 
-/** Counted once for each migration, when it has ended. */
+/** Counted in the table: each migration and evacuation at its end, and each try of a delivery. */
 export const countedMetrics = {
   switchyard_migrations_total: {
     type: "counter",
@@ -84,6 +85,34 @@ export const countedMetrics = {
     labels: [],
     buckets: [1, 2, 3, 5, 8, 13, 21, 34],
   },
+  switchyard_evacuations_total: {
+    type: "counter",
+    help: "Evacuations that have ended; one that goes on for a retry or a rollback ends again",
+    labels: ["outcome"],
+  },
+  switchyard_evacuation_makespan_ratio: {
+    type: "histogram",
+    help: "Real time of a completed evacuation, pauses and waits included, divided by the bound",
+    labels: [],
+    buckets: [1, 1.02, 1.05, 1.1, 1.15, 1.25, 1.5, 2, 3, 5, 10],
+  },
+  switchyard_evacuation_eta_error_ratio: {
+    type: "histogram",
+    help: "How far the end predicted at half-way was off, divided by the real time",
+    labels: [],
+    buckets: [0.02, 0.05, 0.1, 0.15, 0.25, 0.5, 1],
+  },
+  switchyard_webhook_deliveries_total: {
+    type: "counter",
+    help: "Tries to deliver an event to a webhook; a failed one is followed by another",
+    labels: ["outcome"],
+  },
+  switchyard_webhook_delivery_delay_seconds: {
+    type: "histogram",
+    help: "From an event to its delivery",
+    labels: [],
+    buckets: [1, 5, 15, 30, 60, 120, 300, 1800, 7200, 43_200, 259_200],
+  },
 } as const satisfies Record<string, Metric>;
 
 /** Read from the table when they are asked for. */
@@ -133,6 +162,16 @@ export const readMetrics = {
   switchyard_migration_oldest_waiting_timestamp_seconds: {
     type: "gauge",
     help: "When the oldest migration that waits for its turn was requested; absent: none waits",
+    labels: [],
+  },
+  switchyard_webhooks: {
+    type: "gauge",
+    help: "Webhooks by status; to a disabled one nothing is delivered until a person enables it",
+    labels: ["status"],
+  },
+  switchyard_webhook_delivered_until_timestamp_seconds: {
+    type: "gauge",
+    help: "Events before have been delivered or given up; absent: no webhook is enabled",
     labels: [],
   },
 } as const satisfies Record<string, Metric>;
@@ -198,6 +237,45 @@ function addFigures(migration: Ended, add: Add): void {
     const overheadMs = Math.max(0, tookMs - totalTimeMs - targetStartMs);
     add("switchyard_migration_overhead_seconds", overheadMs / 1000);
   }
+}
+
+type EndedEvacuation = Pick<Evacuation, "status"> & {
+  readonly eta: Pick<Evacuation["eta"], "ratio" | "realMs">;
+  /** The end that was predicted at half-way, ms after the start. */
+  readonly halfwayEndMs?: number | undefined;
+};
+
+/** What the end of an evacuation adds. */
+export function observationsOfEvacuation(ended: EndedEvacuation): Observation[] {
+  const { status: outcome, eta, halfwayEndMs } = ended;
+  const found: Observation[] = [
+    { metric: "switchyard_evacuations_total", labels: { outcome }, value: 1 },
+  ];
+  if (outcome !== "completed") return found;
+  const { ratio, realMs = 0 } = eta;
+  if (ratio !== undefined) {
+    found.push({ metric: "switchyard_evacuation_makespan_ratio", labels: {}, value: ratio });
+  }
+  if (halfwayEndMs !== undefined && realMs > 0) {
+    const value = Math.abs(halfwayEndMs - realMs) / realMs;
+    found.push({ metric: "switchyard_evacuation_eta_error_ratio", labels: {}, value });
+  }
+  return found;
+}
+
+/** How one try to deliver an event has ended; `given-up`: no other follows. */
+export type DeliveryOutcome = "delivered" | "failed" | "given-up";
+
+/** What one try adds. */
+export function observationsOfTry(outcome: DeliveryOutcome, delayMs: number): Observation[] {
+  const tried = {
+    metric: "switchyard_webhook_deliveries_total",
+    labels: { outcome },
+    value: 1,
+  } as const;
+  if (outcome !== "delivered") return [tried];
+  const value = Math.max(0, delayMs) / 1000;
+  return [tried, { metric: "switchyard_webhook_delivery_delay_seconds", labels: {}, value }];
 }
 
 function inSeconds(ms: number | undefined): number | undefined {

@@ -14,7 +14,7 @@ export function metricsReference(): string {
   return [
     HEAD,
     table("At the moment of the request", readMetrics),
-    table("Of all migrations that have ended", countedMetrics),
+    table("Counted, since the table was made", countedMetrics),
     "",
   ]
     .join("\n\n")

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { neededMs, noWork, remainingMs } from "./eta.ts";
+import { isHalfway, neededMs, noWork, remainingMs } from "./eta.ts";
 
 const work = { ...noWork(), plannedMs: 1_000 };
 
@@ -27,6 +27,15 @@ describe("what an evacuation still takes", () => {
     expect(many).toBeGreaterThan(few);
     expect(many).toBeLessThan(500);
   });
+});
+
+it.each([
+  [400, false],
+  [500, true],
+  [999, true],
+  [1_000, false],
+])("with %i of 1,000 ms of its work done it is half-way: %s", (donePlannedMs, expected) => {
+  expect(isHalfway({ ...work, donePlannedMs })).toBe(expected);
 });
 
 it("a move needs what was predicted, or more, but never less", () => {

@@ -18,6 +18,11 @@ export function remainingMs(plannedEndMs: number, work: Work): number {
   return plannedEndMs * left * biasOfSums({ realMs, predictedMs, count: moves });
 }
 
+/** Whether half of the work is done, and some is left. */
+export function isHalfway({ plannedMs, donePlannedMs }: Work): boolean {
+  return donePlannedMs * 2 >= plannedMs && donePlannedMs < plannedMs;
+}
+
 /**
  * The same while VMs wait for their owners: they go at the end of their wait at the latest.
  *

@@ -16,6 +16,7 @@ import {
   skipWaiting,
   startNext,
 } from "./next-moves.ts";
+import { noteHalfway } from "./note-halfway.ts";
 import { elapsedOf, replan } from "./replan-evacuation.ts";
 import { giveUpMoves, prepareRollback } from "./roll-back.ts";
 import { wakeEvacuation } from "./wake-evacuation.ts";
@@ -103,6 +104,7 @@ async function run(evacuation: StoredEvacuation, woken: ReadonlySet<string>): Pr
     if (started.needsTarget) return 1;
   }
   const after = await requireEvacuation(id);
+  await noteHalfway(after);
   const turns = await endTurns(after);
   if (turns === "appeared" && !isPaused) {
     if (await replan(await requireEvacuation(id), "vm-appeared")) return 1;

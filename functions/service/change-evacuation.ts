@@ -15,6 +15,7 @@ import {
   lifeFields,
   type StoredEvacuation,
 } from "../store/evacuations.ts";
+import { countEvacuation } from "./count-evacuation.ts";
 
 /** About two seconds in all at most. */
 const backOff: BackOff = { retriesMax: 20, delayMs: 5, delayMsMax: 200 };
@@ -53,7 +54,9 @@ export function act(id: EvacuationId, action: Action, rest: Rest = () => ({})): 
       ...rest(before, decided.life),
     };
     const evacuation = await changeEvacuation(before, fields);
-    return evacuation === undefined ? undefined : { evacuation, decided };
+    if (evacuation === undefined) return undefined;
+    if (isOver && !wasOver) await countEvacuation(evacuation);
+    return { evacuation, decided };
   });
 }
 

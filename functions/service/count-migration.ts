@@ -1,20 +1,15 @@
 import { observationsOf } from "../../core/metrics.ts";
-import { additionsOf } from "../../core/open-metrics.ts";
 import { log } from "../runtime/log.ts";
 import { countOnce } from "../store/counters.ts";
 import { publicMigration, type StoredMigration } from "../store/migration-record.ts";
+import { sumOf } from "./count-observations.ts";
 
 /**
  * Adds an ended migration to the metrics, as it ended first: a reopened one is not counted again. A
  * failure is logged and does not fail the migration.
  */
 export async function countMigration(migration: StoredMigration): Promise<void> {
-  const additions = new Map<string, number>();
-  for (const observation of observationsOf(publicMigration(migration))) {
-    for (const [name, value] of additionsOf(observation)) {
-      additions.set(name, (additions.get(name) ?? 0) + value);
-    }
-  }
+  const additions = sumOf(observationsOf(publicMigration(migration)));
   try {
     await countOnce(migration, additions);
   } catch (error) {

@@ -3,11 +3,29 @@ import { openMetricsText, type Reading } from "../../core/open-metrics.ts";
 import packageJson from "../../package.json" with { type: "json" };
 import { readSums } from "../store/counters.ts";
 import { type FleetOverview, readFleetOverview } from "./read-fleet-overview.ts";
+import { readWebhookState, type WebhookState } from "./read-webhook-state.ts";
 
 /** The metrics of the fleet as OpenMetrics text. */
 export async function metricsText(): Promise<string> {
-  const [sums, fleet] = await Promise.all([readSums(), readFleetOverview()]);
-  return openMetricsText(sums, readingsOf(fleet), { ...readMetrics, ...countedMetrics });
+  const [sums, fleet, state] = await Promise.all([
+    readSums(),
+    readFleetOverview(),
+    readWebhookState(),
+  ]);
+  const readings = [...readingsOf(fleet), ...webhookReadings(state)];
+  return openMetricsText(sums, readings, { ...readMetrics, ...countedMetrics });
+}
+
+function webhookReadings({ webhooks, deliveredUntil }: WebhookState): Reading[] {
+  const counts = Map.groupBy(webhooks, ({ status }) => status);
+  const readings: Reading[] = [...counts].map(([status, some]) => ({
+    metric: "switchyard_webhooks" satisfies ReadName,
+    labels: { status },
+    value: some.length,
+  }));
+  if (deliveredUntil === undefined) return readings;
+  const metric = "switchyard_webhook_delivered_until_timestamp_seconds" satisfies ReadName;
+  return [...readings, { metric, labels: {}, value: Date.parse(deliveredUntil) / 1000 }];
 }
 
 /** What a snapshot of the fleet says now. */

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { MigrationId, VmId } from "../../core/id.ts";
+import type { EvacuationId, MigrationId, VmId } from "../../core/id.ts";
 import type { Sums } from "../../core/open-metrics.ts";
 import { keys } from "./keys.ts";
 import { getItems, updateIf } from "./table.ts";
@@ -24,17 +24,30 @@ export async function countOnce(
     condition: "attribute_exists(pk) AND attribute_not_exists(#counted)",
     values: { ":true": true },
   });
-  if (!isFirst || additions.size === 0) return;
+  if (isFirst) await addSums(shardOf(id), additions);
+}
+
+export function addEvacuationSums(id: EvacuationId, additions: Sums): Promise<void> {
+  return addSums(shardOf(id), additions);
+}
+
+/** Adds what deliveries of webhooks have counted: a crash before loses it. */
+export function addDeliverySums(additions: Sums): Promise<void> {
+  return addSums(0, additions);
+}
+
+async function addSums(shard: number, additions: Sums): Promise<void> {
+  if (additions.size === 0) return;
   const entries = [...additions].map(([name, value], place) => ({ name, value, place }));
   await updateIf({
-    key: keys.metrics(shardOf(id)),
+    key: keys.metrics(shard),
     update: `ADD ${entries.map(({ place }) => `#s${place} :s${place}`).join(", ")}`,
     names: Object.fromEntries(entries.map(({ name, place }) => [`#s${place}`, name])),
     values: Object.fromEntries(entries.map(({ value, place }) => [`:s${place}`, value])),
   });
 }
 
-/** The sums of all migrations that have ended. */
+/** The sums of all that was counted. */
 export async function readSums(): Promise<Sums> {
   const items = await getItems(Array.from({ length: SHARDS }, (_, shard) => keys.metrics(shard)));
   const sums = new Map<string, number>();
@@ -48,6 +61,6 @@ export async function readSums(): Promise<Sums> {
 }
 
 /** By the last character of the ULID, which is random. */
-function shardOf(id: MigrationId): number {
+function shardOf(id: MigrationId | EvacuationId): number {
   return id.charCodeAt(id.length - 1) % SHARDS;
 }

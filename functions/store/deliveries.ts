@@ -92,6 +92,20 @@ export async function listDue(webhook: WebhookId, limit: number): Promise<Stored
     .sort((one, other) => ((one.dueAt ?? "") < (other.dueAt ?? "") ? -1 : 1));
 }
 
+/** Deliveries that are looked at for the oldest event: those that are due first. */
+const OLDEST_OF_MAX = 1_000;
+
+/** The oldest event whose delivery waits. */
+export async function oldestWaiting(webhook: WebhookId): Promise<string | undefined> {
+  const { items } = await queryItems({
+    index: GSI1,
+    partition: ["gsi1pk", `DUE#${webhook}`],
+    limit: OLDEST_OF_MAX,
+  });
+  // Ids of events sort by time.
+  return items.map(({ gsi1sk }) => String(gsi1sk).split("#")[1] ?? "").toSorted()[0];
+}
+
 /** What becomes of a delivery that waits, if nobody else has moved it since it was read. */
 type Next =
   | { readonly dueAt: string; readonly tries?: DeliveryTry[]; readonly triedNow: number }

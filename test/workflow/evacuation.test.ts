@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import type { Evacuation } from "../../core/evacuation/evacuation.ts";
+import { readSums } from "../../functions/store/counters.ts";
 import { operate } from "../functions/testing/fleet.ts";
 import { EvacuationHarness } from "./testing/evacuation-harness.ts";
 import { faults, faultsOf } from "./testing/faults.ts";
@@ -40,10 +41,12 @@ describe("an evacuation moves each guest once, and leaves its host empty and cor
 
   it.each(faultsOf(["Advance", "AwaitChange"]))("the function of %s %s", async (state, fault) => {
     const { a = "" } = await harness.fleet({ a: 3, b: 0 }, { slotsOut: 1, slotsIn: 1 });
+    const before = await countedEnds();
     const { id } = await harness.begin([a]);
     harness.intercept = faultOf(fault, state);
     const ended = await harness.end(id);
     expect(ended).toMatchObject({ status: "completed", counters: { total: 3, moved: 3 } });
+    expect(await countedEnds()).toEqual(before.map((count) => count + 1));
     expect((await harness.moves(id)).map(({ tries }) => tries.length)).toEqual([1, 1, 1]);
     expect(harness.faultsInjected).toBeGreaterThan(0);
     await expectSound(ended);
@@ -135,6 +138,16 @@ describe("a guest that fails", () => {
 
 function faultOf(fault: keyof typeof faults, state: string) {
   return faults[fault](harness, state);
+}
+
+/** What the metrics have of completed evacuations, and of ends that were predicted at half-way. */
+async function countedEnds(): Promise<number[]> {
+  const sums = await readSums();
+  return [
+    'switchyard_evacuations_total{outcome="completed"}',
+    "switchyard_evacuation_makespan_ratio_count",
+    "switchyard_evacuation_eta_error_ratio_count",
+  ].map((name) => sums.get(name) ?? 0);
 }
 
 /** Stops the executions of an evacuation, as a lost journal would. */
