@@ -189,8 +189,10 @@ function action<const Name extends string, const Id extends string>(
 }
 
 export const reject = action("reject", "rejectEvacuation", {
-  summary: "Reject a planned evacuation",
-  description: "Nobody can approve it any more.",
+  summary: "Reject a planned evacuation, or an offered version",
+  description:
+    "Nobody can approve it any more. A version that is offered while another one is carried out is " +
+    "only taken back.",
   codes: ["evacuation-not-planned"],
 });
 

@@ -1,8 +1,8 @@
 import type { AdvanceOutput } from "../../core/evacuation/execution-input.ts";
-import { decide, isFinalEvacuation } from "../../core/evacuation/life.ts";
+import { decide, isFinalEvacuation, isOffering } from "../../core/evacuation/life.ts";
 import { areTurnsOver } from "../../core/evacuation/turns.ts";
 import type { EvacuationId } from "../../core/id.ts";
-import { EVERYTHING, readWakes, settleWakes } from "../store/evacuation-wakes.ts";
+import { EVERYTHING, ROOM, readWakes, settleWakes } from "../store/evacuation-wakes.ts";
 import type { StoredEvacuation } from "../store/evacuations.ts";
 import { applyVersion } from "./apply-version.ts";
 import { act, edit, requireEvacuation } from "./change-evacuation.ts";
@@ -27,6 +27,8 @@ const everything: ReadonlySet<string> = new Set([EVERYTHING]);
 const STEP_SECONDS_MAX = 3_600;
 /** The same while a move waits for something that wakes nobody, e.g. a guest that starts. */
 const STEP_SECONDS_WAITING = 30;
+/** Versions up to this one may be made for room; the others are for moves that lose their targets. */
+const ROOM_VERSIONS_MAX = 25;
 
 /**
  * One step of an evacuation: does all that can be done now. Each of its writes has a condition, so it
@@ -93,10 +95,7 @@ async function run(evacuation: StoredEvacuation, woken: ReadonlySet<string>): Pr
   let waits = false;
   if (isPaused) await holdBackPrepared(now, "its evacuation is paused");
   else {
-    if (due.needsTarget) {
-      await replan(now, "target-needed");
-      now = await requireEvacuation(id);
-    }
+    if (await planAnew(now, due.needsTarget, woken)) return 1;
     const started = await startNext(now, due.requeued ? everything : woken);
     waits = started.waits;
     // Of what has just lost its target, the next round makes a new plan.
@@ -113,10 +112,38 @@ async function run(evacuation: StoredEvacuation, woken: ReadonlySet<string>): Pr
   const timeSeconds =
     openTimes === undefined ? STEP_SECONDS_MAX : await keepTimes(await requireEvacuation(id));
   if (turns === "closed" || areTurnsOver(after.hosts)) await finish(id);
-  const idle = Math.min(waits ? STEP_SECONDS_WAITING : STEP_SECONDS_MAX, timeSeconds);
+  const offerSeconds = secondsOfOffer(await requireEvacuation(id));
+  const idle = Math.min(waits ? STEP_SECONDS_WAITING : STEP_SECONDS_MAX, timeSeconds, offerSeconds);
   return isPaused
     ? Math.min(STEP_SECONDS_MAX, timeSeconds)
     : Math.min(idle, due.nextSeconds ?? idle);
+}
+
+/**
+ * Makes a new version where a move has lost its target, or room may have appeared for a VM that has no
+ * place.
+ *
+ * @returns whether there is one: the next step carries it out, or waits for its approval
+ */
+async function planAnew(
+  evacuation: StoredEvacuation,
+  needsTarget: boolean,
+  woken: ReadonlySet<string>,
+): Promise<boolean> {
+  if (needsTarget) return replan(evacuation, "target-needed");
+  const { counters, version } = evacuation;
+  const mayHaveRoom = woken.has(ROOM) || woken.has(EVERYTHING);
+  if (counters.unplaced === 0 || !mayHaveRoom || version >= ROOM_VERSIONS_MAX) return false;
+  return replan(evacuation, "room-appeared");
+}
+
+/** The time in which a version that is offered may be approved keeps the evacuation open. */
+function secondsOfOffer(evacuation: StoredEvacuation): number {
+  const nowMs = Date.now();
+  const { offeredUntil } = evacuation;
+  if (offeredUntil === undefined) return STEP_SECONDS_MAX;
+  if (!isOffering(evacuation, new Date(nowMs).toISOString())) return STEP_SECONDS_MAX;
+  return Math.ceil((Date.parse(offeredUntil) - nowMs) / 1000);
 }
 
 async function goBack(evacuation: StoredEvacuation, woken: ReadonlySet<string>): Promise<number> {

@@ -6,6 +6,8 @@ import { Problem } from "../http/problem.ts";
 import { writeRules } from "../store/vm-rules.ts";
 import type { StoredVm } from "../store/vms.ts";
 import { requireVm, vmLocked } from "./require-vm.ts";
+import { byInvocation } from "./wake-by-invocation.ts";
+import { wakeForRoom } from "./wake-listeners.ts";
 
 /** How often others may change the VM between the read and the write. */
 const TRIES_MAX = 5;
@@ -20,7 +22,9 @@ export async function changeVmRules(id: VmId, change: VmRulesChange): Promise<St
   for (let attempt = 1; attempt <= TRIES_MAX; attempt += 1) {
     const vm = await requireVm(id);
     if (vm.lockedBy !== undefined) throw vmLocked(vm);
-    if (await writeRules(vm, rulesOf(vm, change))) return requireVm(id);
+    if (!(await writeRules(vm, rulesOf(vm, change)))) continue;
+    await wakeForRoom(byInvocation.proceed);
+    return requireVm(id);
   }
   throw new Problem("vm-changed", `Another request is changing VM ${id}`);
 }

@@ -23,7 +23,7 @@ export async function detachVm(id: VmId): Promise<void> {
     if (!(error instanceof Problem && error.extra.reason === "not-found")) throw error;
   }
   await endGuest(id, vm.host, { state: "stopped", detail: "it was detached: it may run on" });
-  await admitWaiting({ hosts: [vm.host] }, byInvocation);
+  await admitWaiting({ hosts: [vm.host], makesRoom: true }, byInvocation);
   if (await removeVm(await requireVm(id))) return;
   throw new Problem("vm-changed", `Another request is changing VM ${id}`);
 }

@@ -11,7 +11,7 @@ import {
   listRetries,
 } from "../store/evacuation-moves.ts";
 import { listOutlines } from "../store/evacuation-plans.ts";
-import { EVERYTHING } from "../store/evacuation-wakes.ts";
+import { EVERYTHING, ROOM } from "../store/evacuation-wakes.ts";
 import type { StoredEvacuation } from "../store/evacuations.ts";
 import { findMigration } from "../store/migration-record.ts";
 import { edit } from "./change-evacuation.ts";
@@ -126,7 +126,7 @@ function placesOf(
   const isForward = status === "running" && forward === undefined;
   const draining = hosts.filter(({ state }) => state === "draining").map(({ host }) => host);
   const places: Place[] = [];
-  const names = [...woken].filter((name) => name !== EVERYTHING);
+  const names = [...woken].filter((name) => name !== EVERYTHING && name !== ROOM);
   const changed = names.map((name) => HostIdSchema.parse(name));
   if (woken.has(EVERYTHING)) {
     // On the way back the sources are the former targets: every queue is found by its target.

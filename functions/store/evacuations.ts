@@ -9,6 +9,7 @@ import {
 } from "../../core/evacuation/evacuation.ts";
 import {
   isFinalEvacuation,
+  isOffering,
   isOverdue,
   type Life,
   shownStatus,
@@ -179,6 +180,7 @@ export function lifeFields(life: Life): Fields {
     pauses: { ...pauses },
     counters,
     approvals: [...life.approvals],
+    offeredUntil: life.offeredUntil,
     failedBefore: life.failedBefore,
     endedBy: life.endedBy,
     forward: life.forward,
@@ -187,12 +189,16 @@ export function lifeFields(life: Life): Fields {
 
 /** The part of the record that the API shows. */
 export function publicEvacuation(stored: StoredEvacuation, nowMs: number): Evacuation {
-  const { work, eta, hosts, left } = stored;
+  const { work, eta, hosts, left, offeredUntil: _, ...others } = stored;
   const shown = shownStatus(stored);
   const status = isOverdue(stored, new Date(nowMs).toISOString()) ? "expired" : shown;
+  const offeredUntil = isOffering(stored, new Date(nowMs).toISOString())
+    ? { offeredUntil: stored.offeredUntil }
+    : {};
   const isForward = ["planned", "approved", "running", "paused"].includes(status);
   return PublicEvacuation.parse({
-    ...stored,
+    ...others,
+    ...offeredUntil,
     status,
     pauses: Object.values(stored.pauses),
     hosts: hosts.map((host) => ({ ...host, left: left[host.host] ?? 0 })),
