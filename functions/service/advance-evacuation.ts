@@ -87,9 +87,9 @@ async function run(evacuation: StoredEvacuation, woken: ReadonlySet<string>): Pr
   await skipUncordoned(evacuation);
   await keepTimes(evacuation);
   let now = await requireEvacuation(id);
-  const hasBegun = await beginTurns(now);
-  const isOverBudget = await holdByBudget(now);
-  if (hasBegun || isOverBudget) now = await requireEvacuation(id);
+  // First: with a canary that has failed, no other host begins.
+  if (await holdByBudget(now)) now = await requireEvacuation(id);
+  if (await beginTurns(now)) now = await requireEvacuation(id);
   const due = await requeueDue(evacuation);
   const isPaused = Object.keys(now.pauses).length > 0;
   let waits = false;
@@ -112,8 +112,10 @@ async function run(evacuation: StoredEvacuation, woken: ReadonlySet<string>): Pr
   const timeSeconds =
     openTimes === undefined ? STEP_SECONDS_MAX : await keepTimes(await requireEvacuation(id));
   if (turns === "closed" || areTurnsOver(after.hosts)) await finish(id);
-  const offerSeconds = secondsOfOffer(await requireEvacuation(id));
-  const idle = Math.min(waits ? STEP_SECONDS_WAITING : STEP_SECONDS_MAX, timeSeconds, offerSeconds);
+  // What waits may be on a host that this step has not looked at.
+  waits ||= after.counters.moving === 0 && after.counters.waiting > 0;
+  const waitSeconds = waits ? STEP_SECONDS_WAITING : STEP_SECONDS_MAX;
+  const idle = Math.min(waitSeconds, timeSeconds, secondsOfOffer(after));
   return isPaused
     ? Math.min(STEP_SECONDS_MAX, timeSeconds)
     : Math.min(idle, due.nextSeconds ?? idle);

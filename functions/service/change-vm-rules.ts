@@ -37,6 +37,7 @@ function rulesOf(vm: StoredVm, change: VmRulesChange): VmRules {
     requiredLabels: wantedOr(change.requiredLabels, vm.requiredLabels),
     preferredLabels: wantedOr(change.preferredLabels, vm.preferredLabels),
     pinned: wantedOr(change.pinned, vm.pinned),
+    runsControlPlane: wantedOr(change.runsControlPlane, vm.runsControlPlane),
   };
 }
 

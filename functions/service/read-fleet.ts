@@ -121,7 +121,7 @@ function toPlanVm(vm: StoredVm, nowMs: number): PlanVm {
     blockers: [],
     learned: learnedOf(vm, nowMs),
     affinities,
-    runsControlPlane: false,
+    runsControlPlane: vm.runsControlPlane ?? false,
     requiredLabels,
     preferredLabels,
     ...(pinned === undefined ? {} : { pinned }),

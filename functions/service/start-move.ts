@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { neededMs } from "../../core/evacuation/eta.ts";
 import { budgets } from "../../core/evacuation/outcome.ts";
 import { planOptions } from "../../core/evacuation/request.ts";
-import type { HostId, VmId } from "../../core/id.ts";
+import type { VmId } from "../../core/id.ts";
 import type { Blocker } from "../../core/negotiate/agreement.ts";
 import type { MigrationPolicy } from "../../core/negotiate/policy.ts";
 import {
@@ -25,6 +25,7 @@ import {
 } from "../store/evacuation-moves.ts";
 import { listenTo } from "../store/evacuation-wakes.ts";
 import { goesOn, type StoredEvacuation } from "../store/evacuations.ts";
+import { readAllVms } from "../store/fleet.ts";
 import { findHost, findHostNow, type StoredHost } from "../store/hosts.ts";
 import { hashRequest } from "../store/idempotency.ts";
 import {
@@ -89,6 +90,7 @@ export async function startMove(evacuation: StoredEvacuation, vmId: VmId): Promi
     return "changed";
   }
   if (vm.lockedBy !== undefined || !movableStates.includes(vm.state)) return "waits";
+  if (await mustWaitAlone(evacuation, vm)) return "waits";
   const closed = target === undefined ? [{ message: "it is gone" }] : refusedBy(vm, target);
   if (target === undefined || closed.length > 0) {
     const why = closed.map(({ message }) => message).join("; ");
@@ -99,6 +101,20 @@ export async function startMove(evacuation: StoredEvacuation, vmId: VmId): Promi
   if (!isInTime) return "too-late";
   const tenant = await readTenantCounts(vm.tenant);
   return start(evacuation, move, { vm, source, target, tenant });
+}
+
+/**
+ * While the VM in which the control plane runs moves, nobody answers the others for its downtime: it
+ * goes when no migration is under way, and no move of its evacuation begins meanwhile.
+ */
+async function mustWaitAlone(evacuation: StoredEvacuation, vm: StoredVm): Promise<boolean> {
+  if (evacuation.alone !== undefined) return true;
+  if (vm.runsControlPlane !== true) return false;
+  const moving = await readAllVms(
+    Number.POSITIVE_INFINITY,
+    ({ lockedBy, state }) => lockedBy !== undefined && state !== "unknown",
+  );
+  return moving.includes(true);
 }
 
 /** Why the target does not take the VM: by its own state, or by the rules of the VM. */
@@ -137,13 +153,14 @@ async function start(
   const after = inState(move, "moving", {
     migration: migration.id,
     ...withTry(move, tried),
+    ...(parties.vm.runsControlPlane === true ? { isAlone: true } : {}),
   });
   const [by] = admissionsOf(made);
   if (by === undefined) return refused(evacuation, move, fullEnd(made), parties.vm);
   const written = await createAdmitted(
     made,
     by,
-    transitionWrites(id, { before: move, after }, mayStart(evacuation, move.source)),
+    transitionWrites(id, { before: move, after }, mayStart(evacuation, after)),
   );
   if (typeof written !== "object") return refused(evacuation, move, written, parties.vm);
   if ((await beginMigration(written)) === "withdrawn") {
@@ -160,11 +177,12 @@ async function start(
 /**
  * What must hold in the write that starts a move: the evacuation goes on, and its limits leave room.
  */
-function mayStart(evacuation: StoredEvacuation, source: HostId) {
+function mayStart(evacuation: StoredEvacuation, { source, isAlone }: StoredMove) {
   const { limits, failedBefore } = evacuation;
   const { movesAtOnce, errorBudget } = limits;
   const going = goesOn(evacuation, source);
-  const parts = [going.condition];
+  const parts = [going.condition, "attribute_not_exists(#alone)"];
+  if (isAlone === true) parts.push("#counters.#moving = :isZero");
   const values: Record<string, unknown> = { ...going.values };
   if (movesAtOnce !== undefined) {
     parts.push("#counters.#moving < :atOnce");
@@ -207,7 +225,9 @@ async function refused(
   switch (why) {
     case "evacuation-changed": {
       const now = await findMove(evacuation.id, move.vm);
-      return now?.revision === move.revision ? "closed" : "changed";
+      if (now?.revision !== move.revision) return "changed";
+      // Others of the evacuation may have begun: they do not wait for it.
+      return vm.runsControlPlane === true ? "waits" : "closed";
     }
     case "vm-changed":
     case "key-used":

@@ -30,6 +30,8 @@ const StoredMove = z.object({
   roomless: z.int().nonnegative().optional(),
   /** Whose limit has kept it from starting. */
   tenant: TenantName.optional(),
+  /** While it moves, nothing else of its evacuation does. */
+  isAlone: z.boolean().optional(),
   /** Another target has to be found before it can start. */
   needsTarget: z.boolean().optional(),
   /** Grows with each write. */
@@ -220,6 +222,11 @@ function sums({ before, after }: Transition, condition?: Also) {
     set.push(`${path} = ${path} + ${value}`);
     values[value] = amount;
   };
+  const gone: string[] = [];
+  if (after.isAlone === true) {
+    set.push("#alone = :alone");
+    values[":alone"] = after.vm;
+  } else if (before.isAlone === true) gone.push("#alone");
   if (before.state !== after.state) {
     add(`#counters.#${before.state}`, -1, ":minusOne");
     add(`#counters.#${after.state}`, 1, ":one");
@@ -237,7 +244,7 @@ function sums({ before, after }: Transition, condition?: Also) {
     }
   }
   return {
-    update: `SET ${set.join(", ")}`,
+    update: `SET ${set.join(", ")}${gone.length === 0 ? "" : ` REMOVE ${gone.join(", ")}`}`,
     condition: [countsHere, ...(condition === undefined ? [] : [condition.text])].join(" AND "),
     names,
     values,
@@ -273,7 +280,8 @@ export function inState(
   state: MoveState,
   fields: Partial<StoredMove> = {},
 ): StoredMove {
-  const { reason: _, cure: __, notBefore: ___, needsTarget: ____, ...kept } = move;
+  const { reason: _, cure: __, notBefore: ___, needsTarget: ____, isAlone, ...others } = move;
+  const kept = state === "moving" && isAlone === true ? { ...others, isAlone } : others;
   return { ...kept, ...fields, state, updatedAt: new Date().toISOString() };
 }
 

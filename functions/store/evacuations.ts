@@ -16,7 +16,7 @@ import {
 } from "../../core/evacuation/life.ts";
 import { Pause } from "../../core/evacuation/pause.ts";
 import { evacuationChanges } from "../../core/fleet-event/untold-events.ts";
-import { EvacuationId, type HostId } from "../../core/id.ts";
+import { EvacuationId, type HostId, VmId } from "../../core/id.ts";
 import { transactWithEvents } from "./fleet-events.ts";
 import { keys } from "./keys.ts";
 import { type Page, pageOf } from "./page.ts";
@@ -39,6 +39,8 @@ const StoredEvacuation = z.object({
   work: Work,
   /** Hosts that a person has uncordoned meanwhile: nothing more is moved off them. */
   uncordoned: z.record(z.string(), EndedBy).default({}),
+  /** The VM in which the control plane runs, while it moves: nothing else begins. */
+  alone: VmId.optional(),
   /** Grows with each change of its open times: a start holds only if they are as it has read them. */
   timesRevision: z.int().nonnegative().default(0),
   /** Failed VMs before the error budget was granted last. */
