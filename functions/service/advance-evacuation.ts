@@ -1,5 +1,6 @@
 import type { AdvanceOutput } from "../../core/evacuation/execution-input.ts";
 import { decide, isFinalEvacuation, isOffering } from "../../core/evacuation/life.ts";
+import { timedPauses } from "../../core/evacuation/pausing.ts";
 import { areTurnsOver } from "../../core/evacuation/turns.ts";
 import type { EvacuationId } from "../../core/id.ts";
 import { EVERYTHING, ROOM, readWakes, settleWakes } from "../store/evacuation-wakes.ts";
@@ -86,22 +87,26 @@ async function run(evacuation: StoredEvacuation, woken: ReadonlySet<string>): Pr
   await applyVersion(evacuation);
   await skipUncordoned(evacuation);
   await keepTimes(evacuation);
-  let now = await requireEvacuation(id);
+  // Read after the wakes of this step: only what the step itself has changed since is missing.
+  const isOther = woken.has(EVERYTHING) || mayHaveChanged(evacuation);
+  let now = isOther ? await requireEvacuation(id) : evacuation;
   // First: with a canary that has failed, no other host begins.
   if (await holdByBudget(now)) now = await requireEvacuation(id);
   if (await beginTurns(now)) now = await requireEvacuation(id);
   const due = await requeueDue(evacuation);
   const isPaused = Object.keys(now.pauses).length > 0;
   let waits = false;
+  let hasChanged = false;
+  let hasStarted = false;
   if (isPaused) await holdBackPrepared(now, "its evacuation is paused");
   else {
     if (await planAnew(now, due.needsTarget, woken)) return 1;
     const started = await startNext(now, due.requeued ? everything : woken);
-    waits = started.waits;
+    ({ waits, hasChanged, hasStarted } = started);
     // Of what has just lost its target, the next round makes a new plan.
     if (started.needsTarget) return 1;
   }
-  const after = await requireEvacuation(id);
+  const after = hasChanged ? await requireEvacuation(id) : now;
   const turns = await endTurns(after);
   if (turns === "appeared" && !isPaused) {
     if (await replan(await requireEvacuation(id), "vm-appeared")) return 1;
@@ -113,12 +118,19 @@ async function run(evacuation: StoredEvacuation, woken: ReadonlySet<string>): Pr
     openTimes === undefined ? STEP_SECONDS_MAX : await keepTimes(await requireEvacuation(id));
   if (turns === "closed" || areTurnsOver(after.hosts)) await finish(id);
   // What waits may be on a host that this step has not looked at.
-  waits ||= after.counters.moving === 0 && after.counters.waiting > 0;
+  waits ||= !hasStarted && after.counters.moving === 0 && after.counters.waiting > 0;
   const waitSeconds = waits ? STEP_SECONDS_WAITING : STEP_SECONDS_MAX;
   const idle = Math.min(waitSeconds, timeSeconds, secondsOfOffer(after));
   return isPaused
     ? Math.min(STEP_SECONDS_MAX, timeSeconds)
     : Math.min(idle, due.nextSeconds ?? idle);
+}
+
+/** Whether what a step does first may have written the record. */
+function mayHaveChanged(evacuation: StoredEvacuation): boolean {
+  const { approvedVersion = 1, appliedVersion, uncordoned, openTimes, pauses } = evacuation;
+  const isTimed = openTimes !== undefined || timedPauses.some((one) => pauses[one] !== undefined);
+  return isTimed || appliedVersion < approvedVersion || Object.keys(uncordoned).length > 0;
 }
 
 /**

@@ -45,7 +45,8 @@ export async function recordMoveEnd(migration: StoredMigration): Promise<Evacuat
     if (!(await changeMove(id, { before: move, after }))) continue;
     // All the others have waited for it, on whatever hosts they are.
     if (move.isAlone === true) await wakeEvacuation(id, [EVERYTHING]);
-    await forgetUnknown(id, after);
+    // One of which nobody knew where it runs was decided by what was observed.
+    if (migration.decisions.length > 0) await forgetUnknown(id, after);
     break;
   }
   return id;

@@ -2,7 +2,6 @@ import { randomBytes } from "node:crypto";
 import { neededMs } from "../../core/evacuation/eta.ts";
 import { budgets } from "../../core/evacuation/outcome.ts";
 import { planOptions } from "../../core/evacuation/request.ts";
-import type { VmId } from "../../core/id.ts";
 import type { Blocker } from "../../core/negotiate/agreement.ts";
 import type { MigrationPolicy } from "../../core/negotiate/policy.ts";
 import {
@@ -19,6 +18,7 @@ import {
   changeMove,
   findMove,
   inState,
+  type QueuedMove,
   type StoredMove,
   transitionWrites,
   withTry,
@@ -26,7 +26,7 @@ import {
 import { listenTo } from "../store/evacuation-wakes.ts";
 import { goesOn, type StoredEvacuation } from "../store/evacuations.ts";
 import { readAllVms } from "../store/fleet.ts";
-import { findHost, findHostNow, type StoredHost } from "../store/hosts.ts";
+import { findHost, type StoredHost } from "../store/hosts.ts";
 import { hashRequest } from "../store/idempotency.ts";
 import {
   admissionsOf,
@@ -34,9 +34,10 @@ import {
   fullEnd,
   type NotAdmitted,
 } from "../store/migration-creation.ts";
+import { readMoveParties } from "../store/move-parties.ts";
 import { countsOfHost } from "../store/slots.ts";
 import { readTenantCounts } from "../store/tenants.ts";
-import { findVm, hasEnded, type StoredVm } from "../store/vms.ts";
+import { hasEnded, type StoredVm } from "../store/vms.ts";
 import { closedBy, ruleBlockers } from "./host-rules.ts";
 import { beginMigration, newMigration, type StoredParties } from "./start-migration.ts";
 
@@ -64,16 +65,14 @@ export type Started =
  * Starts one waiting move as an ordinary migration, if both hosts have a slot, or a place to prepare
  * it, and the target has room.
  */
-export async function startMove(evacuation: StoredEvacuation, vmId: VmId): Promise<Started> {
-  const move = await findMove(evacuation.id, vmId);
-  if (move?.state !== "waiting" || move.target === undefined) return "changed";
+export async function startMove(
+  evacuation: StoredEvacuation,
+  queued: Pick<QueuedMove, "vm" | "source" | "target">,
+): Promise<Started> {
+  const { move, vm, source, target } = await readMoveParties(evacuation.id, queued);
+  if (move?.state !== "waiting" || move.target !== queued.target) return "changed";
   const leg = evacuation.status === "rolling-back" ? "back" : "forward";
   if (move.leg !== leg) return "changed";
-  const [vm, source, target] = await Promise.all([
-    findVm(vmId),
-    findHost(move.source),
-    findHostNow(move.target),
-  ]);
   const end = goneBecause(vm, move);
   if (end !== undefined) {
     await changeMove(evacuation.id, { before: move, after: inState(move, "gone", end) });
@@ -82,7 +81,7 @@ export async function startMove(evacuation: StoredEvacuation, vmId: VmId): Promi
   if (vm === undefined || source === undefined) return "changed";
   if (vm.state === "unknown") {
     const reason = "nobody knows where it runs";
-    const cure = `reconcile ${vmId}, then retry it here`;
+    const cure = `reconcile ${vm.id}, then retry it here`;
     await changeMove(evacuation.id, {
       before: move,
       after: inState(move, "unplaced", { reason, cure }),

@@ -2,8 +2,7 @@ import { z } from "zod";
 import type { MoveState } from "../../core/evacuation/counters.ts";
 import { isOpen } from "../../core/evacuation/counting.ts";
 import { EvacuationMove, type MoveTry, TRIES_MAX } from "../../core/evacuation/evacuation.ts";
-import type { EvacuationId, HostId } from "../../core/id.ts";
-import { VmId } from "../../core/id.ts";
+import { type EvacuationId, HostId, VmId } from "../../core/id.ts";
 import { TenantName } from "../../core/vm-rules.ts";
 import { keys } from "./keys.ts";
 import type { Listed, Page } from "./page.ts";
@@ -49,7 +48,11 @@ export function publicMove(stored: StoredMove): EvacuationMove {
 
 export async function findMove(id: EvacuationId, vm: VmId): Promise<StoredMove | undefined> {
   const item = await getItem(keys.evacuationMove(id, vm));
-  return item === undefined ? undefined : StoredMove.parse(item);
+  return item === undefined ? undefined : parseMove(item);
+}
+
+export function parseMove(item: Item): StoredMove {
+  return StoredMove.parse(item);
 }
 
 /** By the VM's name. */
@@ -61,7 +64,7 @@ export async function listMoves(id: EvacuationId, page: Page): Promise<Listed<St
     ...(page.after === undefined ? {} : { after: keys.evacuationMove(id, VmId.parse(page.after)) }),
   });
   return {
-    items: items.map((item) => StoredMove.parse(item)),
+    items: items.map(parseMove),
     ...(more && last !== undefined ? { next: last.slice("MOVE#".length) } : {}),
   };
 }
@@ -83,8 +86,8 @@ export async function listAllMoves(id: EvacuationId): Promise<StoredMove[]> {
 /** A move in the queues of its hosts. */
 export type QueuedMove = {
   readonly vm: VmId;
-  readonly source: string;
-  readonly target: string;
+  readonly source: HostId;
+  readonly target: HostId;
   /** Whose limit has kept it from starting. */
   readonly tenant: string | undefined;
 };
@@ -108,8 +111,8 @@ export async function listQueuedMoves(
   });
   const moves = items.map(({ sk, source, target, tenant }) => ({
     vm: vmOf(sk),
-    source: String(source),
-    target: String(target),
+    source: HostId.parse(source),
+    target: HostId.parse(target),
     tenant: tenant === undefined ? undefined : String(tenant),
   }));
   return { moves, next: more ? last : undefined };
