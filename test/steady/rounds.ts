@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { killProcessesUnder } from "../../rig/processes.ts";
@@ -8,6 +8,7 @@ import { ROOT } from "../tidy/sources.ts";
 
 /** All files once, on a machine that is kept busy. */
 const ROUND_MS = 3_600_000;
+const FOLDERS_MAX = 100;
 const VITEST = join(ROOT, "node_modules/vitest/vitest.mjs");
 
 /** In `tests`: each test that failed, with the first line of its error. */
@@ -29,8 +30,8 @@ export class Rounds {
   runs = 0;
   readonly failures: Failure[] = [];
   readonly #files: readonly string[];
-  /** The tests' temporary folder. Short, since the paths of sockets are limited. */
-  readonly #folder = mkdtempSync(join(tmpdir(), "s"));
+  /** The tests' temporary folder. */
+  readonly #folder = makeShortFolder();
   #child: ChildProcess | undefined;
   #isStopped = false;
 
@@ -76,6 +77,18 @@ export class Rounds {
   #clear(): void {
     killProcessesUnder(this.#folder);
   }
+}
+
+/** Tests make folders in it, and the path of a socket in those has at most 107 bytes. */
+function makeShortFolder(): string {
+  for (let n = 0; n < FOLDERS_MAX; n += 1) {
+    const folder = join(tmpdir(), `s${n}`);
+    if (!existsSync(folder)) {
+      mkdirSync(folder);
+      return folder;
+    }
+  }
+  throw new Error(`Remove the folders ${join(tmpdir(), "s0")} and so on: ${FOLDERS_MAX} exist`);
 }
 
 function readReport(path: string): Report {
