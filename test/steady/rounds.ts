@@ -1,14 +1,13 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join, relative } from "node:path";
 import { killProcessesUnder } from "../../rig/processes.ts";
+import { makeShortFolder } from "../../rig/short-folder.ts";
 import { ROOT } from "../tidy/sources.ts";
 
 /** All files once, on a machine that is kept busy. */
 const ROUND_MS = 3_600_000;
-const FOLDERS_MAX = 100;
 const VITEST = join(ROOT, "node_modules/vitest/vitest.mjs");
 
 /** In `tests`: each test that failed, with the first line of its error. */
@@ -31,7 +30,7 @@ export class Rounds {
   readonly failures: Failure[] = [];
   readonly #files: readonly string[];
   /** The tests' temporary folder. */
-  readonly #folder = makeShortFolder();
+  readonly #folder = makeShortFolder("s");
   #child: ChildProcess | undefined;
   #isStopped = false;
 
@@ -77,18 +76,6 @@ export class Rounds {
   #clear(): void {
     killProcessesUnder(this.#folder);
   }
-}
-
-/** Tests make folders in it, and the path of a socket in those has at most 107 bytes. */
-function makeShortFolder(): string {
-  for (let n = 0; n < FOLDERS_MAX; n += 1) {
-    const folder = join(tmpdir(), `s${n}`);
-    if (!existsSync(folder)) {
-      mkdirSync(folder);
-      return folder;
-    }
-  }
-  throw new Error(`Remove the folders ${join(tmpdir(), "s0")} and so on: ${FOLDERS_MAX} exist`);
 }
 
 function readReport(path: string): Report {
