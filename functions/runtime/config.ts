@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { PublicKey } from "../../core/protocol/signature.ts";
 import { type Receivers, receiverKinds } from "./receiver-kinds.ts";
 
