@@ -2,10 +2,9 @@ import type { VmId } from "../../core/id.ts";
 import { changeLabels } from "../../core/labels.ts";
 import type { VmRules, VmRulesChange } from "../../core/vm-rules.ts";
 import { refuseFields } from "../http/invalid.ts";
-import { Problem } from "../http/problem.ts";
 import { writeRules } from "../store/vm-rules.ts";
 import type { StoredVm } from "../store/vms.ts";
-import { requireVm, vmLocked } from "./require-vm.ts";
+import { requireVm, vmChanged, vmLocked } from "./require-vm.ts";
 import { byInvocation } from "./wake-by-invocation.ts";
 import { wakeForRoom } from "./wake-listeners.ts";
 
@@ -26,7 +25,7 @@ export async function changeVmRules(id: VmId, change: VmRulesChange): Promise<St
     await wakeForRoom(byInvocation.proceed);
     return requireVm(id);
   }
-  throw new Problem("vm-changed", `Another request is changing VM ${id}`);
+  throw vmChanged(id);
 }
 
 function rulesOf(vm: StoredVm, change: VmRulesChange): VmRules {
