@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { LabelChange, Labels } from "./labels.ts";
 
 /** Rules of one VM: each `apart` group is an attribute of its host's record. */

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { Message, Owner } from "../host/cordon.ts";
 import { EvacuationId, HostId, MigrationId, ScheduleId, VmId } from "../id.ts";
 import { MigrationPolicy } from "../negotiate/policy.ts";

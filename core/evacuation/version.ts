@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { HostId, type VmId } from "../id.ts";
 import type { Plan } from "../plan/plan-result.ts";
 import type { Tolerance } from "./request.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { ResourceName } from "../host-resources.ts";
 import { HostId, VmId } from "../id.ts";
 import { Labels } from "../labels.ts";

@@ -1,6 +1,6 @@
 import type { Context } from "hono";
 import { Hono } from "hono";
-import type { z } from "zod";
+import type * as z from "zod";
 import { EventBatch } from "../../core/protocol/event.ts";
 import { Heartbeat, type InstanceId, Registration } from "../../core/protocol/host.ts";
 import {

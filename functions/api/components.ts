@@ -1,5 +1,5 @@
 import { zodToOpenAPIRegistry } from "@asteasolutions/zod-to-openapi";
-import type { z } from "@hono/zod-openapi";
+import type * as z from "zod";
 import { AuditEntry } from "../../core/audit.ts";
 import { ClimbedRung, Convergence, LadderName } from "../../core/convergence/ladder.ts";
 import { StallRule } from "../../core/convergence/stall.ts";

@@ -1,4 +1,4 @@
-import { createRoute, z } from "@hono/zod-openapi";
+import * as z from "zod";
 import { MigrationId, VmId } from "../../core/id.ts";
 import { Migration, MigrationStatus } from "../../core/migration/migration.ts";
 import {
@@ -11,7 +11,17 @@ import {
 } from "./bodies/migrations.ts";
 import { migrationExamples } from "./examples/migrations.ts";
 import { progressExamples } from "./examples/progress.ts";
-import { answer, body, HOST_STATES, pageQuery, READ, refusals, SEND, WRITE } from "./routing.ts";
+import {
+  answer,
+  body,
+  createRoute,
+  HOST_STATES,
+  pageQuery,
+  READ,
+  refusals,
+  SEND,
+  WRITE,
+} from "./routing.ts";
 
 const tags = ["Migrations"];
 /** One status or several, as `running,unknown`. */
@@ -41,14 +51,14 @@ export const create = createRoute({
       dryRun: z
         .enum(["true", "false"])
         .default("false")
-        .openapi({ description: "Only report whether and how the migration would go" }),
+        .meta({ description: "Only report whether and how the migration would go" }),
     }),
     headers: z.object({
       "idempotency-key": z
         .string()
         .regex(/^[\x21-\x7e]{1,255}$/, "expected 1 to 255 visible ASCII characters")
         .optional()
-        .openapi({
+        .meta({
           description:
             "For a day, the same key with the same body is the same migration. The answer to a " +
             "repeated request has the header `idempotency-replayed: true`.",
@@ -60,7 +70,7 @@ export const create = createRoute({
     202: {
       ...answer("The migration", Migration, migrationExamples.requested),
       headers: z.object({
-        location: z.string().openapi({ description: "Path of the migration" }),
+        location: z.string().meta({ description: "Path of the migration" }),
         "idempotency-replayed": z.literal("true").optional(),
       }),
     },
@@ -94,8 +104,8 @@ export const list = createRoute({
   summary: "List migrations, newest first",
   request: {
     query: z.strictObject({
-      vm: VmId.optional().openapi({ param: { description: "Only migrations of this VM" } }),
-      status: Statuses.optional().openapi({
+      vm: VmId.optional().meta({ param: { description: "Only migrations of this VM" } }),
+      status: Statuses.optional().meta({
         example: "running,unknown",
         param: { description: "Only with one of these statuses, separated by commas" },
       }),

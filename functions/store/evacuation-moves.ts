@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import type { MoveState } from "../../core/evacuation/counters.ts";
 import { isOpen } from "../../core/evacuation/counting.ts";
 import { EvacuationMove, type MoveTry, TRIES_MAX } from "../../core/evacuation/evacuation.ts";

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { z } from "zod";
+import * as z from "zod";
 import { VersionOutline, VersionReason } from "../../core/evacuation/version.ts";
 import type { EvacuationId } from "../../core/id.ts";
 import type { Plan } from "../../core/plan/plan-result.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { EvacuationId } from "../../core/id.ts";
 import { TenantName } from "../../core/vm-rules.ts";
 import { keys, type Listened, ownerOf } from "./keys.ts";

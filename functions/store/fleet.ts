@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { HostId, MigrationId, VmId } from "../../core/id.ts";
 import { MigrationStatus } from "../../core/migration/migration.ts";
 import { Progress } from "../../core/protocol/event.ts";

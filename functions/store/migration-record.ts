@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { DefinitionParts } from "../../core/definition/parts.ts";
 import { StaleMigration } from "../../core/errors.ts";
 import { MigrationId, type VmId } from "../../core/id.ts";

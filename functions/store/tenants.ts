@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import type { TenantCounts } from "../../core/plan/admission.ts";
 import type { Tenant } from "../../core/tenant.ts";
 import { TenantName } from "../../core/vm-rules.ts";

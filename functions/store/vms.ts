@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { TableBusy } from "../../core/errors.ts";
 import { guestEnded, guestUnknown } from "../../core/fleet-event/untold-events.ts";
 import { HostId, VmId } from "../../core/id.ts";

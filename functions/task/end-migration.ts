@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { StaleMigration } from "../../core/errors.ts";
 import { MigrationId } from "../../core/id.ts";
 import { type Failure, isFinal, type MigrationStatus } from "../../core/migration/migration.ts";

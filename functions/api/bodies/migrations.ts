@@ -1,4 +1,4 @@
-import { z } from "@hono/zod-openapi";
+import * as z from "zod";
 import { HostId, VmId } from "../../../core/id.ts";
 import { Migration, Sample, TimelineEntry } from "../../../core/migration/migration.ts";
 import { Agreement, Blocker } from "../../../core/negotiate/agreement.ts";
