@@ -1,7 +1,7 @@
 import { seeMemory } from "../../../core/migration/memory-use.ts";
 import { progressIntervalAt } from "../../../core/migration/progress-interval.ts";
 import type { Progress } from "../../../core/protocol/event.ts";
-import { isFinalStatus } from "../../../core/qemu/migration-status.ts";
+import { isIdleStatus } from "../../../core/qemu/migration-status.ts";
 import { openWhenDue } from "./copies-state.ts";
 import { failed } from "./end-state.ts";
 import { onPostcopyStatus } from "./postcopy-state.ts";
@@ -31,7 +31,7 @@ export function onFigures(
   const known = { ...before, status, memory: seeMemory(before.memory, progress) };
   // Events can be missed while the agent is away; the status cannot.
   if (status === "completed") return step(known, [], [{ type: "read-run-state" }]);
-  if (isFinalStatus(status) || status === "none") return failed(known, { status, atMs });
+  if (isIdleStatus(status)) return failed(known, { status, atMs });
   const switchover = judgeStatus(known);
   const fromStatus = onPostcopyStatus(switchover.state, { status, atMs });
   const judged = judge(fromStatus.state, input);
@@ -77,7 +77,7 @@ export function onFiguresTaken(
   state: SourceState,
   { progress, atMs }: { progress: Progress; atMs: number },
 ): SourceStep {
-  if (isFinalStatus(progress.status) || progress.status === "none") return step(state);
+  if (isIdleStatus(progress.status)) return step(state);
   if (atMs - state.lastProgressMs < intervalMs(state, atMs)) return step(state);
   return emitProgress(state, progress, atMs);
 }
