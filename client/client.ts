@@ -28,6 +28,7 @@ type AuditQuery = InferRequestType<Api["audit"]["$get"]>["query"];
 type Page = InferRequestType<Api["hosts"]["$get"]>["query"];
 type MigrationPage = InferRequestType<Api["migrations"]["$get"]>["query"];
 type SamplePage = InferRequestType<Api["migrations"][":id"]["samples"]["$get"]>["query"];
+type TimelinePage = InferRequestType<Api["migrations"][":id"]["timeline"]["$get"]>["query"];
 type NewEvacuation = InferRequestType<Api["evacuations"]["$post"]>["json"];
 type EvacuationPage = InferRequestType<Api["evacuations"]["$get"]>["query"];
 type EvacuationLimits = InferRequestType<Api["evacuations"][":id"]["$patch"]>["json"];
@@ -199,7 +200,8 @@ function migrationOperations({ migrations }: Api) {
     },
     listMigrations: (query: MigrationPage = {}) => json(migrations.$get({ query })),
     getMigration: (id: string) => json(one.$get({ param: { id } })),
-    getTimeline: (id: string) => json(one.timeline.$get({ param: { id } })),
+    getTimeline: (id: string, query: TimelinePage = {}) =>
+      json(one.timeline.$get({ param: { id }, query })),
     listSamples: (id: string, query: SamplePage = {}) =>
       json(one.samples.$get({ param: { id }, query })),
     setBandwidth: (id: string, maxBandwidthBytesPerSecond: number) =>
