@@ -2,10 +2,9 @@ import type { VmId } from "../../core/id.ts";
 import { changeLabels } from "../../core/labels.ts";
 import type { VmRules, VmRulesChange } from "../../core/vm-rules.ts";
 import { refuseFields } from "../http/invalid.ts";
-import { Problem } from "../http/problem.ts";
 import { writeRules } from "../store/vm-rules.ts";
 import type { StoredVm } from "../store/vms.ts";
-import { requireVm, vmLocked } from "./require-vm.ts";
+import { requireVm, vmChanged, vmLocked } from "./require-vm.ts";
 
 /** How often others may change the VM between the read and the write. */
 const TRIES_MAX = 5;
@@ -22,7 +21,7 @@ export async function changeVmRules(id: VmId, change: VmRulesChange): Promise<St
     if (vm.lockedBy !== undefined) throw vmLocked(vm);
     if (await writeRules(vm, rulesOf(vm, change))) return requireVm(id);
   }
-  throw new Problem("vm-changed", `Another request is changing VM ${id}`);
+  throw vmChanged(id);
 }
 
 function rulesOf(vm: StoredVm, change: VmRulesChange): VmRules {

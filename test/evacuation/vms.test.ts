@@ -76,6 +76,17 @@ describe("VMs that leave in other ways", () => {
     const { id } = await harness.begin([a], { limits: { errorBudget: 0 } });
     await harness.until(id, () => scene.guests.held.length === 1);
     await scene.post("/v1/migrations", { vm: harness.vm("a5"), target: c });
+    const skip = (moved: string) =>
+      operate("POST", `/v1/evacuations/${id}/moves/${moved}/skip`, { by: "ada" });
+    const migration = (await vm("a1")).lockedBy;
+    expect(await skip(harness.vm("a1"))).toMatchObject({
+      status: 409,
+      body: { code: "move-in-flight", migration, detail: expect.stringContaining("cancel that") },
+    });
+    expect(await skip("elsewhere")).toMatchObject({
+      status: 404,
+      body: { code: "move-not-found" },
+    });
     await scene.guests.powerOff(harness.vm("a3"), agent);
     await operate("DELETE", `/v1/vms/${harness.vm("a4")}`);
     await harness.runUntilIdle();
