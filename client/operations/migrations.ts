@@ -4,6 +4,7 @@ import { type Api, json } from "./api.ts";
 type NewMigration = InferRequestType<Api["migrations"]["$post"]>["json"];
 type MigrationPage = InferRequestType<Api["migrations"]["$get"]>["query"];
 type SamplePage = InferRequestType<Api["migrations"][":id"]["samples"]["$get"]>["query"];
+type TimelinePage = InferRequestType<Api["migrations"][":id"]["timeline"]["$get"]>["query"];
 
 export function migrationOperations({ migrations }: Api) {
   const one = migrations[":id"];
@@ -27,7 +28,8 @@ export function migrationOperations({ migrations }: Api) {
     },
     listMigrations: (query: MigrationPage = {}) => json(migrations.$get({ query })),
     getMigration: (id: string) => json(one.$get({ param: { id } })),
-    getTimeline: (id: string) => json(one.timeline.$get({ param: { id } })),
+    getTimeline: (id: string, query: TimelinePage = {}) =>
+      json(one.timeline.$get({ param: { id }, query })),
     listSamples: (id: string, query: SamplePage = {}) =>
       json(one.samples.$get({ param: { id }, query })),
     setBandwidth: (id: string, maxBandwidthBytesPerSecond: number) =>
