@@ -20,7 +20,7 @@ export async function changeMoveOf(
 ): Promise<StoredMove> {
   for (let attempt = 1; attempt <= TRIES_MAX; attempt += 1) {
     const before = await findMove(id, vm);
-    if (before === undefined) throw moveNotFound(vm);
+    if (before === undefined) throw moveNotFound(id, vm);
     const changed = change(before);
     if (changed === undefined) return before;
     const { after, untold } = changed;
@@ -29,6 +29,9 @@ export async function changeMoveOf(
   throw new Problem("vm-changed", `Other requests are changing ${vm} of ${id}: try again`);
 }
 
-export function moveNotFound(vm: VmId): Problem {
-  return new Problem("move-not-found", `${vm} is not part of this evacuation`);
+export function moveNotFound(id: EvacuationId, vm: VmId): Problem {
+  return new Problem(
+    "move-not-found",
+    `VM ${vm} is not part of ${id}: its moves name those that are`,
+  );
 }

@@ -15,7 +15,7 @@ export async function endGuest(vm: VmId, host: HostId, end: End): Promise<Stored
   const reason = `its guest has ended: it is ${end.state}`;
   for (const id of await listListeners({ host })) {
     const move = await findMove(id, vm);
-    const isLeft = ["waiting", "retrying", "unplaced"].includes(move?.state ?? "");
+    const isLeft = ["noticed", "waiting", "retrying", "unplaced"].includes(move?.state ?? "");
     if (move === undefined || !isLeft || move.source !== host) continue;
     // If it is being started at this moment, that finds the guest ended.
     await changeMove(id, { before: move, after: inState(move, "gone", { reason }) });

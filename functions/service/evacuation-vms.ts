@@ -14,12 +14,16 @@ import { extendNotice } from "./owner-notices.ts";
  * Takes a VM out of the evacuation: it stays where it is. One of which nobody knows where it runs is
  * passed over, and stays locked.
  *
- * @throws Problem evacuation-not-found, evacuation-over, move-not-found, move-in-flight, move-over
+ * @throws Problem evacuation-not-found, evacuation-not-running, move-not-found, move-in-flight,
+ *   move-over, vm-changed
  */
 export async function skipVm(id: EvacuationId, vm: VmId, { author, message }: By) {
   const evacuation = await requireEvacuation(id);
   const isUnderWay = ["running", "cancelling", "rolling-back"].includes(evacuation.status);
-  if (!isUnderWay) throw notRunning(evacuation.status);
+  if (!isUnderWay) {
+    const detail = `The evacuation is ${evacuation.status}: VMs can be skipped while it runs`;
+    throw new Problem("evacuation-not-running", detail);
+  }
   const isBack = evacuation.forward !== undefined;
   const reason = `skipped by ${author}${message === undefined ? "" : `: ${message}`}`;
   const move = await changeMoveOf(id, vm, (before) => {
@@ -32,7 +36,7 @@ export async function skipVm(id: EvacuationId, vm: VmId, { author, message }: By
       throw new Problem("move-in-flight", detail, { migration: before.migration });
     }
     if (!["noticed", "waiting", "retrying", "unplaced", "moving"].includes(before.state)) {
-      throw new Problem("move-over", `${vm} is ${before.state}`);
+      throw new Problem("move-over", `${vm} is ${before.state}: there is nothing left to skip`);
     }
     return { after: inState(before, "skipped", { reason }) };
   });
@@ -46,12 +50,12 @@ export async function skipVm(id: EvacuationId, vm: VmId, { author, message }: By
  * What has failed before counts still, so of a budget that is used up this is one more try.
  * An evacuation that has completed with a remainder goes on for it.
  *
- * @throws Problem evacuation-not-found, evacuation-not-running, move-not-found, move-over
+ * @throws Problem evacuation-not-found, evacuation-not-running, move-not-found, move-over, vm-changed
  */
 export async function retryVm(id: EvacuationId, vm: VmId, by: By) {
   const known = await findMove(id, vm);
   const { uncordoned } = await requireEvacuation(id);
-  if (known === undefined) throw moveNotFound(vm);
+  if (known === undefined) throw moveNotFound(id, vm);
   if (known.leg === "back") throw new Problem("move-over", `${vm} is being moved back`);
   const end = uncordoned[known.source];
   if (end !== undefined) {
@@ -62,7 +66,8 @@ export async function retryVm(id: EvacuationId, vm: VmId, by: By) {
   const move = await changeMoveOf(id, vm, (before) => {
     if (["noticed", "waiting", "retrying", "moving"].includes(before.state)) return undefined;
     if (!["unplaced", "failed", "skipped"].includes(before.state)) {
-      throw new Problem("move-over", `${vm} is ${before.state}`);
+      const detail = `${vm} is ${before.state}: only one without a place, failed or skipped is retried`;
+      throw new Problem("move-over", detail);
     }
     const again = { needsTarget: true, roomless: 0, notBefore: new Date().toISOString() };
     return {
@@ -92,7 +97,8 @@ export async function acknowledgeMove(
     if ("repeated" in decided) return undefined;
     if ("refused" in decided) throw refusal(decided, by);
     if (status !== "approved" && status !== "running") {
-      throw new Problem("evacuation-not-running", `The evacuation is ${status}`);
+      const detail = `The evacuation is ${status}: nothing of it waits for owners`;
+      throw new Problem("evacuation-not-running", detail);
     }
     const { state, notice } = decided;
     const { source, target } = before;
@@ -112,8 +118,4 @@ function refusal(
   if (refused !== "too-late") return new Problem(refused, detail);
   const rule = `expected at most ${detail}, as the evacuation allows`;
   return refuseFields([{ field: "notBefore", rule, received: notBefore }]);
-}
-
-function notRunning(status: string): Problem {
-  return new Problem("evacuation-not-running", `The evacuation is ${status}`);
 }
