@@ -24,6 +24,10 @@ import {
 } from "./routing.ts";
 
 const tags = ["Migrations"];
+/** A row of a migration: its time, ms, its host, its number. */
+const RowCursor = z.string().regex(/^[0-7]\d{15}#[a-z0-9-]{1,63}#\d{16}$/);
+/** Events of a page of a timeline. */
+const TIMELINE_MAX = 1_000;
 /** One status or several, as `running,unknown`. */
 const oneStatus = `(${MigrationStatus.options.join("|")})`;
 const Statuses = z
@@ -139,8 +143,21 @@ export const getTimeline = createRoute({
   summary: "Show the timeline of a migration",
   description:
     "The events of both hosts and the steps of the cloud, oldest first. Each entry has the time of " +
-    "its origin's clock.",
-  request: byId,
+    "its origin's clock. `limit` and `next` are of the hosts' events: the cloud's steps come in " +
+    "addition, with the events of their time.",
+  request: {
+    ...byId,
+    query: z.strictObject({
+      limit: z.coerce
+        .number()
+        .int()
+        .min(1)
+        .max(TIMELINE_MAX)
+        .default(TIMELINE_MAX)
+        .meta({ param: { description: "Events of the page" } }),
+      after: pageQuery(RowCursor).after,
+    }),
+  },
   responses: {
     200: answer("The timeline", Timeline, progressExamples.timeline),
     ...refusals(READ, "migration-not-found"),
@@ -155,7 +172,7 @@ export const listSamples = createRoute({
   summary: "List the progress of a migration, oldest first",
   request: {
     ...byId,
-    query: z.strictObject(pageQuery(z.string().regex(/^\d{16}#[a-z0-9-]{1,63}#\d{16}$/))),
+    query: z.strictObject(pageQuery(RowCursor)),
   },
   responses: {
     200: answer("A page of samples", SamplePage, progressExamples.samples),

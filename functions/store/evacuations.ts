@@ -74,7 +74,7 @@ export async function findEvacuation(id: EvacuationId): Promise<StoredEvacuation
 /** Newest first. */
 export async function listEvacuations(page: Page) {
   return pageOf({
-    partition: "EVACUATIONS",
+    partitions: ["EVACUATIONS"],
     keyOf: keys.evacuation,
     read: (item) => publicEvacuation(StoredEvacuation.parse(item), Date.now()),
     page,
@@ -87,7 +87,7 @@ export async function listOpenEvacuations(page: Page) {
   const open = StoredStatus.options.filter((status) => !isFinalEvacuation(status));
   const names = open.map((_, place) => `:s${place}`);
   return pageOf({
-    partition: "EVACUATIONS",
+    partitions: ["EVACUATIONS"],
     keyOf: keys.evacuation,
     read: (item) => EvacuationId.parse((item as { id?: unknown }).id),
     page,

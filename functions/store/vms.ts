@@ -59,7 +59,7 @@ export async function findVms(ids: readonly VmId[]): Promise<StoredVm[]> {
 }
 
 export async function listVms(page: Page) {
-  return pageOf({ partition: "VMS", keyOf: keys.vm, read: (item) => publicVm(item), page });
+  return pageOf({ partitions: ["VMS"], keyOf: keys.vm, read: (item) => publicVm(item), page });
 }
 
 /** All VMs whose record names this host, whatever their state. */

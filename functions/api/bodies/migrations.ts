@@ -31,4 +31,4 @@ export const MigrationPage = page(Migration);
 
 export const SamplePage = page(Sample);
 
-export const Timeline = z.strictObject({ items: z.array(TimelineEntry) });
+export const Timeline = page(TimelineEntry);
