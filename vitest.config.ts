@@ -27,6 +27,7 @@ const SHARED = [
   "test/discovery",
   "test/e2e",
   "test/guests",
+  "test/machine",
   "test/steady",
   "test/vfio",
   "workflows",

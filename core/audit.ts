@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 /** What somebody has asked the API to change, and what it answered. */
 export const AuditEntry = z.strictObject({

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 /** Name of a host resource, the same on every host that has such a resource. */
 export const ResourceName = z

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 /**
  * Names that people choose (hosts, VMs): what DNS labels, libvirt and AWS queue names all accept.

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { TenantName } from "./vm-rules.ts";
 
 /** What an operator allows a tenant. */

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 /** How a guest's QEMU process has ended, as its host reports it. */
 export type GuestExit = {

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { LabelChange, Labels } from "./labels.ts";
 
 /** Rules of one VM: each `apart` group is an attribute of its host's record. */
@@ -47,6 +47,8 @@ export const VmRules = z.strictObject({
   requiredLabels: Labels.optional(),
   preferredLabels: Labels.optional(),
   pinned: Pin.optional(),
+  /** The control plane runs in it: an evacuation moves nothing else meanwhile. */
+  runsControlPlane: z.boolean().optional(),
 });
 export type VmRules = z.infer<typeof VmRules>;
 
@@ -58,5 +60,6 @@ export const VmRulesChange = z.strictObject({
   requiredLabels: Labels.nullable().optional(),
   preferredLabels: Labels.nullable().optional(),
   pinned: Pin.nullable().optional(),
+  runsControlPlane: z.boolean().nullable().optional(),
 });
 export type VmRulesChange = z.infer<typeof VmRulesChange>;

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 /**
  * A run state as a host reported it. The host's event number `seq` orders the reports of one host; a

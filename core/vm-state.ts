@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 /**
  * What the record says of a VM. `running` is only said of a guest that was seen running. `starting`:

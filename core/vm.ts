@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { DefinitionParts } from "./definition/parts.ts";
 import { referenceProblems } from "./definition/references.ts";
 import { sumProblems } from "./definition/sums.ts";

@@ -15,6 +15,7 @@ import {
   LOG_RETENTION,
   names,
   operators,
+  requestsPerSecondMax,
   roleArn,
   webhookReceivers,
 } from "./settings.ts";
@@ -94,6 +95,9 @@ function create(name: FunctionName) {
       HOST_QUEUE_PREFIX: names.hostQueuePrefix,
       DEAD_LETTER_QUEUE_ARN: deadLetterQueue.arn,
       ...(webhookReceivers === undefined ? {} : { WEBHOOK_RECEIVERS: webhookReceivers }),
+      ...(requestsPerSecondMax === undefined
+        ? {}
+        : { REQUESTS_PER_SECOND_MAX: requestsPerSecondMax }),
       LOG_LEVEL: isProduction ? "info" : "debug",
       ...(description.rights.includes(sendCommands) ? signing : {}),
     },

@@ -24,6 +24,13 @@ export const webhookReceivers = optional(
   "`public` or `private`",
 );
 
+/** Requests a second of one person or host, in each instance of a function; 0: any number. */
+export const requestsPerSecondMax = optional(
+  "SWITCHYARD_REQUESTS_PER_SECOND_MAX",
+  /^(\d{1,5}|100000)$/,
+  "a whole number from 0 to 100000",
+);
+
 /** Certificates (PEM) of the authority that signs the hosts' certificates, for IAM Roles Anywhere. */
 export const hostAuthority = readOptional("SWITCHYARD_HOST_CA");
 

@@ -1,7 +1,7 @@
 import { generateKeyPairSync, randomBytes, randomInt } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { exportPrivateKey, importPrivateKey } from "../core/protocol/signature.ts";
 import { damagesOf } from "../emulators/asl/store/check-folder.ts";
 import { lockFolder } from "../emulators/asl/store/lock-folder.ts";

@@ -13,7 +13,8 @@ export type Gateway = {
   close(): Promise<void>;
 };
 
-type Fetch = { fetch(request: Request): Response | Promise<Response> };
+/** @param env what Node's server knows of the connection */
+type Fetch = { fetch(request: Request, env?: unknown): Response | Promise<Response> };
 
 /** Where hosts reach their queues, below the address that they have for the control plane. */
 export const QUEUES_PATH = "/queues";
@@ -52,8 +53,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { queues, address = "127.0.0.1", tls, limits = serverLimits } = options;
   const working = new Set<Promise<unknown>>();
   const answer = router(options);
-  const listener = getRequestListener((request) => {
-    const work = Promise.resolve(answer(request)).finally(() => working.delete(work));
+  const listener = getRequestListener((request, env) => {
+    const work = Promise.resolve(answer(request, env)).finally(() => working.delete(work));
     working.add(work);
     return work;
   });
@@ -85,9 +86,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 
 function router({ api, agents, dashboard }: GatewayOptions): Fetch["fetch"] {
   const apiPage = createApiPage();
-  return (request) => {
+  return (request, env) => {
     const { pathname } = new URL(request.url);
-    if (pathname.startsWith("/agent/")) return agents.fetch(request);
+    if (pathname.startsWith("/agent/")) return agents.fetch(request, env);
     if (dashboard === undefined) return api.fetch(request);
     if (isForApiPage(request)) return apiPage.fetch(request);
     return (isForApi(request) ? api : dashboard).fetch(request);

@@ -1,6 +1,7 @@
 import type { RequestListener } from "node:http";
 import { createDashboard, SignInCode } from "./dashboard.ts";
 import { type Gateway, OUTSIDE_CONNECTIONS_MAX, startGateway } from "./gateway.ts";
+import { limitPolls } from "./limit-polls.ts";
 import type { TlsFiles } from "./tls-files.ts";
 
 /** Where other machines reach the control plane. */
@@ -36,7 +37,8 @@ export async function startGateways(options: {
   const dashboard = createDashboard({ token: operatorToken, code });
   const inside = await startGateway({ api, agents, dashboard, port });
   try {
-    const outside = listen && (await startOutside({ api, agents, queues }, listen));
+    const outside =
+      listen && (await startOutside({ api, agents, queues: queues && limitPolls(queues) }, listen));
     return {
       apiUrl: inside.url,
       publicUrl: outside && (listen?.publicUrl ?? outside.url),

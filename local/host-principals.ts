@@ -1,5 +1,5 @@
 import { createHmac } from "node:crypto";
-import { z } from "zod";
+import * as z from "zod";
 import { HostId } from "../core/id.ts";
 import { keyIdOf } from "../core/protocol/signature.ts";
 import type { FindPrincipal } from "../emulators/aws/http/signature.ts";

@@ -89,8 +89,8 @@ Environment:
       the Ed25519 key that commands are signed with: PKCS#8, DER, base64 (default: made at the
       first start)
   REQUESTS_PER_SECOND_MAX
-      requests of one host, or with one token, in a second, five times as many at once (default: 200;
-      0: any number)
+      requests of one host, or reads with one token, in a second, five times as many at once
+      (default: 200; 0: any number); half of it for changes, a fortieth for plans
   SWITCHYARD_LOCAL_HTTP=1
       call every service over HTTP with signatures, as on AWS; by default the functions call
       DynamoDB, SQS and Step Functions, and Step Functions the functions, within this process`;

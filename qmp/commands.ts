@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import * as device from "./device.ts";
 import * as machine from "./machine.ts";
 import { QmpVersion } from "./message.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { figure } from "./integer.ts";
 
 /** A property of an object (`qom-list`) or of a device type (`device-list-properties`). */

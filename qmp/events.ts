@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { QmpProtocolError } from "./error.ts";
 import { figure } from "./integer.ts";
 import type { WireEvent } from "./message.ts";

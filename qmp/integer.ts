@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 /**
  * Integers on the wire. QEMU sends int64 and uint64 as JSON numbers; `max-bandwidth` may read back

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { figure } from "./integer.ts";
 
 /** `query-status`. `running` is false also while QEMU holds the guest in a switchover. */

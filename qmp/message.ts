@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { QmpProtocolError } from "./error.ts";
 import { parseJson, stringifyJson } from "./integer.ts";
 

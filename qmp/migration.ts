@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { figure, integer, type QmpInteger } from "./integer.ts";
 
 /** Statuses known from QEMU 7.2 to 11.1, roughly in order. An unknown one means "in progress". */

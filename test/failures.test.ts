@@ -54,6 +54,19 @@ describe("the page of failures", () => {
   });
 });
 
+describe("each code that the API refuses with", () => {
+  it("is named by a test of what it is answered to", () => {
+    const tests = globSync("{core,functions,test}/**/*.test.ts", { cwd: root })
+      // They have lists of codes.
+      .filter((path) => !/^test\/(cli\/|failures\.)/.test(path))
+      .map(read);
+    const untested = Object.keys(problemKinds).filter(
+      (code) => !tests.some((text) => text.includes(`"${code}"`)),
+    );
+    expect(untested).toEqual([]);
+  });
+});
+
 /** Rows such as `| 409 | `vm-locked`, `vm-exists` | what to do |`. */
 function statusesInDocs(): Record<string, number> {
   const rows = [...page.matchAll(/^\| (\d{3}) \| ([^|]+) \|/gm)];

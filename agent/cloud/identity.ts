@@ -1,7 +1,7 @@
 import { createHash, generateKeyPairSync, type KeyObject } from "node:crypto";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { HostId } from "../../core/id.ts";
 import type { JoinRequest } from "../../core/protocol/identity.ts";
 import {

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { CommandId, MigrationId, VmId } from "../../core/id.ts";
 import { type Command, CommandError } from "../../core/protocol/command.ts";
 import { readOldJournal } from "../durable/old-journal.ts";

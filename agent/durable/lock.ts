@@ -1,6 +1,6 @@
 import { linkSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { identify, isAlive } from "../runtime/process.ts";
 import { replaceFile } from "./replace-file.ts";
 

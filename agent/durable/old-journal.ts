@@ -1,5 +1,5 @@
 import { existsSync, readFileSync, renameSync } from "node:fs";
-import type { z } from "zod";
+import type * as z from "zod";
 import type { Log } from "../runtime/log.ts";
 
 /**

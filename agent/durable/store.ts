@@ -2,7 +2,7 @@ import { statSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { join } from "node:path";
 import type { SQLInputValue, StatementSync } from "node:sqlite";
-import type { z } from "zod";
+import type * as z from "zod";
 import { type Connection, connect, DamagedStoreError, disconnect } from "./connection.ts";
 import { flushFolder } from "./replace-file.ts";
 

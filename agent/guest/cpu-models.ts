@@ -14,15 +14,15 @@ export async function probeCpuModels(qmp: QmpClient): Promise<CpuModels | undefi
     qmp.execute("query-cpu-definitions"),
     featuresOf(qmp),
   ]);
-  const told = definitions.filter((one) => one["unavailable-features"] !== undefined);
-  if (features === undefined || told.length === 0) return undefined;
+  const listed = definitions.filter((one) => one["unavailable-features"] !== undefined);
+  if (features === undefined || listed.length === 0) return undefined;
   const lacking = new Map<string, number>();
   const indexOf = (feature: string) => {
     const index = lacking.get(feature) ?? lacking.size;
     lacking.set(feature, index);
     return index;
   };
-  const models = told.flatMap((one) => {
+  const models = listed.flatMap((one) => {
     const { name, "alias-of": alias, "unavailable-features": unavailable = [] } = one;
     // Whoever looks for a model takes its first version for it.
     if (alias === `${name}-v1`) return [];

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { VmId } from "../../core/id.ts";
 import { readOldJournal } from "../durable/old-journal.ts";
 import { AgentStore } from "../durable/store.ts";

@@ -10,7 +10,7 @@ import {
 } from "node:fs";
 import { open } from "node:fs/promises";
 import { join } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { Climb } from "../../core/convergence/ladder.ts";
 import { DefinitionParts } from "../../core/definition/parts.ts";
 import { MigrationId, VmId } from "../../core/id.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { MigrationId, VmId } from "../../core/id.ts";
 import { AgentStore } from "../durable/store.ts";
 import type { Log } from "../runtime/log.ts";

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { replaceFile } from "../durable/replace-file.ts";
 import { identify } from "../runtime/process.ts";
 import { removeImages } from "../storage/copy-images.ts";

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { z } from "zod";
+import * as z from "zod";
 import { HostResource } from "../../core/host-resources.ts";
 import type { VmDefinition } from "../../core/vm.ts";
 import { CommandRefusedError } from "../command/command-error.ts";

@@ -12,7 +12,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { HostFacts } from "../../core/protocol/host.ts";
 import { QemuProbe } from "../../core/protocol/probe.ts";
 import { QmpClient } from "../../qmp/client.ts";

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { totalmem } from "node:os";
 import { dirname, resolve } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { ResourceName } from "../../core/host-resources.ts";
 import { HostId } from "../../core/id.ts";
 import { PROGRESS_INTERVAL_MS } from "../../core/migration/progress-interval.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 const Command = z
   .tuple([z.string().startsWith("/", "expected an absolute path")], z.string())

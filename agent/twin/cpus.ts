@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { FEATURE, type Properties } from "../../core/twin/reading.ts";
 import type { QmpClient } from "../../qmp/client.ts";
 import { QmpCommandError } from "../../qmp/error.ts";

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { z } from "zod";
+import * as z from "zod";
 import { PlanOptions } from "../../core/plan/options.ts";
 import { FleetSnapshot } from "../../core/plan/snapshot.ts";
 import { MACHINE, qemuBuild } from "./qemu-build.ts";

@@ -12,6 +12,7 @@ const byCode: Readonly<Record<string, ExitName>> = {
   "plan-changed": "changed",
   "schedule-changed": "changed",
   "freezes-changed": "changed",
+  "webhooks-changed": "changed",
   "idempotency-key-reused": "changed",
   "vm-unknown": "unknown",
   // This client asks for something that the control plane does not have.

@@ -52,7 +52,7 @@ export function showEvacuation(session: Session, shown: Evacuation): undefined {
     ["time", endsText(shown)],
     ["version", `${shown.version}, ${approved}`],
     ["planned by", shown.plannedBy],
-    ["approve by", shown.status === "planned" ? time(shown.approveUntil) : undefined],
+    ["approve by", time(shown.status === "planned" ? shown.approveUntil : shown.offeredUntil)],
     ["paused", pauses.map((one) => `${one.author} (${one.reason}): ${one.endsWith}`).join("; ")],
     ["moves at once", limits.movesAtOnce?.toString()],
     ["error budget", limits.errorBudget?.toString()],

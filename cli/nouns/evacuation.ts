@@ -36,7 +36,7 @@ type Control = {
 };
 
 const controls: readonly Control[] = [
-  { name: "reject", summary: "Reject a plan that nobody has approved", operation: "reject" },
+  { name: "reject", summary: "Reject a version that nobody has approved", operation: "reject" },
   {
     name: "pause",
     summary: "Start nothing from now on; transfers in flight go on",

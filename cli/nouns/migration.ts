@@ -114,9 +114,8 @@ export const migrationNoun: Noun = {
       operations: ["getTimeline"],
       arguments: [id],
       run: async (session, input) => {
-        const { items } = await session.api.getTimeline(input.argument(0));
         session.output.list(
-          items,
+          await allOf((page) => session.api.getTimeline(input.argument(0), page)),
           [
             { name: "AT", text: ({ at }) => session.time(at), sortBy: ({ at }) => at },
             { name: "ORIGIN", text: ({ origin }) => origin },

@@ -54,6 +54,11 @@ export function ruleVerbs(show: (session: Session, vm: Vm) => undefined): Verb[]
           summary: "keep it on its host; who wants that; none: remove the pin",
         },
         { flags: "--may-evacuate", summary: "a pinned VM may go when its host is emptied" },
+        {
+          flags: "--control-plane <answer>",
+          choices: ["yes", "no"],
+          summary: "the control plane runs in it: an evacuation moves it alone",
+        },
       ],
       details:
         "What is not given stays; `none` removes. The four options about groups replace all rules\n" +
@@ -69,6 +74,7 @@ function changeOf(input: Input): Change {
   const affinities = affinitiesOf(input);
   const tenant = input.text("tenant");
   const pin = input.text("pin");
+  const own = input.text("controlPlane");
   return {
     ...(affinities === undefined ? {} : { affinities }),
     ...labelsOf(input, "require", "requiredLabels"),
@@ -77,6 +83,7 @@ function changeOf(input: Input): Change {
     ...(pin === undefined
       ? {}
       : { pinned: pin === "none" ? null : { by: pin, mayEvacuate: input.flag("mayEvacuate") } }),
+    ...(own === undefined ? {} : { runsControlPlane: own === "yes" ? true : null }),
   };
 }
 
@@ -100,6 +107,7 @@ function labelsOf(input: Input, option: string, field: "requiredLabels" | "prefe
 /** Lines of `vm show`: undefined is left out. */
 export function ruleLines(shown: Vm): [string, string | undefined][] {
   const { labels, tenant, affinities, requiredLabels, preferredLabels, pinned } = shown;
+  const { runsControlPlane } = shown;
   const pairs = (from: Record<string, string> = {}) =>
     Object.entries(from).map(([name, value]) => `${name}=${value}`);
   const text = (words: string[]) => (words.length === 0 ? undefined : words.join(", "));
@@ -113,5 +121,6 @@ export function ruleLines(shown: Vm): [string, string | undefined][] {
     ["needs a host", text(pairs(requiredLabels))],
     ["prefers a host", text(pairs(preferredLabels))],
     ["pinned by", pinned && `${pinned.by}${pinned.mayEvacuate ? " (may be evacuated)" : ""}`],
+    ["runs", runsControlPlane === true ? "the control plane" : undefined],
   ];
 }

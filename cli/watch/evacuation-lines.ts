@@ -144,8 +144,9 @@ function endedLine({ vm, state, target, tries, reason, predictedDowntimeMs }: Ev
 }
 
 /** What a person can do now. */
-function nextLines({ id, status, version, approvedVersion }: Evacuation): string[] {
-  if (status === "planned" || (status === "paused" && approvedVersion !== version)) {
+function nextLines({ id, status, version, pauses, offeredUntil }: Evacuation): string[] {
+  const isAsked = pauses.some(({ reason }) => reason === "tolerance");
+  if (status === "planned" || isAsked || offeredUntil !== undefined) {
     return [`approve  switchyard evacuation approve ${id} --version ${version}`];
   }
   if (status === "paused") return [`resume  switchyard evacuation resume ${id}`];

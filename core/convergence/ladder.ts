@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { StallRule } from "./stall.ts";
 
 /** Named after oVirt's migration policies. */

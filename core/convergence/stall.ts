@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 /** When a migration counts as stalled. The defaults are those of KubeVirt. */
 export const StallRule = z.strictObject({

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { OptionObject, PartId, QapiObject } from "./values.ts";
 
 const hasText = (name: string) => (object: Record<string, unknown>) =>

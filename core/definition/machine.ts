@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { FilePath, PartId, Properties, Text } from "./values.ts";
 
 /** Machine properties that have a field of their own, with that field. */

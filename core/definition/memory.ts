@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { PartId } from "./values.ts";
 
 /** Largest guest, bytes. */

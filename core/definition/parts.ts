@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { Chardev, Display, Netdev, Serial, SmbiosTable, Tpm } from "./channels.ts";
 import {
   Actions,

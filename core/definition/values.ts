@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { GuestFile, HostResource, hasBadPlaceholder } from "../host-resources.ts";
 import { DEFINITION_PART_BYTES_MAX, jsonBytes } from "../size-limits.ts";
 

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 /**
  * What became of each VM of an evacuation. `unplaced`: the planner knows no place for it; `failed`: its

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { Message, Owner } from "../host/cordon.ts";
 import { EvacuationId, HostId, MigrationId, ScheduleId, VmId } from "../id.ts";
 import { MigrationPolicy } from "../negotiate/policy.ts";
@@ -117,6 +117,8 @@ export const Evacuation = z.strictObject({
   consentedVersion: z.int().positive().optional(),
   approvals: z.array(Approval),
   approveUntil: instant,
+  /** Until then its newest version may be approved; the approved one is carried out meanwhile. */
+  offeredUntil: instant.optional(),
   pauses: z.array(Pause),
   hosts: z.array(HostTurn),
   counters: Counters,

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { EvacuationId } from "../id.ts";
 
 /** The input of an evacuation's execution. */

@@ -24,6 +24,7 @@ const action: fc.Arbitrary<Action> = fc.oneof(
     do: fc.constant("offer" as const),
     version: fc.integer({ min: 1, max: 3 }),
     isWithinTolerance: fc.boolean(),
+    isOptional: fc.boolean(),
   }),
   fc.record({ do: fc.constantFrom("expire" as const, "begin" as const) }),
   fc.record({ do: fc.constant("finish" as const), isEmptied: fc.boolean() }),

@@ -227,6 +227,41 @@ describe("the end", () => {
   });
 });
 
+describe("a version that is offered while another one is carried out", () => {
+  const offer = { do: "offer", version: 2, isWithinTolerance: false, isOptional: true } as const;
+  const over = running(counted({ total: 2, moved: 1, unplaced: 1 }));
+  const finish: Action = { do: "finish", isEmptied: false };
+  const approve = { do: "approve", version: 2, ...by("bob") } as const;
+  const offered = lifeAfter(over, offer);
+
+  it("pauses nothing, and keeps the end open until its deadline", () => {
+    expect(shownStatus(offered)).toBe("running");
+    expect(offered).toMatchObject({ version: 2, approvedVersion: 1 });
+    expect(decide(offered, finish, AT)).toEqual({ repeated: true });
+    const { offeredUntil = "" } = offered;
+    expect(Date.parse(offeredUntil) - Date.parse(AT)).toBe(offered.approval.deadlineMs);
+    expect(decide(offered, finish, offeredUntil)).toMatchObject({
+      life: { status: "completed-with-remainder" },
+    });
+    expect(refusal(offered, approve, offeredUntil)).toBe("approval-expired");
+  });
+
+  it("is carried out once it is approved", () => {
+    const life = lifeAfter(offered, approve);
+    expect(life).toMatchObject({ approvedVersion: 2, consentedVersion: 2 });
+    expect(lifeAfter(life, finish).status).toBe("completed-with-remainder");
+  });
+
+  it("can be rejected, or replaced by one for which all waits", () => {
+    const rejected = lifeAfter(offered, { do: "reject", ...by("bob") });
+    expect(refusal(rejected, approve)).toBe("evacuation-not-planned");
+    expect(lifeAfter(rejected, finish).status).toBe("completed-with-remainder");
+    const replaced = lifeAfter(offered, { do: "offer", version: 3, isWithinTolerance: false });
+    expect(shownStatus(replaced)).toBe("paused");
+    expect(refusal(replaced, approve)).toBe("plan-changed");
+  });
+});
+
 describe("a rollback", () => {
   const rollback = { do: "rollback", ...by("ada") } as const;
 

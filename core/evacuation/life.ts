@@ -15,6 +15,8 @@ export type Life = {
   readonly approvedVersion?: number | undefined;
   readonly consentedVersion?: number | undefined;
   readonly approvals: readonly Approval[];
+  /** Until then the newest version may be approved, and the approved one is carried out meanwhile. */
+  readonly offeredUntil?: string | undefined;
   readonly pauses: Readonly<Record<string, Pause>>;
   readonly counters: Counters;
   /** The count of failed VMs from which the error budget is counted. */
@@ -34,8 +36,13 @@ export type Action =
   | { readonly do: "expire" }
   /** The workflow has begun. */
   | { readonly do: "begin" }
-  /** There is a newer version. */
-  | { readonly do: "offer"; readonly version: number; readonly isWithinTolerance: boolean }
+  /** There is a newer version. `isOptional`: without it, the approved one is carried out as before. */
+  | {
+      readonly do: "offer";
+      readonly version: number;
+      readonly isWithinTolerance: boolean;
+      readonly isOptional?: boolean;
+    }
   /** The newest version changes nothing that is carried out: it replaces the approved one. */
   | { readonly do: "hold"; readonly reason: Exclude<PauseReason, "operator" | TimedPause> }
   /** By the clock: it is in no open time (with the pause that says why), or it is in one. */
@@ -106,7 +113,7 @@ export function decide(life: Life, action: Action, at: string): Decided {
     case "offer":
       return offer(life, action, at);
     case "finish":
-      return finish(life, action.isEmptied);
+      return finish(life, action.isEmptied, at);
     case "reopen":
       return reopen(life);
     case "fail":
@@ -119,6 +126,16 @@ export function decide(life: Life, action: Action, at: string): Decided {
 /** Whether the approval's deadline has passed without enough approvals. */
 export function isOverdue({ status, approveUntil }: Life, at: string): boolean {
   return status === "planned" && Date.parse(at) >= Date.parse(approveUntil);
+}
+
+/** Whether a version awaits approval for which nothing waits but the end. */
+export function isOffering(
+  { status, offeredUntil }: Pick<Life, "status" | "offeredUntil">,
+  at: string,
+): boolean {
+  return (
+    status === "running" && offeredUntil !== undefined && Date.parse(at) < Date.parse(offeredUntil)
+  );
 }
 
 /** The status as people see it. */
@@ -143,8 +160,10 @@ function approve(life: Life, { version, author }: By & { version: number }, at: 
   if (version < life.version) {
     return refuse("plan-changed", `Version ${version} is out of date: see version ${life.version}`);
   }
-  const isOffered = life.status === "running" && life.approvedVersion !== life.version;
-  if (!isAsked && !isOffered) {
+  if (!isAsked && !isOffering(life, at)) {
+    if (life.offeredUntil !== undefined) {
+      return refuse("approval-expired", `It had to be approved before ${life.offeredUntil}`);
+    }
     return refuse("evacuation-not-planned", `It is ${life.status}, and no version awaits approval`);
   }
   if (rule.otherThanPlanner && author === life.plannedBy) {
@@ -165,12 +184,14 @@ function approve(life: Life, { version, author }: By & { version: number }, at: 
       pauses,
       approvedVersion: version,
       consentedVersion: version,
+      offeredUntil: undefined,
     },
   };
 }
 
 function reject(life: Life, by: By, at: string): Decided {
   if (life.status === "rejected") return { repeated: true };
+  if (isOffering(life, at)) return { life: { ...life, offeredUntil: undefined } };
   if (life.status !== "planned") {
     return refuse("evacuation-not-planned", `It is ${shownStatus(life)}: cancel it instead`);
   }
@@ -297,21 +318,25 @@ function beginRollback(life: Life): Life {
 
 function offer(
   life: Life,
-  { version, isWithinTolerance }: { version: number; isWithinTolerance: boolean },
+  { version, isWithinTolerance, isOptional = false }: Extract<Action, { do: "offer" }>,
   at: string,
 ): Decided {
   if (version !== life.version + 1) return { repeated: true };
-  const newer = { ...life, version };
+  const newer = { ...life, version, offeredUntil: undefined };
   if (life.status === "planned") return { life: newer };
   if (isWithinTolerance) {
     const { tolerance: _, ...pauses } = life.pauses;
     return { life: { ...newer, approvedVersion: version, pauses } };
   }
+  if (isOptional) {
+    const untilMs = Date.parse(at) + life.approval.deadlineMs;
+    return { life: { ...newer, offeredUntil: new Date(untilMs).toISOString() } };
+  }
   const pauses = { ...life.pauses, tolerance: newPause("tolerance", { author: SYSTEM }, at) };
   return { life: { ...newer, pauses } };
 }
 
-function finish(life: Life, isEmptied: boolean): Decided {
+function finish(life: Life, isEmptied: boolean, at: string): Decided {
   const { status, counters } = life;
   if (counters.moving > 0) return { repeated: true };
   if (status === "cancelling") {
@@ -320,7 +345,7 @@ function finish(life: Life, isEmptied: boolean): Decided {
     }
     return { life: { ...life, status: "cancelled", counters: withoutWaiting(counters) } };
   }
-  if (openCount(counters) > 0) return { repeated: true };
+  if (openCount(counters) > 0 || isOffering(life, at)) return { repeated: true };
   if (status === "rolling-back") {
     const isNothing = counters.moved === 0 && counters.total > 0;
     const end = isNothing ? (life.forward?.status ?? "rolled-back") : "rolled-back";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { Message, Owner } from "../host/cordon.ts";
 
 /** Why an evacuation starts nothing. */

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { Owner } from "../host/cordon.ts";
 import { HostId } from "../id.ts";
 import { FleetPolicy, PlanOptions } from "../plan/options.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { HostId, type VmId } from "../id.ts";
 import type { Plan } from "../plan/plan-result.ts";
 import type { Tolerance } from "./request.ts";
@@ -12,6 +12,8 @@ export const VersionReason = z.enum([
   "target-needed",
   /** A guest is on a host to be emptied that no version knows. */
   "vm-appeared",
+  /** VMs that had no place have one now. */
+  "room-appeared",
 ]);
 export type VersionReason = z.infer<typeof VersionReason>;
 

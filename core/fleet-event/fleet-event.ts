@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { EvacuationStatus } from "../evacuation/evacuation.ts";
 import { HostLifecycle } from "../host/host-state.ts";
 import { EvacuationId, HostId, MigrationId, ulid, VmId, WebhookId } from "../id.ts";

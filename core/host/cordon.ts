@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 /** Owners that may cordon one host at the same time. */
 export const CORDONS_MAX = 32;

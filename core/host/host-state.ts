@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import type { HostCordon } from "./cordon.ts";
 
 /** What the record says of a host. `joining`: its agent has not registered yet. */

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { HostId, MigrationId, VmId } from "../id.ts";
 
 const seconds = z.int().positive();

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 /** Load times that are kept for each key. */
 const LOAD_TIMES_MAX = 8;

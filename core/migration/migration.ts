@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { ClimbedRung } from "../convergence/ladder.ts";
 import { EvacuationId, HostId, MigrationId, VmId } from "../id.ts";
 import { AckMode, Agreement } from "../negotiate/agreement.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 /** Places that are counted; one behind them is shown as the next. */
 export const PLACES_MAX = 50;

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 /** Signals whose waits the workflow skips if they were raised before it got there. */
 export const skippableSignals = ["acked", "source-completed", "target-arrived"] as const;

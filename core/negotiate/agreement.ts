@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { ParameterValue } from "../protocol/probe.ts";
 import { SideSettings } from "../protocol/side-settings.ts";
 import { CopiedDisks } from "../storage-copy/copied-disk.ts";

@@ -206,7 +206,8 @@ function differing(
   of: (host: HostCpu) => string | undefined,
   why: string,
 ): Choice | undefined {
-  const [here, there] = [of(source), of(target)];
+  const here = of(source);
+  const there = of(target);
   if (here === undefined || there === undefined || here === there) return undefined;
   const reason = `warning: the source has ${here}, the target ${there}: ${why}`;
   return { subject: `host ${what}`, value: there, reason };

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { Convergence } from "../convergence/ladder.ts";
 import { ParameterValue } from "../protocol/probe.ts";
 import { CapabilityWish } from "../qemu/capability-wish.ts";

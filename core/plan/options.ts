@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { HostId } from "../id.ts";
 import { MigrationPolicy } from "../negotiate/policy.ts";
 import { STREAM_BYTES_PER_SECOND } from "./stream-rate.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { HostId, VmId } from "../id.ts";
 import { Blocker } from "../negotiate/agreement.ts";
 import { Explainer } from "./explain.ts";

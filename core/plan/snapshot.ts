@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { ResourceName } from "../host-resources.ts";
 import { HostId, VmId } from "../id.ts";
 import { Labels } from "../labels.ts";
@@ -6,6 +6,10 @@ import { CpuModels, HostCpu } from "../protocol/host-cpu.ts";
 import { QemuProbe, SourceProbe, TargetProbe, TlsKind, VfioDevice } from "../protocol/probe.ts";
 import { LearnedFigures } from "../vm-learned.ts";
 import { Affinity, Pin } from "../vm-rules.ts";
+
+/** What one plan takes, so what one control plane should have. */
+export const FLEET_HOSTS_MAX = 10_000;
+export const FLEET_VMS_MAX = 100_000;
 
 const bytes = z.int().nonnegative();
 const rate = z.number().positive();
@@ -123,8 +127,8 @@ export const FleetSnapshot = z
     qemus: z.record(z.string(), QemuProbe),
     /** What guests' CPUs can be, by the keys that the hosts name: equal hosts share one. */
     cpuModels: z.record(z.string(), CpuModels).default({}),
-    hosts: z.array(PlanHost).max(10_000),
-    vms: z.array(PlanVm).max(100_000),
+    hosts: z.array(PlanHost).max(FLEET_HOSTS_MAX),
+    vms: z.array(PlanVm).max(FLEET_VMS_MAX),
   })
   .superRefine((snapshot, context) => {
     for (const { path, message } of contradictions(snapshot)) {

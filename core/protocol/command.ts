@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { Climb } from "../convergence/ladder.ts";
 import { DefinitionParts } from "../definition/parts.ts";
 import { PartId } from "../definition/values.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { ClimbedRung } from "../convergence/ladder.ts";
 import { CommandId, HostId, MigrationId, VmId } from "../id.ts";
 import { TwinCheck } from "../twin/comparison.ts";

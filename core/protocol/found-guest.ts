@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { VmId } from "../id.ts";
 
 /** Who started a QEMU: an agent, libvirt, Proxmox, or anything else, such as a shell script. */

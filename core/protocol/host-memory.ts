@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 const Bytes = z.int().nonnegative();
 const NodeId = z.int().min(0).max(4_095);

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { ByWhom, CORDONS_MAX, HostCordon } from "../host/cordon.ts";
 import { HostState } from "../host/host-state.ts";
 import { ResourceName } from "../host-resources.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { HostId } from "../id.ts";
 import { KeyId, PublicKey, Signature } from "./signature.ts";
 

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { COPIES_MAX, SourceDisk, TargetDisk } from "../storage-copy/copied-disk.ts";
 import { CpuModels, HostCpu } from "./host-cpu.ts";
 import { HostMemory } from "./host-memory.ts";

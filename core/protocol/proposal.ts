@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { DefinitionParts } from "../definition/parts.ts";
 import { IMPORT_NOTES_MAX, ImportNote } from "../import/note.ts";
 import { Comparison } from "../twin/comparison.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { ParameterValue } from "./probe.ts";
 
 /** What one side's QEMU is set to before a migration. */

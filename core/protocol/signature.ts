@@ -6,7 +6,7 @@ import {
   sign,
   verify,
 } from "node:crypto";
-import { z } from "zod";
+import * as z from "zod";
 
 /** An Ed25519 public key: its 32 bytes, base64url. */
 export const PublicKey = z

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { z } from "zod";
+import * as z from "zod";
 import type { HostId } from "../id.ts";
 import { KeyId, type PublicKey, Signature } from "./signature.ts";
 

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { ChangeFreezeId } from "../id.ts";
 import { WallTime, Zone } from "./start-times.ts";
 import { instantOf } from "./zone.ts";

@@ -63,6 +63,12 @@ describe("what is left of the open times", () => {
       { startMs: 0, endMs: 90 * MINUTE_MS },
       { startMs: 23.5 * 60 * MINUTE_MS, endMs: 25.5 * 60 * MINUTE_MS },
     ]);
+    // Of a freeze that lies far ahead: each window ends after it begins.
+    const far = [{ from: "2900-01-01T00:00", until: "2900-01-02T00:00", zone: "UTC", owner: "a" }];
+    const nowMs = ms("01T22:30");
+    const windows = planWindows(openTimesOf({ calendar: far, nowMs }), nowMs);
+    expect(windows).toHaveLength(2);
+    expect(windows?.every(({ startMs, endMs }) => startMs < endMs)).toBe(true);
     expect(planWindows(undefined, 0)).toBeUndefined();
     expect(planWindows([], 0)).toBeUndefined();
   });

@@ -7,7 +7,7 @@ import { mayStart } from "./window-fit.ts";
 
 /** Windows that are looked ahead: what an evacuation is planned for. */
 const WINDOWS_MAX = 50;
-/** What does not end is planned with for so long. */
+/** What does not end is planned with for so long after its start. */
 const FOR_EVER_MS = 10 * 365 * 86_400_000;
 
 type Of = {
@@ -59,10 +59,10 @@ export function planWindows(
 ): Span[] | undefined {
   const ahead = spansOf(open ?? []).filter(({ endMs }) => endMs > nowMs);
   if (ahead.length === 0) return undefined;
-  return ahead.map(({ startMs, endMs }) => ({
-    startMs: Math.max(0, startMs - nowMs),
-    endMs: Math.min(endMs - nowMs, FOR_EVER_MS),
-  }));
+  return ahead.map((span) => {
+    const startMs = Math.max(0, span.startMs - nowMs);
+    return { startMs, endMs: Math.min(span.endMs - nowMs, startMs + FOR_EVER_MS) };
+  });
 }
 
 /** Whether what takes so long may start now, to be over before the end of its open time. */

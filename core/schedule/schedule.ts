@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import {
   ApprovalRule,
   EvacuationLimits,
@@ -10,6 +10,9 @@ import { EvacuationId, HostId, ScheduleId } from "../id.ts";
 import { FleetPolicy } from "../plan/options.ts";
 import { HostSelector } from "./host-selector.ts";
 import { StartTimes, shortestGapMs } from "./start-times.ts";
+
+/** Schedules of one control plane: the sweep reads them all. */
+export const SCHEDULES_MAX = 200;
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 24 * 60 * MINUTE_MS;

@@ -1,5 +1,5 @@
 import { Cron } from "croner";
-import { z } from "zod";
+import * as z from "zod";
 import { instantOf, isZone, wallAt } from "./zone.ts";
 
 const MINUTE_MS = 60_000;

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 /** How many disks one migration copies. */
 export const COPIES_MAX = 16;

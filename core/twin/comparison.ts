@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { StorageProof } from "./storage.ts";
 
 /** How many differences of each sort are kept; the totals count all of them. */

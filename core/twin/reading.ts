@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { Storage } from "./storage.ts";
 
 /** The kinds of parts that a machine is read as; differences are listed in this order. */

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 /** More image files of one guest are not inspected: the guest is refused. */
 export const FILES_MAX = 500;

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { EventFilter, FleetEvent } from "../fleet-event/fleet-event.ts";
 import { Message } from "../host/cordon.ts";
 import { WebhookId } from "../id.ts";

@@ -1,4 +1,5 @@
 import type { Client } from "../../client/client.ts";
+import { allOf } from "../../client/pages.ts";
 import type { Migration, Sample, TimelineEntry } from "../api-types.ts";
 
 /** Samples of one migration that are kept: those of a day at the rarest interval. */
@@ -26,7 +27,7 @@ export async function loadMigration(
   const step = stepOf(migration);
   const [course, timeline] = await Promise.all([
     loadSamples(api, id, before?.settled),
-    before?.settledStep === step ? before.timeline : api.getTimeline(id).then(({ items }) => items),
+    before?.settledStep === step ? before.timeline : allOf((page) => api.getTimeline(id, page)),
   ]);
   // Lines of the timeline may be written after the record: it is read once more.
   const settledStep = before?.step === step ? step : undefined;

@@ -1,6 +1,6 @@
 import type { Context } from "hono";
 import { Hono } from "hono";
-import type { z } from "zod";
+import type * as z from "zod";
 import { EventBatch } from "../../core/protocol/event.ts";
 import { Heartbeat, type InstanceId, Registration } from "../../core/protocol/host.ts";
 import {
@@ -20,9 +20,11 @@ import { answerError, Problem } from "../http/problem.ts";
 import { commandKeys } from "../runtime/command-signer.ts";
 import { config } from "../runtime/config.ts";
 import { queueAccessOf } from "../runtime/queue-access.ts";
+import { wakeForRoom } from "../service/wake-listeners.ts";
 import { recordHeartbeat, recordRequest, registerHost, type StoredHost } from "../store/hosts.ts";
 import { acceptBatch } from "./accept-batch.ts";
 import { authenticate, replayed, requireNewSequence } from "./authenticate.ts";
+import { continueEvacuation } from "./evacuations.ts";
 import { applyForgottenGuests } from "./forgotten-guests.ts";
 import { join } from "./join.ts";
 
@@ -48,6 +50,8 @@ app.post("/agent/v1/register", async (context) => {
   requireNewSequence(by);
   await applyForgottenGuests(registration);
   if (!(await registerHost(registration, by.sequence))) throw replayed(by.host, by.sequence);
+  // A host that is new, or has other facts, may take what no other one does.
+  await wakeForRoom(continueEvacuation);
   const { id: host, queueUrl, lastSeq: acceptedSeq } = by.host;
   const answer = { host, queueUrl, acceptedSeq, at, commandKeys: commandKeys() };
   return context.json({ ...answer, ...queueAccess(by.host) } satisfies Registered);

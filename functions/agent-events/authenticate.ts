@@ -28,7 +28,7 @@ export async function authenticate(context: Context, id: HostId): Promise<Authen
   const key = host === undefined || host.state === "retired" ? undefined : host.publicKey;
   const { sequence, at } = await requireSigned(context, id, key ?? NOBODY);
   if (host === undefined || key === undefined) throw unauthorized();
-  limitRate("host", id);
+  limitRate("requests", id);
   return { host, sequence, clockOffsetMs: Date.parse(at) - Date.now() };
 }
 

@@ -50,7 +50,7 @@ export async function recordExitOutside(host: HostId, vm: VmId, end: GuestEnd): 
 export async function admitByFreeMemory(host: HostId): Promise<void> {
   const at = new Date().toISOString();
   await admitWaiting(
-    { hosts: [host] },
+    { hosts: [host], makesRoom: true },
     {
       admit: (id, name) => raiseSignals(id, [{ name, outcome: { at, by: "cloud" } }]),
       refuse: (id, detail) => interrupt(id, { kind: "failed", at, detail }),

@@ -3,8 +3,10 @@ import type { HostId } from "../../core/id.ts";
 import type { JoinRequest } from "../../core/protocol/identity.ts";
 import { isSignedBy, type PublicKey } from "../../core/protocol/signature.ts";
 import { endorsementText } from "../../core/protocol/signed-request.ts";
+import { limitRate } from "../http/limit-rate.ts";
 import { Problem } from "../http/problem.ts";
 import { hashSecret, secretMatches } from "../runtime/auth.ts";
+import { callerAddress } from "../runtime/caller-address.ts";
 import { joinByToken, replaceKey } from "../store/host-identity.ts";
 import { findHost, type StoredHost } from "../store/hosts.ts";
 import { requireSigned } from "./authenticate.ts";
@@ -13,10 +15,11 @@ import { requireSigned } from "./authenticate.ts";
  * Gives a host the key that has signed the request: for a join token, or endorsed by the host's
  * present key. An agent that did not get the answer asks again, and nothing changes.
  *
- * @throws Problem unauthorized, clock-skew, join-refused
+ * @throws Problem too-many-requests, unauthorized, clock-skew, join-refused
  */
 export async function join(context: Context, request: JoinRequest): Promise<void> {
   const { host: id, publicKey } = request;
+  limitRate("joins", callerAddress(context.env));
   await requireSigned(context, id, publicKey);
   const host = await findHost(id);
   if (host === undefined || host.state === "retiring" || host.state === "retired")

@@ -94,6 +94,22 @@ export const scopeOf: Readonly<Record<string, Scope>> = {
   "POST /v1/webhooks/{id}/deliveries/{event}/redeliver": "admin",
 };
 
+/** Operations for which the whole fleet is planned: they take seconds, others milliseconds. */
+const planning = new Set([
+  "POST /v1/evacuations",
+  "POST /v1/evacuations/{id}/approve",
+  "POST /v1/evacuations/{id}/rollback",
+  "POST /v1/schedules",
+  "GET /v1/schedules/{id}/preview",
+]);
+
+/** As what a request is counted, which may come to no route. */
+export function countedAs(request: { method: string; path: string }) {
+  const { operation = "", method = "GET" } = operationOf(request) ?? {};
+  if (planning.has(operation)) return "plans";
+  return method === "GET" ? "reads" : "changes";
+}
+
 /** The scopes with which an operation may be called: the one that it needs, and those that include it. */
 export function sufficientScopes(needed: Scope): Scope[] {
   return scopes.slice(scopes.indexOf(needed));

@@ -1,5 +1,5 @@
-import { createRoute, z } from "@hono/zod-openapi";
 import type { MiddlewareHandler } from "hono";
+import * as z from "zod";
 import { AuditCursor, AuditDay } from "../../core/audit.ts";
 import { Problem } from "../http/problem.ts";
 import { log } from "../runtime/log.ts";
@@ -8,7 +8,7 @@ import { operationOf } from "./access.ts";
 import { AuditPage } from "./bodies/audit.ts";
 import { callerOf } from "./caller.ts";
 import { auditExamples } from "./examples/audit.ts";
-import { answer, pageQuery, READ, refusals, routes } from "./routing.ts";
+import { answer, createRoute, pageQuery, READ, refusals, routes } from "./routing.ts";
 
 /** They change nothing. */
 const READING = new Set(["POST /v1/definitions/import"]);
@@ -53,7 +53,7 @@ const list = createRoute({
   request: {
     query: z.strictObject({
       ...pageQuery(AuditCursor),
-      day: AuditDay.optional().openapi({ param: { description: "Default: today" } }),
+      day: AuditDay.optional().meta({ param: { description: "Default: today" } }),
     }),
   },
   responses: {

@@ -4,7 +4,7 @@ import { Problem } from "../http/problem.ts";
 import { jwtCaller } from "../runtime/api-gateway.ts";
 import { bearerMatches } from "../runtime/auth.ts";
 import { config } from "../runtime/config.ts";
-import { operationOf, type Scope, scopes, sufficientScopes } from "./access.ts";
+import { countedAs, operationOf, type Scope, scopes, sufficientScopes } from "./access.ts";
 
 /** Who calls the API. */
 export type Caller = { readonly subject: string; readonly scopes: readonly Scope[] };
@@ -22,7 +22,7 @@ export const authorize: MiddlewareHandler = async (context, next) => {
   if (!PUBLIC_PATHS.has(context.req.path)) {
     const caller = authenticate(context);
     // Before the caller is known to the audit: a refusal for asking too often costs no write.
-    limitRate("person", caller.subject);
+    limitRate(countedAs(context.req), caller.subject);
     context.set(CALLER, caller);
     requireScope(context, caller);
   }

@@ -1,5 +1,5 @@
 import { zodToOpenAPIRegistry } from "@asteasolutions/zod-to-openapi";
-import type { z } from "@hono/zod-openapi";
+import type * as z from "zod";
 import { AuditEntry } from "../../core/audit.ts";
 import { ClimbedRung, Convergence, LadderName } from "../../core/convergence/ladder.ts";
 import { StallRule } from "../../core/convergence/stall.ts";
@@ -213,7 +213,7 @@ const namedSchemas: readonly Named[] = [
   ["BandwidthLimit", BandwidthLimit, "Limit of what QEMU may send, B/s; 0 is unlimited"],
   ["MigrationPage", MigrationPage, "A page of migrations"],
   ["TimelineEntry", TimelineEntry, "One entry of a migration's timeline"],
-  ["Timeline", Timeline, "The timeline of a migration"],
+  ["Timeline", Timeline, "A page of the timeline of a migration"],
   ["Sample", Sample, "The progress of a migration at one moment"],
   ["SamplePage", SamplePage, "A page of samples"],
 

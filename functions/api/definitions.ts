@@ -1,10 +1,9 @@
-import { createRoute } from "@hono/zod-openapi";
 import { importCommandLine } from "../../core/import/import-command-line.ts";
 import { ImportError } from "../../core/import/import-error.ts";
 import { Problem } from "../http/problem.ts";
 import { Imported, NewImport } from "./bodies/vms.ts";
 import { vmExamples } from "./examples/vms.ts";
-import { answer, body, refusals, routes, SEND } from "./routing.ts";
+import { answer, body, createRoute, refusals, routes, SEND } from "./routing.ts";
 
 const importDefinition = createRoute({
   method: "post",

@@ -1,4 +1,4 @@
-import { createRoute, z } from "@hono/zod-openapi";
+import * as z from "zod";
 import { Evacuation, EvacuationMove } from "../../core/evacuation/evacuation.ts";
 import { EvacuationLimits, EvacuationRequest } from "../../core/evacuation/request.ts";
 import { EvacuationId, VmId } from "../../core/id.ts";
@@ -12,7 +12,7 @@ import {
   PlanVersion,
 } from "./bodies/evacuations.ts";
 import { evacuationExamples as examples } from "./examples/evacuations.ts";
-import { answer, body, pageQuery, READ, refusals, SEND } from "./routing.ts";
+import { answer, body, createRoute, pageQuery, READ, refusals, SEND } from "./routing.ts";
 
 const tags = ["Evacuations"];
 const params = z.strictObject({ id: EvacuationId });
@@ -34,14 +34,14 @@ export const create = createRoute({
       dryRun: z
         .enum(["true", "false"])
         .default("false")
-        .openapi({ description: "Only show the plan" }),
+        .meta({ description: "Only show the plan" }),
     }),
     headers: z.object({
       "idempotency-key": z
         .string()
         .regex(/^[\x21-\x7e]{1,200}$/, "expected 1 to 200 visible ASCII characters")
         .optional()
-        .openapi({
+        .meta({
           description:
             "The same key with the same body is the same evacuation. The answer to a repeated " +
             "request has the header `idempotency-replayed: true`.",
@@ -53,7 +53,7 @@ export const create = createRoute({
     201: {
       ...answer("The evacuation, planned", Evacuation, examples.planned),
       headers: z.object({
-        location: z.string().openapi({ description: "Path of the evacuation" }),
+        location: z.string().meta({ description: "Path of the evacuation" }),
         "idempotency-replayed": z.literal("true").optional(),
       }),
     },
@@ -189,8 +189,10 @@ function action<const Name extends string, const Id extends string>(
 }
 
 export const reject = action("reject", "rejectEvacuation", {
-  summary: "Reject a planned evacuation",
-  description: "Nobody can approve it any more.",
+  summary: "Reject a planned evacuation, or an offered version",
+  description:
+    "Nobody can approve it any more. A version that is offered while another one is carried out is " +
+    "only taken back.",
   codes: ["evacuation-not-planned"],
 });
 

@@ -1,8 +1,8 @@
-import { createRoute, z } from "@hono/zod-openapi";
+import * as z from "zod";
 import { EventCursor, EventFilter, EventPage } from "../../core/fleet-event/fleet-event.ts";
 import { readEvents } from "../store/fleet-events.ts";
 import { eventExamples } from "./examples/events.ts";
-import { answer, pageQuery, READ, refusals, routes } from "./routing.ts";
+import { answer, createRoute, pageQuery, READ, refusals, routes } from "./routing.ts";
 
 const TYPES_MAX = 20;
 
@@ -21,7 +21,7 @@ const list = createRoute({
   request: {
     query: z.strictObject({
       limit: pageQuery(EventCursor).limit,
-      after: EventCursor.optional().openapi({
+      after: EventCursor.optional().meta({
         param: { description: "`cursor` of an answer, or an instant; default: all that is kept" },
       }),
       type: z
@@ -30,7 +30,7 @@ const list = createRoute({
         .transform((text) => text.split(","))
         .pipe(z.array(EventFilter).max(TYPES_MAX))
         .optional()
-        .openapi({
+        .meta({
           type: "string",
           param: { description: "Types or nouns, separated by commas: `migration.failed,host`" },
         }),

@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
-import { createRoute, z } from "@hono/zod-openapi";
+import * as z from "zod";
 import { type FleetOverview, readFleetOverview } from "../service/read-fleet-overview.ts";
 import { Fleet } from "./bodies/fleet.ts";
 import { fleetExample } from "./examples/fleet.ts";
-import { answer, READ, refusals, routes } from "./routing.ts";
+import { answer, createRoute, READ, refusals, routes } from "./routing.ts";
 
 const get = createRoute({
   method: "get",
@@ -22,13 +22,13 @@ const get = createRoute({
         .string()
         .max(200)
         .optional()
-        .openapi({ description: "`etag` of an earlier answer" }),
+        .meta({ description: "`etag` of an earlier answer" }),
     }),
   },
   responses: {
     200: {
       ...answer("The snapshot", Fleet, fleetExample),
-      headers: z.object({ etag: z.string().openapi({ description: "Names this content" }) }),
+      headers: z.object({ etag: z.string().meta({ description: "Names this content" }) }),
     },
     304: { description: "Nothing has changed since the answer with this `etag`" },
     ...refusals(READ),

@@ -1,9 +1,8 @@
-import { createRoute } from "@hono/zod-openapi";
 import { Problem } from "../http/problem.ts";
 import { log } from "../runtime/log.ts";
 import { findTableFault } from "../store/table-health.ts";
 import { Health } from "./bodies/api.ts";
-import { answer, refusals, routes } from "./routing.ts";
+import { answer, createRoute, refusals, routes } from "./routing.ts";
 
 const get = createRoute({
   method: "get",

@@ -1,4 +1,4 @@
-import { createRoute, z } from "@hono/zod-openapi";
+import * as z from "zod";
 import { HostId } from "../../core/id.ts";
 import { FoundGuests } from "../../core/protocol/found-guest.ts";
 import { Host } from "../../core/protocol/host.ts";
@@ -7,7 +7,7 @@ import { listGuests } from "../service/list-guests.ts";
 import { publicHost, readHeard } from "../store/hosts.ts";
 import { IssuedJoinToken, JoinTokenRequest } from "./bodies/hosts.ts";
 import { hostExamples } from "./examples/hosts.ts";
-import { answer, body, READ, refusals, routes, SEND, WRITE } from "./routing.ts";
+import { answer, body, createRoute, READ, refusals, routes, SEND, WRITE } from "./routing.ts";
 
 const tags = ["Hosts"];
 const byId = { params: z.strictObject({ id: HostId }) };

@@ -1,4 +1,4 @@
-import { createRoute, z } from "@hono/zod-openapi";
+import * as z from "zod";
 import { HostId } from "../../core/id.ts";
 import { Host, HostChange } from "../../core/protocol/host.ts";
 import { Problem } from "../http/problem.ts";
@@ -24,10 +24,10 @@ import {
   UncordonedHost,
 } from "./bodies/hosts.ts";
 import { hostExamples } from "./examples/hosts.ts";
-import { hostAgents } from "./host-agents.ts";
 import {
   answer,
   body,
+  createRoute,
   HOST_STATES,
   pageQuery,
   READ,
@@ -211,7 +211,6 @@ const retire = createRoute({
 });
 
 export const hosts = routes()
-  .route("/", hostAgents)
   .openapi(create, async (context) => context.json(await addHost(context.req.valid("json")), 201))
   .openapi(list, async (context) => context.json(await listHosts(context.req.valid("query")), 200))
   .openapi(get, async (context) => {

@@ -1,6 +1,6 @@
-import { createRoute, z } from "@hono/zod-openapi";
+import * as z from "zod";
 import { metricsText } from "../service/read-metrics.ts";
-import { READ, refusals, routes } from "./routing.ts";
+import { createRoute, READ, refusals, routes } from "./routing.ts";
 
 const MEDIA_TYPE = "application/openmetrics-text";
 const EXAMPLE = `# TYPE switchyard_hosts gauge

@@ -1,4 +1,4 @@
-import { createRoute, z } from "@hono/zod-openapi";
+import * as z from "zod";
 import { MigrationId, VmId } from "../../core/id.ts";
 import { Migration, MigrationStatus } from "../../core/migration/migration.ts";
 import {
@@ -11,9 +11,23 @@ import {
 } from "./bodies/migrations.ts";
 import { migrationExamples } from "./examples/migrations.ts";
 import { progressExamples } from "./examples/progress.ts";
-import { answer, body, HOST_STATES, pageQuery, READ, refusals, SEND, WRITE } from "./routing.ts";
+import {
+  answer,
+  body,
+  createRoute,
+  HOST_STATES,
+  pageQuery,
+  READ,
+  refusals,
+  SEND,
+  WRITE,
+} from "./routing.ts";
 
 const tags = ["Migrations"];
+/** A row of a migration: its time, ms, its host, its number. */
+const RowCursor = z.string().regex(/^[0-7]\d{15}#[a-z0-9-]{1,63}#\d{16}$/);
+/** Events of a page of a timeline. */
+const TIMELINE_MAX = 1_000;
 /** One status or several, as `running,unknown`. */
 const oneStatus = `(${MigrationStatus.options.join("|")})`;
 const Statuses = z
@@ -41,14 +55,14 @@ export const create = createRoute({
       dryRun: z
         .enum(["true", "false"])
         .default("false")
-        .openapi({ description: "Only report whether and how the migration would go" }),
+        .meta({ description: "Only report whether and how the migration would go" }),
     }),
     headers: z.object({
       "idempotency-key": z
         .string()
         .regex(/^[\x21-\x7e]{1,255}$/, "expected 1 to 255 visible ASCII characters")
         .optional()
-        .openapi({
+        .meta({
           description:
             "For a day, the same key with the same body is the same migration. The answer to a " +
             "repeated request has the header `idempotency-replayed: true`.",
@@ -60,7 +74,7 @@ export const create = createRoute({
     202: {
       ...answer("The migration", Migration, migrationExamples.requested),
       headers: z.object({
-        location: z.string().openapi({ description: "Path of the migration" }),
+        location: z.string().meta({ description: "Path of the migration" }),
         "idempotency-replayed": z.literal("true").optional(),
       }),
     },
@@ -94,8 +108,8 @@ export const list = createRoute({
   summary: "List migrations, newest first",
   request: {
     query: z.strictObject({
-      vm: VmId.optional().openapi({ param: { description: "Only migrations of this VM" } }),
-      status: Statuses.optional().openapi({
+      vm: VmId.optional().meta({ param: { description: "Only migrations of this VM" } }),
+      status: Statuses.optional().meta({
         example: "running,unknown",
         param: { description: "Only with one of these statuses, separated by commas" },
       }),
@@ -129,8 +143,21 @@ export const getTimeline = createRoute({
   summary: "Show the timeline of a migration",
   description:
     "The events of both hosts and the steps of the cloud, oldest first. Each entry has the time of " +
-    "its origin's clock.",
-  request: byId,
+    "its origin's clock. `limit` and `next` are of the hosts' events: the cloud's steps come in " +
+    "addition, with the events of their time.",
+  request: {
+    ...byId,
+    query: z.strictObject({
+      limit: z.coerce
+        .number()
+        .int()
+        .min(1)
+        .max(TIMELINE_MAX)
+        .default(TIMELINE_MAX)
+        .meta({ param: { description: "Events of the page" } }),
+      after: pageQuery(RowCursor).after,
+    }),
+  },
   responses: {
     200: answer("The timeline", Timeline, progressExamples.timeline),
     ...refusals(READ, "migration-not-found"),
@@ -145,7 +172,7 @@ export const listSamples = createRoute({
   summary: "List the progress of a migration, oldest first",
   request: {
     ...byId,
-    query: z.strictObject(pageQuery(z.string().regex(/^\d{16}#[a-z0-9-]{1,63}#\d{16}$/))),
+    query: z.strictObject(pageQuery(RowCursor)),
   },
   responses: {
     200: answer("A page of samples", SamplePage, progressExamples.samples),

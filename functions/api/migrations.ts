@@ -36,9 +36,10 @@ export const migrations = routes()
     const shown = publicMigration(migration);
     return context.json(queue === undefined ? shown : { ...shown, queue }, 200);
   })
-  .openapi(operations.getTimeline, async (context) =>
-    context.json({ items: await readTimeline(context.req.valid("param").id) }, 200),
-  )
+  .openapi(operations.getTimeline, async (context) => {
+    const { id } = context.req.valid("param");
+    return context.json(await readTimeline(id, context.req.valid("query")), 200);
+  })
   .openapi(operations.listSamples, async (context) => {
     const { id } = context.req.valid("param");
     const [, page] = await Promise.all([

@@ -1,11 +1,13 @@
-import { createRoute, type OpenAPIHono, type z } from "@hono/zod-openapi";
+import { OpenApiGeneratorV31 } from "@asteasolutions/zod-to-openapi";
+import type * as z from "zod";
 import { CloudEvent } from "../../core/webhook/webhook.ts";
 import { Problem, problemBody } from "../http/problem.ts";
 import { type ProblemCode, problemKinds } from "../http/problem-codes.ts";
 import { OpenApiDocument } from "./bodies/api.ts";
 import { nameSchemas } from "./components.ts";
-import { answer, refusals } from "./routing.ts";
+import { answer, createRoute, refusals, registry, routingPath } from "./routing.ts";
 
+type Definition = (typeof registry.definitions)[number];
 type Document = z.output<typeof OpenApiDocument>;
 
 const INFO = {
@@ -52,7 +54,7 @@ export const getDocument = createRoute({
   },
 });
 
-const delivery: Parameters<OpenAPIHono["openAPIRegistry"]["registerWebhook"]>[0] = {
+const delivery: Parameters<typeof registry.registerWebhook>[0] = {
   method: "post",
   path: "event",
   summary: "Receive an event",
@@ -68,10 +70,9 @@ const delivery: Parameters<OpenAPIHono["openAPIRegistry"]["registerWebhook"]>[0]
   responses: { 200: { description: "Taken; any other 2xx says the same" } },
 };
 
-/** Writes the OpenAPI document of an app's operations. */
-export function documentApi(app: OpenAPIHono): Document {
+/** Writes the OpenAPI document of all operations, in the order of their routes' paths. */
+export function documentApi(paths: readonly string[]): Document {
   nameSchemas();
-  const registry = app.openAPIRegistry;
   if (!registry.definitions.some(({ type }) => type === "component")) {
     registry.registerComponent("securitySchemes", "operator", {
       type: "http",
@@ -83,7 +84,7 @@ export function documentApi(app: OpenAPIHono): Document {
       registry.registerComponent("examples", code, exampleOf(code));
     }
   }
-  const document = app.getOpenAPI31Document({
+  const document = new OpenApiGeneratorV31(inOrder(paths)).generateDocument({
     openapi: "3.1.0",
     info: INFO,
     servers: [{ url: "/" }],
@@ -91,6 +92,12 @@ export function documentApi(app: OpenAPIHono): Document {
     tags: TAGS,
   });
   return { ...document };
+}
+
+function inOrder(paths: readonly string[]): Definition[] {
+  const place = (definition: Definition) =>
+    definition.type === "route" ? paths.indexOf(routingPath(definition.route.path)) : -1;
+  return registry.definitions.toSorted((a, b) => place(a) - place(b));
 }
 
 function exampleOf(code: ProblemCode) {

@@ -1,4 +1,4 @@
-import { createRoute, z } from "@hono/zod-openapi";
+import * as z from "zod";
 import { ChangeFreezeId, ScheduleId } from "../../core/id.ts";
 import { ChangeFreeze, ChangeFreezeView } from "../../core/schedule/change-freeze.ts";
 import {
@@ -10,7 +10,7 @@ import {
 import { Acting } from "./bodies/evacuations.ts";
 import { ChangeFreezes, ScheduleDryRun, SchedulePage } from "./bodies/schedules.ts";
 import { scheduleExamples as examples } from "./examples/schedules.ts";
-import { answer, body, pageQuery, READ, refusals, SEND, WRITE } from "./routing.ts";
+import { answer, body, createRoute, pageQuery, READ, refusals, SEND, WRITE } from "./routing.ts";
 
 const tags = ["Schedules"];
 const byId = { params: z.strictObject({ id: ScheduleId }) };
@@ -31,7 +31,7 @@ export const create = createRoute({
       dryRun: z
         .enum(["true", "false"])
         .default("false")
-        .openapi({ description: "Only show what it would do" }),
+        .meta({ description: "Only show what it would do" }),
     }),
   },
   responses: {
@@ -39,7 +39,7 @@ export const create = createRoute({
     201: {
       ...answer("The schedule", Schedule, examples.schedule),
       headers: z.object({
-        location: z.string().openapi({ description: "Path of the schedule" }),
+        location: z.string().meta({ description: "Path of the schedule" }),
       }),
     },
     ...refusals(
@@ -95,7 +95,7 @@ export const preview = createRoute({
         .min(1)
         .max(100)
         .default(20)
-        .openapi({ param: { description: "Windows" } }),
+        .meta({ param: { description: "Windows" } }),
     }),
   },
   responses: {

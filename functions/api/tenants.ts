@@ -1,11 +1,11 @@
-import { createRoute, z } from "@hono/zod-openapi";
+import * as z from "zod";
 import { Tenant, TenantChange } from "../../core/tenant.ts";
 import { TenantName } from "../../core/vm-rules.ts";
 import { limitTenant } from "../service/limit-tenant.ts";
 import { findTenant, listTenants } from "../store/tenants.ts";
 import { TenantPage } from "./bodies/tenants.ts";
 import { tenantExample as example } from "./examples/tenants.ts";
-import { answer, body, pageQuery, READ, refusals, routes, SEND } from "./routing.ts";
+import { answer, body, createRoute, pageQuery, READ, refusals, routes, SEND } from "./routing.ts";
 
 const tags = ["Tenants"];
 const byName = { params: z.strictObject({ name: TenantName }) };

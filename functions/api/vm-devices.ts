@@ -1,4 +1,4 @@
-import { createRoute, z } from "@hono/zod-openapi";
+import * as z from "zod";
 import { changeMedium, plugDevice, unplugDevice } from "../../core/definition/parts-change.ts";
 import { PartId } from "../../core/definition/values.ts";
 import { VmId } from "../../core/id.ts";
@@ -7,7 +7,7 @@ import { changeVm } from "../service/change-vm.ts";
 import { publicVm } from "../store/vms.ts";
 import { MediumChange, NewDevice } from "./bodies/vms.ts";
 import { vmExamples } from "./examples/vms.ts";
-import { answer, body, refusals, routes, SEND, WRITE } from "./routing.ts";
+import { answer, body, createRoute, refusals, routes, SEND, WRITE } from "./routing.ts";
 import { ON_GUEST } from "./vms.ts";
 
 const tags = ["VMs"];
@@ -24,7 +24,7 @@ const ofDevice = { params: z.strictObject({ id: VmId, device: PartId }) };
 const isForced = z
   .enum(["true", "false"])
   .default("false")
-  .openapi({ param: { description: "Open the tray also if the guest has locked it" } });
+  .meta({ param: { description: "Open the tray also if the guest has locked it" } });
 
 const plug = createRoute({
   method: "post",

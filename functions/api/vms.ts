@@ -1,4 +1,4 @@
-import { createRoute, z } from "@hono/zod-openapi";
+import * as z from "zod";
 import { VmId } from "../../core/id.ts";
 import { Migration } from "../../core/migration/migration.ts";
 import { Placement } from "../../core/plan/placement.ts";
@@ -24,6 +24,7 @@ import { vmExamples } from "./examples/vms.ts";
 import {
   answer,
   body,
+  createRoute,
   HOST_STATES,
   pageQuery,
   READ,
@@ -128,7 +129,7 @@ const remove = createRoute({
       mode: z
         .enum(["powerdown", "quit", "detach"])
         .default("powerdown")
-        .openapi({
+        .meta({
           description:
             "`powerdown` asks the guest, `quit` ends QEMU at once, `detach` gives the guest back: its " +
             "QEMU runs on, and the record is removed",

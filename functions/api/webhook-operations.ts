@@ -1,4 +1,4 @@
-import { createRoute, z } from "@hono/zod-openapi";
+import * as z from "zod";
 import { FleetEventId } from "../../core/fleet-event/fleet-event.ts";
 import { WebhookId } from "../../core/id.ts";
 import {
@@ -10,7 +10,7 @@ import {
 } from "../../core/webhook/webhook.ts";
 import { DeliveryPage, WebhookList } from "./bodies/webhooks.ts";
 import { webhookExamples as examples } from "./examples/webhooks.ts";
-import { answer, body, pageQuery, READ, refusals, SEND, WRITE } from "./routing.ts";
+import { answer, body, createRoute, pageQuery, READ, refusals, SEND, WRITE } from "./routing.ts";
 
 const tags = ["Webhooks"];
 const byId = { params: z.strictObject({ id: WebhookId }) };

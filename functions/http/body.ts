@@ -4,7 +4,7 @@ import { Problem } from "./problem.ts";
 import { requireStorable } from "./storable.ts";
 
 /** Methods whose body is read. */
-const BODY_METHODS = new Set(["POST", "PATCH"]);
+const BODY_METHODS = new Set(["POST", "PUT", "PATCH"]);
 
 /** Of a body that is refused; as much as a gateway lets through (Amazon API Gateway: 10 MB). */
 const DISCARDED_BYTES_MAX = 16 * 2 ** 20;

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 const RECEIVED_MAX = 100;
 const FIELD_MAX = 500;

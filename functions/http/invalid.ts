@@ -1,4 +1,4 @@
-import type { z } from "zod";
+import type * as z from "zod";
 import { describeValue, type FieldError, fieldName, valueAt } from "./field-error.ts";
 import { Problem } from "./problem.ts";
 

@@ -80,7 +80,7 @@ export const problemKinds = {
   "vm-exists": { status: 409, meaning: "A VM of this name exists already" },
   "vm-locked": { status: 409, meaning: "A migration holds the VM; `migration` is its id" },
   "vm-unknown": { status: 409, meaning: "Nobody knows where the VM runs: a person must decide" },
-  "vm-changed": { status: 409, meaning: "Another request is changing the VM: read it again" },
+  "vm-changed": { status: 409, meaning: "Other requests are changing the VM: read it again" },
   pinned: { status: 409, meaning: "Somebody wants the VM to stay on its host" },
   "label-missing": { status: 409, meaning: "The host lacks a label that the VM requires" },
   "anti-affinity": {

@@ -1,6 +1,6 @@
 import type { Context } from "hono";
 import { HTTPException } from "hono/http-exception";
-import { z } from "zod";
+import * as z from "zod";
 import { log } from "../runtime/log.ts";
 import { isTableFailure } from "../runtime/table-failure.ts";
 import { FieldError } from "./field-error.ts";

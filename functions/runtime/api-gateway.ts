@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 /** A claim of scopes: words in one text (RFC 8693, 4.2), or a list, which some providers write. */
 const ScopeClaim = z.union([z.string(), z.array(z.string())]);

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { PublicKey } from "../../core/protocol/signature.ts";
 import { type Receivers, receiverKinds } from "./receiver-kinds.ts";
 
@@ -51,8 +51,8 @@ const Config = z.object({
   /** Which addresses webhooks may be delivered to, besides public ones. */
   WEBHOOK_RECEIVERS: z.enum(receiverKinds).default("public"),
   /**
-   * Requests that one person or host may make, in a second on average, of each process; five times as
-   * many at once. 0: any number.
+   * Requests of one host, or reads of one person, in a second on average, of each process; five times
+   * as many at once. What else is counted has a part of it (http/limit-rate.ts). 0: any number.
    */
   REQUESTS_PER_SECOND_MAX: z.coerce.number().int().min(0).max(100_000).default(200),
   LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"]).default("info"),

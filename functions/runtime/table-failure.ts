@@ -1,5 +1,5 @@
 import { DynamoDBServiceException, TransactionCanceledException } from "@aws-sdk/client-dynamodb";
-import { ZodError } from "zod";
+import * as z from "zod";
 import { TableBusy, TableUnreachable } from "../../core/errors.ts";
 
 /** Errors by which DynamoDB refuses a call for what it asks. All others concern the table. */
@@ -37,7 +37,7 @@ export function isTableFailure(error: unknown): boolean {
  * large, for example. The same holds when a record does not fit its schema.
  */
 export function isRefusedForGood(error: unknown): boolean {
-  if (error instanceof ZodError) return true;
+  if (error instanceof z.ZodError) return true;
   if (error instanceof TransactionCanceledException) {
     return (error.CancellationReasons ?? []).some(({ Code }) => Code === "ValidationError");
   }

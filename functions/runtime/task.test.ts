@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from "vitest";
-import { z } from "zod";
+import * as z from "zod";
 import { NegotiationRefused, StaleMigration, TableBusy } from "../../core/errors.ts";
 import { log } from "./log.ts";
 import { task } from "./task.ts";

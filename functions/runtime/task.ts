@@ -1,4 +1,4 @@
-import { ZodError, z } from "zod";
+import * as z from "zod";
 import { RetryableError, TerminalError } from "../../core/errors.ts";
 import { log } from "./log.ts";
 
@@ -16,7 +16,7 @@ export function task<T>(run: (event: unknown) => Promise<T>): (event: unknown) =
       return await run(event);
     } catch (error) {
       const context = TaskContext.safeParse(event).data;
-      if (error instanceof TerminalError || error instanceof ZodError) {
+      if (error instanceof TerminalError || error instanceof z.ZodError) {
         log().info({ err: error, ...context }, "a task failed for good");
         throw error;
       }

@@ -57,6 +57,8 @@ type Round = {
 type Freed = {
   readonly hosts: readonly HostId[];
   readonly tenants?: readonly TenantName[];
+  /** Evacuations with VMs without a place look for one. */
+  readonly makesRoom?: boolean;
   /** It is woken even where it does not wait for these hosts. */
   readonly evacuation?: EvacuationId | undefined;
 };
@@ -98,6 +100,7 @@ export async function admitWaiting(freed: Freed, waker: Waker): Promise<void> {
   const changed = {
     hosts: new Set([...hosts, ...leftHosts]),
     tenants: new Set([...tenants, ...leftTenants]),
+    makesRoom: freed.makesRoom ?? false,
     evacuation: freed.evacuation,
   };
   await wakeListeners(changed, waker.proceed);

@@ -1,8 +1,9 @@
 import type { AdvanceOutput } from "../../core/evacuation/execution-input.ts";
-import { decide, isFinalEvacuation } from "../../core/evacuation/life.ts";
+import { decide, isFinalEvacuation, isOffering } from "../../core/evacuation/life.ts";
+import { timedPauses } from "../../core/evacuation/pausing.ts";
 import { areTurnsOver } from "../../core/evacuation/turns.ts";
 import type { EvacuationId } from "../../core/id.ts";
-import { EVERYTHING, readWakes, settleWakes } from "../store/evacuation-wakes.ts";
+import { EVERYTHING, ROOM, readWakes, settleWakes } from "../store/evacuation-wakes.ts";
 import type { StoredEvacuation } from "../store/evacuations.ts";
 import { applyVersion } from "./apply-version.ts";
 import { act, edit, requireEvacuation } from "./change-evacuation.ts";
@@ -27,6 +28,8 @@ const everything: ReadonlySet<string> = new Set([EVERYTHING]);
 const STEP_SECONDS_MAX = 3_600;
 /** The same while a move waits for something that wakes nobody, e.g. a guest that starts. */
 const STEP_SECONDS_WAITING = 30;
+/** Versions up to this one may be made for room; the others are for moves that lose their targets. */
+const ROOM_VERSIONS_MAX = 25;
 
 /**
  * One step of an evacuation: does all that can be done now. Each of its writes has a condition, so it
@@ -84,25 +87,26 @@ async function run(evacuation: StoredEvacuation, woken: ReadonlySet<string>): Pr
   await applyVersion(evacuation);
   await skipUncordoned(evacuation);
   await keepTimes(evacuation);
-  let now = await requireEvacuation(id);
-  const hasBegun = await beginTurns(now);
-  const isOverBudget = await holdByBudget(now);
-  if (hasBegun || isOverBudget) now = await requireEvacuation(id);
+  // Read after the wakes of this step: only what the step itself has changed since is missing.
+  const isOther = woken.has(EVERYTHING) || mayHaveChanged(evacuation);
+  let now = isOther ? await requireEvacuation(id) : evacuation;
+  // First: with a canary that has failed, no other host begins.
+  if (await holdByBudget(now)) now = await requireEvacuation(id);
+  if (await beginTurns(now)) now = await requireEvacuation(id);
   const due = await requeueDue(evacuation);
   const isPaused = Object.keys(now.pauses).length > 0;
   let waits = false;
+  let hasChanged = false;
+  let hasStarted = false;
   if (isPaused) await holdBackPrepared(now, "its evacuation is paused");
   else {
-    if (due.needsTarget) {
-      await replan(now, "target-needed");
-      now = await requireEvacuation(id);
-    }
+    if (await planAnew(now, due.needsTarget, woken)) return 1;
     const started = await startNext(now, due.requeued ? everything : woken);
-    waits = started.waits;
+    ({ waits, hasChanged, hasStarted } = started);
     // Of what has just lost its target, the next round makes a new plan.
     if (started.needsTarget) return 1;
   }
-  const after = await requireEvacuation(id);
+  const after = hasChanged ? await requireEvacuation(id) : now;
   const turns = await endTurns(after);
   if (turns === "appeared" && !isPaused) {
     if (await replan(await requireEvacuation(id), "vm-appeared")) return 1;
@@ -113,10 +117,47 @@ async function run(evacuation: StoredEvacuation, woken: ReadonlySet<string>): Pr
   const timeSeconds =
     openTimes === undefined ? STEP_SECONDS_MAX : await keepTimes(await requireEvacuation(id));
   if (turns === "closed" || areTurnsOver(after.hosts)) await finish(id);
-  const idle = Math.min(waits ? STEP_SECONDS_WAITING : STEP_SECONDS_MAX, timeSeconds);
+  // What waits may be on a host that this step has not looked at.
+  waits ||= !hasStarted && after.counters.moving === 0 && after.counters.waiting > 0;
+  const waitSeconds = waits ? STEP_SECONDS_WAITING : STEP_SECONDS_MAX;
+  const idle = Math.min(waitSeconds, timeSeconds, secondsOfOffer(after));
   return isPaused
     ? Math.min(STEP_SECONDS_MAX, timeSeconds)
     : Math.min(idle, due.nextSeconds ?? idle);
+}
+
+/** Whether what a step does first may have written the record. */
+function mayHaveChanged(evacuation: StoredEvacuation): boolean {
+  const { approvedVersion = 1, appliedVersion, uncordoned, openTimes, pauses } = evacuation;
+  const isTimed = openTimes !== undefined || timedPauses.some((one) => pauses[one] !== undefined);
+  return isTimed || appliedVersion < approvedVersion || Object.keys(uncordoned).length > 0;
+}
+
+/**
+ * Makes a new version where a move has lost its target, or room may have appeared for a VM that has no
+ * place.
+ *
+ * @returns whether there is one: the next step carries it out, or waits for its approval
+ */
+async function planAnew(
+  evacuation: StoredEvacuation,
+  needsTarget: boolean,
+  woken: ReadonlySet<string>,
+): Promise<boolean> {
+  if (needsTarget) return replan(evacuation, "target-needed");
+  const { counters, version } = evacuation;
+  const mayHaveRoom = woken.has(ROOM) || woken.has(EVERYTHING);
+  if (counters.unplaced === 0 || !mayHaveRoom || version >= ROOM_VERSIONS_MAX) return false;
+  return replan(evacuation, "room-appeared");
+}
+
+/** The time in which a version that is offered may be approved keeps the evacuation open. */
+function secondsOfOffer(evacuation: StoredEvacuation): number {
+  const nowMs = Date.now();
+  const { offeredUntil } = evacuation;
+  if (offeredUntil === undefined) return STEP_SECONDS_MAX;
+  if (!isOffering(evacuation, new Date(nowMs).toISOString())) return STEP_SECONDS_MAX;
+  return Math.ceil((Date.parse(offeredUntil) - nowMs) / 1000);
 }
 
 async function goBack(evacuation: StoredEvacuation, woken: ReadonlySet<string>): Promise<number> {

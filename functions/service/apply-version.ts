@@ -10,7 +10,7 @@ import {
   type StoredMove,
 } from "../store/evacuation-moves.ts";
 import { findVersion, type PlanVersion } from "../store/evacuation-plans.ts";
-import { EVERYTHING } from "../store/evacuation-wakes.ts";
+import { EVERYTHING, listenTo } from "../store/evacuation-wakes.ts";
 import type { StoredEvacuation } from "../store/evacuations.ts";
 import { edit } from "./change-evacuation.ts";
 import { wakeEvacuation } from "./wake-evacuation.ts";
@@ -28,6 +28,8 @@ export async function applyVersion(evacuation: StoredEvacuation): Promise<void> 
   const version = await findVersion(id, approvedVersion);
   if (version === undefined) throw new Error(`Expected version ${approvedVersion} of ${id}`);
   const moves = movesOf(version);
+  // Before the next step looks for room: what appears from now on wakes it.
+  if (moves.some(({ state }) => state === "unplaced")) await listenTo({ room: true }, id);
   if (appliedVersion === 0) {
     await together(moves, (move) => putNewMove(id, move));
   } else {

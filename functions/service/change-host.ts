@@ -10,15 +10,13 @@ import { byInvocation } from "./wake-by-invocation.ts";
 
 /**
  * Sets labels and limits of a host. Migrations that have their slots keep them, also where there are
- * fewer now; more slots admit who waits.
+ * fewer now; more slots admit who waits, and other labels may give a VM a place.
  *
  * @throws Problem host-not-found, host-changed, invalid
  */
 export async function setHost(id: HostId, change: HostChange): Promise<StoredHost> {
   const host = await changeHost(id, (now) => settingsOf(now, change));
-  const { labels: _, ...limits } = change;
-  const hasMoreRoom = Object.values(limits).some((limit) => limit !== undefined);
-  if (hasMoreRoom) await admitWaiting({ hosts: [id] }, byInvocation);
+  await admitWaiting({ hosts: [id], makesRoom: true }, byInvocation);
   return host;
 }
 

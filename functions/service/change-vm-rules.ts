@@ -2,10 +2,11 @@ import type { VmId } from "../../core/id.ts";
 import { changeLabels } from "../../core/labels.ts";
 import type { VmRules, VmRulesChange } from "../../core/vm-rules.ts";
 import { refuseFields } from "../http/invalid.ts";
-import { Problem } from "../http/problem.ts";
 import { writeRules } from "../store/vm-rules.ts";
 import type { StoredVm } from "../store/vms.ts";
-import { requireVm, vmLocked } from "./require-vm.ts";
+import { requireVm, vmChanged, vmLocked } from "./require-vm.ts";
+import { byInvocation } from "./wake-by-invocation.ts";
+import { wakeForRoom } from "./wake-listeners.ts";
 
 /** How often others may change the VM between the read and the write. */
 const TRIES_MAX = 5;
@@ -20,9 +21,11 @@ export async function changeVmRules(id: VmId, change: VmRulesChange): Promise<St
   for (let attempt = 1; attempt <= TRIES_MAX; attempt += 1) {
     const vm = await requireVm(id);
     if (vm.lockedBy !== undefined) throw vmLocked(vm);
-    if (await writeRules(vm, rulesOf(vm, change))) return requireVm(id);
+    if (!(await writeRules(vm, rulesOf(vm, change)))) continue;
+    await wakeForRoom(byInvocation.proceed);
+    return requireVm(id);
   }
-  throw new Problem("vm-changed", `Another request is changing VM ${id}`);
+  throw vmChanged(id);
 }
 
 function rulesOf(vm: StoredVm, change: VmRulesChange): VmRules {
@@ -33,6 +36,7 @@ function rulesOf(vm: StoredVm, change: VmRulesChange): VmRules {
     requiredLabels: wantedOr(change.requiredLabels, vm.requiredLabels),
     preferredLabels: wantedOr(change.preferredLabels, vm.preferredLabels),
     pinned: wantedOr(change.pinned, vm.pinned),
+    runsControlPlane: wantedOr(change.runsControlPlane, vm.runsControlPlane),
   };
 }
 

@@ -8,7 +8,7 @@ import { Problem } from "../http/problem.ts";
 import { recordDefinition, type StoredVm } from "../store/vms.ts";
 import { askHost } from "./ask-host.ts";
 import { requireSettledGuest } from "./control-vm.ts";
-import { requireVm } from "./require-vm.ts";
+import { requireVm, vmChanged } from "./require-vm.ts";
 
 export type ChangeOptions = {
   /** Opens a tray that the guest has locked. */
@@ -43,7 +43,7 @@ export async function changeVm(
   // Of the answer only what a host decides is taken: where QEMU has put devices.
   const addressed = parse(withAddresses(definition, addresses));
   if (await recordDefinition(vm, addressed)) return requireVm(id);
-  throw new Problem("vm-changed", `Another request is changing VM ${id}`);
+  throw vmChanged(id);
 }
 
 function changed(

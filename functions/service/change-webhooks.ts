@@ -133,7 +133,10 @@ async function requireDelivery(id: WebhookId, event: string): Promise<Delivery> 
 }
 
 function noDelivery(id: WebhookId, event: string): Problem {
-  return new Problem("delivery-not-found", `${id} has no delivery of ${event}`);
+  return new Problem(
+    "delivery-not-found",
+    `${id} has no delivery of ${event}: its deliveries list those of the last 30 days`,
+  );
 }
 
 function requireEnabled({ id, status }: Webhook): void {

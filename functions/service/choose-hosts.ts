@@ -1,5 +1,6 @@
 import { hostStateOf } from "../../core/host/host-state.ts";
 import type { HostId } from "../../core/id.ts";
+import { FLEET_HOSTS_MAX } from "../../core/plan/snapshot.ts";
 import {
   type HostSelector,
   type SelectableHost,
@@ -8,8 +9,6 @@ import {
 import { Problem } from "../http/problem.ts";
 import { FleetTooLarge, type HostWithFacts, readAllHosts } from "../store/fleet.ts";
 import { closedBy } from "./host-rules.ts";
-
-const HOSTS_MAX = 10_000;
 
 export type Chosen = {
   readonly hosts: HostId[];
@@ -39,7 +38,7 @@ export async function chooseHosts(selector: HostSelector): Promise<Chosen> {
 
 async function readHosts(also: readonly HostId[]): Promise<HostWithFacts[]> {
   try {
-    return await readAllHosts(HOSTS_MAX, new Set(also));
+    return await readAllHosts(FLEET_HOSTS_MAX, new Set(also));
   } catch (error) {
     if (error instanceof FleetTooLarge) throw new Problem("fleet-too-large", error.message);
     throw error;

@@ -48,7 +48,7 @@ export async function confirmDown(id: HostId, by: ByWhom): Promise<ConfirmedDown
     reconciling.push({ vm: vm.id, migration: migration.id });
   }
   // Evacuations that counted on these guests go on without them.
-  await admitWaiting({ hosts: [id] }, byInvocation);
+  await admitWaiting({ hosts: [id], makesRoom: true }, byInvocation);
   return { host, failed, reconciling };
 }
 

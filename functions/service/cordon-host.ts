@@ -87,7 +87,8 @@ async function change(
     return JSON.stringify(cordons) === JSON.stringify(now.cordons) ? undefined : { cordons };
   });
   // Who waits for it is admitted, or is told that it was closed.
-  if (hadCordons !== host.cordons.length > 0) await admitWaiting({ hosts: [id] }, byInvocation);
+  if (hadCordons !== host.cordons.length > 0)
+    await admitWaiting({ hosts: [id], makesRoom: true }, byInvocation);
   return host;
 }
 

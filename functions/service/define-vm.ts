@@ -1,10 +1,9 @@
 import type { VmId } from "../../core/id.ts";
 import type { VmDefinition } from "../../core/vm.ts";
-import { Problem } from "../http/problem.ts";
 import { recordDefinition, type StoredVm } from "../store/vms.ts";
 import { askHost } from "./ask-host.ts";
 import { requireSettledGuest } from "./control-vm.ts";
-import { requireVm } from "./require-vm.ts";
+import { requireVm, vmChanged } from "./require-vm.ts";
 
 /**
  * Corrects a VM's definition, once its host has proved that it is that of the guest.
@@ -21,7 +20,7 @@ export async function defineVm(
   await askHost({ host, vm: id, epoch: vm.epoch, verb: "guest.define", args });
   // What is stored is the operator's definition, never the host's answer.
   if (await recordDefinition(vm, definition)) return requireVm(id);
-  throw new Problem("vm-changed", `Another request is changing VM ${id}`);
+  throw vmChanged(id);
 }
 
 type DefinitionChange = {

@@ -5,7 +5,7 @@ import { admitWaiting } from "./admit-waiting.ts";
 import { askHost } from "./ask-host.ts";
 import { requireSettledGuest } from "./control-vm.ts";
 import { endGuest } from "./end-guest.ts";
-import { requireVm } from "./require-vm.ts";
+import { requireVm, vmChanged } from "./require-vm.ts";
 import { byInvocation } from "./wake-by-invocation.ts";
 
 /**
@@ -23,7 +23,7 @@ export async function detachVm(id: VmId): Promise<void> {
     if (!(error instanceof Problem && error.extra.reason === "not-found")) throw error;
   }
   await endGuest(id, vm.host, { state: "stopped", detail: "it was detached: it may run on" });
-  await admitWaiting({ hosts: [vm.host] }, byInvocation);
+  await admitWaiting({ hosts: [vm.host], makesRoom: true }, byInvocation);
   if (await removeVm(await requireVm(id))) return;
-  throw new Problem("vm-changed", `Another request is changing VM ${id}`);
+  throw vmChanged(id);
 }

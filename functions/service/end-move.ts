@@ -14,10 +14,12 @@ import {
   type StoredMove,
   withTry,
 } from "../store/evacuation-moves.ts";
+import { EVERYTHING } from "../store/evacuation-wakes.ts";
 import { lifeFields } from "../store/evacuations.ts";
 import { findMigration, type StoredMigration } from "../store/migration-record.ts";
 import { edit } from "./change-evacuation.ts";
 import { wasHeldBack } from "./hold-back-move.ts";
+import { wakeEvacuation } from "./wake-evacuation.ts";
 
 /** How often the move may change between the read and the write. */
 const TRIES_MAX = 5;
@@ -41,7 +43,10 @@ export async function recordMoveEnd(migration: StoredMigration): Promise<Evacuat
       if (after.reason === move.reason) return undefined;
     }
     if (!(await changeMove(id, { before: move, after }))) continue;
-    await forgetUnknown(id, after);
+    // All the others have waited for it, on whatever hosts they are.
+    if (move.isAlone === true) await wakeEvacuation(id, [EVERYTHING]);
+    // One of which nobody knew where it runs was decided by what was observed.
+    if (migration.decisions.length > 0) await forgetUnknown(id, after);
     break;
   }
   return id;

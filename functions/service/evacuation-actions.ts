@@ -34,9 +34,14 @@ export async function resumeEvacuation(id: EvacuationId, by: By): Promise<Stored
   return wake(await ask(id, { do: "resume", ...by }));
 }
 
-/** @throws Problem evacuation-not-found, evacuation-not-planned */
-export function rejectEvacuation(id: EvacuationId, by: By): Promise<StoredEvacuation> {
-  return ask(id, { do: "reject", ...by });
+/**
+ * Rejects a plan that nobody has approved yet, or a version that is offered while another one is
+ * carried out.
+ *
+ * @throws Problem evacuation-not-found, evacuation-not-planned, workflow-unavailable
+ */
+export async function rejectEvacuation(id: EvacuationId, by: By): Promise<StoredEvacuation> {
+  return wake(await ask(id, { do: "reject", ...by }));
 }
 
 /**

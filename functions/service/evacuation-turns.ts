@@ -141,6 +141,7 @@ export async function cleanUp(evacuation: StoredEvacuation): Promise<void> {
   for (const host of new Set([...hosts.map((turn) => turn.host), ...targets])) {
     await stopListening({ host }, id);
   }
+  await stopListening({ room: true }, id);
   const { tenants } = await readWakes(id);
   for (const tenant of tenants) await stopListening({ tenant }, id);
 }

@@ -12,12 +12,16 @@ const TRIES_MAX = 5;
  * Takes a VM out of the evacuation: it stays where it is. One of which nobody knows where it runs is
  * passed over, and stays locked.
  *
- * @throws Problem evacuation-not-found, evacuation-over, move-not-found, move-in-flight, move-over
+ * @throws Problem evacuation-not-found, evacuation-not-running, move-not-found, move-in-flight,
+ *   move-over, vm-changed
  */
 export async function skipVm(id: EvacuationId, vm: VmId, { author, message }: By) {
   const evacuation = await requireEvacuation(id);
   const isUnderWay = ["running", "cancelling", "rolling-back"].includes(evacuation.status);
-  if (!isUnderWay) throw notRunning(evacuation.status);
+  if (!isUnderWay) {
+    const detail = `The evacuation is ${evacuation.status}: VMs can be skipped while it runs`;
+    throw new Problem("evacuation-not-running", detail);
+  }
   const isBack = evacuation.forward !== undefined;
   const reason = `skipped by ${author}${message === undefined ? "" : `: ${message}`}`;
   const move = await changed(id, vm, (before) => {
@@ -30,7 +34,7 @@ export async function skipVm(id: EvacuationId, vm: VmId, { author, message }: By
       throw new Problem("move-in-flight", detail, { migration: before.migration });
     }
     if (!["waiting", "retrying", "unplaced", "moving"].includes(before.state)) {
-      throw new Problem("move-over", `${vm} is ${before.state}`);
+      throw new Problem("move-over", `${vm} is ${before.state}: there is nothing left to skip`);
     }
     return inState(before, "skipped", { reason });
   });
@@ -44,12 +48,12 @@ export async function skipVm(id: EvacuationId, vm: VmId, { author, message }: By
  * What has failed before counts still, so of a budget that is used up this is one more try.
  * An evacuation that has completed with a remainder goes on for it.
  *
- * @throws Problem evacuation-not-found, evacuation-not-running, move-not-found, move-over
+ * @throws Problem evacuation-not-found, evacuation-not-running, move-not-found, move-over, vm-changed
  */
 export async function retryVm(id: EvacuationId, vm: VmId, by: By) {
   const known = await findMove(id, vm);
   const { uncordoned } = await requireEvacuation(id);
-  if (known === undefined) throw notFound(vm);
+  if (known === undefined) throw notFound(id, vm);
   if (known.leg === "back") throw new Problem("move-over", `${vm} is being moved back`);
   const end = uncordoned[known.source];
   if (end !== undefined) {
@@ -60,7 +64,8 @@ export async function retryVm(id: EvacuationId, vm: VmId, by: By) {
   const move = await changed(id, vm, (before) => {
     if (["waiting", "retrying", "moving"].includes(before.state)) return undefined;
     if (!["unplaced", "failed", "skipped"].includes(before.state)) {
-      throw new Problem("move-over", `${vm} is ${before.state}`);
+      const detail = `${vm} is ${before.state}: only one without a place, failed or skipped is retried`;
+      throw new Problem("move-over", detail);
     }
     return inState(before, "retrying", {
       reason: `retried by ${by.author}`,
@@ -81,7 +86,7 @@ async function changed(
 ): Promise<StoredMove> {
   for (let attempt = 1; attempt <= TRIES_MAX; attempt += 1) {
     const before = await findMove(id, vm);
-    if (before === undefined) throw notFound(vm);
+    if (before === undefined) throw notFound(id, vm);
     const after = change(before);
     if (after === undefined) return before;
     if (await changeMove(id, { before, after })) return after;
@@ -89,10 +94,9 @@ async function changed(
   throw new Problem("vm-changed", `Other requests are changing ${vm} of ${id}: try again`);
 }
 
-function notFound(vm: VmId): Problem {
-  return new Problem("move-not-found", `${vm} is not part of this evacuation`);
-}
-
-function notRunning(status: string): Problem {
-  return new Problem("evacuation-not-running", `The evacuation is ${status}`);
+function notFound(id: EvacuationId, vm: VmId): Problem {
+  return new Problem(
+    "move-not-found",
+    `VM ${vm} is not part of ${id}: its moves name those that are`,
+  );
 }

@@ -40,7 +40,7 @@ export async function returnHost(id: HostId): Promise<StoredHost> {
     if (now.state === "active" && cordons.length === now.cordons.length) return undefined;
     return { state: "active", stateBy: undefined, cordons };
   });
-  await admitWaiting({ hosts: [id] }, byInvocation);
+  await admitWaiting({ hosts: [id], makesRoom: true }, byInvocation);
   return host;
 }
 
@@ -83,7 +83,7 @@ async function close(
     },
     { ...hostIsEmpty, refuse: () => notEmpty(id) },
   );
-  await admitWaiting({ hosts: [id] }, byInvocation);
+  await admitWaiting({ hosts: [id], makesRoom: true }, byInvocation);
   return host;
 }
 

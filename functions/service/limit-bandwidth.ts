@@ -1,7 +1,7 @@
 import { CommandId, type MigrationId } from "../../core/id.ts";
 import { Problem } from "../http/problem.ts";
 import type { ProblemCode } from "../http/problem-codes.ts";
-import { recordBandwidth } from "../store/migration-progress.ts";
+import { BANDWIDTH_CHANGES_MAX, recordBandwidth } from "../store/migration-progress.ts";
 import type { StoredMigration } from "../store/migration-record.ts";
 import { dispatch } from "./dispatch-command.ts";
 import { requireMigration, requireRunning } from "./require-migration.ts";
@@ -46,5 +46,6 @@ function refusal(migration: StoredMigration): Problem {
   if (migration.stoppedAtMs !== undefined) {
     return problem("migration-switching-over", "has stopped its guest: the limit ends there");
   }
-  return problem("too-many-changes", "has had its limit changed too often");
+  const often = `has had its limit changed ${BANDWIDTH_CHANGES_MAX} times, as often as it may be`;
+  return problem("too-many-changes", `${often}: it keeps the last one`);
 }

@@ -11,7 +11,7 @@ import {
   listRetries,
 } from "../store/evacuation-moves.ts";
 import { listOutlines } from "../store/evacuation-plans.ts";
-import { EVERYTHING } from "../store/evacuation-wakes.ts";
+import { EVERYTHING, ROOM } from "../store/evacuation-wakes.ts";
 import type { StoredEvacuation } from "../store/evacuations.ts";
 import { findMigration } from "../store/migration-record.ts";
 import { edit } from "./change-evacuation.ts";
@@ -37,6 +37,9 @@ export type Begun = {
   readonly roomless: readonly VmId[];
   /** A move has lost its target. */
   readonly needsTarget: boolean;
+  /** A move is over, or waits for something else than before: the record has other counters. */
+  readonly hasChanged: boolean;
+  readonly hasStarted: boolean;
 };
 
 /**
@@ -51,12 +54,21 @@ export async function startNext(
 ): Promise<Begun> {
   const step: Step = { evacuation, full: new Set(), seen: new Set() };
   const roomless: VmId[] = [];
-  const begun = { waits: false, isHeld: false, needsTarget: false, roomless };
+  const begun = {
+    waits: false,
+    isHeld: false,
+    needsTarget: false,
+    hasChanged: false,
+    hasStarted: false,
+    roomless,
+  };
   for (const place of placesOf(evacuation, woken)) {
     const found = await startFrom(step, place);
     begun.waits ||= found.waits;
     begun.isHeld ||= found.isHeld;
     begun.needsTarget ||= found.needsTarget;
+    begun.hasChanged ||= found.hasChanged;
+    begun.hasStarted ||= found.hasStarted;
     roomless.push(...found.roomless);
     if (found.isClosed) break;
   }
@@ -79,8 +91,16 @@ const heldUp: readonly Started[] = ["waits", "target-full", "source-full", "tena
 /** Starts moves of one queue until its host has no slot. What another host is too full for is skipped. */
 async function startFrom(step: Step, place: Place): Promise<Begun & { isClosed: boolean }> {
   const { evacuation, full, seen } = step;
-  const roomless: VmId[] = [];
-  const found = { waits: false, isHeld: false, needsTarget: false, isClosed: false, roomless };
+  const found = {
+    waits: false,
+    isHeld: false,
+    needsTarget: false,
+    hasChanged: false,
+    hasStarted: false,
+    isClosed: false,
+    roomless: [] as VmId[],
+  };
+  if (full.has(place.join(" "))) return found;
   let after: string | undefined;
   for (let page = 0; page < PAGES_MAX; page += 1) {
     const { moves, next } = await listQueuedMoves(evacuation.id, place, { limit: PAGE, after });
@@ -89,10 +109,11 @@ async function startFrom(step: Step, place: Place): Promise<Begun & { isClosed: 
       const needs = [`source ${source}`, `target ${target}`, `tenant ${tenant}`];
       if (seen.has(vm) || needs.some((one) => full.has(one))) continue;
       seen.add(vm);
-      const started = await startMove(evacuation, vm);
+      const started = await startMove(evacuation, { vm, source, target });
       if (started === "closed") return { ...found, isHeld: true, isClosed: true };
+      if (started === "started") found.hasStarted = true;
       if (started === "waits") found.waits = true;
-      if (started === "roomless") roomless.push(vm);
+      if (started === "roomless") found.roomless.push(vm);
       found.isHeld ||= heldUp.includes(started);
       if (started === "source-full") full.add(`source ${source}`);
       if (started === "target-full") full.add(`target ${target}`);
@@ -100,6 +121,7 @@ async function startFrom(step: Step, place: Place): Promise<Begun & { isClosed: 
         full.add(`tenant ${(await findMove(evacuation.id, vm))?.tenant}`);
       }
       if (started === "changed") {
+        found.hasChanged = true;
         const now = await findMove(evacuation.id, vm);
         if (now?.needsTarget === true) found.needsTarget = true;
       }
@@ -126,7 +148,7 @@ function placesOf(
   const isForward = status === "running" && forward === undefined;
   const draining = hosts.filter(({ state }) => state === "draining").map(({ host }) => host);
   const places: Place[] = [];
-  const names = [...woken].filter((name) => name !== EVERYTHING);
+  const names = [...woken].filter((name) => name !== EVERYTHING && name !== ROOM);
   const changed = names.map((name) => HostIdSchema.parse(name));
   if (woken.has(EVERYTHING)) {
     // On the way back the sources are the former targets: every queue is found by its target.

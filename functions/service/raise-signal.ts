@@ -1,5 +1,5 @@
 import { InvokeCommand } from "@aws-sdk/client-lambda";
-import { z } from "zod";
+import * as z from "zod";
 import { EvacuationId, MigrationId } from "../../core/id.ts";
 import { functions } from "../runtime/clients.ts";
 import { config } from "../runtime/config.ts";

@@ -2,7 +2,13 @@ import { createHash } from "node:crypto";
 import { type HostState, hostStateOf, stateSinceOf } from "../../core/host/host-state.ts";
 import { resourcesOf } from "../../core/host-resources.ts";
 import type { HostId, MigrationId } from "../../core/id.ts";
-import type { FleetSnapshot, PlanHost, PlanVm } from "../../core/plan/snapshot.ts";
+import {
+  FLEET_HOSTS_MAX,
+  FLEET_VMS_MAX,
+  type FleetSnapshot,
+  type PlanHost,
+  type PlanVm,
+} from "../../core/plan/snapshot.ts";
 import { assumedRate } from "../../core/plan/stream-rate.ts";
 import type { CpuModels } from "../../core/protocol/host-cpu.ts";
 import type { QemuProbe } from "../../core/protocol/probe.ts";
@@ -17,10 +23,6 @@ import {
 } from "../store/fleet.ts";
 import { readTenantLimits } from "../store/tenants.ts";
 import { hasEnded, type StoredVm } from "../store/vms.ts";
-
-/** What the snapshot's own schema takes. */
-const HOSTS_MAX = 10_000;
-const VMS_MAX = 100_000;
 
 export type Fleet = {
   snapshot: FleetSnapshot;
@@ -39,7 +41,7 @@ export type Fleet = {
  */
 export async function readFleet(): Promise<Fleet> {
   const nowMs = Date.now();
-  const vms = (await limited(() => readAllVms(VMS_MAX, (vm) => toKnown(vm, nowMs)))).filter(
+  const vms = (await limited(() => readAllVms(FLEET_VMS_MAX, (vm) => toKnown(vm, nowMs)))).filter(
     (vm) => vm !== undefined,
   );
   const locks = vms.flatMap(({ lockedBy }) => lockedBy ?? []);
@@ -47,7 +49,7 @@ export async function readFleet(): Promise<Fleet> {
   const named = new Set(vms.map(({ plan }) => plan.host));
   for (const { target } of underWay.values()) named.add(target);
   // After the VMs: so the host of each VM is among them.
-  const hosts = await limited(() => readAllHosts(HOSTS_MAX, named));
+  const hosts = await limited(() => readAllHosts(FLEET_HOSTS_MAX, named));
   const known = hosts.filter(({ host, facts }) => facts !== undefined && host.state !== "retired");
   const rates = new Map(known.map((one) => [one.host.id, linksOf(one)]));
   const placed = vms
@@ -123,7 +125,7 @@ function toPlanVm(vm: StoredVm, nowMs: number): PlanVm {
     blockers: [],
     learned: learnedOf(vm, nowMs),
     affinities,
-    runsControlPlane: false,
+    runsControlPlane: vm.runsControlPlane ?? false,
     requiredLabels,
     preferredLabels,
     ...(pinned === undefined ? {} : { pinned }),

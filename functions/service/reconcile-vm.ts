@@ -5,7 +5,7 @@ import { readMigration, type StoredMigration } from "../store/migration-record.t
 import type { StoredVm } from "../store/vms.ts";
 import { startExecution } from "./executions.ts";
 import { orUnavailable } from "./or-unavailable.ts";
-import { requireVm } from "./require-vm.ts";
+import { requireVm, vmChanged } from "./require-vm.ts";
 import { isFresh, restartExecution } from "./restart-execution.ts";
 
 /**
@@ -25,9 +25,7 @@ export async function reconcileVm(id: VmId): Promise<StoredMigration> {
 }
 
 async function reopen(migration: StoredMigration, vm: StoredVm): Promise<void> {
-  if (!(await reopenUnknown(migration))) {
-    throw new Problem("vm-changed", `Another request is reconciling VM ${vm.id}`);
-  }
+  if (!(await reopenUnknown(migration))) throw vmChanged(vm.id);
   await start(migration);
 }
 

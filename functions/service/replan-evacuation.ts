@@ -2,16 +2,16 @@ import { isOpen } from "../../core/evacuation/counting.ts";
 import {
   beyondTolerance,
   outlineOf,
+  type Placement,
   placementChanges,
   placementsOf,
   VERSIONS_MAX,
-  type VersionOutline,
   type VersionReason,
 } from "../../core/evacuation/version.ts";
 import type { HostId } from "../../core/id.ts";
 import type { Plan } from "../../core/plan/plan-result.ts";
 import { changeMove, inState, listAllMoves, type StoredMove } from "../store/evacuation-moves.ts";
-import { listOutlines, writeVersion } from "../store/evacuation-plans.ts";
+import { findVersion, type PlanVersion, writeVersion } from "../store/evacuation-plans.ts";
 import type { StoredEvacuation } from "../store/evacuations.ts";
 import { act } from "./change-evacuation.ts";
 import { planFleet } from "./plan-fleet.ts";
@@ -20,15 +20,16 @@ import { etaOf } from "./request-evacuation.ts";
 /**
  * Plans the rest of an evacuation again. Where that changes a placement, it becomes a new version: it
  * is carried out if it is within the tolerance, and otherwise waits for an approval, and nothing starts
- * until then. True when something was changed by it.
+ * until then. One that is made because room has appeared gives places to more VMs, or is none; the
+ * approved one goes on until it is approved. True when something was changed by it.
  */
 export async function replan(
   evacuation: StoredEvacuation,
   reason: VersionReason,
 ): Promise<boolean> {
-  const { id, version: before, approvedVersion, tolerance } = evacuation;
-  // A version that nobody has approved yet is not replaced: whoever reads it may approve it.
-  if (approvedVersion !== before) return false;
+  const { id, version: before, pauses } = evacuation;
+  // A version for which everything waits is not replaced: whoever reads it may approve it.
+  if (Object.hasOwn(pauses, "tolerance")) return false;
   const moves = await listAllMoves(id);
   if (before >= VERSIONS_MAX) return giveUp(evacuation, moves);
   const plan = await planRest(evacuation, moves);
@@ -48,31 +49,64 @@ export async function replan(
   );
   const needed = moves.filter(({ needsTarget, state }) => needsTarget && state === "retrying");
   if (changes.length === 0 && needed.length === 0) return false;
-  const version = before + 1;
+  const isOptional = reason === "room-appeared";
+  if (isOptional && !(await offersMore(evacuation, { known, plan }))) return false;
   const elapsedMs = elapsedOf(evacuation);
-  const outline = outlineOf(version, plan, elapsedMs);
-  const consented = await consentedOutline(evacuation);
-  const excess = (made: VersionOutline) =>
-    consented === undefined ? [] : beyondTolerance(consented, made, tolerance);
+  const consented = await findVersion(id, evacuation.consentedVersion ?? 0);
+  const made = { plan, outline: outlineOf(before + 1, plan, elapsedMs) };
+  const texts = excessOf(evacuation, consented, made).map(
+    (text) => `beyond the tolerance: ${text}`,
+  );
   const stored = await writeVersion(id, {
-    plan,
-    outline,
+    ...made,
     reason,
-    changes: [...excess(outline).map((text) => `beyond the tolerance: ${text}`), ...changes],
+    changes: [...texts, ...changes],
     at: new Date().toISOString(),
   });
-  const isWithinTolerance = excess(stored.outline).length === 0;
-  await act(id, { do: "offer", version, isWithinTolerance }, (now) => ({
+  const isWithinTolerance = excessOf(evacuation, consented, stored).length === 0;
+  const offer = { do: "offer", version: before + 1, isWithinTolerance, isOptional } as const;
+  // What is only offered is not what is carried out.
+  const isNext = isWithinTolerance || !isOptional;
+  await act(id, offer, (now) =>
     // The bound is of the whole evacuation: the rest alone has a lower one.
-    eta: { ...etaOf(stored.plan, elapsedMs), lowerBoundMs: now.eta.lowerBoundMs },
-  }));
+    isNext ? { eta: { ...etaOf(stored.plan, elapsedMs), lowerBoundMs: now.eta.lowerBoundMs } } : {},
+  );
   return true;
 }
 
-/** What persons have approved last: the tolerance is measured against it. */
-async function consentedOutline({ id, consentedVersion = 0 }: StoredEvacuation) {
-  const outlines = await listOutlines(id, consentedVersion);
-  return outlines.find(({ version }) => version === consentedVersion);
+/** Whether a plan places a VM that stays, and nobody has been offered the same before. */
+async function offersMore(
+  { id, version }: StoredEvacuation,
+  { known, plan }: { known: readonly Placement[]; plan: Plan },
+): Promise<boolean> {
+  const staying = new Set<string>(
+    known.filter(({ target }) => target === undefined).map(({ vm }) => vm),
+  );
+  const gained = ({ moves }: Plan) =>
+    moves.filter(({ vm }) => staying.has(vm)).map(({ vm, target }) => `${vm} ${target}`);
+  const found = gained(plan);
+  const newest = await findVersion(id, version);
+  const offered = new Set(newest === undefined ? [] : gained(newest.plan));
+  return found.some((one) => !offered.has(one));
+}
+
+type Made = Pick<PlanVersion, "plan" | "outline">;
+
+/**
+ * In what a version exceeds the tolerance around the one that persons have approved last. VMs that that
+ * one leaves where they are cannot make its own moves late.
+ */
+function excessOf(
+  { tolerance, startedAt }: StoredEvacuation,
+  consented: Made | undefined,
+  { plan, outline }: Made,
+): string[] {
+  if (consented === undefined) return [];
+  const left = new Set<string>(consented.plan.unplaced.map(({ vm }) => vm));
+  const counted = plan.moves.filter(({ vm }) => !left.has(vm)).map(({ endAtMs }) => endAtMs);
+  const isMore = counted.length < plan.moves.length;
+  const endMs = isMore ? elapsedOf({ startedAt }) + Math.max(0, ...counted) : outline.endMs;
+  return beyondTolerance(consented.outline, { ...outline, endMs }, tolerance);
 }
 
 export function elapsedOf({ startedAt }: Pick<StoredEvacuation, "startedAt">): number {

@@ -11,7 +11,7 @@ import { findMigration, type StoredMigration } from "../store/migration-record.t
 import { readTenantCounts } from "../store/tenants.ts";
 import { findVm } from "../store/vms.ts";
 import { requireAllowed, requireRules } from "./host-rules.ts";
-import { vmLocked, vmUnknown } from "./require-vm.ts";
+import { vmChanged, vmLocked, vmUnknown } from "./require-vm.ts";
 import { beginMigration, newMigration, type StoredParties, startAgain } from "./start-migration.ts";
 
 export type MigrationRequest = { vm: VmId; target: HostId; policy: MigrationPolicy };
@@ -46,7 +46,7 @@ export async function requestMigration(
     const use = written === "key-used" ? await findUse(key) : undefined;
     if (use !== undefined) return replay(use, bodyHash);
   }
-  throw new Problem("vm-changed", `Another request is changing VM ${request.vm}`);
+  throw vmChanged(request.vm);
 }
 
 /**

@@ -16,6 +16,12 @@ export function vmLocked(vm: StoredVm): Problem {
   return new Problem("vm-locked", detail, { migration: vm.lockedBy });
 }
 
+/** The refusal of whatever was decided by a VM that has changed since it was read. */
+export function vmChanged(id: VmId): Problem {
+  const detail = `Other requests are changing VM ${id}, or moving it: read it, then try again`;
+  return new Problem("vm-changed", detail);
+}
+
 /** The refusal of whatever needs to know where the VM's guest runs. */
 export function vmUnknown({ id, lockedBy, detail }: StoredVm): Problem {
   const why = detail === undefined ? "" : ` (${detail})`;

@@ -3,6 +3,7 @@ import { isFinalEvacuation } from "../../core/evacuation/life.ts";
 import { ScheduleId, ulid } from "../../core/id.ts";
 import { currentOccurrence, occurrenceView } from "../../core/schedule/occurrences.ts";
 import {
+  SCHEDULES_MAX,
   type Schedule,
   type ScheduleChange,
   ScheduleRequest,
@@ -32,8 +33,6 @@ import { renewTimes } from "./keep-times.ts";
 import { orUnavailable } from "./or-unavailable.ts";
 import { judge, nextViews, requireFit } from "./preview-schedule.ts";
 
-/** Schedules of one control plane: the sweep reads them all. */
-const SCHEDULES_MAX = 200;
 const PAGE_MAX = 100;
 /** Windows ahead, and windows that were opened, which a schedule is shown with. */
 const NEXT_SHOWN = 5;

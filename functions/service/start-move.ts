@@ -2,7 +2,6 @@ import { randomBytes } from "node:crypto";
 import { neededMs } from "../../core/evacuation/eta.ts";
 import { budgets } from "../../core/evacuation/outcome.ts";
 import { planOptions } from "../../core/evacuation/request.ts";
-import type { HostId, VmId } from "../../core/id.ts";
 import type { Blocker } from "../../core/negotiate/agreement.ts";
 import type { MigrationPolicy } from "../../core/negotiate/policy.ts";
 import {
@@ -19,13 +18,15 @@ import {
   changeMove,
   findMove,
   inState,
+  type QueuedMove,
   type StoredMove,
   transitionWrites,
   withTry,
 } from "../store/evacuation-moves.ts";
 import { listenTo } from "../store/evacuation-wakes.ts";
 import { goesOn, type StoredEvacuation } from "../store/evacuations.ts";
-import { findHost, findHostNow, type StoredHost } from "../store/hosts.ts";
+import { readAllVms } from "../store/fleet.ts";
+import { findHost, type StoredHost } from "../store/hosts.ts";
 import { hashRequest } from "../store/idempotency.ts";
 import {
   admissionsOf,
@@ -33,9 +34,10 @@ import {
   fullEnd,
   type NotAdmitted,
 } from "../store/migration-creation.ts";
+import { readMoveParties } from "../store/move-parties.ts";
 import { countsOfHost } from "../store/slots.ts";
 import { readTenantCounts } from "../store/tenants.ts";
-import { findVm, hasEnded, type StoredVm } from "../store/vms.ts";
+import { hasEnded, type StoredVm } from "../store/vms.ts";
 import { closedBy, ruleBlockers } from "./host-rules.ts";
 import { beginMigration, newMigration, type StoredParties } from "./start-migration.ts";
 
@@ -63,16 +65,14 @@ export type Started =
  * Starts one waiting move as an ordinary migration, if both hosts have a slot, or a place to prepare
  * it, and the target has room.
  */
-export async function startMove(evacuation: StoredEvacuation, vmId: VmId): Promise<Started> {
-  const move = await findMove(evacuation.id, vmId);
-  if (move?.state !== "waiting" || move.target === undefined) return "changed";
+export async function startMove(
+  evacuation: StoredEvacuation,
+  queued: Pick<QueuedMove, "vm" | "source" | "target">,
+): Promise<Started> {
+  const { move, vm, source, target } = await readMoveParties(evacuation.id, queued);
+  if (move?.state !== "waiting" || move.target !== queued.target) return "changed";
   const leg = evacuation.status === "rolling-back" ? "back" : "forward";
   if (move.leg !== leg) return "changed";
-  const [vm, source, target] = await Promise.all([
-    findVm(vmId),
-    findHost(move.source),
-    findHostNow(move.target),
-  ]);
   const end = goneBecause(vm, move);
   if (end !== undefined) {
     await changeMove(evacuation.id, { before: move, after: inState(move, "gone", end) });
@@ -81,7 +81,7 @@ export async function startMove(evacuation: StoredEvacuation, vmId: VmId): Promi
   if (vm === undefined || source === undefined) return "changed";
   if (vm.state === "unknown") {
     const reason = "nobody knows where it runs";
-    const cure = `reconcile ${vmId}, then retry it here`;
+    const cure = `reconcile ${vm.id}, then retry it here`;
     await changeMove(evacuation.id, {
       before: move,
       after: inState(move, "unplaced", { reason, cure }),
@@ -89,6 +89,7 @@ export async function startMove(evacuation: StoredEvacuation, vmId: VmId): Promi
     return "changed";
   }
   if (vm.lockedBy !== undefined || !movableStates.includes(vm.state)) return "waits";
+  if (await mustWaitAlone(evacuation, vm)) return "waits";
   const closed = target === undefined ? [{ message: "it is gone" }] : refusedBy(vm, target);
   if (target === undefined || closed.length > 0) {
     const why = closed.map(({ message }) => message).join("; ");
@@ -99,6 +100,20 @@ export async function startMove(evacuation: StoredEvacuation, vmId: VmId): Promi
   if (!isInTime) return "too-late";
   const tenant = await readTenantCounts(vm.tenant);
   return start(evacuation, move, { vm, source, target, tenant });
+}
+
+/**
+ * While the VM in which the control plane runs moves, nobody answers the others for its downtime: it
+ * goes when no migration is under way, and no move of its evacuation begins meanwhile.
+ */
+async function mustWaitAlone(evacuation: StoredEvacuation, vm: StoredVm): Promise<boolean> {
+  if (evacuation.alone !== undefined) return true;
+  if (vm.runsControlPlane !== true) return false;
+  const moving = await readAllVms(
+    Number.POSITIVE_INFINITY,
+    ({ lockedBy, state }) => lockedBy !== undefined && state !== "unknown",
+  );
+  return moving.includes(true);
 }
 
 /** Why the target does not take the VM: by its own state, or by the rules of the VM. */
@@ -137,13 +152,14 @@ async function start(
   const after = inState(move, "moving", {
     migration: migration.id,
     ...withTry(move, tried),
+    ...(parties.vm.runsControlPlane === true ? { isAlone: true } : {}),
   });
   const [by] = admissionsOf(made);
   if (by === undefined) return refused(evacuation, move, fullEnd(made), parties.vm);
   const written = await createAdmitted(
     made,
     by,
-    transitionWrites(id, { before: move, after }, mayStart(evacuation, move.source)),
+    transitionWrites(id, { before: move, after }, mayStart(evacuation, after)),
   );
   if (typeof written !== "object") return refused(evacuation, move, written, parties.vm);
   if ((await beginMigration(written)) === "withdrawn") {
@@ -160,11 +176,12 @@ async function start(
 /**
  * What must hold in the write that starts a move: the evacuation goes on, and its limits leave room.
  */
-function mayStart(evacuation: StoredEvacuation, source: HostId) {
+function mayStart(evacuation: StoredEvacuation, { source, isAlone }: StoredMove) {
   const { limits, failedBefore } = evacuation;
   const { movesAtOnce, errorBudget } = limits;
   const going = goesOn(evacuation, source);
-  const parts = [going.condition];
+  const parts = [going.condition, "attribute_not_exists(#alone)"];
+  if (isAlone === true) parts.push("#counters.#moving = :isZero");
   const values: Record<string, unknown> = { ...going.values };
   if (movesAtOnce !== undefined) {
     parts.push("#counters.#moving < :atOnce");
@@ -207,7 +224,9 @@ async function refused(
   switch (why) {
     case "evacuation-changed": {
       const now = await findMove(evacuation.id, move.vm);
-      return now?.revision === move.revision ? "closed" : "changed";
+      if (now?.revision !== move.revision) return "changed";
+      // Others of the evacuation may have begun: they do not wait for it.
+      return vm.runsControlPlane === true ? "waits" : "closed";
     }
     case "vm-changed":
     case "key-used":

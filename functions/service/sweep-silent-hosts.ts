@@ -1,6 +1,8 @@
 import type { HostId } from "../../core/id.ts";
 import { listHosts } from "../store/hosts.ts";
 import { type Hearing, recordSilentHosts } from "../store/silent-hosts.ts";
+import { byInvocation } from "./wake-by-invocation.ts";
+import { wakeForRoom } from "./wake-listeners.ts";
 
 const HOSTS_PER_PAGE = 100;
 const PAGES_MAX = 100;
@@ -26,5 +28,7 @@ export async function sweepSilentHosts(): Promise<SweptHosts> {
     after = next;
   }
   const changes = await recordSilentHosts({ silent, heard });
+  // One that is heard again takes guests again.
+  if (changes > 0) await wakeForRoom(byInvocation.proceed);
   return { silent: silent.map(({ id }) => id), changes };
 }

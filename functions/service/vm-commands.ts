@@ -15,7 +15,7 @@ import {
 } from "../store/vms.ts";
 import { dispatch } from "./dispatch-command.ts";
 import { requireAllowed, requireRules } from "./host-rules.ts";
-import { requireVm, vmLocked } from "./require-vm.ts";
+import { requireVm, vmChanged, vmLocked } from "./require-vm.ts";
 
 export type NewVm = {
   id: VmId;
@@ -80,15 +80,9 @@ export async function stopVm(id: VmId, mode: "powerdown" | "quit"): Promise<Stor
     throw vmChanged(id);
   }
   const [numbered, host] = await Promise.all([takeCommandNumber(id), findHost(vm.host)]);
-  if (numbered === undefined || host === undefined) {
-    throw vmChanged(id);
-  }
+  if (numbered === undefined || host === undefined) throw vmChanged(id);
   await sendToVm(numbered, host.queueUrl, { verb: "guest.stop", args: { mode } });
   return numbered;
-}
-
-function vmChanged(id: VmId): Problem {
-  return new Problem("vm-changed", `Another request is changing VM ${id}`);
 }
 
 function vmExists(id: VmId): Problem {

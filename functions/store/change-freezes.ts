@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { ChangeFreezeId } from "../../core/id.ts";
 import { ChangeFreeze } from "../../core/schedule/change-freeze.ts";
 import { keys } from "./keys.ts";

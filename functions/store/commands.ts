@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { CommandId, HostId, MigrationId, VmId } from "../../core/id.ts";
 import { CommandError, Verb } from "../../core/protocol/command.ts";
 import { keys } from "./keys.ts";

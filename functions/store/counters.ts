@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import type { MigrationId, VmId } from "../../core/id.ts";
 import type { Sums } from "../../core/open-metrics.ts";
 import { keys } from "./keys.ts";

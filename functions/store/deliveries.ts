@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import type { FleetEvent } from "../../core/fleet-event/fleet-event.ts";
 import type { WebhookId } from "../../core/id.ts";
 import { Delivery, type DeliveryTry } from "../../core/webhook/webhook.ts";

@@ -1,9 +1,8 @@
-import { z } from "zod";
+import * as z from "zod";
 import type { MoveState } from "../../core/evacuation/counters.ts";
 import { isOpen } from "../../core/evacuation/counting.ts";
 import { EvacuationMove, type MoveTry, TRIES_MAX } from "../../core/evacuation/evacuation.ts";
-import type { EvacuationId, HostId } from "../../core/id.ts";
-import { VmId } from "../../core/id.ts";
+import { type EvacuationId, HostId, VmId } from "../../core/id.ts";
 import { TenantName } from "../../core/vm-rules.ts";
 import { keys } from "./keys.ts";
 import type { Listed, Page } from "./page.ts";
@@ -30,6 +29,8 @@ const StoredMove = z.object({
   roomless: z.int().nonnegative().optional(),
   /** Whose limit has kept it from starting. */
   tenant: TenantName.optional(),
+  /** While it moves, nothing else of its evacuation does. */
+  isAlone: z.boolean().optional(),
   /** Another target has to be found before it can start. */
   needsTarget: z.boolean().optional(),
   /** Grows with each write. */
@@ -47,7 +48,11 @@ export function publicMove(stored: StoredMove): EvacuationMove {
 
 export async function findMove(id: EvacuationId, vm: VmId): Promise<StoredMove | undefined> {
   const item = await getItem(keys.evacuationMove(id, vm));
-  return item === undefined ? undefined : StoredMove.parse(item);
+  return item === undefined ? undefined : parseMove(item);
+}
+
+export function parseMove(item: Item): StoredMove {
+  return StoredMove.parse(item);
 }
 
 /** By the VM's name. */
@@ -59,7 +64,7 @@ export async function listMoves(id: EvacuationId, page: Page): Promise<Listed<St
     ...(page.after === undefined ? {} : { after: keys.evacuationMove(id, VmId.parse(page.after)) }),
   });
   return {
-    items: items.map((item) => StoredMove.parse(item)),
+    items: items.map(parseMove),
     ...(more && last !== undefined ? { next: last.slice("MOVE#".length) } : {}),
   };
 }
@@ -81,8 +86,8 @@ export async function listAllMoves(id: EvacuationId): Promise<StoredMove[]> {
 /** A move in the queues of its hosts. */
 export type QueuedMove = {
   readonly vm: VmId;
-  readonly source: string;
-  readonly target: string;
+  readonly source: HostId;
+  readonly target: HostId;
   /** Whose limit has kept it from starting. */
   readonly tenant: string | undefined;
 };
@@ -106,8 +111,8 @@ export async function listQueuedMoves(
   });
   const moves = items.map(({ sk, source, target, tenant }) => ({
     vm: vmOf(sk),
-    source: String(source),
-    target: String(target),
+    source: HostId.parse(source),
+    target: HostId.parse(target),
     tenant: tenant === undefined ? undefined : String(tenant),
   }));
   return { moves, next: more ? last : undefined };
@@ -220,6 +225,11 @@ function sums({ before, after }: Transition, condition?: Also) {
     set.push(`${path} = ${path} + ${value}`);
     values[value] = amount;
   };
+  const gone: string[] = [];
+  if (after.isAlone === true) {
+    set.push("#alone = :alone");
+    values[":alone"] = after.vm;
+  } else if (before.isAlone === true) gone.push("#alone");
   if (before.state !== after.state) {
     add(`#counters.#${before.state}`, -1, ":minusOne");
     add(`#counters.#${after.state}`, 1, ":one");
@@ -237,7 +247,7 @@ function sums({ before, after }: Transition, condition?: Also) {
     }
   }
   return {
-    update: `SET ${set.join(", ")}`,
+    update: `SET ${set.join(", ")}${gone.length === 0 ? "" : ` REMOVE ${gone.join(", ")}`}`,
     condition: [countsHere, ...(condition === undefined ? [] : [condition.text])].join(" AND "),
     names,
     values,
@@ -273,7 +283,8 @@ export function inState(
   state: MoveState,
   fields: Partial<StoredMove> = {},
 ): StoredMove {
-  const { reason: _, cure: __, notBefore: ___, needsTarget: ____, ...kept } = move;
+  const { reason: _, cure: __, notBefore: ___, needsTarget: ____, isAlone, ...others } = move;
+  const kept = state === "moving" && isAlone === true ? { ...others, isAlone } : others;
   return { ...kept, ...fields, state, updatedAt: new Date().toISOString() };
 }
 

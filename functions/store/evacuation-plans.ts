@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { z } from "zod";
+import * as z from "zod";
 import { VersionOutline, VersionReason } from "../../core/evacuation/version.ts";
 import type { EvacuationId } from "../../core/id.ts";
 import type { Plan } from "../../core/plan/plan-result.ts";
@@ -14,6 +14,7 @@ const PART_CHARACTERS = 100_000;
  * each quotation mark of the plan counts twice.
  */
 const PARTS_MAX = 48;
+export const PLAN_CHARACTERS_MAX = PARTS_MAX * PART_CHARACTERS;
 /** Changes that a version keeps: the plan has all placements. */
 const CHANGES_MAX = 200;
 
@@ -54,7 +55,10 @@ export async function writeVersion(
   const text = JSON.stringify(plan);
   const parts = Math.ceil(text.length / PART_CHARACTERS);
   if (parts > PARTS_MAX) {
-    throw new PlanTooLong(`The plan has ${text.length} characters: empty fewer hosts at once`);
+    const detail =
+      `Expected a plan of at most ${PLAN_CHARACTERS_MAX} characters, got ${text.length}: empty fewer hosts at ` +
+      "once, or end cordons, of which each one is a reason for each VM without a place";
+    throw new PlanTooLong(detail);
   }
   const ttl = expiresIn(keptSeconds.evacuation);
   const writer = randomBytes(8).toString("hex");

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { EvacuationId } from "../../core/id.ts";
 import { TenantName } from "../../core/vm-rules.ts";
 import { keys, type Listened, ownerOf } from "./keys.ts";
@@ -15,6 +15,8 @@ import {
 
 /** Instead of a host's name: anything may have changed. */
 export const EVERYTHING = "*";
+/** Instead of a host's name: a VM that had no place may have one now. */
+export const ROOM = "+";
 
 /** Evacuations that listen to one host or tenant. */
 const LISTENERS_MAX = 100;
@@ -88,7 +90,7 @@ export async function stopListening(of: Listened, id: EvacuationId): Promise<voi
   await deleteItem(keys.listener(of, id));
 }
 
-/** Evacuations that want to know of changes on this host, or for this tenant. */
+/** Evacuations that want to know of changes on this host, for this tenant, or of room. */
 export async function listListeners(of: Listened): Promise<EvacuationId[]> {
   const prefix = "EVACUATION#";
   const { items } = await queryItems({

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { remainingMs } from "../../core/evacuation/eta.ts";
 import {
   EndedBy,
@@ -9,13 +9,14 @@ import {
 } from "../../core/evacuation/evacuation.ts";
 import {
   isFinalEvacuation,
+  isOffering,
   isOverdue,
   type Life,
   shownStatus,
 } from "../../core/evacuation/life.ts";
 import { Pause } from "../../core/evacuation/pause.ts";
 import { evacuationChanges } from "../../core/fleet-event/untold-events.ts";
-import { EvacuationId, type HostId } from "../../core/id.ts";
+import { EvacuationId, type HostId, VmId } from "../../core/id.ts";
 import { transactWithEvents } from "./fleet-events.ts";
 import { keys } from "./keys.ts";
 import { type Page, pageOf } from "./page.ts";
@@ -38,6 +39,8 @@ const StoredEvacuation = z.object({
   work: Work,
   /** Hosts that a person has uncordoned meanwhile: nothing more is moved off them. */
   uncordoned: z.record(z.string(), EndedBy).default({}),
+  /** The VM in which the control plane runs, while it moves: nothing else begins. */
+  alone: VmId.optional(),
   /** Grows with each change of its open times: a start holds only if they are as it has read them. */
   timesRevision: z.int().nonnegative().default(0),
   /** Failed VMs before the error budget was granted last. */
@@ -71,7 +74,7 @@ export async function findEvacuation(id: EvacuationId): Promise<StoredEvacuation
 /** Newest first. */
 export async function listEvacuations(page: Page) {
   return pageOf({
-    partition: "EVACUATIONS",
+    partitions: ["EVACUATIONS"],
     keyOf: keys.evacuation,
     read: (item) => publicEvacuation(StoredEvacuation.parse(item), Date.now()),
     page,
@@ -84,7 +87,7 @@ export async function listOpenEvacuations(page: Page) {
   const open = StoredStatus.options.filter((status) => !isFinalEvacuation(status));
   const names = open.map((_, place) => `:s${place}`);
   return pageOf({
-    partition: "EVACUATIONS",
+    partitions: ["EVACUATIONS"],
     keyOf: keys.evacuation,
     read: (item) => EvacuationId.parse((item as { id?: unknown }).id),
     page,
@@ -179,6 +182,7 @@ export function lifeFields(life: Life): Fields {
     pauses: { ...pauses },
     counters,
     approvals: [...life.approvals],
+    offeredUntil: life.offeredUntil,
     failedBefore: life.failedBefore,
     endedBy: life.endedBy,
     forward: life.forward,
@@ -187,12 +191,16 @@ export function lifeFields(life: Life): Fields {
 
 /** The part of the record that the API shows. */
 export function publicEvacuation(stored: StoredEvacuation, nowMs: number): Evacuation {
-  const { work, eta, hosts, left } = stored;
+  const { work, eta, hosts, left, offeredUntil: _, ...others } = stored;
   const shown = shownStatus(stored);
   const status = isOverdue(stored, new Date(nowMs).toISOString()) ? "expired" : shown;
+  const offeredUntil = isOffering(stored, new Date(nowMs).toISOString())
+    ? { offeredUntil: stored.offeredUntil }
+    : {};
   const isForward = ["planned", "approved", "running", "paused"].includes(status);
   return PublicEvacuation.parse({
-    ...stored,
+    ...others,
+    ...offeredUntil,
     status,
     pauses: Object.values(stored.pauses),
     hosts: hosts.map((host) => ({ ...host, left: left[host.host] ?? 0 })),

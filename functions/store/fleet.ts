@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { HostId, MigrationId, VmId } from "../../core/id.ts";
 import { MigrationStatus } from "../../core/migration/migration.ts";
 import { Progress } from "../../core/protocol/event.ts";
@@ -78,7 +78,7 @@ export async function readUnderWay(ids: readonly MigrationId[]): Promise<UnderWa
   return rows.map((row) => UnderWay.parse(row));
 }
 
-async function listIds(partition: string, max: number): Promise<string[]> {
+async function listIds(partition: "HOSTS" | "VMS", max: number): Promise<string[]> {
   const ids: string[] = [];
   let after: Record<string, string> | undefined;
   do {
@@ -90,7 +90,8 @@ async function listIds(partition: string, max: number): Promise<string[]> {
     });
     ids.push(...items.map(({ gsi1sk }) => String(gsi1sk)));
     if (ids.length > max) {
-      throw new FleetTooLarge(`Expected at most ${max} of ${partition.toLowerCase()}, got more`);
+      const many = `more than ${max} ${partition === "HOSTS" ? "hosts" : "VMs"}`;
+      throw new FleetTooLarge(`The fleet has ${many}: use several control planes`);
     }
     const last = items.at(-1);
     after = more && last !== undefined ? keyOf(last) : undefined;

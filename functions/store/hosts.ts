@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import {
   HostLifecycle,
   hostStateOf,
@@ -115,7 +115,7 @@ export async function findHostWithFacts(id: HostId): Promise<Host | undefined> {
 /** By name. Facts are left out; `GET /v1/hosts/{id}` has them. */
 export async function listHosts(page: Page) {
   const { items, ...rest } = await pageOf({
-    partition: "HOSTS",
+    partitions: ["HOSTS"],
     keyOf: keys.host,
     read: parseHost,
     page,

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { z } from "zod";
+import * as z from "zod";
 import { EvacuationId, MigrationId } from "../../core/id.ts";
 import { keys } from "./keys.ts";
 import { keptSeconds } from "./retention.ts";

@@ -70,7 +70,7 @@ export const keys = {
     pk: `EVAC#${id}`,
     sk: `RETRY#${at}#${vm}`,
   }),
-  /** The evacuation is woken when something changes on this host, or for this tenant. */
+  /** The evacuation is woken when something changes on this host or for this tenant, or makes room. */
   listener: (of: Listened, id: EvacuationId): Key => ({ pk: ownerOf(of), sk: `EVACUATION#${id}` }),
   schedule: (id: ScheduleId): Key => ({ pk: `SCHEDULE#${id}`, sk: "META" }),
   /** A window that was opened; they sort by their starts. */
@@ -118,7 +118,11 @@ export type Limit =
   | { readonly host: HostId; readonly kind: HostKind }
   | { readonly tenant: TenantName; readonly kind: TenantKind };
 
-export type Listened = { readonly host: HostId } | { readonly tenant: TenantName };
+/** `room`: whatever may give a VM a place that had none. */
+export type Listened =
+  | { readonly host: HostId }
+  | { readonly tenant: TenantName }
+  | { readonly room: true };
 
 export type Watch = {
   readonly limit: Limit;
@@ -126,8 +130,9 @@ export type Watch = {
   readonly lane: Lane;
 };
 
-/** The partition of a host or a tenant. */
+/** The partition of a host or a tenant, or the one of all that wait for room. */
 export function ownerOf(of: Listened): string {
+  if ("room" in of) return "ROOM";
   return "host" in of ? `HOST#${of.host}` : `TENANT#${of.tenant}`;
 }
 

@@ -1,6 +1,6 @@
 import { MigrationId } from "../../core/id.ts";
 import { keys } from "./keys.ts";
-import type { StoredMigration } from "./migration-record.ts";
+import { migrationLists, type StoredMigration } from "./migration-record.ts";
 import { updateRunning } from "./migration-update.ts";
 import { type Listed, type Page, pageOf } from "./page.ts";
 
@@ -10,7 +10,7 @@ const EXECUTION_LOST = "execution-lost";
 /** Ids of migrations whose record is `running`, newest first. */
 export async function listRunning(page: Page): Promise<Listed<MigrationId>> {
   return pageOf({
-    partition: "MIGRATIONS",
+    partitions: migrationLists,
     keyOf: keys.migration,
     read: (item) => MigrationId.parse((item as { id?: unknown }).id),
     page,

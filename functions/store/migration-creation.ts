@@ -11,7 +11,7 @@ import { rulesAsRead } from "./apart-groups.ts";
 import { transactWithEvents } from "./fleet-events.ts";
 import { takeKey } from "./idempotency.ts";
 import { keys } from "./keys.ts";
-import type { StoredMigration } from "./migration-record.ts";
+import { listOf, type StoredMigration } from "./migration-record.ts";
 import { noSignals } from "./signals.ts";
 import { type Admission, admissionWrites, releaseWrites } from "./slot-writes.ts";
 import { findApart, slotsAsRead } from "./slots.ts";
@@ -136,7 +136,12 @@ function creationWrites(made: NewMigration, migration: StoredMigration) {
   const rules = rulesAsRead(made);
   return [
     write.put(
-      { ...keys.migration(migration.id), ...migration, gsi1pk: "MIGRATIONS", gsi1sk: migration.id },
+      {
+        ...keys.migration(migration.id),
+        ...migration,
+        gsi1pk: listOf(migration.id),
+        gsi1sk: migration.id,
+      },
       { condition: "attribute_not_exists(pk)" },
     ),
     write.put(noSignals(migration.id)),

@@ -25,7 +25,7 @@ import { updateRunning, updateRunningReading } from "./migration-update.ts";
 import { updateIf, updateItem } from "./table.ts";
 
 /** The attempt in a command's id has at most four digits. */
-const REVISION_MAX = 9_999;
+export const BANDWIDTH_CHANGES_MAX = 9_999;
 
 export type Entered = {
   readonly migration: StoredMigration;
@@ -133,7 +133,7 @@ export async function recordBandwidth(
       ":limit": maxBandwidthBytesPerSecond,
       ":zero": 0,
       ":one": 1,
-      ":max": REVISION_MAX,
+      ":max": BANDWIDTH_CHANGES_MAX,
     },
   });
 }

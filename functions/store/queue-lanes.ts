@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { HostId, MigrationId } from "../../core/id.ts";
 import { hostKinds, type LimitKind, tenantKinds } from "../../core/plan/admission.ts";
 import { TenantName } from "../../core/vm-rules.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { EvacuationId, ScheduleId } from "../../core/id.ts";
 import {
   MissedWindows,
@@ -45,7 +45,7 @@ export async function findSchedule(id: ScheduleId): Promise<StoredSchedule | und
 /** Oldest first. */
 export async function listSchedules(page: Page) {
   return pageOf({
-    partition: "SCHEDULES",
+    partitions: ["SCHEDULES"],
     keyOf: keys.schedule,
     read: (item) => StoredSchedule.parse(item),
     page,

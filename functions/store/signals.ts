@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { StaleMigration } from "../../core/errors.ts";
 import { HostId, type MigrationId } from "../../core/id.ts";
 import { CommandError, Verb } from "../../core/protocol/command.ts";

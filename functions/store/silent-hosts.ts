@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { hostHeard, hostSilent } from "../../core/fleet-event/untold-events.ts";
 import { HostId } from "../../core/id.ts";
 import { transactWithEvents } from "./fleet-events.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { type HostId, MigrationId } from "../../core/id.ts";
 import type { Blocker } from "../../core/negotiate/agreement.ts";
 import {

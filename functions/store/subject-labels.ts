@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import type { FleetEventData } from "../../core/fleet-event/fleet-event.ts";
 import { Labels } from "../../core/labels.ts";
 import { keys } from "./keys.ts";

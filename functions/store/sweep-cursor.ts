@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { MigrationId } from "../../core/id.ts";
 import { keys } from "./keys.ts";
 import { deleteItem, getItem, putItem } from "./table.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import type { TenantCounts } from "../../core/plan/admission.ts";
 import type { Tenant } from "../../core/tenant.ts";
 import { TenantName } from "../../core/vm-rules.ts";
@@ -60,7 +60,7 @@ const NAMES_PER_READ = 100;
 /** Those that have a limit, by name. */
 export function listTenants(page: Page): Promise<Listed<Tenant>> {
   return pageOf({
-    partition: "TENANTS",
+    partitions: ["TENANTS"],
     keyOf: keys.tenant,
     read: (item) => {
       const tenant = StoredTenant.parse(item);

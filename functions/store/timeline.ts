@@ -2,10 +2,9 @@ import type { MigrationId } from "../../core/id.ts";
 import { Sample, TimelineEntry } from "../../core/migration/migration.ts";
 import type { Progress } from "../../core/protocol/event.ts";
 import { type EventKey, keys } from "./keys.ts";
+import type { Listed, Page } from "./page.ts";
 import { keptSeconds } from "./retention.ts";
 import { expiresIn, type Item, type Key, putItems, queryItems } from "./table.ts";
-
-const ENTRIES_MAX = 1_000;
 
 export type Row = Item & Key;
 
@@ -30,35 +29,33 @@ export async function addRows(rows: Row[]): Promise<void> {
   await putItems(rows);
 }
 
-/** Entries of hosts' events, oldest first; at most 1,000. */
-export async function listEntries(id: MigrationId): Promise<TimelineEntry[]> {
-  const { items } = await queryItems({
-    partition: ["pk", `MIG#${id}`],
-    prefix: ["sk", "EVENT#"],
-    limit: ENTRIES_MAX,
-  });
-  return items.map(({ at, origin, type, detail }) =>
+/** Entries of hosts' events, oldest first; `next` is the cursor of the following page. */
+export async function listEntries(id: MigrationId, page: Page): Promise<Listed<TimelineEntry>> {
+  return listRows(id, "EVENT#", page, ({ at, origin, type, detail }) =>
     TimelineEntry.parse({ at, origin, type, detail }),
   );
 }
 
 /** Progress samples, oldest first; `next` is the cursor of the following page. */
-export async function listSamples(
-  id: MigrationId,
-  page: { limit: number; after?: string | undefined },
-): Promise<{ items: Sample[]; next?: string }> {
-  const { items, more, last } = await queryItems({
-    partition: ["pk", `MIG#${id}`],
-    prefix: ["sk", "SAMPLE#"],
-    limit: page.limit,
-    ...(page.after === undefined ? {} : { after: { pk: `MIG#${id}`, sk: `SAMPLE#${page.after}` } }),
-  });
-  return {
-    items: items.map(toSample),
-    ...(more && last !== undefined ? { next: last.slice("SAMPLE#".length) } : {}),
-  };
+export async function listSamples(id: MigrationId, page: Page): Promise<Listed<Sample>> {
+  return listRows(id, "SAMPLE#", page, ({ at, progress }) => Sample.parse({ at, progress }));
 }
 
-function toSample({ at, progress }: Item): Sample {
-  return Sample.parse({ at, progress });
+async function listRows<T>(
+  id: MigrationId,
+  prefix: string,
+  { limit, after }: Page,
+  read: (item: Item) => T,
+): Promise<Listed<T>> {
+  const pk = `MIG#${id}`;
+  const { items, more, last } = await queryItems({
+    partition: ["pk", pk],
+    prefix: ["sk", prefix],
+    limit,
+    ...(after === undefined ? {} : { after: { pk, sk: `${prefix}${after}` } }),
+  });
+  return {
+    items: items.map(read),
+    ...(more && last !== undefined ? { next: last.slice(prefix.length) } : {}),
+  };
 }

@@ -11,6 +11,7 @@ const names = [
   "requiredLabels",
   "preferredLabels",
   "pinned",
+  "runsControlPlane",
 ] as const satisfies (keyof VmRules)[];
 
 /**

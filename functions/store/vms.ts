@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { TableBusy } from "../../core/errors.ts";
 import { guestEnded, guestUnknown } from "../../core/fleet-event/untold-events.ts";
 import { HostId, VmId } from "../../core/id.ts";
@@ -59,7 +59,7 @@ export async function findVms(ids: readonly VmId[]): Promise<StoredVm[]> {
 }
 
 export async function listVms(page: Page) {
-  return pageOf({ partition: "VMS", keyOf: keys.vm, read: (item) => publicVm(item), page });
+  return pageOf({ partitions: ["VMS"], keyOf: keys.vm, read: (item) => publicVm(item), page });
 }
 
 /** All VMs whose record names this host, whatever their state. */

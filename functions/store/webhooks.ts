@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { z } from "zod";
+import * as z from "zod";
 import { EventCursor } from "../../core/fleet-event/fleet-event.ts";
 import type { WebhookId } from "../../core/id.ts";
 import { Webhook } from "../../core/webhook/webhook.ts";

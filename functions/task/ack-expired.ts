@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { MigrationId } from "../../core/id.ts";
 import { task } from "../runtime/task.ts";
 import { decideSuccessor } from "../service/decide-successor.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { HostClosed, QueueDeadline, StaleMigration } from "../../core/errors.ts";
 import { MigrationId } from "../../core/id.ts";
 import { cureOf } from "../../core/migration/failures.ts";

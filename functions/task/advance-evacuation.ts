@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import type { AdvanceOutput } from "../../core/evacuation/execution-input.ts";
 import { EvacuationId } from "../../core/id.ts";
 import { task } from "../runtime/task.ts";

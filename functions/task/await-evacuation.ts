@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { EvacuationId } from "../../core/id.ts";
 import { task } from "../runtime/task.ts";
 import { raise } from "../service/raise-signal.ts";

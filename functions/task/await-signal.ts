@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { MigrationId } from "../../core/id.ts";
 import { Phase } from "../../core/migration/migration.ts";
 import { task } from "../runtime/task.ts";

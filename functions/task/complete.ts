@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { RetryableError, StaleMigration } from "../../core/errors.ts";
 import { MigrationId } from "../../core/id.ts";
 import { alarmMessages } from "../runtime/alarm-messages.ts";
@@ -38,7 +38,9 @@ export const handler = task(async (event): Promise<{ status: "completed" }> => {
     recordOutcome(ended),
   ]);
   // Last: its evacuation is woken once, by the move's end and by what was released.
-  await admitWaiting({ ...freedBy(migration), evacuation }, byInvocation);
+  // The source of an evacuation's move takes no guests.
+  const makesRoom = migration.evacuation === undefined;
+  await admitWaiting({ ...freedBy(migration), makesRoom, evacuation }, byInvocation);
   return { status: "completed" };
 });
 

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { EvacuationInput } from "../../core/evacuation/execution-input.ts";
 import { task } from "../runtime/task.ts";
 import { continueExecution } from "../service/evacuation-executions.ts";

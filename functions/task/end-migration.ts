@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { StaleMigration } from "../../core/errors.ts";
 import { MigrationId } from "../../core/id.ts";
 import { type Failure, isFinal, type MigrationStatus } from "../../core/migration/migration.ts";
@@ -65,7 +65,7 @@ export const handler = task(async (event): Promise<EndOutput> => {
     await Promise.all([recordSourceExit(ended), countMigration(ended)]);
     if (input.action !== "freeze") await expireWithRecord(migration);
     if (migration.slots !== "held") await tidyLane(migration);
-    await admitWaiting(freedBy(migration), byInvocation);
+    await admitWaiting({ ...freedBy(migration), makesRoom: true }, byInvocation);
     await learnFromMigration(migration);
     const mayBeLeft = input.action === "lost" && migration.sourceExit === undefined;
     if (mayBeLeft) await discardSource(migration);

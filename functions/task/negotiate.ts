@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { NegotiationRefused, StaleMigration } from "../../core/errors.ts";
 import { CommandId, MigrationId } from "../../core/id.ts";
 import type { Failure } from "../../core/migration/migration.ts";

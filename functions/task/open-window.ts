@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { ScheduleId } from "../../core/id.ts";
 import { task } from "../runtime/task.ts";
 import { type OpenedWindow, openWindow } from "../service/open-window.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { isConfirmedDown } from "../../core/host/host-state.ts";
 import { CommandId, type HostId, MigrationId } from "../../core/id.ts";
 import { type ReconcileAction, reconcile } from "../../core/migration/reconcile.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { StaleMigration } from "../../core/errors.ts";
 import { CommandId, MigrationId } from "../../core/id.ts";
 import { Parties } from "../../core/migration/execution-input.ts";

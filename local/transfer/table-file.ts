@@ -3,7 +3,7 @@ import { createReadStream, createWriteStream } from "node:fs";
 import { rename, rm } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { finished } from "node:stream/promises";
-import { z } from "zod";
+import * as z from "zod";
 import { type TableItem, Tally, textOf } from "./item-text.ts";
 import { TransferError } from "./transfer-error.ts";
 

@@ -112,6 +112,8 @@ describeOnQemu("two agents without a cloud", (subject) => {
       },
       { migrationId },
     );
+    // Before QEMU has connected, the target of another test may have taken the free port.
+    await vi.waitFor(() => expect(source.typesOf()).toContain("migration.progress"), 20_000);
     process.kill(pid, "SIGKILL");
     await vi.waitFor(() => expect(source.typesOf()).toContain("migration.failed"), 10_000);
     await vi.waitFor(() => expect(target.typesOf()).toContain("migration.failed"), 10_000);

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
-import { z } from "zod";
+import * as z from "zod";
 import type { Resources } from "../../agent/guest/resources.ts";
 import { AgentConfig } from "../../agent/runtime/config.ts";
 import { testFolder } from "../../agent/testing/folder.ts";

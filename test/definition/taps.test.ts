@@ -1,7 +1,7 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { z } from "zod";
+import * as z from "zod";
 import { findQemu } from "../../qmp/testing/real-qemu.ts";
 
 const SCRIPT = fileURLToPath(new URL("testing/tap-host.ts", import.meta.url));

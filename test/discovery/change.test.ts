@@ -70,6 +70,8 @@ describe.skipIf(qemu === undefined)("a guest that runs, and its definition", () 
   });
 
   it("get another medium, none, and one again", async () => {
+    // The firmware looks for a medium to boot from, and commands the drive meanwhile.
+    await qmp().execute("stop");
     await change((before) => changeMedium(before, "cd0", file("cd-2")));
     expect(await inserted()).toBe("cd-2");
     await change((before) => changeMedium(before, "cd0", undefined));

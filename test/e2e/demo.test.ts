@@ -6,6 +6,7 @@ import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { findExecutable } from "../../agent/probe/binary.ts";
 import type { Summary } from "../../demo/summary.ts";
+import { makeShortFolder } from "../../rig/short-folder.ts";
 import { waitUntil } from "../../rig/wait-until.ts";
 import { PATIENCE_MS, qemu, unlessQemu } from "./testing/stage.ts";
 
@@ -19,7 +20,7 @@ describe("npm run demo", () => {
   let child: ChildProcess | undefined;
 
   beforeEach(() => {
-    folder = mkdtempSync(join(tmpdir(), "e"));
+    folder = makeShortFolder("e");
     tools = mkdtempSync(join(tmpdir(), "tools-"));
     for (const name of ["dirname", "env", "readlink", "sh"]) {
       symlinkSync(findExecutable(name), join(tools, name));

@@ -158,3 +158,44 @@ describe("two VMs that stand apart, each on a host that an evacuation of its own
     await scene.expectSound(...ended);
   });
 });
+
+describe("a canary, and hosts that wait for it", () => {
+  async function begin(course: ("breaks" | "completes")[]) {
+    const hosts = await scene.fleet({ a: 1, d: 2, e: 2, b: 0, c: 0 });
+    harness.guests.courses.set(harness.vm("a1"), course);
+    const { a = "", d = "", e = "" } = hosts;
+    const { id } = await harness.begin([a, d, e], {
+      options: { streamBytesPerSecond: 1_000, canaryHosts: 1, hostsAtOnce: 2 },
+      limits: { errorBudget: 0 },
+    });
+    const untouched = async () => {
+      const others = await Promise.all([d, e].map((host) => scene.host(host)));
+      return others.every(({ cordons }) => (cordons as unknown[]).length === 0);
+    };
+    return { id, untouched };
+  }
+
+  it("begin once its guests were seen running elsewhere, whatever tries that takes", async () => {
+    const { id, untouched } = await begin(["breaks", "completes"]);
+    const retrying = await harness.until(id, ({ counters }) => counters.retrying === 1);
+    expect(retrying.hosts.map(({ state }) => state)).toEqual(["draining", "waiting", "waiting"]);
+    expect(await untouched()).toBe(true);
+    const ended = await scene.end(id);
+    expect(ended).toMatchObject({ status: "completed", counters: { moved: 5 } });
+    const [canary, ...others] = ended.hosts;
+    for (const { begunAt = "" } of others) expect(begunAt >= (canary?.endedAt ?? "")).toBe(true);
+    await scene.expectSound(ended);
+  });
+
+  it("do not begin when it fails, until a person resumes", async () => {
+    const { id, untouched } = await begin(["breaks"]);
+    const held = await harness.until(id, ({ status }) => status === "paused");
+    expect(held).toMatchObject({ pauses: [{ reason: "error-budget" }], counters: { failed: 1 } });
+    await harness.runTo(harness.clock.now() + 60_000);
+    expect(await untouched()).toBe(true);
+    await harness.act(id, "resume", { by: "ada" });
+    const ended = await scene.end(id);
+    expect(ended).toMatchObject({ status: "completed-with-remainder", counters: { moved: 4 } });
+    await scene.expectSound(ended);
+  });
+});

@@ -77,3 +77,28 @@ describe("a VM that only prefers its host", () => {
     expect([placeOf("a1"), placeOf("a2")]).toEqual([a, a]);
   });
 });
+
+describe("the VM in which the control plane runs", () => {
+  it("moves when nothing else does, and what is to be tried again waits for its end", async () => {
+    const { a = "", d = "" } = await scene.fleet({ a: 2, d: 1, b: 0, c: 0 });
+    const own = scene.harness.vm("a1");
+    await rule("a1", { runsControlPlane: true });
+    scene.hold("a1");
+    scene.guests.courses.set(scene.harness.vm("a2"), ["breaks", "completes"]);
+    scene.hold("d1");
+    const { id } = await scene.harness.begin([a, d]);
+    const moving = async () =>
+      (await scene.harness.moves(id)).flatMap(({ vm, state }) => (state === "moving" ? [vm] : []));
+    await scene.harness.until(id, ({ counters }) => counters.moving === 1);
+    await scene.harness.runTo(scene.harness.clock.now() + 60_000);
+    expect(await moving()).toEqual([scene.harness.vm("d1")]);
+    scene.guests.courses.set(scene.harness.vm("d1"), ["completes"]);
+    await scene.guests.releaseAll();
+    await scene.harness.until(id, () => scene.guests.held.includes(own));
+    await scene.harness.runTo(scene.harness.clock.now() + 60_000);
+    expect(await moving()).toEqual([own]);
+    const ended = await scene.end(id);
+    expect(ended).toMatchObject({ status: "completed", counters: { moved: 3 } });
+    await scene.expectSound(ended);
+  });
+});

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { HostId } from "../../core/id.ts";
 import { findHost } from "../../functions/store/hosts.ts";
 import { listHolding } from "../../functions/store/slots.ts";
+import { facts } from "../functions/testing/fixtures.ts";
 import { operate } from "../functions/testing/fleet.ts";
 import type { EvacuationHarness } from "../workflow/testing/evacuation-harness.ts";
 import { MEMORY_BYTES } from "../workflow/testing/hosts.ts";
@@ -76,6 +77,17 @@ describe("VMs that leave in other ways", () => {
     const { id } = await harness.begin([a], { limits: { errorBudget: 0 } });
     await harness.until(id, () => scene.guests.held.length === 1);
     await scene.post("/v1/migrations", { vm: harness.vm("a5"), target: c });
+    const skip = (moved: string) =>
+      operate("POST", `/v1/evacuations/${id}/moves/${moved}/skip`, { by: "ada" });
+    const migration = (await vm("a1")).lockedBy;
+    expect(await skip(harness.vm("a1"))).toMatchObject({
+      status: 409,
+      body: { code: "move-in-flight", migration, detail: expect.stringContaining("cancel that") },
+    });
+    expect(await skip("elsewhere")).toMatchObject({
+      status: 404,
+      body: { code: "move-not-found" },
+    });
     await scene.guests.powerOff(harness.vm("a3"), agent);
     await operate("DELETE", `/v1/vms/${harness.vm("a4")}`);
     await harness.runUntilIdle();
@@ -101,6 +113,85 @@ describe("VMs that leave in other ways", () => {
     ]);
     const moved = scene.guests.places.get(harness.vm("a1")) ?? "";
     expect([b, c]).toContain(moved);
+    await scene.expectSound(ended);
+  });
+});
+
+describe("room that appears for a VM that had no place", () => {
+  /** b takes one of two guests, and c is closed. The first one is held in its transfer. */
+  async function begin(rest: object = {}) {
+    const hosts = await scene.fleet({ a: 2, b: 0, c: 0 });
+    const small = { ...facts, memoryBytes: MEMORY_BYTES };
+    await scene.guests.agents[1]?.send("register", { host: hosts.b, facts: small });
+    await scene.post(`/v1/hosts/${hosts.c}/cordon`, { owner: "ops" });
+    scene.hold("a1");
+    scene.hold("a2");
+    const { id } = await harness.begin([hosts.a ?? ""], rest);
+    await harness.until(id, ({ counters }) => counters.moving === 1);
+    const open = () => scene.post(`/v1/hosts/${hosts.c}/uncordon`, { owner: "ops" });
+    return { id, open, c: hosts.c };
+  }
+  const release = () => scene.guests.releaseAll();
+
+  it("is offered as a version that holds up nothing, and is used once it is approved", async () => {
+    const { id, open, c } = await begin();
+    await open();
+    const offered = await harness.until(id, ({ version }) => version === 2);
+    expect(offered).toMatchObject({ status: "running", approvedVersion: 1, pauses: [] });
+    const { body } = await operate("GET", `/v1/evacuations/${id}/plans/2`);
+    expect(body).toMatchObject({ reason: "room-appeared" });
+    // The move in flight ends, nothing else begins, and the end waits for the approval.
+    await harness.runTo(harness.clock.now() + 60_000, release);
+    expect(await harness.read(id)).toMatchObject({
+      status: "running",
+      version: 2,
+      counters: { moved: 1, unplaced: 1 },
+    });
+    await harness.act(id, "approve", { version: 2, by: "bob" });
+    const ended = await scene.end(id);
+    expect(ended).toMatchObject({ status: "completed", counters: { moved: 2 } });
+    expect([...scene.guests.places.values()]).toContain(c);
+    await scene.expectSound(ended);
+  });
+
+  it("is used at once within the tolerance", async () => {
+    const { id, open } = await begin({ tolerance: { newTargets: true } });
+    await open();
+    const ended = await scene.end(id);
+    expect(ended).toMatchObject({
+      status: "completed",
+      version: 2,
+      approvedVersion: 2,
+      consentedVersion: 1,
+      counters: { moved: 2 },
+    });
+    await scene.expectSound(ended);
+  });
+
+  it.each(["passes", "rejected"])("is left where its offer %s", async (how) => {
+    const { id, open } = await begin({ approval: { deadlineMs: 3_600_000 } });
+    await open();
+    const { offeredUntil = "" } = await harness.until(id, ({ version }) => version === 2);
+    if (how === "rejected") await harness.act(id, "reject", { by: "bob" });
+    const ended = await scene.end(id);
+    expect(ended).toMatchObject({
+      status: "completed-with-remainder",
+      version: 2,
+      approvedVersion: 1,
+      counters: { moved: 1, unplaced: 1 },
+    });
+    expect((ended.endedAt ?? "") >= offeredUntil).toBe(how === "passes");
+    const late = await operate("POST", `/v1/evacuations/${id}/approve`, { version: 2, by: "eve" });
+    expect(late.status).toBe(409);
+    await scene.expectSound(ended);
+  });
+
+  it("after the end moves nothing", async () => {
+    const { id, open } = await begin();
+    const ended = await scene.end(id);
+    await open();
+    await harness.runTo(harness.clock.now() + 60_000);
+    expect(await harness.read(id)).toEqual(ended);
     await scene.expectSound(ended);
   });
 });

@@ -1,4 +1,4 @@
-import type { z } from "zod";
+import type * as z from "zod";
 import type { MigrationPolicy } from "../../core/negotiate/policy.ts";
 import { createRandom, type Random } from "../../emulators/qemu/random.ts";
 

@@ -46,6 +46,12 @@ const refused: Refused[] = [
     415,
     "not-json",
   ],
+  [
+    "a medium that is not JSON",
+    ["PUT", "/v1/vms/vm-9/devices/cd/medium", "x", { "content-type": "text/plain" }],
+    415,
+    "not-json",
+  ],
   ["no body", ["POST", "/v1/migrations"], 422, "invalid", "vm"],
   [
     "a change without a content type",

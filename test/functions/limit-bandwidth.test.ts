@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Migration } from "../../core/migration/migration.ts";
+import { keys } from "../../functions/store/keys.ts";
+import { BANDWIDTH_CHANGES_MAX } from "../../functions/store/migration-progress.ts";
 import { handler as endMigration } from "../../functions/task/end-migration.ts";
 import { startTestCloud, type TestCloud } from "./testing/cloud.ts";
 import { addHost, addMigration, addVm, operate, type TestAgent } from "./testing/fleet.ts";
@@ -59,6 +61,20 @@ it("changes the limit while the migration sends, and only then", async () => {
 it.each([[-1], [1.5], ["10"], [null], [2 ** 60]])("refuses %j as a limit", async (value) => {
   expect(await patch(value)).toMatchObject({ status: 422 });
   expect(await source.take()).toEqual([]);
+});
+
+it("refuses a change of a limit that was changed as often as it may be", async () => {
+  const key = keys.migration(migration.id);
+  await cloud.update(key, "bandwidthRevision", BANDWIDTH_CHANGES_MAX - 1);
+  expect(await patch(1_000)).toMatchObject({ status: 202 });
+  const [command] = await source.take();
+  expect(command).toMatchObject({ args: { revision: BANDWIDTH_CHANGES_MAX } });
+  const { status, body } = await patch(2_000);
+  expect({ status, body }).toMatchObject({ status: 409, body: { code: "too-many-changes" } });
+  expect(body.detail).toContain(`${BANDWIDTH_CHANGES_MAX} times`);
+  expect(await source.take()).toEqual([]);
+  const { body: kept } = await operate("GET", `/v1/migrations/${migration.id}`);
+  expect(kept.maxBandwidthBytesPerSecond).toBe(1_000);
 });
 
 it("refuses a change once the guest has stopped, and after the end", async () => {

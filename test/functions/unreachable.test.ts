@@ -1,10 +1,12 @@
 import { SQSServiceException } from "@aws-sdk/client-sqs";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { documents, queues } from "../../functions/runtime/clients.ts";
+import { queues } from "../../functions/runtime/clients.ts";
 import { expirySecondsOf, VISIBILITY_SECONDS } from "../../functions/service/command-times.ts";
+import { keys } from "../../functions/store/keys.ts";
 import { startTestCloud, type TestCloud } from "./testing/cloud.ts";
-import { smallDefinition } from "./testing/fixtures.ts";
+import { smallDefinition, vmId } from "./testing/fixtures.ts";
 import { addHost, addMigration, addVm, operate, type TestAgent } from "./testing/fleet.ts";
+import { interceptTable } from "./testing/intercept-table.ts";
 
 let cloud: TestCloud;
 let source: TestAgent;
@@ -19,16 +21,9 @@ afterAll(() => cloud.close());
 
 /** Requests for these operations of DynamoDB get no answer; returns what ends that. */
 function failTable(...operations: string[]): () => void {
-  const { requestHandler } = documents().config;
-  const { handle } = requestHandler;
-  requestHandler.handle = (request, options) => {
-    const [, operation = ""] = String(request.headers["x-amz-target"]).split(".");
-    if (operations.includes(operation)) return Promise.reject(new Error("no answer"));
-    return handle.call(requestHandler, request, options);
-  };
-  return () => {
-    requestHandler.handle = handle;
-  };
+  return interceptTable(async (operation) => {
+    if (operations.includes(operation)) throw new Error("no answer");
+  });
 }
 
 describe("the table is out of reach, or its storage is full", () => {
@@ -54,6 +49,19 @@ describe("the table is out of reach, or its storage is full", () => {
     expect(answer).toMatchObject({ status: 503, body: { code: "table-unreachable", part } });
     expect(answer.body.detail).toContain(verb);
     expect(await operate("GET", "/v1/health")).toMatchObject({ status: 200 });
+  });
+});
+
+describe("a record that cannot be read", () => {
+  it("is answered 500 `internal`, without what only the log may have", async () => {
+    const key = keys.vm(vmId("vm-1"));
+    await cloud.update(key, "state", "upside-down");
+    const { status, body } = await operate("GET", "/v1/vms/vm-1");
+    await cloud.update(key, "state", "running");
+    expect({ status, body }).toMatchObject({ status: 500, body: { code: "internal" } });
+    expect(body.detail).toBe("The request failed; it was logged");
+    expect(JSON.stringify(body)).not.toContain("upside-down");
+    expect((await operate("GET", "/v1/vms/vm-1")).status).toBe(200);
   });
 });
 

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { handler as endMigration } from "../../functions/task/end-migration.ts";
 import { startTestCloud, type TestCloud } from "./testing/cloud.ts";
 import { definition } from "./testing/fixtures.ts";
 import { addHost, addMigration, addVm, operate, type TestAgent } from "./testing/fleet.ts";
@@ -28,8 +29,11 @@ beforeAll(async () => {
 });
 afterAll(() => cloud.close());
 
-/** Answers the one command that a request leads to. */
-async function respond(request: Promise<{ status: number; body: Record<string, unknown> }>) {
+/** Answers the one command that a request leads to, once `meanwhile` has happened. */
+async function respond(
+  request: Promise<{ status: number; body: Record<string, unknown> }>,
+  meanwhile: () => Promise<unknown> = async () => undefined,
+) {
   for (;;) {
     const [command] = await agent.take();
     if (command === undefined) {
@@ -38,6 +42,7 @@ async function respond(request: Promise<{ status: number; body: Record<string, u
     }
     const addresses = { nic1: { bus: "pci.0", addr: "05.0" }, nic9: { bus: "x", addr: "01.0" } };
     const result = { addresses, comparison };
+    await meanwhile();
     await agent.emit({ type: "command.completed", commandId: command.id, result });
     return { command, answer: await request };
   }
@@ -75,6 +80,27 @@ describe("a change of a guest that runs", () => {
     expect(answer.body.definition).toMatchObject({ devices: expected, netdevs });
     const unplugged = await respond(operate("DELETE", "/v1/vms/vm-1/devices/nic1"));
     expect(unplugged.answer.body.definition).toMatchObject({ netdevs: [] });
+  });
+
+  it("is not recorded when a migration takes the VM meanwhile; repeated afterwards, it is", async () => {
+    const device = { driver: "e1000", id: "nic1", netdev: "net1" };
+    const wish = { device, netdevs: [{ type: "user", id: "net1" }] };
+    const plug = () => operate("POST", "/v1/vms/vm-1/devices", wish);
+    let id = "";
+    const begin = async () => {
+      ({ id } = await addMigration("vm-1", "host-b"));
+    };
+    const { answer } = await respond(plug(), begin);
+    expect(answer).toMatchObject({ status: 409, body: { code: "vm-changed" } });
+    expect(answer.body.detail).toContain("read it, then try again");
+    const { body } = await operate("GET", "/v1/vms/vm-1");
+    expect(JSON.stringify(body.definition)).not.toContain("nic1");
+    const reason = "of this test";
+    await endMigration({ migrationId: id, action: "end", reason, error: "Test" });
+    const again = await respond(plug());
+    expect(again.command).toMatchObject({ verb: "guest.change", epoch: 2 });
+    expect(JSON.stringify(again.answer.body.definition)).toContain("nic1");
+    await respond(operate("DELETE", "/v1/vms/vm-1/devices/nic1"));
   });
 
   it("is refused before the host is asked when it does not fit", async () => {

@@ -1,8 +1,8 @@
 import { Command, Option } from "commander";
 import { chooseQemu } from "../../rig/qemu.ts";
 import { wholeNumber } from "../../rig/whole-number.ts";
+import { RigUnavailableError } from "../machine/errors.ts";
 import { Network } from "../network/namespaces.ts";
-import { RigUnavailableError } from "../vfio/rig/errors.ts";
 import { HOSTS } from "./bed.ts";
 import { buildGuestRig, type GuestRig } from "./rig/rig.ts";
 import { runGuests } from "./run.ts";

@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { z } from "zod";
+import * as z from "zod";
 import { pulumiMocks } from "./pulumi-mocks.ts";
 import { startRpcStub } from "./rpc-stub.ts";
 import { PLATFORM, platformRequire, ROOT } from "./tools.ts";

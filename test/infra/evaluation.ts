@@ -21,6 +21,7 @@ export const settings = {
   SWITCHYARD_JWT_ISSUER: "https://login.example",
   SWITCHYARD_JWT_AUDIENCE: "switchyard",
   SWITCHYARD_ALARM_EMAIL: "on-call@example.org",
+  SWITCHYARD_REQUESTS_PER_SECOND_MAX: "100",
   SST_SECRET_CommandSigningKey: "the key that commands are signed with",
 };
 

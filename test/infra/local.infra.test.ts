@@ -6,7 +6,7 @@ import {
 } from "@aws-sdk/client-dynamodb";
 import { CreateStateMachineCommand, SFNClient } from "@aws-sdk/client-sfn";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
-import { z } from "zod";
+import * as z from "zod";
 import { startStepFunctions } from "../../emulators/asl/server.ts";
 import { startDynamodb } from "../../emulators/aws/dynamodb/dynamodb.ts";
 import { tableSchema } from "../../functions/store/table-schema.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { type Evaluation, ofType } from "./evaluation.ts";
 
 const Texts = z.union([z.string(), z.array(z.string())]).transform((value) => [value].flat());

@@ -102,6 +102,7 @@ describe("each function", () => {
         SCOPE_PREFIX: "switchyard/",
         HOST_QUEUE_PREFIX: "sy-production-",
         DEAD_LETTER_QUEUE_ARN: expect.stringMatching(/:switchyard-production-dead-letters$/),
+        REQUESTS_PER_SECOND_MAX: "100",
         LOG_LEVEL: "info",
       });
     }

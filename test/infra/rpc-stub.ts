@@ -2,7 +2,7 @@ import { mkdirSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { bundle, exportOf } from "./bundle.ts";
 
 const Call = z.object({ method: z.string(), params: z.array(z.unknown()) });

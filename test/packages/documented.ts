@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
-import { PROJECT_DIR } from "../vfio/rig/rig.ts";
+import { PROJECT_DIR } from "../machine/project-dir.ts";
 
 const SHELL = /```sh\n(.*?)```/gs;
 

@@ -1,10 +1,8 @@
 import type { Client } from "../../client/client.ts";
-import { Fleet } from "../../rig/fleet.ts";
 import { waitUntil } from "../../rig/wait-until.ts";
-import { bootL1, type L1 } from "../vfio/rig/l1.ts";
+import { ConnectedMachine } from "../machine/connected-machine.ts";
 import type { MachineRig } from "./rig/rig.ts";
 
-const RELAY = "/project/test/vfio/rig/inside/relay.ts";
 const LIFE_MS = 3_600_000;
 /** On a machine that is busy with other work, emulation is ten times as slow. */
 const COMMAND_MS = 240_000;
@@ -22,40 +20,29 @@ export type UnitFacts = Readonly<Record<string, string>>;
 
 /** An emulated machine with Debian and systemd, and a control plane outside that it reaches. */
 export class Machine {
-  readonly #l1: L1;
-  readonly #cloud: Fleet;
+  readonly #machine: ConnectedMachine;
 
-  private constructor(l1: L1, cloud: Fleet) {
-    this.#l1 = l1;
-    this.#cloud = cloud;
+  private constructor(machine: ConnectedMachine) {
+    this.#machine = machine;
   }
 
   static async start(rig: MachineRig, print: (line: string) => void): Promise<Machine> {
-    const cloud = await Fleet.start({ hosts: {} });
-    let l1: L1 | undefined;
-    try {
-      const drive = `file=${rig.disk},if=virtio,format=raw,snapshot=on`;
-      l1 = await bootL1({ rig, devices: ["-drive", drive], bootDeadlineMs: BOOT_MS });
-      print(`the machine is up after ${Math.round(l1.bootMs)} ms`);
-      const machine = new Machine(l1, cloud);
-      await machine.#startRelay();
-      return machine;
-    } catch (error) {
-      await l1?.stop();
-      await cloud.stop();
-      throw error;
-    }
+    const drive = `file=${rig.disk},if=virtio,format=raw,snapshot=on`;
+    const devices = ["-drive", drive];
+    const options = { rig, devices, bootDeadlineMs: BOOT_MS, lifeMs: LIFE_MS };
+    const machine = await ConnectedMachine.start(options);
+    print(`the machine is up after ${Math.round(machine.l1.bootMs)} ms`);
+    return new Machine(machine);
   }
 
   get api(): Client {
-    return this.#cloud.api;
+    return this.#machine.cloud.api;
   }
 
   /** What the file agent.env holds. */
   get agentEnvironment(): string {
-    const { environment } = this.#cloud;
-    const names = ["AWS_ENDPOINT_URL_SQS", "AWS_REGION"];
-    return names.map((name) => `${name}=${environment[name] ?? ""}\n`).join("");
+    const variables = Object.entries(this.#machine.agentEnvironment);
+    return variables.map(([name, value]) => `${name}=${value}\n`).join("");
   }
 
   /** Runs a line of shell. @throws Error when it fails */
@@ -67,11 +54,11 @@ export class Machine {
 
   attempt(script: string) {
     const options = { deadlineMs: COMMAND_MS, cwd: FOLDER };
-    return this.#l1.run(["sh", "-c", script], options);
+    return this.#machine.l1.run(["sh", "-c", script], options);
   }
 
   write(path: string, text: string): Promise<void> {
-    return this.#l1.writeFile(path, text);
+    return this.#machine.l1.writeFile(path, text);
   }
 
   async show(unit: string): Promise<UnitFacts> {
@@ -123,23 +110,7 @@ export class Machine {
     }
   }
 
-  async stop(): Promise<void> {
-    await this.#l1.stop();
-    await this.#cloud.stop();
-  }
-
-  /** The control plane has the same addresses inside. */
-  async #startRelay(): Promise<void> {
-    const { environment } = this.#cloud;
-    const urls = [this.api.url, environment.AWS_ENDPOINT_URL_SQS ?? ""];
-    const ports = urls.map((url) => new URL(url).port);
-    const ready = Promise.withResolvers<void>();
-    const relay = await this.#l1.spawn(["node", RELAY, ...ports], {
-      deadlineMs: LIFE_MS,
-      onOutput: (text) => text.includes("ready") && ready.resolve(),
-    });
-    const ended = () => ready.reject(new Error(`The relay ended: ${relay.stderr()}`));
-    void relay.exited.then(ended, ended);
-    await ready.promise;
+  stop(): Promise<void> {
+    return this.#machine.stop();
   }
 }

@@ -6,8 +6,8 @@ import {
   PackagingUnavailableError,
   packageAgent,
 } from "../../scripts/package-agent.ts";
-import { RigUnavailableError } from "../vfio/rig/errors.ts";
-import { PROJECT_DIR } from "../vfio/rig/rig.ts";
+import { RigUnavailableError } from "../machine/errors.ts";
+import { PROJECT_DIR } from "../machine/project-dir.ts";
 import { Machine } from "./machine.ts";
 import { buildMachineRig } from "./rig/rig.ts";
 import { hasProgram, staticChecks } from "./static.ts";

@@ -1,6 +1,19 @@
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { ReceiveMessageCommand, SQSClient } from "@aws-sdk/client-sqs";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { app as agents } from "../../functions/agent-events/app.ts";
+import { limitPolls } from "../../local/limit-polls.ts";
 import { startTestCloud, type TestCloud } from "../functions/testing/cloud.ts";
-import { type Answer, addHost, operate, post, type TestAgent } from "../functions/testing/fleet.ts";
+import {
+  type Answer,
+  addHost,
+  answerOf,
+  operate,
+  post,
+  type TestAgent,
+} from "../functions/testing/fleet.ts";
 import { HostKey } from "../functions/testing/host-key.ts";
 
 /** What somebody cannot do who asks too often. */
@@ -64,6 +77,52 @@ describe("a host that asks too often", () => {
   });
 });
 
+describe("somebody who tries to join too often", () => {
+  /** As API Gateway passes it on. */
+  const from = (sourceIp: string) => ({ requestContext: { http: { sourceIp } } });
+  const guess = (address: string) => async () => {
+    const key = new HostKey();
+    const joinToken = `syj_${"A".repeat(43)}`;
+    const body = JSON.stringify({ host: b.host, publicKey: key.publicKey, joinToken });
+    const signed = key.headers(b.host, "/agent/v1/join", body);
+    const headers = { "content-type": "application/json", ...signed };
+    const request = { method: "POST", headers, body };
+    return answerOf(await agents.request("/agent/v1/join", request, from(address)));
+  };
+
+  it("is refused with the time to wait, and nobody at another address is", async () => {
+    expect((await guess("192.0.2.1")()).body.code).toBe("join-refused");
+    const answer = await flood(guess("192.0.2.1"));
+    expect(answer).toMatchObject(refused);
+    expect(answer.body.detail).toContain("192.0.2.1 has made more than");
+    expect((await guess("192.0.2.2")()).body.code).toBe("join-refused");
+  });
+
+  it("does not keep the host that he names from being heard", async () => {
+    await flood(guess("192.0.2.1"));
+    expect((await heartbeat(b)()).status).toBe(200);
+  });
+});
+
+it("an address that polls the queues too often is refused as SQS does it", async () => {
+  const server = createServer(limitPolls((_, response) => response.end("{}")));
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  const { port } = server.address() as AddressInfo;
+  const client = new SQSClient({
+    region: "us-east-1",
+    endpoint: `http://127.0.0.1:${port}`,
+    credentials: { accessKeyId: "x", secretAccessKey: "x" },
+    maxAttempts: 1,
+  });
+  const poll = () => client.send(new ReceiveMessageCommand({ QueueUrl: "http://127.0.0.1/queue" }));
+  const answers = await Promise.allSettled(Array.from({ length: FLOOD }, poll));
+  const failures = answers.flatMap((one) => (one.status === "rejected" ? [one.reason.name] : []));
+  expect(failures.length).toBeLessThan(FLOOD);
+  expect(new Set(failures)).toEqual(new Set(["RequestThrottled"]));
+  client.destroy();
+  server.close();
+});
+
 describe("a person who asks too often", () => {
   it("is refused with the time to wait, and leaves nothing in the audit by that", async () => {
     const cordon = () => operate("POST", "/v1/hosts/host-a/cordon", { owner: "ops" });
@@ -78,6 +137,20 @@ describe("a person who asks too often", () => {
   it("does not keep agents from being heard", async () => {
     await flood(() => operate("GET", "/v1/hosts"));
     expect((await heartbeat(b)()).status).toBe(200);
+  });
+
+  it("by planning, is refused that, and may read and change", async () => {
+    const plan = () => operate("POST", "/v1/evacuations?dryRun=true", {});
+    expect(await flood(plan)).toMatchObject(refused);
+    expect((await operate("GET", "/v1/hosts")).status).toBe(200);
+    expect((await operate("POST", "/v1/hosts/host-a/cordon", { owner: "ops" })).status).toBe(200);
+  });
+
+  it("by changes, may read, and by reading, may change", async () => {
+    await flood(() => operate("POST", "/v1/hosts/host-a/cordon", { owner: "ops" }));
+    await flood(() => operate("GET", "/v1/hosts"));
+    const plan = await operate("POST", "/v1/evacuations?dryRun=true", {});
+    expect(plan.status).toBe(422);
   });
 
   it("is not kept from asking whether the control plane works", async () => {

@@ -1,15 +1,16 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join, relative } from "node:path";
 import { killProcessesUnder } from "../../rig/processes.ts";
+import { makeShortFolder } from "../../rig/short-folder.ts";
 import { ROOT } from "../tidy/sources.ts";
 
 /** All files once, on a machine that is kept busy. */
 const ROUND_MS = 3_600_000;
 const VITEST = join(ROOT, "node_modules/vitest/vitest.mjs");
 
+/** In `tests`: each test that failed, with the first line of its error. */
 export type Failure = { round: number; file: string; tests: string[] };
 
 /** Of vitest's JSON reporter: the part that is read. */
@@ -18,7 +19,7 @@ type Report = {
     name: string;
     status: string;
     message: string;
-    assertionResults: { status: string; fullName: string }[];
+    assertionResults: { status: string; fullName: string; failureMessages?: string[] }[];
   }[];
 };
 
@@ -28,8 +29,8 @@ export class Rounds {
   runs = 0;
   readonly failures: Failure[] = [];
   readonly #files: readonly string[];
-  /** The tests' temporary folder. Short, since the paths of sockets are limited. */
-  readonly #folder = mkdtempSync(join(tmpdir(), "s"));
+  /** The tests' temporary folder. */
+  readonly #folder = makeShortFolder("s");
   #child: ChildProcess | undefined;
   #isStopped = false;
 
@@ -87,8 +88,14 @@ function failuresOf(report: Report, round: number): Failure[] {
     .filter(({ status }) => status === "failed")
     .map(({ name, message, assertionResults }) => {
       const failed = assertionResults.filter(({ status }) => status === "failed");
-      const tests = failed.map(({ fullName }) => fullName);
+      const tests = failed.map(
+        (test) => `${test.fullName}: ${firstLine(test.failureMessages?.[0])}`,
+      );
       const file = relative(ROOT, name);
-      return { round, file, tests: tests.length > 0 ? tests : [message.split("\n")[0] ?? ""] };
+      return { round, file, tests: tests.length > 0 ? tests : [firstLine(message)] };
     });
+}
+
+function firstLine(text = "no message"): string {
+  return text.split("\n")[0] ?? text;
 }

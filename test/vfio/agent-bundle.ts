@@ -1,6 +1,6 @@
 import path from "node:path";
 import { rolldown } from "rolldown";
-import { PROJECT_DIR } from "./rig/rig.ts";
+import { PROJECT_DIR } from "../machine/project-dir.ts";
 
 /**
  * The agent as one file: in emulation Node takes long to find and read each module, and later

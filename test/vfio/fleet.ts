@@ -1,9 +1,10 @@
 import type { Client } from "../../client/client.ts";
-import { Fleet } from "../../rig/fleet.ts";
+import type { Fleet } from "../../rig/fleet.ts";
 import { waitUntil } from "../../rig/wait-until.ts";
+import { ConnectedMachine } from "../machine/connected-machine.ts";
+import type { L1 } from "../machine/l1.ts";
+import type { L1Process } from "../machine/l1-channel.ts";
 import { bundleAgent } from "./agent-bundle.ts";
-import { bootL1, type L1 } from "./rig/l1.ts";
-import type { L1Process } from "./rig/l1-channel.ts";
 import {
   createMttyDevice,
   loadMtty,
@@ -19,7 +20,6 @@ const HOSTS = [SOURCE, TARGET] as const;
 export type HostName = (typeof HOSTS)[number];
 
 const AGENT = "/tmp/agent.mjs";
-const RELAY = "/project/test/vfio/rig/inside/relay.ts";
 /** What runs in L1 is killed after this. */
 const LIFE_MS = 1_800_000;
 const SHELL_DEADLINE_MS = 20_000;
@@ -27,9 +27,6 @@ const SHELL_DEADLINE_MS = 20_000;
 const HOOK_TIMEOUT_MS = 30_000;
 /** In emulation, and beside other work, an agent is slow to start. */
 const UP_MS = 120_000;
-
-/** What agents need of the cloud's environment. */
-const AGENT_VARIABLES = ["AWS_ENDPOINT_URL_SQS", "AWS_REGION"];
 
 /** Names of the host resources that are the mtty devices of each host. */
 export const DEVICES = ["mtty0", "mtty1"] as const;
@@ -41,8 +38,7 @@ export const LOCAL_DEVICE = "local0";
  * devices are. Both hosts' devices are in the one L1, so each host has its own under one name.
  */
 export class VfioFleet {
-  readonly l1: L1;
-  readonly #cloud: Fleet;
+  readonly #machine: ConnectedMachine;
   readonly #agents = new Map<HostName, L1Process>();
   readonly #logs = new Map<HostName, string>();
   /** How long an agent took to start, ms. */
@@ -51,21 +47,18 @@ export class VfioFleet {
   lastMigration: string | undefined;
   #variant: "stock" | "knobs" | undefined;
 
-  private constructor(l1: L1, cloud: Fleet) {
-    this.l1 = l1;
-    this.#cloud = cloud;
+  private constructor(machine: ConnectedMachine) {
+    this.#machine = machine;
   }
 
   /** @throws Error naming what did not come up; nothing is left then. */
   static async start(rig: Rig, print: (line: string) => void): Promise<VfioFleet> {
     const code = await bundleAgent();
-    const cloud = await Fleet.start({ hosts: {} });
-    let l1: L1 | undefined;
+    const machine = await ConnectedMachine.start({ rig, lifeMs: LIFE_MS });
+    const { l1 } = machine;
+    print(`L1 is up after ${Math.round(l1.bootMs)} ms`);
+    const fleet = new VfioFleet(machine);
     try {
-      l1 = await bootL1({ rig });
-      print(`L1 is up after ${Math.round(l1.bootMs)} ms`);
-      const fleet = new VfioFleet(l1, cloud);
-      await fleet.#startRelay();
       await l1.writeFile(AGENT, code);
       // Once to its end, so that Node keeps the compiled code for the agents.
       await fleet.shell(`node ${AGENT} --version`);
@@ -78,18 +71,21 @@ export class VfioFleet {
       }
       return fleet;
     } catch (error) {
-      await l1?.stop();
-      await cloud.stop();
+      await fleet.stop();
       throw error;
     }
   }
 
+  get l1(): L1 {
+    return this.#machine.l1;
+  }
+
   get api(): Client {
-    return this.#cloud.api;
+    return this.cloud.api;
   }
 
   get cloud(): Fleet {
-    return this.#cloud;
+    return this.#machine.cloud;
   }
 
   /**
@@ -151,28 +147,12 @@ export class VfioFleet {
   }
 
   /** May be called again. */
-  async stop(): Promise<void> {
-    await this.l1.stop();
-    await this.#cloud.stop();
+  stop(): Promise<void> {
+    return this.#machine.stop();
   }
 
   #log(host: HostName): string {
     return this.#logs.get(host) ?? "";
-  }
-
-  /** Agents reach the cloud at the same addresses that it has outside. */
-  async #startRelay(): Promise<void> {
-    const { environment } = this.#cloud;
-    const urls = [this.api.url, environment.AWS_ENDPOINT_URL_SQS ?? ""];
-    const ports = urls.map((url) => new URL(url).port);
-    const ready = Promise.withResolvers<void>();
-    const relay = await this.l1.spawn(["node", RELAY, ...ports], {
-      deadlineMs: LIFE_MS,
-      onOutput: (text) => text.includes("ready") && ready.resolve(),
-    });
-    const ended = () => ready.reject(new Error(`The relay in L1 ended: ${relay.stderr()}`));
-    void relay.exited.then(ended, ended);
-    await ready.promise;
   }
 
   async #addHost(host: HostName): Promise<void> {
@@ -213,9 +193,7 @@ export class VfioFleet {
   }
 
   #agentEnvironment(): Record<string, string> {
-    const { environment } = this.#cloud;
-    const needed = AGENT_VARIABLES.map((name) => [name, environment[name] ?? ""]);
-    return { ...Object.fromEntries(needed), LOG_LEVEL: process.env.LOG_LEVEL ?? "info" };
+    return { ...this.#machine.agentEnvironment, LOG_LEVEL: process.env.LOG_LEVEL ?? "info" };
   }
 }
 

@@ -1,7 +1,7 @@
 import { Command, Option } from "commander";
 import { wholeNumber } from "../../rig/whole-number.ts";
+import { RigUnavailableError } from "../machine/errors.ts";
 import { diagram } from "./diagram.ts";
-import { RigUnavailableError } from "./rig/errors.ts";
 import { buildRig, type Rig } from "./rig/rig.ts";
 import { runScenarios } from "./run.ts";
 import { scenarios } from "./scenarios/all.ts";

@@ -1,4 +1,4 @@
-import type { z } from "zod";
+import type * as z from "zod";
 import type { Migration, TimelineEntry } from "../../core/migration/migration.ts";
 import type { MigrationPolicy } from "../../core/negotiate/policy.ts";
 import { waitUntil } from "../../rig/wait-until.ts";

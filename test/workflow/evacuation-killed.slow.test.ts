@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import type { Evacuation } from "../../core/evacuation/evacuation.ts";
+import { facts } from "../functions/testing/fixtures.ts";
 import { operate } from "../functions/testing/fleet.ts";
 import { EvacuationHarness } from "./testing/evacuation-harness.ts";
+import { MEMORY_BYTES } from "./testing/hosts.ts";
 import { Killer } from "./testing/killer.ts";
 import { sweep } from "./testing/lost-executions.ts";
 
@@ -122,6 +124,34 @@ describe("whichever write a step of the workflow is killed after", () => {
       await expectSound(ended, hosts);
     });
   });
+});
+
+describe("room that appears, whichever write a step is killed after,", () => {
+  it.each(starts.slice(0, 4))(
+    "makes one version, by which the guest moves once: from %i",
+    async (first) => {
+      await forEachWrite(first, async (writeCount) => {
+        killer.after(Number.POSITIVE_INFINITY);
+        const hosts = await harness.fleet({ a: 2, b: 0, c: 0 }, ONE_SLOT);
+        const small = { ...facts, memoryBytes: MEMORY_BYTES };
+        await harness.guests.agents[1]?.send("register", { host: hosts.b, facts: small });
+        await operate("POST", `/v1/hosts/${hosts.c}/cordon`, { owner: "ops" });
+        for (const name of ["a1", "a2"]) {
+          harness.guests.courses.set(harness.vm(name), ["held", "completes"]);
+        }
+        const { id } = await harness.begin([hosts.a ?? ""], { tolerance: { newTargets: true } });
+        await harness.until(id, ({ counters }) => counters.moving === 1);
+        strike("Advance");
+        killer.after(writeCount);
+        await operate("POST", `/v1/hosts/${hosts.c}/uncordon`, { owner: "ops" });
+        const ended = await harness.end(id, () => harness.guests.releaseAll());
+        expect(ended).toMatchObject({ status: "completed", version: 2, counters: { moved: 2 } });
+        expect((await harness.moves(id)).map(({ tries }) => tries.length)).toEqual([1, 1]);
+        expect(places().toSorted()).toEqual([hosts.b, hosts.c]);
+        await expectSound(ended, hosts);
+      });
+    },
+  );
 });
 
 /** A request of a person, killed after so many of its writes. */

@@ -1,6 +1,6 @@
 import { createInterface } from "node:readline";
 import type { TLSSocket } from "node:tls";
-import { z } from "zod";
+import * as z from "zod";
 import { MigrationId } from "../../../core/id.ts";
 import { FILES_MAX, Inspection, Witness } from "../../../core/twin/storage.ts";
 import { copyMessages } from "./copy-message.ts";

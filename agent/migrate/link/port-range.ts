@@ -1,5 +1,5 @@
 import { createServer, type Server } from "node:net";
-import type { z } from "zod";
+import type * as z from "zod";
 import { CommandRefusedError } from "../../command/command-error.ts";
 import type { AgentConfig } from "../../runtime/config.ts";
 

@@ -110,3 +110,8 @@ export function endStandstill(state: SourceState, atMs: number): SourceStep {
   const event: Timed["event"] = { type: "migration.standstill", ...standstill, untilMs };
   return step({ ...state, standstill: undefined }, [{ event }]);
 }
+
+/** A status may be the first evidence of the switchover. */
+export function judgeStatus(state: SourceState): SourceStep {
+  return isSwitchoverStatus(state.status) ? judgeSwitchover(state) : step(state);
+}

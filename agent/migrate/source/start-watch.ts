@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { isFinalStatus, UNTOUCHED_STATUS } from "../../../core/qemu/migration-status.ts";
+import { isIdleStatus, UNTOUCHED_STATUS } from "../../../core/qemu/migration-status.ts";
 import { CommandRefusedError } from "../../command/command-error.ts";
 import type { Guest } from "../../guest/guest.ts";
 import type { Log } from "../../runtime/log.ts";
@@ -183,7 +183,7 @@ export class StartWatch {
       for (;;) {
         const info = await qmp.execute("query-migrate", {}, { timeoutMs: FAILED_MS });
         const { status = UNTOUCHED_STATUS } = info;
-        if (isOver(status) || this.#hasEnded()) return;
+        if (isIdleStatus(status) || this.#hasEnded()) return;
         if (performance.now() > deadline) throw new Error(`\`migrate\` has not ended: ${status}`);
         await delay(POLL_MS);
       }
@@ -215,11 +215,7 @@ function hasBegun(input: SourceInput): boolean {
 }
 
 function isFailure(input: SourceInput): boolean {
-  if (input.type === "status") return isOver(input.status) && input.status !== "completed";
+  if (input.type === "status") return isIdleStatus(input.status) && input.status !== "completed";
   if (input.type !== "figures" || input.progress.status === "completed") return false;
-  return isOver(input.progress.status);
-}
-
-function isOver(status: string): boolean {
-  return isFinalStatus(status) || status === UNTOUCHED_STATUS;
+  return isIdleStatus(input.progress.status);
 }

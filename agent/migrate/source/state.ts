@@ -226,3 +226,6 @@ export function initialSourceState(progressIntervalMs: number): SourceState {
     isDetached: false,
   };
 }
+
+/** A status of the migration, and when QEMU had it. */
+export type StatusAt = { status: string; atMs: number };

@@ -1,14 +1,11 @@
-import { memoryUse, seeMemory, seeStart } from "../../../core/migration/memory-use.ts";
-import { progressIntervalAt } from "../../../core/migration/progress-interval.ts";
-import type { Progress } from "../../../core/protocol/event.ts";
+import { seeStart } from "../../../core/migration/memory-use.ts";
 import { isFinalStatus } from "../../../core/qemu/migration-status.ts";
-import { isStoppedBySwitchover } from "../../../core/qemu/run-state.ts";
-import { onCopied, onCopyFailed, onPermit, openWhenDue } from "./copies-state.ts";
-import { hasConverged, toFigures } from "./progress.ts";
+import { onCopied, onCopyFailed, onPermit } from "./copies-state.ts";
+import { completed, ended, failed, onExited, onFinalFigures, onRunStateRead } from "./end-state.ts";
+import { onFigures, onFiguresTaken, onSilence } from "./figures-state.ts";
+import { onPostcopyStatus } from "./postcopy-state.ts";
 import {
-  endStandstill,
-  isSwitchoverStatus,
-  judgeSwitchover,
+  judgeStatus,
   onDeadline,
   onQmpAnswers,
   onQmpSilent,
@@ -24,11 +21,9 @@ import {
   type SourceInput,
   type SourceState,
   type SourceStep,
+  type StatusAt,
   step,
-  type Timed,
 } from "./state.ts";
-
-const ERROR_CHARACTERS_MAX = 4_000;
 
 /**
  * What follows from each thing that the source's agent learns of one migration:
@@ -157,36 +152,6 @@ function onStatus(before: SourceState, { status, atMs }: StatusAt): SourceStep {
   return step(next.state, [...events, ...next.events], next.actions);
 }
 
-function judgeStatus(state: SourceState): SourceStep {
-  return isSwitchoverStatus(state.status) ? judgeSwitchover(state) : step(state);
-}
-
-type StatusAt = { status: string; atMs: number };
-
-/** From postcopy-active on the guest is the target's, which waits for the handover. */
-function onPostcopyStatus(state: SourceState, { status, atMs }: StatusAt): SourceStep {
-  const { active, pauses, paused } = state.postcopy;
-  if (status === "postcopy-active" && (!active || paused)) {
-    const postcopy = { active: true, pauses, paused: false };
-    const next = { ...state, postcopy };
-    const note: SourceAction = { type: "note-postcopy", postcopy };
-    if (active) return step(next, [], [note]);
-    const events = [{ event: { type: "migration.postcopy" } as const, atMs }];
-    const { runState } = state;
-    return step(next, events, [note, { type: "hand-over", when: "postcopy", runState }]);
-  }
-  if (status === "postcopy-paused" && !state.isRecovering) {
-    const pause = paused ? pauses : pauses + 1;
-    // The status is read again and again for as long as the pause lasts.
-    if (pause === state.emittedPause) return step(state);
-    const postcopy = { active: true, pauses: pause, paused: true };
-    const event = { type: "migration.postcopy-paused", pause } as const;
-    const next = { ...state, postcopy, emittedPause: pause };
-    return step(next, [{ event, atMs }], [{ type: "note-postcopy", postcopy }]);
-  }
-  return step(state);
-}
-
 /** Only a gate, or an ACK that will be seen, is known to hold it and to be over at some time. */
 function onPasses(state: SourceState, count: number): SourceStep {
   if (!state.isAckObserved && state.gate !== "holding") return step(state);
@@ -205,113 +170,6 @@ function onAck(
   return step({ ...state, isAcked: true }, [{ event, atMs }], actions);
 }
 
-function onFigures(
-  before: SourceState,
-  input: Extract<SourceInput, { type: "figures" }>,
-): SourceStep {
-  if (before.end || before.isDetached) return step(before);
-  const { progress, atMs } = input;
-  const { status } = progress;
-  const known = { ...before, status, memory: seeMemory(before.memory, progress) };
-  // Events can be missed while the agent is away; the status cannot.
-  if (status === "completed") return step(known, [], [{ type: "read-run-state" }]);
-  if (isFinalStatus(status) || status === "none") return failed(known, { status, atMs });
-  const switchover = judgeStatus(known);
-  const fromStatus = onPostcopyStatus(switchover.state, { status, atMs });
-  const judged = judge(fromStatus.state, input);
-  const actions: SourceAction[] = status === "pre-switchover" ? [{ type: "continue" }] : [];
-  actions.push(...fromStatus.actions);
-  if ((progress.dirtySyncCount ?? 0) > 1) actions.push({ type: "apply-link-bandwidth" });
-  const events = [...switchover.events, ...fromStatus.events, ...judged.events];
-  return step(judged.state, events, [...actions, ...judged.actions]);
-}
-
-/** Whether it has converged, is held, or has to be helped. */
-function judge(
-  before: SourceState,
-  { progress, limitMs, isGateSettled }: Extract<SourceInput, { type: "figures" }>,
-): SourceStep {
-  const isHolding = before.gate === "holding";
-  const rate = Math.max(progress.bandwidthBytesPerSecond ?? 0, before.bestBytesPerSecond ?? 0);
-  const bestBytesPerSecond = rate > 0 ? rate : undefined;
-  const fits = hasConverged(progress, limitMs, isHolding);
-  const isMemorySent = before.isMemorySent || fits || (progress.dirtySyncCount ?? 0) > 1;
-  // Nobody waits for the ACK, or counts the hold, while disks are still copied.
-  const isConverged = before.isConverged || (fits && before.copies !== "copying");
-  const hasAck = before.isAcked || !before.isAckObserved;
-  const isHeldNow = isHolding && before.isGated && isGateSettled && isConverged && hasAck;
-  const isHeld = before.isHeld || isHeldNow;
-  const events: Timed[] = [];
-  if (isConverged && !before.isConverged) events.push({ event: { type: "migration.converged" } });
-  if (isHeld && !before.isHeld) events.push({ event: { type: "migration.held" } });
-  const actions: SourceAction[] = [];
-  const isAllSent = progress.ramRemainingBytes === 0 && (progress.ramTransferredBytes ?? 0) > 0;
-  if (isHolding && isAllSent) actions.push({ type: "calm-hold", bestBytesPerSecond });
-  // The ladder is for dirty memory only: neither a gate nor the ACK keeps it from switching over.
-  const isStopped = before.stop !== undefined || before.unjudgedStop !== undefined;
-  const isPrecopy = progress.status === "active" && !isStopped;
-  if (isPrecopy && !isHolding && hasAck) actions.push({ type: "climb", progress, limitMs });
-  const known = { ...before, bestBytesPerSecond, isMemorySent, isConverged, isHeld };
-  if (before.copies === "none") return step(known, events, actions);
-  const opening = openWhenDue(known);
-  return step(opening.state, events, [...actions, ...opening.actions]);
-}
-
-function onFiguresTaken(
-  state: SourceState,
-  { progress, atMs }: { progress: Progress; atMs: number },
-): SourceStep {
-  if (isFinalStatus(progress.status) || progress.status === "none") return step(state);
-  if (atMs - state.lastProgressMs < intervalMs(state, atMs)) return step(state);
-  return emitProgress(state, progress, atMs);
-}
-
-/** A sign of life while QEMU does not answer. */
-function onSilence(state: SourceState, atMs: number): SourceStep {
-  if (state.end || atMs - state.lastProgressMs < intervalMs(state, atMs) * 2) return step(state);
-  return emitProgress(state, { status: "silent" }, atMs);
-}
-
-function intervalMs({ progressIntervalMs, firstProgressMs }: SourceState, atMs: number): number {
-  return progressIntervalAt(progressIntervalMs, atMs - (firstProgressMs ?? atMs));
-}
-
-function emitProgress(state: SourceState, progress: Progress, atMs: number): SourceStep {
-  const event = { type: "migration.progress", progress } as const;
-  const firstProgressMs = state.firstProgressMs ?? atMs;
-  return step({ ...state, lastProgressMs: atMs, firstProgressMs }, [{ event }]);
-}
-
-/** After a `completed` that was not seen as an event. */
-function onRunStateRead(
-  state: SourceState,
-  { runState, atMs }: { runState: string; atMs: number },
-): SourceStep {
-  if (state.end) return step(state);
-  // Of an earlier migration, whose guest was resumed: this one has never begun.
-  if (!isStoppedBySwitchover(runState)) return failed(state, { status: "none", atMs });
-  return completed(state, { status: "completed", atMs });
-}
-
-/** The target first: the guest is stopped until the target hears of it. */
-function completed(before: SourceState, { status, atMs }: StatusAt): SourceStep {
-  const judged = judgeSwitchover({ ...before, status });
-  const { state, events } = endStandstill(judged.state, atMs);
-  const { runState } = state;
-  return step(
-    { ...state, end: { status, atMs } },
-    [...judged.events, ...events],
-    [{ type: "hand-over", when: "completed", runState }, { type: "read-final-figures" }],
-  );
-}
-
-/** QEMU resumed the guest by itself, if the guest ran before the migration stopped it. */
-function failed(before: SourceState, { status, atMs }: StatusAt): SourceStep {
-  const { state, events } = endStandstill(before, atMs);
-  const end = { status, atMs: undefined };
-  return step({ ...state, end }, events, [{ type: "read-final-figures" }]);
-}
-
 /** `blackoutMs` has one clock only; a guest that did not run has none. */
 function onArrived(state: SourceState, atMs: number): SourceStep {
   if (state.hasArrived || state.isDetached) return step(state);
@@ -322,31 +180,6 @@ function onArrived(state: SourceState, atMs: number): SourceStep {
   } as const;
   const note: SourceAction = { type: "note-handed-over", atMs };
   return step({ ...state, hasArrived: true }, [{ event, atMs }], [note]);
-}
-
-function onFinalFigures(
-  state: SourceState,
-  { info, disks, handedOver }: Extract<SourceInput, { type: "final-figures" }>,
-): SourceStep {
-  const { end } = state;
-  if (!end || state.isDetached) return step(state);
-  if (end.status === "completed") {
-    const figures = toFigures(info, disks);
-    const memory = memoryUse(seeMemory(state.memory, figures.progress));
-    const event = {
-      type: "migration.source-completed",
-      handedOver,
-      figures: { ...figures, memory },
-    } as const;
-    return ended(state, end.status, [{ event, atMs: end.atMs }]);
-  }
-  const { hook, ladder, deadline, watch, copy } = state.reasons;
-  const why = hook ?? ladder ?? copy ?? watch?.reason ?? deadline ?? info?.["error-desc"] ?? "";
-  const noConvergence = ladder === undefined ? {} : ({ code: "no-convergence" } as const);
-  const byWatch = watch === undefined ? noConvergence : { code: watch.code };
-  const code = copy === undefined ? byWatch : ({ code: "disk-not-copied" } as const);
-  const event = { ...failure(end.status, why), ...code };
-  return ended(state, end.status, [{ event }]);
 }
 
 function onCancel(state: SourceState, status: string): SourceStep {
@@ -362,24 +195,4 @@ function onWatchGaveUp(state: SourceState, gaveUp: GaveUp): SourceStep {
   if (state.end || state.postcopy.active || !isDue) return step(state);
   const next = { ...state, reasons: { ...state.reasons, watch: gaveUp } };
   return step(next, [], [isStopped ? { type: "yank" } : { type: "cancel", orContinue: false }]);
-}
-
-function onExited(
-  before: SourceState,
-  { lastWords, atMs }: { lastWords: string; atMs: number },
-): SourceStep {
-  if (before.end || before.isDetached) return step(before);
-  const { state, events } = endStandstill(before, atMs);
-  const event = failure("exited", `The source's QEMU has ended: ${lastWords}`);
-  return ended(state, "exited", [...events, { event }]);
-}
-
-function failure(status: string, why: string) {
-  const errorDescription = why.slice(0, ERROR_CHARACTERS_MAX);
-  return { type: "migration.failed", side: "source", status, errorDescription } as const;
-}
-
-function ended(state: SourceState, status: string, events: readonly Timed[] = []): SourceStep {
-  const end = state.end ?? { status, atMs: undefined };
-  return step({ ...state, end }, events, [{ type: "end", status }]);
 }

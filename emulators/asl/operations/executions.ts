@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { z } from "zod";
+import * as z from "zod";
 import type { Engine } from "../engine.ts";
 import { ServiceError } from "../errors.ts";
 import type { ExecutionHeader } from "../execution-record.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import type { Engine } from "../engine.ts";
 import { ServiceError } from "../errors.ts";
 import type { Json } from "../json.ts";

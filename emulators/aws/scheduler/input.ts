@@ -1,5 +1,5 @@
 /** Input of CreateSchedule. A member that is not listed is refused, never ignored. */
-import { z } from "zod";
+import * as z from "zod";
 import { SchedulerError } from "./errors.ts";
 
 /** Scheduler's own limits and defaults: API reference, RetryPolicy. */

@@ -1,5 +1,5 @@
 /** Input of each operation. A member that is not listed is refused, never ignored. */
-import { z } from "zod";
+import * as z from "zod";
 import { invalidParameter, SqsError } from "./errors.ts";
 
 const QueueUrl = z.string();

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { invalidParameter, SqsError } from "./errors.ts";
 
 /** Attributes that can be set on a queue, with SQS's ranges and defaults. Values are texts. */

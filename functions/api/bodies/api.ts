@@ -1,4 +1,4 @@
-import { z } from "@hono/zod-openapi";
+import * as z from "zod";
 
 export const Health = z.strictObject({ status: z.literal("ok") });
 export const OpenApiDocument = z.record(z.string(), z.unknown());

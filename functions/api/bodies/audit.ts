@@ -1,4 +1,4 @@
-import { z } from "@hono/zod-openapi";
+import * as z from "zod";
 import { AuditCursor, AuditEntry } from "../../../core/audit.ts";
 
 export const AuditPage = z.strictObject({

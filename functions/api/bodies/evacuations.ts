@@ -1,4 +1,4 @@
-import { z } from "@hono/zod-openapi";
+import * as z from "zod";
 import { Evacuation, EvacuationMove } from "../../../core/evacuation/evacuation.ts";
 import { VersionOutline, VersionReason } from "../../../core/evacuation/version.ts";
 import { Message, Owner } from "../../../core/host/cordon.ts";

@@ -1,4 +1,4 @@
-import { z } from "@hono/zod-openapi";
+import * as z from "zod";
 import { Migration } from "../../../core/migration/migration.ts";
 import { Host } from "../../../core/protocol/host.ts";
 

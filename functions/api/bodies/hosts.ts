@@ -1,4 +1,4 @@
-import { z } from "@hono/zod-openapi";
+import * as z from "zod";
 import { ByWhom, HostCordon } from "../../../core/host/cordon.ts";
 import { HostId, MigrationId, VmId } from "../../../core/id.ts";
 import { Labels } from "../../../core/labels.ts";

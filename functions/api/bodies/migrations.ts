@@ -1,4 +1,4 @@
-import { z } from "@hono/zod-openapi";
+import * as z from "zod";
 import { HostId, VmId } from "../../../core/id.ts";
 import { Migration, Sample, TimelineEntry } from "../../../core/migration/migration.ts";
 import { Agreement, Blocker } from "../../../core/negotiate/agreement.ts";
@@ -31,4 +31,4 @@ export const MigrationPage = page(Migration);
 
 export const SamplePage = page(Sample);
 
-export const Timeline = z.strictObject({ items: z.array(TimelineEntry) });
+export const Timeline = page(TimelineEntry);

@@ -1,4 +1,4 @@
-import { z } from "@hono/zod-openapi";
+import * as z from "zod";
 
 /** `next` is the cursor of the next page (`after`); the last page has none. */
 export const page = <S extends z.ZodType>(item: S) =>

@@ -1,4 +1,4 @@
-import { z } from "@hono/zod-openapi";
+import * as z from "zod";
 import { ChangeFreezeView } from "../../../core/schedule/change-freeze.ts";
 import { Schedule, SchedulePreview } from "../../../core/schedule/schedule.ts";
 import { page } from "./page.ts";

@@ -1,4 +1,4 @@
-import { z } from "@hono/zod-openapi";
+import * as z from "zod";
 import { DefinitionParts, Device } from "../../../core/definition/parts.ts";
 import { PartId, QapiObject } from "../../../core/definition/values.ts";
 import { HostId, VmId } from "../../../core/id.ts";

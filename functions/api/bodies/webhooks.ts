@@ -1,4 +1,4 @@
-import { z } from "@hono/zod-openapi";
+import * as z from "zod";
 import { Delivery, Webhook } from "../../../core/webhook/webhook.ts";
 import { page } from "./page.ts";
 

@@ -1,4 +1,4 @@
-import type { z } from "@hono/zod-openapi";
+import type * as z from "zod";
 import type { AuditPage } from "../bodies/audit.ts";
 
 const page: z.input<typeof AuditPage> = {

@@ -1,4 +1,4 @@
-import type { z } from "@hono/zod-openapi";
+import type * as z from "zod";
 import type { Evacuation, EvacuationMove } from "../../../core/evacuation/evacuation.ts";
 import type { EvacuationLimits, EvacuationRequest } from "../../../core/evacuation/request.ts";
 import type {

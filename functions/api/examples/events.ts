@@ -1,4 +1,4 @@
-import type { z } from "@hono/zod-openapi";
+import type * as z from "zod";
 import type { EventPage } from "../../../core/fleet-event/fleet-event.ts";
 
 const page: z.input<typeof EventPage> = {

@@ -1,4 +1,4 @@
-import type { z } from "@hono/zod-openapi";
+import type * as z from "zod";
 import type { Fleet } from "../bodies/fleet.ts";
 import { hostExamples } from "./hosts.ts";
 import { migrationExamples } from "./migrations.ts";

@@ -1,4 +1,4 @@
-import type { z } from "@hono/zod-openapi";
+import type * as z from "zod";
 import type { FoundGuests } from "../../../core/protocol/found-guest.ts";
 import type { Host, HostChange } from "../../../core/protocol/host.ts";
 import type {

@@ -1,4 +1,4 @@
-import type { z } from "@hono/zod-openapi";
+import type * as z from "zod";
 import type { Migration } from "../../../core/migration/migration.ts";
 import type { Agreement } from "../../../core/negotiate/agreement.ts";
 import type { BandwidthLimit, DryRun, MigrationPage, NewMigration } from "../bodies/migrations.ts";

@@ -1,4 +1,4 @@
-import type { z } from "@hono/zod-openapi";
+import type * as z from "zod";
 import type { ChangeFreeze, ChangeFreezeView } from "../../../core/schedule/change-freeze.ts";
 import type {
   Schedule,

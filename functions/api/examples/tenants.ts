@@ -1,4 +1,4 @@
-import type { z } from "@hono/zod-openapi";
+import type * as z from "zod";
 import type { Tenant } from "../../../core/tenant.ts";
 
 export const tenantExample: z.input<typeof Tenant> = {

@@ -1,4 +1,4 @@
-import type { z } from "@hono/zod-openapi";
+import type * as z from "zod";
 import type { ImportNote } from "../../../core/import/note.ts";
 import type { Placement } from "../../../core/plan/placement.ts";
 import type { Proposal } from "../../../core/protocol/proposal.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { Migration } from "../../../core/migration/migration.ts";
 
 const { id, vm, source, target, status, createdAt, endedAt, runningOn, endState } = Migration.shape;

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { hostStateOf } from "../../../core/host/host-state.ts";
 import { EvacuationId, HostId, VmId } from "../../../core/id.ts";
 import type { InProcessTransport } from "../../../emulators/aws/aws-json/in-process-transport.ts";

@@ -1,6 +1,6 @@
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { DynamoDBDocumentClient, QueryCommand } from "@aws-sdk/lib-dynamodb";
-import { z } from "zod";
+import * as z from "zod";
 import { Migration } from "../../../core/migration/migration.ts";
 import type { Plan } from "../../../core/plan/plan-result.ts";
 import { processesUnder } from "../../../rig/processes.ts";

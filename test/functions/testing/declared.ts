@@ -1,5 +1,6 @@
-import type { z } from "zod";
-import { app } from "../../../functions/api/app.ts";
+import type * as z from "zod";
+import "../../../functions/api/app.ts";
+import { registry } from "../../../functions/api/routing.ts";
 
 type Media = { schema: z.ZodType; example?: unknown; examples?: Record<string, unknown> };
 type Content = Record<string, Media | undefined>;
@@ -14,7 +15,7 @@ export type Declared = {
 };
 
 export function declaredOperations(): Declared[] {
-  return app.openAPIRegistry.definitions.flatMap((definition) =>
+  return registry.definitions.flatMap((definition) =>
     definition.type === "route" ? [definition.route as unknown as Declared] : [],
   );
 }

@@ -1,5 +1,5 @@
 import { DeleteMessageCommand, ReceiveMessageCommand } from "@aws-sdk/client-sqs";
-import type { z } from "zod";
+import type * as z from "zod";
 import type { HostId } from "../../../core/id.ts";
 import type { Migration } from "../../../core/migration/migration.ts";
 import type { MigrationPolicy } from "../../../core/negotiate/policy.ts";

@@ -1,8 +1,8 @@
 import { copyFile, mkdir, rename, rm, truncate, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { runCommand } from "../../vfio/rig/command.ts";
-import { ROOT } from "../../vfio/rig/debian-packages.ts";
-import type { Stage } from "../../vfio/rig/stage.ts";
+import { runCommand } from "../../machine/command.ts";
+import { ROOT } from "../../machine/debian-packages.ts";
+import type { Stage } from "../../machine/stage.ts";
 import { BOOT_FILES } from "./initrd.ts";
 import { KERNEL_ARGUMENTS } from "./kernel-arguments.ts";
 

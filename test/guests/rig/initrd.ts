@@ -1,13 +1,18 @@
 import type { Dirent } from "node:fs";
 import { readdir, readFile, realpath, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { constants, zstdCompressSync } from "node:zlib";
-import { type CpioEntry, writeCpio } from "../../vfio/rig/cpio.ts";
-import { ROOT } from "../../vfio/rig/debian-packages.ts";
-import { unpackKernel } from "../../vfio/rig/kernel-image.ts";
-import { kernelRelease } from "../../vfio/rig/kernel-module.ts";
-import type { Stage } from "../../vfio/rig/stage.ts";
-import { readModules } from "./modules.ts";
+import type { CpioEntry } from "../../machine/cpio.ts";
+import { ROOT } from "../../machine/debian-packages.ts";
+import {
+  firstEntries,
+  folderEntry,
+  INITRD_CODE,
+  moduleEntries,
+  writeInitrd,
+} from "../../machine/initrd-file.ts";
+import { unpackKernel } from "../../machine/kernel-image.ts";
+import { kernelRelease } from "../../machine/kernel-modules.ts";
+import type { Stage } from "../../machine/stage.ts";
 import { LOADER, librariesOf } from "./programs.ts";
 
 /** `kernel`: the ELF that QEMU starts by itself; `bzImage`: the same for boot loaders. */
@@ -25,25 +30,22 @@ const INSIDE = path.join(import.meta.dirname, "../inside");
 export async function initrdStage(cacheDir: string, packagesKey: string): Promise<Stage> {
   const init = await readFile(path.join(INSIDE, "init"));
   const program = await readFile(path.join(INSIDE, "guest.pl"));
+  const code = await Promise.all([import.meta.filename, INITRD_CODE].map((file) => readFile(file)));
   return {
     name: "initrd",
-    inputs: [packagesKey, init, program, await readFile(import.meta.filename)],
+    inputs: [packagesKey, init, program, ...code],
     outputs: Object.values(BOOT_FILES),
     build: async () => {
       const root = path.join(cacheDir, ROOT);
-      const busybox = await readFile(path.join(root, "usr/bin/busybox"));
       const entries: CpioEntry[] = [
         ...folders(),
-        { kind: "file", name: "init", mode: 0o755, data: init },
-        { kind: "file", name: "bin/busybox", mode: 0o755, data: busybox },
+        ...(await firstEntries(cacheDir, init)),
         { kind: "file", name: "guest.pl", mode: 0o644, data: program },
         ...(await programs(root)),
         ...(await perlModules(root)),
-        ...(await modules(root, await kernelRelease(cacheDir))),
+        ...(await moduleEntries(cacheDir, MODULES)),
       ];
-      const options = { params: { [constants.ZSTD_c_compressionLevel]: 9 } };
-      const packed = zstdCompressSync(writeCpio(entries), options);
-      await writeFile(path.join(cacheDir, BOOT_FILES.initrd), packed);
+      await writeInitrd(path.join(cacheDir, BOOT_FILES.initrd), entries);
       const image = path.join(root, "boot", `vmlinuz-${await kernelRelease(cacheDir)}`);
       const kernel = await readFile(image);
       await writeFile(path.join(cacheDir, BOOT_FILES.bzImage), kernel);
@@ -56,15 +58,10 @@ function folders(): CpioEntry[] {
   const libraries = ["usr", "usr/bin", "usr/lib", "usr/lib/x86_64-linux-gnu", "usr/lib64"];
   const names = ["bin", "dev", "modules", "proc", "sys", ...libraries];
   return [
-    ...names.map(folder),
+    ...names.map(folderEntry),
     { kind: "link", name: "lib", target: "usr/lib" },
     { kind: "link", name: "lib64", target: "usr/lib64" },
-    { kind: "charDevice", name: "dev/console", mode: 0o600, major: 5, minor: 1 },
   ];
-}
-
-function folder(name: string): CpioEntry {
-  return { kind: "directory", name, mode: 0o755 };
 }
 
 async function programs(root: string): Promise<CpioEntry[]> {
@@ -84,7 +81,7 @@ async function perlModules(root: string): Promise<CpioEntry[]> {
       .toSorted();
   const files = names((entry) => entry.isFile());
   return [
-    ...[PERL, ...names((entry) => entry.isDirectory())].map(folder),
+    ...[PERL, ...names((entry) => entry.isDirectory())].map(folderEntry),
     ...(await Promise.all(files.map((file) => fileEntry(root, file)))),
   ];
 }
@@ -93,20 +90,4 @@ async function perlModules(root: string): Promise<CpioEntry[]> {
 async function fileEntry(root: string, name: string): Promise<CpioEntry> {
   const data = await readFile(await realpath(path.join(root, name)));
   return { kind: "file", name, mode: 0o755, data };
-}
-
-async function modules(root: string, release: string): Promise<CpioEntry[]> {
-  const found = await readModules(path.join(root, "usr/lib/modules", release), MODULES);
-  const order = Buffer.from(found.map(({ name }) => `${name}\n`).join(""));
-  return [
-    ...found.map(
-      ({ name, data }): CpioEntry => ({
-        kind: "file",
-        name: `modules/${name}.ko`,
-        mode: 0o644,
-        data,
-      }),
-    ),
-    { kind: "file", name: "modules/order", mode: 0o644, data: order },
-  ];
 }

@@ -1,5 +1,5 @@
 import path from "node:path";
-import { runCommand } from "../../vfio/rig/command.ts";
+import { runCommand } from "../../machine/command.ts";
 
 export const LOADER = "usr/lib64/ld-linux-x86-64.so.2";
 const LIBRARIES = "usr/lib/x86_64-linux-gnu";

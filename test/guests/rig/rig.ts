@@ -1,14 +1,13 @@
 import { mkdir } from "node:fs/promises";
 import path from "node:path";
-import { type DebianPackages, ROOT, unpackPackages } from "../../vfio/rig/debian-packages.ts";
-import { RigUnavailableError } from "../../vfio/rig/errors.ts";
-import { lockFolder } from "../../vfio/rig/lock-folder.ts";
-import { whyUnfit } from "../../vfio/rig/machine.ts";
-import { runStage, type Stage, type StageContext } from "../../vfio/rig/stage.ts";
+import { type DebianPackages, ROOT, unpackPackages } from "../../machine/debian-packages.ts";
+import { RigUnavailableError } from "../../machine/errors.ts";
+import { lockFolder } from "../../machine/lock-folder.ts";
+import { PROJECT_DIR } from "../../machine/project-dir.ts";
+import { runStage, type Stage, type StageContext } from "../../machine/stage.ts";
+import { whyUnfit } from "../../machine/why-unfit.ts";
 import { BOOT_DISK, bootDiskStage } from "./boot-disk.ts";
 import { BOOT_FILES, initrdStage } from "./initrd.ts";
-
-const PROJECT_DIR = path.resolve(import.meta.dirname, "../../..");
 
 const packages: DebianPackages = {
   suite: "trixie",

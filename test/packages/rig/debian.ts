@@ -1,8 +1,8 @@
 import { mkdir, rm } from "node:fs/promises";
 import path from "node:path";
-import { runCommand } from "../../vfio/rig/command.ts";
-import { type DebianPackages, ROOT, unpackPackages } from "../../vfio/rig/debian-packages.ts";
-import type { Stage, StageContext } from "../../vfio/rig/stage.ts";
+import { runCommand } from "../../machine/command.ts";
+import { type DebianPackages, ROOT, unpackPackages } from "../../machine/debian-packages.ts";
+import type { Stage, StageContext } from "../../machine/stage.ts";
 
 const CONFIGURE_DEADLINE_MS = 240_000;
 

@@ -1,14 +1,14 @@
 import { copyFile, mkdir, readFile, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { stripTypeScriptTypes } from "node:module";
 import path from "node:path";
-import { runCommand } from "../../vfio/rig/command.ts";
-import { ROOT } from "../../vfio/rig/debian-packages.ts";
-import type { Stage } from "../../vfio/rig/stage.ts";
+import { runCommand } from "../../machine/command.ts";
+import { ROOT } from "../../machine/debian-packages.ts";
+import type { Stage } from "../../machine/stage.ts";
 
 export const DISK = "disk.img";
 
 const INSIDE = path.join(import.meta.dirname, "inside");
-const CONTROL = path.join(import.meta.dirname, "../../vfio/rig/inside/control.ts");
+const CONTROL = path.join(import.meta.dirname, "../../machine/inside/control.ts");
 const SIZE = "1536M";
 const DEADLINE_MS = 120_000;
 const NODE = "/project/node_modules/node/bin/node";
@@ -21,7 +21,7 @@ const MASKED = [
   "systemd-update-done.service",
 ];
 
-/** The machine's disk: the Debian, and a service that takes requests (test/vfio/rig/protocol.ts). */
+/** The machine's disk: the Debian, and a service that takes requests (test/machine/protocol.ts). */
 export async function diskStage(cacheDir: string, debianKey: string): Promise<Stage> {
   const service = path.join(INSIDE, "control.service");
   const control = await readFile(CONTROL, "utf8");

@@ -1,11 +1,11 @@
 import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import { buildGuestRig } from "../../guests/rig/rig.ts";
-import { RigUnavailableError } from "../../vfio/rig/errors.ts";
-import { lockFolder } from "../../vfio/rig/lock-folder.ts";
-import { whyUnfit } from "../../vfio/rig/machine.ts";
-import { PROJECT_DIR } from "../../vfio/rig/rig.ts";
-import { runStage } from "../../vfio/rig/stage.ts";
+import { RigUnavailableError } from "../../machine/errors.ts";
+import { lockFolder } from "../../machine/lock-folder.ts";
+import { PROJECT_DIR } from "../../machine/project-dir.ts";
+import { runStage } from "../../machine/stage.ts";
+import { whyUnfit } from "../../machine/why-unfit.ts";
 import { debianStage } from "./debian.ts";
 import { DISK, diskStage } from "./disk.ts";
 import { INITRD, initrdStage } from "./initrd.ts";

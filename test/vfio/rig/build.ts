@@ -1,6 +1,6 @@
 import { rm } from "node:fs/promises";
 import { parseArgs } from "node:util";
-import { RigUnavailableError } from "./errors.ts";
+import { RigUnavailableError } from "../../machine/errors.ts";
 import { buildRig, defaultCacheDir } from "./rig.ts";
 
 const HELP = `Builds the rig for live migrations of VFIO devices without hardware.

@@ -1,4 +1,4 @@
-import { RigUnavailableError } from "./errors.ts";
+import { RigUnavailableError } from "../../machine/errors.ts";
 import { buildRig, type Rig } from "./rig.ts";
 
 /**

@@ -1,23 +1,29 @@
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { stripTypeScriptTypes } from "node:module";
 import path from "node:path";
-import { constants, zstdCompressSync } from "node:zlib";
-import { runCommand } from "./command.ts";
-import { type CpioEntry, writeCpio } from "./cpio.ts";
-import { ROOT } from "./debian-packages.ts";
-import { unpackKernel } from "./kernel-image.ts";
-import { kernelRelease, MTTY_MODULES } from "./kernel-module.ts";
-import type { Stage } from "./stage.ts";
+import { runCommand } from "../../machine/command.ts";
+import type { CpioEntry } from "../../machine/cpio.ts";
+import { ROOT } from "../../machine/debian-packages.ts";
+import {
+  firstEntries,
+  folderEntry,
+  INITRD_CODE,
+  moduleEntries,
+  moduleEntry,
+  writeInitrd,
+} from "../../machine/initrd-file.ts";
+import { unpackKernel } from "../../machine/kernel-image.ts";
+import { kernelRelease } from "../../machine/kernel-modules.ts";
+import { PROJECT_DIR } from "../../machine/project-dir.ts";
+import type { Stage } from "../../machine/stage.ts";
+import { MTTY_MODULES } from "./kernel-module.ts";
 
 const INSIDE = path.join(import.meta.dirname, "inside");
+const CONTROL = path.join(PROJECT_DIR, "test/machine/inside/control.ts");
 const DEADLINE_MS = 60_000;
 
-/** Modules L1 loads at boot, in an order that satisfies their dependencies. */
-const MODULES: readonly string[] = [
-  ["netfs", "9pnet", "9pnet_virtio", "9p"],
-  ["failover", "net_failover", "virtio_net"],
-  ["vfio", "vfio_iommu_type1", "mdev"],
-].flat();
+/** Modules L1 loads at boot. */
+const MODULES = ["9pnet_virtio", "9p", "virtio_net", "vfio", "vfio_iommu_type1", "mdev"];
 
 /** Kernel and first root file system of L1, relative to the cache folder. */
 export const BOOT_FILES = { kernel: "vmlinux", initrd: "initrd.img" };
@@ -30,25 +36,23 @@ export const BOOT_FILES = { kernel: "vmlinux", initrd: "initrd.img" };
 export async function initrdStage(cacheDir: string, modulesKey: string): Promise<Stage> {
   const init = await readFile(path.join(INSIDE, "init"));
   const guest = await readFile(path.join(INSIDE, "guest.s"));
-  const control = await readFile(path.join(INSIDE, "control.ts"), "utf8");
+  const control = await readFile(CONTROL, "utf8");
+  const code = await Promise.all([import.meta.filename, INITRD_CODE].map((file) => readFile(file)));
   return {
     name: "initrd",
-    inputs: [modulesKey, init, guest, control, await readFile(import.meta.filename)],
+    inputs: [modulesKey, init, guest, control, ...code],
     outputs: Object.values(BOOT_FILES),
     build: async () => {
       const root = path.join(cacheDir, ROOT);
-      const busybox = await readFile(path.join(root, "usr/bin/busybox"));
       const entries: CpioEntry[] = [
         ...skeleton(),
-        { kind: "file", name: "init", mode: 0o755, data: init },
-        { kind: "file", name: "bin/busybox", mode: 0o755, data: busybox },
+        ...(await firstEntries(cacheDir, init)),
         { kind: "file", name: "control.mjs", mode: 0o644, data: withoutTypes(control) },
         { kind: "file", name: "guest.img", mode: 0o644, data: await assemble(root, guest) },
-        ...(await modules(cacheDir)),
+        ...(await moduleEntries(cacheDir, MODULES)),
+        ...(await mttyEntries(cacheDir)),
       ];
-      const options = { params: { [constants.ZSTD_c_compressionLevel]: 9 } };
-      const packed = zstdCompressSync(writeCpio(entries), options);
-      await writeFile(path.join(cacheDir, BOOT_FILES.initrd), packed);
+      await writeInitrd(path.join(cacheDir, BOOT_FILES.initrd), entries);
       const image = path.join(root, "boot", `vmlinuz-${await kernelRelease(cacheDir)}`);
       await writeFile(path.join(cacheDir, BOOT_FILES.kernel), unpackKernel(await readFile(image)));
     },
@@ -63,36 +67,21 @@ function withoutTypes(source: string): Buffer {
 function skeleton(): CpioEntry[] {
   const folders = ["bin", "dev", "etc", "modules", "packages", "proc", "project", "root", "run"];
   return [
-    ...[...folders, "sys", "tmp", "var"].map(
-      (name): CpioEntry => ({ kind: "directory", name, mode: 0o755 }),
-    ),
+    ...[...folders, "sys", "tmp", "var"].map(folderEntry),
     { kind: "link", name: "usr", target: "packages/usr" },
     { kind: "link", name: "var/tmp", target: "/tmp" }, // where QEMU puts snapshots
     { kind: "link", name: "lib", target: "usr/lib" },
     { kind: "link", name: "lib64", target: "usr/lib64" },
     { kind: "link", name: "bin/node", target: "/project/node_modules/node/bin/node" },
-    { kind: "charDevice", name: "dev/console", mode: 0o600, major: 5, minor: 1 },
     { kind: "file", name: "etc/hosts", mode: 0o644, data: Buffer.from("127.0.0.1 localhost l1\n") },
   ];
 }
 
-async function modules(cacheDir: string): Promise<CpioEntry[]> {
-  const folder = path.join(cacheDir, ROOT, "usr/lib/modules", await kernelRelease(cacheDir));
-  const files = await readdir(folder, { recursive: true });
-  const entries: CpioEntry[] = [];
-  for (const module of MODULES) {
-    const file = files.find((name) => path.basename(name) === `${module}.ko.xz`);
-    if (file === undefined) throw new Error(`Failed to find kernel module ${module}`);
-    const args = ["-dc", path.join(folder, file)];
-    const data = await runCommand("xz", args, { deadlineMs: DEADLINE_MS });
-    entries.push({ kind: "file", name: `modules/${module}.ko`, mode: 0o644, data });
-  }
-  for (const name of Object.values(MTTY_MODULES)) {
-    const data = await readFile(path.join(cacheDir, name));
-    entries.push({ kind: "file", name: `modules/${name}`, mode: 0o644, data });
-  }
-  const order = Buffer.from(MODULES.map((module) => `${module}\n`).join(""));
-  return [...entries, { kind: "file", name: "modules/order", mode: 0o644, data: order }];
+function mttyEntries(cacheDir: string): Promise<CpioEntry[]> {
+  const entries = Object.values(MTTY_MODULES).map(async (name) =>
+    moduleEntry({ name, data: await readFile(path.join(cacheDir, name)) }),
+  );
+  return Promise.all(entries);
 }
 
 async function assemble(root: string, source: Uint8Array): Promise<Buffer> {

@@ -1,10 +1,11 @@
-import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { runCommand } from "./command.ts";
-import { ROOT } from "./debian-packages.ts";
+import { runCommand } from "../../machine/command.ts";
+import { ROOT } from "../../machine/debian-packages.ts";
+import { kernelRelease } from "../../machine/kernel-modules.ts";
+import type { Stage } from "../../machine/stage.ts";
 import { addMttyKnobs } from "./mtty-knobs.ts";
 import { kernelSourcePackage } from "./packages.ts";
-import type { Stage } from "./stage.ts";
 
 const SOURCE = "mtty.c";
 const BUILD_DEADLINE_MS = 120_000;
@@ -45,16 +46,6 @@ export function mttyModulesStage(cacheDir: string, sourceKey: string, upstream: 
 
 export async function readMttyUpstream(cacheDir: string): Promise<string> {
   return await readFile(path.join(cacheDir, SOURCE), "utf8");
-}
-
-/** Release of the kernel in the unpacked packages, such as `6.12.107+deb13-amd64`. */
-export async function kernelRelease(cacheDir: string): Promise<string> {
-  const releases = await readdir(path.join(cacheDir, ROOT, "usr/lib/modules"));
-  const [release] = releases;
-  if (release === undefined || releases.length > 1) {
-    throw new Error(`Expected one kernel in the packages, got ${releases.length}`);
-  }
-  return release;
 }
 
 /** Reads the compressed archive of the kernel in the package only as far as this file. */

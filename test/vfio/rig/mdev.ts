@@ -1,5 +1,5 @@
+import type { L1 } from "../../machine/l1.ts";
 import { MTTY_MODULES } from "./kernel-module.ts";
-import type { L1 } from "./l1.ts";
 
 const DEADLINE_MS = 10_000;
 const PARENT = "/sys/devices/virtual/mtty/mtty/mdev_supported_types";

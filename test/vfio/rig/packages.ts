@@ -1,8 +1,13 @@
 import { symlink } from "node:fs/promises";
 import path from "node:path";
-import { runCommand } from "./command.ts";
-import { type DebianPackages, packedPackage, ROOT, unpackPackages } from "./debian-packages.ts";
-import type { Stage, StageContext } from "./stage.ts";
+import { runCommand } from "../../machine/command.ts";
+import {
+  type DebianPackages,
+  packedPackage,
+  ROOT,
+  unpackPackages,
+} from "../../machine/debian-packages.ts";
+import type { Stage, StageContext } from "../../machine/stage.ts";
 
 const KERNEL_SOURCE = "linux-source-6.12";
 

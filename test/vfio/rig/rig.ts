@@ -1,16 +1,14 @@
 import { mkdir } from "node:fs/promises";
 import path from "node:path";
-import { ROOT } from "./debian-packages.ts";
-import { RigUnavailableError } from "./errors.ts";
+import { ROOT } from "../../machine/debian-packages.ts";
+import { RigUnavailableError } from "../../machine/errors.ts";
+import { lockFolder } from "../../machine/lock-folder.ts";
+import { PROJECT_DIR } from "../../machine/project-dir.ts";
+import { runStage } from "../../machine/stage.ts";
+import { whyUnfit } from "../../machine/why-unfit.ts";
 import { BOOT_FILES, initrdStage } from "./initrd.ts";
 import { mttyModulesStage, mttySourceStage, readMttyUpstream } from "./kernel-module.ts";
-import { lockFolder } from "./lock-folder.ts";
-import { whyUnfit } from "./machine.ts";
 import { packagesStage } from "./packages.ts";
-import { runStage } from "./stage.ts";
-
-/** The repository, which L1 mounts read-only as /project. */
-export const PROJECT_DIR = path.resolve(import.meta.dirname, "../../..");
 
 /** Programs the build and L1 need on this machine, each with the Debian package that has it. */
 const PROGRAMS: Readonly<Record<string, string>> = {

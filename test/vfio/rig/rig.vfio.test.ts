@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { bootL1, type L1 } from "../../machine/l1.ts";
 import { ensureRig } from "./ensure-rig.ts";
 import type { MigrateOnceOptions, MigrateOnceResult } from "./inside/migrate-once-types.ts";
-import { bootL1, type L1 } from "./l1.ts";
 import { createMttyDevice, loadMtty, setMttyKnobs, vfioDeviceOption } from "./mdev.ts";
 
 const LOAD_INIT_MS = 2_000;

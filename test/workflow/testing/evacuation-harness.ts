@@ -4,7 +4,7 @@ import {
   type HistoryEvent,
 } from "@aws-sdk/client-sfn";
 import { vi } from "vitest";
-import { z } from "zod";
+import * as z from "zod";
 import { Evacuation, EvacuationMove } from "../../../core/evacuation/evacuation.ts";
 import { isFinalEvacuation } from "../../../core/evacuation/life.ts";
 import { stepFunctions } from "../../../functions/runtime/clients.ts";

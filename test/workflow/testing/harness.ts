@@ -1,5 +1,5 @@
 import { DescribeExecutionCommand, GetExecutionHistoryCommand } from "@aws-sdk/client-sfn";
-import { z } from "zod";
+import * as z from "zod";
 import { MigrationId } from "../../../core/id.ts";
 import { isFinal, type Migration } from "../../../core/migration/migration.ts";
 import type { MigrationPolicy } from "../../../core/negotiate/policy.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 /** What of the table matters here. */
 const Row = z.looseObject({ pk: z.string(), sk: z.string() });

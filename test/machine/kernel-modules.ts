@@ -1,10 +1,21 @@
 import { readdir } from "node:fs/promises";
 import path from "node:path";
-import { runCommand } from "../../vfio/rig/command.ts";
+import { runCommand } from "./command.ts";
+import { ROOT } from "./debian-packages.ts";
 
 const DEADLINE_MS = 30_000;
 
 export type KernelModule = { readonly name: string; readonly data: Buffer };
+
+/** Release of the kernel in the unpacked packages, such as `6.12.107+deb13-amd64`. */
+export async function kernelRelease(cacheDir: string): Promise<string> {
+  const releases = await readdir(path.join(cacheDir, ROOT, "usr/lib/modules"));
+  const [release] = releases;
+  if (release === undefined || releases.length > 1) {
+    throw new Error(`Expected one kernel in the packages, got ${releases.length}`);
+  }
+  return release;
+}
 
 /**
  * These modules of the unpacked kernel with all that they depend on, in an order in which they can be

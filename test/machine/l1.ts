@@ -6,7 +6,7 @@ import os from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import { L1Channel, type L1Process, type SpawnOptions } from "./l1-channel.ts";
-import { PROJECT_DIR, type Rig } from "./rig.ts";
+import { PROJECT_DIR } from "./project-dir.ts";
 
 const CONSOLE_LINES_MAX = 2000;
 /** Without AVX, which is slow when emulated: Node and QEMU then take a sixth less time. */
@@ -19,9 +19,16 @@ export type PortForward = {
   guestPort: number;
 };
 
+/** What it boots from. */
+export type BootRig = {
+  readonly kernel: string;
+  readonly initrd: string;
+  /** Folder of unpacked packages that is shared with the machine under that name, read-only. */
+  readonly packages?: string;
+};
+
 export type L1Options = {
-  /** `packages`: shared with the machine as a folder of that name. */
-  rig: Pick<Rig, "kernel" | "initrd"> & Partial<Rig>;
+  rig: BootRig;
   /** Default 2048. Node needs most of it; a guest inside takes its own RAM and some 50 MiB. */
   memoryMiB?: number;
   /** Virtual CPUs, each a thread of its own. Default 2. */

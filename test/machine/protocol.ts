@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 /**
  * What the machine outside (l1.ts) and L1's first program (inside/control.ts) exchange over
