@@ -76,6 +76,7 @@ const made: { [K in keyof typeof keys]: { pk: string; sk: string } } = {
 const others = [
   keys.watch({ limit: { tenant: "shop", kind: "tenant" }, head: id, lane }),
   keys.listener({ tenant: "shop" }, evacuation),
+  keys.listener({ room: true }, evacuation),
   keys.dayLog({ ...entry, log: "FLEET" }),
   keys.learned({ name: "vm v", withAck: false }),
   keys.evacuationQueue(evacuation, { side: "target", host, order: 0, vm }),

@@ -1,5 +1,6 @@
 import type { ArgsOf, Command, ResultOf, Verb } from "../../core/protocol/command.ts";
 import type { Handlers } from "../command/dispatcher.ts";
+import { describeBinary } from "../probe/binary.ts";
 import { probeGuest } from "../probe/guest.ts";
 import { linkOf } from "../probe/link.ts";
 import { bootId } from "../runtime/process.ts";
@@ -35,8 +36,12 @@ export function createHandlers(context: Context): Handlers {
     "guest.change": (command, args) => changeGuest(context, command, args),
     "guest.detach": (command) => detachGuest(context, command),
     "guest.stop": (command, args) => stopGuest(context, command, args),
-    "source.probe": ({ vm }, args) =>
-      probeGuest(guests.get(vm), linkOf(context.config), context.config, args),
+    "source.probe": async ({ vm }, args) => {
+      const { config } = context;
+      const guest = guests.get(vm);
+      const description = await describeBinary(config.qemu, config.stateDir);
+      return probeGuest(guest, description, linkOf(config), config, args);
+    },
     "target.probe": (command, args) => probeTarget(context, command, args),
     "target.rehearse": (command, args) => rehearseTarget(context, command, args),
     "source.rehearse": (command, args) => rehearseSource(context, command, args),

@@ -1,6 +1,7 @@
 import { proxmoxRevision } from "../../core/definition/machine.ts";
 import { resourcesOf } from "../../core/host-resources.ts";
 import type { VmId } from "../../core/id.ts";
+import { limitToModel } from "../../core/negotiate/cpu-model.ts";
 import type { ArgsOf, Command, ResultOf } from "../../core/protocol/command.ts";
 import type { Observation } from "../../core/protocol/observation.ts";
 import { isPostcopyStatus } from "../../core/qemu/migration-status.ts";
@@ -16,6 +17,7 @@ import { tlsKinds } from "../migrate/tls.ts";
 import { describeBinary } from "../probe/binary.ts";
 import { copyPlaces, wantedImages } from "../probe/copy-places.ts";
 import { accelerators, userfaultfd } from "../probe/host.ts";
+import { readHostCpu } from "../probe/host-cpu.ts";
 import { readHostMemory } from "../probe/host-memory.ts";
 import { linkOf } from "../probe/link.ts";
 import type { WantedImage } from "../storage/copy-images.ts";
@@ -42,12 +44,13 @@ export async function probeTarget(
     : readHostMemory(definition, config.resources, config.guestSlice === undefined);
   // A QEMU cannot open an image that is not there yet.
   if (copies === undefined) startAhead(context, command, definition);
-  const [{ probe: qemu }, cannotListen, left, places] = await Promise.all([
+  const [{ probe: qemu, cpuModels }, cannotListen, left, places] = await Promise.all([
     describeBinary(config.qemu, config.stateDir),
     whyNotListening(config.migrationPorts, config.migrationAddress, copies && PORTS_WITH_COPIES),
     findLeftSource(guests, vm),
     copyPlaces(copies ?? [], definition, config.resources),
   ]);
+  const models = cpuModels[definition.accelerator];
   // The preparation ends it.
   const heldBytes = guests.memoryBytes - (left?.manifest.definition.memoryBytes ?? 0);
   return {
@@ -60,6 +63,8 @@ export async function probeTarget(
     vmPresent: left === undefined && guests.isPresent(vm),
     userfaultfd: userfaultfd(),
     linkBytesPerSecond: linkOf(config),
+    host: readHostCpu(),
+    ...(models && { cpuModels: limitToModel(models, definition.cpuModel, qemu.architecture) }),
     missingResources: missingResources(definition, config.resources),
     refusedParts: refusedParts(definition, config),
     ...(copies === undefined ? {} : { copies: places }),

@@ -13,14 +13,18 @@ import {
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import * as z from "zod";
+import { HostFacts } from "../../core/protocol/host.ts";
 import { QemuProbe } from "../../core/protocol/probe.ts";
 import { QmpClient } from "../../qmp/client.ts";
 import { CommandRefusedError } from "../command/command-error.ts";
 import { replaceFile } from "../durable/replace-file.ts";
 import { monitorOption, SANDBOX } from "../guest/arguments.ts";
+import { probeCpuModels } from "../guest/cpu-models.ts";
 import { guestEnvironment } from "../guest/launch.ts";
 import { probeQemu } from "../guest/qemu-probe.ts";
+import { bootId } from "../runtime/process.ts";
 import { tiedToThisProcess } from "../runtime/tied-process.ts";
+import { accelerators } from "./host.ts";
 
 const PROBE_MS = 20_000;
 const decidedBy = "stderr";
@@ -31,12 +35,15 @@ const Description = z.strictObject({
   sandbox: z.boolean(),
   /** How the sandbox was probed; descriptions of agents that took any failure for none lack it. */
   decidedBy: z.literal("stderr"),
+  /** What CPUs can be is the host's as well: its kernel, and its processor's microcode. */
+  bootId: z.string(),
+  cpuModels: HostFacts.shape.cpuModels.unwrap(),
 });
 export type BinaryDescription = z.infer<typeof Description>;
 
 /**
- * What a QEMU binary can do, queried from a process of it without a guest. It is cached in `cacheDir`
- * under the identity of the file (path, size, modification time).
+ * What a QEMU binary can do on this host, queried from processes of it without a guest. It is cached in
+ * `cacheDir` under the identity of the file (path, size, modification time), until the host boots.
  *
  * @throws CommandRefusedError `qemu` when the binary cannot be found or ends; QmpError when its QMP does
  *   not answer
@@ -47,7 +54,13 @@ export async function describeBinary(qemu: string, cacheDir: string): Promise<Bi
   const identity = `${path} ${size} ${Math.round(mtimeMs)}`;
   const known = readKnown(cacheDir, identity);
   if (known) return known;
-  const description = await probeWithSandbox(path, identity);
+  const [probed, kvm] = await Promise.all([
+    probeWithSandbox(path, identity),
+    accelerators().includes("kvm") ? probeKvm(path) : undefined,
+  ]);
+  const { tcg, ...rest } = probed;
+  const cpuModels = { ...(tcg && { tcg }), ...(kvm && { kvm }) };
+  const description = { ...rest, bootId: bootId(), cpuModels };
   mkdirSync(cacheDir, { recursive: true, mode: 0o700 });
   replaceFile(cachePath(cacheDir), JSON.stringify(description));
   return description;
@@ -71,12 +84,26 @@ function readKnown(cacheDir: string, identity: string): BinaryDescription | unde
  * sandbox on stderr. Any other failure, such as no answer in time, is an error: guests must not lose their
  * sandbox because a host was busy.
  */
-async function probeWithSandbox(path: string, identity: string): Promise<BinaryDescription> {
+async function probeWithSandbox(path: string, identity: string) {
+  const probeAll = async (qmp: QmpClient) => {
+    const [probe, tcg] = await Promise.all([probeQemu(qmp, identity), probeCpuModels(qmp)]);
+    return { probe, tcg };
+  };
   try {
-    return { probe: await probeProcess(path, identity, SANDBOX), sandbox: true, decidedBy };
+    return { ...(await withProcess(path, SANDBOX, probeAll)), sandbox: true, decidedBy } as const;
   } catch (error) {
     if (!(error instanceof ProbeEndedError && hasNoSandbox(error))) throw error;
-    return { probe: await probeProcess(path, identity, []), sandbox: false, decidedBy };
+    return { ...(await withProcess(path, [], probeAll)), sandbox: false, decidedBy } as const;
+  }
+}
+
+/** Undefined where KVM does not work, as in a build without it. */
+async function probeKvm(path: string) {
+  try {
+    return await withProcess(path, ["-accel", "kvm"], probeCpuModels);
+  } catch (error) {
+    if (error instanceof ProbeEndedError) return undefined;
+    throw error;
   }
 }
 
@@ -102,11 +129,12 @@ function hasNoSandbox({ exitCode, stderr }: ProbeEndedError): boolean {
   return exitCode === 1 && /sandbox|seccomp/i.test(stderr);
 }
 
-async function probeProcess(
+/** Starts the binary without a guest, and ends it once it was asked. */
+async function withProcess<T>(
   path: string,
-  identity: string,
-  sandbox: readonly string[],
-): Promise<QemuProbe> {
+  options: readonly string[],
+  ask: (qmp: QmpClient) => Promise<T>,
+): Promise<T> {
   const folder = mkdtempSync(join(tmpdir(), "switchyard-probe-"));
   const socket = join(folder, "qmp.sock");
   const nothing = ["-machine", "none", "-nodefaults", "-no-user-config", "-display", "none", "-S"];
@@ -115,7 +143,7 @@ async function probeProcess(
     ...nothing,
     "-qmp",
     monitorOption(socket),
-    ...sandbox,
+    ...options,
   ]);
   const child = spawn(command, args, {
     // Files that a binary leaves beside itself are removed with the folder.
@@ -141,7 +169,7 @@ async function probeProcess(
     connecting.catch(() => undefined);
     const qmp = await Promise.race([connecting, ended]);
     try {
-      return await probeQemu(qmp, identity);
+      return await ask(qmp);
     } finally {
       await qmp.close();
     }
@@ -179,8 +207,9 @@ function readCache(cacheDir: string, identity: string): BinaryDescription | unde
   if (!existsSync(cachePath(cacheDir))) return undefined;
   try {
     const cached = Description.parse(JSON.parse(readFileSync(cachePath(cacheDir), "utf8")));
-    const isCurrent = cached.probe.binary === identity && cached.probe.tlsCredentials !== undefined;
-    return isCurrent ? cached : undefined;
+    const isOfBinary =
+      cached.probe.binary === identity && cached.probe.tlsCredentials !== undefined;
+    return isOfBinary && cached.bootId === bootId() ? cached : undefined;
   } catch {
     return undefined; // An older agent's cache.
   }

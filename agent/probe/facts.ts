@@ -1,5 +1,3 @@
-import { readFileSync } from "node:fs";
-import { release } from "node:os";
 import type { HostFacts } from "../../core/protocol/host.ts";
 import { whyNotListening } from "../migrate/link/port-range.ts";
 import { tlsKinds } from "../migrate/tls.ts";
@@ -8,15 +6,15 @@ import { bootId } from "../runtime/process.ts";
 import { AGENT_VERSION } from "../runtime/version.ts";
 import type { BinaryDescription } from "./binary.ts";
 import { accelerators, userfaultfd } from "./host.ts";
+import { readHostCpu } from "./host-cpu.ts";
 import { linkOf } from "./link.ts";
 
 /** What this host is, as it registers. */
 export async function hostFacts(
   config: AgentConfig,
-  { probe: qemu, sandbox }: BinaryDescription,
+  { probe: qemu, sandbox, cpuModels }: BinaryDescription,
 ): Promise<HostFacts> {
   const cannotListen = await whyNotListening(config.migrationPorts, config.migrationAddress);
-  const cpu = cpuOf(readCpuInfo());
   const sendsBy = tlsKinds("source", qemu.tlsCredentials, config.tls);
   return {
     agentVersion: AGENT_VERSION,
@@ -25,8 +23,8 @@ export async function hostFacts(
     migrationAddress: config.migrationAddress,
     memoryBytes: config.memoryBytes,
     qemu,
-    kernel: release(),
-    ...(cpu === undefined ? {} : { cpu }),
+    ...readHostCpu(),
+    cpuModels,
     accelerators: accelerators(),
     userfaultfd: userfaultfd(),
     linkBytesPerSecond: linkOf(config),
@@ -37,21 +35,4 @@ export async function hostFacts(
     hooks: config.hooks.preSwitchover === undefined ? [] : ["preSwitchover"],
     ...(cannotListen === undefined ? {} : { cannotListen }),
   };
-}
-
-function readCpuInfo(): string {
-  try {
-    return readFileSync("/proc/cpuinfo", "utf8");
-  } catch {
-    return "";
-  }
-}
-
-/** Of the first CPU in /proc/cpuinfo; undefined where it names no model, as on some architectures. */
-export function cpuOf(cpuInfo: string): HostFacts["cpu"] {
-  const field = (name: string) => new RegExp(`^${name}\\s*: *(.+)$`, "m").exec(cpuInfo)?.[1];
-  const model = field("model name");
-  const microcode = field("microcode");
-  if (model === undefined) return undefined;
-  return { model: model.slice(0, 128), ...(microcode === undefined ? {} : { microcode }) };
 }

@@ -1,5 +1,7 @@
+import { limitToModel } from "../../core/negotiate/cpu-model.ts";
 import type { ArgsOf } from "../../core/protocol/command.ts";
 import type { ParameterValue, SourceProbe, VfioDevice } from "../../core/protocol/probe.ts";
+import { versionText } from "../../core/qemu/version.ts";
 import type { QmpClient } from "../../qmp/client.ts";
 import { QmpCommandError } from "../../qmp/error.ts";
 import { runningJobs } from "../guest/block-jobs.ts";
@@ -7,12 +9,15 @@ import type { Guest } from "../guest/guest.ts";
 import { limitToMachine } from "../guest/qemu-probe.ts";
 import { type TlsConfig, tlsKinds } from "../migrate/tls.ts";
 import type { HooksConfig } from "../runtime/hooks-config.ts";
+import type { BinaryDescription } from "./binary.ts";
 import { deviceClass } from "./device-class.ts";
 import { probeDisks } from "./disks.ts";
+import { readHostCpu } from "./host-cpu.ts";
 
 /** What negotiation needs to know of a running guest. */
 export async function probeGuest(
   guest: Guest,
+  description: BinaryDescription,
   linkBytesPerSecond: number,
   { tls, hooks }: { tls?: TlsConfig | undefined; hooks: HooksConfig },
   { copies }: ArgsOf<"source.probe">,
@@ -33,10 +38,14 @@ export async function probeGuest(
       copies === undefined ? undefined : probeDisks(qmp, guest.manifest.pid),
     ]);
   const { cpuModel } = guest.manifest.definition;
+  const accelerator = kvm.enabled ? "kvm" : "tcg";
+  // Asked itself, the guest's own QEMU would stop for as long as it answers.
+  const isSame = versionText(description.probe.version) === versionText(qemu.version);
+  const models = isSame ? description.cpuModels[accelerator] : undefined;
   return {
     qemu: limitToMachine(qemu, machine),
     machineType: machine,
-    accelerator: kvm.enabled ? "kvm" : "tcg",
+    accelerator,
     dirtyRing: kvm.enabled && (await dirtyRing(qmp)),
     runState: status.status,
     migrationStatus: migration.status ?? "none",
@@ -50,6 +59,8 @@ export async function probeGuest(
     linkBytesPerSecond,
     tls: tlsKinds("source", qemu.tlsCredentials, tls),
     hooks: hooks.preSwitchover === undefined ? [] : ["preSwitchover"],
+    host: readHostCpu(),
+    ...(models && { cpuModels: limitToModel(models, cpuModel, qemu.architecture) }),
     blockers: migration["blocked-reasons"] ?? [],
   };
 }

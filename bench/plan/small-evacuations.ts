@@ -50,6 +50,19 @@ export function readSmallEvacuations(): SmallEvacuation[] {
 
 const generation = (number: number) => `generation-${number}`;
 
+/** Of a host of each generation: it has the features of its own and of those before. */
+function cpuModels(newest: number) {
+  const all = Array.from({ length: newest }, (_, index) => generation(index + 1));
+  const of = (own: number) => ({
+    features: [],
+    lacking: all,
+    models: Object.fromEntries(
+      all.map((model, index) => [model, all.map((_, at) => at).slice(own + 1, index + 1)]),
+    ),
+  });
+  return Object.fromEntries(all.map((name, own) => [name, of(own)]));
+}
+
 /** Of a host that leaves, the VMs of the list are the guests; the used memory of others is held. */
 export function smallFleet(small: SmallEvacuation): {
   snapshot: FleetSnapshot;
@@ -61,7 +74,7 @@ export function smallFleet(small: SmallEvacuation): {
     memoryBytes: memoryGiB * GIB,
     heldBytes: leaves ? 0 : usedGiB * GIB,
     qemu: "10.0",
-    cpuModels: Array.from({ length: cpuGeneration }, (_, index) => generation(index + 1)),
+    cpuModels: { kvm: generation(cpuGeneration) },
     linkOutBytesPerSecond: linkGbit * GBIT,
     linkInBytesPerSecond: linkGbit * GBIT,
   }));
@@ -78,7 +91,12 @@ export function smallFleet(small: SmallEvacuation): {
     affinities: vm.antiAffinity ? [{ group: vm.antiAffinity, rule: "apart" }] : [],
   }));
   return {
-    snapshot: FleetSnapshot.parse({ qemus: { "10.0": qemuBuild() }, hosts, vms }),
+    snapshot: FleetSnapshot.parse({
+      qemus: { "10.0": qemuBuild() },
+      cpuModels: cpuModels(Math.max(...small.hosts.map(({ cpuGeneration }) => cpuGeneration))),
+      hosts,
+      vms,
+    }),
     options: PlanOptions.parse({
       empty: small.hosts.filter(({ leaves }) => leaves).map(({ id }) => id),
       streamBytesPerSecond: small.streamGbit * GBIT,

@@ -29,7 +29,7 @@ const cures: readonly [RegExp, string][] = [
     /does not support live migration|format used by node/,
     "Use raw or qcow2 images, which can be opened by both hosts",
   ],
-  [/invtsc|tsc/i, "Start the guest with a CPU model without invtsc, or with a fixed tsc-khz"],
+  [/invtsc|tsc/i, "Start the guest with a CPU without `invtsc`, or with a fixed `tsc-frequency`"],
 ];
 
 export function cureOfBlockedReason(reason: string): string {

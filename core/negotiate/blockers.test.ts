@@ -86,13 +86,6 @@ describe("blockers", () => {
       /\/dev\/kvm/,
     ],
     [
-      "the CPU model",
-      { target: { cpuModelAvailable: false } },
-      "cpu-model-unavailable",
-      "target.cpuModelAvailable",
-      /CPU/,
-    ],
-    [
       "another architecture",
       { target: { qemu: qemuProbe("10.0", { architecture: "aarch64" }) } },
       "architecture-differs",

@@ -115,14 +115,5 @@ function resourceBlockers({ source, target, definition }: BothSides): Blocker[] 
           : `Install QEMU's ${source.accelerator} on the target, or choose another host`,
     });
   }
-  if (target.cpuModelAvailable === false) {
-    found.push({
-      code: "cpu-model-unavailable",
-      field: "target.cpuModelAvailable",
-      message:
-        `The target's CPU does not have all features of the guest's CPU model ${source.cpuModel ?? definition.cpuModel ?? ""}`.trim(),
-      cure: "Choose a host whose CPU has them, or restart the guest with a CPU model that all hosts have",
-    });
-  }
   return found;
 }

@@ -5,6 +5,7 @@ import { findBlockers } from "./blockers.ts";
 import { explainCapabilities, explainFlags } from "./choices.ts";
 import { type ChosenParameters, chooseParameters } from "./choose-parameters.ts";
 import { planCopies } from "./copies.ts";
+import { cpuBlockers, explainHostCpus } from "./cpu.ts";
 import { hookBlockers, withHooks } from "./hooks.ts";
 import { withLadder } from "./ladder-plan.ts";
 import { findMachine } from "./machine.ts";
@@ -38,6 +39,7 @@ export function negotiate(input: NegotiationInput): NegotiationResult {
   const blockers = [
     ...ofPolicy,
     ...findBlockers(input),
+    ...cpuBlockers(input, policy.acceptDifferences),
     ...settlement.blockers.filter((blocker) => !ofPolicy.some((known) => isSame(blocker, known))),
     ...parameters.blockers,
     ...multifdTransferBlockers(input, on, compression),
@@ -63,6 +65,7 @@ export function negotiate(input: NegotiationInput): NegotiationResult {
       ...explainTls(policy),
       ...storage.choices,
       ...explainMachine(input),
+      ...explainHostCpus(input),
       ...explainFlags(policy.flags),
       ...explainCapabilities(settlement, wishes),
       ...parameters.choices,

@@ -163,7 +163,10 @@ describe("case 21: an unrelated host is silent", () => {
   it("changes nothing but its own reasons, N+1 included", () => {
     const lost = Object.fromEntries(["z1", "z2", "z3", "z4", "z5"].map((id) => [id, 12]));
     const hosts = {
-      a: { vms: { a1: 30, a2: 30, a9: { gib: 8, cpuModel: "three" } } },
+      a: {
+        cpuModels: ["two", "three"],
+        vms: { a1: 30, a2: 30, a9: { gib: 8, cpuModel: "three" } },
+      },
       b: { cpuModels: ["two"] },
       c: { cpuModels: ["two"] },
       z: { state: "silent", stateSince: "2026-11-30T08:50:00Z", vms: lost },
@@ -193,18 +196,18 @@ describe("case 39: what the VM needs, not where it is", () => {
     );
     expect(codes(away, "b2")).toEqual({
       a: ["memory-short"],
-      b: ["cpu-model-unavailable"],
-      c: ["cpu-model-unavailable"],
+      b: ["cpu-features-missing"],
+      c: ["cpu-features-missing"],
     });
   });
 
   it("says in the plan which VM cannot come back, by negotiation", () => {
-    const hosts = (vm: object) => ({
+    const hosts = (host: object) => ({
       a: renewed,
-      b: { ...old, vms: { b1: { gib: 8, machineType: "pc-i440fx-10.0", ...vm } } },
+      b: { ...old, ...host, vms: { b1: { gib: 8, cpuModel: "g2" } } },
     });
-    expect(plan(hosts({ cpuModel: "g2" }), ["b"]).warnings).toEqual([]);
-    const found = plan(hosts({ cpuModel: "g3" }), ["b"]);
+    expect(plan(hosts({}), ["b"]).warnings).toEqual([]);
+    const found = plan(hosts({ cannotListen: "no address" }), ["b"]);
     expect(targets(found)).toEqual({ b1: "a" });
     expect(found.warnings.join()).toContain("b1 cannot come back: ");
   });

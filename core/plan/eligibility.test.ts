@@ -3,7 +3,7 @@ import { negotiate } from "../negotiate/negotiate.ts";
 import { MigrationPolicy } from "../negotiate/policy.ts";
 import { sourceProbe, targetProbe, vfioDevice, vmDefinition } from "../negotiate/testing/probes.ts";
 import { Eligibility } from "./eligibility.ts";
-import { fleet, GIB } from "./testing/fleet.ts";
+import { cpuModels, fleet, GIB } from "./testing/fleet.ts";
 
 type Case = {
   vm?: Record<string, unknown>;
@@ -14,7 +14,7 @@ type Case = {
 
 function ask({ vm = {}, source = {}, target = {}, policy = {} }: Case) {
   const snapshot = fleet({ a: { ...source, vms: { a1: { gib: 8, ...vm } } }, b: target });
-  const eligibility = new Eligibility(snapshot.qemus, MigrationPolicy.parse(policy));
+  const eligibility = new Eligibility(snapshot, MigrationPolicy.parse(policy));
   const [one] = snapshot.vms;
   const [from, to] = snapshot.hosts;
   if (one === undefined || from === undefined || to === undefined) throw new Error("Expected all");
@@ -36,8 +36,12 @@ describe("eligibility", () => {
     ["a missing accelerator", { target: { accelerators: ["tcg"] } }, ["accelerator-missing"]],
     [
       "a CPU model without all its features",
-      { vm: { cpuModel: "three" }, target: { cpuModels: ["two"] } },
-      ["cpu-model-unavailable"],
+      {
+        vm: { cpuModel: "three" },
+        source: { cpuModels: ["three", "two"] },
+        target: { cpuModels: ["two"] },
+      },
+      ["cpu-features-missing"],
     ],
     ["a CPU model of which nothing is known", { vm: { cpuModel: "three" } }, []],
     ["a missing host resource", { vm: { resources: ["gpu0"] } }, ["resource-missing"]],
@@ -95,6 +99,7 @@ describe("eligibility", () => {
   it("is word for word what negotiation answers to the probes of both hosts", () => {
     const { blockers } = ask({
       vm: { resources: ["gpu0"], cpuModel: "three", ...vfio },
+      source: { cpuModels: ["three"] },
       target: { accelerators: ["tcg"], cpuModels: [] },
     });
     const result = negotiate({
@@ -102,11 +107,12 @@ describe("eligibility", () => {
         accelerator: "kvm",
         memoryBytes: 8 * GIB,
         cpuModel: "three",
+        cpuModels: cpuModels(["three"], ["three"]),
         vfioDevices: [device],
       }),
       target: targetProbe("10.0", {
         accelerators: ["tcg"],
-        cpuModelAvailable: false,
+        cpuModels: cpuModels([], ["three"]),
         missingResources: ["gpu0"],
         memoryFreeBytes: 8 * GIB,
       }),

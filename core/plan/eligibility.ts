@@ -18,15 +18,15 @@ export type Verdict = {
  * share a verdict, so a fleet of 10,000 guests on 1,000 hosts needs a few dozen of them.
  */
 export class Eligibility {
-  readonly #qemus: FleetSnapshot["qemus"];
+  readonly #known: Pick<FleetSnapshot, "qemus" | "cpuModels">;
   readonly #policy: PlanOptions["policy"];
   readonly #verdicts = new Map<string, Verdict>();
   readonly #guestKeys = new Map<PlanVm, string>();
   readonly #sourceKeys = new Map<PlanHost, string>();
   readonly #hostKeys = new Map<PlanHost, string>();
 
-  constructor(qemus: FleetSnapshot["qemus"], policy: PlanOptions["policy"]) {
-    this.#qemus = qemus;
+  constructor(known: Pick<FleetSnapshot, "qemus" | "cpuModels">, policy: PlanOptions["policy"]) {
+    this.#known = known;
     this.#policy = policy;
   }
 
@@ -62,7 +62,8 @@ export class Eligibility {
   #sourceKey(source: PlanHost): string {
     const known = this.#sourceKeys.get(source);
     if (known !== undefined) return known;
-    const key = JSON.stringify([source.qemu, source.hooks, source.tls]);
+    const { qemu, hooks, tls, host, cpuModels } = source;
+    const key = JSON.stringify([qemu, hooks, tls, host, cpuModels]);
     this.#sourceKeys.set(source, key);
     return key;
   }
@@ -71,16 +72,17 @@ export class Eligibility {
   hostKey(host: PlanHost): string {
     const known = this.#hostKeys.get(host);
     if (known !== undefined) return known;
-    const { qemu, accelerators, cpuModels, userfaultfd, tls, cannotListen } = host;
-    const key = JSON.stringify([qemu, accelerators, cpuModels, userfaultfd, tls, cannotListen]);
+    const { qemu, accelerators, host: cpu, cpuModels, userfaultfd, tls, cannotListen } = host;
+    const parts = [qemu, accelerators, cpu, cpuModels, userfaultfd, tls, cannotListen];
+    const key = JSON.stringify(parts);
     this.#hostKeys.set(host, key);
     return key;
   }
 
   #negotiate(vm: PlanVm, source: PlanHost, target: PlanHost, missing: string[]): Verdict {
     const result = negotiate({
-      source: sourceProbe(vm, source, this.#qemuOf(source)),
-      target: targetProbe(vm, target, this.#qemuOf(target), missing),
+      source: { ...sourceProbe(vm, source, this.#qemuOf(source)), ...this.#cpuOf(source, vm) },
+      target: { ...targetProbe(target, this.#qemuOf(target), missing), ...this.#cpuOf(target, vm) },
       definition: definitionOf(vm),
       policy: this.#policy,
     });
@@ -89,8 +91,13 @@ export class Eligibility {
     return { blockers: [], downtimeLimitMs: typeof limit === "number" ? limit : undefined };
   }
 
+  #cpuOf({ host, cpuModels }: PlanHost, { accelerator }: PlanVm) {
+    const models = this.#known.cpuModels[cpuModels[accelerator] ?? ""];
+    return { ...(host && { host }), ...(models && { cpuModels: models }) };
+  }
+
   #qemuOf(host: PlanHost): QemuProbe {
-    const qemu = this.#qemus[host.qemu];
+    const qemu = this.#known.qemus[host.qemu];
     if (qemu === undefined) throw new RangeError(`Expected \`qemus\` to have \`${host.qemu}\``);
     return qemu;
   }
@@ -136,21 +143,14 @@ function sourceProbe(vm: PlanVm, host: PlanHost, qemu: QemuProbe): SourceProbe {
 }
 
 /** As the target's agent would answer if it had all memory that a guest could need. */
-function targetProbe(
-  vm: PlanVm,
-  host: PlanHost,
-  qemu: QemuProbe,
-  missingResources: string[],
-): TargetProbe {
-  const { accelerators, userfaultfd, cpuModels } = host;
-  const isKnown = cpuModels !== undefined && vm.cpuModel !== undefined;
+function targetProbe(host: PlanHost, qemu: QemuProbe, missingResources: string[]): TargetProbe {
+  const { accelerators, userfaultfd } = host;
   return {
     qemu,
     memoryFreeBytes: Number.MAX_SAFE_INTEGER,
     accelerators,
     vmPresent: false,
     userfaultfd,
-    ...(isKnown ? { cpuModelAvailable: cpuModels.includes(vm.cpuModel ?? "") } : {}),
     missingResources,
     ...(host.cannotListen === undefined ? {} : { cannotListen: host.cannotListen }),
     ...(host.tls === undefined ? {} : { tls: host.tls }),

@@ -41,7 +41,7 @@ export function fleetOf(
   leftGroups: ReadonlyMap<string, readonly Blocker[]> = new Map(),
 ): Fleet {
   const table = new HostTable(snapshot.hosts, options);
-  const guests = new Guests(snapshot.qemus, table, options);
+  const guests = new Guests(snapshot, table, options);
   const occupancy = new Occupancy(table, options.keepFreeShare);
   const going = new Map<number, Guest[]>(options.empty.map((id) => [table.indexOf(id), []]));
   const immovable: Immovable[] = [];

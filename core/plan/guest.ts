@@ -34,8 +34,8 @@ export class Guests {
   readonly #options: PlanOptions;
   readonly #candidates = new Map<string, readonly number[]>();
 
-  constructor(qemus: FleetSnapshot["qemus"], table: HostTable, options: PlanOptions) {
-    this.eligibility = new Eligibility(qemus, options.policy);
+  constructor(snapshot: FleetSnapshot, table: HostTable, options: PlanOptions) {
+    this.eligibility = new Eligibility(snapshot, options.policy);
     this.#table = table;
     this.#options = options;
   }

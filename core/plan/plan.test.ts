@@ -134,6 +134,7 @@ describe("reasons", () => {
       {
         a: {
           resources: gpu,
+          cpuModels: ["two", "three"],
           vms: { g1: { gib: 16, resources: gpu, cpuModel: "three" }, a1: 8 },
         },
         b: { used: 60, cpuModels: ["two", "three"] },
@@ -145,7 +146,7 @@ describe("reasons", () => {
     expect(targets(found)).toEqual({ a1: "c" });
     expect(codes(found, "g1")).toEqual({
       b: ["memory-short", "resource-missing"],
-      c: ["cpu-model-unavailable", "resource-in-use"],
+      c: ["cpu-features-missing", "resource-in-use"],
       d: ["cordoned"],
     });
     expect(explanation(found, "g1")?.cures[0]).toContain("Uncordon d");

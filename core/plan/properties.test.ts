@@ -72,6 +72,7 @@ function build({ hosts, vms, leaving, streamGbit, more }: Drawn) {
       {
         ...rest,
         used: isEmptied ? 0 : used,
+        cpuModels: isEmptied ? ["one", "two"] : rest.cpuModels,
         state: isEmptied ? "active" : state,
         memoryBytes: isEmptied ? 512 * GIB : 64 * GIB,
         cordons: isCordoned && !isEmptied ? [{ owner: "ops" }] : [],
@@ -174,7 +175,8 @@ describe("of any drawn fleet, a plan", () => {
           const to = hosts.get(target);
           const moved = vms.get(id);
           expect([to?.state, to?.cordons.length]).toEqual(["active", 0]);
-          expect(to?.cpuModels).toContain(moved?.cpuModel);
+          const models = snapshot.cpuModels[to?.cpuModels.kvm ?? ""]?.models;
+          expect(models?.[moved?.cpuModel ?? ""]).toEqual([]);
           for (const name of moved?.resources ?? []) expect(to?.resources).toContain(name);
           for (const { group, rule } of moved?.affinities ?? []) {
             const others = snapshot.vms.filter(

@@ -41,7 +41,7 @@ type Homeward = { readonly guest: Guest; readonly home: number };
 export function planReturn(snapshot: FleetSnapshot, homes: Homes, rest: Options): ReturnPlan {
   const options: PlanOptions = { ...rest, empty: [] };
   const table = new HostTable(snapshot.hosts, options);
-  const guests = new Guests(snapshot.qemus, table, options);
+  const guests = new Guests(snapshot, table, options);
   const occupancy = new Occupancy(table, options.keepFreeShare);
   for (const vm of snapshot.vms) occupancy.put(vm, table.indexOf(vm.host));
   const all = homewardOf(snapshot, homes, { table, guests });

@@ -2,6 +2,7 @@ import * as z from "zod";
 import { ResourceName } from "../host-resources.ts";
 import { HostId, VmId } from "../id.ts";
 import { Labels } from "../labels.ts";
+import { CpuModels, HostCpu } from "../protocol/host-cpu.ts";
 import { QemuProbe, SourceProbe, TargetProbe, TlsKind, VfioDevice } from "../protocol/probe.ts";
 import { LearnedFigures } from "../vm-learned.ts";
 import { Affinity, Pin } from "../vm-rules.ts";
@@ -36,8 +37,10 @@ export const PlanHost = z.strictObject({
   /** Key of the host's QEMU in `qemus`. */
   qemu: z.string(),
   accelerators: z.array(z.enum(["tcg", "kvm"])).default(["kvm", "tcg"]),
-  /** CPU models of which it has every feature; absent: not known, as in a probe. */
-  cpuModels: z.array(z.string()).optional(),
+  /** Its kernel and processor; absent: not known, as in a probe. */
+  host: HostCpu.optional(),
+  /** Keys in `cpuModels` of the snapshot, by accelerator; absent: not known. */
+  cpuModels: z.strictObject({ tcg: z.string().optional(), kvm: z.string().optional() }).default({}),
   /** Names of the host resources in its agent's configuration. */
   resources: z.array(ResourceName).default([]),
   userfaultfd: z.boolean().default(true),
@@ -122,6 +125,8 @@ export const FleetSnapshot = z
   .strictObject({
     /** Each QEMU build that the hosts have, by the key that they name. */
     qemus: z.record(z.string(), QemuProbe),
+    /** What guests' CPUs can be, by the keys that the hosts name: equal hosts share one. */
+    cpuModels: z.record(z.string(), CpuModels).default({}),
     hosts: z.array(PlanHost).max(FLEET_HOSTS_MAX),
     vms: z.array(PlanVm).max(FLEET_VMS_MAX),
   })
@@ -137,17 +142,24 @@ type Contradiction = { path: (string | number)[]; message: string };
 /** What no single host or VM shows: ids that are listed twice, or name nothing of the snapshot. */
 function contradictions(snapshot: {
   qemus: Record<string, unknown>;
+  cpuModels: Record<string, unknown>;
   hosts: readonly PlanHost[];
   vms: readonly PlanVm[];
 }): Contradiction[] {
   const found: Contradiction[] = [];
   const hosts = new Set<string>();
-  for (const [index, { id, qemu }] of snapshot.hosts.entries()) {
+  for (const [index, { id, qemu, cpuModels }] of snapshot.hosts.entries()) {
     if (hosts.has(id)) found.push({ path: ["hosts", index], message: "listed twice" });
     hosts.add(id);
-    if (Object.hasOwn(snapshot.qemus, qemu)) continue;
-    const message = `expected a key of \`qemus\`, got \`${qemu}\``;
-    found.push({ path: ["hosts", index, "qemu"], message });
+    if (!Object.hasOwn(snapshot.qemus, qemu)) {
+      const message = `expected a key of \`qemus\`, got \`${qemu}\``;
+      found.push({ path: ["hosts", index, "qemu"], message });
+    }
+    for (const [accelerator, name] of Object.entries(cpuModels)) {
+      if (name === undefined || Object.hasOwn(snapshot.cpuModels, name)) continue;
+      const message = `expected a key of \`cpuModels\`, got \`${name}\``;
+      found.push({ path: ["hosts", index, "cpuModels", accelerator], message });
+    }
   }
   const vms = new Set<string>();
   const rules = new Map<string, string>();

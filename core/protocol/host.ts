@@ -4,6 +4,7 @@ import { HostState } from "../host/host-state.ts";
 import { ResourceName } from "../host-resources.ts";
 import { HostId, VmId } from "../id.ts";
 import { LabelChange, Labels } from "../labels.ts";
+import { CpuModels, HostCpu } from "./host-cpu.ts";
 import { QemuProbe, TlsKind } from "./probe.ts";
 import { KeyId } from "./signature.ts";
 
@@ -24,11 +25,9 @@ export const HostFacts = z.strictObject({
   /** QEMU runs in its seccomp sandbox. Absent: an older agent. */
   sandbox: z.boolean().optional(),
   // What follows is absent from older agents. The planner assumes what it does not know, and says so.
-  /** Release of the running kernel (uname -r). */
-  kernel: z.string().max(128).optional(),
-  cpu: z
-    .strictObject({ model: z.string().max(128), microcode: z.string().max(32).optional() })
-    .optional(),
+  ...HostCpu.shape,
+  /** What its guests' CPUs can be, by accelerator. */
+  cpuModels: z.strictObject({ tcg: CpuModels.optional(), kvm: CpuModels.optional() }).optional(),
   accelerators: z.array(z.enum(["tcg", "kvm"])).optional(),
   /** userfaultfd can be used, which postcopy needs on the target. */
   userfaultfd: z.boolean().optional(),

@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { COPIES_MAX, SourceDisk, TargetDisk } from "../storage-copy/copied-disk.ts";
+import { CpuModels, HostCpu } from "./host-cpu.ts";
 import { HostMemory } from "./host-memory.ts";
 
 /** JSON scalars that QEMU uses for migration parameters. Integers above 2^53 come as strings. */
@@ -102,6 +103,9 @@ export const SourceProbe = z.strictObject({
   disks: z.array(SourceDisk).max(100).optional(),
   /** Hooks of this host that need a capability. */
   hooks: z.array(z.enum(["preSwitchover"])).optional(),
+  host: HostCpu.optional(),
+  /** As the target has it; absent where the guest's QEMU is not the one that the agent starts. */
+  cpuModels: CpuModels.optional(),
   /** Ways in which this side can encrypt the stream. */
   tls: z.array(TlsKind).optional(),
   /** Speed of the host's link to the migration network, B/s. */
@@ -123,8 +127,9 @@ export const TargetProbe = z.strictObject({
   userfaultfd: z.boolean(),
   /** Speed of the host's link to the migration network, B/s. */
   linkBytesPerSecond: z.int().positive().optional(),
-  /** The host has all features of the guest's CPU model; absent where QEMU does not report it. */
-  cpuModelAvailable: z.boolean().optional(),
+  host: HostCpu.optional(),
+  /** What its guests' CPUs can be with the guest's accelerator; of those it lacks, only the guest's. */
+  cpuModels: CpuModels.optional(),
   /** Host resources of the guest's definition that this host does not have. */
   missingResources: z.array(z.string()).default([]),
   /** Parts of the guest's definition that this host does not allow; older agents allow all. */

@@ -10,6 +10,7 @@ import {
   type PlanVm,
 } from "../../core/plan/snapshot.ts";
 import { assumedRate } from "../../core/plan/stream-rate.ts";
+import type { CpuModels } from "../../core/protocol/host-cpu.ts";
 import type { QemuProbe } from "../../core/protocol/probe.ts";
 import { Problem } from "../http/problem.ts";
 import {
@@ -55,11 +56,12 @@ export async function readFleet(): Promise<Fleet> {
     .toSorted((one, other) => (one.plan.id < other.plan.id ? -1 : 1))
     .map(({ plan, lockedBy, state }) => withMigration(plan, underWayOf(lockedBy, state), rates));
   const held = heldBytes(placed);
-  const qemus = new Map<string, QemuProbe>();
+  const seen: Seen = { qemus: new Map(), cpuModels: new Map() };
   const snapshot: FleetSnapshot = {
-    hosts: known.map((one) => toPlanHost(one, { qemus, held })),
+    hosts: known.map((one) => toPlanHost(one, seen, held)),
     vms: placed,
-    qemus: Object.fromEntries(qemus),
+    qemus: Object.fromEntries(seen.qemus),
+    cpuModels: Object.fromEntries(seen.cpuModels),
   };
   const joining = hosts.filter(({ host }) => host.state === "joining").map(({ host }) => host.id);
   const tenants = new Set(placed.flatMap(({ tenant }) => tenant ?? []));
@@ -214,15 +216,21 @@ const planStates: Readonly<Record<HostState, PlanHost["state"]>> = {
   retired: "retiring",
 };
 
+/** What hosts share: they have the keys of it. */
+type Seen = { qemus: Map<string, QemuProbe>; cpuModels: Map<string, CpuModels> };
+
 function toPlanHost(
   one: HostWithFacts,
-  { qemus, held }: { qemus: Map<string, QemuProbe>; held: Map<HostId, number> },
+  { qemus, cpuModels }: Seen,
+  held: ReadonlyMap<HostId, number>,
 ): PlanHost {
   const { host, facts } = one;
   if (facts === undefined) throw new Error(`Expected ${host.id} to have registered`);
   const links = linksOf(one);
   const since = stateSinceOf(host);
   const { accelerators = ["tcg", "kvm"], resources = [], userfaultfd = true } = facts;
+  const { tcg, kvm } = facts.cpuModels ?? {};
+  const { kernel, cpu, clocksource, scalesTsc } = facts;
   return {
     id: host.id,
     state: planStates[hostStateOf(host)],
@@ -231,6 +239,16 @@ function toPlanHost(
     memoryBytes: host.memoryBytes ?? facts.memoryBytes,
     heldBytes: Math.max(0, host.reservedBytes - (held.get(host.id) ?? 0)),
     qemu: nameQemu(facts.qemu, qemus),
+    host: {
+      ...(kernel === undefined ? {} : { kernel }),
+      ...(cpu === undefined ? {} : { cpu }),
+      ...(clocksource === undefined ? {} : { clocksource }),
+      ...(scalesTsc === undefined ? {} : { scalesTsc }),
+    },
+    cpuModels: {
+      ...(tcg && { tcg: nameModels(tcg, cpuModels) }),
+      ...(kvm && { kvm: nameModels(kvm, cpuModels) }),
+    },
     accelerators,
     resources,
     userfaultfd,
@@ -249,9 +267,19 @@ function toPlanHost(
 function nameQemu(probe: QemuProbe, qemus: Map<string, QemuProbe>): string {
   // The same build has another path or time of change on each host.
   const { binary: _, ...build } = probe;
-  const hash = createHash("sha256").update(JSON.stringify(build)).digest("hex").slice(0, 12);
+  const hash = hashOf(build);
   const { major, minor, micro } = probe.version;
   const name = `${major}.${minor}.${micro}-${hash}`;
   if (!qemus.has(name)) qemus.set(name, probe);
   return name;
+}
+
+function nameModels(models: CpuModels, seen: Map<string, CpuModels>): string {
+  const name = hashOf(models);
+  if (!seen.has(name)) seen.set(name, models);
+  return name;
+}
+
+function hashOf(value: unknown): string {
+  return createHash("sha256").update(JSON.stringify(value)).digest("hex").slice(0, 12);
 }

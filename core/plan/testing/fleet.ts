@@ -1,4 +1,5 @@
 import { qemuProbe } from "../../negotiate/testing/probes.ts";
+import type { CpuModels } from "../../protocol/host-cpu.ts";
 import { PlanOptions } from "../options.ts";
 import { planEvacuation } from "../plan.ts";
 import type { Plan } from "../plan-result.ts";
@@ -9,11 +10,29 @@ export const GIB = 2 ** 30;
 type Fields = Record<string, unknown>;
 /** A number is memory in GiB. */
 type VmShort = number | (Fields & { gib: number });
-type HostShort = Fields & { used?: number; vms?: Record<string, VmShort> };
+type HostShort = Fields & {
+  used?: number;
+  cpuModels?: readonly string[];
+  vms?: Record<string, VmShort>;
+};
+
+/** Of a host that has every feature of these models, and of all others one too few. */
+export function cpuModels(whole: readonly string[], all: readonly string[]): CpuModels {
+  const models = [...new Set(["qemu64", ...whole, ...all])];
+  const isWhole = (model: string) => model === "qemu64" || whole.includes(model);
+  return {
+    features: [],
+    lacking: models.map((model) => `of-${model}`),
+    models: Object.fromEntries(
+      models.map((model, index) => [model, isWhole(model) ? [] : [index]] as const),
+    ),
+  };
+}
 
 /**
  * Hosts of 64 GiB whose links and streams have 1 GiB/s, so one slot; QEMU 10.0; guests that write
- * nothing; nothing to prepare. So a migration of n GiB takes n seconds.
+ * nothing; nothing to prepare. So a migration of n GiB takes n seconds. `cpuModels` of a host: the models
+ * of which it has every feature.
  */
 export function fleet(hosts: Record<string, HostShort>): FleetSnapshot {
   const vms = Object.entries(hosts).flatMap(([host, { vms: guests = {} }]) =>
@@ -29,9 +48,15 @@ export function fleet(hosts: Record<string, HostShort>): FleetSnapshot {
       };
     }),
   );
+  const models = new Set(vms.flatMap(({ cpuModel }: Fields) => (cpuModel as string) ?? []));
   return FleetSnapshot.parse({
+    cpuModels: Object.fromEntries(
+      Object.entries(hosts).flatMap(([id, { cpuModels: whole }]) =>
+        whole === undefined ? [] : [[id, cpuModels(whole, [...models])]],
+      ),
+    ),
     qemus: { "7.2": qemuProbe("7.2"), "10.0": qemuProbe("10.0"), "11.1": qemuProbe("11.1") },
-    hosts: Object.entries(hosts).map(([id, { used = 0, vms: _, ...rest }]) => ({
+    hosts: Object.entries(hosts).map(([id, { used = 0, vms: _, cpuModels: known, ...rest }]) => ({
       id,
       state: "active",
       memoryBytes: 64 * GIB,
@@ -39,6 +64,7 @@ export function fleet(hosts: Record<string, HostShort>): FleetSnapshot {
       qemu: "10.0",
       linkOutBytesPerSecond: GIB,
       linkInBytesPerSecond: GIB,
+      ...(known && { cpuModels: { tcg: id, kvm: id } }),
       ...rest,
     })),
     vms,
