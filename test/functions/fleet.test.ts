@@ -152,8 +152,8 @@ describe("the fleet, as it is read for the planner,", () => {
   });
 
   it("is refused when it is larger than a plan takes", async () => {
-    await expect(readAllVms(3, ({ id }) => id)).rejects.toThrow("Expected at most 3 of vms");
-    await expect(readAllHosts(2, new Set())).rejects.toThrow("Expected at most 2 of hosts");
+    await expect(readAllVms(3, ({ id }) => id)).rejects.toThrow("more than 3 VMs");
+    await expect(readAllHosts(2, new Set())).rejects.toThrow("more than 2 hosts");
   });
 });
 
