@@ -46,7 +46,10 @@ describe("an evacuation moves each guest once, and leaves its host empty and cor
     harness.intercept = faultOf(fault, state);
     const ended = await harness.end(id);
     expect(ended).toMatchObject({ status: "completed", counters: { total: 3, moved: 3 } });
-    expect(await countedEnds()).toEqual(before.map((count) => count + 1));
+    const after = await countedEnds();
+    expect(after.slice(0, 2)).toEqual(before.slice(0, 2).map((count) => count + 1));
+    // The end at half-way is only known where a step was made between two ends of moves.
+    expect([before[2], (before[2] ?? 0) + 1]).toContain(after[2]);
     expect((await harness.moves(id)).map(({ tries }) => tries.length)).toEqual([1, 1, 1]);
     expect(harness.faultsInjected).toBeGreaterThan(0);
     await expectSound(ended);
