@@ -36,6 +36,18 @@ describe("rules", () => {
     expect(ruleOf({ ...share, part: "backend m0", property: "size" })).toBeUndefined();
   });
 
+  it.each([
+    ["as far apart as QEMU takes it", "2400000000", "2400600000", "harmless"],
+    ["lower by as much", "2400000000", "2399400000", "harmless"],
+    ["further apart", "2400000000", "2400600001", undefined],
+    ["of one side only", "2400000000", null, undefined],
+    ["of which one was not measured", "0", "2400000000", undefined],
+    ["of which one cannot be read", "2400000000", "fast", undefined],
+  ])("take the frequency of the TSC for the same, or not: %s", (_, source, target, verdict) => {
+    const found = { kind: "vCPUs", property: "tsc-frequency", source, target } as const;
+    expect(ruleOf({ ...same, ...found })?.verdict).toBe(verdict);
+  });
+
   it("are not read where they count for nothing", () => {
     expect(isRead("machine", "rtc-time")).toBe(false);
     expect(isRead("machine", "smp")).toBe(true);

@@ -16,6 +16,8 @@ export type Rule = {
   readonly reason: string;
   /** Only where the two QEMUs are of different versions. */
   readonly versionsDiffer?: true;
+  /** Only for numbers that differ by at most so many millionths of the source's. */
+  readonly withinPpm?: number;
 };
 
 const HOST_MEMORY = "how the host backs the memory; the guest does not see it";
@@ -51,6 +53,14 @@ export const rules: readonly Rule[] = [
     /^feature (ht|cmp[-_]legacy|legacy-.*|x-.*)$/,
     "older QEMUs set these bits when the guest reads CPUID, newer ones before (target/i386/cpu.c); the guest sees the same",
   ),
+  {
+    ...harmless(
+      "vCPUs",
+      /^tsc-frequency$/,
+      "each host measures its TSC anew; QEMU takes up to 250 ppm for the same (target/i386/kvm/kvm.c)",
+    ),
+    withinPpm: 250,
+  },
   harmless(
     "machine",
     /^(dump-guest-core|mem-merge|aux-ram-share)$/,
@@ -83,16 +93,27 @@ export type RuleCase = {
   /** Empty: one side lacks the whole part. */
   readonly property: string;
   readonly versionsDiffer: boolean;
+  /** What the two sides have; absent where nobody knows it yet. */
+  readonly source?: string | null;
+  readonly target?: string | null;
 };
 
-export function ruleOf({ kind, part, property, versionsDiffer }: RuleCase): Rule | undefined {
+export function ruleOf(difference: RuleCase): Rule | undefined {
+  const { kind, part, property, versionsDiffer } = difference;
   return rules.find(
     (rule) =>
       rule.kind === kind &&
       (rule.part?.test(part) ?? true) &&
       (rule.property?.test(property) ?? true) &&
-      (rule.versionsDiffer !== true || versionsDiffer),
+      (rule.versionsDiffer !== true || versionsDiffer) &&
+      (rule.withinPpm === undefined || isWithin(rule.withinPpm, difference)),
   );
+}
+
+function isWithin(ppm: number, { source, target }: RuleCase): boolean {
+  if (typeof source !== "string" || typeof target !== "string") return false;
+  const ours = Number(source);
+  return ours > 0 && Math.abs(Number(target) - ours) * 1e6 <= ours * ppm;
 }
 
 /** Whether a reading needs the property at all. */
