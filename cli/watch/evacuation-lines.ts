@@ -1,5 +1,5 @@
 import type { Evacuation, EvacuationMove } from "../../core/evacuation/evacuation.ts";
-import { noticeDueAt } from "../../core/evacuation/notice.ts";
+import { noticeDueAt } from "../../core/evacuation/noticing.ts";
 import { bytes, duration } from "../../core/format.ts";
 import { remainingBytes } from "../../core/migration/estimate.ts";
 import { type Column, renderTable, wrap } from "../output/table.ts";

@@ -1,5 +1,6 @@
 import { type Life, shownStatus } from "../evacuation/life.ts";
-import { heldReason, type Notice } from "../evacuation/notice.ts";
+import type { Notice } from "../evacuation/notice.ts";
+import { heldReason } from "../evacuation/noticing.ts";
 import type { HostCordon } from "../host/cordon.ts";
 import type { HostLifecycle } from "../host/host-state.ts";
 import type { EvacuationId, HostId, MigrationId, VmId } from "../id.ts";

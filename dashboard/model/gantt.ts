@@ -1,5 +1,5 @@
 import { isFinalEvacuation } from "../../core/evacuation/life.ts";
-import { noticeDueAt } from "../../core/evacuation/notice.ts";
+import { noticeDueAt } from "../../core/evacuation/noticing.ts";
 import type { Plan } from "../../core/plan/plan-result.ts";
 import type { Evacuation, EvacuationMove } from "../api-types.ts";
 

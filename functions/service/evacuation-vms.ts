@@ -1,4 +1,5 @@
-import { type Acknowledgement, acknowledge } from "../../core/evacuation/notice.ts";
+import type { Acknowledgement } from "../../core/evacuation/notice.ts";
+import { acknowledge } from "../../core/evacuation/noticing.ts";
 import { moveAcknowledged } from "../../core/fleet-event/untold-events.ts";
 import type { EvacuationId, VmId } from "../../core/id.ts";
 import { refuseFields } from "../http/invalid.ts";

@@ -4,7 +4,7 @@ import {
   heldReason,
   needsNotice,
   newNotice,
-} from "../../core/evacuation/notice.ts";
+} from "../../core/evacuation/noticing.ts";
 import { moveHeld, movePlanned } from "../../core/fleet-event/untold-events.ts";
 import type { EvacuationId } from "../../core/id.ts";
 import { changeMove, inState, listAllMoves, type StoredMove } from "../store/evacuation-moves.ts";

@@ -1,5 +1,5 @@
 import { isOpen } from "../../core/evacuation/counting.ts";
-import { withoutNoticeMs } from "../../core/evacuation/notice.ts";
+import { withoutNoticeMs } from "../../core/evacuation/noticing.ts";
 import {
   beyondTolerance,
   outlineOf,

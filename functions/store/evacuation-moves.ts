@@ -2,7 +2,7 @@ import * as z from "zod";
 import type { MoveState } from "../../core/evacuation/counters.ts";
 import { isOpen } from "../../core/evacuation/counting.ts";
 import { EvacuationMove, type MoveTry, TRIES_MAX } from "../../core/evacuation/evacuation.ts";
-import { noticeDueAt, noticeReason } from "../../core/evacuation/notice.ts";
+import { noticeDueAt, noticeReason } from "../../core/evacuation/noticing.ts";
 import type { UntoldEvent } from "../../core/fleet-event/fleet-event.ts";
 import { type EvacuationId, HostId, VmId } from "../../core/id.ts";
 import { TenantName } from "../../core/vm-rules.ts";

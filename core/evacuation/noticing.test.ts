@@ -2,17 +2,15 @@ import { describe, expect, it } from "vitest";
 import type { MoveState } from "./counters.ts";
 import { noCounters } from "./counting.ts";
 import { remainingWithNoticeMs } from "./eta.ts";
+import { type Acknowledgement, type Notice, NoticeRule } from "./notice.ts";
 import {
-  type Acknowledgement,
   acknowledge,
   afterDeadline,
-  type Notice,
-  NoticeRule,
   needsNotice,
   newNotice,
   noticeDueAt,
   withoutNoticeMs,
-} from "./notice.ts";
+} from "./noticing.ts";
 
 const HOUR_MS = 3_600_000;
 const givenMs = Date.parse("2026-11-30T08:00:00.000Z");
