@@ -10,7 +10,7 @@ import {
   type GuestOwner,
 } from "../../core/protocol/found-guest.ts";
 import { openSockets } from "../runtime/open-sockets.ts";
-import { type UnixSocket, unixSockets } from "./unix-sockets.ts";
+import { type UnixSocket, unixSockets } from "../runtime/unix-sockets.ts";
 
 const BINARY = /^(qemu-system-[a-z0-9_-]+|qemu-kvm|kvm)$/;
 const MONITORS_MAX = 16;

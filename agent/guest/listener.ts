@@ -1,24 +1,22 @@
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { CommandRefusedError } from "../command/command-error.ts";
+import { openInodes } from "../runtime/open-sockets.ts";
+import { unixSockets } from "../runtime/unix-sockets.ts";
 
 /**
- * The process that listens on a UNIX socket, from /proc (proc_net_unix(5)).
+ * The process that listens on a UNIX socket.
  *
  * @throws CommandRefusedError when there is none, or more than one
  */
 export function listenerPid(path: string): number {
-  const rows = readFileSync("/proc/net/unix", "utf8")
-    .split("\n")
-    .map((line) => line.trim().split(/\s+/))
-    // Flags 00010000: the listening socket (SO_ACCEPTCON).
-    .filter((fields) => fields[7] === path && fields[3] === "00010000");
-  if (rows.length > 1)
+  const found = unixSockets("self").filter((one) => one.isListening && one.path === path);
+  if (found.length > 1)
     throw new CommandRefusedError(
       "refused",
-      `Expected one process to listen on ${path}, found ${rows.length}: the socket was replaced; name the one of the QEMU to adopt`,
+      `Expected one process to listen on ${path}, found ${found.length}: the socket was replaced; name the one of the QEMU to adopt`,
     );
-  const inode = rows[0]?.[6];
-  const pid = inode === undefined ? undefined : findSocketOwner(inode);
+  const [socket] = found;
+  const pid = socket && findOwner(socket.inode);
   if (pid === undefined)
     throw new CommandRefusedError(
       "not-found",
@@ -27,30 +25,9 @@ export function listenerPid(path: string): number {
   return pid;
 }
 
-function findSocketOwner(inode: string): number | undefined {
-  const link = `socket:[${inode}]`;
-  const owner = readdirSync("/proc").find(
-    (name) =>
-      /^\d+$/.test(name) &&
-      descriptorsOf(name).some((descriptor) => linkOf(`/proc/${name}/fd/${descriptor}`) === link),
-  );
-  return owner === undefined ? undefined : Number(owner);
-}
-
-/** None of a process that has ended, or is another user's. */
-function descriptorsOf(pid: string): string[] {
-  try {
-    return readdirSync(`/proc/${pid}/fd`);
-  } catch {
-    return [];
-  }
-}
-
-/** Undefined for a descriptor that was closed since it was listed: the others are still there. */
-function linkOf(path: string): string | undefined {
-  try {
-    return readlinkSync(path);
-  } catch {
-    return undefined;
-  }
+function findOwner(inode: string): number | undefined {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .find((pid) => openInodes(pid)?.has(inode));
 }
