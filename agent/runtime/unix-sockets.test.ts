@@ -1,7 +1,8 @@
+import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { ownedFolder, removeFolder } from "../../rig/owned-folder.ts";
 import { joinReads, unixSockets } from "./unix-sockets.ts";
 
 const HEADER = "Num       RefCount Protocol Flags    Type St Inode Path";
@@ -22,7 +23,7 @@ it.each([
 });
 
 it("a socket that listens is found by its path", async () => {
-  const folder = ownedFolder();
+  const folder = mkdtempSync(join(tmpdir(), "sy-unix-"));
   const path = join(folder, "a b.sock");
   const server = createServer();
   await new Promise<void>((done) => server.listen(path, done));
@@ -31,6 +32,6 @@ it("a socket that listens is found by its path", async () => {
     expect(found).toMatchObject([{ isListening: true, isConnected: false }]);
   } finally {
     server.close();
-    removeFolder(folder);
+    rmSync(folder, { recursive: true });
   }
 });

@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { identify, sendSignal } from "../../agent/runtime/process.ts";
 import { isFinal } from "../../core/migration/migration.ts";
+import { killProcessesUnder } from "../../rig/processes.ts";
 import { waitUntil } from "../../rig/wait-until.ts";
 import { PATIENCE_MS, qemu, Stage, unlessQemu } from "../e2e/testing/stage.ts";
 
@@ -37,11 +37,9 @@ describe.skipIf(qemu === undefined)(`the page about bringing in guests${unlessQe
   }, PATIENCE_MS);
 
   afterAll(async () => {
-    const { items } = await stage.api.listGuests("host-a");
-    for (const { pid, vm, name } of items) {
-      if (vm === undefined && name === "wiki") sendSignal(identify(pid), "SIGKILL");
-    }
     await stage.close();
+    // The agent ends no QEMU that it has not started: that of the script. Others have its name, too.
+    killProcessesUnder(folder);
     rmSync(folder, { recursive: true, force: true });
   });
 

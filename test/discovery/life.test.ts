@@ -42,8 +42,12 @@ describe.skipIf(qemu === undefined)(`the life of a guest beside moves${unlessQem
       await stage.api.deleteVm("web", { mode: "detach" });
       await expect(stage.api.getVm("web")).rejects.toThrow("There is no VM web");
       const { items } = await stage.api.listGuests("host-b");
-      const found = items.find(({ name, owner }) => name === "web" && owner === "shell");
-      const qmpPath = found?.monitors.find(({ state }) => state === "free")?.path ?? "";
+      // Other tests run guests of this name on the same machine.
+      const own = items
+        .filter(({ name, owner }) => name === "web" && owner === "shell")
+        .flatMap(({ monitors }) => monitors)
+        .filter(({ path }) => path.startsWith(stage.fleet.folder));
+      const qmpPath = own.find(({ state }) => state === "free")?.path ?? "";
       const wanted = { id: "web", host: "host-b", adopt: { qmpPath } };
       const { definition: proposed, digest } = await stage.api.discoverVm(wanted);
       expect(proposed).toMatchObject({ memoryBytes: before.definition.memoryBytes });
