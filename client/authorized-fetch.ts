@@ -29,7 +29,7 @@ async function sendPatiently(
     const response = await send();
     if (response.status !== 429 || attempt === TRIES_MAX) return response;
     await response.body?.cancel();
-    // A gateway before the API names no time.
+    // API Gateway refuses without `retry-after`.
     const seconds = Number(response.headers.get("retry-after") ?? 1);
     await pause(Math.min(Math.max(seconds, 1) * 1_000 || 1_000, PAUSE_MS_MAX), signal);
   }

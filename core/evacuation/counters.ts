@@ -1,8 +1,9 @@
 import * as z from "zod";
 
 /**
- * What became of each VM of an evacuation. `noticed`: it waits for its owner; `unplaced`: the planner knows no place for it; `failed`: its
- * tries are used up, or its guest is lost; `gone`: it stopped, or somebody else has moved it.
+ * What became of each VM of an evacuation. `noticed`: it waits for its owner; `unplaced`: the planner
+ * knows no place for it; `failed`: its tries are used up, or its guest is lost; `gone`: it stopped, or
+ * somebody else has moved it.
  */
 export const MoveState = z.enum([
   "noticed",

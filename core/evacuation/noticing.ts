@@ -33,7 +33,7 @@ export function withoutNoticeMs(elapsedMs: number, rule: NoticeRule | undefined)
   return Math.max(0, elapsedMs - rule.deadlineMs - rule.postponeMs);
 }
 
-/** When something is to be done about a VM that waits for its owner. */
+/** When a VM stops waiting: at the time that its owner has named, else at the deadline. */
 export function noticeDueAt({ acknowledged, deadlineAt }: Notice): string {
   return acknowledged?.notBefore ?? deadlineAt;
 }

@@ -71,8 +71,8 @@ export function freedBy({ source, target, tenant }: StoredMigration): Freed {
 /**
  * Called when slots, places or memory were released on these hosts, or for these tenants: gives
  * prepared migrations their slots and admits the waiting ones that now have room, oldest first. A
- * migration whose other host is full does not hold up the ones behind it. Those whose target has been closed fail. Evacuations that
- * wait for these hosts look at them after that.
+ * migration whose other host is full does not hold up the ones behind it. Those whose target has been
+ * closed fail. Evacuations that wait for these hosts look at them after that.
  */
 export async function admitWaiting(freed: Freed, waker: Waker): Promise<void> {
   const round: Round = { waker, left: [] };

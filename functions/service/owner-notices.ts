@@ -38,7 +38,7 @@ function mayNeedNotice({ state, leg, notice }: StoredMove): boolean {
   return state === "waiting" && leg === "forward" && notice?.endedAt === undefined;
 }
 
-/** Has a move wait for its owner, if the rule says so and it has not done so. True when it waits. */
+/** Has a move wait for its owner, if the rule says so and it has not done so. True: it must not start. */
 export async function holdForOwner(
   evacuation: StoredEvacuation,
   before: StoredMove,

@@ -16,7 +16,7 @@ export function vmLocked(vm: StoredVm): Problem {
   return new Problem("vm-locked", detail, { migration: vm.lockedBy });
 }
 
-/** The refusal of whatever was decided by a VM that has changed since it was read. */
+/** Refuses a change that was decided on an older record of the VM. */
 export function vmChanged(id: VmId): Problem {
   const detail = `Other requests are changing VM ${id}, or moving it: read it, then try again`;
   return new Problem("vm-changed", detail);

@@ -21,8 +21,8 @@ type Listing<Id extends string, T> = {
 
 /**
  * A page of the index, its partitions merged. `next` is the id after which the following page begins.
- * Ids are the index's sort keys, so a cursor is an id and cannot reach into another list. When a filter drops very many
- * items, a page may be shorter than its limit and still have a `next`.
+ * Ids are the index's sort keys, so a cursor is an id and cannot reach into another list. When a filter
+ * drops very many items, a page may be shorter than its limit and still have a `next`.
  */
 export async function pageOf<Id extends string, T>(listing: Listing<Id, T>): Promise<Listed<T>> {
   const { page } = listing;

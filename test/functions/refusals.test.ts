@@ -121,7 +121,7 @@ describe("one more than there may be is refused, with the bound:", () => {
   });
 });
 
-/** So many hosts like this one that the messages of their cordons have so many characters. */
+/** Closes as many hosts like this one as it takes for their cordons' messages to fill a refusal. */
 async function closeManyHosts(characters: number, { host }: TestAgent): Promise<void> {
   const cordons = Array.from({ length: CORDONS_MAX }, (_, index) => ({
     owner: `owner-${index}`,
