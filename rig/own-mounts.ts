@@ -19,8 +19,9 @@ export function bindIn(pid: number, from: string, to: string): void {
   run(pid, ["mount", "--bind", from, to]);
 }
 
+/** Undoes it at once: a process that was killed may hold the file for a moment longer. */
 export function unbindIn(pid: number, path: string): void {
-  run(pid, ["umount", path]);
+  run(pid, ["umount", "--lazy", path]);
 }
 
 function run(pid: number, command: readonly string[]): void {

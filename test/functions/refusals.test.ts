@@ -121,7 +121,7 @@ describe("one more than there may be is refused, with the bound:", () => {
   });
 });
 
-/** Closes as many hosts like this one as it takes for their cordons' messages to fill a refusal. */
+/** Closes hosts like this one until their cordons' messages have so many characters together. */
 async function closeManyHosts(characters: number, { host }: TestAgent): Promise<void> {
   const cordons = Array.from({ length: CORDONS_MAX }, (_, index) => ({
     owner: `owner-${index}`,
