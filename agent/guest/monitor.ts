@@ -8,7 +8,8 @@ import { type ProcessIdentity, waitForEnd } from "../runtime/process.ts";
 /** A process that ends has ended at most this long after its QMP session. */
 const DYING_MS = 100;
 const CONNECT_MS = 5_000;
-const RETRY = { firstMs: 100, maxMs: 5_000 };
+/** Pauses stay short: an attempt at a silent QEMU lasts 5 s itself, and its answer is waited for. */
+const RETRY = { firstMs: 100, maxMs: 500 };
 
 type Subscription = { name: QmpEventName; listener: QmpEventListener; stop?: () => void };
 
@@ -47,6 +48,25 @@ export class Monitor {
     if (this.#qmp) return this.#qmp;
     throw new QmpDisconnectedError(
       `QEMU's monitor at ${this.#path} does not answer: it serves another client, or QEMU hangs`,
+    );
+  }
+
+  /**
+   * The open session, as soon as there is one. A QEMU that loads a device answers nobody meanwhile.
+   *
+   * @throws QmpDisconnectedError when there is none within `timeoutMs`, or the process ends before
+   */
+  async session(timeoutMs: number): Promise<QmpClient> {
+    if (this.#qmp && this.#qmp.state !== "closed") return this.#qmp;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, timeoutMs);
+    const unsubscribe = this.onReconnect(resolve);
+    await Promise.race([promise, this.ended]);
+    clearTimeout(timer);
+    unsubscribe();
+    if (this.#qmp && this.#qmp.state !== "closed") return this.#qmp;
+    throw new QmpDisconnectedError(
+      `QEMU's monitor at ${this.#path} has not answered within ${timeoutMs} ms, or QEMU has ended`,
     );
   }
 
