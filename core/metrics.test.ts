@@ -11,7 +11,7 @@ const named = (ended: Parameters<typeof observationsOfEvacuation>[0]) =>
 it.each([
   [
     "counts a completed one with its ratio, and the error of the end predicted at half-way",
-    { status: "completed", eta: { ratio: 1.5, realMs: 1_000 }, halfwayEndMs: 900 },
+    { status: "completed", eta: { ratio: 1.5, realMs: 1_000, halfwayEndMs: 900 } },
     [
       ["s_total", "completed", 1],
       ["_makespan_ratio", 1.5],
@@ -28,7 +28,10 @@ it.each([
   ],
   [
     "only counts one that has left VMs",
-    { status: "completed-with-remainder", eta: { ratio: 3, realMs: 1_000 }, halfwayEndMs: 9 },
+    {
+      status: "completed-with-remainder",
+      eta: { ratio: 3, realMs: 1_000, halfwayEndMs: 9 },
+    },
     [["s_total", "completed-with-remainder", 1]],
   ],
 ] as const)("the end of an evacuation %s", (_, ended, expected) => {

@@ -240,19 +240,17 @@ function addFigures(migration: Ended, add: Add): void {
 }
 
 type EndedEvacuation = Pick<Evacuation, "status"> & {
-  readonly eta: Pick<Evacuation["eta"], "ratio" | "realMs">;
-  /** The end that was predicted at half-way, ms after the start. */
-  readonly halfwayEndMs?: number | undefined;
+  readonly eta: Pick<Evacuation["eta"], "ratio" | "realMs" | "halfwayEndMs">;
 };
 
 /** What the end of an evacuation adds. */
 export function observationsOfEvacuation(ended: EndedEvacuation): Observation[] {
-  const { status: outcome, eta, halfwayEndMs } = ended;
+  const { status: outcome, eta } = ended;
   const found: Observation[] = [
     { metric: "switchyard_evacuations_total", labels: { outcome }, value: 1 },
   ];
   if (outcome !== "completed") return found;
-  const { ratio, realMs = 0 } = eta;
+  const { ratio, realMs = 0, halfwayEndMs } = eta;
   if (ratio !== undefined) {
     found.push({ metric: "switchyard_evacuation_makespan_ratio", labels: {}, value: ratio });
   }

@@ -72,7 +72,15 @@ export async function replan(
   const isNext = isWithinTolerance || !isOptional;
   await act(id, offer, (now) =>
     // The bound is of the whole evacuation: the rest alone has a lower one.
-    isNext ? { eta: { ...etaOf(stored.plan, elapsedMs), lowerBoundMs: now.eta.lowerBoundMs } } : {},
+    isNext
+      ? {
+          eta: {
+            ...now.eta,
+            ...etaOf(stored.plan, elapsedMs),
+            lowerBoundMs: now.eta.lowerBoundMs,
+          },
+        }
+      : {},
   );
   return true;
 }

@@ -43,8 +43,6 @@ const StoredEvacuation = z.object({
   alone: VmId.optional(),
   /** Grows with each change of its open times: a start holds only if they are as it has read them. */
   timesRevision: z.int().nonnegative().default(0),
-  /** The end that was predicted when half of the work was done, ms after the start. */
-  halfwayEndMs: z.number().nonnegative().optional(),
   /** Failed VMs before the error budget was granted last. */
   failedBefore: z.int().nonnegative(),
   /** The version whose moves are in the table. */
