@@ -2,6 +2,7 @@ import { QmpClient } from "../../qmp/client.ts";
 import { QmpDisconnectedError, type QmpError } from "../../qmp/error.ts";
 import type { QmpEventListener } from "../../qmp/event-hub.ts";
 import type { QmpEventName } from "../../qmp/events.ts";
+import type { QmpVersion } from "../../qmp/message.ts";
 import { Backoff } from "../runtime/backoff.ts";
 import { type ProcessIdentity, waitForEnd } from "../runtime/process.ts";
 
@@ -68,6 +69,11 @@ export class Monitor {
     throw new QmpDisconnectedError(
       `QEMU's monitor at ${this.#path} has not answered within ${timeoutMs} ms, or QEMU has ended`,
     );
+  }
+
+  /** Of the QEMU, as it said when the last session began; undefined before the first one. */
+  get version(): QmpVersion | undefined {
+    return this.#qmp?.version;
   }
 
   /** Subscribes in this session and all later ones. @returns a function that unsubscribes */
