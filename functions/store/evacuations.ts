@@ -35,7 +35,7 @@ const StoredEvacuation = z.object({
   /** Moves that have not ended, by host. */
   left: z.record(z.string(), z.int()),
   forward: Evacuation.shape.forward,
-  eta: Evacuation.shape.eta.omit({ remainingMs: true }),
+  eta: Evacuation.shape.eta.omit({ remainingMs: true, halfwayEndMs: true }),
   work: Work,
   /** Hosts that a person has uncordoned meanwhile: nothing more is moved off them. */
   uncordoned: z.record(z.string(), EndedBy).default({}),
@@ -43,8 +43,7 @@ const StoredEvacuation = z.object({
   alone: VmId.optional(),
   /** Grows with each change of its open times: a start holds only if they are as it has read them. */
   timesRevision: z.int().nonnegative().default(0),
-  /** The end that was predicted when half of the work was done, ms after the start. */
-  halfwayEndMs: z.number().nonnegative().optional(),
+  halfwayEndMs: Evacuation.shape.eta.shape.halfwayEndMs,
   /** Failed VMs before the error budget was granted last. */
   failedBefore: z.int().nonnegative(),
   /** The version whose moves are in the table. */
@@ -193,7 +192,8 @@ export function lifeFields(life: Life): Fields {
 
 /** The part of the record that the API shows. */
 export function publicEvacuation(stored: StoredEvacuation, nowMs: number): Evacuation {
-  const { eta, hosts, left, offeredUntil: _, ...others } = stored;
+  const { hosts, left, offeredUntil: _, halfwayEndMs, ...others } = stored;
+  const eta = halfwayEndMs === undefined ? stored.eta : { ...stored.eta, halfwayEndMs };
   const shown = shownStatus(stored);
   const status = isOverdue(stored, new Date(nowMs).toISOString()) ? "expired" : shown;
   const offeredUntil = isOffering(stored, new Date(nowMs).toISOString())
