@@ -13,6 +13,8 @@ type CommandBody = Extract<EventBody, { type: "command.completed" | "command.fai
 
 /** DynamoDB's limit of an item is 400 KB. */
 const RESULT_BYTES_MAX = 256 * 1024;
+/** Of an error's text beside the answers of other steps; the command's own record has all of it. */
+export const MESSAGE_BYTES_MAX = 1_000;
 
 /**
  * Applies a host's answer to a command. Changes nothing for a command that was not sent to this host,
@@ -47,14 +49,14 @@ async function applyMigrationAnswer(
     const { migrationUri } = verbs["target.recover"].result.parse(command.result);
     await recordRecovery(id, at.host, migrationUri);
   }
-  const { verb, error } = command;
+  const { verb } = command;
+  const error = command.error === undefined ? undefined : shortened(command.error);
   const { host, atMs } = at;
   pending.raise(id, {
     name: `cmd.${command.id.slice(id.length + 1)}`,
     outcome: {
       at: new Date().toISOString(),
       by: `${host}#${at.seq}`,
-      ...(error === undefined ? {} : { error: errorOf(error) }),
       answer: { host, atMs, verb, ...(error === undefined ? {} : { error }) },
     },
   });
@@ -100,6 +102,8 @@ function invalid(message: string): CommandError {
   return { code: "invalid", message: message.slice(0, 4_000) };
 }
 
-function errorOf({ code, message }: CommandError) {
-  return { name: "CommandFailed", message: `${code}: ${message}` };
+function shortened({ code, message }: CommandError): CommandError {
+  const bytes = Buffer.from(message).subarray(0, MESSAGE_BYTES_MAX);
+  // As a stream it leaves out a last character that was cut.
+  return { code, message: new TextDecoder().decode(bytes, { stream: true }) };
 }

@@ -16,7 +16,7 @@ import {
 } from "../store/migration-events.ts";
 import { recordFailure } from "../store/migration-progress.ts";
 import type { Outcome } from "../store/signals.ts";
-import { pauseSignal } from "../store/signals.ts";
+import { PAUSED } from "../store/signals.ts";
 import type { PendingWrites } from "./pending-writes.ts";
 import { interrupt } from "./signals.ts";
 
@@ -127,9 +127,10 @@ async function actOn(body: MigrationBody, outcome: Outcome, pending: PendingWrit
       await pending.write();
       return permitHeldSource(id);
     case "migration.postcopy-paused": {
-      const message = `pause ${body.pause}: the connection broke`;
+      const { pause } = body;
+      const message = `pause ${pause}: the connection broke`;
       const error = { name: "PostcopyPaused", message };
-      pending.raise(id, { name: pauseSignal(body.pause), outcome: { ...outcome, error } });
+      pending.raise(id, { name: PAUSED, outcome: { ...outcome, error, pause } });
       return;
     }
     case "migration.failed":

@@ -33,10 +33,12 @@ export class PendingWrites {
     this.#events.push(event);
   }
 
-  /** The first outcome of each signal wins. */
+  /** The first outcome of each signal wins; of pauses, the newest. */
   raise(id: MigrationId, { name, outcome }: RaisedSignal): void {
     const known = this.#raised.get(id) ?? new Map<string, Outcome>();
-    if (!known.has(name)) known.set(name, outcome);
+    const before = known.get(name);
+    const isNewer = (outcome.pause ?? 0) > (before?.pause ?? 0);
+    if (before === undefined || isNewer) known.set(name, outcome);
     this.#raised.set(id, known);
   }
 

@@ -52,14 +52,19 @@ export async function completeWait(token: string): Promise<void> {
   await ignoreEndedToken(stepFunctions().send(complete));
 }
 
-/** Reports that a state's wait is still open. Step Functions charges no state transition for it. */
-export async function sendHeartbeat(token: string): Promise<void> {
-  await ignoreEndedToken(stepFunctions().send(new SendTaskHeartbeatCommand({ taskToken: token })));
+/**
+ * Reports that a state's wait is still open. Step Functions charges no state transition for it. False
+ * when the token has ended.
+ */
+export async function sendHeartbeat(token: string): Promise<boolean> {
+  return ignoreEndedToken(stepFunctions().send(new SendTaskHeartbeatCommand({ taskToken: token })));
 }
 
-async function ignoreEndedToken(call: Promise<unknown>): Promise<void> {
+/** False when the token has ended. */
+async function ignoreEndedToken(call: Promise<unknown>): Promise<boolean> {
   try {
     await call;
+    return true;
   } catch (error) {
     const hasEnded =
       error instanceof TaskTimedOut ||
@@ -67,5 +72,6 @@ async function ignoreEndedToken(call: Promise<unknown>): Promise<void> {
       error instanceof InvalidToken;
     if (!hasEnded) throw error;
     log().debug({ reason: error.name }, "a token had ended already");
+    return false;
   }
 }

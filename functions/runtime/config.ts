@@ -55,6 +55,11 @@ const Config = z.object({
    * as many at once. What else is counted has a part of it (http/limit-rate.ts). 0: any number.
    */
   REQUESTS_PER_SECOND_MAX: z.coerce.number().int().min(0).max(100_000).default(200),
+  /** CloudWatch's namespace for metrics that functions log; without it they log none. */
+  METRICS_NAMESPACE: z
+    .string()
+    .regex(/^[A-Za-z0-9_./#:-]{1,255}$/)
+    .optional(),
   LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"]).default("info"),
 });
 
@@ -75,6 +80,7 @@ export type Config = {
   deadLetterQueueArn: string;
   webhookReceivers: Receivers;
   requestsPerSecondMax: number;
+  metricsNamespace: string | undefined;
   logLevel: string;
 };
 
@@ -109,6 +115,7 @@ function read(environment: NodeJS.ProcessEnv): Config {
     webhookReceivers: checked.WEBHOOK_RECEIVERS,
     deadLetterQueueArn: checked.DEAD_LETTER_QUEUE_ARN,
     requestsPerSecondMax: checked.REQUESTS_PER_SECOND_MAX,
+    metricsNamespace: checked.METRICS_NAMESPACE,
     logLevel: checked.LOG_LEVEL,
   };
 }

@@ -5,6 +5,9 @@ import { readMigration, type StoredMigration } from "../store/migration-record.t
 import { joinGroup } from "../store/switchover-groups.ts";
 import { dispatch } from "./dispatch-command.ts";
 
+/** The attempt in a command's id has at most four digits; the last one is sent again and again. */
+const PERMITS_MAX = 9_999;
+
 /**
  * Permits switchover. The permit is written into the record, so that a source that starts later does
  * not hold at all, and is sent to the source's agent. Called again, it is sent again. Undefined when
@@ -17,7 +20,7 @@ export async function permit(
   const migration = await recordPermit(id, by);
   if (migration === undefined) return undefined;
   await dispatch({
-    id: CommandId.parse(`${id}.permit.${migration.permits ?? 1}`),
+    id: CommandId.parse(`${id}.permit.${Math.min(migration.permits ?? 1, PERMITS_MAX)}`),
     host: migration.source,
     queueUrl: migration.queueUrls.source,
     vm: migration.vm,

@@ -1,4 +1,5 @@
 import type { MigrationId } from "../../core/id.ts";
+import { outgrown, removeEntries } from "../store/outgrown-signals.ts";
 import {
   type Settlement,
   type Signals,
@@ -23,6 +24,7 @@ export async function registerWait<T>(
   entering: Promise<T>,
 ): Promise<Wait & { entered: T }> {
   const [entered, signals] = await Promise.all([entering, writeWait(id, name, waiter)]);
+  await removeEntries(id, "waiting", outgrown(signals.waiting));
   const settled = settlement(waiter, signals);
   if (settled !== undefined) await raise({ do: "settle", migrationId: id, wait: name });
   return { entered, signals, settled };

@@ -9,8 +9,9 @@ import { getItem, updateItem } from "./table.ts";
  * Waits and signals meet in one item per migration. A workflow state registers a wait for names; an
  * event raises the signal of a name; an interrupt concerns every interruptible wait. Each is one
  * atomic update that returns the whole item, so whichever comes second sees the first and completes
- * the token. Entries are never removed: Step Functions refuses a token that is completed twice, but a
- * token removed between two writes would never be completed.
+ * the token. Entries are not removed when they have served: Step Functions refuses a token that is
+ * completed twice, but a token removed between two writes would never be completed. What repeats
+ * leaves only its newest entries: outgrown-signals.ts removes the others.
  */
 const Waiter = z.object({
   token: z.string().min(1),
@@ -19,6 +20,8 @@ const Waiter = z.object({
   /** Signals whose error fails the wait at once. */
   failOn: z.array(z.string()),
   interruptible: z.boolean(),
+  /** Number of the pause of postcopy that fails the wait, or a later one: earlier ones were recovered. */
+  pause: z.int().positive().optional(),
 });
 export type Waiter = z.infer<typeof Waiter>;
 
@@ -29,7 +32,9 @@ const Outcome = z.object({
   /** Who raised it first: the host and sequence of an event, or `cloud`. */
   by: z.string(),
   error: Failed.optional(),
-  /** A host's answer to a command, for the timeline. */
+  /** Number of the newest pause of postcopy; only of its signal. */
+  pause: z.int().positive().optional(),
+  /** A host's answer to a command, for the wait and for the timeline. */
   answer: z
     .object({ host: HostId, atMs: z.number(), verb: Verb, error: CommandError.optional() })
     .optional(),
@@ -62,19 +67,30 @@ const interruptErrors = {
 /** How a wait ends. A wait without a settlement is still open. */
 export type Settlement = { ok: true } | { ok: false; error: z.infer<typeof Failed> };
 
+/** The signal of the newest pause of postcopy: one entry, however often the connection breaks. */
+export const PAUSED = "postcopy-paused";
+
 /** Decides whether and how a wait ends. An outcome takes precedence over an interrupt. */
 export function settlement(
   waiter: Waiter,
   signals: Pick<Signals, "raised" | "interrupt">,
 ): Settlement | undefined {
   for (const name of waiter.failOn) {
-    const error = signals.raised[name]?.error;
-    if (error !== undefined) return { ok: false, error };
+    const outcome = signals.raised[name];
+    const error = outcome === undefined ? undefined : errorOf(outcome);
+    const isEarlier = name === PAUSED && (outcome?.pause ?? 0) < (waiter.pause ?? 1);
+    if (error !== undefined && !isEarlier) return { ok: false, error };
   }
   if (waiter.names.every((name) => signals.raised[name] !== undefined)) return { ok: true };
   if (signals.interrupt === undefined || !waiter.interruptible) return undefined;
   const { kind, detail } = signals.interrupt;
   return { ok: false, error: { name: interruptErrors[kind], message: detail } };
+}
+
+function errorOf({ error, answer }: Outcome): z.infer<typeof Failed> | undefined {
+  const answered = answer?.error;
+  if (answered === undefined) return error;
+  return { name: "CommandFailed", message: `${answered.code}: ${answered.message}` };
 }
 
 /** The item with which a migration begins. */
@@ -87,17 +103,9 @@ export async function readSignals(id: MigrationId): Promise<Signals | undefined>
   return item === undefined ? undefined : Signals.parse(item);
 }
 
-/** The signal of a pause of postcopy; pauses are numbered from 1. */
-export function pauseSignal(pause: number): string {
-  return `postcopy-paused.${pause}`;
-}
-
-/** How many pauses of postcopy have been raised. */
-export async function countPauses(id: MigrationId): Promise<number> {
-  const { raised = {} } = (await readSignals(id)) ?? {};
-  let pauses = 0;
-  while (raised[pauseSignal(pauses + 1)] !== undefined) pauses += 1;
-  return pauses;
+/** Number of the newest pause of postcopy that was raised; 0 for none. */
+export async function newestPause(id: MigrationId): Promise<number> {
+  return (await readSignals(id))?.raised[PAUSED]?.pause ?? 0;
 }
 
 /**
@@ -135,6 +143,22 @@ export async function recordRaised(
     values: Object.fromEntries(raised.map(({ outcome }, place) => [`:o${place}`, outcome])),
   });
   return item === undefined ? undefined : Signals.parse(item);
+}
+
+/**
+ * Records a pause of postcopy unless a later one, or the same, is recorded. Undefined when the
+ * migration does not exist.
+ */
+export async function recordPause(id: MigrationId, outcome: Outcome): Promise<Signals | undefined> {
+  const item = await updateItem({
+    key: keys.signals(id),
+    update: "SET #raised.#paused = :outcome",
+    condition:
+      "attribute_exists(pk) AND (attribute_not_exists(#raised.#paused) OR #raised.#paused.#pause < :pause)",
+    names: { "#paused": PAUSED },
+    values: { ":outcome": outcome, ":pause": outcome.pause },
+  });
+  return item === undefined ? readSignals(id) : Signals.parse(item);
 }
 
 /** Records an interrupt; the first one wins. Undefined when the migration does not exist. */

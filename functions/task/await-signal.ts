@@ -4,7 +4,7 @@ import { Phase } from "../../core/migration/migration.ts";
 import { task } from "../runtime/task.ts";
 import { registerWait } from "../service/register-wait.ts";
 import { enterPhase } from "../store/migration-progress.ts";
-import { pauseSignal } from "../store/signals.ts";
+import { PAUSED } from "../store/signals.ts";
 
 const AwaitSignalInput = z.object({
   migrationId: MigrationId,
@@ -24,8 +24,10 @@ const AwaitSignalInput = z.object({
 export const handler = task(async (event): Promise<Record<string, never>> => {
   const input = AwaitSignalInput.parse(event);
   const { signal, taskToken: token, interruptible, pause } = input;
-  const pauses = pause === undefined ? [] : [pauseSignal(pause)];
-  const waiter = { token, names: [signal], failOn: [signal, ...pauses], interruptible };
+  const paused = pause === undefined ? [] : [PAUSED];
+  const failOn = [signal, ...paused];
+  const until = pause === undefined ? {} : { pause };
+  const waiter = { token, names: [signal], failOn, interruptible, ...until };
   const entering = enterPhase(input.migrationId, input.phase);
   const { entered } = await registerWait(input.migrationId, signal, waiter, entering);
   await entered.recorded;

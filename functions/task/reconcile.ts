@@ -7,7 +7,7 @@ import { task } from "../runtime/task.ts";
 import { findCommands } from "../store/commands.ts";
 import { findHostNow } from "../store/hosts.ts";
 import { enterPhase, recordDecision } from "../store/migration-progress.ts";
-import { countPauses } from "../store/signals.ts";
+import { newestPause } from "../store/signals.ts";
 import {
   observationsOf,
   type TurnCommands,
@@ -99,7 +99,7 @@ async function confirmedDown(hosts: Sides<HostId>, observed: Sides<Observed>) {
 
 /** The last raised pause if the source is paused now; otherwise the next one. */
 async function pauseOf(id: MigrationId, source: Observed): Promise<number> {
-  const raised = await countPauses(id);
+  const raised = await newestPause(id);
   const isPaused = source !== "unreachable" && source.migrationStatus === "postcopy-paused";
   return isPaused ? Math.max(raised, 1) : raised + 1;
 }

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import type { Migration } from "../../core/migration/migration.ts";
+import type { Migration, TimelineEntry } from "../../core/migration/migration.ts";
 import { observation } from "../../core/protocol/testing/observation.ts";
 import { handler as admit } from "../../functions/task/admit.ts";
 import { handler as awaitSignal } from "../../functions/task/await-signal.ts";
@@ -10,6 +10,7 @@ import { startTestCloud, type TestCloud } from "./testing/cloud.ts";
 import { prepared, sourceProbe, targetProbe } from "./testing/fixtures.ts";
 import { addHost, addMigration, addVm, operate, type TestAgent } from "./testing/fleet.ts";
 import { relay } from "./testing/relay.ts";
+import { storedBytes } from "./testing/stored-bytes.ts";
 
 let cloud: TestCloud;
 let source: TestAgent;
@@ -23,6 +24,8 @@ beforeAll(async () => {
 afterAll(() => cloud.close());
 
 const policy = { convergence: { ladder: "post-copy" } } as const;
+/** Step Functions API Reference, SendTaskSuccess: the longest token. */
+const TOKEN_MAX = 2_048;
 const uri = "tcp:127.0.0.1:4711";
 
 test("a break in postcopy fails the wait for its end; both sides are connected again", async () => {
@@ -90,6 +93,37 @@ test("after a cancel that came too late, the end of postcopy is awaited without 
   expect(ended("uninterruptible")).toEqual([]);
 });
 
+test("breaks without end, and recoveries that fail, leave no more than the last ones", async () => {
+  const id = await begin("vm-4");
+  await start(id);
+  await rung(id);
+  await emit(source, id, { type: "migration.stopped" });
+  await emit(source, id, { type: "migration.postcopy" });
+  await wait(id, "source-completed", "switchover", "end-0".padEnd(TOKEN_MAX), 1);
+  let attempt = 0;
+  const breaks = async (from: number, to: number) => {
+    for (let number = from; number <= to; number += 1) {
+      await pause(id, number);
+      attempt += 1;
+      await recoverInVain(id, attempt);
+      attempt += 1;
+      await recover(id, attempt);
+      await wait(id, "source-completed", "postcopy", `end-${number}`.padEnd(TOKEN_MAX), number + 1);
+      expect(ended(`end-${number - 1}`.padEnd(TOKEN_MAX))).toEqual(["PostcopyPaused"]);
+    }
+    return storedBytes({ pk: `MIG#${id}`, sk: "SIGNALS" });
+  };
+  const few = await breaks(1, 8);
+  const many = await breaks(9, 48);
+  // Numbers have a digit more.
+  expect(many).toBeLessThan(few * 1.02);
+  expect(many).toBeLessThan(48 * 1024);
+  const answers = (await timeline(id)).filter(({ type }) => type.startsWith("command."));
+  const recoveries = answers.filter(({ detail }) => String(detail.verb).endsWith(".recover"));
+  expect(recoveries).toHaveLength(3 * 48);
+  expect(recoveries.filter(({ type }) => type === "command.failed")).toHaveLength(48);
+});
+
 const ended = (token: string) =>
   cloud.stub.ended.filter((one) => one.token === token).map((one) => one.error ?? "ok");
 const record = async (id: string) =>
@@ -133,6 +167,36 @@ async function recover(id: string, attempt: number) {
   const { args } = await source.complete({ status: "postcopy-active" });
   expect(args).toEqual({ migrationUri: `${uri}${attempt}` });
   expect(ended(`source-${attempt}`)).toEqual(["ok"]);
+}
+
+/** The target answers with as long a text as an agent may send. */
+async function recoverInVain(id: string, attempt: number) {
+  const commands = step("recover-target", "target.recover", "target");
+  const taskToken = `in-vain-${attempt}`.padEnd(TOKEN_MAX);
+  await relay({
+    migrationId: id,
+    attempt,
+    interruptible: false,
+    phase: "postcopy",
+    commands,
+    taskToken,
+  });
+  const [command] = await target.take();
+  const error = { code: "qemu" as const, message: "€".repeat(4_000) };
+  await target.emit({ type: "command.failed", commandId: command?.id as never, error });
+  expect(ended(taskToken)).toEqual(["CommandFailed"]);
+}
+
+async function timeline(id: string) {
+  const entries: TimelineEntry[] = [];
+  let after = "";
+  do {
+    const path = `/v1/migrations/${id}/timeline?limit=50${after}`;
+    const page = (await operate("GET", path)).body as { items: TimelineEntry[]; next?: string };
+    entries.push(...page.items);
+    after = page.next === undefined ? "" : `&after=${encodeURIComponent(page.next)}`;
+  } while (after !== "");
+  return entries;
 }
 
 async function observe(id: string, observations: { source: object; target: object }) {

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 
+type LateBeats = { tokens: string[]; on: () => Promise<unknown> };
 export type Ended = { token: string; ok: boolean; error?: string; cause?: string };
 
 /**
@@ -12,10 +13,11 @@ export async function startStub(invoke: (payload: unknown) => Promise<unknown>) 
   const ended: Ended[] = [];
   const outputs = new Map<string, unknown>();
   const beats: string[] = [];
+  const late: LateBeats = { tokens: [], on: async () => undefined };
   const executions = new Map<string, string>();
   const refused = { starts: 0, invokes: 0 };
   const stopped = new Set<string>();
-  const operations: Record<string, (input: Record<string, string>) => object> = {
+  const operations: Record<string, (input: Record<string, string>) => object | Promise<object>> = {
     StartExecution: ({ name = "", input = "" }) => {
       if (refused.starts > 0) {
         refused.starts -= 1;
@@ -38,14 +40,19 @@ export async function startStub(invoke: (payload: unknown) => Promise<unknown>) 
     },
     SendTaskFailure: ({ taskToken = "", error = "", cause = "" }) =>
       end({ token: taskToken, ok: false, error, cause }),
-    SendTaskHeartbeat: ({ taskToken = "" }) => {
+    SendTaskHeartbeat: async ({ taskToken = "" }) => {
+      if (hasEnded(taskToken)) {
+        late.tokens.push(taskToken);
+        await late.on();
+      }
       open(taskToken);
       beats.push(taskToken);
       return {};
     },
   };
+  const hasEnded = (token: string) => ended.some((one) => one.token === token);
   const open = (token: string) => {
-    if (ended.some((one) => one.token === token)) throw new Refusal("TaskTimedOut");
+    if (hasEnded(token)) throw new Refusal("TaskTimedOut");
   };
   const end = (one: Ended) => {
     open(one.token);
@@ -64,7 +71,7 @@ export async function startStub(invoke: (payload: unknown) => Promise<unknown>) 
       const answer =
         operation === undefined
           ? await invokeUnlessRefused(body)
-          : (operations[operation] ?? unknown(operation))(body as Record<string, string>);
+          : await (operations[operation] ?? unknown(operation))(body as Record<string, string>);
       response.setHeader("content-type", "application/x-amz-json-1.0");
       response.end(JSON.stringify(answer));
     } catch (error) {
@@ -81,6 +88,8 @@ export async function startStub(invoke: (payload: unknown) => Promise<unknown>) 
     /** Outputs of the tokens that succeeded. */
     outputs,
     beats,
+    /** Heartbeats for tokens that had ended: which, and what happens before the answer. */
+    late,
     /** Input of each started execution by its name. */
     executions,
     /** Names of executions that have been stopped. */
