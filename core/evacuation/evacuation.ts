@@ -134,7 +134,14 @@ export const Evacuation = z.strictObject({
   unknownVms: z.array(VmId),
   endedBy: EndedBy.optional(),
   /** With a rollback: the counters above are those of the way back. */
-  forward: z.strictObject({ status: EvacuationStatus, counters: Counters }).optional(),
+  forward: z
+    .strictObject({
+      status: EvacuationStatus,
+      counters: Counters,
+      /** That of the way there: the one above is of the way back, from when its VMs were listed. */
+      eta: EvacuationEta.omit({ remainingMs: true }).optional(),
+    })
+    .optional(),
   executionArn: z.string().optional(),
   createdAt: instant,
   updatedAt: instant,

@@ -28,6 +28,7 @@ export const scopeOf: Readonly<Record<string, Scope>> = {
   "GET /v1/evacuations": "read",
   "GET /v1/evacuations/{id}": "read",
   "GET /v1/evacuations/{id}/plans/{version}": "read",
+  "GET /v1/evacuations/{id}/rollback": "read",
   "GET /v1/evacuations/{id}/moves": "read",
   "GET /v1/schedules": "read",
   "GET /v1/schedules/{id}": "read",
@@ -99,6 +100,7 @@ export const scopeOf: Readonly<Record<string, Scope>> = {
 const planning = new Set([
   "POST /v1/evacuations",
   "POST /v1/evacuations/{id}/approve",
+  "GET /v1/evacuations/{id}/rollback",
   "POST /v1/evacuations/{id}/rollback",
   "POST /v1/schedules",
   "GET /v1/schedules/{id}/preview",
