@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { PublicKey } from "../../core/protocol/signature.ts";
 import { type Receivers, receiverKinds } from "./receiver-kinds.ts";
+import { REQUESTS_PER_SECOND } from "./request-rates.ts";
 
 const Config = z.object({
   TABLE_NAME: z.string().min(3),
@@ -54,7 +55,7 @@ const Config = z.object({
    * Requests of one host, or reads of one person, in a second on average, of each process; five times
    * as many at once. What else is counted has a part of it (http/limit-rate.ts). 0: any number.
    */
-  REQUESTS_PER_SECOND_MAX: z.coerce.number().int().min(0).max(100_000).default(200),
+  REQUESTS_PER_SECOND_MAX: z.coerce.number().int().min(0).max(100_000).default(REQUESTS_PER_SECOND),
   LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"]).default("info"),
 });
 
