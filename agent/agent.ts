@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
 import { SQSClient } from "@aws-sdk/client-sqs";
-import type { Command } from "../core/protocol/command.ts";
+import type { Command, Verb } from "../core/protocol/command.ts";
+import type { EventBody } from "../core/protocol/event.ts";
 import type { HostFacts } from "../core/protocol/host.ts";
 import { JoinToken, type QueueAccess } from "../core/protocol/identity.ts";
 import { CloudApi, CloudRefusedError, SupersededError } from "./cloud/api.ts";
@@ -23,6 +24,8 @@ import type { Context } from "./handlers/context.ts";
 import { createHandlers } from "./handlers/handlers.ts";
 import { reattach } from "./handlers/reattach.ts";
 import { HookRunner } from "./hooks/hook-runner.ts";
+import { AgentMetrics } from "./metrics/agent-metrics.ts";
+import { Tally } from "./metrics/tally.ts";
 import { describeBinary } from "./probe/binary.ts";
 import { hostFacts } from "./probe/facts.ts";
 import { Backoff, pause } from "./runtime/backoff.ts";
@@ -43,6 +46,8 @@ export class Agent {
   readonly #commands: CommandLog;
   readonly #guests: Guests;
   readonly #hookRunner = new HookRunner();
+  readonly #tally = new Tally();
+  readonly #metrics: AgentMetrics;
   readonly #context: Context;
   readonly #unlock: () => void;
   readonly #dispatcher: Dispatcher;
@@ -70,7 +75,8 @@ export class Agent {
     this.#identity = identity;
     this.#signing = config.signRequests ? new SQSClient({}) : undefined;
     const sign = this.#signing === undefined ? undefined : requestSigner(this.#signing);
-    this.#api = new CloudApi({ apiUrl, host, identity, instance: this.#instance, sign });
+    const onRequest = this.#tally.request.bind(this.#tally);
+    this.#api = new CloudApi({ apiUrl, host, identity, instance: this.#instance, sign, onRequest });
     this.#commands = new CommandLog(config.stateDir);
     this.#superseded.promise.catch(() => undefined);
     const onSuperseded = (error: SupersededError) => this.#superseded.reject(error);
@@ -95,7 +101,14 @@ export class Agent {
       host: config.host,
       handlers: createHandlers(this.#context),
       commands: this.#commands,
-      emit: (body, verb) => this.#outbox.emit(body, undefined, isAnswerBatchable(body, verb)),
+      emit: (body, verb) => this.#emitAnswer(body, verb),
+      log,
+    });
+    this.#metrics = new AgentMetrics({
+      config: config.metrics,
+      guests: this.#guests,
+      outbox: this.#outbox,
+      tally: this.#tally,
       log,
     });
   }
@@ -118,9 +131,13 @@ export class Agent {
     const config = this.#config;
     // The guests first: their migrations cannot wait.
     await reattach(this.#context);
+    this.#metrics.start();
     this.#checkpoints = setInterval(() => this.#checkpoint(), CHECKPOINT_EVERY_MS);
     const description = await describeBinary(config.qemu, config.stateDir);
     requireSandbox(config, description.sandbox, this.#log);
+    const { major, minor, micro } = description.probe.version;
+    const qemu = `${major}.${minor}.${micro}`;
+    this.#metrics.probed(qemu);
     const facts = await hostFacts(config, description);
     await this.#join();
     const registered = await this.#register(facts);
@@ -138,8 +155,8 @@ export class Agent {
       log: this.#log,
     });
     this.#source.start();
-    const { major, minor, micro } = description.probe.version;
-    this.#log.info({ host: config.host, qemu: `${major}.${minor}.${micro}` }, "agent ready");
+    this.#metrics.connected();
+    this.#log.info({ host: config.host, qemu }, "agent ready");
   }
 
   /**
@@ -155,6 +172,7 @@ export class Agent {
   async #shutDown(): Promise<void> {
     this.#stop.abort();
     clearInterval(this.#checkpoints);
+    this.#metrics.stop();
     await this.#source?.stop();
     await this.#heartbeat.stop();
     await this.#outbox.stop(2_000);
@@ -175,6 +193,11 @@ export class Agent {
       throw error;
     }
     await this.#dispatcher.take(command);
+  }
+
+  #emitAnswer(body: EventBody, verb: Verb): void {
+    this.#tally.command(verb, body.type === "command.completed" ? "completed" : "failed");
+    this.#outbox.emit(body, undefined, isAnswerBatchable(body, verb));
   }
 
   #checkpoint(): void {

@@ -1,6 +1,3 @@
-import type { Evacuation } from "./evacuation/evacuation.ts";
-import type { Migration } from "./migration/migration.ts";
-
 /** What a metric is: the only place that names it. docs/reference/metrics.md lists the same. */
 export type Metric = {
   readonly type: "counter" | "gauge" | "histogram";
@@ -15,7 +12,7 @@ const downtimeBuckets = [
   0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30, 60,
 ];
 
-/** Counted in the table: each migration and evacuation at its end, and each try of a delivery. */
+/** Counted in the table as it happens: an end, a new version of a plan, a window, a delivery. */
 export const countedMetrics = {
   switchyard_migrations_total: {
     type: "counter",
@@ -85,6 +82,27 @@ export const countedMetrics = {
     labels: [],
     buckets: [1, 2, 3, 5, 8, 13, 21, 34],
   },
+  switchyard_ack_wait_seconds: {
+    type: "histogram",
+    help: "How long migrations waited for the switchover ACK, after all else was ready",
+    labels: ["mode"],
+    buckets: [0.1, 0.5, 1, 5, 15, 60, 300],
+  },
+  switchyard_ack_timeouts_total: {
+    type: "counter",
+    help: "ACKs that missed the policy's deadline, by what the policy does then",
+    labels: ["policy"],
+  },
+  switchyard_reconcile_decisions_total: {
+    type: "counter",
+    help: "Decisions on the way back of migrations that have ended, one for each turn",
+    labels: ["decision"],
+  },
+  switchyard_postcopy_recoveries_total: {
+    type: "counter",
+    help: "Migrations whose postcopy broke and was prepared to go on, by how they ended",
+    labels: ["outcome"],
+  },
   switchyard_evacuations_total: {
     type: "counter",
     help: "Evacuations that have ended; one that goes on for a retry or a rollback ends again",
@@ -101,6 +119,27 @@ export const countedMetrics = {
     help: "How far the end predicted at half-way was off, divided by the real time",
     labels: [],
     buckets: [0.02, 0.05, 0.1, 0.15, 0.25, 0.5, 1],
+  },
+  switchyard_evacuation_vms_total: {
+    type: "counter",
+    help: "VMs of evacuations that have ended, by what became of them",
+    labels: ["outcome"],
+  },
+  switchyard_evacuation_replans_total: {
+    type: "counter",
+    help: "Versions of plans after the first, by why they were made",
+    labels: ["reason"],
+  },
+  switchyard_schedule_windows_total: {
+    type: "counter",
+    help: "Windows of schedules, by what became of them; missed: nobody opened it",
+    labels: ["outcome"],
+  },
+  switchyard_schedule_window_late_seconds: {
+    type: "histogram",
+    help: "From the start of a window to its opening",
+    labels: [],
+    buckets: [1, 5, 15, 60, 120, 300, 900, 3600],
   },
   switchyard_webhook_deliveries_total: {
     type: "counter",
@@ -123,6 +162,11 @@ export const readMetrics = {
     labels: ["version"],
   },
   switchyard_hosts: { type: "gauge", help: "Hosts by state", labels: ["state"] },
+  switchyard_hosts_silent: {
+    type: "gauge",
+    help: "Hosts that should be heard, and are not: nothing can be moved from or to them",
+    labels: [],
+  },
   switchyard_vms: { type: "gauge", help: "VMs by the host of their record", labels: ["host"] },
   switchyard_vms_unknown: {
     type: "gauge",
@@ -159,9 +203,34 @@ export const readMetrics = {
     help: "Running migrations by phase",
     labels: ["phase"],
   },
+  switchyard_migrations_waiting: {
+    type: "gauge",
+    help: "Migrations that wait for their turn",
+    labels: [],
+  },
   switchyard_migration_oldest_waiting_timestamp_seconds: {
     type: "gauge",
     help: "When the oldest migration that waits for its turn was requested; absent: none waits",
+    labels: [],
+  },
+  switchyard_evacuations: {
+    type: "gauge",
+    help: "Evacuations that have not ended, by status",
+    labels: ["status"],
+  },
+  switchyard_schedules: {
+    type: "gauge",
+    help: "Schedules; of a paused one no window opens",
+    labels: ["state"],
+  },
+  switchyard_schedule_next_window_timestamp_seconds: {
+    type: "gauge",
+    help: "Start of the next window of any schedule; absent: there is none",
+    labels: [],
+  },
+  switchyard_dead_letters: {
+    type: "gauge",
+    help: "Commands that no agent could take and nobody has looked at; kept for 14 days",
     labels: [],
   },
   switchyard_webhooks: {
@@ -176,117 +245,76 @@ export const readMetrics = {
   },
 } as const satisfies Record<string, Metric>;
 
+/** Written by each agent for its own host; Prometheus adds which one that is. */
+export const agentMetrics = {
+  switchyard_agent_build_info: {
+    type: "gauge",
+    help: "The agent's version, and that of the QEMU it starts guests with, with the value 1",
+    labels: ["version", "qemu"],
+  },
+  switchyard_agent_start_timestamp_seconds: {
+    type: "gauge",
+    help: "When the agent's process started",
+    labels: [],
+  },
+  switchyard_agent_connected: {
+    type: "gauge",
+    help: "1 once the control plane has registered this process, 0 before",
+    labels: [],
+  },
+  switchyard_agent_last_heard_timestamp_seconds: {
+    type: "gauge",
+    help: "When the control plane answered last; absent: not since the agent started",
+    labels: [],
+  },
+  switchyard_agent_requests_total: {
+    type: "counter",
+    help: "Requests to the control plane, by how they ended",
+    labels: ["outcome"],
+  },
+  switchyard_agent_events_queued: {
+    type: "gauge",
+    help: "Events that the control plane has not accepted yet",
+    labels: [],
+  },
+  switchyard_agent_oldest_event_timestamp_seconds: {
+    type: "gauge",
+    help: "When the oldest of them happened; absent: none waits",
+    labels: [],
+  },
+  switchyard_agent_commands_total: {
+    type: "counter",
+    help: "Commands of the control plane that were answered",
+    labels: ["verb", "outcome"],
+  },
+  switchyard_agent_guests: {
+    type: "gauge",
+    help: "Guests of this agent, by QEMU's run state",
+    labels: ["run_state"],
+  },
+  switchyard_agent_guest_qemu: {
+    type: "gauge",
+    help: "Guests of this agent, by the version of their QEMU",
+    labels: ["version"],
+  },
+  switchyard_agent_guest_memory_bytes: {
+    type: "gauge",
+    help: "Memory of this agent's guests",
+    labels: [],
+  },
+  switchyard_agent_migrations: {
+    type: "gauge",
+    help: "Migrations that this host takes part in",
+    labels: [],
+  },
+  switchyard_agent_other_qemus: {
+    type: "gauge",
+    help: "QEMUs with a guest on this host that are not this agent's, by who has started them",
+    labels: ["owner"],
+  },
+} as const satisfies Record<string, Metric>;
+
 export type CountedName = keyof typeof countedMetrics;
 export type ReadName = keyof typeof readMetrics;
+export type AgentMetric = keyof typeof agentMetrics;
 export type Labels = Readonly<Record<string, string>>;
-
-/** An addition to a counter, or one value of a histogram. */
-export type Observation = {
-  readonly metric: CountedName;
-  readonly labels: Labels;
-  readonly value: number;
-};
-
-type Ended = Omit<Migration, "twinCheck">;
-
-/** What one ended migration adds. */
-export function observationsOf(migration: Ended): Observation[] {
-  const found: Observation[] = [];
-  const add = (metric: CountedName, value: number | undefined, labels: Labels = {}) => {
-    if (value !== undefined && Number.isFinite(value)) found.push({ metric, labels, value });
-  };
-  const { status: outcome, failure, createdAt, endedAt, rungs = [] } = migration;
-  add("switchyard_migrations_total", 1, { outcome });
-  if (failure !== undefined && outcome !== "completed") {
-    const { code, phase } = failure;
-    add("switchyard_migration_failures_total", 1, { code, phase });
-  }
-  if (endedAt !== undefined) {
-    const seconds = (Date.parse(endedAt) - Date.parse(createdAt)) / 1000;
-    add("switchyard_migration_duration_seconds", Math.max(0, seconds), { outcome });
-  }
-  for (const { action } of rungs) add("switchyard_convergence_rungs_total", 1, { action });
-  for (const { phase, seconds } of phaseTimes(migration)) {
-    add("switchyard_migration_phase_duration_seconds", seconds, { phase });
-  }
-  if (outcome === "completed") addFigures(migration, add);
-  return found;
-}
-
-type Add = (metric: CountedName, value: number | undefined, labels?: Labels) => void;
-
-function addFigures(migration: Ended, add: Add): void {
-  const { figures, prediction, policy, blackoutMs, ack, targetStartMs } = migration;
-  add("switchyard_migration_blackout_seconds", inSeconds(blackoutMs));
-  if (figures === undefined) return;
-  const { downtimeMs, totalTimeMs, progress } = figures;
-  const mode = ack?.mode ?? "none";
-  add("switchyard_migration_downtime_seconds", downtimeMs / 1000, { ack: mode });
-  if (prediction !== undefined && prediction.downtimeMs > 0) {
-    const learned = prediction.learnedFrom === undefined ? "no" : "yes";
-    const ratio = downtimeMs / prediction.downtimeMs;
-    add("switchyard_migration_downtime_prediction_ratio", ratio, { learned });
-  }
-  if (policy.downtimeBudgetMs !== undefined) {
-    add("switchyard_migration_budget_ratio", downtimeMs / policy.downtimeBudgetMs);
-  }
-  add("switchyard_migration_transferred_bytes_total", progress.ramTransferredBytes);
-  add("switchyard_migration_passes", progress.dirtySyncCount);
-  if (migration.endedAt !== undefined && targetStartMs !== undefined) {
-    const tookMs = Date.parse(migration.endedAt) - Date.parse(migration.createdAt);
-    const overheadMs = Math.max(0, tookMs - totalTimeMs - targetStartMs);
-    add("switchyard_migration_overhead_seconds", overheadMs / 1000);
-  }
-}
-
-type EndedEvacuation = Pick<Evacuation, "status"> & {
-  readonly eta: Pick<Evacuation["eta"], "ratio" | "realMs">;
-  /** The end that was predicted at half-way, ms after the start. */
-  readonly halfwayEndMs?: number | undefined;
-};
-
-/** What the end of an evacuation adds. */
-export function observationsOfEvacuation(ended: EndedEvacuation): Observation[] {
-  const { status: outcome, eta, halfwayEndMs } = ended;
-  const found: Observation[] = [
-    { metric: "switchyard_evacuations_total", labels: { outcome }, value: 1 },
-  ];
-  if (outcome !== "completed") return found;
-  const { ratio, realMs = 0 } = eta;
-  if (ratio !== undefined) {
-    found.push({ metric: "switchyard_evacuation_makespan_ratio", labels: {}, value: ratio });
-  }
-  if (halfwayEndMs !== undefined && realMs > 0) {
-    const value = Math.abs(halfwayEndMs - realMs) / realMs;
-    found.push({ metric: "switchyard_evacuation_eta_error_ratio", labels: {}, value });
-  }
-  return found;
-}
-
-/** How one try to deliver an event has ended; `given-up`: no other follows. */
-export type DeliveryOutcome = "delivered" | "failed" | "given-up";
-
-/** What one try adds. */
-export function observationsOfTry(outcome: DeliveryOutcome, delayMs: number): Observation[] {
-  const tried = {
-    metric: "switchyard_webhook_deliveries_total",
-    labels: { outcome },
-    value: 1,
-  } as const;
-  if (outcome !== "delivered") return [tried];
-  const value = Math.max(0, delayMs) / 1000;
-  return [tried, { metric: "switchyard_webhook_delivery_delay_seconds", labels: {}, value }];
-}
-
-function inSeconds(ms: number | undefined): number | undefined {
-  return ms === undefined ? undefined : ms / 1000;
-}
-
-/** A phase ends when the next begins, the last one with the migration. */
-function phaseTimes({ phases, endedAt, updatedAt }: Ended) {
-  return phases.map(({ name, startedAt }, place) => {
-    const until = phases[place + 1]?.startedAt ?? endedAt ?? updatedAt;
-    const ms = Date.parse(until) - Date.parse(startedAt);
-    return { phase: name, seconds: Math.max(0, ms) / 1000 };
-  });
-}

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { countedMetrics, type Observation, readMetrics } from "./metrics.ts";
+import { countedMetrics, readMetrics } from "./metrics.ts";
+import type { Observation } from "./observations.ts";
 import { additionsOf, openMetricsText } from "./open-metrics.ts";
 
 function sumsOf(observations: Observation[]): Map<string, number> {

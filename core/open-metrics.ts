@@ -1,10 +1,5 @@
-import {
-  type CountedName,
-  countedMetrics,
-  type Labels,
-  type Metric,
-  type Observation,
-} from "./metrics.ts";
+import { type CountedName, countedMetrics, type Labels, type Metric } from "./metrics.ts";
+import type { Observation } from "./observations.ts";
 
 /** Sums by a series' name; a histogram has one for each bucket, its sum and its count. */
 export type Sums = ReadonlyMap<string, number>;

@@ -3,6 +3,7 @@ import type { MigrationTask, ScheduledTask, WindowTask } from "../core/migration
 import {
   armSchedules,
   completeTokens,
+  countDeadLetters,
   describeEvacuations,
   describeExecutions,
   invokeAgentEvents,
@@ -66,6 +67,7 @@ export const functionDescriptions: Readonly<Record<FunctionName, FunctionDescrip
       queryIndex,
       right("host queues", "sqs:CreateQueue", "sqs:DeleteQueue"),
       sendCommands,
+      countDeadLetters,
       startExecutions,
       describeExecutions,
       startEvacuations,

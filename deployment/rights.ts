@@ -10,6 +10,7 @@ export type Subject =
   | "function agent-events"
   | "starts of windows"
   | "scheduler role"
+  | "dead-letter queue"
   | "task tokens";
 
 /** Actions of IAM on one subject. */
@@ -40,6 +41,12 @@ export function onTable(...operations: (keyof typeof tableActions)[]): Right {
 
 export const queryIndex = right("table index", tableActions.query);
 export const sendCommands = right("host queues", "sqs:SendMessage");
+/** How many messages it has: the metrics show it. */
+export const countDeadLetters = right(
+  "dead-letter queue",
+  "sqs:GetQueueUrl",
+  "sqs:GetQueueAttributes",
+);
 export const startExecutions = right("migration state machine", "states:StartExecution");
 export const describeExecutions = right("migration executions", "states:DescribeExecution");
 export const startEvacuations = right("evacuation state machine", "states:StartExecution");

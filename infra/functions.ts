@@ -13,6 +13,7 @@ import {
   commandSigningKey,
   isProduction,
   LOG_RETENTION,
+  metricsNamespace,
   names,
   operators,
   requestsPerSecondMax,
@@ -37,6 +38,7 @@ const resourcesOf: Record<Subject, Statement["resources"]> = {
   "function agent-events": [functionArn("agent-events")],
   "starts of windows": [arnOf("scheduler", `schedule/${names.scheduleGroup}/sch_*`)],
   "scheduler role": [roleArn(names.schedulerRole)],
+  "dead-letter queue": [deadLetterQueue.arn],
   "task tokens": ["*"],
 };
 
@@ -98,6 +100,7 @@ function create(name: FunctionName) {
       ...(requestsPerSecondMax === undefined
         ? {}
         : { REQUESTS_PER_SECOND_MAX: requestsPerSecondMax }),
+      ...(metricsNamespace === undefined ? {} : { METRICS_NAMESPACE: metricsNamespace }),
       LOG_LEVEL: isProduction ? "info" : "debug",
       ...(description.rights.includes(sendCommands) ? signing : {}),
     },

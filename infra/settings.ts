@@ -31,6 +31,16 @@ export const requestsPerSecondMax = optional(
   "a whole number from 0 to 100000",
 );
 
+/**
+ * CloudWatch's namespace for the metrics of docs/reference/metrics.md. Nothing is sent without it: each
+ * metric with each of its labels costs by the month.
+ */
+export const metricsNamespace = optional(
+  "SWITCHYARD_METRICS_NAMESPACE",
+  /^[A-Za-z0-9_./#:-]{1,255}$/,
+  "a namespace of CloudWatch",
+);
+
 /** Certificates (PEM) of the authority that signs the hosts' certificates, for IAM Roles Anywhere. */
 export const hostAuthority = readOptional("SWITCHYARD_HOST_CA");
 

@@ -149,8 +149,8 @@ export const commands = {
     readonly target: string;
     readonly sync: "full";
     readonly "copy-mode": "background";
-    readonly "on-target-error": "report";
-    readonly "on-source-error": "report";
+    readonly "on-target-error": "stop";
+    readonly "on-source-error": "stop";
     /** B/s; 0: unlimited. */
     readonly speed: number;
   }>().returns(nothing()),

@@ -1,4 +1,4 @@
-import { countedMetrics, type Metric, readMetrics } from "../core/metrics.ts";
+import { agentMetrics, countedMetrics, type Metric, readMetrics } from "../core/metrics.ts";
 
 export const METRICS_REFERENCE = "docs/reference/metrics.md";
 
@@ -6,8 +6,8 @@ const HEAD = `# Metrics
 
 What \`GET /metrics\` answers (\`switchyard metrics\`), as OpenMetrics text. \`npm run docs:metrics\`
 writes this page from [core/metrics.ts](../../core/metrics.ts), the only place that names them.
-[Metrics and alerts](../operate/metrics.md) says how to use them. No label has the id of a VM or a
-migration.`;
+[Metrics and alerts](../operate/metrics.md) says how to use them. No label has the id of a VM, a
+migration or anything else that comes and goes; the ids of hosts are the only ones.`;
 
 /** The page of all metrics. */
 export function metricsReference(): string {
@@ -15,6 +15,7 @@ export function metricsReference(): string {
     HEAD,
     table("At the moment of the request", readMetrics),
     table("Counted, since the table was made", countedMetrics),
+    table("Of one host, in the file that its agent writes", agentMetrics),
     "",
   ]
     .join("\n\n")

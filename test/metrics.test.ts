@@ -4,21 +4,14 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { countedMetrics, readMetrics } from "../core/metrics.ts";
 import { METRICS_REFERENCE, metricsReference } from "../scripts/metrics-reference.ts";
+import { hasPromtool } from "./promtool.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const read = (path: string) => readFileSync(`${root}/${path}`, "utf8");
 const rules = read("ops/alerts.yml");
 const alerts = [...rules.matchAll(/- alert: (\w+)/g)].map(([, name = ""]) => name);
 
-const hasPromtool = (() => {
-  try {
-    execFileSync("promtool", ["--version"], { stdio: "ignore" });
-    return true;
-  } catch {
-    return false;
-  }
-})();
-const unlessPromtool = hasPromtool ? "" : " (skipped: promtool is not installed)";
+const unlessPromtool = hasPromtool() ? "" : " (skipped: promtool is not installed)";
 
 describe("the page of metrics", () => {
   it("is what `npm run docs:metrics` writes", () => {
@@ -43,7 +36,7 @@ describe("the alerts", () => {
     expect(alerts.filter(isMissing)).toEqual([]);
   });
 
-  it.skipIf(!hasPromtool)(`pass promtool${unlessPromtool}`, () => {
+  it.skipIf(!hasPromtool())(`pass promtool${unlessPromtool}`, () => {
     execFileSync("promtool", ["check", "rules", "ops/alerts.yml"], { cwd: root });
     execFileSync("promtool", ["test", "rules", "ops/alerts.test.yml"], { cwd: root });
   });

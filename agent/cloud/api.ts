@@ -3,6 +3,7 @@ import type { HostId, VmId } from "../../core/id.ts";
 import type { AgentEvent } from "../../core/protocol/event.ts";
 import type { HostFacts } from "../../core/protocol/host.ts";
 import { Checked, HeartbeatAnswer, Joined, Registered } from "../../core/protocol/identity.ts";
+import type { RequestOutcome } from "../metrics/tally.ts";
 import { pause } from "../runtime/backoff.ts";
 import type { Identity } from "./identity.ts";
 import type { SignRequest } from "./signer.ts";
@@ -74,6 +75,8 @@ export class SupersededError extends Error {
   override name = "SupersededError";
 }
 
+type Signed = { readonly body: string; readonly headers: Record<string, string> };
+
 /** The calls that an agent makes. All connections go from the agent to the cloud. */
 export class CloudApi {
   readonly #base: string;
@@ -83,6 +86,7 @@ export class CloudApi {
   readonly #timeoutMs: number;
   readonly #sign: SignRequest | undefined;
   readonly #pause: typeof pause;
+  readonly #onRequest: (outcome: RequestOutcome) => void;
   #acceptedMs = Number.NEGATIVE_INFINITY;
   #asking: Promise<void> | undefined;
   /** The cloud has asked for a pause until then, by performance.now(). */
@@ -99,6 +103,8 @@ export class CloudApi {
     pause?: typeof pause;
     /** For an API behind an IAM authorizer. */
     sign?: SignRequest | undefined;
+    /** Told how each request has ended. */
+    onRequest?: (outcome: RequestOutcome) => void;
   }) {
     this.#base = options.apiUrl.replace(/\/$/, "");
     this.#host = options.host;
@@ -106,6 +112,7 @@ export class CloudApi {
     this.#instance = options.instance;
     this.#timeoutMs = options.timeoutMs ?? 10_000;
     this.#sign = options.sign;
+    this.#onRequest = options.onRequest ?? (() => undefined);
     this.#pause = options.pause ?? pause;
   }
 
@@ -205,7 +212,23 @@ export class CloudApi {
 
   async #send<T>(
     path: string,
-    { body, headers }: { body: string; headers: Record<string, string> },
+    signed: Signed,
+    schema: z.ZodType<T>,
+    signal: AbortSignal,
+  ): Promise<T> {
+    try {
+      const answer = await this.#request(path, signed, schema, signal);
+      this.#onRequest("accepted");
+      return answer;
+    } catch (error) {
+      this.#onRequest(isRefusal(error) ? "refused" : "failed");
+      throw error;
+    }
+  }
+
+  async #request<T>(
+    path: string,
+    { body, headers }: Signed,
     schema: z.ZodType<T>,
     signal: AbortSignal,
   ): Promise<T> {
@@ -230,6 +253,13 @@ export class CloudApi {
     const ms = Number(seconds ?? 1) * 1_000 || 1_000;
     this.#notBeforeMs = performance.now() + Math.min(ms, PAUSE_MS_MAX);
   }
+}
+
+/** The control plane has answered, and does not do what was asked. */
+function isRefusal(error: unknown): boolean {
+  return [CloudRefusedError, EventGapError, ReplayedError, SupersededError].some(
+    (kind) => error instanceof kind,
+  );
 }
 
 function refusalOf(refused: { status: number; answer: string; what: string; url: URL }): Error {

@@ -103,6 +103,14 @@ export class Outbox {
     return this.#queue.length;
   }
 
+  /** When the oldest of them happened, ms since the epoch; undefined: none waits. */
+  get oldestAtMs(): number | undefined {
+    const { length } = this.#queue;
+    return length === 0
+      ? undefined
+      : this.#queue.reduce((oldest, { atMs }) => Math.min(oldest, atMs), Infinity);
+  }
+
   /** Waits up to `graceMs` until all is sent, then stops. The rest is sent after the next start. */
   async stop(graceMs = 0): Promise<void> {
     this.#sendWithin(0);

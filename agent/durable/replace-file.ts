@@ -1,4 +1,13 @@
-import { closeSync, constants, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fsyncSync,
+  openSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
 import { dirname } from "node:path";
 
 const { O_APPEND, O_CREAT, O_TRUNC, O_WRONLY } = constants;
@@ -10,11 +19,13 @@ export type ReplaceOptions = {
    * time from the downtime. True for what must survive a power failure.
    */
   flush?: boolean;
+  /** Who may read and write the file, whatever the umask. Default: its owner. */
+  mode?: number;
 };
 
 /**
  * Replaces a file so that a reader finds its old content or all of its new one. The file is readable
- * by its owner only.
+ * by its owner only, unless `mode` says otherwise.
  *
  * @throws the file system's error: then the old file is unchanged
  */
@@ -31,12 +42,13 @@ export function replaceFile(path: string, content: string, options: ReplaceOptio
 export function replaceAndOpen(
   path: string,
   content: string,
-  { flush = false }: ReplaceOptions = {},
+  { flush = false, mode }: ReplaceOptions = {},
 ): number {
   const next = `${path}.new`;
   let descriptor: number | undefined;
   try {
     descriptor = openSync(next, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0o600);
+    if (mode !== undefined) fchmodSync(descriptor, mode);
     writeAll(descriptor, Buffer.from(content));
     if (flush) fsyncSync(descriptor);
     renameSync(next, path);

@@ -211,6 +211,20 @@ export class Guests {
     }
   }
 
+  get all(): Guest[] {
+    return [...this.#guests.values()];
+  }
+
+  /** The processes of this host's guests. */
+  get own(): { readonly vm: VmId; readonly pid: number }[] {
+    return this.all.map(({ vm, manifest: { pid } }) => ({ vm, pid }));
+  }
+
+  /** How many guests of this host are in a migration. */
+  get migratingCount(): number {
+    return this.#migrating.size;
+  }
+
   /** A guest of this host is in a migration. */
   get isMigrating(): boolean {
     return this.#migrating.size > 0;

@@ -103,7 +103,13 @@ export const ManifestFields = z.strictObject({
        */
       copies: z
         .strictObject({
-          disks: z.array(CopiedDisk.pick({ disk: true, sourceNode: true })),
+          disks: z.array(
+            z.strictObject({
+              ...CopiedDisk.pick({ disk: true, sourceNode: true }).shape,
+              /** Its image; older agents did not note it. */
+              path: z.string().optional(),
+            }),
+          ),
           /** Their own images, to be removed with the process once the guest has left it. */
           toRemove: z.array(z.strictObject({ path: z.string(), identity: z.string() })).optional(),
           isStarted: z.boolean(),

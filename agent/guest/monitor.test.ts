@@ -125,3 +125,38 @@ it("a monitor that has never answered reports that, and is opened when it does",
   await server.emit("STOP");
   await vi.waitFor(() => expect(stops).toBe(1), WAIT_MS);
 });
+
+describe("a session that is waited for", () => {
+  it("is the open one", async () => {
+    const { monitor } = await start();
+    expect(await monitor.session(0)).toBe(monitor.qmp);
+  });
+
+  it("comes when the monitor answers again", async () => {
+    const { server, monitor } = await start();
+    const first = monitor.qmp;
+    server.cut();
+    await first.closed;
+    const session = await monitor.session(WAIT_MS);
+    expect(session).not.toBe(first);
+    expect(await session.execute("query-status")).toMatchObject({ running: true });
+  });
+
+  it("has a deadline", async () => {
+    const monitor = new Monitor(
+      { ...identify(process.pid), qmpPath: join(testFolder(), "qmp.sock") },
+      undefined,
+    );
+    onTestFinished(() => monitor.close());
+    await expect(monitor.session(20)).rejects.toThrow("has not answered within 20 ms");
+  });
+
+  it("is not waited for once the process has ended", async () => {
+    const { server, child, monitor } = await start();
+    const first = monitor.qmp;
+    child.kill("SIGKILL");
+    await server.close();
+    await first.closed;
+    await expect(monitor.session(600_000)).rejects.toThrow("or QEMU has ended");
+  });
+});

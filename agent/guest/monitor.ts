@@ -2,13 +2,15 @@ import { QmpClient } from "../../qmp/client.ts";
 import { QmpDisconnectedError, type QmpError } from "../../qmp/error.ts";
 import type { QmpEventListener } from "../../qmp/event-hub.ts";
 import type { QmpEventName } from "../../qmp/events.ts";
+import type { QmpVersion } from "../../qmp/message.ts";
 import { Backoff } from "../runtime/backoff.ts";
 import { type ProcessIdentity, waitForEnd } from "../runtime/process.ts";
 
 /** A process that ends has ended at most this long after its QMP session. */
 const DYING_MS = 100;
 const CONNECT_MS = 5_000;
-const RETRY = { firstMs: 100, maxMs: 5_000 };
+/** Pauses stay short: an attempt at a silent QEMU lasts 5 s itself, and its answer is waited for. */
+const RETRY = { firstMs: 100, maxMs: 500 };
 
 type Subscription = { name: QmpEventName; listener: QmpEventListener; stop?: () => void };
 
@@ -48,6 +50,30 @@ export class Monitor {
     throw new QmpDisconnectedError(
       `QEMU's monitor at ${this.#path} does not answer: it serves another client, or QEMU hangs`,
     );
+  }
+
+  /**
+   * The open session, as soon as there is one. A QEMU that loads a device answers nobody meanwhile.
+   *
+   * @throws QmpDisconnectedError when there is none within `timeoutMs`, or the process ends before
+   */
+  async session(timeoutMs: number): Promise<QmpClient> {
+    if (this.#qmp && this.#qmp.state !== "closed") return this.#qmp;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, timeoutMs);
+    const unsubscribe = this.onReconnect(resolve);
+    await Promise.race([promise, this.ended]);
+    clearTimeout(timer);
+    unsubscribe();
+    if (this.#qmp && this.#qmp.state !== "closed") return this.#qmp;
+    throw new QmpDisconnectedError(
+      `QEMU's monitor at ${this.#path} has not answered within ${timeoutMs} ms, or QEMU has ended`,
+    );
+  }
+
+  /** Of the QEMU, as it said when the last session began; undefined before the first one. */
+  get version(): QmpVersion | undefined {
+    return this.#qmp?.version;
   }
 
   /** Subscribes in this session and all later ones. @returns a function that unsubscribes */

@@ -7,21 +7,14 @@ import type { Difference } from "../../core/twin/comparison.ts";
 import type { VmDefinition } from "../../core/vm.ts";
 import { CommandRefusedError } from "../command/command-error.ts";
 import { compare, compareProcess, type DiscoveryHost, discover } from "../discovery/discover.ts";
-import { findGuests, type OwnGuest } from "../discovery/find-guests.ts";
+import { findGuests } from "../discovery/find-guests.ts";
 import { refuseUnlessAllowed } from "../guest/allowed.ts";
 import type { Guest } from "../guest/guest.ts";
 import { describeBinary } from "../probe/binary.ts";
 import { type Context, refuseIfPresent, refuseIfUnderWay } from "./context.ts";
 
 export function listGuests({ guests }: Context): ResultOf<"host.guests"> {
-  return findGuests(ownGuests(guests));
-}
-
-function ownGuests(guests: Context["guests"]): OwnGuest[] {
-  return guests.present.flatMap((vm) => {
-    const guest = guests.find(vm);
-    return guest === undefined ? [] : [{ vm, pid: guest.manifest.pid }];
-  });
+  return findGuests(guests.own);
 }
 
 export async function discoverGuest(
@@ -41,7 +34,7 @@ export async function discoverGuest(
 
 async function discoveryHost({ config, guests }: Context): Promise<DiscoveryHost> {
   const { sandbox } = await describeBinary(config.qemu, config.stateDir);
-  return { ...config, sandbox, own: ownGuests(guests) };
+  return { ...config, sandbox, own: guests.own };
 }
 
 /**

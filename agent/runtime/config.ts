@@ -9,6 +9,7 @@ import { AllowConfig } from "./allow-config.ts";
 import { cgroupLimits } from "./cgroup-limits.ts";
 import { HooksConfig } from "./hooks-config.ts";
 import { HostValue } from "./host-values.ts";
+import { MetricsConfig } from "./metrics-config.ts";
 
 /** UNIX socket paths hold 107 bytes on Linux; the rest is `/<vm, 63>/qmp.sock`. */
 const RUN_DIR_BYTES_MAX = 107 - 74;
@@ -97,6 +98,8 @@ export const AgentConfig = z.strictObject({
    * server-key.pem (this host as target), client-cert.pem and client-key.pem (as source).
    */
   tls: z.strictObject({ dir: z.string().startsWith("/") }).optional(),
+  /** A file of this host's metrics. Default: none. */
+  metrics: MetricsConfig.optional(),
   /** Executables that run at fixed points of a migration; docs/hooks.md. */
   hooks: HooksConfig.prefault({}),
   /** Speed of the migration network, B/s. Default: that of the address's interface. */

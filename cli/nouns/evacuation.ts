@@ -8,6 +8,8 @@ import type { Input } from "../input.ts";
 import type { Session } from "../session.ts";
 import type { Argument, Noun, Option, Verb } from "../verb.ts";
 import { watchEvacuation } from "../watch/watch-evacuation.ts";
+import { diffVerb } from "./evacuation-diff.ts";
+import { reportVerb } from "./evacuation-report.ts";
 import {
   evacuationColumns,
   followEvacuation,
@@ -91,6 +93,7 @@ export const evacuationNoun: Noun = {
         return showEvacuation(session, await session.api.getEvacuation(given));
       },
     },
+    diffVerb,
     {
       name: "moves",
       summary: "List the VMs of an evacuation with what became of each",
@@ -119,6 +122,7 @@ export const evacuationNoun: Noun = {
           timeoutMs: input.durationMs("timeout"),
         }),
     },
+    reportVerb,
     {
       name: "approve",
       summary: "Approve the version of the plan that was read; then it starts",

@@ -173,7 +173,7 @@ export async function showVersion(
 }
 
 /** The API's document says little of its shape: it is the planner's result as JSON. */
-function planOf(document: object): Plan {
+export function planOf(document: object): Plan {
   return document as unknown as Plan;
 }
 

@@ -68,11 +68,18 @@ export function endsText({ eta, status }: Pick<Evacuation, "eta" | "status">): s
   const bound = `lower bound ${duration(eta.lowerBoundMs)}`;
   if (eta.realMs !== undefined) {
     const ratio = eta.ratio === undefined ? "" : `, ${eta.ratio.toFixed(2)} × the bound`;
-    return `took ${duration(eta.realMs)}${ratio}`;
+    return `took ${duration(eta.realMs)}${ratio}${halfwayText(eta)}`;
   }
   if (status === "rolling-back" || isOver({ status })) return "";
   if (status === "planned" || eta.remainingMs === undefined) return `${bandText(eta)}, ${bound}`;
   return `ends in ${duration(Math.ceil(eta.remainingMs / 1000) * 1000)}, ${bound}`;
+}
+
+/** How far the end that was predicted at half-way was off. */
+function halfwayText({ halfwayEndMs, realMs = 0 }: Evacuation["eta"]): string {
+  if (halfwayEndMs === undefined || realMs === 0) return "";
+  const share = Math.round((Math.abs(halfwayEndMs - realMs) / realMs) * 100);
+  return `, end predicted at half-way ${share} % off`;
 }
 
 /** The plan's prediction with its band. */

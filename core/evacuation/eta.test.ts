@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { isHalfway, neededMs, noWork, remainingMs } from "./eta.ts";
+import { halfwayEndMs, isHalfway, neededMs, noWork, remainingMs } from "./eta.ts";
 
 const work = { ...noWork(), plannedMs: 1_000 };
 
@@ -36,6 +36,34 @@ it.each([
   [1_000, false],
 ])("with %i of 1,000 ms of its work done it is half-way: %s", (donePlannedMs, expected) => {
   expect(isHalfway({ ...work, donePlannedMs })).toBe(expected);
+});
+
+describe("the end that was predicted at half-way", () => {
+  const end = (atMs: number, predictedMs = 100, realMs: number | undefined = predictedMs) => ({
+    atMs,
+    predictedMs,
+    realMs,
+  });
+
+  it("is that of the first end by which half of the work was done, in whatever order they come", () => {
+    const ends = [end(400), end(200), end(300), end(100)];
+    expect(halfwayEndMs(400, ends)).toBe(400);
+    // One after the other at half the speed: the error falls with what is learned.
+    const slow = [end(200, 100, 200), end(400, 100, 200), end(600, 100, 200), end(800, 100, 200)];
+    const seen = halfwayEndMs(400, slow) ?? 0;
+    expect(seen).toBeGreaterThan(600);
+    expect(seen).toBeLessThan(800);
+  });
+
+  it("is that of the end before the last one, or the plan's, where the last one did more than half", () => {
+    expect(halfwayEndMs(500, [end(100), end(500, 400)])).toBe(500);
+    expect(halfwayEndMs(500, [end(700, 500)])).toBe(500);
+  });
+
+  it("is known where nothing has moved, and not where nothing was planned", () => {
+    expect(halfwayEndMs(200, [end(50, 100, undefined), end(90, 100, undefined)])).toBe(150);
+    expect(halfwayEndMs(200, [])).toBeUndefined();
+  });
 });
 
 it("a move needs what was predicted, or more, but never less", () => {

@@ -23,6 +23,39 @@ export function isHalfway({ plannedMs, donePlannedMs }: Work): boolean {
   return donePlannedMs * 2 >= plannedMs && donePlannedMs < plannedMs;
 }
 
+/** A move that is over; `realMs` of one that has moved. */
+export type MoveEnd = {
+  readonly atMs: number;
+  readonly predictedMs: number;
+  readonly realMs?: number | undefined;
+};
+
+/**
+ * The end that was predicted at half-way, by the ends of all moves, ms after the start: with the end by
+ * which half of the work was done, or with the one before that if it was the last. Undefined where
+ * nothing was moved.
+ */
+export function halfwayEndMs(plannedEndMs: number, ends: readonly MoveEnd[]): number | undefined {
+  const plannedMs = ends.reduce((sum, { predictedMs }) => sum + predictedMs, 0);
+  if (plannedMs === 0) return undefined;
+  let work: Work = { ...noWork(), plannedMs };
+  let endMs = plannedEndMs;
+  const inOrder = ends.toSorted((one, other) => one.atMs - other.atMs);
+  for (const { atMs, predictedMs, realMs } of inOrder.slice(0, -1)) {
+    const isMoved = realMs !== undefined;
+    work = {
+      plannedMs,
+      donePlannedMs: work.donePlannedMs + predictedMs,
+      realMs: work.realMs + (realMs ?? 0),
+      predictedMs: work.predictedMs + (isMoved ? predictedMs : 0),
+      moves: work.moves + (isMoved ? 1 : 0),
+    };
+    endMs = atMs + remainingMs(plannedEndMs, work);
+    if (isHalfway(work)) break;
+  }
+  return endMs;
+}
+
 /**
  * The same while VMs wait for their owners: they go at the end of their wait at the latest.
  *

@@ -86,6 +86,8 @@ export const EvacuationEta = z.strictObject({
   lowerBoundMs: z.number().nonnegative(),
   /** What it still takes by what its moves have taken so far, ms. */
   remainingMs: z.number().nonnegative().optional(),
+  /** The end that was predicted when half of the work was done, ms after the start. */
+  halfwayEndMs: z.number().nonnegative().optional(),
   /** At the end: its real time, ms, and that divided by the lower bound. */
   realMs: z.number().nonnegative().optional(),
   ratio: z.number().nonnegative().optional(),

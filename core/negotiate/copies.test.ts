@@ -122,6 +122,7 @@ describe("a disk is refused by its name, with cause and cure", () => {
     ["encrypted", { here: { isEncrypted: true } }, /encrypted/],
     ["read-only at the source", { here: { isReadOnly: true } }, /read-only/],
     ["with bitmaps", { here: { bitmaps: ["backup"] } }, /bitmaps.*backup/],
+    ["that is locked", { here: { lockedBy: ["process 7 (nbd)"] } }, /locked by process 7 \(nbd\)/],
     ["not at the source", { here: { node: "x", device: "y" } }, /no disk of this name, only: x/],
     [
       "with a file there",

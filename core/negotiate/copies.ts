@@ -122,7 +122,7 @@ function findDisk(disk: string, { source, definition }: BothSides): SourceDisk |
 }
 
 function sourceProblem(
-  { drivers, isReadOnly, isEncrypted, bitmaps }: SourceDisk,
+  { drivers, isReadOnly, isEncrypted, bitmaps, lockedBy = [] }: SourceDisk,
   format: CopiedDisk["format"],
 ): { message: string; cure: string } | undefined {
   const chain = drivers.join(" on ");
@@ -135,6 +135,12 @@ function sourceProblem(
   }
   if (isEncrypted) return { message: "its image is encrypted", cure: SHARE };
   if (isReadOnly) return { message: "the source's QEMU has it read-only", cure: NOT_AN_IMAGE };
+  if (lockedBy.length > 0) {
+    return {
+      message: `its image is locked by ${lockedBy.join(", ")}: QEMU would abort when the copy begins`,
+      cure: "Wait until the lock is released, or end its owner; then migrate again",
+    };
+  }
   if (bitmaps.length === 0) return undefined;
   return {
     message: `it has dirty bitmaps, which a copy leaves behind: ${bitmaps.join(", ")}`,

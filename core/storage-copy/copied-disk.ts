@@ -30,6 +30,8 @@ export const SourceDisk = z.strictObject({
   isReadOnly: z.boolean(),
   isEncrypted: z.boolean(),
   bitmaps: z.array(z.string().max(1_024)).max(100),
+  /** Owners of locks on its file that QEMU's jobs would run into; absent: none, or an older agent. */
+  lockedBy: z.array(Text).max(10).optional(),
 });
 export type SourceDisk = z.infer<typeof SourceDisk>;
 

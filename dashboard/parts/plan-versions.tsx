@@ -1,6 +1,6 @@
 import { duration } from "../../core/format.ts";
+import { planDifferences } from "../../core/plan/plan-diff.ts";
 import { type Evacuation, type PlanVersion, planOf } from "../api-types.ts";
-import { planDifferences } from "../model/plan-diff.ts";
 import { DataTable } from "./data-table.tsx";
 import { Instant } from "./instant.tsx";
 import { VmLink } from "./links.tsx";

@@ -53,9 +53,14 @@ const Config = z.object({
   WEBHOOK_RECEIVERS: z.enum(receiverKinds).default("public"),
   /**
    * Requests of one host, or reads of one person, in a second on average, of each process; five times
-   * as many at once. What else is counted has a part of it (http/limit-rate.ts). 0: any number.
+   * as many at once. What else is counted has a part of it (request-rates.ts). 0: any number.
    */
   REQUESTS_PER_SECOND_MAX: z.coerce.number().int().min(0).max(100_000).default(REQUESTS_PER_SECOND),
+  /** CloudWatch's namespace for metrics that functions log; without it they log none. */
+  METRICS_NAMESPACE: z
+    .string()
+    .regex(/^[A-Za-z0-9_./#:-]{1,255}$/)
+    .optional(),
   LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"]).default("info"),
 });
 
@@ -76,6 +81,7 @@ export type Config = {
   deadLetterQueueArn: string;
   webhookReceivers: Receivers;
   requestsPerSecondMax: number;
+  metricsNamespace: string | undefined;
   logLevel: string;
 };
 
@@ -110,6 +116,7 @@ function read(environment: NodeJS.ProcessEnv): Config {
     webhookReceivers: checked.WEBHOOK_RECEIVERS,
     deadLetterQueueArn: checked.DEAD_LETTER_QUEUE_ARN,
     requestsPerSecondMax: checked.REQUESTS_PER_SECOND_MAX,
+    metricsNamespace: checked.METRICS_NAMESPACE,
     logLevel: checked.LOG_LEVEL,
   };
 }

@@ -17,7 +17,7 @@ import {
   skipWaiting,
   startNext,
 } from "./next-moves.ts";
-import { noteHalfway } from "./note-halfway.ts";
+import { halfwayOf, noteHalfway } from "./note-halfway.ts";
 import { elapsedOf, replan } from "./replan-evacuation.ts";
 import { giveUpMoves, prepareRollback } from "./roll-back.ts";
 import { wakeEvacuation } from "./wake-evacuation.ts";
@@ -226,10 +226,13 @@ async function finish(id: EvacuationId): Promise<void> {
   const { life } = decided;
   if (isFinalEvacuation(life.status)) await cleanUp({ ...evacuation, status: life.status });
   const realMs = elapsedOf(evacuation);
+  const isOver = isFinalEvacuation(life.status) && status === "running";
+  const halfway = isOver ? await halfwayOf(evacuation) : undefined;
   const { evacuation: after } = await act(id, action, (_, next) => {
     if (!isFinalEvacuation(next.status) || status !== "running") return {};
     const ratio = eta.lowerBoundMs === 0 ? {} : { ratio: realMs / eta.lowerBoundMs };
-    return { eta: { ...eta, realMs, ...ratio } };
+    const half = halfway === undefined ? {} : { halfwayEndMs: halfway };
+    return { eta: { ...eta, ...half, realMs, ...ratio } };
   });
   if (after.status === "rolling-back") await wakeEvacuation(id, [EVERYTHING]);
 }

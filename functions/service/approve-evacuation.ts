@@ -1,12 +1,14 @@
 import { type Action, decide } from "../../core/evacuation/life.ts";
 import { outlineOf, VERSIONS_MAX } from "../../core/evacuation/version.ts";
 import type { EvacuationId } from "../../core/id.ts";
+import { observationsOfReplan } from "../../core/observations.ts";
 import type { Plan } from "../../core/plan/plan-result.ts";
 import { Problem } from "../http/problem.ts";
 import { findVersion, type PlanVersion } from "../store/evacuation-plans.ts";
 import { EVERYTHING } from "../store/evacuation-wakes.ts";
 import type { StoredEvacuation } from "../store/evacuations.ts";
 import { act, ask, requireEvacuation } from "./change-evacuation.ts";
+import { count } from "./count-observations.ts";
 import { evacuationExecutionArn, startEvacuationExecution } from "./evacuation-executions.ts";
 import { orUnavailable } from "./or-unavailable.ts";
 import { planAgain } from "./plan-fleet.ts";
@@ -87,6 +89,7 @@ async function changedPlan(
   const outline = outlineOf(next, planned);
   const made = { plan: planned, outline, reason: "fleet-changed", changes, at } as const;
   const stored = await recordVersion(id, made);
+  if (stored.plan === planned) await count(observationsOfReplan(made.reason), id);
   const offer = { do: "offer", version: next, isWithinTolerance: false } as const;
   await act(id, offer, () => planFields(stored.plan));
   const shown = stored.changes.slice(0, CHANGES_MAX);

@@ -7,6 +7,7 @@ import {
   type Life,
 } from "../../core/evacuation/life.ts";
 import type { EvacuationId } from "../../core/id.ts";
+import { observationsOfEvacuation } from "../../core/observations.ts";
 import { Problem } from "../http/problem.ts";
 import { type BackOff, withBackOff } from "../runtime/back-off.ts";
 import {
@@ -15,7 +16,7 @@ import {
   lifeFields,
   type StoredEvacuation,
 } from "../store/evacuations.ts";
-import { countEvacuation } from "./count-evacuation.ts";
+import { count } from "./count-observations.ts";
 
 /** About two seconds in all at most. */
 const backOff: BackOff = { retriesMax: 20, delayMs: 5, delayMsMax: 200 };
@@ -55,7 +56,7 @@ export function act(id: EvacuationId, action: Action, rest: Rest = () => ({})): 
     };
     const evacuation = await changeEvacuation(before, fields);
     if (evacuation === undefined) return undefined;
-    if (isOver && !wasOver) await countEvacuation(evacuation);
+    if (isOver && !wasOver) await count(observationsOfEvacuation(evacuation), id);
     return { evacuation, decided };
   });
 }

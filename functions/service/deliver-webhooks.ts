@@ -1,16 +1,15 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { WebhookId } from "../../core/id.ts";
-import { type DeliveryOutcome, observationsOfTry } from "../../core/metrics.ts";
+import { type DeliveryOutcome, observationsOfTry } from "../../core/observations.ts";
 import { FAILING_MS_MAX, pauseMs, retryAfterMs } from "../../core/webhook/retry.ts";
 import { cloudEvent, type DeliveryTry, type Webhook } from "../../core/webhook/webhook.ts";
 import { config } from "../runtime/config.ts";
 import { log } from "../runtime/log.ts";
 import { type Posted, postWebhook } from "../runtime/post-webhook.ts";
-import { addDeliverySums } from "../store/counters.ts";
 import { listDue, moveDelivery, type StoredDelivery } from "../store/deliveries.ts";
 import { addEvents } from "../store/fleet-events.ts";
 import { readSecret, readWebhooks, type Secret, writeWebhooks } from "../store/webhooks.ts";
-import { sumOf } from "./count-observations.ts";
+import { count } from "./count-observations.ts";
 import { handOutEvents } from "./hand-out-events.ts";
 
 /** Pause between two rounds: as long as something happens, the next one follows. */
@@ -71,7 +70,7 @@ async function deliverDue(webhook: Webhook, untilMs: number): Promise<Delivered>
       if (outcome === "delivered") sum.delivered += 1;
       else if (outcome !== "taken") sum.failed += 1;
     }
-    await count(some, outcomes);
+    await countTries(some, outcomes);
     if (outcomes.includes("gone")) {
       await disable(webhook.id, "the receiver has answered 410: it wants no more deliveries");
       return sum;
@@ -84,19 +83,17 @@ async function deliverDue(webhook: Webhook, untilMs: number): Promise<Delivered>
 /** `gone`: given up, as the receiver wants no more. `taken`: somebody else tries. */
 type Outcome = DeliveryOutcome | "gone" | "taken";
 
-/** Metrics hold up no delivery. */
-async function count(some: readonly StoredDelivery[], outcomes: readonly Outcome[]): Promise<void> {
+async function countTries(
+  some: readonly StoredDelivery[],
+  outcomes: readonly Outcome[],
+): Promise<void> {
   const observations = some.flatMap(({ event }, place) => {
     const outcome = outcomes[place];
     if (outcome === undefined || outcome === "taken") return [];
     const delayMs = Date.now() - Date.parse(event.at);
     return observationsOfTry(outcome === "gone" ? "given-up" : outcome, delayMs);
   });
-  try {
-    await addDeliverySums(sumOf(observations));
-  } catch (error) {
-    log().warn({ err: error }, "failed to count deliveries");
-  }
+  await count(observations);
 }
 
 async function deliver(

@@ -3,6 +3,7 @@ import { TableBusy } from "../../core/errors.ts";
 import { isFinalEvacuation } from "../../core/evacuation/life.ts";
 import { ApprovalRule } from "../../core/evacuation/request.ts";
 import { EvacuationId, type ScheduleId, ulid } from "../../core/id.ts";
+import { observationsOfMissed, observationsOfWindow } from "../../core/observations.ts";
 import type { Plan } from "../../core/plan/plan-result.ts";
 import { openSpans } from "../../core/schedule/change-freeze.ts";
 import {
@@ -24,6 +25,7 @@ import {
   type StoredSchedule,
 } from "../store/schedules.ts";
 import { armSchedule } from "./arm-schedule.ts";
+import { count } from "./count-observations.ts";
 import { evacuationExecutionArn, startEvacuationExecution } from "./evacuation-executions.ts";
 import { renewTimes, timesNow } from "./keep-times.ts";
 import { planFleet } from "./plan-fleet.ts";
@@ -84,7 +86,10 @@ async function open(schedule: StoredSchedule, due: Occurrence): Promise<Occurren
   if (known !== undefined) return known;
   const lateMs = Math.max(0, Date.now() - due.startMs);
   const found = await begin(schedule, due);
-  return recordRun(id, { startsAt, lateMs, deliveries: 1, ...found });
+  const made = { startsAt, lateMs, deliveries: 1, ...found };
+  const recorded = await recordRun(id, made);
+  if (recorded === made) await count(observationsOfWindow(made), id);
+  return recorded;
 }
 
 type Begun = Pick<OccurrenceRun, "outcome" | "evacuation" | "reason">;
@@ -190,7 +195,9 @@ export async function settle(id: ScheduleId, run: OccurrenceRun | undefined): Pr
       ...(run?.evacuation === undefined ? {} : { evacuation: run.evacuation }),
       ...(missed === undefined ? {} : { missed: withMissed(before.missed, missed) }),
     });
-    if (written !== undefined) return;
+    if (written === undefined) continue;
+    if (missed !== undefined) await count(observationsOfMissed(missed.count), id);
+    return;
   }
   throw new TableBusy(`Failed to settle ${id}: its record keeps changing`);
 }

@@ -24,13 +24,19 @@ export type FleetOverview = {
  * one partition of the index for each list and one query of keys for each host: no VM is read.
  */
 export async function readFleetOverview(): Promise<FleetOverview> {
+  const { hosts, ...others } = await readHostsAndMigrations();
+  const counts = await countVms(hosts.map(({ id }) => id));
+  return { ...others, hosts: hosts.map((host) => ({ ...host, vms: counts.get(host.id) ?? 0 })) };
+}
+
+/** The same without the VMs: two queries for a small fleet. */
+export async function readHostsAndMigrations() {
   const [hosts, migrations] = await Promise.all([
     readAll((page) => listHosts(page), HOSTS_MAX),
     readAll((page) => listMigrations({ status: ["running", "unknown"] }, page), MIGRATIONS_MAX),
   ]);
-  const counts = await countVms(hosts.items.map(({ id }) => id));
   return {
-    hosts: hosts.items.map((host) => ({ ...host, vms: counts.get(host.id) ?? 0 })),
+    hosts: hosts.items,
     migrations: migrations.items.map(({ agreement, twinCheck, ...migration }) => migration),
     truncated: hosts.truncated || migrations.truncated,
   };

@@ -10,11 +10,13 @@ import {
   type VersionReason,
 } from "../../core/evacuation/version.ts";
 import type { HostId } from "../../core/id.ts";
+import { observationsOfReplan } from "../../core/observations.ts";
 import type { Plan } from "../../core/plan/plan-result.ts";
 import { changeMove, inState, listAllMoves, type StoredMove } from "../store/evacuation-moves.ts";
 import { findVersion, type PlanVersion, writeVersion } from "../store/evacuation-plans.ts";
 import type { StoredEvacuation } from "../store/evacuations.ts";
 import { act } from "./change-evacuation.ts";
+import { count } from "./count-observations.ts";
 import { planFleet } from "./plan-fleet.ts";
 import { etaOf } from "./request-evacuation.ts";
 
@@ -66,13 +68,23 @@ export async function replan(
     changes: [...texts, ...changes],
     at: new Date().toISOString(),
   });
+  // Another writer of the same version has counted it.
+  if (stored.plan === plan) await count(observationsOfReplan(reason), id);
   const isWithinTolerance = excessOf(evacuation, consented, stored).length === 0;
   const offer = { do: "offer", version: before + 1, isWithinTolerance, isOptional } as const;
   // What is only offered is not what is carried out.
   const isNext = isWithinTolerance || !isOptional;
   await act(id, offer, (now) =>
     // The bound is of the whole evacuation: the rest alone has a lower one.
-    isNext ? { eta: { ...etaOf(stored.plan, elapsedMs), lowerBoundMs: now.eta.lowerBoundMs } } : {},
+    isNext
+      ? {
+          eta: {
+            ...now.eta,
+            ...etaOf(stored.plan, elapsedMs),
+            lowerBoundMs: now.eta.lowerBoundMs,
+          },
+        }
+      : {},
   );
   return true;
 }

@@ -42,6 +42,7 @@ export function newMigration(
   const id = successor?.id ?? MigrationId.parse(`mig_${ulid(now.getTime(), randomBytes(10))}`);
   const at = now.toISOString();
   const apart = apartGroups(vm);
+  const speeds = [source.linkOutBytesPerSecond, target.linkInBytesPerSecond];
   return {
     migration: {
       id,
@@ -58,6 +59,7 @@ export function newMigration(
       queueUrls: { source: source.queueUrl, target: target.queueUrl },
       heldBytes: vm.heldBytes,
       rateBytesPerSecond: rate,
+      ...(speeds.every((speed) => speed === undefined) ? {} : { isRateCapped: true }),
       ...(apart.length === 0 ? {} : { apart }),
       ...(vm.tenant === undefined ? {} : { tenant: vm.tenant }),
       decisions: [],

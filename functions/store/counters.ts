@@ -1,5 +1,5 @@
 import * as z from "zod";
-import type { EvacuationId, MigrationId, VmId } from "../../core/id.ts";
+import type { MigrationId, VmId } from "../../core/id.ts";
 import type { Sums } from "../../core/open-metrics.ts";
 import { keys } from "./keys.ts";
 import { getItems, updateIf } from "./table.ts";
@@ -10,37 +10,25 @@ const SHARDS = 4;
 const StoredSums = z.record(z.string(), z.unknown());
 
 /**
- * Adds an ended migration to the counters, once. It is marked before it is added: a crash between the
- * two loses one, and nothing is counted twice. The mark is in its VM's list of migrations, as a write
- * of the record costs by the record's size.
+ * Marks an ended migration as counted; false: it was before. It is marked before it is added: a crash
+ * between the two loses one, and nothing is counted twice. The mark is in its VM's list of migrations, as
+ * a write of the record costs by the record's size.
  */
-export async function countOnce(
-  { id, vm }: { readonly id: MigrationId; readonly vm: VmId },
-  additions: Sums,
-): Promise<void> {
-  const isFirst = await updateIf({
+export function markCounted({ id, vm }: { id: MigrationId; vm: VmId }): Promise<boolean> {
+  return updateIf({
     key: keys.vmMigration(vm, id),
     update: "SET #counted = :true",
     condition: "attribute_exists(pk) AND attribute_not_exists(#counted)",
     values: { ":true": true },
   });
-  if (isFirst) await addSums(shardOf(id), additions);
 }
 
-export function addEvacuationSums(id: EvacuationId, additions: Sums): Promise<void> {
-  return addSums(shardOf(id), additions);
-}
-
-/** Adds what deliveries of webhooks have counted: a crash before loses it. */
-export function addDeliverySums(additions: Sums): Promise<void> {
-  return addSums(0, additions);
-}
-
-async function addSums(shard: number, additions: Sums): Promise<void> {
+/** Adds to the counters; `id`: of what it is about. */
+export async function addSums(additions: Sums, id = ""): Promise<void> {
   if (additions.size === 0) return;
   const entries = [...additions].map(([name, value], place) => ({ name, value, place }));
   await updateIf({
-    key: keys.metrics(shard),
+    key: keys.metrics(shardOf(id)),
     update: `ADD ${entries.map(({ place }) => `#s${place} :s${place}`).join(", ")}`,
     names: Object.fromEntries(entries.map(({ name, place }) => [`#s${place}`, name])),
     values: Object.fromEntries(entries.map(({ value, place }) => [`:s${place}`, value])),
@@ -60,7 +48,7 @@ export async function readSums(): Promise<Sums> {
   return sums;
 }
 
-/** By the last character of the ULID, which is random. */
-function shardOf(id: MigrationId | EvacuationId): number {
-  return id.charCodeAt(id.length - 1) % SHARDS;
+/** By the last character of its ULID, which is random. */
+function shardOf(id: string): number {
+  return id === "" ? 0 : id.charCodeAt(id.length - 1) % SHARDS;
 }

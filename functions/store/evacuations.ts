@@ -43,8 +43,6 @@ const StoredEvacuation = z.object({
   alone: VmId.optional(),
   /** Grows with each change of its open times: a start holds only if they are as it has read them. */
   timesRevision: z.int().nonnegative().default(0),
-  /** The end that was predicted when half of the work was done, ms after the start. */
-  halfwayEndMs: z.number().nonnegative().optional(),
   /** Failed VMs before the error budget was granted last. */
   failedBefore: z.int().nonnegative(),
   /** The version whose moves are in the table. */
@@ -85,13 +83,35 @@ export async function listEvacuations(page: Page) {
 }
 
 /** Ids of evacuations that have a workflow, or wait for an approval. */
-export async function listOpenEvacuations(page: Page) {
+export function listOpenEvacuations(page: Page) {
+  return listOpen(page, ({ id }) => EvacuationId.parse(id));
+}
+
+const OPEN_PER_PAGE = 100;
+
+/** The status of each evacuation that has not ended. */
+export async function listOpenStatuses(): Promise<EvacuationStatus[]> {
+  const found: EvacuationStatus[] = [];
+  const nowMs = Date.now();
+  let after: string | undefined;
+  do {
+    const page = await listOpen(
+      { limit: OPEN_PER_PAGE, after },
+      (item) => publicEvacuation(StoredEvacuation.parse(item), nowMs).status,
+    );
+    found.push(...page.items);
+    after = page.next;
+  } while (after !== undefined);
+  return found.filter((status) => !isFinalEvacuation(status));
+}
+
+function listOpen<T>(page: Page, read: (item: { id?: unknown }) => T) {
   const open = StoredStatus.options.filter((status) => !isFinalEvacuation(status));
   const names = open.map((_, place) => `:s${place}`);
   return pageOf({
     partitions: ["EVACUATIONS"],
     keyOf: keys.evacuation,
-    read: (item) => EvacuationId.parse((item as { id?: unknown }).id),
+    read: (item) => read(Object(item)),
     page,
     newestFirst: true,
     filter: `#status IN (${names.join(", ")})`,

@@ -59,6 +59,8 @@ const StoredMigration = z.object({
   slotLimits: z.object({ out: z.int().positive(), in: z.int().positive() }).optional(),
   /** What it may send, B/s: it takes so much of both links with its slots. */
   rateBytesPerSecond: z.number().nonnegative().optional(),
+  /** An operator has set the speed of one of its links: QEMU is told to send no more than its rate. */
+  isRateCapped: z.boolean().optional(),
   /** It is prepared, and waits for its slots since then. */
   waitsSince: z.iso.datetime().optional(),
   /** The VM's state when its lock was taken. */

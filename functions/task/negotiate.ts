@@ -35,7 +35,8 @@ async function settle(
   migration: StoredMigration,
   probes: Awaited<ReturnType<typeof readProbes>>,
 ): Promise<{ ackMode: AckMode }> {
-  const { id: migrationId, policy, definition } = migration;
+  const { id: migrationId, definition } = migration;
+  const policy = cappedPolicy(migration);
   const negotiated = negotiate({ ...probes, policy, definition });
   if (!negotiated.agreed) {
     throw await refuse(migrationId, negotiated.blockers, migration.source);
@@ -53,6 +54,23 @@ async function settle(
   await recordAgreement(migrationId, { agreement, prediction, gate, vfioDevices, runState });
   if (agreement.ackMode === "none") await raise({ do: "raise", migrationId, signal: "acked" });
   return { ackMode: agreement.ackMode };
+}
+
+/**
+ * A link's speed that an operator has set is a limit, not a description: QEMU would send faster where the
+ * link can. One that an agent reports is what the link can.
+ */
+function cappedPolicy({ policy, isRateCapped, rateBytesPerSecond: rate }: StoredMigration) {
+  if (isRateCapped !== true || rate === undefined) return policy;
+  const given = policy.parameters["max-bandwidth"];
+  const least = (asked: unknown) =>
+    typeof asked === "number" && asked > 0 ? Math.min(asked, rate) : rate;
+  if (given === undefined) {
+    return { ...policy, maxBandwidthBytesPerSecond: least(policy.maxBandwidthBytesPerSecond) };
+  }
+  const parameters = { ...policy.parameters, "max-bandwidth": least(given) };
+  const { maxBandwidthBytesPerSecond: _, ...others } = policy;
+  return { ...others, parameters };
 }
 
 async function refuse(

@@ -2,6 +2,7 @@ import type { HostId, MigrationId } from "../../core/id.ts";
 import { alarmMessages } from "../runtime/alarm-messages.ts";
 import { log } from "../runtime/log.ts";
 import { task } from "../runtime/task.ts";
+import { logReadings } from "../service/log-readings.ts";
 import { type SweptEvacuation, sweepEvacuations } from "../service/sweep-evacuations.ts";
 import { type Swept, sweepLostExecutions } from "../service/sweep-lost-executions.ts";
 import { type SweptSchedule, sweepSchedules } from "../service/sweep-schedules.ts";
@@ -60,6 +61,7 @@ export const handler = task(async (): Promise<SweepOutput> => {
   if (stalled.length > 0) log().warn({ stalled }, alarmMessages.stalled);
   const { silent, changes: silenceChanges } = await sweepSilentHosts();
   if (silent.length > 0) log().warn({ silent: silent.slice(0, NAMED_MAX) }, alarmMessages.silent);
+  await logReadings();
   return {
     examined: outcomes.length,
     restarted,

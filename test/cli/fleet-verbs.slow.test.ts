@@ -117,6 +117,36 @@ describe("an evacuation", () => {
     PATIENCE_MS,
   );
 
+  it(
+    "has a second version when a target is closed, and `diff` says what that changes",
+    async () => {
+      const id = (await run("evacuation plan host-a -o name")).stdout.trim();
+      expect((await run(`evacuation diff ${id}`)).exit).toBe(2);
+      const { plan } = await plane.fleet.api.getEvacuationPlan(id, 1);
+      const [{ vm, target } = { vm: "", target: "" }] = plan.moves;
+      await run(`host cordon ${target} --by ops`);
+      expect((await run(`evacuation approve ${id} --version 1`)).exit).toBe(6);
+      const other = target === "host-b" ? "host-c" : "host-b";
+      const { stdout, exit } = await run(`evacuation diff ${id}`);
+      expect([exit, stdout]).toEqual([0, expect.stringContaining("version 1 → 2   fleet-changed")]);
+      expect(stdout).toMatch(/^ends after +\S.* {2,}\S/m);
+      expect(stdout).toMatch(new RegExp(`^${vm} +${target} +${other} +another host$`, "m"));
+      const back = JSON.parse((await run(`evacuation diff ${id} 2 1 -o json`)).stdout);
+      expect(back).toMatchObject({ before: { version: 2 }, after: { version: 1 } });
+      expect(back.differences).toContainEqual({
+        vm,
+        before: other,
+        after: target,
+        kind: "other-target",
+      });
+      expect((await run(`evacuation diff ${id} 1 9`)).exit).toBe(5);
+      expect((await run(`evacuation diff ${id} 1 1`)).stdout).toContain("the same host in both");
+      await run(`host uncordon ${target} --by ops`);
+      expect((await run(`evacuation reject ${id}`)).exit).toBe(0);
+    },
+    PATIENCE_MS,
+  );
+
   it.skipIf(!hasTmux)(
     `is watched on a terminal, and Ctrl-C leaves it alone${unlessTmux}`,
     async () => {
@@ -156,6 +186,20 @@ describe("an evacuation", () => {
       expect((await run(`evacuation moves ${id} --state moved -o name`)).stdout).toBe(
         "db-1\nweb1\n",
       );
+      const report = await run(`evacuation report ${id}`);
+      expect(report.stdout).toMatch(/^time +took \S.*, predicted \S.* \(.* to .*\)$/m);
+      expect(report.stdout).toMatch(/^bound +lower bound \S.*: \d+\.\d\d ×$/m);
+      expect(report.stdout).toMatch(/^ETA off +\S.*at the start/m);
+      expect(report.stdout).toMatch(/^VM +STATE +TRIES +TIME +PREDICTED +DOWNTIME +EXPECTED$/m);
+      expect(report.stdout).toMatch(/^web1 +moved +1 +\S/m);
+      const { items } = await plane.fleet.api.listEvacuationMoves(id);
+      expect(JSON.parse((await run(`evacuation report ${id} -o json`)).stdout)).toMatchObject({
+        evacuation: id,
+        retries: 0,
+        makespan: { realMs: expect.any(Number), ratio: expect.any(Number) },
+        etaError: { atStart: expect.any(Number) },
+        moves: items,
+      });
       // It has ended: nothing of it starts any more.
       expect((await run(`evacuation limits ${id} --moves-at-once 1`)).exit).toBe(3);
       expect((await run(`evacuation cancel ${id}`)).exit).toBe(2);

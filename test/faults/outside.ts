@@ -61,8 +61,7 @@ export async function strikeOutside(fault: OutsideFault, site: Site): Promise<vo
 
 async function holdImage(site: Site, until: Promise<unknown>): Promise<void> {
   const { bed, source, target } = site;
-  // A lock on the source's own image makes QEMU abort when a copy begins (docs/operate/copy-disks.md).
-  const release = await bed.guest.lockImage(bed.isCopied ? [target] : [source, target]);
+  const release = await bed.guest.lockImage([source, target]);
   try {
     await until;
   } finally {

@@ -22,6 +22,7 @@ export const settings = {
   SWITCHYARD_JWT_AUDIENCE: "switchyard",
   SWITCHYARD_ALARM_EMAIL: "on-call@example.org",
   SWITCHYARD_REQUESTS_PER_SECOND_MAX: "100",
+  SWITCHYARD_METRICS_NAMESPACE: "Switchyard/Test",
   SST_SECRET_CommandSigningKey: "the key that commands are signed with",
 };
 

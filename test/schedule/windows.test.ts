@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { metricsText } from "../../functions/service/read-metrics.ts";
 import { windowHandlers } from "../../functions/task/tasks.ts";
 import { StartWatch } from "../evacuation/testing/start-watch.ts";
 import { operate } from "../functions/testing/fleet.ts";
@@ -43,6 +44,8 @@ describe("case 23: this window and the next one", () => {
     expect(shown.current).toMatchObject({ startsAt });
     expect(shown.next[0]?.startsAt).toBe(tomorrow());
     expect(shown.runs).toMatchObject([{ startsAt, outcome: "started", deliveries: 2 }]);
+    const counted = 'switchyard_schedule_windows_total{outcome="started"} 1';
+    expect((await metricsText()).split("\n")).toContain(counted);
     const running = await nights.evacuation(id);
     expect(running).toMatchObject({ status: "running", schedule: { id, startsAt }, pauses: [] });
     await nights.runTo(91);

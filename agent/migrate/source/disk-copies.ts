@@ -10,6 +10,7 @@ import type { Guest } from "../../guest/guest.ts";
 import type { AwakeClock } from "../../runtime/awake-clock.ts";
 import type { Log } from "../../runtime/log.ts";
 import type { HandoverClient } from "../link/handover-client.ts";
+import { refuseLockedCopies } from "./copy-locks.ts";
 import { CopyStall } from "./copy-stall.ts";
 import type { FloodControl } from "./flood-control.ts";
 import type { DiskFigures } from "./progress.ts";
@@ -29,6 +30,8 @@ const OPEN_NODE_SECONDS = 3;
 /** The guest is stopped meanwhile: after this it runs again here. */
 const FINISH_MS = 10_000;
 const CLOSE_MS = 5_000;
+/** A job is left to run while another process has a lock on its image: its end would end QEMU. */
+const LOCKED_MS = 600_000;
 /** A QEMU that has not answered for so long may wait for a copy: its connections are cut. */
 const SILENT_MS = 10_000;
 /** The copy begins after this also when nobody said that the stream has begun: an agent restarted. */
@@ -102,6 +105,9 @@ export class DiskCopies {
       monitor.on("BLOCK_JOB_CANCELLED", ({ data: { device } }) =>
         this.#onEnd(device, "its copy was cancelled"),
       ),
+      monitor.on("BLOCK_JOB_ERROR", ({ data: { device, operation } }) =>
+        this.#onError(device, operation),
+      ),
     );
   }
 
@@ -122,6 +128,13 @@ export class DiskCopies {
     const message = `${this.#nameOf(job)}: ${why}`;
     end.reject(new CommandRefusedError("qemu", message));
     this.#fail(message);
+  }
+
+  /** QEMU has paused the job, which the end of the migration removes. */
+  #onError(job: string, operation: string): void {
+    if (!this.#ends.has(job)) return;
+    const where = operation === "read" ? "the source's image" : "the target's image";
+    this.#onEnd(job, `an error of ${where} has stopped it (${operation})`);
   }
 
   #nameOf(job: string): string {
@@ -170,6 +183,7 @@ export class DiskCopies {
   ): Promise<void> {
     const { qmp } = this.#options.guest;
     const target = copyNode(index);
+    refuseLockedCopies(this.#options.guest);
     try {
       await qmp.execute("blockdev-add", {
         driver: "nbd",
@@ -185,8 +199,9 @@ export class DiskCopies {
         target,
         sync: "full",
         "copy-mode": "background",
-        "on-target-error": "report",
-        "on-source-error": "report",
+        // A job that an error ends would end QEMU where another process has locked the image.
+        "on-target-error": "stop",
+        "on-source-error": "stop",
         speed: this.#rateFor({ status: "active" }),
       });
     } catch (error) {
@@ -255,8 +270,21 @@ export class DiskCopies {
       return;
     }
     await this.#setRate(jobs, progress);
-    const isReady = jobs.every(({ ready }) => ready) && this.#fitsDowntime();
+    const areDone = jobs.every(({ ready }) => ready) && this.#fitsDowntime();
+    const isReady = areDone && !this.#isLocked();
     await apply({ type: "copied", copies: isReady ? "ready" : "copying" });
+  }
+
+  /** The jobs cannot end now: the guest runs on until they can, or the deadline has come. */
+  #isLocked(): boolean {
+    const { guest, log } = this.#options;
+    try {
+      refuseLockedCopies(guest);
+      return false;
+    } catch (error) {
+      log.warn({ error }, "the switchover waits for the lock on a disk's image");
+      return true;
+    }
   }
 
   /** What is left is copied while the guest is stopped. */
@@ -297,6 +325,7 @@ export class DiskCopies {
   async #finish(): Promise<void> {
     const { guest, link } = this.#options;
     const options = { timeoutMs: FINISH_MS };
+    refuseLockedCopies(guest);
     for (const device of this.#ends.keys()) {
       await guest.qmp.execute("block-job-set-speed", { device, speed: 0 }, options);
       await guest.qmp.execute("block-job-cancel", { device }, options);
@@ -342,7 +371,8 @@ export class DiskCopies {
   async abandon(): Promise<void> {
     const { guest, log } = this.#options;
     this.close();
-    await removeCopies(guest.qmp, this.#beginning).catch((error: unknown) => {
+    const rest = { beginning: this.#beginning, lockedMs: LOCKED_MS };
+    await removeCopies(guest, rest).catch((error: unknown) => {
       log.error({ error }, "what the copies have added to QEMU is left to the next migration");
     });
   }

@@ -145,7 +145,7 @@ export class SourceMigration {
     this.#before = await reading;
     await this.#compare(check, args);
     // Left by a migration whose agent died before it could clean up; they use the credentials.
-    if (this.#guest.manifest.migration?.copies) await removeCopies(this.#guest.qmp);
+    if (this.#guest.manifest.migration?.copies) await removeCopies(this.#guest);
     await this.#tls.make(args);
     await setUpSource(this.#guest, this, args, this.#before, this.#log);
     await this.#attach("none");

@@ -3,6 +3,8 @@ import { COPIES_MAX } from "../../../core/storage-copy/copied-disk.ts";
 import type { QmpClient } from "../../../qmp/client.ts";
 import { QmpCommandError, QmpTimeoutError } from "../../../qmp/error.ts";
 import { copyNode, isCopyJob, isCopyNode } from "../../guest/copy-names.ts";
+import type { Guest } from "../../guest/guest.ts";
+import { copiesUnlocked } from "./copy-locks.ts";
 
 /** A job that waits for its target does not end by itself. */
 const ENDING_MS = 1_000;
@@ -13,10 +15,15 @@ const POLL_MS = 20;
  * Ends all copies of a guest's disks and removes what they have added to the source's QEMU. The
  * guest's own disks stay as they are. Repeated, it changes nothing.
  *
+ * @param lockedMs how long it waits while another process has a lock on an image, default 0
  * @param beginning the start of the copies, where it may be under way: it never fails
- * @throws QmpError; QmpTimeoutError when a job does not end
+ * @throws QmpError; QmpTimeoutError when a job does not end; CommandRefusedError when an image is locked
  */
-export async function removeCopies(qmp: QmpClient, beginning?: Promise<void>): Promise<void> {
+export async function removeCopies(
+  guest: Guest,
+  { beginning, lockedMs = 0 }: { beginning?: Promise<void> | undefined; lockedMs?: number } = {},
+): Promise<void> {
+  const { qmp } = guest;
   // By a timer: QEMU's main loop, and with it the guest, may wait for a target that does not answer,
   // and then no command but an out-of-band one is carried out.
   const yank = setInterval(() => {
@@ -24,6 +31,7 @@ export async function removeCopies(qmp: QmpClient, beginning?: Promise<void>): P
   }, ENDING_MS);
   try {
     await beginning;
+    if ((await copyJobs(qmp)).length > 0) await copiesUnlocked(guest, lockedMs);
     await endJobs(qmp);
     await removeCopyNodes(qmp);
   } finally {

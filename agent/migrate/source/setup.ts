@@ -112,7 +112,10 @@ async function copiesToNote(
     const identity = identityAt(file.name);
     return identity === undefined ? [] : [{ path: file.name, identity }];
   });
-  const disks = copies.map(({ disk, sourceNode }) => ({ disk, sourceNode }));
+  const disks = copies.map(({ disk, sourceNode }) => {
+    const path = open.leaves(sourceNode)[0]?.name;
+    return { disk, sourceNode, ...(path === undefined ? {} : { path }) };
+  });
   return { disks, isGated, isStarted: false, ...(toRemove.length > 0 ? { toRemove } : {}) };
 }
 

@@ -23,6 +23,7 @@ function loaded(options: { cont?: Error; runState?: string; permittedToRun?: boo
   const guest = {
     qmp: { execute },
     monitor: {
+      session: async () => void calls.push("session"),
       on: (_: string, listener: (typeof listeners)[number]) => {
         listeners.push(listener);
         return () => undefined;
@@ -53,7 +54,7 @@ describe("a loaded guest", () => {
   it("that ran is resumed, with nothing written but the run grant", async () => {
     const { run, calls } = loaded();
     expect(await run("running")).toEqual({ runState: "running", atMs: RESUMED_AT_MS });
-    expect(calls).toEqual(["grant", "sent", "cont"]);
+    expect(calls).toEqual(["session", "grant", "sent", "cont"]);
   });
 
   it("that slept is resumed and has to be asleep", async () => {
@@ -86,7 +87,7 @@ describe("a loaded guest", () => {
     await expect(run("running")).rejects.toThrow(
       'QEMU refuses to run the guest: Failed to get "write" lock',
     );
-    expect(calls).toEqual(["grant", "sent", "cont", "revoke"]);
+    expect(calls).toEqual(["session", "grant", "sent", "cont", "revoke"]);
     expect(onRefused).toHaveBeenCalledExactlyOnceWith('Failed to get "write" lock');
   });
 

@@ -9,6 +9,8 @@ import { waitUntilPostcopy } from "./postcopy.ts";
 import type { RunsAfter } from "./state.ts";
 
 export const RUN_MS = 60_000;
+/** An agent that restarted has no session until QEMU has loaded its devices. */
+const SESSION_MS = 30_000;
 /** Without a return path the source completes before the target has read everything. */
 const LOAD_MS = 30_000;
 /**
@@ -46,6 +48,7 @@ export type Arrival = { readonly runState: string; readonly atMs: number };
  */
 export async function runGuest(guest: Guest, options: Options): Promise<Arrival> {
   const { runState, when, isLoaded } = options;
+  await guest.monitor.session(SESSION_MS);
   if (when === "postcopy") await waitUntilPostcopy(guest.qmp);
   else if (!isLoaded) await waitUntilLoaded(guest);
   noteRunStateBefore(guest, runState);

@@ -52,3 +52,21 @@ declare module "dynalite/db/index.js" {
   // biome-ignore lint/style/noDefaultExport: a CommonJS module has no other export.
   export default db;
 }
+
+declare module "dynalite/db/*Parser.js" {
+  /** What an expression may name, and of that what no expression has named so far. */
+  export type Context = {
+    attrNames?: Record<string, string>;
+    attrVals?: Record<string, Record<string, unknown>>;
+    unusedAttrNames: Record<string, boolean>;
+    unusedAttrVals: Record<string, boolean>;
+    isKeyCondition?: boolean;
+    compare?: (comparison: string, one: never, other: never) => boolean;
+  };
+  const parser: {
+    /** @returns the parsed expression, or a text that says what is wrong with it */
+    parse(expression: string, options: { context: Context }): unknown;
+  };
+  // biome-ignore lint/style/noDefaultExport: a CommonJS module has no other export.
+  export default parser;
+}

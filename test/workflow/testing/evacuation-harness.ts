@@ -7,6 +7,7 @@ import { vi } from "vitest";
 import * as z from "zod";
 import { Evacuation, EvacuationMove } from "../../../core/evacuation/evacuation.ts";
 import { isFinalEvacuation } from "../../../core/evacuation/life.ts";
+import type { VmDefinition } from "../../../core/vm.ts";
 import { stepFunctions } from "../../../functions/runtime/clients.ts";
 import { definition } from "../../functions/testing/fixtures.ts";
 import {
@@ -102,10 +103,14 @@ export class EvacuationHarness {
   }
 
   /** A guest that starts on a host, or is adopted there. Calling what is returned, it runs. */
-  async bringIn(host: string, name: string, how: object = {}): Promise<() => Promise<void>> {
+  async bringIn(
+    host: string,
+    name: string,
+    how: { definition?: VmDefinition; adopt?: object } = {},
+  ): Promise<() => Promise<void>> {
     const vm = this.vm(name);
-    const made = { ...definition, memoryBytes: MEMORY_BYTES };
-    const { status } = await operate("POST", "/v1/vms", { id: vm, host, definition: made, ...how });
+    const { definition: made = { ...definition, memoryBytes: MEMORY_BYTES } } = how;
+    const { status } = await operate("POST", "/v1/vms", { id: vm, host, ...how, definition: made });
     const agent = this.guests.agents.find(({ host: own }) => own === host);
     const [command] = (await agent?.take()) ?? [];
     if (command === undefined) throw new Error(`Expected a command for ${vm}: ${status}`);

@@ -1,4 +1,4 @@
-import type { Plan } from "../../core/plan/plan-result.ts";
+import type { Plan } from "./plan-result.ts";
 
 /** A VM that two versions of a plan treat differently. */
 export type PlanDifference = {
