@@ -4,8 +4,8 @@ import { fileURLToPath } from "node:url";
 import { parser } from "@prometheus-io/lezer-promql";
 import { describe, expect, it } from "vitest";
 import { agentMetrics, countedMetrics, type Metric, readMetrics } from "../core/metrics.ts";
-import { dashboards } from "../ops/grafana/dashboards.ts";
-import { dashboardJson } from "../ops/grafana/panel.ts";
+import { dashboards } from "../scripts/grafana/dashboards.ts";
+import { dashboardJson } from "../scripts/grafana/panel.ts";
 import { METRICS_REFERENCE, metricsReference } from "../scripts/metrics-reference.ts";
 import { hasPromtool } from "./promtool.ts";
 

@@ -287,5 +287,5 @@ const evacuations: Dashboard = {
   ],
 };
 
-/** All dashboards; `npm run ops:grafana` writes them beside this file. */
+/** All dashboards; `npm run ops:grafana` writes them into ops/grafana. */
 export const dashboards: readonly Dashboard[] = [fleet, migrations, evacuations];
