@@ -82,6 +82,31 @@ export const profileNoun: Noun = {
       },
     },
     {
+      name: "show",
+      summary: "Show a profile: the one in use, or another one; never its token",
+      operations: [],
+      arguments: [{ ...name, name: "[profile]" }],
+      run: async ({ files, output, connectionOptions, environment }, input) => {
+        const { current, profiles } = files.readProfiles();
+        const [given] = input.arguments;
+        const wanted = given ?? profileName(files, connectionOptions, environment);
+        const profile = required(profiles, wanted);
+        const shown = {
+          profile,
+          url: profiles[profile]?.url,
+          current: profile === current,
+          token: Object.hasOwn(files.readCredentials(), profile),
+        };
+        output.object(shown, profile, [
+          ["profile", profile],
+          ["url", shown.url],
+          ["token", shown.token ? "kept" : "none: switchyard login"],
+          ["in use", shown.current ? "yes" : "no"],
+        ]);
+        return undefined;
+      },
+    },
+    {
       name: "use",
       summary: "Use a profile from now on",
       operations: [],
