@@ -94,7 +94,7 @@ export const PlanVm = z.strictObject({
   runState: z.string().default("running"),
   dirtyRing: z.boolean().default(false),
   vfioDevices: z.array(VfioDevice).default([]),
-  /** Of its definition: the devices that negotiation's rules read (VFIO, memory, CPUs). */
+  /** Of its definition: the devices that negotiation's rules read (VFIO, memory, CPUs, guest agent). */
   devices: z.array(z.record(z.string(), z.json())).default([]),
   globals: z.array(z.string()).default([]),
   /** Host resources that its definition names, and that serve one guest at a time. */

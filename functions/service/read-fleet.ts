@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { isGuestAgentPort } from "../../core/definition/guest-agent.ts";
 import { type HostState, hostStateOf, stateSinceOf } from "../../core/host/host-state.ts";
 import { resourcesOf } from "../../core/host-resources.ts";
 import type { HostId, MigrationId } from "../../core/id.ts";
@@ -118,7 +119,9 @@ function toPlanVm(vm: StoredVm, nowMs: number): PlanVm {
       type: String(device.driver),
       properties: scalarsOf(device),
     })),
-    devices: definition.devices.filter(({ driver }) => ruledDevice.test(String(driver))),
+    devices: definition.devices.filter(
+      (device) => ruledDevice.test(String(device.driver)) || isGuestAgentPort(device),
+    ),
     globals,
     resources: own,
     sharedResources: resourceNames(definition).filter((name) => !own.includes(name)),
