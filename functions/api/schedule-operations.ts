@@ -44,6 +44,7 @@ export const create = createRoute({
     },
     ...refusals(
       SEND,
+      "blast-radius",
       "plan-refused",
       "host-not-found",
       "fleet-too-large",
@@ -118,6 +119,7 @@ export const change = createRoute({
     200: answer("The schedule", Schedule, examples.schedule),
     ...refusals(
       SEND,
+      "blast-radius",
       "schedule-not-found",
       "plan-refused",
       "host-not-found",

@@ -7,6 +7,7 @@ import {
   makeSchedule,
   newScheduleId,
   pauseSchedule,
+  requireAllowed,
   requireSchedule,
   resumeSchedule,
   showSchedule,
@@ -30,12 +31,14 @@ export const schedules = routes()
   .openapi(operations.create, async (context) => {
     const request = context.req.valid("json");
     requireSoundPolicy(request.policy);
+    const caller = { isCapped: !hasScope(context, "admin") };
     if (context.req.valid("query").dryRun === "true") {
+      await requireAllowed(request, caller);
       const of = { id: newScheduleId(), count: DRY_RUN_COUNT };
       const preview = await previewSchedule(request, of);
       return context.json({ dryRun: true as const, preview }, 200);
     }
-    const made = await makeSchedule(request);
+    const made = await makeSchedule(request, caller);
     context.header("location", `/v1/schedules/${made.id}`);
     return context.json(await showSchedule(made), 201);
   })
@@ -54,7 +57,8 @@ export const schedules = routes()
   .openapi(operations.change, async (context) => {
     const changed = context.req.valid("json");
     if (changed.policy !== undefined) requireSoundPolicy(changed.policy);
-    const edited = await editSchedule(context.req.valid("param").id, changed);
+    const caller = { isCapped: !hasScope(context, "admin") };
+    const edited = await editSchedule(context.req.valid("param").id, changed, caller);
     return context.json(await showSchedule(edited), 200);
   })
   .openapi(operations.remove, async (context) => {

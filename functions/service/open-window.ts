@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { TableBusy } from "../../core/errors.ts";
 import { isFinalEvacuation } from "../../core/evacuation/life.ts";
 import { ApprovalRule } from "../../core/evacuation/request.ts";
-import { EvacuationId, type ScheduleId, ulid } from "../../core/id.ts";
+import { EvacuationId, type HostId, type ScheduleId, ulid } from "../../core/id.ts";
 import { observationsOfMissed, observationsOfWindow } from "../../core/observations.ts";
 import type { Plan } from "../../core/plan/plan-result.ts";
 import { openSpans } from "../../core/schedule/change-freeze.ts";
@@ -14,6 +14,7 @@ import {
   occurrenceKey,
 } from "../../core/schedule/occurrences.ts";
 import type { MissedWindows, OccurrenceRun } from "../../core/schedule/schedule.ts";
+import { Problem } from "../http/problem.ts";
 import { log } from "../runtime/log.ts";
 import { readCalendar } from "../store/change-freezes.ts";
 import { createEvacuation, findEvacuation, type StoredEvacuation } from "../store/evacuations.ts";
@@ -25,6 +26,7 @@ import {
   type StoredSchedule,
 } from "../store/schedules.ts";
 import { armSchedule } from "./arm-schedule.ts";
+import { requireWithinBlastRadius } from "./blast-radius.ts";
 import { count } from "./count-observations.ts";
 import { evacuationExecutionArn, startEvacuationExecution } from "./evacuation-executions.ts";
 import { renewTimes, timesNow } from "./keep-times.ts";
@@ -120,6 +122,8 @@ async function begin(schedule: StoredSchedule, due: Occurrence): Promise<Begun> 
   if (refusal !== undefined) {
     return { outcome: "refused", reason: text(`${refusal.message}. ${refusal.cure}`) };
   }
+  const overCap = schedule.isCapped === true ? await blastRadiusOf(hosts) : undefined;
+  if (overCap !== undefined) return { outcome: "refused", reason: text(overCap) };
   const openTimes = await timesNow(schedule.id);
   const made = await planFleet({ ...schedule, openTimes }, hosts);
   const [impossible] = made.refusals;
@@ -132,6 +136,19 @@ async function begin(schedule: StoredSchedule, due: Occurrence): Promise<Begun> 
   const { outcome } = await begun(evacuation);
   const reason = text(fit.warnings.join("; "));
   return { outcome, evacuation: id, ...(reason === "" ? {} : { reason }) };
+}
+
+/** Why these hosts may not be emptied together now by somebody with a cap. */
+async function blastRadiusOf(hosts: readonly HostId[]): Promise<string | undefined> {
+  try {
+    await requireWithinBlastRadius(hosts);
+    return undefined;
+  } catch (error) {
+    if (error instanceof Problem && error.code === "blast-radius") {
+      return `Whoever changed this schedule last does not have the scope admin. ${error.message}`;
+    }
+    throw error;
+  }
 }
 
 type Planned = { due: Occurrence; plan: Plan; openTimes: StoredEvacuation["openTimes"] };

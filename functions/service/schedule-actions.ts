@@ -33,6 +33,7 @@ import {
   deleteEngineSchedule,
   nextStartOf,
 } from "./arm-schedule.ts";
+import { requireWithinBlastRadius } from "./blast-radius.ts";
 import type { By } from "./evacuation-actions.ts";
 import { renewTimes } from "./keep-times.ts";
 import { orUnavailable } from "./or-unavailable.ts";
@@ -48,21 +49,31 @@ export function newScheduleId(): ScheduleId {
   return ScheduleId.parse(`sch_${ulid(Date.now(), randomBytes(10))}`);
 }
 
+/** `isCapped`: the caller may not empty more hosts at a time than the cap allows. */
+type Caller = { readonly isCapped: boolean };
+
 /**
- * A schedule whose window could not hold what it would empty now is refused. A window that is open
- * already is not entered: the first one is the next.
+ * A schedule whose window could not hold what it would empty now is refused, as is one of a caller with
+ * a cap that would empty more hosts than that. A window that is open already is not entered: the first
+ * one is the next.
  *
- * @throws Problem plan-refused, too-many-schedules, fleet-too-large, scheduler-unavailable
+ * @throws Problem plan-refused, blast-radius, too-many-schedules, fleet-too-large,
+ *   scheduler-unavailable
  */
-export async function makeSchedule(request: ScheduleRequest): Promise<StoredSchedule> {
-  requireFit((await judge(request, request.durationMs)).fit);
+export async function makeSchedule(
+  request: ScheduleRequest,
+  caller: Caller,
+): Promise<StoredSchedule> {
+  await requireAllowed(request, caller);
   if ((await listAllSchedules()).length >= SCHEDULES_MAX) {
     const detail = `There are ${SCHEDULES_MAX} schedules already: delete one that is over`;
     throw new Problem("too-many-schedules", detail);
   }
   const at = new Date().toISOString();
   const id = newScheduleId();
-  const made = { ...request, id, handledAt: at, revision: 1, createdAt: at, updatedAt: at };
+  const times = { handledAt: at, createdAt: at, updatedAt: at };
+  const cap = caller.isCapped ? { isCapped: true } : {};
+  const made = { ...request, id, ...cap, ...times, revision: 1 };
   const armedFor = nextStartOf(made);
   if (armedFor !== undefined) {
     await orUnavailable("scheduler-unavailable", () => createEngineSchedule(id, armedFor));
@@ -70,6 +81,16 @@ export async function makeSchedule(request: ScheduleRequest): Promise<StoredSche
   const stored = { ...made, ...(armedFor === undefined ? {} : { armedFor }) };
   await createSchedule(stored);
   return stored;
+}
+
+/** @throws Problem plan-refused, blast-radius, fleet-too-large */
+export async function requireAllowed(
+  request: ScheduleRequest,
+  { isCapped }: Caller,
+): Promise<void> {
+  const { hosts, fit } = await judge(request, request.durationMs);
+  requireFit(fit);
+  if (isCapped) await requireWithinBlastRadius(hosts);
 }
 
 /** @throws Problem schedule-not-found */
@@ -81,13 +102,15 @@ export async function requireSchedule(id: ScheduleId): Promise<StoredSchedule> {
 
 /**
  * Holds from now on, for the window that is open, too: an evacuation in it ends its starts by the new
- * times.
+ * times. Its windows have the cap of whoever has changed more than its name last.
  *
- * @throws Problem schedule-not-found, invalid, plan-refused, fleet-too-large, scheduler-unavailable
+ * @throws Problem schedule-not-found, invalid, plan-refused, blast-radius, fleet-too-large,
+ *   scheduler-unavailable
  */
 export async function editSchedule(
   id: ScheduleId,
   { approval, notice, ...change }: ScheduleChange,
+  caller: Caller,
 ): Promise<StoredSchedule> {
   return editStored(id, async (before) => {
     const merged = requestOf({
@@ -96,15 +119,16 @@ export async function editSchedule(
       approval: approval === null ? undefined : (approval ?? before.approval),
       notice: notice === null ? undefined : (notice ?? before.notice),
     });
-    if (Object.keys(change).some((name) => name !== "name")) {
-      requireFit((await judge(merged, merged.durationMs)).fit);
-    }
+    const isRenamed = Object.keys(change).every((name) => name === "name");
+    if (!isRenamed) await requireAllowed(merged, caller);
+    const isAsBefore = isRenamed && approval === undefined;
     // Windows of the new times that lie in the past were not missed.
     const handled =
       change.starts === undefined
         ? {}
         : { handledAt: new Date().toISOString(), skipped: stillSkipped(before, merged) };
-    return { ...merged, approval: merged.approval, notice: merged.notice, ...handled };
+    const cap = isAsBefore ? {} : { isCapped: caller.isCapped || undefined };
+    return { ...merged, approval: merged.approval, notice: merged.notice, ...cap, ...handled };
   });
 }
 
@@ -227,7 +251,7 @@ function viewOf(
   stored: StoredSchedule,
   calendar: Awaited<ReturnType<typeof readCalendar>>["freezes"],
 ): Schedule {
-  const { handledAt: _, armedFor: __, revision: ___, ...shown } = stored;
+  const { handledAt: _, armedFor: __, revision: ___, isCapped: ____, ...shown } = stored;
   const { id, paused, skipped = [] } = shown;
   const nowMs = Date.now();
   const current = currentOccurrence(shown, nowMs);

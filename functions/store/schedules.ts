@@ -22,6 +22,8 @@ const StoredSchedule = z.object({
   paused: SchedulePause.optional(),
   skipped: z.array(SkippedWindow).max(SKIPPED_MAX).optional(),
   extra: ExtraWindow.optional(),
+  /** Whoever has made or changed it last may not empty more hosts at a time than the cap allows. */
+  isCapped: z.boolean().optional(),
   /** Windows up to this start are done with: opened, missed, or of a former version. */
   handledAt: instant,
   /** The start for which the engine has a schedule. */

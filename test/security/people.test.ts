@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { operationOf, type Scope, scopeOf, scopes } from "../../functions/api/access.ts";
-import { app } from "../../functions/api/app.ts";
+import { operationOf, scopeOf, scopes } from "../../functions/api/access.ts";
 import { startTestCloud, type TestCloud } from "../functions/testing/cloud.ts";
-import { declaredOperations, undeclared } from "../functions/testing/declared.ts";
+import { declaredOperations } from "../functions/testing/declared.ts";
 import { facts, hostId, smallDefinition } from "../functions/testing/fixtures.ts";
-import { type Answer, answerOf, join, TestAgent } from "../functions/testing/fleet.ts";
+import { join, TestAgent } from "../functions/testing/fleet.ts";
 import { HostKey } from "../functions/testing/host-key.ts";
+import { askAs, withScope } from "../functions/testing/person.ts";
 
 /** People whose tokens API Gateway's JWT authorizer has checked. */
 let cloud: TestCloud;
@@ -16,25 +16,9 @@ beforeAll(async () => {
 });
 afterAll(() => cloud.close());
 
-/** A request with a token of these claims; without claims nobody has checked one. */
-async function send(
-  method: string,
-  path: string,
-  claims: object | undefined,
-  body?: object,
-): Promise<Answer> {
-  const request = new Request(`http://local${path}`, {
-    method,
-    headers: body === undefined ? {} : { "content-type": "application/json" },
-    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-  });
-  const env = claims && { requestContext: { authorizer: { jwt: { claims } } } };
-  const answer = await answerOf(await app.request(request, undefined, env));
-  expect(undeclared(method, path, answer)).toEqual([]);
-  return answer;
-}
-
-const as = (scope: Scope, sub: string = scope) => ({ sub, scope: `openid switchyard/${scope}` });
+const send = (method: string, path: string, claims: object | undefined, body?: object) =>
+  askAs(claims, method, path, body);
+const as = withScope;
 
 async function addHost(id: string): Promise<void> {
   const { body } = await send("POST", "/v1/hosts", as("admin"), { id });
