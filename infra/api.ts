@@ -1,20 +1,26 @@
-import { type Scope, scopeOf, sufficientScopes } from "../functions/api/access.ts";
+import {
+  HOSTS_ROUTE,
+  JOIN_ROUTE,
+  otherRoutes,
+  ownRoutes,
+  READS_ROUTE,
+  type Throttle,
+  throttles,
+} from "../deployment/routes.ts";
+import { type Scope, sufficientScopes } from "../functions/api/access.ts";
 import { functions } from "./functions.ts";
-import { LOG_RETENTION, operators } from "./settings.ts";
+import { LOG_RETENTION, operators, requestsPerSecondMax } from "./settings.ts";
 
-/** Requests a second, and in one burst, of all callers together: far above what a fleet needs. */
-const REQUESTS_PER_SECOND = 1_000;
-const BURST = 2_000;
+/** Ids of the routes: API Gateway refuses a stage that throttles a route which does not exist yet. */
+const routeIds = Promise.withResolvers<$util.Output<string>[]>();
 
 export const api = new sst.aws.ApiGatewayV2("Gateway", {
   accessLog: { retention: LOG_RETENTION },
   cors: false,
   transform: {
     stage: {
-      defaultRouteSettings: {
-        throttlingRateLimit: REQUESTS_PER_SECOND,
-        throttlingBurstLimit: BURST,
-      },
+      defaultRouteSettings: settingsOf(otherRoutes),
+      routeSettings: $output(routeIds.promise).apply(() => routeSettings()),
     },
   },
 });
@@ -32,21 +38,42 @@ const scopesFor = (scope: Scope) =>
  * People, by a token of their identity provider. What has no route of its own below needs the least:
  * the function answers that there is no such route.
  */
-const people = api.route("ANY /v1/{proxy+}", functions.api.arn, {
+const people = api.route(READS_ROUTE, functions.api.arn, {
   auth: { jwt: { authorizer: operator.id, scopes: scopesFor("read") } },
 });
 
-for (const [operation, scope] of Object.entries(scopeOf)) {
-  if (scope === "read") continue;
-  new aws.apigatewayv2.Route(`Route${operation.replace(/[^A-Za-z0-9]+/g, "")}`, {
-    apiId: api.nodes.api.id,
-    routeKey: operation,
-    target: $interpolate`integrations/${people.nodes.integration.id}`,
-    authorizationType: "JWT",
-    authorizerId: operator.id,
-    authorizationScopes: scopesFor(scope),
-  });
-}
+const own = ownRoutes.map(
+  ([operation, scope]) =>
+    new aws.apigatewayv2.Route(`Route${operation.replace(/[^A-Za-z0-9]+/g, "")}`, {
+      apiId: api.nodes.api.id,
+      routeKey: operation,
+      target: $interpolate`integrations/${people.nodes.integration.id}`,
+      authorizationType: "JWT",
+      authorizerId: operator.id,
+      authorizationScopes: scopesFor(scope),
+    }),
+);
 
 /** Hosts, by AWS credentials; the function also asks for the host's key. */
-api.route("POST /agent/v1/{proxy+}", functions["agent-events"].arn, { auth: { iam: true } });
+const hosts = api.route(HOSTS_ROUTE, functions["agent-events"].arn, { auth: { iam: true } });
+const join = new aws.apigatewayv2.Route("RouteJoin", {
+  apiId: api.nodes.api.id,
+  routeKey: JOIN_ROUTE,
+  target: $interpolate`integrations/${hosts.nodes.integration.id}`,
+  authorizationType: "AWS_IAM",
+});
+
+const byComponent = [people, hosts].map(({ nodes }) => $output(nodes.route).id);
+routeIds.resolve([...byComponent, ...[...own, join].map(({ id }) => id)]);
+
+function routeSettings() {
+  const each = requestsPerSecondMax === undefined ? undefined : Number(requestsPerSecondMax);
+  return Object.entries(throttles(each)).map(([routeKey, throttle]) => ({
+    routeKey,
+    ...settingsOf(throttle),
+  }));
+}
+
+function settingsOf({ perSecond, burst }: Throttle) {
+  return { throttlingRateLimit: perSecond, throttlingBurstLimit: burst };
+}

@@ -1,21 +1,7 @@
 import { config } from "../runtime/config.ts";
 import { RateLimit } from "../runtime/rate-limit.ts";
+import { type Counted, rateOf } from "../runtime/request-rates.ts";
 import { Problem } from "./problem.ts";
-
-/** What is counted apart, and its part of `REQUESTS_PER_SECOND_MAX`. */
-const parts = {
-  /** By a person. */
-  reads: 1,
-  changes: 1 / 2,
-  /** Changes and questions for which the whole fleet is planned. */
-  plans: 1 / 40,
-  /** All requests of a host that has proved that it is the one. */
-  requests: 1,
-  /** By an address: who joins, or polls for commands, has proved nothing yet. */
-  joins: 1 / 20,
-  polls: 1,
-};
-export type Counted = keyof typeof parts;
 
 const limit = new RateLimit();
 
@@ -30,7 +16,7 @@ export function limitRate(counted: Counted, name: string): void {
   if (retryAfterSeconds === undefined) return;
   throw new Problem(
     "too-many-requests",
-    `${name} has made more than ${rateOf(counted)} ${counted} a second for a while: ask again in ` +
+    `${name} has made more than ${perSecond(counted)} ${counted} a second for a while: ask again in ` +
       `${retryAfterSeconds} s`,
     { retryAfterSeconds },
   );
@@ -39,9 +25,9 @@ export function limitRate(counted: Counted, name: string): void {
 /** Counts a request. @returns in how many seconds the next one may come; undefined: this one may */
 export function secondsToWait(counted: Counted, name: string): number | undefined {
   if (config().requestsPerSecondMax === 0) return undefined;
-  return limit.take(`${counted} ${name}`, rateOf(counted));
+  return limit.take(`${counted} ${name}`, perSecond(counted));
 }
 
-function rateOf(counted: Counted): number {
-  return Math.max(1, Math.round(config().requestsPerSecondMax * parts[counted]));
+function perSecond(counted: Counted): number {
+  return rateOf(counted, config().requestsPerSecondMax);
 }

@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { PublicKey } from "../../core/protocol/signature.ts";
 import { type Receivers, receiverKinds } from "./receiver-kinds.ts";
+import { REQUESTS_PER_SECOND } from "./request-rates.ts";
 
 const Config = z.object({
   TABLE_NAME: z.string().min(3),
@@ -52,9 +53,9 @@ const Config = z.object({
   WEBHOOK_RECEIVERS: z.enum(receiverKinds).default("public"),
   /**
    * Requests of one host, or reads of one person, in a second on average, of each process; five times
-   * as many at once. What else is counted has a part of it (http/limit-rate.ts). 0: any number.
+   * as many at once. What else is counted has a part of it (request-rates.ts). 0: any number.
    */
-  REQUESTS_PER_SECOND_MAX: z.coerce.number().int().min(0).max(100_000).default(200),
+  REQUESTS_PER_SECOND_MAX: z.coerce.number().int().min(0).max(100_000).default(REQUESTS_PER_SECOND),
   /** CloudWatch's namespace for metrics that functions log; without it they log none. */
   METRICS_NAMESPACE: z
     .string()

@@ -1,7 +1,7 @@
+import { BURST_SECONDS } from "./request-rates.ts";
+
 /** Principals that are remembered; of more, the one that has called least lately is forgotten. */
 const PRINCIPALS_MAX = 10_000;
-/** How many seconds' requests may come at once. */
-const BURST_SECONDS = 5;
 
 type Bucket = { tokens: number; atMs: number };
 

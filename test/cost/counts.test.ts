@@ -3,13 +3,13 @@ import { paginateGetExecutionHistory } from "@aws-sdk/client-sfn";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { VmDefinition } from "../../core/vm.ts";
 import { type Counts, counted } from "../../cost/counts.ts";
+import { itemBytes, type StoredItem, sum } from "../../emulators/aws/testing/item-size.ts";
 import { listCapabilities } from "../../emulators/qemu/catalog/capabilities.ts";
 import { defaultParameters } from "../../emulators/qemu/catalog/parameters.ts";
 import { parseVersion } from "../../emulators/qemu/catalog/version.ts";
 import { stepFunctions } from "../../functions/runtime/clients.ts";
 import { definition, sourceProbe } from "../functions/testing/fixtures.ts";
 import { WorkflowHarness } from "../workflow/testing/harness.ts";
-import { itemBytes, type StoredItem, sum } from "./item-size.ts";
 import { Usage } from "./usage.ts";
 
 /** Progress events of the longer of two migrations: their difference is the price of one. */

@@ -1,6 +1,6 @@
 import type { InProcessTransport } from "../../emulators/aws/aws-json/in-process-transport.ts";
+import { itemBytes, type StoredItem, sum } from "../../emulators/aws/testing/item-size.ts";
 import { tableSchema } from "../../functions/store/table-schema.ts";
-import { itemBytes, type StoredItem, sum } from "./item-size.ts";
 
 type Transport = Pick<InProcessTransport, "handle">;
 type Request = Parameters<Transport["handle"]>[0];

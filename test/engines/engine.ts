@@ -1,13 +1,14 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { DeleteQueueCommand, ListQueuesCommand } from "@aws-sdk/client-sqs";
 import { tiedToThisProcess } from "../../agent/runtime/tied-process.ts";
+import { sqsClient } from "../../emulators/aws/testing/clients.ts";
 import { waitUntil } from "../../rig/wait-until.ts";
-import { PYTHON } from "./install.ts";
+import type { EngineName } from "./engine-name.ts";
+import { CLASS_PATH, PYTHON } from "./install.ts";
 
 const START_MS = 120_000;
-
-export type EngineName = "moto" | "ministack";
 
 /** A service of AWS as somebody else has written it, on loopback. */
 export type Engine = {
@@ -27,7 +28,7 @@ type Place = {
 /** @throws Error with the end of its log when it does not start */
 export async function startEngine(name: EngineName, place: Place): Promise<Engine> {
   const url = `http://127.0.0.1:${place.port}`;
-  const { path, configure } = { moto, ministack }[name];
+  const { forget, configure } = { moto, ministack, elasticmq }[name];
   const process = start(name, place);
   const stop = () => end(process);
   try {
@@ -45,28 +46,52 @@ export async function startEngine(name: EngineName, place: Place): Promise<Engin
     throw error;
   }
   const reset = async () => {
-    await post(`${url}${path}`);
+    await forget(url);
     await configure?.(url);
   };
   return { url, reset, stop };
 }
 
-/** What is asked for to forget everything, and what has to be set after that and at the start. */
-type Control = { path: string; configure?: (url: string) => Promise<void> };
+type Control = {
+  forget(url: string): Promise<void>;
+  /** What has to be set after that, and at the start. */
+  configure?(url: string): Promise<void>;
+};
 
 const moto: Control = {
-  path: "/moto-api/reset",
+  forget: (url) => post(`${url}/moto-api/reset`),
   // As it comes, it answers StartExecution and executes nothing.
   configure: (url) =>
     post(`${url}/moto-api/config`, { stepfunctions: { execute_state_machine: true } }),
 };
-const ministack: Control = { path: "/_ministack/reset" };
+const ministack: Control = { forget: (url) => post(`${url}/_ministack/reset`) };
+const elasticmq: Control = {
+  forget: async (url) => {
+    const sqs = sqsClient(url);
+    const { QueueUrls = [] } = await sqs.send(new ListQueuesCommand({}));
+    for (const QueueUrl of QueueUrls) await sqs.send(new DeleteQueueCommand({ QueueUrl }));
+    sqs.destroy();
+  },
+};
 
 function start(name: EngineName, { port, lambdaUrl, logFile }: Place): ChildProcess {
-  const words =
-    name === "moto"
-      ? [PYTHON, join(import.meta.dirname, "moto_server.py"), String(port), lambdaUrl]
-      : [PYTHON, "-m", "ministack"];
+  const [program = "", ...words] = {
+    moto: [PYTHON, join(import.meta.dirname, "moto_server.py"), String(port), lambdaUrl],
+    ministack: [PYTHON, "-m", "ministack"],
+    elasticmq: [
+      "java",
+      "-Xmx256m",
+      // Addresses of queues are made with this one.
+      `-Dnode-address.port=${port}`,
+      "-Dnode-address.host=127.0.0.1",
+      `-Drest-sqs.bind-port=${port}`,
+      "-Drest-sqs.bind-hostname=127.0.0.1",
+      "-Drest-stats.enabled=false",
+      "-cp",
+      CLASS_PATH,
+      "org.elasticmq.server.Main",
+    ],
+  }[name];
   const own = {
     // ministack listens on every address unless it is told one.
     BIND_HOST: "127.0.0.1",
@@ -76,7 +101,7 @@ function start(name: EngineName, { port, lambdaUrl, logFile }: Place): ChildProc
   };
   const log = openSync(logFile, "w", 0o600);
   try {
-    const [command, args] = tiedToThisProcess(words[0] ?? PYTHON, words.slice(1));
+    const [command, args] = tiedToThisProcess(program, words);
     return spawn(command, args, {
       env: { ...process.env, ...(name === "ministack" ? own : {}) },
       stdio: ["ignore", log, log],

@@ -1,38 +1,51 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { type Installation, installOnce } from "../installation.ts";
+import { pythonEnvironment } from "../python-environment.ts";
+import type { EngineName } from "./engine-name.ts";
 
 export const ROOT = resolve(import.meta.dirname, "../..");
-const VENV = join(ROOT, ".cache/engines");
-const REQUIREMENTS = join(import.meta.dirname, "requirements.txt");
-const INSTALLED = join(VENV, "requirements.txt");
 const INSTALL_MS_MAX = 600_000;
 
+const python = pythonEnvironment({
+  folder: join(ROOT, ".cache/engines"),
+  requirements: join(import.meta.dirname, "requirements.txt"),
+  timeoutMs: INSTALL_MS_MAX,
+});
+
+const java: Installation = {
+  list: join(import.meta.dirname, "pom.xml"),
+  folder: join(ROOT, ".cache/engines-java"),
+  needs: "Java 17 or later, and Maven",
+  install: (folder, list) => {
+    const options = { timeout: INSTALL_MS_MAX, stdio: "pipe" as const };
+    execFileSync("java", ["-version"], options);
+    const copy = ["dependency:copy-dependencies", `-DoutputDirectory=${folder}`];
+    execFileSync("mvn", ["-q", "-B", "-f", list, ...copy], options);
+  },
+};
+
 /** Runs Python with the engines' packages. */
-export const PYTHON = join(VENV, "bin/python");
+export const PYTHON = join(python.folder, "bin/python");
+/** Class path of the engines in Java. */
+export const CLASS_PATH = join(java.folder, "*");
+
+const installations: Record<EngineName, Installation> = {
+  moto: python,
+  ministack: python,
+  elasticmq: java,
+};
 
 /**
- * Installs moto and ministack into an environment of their own, where they are missing or of other
- * versions.
+ * Installs an engine into an environment of its own, where it is missing or of another version.
  *
- * @returns why they cannot be installed; undefined when they can
+ * @returns why it cannot be used; undefined when it can
  */
-export function installEngines(): string | undefined {
-  const wanted = readFileSync(REQUIREMENTS, "utf8");
-  if (existsSync(INSTALLED) && readFileSync(INSTALLED, "utf8") === wanted) return undefined;
-  const options = { timeout: INSTALL_MS_MAX, stdio: "pipe" as const };
-  console.log("Installing test/engines/requirements.txt into .cache/engines (about a minute) …");
-  try {
-    rmSync(VENV, { recursive: true, force: true });
-    mkdirSync(join(ROOT, ".cache"), { recursive: true });
-    execFileSync("python3", ["-m", "venv", VENV], options);
-    const pip = ["install", "--quiet", "--disable-pip-version-check", "-r", REQUIREMENTS];
-    execFileSync(PYTHON, ["-m", "pip", ...pip], options);
-    writeFileSync(INSTALLED, wanted);
-    return undefined;
-  } catch (error) {
-    const { stderr } = error as { stderr?: Buffer };
-    const [reason = ""] = `${stderr ?? ""}${(error as Error).message}`.split("\n");
-    return `Python 3.11 or later, or the packages, cannot be installed (${reason})`;
-  }
+export function installEngine(name: EngineName): string | undefined {
+  const { list, folder, needs, install } = installations[name];
+  const announced: typeof install = (...all) => {
+    console.log(`Installing ${name} into ${folder.slice(ROOT.length + 1)} (about a minute) …`);
+    install(...all);
+  };
+  return installOnce({ list, folder, needs, install: announced });
 }

@@ -6,7 +6,8 @@ import { Command } from "commander";
 import { freeBasePort } from "../../rig/free-ports.ts";
 import { differences } from "./differences.ts";
 import { type Engine, startEngine } from "./engine.ts";
-import { installEngines, ROOT } from "./install.ts";
+import type { EngineName } from "./engine-name.ts";
+import { installEngine, ROOT } from "./install.ts";
 import { type Suite, suites } from "./suites.ts";
 
 const FILE_MS_MAX = 1_200_000;
@@ -23,14 +24,13 @@ if (wanted.length === 0) program.error(`Expected a suite of the list, got \`${op
 
 type Result = { passed: number; failed: number; skipped: number; differs: string[] };
 
-const missing = installEngines();
-if (missing !== undefined) {
-  console.log(`test:engines is skipped: ${missing}`);
-  console.log("0 passed, 0 failed, 1 skipped");
-  process.exit(0);
+const missing = new Map<EngineName, string>();
+for (const name of new Set(wanted.flatMap(enginesOf))) {
+  const why = installEngine(name);
+  if (why !== undefined) missing.set(name, why);
 }
 const folder = mkdtempSync(join(tmpdir(), "sy-engines-"));
-let running: Engine | undefined;
+let running: Engine[] = [];
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   process.once(signal, () => {
     rmSync(folder, { recursive: true, force: true });
@@ -38,44 +38,51 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
   });
 }
 try {
-  const results: (ReturnType<typeof about> & Result)[] = [];
-  for (const suite of wanted) results.push({ ...about(suite), ...(await run(suite)) });
+  const results: (Suite & Result)[] = [];
+  for (const suite of wanted) results.push({ ...suite, ...(await run(suite)) });
   if (options.json) console.log(JSON.stringify({ suites: results }));
   const sum = (count: "passed" | "failed" | "skipped") =>
     results.reduce((total, result) => total + result[count], 0);
   console.log(`${sum("passed")} passed, ${sum("failed")} failed, ${sum("skipped")} skipped`);
   process.exitCode = sum("failed") > 0 ? 1 : 0;
 } finally {
-  await running?.stop();
+  await stopAll();
   rmSync(folder, { recursive: true, force: true });
 }
 
-function about({ name, engine, services }: Suite) {
-  return { name, engine, services };
+function enginesOf({ engines }: Suite): EngineName[] {
+  return [...new Set(Object.values(engines))];
+}
+
+async function stopAll(): Promise<void> {
+  const engines = running;
+  running = [];
+  await Promise.all(engines.map((engine) => engine.stop()));
 }
 
 async function run(suite: Suite): Promise<Result> {
-  const base = await freeBasePort();
-  const port = await freeBasePort();
-  const logFile = join(folder, `${suite.name}.log`);
-  const engine = await startEngine(suite.engine, {
-    port,
-    lambdaUrl: `http://127.0.0.1:${base + 4}`,
-    logFile,
-  });
-  running = engine;
   const total: Result = { passed: 0, failed: 0, skipped: 0, differs: [] };
+  const why = enginesOf(suite).flatMap((name) => missing.get(name) ?? []);
+  if (why.length > 0) {
+    console.log(`${suite.name} is skipped: ${why.join("; ")}`);
+    return { ...total, skipped: 1 };
+  }
+  const base = await freeBasePort();
+  const started = new Map<EngineName, Engine>();
+  for (const name of enginesOf(suite)) {
+    const engine = await startEngine(name, {
+      port: await freeBasePort(),
+      lambdaUrl: `http://127.0.0.1:${base + 4}`,
+      logFile: join(folder, `${suite.name}-${name}.log`),
+    });
+    started.set(name, engine);
+    running.push(engine);
+  }
   const files = suite.files.filter((file) => options.file === undefined || file === options.file);
   for (const file of files) {
-    await engine.reset();
+    for (const engine of started.values()) await engine.reset();
     const result = runFile(suite, file, {
-      ...Object.fromEntries(
-        suite.services.flatMap((name) => [
-          [`AWS_ENDPOINT_URL_${name}`, engine.url],
-          // For tests that start emulators of their own, and set the SDK's variables themselves.
-          [`TEST_ENGINE_${name}`, engine.url],
-        ]),
-      ),
+      ...endpoints(suite, started),
       // Step Functions calls the functions there.
       SWITCHYARD_PORT: String(base),
       AWS_REGION: "eu-central-1",
@@ -91,9 +98,21 @@ async function run(suite: Suite): Promise<Result> {
         `${result.skipped} skipped, ${result.differs.length} differ`,
     );
   }
-  await engine.stop();
-  running = undefined;
+  await stopAll();
   return total;
+}
+
+function endpoints({ engines }: Suite, started: Map<EngineName, Engine>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(engines).flatMap(([service, engine]) => {
+      const url = started.get(engine)?.url ?? "";
+      return [
+        [`AWS_ENDPOINT_URL_${service}`, url],
+        // For tests that start emulators of their own, and set the SDK's variables themselves.
+        [`${service}_ENDPOINT`, url],
+      ];
+    }),
+  );
 }
 
 type Report = {
@@ -102,11 +121,12 @@ type Report = {
   }[];
 };
 
-/** One after the other: an engine is shared, and its Step Functions calls one set of functions. */
-function runFile({ engine }: Suite, file: string, environment: Record<string, string>): Result {
+/** One after the other: engines are shared, and their Step Functions calls one set of functions. */
+function runFile(suite: Suite, file: string, environment: Record<string, string>): Result {
   const outputFile = join(folder, "report.json");
   rmSync(outputFile, { force: true });
-  const args = ["vitest", "run", "--no-file-parallelism", file];
+  const slow = file.endsWith(".slow.test.ts") ? ["--config", "vitest.slow.config.ts"] : [];
+  const args = ["vitest", "run", ...slow, "--no-file-parallelism", file];
   const reporter = ["--reporter=json", `--outputFile=${outputFile}`];
   const { stderr } = spawnSync("npx", [...args, ...reporter], {
     cwd: ROOT,
@@ -123,7 +143,7 @@ function runFile({ engine }: Suite, file: string, environment: Record<string, st
   const result: Result = { passed: 0, failed: 0, skipped: 0, differs: [] };
   for (const test of report.testResults.flatMap(({ assertionResults }) => assertionResults)) {
     const known = differences.find(
-      (one) => one.engine === engine && one.tests.includes(test.fullName),
+      (one) => enginesOf(suite).includes(one.engine) && one.tests.includes(test.fullName),
     );
     if (test.status === "passed") result.passed += 1;
     else if (test.status !== "failed") result.skipped += 1;

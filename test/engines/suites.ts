@@ -1,20 +1,22 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import type { EngineName } from "./engine.ts";
+import type { EngineName } from "./engine-name.ts";
 import { ROOT } from "./install.ts";
 
 export type Service = "DYNAMODB" | "SQS" | "SFN";
 
 export type Suite = {
   readonly name: string;
-  readonly engine: EngineName;
-  /** What the engine takes the place of; the others are ours. */
-  readonly services: readonly Service[];
-  /** Each begins with an engine that has forgotten the one before. */
+  /** What takes the place of which service; the others are ours. */
+  readonly engines: Partial<Record<Service, EngineName>>;
+  /** Each begins with engines that have forgotten the one before. */
   readonly files: readonly string[];
 };
 
-const e2e = (name: string) => `test/e2e/${name}.test.ts`;
+/** Real guests move, with nothing of ours but the functions and the agents. */
+const moves = ["demo", "moves", "gate", "requests", "lost-guests", "postcopy", "restarts.slow"].map(
+  (name) => `test/e2e/${name}.test.ts`,
+);
 
 /** Those that need no clock and no disk of our own. */
 const states = [
@@ -29,6 +31,8 @@ const states = [
   "state-machines",
 ].map((name) => `emulators/asl/${name}.test.ts`);
 
+const queues = ["emulators/aws/sqs/queue-cases.test.ts"];
+
 const tables = ["dynamodb", "transact"].map((name) => `emulators/aws/dynamodb/${name}.test.ts`);
 
 /** Without what tests our emulators' own faults: another engine cannot be told to have them. */
@@ -39,38 +43,28 @@ const functionTests = readdirSync(join(ROOT, "test/functions"))
 export const suites: readonly Suite[] = [
   {
     name: "everything-on-moto",
-    engine: "moto",
-    services: ["DYNAMODB", "SQS", "SFN"],
-    files: ["demo", "moves", "gate", "requests", "lost-guests", "restarts"].map(e2e),
+    engines: { DYNAMODB: "moto", SQS: "moto", SFN: "moto" },
+    files: moves,
   },
   {
-    name: "states-on-moto",
-    engine: "moto",
-    services: ["SFN"],
-    files: states,
+    name: "everything-on-three",
+    engines: { DYNAMODB: "ministack", SQS: "elasticmq", SFN: "moto" },
+    files: moves,
   },
-  {
-    name: "tables-on-moto",
-    engine: "moto",
-    services: ["DYNAMODB"],
-    files: tables,
-  },
-  {
-    name: "tables-on-ministack",
-    engine: "ministack",
-    services: ["DYNAMODB"],
-    files: tables,
-  },
+  { name: "states-on-moto", engines: { SFN: "moto" }, files: states },
+  { name: "queues-on-elasticmq", engines: { SQS: "elasticmq" }, files: queues },
+  { name: "queues-on-moto", engines: { SQS: "moto" }, files: queues },
+  { name: "queues-on-ministack", engines: { SQS: "ministack" }, files: queues },
+  { name: "tables-on-moto", engines: { DYNAMODB: "moto" }, files: tables },
+  { name: "tables-on-ministack", engines: { DYNAMODB: "ministack" }, files: tables },
   {
     name: "functions-on-moto",
-    engine: "moto",
-    services: ["DYNAMODB", "SQS"],
+    engines: { DYNAMODB: "moto", SQS: "moto" },
     files: functionTests,
   },
   {
     name: "functions-on-ministack",
-    engine: "ministack",
-    services: ["DYNAMODB", "SQS"],
+    engines: { DYNAMODB: "ministack", SQS: "elasticmq" },
     files: functionTests,
   },
 ];

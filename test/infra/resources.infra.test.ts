@@ -139,9 +139,12 @@ describe("every route", () => {
         authorizerId: expect.stringMatching(/.+/),
       });
     }
-    expect(routes.filter((route) => !people.includes(route))).toMatchObject([
-      { routeKey: "POST /agent/v1/{proxy+}", authorizationType: "AWS_IAM" },
+    const hosts = routes.filter((route) => !people.includes(route));
+    expect(hosts.map(({ routeKey }) => routeKey).toSorted()).toEqual([
+      "POST /agent/v1/join",
+      "POST /agent/v1/{proxy+}",
     ]);
+    for (const { authorizationType } of hosts) expect(authorizationType).toBe("AWS_IAM");
   });
 
   it("of people asks for the scope that the API's own table names, or more", () => {
@@ -149,7 +152,11 @@ describe("every route", () => {
       people.map(({ routeKey, authorizationScopes }) => [routeKey, authorizationScopes]),
     );
     const inToken = (scope: Scope) => sufficientScopes(scope).map((name) => `switchyard/${name}`);
-    const own = Object.entries(scopeOf).filter(([, scope]) => scope !== "read");
+    // Of what everybody may read, only the preview of a schedule has a rate of its own.
+    const preview = "GET /v1/schedules/{id}/preview";
+    const own = Object.entries(scopeOf).filter(
+      ([operation, scope]) => scope !== "read" || operation === preview,
+    );
     expect(asked).toEqual({
       "ANY /v1/{proxy+}": inToken("read"),
       ...Object.fromEntries(own.map(([operation, scope]) => [operation, inToken(scope)])),
@@ -170,6 +177,37 @@ describe("every route", () => {
       defaultRouteSettings: { throttlingRateLimit: 1_000, throttlingBurstLimit: 2_000 },
       accessLogSettings: { destinationArn: expect.stringContaining("log-group") },
     });
+  });
+
+  it("has a throttle of its own: four times the rate that the functions give one principal", () => {
+    type Setting = { routeKey: string; throttlingRateLimit: number; throttlingBurstLimit: number };
+    const { routeSettings } = inputsOf(production, "aws:apigatewayv2/stage:Stage");
+    const found = new Map((routeSettings as Setting[]).map((one) => [one.routeKey, one]));
+    expect([...found.keys()].toSorted()).toEqual(
+      routes.map(({ routeKey }) => String(routeKey)).toSorted(),
+    );
+    // The stage of these tests gives one principal 100 requests a second.
+    const rates = Object.fromEntries(
+      [...found.values()].map((one) => [one.routeKey, one.throttlingRateLimit]),
+    );
+    expect(rates).toMatchObject({
+      "ANY /v1/{proxy+}": 400,
+      "POST /v1/migrations": 200,
+      "POST /v1/evacuations": 12,
+      "GET /v1/schedules/{id}/preview": 12,
+      "POST /agent/v1/join": 20,
+      "POST /agent/v1/{proxy+}": 1_000,
+    });
+    for (const { throttlingRateLimit: perSecond, throttlingBurstLimit: burst } of found.values()) {
+      expect(burst).toBeGreaterThan(perSecond);
+    }
+  });
+
+  it("exists before the stage that throttles it", () => {
+    const order = production.resources.map(({ type }) => type);
+    expect(order.lastIndexOf("aws:apigatewayv2/route:Route")).toBeLessThan(
+      order.indexOf("aws:apigatewayv2/stage:Stage"),
+    );
   });
 });
 

@@ -72,7 +72,7 @@ export type Fixture = {
 };
 
 /**
- * Step Functions with functions run in this process, and the real SDK client for them. TEST_ENGINE_SFN
+ * Step Functions with functions run in this process, and the real SDK client for them. SFN_ENDPOINT
  * names another engine to try in place of ours; it calls the functions at SWITCHYARD_PORT + 4.
  */
 export async function startFixture(
@@ -81,7 +81,7 @@ export async function startFixture(
 ): Promise<Fixture> {
   const registry = functionRegistry();
   for (const [name, handler] of Object.entries(handlers)) registry.register(name, handler);
-  const { TEST_ENGINE_SFN: outside, SWITCHYARD_PORT: port } = process.env;
+  const { SFN_ENDPOINT: outside, SWITCHYARD_PORT: port } = process.env;
   if (outside !== undefined) {
     const lambda = await startLambda({ registry, port: Number(port) + 4 });
     return connect(outside, () => lambda.close());

@@ -11,8 +11,8 @@ import { startStub } from "./step-functions-stub.ts";
 export const OPERATOR_TOKEN = "operator-token-of-this-test";
 /** Services of others in place of ours, where `npm run test:engines` names them. */
 const outside = {
-  dynamodb: process.env.TEST_ENGINE_DYNAMODB,
-  sqs: process.env.TEST_ENGINE_SQS,
+  dynamodb: process.env.DYNAMODB_ENDPOINT,
+  sqs: process.env.SQS_ENDPOINT,
 };
 
 export type TestCloud = Awaited<ReturnType<typeof startTestCloud>>;

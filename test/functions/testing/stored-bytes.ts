@@ -1,6 +1,6 @@
 import { DynamoDBClient, GetItemCommand } from "@aws-sdk/client-dynamodb";
+import { itemBytes } from "../../../emulators/aws/testing/item-size.ts";
 import { config } from "../../../functions/runtime/config.ts";
-import { itemBytes } from "../../cost/item-size.ts";
 
 /** Bytes of an item of the table, as DynamoDB counts them. */
 export async function storedBytes({ pk, sk }: { pk: string; sk: string }): Promise<number> {

@@ -1,0 +1,2 @@
+/** Engines of others. */
+export type EngineName = "moto" | "ministack" | "elasticmq";
