@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { importPrivateKey, publicKeyOf } from "../../core/protocol/signature.ts";
 import { idleBill, migrationBill, total } from "../../cost/model.ts";
-import { throttles } from "../../deployment/routes.ts";
+import { throttles } from "../../infra/routes.ts";
 import { ofType } from "./evaluation.ts";
 import { ROOT } from "./tools.ts";
 
