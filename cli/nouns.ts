@@ -10,9 +10,11 @@ import { everyday } from "./nouns/everyday.ts";
 import { hostNoun } from "./nouns/host.ts";
 import { metricsVerb } from "./nouns/metrics.ts";
 import { migrationNoun } from "./nouns/migration.ts";
+import { policyNoun } from "./nouns/policy.ts";
 import { loginNoun, profileNoun } from "./nouns/profile.ts";
 import { scheduleNoun } from "./nouns/schedule.ts";
 import { tenantNoun } from "./nouns/tenant.ts";
+import { versionVerb } from "./nouns/version.ts";
 import { vmNoun } from "./nouns/vm.ts";
 import { webhookNoun } from "./nouns/webhook.ts";
 import type { Noun } from "./verb.ts";
@@ -24,6 +26,7 @@ export const nouns: readonly Noun[] = [
   vmNoun,
   tenantNoun,
   migrationNoun,
+  policyNoun,
   evacuationNoun,
   scheduleNoun,
   changeFreezeNoun,
@@ -37,6 +40,7 @@ export const nouns: readonly Noun[] = [
       eventsVerb,
       auditVerb,
       metricsVerb,
+      versionVerb,
       docsVerb(() => nouns),
       ...completionVerbs(() => nouns),
       demo,

@@ -1,31 +1,15 @@
 import { Command, Option as CommanderOption } from "commander";
+import { commonOptions } from "./common-options.ts";
 import { exitCodes } from "./exit/exit-codes.ts";
 import { exitOf } from "./exit/exit-of.ts";
 import { Input } from "./input.ts";
 import { nouns } from "./nouns.ts";
-import { OUTPUT_FORMATS, Output, type OutputFormat } from "./output/output.ts";
+import { Output, type OutputFormat } from "./output/output.ts";
 import { processTerminal, type Terminal } from "./output/terminal.ts";
 import { reportError } from "./report-error.ts";
 import { Session } from "./session.ts";
 import type { Option, Verb } from "./verb.ts";
 import { CLI_VERSION } from "./version.ts";
-
-/** Options that every command has. */
-export const commonOptions: readonly Option[] = [
-  {
-    flags: "-o, --output <format>",
-    summary: "how the answer is written (default: table)",
-    choices: OUTPUT_FORMATS,
-  },
-  { flags: "--columns <names>", summary: "columns of a table, separated by commas" },
-  { flags: "--sort <column>", summary: "sort a list by a column; - before it reverses" },
-  { flags: "--utc", summary: "show times in UTC" },
-  { flags: "--profile <name>", summary: "control plane and token to use" },
-  { flags: "--url <url>", summary: "control plane, in place of the profile's" },
-  { flags: "--token-file <file>", summary: "file with the operator's token; - is stdin" },
-  { flags: "-y, --yes", summary: "confirm; what the control plane refuses stays refused" },
-  { flags: "-v, --verbose", summary: "say more on stderr" },
-];
 
 const EXITS = Object.values(exitCodes)
   .map(({ code, meaning }) => `  ${String(code).padEnd(4)} ${meaning}`)

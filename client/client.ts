@@ -17,6 +17,7 @@ export type ClientOptions = {
 };
 
 type TenantChange = InferRequestType<Api["tenants"][":name"]["$patch"]>["json"];
+type NewPolicy = InferRequestType<Api["policies"]["check"]["$post"]>["json"];
 type EventQuery = InferRequestType<Api["events"]["$get"]>["query"];
 type AuditQuery = InferRequestType<Api["audit"]["$get"]>["query"];
 
@@ -80,6 +81,7 @@ export function createClient({ url, token, fetch: send = globalThis.fetch }: Cli
       json(v1.tenants[":name"].$patch({ param: { name }, json: change })),
     importDefinition: (commandLine: string) =>
       json(v1.definitions.import.$post({ json: { commandLine } })),
+    checkPolicy: (policy: NewPolicy) => json(v1.policies.check.$post({ json: policy })),
     ...migrationOperations(v1),
     ...evacuationOperations(v1),
     ...scheduleOperations(v1),

@@ -64,7 +64,9 @@ try {
   } else {
     const agentFile = join(dataDir, dataFiles.agentEnvironment);
     replaceFile(agentFile, `${lines.join("\n")}\n`, { flush: false });
-    console.log(`Operator token: ${join(dataDir, dataFiles.operatorToken)}`);
+    const tokenFile = join(dataDir, dataFiles.operatorToken);
+    console.log(`Operator token: ${tokenFile}`);
+    console.log(`Log in: npx switchyard login --url ${apiUrl} --token-file ${tokenFile}`);
     console.log(`Environment of agents: ${agentFile} (see docs/operate/install.md)`);
   }
   console.log("Press Ctrl-C to stop; guests run on.");

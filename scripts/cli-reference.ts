@@ -1,6 +1,6 @@
+import { commonOptions } from "../cli/common-options.ts";
 import { markdownOf } from "../cli/nouns/docs.ts";
 import { nouns } from "../cli/nouns.ts";
-import { commonOptions } from "../cli/program.ts";
 
 export const CLI_REFERENCE = "docs/reference/cli.md";
 

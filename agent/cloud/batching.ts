@@ -18,6 +18,7 @@ const BATCHABLE = new Set<EventBody["type"]>([
   "migration.stopped",
   "migration.bandwidth-set",
   "migration.hook",
+  "migration.guest-clock",
 ]);
 
 export function isBatchable({ type }: EventBody): boolean {

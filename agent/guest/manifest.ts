@@ -67,6 +67,8 @@ export const ManifestFields = z.strictObject({
       handedOverAtMs: z.number().optional(),
       /** Source: when the guest was given back to it: it hands nothing over any more. */
       returnedAtMs: z.number().optional(),
+      /** Target: the guest's clock is set after its arrival. */
+      guestClock: z.literal("set").optional(),
       /** QEMU has TLS credentials that must be removed with the migration. */
       tls: TlsKind.optional(),
       /** Source: what watching the migration needs. */

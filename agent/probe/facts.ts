@@ -7,6 +7,7 @@ import { AGENT_VERSION } from "../runtime/version.ts";
 import type { BinaryDescription } from "./binary.ts";
 import { accelerators, userfaultfd } from "./host.ts";
 import { readHostCpu } from "./host-cpu.ts";
+import { readMemoryFacts } from "./host-memory.ts";
 import { linkOf } from "./link.ts";
 
 /** What this host is, as it registers. */
@@ -26,6 +27,7 @@ export async function hostFacts(
     ...readHostCpu(),
     cpuModels,
     accelerators: accelerators(),
+    memory: readMemoryFacts(config.resources, config.guestSlice === undefined),
     userfaultfd: userfaultfd(),
     linkBytesPerSecond: linkOf(config),
     resources: Object.keys(config.resources).sort(),

@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import { VmDefinition } from "../../core/vm.ts";
 import { cgroupLimits } from "../runtime/cgroup-limits.ts";
 import { testFolder } from "../testing/folder.ts";
-import { readHostMemory } from "./host-memory.ts";
+import { readHostMemory, readMemoryFacts } from "./host-memory.ts";
 
 const plain = VmDefinition.parse({ memoryBytes: 1 << 20 });
 
@@ -99,6 +99,42 @@ describe("a host's memory", () => {
     expect(readHostMemory(definition, {}, true, root).backendPageBytes).toEqual({
       usual: 2 << 20,
       large: 1 << 30,
+    });
+  });
+});
+
+describe("what a host's memory is made of", () => {
+  it("are all hugepages, the nodes, and limits of the agent's children", () => {
+    const root = hostOf({
+      "proc/meminfo": "MemAvailable:   1000 kB\nHugepagesize:       2048 kB",
+      "proc/self/status": "CapEff:\t0000000000000000",
+      "proc/self/limits":
+        "Max locked memory         8388608              8388608              bytes",
+      "proc/self/cgroup": "0::/agent",
+      "sys/fs/cgroup/agent/memory.max": "5000",
+      "sys/fs/cgroup/agent/memory.current": "900",
+      ...pool("sys/kernel/mm/hugepages", 2048, {
+        nr_hugepages: 8,
+        free_hugepages: 1,
+        nr_overcommit_hugepages: 2,
+      }),
+      ...pool("sys/devices/system/node/node1/hugepages", 2048, { nr_hugepages: 4 }),
+    });
+    const pages = {
+      hugepages: [
+        { pageBytes: 2 << 20, totalBytes: 20 << 20 },
+        { pageBytes: 2 << 20, totalBytes: 8 << 20, node: 1 },
+      ],
+      nodes: [1],
+      defaultHugepageBytes: 2 << 20,
+      mountPageBytes: {},
+    };
+    const resources = { huge: { type: "hugepages", path: root } } as const;
+    expect(readMemoryFacts(resources, false, root)).toEqual(pages);
+    expect(readMemoryFacts(resources, true, root)).toEqual({
+      ...pages,
+      cgroup: { path: "/agent", limitBytes: 5_000 },
+      lockableBytes: 8_388_608,
     });
   });
 });

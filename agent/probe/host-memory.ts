@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, statfsSync } from "node:fs";
 import { dirname, join } from "node:path";
-import type { HostMemory, Hugepages } from "../../core/protocol/host-memory.ts";
+import { isMemoryBackend, memfdPageBytes } from "../../core/definition/memory-backend.ts";
+import type { HostMemory, HostMemoryFacts, Hugepages } from "../../core/protocol/host-memory.ts";
 import type { VmDefinition } from "../../core/vm.ts";
 import { type Resources, resolveResources } from "../guest/resources.ts";
 import { cgroupLimits } from "../runtime/cgroup-limits.ts";
@@ -32,9 +33,56 @@ export function readHostMemory(
     ...(availableBytes === undefined ? {} : { availableBytes }),
     ...(cgroup === undefined ? {} : { cgroup }),
     ...(lockableBytes === undefined ? {} : { lockableBytes }),
-    ...(definition.objects.some(isBackend) ? nodesAndPages(root) : { nodes: [], hugepages: [] }),
+    ...(definition.objects.some(isMemoryBackend)
+      ? nodesAndPages(root)
+      : { nodes: [], hugepages: [] }),
     backendPageBytes: pageSizes(definition, resources, defaultPageBytes),
   };
+}
+
+/**
+ * Reads what of a host's memory does not change while guests come and go.
+ *
+ * @param isChild as for {@link readHostMemory}
+ */
+export function readMemoryFacts(
+  resources: Resources,
+  isChild: boolean,
+  root = "/",
+): HostMemoryFacts {
+  const limits = isChild ? cgroupLimits(root) : [];
+  const [cgroup] = limits.toSorted((one, other) => one.limitBytes - other.limitBytes);
+  const lockableBytes = isChild ? lockable(root) : undefined;
+  const defaultHugepageBytes = kibibytes(read(root, "proc/meminfo"), "Hugepagesize");
+  const nodes = list(root, "sys/devices/system/node", /^node(\d+)$/);
+  const mounts = Object.entries(resources).flatMap(([name, value]) => {
+    const isMount = typeof value === "object" && value.type === "hugepages";
+    const pageBytes = isMount ? fileSystemPageBytes(value.path) : undefined;
+    return pageBytes === undefined ? [] : [[name, pageBytes] as const];
+  });
+  return {
+    ...(cgroup && { cgroup: { path: cgroup.path, limitBytes: cgroup.limitBytes } }),
+    ...(lockableBytes === undefined ? {} : { lockableBytes }),
+    hugepages: [
+      ...allPages(root, "sys/kernel/mm/hugepages"),
+      ...nodes.flatMap(({ path, number: node }) =>
+        allPages(root, `${path}/hugepages`).map((pool) => ({ ...pool, node })),
+      ),
+    ],
+    nodes: nodes.map(({ number }) => number),
+    ...(defaultHugepageBytes === undefined ? {} : { defaultHugepageBytes }),
+    mountPageBytes: Object.fromEntries(mounts),
+  };
+}
+
+/** With those that the kernel may add when they are needed. */
+function allPages(root: string, folder: string): { pageBytes: number; totalBytes: number }[] {
+  return list(root, folder, /^hugepages-(\d+)kB$/).flatMap(({ path, number }) => {
+    const count = (name: string) => Number(read(root, `${path}/${name}`));
+    const pageBytes = number * 1_024;
+    const pages = count("nr_hugepages") + count("nr_overcommit_hugepages");
+    return pages === 0 ? [] : [{ pageBytes, totalBytes: pages * pageBytes }];
+  });
 }
 
 function read(root: string, path: string): string {
@@ -113,16 +161,11 @@ function pageSizes(
   return sizes;
 }
 
-/** Only such a part of a definition asks for hugepages or nodes. */
-function isBackend(object: Readonly<Record<string, unknown>>): boolean {
-  return String(object["qom-type"]).startsWith("memory-backend-");
-}
-
 function backendsOf(definition: VmDefinition, resources: Resources) {
-  if (!definition.objects.some(isBackend)) return [];
+  if (!definition.objects.some(isMemoryBackend)) return [];
   try {
     // No object is about the guest's folder.
-    return resolveResources(definition, resources, "/").definition.objects.filter(isBackend);
+    return resolveResources(definition, resources, "/").definition.objects.filter(isMemoryBackend);
   } catch {
     return []; // A resource is missing here, which is reported as such.
   }
@@ -132,13 +175,13 @@ function pageBytesOf(
   backend: Readonly<Record<string, unknown>>,
   defaultPageBytes: number | undefined,
 ): number | undefined {
-  if (backend["qom-type"] === "memory-backend-memfd") {
-    if (backend.hugetlb !== true) return undefined;
-    const { hugetlbsize = defaultPageBytes } = backend;
-    return typeof hugetlbsize === "number" ? hugetlbsize : defaultPageBytes;
-  }
   const path = backend["mem-path"];
-  if (typeof path !== "string") return undefined;
+  if (typeof path !== "string") return memfdPageBytes(backend, defaultPageBytes);
+  return fileSystemPageBytes(path);
+}
+
+/** Undefined: the path is not in a mount of hugepages. */
+function fileSystemPageBytes(path: string): number | undefined {
   for (const place of [path, dirname(path)]) {
     try {
       const { type, bsize } = statfsSync(place);

@@ -1,7 +1,8 @@
 import { calledVerbs } from "../command-words.ts";
+import { manOf } from "../man-page.ts";
 import type { Noun, Verb } from "../verb.ts";
 
-const FORMATS = ["text", "json", "markdown"] as const;
+const FORMATS = ["text", "json", "markdown", "man"] as const;
 
 /** The whole tree of commands, for people and programs. */
 export function docsVerb(nouns: () => readonly Noun[]): Verb {
@@ -10,12 +11,17 @@ export function docsVerb(nouns: () => readonly Noun[]): Verb {
     summary: "Print every command",
     operations: [],
     options: [
-      { flags: "--format <format>", summary: "text (default), json or markdown", choices: FORMATS },
+      {
+        flags: "--format <format>",
+        summary: "text (default), json, markdown or man",
+        choices: FORMATS,
+      },
     ],
     run: async ({ output }, input) => {
       const format = input.text("format") ?? "text";
       if (format === "json") output.json(treeOf(nouns()));
       else if (format === "markdown") output.text(markdownOf(nouns()));
+      else if (format === "man") output.text(manOf(nouns()));
       else {
         const called = calledVerbs(nouns());
         const width = Math.max(...called.map(({ words }) => words.length));

@@ -20,8 +20,8 @@ export const reportVerb: Verb = {
   operations: ["getEvacuation", "listEvacuationMoves"],
   arguments: [{ name: "<evacuation>", summary: "id of the evacuation", of: "evacuation" }],
   details:
-    "Figures of a VM are those of the try that moved it; predictions those of the version that gave\n" +
-    "it its target. Before the end it shows what there is so far.",
+    "Figures of a VM are those of its last try; predictions those of the version that gave it its\n" +
+    "target. TOOK is the whole try without its waits, of which the transfer is a part. Before the end it shows what there is so far.",
   run: runReport,
 };
 
@@ -109,7 +109,7 @@ function reportRows(
       ? "none yet"
       : `p50 ${duration(p50)}, p99 ${duration(p99)}, longest ${duration(longest)}`;
   const rows: [string, string][] = [
-    ["report", `${evacuation.id}   ${hostNames(evacuation)}   ${evacuation.status}`],
+    ["report", `${evacuation.id}, ${hostNames(evacuation)}, ${evacuation.status}`],
     ["vms", `${countText(evacuation)}, ${retries} tried again`],
     [
       "time",
@@ -130,10 +130,11 @@ const columns: readonly Column<EvacuationMove>[] = [
   { name: "VM", text: ({ vm }) => vm },
   { name: "STATE", text: ({ state }) => state },
   { name: "TRIES", text: ({ tries }) => String(tries.length), right: true },
-  figure("TIME", (move) => timeOf(move).real, duration),
+  figure("TRANSFER", (move) => timeOf(move).real, duration),
   figure("PREDICTED", (move) => timeOf(move).predicted, duration),
   figure("DOWNTIME", (move) => downtimeOf(move).real, duration),
   figure("EXPECTED", (move) => downtimeOf(move).predicted, duration),
+  { ...figure("TOOK", ({ tries }) => tries.at(-1)?.ms, duration), wide: true },
   { name: "FROM", text: ({ source }) => source, wide: true },
   { name: "TO", text: ({ target }) => target ?? "", wide: true },
   { ...figure("SENT", (move) => bytesOf(move).real, bytes), wide: true },
@@ -158,7 +159,7 @@ function figure(
 }
 
 function timeOf({ predictedMs, tries }: EvacuationMove): Figures {
-  return { predicted: predictedMs, real: tries.at(-1)?.ms };
+  return { predicted: predictedMs, real: tries.at(-1)?.transferMs };
 }
 
 function downtimeOf({ predictedDowntimeMs, tries }: EvacuationMove): Figures {

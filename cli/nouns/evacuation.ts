@@ -18,6 +18,7 @@ import {
   showMove,
 } from "./evacuation-rows.ts";
 import { limitOptions, limitsFrom, planVerb, showVersion } from "./plan.ts";
+import { rollbackPlanVerb } from "./rollback-plan.ts";
 
 type Evacuation = Awaited<ReturnType<Client["getEvacuation"]>>;
 
@@ -133,6 +134,7 @@ export const evacuationNoun: Noun = {
       run: approve,
     },
     ...controlVerbs(),
+    rollbackPlanVerb(id),
     ...moveVerbs(),
     {
       name: "acknowledge",

@@ -25,4 +25,19 @@ describe("why a VM cannot move", () => {
       "       cure: get memory-short",
     ]);
   });
+
+  it("names what lies in the VM alone once, and no host", () => {
+    const failed = { code: "vm-not-running", message: "VM web is failed", cure: "" };
+    const verdicts = ["host-a", "host-b"].map((host) => ({
+      host,
+      agreed: false,
+      blockers: [failed],
+    }));
+    const web = { id: "web" as never, host: "host-c" as never, state: "failed" } as const;
+    expect(explainLines(web, verdicts, 80)).toEqual([
+      "web is failed on host-c and cannot be moved, wherever to.",
+      "       vm-not-running: VM web is failed",
+      "       cure: see what has become of it: switchyard vm show web",
+    ]);
+  });
 });

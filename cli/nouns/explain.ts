@@ -96,11 +96,35 @@ function blockerOf(error: unknown): Blocker {
   return { code, message: detail, cure: `docs/reference/failures.md has ${code}` };
 }
 
+/** Refusals that lie in the VM alone, and the command that says more. */
+const ownCures: Readonly<Record<string, string>> = {
+  "vm-not-running": "see what has become of it: switchyard vm show",
+  "vm-locked": "wait for the migration that holds it: switchyard vm show",
+  "vm-unknown": "look at both hosts, then: switchyard vm reconcile",
+};
+
+/** The reason of the VM itself, which every host would give. */
+function ownReason(verdicts: readonly Verdict[]): Blocker | undefined {
+  const [first] = verdicts[0]?.blockers ?? [];
+  if (first === undefined || !Object.hasOwn(ownCures, first.code)) return undefined;
+  const isSame = verdicts.every(({ blockers }) => blockers[0]?.code === first.code);
+  return isSame ? first : undefined;
+}
+
 export function explainLines(
   vm: Pick<Vm, "id" | "host" | "state">,
   verdicts: readonly Verdict[],
   width: number,
 ): string[] {
+  const own = ownReason(verdicts);
+  if (own !== undefined) {
+    const { id, state, host } = vm;
+    return [
+      `${id} is ${state} on ${host} and cannot be moved, wherever to.`,
+      ...indented(`${own.code}: ${own.message}`, width),
+      ...indented(`cure: ${ownCures[own.code]} ${id}`, width),
+    ];
+  }
   const fitting = verdicts.filter(({ agreed }) => agreed);
   const count = `${fitting.length} of ${verdicts.length} hosts would take it.`;
   const can = fitting.length > 0 ? "can be moved" : "cannot be moved";

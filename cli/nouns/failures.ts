@@ -35,10 +35,10 @@ async function runFailures(session: Session, input: Input): Promise<ExitName | u
   const code = input.text("code");
   const groups = groupFailures(found).filter((group) => code === undefined || group.code === code);
   const needsPerson = groups.some((group) => group.needsPerson);
-  output.list(groups, columns(Date.now()), (group) => group.code);
+  output.list(groups, columns(Date.now()), (group) => group.code, "");
   const failed = groups.reduce((sum, { count }) => sum + count, 0);
   const person = needsPerson ? "; the unknown ones need a person" : "";
-  output.note(`${failed} of ${found.length} migrations${person}`);
+  output.note(`${failed} of ${found.length} migrations failed${person}`);
   return needsPerson ? "unknown" : undefined;
 }
 

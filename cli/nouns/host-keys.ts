@@ -30,7 +30,7 @@ export function keyVerbs(show: Show): Verb[] {
       run: async (session, input) => {
         const slotsOut = input.whole("slotsOut", 1);
         const slotsIn = input.whole("slotsIn", 1);
-        const keep = tokenKeeper(input.text("joinTokenFile"));
+        const keep = tokenKeeper(session, input.text("joinTokenFile"));
         const made = await session.api.createHost({
           id: input.argument(0),
           ...(slotsOut === undefined ? {} : { slotsOut }),
@@ -56,7 +56,7 @@ export function keyVerbs(show: Show): Verb[] {
       ],
       run: async (session, input) => {
         const seconds = input.whole("seconds", 60);
-        const keep = tokenKeeper(input.text("joinTokenFile"));
+        const keep = tokenKeeper(session, input.text("joinTokenFile"));
         const wish = seconds === undefined ? {} : { seconds };
         const issued = await session.api.issueJoinToken(input.argument(0), wish);
         const { isShown, rows } = keep(issued);
@@ -101,13 +101,13 @@ type Kept = { isShown: boolean; rows: [string, string][] };
  *
  * @throws CliError when the file exists or cannot be made
  */
-function tokenKeeper(file: string | undefined): (issued: JoinToken) => Kept {
+function tokenKeeper(session: Session, file: string | undefined): (issued: JoinToken) => Kept {
   if (file !== undefined) reserve(file);
   return ({ token, expiresAt }) => {
     if (file !== undefined) writeFileSync(file, token);
     const rows: Kept["rows"] = [
       ["join token", file === undefined ? token : `in ${file}`],
-      ["expires", expiresAt],
+      ["expires", session.time(expiresAt)],
     ];
     return { isShown: file === undefined, rows };
   };

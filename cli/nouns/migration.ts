@@ -10,6 +10,7 @@ import {
   followMigration,
   startMigration,
 } from "../migration-options.ts";
+import type { Output } from "../output/output.ts";
 import type { Session } from "../session.ts";
 import type { Argument, Noun, Option } from "../verb.ts";
 import { resultLines } from "../watch/migration-lines.ts";
@@ -117,10 +118,10 @@ export const migrationNoun: Noun = {
         session.output.list(
           await allOf((page) => session.api.getTimeline(input.argument(0), page)),
           [
-            { name: "AT", text: ({ at }) => session.time(at), sortBy: ({ at }) => at },
+            { name: "AT", text: ({ at }) => momentOf(session, at), sortBy: ({ at }) => at },
             { name: "ORIGIN", text: ({ origin }) => origin },
             { name: "EVENT", text: ({ type }) => type },
-            { name: "DETAIL", text: ({ detail }) => detailText(detail) },
+            { name: "DETAIL", text: ({ detail }) => detailText(detail, session.output) },
           ],
           ({ type }) => type,
         );
@@ -145,7 +146,11 @@ export const migrationNoun: Noun = {
         if (agreement === undefined) {
           throw new CliError("refused", "Nothing is agreed: it has not been negotiated");
         }
-        output.list(agreement.choices, choiceColumns, ({ subject }) => subject);
+        const isShort = output.format === "table";
+        const chosen = agreement.choices.filter(({ reason }) => !(isShort && isDefault(reason)));
+        output.list(chosen, choiceColumns, ({ subject }) => subject);
+        const left = agreement.choices.length - chosen.length;
+        if (left > 0) output.note(`${left} more are QEMU's defaults: -o wide lists them`);
         return undefined;
       },
     },
@@ -229,6 +234,11 @@ async function cancelMigration(session: Session, input: Input): Promise<ExitName
   return status === "cancelled" ? "done" : status === "completed" ? "failed" : exit;
 }
 
+/** Negotiation sets what an earlier migration may have changed. */
+function isDefault(reason: string): boolean {
+  return reason.startsWith("QEMU's default, set because");
+}
+
 async function listSamples({ api, output }: Session, input: Input): Promise<undefined> {
   const samples = await allOf(
     (page) => api.listSamples(input.argument(0), page),
@@ -248,6 +258,7 @@ async function listSamples({ api, output }: Session, input: Input): Promise<unde
       { name: "DIRTIED", text: ({ progress }) => rateOf(progress.dirtyBytesPerSecond) },
     ],
     ({ at }) => at,
+    "It was over before the first sample",
   );
   return undefined;
 }
@@ -257,9 +268,22 @@ function rateOf(bytesPerSecond: number | undefined): string {
 }
 
 /** `phase=admit`, with short values only: `-o json` has them all. */
-function detailText(detail: Record<string, unknown>): string {
+/** Steps of one second differ in their milliseconds. */
+function momentOf(session: Session, at: string): string {
+  const [, ms = "000"] = /\.(\d{3})/.exec(at) ?? [];
+  return session.time(at).replace(/Z?$/, (zone) => `.${ms}${zone}`);
+}
+
+/** Values of one word; whole objects are for `-o wide`. */
+function detailText(detail: Record<string, unknown>, { format }: Output): string {
   return Object.entries(detail)
     .filter(([, value]) => value !== undefined && value !== null)
-    .map(([name, value]) => `${name}=${typeof value === "object" ? JSON.stringify(value) : value}`)
+    .filter(([, value]) => typeof value !== "object" || format === "wide")
+    .map(([name, value]) => `${name}=${wordOf(value)}`)
     .join(" ");
+}
+
+function wordOf(value: unknown): string {
+  if (typeof value === "number") return String(Math.round(value * 10) / 10);
+  return typeof value === "object" ? JSON.stringify(value) : String(value);
 }

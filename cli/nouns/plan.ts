@@ -184,7 +184,7 @@ export function planLines(planned: Plan, width: number): string[] {
   const targets = [...counts].map(([target, list]) => `${target} ${list.length}`).join(", ");
   const band = `${duration(eta.lowMs)} to ${duration(eta.highMs)}`;
   const rows: [string, string][] = [
-    ["moves", `${moves.length} moves, ${bytes(planned.bytes)} to send`],
+    ["moves", `${counted(moves.length, "VM")}, ${bytes(planned.bytes)} to send`],
     ["takes", `${duration(eta.ms)} (${band}), lower bound ${duration(lowerBoundMs)}`],
     ["bottleneck", bottleneck?.text ?? ""],
     ...faster.slice(0, FASTER_SHOWN_MAX).map(({ change }): [string, string] => ["faster", change]),
@@ -207,6 +207,10 @@ export function planLines(planned: Plan, width: number): string[] {
         (part, place) => `  ${(place === 0 ? label : "").padEnd(10)} ${part}`,
       ),
     );
+}
+
+function counted(count: number, thing: string): string {
+  return `${count} ${thing}${count === 1 ? "" : "s"}`;
 }
 
 function reasonsOf(planned: Plan, { blockers, explanation }: Plan["unplaced"][number]): string {

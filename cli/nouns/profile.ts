@@ -5,6 +5,8 @@ import type { Argument, Noun, Verb } from "../verb.ts";
 
 const name: Argument = { name: "<profile>", summary: "name of the profile" };
 
+const HOW = "the control plane prints the command when it starts";
+
 const login: Verb = {
   name: "login",
   summary: "Keep a control plane's URL and token in a profile",
@@ -20,10 +22,10 @@ const login: Verb = {
     const known = files.readProfiles();
     const given =
       connectionOptions.url ?? environment.SWITCHYARD_URL ?? known.profiles[profile]?.url;
-    if (given === undefined) throw new CliError("usage", "Expected --url <url>");
+    if (given === undefined) throw new CliError("usage", "Expected --url <url>", HOW);
     const token = tokenFrom(connectionOptions, environment);
     if (token === undefined)
-      throw new CliError("usage", "Expected --token-file <file>, or - for stdin");
+      throw new CliError("usage", "Expected --token-file <file>, or - for stdin", HOW);
     const url = baseUrl(given);
     await createClient({ url, token }).listHosts({ limit: 1 });
     files.writeCredentials({ ...files.readCredentials(), [profile]: token });
@@ -78,6 +80,31 @@ export const profileNoun: Noun = {
           ],
           (row) => row.profile,
         );
+        return undefined;
+      },
+    },
+    {
+      name: "show",
+      summary: "Show a profile: the one in use, or another one; never its token",
+      operations: [],
+      arguments: [{ ...name, name: "[profile]" }],
+      run: async ({ files, output, connectionOptions, environment }, input) => {
+        const { current, profiles } = files.readProfiles();
+        const [given] = input.arguments;
+        const wanted = given ?? profileName(files, connectionOptions, environment);
+        const profile = required(profiles, wanted);
+        const shown = {
+          profile,
+          url: profiles[profile]?.url,
+          current: profile === current,
+          token: Object.hasOwn(files.readCredentials(), profile),
+        };
+        output.object(shown, profile, [
+          ["profile", profile],
+          ["url", shown.url],
+          ["token", shown.token ? "kept" : "none: switchyard login"],
+          ["in use", shown.current ? "yes" : "no"],
+        ]);
         return undefined;
       },
     },

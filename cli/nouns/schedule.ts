@@ -1,18 +1,16 @@
 import type { Client } from "../../client/client.ts";
 import { allOf } from "../../client/pages.ts";
-import { duration } from "../../core/format.ts";
 import { actingOf, authorOptions } from "../author.ts";
 import { CliError } from "../exit/cli-error.ts";
 import type { ExitName } from "../exit/exit-codes.ts";
 import type { Input } from "../input.ts";
 import { policyFrom, policyOptions } from "../migration-options.ts";
-import type { Column } from "../output/table.ts";
 import type { Session } from "../session.ts";
 import type { Argument, Noun, Option } from "../verb.ts";
 import { limitOptions, limitsFrom } from "./plan.ts";
+import { scheduleColumns, showPreview, showSchedule } from "./schedule-rows.ts";
+import { windowVerbs } from "./schedule-windows.ts";
 
-type Schedule = Awaited<ReturnType<Client["getSchedule"]>>;
-type Preview = Awaited<ReturnType<Client["previewSchedule"]>>;
 type NewSchedule = Parameters<Client["createSchedule"]>[0];
 type Change = Parameters<Client["changeSchedule"]>[1];
 
@@ -63,7 +61,7 @@ export const scheduleNoun: Noun = {
       run: async (session, input) => {
         const { api, output } = session;
         const rows = await allOf(api.listSchedules, input.whole("limit", 1) ?? ROWS_DEFAULT);
-        output.list(rows, columns(session), (row) => row.id);
+        output.list(rows, scheduleColumns(session), (row) => row.id);
         return undefined;
       },
     },
@@ -73,7 +71,7 @@ export const scheduleNoun: Noun = {
       operations: ["getSchedule"],
       arguments: [id],
       run: async (session, input) =>
-        show(session, await session.api.getSchedule(input.argument(0))),
+        showSchedule(session, await session.api.getSchedule(input.argument(0))),
     },
     {
       name: "preview",
@@ -102,7 +100,7 @@ export const scheduleNoun: Noun = {
         if (Object.keys(change).length === 0) {
           throw new CliError("usage", "Expected something to change: --help lists it");
         }
-        return show(session, await session.api.changeSchedule(input.argument(0), change));
+        return showSchedule(session, await session.api.changeSchedule(input.argument(0), change));
       },
     },
     {
@@ -112,7 +110,7 @@ export const scheduleNoun: Noun = {
       arguments: [id],
       options: authorOptions,
       run: async (session, input) =>
-        show(session, await session.api.pauseSchedule(input.argument(0), actingOf(input))),
+        showSchedule(session, await session.api.pauseSchedule(input.argument(0), actingOf(input))),
     },
     {
       name: "resume",
@@ -120,8 +118,9 @@ export const scheduleNoun: Noun = {
       operations: ["resumeSchedule"],
       arguments: [id],
       run: async (session, input) =>
-        show(session, await session.api.resumeSchedule(input.argument(0))),
+        showSchedule(session, await session.api.resumeSchedule(input.argument(0))),
     },
+    ...windowVerbs,
     {
       name: "delete",
       summary: "Delete a schedule whose evacuations have ended",
@@ -156,7 +155,7 @@ async function create(session: Session, input: Input): Promise<ExitName | undefi
     ...(by === undefined ? {} : { by }),
     ...(approvers === undefined ? {} : { approval: { approvers } }),
   };
-  if (!input.flag("dryRun")) return show(session, await session.api.createSchedule(wanted));
+  if (!input.flag("dryRun")) return showSchedule(session, await session.api.createSchedule(wanted));
   const { preview } = await session.api.dryRunSchedule(wanted);
   return showPreview(session, wanted.name, preview);
 }
@@ -225,69 +224,4 @@ function conditionOf(text: string): Condition {
     "usage",
     `Expected a condition such as kernel<6.12.41, qemu!=11.1 or patched=no, got \`${text}\``,
   );
-}
-
-function startsText({ starts }: Schedule): string {
-  return `${"cron" in starts ? starts.cron : starts.at} ${starts.zone}`;
-}
-
-function columns(session: Session): Column<Schedule>[] {
-  return [
-    { name: "SCHEDULE", text: (row) => row.id },
-    { name: "NAME", text: ({ name }) => name },
-    { name: "STARTS", text: startsText },
-    { name: "FOR", text: ({ durationMs }) => duration(durationMs) },
-    {
-      name: "NEXT",
-      text: ({ paused, next }) => {
-        if (paused !== undefined) return `paused by ${paused.author}`;
-        const [first] = next;
-        return first === undefined ? "over" : session.time(first.startsAt);
-      },
-    },
-    { name: "EVACUATION", text: ({ evacuation }) => evacuation ?? "", wide: true },
-  ];
-}
-
-function show(session: Session, shown: Schedule): undefined {
-  const { paused, current, next, runs = [], missed } = shown;
-  const time = (at: string) => session.time(at);
-  const word = missed?.isAtLeast === true ? "at least " : "";
-  session.output.object(shown, shown.id, [
-    ["schedule", shown.id],
-    ["name", shown.name],
-    ["starts", startsText(shown)],
-    ["for", duration(shown.durationMs)],
-    ["made by", shown.by],
-    [
-      "paused",
-      paused && [paused.author, paused.message].filter((one) => one !== undefined).join(": "),
-    ],
-    ["open until", current === undefined ? undefined : time(current.endsAt)],
-    ["next", next.map(({ startsAt }) => time(startsAt)).join(", ") || "none"],
-    ["evacuation", shown.evacuation],
-    ["last", runs.map(runText(time)).join("; ")],
-    ["missed", missed && `${word}${missed.count}, ${time(missed.first)} to ${time(missed.last)}`],
-  ]);
-  return undefined;
-}
-
-function runText(time: (at: string) => string) {
-  return ({ startsAt, outcome, reason, deliveries }: NonNullable<Schedule["runs"]>[number]) => {
-    const repeated = deliveries > 1 ? `, delivered ${deliveries} times` : "";
-    return `${time(startsAt)} ${outcome}${repeated}${reason === undefined ? "" : ` (${reason})`}`;
-  };
-}
-
-function showPreview(session: Session, name: string, shown: Preview): undefined {
-  session.output.object(shown, name, [
-    ["schedule", name],
-    ["next", shown.next.map(({ startsAt }) => session.time(startsAt)).join(", ") || "none"],
-    ["hosts", shown.hosts.join(" ") || "none now"],
-    ["left alone", shown.skipped.map(({ host, reason }) => `${host}: ${reason}`).join("; ")],
-    ["vms", `${shown.moves} move, ${shown.unplaced} stay`],
-    ["takes", `${duration(shown.etaMs)}, ${duration(shown.lowerBoundMs)} at least`],
-    ["warnings", shown.warnings.join("; ")],
-  ]);
-  return undefined;
 }

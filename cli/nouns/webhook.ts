@@ -78,7 +78,7 @@ export const webhookNoun: Noun = {
       },
     },
     statusVerb("pause", "paused", "Deliver no new events; those in between are left out"),
-    statusVerb("enable", "enabled", "Deliver again, also after it was disabled"),
+    statusVerb("resume", "enabled", "Deliver again: it was paused, or was disabled"),
     {
       name: "rotate",
       summary: "Make another secret; for 24 hours deliveries are signed with both",

@@ -44,10 +44,12 @@ export class Output {
     return this.terminal.showsAnswers ? this.terminal.columns() : Number.POSITIVE_INFINITY;
   }
 
+  /** @param none what people are told where there are no rows, on stderr */
   list<T extends object>(
     rows: readonly T[],
     columns: readonly Column<T>[],
     nameOf: (row: T) => string,
+    none = "There are none",
   ): void {
     const sorted = this.#sorted(rows, columns);
     switch (this.format) {
@@ -61,6 +63,11 @@ export class Output {
         for (const row of sorted) this.#line(nameOf(row));
         return;
       default:
+        if (sorted.length === 0) {
+          // Heads of nothing tell nothing; scripts ask for another format.
+          if (none !== "") this.note(none);
+          return;
+        }
         for (const line of renderTable(sorted, this.#chosen(columns), this.width)) {
           this.#line(line);
         }

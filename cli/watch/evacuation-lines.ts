@@ -70,7 +70,7 @@ export function endsText({ eta, status }: Pick<Evacuation, "eta" | "status">): s
     const ratio = eta.ratio === undefined ? "" : `, ${eta.ratio.toFixed(2)} × the bound`;
     return `took ${duration(eta.realMs)}${ratio}${halfwayText(eta)}`;
   }
-  if (status === "rolling-back" || isOver({ status })) return "";
+  if (isOver({ status })) return "";
   if (status === "planned" || eta.remainingMs === undefined) return `${bandText(eta)}, ${bound}`;
   return `ends in ${duration(Math.ceil(eta.remainingMs / 1000) * 1000)}, ${bound}`;
 }

@@ -52,6 +52,7 @@ export function evacuationOperations({ evacuations }: Api) {
       json(one.resume.$post({ param: { id }, json: by })),
     cancelEvacuation: (id: string, by: Acting = {}) =>
       json(one.cancel.$post({ param: { id }, json: by })),
+    getEvacuationRollback: (id: string) => json(one.rollback.$get({ param: { id } })),
     rollBackEvacuation: (id: string, by: Acting = {}) =>
       json(one.rollback.$post({ param: { id }, json: by })),
     skipEvacuationVm: (id: string, vm: string, by: Acting = {}) =>

@@ -34,6 +34,23 @@ export function scheduleOperations({ schedules, "change-freezes": freezes }: Api
     pauseSchedule: (id: string, by: Acting = {}) =>
       json(one.pause.$post({ param: { id }, json: by })),
     resumeSchedule: (id: string) => json(one.resume.$post({ param: { id } })),
+    /** @returns the schedule; `runs` begins with what became of the window */
+    runSchedule: async (id: string, by: Acting = {}) => {
+      const ran = await json(one.run.$post({ param: { id }, json: by, query: {} }));
+      if ("dryRun" in ran) throw new Error("Expected a schedule, got a dry run");
+      return ran;
+    },
+    /** `runSchedule` with `dryRun=true`. */
+    dryRunScheduleNow: async (id: string, by: Acting = {}) => {
+      const query = { dryRun: "true" } as const;
+      const found = await json(one.run.$post({ param: { id }, json: by, query }));
+      if ("dryRun" in found) return found;
+      throw new Error("Expected a dry run, got a schedule");
+    },
+    skipWindow: (id: string, startsAt: string, by: Acting = {}) =>
+      json(one.skip.$post({ param: { id }, json: { startsAt, ...by } })),
+    unskipWindow: (id: string, startsAt: string, by: Acting = {}) =>
+      json(one.unskip.$post({ param: { id }, json: { startsAt, ...by } })),
     createChangeFreeze: (freeze: NewChangeFreeze) => json(freezes.$post({ json: freeze })),
     listChangeFreezes: () => json(freezes.$get()),
     deleteChangeFreeze: async (id: string) => {

@@ -134,7 +134,14 @@ export const Evacuation = z.strictObject({
   unknownVms: z.array(VmId),
   endedBy: EndedBy.optional(),
   /** With a rollback: the counters above are those of the way back. */
-  forward: z.strictObject({ status: EvacuationStatus, counters: Counters }).optional(),
+  forward: z
+    .strictObject({
+      status: EvacuationStatus,
+      counters: Counters,
+      /** That of the way there: the one above is of the way back, from when its VMs were listed. */
+      eta: EvacuationEta.omit({ remainingMs: true }).optional(),
+    })
+    .optional(),
   executionArn: z.string().optional(),
   createdAt: instant,
   updatedAt: instant,
@@ -149,8 +156,10 @@ export const MoveTry = z.strictObject({
   target: HostId,
   startedAt: instant,
   endedAt: instant.optional(),
-  /** Real time, ms. */
+  /** Real time without what it waited for, ms. */
   ms: z.number().nonnegative().optional(),
+  /** Of that the transfer, which `predictedMs` of the move predicts; where it completed. */
+  transferMs: z.number().nonnegative().optional(),
   downtimeMs: z.number().nonnegative().optional(),
   bytes: z.number().nonnegative().optional(),
   /** Why it failed: code of the migration's failure. */
@@ -174,6 +183,7 @@ export const EvacuationMove = z.strictObject({
   leg: z.enum(["forward", "back"]),
   /** The version of the plan that gave it its target. */
   version: z.int().positive(),
+  /** Of the transfer. */
   predictedMs: z.number().nonnegative().optional(),
   predictedBytes: z.number().nonnegative().optional(),
   predictedDowntimeMs: z.number().nonnegative().optional(),

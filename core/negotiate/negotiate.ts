@@ -6,6 +6,7 @@ import { explainCapabilities, explainFlags } from "./choices.ts";
 import { type ChosenParameters, chooseParameters } from "./choose-parameters.ts";
 import { planCopies } from "./copies.ts";
 import { cpuBlockers, explainHostCpus } from "./cpu.ts";
+import { guestClockBlockers } from "./guest-clock.ts";
 import { hookBlockers, withHooks } from "./hooks.ts";
 import { withLadder } from "./ladder-plan.ts";
 import { findMachine } from "./machine.ts";
@@ -48,6 +49,7 @@ export function negotiate(input: NegotiationInput): NegotiationResult {
     ...refusedPartBlockers(target),
     ...tlsBlockers(input, policy),
     ...hookBlockers(wishes, source),
+    ...guestClockBlockers(policy, definition),
     ...storage.blockers,
   ];
   if (blockers.length > 0) return { agreed: false, blockers };

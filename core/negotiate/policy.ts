@@ -89,6 +89,12 @@ export const MigrationPolicy = z.strictObject({
       `expected at most ${COPIES_MAX} disks`,
     )
     .optional(),
+  /**
+   * After the arrival. `set`: the target's agent sets the guest's clock to its host's, by the guest
+   * agent, whose channel the definition must have; what it found is in the event
+   * `migration.guest-clock`. A guest that did not run keeps its clock.
+   */
+  guestClock: z.enum(["leave", "set"]).default("leave"),
   /** What is done about a migration that does not converge. */
   convergence: Convergence.prefault({}),
   /** Longest time from `migrate` to convergence, ms; 6 hours by default. */

@@ -24,6 +24,9 @@ function ask({ vm = {}, source = {}, target = {}, policy = {} }: Case) {
 const device = vfioDevice("net0");
 const vfio = { vfioDevices: [device], devices: [{ driver: "vfio-pci", id: "net0" }] };
 
+const memory = { hugepages: [], nodes: [0], mountPageBytes: {} };
+const memfd = { "qom-type": "memory-backend-memfd", id: "m", size: 8 * GIB };
+
 describe("eligibility", () => {
   it.each<[string, Case, string[]]>([
     ["a guest that fits", {}, []],
@@ -54,6 +57,68 @@ describe("eligibility", () => {
       "several reasons at once",
       { vm: { resources: ["gpu0"] }, target: { accelerators: [] } },
       ["accelerator-missing", "resource-missing"],
+    ],
+    [
+      "a limit of locked memory below a guest with a VFIO device",
+      { vm: vfio, target: { memory: { ...memory, lockableBytes: 8 * GIB } } },
+      ["locked-memory-short"],
+    ],
+    [
+      "the same limit for a guest without one",
+      { target: { memory: { ...memory, lockableBytes: 8 * GIB } } },
+      [],
+    ],
+    [
+      "a control group's limit",
+      { target: { memory: { ...memory, cgroup: { path: "/agent", limitBytes: 8 * GIB } } } },
+      ["cgroup-memory-short"],
+    ],
+    [
+      "that limit, and memory that is in hugepages",
+      {
+        vm: { objects: [{ ...memfd, hugetlb: true, hugetlbsize: GIB }] },
+        target: {
+          memory: {
+            ...memory,
+            cgroup: { path: "/agent", limitBytes: 8 * GIB },
+            hugepages: [{ pageBytes: GIB, totalBytes: 8 * GIB }],
+          },
+        },
+      },
+      [],
+    ],
+    [
+      "too few hugepages of a memfd's size",
+      {
+        vm: { objects: [{ ...memfd, hugetlb: true, hugetlbsize: GIB }] },
+        target: { memory: { ...memory, hugepages: [{ pageBytes: GIB, totalBytes: 4 * GIB }] } },
+      },
+      ["hugepages-short"],
+    ],
+    [
+      "too few hugepages of a mount's size",
+      {
+        vm: {
+          objects: [
+            {
+              "qom-type": "memory-backend-file",
+              id: "m",
+              size: 8 * GIB,
+              "mem-path": { $host: "huge" },
+            },
+          ],
+        },
+        target: { memory: { ...memory, mountPageBytes: { huge: 2 ** 21 } } },
+      },
+      ["hugepages-short"],
+    ],
+    [
+      "a NUMA node that the host has not",
+      {
+        vm: { objects: [{ ...memfd, policy: "bind", "host-nodes": [1] }] },
+        target: { memory },
+      },
+      ["numa-node-missing"],
     ],
     ["QEMU's own blockers", { vm: { blockers: ["non-migratable device: foo"] } }, ["blocked"]],
     [

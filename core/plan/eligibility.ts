@@ -3,6 +3,7 @@ import { negotiate } from "../negotiate/negotiate.ts";
 import type { RuledDefinition } from "../negotiate/sides.ts";
 import type { QemuProbe, SourceProbe, TargetProbe } from "../protocol/probe.ts";
 import type { PlanOptions } from "./options.ts";
+import { hasMemoryLimit, potentialMemory } from "./potential-memory.ts";
 import type { FleetSnapshot, PlanHost, PlanVm } from "./snapshot.ts";
 
 /** The verdict of negotiation about a guest and a host, less what a plan changes: memory. */
@@ -19,14 +20,20 @@ export type Verdict = {
  */
 export class Eligibility {
   readonly #known: Pick<FleetSnapshot, "qemus" | "cpuModels">;
+  /** Some host has a limit that a guest's size may exceed. */
+  readonly #isSizeRuled: boolean;
   readonly #policy: PlanOptions["policy"];
   readonly #verdicts = new Map<string, Verdict>();
   readonly #guestKeys = new Map<PlanVm, string>();
   readonly #sourceKeys = new Map<PlanHost, string>();
   readonly #hostKeys = new Map<PlanHost, string>();
 
-  constructor(known: Pick<FleetSnapshot, "qemus" | "cpuModels">, policy: PlanOptions["policy"]) {
+  constructor(
+    known: Pick<FleetSnapshot, "qemus" | "cpuModels" | "hosts">,
+    policy: PlanOptions["policy"],
+  ) {
     this.#known = known;
+    this.#isSizeRuled = known.hosts.some(({ memory }) => memory && hasMemoryLimit(memory));
     this.#policy = policy;
   }
 
@@ -50,10 +57,11 @@ export class Eligibility {
     const known = this.#guestKeys.get(vm);
     if (known !== undefined) return known;
     const { machine, machineType, cpuModel, accelerator, runState, dirtyRing } = vm;
-    const { globals, blockers, jobs, vfioDevices, devices } = vm;
+    const { globals, blockers, jobs, vfioDevices, devices, objects } = vm;
+    const size = this.#isSizeRuled ? vm.memoryBytes : undefined;
     const key = JSON.stringify([
       [machine, machineType, cpuModel, accelerator, runState, dirtyRing],
-      [globals, blockers, jobs, vfioDevices, devices],
+      [globals, blockers, jobs, vfioDevices, devices, objects, size],
     ]);
     this.#guestKeys.set(vm, key);
     return key;
@@ -72,8 +80,17 @@ export class Eligibility {
   hostKey(host: PlanHost): string {
     const known = this.#hostKeys.get(host);
     if (known !== undefined) return known;
-    const { qemu, accelerators, host: cpu, cpuModels, userfaultfd, tls, cannotListen } = host;
-    const parts = [qemu, accelerators, cpu, cpuModels, userfaultfd, tls, cannotListen];
+    const {
+      qemu,
+      accelerators,
+      host: cpu,
+      cpuModels,
+      userfaultfd,
+      tls,
+      cannotListen,
+      memory,
+    } = host;
+    const parts = [qemu, accelerators, cpu, cpuModels, userfaultfd, tls, cannotListen, memory];
     const key = JSON.stringify(parts);
     this.#hostKeys.set(host, key);
     return key;
@@ -82,7 +99,11 @@ export class Eligibility {
   #negotiate(vm: PlanVm, source: PlanHost, target: PlanHost, missing: string[]): Verdict {
     const result = negotiate({
       source: { ...sourceProbe(vm, source, this.#qemuOf(source)), ...this.#cpuOf(source, vm) },
-      target: { ...targetProbe(target, this.#qemuOf(target), missing), ...this.#cpuOf(target, vm) },
+      target: {
+        ...targetProbe(target, this.#qemuOf(target), missing),
+        ...this.#cpuOf(target, vm),
+        ...(target.memory && { memory: potentialMemory(target.memory, vm.objects) }),
+      },
       definition: definitionOf(vm),
       policy: this.#policy,
     });
@@ -104,7 +125,7 @@ export class Eligibility {
 }
 
 function definitionOf(vm: PlanVm): RuledDefinition {
-  const { accelerator, memoryBytes, cpus, cpuModel, devices, globals } = vm;
+  const { accelerator, memoryBytes, cpus, cpuModel, devices, objects, globals } = vm;
   return {
     machine: vm.machine ?? vm.machineType,
     accelerator,
@@ -113,8 +134,7 @@ function definitionOf(vm: PlanVm): RuledDefinition {
     cpuModel,
     blockdevs: [],
     devices: devices as RuledDefinition["devices"],
-    // Only a target itself knows its hugepages and nodes.
-    objects: [],
+    objects: objects as RuledDefinition["objects"],
     globals,
   };
 }

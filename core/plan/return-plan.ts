@@ -5,6 +5,7 @@ import { type EtaBand, etaBand } from "./eta.ts";
 import { vmBlockers } from "./fleet.ts";
 import { type Guest, Guests } from "./guest.ts";
 import { HostTable } from "./host-table.ts";
+import { lowerBound } from "./lower-bound.ts";
 import { type Move, moveOf } from "./move.ts";
 import { Occupancy } from "./occupancy.ts";
 import type { PlanOptions } from "./options.ts";
@@ -27,6 +28,8 @@ export type ReturnPlan = {
     readonly blockers: readonly Blocker[];
   }[];
   readonly eta: EtaBand;
+  /** No schedule of these moves is shorter, ms. */
+  readonly lowerBoundMs: number;
 };
 
 type Options = Omit<PlanOptions, "empty">;
@@ -72,6 +75,7 @@ export function planReturn(snapshot: FleetSnapshot, homes: Homes, rest: Options)
         blockers: own.get(one)?.length ? (own.get(one) ?? []) : roomBlockers(one, context),
       })),
     eta: etaBand({ ...input, moves: ordered.moves }, ordered.schedule),
+    lowerBoundMs: lowerBound(way.moves, input).ms,
   };
 }
 

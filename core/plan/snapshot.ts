@@ -3,6 +3,7 @@ import { ResourceName } from "../host-resources.ts";
 import { HostId, VmId } from "../id.ts";
 import { Labels } from "../labels.ts";
 import { CpuModels, HostCpu } from "../protocol/host-cpu.ts";
+import { HostMemoryFacts } from "../protocol/host-memory.ts";
 import { QemuProbe, SourceProbe, TargetProbe, TlsKind, VfioDevice } from "../protocol/probe.ts";
 import { LearnedFigures } from "../vm-learned.ts";
 import { Affinity, Pin } from "../vm-rules.ts";
@@ -43,6 +44,8 @@ export const PlanHost = z.strictObject({
   cpuModels: z.strictObject({ tcg: z.string().optional(), kvm: z.string().optional() }).default({}),
   /** Names of the host resources in its agent's configuration. */
   resources: z.array(ResourceName).default([]),
+  /** What its memory is made of; absent: not known, and taken to be enough of each kind. */
+  memory: HostMemoryFacts.optional(),
   userfaultfd: z.boolean().default(true),
   /** Why it cannot listen for a migration, as its agent said last. */
   cannotListen: TargetProbe.shape.cannotListen,
@@ -94,8 +97,10 @@ export const PlanVm = z.strictObject({
   runState: z.string().default("running"),
   dirtyRing: z.boolean().default(false),
   vfioDevices: z.array(VfioDevice).default([]),
-  /** Of its definition: the devices that negotiation's rules read (VFIO, memory, CPUs). */
+  /** Of its definition: the devices that negotiation's rules read (VFIO, memory, CPUs, guest agent). */
   devices: z.array(z.record(z.string(), z.json())).default([]),
+  /** Of its definition: the memory backends. */
+  objects: z.array(z.record(z.string(), z.json())).default([]),
   globals: z.array(z.string()).default([]),
   /** Host resources that its definition names, and that serve one guest at a time. */
   resources: z.array(ResourceName).default([]),

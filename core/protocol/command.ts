@@ -156,6 +156,8 @@ export const verbs = {
       copies: CopiedDisks.optional(),
       /** Address from which the source connects; others on the stream's port are strangers. */
       sourceAddress: z.string().max(64).optional(),
+      /** The guest's clock is set after its arrival. */
+      guestClock: z.literal("set").optional(),
     }),
     result: z.strictObject({
       /** Capabilities that QEMU refused, with its words. */

@@ -198,6 +198,19 @@ export const EventBody = z.discriminatedUnion("type", [
     ...migrationEvent,
     runState: z.string().max(64),
   }),
+  /**
+   * The guest's clock was set to the target host's, as the policy asks, or could not be. The offsets say
+   * how far the guest was ahead before and after, ms; they are right to half a question's time.
+   */
+  z.strictObject({
+    type: z.literal("migration.guest-clock"),
+    ...migrationEvent,
+    outcome: z.enum(["set", "failed"]),
+    beforeMs: z.number().optional(),
+    afterMs: z.number().optional(),
+    /** Why not. */
+    detail: z.string().max(500).optional(),
+  }),
   /** QEMU refused to run the guest on the target, in its own words: it is tried again. */
   z.strictObject({
     type: z.literal("migration.run-refused"),

@@ -33,3 +33,32 @@ export const HostMemory = z.strictObject({
   backendPageBytes: z.record(z.string(), z.int().positive()),
 });
 export type HostMemory = z.infer<typeof HostMemory>;
+
+/**
+ * What a host's memory is made of, whoever has it now: what its agent reports when it registers, and what
+ * plans ask. Limits count only where guests are the agent's children.
+ */
+export const HostMemoryFacts = z.strictObject({
+  /** The narrowest memory limit, as in {@link HostMemory}. */
+  cgroup: z.strictObject({ path: z.string().max(4_096), limitBytes: Bytes }).optional(),
+  /** What a guest's process may lock (RLIMIT_MEMLOCK); absent: any amount. */
+  lockableBytes: Bytes.optional(),
+  /** Pools of hugepages: all pages that there are or may be. */
+  hugepages: z
+    .array(
+      z.strictObject({
+        pageBytes: z.int().positive(),
+        totalBytes: Bytes,
+        /** Absent: of all nodes. */
+        node: NodeId.optional(),
+      }),
+    )
+    .max(1_024),
+  /** The NUMA nodes. */
+  nodes: z.array(NodeId).max(1_024),
+  /** The page size of a memfd that names none. */
+  defaultHugepageBytes: z.int().positive().optional(),
+  /** The page size of each host resource that is a mount of hugepages. */
+  mountPageBytes: z.record(z.string(), z.int().positive()),
+});
+export type HostMemoryFacts = z.infer<typeof HostMemoryFacts>;

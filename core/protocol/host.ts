@@ -5,6 +5,7 @@ import { ResourceName } from "../host-resources.ts";
 import { HostId, VmId } from "../id.ts";
 import { LabelChange, Labels } from "../labels.ts";
 import { CpuModels, HostCpu } from "./host-cpu.ts";
+import { HostMemoryFacts } from "./host-memory.ts";
 import { QemuProbe, TlsKind } from "./probe.ts";
 import { KeyId } from "./signature.ts";
 
@@ -29,6 +30,8 @@ export const HostFacts = z.strictObject({
   /** What its guests' CPUs can be, by accelerator. */
   cpuModels: z.strictObject({ tcg: CpuModels.optional(), kvm: CpuModels.optional() }).optional(),
   accelerators: z.array(z.enum(["tcg", "kvm"])).optional(),
+  /** Of the host's memory, what does not change while guests come and go. */
+  memory: HostMemoryFacts.optional(),
   /** userfaultfd can be used, which postcopy needs on the target. */
   userfaultfd: z.boolean().optional(),
   /** Speed of the link to the migration network, B/s. */

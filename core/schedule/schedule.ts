@@ -145,14 +145,38 @@ export const SchedulePause = z.strictObject({
   since: instant,
 });
 
+/** Windows of one schedule that may be skipped at a time: to skip more, it is paused. */
+export const SKIPPED_MAX = 20;
+
+/** A window that somebody wants not to open. */
+export const SkippedWindow = z.strictObject({
+  startsAt: instant,
+  author: Owner,
+  message: Message.optional(),
+  since: instant,
+});
+export type SkippedWindow = z.infer<typeof SkippedWindow>;
+
+/** A window that somebody has opened besides the starts. */
+export const ExtraWindow = z.strictObject({
+  startsAt: instant,
+  author: Owner,
+  message: Message.optional(),
+});
+export type ExtraWindow = z.infer<typeof ExtraWindow>;
+
 /** A schedule as the API shows it. */
 export const Schedule = z.strictObject({
   id: ScheduleId,
   ...ScheduleRequest.shape,
   paused: SchedulePause.optional(),
+  /** Windows to come that do not open, the first ones first. */
+  skipped: z.array(SkippedWindow).max(SKIPPED_MAX).optional(),
+  /** The last window that a person has opened besides the starts. */
+  extra: ExtraWindow.optional(),
   /** The window that is open. */
   current: OccurrenceView.optional(),
-  /** The next windows; none: it has no further start, or is paused. */
+  /** The next windows, without those that are skipped; none: it has no further start, or is paused. */
   next: z.array(OccurrenceView),
   /** The evacuation that it has started last. */
   evacuation: EvacuationId.optional(),

@@ -65,6 +65,7 @@ export async function applyMigrationEvents(
 /** Events that may follow the end of their migration: hooks run later, figures come later. */
 const lateTypes: ReadonlySet<MigrationBody["type"]> = new Set([
   "migration.hook",
+  "migration.guest-clock",
   "migration.handed-over",
   "migration.standstill",
 ]);
@@ -153,6 +154,7 @@ function sideOf(body: MigrationBody): "source" | "target" {
       return body.side;
     case "migration.ack-pending":
     case "migration.target-arrived":
+    case "migration.guest-clock":
     case "migration.run-refused":
     case "migration.restarted":
       return "target";
@@ -179,6 +181,7 @@ function effectOf({ body, atMs, seq }: MigrationEvent): Effect {
     case "migration.converged":
       return { ...nothing, signals: ["converged"] };
     case "migration.hook":
+    case "migration.guest-clock":
     case "migration.bandwidth-set":
     case "migration.ack-pending":
     case "migration.postcopy-paused":

@@ -19,6 +19,7 @@ export const scopeOf: Readonly<Record<string, Scope>> = {
   "GET /v1/vms/{id}": "read",
   "GET /v1/vms/{id}/placement": "read",
   "POST /v1/definitions/import": "read",
+  "POST /v1/policies/check": "read",
   "GET /v1/tenants": "read",
   "GET /v1/tenants/{name}": "read",
   "GET /v1/migrations": "read",
@@ -28,6 +29,7 @@ export const scopeOf: Readonly<Record<string, Scope>> = {
   "GET /v1/evacuations": "read",
   "GET /v1/evacuations/{id}": "read",
   "GET /v1/evacuations/{id}/plans/{version}": "read",
+  "GET /v1/evacuations/{id}/rollback": "read",
   "GET /v1/evacuations/{id}/moves": "read",
   "GET /v1/schedules": "read",
   "GET /v1/schedules/{id}": "read",
@@ -57,6 +59,9 @@ export const scopeOf: Readonly<Record<string, Scope>> = {
   "DELETE /v1/schedules/{id}": "evacuate",
   "POST /v1/schedules/{id}/pause": "evacuate",
   "POST /v1/schedules/{id}/resume": "evacuate",
+  "POST /v1/schedules/{id}/run": "evacuate",
+  "POST /v1/schedules/{id}/skip": "evacuate",
+  "POST /v1/schedules/{id}/unskip": "evacuate",
   "POST /v1/change-freezes": "evacuate",
   "DELETE /v1/change-freezes/{id}": "evacuate",
   "POST /v1/hosts/{id}/cordon": "evacuate",
@@ -99,8 +104,10 @@ export const scopeOf: Readonly<Record<string, Scope>> = {
 const planning = new Set([
   "POST /v1/evacuations",
   "POST /v1/evacuations/{id}/approve",
+  "GET /v1/evacuations/{id}/rollback",
   "POST /v1/evacuations/{id}/rollback",
   "POST /v1/schedules",
+  "POST /v1/schedules/{id}/run",
   "GET /v1/schedules/{id}/preview",
 ]);
 

@@ -15,6 +15,7 @@ import { hosts } from "./hosts.ts";
 import { metrics } from "./metrics.ts";
 import { migrations } from "./migrations.ts";
 import { documentApi, getDocument } from "./openapi.ts";
+import { policies } from "./policies.ts";
 import { routes } from "./routing.ts";
 import { schedules } from "./schedules.ts";
 import { tenants } from "./tenants.ts";
@@ -38,6 +39,7 @@ export const app = base
   .route("/", tenants)
   .route("/", definitions)
   .route("/", migrations)
+  .route("/", policies)
   .route("/", evacuations)
   .route("/", schedules)
   .route("/", events)

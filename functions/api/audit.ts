@@ -11,7 +11,7 @@ import { auditExamples } from "./examples/audit.ts";
 import { answer, createRoute, pageQuery, READ, refusals, routes } from "./routing.ts";
 
 /** They change nothing. */
-const READING = new Set(["POST /v1/definitions/import"]);
+const READING = new Set(["POST /v1/definitions/import", "POST /v1/policies/check"]);
 
 /**
  * Keeps who has asked for which change, and the answer, also when that is a refusal. A caller that is

@@ -11,6 +11,7 @@ import {
   EvacuationPage,
   MovePage,
   PlanVersion,
+  RollbackPlan,
 } from "./bodies/evacuations.ts";
 import { evacuationExamples as examples } from "./examples/evacuations.ts";
 import { answer, body, createRoute, pageQuery, READ, refusals, SEND } from "./routing.ts";
@@ -221,6 +222,22 @@ export const rollback = action("rollback", "rollBackEvacuation", {
   summary: "Roll an evacuation back",
   description: "Moves back what has moved, as soon as its old host has room.",
   codes: ["nothing-to-roll-back", "workflow-unavailable"],
+});
+
+export const getRollback = createRoute({
+  method: "get",
+  path: "/v1/evacuations/{id}/rollback",
+  operationId: "getEvacuationRollback",
+  tags,
+  summary: "What a rollback would do",
+  description:
+    "The plan of a rollback that begins now: which VMs go home, when, and why others stay. Nothing " +
+    "moves before `rollBackEvacuation`. VMs in transfer are not in it.",
+  request: byId,
+  responses: {
+    200: answer("The plan of a rollback", RollbackPlan, examples.rollbackPlan),
+    ...refusals(READ, "evacuation-not-found", "fleet-too-large"),
+  },
 });
 
 const onVmCodes = [

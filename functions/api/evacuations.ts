@@ -10,6 +10,7 @@ import {
   rollBackEvacuation,
 } from "../service/evacuation-actions.ts";
 import { acknowledgeMove, retryVm, skipVm } from "../service/evacuation-vms.ts";
+import { previewRollback } from "../service/plan-way-back.ts";
 import { dryRunEvacuation, requestEvacuation } from "../service/request-evacuation.ts";
 import { listMoves, publicMove } from "../store/evacuation-moves.ts";
 import { listEvacuations, publicEvacuation, type StoredEvacuation } from "../store/evacuations.ts";
@@ -88,6 +89,10 @@ export const evacuations = routes()
   .openapi(operations.cancel, async (context) => {
     const by = author(context.req.valid("json"));
     return context.json(shown(await cancelEvacuation(context.req.valid("param").id, by)), 202);
+  })
+  .openapi(operations.getRollback, async (context) => {
+    const plan = await previewRollback(context.req.valid("param").id);
+    return context.json(JSON.parse(JSON.stringify(plan)), 200);
   })
   .openapi(operations.rollback, async (context) => {
     const by = author(context.req.valid("json"));

@@ -8,7 +8,7 @@ import {
   ScheduleRequest,
 } from "../../core/schedule/schedule.ts";
 import { Acting } from "./bodies/evacuations.ts";
-import { ChangeFreezes, ScheduleDryRun, SchedulePage } from "./bodies/schedules.ts";
+import { ChangeFreezes, ScheduleDryRun, SchedulePage, WindowChoice } from "./bodies/schedules.ts";
 import { scheduleExamples as examples } from "./examples/schedules.ts";
 import { answer, body, createRoute, pageQuery, READ, refusals, SEND, WRITE } from "./routing.ts";
 
@@ -165,6 +165,73 @@ export const resume = createRoute({
   responses: {
     200: answer("The schedule", Schedule, examples.schedule),
     ...refusals(WRITE, "schedule-not-found", ...written),
+  },
+});
+
+export const run = createRoute({
+  method: "post",
+  path: "/v1/schedules/{id}/run",
+  operationId: "runSchedule",
+  tags,
+  summary: "Open a window of a schedule now",
+  description:
+    "Besides its starts, as long as every other one; it ends when the next one begins, and one that " +
+    "is open ends with it. While it is open, the same request changes nothing. `runs` has what became of it: where nothing is to be " +
+    "emptied it is closed again. With `dryRun=true` nothing is changed, and the answer is a " +
+    "`ScheduleDryRun`.",
+  request: {
+    ...byId,
+    ...body(Acting, examples.acting),
+    query: z.strictObject({
+      dryRun: z
+        .enum(["true", "false"])
+        .default("false")
+        .meta({ description: "Only show what it would do" }),
+    }),
+  },
+  responses: {
+    200: answer("The schedule", z.union([Schedule, ScheduleDryRun]), examples.ran),
+    ...refusals(
+      SEND,
+      "schedule-not-found",
+      "schedule-paused",
+      "in-change-freeze",
+      "plan-refused",
+      "host-not-found",
+      "fleet-too-large",
+      "blast-radius",
+      ...written,
+    ),
+  },
+});
+
+export const skip = createRoute({
+  method: "post",
+  path: "/v1/schedules/{id}/skip",
+  operationId: "skipWindow",
+  tags,
+  summary: "Skip a window of a schedule",
+  description:
+    "It does not open, and no evacuation of the schedule goes on in it. At the latest a minute before " +
+    "its start. One that is skipped already stays as it is.",
+  request: { ...byId, ...body(WindowChoice, examples.choice) },
+  responses: {
+    200: answer("The schedule", Schedule, examples.skipping),
+    ...refusals(SEND, "schedule-not-found", "no-such-window", "too-many-skips", ...written),
+  },
+});
+
+export const unskip = createRoute({
+  method: "post",
+  path: "/v1/schedules/{id}/unskip",
+  operationId: "unskipWindow",
+  tags,
+  summary: "Let a window of a schedule open after all",
+  description: "Before its start. One that is not skipped stays as it is.",
+  request: { ...byId, ...body(WindowChoice, examples.choice) },
+  responses: {
+    200: answer("The schedule", Schedule, examples.schedule),
+    ...refusals(SEND, "schedule-not-found", "no-such-window", ...written),
   },
 });
 

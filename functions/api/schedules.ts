@@ -1,3 +1,4 @@
+import { requireWithinBlastRadius } from "../service/blast-radius.ts";
 import { addFreeze, endFreeze, listFreezes } from "../service/change-freezes.ts";
 import { previewSchedule } from "../service/preview-schedule.ts";
 import {
@@ -11,6 +12,13 @@ import {
   showSchedule,
   showSchedules,
 } from "../service/schedule-actions.ts";
+import {
+  requireRunnable,
+  runSchedule,
+  skipWindow,
+  unskipWindow,
+} from "../service/schedule-windows.ts";
+import { hasScope } from "./caller.ts";
 import { requireSoundPolicy } from "./policy-problem.ts";
 import { routes } from "./routing.ts";
 import * as operations from "./schedule-operations.ts";
@@ -61,6 +69,30 @@ export const schedules = routes()
   .openapi(operations.resume, async (context) => {
     const resumed = await resumeSchedule(context.req.valid("param").id);
     return context.json(await showSchedule(resumed), 200);
+  })
+  .openapi(operations.run, async (context) => {
+    const { id } = context.req.valid("param");
+    const { by, message } = context.req.valid("json");
+    const cap = hasScope(context, "admin") ? async () => undefined : requireWithinBlastRadius;
+    if (context.req.valid("query").dryRun === "true") {
+      const found = await requireSchedule(id);
+      await cap(await requireRunnable(found, Date.now()));
+      const preview = await previewSchedule(found, { id, count: DRY_RUN_COUNT });
+      return context.json({ dryRun: true as const, preview }, 200);
+    }
+    const ran = await runSchedule(id, { author: by, message }, cap);
+    return context.json(await showSchedule(ran), 200);
+  })
+  .openapi(operations.skip, async (context) => {
+    const { startsAt, by, message } = context.req.valid("json");
+    const { id } = context.req.valid("param");
+    const skipping = await skipWindow(id, startsAt, { author: by, message });
+    return context.json(await showSchedule(skipping), 200);
+  })
+  .openapi(operations.unskip, async (context) => {
+    const { startsAt } = context.req.valid("json");
+    const changed = await unskipWindow(context.req.valid("param").id, startsAt);
+    return context.json(await showSchedule(changed), 200);
   })
   .openapi(operations.addFreeze, async (context) =>
     context.json(await addFreeze(context.req.valid("json")), 201),

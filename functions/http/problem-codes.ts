@@ -123,6 +123,16 @@ export const problemKinds = {
     status: 409,
     meaning: "Other requests are changing the schedule: try again",
   },
+  "schedule-paused": { status: 409, meaning: "Somebody wants no window of the schedule to open" },
+  "no-such-window": {
+    status: 409,
+    meaning: "The schedule has no window to come that starts then",
+  },
+  "too-many-skips": {
+    status: 409,
+    meaning: "As many windows of the schedule are skipped as there can be",
+  },
+  "in-change-freeze": { status: 409, meaning: "A change freeze holds: nothing starts" },
   "schedule-in-use": { status: 409, meaning: "An evacuation of the schedule has not ended" },
   "too-many-webhooks": { status: 409, meaning: "There are as many webhooks as there can be" },
   "webhooks-changed": {

@@ -6,8 +6,7 @@ import {
 } from "@aws-sdk/client-scheduler";
 import { TableBusy } from "../../core/errors.ts";
 import type { ScheduleId } from "../../core/id.ts";
-import { engineExpression } from "../../core/schedule/occurrences.ts";
-import { nextStart } from "../../core/schedule/start-times.ts";
+import { engineExpression, startAfter } from "../../core/schedule/occurrences.ts";
 import { scheduler } from "../runtime/clients.ts";
 import { config } from "../runtime/config.ts";
 import { changeSchedule, findSchedule, type StoredSchedule } from "../store/schedules.ts";
@@ -39,12 +38,11 @@ export async function armSchedule(id: ScheduleId): Promise<StoredSchedule | unde
 }
 
 /** The start for which the engine must have a schedule. */
-export function nextStartOf(
-  schedule: Pick<StoredSchedule, "starts" | "paused" | "handledAt">,
-): string | undefined {
+export function nextStartOf(schedule: Omit<StoredSchedule, "armedFor">): string | undefined {
   if (schedule.paused !== undefined) return undefined;
   const afterMs = Math.max(Date.now(), Date.parse(schedule.handledAt));
-  const nextMs = nextStart(schedule.starts, afterMs);
+  // A start that a person has added has been, and needs no engine.
+  const nextMs = startAfter({ ...schedule, extra: undefined }, afterMs);
   return nextMs === undefined ? undefined : new Date(nextMs).toISOString();
 }
 

@@ -102,7 +102,9 @@ function endTry({ tries }: StoredMove, migration: StoredMigration) {
     endedAt: end,
     // Plans predict the work, not the wait for a slot.
     ms: Math.max(0, Date.parse(end) - Date.parse(createdAt) - waitedMs(migration)),
-    ...(figures === undefined ? {} : { downtimeMs: figures.downtimeMs }),
+    ...(figures === undefined
+      ? {}
+      : { transferMs: figures.totalTimeMs, downtimeMs: figures.downtimeMs }),
     ...(figures?.progress.ramTransferredBytes === undefined
       ? {}
       : { bytes: figures.progress.ramTransferredBytes }),

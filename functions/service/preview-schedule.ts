@@ -3,7 +3,11 @@ import { names } from "../../core/evacuation/version.ts";
 import type { ScheduleId } from "../../core/id.ts";
 import type { Plan } from "../../core/plan/plan-result.ts";
 import type { FreezeCalendar } from "../../core/schedule/change-freeze.ts";
-import { nextOccurrences, occurrenceView } from "../../core/schedule/occurrences.ts";
+import {
+  nextOccurrences,
+  occurrenceView,
+  type ScheduleTimes,
+} from "../../core/schedule/occurrences.ts";
 import type { SchedulePreview, ScheduleRequest } from "../../core/schedule/schedule.ts";
 import { type WindowFit, windowFit } from "../../core/schedule/window-fit.ts";
 import { Problem } from "../http/problem.ts";
@@ -48,7 +52,7 @@ export async function judge(wanted: Wanted, windowMs: number): Promise<Judged> {
  * @throws Problem plan-refused when no schedule of the moves could fit its window, fleet-too-large
  */
 export async function previewSchedule(
-  request: ScheduleRequest,
+  request: ScheduleRequest & ScheduleTimes,
   { id, count }: { id: ScheduleId; count: number },
 ): Promise<SchedulePreview> {
   const [{ freezes }, { hosts, skipped, plan, fit }] = await Promise.all([
@@ -76,7 +80,7 @@ export function requireFit({ refusals }: WindowFit): void {
 
 export function nextViews(
   id: ScheduleId,
-  times: Pick<ScheduleRequest, "starts" | "durationMs">,
+  times: ScheduleTimes,
   { calendar, count }: { calendar: FreezeCalendar; count: number },
 ) {
   const next = nextOccurrences(times, Date.now(), count);

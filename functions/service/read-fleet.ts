@@ -1,4 +1,6 @@
 import { createHash } from "node:crypto";
+import { isGuestAgentPort } from "../../core/definition/guest-agent.ts";
+import { isMemoryBackend } from "../../core/definition/memory-backend.ts";
 import { type HostState, hostStateOf, stateSinceOf } from "../../core/host/host-state.ts";
 import { resourcesOf } from "../../core/host-resources.ts";
 import type { HostId, MigrationId } from "../../core/id.ts";
@@ -118,7 +120,10 @@ function toPlanVm(vm: StoredVm, nowMs: number): PlanVm {
       type: String(device.driver),
       properties: scalarsOf(device),
     })),
-    devices: definition.devices.filter(({ driver }) => ruledDevice.test(String(driver))),
+    devices: definition.devices.filter(
+      (device) => ruledDevice.test(String(device.driver)) || isGuestAgentPort(device),
+    ),
+    objects: definition.objects.filter(isMemoryBackend),
     globals,
     resources: own,
     sharedResources: resourceNames(definition).filter((name) => !own.includes(name)),
@@ -252,6 +257,7 @@ function toPlanHost(
     accelerators,
     resources,
     userfaultfd,
+    ...(facts.memory === undefined ? {} : { memory: facts.memory }),
     ...(facts.cannotListen === undefined ? {} : { cannotListen: facts.cannotListen }),
     ...(facts.tls === undefined ? {} : { tls: facts.tls }),
     ...(facts.hooks === undefined ? {} : { hooks: facts.hooks }),

@@ -1,7 +1,12 @@
 import { randomBytes } from "node:crypto";
 import { isFinalEvacuation } from "../../core/evacuation/life.ts";
 import { ScheduleId, ulid } from "../../core/id.ts";
-import { currentOccurrence, occurrenceView } from "../../core/schedule/occurrences.ts";
+import {
+  currentOccurrence,
+  occurrenceAt,
+  occurrenceView,
+  type ScheduleTimes,
+} from "../../core/schedule/occurrences.ts";
 import {
   SCHEDULES_MAX,
   type Schedule,
@@ -84,7 +89,7 @@ export async function editSchedule(
   id: ScheduleId,
   { approval, notice, ...change }: ScheduleChange,
 ): Promise<StoredSchedule> {
-  return edit(id, async (before) => {
+  return editStored(id, async (before) => {
     const merged = requestOf({
       ...before,
       ...change,
@@ -95,9 +100,20 @@ export async function editSchedule(
       requireFit((await judge(merged, merged.durationMs)).fit);
     }
     // Windows of the new times that lie in the past were not missed.
-    const handled = change.starts === undefined ? {} : { handledAt: new Date().toISOString() };
+    const handled =
+      change.starts === undefined
+        ? {}
+        : { handledAt: new Date().toISOString(), skipped: stillSkipped(before, merged) };
     return { ...merged, approval: merged.approval, notice: merged.notice, ...handled };
   });
+}
+
+/** What is skipped of the new times. */
+function stillSkipped({ skipped = [] }: StoredSchedule, times: ScheduleTimes) {
+  const left = skipped.filter(
+    ({ startsAt }) => occurrenceAt(times, Date.parse(startsAt)) !== undefined,
+  );
+  return left.length === 0 ? undefined : left;
 }
 
 /** @throws Problem invalid */
@@ -115,7 +131,7 @@ function requestOf(fields: Readonly<Record<string, unknown>>): ScheduleRequest {
  * @throws Problem schedule-not-found, scheduler-unavailable
  */
 export function pauseSchedule(id: ScheduleId, { author, message }: By): Promise<StoredSchedule> {
-  return edit(id, async ({ paused }) => {
+  return editStored(id, async ({ paused }) => {
     if (paused !== undefined) return undefined;
     const since = new Date().toISOString();
     return { paused: { author, since, ...(message === undefined ? {} : { message }) } };
@@ -128,7 +144,7 @@ export function pauseSchedule(id: ScheduleId, { author, message }: By): Promise<
  * @throws Problem schedule-not-found, scheduler-unavailable
  */
 export function resumeSchedule(id: ScheduleId): Promise<StoredSchedule> {
-  return edit(id, async ({ paused }) =>
+  return editStored(id, async ({ paused }) =>
     paused === undefined ? undefined : { paused: undefined, handledAt: new Date().toISOString() },
   );
 }
@@ -155,7 +171,7 @@ export async function deleteSchedule(id: ScheduleId): Promise<void> {
 type Fields = Parameters<typeof changeSchedule>[1];
 
 /** Writes a change, then what follows from it: the engine's next start, and the open evacuation's times. */
-async function edit(
+export async function editStored(
   id: ScheduleId,
   change: (before: StoredSchedule) => Promise<Fields | undefined>,
 ): Promise<StoredSchedule> {
@@ -212,10 +228,13 @@ function viewOf(
   calendar: Awaited<ReturnType<typeof readCalendar>>["freezes"],
 ): Schedule {
   const { handledAt: _, armedFor: __, revision: ___, ...shown } = stored;
-  const { id, paused } = shown;
-  const current = currentOccurrence(shown, Date.now());
+  const { id, paused, skipped = [] } = shown;
+  const nowMs = Date.now();
+  const current = currentOccurrence(shown, nowMs);
+  const toCome = skipped.filter(({ startsAt }) => Date.parse(startsAt) > nowMs);
   return {
     ...shown,
+    skipped: toCome.length === 0 ? undefined : toCome,
     ...(current === undefined ? {} : { current: occurrenceView(id, current, calendar) }),
     next: paused === undefined ? nextViews(id, shown, { calendar, count: NEXT_SHOWN }) : [],
   };

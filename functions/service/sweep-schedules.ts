@@ -1,5 +1,5 @@
 import type { ScheduleId } from "../../core/id.ts";
-import { nextStart } from "../../core/schedule/start-times.ts";
+import { startAfter } from "../../core/schedule/occurrences.ts";
 import { log } from "../runtime/log.ts";
 import type { StoredSchedule } from "../store/schedules.ts";
 import { armSchedule, nextStartOf } from "./arm-schedule.ts";
@@ -34,9 +34,9 @@ export async function sweepSchedules(): Promise<SweptSchedule[]> {
 }
 
 async function sweep(schedule: StoredSchedule): Promise<SweptSchedule["outcome"]> {
-  const { id, starts, paused, handledAt, armedFor } = schedule;
+  const { id, paused, handledAt, armedFor } = schedule;
   if (paused === undefined) {
-    const dueMs = nextStart(starts, Date.parse(handledAt));
+    const dueMs = startAfter(schedule, Date.parse(handledAt));
     if (dueMs !== undefined && dueMs + LATE_MS_MAX < Date.now()) {
       const window = unhandledWindow(schedule);
       if (window !== undefined) {

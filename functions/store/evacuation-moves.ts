@@ -250,10 +250,12 @@ function sums({ before, after }: Transition, condition?: Also) {
     add(`#counters.#${before.state}`, -1, ":minusOne");
     add(`#counters.#${after.state}`, 1, ":one");
   }
-  if (after.leg === "forward" && isOpen(before.state) !== isOpen(after.state)) {
+  if (isOpen(before.state) !== isOpen(after.state)) {
     const isEnding = isOpen(before.state);
-    names["#host"] = before.source;
-    add("#left.#host", isEnding ? -1 : 1, ":left");
+    if (after.leg === "forward") {
+      names["#host"] = before.source;
+      add("#left.#host", isEnding ? -1 : 1, ":left");
+    }
     add("#work.#donePlannedMs", (isEnding ? 1 : -1) * (before.predictedMs ?? 0), ":planned");
     const tried = after.tries.at(-1);
     if (after.state === "moved" && tried?.ms !== undefined) {

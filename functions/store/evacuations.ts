@@ -219,14 +219,14 @@ export function publicEvacuation(stored: StoredEvacuation, nowMs: number): Evacu
   const offeredUntil = isOffering(stored, new Date(nowMs).toISOString())
     ? { offeredUntil: stored.offeredUntil }
     : {};
-  const isForward = ["planned", "approved", "running", "paused"].includes(status);
+  const isGoing = ["planned", "approved", "running", "paused", "rolling-back"].includes(status);
   return PublicEvacuation.parse({
     ...others,
     ...offeredUntil,
     status,
     pauses: Object.values(stored.pauses),
     hosts: hosts.map((host) => ({ ...host, left: left[host.host] ?? 0 })),
-    eta: isForward ? { ...eta, remainingMs: remainingOf(stored, nowMs) } : eta,
+    eta: isGoing ? { ...eta, remainingMs: remainingOf(stored, nowMs) } : eta,
   });
 }
 

@@ -1,10 +1,13 @@
 import * as z from "zod";
 import { EvacuationId, ScheduleId } from "../../core/id.ts";
 import {
+  ExtraWindow,
   MissedWindows,
   OccurrenceRun,
   SchedulePause,
   ScheduleRequest,
+  SKIPPED_MAX,
+  SkippedWindow,
 } from "../../core/schedule/schedule.ts";
 import { keys } from "./keys.ts";
 import { type Page, pageOf } from "./page.ts";
@@ -17,6 +20,8 @@ const StoredSchedule = z.object({
   id: ScheduleId,
   ...ScheduleRequest.shape,
   paused: SchedulePause.optional(),
+  skipped: z.array(SkippedWindow).max(SKIPPED_MAX).optional(),
+  extra: ExtraWindow.optional(),
   /** Windows up to this start are done with: opened, missed, or of a former version. */
   handledAt: instant,
   /** The start for which the engine has a schedule. */

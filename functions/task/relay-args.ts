@@ -27,6 +27,7 @@ const builders: Builders = {
       optionalCapabilities: optionalCapabilities(agreement, migration.policy),
       ...tlsOf(agreement),
       ...copiesOf(agreement),
+      ...(migration.policy.guestClock === "set" ? { guestClock: "set" as const } : {}),
     };
   },
   "source.start": (migration, handoverKey) => {

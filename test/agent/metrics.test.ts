@@ -14,6 +14,7 @@ import { hasPromtool } from "../promtool.ts";
 import { TestHost } from "./testing/host.ts";
 import { describeOnQemu, subject } from "./testing/subjects.ts";
 
+const WAIT = { timeout: 30_000 };
 const MEMORY = 32 << 20;
 const definition = VmDefinition.parse({ memoryBytes: MEMORY, machine: "pc" });
 const log = createLog("test");
@@ -51,7 +52,7 @@ describeOnQemu("the agent's metrics", () => {
     });
     await host.run("guest.start", "web", { definition });
     const { major, minor, micro } = host.guests.all[0]?.monitor.version?.qemu ?? {};
-    await vi.waitFor(() => expect(values()).toHaveProperty("guests running", 1));
+    await vi.waitFor(() => expect(values()).toHaveProperty("guests running", 1), WAIT);
     Object.assign(waiting, { pending: 2, oldestAtMs: 5_000 });
     tally.request("accepted", 7_000);
     tally.request("failed");
@@ -83,7 +84,7 @@ describeOnQemu("the agent's metrics", () => {
     const others = await spawnQemu();
     try {
       vi.spyOn(performance, "now").mockReturnValue(performance.now() + 3_600_000);
-      await vi.waitFor(() => expect(values()["other_qemus shell"]).toBeGreaterThan(before));
+      await vi.waitFor(() => expect(values()["other_qemus shell"]).toBeGreaterThan(before), WAIT);
     } finally {
       vi.restoreAllMocks();
       await others.close();

@@ -84,12 +84,74 @@ describe("a guest", () => {
   );
 });
 
+describe("what is asked before anything moves", () => {
+  it(
+    "a policy is checked and shown with its defaults",
+    async () => {
+      const file = join(plane.folder, "policy.json");
+      writeFileSync(file, JSON.stringify({ downtimeBudgetMs: 200, ack: { onTimeout: "hold" } }));
+      const checked = await run(`policy check ${file}`);
+      expect([checked.exit, checked.stderr]).toEqual([0, "The policy is sound\n"]);
+      expect(checked.stdout).toMatch(/^downtimeBudgetMs +200 +the file$/m);
+      expect(checked.stdout).toMatch(/^ack.deadlineMs +300000 +default$/m);
+      expect((await run("policy show")).stdout).toMatch(/^tls +off +default$/m);
+      expect(JSON.parse((await run("policy show -o json")).stdout)).toMatchObject({ tls: "off" });
+      writeFileSync(file, JSON.stringify({ budget: 200 }));
+      const refused = await run(`policy check ${file}`);
+      expect([refused.exit, refused.stderr]).toEqual([3, expect.stringContaining("budget")]);
+    },
+    PATIENCE_MS,
+  );
+
+  it(
+    "the command line says its version, and the profile that it uses",
+    async () => {
+      expect((await run("version")).stdout).toMatch(/^switchyard +\d+\.\d+\.\d+$/m);
+      expect((await run("profile show")).exit).toBe(5);
+      expect((await run("login")).exit).toBe(0);
+      const { stdout } = await run("profile show");
+      expect(stdout).toMatch(/^profile +default\nurl +http.*\ntoken +kept\nin use +yes$/m);
+      expect((await run("profile show nope")).exit).toBe(5);
+    },
+    PATIENCE_MS,
+  );
+});
+
+describe("a schedule", () => {
+  it(
+    "lists its windows, skips one, and opens one now",
+    async () => {
+      const plan = ["--cron", "0 3 * * *", "--duration", "1h", "--host", "host-c", "-o", "name"];
+      const made = await plane.run(["schedule", "create", "nights", ...plan]);
+      const id = made.stdout.trim();
+      const [first, second] = (await plane.fleet.api.getSchedule(id)).next;
+      const skipped = await run(`schedule skip-next ${id} --by ada -m holiday --utc`);
+      expect(skipped.stdout).toMatch(/^skipped +\S+ by ada: holiday$/m);
+      const listed = (await run(`schedule next ${id} -o ndjson`)).stdout.trim().split("\n");
+      expect(listed.slice(0, 2).map((line) => JSON.parse(line))).toMatchObject([
+        { startsAt: first?.startsAt, note: "skipped by ada" },
+        { startsAt: second?.startsAt, note: "" },
+      ]);
+      expect((await run("schedule next --limit 1")).stdout).toMatch(/skipped by ada$/m);
+      expect((await run(`schedule skip-next ${id} --undo`)).exit).toBe(0);
+      expect((await run(`schedule skip-next ${id} --undo`)).exit).toBe(3);
+      expect((await run(`schedule run-now ${id} --dry-run`)).stdout).toMatch(/^hosts +host-c$/m);
+      const ran = await run(`schedule run-now ${id} --by ada`);
+      expect([ran.exit, ran.stderr]).toEqual([0, expect.stringContaining("Nothing was started")]);
+      await run(`schedule pause ${id}`);
+      expect((await run(`schedule run-now ${id}`)).exit).toBe(3);
+      expect((await run(`schedule delete ${id} --yes`)).exit).toBe(0);
+    },
+    PATIENCE_MS,
+  );
+});
+
 describe("an evacuation", () => {
   it(
     "is planned by a dry run, and nothing is recorded",
     async () => {
       const { stdout, exit } = await run("evacuate host-a --dry-run --exit-code");
-      expect([exit, stdout]).toEqual([10, expect.stringMatching(/moves +2 moves/)]);
+      expect([exit, stdout]).toEqual([10, expect.stringMatching(/moves +2 VMs, /)]);
       expect((await run("evacuation list -o name")).stdout).toBe("");
     },
     PATIENCE_MS,
@@ -190,7 +252,7 @@ describe("an evacuation", () => {
       expect(report.stdout).toMatch(/^time +took \S.*, predicted \S.* \(.* to .*\)$/m);
       expect(report.stdout).toMatch(/^bound +lower bound \S.*: \d+\.\d\d ×$/m);
       expect(report.stdout).toMatch(/^ETA off +\S.*at the start/m);
-      expect(report.stdout).toMatch(/^VM +STATE +TRIES +TIME +PREDICTED +DOWNTIME +EXPECTED$/m);
+      expect(report.stdout).toMatch(/^VM +STATE +TRIES +TRANSFER +PREDICTED +DOWNTIME +EXPECTED$/m);
       expect(report.stdout).toMatch(/^web1 +moved +1 +\S/m);
       const { items } = await plane.fleet.api.listEvacuationMoves(id);
       expect(JSON.parse((await run(`evacuation report ${id} -o json`)).stdout)).toMatchObject({

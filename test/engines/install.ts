@@ -1,37 +1,24 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { type Installation, installOnce } from "../installation.ts";
+import { pythonEnvironment } from "../python-environment.ts";
 import type { EngineName } from "./engine-name.ts";
 
 export const ROOT = resolve(import.meta.dirname, "../..");
 const INSTALL_MS_MAX = 600_000;
-const options = { timeout: INSTALL_MS_MAX, stdio: "pipe" as const };
 
-type Installation = {
-  /** What it is installed from: another text is installed anew. */
-  readonly list: string;
-  /** It has a copy of the list when it is complete. */
-  readonly folder: string;
-  readonly needs: string;
-  install(folder: string, list: string): void;
-};
-
-const python: Installation = {
-  list: join(import.meta.dirname, "requirements.txt"),
+const python = pythonEnvironment({
   folder: join(ROOT, ".cache/engines"),
-  needs: "Python 3.11 or later, and its packages",
-  install: (folder, list) => {
-    execFileSync("python3", ["-m", "venv", folder], options);
-    const pip = ["install", "--quiet", "--disable-pip-version-check", "-r", list];
-    execFileSync(PYTHON, ["-m", "pip", ...pip], options);
-  },
-};
+  requirements: join(import.meta.dirname, "requirements.txt"),
+  timeoutMs: INSTALL_MS_MAX,
+});
 
 const java: Installation = {
   list: join(import.meta.dirname, "pom.xml"),
   folder: join(ROOT, ".cache/engines-java"),
   needs: "Java 17 or later, and Maven",
   install: (folder, list) => {
+    const options = { timeout: INSTALL_MS_MAX, stdio: "pipe" as const };
     execFileSync("java", ["-version"], options);
     const copy = ["dependency:copy-dependencies", `-DoutputDirectory=${folder}`];
     execFileSync("mvn", ["-q", "-B", "-f", list, ...copy], options);
@@ -52,23 +39,13 @@ const installations: Record<EngineName, Installation> = {
 /**
  * Installs an engine into an environment of its own, where it is missing or of another version.
  *
- * @returns why it cannot be installed; undefined when it can
+ * @returns why it cannot be used; undefined when it can
  */
 export function installEngine(name: EngineName): string | undefined {
   const { list, folder, needs, install } = installations[name];
-  const wanted = readFileSync(list, "utf8");
-  const complete = join(folder, "installed-from.txt");
-  if (existsSync(complete) && readFileSync(complete, "utf8") === wanted) return undefined;
-  console.log(`Installing ${name} into ${folder.slice(ROOT.length + 1)} (about a minute) …`);
-  try {
-    rmSync(folder, { recursive: true, force: true });
-    mkdirSync(folder, { recursive: true });
-    install(folder, list);
-    writeFileSync(complete, wanted);
-    return undefined;
-  } catch (error) {
-    const { stderr } = error as { stderr?: Buffer };
-    const [reason = ""] = `${stderr ?? ""}${(error as Error).message}`.split("\n");
-    return `${needs} cannot be used (${reason})`;
-  }
+  const announced: typeof install = (...all) => {
+    console.log(`Installing ${name} into ${folder.slice(ROOT.length + 1)} (about a minute) …`);
+    install(...all);
+  };
+  return installOnce({ list, folder, needs, install: announced });
 }

@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import type * as z from "zod";
 import type { Evacuation } from "../../core/evacuation/evacuation.ts";
-import { facts } from "../functions/testing/fixtures.ts";
+import type { RollbackPlan as RollbackPlanBody } from "../../functions/api/bodies/evacuations.ts";
+import { definition, facts } from "../functions/testing/fixtures.ts";
 import { operate } from "../functions/testing/fleet.ts";
 import type { EvacuationHarness } from "../workflow/testing/evacuation-harness.ts";
 import { Scene } from "./testing/scene.ts";
@@ -8,6 +10,8 @@ import { Scene } from "./testing/scene.ts";
 /** Real time for one test on a busy machine. */
 const PATIENCE_MS = 180_000;
 vi.setConfig({ testTimeout: PATIENCE_MS, hookTimeout: PATIENCE_MS });
+
+type RollbackPlan = z.infer<typeof RollbackPlanBody>;
 
 let scene: Scene;
 let harness: EvacuationHarness;
@@ -156,6 +160,58 @@ describe("two VMs that stand apart, each on a host that an evacuation of its own
     expect(JSON.stringify(placement.reasons)).toContain(`${moved} of the group ${group} is there`);
     expect([...harness.guests.places].filter(([, place]) => place === c)).toEqual([[moved, c]]);
     await scene.expectSound(...ended);
+  });
+});
+
+describe("case 12: a rollback", () => {
+  const planOf = async (id: string) => {
+    const { status, body } = await operate("GET", `/v1/evacuations/${id}/rollback`);
+    expect(status).toBe(200);
+    return body as RollbackPlan;
+  };
+
+  it("has a plan before it is asked for, and a predicted end while it goes on", async () => {
+    const { a = "", b = "" } = await scene.fleet({ a: 3, b: 0 });
+    const { id } = await harness.begin([a]);
+    const there = await harness.end(id);
+    const plan = await planOf(id);
+    expect(plan.staying).toEqual([]);
+    expect(plan.moves.map(({ source, target }) => [source, target])).toEqual(Array(3).fill([b, a]));
+    expect(await harness.read(id)).toEqual(there);
+    for (const { vm } of plan.moves) harness.guests.courses.set(vm, ["held", "completes"]);
+    await harness.act(id, "rollback", { by: "ada" });
+    const half = await harness.until(id, () => harness.guests.held.length > 0);
+    expect(half.eta).toMatchObject({ plannedMs: plan.eta.ms, lowerBoundMs: plan.lowerBoundMs });
+    expect(half.eta.remainingMs).toBe(Math.round(plan.eta.ms));
+    expect(half.forward?.eta).toEqual(expect.objectContaining({ realMs: there.eta.realMs }));
+    await harness.guests.release(harness.guests.held[0] ?? "");
+    const later = await harness.until(id, ({ counters }) => counters.moved === 1);
+    expect(later.eta.remainingMs).toBeLessThan(half.eta.remainingMs ?? 0);
+    const back = await scene.end(id);
+    expect(back).toMatchObject({ status: "rolled-back", counters: { moved: 3 } });
+    await scene.expectSound(back);
+  });
+
+  it("to a host that others have filled says so beforehand, moves nothing, and ends", async () => {
+    const { a = "" } = await scene.fleet({ a: 2, b: 0 });
+    const { id } = await harness.begin([a]);
+    await harness.end(id);
+    await scene.post(`/v1/hosts/${a}/uncordon`, { owner: "ops" });
+    const whole = { definition: { ...definition, memoryBytes: facts.memoryBytes } };
+    await (await harness.bringIn(a, "n1", whole))();
+    const plan = await planOf(id);
+    expect(plan.moves).toEqual([]);
+    expect(plan.staying.map(({ home }) => home)).toEqual([a, a]);
+    const [blocker] = plan.staying[0]?.blockers ?? [];
+    expect(blocker?.message).toContain(`${harness.vm("n1")} has it`);
+    expect(blocker?.cure).toBe(`Move ${harness.vm("n1")} off ${a}`);
+    await harness.act(id, "rollback", { by: "ada" });
+    const ended = await scene.end(id);
+    expect(ended).toMatchObject({ status: "completed", counters: { moved: 0, unplaced: 2 } });
+    const [kept] = await harness.moves(id);
+    expect(kept?.reason).toContain(blocker?.message);
+    expect(kept?.cure).toContain(blocker?.cure);
+    expect(harness.guests.places.get(harness.vm("n1"))).toBe(a);
   });
 });
 

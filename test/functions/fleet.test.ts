@@ -16,15 +16,23 @@ const hosts: Record<string, TestAgent> = {};
 let cloud: TestCloud;
 let moving: MigrationId;
 
+const memfd = { "qom-type": "memory-backend-memfd", id: "ram", size: GiB };
+const memory = { lockableBytes: GiB, hugepages: [], nodes: [0], mountPageBytes: {} };
+const agentPort = { driver: "virtserialport", chardev: "qga", name: "org.qemu.guest_agent.0" };
 const gpu = VmDefinition.parse({
   machine: "pc",
   memoryBytes: GiB,
   cpuModel: "qemu64",
+  memory: { backend: "ram" },
+  objects: [memfd, { "qom-type": "iothread", id: "io0" }],
   netdevs: [{ id: "n0", type: "tap", ifname: { $host: "lan" } }],
   devices: [
     { driver: "vfio-pci", id: "gpu", sysfsdev: { $host: "gpu0" } },
     { driver: "virtio-net-pci", netdev: "n0" },
+    { driver: "virtio-serial-pci", id: "serial0" },
+    agentPort,
   ],
+  chardevs: [{ id: "qga", backend: "null" }],
 });
 
 beforeAll(async () => {
@@ -35,7 +43,7 @@ beforeAll(async () => {
   const a = hostOf("host-a");
   await a.send("register", {
     host: "host-a",
-    facts: { ...facts, linkBytesPerSecond: 5e8, resources: ["gpu0", "lan"], tls: ["psk"] },
+    facts: { ...facts, linkBytesPerSecond: 5e8, resources: ["gpu0", "lan"], tls: ["psk"], memory },
   });
   await addVm("gpu-vm", a, gpu);
   for (const id of ["vm-1", "vm-2", "vm-3"]) await addVm(id, a, small());
@@ -78,6 +86,7 @@ describe("the fleet, as it is read for the planner,", () => {
       resources: ["gpu0", "lan"],
       slotsOut: 1,
       tls: ["psk"],
+      memory,
     });
     expect(find(snapshot.hosts, "host-b")).toMatchObject({
       labels: { rack: "7" },
@@ -109,7 +118,8 @@ describe("the fleet, as it is read for the planner,", () => {
       resources: ["gpu0"],
       sharedResources: ["lan"],
       vfioDevices: [{ id: "gpu", type: "vfio-pci" }],
-      devices: [{ driver: "vfio-pci" }],
+      devices: [{ driver: "vfio-pci" }, agentPort],
+      objects: [memfd],
     });
     // The slower link: half a GiB at 250 MB/s.
     expect(find(snapshot.vms, "vm-1")?.inFlight).toMatchObject({

@@ -14,6 +14,10 @@ const MOVE_MS = 180_000;
 const PROGRESS_MS = 120_000;
 const FINISH_MS = 180_000;
 const STOP_MS = 60_000;
+const CLOCK_MS = 60_000;
+/** A busy machine answers late; a clock that was not set is off by years. */
+const CLOCK_OFF_MS_MAX = 10_000;
+const YEAR_MS = 365 * 86_400_000;
 /** Ticks of this time before and after a move are compared: some of them are on time. */
 const WINDOW_MS = 1_500;
 const WORKERS: readonly WorkerName[] = ["ram", "raw", "cow"];
@@ -22,6 +26,8 @@ const STEPS = 5;
 
 /** Of a guest whose disks are not shared: QEMU serves them to the source by TLS only. */
 const COPYING = { tls: "psk", storage: { raw: "move", cow: "move" } } as const;
+
+type ClockDetail = { outcome?: string; beforeMs?: number; afterMs?: number };
 
 /** As `--json` prints it. */
 export type GuestResult = {
@@ -120,12 +126,16 @@ export class GuestRun {
     const { id } = await fleet.api.createMigration({
       vm: name,
       target,
-      ...(this.#isCopied ? { policy: COPYING } : {}),
+      policy: {
+        ...(this.#isCopied ? COPYING : {}),
+        ...(this.#shape.hasAgent ? { guestClock: "set" } : {}),
+      },
     });
     const migration = await fleet.waitForMigration(id, { timeoutMs: MOVE_MS, everyMs: 200 });
     this.#record(migration, target);
     const lost = lostMs(before, await this.#ticksAfter(this.#nowMs()));
     this.#result.guestLostMs.push(Math.round(lost * 10) / 10);
+    if (this.#shape.hasAgent) await this.#checkClock(id, index);
     const port = network.portOf(macOf(this.#shape.number));
     if (port !== target) this.#problems.push(`the switch sees ${name} at ${port}, not ${target}`);
     const { figures, blackoutMs = Number.NaN } = migration;
@@ -148,6 +158,26 @@ export class GuestRun {
     this.#result.moves += 1;
     this.#result.downtimeMs.push(figures.downtimeMs);
     this.#result.blackoutMs.push(blackoutMs);
+  }
+
+  /** Before its first move the guest's clock is wrong by years. */
+  async #checkClock(id: Migration["id"], index: number): Promise<void> {
+    const { fleet, print } = this.#bed;
+    const { name } = this.#shape;
+    const { detail } = await waitUntil(
+      `the clock of ${name} to be set`,
+      async () => {
+        const { items } = await fleet.api.getTimeline(id);
+        return items.find(({ type }) => type === "migration.guest-clock");
+      },
+      { timeoutMs: CLOCK_MS, everyMs: 200 },
+    );
+    const { outcome, beforeMs = 0, afterMs = Number.NaN } = detail as ClockDetail;
+    const isSet = outcome === "set" && Math.abs(afterMs) < CLOCK_OFF_MS_MAX;
+    const wasWrong = index > 0 || beforeMs < -YEAR_MS;
+    if (!isSet || !wasWrong)
+      this.#problems.push(`the clock was not set: ${JSON.stringify(detail)}`);
+    print(`${name}: its clock was off by ${beforeMs} ms, and is by ${afterMs} ms`);
   }
 
   async #finish(): Promise<void> {

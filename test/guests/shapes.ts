@@ -16,22 +16,37 @@ export type Shape = {
   readonly number: number;
   /** `copied`: the disks `raw` and `cow` lie on the guest's host, and go with it. */
   readonly storage: "shared" | "copied";
+  /** qemu-ga runs in it; its clock is wrong by years until its first move sets it. */
+  readonly hasAgent?: true;
   definition(disks: Disks): VmDefinition;
 };
 
 export const shapes: readonly Shape[] = [
   {
     name: "kernel",
-    claim: "pc, kernel and initrd, virtio disks and card",
+    claim: "pc, kernel and initrd, virtio disks and card, guest agent",
     number: 11,
     storage: "shared",
+    hasAgent: true,
     definition: (disks) =>
       define(11, "virtio-net-pci", {
         machine: "pc",
         memoryBytes: 160 * MIB,
         kernel: { path: disks.kernel, initrd: disks.initrd, append: KERNEL_ARGUMENTS },
+        rtc: { base: "2020-01-01T00:00:00" },
+        chardevs: [
+          {
+            id: "qga",
+            backend: "socket",
+            path: { $guest: "qga.sock" },
+            server: true,
+            wait: false,
+          },
+        ],
         blockdevs: [raw("raw", disks.raw), qcow2("cow", disks.cow)],
         devices: [
+          { driver: "virtio-serial-pci", id: "serial0" },
+          { driver: "virtserialport", chardev: "qga", name: "org.qemu.guest_agent.0" },
           { driver: "virtio-blk-pci", id: "disk0", drive: "raw" },
           { driver: "virtio-blk-pci", id: "disk1", drive: "cow" },
         ],

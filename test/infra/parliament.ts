@@ -1,12 +1,12 @@
-import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as z from "zod";
+import { installPython } from "../python-environment.ts";
 import { ROOT } from "./tools.ts";
 
 const VENV = join(ROOT, ".cache/infra-python");
 const REQUIREMENTS = join(ROOT, "infra/requirements.txt");
-const INSTALLED = join(VENV, "requirements.txt");
 const LINTER = join(VENV, "bin/parliament");
 const INSTALL_MS_MAX = process.env.CI === undefined ? 240_000 : 30_000;
 const LINT_MS_MAX = 100_000;
@@ -17,22 +17,7 @@ const LINT_MS_MAX = 100_000;
  * @returns why it cannot be used; undefined when it can
  */
 export function installParliament(): string | undefined {
-  const wanted = readFileSync(REQUIREMENTS, "utf8");
-  if (existsSync(INSTALLED) && readFileSync(INSTALLED, "utf8") === wanted) return undefined;
-  const options = { timeout: INSTALL_MS_MAX, stdio: "pipe" as const };
-  try {
-    rmSync(VENV, { recursive: true, force: true });
-    mkdirSync(join(ROOT, ".cache"), { recursive: true });
-    execFileSync("python3", ["-m", "venv", VENV], options);
-    const pip = ["install", "--quiet", "--disable-pip-version-check", "-r", REQUIREMENTS];
-    execFileSync(join(VENV, "bin/pip"), pip, options);
-    writeFileSync(INSTALLED, wanted);
-    return undefined;
-  } catch (error) {
-    const { stderr } = error as { stderr?: Buffer };
-    const [reason = ""] = `${stderr ?? ""}${(error as Error).message}`.split("\n");
-    return `Python or its packages cannot be installed (${reason})`;
-  }
+  return installPython({ folder: VENV, requirements: REQUIREMENTS, timeoutMs: INSTALL_MS_MAX });
 }
 
 const Finding = z.looseObject({

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { ApiError } from "../../client/api-error.ts";
 import { VmDefinition } from "../../core/vm.ts";
 import { documented } from "./documented.ts";
 import { FOLDER, HOST, type Machine, type UnitFacts } from "./machine.ts";
@@ -193,8 +194,21 @@ async function sameGuest(machine: Machine, before: UnitFacts): Promise<void> {
 
 /** The agent carries commands out on the guest. */
 async function obeys(machine: Machine): Promise<void> {
-  await machine.api.pauseVm(VM);
+  await answered(machine, () => machine.api.pauseVm(VM));
   await machine.runState(VM, "paused");
-  await machine.api.resumeVm(VM);
+  await answered(machine, () => machine.api.resumeVm(VM));
   await machine.runState(VM, "running");
+}
+
+/** A request waits 20 s for the agent's answer, which may be too short for emulation: it is repeated. */
+async function answered(machine: Machine, ask: () => Promise<unknown>): Promise<void> {
+  await machine.until("the agent to answer", async () => {
+    try {
+      await ask();
+      return true;
+    } catch (error) {
+      if (error instanceof ApiError && error.problem.code === "host-silent") return false;
+      throw error;
+    }
+  });
 }

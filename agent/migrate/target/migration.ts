@@ -12,6 +12,7 @@ import { hostPart, listenInRange, type PortRange } from "../link/port-range.ts";
 import { recordEnd } from "../record-end.ts";
 import { type TlsConfig, TlsCredentials } from "../tls.ts";
 import { CopyExports } from "./copy-exports.ts";
+import { guestClockEvent } from "./guest-clock.ts";
 import { TargetObserver } from "./observer.ts";
 import { listenAgain } from "./postcopy.ts";
 import { TargetReader } from "./read-target.ts";
@@ -122,8 +123,11 @@ export class TargetMigration {
   #note(args: ArgsOf<"target.prepare">, port: number): void {
     const handover = { address: this.#address, port, key: args.handoverKey };
     const tls = args.tls ? { tls: args.tls } : {};
+    const clock = args.guestClock ? { guestClock: args.guestClock } : {};
     const { id, epoch } = this;
-    this.#guest.note({ migration: { id, epoch, side: "target", over: false, handover, ...tls } });
+    this.#guest.note({
+      migration: { id, epoch, side: "target", over: false, handover, ...tls, ...clock },
+    });
   }
 
   /** From here on QEMU is replaced when a stranger or its silence keeps the stream from beginning. */
@@ -265,12 +269,18 @@ export class TargetMigration {
         void this.#observer?.readError();
         return;
       case "run-hook":
-        if (action.hook === "resumed") this.hooks.resumed();
+        if (action.hook === "resumed") this.#onResumed();
         else this.hooks.failed();
         return;
       case "end":
         this.#end(action.linkMs);
     }
+  }
+
+  /** Nothing waits for the guest's clock. */
+  #onResumed(): void {
+    this.hooks.resumed();
+    void guestClockEvent(this.#guest).then((event) => event && this.#emit(event));
   }
 
   #notePostcopy(): void {

@@ -23,7 +23,8 @@ it("an expression that comes again has the values of its own request, and a form
     const parsed = conditionParser.parse(expression, { context });
     return { parsed, unused: [context.unusedAttrNames, context.unusedAttrVals] };
   };
-  const [first, again] = [parse("x", "1"), parse("y", "2")];
+  const first = parse("x", "1");
+  const again = parse("y", "2");
   expect(JSON.stringify(again.parsed)).toBe(
     JSON.stringify(first.parsed).replace('"x"', '"y"').replace('"1"', '"2"'),
   );

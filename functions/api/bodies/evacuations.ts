@@ -38,6 +38,17 @@ export const PlanDocument = z.looseObject({
 
 export const EvacuationDryRun = z.strictObject({ dryRun: z.literal(true), plan: PlanDocument });
 
+/** What a rollback would do now. Times are from its start, ms. */
+export const RollbackPlan = z.strictObject({
+  moves: z.array(z.looseObject({ vm: VmId, source: HostId, target: HostId })),
+  /** VMs that would stay where they are, and why they cannot go home. */
+  staying: z.array(
+    z.strictObject({ vm: VmId, host: HostId, home: HostId, blockers: z.array(Blocker) }),
+  ),
+  eta: z.strictObject({ ms: z.number(), lowMs: z.number(), highMs: z.number() }),
+  lowerBoundMs: z.number(),
+});
+
 export const PlanVersion = z.strictObject({
   outline: VersionOutline,
   reason: VersionReason,

@@ -27,6 +27,9 @@ export const BandwidthLimit = z.strictObject({
   maxBandwidthBytesPerSecond: z.int().min(0).max(Number.MAX_SAFE_INTEGER),
 });
 
+/** With its defaults. */
+export const CheckedPolicy = z.strictObject({ policy: MigrationPolicy });
+
 export const MigrationPage = page(Migration);
 
 export const SamplePage = page(Sample);

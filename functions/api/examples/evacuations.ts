@@ -9,6 +9,7 @@ import type {
   EvacuationPage,
   MovePage,
   PlanVersion,
+  RollbackPlan,
 } from "../bodies/evacuations.ts";
 
 const request: z.input<typeof EvacuationRequest> = {
@@ -158,6 +159,26 @@ const plan: z.input<typeof PlanVersion> = {
   plan: document,
 };
 
+const rollbackPlan: z.input<typeof RollbackPlan> = {
+  moves: [{ vm: "web1", source: "host-b", target: "host-a", startAtMs: 1500, endAtMs: 3150 }],
+  staying: [
+    {
+      vm: "db1",
+      host: "host-b",
+      home: "host-a",
+      blockers: [
+        {
+          code: "memory-short",
+          message: "host-a has 16 GiB free, it needs 48 GiB: new1 has it",
+          cure: "Move new1 off host-a",
+        },
+      ],
+    },
+  ],
+  eta: { ms: 3150, lowMs: 2400, highMs: 4600 },
+  lowerBoundMs: 2900,
+};
+
 const limits: z.input<typeof EvacuationLimits> = { movesAtOnce: 1 };
 const approving: z.input<typeof Approving> = { version: 1, by: "bob" };
 const acknowledging: z.input<typeof Acknowledging> = {
@@ -177,6 +198,7 @@ export const evacuationExamples = {
   paused,
   page,
   plan,
+  rollbackPlan,
   move,
   moves,
   limits,

@@ -1,7 +1,14 @@
 import type * as z from "zod";
 import type { Migration } from "../../../core/migration/migration.ts";
 import type { Agreement } from "../../../core/negotiate/agreement.ts";
-import type { BandwidthLimit, DryRun, MigrationPage, NewMigration } from "../bodies/migrations.ts";
+import type { MigrationPolicy } from "../../../core/negotiate/policy.ts";
+import type {
+  BandwidthLimit,
+  CheckedPolicy,
+  DryRun,
+  MigrationPage,
+  NewMigration,
+} from "../bodies/migrations.ts";
 
 type MigrationExample = z.input<typeof Migration>;
 
@@ -303,7 +310,14 @@ const page: z.input<typeof MigrationPage> = {
  * Requests and answers as a fleet with QEMU 10.0 gave them; capabilities, parameters and choices are
  * cut to a few.
  */
+const policy: z.input<typeof MigrationPolicy> = { downtimeBudgetMs: 200, tls: "psk" };
+const checkedPolicy: z.input<typeof CheckedPolicy> = {
+  policy: { ...requested.policy, ...policy, switchover: { mode: "auto", deadlineMs: 86400000 } },
+};
+
 export const migrationExamples = {
+  policy,
+  checkedPolicy,
   newMigration,
   requested,
   holding,

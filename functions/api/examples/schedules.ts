@@ -7,7 +7,12 @@ import type {
   ScheduleRequest,
 } from "../../../core/schedule/schedule.ts";
 import type { Acting } from "../bodies/evacuations.ts";
-import type { ChangeFreezes, ScheduleDryRun, SchedulePage } from "../bodies/schedules.ts";
+import type {
+  ChangeFreezes,
+  ScheduleDryRun,
+  SchedulePage,
+  WindowChoice,
+} from "../bodies/schedules.ts";
 
 const id = "sch_01M8N1VNDJ2TD7XCBRST3FAP8W";
 
@@ -73,6 +78,30 @@ const page: z.input<typeof SchedulePage> = { items: [listed] };
 const change: z.input<typeof ScheduleChange> = { durationMs: 7200000 };
 const acting: z.input<typeof Acting> = { by: "ada", message: "ticket 7" };
 
+const choice: z.input<typeof WindowChoice> = { ...acting, startsAt: "2026-12-05T21:00:00.000Z" };
+const skipping: z.input<typeof Schedule> = {
+  ...schedule,
+  next: [],
+  skipped: [
+    {
+      startsAt: "2026-12-05T21:00:00.000Z",
+      author: "ada",
+      message: "ticket 7",
+      since: "2026-11-30T09:00:00.000Z",
+    },
+  ],
+};
+const ran: z.input<typeof Schedule> = {
+  ...schedule,
+  extra: { startsAt: "2026-12-02T14:00:00.000Z", author: "ada", message: "ticket 7" },
+  current: {
+    key: `${id}@2026-12-02T14:00:00.000Z`,
+    startsAt: "2026-12-02T14:00:00.000Z",
+    endsAt: "2026-12-02T18:00:00.000Z",
+    open: [{ from: "2026-12-02T14:00:00.000Z", until: "2026-12-02T18:00:00.000Z" }],
+  },
+};
+
 const freeze: z.input<typeof ChangeFreeze> = {
   from: "2026-12-20T00:00",
   until: "2027-01-04T08:00",
@@ -98,6 +127,9 @@ export const scheduleExamples = {
   preview,
   change,
   acting,
+  choice,
+  skipping,
+  ran,
   freeze,
   freezeView,
   freezes,

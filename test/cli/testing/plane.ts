@@ -33,11 +33,12 @@ export class Plane {
     this.bundle = join(folder, "switchyard.js");
   }
 
-  static async start(): Promise<Plane> {
+  /** @param agent more fields of the agents' configuration */
+  static async start(agent: object = {}): Promise<Plane> {
     const path = MODEL_QEMU;
     const fleet = await Fleet.start({
       hosts: { "host-a": path, "host-b": path, "host-c": path },
-      agent: { progressIntervalMs: 200, memoryBytes: 8 * GIB },
+      agent: { progressIntervalMs: 200, memoryBytes: 8 * GIB, ...agent },
       startMs: PATIENCE_MS,
       hasLocalReceivers: true,
     });

@@ -22,7 +22,7 @@ const MODULES = [
   ["virtio_blk", "virtio_net", "virtio_scsi", "e1000"],
   ["sd_mod", "ata_piix", "ahci", "crc32c_generic", "ext4"],
 ].flat();
-const PROGRAMS = ["usr/bin/perl"];
+const PROGRAMS = ["usr/bin/perl", "usr/sbin/qemu-ga"];
 const PERL = "usr/lib/x86_64-linux-gnu/perl-base";
 const INSIDE = path.join(import.meta.dirname, "../inside");
 
@@ -55,12 +55,21 @@ export async function initrdStage(cacheDir: string, packagesKey: string): Promis
 }
 
 function folders(): CpioEntry[] {
-  const libraries = ["usr", "usr/bin", "usr/lib", "usr/lib/x86_64-linux-gnu", "usr/lib64"];
-  const names = ["bin", "dev", "modules", "proc", "sys", ...libraries];
+  const libraries = [
+    "usr",
+    "usr/bin",
+    "usr/sbin",
+    "usr/lib",
+    "usr/lib/x86_64-linux-gnu",
+    "usr/lib64",
+  ];
+  const names = ["bin", "dev", "modules", "proc", "run", "sbin", "sys", ...libraries];
   return [
     ...names.map(folderEntry),
     { kind: "link", name: "lib", target: "usr/lib" },
     { kind: "link", name: "lib64", target: "usr/lib64" },
+    // qemu-ga writes the time that it has set to the RTC by it.
+    { kind: "link", name: "sbin/hwclock", target: "../bin/busybox" },
   ];
 }
 

@@ -13,7 +13,8 @@ const packages: DebianPackages = {
   suite: "trixie",
   names: [
     // what guests run and boot from
-    ["linux-image-amd64", "busybox-static", "perl-base", "ovmf", "systemd-boot-efi"],
+    ["linux-image-amd64", "busybox-static", "perl-base", "qemu-guest-agent"],
+    ["ovmf", "systemd-boot-efi"],
     // what makes and checks their disks
     ["base-files", "coreutils", "dash", "syslinux", "mtools", "qemu-utils", "e2fsprogs"],
   ].flat(),
