@@ -1,3 +1,5 @@
+import { type Scope, sufficientScopes } from "../functions/api/access.ts";
+import { functions } from "./functions.ts";
 import {
   HOSTS_ROUTE,
   JOIN_ROUTE,
@@ -6,9 +8,7 @@ import {
   READS_ROUTE,
   type Throttle,
   throttles,
-} from "../deployment/routes.ts";
-import { type Scope, sufficientScopes } from "../functions/api/access.ts";
-import { functions } from "./functions.ts";
+} from "./routes.ts";
 import { LOG_RETENTION, operators, requestsPerSecondMax } from "./settings.ts";
 
 /** Ids of the routes: API Gateway refuses a stage that throttles a route which does not exist yet. */

@@ -61,8 +61,8 @@ def invoke_elsewhere(lambda_url):
             service,
             endpoint_url=lambda_url,
             region_name=region,
-            aws_access_key_id="engines",
-            aws_secret_access_key="engines",
+            aws_access_key_id="local",
+            aws_secret_access_key="local",
             # One attempt: the state's Retry decides.
             config=Config(
                 retries={"total_max_attempts": 1}, read_timeout=900, max_pool_connections=50

@@ -113,15 +113,15 @@ test("breaks without end, and recoveries that fail, leave no more than the last 
     }
     return storedBytes({ pk: `MIG#${id}`, sk: "SIGNALS" });
   };
-  const few = await breaks(1, 8);
-  const many = await breaks(9, 48);
+  const few = await breaks(1, 6);
+  const many = await breaks(7, 18);
   // Numbers have a digit more.
   expect(many).toBeLessThan(few * 1.02);
   expect(many).toBeLessThan(48 * 1024);
   const answers = (await timeline(id)).filter(({ type }) => type.startsWith("command."));
   const recoveries = answers.filter(({ detail }) => String(detail.verb).endsWith(".recover"));
-  expect(recoveries).toHaveLength(3 * 48);
-  expect(recoveries.filter(({ type }) => type === "command.failed")).toHaveLength(48);
+  expect(recoveries).toHaveLength(3 * 18);
+  expect(recoveries.filter(({ type }) => type === "command.failed")).toHaveLength(18);
 });
 
 const ended = (token: string) =>

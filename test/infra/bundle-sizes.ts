@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { availableParallelism, loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { Command } from "commander";
 import { type FunctionName, functionDescriptions } from "../../deployment/functions.ts";
@@ -21,6 +21,11 @@ const missing = installTools();
 if (missing !== undefined) throw new Error(missing);
 const folder = mkdtempSync(join(tmpdir(), "sy-bundles-"));
 try {
+  const [load = 0] = loadavg();
+  console.log(
+    `Node.js ${process.version} on ${process.arch}, ${availableParallelism()} cores, ` +
+      `load ${load.toFixed(1)}`,
+  );
   console.log("function        kB   gzip  without SDK   import ms: best  median");
   for (const name of Object.keys(functionDescriptions) as FunctionName[]) {
     const { handler } = functionDescriptions[name];

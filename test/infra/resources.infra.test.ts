@@ -103,6 +103,7 @@ describe("each function", () => {
         HOST_QUEUE_PREFIX: "sy-production-",
         DEAD_LETTER_QUEUE_ARN: expect.stringMatching(/:switchyard-production-dead-letters$/),
         REQUESTS_PER_SECOND_MAX: "100",
+        METRICS_NAMESPACE: "Switchyard/Test",
         LOG_LEVEL: "info",
       });
     }
