@@ -12,6 +12,8 @@ export type TimelineEntry = Awaited<ReturnType<Client["getTimeline"]>>["items"][
 export type Evacuation = Awaited<ReturnType<Client["getEvacuation"]>>;
 export type EvacuationMove = Awaited<ReturnType<Client["listEvacuationMoves"]>>["items"][number];
 export type PlanVersion = Awaited<ReturnType<Client["getEvacuationPlan"]>>;
+export type Schedule = Awaited<ReturnType<Client["getSchedule"]>>;
+export type ChangeFreeze = Awaited<ReturnType<Client["listChangeFreezes"]>>["items"][number];
 export type Vm = Awaited<ReturnType<Client["getVm"]>>;
 export type Placement = Awaited<ReturnType<Client["getPlacement"]>>;
 

@@ -9,6 +9,8 @@ describe("the page of an address", () => {
     ["#/vms/web1", { page: "vm", id: "web1" }],
     ["#/migrations/mig_1", { page: "migration", id: "mig_1" }],
     ["#/evacuations/", { page: "evacuations" }],
+    ["#/schedules", { page: "schedules" }],
+    ["#/schedules/sch_1", { page: "missing" }],
     ["#/failures/x", { page: "missing" }],
     ["#/vms/a/b", { page: "missing" }],
     ["#/vms/%E0", { page: "missing" }],

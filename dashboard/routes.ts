@@ -7,6 +7,7 @@ const pages = {
   evacuations: "evacuations",
   hosts: "hosts",
   vms: "vms",
+  schedules: "schedules",
   failures: "failures",
 } as const;
 

@@ -31,14 +31,19 @@ const links = [
   ["#/", "Overview", ["overview"]],
   ["#/migrations", "Migrations", ["migrations", "migration"]],
   ["#/evacuations", "Evacuations", ["evacuations", "evacuation"]],
+  ["#/schedules", "Schedules", ["schedules"]],
   ["#/hosts", "Hosts", ["hosts", "host"]],
   ["#/vms", "VMs", ["vms", "vm"]],
   ["#/failures", "Failures", ["failures"]],
 ] as const;
 
-/** The largest page, which few people open. */
+/** Pages that few people open are read when they are. */
 async function loadEvacuationPage() {
   return (await import("./pages/evacuation.tsx")).EvacuationPage;
+}
+
+async function loadSchedulesPage() {
+  return (await import("./pages/schedules.tsx")).SchedulesPage;
 }
 
 /** The frame of every page. */
@@ -87,6 +92,8 @@ function pageOf({ page, id = "" }: Route): VNode {
       return <EvacuationsPage />;
     case "evacuation":
       return <LoadedPage key={id} id={id} name="Evacuation" load={loadEvacuationPage} />;
+    case "schedules":
+      return <LoadedPage key="" id="" name="Schedules" load={loadSchedulesPage} />;
     case "hosts":
       return <HostsPage />;
     case "host":

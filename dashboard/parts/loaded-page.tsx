@@ -18,7 +18,7 @@ export function LoadedPage({ name, id, load }: Props) {
   }, []);
   if (loaded !== undefined) return <loaded.Shown id={id} />;
   return (
-    <Page title={id} name={name}>
+    <Page title={id || name} name={name}>
       {hasFailed ? (
         <div class="message message-bad" role="alert">
           <Icon name="bang" />

@@ -1,4 +1,5 @@
 import { writeFileSync } from "node:fs";
+import { release } from "node:os";
 import { join } from "node:path";
 import { createClient } from "../../client/client.ts";
 import { allOf } from "../../client/pages.ts";
@@ -7,12 +8,14 @@ import { loadFleet } from "../../dashboard/data/fleet.ts";
 import { loadDrain } from "../../dashboard/data/host.ts";
 import { loadMigration } from "../../dashboard/data/migration.ts";
 import { loadRecent } from "../../dashboard/data/recent.ts";
+import { loadSchedules } from "../../dashboard/data/schedules.ts";
 import { loadVm } from "../../dashboard/data/vm.ts";
 import { requestKey } from "../../dashboard/preview/request-key.ts";
 import type { Fleet } from "../../rig/fleet.ts";
 import { definition, GIB, MIB, move, slowEvacuation, startScene, until } from "./testing/scene.ts";
 
-const FILE = join(import.meta.dirname, "../../dashboard/preview/recording.json");
+const ROOT = join(import.meta.dirname, "../..");
+const FILE = join(ROOT, "dashboard/preview/recording.json");
 const DAY_MS = 86_400_000;
 const STATUSES = ["running", "completed", "failed", "cancelled", "unknown"];
 
@@ -67,6 +70,7 @@ async function play({ api }: Fleet): Promise<void> {
     return state === "silent" ? true : undefined;
   });
   await api.createEvacuation({ hosts: ["host-c"], by: "ada" });
+  await scheduleNights(fleet);
   await until("two guests to have moved, and another to be under way", async () => {
     const { items } = await api.listMigrations({ status: "running" });
     const isSending = items.some(({ evacuation, progress }) => {
@@ -76,6 +80,49 @@ async function play({ api }: Fleet): Promise<void> {
     const { counters } = await api.getEvacuation(made.id);
     return isSending && counters.moved >= 2 ? true : undefined;
   });
+}
+
+/** One that is open, one of each week, one that is paused, and a change freeze in a window. */
+async function scheduleNights({ api }: Fleet): Promise<void> {
+  const hour = (ahead: number) => new Date(Date.now() + ahead * 3_600_000);
+  const wall = (time: Date) => time.toISOString().slice(0, 16);
+  const zone = "Europe/Berlin";
+  const made = { durationMs: 2 * 3_600_000, by: "ada" };
+  const hosts = { needs: [{ fact: "kernel" as const, below: "9999.0" }] };
+  const nightly = { ...made, name: "kernel updates", hosts, starts: { cron: "0 22 * * *", zone } };
+  await api.createSchedule({ ...nightly, spread: true });
+  const firmware = { cron: "30 1 * * SAT", zone };
+  await api.createSchedule({
+    ...made,
+    name: "firmware, row 7",
+    hosts,
+    starts: firmware,
+    spread: true,
+  });
+  const cards = { at: wall(hour(60)), zone: "UTC" };
+  const { id } = await api.createSchedule({
+    ...made,
+    name: "new cards",
+    hosts: { ids: ["host-b"] },
+    starts: cards,
+    spread: true,
+  });
+  await api.pauseSchedule(id, { by: "bob", message: "the cards are late" });
+  const [next] = (await api.listSchedules()).items[0]?.next ?? [];
+  if (next === undefined) throw new Error("Expected a window to come");
+  const half = new Date(Date.parse(next.startsAt) + 3_600_000);
+  await api.createChangeFreeze({
+    from: wall(half),
+    until: wall(new Date(half.getTime() + 12 * 3_600_000)),
+    zone: "UTC",
+    owner: "ada",
+    message: "end of the quarter",
+  });
+}
+
+/** The recording is published: it names no folder and no kernel of whoever has made it. */
+function withoutMachine(text: string): string {
+  return text.replaceAll(ROOT, "/opt/switchyard").replaceAll(release(), "6.12.41-amd64");
 }
 
 /** Asks what the pages ask. */
@@ -97,8 +144,9 @@ async function record({ operatorToken, api: { url } }: Fleet): Promise<void> {
   for (const { id } of migrations) await loadMigration(api, id, undefined);
   for (const { id } of snapshot.hosts) await Promise.all([api.getHost(id), loadDrain(api, id)]);
   for (const { id } of await allOf(api.listVms)) await loadVm(api, id, undefined);
+  await loadSchedules(api);
   for (const status of STATUSES) await api.listMigrations({ limit: 100, status });
   const recording = { recordedAt: new Date(nowMs).toISOString(), answers };
-  writeFileSync(FILE, `${JSON.stringify(recording)}\n`);
+  writeFileSync(FILE, `${withoutMachine(JSON.stringify(recording))}\n`);
   console.log(`${Object.keys(answers).length} answers: ${FILE}`);
 }

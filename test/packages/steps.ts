@@ -47,8 +47,7 @@ export const steps: readonly Step[] = [
       await machine.write(`${FOLDER}/join-token`, joinToken.token);
       await follow(machine, INSTALL, "### Configure it");
       await configure(machine);
-      const report = await machine.shell("switchyard-agent check --json");
-      const { findings } = JSON.parse(report) as { findings: { subject: string; level: string }[] };
+      const findings = await findingsInTime(machine);
       const levels = Object.fromEntries(findings.map(({ subject, level }) => [subject, level]));
       const good = { units: "ok", api: "ok", clock: "ok", key: "ok", runDir: "ok", programs: "ok" };
       assert.deepEqual({ ...levels, ...good }, levels);
@@ -190,6 +189,21 @@ async function guestOf(machine: Machine, vm: string): Promise<UnitFacts> {
 async function sameGuest(machine: Machine, before: UnitFacts): Promise<void> {
   const { ActiveState, MainPID } = await guestOf(machine, VM);
   assert.deepEqual({ ActiveState, MainPID }, { ActiveState: "active", MainPID: before.MainPID });
+}
+
+type Finding = { readonly subject: string; readonly level: string; readonly cure?: string };
+
+/** A probe of QEMU that an emulated machine is too slow for says so: it is asked again. */
+async function findingsInTime(machine: Machine): Promise<readonly Finding[]> {
+  let findings: readonly Finding[] = [];
+  await machine.until("the host's programs to answer in time", async () => {
+    const { stdout } = await machine.attempt("switchyard-agent check --json");
+    ({ findings } = JSON.parse(stdout) as { findings: readonly Finding[] });
+    return findings.every(({ cure = "" }) => !cure.includes("when the host is less busy"));
+  });
+  const wrong = findings.filter(({ level }) => level === "wrong");
+  assert.deepEqual(wrong, []);
+  return findings;
 }
 
 /** The agent carries commands out on the guest. */

@@ -28,6 +28,7 @@ export function recordedPages(): [name: string, hash: string][] {
       `evacuation ${kind}`,
       `#/evacuations/${id}`,
     ]),
+    ["schedules", "#/schedules"],
     ["hosts", "#/hosts"],
     ["host draining", "#/hosts/host-a"],
     ["host silent", "#/hosts/host-d"],
