@@ -8,9 +8,12 @@ import { QmpCommandError } from "../../qmp/error.ts";
 import { CommandRefusedError } from "../command/command-error.ts";
 import type { Guest } from "../guest/guest.ts";
 import type { Log } from "../runtime/log.ts";
+import { dhParams } from "./dh-params.ts";
 
 /** In the folder of the guest, which has mode 700. */
 const KEY_FILE = "keys.psk";
+/** QEMU's name of it; a server reads it. */
+const DH_FILE = "dh-params.pem";
 /** Binds the derived key to its use: the handover link uses the handover key itself. */
 const LABEL = "switchyard migration stream tls-psk 1";
 const KEY_BYTES = 32;
@@ -82,6 +85,7 @@ export class TlsCredentials {
     const key = Buffer.from(hkdfSync("sha256", secret, this.#id, LABEL, KEY_BYTES)).toString("hex");
     // The target's QEMU reads it at each handshake, so it stays until the end.
     writeFileSync(join(folder, KEY_FILE), `${this.#id}:${key}\n`, { mode: 0o600, flag: "wx" });
+    if (this.#side === "target") writeFileSync(join(folder, DH_FILE), dhParams());
     // QEMU refuses a name for a server.
     const name = this.#side === "source" ? { username: this.#id } : {};
     return { "qom-type": "tls-creds-psk", dir: folder, ...name };

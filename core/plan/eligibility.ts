@@ -3,7 +3,7 @@ import { negotiate } from "../negotiate/negotiate.ts";
 import type { RuledDefinition } from "../negotiate/sides.ts";
 import type { QemuProbe, SourceProbe, TargetProbe } from "../protocol/probe.ts";
 import type { PlanOptions } from "./options.ts";
-import { hasMemoryLimit, potentialMemory } from "./potential-memory.ts";
+import { potentialMemory, sizeRules } from "./potential-memory.ts";
 import type { FleetSnapshot, PlanHost, PlanVm } from "./snapshot.ts";
 
 /** The verdict of negotiation about a guest and a host, less what a plan changes: memory. */
@@ -20,8 +20,7 @@ export type Verdict = {
  */
 export class Eligibility {
   readonly #known: Pick<FleetSnapshot, "qemus" | "cpuModels">;
-  /** Some host has a limit that a guest's size may exceed. */
-  readonly #isSizeRuled: boolean;
+  readonly #isSizeRuled: ReturnType<typeof sizeRules>;
   readonly #policy: PlanOptions["policy"];
   readonly #verdicts = new Map<string, Verdict>();
   readonly #guestKeys = new Map<PlanVm, string>();
@@ -33,7 +32,7 @@ export class Eligibility {
     policy: PlanOptions["policy"],
   ) {
     this.#known = known;
-    this.#isSizeRuled = known.hosts.some(({ memory }) => memory && hasMemoryLimit(memory));
+    this.#isSizeRuled = sizeRules(known.hosts);
     this.#policy = policy;
   }
 
@@ -58,7 +57,7 @@ export class Eligibility {
     if (known !== undefined) return known;
     const { machine, machineType, cpuModel, accelerator, runState, dirtyRing } = vm;
     const { globals, blockers, jobs, vfioDevices, devices, objects } = vm;
-    const size = this.#isSizeRuled ? vm.memoryBytes : undefined;
+    const size = this.#isSizeRuled(vm) ? vm.memoryBytes : undefined;
     const key = JSON.stringify([
       [machine, machineType, cpuModel, accelerator, runState, dirtyRing],
       [globals, blockers, jobs, vfioDevices, devices, objects, size],

@@ -32,7 +32,14 @@ function pageBytesOf(object: Objects[number], facts: HostMemoryFacts): number | 
   return memfdPageBytes(object, facts.defaultHugepageBytes);
 }
 
-/** Whether a guest's size decides something there, beside the memory that the plan counts itself. */
-export function hasMemoryLimit({ cgroup, lockableBytes }: HostMemoryFacts): boolean {
-  return cgroup !== undefined || lockableBytes !== undefined;
+type Guest = { readonly vfioDevices: readonly unknown[] };
+
+/**
+ * Whether the size of a guest decides something on one of these hosts, beside the memory that the plan
+ * counts itself.
+ */
+export function sizeRules(hosts: readonly { memory?: HostMemoryFacts | undefined }[]) {
+  const isGrouped = hosts.some(({ memory }) => memory?.cgroup !== undefined);
+  const isLocked = hosts.some(({ memory }) => memory?.lockableBytes !== undefined);
+  return ({ vfioDevices }: Guest) => isGrouped || (isLocked && vfioDevices.length > 0);
 }
