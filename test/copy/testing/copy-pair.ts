@@ -66,7 +66,10 @@ export class CopyPair {
     const resources = { disks: { type: "folder", path } };
     const wait = `while [ -e "${this.#hold}" ]; do sleep 0.05; done`;
     const hook = { command: ["/bin/sh", "-c", wait], timeoutMs: 30_000 };
-    return new TestHost(name, { qemu: qemu ?? findQemu(), config: { resources, hooks: { preSwitchover: hook } } });
+    return new TestHost(name, {
+      qemu: qemu ?? findQemu(),
+      config: { resources, hooks: { preSwitchover: hook } },
+    });
   }
 
   /** While it exists the guest that is stopped for the switchover waits. */
