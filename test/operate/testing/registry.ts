@@ -78,6 +78,7 @@ export const expected: Readonly<Record<string, Readonly<Record<string, Expected>
     'curl -s $API/v1/migrations -H "authorization': { shows: /"status":"running"/ },
   },
   "deploy.md": {
+    "export SWITCHYARD_JWT_ISSUER": { shows: /^$/ },
     "openssl genpkey -algorithm ed25519": { shows: /^$/ },
     "openssl pkey -inform DER -in next.der -pubout": { shows: /^[\w-]{43}$/m },
     // The page's figures, of one migration and of 1,000 hosts in a month.
