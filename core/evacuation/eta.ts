@@ -1,7 +1,7 @@
 import { biasOfSums } from "../plan/eta.ts";
 import type { Counters } from "./counters.ts";
 import { openCount } from "./counting.ts";
-import type { Work } from "./evacuation.ts";
+import type { MoveTry, Work } from "./evacuation.ts";
 
 export function noWork(): Work {
   return { plannedMs: 0, donePlannedMs: 0, realMs: 0, predictedMs: 0, moves: 0 };
@@ -16,6 +16,11 @@ export function remainingMs(plannedEndMs: number, work: Work): number {
   if (plannedMs === 0) return 0;
   const left = Math.max(0, plannedMs - donePlannedMs) / plannedMs;
   return plannedEndMs * left * biasOfSums({ realMs, predictedMs, count: moves });
+}
+
+/** Of a try that has moved its VM, what was predicted: the preparation is done ahead of the slots. */
+export function workedMs({ slotMs, ms }: Pick<MoveTry, "slotMs" | "ms">): number | undefined {
+  return slotMs ?? ms;
 }
 
 /** Whether half of the work is done, and some is left. */

@@ -158,7 +158,9 @@ export const MoveTry = z.strictObject({
   endedAt: instant.optional(),
   /** Real time without what it waited for, ms. */
   ms: z.number().nonnegative().optional(),
-  /** Of that the transfer, which `predictedMs` of the move predicts; where it completed. */
+  /** Of that with slots, from the first pass to the end: what `predictedMs` of the move predicts, ms. */
+  slotMs: z.number().nonnegative().optional(),
+  /** Of that the transfer by QEMU's own figure, ms; where it completed. */
   transferMs: z.number().nonnegative().optional(),
   downtimeMs: z.number().nonnegative().optional(),
   bytes: z.number().nonnegative().optional(),

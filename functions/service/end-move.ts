@@ -102,6 +102,7 @@ function endTry({ tries }: StoredMove, migration: StoredMigration) {
     endedAt: end,
     // Plans predict the work, not the wait for a slot.
     ms: Math.max(0, Date.parse(end) - Date.parse(createdAt) - waitedMs(migration)),
+    ...slotTime(migration),
     ...(figures === undefined
       ? {}
       : { transferMs: figures.totalTimeMs, downtimeMs: figures.downtimeMs }),
@@ -113,6 +114,12 @@ function endTry({ tries }: StoredMove, migration: StoredMigration) {
       : { code: failure.code, message: failure.message.slice(0, 1_000), ...classOfTry(migration) }),
   };
   return [...tries.slice(0, -1), done];
+}
+
+function slotTime({ phases, endedAt, updatedAt }: StoredMigration): { slotMs?: number } {
+  const first = phases.find(({ name }) => name === "precopy");
+  if (first === undefined) return {};
+  return { slotMs: Math.max(0, Date.parse(endedAt ?? updatedAt) - Date.parse(first.startedAt)) };
 }
 
 /** How long it has waited, prepared, for its slots. */

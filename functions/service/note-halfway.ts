@@ -1,4 +1,4 @@
-import { halfwayEndMs, isHalfway, remainingMs } from "../../core/evacuation/eta.ts";
+import { halfwayEndMs, isHalfway, remainingMs, workedMs } from "../../core/evacuation/eta.ts";
 import { listAllMoves } from "../store/evacuation-moves.ts";
 import type { StoredEvacuation } from "../store/evacuations.ts";
 import { edit } from "./change-evacuation.ts";
@@ -25,7 +25,7 @@ export async function halfwayOf(evacuation: StoredEvacuation): Promise<number | 
   const ends = (await listAllMoves(id)).map(({ state, predictedMs = 0, tries, updatedAt }) => {
     const last = tries.at(-1);
     const atMs = Date.parse(last?.endedAt ?? updatedAt) - startMs;
-    return { atMs, predictedMs, realMs: state === "moved" ? last?.ms : undefined };
+    return { atMs, predictedMs, realMs: state === "moved" && last ? workedMs(last) : undefined };
   });
   return halfwayEndMs(eta.plannedMs, ends);
 }

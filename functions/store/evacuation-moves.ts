@@ -1,6 +1,7 @@
 import * as z from "zod";
 import type { MoveState } from "../../core/evacuation/counters.ts";
 import { isOpen } from "../../core/evacuation/counting.ts";
+import { workedMs } from "../../core/evacuation/eta.ts";
 import { EvacuationMove, type MoveTry, TRIES_MAX } from "../../core/evacuation/evacuation.ts";
 import { noticeDueAt, noticeReason } from "../../core/evacuation/noticing.ts";
 import type { UntoldEvent } from "../../core/fleet-event/fleet-event.ts";
@@ -257,9 +258,9 @@ function sums({ before, after }: Transition, condition?: Also) {
       add("#left.#host", isEnding ? -1 : 1, ":left");
     }
     add("#work.#donePlannedMs", (isEnding ? 1 : -1) * (before.predictedMs ?? 0), ":planned");
-    const tried = after.tries.at(-1);
-    if (after.state === "moved" && tried?.ms !== undefined) {
-      add("#work.#realMs", tried.ms, ":real");
+    const workMs = workedMs(after.tries.at(-1) ?? {});
+    if (after.state === "moved" && workMs !== undefined) {
+      add("#work.#realMs", workMs, ":real");
       add("#work.#predictedMs", before.predictedMs ?? 0, ":predicted");
       add("#work.#moves", 1, ":one");
     }

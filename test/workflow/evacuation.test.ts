@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import type { Evacuation } from "../../core/evacuation/evacuation.ts";
+import { EvacuationId } from "../../core/id.ts";
 import { readSums } from "../../functions/store/counters.ts";
+import { findEvacuation } from "../../functions/store/evacuations.ts";
 import { operate } from "../functions/testing/fleet.ts";
 import { EvacuationHarness } from "./testing/evacuation-harness.ts";
 import { faults, faultsOf } from "./testing/faults.ts";
@@ -37,6 +39,30 @@ describe("an evacuation moves each guest once, and leaves its host empty and cor
     });
     expect(places()).toEqual([b, b, b, b]);
     await expectSound(ended);
+  });
+
+  it("predicts its end by the time with slots: guests are prepared ahead", async () => {
+    const takesMs: Record<string, number> = { Negotiate: 5_000, Complete: 2_000 };
+    const { a = "" } = await harness.fleet({ a: 2, b: 0 }, { slotsOut: 1, slotsIn: 1 });
+    harness.intercept = (state, call) => {
+      harness.clock.moveTo(harness.clock.now() + (takesMs[state] ?? 0));
+      vi.setSystemTime(harness.clock.now());
+      return call();
+    };
+    const { id } = await harness.begin([a]);
+    await harness.end(id);
+    const tries = (await harness.moves(id)).flatMap((move) => move.tries);
+    expect(tries).toHaveLength(2);
+    const times = tries.map(({ ms = 0, slotMs = 0 }) => ({ ms, slotMs }));
+    for (const { ms, slotMs } of times) {
+      expect(slotMs).toBeGreaterThanOrEqual(2_000);
+      expect(ms - slotMs).toBeGreaterThanOrEqual(5_000);
+    }
+    const work = (await findEvacuation(EvacuationId.parse(id)))?.work;
+    expect(work).toMatchObject({
+      moves: 2,
+      realMs: times.reduce((sum, { slotMs }) => sum + slotMs, 0),
+    });
   });
 
   it.each(faultsOf(["Advance", "AwaitChange"]))("the function of %s %s", async (state, fault) => {
