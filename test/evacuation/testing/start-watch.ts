@@ -50,7 +50,9 @@ export class StartWatch {
 
 function startIn({ headers, body = "" }: Request): Started | undefined {
   if (!headers["x-amz-target"]?.endsWith(".TransactWriteItems")) return undefined;
-  const parsed = Transaction.safeParse(JSON.parse(Buffer.from(body).toString("utf8")));
+  // The SDK's bytes warn when they are taken for a string, as `Buffer.from` does.
+  const text = typeof body === "string" ? body : new TextDecoder().decode(body);
+  const parsed = Transaction.safeParse(JSON.parse(text));
   return parsed.data?.TransactItems.map(({ Put }) => Started.safeParse(Put?.Item).data).find(
     (one) => one !== undefined,
   );
