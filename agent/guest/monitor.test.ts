@@ -151,6 +151,12 @@ describe("a session that is waited for", () => {
     await expect(monitor.session(20)).rejects.toThrow("has not answered within 20 ms");
   });
 
+  it("is not waited for once the monitor is closed", async () => {
+    const { monitor } = await start();
+    await monitor.close();
+    await expect(monitor.session(600_000)).rejects.toThrow("has not answered");
+  });
+
   it("is not waited for once the process has ended", async () => {
     const { server, child, monitor } = await start();
     const first = monitor.qmp;

@@ -55,20 +55,25 @@ export class Monitor {
   /**
    * The open session, as soon as there is one. A QEMU that loads a device answers nobody meanwhile.
    *
-   * @throws QmpDisconnectedError when there is none within `timeoutMs`, or the process ends before
+   * @throws QmpDisconnectedError when there is none within `timeoutMs`, or the process ends or the
+   *   monitor is closed before
    */
   async session(timeoutMs: number): Promise<QmpClient> {
-    if (this.#qmp && this.#qmp.state !== "closed") return this.#qmp;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, timeoutMs);
-    const unsubscribe = this.onReconnect(resolve);
-    await Promise.race([promise, this.ended]);
-    clearTimeout(timer);
+    if (this.#isOpen(this.#qmp)) return this.#qmp;
+    const waiting = Promise.withResolvers<void>();
+    const given = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(timeoutMs)]);
+    given.addEventListener("abort", () => waiting.resolve());
+    const unsubscribe = this.onReconnect(waiting.resolve);
+    await Promise.race([waiting.promise, this.ended]);
     unsubscribe();
-    if (this.#qmp && this.#qmp.state !== "closed") return this.#qmp;
+    if (this.#isOpen(this.#qmp)) return this.#qmp;
     throw new QmpDisconnectedError(
       `QEMU's monitor at ${this.#path} has not answered within ${timeoutMs} ms, or QEMU has ended`,
     );
+  }
+
+  #isOpen(qmp: QmpClient | undefined): qmp is QmpClient {
+    return qmp !== undefined && qmp.state !== "closed" && !this.#closing.signal.aborted;
   }
 
   /** Of the QEMU, as it said when the last session began; undefined before the first one. */

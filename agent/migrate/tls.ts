@@ -66,7 +66,7 @@ export class TlsCredentials {
         ...options,
       });
     } catch (error) {
-      rmSync(join(this.#guest.folder, KEY_FILE), { force: true });
+      removeFiles(this.#guest);
       throw error;
     }
   }
@@ -93,12 +93,12 @@ export class TlsCredentials {
 }
 
 /**
- * Removes the object, its key file and the parameter that names it. Idempotent.
+ * Removes the object, its files and the parameter that names it. Idempotent.
  *
  * @throws QmpError
  */
 export async function removeCredentials(guest: Guest): Promise<void> {
-  rmSync(join(guest.folder, KEY_FILE), { force: true });
+  removeFiles(guest);
   const { qmp } = guest;
   const { "tls-creds": named } = await qmp.execute("query-migrate-parameters");
   if (named === TLS_OBJECT) await qmp.execute("migrate-set-parameters", { "tls-creds": "" });
@@ -107,6 +107,10 @@ export async function removeCredentials(guest: Guest): Promise<void> {
   } catch (error) {
     if (!(error instanceof QmpCommandError)) throw error; // There is none.
   }
+}
+
+function removeFiles({ folder }: Guest): void {
+  for (const file of [KEY_FILE, DH_FILE]) rmSync(join(folder, file), { force: true });
 }
 
 /** Ways in which this side can encrypt the stream. `credentials`: what its QEMU has. */

@@ -11,7 +11,7 @@ const DENIED = { from: 200, to: 263 };
 const READER = { from: 100, to: 100 };
 
 type Lock = {
-  /** As the kernel prints it, but for its number. */
+  /** The kernel's line about the lock, without the number that begins it. */
   readonly text: string;
   readonly isWrite: boolean;
   /** Of the process; -1: it is of an open file (fcntl_locking(2), open file description locks). */

@@ -17,6 +17,7 @@ const HANDSHAKE = Buffer.from([0x16, 0x03]);
 const IN_CLEAR = ["QEVM", "pc.ram"];
 
 const keyFile = (host: TestHost) => join(host.config.runDir, VM, "keys.psk");
+const groupFile = (host: TestHost) => join(host.config.runDir, VM, "dh-params.pem");
 
 /** Neither file nor object nor a parameter that names it. */
 async function leavesNothing(host: TestHost): Promise<void> {
@@ -30,6 +31,7 @@ async function leavesNothing(host: TestHost): Promise<void> {
     { timeout: 10_000 },
   );
   expect(existsSync(keyFile(host))).toBe(false);
+  expect(existsSync(groupFile(host))).toBe(false);
 }
 
 describeOnQemu("the stream under TLS with a key of the migration", (subject) => {
@@ -60,6 +62,7 @@ describeOnQemu("the stream under TLS with a key of the migration", (subject) => 
   ])("a guest moves over %s, nothing of it in clear, and no key is left", async (_, options) => {
     const prepared = await prepare(options);
     expect(statSync(keyFile(pair.target)).mode & 0o777).toBe(0o600);
+    expect(existsSync(groupFile(pair.target))).toBe(true);
     const tap = await Wiretap.before(prepared.migrationUri);
     onTestFinished(() => tap.close());
     await pair.start({ ...options, tls: "psk", prepared: { ...prepared, migrationUri: tap.uri } });
