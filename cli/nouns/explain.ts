@@ -103,7 +103,7 @@ const ownCures: Readonly<Record<string, string>> = {
   "vm-unknown": "look at both hosts, then: switchyard vm reconcile",
 };
 
-/** The reason of the VM itself, which every host would give. */
+/** A reason that lies in the VM itself, and is the same for every host. */
 function ownReason(verdicts: readonly Verdict[]): Blocker | undefined {
   const [first] = verdicts[0]?.blockers ?? [];
   if (first === undefined || !Object.hasOwn(ownCures, first.code)) return undefined;

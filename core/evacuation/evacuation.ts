@@ -185,7 +185,7 @@ export const EvacuationMove = z.strictObject({
   leg: z.enum(["forward", "back"]),
   /** The version of the plan that gave it its target. */
   version: z.int().positive(),
-  /** Of the transfer. */
+  /** Time with slots, from the first pass to the end, ms. */
   predictedMs: z.number().nonnegative().optional(),
   predictedBytes: z.number().nonnegative().optional(),
   predictedDowntimeMs: z.number().nonnegative().optional(),

@@ -9,7 +9,7 @@ export type Bar = { readonly fromMs: number; readonly toMs: number };
 export type WindowBar = Bar & {
   readonly startsAt: string;
   readonly endsAt: string;
-  /** What of it is open: the rest is held by change freezes. */
+  /** The parts of the window that no change freeze holds. */
   readonly open: readonly Bar[];
   readonly isCurrent: boolean;
   /** What became of one that was opened. */

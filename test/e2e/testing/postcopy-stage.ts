@@ -87,7 +87,7 @@ export class PostcopyStage {
   }
 
   ends(id: string): Promise<Migration> {
-    // Before the test's own time is over: this failure shows the record.
+    // Ends before the test's own timeout does, since this failure shows the migration's record.
     return this.stage.fleet.waitForMigration(id, { timeoutMs: POSTCOPY_MS - 30_000 });
   }
 
