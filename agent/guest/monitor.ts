@@ -62,6 +62,7 @@ export class Monitor {
     if (this.#isOpen(this.#qmp)) return this.#qmp;
     const waiting = Promise.withResolvers<void>();
     const given = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(timeoutMs)]);
+    if (given.aborted) waiting.resolve();
     given.addEventListener("abort", () => waiting.resolve());
     const unsubscribe = this.onReconnect(waiting.resolve);
     await Promise.race([waiting.promise, this.ended]);
