@@ -195,8 +195,8 @@ export async function recordDecision(
   observations: { source?: Observation | undefined; target?: Observation | undefined },
 ): Promise<void> {
   await updateRunning(id, {
-    set: "#decisions = list_append(#decisions, :decision), #observations = :observations",
-    condition: "size(#decisions) < :turn",
+    set: "#decisions = list_append(#decisions, :decision), #turns = :turn, #observations = :observations",
+    condition: "(attribute_not_exists(#turns) AND size(#decisions) < :turn) OR #turns < :turn",
     values: { ":decision": [decision], ":observations": observations, ":turn": decision.turn },
   });
 }

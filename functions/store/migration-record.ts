@@ -9,13 +9,14 @@ import { verbs } from "../../core/protocol/command.ts";
 import { AckEvidence } from "../../core/protocol/event.ts";
 import { Observation } from "../../core/protocol/observation.ts";
 import { VfioDevice } from "../../core/protocol/probe.ts";
+import { jsonBytes } from "../../core/size-limits.ts";
 import { GuestEnd } from "../../core/vm-exit.ts";
 import { Affinity, TenantName } from "../../core/vm-rules.ts";
 import { SeenRunState } from "../../core/vm-run-state.ts";
 import { VmState } from "../../core/vm-state.ts";
 import { keys } from "./keys.ts";
 import { type Listed, type Page, pageOf } from "./page.ts";
-import { getItem, getItems, queryItems } from "./table.ts";
+import { getItem, getItems, type Item, queryItems } from "./table.ts";
 
 const { migrationUri, handover } = verbs["target.prepare"].result.shape;
 
@@ -38,12 +39,20 @@ const StoredAgreement = z
   .transform((text): unknown => JSON.parse(text))
   .pipe(Agreement);
 
+/** As a map, JSON may grow by half: a longer definition is stored as text, bytes. */
+const MAP_BYTES_MAX = 32 * 1024;
+
+/** A map, or a text. */
+const StoredDefinition = z
+  .union([z.string().transform((text): unknown => JSON.parse(text)), z.unknown()])
+  .pipe(DefinitionParts);
+
 /** The whole record: what the API shows, and what only the workflow's tasks need. */
 const StoredMigration = z.object({
   ...Migration.omit({ ack: true }).shape,
   agreement: StoredAgreement.optional(),
   /** As it was when the VM's lock was taken: it cannot change while the lock is held. */
-  definition: DefinitionParts,
+  definition: StoredDefinition,
   queueUrls: z.object({ source: z.string(), target: z.string() }),
   /** Memory of the guest: held on both hosts while it moves. */
   heldBytes: z.int().nonnegative(),
@@ -97,7 +106,10 @@ const StoredMigration = z.object({
   restart: z.object({ id: MigrationId, policy: MigrationPolicy }).optional(),
   /** Grows with each change of the bandwidth limit. */
   bandwidthRevision: z.int().positive().optional(),
+  /** The latest: earlier ones are rows of the timeline. */
   decisions: z.array(StoredDecision),
+  /** The newest turn of the way back. */
+  turns: z.int().nonnegative().optional(),
   /** Turns of earlier executions, when the way back was taken again after an unknown end. */
   turnsBefore: z.int().nonnegative().optional(),
   observations: z
@@ -108,6 +120,19 @@ export type StoredMigration = z.infer<typeof StoredMigration>;
 
 export function parseMigration(item: unknown): StoredMigration {
   return StoredMigration.parse(item);
+}
+
+/** The item that a migration begins with. */
+export function migrationItem(migration: StoredMigration): Item {
+  const { definition } = migration;
+  const isLong = jsonBytes(definition) > MAP_BYTES_MAX;
+  return {
+    ...keys.migration(migration.id),
+    ...migration,
+    definition: isLong ? JSON.stringify(definition) : definition,
+    gsi1pk: listOf(migration.id),
+    gsi1sk: migration.id,
+  };
 }
 
 /** The part of the record that the API shows. */
