@@ -9,13 +9,13 @@ import { verbs } from "../../core/protocol/command.ts";
 import { AckEvidence } from "../../core/protocol/event.ts";
 import { Observation } from "../../core/protocol/observation.ts";
 import { VfioDevice } from "../../core/protocol/probe.ts";
-import { jsonBytes } from "../../core/size-limits.ts";
 import { GuestEnd } from "../../core/vm-exit.ts";
 import { Affinity, TenantName } from "../../core/vm-rules.ts";
 import { SeenRunState } from "../../core/vm-run-state.ts";
 import { VmState } from "../../core/vm-state.ts";
 import { keys } from "./keys.ts";
 import { type Listed, type Page, pageOf } from "./page.ts";
+import { storedAs, toStored } from "./stored-definition.ts";
 import { getItem, getItems, type Item, queryItems } from "./table.ts";
 
 const { migrationUri, handover } = verbs["target.prepare"].result.shape;
@@ -39,20 +39,12 @@ const StoredAgreement = z
   .transform((text): unknown => JSON.parse(text))
   .pipe(Agreement);
 
-/** As a map, JSON may grow by half: a longer definition is stored as text, bytes. */
-const MAP_BYTES_MAX = 32 * 1024;
-
-/** A map, or a text. */
-const StoredDefinition = z
-  .union([z.string().transform((text): unknown => JSON.parse(text)), z.unknown()])
-  .pipe(DefinitionParts);
-
 /** The whole record: what the API shows, and what only the workflow's tasks need. */
 const StoredMigration = z.object({
   ...Migration.omit({ ack: true }).shape,
   agreement: StoredAgreement.optional(),
   /** As it was when the VM's lock was taken: it cannot change while the lock is held. */
-  definition: StoredDefinition,
+  definition: storedAs(DefinitionParts),
   queueUrls: z.object({ source: z.string(), target: z.string() }),
   /** Memory of the guest: held on both hosts while it moves. */
   heldBytes: z.int().nonnegative(),
@@ -124,12 +116,10 @@ export function parseMigration(item: unknown): StoredMigration {
 
 /** The item that a migration begins with. */
 export function migrationItem(migration: StoredMigration): Item {
-  const { definition } = migration;
-  const isLong = jsonBytes(definition) > MAP_BYTES_MAX;
   return {
     ...keys.migration(migration.id),
     ...migration,
-    definition: isLong ? JSON.stringify(definition) : definition,
+    definition: toStored(migration.definition),
     gsi1pk: listOf(migration.id),
     gsi1sk: migration.id,
   };

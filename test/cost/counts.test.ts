@@ -3,7 +3,7 @@ import { paginateGetExecutionHistory } from "@aws-sdk/client-sfn";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { VmDefinition } from "../../core/vm.ts";
 import { type Counts, counted } from "../../cost/counts.ts";
-import { itemBytes, type StoredItem, sum } from "../../emulators/aws/testing/item-size.ts";
+import { itemBytes, type StoredItem, sum } from "../../emulators/aws/dynamodb/item-bytes.ts";
 import { listCapabilities } from "../../emulators/qemu/catalog/capabilities.ts";
 import { defaultParameters } from "../../emulators/qemu/catalog/parameters.ts";
 import { parseVersion } from "../../emulators/qemu/catalog/version.ts";
