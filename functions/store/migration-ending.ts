@@ -15,6 +15,7 @@ import { dequeueWrites } from "./queue-lanes.ts";
 import { keptSeconds } from "./retention.ts";
 import { releaseWrites } from "./slot-writes.ts";
 import { slotsAsRead } from "./slots.ts";
+import { leaveGroup } from "./switchover-groups.ts";
 import { expiresIn, updateIf, write } from "./table.ts";
 import { moveHistory, turnsAsRead } from "./turns.ts";
 
@@ -225,9 +226,11 @@ function vmAfter(migration: StoredMigration, { vm, failure }: NotCompleted, now:
 
 /**
  * Lets what belongs to the record of an ended migration expire with it: its signals, and its place
- * among its VM's migrations. Idempotent.
+ * among its VM's migrations. It is no member of its switchover group any more. Idempotent.
  */
-export async function expireWithRecord({ id, vm }: StoredMigration): Promise<void> {
+export async function expireWithRecord({ id, vm, policy }: StoredMigration): Promise<void> {
+  const { group } = policy.switchover;
+  if (group !== undefined) await leaveGroup(group.name, [id]);
   const ttl = expiresIn(keptSeconds.migration);
   await Promise.all(
     [keys.signals(id), keys.vmMigration(vm, id)].map((key) =>
