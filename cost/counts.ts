@@ -25,7 +25,7 @@ export const counted: Readonly<Record<"migration" | "progressEvent" | "heartbeat
     taskInvocations: 9,
     httpRequests: 12,
     readUnits: 44,
-    writeUnits: 247,
+    writeUnits: 253,
     commands: 7,
     yearBytes: 12_000,
     monthBytes: 7_000,

@@ -2,7 +2,7 @@ import { CommandId, type MigrationId } from "../../core/id.ts";
 import type { Gate } from "../../core/migration/migration.ts";
 import { recordPermit } from "../store/migration-progress.ts";
 import { readMigration, type StoredMigration } from "../store/migration-record.ts";
-import { joinGroup, leaveGroup } from "../store/switchover-groups.ts";
+import { joinGroup, removeMembers } from "../store/switchover-groups.ts";
 import { dispatch } from "./dispatch-command.ts";
 
 /** The attempt in a command's id has at most four digits; the last one is sent again and again. */
@@ -42,12 +42,12 @@ export async function permitHeldSource(id: MigrationId): Promise<void> {
   const { group } = policy.switchover;
   if (gate?.permittedBy !== undefined) {
     await permit(id, gate.permittedBy);
-    if (group !== undefined) await leaveGroup(group.name, [id]);
+    if (group !== undefined) await removeMembers(group.name, [id]);
     return;
   }
   if (group === undefined) return;
   const ready = await joinGroup(group.name, id);
   if (ready.length < group.size) return;
   await Promise.all(ready.map((member) => permit(member, "group")));
-  await leaveGroup(group.name, ready);
+  await removeMembers(group.name, ready);
 }

@@ -15,7 +15,7 @@ import { dequeueWrites } from "./queue-lanes.ts";
 import { keptSeconds } from "./retention.ts";
 import { releaseWrites } from "./slot-writes.ts";
 import { slotsAsRead } from "./slots.ts";
-import { leaveGroup } from "./switchover-groups.ts";
+import { removeMembers } from "./switchover-groups.ts";
 import { expiresIn, updateIf, write } from "./table.ts";
 import { moveHistory, turnsAsRead } from "./turns.ts";
 
@@ -230,7 +230,7 @@ function vmAfter(migration: StoredMigration, { vm, failure }: NotCompleted, now:
  */
 export async function expireWithRecord({ id, vm, policy }: StoredMigration): Promise<void> {
   const { group } = policy.switchover;
-  if (group !== undefined) await leaveGroup(group.name, [id]);
+  if (group !== undefined) await removeMembers(group.name, [id]);
   const ttl = expiresIn(keptSeconds.migration);
   await Promise.all(
     [keys.signals(id), keys.vmMigration(vm, id)].map((key) =>

@@ -18,7 +18,7 @@ export async function joinGroup(name: string, member: MigrationId): Promise<Migr
  * Removes members that were permitted or have ended: nobody waits for them, and the next ones that use
  * the name begin with none. Idempotent.
  */
-export async function leaveGroup(name: string, members: readonly MigrationId[]): Promise<void> {
+export async function removeMembers(name: string, members: readonly MigrationId[]): Promise<void> {
   await updateIf({
     key: keys.group(name),
     update: "DELETE #ready :members",
