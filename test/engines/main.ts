@@ -118,6 +118,7 @@ function endpoints({ engines }: Suite, started: Map<EngineName, Engine>): Record
 
 type Report = {
   testResults: {
+    message: string;
     assertionResults: { fullName: string; status: string; failureMessages: string[] }[];
   }[];
 };
@@ -142,6 +143,14 @@ function runFile(suite: Suite, file: string, environment: Record<string, string>
     return { passed: 0, failed: 1, skipped: 0, differs: [] };
   }
   const result: Result = { passed: 0, failed: 0, skipped: 0, differs: [] };
+  // A file that cannot be loaded has no tests.
+  const unloaded = report.testResults.filter(
+    ({ assertionResults }) => assertionResults.length === 0,
+  );
+  if (report.testResults.length === 0 || unloaded.length > 0) {
+    console.log(`  ${file} has no tests: ${unloaded.map(({ message }) => message).join("; ")}`);
+    result.failed += 1;
+  }
   for (const test of report.testResults.flatMap(({ assertionResults }) => assertionResults)) {
     const known = differences.find(
       (one) => enginesOf(suite).includes(one.engine) && one.tests.includes(test.fullName),
