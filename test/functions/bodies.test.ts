@@ -1,8 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { DefinitionParts } from "../../core/definition/parts.ts";
+import { HOSTS_MAX } from "../../core/evacuation/request.ts";
 import { CORDONS_MAX } from "../../core/host/cordon.ts";
 import {
+  AGENT_BODY_BYTES_MAX,
   DEFINITION_BYTES_MAX,
   DEFINITION_PART_BYTES_MAX,
+  jsonBytes,
   OPERATOR_BODY_BYTES_MAX,
 } from "../../core/size-limits.ts";
 import { keys } from "../../functions/store/keys.ts";
@@ -59,6 +63,58 @@ describe("a body that cannot be stored or carried out is refused, and nothing is
     const { status, body } = await operate("POST", "/v1/vms", text);
     expect({ status, code: body.code }).toEqual({ status: 422, code: "invalid" });
     expect(JSON.stringify(body.errors)).toContain("definition.x.x.x");
+  });
+});
+
+/** The same JSON, so many bytes long. */
+const padded = (body: object, bytes: number) => JSON.stringify(body).padEnd(bytes, " ");
+/** A definition whose JSON has so many bytes. */
+function definitionOf(bytes: number): DefinitionParts {
+  const parts = Math.ceil(bytes / (DEFINITION_PART_BYTES_MAX - 1_024));
+  const made = (pads: number[]) =>
+    DefinitionParts.parse({ ...definition, devices: pads.map((pad) => device("x".repeat(pad))) });
+  const share = Math.floor(bytes / parts) - 1_000;
+  const rest = Array<number>(parts - 1).fill(share);
+  const missing = bytes - jsonBytes(made([share, ...rest]));
+  return made([share + missing, ...rest]);
+}
+
+describe("at its limit", () => {
+  it.each([
+    [OPERATOR_BODY_BYTES_MAX, 202],
+    [OPERATOR_BODY_BYTES_MAX + 1, 413],
+  ])("a body of %s bytes is answered %s", async (bytes, expected) => {
+    const body = padded({ id: `body-${expected}`, host: "host-a", definition }, bytes);
+    expect(await operate("POST", "/v1/vms", body)).toMatchObject({ status: expected });
+  });
+
+  it.each([
+    [AGENT_BODY_BYTES_MAX, 200],
+    [AGENT_BODY_BYTES_MAX + 1, 413],
+  ])("an agent's body of %s bytes is answered %s", async (bytes, expected) => {
+    const body = padded({ version: 1, host: agent.host, events: [] }, bytes);
+    expect(await agent.send("events", body)).toMatchObject({ status: expected });
+  });
+
+  it.each([
+    [DEFINITION_BYTES_MAX, 202],
+    [DEFINITION_BYTES_MAX + 1, 422],
+  ])("a definition of %s bytes is answered %s", async (bytes, expected) => {
+    const made = definitionOf(bytes);
+    expect(jsonBytes(made)).toBe(bytes);
+    const body = { id: `definition-${expected}`, host: "host-a", definition: made };
+    expect(await operate("POST", "/v1/vms", body)).toMatchObject({ status: expected });
+  });
+
+  it.each([
+    [HOSTS_MAX, 404, "host-not-found"],
+    [HOSTS_MAX + 1, 422, "invalid"],
+  ])("an evacuation of %s hosts is answered %s", async (count, status, code) => {
+    const hosts = Array.from({ length: count }, (_, place) => `${place}`.padEnd(63, "h"));
+    expect(await operate("POST", "/v1/evacuations", { hosts })).toMatchObject({
+      status,
+      body: { code },
+    });
   });
 });
 
