@@ -118,6 +118,7 @@ function endpoints({ engines }: Suite, started: Map<EngineName, Engine>): Record
 
 type Report = {
   testResults: {
+    status: string;
     message: string;
     assertionResults: { fullName: string; status: string; failureMessages: string[] }[];
   }[];
@@ -143,12 +144,9 @@ function runFile(suite: Suite, file: string, environment: Record<string, string>
     return { passed: 0, failed: 1, skipped: 0, differs: [] };
   }
   const result: Result = { passed: 0, failed: 0, skipped: 0, differs: [] };
-  // A file that cannot be loaded has no tests.
-  const unloaded = report.testResults.filter(
-    ({ assertionResults }) => assertionResults.length === 0,
-  );
-  if (report.testResults.length === 0 || unloaded.length > 0) {
-    console.log(`  ${file} has no tests: ${unloaded.map(({ message }) => message).join("; ")}`);
+  const broken = report.testResults.filter(isBroken);
+  if (report.testResults.length === 0 || broken.length > 0) {
+    console.log(`  ${file} could not begin: ${broken.map(({ message }) => message).join("; ")}`);
     result.failed += 1;
   }
   for (const test of report.testResults.flatMap(({ assertionResults }) => assertionResults)) {
@@ -164,6 +162,11 @@ function runFile(suite: Suite, file: string, environment: Record<string, string>
     }
   }
   return result;
+}
+
+/** It could not be loaded, or what comes before its tests has failed: they are called skipped. */
+function isBroken({ status, assertionResults }: Report["testResults"][number]): boolean {
+  return status === "failed" && assertionResults.every((test) => test.status !== "failed");
 }
 
 function readReport(path: string): Report | undefined {
