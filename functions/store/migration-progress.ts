@@ -22,6 +22,7 @@ import {
   type StoredMigration,
 } from "./migration-record.ts";
 import { updateRunning, updateRunningReading } from "./migration-update.ts";
+import { toStoredAgreement } from "./stored-agreement.ts";
 import { updateIf, updateItem } from "./table.ts";
 
 /** The attempt in a command's id has at most four digits. */
@@ -92,7 +93,7 @@ export async function recordAgreement(id: MigrationId, negotiated: Negotiated): 
   await updateRunning(id, {
     set: `#agreement = if_not_exists(#agreement, :agreement), #runStateBefore = if_not_exists(#runStateBefore, :runState), #vfioDevices = :vfioDevices, #prediction = if_not_exists(#prediction, :prediction)${gated}`,
     values: {
-      ":agreement": JSON.stringify(agreement),
+      ":agreement": toStoredAgreement(agreement),
       ":runState": runState,
       ":vfioDevices": vfioDevices,
       ":prediction": prediction,

@@ -3,7 +3,6 @@ import { DefinitionParts } from "../../core/definition/parts.ts";
 import { StaleMigration } from "../../core/errors.ts";
 import { MigrationId, type VmId } from "../../core/id.ts";
 import { Migration, type MigrationStatus } from "../../core/migration/migration.ts";
-import { Agreement } from "../../core/negotiate/agreement.ts";
 import { MigrationPolicy } from "../../core/negotiate/policy.ts";
 import { verbs } from "../../core/protocol/command.ts";
 import { AckEvidence } from "../../core/protocol/event.ts";
@@ -15,6 +14,7 @@ import { SeenRunState } from "../../core/vm-run-state.ts";
 import { VmState } from "../../core/vm-state.ts";
 import { keys } from "./keys.ts";
 import { type Listed, type Page, pageOf } from "./page.ts";
+import { StoredAgreement } from "./stored-agreement.ts";
 import { storedAs, toStored } from "./stored-definition.ts";
 import { getItem, getItems, type Item, queryItems } from "./table.ts";
 
@@ -29,15 +29,6 @@ const StoredDecision = z.object({
   undoFailed: z.string().optional(),
 });
 export type StoredDecision = z.infer<typeof StoredDecision>;
-
-/**
- * Stored as text: no expression reads parts of it, and hundreds of attributes made up most of the
- * cost of each update of the record.
- */
-const StoredAgreement = z
-  .string()
-  .transform((text): unknown => JSON.parse(text))
-  .pipe(Agreement);
 
 /** The whole record: what the API shows, and what only the workflow's tasks need. */
 const StoredMigration = z.object({
