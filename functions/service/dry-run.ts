@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { CommandId, ulid } from "../../core/id.ts";
 import type { Agreement, Blocker } from "../../core/negotiate/agreement.ts";
 import { probedCopies } from "../../core/negotiate/copies.ts";
+import { clocksOf } from "../../core/negotiate/host-clocks.ts";
 import { negotiate } from "../../core/negotiate/negotiate.ts";
 import { SourceProbe, TargetProbe } from "../../core/protocol/probe.ts";
 import type { TwinCheck } from "../../core/twin/comparison.ts";
@@ -47,6 +48,7 @@ export async function dryRun(request: MigrationRequest): Promise<DryRun> {
       target: TargetProbe.parse(answers.get(ids.target)?.result),
       policy: request.policy,
       definition: ends.vm.definition,
+      clocks: clocksOf(ends.source.clockOffsetMs, ends.target.clockOffsetMs),
     });
     if (!negotiated.agreed) return { dryRun: true, ...negotiated };
     const { agreement } = negotiated;

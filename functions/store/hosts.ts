@@ -172,6 +172,15 @@ export async function readHeard(host: StoredHost): Promise<StoredHost> {
   return withHeard(host, await getItem(keys.hostHeard(host.id)));
 }
 
+/** How far the hosts' clocks are ahead of this one's, ms, in the order of `ids`; undefined: not known. */
+export async function readClockOffsets(ids: readonly HostId[]): Promise<(number | undefined)[]> {
+  const rows = await getItems(ids.map(keys.hostHeard));
+  return ids.map((id) => {
+    const row = rows.find(({ pk }) => pk === keys.hostHeard(id).pk);
+    return row === undefined ? undefined : Heard.parse(row).clockOffsetMs;
+  });
+}
+
 /** Condition of a write that a signed request leads to: each request's number is used once. */
 const isNewHeartbeat = "(attribute_not_exists(#requestSeq) OR #requestSeq < :requestSeq)";
 const isNewChange = "(attribute_not_exists(#changeSeq) OR #changeSeq < :changeSeq)";
