@@ -15,6 +15,7 @@ import { TlsCredentials } from "../tls.ts";
 import { SourceActions } from "./actions.ts";
 import { ByteWatch } from "./byte-watch.ts";
 import { cancelAndWait, readStatus, refuseInPostcopy } from "./cancel.ts";
+import { waitForCleanup } from "./earlier-migration.ts";
 import { SourceObserver } from "./observer.ts";
 import { recoverPostcopy } from "./recover-postcopy.ts";
 import { removeCopies } from "./remove-copies.ts";
@@ -125,7 +126,8 @@ export class SourceMigration {
     const handover = { ...args.handover, key: args.handoverKey };
     await this.#hooks.prepare(handover.address);
     const reading = readBefore(this.#guest, args);
-    reading.catch(() => undefined);
+    const cleanup = waitForCleanup(this.#guest.qmp);
+    for (const early of [reading, cleanup]) early.catch(() => undefined);
     const { definition } = this.#guest.manifest;
     const check = new SourceTwinCheck(this.#guest, placeholdersOf(definition, this.#resources));
     // Before anything else: without the link nothing is changed in QEMU.
@@ -142,7 +144,7 @@ export class SourceMigration {
       });
     }
     if (this.#state.isDetached) link?.close();
-    this.#before = await reading;
+    [this.#before] = await Promise.all([reading, cleanup]);
     await this.#compare(check, args);
     // Left by a migration whose agent died before it could clean up; they use the credentials.
     if (this.#guest.manifest.migration?.copies) await removeCopies(this.#guest);

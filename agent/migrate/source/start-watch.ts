@@ -5,6 +5,7 @@ import type { Guest } from "../../guest/guest.ts";
 import type { Log } from "../../runtime/log.ts";
 import type { HandoverClient } from "../link/handover-client.ts";
 import type { FromTarget } from "../link/watch-message.ts";
+import { waitForCleanup } from "./earlier-migration.ts";
 import type { SourceInput } from "./state.ts";
 
 /** Without the target's answer by then `migrate` is sent all the same. */
@@ -155,7 +156,10 @@ export class StartWatch {
     try {
       await this.#waitUntilFailed();
       if (this.#hasEnded()) return;
-      const uri = await this.#waitUntilClear(migrationUri);
+      const [uri] = await Promise.all([
+        this.#waitUntilClear(migrationUri),
+        waitForCleanup(guest.qmp),
+      ]);
       await guest.qmp.execute("migrate", { uri });
       // Not before: figures that were read until here have the first one's end.
       this.#heldBack = undefined;
