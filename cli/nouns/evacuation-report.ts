@@ -21,7 +21,9 @@ export const reportVerb: Verb = {
   arguments: [{ name: "<evacuation>", summary: "id of the evacuation", of: "evacuation" }],
   details:
     "Figures of a VM are those of its last try; predictions those of the version that gave it its\n" +
-    "target. TOOK is the whole try without its waits, of which the transfer is a part. Before the end it shows what there is so far.",
+    "target. TIME is that with slots, from the first pass to the end, which PREDICTED predicts;\n" +
+    "TRANSFER of it is QEMU's own figure, and TOOK is the whole try without its wait for slots.\n" +
+    "Before the end it shows what there is so far.",
   run: runReport,
 };
 
@@ -130,10 +132,11 @@ const columns: readonly Column<EvacuationMove>[] = [
   { name: "VM", text: ({ vm }) => vm },
   { name: "STATE", text: ({ state }) => state },
   { name: "TRIES", text: ({ tries }) => String(tries.length), right: true },
-  figure("TRANSFER", (move) => timeOf(move).real, duration),
+  figure("TIME", (move) => timeOf(move).real, duration),
   figure("PREDICTED", (move) => timeOf(move).predicted, duration),
   figure("DOWNTIME", (move) => downtimeOf(move).real, duration),
   figure("EXPECTED", (move) => downtimeOf(move).predicted, duration),
+  { ...figure("TRANSFER", ({ tries }) => tries.at(-1)?.transferMs, duration), wide: true },
   { ...figure("TOOK", ({ tries }) => tries.at(-1)?.ms, duration), wide: true },
   { name: "FROM", text: ({ source }) => source, wide: true },
   { name: "TO", text: ({ target }) => target ?? "", wide: true },
@@ -159,7 +162,7 @@ function figure(
 }
 
 function timeOf({ predictedMs, tries }: EvacuationMove): Figures {
-  return { predicted: predictedMs, real: tries.at(-1)?.transferMs };
+  return { predicted: predictedMs, real: tries.at(-1)?.slotMs };
 }
 
 function downtimeOf({ predictedDowntimeMs, tries }: EvacuationMove): Figures {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { halfwayEndMs, isHalfway, neededMs, noWork, remainingMs } from "./eta.ts";
+import { halfwayEndMs, isHalfway, neededMs, noWork, remainingMs, workOfEnd } from "./eta.ts";
 
 const work = { ...noWork(), plannedMs: 1_000 };
 
@@ -37,6 +37,16 @@ it.each([
 ])("with %i of 1,000 ms of its work done it is half-way: %s", (donePlannedMs, expected) => {
   expect(isHalfway({ ...work, donePlannedMs })).toBe(expected);
 });
+
+it.each([
+  ["moved", 300, { donePlannedMs: 200, realMs: 300, predictedMs: 200, moves: 1 }],
+  ["did not move", undefined, { donePlannedMs: 200, realMs: 0, predictedMs: 0, moves: 0 }],
+])(
+  "the end of a move that %s is done work; only a moved one teaches how long they take",
+  (_, realMs, added) => {
+    expect(workOfEnd({ predictedMs: 200, realMs })).toEqual(added);
+  },
+);
 
 describe("the end that was predicted at half-way", () => {
   const end = (atMs: number, predictedMs = 100, realMs: number | undefined = predictedMs) => ({

@@ -28,34 +28,49 @@ export function isHalfway({ plannedMs, donePlannedMs }: Work): boolean {
   return donePlannedMs * 2 >= plannedMs && donePlannedMs < plannedMs;
 }
 
-/** A move that is over; `realMs` of one that has moved. */
+/** A move that is over; `realMs` of one that has moved, if it is known. */
 export type MoveEnd = {
-  readonly atMs: number;
   readonly predictedMs: number;
   readonly realMs?: number | undefined;
 };
+
+/** What the end of a move adds to the sums of the work. */
+export function workOfEnd({ predictedMs, realMs }: MoveEnd): Omit<Work, "plannedMs"> {
+  const moved =
+    realMs === undefined
+      ? { realMs: 0, predictedMs: 0, moves: 0 }
+      : { realMs, predictedMs, moves: 1 };
+  return { donePlannedMs: predictedMs, ...moved };
+}
+
+function withEnd(work: Work, end: MoveEnd): Work {
+  const added = workOfEnd(end);
+  return {
+    plannedMs: work.plannedMs,
+    donePlannedMs: work.donePlannedMs + added.donePlannedMs,
+    realMs: work.realMs + added.realMs,
+    predictedMs: work.predictedMs + added.predictedMs,
+    moves: work.moves + added.moves,
+  };
+}
 
 /**
  * The end that was predicted at half-way, by the ends of all moves, ms after the start: with the end by
  * which half of the work was done, or with the one before that if it was the last. Undefined where
  * nothing was moved.
  */
-export function halfwayEndMs(plannedEndMs: number, ends: readonly MoveEnd[]): number | undefined {
+export function halfwayEndMs(
+  plannedEndMs: number,
+  ends: readonly (MoveEnd & { readonly atMs: number })[],
+): number | undefined {
   const plannedMs = ends.reduce((sum, { predictedMs }) => sum + predictedMs, 0);
   if (plannedMs === 0) return undefined;
   let work: Work = { ...noWork(), plannedMs };
   let endMs = plannedEndMs;
   const inOrder = ends.toSorted((one, other) => one.atMs - other.atMs);
-  for (const { atMs, predictedMs, realMs } of inOrder.slice(0, -1)) {
-    const isMoved = realMs !== undefined;
-    work = {
-      plannedMs,
-      donePlannedMs: work.donePlannedMs + predictedMs,
-      realMs: work.realMs + (realMs ?? 0),
-      predictedMs: work.predictedMs + (isMoved ? predictedMs : 0),
-      moves: work.moves + (isMoved ? 1 : 0),
-    };
-    endMs = atMs + remainingMs(plannedEndMs, work);
+  for (const end of inOrder.slice(0, -1)) {
+    work = withEnd(work, end);
+    endMs = end.atMs + remainingMs(plannedEndMs, work);
     if (isHalfway(work)) break;
   }
   return endMs;

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import type { MoveState } from "../../core/evacuation/counters.ts";
 import { isOpen } from "../../core/evacuation/counting.ts";
-import { workedMs } from "../../core/evacuation/eta.ts";
+import { workedMs, workOfEnd } from "../../core/evacuation/eta.ts";
 import { EvacuationMove, type MoveTry, TRIES_MAX } from "../../core/evacuation/evacuation.ts";
 import { noticeDueAt, noticeReason } from "../../core/evacuation/noticing.ts";
 import type { UntoldEvent } from "../../core/fleet-event/fleet-event.ts";
@@ -257,12 +257,15 @@ function sums({ before, after }: Transition, condition?: Also) {
       names["#host"] = before.source;
       add("#left.#host", isEnding ? -1 : 1, ":left");
     }
-    add("#work.#donePlannedMs", (isEnding ? 1 : -1) * (before.predictedMs ?? 0), ":planned");
-    const workMs = workedMs(after.tries.at(-1) ?? {});
-    if (after.state === "moved" && workMs !== undefined) {
-      add("#work.#realMs", workMs, ":real");
-      add("#work.#predictedMs", before.predictedMs ?? 0, ":predicted");
-      add("#work.#moves", 1, ":one");
+    const { predictedMs = 0 } = before;
+    const isMoved = after.state === "moved";
+    const realMs = isMoved ? workedMs(after.tries.at(-1) ?? {}) : undefined;
+    const added = workOfEnd({ predictedMs, realMs });
+    add("#work.#donePlannedMs", (isEnding ? 1 : -1) * added.donePlannedMs, ":planned");
+    if (added.moves > 0) {
+      add("#work.#realMs", added.realMs, ":real");
+      add("#work.#predictedMs", added.predictedMs, ":predicted");
+      add("#work.#moves", added.moves, ":one");
     }
   }
   return {

@@ -252,7 +252,7 @@ describe("an evacuation", () => {
       expect(report.stdout).toMatch(/^time +took \S.*, predicted \S.* \(.* to .*\)$/m);
       expect(report.stdout).toMatch(/^bound +lower bound \S.*: \d+\.\d\d ×$/m);
       expect(report.stdout).toMatch(/^ETA off +\S.*at the start/m);
-      expect(report.stdout).toMatch(/^VM +STATE +TRIES +TRANSFER +PREDICTED +DOWNTIME +EXPECTED$/m);
+      expect(report.stdout).toMatch(/^VM +STATE +TRIES +TIME +PREDICTED +DOWNTIME +EXPECTED$/m);
       expect(report.stdout).toMatch(/^web1 +moved +1 +\S/m);
       const { items } = await plane.fleet.api.listEvacuationMoves(id);
       expect(JSON.parse((await run(`evacuation report ${id} -o json`)).stdout)).toMatchObject({
