@@ -43,7 +43,7 @@ async function runReport({ api, output }: Session, input: Input): Promise<undefi
     }
     output.text("");
   }
-  output.list(moves, columns, ({ vm }) => vm);
+  output.list(moves, columns, ({ vm }) => vm, "No VM has begun to move");
   return undefined;
 }
 

@@ -141,8 +141,10 @@ export const profileNoun: Noun = {
 
 function required(profiles: object, wanted: string): string {
   if (Object.hasOwn(profiles, wanted)) return wanted;
-  const names = Object.keys(profiles).join(", ") || "none";
-  throw new CliError("missing", `There is no profile ${wanted}`, `known: ${names}`);
+  const names = Object.keys(profiles).join(", ");
+  const cure =
+    names === "" ? "log in first: `switchyard login` makes one" : `take one of these: ${names}`;
+  throw new CliError("missing", `There is no profile ${wanted}`, cure);
 }
 
 function without<T>(record: Readonly<Record<string, T>>, key: string): Record<string, T> {

@@ -3,12 +3,28 @@ import { endlessly, normalize, PATIENCE_MS, Plane } from "./testing/plane.ts";
 import { hasTmux, Screen, unlessTmux } from "./testing/screen.ts";
 
 const WIDTHS = [80, 120];
-const commands = ["host list", "host show host-a", "vm list", "migrate --help", "explain web1"];
+const commands = [
+  "host list",
+  "host show host-a",
+  "vm list",
+  "migrate --help",
+  "explain web1",
+  "policy show",
+  "schedule next",
+  "evacuation report EVACUATION",
+  "evacuation show EVACUATION",
+];
 
 let plane: Plane;
+let evacuation: string;
 
 beforeAll(async () => {
   plane = await Plane.start();
+  const planned = await plane.run("evacuation plan host-a --by ada -o name".split(" "));
+  evacuation = planned.stdout.trim();
+  const when = ["--cron", "0 2 * * 6", "--zone", "Europe/Berlin", "--duration", "4h"];
+  const select = ["--label", "rack=7", "--by", "ada"];
+  await plane.run(["schedule", "create", "kernel updates", ...when, ...select]);
 }, PATIENCE_MS);
 afterAll(() => plane?.stop(), PATIENCE_MS);
 
@@ -23,7 +39,7 @@ async function screenOf(words: string, columns: number): Promise<string> {
 }
 
 function open(words: string, columns: number): Screen {
-  const line = `"${process.execPath}" "${plane.bundle}" ${words}`;
+  const line = `"${process.execPath}" "${plane.bundle}" ${filled(words)}`;
   return new Screen(plane.folder, columns, line, plane.environment);
 }
 
@@ -31,7 +47,7 @@ describe("in a pipe", () => {
   it.each(commands)(
     "`%s` writes its golden file",
     async (words) => {
-      const { stdout, exit } = await plane.run(words.split(" "));
+      const { stdout, exit } = await plane.run(filled(words).split(" "));
       expect(exit).toBe(0);
       await expect(normalize(stdout)).toMatchFileSnapshot(golden(words, "pipe"));
     },
@@ -66,6 +82,7 @@ describe("the exit code", () => {
     ["2 for a time without a unit", ["failures", "--since", "24"], {}, 2],
     ["2 when nobody can confirm", ["vm", "stop", "web1", "--quit"], {}, 2],
     ["3 for a guest that has not ended", ["vm", "remove", "web1", "--yes"], {}, 3],
+    ["5 where nobody has logged in", ["profile", "show"], {}, 5],
     ["5 for an unknown host", ["host", "show", "host-z"], {}, 5],
     ["0 for help", ["migrate", "--help"], {}, 0],
   ])(
@@ -159,6 +176,10 @@ describe.skipIf(!hasTmux)(`on a terminal${unlessTmux}`, () => {
     PATIENCE_MS,
   );
 });
+
+function filled(words: string): string {
+  return words.replace("EVACUATION", evacuation);
+}
 
 function golden(words: string, where: string): string {
   return `golden/${words.replaceAll(" ", "-")}.${where}.txt`;
