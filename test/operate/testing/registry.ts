@@ -82,6 +82,6 @@ export const expected: Readonly<Record<string, Readonly<Record<string, Expected>
     "openssl genpkey -algorithm ed25519": { shows: /^$/ },
     "openssl pkey -inform DER -in next.der -pubout": { shows: /^[\w-]{43}$/m },
     // The page's figures, of one migration and of 1,000 hosts in a month.
-    "npm run cost": { shows: /600 s: 0\.00099\d USD[\s\S]*1000 hosts [^\n]*: 31\d\.\d\d USD/ },
+    "npm run cost": { shows: /600 s: 0\.00082\d USD[\s\S]*1000 hosts [^\n]*: 31\d\.\d\d USD/ },
   },
 };
