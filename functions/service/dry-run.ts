@@ -1,12 +1,13 @@
 import { randomBytes } from "node:crypto";
 import { CommandId, ulid } from "../../core/id.ts";
 import type { Agreement, Blocker } from "../../core/negotiate/agreement.ts";
-import { probedCopies } from "../../core/negotiate/copies.ts";
+import { probedCopies, withDisksOf } from "../../core/negotiate/copies.ts";
 import { negotiate } from "../../core/negotiate/negotiate.ts";
 import { SourceProbe, TargetProbe } from "../../core/protocol/probe.ts";
 import type { TwinCheck } from "../../core/twin/comparison.ts";
 import { Problem } from "../http/problem.ts";
 import { removeCommand, type StoredCommand } from "../store/commands.ts";
+import { noteDiskSizes } from "../store/vm-learned.ts";
 import { awaitAnswers } from "./await-answers.ts";
 import { dispatch } from "./dispatch-command.ts";
 import { rehearse } from "./rehearse-move.ts";
@@ -34,23 +35,24 @@ const DEADLINE_MS = 24_000;
 export async function dryRun(request: MigrationRequest): Promise<DryRun> {
   const deadlineMs = Date.now() + DEADLINE_MS;
   const ends = await readParties(request);
+  const policy = withDisksOf(request.policy, ends.vm);
   const owner = `dry_${ulid(Date.now(), randomBytes(10))}`;
   const ids = {
     source: CommandId.parse(`${owner}.probe-source.1`),
     target: CommandId.parse(`${owner}.probe-target.1`),
   };
   try {
-    await sendProbes(ends, ids, probedCopies(request.policy));
+    await sendProbes(ends, ids, probedCopies(policy));
     const answers = await awaitAnswers([ids.source, ids.target], probeFailed, deadlineMs);
     const negotiated = negotiate({
       source: SourceProbe.parse(answers.get(ids.source)?.result),
       target: TargetProbe.parse(answers.get(ids.target)?.result),
-      policy: request.policy,
+      policy,
       definition: ends.vm.definition,
     });
     if (!negotiated.agreed) return { dryRun: true, ...negotiated };
     const { agreement } = negotiated;
-    const { policy } = request;
+    await noteDiskSizes(ends.vm.id, agreement);
     const rehearsal = await rehearse({ ...ends, agreement, policy }, deadlineMs);
     return { dryRun: true, agreed: rehearsal.blockers.length === 0, agreement, ...rehearsal };
   } finally {
