@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { age, bytes, duration, rate } from "./format.ts";
+import { age, bytes, clockOffset, duration, rate } from "./format.ts";
 
 describe("figures for people", () => {
   it.each([
@@ -12,6 +12,12 @@ describe("figures for people", () => {
     [5_000 * 2 ** 50, "5000 PiB"],
   ])("writes %d bytes as %s", (count, text) => {
     expect(bytes(count)).toBe(text);
+  });
+
+  it("writes how far a host's clock is off", () => {
+    expect(clockOffset(-38)).toBe("38 ms behind the control plane's");
+    expect(clockOffset(4_200)).toBe("4.2 s ahead of the control plane's");
+    expect(clockOffset(undefined)).toBeUndefined();
   });
 
   it("writes a rate as bytes per second", () => {

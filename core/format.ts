@@ -36,6 +36,12 @@ function pair(more: number, moreUnit: string, less: number, lessUnit: string): s
   return less === 0 ? `${more} ${moreUnit}` : `${more} ${moreUnit} ${less} ${lessUnit}`;
 }
 
+/** How far a host's clock was from the control plane's: `38 ms behind the control plane's`. */
+export function clockOffset(ms: number | undefined): string | undefined {
+  if (ms === undefined) return undefined;
+  return `${duration(Math.abs(ms))} ${ms < 0 ? "behind" : "ahead of"} the control plane's`;
+}
+
 /** How long ago, in one unit: `2 s`, `4 min`, `3 h`, `5 d`. */
 export function age(ms: number): string {
   const seconds = Math.max(0, Math.floor(ms / 1000));

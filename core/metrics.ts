@@ -4,6 +4,8 @@ export type Metric = {
   readonly help: string;
   /** Names of its labels; none takes the id of a VM or a migration. */
   readonly labels: readonly string[];
+  /** Its name in the table: it is never given to another one. Only of those that are counted there. */
+  readonly short?: string;
   /** Upper bounds of a histogram's buckets; +Inf follows. */
   readonly buckets?: readonly number[];
 };
@@ -15,138 +17,163 @@ const downtimeBuckets = [
 /** Counted in the table as it happens: an end, a new version of a plan, a window, a delivery. */
 export const countedMetrics = {
   switchyard_migrations_total: {
+    short: "m",
     type: "counter",
     help: "Migrations that have ended",
     labels: ["outcome"],
   },
   switchyard_migration_failures_total: {
+    short: "mf",
     type: "counter",
     help: "Migrations that did not complete, by the code of the failure and the phase it came in",
     labels: ["code", "phase"],
   },
   switchyard_migration_transferred_bytes_total: {
+    short: "mb",
     type: "counter",
     help: "Bytes of RAM that completed migrations sent",
     labels: [],
   },
   switchyard_convergence_rungs_total: {
+    short: "cr",
     type: "counter",
     help: "Rungs of convergence ladders that were climbed",
     labels: ["action"],
   },
   switchyard_migration_downtime_seconds: {
+    short: "md",
     type: "histogram",
     help: "Downtime by QEMU's own figure: STOP to the end of the migration on the source",
     labels: ["ack"],
     buckets: downtimeBuckets,
   },
   switchyard_migration_blackout_seconds: {
+    short: "mk",
     type: "histogram",
     help: "From STOP on the source to the guest's arrival on the target",
     labels: [],
     buckets: downtimeBuckets,
   },
   switchyard_migration_downtime_prediction_ratio: {
+    short: "mr",
     type: "histogram",
     help: "Measured downtime divided by the longest that was expected",
     labels: ["learned"],
     buckets: [0.1, 0.25, 0.5, 0.75, 0.9, 1, 1.1, 1.25, 1.5, 2, 4, 10],
   },
   switchyard_migration_budget_ratio: {
+    short: "mg",
     type: "histogram",
     help: "Measured downtime divided by the policy's budget",
     labels: [],
     buckets: [0.1, 0.25, 0.5, 0.75, 0.9, 1, 1.1, 1.5, 2, 5],
   },
   switchyard_migration_duration_seconds: {
+    short: "mt",
     type: "histogram",
     help: "From the request to the recorded end",
     labels: ["outcome"],
     buckets: [1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14_400, 21_600],
   },
   switchyard_migration_phase_duration_seconds: {
+    short: "mp",
     type: "histogram",
     help: "Time in a phase of the workflow",
     labels: ["phase"],
     buckets: [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200],
   },
   switchyard_migration_overhead_seconds: {
+    short: "mo",
     type: "histogram",
     help: "Duration without QEMU's total time and the start of the target's QEMU",
     labels: [],
     buckets: [0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1, 2, 5],
   },
   switchyard_migration_passes: {
+    short: "mn",
     type: "histogram",
     help: "Passes over RAM of completed migrations",
     labels: [],
     buckets: [1, 2, 3, 5, 8, 13, 21, 34],
   },
   switchyard_ack_wait_seconds: {
+    short: "aw",
     type: "histogram",
     help: "How long migrations waited for the switchover ACK, after all else was ready",
     labels: ["mode"],
     buckets: [0.1, 0.5, 1, 5, 15, 60, 300],
   },
   switchyard_ack_timeouts_total: {
+    short: "at",
     type: "counter",
     help: "ACKs that missed the policy's deadline, by what the policy does then",
     labels: ["policy"],
   },
   switchyard_reconcile_decisions_total: {
+    short: "rd",
     type: "counter",
     help: "Decisions on the way back of migrations that have ended, one for each turn",
     labels: ["decision"],
   },
   switchyard_postcopy_recoveries_total: {
+    short: "pr",
     type: "counter",
     help: "Migrations whose postcopy broke and was prepared to go on, by how they ended",
     labels: ["outcome"],
   },
   switchyard_evacuations_total: {
+    short: "e",
     type: "counter",
     help: "Evacuations that have ended; one that goes on for a retry or a rollback ends again",
     labels: ["outcome"],
   },
   switchyard_evacuation_makespan_ratio: {
+    short: "em",
     type: "histogram",
     help: "Real time of a completed evacuation, pauses and waits included, divided by the bound",
     labels: [],
     buckets: [1, 1.02, 1.05, 1.1, 1.15, 1.25, 1.5, 2, 3, 5, 10],
   },
   switchyard_evacuation_eta_error_ratio: {
+    short: "ee",
     type: "histogram",
     help: "How far the end predicted at half-way was off, divided by the real time",
     labels: [],
     buckets: [0.02, 0.05, 0.1, 0.15, 0.25, 0.5, 1],
   },
   switchyard_evacuation_vms_total: {
+    short: "ev",
     type: "counter",
     help: "VMs of evacuations that have ended, by what became of them",
     labels: ["outcome"],
   },
   switchyard_evacuation_replans_total: {
+    short: "er",
     type: "counter",
     help: "Versions of plans after the first, by why they were made",
     labels: ["reason"],
   },
   switchyard_schedule_windows_total: {
+    short: "sw",
     type: "counter",
     help: "Windows of schedules, by what became of them; missed: nobody opened it",
     labels: ["outcome"],
   },
   switchyard_schedule_window_late_seconds: {
+    short: "sl",
     type: "histogram",
     help: "From the start of a window to its opening",
     labels: [],
     buckets: [1, 5, 15, 60, 120, 300, 900, 3600],
   },
   switchyard_webhook_deliveries_total: {
+    short: "wd",
     type: "counter",
     help: "Tries to deliver an event to a webhook; a failed one is followed by another",
     labels: ["outcome"],
   },
   switchyard_webhook_delivery_delay_seconds: {
+    short: "wl",
     type: "histogram",
     help: "From an event to its delivery",
     labels: [],

@@ -20,6 +20,9 @@ export const DEFINITION_BYTES_MAX = 192 * KIB;
 /** Longest device, block device or object of a definition as JSON, bytes. */
 export const DEFINITION_PART_BYTES_MAX = 64 * KIB;
 
+/** All webhooks together as JSON, bytes: they are one item, with room for what is noted of them. */
+export const WEBHOOKS_BYTES_MAX = 360 * KIB;
+
 /** Bytes of a value as JSON in UTF-8. */
 export function jsonBytes(value: unknown): number {
   return Buffer.byteLength(JSON.stringify(value));

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { QmpClient } from "./client.ts";
 import type { QmpConnectOptions } from "./client-options.ts";
-import { QmpTimeoutError } from "./error.ts";
+import { QmpDisconnectedError, QmpTimeoutError } from "./error.ts";
 import { isQmpEvent, type QmpEvent } from "./events.ts";
 import { FakeQmpServer } from "./testing/fake-server.ts";
 
@@ -95,6 +95,27 @@ describe("on", () => {
     expect(await answered).toEqual(status);
     expect(await qmp.closed).toBeUndefined();
   });
+
+  it.each([false, true])(
+    "receives what QEMU wrote last, though a command was written after its end (TCP: %s)",
+    async (tcp) => {
+      const ending = await FakeQmpServer.start({ tcp });
+      try {
+        client = await QmpClient.connect(ending.address);
+        const names: string[] = [];
+        client.on("*", ({ name }) => void names.push(name));
+        // Nothing is read between these three: no turn of the event loop ends.
+        await ending.emit("SHUTDOWN", { guest: true, reason: "guest-shutdown" });
+        ending.cut();
+        const call = client.execute("query-status");
+        await expect(call).rejects.toMatchObject({ name: "QmpDisconnectedError", sent: true });
+        expect(names).toEqual(["SHUTDOWN"]);
+        expect(await client.closed).toBeInstanceOf(QmpDisconnectedError);
+      } finally {
+        await ending.close();
+      }
+    },
+  );
 
   it("receives nothing after close, not even what was received in one packet", async () => {
     const names: string[] = [];

@@ -1,4 +1,4 @@
-import { connect, type NetConnectOpts, type Socket } from "node:net";
+import { type NetConnectOpts, Socket, type SocketConstructorOpts } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { QmpConnectError } from "./error.ts";
 
@@ -47,12 +47,39 @@ export async function openSocket(address: QmpAddress, options: OpenSocketOptions
   }
 }
 
+/** Of a write to a peer that has gone (Linux net/unix/af_unix.c, unix_stream_sendmsg). */
+const GONE_CODES = new Set(["EPIPE", "ECONNRESET"]);
+
+/**
+ * A write to a QEMU that has gone is no error here: what QEMU sent last, its SHUTDOWN event too, is
+ * still to be read, and Node would discard it. The end follows on the reading side.
+ */
+class MonitorSocket extends Socket {
+  override _write(chunk: unknown, encoding: BufferEncoding, callback: WriteCallback): void {
+    super._write(chunk, encoding, unlessGone(callback));
+  }
+
+  override _writev(chunks: Parameters<NonNullable<Socket["_writev"]>>[0], callback: WriteCallback) {
+    super._writev?.(chunks, unlessGone(callback));
+  }
+}
+
+type WriteCallback = (error?: Error | null) => void;
+
+function unlessGone(callback: WriteCallback): WriteCallback {
+  return (error) => {
+    const isGone = GONE_CODES.has((error as NodeJS.ErrnoException | undefined)?.code ?? "");
+    callback(isGone ? undefined : error);
+  };
+}
+
 // A paused socket goes on reading until its buffer is full: a buffer of one byte is full at once.
 const SMALL_READ_BUFFER = { readableHighWaterMark: 1 };
 
 function tryOnce(address: QmpAddress, timeoutMs: number, signal: AbortSignal | undefined) {
   return new Promise<Socket | Error>((resolve) => {
-    const socket = connect({ ...address, noDelay: true, ...SMALL_READ_BUFFER } as NetConnectOpts);
+    const socket = new MonitorSocket({ ...SMALL_READ_BUFFER } as SocketConstructorOpts);
+    socket.connect({ ...address, noDelay: true } as NetConnectOpts);
     const onConnect = () => settle(socket);
     const settle = (result: Socket | Error) => {
       clearTimeout(timer);

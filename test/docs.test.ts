@@ -51,7 +51,7 @@ const made: { [K in keyof typeof keys]: { pk: string; sk: string } } = {
   command: keys.command(CommandId.parse("v.guest-start.1")),
   idempotency: keys.idempotency("k"),
   sweep: keys.sweep(),
-  metrics: keys.metrics(0),
+  metrics: keys.metrics(0, "META"),
   evacuation: keys.evacuation(evacuation),
   evacuationWakes: keys.evacuationWakes(evacuation),
   evacuationMove: keys.evacuationMove(evacuation, vm),
@@ -79,6 +79,7 @@ const others = [
   keys.listener({ room: true }, evacuation),
   keys.dayLog({ ...entry, log: "FLEET" }),
   keys.learned({ name: "vm v", withAck: false }),
+  keys.metrics(0, "REST"),
   keys.evacuationQueue(evacuation, { side: "target", host, order: 0, vm }),
 ];
 

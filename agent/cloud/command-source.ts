@@ -18,8 +18,12 @@ const DELETE_AFTER_MS = 3_000;
 const BATCH_MAX = 10;
 /** Commands start before the next request, which takes as long as some commands do. */
 const YIELD_MS = 20;
+const NOT_DELETED = "commands were handled but could not be deleted, they will come again";
 
-/** Long-polls this host's queue. A message is deleted once `handle` has made its answer durable. */
+/**
+ * Long-polls this host's queue. A message is deleted once `handle` has made its answer durable. One
+ * that could not be deleted is delivered again: `handle` must know it by its command's id.
+ */
 export class CommandSource {
   readonly #sqs: SQSClient;
   readonly #queueUrl: string;
@@ -35,7 +39,7 @@ export class CommandSource {
   constructor(options: {
     sqs: SQSClient;
     queueUrl: string;
-    /** Takes a message's body. */
+    /** Takes a message's body; the same one may come again. */
     handle: (body: string) => Promise<void>;
     log: Log;
   }) {
@@ -98,7 +102,7 @@ export class CommandSource {
     if (message.ReceiptHandle !== undefined) await this.#delete(message.ReceiptHandle);
   }
 
-  /** Deletes later: one request for all messages that are handled by then. */
+  /** Deletes later: one request for all messages that are handled by then. Never rejects. */
   #delete(receipt: string): Promise<void> {
     this.#done.push(receipt);
     this.#deleting ??= pause(DELETE_AFTER_MS, this.#stop.signal).then(() => this.#deleteDone());
@@ -112,15 +116,19 @@ export class CommandSource {
     while (receipts.length > 0) await this.#deleteBatch(receipts.splice(0, BATCH_MAX));
   }
 
+  /** What is not deleted is delivered again, and gets the recorded answer: nothing is done twice. */
   async #deleteBatch(receipts: string[]): Promise<void> {
-    const { Failed = [] } = await this.#sqs.send(
-      new DeleteMessageBatchCommand({
-        QueueUrl: this.#queueUrl,
-        Entries: receipts.map((ReceiptHandle, place) => ({ Id: String(place), ReceiptHandle })),
-      }),
-      { abortSignal: AbortSignal.timeout(DELETE_MS_MAX) },
-    );
-    // The queue delivers them again, and each gets the recorded answer.
-    if (Failed.length > 0) this.#log.warn({ failed: Failed }, "commands could not be deleted");
+    try {
+      const { Failed = [] } = await this.#sqs.send(
+        new DeleteMessageBatchCommand({
+          QueueUrl: this.#queueUrl,
+          Entries: receipts.map((ReceiptHandle, place) => ({ Id: String(place), ReceiptHandle })),
+        }),
+        { abortSignal: AbortSignal.timeout(DELETE_MS_MAX) },
+      );
+      if (Failed.length > 0) this.#log.warn({ failed: Failed }, NOT_DELETED);
+    } catch (error) {
+      this.#log.warn({ error, count: receipts.length }, NOT_DELETED);
+    }
   }
 }

@@ -1,6 +1,6 @@
 import type { Client } from "../../client/client.ts";
 import { mapTogether } from "../../client/pages.ts";
-import { age, bytes } from "../../core/format.ts";
+import { age, bytes, clockOffset } from "../../core/format.ts";
 import { CliError } from "../exit/cli-error.ts";
 import type { Column } from "../output/table.ts";
 import type { Session } from "../session.ts";
@@ -134,6 +134,7 @@ function showHost(session: Session, shown: Host): undefined {
     ["agent", facts?.agentVersion],
     ["address", facts?.migrationAddress],
     ["key", keyText(shown, session)],
+    ["clock", clockOffset(shown.clockOffsetMs)],
     ["last event", shown.lastEventAt === undefined ? undefined : session.time(shown.lastEventAt)],
     [
       "refused event",

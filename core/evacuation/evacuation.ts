@@ -122,6 +122,7 @@ export const Evacuation = z.strictObject({
   approvedVersion: z.int().positive().optional(),
   /** The newest version that persons approved: the tolerance is measured against it. */
   consentedVersion: z.int().positive().optional(),
+  /** The latest 50. */
   approvals: z.array(Approval),
   approveUntil: instant,
   /** Until then its newest version may be approved; the approved one is carried out meanwhile. */
@@ -130,7 +131,7 @@ export const Evacuation = z.strictObject({
   hosts: z.array(HostTurn),
   counters: Counters,
   eta: EvacuationEta,
-  /** VMs of which nobody knows where they run. */
+  /** VMs of which nobody knows where they run; 2,000 at most. */
   unknownVms: z.array(VmId),
   endedBy: EndedBy.optional(),
   /** With a rollback: the counters above are those of the way back. */

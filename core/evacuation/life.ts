@@ -71,6 +71,9 @@ export type Decided =
   | { readonly repeated: true }
   | { readonly refused: RefusalCode; readonly detail: string };
 
+/** Approvals that a record keeps, the latest: the audit has all of them. */
+export const APPROVALS_MAX = 50;
+
 /** Statuses of an evacuation that goes on. */
 const openStatuses: readonly EvacuationStatus[] = [
   "planned",
@@ -171,7 +174,7 @@ function approve(life: Life, { version, author }: By & { version: number }, at: 
   }
   const isKnown = life.approvals.some((one) => one.by === author && one.version === version);
   if (isKnown) return { repeated: true };
-  const approvals = [...life.approvals, { by: author, version, at }];
+  const approvals = [...life.approvals, { by: author, version, at }].slice(-APPROVALS_MAX);
   const given = approvals.filter((one) => one.version === version).length;
   if (given < rule.approvers) return { life: { ...life, approvals } };
   const { tolerance: _, ...pauses } = life.pauses;

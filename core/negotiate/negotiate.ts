@@ -8,6 +8,7 @@ import { planCopies } from "./copies.ts";
 import { cpuBlockers, explainHostCpus } from "./cpu.ts";
 import { guestClockBlockers } from "./guest-clock.ts";
 import { hookBlockers, withHooks } from "./hooks.ts";
+import { type ClockOffsets, explainHostClocks } from "./host-clocks.ts";
 import { withLadder } from "./ladder-plan.ts";
 import { findMachine } from "./machine.ts";
 import type { MigrationPolicy } from "./policy.ts";
@@ -19,7 +20,11 @@ import { explainTls, tlsBlockers } from "./tls.ts";
 import { multifdTransferBlockers } from "./vfio.ts";
 import { LADDER_FIELD, readWishes } from "./wishes.ts";
 
-export type NegotiationInput = BothSides & { policy: MigrationPolicy };
+export type NegotiationInput = BothSides & {
+  policy: MigrationPolicy;
+  /** Absent: the clock of one of the hosts is not known. */
+  clocks?: ClockOffsets | undefined;
+};
 
 /**
  * From both probes and the policy to what is switched on at each side, each choice with its reason;
@@ -68,6 +73,7 @@ export function negotiate(input: NegotiationInput): NegotiationResult {
       ...storage.choices,
       ...explainMachine(input),
       ...explainHostCpus(input),
+      ...explainHostClocks(input.clocks, policy),
       ...explainFlags(policy.flags),
       ...explainCapabilities(settlement, wishes),
       ...parameters.choices,

@@ -13,10 +13,12 @@ import { SideSettings } from "./side-settings.ts";
 import { KeyId, Signature } from "./signature.ts";
 
 /** The secret by which the two agents of one migration authenticate each other: 32 bytes, hex. */
+/** Longest address of a migration stream, characters. */
+const MIGRATION_URI_MAX = 300;
 const HandoverKey = z.string().regex(/^[0-9a-f]{64}$/);
 
 /** Where the target's agent listens for the source's. */
-const Handover = z.strictObject({ address: z.string(), port: z.int().min(1).max(65535) });
+const Handover = z.strictObject({ address: z.string().max(253), port: z.int().min(1).max(65535) });
 
 /** What an operator may do to a guest that is in no migration. */
 export const GuestAction = z.enum(["pause", "resume", "reset", "powerdown"]);
@@ -168,7 +170,7 @@ export const verbs = {
       /** /proc/sys/kernel/random/boot_id of the host. */
       bootId: z.string().max(64).optional(),
       /** `tcp:address:port` that QEMU listens on. */
-      migrationUri: z.string(),
+      migrationUri: z.string().max(MIGRATION_URI_MAX),
       handover: Handover,
       pid: z.int().positive(),
       /**
@@ -247,12 +249,12 @@ export const verbs = {
     args: z.strictObject({}),
     result: z.strictObject({
       /** `tcp:address:port`; null if the target is not paused, so that nothing is broken. */
-      migrationUri: z.string().nullable(),
+      migrationUri: z.string().max(MIGRATION_URI_MAX).nullable(),
     }),
   },
   /** After a break in postcopy: the source connects again; returns when both sides continue. */
   "source.recover": {
-    args: z.strictObject({ migrationUri: z.string().nullable() }),
+    args: z.strictObject({ migrationUri: z.string().max(MIGRATION_URI_MAX).nullable() }),
     result: z.strictObject({ status: z.string() }),
   },
   /** Ends the target's process; refused if its guest has ever run. */

@@ -8,7 +8,7 @@ import { InstanceId } from "./host.ts";
 
 /** Figures of `query-migrate` while a migration runs. */
 export const Progress = z.strictObject({
-  status: z.string(),
+  status: z.string().max(64),
   totalTimeMs: z.number().nonnegative().optional(),
   ramTotalBytes: z.number().nonnegative().optional(),
   ramTransferredBytes: z.number().nonnegative().optional(),
@@ -222,7 +222,7 @@ export const EventBody = z.discriminatedUnion("type", [
     type: z.literal("migration.failed"),
     ...migrationEvent,
     side: z.enum(["source", "target"]),
-    status: z.string(),
+    status: z.string().max(64),
     errorDescription: z.string().max(4000),
     /** Present if the agent itself gave up: why. */
     code: z.enum(FAILURE_CODES).optional(),

@@ -16,9 +16,9 @@ export const Observation = z.strictObject({
   /** The agent remembers that this side took part in this migration. */
   remembers: z.boolean(),
   /** query-status, e.g. `running`, `paused`, `inmigrate`, `postmigrate`, `finish-migrate`. */
-  runState: z.string().optional(),
+  runState: z.string().max(64).optional(),
   /** query-migrate status; absent when QEMU reports none. */
-  migrationStatus: z.string().optional(),
+  migrationStatus: z.string().max(64).optional(),
   /** query-migrate error-desc. */
   errorDescription: z.string().max(4_000).optional(),
   /** Target: the guest may run in this process; durable before `cont` was sent. */

@@ -1,4 +1,4 @@
-import { bytes, duration, rate } from "../../core/format.ts";
+import { bytes, clockOffset, rate } from "../../core/format.ts";
 import { client } from "../api.ts";
 import type { Host, HostRecord } from "../api-types.ts";
 import { type Drain, loadDrain } from "../data/host.ts";
@@ -69,7 +69,7 @@ function HostFacts({ host, more }: { host: Host; more: HostRecord | undefined })
     <Facts
       facts={[
         ["Heard", heardAt === undefined ? "never" : <Instant at={heardAt} />],
-        ["Clock", clockText((more ?? host).clockOffsetMs)],
+        ["Clock", clockOffset((more ?? host).clockOffsetMs)],
         ["VMs", vms],
         ["Memory", `${used} of ${memory === undefined ? "unknown" : bytes(memory)}`],
         ["Moves out", `${usage?.outgoing ?? 0} of ${slotsOut} slots`],
@@ -91,12 +91,6 @@ function HostFacts({ host, more }: { host: Host; more: HostRecord | undefined })
       ]}
     />
   );
-}
-
-function clockText(offsetMs: number | undefined): string | undefined {
-  if (offsetMs === undefined) return undefined;
-  const way = offsetMs < 0 ? "behind" : "ahead of";
-  return `${duration(Math.abs(offsetMs))} ${way} the control plane's`;
 }
 
 function versionText(facts: HostRecord["facts"]): string | undefined {

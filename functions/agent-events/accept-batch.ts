@@ -1,7 +1,7 @@
 import type { AgentEvent } from "../../core/protocol/event.ts";
 import { log } from "../runtime/log.ts";
 import { isRefusedForGood } from "../runtime/table-failure.ts";
-import { acceptEvents, findHost, noteUnfitEvent, type StoredHost } from "../store/hosts.ts";
+import { acceptEvents, findHostNow, noteUnfitEvent, type StoredHost } from "../store/hosts.ts";
 import { addRows, entryRow } from "../store/timeline.ts";
 import { applyEvents } from "./apply-events.ts";
 import type { Authenticated } from "./authenticate.ts";
@@ -25,7 +25,7 @@ export async function acceptBatch(by: Authenticated, events: AgentEvent[]): Prom
   await applyFitting(host, fresh);
   const accepted = { from: host.lastSeq, to: last.seq, requestSeq };
   if (await acceptEvents(host.id, accepted)) return { acceptedSeq: last.seq };
-  return { acceptedSeq: (await findHost(host.id))?.lastSeq ?? host.lastSeq };
+  return { acceptedSeq: (await findHostNow(host.id))?.lastSeq ?? host.lastSeq };
 }
 
 /**

@@ -21,7 +21,13 @@ import { commandKeys } from "../runtime/command-signer.ts";
 import { config } from "../runtime/config.ts";
 import { queueAccessOf } from "../runtime/queue-access.ts";
 import { wakeForRoom } from "../service/wake-listeners.ts";
-import { recordHeartbeat, recordRequest, registerHost, type StoredHost } from "../store/hosts.ts";
+import {
+  findHost,
+  recordHeartbeat,
+  recordRequest,
+  registerHost,
+  type StoredHost,
+} from "../store/hosts.ts";
 import { acceptBatch } from "./accept-batch.ts";
 import { authenticate, replayed, requireNewSequence } from "./authenticate.ts";
 import { continueEvacuation } from "./evacuations.ts";
@@ -59,7 +65,7 @@ app.post("/agent/v1/register", async (context) => {
 
 app.post("/agent/v1/heartbeat", async (context) => {
   const { host, instance } = await read(context, Heartbeat);
-  const by = await authenticate(context, host);
+  const by = await authenticate(context, host, findHost);
   requireNewest(by.host, instance);
   const { sequence: requestSeq, clockOffsetMs } = by;
   if (!(await recordHeartbeat(host, { requestSeq, clockOffsetMs }))) {
@@ -90,6 +96,7 @@ app.post("/agent/v1/events", async (context) => {
 app.post("/agent/v1/check", async (context) => {
   const { host } = await read(context, CheckRequest);
   const by = await authenticate(context, host);
+  requireNewSequence(by);
   // The answer may hold a secret: who has only seen the request does not get it.
   if (!(await recordRequest(host, by.sequence))) throw replayed(by.host, by.sequence);
   const { queueUrl } = by.host;

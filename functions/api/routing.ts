@@ -83,7 +83,12 @@ const ALWAYS = [
 export const READ: readonly ProblemCode[] = [...ALWAYS, "invalid"];
 
 /** What an operation that changes something may be refused with: a body has a limit and a type. */
-export const WRITE: readonly ProblemCode[] = [...READ, "body-too-large", "not-json"];
+export const WRITE: readonly ProblemCode[] = [
+  ...READ,
+  "body-too-large",
+  "record-too-large",
+  "not-json",
+];
 
 /** What an operation that needs a body may be refused with. */
 export const SEND: readonly ProblemCode[] = [...WRITE, "malformed-json"];

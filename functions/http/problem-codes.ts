@@ -158,6 +158,10 @@ export const problemKinds = {
     status: 422,
     meaning: "No definition can be made of the command line; `detail` says why",
   },
+  "record-too-large": {
+    status: 422,
+    meaning: "A record would have more than the 400 KB that are stored of one",
+  },
   "source-is-target": { status: 422, meaning: "The VM is on the target already" },
   "idempotency-key-reused": { status: 422, meaning: "The key was used for another request" },
   "too-many-requests": {

@@ -2,7 +2,7 @@ import type { Context } from "hono";
 import { HTTPException } from "hono/http-exception";
 import * as z from "zod";
 import { log } from "../runtime/log.ts";
-import { isTableFailure } from "../runtime/table-failure.ts";
+import { isTableFailure, isTooLarge } from "../runtime/table-failure.ts";
 import { FieldError } from "./field-error.ts";
 import {
   type ProblemCode,
@@ -15,6 +15,9 @@ import {
 export const PROBLEM_MEDIA_TYPE = "application/problem+json";
 
 const TABLE_UNREACHABLE = "The table cannot be reached, or cannot write; try again";
+
+const TOO_LARGE =
+  "With this, a record would have more than the 400 KB that are stored of one: nothing was changed";
 
 /** RFC 9457. `code` is for programs, `title` and `detail` are for people. */
 export const ProblemBody = z.looseObject({
@@ -51,6 +54,7 @@ export function answerError(error: Error, context: Context): Response {
   if (error instanceof HTTPException && error.status === 400) {
     return answerProblem(new Problem("malformed-json", "The body is not valid JSON"), context);
   }
+  if (isTooLarge(error)) return answerProblem(new Problem("record-too-large", TOO_LARGE), context);
   log().error({ err: error, path: context.req.path }, "request failed");
   if (isTableFailure(error)) {
     return answerProblem(new Problem("table-unreachable", TABLE_UNREACHABLE), context);

@@ -45,6 +45,17 @@ export function isRefusedForGood(error: unknown): boolean {
   return REFUSALS.has(error.name) && error.name !== "ConditionalCheckFailedException";
 }
 
+/** How DynamoDB begins what it says of an item of more than 400 KB, in a transaction, too. */
+const TOO_LARGE = /^Item size/;
+
+/** True when a record would be larger than an item of the table may be: nothing was written. */
+export function isTooLarge(error: unknown): boolean {
+  if (error instanceof TransactionCanceledException) {
+    return (error.CancellationReasons ?? []).some(({ Message = "" }) => TOO_LARGE.test(Message));
+  }
+  return error instanceof DynamoDBServiceException && TOO_LARGE.test(error.message);
+}
+
 /** The error of a call to DynamoDB, as callers see it: no answer, or a fault there, is one kind. */
 export function tableError(error: unknown): unknown {
   if (error instanceof DynamoDBServiceException && error.$fault === "client") return error;

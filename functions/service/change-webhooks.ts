@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { ulid, WebhookId } from "../../core/id.ts";
+import { jsonBytes, WEBHOOKS_BYTES_MAX } from "../../core/size-limits.ts";
 import {
   type Delivery,
   type NewWebhook,
@@ -27,7 +28,7 @@ const TRIES_MAX = 10;
 /** For so long deliveries are signed with the secret before the present one, too. */
 const PREVIOUS_MS = 24 * 3_600_000;
 
-/** @throws Problem invalid, too-many-webhooks, webhooks-changed */
+/** @throws Problem invalid, too-many-webhooks, record-too-large, webhooks-changed */
 export async function addWebhook(wanted: NewWebhook): Promise<WebhookWithSecret> {
   requireUrl(wanted.url);
   const nowMs = Date.now();
@@ -42,9 +43,18 @@ export async function addWebhook(wanted: NewWebhook): Promise<WebhookWithSecret>
       const detail = `There are ${WEBHOOKS_MAX} webhooks already: remove one of them first`;
       throw new Problem("too-many-webhooks", detail);
     }
+    requireRoom([...before.webhooks, webhook]);
     const secret = await createWebhook(before, webhook);
     return secret === undefined ? undefined : { webhook, secret };
   });
+}
+
+/** All webhooks are one item, and the deliverer adds to it why it has disabled one. */
+function requireRoom(webhooks: readonly Webhook[]): void {
+  const bytes = jsonBytes(webhooks);
+  if (bytes <= WEBHOOKS_BYTES_MAX) return;
+  const detail = `Expected webhooks of at most ${WEBHOOKS_BYTES_MAX} bytes together, got ${bytes}: shorten labels and messages, or remove a webhook`;
+  throw new Problem("record-too-large", detail);
 }
 
 function requireUrl(url: string): void {
@@ -61,7 +71,7 @@ export async function requireWebhook(id: WebhookId): Promise<Webhook> {
   return find(await readWebhooks(), id);
 }
 
-/** @throws Problem webhook-not-found, webhooks-changed */
+/** @throws Problem webhook-not-found, record-too-large, webhooks-changed */
 export async function changeWebhook(
   id: WebhookId,
   { status, types, labels, tenants, message }: WebhookChange,
@@ -80,6 +90,7 @@ export async function changeWebhook(
       status: status ?? kept.status,
     };
     const webhooks = before.webhooks.map((one) => (one.id === id ? changed : one));
+    requireRoom(webhooks);
     return (await writeWebhooks({ before, webhooks })) ? changed : undefined;
   });
 }

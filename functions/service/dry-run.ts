@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { CommandId, ulid } from "../../core/id.ts";
 import type { Agreement, Blocker } from "../../core/negotiate/agreement.ts";
 import { probedCopies, withDisksOf } from "../../core/negotiate/copies.ts";
+import { clocksOf } from "../../core/negotiate/host-clocks.ts";
 import { negotiate } from "../../core/negotiate/negotiate.ts";
 import { SourceProbe, TargetProbe } from "../../core/protocol/probe.ts";
 import type { TwinCheck } from "../../core/twin/comparison.ts";
@@ -28,7 +29,8 @@ const DEADLINE_MS = 24_000;
 
 /**
  * Probes both sides, negotiates, and compares the machines as a migration would. Nothing stays behind:
- * no record, no lock, no process, and the commands are removed.
+ * no record, no lock, no process, and the commands are removed. Of disks that would be copied the
+ * VM's record gets the sizes, which plans read.
  *
  * @throws Problem like `readParties`, and host-silent, probe-failed, host-unreachable
  */
@@ -49,6 +51,7 @@ export async function dryRun(request: MigrationRequest): Promise<DryRun> {
       target: TargetProbe.parse(answers.get(ids.target)?.result),
       policy,
       definition: ends.vm.definition,
+      clocks: clocksOf(ends.source.clockOffsetMs, ends.target.clockOffsetMs),
     });
     if (!negotiated.agreed) return { dryRun: true, ...negotiated };
     const { agreement } = negotiated;

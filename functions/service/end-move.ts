@@ -135,12 +135,15 @@ function classOfTry({ status, failure }: StoredMigration): { class?: ReasonClass
   return { class: status === "unknown" ? "unsafe" : classOf(failure) };
 }
 
+/** Names that fit the record. VMs beyond them are found again when their moves are looked at. */
+export const UNKNOWN_VMS_MAX = 2_000;
+
 /** Nothing starts while nobody knows where one of its guests runs. */
 async function holdForUnknown(id: EvacuationId, vm: StoredMigration["vm"]): Promise<void> {
   await edit(id, (now) => {
     if (now.unknownVms.includes(vm)) return undefined;
     const held = decide(now, { do: "hold", reason: "vm-unknown" }, new Date().toISOString());
-    const unknownVms = [...now.unknownVms, vm];
+    const unknownVms = [...now.unknownVms, vm].slice(0, UNKNOWN_VMS_MAX);
     return { unknownVms, ...("life" in held ? lifeFields(held.life) : {}) };
   });
 }

@@ -133,7 +133,9 @@ async function endDrainOf(id: EvacuationId, host: HostId, by: By): Promise<void>
   const known = await findEvacuation(id);
   // Its cordon may outlive its record.
   if (known === undefined || isFinalEvacuation(known.status)) return;
-  const end = { action: "uncordon" as const, at: new Date().toISOString(), ...by };
+  // Without the message: the record has one of these for each host.
+  const at = new Date().toISOString();
+  const end = { action: "uncordon" as const, author: by.author, at };
   const now = await edit(id, ({ uncordoned }) =>
     Object.hasOwn(uncordoned, host) ? undefined : { uncordoned: { ...uncordoned, [host]: end } },
   );

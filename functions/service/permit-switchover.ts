@@ -2,7 +2,7 @@ import { CommandId, type MigrationId } from "../../core/id.ts";
 import type { Gate } from "../../core/migration/migration.ts";
 import { recordPermit } from "../store/migration-progress.ts";
 import { readMigration, type StoredMigration } from "../store/migration-record.ts";
-import { joinGroup } from "../store/switchover-groups.ts";
+import { joinGroup, removeMembers } from "../store/switchover-groups.ts";
 import { dispatch } from "./dispatch-command.ts";
 
 /** The attempt in a command's id has at most four digits; the last one is sent again and again. */
@@ -39,13 +39,15 @@ export async function permit(
  */
 export async function permitHeldSource(id: MigrationId): Promise<void> {
   const { policy, gate } = await readMigration(id);
+  const { group } = policy.switchover;
   if (gate?.permittedBy !== undefined) {
     await permit(id, gate.permittedBy);
+    if (group !== undefined) await removeMembers(group.name, [id]);
     return;
   }
-  const { group } = policy.switchover;
   if (group === undefined) return;
   const ready = await joinGroup(group.name, id);
   if (ready.length < group.size) return;
   await Promise.all(ready.map((member) => permit(member, "group")));
+  await removeMembers(group.name, ready);
 }

@@ -2,6 +2,7 @@ import type { VmId } from "../../core/id.ts";
 import { Problem } from "../http/problem.ts";
 import { reopenUnknown } from "../store/migration-ending.ts";
 import { readMigration, type StoredMigration } from "../store/migration-record.ts";
+import { newestTurn } from "../store/turns.ts";
 import type { StoredVm } from "../store/vms.ts";
 import { startExecution } from "./executions.ts";
 import { orUnavailable } from "./or-unavailable.ts";
@@ -41,12 +42,12 @@ async function restart(migration: StoredMigration, vm: StoredVm): Promise<void> 
 }
 
 async function start(migration: StoredMigration): Promise<void> {
-  const turn = migration.decisions.length + 1;
+  const turn = newestTurn(migration) + 1;
   await orUnavailable("workflow-unavailable", () => startExecution(migration, { turn }));
 }
 
-function isReopened({ status, turnsBefore, decisions }: StoredMigration): boolean {
-  return status === "running" && turnsBefore === decisions.length;
+function isReopened(migration: StoredMigration): boolean {
+  return migration.status === "running" && migration.turnsBefore === newestTurn(migration);
 }
 
 function nothingToReconcile({ id, state, host }: StoredVm, why: string): Problem {

@@ -1,11 +1,29 @@
 import * as z from "zod";
 import type { MigrationId, VmId } from "../../core/id.ts";
 import type { Sums } from "../../core/open-metrics.ts";
+import { attributeOf, seriesOf } from "./counter-names.ts";
 import { keys } from "./keys.ts";
-import { getItems, updateIf } from "./table.ts";
+import { getItems, type Key, updateIf } from "./table.ts";
 
-/** Items that the counters are spread over: ends at the same moment seldom meet. */
-const SHARDS = 4;
+/**
+ * Items that the counters are spread over. An item takes about 1,000 write units a second, and an
+ * addition to one with all series takes eight: 1,000 migrations may end in a second.
+ */
+const SHARDS = 16;
+
+/**
+ * Each shard is two items, since an addition is charged by the size of the item: what a migration that
+ * completes adds to, and the rest.
+ */
+export const counterParts = ["META", "REST"] as const;
+export type CounterPart = (typeof counterParts)[number];
+
+const ofCompleted =
+  /^switchyard_(migrations_total|migration_(transferred_bytes|downtime|blackout|budget_ratio|duration|phase_duration|overhead|passes)|ack_wait)/;
+
+export function counterPartOf(series: string): CounterPart {
+  return ofCompleted.test(series) ? "META" : "REST";
+}
 
 const StoredSums = z.record(z.string(), z.unknown());
 
@@ -23,32 +41,49 @@ export function markCounted({ id, vm }: { id: MigrationId; vm: VmId }): Promise<
   });
 }
 
-/** Adds to the counters; `id`: of what it is about. */
+/** Adds to the counters; `id`: of what it is about. Of two items the second may fail by itself. */
 export async function addSums(additions: Sums, id = ""): Promise<void> {
-  if (additions.size === 0) return;
-  const entries = [...additions].map(([name, value], place) => ({ name, value, place }));
+  const shard = shardOf(id);
+  for (const part of counterParts) {
+    const some = [...additions].filter(([name]) => counterPartOf(name) === part);
+    if (some.length > 0) await addTo(keys.metrics(shard, part), some);
+  }
+}
+
+async function addTo(key: Key, additions: readonly (readonly [string, number])[]): Promise<void> {
+  const entries = additions.map(([name, value], place) => ({ name, value, place }));
   await updateIf({
-    key: keys.metrics(shardOf(id)),
+    key,
     update: `ADD ${entries.map(({ place }) => `#s${place} :s${place}`).join(", ")}`,
-    names: Object.fromEntries(entries.map(({ name, place }) => [`#s${place}`, name])),
+    names: Object.fromEntries(entries.map(({ name, place }) => [`#s${place}`, attributeOf(name)])),
     values: Object.fromEntries(entries.map(({ value, place }) => [`:s${place}`, value])),
   });
 }
 
 /** The sums of all that was counted. */
 export async function readSums(): Promise<Sums> {
-  const items = await getItems(Array.from({ length: SHARDS }, (_, shard) => keys.metrics(shard)));
+  const items = await getItems(allCounters());
   const sums = new Map<string, number>();
   for (const item of items) {
     const { pk, sk, ...counters } = StoredSums.parse(item);
-    for (const [name, value] of Object.entries(counters)) {
+    for (const [attribute, value] of Object.entries(counters)) {
+      const name = seriesOf(attribute);
       if (typeof value === "number") sums.set(name, (sums.get(name) ?? 0) + value);
     }
   }
   return sums;
 }
 
+export function allCounters(): Key[] {
+  return Array.from({ length: SHARDS }, (_, shard) =>
+    counterParts.map((part) => keys.metrics(shard, part)),
+  ).flat();
+}
+
+/** Of a ULID. */
+const CHARACTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+
 /** By the last character of its ULID, which is random. */
 function shardOf(id: string): number {
-  return id === "" ? 0 : id.charCodeAt(id.length - 1) % SHARDS;
+  return Math.max(0, CHARACTERS.indexOf(id.slice(-1))) % SHARDS;
 }

@@ -3,6 +3,7 @@ import * as z from "zod";
 import { VersionOutline, VersionReason } from "../../core/evacuation/version.ts";
 import type { EvacuationId } from "../../core/id.ts";
 import type { Plan } from "../../core/plan/plan-result.ts";
+import { jsonBytes } from "../../core/size-limits.ts";
 import { keys } from "./keys.ts";
 import { keptSeconds } from "./retention.ts";
 import { expiresIn, getItem, getItems, putItem, putItems } from "./table.ts";
@@ -15,6 +16,8 @@ const PART_CHARACTERS = 100_000;
  */
 const PARTS_MAX = 48;
 export const PLAN_CHARACTERS_MAX = PARTS_MAX * PART_CHARACTERS;
+/** Of the outline as JSON, bytes: its target hosts are in one item with the changes. */
+const OUTLINE_BYTES_MAX = 200 * 1024;
 /** Changes that a version keeps: the plan has all placements. */
 const CHANGES_MAX = 200;
 
@@ -58,6 +61,10 @@ export async function writeVersion(
     const detail =
       `Expected a plan of at most ${PLAN_CHARACTERS_MAX} characters, got ${text.length}: empty fewer hosts at ` +
       "once, or end cordons, of which each one is a reason for each VM without a place";
+    throw new PlanTooLong(detail);
+  }
+  if (jsonBytes(outline) > OUTLINE_BYTES_MAX) {
+    const detail = `The plan has ${outline.targets.length} target hosts, too many to be stored: empty fewer hosts at once`;
     throw new PlanTooLong(detail);
   }
   const ttl = expiresIn(keptSeconds.evacuation);

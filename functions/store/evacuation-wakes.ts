@@ -18,6 +18,8 @@ export const EVERYTHING = "*";
 /** Instead of a host's name: a VM that had no place may have one now. */
 export const ROOM = "+";
 
+/** Names of hosts, and of tenants, that are kept; more hosts that have changed are all hosts. */
+const NAMES_MAX = 1_000;
 /** Evacuations that listen to one host or tenant. */
 const LISTENERS_MAX = 100;
 
@@ -39,15 +41,24 @@ export async function readWakes(id: EvacuationId): Promise<Wakes> {
 }
 
 export async function addWake(id: EvacuationId, hosts: readonly string[]): Promise<Wakes> {
-  const item = await updateItem({
-    key: keys.evacuationWakes(id),
-    update: "SET #ttl = :ttl ADD #seq :one, #hosts :hosts",
-    values: {
-      ":one": 1,
-      ":hosts": new Set(hosts),
-      ":ttl": expiresIn(keptSeconds.evacuation),
-    },
-  });
+  const key = keys.evacuationWakes(id);
+  const values = { ":one": 1, ":ttl": expiresIn(keptSeconds.evacuation) };
+  const added =
+    hosts.length > NAMES_MAX
+      ? undefined
+      : await updateItem({
+          key,
+          update: "SET #ttl = :ttl ADD #seq :one, #hosts :hosts",
+          condition: "attribute_not_exists(#hosts) OR size(#hosts) <= :max",
+          values: { ...values, ":hosts": new Set(hosts), ":max": NAMES_MAX },
+        });
+  const item =
+    added ??
+    (await updateItem({
+      key,
+      update: "SET #ttl = :ttl, #hosts = :everything ADD #seq :one",
+      values: { ...values, ":everything": new Set([EVERYTHING]) },
+    }));
   return Wakes.parse(item ?? {});
 }
 
@@ -71,18 +82,23 @@ export async function registerToken(id: EvacuationId, token: string): Promise<Wa
   return Wakes.parse(item ?? {});
 }
 
-/** Tenants are noted before: so whoever stops listening knows them. */
+/**
+ * Tenants are noted before: so whoever stops listening knows them. It listens to no more than are noted:
+ * VMs of the others are looked at with the next change of anything else.
+ */
 export async function listenTo(of: Listened, id: EvacuationId): Promise<void> {
-  if ("tenant" in of) await noteTenant(of.tenant, id);
+  if ("tenant" in of && !(await noteTenant(of.tenant, id))) return;
   await putItem(keys.listener(of, id));
 }
 
-async function noteTenant(tenant: TenantName, id: EvacuationId): Promise<void> {
-  await updateIf({
+/** False when too many are noted. */
+async function noteTenant(tenant: TenantName, id: EvacuationId): Promise<boolean> {
+  return updateIf({
     key: keys.evacuationWakes(id),
     update: "ADD #tenants :tenant",
-    condition: "NOT contains(#tenants, :name)",
-    values: { ":tenant": new Set([tenant]), ":name": tenant },
+    condition:
+      "attribute_not_exists(#tenants) OR contains(#tenants, :name) OR size(#tenants) < :max",
+    values: { ":tenant": new Set([tenant]), ":name": tenant, ":max": NAMES_MAX },
   });
 }
 

@@ -18,7 +18,7 @@ import { apartMembers } from "./apart-groups.ts";
 import { addEvents } from "./fleet-events.ts";
 import { keys } from "./keys.ts";
 import { type Page, pageOf } from "./page.ts";
-import { getItem, getItems, type Item, putItem, transact, updateIf, write } from "./table.ts";
+import { getItem, getItems, type Item, transact, updateIf, write } from "./table.ts";
 
 const StoredHost = z.object({
   ...Host.shape,
@@ -27,12 +27,12 @@ const StoredHost = z.object({
   publicKey: PublicKey.optional(),
   keySince: z.iso.datetime().optional(),
   joinTokenHash: z.string().optional(),
-  /** Highest number of a request whose effects are done, heartbeats left out. */
+  /** Highest number of a request whose effects are done, heartbeats left out: by `withHeard`. */
   requestSeq: z.int().nonnegative().default(0),
   /** The agent process that has registered last; absent if it named none. */
   instance: InstanceId.optional(),
-  /** Highest event sequence whose effects are done. */
-  lastSeq: z.int().nonnegative(),
+  /** Highest event sequence whose effects are done: by `withHeard`. */
+  lastSeq: z.int().nonnegative().default(0),
   /** Memory reserved for guests that run here or are moving here. */
   reservedBytes: z.int(),
   /** Migrations that hold a slot out of this host, and into it. */
@@ -65,7 +65,6 @@ export async function createHost(host: NewHost, token: StoredToken): Promise<boo
     cordons: [],
     revision: 0,
     ...token,
-    lastSeq: 0,
     reservedBytes: 0,
     gsi1pk: "HOSTS",
     gsi1sk: host.id,
@@ -95,7 +94,7 @@ export async function findHost(id: HostId): Promise<StoredHost | undefined> {
   return item === undefined ? undefined : parseHost(item);
 }
 
-/** The host, with whether it is silent. */
+/** The host, with whether it is silent, and the numbers of its agent's requests. */
 export async function findHostNow(id: HostId): Promise<StoredHost | undefined> {
   const rows = await getItems([keys.host(id), keys.hostHeard(id)]);
   const meta = rows.find(({ sk }) => sk === "META");
@@ -126,49 +125,90 @@ export async function listHosts(page: Page) {
   return { items: hosts.map(publicHost), ...rest };
 }
 
-const Heard = z.object({ at: z.iso.datetime(), clockOffsetMs: z.int().optional() });
+/**
+ * What the requests of its agent have noted. It is not in the host's record: each batch of events would
+ * conflict with whoever takes a slot or memory of the host. `requestSeq`: of the last heartbeat.
+ */
+const Heard = z.object({
+  at: z.iso.datetime().optional(),
+  clockOffsetMs: z.int().optional(),
+  lastEventAt: z.iso.datetime().optional(),
+  /** Highest number of a request that was no heartbeat. */
+  changeSeq: z.int().nonnegative().default(0),
+  lastSeq: z.int().nonnegative().default(0),
+});
 
-/** Adds when the host was heard last, and since when it is silent. */
-export function withHeard(host: StoredHost, item: Item | undefined): StoredHost {
-  const heard = item === undefined ? undefined : Heard.parse(item);
-  const heardAt = [host.lastEventAt, heard?.at]
-    .filter((at) => at !== undefined)
-    .sort()
-    .at(-1);
+/** Adds when the host was heard last, and since when it is silent; and the numbers of its requests. */
+export function withHeard(record: StoredHost, item: Item | undefined): StoredHost {
+  const heard = Heard.parse(item ?? {});
+  // Records of before have their numbers themselves.
+  const lastEventAt = latest([record.lastEventAt, heard.lastEventAt]);
+  const host = {
+    ...record,
+    ...(lastEventAt === undefined ? {} : { lastEventAt }),
+    lastSeq: Math.max(record.lastSeq, heard.lastSeq),
+    requestSeq: Math.max(record.requestSeq, heard.changeSeq),
+  };
+  const heardAt = latest([lastEventAt, heard.at]);
   if (heardAt === undefined) return host;
   const { heartbeatMs } = host;
   const since = silentSince({ heartbeatMs, heardAtMs: Date.parse(heardAt) }, Date.now());
   return {
     ...host,
     heardAt,
-    ...(heard?.clockOffsetMs === undefined ? {} : { clockOffsetMs: heard.clockOffsetMs }),
+    ...(heard.clockOffsetMs === undefined ? {} : { clockOffsetMs: heard.clockOffsetMs }),
     ...(since === undefined ? {} : { silentSince: new Date(since).toISOString() }),
   };
+}
+
+function latest(times: readonly (string | undefined)[]): string | undefined {
+  return times
+    .filter((at) => at !== undefined)
+    .sort()
+    .at(-1);
 }
 
 export async function readHeard(host: StoredHost): Promise<StoredHost> {
   return withHeard(host, await getItem(keys.hostHeard(host.id)));
 }
 
+/** How far the hosts' clocks are ahead of this one's, ms, in the order of `ids`; undefined: not known. */
+export async function readClockOffsets(ids: readonly HostId[]): Promise<(number | undefined)[]> {
+  const rows = await getItems(ids.map(keys.hostHeard));
+  return ids.map((id) => {
+    const row = rows.find(({ pk }) => pk === keys.hostHeard(id).pk);
+    return row === undefined ? undefined : Heard.parse(row).clockOffsetMs;
+  });
+}
+
 /** Condition of a write that a signed request leads to: each request's number is used once. */
-const isNewRequest = "(attribute_not_exists(#requestSeq) OR #requestSeq < :requestSeq)";
+const isNewHeartbeat = "(attribute_not_exists(#requestSeq) OR #requestSeq < :requestSeq)";
+const isNewChange = "(attribute_not_exists(#changeSeq) OR #changeSeq < :changeSeq)";
 
 /** Notes that a host's agent has been heard. False when the request was received before. */
 export async function recordHeartbeat(
   id: HostId,
   heartbeat: { requestSeq: number; clockOffsetMs: number },
 ): Promise<boolean> {
-  const item = { ...keys.hostHeard(id), at: new Date().toISOString(), ...heartbeat };
-  return putItem(item, isNewRequest, { ":requestSeq": heartbeat.requestSeq });
+  return updateIf({
+    key: keys.hostHeard(id),
+    update: "SET #at = :at, #requestSeq = :requestSeq, #clockOffsetMs = :clockOffsetMs",
+    condition: isNewHeartbeat,
+    values: {
+      ":at": new Date().toISOString(),
+      ":requestSeq": heartbeat.requestSeq,
+      ":clockOffsetMs": heartbeat.clockOffsetMs,
+    },
+  });
 }
 
 /** Notes the number of a request. @returns false when it was received before, or a later one was */
 export async function recordRequest(id: HostId, requestSeq: number): Promise<boolean> {
   return updateIf({
-    key: keys.host(id),
-    update: "SET #requestSeq = :requestSeq",
-    condition: `attribute_exists(pk) AND ${isNewRequest}`,
-    values: { ":requestSeq": requestSeq },
+    key: keys.hostHeard(id),
+    update: "SET #changeSeq = :changeSeq",
+    condition: isNewChange,
+    values: { ":changeSeq": requestSeq },
   });
 }
 
@@ -195,16 +235,20 @@ export async function registerHost(
     write.update({
       key: keys.host(id),
       update:
-        `SET #memoryBytes = :memoryBytes, #lastEventAt = :now, #requestSeq = :requestSeq` +
+        "SET #memoryBytes = :memoryBytes" +
         known.map(([name]) => `, #${name} = :${name}`).join("") +
         ` REMOVE ${removed.map((name) => `#${name}`).join(", ")}`,
-      condition: `attribute_exists(pk) AND ${isNewRequest}`,
+      condition: "attribute_exists(pk)",
       values: {
-        ":requestSeq": requestSeq,
         ":memoryBytes": facts.memoryBytes,
-        ":now": now,
         ...Object.fromEntries(known.map(([name, value]) => [`:${name}`, value])),
       },
+    }),
+    write.update({
+      key: keys.hostHeard(id),
+      update: "SET #lastEventAt = :now, #changeSeq = :changeSeq",
+      condition: isNewChange,
+      values: { ":now": now, ":changeSeq": requestSeq },
     }),
     write.put({ ...keys.hostFacts(id), facts }),
   ]);
@@ -236,13 +280,13 @@ export async function acceptEvents(
 ): Promise<boolean> {
   const { from, to, requestSeq } = accepted;
   return updateIf({
-    key: keys.host(id),
-    update: "SET #lastSeq = :to, #lastEventAt = :now, #requestSeq = :requestSeq",
-    condition: `#lastSeq = :from AND ${isNewRequest}`,
+    key: keys.hostHeard(id),
+    update: "SET #lastSeq = :to, #lastEventAt = :now, #changeSeq = :changeSeq",
+    condition: `(attribute_not_exists(#lastSeq) OR #lastSeq = :from) AND ${isNewChange}`,
     values: {
       ":from": from,
       ":to": to,
-      ":requestSeq": requestSeq,
+      ":changeSeq": requestSeq,
       ":now": new Date().toISOString(),
     },
   });

@@ -3,6 +3,7 @@ import { keys } from "./keys.ts";
 import { migrationLists, type StoredMigration } from "./migration-record.ts";
 import { updateRunning } from "./migration-update.ts";
 import { type Listed, type Page, pageOf } from "./page.ts";
+import { moveHistory, newestTurn, turnsAsRead } from "./turns.ts";
 
 /** The action of an entry that stands for the turn of an execution that was lost. */
 const EXECUTION_LOST = "execution-lost";
@@ -26,15 +27,23 @@ export async function listRunning(page: Page): Promise<Listed<MigrationId>> {
  * continues; undefined when the migration has ended or another caller was first.
  */
 export async function reopenLost(
-  { id, decisions }: StoredMigration,
+  migration: StoredMigration,
   reason: string,
 ): Promise<number | undefined> {
-  const turn = decisions.length + 1;
+  const turn = newestTurn(migration) + 1;
   const lost = { turn, at: new Date().toISOString(), action: EXECUTION_LOST, reason };
-  const isReopened = await updateRunning(id, {
-    set: "#decisions = list_append(#decisions, :lost), #turnsBefore = :turn",
-    condition: "size(#decisions) = :before",
-    values: { ":lost": [lost], ":turn": turn, ":before": decisions.length },
+  const asRead = turnsAsRead(migration);
+  const { decisions, phases } = await moveHistory(migration);
+  const isReopened = await updateRunning(migration.id, {
+    set: "#decisions = :decisions, #phases = :phases, #turns = :turn, #turnsBefore = :turn",
+    condition: `${asRead.condition} AND size(#phases) = :phasesRead`,
+    values: {
+      ...asRead.values,
+      ":decisions": [...decisions, lost],
+      ":phases": phases,
+      ":turn": turn,
+      ":phasesRead": migration.phases.length,
+    },
   });
   return isReopened ? turn + 1 : undefined;
 }

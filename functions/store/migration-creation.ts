@@ -11,7 +11,7 @@ import { rulesAsRead } from "./apart-groups.ts";
 import { transactWithEvents } from "./fleet-events.ts";
 import { takeKey } from "./idempotency.ts";
 import { keys } from "./keys.ts";
-import { listOf, type StoredMigration } from "./migration-record.ts";
+import { migrationItem, type StoredMigration } from "./migration-record.ts";
 import { noSignals } from "./signals.ts";
 import { type Admission, admissionWrites, releaseWrites } from "./slot-writes.ts";
 import { findApart, slotsAsRead } from "./slots.ts";
@@ -135,15 +135,7 @@ function reasonOf(failed: number[]): "vm-changed" | "key-used" {
 function creationWrites(made: NewMigration, migration: StoredMigration) {
   const rules = rulesAsRead(made);
   return [
-    write.put(
-      {
-        ...keys.migration(migration.id),
-        ...migration,
-        gsi1pk: listOf(migration.id),
-        gsi1sk: migration.id,
-      },
-      { condition: "attribute_not_exists(pk)" },
-    ),
+    write.put(migrationItem(migration), { condition: "attribute_not_exists(pk)" }),
     write.put(noSignals(migration.id)),
     write.put({ ...keys.secret(migration.id), handoverKey: made.handoverKey }),
     write.put(keys.vmMigration(migration.vm, migration.id)),

@@ -15,7 +15,9 @@ import { dequeueWrites } from "./queue-lanes.ts";
 import { keptSeconds } from "./retention.ts";
 import { releaseWrites } from "./slot-writes.ts";
 import { slotsAsRead } from "./slots.ts";
+import { removeMembers } from "./switchover-groups.ts";
 import { expiresIn, updateIf, write } from "./table.ts";
+import { moveHistory, turnsAsRead } from "./turns.ts";
 
 /** A guest that has arrived, as its host reported it last. */
 export type Arrived = {
@@ -224,9 +226,11 @@ function vmAfter(migration: StoredMigration, { vm, failure }: NotCompleted, now:
 
 /**
  * Lets what belongs to the record of an ended migration expire with it: its signals, and its place
- * among its VM's migrations. Idempotent.
+ * among its VM's migrations. It is no member of its switchover group any more. Idempotent.
  */
-export async function expireWithRecord({ id, vm }: StoredMigration): Promise<void> {
+export async function expireWithRecord({ id, vm, policy }: StoredMigration): Promise<void> {
+  const { group } = policy.switchover;
+  if (group !== undefined) await removeMembers(group.name, [id]);
   const ttl = expiresIn(keptSeconds.migration);
   await Promise.all(
     [keys.signals(id), keys.vmMigration(vm, id)].map((key) =>
@@ -265,20 +269,23 @@ export async function recordPredictionError(id: MigrationId, errorMs: number): P
  * that it has kept. False when another caller was first.
  */
 export async function reopenUnknown(migration: StoredMigration): Promise<boolean> {
-  const { id, decisions } = migration;
+  const { id } = migration;
   const now = new Date().toISOString();
+  const asRead = turnsAsRead(migration);
+  const { decisions, phases } = await moveHistory(migration);
   const writes = [
     write.update({
       key: keys.migration(id),
       update:
-        "SET #status = :running, #phase = :phase, #phases = list_append(#phases, :entered), #turnsBefore = :turns, #updatedAt = :now REMOVE #endedAt",
-      condition: "#status = :unknown AND size(#decisions) = :turns",
+        "SET #status = :running, #phase = :phase, #phases = :phases, #decisions = :decisions, #turns = :turnsRead, #turnsBefore = :turnsRead, #updatedAt = :now REMOVE #endedAt",
+      condition: `#status = :unknown AND ${asRead.condition}`,
       values: {
         ":running": "running",
         ":unknown": "unknown",
         ":phase": "reconcile",
-        ":entered": [{ name: "reconcile", startedAt: now }],
-        ":turns": decisions.length,
+        ":phases": [...phases, { name: "reconcile", startedAt: now }],
+        ":decisions": decisions,
+        ...asRead.values,
         ":now": now,
       },
     }),

@@ -8,6 +8,7 @@ import type { GuestEnd } from "../../core/vm-exit.ts";
 import { keys } from "./keys.ts";
 import { readMigration } from "./migration-record.ts";
 import { updateRunning } from "./migration-update.ts";
+import { toStoredAgreement } from "./stored-agreement.ts";
 import { getItem, updateIf } from "./table.ts";
 
 export type EventChange = {
@@ -84,7 +85,7 @@ export async function recordGivenUp(
     set: "#agreement = :agreement",
     condition: "#target = :host",
     values: {
-      ":agreement": JSON.stringify(withoutCapabilities(agreement, givenUp)),
+      ":agreement": toStoredAgreement(withoutCapabilities(agreement, givenUp)),
       ":host": host,
     },
   });

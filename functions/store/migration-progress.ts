@@ -22,6 +22,7 @@ import {
   type StoredMigration,
 } from "./migration-record.ts";
 import { updateRunning, updateRunningReading } from "./migration-update.ts";
+import { toStoredAgreement } from "./stored-agreement.ts";
 import { updateIf, updateItem } from "./table.ts";
 
 /** The attempt in a command's id has at most four digits. */
@@ -92,7 +93,7 @@ export async function recordAgreement(id: MigrationId, negotiated: Negotiated): 
   await updateRunning(id, {
     set: `#agreement = if_not_exists(#agreement, :agreement), #runStateBefore = if_not_exists(#runStateBefore, :runState), #vfioDevices = :vfioDevices, #prediction = if_not_exists(#prediction, :prediction)${gated}`,
     values: {
-      ":agreement": JSON.stringify(agreement),
+      ":agreement": toStoredAgreement(agreement),
       ":runState": runState,
       ":vfioDevices": vfioDevices,
       ":prediction": prediction,
@@ -195,8 +196,8 @@ export async function recordDecision(
   observations: { source?: Observation | undefined; target?: Observation | undefined },
 ): Promise<void> {
   await updateRunning(id, {
-    set: "#decisions = list_append(#decisions, :decision), #observations = :observations",
-    condition: "size(#decisions) < :turn",
+    set: "#decisions = list_append(#decisions, :decision), #turns = :turn, #observations = :observations",
+    condition: "(attribute_not_exists(#turns) AND size(#decisions) < :turn) OR #turns < :turn",
     values: { ":decision": [decision], ":observations": observations, ":turn": decision.turn },
   });
 }

@@ -3,7 +3,6 @@ import { DefinitionParts } from "../../core/definition/parts.ts";
 import { StaleMigration } from "../../core/errors.ts";
 import { MigrationId, type VmId } from "../../core/id.ts";
 import { Migration, type MigrationStatus } from "../../core/migration/migration.ts";
-import { Agreement } from "../../core/negotiate/agreement.ts";
 import { MigrationPolicy } from "../../core/negotiate/policy.ts";
 import { verbs } from "../../core/protocol/command.ts";
 import { AckEvidence } from "../../core/protocol/event.ts";
@@ -15,7 +14,9 @@ import { SeenRunState } from "../../core/vm-run-state.ts";
 import { VmState } from "../../core/vm-state.ts";
 import { keys } from "./keys.ts";
 import { type Listed, type Page, pageOf } from "./page.ts";
-import { getItem, getItems, queryItems } from "./table.ts";
+import { StoredAgreement } from "./stored-agreement.ts";
+import { storedAs, toStored } from "./stored-definition.ts";
+import { getItem, getItems, type Item, queryItems } from "./table.ts";
 
 const { migrationUri, handover } = verbs["target.prepare"].result.shape;
 
@@ -29,21 +30,12 @@ const StoredDecision = z.object({
 });
 export type StoredDecision = z.infer<typeof StoredDecision>;
 
-/**
- * Stored as text: no expression reads parts of it, and hundreds of attributes made up most of the
- * cost of each update of the record.
- */
-const StoredAgreement = z
-  .string()
-  .transform((text): unknown => JSON.parse(text))
-  .pipe(Agreement);
-
 /** The whole record: what the API shows, and what only the workflow's tasks need. */
 const StoredMigration = z.object({
   ...Migration.omit({ ack: true }).shape,
   agreement: StoredAgreement.optional(),
   /** As it was when the VM's lock was taken: it cannot change while the lock is held. */
-  definition: DefinitionParts,
+  definition: storedAs(DefinitionParts),
   queueUrls: z.object({ source: z.string(), target: z.string() }),
   /** Memory of the guest: held on both hosts while it moves. */
   heldBytes: z.int().nonnegative(),
@@ -97,7 +89,10 @@ const StoredMigration = z.object({
   restart: z.object({ id: MigrationId, policy: MigrationPolicy }).optional(),
   /** Grows with each change of the bandwidth limit. */
   bandwidthRevision: z.int().positive().optional(),
+  /** The latest: earlier ones are rows of the timeline. */
   decisions: z.array(StoredDecision),
+  /** The newest turn of the way back. */
+  turns: z.int().nonnegative().optional(),
   /** Turns of earlier executions, when the way back was taken again after an unknown end. */
   turnsBefore: z.int().nonnegative().optional(),
   observations: z
@@ -108,6 +103,17 @@ export type StoredMigration = z.infer<typeof StoredMigration>;
 
 export function parseMigration(item: unknown): StoredMigration {
   return StoredMigration.parse(item);
+}
+
+/** The item that a migration begins with. */
+export function migrationItem(migration: StoredMigration): Item {
+  return {
+    ...keys.migration(migration.id),
+    ...migration,
+    definition: toStored(migration.definition),
+    gsi1pk: listOf(migration.id),
+    gsi1sk: migration.id,
+  };
 }
 
 /** The part of the record that the API shows. */

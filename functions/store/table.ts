@@ -38,14 +38,22 @@ export type Update = Expressions & { key: Key; update: string };
 
 /** How long other writers of the same items are waited for: about a second in all at most. */
 const conflictBackOff: BackOff = { retriesMax: 6, delayMs: 20, delayMsMax: 400 };
+/**
+ * Reasons for which a transaction that was cancelled may be repeated (API Reference,
+ * TransactWriteItems, "CancellationReasons"): another one has an item, or a partition is throttled.
+ */
+const BUSY_REASONS = new Set([
+  "TransactionConflict",
+  "ThrottlingError",
+  "ProvisionedThroughputExceeded",
+]);
 const BATCH_GET_MAX = 100;
 const BATCH_WRITE_MAX = 25;
 
 /** Reads consistently: what was written last, never an older copy. */
 export async function getItem(key: Key): Promise<Item | undefined> {
-  const { Item } = await documents().send(
-    new GetCommand({ TableName: config().tableName, Key: key, ConsistentRead: true }),
-  );
+  const get = new GetCommand({ TableName: config().tableName, Key: key, ConsistentRead: true });
+  const { Item } = await whenFree("read an item", () => documents().send(get));
   return Item;
 }
 
@@ -58,15 +66,17 @@ export async function getItems(keys: Key[]): Promise<Item[]> {
   let wanted: Record<string, unknown>[] = keys;
   return withBackOff(
     conflictBackOff,
-    async () => {
-      const { Responses, UnprocessedKeys } = await documents().send(
-        new BatchGetCommand({ RequestItems: { [table]: { Keys: wanted, ConsistentRead: true } } }),
-      );
-      found.push(...(Responses?.[table] ?? []));
-      wanted = UnprocessedKeys?.[table]?.Keys ?? [];
-      return wanted.length === 0 ? { value: found } : { conflict: undefined };
-    },
-    () => new TableBusy("Failed to read a batch of items"),
+    () =>
+      unlessBusy(async () => {
+        const read = { [table]: { Keys: wanted, ConsistentRead: true } };
+        const { Responses, UnprocessedKeys } = await documents().send(
+          new BatchGetCommand({ RequestItems: read }),
+        );
+        found.push(...(Responses?.[table] ?? []));
+        wanted = UnprocessedKeys?.[table]?.Keys ?? [];
+        return wanted.length === 0 ? { value: found } : { conflict: undefined };
+      }),
+    (cause) => new TableBusy("Failed to read a batch of items", { cause }),
   );
 }
 
@@ -103,20 +113,21 @@ async function writeBatch(requests: WriteRequests): Promise<void> {
   let wanted = requests;
   await withBackOff(
     conflictBackOff,
-    async () => {
-      const { UnprocessedItems } = await documents().send(
-        new BatchWriteCommand({ RequestItems: { [table]: wanted } }),
-      );
-      wanted = UnprocessedItems?.[table] ?? [];
-      return wanted.length === 0 ? { value: undefined } : { conflict: undefined };
-    },
-    () => new TableBusy("Failed to write a batch of items"),
+    () =>
+      unlessBusy(async () => {
+        const { UnprocessedItems } = await documents().send(
+          new BatchWriteCommand({ RequestItems: { [table]: wanted } }),
+        );
+        wanted = UnprocessedItems?.[table] ?? [];
+        return wanted.length === 0 ? { value: undefined } : { conflict: undefined };
+      }),
+    (cause) => new TableBusy("Failed to write a batch of items", { cause }),
   );
 }
 
 export async function deleteItem(key: Key): Promise<void> {
   const remove = new DeleteCommand({ TableName: config().tableName, Key: key });
-  await writeOne(() => documents().send(remove));
+  await whenFree("remove an item", () => documents().send(remove));
 }
 
 /** Returns false when the condition does not hold. */
@@ -205,7 +216,7 @@ export function conditionCheck(
 export async function transact(items: TransactItem[]): Promise<number[]> {
   return withBackOff(
     conflictBackOff,
-    () => tryTransaction(items),
+    () => unlessBusy(() => tryTransaction(items)),
     (cause) => new TableBusy("Failed to write several items together", { cause }),
   );
 }
@@ -223,10 +234,7 @@ async function tryTransaction(items: TransactItem[]): Promise<Attempt<number[]>>
       );
       return { value: failed };
     }
-    const isConflict = codes.some(
-      (code) => code === "TransactionConflict" || code === "ThrottlingError",
-    );
-    if (!isConflict) throw error;
+    if (!codes.some((code) => code !== undefined && BUSY_REASONS.has(code))) throw error;
     return { conflict: error };
   }
 }
@@ -255,22 +263,23 @@ export async function queryItems(query: Query): Promise<Queried> {
   const [name, value] = query.partition;
   const sorted = query.prefix === undefined ? "" : ` AND begins_with(#${query.prefix[0]}, :prefix)`;
   const condition = `#${name} = :partition${sorted}`;
-  const { Items, LastEvaluatedKey } = await documents().send(
-    new QueryCommand({
-      TableName: config().tableName,
-      ...(query.index === undefined ? { ConsistentRead: true } : { IndexName: query.index }),
-      KeyConditionExpression: condition,
-      ...(query.filter === undefined ? {} : { FilterExpression: query.filter }),
-      ExpressionAttributeNames: placeholders(`${condition} ${query.filter ?? ""}`, {}),
-      ExpressionAttributeValues: {
-        ":partition": value,
-        ...(query.prefix === undefined ? {} : { ":prefix": query.prefix[1] }),
-        ...query.values,
-      },
-      Limit: query.limit,
-      ScanIndexForward: query.newestFirst !== true,
-      ...(query.after === undefined ? {} : { ExclusiveStartKey: query.after }),
-    }),
+  const page = new QueryCommand({
+    TableName: config().tableName,
+    ...(query.index === undefined ? { ConsistentRead: true } : { IndexName: query.index }),
+    KeyConditionExpression: condition,
+    ...(query.filter === undefined ? {} : { FilterExpression: query.filter }),
+    ExpressionAttributeNames: placeholders(`${condition} ${query.filter ?? ""}`, {}),
+    ExpressionAttributeValues: {
+      ":partition": value,
+      ...(query.prefix === undefined ? {} : { ":prefix": query.prefix[1] }),
+      ...query.values,
+    },
+    Limit: query.limit,
+    ScanIndexForward: query.newestFirst !== true,
+    ...(query.after === undefined ? {} : { ExclusiveStartKey: query.after }),
+  });
+  const { Items, LastEvaluatedKey } = await whenFree("read a page of items", () =>
+    documents().send(page),
   );
   const last = LastEvaluatedKey?.[query.index === undefined ? "sk" : "gsi1sk"];
   return {
@@ -301,7 +310,7 @@ function placeholders(text: string, given: Record<string, string>): Record<strin
 
 async function conditionHolds(send: () => Promise<unknown>): Promise<boolean> {
   try {
-    await writeOne(send);
+    await whenFree("write an item", send);
     return true;
   } catch (error) {
     if (error instanceof ConditionalCheckFailedException) return false;
@@ -310,17 +319,20 @@ async function conditionHolds(send: () => Promise<unknown>): Promise<boolean> {
 }
 
 /** Waits for a transaction that holds the item, and for a table that is asked too often. */
-function writeOne<T>(send: () => Promise<T>): Promise<T> {
+function whenFree<T>(what: string, send: () => Promise<T>): Promise<T> {
   return withBackOff(
     conflictBackOff,
-    async (): Promise<Attempt<T>> => {
-      try {
-        return { value: await send() };
-      } catch (error) {
-        if (isBusy(error)) return { conflict: error };
-        throw error;
-      }
-    },
-    (cause) => new TableBusy("Failed to write an item", { cause }),
+    () => unlessBusy(async () => ({ value: await send() })),
+    (cause) => new TableBusy(`Failed to ${what}`, { cause }),
   );
+}
+
+/** The attempt, or the conflict for which the table has refused all of it. */
+async function unlessBusy<T>(attempt: () => Promise<Attempt<T>>): Promise<Attempt<T>> {
+  try {
+    return await attempt();
+  } catch (error) {
+    if (isBusy(error)) return { conflict: error };
+    throw error;
+  }
 }

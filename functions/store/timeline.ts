@@ -1,4 +1,4 @@
-import type { MigrationId } from "../../core/id.ts";
+import type { HostId, MigrationId } from "../../core/id.ts";
 import { Sample, TimelineEntry } from "../../core/migration/migration.ts";
 import type { Progress } from "../../core/protocol/event.ts";
 import { type EventKey, keys } from "./keys.ts";
@@ -22,6 +22,18 @@ export function entryRow(
 export function sampleRow(id: MigrationId, at: EventKey, progress: Progress): Row {
   const when = new Date(at.atMs).toISOString();
   return { ...keys.sample(id, at), at: when, progress, ttl: expiresIn(keptSeconds.sample) };
+}
+
+/** No host has this name. */
+const CLOUD = "-cloud" as HostId;
+
+/** An entry for a step of the cloud that the record keeps no more. */
+export function cloudRow(
+  id: MigrationId,
+  at: Pick<EventKey, "atMs" | "seq">,
+  entry: Pick<TimelineEntry, "type" | "detail">,
+): Row {
+  return { ...entryRow(id, { ...at, host: CLOUD }, entry), origin: "cloud" };
 }
 
 /** @throws TableBusy */

@@ -10,10 +10,12 @@ import { transactWithEvents } from "./fleet-events.ts";
 import { keys } from "./keys.ts";
 import { type Page, pageOf } from "./page.ts";
 import { hostIsOpen } from "./slot-writes.ts";
+import { storedAs, toStored } from "./stored-definition.ts";
 import { getItem, getItems, queryItems, transact, updateIf, updateItem, write } from "./table.ts";
 
 const StoredVm = z.object({
   ...Vm.shape,
+  definition: storedAs(Vm.shape.definition),
   /** Memory held on its host; 0 once it has ended. */
   heldBytes: z.int().nonnegative(),
   /** Commands sent for this VM outside of migrations. */
@@ -80,7 +82,7 @@ export async function listVmsOn(host: HostId): Promise<VmId[]> {
   return found;
 }
 
-const PublicVm = z.object(Vm.shape);
+const PublicVm = z.object({ ...Vm.shape, definition: storedAs(Vm.shape.definition) });
 
 export function publicVm(item: unknown): Vm {
   return PublicVm.parse(item);
@@ -103,7 +105,13 @@ export async function createVm(
       : ` AND #reservedBytes <= :limit AND ${hostIsOpen.condition}${groups.condition}`;
   const [failed] = await transact([
     write.put(
-      { ...keys.vm(vm.id), ...vm, gsi1pk: "VMS", gsi1sk: vm.id },
+      {
+        ...keys.vm(vm.id),
+        ...vm,
+        definition: toStored(vm.definition),
+        gsi1pk: "VMS",
+        gsi1sk: vm.id,
+      },
       { condition: "attribute_not_exists(pk)" },
     ),
     write.update({
@@ -178,7 +186,7 @@ async function writeStarted(vm: StoredVm, started: Started): Promise<boolean> {
       ":since": new Date(atMs).toISOString(),
       ":starting": "starting",
       // Of its definition a host decides only what a machine type stands for.
-      ":definition": { ...vm.definition, machine: definition.machine },
+      ":definition": toStored({ ...vm.definition, machine: definition.machine }),
       ":host": vm.host,
       ":now": new Date().toISOString(),
       ...(isNew ? { ":runState": runState, ":seq": seq } : {}),
@@ -281,7 +289,7 @@ export async function recordDefinition(vm: StoredVm, definition: VmDefinition): 
       condition:
         "#host = :host AND attribute_not_exists(#lockedBy) AND #heldBytes = :held AND #epoch = :epoch",
       values: {
-        ":definition": definition,
+        ":definition": toStored(definition),
         ":bytes": memoryBytes,
         ":now": new Date().toISOString(),
         ":host": vm.host,

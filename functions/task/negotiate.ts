@@ -4,11 +4,13 @@ import { CommandId, MigrationId } from "../../core/id.ts";
 import type { Failure } from "../../core/migration/migration.ts";
 import { planSwitchover } from "../../core/migration/switchover-plan.ts";
 import type { AckMode, Blocker } from "../../core/negotiate/agreement.ts";
+import { type ClockOffsets, clocksOf } from "../../core/negotiate/host-clocks.ts";
 import { negotiate } from "../../core/negotiate/negotiate.ts";
 import { SourceProbe, TargetProbe } from "../../core/protocol/probe.ts";
 import { task } from "../runtime/task.ts";
 import { raise } from "../service/raise-signal.ts";
 import { findCommands } from "../store/commands.ts";
+import { readClockOffsets } from "../store/hosts.ts";
 import { readExpectedLoad, subjectsOf } from "../store/load-times.ts";
 import { enterPhase, recordAgreement, recordFailure } from "../store/migration-progress.ts";
 import type { StoredMigration } from "../store/migration-record.ts";
@@ -25,16 +27,18 @@ const NegotiateInput = z.object({ migrationId: MigrationId });
  */
 export const handler = task(async (event): Promise<{ ackMode: AckMode }> => {
   const { migrationId } = NegotiateInput.parse(event);
-  const [{ migration, recorded }, probes] = await Promise.all([
-    enterPhase(migrationId, "negotiate"),
+  const entering = enterPhase(migrationId, "negotiate");
+  const [{ migration, recorded }, probes, clocks] = await Promise.all([
+    entering,
     readProbes(migrationId),
+    entering.then(readClocks),
   ]);
-  return await settle(migration, probes).finally(() => recorded);
+  return await settle(migration, { ...probes, clocks }).finally(() => recorded);
 });
 
 async function settle(
   migration: StoredMigration,
-  probes: Awaited<ReturnType<typeof readProbes>>,
+  probes: Awaited<ReturnType<typeof readProbes>> & { clocks: ClockOffsets | undefined },
 ): Promise<{ ackMode: AckMode }> {
   const { id: migrationId, definition } = migration;
   const policy = cappedPolicy(migration);
@@ -105,6 +109,15 @@ async function readProbes(id: MigrationId) {
     throw new StaleMigration(`Expected both sides of ${id} to have been probed`);
   }
   return { source: SourceProbe.parse(source.result), target: TargetProbe.parse(target.result) };
+}
+
+async function readClocks({
+  migration: { source, target },
+}: {
+  migration: StoredMigration;
+}): Promise<ClockOffsets | undefined> {
+  const [ofSource, ofTarget] = await readClockOffsets([source, target]);
+  return clocksOf(ofSource, ofTarget);
 }
 
 function refusal(blockers: Blocker[], source: string): Failure {

@@ -51,7 +51,8 @@ export const handler = task(async (event): Promise<ReconcileOutput> => {
   const turnsBefore = migration.turnsBefore ?? 0;
   const undoFailed = undoFailure(answers);
   const past = migration.decisions.filter((decision) => decision.turn < turn);
-  const recent = [...past.slice(turnsBefore), { action: "", undoFailed }];
+  const since = past.filter((decision) => decision.turn > turnsBefore);
+  const recent = [...since, { action: "", undoFailed }];
   const { action, reason } =
     decided ??
     reconcile({
@@ -66,7 +67,7 @@ export const handler = task(async (event): Promise<ReconcileOutput> => {
         ...(await confirmedDown(migration, observed)),
       },
       tries: triesOf(recent),
-      reasonBefore: past.slice(turnsBefore).at(-1)?.reason,
+      reasonBefore: since.at(-1)?.reason,
     });
   if (decided === undefined) {
     const at = new Date().toISOString();

@@ -1,13 +1,19 @@
 import { DynamoDBClient, paginateScan } from "@aws-sdk/client-dynamodb";
 import { paginateGetExecutionHistory } from "@aws-sdk/client-sfn";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type CountedName, countedMetrics, type Metric } from "../../core/metrics.ts";
+import { Phase } from "../../core/migration/migration.ts";
+import { additionsOf } from "../../core/open-metrics.ts";
 import { VmDefinition } from "../../core/vm.ts";
 import { type Counts, counted } from "../../cost/counts.ts";
-import { itemBytes, type StoredItem, sum } from "../../emulators/aws/testing/item-size.ts";
+import { itemBytes, type StoredItem, sum } from "../../emulators/aws/dynamodb/item-bytes.ts";
 import { listCapabilities } from "../../emulators/qemu/catalog/capabilities.ts";
 import { defaultParameters } from "../../emulators/qemu/catalog/parameters.ts";
 import { parseVersion } from "../../emulators/qemu/catalog/version.ts";
 import { stepFunctions } from "../../functions/runtime/clients.ts";
+import { attributeOf } from "../../functions/store/counter-names.ts";
+import { allCounters, counterPartOf } from "../../functions/store/counters.ts";
+import { putItems } from "../../functions/store/table.ts";
 import { definition, sourceProbe } from "../functions/testing/fixtures.ts";
 import { WorkflowHarness } from "../workflow/testing/harness.ts";
 import { Usage } from "./usage.ts";
@@ -66,11 +72,49 @@ beforeAll(async () => {
   harness = await WorkflowHarness.start(usage.observe);
   harness.definition = server;
   harness.hosts.qemu = qemu;
+  await fillCounters();
   short = await countMigration(0);
   long = await countMigration(EVENTS);
   heartbeat = await countHeartbeat();
 }, 120_000);
 afterAll(() => harness?.close());
+
+/** The items of the counters have every series, as after a year. */
+async function fillCounters(): Promise<void> {
+  const series = Object.entries(countedMetrics).flatMap(([metric, definition]: [string, Metric]) =>
+    labelsOf(definition).flatMap((labels) =>
+      [...(definition.buckets ?? [1]), 1e9].flatMap((value) => [
+        ...additionsOf({ metric: metric as CountedName, labels, value }).keys(),
+      ]),
+    ),
+  );
+  const items = allCounters().map((key) => {
+    const some = series.filter((name) => counterPartOf(name) === key.sk);
+    return { ...key, ...Object.fromEntries(some.map((name) => [attributeOf(name), 123_456])) };
+  });
+  await putItems(items);
+}
+
+/** All values of the labels that migrations have; the three of others are as many as those have. */
+const labelValues: Readonly<Record<string, readonly string[]>> = {
+  outcome: ["completed", "failed", "cancelled", "unknown"],
+  phase: Phase.options,
+  code: Array.from({ length: 12 }, (_, place) => `command-failed-${place}`),
+  decision: ["complete", "end", "wait", "freeze", "lost", "cancel-source", "discard-target"],
+};
+
+function labelsOf({ labels }: Metric): Record<string, string>[] {
+  return labels.reduce<Record<string, string>[]>(
+    (all, label) =>
+      all.flatMap((one) =>
+        (labelValues[label] ?? ["first", "second", "third"]).map((value) => ({
+          ...one,
+          [label]: value,
+        })),
+      ),
+    [{}],
+  );
+}
 
 /** One migration whose source emits so much progress before the ACK. */
 async function countMigration(events: number): Promise<Counts> {

@@ -1,5 +1,5 @@
 import type { InProcessTransport } from "../../emulators/aws/aws-json/in-process-transport.ts";
-import { itemBytes, type StoredItem, sum } from "../../emulators/aws/testing/item-size.ts";
+import { itemBytes, type StoredItem, sum } from "../../emulators/aws/dynamodb/item-bytes.ts";
 import { tableSchema } from "../../functions/store/table-schema.ts";
 
 type Transport = Pick<InProcessTransport, "handle">;

@@ -1,38 +1,19 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
-import * as z from "zod";
-import type { Resources } from "../../agent/guest/resources.ts";
 import { AgentConfig } from "../../agent/runtime/config.ts";
 import { testFolder } from "../../agent/testing/folder.ts";
 import { VmDefinition } from "../../core/vm.ts";
 import { qemuBinaries } from "../../rig/guest/testing/qemu-binaries.ts";
+import {
+  definitions,
+  examples,
+  MEMORY_BYTES,
+  onThisMachine,
+  PAGE,
+  startable,
+} from "./testing/examples.ts";
 import { makeFiles, withMachine } from "./testing/start.ts";
-
-const PAGE = fileURLToPath(new URL("../../docs/reference/definition.md", import.meta.url));
-const Example = z.record(z.string(), z.json());
-
-/** Each JSON block under the heading above it. */
-const examples = [...readFileSync(PAGE, "utf8").matchAll(/^## (.+)|```json\n([\s\S]+?)```/gm)]
-  .reduce<{ heading: string; blocks: { name: string; text: string }[] }>(
-    ({ heading, blocks }, [, title, text]) => {
-      if (text === undefined) return { heading: title ?? "", blocks };
-      return { heading, blocks: [...blocks, { name: `${heading}: ${blocks.length}`, text }] };
-    },
-    { heading: "", blocks: [] },
-  )
-  .blocks.map(({ name, text }) => ({ name, example: Example.parse(JSON.parse(text)) }));
-
-/** Fields of an agent's configuration. */
-const isConfig = (example: object) => "resources" in example || "allow" in example;
-const definitions = examples.filter(({ example }) => !isConfig(example));
-/** The TPM has a test of its own, tpm.test.ts. Making a tap takes root. */
-const startable = definitions.filter(({ name, example }) => {
-  const hasTap = JSON.stringify(example).includes('"type":"tap"');
-  return !name.startsWith("TPM") && !(hasTap && process.getuid?.() !== 0);
-});
-const MEMORY_BYTES = 64 * 2 ** 20;
 
 describe("the examples of the page about definitions", () => {
   it("are at least one for each field", () => {
@@ -66,7 +47,7 @@ describe("the examples of the page about definitions", () => {
   for (const { version, binary } of qemuBinaries) {
     it.each(startable)(`$name starts QEMU ${version}`, async ({ example }) => {
       const folder = makeFiles(testFolder());
-      const { definition, resources } = await onThisMachine(example, folder);
+      const { definition, resources } = onThisMachine(example, folder);
       const runDir = join(folder, "r");
       const state = await withMachine({ qemu: binary, definition, runDir, resources }, (guest) =>
         guest.qmp.execute("query-status"),
@@ -75,15 +56,3 @@ describe("the examples of the page about definitions", () => {
     });
   }
 });
-
-/** The example with this machine's files, and values for its placeholders. */
-async function onThisMachine(example: z.infer<typeof Example>, folder: string) {
-  const text = JSON.stringify(example).replaceAll("/srv/guests", folder);
-  const parsed = VmDefinition.parse({ memoryBytes: MEMORY_BYTES, ...JSON.parse(text) });
-  const resources: Resources = {
-    guests: { type: "folder", path: folder },
-    pages: { type: "hugepages", path: folder },
-    lan: { type: "tap" },
-  };
-  return { definition: parsed, resources };
-}

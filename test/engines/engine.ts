@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, openSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { DeleteQueueCommand, ListQueuesCommand } from "@aws-sdk/client-sqs";
 import { tiedToThisProcess } from "../../agent/runtime/tied-process.ts";
 import { sqsClient } from "../../emulators/aws/testing/clients.ts";
@@ -93,6 +93,8 @@ function start(name: EngineName, { port, lambdaUrl, logFile }: Place): ChildProc
     ],
   }[name];
   const own = {
+    // It leaves a file with its process id.
+    TMPDIR: dirname(logFile),
     // ministack listens on every address unless it is told one.
     BIND_HOST: "127.0.0.1",
     MINISTACK_HOST: "localhost",

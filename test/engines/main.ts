@@ -118,6 +118,8 @@ function endpoints({ engines }: Suite, started: Map<EngineName, Engine>): Record
 
 type Report = {
   testResults: {
+    status: string;
+    message: string;
     assertionResults: { fullName: string; status: string; failureMessages: string[] }[];
   }[];
 };
@@ -142,6 +144,11 @@ function runFile(suite: Suite, file: string, environment: Record<string, string>
     return { passed: 0, failed: 1, skipped: 0, differs: [] };
   }
   const result: Result = { passed: 0, failed: 0, skipped: 0, differs: [] };
+  const broken = report.testResults.filter(isBroken);
+  if (report.testResults.length === 0 || broken.length > 0) {
+    console.log(`  ${file} could not begin: ${broken.map(({ message }) => message).join("; ")}`);
+    result.failed += 1;
+  }
   for (const test of report.testResults.flatMap(({ assertionResults }) => assertionResults)) {
     const known = differences.find(
       (one) => enginesOf(suite).includes(one.engine) && one.tests.includes(test.fullName),
@@ -155,6 +162,11 @@ function runFile(suite: Suite, file: string, environment: Record<string, string>
     }
   }
   return result;
+}
+
+/** It could not be loaded, or what comes before its tests has failed: they are called skipped. */
+function isBroken({ status, assertionResults }: Report["testResults"][number]): boolean {
+  return status === "failed" && assertionResults.every((test) => test.status !== "failed");
 }
 
 function readReport(path: string): Report | undefined {

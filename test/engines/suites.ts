@@ -35,9 +35,13 @@ const queues = ["emulators/aws/sqs/queue-cases.test.ts"];
 
 const tables = ["dynamodb", "transact"].map((name) => `emulators/aws/dynamodb/${name}.test.ts`);
 
-/** Without what tests our emulators' own faults: another engine cannot be told to have them. */
+/**
+ * Another engine cannot be told to refuse calls (`busy-table`), and its requests cannot be put in an
+ * order from within this process (`admission`).
+ */
+const ofOurEngine = /^(busy-table|admission)\./;
 const functionTests = readdirSync(join(ROOT, "test/functions"))
-  .filter((name) => name.endsWith(".test.ts") && name !== "busy-table.test.ts")
+  .filter((name) => name.endsWith(".test.ts") && !ofOurEngine.test(name))
   .map((name) => `test/functions/${name}`);
 
 export const suites: readonly Suite[] = [

@@ -1,8 +1,17 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { EvacuationId, MigrationId } from "../../core/id.ts";
 import type { Plan } from "../../core/plan/plan-result.ts";
+import { TenantName } from "../../core/vm-rules.ts";
 import { withTry } from "../../functions/store/evacuation-moves.ts";
 import { findVersion, PlanTooLong, writeVersion } from "../../functions/store/evacuation-plans.ts";
+import {
+  addWake,
+  EVERYTHING,
+  listenTo,
+  listListeners,
+  readWakes,
+  settleWakes,
+} from "../../functions/store/evacuation-wakes.ts";
 import { startTestCloud, type TestCloud } from "./testing/cloud.ts";
 import { hostId } from "./testing/fixtures.ts";
 
@@ -47,6 +56,42 @@ describe("a version of a plan", () => {
     const long = { ...made("a", 3), plan: planOf("a", 5_000_000) };
     await expect(writeVersion(id, long)).rejects.toThrow(PlanTooLong);
     expect(await findVersion(id, 3)).toBeUndefined();
+  });
+
+  it("that has too many target hosts is refused before anything is written", async () => {
+    const { outline, ...rest } = made("a", 3);
+    const targets = Array.from({ length: 4_000 }, (_, place) => hostId(`${place}`.padEnd(63, "h")));
+    const wide = { ...rest, outline: { ...outline, targets } };
+    await expect(writeVersion(id, wide)).rejects.toThrow("4000 target hosts");
+    expect(await findVersion(id, 3)).toBeUndefined();
+  });
+});
+
+describe("what an evacuation is woken for", () => {
+  const names = (prefix: string, count: number) =>
+    Array.from({ length: count }, (_, place) => `${prefix}-${place}`);
+
+  it("is all hosts when more have changed than names are kept", async () => {
+    for (let part = 0; part < 20; part += 1) await addWake(id, names(`host-${part}`, 60));
+    const { seq, hosts } = await readWakes(id);
+    expect(seq).toBe(20);
+    expect(hosts.has(EVERYTHING)).toBe(true);
+    expect(hosts.size).toBeLessThan(1_100);
+    const { hosts: many } = await addWake(id, names("host", 5_000));
+    expect([...many]).toEqual([EVERYTHING]);
+    expect(await settleWakes(id, { seq: 21 })).toBe(true);
+    expect((await addWake(id, ["host-1"])).hosts).toEqual(new Set(["host-1"]));
+  });
+
+  it("is a bounded number of tenants, and those of them that are known stay", async () => {
+    for (const name of names("tenant", 1_002)) {
+      await listenTo({ tenant: TenantName.parse(name) }, id);
+    }
+    const tenant = (place: number) => ({ tenant: TenantName.parse(`tenant-${place}`) });
+    await listenTo(tenant(0), id);
+    expect((await readWakes(id)).tenants.size).toBe(1_000);
+    expect(await listListeners(tenant(0))).toEqual([id]);
+    expect(await listListeners(tenant(1_001))).toEqual([]);
   });
 });
 

@@ -246,7 +246,7 @@ describe("a host that has not been heard", () => {
     const { b } = await pair();
     const past = new Date(Date.now() - 600_000).toISOString();
     await updateIf({
-      key: keys.host(b.host),
+      key: keys.hostHeard(b.host),
       update: "SET #lastEventAt = :past",
       values: { ":past": past },
     });

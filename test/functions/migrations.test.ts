@@ -335,7 +335,7 @@ const tableBut = async (pk: string) => (await hosts.cloud.scan()).filter((item) 
 
 /** The items without `lastSeq` and `lastEventAt`, which every event of a host changes. */
 function unnumbered(items: Record<string, unknown>[]) {
-  return items.map(({ lastSeq: _seq, requestSeq: _number, lastEventAt: _at, ...rest }) => rest);
+  return items.map(({ lastSeq: _seq, changeSeq: _number, lastEventAt: _at, ...rest }) => rest);
 }
 
 const handover = { address: "192.0.2.2", port: 49_152 };

@@ -101,6 +101,30 @@ describe("a gate", () => {
     expect(permitted.map(({ migrationId }) => migrationId).sort()).toEqual([one.id, two.id].sort());
     expect((await record(one.id)).gate).toMatchObject({ permittedBy: "group" });
   });
+
+  it("begins a group anew when its name is used again, without members that have left", async () => {
+    const policy: Policy = {
+      switchover: { mode: "gated", group: { name: `nightly-${count}`, size: 2 } },
+    };
+    const hold = async (name: string) => {
+      const made = await begin(policy, `${name}-${count}`);
+      await agree(made.id);
+      await emit(made.id, { type: "migration.held" }, `${name}-${count}`);
+      return made.id;
+    };
+    const permitted = async () =>
+      (await source.take()).filter(({ verb }) => verb === "source.permit").length;
+    await hold("night-1a");
+    await hold("night-1b");
+    expect(await permitted()).toBe(2);
+    const cancelled = await hold("night-2a");
+    const error = { error: "MigrationCancelled", cause: "asked" };
+    await endMigration({ migrationId: cancelled, action: "end", reason: "r", ...error });
+    await hold("night-2b");
+    expect(await permitted()).toBe(0);
+    await hold("night-2c");
+    expect(await permitted()).toBe(2);
+  });
 });
 
 describe("a downtime budget", () => {

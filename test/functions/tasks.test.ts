@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { HostId } from "../../core/id.ts";
 import type { Migration } from "../../core/migration/migration.ts";
+import { recordHeartbeat } from "../../functions/store/hosts.ts";
 import { handler as admit } from "../../functions/task/admit.ts";
 import { handler as awaitSignal } from "../../functions/task/await-signal.ts";
 import { handler as complete } from "../../functions/task/complete.ts";
@@ -83,7 +85,9 @@ describe("a migration that completes, each task called twice", () => {
     await target.take();
   });
 
-  it("negotiates and keeps the agreement", async () => {
+  it("negotiates and keeps the agreement, which tells how far the hosts' clocks differ", async () => {
+    await recordHeartbeat(HostId.parse("host-a"), { requestSeq: 1_000_000, clockOffsetMs: -20 });
+    await recordHeartbeat(HostId.parse("host-b"), { requestSeq: 1_000_000, clockOffsetMs: 4_980 });
     const agreed = await negotiate({ migrationId: made.id });
     expect(agreed).toEqual({ ackMode: expect.any(String) });
     const first = await record();
@@ -94,6 +98,9 @@ describe("a migration that completes, each task called twice", () => {
       agreement: { machineType: "pc-i440fx-10.0", ackMode: agreed.ackMode },
       ack: { mode: agreed.ackMode },
     });
+    expect(first.agreement?.choices).toContainEqual(
+      expect.objectContaining({ subject: "host clocks", value: "5000 ms" }),
+    );
   });
 
   it("prepares the target with the resolved machine type and a secret", async () => {

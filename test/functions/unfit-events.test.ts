@@ -1,12 +1,16 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import type { Migration } from "../../core/migration/migration.ts";
 import type { EventBody } from "../../core/protocol/event.ts";
+import { keys } from "../../functions/store/keys.ts";
 import { facts, smallDefinition } from "./testing/fixtures.ts";
 import { addMigration, addVm, operate } from "./testing/fleet.ts";
+import { storedBytes } from "./testing/stored-bytes.ts";
 import { TwoHosts } from "./testing/two-hosts.ts";
 
-/** More bytes than an item of the table may have. */
-const HUGE = "x".repeat(500 * 1024);
+/** DynamoDB's limit of an item, bytes. */
+const ITEM_BYTES_MAX = 400 * 1024;
+/** What is left of the migration's record: little progress fits, and much does not. */
+const LEFT_BYTES = 150;
 
 const hosts = TwoHosts.forEachTest();
 let made: Migration;
@@ -19,7 +23,18 @@ function about(body: object): EventBody {
   const { id: migrationId, vm, epoch } = made;
   return { migrationId, vm, epoch, ...body } as EventBody;
 }
-const progress = (status: string) => about({ type: "migration.progress", progress: { status } });
+const progress = (status: string, figures = {}) =>
+  about({ type: "migration.progress", progress: { status, ...figures } });
+const names = ["totalTimeMs", "ramTotalBytes", "ramTransferredBytes", "ramRemainingBytes"];
+const more = ["dirtyBytesPerSecond", "bandwidthBytesPerSecond", "expectedDowntimeMs"];
+const unfitProgress = () =>
+  progress("active", Object.fromEntries([...names, ...more].map((name) => [name, 1_234_567])));
+
+async function fillRecord(): Promise<void> {
+  const key = keys.migration(made.id);
+  const bytes = ITEM_BYTES_MAX - (await storedBytes(key)) - LEFT_BYTES - "filler".length;
+  await hosts.cloud.update(key, "filler", "x".repeat(bytes));
+}
 const record = async () => (await operate("GET", `/v1/migrations/${made.id}`)).body;
 const timeline = async () => {
   const { items } = (await operate("GET", `/v1/migrations/${made.id}/timeline`)).body as {
@@ -30,8 +45,9 @@ const timeline = async () => {
 
 describe("F2: an event that the table refuses for good", () => {
   it("is passed, the events around it take effect, and the host is heard on", async () => {
+    await fillRecord();
     const started = about({ type: "migration.started" });
-    const bodies = [started, progress(HUGE), progress("active")];
+    const bodies = [started, unfitProgress(), progress("active")];
     expect(await hosts.source.emit(...bodies)).toMatchObject({
       status: 200,
       body: { acceptedSeq: hosts.source.seq },
@@ -42,7 +58,8 @@ describe("F2: an event that the table refuses for good", () => {
   });
 
   it("is noted in the migration's timeline and at its host, with the reason", async () => {
-    await hosts.source.emit(progress(HUGE));
+    await fillRecord();
+    await hosts.source.emit(unfitProgress());
     const { seq } = hosts.source;
     const unfit = (await timeline()).filter(({ type }) => type === "event.unfit");
     expect(unfit).toMatchObject([{ detail: { event: "migration.progress" } }]);

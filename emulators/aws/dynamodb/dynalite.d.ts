@@ -40,7 +40,7 @@ declare module "dynalite/db/index.js" {
   type AttributeValues = Record<string, Record<string, unknown>>;
   const db: {
     createKey(item: AttributeValues, table: object): string;
-    itemSize(item: AttributeValues): number;
+    itemSize(item: AttributeValues, ...rest: unknown[]): number;
     /** An error to return, or nothing when the key fits the table. */
     validateKey(key: AttributeValues, table: object): Error | undefined | null;
     /** An error to return, or nothing when the condition of the checked input holds. */

@@ -6,6 +6,7 @@ import type { Credentials } from "../http/signature.ts";
 import { logSync } from "../sqlite/log-sync.ts";
 import { databasePath, openDatabase } from "../sqlite/open-database.ts";
 import { createIdempotencyTokens, IDEMPOTENCY_TOKENS_SCHEMA } from "./idempotency-tokens.ts";
+import type { Input } from "./operations.ts";
 import { ROWS_SCHEMA } from "./rows.ts";
 import { answer } from "./service.ts";
 import { createStore } from "./store.ts";
@@ -30,7 +31,7 @@ export type DynamodbOptions = {
   credentials?: Credentials;
   logger?: ServiceLogger;
   /** Refuses a call before anything is done, as AWS does when it is busy. Default: refuses none. */
-  refuse?: (operation: string) => AwsError | undefined;
+  refuse?: (operation: string, input: Input) => AwsError | undefined;
 };
 
 export type Dynamodb = {
@@ -78,7 +79,7 @@ export async function startDynamodb(options: DynamodbOptions = {}): Promise<Dyna
       signingName: "dynamodb",
       credentials,
       handle: ({ operation, input }) => {
-        const refusal = options.refuse?.(operation);
+        const refusal = options.refuse?.(operation, input);
         if (refusal !== undefined) throw refusal;
         return answer(service, operation, input);
       },

@@ -25,6 +25,7 @@ import queryChecks from "dynalite/validations/query.js";
 import scanChecks from "dynalite/validations/scan.js";
 import updateItemChecks from "dynalite/validations/updateItem.js";
 import { fromDynalite } from "./errors.ts";
+import "./sizes-in-bytes.ts";
 import "./parsed-expressions.ts";
 import { requireComparable, requireSupported } from "./refusals.ts";
 import type { Store } from "./store.ts";

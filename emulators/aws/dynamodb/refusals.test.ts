@@ -48,6 +48,16 @@ describe("refusals", () => {
       () => put({ ...key, body: "x".repeat(410 * 1024) }),
       /maximum allowed/,
     ],
+    [
+      "an item above 400 KB whose characters have more than one byte",
+      () => put({ ...key, body: "\u20ac".repeat(140 * 1024) }),
+      /maximum allowed/,
+    ],
+    [
+      "an update to more than 400 KB",
+      () => update("SET body = :b", { ":b": "\u20ac".repeat(140 * 1024) }),
+      /to update has exceeded the maximum allowed/,
+    ],
     ["an empty key", () => put({ pk: "", sk: "1" }), /empty string/],
     ["a reserved word", () => update("SET status = :s", { ":s": 1 }), /reserved keyword/],
     ["a value nobody uses", () => update("SET a = :s", { ":s": 1, ":z": 2 }), /unused in exp/],

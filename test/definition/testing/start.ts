@@ -7,14 +7,22 @@ import type { VmDefinition } from "../../../core/vm.ts";
 
 const VM = VmId.parse("vm1");
 
-/** Builds a guest's machine as a target does, paused; `work` sees it, then QEMU is quit. */
+/**
+ * Builds a guest's machine, as a target does by default: paused. `work` sees it, then QEMU is quit.
+ */
 export async function withMachine<T>(
-  options: { qemu: string; definition: VmDefinition; runDir: string; resources?: Resources },
+  options: {
+    qemu: string;
+    definition: VmDefinition;
+    runDir: string;
+    resources?: Resources;
+    incoming?: boolean;
+  },
   work: (guest: Guest) => Promise<T>,
 ): Promise<T> {
-  const { qemu, definition, runDir, resources = {} } = options;
+  const { qemu, definition, runDir, resources = {}, incoming = true } = options;
   const process = { qemu, runDir, sandbox: false, resources };
-  const guest = await Guest.start({ vm: VM, definition, ...process, incoming: true });
+  const guest = await Guest.start({ vm: VM, definition, ...process, incoming });
   try {
     return await work(guest);
   } finally {

@@ -10,7 +10,7 @@ import { app as agentApp } from "../../../functions/agent-events/index.ts";
 import { app as operatorApp } from "../../../functions/api/app.ts";
 import { queues } from "../../../functions/runtime/clients.ts";
 import { keys } from "../../../functions/store/keys.ts";
-import { putItem, updateIf } from "../../../functions/store/table.ts";
+import { updateIf } from "../../../functions/store/table.ts";
 import { OPERATOR_TOKEN } from "./cloud.ts";
 import { undeclared } from "./declared.ts";
 import { definition, facts, hostId } from "./fixtures.ts";
@@ -160,9 +160,8 @@ export async function silence(agent: TestAgent): Promise<string> {
   const { host } = agent;
   await agent.send("register", { host, facts, instance: "i-1", heartbeatMs: 15_000 });
   const past = new Date(Date.now() - 600_000).toISOString();
-  const update = "SET #lastEventAt = :past";
-  await updateIf({ key: keys.host(host), update, values: { ":past": past } });
-  await putItem({ ...keys.hostHeard(host), at: past });
+  const update = "SET #lastEventAt = :past, #at = :past";
+  await updateIf({ key: keys.hostHeard(host), update, values: { ":past": past } });
   return past;
 }
 

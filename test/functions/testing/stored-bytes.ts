@@ -1,5 +1,5 @@
 import { DynamoDBClient, GetItemCommand } from "@aws-sdk/client-dynamodb";
-import { itemBytes } from "../../../emulators/aws/testing/item-size.ts";
+import { itemBytes } from "../../../emulators/aws/dynamodb/item-bytes.ts";
 import { config } from "../../../functions/runtime/config.ts";
 
 /** Bytes of an item of the table, as DynamoDB counts them. */

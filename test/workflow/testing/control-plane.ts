@@ -7,6 +7,7 @@ import {
 } from "../../../deployment/state-machines.ts";
 import { startStepFunctions } from "../../../emulators/asl/server.ts";
 import type { InProcessTransport } from "../../../emulators/aws/aws-json/in-process-transport.ts";
+import type { DynamodbOptions } from "../../../emulators/aws/dynamodb/dynamodb.ts";
 import { functionRegistry } from "../../../emulators/aws/lambda/registry.ts";
 import { startScheduler } from "../../../emulators/aws/scheduler/scheduler.ts";
 import { handler as agentEvents } from "../../../functions/agent-events/index.ts";
@@ -42,6 +43,8 @@ type ControlPlaneOptions = {
   /** Stands between the functions and a service, to count or to disturb. */
   observe?: (service: Service, transport: Answering) => Answering;
   machines?: Machines;
+  /** Refuses calls of the table: see `DynamodbOptions`. */
+  refuse?: DynamodbOptions["refuse"];
   /** Folder in which Step Functions keeps its executions; absent: they end with it. */
   dataDir?: string;
 };
@@ -55,9 +58,10 @@ export async function startControlPlane({
   call,
   observe = (_, transport) => transport,
   machines = stateMachineDescriptions,
+  refuse,
   dataDir,
 }: ControlPlaneOptions) {
-  const cloud = await startTestCloud();
+  const cloud = await startTestCloud(refuse === undefined ? {} : { refuse });
   const registry = functionRegistry({ ...ACCOUNT, clock });
   for (const [name, handler] of Object.entries(handlers)) {
     registry.register(name, (event) => work.during(() => call(name, handler, event)));

@@ -31,7 +31,7 @@ const EVACUATION_MS_MAX = 120_000;
 type Plane = Awaited<ReturnType<typeof startControlPlane>>;
 type PlaneOptions = Pick<
   Parameters<typeof startControlPlane>[0],
-  "machines" | "observe" | "dataDir"
+  "machines" | "observe" | "refuse" | "dataDir"
 >;
 
 /**

@@ -5,6 +5,7 @@ import { isFinal, type Migration } from "../../../core/migration/migration.ts";
 import type { MigrationPolicy } from "../../../core/negotiate/policy.ts";
 import type { Vm, VmDefinition } from "../../../core/vm.ts";
 import type { InProcessTransport } from "../../../emulators/aws/aws-json/in-process-transport.ts";
+import type { DynamodbOptions } from "../../../emulators/aws/dynamodb/dynamodb.ts";
 import { type Service, stepFunctions } from "../../../functions/runtime/clients.ts";
 import { keys } from "../../../functions/store/keys.ts";
 import { getItems } from "../../../functions/store/table.ts";
@@ -66,16 +67,26 @@ export class WorkflowHarness {
     this.forgetExecutions = options.forget;
   }
 
-  /** @param observe stands between the functions and a service, to count or to disturb */
+  /**
+   * @param observe stands between the functions and a service, to count or to disturb
+   * @param refuse refuses calls of the table
+   */
   static async start(
     observe: (service: Service, transport: Answering) => Answering = (_, transport) => transport,
+    refuse?: DynamodbOptions["refuse"],
   ): Promise<WorkflowHarness> {
     const clock = new SkippingClock();
     const work = new WorkInFlight();
     let harness: WorkflowHarness | undefined;
     const call = (name: string, handler: Handler, event: unknown) =>
       harness ? harness.#call(name, handler, event) : handler(event);
-    const plane = await startControlPlane({ clock, work, call, observe });
+    const plane = await startControlPlane({
+      clock,
+      work,
+      call,
+      observe,
+      ...(refuse && { refuse }),
+    });
     const hosts = await Hosts.add(["host-a", "host-b"]);
     harness = new WorkflowHarness({ hosts, clock, work, ...plane });
     return harness;

@@ -1,0 +1,24 @@
+import { deflateRawSync, inflateRawSync } from "node:zlib";
+import * as z from "zod";
+import { Agreement } from "../../core/negotiate/agreement.ts";
+
+/** Before a compressed text, which follows in base 64. Other texts are JSON, as they were before. */
+const COMPRESSED = "deflate:";
+
+/**
+ * Every update of a record is charged by the size of all of it, and an agreement names each parameter
+ * of both sides: it was more than half. No expression reads parts of it.
+ */
+export function toStoredAgreement(agreement: Agreement): string {
+  return `${COMPRESSED}${deflateRawSync(JSON.stringify(agreement)).toString("base64")}`;
+}
+
+export const StoredAgreement = z
+  .string()
+  .transform((text): unknown => JSON.parse(textOf(text)))
+  .pipe(Agreement);
+
+function textOf(stored: string): string {
+  if (!stored.startsWith(COMPRESSED)) return stored;
+  return inflateRawSync(Buffer.from(stored.slice(COMPRESSED.length), "base64")).toString("utf8");
+}
