@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { LabelChange, Labels } from "./labels.ts";
+import { DiskWays } from "./storage-copy/copied-disk.ts";
 
 /** Rules of one VM: each `apart` group is an attribute of its host's record. */
 const AFFINITIES_MAX = 8;
@@ -49,6 +50,8 @@ export const VmRules = z.strictObject({
   pinned: Pin.optional(),
   /** The control plane runs in it: an evacuation moves nothing else meanwhile. */
   runsControlPlane: z.boolean().optional(),
+  /** How its disks that hosts do not share move, in evacuations and wherever a policy names none. */
+  storage: DiskWays.optional(),
 });
 export type VmRules = z.infer<typeof VmRules>;
 
@@ -61,5 +64,6 @@ export const VmRulesChange = z.strictObject({
   preferredLabels: Labels.nullable().optional(),
   pinned: Pin.nullable().optional(),
   runsControlPlane: z.boolean().nullable().optional(),
+  storage: DiskWays.nullable().optional(),
 });
 export type VmRulesChange = z.infer<typeof VmRulesChange>;

@@ -4,6 +4,7 @@ import { referenceProblems } from "./definition/references.ts";
 import { sumProblems } from "./definition/sums.ts";
 import { HostId, MigrationId, VmId } from "./id.ts";
 import { DEFINITION_BYTES_MAX, jsonBytes } from "./size-limits.ts";
+import { DiskSizes } from "./storage-copy/copied-disk.ts";
 import { VmLearned } from "./vm-learned.ts";
 import { VmRules } from "./vm-rules.ts";
 import { VmState } from "./vm-state.ts";
@@ -40,6 +41,8 @@ export const Vm = z.strictObject({
   ...VmRules.shape,
   /** What its migrations have shown: the next plan reads it. */
   learned: VmLearned.optional(),
+  /** Disks that a migration or a dry run was to copy, as big as they were then: plans read it. */
+  diskSizes: DiskSizes.optional(),
   /** Why it is in this state, where its host or a person gave a reason. */
   detail: z.string().optional(),
   createdAt: z.iso.datetime(),

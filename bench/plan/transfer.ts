@@ -29,11 +29,11 @@ export class Transfer implements Stream {
     this.target = move.target;
     this.cap = run.cap;
     this.startedAt = run.now;
-    this.left = truth.memoryBytes;
+    this.left = truth.memoryBytes + truth.diskBytes;
     this.#passStartedAt = run.now;
     // As in the prediction: what fits the downtime limit at once is sent with the guest stopped.
     const fitting = (run.cap * move.guest.downtimeLimitMs) / 1000;
-    this.#stoppedAt = truth.memoryBytes <= fitting ? run.now : undefined;
+    this.#stoppedAt = this.left <= fitting ? run.now : undefined;
   }
 
   /** The guest has been stopped: this pass is the last. */

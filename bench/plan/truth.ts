@@ -27,6 +27,7 @@ export function drawTruth(
       const facts = moveFacts(vm, options, { streamBytesPerSecond: 1, downtimeLimitMs: 0 });
       const truth = {
         memoryBytes: Math.min(vm.memoryBytes, facts.memoryBytes * factor()),
+        diskBytes: facts.diskBytes,
         dirtyBytesPerSecond: facts.dirtyBytesPerSecond * factor(),
         workingSetBytes: Math.min(vm.memoryBytes, facts.workingSetBytes * factor()),
         loadMs: facts.loadMs * factor(),

@@ -1,4 +1,5 @@
 import type { Client } from "../../client/client.ts";
+import { bytes } from "../../core/format.ts";
 import { type Input, parseLabels } from "../input.ts";
 import type { Session } from "../session.ts";
 import type { Argument, Verb } from "../verb.ts";
@@ -55,6 +56,14 @@ export function ruleVerbs(show: (session: Session, vm: Vm) => undefined): Verb[]
         },
         { flags: "--may-evacuate", summary: "a pinned VM may go when its host is emptied" },
         {
+          flags: "--copy <disk...>",
+          summary: "disks that hosts do not share: copied with the guest when it moves; none",
+        },
+        {
+          flags: "--move <disk...>",
+          summary: "the same, and the source's image is removed after the guest's arrival",
+        },
+        {
           flags: "--control-plane <answer>",
           choices: ["yes", "no"],
           summary: "the control plane runs in it: an evacuation moves it alone",
@@ -62,8 +71,8 @@ export function ruleVerbs(show: (session: Session, vm: Vm) => undefined): Verb[]
       ],
       details:
         "What is not given stays; `none` removes. The four options about groups replace all rules\n" +
-        "about other VMs. A guest that breaks a rule where it is stays there: the rule counts when\n" +
-        "it moves.",
+        "about other VMs, --copy and --move what was said of disks. A guest that breaks a rule where\n" +
+        "it is stays there: the rule counts when it moves.",
       run: async (session, input) =>
         show(session, await session.api.defineVm(input.argument(0), changeOf(input))),
     },
@@ -83,6 +92,7 @@ function changeOf(input: Input): Change {
     ...(pin === undefined
       ? {}
       : { pinned: pin === "none" ? null : { by: pin, mayEvacuate: input.flag("mayEvacuate") } }),
+    ...storageOf(input),
     ...(own === undefined ? {} : { runsControlPlane: own === "yes" ? true : null }),
   };
 }
@@ -104,10 +114,18 @@ function labelsOf(input: Input, option: string, field: "requiredLabels" | "prefe
   return { [field]: Object.fromEntries(labels) };
 }
 
+function storageOf(input: Input): Pick<Change, "storage"> {
+  const ways = (["copy", "move"] as const).flatMap((way) =>
+    input.texts(way).map((disk) => [disk, way] as const),
+  );
+  if (ways.length === 0) return {};
+  return { storage: ways.every(([disk]) => disk === "none") ? null : Object.fromEntries(ways) };
+}
+
 /** Lines of `vm show`: undefined is left out. */
 export function ruleLines(shown: Vm): [string, string | undefined][] {
   const { labels, tenant, affinities, requiredLabels, preferredLabels, pinned } = shown;
-  const { runsControlPlane } = shown;
+  const { runsControlPlane, storage = {}, diskSizes = {} } = shown;
   const pairs = (from: Record<string, string> = {}) =>
     Object.entries(from).map(([name, value]) => `${name}=${value}`);
   const text = (words: string[]) => (words.length === 0 ? undefined : words.join(", "));
@@ -121,6 +139,13 @@ export function ruleLines(shown: Vm): [string, string | undefined][] {
     ["needs a host", text(pairs(requiredLabels))],
     ["prefers a host", text(pairs(preferredLabels))],
     ["pinned by", pinned && `${pinned.by}${pinned.mayEvacuate ? " (may be evacuated)" : ""}`],
+    ["disks", text(Object.entries(storage).map(([disk, way]) => diskText(disk, way, diskSizes)))],
     ["runs", runsControlPlane === true ? "the control plane" : undefined],
   ];
+}
+
+/** @param way copied (`copy`), or moved without leaving an image behind (`move`) */
+function diskText(disk: string, way: string, sizes: Readonly<Record<string, number>>): string {
+  const size = sizes[disk];
+  return `${way} ${disk}${size === undefined ? "" : ` (${bytes(size)})`}`;
 }

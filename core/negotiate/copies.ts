@@ -1,7 +1,7 @@
 import { diskImageOf } from "../definition/disk-image.ts";
 import { bytes } from "../format.ts";
 import { isAtLeast, versionText } from "../qemu/version.ts";
-import type { CopiedDisk, SourceDisk } from "../storage-copy/copied-disk.ts";
+import type { CopiedDisk, DiskWays, SourceDisk } from "../storage-copy/copied-disk.ts";
 import type { Blocker, Choice } from "./agreement.ts";
 import type { MigrationPolicy } from "./policy.ts";
 import { type BothSides, SIDES } from "./sides.ts";
@@ -14,6 +14,14 @@ const RELEASE = "10.0";
 /** The disks that a policy has copied, by their names in the definition. */
 export function copiedNames({ storage = {} }: MigrationPolicy): string[] {
   return Object.keys(storage);
+}
+
+/** The policy of one VM's migration: where it names no disks, the VM's own rule does. */
+export function withDisksOf<P extends Pick<MigrationPolicy, "storage">>(
+  policy: P,
+  { storage }: { readonly storage?: DiskWays | undefined },
+): P {
+  return policy.storage === undefined && storage !== undefined ? { ...policy, storage } : policy;
 }
 
 /** The argument by which both sides are asked about these disks. */

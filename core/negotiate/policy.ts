@@ -2,7 +2,7 @@ import * as z from "zod";
 import { Convergence } from "../convergence/ladder.ts";
 import { ParameterValue } from "../protocol/probe.ts";
 import { CapabilityWish } from "../qemu/capability-wish.ts";
-import { COPIES_MAX, DiskName } from "../storage-copy/copied-disk.ts";
+import { DiskWays } from "../storage-copy/copied-disk.ts";
 import { AcceptDifferences } from "../twin/comparison.ts";
 
 /**
@@ -77,18 +77,8 @@ export const MigrationPolicy = z.strictObject({
    * the record's `twinCheck`.
    */
   acceptDifferences: AcceptDifferences.default([]),
-  /**
-   * Disks that the hosts do not share, by the name of their block node in the definition. `copy`: the
-   * target's agent makes an image, which is filled while the guest runs; the source's image is kept.
-   * `move`: the same, and the source's image is removed once the guest has been seen on the target.
-   */
-  storage: z
-    .record(DiskName, z.enum(["copy", "move"]))
-    .refine(
-      (disks) => Object.keys(disks).length <= COPIES_MAX,
-      `expected at most ${COPIES_MAX} disks`,
-    )
-    .optional(),
+  /** Disks that the hosts do not share; absent: those that the VM's own `storage` names. */
+  storage: DiskWays.optional(),
   /**
    * After the arrival. `set`: the target's agent sets the guest's clock to its host's, by the guest
    * agent, whose channel the definition must have; what it found is in the event

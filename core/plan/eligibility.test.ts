@@ -27,6 +27,14 @@ const vfio = { vfioDevices: [device], devices: [{ driver: "vfio-pci", id: "net0"
 const memory = { hugepages: [], nodes: [0], mountPageBytes: {} };
 const memfd = { "qom-type": "memory-backend-memfd", id: "m", size: 8 * GIB };
 
+const secret = { source: { tls: ["psk"] }, target: { tls: ["psk"] }, policy: { tls: "psk" } };
+const withDisk = (storage: Record<string, string>) => ({
+  storage,
+  blockdevs: [
+    { driver: "qcow2", "node-name": "data", file: { driver: "file", filename: "/images/data" } },
+  ],
+});
+
 describe("eligibility", () => {
   it.each<[string, Case, string[]]>([
     ["a guest that fits", {}, []],
@@ -35,6 +43,22 @@ describe("eligibility", () => {
       "a machine type that the target's QEMU has not",
       { vm: { machineType: "pc-i440fx-11.1" }, source: { qemu: "11.1" } },
       ["machine-type-unknown"],
+    ],
+    ["a disk that moves with it", { ...secret, vm: withDisk({ data: "copy" }) }, []],
+    ["a disk, and a stream in the clear", { vm: withDisk({ data: "move" }) }, ["copy-needs-tls"]],
+    [
+      "a disk that is not in its definition",
+      { ...secret, vm: withDisk({ other: "copy" }) },
+      ["disk-not-copied"],
+    ],
+    [
+      "a disk, and a QEMU that cannot copy it safely",
+      {
+        ...secret,
+        vm: { ...withDisk({ data: "copy" }), machineType: "pc-i440fx-7.2" },
+        target: { tls: ["psk"], qemu: "7.2" },
+      },
+      ["copy-needs-qemu"],
     ],
     ["a missing accelerator", { target: { accelerators: ["tcg"] } }, ["accelerator-missing"]],
     [

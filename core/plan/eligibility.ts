@@ -1,4 +1,6 @@
+import { diskImageOf } from "../definition/disk-image.ts";
 import type { Blocker } from "../negotiate/agreement.ts";
+import { withDisksOf } from "../negotiate/copies.ts";
 import { negotiate } from "../negotiate/negotiate.ts";
 import type { RuledDefinition } from "../negotiate/sides.ts";
 import type { QemuProbe, SourceProbe, TargetProbe } from "../protocol/probe.ts";
@@ -61,6 +63,7 @@ export class Eligibility {
     const key = JSON.stringify([
       [machine, machineType, cpuModel, accelerator, runState, dirtyRing],
       [globals, blockers, jobs, vfioDevices, devices, objects, size],
+      [vm.storage, vm.blockdevs, vm.diskSizes],
     ]);
     this.#guestKeys.set(vm, key);
     return key;
@@ -100,11 +103,12 @@ export class Eligibility {
       source: { ...sourceProbe(vm, source, this.#qemuOf(source)), ...this.#cpuOf(source, vm) },
       target: {
         ...targetProbe(target, this.#qemuOf(target), missing),
+        ...placesOf(vm),
         ...this.#cpuOf(target, vm),
         ...(target.memory && { memory: potentialMemory(target.memory, vm.objects) }),
       },
       definition: definitionOf(vm),
-      policy: this.#policy,
+      policy: withDisksOf(this.#policy, vm),
     });
     if (!result.agreed) return { blockers: result.blockers, downtimeLimitMs: undefined };
     const limit = result.agreement.source.parameters["downtime-limit"];
@@ -131,7 +135,7 @@ function definitionOf(vm: PlanVm): RuledDefinition {
     memoryBytes,
     cpus,
     cpuModel,
-    blockdevs: [],
+    blockdevs: (vm.blockdevs ?? []) as RuledDefinition["blockdevs"],
     devices: devices as RuledDefinition["devices"],
     objects: objects as RuledDefinition["objects"],
     globals,
@@ -158,7 +162,26 @@ function sourceProbe(vm: PlanVm, host: PlanHost, qemu: QemuProbe): SourceProbe {
     ...(vm.jobs === undefined ? {} : { jobs: vm.jobs }),
     ...(host.hooks === undefined ? {} : { hooks: host.hooks }),
     ...(host.tls === undefined ? {} : { tls: host.tls }),
+    ...disksOf(vm),
   };
+}
+
+/** The disks that move with it, each as one image with nothing in the way: who copies it asks again. */
+function disksOf(vm: PlanVm): Pick<SourceProbe, "disks"> {
+  if (vm.storage === undefined) return {};
+  const disks = Object.keys(vm.storage).flatMap((disk) => {
+    const image = diskImageOf(definitionOf(vm), disk);
+    if ("problem" in image) return [];
+    const sizeBytes = vm.diskSizes?.[disk] ?? 0;
+    const rest = { path: "", sizeBytes, isReadOnly: false, isEncrypted: false, bitmaps: [] };
+    return [{ node: disk, drivers: [image.format, "file"], ...rest }];
+  });
+  return { disks };
+}
+
+function placesOf({ storage }: PlanVm): Pick<TargetProbe, "copies"> {
+  if (storage === undefined) return {};
+  return { copies: Object.keys(storage).map((disk) => ({ disk, path: "" })) };
 }
 
 /** As the target's agent would answer if it had all memory that a guest could need. */

@@ -12,7 +12,11 @@ export type MoveEstimate = Prediction & {
 
 type Assumptions = Pick<
   PlanOptions,
-  "unknownDirtyBytesPerSecond" | "unknownWorkingSetShare" | "prepareMs" | "finishMs"
+  | "unknownDirtyBytesPerSecond"
+  | "unknownWorkingSetShare"
+  | "unknownDiskBytes"
+  | "prepareMs"
+  | "finishMs"
 >;
 
 /** By which factor the true bytes and dirty rate may differ from the expected ones. */
@@ -22,6 +26,18 @@ export const UNKNOWN_SPREAD = 4;
 
 export function isLearned({ learned }: PlanVm): boolean {
   return learned.dirtyBytesPerSecond !== undefined;
+}
+
+/** Disks that move with it and whose size nobody knows. */
+export function unknownDisks({ storage = {}, diskSizes = {} }: PlanVm): string[] {
+  return Object.keys(storage).filter((disk) => diskSizes[disk] === undefined);
+}
+
+function diskBytes(vm: PlanVm, { unknownDiskBytes }: Pick<PlanOptions, "unknownDiskBytes">) {
+  return Object.keys(vm.storage ?? {}).reduce(
+    (sum, disk) => sum + (vm.diskSizes?.[disk] ?? unknownDiskBytes),
+    0,
+  );
 }
 
 /** The facts of a VM's next migration, from what was learned or else assumed. */
@@ -34,6 +50,7 @@ export function moveFacts(
   const share = Math.round(memoryBytes * assumed.unknownWorkingSetShare);
   return {
     memoryBytes: Math.min(memoryBytes, learned.firstPassBytes ?? memoryBytes),
+    diskBytes: diskBytes(vm, assumed),
     dirtyBytesPerSecond: learned.dirtyBytesPerSecond ?? assumed.unknownDirtyBytesPerSecond,
     workingSetBytes: Math.min(memoryBytes, learned.workingSetBytes ?? share),
     loadMs: learned.loadMs ?? 0,

@@ -1,4 +1,5 @@
 import { limitWithin } from "../migration/switchover-plan.ts";
+import { withDisksOf } from "../negotiate/copies.ts";
 import { DOWNTIME_LIMIT_MS } from "../qemu/parameters.ts";
 import { Eligibility } from "./eligibility.ts";
 import { estimateMove, type MoveEstimate } from "./estimate.ts";
@@ -110,8 +111,12 @@ export class Guests {
   }
 }
 
-/** The policy of one VM's migration: its own downtime budget goes before that of the evacuation. */
+/**
+ * The policy of one VM's migration: its own downtime budget goes before that of the evacuation, and its
+ * own rule names the disks that move with it.
+ */
 export function policyOf(vm: PlanVm, policy: PlanOptions["policy"]): PlanOptions["policy"] {
   const { downtimeBudgetMs } = vm;
-  return downtimeBudgetMs === undefined ? policy : { ...policy, downtimeBudgetMs };
+  const own = withDisksOf(policy, vm);
+  return downtimeBudgetMs === undefined ? own : { ...own, downtimeBudgetMs };
 }

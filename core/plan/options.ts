@@ -8,7 +8,7 @@ const ms = z.number().nonnegative();
 /** A policy for many VMs. */
 export const FleetPolicy = MigrationPolicy.refine(({ storage }) => storage === undefined, {
   path: ["storage"],
-  error: "expected none: it names disks of one VM; migrate such a VM by itself",
+  error: "expected none: it names disks of one VM; say it in the rules of each VM (`storage`)",
 });
 
 /** What to empty, and under which limits. Everything but `empty` has a default. */
@@ -27,6 +27,11 @@ export const PlanOptions = z.strictObject({
     .nonnegative()
     .default(32 * 2 ** 20),
   unknownWorkingSetShare: z.number().min(0).max(1).default(0.1),
+  /** Assumed of a disk that moves with its guest and has not been asked about; the plan says so. */
+  unknownDiskBytes: z
+    .int()
+    .nonnegative()
+    .default(20 * 2 ** 30),
   /** Assumed time to prepare and to finish one migration, ms. */
   prepareMs: ms.default(3_000),
   finishMs: ms.default(0),

@@ -284,6 +284,35 @@ describe("rates that do not divide, acceptance case 46", () => {
   });
 });
 
+describe("disks that move with their VMs", () => {
+  const disk = { driver: "raw", "node-name": "data", file: { driver: "file", filename: "/d" } };
+  const withDisk = { gib: 2, storage: { data: "copy" }, blockdevs: [disk] };
+  const hosts = (vm: object) => ({
+    a: { tls: ["psk"], vms: { a1: { ...withDisk, ...vm }, a2: 2 } },
+    b: { tls: ["psk"] },
+  });
+
+  it("count in the bytes, the time with slots and the lower bound", () => {
+    const found = plan(hosts({ diskSizes: { data: 5 * GIB } }), ["a"], { policy: { tls: "psk" } });
+    expect(found.moves).toMatchObject([{ vm: "a1", bytes: 7 * GIB }, { vm: "a2" }]);
+    expect([found.bytes, found.eta.ms, found.lowerBoundMs]).toEqual([9 * GIB, 9_000, 9_000]);
+    expect(found.assumptions).toEqual([]);
+  });
+
+  it("are assumed to be as big as the plan says where nobody has asked", () => {
+    const policy = { tls: "psk" };
+    const found = plan(hosts({}), ["a"], { policy, unknownDiskBytes: 3 * GIB });
+    expect(found.bytes).toBe(7 * GIB);
+    expect(found.assumptions.join()).toContain("The sizes of 1 disks that move with their VMs");
+  });
+
+  it("keep a VM where it is with negotiation's reason, and the others go", () => {
+    const found = plan(hosts({}), ["a"]);
+    expect(targets(found)).toEqual({ a2: "b" });
+    expect(codes(found, "a1")).toEqual({ b: ["copy-needs-tls"] });
+  });
+});
+
 describe("a schedule", () => {
   it("starts the longest first, each when a slot is free at both sides", () => {
     const found = plan({ a: { vms: { a1: 10, a2: 20, a3: 30 } }, b: {}, c: {} }, ["a"]);

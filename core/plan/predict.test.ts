@@ -5,6 +5,7 @@ const GiB = 2 ** 30;
 const MiB = 2 ** 20;
 const quiet = {
   memoryBytes: GiB,
+  diskBytes: 0,
   dirtyBytesPerSecond: 0,
   workingSetBytes: 0,
   streamBytesPerSecond: GiB,
@@ -29,6 +30,12 @@ it.each([
     "a working set that bounds every pass",
     { memoryBytes: 4 * GiB, dirtyBytesPerSecond: GiB / 2, workingSetBytes: 0.25 * GiB },
     { s: 4.25, converges: true },
+  ],
+  ["a disk that is copied beside the memory", { diskBytes: 3 * GiB }, { s: 4, converges: true }],
+  [
+    "a guest that writes while its disk is copied",
+    { diskBytes: 3 * GiB, dirtyBytesPerSecond: GiB / 2, workingSetBytes: 0.5 * GiB },
+    { s: 4.75, converges: true },
   ],
   [
     "a guest that writes faster than it is sent",

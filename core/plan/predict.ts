@@ -1,6 +1,8 @@
 /** What one migration's time depends on. Bytes, B/s, ms. */
 export type MoveFacts = {
   readonly memoryBytes: number;
+  /** Of disks that are copied beside it. */
+  readonly diskBytes: number;
   readonly dirtyBytesPerSecond: number;
   readonly workingSetBytes: number;
   readonly streamBytesPerSecond: number;
@@ -24,14 +26,14 @@ export type Prediction = {
 export const PASSES_MAX = 30;
 
 /**
- * Iterative precopy: the first pass sends all memory, each next one what was dirtied meanwhile, at
+ * Iterative precopy: the first pass sends all memory, and the disks beside it, each next one what was dirtied meanwhile, at
  * most the writable working set; the guest is stopped when what is left fits the downtime limit at
  * the stream's rate. The downtime is the last pass and the load time of the devices.
  */
 export function predict(facts: MoveFacts): Prediction {
   const { dirtyBytesPerSecond: dirty, workingSetBytes, streamBytesPerSecond: rate } = facts;
   const fitting = (rate * facts.downtimeLimitMs) / 1000;
-  let left = facts.memoryBytes;
+  let left = facts.memoryBytes + facts.diskBytes;
   let bytes = left;
   let passes = 0;
   while (left > fitting && passes < PASSES_MAX) {

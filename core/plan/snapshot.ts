@@ -5,6 +5,7 @@ import { Labels } from "../labels.ts";
 import { CpuModels, HostCpu } from "../protocol/host-cpu.ts";
 import { HostMemoryFacts } from "../protocol/host-memory.ts";
 import { QemuProbe, SourceProbe, TargetProbe, TlsKind, VfioDevice } from "../protocol/probe.ts";
+import { DiskSizes, DiskWays } from "../storage-copy/copied-disk.ts";
 import { LearnedFigures } from "../vm-learned.ts";
 import { Affinity, Pin } from "../vm-rules.ts";
 
@@ -102,6 +103,11 @@ export const PlanVm = z.strictObject({
   /** Of its definition: the memory backends. */
   objects: z.array(z.record(z.string(), z.json())).default([]),
   globals: z.array(z.string()).default([]),
+  /** Disks that move with it, and the block nodes of its definition that they consist of. */
+  storage: DiskWays.optional(),
+  blockdevs: z.array(z.record(z.string(), z.json())).optional(),
+  /** How big they are, as far as that is known. */
+  diskSizes: DiskSizes.optional(),
   /** Host resources that its definition names, and that serve one guest at a time. */
   resources: z.array(ResourceName).default([]),
   /** Others that it names, such as a bridge: its host must have them. */

@@ -1,6 +1,6 @@
 import type { VmId } from "../id.ts";
 import type { Blocker } from "../negotiate/agreement.ts";
-import { isLearned } from "./estimate.ts";
+import { isLearned, unknownDisks } from "./estimate.ts";
 import type { EtaBand } from "./eta.ts";
 import type { Fleet } from "./fleet.ts";
 import type { LowerBound } from "./lower-bound.ts";
@@ -136,6 +136,13 @@ export function assumptionsOf(
     const share = Math.round(options.unknownWorkingSetShare * 100);
     found.push(
       `${guests.length} of ${vms.size} VMs have not moved yet: ${size(options.unknownDirtyBytesPerSecond)}/s over ${share} % of their memory is assumed for them`,
+    );
+  }
+  const moving = [...going.values()].flat();
+  const disks = moving.reduce((sum, { vm }) => sum + unknownDisks(vm).length, 0);
+  if (disks > 0) {
+    found.push(
+      `The sizes of ${disks} disks that move with their VMs are not known: ${size(options.unknownDiskBytes)} is assumed for each; a dry run of such a migration finds them`,
     );
   }
   return found;

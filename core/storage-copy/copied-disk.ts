@@ -15,6 +15,23 @@ export const DiskName = z
 
 export const DiskNames = z.array(DiskName).max(COPIES_MAX);
 
+/**
+ * Disks that the hosts do not share, by the name of their block node in the definition. `copy`: the
+ * target's agent makes an image, which is filled while the guest runs; the source's image is kept.
+ * `move`: the same, and the source's image is removed once the guest has been seen on the target.
+ */
+export const DiskWays = z
+  .record(DiskName, z.enum(["copy", "move"]))
+  .refine(
+    (disks) => Object.keys(disks).length <= COPIES_MAX,
+    `expected at most ${COPIES_MAX} disks`,
+  );
+export type DiskWays = z.infer<typeof DiskWays>;
+
+/** Sizes of disks, bytes, by the same names. */
+export const DiskSizes = z.record(DiskName, z.int().nonnegative().max(BYTES_MAX));
+export type DiskSizes = z.infer<typeof DiskSizes>;
+
 /** A disk of a running guest, as the source's QEMU has it. */
 export const SourceDisk = z.strictObject({
   /** The upper block node's name, which may be QEMU's own. */

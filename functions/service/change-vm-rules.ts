@@ -1,3 +1,4 @@
+import { diskImageOf } from "../../core/definition/disk-image.ts";
 import type { VmId } from "../../core/id.ts";
 import { changeLabels } from "../../core/labels.ts";
 import type { VmRules, VmRulesChange } from "../../core/vm-rules.ts";
@@ -21,6 +22,7 @@ export async function changeVmRules(id: VmId, change: VmRulesChange): Promise<St
   for (let attempt = 1; attempt <= TRIES_MAX; attempt += 1) {
     const vm = await requireVm(id);
     if (vm.lockedBy !== undefined) throw vmLocked(vm);
+    requireDisks(vm, change);
     if (!(await writeRules(vm, rulesOf(vm, change)))) continue;
     await wakeForRoom(byInvocation.proceed);
     return requireVm(id);
@@ -37,6 +39,7 @@ function rulesOf(vm: StoredVm, change: VmRulesChange): VmRules {
     preferredLabels: wantedOr(change.preferredLabels, vm.preferredLabels),
     pinned: wantedOr(change.pinned, vm.pinned),
     runsControlPlane: wantedOr(change.runsControlPlane, vm.runsControlPlane),
+    storage: wantedOr(change.storage, vm.storage),
   };
 }
 
@@ -45,6 +48,17 @@ function labelsOf({ labels = {} }: StoredVm, change: NonNullable<VmRulesChange["
   if (changed !== undefined) return changed;
   const received = `${Object.keys(labels).length} labels, and those of the request`;
   throw refuseFields([{ field: "labels", rule: "at most 64 labels for a VM", received }]);
+}
+
+/** A name that the definition does not have would only be found when the VM is to move. */
+function requireDisks({ definition }: StoredVm, { storage }: VmRulesChange): void {
+  const errors = Object.keys(storage ?? {}).flatMap((disk) => {
+    const image = diskImageOf(definition, disk);
+    const field = `storage.${disk}`;
+    if (!("problem" in image)) return [];
+    return [{ field, rule: `a disk that can be copied: ${image.problem}` }];
+  });
+  if (errors.length > 0) throw refuseFields(errors);
 }
 
 /** `null` removes it, undefined keeps what is there. */

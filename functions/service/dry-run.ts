@@ -1,13 +1,14 @@
 import { randomBytes } from "node:crypto";
 import { CommandId, ulid } from "../../core/id.ts";
 import type { Agreement, Blocker } from "../../core/negotiate/agreement.ts";
-import { probedCopies } from "../../core/negotiate/copies.ts";
+import { probedCopies, withDisksOf } from "../../core/negotiate/copies.ts";
 import { clocksOf } from "../../core/negotiate/host-clocks.ts";
 import { negotiate } from "../../core/negotiate/negotiate.ts";
 import { SourceProbe, TargetProbe } from "../../core/protocol/probe.ts";
 import type { TwinCheck } from "../../core/twin/comparison.ts";
 import { Problem } from "../http/problem.ts";
 import { removeCommand, type StoredCommand } from "../store/commands.ts";
+import { noteDiskSizes } from "../store/vm-learned.ts";
 import { awaitAnswers } from "./await-answers.ts";
 import { dispatch } from "./dispatch-command.ts";
 import { rehearse } from "./rehearse-move.ts";
@@ -28,31 +29,33 @@ const DEADLINE_MS = 24_000;
 
 /**
  * Probes both sides, negotiates, and compares the machines as a migration would. Nothing stays behind:
- * no record, no lock, no process, and the commands are removed.
+ * no record, no lock, no process, and the commands are removed. Of disks that would be copied the
+ * VM's record gets the sizes, which plans read.
  *
  * @throws Problem like `readParties`, and host-silent, probe-failed, host-unreachable
  */
 export async function dryRun(request: MigrationRequest): Promise<DryRun> {
   const deadlineMs = Date.now() + DEADLINE_MS;
   const ends = await readParties(request);
+  const policy = withDisksOf(request.policy, ends.vm);
   const owner = `dry_${ulid(Date.now(), randomBytes(10))}`;
   const ids = {
     source: CommandId.parse(`${owner}.probe-source.1`),
     target: CommandId.parse(`${owner}.probe-target.1`),
   };
   try {
-    await sendProbes(ends, ids, probedCopies(request.policy));
+    await sendProbes(ends, ids, probedCopies(policy));
     const answers = await awaitAnswers([ids.source, ids.target], probeFailed, deadlineMs);
     const negotiated = negotiate({
       source: SourceProbe.parse(answers.get(ids.source)?.result),
       target: TargetProbe.parse(answers.get(ids.target)?.result),
-      policy: request.policy,
+      policy,
       definition: ends.vm.definition,
       clocks: clocksOf(ends.source.clockOffsetMs, ends.target.clockOffsetMs),
     });
     if (!negotiated.agreed) return { dryRun: true, ...negotiated };
     const { agreement } = negotiated;
-    const { policy } = request;
+    await noteDiskSizes(ends.vm.id, agreement);
     const rehearsal = await rehearse({ ...ends, agreement, policy }, deadlineMs);
     return { dryRun: true, agreed: rehearsal.blockers.length === 0, agreement, ...rehearsal };
   } finally {

@@ -125,6 +125,7 @@ function toPlanVm(vm: StoredVm, nowMs: number): PlanVm {
     ),
     objects: definition.objects.filter(isMemoryBackend),
     globals,
+    ...diskFacts(vm),
     resources: own,
     sharedResources: resourceNames(definition).filter((name) => !own.includes(name)),
     blockers: [],
@@ -136,6 +137,16 @@ function toPlanVm(vm: StoredVm, nowMs: number): PlanVm {
     ...(pinned === undefined ? {} : { pinned }),
     refusedBy: [],
   };
+}
+
+/** Disks that move with it, with their block nodes alone: thousands of VMs have other ones. */
+function diskFacts({ storage, definition, diskSizes }: StoredVm): Partial<PlanVm> {
+  if (storage === undefined || Object.keys(storage).length === 0) return {};
+  const named = definition.blockdevs.filter((node) => String(node["node-name"]) in storage);
+  const files = new Set(named.map(({ file }) => file));
+  const below = definition.blockdevs.filter((node) => files.has(node["node-name"]));
+  const blockdevs = [...named, ...below] as NonNullable<PlanVm["blockdevs"]>;
+  return { storage, blockdevs, ...(diskSizes === undefined ? {} : { diskSizes }) };
 }
 
 function learnedOf({ id, learned }: StoredVm, nowMs: number): PlanVm["learned"] {
@@ -191,7 +202,8 @@ function withMigration(
   const slower = assumedRate(links);
   const measured = progress?.bandwidthBytesPerSecond ?? 0;
   const bytesPerSecond = measured > 0 ? measured : slower;
-  const leftBytes = progress?.ramRemainingBytes ?? vm.memoryBytes;
+  const leftBytes =
+    (progress?.ramRemainingBytes ?? vm.memoryBytes) + (progress?.diskRemainingBytes ?? 0);
   return {
     ...vm,
     inFlight: { target, endsInMs: Math.ceil((leftBytes / bytesPerSecond) * 1_000), bytesPerSecond },

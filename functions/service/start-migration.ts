@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { type EvacuationId, MigrationId, ulid } from "../../core/id.ts";
+import { withDisksOf } from "../../core/negotiate/copies.ts";
 import type { MigrationPolicy } from "../../core/negotiate/policy.ts";
 import { rateOf, type SlotLimits, type TenantCounts } from "../../core/plan/admission.ts";
 import { log } from "../runtime/log.ts";
@@ -31,11 +32,12 @@ export type Origin = {
 
 /** Builds a migration to be written. */
 export function newMigration(
-  policy: MigrationPolicy,
+  asked: MigrationPolicy,
   { vm, source, target, tenant }: StoredParties,
   idempotency: NewMigration["idempotency"],
   { successor, evacuation, slotLimits, streamBytesPerSecond }: Origin = {},
 ): NewMigration {
+  const policy = withDisksOf(asked, vm);
   const now = new Date();
   const counts = { source: countsOfHost(source), target: countsOfHost(target), tenant };
   const rate = rateOf(counts, policy.maxBandwidthBytesPerSecond ?? streamBytesPerSecond);

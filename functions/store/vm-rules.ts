@@ -12,6 +12,7 @@ const names = [
   "preferredLabels",
   "pinned",
   "runsControlPlane",
+  "storage",
 ] as const satisfies (keyof VmRules)[];
 
 /**

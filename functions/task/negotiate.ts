@@ -14,6 +14,7 @@ import { readClockOffsets } from "../store/hosts.ts";
 import { readExpectedLoad, subjectsOf } from "../store/load-times.ts";
 import { enterPhase, recordAgreement, recordFailure } from "../store/migration-progress.ts";
 import type { StoredMigration } from "../store/migration-record.ts";
+import { noteDiskSizes } from "../store/vm-learned.ts";
 
 const NegotiateInput = z.object({ migrationId: MigrationId });
 
@@ -55,7 +56,10 @@ async function settle(
   });
   if (!plan.ok) throw await refuse(migrationId, [plan.blocker], migration.source);
   const { agreement, prediction, gate } = plan;
-  await recordAgreement(migrationId, { agreement, prediction, gate, vfioDevices, runState });
+  await Promise.all([
+    recordAgreement(migrationId, { agreement, prediction, gate, vfioDevices, runState }),
+    noteDiskSizes(migration.vm, agreement),
+  ]);
   if (agreement.ackMode === "none") await raise({ do: "raise", migrationId, signal: "acked" });
   return { ackMode: agreement.ackMode };
 }

@@ -100,6 +100,42 @@ describe.skipIf(!canCopy)(`copied disks through the control plane${unlessQemu}`,
     expect(moved.twinCheck?.storage?.files.map(({ proof }) => proof)).toContain("copied");
   });
 
+  it("go with an evacuation where the VM's own rule names them", async () => {
+    await startGuest("ruled", "raw");
+    const before = readingOf("host-a", "ruled");
+    await stage.api.defineVm("ruled", { storage: { data: "move" } });
+    const asked = { hosts: ["host-a"], policy: { tls: "psk" as const } };
+    const open = await stage.api.dryRunEvacuation({ hosts: ["host-a"] });
+    expect(open.plan).toMatchObject({ moves: [], unplaced: [{ vm: "ruled" }] });
+    expect(JSON.stringify(open.plan.explanations)).toContain("copy-needs-tls");
+    const guessed = await stage.api.dryRunEvacuation(asked);
+    expect(guessed.plan.assumptions.join()).toContain("The sizes of 1 disks");
+
+    await stage.api.dryRunMigration({ vm: "ruled", target: "host-b", policy: { tls: "psk" } });
+    expect(await stage.api.getVm("ruled")).toMatchObject({ diskSizes: { data: DISK_BYTES } });
+    const known = await stage.api.dryRunEvacuation(asked);
+    expect(known.plan.assumptions.join()).not.toContain("The sizes of");
+    expect(known.plan.bytes).toBe(2 ** 26 + DISK_BYTES);
+
+    const { id } = await stage.api.createEvacuation(asked);
+    await stage.api.approveEvacuation(id, 1, "ops");
+    await vi.waitFor(
+      async () => expect((await stage.api.getEvacuation(id)).status).toMatch(/^completed/),
+      { timeout: PATIENCE_MS, interval: 500 },
+    );
+    expect(await stage.api.getEvacuation(id)).toMatchObject({ counters: { total: 1, moved: 1 } });
+    await checksOn("ruled", "host-b");
+    const after = readingOf("host-b", "ruled");
+    expect(existsSync(imageOf("host-a", "ruled"))).toBe(false);
+    await stage.api.deleteVm("ruled", { mode: "quit" });
+    await stage.hasExited("ruled", "host-b");
+    const reported = { ...after, lap: Math.max(before.lap, after.lap) };
+    const checked = { dataSectors: SECTORS, reported };
+    const { problems } = await checkImage(imageOf("host-b", "ruled"), "raw", checked);
+    expect(problems).toEqual([]);
+    await stage.api.uncordonHost("host-a", { owner: "ops" });
+  });
+
   it("are refused by a dry run that says why, and leaves nothing", async () => {
     const { blockdevs, devices } = bootDiskDefinition(boot());
     execFileSync("qemu-img", ["create", "-q", "-f", "qcow2", imageOf("host-a", "huge"), "8T"]);
@@ -137,6 +173,6 @@ describe.skipIf(!canCopy)(`copied disks through the control plane${unlessQemu}`,
   it("are refused for many VMs at once", async () => {
     const policy = { tls: "psk", storage: { data: "copy" } } as const;
     const asked = stage.api.dryRunEvacuation({ hosts: ["host-a"], policy });
-    await expect(asked).rejects.toThrow(/names disks of one VM/);
+    await expect(asked).rejects.toThrow(/in the rules of each VM/);
   });
 });

@@ -67,7 +67,8 @@ describe.skipIf(!canCopy)(`the page about copied disks${unlessQemu}`, () => {
         SWITCHYARD_TOKEN: token.trim(),
       };
       const { stdout } = await run("sh", ["-e", "-c", script], { env });
-      if (script.includes("--dry-run")) expect(stdout).toMatch(/storage data +copy/);
+      if (script.includes("-o wide")) expect(stdout).toMatch(/storage data +copy/);
+      if (script.includes("evacuation plan")) expect(stdout).toMatch(/goes to +host-b 1/);
     },
     PATIENCE_MS,
   );

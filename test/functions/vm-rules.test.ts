@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { VmDefinition } from "../../core/vm.ts";
 import { endNotCompleted } from "../../functions/store/migration-ending.ts";
 import { readMigration } from "../../functions/store/migration-record.ts";
 import { handler as admit } from "../../functions/task/admit.ts";
@@ -76,6 +77,30 @@ describe("what people say of a VM", () => {
     const { status, body } = await operate("PATCH", "/v1/vms/said", change);
     expect(status).toBe(422);
     expect(body.errors).toContainEqual(expect.objectContaining({ field }));
+  });
+
+  it("names disks that move with it wherever a policy names none", async () => {
+    const file = { driver: "file", filename: "/images/data" };
+    const blockdevs = [{ driver: "qcow2", "node-name": "data", file }];
+    const withDisk = VmDefinition.parse({ memoryBytes: 2 ** 26, blockdevs });
+    await addVm("with-disk", agentOf("host-a"), withDisk);
+    const storage = { data: "move" };
+    const change = (asked: object) => operate("PATCH", "/v1/vms/with-disk", { storage: asked });
+    expect(await change({ other: "copy" })).toMatchObject({
+      status: 422,
+      body: { errors: [{ field: "storage.other", rule: expect.stringContaining("has data") }] },
+    });
+    expect(await change(storage)).toMatchObject({ status: 200, body: { storage } });
+    const { body } = await migrate("with-disk", "host-b");
+    expect(body).toMatchObject({ policy: { storage } });
+    await end(String(body.id));
+    const { body: own } = await operate("POST", "/v1/migrations", {
+      vm: "with-disk",
+      target: "host-b",
+      policy: { storage: {} },
+    });
+    expect(own).toMatchObject({ policy: { storage: {} } });
+    await end(String(own.id));
   });
 
   it("keeps it where a pin or a label requires it", async () => {
