@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { age, bytes, clockOffset, duration, rate } from "./format.ts";
+import { age, bytes, bytesInFull, clockOffset, duration, rate } from "./format.ts";
 
 describe("figures for people", () => {
   it.each([
@@ -12,6 +12,11 @@ describe("figures for people", () => {
     [5_000 * 2 ** 50, "5000 PiB"],
   ])("writes %d bytes as %s", (count, text) => {
     expect(bytes(count)).toBe(text);
+  });
+
+  it("writes them in full where they are compared", () => {
+    expect(bytesInFull(1)).toBe("1 bytes");
+    expect(bytesInFull(6_442_450_944)).toBe("6.0 GiB (6442450944 bytes)");
   });
 
   it("writes how far a host's clock is off", () => {

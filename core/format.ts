@@ -16,6 +16,11 @@ export function bytes(count: number): string {
   return `${value.toFixed(digits)} ${units[place]}`;
 }
 
+/** Bytes for people and for programs: `1.9 GiB (2040109466 bytes)`, `512 bytes`. */
+export function bytesInFull(count: number): string {
+  return count < 1_024 ? `${count} bytes` : `${bytes(count)} (${count} bytes)`;
+}
+
 export function rate(bytesPerSecond: number): string {
   return `${bytes(bytesPerSecond)}/s`;
 }

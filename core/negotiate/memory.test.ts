@@ -74,32 +74,32 @@ describe("the memory of the target's host as it is", () => {
       "less than the guest and QEMU itself",
       caseOf({ availableBytes: 2 * GIB + 67 * MIB }),
       "host-memory-short",
-      `got ${2 * GIB + 67 * MIB} (MemAvailable)`,
+      `got 2.1 GiB (${2 * GIB + 67 * MIB} bytes) of MemAvailable`,
     ],
     [
       "a narrow control group",
       caseOf({ cgroup: { path: "/vms", limitBytes: 8 * GIB, freeBytes: GIB } }),
       "cgroup-memory-short",
-      `control group /vms, got ${GIB} of ${8 * GIB}`,
+      `control group /vms, got 1.0 GiB (${GIB} bytes) of 8.0 GiB (${8 * GIB} bytes)`,
     ],
     [
       "fewer hugepages",
       inPages([backend("a", 3 * GIB), backend("b", 2 * GIB)]),
       "hugepages-short",
-      `Expected ${5 * GIB} bytes in free hugepages of ${PAGE_BYTES} bytes on the target`,
+      `Expected 5.0 GiB (${5 * GIB} bytes) in free hugepages of ${PAGE_BYTES} bytes on the target`,
     ],
     [
       "hugepages on another node",
       inPages([bound("a", 2 * GIB, 1)]),
       "hugepages-short",
-      `of node 1 on the target, got ${GIB}`,
+      `of node 1 on the target, got 1.0 GiB (${GIB} bytes)`,
     ],
     ["no such node", caseOf({}, [bound("a", GIB, 7)]), "numa-node-missing", "node 7"],
     [
       "a node without room",
       caseOf({}, [bound("a", GIB, 1), bound("b", GIB, 1)]),
       "numa-node-short",
-      `Expected ${2 * GIB} bytes to be free on node 1`,
+      `Expected 2.0 GiB (${2 * GIB} bytes) to be free on node 1`,
     ],
   ])("refuses: %s", (_, wanted, code, message) => {
     expect(refuse(wanted)).toEqual([

@@ -1,3 +1,4 @@
+import { bytesInFull } from "../format.ts";
 import type { HostMemory, Hugepages } from "../protocol/host-memory.ts";
 import type { Blocker } from "./agreement.ts";
 import type { BothSides, RuledDefinition } from "./sides.ts";
@@ -21,8 +22,8 @@ export function memoryBlockers(memory: { neededBytes: number; freeBytes: number 
     {
       code: "memory-short",
       field: "target.memoryFreeBytes",
-      message: `Expected ${memory.neededBytes} bytes of memory to be free on the target, got ${memory.freeBytes}`,
-      cure: `Free ${memory.neededBytes - memory.freeBytes} bytes on the target, or choose another host`,
+      message: `Expected ${bytesInFull(memory.neededBytes)} of memory to be free on the target, got ${bytesInFull(memory.freeBytes)}`,
+      cure: `Free ${bytesInFull(memory.neededBytes - memory.freeBytes)} on the target, or choose another host`,
     },
   ];
 }
@@ -86,21 +87,21 @@ function ordinaryBlockers(
   const inPages = sum(backends.filter(({ pageBytes }) => pageBytes !== undefined));
   const own = Math.ceil(QEMU_BYTES + bytes * PAGE_TABLES_SHARE);
   const needed = Math.max(0, bytes - inPages) + own;
-  const what = `Expected ${needed} bytes (${own} of them for QEMU itself)`;
+  const what = `Expected ${bytesInFull(needed)}, of them ${bytesInFull(own)} for QEMU itself,`;
   const found: Blocker[] = [];
   if (availableBytes !== undefined && availableBytes < needed) {
     found.push({
       code: "host-memory-short",
       field: "target.memory.availableBytes",
-      message: `${what} to be available on the target's host, got ${availableBytes} (MemAvailable)`,
-      cure: `Free ${needed - availableBytes} bytes on the target's host, or choose another host`,
+      message: `${what} to be available on the target's host, got ${bytesInFull(availableBytes)} of MemAvailable`,
+      cure: `Free ${bytesInFull(needed - availableBytes)} on the target's host, or choose another host`,
     });
   }
   if (cgroup !== undefined && cgroup.freeBytes < needed) {
     found.push({
       code: "cgroup-memory-short",
       field: "target.memory.cgroup",
-      message: `${what} below the memory limit of the control group ${cgroup.path}, got ${cgroup.freeBytes} of ${cgroup.limitBytes}`,
+      message: `${what} below the memory limit of the control group ${cgroup.path}, got ${bytesInFull(cgroup.freeBytes)} of ${bytesInFull(cgroup.limitBytes)}`,
       cure: `Raise that limit on the target's host (systemd: MemoryMax=), or choose another host`,
     });
   }
@@ -116,7 +117,7 @@ function lockBlockers(sides: BothSides, { lockableBytes }: HostMemory): Blocker[
     {
       code: "locked-memory-short",
       field: "target.memory.lockableBytes",
-      message: `Expected a limit of locked memory of at least ${needed} bytes on the target, since the guest has a VFIO device, got ${lockableBytes}`,
+      message: `Expected a limit of locked memory of at least ${bytesInFull(needed)} on the target, since the guest has a VFIO device, got ${bytesInFull(lockableBytes)}`,
       cure: "Raise it for the target's agent (systemd: LimitMEMLOCK=infinity) and restart that, or give it CAP_IPC_LOCK",
     },
   ];
@@ -135,7 +136,7 @@ function hugepageBlockers(memory: HostMemory, backends: readonly Backend[]): Blo
       const blocker: Blocker = {
         code: "hugepages-short",
         field: "target.memory.hugepages",
-        message: `Expected ${bytes} bytes in free hugepages of ${pageBytes} bytes${where} on the target, got ${freeBytes}`,
+        message: `Expected ${bytesInFull(bytes)} in free hugepages of ${pageBytes} bytes${where} on the target, got ${bytesInFull(freeBytes)}`,
         cure: `Reserve ${lacking} more of them there (hugepages-${pageBytes / 1_024}kB/nr_hugepages), or choose another host`,
       };
       return [blocker];
@@ -167,8 +168,8 @@ function nodeBlockers(memory: HostMemory, backends: readonly Backend[]): Blocker
       const blocker: Blocker = {
         code: "numa-node-short",
         field: "target.memory.nodes",
-        message: `Expected ${bytes} bytes to be free on node ${nodes.join(", ")} of the target's host, got ${freeBytes}`,
-        cure: `Free ${bytes - freeBytes} bytes there, or choose another host`,
+        message: `Expected ${bytesInFull(bytes)} to be free on node ${nodes.join(", ")} of the target's host, got ${bytesInFull(freeBytes)}`,
+        cure: `Free ${bytesInFull(bytes - freeBytes)} there, or choose another host`,
       };
       return [blocker];
     },

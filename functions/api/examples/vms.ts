@@ -129,8 +129,9 @@ const placement: z.input<typeof Placement> = {
         {
           code: "memory-short",
           field: "target.memoryFreeBytes",
-          message: "Expected 268435456 bytes of memory to be free on the target, got 134217728",
-          cure: "Free 134217728 bytes on the target, or choose another host",
+          message:
+            "Expected 256 MiB (268435456 bytes) of memory to be free on the target, got 128 MiB (134217728 bytes)",
+          cure: "Free 128 MiB (134217728 bytes) on the target, or choose another host",
         },
       ],
     },

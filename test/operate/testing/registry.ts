@@ -4,7 +4,7 @@ type Elsewhere = { readonly test: string; readonly commands: number };
 export const runElsewhere: Readonly<Record<string, Elsewhere>> = {
   "bring-in.md": { test: "test/discovery/bring-in.test.ts", commands: 22 },
   "cli.md": { test: "test/cli/page.slow.test.ts", commands: 19 },
-  "copy-disks.md": { test: "test/copy/page.test.ts", commands: 5 },
+  "copy-disks.md": { test: "test/copy/page.test.ts", commands: 7 },
   "events.md": { test: "test/cli/webhooks.slow.test.ts", commands: 4 },
   "install.md": { test: "test/packages/steps.ts", commands: 11 },
   "schedules.md": { test: "test/cli/schedules.slow.test.ts", commands: 16 },
