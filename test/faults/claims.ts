@@ -51,7 +51,8 @@ export function unrecordedStandstill(
   timeline: readonly TimelineEntry[],
   witness: Witness,
 ): string[] {
-  const recordedMs = recordedStandstillMs(migration) + pausedBeforeStartMs(timeline);
+  const recordedMs =
+    recordedStandstillMs(migration) + pausedBeforeStartMs(timeline) + ioErrorMs(timeline);
   const stoodMs = witness.longestStandstillMs;
   if (stoodMs <= recordedMs + TOLERANCE_MS) return [];
   return [`the guest stood still for ${Math.round(stoodMs)} ms, the record has ${recordedMs} ms`];
@@ -69,15 +70,31 @@ function recordedStandstillMs(migration: Migration): number {
 
 /** How long the guest did not run before the source's part began: its run states have that. */
 function pausedBeforeStartMs(timeline: readonly TimelineEntry[]): number {
-  const changes = timeline.filter(
-    ({ type, detail }) => type === "guest.run-state" && detail.side === "source",
-  );
   const startedMs = timeline.find(({ type }) => type === "migration.started")?.at;
-  return changes.reduce((totalMs, { at, detail }, place) => {
+  return stateMs(timeline, "source", ({ at, detail }) => {
     const isBefore = startedMs === undefined || at < startedMs;
+    return isBefore && detail.runState !== "running";
+  });
+}
+
+/** For how long an I/O error stopped it on the target: it may come before a first line there. */
+function ioErrorMs(timeline: readonly TimelineEntry[]): number {
+  return stateMs(timeline, "target", ({ detail }) => detail.runState === "io-error");
+}
+
+/** The sum of the times from each change of the run state that counts to the next one. */
+function stateMs(
+  timeline: readonly TimelineEntry[],
+  side: "source" | "target",
+  counts: (change: TimelineEntry) => boolean,
+): number {
+  const changes = timeline.filter(
+    ({ type, detail }) => type === "guest.run-state" && detail.side === side,
+  );
+  return changes.reduce((totalMs, change, place) => {
     const next = changes[place + 1] ?? timeline.at(-1);
-    if (detail.runState === "running" || !isBefore || next === undefined) return totalMs;
-    return totalMs + Date.parse(next.at) - Date.parse(at);
+    if (next === undefined || !counts(change)) return totalMs;
+    return totalMs + Date.parse(next.at) - Date.parse(change.at);
   }, 0);
 }
 
