@@ -7,8 +7,8 @@ import type { Side } from "./sides.ts";
 export type ClockOffsets = Readonly<Record<Side, number>>;
 
 /**
- * Clocks of hosts that differ by more are told, ms. An offset is less than it is by the time that the
- * heartbeat took, which for an agent in reach of the control plane is far below this.
+ * Clocks of hosts that differ by more are told, ms. The time that a heartbeat takes on its way makes
+ * the offset of its host too low; that time is far below this limit.
  */
 export const CLOCKS_APART_MS_MAX = 1_000;
 

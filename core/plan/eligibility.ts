@@ -166,7 +166,10 @@ function sourceProbe(vm: PlanVm, host: PlanHost, qemu: QemuProbe): SourceProbe {
   };
 }
 
-/** The disks that move with it, each as one image with nothing in the way: who copies it asks again. */
+/**
+ * The disks that move with it, as the definition has them: one image each, not encrypted, without
+ * bitmaps. The migration itself asks QEMU.
+ */
 function disksOf(vm: PlanVm): Pick<SourceProbe, "disks"> {
   if (vm.storage === undefined) return {};
   const disks = Object.keys(vm.storage).flatMap((disk) => {

@@ -1,7 +1,7 @@
 /** What one migration's time depends on. Bytes, B/s, ms. */
 export type MoveFacts = {
   readonly memoryBytes: number;
-  /** Of disks that are copied beside it. */
+  /** Of the disks that are copied with the guest. */
   readonly diskBytes: number;
   readonly dirtyBytesPerSecond: number;
   readonly workingSetBytes: number;
@@ -26,9 +26,9 @@ export type Prediction = {
 export const PASSES_MAX = 30;
 
 /**
- * Iterative precopy: the first pass sends all memory, and the disks beside it, each next one what was dirtied meanwhile, at
- * most the writable working set; the guest is stopped when what is left fits the downtime limit at
- * the stream's rate. The downtime is the last pass and the load time of the devices.
+ * Iterative precopy: the first pass sends all memory and the copied disks, each next one what was
+ * dirtied meanwhile, at most the writable working set; the guest is stopped when what is left fits the
+ * downtime limit at the stream's rate. The downtime is the last pass and the load time of the devices.
  */
 export function predict(facts: MoveFacts): Prediction {
   const { dirtyBytesPerSecond: dirty, workingSetBytes, streamBytesPerSecond: rate } = facts;

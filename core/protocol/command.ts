@@ -12,9 +12,9 @@ import { Proposal, ProposalDigest, Proved } from "./proposal.ts";
 import { SideSettings } from "./side-settings.ts";
 import { KeyId, Signature } from "./signature.ts";
 
-/** The secret by which the two agents of one migration authenticate each other: 32 bytes, hex. */
 /** Longest address of a migration stream, characters. */
 const MIGRATION_URI_MAX = 300;
+/** The secret by which the two agents of one migration authenticate each other: 32 bytes, hex. */
 const HandoverKey = z.string().regex(/^[0-9a-f]{64}$/);
 
 /** Where the target's agent listens for the source's. */

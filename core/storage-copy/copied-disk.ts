@@ -28,7 +28,7 @@ export const DiskWays = z
   );
 export type DiskWays = z.infer<typeof DiskWays>;
 
-/** Sizes of disks, bytes, by the same names. */
+/** Sizes of disks, bytes, by the name of their block node in the definition. */
 export const DiskSizes = z.record(DiskName, z.int().nonnegative().max(BYTES_MAX));
 export type DiskSizes = z.infer<typeof DiskSizes>;
 

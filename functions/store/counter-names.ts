@@ -13,10 +13,10 @@ const byShort = new Map(Object.entries(definitions).map(([name, { short }]) => [
 /** A series' attribute; its own name if it has no short one. */
 export function attributeOf(series: string): string {
   const [, name = "", , labels = ""] = /^(\w+)(\{(.*)\})?$/.exec(series) ?? [];
-  const found = metricOf(name);
-  if (found === undefined) return series;
+  const start = startOf(name);
+  if (start === undefined) return series;
   const values = [...labels.matchAll(/\w+="([^"\\|]*)"/g)].map(([, value = ""]) => value);
-  const attribute = [found.start, ...values].join(SEPARATOR);
+  const attribute = [start, ...values].join(SEPARATOR);
   return seriesOf(attribute) === series ? attribute : series;
 }
 
@@ -32,14 +32,14 @@ export function seriesOf(attribute: string): string {
   return `${name}${suffix}${labels === "" ? "" : `{${labels}}`}`;
 }
 
-function metricOf(name: string): { start: string } | undefined {
+/** The short name, with the kind of a histogram's series: `m`, `aw.b`. */
+function startOf(name: string): string | undefined {
   const own = definitions[name]?.short;
-  if (own !== undefined) return { start: own };
+  if (own !== undefined) return own;
   for (const [kind, suffix] of Object.entries(kinds)) {
-    const short = name.endsWith(suffix)
-      ? definitions[name.slice(0, -suffix.length)]?.short
-      : undefined;
-    if (short !== undefined) return { start: `${short}.${kind}` };
+    if (!name.endsWith(suffix)) continue;
+    const short = definitions[name.slice(0, -suffix.length)]?.short;
+    if (short !== undefined) return `${short}.${kind}`;
   }
   return undefined;
 }

@@ -2,7 +2,7 @@ import { deflateRawSync, inflateRawSync } from "node:zlib";
 import * as z from "zod";
 import { Agreement } from "../../core/negotiate/agreement.ts";
 
-/** Before a compressed text, which follows in base 64. Other texts are JSON, as they were before. */
+/** Begins a compressed text in base 64. A text without it is JSON, written by an earlier version. */
 const COMPRESSED = "deflate:";
 
 /**

@@ -9,14 +9,12 @@ import {
   jsonBytes,
   OPERATOR_BODY_BYTES_MAX,
 } from "../../core/size-limits.ts";
+import { ITEM_BYTES_MAX } from "../../emulators/aws/dynamodb/item-bytes.ts";
 import { keys } from "../../functions/store/keys.ts";
 import { startTestCloud, type TestCloud } from "./testing/cloud.ts";
 import { definition, facts, hostId, vmId } from "./testing/fixtures.ts";
 import { addHost, operate, type TestAgent } from "./testing/fleet.ts";
 import { storedBytes } from "./testing/stored-bytes.ts";
-
-/** DynamoDB's limit of an item, bytes. */
-const ITEM_BYTES_MAX = 400 * 1024;
 
 let cloud: TestCloud;
 let agent: TestAgent;

@@ -4,6 +4,7 @@ import { PAUSES_MAX } from "../../core/evacuation/pausing.ts";
 import { EvacuationRequest, HOSTS_MAX } from "../../core/evacuation/request.ts";
 import { EvacuationId } from "../../core/id.ts";
 import type { Plan } from "../../core/plan/plan-result.ts";
+import { ITEM_BYTES_MAX } from "../../emulators/aws/dynamodb/item-bytes.ts";
 import { UNKNOWN_VMS_MAX } from "../../functions/service/end-move.ts";
 import { newEvacuation } from "../../functions/service/request-evacuation.ts";
 import {
@@ -15,9 +16,6 @@ import { keys } from "../../functions/store/keys.ts";
 import { startTestCloud, type TestCloud } from "./testing/cloud.ts";
 import { hostId, vmId } from "./testing/fixtures.ts";
 import { storedBytes } from "./testing/stored-bytes.ts";
-
-/** DynamoDB's limit of an item, bytes. */
-const ITEM_BYTES_MAX = 400 * 1024;
 
 let cloud: TestCloud;
 beforeAll(async () => {

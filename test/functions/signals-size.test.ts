@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { MigrationId, ulid } from "../../core/id.ts";
 import { migrationTasks } from "../../core/migration/tasks.ts";
+import { ITEM_BYTES_MAX } from "../../emulators/aws/dynamodb/item-bytes.ts";
 import { MESSAGE_BYTES_MAX } from "../../functions/agent-events/command-answers.ts";
 import { keepWaitsAlive, raiseSignals } from "../../functions/agent-events/signals.ts";
 import { registerWait } from "../../functions/service/register-wait.ts";
@@ -27,8 +28,6 @@ beforeAll(async () => {
 });
 afterAll(() => cloud.close());
 
-/** DynamoDB's limit of an item, bytes. */
-const ITEM_BYTES_MAX = 400 * 1024;
 /** Step Functions API Reference, SendTaskSuccess: the longest token. */
 const TOKEN = "t".repeat(2_048);
 /** Events in one batch: so many answers may be written before the oldest are removed. */

@@ -1,14 +1,13 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import type { Migration } from "../../core/migration/migration.ts";
 import type { EventBody } from "../../core/protocol/event.ts";
+import { ITEM_BYTES_MAX } from "../../emulators/aws/dynamodb/item-bytes.ts";
 import { keys } from "../../functions/store/keys.ts";
 import { facts, smallDefinition } from "./testing/fixtures.ts";
 import { addMigration, addVm, operate } from "./testing/fleet.ts";
 import { storedBytes } from "./testing/stored-bytes.ts";
 import { TwoHosts } from "./testing/two-hosts.ts";
 
-/** DynamoDB's limit of an item, bytes. */
-const ITEM_BYTES_MAX = 400 * 1024;
 /** What is left of the migration's record: little progress fits, and much does not. */
 const LEFT_BYTES = 150;
 

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { Migration, TimelineEntry } from "../../core/migration/migration.ts";
 import { TURNS_MAX } from "../../core/migration/reconcile.ts";
 import { DEFINITION_BYTES_MAX, DEFINITION_PART_BYTES_MAX } from "../../core/size-limits.ts";
+import { ITEM_BYTES_MAX } from "../../emulators/aws/dynamodb/item-bytes.ts";
 import { keys } from "../../functions/store/keys.ts";
 import { enterPhase, recordDecision } from "../../functions/store/migration-progress.ts";
 import { findMigration } from "../../functions/store/migration-record.ts";
@@ -13,8 +14,6 @@ import { addMigration, addVm, operate } from "./testing/fleet.ts";
 import { storedBytes } from "./testing/stored-bytes.ts";
 import { TwoHosts } from "./testing/two-hosts.ts";
 
-/** DynamoDB's limit of an item, bytes. */
-const ITEM_BYTES_MAX = 400 * 1024;
 /** The longest of what an agent says, and of what is said around it. */
 const TEXT = "€".repeat(1_000 / 3);
 const TIMES = 3;

@@ -8,8 +8,8 @@ const POLL_MS = 20;
 /**
  * Waits until QEMU has cleaned up after an earlier migration. Its status is final some milliseconds
  * sooner, and QEMU refuses another `migrate` until then. The thread of a migration with multifd whose
- * target died may hang for ever (docs/internals/qemu-facts.md, "What a mismatch does"). It is asked
- * before `migrate`: a refused one leaves the status `setup` behind.
+ * target died may hang for ever (docs/internals/qemu-facts.md, "What a mismatch does"). Called before
+ * `migrate`, which leaves the status `setup` behind when it is refused.
  *
  * @throws CommandRefusedError when it has not cleaned up within 5 s; QmpError
  */

@@ -1,3 +1,6 @@
+/** DynamoDB's limit of an item, bytes. */
+export const ITEM_BYTES_MAX = 400 * 1024;
+
 /** An item in DynamoDB's own JSON. */
 export type StoredItem = Record<string, Value>;
 type Value = {

@@ -8,6 +8,7 @@
 import assert from "node:assert";
 import type { DatabaseSync } from "node:sqlite";
 import db from "dynalite/db/index.js";
+import { ITEM_BYTES_MAX } from "./item-bytes.ts";
 import { createRows, type Range, RowStream } from "./rows.ts";
 
 type Callback<T = unknown> = (error: Error | null, value?: T) => void;
@@ -20,8 +21,6 @@ export type Table = Record<string, unknown> & {
   GlobalSecondaryIndexes?: { IndexStatus: string }[];
 };
 
-// 400 KB, DynamoDB's limit for an item.
-const ITEM_BYTES_MAX = 409_600;
 const TABLE_SPACE = "table";
 const itemSpace = (table: string) => `item-${table}`;
 const indexSpace = (type: string, table: string, index: string) =>

@@ -106,7 +106,7 @@ export function normalize(text: string): string {
       .replaceAll(CLI_VERSION, "VERSION")
       .replace(/mig_[0-9A-Z]{26}/g, "mig_ID")
       .replace(/mig_[0-9A-Z]*…/g, "mig_ID")
-      .replace(/\b(evac|sch)_[0-9A-Z]{26}/g, "$1_ID")
+      .replace(/\bevac_[0-9A-Z]{26}/g, "evac_ID")
       .replace(/http:\/\/127\.0\.0\.1:\d+/g, "http://127.0.0.1:PORT")
       .replace(/\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?Z?/g, "TIME")
       .replace(/\d+(\.\d+)? (ms|s|min|h|d)( \d+ (s|min|h))?\b/g, "TIME")
